@@ -1,0 +1,82 @@
+# `make help` lists what there is. Each target sets up what it needs.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help ingest train serve test lint bench-train bench-serve lock clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode
+unexport PYTHONDONTWRITEBYTECODE
+
+# No library calls home, and nothing at run time needs the network.
+export BENTOML_DO_NOT_TRACK := True
+export DO_NOT_TRACK := 1
+export DVC_NO_ANALYTICS := 1
+export MLFLOW_DISABLE_TELEMETRY := true
+export METAFLOW_RUN_MAX_WORKERS ?= $(shell getconf _NPROCESSORS_ONLN)
+
+help: ## every target, one line each
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+ingest: $(VENV)/runtime checkout ## check the batches that have arrived and make them a data version
+	@$(BIN)/python flows/ingest.py --no-pylint run
+
+train: ingest ## ingest, fit the candidates side by side, score, register; the first model becomes live
+	@$(BIN)/python flows/train.py --no-pylint run
+	@echo && cat var/train/receipts/latest.txt
+
+serve: $(VENV)/runtime ## answer POST /predict with the live model on 127.0.0.1:3000
+	@$(BIN)/python -m service
+
+test: $(VENV)/development checkout ## everything the project promises about itself (ARGS="-k name" for a part of it)
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/development ## format, lint and type checks
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy
+
+bench-train: $(VENV)/development checkout ## the training flow beside a plain script doing the same fits
+	@$(BIN)/python -m benchmarks.train
+
+bench-serve: $(VENV)/development $(VENV)-mlflow/ready ## POST /predict beside `mlflow models serve` and a bare echo
+	@$(BIN)/python -m benchmarks.serve
+
+LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+lock: $(VENV)/uv ## pin the dependencies anew (needs the network)
+	@for lock in "pyproject.toml --extra train --extra dev -o requirements-dev.lock" \
+	             "pyproject.toml --extra train -c requirements-dev.lock -o requirements.lock" \
+	             "pyproject.toml -c requirements-dev.lock -o requirements-serve.lock" \
+	             "benchmarks/mlflow.in -c requirements-dev.lock -o benchmarks/mlflow.lock"; do \
+	  $(BIN)/uv pip compile --quiet $(LOCK) $$lock; \
+	done
+
+clean: ## forget everything derived: environments, runs, models, logs (data/ and its versions stay)
+	@rm -rf $(VENV) $(VENV)-mlflow var .metaflow/[A-Z]* .pytest_cache .mypy_cache .ruff_cache
+
+.PHONY: checkout
+checkout:
+	@git rev-parse --verify --quiet HEAD >/dev/null || { echo "This is no git checkout with a commit, and models \
+	record the revision that made them: run 'git init && git add -A && git commit -m start' first." >&2; exit 1; }
+
+$(VENV)/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { echo "Penumbra needs Python \
+	3.11 to 3.13 and $(PYTHON) is $$($(PYTHON) --version 2>&1): name another one with 'make PYTHON=python3.12 …'." >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.lock
+	@touch $@
+
+$(VENV)/runtime: requirements.lock pyproject.toml | $(VENV)/uv
+	@echo "Setting up $(VENV) from requirements.lock (once) ..."
+	@$(UV) --require-hashes -r requirements.lock
+	@$(UV) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/development: requirements-dev.lock $(VENV)/runtime
+	@$(UV) --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(VENV)-mlflow/ready: benchmarks/mlflow.lock | $(VENV)/uv
+	@$(PYTHON) -m venv $(VENV)-mlflow
+	@$(BIN)/uv pip install --quiet --python $(VENV)-mlflow/bin/python --compile-bytecode --require-hashes -r benchmarks/mlflow.lock
+	@touch $@

@@ -1,0 +1,109 @@
+"""`settings.toml` as one frozen, typed object; environment variables `PENUMBRA_SECTION__KEY` override it."""
+
+import datetime as dt
+import os
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+ROOT = Path(__file__).resolve().parent
+PREFIX = "PENUMBRA_"
+
+
+class SettingsError(ValueError):
+    """A setting is unknown or has a value that can't be used; names the setting, its source and what was expected."""
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Data(Section):
+    today: dt.date
+    folder: Path
+    derived: Path
+    bad_row_share: float = Field(ge=0, le=1)
+
+
+class Training(Section):
+    validation_batches: int = Field(ge=1)
+    test_batches: int = Field(ge=1)
+    threshold: float = Field(gt=0, lt=1)
+    folder: Path
+
+
+class Registry(Section):
+    tracking: str
+    artifacts: str
+    model: str = Field(min_length=1)
+
+
+class Service(Section):
+    host: str
+    port: int = Field(ge=1, le=65535)
+    workers: int = Field(ge=1)
+    max_records: int = Field(ge=1)
+    max_body_bytes: int = Field(ge=1024)
+    poll_seconds: float = Field(gt=0)
+    state: Path
+    predictions: Path
+
+
+class Settings(Section):
+    data: Data
+    training: Training
+    registry: Registry
+    service: Service
+
+
+def load(path: Path = ROOT / "settings.toml", environ: dict[str, str] | None = None) -> Settings:
+    """Read and check the settings once; flows and the service pass the result on as an argument.
+
+    Raises SettingsError for a file that is no TOML, an unknown key, a missing one, or a value out of range.
+    """
+    values = _read(path)
+    overridden = _override(values, os.environ if environ is None else environ)
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        raise SettingsError(_explain(error, path, overridden)) from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(f"{path} is missing: it holds every setting of the project") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not valid TOML: {error}") from None
+
+
+def _override(values: dict[str, Any], environ: Any) -> set[tuple[str, ...]]:
+    """Put the environment's values in place; return which settings they replaced."""
+    replaced: set[tuple[str, ...]] = set()
+    for name in (name for name in environ if name.startswith(PREFIX)):
+        keys = tuple(name.removeprefix(PREFIX).lower().split("__"))
+        if len(keys) != 2:
+            raise SettingsError(f"environment variable {name}: expected {PREFIX}SECTION__KEY")
+        section = values.setdefault(keys[0], {})
+        if isinstance(section, dict):
+            section[keys[1]] = environ[name]
+            replaced.add(keys)
+    return replaced
+
+
+def _explain(error: ValidationError, path: Path, overridden: set[tuple[str, ...]]) -> str:
+    return "; ".join(_sentence(item, path, overridden) for item in error.errors())
+
+
+def _sentence(item: Any, path: Path, overridden: set[tuple[str, ...]]) -> str:
+    keys = tuple(str(key) for key in item["loc"])
+    variable = next((PREFIX + "__".join(each).upper() for each in overridden if each[: len(keys)] == keys), "")
+    source = f"environment variable {variable}" if variable else str(path)
+    if item["type"] == "missing":
+        return f"{source}: setting {'.'.join(keys)} is missing"
+    if item["type"] == "extra_forbidden":
+        return f"{source}: unknown setting {'.'.join(keys)}"
+    return f"{source}: {'.'.join(keys)} = {item['input']!r}: {item['msg'][0].lower()}{item['msg'][1:]}"

@@ -1,0 +1,29 @@
+import os
+import shutil
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from settings import Registry
+
+os.environ["OMP_NUM_THREADS"] = "1"  # two threads that wait for each other actively cost more than they give
+hypothesis.settings.register_profile("penumbra", deadline=None, max_examples=30, derandomize=True, database=None)
+hypothesis.settings.load_profile("penumbra")
+
+
+@pytest.fixture(scope="session")
+def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new MLflow database: making one takes seconds, so tests get copies."""
+    from stores.models import Models
+
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    Models(Registry(tracking=f"sqlite:///{path}", artifacts="unused", model="unused")).client.search_experiments()
+    return path
+
+
+@pytest.fixture
+def registry(tmp_path: Path, migrated_database: Path) -> Registry:
+    """An empty model store of the test's own."""
+    shutil.copy(migrated_database, tmp_path / "mlflow.db")
+    return Registry(tracking=f"sqlite:///{tmp_path}/mlflow.db", artifacts=str(tmp_path / "artifacts"), model="lateness")
