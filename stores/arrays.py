@@ -1,0 +1,33 @@
+"""The matrices of one training run on disk: the run's processes share them by memory map instead of copies."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """Named arrays, all with the rows of the same batches in the same order; `sizes` gives each batch's rows."""
+
+    folder: Path
+    sizes: Mapping[str, int]
+
+    def write(self, name: str, array: np.ndarray) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        np.save(self.folder / f"{name}.npy", array)
+
+    def read(self, name: str) -> np.ndarray:
+        return np.load(self.folder / f"{name}.npy", mmap_mode="r")
+
+    def part(self, batches: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Inputs float64 [n, k] and labels [n] of neighbouring batches."""
+        rows = self._rows(batches)
+        return self.read("inputs")[rows], self.read("labels")[rows]
+
+    def _rows(self, batches: Sequence[str]) -> slice:
+        names = list(self.sizes)
+        first, last = names.index(batches[0]), names.index(batches[-1])
+        ends = np.cumsum([0, *self.sizes.values()])
+        return slice(int(ends[first]), int(ends[last + 1]))

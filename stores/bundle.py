@@ -1,0 +1,139 @@
+"""A bundle: a directory with all that serving needs of one model version. Nothing in it executes on load.
+
+bundle.json        contract, inputs and category tables, threshold, metrics, and where the model came from
+model.onnx         the compiled model (see training/compile.py)
+probe.npz          some input rows with the fitted model's own answers: a bundle that answers otherwise is refused
+reference.parquet  held-out rows with their labels and scores: what "normal" looks like to this model
+"""
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import polars as pl
+
+from inputs import Inputs, Tables, derive
+from kinds import Kind
+
+FILES = ("model.onnx", "probe.npz", "reference.parquet")
+REQUIRED = frozenset({"inputs", "tables", "sha256", "threshold", "seal"})
+TOLERANCE = 1e-6
+
+
+class BrokenBundle(ValueError):
+    """The directory is not a whole, unharmed bundle for this code; says which file or fact is wrong."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """One model version, ready to score. Immutable: a swap replaces the whole object."""
+
+    path: Path
+    facts: Mapping[str, Any]
+    inputs: Inputs
+    session: onnxruntime.InferenceSession
+
+    @property
+    def version(self) -> str:
+        return str(self.facts["version"])
+
+    @property
+    def threshold(self) -> float:
+        return float(self.facts["threshold"])
+
+    def outputs(self, matrix: np.ndarray) -> np.ndarray:
+        """The compiled model's raw output for a float64 matrix [n, k]: [n, classes] probabilities, or [n] values."""
+        return self.session.run(None, {"inputs": matrix})[0]
+
+    def score(self, rows: pl.DataFrame) -> np.ndarray:
+        """Probability of the positive class for rows that keep the contract: float64 [n]."""
+        return self.outputs(self.inputs.matrix(derive(self.inputs.kinds, rows)))[:, 1]
+
+
+def write_model(folder: Path, model: bytes, inputs: np.ndarray, outputs: np.ndarray) -> None:
+    """The compiled model, and the probe: inputs [n, k] with the outputs [n, …] that the fitted model gives for them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "model.onnx").write_bytes(model)
+    np.savez(folder / "probe.npz", inputs=inputs, outputs=outputs)
+
+
+def write_reference(folder: Path, reference: pl.DataFrame) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    reference.write_parquet(folder / "reference.parquet")
+
+
+def seal(folder: Path, facts: Mapping[str, Any], kinds: Sequence[Kind], tables: Tables) -> None:
+    """Write bundle.json, which makes a folder with model and reference a bundle: what it is, and what is in it."""
+    sums = {name: _sha256(folder / name) for name in FILES}
+    described = {"inputs": describe(kinds), "tables": tables, "sha256": sums}
+    whole = json.loads(json.dumps({**facts, **described}, default=str))
+    (folder / "bundle.json").write_text(json.dumps({**whole, "seal": _seal(whole)}, indent=1))
+
+
+def read(folder: Path, kinds: Sequence[Kind], version: str = "") -> Bundle:
+    """Load a bundle and make sure that it is whole and that it answers as the fitted model did.
+
+    Raises BrokenBundle for a missing or changed file, for other features than this code's, and for wrong answers.
+    """
+    facts = _facts(folder)
+    if facts["inputs"] != describe(kinds):
+        raise BrokenBundle(f"{folder}: made for other features: {facts['inputs']}; this code has {describe(kinds)}")
+    for name, expected in facts["sha256"].items():
+        if _sha256(folder / name) != expected:
+            raise BrokenBundle(f"{folder / name}: content is not what bundle.json says: damaged or replaced")
+    bundle = Bundle(
+        folder, {"version": version, **facts}, Inputs(tuple(kinds), facts["tables"]), _session(folder / "model.onnx")
+    )
+    _check_answers(bundle)
+    return bundle
+
+
+def describe(kinds: Sequence[Kind]) -> list[str]:
+    """The features in words: what the matrix's columns mean."""
+    return [repr(kind) for kind in kinds]
+
+
+def _facts(folder: Path) -> dict[str, Any]:
+    try:
+        facts = json.loads((folder / "bundle.json").read_text())
+    except (OSError, ValueError) as error:
+        raise BrokenBundle(f"{folder / 'bundle.json'}: {error}") from None
+    if missing := REQUIRED.difference(facts if isinstance(facts, dict) else ()):
+        raise BrokenBundle(f"{folder / 'bundle.json'}: has no {', '.join(sorted(missing))}")
+    if facts.pop("seal") != _seal(facts):
+        raise BrokenBundle(f"{folder / 'bundle.json'}: content is not what was sealed: damaged or edited")
+    return dict(facts)
+
+
+def _seal(facts: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _session(path: Path) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises several unrelated types for a file that it can't use
+        raise BrokenBundle(f"{path}: {error}") from None
+
+
+def _check_answers(bundle: Bundle) -> None:
+    probe = np.load(io.BytesIO((bundle.path / "probe.npz").read_bytes()), allow_pickle=False)
+    difference = float(np.abs(bundle.outputs(probe["inputs"]) - probe["outputs"]).max())
+    if not difference <= TOLERANCE:
+        raise BrokenBundle(f"{bundle.path}: its answers differ from the fitted model's by {difference:.3g}")
+
+
+def _sha256(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise BrokenBundle(f"{path}: {error}") from None

@@ -1,0 +1,48 @@
+"""Which code this is: the git revision, the environment, and a fingerprint of everything a model depends on."""
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+LIBRARIES = ("scikit-learn", "numpy", "polars", "onnx", "onnxruntime", "mlflow", "dvc", "metaflow")
+
+
+class NoRevision(RuntimeError):
+    """The code has no git revision to record."""
+
+
+def revision(root: Path) -> str:
+    """The git commit of the checkout, with "+changes" where the work tree differs from it."""
+    try:
+        commit = _git(root, "rev-parse", "HEAD")
+    except (OSError, subprocess.CalledProcessError):
+        raise NoRevision(
+            f"{root} is no git checkout with a commit: models record the revision that made them; "
+            "run `git init && git add -A && git commit -m start` first"
+        ) from None
+    return commit + ("+changes" if _git(root, "status", "--porcelain") else "")
+
+
+def environment(root: Path) -> dict[str, str]:
+    """Python, platform, the lock file's digest, and the versions of the libraries that shape a model."""
+    versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
+    lock = hashlib.sha256((root / "requirements.lock").read_bytes()).hexdigest()
+    return {"python": platform.python_version(), "platform": platform.platform(), "lock": lock, **versions}
+
+
+def fingerprint(root: Path, patterns: Iterable[str], *facts: Any) -> str:
+    """A digest of files (by glob patterns below root) and of facts that JSON can hold."""
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode())
+    for path in sorted(path for pattern in patterns for path in root.glob(pattern)):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _git(root: Path, *words: str) -> str:
+    done = subprocess.run(["git", "-C", str(root), *words], check=True, capture_output=True, text=True)
+    return done.stdout.strip()

@@ -1,0 +1,161 @@
+"""The data store. Raw batches stay byte for byte as they arrived, in `data/`; all else is derived from them once.
+
+data/batches/<batch>/<file>            raw, immutable, versioned (see stores/versions.py)
+<derived>/staged/<batch>/<file>        accepted but not admitted yet
+<derived>/rows/<batch>-<key>.parquet   the rows that keep the contract, with their features in the struct "inputs"
+<derived>/quarantine/<batch>.parquet   the rows that don't: row number, rules broken, original text
+"""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import dataframely as dy
+import polars as pl
+
+import inputs
+import kinds
+from settings import Data
+
+ROW = "row"
+
+
+class BatchRefused(ValueError):
+    """A batch can't be used as a whole; names the batch, what is wrong and what was expected."""
+
+
+@dataclass(frozen=True)
+class Intake:
+    """What came of checking one batch."""
+
+    batch: str
+    rows: int
+    broken: dict[str, int]
+    rejected: int
+
+    def __str__(self) -> str:
+        if not self.rejected:
+            return f"{self.batch}: {self.rows:,} rows, all keep the contract"
+        rules = ", ".join(f"{rule} {count:,}" for rule, count in self.broken.items())
+        return f"{self.batch}: {self.rows:,} rows, {self.rejected:,} of them quarantined ({rules})"
+
+
+class DataStore:
+    """One writer (`stage`, then `admit`) and one reader (`rows`) of batches.
+
+    `problem` is the package with the modules `schema`, `source` and `features`.
+    """
+
+    def __init__(self, settings: Data, problem: ModuleType | Any):
+        self.settings = settings
+        self.problem = problem
+        self.raw = settings.folder / "batches"
+        self.staged = settings.derived / "staged"
+
+    def batches(self) -> list[str]:
+        """The admitted batches, oldest first."""
+        return sorted(folder.name for folder in self.raw.iterdir()) if self.raw.is_dir() else []
+
+    def arrived(self) -> list[str]:
+        """The batches that the source has completed by the settings' today, oldest first."""
+        return [b.name for b in self.problem.source.batches() if b.complete <= self.settings.today]
+
+    def stage(self, batch: str, files: dict[str, bytes]) -> Intake:
+        """Check a batch against the contract, derive its partition and quarantine, and keep its files for `admit`.
+
+        Raises BatchRefused where the files can't be read or too many rows break the contract; nothing is kept then.
+        """
+        intake = self._derive(batch, files)
+        folder = self.staged / batch
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+        return intake
+
+    def admit(self, batches: Iterable[str]) -> None:
+        """Move staged batches into `data/`, each in one step."""
+        self.raw.mkdir(parents=True, exist_ok=True)
+        for batch in batches:
+            os.replace(self.staged / batch, self.raw / batch)
+
+    def rows(self, batch: str) -> pl.DataFrame:
+        """A batch's rows that keep the contract; derived again only if the raw files or the contract's code changed."""
+        files = {path.name: path.read_bytes() for path in sorted((self.raw / batch).iterdir())}
+        partition = self._partition(batch, files)
+        if not partition.exists():
+            self._derive(batch, files)
+        return pl.read_parquet(partition)
+
+    def quarantine(self, batch: str) -> pl.DataFrame:
+        """A batch's rejected rows: batch, row number, rules broken, and the original text; empty where all was well."""
+        path = self._quarantine_path(batch)
+        return pl.read_parquet(path) if path.exists() else pl.DataFrame()
+
+    def _derive(self, batch: str, files: dict[str, bytes]) -> Intake:
+        text = self._parse(batch, files)
+        good, failure = self._contract().filter(text.with_columns(self.problem.source.CONVERSIONS), cast=True)
+        intake = Intake(batch, text.height, failure.counts(), text.height - good.height)
+        self._refuse_if_too_bad(intake)
+        features = inputs.derive(self.problem.features.FEATURES, good)
+        partition = good.drop(ROW).with_columns(pl.struct(features).alias("inputs"), pl.lit(batch).alias("batch"))
+        self._keep_rejected(batch, text, failure)
+        _write(partition, self._partition(batch, files))  # last: what has a partition isn't derived again
+        return intake
+
+    def _parse(self, batch: str, files: dict[str, bytes]) -> pl.DataFrame:
+        try:
+            return self.problem.source.parse(files).with_row_index(ROW)
+        except ValueError as error:
+            raise BatchRefused(f"batch {batch} refused: {error}") from None
+
+    def _contract(self) -> type[dy.Schema]:
+        labelled = self.problem.schema.Labelled
+        return type(labelled.__name__, (labelled,), {ROW: dy.UInt32(nullable=False), "__module__": __name__})
+
+    def _refuse_if_too_bad(self, intake: Intake) -> None:
+        limit = self.settings.bad_row_share
+        if not intake.rows:
+            raise BatchRefused(f"batch {intake.batch} refused: it has no rows")
+        if intake.rejected > limit * intake.rows:
+            share = intake.rejected / intake.rows
+            raise BatchRefused(f"batch {intake.batch} refused: {share:.1%} of its rows break the contract, {limit:.1%} "
+                               f"is allowed (data.bad_row_share); {intake}")  # fmt: skip
+
+    def _keep_rejected(self, batch: str, text: pl.DataFrame, failure: Any) -> None:
+        path = self._quarantine_path(batch)
+        if not len(failure):
+            path.unlink(missing_ok=True)
+            return
+        details = failure.details()
+        rules = [column for column in details.columns if column not in text.columns]
+        broken = pl.concat_list(pl.when(pl.col(rule) == "invalid").then(pl.lit(rule)) for rule in rules)
+        reasons = details.select(pl.col(ROW).cast(pl.UInt32), broken.list.drop_nulls().alias("broken"))
+        rejected = reasons.join(text, on=ROW, how="inner").with_columns(pl.lit(batch).alias("batch"))
+        _write(rejected.select("batch", ROW, "broken", pl.exclude("batch", ROW, "broken")), path)
+
+    def _quarantine_path(self, batch: str) -> Path:
+        return self.settings.derived / "quarantine" / f"{batch}.parquet"
+
+    def _partition(self, batch: str, files: dict[str, bytes]) -> Path:
+        key = hashlib.sha256(self._code())
+        for name in sorted(files):
+            key.update(name.encode() + b"\0" + hashlib.sha256(files[name]).digest())
+        return self.settings.derived / "rows" / f"{batch}-{key.hexdigest()[:16]}.parquet"
+
+    def _code(self) -> bytes:
+        """What a partition depends on besides its batch: the code of contract, parsing and features."""
+        modules = [self.problem.schema, self.problem.source, self.problem.features, kinds, inputs]
+        return b"".join(Path(str(module.__file__)).read_bytes() for module in modules) + pl.__version__.encode()
+
+
+def _write(frame: pl.DataFrame, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    frame.write_parquet(temporary)
+    os.replace(temporary, path)

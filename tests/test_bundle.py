@@ -1,0 +1,193 @@
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+import problem.schema
+from inputs import Inputs, derive, learn_tables
+from kinds import Category, Expression, Number
+from settings import ROOT
+from stores import bundle
+from training.release import release
+
+KINDS = (Number("size"), Category("colour"))
+ROWS = pl.DataFrame({"size": [1.0, 2.0, None, 4.0] * 15, "colour": ["red", None, "blue", "red", "green"] * 12})
+LABELS = np.arange(60) % 4 > 1
+FACTS = {"threshold": 0.3, "train": ["2013-01"], "metrics": {"brier": 0.1}}
+FILES = ["bundle.json", "model.onnx", "probe.npz", "reference.parquet"]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A whole bundle's folder, the fitted estimator, and its encoding."""
+    features = derive(KINDS, ROWS)
+    encoding = Inputs(KINDS, learn_tables(KINDS, features))
+    estimator = HistGradientBoostingClassifier(categorical_features=[1], min_samples_leaf=2, max_iter=5)
+    inputs = encoding.matrix(features)
+    released = release(estimator, inputs, LABELS, check=inputs, categorical=encoding.categorical)
+    folder = tmp_path_factory.mktemp("made") / "bundle"
+    bundle.write_model(folder, released.model, released.probe, released.answers)
+    bundle.write_reference(folder, ROWS.with_columns(probability=pl.lit(0.5)))
+    bundle.seal(folder, FACTS, KINDS, encoding.tables)
+    return folder, estimator, encoding
+
+
+@pytest.fixture
+def folder(made, tmp_path):
+    """A copy of it to be damaged."""
+    return shutil.copytree(made[0], tmp_path / "bundle")
+
+
+def reseal(folder, **facts):
+    """Make bundle.json anew for the files as they are."""
+    tables = json.loads((folder / "bundle.json").read_text())["tables"]
+    bundle.seal(folder, {**FACTS, **facts}, KINDS, tables)
+
+
+def test_a_whole_bundle_reads_back_with_its_facts(folder):
+    read = bundle.read(folder, KINDS, version="7")
+    assert (read.version, read.threshold, read.facts["train"]) == ("7", 0.3, ["2013-01"])
+    assert read.inputs.tables == {"colour": {"blue": 0, "green": 1, "red": 2}}
+
+
+@settings(max_examples=30)
+@given(
+    sizes=st.lists(st.none() | st.floats(-5, 5), min_size=1, max_size=5),
+    colour=st.sampled_from(["red", "blue", "unseen", None]),
+)
+def test_a_bundle_scores_as_the_fitted_estimator_does(made, sizes, colour):
+    folder, estimator, encoding = made
+    rows = pl.DataFrame(
+        {"size": sizes, "colour": [colour] * len(sizes)}, schema={"size": pl.Float64, "colour": pl.String}
+    )
+    expected = estimator.predict_proba(encoding.matrix(derive(KINDS, rows)))[:, 1]
+    np.testing.assert_allclose(bundle.read(folder, KINDS).score(rows), expected, atol=1e-9)
+
+
+def test_no_rows_give_no_scores(folder):
+    assert bundle.read(folder, KINDS).score(ROWS.head(0)).shape == (0,)
+
+
+@pytest.mark.parametrize("name", FILES)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_flipped_bit_anywhere_in_a_file_is_refused(folder, name, data):
+    whole = (folder / name).read_bytes()
+    position = data.draw(st.integers(0, len(whole) - 1))
+    (folder / name).write_bytes(whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :])
+    try:
+        with pytest.raises(bundle.BrokenBundle, match=r"bundle"):
+            bundle.read(folder, KINDS)
+    finally:
+        (folder / name).write_bytes(whole)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_missing_file_is_refused_by_name(folder, name):
+    (folder / name).unlink()
+    with pytest.raises(bundle.BrokenBundle, match=name):
+        bundle.read(folder, KINDS)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_that_was_cut_short_is_refused(folder, name):
+    os.truncate(folder / name, (folder / name).stat().st_size // 2)
+    with pytest.raises(bundle.BrokenBundle, match=name):
+        bundle.read(folder, KINDS)
+
+
+@pytest.mark.parametrize("content", ["null", "[]", "3", "{}", '{"inputs": []}', "", "\x00"])
+def test_a_description_that_is_none_is_refused(folder, content):
+    (folder / "bundle.json").write_text(content)
+    with pytest.raises(bundle.BrokenBundle, match=r"bundle\.json"):
+        bundle.read(folder, KINDS)
+
+
+@pytest.mark.parametrize(
+    "kinds", [KINDS[:1], KINDS[::-1], (Number("weight"), Category("colour")), (*KINDS, Number("weight"))]
+)
+def test_a_bundle_for_other_features_is_refused(folder, kinds):
+    with pytest.raises(bundle.BrokenBundle, match=r"made for other features.*this code has"):
+        bundle.read(folder, kinds)
+
+
+def probe(folder):
+    with np.load(folder / "probe.npz") as arrays:
+        return arrays["inputs"], arrays["outputs"]
+
+
+@pytest.mark.parametrize("wrong", [1e-5, np.nan])
+def test_a_bundle_that_answers_otherwise_than_the_fitted_model_is_refused(folder, wrong):
+    inputs, outputs = probe(folder)
+    outputs[3, 1] += wrong
+    np.savez(folder / "probe.npz", inputs=inputs, outputs=outputs)
+    reseal(folder)
+    with pytest.raises(bundle.BrokenBundle, match="differ from the fitted model's by"):
+        bundle.read(folder, KINDS)
+
+
+def test_a_difference_that_only_rounding_makes_is_none(folder):
+    inputs, outputs = probe(folder)
+    np.savez(folder / "probe.npz", inputs=inputs, outputs=outputs + 1e-9)
+    reseal(folder)
+    assert bundle.read(folder, KINDS).version == ""
+
+
+def test_the_model_of_another_bundle_is_refused_although_it_is_whole(folder):
+    (folder / "model.onnx").write_bytes(b"no model at all")
+    reseal(folder)
+    with pytest.raises(bundle.BrokenBundle, match=r"model\.onnx"):
+        bundle.read(folder, KINDS)
+
+
+class Harm:
+    """Leaves a file when it is unpickled."""
+
+    def __init__(self, trace):
+        self.trace = trace
+
+    def __reduce__(self):
+        return Path.touch, (self.trace,)
+
+
+def test_a_pickle_in_a_bundle_is_refused_and_never_executed(folder, tmp_path):
+    harm = np.array([Harm(tmp_path / "executed")], dtype=object)
+    np.savez(folder / "probe.npz", inputs=harm, outputs=harm)
+    reseal(folder)
+    with pytest.raises(ValueError, match="allow_pickle"):
+        bundle.read(folder, KINDS)
+    assert not (tmp_path / "executed").exists()
+
+
+def test_a_bundle_is_these_four_files_and_none_is_a_pickle(made):
+    folder, _, _ = made
+    assert sorted(path.name for path in folder.iterdir()) == FILES
+    with zipfile.ZipFile(folder / "probe.npz") as arrays:
+        headers = [arrays.read(name)[:128] for name in arrays.namelist()]
+    assert all(b"'descr': '<f8'" in header for header in headers)
+
+
+PRINT = (
+    "import polars as pl, problem.schema; from kinds import *; from stores.bundle import describe; "
+    "print(describe([Expression('doubled', pl.col('distance') * 2, problem.schema.Row)]))"
+)
+
+
+def test_features_are_described_the_same_in_every_process():
+    other = subprocess.run([sys.executable, "-c", PRINT], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert str(bundle.describe([Expression("doubled", pl.col("distance") * 2, problem.schema.Row)])) == other.strip()
+
+
+def test_another_expression_is_another_feature():
+    one, other = (Expression("x", pl.col("distance") * factor, problem.schema.Row) for factor in (2, 3))
+    assert bundle.describe([one]) != bundle.describe([other])

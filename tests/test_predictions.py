@@ -1,0 +1,138 @@
+import datetime as dt
+import os
+import resource
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stores.predictions import Entry, Writer, encode, find, read, segments
+
+NOON = dt.datetime(2013, 4, 1, 12, tzinfo=dt.UTC)
+values = st.none() | st.text() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False)
+records = st.dictionaries(st.text(), values, max_size=4)
+requests = st.lists(st.lists(records, min_size=1, max_size=3), min_size=1, max_size=4)
+
+
+def entry(record: dict, probability: float = 0.25) -> bytes:
+    return encode(Entry(NOON, "contract", record, probability, False, "7"))
+
+
+@contextmanager
+def written(*batches: list[dict]) -> Iterator[tuple[Path, list[str]]]:
+    with tempfile.TemporaryDirectory() as name:
+        writer = Writer(Path(name))
+        ids = [made for batch in batches for made in writer.append([entry(record) for record in batch])]
+        writer.close()
+        yield Path(name), ids
+
+
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+@given(requests)
+def test_what_is_written_is_read_back_in_order(batches: list[list[dict]]) -> None:
+    with written(*batches) as (folder, ids):
+        lines = list(read(folder))
+        assert [line["record"] for line in lines] == [record for batch in batches for record in batch]
+        assert [line["id"] for line in lines] == ids
+
+
+@given(requests)
+def test_every_id_finds_what_reading_gives(batches: list[list[dict]]) -> None:
+    with written(*batches) as (folder, _):
+        assert all(find(folder, line["id"]) == line for line in read(folder))
+
+
+@given(requests, st.data())
+def test_a_file_cut_off_anywhere_loses_only_the_torn_line_and_those_after_it(
+    batches: list[list[dict]], data: st.DataObject
+) -> None:
+    with written(*batches) as (folder, _):
+        (path,) = segments(folder)
+        whole, before = path.read_bytes(), list(read(folder))
+        cut = data.draw(st.integers(0, len(whole)))
+        os.truncate(path, cut)
+        assert list(read(folder)) == before[: whole[:cut].count(b"\n")]
+
+
+def test_a_line_says_when_what_and_by_which_model() -> None:
+    with written([{"temp": 1.5}]) as (folder, (name,)):
+        assert find(folder, name) == {
+            "id": name,
+            "time": "2013-04-01T12:00:00Z",
+            "contract": "contract",
+            "record": {"temp": 1.5},
+            "probability": 0.25,
+            "decision": False,
+            "model": "7",
+        }
+
+
+@pytest.mark.parametrize(
+    "name", ["", "x", "unlogged-12", "0" * 17 + "-0", "../../etc/passwd-0", "0" * 17 + "-" + "f" * 99]
+)
+def test_an_id_that_was_never_given_finds_nothing(tmp_path: Path, name: str) -> None:
+    assert find(tmp_path, name) is None
+
+
+def test_a_position_inside_a_line_finds_nothing() -> None:
+    with written([{"a": 1}]) as (folder, (name,)):
+        assert find(folder, name[:-1] + "5") is None
+
+
+def test_segments_sort_by_the_time_of_their_beginning(tmp_path: Path) -> None:
+    for number in range(3):
+        writer = Writer(tmp_path)
+        writer.append([entry({"n": number})])
+        writer.close()
+        os.utime(tmp_path)
+    assert sorted(line["record"]["n"] for line in read(tmp_path)) == [0, 1, 2]
+    assert segments(tmp_path) == sorted(segments(tmp_path))
+
+
+def test_an_empty_or_missing_log_has_no_predictions(tmp_path: Path) -> None:
+    assert list(read(tmp_path / "missing")) == []
+
+
+def test_a_folder_that_cannot_be_made_is_an_os_error_until_it_can(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("in the way")
+    writer = Writer(tmp_path / "log")
+    with pytest.raises(FileExistsError):
+        writer.append([entry({})])
+    assert writer.failing
+    (tmp_path / "log").unlink()
+    writer.recover()
+    assert not writer.failing
+
+
+def test_a_write_cut_short_is_an_error_and_the_next_goes_to_a_new_segment(tmp_path: Path) -> None:
+    writer = Writer(tmp_path)
+    first = writer.append([entry({"n": 1})])
+    size = segments(tmp_path)[0].stat().st_size
+    with largest_file(size + 10), pytest.raises(OSError, match="only 10 of"):
+        writer.append([entry({"n": 2})])
+    third = writer.append([entry({"n": 3})])
+    assert {line["id"] for line in read(tmp_path)} == {*first, *third}
+    assert [find(tmp_path, name)["record"]["n"] for name in first + third] == [1, 3]  # type: ignore[index]
+    assert len(segments(tmp_path)) == 2
+
+
+def test_a_deleted_segment_is_left_for_a_new_one(tmp_path: Path) -> None:
+    writer = Writer(tmp_path)
+    writer.append([entry({"n": 1})])
+    segments(tmp_path)[0].unlink()
+    writer.recover()
+    writer.append([entry({"n": 2})])
+    assert [line["record"]["n"] for line in read(tmp_path)] == [2]
