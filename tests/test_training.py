@@ -1,0 +1,258 @@
+import json
+import math
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+
+from kinds import Category, Number
+from stores.arrays import Arrays
+from training import charts, evaluate, summary, trial
+from training.compile import CannotCompile, parity
+from training.prepare import matrices, with_outcome
+from training.release import CompiledDiffers, awkward, release, spread
+from training.split import split
+
+BATCHES = ["2013-01", "2013-02", "2013-03", "2013-04"]
+LABELS = np.array([False, False, True, True])
+INPUTS = np.array([[0.0], [1.0], [2.0], [3.0]])
+
+# Split
+
+
+def test_the_latest_batches_judge_the_ones_before_choose_and_the_rest_teaches():
+    parts = split(BATCHES, validation=1, test=1)
+    assert (parts.train, parts.validation, parts.test) == (["2013-01", "2013-02"], ["2013-03"], ["2013-04"])
+
+
+@given(st.sets(st.integers(1, 99), min_size=1, max_size=20), st.integers(1, 5), st.integers(1, 5), st.randoms())
+def test_no_batch_is_used_before_or_beside_an_earlier_one(numbers, validation, test, random):
+    assume(len(numbers) > validation + test)
+    batches = [f"{number:02}" for number in numbers]
+    random.shuffle(batches)
+    parts = split(batches, validation, test)
+    assert parts.all == sorted(batches)
+    assert (len(parts.validation), len(parts.test)) == (validation, test)
+    assert max(parts.train) < min(parts.validation) <= max(parts.validation) < min(parts.test)
+
+
+@pytest.mark.parametrize("batches", [[], BATCHES[:1], BATCHES[:2]])
+def test_too_few_batches_are_refused_with_what_is_needed_and_what_is_there(batches):
+    with pytest.raises(
+        ValueError, match=rf"at least 3 batches.*there are {len(batches)}: {', '.join(batches) or 'none'}.*ingest"
+    ):
+        split(batches, validation=1, test=1)
+
+
+# The matrices of a run
+
+
+@given(st.dictionaries(st.sampled_from(BATCHES), st.integers(0, 4), min_size=1), st.data())
+def test_a_part_has_exactly_the_rows_of_its_batches(tmp_path_factory, sizes, data):
+    owner = np.repeat(list(sizes), list(sizes.values()))
+    stored = Arrays(tmp_path_factory.mktemp("run"), sizes)
+    stored.write("inputs", np.arange(len(owner) * 2.0).reshape(-1, 2))
+    stored.write("labels", owner)
+    first = data.draw(st.integers(0, len(sizes) - 1))
+    chosen = list(sizes)[first : data.draw(st.integers(first + 1, len(sizes)))]
+    inputs, labels = stored.part(chosen)
+    np.testing.assert_array_equal(labels, owner[np.isin(owner, chosen)])
+    np.testing.assert_array_equal(inputs[:, 0], 2.0 * np.flatnonzero(np.isin(owner, chosen)))
+
+
+def test_processes_share_the_matrices_and_none_can_change_them(tmp_path):
+    stored = Arrays(tmp_path / "run", {"a": 4})
+    stored.write("inputs", INPUTS)
+    read = stored.read("inputs")
+    assert isinstance(read, np.memmap)
+    with pytest.raises(ValueError, match="read-only"):
+        read[0] = 9
+
+
+def test_rows_without_an_outcome_are_left_out():
+    rows = with_outcome(pl.DataFrame({"delay": [20, None, 3]}), pl.col("delay") > 15)
+    assert rows.rows() == [(20, True), (3, False)]
+
+
+def test_the_matrix_codes_categories_and_keeps_numbers_and_labels():
+    inputs = [{"size": 1.5, "colour": "red"}, {"size": None, "colour": None}, {"size": 0.5, "colour": "blue"}]
+    rows = pl.DataFrame({"inputs": inputs, "label": [True, False, True]})
+    matrix, labels, encoding = matrices(rows, [Number("size"), Category("colour")])
+    np.testing.assert_array_equal(matrix, [[1.5, 1], [np.nan, -1], [0.5, 0]])
+    assert (labels.tolist(), encoding.tables) == ([True, False, True], {"colour": {"blue": 0, "red": 1}})
+
+
+# Scores
+
+
+SHARES = arrays(float, st.integers(2, 30), elements=st.floats(0, 1))
+
+
+def test_scores_of_four_rows_are_those_computed_by_hand():
+    scores = evaluate.scores(LABELS, np.array([0.1, 0.6, 0.4, 0.9]))
+    expected = {
+        "log_loss": -(math.log(0.9) + math.log(0.4) + math.log(0.4) + math.log(0.9)) / 4,
+        "brier": (0.1**2 + 0.6**2 + 0.6**2 + 0.1**2) / 4,
+        "roc_auc": 3 / 4,
+        "pr_auc": (1 + 2 / 3) / 2,
+        "calibration_error": (0.1 + 0.6 + 0.6 + 0.1) / 4,
+    }
+    assert scores == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("labels", [[True, True], [False], []])
+def test_a_score_needs_both_classes(labels):
+    with pytest.raises(ValueError, match=f"{sum(labels)} of {len(labels)} labels are true"):
+        evaluate.scores(np.array(labels, dtype=bool), np.full(len(labels), 0.5))
+
+
+@given(SHARES, st.randoms())
+def test_the_order_of_rows_does_not_change_a_score(probabilities, random):
+    labels = np.arange(len(probabilities)) % 2 == 0
+    order = list(range(len(labels)))
+    random.shuffle(order)
+    assert evaluate.scores(labels[order], probabilities[order]) == pytest.approx(evaluate.scores(labels, probabilities))
+
+
+@given(st.dictionaries(st.integers(0, 20), st.integers(1, 5), min_size=1))
+def test_perfectly_calibrated_groups_have_no_calibration_error(groups):
+    """`groups` says how often there are 20 rows of which so many are positive."""
+    pairs = [(row % 20 < positives, positives / 20) for positives, times in groups.items() for row in range(20 * times)]
+    labels, probabilities = map(np.array, zip(*pairs, strict=True))
+    assert evaluate.calibration_error(labels, probabilities) == pytest.approx(0, abs=1e-12)
+
+
+@given(st.integers(1, 50), st.floats(0, 1))
+def test_the_calibration_error_of_a_constant_is_its_distance_from_the_truth(count, share):
+    assert evaluate.calibration_error(np.ones(count, bool), np.full(count, share)) == pytest.approx(1 - share)
+
+
+@given(SHARES, st.integers(1, 12))
+def test_calibration_groups_hold_every_row_once_and_grow(probabilities, bins):
+    groups = evaluate.calibration(probabilities > 0.5, probabilities, bins)
+    predicted = [group["predicted"] for group in groups]
+    assert sum(group["rows"] for group in groups) == len(probabilities)
+    assert len(groups) <= bins
+    assert predicted == sorted(predicted)
+
+
+@pytest.mark.parametrize("count", [4, 5000])
+def test_curves_have_at_most_100_points_and_reach_both_corners(count):
+    labels = np.arange(count) % 3 == 0
+    curves = evaluate.curves(labels, np.linspace(0, 1, count))
+    assert max(len(curves["roc"]), len(curves["pr"])) <= 100
+    corners = [tuple(point.values()) for point in (curves["roc"][0], curves["roc"][-1])]
+    assert corners == [(0.0, 0.0), (1.0, 1.0)]
+
+
+def test_curves_and_charts_are_plain_json():
+    points = [{"model": "a", **point} for point in evaluate.curves(LABELS, np.array([0.1, 0.6, 0.4, 0.9]))["roc"]]
+    chart = charts.curve("ROC", points, "false_positive_rate", "true_positive_rate")
+    assert json.loads(json.dumps(chart)) == chart
+    assert chart["data"]["values"] == points
+
+
+def test_a_chart_by_batch_shows_its_metric_over_batches():
+    encoding = charts.by_batch("Brier", [{"model": "a", "batch": "2013-01", "brier": 0.2}], "brier")["encoding"]
+    assert (encoding["x"]["field"], encoding["y"]["field"]) == ("batch", "brier")
+
+
+# Trials
+
+
+def test_a_trial_learns_from_some_rows_and_is_scored_on_others():
+    done, said = trial.run("prior", DummyClassifier(strategy="prior"), (INPUTS, LABELS), (INPUTS[1:3], LABELS[1:3]))
+    assert (done.candidate, said.tolist()) == ("prior", [0.5, 0.5])
+    assert done.scores["brier"] == 0.25
+
+
+def test_a_trial_knows_when_it_began_and_ended():
+    done, _ = trial.run("prior", DummyClassifier(), (INPUTS, LABELS), (INPUTS, LABELS))
+    assert 0 <= done.fit_seconds <= done.ended - done.began < 60
+
+
+def test_a_trial_gives_the_probability_of_true():
+    estimator = LogisticRegression().fit(INPUTS, LABELS)
+    assert np.all(np.diff(trial.positive(estimator, INPUTS)) > 0)
+
+
+def test_probabilities_that_are_there_already_are_scored_the_same():
+    done, said = trial.run("a", LogisticRegression(), (INPUTS, LABELS), (INPUTS, LABELS))
+    again = trial.scored("live", LABELS, said)
+    assert (again.scores, again.curves) == (done.scores, done.curves)
+
+
+# Release
+
+
+MANY = np.column_stack([np.linspace(-1, 1, 400), np.arange(400) % 5])
+
+
+def released(estimator):
+    return release(estimator, inputs=MANY, labels=MANY[:, 0] > 0, check=MANY[:100], categorical=[1])
+
+
+def test_a_release_answers_as_the_fitted_estimator_on_its_probe():
+    estimator = HistGradientBoostingClassifier(categorical_features=[1], max_iter=5)
+    made = released(estimator)
+    assert made.parity <= 1e-6
+    assert parity(estimator, made.model, made.probe) <= 1e-6
+    np.testing.assert_array_equal(made.answers, estimator.predict_proba(made.probe))
+
+
+def test_the_probe_has_missing_values_in_every_column():
+    probe = released(HistGradientBoostingClassifier(categorical_features=[1], max_iter=2)).probe
+    assert (np.isnan(probe[:, 0]).any(), (probe[:, 1] == -1).any(), np.isnan(probe[:, 1]).any()) == (True, True, False)
+
+
+@pytest.mark.parametrize("wrong", [1e-5, np.nan])
+def test_a_compiled_model_that_differs_from_the_fitted_one_is_not_released(wrong):
+    """The estimator's own answers are shifted, but only where the first column is missing."""
+    estimator = HistGradientBoostingClassifier(max_iter=2)
+    honest = estimator.predict_proba
+    estimator.predict_proba = lambda rows: honest(rows) + np.where(np.isnan(rows[:, :1]), wrong, 0)
+    with pytest.raises(CompiledDiffers, match="HistGradientBoostingClassifier differ by"):
+        released(estimator)
+
+
+def test_an_estimator_that_cannot_be_compiled_is_not_released():
+    with pytest.raises(CannotCompile, match="KNeighborsClassifier"):
+        released(KNeighborsClassifier())
+
+
+def test_awkward_rows_are_the_rows_and_each_again_with_one_value_missing():
+    rows = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    np.testing.assert_array_equal(awkward(rows, categorical=[1])[:3], rows)
+    np.testing.assert_array_equal(awkward(rows, categorical=[1])[3:], [[np.nan, 2], [3, -1], [np.nan, 6]])
+
+
+@given(st.integers(1, 1000), st.integers(1, 300))
+def test_spread_positions_are_different_and_within_the_rows(count, most):
+    positions = spread(count, most)
+    assert len(set(positions)) == len(positions) <= most
+    assert 0 <= positions.min() <= positions.max() < count
+
+
+# Summary
+
+
+def test_a_table_has_a_line_for_each_model_and_a_column_for_each_metric():
+    scores = {"log_loss": 0.5, "brier": 0.25, "roc_auc": 0.75, "pr_auc": 0.4, "calibration_error": 0.0125}
+    head, *lines = summary.table([("forest", scores), ("a longer name", scores)]).splitlines()
+    assert head.split() == ["log-loss", "Brier", "ROC", "AUC", "PR", "AUC", "calibration"]
+    assert [line.split()[-5:] for line in lines] == [["0.5000", "0.2500", "0.7500", "0.4000", "0.0125"]] * 2
+    assert len({len(head), *map(len, lines)}) == 1
+
+
+@pytest.mark.parametrize(
+    ("batches", "words"), [(["2013-01"], "2013-01"), (["2013-01", "2013-02", "2013-03"], "2013-01 to 2013-03")]
+)
+def test_a_span_names_the_first_and_last_batch(batches, words):
+    assert summary.span(batches) == words

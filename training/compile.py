@@ -1,0 +1,200 @@
+"""Turns a fitted scikit-learn estimator into an ONNX model that gives the same numbers, in double precision.
+
+To compile one more type, write a function (graph, estimator, name of its inputs) -> name of its outputs and put it
+in CONVERTERS. A transformer makes [n, k], a classifier [n, n_classes] probabilities, a regressor [n]; a
+meta-estimator calls `graph.convert` on the estimators within.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+from sklearn import compose, impute, linear_model, pipeline, preprocessing
+from sklearn.base import is_classifier, is_regressor
+from sklearn.utils.validation import check_is_fitted
+
+from training.trees import TREE_CONVERTERS, category_codes, probabilities
+
+IR_VERSION, OPSET, ML_OPSET = 10, 21, 5
+
+
+class CannotCompile(TypeError):
+    """The estimator, or how it is set, has no exact ONNX counterpart here."""
+
+    def __init__(self, estimator: Any, reason: str) -> None:
+        known = ", ".join(sorted(kind.__name__ for kind in CONVERTERS))
+        super().__init__(f"cannot compile {type(estimator).__name__}: {reason}; what can be compiled: {known}")
+
+
+class Graph:
+    """ONNX nodes under construction; tensors go by name, numpy arrays become constants."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
+
+    def add(self, operator: str, *inputs: str | np.ndarray, output: str = "", **attributes: Any) -> str:
+        """Adds one node and returns the name of its output."""
+        names = [value if isinstance(value, str) else self._constant(value) for value in inputs]
+        output = output or f"{operator}_{len(self.nodes)}"
+        domain = "ai.onnx.ml" if operator == "TreeEnsemble" else ""
+        self.nodes.append(helper.make_node(operator, names, [output], domain=domain, **attributes))
+        return output
+
+    def convert(self, estimator: Any, inputs: str) -> str:
+        """Adds a fitted estimator and returns the name of its output; raises CannotCompile."""
+        if type(estimator) not in CONVERTERS:
+            self.refuse(estimator, "its type is unknown")
+        if getattr(estimator, "n_outputs_", 1) != 1:
+            self.refuse(estimator, "it has several outputs")
+        return CONVERTERS[type(estimator)](self, estimator, inputs)
+
+    def refuse(self, estimator: Any, reason: str) -> NoReturn:
+        """Raises CannotCompile."""
+        raise CannotCompile(estimator, reason)
+
+    def _constant(self, values: np.ndarray) -> str:
+        name = f"constant_{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
+        return name
+
+
+def compile_model(estimator: Any, n_inputs: int) -> bytes:
+    """ONNX bytes of a fitted classifier or regressor; the same estimator always gives the same bytes.
+
+    Input "inputs": float64 [n, n_inputs], numbers with NaN = missing, categories as integer codes with -1 = missing
+    or unseen. Output "output": float64, [n, n_classes] probabilities in the order of `classes_`, or [n] predictions.
+    Where scikit-learn refuses a row (NaN into a bare linear model) the compiled model answers, with NaN.
+
+    Raises NotFittedError, CannotCompile, or ValueError if the estimator was fitted on another number of columns.
+    """
+    check_is_fitted(estimator)
+    if not (is_classifier(estimator) or is_regressor(estimator)):
+        raise CannotCompile(estimator, "it is neither classifier nor regressor")
+    fitted_on = getattr(estimator, "n_features_in_", n_inputs)
+    if fitted_on != n_inputs:
+        raise ValueError(f"n_inputs is {n_inputs}, but {type(estimator).__name__} was fitted on {fitted_on} columns")
+    graph = Graph()
+    graph.add("Identity", graph.convert(estimator, "inputs"), output="output")
+    return _serialized(graph, n_inputs, [len(estimator.classes_)] if is_classifier(estimator) else [])
+
+
+def _serialized(graph: Graph, n_inputs: int, width: Sequence[int]) -> bytes:
+    inputs = helper.make_tensor_value_info("inputs", TensorProto.DOUBLE, ["n", n_inputs])
+    output = helper.make_tensor_value_info("output", TensorProto.DOUBLE, ["n", *width])
+    opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", ML_OPSET)]
+    body = helper.make_graph(graph.nodes, "model", [inputs], [output], graph.constants)
+    model = helper.make_model(body, opset_imports=opsets, ir_version=IR_VERSION)
+    onnx.checker.check_model(model)
+    return model.SerializeToString(deterministic=True)
+
+
+def parity(estimator: Any, model: bytes, inputs: np.ndarray) -> float:
+    """Largest absolute difference between the compiled and the fitted estimator on `inputs` [n, n_inputs], float64.
+
+    NaN if either answers NaN, so `parity(...) <= 1e-9` fails then. Raises ValueError if the shapes differ.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    (compiled,) = session.run(["output"], {"inputs": inputs})
+    fitted = estimator.predict_proba(inputs) if is_classifier(estimator) else estimator.predict(inputs)
+    if compiled.shape != fitted.shape:
+        raise ValueError(f"the compiled model answers {compiled.shape}, the fitted one {fitted.shape}")
+    return float(np.max(np.abs(compiled - fitted)))
+
+
+def _pipeline(graph: Graph, estimator: Any, inputs: str) -> str:
+    for _, step in estimator.steps:
+        inputs = inputs if step in (None, "passthrough") else graph.convert(step, inputs)
+    return inputs
+
+
+def _column_transformer(graph: Graph, transformer: Any, inputs: str) -> str:
+    if transformer.transformer_weights:
+        graph.refuse(transformer, "it has transformer_weights")
+    chosen = transformer._transformer_to_input_indices
+    parts = [
+        graph.convert(part, _columns(graph, inputs, chosen[name], transformer.n_features_in_))
+        for name, part, _ in transformer.transformers_
+        if part != "drop" and len(chosen[name])
+    ]
+    return graph.add("Concat", *parts, axis=1)
+
+
+def _columns(graph: Graph, inputs: str, chosen: Sequence[int] | np.ndarray, width: int) -> str:
+    if list(chosen) == list(range(width)):
+        return inputs
+    return graph.add("Gather", inputs, np.array(chosen, np.int64), axis=1)
+
+
+def _identity(graph: Graph, transformer: Any, inputs: str) -> str:
+    if transformer.func is not None:
+        graph.refuse(transformer, "its func is arbitrary Python")
+    return inputs
+
+
+def _one_hot(graph: Graph, encoder: Any, inputs: str) -> str:
+    if encoder.handle_unknown == "error":
+        graph.refuse(encoder, 'a compiled model can\'t raise on an unseen code: set handle_unknown="ignore"')
+    if any(rare is not None for rare in getattr(encoder, "infrequent_categories_", [])):
+        graph.refuse(encoder, "it groups infrequent categories")
+    codes = category_codes(graph, encoder, encoder.categories_)
+    dropped = encoder.drop_idx_ if encoder.drop_idx_ is not None else [None] * len(codes)
+    kept = [values if skip is None else np.delete(values, skip) for values, skip in zip(codes, dropped, strict=True)]
+    repeated = graph.add("Gather", inputs, np.repeat(np.arange(len(kept)), [len(k) for k in kept]), axis=1)
+    values = np.concatenate(kept)
+    hot = graph.add("Equal", repeated, values)
+    if np.isnan(values).any():
+        hot = graph.add("Or", hot, graph.add("And", graph.add("IsNaN", repeated), np.isnan(values)))
+    return graph.add("Cast", hot, to=TensorProto.DOUBLE)
+
+
+def _imputer(graph: Graph, imputer: Any, inputs: str) -> str:
+    if str(imputer.missing_values) != "nan":
+        graph.refuse(imputer, f"missing_values is {imputer.missing_values!r}, not NaN")
+    fill = imputer.statistics_.astype(float)
+    missing = graph.add("IsNaN", inputs)
+    filled = graph.add("Where", missing, fill, inputs)
+    filled = _columns(graph, filled, np.flatnonzero(~np.isnan(fill)), len(fill))
+    if imputer.indicator_ is None:
+        return filled
+    flags = _columns(graph, missing, imputer.indicator_.features_, len(fill))
+    return graph.add("Concat", filled, graph.add("Cast", flags, to=TensorProto.DOUBLE), axis=1)
+
+
+def _scaler(graph: Graph, scaler: Any, inputs: str) -> str:
+    centred = graph.add("Sub", inputs, scaler.mean_) if scaler.with_mean else inputs
+    return graph.add("Div", centred, scaler.scale_) if scaler.with_std else centred
+
+
+def _linear(graph: Graph, model: Any, inputs: str) -> str:
+    if np.ndim(model.coef_) != 1:
+        graph.refuse(model, "it has several outputs")
+    return graph.add("Squeeze", _scores(graph, model, inputs), np.array([1]))
+
+
+def _scores(graph: Graph, model: Any, inputs: str) -> str:
+    weights, bias = np.atleast_2d(model.coef_).astype(float), np.atleast_1d(model.intercept_).astype(float)
+    return graph.add("Gemm", inputs, weights.T, bias)
+
+
+def _logistic(graph: Graph, model: Any, inputs: str) -> str:
+    return probabilities(graph, _scores(graph, model, inputs), len(model.coef_))
+
+
+LINEAR = (linear_model.LinearRegression, linear_model.Ridge, linear_model.Lasso, linear_model.ElasticNet)
+CONVERTERS: dict[type, Callable[[Graph, Any, str], str]] = {
+    pipeline.Pipeline: _pipeline,
+    compose.ColumnTransformer: _column_transformer,
+    preprocessing.FunctionTransformer: _identity,
+    preprocessing.OneHotEncoder: _one_hot,
+    preprocessing.StandardScaler: _scaler,
+    impute.SimpleImputer: _imputer,
+    linear_model.LogisticRegression: _logistic,
+    **dict.fromkeys(LINEAR, _linear),
+    **TREE_CONVERTERS,
+}

@@ -1,0 +1,195 @@
+"""Fitted scikit-learn trees as the ONNX operator TreeEnsemble (ai.onnx.ml 5), in double precision.
+
+Operator: https://onnx.ai/onnx/operators/onnx_aionnxml_TreeEnsemble.html
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from onnx import TensorProto, numpy_helper
+from sklearn import dummy, ensemble
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+if TYPE_CHECKING:
+    from training.compile import Graph
+
+LESS_OR_EQUAL, MEMBER, SUM = 0, 6, 1
+NODE = np.dtype(
+    [("leaf", bool), ("value", float), ("target", int), ("feature", int), ("threshold", float), ("categorical", bool)]
+    + [("members", object), ("missing_true", bool), ("true", int), ("false", int)]
+)
+"""A tree is an array of these, the root first; `true` and `false` are the positions of the children. A row goes to
+`true` if its `feature` is at most `threshold` or, where `categorical`, among `members`."""
+
+
+def constant_tree(value: float, target: int) -> np.ndarray:
+    """Tree that adds `value` to `target` for every row.
+
+    It has two equal leaves: onnxruntime 1.31 reads the weight of a lone leaf at the index of the node, not of the leaf.
+    """
+    tree = np.zeros(3, NODE)
+    tree["value"], tree["target"] = value, target
+    tree["leaf"], tree["true"], tree["false"] = [False, True, True], 1, 2
+    return tree
+
+
+def boosted_tree(predictor: Any, target: int, columns: np.ndarray, categories: Sequence[np.ndarray]) -> np.ndarray:
+    """Tree of a histogram gradient boosting: `columns` [n_features] are the inputs in the order the trees number them,
+    `categories` the sorted codes of each categorical one. Missing and unseen codes go to `false`.
+
+    Source of the rules: scikit-learn, ensemble/_hist_gradient_boosting/_predictor.pyx.
+    """
+    nodes = predictor.nodes
+    if len(nodes) == 1:
+        return constant_tree(nodes["value"][0], target)
+    tree = np.zeros(len(nodes), NODE)
+    tree["leaf"], tree["value"], tree["target"] = nodes["is_leaf"], nodes["value"], target
+    tree["feature"], tree["threshold"] = columns[nodes["feature_idx"]], nodes["num_threshold"]
+    missing_left, categorical = nodes["missing_go_to_left"] > 0, nodes["is_categorical"] > 0
+    swapped = missing_left & categorical
+    tree["categorical"], tree["missing_true"] = categorical, missing_left & ~categorical
+    tree["true"] = np.where(swapped, nodes["right"], nodes["left"])
+    tree["false"] = np.where(swapped, nodes["left"], nodes["right"])
+    for row in np.flatnonzero(categorical & ~tree["leaf"]):
+        bits = predictor.raw_left_cat_bitsets[nodes["bitset_idx"][row]]
+        tree["members"][row] = _members(categories[nodes["feature_idx"][row]], bits, missing_left[row])
+    return tree
+
+
+def _members(codes: np.ndarray, bits: np.ndarray, missing_left: bool) -> np.ndarray:
+    rank = np.arange(len(codes))
+    in_left = (bits[rank // 32] >> (rank % 32)) & 1
+    return codes[in_left != missing_left]
+
+
+def decision_tree(fitted: Any, output: int, target: int, share: float) -> np.ndarray:
+    """Tree of a decision tree or forest, adding `share` of column `output` of its values to `target`."""
+    value = fitted.value[:, 0, output] * share
+    if fitted.node_count == 1:
+        return constant_tree(value[0], target)
+    tree = np.zeros(fitted.node_count, NODE)
+    tree["leaf"], tree["value"], tree["target"] = fitted.children_left < 0, value, target
+    tree["feature"], tree["threshold"] = fitted.feature, fitted.threshold
+    tree["true"], tree["false"] = fitted.children_left, fitted.children_right
+    tree["missing_true"] = fitted.missing_go_to_left
+    return tree
+
+
+def ensemble_attributes(trees: Sequence[np.ndarray], n_targets: int) -> dict[str, Any]:
+    """Attributes of the TreeEnsemble [n, n_targets] that sums `trees`; splits and leaves are numbered apart."""
+    sizes = [len(tree) for tree in trees]
+    roots = np.cumsum([0, *sizes[:-1]])
+    nodes, shift = np.concatenate(trees), np.repeat(roots, sizes)
+    leaf = nodes["leaf"]
+    position = np.where(leaf, np.cumsum(leaf), np.cumsum(~leaf)) - 1
+    splits, leaves = nodes[~leaf], nodes[leaf]
+    true, false = splits["true"] + shift[~leaf], splits["false"] + shift[~leaf]
+    members = [np.append(codes, np.nan) for codes in splits["members"][splits["categorical"]]]
+    return {
+        "n_targets": n_targets,
+        "aggregate_function": SUM,
+        "tree_roots": position[roots].tolist(),
+        "nodes_featureids": splits["feature"].tolist(),
+        "nodes_modes": _tensor(np.where(splits["categorical"], MEMBER, LESS_OR_EQUAL).astype(np.uint8)),
+        "nodes_splits": _tensor(splits["threshold"]),
+        "nodes_missing_value_tracks_true": splits["missing_true"].astype(int).tolist(),
+        "nodes_truenodeids": position[true].tolist(),
+        "nodes_trueleafs": leaf[true].astype(int).tolist(),
+        "nodes_falsenodeids": position[false].tolist(),
+        "nodes_falseleafs": leaf[false].astype(int).tolist(),
+        "leaf_targetids": leaves["target"].tolist(),
+        "leaf_weights": _tensor(leaves["value"]),
+    } | ({"membership_values": _tensor(np.concatenate(members))} if members else {})
+
+
+def _tensor(values: np.ndarray) -> Any:
+    return numpy_helper.from_array(np.ascontiguousarray(values), "values")
+
+
+def category_codes(graph: "Graph", estimator: Any, categories: Iterable[np.ndarray]) -> list[np.ndarray]:
+    """The categories an encoder learned, as float64; raises CannotCompile if they are not numbers."""
+    if any(values.dtype.kind not in "iufb" for values in categories):
+        graph.refuse(estimator, "it was fitted on categories that are not integer codes")
+    return [values.astype(float) for values in categories]
+
+
+def probabilities(graph: "Graph", scores: str, width: int) -> str:
+    """Probabilities [n, n_classes] of `scores` [n, width], where width 1 stands for two classes."""
+    if width > 1:
+        return graph.add("Softmax", scores, axis=1)
+    return _both_classes(graph, graph.add("Sigmoid", scores))
+
+
+def _both_classes(graph: "Graph", positive: str) -> str:
+    return graph.add("Gemm", positive, np.array([[-1.0, 1.0]]), np.array([1.0, 0.0]))
+
+
+def _sum(graph: "Graph", inputs: str, trees: Sequence[np.ndarray], n_targets: int) -> str:
+    return graph.add("TreeEnsemble", inputs, **ensemble_attributes(trees, n_targets))
+
+
+def _column(graph: "Graph", scores: str) -> str:
+    return graph.add("Squeeze", scores, np.array([1]))
+
+
+def _dummy_classifier(graph: "Graph", model: Any, inputs: str) -> str:
+    if model.strategy == "stratified":
+        graph.refuse(model, "its probabilities are random")
+    (constants,) = model.predict_proba(np.zeros((1, 1)))
+    return _sum(graph, inputs, [constant_tree(value, k) for k, value in enumerate(constants)], len(constants))
+
+
+def _dummy_regressor(graph: "Graph", model: Any, inputs: str) -> str:
+    (constant,) = model.predict(np.zeros((1, 1)))
+    return _column(graph, _sum(graph, inputs, [constant_tree(constant, 0)], 1))
+
+
+def _boosted_scores(graph: "Graph", model: Any, inputs: str) -> str:
+    columns, categories = np.arange(model.n_features_in_), []
+    if model.is_categorical_ is not None:
+        columns = np.argsort(~model.is_categorical_, kind="stable")
+        encoder = model._preprocessor.named_transformers_["encoder"]
+        categories = [codes[~np.isnan(codes)] for codes in category_codes(graph, model, encoder.categories_)]
+    start = [constant_tree(value, k) for k, value in enumerate(model._baseline_prediction.ravel())]
+    rounds = [boosted_tree(grown, k, columns, categories) for row in model._predictors for k, grown in enumerate(row)]
+    return _sum(graph, inputs, start + rounds, model.n_trees_per_iteration_)
+
+
+def _boosted_classifier(graph: "Graph", model: Any, inputs: str) -> str:
+    return probabilities(graph, _boosted_scores(graph, model, inputs), model.n_trees_per_iteration_)
+
+
+def _boosted_regressor(graph: "Graph", model: Any, inputs: str) -> str:
+    scores = _column(graph, _boosted_scores(graph, model, inputs))
+    return graph.add("Exp", scores) if model.loss in ("poisson", "gamma") else scores
+
+
+def _forest(graph: "Graph", model: Any, inputs: str, outputs: Sequence[int]) -> str:
+    members = getattr(model, "estimators_", [model])
+    trees = [decision_tree(m.tree_, k, i, 1 / len(members)) for m in members for i, k in enumerate(outputs)]
+    # scikit-learn compares in single precision
+    rounded = graph.add("Cast", graph.add("Cast", inputs, to=TensorProto.FLOAT), to=TensorProto.DOUBLE)
+    return _sum(graph, rounded, trees, len(outputs))
+
+
+def _forest_classifier(graph: "Graph", model: Any, inputs: str) -> str:
+    if model.n_classes_ == 2:
+        return _both_classes(graph, _forest(graph, model, inputs, [1]))
+    return _forest(graph, model, inputs, range(model.n_classes_))
+
+
+def _forest_regressor(graph: "Graph", model: Any, inputs: str) -> str:
+    return _column(graph, _forest(graph, model, inputs, [0]))
+
+
+FOREST_CLASSIFIERS = (ensemble.RandomForestClassifier, ensemble.ExtraTreesClassifier, DecisionTreeClassifier)
+FOREST_REGRESSORS = (ensemble.RandomForestRegressor, ensemble.ExtraTreesRegressor, DecisionTreeRegressor)
+TREE_CONVERTERS = {
+    dummy.DummyClassifier: _dummy_classifier,
+    dummy.DummyRegressor: _dummy_regressor,
+    ensemble.HistGradientBoostingClassifier: _boosted_classifier,
+    ensemble.HistGradientBoostingRegressor: _boosted_regressor,
+    **dict.fromkeys(FOREST_CLASSIFIERS, _forest_classifier),
+    **dict.fromkeys(FOREST_REGRESSORS, _forest_regressor),
+}
