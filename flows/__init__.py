@@ -1,0 +1,1 @@
+"""The order of work. A step is: load, call, record, next."""

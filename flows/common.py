@@ -1,0 +1,27 @@
+"""What every flow shares: a clean stop with one sentence, and the environment of its tasks."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+from metaflow.exception import MetaflowException
+
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive", "OPENBLAS_NUM_THREADS": "1"}
+
+
+class Stopped(MetaflowException):
+    headline = "Stopped"
+
+
+@contextlib.contextmanager
+def one_sentence(*errors: type[Exception]) -> Iterator[None]:
+    """Turn expected errors into a message without a traceback."""
+    try:
+        yield
+    except errors as error:
+        raise Stopped(str(error)) from None
+
+
+def side_by_side() -> None:
+    """Run at most one task a core, unless told otherwise."""
+    os.environ.setdefault("METAFLOW_RUN_MAX_WORKERS", str(os.cpu_count() or 1))

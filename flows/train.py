@@ -1,0 +1,128 @@
+"""Train: data version -> candidates side by side -> choose -> score on later data -> bundle -> registry."""
+
+from types import SimpleNamespace
+
+from metaflow import FlowSpec, card, current, environment, step
+
+from flows.common import ONE_THREAD, one_sentence, side_by_side
+
+
+class TrainFlow(FlowSpec):
+    @step
+    def start(self):
+        """Resolve what is to be trained on what, and put the matrices where every task can map them."""
+        import settings
+        from flows import plan
+
+        with one_sentence(*plan.EXPECTED):
+            self.settings = settings.load()
+            self.plan = plan.make(self.settings)
+            self.known = plan.trained_as(self.plan, self.settings)
+            self.way = "known" if self.known else "fresh"
+            if not self.known:
+                self.arrays, self.columns, self.tables = plan.write_matrices(self.settings, self.plan, current.run_id)
+        self.next({"fresh": self.experiment, "known": self.already}, condition="way")
+
+    @step
+    def experiment(self):
+        from problem.candidates import CANDIDATES
+
+        self.names = list(CANDIDATES)
+        self.next(self.fit, foreach="names")
+
+    @environment(vars=ONE_THREAD)
+    @step
+    def fit(self):
+        """One candidate learns from the training batches and is scored on the validation batches."""
+        from problem.candidates import CANDIDATES
+
+        split = self.plan.split
+        self.trial = self.try_out(self.input, CANDIDATES[self.input], split.train, split.validation, "validation")
+        self.next(self.select)
+
+    @step
+    def select(self, inputs):
+        """The lowest validation log-loss wins."""
+        self.merge_artifacts(inputs, include=["settings", "plan", "arrays", "columns", "tables"])
+        self.trials = [each.trial for each in inputs]
+        self.winner = min(self.trials, key=lambda trial: trial.scores["log_loss"]).candidate
+        self.next(self.finals)
+
+    @step
+    def finals(self):
+        self.jobs = ["release", "score"]
+        self.next(self.refit, foreach="jobs")
+
+    @environment(vars=ONE_THREAD)
+    @step
+    def refit(self):
+        """Side by side: the winner on everything, to be shipped; the winner and the baseline on the test batches."""
+        if self.input == "release":
+            self.parity = self.release()
+        else:
+            self.baseline, self.tested = self.score()
+        self.next(self.register)
+
+    @card
+    @step
+    def register(self, inputs):
+        """Write the bundle and the runs, give the version its alias, and show the comparison."""
+        from flows import record
+
+        release, score = inputs
+        self.merge_artifacts(inputs, include=["settings", "plan", "trials", "winner"])
+        print(record.register(score, [*self.trials, score.baseline], release.parity))
+        self.next(self.end)
+
+    @step
+    def already(self):
+        from stores.receipts import Receipts
+
+        said = (
+            f"Nothing to train: version {self.known} was made from this data, code and settings.\n"
+            f"(data {self.plan.facts['data_version'][:8]}, fingerprint {self.plan.fingerprint[:8]})\n"
+        )
+        Receipts(self.settings.training.folder).say(said)
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+
+    def try_out(self, name, candidate, learn, judge, part):
+        """Run one trial and keep its probabilities beside the matrices."""
+        from training import trial
+
+        estimator = candidate(SimpleNamespace(**self.columns))
+        done, probabilities = trial.run(name, estimator, self.arrays.part(learn), self.arrays.part(judge))
+        self.arrays.write(f"{part}-{name}", probabilities)
+        return done
+
+    def score(self):
+        """The baseline on validation; winner and baseline on the test batches."""
+        from problem.candidates import CANDIDATES, baseline
+
+        split, name = self.plan.split, self.winner
+        learn = split.train + split.validation
+        validated = self.try_out("baseline", baseline, split.train, split.validation, "validation")
+        return validated, [
+            self.try_out(name, CANDIDATES[name], learn, split.test, "test"),
+            self.try_out("baseline", baseline, learn, split.test, "test"),
+        ]
+
+    def release(self):
+        """Fit the winner on everything and put the compiled model where the bundle will be; return the parity."""
+        from problem.candidates import CANDIDATES
+        from stores import bundle
+        from training.release import release
+
+        estimator = CANDIDATES[self.winner](SimpleNamespace(**self.columns))
+        check = self.arrays.part(self.plan.split.validation)[0]
+        made = release(estimator, *self.arrays.part(self.plan.split.all), check, self.columns["categorical"])
+        bundle.write_model(self.arrays.folder / "bundle", made.model, made.probe, made.answers)
+        return made.parity
+
+
+if __name__ == "__main__":
+    side_by_side()
+    TrainFlow()

@@ -1,0 +1,188 @@
+"""The real flows on real flights: ingest, then train, each in its own processes."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+import polars as pl
+import pytest
+
+import problem.features
+import settings
+from settings import ROOT
+from stores import bundle
+from stores.models import Models
+from tests.workspace import Workspace
+
+pytestmark = pytest.mark.slow
+
+BROKEN = """
+_fetch = fetch
+def fetch(batch):
+    files = _fetch(batch)
+    if batch == "2013-02":
+        {harm}
+    return files
+"""
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    space = Workspace(tmp_path_factory.mktemp("trained"))
+    space.run(*space.flow("ingest"))
+    space.output = space.run(*space.flow("train"))
+    return space
+
+
+@pytest.fixture
+def fresh(tmp_path):
+    return Workspace(tmp_path / "fresh")
+
+
+def models_of(space):
+    registry = settings.load().registry.model_copy(
+        update={"tracking": f"sqlite:///{space.folder}/var/mlflow.db", "artifacts": str(space.folder / "var/artifacts")}
+    )
+    return Models(registry)
+
+
+def bundle_of(space, version, folder):
+    models_of(space).download(version, folder / "bundle")
+    return bundle.read(folder / "bundle", problem.features.FEATURES, version)
+
+
+def test_the_example_history_has_the_version_that_the_checkout_names(trained):
+    assert trained.data_version == (ROOT / "data.dvc").read_text()
+
+
+def test_the_first_model_becomes_live_and_the_last_words_say_so(trained):
+    assert models_of(trained).version("live") == "1"
+    assert "Version 1 is live" in trained.last_words
+
+
+def test_the_last_words_compare_the_winner_with_the_baseline(trained):
+    winner, baseline = (line.split() for line in trained.last_words.splitlines() if line.count("0.") >= 4)
+    assert baseline[0] == "baseline"
+    assert float(winner[1]) < float(baseline[1])
+
+
+def test_the_run_records_data_code_settings_and_environment_as_the_bundle_does(trained, tmp_path):
+    facts = bundle_of(trained, "1", tmp_path).facts
+    models = models_of(trained)
+    run = models.client.get_run(models.client.get_model_version(models.name, "1").run_id)
+    assert facts["data_version"] in trained.data_version
+    assert run.data.tags["data_version"] == facts["data_version"]
+    assert run.data.tags["revision"] == facts["revision"]
+    assert json.loads(run.data.tags["settings"]) == facts["settings"]
+    assert json.loads(run.data.tags["environment"]) == facts["environment"]
+
+
+def test_each_candidate_has_a_child_run(trained):
+    from problem.candidates import CANDIDATES
+
+    client = models_of(trained).client
+    runs = client.search_runs([client.get_experiment_by_name(settings.load().registry.model).experiment_id])
+    children = {run.info.run_name for run in runs if "mlflow.parentRunId" in run.data.tags}
+    assert children == {*CANDIDATES, "baseline"}
+
+
+def test_the_bundle_gives_the_scores_that_the_run_reports_as_held_out(trained, tmp_path):
+    reference = pl.read_parquet(bundle_of(trained, "1", tmp_path).path / "reference.parquet")
+    test = reference.filter(pl.col("batch") == "2013-03")
+    losses = pl.when("label").then(pl.col("probability").log()).otherwise((1 - pl.col("probability")).log())
+    facts = bundle_of(trained, "1", tmp_path / "again").facts
+    assert -test.select(losses.mean()).item() == pytest.approx(facts["metrics"]["log_loss"], abs=1e-12)
+
+
+def test_the_card_shows_the_comparison_with_its_plots(trained):
+    card = subprocess.run(
+        [*trained_python(), str(ROOT / "flows/train.py"), "--no-pylint", "card", "get", f"{run_id(trained)}/register"],
+        cwd=trained.folder, env={**os.environ, "METAFLOW_USER": "tester", "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    assert all(title in card for title in ("ROC", "Precision and recall", "Calibration", "Log-loss by batch"))
+
+
+def test_a_second_training_on_the_same_data_code_and_settings_does_nothing_and_says_why(trained):
+    trained.run(*trained.flow("train"))
+    assert "Nothing to train: version 1 was made from this data, code and settings" in trained.last_words
+
+
+def test_a_month_later_the_new_model_is_the_candidate_and_is_compared_with_the_live_one(trained):
+    later = {"data__today": "2013-05-01"}
+    assert "2013-04: 28,330 rows" in trained.run(*trained.flow("ingest"), **later)
+    trained.run(*trained.flow("train"), **later)
+    assert models_of(trained).version("live") == "1"
+    assert models_of(trained).version("candidate") == "2"
+    assert "live (version 1)" in trained.last_words
+
+
+@pytest.mark.parametrize(
+    ("harm", "complaint"),
+    [
+        ('files["flights.csv"] = files["flights.csv"].replace(b",distance,", b",length,")', "has no column distance"),
+        ('files["flights.csv"] = bytes(range(256)) * 40', "batch 2013-02 refused"),
+        (
+            'files["flights.csv"] = files["flights.csv"].replace(b",EWR,", b",XXX,").replace(b",JFK,", b",XXX,")',
+            "break",
+        ),
+        ('del files["weather.csv"]', "file weather.csv is missing"),
+    ],
+    ids=["a missing column", "a corrupt file", "too many bad rows", "a missing file"],
+)
+def test_a_refused_batch_stops_the_flow_with_one_sentence_and_leaves_no_version(fresh, harm, complaint):
+    fresh.change_source(BROKEN.format(harm=harm))
+    output, code = fresh.attempt(*fresh.flow("ingest"))
+    assert code != 0
+    assert complaint in output
+    assert "Traceback" not in output
+    assert fresh.data_version == ""
+    assert not (fresh.folder / "data").exists()
+
+
+def test_bad_rows_below_the_limit_are_quarantined_counted_and_shown(fresh):
+    one_percent = 'lines = files["flights.csv"].split(b"\\n"); files["flights.csv"] = b"\\n".join('
+    one_percent += 'line.replace(b",EWR,", b",XXX,") if i % 50 == 0 else line for i, line in enumerate(lines))'
+    fresh.change_source(BROKEN.format(harm=one_percent))
+    output = fresh.run(*fresh.flow("ingest"))
+    rejected = pl.read_parquet(fresh.folder / "var/data/quarantine/2013-02.parquet")
+    assert f"{rejected.height} of them quarantined" in output
+    assert rejected["origin"].unique().to_list() == ["XXX"]
+
+
+@pytest.mark.parametrize("seconds", [1.5, 3.5, 5.0, 8.0])
+def test_killed_at_any_point_the_next_run_ends_well(fresh, seconds):
+    for name in ("ingest", "train"):
+        process = fresh.start(*fresh.flow(name))
+        time.sleep(seconds)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        fresh.run(*fresh.flow(name))
+    assert fresh.data_version == (ROOT / "data.dvc").read_text()
+    assert models_of(fresh).version("live") is not None
+
+
+def test_training_without_data_stops_with_one_sentence(fresh):
+    output, code = fresh.attempt(*fresh.flow("train"))
+    assert code != 0
+    assert "run `make ingest` first" in output
+    assert "Traceback" not in output
+
+
+def test_an_unknown_setting_stops_the_flow_with_one_sentence(fresh):
+    output, code = fresh.attempt(*fresh.flow("train"), data__tomorrow="2013-01-01")
+    assert code != 0
+    assert "unknown setting data.tomorrow" in output
+    assert "Traceback" not in output
+
+
+def run_id(space):
+    return next(line.split("run-id ")[1].split(")")[0] for line in space.output.splitlines() if "run-id" in line)
+
+
+def trained_python():
+    import sys
+
+    return [sys.executable]
