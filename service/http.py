@@ -1,0 +1,113 @@
+"""`POST /predict` and `/readyz` as plain ASGI: the few microseconds that count. Everything else goes to BentoML."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from typing import Any
+
+import msgspec
+
+from service.predictor import Predictor
+from service.refusals import Refused
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Message, Receive, Send], Awaitable[None]]
+Headers = Sequence[tuple[bytes, bytes]]
+
+JSON = b"application/json"
+CONTENT_TYPE = (b"content-type", JSON)
+WHITESPACE = b" \t\r\n"
+DRAINED = 4  # a body of up to so many times the limit is read to its end, so that its sender sees the refusal
+
+logger = logging.getLogger("service.http")
+
+
+class Disconnected(Exception):
+    """The client went away before its request was complete."""
+
+
+def app(rest: App, predictor: Callable[[], Predictor], max_body_bytes: int) -> App:
+    """The ASGI application; `predictor` is asked at each request, as there is none before BentoML's start-up."""
+
+    async def serve(scope: Message, receive: Receive, send: Send) -> None:
+        path = scope.get("path")
+        if path == "/predict" and scope["type"] == "http":
+            await _predict(predictor(), max_body_bytes, scope, receive, send)
+        elif path == "/readyz" and scope["type"] == "http" and scope["method"] in ("GET", "HEAD"):
+            await _ready(predictor(), send)
+        else:
+            await rest(scope, receive, send)
+
+    return serve
+
+
+async def _predict(predictor: Predictor, limit: int, scope: Message, receive: Receive, send: Send) -> None:
+    began = time.perf_counter()
+    status, n_records, headers = 200, 0, ()  # type: tuple[int, int, Headers]
+    try:
+        answer, n_records = await _answer(predictor, limit, scope, receive)
+    except Refused as refused:
+        status, answer, headers = refused.status, refused.body(), refused.headers
+    except Disconnected:
+        return
+    except Exception:
+        logger.exception("a request to /predict failed")
+        status, answer = 500, Refused(500, "unexpected error, see the service's log: nothing was predicted").body()
+    await _send(send, status, answer, headers)
+    predictor.tally.add(status, n_records, time.perf_counter() - began)
+
+
+async def _answer(predictor: Predictor, limit: int, scope: Message, receive: Receive) -> tuple[bytes, int]:
+    """The body of the answer, and for how many records."""
+    if scope["method"] != "POST":
+        raise Refused(
+            405, f"{scope['method']} is not possible here: POST a record or a list", headers=[(b"allow", b"POST")]
+        )
+    if CONTENT_TYPE not in scope["headers"]:
+        _require_json(scope["headers"])
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    if len(body) > limit or message.get("more_body") or message["type"] != "http.request":
+        body = await _whole_body(message, receive, limit)
+    if body[:1] != b"{" and body.lstrip(WHITESPACE)[:1] == b"[":
+        answers = await predictor.many(await asyncio.to_thread(predictor.contract.many, body))
+        return msgspec.json.encode(answers), len(answers)
+    return msgspec.json.encode(predictor.one(predictor.contract.one(body))), 1
+
+
+def _require_json(headers: Headers) -> None:
+    given = next((value for name, value in headers if name == b"content-type"), b"")
+    if given.split(b";")[0].strip().lower() != JSON:
+        stated = repr(given.decode("latin-1")[:100]) if given else "missing"
+        raise Refused(415, f"the content type is {stated}: send JSON as application/json")
+
+
+async def _whole_body(message: Message, receive: Receive, limit: int) -> bytes:
+    """The body that begins with this message. Raises Refused over the limit, Disconnected where it never ends."""
+    parts: list[bytes] = [message.get("body", b"")]
+    size = len(parts[0])
+    while message["type"] == "http.request" and message.get("more_body") and size <= DRAINED * limit:
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size <= limit:
+            parts.append(message.get("body", b""))
+    if message["type"] != "http.request":
+        raise Disconnected
+    if size > limit:
+        close = [(b"connection", b"close")] if message.get("more_body") else []
+        raise Refused(413, f"the body is larger than {limit} bytes: send fewer records at a time", headers=close)
+    return b"".join(parts)
+
+
+async def _ready(predictor: Predictor, send: Send) -> None:
+    state = predictor.readiness()
+    await _send(send, 200 if state["ready"] else 503, msgspec.json.encode(state))
+
+
+async def _send(send: Send, status: int, body: bytes, headers: Headers = ()) -> None:
+    length = (b"content-length", b"%d" % len(body))
+    await send({"type": "http.response.start", "status": status, "headers": [CONTENT_TYPE, length, *headers]})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,115 @@
+"""The live model of one worker: what the pointer file names, loaded aside and swapped in as one reference.
+
+<state>/live               the version that answers; replaced as a whole by the deployer (service/deploy.py)
+<state>/previous           the one before: a worker that starts and finds the live bundle broken begins with it
+<state>/bundles/<version>  the bundles
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from kinds import Kind, Record
+from service import metrics
+from stores import bundle
+
+POINTER, PREVIOUS, BUNDLES = "live", "previous", "bundles"
+
+logger = logging.getLogger("service.live")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A loaded version with its two ways to score, which agree: one record (on one thread only), a frame of many."""
+
+    version: str
+    threshold: float
+    one: Callable[[Record], float]
+    bundle: bundle.Bundle
+
+    def many(self, rows: pl.DataFrame) -> np.ndarray:
+        """Probabilities of the positive class: float64 [n]."""
+        return self.bundle.score(rows)
+
+
+class Live:
+    """`model` is the live model or None; `refresh` and only it replaces it, by one assignment."""
+
+    def __init__(self, state: Path, kinds: Sequence[Kind]) -> None:
+        self.model: Model | None = None
+        self._state = state
+        self._kinds = kinds
+        self._seen: tuple[int, int] | None = None
+
+    def changed(self) -> bool:
+        """Was the pointer replaced since the last `refresh`? Costs one stat()."""
+        return (mark := self._mark()) is not None and mark != self._seen
+
+    def refresh(self) -> None:
+        """Load what the pointer names. A bundle that can't be used is logged and counted; the old one goes on."""
+        self._seen = self._mark()
+        loaded = self._load(POINTER) or (self._load(PREVIOUS) if self.model is None else None)
+        if loaded:
+            self._swap(loaded)
+
+    def _mark(self) -> tuple[int, int] | None:
+        try:
+            found = (self._state / POINTER).stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_ino
+
+    def _load(self, pointer: str) -> Model | None:
+        version = pointed(self._state, pointer)
+        if version is None:
+            return None
+        try:
+            return load(self._state, version, self._kinds)
+        except Exception as error:  # whatever is wrong with the files, the worker must go on
+            metrics.refused_bundles.inc()
+            kept = f"version {self.model.version} goes on" if self.model else "no other model is loaded"
+            logger.error("model version %s is refused, %s: %s", version, kept, error)
+            return None
+
+    def _swap(self, model: Model) -> None:
+        old, self.model = self.model, model
+        metrics.show_live(model.version, old.version if old else None)
+        logger.info("model version %s is live%s", model.version, f", version {old.version} was" if old else "")
+
+
+def pointed(state: Path, pointer: str = POINTER) -> str | None:
+    """The version that a pointer file names, or None."""
+    try:
+        version = (state / pointer).read_text().strip()
+    except (OSError, ValueError):
+        return None
+    return version if version and Path(version).name == version else None
+
+
+def load(state: Path, version: str, kinds: Sequence[Kind]) -> Model:
+    """Load and check one version's bundle. Raises bundle.BrokenBundle, or what its files cause."""
+    loaded: Any = bundle.read(state / BUNDLES / version, kinds, version)
+    return Model(version, loaded.threshold, _scorer(loaded), loaded)
+
+
+def _scorer(loaded: bundle.Bundle) -> Callable[[Record], float]:
+    """A function from a record to its probability. It writes to arrays bound to the session once and for all, as
+    onnxruntime's checks of its arguments would take longer than the model; so no two threads may call it at once."""
+    row, run = loaded.inputs.row(), loaded.session.run_with_iobinding
+    inputs = np.full((1, len(loaded.inputs.kinds)), np.nan)
+    outputs = np.empty_like(loaded.outputs(inputs))
+    binding = loaded.session.io_binding()
+    binding.bind_input("inputs", "cpu", 0, np.float64, inputs.shape, inputs.ctypes.data)
+    binding.bind_output("output", "cpu", 0, outputs.dtype, outputs.shape, outputs.ctypes.data)
+
+    def one(record: Record) -> float:
+        inputs[0] = row(record)
+        run(binding)
+        return outputs.item(1)
+
+    return one

@@ -1,0 +1,145 @@
+"""What goes over the wire: requests that keep the contract, answers, and refusals that say what to change."""
+
+import hashlib
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, NotRequired, Optional
+from zoneinfo import ZoneInfo
+
+import dataframely as dy
+import msgspec
+import numpy as np
+import polars as pl
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    NaiveDatetime,
+    ValidationError,
+    create_model,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+from typing_extensions import TypedDict
+
+from kinds import Check
+from service.refusals import Refused, refusal
+
+Record = dict[str, Any]
+
+
+class Answer(TypedDict):
+    """`logged` is there, and false, only where the prediction log couldn't be written: the id then finds nothing."""
+
+    prediction_id: str
+    probability: float
+    decision: bool
+    model_version: str
+    logged: NotRequired[bool]
+
+
+class Contract:
+    """Reads request bodies by the problem's schema and checks. `version` changes whenever what is accepted does."""
+
+    def __init__(self, schema: type[dy.Schema], checks: Sequence[Check], example: Record, max_records: int) -> None:
+        self.model = record_model(schema, checks, example)
+        self.example = example
+        self.max_records = max_records
+        self.dtypes = {name: column.dtype for name, column in schema.columns().items()}
+        self.version = _version(self.model, checks)
+        self._validate = self.model.__pydantic_validator__.validate_json
+        self._split = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+    def one(self, body: bytes) -> Record:
+        """The record in a JSON object, by column; absent nullable fields are None. Raises Refused."""
+        try:
+            return self._validate(body).__dict__
+        except ValidationError as error:
+            raise refusal([(None, error)], 1) from None
+
+    def many(self, body: bytes) -> list[Record]:
+        """The records in a JSON array, refused as a whole where one of them breaks the contract. Raises Refused."""
+        items = self._items(body)
+        records: list[Record] = []
+        broken: list[tuple[int, ValidationError]] = []
+        for index, item in enumerate(items):
+            try:
+                records.append(self._validate(bytes(item)).__dict__)
+            except ValidationError as error:
+                broken.append((index, error))
+        if broken:
+            raise refusal(broken, len(items))
+        return records
+
+    def frame(self, records: Sequence[Record]) -> pl.DataFrame:
+        """The records as rows with the contract's dtypes."""
+        return pl.DataFrame({name: [record[name] for record in records] for name in self.dtypes}, schema=self.dtypes)
+
+    def _items(self, body: bytes) -> list[msgspec.Raw]:
+        try:
+            items = self._split(body)
+        except (msgspec.DecodeError, RecursionError) as error:
+            hint = "; NaN and Infinity are not JSON: send null" if b"NaN" in body or b"Infinity" in body else ""
+            raise Refused(400, f"the body is not valid JSON: {error}{hint}") from None
+        if not items:
+            raise Refused(422, "the list is empty: send at least one record")
+        if len(items) > self.max_records:
+            raise Refused(413, f"{len(items)} records in one request: at most {self.max_records} are accepted")
+        return items
+
+
+def record_model(schema: type[dy.Schema], checks: Sequence[Check], example: Mapping[str, Any]) -> type[BaseModel]:
+    """A pydantic model of one record: no coercion, no unknown fields, no NaN; nullable fields may be left out."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # rules and primary keys aren't translated: rules are CHECKS here
+        generated = schema.to_pydantic_model()
+
+    class Base(generated):  # type: ignore[valid-type, misc]
+        model_config = ConfigDict(
+            strict=True, extra="forbid", allow_inf_nan=False, json_schema_extra={"example": dict(example)}
+        )
+
+        @model_validator(mode="after")
+        def keeps_checks(self) -> "Base":
+            values = self.__dict__
+            for check in checks:
+                if not check.scalar(values):
+                    raise _broken_checks(checks, values)
+            return self
+
+    fields: Any = {name: _field(column, generated.model_fields[name]) for name, column in schema.columns().items()}
+    return create_model(schema.__name__, __base__=Base, __doc__=schema.__doc__, **fields)
+
+
+def _broken_checks(checks: Sequence[Check], values: Record) -> PydanticCustomError:
+    broken = [check for check in checks if not check.scalar(values)]
+    faults = [{"field": c.column, "value": values[c.column], "expected": c.expectation} for c in broken]
+    return PydanticCustomError("check", "Value error", {"faults": faults})
+
+
+def _field(column: dy.Column, generated: Any) -> tuple[Any, Any]:
+    """Annotation and default: what dataframely made, with what its translation loses of the dtype."""
+    annotation, converters = generated.annotation, []
+    if isinstance(column.dtype, pl.Datetime):
+        zone = column.dtype.time_zone
+        annotation = AwareDatetime if zone else NaiveDatetime
+        annotation = Optional[annotation] if column.nullable else annotation  # noqa: UP045 (a value, not a type)
+        converters = [_in_zone(ZoneInfo(zone))] if zone else []
+    elif column.dtype == pl.Float32:
+        converters = [AfterValidator(lambda value: value if value is None else float(np.float32(value)))]
+    annotated = [annotation, *generated.metadata, *converters]
+    return Annotated[*annotated] if len(annotated) > 1 else annotation, None if column.nullable else ...
+
+
+def _in_zone(zone: ZoneInfo) -> AfterValidator:
+    return AfterValidator(lambda value: value if value is None else value.astimezone(zone))
+
+
+def _version(model: type[BaseModel], checks: Sequence[Check]) -> str:
+    description = {
+        key: value for key, value in model.model_json_schema().items() if key not in ("example", "description")
+    }
+    text = json.dumps([description, [check.expectation for check in checks]], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,89 @@
+"""Keeps named commands running: starts them, starts them again when they die, ends them together."""
+
+import ctypes
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from types import FrameType
+
+FIRST_DELAY, LONGEST_DELAY, SETTLED = 0.5, 30.0, 60.0  # seconds
+TICK = 0.1
+PR_SET_PDEATHSIG = 1
+
+
+@dataclass
+class Child:
+    """A command, its process, and when to start it next."""
+
+    name: str
+    command: Sequence[str]
+    process: subprocess.Popen[bytes] | None = None
+    started: float = 0.0
+    due: float = 0.0
+    delay: float = FIRST_DELAY
+
+    def tend(self, environment: Mapping[str, str], now: float) -> None:
+        """Start the process if it is time to; notice its death, and set when to start it again."""
+        if self.process is None:
+            if now >= self.due:
+                self.started = now
+                self.process = _start(self.command, environment)
+        elif (code := self.process.poll()) is not None:
+            self._died(code, now)
+
+    def _died(self, code: int, now: float) -> None:
+        self.delay = FIRST_DELAY if now - self.started > SETTLED else self.delay
+        print(f"{self.name} ended with code {code}, starts again in {self.delay:g} s", file=sys.stderr, flush=True)
+        self.process, self.due = None, now + self.delay
+        self.delay = min(self.delay * 2, LONGEST_DELAY)
+
+
+@dataclass
+class Supervisor:
+    """Runs children until `stop`, SIGTERM or SIGINT; each child has a session of its own and ends with this process."""
+
+    children: Sequence[Child]
+    environment: Mapping[str, str]
+    patience: float = 15.0
+    stopping: bool = field(default=False, init=False)
+
+    def run(self, each_tick: Callable[[], None] = lambda: None) -> None:
+        """Block until told to stop, then end the children and wait for them."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self.stop)
+        while not self.stopping:
+            for child in self.children:
+                child.tend(self.environment, time.monotonic())
+            each_tick()
+            time.sleep(TICK)
+        self._end()
+
+    def stop(self, number: int = 0, frame: FrameType | None = None) -> None:
+        self.stopping = True
+
+    def _end(self) -> None:
+        processes = [child.process for child in self.children if child.process]
+        for process in processes:
+            process.terminate()
+        deadline = time.monotonic() + self.patience
+        for process in processes:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.0, deadline - time.monotonic()))
+            process.kill()
+            process.wait()
+
+
+def _start(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    before = _die_with_parent if sys.platform == "linux" else None
+    return subprocess.Popen(command, env=dict(environment), start_new_session=True, preexec_fn=before)
+
+
+if sys.platform == "linux":
+    _libc = ctypes.CDLL(None)
+
+    def _die_with_parent() -> None:
+        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,0 +1,127 @@
+"""Small real bundles, settings in a temporary folder, and the service itself: in this process or as a server."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+from sklearn.tree import DecisionTreeClassifier
+
+from inputs import Inputs, derive, learn_tables
+from problem import features, schema
+from service.deploy import deploy_once
+from settings import ROOT, Settings, load
+from stores import bundle
+from training.compile import compile_model
+
+with warnings.catch_warnings():  # importing BentoML and Starlette's test client warns about what is old in them
+    warnings.simplefilter("ignore")
+    from starlette.testclient import TestClient
+
+    from service.app import build
+
+THRESHOLD = 0.5
+
+
+def make_bundle(folder: Path, seed: int = 1) -> Path:
+    """A sealed bundle with a small tree; each seed gives another model."""
+    rows = schema.Row.sample(300)
+    derived = derive(features.FEATURES, rows)
+    inputs = Inputs(features.FEATURES, learn_tables(features.FEATURES, derived))
+    matrix = inputs.matrix(derived)
+    labels = np.random.default_rng(seed).random(len(matrix)) < 0.5
+    model = DecisionTreeClassifier(max_depth=6, min_samples_leaf=3, random_state=seed).fit(matrix, labels)
+    bundle.write_model(folder, compile_model(model, matrix.shape[1]), matrix[:20], model.predict_proba(matrix[:20]))
+    bundle.write_reference(folder, rows.head(20))
+    bundle.seal(folder, {"threshold": THRESHOLD}, inputs.kinds, inputs.tables)
+    return folder
+
+
+class FolderRegistry:
+    """A registry of two facts: which version is live, and where the bundles are."""
+
+    def __init__(self, folder: Path, live: str | None = None) -> None:
+        self.folder = folder
+        self.live = live
+        self.downloads = 0
+
+    def version(self, alias: str) -> str | None:
+        return self.live
+
+    def download(self, version: str, folder: Path) -> None:
+        self.downloads += 1
+        shutil.copytree(self.folder / version, folder)
+
+
+def deploy(folder: Path, version: str, seed: int = 1) -> bundle.Bundle:
+    """Make a version, deploy it as the deployer does, and return it as loaded."""
+    state = folder / "state"
+    if not (folder / "registry" / version).exists():
+        make_bundle(folder / "registry" / version, seed)
+    deploy_once(FolderRegistry(folder / "registry", version), state, features.FEATURES)
+    return bundle.read(state / "bundles" / version, features.FEATURES, version)
+
+
+def environment(folder: Path, **service: Any) -> dict[str, str]:
+    """Overrides that keep everything the service writes below a folder."""
+    places = {"state": folder / "state", "predictions": folder / "predictions", **service}
+    overrides = {f"PENUMBRA_SERVICE__{key.upper()}": str(value) for key, value in places.items()}
+    return {**overrides, "PENUMBRA_REGISTRY__TRACKING": f"sqlite:///{folder}/mlflow.db"}
+
+
+def settings(folder: Path, **service: Any) -> Settings:
+    return load(environ=environment(folder, **service))
+
+
+@contextlib.contextmanager
+def client(folder: Path, **service: Any) -> Iterator[TestClient]:
+    """The service in this process."""
+    with TestClient(build(settings(folder, **service)).to_asgi()) as http:
+        yield http
+
+
+@contextlib.contextmanager
+def server(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], httpx.Client]]:
+    """`python -m service` on a free port, once it answers; its output goes to <folder>/output."""
+    port = free_port()
+    environ = {**os.environ, **environment(folder, port=port)}
+    with (folder / "output").open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "service"], cwd=ROOT, env=environ, stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
+            wait_for(lambda: process.poll() is not None or _answers(http), seconds=60)
+            yield process, http
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 10.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return int(found.getsockname()[1])
+
+
+def _answers(http: httpx.Client) -> bool:
+    try:
+        return http.get("/readyz").status_code in (200, 503)
+    except httpx.TransportError:
+        return False

@@ -1,0 +1,134 @@
+import shutil
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from problem import features
+from service import live
+from service.deploy import deploy_once, discard_damaged, follow
+from service.live import pointed
+from stores.bundle import BrokenBundle
+from tests import serving
+from tests.serving import FolderRegistry
+
+KINDS = features.FEATURES
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML's use of pydantic
+
+
+@pytest.fixture(scope="module")
+def versions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("registry")
+    for version in ("1", "2"):
+        serving.make_bundle(folder / version, int(version))
+    shutil.copytree(folder / "1", folder / "broken")
+    (folder / "broken/model.onnx").write_bytes(b"damaged")
+    return folder
+
+
+def test_an_empty_registry_deploys_nothing(versions: Path, tmp_path: Path) -> None:
+    assert deploy_once(FolderRegistry(versions), tmp_path, KINDS) is None
+    assert pointed(tmp_path) is None
+
+
+def test_the_live_version_is_fetched_and_pointed_to(versions: Path, tmp_path: Path) -> None:
+    assert deploy_once(FolderRegistry(versions, "1"), tmp_path, KINDS) == "1"
+    assert pointed(tmp_path) == "1"
+    assert live.load(tmp_path, "1", KINDS).version == "1"
+
+
+def test_a_version_that_is_there_is_not_fetched_again(versions: Path, tmp_path: Path) -> None:
+    registry = FolderRegistry(versions, "1")
+    for version in ("1", "2", "1", "1"):
+        registry.live = version
+        deploy_once(registry, tmp_path, KINDS)
+    assert registry.downloads == 2
+    assert (pointed(tmp_path), pointed(tmp_path, "previous")) == ("1", "2")
+
+
+def test_a_broken_version_is_never_pointed_to(versions: Path, tmp_path: Path) -> None:
+    deploy_once(FolderRegistry(versions, "1"), tmp_path, KINDS)
+    with pytest.raises(BrokenBundle):
+        deploy_once(FolderRegistry(versions, "broken"), tmp_path, KINDS)
+    assert pointed(tmp_path) == "1"
+    assert [path.name for path in (tmp_path / "bundles").iterdir()] == ["1"]
+
+
+def test_a_damaged_live_bundle_is_fetched_anew(versions: Path, tmp_path: Path) -> None:
+    deploy_once(FolderRegistry(versions, "1"), tmp_path, KINDS)
+    (tmp_path / "bundles/1/model.onnx").write_bytes(b"damaged")
+    discard_damaged(tmp_path, KINDS)
+    deploy_once(FolderRegistry(versions, "1"), tmp_path, KINDS)
+    assert live.load(tmp_path, "1", KINDS).version == "1"
+
+
+def test_a_registry_that_is_away_is_logged_once_and_tried_again(
+    versions: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Away(FolderRegistry):
+        asked = 0
+
+        def version(self, alias: str) -> str | None:
+            self.asked += 1
+            if self.asked < 4:
+                raise ConnectionError("no registry")
+            return super().version(alias)
+
+    registry, end = Away(versions, "1"), time.monotonic() + 10
+    settings = serving.settings(tmp_path, poll_seconds=0.01)
+    with caplog.at_level("INFO", "service.deploy"):
+        follow(registry, settings, lambda: pointed(tmp_path / "state") is None and time.monotonic() < end)
+    assert [message for message in caplog.messages if "no registry" in message] == [
+        "deploying failed, trying again: ConnectionError: no registry"
+    ]
+    assert pointed(tmp_path / "state") == "1"
+
+
+def test_loading_swaps_one_reference_and_keeps_it_when_the_next_is_broken(
+    versions: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    followed = live.Live(tmp_path, KINDS)
+    deploy_once(FolderRegistry(versions, "1"), tmp_path, KINDS)
+    assert followed.changed()
+    followed.refresh()
+    assert not followed.changed()
+    shutil.copytree(versions / "broken", tmp_path / "bundles/broken")
+    (tmp_path / "live").write_text("broken")
+    followed.refresh()
+    assert followed.model is not None
+    assert followed.model.version == "1"
+    assert [message for message in caplog.messages if "is refused, version 1 goes on" in message]
+
+
+@pytest.mark.parametrize("content", ["", "../elsewhere", "a/b", "\xff"])
+def test_a_pointer_to_nowhere_is_no_pointer(tmp_path: Path, content: str) -> None:
+    (tmp_path / "live").write_bytes(content.encode("latin-1"))
+    assert pointed(tmp_path) is None
+
+
+def test_answers_of_one_request_are_of_one_version_while_models_are_swapped(versions: Path, tmp_path: Path) -> None:
+    state, done = tmp_path / "state", threading.Event()
+
+    def swap() -> None:
+        while not done.is_set():
+            for version in ("1", "2"):
+                deploy_once(FolderRegistry(versions, version), state, KINDS)
+                time.sleep(0.15)
+
+    deploy_once(FolderRegistry(versions, "1"), state, KINDS)
+    with serving.client(tmp_path) as http:
+        thread = threading.Thread(target=swap)
+        thread.start()
+        answers: list[Any] = [_post(http) for _ in range(60)]
+        done.set()
+        thread.join()
+    assert all(len({answer["model_version"] for answer in answer_list}) == 1 for answer_list in answers)
+    assert {answer["model_version"] for answer_list in answers for answer in answer_list} == {"1", "2"}
+
+
+def _post(http: Any) -> Any:
+    time.sleep(0.01)
+    return http.post("/predict", json=[serving.schema.EXAMPLE] * 50).json()
