@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help ingest train serve test lint bench-train bench-serve lock clean
+.PHONY: help ingest doctor train reingest quarantine restore reproduce serve test lint bench-ingest bench-serve bench-train lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -23,12 +23,35 @@ help: ## every target, one line each
 ingest: $(VENV)/runtime checkout ## check the batches that have arrived and make them a data version
 	@$(BIN)/python flows/ingest.py --no-pylint run
 
+doctor: $(VENV)/runtime checkout ## examine data, contract and features: leakage, dead columns, keys, time, train/serve skew
+	@$(BIN)/python -m flows.doctor
+
 train: ingest ## ingest, fit the candidates side by side, score, register; the first model becomes live
+	@[ -e var/train/receipts ] || [ "$${DOCTOR:-on}" = off ] || $(BIN)/python -m flows.doctor
 	@$(BIN)/python flows/train.py --no-pylint run
 	@echo && cat var/train/receipts/latest.txt
 
+reingest: $(VENV)/runtime checkout ## fetch and check a batch anew: BATCH=2013-02
+	@$(BIN)/python flows/ingest.py --no-pylint run --again "$(or $(BATCH),$(error say which: make reingest BATCH=2013-02))"
+
+quarantine: $(VENV)/runtime ## the rejected rows by batch and rule
+	@$(BIN)/python -m flows.quarantine
+
+restore: $(VENV)/runtime ## the data that a model was made from: RUN=<run or model version> INTO=<new folder>
+	@$(BIN)/python -m flows.restore "$(or $(RUN),$(error say of what: make restore RUN=1 INTO=old))" "$(or $(INTO),restored)"
+
+reproduce: $(VENV)/runtime checkout ## train a model again and compare: RUN=<run or model version>
+	@$(BIN)/python -m flows.reproduce "$(or $(RUN),$(error say which: make reproduce RUN=1))"
+
 serve: $(VENV)/runtime ## answer POST /predict with the live model on 127.0.0.1:3000
 	@$(BIN)/python -m service
+
+.PHONY: explain labels
+explain: $(VENV)/runtime ## where an answer came from, back to the raw batches: ID=<prediction_id>
+	@$(BIN)/python -m flows.explain "$(ID)"
+
+labels: $(VENV)/runtime ## which predictions have their labels, since when, and what came of every label
+	@$(BIN)/python -m flows.labels
 
 test: $(VENV)/development checkout ## everything the project promises about itself (ARGS="-k name" for a part of it)
 	@$(BIN)/python -m pytest $(ARGS)
@@ -38,6 +61,9 @@ lint: $(VENV)/development ## format, lint and type checks
 
 bench-train: $(VENV)/development checkout ## the training flow beside a plain script doing the same fits
 	@$(BIN)/python -m benchmarks.train
+
+bench-ingest: $(VENV)/development ## ingest beside plain polars; one more batch after 10, 100 and 1,000
+	@$(BIN)/python -m benchmarks.ingest
 
 bench-serve: $(VENV)/development $(VENV)-mlflow/ready ## POST /predict beside `mlflow models serve` and a bare echo
 	@$(BIN)/python -m benchmarks.serve

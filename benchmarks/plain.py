@@ -8,7 +8,7 @@ import problem.features
 import problem.schema
 import problem.source
 import settings
-from problem.candidates import BASELINE, CANDIDATES
+from problem.candidates import CANDIDATES, baseline
 from stores.data import DataStore
 from training import summary, trial
 from training.prepare import matrices, with_outcome
@@ -28,11 +28,12 @@ def main() -> None:
         return inputs[mask], labels[mask]
 
     def scores(name: str, learn: list[str], judge: list[str]) -> dict[str, float]:
-        return trial.run(name, CANDIDATES[name](columns), part(learn), part(judge))[0].scores
+        return trial.run(name, recipes[name](columns), part(learn), part(judge))[0].scores
 
-    tried = {name: scores(name, parts.train, parts.validation) for name in CANDIDATES}
-    winner = min(tried, key=lambda name: tried[name]["log_loss"])
-    finals = [(name, scores(name, parts.train + parts.validation, parts.test)) for name in (winner, BASELINE)]
+    recipes = {**CANDIDATES, "baseline": baseline}
+    tried = {name: scores(name, parts.train, parts.validation) for name in recipes}
+    winner = min(CANDIDATES, key=lambda name: tried[name]["log_loss"])
+    finals = [(name, scores(name, parts.train + parts.validation, parts.test)) for name in (winner, "baseline")]
     CANDIDATES[winner](columns).fit(inputs, labels)
     print(summary.table(finals))
 

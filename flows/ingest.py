@@ -1,16 +1,27 @@
 """Ingest: new batches are checked once, side by side, and become a data version together, or not at all."""
 
-from metaflow import FlowSpec, step
+from metaflow import FlowSpec, Parameter, step
 
-from flows.common import one_sentence, side_by_side
+from flows.common import Stopped, one_sentence, side_by_side
 
 
 class IngestFlow(FlowSpec):
+    again = Parameter("again", default="", help="a batch to fetch and check anew, though it is admitted")
+
     @step
     def start(self):
-        """Find the batches that have arrived and aren't admitted."""
+        """Find the batches that have arrived and aren't admitted; DVC fills an empty data folder where it can."""
+        from stores import versions
+
         data = _store()
-        self.new = [batch for batch in data.arrived() if batch not in data.batches()]
+        data.forget_staged()
+        named = "" if data.batches() else versions.recorded(data.settings)
+        self.rebuild = "" if not named or versions.pull(data.settings) else named
+        if self.again and self.again not in data.arrived():
+            raise Stopped(f"{self.again} is no batch; there are {', '.join(data.arrived())}")
+        self.new = [batch for batch in data.arrived() if batch == self.again or batch not in data.batches()]
+        if not self.new and not data.batches():
+            raise Stopped(f"no batch was complete by data.today = {data.settings.today}: there is nothing to ingest")
         self.plan = "new" if self.new else "nothing"
         self.next({"new": self.list_new, "nothing": self.finish}, condition="plan")
 
@@ -31,24 +42,24 @@ class IngestFlow(FlowSpec):
 
     @step
     def admit(self, inputs):
-        """All of them were accepted: into the data folder."""
-        _store().admit(each.intake.batch for each in inputs)
+        """All of them were accepted: into the data folder, unless that was to be what data.dvc names and can't."""
+        data, named = _store(), inputs[0].rebuild
+        if named and named not in data.staged_versions():
+            raise Stopped(
+                f"the remote lacks data version {named}, which {data.settings.folder}.dvc names, and the source's "
+                f"batches until data.today = {data.settings.today} don't make it: set data.remote or data.today right, "
+                f"or remove {data.settings.folder}.dvc to begin a history of your own"
+            )
+        data.admit(each.intake.batch for each in inputs)
         self.next(self.finish)
 
     @step
     def finish(self):
-        """Make what is there a version."""
-        import settings
-        from stores import versions
+        """Make what is there a version, one writer at a time."""
+        from flows import report
 
-        folder = settings.load().data.folder
-        self.version = versions.record(folder)
-        self.batches = _store().batches()
-        print(f"data version {self.version.md5}: {len(self.batches)} batches, {self.batches[0]} to {self.batches[-1]}")
-        if self.version.changed:
-            print(
-                f"the version is new; record it with: git add {folder}.dvc && git commit -m 'Data {self.batches[-1]}'"
-            )
+        data = _store()
+        print(report.recorded(data.settings, data.batches()))
         self.next(self.end)
 
     @step

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -49,8 +50,8 @@ class Plan:
 
 def make(chosen: Settings) -> Plan:
     """Raises NotRecorded, NoRevision, or ValueError (too few batches)."""
-    data = versions.directory_md5(chosen.data.folder)
-    if not data or data != versions.recorded_md5(chosen.data.folder.with_suffix(".dvc")):
+    data = versions.current(chosen.data)
+    if not data or data != versions.recorded(chosen.data):
         raise NotRecorded(f"{chosen.data.folder}/ is not what {chosen.data.folder}.dvc names: run `make ingest` first")
     store = DataStore(chosen.data, problem)
     parts = split(store.batches(), chosen.training.validation_batches, chosen.training.test_batches)
@@ -82,12 +83,12 @@ def rows(chosen: Settings, batches: Sequence[str]) -> pl.DataFrame:
     return with_outcome(pl.concat([store.rows(batch) for batch in batches]), problem.schema.target())
 
 
-def write_matrices(chosen: Settings, plan: Plan, run_id: str) -> tuple[Arrays, dict[str, list[int]], Any]:
-    """Put the run's matrices on disk; return where, the columns' positions by kind, and the category tables."""
-    labelled = rows(chosen, plan.split.all)
+def write_matrices(chosen: Settings, batches: Sequence[str], folder: Path) -> tuple[Arrays, dict[str, list[int]], Any]:
+    """Put the batches' matrices on disk; return where, the columns' positions by kind, and the category tables."""
+    labelled = rows(chosen, batches)
     inputs, labels, encoding = matrices(labelled, problem.features.FEATURES)
     sizes = dict(labelled.group_by("batch", maintain_order=True).len().iter_rows())
-    stored = Arrays(chosen.training.folder / run_id, sizes)
+    stored = Arrays(folder, sizes)
     stored.write("inputs", inputs)
     stored.write("labels", labels)
     return stored, {"categorical": encoding.categorical, "numeric": encoding.numeric}, encoding.tables

@@ -11,8 +11,8 @@ import polars as pl
 import problem.schema
 from flows import plan as planning
 from problem.features import FEATURES
-from settings import Settings
-from stores import bundle
+from settings import Data, Settings
+from stores import bundle, versions
 from stores.models import Models, Run
 from stores.receipts import Receipts
 from training import charts, summary
@@ -78,7 +78,7 @@ def write_runs(
     began = min(trial.began for trial in trials)
     params = {"candidate": winner.candidate, **{key: plan.facts[key] for key in ("train", "validation", "test")}}
     run = Run(f"train {winner.candidate}", began, winner.ended, params, metrics, tags)
-    pointer = Path(plan.facts["settings"]["data"]["folder"]).with_suffix(".dvc")
+    pointer = versions.pointer(Data(**plan.facts["settings"]["data"]))
     run_id = models.record(run, artifacts={"bundle": folder, "data": pointer}, data_version=plan.facts["data_version"])
     for trial in trials:
         child = Run(

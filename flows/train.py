@@ -20,7 +20,9 @@ class TrainFlow(FlowSpec):
             self.known = plan.trained_as(self.plan, self.settings)
             self.way = "known" if self.known else "fresh"
             if not self.known:
-                self.arrays, self.columns, self.tables = plan.write_matrices(self.settings, self.plan, current.run_id)
+                folder = self.settings.training.folder / current.run_id
+                written = plan.write_matrices(self.settings, self.plan.split.all, folder)
+                self.arrays, self.columns, self.tables = written
         self.next({"fresh": self.experiment, "known": self.already}, condition="way")
 
     @step

@@ -20,14 +20,10 @@ import polars as pl
 
 from inputs import Inputs, Tables, derive
 from kinds import Kind
+from stores.sealed import BrokenBundle, sealed, write_sealed
 
 FILES = ("model.onnx", "probe.npz", "reference.parquet")
-REQUIRED = frozenset({"inputs", "tables", "sha256", "threshold", "seal"})
 TOLERANCE = 1e-6
-
-
-class BrokenBundle(ValueError):
-    """The directory is not a whole, unharmed bundle for this code; says which file or fact is wrong."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +69,7 @@ def seal(folder: Path, facts: Mapping[str, Any], kinds: Sequence[Kind], tables: 
     sums = {name: _sha256(folder / name) for name in FILES}
     described = {"inputs": describe(kinds), "tables": tables, "sha256": sums}
     whole = json.loads(json.dumps({**facts, **described}, default=str))
-    (folder / "bundle.json").write_text(json.dumps({**whole, "seal": _seal(whole)}, indent=1))
+    write_sealed(folder, whole)
 
 
 def read(folder: Path, kinds: Sequence[Kind], version: str = "") -> Bundle:
@@ -81,48 +77,34 @@ def read(folder: Path, kinds: Sequence[Kind], version: str = "") -> Bundle:
 
     Raises BrokenBundle for a missing or changed file, for other features than this code's, and for wrong answers.
     """
-    facts = _facts(folder)
+    facts = sealed(folder)
     if facts["inputs"] != describe(kinds):
         raise BrokenBundle(f"{folder}: made for other features: {facts['inputs']}; this code has {describe(kinds)}")
     for name, expected in facts["sha256"].items():
         if _sha256(folder / name) != expected:
             raise BrokenBundle(f"{folder / name}: content is not what bundle.json says: damaged or replaced")
     bundle = Bundle(
-        folder, {"version": version, **facts}, Inputs(tuple(kinds), facts["tables"]), _session(folder / "model.onnx")
+        folder, {"version": version, **facts}, Inputs(tuple(kinds), facts["tables"]), session(folder / "model.onnx")
     )
     _check_answers(bundle)
     return bundle
 
 
-def describe(kinds: Sequence[Kind]) -> list[str]:
-    """The features in words: what the matrix's columns mean."""
-    return [repr(kind) for kind in kinds]
-
-
-def _facts(folder: Path) -> dict[str, Any]:
-    try:
-        facts = json.loads((folder / "bundle.json").read_text())
-    except (OSError, ValueError) as error:
-        raise BrokenBundle(f"{folder / 'bundle.json'}: {error}") from None
-    if missing := REQUIRED.difference(facts if isinstance(facts, dict) else ()):
-        raise BrokenBundle(f"{folder / 'bundle.json'}: has no {', '.join(sorted(missing))}")
-    if facts.pop("seal") != _seal(facts):
-        raise BrokenBundle(f"{folder / 'bundle.json'}: content is not what was sealed: damaged or edited")
-    return dict(facts)
-
-
-def _seal(facts: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-
-
-def _session(path: Path) -> onnxruntime.InferenceSession:
+def session(model: Path | bytes) -> onnxruntime.InferenceSession:
+    """The compiled model, from a file or bytes, on one thread: with more, sums differ in the last bit. Raises
+    BrokenBundle."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
     try:
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime raises several unrelated types for a file that it can't use
-        raise BrokenBundle(f"{path}: {error}") from None
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises several unrelated types for what it can't use
+        raise BrokenBundle(f"{model if isinstance(model, Path) else 'the model'}: {error}") from None
+
+
+def describe(kinds: Sequence[Kind]) -> list[str]:
+    """The features in words: what the matrix's columns mean."""
+    return [repr(kind) for kind in kinds]
 
 
 def _check_answers(bundle: Bundle) -> None:

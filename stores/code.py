@@ -43,6 +43,12 @@ def fingerprint(root: Path, patterns: Iterable[str], *facts: Any) -> str:
     return digest.hexdigest()
 
 
+def commit(root: Path, file: Path, message: str) -> None:
+    """Commit one file and nothing else. Raises subprocess.CalledProcessError where git refuses."""
+    _git(root, "add", "--", str(file))
+    _git(root, "commit", "--quiet", "-m", message, "--", str(file))
+
+
 def _git(root: Path, *words: str) -> str:
     done = subprocess.run(["git", "-C", str(root), *words], check=True, capture_output=True, text=True)
     return done.stdout.strip()

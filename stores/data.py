@@ -1,12 +1,13 @@
 """The data store. Raw batches stay byte for byte as they arrived, in `data/`; all else is derived from them once.
 
 data/batches/<batch>/<file>            raw, immutable, versioned (see stores/versions.py)
-<derived>/staged/<batch>/<file>        accepted but not admitted yet
+.data.staged/batches/<batch>/<file>    accepted but not admitted yet
 <derived>/rows/<batch>-<key>.parquet   the rows that keep the contract, with their features in the struct "inputs"
 <derived>/quarantine/<batch>.parquet   the rows that don't: row number, rules broken, original text
 """
 
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Iterable
@@ -21,6 +22,8 @@ import polars as pl
 import inputs
 import kinds
 from settings import Data
+from stores.checksums import Checksums
+from stores.listing import listing_of, md5_of
 
 ROW = "row"
 
@@ -55,7 +58,8 @@ class DataStore:
         self.settings = settings
         self.problem = problem
         self.raw = settings.folder / "batches"
-        self.staged = settings.derived / "staged"
+        self.staged = settings.folder.with_name(f".{settings.folder.name}.staged")
+        self.checksums = Checksums(settings.derived / "md5.json")
 
     def batches(self) -> list[str]:
         """The admitted batches, oldest first."""
@@ -71,7 +75,7 @@ class DataStore:
         Raises BatchRefused where the files can't be read or too many rows break the contract; nothing is kept then.
         """
         intake = self._derive(batch, files)
-        folder = self.staged / batch
+        folder = self._staged(batch)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         for name, content in files.items():
@@ -79,17 +83,36 @@ class DataStore:
         return intake
 
     def admit(self, batches: Iterable[str]) -> None:
-        """Move staged batches into `data/`, each in one step."""
+        """Move staged batches into `data/`, each in one step; one that is there already is replaced."""
         self.raw.mkdir(parents=True, exist_ok=True)
         for batch in batches:
-            os.replace(self.staged / batch, self.raw / batch)
+            old = self.staged / f"{batch}.old"
+            shutil.rmtree(old, ignore_errors=True)
+            if (self.raw / batch).exists():
+                os.replace(self.raw / batch, old)
+            os.replace(self._staged(batch), self.raw / batch)
+        shutil.rmtree(self.staged, ignore_errors=True)
+
+    def staged_versions(self) -> list[str]:
+        """The data versions of an empty data folder after `admit` of the first staged batch, of the first two, …"""
+        batches = sorted((self.staged / "batches").iterdir())
+        files = [
+            sorted(path for folder in batches[:count] for path in folder.iterdir())
+            for count in range(1, len(batches) + 1)
+        ]
+        return [md5_of(listing_of(self.staged, some, self.checksums)) for some in files]
+
+    def forget_staged(self) -> None:
+        """Throw away what an earlier run staged and never admitted."""
+        shutil.rmtree(self.staged, ignore_errors=True)
 
     def rows(self, batch: str) -> pl.DataFrame:
         """A batch's rows that keep the contract; derived again only if the raw files or the contract's code changed."""
-        files = {path.name: path.read_bytes() for path in sorted((self.raw / batch).iterdir())}
-        partition = self._partition(batch, files)
+        paths = sorted((self.raw / batch).iterdir())
+        partition = self._partition(batch, {path.name: self.checksums.md5(path) for path in paths})
+        self.checksums.save()
         if not partition.exists():
-            self._derive(batch, files)
+            self._derive(batch, {path.name: path.read_bytes() for path in paths})
         return pl.read_parquet(partition)
 
     def quarantine(self, batch: str) -> pl.DataFrame:
@@ -105,7 +128,8 @@ class DataStore:
         features = inputs.derive(self.problem.features.FEATURES, good)
         partition = good.drop(ROW).with_columns(pl.struct(features).alias("inputs"), pl.lit(batch).alias("batch"))
         self._keep_rejected(batch, text, failure)
-        _write(partition, self._partition(batch, files))  # last: what has a partition isn't derived again
+        sums = {name: hashlib.md5(content).hexdigest() for name, content in files.items()}
+        _write(partition, self._partition(batch, sums))  # last: what has a partition isn't derived again
         return intake
 
     def _parse(self, batch: str, files: dict[str, bytes]) -> pl.DataFrame:
@@ -139,14 +163,15 @@ class DataStore:
         rejected = reasons.join(text, on=ROW, how="inner").with_columns(pl.lit(batch).alias("batch"))
         _write(rejected.select("batch", ROW, "broken", pl.exclude("batch", ROW, "broken")), path)
 
+    def _staged(self, batch: str) -> Path:
+        return self.staged / "batches" / batch
+
     def _quarantine_path(self, batch: str) -> Path:
         return self.settings.derived / "quarantine" / f"{batch}.parquet"
 
-    def _partition(self, batch: str, files: dict[str, bytes]) -> Path:
-        key = hashlib.sha256(self._code())
-        for name in sorted(files):
-            key.update(name.encode() + b"\0" + hashlib.sha256(files[name]).digest())
-        return self.settings.derived / "rows" / f"{batch}-{key.hexdigest()[:16]}.parquet"
+    def _partition(self, batch: str, sums: dict[str, str]) -> Path:
+        facts = json.dumps([sorted(sums.items()), hashlib.sha256(self._code()).hexdigest()])
+        return self.settings.derived / "rows" / f"{batch}-{hashlib.sha256(facts.encode()).hexdigest()[:16]}.parquet"
 
     def _code(self) -> bytes:
         """What a partition depends on besides its batch: the code of contract, parsing and features."""
@@ -157,5 +182,5 @@ class DataStore:
 def _write(frame: pl.DataFrame, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    frame.write_parquet(temporary)
+    frame.write_parquet(temporary, compression="lz4")
     os.replace(temporary, path)

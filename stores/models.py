@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
@@ -105,6 +106,17 @@ class Models:
         query = f"name = '{self.name}' and tag.fingerprint = '{fingerprint}'"
         versions = [int(found.version) for found in self.client.search_model_versions(query)]
         return str(max(versions)) if versions else None
+
+    def run_of(self, name: str) -> str:
+        """The run id behind a model version's number, or the run id itself. Raises MlflowException for neither."""
+        if name.isdigit() and len(name) < 32:
+            return str(self.client.get_model_version(self.name, name).run_id)
+        return str(self.client.get_run(name).info.run_id)
+
+    def artifact(self, name: str, path: str, into: Path) -> Path:
+        """A file or folder of a run (by run id or version number), as a local copy below `into`."""
+        source = f"{self.client.get_run(self.run_of(name)).info.artifact_uri}/{path}"
+        return Path(download_artifacts(artifact_uri=source, tracking_uri=self.uri, dst_path=str(into)))
 
     def download(self, version: str, folder: Path) -> None:
         """Fill `folder`, which must not exist, with the bundle's files."""

@@ -15,6 +15,7 @@ import problem.source
 from inputs import derive
 from problem.features import FEATURES
 from settings import ROOT, Data
+from stores import versions
 from stores.data import BatchRefused, DataStore
 
 FLIGHT = {
@@ -47,7 +48,14 @@ def store(tmp_path):
 
 
 def store_in(folder, **changes):
-    data = Data(today=date(2013, 4, 1), folder=folder / "data", derived=folder / "derived", bad_row_share=0.05)
+    data = Data(
+        today=date(2013, 4, 1),
+        folder=folder / "data",
+        derived=folder / "derived",
+        remote="",
+        commit=False,
+        bad_row_share=0.05,
+    )
     return DataStore(data.model_copy(update=changes), problem)
 
 
@@ -62,7 +70,7 @@ def files_in(folder):
 def test_a_batch_that_keeps_the_contract_is_staged_byte_for_byte(store):
     intake = store.stage("2013-01", flights(3))
     assert (intake.rows, intake.rejected, intake.broken) == (3, 0, {})
-    assert files_in(store.staged) == {f"2013-01/{name}": content for name, content in flights(3).items()}
+    assert files_in(store.staged) == {f"batches/2013-01/{name}": content for name, content in flights(3).items()}
 
 
 def test_a_staged_batch_is_not_admitted_yet(store):
@@ -175,7 +183,7 @@ def test_staging_a_corrected_batch_clears_what_was_wrong_with_the_first(store):
     store.stage("2013-01", flights(100, dest="Houston") | {"notes.txt": b""})
     store.stage("2013-01", flights(100))
     assert store.quarantine("2013-01").is_empty()
-    assert files_in(store.staged).keys() == {"2013-01/flights.csv", "2013-01/weather.csv"}
+    assert files_in(store.staged).keys() == {"batches/2013-01/flights.csv", "batches/2013-01/weather.csv"}
 
 
 TEXTS = st.lists(st.text(st.characters(exclude_characters='",\r\n', exclude_categories=["Cs"]), max_size=5), max_size=6)
@@ -214,13 +222,21 @@ def test_admitted_batches_are_listed_in_order_of_time(store):
     assert store.batches() == ["2013-01", "2013-02"]
 
 
-def test_an_admitted_batch_cannot_be_replaced(store):
+def test_an_admitted_batch_that_is_admitted_again_is_replaced_as_a_whole(store):
     store.stage("2013-01", flights(3))
     store.admit(["2013-01"])
     store.stage("2013-01", flights(4))
-    with pytest.raises(OSError, match="2013-01"):
-        store.admit(["2013-01"])
-    assert files_in(store.raw)["2013-01/flights.csv"] == flights(3)["flights.csv"]
+    store.admit(["2013-01"])
+    assert store.rows("2013-01").height == 4
+    assert files_in(store.raw) == {f"2013-01/{name}": content for name, content in flights(4).items()}
+
+
+def test_the_staged_versions_are_those_that_the_data_folder_would_have(store):
+    for batch in ("2013-01", "2013-02"):
+        store.stage(batch, flights(3))
+    staged = store.staged_versions()
+    store.admit(["2013-01", "2013-02"])
+    assert staged[1] == versions.current(store.settings) != staged[0]
 
 
 @pytest.mark.parametrize(

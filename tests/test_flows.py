@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -152,16 +153,69 @@ def test_bad_rows_below_the_limit_are_quarantined_counted_and_shown(fresh):
     assert rejected["origin"].unique().to_list() == ["XXX"]
 
 
-@pytest.mark.parametrize("seconds", [1.5, 3.5, 5.0, 8.0])
+@pytest.mark.parametrize("seconds", [1.5, 4.0, 8.0])
 def test_killed_at_any_point_the_next_run_ends_well(fresh, seconds):
     for name in ("ingest", "train"):
         process = fresh.start(*fresh.flow(name))
         time.sleep(seconds)
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        process.communicate()
         fresh.run(*fresh.flow(name))
     assert fresh.data_version == (ROOT / "data.dvc").read_text()
     assert models_of(fresh).version("live") is not None
+
+
+def test_where_the_remote_lacks_the_version_the_data_is_rebuilt_from_the_source_and_verified(fresh):
+    shutil.copy(ROOT / "data.dvc", fresh.folder)
+    fresh.run(*fresh.flow("ingest"))
+    assert fresh.data_version == (ROOT / "data.dvc").read_text()
+    assert (fresh.folder / "data/batches/2013-03/flights.csv").exists()
+
+
+def test_a_rebuild_that_is_not_what_data_dvc_names_stops_and_leaves_everything_as_it_was(fresh):
+    shutil.copy(ROOT / "data.dvc", fresh.folder)
+    fresh.change_source(BROKEN.format(harm='files["weather.csv"] = files["weather.csv"] + b"\\n"'))
+    output, code = fresh.attempt(*fresh.flow("ingest"))
+    assert code != 0
+    assert "the remote lacks data version" in output
+    assert fresh.data_version == (ROOT / "data.dvc").read_text()
+    assert not (fresh.folder / "data").exists()
+
+
+def test_a_lost_data_folder_comes_back_from_the_remote_without_the_source(trained):
+    before = trained.data_version
+    shutil.rmtree(trained.folder / "data")
+    trained.change_source("def fetch(batch):\n    raise OSError('the source is away')\n")
+    trained.run(*trained.flow("ingest"), data__today="2013-05-01")
+    shutil.rmtree(trained.overlay)
+    assert trained.data_version == before
+    assert len(list((trained.folder / "data/batches").iterdir())) == 4
+
+
+def test_a_batch_that_was_mended_at_the_source_is_healed_by_reingesting_it(fresh):
+    broken = 'files["flights.csv"] = files["flights.csv"].replace(b",LGA,ATL,", b",LGA,atl,")'
+    fresh.change_source(BROKEN.format(harm=broken))
+    first = fresh.run(*fresh.flow("ingest"))
+    assert "quarantined (dest|regex" in first
+    assert "dest = 'atl'" in fresh.run("-m", "flows.quarantine")
+    shutil.rmtree(fresh.overlay)
+    again = fresh.run(*fresh.flow("ingest"), "--again", "2013-02")
+    assert "2013-02: 24,951 rows, all keep the contract" in again
+    assert fresh.data_version == (ROOT / "data.dvc").read_text()
+    assert "The quarantine is empty" in fresh.run("-m", "flows.quarantine")
+
+
+def test_a_models_data_is_restored_exactly_without_touching_the_work_tree(trained):
+    work_tree = trained.data_version
+    output = trained.run("-m", "flows.restore", "1", "old")
+    names = {path.name for path in (trained.folder / "old/batches").iterdir()}
+    assert "verified" in output
+    assert names == {"2013-01", "2013-02", "2013-03"}
+    assert trained.data_version == work_tree
+
+
+def test_a_model_is_reproduced_to_the_last_bit(trained):
+    assert "Metrics and predictions are identical." in trained.run("-m", "flows.reproduce", "1")
 
 
 def test_training_without_data_stops_with_one_sentence(fresh):

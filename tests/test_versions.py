@@ -1,3 +1,4 @@
+import datetime as dt
 import shutil
 
 import pytest
@@ -5,6 +6,7 @@ from dvc.repo import Repo
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from settings import Data
 from stores import versions
 
 NAMES = st.text(st.characters(categories=["L", "N"], include_characters=" -_.~"), min_size=1, max_size=6).filter(
@@ -16,16 +18,24 @@ TREES = st.dictionaries(PATHS, st.binary(max_size=20), min_size=1, max_size=6)
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """A folder with a DVC repository whose default remote is the folder `remote` beside it."""
+    """The data settings of a folder with a DVC repository, whose remote is the folder `remote` beside it."""
     monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))
     root = tmp_path / "project"
-    root.mkdir()
-    with Repo.init(str(root), no_scm=True) as repo, repo.config.edit() as config:
-        config["core"]["remote"] = "store"
-        config["remote"]["store"] = {"url": str(tmp_path / "remote")}
-    (root / "data").mkdir()
+    (root / "data").mkdir(parents=True)
     (root / "data" / "a.csv").write_text("1\n")
-    return root
+    Repo.init(str(root), no_scm=True).close()
+    return data_settings(root, str(tmp_path / "remote"))
+
+
+def data_settings(root, remote):
+    return Data(
+        today=dt.date(2013, 4, 1),
+        folder=root / "data",
+        derived=root / "var",
+        remote=remote,
+        commit=False,
+        bad_row_share=0.05,
+    )
 
 
 def write(folder, tree):
@@ -45,67 +55,146 @@ def content(folder):
 @settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(TREES)
 @example({"a/b": b"1", "a-b": b"2", "a.b": b"", "B": b"", "é": b"3"})
-def test_the_md5_of_a_folder_is_the_one_that_dvc_computes(project, tree):
-    shutil.rmtree(project / "data")
-    write(project / "data", tree)
-    assert versions.record(project / "data").md5 == versions.directory_md5(project / "data")
+def test_dvc_itself_names_the_same_version_with_the_same_pointer_file(project, tree):
+    shutil.rmtree(project.folder)
+    write(project.folder, tree)
+    versions.record(project)
+    ours = versions.pointer(project).read_text()
+    versions.pointer(project).unlink()
+    with Repo(str(project.folder.parent)) as repo:
+        repo.add(str(project.folder))
+    assert versions.pointer(project).read_text() == ours
+
+
+def test_dvc_itself_brings_back_from_the_remote_what_was_recorded_in_steps(project, tmp_path):
+    versions.record(project)
+    write(project.folder, {"sub/b.csv": b"2\n"})
+    versions.record(project)
+    before = content(project.folder)
+    shutil.rmtree(project.folder)
+    shutil.rmtree(project.folder.parent / ".dvc" / "cache")
+    remote = {"core": {"remote": "there"}, "remote": {"there": {"url": str(tmp_path / "remote")}}}
+    with Repo(str(project.folder.parent), config=remote) as repo:
+        repo.pull()
+    assert content(project.folder) == before
+
+
+def test_another_remote_gets_the_whole_version_though_the_first_one_has_it(project, tmp_path):
+    versions.record(project)
+    moved = project.model_copy(update={"remote": str(tmp_path / "elsewhere")})
+    versions.record(moved)
+    shutil.rmtree(project.folder)
+    shutil.rmtree(project.folder.parent / ".dvc" / "cache")
+    assert versions.pull(moved)
 
 
 def test_a_new_version_is_named_by_the_pointer_file_beside_the_folder(project):
-    version = versions.record(project / "data")
-    assert (version.changed, version.md5) == (True, versions.recorded_md5(project / "data.dvc"))
+    version = versions.record(project)
+    assert (version.changed, version.md5) == (True, versions.recorded(project))
 
 
 def test_recording_the_same_content_again_changes_nothing(project):
-    first = versions.record(project / "data")
-    written = (project / "data.dvc").stat().st_mtime_ns
-    assert versions.record(project / "data") == versions.Version(first.md5, changed=False)
-    assert (project / "data.dvc").stat().st_mtime_ns == written
+    first = versions.record(project)
+    written = versions.pointer(project).stat().st_mtime_ns
+    assert versions.record(project) == versions.Version(first.md5, changed=False)
+    assert versions.pointer(project).stat().st_mtime_ns == written
 
 
 def test_every_change_of_the_content_is_another_version(project):
-    md5s = [versions.record(project / "data").md5]
+    md5s = [versions.record(project).md5]
     for name, text in [("a.csv", "2\n"), ("b.csv", ""), ("sub/b.csv", "")]:
-        write(project / "data", {name: text.encode()})
-        md5s.append(versions.record(project / "data").md5)
+        write(project.folder, {name: text.encode()})
+        md5s.append(versions.record(project).md5)
     assert len(set(md5s)) == 4
 
 
 def test_an_old_version_comes_back_from_the_remote_alone(project, tmp_path):
-    write(project / "data", {"sub/b.csv": b"2\n"})
-    before = content(project / "data")
-    versions.record(project / "data")
-    pointer = (project / "data.dvc").read_text()
-    write(project / "data", {"a.csv": b"changed"})
-    versions.record(project / "data")
+    write(project.folder, {"sub/b.csv": b"2\n"})
+    before = content(project.folder)
+    versions.record(project)
+    pointer = versions.pointer(project).read_text()
+    write(project.folder, {"a.csv": b"changed"})
+    versions.record(project)
 
-    (project / "data.dvc").write_text(pointer)
-    shutil.rmtree(project / "data")
-    shutil.rmtree(project / ".dvc" / "cache")
-    with Repo(str(project)) as repo:
-        repo.pull()
-    assert content(project / "data") == before
+    versions.pointer(project).write_text(pointer)
+    shutil.rmtree(project.folder)
+    shutil.rmtree(project.folder.parent / ".dvc" / "cache")
+    assert versions.pull(project)
+    assert content(project.folder) == before
+
+
+def test_pulling_what_neither_cache_nor_remote_has_says_no(project, tmp_path):
+    versions.record(project)
+    for folder in (project.folder, project.folder.parent / ".dvc" / "cache", tmp_path / "remote"):
+        shutil.rmtree(folder)
+    assert versions.pull(project) is False
+
+
+def test_a_version_is_restored_beside_the_work_tree_which_stays_as_it_is(project, tmp_path):
+    before = content(project.folder)
+    old = versions.record(project)
+    pointer = versions.pointer(project).read_text()
+    write(project.folder, {"a.csv": b"changed"})
+    versions.record(project)
+    assert versions.restore(project, pointer, tmp_path / "restored") == old.md5
+    assert content(tmp_path / "restored") == before
+    assert content(project.folder) == {"a.csv": b"changed"}
+
+
+def test_restoring_needs_the_cache_or_the_remote_but_not_both(project, tmp_path):
+    versions.record(project)
+    shutil.rmtree(project.folder.parent / ".dvc" / "cache")
+    versions.restore(project, versions.pointer(project).read_text(), tmp_path / "restored")
+    assert content(tmp_path / "restored") == content(project.folder)
+
+
+def test_restoring_what_is_nowhere_names_the_version_and_the_remote(project, tmp_path):
+    version = versions.record(project)
+    for folder in (project.folder.parent / ".dvc" / "cache", tmp_path / "remote"):
+        shutil.rmtree(folder)
+    with pytest.raises(versions.CannotRestore, match=rf"{version.md5}.*{tmp_path / 'remote'}"):
+        versions.restore(project, versions.pointer(project).read_text(), tmp_path / "restored")
+    assert not (tmp_path / "restored").exists()
+
+
+def test_restoring_never_overwrites(project, tmp_path):
+    versions.record(project)
+    (tmp_path / "restored").mkdir()
+    with pytest.raises(versions.CannotRestore, match="exists already"):
+        versions.restore(project, versions.pointer(project).read_text(), tmp_path / "restored")
+
+
+def test_a_remote_that_fails_is_told_and_tried_again_by_the_next_call(project, tmp_path):
+    (tmp_path / "remote").write_text("a file where the remote's folder should be")
+    first = versions.record(project)
+    assert (first.changed, first.problem != "") == (True, True)
+    (tmp_path / "remote").unlink()
+    assert versions.record(project) == versions.Version(first.md5, changed=False)
+    assert any((tmp_path / "remote").rglob("*.dir"))
 
 
 def test_a_clone_that_made_the_same_data_anew_gets_it_into_its_cache_and_keeps_the_pointer(project):
-    versions.record(project / "data")
-    pointer = (project / "data.dvc").read_text()
-    shutil.rmtree(project / ".dvc" / "cache")
-    assert not versions.record(project / "data").changed
-    assert ((project / "data.dvc").read_text(), (project / ".dvc" / "cache").is_dir()) == (pointer, True)
+    versions.record(project)
+    pointer = versions.pointer(project).read_text()
+    shutil.rmtree(project.folder.parent / ".dvc" / "cache")
+    assert not versions.record(project).changed
+    assert (versions.pointer(project).read_text(), (project.folder.parent / ".dvc" / "cache").is_dir()) == (
+        pointer,
+        True,
+    )
 
 
 def test_without_a_remote_the_version_is_in_the_cache(project):
-    with Repo(str(project)) as repo, repo.config.edit() as config:
-        del config["core"]["remote"], config["remote"]["store"]
-    assert versions.record(project / "data").md5 == versions.directory_md5(project / "data")
+    alone = project.model_copy(update={"remote": ""})
+    assert versions.record(alone) == versions.Version(versions.current(project), changed=True)
 
 
 def test_a_folder_or_pointer_that_is_not_there_has_no_version(tmp_path):
-    assert versions.directory_md5(tmp_path / "data") == versions.recorded_md5(tmp_path / "data.dvc") == ""
+    nothing = data_settings(tmp_path / "nothing", "")
+    assert versions.current(nothing) == versions.recorded(nothing) == ""
 
 
 def test_recording_leaves_the_files_as_they_are(project):
-    before = content(project / "data")
-    versions.record(project / "data")
-    assert content(project / "data") == before
+    before = content(project.folder)
+    versions.record(project)
+    assert content(project.folder) == before

@@ -1,0 +1,154 @@
+"""`make bench-ingest`: rows a second beside plain polars doing the same parsing and checks, and what one more batch
+costs where 10, 100 and 1,000 batches came before, DVC's version and push included."""
+
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+
+import problem.features
+import problem.schema
+import problem.source
+import settings
+from problem.schema import CARRIERS, ORIGINS
+from settings import Data
+from stores import versions
+from stores.data import DataStore
+
+ROUNDS, NEW, ROWS = 5, 7, 300
+HISTORIES = (10, 100, 1000)
+LIMITS = {
+    "flight": (1, 9999), "sched_dep_time": (0, 2359), "sched_arr_time": (0, 2400), "distance": (10, 10_000),
+    "temp": (-60, 140), "dewp": (-80, 100), "humid": (0, 100), "wind_dir": (0, 360), "wind_speed": (0, 200),
+    "precip": (0, 20), "pressure": (870, 1085), "visib": (0, 10), "arr_delay": (-300, 3000),
+}  # fmt: skip
+WHOLE = ("flight", "sched_dep_time", "sched_arr_time", "distance", "wind_dir", "arr_delay")
+REQUIRED = ("carrier", "flight", "time_hour", "origin", "dest", "sched_dep_time", "sched_arr_time", "distance")
+
+
+def main() -> None:
+    rates = speed()
+    costs = {count: one_more(count) for count in HISTORIES}
+    print(f"\n{os.cpu_count()} cores; 2013 in 12 batches, medians of {ROUNDS} rounds in turns")
+    for name, rate in rates.items():
+        print(f"{name:<28}{rate:>12,.0f} rows/s")
+    print(f"\n{'batches before':<16}{'one more, s':>14}{'of it checking, s':>20}{'peak MB':>10}")
+    for count, cost in costs.items():
+        print(f"{count:<16,}{cost['total']:>14.3f}{cost['own']:>20.3f}{cost['peak_mb']:>10.0f}")
+    print(json.dumps({
+        "over_plain": round(rates["plain polars"] / rates["penumbra"], 2),
+        "cost_1000_over_10": round(costs[1000]["total"] / costs[10]["total"], 2),
+        "peak_mb_1000_over_10": round(costs[1000]["peak_mb"] / costs[10]["peak_mb"], 2),
+    }))  # fmt: skip
+
+
+def speed() -> dict[str, float]:
+    """Rows a second of both ways over the whole year, the raw bytes being in memory."""
+    year = {batch.name: problem.source.fetch(batch.name) for batch in problem.source.batches()}
+    rows = sum(files["flights.csv"].count(b"\n") - 1 for files in year.values())
+    taken: dict[str, list[float]] = {"penumbra": [], "plain polars": []}
+    for _ in range(ROUNDS):
+        for name, way in (("penumbra", _ours), ("plain polars", _plain)):
+            with tempfile.TemporaryDirectory() as folder:
+                taken[name].append(_seconds(lambda way=way, folder=folder: way(Path(folder), year)))
+    return {name: rows / statistics.median(seconds) for name, seconds in taken.items()}
+
+
+def _ours(folder: Path, year: dict[str, dict[str, bytes]]) -> None:
+    store = DataStore(_data(folder), problem)
+    for batch, files in year.items():
+        store.stage(batch, files)
+    store.admit(year)
+
+
+def _plain(folder: Path, year: dict[str, dict[str, bytes]]) -> None:
+    for batch, files in year.items():
+        rows = problem.source.parse(files).with_columns(problem.source.CONVERSIONS)
+        numbers = [pl.col(name).cast(pl.Int32 if name in WHOLE else pl.Float64, strict=False) for name in LIMITS]
+        kept = rows.with_columns(numbers).with_columns(_valid().alias("valid"))
+        kept.filter("valid").write_parquet(folder / f"{batch}.parquet")
+        kept.filter(~pl.col("valid")).write_parquet(folder / f"{batch}-rejected.parquet")
+        for name, content in files.items():
+            (folder / f"{batch}-{name}").write_bytes(content)
+
+
+def _valid() -> pl.Expr:
+    """The contract of the example, written by hand."""
+    ranges = [pl.col(name).is_between(low, high).fill_null(True) for name, (low, high) in LIMITS.items()]
+    present = [pl.col(name).is_not_null() for name in REQUIRED]
+    clocks = [pl.col(name) % 100 < 60 for name in ("sched_dep_time", "sched_arr_time")]
+    words = [
+        pl.col("carrier").is_in(CARRIERS),
+        pl.col("origin").is_in(ORIGINS),
+        pl.col("dest").str.contains("^[A-Z]{3}$"),
+    ]
+    key = pl.struct("carrier", "flight", "time_hour").is_unique()
+    between = (pl.col("dewp") <= pl.col("temp")).fill_null(True)
+    return pl.all_horizontal(*ranges, *present, *clocks, *words, key, between)
+
+
+def one_more(count: int) -> dict[str, float]:
+    """Median seconds for one new batch, and the peak memory of the process that ingests it, after `count` batches."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / ".dvc").mkdir()
+        (Path(folder) / ".dvc" / "config").write_text("[core]\n    no_scm = true\n    analytics = false\n")
+        for what in (f"0 {count}", f"{count} {NEW}"):
+            command = [sys.executable, "-m", "benchmarks.ingest", folder, *what.split()]
+            done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def ingest(folder: Path, first: int, count: int) -> None:
+    """In a process of its own: a history of small batches in one go (first = 0), or months one by one, timed."""
+    data, batches = _data(folder), [f"b{number:05}" for number in range(first, first + count)]
+    store, month = DataStore(data, problem), problem.source.fetch("2013-01")
+    if first == 0:
+        small = {name: b"\n".join(text.split(b"\n")[: ROWS + 1]) + b"\n" for name, text in month.items()}
+        for batch in batches:
+            store.stage(batch, _distinct(small, batch))
+        store.admit(batches)
+        versions.record(data)
+        return
+    taken = [_timed(store, data, batch, _distinct(month, batch)) for batch in batches][1:]
+    total, own = (statistics.median(column) for column in zip(*taken, strict=True))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024**2 if sys.platform == "darwin" else 1024)
+    print(json.dumps({"total": total, "own": own, "peak_mb": peak}))
+
+
+def _timed(store: DataStore, data: Data, batch: str, files: dict[str, bytes]) -> tuple[float, float]:
+    own = _seconds(lambda: (store.stage(batch, files), store.admit([batch])))
+    return own + _seconds(lambda: versions.record(data)), own
+
+
+def _distinct(files: dict[str, bytes], batch: str) -> dict[str, bytes]:
+    """The same rows but for the first one's flight number, so that each batch has a content of its own."""
+    header, line, rest = files["flights.csv"].split(b"\n", 2)
+    cells = line.split(b",")
+    cells[header.split(b",").index(b"flight")] = b"%d" % (int(batch[1:]) % 9000 + 1)
+    return {**files, "flights.csv": b"\n".join([header, b",".join(cells), rest])}
+
+
+def _data(folder: Path) -> Data:
+    changed = {"folder": folder / "data", "derived": folder / "derived", "remote": str(folder / "remote")}
+    return settings.load().data.model_copy(update=changed)
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        ingest(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    else:
+        main()

@@ -1,0 +1,97 @@
+"""`make reproduce RUN=<run or model version>`: train again on the same data; are metrics and predictions the same?"""
+
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+from mlflow.exceptions import MlflowException
+from threadpoolctl import threadpool_limits
+
+import problem.features
+import settings
+from flows import plan
+from flows.restore import restore
+from problem.candidates import CANDIDATES
+from settings import ROOT, Settings
+from stores import bundle, code, versions
+from stores.arrays import Arrays
+from stores.models import Models
+from training import trial
+from training.release import release
+
+
+@dataclass(frozen=True)
+class Again:
+    """What a second training says beside the first: metrics, and the largest difference of the predictions."""
+
+    metrics: dict[str, tuple[float, float]]
+    difference: float
+    changes: list[str]
+
+    @property
+    def identical(self) -> bool:
+        return self.difference == 0 and all(first == second for first, second in self.metrics.values())
+
+    def __str__(self) -> str:
+        rows = [f"{name:<20}{first:>22.15f}{second:>22.15f}" for name, (first, second) in self.metrics.items()]
+        verdict = "identical" if self.identical else "NOT identical"
+        return "\n".join(
+            [
+                f"{'':<20}{'then':>22}{'now':>22}",
+                *rows,
+                f"predictions differ by at most {self.difference:g}",
+                *self.changes,
+            ]
+            + [f"Metrics and predictions are {verdict}."]
+        )
+
+
+def main(run: str) -> None:
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            again = reproduce(settings.load(), run, Path(folder))
+    except (settings.SettingsError, versions.CannotRestore, bundle.BrokenBundle, MlflowException) as error:
+        sys.exit(f"nothing was reproduced: {error}")
+    print(again)
+    sys.exit(not again.identical)
+
+
+def reproduce(chosen: Settings, run: str, folder: Path) -> Again:
+    """Restore the run's data below `folder`, train its winner as it was trained, and compare."""
+    restore(chosen, run, folder / "data")
+    first = bundle.read(Models(chosen.registry).artifact(run, "bundle", folder), problem.features.FEATURES)
+    facts = first.facts
+    data = chosen.data.model_copy(update={"folder": folder / "data", "derived": folder / "derived"})
+    batches = facts["train"] + facts["validation"] + facts["test"]
+    arrays, columns, _ = plan.write_matrices(chosen.model_copy(update={"data": data}), batches, folder / "arrays")
+    with threadpool_limits(1):  # as in the flow: with more threads sums come out differently in the last bit
+        scores, model = _train(facts, arrays, columns)
+    inputs = np.asarray(arrays.part(facts["validation"] + facts["test"])[0])
+    now = bundle.session(model).run(None, {"inputs": inputs})[0]
+    metrics = {name: (then, scores[name]) for name, then in facts["metrics"].items()}
+    return Again(metrics, float(np.abs(first.outputs(inputs) - now).max()), _changes(facts))
+
+
+def _train(facts: dict, arrays: Arrays, columns: dict[str, list[int]]) -> tuple[dict[str, float], bytes]:
+    def estimator():
+        return CANDIDATES[facts["candidate"]](SimpleNamespace(**columns))
+
+    learn, judge = arrays.part(facts["train"] + facts["validation"]), arrays.part(facts["test"])
+    scores = trial.run(facts["candidate"], estimator(), learn, judge)[0].scores
+    everything = arrays.part(facts["train"] + facts["validation"] + facts["test"])
+    check = arrays.part(facts["validation"])[0]
+    return scores, release(estimator(), *everything, check, columns["categorical"]).model
+
+
+def _changes(facts: dict) -> list[str]:
+    """What isn't as it was then, though the data is."""
+    now = {"revision": code.revision(ROOT), **code.environment(ROOT)}
+    then = {"revision": facts["revision"], **facts["environment"]}
+    return [f"{name} was {then.get(name)}, is {value}" for name, value in now.items() if then.get(name) != value]
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
