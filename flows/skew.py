@@ -1,0 +1,145 @@
+"""Does the service give the predictions of training time? Real and awkward rows go to what `make serve` starts."""
+
+import contextlib
+import json
+import math
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import dataframely as dy
+import msgspec
+import polars as pl
+
+from inputs import derive
+from kinds import Record
+from problem.features import FEATURES
+from problem.schema import Row
+from settings import Registry
+from stores import bundle
+from training import doctor
+
+REAL_ROWS, MADE_UP_ROWS, SEED = 200, 50, 2013
+PATIENCE = 60.0  # seconds for the service to start
+OPEN = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
+
+
+class Skipped(Exception):
+    """The check can't be made now; says why."""
+
+
+class NotServing(RuntimeError):
+    """The service didn't start; says its last words."""
+
+
+def examine(rows: pl.DataFrame, registry: Registry) -> list[doctor.Finding]:
+    """What differs between the live model's service and training; `rows` are those of the data store.
+
+    Raises Skipped where there is no live model, or one for other features.
+    """
+    from stores.models import Models
+
+    models = Models(registry)
+    version = models.version("live")
+    if version is None:
+        raise Skipped("there is no live model yet")
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place) / version
+        models.download(version, folder)
+        if _described(folder) not in (None, bundle.describe(FEATURES)):
+            raise Skipped(f"the live version {version} was made for other features: `make train`, and promote")
+        try:
+            return _examine(rows, bundle.read(folder, FEATURES, version), Path(place))
+        except (bundle.BrokenBundle, NotServing) as error:
+            return [doctor.Finding("skew", f"version {version}", str(error), "see that `make serve` gets ready")]
+
+
+def _described(folder: Path) -> list[str] | None:
+    """The features that a bundle was made for; None where it can't be read."""
+    try:
+        return list(json.loads((folder / "bundle.json").read_text())["inputs"])
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _examine(rows: pl.DataFrame, live: bundle.Bundle, place: Path) -> list[doctor.Finding]:
+    """`bundle.read` has made sure that the compiled model gives the fitted one's answers, so it stands for training."""
+    asked, asked_rows = _questions(rows, live)
+    with _serving(place) as url:
+        answers = {
+            "POST /predict with a list": _post(url, asked.records),
+            "POST /predict with one record": [_post(url, [record])[0] for record in asked.records],
+            "Bundle.score": live.score(asked_rows).tolist(),
+        }
+    return doctor.skew(live.inputs, asked, answers)
+
+
+def _questions(rows: pl.DataFrame, live: bundle.Bundle) -> tuple[doctor.Asked, pl.DataFrame]:
+    """Real rows with the inputs that training had of them; then rows with gaps and made-up ones, with new values."""
+    real = rows.gather_every(math.ceil(rows.height / REAL_ROWS))
+    plain = real.select(list(Row.columns()))
+    awkward = pl.concat([_with_gaps(plain), Row.sample(MADE_UP_ROWS, generator=dy.random.Generator(SEED))])
+    features = pl.concat([real["inputs"].struct.unnest(), derive(FEATURES, awkward)])
+    asked_rows = pl.concat([plain, awkward])
+    expected = live.outputs(live.inputs.matrix(features))[:, 1]
+    return doctor.Asked(asked_rows.to_dicts(), features, expected), asked_rows
+
+
+def _with_gaps(rows: pl.DataFrame) -> pl.DataFrame:
+    """For each column that may be missing, a row that lacks it."""
+    gaps = [name for name, column in Row.columns().items() if column.nullable]
+    lacking = [
+        rows[[i % rows.height]].with_columns(pl.lit(None, rows[gap].dtype).alias(gap)) for i, gap in enumerate(gaps)
+    ]
+    return pl.concat([rows.clear(), *lacking])
+
+
+@contextlib.contextmanager
+def _serving(place: Path) -> Iterator[str]:
+    """The address of a service with a state and a prediction log of its own. Raises NotServing."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    own = {"STATE": place / "state", "PREDICTIONS": place / "predictions", "HOST": "127.0.0.1", "PORT": port}
+    environ = {**os.environ, **{f"PENUMBRA_SERVICE__{key}": str(value) for key, value in own.items()}}
+    environ |= {"PENUMBRA_SERVICE__WORKERS": "1", "PENUMBRA_SERVICE__MAX_RECORDS": "10000"}
+    with (place / "output").open("w") as output:
+        process = subprocess.Popen([sys.executable, "-m", "service"], env=environ, stdout=output, stderr=output)
+    try:
+        _wait(process, f"http://127.0.0.1:{port}", place / "output")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _wait(process: subprocess.Popen[bytes], url: str, output: Path) -> None:
+    end = time.monotonic() + PATIENCE
+    while not _ready(url):
+        if process.poll() is not None or time.monotonic() > end:
+            raise NotServing(f"the service isn't ready: {' / '.join(output.read_text().splitlines()[-3:])}")
+        time.sleep(0.1)
+
+
+def _ready(url: str) -> bool:
+    try:
+        return bool(OPEN(url + "/readyz", timeout=1).status == 200)
+    except OSError:
+        return False
+
+
+def _post(url: str, records: Sequence[Record]) -> list[float | str]:
+    """The probabilities, or the words of the refusal for each record. One record goes as itself, several as a list."""
+    body = msgspec.json.encode(records if len(records) > 1 else records[0])
+    request = urllib.request.Request(url + "/predict", body, {"content-type": "application/json"})
+    try:
+        answer = json.load(OPEN(request, timeout=60))
+    except urllib.error.HTTPError as refused:
+        return [f"refused ({refused.read().decode()})"] * len(records)
+    return [float(each["probability"]) for each in (answer if len(records) > 1 else [answer])]

@@ -1,0 +1,198 @@
+"""What can be wrong with data, contract and features before anything is learnt from them; leakage has its own files.
+
+Every check is a function of frames that returns findings: none where all is well.
+"""
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from inputs import Inputs
+from kinds import Expression, Kind, Record
+
+EMPTY = 0.95  # missing in a larger share of the rows: nearly empty
+BY_CHANCE = 1e-6  # where a latest batch without variation is less likely than that, its column is frozen
+OVERLAP = 0.05  # share of a batch that may lie before the end of the one before: time zones, late reports
+MOST = 0.999  # of a batch's rows lie before its end: a single wrong clock doesn't move it
+TOLERANCE = 1e-6  # between two ways to the same probability
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing wrong: which check found it, in which column (or columns), what shows it, what to do."""
+
+    check: str
+    column: str
+    evidence: str
+    remedy: str
+
+
+def one_sided(label: pl.Series) -> list[Finding]:
+    """A target with nothing to tell apart; `label` is the target of all rows that have one."""
+    if label.n_unique() > 1:
+        return []
+    evidence = f"it is {label[0]!s} in all {label.len():,} rows that have one" if label.len() else "no row has one"
+    return [Finding("target", "target", evidence, "see whether target() in problem/schema.py reads the right column")]
+
+
+def lifeless(features: pl.DataFrame, batch: pl.Series) -> list[Finding]:
+    """Features that are constant or nearly empty, in all rows or in the latest batch only.
+
+    `features` [n, k], null is missing; `batch` [n] names that sort by time.
+    """
+    found = (_lifeless(features[name], batch, batch == batch.max()) for name in features.columns)
+    return [finding for finding in found if finding]
+
+
+def _lifeless(values: pl.Series, batch: pl.Series, latest: pl.Series) -> Finding | None:
+    if symptom := _symptom(values):
+        evidence = f"{symptom} in all {values.len():,} rows"
+        return Finding(
+            "lifeless", values.name, evidence, "take it out of problem/features.py, or repair where it comes from"
+        )
+    symptom = _symptom(values.filter(latest))
+    if not symptom or not _was_alive(values, batch, latest):
+        return None
+    evidence = f"{symptom} in the {latest.sum():,} rows of the latest batch, {batch.max()!s}, and never before"
+    return Finding("lifeless", values.name, evidence, f"see what changed at its source when {batch.max()!s} began")
+
+
+def _symptom(values: pl.Series) -> str:
+    """What is lifeless about a column, in words; "" where nothing is."""
+    missing = values.null_count() / max(values.len(), 1)
+    if missing > EMPTY:
+        return f"{missing:.1%} missing"
+    return f"constant ({values[0]!s})" if values.n_unique() == 1 else ""
+
+
+def _was_alive(values: pl.Series, batch: pl.Series, latest: pl.Series) -> bool:
+    """No earlier batch looked like the latest (within a month its number never varies), and that isn't by chance."""
+    frame = pl.DataFrame({"value": values, "batch": batch}).filter(~latest)
+    if frame.is_empty() or any(_symptom(part["value"]) for part in frame.partition_by("batch")):
+        return False
+    now = values.filter(latest)
+    usual: Any = None if now.null_count() > EMPTY * now.len() else now[0]
+    alike = frame.select(pl.col("value").eq_missing(pl.lit(usual, values.dtype)).mean()).item()
+    return bool(alike ** (now.len() * EMPTY) < BY_CHANCE)
+
+
+def repeated_keys(rows: pl.DataFrame, key: Sequence[str]) -> list[Finding]:
+    """Keys that several batches have; within one the contract refuses them. `rows` has the key and "batch"."""
+    if not key:
+        return []
+    repeated = rows.group_by(key, maintain_order=True).agg("batch").filter(pl.col("batch").list.len() > 1)
+    if repeated.is_empty():
+        return []
+    first = repeated.row(0, named=True)
+    example = ", ".join(f"{column} {first[column]}" for column in key)
+    evidence = f"{repeated.height:,} keys appear more than once, such as {example} in {' and '.join(first['batch'])}"
+    remedy = (
+        "deliver each row once (a correction replaces the batch that it corrects), or add to the primary key in "
+        "problem/schema.py what tells the rows apart"
+    )
+    return [Finding("key", ", ".join(key), evidence, remedy)]
+
+
+def out_of_order(times: Mapping[str, pl.Series]) -> list[Finding]:
+    """Batches that don't lie after the one before; `times` has each batch's instants, oldest batch first.
+
+    A batch may reach a little into the next one, as months do in several time zones.
+    """
+    ordered = [(batch, instants.drop_nulls().sort()) for batch, instants in times.items()]
+    pairs = itertools.pairwise((batch, instants) for batch, instants in ordered if instants.len())
+    return [finding for before, after in pairs if (finding := _out_of_order(*before, *after))]
+
+
+def _out_of_order(before: str, old: pl.Series, batch: str, new: pl.Series) -> Finding | None:
+    early = int((new < _at(old, MOST)).sum())
+    if early <= OVERLAP * new.len() and _at(new, 0.5) >= _at(old, 0.5):
+        return None
+    evidence = (
+        f"{early:,} of the {new.len():,} rows of {batch} ({_at(new, 0)} to {_at(new, 1)}) lie before the end of "
+        f"{before} ({_at(old, 0)} to {_at(old, 1)})"
+    )
+    remedy = (
+        "later batches judge what earlier ones taught: let their names sort by time and each hold the rows of its "
+        "own time (problem/source.py)"
+    )
+    return Finding("time", new.name, evidence, remedy)
+
+
+def _at(ordered: pl.Series, share: float) -> Any:
+    return ordered[int(share * (ordered.len() - 1))]
+
+
+def keyless_labels(rejected: pl.DataFrame, key: Sequence[str], labels: Sequence[str]) -> list[Finding]:
+    """Labels that can never meet a prediction, as their row's key breaks the contract.
+
+    `rejected` is the quarantine: batch, row, the rules broken (each named column|rule) in the list "broken", and the
+    original text.
+    """
+    known = [column for column in labels if column in rejected.columns]
+    if rejected.is_empty() or not known:
+        return []
+    labelled = rejected.filter(pl.any_horizontal(pl.col(known).is_not_null()))
+    return [finding for column in key if (finding := _keyless(column, labelled, known))]
+
+
+def _keyless(column: str, labelled: pl.DataFrame, labels: Sequence[str]) -> Finding | None:
+    broken = pl.col("broken").list.eval(pl.element().str.starts_with(f"{column}|")).list.any()
+    lost = labelled.filter(broken)
+    if lost.is_empty():
+        return None
+    first = lost.row(0, named=True)
+    shown = ", ".join(f"{name} {first.get(name)}" for name in [column, *labels])
+    evidence = (
+        f"{lost.height:,} rows have a label and no usable key: row {first['row']} of {first['batch']} has {shown}"
+    )
+    return Finding("labels", column, evidence, f"deliver labels with the {column} that their prediction was asked for")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the service was asked [n], and what training makes of it: derived features [n, k], probabilities [n]."""
+
+    records: Sequence[Record]
+    features: pl.DataFrame
+    expected: np.ndarray
+
+
+def skew(inputs: Inputs, asked: Asked, answers: Mapping[str, Sequence[float | str]]) -> list[Finding]:
+    """Answers that aren't the training-time predictions, by way of asking; an answer is a probability, or the words
+    of a refusal."""
+    return [finding for way, said in answers.items() if (finding := _skew(inputs, asked, way, said))]
+
+
+def _skew(inputs: Inputs, asked: Asked, way: str, said: Sequence[float | str]) -> Finding | None:
+    numbers = np.array([answer if isinstance(answer, float) else np.nan for answer in said])
+    differing = np.flatnonzero(~(np.abs(numbers - asked.expected) <= TOLERANCE))
+    if not differing.size:
+        return None
+    first = int(differing[0])
+    record, names = asked.records[first], ", ".join(_differing_inputs(inputs, asked, first))
+    evidence = (
+        f"{differing.size:,} of {len(said):,} answers to {way} differ: {said[first]} instead of training's "
+        f"{asked.expected[first]} for {dict(record)}"
+    )
+    if not names:
+        return Finding("skew", "probability", evidence, "the inputs agree: compare service/ with stores/bundle.py")
+    return Finding("skew", names, evidence, "make the kind's expr() and scalar() agree, and run `make train` again")
+
+
+def _differing_inputs(inputs: Inputs, asked: Asked, position: int) -> Iterator[str]:
+    """The names of the inputs that a single record and a frame of training give differently."""
+    of_frame = inputs.matrix(asked.features[position])[0]
+    for kind, expected in zip(inputs.kinds, of_frame, strict=True):
+        value = Inputs((kind,), inputs.tables).row()(asked.records[position])
+        if not np.array_equal(value, [expected], equal_nan=True):
+            yield kind.name
+
+
+def prices(kinds: Sequence[Kind]) -> list[str]:
+    """What is no fault, but has its price."""
+    free = (kind.name for kind in kinds if isinstance(kind, Expression))
+    return [f"{name} is a free polars expression: about 150 µs in the answer to a single record" for name in free]
