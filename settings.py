@@ -24,6 +24,8 @@ class Data(Section):
     today: dt.date
     folder: Path
     derived: Path
+    remote: str
+    commit: bool
     bad_row_share: float = Field(ge=0, le=1)
 
 
@@ -51,11 +53,17 @@ class Service(Section):
     predictions: Path
 
 
+class Labels(Section):
+    folder: Path
+    delay_hours: float = Field(gt=0)
+
+
 class Settings(Section):
     data: Data
     training: Training
     registry: Registry
     service: Service
+    labels: Labels
 
 
 def load(path: Path = ROOT / "settings.toml", environ: dict[str, str] | None = None) -> Settings:

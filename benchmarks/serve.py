@@ -120,6 +120,7 @@ def serving(name: str, root: Path) -> Iterator[int]:
         "PENUMBRA_SERVICE__PORT": str(port),
         "PENUMBRA_SERVICE__STATE": str(root / "state"),
         "PENUMBRA_SERVICE__PREDICTIONS": str(root / "predictions"),
+        "PENUMBRA_LABELS__FOLDER": str(root / "labels"),
         "PENUMBRA_REGISTRY__TRACKING": f"sqlite:///{root}/none.db",
         "PATH": f"{MLFLOW.parent.absolute()}{os.pathsep}{os.environ['PATH']}",
     }  # fmt: skip

@@ -55,11 +55,12 @@ class IngestFlow(FlowSpec):
 
     @step
     def finish(self):
-        """Make what is there a version, one writer at a time."""
+        """Make what is there a version, one writer at a time, and give the predictions their outcomes."""
         from flows import report
 
         data = _store()
         print(report.recorded(data.settings, data.batches()))
+        print(report.labelled(data))
         self.next(self.end)
 
     @step

@@ -11,7 +11,7 @@ import problem.features
 import problem.schema
 import problem.source
 from settings import ROOT, Settings, SettingsError
-from stores import code, versions
+from stores import bundle, code, versions
 from stores.arrays import Arrays
 from stores.data import DataStore
 from stores.receipts import Receipts
@@ -92,3 +92,10 @@ def write_matrices(chosen: Settings, batches: Sequence[str], folder: Path) -> tu
     stored.write("inputs", inputs)
     stored.write("labels", labels)
     return stored, {"categorical": encoding.categorical, "numeric": encoding.numeric}, encoding.tables
+
+
+def write_reference(chosen: Settings, batches: Sequence[str], stored: Arrays, winner: str) -> None:
+    """The held-out rows with what the winner, which hadn't learnt from them, said: part of the bundle."""
+    said = pl.concat([pl.Series(stored.read(f"{part}-{winner}")) for part in ("validation", "test")])
+    reference = rows(chosen, batches).drop("inputs").with_columns(probability=said)
+    bundle.write_reference(stored.folder / "bundle", reference)

@@ -58,10 +58,6 @@ def _held_out(live: bundle.Bundle, rows: pl.DataFrame) -> Any:
 def write_bundle(chosen: Settings, plan: planning.Plan, score: Any, scores: dict[str, float]) -> Path:
     """Complete the folder that holds the compiled model already."""
     folder = Path(score.arrays.folder) / "bundle"
-    held_out = plan.split.validation + plan.split.test
-    said = [score.arrays.read(f"{part}-{score.winner}") for part in ("validation", "test")]
-    reference = planning.rows(chosen, held_out).drop("inputs")
-    bundle.write_reference(folder, reference.with_columns(probability=pl.concat([pl.Series(p) for p in said])))
     facts = {"candidate": score.winner, "threshold": chosen.training.threshold, "metrics": scores, **plan.facts}
     bundle.seal(folder, facts, FEATURES, score.tables)
     return folder

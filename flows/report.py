@@ -1,7 +1,10 @@
-"""A data version, in words."""
+"""What an ingest came to, in words: the data version and the labels."""
 
-from settings import ROOT, Data
+import problem.schema
+from settings import ROOT, Data, load
 from stores import code, versions
+from stores.data import DataStore
+from stores.index import Index
 
 
 def recorded(data: Data, batches: list[str]) -> str:
@@ -13,6 +16,13 @@ def recorded(data: Data, batches: list[str]) -> str:
     if version.changed:
         lines.append(_git(data, f"Data until {batches[-1]}"))
     return "\n".join(lines)
+
+
+def labelled(store: DataStore) -> str:
+    """Write the batches' outcomes into the label log; those that are there already cost a look."""
+    index = Index.of(load(), problem.schema)
+    new = sum(index.attach(store.rows(batch)) for batch in store.batches())
+    return f"{new:,} labels are new"
 
 
 def _git(data: Data, message: str) -> str:

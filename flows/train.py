@@ -65,14 +65,14 @@ class TrainFlow(FlowSpec):
             self.baseline, self.tested = self.score()
         self.next(self.register)
 
-    @card
+    @card(type="blank")
     @step
     def register(self, inputs):
         """Write the bundle and the runs, give the version its alias, and show the comparison."""
         from flows import record
 
         release, score = inputs
-        self.merge_artifacts(inputs, include=["settings", "plan", "trials", "winner"])
+        self.merge_artifacts(inputs, include=["plan", "trials", "winner"])
         print(record.register(score, [*self.trials, score.baseline], release.parity))
         self.next(self.end)
 
@@ -101,16 +101,19 @@ class TrainFlow(FlowSpec):
         return done
 
     def score(self):
-        """The baseline on validation; winner and baseline on the test batches."""
+        """The baseline on validation; winner and baseline on the test batches, which become the bundle's reference."""
+        from flows import plan
         from problem.candidates import CANDIDATES, baseline
 
         split, name = self.plan.split, self.winner
         learn = split.train + split.validation
         validated = self.try_out("baseline", baseline, split.train, split.validation, "validation")
-        return validated, [
+        tested = [
             self.try_out(name, CANDIDATES[name], learn, split.test, "test"),
             self.try_out("baseline", baseline, learn, split.test, "test"),
         ]
+        plan.write_reference(self.settings, split.validation + split.test, self.arrays, self.winner)
+        return validated, tested
 
     def release(self):
         """Fit the winner on everything and put the compiled model where the bundle will be; return the parity."""

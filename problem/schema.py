@@ -91,3 +91,4 @@ EXAMPLE: dict[str, Any] = {
     "pressure": 1012.5,
     "visib": 10.0,
 }
+OUTCOME: dict[str, Any] = {"arr_delay": 42}  # what happened to the example

@@ -1,4 +1,4 @@
-"""`python -m service`: the HTTP service and its deployer, started, watched and ended together."""
+"""`python -m service`: the HTTP service, its deployer and its indexer, started, watched and ended together."""
 
 import json
 import os
@@ -42,6 +42,7 @@ def children(settings: Settings) -> list[Child]:
     return [
         Child("service", [*python, "bentoml", "serve", "--quiet", "service.app:Service", *address, *drain]),
         Child("deployer", [*python, "service.deploy"]),
+        Child("indexer", [*python, "service.indexer"]),
     ]
 
 

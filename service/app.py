@@ -1,6 +1,7 @@
 """The BentoML service: `bentoml serve service.app:Service`, or with all that belongs to it `python -m service`."""
 
 import asyncio
+import functools
 import logging
 import os
 import signal
@@ -10,12 +11,15 @@ import bentoml
 from pydantic import ConfigDict, RootModel
 
 from problem import features, schema
-from service import factory, openapi
+from service import factory, feedback, openapi
+from service.feedback import Feedback
 from service.live import Live
 from service.messages import Answer, Contract
 from service.predictor import Predictor
 from settings import Settings, load
-from stores.predictions import Writer
+from stores.labels import Terms
+from stores.lineage import explain
+from stores.log import Writer
 
 CONFIG = {
     "logging": {"access": {"enabled": False}},
@@ -27,6 +31,7 @@ def build(settings: Settings) -> factory.FastService:
     """The service with these settings. Each application that `to_asgi` makes has a live model and a log of its own."""
     service, name = settings.service, settings.registry.model
     contract = Contract(schema.Row, schema.CHECKS, schema.EXAMPLE, service.max_records)
+    labels = feedback.contract(schema, service.max_records)
 
     class Body(RootModel[contract.model | list[contract.model]]):  # type: ignore[name-defined]
         model_config = ConfigDict(json_schema_extra=_as_one_of)
@@ -36,13 +41,15 @@ def build(settings: Settings) -> factory.FastService:
 
     @bentoml.service(name=name, service_class=factory.FastService, workers=service.workers, **CONFIG)
     class Service:
-        document = openapi.document(name, contract)
+        document = openapi.document(name, contract, labels, feedback.examples(schema))
         max_body_bytes = service.max_body_bytes
 
         def __init__(self) -> None:
             logging.getLogger("bentoml").setLevel(logging.WARNING)
             logging.getLogger("service").setLevel(logging.INFO)
             self.predictor = Predictor(contract, Live(service.state, features.FEATURES), Writer(service.predictions))
+            self.feedback = Feedback(labels, Terms.of(schema), Writer(settings.labels.folder))
+            self.explain = functools.partial(explain, settings)
             self.predictor.live.refresh()
 
         @bentoml.on_startup
@@ -55,6 +62,7 @@ def build(settings: Settings) -> factory.FastService:
             for task in self.tasks:
                 task.cancel()
             self.predictor.log.close()
+            self.feedback.log.close()
 
         @bentoml.api
         async def predict(self, body: Body, /) -> Answers:

@@ -6,19 +6,18 @@ Only this process talks to the registry; while that is away, the workers go on w
 import logging
 import os
 import shutil
-import signal
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Protocol
 
 from kinds import Kind
 from problem import features
-from service.live import BUNDLES, POINTER, PREVIOUS, pointed
+from service.background import log_to_stderr, sleep, until_told
+from service.live import POINTER, PREVIOUS, pointed
 from settings import Settings, load
 from stores import bundle
+from stores.lineage import BUNDLES, RUNS
 
 ALIAS = "live"
 LONGEST_WAIT_SECONDS = 15.0
@@ -30,6 +29,8 @@ class Registry(Protocol):
     """What is asked of `stores.models.Models`."""
 
     def version(self, alias: str) -> str | None: ...
+
+    def run_of(self, name: str) -> str: ...
 
     def download(self, version: str, folder: Path) -> None: ...
 
@@ -46,12 +47,12 @@ def deploy_once(models: Registry, state: Path, kinds: Sequence[Kind]) -> str | N
     if not folder.exists():
         _fetch(models, version, folder, kinds)
     old = pointed(state)
-    if old == version:
-        return version
-    bundle.read(folder, kinds, version)
-    if old is not None:
-        _write(state / PREVIOUS, old)
-    _write(state / POINTER, version)
+    if old != version:
+        bundle.read(folder, kinds, version)
+        if old is not None:
+            _write(state / PREVIOUS, old)
+        _write(state / POINTER, version)
+    _note_run(models, state, version)
     return version
 
 
@@ -83,23 +84,16 @@ def follow(models: Registry, settings: Settings, running: Callable[[], bool]) ->
         if say != said:
             logger.info(say)
             said = say
-        _sleep(wait, running)
+        sleep(wait, running)
 
 
 def main() -> None:
     """Run until the parent process ends or SIGTERM comes."""
-    logging.basicConfig(format="%(asctime)s [%(levelname)s] %(message)s", level=logging.WARNING)
-    logger.setLevel(logging.INFO)
+    log_to_stderr(logger)
     from stores.models import Models  # imports mlflow, which no other process of the service needs
 
-    settings, parent, stopped = load(), os.getppid(), []
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        stopped.append(number)
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
-    follow(Models(settings.registry), settings, lambda: not stopped and os.getppid() == parent)
+    settings = load()
+    follow(Models(settings.registry), settings, until_told())
 
 
 def _fetch(models: Registry, version: str, folder: Path, kinds: Sequence[Kind]) -> None:
@@ -111,17 +105,18 @@ def _fetch(models: Registry, version: str, folder: Path, kinds: Sequence[Kind]) 
         os.replace(Path(aside) / version, folder)
 
 
+def _note_run(models: Registry, state: Path, version: str) -> None:
+    """Leave the version's MLflow run where `explain` finds it without the registry."""
+    if not (state / RUNS / version).exists():
+        (state / RUNS).mkdir(exist_ok=True)
+        _write(state / RUNS / version, models.run_of(version))
+
+
 def _write(path: Path, content: str) -> None:
     """Replace a file as a whole."""
     aside = path.with_name(f".{path.name}-{os.getpid()}")
     aside.write_text(content)
     os.replace(aside, path)
-
-
-def _sleep(seconds: float, running: Callable[[], bool]) -> None:
-    end = time.monotonic() + seconds
-    while running() and (left := end - time.monotonic()) > 0:
-        time.sleep(min(left, 0.2))
 
 
 if __name__ == "__main__":

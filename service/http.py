@@ -1,15 +1,17 @@
-"""`POST /predict` and `/readyz` as plain ASGI: the few microseconds that count. Everything else goes to BentoML."""
+"""The paths of our own as plain ASGI: the few microseconds that count. Everything else goes to BentoML."""
 
 import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
+from service.messages import Reader
 from service.predictor import Predictor
 from service.refusals import Refused
+from stores.lineage import Unknown
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -19,6 +21,8 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 JSON = b"application/json"
 CONTENT_TYPE = (b"content-type", JSON)
+EXPLAIN = "/explain/"
+READING = ("GET", "HEAD")
 WHITESPACE = b" \t\r\n"
 DRAINED = 4  # a body of up to so many times the limit is read to its end, so that its sender sees the refusal
 
@@ -29,38 +33,68 @@ class Disconnected(Exception):
     """The client went away before its request was complete."""
 
 
-def app(rest: App, predictor: Callable[[], Predictor], max_body_bytes: int) -> App:
-    """The ASGI application; `predictor` is asked at each request, as there is none before BentoML's start-up."""
+class Endpoint(Protocol):
+    """What takes records by POST: reads them by its contract, answers one or many, and counts what it did."""
+
+    @property
+    def contract(self) -> Reader: ...
+
+    def one(self, record: Any) -> Any: ...
+
+    async def many(self, records: Any) -> Any: ...
+
+    def count(self, status: int, n_records: int, seconds: float) -> None: ...
+
+
+class Parts(Protocol):
+    """What the paths lead to. `explain` may block and raises Unknown."""
+
+    predictor: Predictor
+    feedback: Endpoint
+    explain: Callable[[str], Any]
+
+
+def app(rest: App, parts: Callable[[], Parts], max_body_bytes: int) -> App:
+    """The ASGI application; `parts` are asked for at each request, as there are none before BentoML's start-up."""
 
     async def serve(scope: Message, receive: Receive, send: Send) -> None:
-        path = scope.get("path")
-        if path == "/predict" and scope["type"] == "http":
-            await _predict(predictor(), max_body_bytes, scope, receive, send)
-        elif path == "/readyz" and scope["type"] == "http" and scope["method"] in ("GET", "HEAD"):
-            await _ready(predictor(), send)
+        path = scope.get("path", "")
+        if scope["type"] != "http":
+            await rest(scope, receive, send)
+        elif path == "/predict":
+            await _post(parts().predictor, max_body_bytes, scope, receive, send)
+        elif path == "/feedback":
+            await _post(parts().feedback, max_body_bytes, scope, receive, send)
+        elif path == "/readyz" and scope["method"] in READING:
+            await _ready(parts().predictor, send)
+        elif path.startswith(EXPLAIN):
+            await _explain(parts().explain, scope, send)
         else:
             await rest(scope, receive, send)
 
     return serve
 
 
-async def _predict(predictor: Predictor, limit: int, scope: Message, receive: Receive, send: Send) -> None:
+async def _post(endpoint: Endpoint, limit: int, scope: Message, receive: Receive, send: Send) -> None:
     began = time.perf_counter()
     status, n_records, headers = 200, 0, ()  # type: tuple[int, int, Headers]
     try:
-        answer, n_records = await _answer(predictor, limit, scope, receive)
+        answer, n_records = await _answer(endpoint, limit, scope, receive)
     except Refused as refused:
         status, answer, headers = refused.status, refused.body(), refused.headers
     except Disconnected:
         return
     except Exception:
-        logger.exception("a request to /predict failed")
-        status, answer = 500, Refused(500, "unexpected error, see the service's log: nothing was predicted").body()
+        logger.exception("a request to %s failed", scope["path"])
+        status, answer = (
+            500,
+            Refused(500, f"unexpected error, see the service's log: {endpoint.contract.undone}").body(),
+        )
     await _send(send, status, answer, headers)
-    predictor.tally.add(status, n_records, time.perf_counter() - began)
+    endpoint.count(status, n_records, time.perf_counter() - began)
 
 
-async def _answer(predictor: Predictor, limit: int, scope: Message, receive: Receive) -> tuple[bytes, int]:
+async def _answer(endpoint: Endpoint, limit: int, scope: Message, receive: Receive) -> tuple[bytes, int]:
     """The body of the answer, and for how many records."""
     if scope["method"] != "POST":
         raise Refused(
@@ -73,9 +107,9 @@ async def _answer(predictor: Predictor, limit: int, scope: Message, receive: Rec
     if len(body) > limit or message.get("more_body") or message["type"] != "http.request":
         body = await _whole_body(message, receive, limit)
     if body[:1] != b"{" and body.lstrip(WHITESPACE)[:1] == b"[":
-        answers = await predictor.many(await asyncio.to_thread(predictor.contract.many, body))
+        answers = await endpoint.many(await asyncio.to_thread(endpoint.contract.many, body))
         return msgspec.json.encode(answers), len(answers)
-    return msgspec.json.encode(predictor.one(predictor.contract.one(body))), 1
+    return msgspec.json.encode(endpoint.one(endpoint.contract.one(body))), 1
 
 
 def _require_json(headers: Headers) -> None:
@@ -100,6 +134,23 @@ async def _whole_body(message: Message, receive: Receive, limit: int) -> bytes:
         close = [(b"connection", b"close")] if message.get("more_body") else []
         raise Refused(413, f"the body is larger than {limit} bytes: send fewer records at a time", headers=close)
     return b"".join(parts)
+
+
+async def _explain(explain: Callable[[str], Any], scope: Message, send: Send) -> None:
+    """Reads files, so it does that in a thread."""
+    status, headers = 200, ()  # type: tuple[int, Headers]
+    try:
+        if scope["method"] not in READING:
+            raise Refused(405, f"{scope['method']} is not possible here: GET", headers=[(b"allow", b"GET")])
+        answer = msgspec.json.encode(await asyncio.to_thread(explain, scope["path"].removeprefix(EXPLAIN)))
+    except Unknown as unknown:
+        status, answer = 404, Refused(404, str(unknown)).body()
+    except Refused as refused:
+        status, answer, headers = refused.status, refused.body(), refused.headers
+    except Exception:
+        logger.exception("a request to %s failed", scope["path"])
+        status, answer = 500, Refused(500, "unexpected error, see the service's log").body()
+    await _send(send, status, answer, headers)
 
 
 async def _ready(predictor: Predictor, send: Send) -> None:

@@ -2,7 +2,7 @@
 
 <state>/live               the version that answers; replaced as a whole by the deployer (service/deploy.py)
 <state>/previous           the one before: a worker that starts and finds the live bundle broken begins with it
-<state>/bundles/<version>  the bundles
+<state>/bundles/<version>  the bundles (and beside them more that `explain` needs: see stores/lineage.py)
 """
 
 import logging
@@ -17,8 +17,9 @@ import polars as pl
 from kinds import Kind, Record
 from service import metrics
 from stores import bundle
+from stores.lineage import BUNDLES
 
-POINTER, PREVIOUS, BUNDLES = "live", "previous", "bundles"
+POINTER, PREVIOUS = "live", "previous"
 
 logger = logging.getLogger("service.live")
 

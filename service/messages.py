@@ -28,6 +28,7 @@ from kinds import Check
 from service.refusals import Refused, refusal
 
 Record = dict[str, Any]
+STRICT: Any = {"strict": True, "extra": "forbid", "allow_inf_nan": False}
 
 
 class Answer(TypedDict):
@@ -40,16 +41,14 @@ class Answer(TypedDict):
     logged: NotRequired[bool]
 
 
-class Contract:
-    """Reads request bodies by the problem's schema and checks. `version` changes whenever what is accepted does."""
+class Reader:
+    """Reads request bodies by a pydantic model of one record; `undone` tells the client what a refusal means."""
 
-    def __init__(self, schema: type[dy.Schema], checks: Sequence[Check], example: Record, max_records: int) -> None:
-        self.model = record_model(schema, checks, example)
-        self.example = example
+    def __init__(self, model: type[BaseModel], max_records: int, undone: str) -> None:
+        self.model = model
         self.max_records = max_records
-        self.dtypes = {name: column.dtype for name, column in schema.columns().items()}
-        self.version = _version(self.model, checks)
-        self._validate = self.model.__pydantic_validator__.validate_json
+        self.undone = undone
+        self._validate = model.__pydantic_validator__.validate_json
         self._split = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
     def one(self, body: bytes) -> Record:
@@ -57,7 +56,7 @@ class Contract:
         try:
             return self._validate(body).__dict__
         except ValidationError as error:
-            raise refusal([(None, error)], 1) from None
+            raise refusal([(None, error)], 1, self.undone) from None
 
     def many(self, body: bytes) -> list[Record]:
         """The records in a JSON array, refused as a whole where one of them breaks the contract. Raises Refused."""
@@ -70,12 +69,8 @@ class Contract:
             except ValidationError as error:
                 broken.append((index, error))
         if broken:
-            raise refusal(broken, len(items))
+            raise refusal(broken, len(items), self.undone)
         return records
-
-    def frame(self, records: Sequence[Record]) -> pl.DataFrame:
-        """The records as rows with the contract's dtypes."""
-        return pl.DataFrame({name: [record[name] for record in records] for name in self.dtypes}, schema=self.dtypes)
 
     def _items(self, body: bytes) -> list[msgspec.Raw]:
         try:
@@ -90,16 +85,25 @@ class Contract:
         return items
 
 
+class Contract(Reader):
+    """Reads records by the problem's schema and checks. `version` changes whenever what is accepted does."""
+
+    def __init__(self, schema: type[dy.Schema], checks: Sequence[Check], example: Record, max_records: int) -> None:
+        super().__init__(record_model(schema, checks, example), max_records, "nothing was predicted")
+        self.example = example
+        self.dtypes = {name: column.dtype for name, column in schema.columns().items()}
+        self.version = _version(self.model, checks)
+
+    def frame(self, records: Sequence[Record]) -> pl.DataFrame:
+        """The records as rows with the contract's dtypes."""
+        return pl.DataFrame({name: [record[name] for record in records] for name in self.dtypes}, schema=self.dtypes)
+
+
 def record_model(schema: type[dy.Schema], checks: Sequence[Check], example: Mapping[str, Any]) -> type[BaseModel]:
     """A pydantic model of one record: no coercion, no unknown fields, no NaN; nullable fields may be left out."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # rules and primary keys aren't translated: rules are CHECKS here
-        generated = schema.to_pydantic_model()
 
-    class Base(generated):  # type: ignore[valid-type, misc]
-        model_config = ConfigDict(
-            strict=True, extra="forbid", allow_inf_nan=False, json_schema_extra={"example": dict(example)}
-        )
+    class Base(BaseModel):
+        model_config = ConfigDict(**STRICT, json_schema_extra={"example": dict(example)})
 
         @model_validator(mode="after")
         def keeps_checks(self) -> "Base":
@@ -109,8 +113,15 @@ def record_model(schema: type[dy.Schema], checks: Sequence[Check], example: Mapp
                     raise _broken_checks(checks, values)
             return self
 
-    fields: Any = {name: _field(column, generated.model_fields[name]) for name, column in schema.columns().items()}
-    return create_model(schema.__name__, __base__=Base, __doc__=schema.__doc__, **fields)
+    return create_model(schema.__name__, __base__=Base, __doc__=schema.__doc__, **fields(schema))
+
+
+def fields(schema: type[dy.Schema]) -> dict[str, Any]:
+    """Annotation and default of each column, as pydantic's `create_model` takes them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # rules and primary keys aren't translated: rules are CHECKS here
+        generated = schema.to_pydantic_model()
+    return {name: _field(column, generated.model_fields[name]) for name, column in schema.columns().items()}
 
 
 def _broken_checks(checks: Sequence[Check], values: Record) -> PydanticCustomError:

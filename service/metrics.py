@@ -16,6 +16,8 @@ _records = Counter("penumbra_records", "Records answered with a prediction.")
 _latency = Histogram("penumbra_request_seconds", "From a request's arrival to its answer.", buckets=BUCKETS)
 log_failures = Counter("penumbra_log_failures", "Answers that could not be written to the prediction log.")
 swaps = Counter("penumbra_model_swaps", "Live models taken into service, counted in each worker.")
+_feedback = Counter("penumbra_feedback_requests", "Requests to /feedback, by class of HTTP status.", ["status"])
+_labels = Counter("penumbra_labels", "Labels accepted: written to the label log.")
 refused_bundles = Counter("penumbra_refused_bundles", "Bundles that a worker refused to load.")
 _live = Gauge("penumbra_live_model", "1 for the version that answers.", ["version"], multiprocess_mode="mostrecent")
 
@@ -26,6 +28,12 @@ def show_live(version: str, old: str | None) -> None:
     if old is not None:
         _live.labels(old).set(0)
     _live.labels(version).set(1)
+
+
+def count_feedback(status: int, n_labels: int) -> None:
+    """Record one finished request to /feedback."""
+    _feedback.labels(f"{status // 100}xx").inc()
+    _labels.inc(n_labels)
 
 
 class Tally:

@@ -1,10 +1,12 @@
 """The OpenAPI document of the service."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import TypeAdapter
 
-from service.messages import Answer, Contract
+from service.feedback import Accepted
+from service.messages import Answer, Contract, Reader, Record
 from service.refusals import Problem
 
 TEMPLATE = "#/components/schemas/{model}"
@@ -15,24 +17,27 @@ REFUSALS = {
     "415": "The content type is not application/json.",
     "422": "A record breaks the contract: the whole request is refused, the details name each fault.",
     "500": "The service failed.",
-    "503": "There is no live model yet.",
 }
+NO_MODEL = {"503": "There is no live model yet."}
+NO_LOG = {"503": "The label log can't be written: nothing was recorded."}
 
 
-def document(name: str, contract: Contract) -> dict[str, Any]:
-    """OpenAPI 3.1 with an example that works when pasted."""
+def document(name: str, contract: Contract, labels: Reader, label_examples: Sequence[Record]) -> dict[str, Any]:
+    """OpenAPI 3.1 with examples that work when pasted."""
     return {
         "openapi": "3.1.0",
         "info": {"title": name, "version": contract.version, "description": "Every answer is in the prediction log."},
         "servers": [{"url": "."}],
         "paths": {
             "/predict": {"post": _predict(contract)},
+            "/feedback": {"post": _feedback(labels, label_examples)},
+            "/explain/{id}": {"get": _explain()},
             "/readyz": {"get": _ready()},
             "/livez": {"get": _plain("Is the process alive?")},
             "/healthz": {"get": _plain("Is the process alive?")},
             "/metrics": {"get": _plain("Metrics in Prometheus' format.")},
         },
-        "components": {"schemas": _schemas(contract)},
+        "components": {"schemas": _schemas(contract, labels)},
     }
 
 
@@ -40,18 +45,47 @@ def _predict(contract: Contract) -> dict[str, Any]:
     return {
         "operationId": "predict",
         "summary": "Predict for one record, or for a list of up to " + str(contract.max_records),
-        "requestBody": {"required": True, "content": {"application/json": _request(contract)}},
+        "requestBody": _request(contract, {"one": contract.example, "list": [contract.example]}),
         "responses": {
             "200": _response("The answer, or the answers in the records' order.", _one_or_many("Answer")),
-            **{status: _response(text, _ref("Problem")) for status, text in REFUSALS.items()},
+            **_refusals(REFUSALS | NO_MODEL),
         },
     }
 
 
-def _request(contract: Contract) -> dict[str, Any]:
-    examples = {"one": {"value": contract.example}, "list": {"value": [contract.example]}}
-    many = {"maxItems": contract.max_records}
-    return {"schema": _one_or_many(contract.model.__name__, **many), "examples": examples}
+def _feedback(labels: Reader, examples: Sequence[Record]) -> dict[str, Any]:
+    return {
+        "operationId": "feedback",
+        "summary": "Report what happened, for one prediction or row, or for a list of up to " + str(labels.max_records),
+        "requestBody": _request(labels, {**{f"label {n}": one for n, one in enumerate(examples)}, "list": examples}),
+        "responses": {
+            "200": _response("In the label log, in the labels' order.", _one_or_many("Accepted")),
+            **_refusals(REFUSALS | NO_LOG),
+        },
+    }
+
+
+def _explain() -> dict[str, Any]:
+    name = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
+    return {
+        "operationId": "explain",
+        "summary": "Where an answer came from: model version, run, settings, revision, data, and its labels.",
+        "parameters": [{**name, "description": "A prediction's id."}],
+        "responses": {
+            "200": _response("The chain.", {"type": "object", "required": ["prediction", "model", "labels"]}),
+            **_refusals({"404": "There is no such prediction.", "405": "Another method than GET."}),
+        },
+    }
+
+
+def _request(reader: Reader, examples: dict[str, Any]) -> dict[str, Any]:
+    schema = _one_or_many(reader.model.__name__, maxItems=reader.max_records)
+    content = {"schema": schema, "examples": {name: {"value": value} for name, value in examples.items()}}
+    return {"required": True, "content": {"application/json": content}}
+
+
+def _refusals(texts: dict[str, str]) -> dict[str, Any]:
+    return {status: _response(text, _ref("Problem")) for status, text in texts.items()}
 
 
 def _ready() -> dict[str, Any]:
@@ -86,8 +120,9 @@ def _ref(name: str) -> dict[str, Any]:
     return {"$ref": TEMPLATE.format(model=name)}
 
 
-def _schemas(contract: Contract) -> dict[str, Any]:
-    types: dict[str, Any] = {contract.model.__name__: contract.model, "Answer": Answer, "Problem": Problem}
+def _schemas(*readers: Reader) -> dict[str, Any]:
+    types: dict[str, Any] = {"Answer": Answer, "Accepted": Accepted, "Problem": Problem}
+    types |= {reader.model.__name__: reader.model for reader in readers}
     made, shared = TypeAdapter.json_schemas(
         [(name, "validation", TypeAdapter(type_)) for name, type_ in types.items()], ref_template=TEMPLATE
     )

@@ -12,7 +12,9 @@ from service import metrics
 from service.live import Live, Model
 from service.messages import Answer, Contract, Record
 from service.refusals import Refused
-from stores.predictions import Entry, Writer, encode
+from stores.lineage import UNLOGGED
+from stores.log import Writer, encode
+from stores.predictions import Entry
 
 TEND_SECONDS = 0.1
 
@@ -43,6 +45,10 @@ class Predictor:
         model = self._model()
         probabilities, entries = await asyncio.to_thread(self._score, model, records)
         return self._answers(model, probabilities, entries)
+
+    def count(self, status: int, n_records: int, seconds: float) -> None:
+        """Record one finished request in the metrics."""
+        self.tally.add(status, n_records, seconds)
 
     def readiness(self) -> dict[str, Any]:
         """`ready` with the live version, or with the reason why not."""
@@ -103,7 +109,7 @@ class Predictor:
             metrics.log_failures.inc(len(entries))
             if not failed_before:
                 logger.error("the prediction log can't be written, answers go out without it: %s", error)
-            return [f"unlogged-{secrets.token_hex(8)}" for _ in entries], False
+            return [f"{UNLOGGED}{secrets.token_hex(8)}" for _ in entries], False
 
 
 def _no_answer(model: Model) -> Refused:

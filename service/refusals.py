@@ -54,8 +54,11 @@ class Refused(Exception):
         return msgspec.json.encode({"error": str(self), "details": self.details})
 
 
-def refusal(broken: Sequence[tuple[int | None, ValidationError]], total: int) -> Refused:
-    """What to tell the client about records that break the contract: (index in the list or None, what is wrong)."""
+def refusal(broken: Sequence[tuple[int | None, ValidationError]], total: int, undone: str) -> Refused:
+    """What to tell the client about records that break the contract: (index in the list or None, what is wrong).
+
+    `undone` says what didn't happen.
+    """
     for index, error in broken:
         if message := _malformed(error):
             where = "the body" if index is None else f"record {index}"
@@ -65,7 +68,7 @@ def refusal(broken: Sequence[tuple[int | None, ValidationError]], total: int) ->
         details.extend(faults_of(error, index))
         if len(details) >= MAX_DETAILS:
             break
-    return Refused(422, _sentence(broken, total, len(details)), details[:MAX_DETAILS])
+    return Refused(422, _sentence(broken, total, len(details), undone), details[:MAX_DETAILS])
 
 
 def faults_of(error: ValidationError, index: int | None) -> Iterator[Fault]:
@@ -78,11 +81,11 @@ def faults_of(error: ValidationError, index: int | None) -> Iterator[Fault]:
             yield {**position, **fault}
 
 
-def _sentence(broken: Sequence[tuple[int | None, ValidationError]], total: int, found: int) -> str:
+def _sentence(broken: Sequence[tuple[int | None, ValidationError]], total: int, found: int, undone: str) -> str:
     whose = "the record breaks" if broken[0][0] is None else f"{len(broken)} of {total} records break"
-    faults = sum(error.error_count() for _, error in broken)
+    faults = max(found, sum(error.error_count() for _, error in broken))
     listed = "" if found == faults and faults <= MAX_DETAILS else f"; listed are {min(found, MAX_DETAILS)} of them"
-    return f"{whose} the contract ({faults} fault{'s' * (faults != 1)}{listed}), nothing was predicted"
+    return f"{whose} the contract ({faults} fault{'s' * (faults != 1)}{listed}), {undone}"
 
 
 def _malformed(error: ValidationError) -> str | None:
@@ -94,7 +97,7 @@ def _malformed(error: ValidationError) -> str | None:
 
 def _faults(item: Any) -> list[Fault]:
     if item["type"] == "check":
-        return [_fault(**fault) for fault in item["ctx"]["faults"]]
+        return [_fault(**fault) if "value" in fault else fault for fault in item["ctx"]["faults"]]
     expected, field = _expected(item), ".".join(map(str, item["loc"]))
     if item["type"] == "missing":
         return [{"field": field, "expected": expected}]

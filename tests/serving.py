@@ -58,6 +58,9 @@ class FolderRegistry:
     def version(self, alias: str) -> str | None:
         return self.live
 
+    def run_of(self, name: str) -> str:
+        return f"run-{name}"
+
     def download(self, version: str, folder: Path) -> None:
         self.downloads += 1
         shutil.copytree(self.folder / version, folder)
@@ -76,6 +79,7 @@ def environment(folder: Path, **service: Any) -> dict[str, str]:
     """Overrides that keep everything the service writes below a folder."""
     places = {"state": folder / "state", "predictions": folder / "predictions", **service}
     overrides = {f"PENUMBRA_SERVICE__{key.upper()}": str(value) for key, value in places.items()}
+    overrides |= {"PENUMBRA_LABELS__FOLDER": str(folder / "labels")}
     return {**overrides, "PENUMBRA_REGISTRY__TRACKING": f"sqlite:///{folder}/mlflow.db"}
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from problem.schema import EXAMPLE
-from stores import predictions
+from stores import log
 from tests import serving
 
 JSON = {"content-type": "application/json"}
@@ -64,9 +64,9 @@ def test_bad_input_is_refused_with_json_that_says_why(client: Any, name: str) ->
 
 
 def test_a_refused_request_leaves_nothing_in_the_log(client: Any, place: Path) -> None:
-    before = len(list(predictions.read(place / "predictions")))
+    before = len(list(log.read(place / "predictions")))
     post(client, json.dumps([EXAMPLE, {}]).encode())
-    assert len(list(predictions.read(place / "predictions"))) == before
+    assert len(list(log.read(place / "predictions"))) == before
 
 
 def test_a_thousand_malformed_requests_do_not_harm_the_next(client: Any) -> None:

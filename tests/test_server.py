@@ -10,10 +10,10 @@ from typing import Any
 import httpx
 import pytest
 
-from problem.schema import EXAMPLE
+from problem.schema import EXAMPLE, OUTCOME
 from service.supervise import Child, Supervisor
 from settings import ROOT
-from stores import predictions
+from stores import log
 from tests import serving
 
 
@@ -50,7 +50,7 @@ def test_the_first_model_is_picked_up_without_a_restart(http: httpx.Client) -> N
 
 def test_what_is_answered_is_in_the_log_on_disk(http: httpx.Client, place: Path) -> None:
     answer = http.post("/predict", json=EXAMPLE).json()
-    found = predictions.find(place / "predictions", answer["prediction_id"])
+    found = log.find(place / "predictions", answer["prediction_id"])
     assert found is not None
     assert found["probability"] == answer["probability"]
 
@@ -75,6 +75,20 @@ def test_metrics_count_requests_records_and_time(http: httpx.Client) -> None:
     before = [_metric(http, name) for name in names]
     http.post("/predict", json=[EXAMPLE] * 5)
     serving.wait_for(lambda: [_metric(http, name) for name in names] == [before[0] + 1, before[1] + 5, before[2] + 1])
+
+
+def test_a_label_is_attached_within_moments(http: httpx.Client) -> None:
+    name = http.post("/predict", json=EXAMPLE).json()["prediction_id"]
+    assert http.post("/feedback", json={"prediction_id": name, **OUTCOME}).status_code == 200
+    serving.wait_for(lambda: http.get(f"/explain/{name}").json()["labels"]["current"])
+    assert http.get(f"/explain/{name}").json()["labels"]["current"]["label"] == OUTCOME
+
+
+def test_metrics_count_labels_and_requests_to_feedback(http: httpx.Client) -> None:
+    names = ["penumbra_labels_total", 'penumbra_feedback_requests_total{status="2xx"}']
+    before = [_metric(http, name) for name in names]
+    http.post("/feedback", json=[{"prediction_id": "0" * 17 + "-0", **OUTCOME}] * 3)
+    assert [_metric(http, name) for name in names] == [before[0] + 3, before[1] + 1]
 
 
 def test_metrics_name_the_live_version(http: httpx.Client) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from problem import schema
 from settings import ROOT
-from stores import bundle, predictions
+from stores import bundle, log
 from tests import serving
 
 EXAMPLE = schema.EXAMPLE
@@ -65,7 +65,7 @@ def test_an_answer_has_id_probability_decision_and_version(client: Any) -> None:
 
 def test_every_answer_is_in_the_log(client: Any, place: Path) -> None:
     answers = client.post("/predict", json=[EXAMPLE, {**EXAMPLE, "temp": None}]).json()
-    found = [predictions.find(place / "predictions", answer["prediction_id"]) for answer in answers]
+    found = [log.find(place / "predictions", answer["prediction_id"]) for answer in answers]
     assert [line and line["record"]["temp"] for line in found] == [55.4, None]
     assert [line and line["probability"] for line in found] == [answer["probability"] for answer in answers]
 

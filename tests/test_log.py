@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stores.predictions import Entry, Writer, encode, find, read, segments
+from stores.log import Writer, encode, find, read, segments, tail
+from stores.predictions import Entry
 
 NOON = dt.datetime(2013, 4, 1, 12, tzinfo=dt.UTC)
 values = st.none() | st.text() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False)
@@ -65,6 +66,25 @@ def test_a_file_cut_off_anywhere_loses_only_the_torn_line_and_those_after_it(
         cut = data.draw(st.integers(0, len(whole)))
         os.truncate(path, cut)
         assert list(read(folder)) == before[: whole[:cut].count(b"\n")]
+
+
+@given(requests, st.data())
+def test_the_tail_is_the_whole_lines_from_a_position_on(batches: list[list[dict]], data: st.DataObject) -> None:
+    with written(*batches) as (folder, ids):
+        (path,) = segments(folder)
+        whole = path.read_bytes()
+        position = int(data.draw(st.sampled_from(range(len(ids))).map(lambda n: ids[n])).split("-")[1], 16)
+        os.truncate(path, data.draw(st.integers(position, len(whole))))
+        assert tail(path, position) == b"".join(path.read_bytes()[position:].rpartition(b"\n")[:2])
+
+
+def test_the_tail_of_a_long_segment_comes_in_pieces_of_whole_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stores.log.CHUNK", 10)
+    with written([{"n": 1}, {"n": 2}]) as (folder, (_, second)):
+        (path,) = segments(folder)
+        first = tail(path, 0)
+        assert first == path.read_bytes()[: int(second.split("-")[1], 16)]
+        assert first + tail(path, len(first)) == path.read_bytes()
 
 
 def test_a_line_says_when_what_and_by_which_model() -> None:

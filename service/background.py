@@ -1,0 +1,44 @@
+"""What the processes beside the service share: when to stop, and how to wait."""
+
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+
+LOWEST = 19
+
+
+def until_told() -> Callable[[], bool]:
+    """A function that says whether to go on: until the parent process ends, or SIGTERM or SIGINT comes."""
+    parent, stopped = os.getppid(), []
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        stopped.append(number)
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    return lambda: not stopped and os.getppid() == parent
+
+
+def sleep(seconds: float, running: Callable[[], bool]) -> None:
+    """Wait, but not on when it is time to stop."""
+    end = time.monotonic() + seconds
+    while running() and (left := end - time.monotonic()) > 0:
+        time.sleep(min(left, 0.2))
+
+
+def at_lowest_priority() -> None:
+    """Run only when nothing else wants to: also where Linux weighs sessions against each other (autogroup)."""
+    os.nice(LOWEST)
+    with suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(LOWEST))
+
+
+def log_to_stderr(logger: logging.Logger) -> None:
+    """This logger's messages, and only warnings of all others."""
+    logging.basicConfig(format="%(asctime)s [%(levelname)s] %(message)s", level=logging.WARNING)
+    logger.setLevel(logging.INFO)

@@ -1,0 +1,187 @@
+"""The index that joins labels to predictions: SQLite, made from the two logs alone, so it may be deleted at any time.
+
+Each pass reads only what was appended since the last one. The tables hold facts, each entry of the logs once; which
+label counts, and what came of every other, are views of them: the order in which the logs are read makes no difference.
+"""
+
+import contextlib
+import datetime as dt
+import hashlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import polars as pl
+
+from settings import Settings
+from stores import lines, log
+from stores.labels import Terms
+from stores.lookup import NAME
+
+# labels.key is '' as long as all that is known is the id of a prediction that isn't in the log (yet).
+LAYOUT = """
+CREATE TABLE segments (name TEXT PRIMARY KEY, position INTEGER NOT NULL, unreadable INTEGER NOT NULL);
+CREATE TABLE predictions (id TEXT PRIMARY KEY, key TEXT NOT NULL, time REAL NOT NULL, event REAL NOT NULL,
+  model TEXT NOT NULL, probability REAL NOT NULL, decision INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX predictions_by_key ON predictions (key);
+CREATE TABLE labels (key TEXT, time REAL, segment TEXT, position INTEGER, prediction TEXT NOT NULL,
+  value TEXT NOT NULL, target TEXT, source TEXT NOT NULL, PRIMARY KEY (key, time, segment, position)) WITHOUT ROWID;
+CREATE VIEW truth AS SELECT key, value, target, time, source,
+    (SELECT min(time) FROM labels AS any WHERE any.key = labels.key) AS first
+  FROM labels WHERE NOT EXISTS (SELECT 1 FROM labels AS later WHERE later.key = labels.key
+    AND (later.time, later.segment, later.position) > (labels.time, labels.segment, labels.position));
+CREATE VIEW outcomes AS SELECT *, segment || '-' || printf('%x', position) AS id, CASE
+    WHEN NOT EXISTS (SELECT 1 FROM predictions WHERE predictions.key = ordered.key) THEN 'orphan'
+    WHEN before IS NULL THEN 'attached'
+    WHEN before = value THEN 'duplicate'
+    ELSE 'correction' END AS outcome
+  FROM (SELECT *, lag(value) OVER (PARTITION BY key ORDER BY time, segment, position) AS before FROM labels) AS ordered;
+"""
+INSERT = {
+    "predictions": "INSERT OR IGNORE INTO predictions VALUES (?, ?, ?, ?, ?, ?, ?)",
+    "labels": "INSERT OR IGNORE INTO labels VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+}
+FIND_KEYS = """
+UPDATE OR REPLACE labels SET key = (SELECT key FROM predictions WHERE id = labels.prediction)
+WHERE key = '' AND EXISTS (SELECT 1 FROM predictions WHERE id = labels.prediction)
+"""
+ADVANCE = """
+INSERT INTO segments VALUES (?, ?, ?)
+ON CONFLICT DO UPDATE SET position = excluded.position, unreadable = unreadable + excluded.unreadable
+"""
+LAST_WORDS = "SELECT key, value FROM labels WHERE source = ? ORDER BY time, segment, position"
+PATIENCE_SECONDS = 60
+# Pages and steps between checkpoints larger than SQLite's own: takes a million lines in two thirds of the time.
+PRAGMAS = (
+    "page_size = 16384",
+    "journal_mode = WAL",
+    "synchronous = NORMAL",
+    "cache_size = -200000",
+    "wal_autocheckpoint = 10000",
+)
+
+
+class Index:
+    """The index in the labels' folder. Any number of processes may bring it up to date at the same time."""
+
+    def __init__(self, predictions: Path, labels: Path, terms: Terms) -> None:
+        self.path = labels / NAME
+        self.terms = terms
+        self._logs = {"predictions": predictions, "labels": labels}
+        self._rows = {"predictions": lines.predictions(terms), "labels": lines.labels(terms)}
+        self._sizes: dict[Path, int] = {}
+        self._layout = int(
+            hashlib.sha256(f"{LAYOUT}{terms.key}{terms.time}{terms.outcome}{terms.target}".encode()).hexdigest()[:7], 16
+        )
+
+    @classmethod
+    def of(cls, settings: Settings, schema: ModuleType | Any) -> "Index":
+        """`schema` is the problem's module of that name."""
+        return cls(settings.service.predictions, settings.labels.folder, Terms.of(schema))
+
+    def catch_up(self) -> int:
+        """Take in what was appended to the logs; return how many lines. A damaged index is made anew."""
+        sizes = {path: path.stat().st_size for folder in self._logs.values() for path in log.segments(folder)}
+        if sizes == self._sizes and self.path.exists():
+            return 0
+        try:
+            taken = self._read_on()
+        except sqlite3.DatabaseError as error:
+            if type(error) is not sqlite3.DatabaseError:  # it isn't damaged, but busy, read-only, …
+                raise
+            for suffix in ("", "-wal", "-shm"):
+                Path(f"{self.path}{suffix}").unlink(missing_ok=True)
+            taken = self._read_on()
+        self._sizes = sizes
+        return taken
+
+    def attach(self, rows: pl.DataFrame) -> int:
+        """Log the labels in rows of batches (the columns of key and outcome, and "batch"), except those that are the
+        batch's last word on the key already; return how many were new."""
+        self.catch_up()
+        with contextlib.closing(log.Writer(self._logs["labels"])) as writer:
+            parts = rows.group_by("batch", maintain_order=True)
+            new = sum(self._append(writer, f"batch {batch}", part) for (batch,), part in parts)
+        self.catch_up()
+        return new
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[sqlite3.Connection]:
+        """A connection to the index, which is made where there is none."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.closing(sqlite3.connect(self.path, PATIENCE_SECONDS, isolation_level=None)) as db:
+            for pragma in PRAGMAS:
+                db.execute(f"PRAGMA {pragma}")
+            if _layout(db) != self._layout:
+                self._lay_out(db)
+            yield db
+
+    def _append(self, writer: log.Writer, source: str, rows: pl.DataFrame) -> int:
+        with self.open() as db:
+            said = dict(db.execute(LAST_WORDS, (source,)))
+        labels = self.terms.labels(rows, source, dt.datetime.now(dt.UTC))
+        new = [label for label in labels if said.get(_json(label.key)) != _json(label.label)]
+        if new:
+            writer.append([log.encode(label) for label in new])
+        return len(new)
+
+    def _read_on(self) -> int:
+        taken = 0
+        with self.open() as db:
+            for table, folder in self._logs.items():
+                for path in log.segments(folder):
+                    while new := self._take(db, table, path):
+                        taken += new
+        return taken
+
+    def _take(self, db: sqlite3.Connection, table: str, path: Path) -> int:
+        """One piece of a segment, in one transaction; return its lines, 0 where there are none (yet)."""
+        segment = f"{table}/{path.stem}"
+        position = _position(db, segment)
+        if not (content := log.tail(path, position)):
+            return 0
+        whole = content.split(b"\n")[:-1]
+        rows = self._rows[table](whole)
+        with _transaction(db):
+            if _position(db, segment) == position:  # nobody else was quicker
+                db.executemany(INSERT[table], rows)
+                db.execute(FIND_KEYS)
+                db.execute(ADVANCE, (segment, position + len(content), len(whole) - len(rows)))
+        return len(whole)
+
+    def _lay_out(self, db: sqlite3.Connection) -> None:
+        """Begin anew: there is nothing yet, or it was made by other code or under another contract."""
+        with _transaction(db):
+            if _layout(db) == self._layout:
+                return
+            for kind, name in db.execute("SELECT type, name FROM sqlite_master WHERE sql NOT NULL").fetchall():
+                db.execute(f"DROP {kind} IF EXISTS {name}")
+            for statement in LAYOUT.split(";\n"):
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version = {self._layout}")
+
+
+@contextlib.contextmanager
+def _transaction(db: sqlite3.Connection) -> Iterator[None]:
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+    db.execute("COMMIT")
+
+
+def _layout(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _position(db: sqlite3.Connection, segment: str) -> int:
+    found = db.execute("SELECT position FROM segments WHERE name = ?", (segment,)).fetchone()
+    return found[0] if found else 0
+
+
+def _json(value: Any) -> str:
+    return log.encode(value).decode()

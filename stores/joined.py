@@ -1,0 +1,93 @@
+"""Questions to the index: which predictions have labels, after how long, and what came of every label.
+
+A label's delay is counted from the row's time, or from the prediction where that was made later. It is due after the
+settings' `labels.delay_hours`; a first label that comes after that is late.
+"""
+
+import datetime as dt
+import json
+
+import polars as pl
+
+from stores.index import Index
+
+HOUR = 3600.0
+GROUPS = {"day": "date(event, 'unixepoch')", "model": "model"}
+PAIRS = """
+SELECT p.id, p.model, p.time, p.event, p.probability, p.decision, t.value, t.target, t.time AS arrived,
+  t.first - max(p.event, p.time) AS delay, max(p.event, p.time) AS since
+FROM predictions AS p LEFT JOIN truth AS t ON t.key = p.key
+"""
+COVERAGE = """
+SELECT {group}, count(*), sum(target NOT NULL), sum(arrived NOT NULL AND target IS NULL),
+  sum(arrived IS NULL AND since > :mature), sum(arrived IS NULL AND since <= :mature), sum(coalesce(delay, 0) > :due)
+FROM ({pairs}) GROUP BY 1 ORDER BY 1
+"""
+OUTCOMES = """
+SELECT substr(source, 1, instr(source || ' ', ' ') - 1), outcome, count(*) FROM outcomes GROUP BY 1, 2 ORDER BY 1, 2
+"""
+DELAYS = "SELECT CAST(max(delay, 0) / 3600 AS INTEGER) + 1, count(*) FROM ({pairs}) WHERE delay NOT NULL GROUP BY 1"
+JOINED = {
+    "id": pl.String,
+    "model": pl.String,
+    "time": pl.Float64,
+    "event": pl.Float64,
+    "probability": pl.Float64,
+    "decision": pl.Int8,
+    "value": pl.String,
+    "arrived": pl.Float64,
+    "delay": pl.Float64,
+}
+
+
+def coverage(index: Index, by: str, delay_hours: float, now: dt.datetime | None = None) -> pl.DataFrame:
+    """By "day" of the row's time (UTC) or by "model": predictions; those labelled; with a label that says that there
+    was no outcome; waiting for a label that isn't due; missing one that is; with a late one; and the labelled share."""
+    names = ["predictions", "labelled", "no_outcome", "waiting", "missing", "late"]
+    due, now = delay_hours * HOUR, now or dt.datetime.now(dt.UTC)
+    with index.open() as db:
+        query = COVERAGE.format(group=GROUPS[by], pairs=PAIRS)
+        rows = db.execute(query, {"due": due, "mature": now.timestamp() - due}).fetchall()
+    frame = pl.DataFrame(rows, schema={by: pl.String, **dict.fromkeys(names, pl.Int64)}, orient="row")
+    return frame.with_columns(share=(pl.col("labelled") + pl.col("no_outcome")) / pl.col("predictions"))
+
+
+def outcomes(index: Index) -> pl.DataFrame:
+    """How many labels of each source ("feedback", "batch") came to what: attached, duplicate, correction, orphan."""
+    with index.open() as db:
+        rows = db.execute(OUTCOMES).fetchall()
+    return pl.DataFrame(rows, schema={"source": pl.String, "outcome": pl.String, "labels": pl.Int64}, orient="row")
+
+
+def delay_curve(index: Index) -> pl.DataFrame:
+    """Of the predictions that have a label: how many, and which share, had it within so many `hours`."""
+    with index.open() as db:
+        rows = db.execute(DELAYS.format(pairs=PAIRS)).fetchall()
+    counts = pl.DataFrame(rows, schema={"hours": pl.Int64, "labels": pl.Int64}, orient="row").sort("hours")
+    return counts.with_columns(pl.col("labels").cum_sum()).with_columns(share=pl.col("labels") / pl.col("labels").max())
+
+
+def joined(index: Index, since: dt.datetime | None = None) -> pl.DataFrame:
+    """A row for each prediction whose row's time is `since` or later: id, model, time, event (the row's time),
+    probability, decision, arrived and delay (hours) of its label, outcome columns, target; null without a label."""
+    query = f"SELECT {', '.join(JOINED)} FROM ({PAIRS}) WHERE event >= ? ORDER BY id"
+    with index.open() as db:
+        rows = db.execute(query, (since.timestamp() if since else float("-inf"),)).fetchall()
+    frame = pl.DataFrame(rows, schema=JOINED, orient="row")
+    values = [value and json.loads(value) for value in frame["value"]]
+    readable = frame.drop("value").with_columns(
+        *(_moment(name) for name in ("time", "event", "arrived")),
+        pl.col("decision").cast(pl.Boolean),
+        pl.col("delay") / HOUR,
+    )
+    return pl.concat([readable, index.terms.frame(values)], how="horizontal")
+
+
+def unreadable(index: Index) -> int:
+    """Lines of the logs that this code can't read: damaged, or written under another contract."""
+    with index.open() as db:
+        return int(db.execute("SELECT coalesce(sum(unreadable), 0) FROM segments").fetchone()[0])
+
+
+def _moment(name: str) -> pl.Expr:
+    return (pl.col(name) * 1e6).round().cast(pl.Int64).cast(pl.Datetime("us", "UTC"))

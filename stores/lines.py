@@ -1,0 +1,91 @@
+"""From the lines of the two logs to the rows of the index. A line that can't be read is left out."""
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from stores.labels import Terms
+from stores.log import encode
+
+Fact = tuple[Any, ...]
+
+
+class _Label(msgspec.Struct):
+    id: str
+    time: dt.datetime
+    source: str
+    label: msgspec.Raw
+    key: msgspec.Raw = msgspec.Raw()
+    prediction: str = ""
+
+
+def predictions(terms: Terms) -> Callable[[Sequence[bytes]], list[Fact]]:
+    """A function from lines to (id, key, time, event, model, probability, decision); times in seconds since 1970."""
+    decode = msgspec.json.Decoder(_prediction(terms)).decode
+    width = len(terms.key)
+    clock = (*terms.key, terms.time).index(terms.time)
+
+    def fact(line: bytes) -> Fact:
+        entry = decode(line)
+        values = msgspec.structs.astuple(entry.record)
+        key = b"[%b]" % b",".join(values[:width]) if width else entry.id.encode()
+        event = _seconds(bytes(values[clock]), entry.time)
+        return entry.id, key.decode(), entry.time.timestamp(), event, entry.model, entry.probability, entry.decision
+
+    return lambda lines: list(_readable(lines, fact))
+
+
+def labels(terms: Terms) -> Callable[[Sequence[bytes]], list[Fact]]:
+    """A function from lines to (key, time, segment, position, prediction, value, target, source). The key is "" where
+    only a prediction's id was given; value and target are JSON, the target None where there was no outcome."""
+    decode = msgspec.json.Decoder(_Label).decode
+    outcome = msgspec.json.Decoder(dict[str, Any]).decode
+
+    def read(line: bytes) -> tuple[_Label, Fact, dict[str, Any]]:
+        label = decode(line)
+        segment, _, position = label.id.partition("-")
+        where = _str(label.key), label.time.timestamp(), segment, int(position, 16), label.prediction
+        return label, where, outcome(label.label)
+
+    def facts(lines: Sequence[bytes]) -> list[Fact]:
+        found = list(_readable(lines, read))
+        targets = terms.frame([values for *_, values in found])["target"].to_list()
+        return [
+            (*where, _str(label.label), _written(target), label.source)
+            for (label, where, _), target in zip(found, targets, strict=True)
+        ]
+
+    return facts
+
+
+def _prediction(terms: Terms) -> Any:
+    """The entries of the prediction log, without decoding what the index has no use for."""
+    record = msgspec.defstruct("Record", [(name, msgspec.Raw) for name in dict.fromkeys([*terms.key, terms.time])])
+    fields = [("id", str), ("time", dt.datetime), ("record", record)]
+    return msgspec.defstruct("Prediction", [*fields, ("probability", float), ("decision", bool), ("model", str)])
+
+
+def _readable(lines: Iterable[bytes], read: Callable[[bytes], Any]) -> Iterator[Any]:
+    for line in lines:
+        try:
+            yield read(line)
+        except (msgspec.MsgspecError, ValueError):
+            continue
+
+
+def _written(target: Any) -> str | None:
+    return None if target is None else encode(target).decode()
+
+
+def _str(json: msgspec.Raw) -> str:
+    return bytes(json).decode()
+
+
+def _seconds(json: bytes, otherwise: dt.datetime) -> float:
+    """An instant or a date in JSON (UTC where it names no offset), or `otherwise` for null."""
+    if json == b"null":
+        return otherwise.timestamp()
+    moment = dt.datetime.fromisoformat(json[1:-1].decode())
+    return (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).timestamp()

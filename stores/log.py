@@ -1,0 +1,130 @@
+"""Append-only logs: files that only grow, one line of JSON per entry.
+
+Each process writes a segment of its own; a segment's name sorts by the time of its beginning, and an entry's id is the
+segment with the position of its line: found by a seek, without an index.
+"""
+
+import errno
+import os
+import re
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+SUFFIX = ".jsonl"
+ID = re.compile(r"([0-9a-f]{17})-([0-9a-f]{1,12})")
+CLOSED = -1
+CHUNK = 1 << 24
+
+encode = msgspec.json.Encoder().encode
+
+
+class Writer:
+    """Appends to a segment of its own, opened by the first write. One per process; not for use by several threads."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.failing = False
+        self._file = CLOSED
+        self._segment = ""
+        self._size = 0
+
+    def append(self, entries: Sequence[bytes]) -> list[str]:
+        """Write encoded entries, all with one system call, and return their ids in the same order.
+
+        Raises OSError where that fails, wholly or in part; the next call then begins a new segment.
+        """
+        try:
+            ids = self._write(entries)
+        except OSError:
+            self.close()
+            self.failing = True
+            raise
+        self.failing = False
+        return ids
+
+    def recover(self) -> None:
+        """To be called now and then: see whether a failing disk works again, and leave a segment that was deleted."""
+        if self.failing:
+            self.failing = not self._disk_works()
+        elif self._file != CLOSED and os.fstat(self._file).st_nlink == 0:
+            self.close()
+
+    def close(self) -> None:
+        if self._file != CLOSED:
+            os.close(self._file)
+            self._file = CLOSED
+
+    def _write(self, entries: Sequence[bytes]) -> list[str]:
+        if self._file == CLOSED:
+            self._open()
+        ids, lines, size = [], [], self._size
+        for entry in entries:
+            name = f"{self._segment}-{size:x}"
+            line = b'{"id":"%b",%b\n' % (name.encode(), entry[1:])
+            ids.append(name)
+            lines.append(line)
+            size += len(line)
+        total = size - self._size
+        if (written := os.write(self._file, b"".join(lines))) != total:
+            raise OSError(errno.ENOSPC, f"only {written} of {total} bytes could be written", self._segment)
+        self._size = size
+        return ids
+
+    def _open(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._segment = _segment_name()
+        path = self.folder / (self._segment + SUFFIX)
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        self._size = 0
+
+    def _disk_works(self) -> bool:
+        probe = self.folder / f".probe-{os.getpid()}"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            probe.write_bytes(bytes(4096))
+            probe.unlink()
+        except OSError:
+            return False
+        return True
+
+
+def segments(folder: Path) -> list[Path]:
+    """The log's files, the one begun first at the front."""
+    return sorted(folder.glob("*" + SUFFIX))
+
+
+def read(folder: Path) -> Iterator[dict[str, Any]]:
+    """Every entry, segment by segment; a line that was cut off at a segment's end is passed over."""
+    for path in segments(folder):
+        with path.open("rb") as lines:
+            yield from (msgspec.json.decode(line) for line in lines if line.endswith(b"\n"))
+
+
+def tail(path: Path, position: int) -> bytes:
+    """The whole lines of a segment from a position on, some megabytes at most; empty where there is none yet."""
+    with path.open("rb") as file:
+        file.seek(position)
+        content = file.read(CHUNK) + file.readline()
+    return content[: content.rfind(b"\n") + 1]
+
+
+def find(folder: Path, entry_id: str) -> dict[str, Any] | None:
+    """The entry of this id, or None."""
+    if not (match := ID.fullmatch(entry_id)):
+        return None
+    try:
+        with (folder / (match[1] + SUFFIX)).open("rb") as file:
+            file.seek(int(match[2], 16))
+            found = msgspec.json.decode(file.readline())
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
+    return found if isinstance(found, dict) and found.get("id") == entry_id else None
+
+
+def _segment_name() -> str:
+    return f"{time.time_ns() // 1_000_000:011x}{secrets.token_hex(3)}"

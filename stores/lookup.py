@@ -1,0 +1,43 @@
+"""One prediction's labels, out of the index and without the contract: only reads, waits for nobody, cheap to import."""
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from stores import log
+
+NAME = "index.db"
+PREDICTION = "SELECT key, max(event, time) FROM predictions WHERE id = ?"
+HISTORY = "SELECT id, value, target, time, source, outcome FROM outcomes WHERE key = ? ORDER BY time, segment, position"
+
+
+def labels_of(folder: Path, prediction_id: str) -> tuple[float, list[dict[str, Any]]] | None:
+    """Since when (seconds since 1970) the prediction waits for a label, and all that it got, the one that counts last;
+    None where the prediction isn't in the index yet. Only reads `<folder>/index.db`.
+
+    Raises sqlite3.Error where there is no index or it can't be read.
+    """
+    with _reading(folder) as db:
+        found = db.execute(PREDICTION, (prediction_id,)).fetchone()
+        if found is None:
+            return None
+        key, since = found
+        return since, [_label(*row) for row in db.execute(HISTORY, (key,))]
+
+
+def is_current(folder: Path) -> bool:
+    """Has the index in this folder taken in every label of the log beside it? Raises sqlite3.Error."""
+    with _reading(folder) as db:
+        taken = dict(db.execute("SELECT name, position FROM segments"))
+    return not any(log.tail(path, taken.get(f"labels/{path.stem}", 0)) for path in log.segments(folder))
+
+
+def _reading(folder: Path) -> closing[sqlite3.Connection]:
+    return closing(sqlite3.connect(f"{(folder.absolute() / NAME).as_uri()}?mode=ro", uri=True))
+
+
+def _label(name: str, value: str, target: str | None, time: float, source: str, outcome: str) -> dict[str, Any]:
+    said = {"label": json.loads(value), "target": target and json.loads(target)}
+    return {"label_id": name, **said, "time": time, "source": source, "outcome": outcome}

@@ -1,0 +1,172 @@
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stores import joined, log
+from stores.index import Index
+from stores.labels import Terms
+from tests.labelling import NOON, TERMS, by_id, by_key, delays, hours, index, predict, prediction, report, up_to_date
+
+
+def test_a_damaged_index_is_made_anew(tmp_path: Path) -> None:
+    predict(tmp_path, prediction(1))
+    report(tmp_path, by_key(1, 42))
+    (tmp_path / "labels/index.db").write_bytes(b"no database" * 1000)
+    assert delays(tmp_path) == [42]
+
+
+def test_an_index_of_another_contract_is_made_anew(tmp_path: Path) -> None:
+    predict(tmp_path, prediction(1))
+    report(tmp_path, by_key(1, 42))
+    up_to_date(tmp_path)
+    other = Terms(TERMS.key, TERMS.time, TERMS.outcome, pl.col("arr_delay") > 60)
+    made = Index(tmp_path / "predictions", tmp_path / "labels", other)
+    made.catch_up()
+    assert joined.coverage(made, "day", 24)["labelled"].to_list() == [1]
+    with made.open() as db:
+        assert db.execute("SELECT target FROM labels").fetchall() == [("false",)]
+
+
+@pytest.mark.parametrize(
+    "damage", [b"{", b"null", b'{"id": 3}', b"\xff\xfe", b'{"id":"x","time":"2013-04-01T12:00:00Z"}']
+)
+def test_a_line_that_cannot_be_read_is_counted_and_passed_over(tmp_path: Path, damage: bytes) -> None:
+    for folder, write in (("predictions", lambda: predict(tmp_path, prediction(1))),
+                          ("labels", lambda: report(tmp_path, by_key(1, 42)))):  # fmt: skip
+        write()
+        (path,) = log.segments(tmp_path / folder)
+        path.write_bytes(damage + b"\n" + path.read_bytes())
+    assert delays(tmp_path) == [42]
+    assert joined.unreadable(index(tmp_path)) == 2
+
+
+def test_two_that_read_at_the_same_time_take_each_line_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    predict(tmp_path, prediction(1))
+    (path,) = log.segments(tmp_path / "predictions")
+    path.write_bytes(b"damaged\n" + path.read_bytes())
+    other, tail = index(tmp_path), log.tail
+
+    def tail_while_another_indexes(path: Path, position: int) -> bytes:
+        monkeypatch.setattr(log, "tail", tail)
+        other.catch_up()
+        return tail(path, position)
+
+    monkeypatch.setattr(log, "tail", tail_while_another_indexes)
+    with up_to_date(tmp_path).open() as db:
+        assert db.execute("SELECT sum(unreadable) FROM segments").fetchone() == (1,)
+        assert db.execute("SELECT count(*) FROM predictions").fetchone() == (1,)
+
+
+def test_only_new_bytes_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    predict(tmp_path, *(prediction(1) for _ in range(100)))
+    up_to_date(tmp_path)
+    predict(tmp_path, prediction(2))
+    read: list[bytes] = []
+    tail = log.tail
+    monkeypatch.setattr(log, "tail", lambda path, position: read.append(tail(path, position)) or read[-1])
+    assert up_to_date(tmp_path) is not None
+    assert sum(content.count(b"\n") for content in read) == 1
+
+
+minutes = st.none() | st.integers(-1, 1)
+moments = st.integers(0, 3).map(lambda number: NOON + hours(number))
+worlds = st.fixed_dictionaries(
+    {
+        "predictions": st.lists(st.lists(st.integers(1, 3), min_size=1, max_size=3), max_size=3),
+        "labels": st.lists(
+            st.lists(st.tuples(st.booleans(), st.integers(1, 4), minutes, moments), min_size=1, max_size=4), max_size=3
+        ),
+    }
+)
+
+
+def build(folder: Path, world: Any) -> None:
+    """Write the logs: each inner list a segment; a label names a flight, or the prediction at that position."""
+    folder.mkdir(exist_ok=True)
+    names = [name for part in world["predictions"] for name in predict(folder, *map(prediction, part))]
+    names.append("0" * 17 + "-0")
+    for part in world["labels"]:
+        report(folder, *(by_id(names[n % len(names)], v, t) if use_id else by_key(n, v, t) for use_id, n, v, t in part))
+
+
+def content(made: Index) -> tuple[Any, ...]:
+    """All that the index has to say."""
+    with made.open() as db:
+        said = db.execute("SELECT id, key, value, outcome FROM outcomes ORDER BY id").fetchall()
+    return joined.joined(made).rows(), said
+
+
+shares = st.floats(0, 1)
+deliveries = st.lists(st.tuples(shares, shares, st.booleans()), max_size=20)
+
+
+def deliver(source: Path, target: Path, pieces: list[tuple[float, float, bool]]) -> None:
+    """Bring the segments over in pieces cut anywhere, in any order among segments, indexing now and then."""
+    made = index(target)
+    paths = [path for folder in ("predictions", "labels") for path in log.segments(source / folder)]
+    for which, share, catch_up in pieces if paths else []:
+        path = paths[round(which * (len(paths) - 1))]
+        place = target / path.relative_to(source)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        there = place.stat().st_size if place.exists() else 0
+        place.write_bytes(path.read_bytes()[: max(there, round(share * path.stat().st_size))])
+        if catch_up:
+            made.catch_up()
+    shutil.copytree(source, target, dirs_exist_ok=True)
+    made.catch_up()
+
+
+@given(worlds, deliveries)
+def test_however_the_logs_arrive_the_index_says_the_same(world: Any, pieces: Any) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        at_once, in_pieces = Path(name) / "a", Path(name) / "b"
+        build(at_once, world)
+        deliver(at_once, in_pieces, pieces)
+        assert content(index(in_pieces)) == content(up_to_date(at_once))
+
+
+@given(worlds)
+def test_a_segment_that_is_there_twice_changes_nothing(world: Any) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        build(Path(name), world)
+        before = content(up_to_date(Path(name)))
+        for folder in ("predictions", "labels"):
+            for path in log.segments(Path(name) / folder):
+                shutil.copy(path, path.with_stem(f"copy-{path.stem}"))
+        assert content(up_to_date(Path(name))) == before
+
+
+@given(worlds)
+def test_every_label_comes_to_exactly_one_thing_and_the_latest_counts(world: Any) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        build(Path(name), world)
+        rows, said = content(up_to_date(Path(name)))
+        assert sorted(row[0] for row in said) == sorted(line["id"] for line in log.read(Path(name) / "labels"))
+        expected = expectation(Path(name))
+        assert {row[0]: row[3] for row in said} == expected["outcomes"]
+        assert {row[0]: row[-2] for row in rows} == expected["delays"]
+
+
+def expectation(folder: Path) -> dict[str, Any]:
+    """The same join in plain Python."""
+    flights = {line["id"]: line["record"]["flight"] for line in log.read(folder / "predictions")}
+    by_flight: dict[Any, list[Any]] = {}
+    for line in log.read(folder / "labels"):
+        flight = line["key"][1] if "key" in line else flights.get(line["prediction"])
+        by_flight.setdefault(flight, []).append(line)
+    outcomes, latest = {}, {}
+    for flight, lines in by_flight.items():
+        lines.sort(key=lambda line: (line["time"], line["id"][:17], int(line["id"][18:], 16)))
+        values = [line["label"]["arr_delay"] for line in lines]
+        for position, line in enumerate(lines):
+            first, same = position == 0, position and values[position] == values[position - 1]
+            named = "attached" if first else "duplicate" if same else "correction"
+            outcomes[line["id"]] = named if flight in flights.values() else "orphan"
+        latest[flight] = values[-1]
+    return {"outcomes": outcomes, "delays": {name: latest.get(flight) for name, flight in flights.items()}}
