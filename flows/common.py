@@ -25,3 +25,17 @@ def one_sentence(*errors: type[Exception]) -> Iterator[None]:
 def side_by_side() -> None:
     """Run at most one task a core, unless told otherwise."""
     os.environ.setdefault("METAFLOW_RUN_MAX_WORKERS", str(os.cpu_count() or 1))
+
+
+def workers() -> int:
+    """How many tasks run at once."""
+    return int(os.environ.get("METAFLOW_RUN_MAX_WORKERS", os.cpu_count() or 1))
+
+
+def deal(names: list[str], lanes: int) -> list[list[str]]:
+    """Names in falling order of cost to lanes of about equal cost: forth and back, as teams are picked."""
+    dealt: list[list[str]] = [[] for _ in range(min(lanes, len(names)))]
+    order = [*range(len(dealt)), *reversed(range(len(dealt)))]
+    for turn, name in enumerate(names):
+        dealt[order[turn % len(order)]].append(name)
+    return dealt

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 from metaflow import FlowSpec, card, current, environment, step
 
-from flows.common import ONE_THREAD, one_sentence, side_by_side
+from flows.common import ONE_THREAD, deal, one_sentence, side_by_side, workers
 
 
 class TrainFlow(FlowSpec):
@@ -27,26 +27,27 @@ class TrainFlow(FlowSpec):
 
     @step
     def experiment(self):
+        """Deal the candidates, slowest first, to as many tasks as run at once: starting one costs as much as a fit."""
         from problem.candidates import CANDIDATES
 
-        self.names = list(CANDIDATES)
-        self.next(self.fit, foreach="names")
+        self.lanes = deal(list(CANDIDATES), workers())
+        self.next(self.fit, foreach="lanes")
 
     @environment(vars=ONE_THREAD)
     @step
     def fit(self):
-        """One candidate learns from the training batches and is scored on the validation batches."""
+        """Some candidates, each of which learns from the training batches and is scored on the validation batches."""
         from problem.candidates import CANDIDATES
 
-        split = self.plan.split
-        self.trial = self.try_out(self.input, CANDIDATES[self.input], split.train, split.validation, "validation")
+        learn, judge = self.plan.split.train, self.plan.split.validation
+        self.lane = [self.try_out(name, CANDIDATES[name], learn, judge, "validation") for name in self.input]
         self.next(self.select)
 
     @step
     def select(self, inputs):
         """The lowest validation log-loss wins."""
         self.merge_artifacts(inputs, include=["settings", "plan", "arrays", "columns", "tables"])
-        self.trials = [each.trial for each in inputs]
+        self.trials = [trial for each in inputs for trial in each.lane]
         self.winner = min(self.trials, key=lambda trial: trial.scores["log_loss"]).candidate
         self.next(self.finals)
 
