@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help ingest doctor train reingest quarantine restore reproduce serve test lint bench-ingest bench-serve bench-train lock clean
+.PHONY: help ingest doctor train reingest quarantine restore reproduce serve test test-all lint bench-ingest bench-serve bench-train lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -28,7 +28,7 @@ doctor: $(VENV)/runtime checkout ## examine data, contract and features: leakage
 
 train: ingest ## ingest, fit the candidates side by side, score, register; the first model becomes live
 	@[ -e var/train/receipts ] || [ "$${DOCTOR:-on}" = off ] || $(BIN)/python -m flows.doctor
-	@$(BIN)/python flows/train.py --no-pylint run
+	@$(BIN)/python -m flows.known || { [ $$? = 3 ] && $(BIN)/python flows/train.py --no-pylint run; }
 	@echo && cat var/train/receipts/latest.txt
 
 reingest: $(VENV)/runtime checkout ## fetch and check a batch anew: BATCH=2013-02
@@ -53,8 +53,11 @@ explain: $(VENV)/runtime ## where an answer came from, back to the raw batches: 
 labels: $(VENV)/runtime ## which predictions have their labels, since when, and what came of every label
 	@$(BIN)/python -m flows.labels
 
-test: $(VENV)/development checkout ## everything the project promises about itself (ARGS="-k name" for a part of it)
+test: $(VENV)/development checkout ## what the project promises about itself, in about a minute (ARGS="-k name" for a part)
 	@$(BIN)/python -m pytest $(ARGS)
+
+test-all: $(VENV)/development checkout ## that and the whole flows: trained, killed, rebuilt, reproduced (eight minutes)
+	@$(BIN)/python -m pytest -m "slow or not slow" $(ARGS)
 
 lint: $(VENV)/development ## format, lint and type checks
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy

@@ -10,26 +10,16 @@ from flows.common import ONE_THREAD, deal, one_sentence, side_by_side, workers
 class TrainFlow(FlowSpec):
     @step
     def start(self):
-        """Resolve what is to be trained on what, and put the matrices where every task can map them."""
+        """Put the matrices where every task can map them, and deal the candidates to as many tasks as run at once."""
         import settings
         from flows import plan
+        from problem.candidates import CANDIDATES
 
         with one_sentence(*plan.EXPECTED):
             self.settings = settings.load()
             self.plan = plan.make(self.settings)
-            self.known = plan.trained_as(self.plan, self.settings)
-            self.way = "known" if self.known else "fresh"
-            if not self.known:
-                folder = self.settings.training.folder / current.run_id
-                written = plan.write_matrices(self.settings, self.plan.split.all, folder)
-                self.arrays, self.columns, self.tables = written
-        self.next({"fresh": self.experiment, "known": self.already}, condition="way")
-
-    @step
-    def experiment(self):
-        """Deal the candidates, slowest first, to as many tasks as run at once: starting one costs as much as a fit."""
-        from problem.candidates import CANDIDATES
-
+            folder = self.settings.training.folder / current.run_id
+            self.arrays, self.columns, self.tables = plan.write_matrices(self.settings, self.plan.split.all, folder)
         self.lanes = deal(list(CANDIDATES), workers())
         self.next(self.fit, foreach="lanes")
 
@@ -75,17 +65,6 @@ class TrainFlow(FlowSpec):
         release, score = inputs
         self.merge_artifacts(inputs, include=["plan", "trials", "winner"])
         print(record.register(score, [*self.trials, score.baseline], release.parity))
-        self.next(self.end)
-
-    @step
-    def already(self):
-        from stores.receipts import Receipts
-
-        said = (
-            f"Nothing to train: version {self.known} was made from this data, code and settings.\n"
-            f"(data {self.plan.facts['data_version'][:8]}, fingerprint {self.plan.fingerprint[:8]})\n"
-        )
-        Receipts(self.settings.training.folder).say(said)
         self.next(self.end)
 
     @step
