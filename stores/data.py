@@ -6,6 +6,7 @@ data/batches/<batch>/<file>            raw, immutable, versioned (see stores/ver
 <derived>/quarantine/<batch>.parquet   the rows that don't: row number, rules broken, original text
 """
 
+import functools
 import hashlib
 import json
 import os
@@ -122,7 +123,7 @@ class DataStore:
 
     def _derive(self, batch: str, files: dict[str, bytes]) -> Intake:
         text = self._parse(batch, files)
-        good, failure = self._contract().filter(text.with_columns(self.problem.source.CONVERSIONS), cast=True)
+        good, failure = self._contract.filter(text.with_columns(self.problem.source.CONVERSIONS), cast=True)
         intake = Intake(batch, text.height, failure.counts(), text.height - good.height)
         self._refuse_if_too_bad(intake)
         features = inputs.derive(self.problem.features.FEATURES, good)
@@ -138,6 +139,7 @@ class DataStore:
         except ValueError as error:
             raise BatchRefused(f"batch {batch} refused: {error}") from None
 
+    @functools.cached_property
     def _contract(self) -> type[dy.Schema]:
         labelled = self.problem.schema.Labelled
         return type(labelled.__name__, (labelled,), {ROW: dy.UInt32(nullable=False), "__module__": __name__})
@@ -182,5 +184,5 @@ class DataStore:
 def _write(frame: pl.DataFrame, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    frame.write_parquet(temporary, compression="lz4")
+    frame.write_parquet(temporary, compression="lz4", statistics=False)
     os.replace(temporary, path)
