@@ -8,7 +8,6 @@ import polars as pl
 
 from kinds import Check, NotAbove, ValidClock
 
-TASK = "binary"
 TIME = "time_hour"
 
 CARRIERS = ["9E", "AA", "AS", "B6", "DL", "EV", "F9", "FL", "HA", "MQ", "OO", "UA", "US", "VX", "WN", "YV"]
