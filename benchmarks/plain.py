@@ -30,11 +30,11 @@ def main() -> None:
     def scores(name: str, learn: list[str], judge: list[str]) -> dict[str, float]:
         return trial.run(name, recipes[name](columns), part(learn), part(judge))[0].scores
 
-    recipes = {**CANDIDATES, "baseline": baseline}
+    recipes = {name: each.make for name, each in CANDIDATES.items()} | {"baseline": baseline}
     tried = {name: scores(name, parts.train, parts.validation) for name in recipes}
     winner = min(CANDIDATES, key=lambda name: tried[name]["log_loss"])
     finals = [(name, scores(name, parts.train + parts.validation, parts.test)) for name in (winner, "baseline")]
-    CANDIDATES[winner](columns).fit(inputs, labels)
+    CANDIDATES[winner].make(columns).fit(inputs, labels)
     print(summary.table(finals))
 
 

@@ -77,7 +77,7 @@ def reproduce(chosen: Settings, run: str, folder: Path) -> Again:
 
 def _train(facts: dict, arrays: Arrays, columns: dict[str, list[int]]) -> tuple[dict[str, float], bytes]:
     def estimator():
-        return CANDIDATES[facts["candidate"]](SimpleNamespace(**columns))
+        return CANDIDATES[facts["candidate"]].make(SimpleNamespace(**columns))
 
     learn, judge = arrays.part(facts["train"] + facts["validation"]), arrays.part(facts["test"])
     scores = trial.run(facts["candidate"], estimator(), learn, judge)[0].scores

@@ -30,7 +30,7 @@ class TrainFlow(FlowSpec):
         from problem.candidates import CANDIDATES
 
         learn, judge = self.plan.split.train, self.plan.split.validation
-        self.lane = [self.try_out(name, CANDIDATES[name], learn, judge, "validation") for name in self.input]
+        self.lane = [self.try_out(name, CANDIDATES[name].make, learn, judge, "validation") for name in self.input]
         self.next(self.select)
 
     @step
@@ -89,7 +89,7 @@ class TrainFlow(FlowSpec):
         learn = split.train + split.validation
         validated = self.try_out("baseline", baseline, split.train, split.validation, "validation")
         tested = [
-            self.try_out(name, CANDIDATES[name], learn, split.test, "test"),
+            self.try_out(name, CANDIDATES[name].make, learn, split.test, "test"),
             self.try_out("baseline", baseline, learn, split.test, "test"),
         ]
         plan.write_reference(self.settings, split.validation + split.test, self.arrays, self.winner)
@@ -101,7 +101,7 @@ class TrainFlow(FlowSpec):
         from stores import bundle
         from training.release import release
 
-        estimator = CANDIDATES[self.winner](SimpleNamespace(**self.columns))
+        estimator = CANDIDATES[self.winner].make(SimpleNamespace(**self.columns))
         check = self.arrays.part(self.plan.split.validation)[0]
         made = release(estimator, *self.arrays.part(self.plan.split.all), check, self.columns["categorical"])
         bundle.write_model(self.arrays.folder / "bundle", made.model, made.probe, made.answers)

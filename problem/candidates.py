@@ -1,18 +1,13 @@
 """The experiments: each a name and a function that returns an unfitted scikit-learn estimator.
 
-`columns.categorical` and `columns.numeric` are positions in the matrix. Numbers may be NaN; categories are codes
-from 0, and -1 for "missing or never seen". The slowest candidates stand first: they are fitted side by side.
+The slowest candidates stand first: they are fitted side by side.
 """
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
+
+from patterns.candidate import Candidate, Columns
 
 SEED = 2013
-
-
-class Columns(Protocol):
-    categorical: list[int]
-    numeric: list[int]
 
 
 def gradient_boosting(columns: Columns) -> Any:
@@ -62,9 +57,9 @@ def baseline(columns: Columns) -> Any:
     return DummyClassifier(strategy="prior")
 
 
-CANDIDATES: dict[str, Callable[[Columns], Any]] = {
-    "forest": forest,
-    "deeper_boosting": deeper_boosting,
-    "gradient_boosting": gradient_boosting,
-    "logistic_regression": logistic_regression,
+CANDIDATES = {
+    "forest": Candidate(forest),
+    "deeper_boosting": Candidate(deeper_boosting),
+    "gradient_boosting": Candidate(gradient_boosting),
+    "logistic_regression": Candidate(logistic_regression),
 }

@@ -12,13 +12,26 @@ from settings import ROOT
 MAY_IMPORT = {
     "kinds": set(),
     "settings": set(),
+    "task": set(),
     "inputs": {"kinds"},
-    "problem": {"kinds", "problem"},
-    "training": {"kinds", "inputs", "training"},
-    "monitoring": {"kinds", "inputs", "monitoring"},
-    "stores": {"kinds", "inputs", "settings", "stores"},
-    "service": {"kinds", "inputs", "settings", "stores", "problem", "service"},
-    "flows": {"kinds", "inputs", "settings", "stores", "problem", "training", "monitoring", "flows"},
+    "patterns": {"patterns"},
+    "problem": {"kinds", "patterns", "problem"},
+    "training": {"kinds", "inputs", "task", "patterns", "training"},
+    "monitoring": {"kinds", "inputs", "task", "monitoring"},
+    "stores": {"kinds", "inputs", "task", "settings", "stores"},
+    "service": {"kinds", "inputs", "task", "settings", "stores", "problem", "service"},
+    "flows": {
+        "kinds",
+        "inputs",
+        "task",
+        "settings",
+        "stores",
+        "problem",
+        "patterns",
+        "training",
+        "monitoring",
+        "flows",
+    },
 }
 OURS = set(MAY_IMPORT)
 HEAVY = {"mlflow", "dvc", "metaflow", "sklearn", "onnx", "evidently", "pandas"}

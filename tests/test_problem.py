@@ -150,14 +150,14 @@ def some_flights(months):
     return matrices(rows.select("label", inputs=pl.struct(derive(FEATURES, rows))), FEATURES)
 
 
-@pytest.mark.parametrize("candidate", [*CANDIDATES.values(), baseline])
+@pytest.mark.parametrize("candidate", [*(each.make for each in CANDIDATES.values()), baseline])
 def test_a_candidate_compiles_to_a_model_that_answers_the_same(some_flights, candidate):
     inputs, labels, encoding = some_flights
     estimator = candidate(encoding).fit(inputs, labels)
     assert parity(estimator, compile_model(estimator, inputs.shape[1]), inputs) <= 1e-6
 
 
-@pytest.mark.parametrize("candidate", [*CANDIDATES.values(), baseline])
+@pytest.mark.parametrize("candidate", [*(each.make for each in CANDIDATES.values()), baseline])
 def test_a_candidate_learns_the_same_from_the_same_rows(some_flights, candidate):
     inputs, labels, encoding = some_flights
     first, second = (candidate(encoding).fit(inputs, labels) for _ in range(2))
