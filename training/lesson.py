@@ -1,0 +1,27 @@
+"""What an estimator learns from, and how it is taught."""
+
+import inspect
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """Rows in the order of time: inputs float64 [n, k]; y [n], the labels or what a candidate learns instead; and
+    `live` float64 [n], what the live model predicted for rows that it hadn't learnt from, NaN where that isn't known."""
+
+    inputs: np.ndarray
+    y: np.ndarray
+    live: np.ndarray | None = None
+
+    def at(self, rows: Any) -> "Lesson":
+        """Some of the rows, by position or mask."""
+        return Lesson(self.inputs[rows], self.y[rows], None if self.live is None else self.live[rows])
+
+
+def teach(estimator: Any, lesson: Lesson) -> None:
+    """Fit, with the live model's predictions where the estimator's `fit` has a parameter `live`."""
+    wants_live = "live" in inspect.signature(estimator.fit).parameters
+    estimator.fit(lesson.inputs, lesson.y, **({"live": lesson.live} if wants_live else {}))
