@@ -16,8 +16,8 @@ from stores import bundle, versions
 from stores.models import Models, Run
 from stores.receipts import Receipts
 from training import charts, summary
-from training.evaluate import log_loss
-from training.trial import Trial, scored
+from training.evaluate import losses
+from training.trial import TASK, Trial, scored
 
 LIVE, CANDIDATE = "live", "candidate"
 
@@ -133,7 +133,9 @@ def _by_batch(score: Any, name: str) -> list[dict[str, Any]]:
         said = np.split(arrays.read(f"{part}-{name}"), np.cumsum([arrays.sizes[batch] for batch in batches])[:-1])
         for batch, probabilities in zip(batches, said, strict=True):
             labels = arrays.part([batch])[1]
-            points.append({"model": name, "batch": batch, "log_loss": log_loss(labels, probabilities)})
+            points.append(
+                {"model": name, "batch": batch, "log_loss": float(losses(TASK, labels, probabilities).mean())}
+            )
     return points
 
 

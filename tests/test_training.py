@@ -1,12 +1,10 @@
 import json
-import math
 
 import numpy as np
 import polars as pl
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
@@ -89,71 +87,13 @@ def test_the_matrix_codes_categories_and_keeps_numbers_and_labels():
     assert (labels.tolist(), encoding.tables) == ([True, False, True], {"colour": {"blue": 0, "red": 1}})
 
 
-# Scores
-
-
-SHARES = arrays(float, st.integers(2, 30), elements=st.floats(0, 1))
-
-
-def test_scores_of_four_rows_are_those_computed_by_hand():
-    scores = evaluate.scores(LABELS, np.array([0.1, 0.6, 0.4, 0.9]))
-    expected = {
-        "log_loss": -(math.log(0.9) + math.log(0.4) + math.log(0.4) + math.log(0.9)) / 4,
-        "brier": (0.1**2 + 0.6**2 + 0.6**2 + 0.1**2) / 4,
-        "roc_auc": 3 / 4,
-        "pr_auc": (1 + 2 / 3) / 2,
-        "calibration_error": (0.1 + 0.6 + 0.6 + 0.1) / 4,
-    }
-    assert scores == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("labels", [[True, True], [False], []])
-def test_a_score_needs_both_classes(labels):
-    with pytest.raises(ValueError, match=f"{sum(labels)} of {len(labels)} labels are true"):
-        evaluate.scores(np.array(labels, dtype=bool), np.full(len(labels), 0.5))
-
-
-@given(SHARES, st.randoms())
-def test_the_order_of_rows_does_not_change_a_score(probabilities, random):
-    labels = np.arange(len(probabilities)) % 2 == 0
-    order = list(range(len(labels)))
-    random.shuffle(order)
-    assert evaluate.scores(labels[order], probabilities[order]) == pytest.approx(evaluate.scores(labels, probabilities))
-
-
-@given(st.dictionaries(st.integers(0, 20), st.integers(1, 5), min_size=1))
-def test_perfectly_calibrated_groups_have_no_calibration_error(groups):
-    """`groups` says how often there are 20 rows of which so many are positive."""
-    pairs = [(row % 20 < positives, positives / 20) for positives, times in groups.items() for row in range(20 * times)]
-    labels, probabilities = map(np.array, zip(*pairs, strict=True))
-    assert evaluate.calibration_error(labels, probabilities) == pytest.approx(0, abs=1e-12)
-
-
-@given(st.integers(1, 50), st.floats(0, 1))
-def test_the_calibration_error_of_a_constant_is_its_distance_from_the_truth(count, share):
-    assert evaluate.calibration_error(np.ones(count, bool), np.full(count, share)) == pytest.approx(1 - share)
-
-
-@given(SHARES, st.integers(1, 12))
-def test_calibration_groups_hold_every_row_once_and_grow(probabilities, bins):
-    groups = evaluate.calibration(probabilities > 0.5, probabilities, bins)
-    predicted = [group["predicted"] for group in groups]
-    assert sum(group["rows"] for group in groups) == len(probabilities)
-    assert len(groups) <= bins
-    assert predicted == sorted(predicted)
-
-
-@pytest.mark.parametrize("count", [4, 5000])
-def test_curves_have_at_most_100_points_and_reach_both_corners(count):
-    labels = np.arange(count) % 3 == 0
-    curves = evaluate.curves(labels, np.linspace(0, 1, count))
-    assert max(len(curves["roc"]), len(curves["pr"])) <= 100
-    corners = [tuple(point.values()) for point in (curves["roc"][0], curves["roc"][-1])]
-    assert corners == [(0.0, 0.0), (1.0, 1.0)]
+# Charts
 
 
 def test_curves_and_charts_are_plain_json():
-    points = [{"model": "a", **point} for point in evaluate.curves(LABELS, np.array([0.1, 0.6, 0.4, 0.9]))["roc"]]
+    points = [
+        {"model": "a", **point} for point in evaluate.curves(trial.TASK, LABELS, np.array([0.1, 0.6, 0.4, 0.9]))["roc"]
+    ]
     chart = charts.curve("ROC", points, "false_positive_rate", "true_positive_rate")
     assert json.loads(json.dumps(chart)) == chart
     assert chart["data"]["values"] == points

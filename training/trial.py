@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from task import Task
 from training import evaluate
 
 Rows = tuple[np.ndarray, np.ndarray]
+TASK = Task("binary")
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ def scored(
     candidate: str, labels: np.ndarray, probabilities: np.ndarray, began: float = 0, fit_seconds: float = 0
 ) -> Trial:
     """A trial of probabilities that are there already; `labels` bool [n], `probabilities` float64 [n]."""
-    scores, curves = evaluate.scores(labels, probabilities), evaluate.curves(labels, probabilities)
+    scores, curves = evaluate.scores(TASK, labels, probabilities), evaluate.curves(TASK, labels, probabilities)
     return Trial(candidate, began or time.time(), time.time(), fit_seconds, scores, curves)
 
 
