@@ -60,9 +60,14 @@ def _dotted(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _answer(prediction: Mapping[str, Any], model: Mapping[str, Any]) -> str:
-    threshold = f", threshold {model['threshold']}" if "threshold" in model else ""
-    decision = "yes" if prediction["decision"] else "no"
-    return f"{decision} (probability {prediction['probability']:.4f}{threshold})"
+    """The decision, and the output that led to it (see `stores.predictions.Entry`)."""
+    output, decision = prediction["output"], prediction["decision"]
+    if isinstance(output, list):
+        return f"{decision} (probability {max(output):.4f}, the highest of {len(output)} classes)"
+    if not isinstance(decision, bool):
+        return f"{output:g}"
+    threshold = "" if model.get("threshold") is None else f", threshold {model['threshold']}"
+    return f"{'yes' if decision else 'no'} (probability {output:.4f}{threshold})"
 
 
 def _label(labels: Mapping[str, Any]) -> Iterator[str]:

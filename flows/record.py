@@ -1,5 +1,6 @@
 """The end of a training run: its bundle, its MLflow runs, its version and alias, its words and its card."""
 
+import dataclasses
 import json
 import tempfile
 from pathlib import Path
@@ -15,6 +16,7 @@ from settings import Data, Settings
 from stores import bundle, versions
 from stores.models import Models, Run
 from stores.receipts import Receipts
+from task import Task
 from training import charts, summary
 from training.evaluate import losses
 from training.trial import TASK, Trial, scored
@@ -58,7 +60,9 @@ def _held_out(live: bundle.Bundle, rows: pl.DataFrame) -> Any:
 def write_bundle(chosen: Settings, plan: planning.Plan, score: Any, scores: dict[str, float]) -> Path:
     """Complete the folder that holds the compiled model already."""
     folder = Path(score.arrays.folder) / "bundle"
-    facts = {"candidate": score.winner, "threshold": chosen.training.threshold, "metrics": scores, **plan.facts}
+    task = dataclasses.asdict(Task.of(problem.schema))
+    facts = {"candidate": score.winner, "task": task, "threshold": chosen.training.threshold, "metrics": scores}
+    facts |= plan.facts
     bundle.seal(folder, facts, FEATURES, score.tables)
     return folder
 

@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import dataframely as dy
 import msgspec
@@ -88,7 +89,7 @@ def _questions(rows: pl.DataFrame, live: bundle.Bundle) -> tuple[doctor.Asked, p
     awkward = pl.concat([_with_gaps(plain), Row.sample(MADE_UP_ROWS, generator=dy.random.Generator(SEED))])
     features = pl.concat([real["inputs"].struct.unnest(), derive(FEATURES, awkward)])
     asked_rows = pl.concat([plain, awkward])
-    expected = live.outputs(live.inputs.matrix(features))[:, 1]
+    expected = live.predictions(live.inputs.matrix(features))
     return doctor.Asked(asked_rows.to_dicts(), features, expected), asked_rows
 
 
@@ -134,12 +135,19 @@ def _ready(url: str) -> bool:
         return False
 
 
-def _post(url: str, records: Sequence[Record]) -> list[float | str]:
-    """The probabilities, or the words of the refusal for each record. One record goes as itself, several as a list."""
+def _post(url: str, records: Sequence[Record]) -> list[Any]:
+    """The predictions, or the words of the refusal for each record. One record goes as itself, several as a list."""
     body = msgspec.json.encode(records if len(records) > 1 else records[0])
     request = urllib.request.Request(url + "/predict", body, {"content-type": "application/json"})
     try:
         answer = json.load(OPEN(request, timeout=60))
     except urllib.error.HTTPError as refused:
         return [f"refused ({refused.read().decode()})"] * len(records)
-    return [float(each["probability"]) for each in (answer if len(records) > 1 else [answer])]
+    return [_prediction(each) for each in (answer if len(records) > 1 else [answer])]
+
+
+def _prediction(answer: dict[str, Any]) -> float | list[float]:
+    """The numbers in an answer, whatever the task."""
+    if "probabilities" in answer:
+        return list(answer["probabilities"].values())
+    return float(answer["probability" if "probability" in answer else "value"])

@@ -5,16 +5,19 @@ import functools
 import logging
 import os
 import signal
+import time
 from typing import Any, cast
 
 import bentoml
 from pydantic import ConfigDict, RootModel
 
-from problem import features, schema
+import problem.features
+import problem.schema
 from service import factory, feedback, openapi
+from service.answers import answer_type
 from service.feedback import Feedback
 from service.live import Live
-from service.messages import Answer, Contract
+from service.messages import Contract
 from service.predictor import Predictor
 from settings import Settings, load
 from stores.labels import Terms
@@ -27,30 +30,34 @@ CONFIG = {
 }
 
 
-def build(settings: Settings) -> factory.FastService:
-    """The service with these settings. Each application that `to_asgi` makes has a live model and a log of its own."""
-    service, name = settings.service, settings.registry.model
+def build(settings: Settings, problem: Any = problem) -> factory.FastService:
+    """The service of a problem (the package) with these settings. Each application that `to_asgi` makes has a live
+    model and a log of its own."""
+    service, name, schema = settings.service, settings.registry.model, problem.schema
     contract = Contract(schema.Row, schema.CHECKS, schema.EXAMPLE, service.max_records)
     labels = feedback.contract(schema, service.max_records)
+    terms = Terms.of(schema)
+    answer = answer_type(terms.task)
 
     class Body(RootModel[contract.model | list[contract.model]]):  # type: ignore[name-defined]
         model_config = ConfigDict(json_schema_extra=_as_one_of)
 
-    class Answers(RootModel[Answer | list[Answer]]):
+    class Answers(RootModel[answer | list[answer]]):  # type: ignore[valid-type]
         model_config = ConfigDict(json_schema_extra=_as_one_of)
 
     @bentoml.service(name=name, service_class=factory.FastService, workers=service.workers, **CONFIG)
     class Service:
-        document = openapi.document(name, contract, labels, feedback.examples(schema))
+        document = openapi.document(name, contract, answer, labels, feedback.examples(schema))
         max_body_bytes = service.max_body_bytes
 
         def __init__(self) -> None:
             logging.getLogger("bentoml").setLevel(logging.WARNING)
             logging.getLogger("service").setLevel(logging.INFO)
-            self.predictor = Predictor(contract, Live(service.state, features.FEATURES), Writer(service.predictions))
-            self.feedback = Feedback(labels, Terms.of(schema), Writer(settings.labels.folder))
+            live = Live(service.state, problem.features.FEATURES, terms.task)
+            self.predictor = Predictor(contract, terms.task, live, Writer(service.predictions))
+            self.feedback = Feedback(labels, terms, Writer(settings.labels.folder))
             self.explain = functools.partial(explain, settings)
-            self.predictor.live.refresh()
+            live.refresh()
 
         @bentoml.on_startup
         async def start(self) -> None:
@@ -67,9 +74,10 @@ def build(settings: Settings) -> factory.FastService:
         @bentoml.api
         async def predict(self, body: Body, /) -> Answers:
             """What `POST /predict` does; there `service/http.py` does it, in a twelfth of the time."""
+            began = time.perf_counter()
             if isinstance(body.root, list):
-                return Answers(await self.predictor.many([record.__dict__ for record in body.root]))
-            return Answers(self.predictor.one(body.root.__dict__))
+                return Answers(await self.predictor.many([record.__dict__ for record in body.root], began))
+            return Answers(self.predictor.one(body.root.__dict__, began))
 
     return cast(factory.FastService, Service)
 

@@ -43,10 +43,10 @@ class Feedback:
         self.terms = terms
         self.log = log
 
-    def one(self, record: Record) -> Accepted:
+    def one(self, record: Record, began: float) -> Accepted:
         return self._append([self._entry(record)])[0]
 
-    async def many(self, records: Sequence[Record]) -> list[Accepted]:
+    async def many(self, records: Sequence[Record], began: float) -> list[Accepted]:
         return self._append(await asyncio.to_thread(lambda: [self._entry(record) for record in records]))
 
     def count(self, status: int, n_records: int, seconds: float) -> None:

@@ -34,14 +34,15 @@ class Disconnected(Exception):
 
 
 class Endpoint(Protocol):
-    """What takes records by POST: reads them by its contract, answers one or many, and counts what it did."""
+    """What takes records by POST: reads them by its contract, answers one or many of a request that arrived at `began`
+    (by `time.perf_counter`), and counts what it did."""
 
     @property
     def contract(self) -> Reader: ...
 
-    def one(self, record: Any) -> Any: ...
+    def one(self, record: Any, began: float) -> Any: ...
 
-    async def many(self, records: Any) -> Any: ...
+    async def many(self, records: Any, began: float) -> Any: ...
 
     def count(self, status: int, n_records: int, seconds: float) -> None: ...
 
@@ -79,7 +80,7 @@ async def _post(endpoint: Endpoint, limit: int, scope: Message, receive: Receive
     began = time.perf_counter()
     status, n_records, headers = 200, 0, ()  # type: tuple[int, int, Headers]
     try:
-        answer, n_records = await _answer(endpoint, limit, scope, receive)
+        answer, n_records = await _answer(endpoint, limit, scope, receive, began)
     except Refused as refused:
         status, answer, headers = refused.status, refused.body(), refused.headers
     except Disconnected:
@@ -94,7 +95,7 @@ async def _post(endpoint: Endpoint, limit: int, scope: Message, receive: Receive
     endpoint.count(status, n_records, time.perf_counter() - began)
 
 
-async def _answer(endpoint: Endpoint, limit: int, scope: Message, receive: Receive) -> tuple[bytes, int]:
+async def _answer(endpoint: Endpoint, limit: int, scope: Message, receive: Receive, began: float) -> tuple[bytes, int]:
     """The body of the answer, and for how many records."""
     if scope["method"] != "POST":
         raise Refused(
@@ -107,9 +108,9 @@ async def _answer(endpoint: Endpoint, limit: int, scope: Message, receive: Recei
     if len(body) > limit or message.get("more_body") or message["type"] != "http.request":
         body = await _whole_body(message, receive, limit)
     if body[:1] != b"{" and body.lstrip(WHITESPACE)[:1] == b"[":
-        answers = await endpoint.many(await asyncio.to_thread(endpoint.contract.many, body))
+        answers = await endpoint.many(await asyncio.to_thread(endpoint.contract.many, body), began)
         return msgspec.json.encode(answers), len(answers)
-    return msgspec.json.encode(endpoint.one(endpoint.contract.one(body))), 1
+    return msgspec.json.encode(endpoint.one(endpoint.contract.one(body), began)), 1
 
 
 def _require_json(headers: Headers) -> None:

@@ -14,10 +14,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from inputs import derive
 from kinds import Kind, Record
 from service import metrics
+from service.answers import deciding
 from stores import bundle
 from stores.lineage import BUNDLES
+from stores.predictions import Decision
+from task import Task
 
 POINTER, PREVIOUS = "live", "previous"
 
@@ -26,25 +30,30 @@ logger = logging.getLogger("service.live")
 
 @dataclass(frozen=True)
 class Model:
-    """A loaded version with its two ways to score, which agree: one record (on one thread only), a frame of many."""
+    """A loaded version with its two ways to score, which agree: one record (on one thread only), a frame of many.
+
+    Both give the model's inputs, and what it makes of them: see `stores.predictions.Entry`.
+    """
 
     version: str
-    threshold: float
-    one: Callable[[Record], float]
+    one: Callable[[Record], tuple[list[float], Any]]
+    decide: Callable[[Any], Decision]
     bundle: bundle.Bundle
 
-    def many(self, rows: pl.DataFrame) -> np.ndarray:
-        """Probabilities of the positive class: float64 [n]."""
-        return self.bundle.score(rows)
+    def many(self, rows: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+        """Inputs float64 [n, k] and predictions (see task.py)."""
+        matrix = self.bundle.inputs.matrix(derive(self.bundle.inputs.kinds, rows))
+        return matrix, self.bundle.predictions(matrix)
 
 
 class Live:
     """`model` is the live model or None; `refresh` and only it replaces it, by one assignment."""
 
-    def __init__(self, state: Path, kinds: Sequence[Kind]) -> None:
+    def __init__(self, state: Path, kinds: Sequence[Kind], task: Task) -> None:
         self.model: Model | None = None
         self._state = state
         self._kinds = kinds
+        self._task = task
         self._seen: tuple[int, int] | None = None
 
     def changed(self) -> bool:
@@ -70,7 +79,7 @@ class Live:
         if version is None:
             return None
         try:
-            return load(self._state, version, self._kinds)
+            return load(self._state, version, self._kinds, self._task)
         except Exception as error:  # whatever is wrong with the files, the worker must go on
             metrics.refused_bundles.inc()
             kept = f"version {self.model.version} goes on" if self.model else "no other model is loaded"
@@ -92,14 +101,14 @@ def pointed(state: Path, pointer: str = POINTER) -> str | None:
     return version if version and Path(version).name == version else None
 
 
-def load(state: Path, version: str, kinds: Sequence[Kind]) -> Model:
+def load(state: Path, version: str, kinds: Sequence[Kind], task: Task) -> Model:
     """Load and check one version's bundle. Raises bundle.BrokenBundle, or what its files cause."""
-    loaded: Any = bundle.read(state / BUNDLES / version, kinds, version)
-    return Model(version, loaded.threshold, _scorer(loaded), loaded)
+    loaded = bundle.read(state / BUNDLES / version, kinds, version, task)
+    return Model(version, _scorer(loaded), deciding(task, loaded.threshold), loaded)
 
 
-def _scorer(loaded: bundle.Bundle) -> Callable[[Record], float]:
-    """A function from a record to its probability. It writes to arrays bound to the session once and for all, as
+def _scorer(loaded: bundle.Bundle) -> Callable[[Record], tuple[list[float], Any]]:
+    """A function from a record to its inputs and output. It writes to arrays bound to the session once and for all, as
     onnxruntime's checks of its arguments would take longer than the model; so no two threads may call it at once."""
     row, run = loaded.inputs.row(), loaded.session.run_with_iobinding
     inputs = np.full((1, len(loaded.inputs.kinds)), np.nan)
@@ -107,10 +116,15 @@ def _scorer(loaded: bundle.Bundle) -> Callable[[Record], float]:
     binding = loaded.session.io_binding()
     binding.bind_input("inputs", "cpu", 0, np.float64, inputs.shape, inputs.ctypes.data)
     binding.bind_output("output", "cpu", 0, outputs.dtype, outputs.shape, outputs.ctypes.data)
+    read = {
+        "binary": lambda: outputs.item(1),
+        "multiclass": lambda: outputs[0].tolist(),
+        "regression": lambda: outputs.item(0),
+    }[loaded.task.kind]
 
-    def one(record: Record) -> float:
-        inputs[0] = row(record)
+    def one(record: Record) -> tuple[list[float], Any]:
+        inputs[0] = values = row(record)
         run(binding)
-        return outputs.item(1)
+        return values, read()
 
     return one

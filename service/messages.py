@@ -4,7 +4,7 @@ import hashlib
 import json
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, NotRequired, Optional
+from typing import Annotated, Any, Optional
 from zoneinfo import ZoneInfo
 
 import dataframely as dy
@@ -22,23 +22,12 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import PydanticCustomError
-from typing_extensions import TypedDict
 
 from kinds import Check
 from service.refusals import Refused, refusal
 
 Record = dict[str, Any]
 STRICT: Any = {"strict": True, "extra": "forbid", "allow_inf_nan": False}
-
-
-class Answer(TypedDict):
-    """`logged` is there, and false, only where the prediction log couldn't be written: the id then finds nothing."""
-
-    prediction_id: str
-    probability: float
-    decision: bool
-    model_version: str
-    logged: NotRequired[bool]
 
 
 class Reader:

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from service.feedback import Accepted
-from service.messages import Answer, Contract, Reader, Record
+from service.messages import Contract, Reader, Record
 from service.refusals import Problem
 
 TEMPLATE = "#/components/schemas/{model}"
@@ -22,8 +22,10 @@ NO_MODEL = {"503": "There is no live model yet."}
 NO_LOG = {"503": "The label log can't be written: nothing was recorded."}
 
 
-def document(name: str, contract: Contract, labels: Reader, label_examples: Sequence[Record]) -> dict[str, Any]:
-    """OpenAPI 3.1 with examples that work when pasted."""
+def document(
+    name: str, contract: Contract, answer: Any, labels: Reader, label_examples: Sequence[Record]
+) -> dict[str, Any]:
+    """OpenAPI 3.1 with examples that work when pasted; `answer` is the type of an answer to one record."""
     return {
         "openapi": "3.1.0",
         "info": {"title": name, "version": contract.version, "description": "Every answer is in the prediction log."},
@@ -37,7 +39,7 @@ def document(name: str, contract: Contract, labels: Reader, label_examples: Sequ
             "/healthz": {"get": _plain("Is the process alive?")},
             "/metrics": {"get": _plain("Metrics in Prometheus' format.")},
         },
-        "components": {"schemas": _schemas(contract, labels)},
+        "components": {"schemas": _schemas(answer, contract, labels)},
     }
 
 
@@ -120,8 +122,8 @@ def _ref(name: str) -> dict[str, Any]:
     return {"$ref": TEMPLATE.format(model=name)}
 
 
-def _schemas(*readers: Reader) -> dict[str, Any]:
-    types: dict[str, Any] = {"Answer": Answer, "Accepted": Accepted, "Problem": Problem}
+def _schemas(answer: Any, *readers: Reader) -> dict[str, Any]:
+    types: dict[str, Any] = {"Answer": answer, "Accepted": Accepted, "Problem": Problem}
     types |= {reader.model.__name__: reader.model for reader in readers}
     made, shared = TypeAdapter.json_schemas(
         [(name, "validation", TypeAdapter(type_)) for name, type_ in types.items()], ref_template=TEMPLATE

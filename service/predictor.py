@@ -5,16 +5,19 @@ import datetime as dt
 import logging
 import math
 import secrets
+import time
 from collections.abc import Sequence
 from typing import Any
 
 from service import metrics
+from service.answers import Answer, wording
 from service.live import Live, Model
-from service.messages import Answer, Contract, Record
+from service.messages import Contract, Record
 from service.refusals import Refused
 from stores.lineage import UNLOGGED
 from stores.log import Writer, encode
 from stores.predictions import Entry
+from task import Task
 
 TEND_SECONDS = 0.1
 
@@ -26,25 +29,24 @@ logger = logging.getLogger("service.predictor")
 class Predictor:
     """One worker's contract, live model and prediction log. All but the scoring of lists runs on the event loop."""
 
-    def __init__(self, contract: Contract, live: Live, log: Writer) -> None:
+    def __init__(self, contract: Contract, task: Task, live: Live, log: Writer) -> None:
         self.contract = contract
         self.live = live
         self.log = log
         self.tally = metrics.Tally()
+        self._word = wording(task)
 
-    def one(self, record: Record) -> Answer:
-        """The answer to one record. Raises Refused where there is no live model or it has no answer."""
+    def one(self, record: Record, began: float) -> Answer:
+        """The answer to one record whose request arrived at `began` (by `time.perf_counter`). Raises Refused where
+        there is no live model or it has no answer."""
         model = self._model()
-        probability = model.one(record)
-        if not math.isfinite(probability):
-            raise _no_answer(model)
-        return self._answers(model, [probability], [self._entry(model, record, probability)])[0]
+        inputs, output = model.one(record)
+        return self._answers(model, [self._entry(model, record, inputs, output, began)])[0]
 
-    async def many(self, records: Sequence[Record]) -> list[Answer]:
+    async def many(self, records: Sequence[Record], began: float) -> list[Answer]:
         """The answers in the records' order, all of one model version; scored in a thread."""
         model = self._model()
-        probabilities, entries = await asyncio.to_thread(self._score, model, records)
-        return self._answers(model, probabilities, entries)
+        return self._answers(model, await asyncio.to_thread(self._score, model, records, began))
 
     def count(self, status: int, n_records: int, seconds: float) -> None:
         """Record one finished request in the metrics."""
@@ -75,30 +77,25 @@ class Predictor:
             raise Refused(503, NO_MODEL, headers=[(b"retry-after", b"5")])
         return model
 
-    def _score(self, model: Model, records: Sequence[Record]) -> tuple[list[float], list[bytes]]:
-        probabilities: list[float] = model.many(self.contract.frame(records)).tolist()
-        if not all(map(math.isfinite, probabilities)):
-            raise _no_answer(model)
-        return probabilities, [self._entry(model, *pair) for pair in zip(records, probabilities, strict=True)]
+    def _score(self, model: Model, records: Sequence[Record], began: float) -> list[Entry]:
+        inputs, predictions = model.many(self.contract.frame(records))
+        rows = zip(records, inputs.tolist(), predictions.tolist(), strict=True)
+        return [self._entry(model, *row, began) for row in rows]
 
-    def _entry(self, model: Model, record: Record, probability: float) -> bytes:
-        decision = probability >= model.threshold
-        return encode(
-            Entry(dt.datetime.now(dt.UTC), self.contract.version, record, probability, decision, model.version)
-        )
+    def _entry(self, model: Model, record: Record, inputs: list[float], output: Any, began: float) -> Entry:
+        if not _finite(output):
+            raise Refused(500, f"version {model.version} of the model has no answer (NaN): nothing was predicted")
+        micros = round((time.perf_counter() - began) * 1e6)
+        now, decision = dt.datetime.now(dt.UTC), model.decide(output)
+        return Entry(now, self.contract.version, record, inputs, output, decision, model.version, micros)
 
-    def _answers(self, model: Model, probabilities: Sequence[float], entries: Sequence[bytes]) -> list[Answer]:
-        ids, logged = self._logged(entries)
-        answers: list[Answer] = [
-            {
-                "prediction_id": name,
-                "probability": probability,
-                "decision": probability >= model.threshold,
-                "model_version": model.version,
-            }
-            for name, probability in zip(ids, probabilities, strict=True)
+    def _answers(self, model: Model, entries: Sequence[Entry]) -> list[Answer]:
+        ids, logged = self._logged([encode(entry) for entry in entries])
+        rest = {"model_version": model.version, **({} if logged else {"logged": False})}
+        return [
+            {"prediction_id": name, **self._word(entry.output, entry.decision), **rest}
+            for name, entry in zip(ids, entries, strict=True)
         ]
-        return answers if logged else [{**answer, "logged": False} for answer in answers]
 
     def _logged(self, entries: Sequence[bytes]) -> tuple[list[str], bool]:
         """Prediction ids, and whether the log has them."""
@@ -112,5 +109,5 @@ class Predictor:
             return [f"{UNLOGGED}{secrets.token_hex(8)}" for _ in entries], False
 
 
-def _no_answer(model: Model) -> Refused:
-    return Refused(500, f"version {model.version} of the model has no answer (NaN): nothing was predicted")
+def _finite(output: Any) -> bool:
+    return all(map(math.isfinite, output)) if isinstance(output, list) else math.isfinite(output)

@@ -1,6 +1,6 @@
 """A bundle: a directory with all that serving needs of one model version. Nothing in it executes on load.
 
-bundle.json        contract, inputs and category tables, threshold, metrics, and where the model came from
+bundle.json        task, inputs and category tables, threshold, metrics, and where the model came from
 model.onnx         the compiled model (see training/compile.py)
 probe.npz          some input rows with the fitted model's own answers: a bundle that answers otherwise is refused
 reference.parquet  held-out rows with their labels and scores: what "normal" looks like to this model
@@ -21,6 +21,7 @@ import polars as pl
 from inputs import Inputs, Tables, derive
 from kinds import Kind
 from stores.sealed import BrokenBundle, sealed, write_sealed
+from task import Task
 
 FILES = ("model.onnx", "probe.npz", "reference.parquet")
 TOLERANCE = 1e-6
@@ -41,15 +42,26 @@ class Bundle:
 
     @property
     def threshold(self) -> float:
-        return float(self.facts["threshold"])
+        """From which probability on a binary task decides for True; NaN for other tasks."""
+        return float(self.facts.get("threshold", "nan"))
+
+    @property
+    def task(self) -> Task:
+        """What it was made to predict."""
+        return _task(self.facts)
 
     def outputs(self, matrix: np.ndarray) -> np.ndarray:
         """The compiled model's raw output for a float64 matrix [n, k]: [n, classes] probabilities, or [n] values."""
         return self.session.run(None, {"inputs": matrix})[0]
 
     def score(self, rows: pl.DataFrame) -> np.ndarray:
-        """Probability of the positive class for rows that keep the contract: float64 [n]."""
-        return self.outputs(self.inputs.matrix(derive(self.inputs.kinds, rows)))[:, 1]
+        """Predictions for rows that keep the contract: float64 [n], or [n, classes] (see task.py)."""
+        return self.predictions(self.inputs.matrix(derive(self.inputs.kinds, rows)))
+
+    def predictions(self, matrix: np.ndarray) -> np.ndarray:
+        """Predictions for a float64 matrix [n, k]."""
+        outputs = self.outputs(matrix)
+        return outputs[:, 1] if self.task.kind == "binary" else outputs
 
 
 def write_model(folder: Path, model: bytes, inputs: np.ndarray, outputs: np.ndarray) -> None:
@@ -65,19 +77,27 @@ def write_reference(folder: Path, reference: pl.DataFrame) -> None:
 
 
 def seal(folder: Path, facts: Mapping[str, Any], kinds: Sequence[Kind], tables: Tables) -> None:
-    """Write bundle.json, which makes a folder with model and reference a bundle: what it is, and what is in it."""
+    """Write bundle.json, which makes a folder with model and reference a bundle: what it is, and what is in it.
+
+    The fact "task" is that of the contract; a bundle without it is of a binary task.
+    """
     sums = {name: _sha256(folder / name) for name in FILES}
     described = {"inputs": describe(kinds), "tables": tables, "sha256": sums}
     whole = json.loads(json.dumps({**facts, **described}, default=str))
     write_sealed(folder, whole)
 
 
-def read(folder: Path, kinds: Sequence[Kind], version: str = "") -> Bundle:
+def read(folder: Path, kinds: Sequence[Kind], version: str = "", task: Task | None = None) -> Bundle:
     """Load a bundle and make sure that it is whole and that it answers as the fitted model did.
 
-    Raises BrokenBundle for a missing or changed file, for other features than this code's, and for wrong answers.
+    Raises BrokenBundle for a missing or changed file, for other features than this code's, for another task than
+    `task`, and for wrong answers.
     """
     facts = sealed(folder)
+    if task not in (None, _task(facts)):
+        raise BrokenBundle(f"{folder}: made for another task: {_task(facts)}; the contract has {task}")
+    if _task(facts).kind == "binary" and "threshold" not in facts:
+        raise BrokenBundle(f"{folder}: has no threshold")
     if facts["inputs"] != describe(kinds):
         raise BrokenBundle(f"{folder}: made for other features: {facts['inputs']}; this code has {describe(kinds)}")
     for name, expected in facts["sha256"].items():
@@ -107,9 +127,18 @@ def describe(kinds: Sequence[Kind]) -> list[str]:
     return [repr(kind) for kind in kinds]
 
 
+def _task(facts: Mapping[str, Any]) -> Task:
+    described = facts.get("task", {"kind": "binary"})
+    return Task(described["kind"], tuple(described.get("classes", ())))
+
+
 def _check_answers(bundle: Bundle) -> None:
     probe = np.load(io.BytesIO((bundle.path / "probe.npz").read_bytes()), allow_pickle=False)
-    difference = float(np.abs(bundle.outputs(probe["inputs"]) - probe["outputs"]).max())
+    outputs, task = bundle.outputs(probe["inputs"]), bundle.task
+    columns = {"binary": (2,), "multiclass": (len(task.classes),), "regression": ()}[task.kind]
+    if outputs.shape[1:] != columns:
+        raise BrokenBundle(f"{bundle.path}: its answers have the shape {outputs.shape}: expected {columns} for {task}")
+    difference = float(np.abs(outputs - probe["outputs"]).max())
     if not difference <= TOLERANCE:
         raise BrokenBundle(f"{bundle.path}: its answers differ from the fitted model's by {difference:.3g}")
 

@@ -24,7 +24,7 @@ from stores.lookup import NAME
 LAYOUT = """
 CREATE TABLE segments (name TEXT PRIMARY KEY, position INTEGER NOT NULL, unreadable INTEGER NOT NULL);
 CREATE TABLE predictions (id TEXT PRIMARY KEY, key TEXT NOT NULL, time REAL NOT NULL, event REAL NOT NULL,
-  model TEXT NOT NULL, probability REAL NOT NULL, decision INTEGER NOT NULL) WITHOUT ROWID;
+  model TEXT NOT NULL, output NOT NULL, decision NOT NULL) WITHOUT ROWID;
 CREATE INDEX predictions_by_key ON predictions (key);
 CREATE TABLE labels (key TEXT, time REAL, segment TEXT, position INTEGER, prediction TEXT NOT NULL,
   value TEXT NOT NULL, target TEXT, source TEXT NOT NULL, PRIMARY KEY (key, time, segment, position)) WITHOUT ROWID;
@@ -73,7 +73,10 @@ class Index:
         self._rows = {"predictions": lines.predictions(terms), "labels": lines.labels(terms)}
         self._sizes: dict[Path, int] = {}
         self._layout = int(
-            hashlib.sha256(f"{LAYOUT}{terms.key}{terms.time}{terms.outcome}{terms.target}".encode()).hexdigest()[:7], 16
+            hashlib.sha256(
+                f"{LAYOUT}{terms.key}{terms.time}{terms.outcome}{terms.target}{terms.task}".encode()
+            ).hexdigest()[:7],
+            16,
         )
 
     @classmethod

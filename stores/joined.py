@@ -6,15 +6,17 @@ settings' `labels.delay_hours`; a first label that comes after that is late.
 
 import datetime as dt
 import json
+from typing import Any
 
 import polars as pl
 
 from stores.index import Index
+from task import Task
 
 HOUR = 3600.0
 GROUPS = {"day": "date(event, 'unixepoch')", "model": "model"}
 PAIRS = """
-SELECT p.id, p.model, p.time, p.event, p.probability, p.decision, t.value, t.target, t.time AS arrived,
+SELECT p.id, p.model, p.time, p.event, p.output, p.decision, t.value, t.target, t.time AS arrived,
   t.first - max(p.event, p.time) AS delay, max(p.event, p.time) AS since
 FROM predictions AS p LEFT JOIN truth AS t ON t.key = p.key
 """
@@ -27,17 +29,7 @@ OUTCOMES = """
 SELECT substr(source, 1, instr(source || ' ', ' ') - 1), outcome, count(*) FROM outcomes GROUP BY 1, 2 ORDER BY 1, 2
 """
 DELAYS = "SELECT CAST(max(delay, 0) / 3600 AS INTEGER) + 1, count(*) FROM ({pairs}) WHERE delay NOT NULL GROUP BY 1"
-JOINED = {
-    "id": pl.String,
-    "model": pl.String,
-    "time": pl.Float64,
-    "event": pl.Float64,
-    "probability": pl.Float64,
-    "decision": pl.Int8,
-    "value": pl.String,
-    "arrived": pl.Float64,
-    "delay": pl.Float64,
-}
+IN_SQLITE = {"binary": (pl.Float64, pl.Int8), "multiclass": (pl.String, pl.String), "regression": (pl.Float64,) * 2}
 
 
 def coverage(index: Index, by: str, delay_hours: float, now: dt.datetime | None = None) -> pl.DataFrame:
@@ -68,17 +60,18 @@ def delay_curve(index: Index) -> pl.DataFrame:
 
 
 def joined(index: Index, since: dt.datetime | None = None) -> pl.DataFrame:
-    """A row for each prediction whose row's time is `since` or later: id, model, time, event (the row's time),
-    probability, decision, arrived and delay (hours) of its label, outcome columns, target; null without a label."""
-    query = f"SELECT {', '.join(JOINED)} FROM ({PAIRS}) WHERE event >= ? ORDER BY id"
+    """A row for each prediction whose row's time is `since` or later: id, model, time, event (the row's time), output,
+    decision, arrived and delay (hours) of its label, outcome columns, target; null without a label. Output and decision
+    are Float64 and Boolean, Array(Float64, classes) and the Enum of classes, or both Float64 (see `predictions.Entry`).
+    """
+    schema = _schema(index.terms.task)
+    query = f"SELECT {', '.join(schema)} FROM ({PAIRS}) WHERE event >= ? ORDER BY id"
     with index.open() as db:
         rows = db.execute(query, (since.timestamp() if since else float("-inf"),)).fetchall()
-    frame = pl.DataFrame(rows, schema=JOINED, orient="row")
+    frame = pl.DataFrame(rows, schema=schema, orient="row")
     values = [value and json.loads(value) for value in frame["value"]]
     readable = frame.drop("value").with_columns(
-        *(_moment(name) for name in ("time", "event", "arrived")),
-        pl.col("decision").cast(pl.Boolean),
-        pl.col("delay") / HOUR,
+        *(_moment(name) for name in ("time", "event", "arrived")), *_answered(index.terms.task), pl.col("delay") / HOUR
     )
     return pl.concat([readable, index.terms.frame(values)], how="horizontal")
 
@@ -87,6 +80,21 @@ def unreadable(index: Index) -> int:
     """Lines of the logs that this code can't read: damaged, or written under another contract."""
     with index.open() as db:
         return int(db.execute("SELECT coalesce(sum(unreadable), 0) FROM segments").fetchone()[0])
+
+
+def _schema(task: Task) -> dict[str, Any]:
+    output, decision = IN_SQLITE[task.kind]
+    moments = dict.fromkeys(("time", "event", "arrived", "delay"), pl.Float64)
+    return {"id": pl.String, "model": pl.String, **moments, "output": output, "decision": decision, "value": pl.String}
+
+
+def _answered(task: Task) -> list[pl.Expr]:
+    """Output and decision with their dtypes."""
+    output, decision = pl.col("output"), pl.col("decision")
+    if task.kind == "multiclass":
+        listed = output.str.json_decode(pl.List(pl.Float64)).list.to_array(len(task.classes))
+        return [listed, decision.cast(pl.Enum(task.classes))]
+    return [output, decision.cast(pl.Boolean)] if task.kind == "binary" else [output, decision]
 
 
 def _moment(name: str) -> pl.Expr:

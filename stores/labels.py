@@ -13,6 +13,8 @@ from typing import Any
 import msgspec
 import polars as pl
 
+from task import Task
+
 
 class Label(msgspec.Struct, omit_defaults=True):
     """What the log keeps of one label besides its id: `key`, in the order of the contract's, or `prediction`."""
@@ -32,13 +34,14 @@ class Terms:
     time: str
     outcome: Mapping[str, Any]
     target: pl.Expr
+    task: Task
 
     @classmethod
     def of(cls, schema: ModuleType | Any) -> "Terms":
         """`schema` is the problem's module of that name."""
         row, labelled = schema.Row.columns(), schema.Labelled.columns()
         outcome = {name: column.dtype for name, column in labelled.items() if name not in row}
-        return cls(tuple(schema.Row.primary_key()), schema.TIME, outcome, schema.target())
+        return cls(tuple(schema.Row.primary_key()), schema.TIME, outcome, schema.target(), Task.of(schema))
 
     def labels(self, rows: pl.DataFrame, source: str, time: dt.datetime) -> list[Label]:
         """A label for each row of a frame with the columns of key and outcome; none where the contract has no key."""

@@ -59,7 +59,7 @@ def _model(state: Path, version: str) -> dict[str, Any]:
     return {
         "version": version,
         "candidate": facts.get("candidate"),
-        "threshold": facts["threshold"],
+        "threshold": facts.get("threshold"),
         "metrics": facts.get("metrics"),
         "run": _run(state, version),
         "settings": _without_passwords(facts.get("settings")),

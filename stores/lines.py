@@ -8,6 +8,7 @@ import msgspec
 
 from stores.labels import Terms
 from stores.log import encode
+from stores.predictions import Decision, Output
 
 Fact = tuple[Any, ...]
 
@@ -22,7 +23,8 @@ class _Label(msgspec.Struct):
 
 
 def predictions(terms: Terms) -> Callable[[Sequence[bytes]], list[Fact]]:
-    """A function from lines to (id, key, time, event, model, probability, decision); times in seconds since 1970."""
+    """A function from lines to (id, key, time, event, model, output, decision); times in seconds since 1970, a list of
+    probabilities as JSON."""
     decode = msgspec.json.Decoder(_prediction(terms)).decode
     width = len(terms.key)
     clock = (*terms.key, terms.time).index(terms.time)
@@ -32,7 +34,8 @@ def predictions(terms: Terms) -> Callable[[Sequence[bytes]], list[Fact]]:
         values = msgspec.structs.astuple(entry.record)
         key = b"[%b]" % b",".join(values[:width]) if width else entry.id.encode()
         event = _seconds(bytes(values[clock]), entry.time)
-        return entry.id, key.decode(), entry.time.timestamp(), event, entry.model, entry.probability, entry.decision
+        output = encode(entry.output).decode() if isinstance(entry.output, list) else entry.output
+        return entry.id, key.decode(), entry.time.timestamp(), event, entry.model, output, entry.decision
 
     return lambda lines: list(_readable(lines, fact))
 
@@ -64,7 +67,7 @@ def _prediction(terms: Terms) -> Any:
     """The entries of the prediction log, without decoding what the index has no use for."""
     record = msgspec.defstruct("Record", [(name, msgspec.Raw) for name in dict.fromkeys([*terms.key, terms.time])])
     fields = [("id", str), ("time", dt.datetime), ("record", record)]
-    return msgspec.defstruct("Prediction", [*fields, ("probability", float), ("decision", bool), ("model", str)])
+    return msgspec.defstruct("Prediction", [*fields, ("output", Output), ("decision", Decision), ("model", str)])
 
 
 def _readable(lines: Iterable[bytes], read: Callable[[bytes], Any]) -> Iterator[Any]:

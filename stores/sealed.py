@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 NAME = "bundle.json"
-REQUIRED = frozenset({"inputs", "tables", "sha256", "threshold", "seal"})
+REQUIRED = frozenset({"inputs", "tables", "sha256", "seal"})
 
 
 class BrokenBundle(ValueError):

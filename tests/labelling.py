@@ -39,7 +39,7 @@ def append(folder: Path, entries: Sequence[Any]) -> list[str]:
 
 def prediction(flight: int, time: dt.datetime = MORNING, model: str = "7") -> Entry:
     record = dict(zip(TERMS.key, key(flight), strict=True))
-    return Entry(time, "contract", record, flight / 10, False, model)
+    return Entry(time, "contract", record, [], flight / 10, False, model, 80)
 
 
 def by_key(flight: int, minutes: int | None, time: dt.datetime = EVENING) -> Label:

@@ -11,6 +11,7 @@ from service import live
 from service.deploy import deploy_once, discard_damaged, follow
 from service.live import pointed
 from stores.bundle import BrokenBundle
+from task import Task
 from tests import serving
 from tests.serving import FolderRegistry
 
@@ -37,7 +38,7 @@ def test_an_empty_registry_deploys_nothing(versions: Path, tmp_path: Path) -> No
 def test_the_live_version_is_fetched_and_pointed_to(versions: Path, tmp_path: Path) -> None:
     assert deploy_once(FolderRegistry(versions, "1"), tmp_path, KINDS) == "1"
     assert pointed(tmp_path) == "1"
-    assert live.load(tmp_path, "1", KINDS).version == "1"
+    assert live.load(tmp_path, "1", KINDS, Task("binary")).version == "1"
 
 
 def test_a_version_that_is_there_is_not_fetched_again(versions: Path, tmp_path: Path) -> None:
@@ -62,7 +63,7 @@ def test_a_damaged_live_bundle_is_fetched_anew(versions: Path, tmp_path: Path) -
     (tmp_path / "bundles/1/model.onnx").write_bytes(b"damaged")
     discard_damaged(tmp_path, KINDS)
     deploy_once(FolderRegistry(versions, "1"), tmp_path, KINDS)
-    assert live.load(tmp_path, "1", KINDS).version == "1"
+    assert live.load(tmp_path, "1", KINDS, Task("binary")).version == "1"
 
 
 def test_a_registry_that_is_away_is_logged_once_and_tried_again(
@@ -90,7 +91,7 @@ def test_a_registry_that_is_away_is_logged_once_and_tried_again(
 def test_loading_swaps_one_reference_and_keeps_it_when_the_next_is_broken(
     versions: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    followed = live.Live(tmp_path, KINDS)
+    followed = live.Live(tmp_path, KINDS, Task("binary"))
     deploy_once(FolderRegistry(versions, "1"), tmp_path, KINDS)
     assert followed.changed()
     followed.refresh()

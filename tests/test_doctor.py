@@ -168,7 +168,7 @@ def test_the_same_answers_are_no_skew():
 @pytest.mark.parametrize("answer", [0.500002, float("nan"), "refused (size must be a number)"])
 def test_another_answer_is_skew_and_is_shown(answer):
     found = doctor.skew(TRAINED, ASKED, {"one": [0.25, 0.5], "list": [0.25, answer]})
-    assert columns_of(found) == ["probability"]
+    assert columns_of(found) == ["prediction"]
     assert f"1 of 2 answers to list differ: {answer} instead of training's 0.5" in found[0].evidence
 
 

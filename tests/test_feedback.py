@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import dataframely as dy
+import polars as pl
 import pytest
 
 from problem import schema
@@ -166,7 +167,9 @@ def test_a_contract_without_a_key_takes_ids_alone() -> None:
     class Labelled(Row):
         sold = dy.Float64(nullable=True)
 
-    keyless: Any = type("problem", (), {"Row": Row, "Labelled": Labelled, "TIME": "at", "target": staticmethod(dict)})
+    keyless: Any = type(
+        "problem", (), {"Row": Row, "Labelled": Labelled, "TIME": "at", "target": staticmethod(lambda: pl.col("sold"))}
+    )
     labels = feedback.contract(keyless, max_records=1)
     assert labels.one(json.dumps({"prediction_id": BY_ID["prediction_id"], "sold": 1.5}).encode())["sold"] == 1.5
     with pytest.raises(Refused, match="nothing was recorded") as caught:

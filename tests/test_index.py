@@ -25,7 +25,7 @@ def test_an_index_of_another_contract_is_made_anew(tmp_path: Path) -> None:
     predict(tmp_path, prediction(1))
     report(tmp_path, by_key(1, 42))
     up_to_date(tmp_path)
-    other = Terms(TERMS.key, TERMS.time, TERMS.outcome, pl.col("arr_delay") > 60)
+    other = Terms(TERMS.key, TERMS.time, TERMS.outcome, pl.col("arr_delay") > 60, TERMS.task)
     made = Index(tmp_path / "predictions", tmp_path / "labels", other)
     made.catch_up()
     assert joined.coverage(made, "day", 24)["labelled"].to_list() == [1]

@@ -98,7 +98,7 @@ def test_where_the_contract_has_no_key_an_id_is_enough(tmp_path: Path) -> None:
         sold = dy.Float64(nullable=True)
 
     keyless = Terms.of(SimpleNamespace(Row=Row, Labelled=Labelled, TIME="at", target=lambda: pl.col("sold")))
-    entry = Entry(NOON, "contract", {"at": NOON.replace(tzinfo=None)}, 0.5, True, "1")
+    entry = Entry(NOON, "contract", {"at": NOON.replace(tzinfo=None)}, [], 0.5, 0.5, "1", 80)
     first, second = predict(tmp_path, entry, entry)
     report(tmp_path, Label(NOON, "feedback", {"sold": 2.5}, prediction=second))
     made = Index(tmp_path / "predictions", tmp_path / "labels", keyless)

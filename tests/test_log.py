@@ -20,7 +20,7 @@ requests = st.lists(st.lists(records, min_size=1, max_size=3), min_size=1, max_s
 
 
 def entry(record: dict, probability: float = 0.25) -> bytes:
-    return encode(Entry(NOON, "contract", record, probability, False, "7"))
+    return encode(Entry(NOON, "contract", record, [1.5], probability, False, "7", 80))
 
 
 @contextmanager
@@ -94,9 +94,11 @@ def test_a_line_says_when_what_and_by_which_model() -> None:
             "time": "2013-04-01T12:00:00Z",
             "contract": "contract",
             "record": {"temp": 1.5},
-            "probability": 0.25,
+            "inputs": [1.5],
+            "output": 0.25,
             "decision": False,
             "model": "7",
+            "micros": 80,
         }
 
 

@@ -52,7 +52,7 @@ def test_what_is_answered_is_in_the_log_on_disk(http: httpx.Client, place: Path)
     answer = http.post("/predict", json=EXAMPLE).json()
     found = log.find(place / "predictions", answer["prediction_id"])
     assert found is not None
-    assert found["probability"] == answer["probability"]
+    assert found["output"] == answer["probability"]
 
 
 def test_a_new_version_is_swapped_in_without_an_error(http: httpx.Client, place: Path) -> None:

@@ -67,7 +67,7 @@ def test_every_answer_is_in_the_log(client: Any, place: Path) -> None:
     answers = client.post("/predict", json=[EXAMPLE, {**EXAMPLE, "temp": None}]).json()
     found = [log.find(place / "predictions", answer["prediction_id"]) for answer in answers]
     assert [line and line["record"]["temp"] for line in found] == [55.4, None]
-    assert [line and line["probability"] for line in found] == [answer["probability"] for answer in answers]
+    assert [line and line["output"] for line in found] == [answer["probability"] for answer in answers]
 
 
 @pytest.mark.parametrize("body", [EXAMPLE, [EXAMPLE, EXAMPLE], {**EXAMPLE, "temp": None}])

@@ -18,7 +18,7 @@ EMPTY = 0.95  # missing in a larger share of the rows: nearly empty
 BY_CHANCE = 1e-6  # where a latest batch without variation is less likely than that, its column is frozen
 OVERLAP = 0.05  # share of a batch that may lie before the end of the one before: time zones, late reports
 MOST = 0.999  # of a batch's rows lie before its end: a single wrong clock doesn't move it
-TOLERANCE = 1e-6  # between two ways to the same probability
+TOLERANCE = 1e-6  # between two ways to the same prediction
 
 
 @dataclass(frozen=True)
@@ -154,22 +154,24 @@ def _keyless(column: str, labelled: pl.DataFrame, labels: Sequence[str]) -> Find
 
 @dataclass(frozen=True)
 class Asked:
-    """What the service was asked [n], and what training makes of it: derived features [n, k], probabilities [n]."""
+    """What the service was asked [n], and what training makes of it: derived features [n, k], predictions (task.py)."""
 
     records: Sequence[Record]
     features: pl.DataFrame
     expected: np.ndarray
 
 
-def skew(inputs: Inputs, asked: Asked, answers: Mapping[str, Sequence[float | str]]) -> list[Finding]:
-    """Answers that aren't the training-time predictions, by way of asking; an answer is a probability, or the words
+def skew(inputs: Inputs, asked: Asked, answers: Mapping[str, Sequence[Any]]) -> list[Finding]:
+    """Answers that aren't the training-time predictions, by way of asking; an answer is a number, several, or the words
     of a refusal."""
     return [finding for way, said in answers.items() if (finding := _skew(inputs, asked, way, said))]
 
 
-def _skew(inputs: Inputs, asked: Asked, way: str, said: Sequence[float | str]) -> Finding | None:
-    numbers = np.array([answer if isinstance(answer, float) else np.nan for answer in said])
-    differing = np.flatnonzero(~(np.abs(numbers - asked.expected) <= TOLERANCE))
+def _skew(inputs: Inputs, asked: Asked, way: str, said: Sequence[Any]) -> Finding | None:
+    none = np.full(asked.expected.shape[1:], np.nan)
+    numbers = np.array([none if isinstance(answer, str) else answer for answer in said])
+    agree = np.abs(numbers - asked.expected) <= TOLERANCE
+    differing = np.flatnonzero(~agree.reshape(len(agree), -1).all(axis=1))
     if not differing.size:
         return None
     first = int(differing[0])
@@ -179,7 +181,7 @@ def _skew(inputs: Inputs, asked: Asked, way: str, said: Sequence[float | str]) -
         f"{asked.expected[first]} for {dict(record)}"
     )
     if not names:
-        return Finding("skew", "probability", evidence, "the inputs agree: compare service/ with stores/bundle.py")
+        return Finding("skew", "prediction", evidence, "the inputs agree: compare service/ with stores/bundle.py")
     return Finding("skew", names, evidence, "make the kind's expr() and scalar() agree, and run `make train` again")
 
 
