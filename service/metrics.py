@@ -19,6 +19,9 @@ swaps = Counter("penumbra_model_swaps", "Live models taken into service, counted
 _feedback = Counter("penumbra_feedback_requests", "Requests to /feedback, by class of HTTP status.", ["status"])
 _labels = Counter("penumbra_labels", "Labels accepted: written to the label log.")
 refused_bundles = Counter("penumbra_refused_bundles", "Bundles that a worker refused to load.")
+rules_fired = Counter("penumbra_rules_fired", "Records for which a business rule held, by rule.", ["rule"])
+rule_failures = Counter("penumbra_rule_failures", "Records for which a business rule raised an error.", ["rule"])
+fallbacks = Counter("penumbra_fallbacks", "Records that the live model failed on, by what answered.", ["to"])
 _live = Gauge("penumbra_live_model", "1 for the version that answers.", ["version"], multiprocess_mode="mostrecent")
 
 

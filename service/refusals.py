@@ -20,9 +20,11 @@ EXPECTED = {
 
 
 class Fault(TypedDict):
-    """One thing wrong. `index` counts a list's records from 0; `value` is cut to 100 characters."""
+    """One thing wrong. `index` counts a list's records from 0; `value` is cut to 100 characters; `rule` is the name of
+    the business rule that refuses the record, where it isn't the contract."""
 
     index: NotRequired[int]
+    rule: NotRequired[str]
     field: NotRequired[str]
     value: NotRequired[str]
     expected: str
