@@ -4,9 +4,9 @@ import datetime as dt
 import os
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 ROOT = Path(__file__).resolve().parent
 PREFIX = "PENUMBRA_"
@@ -20,6 +20,11 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _words(value: Any) -> Any:
+    """A list in the file, or in the environment its words with commas or spaces between them."""
+    return value.replace(",", " ").split() if isinstance(value, str) else value
+
+
 class Data(Section):
     today: dt.date
     folder: Path
@@ -30,6 +35,7 @@ class Data(Section):
 
 
 class Training(Section):
+    candidates: Annotated[list[str], BeforeValidator(_words)] = Field(min_length=1)
     validation_batches: int = Field(ge=1)
     test_batches: int = Field(ge=1)
     threshold: float = Field(gt=0, lt=1)

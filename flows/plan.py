@@ -2,29 +2,31 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-import problem.features
 import problem.schema
 import problem.source
+from problem.candidates import CANDIDATES
 from settings import ROOT, Settings, SettingsError
-from stores import bundle, code, versions
-from stores.arrays import Arrays
+from stores import code, versions
 from stores.data import DataStore
 from stores.receipts import Receipts
-from training.prepare import matrices, with_outcome
+from training.prepare import with_outcome
 from training.split import Split, split
 
 CODE = [
     "problem/*.py",
     "training/*.py",
+    "patterns/*.py",
     "flows/train.py",
     "flows/plan.py",
+    "flows/matrices.py",
+    "flows/finals.py",
     "inputs.py",
     "kinds.py",
+    "task.py",
     "requirements.lock",
 ]
 
@@ -49,7 +51,8 @@ class Plan:
 
 
 def make(chosen: Settings) -> Plan:
-    """Raises NotRecorded, NoRevision, or ValueError (too few batches)."""
+    """Raises NotRecorded, NoRevision, SettingsError (no such candidate), or ValueError (too few batches)."""
+    _require_known(chosen.training.candidates)
     data = versions.current(chosen.data)
     if not data or data != versions.recorded(chosen.data):
         raise NotRecorded(f"{chosen.data.folder}/ is not what {chosen.data.folder}.dvc names: run `make ingest` first")
@@ -61,11 +64,19 @@ def make(chosen: Settings) -> Plan:
         "settings": chosen.model_dump(mode="json"),
         "environment": code.environment(ROOT),
         "fingerprint": code.fingerprint(ROOT, CODE, data, chosen.training.model_dump(mode="json")),
+        "files": code.digests(ROOT, CODE),
         "train": parts.train,
         "validation": parts.validation,
         "test": parts.test,
     }
     return Plan(parts, facts)
+
+
+def _require_known(names: Sequence[str]) -> None:
+    if unknown := [name for name in names if name not in CANDIDATES]:
+        raise SettingsError(
+            f"training.candidates names {', '.join(unknown)}: problem/candidates.py has {', '.join(CANDIDATES)}"
+        )
 
 
 def trained_as(plan: Plan, chosen: Settings) -> str | None:
@@ -81,21 +92,3 @@ def rows(chosen: Settings, batches: Sequence[str]) -> pl.DataFrame:
     """The rows of these batches that have an outcome, with the column "label"."""
     store = DataStore(chosen.data, problem)
     return with_outcome(pl.concat([store.rows(batch) for batch in batches]), problem.schema.target())
-
-
-def write_matrices(chosen: Settings, batches: Sequence[str], folder: Path) -> tuple[Arrays, dict[str, list[int]], Any]:
-    """Put the batches' matrices on disk; return where, the columns' positions by kind, and the category tables."""
-    labelled = rows(chosen, batches)
-    inputs, labels, encoding = matrices(labelled, problem.features.FEATURES)
-    sizes = dict(labelled.group_by("batch", maintain_order=True).len().iter_rows())
-    stored = Arrays(folder, sizes)
-    stored.write("inputs", inputs)
-    stored.write("labels", labels)
-    return stored, {"categorical": encoding.categorical, "numeric": encoding.numeric}, encoding.tables
-
-
-def write_reference(chosen: Settings, batches: Sequence[str], stored: Arrays, winner: str) -> None:
-    """The held-out rows with what the winner, which hadn't learnt from them, said: part of the bundle."""
-    said = pl.concat([pl.Series(stored.read(f"{part}-{winner}")) for part in ("validation", "test")])
-    reference = rows(chosen, batches).drop("inputs").with_columns(probability=said)
-    bundle.write_reference(stored.folder / "bundle", reference)

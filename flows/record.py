@@ -18,8 +18,9 @@ from stores.models import Models, Run
 from stores.receipts import Receipts
 from task import Task
 from training import charts, summary
-from training.evaluate import losses
-from training.trial import TASK, Trial, scored
+from training.evaluate import losses, primary
+from training.prepare import labels_of
+from training.trial import Trial, scored
 
 LIVE, CANDIDATE = "live", "candidate"
 
@@ -32,14 +33,15 @@ def compare_with_live(chosen: Settings, plan: planning.Plan, models: Models) -> 
         return []
     rows = planning.rows(chosen, plan.split.test)
     try:
-        probabilities = _said_by(models, version, rows)
+        said = _said_by(models, version, rows)
     except bundle.BrokenBundle as reason:
         print(f"no comparison with live version {version}: {reason}")
         return []
-    if probabilities is None:
+    if said is None:
         print(f"no comparison with live version {version}: it has learnt from {summary.span(plan.split.test)}")
         return []
-    return [scored(f"live (version {version})", rows["label"].to_numpy(), probabilities)]
+    task = Task.of(problem.schema)
+    return [scored(f"live (version {version})", task, labels_of(rows, task), said)]
 
 
 def _said_by(models: Models, version: str, rows: pl.DataFrame) -> Any:
@@ -54,15 +56,20 @@ def _held_out(live: bundle.Bundle, rows: pl.DataFrame) -> Any:
         return live.score(rows)
     key = problem.schema.Row.primary_key()
     said = rows.join(pl.read_parquet(live.path / "reference.parquet"), on=key, how="left", maintain_order="left")
-    return None if said["probability"].has_nulls() else said["probability"].to_numpy()
+    return None if said["prediction"].has_nulls() else said["prediction"].to_numpy()
 
 
 def write_bundle(chosen: Settings, plan: planning.Plan, score: Any, scores: dict[str, float]) -> Path:
     """Complete the folder that holds the compiled model already."""
-    folder = Path(score.arrays.folder) / "bundle"
-    task = dataclasses.asdict(Task.of(problem.schema))
-    facts = {"candidate": score.winner, "task": task, "threshold": chosen.training.threshold, "metrics": scores}
-    facts |= plan.facts
+    folder = score.matrices.arrays.folder / "bundle"
+    facts = {
+        "candidate": score.winner.candidate,
+        "parameters": score.winner.parameters,
+        "task": dataclasses.asdict(score.matrices.task),
+        "threshold": chosen.training.threshold,
+        "metrics": scores,
+        **plan.facts,
+    }
     bundle.seal(folder, facts, FEATURES, score.tables)
     return folder
 
@@ -82,7 +89,11 @@ def write_runs(
     run_id = models.record(run, artifacts={"bundle": folder, "data": pointer}, data_version=plan.facts["data_version"])
     for trial in trials:
         child = Run(
-            trial.candidate, trial.began, trial.ended, metrics={"fit_seconds": trial.fit_seconds, **trial.scores}
+            str(trial.job),
+            trial.began,
+            trial.ended,
+            trial.job.parameters,
+            {"fit_seconds": trial.fit_seconds, **trial.scores, **trial.report},
         )
         models.record(child, parent=run_id)
     return run_id
@@ -126,20 +137,20 @@ def show(score: Any, trials: list[Trial], finals: list[Trial], text: str) -> Non
     for title, kind, x, y in CURVES:
         points = [{"model": trial.candidate, **point} for trial in finals for point in trial.curves[kind]]
         add(VegaChart(charts.curve(title, points, x, y)))
-    points = [point for name in (score.winner, "baseline") for point in _by_batch(score, name)]
-    add(VegaChart(charts.by_batch("Log-loss by batch, each learnt from earlier ones", points, "log_loss")))
+    points = [point for name in (str(score.winner), "baseline") for point in _by_batch(score, name)]
+    add(
+        VegaChart(charts.by_batch("Loss by batch, each learnt from earlier ones", points, primary(score.matrices.task)))
+    )
 
 
 def _by_batch(score: Any, name: str) -> list[dict[str, Any]]:
-    split, arrays = score.plan.split, score.arrays
+    split, made = score.plan.split, score.matrices
     points = []
     for part, batches in (("validation", split.validation), ("test", split.test)):
-        said = np.split(arrays.read(f"{part}-{name}"), np.cumsum([arrays.sizes[batch] for batch in batches])[:-1])
-        for batch, probabilities in zip(batches, said, strict=True):
-            labels = arrays.part([batch])[1]
-            points.append(
-                {"model": name, "batch": batch, "log_loss": float(losses(TASK, labels, probabilities).mean())}
-            )
+        said = np.split(made.arrays.read(f"{part}-{name}"), np.cumsum([made.arrays.sizes[b] for b in batches])[:-1])
+        for batch, predictions in zip(batches, said, strict=True):
+            loss = float(losses(made.task, made.judged([batch])[1], predictions).mean())
+            points.append({"model": name, "batch": batch, primary(made.task): loss})
     return points
 
 
@@ -162,7 +173,7 @@ def register(score: Any, trials: list[Trial], parity: float) -> str:
     )
     alias = CANDIDATE if models.version(LIVE) else LIVE
     models.point(alias, version)
-    text = words(version, alias, score.winner, plan, finals)
+    text = words(version, alias, score.winner.candidate, plan, finals)
     Receipts(chosen.training.folder).keep(plan.fingerprint, text)
     show(score, trials, finals, text)
     return text

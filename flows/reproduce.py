@@ -4,7 +4,6 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 from mlflow.exceptions import MlflowException
@@ -12,15 +11,13 @@ from threadpoolctl import threadpool_limits
 
 import problem.features
 import settings
-from flows import plan
+from flows import finals, matrices
 from flows.restore import restore
-from problem.candidates import CANDIDATES
 from settings import ROOT, Settings
 from stores import bundle, code, versions
-from stores.arrays import Arrays
 from stores.models import Models
-from training import trial
-from training.release import release
+from training.split import Split
+from training.trial import Job
 
 
 @dataclass(frozen=True)
@@ -65,25 +62,16 @@ def reproduce(chosen: Settings, run: str, folder: Path) -> Again:
     first = bundle.read(Models(chosen.registry).artifact(run, "bundle", folder), problem.features.FEATURES)
     facts = first.facts
     data = chosen.data.model_copy(update={"folder": folder / "data", "derived": folder / "derived"})
-    batches = facts["train"] + facts["validation"] + facts["test"]
-    arrays, columns, _ = plan.write_matrices(chosen.model_copy(update={"data": data}), batches, folder / "arrays")
+    split = Split(facts["train"], facts["validation"], facts["test"])
+    made = matrices.write(chosen.model_copy(update={"data": data}), split.all, folder / "arrays")
+    winner = Job(facts["candidate"], parameters=facts["parameters"])
     with threadpool_limits(1):  # as in the flow: with more threads sums come out differently in the last bit
-        scores, model = _train(facts, arrays, columns)
-    inputs = np.asarray(arrays.part(facts["validation"] + facts["test"])[0])
-    now = bundle.session(model).run(None, {"inputs": inputs})[0]
+        scores = made.try_out(winner, split.train + split.validation, split.test, "test").scores
+        finals.release(made, winner, split)
+    inputs = np.asarray(made.judged(split.validation + split.test)[0])
+    now = bundle.session(made.arrays.folder / "bundle" / "model.onnx").run(None, {"inputs": inputs})[0]
     metrics = {name: (then, scores[name]) for name, then in facts["metrics"].items()}
     return Again(metrics, float(np.abs(first.outputs(inputs) - now).max()), _changes(facts))
-
-
-def _train(facts: dict, arrays: Arrays, columns: dict[str, list[int]]) -> tuple[dict[str, float], bytes]:
-    def estimator():
-        return CANDIDATES[facts["candidate"]].make(SimpleNamespace(**columns))
-
-    learn, judge = arrays.part(facts["train"] + facts["validation"]), arrays.part(facts["test"])
-    scores = trial.run(facts["candidate"], estimator(), learn, judge)[0].scores
-    everything = arrays.part(facts["train"] + facts["validation"] + facts["test"])
-    check = arrays.part(facts["validation"])[0]
-    return scores, release(estimator(), *everything, check, columns["categorical"]).model
 
 
 def _changes(facts: dict) -> list[str]:

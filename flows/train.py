@@ -1,6 +1,4 @@
-"""Train: data version -> candidates side by side -> choose -> score on later data -> bundle -> registry."""
-
-from types import SimpleNamespace
+"""Train: data version -> candidates side by side -> choose -> score on later data -> bundle -> gate -> registry."""
 
 from metaflow import FlowSpec, card, current, environment, step
 
@@ -12,33 +10,33 @@ class TrainFlow(FlowSpec):
     def start(self):
         """Put the matrices where every task can map them, and deal the candidates to as many tasks as run at once."""
         import settings
-        from flows import plan
-        from problem.candidates import CANDIDATES
+        from flows import matrices, plan
 
         with one_sentence(*plan.EXPECTED):
             self.settings = settings.load()
             self.plan = plan.make(self.settings)
             folder = self.settings.training.folder / current.run_id
-            self.arrays, self.columns, self.tables = plan.write_matrices(self.settings, self.plan.split.all, folder)
-        self.lanes = deal(list(CANDIDATES), workers())
+            self.matrices = matrices.write(self.settings, self.plan.split.all, folder)
+        self.lanes = deal(matrices.jobs(self.settings.training.candidates), workers())
         self.next(self.fit, foreach="lanes")
 
     @environment(vars=ONE_THREAD)
     @step
     def fit(self):
         """Some candidates, each of which learns from the training batches and is scored on the validation batches."""
-        from problem.candidates import CANDIDATES
-
-        learn, judge = self.plan.split.train, self.plan.split.validation
-        self.lane = [self.try_out(name, CANDIDATES[name].make, learn, judge, "validation") for name in self.input]
+        split = self.plan.split
+        self.lane = [self.matrices.try_out(job, split.train, split.validation, "validation") for job in self.input]
         self.next(self.select)
 
     @step
     def select(self, inputs):
-        """The lowest validation log-loss wins."""
-        self.merge_artifacts(inputs, include=["settings", "plan", "arrays", "columns", "tables"])
+        """The lowest mean loss on validation wins."""
+        from training.evaluate import primary
+
+        self.merge_artifacts(inputs, include=["settings", "plan", "matrices"])
         self.trials = [trial for each in inputs for trial in each.lane]
-        self.winner = min(self.trials, key=lambda trial: trial.scores["log_loss"]).candidate
+        metric = primary(self.matrices.task)
+        self.winner = min(self.trials, key=lambda trial: trial.scores[metric]).job
         self.next(self.finals)
 
     @step
@@ -50,10 +48,12 @@ class TrainFlow(FlowSpec):
     @step
     def refit(self):
         """Side by side: the winner on everything, to be shipped; the winner and the baseline on the test batches."""
+        from flows import finals
+
         if self.input == "release":
-            self.parity = self.release()
+            self.released = finals.release(self.matrices, self.winner, self.plan.split)
         else:
-            self.baseline, self.tested = self.score()
+            self.baseline, self.tested = finals.score(self.settings, self.matrices, self.winner, self.plan.split)
         self.next(self.register)
 
     @card(type="blank")
@@ -70,42 +70,6 @@ class TrainFlow(FlowSpec):
     @step
     def end(self):
         pass
-
-    def try_out(self, name, candidate, learn, judge, part):
-        """Run one trial and keep its probabilities beside the matrices."""
-        from training import trial
-
-        estimator = candidate(SimpleNamespace(**self.columns))
-        done, probabilities = trial.run(name, estimator, self.arrays.part(learn), self.arrays.part(judge))
-        self.arrays.write(f"{part}-{name}", probabilities)
-        return done
-
-    def score(self):
-        """The baseline on validation; winner and baseline on the test batches, which become the bundle's reference."""
-        from flows import plan
-        from problem.candidates import CANDIDATES, baseline
-
-        split, name = self.plan.split, self.winner
-        learn = split.train + split.validation
-        validated = self.try_out("baseline", baseline, split.train, split.validation, "validation")
-        tested = [
-            self.try_out(name, CANDIDATES[name].make, learn, split.test, "test"),
-            self.try_out("baseline", baseline, learn, split.test, "test"),
-        ]
-        plan.write_reference(self.settings, split.validation + split.test, self.arrays, self.winner)
-        return validated, tested
-
-    def release(self):
-        """Fit the winner on everything and put the compiled model where the bundle will be; return the parity."""
-        from problem.candidates import CANDIDATES
-        from stores import bundle
-        from training.release import release
-
-        estimator = CANDIDATES[self.winner].make(SimpleNamespace(**self.columns))
-        check = self.arrays.part(self.plan.split.validation)[0]
-        made = release(estimator, *self.arrays.part(self.plan.split.all), check, self.columns["categorical"])
-        bundle.write_model(self.arrays.folder / "bundle", made.model, made.probe, made.answers)
-        return made.parity
 
 
 if __name__ == "__main__":

@@ -21,10 +21,9 @@ class Arrays:
     def read(self, name: str) -> np.ndarray:
         return np.load(self.folder / f"{name}.npy", mmap_mode="r")
 
-    def part(self, batches: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Inputs float64 [n, k] and labels [n] of neighbouring batches."""
-        rows = self._rows(batches)
-        return self.read("inputs")[rows], self.read("labels")[rows]
+    def part(self, batches: Sequence[str], name: str) -> np.ndarray:
+        """The rows of neighbouring batches in one of the arrays."""
+        return self.read(name)[self._rows(batches)]
 
     def _rows(self, batches: Sequence[str]) -> slice:
         names = list(self.sizes)

@@ -35,12 +35,16 @@ def environment(root: Path) -> dict[str, str]:
     return {"python": platform.python_version(), "platform": platform.platform(), "lock": lock, **versions}
 
 
+def digests(root: Path, patterns: Iterable[str]) -> dict[str, str]:
+    """The sha256 of each file, by its path below root; `patterns` are globs there."""
+    files = sorted(path for pattern in patterns for path in root.glob(pattern))
+    return {path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
 def fingerprint(root: Path, patterns: Iterable[str], *facts: Any) -> str:
     """A digest of files (by glob patterns below root) and of facts that JSON can hold."""
-    digest = hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode())
-    for path in sorted(path for pattern in patterns for path in root.glob(pattern)):
-        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
+    text = json.dumps([digests(root, patterns), facts], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def commit(root: Path, file: Path, message: str) -> None:

@@ -94,7 +94,7 @@ def test_each_candidate_has_a_child_run(trained):
 def test_the_bundle_gives_the_scores_that_the_run_reports_as_held_out(trained, tmp_path):
     reference = pl.read_parquet(bundle_of(trained, "1", tmp_path).path / "reference.parquet")
     test = reference.filter(pl.col("batch") == "2013-03")
-    losses = pl.when("label").then(pl.col("probability").log()).otherwise((1 - pl.col("probability")).log())
+    losses = pl.when("label").then(pl.col("prediction").log()).otherwise((1 - pl.col("prediction")).log())
     facts = bundle_of(trained, "1", tmp_path / "again").facts
     assert -test.select(losses.mean()).item() == pytest.approx(facts["metrics"]["log_loss"], abs=1e-12)
 
@@ -110,7 +110,7 @@ def test_the_card_shows_the_comparison_with_its_plots(trained):
         "ROC",
         "Precision and recall",
         "Calibration",
-        "Log-loss by batch",
+        "Loss by batch",
     }
 
 

@@ -1,47 +1,77 @@
 """One trial: an estimator learns from some rows and is scored on later ones."""
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from task import Task
 from training import evaluate
+from training.lesson import Lesson, teach
 
-Rows = tuple[np.ndarray, np.ndarray]
-TASK = Task("binary")
+Judged = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A candidate to be tried: as its recipe says, with parameters, or with those that a search from this seed finds."""
+
+    candidate: str
+    seed: int | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.candidate if self.seed is None else f"{self.candidate}-{self.seed}"
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What came of it; times in seconds, `began` and `ended` since the epoch."""
+    """What came of a job; times in seconds, `began` and `ended` since the epoch. `report` is what the fitted estimator
+    has to say of itself."""
 
-    candidate: str
+    job: Job
     began: float
     ended: float
     fit_seconds: float
     scores: dict[str, float]
     curves: dict[str, list[dict[str, float]]]
+    report: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def candidate(self) -> str:
+        return self.job.candidate
 
 
-def run(candidate: str, estimator: Any, learn: Rows, judge: Rows) -> tuple[Trial, np.ndarray]:
-    """Fit on `learn`, score on `judge` (inputs float64 [n, k], labels bool [n]); also the probabilities, [n]."""
+def run(job: Job, task: Task, estimator: Any, learn: Lesson, judge: Judged) -> tuple[Trial, np.ndarray]:
+    """Fit on `learn`, score on `judge` (inputs float64 [n, k], labels [n]); also the predictions of its rows."""
     began = time.time()
-    estimator.fit(*learn)
+    teach(estimator, learn)
     fit_seconds = time.time() - began
-    probabilities = positive(estimator, judge[0])
-    return scored(candidate, judge[1], probabilities, began, fit_seconds), probabilities
+    said = predictions(task, estimator, judge[0])
+    results = evaluate.scores(task, judge[1], said), evaluate.curves(task, judge[1], said)
+    return Trial(job, began, time.time(), fit_seconds, *results, dict(getattr(estimator, "report_", {}))), said
 
 
-def scored(
-    candidate: str, labels: np.ndarray, probabilities: np.ndarray, began: float = 0, fit_seconds: float = 0
-) -> Trial:
-    """A trial of probabilities that are there already; `labels` bool [n], `probabilities` float64 [n]."""
-    scores, curves = evaluate.scores(TASK, labels, probabilities), evaluate.curves(TASK, labels, probabilities)
-    return Trial(candidate, began or time.time(), time.time(), fit_seconds, scores, curves)
+def scored(name: str, task: Task, labels: np.ndarray, said: np.ndarray) -> Trial:
+    """A trial of predictions that are there already."""
+    now = time.time()
+    results = evaluate.scores(task, labels, said), evaluate.curves(task, labels, said)
+    return Trial(Job(name), now, now, 0.0, *results)
 
 
-def positive(estimator: Any, inputs: np.ndarray) -> np.ndarray:
-    """The probability of the positive class: float64 [n]."""
-    return np.asarray(estimator.predict_proba(inputs)[:, 1])
+def predictions(task: Task, estimator: Any, inputs: np.ndarray) -> np.ndarray:
+    """What a fitted estimator predicts, in the task's shape (see task.py).
+
+    Raises ValueError where a classifier hasn't seen every class.
+    """
+    if task.kind == "regression":
+        return np.asarray(estimator.predict(inputs), float)
+    probabilities = np.asarray(estimator.predict_proba(inputs))
+    if task.kind == "binary":
+        return probabilities[:, 1]
+    unseen = [name for code, name in enumerate(task.classes) if code not in estimator.classes_]
+    if unseen:
+        raise ValueError(f"the training rows have no {', '.join(unseen)}: every class of the target must occur in them")
+    return probabilities

@@ -1,0 +1,91 @@
+"""The matrices of a training run: written once by its first step, mapped by each of its tasks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+import problem.features
+import problem.schema
+from flows import plan
+from inputs import Tables
+from patterns.candidate import Candidate
+from problem.candidates import CANDIDATES, baseline
+from settings import Settings
+from stores.arrays import Arrays
+from task import Task
+from training import trial
+from training.lesson import Lesson
+from training.prepare import labels_of, matrices
+from training.search import search
+from training.trial import Job, Judged, Trial
+
+RECIPES = {**CANDIDATES, "baseline": Candidate(baseline)}
+SEARCHES = 2  # side by side, each from a seed of its own with its share of a candidate's trials
+
+
+@dataclass(frozen=True)
+class Matrices:
+    """Where they are, and what their columns mean. All arrays have the rows of the same batches in the same order."""
+
+    arrays: Arrays
+    columns: dict[str, list[Any]]
+    tables: Tables
+    task: Task
+
+    def estimator(self, job: Job) -> Any:
+        """A candidate's unfitted estimator."""
+        return RECIPES[job.candidate].make(SimpleNamespace(**self.columns)).set_params(**job.parameters)
+
+    def lesson(self, name: str, batches: Sequence[str]) -> Lesson:
+        """What a candidate learns from these batches."""
+        recipe = RECIPES[name]
+        taught = batches[-recipe.window :] if recipe.window else batches
+        y = "labels" if recipe.learns is None else f"learns-{name}"
+        return Lesson(self.arrays.part(taught, "inputs"), self.arrays.part(taught, y))
+
+    def judged(self, batches: Sequence[str]) -> Judged:
+        return self.arrays.part(batches, "inputs"), self.arrays.part(batches, "labels")
+
+    def try_out(self, job: Job, learn: Sequence[str], judge: Sequence[str], part: str) -> Trial:
+        """Run one trial and keep its predictions beside the matrices."""
+        lesson, judged = self.lesson(job.candidate, learn), self.judged(judge)
+        if job.seed is not None and not job.parameters:
+            job = replace(job, parameters=self._search(job, lesson, judged))
+        done, said = trial.run(job, self.task, self.estimator(job), lesson, judged)
+        self.arrays.write(f"{part}-{job}", said)
+        return done
+
+    def _search(self, job: Job, lesson: Lesson, judged: Judged) -> dict[str, Any]:
+        recipe, seed = RECIPES[job.candidate], job.seed or 0
+        assert recipe.search
+        make = lambda: self.estimator(job)  # noqa: E731
+        return search(make, recipe.search, self.task, lesson, judged, recipe.trials // SEARCHES, seed)
+
+
+def jobs(names: Sequence[str]) -> list[Job]:
+    """What is to be tried: each candidate once, or once for each search for its parameters."""
+    return [Job(name, seed) for name in names for seed in (range(SEARCHES) if RECIPES[name].search else [None])]
+
+
+def write(chosen: Settings, batches: Sequence[str], folder: Path) -> Matrices:
+    """Put the batches' matrices on disk."""
+    rows, task = plan.rows(chosen, batches), Task.of(problem.schema)
+    inputs, encoding = matrices(rows, problem.features.FEATURES)
+    stored = Arrays(folder, dict(rows.group_by("batch", maintain_order=True).len().iter_rows()))
+    stored.write("inputs", inputs)
+    stored.write("labels", labels_of(rows, task))
+    stored.write("days", rows[problem.schema.TIME].dt.epoch("d").to_numpy())
+    for name, recipe in CANDIDATES.items():
+        if recipe.learns is not None:
+            stored.write(f"learns-{name}", _numbers(rows.select(recipe.learns).to_series()))
+    columns = {"names": encoding.names, "categorical": encoding.categorical, "numeric": encoding.numeric}
+    return Matrices(stored, columns, encoding.tables, task)
+
+
+def _numbers(values: pl.Series) -> np.ndarray:
+    return values.cast(pl.Float64).to_numpy()
