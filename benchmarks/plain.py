@@ -1,7 +1,9 @@
-"""The same experiment as the training flow, as one plain script: one process, one thread, nothing recorded."""
+"""The same experiment as the training flow, as a plain script that records nothing: the fits one after the other, or
+side by side with joblib where several workers are asked for."""
 
 import sys
 
+import joblib
 import polars as pl
 
 import problem.features
@@ -10,33 +12,41 @@ import problem.source
 import settings
 from problem.candidates import CANDIDATES, baseline
 from stores.data import DataStore
+from task import Task
 from training import summary, trial
-from training.prepare import matrices, with_outcome
+from training.lesson import Lesson
+from training.prepare import labels_of, matrices, with_outcome
 from training.split import split
 
+RECIPES = {name: each.make for name, each in CANDIDATES.items()} | {"baseline": baseline}
 
-def main() -> None:
+
+def main(workers: int) -> None:
     chosen = settings.load()
-    store = DataStore(chosen.data, problem)
+    store, task = DataStore(chosen.data, problem), Task.of(problem.schema)
     parts = split(store.batches(), chosen.training.validation_batches, chosen.training.test_batches)
     rows = with_outcome(pl.concat([store.rows(batch) for batch in parts.all]), problem.schema.target())
-    inputs, labels, columns = matrices(rows, problem.features.FEATURES)
-    batch = rows["batch"]
+    inputs, columns = matrices(rows, problem.features.FEATURES)
+    labels = labels_of(rows, task)
 
-    def part(batches: list[str]) -> trial.Rows:
-        mask = batch.is_in(batches).to_numpy()
-        return inputs[mask], labels[mask]
+    def part(batches, y=labels):
+        mask = rows["batch"].is_in(batches).to_numpy()
+        return inputs[mask], y[mask]
 
-    def scores(name: str, learn: list[str], judge: list[str]) -> dict[str, float]:
-        return trial.run(name, recipes[name](columns), part(learn), part(judge))[0].scores
+    def scores(name, learn, judge):
+        wanted = CANDIDATES[name].learns if name in CANDIDATES else None
+        y = labels if wanted is None else rows.select(wanted.cast(pl.Float64)).to_series().to_numpy()
+        return trial.run(trial.Job(name), task, RECIPES[name](columns), Lesson(*part(learn, y)), part(judge))[0].scores
 
-    recipes = {name: each.make for name, each in CANDIDATES.items()} | {"baseline": baseline}
-    tried = {name: scores(name, parts.train, parts.validation) for name in recipes}
-    winner = min(CANDIDATES, key=lambda name: tried[name]["log_loss"])
-    finals = [(name, scores(name, parts.train + parts.validation, parts.test)) for name in (winner, "baseline")]
-    CANDIDATES[winner].make(columns).fit(inputs, labels)
-    print(summary.table(finals))
+    names = [*chosen.training.candidates, "baseline"]
+    with joblib.Parallel(n_jobs=workers) as side_by_side:
+        tried = side_by_side(joblib.delayed(scores)(name, parts.train, parts.validation) for name in names)
+        winner = min(zip(names, tried, strict=True), key=lambda pair: pair[1]["log_loss"])[0]
+        learnt = parts.train + parts.validation
+        finals = side_by_side(joblib.delayed(scores)(name, learnt, parts.test) for name in (winner, "baseline"))
+    RECIPES[winner](columns).fit(inputs, labels)
+    print(summary.table(list(zip((winner, "baseline"), finals, strict=True))))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1)

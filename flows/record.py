@@ -70,7 +70,7 @@ def write_bundle(chosen: Settings, plan: planning.Plan, score: Any, scores: dict
         "metrics": scores,
         **plan.facts,
     }
-    bundle.seal(folder, facts, FEATURES, score.tables)
+    bundle.seal(folder, facts, FEATURES, score.matrices.tables)
     return folder
 
 

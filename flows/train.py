@@ -64,7 +64,7 @@ class TrainFlow(FlowSpec):
 
         release, score = inputs
         self.merge_artifacts(inputs, include=["plan", "trials", "winner"])
-        print(record.register(score, [*self.trials, score.baseline], release.parity))
+        print(record.register(score, [*self.trials, score.baseline], release.released))
         self.next(self.end)
 
     @step

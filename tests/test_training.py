@@ -7,18 +7,23 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
 from kinds import Category, Number
 from stores.arrays import Arrays
+from task import Task
 from training import charts, evaluate, summary, trial
 from training.compile import CannotCompile, parity
-from training.prepare import matrices, with_outcome
+from training.lesson import Lesson, teach
+from training.prepare import labels_of, matrices, with_outcome
 from training.release import CompiledDiffers, awkward, release, spread
+from training.search import search, thinned
 from training.split import split
+from training.trial import Job
 
 BATCHES = ["2013-01", "2013-02", "2013-03", "2013-04"]
+BINARY = Task("binary")
 LABELS = np.array([False, False, True, True])
 INPUTS = np.array([[0.0], [1.0], [2.0], [3.0]])
 
@@ -60,9 +65,8 @@ def test_a_part_has_exactly_the_rows_of_its_batches(tmp_path_factory, sizes, dat
     stored.write("labels", owner)
     first = data.draw(st.integers(0, len(sizes) - 1))
     chosen = list(sizes)[first : data.draw(st.integers(first + 1, len(sizes)))]
-    inputs, labels = stored.part(chosen)
-    np.testing.assert_array_equal(labels, owner[np.isin(owner, chosen)])
-    np.testing.assert_array_equal(inputs[:, 0], 2.0 * np.flatnonzero(np.isin(owner, chosen)))
+    np.testing.assert_array_equal(stored.part(chosen, "labels"), owner[np.isin(owner, chosen)])
+    np.testing.assert_array_equal(stored.part(chosen, "inputs")[:, 0], 2.0 * np.flatnonzero(np.isin(owner, chosen)))
 
 
 def test_processes_share_the_matrices_and_none_can_change_them(tmp_path):
@@ -82,9 +86,12 @@ def test_rows_without_an_outcome_are_left_out():
 def test_the_matrix_codes_categories_and_keeps_numbers_and_labels():
     inputs = [{"size": 1.5, "colour": "red"}, {"size": None, "colour": None}, {"size": 0.5, "colour": "blue"}]
     rows = pl.DataFrame({"inputs": inputs, "label": [True, False, True]})
-    matrix, labels, encoding = matrices(rows, [Number("size"), Category("colour")])
+    matrix, encoding = matrices(rows, [Number("size"), Category("colour")])
     np.testing.assert_array_equal(matrix, [[1.5, 1], [np.nan, -1], [0.5, 0]])
-    assert (labels.tolist(), encoding.tables) == ([True, False, True], {"colour": {"blue": 0, "red": 1}})
+    assert (labels_of(rows, BINARY).tolist(), encoding.tables) == (
+        [True, False, True],
+        {"colour": {"blue": 0, "red": 1}},
+    )
 
 
 # Charts
@@ -92,7 +99,7 @@ def test_the_matrix_codes_categories_and_keeps_numbers_and_labels():
 
 def test_curves_and_charts_are_plain_json():
     points = [
-        {"model": "a", **point} for point in evaluate.curves(trial.TASK, LABELS, np.array([0.1, 0.6, 0.4, 0.9]))["roc"]
+        {"model": "a", **point} for point in evaluate.curves(BINARY, LABELS, np.array([0.1, 0.6, 0.4, 0.9]))["roc"]
     ]
     chart = charts.curve("ROC", points, "false_positive_rate", "true_positive_rate")
     assert json.loads(json.dumps(chart)) == chart
@@ -107,26 +114,88 @@ def test_a_chart_by_batch_shows_its_metric_over_batches():
 # Trials
 
 
+def tried(estimator, judge=(INPUTS, LABELS), task=BINARY):
+    return trial.run(Job("a"), task, estimator, Lesson(INPUTS, LABELS), judge)
+
+
 def test_a_trial_learns_from_some_rows_and_is_scored_on_others():
-    done, said = trial.run("prior", DummyClassifier(strategy="prior"), (INPUTS, LABELS), (INPUTS[1:3], LABELS[1:3]))
-    assert (done.candidate, said.tolist()) == ("prior", [0.5, 0.5])
+    done, said = tried(DummyClassifier(strategy="prior"), (INPUTS[1:3], LABELS[1:3]))
+    assert (done.candidate, said.tolist()) == ("a", [0.5, 0.5])
     assert done.scores["brier"] == 0.25
 
 
 def test_a_trial_knows_when_it_began_and_ended():
-    done, _ = trial.run("prior", DummyClassifier(), (INPUTS, LABELS), (INPUTS, LABELS))
+    done, _ = tried(DummyClassifier())
     assert 0 <= done.fit_seconds <= done.ended - done.began < 60
 
 
-def test_a_trial_gives_the_probability_of_true():
+def test_a_trial_keeps_what_the_estimator_reports_of_itself():
+    class Talkative(DummyClassifier):
+        report_ = {"share": 0.25}
+
+    assert tried(Talkative())[0].report == {"share": 0.25}
+
+
+def test_the_predictions_of_a_binary_task_are_the_probabilities_of_true():
     estimator = LogisticRegression().fit(INPUTS, LABELS)
-    assert np.all(np.diff(trial.positive(estimator, INPUTS)) > 0)
+    assert np.all(np.diff(trial.predictions(BINARY, estimator, INPUTS)) > 0)
 
 
-def test_probabilities_that_are_there_already_are_scored_the_same():
-    done, said = trial.run("a", LogisticRegression(), (INPUTS, LABELS), (INPUTS, LABELS))
-    again = trial.scored("live", LABELS, said)
+def test_the_predictions_of_a_regression_are_its_values():
+    estimator = LinearRegression().fit(INPUTS, 2 * INPUTS[:, 0])
+    np.testing.assert_allclose(trial.predictions(Task("regression"), estimator, INPUTS), [0, 2, 4, 6], atol=1e-12)
+
+
+def test_a_classifier_that_has_not_seen_every_class_is_refused_with_its_name():
+    estimator = DummyClassifier().fit(INPUTS, [0, 2, 2, 0])
+    with pytest.raises(ValueError, match="the training rows have no crow"):
+        trial.predictions(Task("multiclass", ("owl", "crow", "kite")), estimator, INPUTS)
+
+
+def test_predictions_that_are_there_already_are_scored_the_same():
+    done, said = tried(LogisticRegression())
+    again = trial.scored("live", BINARY, LABELS, said)
     assert (again.scores, again.curves) == (done.scores, done.curves)
+
+
+# What is taught
+
+
+def test_only_an_estimator_that_asks_for_it_is_told_what_the_live_model_said():
+    class Asking(DummyClassifier):
+        def fit(self, inputs, y, live=None):
+            self.heard = live
+            return super().fit(inputs, y)
+
+    asking, plain = Asking(), DummyClassifier()
+    said = np.full(4, 0.25)
+    teach(asking, Lesson(INPUTS, LABELS, said))
+    teach(plain, Lesson(INPUTS, LABELS, said))
+    assert asking.heard is said
+
+
+def test_a_thinned_lesson_keeps_a_share_of_the_rows_spread_over_time():
+    lesson = Lesson(np.arange(100.0).reshape(-1, 1), np.arange(100))
+    assert thinned(lesson, 0.1).y.tolist() == [0, 11, 22, 33, 44, 55, 66, 77, 88, 99]
+
+
+# A search
+
+
+def searched(seed):
+    inputs = np.random.default_rng(7).normal(size=(200, 3))
+    labels = inputs[:, 0] > 0
+    rows = Lesson(inputs, labels), (inputs, labels)
+    make = lambda: LogisticRegression(max_iter=500)  # noqa: E731
+    return search(make, lambda trial: {"C": trial.suggest_float("C", 1e-6, 1e3, log=True)}, BINARY, *rows, 6, seed)
+
+
+def test_a_search_finds_parameters_that_lower_the_loss():
+    assert searched(1)["C"] > 0.1
+
+
+def test_the_same_seed_finds_the_same_and_another_one_tries_others():
+    assert searched(1) == searched(1) != searched(2)
 
 
 # Release

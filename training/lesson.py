@@ -9,8 +9,8 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Lesson:
-    """Rows in the order of time: inputs float64 [n, k]; y [n], the labels or what a candidate learns instead; and
-    `live` float64 [n], what the live model predicted for rows that it hadn't learnt from, NaN where nothing is known."""
+    """Rows in the order of time: inputs float64 [n, k]; y [n], the labels or what a candidate learns instead; `live`
+    float64 [n], what the live model predicted of rows that it hadn't learnt from, NaN where that isn't known."""
 
     inputs: np.ndarray
     y: np.ndarray

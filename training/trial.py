@@ -16,7 +16,7 @@ Judged = tuple[np.ndarray, np.ndarray]
 
 @dataclass(frozen=True)
 class Job:
-    """A candidate to be tried: as its recipe says, with parameters, or with those that a search from this seed finds."""
+    """A candidate to be tried: as its recipe says, with parameters, or with what a search from this seed finds."""
 
     candidate: str
     seed: int | None = None
