@@ -4,7 +4,7 @@ import datetime as dt
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -59,6 +59,11 @@ class Service(Section):
     predictions: Path
 
 
+class Rules(Section):
+    apply: bool
+    on_error: Literal["model", "review", "baseline"]
+
+
 class Labels(Section):
     folder: Path
     delay_hours: float = Field(gt=0)
@@ -69,6 +74,7 @@ class Settings(Section):
     training: Training
     registry: Registry
     service: Service
+    rules: Rules
     labels: Labels
 
 

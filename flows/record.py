@@ -17,7 +17,7 @@ from stores import bundle, versions
 from stores.models import Models, Run
 from stores.receipts import Receipts
 from task import Task
-from training import charts, summary
+from training import charts, known, summary
 from training.evaluate import losses, primary
 from training.prepare import labels_of
 from training.trial import Trial, scored
@@ -61,16 +61,19 @@ def _held_out(live: bundle.Bundle, rows: pl.DataFrame) -> Any:
 
 def write_bundle(chosen: Settings, plan: planning.Plan, score: Any, scores: dict[str, float]) -> Path:
     """Complete the folder that holds the compiled model already."""
-    folder = score.matrices.arrays.folder / "bundle"
+    made = score.matrices
+    folder = made.arrays.folder / "bundle"
     facts = {
         "candidate": score.winner.candidate,
         "parameters": score.winner.parameters,
-        "task": dataclasses.asdict(score.matrices.task),
+        "task": dataclasses.asdict(made.task),
         "threshold": chosen.training.threshold,
         "metrics": scores,
+        "baseline": known.baseline(made.task, made.arrays.read("labels")),
+        "counts": known.counts(made.arrays.read("inputs"), made.columns["categorical"], made.tables),
         **plan.facts,
     }
-    bundle.seal(folder, facts, FEATURES, score.matrices.tables)
+    bundle.seal(folder, facts, FEATURES, made.tables)
     return folder
 
 

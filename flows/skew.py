@@ -104,12 +104,14 @@ def _with_gaps(rows: pl.DataFrame) -> pl.DataFrame:
 
 @contextlib.contextmanager
 def _serving(place: Path) -> Iterator[str]:
-    """The address of a service with a state and a prediction log of its own. Raises NotServing."""
+    """The address of a service with a state and a prediction log of its own, and without business rules. Raises
+    NotServing."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     own = {"STATE": place / "state", "PREDICTIONS": place / "predictions", "HOST": "127.0.0.1", "PORT": port}
     environ = {**os.environ, **{f"PENUMBRA_SERVICE__{key}": str(value) for key, value in own.items()}}
     environ |= {"PENUMBRA_SERVICE__WORKERS": "1", "PENUMBRA_SERVICE__MAX_RECORDS": "10000"}
+    environ |= {"PENUMBRA_RULES__APPLY": "false"}
     with (place / "output").open("w") as output:
         process = subprocess.Popen([sys.executable, "-m", "service"], env=environ, stdout=output, stderr=output)
     try:

@@ -10,9 +10,16 @@ from task import Task
 
 _typed_dict: Any = TypedDict  # called with fields that only the task knows
 LEAD = {"prediction_id": str}
-REST = {"model_version": str, "logged": NotRequired[bool], "rules": NotRequired[list[str]]}
+MARKS = {
+    "rules": NotRequired[list[str]],
+    "review": NotRequired[bool],
+    "failed_rules": NotRequired[list[str]],
+    "fallback": NotRequired[Literal["previous", "baseline"]],
+}
+REST = {"model_version": str, "logged": NotRequired[bool], **MARKS}
 DOC = """`logged` is there, and false, only where the prediction log couldn't be written: the id then finds nothing.
-`rules` names the rules that fired, where any did."""
+`rules` names the business rules that fired, `failed_rules` those that couldn't be applied; `review` is there, and true,
+where people will look at it; `fallback` says what answered because the live model failed."""
 
 Answer = dict[str, Any]
 

@@ -12,6 +12,7 @@ import bentoml
 from pydantic import ConfigDict, RootModel
 
 import problem.features
+import problem.rules
 import problem.schema
 from service import factory, feedback, openapi
 from service.answers import answer_type
@@ -19,6 +20,7 @@ from service.feedback import Feedback
 from service.live import Live
 from service.messages import Contract
 from service.predictor import Predictor
+from service.rules import ruling
 from settings import Settings, load
 from stores.labels import Terms
 from stores.lineage import explain
@@ -53,7 +55,8 @@ def build(settings: Settings, problem: Any = problem) -> factory.FastService:
         def __init__(self) -> None:
             logging.getLogger("bentoml").setLevel(logging.WARNING)
             logging.getLogger("service").setLevel(logging.INFO)
-            live = Live(service.state, problem.features.FEATURES, terms.task)
+            ruled = ruling(problem.rules.RULES if settings.rules.apply else (), settings.rules.on_error)
+            live = Live(service.state, problem.features.FEATURES, terms.task, ruled)
             self.predictor = Predictor(contract, terms.task, live, Writer(service.predictions))
             self.feedback = Feedback(labels, terms, Writer(settings.labels.folder))
             self.explain = functools.partial(explain, settings)
@@ -69,6 +72,7 @@ def build(settings: Settings, problem: Any = problem) -> factory.FastService:
             for task in self.tasks:
                 task.cancel()
             self.predictor.log.close()
+            self.predictor.refusals.close()
             self.feedback.log.close()
 
         @bentoml.api

@@ -1,7 +1,7 @@
 """The live model of one worker: what the pointer file names, loaded aside and swapped in as one reference.
 
 <state>/live               the version that answers; replaced as a whole by the deployer (service/deploy.py)
-<state>/previous           the one before: a worker that starts and finds the live bundle broken begins with it
+<state>/previous           the one before: answers where the live one fails, or where its bundle is found broken
 <state>/bundles/<version>  the bundles (and beside them more that `explain` needs: see stores/lineage.py)
 """
 
@@ -16,8 +16,10 @@ import polars as pl
 
 from inputs import derive
 from kinds import Kind, Record
+from ruling import Known
 from service import metrics
 from service.answers import deciding
+from service.rules import Ruled, Rules, unruled
 from stores import bundle
 from stores.lineage import BUNDLES
 from stores.predictions import Decision
@@ -38,6 +40,7 @@ class Model:
     version: str
     one: Callable[[Record], tuple[list[float], Any]]
     decide: Callable[[Any], Decision]
+    rules: Rules
     bundle: bundle.Bundle
 
     def many(self, rows: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
@@ -47,13 +50,16 @@ class Model:
 
 
 class Live:
-    """`model` is the live model or None; `refresh` and only it replaces it, by one assignment."""
+    """`model` is the live model or None, `previous` what stands in for it or None; `refresh` and only it replaces each,
+    by one assignment."""
 
-    def __init__(self, state: Path, kinds: Sequence[Kind], task: Task) -> None:
+    def __init__(self, state: Path, kinds: Sequence[Kind], task: Task, ruled: Ruled = unruled) -> None:
         self.model: Model | None = None
+        self.previous: Model | None = None
         self._state = state
         self._kinds = kinds
         self._task = task
+        self._ruled = ruled
         self._seen: tuple[int, int] | None = None
 
     def changed(self) -> bool:
@@ -62,10 +68,19 @@ class Live:
 
     def refresh(self) -> None:
         """Load what the pointer names. A bundle that can't be used is logged and counted; the old one goes on."""
-        self._seen = self._mark()
+        self._seen, old = self._mark(), self.model
         loaded = self._load(POINTER) or (self._load(PREVIOUS) if self.model is None else None)
         if loaded:
             self._swap(loaded)
+        self.previous = self._standby(old)
+
+    def _standby(self, old: Model | None) -> Model | None:
+        """The previous version, where it is another than the live one; loaded anew only where it must be."""
+        version = pointed(self._state, PREVIOUS)
+        if version is None or self.model is None or version == self.model.version:
+            return None
+        at_hand = (model for model in (old, self.previous) if model and model.version == version)
+        return next(at_hand, None) or self._load(PREVIOUS)
 
     def _mark(self) -> tuple[int, int] | None:
         try:
@@ -79,7 +94,7 @@ class Live:
         if version is None:
             return None
         try:
-            return load(self._state, version, self._kinds, self._task)
+            return load(self._state, version, self._kinds, self._task, self._ruled)
         except Exception as error:  # whatever is wrong with the files, the worker must go on
             metrics.refused_bundles.inc()
             kept = f"version {self.model.version} goes on" if self.model else "no other model is loaded"
@@ -101,10 +116,12 @@ def pointed(state: Path, pointer: str = POINTER) -> str | None:
     return version if version and Path(version).name == version else None
 
 
-def load(state: Path, version: str, kinds: Sequence[Kind], task: Task) -> Model:
+def load(state: Path, version: str, kinds: Sequence[Kind], task: Task, ruled: Ruled = unruled) -> Model:
     """Load and check one version's bundle. Raises bundle.BrokenBundle, or what its files cause."""
     loaded = bundle.read(state / BUNDLES / version, kinds, version, task)
-    return Model(version, _scorer(loaded), deciding(task, loaded.threshold), loaded)
+    decide = deciding(task, loaded.threshold)
+    known = Known(loaded.threshold, loaded.facts.get("counts", {}), loaded.facts.get("baseline"))
+    return Model(version, _scorer(loaded), decide, ruled(known, decide), loaded)
 
 
 def _scorer(loaded: bundle.Bundle) -> Callable[[Record], tuple[list[float], Any]]:

@@ -3,25 +3,23 @@
 import asyncio
 import datetime as dt
 import logging
-import math
 import secrets
 import time
 from collections.abc import Sequence
 from typing import Any
 
-from service import metrics
+from service import metrics, rules
 from service.answers import Answer, wording
-from service.live import Live, Model
+from service.decider import NO_MODEL, Decider, RefusedByRules, Said
+from service.live import Live
 from service.messages import Contract, Record
 from service.refusals import Refused
 from stores.lineage import UNLOGGED
 from stores.log import Writer, encode
-from stores.predictions import Entry
+from stores.predictions import Entry, Refusal, refused
 from task import Task
 
 TEND_SECONDS = 0.1
-
-NO_MODEL = "there is no live model yet: `make train` makes the first, which is picked up without a restart"
 
 logger = logging.getLogger("service.predictor")
 
@@ -33,20 +31,27 @@ class Predictor:
         self.contract = contract
         self.live = live
         self.log = log
+        self.refusals = Writer(refused(log.folder))
         self.tally = metrics.Tally()
+        self._decider = Decider(live, contract)
         self._word = wording(task)
 
     def one(self, record: Record, began: float) -> Answer:
         """The answer to one record whose request arrived at `began` (by `time.perf_counter`). Raises Refused where
-        there is no live model or it has no answer."""
-        model = self._model()
-        inputs, output = model.one(record)
-        return self._answers(model, [self._entry(model, record, inputs, output, began)])[0]
+        a rule says so, where there is no live model, or where nothing has an answer."""
+        try:
+            said = self._decider.one(record)
+        except RefusedByRules as by_rules:
+            raise self._refusal(by_rules) from None
+        return self._answers([said], [self._entry(record, said, began)])[0]
 
     async def many(self, records: Sequence[Record], began: float) -> list[Answer]:
         """The answers in the records' order, all of one model version; scored in a thread."""
-        model = self._model()
-        return self._answers(model, await asyncio.to_thread(self._score, model, records, began))
+        try:
+            said, entries = await asyncio.to_thread(self._score, records, began)
+        except RefusedByRules as by_rules:
+            raise self._refusal(by_rules, len(records)) from None
+        return self._answers(said, entries)
 
     def count(self, status: int, n_records: int, seconds: float) -> None:
         """Record one finished request in the metrics."""
@@ -67,35 +72,39 @@ class Predictor:
             try:
                 self.tally.flush()
                 self.log.recover()
+                self.refusals.recover()
                 if self.live.changed():
                     await asyncio.to_thread(self.live.refresh)
             except Exception:
                 logger.exception("following the live model failed, trying again")
 
-    def _model(self) -> Model:
-        if (model := self.live.model) is None:
-            raise Refused(503, NO_MODEL, headers=[(b"retry-after", b"5")])
-        return model
+    def _score(self, records: Sequence[Record], began: float) -> tuple[list[Said], list[Entry]]:
+        said = self._decider.many(records)
+        return said, [self._entry(record, one, began) for record, one in zip(records, said, strict=True)]
 
-    def _score(self, model: Model, records: Sequence[Record], began: float) -> list[Entry]:
-        inputs, predictions = model.many(self.contract.frame(records))
-        rows = zip(records, inputs.tolist(), predictions.tolist(), strict=True)
-        return [self._entry(model, *row, began) for row in rows]
-
-    def _entry(self, model: Model, record: Record, inputs: list[float], output: Any, began: float) -> Entry:
-        if not _finite(output):
-            raise Refused(500, f"version {model.version} of the model has no answer (NaN): nothing was predicted")
+    def _entry(self, record: Record, said: Said, began: float) -> Entry:
+        model, inputs, output, decision, marks = said
         micros = round((time.perf_counter() - began) * 1e6)
-        now, decision = dt.datetime.now(dt.UTC), model.decide(output)
-        return Entry(now, self.contract.version, record, inputs, output, decision, model.version, micros)
+        now = dt.datetime.now(dt.UTC)
+        return Entry(now, self.contract.version, record, inputs, output, decision, model, micros, **marks)
 
-    def _answers(self, model: Model, entries: Sequence[Entry]) -> list[Answer]:
+    def _answers(self, said: Sequence[Said], entries: Sequence[Entry]) -> list[Answer]:
         ids, logged = self._logged([encode(entry) for entry in entries])
-        rest = {"model_version": model.version, **({} if logged else {"logged": False})}
+        rest = {} if logged else {"logged": False}
         return [
-            {"prediction_id": name, **self._word(entry.output, entry.decision), **rest}
-            for name, entry in zip(ids, entries, strict=True)
+            {"prediction_id": name, **self._word(output, decision), "model_version": model, **rest, **marks}
+            for name, (model, _, output, decision, marks) in zip(ids, said, strict=True)
         ]
+
+    def _refusal(self, by_rules: RefusedByRules, total: int | None = None) -> Refused:
+        """Keep what is refused, and say so; `total` is the length of the list that it came in."""
+        now, version, model = dt.datetime.now(dt.UTC), self.contract.version, by_rules.model
+        kept = [Refusal(now, version, record, rule.name, model) for _, record, rule in by_rules.refused]
+        try:
+            self.refusals.append([encode(refusal) for refusal in kept])
+        except OSError:
+            metrics.log_failures.inc(len(kept))
+        return rules.refusal([(index if total else None, rule) for index, _, rule in by_rules.refused], total or 1)
 
     def _logged(self, entries: Sequence[bytes]) -> tuple[list[str], bool]:
         """Prediction ids, and whether the log has them."""
@@ -107,7 +116,3 @@ class Predictor:
             if not failed_before:
                 logger.error("the prediction log can't be written, answers go out without it: %s", error)
             return [f"{UNLOGGED}{secrets.token_hex(8)}" for _ in entries], False
-
-
-def _finite(output: Any) -> bool:
-    return all(map(math.isfinite, output)) if isinstance(output, list) else math.isfinite(output)

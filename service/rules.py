@@ -1,7 +1,7 @@
 """The rules of `problem/rules.py` as they apply to one loaded model version, and the marks that they leave."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from kinds import Record
@@ -94,6 +94,17 @@ class Rules:
             self._reported.add(rule.name)
             logger.error("rule %s fails, see penumbra_rule_failures for how often: %r", rule.name, error)
         return rule.name
+
+
+Ruled = Callable[[Known, Decide], Rules]
+
+
+def ruling(rules: Sequence[Rule], on_error: OnError) -> Ruled:
+    """A function that makes these rules ready for a version."""
+    return lambda known, decide: Rules(rules, known, decide, on_error)
+
+
+unruled = ruling((), "model")
 
 
 def refusal(refused: Sequence[tuple[int | None, Rule]], total: int) -> Refused:

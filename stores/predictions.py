@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -20,8 +21,10 @@ class Entry(msgspec.Struct, omit_defaults=True):
     | regression   | the value                                    | the value                          |
 
     `record` is the request's features, as validated; `inputs` what the model was given, in the order of the bundle's
-    features, null where missing; `rules` the names of those that fired; `micros` how many µs after the request's
-    arrival this was written.
+    features, null where missing, and empty where no model was asked; `micros` how many µs after the request's arrival
+    this was written. Only where due: `rules` are the names of those that fired, `failed_rules` of those that raised an
+    error; `review` is true where people are to look at it; `fallback` is "previous" or "baseline" where that answered
+    because the live model failed, and `model` is then the version that did, or whose baseline it is.
     """
 
     time: dt.datetime
@@ -33,3 +36,21 @@ class Entry(msgspec.Struct, omit_defaults=True):
     model: str
     micros: int
     rules: Sequence[str] = ()
+    review: bool = False
+    failed_rules: Sequence[str] = ()
+    fallback: str = ""
+
+
+class Refusal(msgspec.Struct):
+    """What the log of refusals keeps of one record that a rule refused to answer, by what version `model` knew."""
+
+    time: dt.datetime
+    contract: str
+    record: Mapping[str, Any]
+    rule: str
+    model: str
+
+
+def refused(folder: Path) -> Path:
+    """Where the refusals are kept of the prediction log in this folder."""
+    return folder / "refused"

@@ -9,8 +9,9 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -19,6 +20,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from inputs import Inputs, derive, learn_tables
 from problem import features, schema
+from ruling import Rule
 from service.deploy import deploy_once
 from settings import ROOT, Settings, load
 from stores import bundle
@@ -33,8 +35,8 @@ with warnings.catch_warnings():  # importing BentoML and Starlette's test client
 THRESHOLD = 0.5
 
 
-def make_bundle(folder: Path, seed: int = 1) -> Path:
-    """A sealed bundle with a small tree; each seed gives another model."""
+def make_bundle(folder: Path, seed: int = 1, **facts: Any) -> Path:
+    """A sealed bundle with a small tree and more facts than it needs; each seed gives another model."""
     rows = schema.Row.sample(300)
     derived = derive(features.FEATURES, rows)
     inputs = Inputs(features.FEATURES, learn_tables(features.FEATURES, derived))
@@ -43,7 +45,7 @@ def make_bundle(folder: Path, seed: int = 1) -> Path:
     model = DecisionTreeClassifier(max_depth=6, min_samples_leaf=3, random_state=seed).fit(matrix, labels)
     bundle.write_model(folder, compile_model(model, matrix.shape[1]), matrix[:20], model.predict_proba(matrix[:20]))
     bundle.write_reference(folder, rows.head(20))
-    bundle.seal(folder, {"threshold": THRESHOLD}, inputs.kinds, inputs.tables)
+    bundle.seal(folder, {"threshold": THRESHOLD, **facts}, inputs.kinds, inputs.tables)
     return folder
 
 
@@ -66,11 +68,11 @@ class FolderRegistry:
         shutil.copytree(self.folder / version, folder)
 
 
-def deploy(folder: Path, version: str, seed: int = 1) -> bundle.Bundle:
+def deploy(folder: Path, version: str, seed: int = 1, **facts: Any) -> bundle.Bundle:
     """Make a version, deploy it as the deployer does, and return it as loaded."""
     state = folder / "state"
     if not (folder / "registry" / version).exists():
-        make_bundle(folder / "registry" / version, seed)
+        make_bundle(folder / "registry" / version, seed, **facts)
     deploy_once(FolderRegistry(folder / "registry", version), state, features.FEATURES)
     return bundle.read(state / "bundles" / version, features.FEATURES, version)
 
@@ -88,9 +90,10 @@ def settings(folder: Path, **service: Any) -> Settings:
 
 
 @contextlib.contextmanager
-def client(folder: Path, **service: Any) -> Iterator[TestClient]:
-    """The service in this process."""
-    with TestClient(build(settings(folder, **service)).to_asgi()) as http:
+def client(folder: Path, rules: Sequence[Rule] = (), **service: Any) -> Iterator[TestClient]:
+    """The service in this process, with these business rules."""
+    ruled = SimpleNamespace(schema=schema, features=features, rules=SimpleNamespace(RULES=rules))
+    with TestClient(build(settings(folder, **service), ruled).to_asgi()) as http:
         yield http
 
 

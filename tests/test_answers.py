@@ -51,7 +51,7 @@ def problem(column: str) -> Any:
     schema = SimpleNamespace(
         Row=Bird, Labelled=Named, TIME="seen", CHECKS=(), EXAMPLE=GIVEN, OUTCOME=OUTCOME, target=lambda: pl.col(column)
     )
-    return SimpleNamespace(schema=schema, features=SimpleNamespace(FEATURES=KINDS))
+    return SimpleNamespace(schema=schema, features=SimpleNamespace(FEATURES=KINDS), rules=SimpleNamespace(RULES=()))
 
 
 PROBLEMS = {"multiclass": problem("species"), "regression": problem("wingspan")}

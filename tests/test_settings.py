@@ -23,7 +23,8 @@ def changed(line: str, by: str) -> str:
 
 
 def test_the_shipped_file_holds_every_setting_and_no_other():
-    assert load(environ={}).model_dump(mode="json").keys() == {"data", "training", "registry", "service", "labels"}
+    sections = {"data", "training", "registry", "service", "rules", "labels"}
+    assert load(environ={}).model_dump(mode="json").keys() == sections
 
 
 def test_the_environment_overrides_the_file(tmp_path):

@@ -1,0 +1,164 @@
+"""What answers where the live model fails: the previous version, then the baseline."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from problem import features, schema
+from ruling import Answer, Between, CloseCall, OneOf, Refuse, Review, Rule
+from service.decider import Decider, RefusedByRules
+from service.live import Live, Model
+from service.messages import Contract
+from service.refusals import Refused
+from service.rules import ruling
+from task import Task
+from tests import serving
+
+BASELINE = 0.25
+FAR = Rule("far", "too far to say", Between("distance", 9000, 10_000), Answer())
+CLOSED = Rule("closed", "nothing leaves from there", OneOf("origin", ["LGA"]), Refuse())
+CLOSE = Rule("close", "may be either", CloseCall(0.3), Review())
+CONTRACT = Contract(schema.Row, schema.CHECKS, schema.EXAMPLE, max_records=100)
+RECORD = CONTRACT.one(msgspec.json.encode(schema.EXAMPLE))
+
+
+class Raising(Model):
+    def many(self, rows: Any) -> Any:
+        raise RuntimeError("harmed")
+
+
+class NotANumber(Model):
+    def many(self, rows: Any) -> Any:
+        return np.zeros((len(rows), 1)), np.full(len(rows), np.nan)
+
+
+HARMS: dict[str, tuple[type[Model], Callable[[Any], Any]]] = {
+    "raises": (Raising, lambda record: 1 / 0),
+    "says NaN": (NotANumber, lambda record: ([], float("nan"))),
+}
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Version 2 is live, version 1 is the previous one."""
+    folder = tmp_path_factory.mktemp("fallback")
+    serving.deploy(folder, "1", baseline=BASELINE)
+    serving.deploy(folder, "2", seed=2, baseline=BASELINE)
+    return folder / "state"
+
+
+@pytest.fixture
+def decider(state: Path) -> Decider:
+    live = Live(state, features.FEATURES, Task("binary"), ruling((FAR, CLOSED, CLOSE), "review"))
+    live.refresh()
+    return Decider(live, CONTRACT)
+
+
+def harm(decider: Decider, which: str, how: str) -> None:
+    """Make the live or the previous model fail from now on."""
+    model, (kind, one) = getattr(decider.live, which), HARMS[how]
+    setattr(decider.live, which, kind(model.version, one, model.decide, model.rules, model.bundle))
+
+
+def score(state: Path, version: str) -> float:
+    found: list[float] = (
+        serving.bundle.read(state / "bundles" / version, features.FEATURES).score(CONTRACT.frame([RECORD])).tolist()
+    )
+    return found[0]
+
+
+def both(decider: Decider) -> list[Any]:
+    """What is said of a record that comes alone, and in a list."""
+    return [decider.one(RECORD), *decider.many([RECORD, RECORD])]
+
+
+def test_the_live_model_answers_without_a_mark_of_fallback(decider: Decider, state: Path) -> None:
+    assert [(said.model, said.output) for said in both(decider)] == [("2", score(state, "2"))] * 3
+    assert not any("fallback" in said.marks for said in both(decider))
+
+
+@pytest.mark.parametrize("how", HARMS)
+def test_where_the_live_model_fails_the_previous_answers(decider: Decider, state: Path, how: str) -> None:
+    harm(decider, "model", how)
+    assert [(said.model, said.output) for said in both(decider)] == [("1", score(state, "1"))] * 3
+    assert {said.marks["fallback"] for said in both(decider)} == {"previous"}
+
+
+@pytest.mark.parametrize("how", HARMS)
+def test_where_that_fails_too_the_live_models_baseline_answers(decider: Decider, how: str) -> None:
+    harm(decider, "model", how)
+    harm(decider, "previous", how)
+    assert {(said.model, said.output, said.decision) for said in both(decider)} == {("2", BASELINE, False)}
+    assert {said.marks["fallback"] for said in both(decider)} == {"baseline"}
+
+
+def test_a_list_with_answers_by_rule_is_still_all_of_one_version(decider: Decider) -> None:
+    harm(decider, "model", "raises")
+    said = decider.many([{**RECORD, "distance": 9500}, RECORD])
+    assert [one.model for one in said] == ["1", "1"]
+    assert said[0].marks["rules"] == ["far"]
+
+
+def test_rules_hold_for_what_stands_in(decider: Decider) -> None:
+    harm(decider, "model", "raises")
+    harm(decider, "previous", "raises")
+    assert decider.one(RECORD).marks == {"rules": ["close"], "review": True, "fallback": "baseline"}
+    with pytest.raises(RefusedByRules):
+        decider.one({**RECORD, "origin": "LGA"})
+
+
+def test_a_refusal_is_no_failure_of_the_model(decider: Decider) -> None:
+    with pytest.raises(RefusedByRules) as caught:
+        decider.many([RECORD, {**RECORD, "origin": "LGA"}])
+    assert [(index, rule.name) for index, _, rule in caught.value.refused] == [(1, "closed")]
+    assert caught.value.model == "2"
+
+
+def test_a_model_that_works_again_answers_again(decider: Decider) -> None:
+    working = decider.live.model
+    harm(decider, "model", "raises")
+    assert decider.one(RECORD).model == "1"
+    decider.live.model = working
+    assert decider.one(RECORD).model == "2"
+
+
+def test_a_failure_is_reported_once_and_names_the_error(decider: Decider, caplog: pytest.LogCaptureFixture) -> None:
+    harm(decider, "model", "raises")
+    both(decider)
+    assert [message for message in caplog.messages if "version 2 fails" in message and "ZeroDivision" in message]
+    assert len([message for message in caplog.messages if "fails" in message]) == 1
+
+
+def test_without_previous_or_baseline_the_refusal_names_the_version(tmp_path: Path) -> None:
+    serving.deploy(tmp_path, "1")
+    live = Live(tmp_path / "state", features.FEATURES, Task("binary"))
+    live.refresh()
+    alone = Decider(live, CONTRACT)
+    harm(alone, "model", "raises")
+    with pytest.raises(Refused, match="version 1 of the model has no answer") as caught:
+        alone.one(RECORD)
+    assert caught.value.status == 500
+
+
+def test_a_record_that_no_model_was_asked_about_has_no_inputs(decider: Decider) -> None:
+    assert decider.one({**RECORD, "distance": 9500}).inputs == ()
+
+
+def test_after_a_swap_the_old_model_stands_in_without_being_loaded_again(tmp_path: Path) -> None:
+    serving.deploy(tmp_path, "1")
+    live = Live(tmp_path / "state", features.FEATURES, Task("binary"))
+    live.refresh()
+    old = live.model
+    assert live.previous is None
+    serving.deploy(tmp_path, "2", seed=2)
+    live.refresh()
+    assert live.previous is old
+
+
+def test_a_start_finds_the_previous_model_too(decider: Decider) -> None:
+    assert decider.live.previous is not None
+    assert decider.live.previous.version == "1"
