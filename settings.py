@@ -69,6 +69,20 @@ class Labels(Section):
     delay_hours: float = Field(gt=0)
 
 
+class Ledger(Section):
+    folder: Path
+
+
+class Gate(Section):
+    confidence: float = Field(ge=0.5, lt=1)
+    min_days: int = Field(ge=10)
+    margin: float = Field(ge=0)
+    slice_margin: float = Field(ge=0)
+    calibration: float = Field(gt=0)
+    latency_us: float = Field(gt=0)
+    size_mb: float = Field(gt=0)
+
+
 class Settings(Section):
     data: Data
     training: Training
@@ -76,6 +90,8 @@ class Settings(Section):
     service: Service
     rules: Rules
     labels: Labels
+    ledger: Ledger
+    gate: Gate
 
 
 def load(path: Path = ROOT / "settings.toml", environ: dict[str, str] | None = None) -> Settings:

@@ -1,0 +1,177 @@
+"""The ledger: every verdict, promotion, rollback and retraining, with what it rested on.
+
+Append-only, one line of JSON an entry. Each line carries the SHA-256 of the one before, so that an edit or a removal
+shows; a head file beside it holds the number of entries, their bytes and the last line's hash, so that a removal at the
+end shows too. That guards against accidents and quiet corrections, not against somebody who rewrites everything, head
+included.
+
+A process killed while it appends leaves a line that the head doesn't know: whole, it is an entry; torn, it is cut off
+by the next append.
+"""
+
+import contextlib
+import datetime as dt
+import fcntl
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+LINES, HEAD, LOCK = "ledger.jsonl", "head.json", "lock"
+BEGINNING = hashlib.sha256(b"").hexdigest()
+
+encode = msgspec.json.Encoder().encode
+
+
+class BrokenLedger(ValueError):
+    """The ledger isn't what was written; says which line or file, and what was expected."""
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """What happened. `versions` names model versions by their part in it, say candidate and live; `settings` and
+    `evidence` hold plain JSON."""
+
+    kind: Literal["verdict", "promotion", "rollback", "retrain"]
+    actor: str
+    reason: str
+    verdict: str = ""
+    versions: dict[str, str] = {}
+    data_version: str = ""
+    settings: dict[str, Any] = {}
+    evidence: dict[str, Any] = {}
+
+
+class Entry(Event, frozen=True, kw_only=True):
+    """An event's place: entries count from 1, `previous` is the SHA-256 of the line before, newline included."""
+
+    number: int
+    time: dt.datetime
+    previous: str
+
+
+class Head(msgspec.Struct, frozen=True):
+    entries: int = 0
+    bytes: int = 0
+    sha256: str = BEGINNING
+
+
+_read = msgspec.json.Decoder(Entry).decode
+
+
+@dataclass(frozen=True)
+class Ledger:
+    folder: Path
+
+    def append(self, event: Event) -> Entry:
+        """Write one entry and return it; on disk when this returns, whoever else appends at the same time.
+
+        Raises BrokenLedger where something is missing, OSError where the disk refuses.
+        """
+        with self._alone(), (self.folder / LINES).open("a+b") as file:
+            head = self._mended(file)
+            place: dict[str, Any] = {
+                "number": head.entries + 1,
+                "time": dt.datetime.now(dt.UTC),
+                "previous": head.sha256,
+            }
+            line = encode({**msgspec.structs.asdict(event), **place}) + b"\n"
+            _write(file.fileno(), line)
+            self._seal(_after(head, line))
+        return _read(line)
+
+    def entries(self) -> list[Entry]:
+        """Every entry, oldest first. Raises BrokenLedger that names the line where the chain breaks."""
+        head = self._head()
+        path = self.folder / LINES
+        found: list[Entry] = []
+        reached = [Head()]
+        for line in _lines(path.read_bytes() if path.exists() else b""):
+            if not line.endswith(b"\n") and len(found) >= head.entries:
+                break
+            found.append(_chained(line, reached[-1], path))
+            reached.append(_after(reached[-1], line))
+        if len(found) < head.entries:
+            raise BrokenLedger(f"{path} ends after line {len(found)}: {HEAD} was sealed with {head.entries}")
+        if reached[head.entries] != head:
+            raise BrokenLedger(
+                f"{path}, line {head.entries}: not what {HEAD} was sealed with: one of the two was edited"
+            )
+        return found
+
+    def _mended(self, file: Any) -> Head:
+        """The head after whole lines that a killed process left, without a torn one."""
+        head = self._head()
+        if (size := file.seek(0, os.SEEK_END)) < head.bytes:
+            raise BrokenLedger(f"{self.folder / LINES} has {size} bytes: {HEAD} was sealed with {head.bytes}")
+        file.seek(head.bytes)
+        for line in _lines(file.read()):
+            if line.endswith(b"\n"):
+                _chained(line, head, self.folder / LINES)
+                head = _after(head, line)
+        file.truncate(head.bytes)
+        return head
+
+    def _head(self) -> Head:
+        path = self.folder / HEAD
+        begun = (self.folder / LINES).exists()
+        if not path.exists():
+            if begun:
+                raise BrokenLedger(f"{path} is missing beside {LINES}")
+            return Head()
+        content = path.read_bytes()
+        try:
+            head = msgspec.json.decode(content, type=Head)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise BrokenLedger(f"{path}: {error}") from None
+        if encode(head) != content:
+            raise BrokenLedger(f"{path}: edited")
+        return head
+
+    def _seal(self, head: Head) -> None:
+        new = self.folder / f"{HEAD}.new"
+        with new.open("wb") as file:
+            _write(file.fileno(), encode(head))
+        new.replace(self.folder / HEAD)
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / LOCK).open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (self.folder / LINES).exists():
+                self._seal(self._head())
+            yield
+
+
+def _lines(content: bytes) -> list[bytes]:
+    """With their ends; the last may have none."""
+    return re.findall(rb"[^\n]*\n|[^\n]+", content)
+
+
+def _after(head: Head, line: bytes) -> Head:
+    return Head(head.entries + 1, head.bytes + len(line), hashlib.sha256(line).hexdigest())
+
+
+def _chained(line: bytes, reached: Head, path: Path) -> Entry:
+    """The entry in a line that should follow what is reached. Raises BrokenLedger where it doesn't."""
+    where = f"{path}, line {reached.entries + 1}"
+    try:
+        entry = _read(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise BrokenLedger(f"{where}: {error}") from None
+    if entry.number != reached.entries + 1:
+        raise BrokenLedger(f"{where}: this is entry {entry.number}: lines are missing, repeated or edited")
+    if entry.previous != reached.sha256:
+        raise BrokenLedger(f"{where}: not chained to the line before: one of the two was edited")
+    return entry
+
+
+def _write(file: int, content: bytes) -> None:
+    if (written := os.write(file, content)) != len(content):
+        raise OSError(f"only {written} of {len(content)} bytes could be written")
+    os.fsync(file)

@@ -1,0 +1,142 @@
+import multiprocessing
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stores.ledger import HEAD, LINES, BrokenLedger, Event, Ledger
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+EVENTS = st.builds(
+    Event,
+    kind=st.sampled_from(["verdict", "promotion", "rollback", "retrain"]),
+    actor=st.text(),
+    reason=st.text(),
+    versions=st.dictionaries(st.text(), st.text(), max_size=3),
+    evidence=st.dictionaries(st.text(), JSON, max_size=3),
+)
+
+
+def event(reason: str = "better") -> Event:
+    return Event(kind="promotion", actor="ann", reason=reason, versions={"live": "2"})
+
+
+def written(folder: Path, entries: int) -> Ledger:
+    ledger = Ledger(folder / "ledger")
+    for number in range(1, entries + 1):
+        ledger.append(event(f"reason {number}"))
+    return ledger
+
+
+def reasons(ledger: Ledger) -> list[str]:
+    return [entry.reason for entry in ledger.entries()]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Ledger:
+    return written(tmp_path_factory.mktemp("whole"), 3)
+
+
+@given(st.lists(EVENTS, max_size=4))
+def test_what_was_appended_is_read_back_in_its_order(tmp_path_factory, events):
+    ledger = Ledger(tmp_path_factory.mktemp("ledger"))
+    appended = [ledger.append(each) for each in events]
+    assert ledger.entries() == appended
+    assert [(each.reason, each.evidence) for each in appended] == [(each.reason, each.evidence) for each in events]
+    assert [each.number for each in appended] == list(range(1, len(events) + 1))
+
+
+def test_a_ledger_that_was_never_written_is_empty_and_stays_so(tmp_path):
+    assert Ledger(tmp_path / "ledger").entries() == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@given(st.data())
+def test_any_edit_of_a_single_byte_shows(whole, data):
+    path = whole.folder / data.draw(st.sampled_from([LINES, HEAD]))
+    content = path.read_bytes()
+    at = data.draw(st.integers(0, len(content) - 1))
+    byte = data.draw(st.integers(0, 255).filter(lambda byte: byte != content[at]))
+    path.write_bytes(content[:at] + bytes([byte]) + content[at + 1 :])
+    try:
+        with pytest.raises(BrokenLedger, match=f"{LINES}|{HEAD}"):
+            whole.entries()
+    finally:
+        path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("kept", "words"),
+    [
+        ([2, 3], "line 1: this is entry 2"),
+        ([1, 3], "line 2: this is entry 3"),
+        ([1, 2], "ends after line 2: head.json was sealed with 3"),
+        ([], "ends after line 0: head.json was sealed with 3"),
+        ([1, 3, 2], "line 2: this is entry 3"),
+        ([1, 2, 3, 3], "line 4: this is entry 3"),
+    ],
+)
+def test_removed_swapped_and_repeated_lines_are_named(tmp_path, kept, words):
+    ledger = written(tmp_path, 3)
+    path = ledger.folder / LINES
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[number - 1] for number in kept))
+    with pytest.raises(BrokenLedger, match=words):
+        ledger.entries()
+
+
+def test_an_edited_line_is_named_by_the_one_that_was_chained_to_it(tmp_path):
+    ledger = written(tmp_path, 3)
+    path = ledger.folder / LINES
+    path.write_bytes(path.read_bytes().replace(b"reason 1", b"excuse 1"))
+    with pytest.raises(BrokenLedger, match=r"line 2: not chained to the line before"):
+        ledger.entries()
+
+
+@pytest.mark.parametrize("lost", [LINES, HEAD])
+def test_a_file_that_is_gone_is_missed_by_readers_and_writers(tmp_path, lost):
+    ledger = written(tmp_path, 2)
+    (ledger.folder / lost).unlink()
+    for use in (ledger.entries, lambda: ledger.append(event())):
+        with pytest.raises(BrokenLedger, match=HEAD):
+            use()
+
+
+@given(st.data())
+def test_a_process_killed_at_any_byte_of_an_entry_costs_no_whole_entry(tmp_path_factory, data):
+    ledger = written(tmp_path_factory.mktemp("killed"), 2)
+    sealed, before = (ledger.folder / HEAD).read_bytes(), (ledger.folder / LINES).stat().st_size
+    ledger.append(event("reason 3"))
+    (ledger.folder / HEAD).write_bytes(sealed)
+    size = (ledger.folder / LINES).stat().st_size
+    end = data.draw(st.integers(before, size) | st.just(size))
+    os.truncate(ledger.folder / LINES, end)
+    kept = ["reason 1", "reason 2"] + ["reason 3"] * (end == size)
+    assert reasons(ledger) == kept
+    ledger.append(event("later"))
+    assert reasons(ledger) == [*kept, "later"]
+
+
+def append_many(folder: Path, name: str) -> None:
+    for number in range(10):
+        Ledger(folder).append(event(f"{name} {number}"))
+
+
+def test_processes_that_append_at_the_same_time_lose_nothing(tmp_path):
+    context = multiprocessing.get_context("fork")
+    processes = [context.Process(target=append_many, args=(tmp_path, name)) for name in "abc"]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert sorted(reasons(Ledger(tmp_path))) == [f"{name} {number}" for name in "abc" for number in range(10)]
