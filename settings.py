@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 ROOT = Path(__file__).resolve().parent
 PREFIX = "PENUMBRA_"
+KEYS = PREFIX + "KEYS__"  # no settings: see service/access.py
 
 
 class SettingsError(ValueError):
@@ -54,6 +55,9 @@ class Service(Section):
     workers: int = Field(ge=1)
     max_records: int = Field(ge=1)
     max_body_bytes: int = Field(ge=1024)
+    max_concurrency: int = Field(ge=1)
+    timeout_seconds: float = Field(gt=0)
+    open: bool
     poll_seconds: float = Field(gt=0)
     state: Path
     predictions: Path
@@ -119,7 +123,7 @@ def _read(path: Path) -> dict[str, Any]:
 def _override(values: dict[str, Any], environ: Any) -> set[tuple[str, ...]]:
     """Put the environment's values in place; return which settings they replaced."""
     replaced: set[tuple[str, ...]] = set()
-    for name in (name for name in environ if name.startswith(PREFIX)):
+    for name in (name for name in environ if name.startswith(PREFIX) and not name.startswith(KEYS)):
         keys = tuple(name.removeprefix(PREFIX).lower().split("__"))
         if len(keys) != 2:
             raise SettingsError(f"environment variable {name}: expected {PREFIX}SECTION__KEY")

@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Callable
 from typing import Any
 
+from service.access import read_keys, require_safe
 from service.supervise import Child, Supervisor
 from settings import ROOT, Settings, SettingsError, load
 
@@ -24,9 +25,10 @@ QUIET = {
 
 
 def main() -> None:
-    """Serve until SIGTERM or SIGINT. Exits with 1 where the settings are wrong or the port is taken."""
+    """Serve until SIGTERM or SIGINT. Exits with 1 where the settings are wrong or unsafe, or the port is taken."""
     try:
         settings = load()
+        require_safe(settings, read_keys())
     except SettingsError as error:
         sys.exit(str(error))
     _require_free_port(settings)

@@ -15,6 +15,7 @@ import problem.features
 import problem.rules
 import problem.schema
 from service import factory, feedback, openapi
+from service.access import Access, Keys, read_keys
 from service.answers import answer_type
 from service.feedback import Feedback
 from service.live import Live
@@ -32,7 +33,7 @@ CONFIG = {
 }
 
 
-def build(settings: Settings, problem: Any = problem) -> factory.FastService:
+def build(settings: Settings, problem: Any = problem, keys: Keys = ()) -> factory.FastService:
     """The service of a problem (the package) with these settings. Each application that `to_asgi` makes has a live
     model and a log of its own."""
     service, name, schema = settings.service, settings.registry.model, problem.schema
@@ -51,6 +52,8 @@ def build(settings: Settings, problem: Any = problem) -> factory.FastService:
     class Service:
         document = openapi.document(name, contract, answer, labels, feedback.examples(schema))
         max_body_bytes = service.max_body_bytes
+        limits = service.max_concurrency, service.timeout_seconds
+        access = Access(keys, service.open)
 
         def __init__(self) -> None:
             logging.getLogger("bentoml").setLevel(logging.WARNING)
@@ -99,4 +102,4 @@ async def _end_with_parent() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-Service = build(load())
+Service = build(load(), keys=read_keys())

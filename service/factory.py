@@ -10,7 +10,8 @@ from _bentoml_sdk.service.factory import Service
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from service import http
+from service import guard, http
+from service.limits import Limits
 
 SWITCH_SECONDS = 0.0005
 
@@ -18,7 +19,8 @@ SWITCH_SECONDS = 0.0005
 class FastService(Service):
     """A BentoML service whose own paths bypass BentoML's middleware (12 times the throughput).
 
-    The service's class has `document` (its OpenAPI document) and `max_body_bytes`, its instances are `http.Parts`.
+    The service's class has `document` (its OpenAPI document), `max_body_bytes`, `access` and `limits` (what
+    `limits.Limits` takes), its instances are `http.Parts`.
     """
 
     def to_asgi(self, is_main: bool = True) -> Any:
@@ -29,7 +31,8 @@ class FastService(Service):
             return JSONResponse(self.inner.document)
 
         factory.openapi_spec_view = docs
-        return http.app(factory(), lambda: factory._service_instance, self.inner.max_body_bytes)
+        paths = http.app(factory(), lambda: factory._service_instance, self.inner.max_body_bytes)
+        return guard.guarded(paths, self.inner.access, Limits(*self.inner.limits))
 
     def plain_asgi(self) -> Any:
         """BentoML's application alone, with its own way to `/predict`, for comparison."""

@@ -86,7 +86,7 @@ async def _post(endpoint: Endpoint, limit: int, scope: Message, receive: Receive
     except Disconnected:
         return
     except Exception:
-        logger.exception("a request to %s failed", scope["path"])
+        logger.exception("a request to %r failed", scope["path"])
         status, answer = (
             500,
             Refused(500, f"unexpected error, see the service's log: {endpoint.contract.undone}").body(),
@@ -149,7 +149,7 @@ async def _explain(explain: Callable[[str], Any], scope: Message, send: Send) ->
     except Refused as refused:
         status, answer, headers = refused.status, refused.body(), refused.headers
     except Exception:
-        logger.exception("a request to %s failed", scope["path"])
+        logger.exception("a request to %r failed", scope["path"])
         status, answer = 500, Refused(500, "unexpected error, see the service's log").body()
     await _send(send, status, answer, headers)
 

@@ -22,6 +22,7 @@ refused_bundles = Counter("penumbra_refused_bundles", "Bundles that a worker ref
 rules_fired = Counter("penumbra_rules_fired", "Records for which a business rule held, by rule.", ["rule"])
 rule_failures = Counter("penumbra_rule_failures", "Records for which a business rule raised an error.", ["rule"])
 fallbacks = Counter("penumbra_fallbacks", "Records that the live model failed on, by what answered.", ["to"])
+guarded = Counter("penumbra_turned_away", "Requests without a right or without room, by HTTP status.", ["status"])
 _live = Gauge("penumbra_live_model", "1 for the version that answers.", ["version"], multiprocess_mode="mostrecent")
 
 

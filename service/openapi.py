@@ -1,6 +1,6 @@
 """The OpenAPI document of the service."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -10,16 +10,22 @@ from service.messages import Contract, Reader, Record
 from service.refusals import Problem
 
 TEMPLATE = "#/components/schemas/{model}"
-REFUSALS = {
+GUARDED = {
+    "401": "There is no valid key.",
+    "403": "The key is for something else, or no keys are set and this is another machine.",
+    "429": "Too many requests are under way.",
+}
+REFUSALS = GUARDED | {
     "400": "The body is not JSON.",
     "405": "Another method than POST.",
     "413": "More bytes or records than accepted.",
     "415": "The content type is not application/json.",
-    "422": "A record breaks the contract: the whole request is refused, the details name each fault.",
+    "422": "A record breaks the contract, or a rule refuses it: so is the whole request, the details name each fault.",
     "500": "The service failed.",
 }
-NO_MODEL = {"503": "There is no live model yet."}
-NO_LOG = {"503": "The label log can't be written: nothing was recorded."}
+NO_MODEL = {"503": "There is no live model yet, or it took too long."}
+NO_LOG = {"503": "The label log can't be written, or it took too long."}
+KEY = {"type": "http", "scheme": "bearer", "description": "Where keys are set; the probes need none."}
 
 
 def document(
@@ -30,6 +36,7 @@ def document(
         "openapi": "3.1.0",
         "info": {"title": name, "version": contract.version, "description": "Every answer is in the prediction log."},
         "servers": [{"url": "."}],
+        "security": [{"key": []}, {}],
         "paths": {
             "/predict": {"post": _predict(contract)},
             "/feedback": {"post": _feedback(labels, label_examples)},
@@ -37,9 +44,9 @@ def document(
             "/readyz": {"get": _ready()},
             "/livez": {"get": _plain("Is the process alive?")},
             "/healthz": {"get": _plain("Is the process alive?")},
-            "/metrics": {"get": _plain("Metrics in Prometheus' format.")},
+            "/metrics": {"get": _plain("Metrics in Prometheus' format.", **GUARDED)},
         },
-        "components": {"schemas": _schemas(answer, contract, labels)},
+        "components": {"securitySchemes": {"key": KEY}, "schemas": _schemas(answer, contract, labels)},
     }
 
 
@@ -75,7 +82,7 @@ def _explain() -> dict[str, Any]:
         "parameters": [{**name, "description": "A prediction's id."}],
         "responses": {
             "200": _response("The chain.", {"type": "object", "required": ["prediction", "model", "labels"]}),
-            **_refusals({"404": "There is no such prediction.", "405": "Another method than GET."}),
+            **_refusals(GUARDED | {"404": "There is no such prediction.", "405": "Another method than GET."}),
         },
     }
 
@@ -86,7 +93,7 @@ def _request(reader: Reader, examples: dict[str, Any]) -> dict[str, Any]:
     return {"required": True, "content": {"application/json": content}}
 
 
-def _refusals(texts: dict[str, str]) -> dict[str, Any]:
+def _refusals(texts: Mapping[str, str]) -> dict[str, Any]:
     return {status: _response(text, _ref("Problem")) for status, text in texts.items()}
 
 
@@ -106,8 +113,9 @@ def _ready() -> dict[str, Any]:
     }
 
 
-def _plain(summary: str) -> dict[str, Any]:
-    return {"summary": summary, "responses": {"200": {"description": "Yes.", "content": {"text/plain": {}}}}}
+def _plain(summary: str, **refusals: str) -> dict[str, Any]:
+    responses = {"200": {"description": "Yes.", "content": {"text/plain": {}}}, **_refusals(refusals)}
+    return {"summary": summary, "responses": responses}
 
 
 def _response(description: str, schema: dict[str, Any]) -> dict[str, Any]:

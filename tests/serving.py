@@ -21,6 +21,7 @@ from sklearn.tree import DecisionTreeClassifier
 from inputs import Inputs, derive, learn_tables
 from problem import features, schema
 from ruling import Rule
+from service.access import Keys
 from service.deploy import deploy_once
 from settings import ROOT, Settings, load
 from stores import bundle
@@ -90,10 +91,11 @@ def settings(folder: Path, **service: Any) -> Settings:
 
 
 @contextlib.contextmanager
-def client(folder: Path, rules: Sequence[Rule] = (), **service: Any) -> Iterator[TestClient]:
-    """The service in this process, with these business rules."""
+def client(folder: Path, rules: Sequence[Rule] = (), keys: Keys = (), **service: Any) -> Iterator[TestClient]:
+    """The service in this process, with these business rules and keys."""
     ruled = SimpleNamespace(schema=schema, features=features, rules=SimpleNamespace(RULES=rules))
-    with TestClient(build(settings(folder, **service), ruled).to_asgi()) as http:
+    app = build(settings(folder, **service), ruled, keys).to_asgi()
+    with TestClient(app, client=("127.0.0.1", 50000)) as http:
         yield http
 
 

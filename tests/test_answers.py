@@ -84,7 +84,7 @@ def served(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[A
     kind, place = request.param, tmp_path_factory.mktemp("answers")
     live = deploy(place, TASKS[kind])
     service = serving.build(serving.settings(place), PROBLEMS[kind])
-    with serving.TestClient(service.to_asgi()) as http:
+    with serving.TestClient(service.to_asgi(), client=("127.0.0.1", 50000)) as http:
         yield SimpleNamespace(kind=kind, place=place, live=live, http=http, service=service)
 
 

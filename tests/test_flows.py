@@ -99,6 +99,13 @@ def test_the_bundle_gives_the_scores_that_the_run_reports_as_held_out(trained, t
     assert -test.select(losses.mean()).item() == pytest.approx(facts["metrics"]["log_loss"], abs=1e-12)
 
 
+def test_the_bundle_knows_the_base_rate_and_how_much_was_learnt_of_each_value(trained, tmp_path):
+    facts = bundle_of(trained, "1", tmp_path).facts
+    assert 0.1 < facts["baseline"] < 0.4
+    assert list(facts["counts"]) == list(facts["tables"])
+    assert sum(facts["counts"]["origin"].values()) > 1000
+
+
 def test_the_card_shows_the_comparison_with_its_plots(trained):
     card = subprocess.run(
         [*trained_python(), str(ROOT / "flows/train.py"), "--no-pylint", "card", "get", f"{run_id(trained)}/register"],

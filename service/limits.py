@@ -1,0 +1,56 @@
+"""How many requests may be under way in a worker, and for how long."""
+
+import asyncio
+
+from service.refusals import Refused
+
+LOOKS = 20  # so often within the time that a request may take is looked for those that take longer
+
+Task = asyncio.Task[object] | None
+
+
+class Limits:
+    """Counts requests while they are under way. A single record is answered as soon as it is there: it is lists, slow
+    senders and slow readers that add up."""
+
+    def __init__(self, most: int, seconds: float) -> None:
+        self._most = most
+        self._seconds = seconds
+        self._under_way: dict[Task, float] = {}
+        self._late: set[Task] = set()
+        self._looking = False
+
+    def enter(self) -> Task:
+        """To be called by a request's task, and `leave` at its end. Raises Refused where too many are under way."""
+        if len(self._under_way) >= self._most:
+            busy = f"{self._most} requests are under way already, more than that this worker doesn't take"
+            raise Refused(429, busy, headers=[(b"retry-after", b"1")])
+        task, loop = asyncio.current_task(), asyncio.get_running_loop()
+        self._under_way[task] = loop.time()
+        if not self._looking:
+            self._looking = True
+            loop.call_later(self._seconds / LOOKS, self._look)
+        return task
+
+    def leave(self, task: Task) -> None:
+        self._under_way.pop(task, None)
+        self._late.discard(task)
+
+    def is_late(self, task: Task) -> bool:
+        """Was the task cancelled because it took too long?"""
+        return task in self._late
+
+    def too_late(self) -> Refused:
+        """What to tell the client then."""
+        return Refused(503, f"this took longer than {self._seconds:g} s", headers=[(b"retry-after", b"5")])
+
+    def _look(self) -> None:
+        """Cancel what has been under way for too long; look again as long as there is anything."""
+        loop = asyncio.get_running_loop()
+        for task, began in self._under_way.items():
+            if task and task not in self._late and loop.time() - began > self._seconds:
+                self._late.add(task)
+                task.cancel()
+        self._looking = bool(self._under_way)
+        if self._looking:
+            loop.call_later(self._seconds / LOOKS, self._look)
