@@ -26,6 +26,8 @@ from benchmarks.load import Measured, measure, post
 from inputs import Inputs, derive, learn_tables
 from problem.candidates import gradient_boosting
 from stores import bundle
+from task import Task
+from training.lesson import Lesson
 from training.release import release
 
 CONNECTIONS = (1, 8, 32)
@@ -58,7 +60,7 @@ def make_models(root: Path) -> tuple[dict[str, Any], list[list[float | None]]]:
     encoding = Inputs(problem.features.FEATURES, learn_tables(problem.features.FEATURES, features))
     matrix, labels = encoding.matrix(features), rows.select(problem.schema.target()).to_series().to_numpy()
     model = gradient_boosting(SimpleNamespace(categorical=encoding.categorical, numeric=encoding.numeric))
-    made = release(model, matrix, labels, matrix[:1000], encoding.categorical)
+    made = release(model, Lesson(matrix, labels), matrix[:1000], encoding.categorical, Task("binary"))
     folder = root / "state" / "bundles" / "1"
     bundle.write_model(folder, made.model, made.probe, made.answers)
     bundle.write_reference(folder, rows.head(1))

@@ -17,7 +17,7 @@ BASELINE = Job("baseline")
 def release(made: Matrices, winner: Job, split: Split) -> float:
     """Fit the winner on everything and put the compiled model where the bundle will be; return the parity."""
     lesson, check = made.lesson(winner.candidate, split.all), made.judged(split.validation)[0]
-    shipped = fit_and_compile(made.estimator(winner), lesson.inputs, lesson.y, check, made.columns["categorical"])
+    shipped = fit_and_compile(made.estimator(winner), lesson, check, made.columns["categorical"], made.task)
     bundle.write_model(made.arrays.folder / "bundle", shipped.model, shipped.probe, shipped.answers)
     return shipped.parity
 

@@ -127,7 +127,10 @@ def load(state: Path, version: str, kinds: Sequence[Kind], task: Task, ruled: Ru
 def _scorer(loaded: bundle.Bundle) -> Callable[[Record], tuple[list[float], Any]]:
     """A function from a record to its inputs and output. It writes to arrays bound to the session once and for all, as
     onnxruntime's checks of its arguments would take longer than the model; so no two threads may call it at once."""
-    row, run = loaded.inputs.row(), loaded.session.run_with_iobinding
+    row = loaded.inputs.row()
+    if loaded.session is None:  # this model could not be compiled
+        return lambda record: (values := row(record), loaded.predictions(np.array([values]))[0].tolist())
+    run = loaded.session.run_with_iobinding
     inputs = np.full((1, len(loaded.inputs.kinds)), np.nan)
     outputs = np.empty_like(loaded.outputs(inputs))
     binding = loaded.session.io_binding()

@@ -1,7 +1,8 @@
 """A bundle: a directory with all that serving needs of one model version. Nothing in it executes on load.
 
 bundle.json        task, inputs and category tables, threshold, metrics, and where the model came from
-model.onnx         the compiled model (see training/compile.py)
+model.onnx         the compiled model (see training/compile.py); or, of an estimator that can't be compiled,
+model.skops        the fitted estimator, made only of types that stores/fallback.py lists
 probe.npz          some input rows with the fitted model's own answers: a bundle that answers otherwise is refused
 reference.parquet  held-out rows with their labels and scores: what "normal" looks like to this model
 """
@@ -20,21 +21,27 @@ import polars as pl
 
 from inputs import Inputs, Tables, derive
 from kinds import Kind
+from stores import fallback
 from stores.sealed import BrokenBundle, sealed, write_sealed
 from task import Task
 
-FILES = ("model.onnx", "probe.npz", "reference.parquet")
+COMPILED, FITTED = "model.onnx", "model.skops"
+FILES = ("probe.npz", "reference.parquet")
 TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """One model version, ready to score. Immutable: a swap replaces the whole object."""
+    """One model version, ready to score. Immutable: a swap replaces the whole object.
+
+    Either `session` runs the compiled model, or `fitted` is the scikit-learn estimator that can't be compiled.
+    """
 
     path: Path
     facts: Mapping[str, Any]
     inputs: Inputs
-    session: onnxruntime.InferenceSession
+    session: onnxruntime.InferenceSession | None
+    fitted: Any = None
 
     @property
     def version(self) -> str:
@@ -51,8 +58,11 @@ class Bundle:
         return _task(self.facts)
 
     def outputs(self, matrix: np.ndarray) -> np.ndarray:
-        """The compiled model's raw output for a float64 matrix [n, k]: [n, classes] probabilities, or [n] values."""
-        return self.session.run(None, {"inputs": matrix})[0]
+        """The model's raw output for a float64 matrix [n, k]: [n, classes] probabilities, or [n] values."""
+        if self.session is not None:
+            return self.session.run(None, {"inputs": matrix})[0]
+        ask = self.fitted.predict if self.task.kind == "regression" else self.fitted.predict_proba
+        return np.asarray(ask(matrix), float)
 
     def score(self, rows: pl.DataFrame) -> np.ndarray:
         """Predictions for rows that keep the contract: float64 [n], or [n, classes] (see task.py)."""
@@ -65,9 +75,18 @@ class Bundle:
 
 
 def write_model(folder: Path, model: bytes, inputs: np.ndarray, outputs: np.ndarray) -> None:
-    """The compiled model, and the probe: inputs [n, k] with the outputs [n, …] that the fitted model gives for them."""
+    """The model, ONNX or skops, and the probe: inputs [n, k] with the outputs [n, …] that the fitted model gives.
+
+    Raises BrokenBundle where a skops archive holds a type that `read` wouldn't load.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "model.onnx").write_bytes(model)
+    for name in (COMPILED, FITTED):
+        (folder / name).unlink(missing_ok=True)
+    if fallback.is_archive(model):
+        (folder / FITTED).write_bytes(model)
+        fallback.load(folder / FITTED)
+    else:
+        (folder / COMPILED).write_bytes(model)
     np.savez(folder / "probe.npz", inputs=inputs, outputs=outputs)
 
 
@@ -81,7 +100,8 @@ def seal(folder: Path, facts: Mapping[str, Any], kinds: Sequence[Kind], tables: 
 
     The fact "task" is that of the contract; a bundle without it is of a binary task.
     """
-    sums = {name: _sha256(folder / name) for name in FILES}
+    model = FITTED if (folder / FITTED).exists() else COMPILED
+    sums = {name: _sha256(folder / name) for name in (model, *FILES)}
     described = {"inputs": describe(kinds), "tables": tables, "sha256": sums}
     whole = json.loads(json.dumps({**facts, **described}, default=str))
     write_sealed(folder, whole)
@@ -104,10 +124,16 @@ def read(folder: Path, kinds: Sequence[Kind], version: str = "", task: Task | No
         if _sha256(folder / name) != expected:
             raise BrokenBundle(f"{folder / name}: content is not what bundle.json says: damaged or replaced")
     bundle = Bundle(
-        folder, {"version": version, **facts}, Inputs(tuple(kinds), facts["tables"]), session(folder / "model.onnx")
+        folder, {"version": version, **facts}, Inputs(tuple(kinds), facts["tables"]), *_model(folder, facts)
     )
     _check_answers(bundle)
     return bundle
+
+
+def _model(folder: Path, facts: Mapping[str, Any]) -> tuple[onnxruntime.InferenceSession | None, Any]:
+    if FITTED in facts["sha256"]:
+        return None, fallback.load(folder / FITTED)
+    return session(folder / COMPILED), None
 
 
 def session(model: Path | bytes) -> onnxruntime.InferenceSession:

@@ -18,6 +18,8 @@ from inputs import Inputs, derive, learn_tables
 from kinds import Category, Expression, Number
 from settings import ROOT
 from stores import bundle
+from task import Task
+from training.lesson import Lesson
 from training.release import release
 
 KINDS = (Number("size"), Category("colour"))
@@ -34,7 +36,7 @@ def made(tmp_path_factory):
     encoding = Inputs(KINDS, learn_tables(KINDS, features))
     estimator = HistGradientBoostingClassifier(categorical_features=[1], min_samples_leaf=2, max_iter=5)
     inputs = encoding.matrix(features)
-    released = release(estimator, inputs, LABELS, check=inputs, categorical=encoding.categorical)
+    released = release(estimator, Lesson(inputs, LABELS), inputs, encoding.categorical, Task("binary"))
     folder = tmp_path_factory.mktemp("made") / "bundle"
     bundle.write_model(folder, released.model, released.probe, released.answers)
     bundle.write_reference(folder, ROWS.with_columns(probability=pl.lit(0.5)))

@@ -7,14 +7,16 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
 
 from kinds import Category, Number
 from stores.arrays import Arrays
 from task import Task
 from training import charts, evaluate, summary, trial
-from training.compile import CannotCompile, parity
+from training.compile import parity
 from training.lesson import Lesson, teach
 from training.prepare import labels_of, matrices, with_outcome
 from training.release import CompiledDiffers, awkward, release, spread
@@ -205,14 +207,15 @@ MANY = np.column_stack([np.linspace(-1, 1, 400), np.arange(400) % 5])
 
 
 def released(estimator):
-    return release(estimator, inputs=MANY, labels=MANY[:, 0] > 0, check=MANY[:100], categorical=[1])
+    return release(estimator, Lesson(MANY, MANY[:, 0] > 0), MANY[:100], categorical=[1], task=BINARY)
 
 
 def test_a_release_answers_as_the_fitted_estimator_on_its_probe():
     estimator = HistGradientBoostingClassifier(categorical_features=[1], max_iter=5)
     made = released(estimator)
-    assert made.parity <= 1e-6
-    assert parity(estimator, made.model, made.probe) <= 1e-6
+    assert made.compiled
+    assert made.parity <= 1e-9
+    assert parity(estimator, made.model, made.probe) <= 1e-9
     np.testing.assert_array_equal(made.answers, estimator.predict_proba(made.probe))
 
 
@@ -221,7 +224,7 @@ def test_the_probe_has_missing_values_in_every_column():
     assert (np.isnan(probe[:, 0]).any(), (probe[:, 1] == -1).any(), np.isnan(probe[:, 1]).any()) == (True, True, False)
 
 
-@pytest.mark.parametrize("wrong", [1e-5, np.nan])
+@pytest.mark.parametrize("wrong", [1e-8, np.nan])
 def test_a_compiled_model_that_differs_from_the_fitted_one_is_not_released(wrong):
     """The estimator's own answers are shifted, but only where the first column is missing."""
     estimator = HistGradientBoostingClassifier(max_iter=2)
@@ -231,9 +234,24 @@ def test_a_compiled_model_that_differs_from_the_fitted_one_is_not_released(wrong
         released(estimator)
 
 
-def test_an_estimator_that_cannot_be_compiled_is_not_released():
-    with pytest.raises(CannotCompile, match="KNeighborsClassifier"):
-        released(KNeighborsClassifier())
+def test_an_estimator_that_cannot_be_compiled_is_released_as_it_is_with_the_reason():
+    made = released(make_pipeline(SimpleImputer(), KNeighborsClassifier()))
+    assert (made.compiled, made.uncompiled.split(";")[0]) == (
+        False,
+        "cannot compile KNeighborsClassifier: its type is unknown",
+    )
+    assert made.model.startswith(b"PK")
+
+
+def test_a_regression_is_released_with_its_values_as_answers():
+    made = release(LinearRegression(), Lesson(INPUTS, INPUTS[:, 0]), INPUTS, [0], Task("regression"))
+    np.testing.assert_allclose(made.answers, made.probe[:, 0], atol=1e-9)
+
+
+def test_a_classifier_that_has_not_seen_every_class_is_not_released():
+    task = Task("multiclass", ("calm", "windy", "storm"))
+    with pytest.raises(ValueError, match="the training rows have no windy"):
+        release(LogisticRegression(), Lesson(INPUTS, np.array([0, 2, 0, 2])), INPUTS, [0], task)
 
 
 def test_awkward_rows_are_the_rows_and_each_again_with_one_value_missing():

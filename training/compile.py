@@ -12,11 +12,13 @@ import numpy as np
 import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
-from sklearn import compose, impute, linear_model, pipeline, preprocessing
+from sklearn import linear_model
 from sklearn.base import is_classifier, is_regressor
 from sklearn.utils.validation import check_is_fitted
 
-from training.trees import TREE_CONVERTERS, category_codes, probabilities
+from training.composed import PATTERN_CONVERTERS
+from training.steps import STEP_CONVERTERS
+from training.trees import TREE_CONVERTERS, probabilities
 
 IR_VERSION, OPSET, ML_OPSET = 10, 21, 5
 
@@ -30,16 +32,18 @@ class CannotCompile(TypeError):
 
 
 class Graph:
-    """ONNX nodes under construction; tensors go by name, numpy arrays become constants."""
+    """ONNX nodes under construction; tensors go by name, numpy arrays become constants. `prefix` keeps the names within
+    a branch apart from those around it."""
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: str = "") -> None:
+        self.prefix = prefix
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
 
     def add(self, operator: str, *inputs: str | np.ndarray, output: str = "", **attributes: Any) -> str:
         """Adds one node and returns the name of its output."""
         names = [value if isinstance(value, str) else self._constant(value) for value in inputs]
-        output = output or f"{operator}_{len(self.nodes)}"
+        output = output or f"{self.prefix}{operator}_{len(self.nodes)}"
         domain = "ai.onnx.ml" if operator == "TreeEnsemble" else ""
         self.nodes.append(helper.make_node(operator, names, [output], domain=domain, **attributes))
         return output
@@ -52,13 +56,23 @@ class Graph:
             self.refuse(estimator, "it has several outputs")
         return CONVERTERS[type(estimator)](self, estimator, inputs)
 
+    def branch(self, condition: str, then: "Branch", otherwise: "Branch") -> str:
+        """Adds what `then` and `otherwise` make of graphs within this one: `condition` says which of them is run."""
+        bodies = [self._body(name, make) for name, make in (("then", then), ("else", otherwise))]
+        return self.add("If", condition, then_branch=bodies[0], else_branch=bodies[1])
+
+    def _body(self, name: str, make: "Branch") -> onnx.GraphProto:
+        inner = Graph(f"{self.prefix}{name}_{len(self.nodes)}_")
+        output = helper.make_tensor_value_info(inner.add("Identity", make(inner)), TensorProto.DOUBLE, None)
+        return helper.make_graph(inner.nodes, name, [], [output], inner.constants)
+
     def refuse(self, estimator: Any, reason: str) -> NoReturn:
         """Raises CannotCompile."""
         raise CannotCompile(estimator, reason)
 
     def _constant(self, values: np.ndarray) -> str:
-        name = f"constant_{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
+        name = f"{self.prefix}constant_{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(np.asarray(values, order="C"), name))
         return name
 
 
@@ -101,74 +115,15 @@ def parity(estimator: Any, model: bytes, inputs: np.ndarray) -> float:
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     (compiled,) = session.run(["output"], {"inputs": inputs})
-    fitted = estimator.predict_proba(inputs) if is_classifier(estimator) else estimator.predict(inputs)
+    fitted = outputs(estimator, inputs)
     if compiled.shape != fitted.shape:
         raise ValueError(f"the compiled model answers {compiled.shape}, the fitted one {fitted.shape}")
     return float(np.max(np.abs(compiled - fitted)))
 
 
-def _pipeline(graph: Graph, estimator: Any, inputs: str) -> str:
-    for _, step in estimator.steps:
-        inputs = inputs if step in (None, "passthrough") else graph.convert(step, inputs)
-    return inputs
-
-
-def _column_transformer(graph: Graph, transformer: Any, inputs: str) -> str:
-    if transformer.transformer_weights:
-        graph.refuse(transformer, "it has transformer_weights")
-    chosen = transformer._transformer_to_input_indices
-    parts = [
-        graph.convert(part, _columns(graph, inputs, chosen[name], transformer.n_features_in_))
-        for name, part, _ in transformer.transformers_
-        if part != "drop" and len(chosen[name])
-    ]
-    return graph.add("Concat", *parts, axis=1)
-
-
-def _columns(graph: Graph, inputs: str, chosen: Sequence[int] | np.ndarray, width: int) -> str:
-    if list(chosen) == list(range(width)):
-        return inputs
-    return graph.add("Gather", inputs, np.array(chosen, np.int64), axis=1)
-
-
-def _identity(graph: Graph, transformer: Any, inputs: str) -> str:
-    if transformer.func is not None:
-        graph.refuse(transformer, "its func is arbitrary Python")
-    return inputs
-
-
-def _one_hot(graph: Graph, encoder: Any, inputs: str) -> str:
-    if encoder.handle_unknown == "error":
-        graph.refuse(encoder, 'a compiled model can\'t raise on an unseen code: set handle_unknown="ignore"')
-    if any(rare is not None for rare in getattr(encoder, "infrequent_categories_", [])):
-        graph.refuse(encoder, "it groups infrequent categories")
-    codes = category_codes(graph, encoder, encoder.categories_)
-    dropped = encoder.drop_idx_ if encoder.drop_idx_ is not None else [None] * len(codes)
-    kept = [values if skip is None else np.delete(values, skip) for values, skip in zip(codes, dropped, strict=True)]
-    repeated = graph.add("Gather", inputs, np.repeat(np.arange(len(kept)), [len(k) for k in kept]), axis=1)
-    values = np.concatenate(kept)
-    hot = graph.add("Equal", repeated, values)
-    if np.isnan(values).any():
-        hot = graph.add("Or", hot, graph.add("And", graph.add("IsNaN", repeated), np.isnan(values)))
-    return graph.add("Cast", hot, to=TensorProto.DOUBLE)
-
-
-def _imputer(graph: Graph, imputer: Any, inputs: str) -> str:
-    if str(imputer.missing_values) != "nan":
-        graph.refuse(imputer, f"missing_values is {imputer.missing_values!r}, not NaN")
-    fill = imputer.statistics_.astype(float)
-    missing = graph.add("IsNaN", inputs)
-    filled = graph.add("Where", missing, fill, inputs)
-    filled = _columns(graph, filled, np.flatnonzero(~np.isnan(fill)), len(fill))
-    if imputer.indicator_ is None:
-        return filled
-    flags = _columns(graph, missing, imputer.indicator_.features_, len(fill))
-    return graph.add("Concat", filled, graph.add("Cast", flags, to=TensorProto.DOUBLE), axis=1)
-
-
-def _scaler(graph: Graph, scaler: Any, inputs: str) -> str:
-    centred = graph.add("Sub", inputs, scaler.mean_) if scaler.with_mean else inputs
-    return graph.add("Div", centred, scaler.scale_) if scaler.with_std else centred
+def outputs(estimator: Any, inputs: np.ndarray) -> np.ndarray:
+    """What the compiled model has to answer: a classifier's probabilities [n, n_classes], a regressor's values [n]."""
+    return np.asarray(estimator.predict_proba(inputs) if is_classifier(estimator) else estimator.predict(inputs))
 
 
 def _linear(graph: Graph, model: Any, inputs: str) -> str:
@@ -186,15 +141,12 @@ def _logistic(graph: Graph, model: Any, inputs: str) -> str:
     return probabilities(graph, _scores(graph, model, inputs), len(model.coef_))
 
 
+Branch = Callable[[Graph], str]
 LINEAR = (linear_model.LinearRegression, linear_model.Ridge, linear_model.Lasso, linear_model.ElasticNet)
 CONVERTERS: dict[type, Callable[[Graph, Any, str], str]] = {
-    pipeline.Pipeline: _pipeline,
-    compose.ColumnTransformer: _column_transformer,
-    preprocessing.FunctionTransformer: _identity,
-    preprocessing.OneHotEncoder: _one_hot,
-    preprocessing.StandardScaler: _scaler,
-    impute.SimpleImputer: _imputer,
     linear_model.LogisticRegression: _logistic,
     **dict.fromkeys(LINEAR, _linear),
+    **STEP_CONVERTERS,
     **TREE_CONVERTERS,
+    **PATTERN_CONVERTERS,
 }

@@ -6,10 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from training.compile import compile_model, parity
+from patterns.augment import Augmented
+from task import Task
+from training.compile import CannotCompile, compile_model, outputs, parity
+from training.lesson import Lesson, teach
+from training.trial import predictions
 
 PROBE_ROWS = 256
-TOLERANCE = 1e-6
+TOLERANCE = 1e-9
 
 
 class CompiledDiffers(RuntimeError):
@@ -18,28 +22,47 @@ class CompiledDiffers(RuntimeError):
 
 @dataclass(frozen=True)
 class Release:
-    """The compiled model, rows to try it on, what the fitted model says of them, and their largest difference."""
+    """The model to ship, rows to try it on, what the fitted model says of them, and their largest difference.
+
+    `uncompiled` says why `model` is a skops archive instead of ONNX; "" where it is ONNX.
+    """
 
     model: bytes
     probe: np.ndarray
     answers: np.ndarray
     parity: float
+    uncompiled: str = ""
+
+    @property
+    def compiled(self) -> bool:
+        return not self.uncompiled
 
 
-def release(
-    estimator: Any, inputs: np.ndarray, labels: np.ndarray, check: np.ndarray, categorical: Sequence[int]
-) -> Release:
-    """Fit on all rows (inputs [n, k], labels [n]) and compile; compare the two on the rows `check` [m, k].
+def release(estimator: Any, lesson: Lesson, check: np.ndarray, categorical: Sequence[int], task: Task) -> Release:
+    """Fit on all rows and compile; compare the two on the rows `check` [m, k], and on some of them with gaps.
 
-    Raises CompiledDiffers where they differ by more than 1e-6.
+    Raises CompiledDiffers where they differ by more than 1e-9, and ValueError where the rows lack a class of the task.
     """
-    estimator.fit(inputs, labels)
-    model = compile_model(estimator, inputs.shape[1])
+    teach(estimator, lesson)
     probe = awkward(check[spread(len(check), PROBE_ROWS)], categorical)
-    difference = parity(estimator, model, np.concatenate([check, probe]))
+    predictions(task, estimator, probe)
+    model, uncompiled = pack(estimator, lesson.inputs.shape[1])
+    difference = 0.0 if uncompiled else parity(estimator, model, np.concatenate([check, probe]))
     if not difference <= TOLERANCE:
         raise CompiledDiffers(f"compiled and fitted {type(estimator).__name__} differ by {difference:.3g}")
-    return Release(model, probe, estimator.predict_proba(probe), difference)
+    return Release(model, probe, outputs(estimator, probe), difference, uncompiled)
+
+
+def pack(estimator: Any, n_inputs: int) -> tuple[bytes, str]:
+    """A fitted estimator as ONNX and "", or as a skops archive and why it can't be compiled."""
+    try:
+        return compile_model(estimator, n_inputs), ""
+    except CannotCompile as reason:
+        from skops.io import dumps
+
+        while isinstance(estimator, Augmented):  # what it learnt from is no part of the model
+            estimator = estimator.estimator_
+        return dumps(estimator), str(reason)
 
 
 def awkward(rows: np.ndarray, categorical: Sequence[int]) -> np.ndarray:

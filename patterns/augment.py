@@ -1,0 +1,72 @@
+"""Data augmentation: learn from altered copies of the rows as well."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
+from sklearn.utils import get_tags
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from patterns.candidate import Columns
+
+Transform = Callable[[np.ndarray, Columns, np.random.Generator], np.ndarray]
+
+
+class Augmented(MetaEstimatorMixin, BaseEstimator):
+    """Fits the estimator on the rows and on `copies` altered copies of each.
+
+    `transform` (matrix float64 [n, k], columns, random generator) -> matrix [n, k] is given a copy that it may change;
+    labels stay as they are. Only `fit` calls it, so what is predicted, validated or tested is never altered. A copy
+    stands right after its row: the order of time is kept.
+
+    Source: Simard, Steinkraus & Platt, "Best practices for convolutional neural networks applied to visual document
+    analysis", ICDAR 2003 (altered copies teach what doesn't matter).
+    """
+
+    def __init__(
+        self, estimator: Any, transform: Transform, columns: Columns, copies: int = 1, random_state: int | None = None
+    ) -> None:
+        self.estimator = estimator
+        self.transform = transform
+        self.columns = columns
+        self.copies = copies
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any) -> "Augmented":
+        """X float64 [n, k]; y [n]. Raises ValueError where `transform` gives another shape."""
+        X, y, random = np.asarray(X, float), np.asarray(y), np.random.default_rng(self.random_state)
+        altered = [self._altered(X, random) for _ in range(self.copies)]
+        rows = np.stack([X, *altered], axis=1).reshape(-1, X.shape[1])
+        self.estimator_ = clone(self.estimator).fit(rows, np.repeat(y, 1 + self.copies))
+        self.n_features_in_ = X.shape[1]
+        self.report_ = {"rows_added": float(len(X) * self.copies)}
+        return self
+
+    def _altered(self, inputs: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        altered = np.asarray(self.transform(inputs.copy(), self.columns, random))
+        if altered.shape != inputs.shape:
+            name = getattr(self.transform, "__name__", "transform")
+            raise ValueError(f"{name} was given a matrix {inputs.shape} and returned {altered.shape}")
+        return altered
+
+    @property
+    def classes_(self) -> np.ndarray:
+        return self.estimator_.classes_
+
+    def predict(self, X: Any) -> np.ndarray:
+        check_is_fitted(self)
+        return self.estimator_.predict(X)
+
+    @available_if(lambda self: hasattr(self.estimator, "predict_proba"))
+    def predict_proba(self, X: Any) -> np.ndarray:
+        check_is_fitted(self)
+        return self.estimator_.predict_proba(X)
+
+    def __sklearn_tags__(self) -> Any:
+        """A classifier or a regressor, as the estimator is."""
+        tags, within = super().__sklearn_tags__(), get_tags(self.estimator)
+        tags.estimator_type, tags.classifier_tags = within.estimator_type, within.classifier_tags
+        tags.regressor_tags, tags.input_tags = within.regressor_tags, within.input_tags
+        return tags

@@ -1,0 +1,99 @@
+"""A cascade: a cheap model answers what it is sure of, an expensive one the rest."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from patterns.ahead import answer, two_classes
+
+EDGES = 256  # thresholds that are tried on each side
+SMALLEST = float(np.finfo(float).eps)
+
+
+class Cascade(ClassifierMixin, BaseEstimator):
+    """The cheap model's probability stands where it is below `low` or above `high`; elsewhere the expensive one's.
+
+    The two thresholds are chosen on the latest `tail` of the training rows (oldest first), on which neither model was
+    fitted: those that let the cheap model answer most rows while the mean log-loss is at most `budget` (nats) above
+    that of the expensive model alone. Then both are fitted on everything.
+
+    Sources: Viola & Jones, "Rapid object detection using a boosted cascade of simple features", CVPR 2001; Lakshmanan,
+    Robinson & Munn, "Machine Learning Design Patterns", 2020.
+    """
+
+    def __init__(self, cheap: Any, expensive: Any, budget: float = 0.001, tail: float = 0.25) -> None:
+        self.cheap = cheap
+        self.expensive = expensive
+        self.budget = budget
+        self.tail = tail
+
+    def fit(self, X: Any, y: Any) -> "Cascade":
+        """X float64 [n, k], NaN allowed; y [n], two classes. Raises ValueError for more or fewer."""
+        X, y = validate_data(self, X, y, ensure_all_finite="allow-nan")
+        self.classes_ = two_classes(self, y)
+        first = len(y) - max(1, int(len(y) * self.tail))
+        said = [answer(clone(each).fit(X[:first], y[:first]), X[first:]) for each in (self.cheap, self.expensive)]
+        cheap, expensive = (_losses(each, y[first:] == self.classes_[1]) for each in said)
+        self.report_ = thresholds(said[0], cheap - expensive, self.budget)
+        self.cheap_ = clone(self.cheap).fit(X, y)
+        self.expensive_ = clone(self.expensive).fit(X, y)
+        return self
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Probabilities of the two classes: float64 [n, 2]."""
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, ensure_all_finite="allow-nan")
+        said = np.array(self.cheap_.predict_proba(X), float)
+        rest = ~self._sure(said[:, 1])
+        if rest.any():
+            said[rest] = self.expensive_.predict_proba(X[rest])
+        return said
+
+    def predict(self, X: Any) -> np.ndarray:
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+    def sure(self, X: Any) -> np.ndarray:
+        """Which rows the cheap model answers: bool [n]."""
+        return self._sure(answer(self.cheap_, X))
+
+    def _sure(self, probabilities: np.ndarray) -> np.ndarray:
+        return (probabilities < self.report_["low"]) | (probabilities > self.report_["high"])
+
+
+def thresholds(cheap: np.ndarray, excess: np.ndarray, budget: float) -> dict[str, float]:
+    """`low` and `high`, between which the expensive model has to answer, and what they do to the rows given.
+
+    `cheap` float64 [n] are the cheap model's probabilities, `excess` float64 [n] its loss less the expensive model's.
+    Of all pairs from a grid of quantiles, that one is taken which leaves the fewest rows to the expensive model at a
+    mean excess of at most `budget`. Thresholds lie between probabilities, never on one.
+    """
+    order = np.argsort(cheap)
+    known, total = cheap[order], np.concatenate([[0.0], np.cumsum(excess[order])])
+    edges = _edges(known)
+    below, above = np.searchsorted(known, edges, "left"), np.searchsorted(known, edges, "right")
+    spent = (total[below][:, None] + total[-1] - total[above][None, :]) / len(cheap)
+    share = (below[:, None] + len(cheap) - above[None, :]) / len(cheap)
+    allowed = (spent <= budget) & (edges[:, None] <= edges[None, :])
+    low, high = np.unravel_index(np.argmax(np.where(allowed, share, -1.0)), share.shape)
+    return {
+        "low": float(edges[low]),
+        "high": float(edges[high]),
+        "cheap_share": float(share[low, high]),
+        "expensive_share": 1 - float(share[low, high]),
+        "loss_above_expensive": float(spent[low, high]),
+    }
+
+
+def _edges(probabilities: np.ndarray) -> np.ndarray:
+    """0 and 1, where no row is sure, and points half-way between neighbouring probabilities."""
+    distinct = np.unique(probabilities)
+    between = (distinct[1:] + distinct[:-1]) / 2
+    chosen = np.unique(np.linspace(0, len(between) - 1, min(len(between), EDGES)).astype(int))
+    return np.concatenate([[0.0], between[chosen], [1.0]])
+
+
+def _losses(probabilities: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Log-loss of each row, in nats."""
+    return -np.log(np.clip(np.where(truth, probabilities, 1 - probabilities), SMALLEST, 1))

@@ -1,0 +1,49 @@
+"""What a model costs: its size, and the time of one answer."""
+
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+ROUNDS, WARM_UP = 300, 20
+Ask = Callable[[np.ndarray], Any]
+
+
+def size_bytes(folder: Path) -> int:
+    """All files of a bundle together."""
+    return sum(path.stat().st_size for path in folder.iterdir())
+
+
+def single_row_us(model: onnxruntime.InferenceSession | Ask, rows: np.ndarray, rounds: int = ROUNDS) -> float:
+    """Median microseconds of one answer, to rows of a matrix float64 [n, k] in turn.
+
+    `model` is a compiled model's session, which is asked as the service does it, or any function of a matrix [1, k]:
+    `bundle.session or bundle.outputs` serves both kinds of bundle.
+    """
+    ask = model if callable(model) else _bound(model, rows.shape[1])
+    return statistics.median(_seconds(ask, rows[i % len(rows)][None]) for i in range(WARM_UP + rounds)) * 1e6
+
+
+def _seconds(ask: Ask, row: np.ndarray) -> float:
+    began = time.perf_counter()
+    ask(row)
+    return time.perf_counter() - began
+
+
+def _bound(session: onnxruntime.InferenceSession, width: int) -> Ask:
+    """Asks through arrays that are bound to the session once and for all."""
+    inputs = np.full((1, width), np.nan)
+    outputs = np.empty_like(session.run(None, {"inputs": inputs})[0])
+    binding = session.io_binding()
+    binding.bind_input("inputs", "cpu", 0, np.float64, inputs.shape, inputs.ctypes.data)
+    binding.bind_output("output", "cpu", 0, outputs.dtype, outputs.shape, outputs.ctypes.data)
+
+    def ask(row: np.ndarray) -> None:
+        inputs[:] = row
+        session.run_with_iobinding(binding)
+
+    return ask
