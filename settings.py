@@ -87,6 +87,19 @@ class Gate(Section):
     size_mb: float = Field(gt=0)
 
 
+class Promotion(Section):
+    loss: Literal["log_loss", "brier"]
+    loss_ceiling: float = Field(gt=0)
+    block_days: int = Field(ge=1)
+    coverage: float = Field(gt=0, le=1)
+    promote_level: float = Field(gt=0, lt=1)
+    harm_level: float = Field(gt=0, lt=1)
+    shadow_days: int = Field(ge=1)
+    error_share: float = Field(ge=0, le=1)
+    score_distance: float = Field(gt=0, le=1)
+    latency_ms: float = Field(gt=0)
+
+
 class Settings(Section):
     data: Data
     training: Training
@@ -96,6 +109,7 @@ class Settings(Section):
     labels: Labels
     ledger: Ledger
     gate: Gate
+    promotion: Promotion
 
 
 def load(path: Path = ROOT / "settings.toml", environ: dict[str, str] | None = None) -> Settings:

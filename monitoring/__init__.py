@@ -1,0 +1,1 @@
+"""The logic of watching: frames and arrays in, frozen dataclasses out, no state."""
