@@ -46,12 +46,15 @@ reproduce: $(VENV)/runtime checkout ## train a model again and compare: RUN=<run
 serve: $(VENV)/runtime ## answer POST /predict with the live model on 127.0.0.1:3000
 	@$(BIN)/python -m service
 
-.PHONY: explain labels
+.PHONY: explain labels rules
 explain: $(VENV)/runtime ## where an answer came from, back to the raw batches: ID=<prediction_id>
 	@$(BIN)/python -m flows.explain "$(ID)"
 
 labels: $(VENV)/runtime ## which predictions have their labels, since when, and what came of every label
 	@$(BIN)/python -m flows.labels
+
+rules: $(VENV)/runtime ## the business rules, how often each fired, how many rows wait for review
+	@$(BIN)/python -m flows.rules
 
 test: $(VENV)/development checkout ## what the project promises about itself, in about a minute (ARGS="-k name" for a part)
 	@$(BIN)/python -m pytest $(ARGS)

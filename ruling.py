@@ -49,7 +49,9 @@ class FewRows:
 
     @property
     def words(self) -> str:
-        return f"the model learnt {self.column} from fewer than {self.below} rows"
+        if self.below == 1:
+            return f"the model has never met the {self.column}"
+        return f"the model met the {self.column} in fewer than {self.below} rows"
 
     def test(self, known: Known) -> Test:
         column, counts = self.column, known.counts.get(self.column)

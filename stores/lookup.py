@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,10 @@ from stores import log
 
 NAME = "index.db"
 PREDICTION = "SELECT key, max(event, time) FROM predictions WHERE id = ?"
+LABELLED = """
+SELECT id FROM predictions AS p WHERE id IN (SELECT value FROM json_each(?))
+  AND EXISTS (SELECT 1 FROM labels WHERE labels.key = p.key)
+"""
 HISTORY = "SELECT id, value, target, time, source, outcome FROM outcomes WHERE key = ? ORDER BY time, segment, position"
 
 
@@ -25,6 +30,12 @@ def labels_of(folder: Path, prediction_id: str) -> tuple[float, list[dict[str, A
             return None
         key, since = found
         return since, [_label(*row) for row in db.execute(HISTORY, (key,))]
+
+
+def labelled(folder: Path, prediction_ids: Sequence[str]) -> set[str]:
+    """Those of the predictions that have a label. Raises sqlite3.Error where there is no index or it can't be read."""
+    with _reading(folder) as db:
+        return {name for (name,) in db.execute(LABELLED, (json.dumps(prediction_ids),))}
 
 
 def is_current(folder: Path) -> bool:
