@@ -62,6 +62,26 @@ class Service(Section):
     state: Path
     predictions: Path
 
+    @property
+    def shadow(self) -> Path:
+        """The shadow log, beside the prediction log."""
+        return self.predictions.with_name("shadow")
+
+
+class Log(Section):
+    segment_mb: float = Field(gt=0)
+    segment_hours: float = Field(gt=0)
+    archive: str
+    keep_days: float = Field(ge=0)
+
+
+class Shadow(Section):
+    enabled: bool
+    batch_rows: int = Field(ge=1)
+    timeout_seconds: float = Field(gt=0)
+    memory_mb: float = Field(gt=0)
+    catch_up_hours: float = Field(gt=0)
+
 
 class Rules(Section):
     apply: bool
@@ -106,6 +126,8 @@ class Settings(Section):
     registry: Registry
     service: Service
     rules: Rules
+    log: Log
+    shadow: Shadow
     labels: Labels
     ledger: Ledger
     gate: Gate

@@ -1,4 +1,4 @@
-"""`python -m service`: the HTTP service, its deployer and its indexer, started, watched and ended together."""
+"""`python -m service`: the HTTP service and the processes beside it, started, watched and ended together."""
 
 import json
 import os
@@ -15,6 +15,12 @@ from service.supervise import Child, Supervisor
 from settings import ROOT, Settings, SettingsError, load
 
 DRAIN_SECONDS = 10
+MODULES = {
+    "deployer": "service.deploy",
+    "indexer": "service.indexer",
+    "archiver": "service.archiver",
+    "shadow": "service.shadow",
+}
 QUIET = {
     "BENTOML_DO_NOT_TRACK": "True",
     "BENTOML_QUIET": "True",
@@ -41,10 +47,10 @@ def children(settings: Settings) -> list[Child]:
     address = ["--host", service.host, "--port", str(service.port)]
     drain = ["--timeout-graceful-shutdown", str(DRAIN_SECONDS)]
     python = [sys.executable, "-m"]
+    companions = ["deployer", "indexer", *(["shadow"] if settings.shadow.enabled else [])]
     return [
         Child("service", [*python, "bentoml", "serve", "--quiet", "service.app:Service", *address, *drain]),
-        Child("deployer", [*python, "service.deploy"]),
-        Child("indexer", [*python, "service.indexer"]),
+        *(Child(name, [*python, MODULES[name]]) for name in companions),
     ]
 
 

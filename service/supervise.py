@@ -31,7 +31,7 @@ class Child:
         if self.process is None:
             if now >= self.due:
                 self.started = now
-                self.process = _start(self.command, environment)
+                self.process = start(self.command, environment)
         elif (code := self.process.poll()) is not None:
             self._died(code, now)
 
@@ -77,9 +77,14 @@ class Supervisor:
             process.wait()
 
 
-def _start(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def start(
+    command: Sequence[str], environment: Mapping[str, str], pass_fds: Sequence[int] = ()
+) -> subprocess.Popen[bytes]:
+    """A process in a session of its own that ends when this one does, however that happens."""
     before = _die_with_parent if sys.platform == "linux" else None
-    return subprocess.Popen(command, env=dict(environment), start_new_session=True, preexec_fn=before)
+    return subprocess.Popen(
+        command, env=dict(environment), start_new_session=True, preexec_fn=before, pass_fds=pass_fds
+    )
 
 
 if sys.platform == "linux":

@@ -141,7 +141,7 @@ def session(model: Path | bytes) -> onnxruntime.InferenceSession:
     BrokenBundle."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # what goes wrong is raised; a line for each row would drown the log
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises several unrelated types for what it can't use

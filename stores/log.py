@@ -1,15 +1,18 @@
 """Append-only logs: files that only grow, one line of JSON per entry.
 
 Each process writes a segment of its own; a segment's name sorts by the time of its beginning, and an entry's id is the
-segment with the position of its line: found by a seek, without an index.
+segment with the position of its line: found by a seek, without an index. A segment that is large or old is left for a
+new one. What becomes of closed segments is in stores/segments.py and stores/archive.py.
 """
 
 import errno
+import fcntl
 import os
 import re
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +22,30 @@ SUFFIX = ".jsonl"
 ID = re.compile(r"([0-9a-f]{17})-([0-9a-f]{1,12})")
 CLOSED = -1
 CHUNK = 1 << 24
+MEGABYTE = 1 << 20
 
 encode = msgspec.json.Encoder().encode
 
 
 class Writer:
-    """Appends to a segment of its own, opened by the first write. One per process; not for use by several threads."""
+    """Appends to a segment of its own, opened by the first write. One per process; not for use by several threads.
 
-    def __init__(self, folder: Path) -> None:
+    Of a new segment, what `heading` gives is the first entry. While a segment is open its writer holds a lock on it,
+    which nobody waits for: it tells others whether the segment can still grow, and the kernel gives it back.
+    """
+
+    def __init__(
+        self, folder: Path, megabytes: float = 64, hours: float = 1, heading: Callable[[], bytes] | None = None
+    ) -> None:
         self.folder = folder
         self.failing = False
+        self._largest = megabytes * MEGABYTE
+        self._oldest = hours * 3600
+        self._heading = heading
         self._file = CLOSED
         self._segment = ""
         self._size = 0
+        self._opened = 0.0
 
     def append(self, entries: Sequence[bytes]) -> list[str]:
         """Write encoded entries, all with one system call, and return their ids in the same order.
@@ -39,29 +53,34 @@ class Writer:
         Raises OSError where that fails, wholly or in part; the next call then begins a new segment.
         """
         try:
+            if self._size >= self._largest:
+                self.close()
+            if self._file == CLOSED:
+                self._open()
             ids = self._write(entries)
         except OSError:
-            self.close()
+            self._abandon()
             self.failing = True
             raise
         self.failing = False
         return ids
 
     def recover(self) -> None:
-        """To be called now and then: see whether a failing disk works again, and leave a segment that was deleted."""
+        """To be called now and then: see whether a failing disk works again, bring back a segment that was deleted
+        while it was written, and leave one that is old. Raises OSError."""
         if self.failing:
             self.failing = not self._disk_works()
         elif self._file != CLOSED and os.fstat(self._file).st_nlink == 0:
+            self._bring_back()
+        elif self._file != CLOSED and time.monotonic() - self._opened > self._oldest:
             self.close()
 
     def close(self) -> None:
         if self._file != CLOSED:
             os.close(self._file)
-            self._file = CLOSED
+            self._file, self._size = CLOSED, 0
 
     def _write(self, entries: Sequence[bytes]) -> list[str]:
-        if self._file == CLOSED:
-            self._open()
         ids, lines, size = [], [], self._size
         for entry in entries:
             name = f"{self._segment}-{size:x}"
@@ -78,24 +97,59 @@ class Writer:
     def _open(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._segment = _segment_name()
-        path = self.folder / (self._segment + SUFFIX)
-        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-        self._size = 0
+        self._file = _create(self._path())
+        self._size, self._opened = 0, time.monotonic()
+        if self._heading:
+            self._write([self._heading()])
+
+    def _abandon(self) -> None:
+        """Close a segment after a failure; without a whole entry in it, it isn't kept."""
+        if self._file != CLOSED and self._size == 0:
+            self._path().unlink(missing_ok=True)
+        self.close()
+
+    def _bring_back(self) -> None:
+        """Write the segment's content, which is there as long as it is open, to a new file of the same name."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        whole = _create(self._path())
+        try:
+            for position in range(0, self._size, CHUNK):
+                os.write(whole, os.pread(self._file, CHUNK, position))
+        except OSError:
+            os.close(whole)
+            self._path().unlink(missing_ok=True)
+            raise
+        os.close(self._file)
+        self._file = whole
+
+    def _path(self) -> Path:
+        return self.folder / (self._segment + SUFFIX)
 
     def _disk_works(self) -> bool:
         probe = self.folder / f".probe-{os.getpid()}"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             probe.write_bytes(bytes(4096))
-            probe.unlink()
         except OSError:
             return False
+        finally:
+            with suppress(OSError):
+                probe.unlink()
         return True
 
 
 def segments(folder: Path) -> list[Path]:
     """The log's files, the one begun first at the front."""
     return sorted(folder.glob("*" + SUFFIX))
+
+
+def sizes(folder: Path) -> dict[Path, int]:
+    """The log's files with their sizes in bytes, in the same order."""
+    found = {}
+    for path in segments(folder):
+        with suppress(FileNotFoundError):  # deleted since it was listed
+            found[path] = path.stat().st_size
+    return found
 
 
 def read(folder: Path) -> Iterator[dict[str, Any]]:
@@ -128,3 +182,10 @@ def find(folder: Path, entry_id: str) -> dict[str, Any] | None:
 
 def _segment_name() -> str:
     return f"{time.time_ns() // 1_000_000:011x}{secrets.token_hex(3)}"
+
+
+def _create(path: Path) -> int:
+    """A new file, locked as its writer's (see stores/segments.py)."""
+    made = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    fcntl.flock(made, fcntl.LOCK_EX)
+    return made

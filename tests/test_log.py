@@ -1,6 +1,7 @@
 import datetime as dt
 import os
 import resource
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -151,10 +152,41 @@ def test_a_write_cut_short_is_an_error_and_the_next_goes_to_a_new_segment(tmp_pa
     assert len(segments(tmp_path)) == 2
 
 
-def test_a_deleted_segment_is_left_for_a_new_one(tmp_path: Path) -> None:
-    writer = Writer(tmp_path)
-    writer.append([entry({"n": 1})])
-    segments(tmp_path)[0].unlink()
+def test_a_segment_deleted_while_it_is_written_is_brought_back(tmp_path: Path) -> None:
+    writer = Writer(tmp_path / "log")
+    first = writer.append([entry({"n": 1})])
+    shutil.rmtree(tmp_path / "log")
+    second = writer.append([entry({"n": 2})])
     writer.recover()
-    writer.append([entry({"n": 2})])
-    assert [line["record"]["n"] for line in read(tmp_path)] == [2]
+    third = writer.append([entry({"n": 3})])
+    assert [line["id"] for line in read(tmp_path / "log")] == first + second + third
+
+
+def test_a_large_segment_is_left_for_a_new_one(tmp_path: Path) -> None:
+    writer = Writer(tmp_path, megabytes=0.0001)
+    ids = [writer.append([entry({"n": n})])[0] for n in range(3)]
+    assert len(segments(tmp_path)) == 3
+    assert [find(tmp_path, name)["record"]["n"] for name in ids] == [0, 1, 2]  # type: ignore[index]
+
+
+def test_an_old_segment_is_left_for_a_new_one(tmp_path: Path) -> None:
+    writer = Writer(tmp_path, hours=0)
+    for n in range(2):
+        writer.append([entry({"n": n})])
+        writer.recover()
+    assert len(segments(tmp_path)) == 2
+
+
+def test_a_heading_begins_every_segment(tmp_path: Path) -> None:
+    writer = Writer(tmp_path, megabytes=0.0001, heading=lambda: b'{"heading":true}')
+    for n in range(3):
+        writer.append([entry({"n": n})])
+    assert [path.read_bytes().count(b"heading") for path in segments(tmp_path)] == [1, 1, 1]
+
+
+def test_a_disk_that_stays_full_collects_no_empty_segments(tmp_path: Path) -> None:
+    writer = Writer(tmp_path)
+    for _ in range(3):
+        with largest_file(10), pytest.raises(OSError, match="only 10 of"):
+            writer.append([entry({"n": 1})])
+    assert segments(tmp_path) == []

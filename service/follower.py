@@ -1,0 +1,168 @@
+"""One place in the shadow, candidate or previous: takes its model through the prediction log in micro-batches.
+
+Rows that can't be scored are recorded with the reason: those that the model fails on, those that are too old when their
+turn comes, and those that come while a model that fails again and again is left alone for a while.
+"""
+
+import datetime as dt
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from service.jobs import Job, Line, beginning, next_job
+from service.live import pointed
+from service.runner import Ask, Died, Overdue, Runner, Said
+from settings import Settings
+from stores.lineage import BUNDLES
+from stores.shadow import ERROR, OK, SKIPPED, TIMEOUT, Batch, Row, ShadowLog
+
+FAILURES = 3  # so many in a row, and the model is left alone
+FIRST_REST, LONGEST_REST = 2.0, 300.0  # seconds
+TRIES = 2
+
+logger = logging.getLogger("service.shadow")
+
+
+@dataclass
+class Follower:
+    """`step` never waits: it is called again and again. `version` is the model that the role's pointer names."""
+
+    role: str
+    settings: Settings
+    log: ShadowLog
+    version: str | None = None
+    runner: Runner | None = None
+    problem: str = ""
+    failures: int = 0
+    _job: Job | None = None
+    _again: Job | None = None
+    _resumes: float = 0.0
+
+    def step(self) -> bool:
+        """Do what can be done now; return whether that was anything. Raises OSError (the logs)."""
+        self._follow_pointer()
+        if self.version is None:
+            return False
+        try:
+            if self._job:
+                return self._collect(self._job)
+            return (self.resting or self._ready()) and self._begin()
+        except (Overdue, Died) as error:
+            self._failed(error)
+            return True
+
+    def close(self) -> None:
+        if self.runner:
+            self.runner.close()
+        self.runner = self._job = None
+
+    @property
+    def resting(self) -> bool:
+        """Is the model left alone, as it failed again and again?"""
+        return time.monotonic() < self._resumes
+
+    def _follow_pointer(self) -> None:
+        version = pointed(self.settings.service.state, self.role)
+        if version == self.version:
+            return
+        self.close()
+        if version and version not in self.log.state.models:
+            hours = self.settings.shadow.catch_up_hours
+            self.log.append(beginning(self.settings.service.predictions, version, hours))
+        if version:
+            logger.info("version %s is in the shadow as %s", version, self.role)
+        self.version, self.problem, self.failures, self._again, self._resumes = version, "", 0, None, 0.0
+
+    def _ready(self) -> bool:
+        if self.runner is None:
+            limits = self.settings.shadow
+            folder = self.settings.service.state / BUNDLES / str(self.version)
+            self.runner = Runner(folder, limits.timeout_seconds, limits.memory_mb)
+        if not self.runner.ready():
+            return False
+        if self.runner.refused:
+            self.failures = max(self.failures, FAILURES)
+            raise Died(f"its bundle is refused: {self.runner.refused}")
+        return True
+
+    def _begin(self) -> bool:
+        """Give the next rows to the model, or record why it doesn't get them; False where there are none."""
+        settings, progress = self.settings, self.log.state.models[str(self.version)]
+        rows = settings.shadow.batch_rows
+        if not (job := self._again or next_job(settings.service.predictions, progress, rows)):
+            return False
+        hours = settings.shadow.catch_up_hours
+        if old := job.older_than(dt.datetime.now(dt.UTC) - dt.timedelta(hours=hours)):
+            self._skip(job.first(old), f"older than {hours:g} h when its turn came")
+        elif self.resting:
+            self._skip(job, f"left alone after {self.failures} failures: {self.problem}")
+        else:
+            self._job = job
+            self._running().ask(Ask(str(job.path), job.start, job.end))
+        return True
+
+    def _collect(self, job: Job) -> bool:
+        if (said := self._running().answer()) is None:
+            return False
+        if len(said) != len(job.lines):
+            raise Died(f"{len(said)} answers to {len(job.lines)} rows")
+        self._record(job, said)
+        self.failures = 0
+        return True
+
+    def _skip(self, job: Job, reason: str) -> None:
+        self._record(job, [Said(status=SKIPPED, reason=reason)] * len(job.lines))
+
+    def _failed(self, error: Exception) -> None:
+        """The process took too long, or died. What it was at when it died is given to a new one once more: it may have
+        been killed for no fault of its own."""
+        job, self.problem = self._job, str(error)
+        self.close()
+        self.failures += 1
+        logger.warning("version %s failed in the shadow: %s", self.version, error)
+        if self.failures >= FAILURES:
+            self._resumes = time.monotonic() + min(FIRST_REST * 2 ** (self.failures - FAILURES), LONGEST_REST)
+        if job and isinstance(error, Died) and job.tries < TRIES:
+            self._again = replace(job, tries=job.tries + 1)
+        elif job:
+            status = TIMEOUT if isinstance(error, Overdue) else ERROR
+            self._record(job, [Said(status=status, reason=self.problem)] * len(job.lines))
+
+    def _record(self, job: Job, said: Sequence[Said]) -> None:
+        now, version = dt.datetime.now(dt.UTC), str(self.version)
+        pairs = list(zip(job.lines, said, strict=True))
+        rows = [Row(line.id, version, now, *_fields(each)) for line, each in pairs]
+        self.log.append(summed(version, job, pairs), rows)
+        self._job = self._again = None
+
+    def _running(self) -> Runner:
+        if self.runner is None:
+            raise Died("it isn't running")
+        return self.runner
+
+
+def summed(version: str, job: Job, pairs: Sequence[tuple[Line, Said]]) -> Batch:
+    """The line that makes a job's rows count, with how far the model agrees with the live one."""
+    batch = Batch(version, job.path.stem, job.start, job.end, {})
+    for line, said in pairs:
+        batch.statuses[said.status] = batch.statuses.get(said.status, 0) + 1
+        if said.status == OK and line.output is not None and not (line.rules or line.fallback):
+            batch.compared += 1
+            batch.difference += difference(line.output, said.output)
+            if isinstance(line.decision, bool | str):
+                batch.decided += 1
+                batch.differing += line.decision != said.decision
+    return batch
+
+
+def difference(live: float | list[float], shadow: float | list[float]) -> float:
+    """Absolute difference of two values; of two distributions over classes, half the sum of them all: the share of
+    probability that is elsewhere."""
+    if isinstance(live, list) and isinstance(shadow, list):
+        return sum(abs(one - other) for one, other in zip(live, shadow, strict=True)) / 2
+    return abs(live - shadow)  # type: ignore[operator]
+
+
+def _fields(said: Said) -> tuple[object, object, str, str]:
+    return said.output, said.decision, said.status, said.reason

@@ -1,0 +1,119 @@
+"""The shadow's end of a process that scores (service/scoring.py): starts it, asks it, watches its time, ends it."""
+
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psutil
+
+from service.supervise import start
+from stores.shadow import OK
+
+# Waiting for a busy machine's processor is not the model's fault: its own time is limited, and so many times that
+# by the clock.
+CLOCK = 6
+LOADING_SECONDS = 30.0
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
+
+
+class Ask(msgspec.Struct):
+    """Score the whole lines in [start, end) of a segment of the prediction log."""
+
+    path: str
+    start: int
+    end: int
+
+
+class Said(msgspec.Struct, array_like=True):
+    """What the model says of one line: output and decision, or status and reason."""
+
+    output: Any = None
+    decision: Any = None
+    status: str = OK
+    reason: str = ""
+
+
+class Loaded(msgspec.Struct):
+    """Says whether the model can be used: `refused` is why not, or empty."""
+
+    refused: str = ""
+
+
+class Overdue(Exception):
+    """The process took more time than it may, and was ended."""
+
+
+class Died(Exception):
+    """The process is gone; says how it ended."""
+
+
+class Runner:
+    """One process with one model. It is asked one thing at a time, and nobody ever waits for it."""
+
+    def __init__(self, folder: Path, seconds: float, megabytes: float) -> None:
+        """`folder` is the model's bundle."""
+        ours, theirs = socket.socketpair()
+        command = [sys.executable, "-m", "service.scoring", str(theirs.fileno()), str(folder), str(megabytes)]
+        self.refused: str | None = None  # None while it loads
+        self.connection = Connection(ours.detach())
+        self._process = start(command, os.environ | ONE_THREAD, pass_fds=[theirs.fileno()])
+        theirs.close()
+        self._seconds = seconds
+        self._since, self._limit, self._used = time.monotonic(), max(LOADING_SECONDS, seconds), 0.0
+
+    def ask(self, what: Ask) -> None:
+        """To be followed by `answer`, again and again, until it has one."""
+        self._since, self._limit, self._used = time.monotonic(), self._seconds, self._processor_seconds()
+        with suppress(OSError):  # it died: `answer` says so
+            self.connection.send_bytes(msgspec.msgpack.encode(what))
+
+    def ready(self) -> bool:
+        """Is the model loaded, or refused? Raises Overdue and Died."""
+        if self.refused is None and (content := self._received()) is not None:
+            self.refused = msgspec.msgpack.decode(content, type=Loaded).refused
+        return self.refused is not None
+
+    def answer(self) -> Sequence[Said] | None:
+        """What it says of each line; None where it isn't done. Raises Overdue and Died."""
+        content = self._received()
+        return None if content is None else msgspec.msgpack.decode(content, type=list[Said])
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        self.connection.close()
+
+    def _received(self) -> bytes | None:
+        try:
+            if self.connection.poll():
+                return self.connection.recv_bytes()
+        except (EOFError, OSError):
+            self._process.kill()
+            raise Died(_how(self._process.wait())) from None
+        self._check_time()
+        return None
+
+    def _check_time(self) -> None:
+        clock, processor = time.monotonic() - self._since, self._processor_seconds() - self._used
+        if processor > self._limit or clock > CLOCK * self._limit:
+            self.close()
+            raise Overdue(f"it took {clock:.1f} s, {processor:.1f} s of them of the processor")
+
+    def _processor_seconds(self) -> float:
+        try:
+            times = psutil.Process(self._process.pid).cpu_times()
+        except psutil.Error:
+            return 0.0
+        return float(times.user + times.system)
+
+
+def _how(code: int) -> str:
+    return f"its process ended by {signal.Signals(-code).name}" if code < 0 else f"its process ended with code {code}"

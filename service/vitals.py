@@ -1,0 +1,95 @@
+"""What `/metrics` shows of the shadow, which writes it to a file every second: a heartbeat that stands still says that
+the rest is old."""
+
+import datetime as dt
+import os
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from service.jobs import backlog
+from settings import Settings
+from stores.shadow import METRICS, OK, Progress, State
+
+USUAL_BYTES = 600  # of a logged prediction, as long as nothing is known
+
+HELP = {
+    "heartbeat_seconds": "When the shadow last looked for work, in seconds since 1970.",
+    "rows_total": "Logged predictions that a model of the shadow was done with, by what came of it.",
+    "coverage": "Of all that was logged since the model is in the shadow, the share that it has answered.",
+    "lag_seconds": "For how long the oldest prediction waits that the model has yet to answer.",
+    "lag_rows": "How many predictions wait for the model, estimated from their bytes.",
+    "catch_up_rows": "How many wait that were there before the model came, estimated from their bytes.",
+    "difference_mean": "Mean absolute difference between the model's output and the live one's.",
+    "differing_share": "Share of decisions that differ from the live model's.",
+    "failures": "How often in a row the model's process failed or was ended.",
+    "refused": "1 for a version that the shadow or the deployer refused.",
+}
+
+
+class Place(Protocol):
+    """What is asked of a follower."""
+
+    role: str
+    version: str | None
+    failures: int
+
+
+Sample = tuple[str, dict[str, str], float]
+
+
+def write(settings: Settings, state: State, places: Sequence[Place]) -> None:
+    """Replace the file as a whole. Raises OSError."""
+    samples = [("heartbeat_seconds", {}, time.time()), *_samples(settings, state, places)]
+    path = settings.service.shadow / METRICS
+    aside = path.with_suffix(f".{os.getpid()}")
+    aside.write_text(exposition(samples))
+    os.replace(aside, path)
+
+
+def exposition(samples: Sequence[Sample]) -> str:
+    """In Prometheus' text format."""
+    lines = []
+    for name, text in HELP.items():
+        if found := [sample for sample in samples if sample[0] == name]:
+            full = f"penumbra_shadow_{name}"
+            lines += [f"# HELP {full} {text}", f"# TYPE {full} {'counter' if name.endswith('_total') else 'gauge'}"]
+            lines += [f"{full}{_labels(labels)} {value:.17g}" for _, labels, value in found]
+    return "".join(line + "\n" for line in lines)
+
+
+def _samples(settings: Settings, state: State, places: Sequence[Place]) -> Iterator[Sample]:
+    for place in places:
+        if place.version is not None and (progress := state.models.get(place.version)):
+            labels = {"role": place.role, "version": place.version}
+            yield "failures", labels, place.failures
+            yield from _of_model(settings.service.predictions, progress, labels)
+
+
+def _of_model(predictions: Path, progress: Progress, labels: dict[str, str]) -> Iterator[Sample]:
+    waiting, rows = backlog(predictions, progress), sum(progress.statuses.values())
+    each = progress.bytes / rows if rows else USUAL_BYTES
+    yield from (("rows_total", {**labels, "status": status}, count) for status, count in progress.statuses.items())
+    yield "lag_rows", labels, waiting.new / each
+    yield "catch_up_rows", labels, waiting.past / each
+    yield "lag_seconds", labels, _seconds_since(waiting.since)
+    if total := rows + (waiting.new + waiting.past) / each:
+        yield "coverage", labels, progress.statuses.get(OK, 0) / total
+    if progress.compared:
+        yield "difference_mean", labels, progress.difference / progress.compared
+    if progress.decided:
+        yield "differing_share", labels, progress.differing / progress.decided
+
+
+def _seconds_since(moment: dt.datetime | None) -> float:
+    """Not below nought, though the clock may have been put back."""
+    return max(0.0, (dt.datetime.now(dt.UTC) - moment).total_seconds()) if moment else 0.0
+
+
+def _labels(labels: dict[str, str]) -> str:
+    return "{" + ",".join(f'{name}="{_escaped(value)}"' for name, value in labels.items()) + "}" if labels else ""
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")

@@ -1,0 +1,37 @@
+"""What can be told of a log's segments from outside: whether one is still written, and how much of it counts."""
+
+import datetime as dt
+import fcntl
+import os
+from pathlib import Path
+
+
+def is_open(path: Path) -> bool:
+    """Is there a process that can still append to this segment (see stores/log.py)?"""
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False
+
+
+def began(segment: str) -> dt.datetime:
+    """When a segment was begun, by its name."""
+    return dt.datetime.fromtimestamp(int(segment[:11], 16) / 1000, dt.UTC)
+
+
+def repair(path: Path, whole: int | None = None) -> int:
+    """Cut off what follows the last whole line of a closed segment (or the given position); return how many bytes."""
+    with path.open("r+b") as file:
+        content = file.read()
+        keep = content.rfind(b"\n") + 1 if whole is None else whole
+        if keep < len(content):
+            file.truncate(keep)
+    return len(content) - keep
+
+
+def last_written(path: Path) -> dt.datetime:
+    return dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC)
