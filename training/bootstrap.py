@@ -92,30 +92,51 @@ def bounds(pulls: np.ndarray, confidence: float = 0.95) -> tuple[np.ndarray, np.
     middle = pulls.mean(axis=1)
     if (blocks := block_count(pulls.shape[1])) < 2:
         return np.full(len(pulls), -np.inf), np.full(len(pulls), np.inf)
-    spread, drawn = studentised(pulls)
+    spread, drawn = standard_error(pulls), studentised(pulls)
     tail = (1 - confidence) / 2
     student = stdtrit(blocks - 1, 1 - tail)
     lower, upper = np.quantile(drawn, [tail, 1 - tail], axis=1)
     return middle - np.maximum(upper, student) * spread, middle + np.maximum(-lower, student) * spread
 
 
+def chances(pulls: np.ndarray, margin: float = 0.0) -> np.ndarray:
+    """How likely means over days as large as those of pulls [k, days] would be, were they the margin: float64 [k], by
+    Student's t; 1 with less than two blocks of days."""
+    from scipy.special import stdtr
+
+    if (blocks := block_count(pulls.shape[1])) < 2:
+        return np.ones(len(pulls))
+    above, spread = pulls.mean(axis=1) - margin, standard_error(pulls)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(spread > 0, stdtr(blocks - 1, -above / spread), above <= 0)
+
+
 def block_count(days: int) -> int:
     return min(round(days / BLOCK), MOST_BLOCKS)
 
 
-def studentised(pulls: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Standard errors [k] of the means over days of pulls [k, days], and the draws' studentised distances from them:
-    float64 [k, replicates]. The same draws serve all k."""
-    days = pulls.shape[1]
-    blocks = block_count(days)
-    length = max(BLOCK, round(days / blocks))
-    around = pulls - pulls.mean(axis=1, keepdims=True)
-    circle = np.concatenate([around, around[:, : length - 1]], axis=1)
-    means = np.lib.stride_tricks.sliding_window_view(circle, length, axis=1).mean(axis=2)
-    draws = _draws(days, blocks)
+def standard_error(pulls: np.ndarray) -> np.ndarray:
+    """Of the means over days of pulls [k, days]: float64 [k]."""
+    return np.sqrt((_blocks(pulls) ** 2).mean(axis=1) / (block_count(pulls.shape[1]) - 1))
+
+
+def studentised(pulls: np.ndarray) -> np.ndarray:
+    """The draws' distances from the means over days of pulls [k, days], in the draws' own standard errors: float64
+    [k, replicates]. The same draws serve all k."""
+    blocks, means = block_count(pulls.shape[1]), _blocks(pulls)
+    draws = _draws(pulls.shape[1], blocks)
     distance = means @ draws
     spreads = np.sqrt(np.maximum(means**2 @ draws - distance**2, np.finfo(float).tiny) / (blocks - 1))
-    return np.sqrt((means**2).mean(axis=1) / (blocks - 1)), distance / spreads
+    return np.asarray(distance / spreads)
+
+
+def _blocks(pulls: np.ndarray) -> np.ndarray:
+    """The mean of the block that begins on each day, less the mean of all: float64 [k, days]."""
+    days = pulls.shape[1]
+    length = max(BLOCK, round(days / block_count(days)))
+    around = pulls - pulls.mean(axis=1, keepdims=True)
+    circle = np.concatenate([around, around[:, : length - 1]], axis=1)
+    return np.asarray(np.lib.stride_tricks.sliding_window_view(circle, length, axis=1).mean(axis=2))
 
 
 @functools.cache

@@ -1,0 +1,205 @@
+"""The gate before the shadow: may this model stand beside the live one? Every check is pass, fail, or not enough data.
+
+Two models are compared on the losses of the same rows, by intervals over days (training/bootstrap.py), in one of two
+ways. A new recipe must be *superior*: better for certain; that it isn't is certain once it is better by less than the
+margin. The same recipe on newer data must be *non-inferior*: for certain not worse by more than the margin (Piaggio et
+al., "Reporting of noninferiority and equivalence randomized trials", JAMA 2012).
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import polars as pl
+
+from training import bootstrap, slices
+from training.bootstrap import Interval
+
+Verdict = Literal["pass", "fail", "not enough data"]
+Rule = Literal["superiority", "non-inferiority"]
+NOT_ENOUGH: Verdict = "not enough data"
+NO_SLICES = frozenset({"day", "label", "candidate", "baseline", "live"})
+
+
+class Limits(Protocol):
+    """Section [gate] of the settings says what these are."""
+
+    confidence: float
+    min_days: int
+    margin: float
+    slice_margin: float
+    calibration: float
+    latency_us: float
+    size_mb: float
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """What is known of the model that would be served: the median time for a row in microseconds, its size in bytes,
+    and by how much it differs from the fitted one and may; None where it couldn't be compiled."""
+
+    microseconds: float
+    size: int
+    parity: float | None
+    tolerance: float
+
+
+@dataclass(frozen=True)
+class Check:
+    """A measured value, with the limits of its interval where it has one, beside what is demanded of it."""
+
+    name: str
+    measured: float
+    limit: float
+    verdict: Verdict
+    sentence: str
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    checks: list[Check]
+
+    @property
+    def overall(self) -> Verdict:
+        """Any failure fails; else any doubt leaves it open."""
+        verdicts = {check.verdict for check in self.checks}
+        return next((each for each in ("fail", NOT_ENOUGH) if each in verdicts), "pass")
+
+    def facts(self) -> dict[str, Any]:
+        """Plain JSON, for the ledger."""
+        return {"overall": self.overall, "checks": [_finite(asdict(check)) for check in self.checks]}
+
+    def __str__(self) -> str:
+        head = f"{'check':<14}{'measured':>12}{'limit':>12}  {'verdict':<17}"
+        lines = [f"{c.name:<14}{c.measured:>12.4g}{c.limit:>12.4g}  {c.verdict:<17}{c.sentence}" for c in self.checks]
+        return "\n".join([head.rstrip(), *lines, f"gate: {self.overall}"])
+
+
+def judge(
+    limits: Limits,
+    rows: pl.DataFrame,
+    rule: Rule,
+    shipped: Shipped,
+    calibration: Interval | None = None,
+    findings: Sequence[str] = (),
+) -> Report:
+    """Every check there is something to check by. `rows` are held-out rows later than all that was learnt from: their
+    `day`, the losses of `candidate`, `baseline` and, where there is a live model, `live`; every further column but
+    `label` names the slice that a row belongs to. `calibration`: the candidate's error, where the task has one.
+    `findings`: what the doctor found."""
+    checks = [versus("baseline", rows, "superiority", limits)]
+    if "live" in rows.columns:
+        checks += [versus("live", rows, rule, limits), no_slice_worse(rows, limits)]
+    if calibration:
+        checks.append(calibrated(calibration, rows["day"].n_unique(), limits))
+    return Report([*checks, *budgets(shipped, limits), _doctor(findings)])
+
+
+def versus(other: str, rows: pl.DataFrame, rule: Rule, limits: Limits) -> Check:
+    """The candidate's mean loss less another model's, over the days of the same rows."""
+    losses, others, days = (rows[name].to_numpy() for name in ("candidate", other, "day"))
+    found = bootstrap.paired(losses, others, days, both_sides(limits.confidence))
+    count = rows["day"].n_unique()
+    limit = 0.0 if rule == "superiority" else limits.margin
+    sentence = (
+        f"loss beside the {other} model's: {signed(found)} over {count} days; {rule} asks for a high below {limit:g}"
+    )
+    return Check(other, found.value, limit, compared(found, count, rule, limits), sentence, found.low, found.high)
+
+
+def compared(difference: Interval, days: int, rule: Rule, limits: Limits) -> Verdict:
+    """What an interval of a loss difference, less is better, says of the rule."""
+    if days < limits.min_days:
+        return NOT_ENOUGH
+    if rule == "superiority":
+        refuted, kept = difference.low > -limits.margin, difference.high < 0
+    else:
+        refuted, kept = difference.low > limits.margin, difference.high <= limits.margin
+    return "pass" if kept else "fail" if refuted else NOT_ENOUGH
+
+
+def no_slice_worse(rows: pl.DataFrame, limits: Limits) -> Check:
+    """Fails where some slice's loss is larger than the live model's by more than the margin, at the settings'
+    confidence over all slices together (Holm, "A simple sequentially rejective multiple test procedure", 1979). The
+    tails are Student's: a thousand draws don't reach so far."""
+    names, belongs = slices.members(rows, [name for name in rows.columns if name not in NO_SLICES])
+    days = rows["day"].to_numpy()
+    enough = slices.days_of(belongs, days) >= limits.min_days
+    if not enough.any():
+        sentence = f"none of {len(names)} slices has {limits.min_days} days of rows"
+        return Check("slices", float("nan"), limits.slice_margin, NOT_ENOUGH, sentence)
+    differences = np.where(belongs[enough], (rows["candidate"] - rows["live"]).to_numpy(), np.nan)
+    pulls = bootstrap.contributions(differences, days)
+    worse, worst = harmed(pulls, limits)
+    kept = [name for name, ok in zip(names, enough, strict=True) if ok]
+    named = ", ".join(f"{kept[k]} {pulls[k].mean():+.4f}" for k in np.flatnonzero(worse)) or "none"
+    sentence = f"of {len(kept)} slices with {limits.min_days} days or more are worse than live: {named}"
+    measured = float(pulls[worst].mean())
+    return Check("slices", measured, limits.slice_margin, "fail" if worse.any() else "pass", sentence)
+
+
+def harmed(pulls: np.ndarray, limits: Limits) -> tuple[np.ndarray, int]:
+    """Which of k slices' mean loss differences, by their pulls [k, days], are beyond the margin for certain: bool [k];
+    and which is so most certainly."""
+    chances = bootstrap.chances(pulls, limits.slice_margin)
+    order = np.argsort(chances)
+    below = chances[order] <= (1 - limits.confidence) / np.arange(len(chances), 0, -1)
+    worse = np.zeros(len(chances), bool)
+    worse[order[: len(below) if below.all() else below.argmin()]] = True
+    return worse, int(order[0])
+
+
+def calibrated(error: Interval, days: int, limits: Limits) -> Check:
+    """Passes up to the limit, fails where the interval lies beyond it."""
+    verdict: Verdict = "pass" if error.value <= limits.calibration else NOT_ENOUGH
+    if error.low > limits.calibration:
+        verdict = "fail"
+    sentence = f"expected calibration error {error} over {days} days"
+    verdict = NOT_ENOUGH if days < limits.min_days else verdict
+    return Check("calibration", error.value, limits.calibration, verdict, sentence, error.low, error.high)
+
+
+def budgets(shipped: Shipped, limits: Limits) -> list[Check]:
+    """Time and size of what would be served, and whether it is what was fitted."""
+    size = shipped.size / 1e6
+    if shipped.parity is None:
+        same = Check("compiled", 0.0, shipped.tolerance, "pass", "can't be compiled: the fitted model answers, slower")
+    else:
+        sentence = "largest difference between compiled and fitted"
+        same = Check(
+            "compiled", shipped.parity, shipped.tolerance, _within(shipped.parity, shipped.tolerance), sentence
+        )
+    slow = _within(shipped.microseconds, limits.latency_us)
+    return [
+        Check("latency", shipped.microseconds, limits.latency_us, slow, "median microseconds for a single row"),
+        Check("size", size, limits.size_mb, _within(size, limits.size_mb), "megabytes"),
+        same,
+    ]
+
+
+def both_sides(confidence: float) -> float:
+    """The two-sided confidence of an interval each limit of which holds with this one."""
+    return 2 * confidence - 1
+
+
+def signed(found: Interval) -> str:
+    return f"{found.value:+.4f} [{found.low:+.4f}, {found.high:+.4f}]"
+
+
+def _doctor(findings: Sequence[str]) -> Check:
+    verdict: Verdict = "fail" if findings else "pass"
+    return Check(
+        "doctor", len(findings), 0, verdict, "; ".join(findings) or "nothing found in data, contract, features"
+    )
+
+
+def _within(measured: float, limit: float) -> Verdict:
+    return "pass" if measured <= limit else "fail"
+
+
+def _finite(facts: dict[str, Any]) -> dict[str, Any]:
+    """Infinity and NaN aren't JSON."""
+    return {key: None if isinstance(each, float) and not np.isfinite(each) else each for key, each in facts.items()}
