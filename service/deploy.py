@@ -1,13 +1,18 @@
-"""The deployer, a process of its own: brings the version behind the registry's alias "live" to where workers find it.
+"""The deployer, a process of its own: brings the versions behind the registry's aliases to where the others find them.
 
-Only this process talks to the registry; while that is away, the workers go on with what they have.
+Only this process talks to the registry; while that is away, workers and shadow go on with what they have.
+
+<state>/live, <state>/candidate, <state>/previous  the versions, each file replaced as a whole (see service/live.py)
+<state>/refused                                    the candidate that is not let into the shadow, and why
 """
 
 import logging
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -18,9 +23,12 @@ from service.live import POINTER, PREVIOUS, pointed
 from settings import Settings, load
 from stores import bundle
 from stores.lineage import BUNDLES, RUNS
+from stores.sealed import intact
+from stores.shadow import REFUSED
 
-ALIAS = "live"
+CANDIDATE = "candidate"
 LONGEST_WAIT_SECONDS = 15.0
+NO_MODEL = "the registry has no live model yet: `make train`"
 
 logger = logging.getLogger("service.deploy")
 
@@ -40,12 +48,12 @@ def deploy_once(models: Registry, state: Path, kinds: Sequence[Kind]) -> str | N
 
     Raises bundle.BrokenBundle where the version can't be served, and whatever the registry raises.
     """
-    version = models.version(ALIAS)
+    version = models.version(POINTER)
     if version is None:
         return None
     folder = state / BUNDLES / version
     if not folder.exists():
-        _fetch(models, version, folder, kinds)
+        _fetch(models, version, folder, lambda aside: bundle.read(aside, kinds, version))
     old = pointed(state)
     if old != version:
         bundle.read(folder, kinds, version)
@@ -69,22 +77,74 @@ def discard_damaged(state: Path, kinds: Sequence[Kind]) -> None:
         (state / POINTER).unlink(missing_ok=True)
 
 
-def follow(models: Registry, settings: Settings, running: Callable[[], bool]) -> None:
-    """Deploy again and again; say something only when something changes, wait longer while it fails."""
-    service, said, wait = settings.service, "", settings.service.poll_seconds
-    discard_damaged(service.state, features.FEATURES)
-    while running():
+def deploy_candidate(models: Registry, state: Path) -> str | None:
+    """Let the registry's candidate into the shadow, or nobody where that is the live version or there is none. Return
+    it. What its bundle does when it is run is for the shadow to find out, where it can do no harm.
+
+    Raises bundle.BrokenBundle where it isn't what was registered, and whatever the registry raises.
+    """
+    version = models.version(CANDIDATE)
+    if version is None or version == pointed(state):
+        (state / CANDIDATE).unlink(missing_ok=True)
+        version = None
+    else:
+        _let_in(models, state, CANDIDATE, version)
+    (state / REFUSED).unlink(missing_ok=True)
+    return version
+
+
+def deploy_previous(models: Registry, state: Path) -> str | None:
+    """The same for the version before the live one: the registry's, or else the one that was live before here."""
+    version = models.version(PREVIOUS) or pointed(state, PREVIOUS)
+    if version is None or version == pointed(state):
+        return None
+    _let_in(models, state, PREVIOUS, version)
+    return version
+
+
+@dataclass
+class Place:
+    """What one alias names, brought here again and again: something is said only when something changes, and it is
+    tried less often while it fails."""
+
+    name: str
+    deploy: Callable[[], str | None]
+    absent: str
+    poll_seconds: float
+    said: str = ""
+    due: float = 0.0
+    wait: float = 0.0
+
+    def tend(self) -> bool:
+        """Deploy where that is due; return whether nothing went wrong."""
+        if time.monotonic() < self.due:
+            return self.wait <= self.poll_seconds
         try:
-            version = deploy_once(models, service.state, features.FEATURES)
-            say = f"version {version} is deployed" if version else "the registry has no live model yet: `make train`"
-            wait = service.poll_seconds
+            version, self.wait = self.deploy(), self.poll_seconds
+            say = f"version {version} is {self.name}" if version else self.absent
         except Exception as error:
-            say = f"deploying failed, trying again: {type(error).__name__}: {error}"
-            wait = min(wait * 2, max(LONGEST_WAIT_SECONDS, service.poll_seconds))
-        if say != said:
-            logger.info(say)
-            said = say
-        sleep(wait, running)
+            say = f"deploying {self.name} failed, trying again: {type(error).__name__}: {error}"
+            self.wait = min(max(self.wait, self.poll_seconds) * 2, max(LONGEST_WAIT_SECONDS, self.poll_seconds))
+        if say != self.said:
+            logger.info(say or f"there is no {self.name} any more")
+        self.said, self.due = say, time.monotonic() + self.wait
+        return self.wait <= self.poll_seconds
+
+
+def follow(models: Registry, settings: Settings, running: Callable[[], bool]) -> None:
+    """Deploy again and again. While the live version can't be had, the registry isn't asked for others."""
+    state, poll = settings.service.state, settings.service.poll_seconds
+    discard_damaged(state, features.FEATURES)
+    live = Place(POINTER, lambda: deploy_once(models, state, features.FEATURES), NO_MODEL, poll)
+    others = [
+        Place(CANDIDATE, lambda: _noting_refusals(models, state), "", poll),
+        Place(PREVIOUS, lambda: deploy_previous(models, state), "", poll),
+    ]
+    while running():
+        if live.tend():
+            for place in others:
+                place.tend()
+        sleep(poll, running)
 
 
 def main() -> None:
@@ -96,13 +156,38 @@ def main() -> None:
     follow(Models(settings.registry), settings, until_told())
 
 
-def _fetch(models: Registry, version: str, folder: Path, kinds: Sequence[Kind]) -> None:
+def _fetch(models: Registry, version: str, folder: Path, check: Callable[[Path], object]) -> None:
     """Download aside, check, then move into place: no reader ever sees half a bundle."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".download-", dir=folder.parent) as aside:
         models.download(version, Path(aside) / version)
-        bundle.read(Path(aside) / version, kinds, version)
+        check(Path(aside) / version)
         os.replace(Path(aside) / version, folder)
+
+
+def _let_in(models: Registry, state: Path, role: str, version: str) -> None:
+    """Point to a version whose bundle is whole; one that isn't is fetched anew the next time."""
+    folder = state / BUNDLES / version
+    if not folder.exists():
+        _fetch(models, version, folder, intact)
+    if pointed(state, role) != version:
+        try:
+            intact(folder)
+        except bundle.BrokenBundle:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        _write(state / role, version)
+    _note_run(models, state, version)
+
+
+def _noting_refusals(models: Registry, state: Path) -> str | None:
+    try:
+        return deploy_candidate(models, state)
+    except bundle.BrokenBundle as error:
+        state.mkdir(parents=True, exist_ok=True)
+        _write(state / REFUSED, f"{models.version(CANDIDATE)}\n{error}\n")
+        (state / CANDIDATE).unlink(missing_ok=True)
+        raise
 
 
 def _note_run(models: Registry, state: Path, version: str) -> None:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from service.jobs import backlog
 from settings import Settings
-from stores.shadow import METRICS, OK, Progress, State
+from stores.shadow import METRICS, OK, REFUSED, Progress, State
 
 USUAL_BYTES = 600  # of a logged prediction, as long as nothing is known
 
@@ -24,7 +24,7 @@ HELP = {
     "difference_mean": "Mean absolute difference between the model's output and the live one's.",
     "differing_share": "Share of decisions that differ from the live model's.",
     "failures": "How often in a row the model's process failed or was ended.",
-    "refused": "1 for a version that the shadow or the deployer refused.",
+    "refused": "1 for a candidate that the deployer doesn't let into the shadow, as its bundle is broken.",
 }
 
 
@@ -41,11 +41,21 @@ Sample = tuple[str, dict[str, str], float]
 
 def write(settings: Settings, state: State, places: Sequence[Place]) -> None:
     """Replace the file as a whole. Raises OSError."""
-    samples = [("heartbeat_seconds", {}, time.time()), *_samples(settings, state, places)]
+    refused = [("refused", {"version": version}, 1.0) for version in refusals(settings.service.state)]
+    samples = [("heartbeat_seconds", {}, time.time()), *refused, *_samples(settings, state, places)]
     path = settings.service.shadow / METRICS
     aside = path.with_suffix(f".{os.getpid()}")
     aside.write_text(exposition(samples))
     os.replace(aside, path)
+
+
+def refusals(state: Path) -> dict[str, str]:
+    """The version that the deployer doesn't let into the shadow, with the reason."""
+    try:
+        version, reason = (state / REFUSED).read_text().split("\n", 1)
+    except (OSError, ValueError):
+        return {}
+    return {version: reason.strip()}
 
 
 def exposition(samples: Sequence[Sample]) -> str:

@@ -31,5 +31,22 @@ def sealed(folder: Path) -> dict[str, Any]:
     return dict(facts)
 
 
+def intact(folder: Path) -> dict[str, Any]:
+    """What bundle.json says, once every file was found to be what it says. Raises BrokenBundle."""
+    facts = sealed(folder)
+    for name, expected in facts["sha256"].items():
+        if sha256(folder / name) != expected:
+            raise BrokenBundle(f"{folder / name}: content is not what bundle.json says: damaged or replaced")
+    return facts
+
+
+def sha256(path: Path) -> str:
+    """Raises BrokenBundle where the file can't be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise BrokenBundle(f"{path}: {error}") from None
+
+
 def _seal(facts: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

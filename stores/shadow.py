@@ -25,6 +25,7 @@ from stores.spans import Span, add, gaps
 
 OK, ERROR, TIMEOUT, NAN, SHAPE, SKIPPED = STATUSES = ("ok", "error", "timeout", "nan", "shape", "skipped")
 METRICS = "metrics"  # a file beside the log, see service/vitals.py
+REFUSED = "refused"  # a file of the service's state, see service/deploy.py
 ROW = b',"is":"row",'
 PREFIX = 50
 FORGET = dt.timedelta(days=1)

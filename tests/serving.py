@@ -51,15 +51,15 @@ def make_bundle(folder: Path, seed: int = 1, **facts: Any) -> Path:
 
 
 class FolderRegistry:
-    """A registry of two facts: which version is live, and where the bundles are."""
+    """A registry of two facts: which version each alias names, and where the bundles are."""
 
-    def __init__(self, folder: Path, live: str | None = None) -> None:
+    def __init__(self, folder: Path, live: str | None = None, **aliases: str | None) -> None:
         self.folder = folder
-        self.live = live
+        self.aliases = {"live": live, **aliases}
         self.downloads = 0
 
     def version(self, alias: str) -> str | None:
-        return self.live
+        return self.aliases.get(alias)
 
     def run_of(self, name: str) -> str:
         return f"run-{name}"

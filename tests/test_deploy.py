@@ -8,7 +8,7 @@ import pytest
 
 from problem import features
 from service import live
-from service.deploy import deploy_once, discard_damaged, follow
+from service.deploy import deploy_candidate, deploy_once, deploy_previous, discard_damaged, follow
 from service.live import pointed
 from stores.bundle import BrokenBundle
 from task import Task
@@ -44,7 +44,7 @@ def test_the_live_version_is_fetched_and_pointed_to(versions: Path, tmp_path: Pa
 def test_a_version_that_is_there_is_not_fetched_again(versions: Path, tmp_path: Path) -> None:
     registry = FolderRegistry(versions, "1")
     for version in ("1", "2", "1", "1"):
-        registry.live = version
+        registry.aliases["live"] = version
         deploy_once(registry, tmp_path, KINDS)
     assert registry.downloads == 2
     assert (pointed(tmp_path), pointed(tmp_path, "previous")) == ("1", "2")
@@ -83,7 +83,7 @@ def test_a_registry_that_is_away_is_logged_once_and_tried_again(
     with caplog.at_level("INFO", "service.deploy"):
         follow(registry, settings, lambda: pointed(tmp_path / "state") is None and time.monotonic() < end)
     assert [message for message in caplog.messages if "no registry" in message] == [
-        "deploying failed, trying again: ConnectionError: no registry"
+        "deploying live failed, trying again: ConnectionError: no registry"
     ]
     assert pointed(tmp_path / "state") == "1"
 
@@ -133,3 +133,56 @@ def test_answers_of_one_request_are_of_one_version_while_models_are_swapped(vers
 def _post(http: Any) -> Any:
     time.sleep(0.01)
     return http.post("/predict", json=[serving.schema.EXAMPLE] * 50).json()
+
+
+def test_the_candidate_is_let_into_the_shadow_and_out_again(versions: Path, tmp_path: Path) -> None:
+    registry = FolderRegistry(versions, "1", candidate="2")
+    deploy_once(registry, tmp_path, KINDS)
+    assert deploy_candidate(registry, tmp_path) == pointed(tmp_path, "candidate") == "2"
+    registry.aliases["candidate"] = None
+    assert deploy_candidate(registry, tmp_path) is pointed(tmp_path, "candidate") is None
+
+
+def test_a_candidate_that_was_promoted_leaves_the_shadow_and_the_old_model_enters(
+    versions: Path, tmp_path: Path
+) -> None:
+    registry = FolderRegistry(versions, "1", candidate="2")
+    for registry.aliases["live"] in ("1", "2"):
+        deploy_once(registry, tmp_path, KINDS)
+        deploy_candidate(registry, tmp_path)
+        deploy_previous(registry, tmp_path)
+    assert [pointed(tmp_path, role) for role in ("live", "candidate", "previous")] == ["2", None, "1"]
+
+
+def test_the_previous_version_is_the_registrys_where_it_names_one(versions: Path, tmp_path: Path) -> None:
+    registry = FolderRegistry(versions, "1", previous="2")
+    deploy_once(registry, tmp_path, KINDS)
+    assert deploy_previous(registry, tmp_path) == pointed(tmp_path, "previous") == "2"
+
+
+def test_a_broken_candidate_is_refused_and_the_live_version_goes_on(
+    versions: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    registry, state = FolderRegistry(versions, "1", candidate="broken"), tmp_path / "state"
+    settings, end = serving.settings(tmp_path, poll_seconds=0.01), time.monotonic() + 10
+    with caplog.at_level("INFO", "service.deploy"):
+        follow(registry, settings, lambda: not (state / "refused").exists() and time.monotonic() < end)
+        registry.aliases["live"] = "2"
+        follow(registry, settings, lambda: pointed(state) != "2" and time.monotonic() < end)
+    assert (pointed(state), pointed(state, "candidate")) == ("2", None)
+    assert (state / "refused").read_text().startswith("broken\n")
+    assert any("deploying candidate failed" in message for message in caplog.messages)
+    registry.aliases["candidate"] = None
+    deploy_candidate(registry, state)
+    assert not (state / "refused").exists()
+
+
+def test_a_candidate_damaged_on_disk_is_fetched_anew(versions: Path, tmp_path: Path) -> None:
+    registry = FolderRegistry(versions, "1", candidate="2")
+    deploy_candidate(registry, tmp_path)
+    (tmp_path / "bundles/2/model.onnx").write_bytes(b"damaged")
+    (tmp_path / "candidate").unlink()
+    with pytest.raises(BrokenBundle, match="damaged or replaced"):
+        deploy_candidate(registry, tmp_path)
+    assert deploy_candidate(registry, tmp_path) == "2"
+    assert registry.downloads == 2
