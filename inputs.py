@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from kinds import Kind, Record
+from kinds import Kind, Number, Record
 
 UNSEEN = -1.0
 Tables = Mapping[str, Mapping[str, int]]
@@ -57,10 +58,24 @@ class Inputs:
         )
         return codes.alias(kind.name)
 
-    def row(self) -> Callable[[Record], list[float]]:
-        """A function from one record (Python values as the contract's model gives them) to one row of the matrix."""
+    def row(self) -> Callable[[Record], list[Any]]:
+        """A function from one record (Python values as the contract's model gives them) to one row of the matrix, where
+        None may stand for NaN. It picks plain numbers all at once, as that takes a fifth of the time."""
         scalars = [self._scalar(kind) for kind in self.kinds]
-        return lambda record: [scalar(record) for scalar in scalars]
+        plain = {i: kind.column for i, kind in enumerate(self.kinds) if isinstance(kind, Number)}
+        if len(plain) < 2:
+            return lambda record: [scalar(record) for scalar in scalars]
+        any_column = next(iter(plain.values()))
+        pick = itemgetter(*(plain.get(i, any_column) for i in range(len(scalars))))
+        derived = [(i, scalar) for i, scalar in enumerate(scalars) if i not in plain]
+
+        def row(record: Record) -> list[Any]:
+            values = list(pick(record))
+            for i, scalar in derived:
+                values[i] = scalar(record)
+            return values
+
+        return row
 
     def _scalar(self, kind: Kind) -> Callable[[Record], Any]:
         scalar = kind.scalar()

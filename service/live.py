@@ -132,6 +132,7 @@ def _scorer(loaded: bundle.Bundle) -> Callable[[Record], tuple[list[float], Any]
         return lambda record: (values := row(record), loaded.predictions(np.array([values]))[0].tolist())
     run = loaded.session.run_with_iobinding
     inputs = np.full((1, len(loaded.inputs.kinds)), np.nan)
+    values = inputs[0]
     outputs = np.empty_like(loaded.outputs(inputs))
     binding = loaded.session.io_binding()
     binding.bind_input("inputs", "cpu", 0, np.float64, inputs.shape, inputs.ctypes.data)
@@ -143,8 +144,8 @@ def _scorer(loaded: bundle.Bundle) -> Callable[[Record], tuple[list[float], Any]
     }[loaded.task.kind]
 
     def one(record: Record) -> tuple[list[float], Any]:
-        inputs[0] = values = row(record)
+        values[:] = row(record)
         run(binding)
-        return values, read()
+        return values.tolist(), read()
 
     return one

@@ -1,5 +1,6 @@
 """What goes over the wire: requests that keep the contract, answers, and refusals that say what to change."""
 
+import datetime as dt
 import hashlib
 import json
 import warnings
@@ -24,6 +25,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from kinds import Check
+from service import quick
 from service.refusals import Refused, refusal
 
 Record = dict[str, Any]
@@ -31,35 +33,49 @@ STRICT: Any = {"strict": True, "extra": "forbid", "allow_inf_nan": False}
 
 
 class Reader:
-    """Reads request bodies by a pydantic model of one record; `undone` tells the client what a refusal means."""
+    """Reads request bodies by a pydantic model of one record; `undone` tells the client what a refusal means. `quickly`
+    may accept some of what the model would."""
 
-    def __init__(self, model: type[BaseModel], max_records: int, undone: str) -> None:
+    def __init__(
+        self, model: type[BaseModel], max_records: int, undone: str, quickly: quick.Quick | None = None
+    ) -> None:
         self.model = model
         self.max_records = max_records
         self.undone = undone
+        self._quick = quickly
         self._validate = model.__pydantic_validator__.validate_json
         self._split = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
     def one(self, body: bytes) -> Record:
         """The record in a JSON object, by column; absent nullable fields are None. Raises Refused."""
+        if self._quick and (record := self._quick.one(body)) is not None:
+            return record
         try:
-            return self._validate(body).__dict__
+            return self._accepted(body)
         except ValidationError as error:
             raise refusal([(None, error)], 1, self.undone) from None
 
     def many(self, body: bytes) -> list[Record]:
         """The records in a JSON array, refused as a whole where one of them breaks the contract. Raises Refused."""
         items = self._items(body)
+        if self._quick and (quickly := self._quick.many(body)) is not None:
+            return quickly
         records: list[Record] = []
         broken: list[tuple[int, ValidationError]] = []
         for index, item in enumerate(items):
             try:
-                records.append(self._validate(bytes(item)).__dict__)
+                records.append(self._accepted(bytes(item)))
             except ValidationError as error:
                 broken.append((index, error))
         if broken:
             raise refusal(broken, len(items), self.undone)
         return records
+
+    def _accepted(self, body: bytes) -> Record:
+        record = self._validate(body).__dict__
+        if self._quick:
+            self._quick.learn(record)
+        return record
 
     def _items(self, body: bytes) -> list[msgspec.Raw]:
         try:
@@ -78,7 +94,8 @@ class Contract(Reader):
     """Reads records by the problem's schema and checks. `version` changes whenever what is accepted does."""
 
     def __init__(self, schema: type[dy.Schema], checks: Sequence[Check], example: Record, max_records: int) -> None:
-        super().__init__(record_model(schema, checks, example), max_records, "nothing was predicted")
+        quickly = quick.quick(fields(schema), checks)
+        super().__init__(record_model(schema, checks, example), max_records, "nothing was predicted", quickly)
         self.example = example
         self.dtypes = {name: column.dtype for name, column in schema.columns().items()}
         self.version = _version(self.model, checks)
@@ -126,14 +143,14 @@ def _field(column: dy.Column, generated: Any) -> tuple[Any, Any]:
         zone = column.dtype.time_zone
         annotation = AwareDatetime if zone else NaiveDatetime
         annotation = Optional[annotation] if column.nullable else annotation  # noqa: UP045 (a value, not a type)
-        converters = [_in_zone(ZoneInfo(zone))] if zone else []
+        converters = [_in_zone(dt.UTC if zone == "UTC" else ZoneInfo(zone))] if zone else []
     elif column.dtype == pl.Float32:
         converters = [AfterValidator(lambda value: value if value is None else float(np.float32(value)))]
     annotated = [annotation, *generated.metadata, *converters]
     return Annotated[*annotated] if len(annotated) > 1 else annotation, None if column.nullable else ...
 
 
-def _in_zone(zone: ZoneInfo) -> AfterValidator:
+def _in_zone(zone: dt.tzinfo) -> AfterValidator:
     return AfterValidator(lambda value: value if value is None else value.astimezone(zone))
 
 

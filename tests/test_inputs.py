@@ -27,7 +27,7 @@ def learnt(kinds, rows):
 def test_a_record_gives_the_same_numbers_as_its_row_in_a_frame(known, rows):
     inputs = learnt(EVERY_KIND, ROWS.head(known))
     chosen, row = ROWS[rows], inputs.row()
-    one_by_one = np.array([row(record) for record in chosen.to_dicts()])
+    one_by_one = np.array([row(record) for record in chosen.to_dicts()], dtype=float)
     np.testing.assert_array_equal(inputs.matrix(derive(EVERY_KIND, chosen)), one_by_one)
 
 
