@@ -44,9 +44,9 @@ class Interval:
 
 def mean(values: np.ndarray, days: np.ndarray, confidence: float = 0.95) -> Interval:
     """The mean of the rows' values [n], say losses; `days` [n] are numbers or dates whose order is that of time."""
-    pulls = contributions(values[None, :], days)
-    low, high = bounds(pulls, confidence)
-    return Interval(float(pulls.mean()), float(low[0]), float(high[0]))
+    pull = contributions(values[None, :], days)
+    low, high = bounds(pull, confidence)
+    return Interval(float(pull.mean()), float(low[0]), float(high[0]))
 
 
 def paired(losses: np.ndarray, others: np.ndarray, days: np.ndarray, confidence: float = 0.95) -> Interval:
@@ -76,12 +76,18 @@ def contributions(values: np.ndarray, days: np.ndarray) -> np.ndarray:
     rows. NaN marks rows that don't belong to one of the k; a day without rows pulls nowhere."""
     codes = _codes(days)
     belongs = ~np.isnan(values)
-    count = codes.max() + 1
-    sums = np.array([np.bincount(codes, row, count) for row in np.where(belongs, values, 0)])
-    rows = np.array([np.bincount(codes, row, count) for row in belongs])
+    sums, rows = (
+        np.array([np.bincount(codes, row, codes.max() + 1) for row in of])
+        for of in (np.where(belongs, values, 0), belongs)
+    )
+    return pulls(sums, rows)
+
+
+def pulls(sums: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """The same from each day's sums of values and numbers of rows, both [k, days]."""
     total = rows.sum(axis=1, keepdims=True)
     overall = sums.sum(axis=1, keepdims=True) / total
-    return np.asarray(overall + (sums - overall * rows) * count / total)
+    return np.asarray(overall + (sums - overall * rows) * rows.shape[1] / total)
 
 
 def bounds(pulls: np.ndarray, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
@@ -97,6 +103,18 @@ def bounds(pulls: np.ndarray, confidence: float = 0.95) -> tuple[np.ndarray, np.
     student = stdtrit(blocks - 1, 1 - tail)
     lower, upper = np.quantile(drawn, [tail, 1 - tail], axis=1)
     return middle - np.maximum(upper, student) * spread, middle + np.maximum(-lower, student) * spread
+
+
+def jointly(pulls: np.ndarray, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+    """Limits, each float64 [k], that hold for all k means together (Bonferroni). By Student's t: a thousand draws don't
+    reach so far into the tails."""
+    from scipy.special import stdtrit
+
+    blocks = block_count(pulls.shape[1])
+    if blocks < 2 or not len(pulls):
+        return np.full(len(pulls), -np.inf), np.full(len(pulls), np.inf)
+    reach = stdtrit(blocks - 1, 1 - (1 - confidence) / 2 / len(pulls)) * standard_error(pulls)
+    return pulls.mean(axis=1) - reach, pulls.mean(axis=1) + reach
 
 
 def chances(pulls: np.ndarray, margin: float = 0.0) -> np.ndarray:
