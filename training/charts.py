@@ -1,5 +1,6 @@
 """Pictures of a comparison as Vega-Lite specifications (https://vega.github.io/vega-lite)."""
 
+import math
 from typing import Any
 
 Spec = dict[str, Any]
@@ -7,12 +8,12 @@ SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
 
 
 def curve(title: str, rows: list[dict[str, Any]], x: str, y: str) -> Spec:
-    """One line a model through points (x, y), both from 0 to 1, with the diagonal for reference."""
+    """One line a model through points (x, y); shares are shown from 0 to 1."""
     return _chart(title, rows) | {
         "width": 320,
         "height": 260,
         "mark": {"type": "line", "point": len(rows) < 100},
-        "encoding": {"x": _unit(x), "y": _unit(y), "color": _model(), "order": {"field": x}},
+        "encoding": {"x": _axis(rows, x), "y": _axis(rows, y), "color": _model(), "order": {"field": x}},
     }
 
 
@@ -30,12 +31,51 @@ def by_batch(title: str, rows: list[dict[str, Any]], metric: str) -> Spec:
     }
 
 
+def by_slice(title: str, rows: list[dict[str, Any]]) -> Spec:
+    """A point for each `slice` and `model` at `value`, with a bar from `low` to `high`; infinite limits have none."""
+    slices = {"field": "slice", "type": "nominal", "sort": None, "title": None}
+    value = {"field": "value", "type": "quantitative", "scale": {"zero": False}, "title": None}
+    bar = {"y": slices, "x": value | {"field": "low"}, "x2": {"field": "high"}, "color": _model()}
+    finite = [{"filter": "datum.low !== null && datum.high !== null"}]
+    return _chart(title, [_plain(row) for row in rows]) | {
+        "width": 420,
+        "layer": [
+            {"transform": finite, "mark": "rule", "encoding": bar},
+            {"mark": "point", "encoding": {"y": slices, "x": value, "color": _model()}},
+        ],
+    }
+
+
+def gate(title: str, checks: list[dict[str, Any]]) -> Spec:
+    """A square for each check in the colour of its verdict, with its sentence; `checks` as in the report's facts."""
+    name = {"field": "name", "type": "nominal", "sort": None, "title": None}
+    colours = {"domain": ["pass", "fail", "not enough data"], "range": ["#2e7d32", "#c62828", "#f9a825"]}
+    verdict = {"field": "verdict", "type": "nominal", "scale": colours, "title": "verdict"}
+    return _chart(title, checks) | {
+        "width": 700,
+        "layer": [
+            {"mark": {"type": "square", "size": 150}, "encoding": {"x": {"value": 8}, "y": name, "color": verdict}},
+            {
+                "mark": {"type": "text", "align": "left", "limit": 680},
+                "encoding": {"x": {"value": 24}, "y": name, "text": {"field": "sentence"}},
+            },
+        ],
+    }
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    """Infinity isn't JSON."""
+    return {key: None if isinstance(each, float) and not math.isfinite(each) else each for key, each in row.items()}
+
+
 def _chart(title: str, rows: list[dict[str, Any]]) -> Spec:
     return {"$schema": SCHEMA, "title": title, "data": {"values": rows}}
 
 
-def _unit(name: str) -> Spec:
-    return {"field": name, "type": "quantitative", "scale": {"domain": [0, 1]}, "title": name.replace("_", " ")}
+def _axis(rows: list[dict[str, Any]], name: str) -> Spec:
+    share = all(0 <= row[name] <= 1 for row in rows)
+    scale = {"domain": [0, 1]} if share else {"zero": False}
+    return {"field": name, "type": "quantitative", "scale": scale, "title": name.replace("_", " ")}
 
 
 def _model() -> Spec:
