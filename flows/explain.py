@@ -15,6 +15,7 @@ def chain(facts: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
     prediction, model = facts["prediction"], facts["model"]
     yield "prediction", [f"{prediction['id']}, answered {prediction['time']}", *_pairs(prediction["record"])]
     yield "answer", [_answer(prediction, model)]
+    yield "shadow", [_shadowed(one) for one in facts["shadow"]] or ["nothing yet"]
     yield "model version", [f"{model['version']}: {model.get('candidate') or model.get('problem') or UNKNOWN}"]
     yield "MLflow run", [model.get("run") or UNKNOWN]
     yield "settings", list(_pairs(_dotted(model.get("settings") or {})))
@@ -68,6 +69,14 @@ def _answer(prediction: Mapping[str, Any], model: Mapping[str, Any]) -> str:
         return f"{output:g}"
     threshold = "" if model.get("threshold") is None else f", threshold {model['threshold']}"
     return f"{'yes' if decision else 'no'} (probability {output:.4f}{threshold})"
+
+
+def _shadowed(said: Mapping[str, Any]) -> str:
+    if said["status"] != "ok":
+        return f"version {said['model']} said nothing: {said['status']}, {said['reason']}"
+    output = said["output"]
+    shown = f"{max(output):.4f} for the most probable class" if isinstance(output, list) else f"{output:.4f}"
+    return f"version {said['model']} said {shown}"
 
 
 def _label(labels: Mapping[str, Any]) -> Iterator[str]:

@@ -41,6 +41,7 @@ def build(settings: Settings, problem: Any = problem, keys: Keys = ()) -> factor
     labels = feedback.contract(schema, service.max_records)
     terms = Terms.of(schema)
     answer = answer_type(terms.task)
+    rotation = settings.log.segment_mb, settings.log.segment_hours
 
     class Body(RootModel[contract.model | list[contract.model]]):  # type: ignore[name-defined]
         model_config = ConfigDict(json_schema_extra=_as_one_of)
@@ -60,8 +61,8 @@ def build(settings: Settings, problem: Any = problem, keys: Keys = ()) -> factor
             logging.getLogger("service").setLevel(logging.INFO)
             ruled = ruling(problem.rules.RULES if settings.rules.apply else (), settings.rules.on_error)
             live = Live(service.state, problem.features.FEATURES, terms.task, ruled)
-            self.predictor = Predictor(contract, terms.task, live, Writer(service.predictions))
-            self.feedback = Feedback(labels, terms, Writer(settings.labels.folder))
+            self.predictor = Predictor(contract, terms.task, live, Writer(service.predictions, *rotation))
+            self.feedback = Feedback(labels, terms, Writer(settings.labels.folder, *rotation))
             self.explain = functools.partial(explain, settings)
             live.refresh()
 

@@ -13,9 +13,8 @@ from service import vitals
 from service.background import at_lowest_priority, log_to_stderr, sleep, until_told
 from service.follower import Follower
 from settings import Settings, load
-from stores.shadow import Busy, ShadowLog
+from stores.shadow import ROLES, Busy, ShadowLog
 
-ROLES = ("candidate", "previous")
 PASS_SECONDS = 0.02
 TEND_SECONDS = 1.0
 RETRY_SECONDS = 1.0

@@ -1,4 +1,5 @@
-"""The index that joins labels to predictions: SQLite, made from the two logs alone, so it may be deleted at any time.
+"""The index that joins labels, and what the shadow said, to predictions: SQLite, made from the three logs alone, so it
+may be deleted at any time.
 
 Each pass reads only what was appended since the last one. The tables hold facts, each entry of the logs once; which
 label counts, and what came of every other, are views of them: the order in which the logs are read makes no difference.
@@ -9,6 +10,7 @@ import datetime as dt
 import hashlib
 import sqlite3
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,7 +18,7 @@ from typing import Any
 import polars as pl
 
 from settings import Settings
-from stores import lines, log
+from stores import archive, lines, log
 from stores.labels import Terms
 from stores.lookup import NAME
 
@@ -28,6 +30,8 @@ CREATE TABLE predictions (id TEXT PRIMARY KEY, key TEXT NOT NULL, time REAL NOT 
 CREATE INDEX predictions_by_key ON predictions (key);
 CREATE TABLE labels (key TEXT, time REAL, segment TEXT, position INTEGER, prediction TEXT NOT NULL,
   value TEXT NOT NULL, target TEXT, source TEXT NOT NULL, PRIMARY KEY (key, time, segment, position)) WITHOUT ROWID;
+CREATE TABLE shadow (prediction TEXT, model TEXT, time REAL NOT NULL, output, decision, status TEXT NOT NULL,
+  reason TEXT NOT NULL, PRIMARY KEY (prediction, model)) WITHOUT ROWID;
 CREATE VIEW truth AS SELECT key, value, target, time, source,
     (SELECT min(time) FROM labels AS any WHERE any.key = labels.key) AS first
   FROM labels WHERE NOT EXISTS (SELECT 1 FROM labels AS later WHERE later.key = labels.key
@@ -42,6 +46,7 @@ CREATE VIEW outcomes AS SELECT *, segment || '-' || printf('%x', position) AS id
 INSERT = {
     "predictions": "INSERT OR IGNORE INTO predictions VALUES (?, ?, ?, ?, ?, ?, ?)",
     "labels": "INSERT OR IGNORE INTO labels VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    "shadow": "INSERT OR REPLACE INTO shadow VALUES (?, ?, ?, ?, ?, ?, ?)",
 }
 FIND_KEYS = """
 UPDATE OR REPLACE labels SET key = (SELECT key FROM predictions WHERE id = labels.prediction)
@@ -69,8 +74,8 @@ class Index:
     def __init__(self, predictions: Path, labels: Path, terms: Terms) -> None:
         self.path = labels / NAME
         self.terms = terms
-        self._logs = {"predictions": predictions, "labels": labels}
-        self._rows = {"predictions": lines.predictions(terms), "labels": lines.labels(terms)}
+        self._logs = {"predictions": predictions, "labels": labels, "shadow": predictions.with_name("shadow")}
+        self._rows = {"predictions": lines.predictions(terms), "labels": lines.labels(terms), "shadow": lines.shadow}
         self._sizes: dict[Path, int] = {}
         self._layout = int(
             hashlib.sha256(
@@ -86,7 +91,7 @@ class Index:
 
     def catch_up(self) -> int:
         """Take in what was appended to the logs; return how many lines. A damaged index is made anew."""
-        sizes = {path: path.stat().st_size for folder in self._logs.values() for path in log.segments(folder)}
+        sizes = {path: size for folder in self._logs.values() for path, size in log.sizes(folder).items()}
         if sizes == self._sizes and self.path.exists():
             return 0
         try:
@@ -134,24 +139,31 @@ class Index:
         taken = 0
         with self.open() as db:
             for table, folder in self._logs.items():
+                for segment, content in archive.deleted_segments(folder, partial(_is_known, db, table)):
+                    taken += self._insert(db, table, segment, 0, content)
                 for path in log.segments(folder):
                     while new := self._take(db, table, path):
                         taken += new
         return taken
 
     def _take(self, db: sqlite3.Connection, table: str, path: Path) -> int:
-        """One piece of a segment, in one transaction; return its lines, 0 where there are none (yet)."""
-        segment = f"{table}/{path.stem}"
-        position = _position(db, segment)
-        if not (content := log.tail(path, position)):
+        """One piece of a segment; return its lines, 0 where there are none (yet)."""
+        position = _position(db, f"{table}/{path.stem}")
+        try:
+            content = log.tail(path, position)
+        except FileNotFoundError:  # deleted since it was listed
             return 0
-        whole = content.split(b"\n")[:-1]
-        rows = self._rows[table](whole)
+        return self._insert(db, table, path.stem, position, content) if content else 0
+
+    def _insert(self, db: sqlite3.Connection, table: str, segment: str, position: int, content: bytes) -> int:
+        """Whole lines from a position on, in one transaction; return how many."""
+        name, whole = f"{table}/{segment}", content.split(b"\n")[:-1]
+        facts = self._rows[table](whole)
         with _transaction(db):
-            if _position(db, segment) == position:  # nobody else was quicker
-                db.executemany(INSERT[table], rows)
+            if _position(db, name) == position:  # nobody else was quicker
+                db.executemany(INSERT[table], filter(None, facts))
                 db.execute(FIND_KEYS)
-                db.execute(ADVANCE, (segment, position + len(content), len(whole) - len(rows)))
+                db.execute(ADVANCE, (name, position + len(content), len(whole) - len(facts)))
         return len(whole)
 
     def _lay_out(self, db: sqlite3.Connection) -> None:
@@ -179,6 +191,10 @@ def _transaction(db: sqlite3.Connection) -> Iterator[None]:
 
 def _layout(db: sqlite3.Connection) -> int:
     return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _is_known(db: sqlite3.Connection, table: str, segment: str) -> bool:
+    return _position(db, f"{table}/{segment}") > 0
 
 
 def _position(db: sqlite3.Connection, segment: str) -> int:

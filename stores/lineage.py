@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from settings import Settings
-from stores import log
-from stores.lookup import is_current, labels_of
+from stores import archive, log
+from stores.lookup import is_current, labels_of, shadow_of
 from stores.sealed import BrokenBundle, sealed
 
 BUNDLES, RUNS = "bundles", "runs"
@@ -33,12 +33,13 @@ def explain(settings: Settings, prediction_id: str) -> dict[str, Any]:
 
     Raises Unknown for an id that isn't in the log.
     """
-    prediction = log.find(settings.service.predictions, prediction_id)
+    prediction = archive.find(settings.service.predictions, prediction_id)
     if prediction is None:
         raise Unknown(_why_not(settings, prediction_id[:MAX_SHOWN]))
     return {
         "prediction": prediction,
         "model": _model(settings.service.state, prediction["model"]),
+        "shadow": _shadow(settings.labels.folder, prediction_id),
         "labels": _labels(settings, prediction_id),
     }
 
@@ -81,6 +82,13 @@ def _run(state: Path, version: str) -> str | None:
         return (state / RUNS / version).read_text()
     except OSError:
         return None
+
+
+def _shadow(labels: Path, prediction_id: str) -> list[dict[str, Any]]:
+    try:
+        return shadow_of(labels, prediction_id)
+    except sqlite3.Error:  # said of the labels, which are in the same index
+        return []
 
 
 def _labels(settings: Settings, prediction_id: str) -> dict[str, Any]:

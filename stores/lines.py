@@ -1,4 +1,4 @@
-"""From the lines of the two logs to the rows of the index. A line that can't be read is left out."""
+"""From the lines of the logs to the rows of the index. A line that can't be read is left out."""
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -9,6 +9,7 @@ import msgspec
 from stores.labels import Terms
 from stores.log import encode
 from stores.predictions import Decision, Output
+from stores.shadow import Row, is_row
 
 Fact = tuple[Any, ...]
 
@@ -61,6 +62,23 @@ def labels(terms: Terms) -> Callable[[Sequence[bytes]], list[Fact]]:
         ]
 
     return facts
+
+
+def shadow(lines: Sequence[bytes]) -> list[Fact]:
+    """A fact (prediction, model, time, output, decision, status, reason) for each row of the shadow log; an empty one
+    for its other lines."""
+
+    def fact(line: bytes) -> Fact:
+        if not is_row(line):
+            return ()
+        row = _row(line)
+        output = encode(row.output).decode() if isinstance(row.output, list) else row.output
+        return row.prediction, row.model, row.time.timestamp(), output, row.decision, row.status, row.reason
+
+    return list(_readable(lines, fact))
+
+
+_row = msgspec.json.Decoder(Row).decode
 
 
 def _prediction(terms: Terms) -> Any:

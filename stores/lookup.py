@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from stores import log
+from stores.shadow import OK
 
 NAME = "index.db"
 PREDICTION = "SELECT key, max(event, time) FROM predictions WHERE id = ?"
@@ -16,6 +17,7 @@ SELECT id FROM predictions AS p WHERE id IN (SELECT value FROM json_each(?))
   AND EXISTS (SELECT 1 FROM labels WHERE labels.key = p.key)
 """
 HISTORY = "SELECT id, value, target, time, source, outcome FROM outcomes WHERE key = ? ORDER BY time, segment, position"
+SHADOW = "SELECT model, output, status, reason FROM shadow WHERE prediction = ? ORDER BY model"
 
 
 def labels_of(folder: Path, prediction_id: str) -> tuple[float, list[dict[str, Any]]] | None:
@@ -38,15 +40,33 @@ def labelled(folder: Path, prediction_ids: Sequence[str]) -> set[str]:
         return {name for (name,) in db.execute(LABELLED, (json.dumps(prediction_ids),))}
 
 
+def shadow_of(folder: Path, prediction_id: str) -> list[dict[str, Any]]:
+    """What each model of the shadow said of the prediction, or why it said nothing. Raises sqlite3.Error."""
+    with _reading(folder) as db:
+        found = db.execute(SHADOW, (prediction_id,)).fetchall()
+    return [_shadow(*row) for row in found]
+
+
 def is_current(folder: Path) -> bool:
     """Has the index in this folder taken in every label of the log beside it? Raises sqlite3.Error."""
-    with _reading(folder) as db:
-        taken = dict(db.execute("SELECT name, position FROM segments"))
+    taken = positions(folder)
     return not any(log.tail(path, taken.get(f"labels/{path.stem}", 0)) for path in log.segments(folder))
+
+
+def positions(folder: Path) -> dict[str, int]:
+    """How much the index in this folder has taken in of each segment: `predictions/<name>`, … Raises sqlite3.Error."""
+    with _reading(folder) as db:
+        return dict(db.execute("SELECT name, position FROM segments"))
 
 
 def _reading(folder: Path) -> closing[sqlite3.Connection]:
     return closing(sqlite3.connect(f"{(folder.absolute() / NAME).as_uri()}?mode=ro", uri=True))
+
+
+def _shadow(model: str, output: Any, status: str, reason: str) -> dict[str, Any]:
+    if status != OK:
+        return {"model": model, "status": status, "reason": reason}
+    return {"model": model, "status": status, "output": json.loads(output) if isinstance(output, str) else output}
 
 
 def _label(name: str, value: str, target: str | None, time: float, source: str, outcome: str) -> dict[str, Any]:

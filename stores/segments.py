@@ -2,8 +2,11 @@
 
 import datetime as dt
 import fcntl
+import hashlib
 import os
 from pathlib import Path
+
+SEAL = ".sha256"
 
 
 def is_open(path: Path) -> bool:
@@ -35,3 +38,20 @@ def repair(path: Path, whole: int | None = None) -> int:
 
 def last_written(path: Path) -> dt.datetime:
     return dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC)
+
+
+def seal(path: Path) -> str:
+    """The checksum of a closed segment, which is left beside it at the first call; what follows the last whole line is
+    cut off before."""
+    beside = path.with_suffix(SEAL)
+    if not beside.exists():
+        repair(path)
+        replace(beside, hashlib.sha256(path.read_bytes()).hexdigest().encode())
+    return beside.read_text()
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Write a file as a whole or not at all."""
+    aside = path.with_name(f".{path.name}-{os.getpid()}")
+    aside.write_bytes(content)
+    os.replace(aside, path)

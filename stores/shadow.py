@@ -24,6 +24,7 @@ from stores.log import segments as files
 from stores.spans import Span, add, gaps
 
 OK, ERROR, TIMEOUT, NAN, SHAPE, SKIPPED = STATUSES = ("ok", "error", "timeout", "nan", "shape", "skipped")
+ROLES = ("candidate", "previous")  # who is in the shadow
 METRICS = "metrics"  # a file beside the log, see service/vitals.py
 REFUSED = "refused"  # a file of the service's state, see service/deploy.py
 ROW = b',"is":"row",'
@@ -179,6 +180,11 @@ def last_state(folder: Path, repair: bool = True) -> State:
                 state.take(_commit.decode(line))
             return state
     return State({})
+
+
+def newest(folder: Path) -> Path | None:
+    """The segment that was begun last."""
+    return max(files(folder), key=_serial, default=None)
 
 
 def _serial(path: Path) -> int:

@@ -175,12 +175,12 @@ def test_of_the_prediction_log_one_line_is_read(tmp_path: Path, monkeypatch: pyt
     assert [path.stem for path in opened] == [names[1][50].split("-")[0]]
 
 
-@pytest.mark.parametrize("query", [lookup.PREDICTION, lookup.HISTORY])
+@pytest.mark.parametrize("query", [lookup.PREDICTION, lookup.HISTORY, lookup.SHADOW])
 def test_every_question_to_the_index_is_a_search_and_no_scan(tmp_path: Path, query: str) -> None:
     Index.of(serving.settings(tmp_path), schema).catch_up()
     with labelling.index(tmp_path).open() as db:
         steps = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {query}", ("x",))]
-    tables = [step for step in steps if "predictions" in step or "labels" in step]
+    tables = [step for step in steps if any(table in step for table in ("predictions", "labels", "shadow"))]
     assert tables
     assert all(step.startswith("SEARCH") for step in tables)
 

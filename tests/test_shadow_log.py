@@ -7,8 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stores import log, shadow
+from flows.explain import draw
+from stores import archive, joined, log, shadow
+from stores.lineage import explain
 from stores.shadow import Batch, Began, Busy, Row, ShadowLog, last_state
+from stores.shadowed import shadowed
+from tests import labelling, serving
 
 NOON = dt.datetime(2013, 4, 1, 12, tzinfo=dt.UTC)
 SEGMENT = "f" * 17  # not forgotten for centuries
@@ -136,3 +140,45 @@ def test_deleted_segments_are_forgotten_after_a_day(tmp_path: Path) -> None:
     made.state.forget(set(), began + dt.timedelta(hours=25))
     assert not made.state.models["7"].spans
     made.close()
+
+
+def said(folder: Path, *said_rows: Row) -> None:
+    """A shadow log with these rows."""
+    made = ShadowLog(folder / "shadow", folder / "predictions")
+    for row in said_rows:
+        if row.model not in made.state.models:
+            made.append(Began(row.model, NOON, {}, []))
+    for number, row in enumerate(said_rows):
+        made.append(Batch(row.model, SEGMENT, number, number + 1, {row.status: 1}), [row])
+    made.close()
+
+
+def test_the_index_joins_what_the_shadow_said_to_predictions(tmp_path: Path) -> None:
+    one, other = labelling.predict(tmp_path, labelling.prediction(1), labelling.prediction(2))
+    timeout = {"status": "timeout", "reason": "it took 60 s"}
+    said(tmp_path, Row(one, "8", NOON, 0.25, False), Row(other, "8", NOON, **timeout), Row(one, "6", NOON, 0.75, True))
+    frame = shadowed(labelling.up_to_date(tmp_path), "8")
+    assert frame.select("id", "output", "status").rows() == [(one, 0.25, "ok"), (other, None, "timeout")]
+    assert joined.unreadable(labelling.index(tmp_path)) == 0
+
+
+def test_explain_tells_what_the_shadow_said(tmp_path: Path) -> None:
+    (name,) = labelling.predict(tmp_path, labelling.prediction(1))
+    said(tmp_path, Row(name, "8", NOON, 0.25, False), Row(name, "6", NOON, status="nan", reason="not finite"))
+    labelling.up_to_date(tmp_path)
+    found = explain(serving.settings(tmp_path), name)
+    assert found["shadow"] == [
+        {"model": "6", "status": "nan", "reason": "not finite"},
+        {"model": "8", "status": "ok", "output": 0.25},
+    ]
+    assert "version 8 said 0.2500" in draw(found)
+
+
+def test_an_index_made_anew_knows_what_is_in_parquet_only(tmp_path: Path) -> None:
+    (name,) = labelling.predict(tmp_path, labelling.prediction(1))
+    said(tmp_path, Row(name, "8", NOON, 0.25, False))
+    for folder in (tmp_path / "predictions", tmp_path / "shadow"):
+        archive.compact(folder, archive.seal_closed(folder), dt.date.max)
+        for path in log.segments(folder):
+            path.unlink()
+    assert shadowed(labelling.up_to_date(tmp_path), "8").select("id", "output").rows() == [(name, 0.25)]

@@ -1,0 +1,35 @@
+"""What the models of the shadow said, as a frame to join to that of `stores.joined`: the evidence for promotions."""
+
+import json
+from typing import Any
+
+import polars as pl
+
+from stores.index import Index
+
+SAID = {
+    "id": pl.String,
+    "model": pl.String,
+    "time": pl.Float64,
+    "decision": pl.String,
+    "status": pl.String,
+    "reason": pl.String,
+}
+QUERY = """
+SELECT s.prediction, s.model, s.time, s.decision, s.status, s.reason, s.output
+FROM shadow AS s JOIN predictions AS p ON p.id = s.prediction WHERE s.model = ? AND p.event >= ? ORDER BY s.prediction
+"""
+
+
+def shadowed(index: Index, model: str, since: float = float("-inf")) -> pl.DataFrame:
+    """A row for each prediction, of rows since then (seconds since 1970), that this model of the shadow is done with:
+    the prediction's id, time, output (a number, or a list of probabilities), decision, status ("ok", or why there is
+    no output: stores/shadow.py) and reason."""
+    with index.open() as db:
+        rows = db.execute(QUERY, (model, since)).fetchall()
+    frame = pl.DataFrame([row[:-1] for row in rows], schema=SAID, orient="row", strict=False)
+    return frame.with_columns(pl.Series("output", [_output(row[-1]) for row in rows], strict=False))
+
+
+def _output(value: Any) -> Any:
+    return json.loads(value) if isinstance(value, str) else value
