@@ -25,7 +25,7 @@ def release(made: Matrices, winner: Job, split: Split) -> float:
 def score(chosen: Settings, made: Matrices, winner: Job, split: Split) -> tuple[Trial, list[Trial]]:
     """The baseline on validation; winner and baseline on the test batches, which become the bundle's reference."""
     validated = made.try_out(BASELINE, split.train, split.validation, "validation")
-    tested = [made.try_out(job, split.train + split.validation, split.test, "test") for job in (winner, BASELINE)]
+    tested = [made.try_out(job, split.before_test, split.test, "test") for job in (winner, BASELINE)]
     said = np.concatenate([made.arrays.read(f"{part}-{winner}") for part in ("validation", "test")])
     held_out = plan.rows(chosen, split.validation + split.test).drop("inputs")
     bundle.write_reference(made.arrays.folder / "bundle", held_out.with_columns(pl.Series("prediction", said)))

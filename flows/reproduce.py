@@ -66,7 +66,7 @@ def reproduce(chosen: Settings, run: str, folder: Path) -> Again:
     made = matrices.write(chosen.model_copy(update={"data": data}), split.all, folder / "arrays")
     winner = Job(facts["candidate"], parameters=facts["parameters"])
     with threadpool_limits(1):  # as in the flow: with more threads sums come out differently in the last bit
-        scores = made.try_out(winner, split.train + split.validation, split.test, "test").scores
+        scores = made.try_out(winner, split.before_test, split.test, "test").scores
         finals.release(made, winner, split)
     inputs = np.asarray(made.judged(split.validation + split.test)[0])
     now = bundle.session(made.arrays.folder / "bundle" / "model.onnx").run(None, {"inputs": inputs})[0]

@@ -31,12 +31,9 @@ class TrainFlow(FlowSpec):
     @step
     def select(self, inputs):
         """The lowest mean loss on validation wins."""
-        from training.evaluate import primary
-
         self.merge_artifacts(inputs, include=["settings", "plan", "matrices"])
         self.trials = [trial for each in inputs for trial in each.lane]
-        metric = primary(self.matrices.task)
-        self.winner = min(self.trials, key=lambda trial: trial.scores[metric]).job
+        self.winner = min(self.trials, key=lambda trial: trial.loss).job
         self.next(self.finals)
 
     @step

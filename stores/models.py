@@ -37,6 +37,16 @@ class Run:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Recorded:
+    """A run as it was recorded; `start` in seconds since the epoch."""
+
+    id: str
+    start: float
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]
+
+
 class Models:
     """One experiment and one registered model: records runs, registers bundles, moves aliases, fetches bundles."""
 
@@ -123,6 +133,15 @@ class Models:
         source = self.client.get_model_version_download_uri(self.name, version)
         local = Path(download_artifacts(artifact_uri=source, tracking_uri=self.uri))
         shutil.copytree(local, folder)
+
+    def latest(self, count: int) -> list[Recorded]:
+        """The latest runs that have a kind and no parent, newest first."""
+        if not _exists(self.uri):
+            return []
+        found = self.client.search_runs([self._experiment()], "tags.kind LIKE '%'", max_results=count)
+        return [
+            Recorded(each.info.run_id, each.info.start_time / 1000, each.data.metrics, each.data.tags) for each in found
+        ]
 
     def _experiment(self) -> str:
         found = self.client.get_experiment_by_name(self.name)

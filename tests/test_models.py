@@ -191,3 +191,17 @@ def test_a_relative_place_is_meant_from_the_working_directory(tmp_path, migrated
         (source,) = database.execute("select source from model_versions").fetchone()
     database.close()
     assert Path(source).is_relative_to(tmp_path)
+
+
+def test_the_latest_runs_of_a_kind_come_newest_first_without_their_children(models):
+    first = models.record(run("a", tags={"kind": "experiment"}))
+    models.record(run("child", tags={}), parent=first)
+    models.record(Run("b", start=2000.0, end=2001.0, metrics={"loss": 0.5}, tags={"kind": "train", "facts": "{}"}))
+    newest, oldest = models.latest(5)
+    assert (newest.metrics["loss"], newest.tags["facts"], newest.start, oldest.id) == (0.5, "{}", 2000.0, first)
+    assert [found.start for found in models.latest(1)] == [2000.0]
+
+
+def test_there_are_no_latest_runs_before_there_is_a_database(tmp_path):
+    models = Models(Registry(tracking=f"sqlite:///{tmp_path}/new/mlflow.db", artifacts="a", model="lateness"))
+    assert models.latest(5) == []

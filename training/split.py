@@ -13,6 +13,10 @@ class Split:
     test: list[str]
 
     @property
+    def before_test(self) -> list[str]:
+        return self.train + self.validation
+
+    @property
     def all(self) -> list[str]:
         return self.train + self.validation + self.test
 

@@ -43,6 +43,11 @@ class Trial:
     def candidate(self) -> str:
         return self.job.candidate
 
+    @property
+    def loss(self) -> float:
+        """The task's primary metric, which stands first (see evaluate.primary)."""
+        return next(iter(self.scores.values()))
+
 
 def run(job: Job, task: Task, estimator: Any, learn: Lesson, judge: Judged) -> tuple[Trial, np.ndarray]:
     """Fit on `learn`, score on `judge` (inputs float64 [n, k], labels [n]); also the predictions of its rows."""

@@ -1,0 +1,69 @@
+"""What a model is held against: the live model, on rows that it hasn't learnt from."""
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+import problem.schema
+from problem.features import FEATURES
+from settings import Settings
+from stores import bundle
+from task import Task
+
+LIVE = "live"
+
+
+@dataclass(frozen=True)
+class Live:
+    """The live model's version and facts, and its predictions of rows: NaN for those that it has only learnt from."""
+
+    version: str
+    facts: Mapping[str, Any]
+    said: np.ndarray
+
+    @property
+    def known(self) -> np.ndarray:
+        """Of which rows there are predictions, bool [n]."""
+        return ~np.isnan(self.said.reshape(len(self.said), -1)).any(axis=1)
+
+
+def live_on(chosen: Settings, rows: pl.DataFrame) -> Live | None:
+    """The live model on rows of the data store. None where there is none, or none that this code can read (it was made
+    for other features), which is said."""
+    from stores.models import Models
+
+    models = Models(chosen.registry)
+    version = models.version(LIVE)
+    if version is None:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        models.download(version, Path(folder) / version)
+        try:
+            live = bundle.read(Path(folder) / version, FEATURES, version, Task.of(problem.schema))
+        except bundle.BrokenBundle as reason:
+            print(f"no comparison with live version {version}: {reason}")
+            return None
+        return Live(version, live.facts, held_out(live, rows))
+
+
+def held_out(live: bundle.Bundle, rows: pl.DataFrame) -> np.ndarray:
+    """What a model says of rows of other batches than it learnt from, and what its recipe said of the others before it
+    learnt from them too; NaN where that isn't known."""
+    learnt = pl.col("batch").is_in(live.facts["train"] + live.facts["validation"] + live.facts["test"])
+    rows = rows.with_row_index("position").with_columns(learnt=learnt)
+    new = rows.filter(~pl.col("learnt"))
+    kept = pl.read_parquet(live.path / "reference.parquet", columns=[*problem.schema.Row.primary_key(), "prediction"])
+    before = rows.filter("learnt").join(kept, on=problem.schema.Row.primary_key(), how="inner")
+    said = np.full((rows.height, *_shape(live.task)), np.nan)
+    said[new["position"].to_numpy()] = live.score(new)
+    said[before["position"].to_numpy()] = before["prediction"].to_numpy()
+    return said
+
+
+def _shape(task: Task) -> tuple[int, ...]:
+    return (len(task.classes),) if task.kind == "multiclass" else ()

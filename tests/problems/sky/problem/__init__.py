@@ -1,0 +1,1 @@
+"""Three classes: will it be clear, hazy or foggy a day from now?"""

@@ -1,0 +1,1 @@
+"""A regression: how warm will it be a day from now?"""

@@ -1,0 +1,5 @@
+"""A row's model inputs."""
+
+from tests.problems.weather import FEATURES
+
+__all__ = ["FEATURES"]

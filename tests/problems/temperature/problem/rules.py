@@ -1,0 +1,3 @@
+"""No rule but the model."""
+
+RULES = ()
