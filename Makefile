@@ -31,6 +31,14 @@ train: ingest ## ingest, fit the candidates side by side, score, register; the f
 	@$(BIN)/python -m flows.known || { [ $$? = 3 ] && $(BIN)/python flows/train.py --no-pylint run; }
 	@echo && cat var/train/receipts/latest.txt
 
+.PHONY: experiment compare
+experiment: $(VENV)/runtime checkout ## one candidate, on a sample first and then in full: ONLY=gradient_boosting
+	@[ -d "$${PENUMBRA_DATA__FOLDER:-data}/batches" ] || $(MAKE) --no-print-directory ingest
+	@$(BIN)/python flows/experiment.py --no-pylint run --only "$(or $(ONLY),$(error say which: make experiment ONLY=gradient_boosting))"
+
+compare: $(VENV)/runtime ## the latest experiments and trainings side by side, and what changed between them (LAST=6)
+	@$(BIN)/python -m flows.compare $(or $(LAST),6)
+
 reingest: $(VENV)/runtime checkout ## fetch and check a batch anew: BATCH=2013-02
 	@$(BIN)/python flows/ingest.py --no-pylint run --again "$(or $(BATCH),$(error say which: make reingest BATCH=2013-02))"
 

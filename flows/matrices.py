@@ -41,24 +41,30 @@ class Matrices:
         """A candidate's unfitted estimator."""
         return RECIPES[job.candidate].make(SimpleNamespace(**self.columns)).set_params(**job.parameters)
 
-    def lesson(self, name: str, batches: Sequence[str]) -> Lesson:
-        """What a candidate learns from these batches."""
+    def lesson(self, name: str, batches: Sequence[str], withhold: bool = False) -> Lesson:
+        """What a candidate learns from these batches, with or without the rows that are withheld from trials."""
         recipe = RECIPES[name]
         taught = batches[-recipe.window :] if recipe.window else batches
         y = "labels" if recipe.learns is None else f"learns-{name}"
-        return Lesson(self.arrays.part(taught, "inputs"), self.arrays.part(taught, y))
+        live = self.arrays.part(taught, "live") if self.arrays.has("live") else None
+        lesson = Lesson(self.arrays.part(taught, "inputs"), self.arrays.part(taught, y), live)
+        return lesson.at(~self.arrays.part(taught, "withheld")) if withhold else lesson
 
     def judged(self, batches: Sequence[str]) -> Judged:
         return self.arrays.part(batches, "inputs"), self.arrays.part(batches, "labels")
 
-    def try_out(self, job: Job, learn: Sequence[str], judge: Sequence[str], part: str) -> Trial:
-        """Run one trial and keep its predictions beside the matrices."""
-        lesson, judged = self.lesson(job.candidate, learn), self.judged(judge)
+    def try_out(self, job: Job, learn: Sequence[str], judge: Sequence[str], part: str) -> tuple[Trial, Any]:
+        """Run one trial, in which the rows withheld teach nothing, and keep its predictions beside the matrices.
+
+        Returns the fitted estimator as well.
+        """
+        lesson, judged = self.lesson(job.candidate, learn, withhold=True), self.judged(judge)
         if job.seed is not None and not job.parameters:
             job = replace(job, parameters=self._search(job, lesson, judged))
-        done, said = trial.run(job, self.task, self.estimator(job), lesson, judged)
+        estimator = self.estimator(job)
+        done, said = trial.run(job, self.task, estimator, lesson, judged)
         self.arrays.write(f"{part}-{job}", said)
-        return done
+        return done, estimator
 
     def _search(self, job: Job, lesson: Lesson, judged: Judged) -> dict[str, Any]:
         recipe, seed = RECIPES[job.candidate], job.seed or 0
@@ -72,8 +78,12 @@ def jobs(names: Sequence[str]) -> list[Job]:
     return [Job(name, seed) for name in names for seed in (range(SEARCHES) if RECIPES[name].search else [None])]
 
 
-def write(chosen: Settings, batches: Sequence[str], folder: Path) -> Matrices:
-    """Put the batches' matrices on disk."""
+def write(chosen: Settings, batches: Sequence[str], folder: Path, given: Path | None = None) -> Matrices:
+    """Put the batches' matrices on disk.
+
+    Which rows are withheld from trials, and what the live model said of them, is as it was when the folder `given` was
+    kept with a run, or as it is now.
+    """
     rows, task = plan.rows(chosen, batches), Task.of(problem.schema)
     inputs, encoding = matrices(rows, problem.features.FEATURES)
     stored = Arrays(folder, dict(rows.group_by("batch", maintain_order=True).len().iter_rows()))
@@ -83,8 +93,21 @@ def write(chosen: Settings, batches: Sequence[str], folder: Path) -> Matrices:
     for name, recipe in CANDIDATES.items():
         if recipe.learns is not None:
             stored.write(f"learns-{name}", _numbers(rows.select(recipe.learns).to_series()))
+    circumstances = _load(given) if given else _circumstances(chosen, rows)
+    for name, array in circumstances.items():
+        stored.write(name, array)
     columns = {"names": encoding.names, "categorical": encoding.categorical, "numeric": encoding.numeric}
     return Matrices(stored, columns, encoding.tables, task)
+
+
+def _circumstances(chosen: Settings, rows: pl.DataFrame) -> dict[str, np.ndarray]:
+    """What a training run depends on beside data, code and settings: earlier failures, and the live model."""
+    found = {"withheld": _withheld(chosen, rows)}
+    return found
+
+
+def _load(folder: Path) -> dict[str, np.ndarray]:
+    return {path.stem: np.load(path) for path in folder.glob("*.npy")}
 
 
 def _numbers(values: pl.Series) -> np.ndarray:

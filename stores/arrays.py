@@ -18,6 +18,9 @@ class Arrays:
         self.folder.mkdir(parents=True, exist_ok=True)
         np.save(self.folder / f"{name}.npy", array)
 
+    def has(self, name: str) -> bool:
+        return (self.folder / f"{name}.npy").exists()
+
     def read(self, name: str) -> np.ndarray:
         return np.load(self.folder / f"{name}.npy", mmap_mode="r")
 

@@ -21,7 +21,12 @@ class Lesson:
         return Lesson(self.inputs[rows], self.y[rows], None if self.live is None else self.live[rows])
 
 
+def wants_live(estimator: Any) -> bool:
+    """Does the estimator's `fit` take what the live model said of the rows?"""
+    return "live" in inspect.signature(estimator.fit).parameters
+
+
 def teach(estimator: Any, lesson: Lesson) -> None:
-    """Fit, with the live model's predictions where the estimator's `fit` has a parameter `live`."""
-    wants_live = "live" in inspect.signature(estimator.fit).parameters
-    estimator.fit(lesson.inputs, lesson.y, **({"live": lesson.live} if wants_live else {}))
+    """Fit, with the live model's predictions where the estimator wants them and they are known."""
+    told = {"live": lesson.live} if lesson.live is not None and wants_live(estimator) else {}
+    estimator.fit(lesson.inputs, lesson.y, **told)
