@@ -13,7 +13,9 @@ import problem.source
 import settings
 from flows import skew
 from problem.features import FEATURES
+from stores import code, versions
 from stores.data import BatchRefused, DataStore
+from stores.receipts import Receipts
 from training import doctor, leakage, sums
 from training.doctor import Finding
 from training.prepare import with_outcome
@@ -21,6 +23,7 @@ from training.summary import span
 
 CONTRACT = list(problem.schema.Row.columns())
 LABELS = [column for column in problem.schema.Labelled.columns() if column not in CONTRACT]
+CODE = ["problem/*.py", "training/doctor.py", "training/leakage.py", "training/sums.py", "kinds.py", "inputs.py"]
 KEY, TIME = problem.schema.Row.primary_key(), problem.schema.TIME
 NUMBERS = [kind.name for kind in FEATURES if not kind.categorical]
 READ = sorted({column for kind in FEATURES for column in kind.expr().meta.root_names()})
@@ -60,15 +63,37 @@ def main() -> None:
         data = Examined(store)
     except (settings.SettingsError, BatchRefused, OSError, pl.exceptions.PolarsError) as error:
         sys.exit(f"The data can't be examined: {error}")
-    found += sum(_show(title, check) for title, check in _checks(data, chosen))
+    found += [finding for title, check in _checks(data) for finding in _show(title, check)]
+    _keep(chosen, found)
+    found += _show("the service gives training's predictions", partial(skew.examine, data.rows, chosen.registry))
     for price in doctor.prices(FEATURES):
         print(f"  note     {price}")
     if found:
-        sys.exit(f"\n{found} found in {data}. Repair it, or train all the same: `DOCTOR=off make train`.")
+        sys.exit(f"\n{len(found)} found in {data}. Repair it, or train all the same: `DOCTOR=off make train`.")
     print(f"\nNothing to repair in {data}.")
 
 
-def _checks(data: Examined, chosen: settings.Settings) -> Iterator[tuple[str, Callable[[], list[Finding]]]]:
+def findings(chosen: settings.Settings) -> list[str]:
+    """What is wrong with the data under this code, each in a sentence; train/serve skew isn't looked for. Examined once
+    for each data version and code."""
+    known = Receipts(chosen.training.folder).facts(_key(chosen))
+    if known is None:
+        data = Examined(DataStore(chosen.data, problem))
+        known = _keep(chosen, _keeps_contract() + [each for _, check in _checks(data) for each in check()])
+    return list(known)
+
+
+def _keep(chosen: settings.Settings, found: list[Finding]) -> list[str]:
+    sentences = [f"{finding.column}: {finding.evidence}" for finding in found]
+    Receipts(chosen.training.folder).keep_facts(_key(chosen), sentences)
+    return sentences
+
+
+def _key(chosen: settings.Settings) -> str:
+    return code.fingerprint(settings.ROOT, CODE, versions.current(chosen.data))
+
+
+def _checks(data: Examined) -> Iterator[tuple[str, Callable[[], list[Finding]]]]:
     """What holds where all is well, and the check that finds where it doesn't."""
     together = partial(leakage.missing_together, data.columns, data.has_outcome)
     yield "no feature is missing just where the outcome is", together
@@ -79,25 +104,24 @@ def _checks(data: Examined, chosen: settings.Settings) -> Iterator[tuple[str, Ca
     yield "every key is unique across batches", partial(doctor.repeated_keys, data.rows, KEY)
     yield "every batch lies after the one before", partial(doctor.out_of_order, data.times)
     yield "every label has a key", partial(doctor.keyless_labels, data.rejected, KEY, LABELS)
-    yield "the service gives training's predictions", partial(skew.examine, data.rows, chosen.registry)
 
 
 def _keeps_contract() -> list[Finding]:
     return leakage.not_in_contract(FEATURES, problem.schema.target(), CONTRACT)
 
 
-def _show(title: str, check: Callable[[], list[Finding]]) -> int:
-    """Print what came of a check; return how much it found."""
+def _show(title: str, check: Callable[[], list[Finding]]) -> list[Finding]:
+    """Print what came of a check; return what it found."""
     try:
         found = check()
     except skew.Skipped as reason:
         print(f"  skipped  {title}: {reason}", flush=True)
-        return 0
+        return []
     print(f"  {'FOUND' if found else 'ok':<7}  {title}{':' if found else ''}", flush=True)
     for finding in found:
         print(f"           {finding.column}\n             evidence  {finding.evidence}\n"
               f"             remedy    {finding.remedy}", flush=True)  # fmt: skip
-    return len(found)
+    return found
 
 
 if __name__ == "__main__":

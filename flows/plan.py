@@ -15,20 +15,10 @@ from stores.data import DataStore
 from stores.receipts import Receipts
 from training.prepare import with_outcome
 from training.split import Split, split
+from training.trial import Job
 
-CODE = [
-    "problem/*.py",
-    "training/*.py",
-    "patterns/*.py",
-    "flows/train.py",
-    "flows/plan.py",
-    "flows/matrices.py",
-    "flows/finals.py",
-    "inputs.py",
-    "kinds.py",
-    "task.py",
-    "requirements.lock",
-]
+RECIPE = ["problem/*.py", "patterns/*.py", "inputs.py", "kinds.py", "requirements.lock"]
+CODE = [*RECIPE, "training/*.py", "flows/train.py", "flows/plan.py", "flows/matrices.py", "flows/finals.py", "task.py"]
 
 
 class NotRecorded(RuntimeError):
@@ -44,6 +34,10 @@ class Plan:
 
     split: Split
     facts: dict[str, Any]
+
+    def recipe(self, job: Job) -> str:
+        """What makes two models the same recipe, on whatever data: the candidate, its parameters, the code."""
+        return code.fingerprint(ROOT, RECIPE, job.candidate, dict(job.parameters))
 
     @property
     def fingerprint(self) -> str:

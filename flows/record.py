@@ -1,182 +1,190 @@
-"""The end of a training run: its bundle, its MLflow runs, its version and alias, its words and its card."""
+"""The end of a training run: the gate's verdict, the bundle, the MLflow runs, the version and its alias, the words."""
 
 import dataclasses
 import json
-import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import polars as pl
-
-import problem.schema
-from flows import plan as planning
+from flows import gating
+from flows.common import actor
+from flows.gating import Held
+from flows.matrices import Matrices
+from flows.plan import Plan
 from problem.features import FEATURES
 from settings import Data, Settings
 from stores import bundle, versions
+from stores.ledger import Event, Ledger
 from stores.models import Models, Run
 from stores.receipts import Receipts
-from task import Task
-from training import charts, known, summary
-from training.evaluate import losses, primary
-from training.prepare import labels_of
-from training.trial import Trial, scored
+from training import known, summary
+from training.gate import Shipped
+from training.trial import Job, Trial, scored
 
 LIVE, CANDIDATE = "live", "candidate"
+TAGGED = ("data_version", "revision", "fingerprint")
+LESSON = ("withheld", "live")
 
 
-def compare_with_live(chosen: Settings, plan: planning.Plan, models: Models) -> list[Trial]:
-    """The live model on the same test rows. Nothing where there is none, where it has learnt from these rows, or where
-    it can't be read by this code (it was made for other features)."""
-    version = models.version(LIVE)
-    if not version:
-        return []
-    rows = planning.rows(chosen, plan.split.test)
-    try:
-        said = _said_by(models, version, rows)
-    except bundle.BrokenBundle as reason:
-        print(f"no comparison with live version {version}: {reason}")
-        return []
-    if said is None:
-        print(f"no comparison with live version {version}: it has learnt from {summary.span(plan.split.test)}")
-        return []
-    task = Task.of(problem.schema)
-    return [scored(f"live (version {version})", task, labels_of(rows, task), said)]
+@dataclass(frozen=True)
+class Outcome:
+    """What a training run came to: trials on validation, the winner's and its rivals' on the test batches, the gate."""
+
+    settings: Settings
+    plan: Plan
+    matrices: Matrices
+    winner: Job
+    trials: list[Trial]
+    tested: list[Trial]
+    cost: Shipped
+    held: Held
 
 
-def _said_by(models: Models, version: str, rows: pl.DataFrame) -> Any:
-    with tempfile.TemporaryDirectory() as folder:
-        models.download(version, Path(folder) / version)
-        return _held_out(bundle.read(Path(folder) / version, FEATURES, version), rows)
+def outcome(run: Any, trials: list[Trial], tested: list[Trial], cost: Shipped) -> Outcome:
+    """`run` is a flow's last task: its settings, plan, matrices and winner."""
+    held = gating.hold(run.settings, run.plan, run.matrices, run.winner, "test", cost)
+    return Outcome(run.settings, run.plan, run.matrices, run.winner, trials, [*tested, *_live(run, held)], cost, held)
 
 
-def _held_out(live: bundle.Bundle, rows: pl.DataFrame) -> Any:
-    """What the live model says, or said out of sample, of rows; None where it has only seen them in training."""
-    if not set(rows["batch"].unique()) & set(live.facts["train"] + live.facts["validation"] + live.facts["test"]):
-        return live.score(rows)
-    key = problem.schema.Row.primary_key()
-    said = rows.join(pl.read_parquet(live.path / "reference.parquet"), on=key, how="left", maintain_order="left")
-    return None if said["prediction"].has_nulls() else said["prediction"].to_numpy()
+def register(made: Outcome) -> str:
+    """Write everything in its order; returns the words that `make train` ends with."""
+    models, plan = Models(made.settings.registry), made.plan
+    run = write_runs(models, made, write_bundle(made))
+    tags = {"fingerprint": plan.fingerprint, "data_version": plan.facts["data_version"]}
+    version = models.register(run, "bundle", tags)
+    alias = _alias(models, made)
+    if alias:
+        models.point(alias, version)
+    _enter(made, version, alias)
+    text = words(made, version, alias)
+    Receipts(made.settings.training.folder).keep(plan.fingerprint, text)
+    return text
 
 
-def write_bundle(chosen: Settings, plan: planning.Plan, score: Any, scores: dict[str, float]) -> Path:
+def write_bundle(made: Outcome) -> Path:
     """Complete the folder that holds the compiled model already."""
-    made = score.matrices
-    folder = made.arrays.folder / "bundle"
+    matrices = made.matrices
+    folder = matrices.arrays.folder / "bundle"
     facts = {
-        "candidate": score.winner.candidate,
-        "parameters": score.winner.parameters,
-        "task": dataclasses.asdict(made.task),
-        "threshold": chosen.training.threshold,
-        "metrics": scores,
-        "baseline": known.baseline(made.task, made.arrays.read("labels")),
-        "counts": known.counts(made.arrays.read("inputs"), made.columns["categorical"], made.tables),
-        **plan.facts,
+        "candidate": made.winner.candidate,
+        "parameters": made.winner.parameters,
+        "recipe": made.plan.recipe(made.winner),
+        "task": dataclasses.asdict(matrices.task),
+        "threshold": made.settings.training.threshold,
+        "metrics": made.tested[0].scores,
+        "baseline": known.baseline(matrices.task, matrices.arrays.read("labels")),
+        "counts": known.counts(matrices.arrays.read("inputs"), matrices.columns["categorical"], matrices.tables),
+        **made.plan.facts,
     }
-    bundle.seal(folder, facts, FEATURES, made.tables)
+    bundle.seal(folder, facts, FEATURES, matrices.tables)
     return folder
 
 
-def write_runs(
-    models: Models, plan: planning.Plan, trials: list[Trial], finals: list[Trial], folder: Path, parity: float
-) -> str:
+def write_runs(models: Models, made: Outcome, folder: Path) -> str:
     """One run with the bundle, and one child a candidate; returns the run's id."""
-    winner = finals[0]
-    metrics = {f"test_{key}": value for key, value in winner.scores.items()} | {"compiled_parity": parity}
-    tags = {key: plan.facts[key] for key in ("data_version", "revision", "fingerprint")}
-    tags |= {key: json.dumps(plan.facts[key]) for key in ("settings", "environment")}
-    began = min(trial.began for trial in trials)
-    params = {"candidate": winner.candidate, **{key: plan.facts[key] for key in ("train", "validation", "test")}}
-    run = Run(f"train {winner.candidate}", began, winner.ended, params, metrics, tags)
-    pointer = versions.pointer(Data(**plan.facts["settings"]["data"]))
-    run_id = models.record(run, artifacts={"bundle": folder, "data": pointer}, data_version=plan.facts["data_version"])
-    for trial in trials:
-        child = Run(
-            str(trial.job),
-            trial.began,
-            trial.ended,
-            trial.job.parameters,
-            {"fit_seconds": trial.fit_seconds, **trial.scores, **trial.report},
-        )
-        models.record(child, parent=run_id)
+    winner, plan, arrays = made.tested[0], made.plan, made.matrices.arrays
+    params = {"candidate": winner.candidate, **{part: plan.facts[part] for part in ("train", "validation", "test")}}
+    metrics = {f"test_{key}": value for key, value in winner.scores.items()}
+    metrics |= comparable(winner, made.held, made.cost)
+    began = min(trial.began for trial in made.trials)
+    run = Run(f"train {winner.job}", began, winner.ended, params, metrics, tags(plan, made.winner, "train", made.held))
+    lesson = {f"lesson/{name}": arrays.path(name) for name in LESSON if arrays.has(name)}
+    artifacts = {"bundle": folder, "data": versions.pointer(Data(**plan.facts["settings"]["data"])), **lesson}
+    run_id = models.record(run, artifacts=artifacts, data_version=plan.facts["data_version"])
+    for trial in made.trials:
+        scores = {"fit_seconds": trial.fit_seconds, **trial.scores, **trial.report}
+        models.record(Run(str(trial.job), trial.began, trial.ended, trial.job.parameters, scores), parent=run_id)
     return run_id
 
 
-def words(version: str, alias: str, winner: str, plan: planning.Plan, finals: list[Trial]) -> str:
-    """The last thing that `make train` says."""
-    state = f"Version {version} is live" if alias == LIVE else f"Version {version} is the candidate"
-    facts = plan.facts
-    advice = {
-        LIVE: "Next: `make serve` answers with it on POST /predict.",
-        CANDIDATE: "Next: it is scored in the shadow of the live model, which goes on answering.",
+def comparable(trial: Trial, held: Held, cost: Shipped) -> dict[str, float]:
+    """The figures that runs of every kind have, for `make compare`."""
+    _, interval = next(iter(held.intervals.items()))
+    return {
+        "loss": interval.value,
+        "loss_low": interval.low,
+        "loss_high": interval.high,
+        "fit_seconds": trial.fit_seconds,
+        "latency_us": cost.microseconds,
+        "size_bytes": cost.size,
     }
+
+
+def tags(plan: Plan, job: Job, kind: str, held: Held) -> dict[str, str]:
+    """What made a run, for `make compare` and for people who look into MLflow."""
+    named = ("data_version", "train", "revision", "files", "settings", "environment")
+    judged = plan.split.test if kind == "train" else plan.split.validation
+    facts: Mapping[str, Any] = {
+        "kind": kind,
+        "candidate": job.candidate,
+        "parameters": dict(job.parameters),
+        "judged": judged,
+        "gate": held.report.overall,
+        **{key: plan.facts[key] for key in named},
+    }
+    report = {"facts": json.dumps(facts), "gate": json.dumps(held.report.facts())}
+    return {"kind": kind, **report, **{key: plan.facts[key] for key in TAGGED}}
+
+
+def words(made: Outcome, version: str, alias: str) -> str:
+    """The last thing that `make train` says."""
+    plan, winner, gate = made.plan, made.winner.candidate, made.held.report
+    state, advice = {
+        LIVE: ("is live", "Next: `make serve` answers with it on POST /predict."),
+        CANDIDATE: ("is the candidate", "Next: it is scored in the shadow of the live model, which goes on answering."),
+        "": ("did not pass the gate and stays out of service", "Next: see the check that failed; `make compare`."),
+    }[alias]
     return "\n".join(
         [
-            f"{state}: {winner}, fitted on {summary.span(plan.split.all)}",
-            f"(data {facts['data_version'][:8]}, code {facts['revision'][:8]}). "
+            f"Version {version} {state}: {winner}, fitted on {summary.span(plan.split.all)}",
+            f"(data {plan.facts['data_version'][:8]}, code {plan.facts['revision'][:8]}). "
             f"Its recipe, fitted on the batches before, scored on {summary.span(plan.split.test)}:",
             "",
-            summary.table([(trial.candidate, trial.scores) for trial in finals]),
+            summary.table([(trial.candidate, trial.scores) for trial in made.tested]),
             "",
-            advice[alias],
+            str(gate),
+            "",
+            advice,
             "",
         ]
     )
 
 
-def show(score: Any, trials: list[Trial], finals: list[Trial], text: str) -> None:
-    """Fill the step's Metaflow card: the words, the tables and the pictures."""
-    from metaflow import current
-    from metaflow.cards import Markdown, VegaChart
+def _live(run: Any, held: Held) -> list[Trial]:
+    """The live model's scores, where it has learnt from none of the test rows."""
+    if held.live is None:
+        return []
+    name = f"live (version {held.live.version})"
+    if not held.live.known.all():
+        print(f"no scores of {name}: it has learnt from {summary.span(run.plan.split.test)}")
+        return []
+    return [scored(name, run.matrices.task, run.matrices.judged(run.plan.split.test)[1], held.live.said)]
 
-    add = current.card.append
-    add(Markdown(f"# Training\n```\n{text}\n```"))
-    add(
-        Markdown(
-            f"## All candidates on validation\n```\n{summary.table([(t.candidate, t.scores) for t in trials])}\n```"
-        )
+
+def _alias(models: Models, made: Outcome) -> str:
+    """The first model is live, a later one the candidate; one that fails at the gate is neither."""
+    if made.held.report.overall == "fail":
+        return ""
+    return CANDIDATE if models.version(LIVE) else LIVE
+
+
+def _enter(made: Outcome, version: str, alias: str) -> None:
+    """The verdict into the ledger, and the first model's promotion."""
+    live = made.held.live
+    against = {"live": live.version} if live else {}
+    event = Event(
+        kind="verdict",
+        verdict=made.held.report.overall,
+        actor=actor(),
+        reason=f"gate on {summary.span(made.plan.split.test)}",
+        versions={CANDIDATE: version, **against},
+        data_version=made.plan.facts["data_version"],
+        settings=made.plan.facts["settings"],
+        evidence=made.held.report.facts(),
     )
-    add(Markdown("## On the test batches"))
-    for title, kind, x, y in CURVES:
-        points = [{"model": trial.candidate, **point} for trial in finals for point in trial.curves[kind]]
-        add(VegaChart(charts.curve(title, points, x, y)))
-    points = [point for name in (str(score.winner), "baseline") for point in _by_batch(score, name)]
-    add(
-        VegaChart(charts.by_batch("Loss by batch, each learnt from earlier ones", points, primary(score.matrices.task)))
-    )
-
-
-def _by_batch(score: Any, name: str) -> list[dict[str, Any]]:
-    split, made = score.plan.split, score.matrices
-    points = []
-    for part, batches in (("validation", split.validation), ("test", split.test)):
-        said = np.split(made.arrays.read(f"{part}-{name}"), np.cumsum([made.arrays.sizes[b] for b in batches])[:-1])
-        for batch, predictions in zip(batches, said, strict=True):
-            loss = float(losses(made.task, made.judged([batch])[1], predictions).mean())
-            points.append({"model": name, "batch": batch, primary(made.task): loss})
-    return points
-
-
-CURVES = (
-    ("ROC", "roc", "false_positive_rate", "true_positive_rate"),
-    ("Precision and recall", "pr", "recall", "precision"),
-    ("Calibration: what was predicted, what happened", "calibration", "predicted", "observed"),
-)
-
-
-def register(score: Any, trials: list[Trial], parity: float) -> str:
-    """Everything in its order; returns the words. `score` is the task that scored the winner on the test batches."""
-    chosen, plan = score.settings, score.plan
-    models = Models(chosen.registry)
-    finals = [*score.tested, *compare_with_live(chosen, plan, models)]
-    folder = write_bundle(chosen, plan, score, finals[0].scores)
-    recorded = write_runs(models, plan, trials, finals, folder, parity)
-    version = models.register(
-        recorded, "bundle", {"fingerprint": plan.fingerprint, "data_version": plan.facts["data_version"]}
-    )
-    alias = CANDIDATE if models.version(LIVE) else LIVE
-    models.point(alias, version)
-    text = words(version, alias, score.winner.candidate, plan, finals)
-    Receipts(chosen.training.folder).keep(plan.fingerprint, text)
-    show(score, trials, finals, text)
-    return text
+    ledger = Ledger(made.settings.ledger.folder)
+    ledger.append(event)
+    if alias == LIVE:
+        first = {"kind": "promotion", "verdict": "promote", "reason": "there was no live model"}
+        ledger.append(Event(**first, actor=actor(), versions={LIVE: version}, data_version=event.data_version))

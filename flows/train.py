@@ -1,4 +1,4 @@
-"""Train: data version -> candidates side by side -> choose -> score on later data -> bundle -> gate -> registry."""
+"""Train: data version -> candidates side by side -> choose -> score on later data -> gate -> bundle -> registry."""
 
 from metaflow import FlowSpec, card, current, environment, step
 
@@ -25,7 +25,7 @@ class TrainFlow(FlowSpec):
     def fit(self):
         """Some candidates, each of which learns from the training batches and is scored on the validation batches."""
         split = self.plan.split
-        self.lane = [self.matrices.try_out(job, split.train, split.validation, "validation") for job in self.input]
+        self.lane = [self.matrices.try_out(job, split.train, split.validation, "validation")[0] for job in self.input]
         self.next(self.select)
 
     @step
@@ -38,30 +38,35 @@ class TrainFlow(FlowSpec):
 
     @step
     def finals(self):
-        self.jobs = ["release", "score"]
+        self.jobs = ["release", "score", "examine"]
         self.next(self.refit, foreach="jobs")
 
     @environment(vars=ONE_THREAD)
     @step
     def refit(self):
-        """Side by side: the winner on everything, to be shipped; the winner and the baseline on the test batches."""
-        from flows import finals
+        """Side by side: the winner on everything, to be shipped; winner and baseline on the test batches; the doctor."""
+        from flows import doctor, finals
 
         if self.input == "release":
-            self.released = finals.release(self.matrices, self.winner, self.plan.split)
-        else:
+            self.cost = finals.release(self.matrices, self.winner, self.plan.split)
+        elif self.input == "score":
             self.baseline, self.tested = finals.score(self.settings, self.matrices, self.winner, self.plan.split)
+        else:
+            doctor.findings(self.settings)
         self.next(self.register)
 
     @card(type="blank")
     @step
     def register(self, inputs):
-        """Write the bundle and the runs, give the version its alias, and show the comparison."""
-        from flows import record
+        """Hold the winner at the gate, write bundle and runs, give the version its alias, and show the comparison."""
+        from flows import record, show
 
-        release, score = inputs
-        self.merge_artifacts(inputs, include=["plan", "trials", "winner"])
-        print(record.register(score, [*self.trials, score.baseline], release.released))
+        release, score, _ = inputs
+        self.merge_artifacts(inputs, include=["settings", "plan", "matrices", "trials", "winner"])
+        outcome = record.outcome(self, [*self.trials, score.baseline], score.tested, release.cost)
+        text = record.register(outcome)
+        show.card(outcome, text)
+        print(text)
         self.next(self.end)
 
     @step

@@ -16,13 +16,16 @@ class Arrays:
 
     def write(self, name: str, array: np.ndarray) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        np.save(self.folder / f"{name}.npy", array)
+        np.save(self.path(name), array)
+
+    def path(self, name: str) -> Path:
+        return self.folder / f"{name}.npy"
 
     def has(self, name: str) -> bool:
-        return (self.folder / f"{name}.npy").exists()
+        return self.path(name).exists()
 
     def read(self, name: str) -> np.ndarray:
-        return np.load(self.folder / f"{name}.npy", mmap_mode="r")
+        return np.load(self.path(name), mmap_mode="r")
 
     def part(self, batches: Sequence[str], name: str) -> np.ndarray:
         """The rows of neighbouring batches in one of the arrays."""

@@ -1,6 +1,8 @@
-"""What was trained from what, in words: tells a second `make train` at once that there is nothing to do."""
+"""What came of earlier runs, by a fingerprint of what they began with: a second run has nothing to do."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 
 class Receipts:
@@ -19,3 +21,13 @@ class Receipts:
         """Leave the last word of a run where `make train` prints it from."""
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "latest.txt").write_text(text)
+
+    def keep_facts(self, fingerprint: str, facts: Any) -> None:
+        """Keep anything that JSON can hold."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / f"{fingerprint}.json").write_text(json.dumps(facts))
+
+    def facts(self, fingerprint: str) -> Any:
+        """What was kept, or None."""
+        path = self.folder / f"{fingerprint}.json"
+        return json.loads(path.read_text()) if path.exists() else None

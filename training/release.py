@@ -39,18 +39,23 @@ class Release:
 
 
 def release(estimator: Any, lesson: Lesson, check: np.ndarray, categorical: Sequence[int], task: Task) -> Release:
-    """Fit on all rows and compile; compare the two on the rows `check` [m, k], and on some of them with gaps.
-
-    Raises CompiledDiffers where they differ by more than 1e-9, and ValueError where the rows lack a class of the task.
-    """
+    """Fit on all rows of the lesson, then `ship`."""
     teach(estimator, lesson)
+    return ship(estimator, check, categorical, task)
+
+
+def ship(fitted: Any, check: np.ndarray, categorical: Sequence[int], task: Task) -> Release:
+    """Compile; compare the two on the rows `check` [m, k], and on some of them with gaps.
+
+    Raises CompiledDiffers where they differ by more than 1e-9, and ValueError where a class of the task was never seen.
+    """
     probe = awkward(check[spread(len(check), PROBE_ROWS)], categorical)
-    predictions(task, estimator, probe)
-    model, uncompiled = pack(estimator, lesson.inputs.shape[1])
-    difference = 0.0 if uncompiled else parity(estimator, model, np.concatenate([check, probe]))
+    predictions(task, fitted, probe)
+    model, uncompiled = pack(fitted, check.shape[1])
+    difference = 0.0 if uncompiled else parity(fitted, model, np.concatenate([check, probe]))
     if not difference <= TOLERANCE:
-        raise CompiledDiffers(f"compiled and fitted {type(estimator).__name__} differ by {difference:.3g}")
-    return Release(model, probe, outputs(estimator, probe), difference, uncompiled)
+        raise CompiledDiffers(f"compiled and fitted {type(fitted).__name__} differ by {difference:.3g}")
+    return Release(model, probe, outputs(fitted, probe), difference, uncompiled)
 
 
 def pack(estimator: Any, n_inputs: int) -> tuple[bytes, str]:
