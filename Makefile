@@ -35,6 +35,7 @@ train: ingest ## ingest, fit the candidates side by side, score, register; the f
 experiment: $(VENV)/runtime checkout ## one candidate, on a sample first and then in full: ONLY=gradient_boosting
 	@[ -d "$${PENUMBRA_DATA__FOLDER:-data}/batches" ] || $(MAKE) --no-print-directory ingest
 	@$(BIN)/python flows/experiment.py --no-pylint run --only "$(or $(ONLY),$(error say which: make experiment ONLY=gradient_boosting))"
+	@echo && cat var/train/receipts/latest.txt
 
 compare: $(VENV)/runtime ## the latest experiments and trainings side by side, and what changed between them (LAST=6)
 	@$(BIN)/python -m flows.compare $(or $(LAST),6)

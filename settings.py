@@ -26,6 +26,9 @@ def _words(value: Any) -> Any:
     return value.replace(",", " ").split() if isinstance(value, str) else value
 
 
+Words = Annotated[list[str], BeforeValidator(_words)]
+
+
 class Data(Section):
     today: dt.date
     folder: Path
@@ -36,7 +39,8 @@ class Data(Section):
 
 
 class Training(Section):
-    candidates: Annotated[list[str], BeforeValidator(_words)] = Field(min_length=1)
+    candidates: Words = Field(min_length=1)
+    quick_rows: int = Field(ge=100)
     validation_batches: int = Field(ge=1)
     test_batches: int = Field(ge=1)
     threshold: float = Field(gt=0, lt=1)
@@ -105,6 +109,7 @@ class Gate(Section):
     calibration: float = Field(gt=0)
     latency_us: float = Field(gt=0)
     size_mb: float = Field(gt=0)
+    accept: Words
 
 
 class Promotion(Section):

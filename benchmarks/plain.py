@@ -10,6 +10,7 @@ import problem.features
 import problem.schema
 import problem.source
 import settings
+from patterns.candidate import Candidate
 from problem.candidates import CANDIDATES, baseline
 from stores.data import DataStore
 from task import Task
@@ -18,7 +19,7 @@ from training.lesson import Lesson
 from training.prepare import labels_of, matrices, with_outcome
 from training.split import split
 
-RECIPES = {name: each.make for name, each in CANDIDATES.items()} | {"baseline": baseline}
+RECIPES = {**CANDIDATES, "baseline": Candidate(baseline)}
 
 
 def main(workers: int) -> None:
@@ -34,9 +35,10 @@ def main(workers: int) -> None:
         return inputs[mask], y[mask]
 
     def scores(name, learn, judge):
-        wanted = CANDIDATES[name].learns if name in CANDIDATES else None
-        y = labels if wanted is None else rows.select(wanted.cast(pl.Float64)).to_series().to_numpy()
-        return trial.run(trial.Job(name), task, RECIPES[name](columns), Lesson(*part(learn, y)), part(judge))[0].scores
+        recipe = RECIPES[name]
+        y = labels if recipe.learns is None else rows.select(recipe.learns.cast(pl.Float64)).to_series().to_numpy()
+        lesson = Lesson(*part(learn[-recipe.window :] if recipe.window else learn, y))
+        return trial.run(trial.Job(name), task, recipe.make(columns), lesson, part(judge))[0].scores
 
     names = [*chosen.training.candidates, "baseline"]
     with joblib.Parallel(n_jobs=workers) as side_by_side:
@@ -44,7 +46,7 @@ def main(workers: int) -> None:
         winner = min(zip(names, tried, strict=True), key=lambda pair: pair[1]["log_loss"])[0]
         learnt = parts.train + parts.validation
         finals = side_by_side(joblib.delayed(scores)(name, learnt, parts.test) for name in (winner, "baseline"))
-    RECIPES[winner](columns).fit(inputs, labels)
+    RECIPES[winner].make(columns).fit(inputs, labels)
     print(summary.table(list(zip((winner, "baseline"), finals, strict=True))))
 
 

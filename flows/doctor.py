@@ -1,5 +1,6 @@
 """`python -m flows.doctor`: examine data, contract and features. Exits with 1 where there is something to repair."""
 
+import dataclasses
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -68,25 +69,25 @@ def main() -> None:
     found += _show("the service gives training's predictions", partial(skew.examine, data.rows, chosen.registry))
     for price in doctor.prices(FEATURES):
         print(f"  note     {price}")
-    if found:
-        sys.exit(f"\n{len(found)} found in {data}. Repair it, or train all the same: `DOCTOR=off make train`.")
+    if faults := [finding for finding in found if finding.column not in chosen.gate.accept]:
+        advice = "Repair it, accept it (gate.accept), or train all the same: `DOCTOR=off make train`."
+        sys.exit(f"\n{len(faults)} found in {data}. {advice}")
     print(f"\nNothing to repair in {data}.")
 
 
 def findings(chosen: settings.Settings) -> list[str]:
-    """What is wrong with the data under this code, each in a sentence; train/serve skew isn't looked for. Examined once
-    for each data version and code."""
-    known = Receipts(chosen.training.folder).facts(_key(chosen))
-    if known is None:
+    """What is wrong with the data under this code and isn't accepted by the settings, each in a sentence; train/serve
+    skew isn't looked for. Examined once for each data version and code."""
+    receipts = Receipts(chosen.training.folder)
+    if receipts.facts(_key(chosen)) is None:
         data = Examined(DataStore(chosen.data, problem))
-        known = _keep(chosen, _keeps_contract() + [each for _, check in _checks(data) for each in check()])
-    return list(known)
+        _keep(chosen, _keeps_contract() + [each for _, check in _checks(data) for each in check()])
+    found = receipts.facts(_key(chosen))
+    return [f"{each['column']}: {each['evidence']}" for each in found if each["column"] not in chosen.gate.accept]
 
 
-def _keep(chosen: settings.Settings, found: list[Finding]) -> list[str]:
-    sentences = [f"{finding.column}: {finding.evidence}" for finding in found]
-    Receipts(chosen.training.folder).keep_facts(_key(chosen), sentences)
-    return sentences
+def _keep(chosen: settings.Settings, found: list[Finding]) -> None:
+    Receipts(chosen.training.folder).keep_facts(_key(chosen), [dataclasses.asdict(each) for each in found])
 
 
 def _key(chosen: settings.Settings) -> str:

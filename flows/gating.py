@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from problem.slices import DAY, SLICES
 
-import problem.schema
 from flows import against, doctor, plan
 from flows.against import Live
 from flows.matrices import Matrices
 from flows.plan import Plan
-from problem.slices import SLICES
 from settings import Settings
 from stores import bundle, measure
 from training import bootstrap, gate
@@ -59,8 +58,7 @@ def compared(
     if live is not None and live.known.any():
         said["live"] = live.said
     lost = {name: losses(matrices.task, labels, np.asarray(each)) for name, each in said.items()}
-    day = pl.col(problem.schema.TIME).dt.date().alias("day")
-    return rows.select(day, **SLICES).with_columns(**{name: pl.Series(loss) for name, loss in lost.items()})
+    return rows.select(day=DAY, **SLICES).with_columns(**{name: pl.Series(loss) for name, loss in lost.items()})
 
 
 def cost(made: Release, ask: measure.Ask | None, rows: np.ndarray) -> gate.Shipped:

@@ -11,7 +11,7 @@ import polars as pl
 
 import problem.features
 import problem.schema
-from flows import plan
+from flows import against, plan
 from inputs import Tables
 from patterns.candidate import Candidate
 from problem.candidates import CANDIDATES, baseline
@@ -19,7 +19,7 @@ from settings import Settings
 from stores.arrays import Arrays
 from task import Task
 from training import trial
-from training.lesson import Lesson
+from training.lesson import Lesson, wants_live
 from training.prepare import labels_of, matrices
 from training.search import search
 from training.trial import Job, Judged, Trial
@@ -89,26 +89,24 @@ def write(chosen: Settings, batches: Sequence[str], folder: Path, given: Path | 
     stored = Arrays(folder, dict(rows.group_by("batch", maintain_order=True).len().iter_rows()))
     stored.write("inputs", inputs)
     stored.write("labels", labels_of(rows, task))
-    stored.write("days", rows[problem.schema.TIME].dt.epoch("d").to_numpy())
     for name, recipe in CANDIDATES.items():
         if recipe.learns is not None:
-            stored.write(f"learns-{name}", _numbers(rows.select(recipe.learns).to_series()))
-    circumstances = _load(given) if given else _circumstances(chosen, rows)
-    for name, array in circumstances.items():
-        stored.write(name, array)
+            stored.write(f"learns-{name}", rows.select(recipe.learns.cast(pl.Float64)).to_series().to_numpy())
     columns = {"names": encoding.names, "categorical": encoding.categorical, "numeric": encoding.numeric}
-    return Matrices(stored, columns, encoding.tables, task)
+    made = Matrices(stored, columns, encoding.tables, task)
+    for name, array in (_kept(given) if given else _circumstances(chosen, rows, made)).items():
+        stored.write(name, array)
+    return made
 
 
-def _circumstances(chosen: Settings, rows: pl.DataFrame) -> dict[str, np.ndarray]:
-    """What a training run depends on beside data, code and settings: earlier failures, and the live model."""
-    found = {"withheld": _withheld(chosen, rows)}
+def _circumstances(chosen: Settings, rows: pl.DataFrame, made: Matrices) -> dict[str, np.ndarray]:
+    """What trials depend on beside data, code and settings: earlier failures, and the live model."""
+    found = {"withheld": np.zeros(rows.height, bool)}
+    if any(wants_live(made.estimator(Job(name))) for name in chosen.training.candidates):
+        live = against.live_on(chosen, rows)
+        found |= {"live": live.said} if live else {}
     return found
 
 
-def _load(folder: Path) -> dict[str, np.ndarray]:
+def _kept(folder: Path) -> dict[str, np.ndarray]:
     return {path.stem: np.load(path) for path in folder.glob("*.npy")}
-
-
-def _numbers(values: pl.Series) -> np.ndarray:
-    return values.cast(pl.Float64).to_numpy()

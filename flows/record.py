@@ -41,10 +41,11 @@ class Outcome:
     held: Held
 
 
-def outcome(run: Any, trials: list[Trial], tested: list[Trial], cost: Shipped) -> Outcome:
-    """`run` is a flow's last task: its settings, plan, matrices and winner."""
-    held = gating.hold(run.settings, run.plan, run.matrices, run.winner, "test", cost)
-    return Outcome(run.settings, run.plan, run.matrices, run.winner, trials, [*tested, *_live(run, held)], cost, held)
+def outcome(score: Any, trials: list[Trial], cost: Shipped) -> Outcome:
+    """`score` is the task that scored the winner on the test batches."""
+    begun = score.settings, score.plan, score.matrices, score.winner
+    held = gating.hold(*begun, "test", cost)
+    return Outcome(*begun, trials, [*score.tested, *_live(score, held)], cost, held)
 
 
 def register(made: Outcome) -> str:
@@ -151,15 +152,16 @@ def words(made: Outcome, version: str, alias: str) -> str:
     )
 
 
-def _live(run: Any, held: Held) -> list[Trial]:
+def _live(score: Any, held: Held) -> list[Trial]:
     """The live model's scores, where it has learnt from none of the test rows."""
     if held.live is None:
         return []
     name = f"live (version {held.live.version})"
     if not held.live.known.all():
-        print(f"no scores of {name}: it has learnt from {summary.span(run.plan.split.test)}")
+        print(f"no scores of {name}: it has learnt from {summary.span(score.plan.split.test)}")
         return []
-    return [scored(name, run.matrices.task, run.matrices.judged(run.plan.split.test)[1], held.live.said)]
+    labels = score.matrices.judged(score.plan.split.test)[1]
+    return [scored(name, score.matrices.task, labels, held.live.said)]
 
 
 def _alias(models: Models, made: Outcome) -> str:

@@ -2,7 +2,7 @@
 
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -59,17 +59,20 @@ def main(run: str) -> None:
 def reproduce(chosen: Settings, run: str, folder: Path) -> Again:
     """Restore the run's data below `folder`, train its winner as it was trained, and compare."""
     restore(chosen, run, folder / "data")
-    first = bundle.read(Models(chosen.registry).artifact(run, "bundle", folder), problem.features.FEATURES)
+    models = Models(chosen.registry)
+    first = bundle.read(models.artifact(run, "bundle", folder), problem.features.FEATURES)
     facts = first.facts
     data = chosen.data.model_copy(update={"folder": folder / "data", "derived": folder / "derived"})
     split = Split(facts["train"], facts["validation"], facts["test"])
-    made = matrices.write(chosen.model_copy(update={"data": data}), split.all, folder / "arrays")
+    lesson = models.artifact(run, "lesson", folder)
+    made = matrices.write(chosen.model_copy(update={"data": data}), split.all, folder / "arrays", lesson)
     winner = Job(facts["candidate"], parameters=facts["parameters"])
     with threadpool_limits(1):  # as in the flow: with more threads sums come out differently in the last bit
-        scores = made.try_out(winner, split.before_test, split.test, "test").scores
+        scores = made.try_out(winner, split.before_test, split.test, "test")[0].scores
         finals.release(made, winner, split)
     inputs = np.asarray(made.judged(split.validation + split.test)[0])
-    now = bundle.session(made.arrays.folder / "bundle" / "model.onnx").run(None, {"inputs": inputs})[0]
+    session, fitted = bundle.model_in(made.arrays.folder / "bundle", facts["sha256"])
+    now = replace(first, session=session, fitted=fitted).outputs(inputs)
     metrics = {name: (then, scores[name]) for name, then in facts["metrics"].items()}
     return Again(metrics, float(np.abs(first.outputs(inputs) - now).max()), _changes(facts))
 

@@ -44,7 +44,7 @@ class TrainFlow(FlowSpec):
     @environment(vars=ONE_THREAD)
     @step
     def refit(self):
-        """Side by side: the winner on everything, to be shipped; winner and baseline on the test batches; the doctor."""
+        """Side by side: the winner on everything, to be shipped; winner and baseline on the test batches; the data."""
         from flows import doctor, finals
 
         if self.input == "release":
@@ -62,8 +62,7 @@ class TrainFlow(FlowSpec):
         from flows import record, show
 
         release, score, _ = inputs
-        self.merge_artifacts(inputs, include=["settings", "plan", "matrices", "trials", "winner"])
-        outcome = record.outcome(self, [*self.trials, score.baseline], score.tested, release.cost)
+        outcome = record.outcome(score, [*score.trials, score.baseline], release.cost)
         text = record.register(outcome)
         show.card(outcome, text)
         print(text)

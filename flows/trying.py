@@ -7,6 +7,7 @@ from flows.matrices import Matrices
 from flows.plan import Plan
 from settings import Settings
 from stores.models import Models, Run
+from stores.receipts import Receipts
 from training import summary, trial
 from training.gate import Shipped
 from training.search import thinned
@@ -50,7 +51,7 @@ def judged(chosen: Settings, plan: Plan, made: Matrices, best: Trial, cost: Ship
     run = Run(f"experiment {best.job}", best.began, best.ended, best.job.parameters, metrics, tags)
     run_id = Models(chosen.registry).record(run, data_version=plan.facts["data_version"])
     found = "".join(f", {name} = {value}" for name, value in {**best.job.parameters, **best.report}.items())
-    return "\n".join(
+    text = "\n".join(
         [
             f"{best.candidate}{found}",
             f"fitted on {summary.span(plan.split.train)} in {best.fit_seconds:.1f} s, scored on "
@@ -61,5 +62,8 @@ def judged(chosen: Settings, plan: Plan, made: Matrices, best: Trial, cost: Ship
             str(held.report),
             "",
             f"MLflow run {run_id[:8]}. Next: `make compare`, or name it in training.candidates and `make train`.",
+            "",
         ]
     )
+    Receipts(chosen.training.folder).say(text)
+    return text

@@ -9,7 +9,7 @@ reference.parquet  held-out rows with their labels and scores: what "normal" loo
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -120,14 +120,15 @@ def read(folder: Path, kinds: Sequence[Kind], version: str = "", task: Task | No
     if facts["inputs"] != describe(kinds):
         raise BrokenBundle(f"{folder}: made for other features: {facts['inputs']}; this code has {describe(kinds)}")
     bundle = Bundle(
-        folder, {"version": version, **facts}, Inputs(tuple(kinds), facts["tables"]), *_model(folder, facts)
+        folder, {"version": version, **facts}, Inputs(tuple(kinds), facts["tables"]), *model_in(folder, facts["sha256"])
     )
     _check_answers(bundle)
     return bundle
 
 
-def _model(folder: Path, facts: Mapping[str, Any]) -> tuple[onnxruntime.InferenceSession | None, Any]:
-    if FITTED in facts["sha256"]:
+def model_in(folder: Path, files: Collection[str]) -> tuple[onnxruntime.InferenceSession | None, Any]:
+    """A bundle's `session` and `fitted`, one of which is None. Raises BrokenBundle."""
+    if FITTED in files:
         return None, fallback.load(folder / FITTED)
     return session(folder / COMPILED), None
 
