@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from problem.slices import DAY, SLICES
 
 from flows import against, doctor, plan
 from flows.against import Live
 from flows.matrices import Matrices
 from flows.plan import Plan
+from problem.slices import DAY, SLICES
 from settings import Settings
 from stores import bundle, measure
 from training import bootstrap, gate
