@@ -1,19 +1,28 @@
-"""The one place that relies on what BentoML doesn't document: how a service becomes an ASGI application."""
+"""The one place that relies on what BentoML and uvicorn don't document: how a service becomes an ASGI application, and
+how one record is answered without the price of one (tests/test_factory.py fails where that changes)."""
 
 import gc
 import logging
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 from _bentoml_impl.server.app import ServiceAppFactory
 from _bentoml_sdk.service.factory import Service
 from starlette.requests import Request
 from starlette.responses import JSONResponse
+from uvicorn import config
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from service import guard, http
 from service.limits import Limits
 
 SWITCH_SECONDS = 0.0005
+PATH = b"/predict"
+LONGEST = 65536  # bytes of a body that is kept in one piece here
+SPECIAL = frozenset([b"x-forwarded-for", b"x-forwarded-proto", b"transfer-encoding"])
+
+AtOnce = Callable[[http.Message, bytes], http.Response | None]
 
 
 class FastService(Service):
@@ -31,8 +40,16 @@ class FastService(Service):
             return JSONResponse(self.inner.document)
 
         factory.openapi_spec_view = docs
+        access, limits = self.inner.access, Limits(*self.inner.limits)
+
+        def at_once(scope: http.Message, body: bytes) -> http.Response | None:
+            if not guard.may_pass(scope, access, limits):
+                return None
+            return http.at_once(factory._service_instance.predictor, scope["headers"], body)
+
+        config.HTTP_PROTOCOLS["auto"] = _shortened(at_once)  # type: ignore[assignment]
         paths = http.app(factory(), lambda: factory._service_instance, self.inner.max_body_bytes)
-        return guard.guarded(paths, self.inner.access, Limits(*self.inner.limits))
+        return guard.guarded(paths, access, limits)
 
     def plain_asgi(self) -> Any:
         """BentoML's application alone, with its own way to `/predict`, for comparison."""
@@ -44,6 +61,72 @@ class FastService(Service):
         factory.timeout = None  # its timers are never cancelled: memory grows with every request
         factory.enable_metrics = False  # leaves /metrics, drops a series for every path that anybody asks for
         return factory
+
+
+class Shortened(HttpToolsProtocol):
+    """uvicorn's protocol, but plain requests with one record are answered as soon as they are there: without a task and
+    ASGI's messages, which together take as long as everything else. All other requests go uvicorn's own way."""
+
+    at_once: AtOnce
+    _whole: bytes | None = None  # the body so far of a request that may be plain
+
+    def on_headers_complete(self) -> None:
+        if self.url == PATH and self._is_plain():
+            self.scope["path"] = "/predict"
+            self._whole = b""
+        else:
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        if self._whole is None:
+            super().on_body(body)
+            return
+        self._whole += body
+        if len(self._whole) > LONGEST:
+            self._give_over()
+
+    def on_message_complete(self) -> None:
+        if self._whole is not None:
+            response = self.at_once(cast(http.Message, self.scope), self._whole)
+            if response is not None:
+                self._whole = None
+                self._respond(*response)
+                return
+            self._give_over()
+        super().on_message_complete()
+
+    def shutdown(self) -> None:
+        self._give_over()
+        super().shutdown()
+
+    def _is_plain(self) -> bool:
+        parser, cycle = self.parser, self.cycle
+        return (
+            (cycle is None or cycle.response_complete)
+            and parser.get_method() == b"POST"
+            and parser.get_http_version() == "1.1"
+            and parser.should_keep_alive()
+            and not parser.should_upgrade()
+            and not (self.expect_100_continue or self.root_path or self.flow.write_paused)
+            and SPECIAL.isdisjoint(dict(self.headers))
+        )
+
+    def _give_over(self) -> None:
+        """Let uvicorn begin with the request after all."""
+        if self._whole is not None:
+            body, self._whole = self._whole, None
+            super().on_headers_complete()
+            super().on_body(body)
+
+    def _respond(self, status: int, body: bytes, headers: http.Headers) -> None:
+        lines = [b"%b: %b\r\n" % pair for pair in (*self.server_state.default_headers, *headers)]
+        length = b"content-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body)
+        self.transport.write(b"".join([STATUS_LINE[status], *lines, length, body]))
+        self.on_response_complete()
+
+
+def _shortened(at_once: AtOnce) -> type[Shortened]:
+    return type("Shortened", (Shortened,), {"at_once": staticmethod(at_once)})
 
 
 def settle() -> None:

@@ -35,6 +35,14 @@ def guarded(app: App, access: Access, limits: Limits) -> App:
     return serve
 
 
+def may_pass(scope: Message, access: Access, limits: Limits) -> bool:
+    """Would the request pass, as far as can be told before its body is there?"""
+    with contextlib.suppress(Refused):
+        access.check(scope)
+        return not limits.reached
+    return False
+
+
 async def _refuse(send: Send, refused: Refused) -> None:
     """The connection ends with it: the request's body may not have been read. Too late where an answer has begun."""
     metrics.guarded.labels(str(refused.status)).inc()

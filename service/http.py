@@ -18,6 +18,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 Headers = Sequence[tuple[bytes, bytes]]
+Response = tuple[int, bytes, Headers]
 
 JSON = b"application/json"
 CONTENT_TYPE = (b"content-type", JSON)
@@ -26,6 +27,7 @@ READING = ("GET", "HEAD")
 WHITESPACE = b" \t\r\n"
 DRAINED = 4  # a body of up to so many times the limit is read to its end, so that its sender sees the refusal
 
+encode = msgspec.json.Encoder().encode
 logger = logging.getLogger("service.http")
 
 
@@ -76,23 +78,39 @@ def app(rest: App, parts: Callable[[], Parts], max_body_bytes: int) -> App:
     return serve
 
 
+def at_once(endpoint: Endpoint, headers: Headers, body: bytes) -> Response | None:
+    """The response to a POST of this body where that is one record, which takes no waiting for anything; None where it
+    is, or may be, something else."""
+    if body[:1] != b"{" or CONTENT_TYPE not in headers:
+        return None
+    began, n_records = time.perf_counter(), 0
+    try:
+        response: Response = 200, encode(endpoint.one(endpoint.contract.one(body), began)), ()
+        n_records = 1
+    except Exception as error:
+        response = _failure(endpoint, error)
+    endpoint.count(response[0], n_records, time.perf_counter() - began)
+    return response
+
+
 async def _post(endpoint: Endpoint, limit: int, scope: Message, receive: Receive, send: Send) -> None:
-    began = time.perf_counter()
-    status, n_records, headers = 200, 0, ()  # type: tuple[int, int, Headers]
+    began, n_records = time.perf_counter(), 0
     try:
         answer, n_records = await _answer(endpoint, limit, scope, receive, began)
-    except Refused as refused:
-        status, answer, headers = refused.status, refused.body(), refused.headers
+        response: Response = 200, answer, ()
     except Disconnected:
         return
-    except Exception:
-        logger.exception("a request to %r failed", scope["path"])
-        status, answer = (
-            500,
-            Refused(500, f"unexpected error, see the service's log: {endpoint.contract.undone}").body(),
-        )
-    await _send(send, status, answer, headers)
-    endpoint.count(status, n_records, time.perf_counter() - began)
+    except Exception as error:
+        response = _failure(endpoint, error)
+    await _send(send, *response)
+    endpoint.count(response[0], n_records, time.perf_counter() - began)
+
+
+def _failure(endpoint: Endpoint, error: Exception) -> Response:
+    if isinstance(error, Refused):
+        return error.status, error.body(), error.headers
+    logger.error("a request failed, %s", endpoint.contract.undone, exc_info=error)
+    return 500, Refused(500, f"unexpected error, see the service's log: {endpoint.contract.undone}").body(), ()
 
 
 async def _answer(endpoint: Endpoint, limit: int, scope: Message, receive: Receive, began: float) -> tuple[bytes, int]:
@@ -109,8 +127,8 @@ async def _answer(endpoint: Endpoint, limit: int, scope: Message, receive: Recei
         body = await _whole_body(message, receive, limit)
     if body[:1] != b"{" and body.lstrip(WHITESPACE)[:1] == b"[":
         answers = await endpoint.many(await asyncio.to_thread(endpoint.contract.many, body), began)
-        return msgspec.json.encode(answers), len(answers)
-    return msgspec.json.encode(endpoint.one(endpoint.contract.one(body), began)), 1
+        return encode(answers), len(answers)
+    return encode(endpoint.one(endpoint.contract.one(body), began)), 1
 
 
 def _require_json(headers: Headers) -> None:
@@ -143,7 +161,7 @@ async def _explain(explain: Callable[[str], Any], scope: Message, send: Send) ->
     try:
         if scope["method"] not in READING:
             raise Refused(405, f"{scope['method']} is not possible here: GET", headers=[(b"allow", b"GET")])
-        answer = msgspec.json.encode(await asyncio.to_thread(explain, scope["path"].removeprefix(EXPLAIN)))
+        answer = encode(await asyncio.to_thread(explain, scope["path"].removeprefix(EXPLAIN)))
     except Unknown as unknown:
         status, answer = 404, Refused(404, str(unknown)).body()
     except Refused as refused:
@@ -156,7 +174,7 @@ async def _explain(explain: Callable[[str], Any], scope: Message, send: Send) ->
 
 async def _ready(predictor: Predictor, send: Send) -> None:
     state = predictor.readiness()
-    await _send(send, 200 if state["ready"] else 503, msgspec.json.encode(state))
+    await _send(send, 200 if state["ready"] else 503, encode(state))
 
 
 async def _send(send: Send, status: int, body: bytes, headers: Headers = ()) -> None:

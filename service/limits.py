@@ -22,7 +22,7 @@ class Limits:
 
     def enter(self) -> Task:
         """To be called by a request's task, and `leave` at its end. Raises Refused where too many are under way."""
-        if len(self._under_way) >= self._most:
+        if self.reached:
             busy = f"{self._most} requests are under way already, more than that this worker doesn't take"
             raise Refused(429, busy, headers=[(b"retry-after", b"1")])
         task, loop = asyncio.current_task(), asyncio.get_running_loop()
@@ -31,6 +31,10 @@ class Limits:
             self._looking = True
             loop.call_later(self._seconds / LOOKS, self._look)
         return task
+
+    @property
+    def reached(self) -> bool:
+        return len(self._under_way) >= self._most
 
     def leave(self, task: Task) -> None:
         self._under_way.pop(task, None)

@@ -31,6 +31,7 @@ with warnings.catch_warnings():  # importing BentoML and Starlette's test client
     warnings.simplefilter("ignore")
     from starlette.testclient import TestClient
 
+    from service import factory as factory
     from service.app import build
 
 THRESHOLD = 0.5
