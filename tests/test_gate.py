@@ -7,12 +7,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from settings import Gate, load
+from settings import load
 from tests.days import series
 from training import bootstrap, gate
 from training.bootstrap import Interval
 
-LIMITS = Gate(confidence=0.95, min_days=20, margin=0.05, slice_margin=0.1, calibration=0.05, latency_us=100, size_mb=1)
+LIMITS = load(environ={}).gate.model_copy(
+    update={"min_days": 20, "margin": 0.05, "slice_margin": 0.1, "calibration": 0.05, "latency_us": 100, "size_mb": 1}
+)
 SHIPPED = gate.Shipped(microseconds=20, size=1000, parity=1e-12, tolerance=1e-9)
 
 
@@ -60,7 +62,24 @@ def test_a_comparison_says_what_was_measured_and_what_is_demanded():
     check = gate.versus("live", days(candidate=0.1), "non-inferiority", LIMITS)
     assert (check.measured, check.limit) == (pytest.approx(-0.4, abs=0.01), 0.05)
     assert check.low < check.measured < check.high
-    assert "non-inferiority asks for a high below 0.05" in check.sentence
+    assert "non-inferiority has the upper limit below 0.05" in check.sentence
+
+
+def noisy(better_by: float) -> pl.DataFrame:
+    noise = np.repeat(series(1, 24, like_the_day_before=0.2)[0], 2)
+    return days(candidate=0.5).with_columns(candidate=0.5 + 0.4 * (noise - noise.mean()) - better_by)
+
+
+def test_an_open_comparison_says_how_many_days_would_decide_it():
+    check = gate.versus("live", noisy(better_by=0.05), "superiority", LIMITS)
+    needed = np.ceil(24 * ((check.high - check.measured) / 0.05) ** 2)
+    assert check.verdict == "not enough data"
+    assert f"about {needed:.0f} days like these would show it" in check.sentence
+
+
+def test_one_that_no_number_of_days_like_these_would_decide_does_not_say_so():
+    check = gate.versus("live", noisy(better_by=-0.01), "superiority", LIMITS)
+    assert (check.verdict, "would show" in check.sentence) == ("not enough data", False)
 
 
 # Slices

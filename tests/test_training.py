@@ -1,5 +1,3 @@
-import json
-
 import numpy as np
 import polars as pl
 import pytest
@@ -15,8 +13,7 @@ from sklearn.pipeline import make_pipeline
 from kinds import Category, Number
 from stores.arrays import Arrays
 from task import Task
-from training import charts, evaluate, summary, trial
-from training.bootstrap import Interval
+from training import trial
 from training.compile import parity
 from training.lesson import Lesson, teach
 from training.prepare import labels_of, matrices, with_outcome
@@ -95,42 +92,6 @@ def test_the_matrix_codes_categories_and_keeps_numbers_and_labels():
         [True, False, True],
         {"colour": {"blue": 0, "red": 1}},
     )
-
-
-# Charts
-
-
-def test_curves_and_charts_are_plain_json():
-    points = [
-        {"model": "a", **point} for point in evaluate.curves(BINARY, LABELS, np.array([0.1, 0.6, 0.4, 0.9]))["roc"]
-    ]
-    chart = charts.curve("ROC", points, "false_positive_rate", "true_positive_rate")
-    assert json.loads(json.dumps(chart)) == chart
-    assert chart["data"]["values"] == points
-
-
-def test_a_chart_by_batch_shows_its_metric_over_batches():
-    encoding = charts.by_batch("Brier", [{"model": "a", "batch": "2013-01", "brier": 0.2}], "brier")["encoding"]
-    assert (encoding["x"]["field"], encoding["y"]["field"]) == ("batch", "brier")
-
-
-def test_a_chart_by_slice_is_plain_json_with_infinite_limits_too():
-    rows = [{"model": "a", "slice": "origin=EWR", "value": 0.4, "low": float("-inf"), "high": float("inf")}]
-    chart = charts.by_slice("Loss by slice", rows)
-    assert json.loads(json.dumps(chart, allow_nan=False)) == chart
-    assert chart["data"]["values"] == [rows[0] | {"low": None, "high": None}]
-
-
-def test_a_chart_of_the_gate_has_a_colour_for_each_verdict():
-    checks = [{"name": "size", "verdict": "pass", "sentence": "megabytes"}]
-    squares = charts.gate("Gate", checks)["layer"][0]["encoding"]
-    assert squares["color"]["scale"]["domain"] == ["pass", "fail", "not enough data"]
-
-
-def test_a_curve_of_shares_goes_from_0_to_1_and_one_of_numbers_does_not():
-    shares, minutes = ([{"model": "a", "predicted": value, "observed": value}] for value in (0.5, 30.0))
-    scales = [charts.curve("", rows, "predicted", "observed")["encoding"]["x"]["scale"] for rows in (shares, minutes)]
-    assert scales == [{"domain": [0, 1]}, {"zero": False}]
 
 
 # Trials
@@ -285,34 +246,3 @@ def test_spread_positions_are_different_and_within_the_rows(count, most):
     positions = spread(count, most)
     assert len(set(positions)) == len(positions) <= most
     assert 0 <= positions.min() <= positions.max() < count
-
-
-# Summary
-
-
-def test_a_table_has_a_line_for_each_model_and_a_column_for_each_metric():
-    scores = {"log_loss": 0.5, "brier": 0.25, "roc_auc": 0.75, "pr_auc": 0.4, "calibration_error": 0.0125}
-    head, *lines = summary.table([("forest", scores), ("a longer name", scores)]).splitlines()
-    assert head.split() == ["log-loss", "Brier", "ROC", "AUC", "PR", "AUC", "calibration"]
-    assert [line.split()[-5:] for line in lines] == [["0.5000", "0.2500", "0.7500", "0.4000", "0.0125"]] * 2
-    assert len({len(head), *map(len, lines)}) == 1
-
-
-def test_a_table_shows_intervals_where_there_are_any():
-    scores = {"log_loss": Interval(0.48449, 0.47011, 0.499), "brier": 0.25}
-    head, first, second = summary.table([("live", scores), ("baseline", {"log_loss": 0.5})]).splitlines()
-    assert head.split() == ["log-loss", "Brier"]
-    assert first.split() == ["live", "0.4845", "[0.470,", "0.499]", "0.2500"]
-    assert second.split() == ["baseline", "0.5000"]
-
-
-def test_a_table_of_another_task_has_its_metrics():
-    head, _ = summary.table([("forest", {"squared_error": 4.0, "rmse": 2.0, "r2": 0.5})]).splitlines()
-    assert head.split() == ["squared", "error", "RMSE", "R²"]
-
-
-@pytest.mark.parametrize(
-    ("batches", "words"), [(["2013-01"], "2013-01"), (["2013-01", "2013-02", "2013-03"], "2013-01 to 2013-03")]
-)
-def test_a_span_names_the_first_and_last_batch(batches, words):
-    assert summary.span(batches) == words

@@ -104,10 +104,19 @@ def versus(other: str, rows: pl.DataFrame, rule: Rule, limits: Limits) -> Check:
     found = bootstrap.paired(losses, others, days, both_sides(limits.confidence))
     count = rows["day"].n_unique()
     limit = 0.0 if rule == "superiority" else limits.margin
-    sentence = (
-        f"loss beside the {other} model's: {signed(found)} over {count} days; {rule} asks for a high below {limit:g}"
-    )
-    return Check(other, found.value, limit, compared(found, count, rule, limits), sentence, found.low, found.high)
+    verdict = compared(found, count, rule, limits)
+    more = _more(found, limit, count, limits) if verdict == NOT_ENOUGH else ""
+    shown = f"{found.value:+.4f} [{found.low:+.4f}, {found.high:+.4f}] over {count} days"
+    sentence = f"loss less the {other} model's: {shown}; {rule} has the upper limit below {limit:g}{more}"
+    return Check(other, found.value, limit, verdict, sentence, found.low, found.high)
+
+
+def _more(found: Interval, limit: float, days: int, limits: Limits) -> str:
+    """How many days it would take at this difference and spread; an interval shrinks with the root of the days."""
+    if found.value >= limit or not np.isfinite(found.high):
+        return ""
+    needed = max(limits.min_days, np.ceil(days * ((found.high - found.value) / (limit - found.value)) ** 2))
+    return f"; about {needed:.0f} days like these would show it"
 
 
 def compared(difference: Interval, days: int, rule: Rule, limits: Limits) -> Verdict:
@@ -183,10 +192,6 @@ def budgets(shipped: Shipped, limits: Limits) -> list[Check]:
 def both_sides(confidence: float) -> float:
     """The two-sided confidence of an interval each limit of which holds with this one."""
     return 2 * confidence - 1
-
-
-def signed(found: Interval) -> str:
-    return f"{found.value:+.4f} [{found.low:+.4f}, {found.high:+.4f}]"
 
 
 def _doctor(findings: Sequence[str]) -> Check:
