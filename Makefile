@@ -15,6 +15,7 @@ export BENTOML_DO_NOT_TRACK := True
 export DO_NOT_TRACK := 1
 export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
+export ORT_DISABLE_TELEMETRY := 1
 export METAFLOW_RUN_MAX_WORKERS ?= $(shell getconf _NPROCESSORS_ONLN)
 
 help: ## every target, one line each
@@ -54,6 +55,10 @@ reproduce: $(VENV)/runtime checkout ## train a model again and compare: RUN=<run
 
 serve: $(VENV)/runtime ## answer POST /predict with the live model on 127.0.0.1:3000
 	@$(BIN)/python -m service
+
+.PHONY: deploy-bento
+deploy-bento: $(VENV)/runtime ## the service with its models as one bento, which starts without a registry; prints its folder
+	@$(BIN)/python -m deploy.bento
 
 .PHONY: explain labels rules
 explain: $(VENV)/runtime ## where an answer came from, back to the raw batches: ID=<prediction_id>

@@ -47,7 +47,8 @@ def children(settings: Settings) -> list[Child]:
     address = ["--host", service.host, "--port", str(service.port)]
     drain = ["--timeout-graceful-shutdown", str(DRAIN_SECONDS)]
     python = [sys.executable, "-m"]
-    companions = ["deployer", "indexer", "archiver", *(["shadow"] if settings.shadow.enabled else [])]
+    unwanted = {"deployer": not settings.registry.tracking, "shadow": not settings.shadow.enabled}
+    companions = [name for name in MODULES if not unwanted.get(name)]
     return [
         Child("service", [*python, "bentoml", "serve", "--quiet", "service.app:Service", *address, *drain]),
         *(Child(name, [*python, MODULES[name]]) for name in companions),

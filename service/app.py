@@ -14,7 +14,7 @@ from pydantic import ConfigDict, RootModel
 import problem.features
 import problem.rules
 import problem.schema
-from service import factory, feedback, openapi
+from service import factory, feedback, openapi, pinned
 from service.access import Access, Keys, read_keys
 from service.answers import answer_type
 from service.feedback import Feedback
@@ -65,6 +65,10 @@ def build(settings: Settings, problem: Any = problem, keys: Keys = ()) -> factor
             self.feedback = Feedback(labels, terms, Writer(settings.labels.folder, *rotation))
             self.explain = functools.partial(explain, settings)
             live.refresh()
+
+        @bentoml.on_deployment
+        def prepare() -> None:
+            pinned.prepare(settings)
 
         @bentoml.on_startup
         async def start(self) -> None:

@@ -9,10 +9,13 @@ reference.parquet  held-out rows with their labels and scores: what "normal" loo
 
 import io
 import json
+import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read once, by the import
 
 import numpy as np
 import onnxruntime

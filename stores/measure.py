@@ -1,10 +1,13 @@
 """What a model costs: its size, and the time of one answer."""
 
+import os
 import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read once, by the import
 
 import numpy as np
 import onnxruntime

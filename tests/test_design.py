@@ -109,6 +109,19 @@ def test_importing_the_settings_or_a_flow_makes_no_files(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_onnxruntime_is_told_not_to_call_home_before_it_is_imported(tmp_path):
+    code = "import stores.bundle"
+    subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}, check=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if "onnxruntime" in imports(module, lazy=False)])
+def test_every_module_that_imports_onnxruntime_tells_it_first(module):
+    told, _, rest = MODULES[module].read_text().partition('os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")')
+    assert "import onnxruntime" in rest
+    assert "import onnxruntime" not in told
+
+
 def text_files():
     """Every file that git has or would add, but those that are no text."""
     listed = subprocess.run(

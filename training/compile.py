@@ -5,8 +5,11 @@ in CONVERTERS. A transformer makes [n, k], a classifier [n, n_classes] probabili
 meta-estimator calls `graph.convert` on the estimators within.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read once, by the import
 
 import numpy as np
 import onnx
