@@ -31,7 +31,7 @@ def quick_look(made: Matrices, chosen: Settings, split: Split) -> str:
     done, _ = trial.run(Job(name), made.task, made.estimator(Job(name)), sample, made.judged(split.validation))
     metric = next(iter(done.scores))
     return (
-        f"A quick look at {name}: {summary.METRICS[metric]} {done.loss:.4f} on {summary.span(split.validation)}, "
+        f"A quick look at {name}: {summary.TITLES[metric]} {done.loss:.4f} on {summary.span(split.validation)}, "
         f"learnt from {len(sample.y):,} of {len(whole.y):,} rows in {time.time() - began:.1f} s"
     )
 
