@@ -45,6 +45,7 @@ class Training(Section):
     test_batches: int = Field(ge=1)
     threshold: float = Field(gt=0, lt=1)
     folder: Path
+    failures: Path
 
 
 class Registry(Section):

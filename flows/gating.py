@@ -15,8 +15,9 @@ from flows.plan import Plan
 from problem.slices import DAY, SLICES
 from settings import Settings
 from stores import bundle, measure
-from training import bootstrap, gate
+from training import bootstrap, gate, slices
 from training.evaluate import losses
+from training.failures import worst_failures
 from training.release import TOLERANCE, Release, ship
 from training.split import Split
 from training.trial import Job
@@ -26,12 +27,16 @@ CALIBRATION = "calibration_error"
 
 @dataclass(frozen=True)
 class Held:
-    """What the gate says, of which rows, with the scores' intervals; and the live model that it was held against."""
+    """What the gate says; the rows it says it of, with losses and slices; the candidate's scores with intervals; the
+    live model that it was held against; where the candidate is surely worse than elsewhere on the same day; and the
+    rows on which the live model failed."""
 
     report: gate.Report
     rows: pl.DataFrame
     intervals: dict[str, bootstrap.Interval]
     live: Live | None
+    worst: pl.DataFrame
+    failed: pl.DataFrame
 
 
 def hold(chosen: Settings, made: Plan, matrices: Matrices, job: Job, part: str, shipped: gate.Shipped) -> Held:
@@ -46,7 +51,8 @@ def hold(chosen: Settings, made: Plan, matrices: Matrices, job: Job, part: str, 
     rule: gate.Rule = "non-inferiority" if live and live.facts.get("recipe") == made.recipe(job) else "superiority"
     findings = [] if os.environ.get("DOCTOR") == "off" else doctor.findings(chosen)
     report = gate.judge(chosen.gate, known, rule, shipped, intervals.get(CALIBRATION), findings)
-    return Held(report, frame, intervals, live)
+    worst = slices.worst(rows["inputs"].struct.unnest(), frame["candidate"].to_numpy(), days)
+    return Held(report, frame, intervals, live, worst, failures(live, rows, frame))
 
 
 def compared(
@@ -59,6 +65,14 @@ def compared(
         said["live"] = live.said
     lost = {name: losses(matrices.task, labels, np.asarray(each)) for name, each in said.items()}
     return rows.select(day=DAY, **SLICES).with_columns(**{name: pl.Series(loss) for name, loss in lost.items()})
+
+
+def failures(live: Live | None, rows: pl.DataFrame, frame: pl.DataFrame) -> pl.DataFrame:
+    """The rows on which the live model was the furthest off, for the validation set that grows with them."""
+    if live is None or "live" not in frame.columns:
+        return pl.DataFrame()
+    of_live = rows.with_columns(day=frame["day"], loss=frame["live"], model=pl.lit(live.version))
+    return worst_failures(of_live.filter(live.known))
 
 
 def cost(made: Release, ask: measure.Ask | None, rows: np.ndarray) -> gate.Shipped:

@@ -17,14 +17,18 @@ from patterns.candidate import Candidate
 from problem.candidates import CANDIDATES, baseline
 from settings import Settings
 from stores.arrays import Arrays
+from stores.failures import Failures
 from task import Task
 from training import trial
+from training.evaluate import losses
+from training.failures import among
 from training.lesson import Lesson, wants_live
 from training.prepare import labels_of, matrices
 from training.search import search
 from training.trial import Job, Judged, Trial
 
 RECIPES = {**CANDIDATES, "baseline": Candidate(baseline)}
+MOST_WITHHELD = 2000
 SEARCHES = 2  # side by side, each from a seed of its own with its share of a candidate's trials
 
 
@@ -64,7 +68,16 @@ class Matrices:
         estimator = self.estimator(job)
         done, said = trial.run(job, self.task, estimator, lesson, judged)
         self.arrays.write(f"{part}-{job}", said)
-        return done, estimator
+        return replace(done, report={**done.report, **self._on_failures(estimator, learn)}), estimator
+
+    def _on_failures(self, fitted: Any, batches: Sequence[str]) -> dict[str, float]:
+        """The loss on the rows withheld from these batches, as earlier live models failed on them."""
+        rows = self.arrays.part(batches, "withheld")
+        if not rows.any():
+            return {}
+        inputs, labels = (part[rows] for part in self.judged(batches))
+        loss = losses(self.task, labels, trial.predictions(self.task, fitted, inputs)).mean()
+        return {"failures": float(rows.sum()), "loss_on_failures": float(loss)}
 
     def _search(self, job: Job, lesson: Lesson, judged: Judged) -> dict[str, Any]:
         recipe, seed = RECIPES[job.candidate], job.seed or 0
@@ -101,7 +114,8 @@ def write(chosen: Settings, batches: Sequence[str], folder: Path, given: Path | 
 
 def _circumstances(chosen: Settings, rows: pl.DataFrame, made: Matrices) -> dict[str, np.ndarray]:
     """What trials depend on beside data, code and settings: earlier failures, and the live model."""
-    found = {"withheld": np.zeros(rows.height, bool)}
+    kept = Failures(chosen.training.failures, problem.schema.Row).read(MOST_WITHHELD)
+    found = {"withheld": among(rows, kept, problem.schema.Row.primary_key())}
     if any(wants_live(made.estimator(Job(name))) for name in chosen.training.candidates):
         live = against.live_on(chosen, rows)
         found |= {"live": live.said} if live else {}

@@ -13,8 +13,10 @@ from flows.gating import Held
 from flows.matrices import Matrices
 from flows.plan import Plan
 from problem.features import FEATURES
+from problem.schema import Row
 from settings import Data, Settings
 from stores import bundle, versions
+from stores.failures import Failures
 from stores.ledger import Event, Ledger
 from stores.models import Models, Run
 from stores.receipts import Receipts
@@ -40,6 +42,11 @@ class Outcome:
     cost: Shipped
     held: Held
 
+    @property
+    def evaluation(self) -> Path:
+        """The folder of tables and pictures."""
+        return self.matrices.arrays.folder / "evaluation"
+
 
 def outcome(score: Any, trials: list[Trial], cost: Shipped) -> Outcome:
     """`score` is the task that scored the winner on the test batches."""
@@ -57,6 +64,8 @@ def register(made: Outcome) -> str:
     alias = _alias(models, made)
     if alias:
         models.point(alias, version)
+    if made.held.failed.height:
+        Failures(made.settings.training.failures, Row).add(made.held.failed)
     _enter(made, version, alias)
     text = words(made, version, alias)
     Receipts(made.settings.training.folder).keep(plan.fingerprint, text)
@@ -91,7 +100,8 @@ def write_runs(models: Models, made: Outcome, folder: Path) -> str:
     began = min(trial.began for trial in made.trials)
     run = Run(f"train {winner.job}", began, winner.ended, params, metrics, tags(plan, made.winner, "train", made.held))
     lesson = {f"lesson/{name}": arrays.path(name) for name in LESSON if arrays.has(name)}
-    artifacts = {"bundle": folder, "data": versions.pointer(Data(**plan.facts["settings"]["data"])), **lesson}
+    pointer = versions.pointer(Data(**plan.facts["settings"]["data"]))
+    artifacts = {"bundle": folder, "data": pointer, "evaluation": made.evaluation, **lesson}
     run_id = models.record(run, artifacts=artifacts, data_version=plan.facts["data_version"])
     for trial in made.trials:
         scores = {"fit_seconds": trial.fit_seconds, **trial.scores, **trial.report}

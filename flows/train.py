@@ -63,8 +63,9 @@ class TrainFlow(FlowSpec):
 
         release, score, _ = inputs
         outcome = record.outcome(score, [*score.trials, score.baseline], release.cost)
+        pictures = show.files(outcome)
         text = record.register(outcome)
-        show.card(outcome, text)
+        show.card(outcome, text, pictures)
         print(text)
         self.next(self.end)
 
