@@ -116,6 +116,10 @@ def test_a_first_model_is_judged_by_the_baseline_and_the_budgets():
     assert report.overall == "pass"
 
 
+def test_where_no_slices_are_named_none_is_judged():
+    assert "slices" not in verdicts(gate.judge(LIMITS, days(candidate=0.2).drop("origin"), "superiority", SHIPPED))
+
+
 def test_a_better_model_passes_every_check():
     report = gate.judge(LIMITS, days(candidate=0.2), "superiority", SHIPPED, Interval(0.02, 0.01, 0.06))
     assert list(verdicts(report)) == [

@@ -26,7 +26,8 @@ from training import evaluate
 BLOCK, MOST_BLOCKS = 5, 8
 REPLICATES = 1000
 MOST_UNITS = 50
-SIGNED = frozenset({"r2", "bias"})
+SIGNED = {"r2": (-np.inf, 1.0), "bias": (-np.inf, np.inf)}
+SHARES = dict.fromkeys(("roc_auc", "pr_auc", "accuracy", "calibration_error"), (0.0, 1.0))
 SEED = 2013
 
 
@@ -57,7 +58,7 @@ def paired(losses: np.ndarray, others: np.ndarray, days: np.ndarray, confidence:
 def intervals(
     task: Task, labels: np.ndarray, predictions: np.ndarray, days: np.ndarray, confidence: float = 0.95
 ) -> dict[str, Interval]:
-    """Every metric of the task; a metric that isn't defined without some day has no limits. Of more than 50 days
+    """Every metric of the task; one that isn't defined without some day may be anything. Of more than 50 days
     neighbours are taken together. Raises ValueError where `evaluate.scores` does."""
     scores = evaluate.scores(task, labels, predictions)
     codes = _codes(days)
@@ -80,10 +81,10 @@ def contributions(values: np.ndarray, days: np.ndarray) -> np.ndarray:
         np.array([np.bincount(codes, row, codes.max() + 1) for row in of])
         for of in (np.where(belongs, values, 0), belongs)
     )
-    return pulls(sums, rows)
+    return from_sums(sums, rows)
 
 
-def pulls(sums: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def from_sums(sums: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """The same from each day's sums of values and numbers of rows, both [k, days]."""
     total = rows.sum(axis=1, keepdims=True)
     overall = sums.sum(axis=1, keepdims=True) / total
@@ -176,6 +177,7 @@ def _scores(task: Task, labels: np.ndarray, predictions: np.ndarray) -> dict[str
 
 
 def _interval(name: str, value: float, low: float, high: float) -> Interval:
+    least, most = (SIGNED | SHARES).get(name, (0.0, np.inf))
     if np.isnan(low):
-        return Interval(value, -np.inf, np.inf)
-    return Interval(value, float(low if name in SIGNED else max(low, 0.0)), float(high))
+        return Interval(value, least, most)
+    return Interval(value, max(float(low), least), min(float(high), most))

@@ -92,7 +92,9 @@ def judge(
     `findings`: what the doctor found."""
     checks = [versus("baseline", rows, "superiority", limits)]
     if "live" in rows.columns:
-        checks += [versus("live", rows, rule, limits), no_slice_worse(rows, limits)]
+        checks.append(versus("live", rows, rule, limits))
+    if "live" in rows.columns and not NO_SLICES.issuperset(rows.columns):
+        checks.append(no_slice_worse(rows, limits))
     if calibration:
         checks.append(calibrated(calibration, rows["day"].n_unique(), limits))
     return Report([*checks, *budgets(shipped, limits), _doctor(findings)])

@@ -1,7 +1,7 @@
 """Where a model is good and where it isn't: scores by named slice, and slices that nobody had thought of."""
 
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import polars as pl
@@ -91,7 +91,7 @@ def _fits(rows: np.ndarray, least: float, most: float, min_days: int) -> bool:
 def _ranked(slices: list, confidence: float) -> pl.DataFrame:
     """Each slice is its features, its values, and its sums and rows by day."""
     sums, rows = (np.array([each[part] for each in slices]) for part in (2, 3))
-    pulls = bootstrap.pulls(sums, rows)
+    pulls = bootstrap.from_sums(sums, rows)
     low, high = bootstrap.jointly(pulls, confidence)
     parts = [[f"{name}={value}" for name, value in zip(*each[:2], strict=True)] for each in slices]
     names = [" and ".join(each) for each in parts]
@@ -124,7 +124,8 @@ def _binned(feature: pl.Series) -> tuple[np.ndarray, list[str]]:
 
 def _quarters(numbers: np.ndarray) -> tuple[np.ndarray, list[str]]:
     edges = np.unique(np.nanquantile(numbers, np.arange(1, BINS) / BINS))
-    names = [f"below {edges[0]:g}", *(f"from {edge:g}" for edge in edges), "missing"]
+    between = [f"{low:g} to {high:g}" for low, high in pairwise(edges)]
+    names = [f"below {edges[0]:g}", *between, f"from {edges[-1]:g}", "missing"]
     return np.where(np.isnan(numbers), len(edges) + 1, np.digitize(numbers, edges)), names
 
 
