@@ -1,6 +1,7 @@
 """The one place that relies on what BentoML and uvicorn don't document: how a service becomes an ASGI application, and
 how one record is answered without the price of one (tests/test_factory.py fails where that changes)."""
 
+import asyncio
 import gc
 import logging
 import sys
@@ -20,6 +21,7 @@ from service.limits import Limits
 SWITCH_SECONDS = 0.0005
 PATH = b"/predict"
 LONGEST = 65536  # bytes of a body that is kept in one piece here
+PATIENCE = 1.0  # seconds that its rest is waited for here
 SPECIAL = frozenset([b"x-forwarded-for", b"x-forwarded-proto", b"transfer-encoding"])
 
 AtOnce = Callable[[http.Message, bytes], http.Response | None]
@@ -69,6 +71,16 @@ class Shortened(HttpToolsProtocol):
 
     at_once: AtOnce
     _whole: bytes | None = None  # the body so far of a request that may be plain
+    _waiting: asyncio.TimerHandle | None = None
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._whole is not None and self._waiting is None:
+            self._waiting = self.loop.call_later(PATIENCE, self._give_over)  # to where requests are counted and timed
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._keep_nothing()
+        super().connection_lost(exc)
 
     def on_headers_complete(self) -> None:
         if self.url == PATH and self._is_plain():
@@ -89,7 +101,7 @@ class Shortened(HttpToolsProtocol):
         if self._whole is not None:
             response = self.at_once(cast(http.Message, self.scope), self._whole)
             if response is not None:
-                self._whole = None
+                self._keep_nothing()
                 self._respond(*response)
                 return
             self._give_over()
@@ -114,9 +126,16 @@ class Shortened(HttpToolsProtocol):
     def _give_over(self) -> None:
         """Let uvicorn begin with the request after all."""
         if self._whole is not None:
-            body, self._whole = self._whole, None
+            body = self._whole
+            self._keep_nothing()
             super().on_headers_complete()
             super().on_body(body)
+
+    def _keep_nothing(self) -> None:
+        self._whole = None
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
 
     def _respond(self, status: int, body: bytes, headers: http.Headers) -> None:
         lines = [b"%b: %b\r\n" % pair for pair in (*self.server_state.default_headers, *headers)]

@@ -136,6 +136,20 @@ def test_a_client_that_goes_away_halfway_leaves_the_server_well(servers: Any) ->
     assert b" 200 OK" in ask(short, CUT)
 
 
+@pytest.mark.parametrize("piece", [CUT[:-20], CHUNKED[:-30]])
+def test_a_sender_that_is_too_slow_is_told_so(tmp_path: Path, monkeypatch: Any, piece: bytes) -> None:
+    monkeypatch.setattr(factory, "PATIENCE", 0.05)
+    service = serving.build(serving.settings(tmp_path, timeout_seconds=0.2))
+    with (
+        running(service.to_asgi()) as (port, _),
+        socket.create_connection(("127.0.0.1", port), 10) as connection,
+    ):
+        connection.sendall(piece)
+        said = connection.recv(65536)
+    assert said.startswith(b"HTTP/1.1 503")
+    assert b"this took longer than 0.2 s" in said
+
+
 def test_a_server_that_stops_waits_for_a_request_that_has_begun(tmp_path: Path) -> None:
     serving.deploy(tmp_path, "1")
     with running(serving.build(serving.settings(tmp_path)).to_asgi()) as (port, _):
