@@ -57,7 +57,7 @@ def children(settings: Settings) -> list[Child]:
 
 def environment(settings: Settings) -> dict[str, str]:
     """The children's environment: this one's, quietened, with BentoML's files kept in the service's state."""
-    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    path = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH", ""), str(ROOT)]))
     home = str((settings.service.state / "bentoml").absolute())
     return {"BENTOML_HOME": home, **QUIET, **os.environ, "PYTHONPATH": path}
 
