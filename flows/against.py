@@ -13,6 +13,8 @@ import problem.schema
 from problem.features import FEATURES
 from settings import Settings
 from stores import bundle
+from stores.index import Index
+from stores.joined import answered
 from task import Task
 
 LIVE = "live"
@@ -49,6 +51,18 @@ def live_on(chosen: Settings, rows: pl.DataFrame) -> Live | None:
             print(f"no comparison with live version {version}: {reason}")
             return None
         return Live(version, live.facts, held_out(live, rows))
+
+
+def told(chosen: Settings, rows: pl.DataFrame) -> np.ndarray | None:
+    """What to tell candidates that learn from the live model's errors: its predictions out of sample or, of rows that
+    it has learnt from, what was answered in service before; NaN where nothing is known, None where nothing at all."""
+    live = live_on(chosen, rows)
+    index = Index.of(chosen, problem.schema)
+    index.catch_up()
+    said = answered(index, rows).to_numpy()
+    if live is None:
+        return None if np.isnan(said).all() else said
+    return np.where(live.known.reshape(-1, *[1] * (said.ndim - 1)), live.said, said)
 
 
 def held_out(live: bundle.Bundle, rows: pl.DataFrame) -> np.ndarray:

@@ -117,8 +117,8 @@ def _circumstances(chosen: Settings, rows: pl.DataFrame, made: Matrices) -> dict
     kept = Failures(chosen.training.failures, problem.schema.Row).read(MOST_WITHHELD)
     found = {"withheld": among(rows, kept, problem.schema.Row.primary_key())}
     if any(wants_live(made.estimator(Job(name))) for name in chosen.training.candidates):
-        live = against.live_on(chosen, rows)
-        found |= {"live": live.said} if live else {}
+        live = against.told(chosen, rows)
+        found |= {} if live is None else {"live": live}
     return found
 
 

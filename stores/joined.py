@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from stores.index import Index
+from stores.log import encode
 from task import Task
 
 HOUR = 3600.0
@@ -29,6 +30,7 @@ OUTCOMES = """
 SELECT substr(source, 1, instr(source || ' ', ' ') - 1), outcome, count(*) FROM outcomes GROUP BY 1, 2 ORDER BY 1, 2
 """
 DELAYS = "SELECT CAST(max(delay, 0) / 3600 AS INTEGER) + 1, count(*) FROM ({pairs}) WHERE delay NOT NULL GROUP BY 1"
+ANSWERS = "SELECT key, output FROM predictions ORDER BY time DESC"
 IN_SQLITE = {"binary": (pl.Float64, pl.Int8), "multiclass": (pl.String, pl.String), "regression": (pl.Float64,) * 2}
 
 
@@ -74,6 +76,16 @@ def joined(index: Index, since: dt.datetime | None = None) -> pl.DataFrame:
         *(_moment(name) for name in ("time", "event", "arrived")), *_answered(index.terms.task), pl.col("delay") / HOUR
     )
     return pl.concat([readable, index.terms.frame(values)], how="horizontal")
+
+
+def answered(index: Index, rows: pl.DataFrame) -> pl.Series:
+    """What was first answered for each of these rows (with the columns of the key), null where nobody asked: Float64,
+    or Array(Float64, classes)."""
+    with index.open() as db:
+        first = dict(db.execute(ANSWERS))
+    keys = (encode(key).decode() for key in rows.select(index.terms.key).iter_rows())
+    output = pl.Series("output", [first.get(key) for key in keys], IN_SQLITE[index.terms.task.kind][0])
+    return output.to_frame().select(_answered(index.terms.task)[0]).to_series()
 
 
 def unreadable(index: Index) -> int:

@@ -13,9 +13,12 @@ import polars as pl
 import pytest
 
 import problem.features
+import problem.schema
 import settings
 from settings import ROOT
 from stores import bundle
+from stores.failures import Failures
+from stores.ledger import Ledger
 from stores.models import Models
 from tests.workspace import Workspace
 
@@ -83,12 +86,10 @@ def test_the_run_records_data_code_settings_and_environment_as_the_bundle_does(t
 
 
 def test_each_candidate_has_a_child_run(trained):
-    from problem.candidates import CANDIDATES
-
     client = models_of(trained).client
     runs = client.search_runs([client.get_experiment_by_name(settings.load().registry.model).experiment_id])
     children = {run.info.run_name for run in runs if "mlflow.parentRunId" in run.data.tags}
-    assert children == {*CANDIDATES, "baseline"}
+    assert children == {*settings.load().training.candidates, "baseline"}
 
 
 def test_the_bundle_gives_the_scores_that_the_run_reports_as_held_out(trained, tmp_path):
@@ -118,7 +119,24 @@ def test_the_card_shows_the_comparison_with_its_plots(trained):
         "Precision and recall",
         "Calibration",
         "Loss by batch",
+        "Loss by slice",
+        "Gate",
     }
+
+
+def test_tables_and_pictures_stand_beside_the_run(trained, tmp_path):
+    folder = models_of(trained).artifact("1", "evaluation", tmp_path)
+    assert "gate: pass" in (folder / "gate.txt").read_text()
+    slices = pl.read_csv(folder / "slices.csv")
+    assert {"carrier=UA", "origin=EWR", "month=2013-03"} <= set(slices["slice"])
+    assert "<svg" in (folder / "roc.svg").read_text()
+
+
+def test_the_verdict_and_the_first_promotion_are_in_the_ledger(trained):
+    verdict, promotion = Ledger(trained.folder / "var/ledger").entries()[:2]
+    assert (verdict.kind, verdict.verdict, verdict.versions) == ("verdict", "pass", {"candidate": "1"})
+    assert {check["name"] for check in verdict.evidence["checks"]} >= {"baseline", "latency", "compiled", "doctor"}
+    assert (promotion.kind, promotion.versions) == ("promotion", {"live": "1"})
 
 
 def test_a_second_training_on_the_same_data_code_and_settings_does_nothing_and_says_why(trained):
@@ -133,6 +151,17 @@ def test_a_month_later_the_new_model_is_the_candidate_and_is_compared_with_the_l
     assert models_of(trained).version("live") == "1"
     assert models_of(trained).version("candidate") == "2"
     assert "live (version 1)" in trained.last_words
+    failures = Failures(trained.folder / "var/failures", problem.schema.Row).read()
+    assert set(failures["model"]) == {"1"}
+    assert set(failures["batch"]) == {"2013-04"}
+
+
+def test_candidates_do_not_learn_from_the_live_models_failures_and_are_tried_on_them(trained):
+    flow = (str(ROOT / "flows/experiment.py"), "--no-pylint", "run", "--only", "hard_negatives")
+    later = {"data__today": "2013-07-01"}
+    trained.run(*trained.flow("ingest"), **later)
+    trained.run(*flow, **later)
+    assert "loss_on_failures = " in trained.last_words
 
 
 @pytest.mark.parametrize(

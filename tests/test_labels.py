@@ -4,6 +4,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import dataframely as dy
+import msgspec
 import polars as pl
 
 from stores import joined, log
@@ -188,3 +189,9 @@ def test_a_batch_says_its_own_last_word_again_only_if_that_changed(tmp_path: Pat
     report(tmp_path, by_key(1, 50, dt.datetime.now(dt.UTC)))
     assert index(tmp_path).attach(BATCH) == 0
     assert delays(tmp_path) == [50]
+
+
+def test_a_row_is_answered_with_what_was_said_first_and_with_null_where_nobody_asked(tmp_path: Path) -> None:
+    predict(tmp_path, msgspec.structs.replace(prediction(3, NOON), output=0.9), prediction(3), prediction(5))
+    rows = pl.DataFrame([key(flight) for flight in (5, 4, 3)], schema=["carrier", "flight", "time_hour"], orient="row")
+    assert joined.answered(up_to_date(tmp_path), rows).to_list() == [0.5, None, 0.3]
