@@ -1,6 +1,9 @@
+import contextlib
+import itertools
 import multiprocessing
 import os
 from collections.abc import Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
@@ -138,3 +141,28 @@ def test_processes_that_append_at_the_same_time_lose_nothing(tmp_path):
     for process in processes:
         process.join()
     assert sorted(reasons(Ledger(tmp_path))) == [f"{name} {number}" for name in "abc" for number in range(10)]
+
+
+def append_until_killed(folder: Path, told: Connection) -> None:
+    for number in itertools.count():
+        Ledger(folder).append(event(f"reason {number}"))
+        told.send(number)
+
+
+def test_a_process_that_is_killed_has_lost_nothing_that_it_had_appended(tmp_path):
+    told, tells = multiprocessing.Pipe(duplex=False)
+    process = multiprocessing.get_context("fork").Process(target=append_until_killed, args=(tmp_path, tells))
+    process.start()
+    while told.recv() < 20:
+        pass
+    process.kill()
+    process.join()
+    tells.close()
+    last = 20
+    with contextlib.suppress(EOFError):
+        while True:
+            last = told.recv()
+    Ledger(tmp_path).append(event("later"))
+    kept = reasons(Ledger(tmp_path))
+    assert kept[: last + 1] == [f"reason {number}" for number in range(last + 1)]
+    assert (len(kept) - last, kept[-1]) in ((2, "later"), (3, "later"))
