@@ -88,6 +88,10 @@ bench-ingest: $(VENV)/development ## ingest beside plain polars; one more batch 
 bench-serve: $(VENV)/development $(VENV)-mlflow/ready ## POST /predict beside `mlflow models serve` and a bare echo
 	@$(BIN)/python -m benchmarks.serve
 
+.PHONY: bench-promotion
+bench-promotion: $(VENV)/development ## how often equal models are promoted, how soon better ones, how soon broken ones stop
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.promotion
+
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 lock: $(VENV)/uv ## pin the dependencies anew (needs the network)
 	@for lock in "pyproject.toml --extra train --extra dev -o requirements-dev.lock" \

@@ -1,0 +1,101 @@
+"""The flights of April to December 2013 as the shadow would have seen them: labels, and what models that learnt from
+the months before said of each."""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+import problem.features
+import problem.schema
+import problem.source
+import settings
+from monitoring.losses import Loss, losses
+from problem.candidates import CANDIDATES, gradient_boosting
+from stores.data import DataStore
+from task import Task
+from training.prepare import labels_of, matrices, with_outcome
+
+FIRST, LAST = "2013-04", "2013-12"  # months that are served; the ones before are learnt from
+LIVE, TWIN, DEEPER, LINEAR = "gradient boosting", "the same, other seed", "deeper boosting", "logistic regression"
+TASK = Task("binary")
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Rows in the order of time: `times` datetime64[us] [n], `days` int [n] from 0, `months` and `labels` [n];
+    `scores`: what each model said of them, float64 [n]; `usual`: the live recipe's mean losses on rows before."""
+
+    times: np.ndarray
+    days: np.ndarray
+    months: np.ndarray
+    labels: np.ndarray
+    scores: dict[str, np.ndarray]
+    usual: dict[str, float]
+
+    def losses(self, scores: np.ndarray, loss: Loss) -> np.ndarray:
+        ceiling = settings.load().promotion.loss_ceiling * self.usual[loss]
+        return losses(TASK, self.labels, scores, loss, ceiling)
+
+    def differences(self, live: np.ndarray, candidate: np.ndarray, loss: Loss) -> np.ndarray:
+        """How much better the candidate was on each row: float64 [n]."""
+        return self.losses(live, loss) - self.losses(candidate, loss)
+
+
+def read() -> Stream:
+    """Check the year's batches in a folder of its own, fit every model, and let them score what came after."""
+    rows = _rows().sort("time_hour")
+    inputs, columns = matrices(rows, problem.features.FEATURES)
+    labels, months = labels_of(rows, TASK), rows["batch"].to_numpy()
+    served = months >= FIRST
+
+    def scores(estimator: Any, before: str, of: np.ndarray = served) -> np.ndarray:
+        learn = months < before
+        return np.asarray(estimator.fit(inputs[learn], labels[learn]).predict_proba(inputs[of])[:, 1])
+
+    reference = months == "2013-03"
+    before = scores(gradient_boosting(columns), "2013-03", reference)
+    return Stream(
+        rows["time_hour"].dt.replace_time_zone(None).to_numpy()[served],
+        np.unique(rows["time_hour"].dt.date().to_numpy()[served], return_inverse=True)[1],
+        months[served],
+        labels[served],
+        {name: scores(make(columns), month) for name, (make, month) in _models().items()},
+        {loss: float(losses(TASK, labels[reference], before, loss, np.inf).mean()) for loss in ("log_loss", "brier")},
+    )
+
+
+def refit(month: str) -> str:
+    """The name of the live recipe, learnt from everything before a month."""
+    return f"refit before {month}"
+
+
+def later_months() -> list[str]:
+    """Those before which the live recipe is fitted anew."""
+    return [f"2013-{month:02}" for month in range(5, 13)]
+
+
+def _models() -> dict[str, tuple[Any, str]]:
+    recipes = {
+        LIVE: gradient_boosting,
+        TWIN: lambda columns: gradient_boosting(columns).set_params(random_state=7),
+        DEEPER: CANDIDATES["deeper_boosting"].make,
+        LINEAR: CANDIDATES["logistic_regression"].make,
+    }
+    refits = {refit(month): (gradient_boosting, month) for month in later_months()}
+    return {name: (make, FIRST) for name, make in recipes.items()} | refits
+
+
+def _rows() -> pl.DataFrame:
+    with tempfile.TemporaryDirectory() as folder:
+        where = {"folder": Path(folder) / "data", "derived": Path(folder) / "derived"}
+        store = DataStore(settings.load().data.model_copy(update=where), problem)
+        batches = [batch.name for batch in problem.source.batches() if batch.name <= LAST]
+        for batch in batches:
+            store.stage(batch, problem.source.fetch(batch))
+        store.admit(batches)
+        rows = pl.concat([store.rows(batch) for batch in batches])
+    return with_outcome(rows, problem.schema.target())
