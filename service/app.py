@@ -26,6 +26,7 @@ from settings import Settings, load
 from stores.labels import Terms
 from stores.lineage import explain
 from stores.log import Writer
+from stores.shadow import METRICS
 
 CONFIG = {
     "logging": {"access": {"enabled": False}},
@@ -53,6 +54,7 @@ def build(settings: Settings, problem: Any = problem, keys: Keys = ()) -> factor
     class Service:
         document = openapi.document(name, contract, answer, labels, feedback.examples(schema))
         max_body_bytes = service.max_body_bytes
+        metrics_file = service.shadow / METRICS
         limits = service.max_concurrency, service.timeout_seconds
         access = Access(keys, service.open)
 

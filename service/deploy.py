@@ -114,25 +114,29 @@ class Place:
     said: str = ""
     due: float = 0.0
     wait: float = 0.0
+    found: bool = False
 
     def tend(self) -> bool:
-        """Deploy where that is due; return whether nothing went wrong."""
+        """Deploy where that is due; return whether there is a version."""
         if time.monotonic() < self.due:
-            return self.wait <= self.poll_seconds
+            return self.found
         try:
             version, self.wait = self.deploy(), self.poll_seconds
             say = f"version {version} is {self.name}" if version else self.absent
+            self.found = version is not None
         except Exception as error:
             say = f"deploying {self.name} failed, trying again: {type(error).__name__}: {error}"
+            self.found = False
             self.wait = min(max(self.wait, self.poll_seconds) * 2, max(LONGEST_WAIT_SECONDS, self.poll_seconds))
         if say != self.said:
             logger.info(say or f"there is no {self.name} any more")
         self.said, self.due = say, time.monotonic() + self.wait
-        return self.wait <= self.poll_seconds
+        return self.found
 
 
 def follow(models: Registry, settings: Settings, running: Callable[[], bool]) -> None:
-    """Deploy again and again. While the live version can't be had, the registry isn't asked for others."""
+    """Deploy again and again. Where the registry has no live version, it isn't asked for others: it may be an
+    empty one in the place of one that was lost."""
     state, poll = settings.service.state, settings.service.poll_seconds
     discard_damaged(state, features.FEATURES)
     live = Place(POINTER, lambda: deploy_once(models, state, features.FEATURES), NO_MODEL, poll)

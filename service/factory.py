@@ -11,7 +11,7 @@ from typing import Any, cast
 from _bentoml_impl.server.app import ServiceAppFactory
 from _bentoml_sdk.service.factory import Service
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from uvicorn import config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
@@ -31,7 +31,7 @@ class FastService(Service):
     """A BentoML service whose own paths bypass BentoML's middleware (12 times the throughput).
 
     The service's class has `document` (its OpenAPI document), `max_body_bytes`, `access` and `limits` (what
-    `limits.Limits` takes), its instances are `http.Parts`.
+    `limits.Limits` takes) and `metrics_file` (see service/vitals.py), its instances are `http.Parts`.
     """
 
     def to_asgi(self, is_main: bool = True) -> Any:
@@ -42,6 +42,7 @@ class FastService(Service):
             return JSONResponse(self.inner.document)
 
         factory.openapi_spec_view = docs
+        factory.metrics = self._metrics(factory.metrics)
         access, limits = self.inner.access, Limits(*self.inner.limits)
 
         def at_once(scope: http.Message, body: bytes) -> http.Response | None:
@@ -52,6 +53,16 @@ class FastService(Service):
         config.HTTP_PROTOCOLS["auto"] = _shortened(at_once)  # type: ignore[assignment]
         paths = http.app(factory(), lambda: factory._service_instance, self.inner.max_body_bytes)
         return guard.guarded(paths, access, limits)
+
+    def _metrics(self, own: Any) -> Any:
+        """`/metrics`, with what the shadow left of its own in a file."""
+
+        async def metrics(request: Request) -> Response:
+            response = await own(request)
+            more = self.inner.metrics_file.read_bytes() if self.inner.metrics_file.exists() else b""
+            return Response(response.body + more, media_type=response.media_type)
+
+        return metrics
 
     def plain_asgi(self) -> Any:
         """BentoML's application alone, with its own way to `/predict`, for comparison."""

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-import psutil
 
 from inputs import derive
 from problem import features, schema
@@ -121,7 +120,8 @@ def lines_of(ask: Ask) -> list[bytes]:
 def limit_memory(megabytes: float) -> None:
     """More than so much memory besides what is in use now can't be had: to ask for it fails, here and nowhere else."""
     if sys.platform == "linux":
-        most = psutil.Process().memory_info().vms + int(megabytes * MEGABYTE)
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        most = pages * resource.getpagesize() + int(megabytes * MEGABYTE)
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 

@@ -101,10 +101,12 @@ def client(folder: Path, rules: Sequence[Rule] = (), keys: Keys = (), **service:
 
 
 @contextlib.contextmanager
-def server(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], httpx.Client]]:
-    """`python -m service` on a free port, once it answers; its output goes to <folder>/output."""
-    port = free_port()
-    environ = {**os.environ, **environment(folder, port=port)}
+def server(folder: Path, **settings: Any) -> Iterator[tuple[subprocess.Popen[bytes], httpx.Client]]:
+    """`python -m service` on a free port, once it answers, with settings as `section__key`; its output goes to
+    <folder>/output."""
+    overrides = {f"PENUMBRA_{key.upper()}": str(value) for key, value in settings.items()}
+    environ = {**os.environ, **environment(folder, port=free_port()), **overrides}
+    port = environ["PENUMBRA_SERVICE__PORT"]
     with (folder / "output").open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "service"], cwd=ROOT, env=environ, stdout=output, stderr=subprocess.STDOUT
