@@ -23,7 +23,7 @@ from inputs import derive
 from kinds import Record
 from problem.features import FEATURES
 from problem.schema import Row
-from settings import Registry
+from settings import KEYS, Registry
 from stores import bundle
 from training import doctor
 
@@ -109,7 +109,7 @@ def _serving(place: Path) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     own = {"STATE": place / "state", "PREDICTIONS": place / "predictions", "HOST": "127.0.0.1", "PORT": port}
-    environ = {**os.environ, **{f"PENUMBRA_SERVICE__{key}": str(value) for key, value in own.items()}}
+    environ = {**_without_keys(), **{f"PENUMBRA_SERVICE__{key}": str(value) for key, value in own.items()}}
     environ |= {"PENUMBRA_SERVICE__WORKERS": "1", "PENUMBRA_SERVICE__MAX_RECORDS": "10000"}
     environ |= {"PENUMBRA_RULES__APPLY": "false"}
     with (place / "output").open("w") as output:
@@ -120,6 +120,11 @@ def _serving(place: Path) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(30)
+
+
+def _without_keys() -> dict[str, str]:
+    """This process' environment, but anybody on this machine may ask."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(KEYS)}
 
 
 def _wait(process: subprocess.Popen[bytes], url: str, output: Path) -> None:

@@ -59,11 +59,11 @@ def test_the_service_escapes_what_it_logs(tmp_path: Path, caplog: pytest.LogCapt
 
 
 HOSTILE = [
-    b"POST /predict HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: text/\x1b[31m\r\nContent-Length: 2\r\n\r\n{}",
-    b"GET /explain/%0a2026-11-24%20[INFO]%20all%20is%20well%1b[31m HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
-    b"GET /%0a%0d2026-11-24%20[INFO]%20all%20is%20well HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
-    b"GET /<script>alert(1)</script> HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
-    b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer \x1b[31m\x00\r\n\r\n",
+    b"POST /predict HTTP/1.0\r\nContent-Type: text/\x1b[31m\r\nContent-Length: 2\r\n\r\n{}",
+    b"GET /explain/%0a2026-11-24%20[INFO]%20all%20is%20well%1b[31m HTTP/1.0\r\n\r\n",
+    b"GET /%0a%0d2026-11-24%20[INFO]%20all%20is%20well HTTP/1.0\r\n\r\n",
+    b"GET /<script>alert(1)</script> HTTP/1.0\r\n\r\n",
+    b"GET / HTTP/1.0\r\nAuthorization: Bearer \x1b[31m\x00\r\n\r\n",
     b"\x1b[31m nonsense\n2026-11-24 [INFO] all is well\r\n\r\n",
 ]
 
