@@ -11,6 +11,7 @@ from problem.features import FEATURES
 from service.deploy import Registry, deploy_candidate, deploy_once, deploy_previous
 from service.pinned import PINNED
 from settings import ROOT, Settings, SettingsError, load
+from stores.sealed import BrokenBundle
 
 ROOMS = ("patterns", "problem", "service", "stores")
 FILES = ("inputs.py", "kinds.py", "ruling.py", "settings.py", "task.py", "settings.toml", "requirements-serve.lock")
@@ -58,13 +59,17 @@ def _build(settings: Settings, context: Path) -> Path:
 
 def main() -> None:
     """Print the bento's folder alone, so that other commands can take it."""
-    from stores.models import Models  # imports mlflow
+    from mlflow.exceptions import MlflowException
+
+    from stores.models import Models
 
     try:
         settings = load()
         print(build(settings, Models(settings.registry)))
-    except (SettingsError, NotBuilt) as error:
+    except (SettingsError, NotBuilt, BrokenBundle) as error:
         sys.exit(str(error))
+    except MlflowException as error:
+        sys.exit(f"the registry can't give the model: {error}")
 
 
 if __name__ == "__main__":

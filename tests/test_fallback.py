@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from prometheus_client import REGISTRY
 
 from problem import features, schema
 from ruling import Answer, Between, CloseCall, OneOf, Refuse, Review, Rule
@@ -131,6 +132,14 @@ def test_a_failure_is_reported_once_and_names_the_error(decider: Decider, caplog
     both(decider)
     assert [message for message in caplog.messages if "version 2 fails" in message and "ZeroDivision" in message]
     assert len([message for message in caplog.messages if "fails" in message]) == 1
+
+
+def test_records_that_another_answered_are_counted(decider: Decider) -> None:
+    name, labels = "penumbra_fallbacks_total", {"to": "previous"}
+    before = REGISTRY.get_sample_value(name, labels) or 0.0
+    harm(decider, "model", "raises")
+    both(decider)
+    assert REGISTRY.get_sample_value(name, labels) == before + 3
 
 
 def test_without_previous_or_baseline_the_refusal_names_the_version(tmp_path: Path) -> None:

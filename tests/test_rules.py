@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import REGISTRY
 
 from problem.rules import RULES
 from problem.schema import Row
@@ -166,6 +167,17 @@ def test_a_rule_that_raises_does_not_keep_the_others_from_being_applied():
 def test_a_condition_on_the_prediction_is_refused_before_the_model():
     with pytest.raises(ValueError, match="rule it: refuse is before the model"):
         rule(CloseCall(0.1), Refuse())
+
+
+def counted(metric, **labels):
+    return REGISTRY.get_sample_value(metric, labels) or 0.0
+
+
+def test_rules_that_fire_and_rules_that_fail_are_counted():
+    before = counted("penumbra_rules_fired_total", rule="shut"), counted("penumbra_rule_failures_total", rule="odd")
+    decide(rule(Broken(), Review(), "odd"), rule(OneOf("dest", ["ORD"]), Override(False), "shut"))
+    after = counted("penumbra_rules_fired_total", rule="shut"), counted("penumbra_rule_failures_total", rule="odd")
+    assert after == (before[0] + 1, before[1] + 1)
 
 
 @given(st.lists(st.tuples(st.sampled_from(["ORD", "BGR", "XXX"]), st.floats(0, 1)), max_size=5))
