@@ -85,7 +85,7 @@ bench-train: $(VENV)/development checkout ## the training flow beside a plain sc
 bench-ingest: $(VENV)/development ## ingest beside plain polars; one more batch after 10, 100 and 1,000
 	@$(BIN)/python -m benchmarks.ingest
 
-bench-serve: $(VENV)/development $(VENV)-mlflow/ready ## POST /predict beside `mlflow models serve` and a bare echo
+bench-serve: $(VENV)/development $(VENV)-mlflow/ready ## POST /predict beside other servers, with the shadow on and off, with faulty candidates, swapped
 	@$(BIN)/python -m benchmarks.serve
 
 .PHONY: bench-promotion
@@ -97,7 +97,7 @@ lock: $(VENV)/uv ## pin the dependencies anew (needs the network)
 	@for lock in "pyproject.toml --extra train --extra dev -o requirements-dev.lock" \
 	             "pyproject.toml --extra train -c requirements-dev.lock -o requirements.lock" \
 	             "pyproject.toml -c requirements-dev.lock -o requirements-serve.lock" \
-	             "benchmarks/mlflow.in -c requirements-dev.lock -o benchmarks/mlflow.lock"; do \
+	             "benchmarks/mlflow.in -o benchmarks/mlflow.lock"; do \
 	  $(BIN)/uv pip compile --quiet $(LOCK) $$lock; \
 	done
 

@@ -1,10 +1,15 @@
-"""A cheap load generator: one thread, raw sockets, one request in flight on each connection."""
+"""Cheap load generators: one thread, raw sockets, one request in flight on each connection."""
 
+import contextlib
 import selectors
 import socket
 import statistics
 import time
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
+
+SLOWEST = 30.0  # seconds after which a steady load is given up
 
 
 @dataclass(frozen=True)
@@ -28,35 +33,73 @@ def post(path: str, body: bytes) -> bytes:
     return f"{head}content-length: {len(body)}\r\n\r\n".encode() + body
 
 
-def measure(port: int, request: bytes, connections: int, seconds: float) -> Measured:
-    """Send `request` over and over; raises RuntimeError at the first answer that isn't a 200."""
+def saturating(port: int, request: bytes, connections: int, seconds: float) -> Measured:
+    """Closed loop: each connection sends `request` again as soon as it is answered.
+
+    Raises RuntimeError at the first answer that isn't a 200.
+    """
+    latencies: list[float] = []
+    with _connected(port, connections) as (selector, idle):
+        start = time.perf_counter()
+        for connection in idle:
+            _send(connection, request, time.perf_counter())
+        while time.perf_counter() - start < seconds:
+            for key, _ in selector.select(1):
+                if _complete(key.data):
+                    now = time.perf_counter()
+                    latencies.append(now - key.data.sent)
+                    _send(key.data, request, now)
+        return _summary(latencies, time.perf_counter() - start)
+
+
+def steady(port: int, request: bytes, per_second: float, seconds: float, connections: int = 32) -> Measured:
+    """Open loop: requests are due by a fixed schedule, however long the answers take. Latency counts from when a
+    request was due, so one that waits for a free connection has waited. Never sleeps: it takes a core for itself.
+
+    Raises RuntimeError at the first answer that isn't a 200, and where the load isn't answered at all.
+    """
+    latencies: list[float] = []
+    total, waiting = round(per_second * seconds), deque[float]()
+    with _connected(port, connections) as (selector, idle):
+        start, due = time.perf_counter(), 0
+        while len(latencies) < total:
+            now = time.perf_counter()
+            while due < total and start + due / per_second <= now:
+                waiting.append(start + due / per_second)
+                due += 1
+            while waiting and idle:
+                _send(idle.pop(), request, waiting.popleft())
+            for key, _ in selector.select(0):
+                if _complete(key.data):
+                    latencies.append(time.perf_counter() - key.data.sent)
+                    idle.append(key.data)
+            if now - start > SLOWEST:
+                raise RuntimeError(f"{len(latencies)} of {total} requests were answered in {SLOWEST:g} s")
+        return _summary(latencies, time.perf_counter() - start)
+
+
+@contextlib.contextmanager
+def _connected(port: int, connections: int) -> Iterator[tuple[selectors.BaseSelector, list[Connection]]]:
     selector = selectors.DefaultSelector()
-    open_connections = [Connection(socket.create_connection(("127.0.0.1", port))) for _ in range(connections)]
-    for connection in open_connections:
+    opened = [Connection(socket.create_connection(("127.0.0.1", port))) for _ in range(connections)]
+    for connection in opened:
         connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         selector.register(connection.sock, selectors.EVENT_READ, connection)
-        _send(connection, request)
-    latencies: list[float] = []
-    start = time.perf_counter()
-    while time.perf_counter() - start < seconds:
-        for key, _ in selector.select(1):
-            if _complete(key.data):
-                latencies.append(time.perf_counter() - key.data.sent)
-                _send(key.data, request)
-    elapsed = time.perf_counter() - start
-    for connection in open_connections:
-        connection.sock.close()
-    return _summary(latencies, elapsed)
+    try:
+        yield selector, list(opened)
+    finally:
+        for connection in opened:
+            connection.sock.close()
 
 
-def _send(connection: Connection, request: bytes) -> None:
+def _send(connection: Connection, request: bytes, counted_from: float) -> None:
     connection.received = b""
-    connection.sent = time.perf_counter()
+    connection.sent = counted_from
     connection.sock.sendall(request)
 
 
 def _complete(connection: Connection) -> bool:
-    data = connection.sock.recv(65536)
+    data = connection.sock.recv(1 << 20)
     if not data:
         raise RuntimeError("the server closed the connection")
     connection.received += data
