@@ -60,7 +60,7 @@ serve: $(VENV)/runtime ## answer POST /predict with the live model on 127.0.0.1:
 deploy-bento: $(VENV)/runtime ## the service with its models as one bento, which starts without a registry; prints its folder
 	@$(BIN)/python -m deploy.bento
 
-.PHONY: explain labels rules
+.PHONY: explain labels rules shadow
 explain: $(VENV)/runtime ## where an answer came from, back to the raw batches: ID=<prediction_id>
 	@$(BIN)/python -m flows.explain "$(ID)"
 
@@ -69,6 +69,9 @@ labels: $(VENV)/runtime ## which predictions have their labels, since when, and 
 
 rules: $(VENV)/runtime ## the business rules, how often each fired, how many rows wait for review
 	@$(BIN)/python -m flows.rules
+
+shadow: $(VENV)/runtime ## who is in the shadow, how much of the traffic each has answered, how far it agrees with live
+	@$(BIN)/python -m flows.shadow
 
 test: $(VENV)/development checkout ## what the project promises about itself, in about a minute (ARGS="-k name" for a part)
 	@$(BIN)/python -m pytest $(ARGS)
