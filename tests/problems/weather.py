@@ -2,6 +2,7 @@
 
 import datetime as dt
 import importlib.util
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,18 @@ class Weather(dy.Schema):
     wind_speed = dy.Float64(nullable=True, min=0, max=200)
     pressure = dy.Float64(nullable=True, min=870, max=1085)
     visib = dy.Float64(nullable=True, min=0, max=10)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A month, and the first day on which it is complete."""
+
+    name: str
+    complete: dt.date
+
+
+def batches() -> list[Batch]:
+    return [Batch(f"2013-{month:02}", dt.date(2013 + month // 12, month % 12 + 1, 1)) for month in range(1, 13)]
 
 
 def scaled(columns: Columns) -> Any:
