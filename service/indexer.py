@@ -8,7 +8,7 @@ from service.background import at_lowest_priority, log_to_stderr, sleep, until_t
 from settings import load
 from stores.index import Index
 
-POLL_SECONDS = 0.25
+POLL_SECONDS = 1.0  # a pass has its price, a line as good as none
 LONGEST_WAIT_SECONDS = 15.0
 
 logger = logging.getLogger("service.indexer")
