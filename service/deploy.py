@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from kinds import Kind
-from problem import features
+from problem import features, schema
 from service.background import log_to_stderr, sleep, until_told
 from service.live import POINTER, PREVIOUS, pointed
 from settings import Settings, load
@@ -25,6 +25,7 @@ from stores import bundle
 from stores.lineage import BUNDLES, RUNS
 from stores.sealed import intact
 from stores.shadow import REFUSED
+from task import Task
 
 CANDIDATE = "candidate"
 LONGEST_WAIT_SECONDS = 15.0
@@ -43,8 +44,9 @@ class Registry(Protocol):
     def download(self, version: str, folder: Path) -> None: ...
 
 
-def deploy_once(models: Registry, state: Path, kinds: Sequence[Kind]) -> str | None:
-    """Make the registry's live version the one that the workers see; return it, or None where there is none.
+def deploy_once(models: Registry, state: Path, kinds: Sequence[Kind], task: Task | None = None) -> str | None:
+    """Make the registry's live version the one that the workers see; return it, or None where there is none. `task` is
+    the contract's, where that matters.
 
     Raises bundle.BrokenBundle where the version can't be served, and whatever the registry raises.
     """
@@ -53,10 +55,10 @@ def deploy_once(models: Registry, state: Path, kinds: Sequence[Kind]) -> str | N
         return None
     folder = state / BUNDLES / version
     if not folder.exists():
-        _fetch(models, version, folder, lambda aside: bundle.read(aside, kinds, version))
+        _fetch(models, version, folder, lambda aside: bundle.read(aside, kinds, version, task))
     old = pointed(state)
     if old != version:
-        bundle.read(folder, kinds, version)
+        bundle.read(folder, kinds, version, task)
         if old is not None:
             _write(state / PREVIOUS, old)
         _write(state / POINTER, version)
@@ -138,8 +140,9 @@ def follow(models: Registry, settings: Settings, running: Callable[[], bool]) ->
     """Deploy again and again. Where the registry has no live version, it isn't asked for others: it may be an
     empty one in the place of one that was lost."""
     state, poll = settings.service.state, settings.service.poll_seconds
+    task = Task.of(schema)
     discard_damaged(state, features.FEATURES)
-    live = Place(POINTER, lambda: deploy_once(models, state, features.FEATURES), NO_MODEL, poll)
+    live = Place(POINTER, lambda: deploy_once(models, state, features.FEATURES, task), NO_MODEL, poll)
     others = [
         Place(CANDIDATE, lambda: _noting_refusals(models, state), "", poll),
         Place(PREVIOUS, lambda: deploy_previous(models, state), "", poll),

@@ -17,7 +17,8 @@ from flows import explain as chain
 from inputs import Inputs, derive, learn_tables
 from kinds import Category, Number
 from service.answers import deciding
-from service.live import Live
+from service.deploy import deploy_once
+from service.live import Live, pointed
 from stores import bundle, joined
 from stores.index import Index
 from stores.lineage import explain
@@ -167,6 +168,14 @@ def test_a_bundle_of_another_task_is_refused(tmp_path: Path, made: str, wanted: 
     live = Live(tmp_path / "state", KINDS, TASKS[wanted])
     live.refresh()
     assert live.model is None
+
+
+def test_a_version_of_another_task_is_never_pointed_to(tmp_path: Path) -> None:
+    deploy(tmp_path / "made", TASKS["regression"])
+    registry, state = serving.FolderRegistry(tmp_path / "made/state/bundles", "1"), tmp_path / "state"
+    with pytest.raises(bundle.BrokenBundle, match="another task"):
+        deploy_once(registry, state, KINDS, TASKS["multiclass"])
+    assert pointed(state) is None
 
 
 def test_a_bundle_whose_answers_have_another_shape_is_refused(tmp_path: Path) -> None:
