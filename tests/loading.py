@@ -40,9 +40,16 @@ class Load:
             for thread in threads:
                 thread.join()
 
-    def for_seconds(self, seconds: float) -> "Load":
+    def more(self, answers: int) -> None:
+        """Wait until so many more answers have come, however busy the machine is."""
+        enough, end = len(self.answers) + answers, time.monotonic() + 120
+        while len(self.answers) < enough:
+            assert time.monotonic() < end, f"only {len(self.answers)} answers came, {enough} were waited for"
+            time.sleep(0.02)
+
+    def until(self, answers: int) -> "Load":
         with self.running():
-            time.sleep(seconds)
+            self.more(answers)
         return self
 
     def _send(self) -> None:

@@ -117,7 +117,7 @@ def server(folder: Path, **settings: Any) -> Iterator[tuple[subprocess.Popen[byt
             yield process, http
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(30)
+        process.wait(60)
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 10.0) -> None:

@@ -31,7 +31,7 @@ from tests.loading import Load
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
 LIVE, CANDIDATE, PREVIOUS = "1", "2", "3"
-SECONDS = 3.0
+ENOUGH, SOME = 1000, 200  # answers
 LIMITS = {"shadow__timeout_seconds": 0.5, "shadow__memory_mb": 256, "shadow__batch_rows": 64}
 RECORDS = [
     {**schema.EXAMPLE, "distance": 100 + 10 * n, **(shadowing.TRIGGER if n % 50 == 25 else {})} for n in range(100)
@@ -99,7 +99,7 @@ def logged(place: Place, ids: list[str], more: int = 0) -> None:
 def shadowed(place: Place, version: str = CANDIDATE) -> dict[str, list[dict[str, Any]]]:
     """Once each logged prediction has exactly one row of this model: those of healthy rows, those of `bad` ones."""
     everything = set(shadowing.logged(place.folder))
-    serving.wait_for(lambda: set(shadowing.rows(place.folder, version)) == everything, 120)
+    serving.wait_for(lambda: set(shadowing.rows(place.folder, version)) == everything, 240)
     found: dict[str, list[dict[str, Any]]] = {"good": [], "bad": []}
     rows = shadowing.rows(place.folder, version)
     for line in log.read(place.folder / "predictions"):
@@ -130,7 +130,7 @@ def holds(place: Place, load: Load, **more: int) -> None:
 )
 def test_a_candidate_that_goes_wrong_on_some_rows(tmp_path: Path, fault: str, bad: set[str], good: set[str]) -> None:
     with served(tmp_path, fault) as place:
-        holds(place, place.load().for_seconds(SECONDS))
+        holds(place, place.load().until(ENOUGH))
         found = shadowed(place)
         assert statuses(found["bad"]) <= bad
         assert statuses(found["good"]) <= good
@@ -143,7 +143,7 @@ def test_a_candidate_that_hangs_for_ever(tmp_path: Path) -> None:
         with place.load().running() as load:
             serving.wait_for(lambda: place.child(f"bundles/{CANDIDATE}"), 60)
             place.child(f"bundles/{CANDIDATE}").send_signal(signal.SIGSTOP)  # type: ignore[union-attr]
-            time.sleep(SECONDS)
+            load.more(ENOUGH)
         holds(place, load)
 
 
@@ -151,7 +151,7 @@ def test_a_candidate_whose_bundle_is_damaged(tmp_path: Path) -> None:
     shadowing.point(tmp_path, "candidate", CANDIDATE)
     (tmp_path / "state/bundles" / CANDIDATE / "model.onnx").write_bytes(b"damaged")
     with served(tmp_path) as place:
-        holds(place, place.load().for_seconds(SECONDS))
+        holds(place, place.load().until(ENOUGH))
         assert statuses(shadowed(place)["good"]) == {"skipped"}
         assert "refused" in shadowed(place)["good"][0]["reason"]
 
@@ -164,7 +164,7 @@ def test_the_shadow_killed_20_times(tmp_path: Path) -> None:
     with served(tmp_path, shadow__enabled="false") as place, place.load(pause=0.05).running() as load:
         for _ in range(20):
             before, process = _size(tmp_path / "shadow"), start()
-            serving.wait_for(lambda before=before: _size(tmp_path / "shadow") > before + 2000, 30)  # type: ignore[misc]
+            serving.wait_for(lambda before=before: _size(tmp_path / "shadow") > before + 2000, 120)  # type: ignore[misc]
             time.sleep(chance.random() / 20)
             process.kill()
             process.wait()
@@ -174,7 +174,7 @@ def test_the_shadow_killed_20_times(tmp_path: Path) -> None:
             holds(place, load)
         finally:
             last.terminate()
-            last.wait(20)
+            last.wait(60)
         assert statuses([*shadowed(place)["good"], *shadowed(place)["bad"]]) == {"ok"}
 
 
@@ -184,8 +184,8 @@ def test_the_shadow_killed_under_the_supervisor_is_started_again(tmp_path: Path)
             first = place.child("service.shadow")
             assert first
             first.kill()
-            serving.wait_for(lambda: (found := place.child("service.shadow")) and found.pid != first.pid, 30)
-            time.sleep(1)
+            serving.wait_for(lambda: (found := place.child("service.shadow")) and found.pid != first.pid, 60)
+            load.more(SOME)
         holds(place, load)
     assert "shadow ended with code -9, starts again in 0.5 s" in (tmp_path / "output").read_text()
 
@@ -193,11 +193,11 @@ def test_the_shadow_killed_under_the_supervisor_is_started_again(tmp_path: Path)
 def test_a_worker_killed(tmp_path: Path) -> None:
     with served(tmp_path, service__workers=2) as place:
         with place.load().running() as load:
-            time.sleep(1)
+            load.more(SOME)
             worker = place.child("_bentoml_impl.worker.service")
             assert worker
             worker.kill()
-            time.sleep(SECONDS)
+            load.more(ENOUGH)
         ids = answered(place, load, dropped=50)
         logged(place, ids, more=load.connections)
         assert statuses(shadowed(place)["good"]) == {"ok"}
@@ -220,12 +220,12 @@ def mounted(folder: Path, options: str) -> Iterator[Callable[[str], None]]:
 def test_a_log_directory_that_is_full_or_read_only(tmp_path: Path, before: str, after: str) -> None:
     with mounted(tmp_path / "predictions", before) as remount, served(tmp_path) as place:
         with place.load().running() as load:
-            serving.wait_for(lambda: place.http.get("/readyz").status_code == 503, 30)
+            serving.wait_for(lambda: place.http.get("/readyz").status_code == 503, 60)
             assert "can't be written" in place.http.get("/readyz").json()["reason"]
-            time.sleep(1)
+            load.more(SOME)
             remount(after)
-            serving.wait_for(lambda: place.http.get("/readyz").status_code == 200, 30)
-            time.sleep(1)
+            serving.wait_for(lambda: place.http.get("/readyz").status_code == 200, 60)
+            load.more(SOME)
         ids = answered(place, load)
         assert 0 < len(ids) < len(load.answers)
         assert load.answers[-1][2].get("logged", True)
@@ -236,24 +236,24 @@ def test_a_log_directory_that_is_full_or_read_only(tmp_path: Path, before: str, 
 def test_a_log_directory_that_is_deleted(tmp_path: Path) -> None:
     with served(tmp_path) as place:
         with place.load().running() as load:
-            time.sleep(1)
+            load.more(SOME)
             shutil.rmtree(tmp_path / "predictions")
-            time.sleep(SECONDS)
+            load.more(ENOUGH)
         holds(place, load)
 
 
 def test_a_registry_that_is_gone(tmp_path: Path) -> None:
     with served(tmp_path, registry__tracking="http://127.0.0.1:9") as place:
-        holds(place, place.load().for_seconds(SECONDS))
+        holds(place, place.load().until(ENOUGH))
         assert statuses(shadowed(place)["good"]) == {"ok"}
 
 
 def test_sigterm_under_load(tmp_path: Path) -> None:
     with served(tmp_path) as place:
         with place.load().running() as load:
-            time.sleep(1)
+            load.more(SOME)
             place.process.send_signal(signal.SIGTERM)
-            assert place.process.wait(30) == 0
+            assert place.process.wait(60) == 0
         logged(place, answered(place, load, dropped=len(load.answers) + 10_000))
 
 
@@ -268,7 +268,7 @@ def test_a_clock_that_was_put_back(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         with shadowing.follower(tmp_path, batch_rows=1) as made:
             shadowing.run(made, lambda: len(shadowing.rows(tmp_path, CANDIDATE)) == 2)
     with served(tmp_path) as place:
-        load = place.load().for_seconds(SECONDS)
+        load = place.load().until(ENOUGH)
         logged(place, answered(place, load), more=3)
         assert statuses(shadowed(place)["good"]) == {"ok"}
 
