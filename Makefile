@@ -82,6 +82,10 @@ test-all: $(VENV)/development checkout ## that and the whole flows: trained, kil
 lint: $(VENV)/development ## format, lint and type checks
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy
 
+.PHONY: bench-patterns
+bench-patterns: $(VENV)/development ## each pattern of problem/candidates.py beside its plain counterpart, month by month
+	@$(BIN)/python -m benchmarks.patterns
+
 bench-train: $(VENV)/development checkout ## the training flow beside a plain script doing the same fits
 	@$(BIN)/python -m benchmarks.train
 

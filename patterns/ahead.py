@@ -8,7 +8,7 @@ from scipy.special import expit
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import TimeSeriesSplit
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 EDGE = 1e-6  # probabilities are kept so far from 0 and 1 before their logit is taken
 WEAK = 1e4  # the inverse of the penalty that keeps a logistic function finite where classes are apart
@@ -42,10 +42,20 @@ def answer(fitted: Any, inputs: np.ndarray) -> np.ndarray:
 def two_classes(owner: Any, y: np.ndarray) -> np.ndarray:
     """The two classes of labels [n], sorted. Raises ValueError, naming the pattern, where there are more or fewer."""
     check_classification_targets(y)
-    classes = np.unique(y)
+    classes, kind = np.unique(y), type_of_target(y)
     if len(classes) != 2:
-        raise ValueError(f"{type(owner).__name__} tells two classes apart, and y has {len(classes)} class: {classes}")
+        told = f"{len(classes)} class{'es' * (len(classes) > 1)}: {', '.join(map(str, classes))}"
+        raise ValueError(
+            f"Only binary classification is supported. The type of the target is {kind}. "
+            f"{type(owner).__name__} was given {told}"
+        )
     return classes
+
+
+def binary_with_gaps(tags: Any) -> Any:
+    """scikit-learn's tags of a classifier of two classes whose inputs may be missing."""
+    tags.classifier_tags.multi_class, tags.input_tags.allow_nan = False, True
+    return tags
 
 
 def calibrate(ahead_of_time: np.ndarray, final: np.ndarray, truth: np.ndarray, folds: int) -> tuple[float, float]:

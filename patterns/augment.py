@@ -7,17 +7,17 @@ import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from patterns.candidate import Columns
 
-Transform = Callable[[np.ndarray, Columns, np.random.Generator], np.ndarray]
+Alter = Callable[[np.ndarray, Columns, np.random.Generator], np.ndarray]
 
 
 class Augmented(MetaEstimatorMixin, BaseEstimator):
     """Fits the estimator on the rows and on `copies` altered copies of each.
 
-    `transform` (matrix float64 [n, k], columns, random generator) -> matrix [n, k] is given a copy that it may change;
+    `alter` (matrix float64 [n, k], columns, random generator) -> matrix [n, k] is given a copy that it may change;
     labels stay as they are. Only `fit` calls it, so what is predicted, validated or tested is never altered. A copy
     stands right after its row: the order of time is kept.
 
@@ -26,28 +26,28 @@ class Augmented(MetaEstimatorMixin, BaseEstimator):
     """
 
     def __init__(
-        self, estimator: Any, transform: Transform, columns: Columns, copies: int = 1, random_state: int | None = None
+        self, estimator: Any, alter: Alter, columns: Columns, copies: int = 1, random_state: int | None = None
     ) -> None:
         self.estimator = estimator
-        self.transform = transform
+        self.alter = alter
         self.columns = columns
         self.copies = copies
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any) -> "Augmented":
-        """X float64 [n, k]; y [n]. Raises ValueError where `transform` gives another shape."""
-        X, y, random = np.asarray(X, float), np.asarray(y), np.random.default_rng(self.random_state)
+        """X float64 [n, k]; y [n]. Raises ValueError where `alter` gives another shape."""
+        X, y = validate_data(self, X, y, ensure_all_finite="allow-nan")
+        random = np.random.default_rng(self.random_state)
         altered = [self._altered(X, random) for _ in range(self.copies)]
         rows = np.stack([X, *altered], axis=1).reshape(-1, X.shape[1])
         self.estimator_ = clone(self.estimator).fit(rows, np.repeat(y, 1 + self.copies))
-        self.n_features_in_ = X.shape[1]
         self.report_ = {"rows_added": float(len(X) * self.copies)}
         return self
 
     def _altered(self, inputs: np.ndarray, random: np.random.Generator) -> np.ndarray:
-        altered = np.asarray(self.transform(inputs.copy(), self.columns, random))
+        altered = np.asarray(self.alter(inputs.copy(), self.columns, random))
         if altered.shape != inputs.shape:
-            name = getattr(self.transform, "__name__", "transform")
+            name = getattr(self.alter, "__name__", "alter")
             raise ValueError(f"{name} was given a matrix {inputs.shape} and returned {altered.shape}")
         return altered
 
@@ -68,5 +68,5 @@ class Augmented(MetaEstimatorMixin, BaseEstimator):
         """A classifier or a regressor, as the estimator is."""
         tags, within = super().__sklearn_tags__(), get_tags(self.estimator)
         tags.estimator_type, tags.classifier_tags = within.estimator_type, within.classifier_tags
-        tags.regressor_tags, tags.input_tags = within.regressor_tags, within.input_tags
+        tags.regressor_tags, tags.input_tags.allow_nan = within.regressor_tags, within.input_tags.allow_nan
         return tags

@@ -6,9 +6,10 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from patterns.ahead import answer, two_classes
+from patterns.ahead import answer, binary_with_gaps, two_classes
 
 EDGES = 256  # thresholds that are tried on each side
+APART = 1e-9
 SMALLEST = float(np.finfo(float).eps)
 
 
@@ -52,7 +53,11 @@ class Cascade(ClassifierMixin, BaseEstimator):
         return said
 
     def predict(self, X: Any) -> np.ndarray:
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        said = self.predict_proba(X)
+        return self.classes_[said.argmax(axis=1)]
+
+    def __sklearn_tags__(self) -> Any:
+        return binary_with_gaps(super().__sklearn_tags__())
 
     def sure(self, X: Any) -> np.ndarray:
         """Which rows the cheap model answers: bool [n]."""
@@ -67,7 +72,7 @@ def thresholds(cheap: np.ndarray, excess: np.ndarray, budget: float) -> dict[str
 
     `cheap` float64 [n] are the cheap model's probabilities, `excess` float64 [n] its loss less the expensive model's.
     Of all pairs from a grid of quantiles, that one is taken which leaves the fewest rows to the expensive model at a
-    mean excess of at most `budget`. Thresholds lie between probabilities, never on one.
+    mean excess of at most `budget`.
     """
     order = np.argsort(cheap)
     known, total = cheap[order], np.concatenate([[0.0], np.cumsum(excess[order])])
@@ -87,11 +92,12 @@ def thresholds(cheap: np.ndarray, excess: np.ndarray, budget: float) -> dict[str
 
 
 def _edges(probabilities: np.ndarray) -> np.ndarray:
-    """0 and 1, where no row is sure, and points half-way between neighbouring probabilities."""
+    """-1 and 2, beyond which no probability lies, and points half-way between neighbours that rounding can't swap: a
+    compiled model's last bit must not decide who answers."""
     distinct = np.unique(probabilities)
-    between = (distinct[1:] + distinct[:-1]) / 2
+    between = ((distinct[1:] + distinct[:-1]) / 2)[np.diff(distinct) > APART]
     chosen = np.unique(np.linspace(0, len(between) - 1, min(len(between), EDGES)).astype(int))
-    return np.concatenate([[0.0], between[chosen], [1.0]])
+    return np.concatenate([[-1.0], between[chosen], [2.0]])
 
 
 def _losses(probabilities: np.ndarray, truth: np.ndarray) -> np.ndarray:

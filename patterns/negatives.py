@@ -7,7 +7,7 @@ from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from patterns.ahead import ahead, answer, both, calibrate, logit, two_classes
+from patterns.ahead import ahead, answer, binary_with_gaps, both, calibrate, logit, two_classes
 
 
 class HardNegatives(ClassifierMixin, BaseEstimator):
@@ -54,7 +54,7 @@ class HardNegatives(ClassifierMixin, BaseEstimator):
         """How often each row stands: int [n]; 0 is noise."""
         right = np.where(truth, said, 1 - said)
         hard = right < self.confident
-        dropped = hard & (right <= np.nanquantile(right, self.noise)) & doubtful(own, truth)
+        dropped = hard & (right < np.nanquantile(right, self.noise)) & doubtful(own, truth)
         kept = hard & ~dropped
         self.report_ = {"rows_weighted": float(kept.sum()), "rows_left_out_as_noise": float(dropped.sum())}
         return np.where(dropped, 0, 1 + self.extra * kept)
@@ -66,7 +66,11 @@ class HardNegatives(ClassifierMixin, BaseEstimator):
         return both(expit(self.slope_ * logit(answer(self.estimator_, X)) + self.intercept_))
 
     def predict(self, X: Any) -> np.ndarray:
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        said = self.predict_proba(X)
+        return self.classes_[said.argmax(axis=1)]
+
+    def __sklearn_tags__(self) -> Any:
+        return binary_with_gaps(super().__sklearn_tags__())
 
 
 def doubtful(said: np.ndarray, truth: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from patterns.ahead import ahead, both, calibrate
+from patterns.ahead import ahead, binary_with_gaps, both, calibrate
 
 
 class Reframed(ClassifierMixin, BaseEstimator):
@@ -47,6 +47,9 @@ class Reframed(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: Any) -> np.ndarray:
         return self.predict_proba(X)[:, 1] > 0.5
+
+    def __sklearn_tags__(self) -> Any:
+        return binary_with_gaps(super().__sklearn_tags__())
 
     @property
     def report_(self) -> dict[str, float]:

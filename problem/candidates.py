@@ -75,7 +75,7 @@ def hard_negatives(columns: Columns) -> Any:
     """Flights that the live model got confidently wrong count twice."""
     from patterns.negatives import HardNegatives
 
-    return HardNegatives(gradient_boosting(columns))
+    return HardNegatives(gradient_boosting(columns), confident=0.15, noise=0.002)
 
 
 def augmented_boosting(columns: Columns) -> Any:

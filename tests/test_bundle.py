@@ -11,19 +11,27 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+from sklearn.pipeline import make_pipeline
 
 import problem.schema
 from inputs import Inputs, derive, learn_tables
 from kinds import Category, Expression, Number
+from patterns.augment import Augmented
+from patterns.negatives import HardNegatives
 from settings import ROOT
 from stores import bundle
+from stores.measure import single_row_us, size_bytes
 from task import Task
 from training.lesson import Lesson
 from training.release import release
 
 KINDS = (Number("size"), Category("colour"))
 ROWS = pl.DataFrame({"size": [1.0, 2.0, None, 4.0] * 15, "colour": ["red", None, "blue", "red", "green"] * 12})
+BINARY = Task("binary")
 LABELS = np.arange(60) % 4 > 1
 FACTS = {"threshold": 0.3, "train": ["2013-01"], "metrics": {"brier": 0.1}}
 FILES = ["bundle.json", "model.onnx", "probe.npz", "reference.parquet"]
@@ -177,6 +185,99 @@ def test_a_bundle_is_these_four_files_and_none_is_a_pickle(made):
     with zipfile.ZipFile(folder / "probe.npz") as arrays:
         headers = [arrays.read(name)[:128] for name in arrays.namelist()]
     assert all(b"'descr': '<f8'" in header for header in headers)
+
+
+# A model that can't be compiled
+
+
+@pytest.fixture
+def fallback(tmp_path):
+    """A bundle's folder with a fitted estimator that has no compiled form, and the estimator."""
+    return uncompiled(tmp_path / "fallback", make_pipeline(SimpleImputer(), KNeighborsClassifier()))
+
+
+def uncompiled(folder, estimator, task=BINARY, y=LABELS):
+    features = derive(KINDS, ROWS)
+    encoding = Inputs(KINDS, learn_tables(KINDS, features))
+    inputs = encoding.matrix(features)
+    released = release(estimator, Lesson(inputs, y), inputs, encoding.categorical, task)
+    assert not released.compiled
+    bundle.write_model(folder, released.model, released.probe, released.answers)
+    bundle.write_reference(folder, ROWS.head(1))
+    bundle.seal(folder, FACTS | {"task": {"kind": task.kind}}, KINDS, encoding.tables)
+    return folder, estimator, inputs
+
+
+def test_an_uncompiled_model_is_shipped_as_an_archive_and_scores_as_it_did(fallback):
+    folder, estimator, inputs = fallback
+    read = bundle.read(folder, KINDS)
+    assert (read.session, (folder / "model.onnx").exists()) == (None, False)
+    np.testing.assert_array_equal(read.score(ROWS), estimator.predict_proba(inputs)[:, 1])
+
+
+def test_an_uncompiled_regression_answers_with_values(tmp_path):
+    regressor = make_pipeline(SimpleImputer(), KNeighborsRegressor())
+    folder, estimator, inputs = uncompiled(tmp_path / "r", regressor, Task("regression"), np.arange(60.0))
+    np.testing.assert_array_equal(bundle.read(folder, KINDS).score(ROWS), estimator.predict(inputs))
+
+
+def test_patterns_around_an_uncompiled_model_are_shipped_without_what_only_training_needs(tmp_path):
+    within = HardNegatives(make_pipeline(SimpleImputer(), KNeighborsClassifier()))
+    folder, estimator, inputs = uncompiled(tmp_path / "p", Augmented(within, lambda m, c, rng: m, object()))
+    np.testing.assert_array_equal(bundle.read(folder, KINDS).score(ROWS), estimator.predict_proba(inputs)[:, 1])
+
+
+class Stranger(DummyClassifier):
+    """An estimator that the code doesn't list."""
+
+
+def test_a_type_that_the_code_does_not_list_is_refused_by_name_whatever_the_archive_says(tmp_path):
+    with pytest.raises(
+        bundle.BrokenBundle, match=r"tests\.test_bundle\.Stranger, which stores/fallback\.py doesn't list"
+    ):
+        uncompiled(tmp_path / "s", Stranger())
+
+
+def test_a_damaged_archive_is_refused(fallback):
+    folder, *_ = fallback
+    (folder / "model.skops").write_bytes((folder / "model.skops").read_bytes()[:300])
+    reseal(folder)
+    with pytest.raises(bundle.BrokenBundle, match=r"model\.skops"):
+        bundle.read(folder, KINDS)
+
+
+def test_where_skops_is_not_installed_an_uncompiled_model_is_refused_and_told_what_it_needs(fallback, monkeypatch):
+    monkeypatch.setitem(sys.modules, "skops.io", None)
+    with pytest.raises(bundle.BrokenBundle, match="needs scikit-learn and skops"):
+        bundle.read(fallback[0], KINDS)
+
+
+def test_a_model_replaces_the_one_of_another_form(made, fallback):
+    folder, _, inputs = fallback
+    whole = made[0] / "model.onnx"
+    bundle.write_model(folder, whole.read_bytes(), inputs, bundle.session(whole).run(None, {"inputs": inputs})[0])
+    reseal(folder)
+    assert bundle.read(folder, KINDS).session is not None
+
+
+# What a model costs
+
+
+def test_the_size_of_a_bundle_is_that_of_its_files(made):
+    assert size_bytes(made[0]) == sum(path.stat().st_size for path in made[0].iterdir())
+
+
+def test_single_rows_are_asked_one_at_a_time_and_the_median_is_told():
+    asked = []
+    took = single_row_us(lambda row: asked.append(row.shape), np.zeros((3, 2)), rounds=5)
+    assert took > 0
+    assert set(asked) == {(1, 2)}
+
+
+def test_both_forms_of_a_model_can_be_timed(made, fallback):
+    for folder in (made[0], fallback[0]):
+        read = bundle.read(folder, KINDS)
+        assert 0 < single_row_us(read.session or read.outputs, np.zeros((3, 2)), rounds=3) < 1e6
 
 
 PRINT = (

@@ -25,6 +25,11 @@ from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from threadpoolctl import threadpool_limits
 
+from patterns.augment import Augmented
+from patterns.cascade import Cascade
+from patterns.negatives import HardNegatives
+from patterns.reframe import Reframed
+from stores.bundle import session
 from training import trees
 from training.compile import CONVERTERS, CannotCompile, Graph, compile_model, parity
 
@@ -77,6 +82,7 @@ def behind_columns(last: Any, **one_hot: Any) -> Pipeline:
 
 BOOSTED = {"max_iter": 8, "random_state": 0}
 FOREST = {"n_estimators": 5, "random_state": 0}
+LOGISTIC = behind_columns(LogisticRegression(max_iter=500))
 CASES = {
     "most frequent class": (DummyClassifier(strategy="most_frequent"), three),
     "class shares": (DummyClassifier(), binary),
@@ -97,6 +103,11 @@ CASES = {
     "forest behind columns": (behind_columns(RandomForestClassifier(**FOREST)), binary),
     "extra trees": (ExtraTreesClassifier(**FOREST), three),
     "extra trees regression": (ExtraTreesRegressor(**FOREST), signal),
+    "reframed": (Reframed(BoostingRegressor(categorical_features=[0, 1, 4], **BOOSTED), above=0.5), signal),
+    "cascade": (Cascade(BoostingClassifier(max_iter=2), BoostingClassifier(**BOOSTED), budget=0.05), binary),
+    "cascade of pipeline and forest": (Cascade(LOGISTIC, RandomForestClassifier(**FOREST), 0.05), binary),
+    "hard negatives": (HardNegatives(BoostingClassifier(categorical_features=[0, 1, 4], **BOOSTED)), binary),
+    "augmented": (Augmented(BoostingRegressor(**BOOSTED), lambda matrix, columns, rng: matrix + 1, None), signal),
     "tree": (DecisionTreeClassifier(max_depth=4, random_state=0), binary),
     "tree regression": (DecisionTreeRegressor(max_depth=4, random_state=0), signal),
 }
@@ -119,6 +130,50 @@ def test_compiled_and_fitted_agree_with_missing_and_unseen_values(case: str) -> 
     assert parity(*fitted(case), rows(1000, seed=1, unseen=5)) <= EXACT
 
 
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_a_compiled_cascade_agrees_however_many_rows_the_expensive_model_gets(share: float) -> None:
+    cascade = clone(CASES["cascade"][0]).fit(rows(), binary(rows()))
+    said = cascade.cheap_.predict_proba(rows())[:, 1]
+    cascade.report_.update(
+        low=np.quantile(said, 0.5 - share / 2) - 1e-3, high=np.quantile(said, 0.5 + share / 2) + 1e-3
+    )
+    model = compile_model(cascade, 6)
+    assert parity(cascade, model, rows()) <= EXACT
+    assert all(parity(cascade, model, rows()[n : n + 1]) <= EXACT for n in range(20))
+
+
+def test_a_compiled_cascade_answers_no_rows_with_no_rows() -> None:
+    assert session(fitted("cascade")[1]).run(None, {"inputs": np.empty((0, 6))})[0].shape == (0, 2)
+
+
+def test_a_probability_that_only_rounding_tells_from_nought_or_one_is_answered_by_the_same_model() -> None:
+    estimator, model = fitted("cascade of pipeline and forest")
+    far_out = np.array([[-1.0, -1.0, np.nan, 271018.0, 1.0, np.nan], [3.0, 49.0, 1e6, -1e6, 0.0, 1e6]])
+    assert parity(estimator, model, far_out) <= EXACT
+
+
+class Unaskable(DummyClassifier):
+    """Once compiled, whoever asks it gets an error."""
+
+
+def unaskable(graph: Graph, model: Any, inputs: str) -> str:
+    return graph.add("Reshape", inputs, np.array([7, 2]))
+
+
+def test_a_compiled_cascade_asks_the_expensive_model_about_no_row_that_the_cheap_one_is_sure_of(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(CONVERTERS, Unaskable, unaskable)
+    inputs = np.linspace(-1, 1, 100)[:, None]
+    cascade = Cascade(LogisticRegression(), Unaskable()).fit(inputs, np.sin(40 * inputs[:, 0]) + inputs[:, 0] > 0)
+    cascade.report_.update(low=0.4, high=0.6)
+    run, sure = session(compile_model(cascade, 1)).run, cascade.sure(inputs)
+    assert 0 < sure.sum() < 100
+    np.testing.assert_allclose(run(None, {"inputs": inputs[sure]})[0], cascade.predict_proba(inputs[sure]))
+    with pytest.raises(Exception, match="Reshape"):
+        run(None, {"inputs": inputs[~sure][:1]})
+
+
 codes = st.sampled_from([-1.0, 0.0, 1.0, 3.0, 4.0, 8.0, 30.0, 31.0, 49.0, 50.0, 255.0, 256.0, 1e6, float("nan")])
 numbers = st.floats(-1e6, 1e6) | st.just(float("nan"))
 records = st.lists(st.tuples(codes, codes, numbers, numbers, codes, numbers), min_size=1, max_size=20)
@@ -135,6 +190,13 @@ def test_no_record_tells_compiled_boosting_from_fitted(records: list[tuple[float
 @given(records)
 def test_no_record_tells_compiled_pipelines_and_forests_from_fitted(records: list[tuple[float, ...]]) -> None:
     for case in ("logistic regression", "forest", "extra trees regression"):
+        assert parity(*fitted(case), np.array(records)) <= EXACT
+
+
+@settings(max_examples=20, deadline=None)
+@given(records)
+def test_no_record_tells_compiled_patterns_from_fitted(records: list[tuple[float, ...]]) -> None:
+    for case in ("reframed", "cascade", "cascade of pipeline and forest", "hard negatives", "augmented"):
         assert parity(*fitted(case), np.array(records)) <= EXACT
 
 
