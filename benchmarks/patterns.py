@@ -17,9 +17,10 @@ import numpy as np
 import problem.schema
 import problem.source
 import settings
-from flows import matrices
+from flows import matrices, plan
 from flows.matrices import Matrices
 from problem.augment import outage
+from problem.slices import DAY
 from settings import Settings
 from stores.bundle import session
 from stores.data import DataStore
@@ -76,7 +77,10 @@ def prepare(chosen: Settings, root: Path) -> tuple[Matrices, list[str]]:
     for name in names:
         store.stage(name, problem.source.fetch(name))
     store.admit(names)
-    return matrices.write(chosen.model_copy(update={"data": data}), names, root / "arrays"), names
+    own = chosen.model_copy(update={"data": data})
+    made = matrices.write(own, names, root / "arrays")
+    made.arrays.write("days", plan.rows(own, names).select(DAY.dt.epoch("d")).to_series().to_numpy())
+    return made, names
 
 
 def fit(
