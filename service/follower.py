@@ -58,6 +58,11 @@ class Follower:
         self.runner = self._job = None
 
     @property
+    def waits(self) -> bool:
+        """Is something to come from the model's process?"""
+        return self._job is not None or (self.runner is not None and self.runner.refused is None)
+
+    @property
     def resting(self) -> bool:
         """Is the model left alone, as it failed again and again?"""
         return time.monotonic() < self._resumes

@@ -15,7 +15,7 @@ from service.follower import Follower
 from settings import Settings, load
 from stores.shadow import ROLES, Busy, ShadowLog
 
-PASS_SECONDS = 0.02
+FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.2  # seconds between looks at the log while there is nothing to do
 TEND_SECONDS = 1.0
 RETRY_SECONDS = 1.0
 
@@ -25,16 +25,17 @@ logger = logging.getLogger("service.shadow")
 def follow(settings: Settings, log: ShadowLog, running: Callable[[], bool]) -> None:
     """Score until told to stop. Raises OSError where the shadow log can't be written."""
     followers = [Follower(role, settings, log) for role in ROLES]
-    due = 0.0
+    due, pause = 0.0, FIRST_PAUSE
     try:
         while running():
-            busy = [follower.step() for follower in followers]
+            busy = sum(follower.step() for follower in followers) > 0
             if time.monotonic() >= due:
                 log.tend()
                 vitals.write(settings, log.state, followers)
                 due = time.monotonic() + TEND_SECONDS
-            if not any(busy):
-                wait([each.runner.connection for each in followers if each.runner], timeout=PASS_SECONDS)
+            pause = FIRST_PAUSE if busy else min(pause * 2, LONGEST_PAUSE)
+            if not busy:
+                wait([each.runner.connection for each in followers if each.runner and each.waits], timeout=pause)
     finally:
         for follower in followers:
             follower.close()
