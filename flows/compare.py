@@ -6,6 +6,7 @@ import sys
 from mlflow.exceptions import MlflowException
 
 import settings
+from flows.record import DESCRIBED
 from stores.models import Models, Recorded
 from training import comparison
 from training.comparison import Compared
@@ -28,7 +29,8 @@ def _count(last: str) -> int:
 
 
 def _compared(run: Recorded) -> Compared:
-    return Compared(run.id[:8], run.start, run.metrics, json.loads(run.tags["facts"]))
+    described = {key: json.loads(run.tags[key]) for key in DESCRIBED}
+    return Compared(run.id[:8], run.start, run.metrics, json.loads(run.tags["facts"]) | described)
 
 
 if __name__ == "__main__":

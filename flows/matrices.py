@@ -28,6 +28,8 @@ from training.search import search
 from training.trial import Job, Judged, Trial
 
 RECIPES = {**CANDIDATES, "baseline": Candidate(baseline)}
+LESSON = "lesson"  # kept with a run: without it the run could not be reproduced
+WITHHELD, LIVE = f"{LESSON}/withheld", f"{LESSON}/live"
 MOST_WITHHELD = 2000
 SEARCHES = 2  # side by side, each from a seed of its own with its share of a candidate's trials
 
@@ -50,9 +52,9 @@ class Matrices:
         recipe = RECIPES[name]
         taught = batches[-recipe.window :] if recipe.window else batches
         y = "labels" if recipe.learns is None else f"learns-{name}"
-        live = self.arrays.part(taught, "live") if self.arrays.has("live") else None
+        live = self.arrays.part(taught, LIVE) if self.arrays.has(LIVE) else None
         lesson = Lesson(self.arrays.part(taught, "inputs"), self.arrays.part(taught, y), live)
-        return lesson.at(~self.arrays.part(taught, "withheld")) if withhold else lesson
+        return lesson.at(~self.arrays.part(taught, WITHHELD)) if withhold else lesson
 
     def judged(self, batches: Sequence[str]) -> Judged:
         return self.arrays.part(batches, "inputs"), self.arrays.part(batches, "labels")
@@ -72,7 +74,7 @@ class Matrices:
 
     def _on_failures(self, fitted: Any, batches: Sequence[str]) -> dict[str, float]:
         """The loss on the rows withheld from these batches, as earlier live models failed on them."""
-        rows = self.arrays.part(batches, "withheld")
+        rows = self.arrays.part(batches, WITHHELD)
         if not rows.any():
             return {}
         inputs, labels = (part[rows] for part in self.judged(batches))
@@ -115,12 +117,12 @@ def write(chosen: Settings, batches: Sequence[str], folder: Path, given: Path | 
 def _circumstances(chosen: Settings, rows: pl.DataFrame, made: Matrices) -> dict[str, np.ndarray]:
     """What trials depend on beside data, code and settings: earlier failures, and the live model."""
     kept = Failures(chosen.training.failures, problem.schema.Row).read(MOST_WITHHELD)
-    found = {"withheld": among(rows, kept, problem.schema.Row.primary_key())}
+    found = {WITHHELD: among(rows, kept, problem.schema.Row.primary_key())}
     if any(wants_live(made.estimator(Job(name))) for name in chosen.training.candidates):
         live = against.told(chosen, rows)
-        found |= {} if live is None else {"live": live}
+        found |= {} if live is None else {LIVE: live}
     return found
 
 
 def _kept(folder: Path) -> dict[str, np.ndarray]:
-    return {path.stem: np.load(path) for path in folder.glob("*.npy")}
+    return {f"{LESSON}/{path.stem}": np.load(path) for path in folder.glob("*.npy")}

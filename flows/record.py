@@ -10,7 +10,7 @@ from typing import Any
 from flows import gating
 from flows.common import actor
 from flows.gating import Held
-from flows.matrices import Matrices
+from flows.matrices import LESSON, Matrices
 from flows.plan import Plan
 from problem.features import FEATURES
 from problem.schema import Row
@@ -26,7 +26,7 @@ from training.trial import Job, Trial, scored
 
 LIVE, CANDIDATE = "live", "candidate"
 TAGGED = ("data_version", "revision", "fingerprint")
-LESSON = ("withheld", "live")
+DESCRIBED = ("settings", "environment")
 
 
 @dataclass(frozen=True)
@@ -99,9 +99,8 @@ def write_runs(models: Models, made: Outcome, folder: Path) -> str:
     metrics |= comparable(winner, made.held, made.cost)
     began = min(trial.began for trial in made.trials)
     run = Run(f"train {winner.job}", began, winner.ended, params, metrics, tags(plan, made.winner, "train", made.held))
-    lesson = {f"lesson/{name}": arrays.path(name) for name in LESSON if arrays.has(name)}
     pointer = versions.pointer(Data(**plan.facts["settings"]["data"]))
-    artifacts = {"bundle": folder, "data": pointer, "evaluation": made.evaluation, **lesson}
+    artifacts = {"bundle": folder, "data": pointer, "evaluation": made.evaluation, LESSON: arrays.folder / LESSON}
     run_id = models.record(run, artifacts=artifacts, data_version=plan.facts["data_version"])
     for trial in made.trials:
         scores = {"fit_seconds": trial.fit_seconds, **trial.scores, **trial.report}
@@ -124,7 +123,7 @@ def comparable(trial: Trial, held: Held, cost: Shipped) -> dict[str, float]:
 
 def tags(plan: Plan, job: Job, kind: str, held: Held) -> dict[str, str]:
     """What made a run, for `make compare` and for people who look into MLflow."""
-    named = ("data_version", "train", "revision", "files", "settings", "environment")
+    named = ("data_version", "train", "revision", "files")
     judged = plan.split.test if kind == "train" else plan.split.validation
     facts: Mapping[str, Any] = {
         "kind": kind,
@@ -134,8 +133,9 @@ def tags(plan: Plan, job: Job, kind: str, held: Held) -> dict[str, str]:
         "gate": held.report.overall,
         **{key: plan.facts[key] for key in named},
     }
-    report = {"facts": json.dumps(facts), "gate": json.dumps(held.report.facts())}
-    return {"kind": kind, **report, **{key: plan.facts[key] for key in TAGGED}}
+    written = {"facts": facts, "gate": held.report.facts(), **{key: plan.facts[key] for key in DESCRIBED}}
+    tagged = {key: plan.facts[key] for key in TAGGED}
+    return {"kind": kind, **tagged, **{key: json.dumps(value) for key, value in written.items()}}
 
 
 def words(made: Outcome, version: str, alias: str) -> str:

@@ -15,7 +15,7 @@ class Arrays:
     sizes: Mapping[str, int]
 
     def write(self, name: str, array: np.ndarray) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.path(name).parent.mkdir(parents=True, exist_ok=True)
         np.save(self.path(name), array)
 
     def path(self, name: str) -> Path:

@@ -156,14 +156,6 @@ def test_a_month_later_the_new_model_is_the_candidate_and_is_compared_with_the_l
     assert set(failures["batch"]) == {"2013-04"}
 
 
-def test_candidates_do_not_learn_from_the_live_models_failures_and_are_tried_on_them(trained):
-    flow = (str(ROOT / "flows/experiment.py"), "--no-pylint", "run", "--only", "hard_negatives")
-    later = {"data__today": "2013-07-01"}
-    trained.run(*trained.flow("ingest"), **later)
-    trained.run(*flow, **later)
-    assert "loss_on_failures = " in trained.last_words
-
-
 @pytest.mark.parametrize(
     ("harm", "complaint"),
     [
@@ -281,6 +273,14 @@ def test_what_was_never_trained_is_not_known(fresh):
     fresh.run(*fresh.flow("ingest"))
     output, code = fresh.attempt("-m", "flows.known")
     assert (output, code) == ("", 3)
+
+
+def test_candidates_do_not_learn_from_the_live_models_failures_and_are_tried_on_them(trained):
+    flow = (str(ROOT / "flows/experiment.py"), "--no-pylint", "run", "--only", "hard_negatives")
+    later = {"data__today": "2013-07-01"}
+    trained.run(*trained.flow("ingest"), **later)
+    trained.run(*flow, **later)
+    assert "loss_on_failures = " in trained.last_words
 
 
 def components(card):
