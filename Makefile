@@ -73,6 +73,17 @@ rules: $(VENV)/runtime ## the business rules, how often each fired, how many row
 shadow: $(VENV)/runtime ## who is in the shadow, how much of the traffic each has answered, how far it agrees with live
 	@$(BIN)/python -m flows.shadow
 
+.PHONY: promote rollback history
+promote: $(VENV)/runtime checkout ## weigh candidate and promotion by shadow and labels, and act on it; FORCE=1 REASON="…" (VERSION=2)
+	@$(if $(FORCE),$(if $(REASON),,$(error say why: make promote FORCE=1 REASON="…")))$(BIN)/python flows/promote.py \
+	  --no-pylint run --force "$(if $(FORCE),True,False)" --reason "$${REASON:-}" --version "$${VERSION:-}"
+
+rollback: $(VENV)/runtime ## the previous model answers again at once, with or without the registry (REASON="…" TO=1)
+	@$(BIN)/python -m flows.rollback "$${REASON:-}" "$${TO:-}"
+
+history: $(VENV)/runtime ## every verdict, promotion and rollback; ENTRY=7 for its evidence, REBUILD=1 for the registry's aliases
+	@$(BIN)/python -m flows.history $(if $(REBUILD),rebuild,$(ENTRY))
+
 test: $(VENV)/development checkout ## what the project promises about itself, in about a minute (ARGS="-k name" for a part)
 	@$(BIN)/python -m pytest $(ARGS)
 

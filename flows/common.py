@@ -1,7 +1,6 @@
 """What every flow shares: a clean stop with one sentence, and the environment of its tasks."""
 
 import contextlib
-import getpass
 import os
 from collections.abc import Iterator
 
@@ -21,14 +20,6 @@ def one_sentence(*errors: type[Exception]) -> Iterator[None]:
         yield
     except errors as error:
         raise Stopped(str(error)) from None
-
-
-def actor() -> str:
-    """Who answers for what is entered into the ledger: the user that runs this."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # in a container a user id may have no name
-        return f"user {os.getuid()}"
 
 
 def side_by_side() -> None:

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from flows import gating
-from flows.common import actor
 from flows.gating import Held
 from flows.matrices import LESSON, Matrices
 from flows.plan import Plan
+from flows.who import actor
 from problem.features import FEATURES
 from problem.schema import Row
 from settings import Data, Settings
-from stores import bundle, versions
+from stores import bundle, moves, versions
 from stores.failures import Failures
 from stores.ledger import Event, Ledger
 from stores.models import Models, Run
@@ -61,9 +61,9 @@ def register(made: Outcome) -> str:
     run = write_runs(models, made, write_bundle(made))
     tags = {"fingerprint": plan.fingerprint, "data_version": plan.facts["data_version"]}
     version = models.register(run, "bundle", tags)
-    alias = _alias(models, made)
-    if alias:
-        models.point(alias, version)
+    with moves.alone(made.settings.ledger.folder):
+        if alias := _alias(models, made):
+            models.point(alias, version)
     if made.held.failed.height:
         Failures(made.settings.training.failures, Row).add(made.held.failed)
     _enter(made, version, alias)

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from service.background import at_lowest_priority, log_to_stderr, sleep, until_told
-from service.live import pointed
 from settings import Log, Settings, load
 from stores import archive, lookup
+from stores.pointers import pointed
 from stores.shadow import ROLES, last_state, newest
 
 POLL_SECONDS = 60.0

@@ -3,6 +3,7 @@
 Only this process talks to the registry; while that is away, workers and shadow go on with what they have.
 
 <state>/live, <state>/candidate, <state>/previous  the versions, each file replaced as a whole (see service/live.py)
+<state>/rolled-back                                a rollback that the registry doesn't know of yet (stores/pointers.py)
 <state>/refused                                    the candidate that is not let into the shadow, and why
 """
 
@@ -19,22 +20,21 @@ from typing import Protocol
 from kinds import Kind
 from problem import features, schema
 from service.background import log_to_stderr, sleep, until_told
-from service.live import POINTER, PREVIOUS, pointed
 from settings import Settings, load
-from stores import bundle
+from stores import bundle, moves
 from stores.lineage import BUNDLES, RUNS
+from stores.pointers import CANDIDATE, POINTER, PREVIOUS, pointed, swap, write
 from stores.sealed import intact
 from stores.shadow import REFUSED
 from task import Task
 
-CANDIDATE = "candidate"
 LONGEST_WAIT_SECONDS = 15.0
 NO_MODEL = "the registry has no live model yet: `make train`"
 
 logger = logging.getLogger("service.deploy")
 
 
-class Registry(Protocol):
+class Registry(moves.Registry, Protocol):
     """What is asked of `stores.models.Models`."""
 
     def version(self, alias: str) -> str | None: ...
@@ -50,18 +50,16 @@ def deploy_once(models: Registry, state: Path, kinds: Sequence[Kind], task: Task
 
     Raises bundle.BrokenBundle where the version can't be served, and whatever the registry raises.
     """
-    version = models.version(POINTER)
+    old, version = pointed(state), models.version(POINTER)
     if version is None:
         return None
     folder = state / BUNDLES / version
     if not folder.exists():
         _fetch(models, version, folder, lambda aside: bundle.read(aside, kinds, version, task))
-    old = pointed(state)
     if old != version:
         bundle.read(folder, kinds, version, task)
-        if old is not None:
-            _write(state / PREVIOUS, old)
-        _write(state / POINTER, version)
+        if not swap(state, old, version):  # rolled back since the registry was asked
+            return pointed(state)
     _note_run(models, state, version)
     return version
 
@@ -140,9 +138,8 @@ def follow(models: Registry, settings: Settings, running: Callable[[], bool]) ->
     """Deploy again and again. Where the registry has no live version, it isn't asked for others: it may be an
     empty one in the place of one that was lost."""
     state, poll = settings.service.state, settings.service.poll_seconds
-    task = Task.of(schema)
     discard_damaged(state, features.FEATURES)
-    live = Place(POINTER, lambda: deploy_once(models, state, features.FEATURES, task), NO_MODEL, poll)
+    live = Place(POINTER, lambda: _deploy_settled(models, settings), NO_MODEL, poll)
     others = [
         Place(CANDIDATE, lambda: _noting_refusals(models, state), "", poll),
         Place(PREVIOUS, lambda: deploy_previous(models, state), "", poll),
@@ -161,6 +158,12 @@ def main() -> None:
 
     settings = load()
     follow(Models(settings.registry), settings, until_told())
+
+
+def _deploy_settled(models: Registry, settings: Settings) -> str | None:
+    """The same as `deploy_once`, after the registry was told of a rollback that was made without it."""
+    moves.settle(models, settings.service.state, settings.ledger.folder)
+    return deploy_once(models, settings.service.state, features.FEATURES, Task.of(schema))
 
 
 def _fetch(models: Registry, version: str, folder: Path, check: Callable[[Path], object]) -> None:
@@ -183,7 +186,7 @@ def _let_in(models: Registry, state: Path, role: str, version: str) -> None:
         except bundle.BrokenBundle:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        _write(state / role, version)
+        write(state / role, version)
     _note_run(models, state, version)
 
 
@@ -192,7 +195,7 @@ def _noting_refusals(models: Registry, state: Path) -> str | None:
         return deploy_candidate(models, state)
     except bundle.BrokenBundle as error:
         state.mkdir(parents=True, exist_ok=True)
-        _write(state / REFUSED, f"{models.version(CANDIDATE)}\n{error}\n")
+        write(state / REFUSED, f"{models.version(CANDIDATE)}\n{error}\n")
         (state / CANDIDATE).unlink(missing_ok=True)
         raise
 
@@ -201,14 +204,7 @@ def _note_run(models: Registry, state: Path, version: str) -> None:
     """Leave the version's MLflow run where `explain` finds it without the registry."""
     if not (state / RUNS / version).exists():
         (state / RUNS).mkdir(exist_ok=True)
-        _write(state / RUNS / version, models.run_of(version))
-
-
-def _write(path: Path, content: str) -> None:
-    """Replace a file as a whole."""
-    aside = path.with_name(f".{path.name}-{os.getpid()}")
-    aside.write_text(content)
-    os.replace(aside, path)
+        write(state / RUNS / version, models.run_of(version))
 
 
 if __name__ == "__main__":

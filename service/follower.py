@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from service.jobs import Job, Line, beginning, next_job
-from service.live import pointed
 from service.runner import Ask, Died, Overdue, Runner, Said
 from settings import Settings
 from stores.lineage import BUNDLES
+from stores.pointers import pointed
 from stores.shadow import ERROR, OK, SKIPPED, TIMEOUT, Batch, Row, ShadowLog
 
 FAILURES = 3  # so many in a row, and the model is left alone

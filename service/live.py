@@ -22,10 +22,9 @@ from service.answers import deciding
 from service.rules import Ruled, Rules, unruled
 from stores import bundle
 from stores.lineage import BUNDLES
+from stores.pointers import POINTER, PREVIOUS, pointed
 from stores.predictions import Decision
 from task import Task
-
-POINTER, PREVIOUS = "live", "previous"
 
 logger = logging.getLogger("service.live")
 
@@ -105,15 +104,6 @@ class Live:
         old, self.model = self.model, model
         metrics.show_live(model.version, old.version if old else None)
         logger.info("model version %s is live%s", model.version, f", version {old.version} was" if old else "")
-
-
-def pointed(state: Path, pointer: str = POINTER) -> str | None:
-    """The version that a pointer file names, or None."""
-    try:
-        version = (state / pointer).read_text().strip()
-    except (OSError, ValueError):
-        return None
-    return version if version and Path(version).name == version else None
 
 
 def load(state: Path, version: str, kinds: Sequence[Kind], task: Task, ruled: Ruled = unruled) -> Model:

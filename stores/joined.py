@@ -17,7 +17,7 @@ from task import Task
 HOUR = 3600.0
 GROUPS = {"day": "date(event, 'unixepoch')", "model": "model"}
 PAIRS = """
-SELECT p.id, p.model, p.time, p.event, p.output, p.decision, t.value, t.target, t.time AS arrived,
+SELECT p.id, p.model, p.time, p.event, p.output, p.decision, p.alone, t.value, t.target, t.time AS arrived,
   t.first - max(p.event, p.time) AS delay, max(p.event, p.time) AS since
 FROM predictions AS p LEFT JOIN truth AS t ON t.key = p.key
 """
@@ -63,8 +63,9 @@ def delay_curve(index: Index) -> pl.DataFrame:
 
 def joined(index: Index, since: dt.datetime | None = None) -> pl.DataFrame:
     """A row for each prediction whose row's time is `since` or later: id, model, time, event (the row's time), output,
-    decision, arrived and delay (hours) of its label, outcome columns, target; null without a label. Output and decision
-    are Float64 and Boolean, Array(Float64, classes) and the Enum of classes, or both Float64 (see `predictions.Entry`).
+    decision, alone (neither a rule nor another model had a say in it), arrived and delay (hours) of its label, outcome
+    columns, target; null without a label. Output and decision are Float64 and Boolean, Array(Float64, classes) and the
+    Enum of classes, or both Float64 (see `predictions.Entry`).
     """
     schema = _schema(index.terms.task)
     query = f"SELECT {', '.join(schema)} FROM ({PAIRS}) WHERE event >= ? ORDER BY id"
@@ -97,7 +98,8 @@ def unreadable(index: Index) -> int:
 def _schema(task: Task) -> dict[str, Any]:
     output, decision = IN_SQLITE[task.kind]
     moments = dict.fromkeys(("time", "event", "arrived", "delay"), pl.Float64)
-    return {"id": pl.String, "model": pl.String, **moments, "output": output, "decision": decision, "value": pl.String}
+    said = {"output": output, "decision": decision, "alone": pl.Boolean}
+    return {"id": pl.String, "model": pl.String, **moments, **said, "value": pl.String}
 
 
 def _answered(task: Task) -> list[pl.Expr]:

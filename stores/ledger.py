@@ -15,7 +15,7 @@ import fcntl
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -142,6 +142,11 @@ class Ledger:
             if not (self.folder / LINES).exists():
                 self._seal(self._head())
             yield
+
+
+def last_move(entries: Sequence[Entry]) -> Entry | None:
+    """The latest promotion or rollback."""
+    return next((entry for entry in reversed(entries) if entry.kind in ("promotion", "rollback")), None)
 
 
 def _lines(content: bytes) -> list[bytes]:

@@ -24,8 +24,8 @@ class _Label(msgspec.Struct):
 
 
 def predictions(terms: Terms) -> Callable[[Sequence[bytes]], list[Fact]]:
-    """A function from lines to (id, key, time, event, model, output, decision); times in seconds since 1970, a list of
-    probabilities as JSON."""
+    """A function from lines to (id, key, time, event, model, output, decision, alone); times in seconds since 1970, a
+    list of probabilities as JSON; `alone` where the model answered with no rule or other model that had a say in it."""
     decode = msgspec.json.Decoder(_prediction(terms)).decode
     width = len(terms.key)
     clock = (*terms.key, terms.time).index(terms.time)
@@ -36,7 +36,8 @@ def predictions(terms: Terms) -> Callable[[Sequence[bytes]], list[Fact]]:
         key = b"[%b]" % b",".join(values[:width]) if width else entry.id.encode()
         event = _seconds(bytes(values[clock]), entry.time)
         output = encode(entry.output).decode() if isinstance(entry.output, list) else entry.output
-        return entry.id, key.decode(), entry.time.timestamp(), event, entry.model, output, entry.decision
+        alone = not (entry.rules or entry.failed_rules or entry.fallback)
+        return entry.id, key.decode(), entry.time.timestamp(), event, entry.model, output, entry.decision, alone
 
     return lambda lines: list(_readable(lines, fact))
 
@@ -84,8 +85,10 @@ _row = msgspec.json.Decoder(Row).decode
 def _prediction(terms: Terms) -> Any:
     """The entries of the prediction log, without decoding what the index has no use for."""
     record = msgspec.defstruct("Record", [(name, msgspec.Raw) for name in dict.fromkeys([*terms.key, terms.time])])
-    fields = [("id", str), ("time", dt.datetime), ("record", record)]
-    return msgspec.defstruct("Prediction", [*fields, ("output", Output), ("decision", Decision), ("model", str)])
+    fields: list[tuple[str, Any]] = [("id", str), ("time", dt.datetime), ("record", record)]
+    fields += [("output", Output), ("decision", Decision), ("model", str)]
+    marks = [("rules", list[str], []), ("failed_rules", list[str], []), ("fallback", str, "")]
+    return msgspec.defstruct("Prediction", [*fields, *marks])
 
 
 def _readable(lines: Iterable[bytes], read: Callable[[bytes], Any]) -> Iterator[Any]:

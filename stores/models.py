@@ -98,6 +98,28 @@ class Models:
     def point(self, alias: str, version: str) -> None:
         self.client.set_registered_model_alias(self.name, alias, version)
 
+    def unpoint(self, alias: str) -> None:
+        self.client.delete_registered_model_alias(self.name, alias)
+
+    def aliases(self) -> dict[str, str] | None:
+        """The version number behind each alias, or None where there is no database or no model yet."""
+        if not _exists(self.uri):
+            return None
+        try:
+            found = self.client.get_registered_model(self.name).aliases
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return None
+            raise
+        return {alias: str(version) for alias, version in found.items()}
+
+    def tag(self, version: str, key: str, value: str) -> None:
+        self.client.set_model_version_tag(self.name, version, key, value)
+
+    def tags(self, version: str) -> dict[str, str]:
+        """Of a version. Raises MlflowException where it doesn't exist."""
+        return dict(self.client.get_model_version(self.name, version).tags)
+
     def version(self, alias: str) -> str | None:
         """The version number behind an alias; None where there is no such alias, model or database yet."""
         if not _exists(self.uri):

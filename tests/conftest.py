@@ -27,3 +27,13 @@ def registry(tmp_path: Path, migrated_database: Path) -> Registry:
     """An empty model store of the test's own."""
     shutil.copy(migrated_database, tmp_path / "mlflow.db")
     return Registry(tracking=f"sqlite:///{tmp_path}/mlflow.db", artifacts=str(tmp_path / "artifacts"), model="lateness")
+
+
+@pytest.fixture(scope="session")
+def database(tmp_path_factory: pytest.TempPathFactory, migrated_database: Path) -> Path:
+    """A model store's database with versions 1 and 3 of one recipe, and 2 of another."""
+    from tests import promoted
+
+    folder = tmp_path_factory.mktemp("registered")
+    shutil.copy(migrated_database, folder / "mlflow.db")
+    return promoted.registered(folder, "aba")

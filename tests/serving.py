@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 import numpy as np
+import polars as pl
 from sklearn.tree import DecisionTreeClassifier
 
 from inputs import Inputs, derive, learn_tables
@@ -45,8 +46,10 @@ def make_bundle(folder: Path, seed: int = 1, **facts: Any) -> Path:
     matrix = inputs.matrix(derived)
     labels = np.random.default_rng(seed).random(len(matrix)) < 0.5
     model = DecisionTreeClassifier(max_depth=6, min_samples_leaf=3, random_state=seed).fit(matrix, labels)
-    bundle.write_model(folder, compile_model(model, matrix.shape[1]), matrix[:20], model.predict_proba(matrix[:20]))
-    bundle.write_reference(folder, rows.head(20))
+    said = model.predict_proba(matrix)
+    bundle.write_model(folder, compile_model(model, matrix.shape[1]), matrix[:20], said[:20])
+    reference = rows.with_columns(label=pl.Series(labels), prediction=pl.Series(said[:, 1]))
+    bundle.write_reference(folder, reference.head(20))
     bundle.seal(folder, {"threshold": THRESHOLD, **facts}, inputs.kinds, inputs.tables)
     return folder
 
@@ -56,11 +59,27 @@ class FolderRegistry:
 
     def __init__(self, folder: Path, live: str | None = None, **aliases: str | None) -> None:
         self.folder = folder
-        self.aliases = {"live": live, **aliases}
+        self.named = {"live": live, **aliases}
+        self.tagged: dict[str, dict[str, str]] = {}
         self.downloads = 0
 
     def version(self, alias: str) -> str | None:
-        return self.aliases.get(alias)
+        return self.named.get(alias)
+
+    def aliases(self) -> dict[str, str]:
+        return {alias: version for alias, version in self.named.items() if version}
+
+    def point(self, alias: str, version: str) -> None:
+        self.named[alias] = version
+
+    def unpoint(self, alias: str) -> None:
+        self.named[alias] = None
+
+    def tag(self, version: str, key: str, value: str) -> None:
+        self.tags(version)[key] = value
+
+    def tags(self, version: str) -> dict[str, str]:
+        return self.tagged.setdefault(version, {})
 
     def run_of(self, name: str) -> str:
         return f"run-{name}"
@@ -83,7 +102,7 @@ def environment(folder: Path, **service: Any) -> dict[str, str]:
     """Overrides that keep everything the service writes below a folder."""
     places = {"state": folder / "state", "predictions": folder / "predictions", **service}
     overrides = {f"PENUMBRA_SERVICE__{key.upper()}": str(value) for key, value in places.items()}
-    overrides |= {"PENUMBRA_LABELS__FOLDER": str(folder / "labels")}
+    overrides |= {"PENUMBRA_LABELS__FOLDER": str(folder / "labels"), "PENUMBRA_LEDGER__FOLDER": str(folder / "ledger")}
     return {**overrides, "PENUMBRA_REGISTRY__TRACKING": f"sqlite:///{folder}/mlflow.db"}
 
 

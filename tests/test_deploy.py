@@ -44,7 +44,7 @@ def test_the_live_version_is_fetched_and_pointed_to(versions: Path, tmp_path: Pa
 def test_a_version_that_is_there_is_not_fetched_again(versions: Path, tmp_path: Path) -> None:
     registry = FolderRegistry(versions, "1")
     for version in ("1", "2", "1", "1"):
-        registry.aliases["live"] = version
+        registry.named["live"] = version
         deploy_once(registry, tmp_path, KINDS)
     assert registry.downloads == 2
     assert (pointed(tmp_path), pointed(tmp_path, "previous")) == ("1", "2")
@@ -139,7 +139,7 @@ def test_the_candidate_is_let_into_the_shadow_and_out_again(versions: Path, tmp_
     registry = FolderRegistry(versions, "1", candidate="2")
     deploy_once(registry, tmp_path, KINDS)
     assert deploy_candidate(registry, tmp_path) == pointed(tmp_path, "candidate") == "2"
-    registry.aliases["candidate"] = None
+    registry.named["candidate"] = None
     assert deploy_candidate(registry, tmp_path) is pointed(tmp_path, "candidate") is None
 
 
@@ -147,7 +147,7 @@ def test_a_candidate_that_was_promoted_leaves_the_shadow_and_the_old_model_enter
     versions: Path, tmp_path: Path
 ) -> None:
     registry = FolderRegistry(versions, "1", candidate="2")
-    for registry.aliases["live"] in ("1", "2"):
+    for registry.named["live"] in ("1", "2"):
         deploy_once(registry, tmp_path, KINDS)
         deploy_candidate(registry, tmp_path)
         deploy_previous(registry, tmp_path)
@@ -167,12 +167,12 @@ def test_a_broken_candidate_is_refused_and_the_live_version_goes_on(
     settings, end = serving.settings(tmp_path, poll_seconds=0.01), time.monotonic() + 10
     with caplog.at_level("INFO", "service.deploy"):
         follow(registry, settings, lambda: not (state / "refused").exists() and time.monotonic() < end)
-        registry.aliases["live"] = "2"
+        registry.named["live"] = "2"
         follow(registry, settings, lambda: pointed(state) != "2" and time.monotonic() < end)
     assert (pointed(state), pointed(state, "candidate")) == ("2", None)
     assert (state / "refused").read_text().startswith("broken\n")
     assert any("deploying candidate failed" in message for message in caplog.messages)
-    registry.aliases["candidate"] = None
+    registry.named["candidate"] = None
     deploy_candidate(registry, state)
     assert not (state / "refused").exists()
 

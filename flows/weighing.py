@@ -1,0 +1,217 @@
+"""Two models on the same predictions: what was answered, what the shadow says, and the labels, as evidence."""
+
+import datetime as dt
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+import problem.schema
+from monitoring.cohorts import cohorts
+from monitoring.evidence import Evidence, Rule, weigh
+from monitoring.guardrails import Fault, faults
+from monitoring.losses import losses
+from settings import Settings
+from stores import bundle, measure
+from stores.index import Index
+from stores.joined import joined
+from stores.lineage import BUNDLES
+from stores.models import Models
+from stores.sealed import BrokenBundle, intact
+from stores.shadow import OK, SKIPPED
+from stores.shadowed import shadowed
+from task import Task
+from training.prepare import labels_of
+
+TIMED_ROWS, ROUNDS = 10, 5
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """What is known of one model beside another: blocks of days weighed, what is broken, how the shadow got on."""
+
+    evidence: Evidence
+    faults: list[Fault]
+    shadow: dict[str, Any]
+
+    def facts(self) -> dict[str, Any]:
+        """Plain JSON, for the ledger."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        s = self.shadow
+        rows = f"{s['answered']:,} of {s['rows']:,} rows answered in the shadow, {s['errors']:,} failed"
+        apart = "" if s["difference"] is None else f", {s['difference']:.4f} apart on average"
+        differing = "" if s["differing"] is None else f", {s['differing']:.1%} of the decisions differ"
+        return f"{rows}{apart}{differing}"
+
+
+@dataclass(frozen=True)
+class Version:
+    """A model version's bundle, of which nothing is loaded before it is asked for."""
+
+    folder: Path
+    facts: dict[str, Any] = field(repr=False)
+
+    @property
+    def data_version(self) -> str:
+        return str(self.facts.get("data_version", ""))
+
+    @property
+    def reference(self) -> pl.DataFrame:
+        """Its recipe's predictions of rows that it hadn't learnt from, with their labels."""
+        return pl.read_parquet(self.folder / "reference.parquet")
+
+    def milliseconds(self) -> np.ndarray:
+        """What an answer takes on this machine, for some of the bundle's own rows: float64 [n]."""
+        session, fitted = bundle.model_in(self.folder, self.facts["sha256"])
+        ask = session or (fitted.predict if Task.of(problem.schema).kind == "regression" else fitted.predict_proba)
+        rows = np.load(self.folder / "probe.npz", allow_pickle=False)["inputs"][:TIMED_ROWS]
+        return np.array([measure.single_row_us(ask, row[None], ROUNDS) / 1e3 for row in rows])
+
+
+@contextmanager
+def version(chosen: Settings, models: Models, name: str) -> Iterator[Version]:
+    """The service's copy of a version, where it has a whole one, or else the registry's. Raises BrokenBundle, and what
+    the registry raises."""
+    try:
+        folder = chosen.service.state / BUNDLES / name
+        yield Version(folder, intact(folder))
+    except BrokenBundle:
+        with TemporaryDirectory() as aside:
+            models.download(name, Path(aside) / name)
+            yield Version(Path(aside) / name, intact(Path(aside) / name))
+
+
+def candidate(chosen: Settings, live: Version, new: Version, now: dt.datetime) -> Weighed:
+    """The candidate beside the live model, whose answers it was shown in the shadow."""
+    answers = _answers(chosen, live.folder.name, new.folder.name)
+    recipe = live.facts.get("recipe")
+    rule: Rule = "non-inferiority" if recipe and recipe == new.facts.get("recipe") else "superiority"
+    evidence = _weigh(chosen, answers, ("output", "said"), live, rule, now)
+    ok = answers.filter(status=OK)
+    shadow = _shadow(answers)
+    reference = _predictions(new.reference["prediction"])
+    broken = _faults(chosen, ok, ("output", "said"), shadow["errors"], new.milliseconds(), reference)
+    return Weighed(evidence, broken, shadow)
+
+
+def promotion(chosen: Settings, live: Version, previous: Version, since: dt.datetime, now: dt.datetime) -> Weighed:
+    """The live model beside the previous one, which has been in the shadow since the promotion: sides exchanged."""
+    answers = _answers(chosen, live.folder.name, previous.folder.name).filter(pl.col("time") >= since)
+    evidence = _weigh(chosen, answers, ("said", "output"), previous, "non-inferiority", now)
+    reference = _predictions(live.reference["prediction"])
+    broken = _faults(chosen, answers.filter(status=OK), ("said", "output"), 0, None, reference)
+    return Weighed(evidence, broken, _shadow(answers))
+
+
+def _answers(chosen: Settings, live: str, shadow: str) -> pl.DataFrame:
+    """What the live model answered by itself, with what the other says (`said`, `status`, both null where it isn't
+    there yet), from the first day on that the other has seen."""
+    index = Index.of(chosen, problem.schema)
+    index.catch_up()
+    seen = shadowed(index, shadow).select("id", "status", said=_cast("output"), differs="decision")
+    rows = joined(index).filter(pl.col("model") == live, "alone").join(seen, on="id", how="left")
+    rows = rows.with_columns(differs=pl.col("differs") != _as_logged(index.terms.task))
+    first = rows.filter(pl.col("status").is_not_null() & (pl.col("status") != SKIPPED))["event"].min()
+    return rows.clear() if first is None else rows.filter(pl.col("event").dt.date() >= first.date())  # type: ignore[union-attr]
+
+
+def _weigh(
+    chosen: Settings, answers: pl.DataFrame, sides: tuple[str, str], standard: Version, rule: Rule, now: dt.datetime
+) -> Evidence:
+    """`sides`: the columns with the predictions of who stands as live and of who is judged. The ceiling of a row's loss
+    is set by the reference of the first, which `standard` is."""
+    rows = answers.filter(pl.col("target").is_not_null() | pl.col("arrived").is_null())
+    kept = standard.reference
+    usual = _losses(chosen, kept["label"], _predictions(kept["prediction"]), np.inf)
+    ceiling = chosen.promotion.loss_ceiling * float(usual.mean())
+    live, judged = (_losses(chosen, rows["target"], _predictions(rows[side]), ceiling) for side in sides)
+    due = pl.max_horizontal("event", "time") + pl.duration(hours=chosen.labels.delay_hours)
+    paired = rows.select(
+        time="event",
+        mature=due <= now,
+        loss_live=pl.Series(live, dtype=pl.Float64),
+        loss_candidate=pl.Series(judged, dtype=pl.Float64),
+    )
+    return weigh(cohorts(paired, now.date(), chosen.promotion), rule, chosen.promotion)
+
+
+def _losses(chosen: Settings, labels: pl.Series, predictions: np.ndarray, ceiling: float) -> np.ndarray:
+    """Float64 [n], NaN where there is no label or no prediction."""
+    task, found = Task.of(problem.schema), np.full(len(labels), np.nan)
+    known = labels.is_not_null().to_numpy() & _finite(predictions)
+    of_known = labels_of(labels.alias("label").to_frame().filter(known), task)
+    found[known] = losses(task, of_known, predictions[known], chosen.promotion.loss, ceiling)
+    return found
+
+
+def _faults(
+    chosen: Settings,
+    rows: pl.DataFrame,
+    sides: tuple[str, str],
+    errors: int,
+    milliseconds: np.ndarray | None,
+    reference: np.ndarray,
+) -> list[Fault]:
+    live, judged = (_predictions(rows[side]) for side in sides)
+    return faults(
+        Task.of(problem.schema),
+        live,
+        judged,
+        chosen.promotion,
+        errors,
+        milliseconds,
+        reference if len(reference) else None,
+    )
+
+
+def _shadow(answers: pl.DataFrame) -> dict[str, Any]:
+    """Coverage, failures and disagreement: numbers of rows, means (None where there is nothing to take one of)."""
+    ok = answers.filter(status=OK)
+    counts = dict(answers.drop_nulls("status").group_by("status").len().iter_rows())
+    skipped = counts.get(SKIPPED, 0)
+    difference = float(np.abs(_predictions(ok["output"]) - _predictions(ok["said"])).mean()) if ok.height else None
+    return {
+        "rows": answers.height,
+        "answered": ok.height,
+        "skipped": skipped,
+        "waiting": answers["status"].null_count(),
+        "errors": sum(counts.values()) - ok.height - skipped,
+        "statuses": counts,
+        "difference": difference,
+        "differing": ok["differs"].mean(),
+    }
+
+
+def _as_logged(task: Task) -> pl.Expr:
+    """The live decision as the index has the shadow's; null for a number, which is no decision."""
+    if task.kind == "regression":
+        return pl.lit(None, pl.String)
+    return pl.col("decision").cast(pl.Int8 if task.kind == "binary" else pl.String).cast(pl.String)
+
+
+def _cast(name: str) -> pl.Expr:
+    task = Task.of(problem.schema)
+    return pl.col(name).cast(pl.Array(pl.Float64, len(task.classes)) if task.kind == "multiclass" else pl.Float64)
+
+
+def _predictions(values: pl.Series) -> np.ndarray:
+    """Float64 [n], or [n, classes] (see task.py); NaN for null."""
+    task = Task.of(problem.schema)
+    if task.kind == "multiclass":
+        nothing = [np.nan] * len(task.classes)
+        return np.array([nothing if value is None else value for value in values.to_list()]).reshape(
+            -1, len(task.classes)
+        )
+    return values.cast(pl.Float64).fill_null(np.nan).to_numpy()
+
+
+def _finite(predictions: np.ndarray) -> np.ndarray:
+    """Which rows have numbers, bool [n]."""
+    return np.isfinite(np.atleast_2d(predictions.T)).all(axis=0)

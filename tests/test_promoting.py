@@ -1,0 +1,197 @@
+import datetime as dt
+import multiprocessing
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flows import promoting
+from flows.promoting import Forced, Refused
+from stores import moves
+from stores.ledger import Entry, Ledger
+from tests import promoted as world
+from tests.promoted import aliased, answered, entered, good, poor
+
+
+def run(folder: Path, forced: Forced | None = None, now: dt.datetime = world.NOW) -> str:
+    """A pass of `make promote`."""
+    chosen = world.settings(folder)
+    return promoting.act(chosen, promoting.judge(chosen, promoting.begin(chosen), forced, now))
+
+
+def ledger(folder: Path) -> list[Entry]:
+    return Ledger(folder / "ledger").entries()
+
+
+def failing(chances: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return np.where(rng.random(len(chances)) < 0.2, np.nan, chances)
+
+
+def upside_down(chances: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return 1 - chances
+
+
+def test_a_better_new_recipe_becomes_live_and_the_old_one_previous(tmp_path: Path, database: Path) -> None:
+    models = aliased(tmp_path, database, live="1", candidate="2")
+    entered(tmp_path, "verdict", "pass", candidate="2")
+    answered(tmp_path, "1", {"2": good}, poor)
+    said = run(tmp_path)
+    assert models.aliases() == {"live": "2", "previous": "1"}, said
+    _, verdict, promotion = ledger(tmp_path)
+    assert (verdict.verdict, verdict.versions, verdict.data_version) == (
+        "promote",
+        {"candidate": "2", "live": "1"},
+        "data-2",
+    )
+    evidence = verdict.evidence["evidence"]
+    assert (evidence["rule"], evidence["days"], evidence["labels"]) == (
+        "superiority",
+        world.DAYS,
+        world.DAYS * world.ROWS,
+    )
+    assert evidence["better"] >= 50
+    assert verdict.settings["promotion"]["promote_level"] == 0.02
+    assert (promotion.kind, promotion.versions) == ("promotion", {"live": "2", "previous": "1"})
+    assert "promotion promote (live 2, previous 1)" in models.tags("2")["ledger.00003"]
+
+
+def test_the_same_recipe_is_promoted_after_the_shadow_days_unless_it_is_worse(tmp_path: Path, database: Path) -> None:
+    models = aliased(tmp_path, database, live="1", candidate="3")
+    entered(tmp_path, "verdict", "pass", candidate="3")
+    answered(tmp_path, "1", {"3": good})
+    run(tmp_path, now=world.FIRST + dt.timedelta(days=10, hours=8))
+    evidence = ledger(tmp_path)[-1].evidence["evidence"]
+    assert (evidence["verdict"], evidence["days"], evidence["days_needed"]) == ("keep collecting", 10, 4)
+    run(tmp_path)
+    assert models.aliases() == {"live": "3", "previous": "1"}
+
+
+def test_a_new_recipe_that_isnt_shown_to_be_better_goes_on_collecting(tmp_path: Path, database: Path) -> None:
+    models = aliased(tmp_path, database, live="1", candidate="2")
+    entered(tmp_path, "verdict", "pass", candidate="2")
+    answered(tmp_path, "1", {"2": good})
+    assert "keep collecting" in run(tmp_path)
+    assert models.aliases() == {"live": "1", "candidate": "2"}
+
+
+@pytest.mark.parametrize(("says", "gate"), [(poor, "pass"), (failing, "pass"), (upside_down, "pass"), (good, "fail")])
+def test_what_is_worse_or_broken_or_failed_at_the_gate_leaves_the_shadow(
+    tmp_path: Path, database: Path, says: world.Says, gate: str
+) -> None:
+    models = aliased(tmp_path, database, live="1", candidate="2")
+    entered(tmp_path, "verdict", gate, candidate="2")
+    answered(tmp_path, "1", {"2": says})
+    run(tmp_path)
+    assert models.aliases() == {"live": "1"}
+    assert ledger(tmp_path)[-1].verdict == "reject"
+
+
+def test_what_never_was_at_the_gate_is_not_promoted(tmp_path: Path, database: Path) -> None:
+    models = aliased(tmp_path, database, live="1", candidate="2")
+    answered(tmp_path, "1", {"2": good}, poor)
+    assert "no verdict of the gate" in run(tmp_path)
+    assert models.version("candidate") == "2"
+
+
+def test_a_promotion_that_does_worse_is_rolled_back_and_investigated(tmp_path: Path, database: Path) -> None:
+    models = aliased(tmp_path, database, live="2", previous="1")
+    entered(tmp_path, "promotion", "promote", live="2", previous="1")
+    answered(tmp_path, "2", {"1": good}, poor, world.later(world.FIRST))
+    run(tmp_path, now=world.later(world.NOW))
+    assert models.aliases() == {"live": "1", "previous": "2"}
+    _, verdict, rollback = ledger(tmp_path)
+    assert (verdict.verdict, verdict.evidence["evidence"]["verdict"]) == ("investigate", "reject")
+    assert (rollback.kind, rollback.versions) == ("rollback", {"live": "1", "previous": "2"})
+
+
+def test_a_promotion_that_does_well_stays(tmp_path: Path, database: Path) -> None:
+    models = aliased(tmp_path, database, live="2", previous="1")
+    entered(tmp_path, "promotion", "promote", live="2", previous="1")
+    answered(tmp_path, "2", {"1": poor}, good, world.later(world.FIRST))
+    assert "Version 2, live: ok." in run(tmp_path, now=world.later(world.NOW))
+    assert models.aliases() == {"live": "2", "previous": "1"}
+
+
+def test_what_was_answered_before_the_promotion_doesnt_count_for_it(tmp_path: Path, database: Path) -> None:
+    models = aliased(tmp_path, database, live="2", previous="1")
+    entered(tmp_path, "promotion", "promote", live="2", previous="1")
+    answered(tmp_path, "2", {"1": good}, poor)
+    run(tmp_path)
+    assert models.aliases() == {"live": "2", "previous": "1"}
+
+
+def test_by_force_a_person_promotes_with_a_reason_and_the_ledger_says_who(tmp_path: Path, database: Path) -> None:
+    models = aliased(tmp_path, database, live="1", candidate="2")
+    run(tmp_path, Forced("the contract with the airline ends today"))
+    assert models.aliases() == {"live": "2", "previous": "1"}
+    verdict, promotion = ledger(tmp_path)
+    assert verdict.actor == promotion.actor == promoting.actor()
+    assert verdict.reason == "forced: the contract with the airline ends today"
+
+
+def test_by_force_another_version_than_the_candidate_can_be_named(tmp_path: Path, database: Path) -> None:
+    models = aliased(tmp_path, database, live="1", candidate="2")
+    run(tmp_path, Forced("forward again", "3"))
+    assert models.aliases() == {"live": "3", "previous": "1", "candidate": "2"}
+
+
+@pytest.mark.parametrize(
+    ("forced", "words"),
+    [
+        (Forced(" "), "needs a reason"),
+        (Forced("why not"), "There is no candidate"),
+        (Forced("why not", "1"), "version 1 is live already"),
+    ],
+)
+def test_a_promotion_by_force_that_cant_be_is_refused(
+    tmp_path: Path, database: Path, forced: Forced, words: str
+) -> None:
+    models = aliased(tmp_path, database, live="1")
+    with pytest.raises(Refused, match=words):
+        run(tmp_path, forced)
+    assert (models.aliases(), ledger(tmp_path)) == ({"live": "1"}, [])
+
+
+def test_without_candidate_or_live_model_nothing_is_decided(tmp_path: Path, database: Path) -> None:
+    models = aliased(tmp_path, database, live="1")
+    assert run(tmp_path) == promoting.NO_CANDIDATE
+    models.unpoint("live")
+    with pytest.raises(Refused, match="no live model"):
+        run(tmp_path)
+
+
+def act(folder: Path, version: str) -> None:
+    chosen = world.settings(folder)
+    cases = promoting.judge(chosen, {"live": "1", "candidate": "2"}, Forced("at once", version))
+    promoting.act(chosen, cases)
+
+
+@pytest.mark.slow
+def test_of_two_promotions_at_once_one_wins_and_the_ledger_has_both(tmp_path: Path, database: Path) -> None:
+    models = aliased(tmp_path, database, live="1", candidate="2")
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=act, args=(tmp_path, version)) for version in ("2", "3")]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0]
+    found = ledger(tmp_path)
+    (promotion,) = [entry for entry in found if entry.kind == "promotion"]
+    verdicts = [entry for entry in found if entry.kind == "verdict"]
+    assert models.version("live") == promotion.versions["live"]
+    assert sorted(entry.versions["candidate"] for entry in verdicts) == ["2", "3"]
+    assert sorted(entry.reason.startswith("not acted on: the aliases are") for entry in verdicts) == [False, True]
+
+
+def test_a_promotion_that_was_entered_before_a_kill_is_finished(tmp_path: Path, database: Path) -> None:
+    models = aliased(tmp_path, database, live="1", candidate="2")
+    entered(tmp_path, "promotion", "promote", live="2", previous="1")
+    assert promoting.begin(world.settings(tmp_path)) == models.aliases() == {"live": "2", "previous": "1"}
+
+
+def test_an_alias_that_was_moved_meanwhile_isnt_moved_again(tmp_path: Path, database: Path) -> None:
+    models = aliased(tmp_path, database, live="3", candidate="2")
+    with pytest.raises(moves.Overtaken, match="candidate 2, live 3 by now, where candidate 2, live 1 was judged"):
+        moves.move(models, {"live": "1", "candidate": "2"}, {"live": "2", "previous": "1"})
+    assert models.aliases() == {"live": "3", "candidate": "2"}
