@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from mlflow.exceptions import MlflowException
@@ -17,6 +17,7 @@ from stores.ledger import BrokenLedger, Entry, Event, Ledger, last_move
 from stores.models import Models
 from stores.pointers import CANDIDATE, POINTER, PREVIOUS
 from stores.sealed import BrokenBundle
+from stores.shadow import REFUSED
 
 GATE = ("pass", "fail", "not enough data")  # what the gate says, of the ledger's verdicts
 NOTHING = "Nothing to decide: there is no live model yet: `make train` makes the first."
@@ -149,7 +150,20 @@ def _candidate(chosen: Settings, models: Models, aliases: dict[str, str], gate: 
     with live as standard, new as judged:
         weighed = weighing.candidate(chosen, standard, judged, now)
         decision = of_candidate(weighed.evidence, weighed.faults, gate)
+        if why := _kept_out(chosen, aliases[CANDIDATE]):
+            decision = replace(
+                decision, reason=f"the deployer doesn't let it into the shadow: {why}; {decision.reason}"
+            )
         return Case(CANDIDATE, aliases[CANDIDATE], aliases, decision, judged.data_version, weighed)
+
+
+def _kept_out(chosen: Settings, version: str) -> str:
+    """Why the deployer refuses this candidate; "" where it doesn't."""
+    try:
+        refused, why = (chosen.service.state / REFUSED).read_text().split("\n", 1)
+    except (OSError, ValueError):
+        return ""
+    return why.strip() if refused == version else ""
 
 
 def _forced(models: Models, aliases: dict[str, str], forced: Forced) -> Case:

@@ -79,13 +79,15 @@ class Version:
 def version(chosen: Settings, models: Models, name: str) -> Iterator[Version]:
     """The service's copy of a version, where it has a whole one, or else the registry's. Raises BrokenBundle, and what
     the registry raises."""
-    try:
-        folder = chosen.service.state / BUNDLES / name
-        yield Version(folder, intact(folder))
-    except BrokenBundle:
-        with TemporaryDirectory() as aside:
-            models.download(name, Path(aside) / name)
-            yield Version(Path(aside) / name, intact(Path(aside) / name))
+    folder = chosen.service.state / BUNDLES / name
+    with TemporaryDirectory() as aside:
+        try:
+            facts = intact(folder)
+        except BrokenBundle:
+            folder = Path(aside) / name
+            models.download(name, folder)
+            facts = intact(folder)
+        yield Version(folder, facts)
 
 
 def candidate(chosen: Settings, live: Version, new: Version, now: dt.datetime) -> Weighed:

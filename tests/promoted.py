@@ -71,14 +71,17 @@ def later(time: dt.datetime) -> dt.datetime:
     return time + ((dt.datetime.now(dt.UTC) - FIRST).days + 2) * DAY
 
 
-def answered(folder: Path, live: str, others: dict[str, Says], says: Says = good, first: dt.datetime = FIRST) -> None:
-    """Some rows a day: what the live version answered, what others say in the shadow, and all labels."""
+def answered(
+    folder: Path, live: str, others: dict[str, Says], says: Says = good, first: dt.datetime = FIRST, **marks: Any
+) -> None:
+    """Some rows a day: what the live version answered, what others say in the shadow, and all labels. `marks`
+    are fields of the answers."""
     rng = np.random.default_rng(3)
     chances = rng.uniform(0.05, 0.95, DAYS * ROWS)
     times = [first + dt.timedelta(days=number // ROWS) for number in range(DAYS * ROWS)]
     said = says(chances, rng).tolist()
     entries = [
-        _entry(number, time, live, output) for number, (time, output) in enumerate(zip(times, said, strict=True))
+        _entry(number, time, live, output, marks) for number, (time, output) in enumerate(zip(times, said, strict=True))
     ]
     ids = labelling.predict(folder, *entries)
     minutes = np.where(rng.random(len(ids)) < chances, 60, 0).tolist()
@@ -91,9 +94,9 @@ def answered(folder: Path, live: str, others: dict[str, Says], says: Says = good
         _shadowed(folder, version, ids, times, model(chances, rng).tolist())
 
 
-def _entry(number: int, time: dt.datetime, model: str, output: float) -> Entry:
+def _entry(number: int, time: dt.datetime, model: str, output: float, marks: dict[str, Any]) -> Entry:
     record = {"carrier": "UA", "flight": number % ROWS, "time_hour": time}
-    return Entry(time, "contract", record, [], output, output >= serving.THRESHOLD, model, 80)
+    return Entry(time, "contract", record, [], output, output >= serving.THRESHOLD, model, 80, **marks)
 
 
 def _shadowed(folder: Path, version: str, ids: list[str], times: list[dt.datetime], said: list[Any]) -> None:

@@ -9,8 +9,10 @@ from flows import promoting
 from flows.promoting import Forced, Refused
 from stores import moves
 from stores.ledger import Entry, Ledger
+from stores.shadow import REFUSED
 from tests import promoted as world
 from tests.promoted import aliased, answered, entered, good, poor
+from tests.workspace import Workspace
 
 
 def run(folder: Path, forced: Forced | None = None, now: dt.datetime = world.NOW) -> str:
@@ -91,6 +93,27 @@ def test_what_never_was_at_the_gate_is_not_promoted(tmp_path: Path, database: Pa
     answered(tmp_path, "1", {"2": good}, poor)
     assert "no verdict of the gate" in run(tmp_path)
     assert models.version("candidate") == "2"
+
+
+def test_a_candidate_of_which_the_shadow_says_nothing_yet_goes_on_collecting(tmp_path: Path, database: Path) -> None:
+    aliased(tmp_path, database, live="1", candidate="2")
+    answered(tmp_path, "1", {})
+    assert "keep collecting: 0 days" in run(tmp_path)
+    assert ledger(tmp_path)[-1].evidence["shadow"]["rows"] == 0
+
+
+def test_a_candidate_that_isnt_let_into_the_shadow_is_said_to_be(tmp_path: Path, database: Path) -> None:
+    aliased(tmp_path, database, live="1", candidate="2")
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / REFUSED).write_text("2\nmodel.onnx is damaged\n")
+    assert "the deployer doesn't let it into the shadow: model.onnx is damaged" in run(tmp_path)
+
+
+def test_answers_that_a_rule_or_another_model_had_a_say_in_are_left_out(tmp_path: Path, database: Path) -> None:
+    aliased(tmp_path, database, live="1", candidate="2")
+    answered(tmp_path, "1", {"2": good}, rules=["clamp"])
+    run(tmp_path)
+    assert ledger(tmp_path)[-1].evidence["evidence"]["labels"] == 0
 
 
 def test_a_promotion_that_does_worse_is_rolled_back_and_investigated(tmp_path: Path, database: Path) -> None:
@@ -195,3 +218,16 @@ def test_an_alias_that_was_moved_meanwhile_isnt_moved_again(tmp_path: Path, data
     with pytest.raises(moves.Overtaken, match="candidate 2, live 3 by now, where candidate 2, live 1 was judged"):
         moves.move(models, {"live": "1", "candidate": "2"}, {"live": "2", "previous": "1"})
     assert models.aliases() == {"live": "3", "candidate": "2"}
+
+
+@pytest.mark.slow
+def test_the_flow_promotes_and_its_refusal_is_one_sentence(tmp_path: Path, database: Path) -> None:
+    models = aliased(tmp_path, database, live="1", candidate="2")
+    entered(tmp_path, "verdict", "pass", candidate="2")
+    answered(tmp_path, "1", {"2": good}, poor)
+    place = Workspace(tmp_path / "flow")
+    settings = {name.removeprefix("PENUMBRA_").lower(): value for name, value in world.environment(tmp_path).items()}
+    said, code = place.attempt(*place.flow("promote"), "--force", "True", **settings)
+    assert (code, "needs a reason" in said, "Traceback" in said) == (1, True, False)
+    assert "Live is version 2; the candidate: none." in place.run(*place.flow("promote"), **settings)
+    assert models.aliases() == {"live": "2", "previous": "1"}
