@@ -18,7 +18,16 @@ from training.split import Split, split
 from training.trial import Job
 
 RECIPE = ["problem/*.py", "patterns/*.py", "inputs.py", "kinds.py", "requirements.lock"]
-CODE = [*RECIPE, "training/*.py", "flows/train.py", "flows/plan.py", "flows/matrices.py", "flows/finals.py", "task.py"]
+CODE = [
+    *RECIPE,
+    "training/*.py",
+    "flows/train.py",
+    "flows/plan.py",
+    "flows/matrices.py",
+    "flows/finals.py",
+    "flows/choosing.py",
+    "task.py",
+]
 
 
 class NotRecorded(RuntimeError):
