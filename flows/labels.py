@@ -1,12 +1,12 @@
 """`make labels`: bring the index of labels up to date, and say which predictions have theirs."""
 
-import sys
 from collections.abc import Iterator
 
 import polars as pl
 
 import problem.schema
-from settings import Settings, SettingsError, load
+from flows.printing import show
+from settings import Settings
 from stores.index import Index
 from stores.joined import coverage, delay_curve, outcomes, unreadable
 
@@ -64,12 +64,5 @@ def _pad(text: str, width: int, left: bool) -> str:
     return text.ljust(width) if left else text.rjust(width)
 
 
-def main() -> None:
-    try:
-        print("\n\n".join(report(load())))
-    except SettingsError as error:
-        sys.exit(str(error))
-
-
 if __name__ == "__main__":
-    main()
+    show(report)

@@ -1,14 +1,14 @@
 """`make rules`: the business rules, how often each fired, and how many rows wait for people to look at them."""
 
-import sys
 from collections.abc import Iterator, Sequence
 
 import polars as pl
 
 from flows.labels import table
+from flows.printing import show
 from problem.rules import RULES
 from ruling import Rule
-from settings import Settings, SettingsError, load
+from settings import Settings
 from stores.fired import Fired, count
 
 
@@ -46,12 +46,5 @@ def _review(fired: Fired) -> str:
     return f"{routed}, of which {fired.waiting:,} wait for a label"
 
 
-def main() -> None:
-    try:
-        print("\n\n".join(report(load())))
-    except SettingsError as error:
-        sys.exit(str(error))
-
-
 if __name__ == "__main__":
-    main()
+    show(report)

@@ -1,7 +1,6 @@
 """`make shadow`: who is in the shadow, how much of the traffic each has answered, and how far it agrees with the live
 model."""
 
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import Any
 import polars as pl
 
 from flows.labels import table
-from settings import Settings, SettingsError, load
+from flows.printing import show
+from settings import Settings
 from stores import log
 from stores.shadow import METRICS, OK, REFUSED, ROLES, Progress, last_state
 
@@ -84,12 +84,5 @@ def _read(path: Path) -> str:
         return ""
 
 
-def main() -> None:
-    try:
-        print("\n\n".join(report(load())))
-    except SettingsError as error:
-        sys.exit(str(error))
-
-
 if __name__ == "__main__":
-    main()
+    show(report)
