@@ -30,6 +30,7 @@ class Load:
     @contextmanager
     def running(self) -> Iterator["Load"]:
         """Under way within the block; at its end every request has its answer, or none to come."""
+        self._stop.clear()
         threads = [threading.Thread(target=self._send) for _ in range(self.connections)]
         for thread in threads:
             thread.start()

@@ -31,7 +31,7 @@ from tests.loading import Load
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
 LIVE, CANDIDATE, PREVIOUS = "1", "2", "3"
-ENOUGH, SOME = 1000, 200  # answers
+ENOUGH, SOME, FIRST = 1000, 200, 10  # answers
 LIMITS = {"shadow__timeout_seconds": 0.5, "shadow__memory_mb": 256, "shadow__batch_rows": 64}
 RECORDS = [
     {**schema.EXAMPLE, "distance": 100 + 10 * n, **(shadowing.TRIGGER if n % 50 == 25 else {})} for n in range(100)
@@ -130,7 +130,10 @@ def holds(place: Place, load: Load, **more: int) -> None:
 )
 def test_a_candidate_that_goes_wrong_on_some_rows(tmp_path: Path, fault: str, bad: set[str], good: set[str]) -> None:
     with served(tmp_path, fault) as place:
-        holds(place, place.load().until(ENOUGH))
+        load = place.load(pause=0.05).until(FIRST)
+        serving.wait_for(lambda: len(shadowing.rows(tmp_path, CANDIDATE)) >= FIRST, 120)  # healthy ones, alone
+        load.pause = 0.005
+        holds(place, load.until(ENOUGH))
         found = shadowed(place)
         assert statuses(found["bad"]) <= bad
         assert statuses(found["good"]) <= good
@@ -139,7 +142,7 @@ def test_a_candidate_that_goes_wrong_on_some_rows(tmp_path: Path, fault: str, ba
 
 
 def test_a_candidate_that_hangs_for_ever(tmp_path: Path) -> None:
-    with served(tmp_path, shadow__timeout_seconds=0.2) as place:
+    with served(tmp_path, shadow__timeout_seconds=3) as place:
         with place.load().running() as load:
             serving.wait_for(lambda: place.child(f"bundles/{CANDIDATE}"), 60)
             place.child(f"bundles/{CANDIDATE}").send_signal(signal.SIGSTOP)  # type: ignore[union-attr]
