@@ -56,8 +56,8 @@ def test_what_is_answered_is_in_the_log_on_disk(http: httpx.Client, place: Path)
 
 
 def test_a_new_version_is_swapped_in_without_an_error(http: httpx.Client, place: Path) -> None:
+    answers: list[dict[str, Any]] = [http.post("/predict", json=EXAMPLE).json()]
     serving.deploy(place, "2", seed=2)
-    answers: list[dict[str, Any]] = []
 
     def swapped() -> bool:
         answer = http.post("/predict", json=EXAMPLE)
