@@ -3,6 +3,7 @@
 import time
 
 from flows import gating, record
+from flows.finals import BASELINE
 from flows.matrices import Matrices
 from flows.plan import Plan
 from settings import Settings
@@ -13,8 +14,6 @@ from training.gate import Shipped
 from training.search import thinned
 from training.split import Split
 from training.trial import Job, Trial
-
-BASELINE = Job("baseline")
 
 
 def only(chosen: Settings, name: str) -> Settings:
