@@ -14,6 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import dataframely as dy
 import httpx
 import numpy as np
 import polars as pl
@@ -40,7 +41,7 @@ THRESHOLD = 0.5
 
 def make_bundle(folder: Path, seed: int = 1, **facts: Any) -> Path:
     """A sealed bundle with a small tree and more facts than it needs; each seed gives another model."""
-    rows = schema.Row.sample(300)
+    rows = schema.Row.sample(300, generator=dy.random.Generator(seed))
     derived = derive(features.FEATURES, rows)
     inputs = Inputs(features.FEATURES, learn_tables(features.FEATURES, derived))
     matrix = inputs.matrix(derived)
