@@ -175,7 +175,7 @@ def _skew(inputs: Inputs, asked: Asked, way: str, said: Sequence[Any]) -> Findin
     if not differing.size:
         return None
     first = int(differing[0])
-    record, names = asked.records[first], ", ".join(_differing_inputs(inputs, asked, first))
+    record, names = asked.records[first], ", ".join(_differing_inputs(inputs, asked, differing))
     evidence = (
         f"{differing.size:,} of {len(said):,} answers to {way} differ: {said[first]} instead of training's "
         f"{asked.expected[first]} for {dict(record)}"
@@ -185,12 +185,13 @@ def _skew(inputs: Inputs, asked: Asked, way: str, said: Sequence[Any]) -> Findin
     return Finding("skew", names, evidence, "make the kind's expr() and scalar() agree, and run `make train` again")
 
 
-def _differing_inputs(inputs: Inputs, asked: Asked, position: int) -> Iterator[str]:
-    """The names of the inputs that a single record and a frame of training give differently."""
-    of_frame = inputs.matrix(asked.features[position])[0]
-    for kind, expected in zip(inputs.kinds, of_frame, strict=True):
-        value = Inputs((kind,), inputs.tables).row()(asked.records[position])
-        if not np.array_equal(value, [expected], equal_nan=True):
+def _differing_inputs(inputs: Inputs, asked: Asked, positions: np.ndarray) -> Iterator[str]:
+    """The names of the inputs that a single record and a frame of training give differently at any of these rows."""
+    of_frame = inputs.matrix(asked.features[positions])
+    for column, kind in enumerate(inputs.kinds):
+        row = Inputs((kind,), inputs.tables).row()
+        of_records = np.array([row(asked.records[position])[0] for position in positions])
+        if not np.array_equal(of_records, of_frame[:, column], equal_nan=True):
             yield kind.name
 
 
