@@ -39,14 +39,14 @@ with warnings.catch_warnings():  # importing BentoML and Starlette's test client
 THRESHOLD = 0.5
 
 
-def make_bundle(folder: Path, seed: int = 1, **facts: Any) -> Path:
-    """A sealed bundle with a tree that reads nearly every input, and more facts than it needs; each seed gives another model."""
+def make_bundle(folder: Path, seed: int = 1, depth: int | None = 6, **facts: Any) -> Path:
+    """A sealed bundle with a small tree and more facts than it needs; each seed gives another model."""
     rows = schema.Row.sample(300, generator=dy.random.Generator(seed))
     derived = derive(features.FEATURES, rows)
     inputs = Inputs(features.FEATURES, learn_tables(features.FEATURES, derived))
     matrix = inputs.matrix(derived)
     labels = np.random.default_rng(seed).random(len(matrix)) < 0.5
-    model = DecisionTreeClassifier(min_samples_leaf=3, random_state=seed).fit(matrix, labels)
+    model = DecisionTreeClassifier(max_depth=depth, min_samples_leaf=3, random_state=seed).fit(matrix, labels)
     said = model.predict_proba(matrix)
     bundle.write_model(folder, compile_model(model, matrix.shape[1]), matrix[:20], said[:20])
     reference = rows.with_columns(label=pl.Series(labels), prediction=pl.Series(said[:, 1]))

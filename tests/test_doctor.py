@@ -299,14 +299,15 @@ def test_without_data_the_doctor_asks_for_it_in_one_sentence(tmp_path):
 
 @pytest.fixture(scope="module")
 def live(space, migrated_database):
-    """The workspace's settings for a registry in which a small model is live."""
+    """The workspace's settings for a registry in which a model is live that reads the clock times often."""
     from tests import serving
 
     tracking = f"sqlite:///{space.folder}/live.db"
     (space.folder / "live.db").write_bytes(migrated_database.read_bytes())
     registry = SimpleNamespace(tracking=tracking, artifacts=str(space.folder / "live"), model="flight-delay")
     models = Models(registry)
-    run = models.record(Run("small", 0, 1), artifacts={"bundle": serving.make_bundle(space.folder / "bundle")})
+    deep = serving.make_bundle(space.folder / "bundle", depth=None)
+    run = models.record(Run("deep", 0, 1), artifacts={"bundle": deep})
     models.point("live", models.register(run, "bundle", {}))
     return {"registry__tracking": tracking}
 
