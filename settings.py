@@ -26,7 +26,13 @@ def _words(value: Any) -> Any:
     return value.replace(",", " ").split() if isinstance(value, str) else value
 
 
+def _phrases(value: Any) -> Any:
+    """A list in the file, or in the environment its phrases with commas between them."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
 Words = Annotated[list[str], BeforeValidator(_words)]
+Phrases = Annotated[list[str], BeforeValidator(_phrases)]
 
 
 class Data(Section):
@@ -126,6 +132,21 @@ class Promotion(Section):
     latency_ms: float = Field(gt=0)
 
 
+class Monitor(Section):
+    folder: Path
+    window_days: int = Field(ge=1)
+    one_in: int = Field(ge=2)
+    on_faults: bool
+    on_drift: bool
+    on_loss: bool
+    every_days: int = Field(ge=0)
+    cooldown_days: int = Field(ge=0)
+    max_retrains: int = Field(ge=0)
+    period_days: int = Field(ge=1)
+    accept: Phrases
+    webhook: str
+
+
 class Settings(Section):
     data: Data
     training: Training
@@ -138,6 +159,7 @@ class Settings(Section):
     ledger: Ledger
     gate: Gate
     promotion: Promotion
+    monitor: Monitor
 
 
 def load(path: Path = ROOT / "settings.toml", environ: dict[str, str] | None = None) -> Settings:

@@ -109,3 +109,8 @@ def test_settings_are_frozen():
     chosen = load(environ={})
     with pytest.raises(ValidationError, match="frozen"):
         chosen.service.port = 1
+
+
+def test_what_is_known_and_no_fault_is_listed_with_commas_in_the_environment():
+    chosen = load(environ={"PENUMBRA_MONITOR__ACCEPT": "2013-07-08 temp, dest"})
+    assert chosen.monitor.accept == ["2013-07-08 temp", "dest"]

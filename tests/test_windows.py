@@ -1,0 +1,66 @@
+"""The record of watched windows."""
+
+import datetime as dt
+
+import pytest
+
+from stores.windows import Damaged, Distance, Fault, Labels, Largest, Loss, Shadow, Window, Windows
+
+DAY = dt.date(2013, 4, 1)
+FAULT = Fault(DAY, "nulls", "temp", "20 % of temp are missing", "a source fell away")
+
+
+def window(begin=DAY, **facts):
+    facts = {"model": "1", "rows": 6000, "verdict": "ok", "reason": "all is as it was", **facts}
+    return Window(begin=begin, end=begin + dt.timedelta(7), judged=dt.datetime(2013, 4, 9, tzinfo=dt.UTC), **facts)
+
+
+WHOLE = window(
+    columns={"temp": Distance(0.2, 0.1)},
+    prediction=Distance(0.01, 0.1),
+    drift=Largest(2.0, "temp"),
+    loss=Loss(5800, 0.49, 0.47, 0.51, 0.55),
+    labels=Labels(6000, 5800),
+    calibration=0.02,
+    shadow=Shadow(6000, 0.03, None),
+    faults=[FAULT],
+)
+
+
+def test_what_is_written_of_a_window_is_what_is_read(tmp_path):
+    Windows(tmp_path).write(WHOLE)
+    assert Windows(tmp_path).read() == [WHOLE]
+
+
+def test_windows_come_in_the_order_of_their_days(tmp_path):
+    days = [DAY + dt.timedelta(7 * step) for step in (2, 0, 1)]
+    for day in days:
+        Windows(tmp_path).write(window(day))
+    assert [each.begin for each in Windows(tmp_path).read()] == sorted(days)
+
+
+def test_a_window_judged_anew_replaces_its_record(tmp_path):
+    Windows(tmp_path).write(window())
+    Windows(tmp_path).write(WHOLE)
+    assert Windows(tmp_path).read() == [WHOLE]
+
+
+def test_before_the_first_pass_there_are_no_windows(tmp_path):
+    assert Windows(tmp_path / "nowhere").read() == []
+
+
+def test_a_file_that_was_begun_and_never_finished_is_no_window(tmp_path):
+    path = Windows(tmp_path).write(WHOLE)
+    path.with_name(f".{path.name}-123").write_bytes(path.read_bytes()[:50])
+    assert Windows(tmp_path).read() == [WHOLE]
+
+
+def test_a_damaged_record_is_named(tmp_path):
+    path = Windows(tmp_path).write(WHOLE)
+    path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(Damaged, match=path.name):
+        Windows(tmp_path).read()
+
+
+def test_a_distance_is_seen_in_proportion_to_its_threshold():
+    assert Distance(0.2, 0.1).ratio == pytest.approx(2)
