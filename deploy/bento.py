@@ -14,7 +14,13 @@ from settings import ROOT, Settings, SettingsError, load
 from stores.sealed import BrokenBundle
 
 ROOMS = ("patterns", "problem", "service", "stores")
-FILES = ("inputs.py", "kinds.py", "ruling.py", "settings.py", "task.py", "settings.toml", "requirements-serve.lock")
+FILES = (
+    *("counts.py", "inputs.py", "kinds.py", "ruling.py"),
+    "settings.py",
+    "task.py",
+    "settings.toml",
+    "requirements-serve.lock",
+)
 BENTOS = "bentos"  # below the settings' `service.state`: BentoML's home
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from monitoring.profile import PREDICTION, Binning, Profile
+from counts import PREDICTION, Binning, Profile
 from monitoring.replays import draws, limit
 
 SAME = 1e-9  # of a squared distance: rounding

@@ -19,6 +19,7 @@ import polars as pl
 
 from settings import Settings
 from stores import archive, lines, log
+from stores.database import lay_out, layout, transaction
 from stores.labels import Terms
 from stores.lookup import NAME
 
@@ -122,8 +123,8 @@ class Index:
         with contextlib.closing(sqlite3.connect(self.path, PATIENCE_SECONDS, isolation_level=None)) as db:
             for pragma in PRAGMAS:
                 db.execute(f"PRAGMA {pragma}")
-            if _layout(db) != self._layout:
-                self._lay_out(db)
+            if layout(db) != self._layout:
+                lay_out(db, LAYOUT, self._layout)
             yield db
 
     def _append(self, writer: log.Writer, source: str, rows: pl.DataFrame) -> int:
@@ -159,38 +160,12 @@ class Index:
         """Whole lines from a position on, in one transaction; return how many."""
         name, whole = f"{table}/{segment}", content.split(b"\n")[:-1]
         facts = self._rows[table](whole)
-        with _transaction(db):
+        with transaction(db):
             if _position(db, name) == position:  # nobody else was quicker
                 db.executemany(INSERT[table], filter(None, facts))
                 db.execute(FIND_KEYS)
                 db.execute(ADVANCE, (name, position + len(content), len(whole) - len(facts)))
         return len(whole)
-
-    def _lay_out(self, db: sqlite3.Connection) -> None:
-        """Begin anew: there is nothing yet, or it was made by other code or under another contract."""
-        with _transaction(db):
-            if _layout(db) == self._layout:
-                return
-            for kind, name in db.execute("SELECT type, name FROM sqlite_master WHERE sql NOT NULL").fetchall():
-                db.execute(f"DROP {kind} IF EXISTS {name}")
-            for statement in LAYOUT.split(";\n"):
-                db.execute(statement)
-            db.execute(f"PRAGMA user_version = {self._layout}")
-
-
-@contextlib.contextmanager
-def _transaction(db: sqlite3.Connection) -> Iterator[None]:
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        db.execute("ROLLBACK")
-        raise
-    db.execute("COMMIT")
-
-
-def _layout(db: sqlite3.Connection) -> int:
-    return int(db.execute("PRAGMA user_version").fetchone()[0])
 
 
 def _is_known(db: sqlite3.Connection, table: str, segment: str) -> bool:

@@ -4,9 +4,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from counts import Binning, Profile, by_day
 from monitoring.decay import DailyLoss, threshold
 from monitoring.drift import judge
-from monitoring.profile import Binning, Profile, by_day
 from monitoring.replays import draws, limit
 
 ROWS, WEEK = 60, 7

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitoring.profile import Binning, Profile, by_day, shares, summarise, watched
+from counts import Binning, Profile, by_day, shares, summarise, watched
 from problem import features, schema
 
 MONDAY = dt.date(2013, 4, 1)

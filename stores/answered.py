@@ -1,0 +1,88 @@
+"""From lines of the prediction log to a frame: what was asked and answered, of which day, by which model."""
+
+import datetime as dt
+from collections.abc import Iterator, Mapping
+from types import ModuleType
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from stores.predictions import Output
+
+PREDICTION, MODEL, DAY = "prediction", "model", "day"
+
+
+class Answered:
+    """Reads some `columns` of the rows. `schema` is the problem's module of that name."""
+
+    def __init__(self, schema: ModuleType | Any, columns: list[str]) -> None:
+        dtypes = schema.Row.create_empty().schema
+        self.columns: Mapping[str, Any] = {name: _plain(dtypes[name]) for name in columns}
+        types: list[tuple[str, Any]] = [(name, _type(dtype) | None) for name, dtype in self.columns.items()]
+        record = msgspec.defstruct("Record", [*types, (schema.TIME, str | None)], gc=False)
+        fields: list[Any] = [
+            ("record", record),
+            ("output", Output),
+            ("model", str),
+            ("time", str),
+            ("fallback", str, ""),
+        ]
+        self._decoder: Any = msgspec.json.Decoder(msgspec.defstruct("Answer", fields, gc=False))
+
+    def frame(self, content: bytes) -> tuple[pl.DataFrame, int]:
+        """Of whole lines: the columns (Float64, Boolean or String), "prediction" (Float64 or List of them), "model" and
+        "day" (Date, UTC; of the answer where the row has no time); and how many lines can't be read. Answers that
+        another model or none gave for the live one are left out."""
+        try:
+            read, unreadable = self._decoder.decode_lines(content), 0
+        except (msgspec.MsgspecError, ValueError):
+            read = list(self._readable(content))
+            unreadable = content.count(b"\n") - len(read)
+        frame = self._frame([answer for answer in read if not answer.fallback])
+        dated = frame.filter(pl.col(DAY).is_not_null())
+        return dated, unreadable + frame.height - dated.height
+
+    def _frame(self, answers: list[Any]) -> pl.DataFrame:
+        values = zip(*(msgspec.structs.astuple(answer.record) for answer in answers), strict=True)
+        schema = {**self.columns, DAY: pl.String}
+        read = values if answers else [()] * len(schema)
+        columns = [pl.Series(name, each, dtype) for (name, dtype), each in zip(schema.items(), read, strict=True)]
+        frame = pl.DataFrame(columns).with_columns(
+            pl.Series(PREDICTION, [answer.output for answer in answers], None if answers else pl.Float64),
+            pl.Series(MODEL, [answer.model for answer in answers], pl.String),
+            pl.col(DAY).fill_null(pl.Series([answer.time for answer in answers], dtype=pl.String)),
+        )
+        return frame.with_columns(_days(frame[DAY]))
+
+    def _readable(self, content: bytes) -> Iterator[Any]:
+        for line in content.split(b"\n")[:-1]:
+            try:
+                yield self._decoder.decode(line)
+            except (msgspec.MsgspecError, ValueError):
+                continue
+
+
+def _plain(dtype: Any) -> Any:
+    if dtype.is_numeric():
+        return pl.Float64
+    return pl.Boolean if dtype == pl.Boolean else pl.String
+
+
+def _type(dtype: Any) -> Any:
+    return {pl.Float64: float, pl.Boolean: bool}.get(dtype, str)
+
+
+def _days(moments: pl.Series) -> pl.Series:
+    """Of instants or dates in ISO 8601, UTC where they name no offset."""
+    each = moments.unique()
+    days = pl.Series([_day(moment) for moment in each], dtype=pl.Date)
+    return moments.replace_strict(each, days, return_dtype=pl.Date)
+
+
+def _day(moment: str) -> dt.date | None:
+    try:
+        read = dt.datetime.fromisoformat(moment)
+    except ValueError:
+        return None
+    return read.astimezone(dt.UTC).date() if read.tzinfo else read.date()
