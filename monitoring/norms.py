@@ -1,0 +1,130 @@
+"""What is normal of the rows of a day: learnt from the whole days of a reference, and read off the contract."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from types import ModuleType
+from typing import Any
+
+import polars as pl
+
+from kinds import Check
+from monitoring import units
+from monitoring.units import Grid
+
+WHOLE = 0.5  # a day with a smaller share of the usual day's rows isn't whole, and teaches nothing
+FEW_GROUPS = 8  # a category with no more values is a place to watch each of: a sensor, a line
+LIVELY = 3  # where there were never fewer different values in a day, one alone is suspicious
+SAME = 0.01  # of a number: two that differ by less are the same constant
+VALUE = "value"
+
+
+@dataclass(frozen=True)
+class Norms:
+    """`nulls`: the largest share of missing values on a day, by column. `categories`: of a column its values (`value`),
+    each one's mean `share` of a day's rows, and the share of `days` that had it. `ranges`: smallest and largest value
+    by the contract. `lively`: for (column, category to look at separately, or "") the fewest different values and
+    moments of a day. `grids`: values of numbers. `constants`: of a column the columns that settle it, and its `value`
+    for each of their values. `shared`: of a column those that rows have in common that also have this one in common."""
+
+    time: str
+    dtypes: Mapping[str, Any]
+    days: int
+    nulls: Mapping[str, float]
+    categories: Mapping[str, pl.DataFrame]
+    ranges: Mapping[str, tuple[float | None, float | None]]
+    checks: Sequence[Check]
+    lively: Mapping[tuple[str, str], tuple[int, int]]
+    grids: Mapping[str, Grid]
+    constants: Mapping[str, tuple[tuple[str, ...], pl.DataFrame]]
+    shared: Mapping[str, tuple[str, ...]]
+
+
+def known(reference: pl.DataFrame, schema: ModuleType | Any) -> Norms:
+    """What the reference, rows [n] with the contract's columns of some days, and the contract, the problem's module
+    `schema`, say is normal. Raises ValueError where the reference has no two whole days."""
+    columns = {name: column for name, column in schema.Row.columns().items() if name != schema.TIME}
+    rows = _whole_days(reference, schema.TIME)
+    numbers = [name for name, column in columns.items() if column.dtype.is_numeric() and not column.primary_key]
+    texts = [name for name, column in columns.items() if not column.dtype.is_numeric()]
+    days = rows.partition_by("day")
+    if len(days) < 2:
+        raise ValueError(
+            f"the reference has {len(days)} whole days of rows: at least 2 are needed to say what is normal"
+        )
+    grids = {name: units.learn([_numbers(day[name]) for day in days], _is_whole(columns[name])) for name in numbers}
+    settled = {name: _settled(rows, name, texts) for name in numbers}
+    common = {name: _common(rows, schema.TIME, name, texts) for name in numbers}
+    return Norms(
+        time=schema.TIME,
+        dtypes={name: column.dtype for name, column in columns.items()},
+        days=len(days),
+        nulls={name: max(day[name].null_count() / day.height for day in days) for name in columns},
+        categories={name: _categories(rows, name, len(days)) for name in texts},
+        ranges={name: (columns[name].min, columns[name].max) for name in numbers},
+        checks=tuple(getattr(schema, "CHECKS", ())),
+        lively=dict(_lively(rows, schema.TIME, numbers, texts)),
+        grids={name: grid for name, grid in grids.items() if grid},
+        constants={name: found for name, found in settled.items() if found},
+        shared={name: by for name, by in common.items() if by},
+    )
+
+
+def moments(time: str) -> pl.Expr:
+    return pl.col(time).n_unique()
+
+
+def _whole_days(reference: pl.DataFrame, time: str) -> pl.DataFrame:
+    rows = reference.with_columns(day=pl.col(time).dt.date())
+    sizes = rows.group_by("day").len()
+    whole = sizes.filter(pl.col("len") >= WHOLE * pl.col("len").median())
+    return rows.join(whole.select("day"), on="day", how="semi").sort("day", time)
+
+
+def _categories(rows: pl.DataFrame, name: str, days: int) -> pl.DataFrame:
+    value = pl.col(name).cast(pl.String).alias(VALUE)
+    counts = rows.group_by("day", value).len().drop_nulls().join(rows.group_by("day").agg(all=pl.len()), on="day")
+    share = (pl.col("len") / pl.col("all")).sum() / days
+    return counts.group_by(VALUE).agg(share=share, days=pl.len() / days).sort(VALUE)
+
+
+def _lively(
+    rows: pl.DataFrame, time: str, numbers: Sequence[str], texts: Sequence[str]
+) -> Iterator[tuple[tuple[str, str], tuple[int, int]]]:
+    for by in ["", *(name for name in texts if rows[name].n_unique() <= FEW_GROUPS)]:
+        different = [pl.col(name).drop_nulls().n_unique().alias(name) for name in numbers]
+        fewest = rows.group_by("day", *([by] if by else [])).agg(*different, _moments=moments(time)).min()
+        for name in numbers:
+            if fewest[name][0] >= LIVELY:
+                yield (name, by), (fewest[name][0], fewest["_moments"][0])
+
+
+def _settled(rows: pl.DataFrame, name: str, texts: Sequence[str]) -> tuple[tuple[str, ...], pl.DataFrame] | None:
+    """The fewest columns, two at most, whose values each go with one number on all days; None where none do, or where
+    one number goes with all."""
+    if rows[name].drop_nulls().n_unique() < LIVELY:
+        return None
+    for by in [*((text,) for text in texts), *combinations(texts, 2)]:
+        value, spread = pl.col(name).median(), pl.col(name).max() - pl.col(name).min()
+        groups = rows.drop_nulls(name).group_by(by).agg(value=value, spread=spread, days=pl.col("day").n_unique())
+        often = groups.filter(pl.col("days") > 1)
+        if often.height >= LIVELY and often.select((pl.col("spread") <= SAME * pl.col(VALUE).abs()).all()).item():
+            return by, often.select(pl.col(by).cast(pl.String), VALUE)
+    return None
+
+
+def _common(rows: pl.DataFrame, time: str, name: str, texts: Sequence[str]) -> tuple[str, ...] | None:
+    """The moment alone, or with one category, where rows that share it always share this value, null included."""
+    for by in [(time,), *((time, text) for text in texts)]:
+        groups = rows.group_by(by).agg(values=pl.col(name).n_unique(), rows=pl.len()).filter(pl.col("rows") > 1)
+        if groups.height >= LIVELY and groups["values"].max() == 1 and rows[name].n_unique() >= LIVELY:
+            return by
+    return None
+
+
+def _numbers(column: pl.Series) -> Any:
+    return column.drop_nulls().cast(pl.Float64).to_numpy()
+
+
+def _is_whole(column: Any) -> bool:
+    return bool(column.dtype.is_integer())

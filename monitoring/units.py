@@ -1,0 +1,158 @@
+"""Was a number's unit changed? Told from the values that recur, or from a level that days never leave so far.
+
+Measured numbers have a resolution: temperatures in steps of 0.18 °F, wind in whole knots, distances of known routes. In
+another unit they fall between those steps; put back by the right conversion they lie on them again. Seasons move values
+along the steps and don't disturb that.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+FACTORS = {
+    "miles → kilometres": 1.609344,
+    "inches → millimetres": 25.4,
+    "feet → metres": 0.3048,
+    "pounds → kilograms": 0.45359237,
+    "miles an hour → metres a second": 0.44704,
+    "miles an hour → knots": 0.868976,
+    "hectopascals → inches of mercury": 0.02953,
+    "per cent → shares": 0.01,
+    "thousands → ones": 1000.0,
+    "minutes → hours": 1 / 60,
+}
+DIGITS = 5  # values that differ by less than this decimal are the same
+SLACK = 0.05  # of a step, for a value to lie on it
+RECURRING = 0.15  # where more of a usual day's values are new, only steps can tell
+MUCH = 0.3  # of a day's values off every step, or new: something happened
+CLOSE = 0.01  # relative, of a factor
+ENOUGH = 8  # different values, to judge a day by them
+FAR, NEAR = 10.0, 3.0  # of a day's median from the usual one, in spreads of the days' medians
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What was x is logged as `factor` x + `offset`."""
+
+    name: str
+    factor: float
+    offset: float = 0.0
+
+    @property
+    def cause(self) -> str:
+        return f"its unit changed: {self.name}"
+
+    def back(self, values: np.ndarray) -> np.ndarray:
+        return (values - self.offset) / self.factor
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What is known of a column's values. `known` are those of the reference, float64 [k], sorted; `new` is the largest
+    share of a day's values that was on no other day. They lie `step` apart, or at a multiple of it, counted from the
+    first (0: no step was found). `median` and `spread` are of the days' medians; `whole`: they are whole numbers."""
+
+    known: np.ndarray
+    new: float
+    step: float
+    median: float
+    spread: float
+    whole: bool
+
+    def strange(self, values: np.ndarray, close: float = 10.0**-DIGITS) -> float:
+        """The share of the different values, float64 [k], that lie on no step, or are new where values recur."""
+        off = self._off(values, close) if self.step else 0.0
+        return max(off, self._unseen(values, close)) if self.new <= RECURRING else off
+
+    def distance(self, values: np.ndarray) -> float:
+        """Of the values' median from the usual one, in spreads."""
+        return abs(float(np.median(values)) - self.median) / self.spread
+
+    def _off(self, values: np.ndarray, close: float) -> float:
+        steps = (values - self.known[0]) / self.step
+        return float(np.mean(np.abs(steps - np.round(steps)) > max(SLACK, close / self.step)))
+
+    def _unseen(self, values: np.ndarray, close: float) -> float:
+        """Of those between the smallest and the largest known value; 0 where there are too few."""
+        inside = values[(values >= self.known[0] - close) & (values <= self.known[-1] + close)]
+        if len(inside) < ENOUGH or len(self.known) < 2:
+            return 0.0
+        right = np.clip(np.searchsorted(self.known, inside), 1, len(self.known) - 1)
+        return float(np.mean(np.abs(self.known[[right - 1, right]] - inside).min(axis=0) > close))
+
+
+def _both_ways(name: str, factor: float, offset: float = 0.0) -> list[Conversion]:
+    one, other = name.split(" → ")
+    return [Conversion(name, factor, offset), Conversion(f"{other} → {one}", 1 / factor, -offset / factor)]
+
+
+CONVERSIONS = [
+    *_both_ways("°F → °C", 1 / 1.8, -32 / 1.8),
+    *(each for name, factor in FACTORS.items() for each in _both_ways(name, factor)),
+]
+
+
+def learn(days: list[np.ndarray], whole: bool) -> Grid | None:
+    """From the values of each of some days; None where there are none to learn from."""
+    kept = [np.unique(np.round(day, DIGITS)) for day in days if len(day)]
+    if len(kept) < 2:
+        return None
+    known, counts = np.unique(np.concatenate(kept), return_counts=True)
+    once = known[counts == 1]
+    halves = {_step(np.unique(np.concatenate(half))) for half in (kept[::2], kept[1::2])}
+    medians = np.array([np.median(day) for day in days if len(day)])
+    return Grid(
+        known=known,
+        new=max(float(np.isin(day, once).mean()) for day in kept),
+        step=halves.pop() if len(halves) == 1 else 0.0,
+        median=float(np.median(medians)),
+        spread=float(np.std(medians)),
+        whole=whole,
+    )
+
+
+def changed(values: np.ndarray, grid: Grid) -> tuple[Conversion | None, str] | None:
+    """What happened to a day's values, float64 [n], with the evidence in words; None where all is well. Without a
+    conversion, the values are strange and none explains them."""
+    different = np.unique(np.round(values, DIGITS))
+    share = grid.strange(different) if len(different) >= ENOUGH else 0.0
+    if share > max(MUCH, 3 * grid.new * (grid.new <= RECURRING)):
+        return _explained(different, grid, share)
+    return _moved(values, grid)
+
+
+def explains(ratio: float) -> str:
+    """The cause of values that are so many times what they should be; "" where no conversion is it."""
+    return next((each.cause for each in CONVERSIONS if not each.offset and abs(ratio / each.factor - 1) < CLOSE), "")
+
+
+def _step(values: np.ndarray) -> float:
+    """The largest number of which all differences between values are multiples; 0 where they lie no further apart than
+    the last digit."""
+    units = np.round(np.diff(values) * 10**DIGITS).astype(np.int64)
+    step = int(np.gcd.reduce(units)) if len(units) else 0
+    return step / 10**DIGITS if step > 10 else 0.0
+
+
+def _explained(values: np.ndarray, grid: Grid, share: float) -> tuple[Conversion | None, str]:
+    text = f"{share:.0%} of its values are none that were seen before, on steps of {grid.step:g}"
+    close = {each: 0.5 / each.factor if grid.whole else 10.0**-DIGITS for each in CONVERSIONS}
+    left = {each: grid.strange(each.back(values), close[each]) for each in CONVERSIONS}
+    likely = [each for each in CONVERSIONS if left[each] < share / 2 and grid.distance(each.back(values)) < FAR]
+    if not likely:
+        return None, text
+    best = min(likely, key=lambda each: (round(left[each], 1), grid.distance(each.back(values))))
+    return best, f"{text}; {left[best]:.0%} once {best.name} is undone"
+
+
+def _moved(values: np.ndarray, grid: Grid) -> tuple[Conversion | None, str] | None:
+    if not grid.spread or not grid.median or (here := grid.distance(values)) < FAR:
+        return None
+    distances = {each: grid.distance(each.back(values)) for each in CONVERSIONS}
+    best = min(distances, key=lambda each: distances[each])
+    if distances[best] > NEAR:
+        return None
+    text = (
+        f"its median is {here:.0f} usual spreads from the usual one, {distances[best]:.1f} once {best.name} is undone"
+    )
+    return best, text

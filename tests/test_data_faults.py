@@ -1,0 +1,179 @@
+"""Faults of the data: found by the day, named with their cause, and none on usual days."""
+
+import datetime as dt
+
+import numpy as np
+import polars as pl
+import pytest
+
+from monitoring import data_faults, units
+from monitoring.data_faults import DataFault, accepted, events, find, known, stale, volume
+from problem import schema
+
+DAY = dt.date(2013, 3, 1)
+ROUTES = {"ATL": 760, "BOS": 187, "LAX": 2475, "IAH": 1400}
+
+
+def day(number: int, warmer: float = 0.0) -> pl.DataFrame:
+    """120 flights of one day: weather by hour and origin in steps of 0.18 °F, four routes from three origins."""
+    rng = np.random.default_rng(number)
+    hours = np.repeat(np.arange(20), 6)
+    origins = np.tile(np.array(schema.ORIGINS), 40)
+    dests = np.tile(np.array(list(ROUTES)), 30)
+    celsius = np.round(rng.normal(4 + warmer, 3) + 4 * np.sin(hours / 3) + np.tile([0.0, 0.3, 0.8], 40), 1)
+    start = dt.datetime(2013, 3, 1, tzinfo=dt.UTC) + dt.timedelta(days=number)
+    rows = {
+        "carrier": np.where(np.arange(120) % 2, "UA", "DL"),
+        "flight": np.arange(1, 121),
+        "time_hour": [start + dt.timedelta(hours=int(hour)) for hour in hours],
+        "origin": origins,
+        "dest": dests,
+        "sched_dep_time": hours * 100,
+        "sched_arr_time": hours * 100 + 59,
+        "distance": [ROUTES[dest] for dest in dests],
+        "temp": np.round(celsius * 1.8 + 32, 2),
+        "dewp": np.round((celsius - 5) * 1.8 + 32, 2),
+        "wind_speed": np.round((8 + hours % 7) * 1.15078, 5),
+        "pressure": 1000 + hours / 10,
+    }
+    whole = pl.DataFrame(rows, schema_overrides={"origin": pl.Enum(schema.ORIGINS)})
+    calm = {"wind_dir": pl.lit(90), "precip": pl.lit(0.0), "visib": pl.lit(10.0)}
+    complete = whole.with_columns(humid=50.0 + pl.col("pressure") - 1000, **calm)
+    return complete.select(pl.col(name).cast(column.dtype) for name, column in schema.Row.columns().items())
+
+
+NORMS = known(pl.concat([day(number) for number in range(30)]), schema)
+TODAY = day(40)
+
+
+def named(rows: pl.DataFrame) -> set[tuple[str, str]]:
+    return {fault.key for fault in find(rows, NORMS)}
+
+
+@pytest.mark.parametrize("number", range(40, 60))
+def test_a_usual_day_has_no_fault(number):
+    assert find(day(number), NORMS) == []
+
+
+def test_a_summer_is_no_fault_to_what_has_only_seen_a_winter():
+    assert find(day(41, warmer=25), NORMS) == []
+
+
+def celsius(*columns: str) -> pl.Expr:
+    return (pl.col(*columns) - 32) / 1.8
+
+
+def where(condition: pl.Expr, value: object, column: str) -> pl.DataFrame:
+    """Today's rows with another value in a column where the condition holds."""
+    return TODAY.with_columns(pl.when(condition).then(pl.lit(value)).otherwise(column).alias(column))
+
+
+EVERY_FIFTH, EVERY_EIGHTH, TWO_AT_ONCE = (pl.col("flight") % number == 1 for number in (5, 8, 50))
+FAULTS = {
+    ("unit", "temp"): TODAY.with_columns(celsius("temp", "dewp")),
+    ("renamed", "dest"): TODAY.with_columns(pl.col("dest").replace("ATL", "XXX")),
+    ("new", "dest"): where(EVERY_EIGHTH, "XXX", "dest"),
+    ("vanished", "origin"): TODAY.filter(pl.col("origin") != "JFK"),
+    ("nulls", "temp"): where(EVERY_FIFTH, None, "temp"),
+    ("frozen", "temp"): TODAY.with_columns(temp=pl.lit(50.0)),
+    ("range", "pressure"): TODAY.with_columns(pl.col("pressure") * 0.02953),
+    ("rule", "dewp"): TODAY.with_columns(celsius("temp")),
+    ("constant", "distance"): where(pl.col("dest") == "ATL", 2475, "distance"),
+    ("torn", "pressure"): where(TWO_AT_ONCE, None, "pressure"),
+    ("missing", "temp"): TODAY.drop("temp"),
+    ("type", "temp"): TODAY.with_columns(pl.col("temp").cast(pl.String)),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault[0]} {fault[1]}")
+def test_a_fault_is_found_on_its_first_day(fault):
+    assert fault in named(FAULTS[fault])
+
+
+def test_a_sensor_that_is_stuck_in_one_place_is_found_and_the_place_named():
+    stuck = where(pl.col("origin") == "EWR", 50.0, "temp")
+    (fault,) = [each for each in find(stuck, NORMS) if each.what == "frozen"]
+    assert "where origin is EWR" in fault.text
+
+
+def test_a_unit_is_named_with_the_conversion_that_explains_it():
+    causes = {fault.column: fault.cause for fault in find(FAULTS["unit", "temp"], NORMS)}
+    assert causes["temp"] == causes["dewp"] == "its unit changed: °F → °C"
+
+
+def test_a_distance_in_another_unit_is_told_by_its_routes():
+    kilometres = TODAY.with_columns((pl.col("distance") * 1.609344).round().cast(pl.Int16))
+    assert [fault.cause for fault in find(kilometres, NORMS)] == ["its unit changed: miles → kilometres"]
+
+
+def test_a_rename_names_both_values():
+    (fault,) = find(FAULTS["renamed", "dest"], NORMS)
+    assert fault.cause == "ATL was renamed to XXX"
+
+
+def test_values_that_no_conversion_explains_are_a_fault_all_the_same():
+    shaken = TODAY.with_columns(pl.col("wind_speed") + pl.Series(np.linspace(0.1, 1.0, 120)))
+    assert ("values", "wind_speed") in named(shaken)
+
+
+@pytest.mark.parametrize(
+    "empty", [TODAY.with_columns(temp=pl.lit(None)), TODAY.with_columns(temp=pl.lit(None, pl.Float64))]
+)
+def test_an_empty_column_is_one_fault(empty):
+    assert named(empty) == {("nulls", "temp")}
+
+
+def test_a_day_of_few_rows_is_not_judged():
+    assert find(FAULTS["nulls", "temp"].head(49), NORMS) == []
+
+
+def test_there_is_nothing_normal_about_a_single_day():
+    with pytest.raises(ValueError, match="at least 2"):
+        known(day(1), schema)
+
+
+TEMP = DataFault("nulls", "temp", "20 % are missing", "a source fell away")
+DEST = DataFault("new", "dest", "a new value", "something new")
+
+
+def test_a_fault_that_lasts_is_one_event():
+    assert events([TEMP], set()) == ([TEMP], set())
+    assert events([TEMP, DEST], {TEMP.key}) == ([DEST], set())
+    assert events([DEST], {TEMP.key, DEST.key}) == ([], {TEMP.key})
+
+
+@pytest.mark.parametrize("accept", ["2013-03-01 temp", "2013-03-01", "temp"])
+def test_what_is_known_can_be_accepted_by_day_and_column(accept):
+    assert accepted(TEMP, DAY, [accept])
+    assert not accepted(DEST, DAY + dt.timedelta(1), [accept])
+
+
+def counts(rows: int) -> dict[dt.date, int]:
+    days = {DAY + dt.timedelta(number): 900 + number for number in range(7)}
+    return {**days, DAY + dt.timedelta(7): rows}
+
+
+@pytest.mark.parametrize(("rows", "faults"), [(700, 0), (1100, 0), (300, 1), (0, 1), (3000, 1)])
+def test_a_volume_is_judged_by_that_of_the_days_before(rows, faults):
+    assert len(volume(counts(rows), DAY + dt.timedelta(7))) == faults
+
+
+def test_in_the_first_days_no_volume_is_unusual():
+    assert volume(counts(0), DAY + dt.timedelta(6)) == []
+
+
+def test_rows_that_stop_coming_are_noticed():
+    assert stale(DAY, DAY + dt.timedelta(2), 2) == []
+    (fault,) = stale(DAY, DAY + dt.timedelta(3), 2)
+    assert "3 days before" in fault.text
+    assert stale(None, DAY, 2) == []
+
+
+@pytest.mark.parametrize("conversion", units.CONVERSIONS, ids=lambda each: each.name)
+def test_every_conversion_undoes_itself(conversion):
+    x = np.array([0.0, 12.5, 40.0])
+    assert conversion.back(conversion.factor * x + conversion.offset) == pytest.approx(x)
+
+
+def test_the_list_of_what_is_offered_is_complete():
+    assert all(hasattr(data_faults, name) for name in data_faults.__all__)
