@@ -130,6 +130,8 @@ class Promotion(Section):
     error_share: float = Field(ge=0, le=1)
     score_distance: float = Field(gt=0, le=1)
     latency_ms: float = Field(gt=0)
+    canary_share: float = Field(ge=0, le=0.5)
+    canary_days: int = Field(ge=1)
 
 
 class Monitor(Section):

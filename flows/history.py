@@ -11,7 +11,7 @@ from flows.labels import table
 from settings import Settings, SettingsError, load
 from stores import moves
 from stores.ledger import BrokenLedger, Entry, Ledger
-from stores.pointers import CANDIDATE, POINTER, PREVIOUS
+from stores.pointers import CANARY, CANDIDATE, POINTER
 
 if TYPE_CHECKING:
     from stores.models import Models
@@ -43,14 +43,16 @@ def told(entries: Sequence[Entry]) -> dict[str, str]:
     for entry in entries:
         candidate = entry.versions.get(CANDIDATE)
         if entry.kind in ("promotion", "rollback"):
-            aliases = _without(aliases, entry.versions[POINTER]) | _moved(entry)
+            aliases = moves.after(entry, aliases)
+        elif entry.kind == "canary":
+            aliases = _beside(entry, aliases)
         elif (
             candidate
             and entry.verdict == "reject"
             and OVERTAKEN not in entry.evidence
             and aliases.get(CANDIDATE) == candidate
         ):
-            aliases = _without(aliases, candidate)
+            aliases = moves.without(aliases, candidate)
         elif candidate and entry.verdict in ("pass", "not enough data") and POINTER in aliases:
             aliases[CANDIDATE] = candidate
     return aliases
@@ -102,12 +104,10 @@ def _versions(entry: Entry) -> str:
     return ", ".join(f"{role} {version}" for role, version in entry.versions.items())
 
 
-def _without(aliases: Mapping[str, str], version: str) -> dict[str, str]:
-    return {alias: other for alias, other in aliases.items() if other != version}
-
-
-def _moved(entry: Entry) -> dict[str, str]:
-    return {role: entry.versions[role] for role in (POINTER, PREVIOUS) if role in entry.versions}
+def _beside(entry: Entry, aliases: Mapping[str, str]) -> dict[str, str]:
+    """After a canary began or was ended by a person."""
+    version = entry.versions[CANARY]
+    return moves.without(aliases, version) if entry.verdict == "ended" else {**aliases, CANARY: version}
 
 
 def main(words: list[str]) -> None:

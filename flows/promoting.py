@@ -3,19 +3,18 @@
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from mlflow.exceptions import MlflowException
 
 from flows import history, weighing
-from flows.weighing import Weighed
-from flows.who import actor
-from monitoring.decision import Decision, of_candidate, of_promotion
+from flows.bundled import version
+from flows.cases import Case, enter
+from monitoring.decision import Decision, before_all, of_candidate, of_promotion
 from settings import Settings, SettingsError
 from stores import moves
-from stores.ledger import BrokenLedger, Entry, Event, Ledger, last_move
+from stores.ledger import BrokenLedger, Entry, Ledger, last_move
 from stores.models import Models
-from stores.pointers import CANDIDATE, POINTER, PREVIOUS
+from stores.pointers import CANARY, CANDIDATE, POINTER, PREVIOUS
 from stores.sealed import BrokenBundle
 from stores.shadow import REFUSED
 
@@ -39,31 +38,6 @@ class Forced:
     version: str = ""
 
 
-@dataclass(frozen=True)
-class Case:
-    """One comparison: who is judged, the aliases as they were, what follows, and what from (None: a person's word)."""
-
-    role: Literal["candidate", "live"]
-    version: str
-    aliases: dict[str, str]
-    decision: Decision
-    data_version: str = ""
-    weighed: Weighed | None = None
-
-    def after(self) -> dict[str, str]:
-        """The aliases as the verdict makes them."""
-        others = _without(self.aliases, self.version)
-        if self.decision.verdict == "promote":
-            return {**others, POINTER: self.version, PREVIOUS: self.aliases[POINTER]}
-        if self.decision.verdict == "investigate":
-            return {**self.aliases, POINTER: self.aliases[PREVIOUS], PREVIOUS: self.version}
-        return others if self.decision.verdict == "reject" else self.aliases
-
-    def __str__(self) -> str:
-        head = f"Version {self.version}, {self.role}: {self.decision.verdict}."
-        return "\n  ".join([head, self.decision.reason, *([str(self.weighed)] if self.weighed else [])])
-
-
 def begin(chosen: Settings) -> dict[str, str]:
     """The aliases, once a rollback that the registry doesn't know of is in them. Raises Refused where there is no live
     model."""
@@ -75,7 +49,7 @@ def begin(chosen: Settings) -> dict[str, str]:
             raise Refused(NOTHING)
         last = last_move(_entries(chosen))
         if last and _half_done(last, aliases):
-            moves.move(models, aliases, aliases := _without(aliases, last.versions[POINTER]) | last.versions)
+            moves.move(models, aliases, aliases := moves.after(last, aliases))
     return aliases
 
 
@@ -84,10 +58,6 @@ def _half_done(last: Entry, aliases: dict[str, str]) -> bool:
     new, old = last.versions[POINTER], last.versions.get(PREVIOUS)
     before = aliases.get(CANDIDATE) == new if last.kind == "promotion" else aliases.get(PREVIOUS) in (new, old)
     return aliases[POINTER] == old and before
-
-
-def _without(aliases: dict[str, str], version: str) -> dict[str, str]:
-    return {alias: other for alias, other in aliases.items() if other != version}
 
 
 def judge(
@@ -100,7 +70,7 @@ def judge(
         return [_forced(models, aliases, forced)]
     found = [_promotion(chosen, models, aliases, since, now) for since in _promoted(ledger, aliases)]
     if aliases.get(CANDIDATE, aliases[POINTER]) != aliases[POINTER]:
-        found.append(_candidate(chosen, models, aliases, gate_of(ledger, aliases[CANDIDATE]), now))
+        found.append(_candidate(chosen, models, aliases, ledger, now))
     return found
 
 
@@ -113,7 +83,7 @@ def act(chosen: Settings, cases: Sequence[Case]) -> str:
             said.append(str(case))
             continue
         with moves.alone(chosen.ledger.folder):
-            said.append(_enter(chosen, models, ledger, case))
+            said.append(enter(chosen, models, ledger, case))
         if case.decision.verdict == "investigate":
             break  # the candidate was compared with a model that isn't live any more
     history.export(models, ledger.entries())
@@ -138,23 +108,39 @@ def _promoted(entries: Sequence[Entry], aliases: dict[str, str]) -> list[dt.date
 
 
 def _promotion(chosen: Settings, models: Models, aliases: dict[str, str], since: dt.datetime, now: dt.datetime) -> Case:
-    live, previous = (weighing.version(chosen, models, aliases[role]) for role in (POINTER, PREVIOUS))
+    live, previous = (version(chosen, models, aliases[role]) for role in (POINTER, PREVIOUS))
     with live as judged, previous as standard:
         weighed = weighing.promotion(chosen, judged, standard, since, now)
         decision = of_promotion(weighed.evidence, weighed.faults)
         return Case(POINTER, aliases[POINTER], aliases, decision, judged.data_version, weighed)
 
 
-def _candidate(chosen: Settings, models: Models, aliases: dict[str, str], gate: str | None, now: dt.datetime) -> Case:
-    live, new = (weighing.version(chosen, models, aliases[role]) for role in (POINTER, CANDIDATE))
+def _candidate(
+    chosen: Settings, models: Models, aliases: dict[str, str], entries: Sequence[Entry], now: dt.datetime
+) -> Case:
+    share, since = chosen.promotion.canary_share, _canary_since(entries, aliases)
+    live, new = (version(chosen, models, aliases[role]) for role in (POINTER, CANDIDATE))
     with live as standard, new as judged:
-        weighed = weighing.candidate(chosen, standard, judged, now)
-        decision = of_candidate(weighed.evidence, weighed.faults, gate)
+        if share and since:
+            weighed = weighing.canary(chosen, standard, judged, since, now)
+        else:
+            weighed = weighing.candidate(chosen, standard, judged, now)
+        decision = of_candidate(weighed.evidence, weighed.faults, gate_of(entries, aliases[CANDIDATE]))
+        if share and not since:
+            decision = before_all(decision, share)
         if why := _kept_out(chosen, aliases[CANDIDATE]):
             decision = replace(
                 decision, reason=f"the deployer doesn't let it into the shadow: {why}; {decision.reason}"
             )
         return Case(CANDIDATE, aliases[CANDIDATE], aliases, decision, judged.data_version, weighed)
+
+
+def _canary_since(entries: Sequence[Entry], aliases: dict[str, str]) -> dt.datetime | None:
+    """Since when the candidate answers for some keys; None where it doesn't."""
+    if aliases.get(CANARY) != aliases[CANDIDATE]:
+        return None
+    begun = [e.time for e in entries if e.kind == "canary" and e.versions.get(CANARY) == aliases[CANARY]]
+    return begun[-1] if begun else None
 
 
 def _kept_out(chosen: Settings, version: str) -> str:
@@ -176,45 +162,3 @@ def _forced(models: Models, aliases: dict[str, str], forced: Forced) -> Case:
         raise Refused(f"version {version} is live already")
     decision = Decision("promote", f"forced: {forced.reason}")
     return Case(CANDIDATE, version, aliases, decision, models.tags(version).get("data_version", ""))
-
-
-def _enter(chosen: Settings, models: Models, ledger: Ledger, case: Case) -> str:
-    """The verdict, and what it moves. To be called while nobody else moves aliases; returns what is to be said."""
-    try:
-        moves.require(models, case.aliases)
-    except moves.Overtaken as overtaken:
-        ledger.append(_verdict(chosen, case, overtaken))
-        return f"{case}\n  Nothing was moved: {overtaken}."
-    entry = ledger.append(_verdict(chosen, case))
-    after = case.after()
-    if after[POINTER] != case.aliases[POINTER]:
-        ledger.append(_move(case, after, entry))
-    if after != case.aliases:
-        moves.move(models, case.aliases, after)
-    return f"{case}\n  Live is version {after[POINTER]}; the candidate: {after.get(CANDIDATE, 'none')}."
-
-
-def _verdict(chosen: Settings, case: Case, overtaken: moves.Overtaken | None = None) -> Event:
-    beside = PREVIOUS if case.role == POINTER else POINTER
-    unmoved = {history.OVERTAKEN: str(overtaken)} if overtaken else {}
-    return Event(
-        kind="verdict",
-        verdict=case.decision.verdict,
-        actor=actor(),
-        reason=f"not acted on: {overtaken}; {case.decision.reason}" if overtaken else case.decision.reason,
-        versions={case.role: case.version, beside: case.aliases[beside]},
-        data_version=case.data_version,
-        settings=chosen.model_dump(mode="json", include={"promotion", "labels"}),
-        evidence={**unmoved, **(case.weighed.facts() if case.weighed else {})},
-    )
-
-
-def _move(case: Case, after: dict[str, str], verdict: Entry) -> Event:
-    return Event(
-        kind="promotion" if case.decision.verdict == "promote" else "rollback",
-        verdict=case.decision.verdict,
-        actor=actor(),
-        reason=f"entry {verdict.number}: {case.decision.reason}",
-        versions={role: after[role] for role in (POINTER, PREVIOUS)},
-        data_version=case.data_version,
-    )

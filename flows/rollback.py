@@ -3,13 +3,14 @@
 import datetime as dt
 import os
 import sys
+from typing import Literal
 
 from flows.who import actor
 from settings import Settings, SettingsError, load
 from stores import moves, pointers
 from stores.ledger import BrokenLedger, Entry, Event, Ledger, last_move
 from stores.lineage import BUNDLES
-from stores.pointers import POINTER, PREVIOUS, Pin, pointed
+from stores.pointers import CANARY, ENDED, POINTER, PREVIOUS, Pin, pointed
 from stores.sealed import BrokenBundle, intact
 
 PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
@@ -21,11 +22,15 @@ class Refused(RuntimeError):
 
 def rollback(chosen: Settings, reason: str, to: str = "") -> str:
     """Point the service to the previous version, or to that one; returns what is to be said. The registry isn't asked.
-    Raises Refused, and BrokenLedger or OSError where the ledger doesn't have it: the version answers all the same."""
+    Where a canary answers a share of the keys, that ends, and nothing else. Raises Refused, and BrokenLedger or OSError
+    where the ledger doesn't have it: it is done all the same."""
+    if not to and (ended := pointers.end_canary(chosen.service.state)):
+        _enter(chosen, "canary", "ended", {CANARY: ended, POINTER: pointed(chosen.service.state) or ""}, reason)
+        return f"version {ended} was the canary and answers no more: version {pointed(chosen.service.state)} does"
     pin = _pin(chosen, to)
     entered = f"version {pin.live} answers in place of version {pin.previous}"
     try:
-        _enter(chosen, pin, reason)
+        _enter(chosen, "rollback", "rollback", {POINTER: pin.live, PREVIOUS: pin.previous}, reason)
     finally:
         pointers.roll_back(chosen.service.state, pin)
     return entered
@@ -40,7 +45,7 @@ def align(chosen: Settings) -> str:
     models = Models(chosen.registry)
     try:
         moves.settle(models, chosen.service.state, chosen.ledger.folder)
-        if pointers.pinned(chosen.service.state) is None:
+        if pointers.pinned(chosen.service.state) is None and pointed(chosen.service.state, ENDED) is None:
             history.export(models, Ledger(chosen.ledger.folder).entries())
             return "the registry's aliases say so too"
         reason = "it isn't there"
@@ -77,9 +82,10 @@ def _undone(chosen: Settings, live: str) -> Entry | None:
     return last if last and last.kind == "rollback" and last.versions[POINTER] == live else None
 
 
-def _enter(chosen: Settings, pin: Pin, reason: str) -> None:
-    versions = {POINTER: pin.live, PREVIOUS: pin.previous}
-    event = Event(kind="rollback", verdict="rollback", actor=actor(), reason=reason or "none given", versions=versions)
+def _enter(
+    chosen: Settings, kind: Literal["canary", "rollback"], verdict: str, versions: dict[str, str], reason: str
+) -> None:
+    event = Event(kind=kind, verdict=verdict, actor=actor(), reason=reason or "none given", versions=versions)
     Ledger(chosen.ledger.folder).append(event)
 
 

@@ -12,6 +12,7 @@ from flows.labels import table
 from flows.printing import show
 from settings import Settings
 from stores import log
+from stores.pointers import in_shadow
 from stores.shadow import METRICS, OK, REFUSED, ROLES, Progress, last_state
 
 STALE_SECONDS = 10.0
@@ -21,7 +22,7 @@ USUAL_BYTES = 600  # of a logged prediction, as long as nothing is known
 def report(chosen: Settings) -> Iterator[str]:
     """The paragraphs to print."""
     state, models = chosen.service.state, last_state(chosen.service.shadow, repair=False).models
-    places = [(role, version) for role in ROLES if (version := _read(state / role))]
+    places = [(role, version) for role in ROLES if (version := in_shadow(state, role))]
     known = [(role, version, models[version]) for role, version in places if version in models]
     if known:
         yield table(pl.DataFrame([_row(chosen.service.predictions, *each) for each in known]))

@@ -1,34 +1,25 @@
 """Two models on the same predictions: what was answered, what the shadow says, and the labels, as evidence."""
 
 import datetime as dt
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 import problem.schema
+from flows.bundled import Version
 from monitoring.cohorts import cohorts
 from monitoring.evidence import Evidence, Rule, weigh
 from monitoring.guardrails import Fault, faults
 from monitoring.losses import losses
 from settings import Settings
-from stores import bundle, measure
 from stores.index import Index
 from stores.joined import joined
-from stores.lineage import BUNDLES
-from stores.models import Models
-from stores.sealed import BrokenBundle, intact
 from stores.shadow import OK, SKIPPED
 from stores.shadowed import shadowed
 from task import Task
 from training.prepare import labels_of
-
-TIMED_ROWS, ROUNDS = 10, 5
 
 
 @dataclass(frozen=True)
@@ -51,50 +42,28 @@ class Weighed:
         return f"{rows}{apart}{differing}"
 
 
-@dataclass(frozen=True)
-class Version:
-    """A model version's bundle, of which nothing is loaded before it is asked for."""
-
-    folder: Path
-    facts: dict[str, Any] = field(repr=False)
-
-    @property
-    def data_version(self) -> str:
-        return str(self.facts.get("data_version", ""))
-
-    @property
-    def reference(self) -> pl.DataFrame:
-        """Its recipe's predictions of rows that it hadn't learnt from, with their labels."""
-        return pl.read_parquet(self.folder / "reference.parquet")
-
-    def milliseconds(self) -> np.ndarray:
-        """What an answer takes on this machine, for some of the bundle's own rows: float64 [n]."""
-        session, fitted = bundle.model_in(self.folder, self.facts["sha256"])
-        ask = session or (fitted.predict if Task.of(problem.schema).kind == "regression" else fitted.predict_proba)
-        rows = np.load(self.folder / "probe.npz", allow_pickle=False)["inputs"][:TIMED_ROWS]
-        return np.array([measure.single_row_us(ask, row[None], ROUNDS) / 1e3 for row in rows])
-
-
-@contextmanager
-def version(chosen: Settings, models: Models, name: str) -> Iterator[Version]:
-    """The service's copy of a version, where it has a whole one, or else the registry's. Raises BrokenBundle, and what
-    the registry raises."""
-    folder = chosen.service.state / BUNDLES / name
-    with TemporaryDirectory() as aside:
-        try:
-            facts = intact(folder)
-        except BrokenBundle:
-            folder = Path(aside) / name
-            models.download(name, folder)
-            facts = intact(folder)
-        yield Version(folder, facts)
-
-
 def candidate(chosen: Settings, live: Version, new: Version, now: dt.datetime) -> Weighed:
     """The candidate beside the live model, whose answers it was shown in the shadow."""
-    answers = _answers(chosen, live.folder.name, new.folder.name)
     recipe = live.facts.get("recipe")
     rule: Rule = "non-inferiority" if recipe and recipe == new.facts.get("recipe") else "superiority"
+    return _candidate(chosen, live, new, rule, now, _answers(chosen, live.folder.name, new.folder.name))
+
+
+def canary(chosen: Settings, live: Version, new: Version, since: dt.datetime, now: dt.datetime) -> Weighed:
+    """The same since the candidate answers a share of the keys: where it did, the live model was in the shadow."""
+    swapped = {"output": "said", "said": "output"}
+    shown = _answers(chosen, live.folder.name, new.folder.name)
+    answered = _answers(chosen, new.folder.name, live.folder.name).rename(swapped).select(shown.columns)
+    sound = answered.filter(pl.col("status").is_null() | (pl.col("status") == OK))  # others are failures of live
+    answers = pl.concat([shown, sound]).filter(pl.col("time") >= since)
+    terms = chosen.promotion.model_copy(update={"shadow_days": chosen.promotion.canary_days})
+    looked = chosen.model_copy(update={"promotion": terms})
+    return _candidate(looked, live, new, "non-inferiority", now, answers)
+
+
+def _candidate(
+    chosen: Settings, live: Version, new: Version, rule: Rule, now: dt.datetime, answers: pl.DataFrame
+) -> Weighed:
     evidence = _weigh(chosen, answers, ("output", "said"), live, rule, now)
     ok = answers.filter(status=OK)
     shadow = _shadow(answers)

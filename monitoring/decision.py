@@ -12,7 +12,7 @@ NO_GATE = "no verdict of the gate on this version is in the ledger"
 
 @dataclass(frozen=True)
 class Decision:
-    verdict: Literal["promote", "reject", "keep collecting", "ok", "investigate"]
+    verdict: Literal["promote", "reject", "keep collecting", "canary", "ok", "investigate"]
     reason: str
 
 
@@ -26,6 +26,13 @@ def of_candidate(evidence: Evidence, faults: Sequence[Fault], gate: str | None) 
     if evidence.verdict == "promote" and gate is None:
         return Decision("keep collecting", f"{NO_GATE}, though the evidence says {evidence}")
     return Decision(evidence.verdict, str(evidence))
+
+
+def before_all(decision: Decision, share: float) -> Decision:
+    """A candidate that may become live first answers this share of the keys."""
+    if decision.verdict != "promote":
+        return decision
+    return Decision("canary", f"it answers {share:.0%} of the keys from now on; {decision.reason}")
 
 
 def of_promotion(evidence: Evidence, faults: Sequence[Fault]) -> Decision:

@@ -14,12 +14,12 @@ MARKS = {
     "rules": NotRequired[list[str]],
     "review": NotRequired[bool],
     "failed_rules": NotRequired[list[str]],
-    "fallback": NotRequired[Literal["previous", "baseline"]],
+    "fallback": NotRequired[Literal["live", "previous", "baseline"]],
 }
 REST = {"model_version": str, "logged": NotRequired[bool], **MARKS}
 DOC = """`logged` is there, and false, only where the prediction log couldn't be written: the id then finds nothing.
 `rules` names the business rules that fired, `failed_rules` those that couldn't be applied; `review` is there, and true,
-where people will look at it; `fallback` says what answered because the live model failed."""
+where people will look at it; `fallback` says what answered because the live model, or the canary, failed."""
 
 Answer = dict[str, Any]
 

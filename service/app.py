@@ -17,12 +17,13 @@ import problem.schema
 from service import factory, feedback, logs, openapi, pinned
 from service.access import Access, Keys, read_keys
 from service.answers import answer_type
+from service.decider import Share
 from service.feedback import Feedback
 from service.live import Live
 from service.messages import Contract
 from service.predictor import Predictor
 from service.rules import ruling
-from settings import Settings, load
+from settings import Settings, SettingsError, load
 from stores.labels import Terms
 from stores.lineage import explain
 from stores.log import Writer
@@ -42,6 +43,7 @@ def build(settings: Settings, problem: Any = problem, keys: Keys = ()) -> factor
     labels = feedback.contract(schema, service.max_records)
     terms = Terms.of(schema)
     answer = answer_type(terms.task)
+    share = _canaries(settings.promotion.canary_share, terms)
     rotation = settings.log.segment_mb, settings.log.segment_hours
 
     class Body(RootModel[contract.model | list[contract.model]]):  # type: ignore[name-defined]
@@ -62,8 +64,8 @@ def build(settings: Settings, problem: Any = problem, keys: Keys = ()) -> factor
             logging.getLogger("bentoml").setLevel(logging.WARNING)
             logging.getLogger("service").setLevel(logging.INFO)
             ruled = ruling(problem.rules.RULES if settings.rules.apply else (), settings.rules.on_error)
-            live = Live(service.state, problem.features.FEATURES, terms.task, ruled)
-            self.predictor = Predictor(contract, terms.task, live, Writer(service.predictions, *rotation))
+            live = Live(service.state, problem.features.FEATURES, terms.task, ruled, canaries=share is not None)
+            self.predictor = Predictor(contract, terms.task, live, Writer(service.predictions, *rotation), share)
             self.feedback = Feedback(labels, terms, Writer(settings.labels.folder, *rotation))
             self.explain = functools.partial(explain, settings)
             live.refresh()
@@ -95,6 +97,13 @@ def build(settings: Settings, problem: Any = problem, keys: Keys = ()) -> factor
             return Answers(self.predictor.one(body.root.__dict__, began))
 
     return cast(factory.FastService, Service)
+
+
+def _canaries(share: float, terms: Terms) -> Share | None:
+    """Raises SettingsError where there is nothing to tell one key from another by."""
+    if share and not terms.key:
+        raise SettingsError(f"promotion.canary_share = {share} needs a primary key in the contract (problem/schema.py)")
+    return Share(terms.key, share) if share else None
 
 
 def _as_one_of(json_schema: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from service.background import at_lowest_priority, log_to_stderr, sleep, until_told
 from settings import Log, Settings, load
 from stores import archive, lookup
-from stores.pointers import pointed
+from stores.pointers import in_shadow
 from stores.shadow import ROLES, last_state, newest
 
 POLL_SECONDS = 60.0
@@ -41,7 +41,7 @@ def _archive(
 def _needed(settings: Settings) -> Callable[[Path], bool]:
     """A function that says whether the shadow or the index of labels has yet to read a segment to its end."""
     state = last_state(settings.service.shadow, repair=False)
-    versions = [pointed(settings.service.state, role) for role in ROLES]
+    versions = [in_shadow(settings.service.state, role) for role in ROLES]
     models = [state.models[version] for version in versions if version in state.models]
     indexed = _indexed(settings.labels.folder)
 

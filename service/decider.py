@@ -1,10 +1,14 @@
 """From records to what is said of them: rules before the model, the model, rules after it. Where the live model fails,
-the previous one answers, and where that fails too, the baseline that stands in the live model's bundle."""
+the previous one answers, and where that fails too, the baseline that stands in the live model's bundle. A canary
+answers for its share of the keys, and where it fails, the live model."""
 
 import logging
 import math
+import zlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import repeat
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from ruling import Decision, Prediction, Rule
@@ -13,6 +17,7 @@ from service.live import Live, Model
 from service.messages import Contract, Record
 from service.refusals import Refused
 from service.rules import RefusedByRule
+from stores.log import encode
 
 NO_MODEL = "there is no live model yet: `make train` makes the first, which is picked up without a restart"
 
@@ -40,6 +45,18 @@ class RefusedByRules(Exception):
         self.model = model
 
 
+@dataclass(frozen=True)
+class Share:
+    """The canary's part of the keys: the same ones as long as it is the same version, others for another."""
+
+    key: Sequence[str]
+    of: float
+
+    def has(self, record: Record, version: str) -> bool:
+        hashed = zlib.crc32(encode([version, *(record[column] for column in self.key)]))
+        return hashed < self.of * 2**32
+
+
 class NoAnswer(ArithmeticError):
     """A model says NaN or infinity."""
 
@@ -50,13 +67,14 @@ class Decider:
     Both raise RefusedByRules, and Refused where there is no live model or nothing has an answer.
     """
 
-    def __init__(self, live: Live, contract: Contract) -> None:
+    def __init__(self, live: Live, contract: Contract, share: Share | None = None) -> None:
         self.live = live
         self._contract = contract
+        self._share = share
         self._reported = ""
 
     def one(self, record: Record) -> Said:
-        model = self._model()
+        model = self._model() if self.live.canary is None else self._model_of(record)
         try:
             said, failed = model.rules.first(record)
             if said is not None:
@@ -70,8 +88,13 @@ class Decider:
             return self._instead(model, [record], error)[0]
 
     def many(self, records: Sequence[Record]) -> list[Said]:
-        """What is said of each, all of it by one version."""
-        model = self._model()
+        """What is said of each, all of it by one version, or with a canary by two."""
+        if self.live.canary is None:
+            return self._by(self._model(), records)
+        models = [self._model_of(record) for record in records]
+        return _in_parts(models, records, self._by)
+
+    def _by(self, model: Model, records: Sequence[Record]) -> list[Said]:
         try:
             return _many(model, records, self._asking(model))
         except RefusedByRules:
@@ -84,6 +107,10 @@ class Decider:
             raise Refused(503, NO_MODEL, headers=[(b"retry-after", b"5")])
         return model
 
+    def _model_of(self, record: Record) -> Model:
+        model, canary = self._model(), self.live.canary
+        return canary if canary and self._share and self._share.has(record, canary.version) else model
+
     def _asking(self, model: Model) -> Ask:
         def ask(records: Sequence[Record]) -> Any:
             inputs, outputs = model.many(self._contract.frame(records))
@@ -92,25 +119,48 @@ class Decider:
         return ask
 
     def _instead(self, model: Model, records: Sequence[Record], error: Exception) -> list[Said]:
-        """What is said by others than the live model, which failed with this error."""
+        """What is said by others than this model, the live one or the canary, which failed with this error."""
         self._report(model, error)
-        if previous := self.live.previous:
+        for role, other in self._standing_in(model):
             try:
-                return _marked(_many(previous, records, self._asking(previous)), "previous")
+                return _marked(_many(other, records, self._asking(other)), role)
             except RefusedByRules:
                 raise
             except Exception as another:
-                logger.debug("version %s, the previous one, failed too: %r", previous.version, another)
+                logger.debug("version %s, the %s one, failed too: %r", other.version, role, another)
         if (baseline := model.bundle.facts.get("baseline")) is None:
             why = str(error) if isinstance(error, NoAnswer) else "it failed"
             raise Refused(500, f"version {model.version} of the model has no answer ({why}): nothing was predicted")
         return _marked(_many(model, records, lambda asked: ([()] * len(asked), [baseline] * len(asked))), "baseline")
+
+    def _standing_in(self, model: Model) -> list[tuple[str, Model]]:
+        others = {"live": self.live.model, "previous": self.live.previous}
+        return [(role, other) for role, other in others.items() if other and other.version != model.version]
 
     def _report(self, model: Model, error: Exception) -> None:
         """Say it once of each version; metrics count the rest."""
         if self._reported != model.version:
             self._reported = model.version
             logger.error("version %s fails, see penumbra_fallbacks for how often: %r", model.version, error)
+
+
+def _in_parts(
+    models: Sequence[Model], records: Sequence[Record], by: Callable[[Model, Sequence[Record]], list[Said]]
+) -> list[Said]:
+    """Each model is asked for its records; what is said comes in the records' order. Raises RefusedByRules for all that
+    rules of any version refuse."""
+    said: dict[int, Said] = {}
+    refused: list[tuple[int, Record, Rule]] = []
+    for version in dict.fromkeys(model.version for model in models):
+        places = [place for place, model in enumerate(models) if model.version == version]
+        model = models[places[0]]
+        try:
+            said |= zip(places, by(model, [records[place] for place in places]), strict=True)
+        except RefusedByRules as some:
+            refused += [(places[index], record, rule) for index, record, rule in some.refused]
+    if refused:
+        raise RefusedByRules(sorted(refused, key=itemgetter(0)), models[0].version)
+    return [said[place] for place in range(len(records))]
 
 
 def _many(model: Model, records: Sequence[Record], ask: Ask) -> list[Said]:

@@ -2,9 +2,9 @@
 
 Only this process talks to the registry; while that is away, workers and shadow go on with what they have.
 
-<state>/live, <state>/candidate, <state>/previous  the versions, each file replaced as a whole (see service/live.py)
-<state>/rolled-back                                a rollback that the registry doesn't know of yet (stores/pointers.py)
-<state>/refused                                    the candidate that is not let into the shadow, and why
+<state>/live, candidate, previous, canary  the versions, each file replaced as a whole (see service/live.py)
+<state>/rolled-back, canary-ended          what the registry doesn't know of yet (stores/pointers.py)
+<state>/refused                            the candidate that is not let into the shadow, and why
 """
 
 import logging
@@ -23,7 +23,7 @@ from service.background import log_to_stderr, sleep, until_told
 from settings import Settings, load
 from stores import bundle, moves
 from stores.lineage import BUNDLES, RUNS
-from stores.pointers import CANDIDATE, POINTER, PREVIOUS, pointed, swap, write
+from stores.pointers import CANARY, CANDIDATE, ENDED, POINTER, PREVIOUS, pointed, swap, write
 from stores.sealed import intact
 from stores.shadow import REFUSED
 from task import Task
@@ -102,6 +102,16 @@ def deploy_previous(models: Registry, state: Path) -> str | None:
     return version
 
 
+def deploy_canary(models: Registry, state: Path) -> str | None:
+    """The same for the version that answers a share of the keys, which ends as soon as the registry names none."""
+    version = models.version(CANARY)
+    if version in (None, pointed(state), pointed(state, ENDED)):
+        (state / CANARY).unlink(missing_ok=True)
+        return None
+    _let_in(models, state, CANARY, version)
+    return version
+
+
 @dataclass
 class Place:
     """What one alias names, brought here again and again: something is said only when something changes, and it is
@@ -143,6 +153,7 @@ def follow(models: Registry, settings: Settings, running: Callable[[], bool]) ->
     others = [
         Place(CANDIDATE, lambda: _noting_refusals(models, state), "", poll),
         Place(PREVIOUS, lambda: deploy_previous(models, state), "", poll),
+        Place(CANARY, lambda: deploy_canary(models, state), "", poll),
     ]
     while running():
         if live.tend():

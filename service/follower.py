@@ -14,7 +14,7 @@ from service.jobs import Job, Line, beginning, next_job
 from service.runner import Ask, Died, Overdue, Runner, Said
 from settings import Settings
 from stores.lineage import BUNDLES
-from stores.pointers import pointed
+from stores.pointers import in_shadow
 from stores.shadow import ERROR, OK, SKIPPED, TIMEOUT, Batch, Row, ShadowLog
 
 FAILURES = 3  # so many in a row, and the model is left alone
@@ -68,7 +68,7 @@ class Follower:
         return time.monotonic() < self._resumes
 
     def _follow_pointer(self) -> None:
-        version = pointed(self.settings.service.state, self.role)
+        version = in_shadow(self.settings.service.state, self.role)
         if version == self.version:
             return
         self.close()
@@ -147,12 +147,17 @@ class Follower:
         return self.runner
 
 
+def _compares(line: Line, version: str) -> bool:
+    """Is it what another model answered by itself?"""
+    return line.output is not None and line.model != version and not (line.rules or line.fallback)
+
+
 def summed(version: str, job: Job, pairs: Sequence[tuple[Line, Said]]) -> Batch:
     """The line that makes a job's rows count, with how far the model agrees with the live one."""
     batch = Batch(version, job.path.stem, job.start, job.end, {})
     for line, said in pairs:
         batch.statuses[said.status] = batch.statuses.get(said.status, 0) + 1
-        if said.status == OK and line.output is not None and not (line.rules or line.fallback):
+        if said.status == OK and _compares(line, version):
             batch.compared += 1
             batch.difference += difference(line.output, said.output)
             if isinstance(line.decision, bool | str):

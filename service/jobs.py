@@ -24,6 +24,7 @@ class Line(msgspec.Struct):
     time: dt.datetime
     output: Any = None
     decision: Any = None
+    model: str = ""
     rules: Sequence[str] = ()
     fallback: str = ""
 

@@ -2,6 +2,7 @@
 
 <state>/live               the version that answers; replaced as a whole by the deployer (service/deploy.py)
 <state>/previous           the one before: answers where the live one fails, or where its bundle is found broken
+<state>/canary             a candidate that answers a share of the keys
 <state>/bundles/<version>  the bundles (and beside them more that `explain` needs: see stores/lineage.py)
 """
 
@@ -22,7 +23,7 @@ from service.answers import deciding
 from service.rules import Ruled, Rules, unruled
 from stores import bundle
 from stores.lineage import BUNDLES
-from stores.pointers import POINTER, PREVIOUS, pointed
+from stores.pointers import CANARY, POINTER, PREVIOUS, pointed
 from stores.predictions import Decision
 from task import Task
 
@@ -48,45 +49,50 @@ class Model:
         return matrix, self.bundle.predictions(matrix)
 
 
-class Live:
-    """`model` is the live model or None, `previous` what stands in for it or None; `refresh` and only it replaces each,
-    by one assignment."""
+Mark = tuple[tuple[int, int] | None, ...]
 
-    def __init__(self, state: Path, kinds: Sequence[Kind], task: Task, ruled: Ruled = unruled) -> None:
+
+class Live:
+    """`model` is the live model or None, `previous` what stands in for it or None, `canary` what answers for some keys
+    or None; `refresh` and only it replaces each, by one assignment. With `canaries` false there is never one."""
+
+    def __init__(
+        self, state: Path, kinds: Sequence[Kind], task: Task, ruled: Ruled = unruled, canaries: bool = False
+    ) -> None:
         self.model: Model | None = None
         self.previous: Model | None = None
+        self.canary: Model | None = None
         self._state = state
         self._kinds = kinds
         self._task = task
         self._ruled = ruled
-        self._seen: tuple[int, int] | None = None
+        self._watched = (POINTER, CANARY) if canaries else (POINTER,)
+        self._seen: Mark = ()
 
     def changed(self) -> bool:
-        """Was the pointer replaced since the last `refresh`? Costs one stat()."""
-        return (mark := self._mark()) is not None and mark != self._seen
+        """Was a pointer replaced since the last `refresh`? Costs a stat() or two."""
+        return (mark := self._mark())[0] is not None and mark != self._seen
 
     def refresh(self) -> None:
-        """Load what the pointer names. A bundle that can't be used is logged and counted; the old one goes on."""
-        self._seen, old = self._mark(), self.model
-        loaded = self._load(POINTER) or (self._load(PREVIOUS) if self.model is None else None)
-        if loaded:
-            self._swap(loaded)
-        self.previous = self._standby(old)
+        """Load what the pointers name. A bundle that can't be used is logged and counted; the old one goes on."""
+        seen, self._seen, old = self._seen, self._mark(), self.model
+        if seen[:1] != self._seen[:1]:
+            loaded = self._load(POINTER) or (self._load(PREVIOUS) if self.model is None else None)
+            if loaded:
+                self._swap(loaded)
+        self.canary = self._beside(CANARY, old) if CANARY in self._watched else None
+        self.previous = self._beside(PREVIOUS, old)
 
-    def _standby(self, old: Model | None) -> Model | None:
-        """The previous version, where it is another than the live one; loaded anew only where it must be."""
-        version = pointed(self._state, PREVIOUS)
+    def _beside(self, pointer: str, old: Model | None) -> Model | None:
+        """What a pointer names, where it is another version than the live one; loaded anew only where it must be."""
+        version = pointed(self._state, pointer)
         if version is None or self.model is None or version == self.model.version:
             return None
-        at_hand = (model for model in (old, self.previous) if model and model.version == version)
-        return next(at_hand, None) or self._load(PREVIOUS)
+        at_hand = (model for model in (old, self.previous, self.canary) if model and model.version == version)
+        return next(at_hand, None) or self._load(pointer)
 
-    def _mark(self) -> tuple[int, int] | None:
-        try:
-            found = (self._state / POINTER).stat()
-        except OSError:
-            return None
-        return found.st_mtime_ns, found.st_ino
+    def _mark(self) -> Mark:
+        return tuple(_stamp(self._state / pointer) for pointer in self._watched)
 
     def _load(self, pointer: str) -> Model | None:
         version = pointed(self._state, pointer)
@@ -112,6 +118,14 @@ def load(state: Path, version: str, kinds: Sequence[Kind], task: Task, ruled: Ru
     decide = deciding(task, loaded.threshold)
     known = Known(loaded.threshold, loaded.facts.get("counts", {}), loaded.facts.get("baseline"))
     return Model(version, _scorer(loaded), decide, ruled(known, decide), loaded)
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino
 
 
 def _scorer(loaded: bundle.Bundle) -> Callable[[Record], tuple[list[float], Any]]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from service import metrics, rules
 from service.answers import Answer, wording
-from service.decider import NO_MODEL, Decider, RefusedByRules, Said
+from service.decider import NO_MODEL, Decider, RefusedByRules, Said, Share
 from service.live import Live
 from service.messages import Contract, Record
 from service.refusals import Refused
@@ -27,13 +27,13 @@ logger = logging.getLogger("service.predictor")
 class Predictor:
     """One worker's contract, live model and prediction log. All but the scoring of lists runs on the event loop."""
 
-    def __init__(self, contract: Contract, task: Task, live: Live, log: Writer) -> None:
+    def __init__(self, contract: Contract, task: Task, live: Live, log: Writer, share: Share | None = None) -> None:
         self.contract = contract
         self.live = live
         self.log = log
         self.refusals = Writer(refused(log.folder))
         self.tally = metrics.Tally()
-        self._decider = Decider(live, contract)
+        self._decider = Decider(live, contract, share)
         self._word = wording(task)
 
     def one(self, record: Record, began: float) -> Answer:
@@ -46,7 +46,7 @@ class Predictor:
         return self._answers([said], [self._entry(record, said, began)])[0]
 
     async def many(self, records: Sequence[Record], began: float) -> list[Answer]:
-        """The answers in the records' order, all of one model version; scored in a thread."""
+        """The answers in the records' order, all of one model version, or with a canary of two; scored in a thread."""
         try:
             said, entries = await asyncio.to_thread(self._score, records, began)
         except RefusedByRules as by_rules:
@@ -58,12 +58,13 @@ class Predictor:
         self.tally.add(status, n_records, seconds)
 
     def readiness(self) -> dict[str, Any]:
-        """`ready` with the live version, or with the reason why not."""
+        """`ready` with the live version, and the canary's where there is one, or with the reason why not."""
         if self.live.model is None:
             return {"ready": False, "reason": NO_MODEL}
         if self.log.failing:
             return {"ready": False, "reason": f"the prediction log {self.log.folder} can't be written"}
-        return {"ready": True, "model_version": self.live.model.version}
+        beside = {"canary": canary.version} if (canary := self.live.canary) else {}
+        return {"ready": True, "model_version": self.live.model.version, **beside}
 
     async def tend(self) -> None:
         """Follow the pointer to the live model and the state of the disk, and hand on the metrics, for ever."""

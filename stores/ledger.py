@@ -36,7 +36,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     """What happened. `versions` names model versions by their part in it, say candidate and live; `settings` and
     `evidence` hold plain JSON."""
 
-    kind: Literal["verdict", "promotion", "rollback", "retrain"]
+    kind: Literal["verdict", "canary", "promotion", "rollback", "retrain"]
     actor: str
     reason: str
     verdict: str = ""

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Protocol
 
 from stores import pointers
-from stores.pointers import CANDIDATE, POINTER, PREVIOUS, Pin
+from stores.ledger import Entry
+from stores.pointers import CANARY, CANDIDATE, ENDED, POINTER, PREVIOUS, Pin, pointed
 
 LOCK = "aliases.lock"
 SINCE = "live_since"  # a tag of model versions
-ORDER = (PREVIOUS, POINTER, CANDIDATE)  # a process killed in between has lost no model that answers
+ORDER = (CANARY, PREVIOUS, POINTER, CANDIDATE)  # a process killed in between has lost no model that answers
 
 Aliases = Mapping[str, str]
 
@@ -72,22 +73,48 @@ def move(models: Registry, before: Aliases, after: Aliases) -> None:
 
 
 def settle(models: Registry, state: Path, ledger: Path) -> None:
-    """Bring the registry in line with a rollback that was made without it, unless something newer happened in it.
+    """Bring the registry in line with a rollback, unless something newer happened in it, and with the end of a canary,
+    that were made without it.
 
     Raises Overtaken, and whatever the registry raises: the rollback then holds until the next time.
     """
-    pin = pointers.pinned(state)
-    if pin is None:
+    pin, ended = pointers.pinned(state), pointed(state, ENDED)
+    if pin is None and ended is None:
         return
     with alone(ledger):
         before = models.aliases()
         if not before:
             return
-        if before.get(POINTER) != pin.live and not _newer(models, before.get(POINTER), pin):
-            after = {**before, POINTER: pin.live, PREVIOUS: pin.previous}
-            kept = {alias: version for alias, version in after.items() if (alias, version) != (CANDIDATE, pin.live)}
-            move(models, before, kept)
-    pointers.unpin(state, pin)
+        after = without(before, ended) if ended and before.get(CANARY) == ended else before
+        if pin and after.get(POINTER) != pin.live and not _newer(models, after.get(POINTER), pin):
+            after = rolled_back(after, pin.live, pin.previous)
+        move(models, before, after)
+    if pin:
+        pointers.unpin(state, pin)
+    (state / ENDED).unlink(missing_ok=True)
+
+
+def without(aliases: Aliases, version: str) -> dict[str, str]:
+    """The aliases once nothing names this version."""
+    return {alias: other for alias, other in aliases.items() if other != version}
+
+
+def after(last: Entry, aliases: Aliases) -> dict[str, str]:
+    """What a promotion or a rollback of the ledger makes of the aliases."""
+    if last.kind == "rollback":
+        return rolled_back(aliases, last.versions[POINTER], last.versions[PREVIOUS])
+    moved = {alias: last.versions[alias] for alias in (POINTER, PREVIOUS) if alias in last.versions}
+    return without(aliases, last.versions[POINTER]) | moved
+
+
+def rolled_back(aliases: Aliases, live: str, previous: str) -> dict[str, str]:
+    """The aliases after a rollback, which ends a canary too."""
+    kept = {
+        alias: version
+        for alias, version in aliases.items()
+        if alias != CANARY and (alias, version) != (CANDIDATE, live)
+    }
+    return {**kept, POINTER: live, PREVIOUS: previous}
 
 
 def _newer(models: Registry, live: str | None, pin: Pin) -> bool:

@@ -1,8 +1,9 @@
 """The pointers in the service's state: which version answers, and which stands behind it. They are files, so that it
 takes no registry to change what is answered.
 
-<state>/live, <state>/candidate, <state>/previous  a version each, replaced as a whole
-<state>/rolled-back                                a rollback that the registry doesn't know of yet
+<state>/live, candidate, previous, canary  a version each, replaced as a whole
+<state>/rolled-back                        a rollback that the registry doesn't know of yet
+<state>/canary-ended                       the version that is no canary any more, whatever the registry says
 """
 
 import contextlib
@@ -14,8 +15,8 @@ from pathlib import Path
 
 import msgspec
 
-POINTER, PREVIOUS, CANDIDATE = "live", "previous", "candidate"
-PIN, LOCK = "rolled-back", "pointers.lock"
+POINTER, PREVIOUS, CANDIDATE, CANARY = "live", "previous", "candidate", "canary"
+PIN, ENDED, LOCK = "rolled-back", "canary-ended", "pointers.lock"
 
 
 class Pin(msgspec.Struct, frozen=True):
@@ -33,6 +34,12 @@ def pointed(state: Path, pointer: str = POINTER) -> str | None:
     except (OSError, ValueError):
         return None
     return version if version and Path(version).name == version else None
+
+
+def in_shadow(state: Path, role: str) -> str | None:
+    """Who answers in the shadow in this role. The live model does as long as a canary answers in its place, so that the
+    two can be compared on those rows too."""
+    return None if role == POINTER and not (state / CANARY).exists() else pointed(state, role)
 
 
 def write(path: Path, content: str) -> None:
@@ -60,6 +67,15 @@ def roll_back(state: Path, pin: Pin) -> None:
         write(state / PIN, msgspec.json.encode(pin).decode())
         write(state / PREVIOUS, pin.previous)
         write(state / POINTER, pin.live)
+
+
+def end_canary(state: Path) -> str | None:
+    """Let the live model alone answer from now on; returns the version that was the canary."""
+    with alone(state):
+        if version := pointed(state, CANARY):
+            write(state / ENDED, version)
+            (state / CANARY).unlink(missing_ok=True)
+    return version
 
 
 def pinned(state: Path) -> Pin | None:

@@ -24,7 +24,8 @@ class Entry(msgspec.Struct, omit_defaults=True):
     features, null where missing, and empty where no model was asked; `micros` how many µs after the request's arrival
     this was written. Only where due: `rules` are the names of those that fired, `failed_rules` of those that raised an
     error; `review` is true where people are to look at it; `fallback` is "previous" or "baseline" where that answered
-    because the live model failed, and `model` is then the version that did, or whose baseline it is.
+    because the live model failed, "live" where a canary did; `model` is then the version that answered, or whose
+    baseline it is.
     """
 
     time: dt.datetime

@@ -24,7 +24,7 @@ from stores.log import segments as files
 from stores.spans import Span, add, gaps
 
 OK, ERROR, TIMEOUT, NAN, SHAPE, SKIPPED = STATUSES = ("ok", "error", "timeout", "nan", "shape", "skipped")
-ROLES = ("candidate", "previous")  # who is in the shadow
+ROLES = ("candidate", "previous", "live")  # who can be in the shadow; the live model only beside a canary
 METRICS = "metrics"  # a file beside the log, see service/vitals.py
 REFUSED = "refused"  # a file of the service's state, see service/deploy.py
 ROW = b',"is":"row",'

@@ -72,17 +72,25 @@ def later(time: dt.datetime) -> dt.datetime:
 
 
 def answered(
-    folder: Path, live: str, others: dict[str, Says], says: Says = good, first: dt.datetime = FIRST, **marks: Any
+    folder: Path,
+    live: str,
+    others: dict[str, Says],
+    says: Says = good,
+    first: dt.datetime = FIRST,
+    canary: dict[str, Says] | None = None,
+    **marks: Any,
 ) -> None:
-    """Some rows a day: what the live version answered, what others say in the shadow, and all labels. `marks`
-    are fields of the answers."""
+    """Some rows a day: what the live version answered (and the canary, of every fifth row), what others say in the
+    shadow, and all labels. `marks` are fields of the answers."""
     rng = np.random.default_rng(3)
     chances = rng.uniform(0.05, 0.95, DAYS * ROWS)
     times = [first + dt.timedelta(days=number // ROWS) for number in range(DAYS * ROWS)]
     said = says(chances, rng).tolist()
-    entries = [
-        _entry(number, time, live, output, marks) for number, (time, output) in enumerate(zip(times, said, strict=True))
-    ]
+    models = [live] * len(said)
+    for version, model in (canary or {}).items():
+        said[::5], models[::5] = model(chances, rng).tolist()[::5], [version] * len(said[::5])
+    answers = zip(times, models, said, strict=True)
+    entries = [_entry(number, *answer, marks) for number, answer in enumerate(answers)]
     ids = labelling.predict(folder, *entries)
     minutes = np.where(rng.random(len(ids)) < chances, 60, 0).tolist()
     labels = [

@@ -7,6 +7,7 @@ import pytest
 
 from flows import promoting
 from flows.promoting import Forced, Refused
+from flows.who import actor
 from stores import moves
 from stores.ledger import Entry, Ledger
 from stores.shadow import REFUSED
@@ -148,7 +149,7 @@ def test_by_force_a_person_promotes_with_a_reason_and_the_ledger_says_who(tmp_pa
     run(tmp_path, Forced("the contract with the airline ends today"))
     assert models.aliases() == {"live": "2", "previous": "1"}
     verdict, promotion = ledger(tmp_path)
-    assert verdict.actor == promotion.actor == promoting.actor()
+    assert verdict.actor == promotion.actor == actor()
     assert verdict.reason == "forced: the contract with the airline ends today"
 
 

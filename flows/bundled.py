@@ -1,0 +1,60 @@
+"""A model version as the weighing needs it: from the service's copy of its bundle, or from the registry."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+import problem.schema
+from settings import Settings
+from stores import bundle, measure
+from stores.lineage import BUNDLES
+from stores.models import Models
+from stores.sealed import BrokenBundle, intact
+from task import Task
+
+TIMED_ROWS, ROUNDS = 10, 5
+
+
+@dataclass(frozen=True)
+class Version:
+    """A model version's bundle, of which nothing is loaded before it is asked for."""
+
+    folder: Path
+    facts: dict[str, Any] = field(repr=False)
+
+    @property
+    def data_version(self) -> str:
+        return str(self.facts.get("data_version", ""))
+
+    @property
+    def reference(self) -> pl.DataFrame:
+        """Its recipe's predictions of rows that it hadn't learnt from, with their labels."""
+        return pl.read_parquet(self.folder / "reference.parquet")
+
+    def milliseconds(self) -> np.ndarray:
+        """What an answer takes on this machine, for some of the bundle's own rows: float64 [n]."""
+        session, fitted = bundle.model_in(self.folder, self.facts["sha256"])
+        ask = session or (fitted.predict if Task.of(problem.schema).kind == "regression" else fitted.predict_proba)
+        rows = np.load(self.folder / "probe.npz", allow_pickle=False)["inputs"][:TIMED_ROWS]
+        return np.array([measure.single_row_us(ask, row[None], ROUNDS) / 1e3 for row in rows])
+
+
+@contextmanager
+def version(chosen: Settings, models: Models, name: str) -> Iterator[Version]:
+    """The service's copy of a version, where it has a whole one, or else the registry's. Raises BrokenBundle, and what
+    the registry raises."""
+    folder = chosen.service.state / BUNDLES / name
+    with TemporaryDirectory() as aside:
+        try:
+            facts = intact(folder)
+        except BrokenBundle:
+            folder = Path(aside) / name
+            models.download(name, folder)
+            facts = intact(folder)
+        yield Version(folder, facts)

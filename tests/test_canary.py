@@ -1,0 +1,181 @@
+"""A candidate that passed the shadow answers a share of the keys before it becomes live."""
+
+import contextlib
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows import promoting
+from flows.rollback import rollback
+from problem import features, schema
+from service.decider import Decider, Share
+from service.deploy import deploy_canary
+from service.live import Live
+from settings import Settings, load
+from stores import log, moves
+from stores.ledger import Ledger
+from stores.models import Models
+from stores.pointers import CANARY, pointed
+from task import Task
+from tests import promoted as world
+from tests import serving, shadowing
+from tests.promoted import aliased, answered, entered, good, later, poor
+from tests.serving import FolderRegistry
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML's use of pydantic
+
+SHARE = 0.2
+RECORDS = [{**schema.EXAMPLE, "flight": number} for number in range(1, 201)]
+
+
+def settings(folder: Path, share: float = SHARE) -> Settings:
+    return load(environ={**world.environment(folder), "PENUMBRA_PROMOTION__CANARY_SHARE": str(share)})
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> FolderRegistry:
+    """Version 1 is live and version 2 the canary, here and in the service's state."""
+    serving.deploy(tmp_path, "1", baseline=0.25)
+    serving.make_bundle(tmp_path / "registry/2", 2, baseline=0.25)
+    registry = FolderRegistry(tmp_path / "registry", "1", candidate="2", canary="2")
+    deploy_canary(registry, tmp_path / "state")
+    return registry
+
+
+@contextlib.contextmanager
+def client(folder: Path, share: float = SHARE) -> Iterator[Any]:
+    with serving.TestClient(serving.build(settings(folder, share)).to_asgi(), client=("127.0.0.1", 50000)) as http:
+        yield http
+
+
+def asked(http: Any, records: list[dict[str, Any]]) -> list[str]:
+    """Who answers each: the same whether they come one by one or as a list."""
+    single = [http.post("/predict", json=record).json()["model_version"] for record in records]
+    assert [answer["model_version"] for answer in http.post("/predict", json=records).json()] == single
+    return single
+
+
+def parsed(record: dict[str, Any]) -> dict[str, Any]:
+    return shadowing.CONTRACT.one(json.dumps(record).encode())
+
+
+def test_the_canary_answers_its_share_of_the_keys_and_always_the_same(registry: Any, tmp_path: Path) -> None:
+    with client(tmp_path) as http:
+        first, again = asked(http, RECORDS), asked(http, [{**record, "temp": 70.0} for record in RECORDS])
+    assert 0.1 < first.count("2") / len(first) < 0.3
+    assert again == first
+
+
+def test_another_candidate_gets_other_keys() -> None:
+    share, keys = Share(("flight",), 0.5), [{"flight": number} for number in range(100)]
+    assert [share.has(key, "2") for key in keys] != [share.has(key, "3") for key in keys]
+
+
+def test_each_answer_is_that_of_the_version_that_it_and_the_log_name(registry: Any, tmp_path: Path) -> None:
+    with client(tmp_path) as http:
+        answers = http.post("/predict", json=RECORDS).json()
+    frame = shadowing.CONTRACT.frame([parsed(record) for record in RECORDS])
+    read = {name: serving.bundle.read(tmp_path / "registry" / name, features.FEATURES) for name in ("1", "2")}
+    scores = {name: bundle.score(frame).tolist() for name, bundle in read.items()}
+    assert [each["probability"] for each in answers] == [scores[a["model_version"]][n] for n, a in enumerate(answers)]
+    assert [line["model"] for line in log.read(tmp_path / "predictions")] == [a["model_version"] for a in answers]
+
+
+def test_with_a_share_of_nought_the_live_model_answers_everything(registry: Any, tmp_path: Path) -> None:
+    with client(tmp_path, 0) as http:
+        assert set(asked(http, RECORDS)) == {"1"}
+
+
+def test_where_the_canary_fails_the_live_model_answers(registry: Any, tmp_path: Path) -> None:
+    live = Live(tmp_path / "state", features.FEATURES, Task("binary"), canaries=True)
+    live.refresh()
+    assert live.canary is not None
+    live.canary = dataclasses.replace(live.canary, one=lambda record: 1 / 0)
+    decider = Decider(live, shadowing.CONTRACT, Share(("flight",), SHARE))
+    said = [decider.one(parsed(record)) for record in RECORDS]
+    assert {each.model for each in said} == {"1"}
+    assert {each.marks.get("fallback", "") for each in said} == {"", "live"}
+
+
+def test_a_worker_takes_the_canary_up_and_drops_it_without_a_restart(registry: FolderRegistry, tmp_path: Path) -> None:
+    with client(tmp_path) as http:
+        registry.named[CANARY] = None
+        deploy_canary(registry, tmp_path / "state")
+        serving.wait_for(lambda: set(asked(http, RECORDS[:20])) == {"1"})
+        registry.named[CANARY] = "2"
+        deploy_canary(registry, tmp_path / "state")
+        serving.wait_for(lambda: set(asked(http, RECORDS[:20])) == {"1", "2"})
+
+
+def test_beside_a_canary_the_live_model_answers_in_the_shadow(tmp_path: Path) -> None:
+    shadowing.point(tmp_path, "live", "1")
+    shadowing.predict(tmp_path, *(shadowing.entry(distance) for distance in (100, 200)))
+    with shadowing.follower(tmp_path, "live") as made:
+        assert not made.step()
+        shadowing.point(tmp_path, CANARY, "2")
+        shadowing.run(made, shadowing.settled(made, tmp_path, "1"))
+
+
+def test_what_passed_the_shadow_becomes_the_canary_first(tmp_path: Path, database: Path) -> None:
+    models = aliased(tmp_path, database, live="1", candidate="2")
+    entered(tmp_path, "verdict", "pass", candidate="2")
+    answered(tmp_path, "1", {"2": good}, poor)
+    chosen = settings(tmp_path)
+    said = promoting.act(chosen, promoting.judge(chosen, promoting.begin(chosen), now=world.NOW))
+    assert models.aliases() == {"live": "1", "candidate": "2", "canary": "2"}, said
+    assert "it answers 20% of the keys from now on" in said
+    *_, begun = Ledger(tmp_path / "ledger").entries()
+    assert (begun.kind, begun.versions) == ("canary", {"canary": "2", "live": "1"})
+
+
+@pytest.mark.parametrize(
+    ("says", "aliases"),
+    [(good, {"live": "2", "previous": "1"}), (poor, {"live": "1"})],
+    ids=["no worse is promoted", "worse is stopped"],
+)
+def test_the_canarys_own_answers_decide_too(tmp_path: Path, database: Path, says: Any, aliases: dict[str, str]) -> None:
+    """What the live model says of the same rows in the shadow stands beside them."""
+    models = aliased(tmp_path, database, live="1", candidate="2", canary="2")
+    entered(tmp_path, "verdict", "pass", candidate="2")
+    entered(tmp_path, "canary", "canary", canary="2", live="1")
+    answered(tmp_path, "1", {"2": says, "1": good}, good, later(world.FIRST), canary={"2": says})
+    chosen = settings(tmp_path)
+    (case,) = promoting.judge(chosen, promoting.begin(chosen), now=later(world.NOW))
+    promoting.act(chosen, [case])
+    assert models.aliases() == aliases, str(case)
+    assert case.weighed is not None
+    assert case.weighed.evidence.labels == world.DAYS * world.ROWS
+
+
+def test_rollback_ends_the_canary_at_once_and_nothing_else(registry: FolderRegistry, tmp_path: Path) -> None:
+    said = rollback(settings(tmp_path), "complaints")
+    assert said == "version 2 was the canary and answers no more: version 1 does"
+    assert (pointed(tmp_path / "state", CANARY), pointed(tmp_path / "state")) == (None, "1")
+    assert deploy_canary(registry, tmp_path / "state") is None
+    (entry,) = Ledger(tmp_path / "ledger").entries()
+    assert (entry.kind, entry.verdict, entry.reason) == ("canary", "ended", "complaints")
+
+
+def test_the_registry_is_told_that_a_canary_was_ended(registry: FolderRegistry, tmp_path: Path) -> None:
+    rollback(settings(tmp_path), "complaints")
+    moves.settle(registry, tmp_path / "state", tmp_path / "ledger")
+    assert registry.aliases() == {"live": "1"}
+    assert not (tmp_path / "state/canary-ended").exists()
+
+
+def test_the_ledger_knows_of_canaries_when_aliases_are_rebuilt(tmp_path: Path, database: Path) -> None:
+    from flows import history
+
+    models: Models = aliased(tmp_path, database, live="1")
+    entered(tmp_path, "promotion", "promote", live="1")
+    entered(tmp_path, "verdict", "pass", candidate="2")
+    entered(tmp_path, "canary", "canary", canary="2", live="1")
+    history.rebuild(settings(tmp_path), Ledger(tmp_path / "ledger").entries())
+    assert models.aliases() == {"live": "1", "candidate": "2", "canary": "2"}
+    entered(tmp_path, "canary", "ended", canary="2", live="1")
+    history.rebuild(settings(tmp_path), Ledger(tmp_path / "ledger").entries())
+    assert models.aliases() == {"live": "1"}
