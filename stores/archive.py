@@ -98,7 +98,7 @@ def find(folder: Path, entry_id: str) -> dict[str, Any] | None:
         return None
     import polars as pl
 
-    lines = _table(*part).filter(pl.col("id") == entry_id).select("line").collect()["line"]
+    lines = scan(*part).filter(pl.col("id") == entry_id).select("line").collect()["line"]
     return msgspec.json.decode(lines[0]) if len(lines) else None
 
 
@@ -181,14 +181,14 @@ def _content(path: Path, part: Part, segment: str) -> bytes:
     names = list(part.segments)
     start = sum(part.segments[name].rows for name in names[: names.index(segment)])
     held = part.segments[segment]
-    rows = _table(path, part).select("line", "raw").slice(start, held.rows).collect().iter_rows()
+    rows = scan(path, part).select("line", "raw").slice(start, held.rows).collect().iter_rows()
     content = b"".join((line.encode() if raw is None else raw) + b"\n" for line, raw in rows)
     if hashlib.sha256(content).hexdigest() != held.sha256:
         raise Damaged(f"{path.with_suffix(TABLE)}: segment {segment} is not what was logged")
     return content
 
 
-def _table(path: Path, part: Part) -> Any:
+def scan(path: Path, part: Part) -> Any:
     """The rows of a part as a lazy frame: from here, or from the archive."""
     import polars as pl
 

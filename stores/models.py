@@ -156,11 +156,11 @@ class Models:
         local = Path(download_artifacts(artifact_uri=source, tracking_uri=self.uri))
         shutil.copytree(local, folder)
 
-    def latest(self, count: int) -> list[Recorded]:
-        """The latest runs that have a kind and no parent, newest first."""
+    def latest(self, count: int, query: str = "tags.kind LIKE '%'") -> list[Recorded]:
+        """The latest runs that have a kind and no parent, or that another query of MLflow's finds; newest first."""
         if not _exists(self.uri):
             return []
-        found = self.client.search_runs([self._experiment()], "tags.kind LIKE '%'", max_results=count)
+        found = self.client.search_runs([self._experiment()], query, max_results=count)
         return [
             Recorded(each.info.run_id, each.info.start_time / 1000, each.data.metrics, each.data.tags) for each in found
         ]

@@ -1,6 +1,7 @@
 """What the models of the shadow said, as a frame to join to that of `stores.joined`: the evidence for promotions."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
@@ -17,16 +18,18 @@ SAID = {
 }
 QUERY = """
 SELECT s.prediction, s.model, s.time, s.decision, s.status, s.reason, s.output
-FROM shadow AS s JOIN predictions AS p ON p.id = s.prediction WHERE s.model = ? AND p.event >= ? ORDER BY s.prediction
+FROM shadow AS s JOIN predictions AS p ON p.id = s.prediction WHERE s.model = ? AND {which} ORDER BY s.prediction
 """
+SINCE, AMONG = "p.event >= ?", "p.id IN (SELECT value FROM json_each(?))"
 
 
-def shadowed(index: Index, model: str, since: float = float("-inf")) -> pl.DataFrame:
-    """A row for each prediction, of rows since then (seconds since 1970), that this model of the shadow is done with:
-    the prediction's id, time, output (a number, or a list of probabilities), decision, status ("ok", or why there is
-    no output: stores/shadow.py) and reason."""
+def shadowed(index: Index, model: str, since: float = float("-inf"), ids: Sequence[str] | None = None) -> pl.DataFrame:
+    """A row for each prediction, of rows since then (seconds since 1970) or with one of these ids, that this model of
+    the shadow is done with: the prediction's id, time, output (a number, or a list of probabilities), decision, status
+    ("ok", or why there is no output: stores/shadow.py) and reason."""
     with index.open() as db:
-        rows = db.execute(QUERY, (model, since)).fetchall()
+        which, given = (SINCE, since) if ids is None else (AMONG, json.dumps(list(ids)))
+        rows = db.execute(QUERY.format(which=which), (model, given)).fetchall()
     frame = pl.DataFrame([row[:-1] for row in rows], schema=SAID, orient="row", strict=False)
     return frame.with_columns(pl.Series("output", [_output(row[-1]) for row in rows], strict=False))
 

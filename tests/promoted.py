@@ -99,7 +99,7 @@ def answered(
     ]
     labelling.report(folder, *labels)
     for version, model in others.items():
-        _shadowed(folder, version, ids, times, model(chances, rng).tolist())
+        shadowed(folder, version, ids, times, model(chances, rng).tolist())
 
 
 def _entry(number: int, time: dt.datetime, model: str, output: float, marks: dict[str, Any]) -> Entry:
@@ -107,7 +107,7 @@ def _entry(number: int, time: dt.datetime, model: str, output: float, marks: dic
     return Entry(time, "contract", record, [], output, output >= serving.THRESHOLD, model, 80, **marks)
 
 
-def _shadowed(folder: Path, version: str, ids: list[str], times: list[dt.datetime], said: list[Any]) -> None:
+def shadowed(folder: Path, version: str, ids: list[str], times: list[dt.datetime], said: list[Any]) -> None:
     """NaN is logged as an error."""
     kept = ShadowLog(folder / "shadow", folder / "predictions")
     segment = ids[0].partition("-")[0]

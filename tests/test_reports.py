@@ -1,0 +1,162 @@
+"""Evidently reports on windows: whatever a window's columns are like, kept once, with what a reader needs to see."""
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from flows import figures, reporting
+from stores.models import Models
+from stores.reports import PANELS, Reports
+from stores.windows import Windows
+from task import Task
+from tests import watching
+
+pytestmark = pytest.mark.slow  # the import alone takes some seconds
+
+ROWS = 30
+DECLARED = {"temp": pl.Float64(), "carrier": pl.String(), "distance": pl.Int16()}
+BINARY = Task("binary")
+
+
+@pytest.fixture(scope="module")
+def reports():
+    """The module, whose import warns about what is old in Evidently."""
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from monitoring import reports
+    return reports
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory, database):
+    """A folder with the reports of two windows."""
+    folder = tmp_path_factory.mktemp("watched")
+    chosen = watching.seeded(folder, database, weeks=2)
+    reporting.publish(chosen)
+    return chosen
+
+
+def rows(seed: int, task: Task = BINARY) -> pl.DataFrame:
+    rng = np.random.default_rng(seed)
+    frame = pl.DataFrame(
+        {
+            "temp": rng.normal(60, 10, ROWS),
+            "carrier": rng.choice(["UA", "AA", "DL"], ROWS).tolist(),
+            "distance": rng.integers(100, 900, ROWS),
+        }
+    )
+    said = rng.uniform(0, 1, ROWS)
+    if task.kind == "binary":
+        labels = rng.random(ROWS) < 0.5
+        return frame.with_columns(prediction=said, decision=pl.Series(said > 0.5), label=pl.Series(labels))
+    if task.kind == "regression":
+        return frame.with_columns(prediction=said, decision=said, label=said + rng.normal(0, 1, ROWS))
+    chances = rng.dirichlet(np.ones(len(task.classes)), ROWS)
+    best = pl.Series([task.classes[place] for place in chances.argmax(axis=1)])
+    labels = pl.Series(rng.choice(task.classes, ROWS).tolist())
+    columns = {name: chances[:, place] for place, name in enumerate(task.classes)}
+    return frame.with_columns(prediction=best, decision=best, label=labels, **columns)
+
+
+def values(snapshot) -> dict[str, object]:
+    return {metric["metric_name"]: metric["value"] for metric in snapshot.dict()["metrics"]}
+
+
+DAMAGES = {
+    "nulls": lambda frame, name: frame.with_columns(pl.lit(None, frame.schema[name]).alias(name)),
+    "one value": lambda frame, name: frame.with_columns(pl.lit(frame[name][0], frame.schema[name]).alias(name)),
+    "text": lambda frame, name: frame.with_columns(pl.lit("?").alias(name)),
+    "numbers": lambda frame, name: frame.with_columns(pl.lit(1.5).alias(name)),
+    "infinite": lambda frame, name: frame.with_columns(pl.lit(float("inf")).alias(name)),
+    "one known": lambda frame, name: frame.with_columns(
+        pl.when(pl.int_range(pl.len()) == 3).then(pl.col(name)).alias(name)
+    ),
+    "missing": lambda frame, name: frame.drop(name),
+    "no rows": lambda frame, name: frame.clear(),
+}
+damages = st.tuples(st.sampled_from(list(DAMAGES)), st.sampled_from([*DECLARED, "prediction"]), st.booleans())
+
+
+@settings(max_examples=12, phases=[Phase.generate])
+@given(st.lists(damages, max_size=3))
+def test_whatever_is_wrong_with_its_columns_a_report_is_made_and_names_what_is_left_out(reports, damaged):
+    sides = [rows(1), rows(2)]
+    for damage, name, of_reference in damaged:
+        if name in sides[of_reference].columns:
+            sides[of_reference] = DAMAGES[damage](sides[of_reference], name)
+    made = reports.Sides(*sides, BINARY, DECLARED, 0.5)
+    snapshot = reports.data(made, {}, [reports.Figure("rows", "rows", 30.0)], {})
+    assert values(snapshot)["Exact(group=rows,series=rows)"] == 30.0
+    page = snapshot.dumps()
+    assert all(f"left out: {name}" in page for name in made.columns().left_out)
+
+
+def test_drift_is_what_the_monitor_says_not_what_the_library_would_say(reports):
+    sides = reports.Sides(rows(1), rows(1), BINARY, DECLARED)
+    found = values(reports.data(sides, {"temp": (0.3, 0.1), "carrier": (0.1, 0.2)}, [], {}))
+    drifted = next(value for name, value in found.items() if name.startswith("DriftedColumnsCount"))
+    assert drifted["count"] == 1
+    scores = {name.split("column=")[1].split(",")[0]: v for name, v in found.items() if name.startswith("ValueDrift")}
+    assert scores == {"temp": 0.3, "carrier": 0.1}
+
+
+@pytest.mark.parametrize("task", [BINARY, Task("regression"), Task("multiclass", ("clear", "cloudy", "rain"))])
+def test_the_quality_of_predictions_is_reported_for_each_kind_of_task(reports, task):
+    made = reports.quality(reports.Sides(rows(1, task), rows(2, task), task, {}, 0.5))
+    names = {"binary": "RocAuc", "multiclass": "F1ByLabel", "regression": "RMSE"}
+    assert any(name.startswith(names[task.kind]) for name in values(made))
+
+
+@pytest.mark.parametrize(
+    "lacking",
+    [
+        rows(1).with_columns(label=pl.lit(None, pl.Boolean)),
+        rows(1).with_columns(label=True),
+        rows(1).drop("label"),
+        rows(1).clear(),
+    ],
+)
+def test_without_labels_of_two_classes_there_is_no_quality_to_report(reports, lacking):
+    assert reports.quality(reports.Sides(lacking, rows(2), BINARY, {}, 0.5)) is None
+
+
+def test_a_pass_makes_the_reports_of_every_window_and_the_next_has_nothing_to_do(published):
+    kept = Reports(published.monitor.folder, published.registry.model)
+    names = {"data", "quality", "candidate", "candidate-quality"}
+    assert [set(kept.pages(window)) for window in Windows(published.monitor.folder).read()] == [names, names]
+    assert reporting.publish(published) == []
+
+
+def test_a_window_that_is_judged_again_gets_new_reports_in_place_of_the_old_ones(published):
+    kept = Reports(published.monitor.folder, published.registry.model)
+    snapshots = set(kept.workspace.rglob("snapshots/*.json"))
+    runs = {run.id for run in Models(published.registry).latest(9, "tags.window LIKE '%'")}
+    Windows(published.monitor.folder).write(watching.window(1, "retrain", ratio=1.4))
+    assert len(reporting.publish(published)) == 4
+    assert set(kept.workspace.rglob("snapshots/*.json")) == snapshots
+    assert {run.id for run in Models(published.registry).latest(9, "tags.window LIKE '%'")} == runs
+
+
+def test_pages_are_logged_to_a_run_of_the_window(published, tmp_path):
+    models = Models(published.registry)
+    (run,) = models.latest(1, "tags.window = '2013-04-01'")
+    assert run.metrics["loss mean"] == pytest.approx(0.49)
+    assert len(list(models.artifact(run.id, "reports", tmp_path).glob("*.html"))) == 4
+
+
+def test_every_group_of_figures_has_its_panel_and_the_other_way_round():
+    groups = {figure.group for figure in figures.figures(watching.window(0), 0)}
+    assert groups == {panel.group for panel in PANELS}
+
+
+def test_the_dashboard_begins_with_the_latest_verdict_in_words(published):
+    kept = Reports(published.monitor.folder, published.registry.model)
+    dashboard = json.loads((kept.workspace / str(kept.project) / "dashboard.json").read_text())
+    assert dashboard["panels"][0]["title"].startswith("The latest window, 2013-04-08 to 2013-04-14: ")
+    assert len(dashboard["panels"]) == len(PANELS) + 1

@@ -1,0 +1,42 @@
+"""Some rows of the log by their ids, from segments and from Parquet."""
+
+import datetime as dt
+
+import polars as pl
+
+from stores import archive, samples
+from stores.joined import joined
+from tests import labelling
+
+DAY = labelling.NOON.date()
+TOMORROW = DAY + dt.timedelta(days=1)
+
+
+def test_what_a_model_answered_is_found_by_the_days_of_the_rows(tmp_path):
+    mine, _ = labelling.predict(tmp_path, labelling.prediction(1), labelling.prediction(2, model="8"))
+    index = labelling.up_to_date(tmp_path)
+    assert samples.answered(index, "7", DAY, TOMORROW)["id"].to_list() == [mine]
+    assert samples.answered(index, "7", TOMORROW, TOMORROW + dt.timedelta(days=1)).is_empty()
+
+
+def test_records_come_with_the_dtypes_asked_for_and_null_for_what_they_lack(tmp_path):
+    (name,) = labelling.predict(tmp_path, labelling.prediction(5))
+    asked = {"carrier": pl.Enum(["UA"]), "flight": pl.Int32(), "temp": pl.Float64()}
+    found = samples.records(tmp_path / "predictions", [name, "none"], asked)
+    assert found.schema == {"id": pl.String, "carrier": pl.String, "flight": pl.Int32, "temp": pl.Float64}
+    assert found.rows() == [(name, "UA", 5, None)]
+
+
+def test_records_whose_segment_is_in_parquet_only_are_found_there(tmp_path):
+    names = labelling.predict(tmp_path, labelling.prediction(5), labelling.prediction(6))
+    folder = tmp_path / "predictions"
+    closed = archive.seal_closed(folder)
+    archive.compact(folder, closed, dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1))
+    for path in closed:
+        path.unlink()
+    assert samples.records(folder, names[1:], {"flight": pl.Int32()}).rows() == [(names[1], 6)]
+
+
+def test_joined_rows_can_be_asked_for_by_id(tmp_path):
+    names = labelling.predict(tmp_path, labelling.prediction(5), labelling.prediction(6))
+    assert joined(labelling.up_to_date(tmp_path), ids=names[:1])["id"].to_list() == names[:1]
