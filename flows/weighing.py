@@ -9,17 +9,16 @@ import polars as pl
 
 import problem.schema
 from flows.bundled import Version
+from flows.scored import losses_of, predictions_of
 from monitoring.cohorts import cohorts
 from monitoring.evidence import Evidence, Rule, weigh
 from monitoring.guardrails import Fault, faults
-from monitoring.losses import losses
 from settings import Settings
 from stores.index import Index
 from stores.joined import joined
 from stores.shadow import OK, SKIPPED
 from stores.shadowed import shadowed
 from task import Task
-from training.prepare import labels_of
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ def _candidate(
     evidence = _weigh(chosen, answers, ("output", "said"), live, rule, now)
     ok = answers.filter(status=OK)
     shadow = _shadow(answers)
-    reference = _predictions(new.reference["prediction"])
+    reference = predictions_of(new.reference["prediction"])
     broken = _faults(chosen, ok, ("output", "said"), shadow["errors"], new.milliseconds(), reference)
     return Weighed(evidence, broken, shadow)
 
@@ -76,7 +75,7 @@ def promotion(chosen: Settings, live: Version, previous: Version, since: dt.date
     """The live model beside the previous one, which has been in the shadow since the promotion: sides exchanged."""
     answers = _answers(chosen, live.folder.name, previous.folder.name).filter(pl.col("time") >= since)
     evidence = _weigh(chosen, answers, ("said", "output"), previous, "non-inferiority", now)
-    reference = _predictions(live.reference["prediction"])
+    reference = predictions_of(live.reference["prediction"])
     broken = _faults(chosen, answers.filter(status=OK), ("said", "output"), 0, None, reference)
     return Weighed(evidence, broken, _shadow(answers))
 
@@ -100,9 +99,9 @@ def _weigh(
     is set by the reference of the first, which `standard` is."""
     rows = answers.filter(pl.col("target").is_not_null() | pl.col("arrived").is_null())
     kept = standard.reference
-    usual = _losses(chosen, kept["label"], _predictions(kept["prediction"]), np.inf)
+    usual = losses_of(chosen, kept["label"], predictions_of(kept["prediction"]), np.inf)
     ceiling = chosen.promotion.loss_ceiling * float(usual.mean())
-    live, judged = (_losses(chosen, rows["target"], _predictions(rows[side]), ceiling) for side in sides)
+    live, judged = (losses_of(chosen, rows["target"], predictions_of(rows[side]), ceiling) for side in sides)
     due = pl.max_horizontal("event", "time") + pl.duration(hours=chosen.labels.delay_hours)
     paired = rows.select(
         time="event",
@@ -113,15 +112,6 @@ def _weigh(
     return weigh(cohorts(paired, now.date(), chosen.promotion), rule, chosen.promotion)
 
 
-def _losses(chosen: Settings, labels: pl.Series, predictions: np.ndarray, ceiling: float) -> np.ndarray:
-    """Float64 [n], NaN where there is no label or no prediction."""
-    task, found = Task.of(problem.schema), np.full(len(labels), np.nan)
-    known = labels.is_not_null().to_numpy() & _finite(predictions)
-    of_known = labels_of(labels.alias("label").to_frame().filter(known), task)
-    found[known] = losses(task, of_known, predictions[known], chosen.promotion.loss, ceiling)
-    return found
-
-
 def _faults(
     chosen: Settings,
     rows: pl.DataFrame,
@@ -130,7 +120,7 @@ def _faults(
     milliseconds: np.ndarray | None,
     reference: np.ndarray,
 ) -> list[Fault]:
-    live, judged = (_predictions(rows[side]) for side in sides)
+    live, judged = (predictions_of(rows[side]) for side in sides)
     return faults(
         Task.of(problem.schema),
         live,
@@ -147,7 +137,7 @@ def _shadow(answers: pl.DataFrame) -> dict[str, Any]:
     ok = answers.filter(status=OK)
     counts = dict(answers.drop_nulls("status").group_by("status").len().iter_rows())
     skipped = counts.get(SKIPPED, 0)
-    difference = float(np.abs(_predictions(ok["output"]) - _predictions(ok["said"])).mean()) if ok.height else None
+    difference = float(np.abs(predictions_of(ok["output"]) - predictions_of(ok["said"])).mean()) if ok.height else None
     return {
         "rows": answers.height,
         "answered": ok.height,
@@ -170,19 +160,3 @@ def _as_logged(task: Task) -> pl.Expr:
 def _cast(name: str) -> pl.Expr:
     task = Task.of(problem.schema)
     return pl.col(name).cast(pl.Array(pl.Float64, len(task.classes)) if task.kind == "multiclass" else pl.Float64)
-
-
-def _predictions(values: pl.Series) -> np.ndarray:
-    """Float64 [n], or [n, classes] (see task.py); NaN for null."""
-    task = Task.of(problem.schema)
-    if task.kind == "multiclass":
-        nothing = [np.nan] * len(task.classes)
-        return np.array([nothing if value is None else value for value in values.to_list()]).reshape(
-            -1, len(task.classes)
-        )
-    return values.cast(pl.Float64).fill_null(np.nan).to_numpy()
-
-
-def _finite(predictions: np.ndarray) -> np.ndarray:
-    """Which rows have numbers, bool [n]."""
-    return np.isfinite(np.atleast_2d(predictions.T)).all(axis=0)

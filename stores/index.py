@@ -75,6 +75,7 @@ class Index:
     def __init__(self, predictions: Path, labels: Path, terms: Terms) -> None:
         self.path = labels / NAME
         self.terms = terms
+        self.predictions = predictions
         self._logs = {"predictions": predictions, "labels": labels, "shadow": predictions.with_name("shadow")}
         self._rows = {"predictions": lines.predictions(terms), "labels": lines.labels(terms), "shadow": lines.shadow}
         self._sizes: dict[Path, int] = {}

@@ -1,0 +1,83 @@
+"""What follows from a window: all is well, people should look, or a new model should be made."""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+
+class Policy(Protocol):
+    """Of the settings' section `monitor`."""
+
+    on_faults: bool
+    on_drift: bool
+    on_loss: bool
+    every_days: int
+    cooldown_days: int
+    max_retrains: int
+    period_days: int
+
+
+@dataclass(frozen=True)
+class Verdict:
+    verdict: Literal["ok", "investigate", "retrain"]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a window showed: data faults in words; the column that drifted the most and its ratio of distance to
+    threshold; realised mean loss and its threshold; how many days of events ago the live model's data ended. None where
+    that isn't known."""
+
+    faults: Sequence[str] = ()
+    column: str = ""
+    ratio: float | None = None
+    loss: float | None = None
+    threshold: float | None = None
+    age: int | None = None
+
+
+def decide(seen: Seen, day: dt.date, retrained: Sequence[dt.date], policy: Policy) -> Verdict:
+    """The verdict on the window that ended before `day`. `retrained`: the days of earlier retrainings, as days of
+    events like `day`.
+
+    A fault comes first: what is learnt from broken data is a broken model. Drift, loss and age call for a retraining,
+    which waits for the cool-down of the last one; at the limit of a period people are asked to look, as retraining
+    doesn't seem to help.
+    """
+    if policy.on_faults and seen.faults:
+        return Verdict("investigate", "; ".join(seen.faults))
+    alarms = list(_alarms(seen, policy))
+    if not alarms:
+        return Verdict("ok", "; ".join(_calm(seen)) or "nothing to judge by")
+    why = "; ".join(alarms)
+    recent = [each for each in retrained if 0 <= (day - each).days < policy.period_days]
+    if recent and (day - max(recent)).days < policy.cooldown_days:
+        return Verdict("ok", f"{why}; but the last retraining was on {max(recent)}, within {policy.cooldown_days} days")
+    if len(recent) >= policy.max_retrains:
+        limit = f"{len(recent)} retrainings within {policy.period_days} days are as many as allowed"
+        return Verdict("investigate", f"{why}; but {limit}")
+    return Verdict("retrain", why)
+
+
+def _alarms(seen: Seen, policy: Policy) -> list[str]:
+    found = []
+    if policy.on_drift and seen.ratio is not None and seen.ratio > 1:
+        found.append(f"drift: {seen.column} is at {seen.ratio:.2f} times its threshold")
+    if policy.on_loss and seen.loss is not None and seen.threshold is not None and seen.loss > seen.threshold:
+        found.append(f"loss: {seen.loss:.4f} on mature labels, above {seen.threshold:.4f}")
+    if policy.every_days and seen.age is not None and seen.age >= policy.every_days:
+        found.append(f"age: the live model's data ended {seen.age} days ago")
+    return found
+
+
+def _calm(seen: Seen) -> list[str]:
+    """What was looked at."""
+    found = []
+    if seen.ratio is not None:
+        found.append(f"drift: {seen.column or 'nothing'} is at {seen.ratio:.2f} times its threshold")
+    if seen.loss is not None:
+        limit = "" if seen.threshold is None else f", up to {seen.threshold:.4f} is usual"
+        found.append(f"loss: {seen.loss:.4f} on mature labels{limit}")
+    return found

@@ -1,0 +1,52 @@
+"""What was asked, by the day of the row's own time."""
+
+import datetime as dt
+from pathlib import Path
+
+import pytest
+
+from problem import schema
+from stores import archive
+from stores.asked import asked
+from tests.labelling import MORNING, append, up_to_date
+from tests.shadowing import entry, predict
+
+DAY = dt.date(2013, 4, 1)
+NEXT = DAY + dt.timedelta(1)
+
+
+def test_records_come_with_the_contracts_columns_and_types(tmp_path: Path) -> None:
+    predict(tmp_path, entry(100), entry(200, temp=None))
+    found = asked(up_to_date(tmp_path), DAY, NEXT, schema)
+    assert found.columns == list(schema.Row.columns())
+    assert found["distance"].to_list() == [100, 200]
+    assert found["temp"].to_list() == [55.4, None]
+    assert found["time_hour"].dt.date().unique().to_list() == [DAY]
+
+
+def test_a_row_counts_to_the_day_of_its_own_time_not_of_the_answer(tmp_path: Path) -> None:
+    predict(tmp_path, entry(100), entry(200, time_hour="2013-04-02T00:00:00Z"))
+    index = up_to_date(tmp_path)
+    assert asked(index, DAY, NEXT, schema)["distance"].to_list() == [100]
+    assert asked(index, NEXT, NEXT + dt.timedelta(1), schema)["distance"].to_list() == [200]
+
+
+def test_what_is_in_parquet_only_is_found_too(tmp_path: Path) -> None:
+    predict(tmp_path, entry(100), entry(200))
+    index, log = up_to_date(tmp_path), tmp_path / "predictions"
+    archive.compact(log, archive.seal_closed(log), dt.date(2100, 1, 1))
+    archive.delete_old(log, "", dt.datetime(2100, 1, 2, tzinfo=dt.UTC))
+    assert not list(log.glob("*.jsonl"))
+    assert asked(index, DAY, NEXT, schema)["distance"].to_list() == [100, 200]
+
+
+@pytest.mark.parametrize("value", ["far", 1_000_000])
+def test_what_does_not_fit_its_column_is_missing(tmp_path: Path, value: object) -> None:
+    odd = {"carrier": "UA", "flight": 1, "time_hour": "2013-04-01T12:00:00Z", "distance": value}
+    line = {"time": MORNING, "contract": "c", "record": odd, "inputs": [], "output": 0.5, "decision": True}
+    append(tmp_path / "predictions", [{**line, "model": "1", "micros": 8}])
+    assert asked(up_to_date(tmp_path), DAY, NEXT, schema)["distance"].to_list() == [None]
+
+
+def test_where_nothing_was_asked_there_are_no_rows(tmp_path: Path) -> None:
+    assert asked(up_to_date(tmp_path), DAY, NEXT, schema).is_empty()

@@ -1,0 +1,115 @@
+"""Realised loss behind the watermark, its band, calibration, and the estimate without labels."""
+
+import datetime as dt
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitoring.loss import band, calibration_error, estimated, mature
+from task import Task
+
+MONDAY = dt.date(2013, 4, 1)
+BINARY = Task("binary")
+
+
+def rows(losses: list[float | None], due: bool = True, day: dt.date = MONDAY) -> pl.DataFrame:
+    schema = {"day": pl.Date, "due": pl.Boolean, "loss": pl.Float64}
+    return pl.DataFrame([(day, due, loss) for loss in losses], schema=schema, orient="row")
+
+
+def test_a_day_counts_once_every_label_is_due():
+    assert mature(rows([0.1, 0.2]), MONDAY + dt.timedelta(1), 0.95).height == 2
+    assert mature(rows([0.1, 0.2], due=False), MONDAY + dt.timedelta(1), 0.95).is_empty()
+
+
+def test_a_day_that_isnt_over_does_not_count():
+    assert mature(rows([0.1, 0.2]), MONDAY, 0.95).is_empty()
+
+
+@pytest.mark.parametrize(("missing", "counted"), [(1, 19), (2, 0)])
+def test_a_day_with_too_few_labels_does_not_count(missing, counted):
+    losses = [0.1] * (20 - missing) + [None] * missing
+    assert mature(rows(losses), MONDAY + dt.timedelta(1), 0.95).height == counted
+
+
+def test_labels_that_come_late_do_not_make_a_model_look_good():
+    """By evening only the punctual ones have landed."""
+    evening = pl.concat([rows([0.1] * 8, due=True), rows([None] * 2, due=False)])
+    assert mature(evening, MONDAY + dt.timedelta(1), 0.5).is_empty()
+
+
+def test_the_band_covers_the_mean_of_days_that_differ_as_often_as_it_says():
+    rng, covered = np.random.default_rng(1), 0
+    for _ in range(300):
+        level = rng.normal(0.5, 0.1, 7)
+        days = np.repeat(np.arange(7), 100)
+        found = band(level[days] + rng.normal(0, 0.3, 700), days)
+        covered += found.low <= 0.5 <= found.high
+    assert 0.91 <= covered / 300 <= 0.98
+
+
+@pytest.mark.parametrize("days", [[], [1, 1, 1]])
+def test_a_single_day_has_no_band(days):
+    assert band(np.ones(len(days)), np.array(days)) is None
+
+
+@given(st.lists(st.floats(0, 10), min_size=2, max_size=30))
+def test_the_mean_lies_within_its_band(values):
+    found = band(np.array(values), np.arange(len(values)) % 5)
+    assert found.low <= found.mean + 1e-9
+    assert found.mean <= found.high + 1e-9
+    assert found.rows == len(values)
+
+
+def world(n: int = 4000) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(7)
+    chances = rng.uniform(0.05, 0.95, n)
+    return chances, rng.random(n) < chances
+
+
+def log_loss(scores: np.ndarray, labels: np.ndarray) -> float:
+    return float(-np.log(np.where(labels, scores, 1 - scores)).mean())
+
+
+def test_probabilities_that_are_frequencies_are_calibrated():
+    scores, labels = world()
+    assert calibration_error(BINARY, labels, scores) < 0.03
+    assert calibration_error(BINARY, labels, scores**3) > 0.15
+
+
+def test_of_several_classes_the_likeliest_is_calibrated():
+    said = np.array([[0.8, 0.2], [0.8, 0.2], [0.8, 0.2], [0.8, 0.2], [0.8, 0.2]])
+    assert calibration_error(Task("multiclass", ("a", "b")), np.array([0, 0, 0, 0, 1]), said) < 0.4
+
+
+def test_numbers_have_no_calibration_and_no_estimate():
+    ones, task = np.ones(200), Task("regression")
+    assert calibration_error(task, ones, ones) is None
+    assert estimated(task, ones, ones, ones, "log_loss", 10) is None
+
+
+def test_the_estimate_is_the_loss_that_calibrated_scores_have():
+    scores, labels = world()
+    found = estimated(BINARY, scores[:2000], scores[2000:], labels[2000:], "log_loss", 10)
+    assert found.mean() == pytest.approx(log_loss(scores[:2000], labels[:2000]), abs=0.03)
+
+
+def test_scores_that_are_too_bold_are_seen_through_by_what_they_meant_before():
+    scores, labels = world()
+    bold = np.clip(1.6 * scores - 0.3, 0.01, 0.99)
+    found = estimated(BINARY, bold[:2000], bold[2000:], labels[2000:], "log_loss", 10)
+    assert found.mean() == pytest.approx(log_loss(bold[:2000], labels[:2000]), abs=0.05)
+
+
+@pytest.mark.parametrize(("loss", "worst"), [("log_loss", np.log(2)), ("brier", 0.5)])
+def test_of_several_classes_the_estimate_is_largest_where_nothing_is_known(loss, worst):
+    task, flat, labels = Task("multiclass", ("a", "b")), np.full((100, 2), 0.5), np.zeros(100, int)
+    assert estimated(task, flat, flat, labels, loss, 10) == pytest.approx(worst)
+
+
+def test_too_few_rows_say_nothing_of_what_a_score_means():
+    scores, labels = world(99)
+    assert estimated(BINARY, scores, scores, labels, "log_loss", 10) is None
