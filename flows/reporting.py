@@ -9,7 +9,7 @@ import polars as pl
 
 import problem.features
 import problem.schema
-from flows import figures, weighing
+from flows import bundled, figures
 from monitoring.profile import watched
 from monitoring.reportable import sample
 from settings import Settings
@@ -54,7 +54,7 @@ def _snapshots(chosen: Settings, models: Models, window: Window) -> dict[str, An
     index = Index.of(chosen, problem.schema)
     index.catch_up()
     rows = _live(chosen, index, window)
-    with weighing.version(chosen, models, window.model) as live:
+    with bundled.version(chosen, models, window.model) as live:
         threshold = live.facts.get("threshold")
         reference = _side(sample(_numbered(live.reference), ["number"], SAMPLE, SEED), "prediction", threshold)
     sides = reports.Sides(_side(rows, "output", threshold), reference, _task(), _declared(), threshold)
