@@ -32,8 +32,12 @@ def sleep(seconds: float, running: Callable[[], bool]) -> None:
 
 
 def at_lowest_priority() -> None:
-    """Run only when nothing else wants to: also where Linux weighs sessions against each other (autogroup)."""
+    """Run only when nothing else wants to: also where Linux weighs sessions against each other (autogroup). To be called
+    before there are threads. Who is only nice keeps a processor for milliseconds from whoever wakes up; who is idle
+    (sched(7), SCHED_IDLE) gives it back at once."""
     os.nice(LOWEST)
+    with suppress(OSError, AttributeError):
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     with suppress(OSError):
         Path("/proc/self/autogroup").write_text(str(LOWEST))
 
