@@ -87,8 +87,9 @@ history: $(VENV)/runtime ## every verdict, promotion and rollback; ENTRY=7 for i
 test: $(VENV)/development checkout ## what the project promises about itself, in about a minute (ARGS="-k name" for a part)
 	@$(BIN)/python -m pytest $(ARGS)
 
-test-all: $(VENV)/development checkout ## that and the whole flows: trained, killed, rebuilt, reproduced (eight minutes)
-	@$(BIN)/python -m pytest -m "slow or not slow" $(ARGS)
+test-all: $(VENV)/development checkout ## that and the whole flows: trained, killed, rebuilt, reproduced (twenty minutes)
+	@$(BIN)/python -m pytest -m "not alone" -n 2 --dist loadfile $(ARGS) || [ $$? = 5 ]
+	@$(BIN)/python -m pytest -m alone $(ARGS) || [ $$? = 5 ]
 
 lint: $(VENV)/development ## format, lint and type checks
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy

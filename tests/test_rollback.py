@@ -148,6 +148,7 @@ def test_a_rollback_that_was_made_since_isnt_forgotten_with_an_older_one(tmp_pat
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_under_load_with_the_registry_gone_the_previous_version_answers_at_once(tmp_path: Path, database: Path) -> None:
     models = aliased(tmp_path, database, live="1")
     with serving.server(tmp_path) as (_, http):

@@ -28,7 +28,7 @@ from stores.log import encode
 from tests import faulty, serving, shadowing
 from tests.loading import Load
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
 LIVE, CANDIDATE, PREVIOUS = "1", "2", "3"
 ENOUGH, SOME, FIRST = 1000, 200, 10  # answers
