@@ -22,6 +22,7 @@ def test_without_a_model_in_the_shadow_nothing_happens(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_past_and_new_predictions_are_scored_once_across_restarts(tmp_path: Path) -> None:
     point(tmp_path, "candidate", "2")
     ids = predict(tmp_path, *map(entry, DISTANCES))
@@ -35,6 +36,7 @@ def test_past_and_new_predictions_are_scored_once_across_restarts(tmp_path: Path
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_new_predictions_go_before_those_of_the_past(tmp_path: Path) -> None:
     point(tmp_path, "candidate", "2")
     past = predict(tmp_path, *map(entry, DISTANCES))
@@ -46,6 +48,7 @@ def test_new_predictions_go_before_those_of_the_past(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_what_is_too_old_is_skipped_with_the_reason(tmp_path: Path) -> None:
     point(tmp_path, "candidate", "2")
     old, recent = predict(tmp_path, entry(100, ago=7200), entry(200, ago=10))
@@ -57,6 +60,7 @@ def test_what_is_too_old_is_skipped_with_the_reason(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_model_that_fails_again_and_again_is_left_alone_and_its_rows_say_so(tmp_path: Path) -> None:
     point(tmp_path, "candidate", "2", "burns")
     predict(tmp_path, *(entry(distance, **TRIGGER) for distance in DISTANCES))
@@ -69,6 +73,7 @@ def test_a_model_that_fails_again_and_again_is_left_alone_and_its_rows_say_so(tm
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_memory_without_end_is_an_error_of_the_row(tmp_path: Path) -> None:
     point(tmp_path, "candidate", "2", "allocates")
     good, bad = predict(tmp_path, entry(100), entry(200, **TRIGGER))
@@ -79,6 +84,7 @@ def test_memory_without_end_is_an_error_of_the_row(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_scoring_process_that_is_killed_costs_nothing(tmp_path: Path) -> None:
     point(tmp_path, "candidate", "2")
     with follower(tmp_path, batch_rows=1) as made:
@@ -92,6 +98,7 @@ def test_a_scoring_process_that_is_killed_costs_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_process_that_stands_still_is_ended_and_its_rows_timed_out(tmp_path: Path) -> None:
     point(tmp_path, "candidate", "2")
     with follower(tmp_path, timeout_seconds=0.1) as made:
@@ -104,6 +111,7 @@ def test_a_process_that_stands_still_is_ended_and_its_rows_timed_out(tmp_path: P
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_bundle_that_is_refused_is_told_and_its_rows_say_so(tmp_path: Path) -> None:
     point(tmp_path, "candidate", "2")
     (tmp_path / "state/bundles/2/model.onnx").write_bytes(b"damaged")
@@ -116,6 +124,7 @@ def test_a_bundle_that_is_refused_is_told_and_its_rows_say_so(tmp_path: Path) ->
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_the_metrics_tell_coverage_lag_and_disagreement(tmp_path: Path) -> None:
     point(tmp_path, "candidate", "2")
     predict(tmp_path, *(entry(distance, output=0.25, decision=False) for distance in DISTANCES))
@@ -134,6 +143,7 @@ def test_the_metrics_tell_coverage_lag_and_disagreement(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_the_process_scores_candidate_and_previous_side_by_side(tmp_path: Path) -> None:
     point(tmp_path, "candidate", "2", "burns")
     point(tmp_path, "previous", "3")
