@@ -43,7 +43,8 @@ class Predictor:
             said = self._decider.one(record)
         except RefusedByRules as by_rules:
             raise self._refusal(by_rules) from None
-        return self._answers([said], [self._entry(record, said, began)])[0]
+        (name,), logged = self._logged([encode(self._entry(record, said, began))])
+        return self._answer(name, said, logged)
 
     async def many(self, records: Sequence[Record], began: float) -> list[Answer]:
         """The answers in the records' order, all of one model version, or with a canary of two; scored in a thread."""
@@ -51,7 +52,8 @@ class Predictor:
             said, entries = await asyncio.to_thread(self._score, records, began)
         except RefusedByRules as by_rules:
             raise self._refusal(by_rules, len(records)) from None
-        return self._answers(said, entries)
+        ids, logged = self._logged([encode(entry) for entry in entries])
+        return [self._answer(name, one, logged) for name, one in zip(ids, said, strict=True)]
 
     def count(self, status: int, n_records: int, seconds: float) -> None:
         """Record one finished request in the metrics."""
@@ -89,13 +91,11 @@ class Predictor:
         now = dt.datetime.now(dt.UTC)
         return Entry(now, self.contract.version, record, inputs, output, decision, model, micros, **marks)
 
-    def _answers(self, said: Sequence[Said], entries: Sequence[Entry]) -> list[Answer]:
-        ids, logged = self._logged([encode(entry) for entry in entries])
-        rest = {} if logged else {"logged": False}
-        return [
-            {"prediction_id": name, **self._word(output, decision), "model_version": model, **rest, **marks}
-            for name, (model, _, output, decision, marks) in zip(ids, said, strict=True)
-        ]
+    def _answer(self, name: str, said: Said, logged: bool) -> Answer:
+        answer = {"prediction_id": name, **self._word(said.output, said.decision), "model_version": said.model}
+        if not logged:
+            answer["logged"] = False
+        return {**answer, **said.marks} if said.marks else answer
 
     def _refusal(self, by_rules: RefusedByRules, total: int | None = None) -> Refused:
         """Keep what is refused, and say so; `total` is the length of the list that it came in."""
