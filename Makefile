@@ -84,6 +84,13 @@ rollback: $(VENV)/runtime ## the previous model answers again at once, with or w
 history: $(VENV)/runtime ## every verdict, promotion and rollback; ENTRY=7 for its evidence, REBUILD=1 for the registry's aliases
 	@$(BIN)/python -m flows.history $(if $(REBUILD),rebuild,$(ENTRY))
 
+.PHONY: overview dashboard
+overview: $(VENV)/runtime ## the loop on one page, which works offline and on a phone; prints where it is
+	@$(BIN)/python -m flows.overview
+
+dashboard: $(VENV)/runtime ## that page, MLflow's and Evidently's side by side; prints the addresses, ends with Ctrl-C
+	@$(BIN)/python -m service.dashboard
+
 test: $(VENV)/development checkout ## what the project promises about itself, in about a minute (ARGS="-k name" for a part)
 	@$(BIN)/python -m pytest $(ARGS)
 

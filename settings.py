@@ -149,6 +149,11 @@ class Monitor(Section):
     webhook: str
 
 
+class Dashboard(Section):
+    host: str
+    first_port: int = Field(ge=1, le=65533)
+
+
 class Settings(Section):
     data: Data
     training: Training
@@ -162,6 +167,7 @@ class Settings(Section):
     gate: Gate
     promotion: Promotion
     monitor: Monitor
+    dashboard: Dashboard
 
 
 def load(path: Path = ROOT / "settings.toml", environ: dict[str, str] | None = None) -> Settings:

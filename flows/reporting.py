@@ -9,8 +9,8 @@ import polars as pl
 
 import problem.features
 import problem.schema
+from counts import watched
 from flows import bundled, figures
-from monitoring.profile import watched
 from monitoring.reportable import sample
 from settings import Settings
 from stores import samples

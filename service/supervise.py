@@ -8,7 +8,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
+from typing import IO
 
 FIRST_DELAY, LONGEST_DELAY, SETTLED = 0.5, 30.0, 60.0  # seconds
 TICK = 0.1
@@ -17,10 +19,11 @@ PR_SET_PDEATHSIG = 1
 
 @dataclass
 class Child:
-    """A command, its process, and when to start it next."""
+    """A command, its process, and when to start it next; what it prints goes to `log`, or where ours goes."""
 
     name: str
     command: Sequence[str]
+    log: Path | None = None
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     due: float = 0.0
@@ -31,9 +34,15 @@ class Child:
         if self.process is None:
             if now >= self.due:
                 self.started = now
-                self.process = start(self.command, environment)
+                self.process = self._start(environment)
         elif (code := self.process.poll()) is not None:
             self._died(code, now)
+
+    def _start(self, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        if self.log is None:
+            return start(self.command, environment)
+        with self.log.open("ab") as output:
+            return start(self.command, environment, output=output)
 
     def _died(self, code: int, now: float) -> None:
         self.delay = FIRST_DELAY if now - self.started > SETTLED else self.delay
@@ -78,12 +87,21 @@ class Supervisor:
 
 
 def start(
-    command: Sequence[str], environment: Mapping[str, str], pass_fds: Sequence[int] = ()
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    pass_fds: Sequence[int] = (),
+    output: IO[bytes] | None = None,
 ) -> subprocess.Popen[bytes]:
     """A process in a session of its own that ends when this one does, however that happens."""
     before = _die_with_parent if sys.platform == "linux" else None
     return subprocess.Popen(
-        command, env=dict(environment), start_new_session=True, preexec_fn=before, pass_fds=pass_fds
+        command,
+        env=dict(environment),
+        start_new_session=True,
+        preexec_fn=before,
+        pass_fds=pass_fds,
+        stdout=output,
+        stderr=output,
     )
 
 

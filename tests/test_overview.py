@@ -1,0 +1,153 @@
+"""The overview page as a reader sees it, in a browser."""
+
+import itertools
+
+import pytest
+
+from flows import overview
+from stores.ledger import LINES
+from stores.reports import Reports
+from stores.windows import Windows
+from tests import browsing, watching
+
+POINT = '[aria-roledescription="point"]'
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with browsing.chromium() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory, database):
+    """The page of four windows, the last of which retrains; the last two have reports."""
+    chosen = watching.seeded(tmp_path_factory.mktemp("watched"), database)
+    kept = Reports(chosen.monitor.folder, chosen.registry.model)
+    for window in Windows(chosen.monitor.folder).read()[2:]:
+        kept.folder.joinpath("reports", str(window.begin)).mkdir(parents=True)
+        kept.seal(window, ["data", "candidate-quality"])
+    return overview.write(chosen).absolute().as_uri()
+
+
+@pytest.fixture
+def seen(browser, written):
+    with browsing.opened(browser, written) as found:
+        yield found
+
+
+def test_title_and_first_lines_say_what_is_watched_and_the_last_verdict(seen):
+    assert seen.page.title() == "flight-delay: retrain"
+    assert seen.page.inner_text("h1") == "flight-delay"
+    assert seen.page.inner_text("#status").split("\n")[0] == "▲ retrain in the window 2013-04-22 to 2013-04-28"
+    assert "temp drifted" in seen.page.inner_text("#status")
+
+
+def test_every_picture_has_a_point_for_each_window(seen):
+    counts = {
+        name: seen.page.locator(f"#chart-{name} {POINT}").count() for name in ("drift", "loss", "labels", "shadow")
+    }
+    assert counts == {"drift": 4, "loss": 4, "labels": 4, "shadow": 4}
+
+
+def test_an_alarm_is_marked_by_shape_and_in_words(seen):
+    points = seen.page.locator(f"#chart-drift {POINT}")
+    words = [points.nth(place).get_attribute("aria-label") for place in range(4)]
+    assert words[3] == "2013-04-22 to 2013-04-28: 1.60 (temp), an alarm"
+    assert [word.endswith("an alarm") for word in words] == [False, False, False, True]
+    shapes = {points.nth(place).get_attribute("d")[:30] for place in range(4)}
+    assert len(shapes) == 2
+
+
+def test_the_cards_say_who_is_live_and_how_far_the_candidate_has_come(seen):
+    assert "version 1" in seen.page.inner_text("#live")
+    card = seen.page.inner_text("#candidate")
+    assert all(
+        words in card for words in ("version 2", "keep collecting", "9 days, 5,400 labels", "9 of about 21 days")
+    )
+    assert "98.2% of those due" in seen.page.inner_text("#labels")
+
+
+def test_the_table_of_windows_begins_with_the_latest_and_leads_to_its_reports(seen):
+    rows = seen.page.locator("#windows tbody tr")
+    assert rows.count() == 4
+    assert "retrain" in rows.first.inner_text()
+    links = rows.first.locator("a")
+    assert [link.get_attribute("href") for link in links.all()] == [
+        "reports/2013-04-22/data.html",
+        "reports/2013-04-22/candidate-quality.html",
+    ]
+    assert "none" in rows.last.inner_text()
+
+
+def test_every_flow_has_its_last_run_and_the_ledger_its_latest_entries(seen):
+    assert seen.page.locator("#flows tbody th").all_inner_texts() == ["ingest", "train", "monitor", "promote"]
+    assert seen.page.locator("#ledger tbody th").all_inner_texts() == ["2", "1"]
+
+
+@pytest.mark.parametrize("width", [320, 375, 768, 1280])
+def test_nothing_has_to_be_scrolled_sideways(browser, written, width):
+    with browsing.opened(browser, written, {"width": width, "height": 800}) as seen:
+        assert seen.width <= width
+
+
+def test_a_phone_shows_each_value_with_its_name(browser, written):
+    with browsing.opened(browser, written, browsing.PHONE) as seen:
+        cell = seen.page.locator('#windows td[data-of="Loss"]').first
+        before = cell.evaluate("cell => getComputedStyle(cell, '::before').content")
+        assert "Loss" in before
+
+
+def test_the_page_asks_nobody_for_anything(seen):
+    assert seen.hosts == set()
+    assert [address for address in seen.asked if not address.startswith(("file:", "data:"))] == []
+
+
+def test_it_can_be_read_by_who_can_t_see_it(seen):
+    assert seen.page.get_attribute("html", "lang") == "en"
+    levels = [int(each.evaluate("h => h.tagName[1]")) for each in seen.page.locator("h1, h2, h3").all()]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+    assert seen.page.locator("thead th:not([scope=col]), tbody th:not([scope=row])").count() == 0
+    assert seen.page.locator("figure:not([aria-label]), table:not(:has(caption)), meter:not([aria-label])").count() == 0
+
+
+def test_every_text_stands_out_from_what_is_behind_it(seen):
+    ratio, text = seen.page.evaluate(browsing.CONTRAST)[0]
+    assert ratio >= 4.5, text
+
+
+def test_before_anything_was_trained_the_page_says_what_to_do(browser, tmp_path):
+    page = overview.write(watching.settings(tmp_path)).absolute().as_uri()
+    with browsing.opened(browser, page, browsing.PHONE) as seen:
+        assert "Nothing has been watched yet" in seen.page.inner_text("#status")
+        assert [seen.page.inner_text(f"#{card} .big") for card in ("data", "live", "candidate", "labels")] == [
+            "none",
+            "none",
+            "none",
+            "none due",
+        ]
+        assert "make train" in seen.page.inner_text("#live")
+        assert seen.width <= 375
+
+
+def test_what_can_t_be_read_is_said_on_the_page_and_the_rest_is_shown(browser, tmp_path, database):
+    chosen = watching.seeded(tmp_path, database)
+    (chosen.ledger.folder / LINES).write_text("?\n")
+    (chosen.monitor.folder / "windows/2013-04-01.json").write_text("?")
+    with browsing.opened(browser, overview.write(chosen).absolute().as_uri()) as seen:
+        problems = seen.page.locator(".problem").all_inner_texts()
+        assert [word in problem for word, problem in zip(("2013-04-01.json", LINES), problems, strict=True)] == [
+            True
+        ] * 2
+        assert "version 1" in seen.page.inner_text("#live")
+
+
+def test_what_records_say_is_text_on_the_page(browser, tmp_path):
+    chosen = watching.settings(tmp_path)
+    reason = "<script>alert(1)</script><b>bold</b>"
+    Windows(chosen.monitor.folder).write(watching.window(0, "investigate", reason=reason))
+    with browsing.opened(browser, overview.write(chosen).absolute().as_uri()) as seen:
+        assert reason in seen.page.inner_text("#status")
+        assert seen.page.locator("script, b").count() == 0
