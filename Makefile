@@ -91,6 +91,16 @@ overview: $(VENV)/runtime ## the loop on one page, which works offline and on a 
 dashboard: $(VENV)/runtime ## that page, MLflow's and Evidently's side by side; prints the addresses, ends with Ctrl-C
 	@$(BIN)/python -m service.dashboard
 
+.PHONY: monitor schedule unschedule
+monitor: $(VENV)/runtime checkout ## judge the windows that are over: data faults, drift, loss; retrain where that is called for
+	@$(BIN)/python flows/monitor.py --no-pylint run
+
+schedule: $(VENV)/runtime ## ingest, monitor and promote every night, by cron or systemd
+	@$(BIN)/python -m flows.scheduling
+
+unschedule: $(VENV)/runtime ## take exactly those entries away again
+	@$(BIN)/python -m flows.scheduling off
+
 test: $(VENV)/development checkout ## what the project promises about itself, in about a minute (ARGS="-k name" for a part)
 	@$(BIN)/python -m pytest $(ARGS)
 

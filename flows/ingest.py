@@ -1,10 +1,11 @@
 """Ingest: new batches are checked once, side by side, and become a data version together, or not at all."""
 
-from metaflow import FlowSpec, Parameter, step
+from metaflow import FlowSpec, Parameter, schedule, step
 
 from flows.common import Stopped, one_sentence, side_by_side
 
 
+@schedule(daily=True)
 class IngestFlow(FlowSpec):
     again = Parameter("again", default="", help="a batch to fetch and check anew, though it is admitted")
 

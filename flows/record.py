@@ -55,10 +55,10 @@ def outcome(score: Any, trials: list[Trial], cost: Shipped) -> Outcome:
     return Outcome(*begun, trials, [*score.tested, *_live(score, held)], cost, held)
 
 
-def register(made: Outcome) -> str:
-    """Write everything in its order; returns the words that `make train` ends with."""
+def register(made: Outcome, reason: str = "") -> str:
+    """Write everything in its order; returns the words that `make train` ends with. `reason`: why it was trained."""
     models, plan = Models(made.settings.registry), made.plan
-    run = write_runs(models, made, write_bundle(made))
+    run = write_runs(models, made, write_bundle(made), reason)
     tags = {"fingerprint": plan.fingerprint, "data_version": plan.facts["data_version"]}
     version = models.register(run, "bundle", tags)
     with moves.alone(made.settings.ledger.folder):
@@ -91,14 +91,15 @@ def write_bundle(made: Outcome) -> Path:
     return folder
 
 
-def write_runs(models: Models, made: Outcome, folder: Path) -> str:
+def write_runs(models: Models, made: Outcome, folder: Path, reason: str) -> str:
     """One run with the bundle, and one child a candidate; returns the run's id."""
     winner, plan, arrays = made.tested[0], made.plan, made.matrices.arrays
     params = {"candidate": winner.candidate, **{part: plan.facts[part] for part in ("train", "validation", "test")}}
     metrics = {f"test_{key}": value for key, value in winner.scores.items()}
     metrics |= comparable(winner, made.held, made.cost)
     began = min(trial.began for trial in made.trials)
-    run = Run(f"train {winner.job}", began, winner.ended, params, metrics, tags(plan, made.winner, "train", made.held))
+    tagged = tags(plan, made.winner, "train", made.held) | ({"reason": reason} if reason else {})
+    run = Run(f"train {winner.job}", began, winner.ended, params, metrics, tagged)
     pointer = versions.pointer(Data(**plan.facts["settings"]["data"]))
     artifacts = {"bundle": folder, "data": pointer, "evaluation": made.evaluation, LESSON: arrays.folder / LESSON}
     run_id = models.record(run, artifacts=artifacts, data_version=plan.facts["data_version"])

@@ -1,11 +1,14 @@
 """Train: data version -> candidates side by side -> choose -> score on later data -> gate -> bundle -> registry."""
 
-from metaflow import FlowSpec, card, current, environment, step
+from metaflow import FlowSpec, Parameter, card, current, environment, step, trigger
 
 from flows.common import ONE_THREAD, deal, one_sentence, side_by_side, workers
 
 
+@trigger(event={"name": "penumbra-retrain", "parameters": {"reason": "reason"}})
 class TrainFlow(FlowSpec):
+    reason = Parameter("reason", default="", help="why, for the run; the monitor says so")
+
     @step
     def start(self):
         """Put the matrices where every task can map them, and deal the candidates to as many tasks as run at once."""
@@ -66,7 +69,7 @@ class TrainFlow(FlowSpec):
         release, score, _ = inputs
         outcome = record.outcome(score, [*score.trials, score.baseline], release.cost)
         pictures = show.files(outcome)
-        text = record.register(outcome)
+        text = record.register(outcome, self.reason)
         show.card(outcome, text, pictures)
         print(text)
         self.next(self.end)

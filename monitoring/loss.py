@@ -17,7 +17,7 @@ from task import Task
 BINS = 10
 LEAST_DAYS = 2
 ASSUMES = (
-    "assumes that a score means what it meant on the model's reference, whoever asks: it sees rows become harder, and "
+    "that a score means what it meant on the model's reference, whoever asks: this sees rows become harder, and "
     "is blind to a change of what follows from them"
 )
 

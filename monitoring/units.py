@@ -135,7 +135,7 @@ def _step(values: np.ndarray) -> float:
 
 
 def _explained(values: np.ndarray, grid: Grid, share: float) -> tuple[Conversion | None, str]:
-    text = f"{share:.0%} of its values are none that were seen before, on steps of {grid.step:g}"
+    text = f"{share:.0%} of its values are not among those that were seen before, or on their steps of {grid.step:g}"
     close = {each: 0.5 / each.factor if grid.whole else 10.0**-DIGITS for each in CONVERSIONS}
     left = {each: grid.strange(each.back(values), close[each]) for each in CONVERSIONS}
     likely = [each for each in CONVERSIONS if left[each] < share / 2 and grid.distance(each.back(values)) < FAR]

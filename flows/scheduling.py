@@ -1,0 +1,122 @@
+"""`make schedule` and `make unschedule`: ingest, monitor and promote every night, by cron, or by systemd where there is
+no cron. Entries of this checkout are marked as such; all others are left as they are."""
+
+import hashlib
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from settings import ROOT
+
+TIMES = {"ingest": (2, 5), "monitor": (2, 35), "promote": (3, 35)}  # hour and minute, the machine's time
+LOGS = "var/schedule"
+
+
+class Refused(RuntimeError):
+    """It can't be done here; says why."""
+
+
+def schedule(root: Path = ROOT) -> str:
+    """Put this checkout's entries in place of earlier ones of its own; returns what is to be said. Raises Refused."""
+    (root / LOGS).mkdir(parents=True, exist_ok=True)
+    if shutil.which("crontab"):
+        _write_crontab(_others(root) + _block(root))
+        where = "cron"
+    elif shutil.which("systemctl"):
+        _write_units(root)
+        where = "systemd"
+    else:
+        raise Refused("there is neither crontab nor systemctl on this machine: run `make monitor` by whatever is there")
+    times = ", ".join(f"{name} at {hour:02}:{minute:02}" for name, (hour, minute) in TIMES.items())
+    return f"Scheduled with {where}, every day: {times}. What they say goes to {LOGS}/. `make unschedule` undoes it."
+
+
+def unschedule(root: Path = ROOT) -> str:
+    """Take this checkout's entries away, and nothing else; returns what is to be said."""
+    found = False
+    if shutil.which("crontab") and _block(root)[0] in _crontab():
+        _write_crontab(_others(root))
+        found = True
+    for unit in _units(root):
+        _systemctl("disable", "--now", unit.with_suffix(".timer").name, check=False)
+        for suffix in (".timer", ".service"):
+            unit.with_suffix(suffix).unlink(missing_ok=True)
+        found = True
+    return "Nothing is scheduled any more." if found else "Nothing was scheduled."
+
+
+def _block(root: Path) -> list[str]:
+    marks = [f"# {edge} penumbra in {root}" for edge in (">>>", "<<<")]
+    lines = [f"{minute} {hour} * * * {_command(root, name)}" for name, (hour, minute) in TIMES.items()]
+    return [marks[0], *(line.replace("%", r"\%") for line in lines), marks[1]]
+
+
+def _command(root: Path, name: str) -> str:
+    return f"cd {shlex.quote(str(root))} && make --no-print-directory {name} >> {LOGS}/{name}.log 2>&1"
+
+
+def _others(root: Path) -> list[str]:
+    """The lines of the crontab that aren't of this checkout."""
+    begin, end = _block(root)[0], _block(root)[-1]
+    kept, ours = [], False
+    for line in _crontab():
+        ours = ours or line == begin
+        if not ours:
+            kept.append(line)
+        ours = ours and line != end
+    return kept
+
+
+def _crontab() -> list[str]:
+    """Empty where the user has none."""
+    found = subprocess.run(["crontab", "-l"], capture_output=True, text=True)
+    return found.stdout.splitlines() if found.returncode == 0 else []
+
+
+def _write_crontab(lines: list[str]) -> None:
+    text = "".join(f"{line}\n" for line in lines)
+    done = subprocess.run(["crontab", "-"], input=text, capture_output=True, text=True)
+    if done.returncode:
+        raise Refused(f"crontab refused the new table: {done.stderr.strip()}")
+
+
+def _write_units(root: Path) -> None:
+    for name, (hour, minute) in TIMES.items():
+        unit = _folder() / f"penumbra-{_mark(root)}-{name}"
+        unit.parent.mkdir(parents=True, exist_ok=True)
+        command = f"/bin/sh -c {shlex.quote(_command(root, name))}".replace("%", "%%")
+        about = f"[Unit]\nDescription=Penumbra: make {name} in {root}\n"
+        unit.with_suffix(".service").write_text(f"{about}\n[Service]\nType=oneshot\nExecStart={command}\n")
+        when = f"[Timer]\nOnCalendar=*-*-* {hour:02}:{minute:02}:00\nPersistent=true\n"
+        unit.with_suffix(".timer").write_text(f"{about}\n{when}\n[Install]\nWantedBy=timers.target\n")
+    _systemctl("daemon-reload")
+    for unit in _units(root):
+        _systemctl("enable", "--now", unit.with_suffix(".timer").name)
+
+
+def _units(root: Path) -> list[Path]:
+    return sorted(_folder().glob(f"penumbra-{_mark(root)}-*.service"))
+
+
+def _folder() -> Path:
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "systemd/user"
+
+
+def _mark(root: Path) -> str:
+    return hashlib.sha256(str(root).encode()).hexdigest()[:8]
+
+
+def _systemctl(*words: str, check: bool = True) -> None:
+    done = subprocess.run(["systemctl", "--user", *words], capture_output=True, text=True)
+    if check and done.returncode:
+        raise Refused(f"systemctl --user {' '.join(words)}: {done.stderr.strip()}")
+
+
+if __name__ == "__main__":
+    try:
+        print(unschedule() if sys.argv[1:] == ["off"] else schedule())
+    except Refused as reason:
+        sys.exit(str(reason))
