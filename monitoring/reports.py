@@ -14,16 +14,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import polars as pl
-from evidently import BinaryClassification, DataDefinition, Dataset, MulticlassClassification, Regression, Report
-from evidently.core.metric_types import SingleValue, SingleValueCalculation, SingleValueMetric
-from evidently.legacy.calculations.stattests import StatTest, register_stattest
-from evidently.legacy.core import ColumnType
-from evidently.legacy.renderers.html_widgets import table_data
-from evidently.metrics import DriftedColumnsCount, ValueDrift
-from evidently.presets import ClassificationPreset, DataSummaryPreset, RegressionPreset, ValueStats
 
 from monitoring.reportable import Columns, columns
 from task import Task
+
+with warnings.catch_warnings():  # it uses what is old in numpy
+    warnings.simplefilter("ignore")
+    from evidently import BinaryClassification, DataDefinition, Dataset, MulticlassClassification, Regression, Report
+    from evidently.core.metric_types import SingleValue, SingleValueCalculation, SingleValueMetric
+    from evidently.legacy.calculations.stattests import StatTest, register_stattest
+    from evidently.legacy.core import ColumnType
+    from evidently.legacy.renderers.html_widgets import table_data
+    from evidently.metrics import DriftedColumnsCount, ValueDrift
+    from evidently.presets import ClassificationPreset, DataSummaryPreset, RegressionPreset, ValueStats
 
 EXACT = "over all rows"
 LABEL, PREDICTION, DECISION = "label", "prediction", "decision"

@@ -24,12 +24,8 @@ BINARY = Task("binary")
 
 @pytest.fixture(scope="module")
 def reports():
-    """The module, whose import warns about what is old in Evidently."""
-    import warnings
+    from monitoring import reports
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from monitoring import reports
     return reports
 
 
