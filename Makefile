@@ -111,6 +111,10 @@ test-all: $(VENV)/development checkout ## that and the whole flows: trained, kil
 lint: $(VENV)/development ## format, lint and type checks
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy
 
+.PHONY: backtest
+backtest: $(VENV)/runtime ## policies of retraining side by side over the later months: loss, retrainings, mistakes, cost
+	@$(BIN)/python -m flows.backtest
+
 .PHONY: bench-patterns
 bench-patterns: $(VENV)/development ## each pattern of problem/candidates.py beside its plain counterpart, month by month
 	@$(BIN)/python -m benchmarks.patterns

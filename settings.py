@@ -127,6 +127,7 @@ class Promotion(Section):
     promote_level: float = Field(gt=0, lt=1)
     harm_level: float = Field(gt=0, lt=1)
     shadow_days: int = Field(ge=1)
+    margin: float = Field(ge=0)
     error_share: float = Field(ge=0, le=1)
     score_distance: float = Field(gt=0, le=1)
     latency_ms: float = Field(gt=0)
@@ -154,6 +155,18 @@ class Dashboard(Section):
     first_port: int = Field(ge=1, le=65533)
 
 
+class Backtest(Section):
+    folder: Path
+    hindsight_days: int = Field(ge=1)
+    tolerance: float = Field(ge=0)
+
+
+class Replay(Section):
+    folder: Path
+    candidate: str
+    seed: int
+
+
 class Settings(Section):
     data: Data
     training: Training
@@ -168,6 +181,8 @@ class Settings(Section):
     promotion: Promotion
     monitor: Monitor
     dashboard: Dashboard
+    backtest: Backtest
+    replay: Replay
 
 
 def load(path: Path = ROOT / "settings.toml", environ: dict[str, str] | None = None) -> Settings:

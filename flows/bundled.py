@@ -1,5 +1,6 @@
 """A model version as the weighing needs it: from the service's copy of its bundle, or from the registry."""
 
+import datetime as dt
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ import numpy as np
 import polars as pl
 
 import problem.schema
+import problem.source
 from settings import Settings
 from stores import bundle, measure
 from stores.lineage import BUNDLES
@@ -31,6 +33,12 @@ class Version:
     @property
     def data_version(self) -> str:
         return str(self.facts.get("data_version", ""))
+
+    @property
+    def learnt(self) -> dt.date | None:
+        """The first day on which all batches were complete that it learnt from; None where it doesn't say."""
+        names = {name for part in ("train", "validation", "test") for name in self.facts.get(part, [])}
+        return max((batch.complete for batch in problem.source.batches() if batch.name in names), default=None)
 
     @property
     def reference(self) -> pl.DataFrame:

@@ -42,7 +42,8 @@ class Weighed:
 
 
 def candidate(chosen: Settings, live: Version, new: Version, now: dt.datetime) -> Weighed:
-    """The candidate beside the live model, whose answers it was shown in the shadow."""
+    """The candidate beside the live model, whose answers it was shown in the shadow: as evidence count the days after
+    all that it learnt from was complete, however far back it was shown more."""
     recipe = live.facts.get("recipe")
     rule: Rule = "non-inferiority" if recipe and recipe == new.facts.get("recipe") else "superiority"
     return _candidate(chosen, live, new, rule, now, _answers(chosen, live.folder.name, new.folder.name))
@@ -63,7 +64,8 @@ def canary(chosen: Settings, live: Version, new: Version, since: dt.datetime, no
 def _candidate(
     chosen: Settings, live: Version, new: Version, rule: Rule, now: dt.datetime, answers: pl.DataFrame
 ) -> Weighed:
-    evidence = _weigh(chosen, answers, ("output", "said"), live, rule, now)
+    unknown = answers if new.learnt is None else answers.filter(pl.col("event").dt.date() > new.learnt)
+    evidence = _weigh(chosen, unknown, ("output", "said"), live, rule, now)
     ok = answers.filter(status=OK)
     shadow = _shadow(answers)
     reference = predictions_of(new.reference["prediction"])

@@ -29,6 +29,7 @@ class Terms(Protocol):
     promote_level: float
     harm_level: float
     shadow_days: int
+    margin: float
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,9 @@ def weigh(blocks: pl.DataFrame, rule: Rule, terms: Terms) -> Evidence:
     """The evidence of `cohorts.cohorts`' blocks; the incomplete ones count for nothing.
 
     "superiority", for a new recipe: promoted once it is shown to be better. "non-inferiority", for the same recipe on
-    newer data: promoted after the terms' shadow days. Either is rejected once it is shown to be worse.
+    newer data: promoted after the terms' shadow days, where its mean loss isn't higher by more than the terms' margin:
+    in a week nothing can be shown to be worse at such odds, but what is broken looks it. Either is rejected once it is
+    shown to be worse.
     To watch over a promotion, put the previous model in the place of live and count blocks from the promotion on:
     "reject" then means roll back.
     """
@@ -73,7 +76,8 @@ def weigh(blocks: pl.DataFrame, rule: Rule, terms: Terms) -> Evidence:
     sums, weights = used["difference"].to_numpy(), used["labels"].cast(pl.Float64).to_numpy()
     better, worse = (_last(log_evidence(sign * sums)) for sign in (1, -1))
     days, labels = used.height * terms.block_days, int(used["labels"].sum())
-    verdict = _verdict(better, worse, days, rule, terms)
+    difference = _mean(used["difference"], labels)
+    verdict = _verdict(better, worse, days, difference, rule, terms)
     needed = None if verdict != "keep collecting" else _days_needed(sums, days, rule, terms)
     low, high = _interval(sums, weights, terms)
     return Evidence(
@@ -84,7 +88,7 @@ def weigh(blocks: pl.DataFrame, rule: Rule, terms: Terms) -> Evidence:
         incomplete_blocks=blocks.height - used.height,
         live_loss=_mean(used["live"], labels),
         candidate_loss=_mean(used["candidate"], labels),
-        difference=_mean(used["difference"], labels),
+        difference=difference,
         low=low,
         high=high,
         better=better,
@@ -105,17 +109,18 @@ def course(blocks: pl.DataFrame) -> pl.DataFrame:
 SIDES = {"better": 1, "worse": -1}
 
 
-def _verdict(better: float, worse: float, days: int, rule: Rule, terms: Terms) -> Verdict:
+def _verdict(better: float, worse: float, days: int, difference: float | None, rule: Rule, terms: Terms) -> Verdict:
     if worse >= 1 / terms.harm_level:
         return "reject"
-    earned = better >= 1 / terms.promote_level if rule == "superiority" else days >= terms.shadow_days
+    waited = days >= terms.shadow_days and (difference or 0.0) >= -terms.margin
+    earned = better >= 1 / terms.promote_level if rule == "superiority" else waited
     return "promote" if earned else "keep collecting"
 
 
 def _days_needed(sums: np.ndarray, days: int, rule: Rule, terms: Terms) -> int | None:
     """To a verdict, should the days to come be like those so far; None where that is years away, or unknown."""
     if rule == "non-inferiority":
-        return terms.shadow_days - days
+        return terms.shadow_days - days if days < terms.shadow_days else None
     favour = sums.sum() > 0
     blocks = blocks_needed(sums if favour else -sums, terms.promote_level if favour else terms.harm_level)
     return None if blocks is None else blocks * terms.block_days

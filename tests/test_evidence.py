@@ -49,7 +49,7 @@ def test_a_candidate_that_is_shown_to_be_worse_is_rejected_by_either_gate(rule):
 
 
 def test_the_same_recipe_on_newer_data_is_promoted_after_the_shadow_days():
-    even = [1.0, -1.0] * (TERMS.shadow_days // 2)
+    even = ([1.0, -1.0] * TERMS.shadow_days)[: TERMS.shadow_days]
     assert weigh(blocks(even), "non-inferiority", TERMS).verdict == "promote"
     assert weigh(blocks(even[:-1]), "non-inferiority", TERMS).verdict == "keep collecting"
     assert weigh(blocks(even[:-1]), "non-inferiority", TERMS).days_needed == 1
@@ -58,6 +58,15 @@ def test_the_same_recipe_on_newer_data_is_promoted_after_the_shadow_days():
 def test_a_new_recipe_that_is_no_better_is_not_promoted_however_long_it_waits():
     said = weigh(blocks([1.0, -1.0] * 200), "superiority", TERMS)
     assert (said.verdict, said.days_needed, said.labels_needed) == ("keep collecting", None, None)
+
+
+def test_the_same_recipe_waits_longer_where_its_mean_loss_is_higher_by_more_than_the_margin():
+    differences = [0.1, -40.0, *[0.1] * (TERMS.shadow_days - 2)]
+    within, beyond = (
+        weigh(blocks(differences), "non-inferiority", TERMS.model_copy(update={"margin": margin}))
+        for margin in (0.06, 0.02)
+    )
+    assert (within.verdict, beyond.verdict, beyond.days_needed) == ("promote", "keep collecting", None)
 
 
 def test_while_collecting_the_forecast_is_in_days_and_in_labels():

@@ -1,11 +1,13 @@
 import datetime as dt
 import multiprocessing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from flows import promoting
+from flows import promoting, weighing
+from flows.bundled import version
 from flows.promoting import Forced, Refused
 from flows.who import actor
 from stores import moves
@@ -62,9 +64,9 @@ def test_the_same_recipe_is_promoted_after_the_shadow_days_unless_it_is_worse(tm
     models = aliased(tmp_path, database, live="1", candidate="3")
     entered(tmp_path, "verdict", "pass", candidate="3")
     answered(tmp_path, "1", {"3": good})
-    run(tmp_path, now=world.FIRST + dt.timedelta(days=10, hours=8))
+    run(tmp_path, now=world.FIRST + dt.timedelta(days=5, hours=8))
     evidence = ledger(tmp_path)[-1].evidence["evidence"]
-    assert (evidence["verdict"], evidence["days"], evidence["days_needed"]) == ("keep collecting", 10, 4)
+    assert (evidence["verdict"], evidence["days"], evidence["days_needed"]) == ("keep collecting", 5, 2)
     run(tmp_path)
     assert models.aliases() == {"live": "3", "previous": "1"}
 
@@ -101,6 +103,15 @@ def test_a_candidate_of_which_the_shadow_says_nothing_yet_goes_on_collecting(tmp
     answered(tmp_path, "1", {})
     assert "keep collecting: 0 days" in run(tmp_path)
     assert ledger(tmp_path)[-1].evidence["shadow"]["rows"] == 0
+
+
+def test_days_of_which_the_candidate_has_learnt_some_are_no_evidence(tmp_path: Path, database: Path) -> None:
+    models, chosen = aliased(tmp_path, database, live="1", candidate="3"), world.settings(tmp_path)
+    answered(tmp_path, "1", {"3": good})
+    with version(chosen, models, "1") as live, version(chosen, models, "3") as new:
+        taught = replace(new, facts={**new.facts, "test": ["2013-03"]})
+        days = [weighing.candidate(chosen, live, each, world.NOW).evidence.days for each in (new, taught)]
+    assert days == [world.DAYS, world.DAYS - 1]
 
 
 def test_a_candidate_that_isnt_let_into_the_shadow_is_said_to_be(tmp_path: Path, database: Path) -> None:

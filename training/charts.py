@@ -63,6 +63,73 @@ def gate(title: str, checks: list[dict[str, Any]]) -> Spec:
     }
 
 
+def over_time(title: str, rows: list[dict[str, Any]]) -> Spec:
+    """One line a `model` of `value` by `date` (ISO)."""
+    return _chart(title, rows) | {
+        "width": 640,
+        "height": 280,
+        "mark": {"type": "line", "interpolate": "linear"},
+        "encoding": {
+            "x": {"field": "date", "type": "temporal", "title": None},
+            "y": {"field": "value", "type": "quantitative", "title": None},
+            "color": _model(),
+        },
+    }
+
+
+def life(
+    title: str,
+    points: list[dict[str, Any]],
+    marks: list[dict[str, Any]],
+    bars: list[dict[str, Any]],
+    colours: dict[str, str],
+) -> Spec:
+    """Lines of `value` by `date` for each `model`, with a rule for each `verdict` of the marks; below them a
+    bar from `begin` to `end` for each time that a model answered. Dates are ISO."""
+    time = {"type": "temporal", "title": None, "axis": {"format": "%d %b"}}
+    verdict = {"field": "verdict", "type": "nominal", "title": "verdict"}
+    scale = {"domain": list(colours), "range": list(colours.values())}
+    lines = {
+        "data": {"values": points},
+        "mark": {"type": "line", "point": True, "strokeWidth": 2},
+        "encoding": {
+            "x": {"field": "date", **time},
+            "y": {"field": "value", "type": "quantitative", "scale": {"zero": False}, "title": "loss"},
+            "color": {**_model(), "scale": {"range": ["#9e9e9e", "#1a237e"]}},
+        },
+    }
+    rules = {
+        "data": {"values": marks},
+        "mark": {"type": "rule", "strokeDash": [4, 3], "strokeWidth": 1.5},
+        "encoding": {"x": {"field": "date", **time}, "color": {**verdict, "scale": scale}},
+    }
+    reigns = {
+        "data": {"values": bars},
+        "width": 760,
+        "height": {"step": 18},
+        "mark": {"type": "bar", "cornerRadius": 3},
+        "encoding": {
+            "x": {"field": "begin", **time},
+            "x2": {"field": "end"},
+            "y": {"field": "model", "type": "nominal", "title": None, "sort": None},
+            "color": {"value": "#90a4ae"},
+        },
+    }
+    above = {
+        "title": title,
+        "width": 760,
+        "height": 300,
+        "layer": [rules, lines],
+        "resolve": {"scale": {"color": "independent"}},
+    }
+    return {"$schema": SCHEMA, "vconcat": [above, reigns], "resolve": {"scale": {"x": "shared"}}}
+
+
+def stacked(*charts: Spec) -> Spec:
+    """One above the other."""
+    return {"$schema": SCHEMA, "vconcat": list(charts)}
+
+
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
     """Infinity isn't JSON."""
     return {key: None if isinstance(each, float) and not math.isfinite(each) else each for key, each in row.items()}
