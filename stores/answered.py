@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
+from operator import attrgetter
 from types import ModuleType
 from typing import Any
 
@@ -20,7 +21,8 @@ class Answered:
         dtypes = schema.Row.create_empty().schema
         self.columns: Mapping[str, Any] = {name: _plain(dtypes[name]) for name in columns}
         types: list[tuple[str, Any]] = [(name, _type(dtype) | None) for name, dtype in self.columns.items()]
-        record = msgspec.defstruct("Record", [*types, (schema.TIME, str | None)], gc=False)
+        self._time = schema.TIME
+        record = msgspec.defstruct("Record", [*types, (self._time, str | None)], gc=False)
         fields: list[Any] = [
             ("record", record),
             ("output", Output),
@@ -44,16 +46,13 @@ class Answered:
         return dated, unreadable + frame.height - dated.height
 
     def _frame(self, answers: list[Any]) -> pl.DataFrame:
-        values = zip(*(msgspec.structs.astuple(answer.record) for answer in answers), strict=True)
-        schema = {**self.columns, DAY: pl.String}
-        read = values if answers else [()] * len(schema)
-        columns = [pl.Series(name, each, dtype) for (name, dtype), each in zip(schema.items(), read, strict=True)]
-        frame = pl.DataFrame(columns).with_columns(
-            pl.Series(PREDICTION, [answer.output for answer in answers], None if answers else pl.Float64),
-            pl.Series(MODEL, [answer.model for answer in answers], pl.String),
-            pl.col(DAY).fill_null(pl.Series([answer.time for answer in answers], dtype=pl.String)),
-        )
-        return frame.with_columns(_days(frame[DAY]))
+        # Column by column: a tuple for each row would keep the garbage collector busy for longer than all the rest.
+        records = [answer.record for answer in answers]
+        columns = [pl.Series(name, list(map(attrgetter(name), records)), dtype) for name, dtype in self.columns.items()]
+        moments = [getattr(answer.record, self._time) or answer.time for answer in answers]
+        said = pl.Series(PREDICTION, [answer.output for answer in answers], None if answers else pl.Float64)
+        model = pl.Series(MODEL, [answer.model for answer in answers], pl.String)
+        return pl.DataFrame([*columns, said, model, _days(pl.Series(DAY, moments, pl.String))])
 
     def _readable(self, content: bytes) -> Iterator[Any]:
         for line in content.split(b"\n")[:-1]:
