@@ -132,6 +132,13 @@ bench-serve: $(VENV)/development $(VENV)-mlflow/ready ## POST /predict beside ot
 bench-promotion: $(VENV)/development ## how often equal models are promoted, how soon better ones, how soon broken ones stop
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.promotion
 
+.PHONY: bench-monitor bench-alarms
+bench-monitor: $(VENV)/development ## what counting a million answers and judging a window cost, beside Evidently on all rows
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.monitor
+
+bench-alarms: $(VENV)/development ## how often nothing raises an alarm, how soon drift does, which data faults are found
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.alarms
+
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 lock: $(VENV)/uv ## pin the dependencies anew (needs the network)
 	@for lock in "pyproject.toml --extra train --extra dev -o requirements-dev.lock" \

@@ -47,7 +47,7 @@ class Stream:
 
 def read() -> Stream:
     """Check the year's batches in a folder of its own, fit every model, and let them score what came after."""
-    rows = _rows().sort("time_hour")
+    rows = checked(LAST).sort("time_hour")
     inputs, columns = matrices(rows, problem.features.FEATURES)
     labels, months = labels_of(rows, TASK), rows["batch"].to_numpy()
     served = months >= FIRST
@@ -89,11 +89,12 @@ def _models() -> dict[str, tuple[Any, str]]:
     return {name: (make, FIRST) for name, make in recipes.items()} | refits
 
 
-def _rows() -> pl.DataFrame:
+def checked(last: str) -> pl.DataFrame:
+    """The rows with an outcome of all batches up to one, checked in a folder of its own."""
     with tempfile.TemporaryDirectory() as folder:
         where = {"folder": Path(folder) / "data", "derived": Path(folder) / "derived"}
         store = DataStore(settings.load().data.model_copy(update=where), problem)
-        batches = [batch.name for batch in problem.source.batches() if batch.name <= LAST]
+        batches = [batch.name for batch in problem.source.batches() if batch.name <= last]
         for batch in batches:
             store.stage(batch, problem.source.fetch(batch))
         store.admit(batches)
