@@ -5,8 +5,12 @@ chapter 15; Phipson, Smyth, 2010, for counting the window itself as one of the d
 Where the days of reference and window could stand in any order, the window's statistic is beyond the limit with a
 probability of at most 1 in `one_in`, whatever the statistic is, however the rows of a day lean on each other, and
 however few days there are. A limit from the reference's days alone doesn't keep that promise: 59 days know too little
-of rare ones (windows of the flights were beyond it three times as often).
+of rare ones (windows of the flights were beyond it three times as often). One replay fewer may be beyond the limit than
+the promise allows: what the reference alone has decided, such as the bins of a column, makes it and the window a little
+less alike.
 """
+
+import math
 
 import numpy as np
 
@@ -25,6 +29,6 @@ def draws(window_days: int, reference_days: int, one_in: float, seed: int) -> np
 
 
 def limit(statistics: np.ndarray, one_in: float) -> np.ndarray:
-    """Of float64 [replays, …] what at most 1 in `one_in` of the replays exceed: float64 […]."""
-    above = int(len(statistics) / one_in)
+    """Of float64 [replays, …] what fewer than 1 in `one_in` of the replays exceed: float64 […]."""
+    above = math.ceil(len(statistics) / one_in) - 1
     return np.asarray(np.sort(statistics, axis=0)[-(above + 1)])
