@@ -112,7 +112,7 @@ def test_a_fault_that_is_known_can_be_accepted(empty: Path) -> None:
 
 def test_loss_beyond_its_threshold_asks_for_a_retraining_once_within_the_cool_down(empty: Path) -> None:
     world.answered(empty, 14, wrong=True)
-    (alarm,) = watch(empty, DONE)
+    (alarm,) = watch(empty, DONE, cooldown_days=14)
     assert "retrain: loss" in alarm
     assert [each.verdict for each in world.windows(empty)] == ["retrain", "ok"]
     assert "the last retraining was on 2013-04-11" in world.windows(empty)[1].reason
