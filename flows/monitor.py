@@ -41,10 +41,11 @@ class MonitorFlow(FlowSpec):
 
     @step
     def end(self):
-        """Show the last windows."""
-        from flows import windows
+        """Show the last windows, and make the overview anew."""
+        from flows import overview, windows
 
         print(windows.words(self.settings, self.alarms, self.said))
+        print(f"The loop on one page: {overview.write(self.settings)}")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from mlflow.exceptions import MlflowException
 
-from flows import course, seen
+from flows import course, scheduling, seen
 from settings import Settings, SettingsError, load
 from stores import flowruns, segments
 from stores.flowruns import FlowRun
@@ -101,18 +101,29 @@ def _status(windows: Sequence[Window]) -> dict[str, str]:
 def _flows(chosen: Settings) -> list[dict[str, str]]:
     """Each flow's last run; its card is copied beside the page, so that both can be moved together."""
     ran = {run.flow: run for run in flowruns.latest(list(FLOWS))}
-    return [_flow(name, ran.get(flow), chosen.monitor.folder) for flow, name in FLOWS.items()]
+    due = scheduling.due(dt.datetime.now().astimezone())
+    following = {
+        name: f"{due[name]:%Y-%m-%d %H:%M %Z}" if name in due else _unscheduled(name, due) for name in FLOWS.values()
+    }
+    return [
+        _flow(name, ran.get(flow), chosen.monitor.folder) | {"next": following[name]} for flow, name in FLOWS.items()
+    ]
+
+
+def _unscheduled(name: str, due: dict[str, dt.datetime]) -> str:
+    if name == "train":
+        return "when a window asks for it"
+    return "never by itself" if due else "by hand: make schedule"
 
 
 def _flow(name: str, run: FlowRun | None, folder: Path) -> dict[str, str]:
     if run is None:
-        return {"name": name, "last": "never", "state": "", "took": "", "next": _next(name), "card": ""}
+        return {"name": name, "last": "never", "state": "", "took": "", "card": ""}
     return {
         "name": name,
         "last": f"{run.begun:%Y-%m-%d %H:%M} UTC",
         "state": run.state(dt.datetime.now(dt.UTC)),
         "took": f"{(run.ended - run.begun).total_seconds():,.0f} s" if run.ended else "",
-        "next": _next(name),
         "card": _copied(run, folder / CARDS / f"{name}.html", folder) if run.card else "",
     }
 
@@ -121,11 +132,6 @@ def _copied(run: FlowRun, page: Path, folder: Path) -> str:
     page.parent.mkdir(exist_ok=True)
     segments.replace(page, run.card.encode())
     return str(page.relative_to(folder))
-
-
-def _next(name: str) -> str:
-    """When it runs next, as far as this machine knows."""
-    return "by hand"
 
 
 def _entry(entry: Entry) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """`make schedule` and `make unschedule`: ingest, monitor and promote every night, by cron, or by systemd where there is
 no cron. Entries of this checkout are marked as such; all others are left as they are."""
 
+import datetime as dt
 import hashlib
 import os
 import shlex
@@ -46,6 +47,17 @@ def unschedule(root: Path = ROOT) -> str:
             unit.with_suffix(suffix).unlink(missing_ok=True)
         found = True
     return "Nothing is scheduled any more." if found else "Nothing was scheduled."
+
+
+def due(now: dt.datetime, root: Path = ROOT) -> dict[str, dt.datetime]:
+    """When each flow runs next by this checkout's entries, in the machine's time; empty where there are none."""
+    in_cron = bool(shutil.which("crontab")) and _block(root)[0] in _crontab()
+    if not in_cron and not _units(root):
+        return {}
+    today = {
+        name: now.replace(hour=hour, minute=minute, second=0, microsecond=0) for name, (hour, minute) in TIMES.items()
+    }
+    return {name: time if time > now else time + dt.timedelta(days=1) for name, time in today.items()}
 
 
 def _block(root: Path) -> list[str]:
