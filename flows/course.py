@@ -29,9 +29,9 @@ class Picture:
 def pictures(windows: Sequence[Window]) -> list[Picture]:
     """Of what is known of at least one window."""
     drawn = [
-        _drawn("drift", "Drift ÷ threshold", _drift, windows),
+        _drawn("drift", "Drift ÷ threshold", _drift, windows, (0, 1.2)),
         _drawn("loss", "Loss", _loss, windows),
-        _drawn("labels", "Label coverage", _labels, windows, percent=True),
+        _drawn("labels", "Label coverage", _labels, windows, charts.SHARE),
         _drawn("shadow", "Shadow disagreement", _shadow, windows),
     ]
     return [picture for picture in drawn if picture]
@@ -50,7 +50,7 @@ def _drawn(
     title: str,
     row: Callable[[Window], Row | None],
     windows: Sequence[Window],
-    percent: bool = False,
+    domain: Sequence[float] | None = None,
 ) -> Picture | None:
     from vl_convert import vegalite_to_svg
 
@@ -59,12 +59,16 @@ def _drawn(
         return None
     assumed = next((each.estimated.assumes for each in reversed(windows) if each.estimated), "")
     about = ABOUT[name].format(assumed=assumed)
-    return Picture(name, title, f"{about} Last: {rows[-1]['last']}.", vegalite_to_svg(charts.course(rows, percent)))
+    return Picture(name, title, f"{about} Last: {rows[-1]['last']}.", vegalite_to_svg(charts.course(rows, domain)))
 
 
 def _row(window: Window, value: float, last: str, alarm: bool = False, **more: Any) -> Row:
-    said = f"{days(window)}: {last}" + (", an alarm" if alarm else "")
-    return {"begin": str(window.begin), "value": value, "alarm": alarm, "said": said, "last": last, **more}
+    mark = "alarm" if alarm else "fault" if window.faults else ""
+    said = f"{days(window)}: {last}" + MARKS[mark]
+    return {"begin": str(window.begin), "value": value, "mark": mark, "said": said, "last": last, **more}
+
+
+MARKS = {"alarm": ", an alarm", "fault": ", a data fault", "": ""}
 
 
 def _drift(window: Window) -> Row | None:

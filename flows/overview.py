@@ -138,7 +138,7 @@ def _entry(entry: Entry) -> dict[str, str]:
     return {
         "number": str(entry.number),
         "time": f"{entry.time:%Y-%m-%d %H:%M}",
-        "what": f"{entry.kind} {entry.verdict}".strip() if entry.verdict != entry.kind else entry.kind,
+        "what": f"{entry.kind}: {entry.verdict}" if entry.kind == "verdict" else entry.kind,
         "versions": ", ".join(f"{role} {version}" for role, version in entry.versions.items()),
         "actor": entry.actor,
         "reason": entry.reason if len(entry.reason) <= LONGEST else f"{entry.reason[: LONGEST - 1]}…",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import problem
+import problem.source
 from settings import Settings
 from stores import versions
 from stores.data import DataStore
@@ -49,7 +50,7 @@ def data(chosen: Settings) -> Card:
     if until := complete.get(batches[-1]):
         age = (chosen.data.today - until).days
         lines.append(("age", f"complete until {until}, {_days(age)} before the flows' clock"))
-    return Card(version[:8], [*lines, ("version", version)])
+    return Card(version[:8], lines)
 
 
 def live(chosen: Settings, models: Models, entries: Sequence[Entry], base: str) -> Card:

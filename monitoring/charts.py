@@ -7,7 +7,8 @@ from typing import Any
 Spec = dict[str, Any]
 SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
 WIDTH, HEIGHT = 225, 130
-INK, CALM, ALARM, FAINT = "#1d3557", "#1d5fa8", "#b3261e", "#9db7d5"
+INK, CALM, ALARM, FAULT, FAINT = "#1d3557", "#1d5fa8", "#b3261e", "#855300", "#9db7d5"
+SHARE = (0, 1)
 DAY: Spec = {
     "field": "begin",
     "type": "temporal",
@@ -23,13 +24,17 @@ CONFIG = {
 }
 
 
-def course(rows: Sequence[dict[str, Any]], percent: bool = False) -> Spec:
-    """A point for each window at `begin` (a date in ISO's form) and `value`, in words `said`; triangles where `alarm`.
+def course(rows: Sequence[dict[str, Any]], domain: Sequence[float] | None = None) -> Spec:
+    """A point for each window at `begin` (an ISO date) and `value`, in words `said`; a triangle where `mark` says
+    "alarm", a diamond where it says "fault". `domain`: what the axis spans at least; (0, 1) is of shares.
 
     Drawn where some row has one: a dashed line at `limit`, a band from `low` to `high`, a dotted line through `other`.
     """
-    axis = {"format": "%"} if percent else {"tickCount": 5}
-    value: Spec = {"field": "value", "type": "quantitative", "title": None, "scale": {"zero": False}, "axis": axis}
+    axis = {"format": "%"} if tuple(domain or ()) == SHARE else {"tickCount": 5}
+    scale = (
+        {"zero": False} if domain is None else {"domainMin": domain[0], "domainMax": {"expr": _largest(rows, domain)}}
+    )
+    value: Spec = {"field": "value", "type": "quantitative", "title": None, "scale": scale, "axis": axis}
     layers = [_band(value)] if _any(rows, "low") else []
     layers += [_line(value, "limit", [5, 3], ALARM)] if _any(rows, "limit") else []
     layers += [_line(value, "other", [1, 3], INK)] if _any(rows, "other") else []
@@ -41,6 +46,10 @@ def course(rows: Sequence[dict[str, Any]], percent: bool = False) -> Spec:
         "config": CONFIG,
         "layer": [*layers, _line(value, "value", [1, 0], CALM), _points(value)],
     }
+
+
+def _largest(rows: Sequence[dict[str, Any]], domain: Sequence[float]) -> str:
+    return str(max(domain[1], *(row["value"] for row in rows)))
 
 
 def _any(rows: Sequence[dict[str, Any]], name: str) -> bool:
@@ -58,9 +67,13 @@ def _line(value: Spec, field: str, dash: list[int], colour: str) -> Spec:
 
 
 def _points(value: Spec) -> Spec:
-    def by(calm: Any, alarm: Any) -> Spec:
-        return {"condition": {"test": "datum.alarm", "value": alarm}, "value": calm}
+    def by(look: dict[str, Any]) -> Spec:
+        tests = [{"test": f"datum.mark === '{mark}'", "value": look[mark]} for mark in ("alarm", "fault")]
+        return {"condition": tests, "value": look[""]}
 
-    encoding = {"x": DAY, "y": value, "shape": by("circle", "triangle-up"), "color": by(CALM, ALARM)}
+    shape = by({"alarm": "triangle-up", "fault": "diamond", "": "circle"})
+    colour = by({"alarm": ALARM, "fault": FAULT, "": CALM})
+    size = by({"alarm": 110, "fault": 110, "": 60})
+    encoding = {"x": DAY, "y": value, "shape": shape, "color": colour, "size": size}
     words = {"description": {"field": "said", "type": "nominal"}}
-    return {"mark": {"type": "point", "filled": True, "size": 60}, "encoding": encoding | words}
+    return {"mark": {"type": "point", "filled": True, "opacity": 1}, "encoding": encoding | words}

@@ -50,13 +50,21 @@ def test_every_picture_has_a_point_for_each_window(seen):
     assert counts == {"drift": 4, "loss": 4, "labels": 4, "shadow": 4}
 
 
-def test_an_alarm_is_marked_by_shape_and_in_words(seen):
+def test_alarms_and_faults_are_marked_by_shape_and_in_words(seen):
     points = seen.page.locator(f"#chart-drift {POINT}")
     words = [points.nth(place).get_attribute("aria-label") for place in range(4)]
     assert words[3] == "2013-04-22 to 2013-04-28: 1.60 (temp), an alarm"
-    assert [word.endswith("an alarm") for word in words] == [False, False, False, True]
+    assert words[2] == "2013-04-15 to 2013-04-21: 0.90 (temp), a data fault"
+    assert [", a" in word for word in words] == [False, False, True, True]
     shapes = {points.nth(place).get_attribute("d")[:30] for place in range(4)}
-    assert len(shapes) == 2
+    assert len(shapes) == 3
+
+
+def test_the_data_card_says_which_version_and_how_old(seen):
+    card = seen.page.inner_text("#data")
+    assert "01234567" in card
+    assert "3: 2013-01 to 2013-03" in card
+    assert "complete until 2013-04-01, 0 days before the flows' clock" in card
 
 
 def test_the_cards_say_who_is_live_and_how_far_the_candidate_has_come(seen):

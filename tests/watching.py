@@ -35,12 +35,21 @@ def seeded(folder: Path, database: Path, weeks: int = 4) -> Settings:
     chosen = settings(folder)
     promoted.aliased(folder, database, live="1", candidate="2")
     answered(folder, weeks)
+    ingested(folder)
     ledger = Ledger(chosen.ledger.folder)
     ledger.append(Event(kind="promotion", actor="ann", reason="the first", versions={"live": "1"}))
     ledger.append(_collecting())
     for number in range(weeks):
         Windows(chosen.monitor.folder).write(window(number, VERDICTS[number % 4], RATIOS[number % 4]))
     return chosen
+
+
+def ingested(folder: Path) -> None:
+    """Three batches that a pointer file names, as DVC writes it."""
+    for month in (1, 2, 3):
+        (folder / f"data/batches/2013-0{month}").mkdir(parents=True)
+    md5 = "0123456789abcdef0123456789abcdef.dir"
+    (folder / "data.dvc").write_text(f"outs:\n- md5: {md5}\n  hash: md5\n  path: data\n")
 
 
 def answered(folder: Path, weeks: int) -> None:
