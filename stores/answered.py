@@ -49,10 +49,12 @@ class Answered:
         # Column by column: a tuple for each row would keep the garbage collector busy for longer than all the rest.
         records = [answer.record for answer in answers]
         columns = [pl.Series(name, list(map(attrgetter(name), records)), dtype) for name, dtype in self.columns.items()]
-        moments = [getattr(answer.record, self._time) or answer.time for answer in answers]
+        moments = pl.Series(DAY, list(map(attrgetter(self._time), records)), pl.String)
+        if moments.null_count():
+            moments = moments.zip_with(moments.is_not_null(), pl.Series([answer.time for answer in answers]))
         said = pl.Series(PREDICTION, [answer.output for answer in answers], None if answers else pl.Float64)
         model = pl.Series(MODEL, [answer.model for answer in answers], pl.String)
-        return pl.DataFrame([*columns, said, model, _days(pl.Series(DAY, moments, pl.String))])
+        return pl.DataFrame([*columns, said, model, _days(moments)])
 
     def _readable(self, content: bytes) -> Iterator[Any]:
         for line in content.split(b"\n")[:-1]:

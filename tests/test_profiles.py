@@ -5,6 +5,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
@@ -141,6 +142,12 @@ def test_of_a_model_without_a_reference_the_rows_are_counted(tmp_path: Path) -> 
     assert counted(tmp_path, "unknown") == {0: 1}
     assert profiles(tmp_path).binning("unknown").columns == {}
     assert profiles(tmp_path).reference("unknown") == {}
+
+
+def test_a_row_without_a_time_is_of_the_day_of_its_answer(tmp_path: Path) -> None:
+    timeless = answer(3)
+    answered(tmp_path, answer(1), msgspec.structs.replace(timeless, record={**timeless.record, "time_hour": None}))
+    assert counted(tmp_path) == {0: 1, 1: 1}
 
 
 def test_answers_in_place_of_the_model_are_left_out(tmp_path: Path) -> None:
