@@ -7,15 +7,11 @@ from typing import TYPE_CHECKING
 from stores.windows import Distance, Window
 
 if TYPE_CHECKING:
-    from monitoring.reports import Figure
-
 VERDICTS = {"ok": 0, "investigate": 1, "retrain": 2}
 
 
-def figures(window: Window, left_out: int) -> list["Figure"]:
+def figures(window: Window, left_out: int) -> list[Figure]:
     """All that is known of the window as numbers; the groups are those of the panels in stores/reports.py."""
-    from monitoring.reports import Figure
-
     return [Figure(*each) for each in _numbers(window, left_out) if math.isfinite(each[2])]
 
 

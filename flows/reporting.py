@@ -56,8 +56,8 @@ def _snapshots(chosen: Settings, models: Models, window: Window) -> dict[str, An
     rows = _live(chosen, index, window)
     with bundled.version(chosen, models, window.model) as live:
         threshold = live.facts.get("threshold")
-        reference = _side(sample(_numbered(live.reference), ["number"], SAMPLE, SEED), "prediction", threshold)
-    sides = reports.Sides(_side(rows, "output", threshold), reference, _task(), _declared(), threshold)
+        reference = side(sample(_numbered(live.reference), ["number"], SAMPLE, SEED), "prediction", threshold, _task())
+    sides = reports.Sides(side(rows, "output", threshold, _task()), reference, _task(), _declared(), threshold)
     usable = sides.columns()
     numbers, said = figures.figures(window, len(usable.left_out)), figures.words(window)
     made = {
@@ -79,7 +79,9 @@ def _beside_candidate(
         return {}
     said = shadowed(index, candidate, ids=rows["id"].to_list()).filter(status=OK)
     both = rows.join(said.select("id", said="output"), on="id", how="inner").with_columns(_as_output(rows))
-    sides = reports.Sides(_side(both, "said", threshold), _side(both, "output", threshold), _task(), {}, threshold)
+    sides = reports.Sides(
+        side(both, "said", threshold, _task()), side(both, "output", threshold, _task()), _task(), {}, threshold
+    )
     return {
         AGAINST_CANDIDATE: reports.predictions(sides, **_about(window, AGAINST_CANDIDATE)),
         CANDIDATE_QUALITY: reports.quality(sides, **_about(window, CANDIDATE_QUALITY)),
@@ -94,9 +96,9 @@ def _live(chosen: Settings, index: Index, window: Window) -> pl.DataFrame:
     return answers.join(samples.records(chosen.service.predictions, ids, _declared()), on="id", how="inner")
 
 
-def _side(rows: pl.DataFrame, output: str, threshold: float | None) -> pl.DataFrame:
+def side(rows: pl.DataFrame, output: str, threshold: float | None, task: Task) -> pl.DataFrame:
     """The columns that a report reads (see monitoring/reports.py)."""
-    said, task = pl.col(output), _task()
+    said = pl.col(output)
     if task.kind == "binary":
         return rows.with_columns(prediction=said, decision=said >= threshold)
     if task.kind == "regression":

@@ -12,6 +12,15 @@ MOST_VALUES = 200
 
 
 @dataclass(frozen=True)
+class Figure:
+    """A number that was counted over all rows: a point of `series` in the panel of `group`."""
+
+    group: str
+    series: str
+    value: float
+
+
+@dataclass(frozen=True)
 class Columns:
     """Which columns are numbers, which categories, and why each of the others is left out."""
 

@@ -15,7 +15,7 @@ import pandas as pd
 import polars as pl
 
 from monitoring.datasets import DECISION, LABEL, PREDICTION, dataset
-from monitoring.reportable import Columns, columns
+from monitoring.reportable import Columns, Figure, columns
 from task import Task
 
 with warnings.catch_warnings():  # it uses what is old in numpy
@@ -34,15 +34,6 @@ PICTURES = 6
 ANY = 1e-9  # of the columns: one that is beyond its threshold is drift
 
 Distances = Mapping[str, tuple[float, float]]
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A number that was counted over all rows: a point of the series `series` in the panel `group`."""
-
-    group: str
-    series: str
-    value: float
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import pytest
 
 from flows import reporting
 from service import dashboard
+from service.supervise import Child
 from settings import ROOT
 from stores.reports import PANELS, Reports
 from stores.windows import Windows
@@ -120,6 +121,13 @@ def test_a_registry_with_pages_of_its_own_gets_no_others(tmp_path):
     to = dashboard.addresses(served, {"overview": 1, "mlflow": 2, "evidently": 3})
     assert to["mlflow"] == "http://mlflow.example"
     assert [child.name for child in dashboard.children(served, dict.fromkeys(to, 1), to)] == ["overview", "evidently"]
+
+
+def test_what_a_child_prints_goes_to_its_log(tmp_path):
+    child = Child("one", [sys.executable, "-c", "print('here I am')"], tmp_path / "one.log")
+    child.tend(os.environ, now=1.0)
+    assert child.process.wait(30) == 0
+    assert (tmp_path / "one.log").read_text() == "here I am\n"
 
 
 def test_the_workspace_is_where_reports_are_kept(tmp_path):

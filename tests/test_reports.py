@@ -9,6 +9,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from flows import figures, reporting
+from monitoring.reportable import Figure
 from stores.models import Models
 from stores.reports import PANELS, Reports
 from stores.windows import Windows
@@ -87,7 +88,7 @@ def test_whatever_is_wrong_with_its_columns_a_report_is_made_and_names_what_is_l
         if name in sides[of_reference].columns:
             sides[of_reference] = DAMAGES[damage](sides[of_reference], name)
     made = reports.Sides(*sides, BINARY, DECLARED, 0.5)
-    snapshot = reports.data(made, {}, [reports.Figure("rows", "rows", 30.0)], {})
+    snapshot = reports.data(made, {}, [Figure("rows", "rows", 30.0)], {})
     assert values(snapshot)["Exact(group=rows,series=rows)"] == 30.0
     page = snapshot.dumps()
     assert all(f"left out: {name}" in page for name in made.columns().left_out)
