@@ -2,11 +2,10 @@
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
+from monitoring.reportable import Figure
 from stores.windows import Distance, Window
 
-if TYPE_CHECKING:
 VERDICTS = {"ok": 0, "investigate": 1, "retrain": 2}
 
 
