@@ -115,6 +115,13 @@ lint: $(VENV)/development ## format, lint and type checks
 backtest: $(VENV)/runtime ## policies of retraining side by side over the later months: loss, retrainings, mistakes, cost
 	@$(BIN)/python -m flows.backtest
 
+.PHONY: replay demo
+demo: $(VENV)/runtime checkout ## the replay's last words and its picture, as the README shows them, from a replay
+	@$(BIN)/python -m flows.demo
+
+replay: $(VENV)/runtime checkout ## the later months day by day through the real loop, with a report at its end (DAYS=14: a short one)
+	@$(BIN)/python -m flows.replay
+
 .PHONY: bench-patterns
 bench-patterns: $(VENV)/development ## each pattern of problem/candidates.py beside its plain counterpart, month by month
 	@$(BIN)/python -m benchmarks.patterns
