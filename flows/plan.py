@@ -8,6 +8,7 @@ import polars as pl
 
 import problem.schema
 import problem.source
+from flows import faulty
 from problem.candidates import CANDIDATES
 from settings import ROOT, Settings, SettingsError
 from stores import code, versions
@@ -60,17 +61,19 @@ def make(chosen: Settings) -> Plan:
     if not data or data != versions.recorded(chosen.data):
         raise NotRecorded(f"{chosen.data.folder}/ is not what {chosen.data.folder}.dvc names: run `make ingest` first")
     store = DataStore(chosen.data, problem)
+    left_out = faulty.left_out(chosen)
     parts = split(store.batches(), chosen.training.validation_batches, chosen.training.test_batches)
     facts = {
         "data_version": data,
         "revision": code.revision(ROOT),
         "settings": chosen.model_dump(mode="json"),
         "environment": code.environment(ROOT),
-        "fingerprint": code.fingerprint(ROOT, CODE, data, chosen.training.model_dump(mode="json")),
+        "fingerprint": code.fingerprint(ROOT, CODE, data, chosen.training.model_dump(mode="json"), list(left_out)),
         "files": code.digests(ROOT, CODE),
         "train": parts.train,
         "validation": parts.validation,
         "test": parts.test,
+        "left_out": left_out,
     }
     return Plan(parts, facts)
 
@@ -92,6 +95,7 @@ def trained_as(plan: Plan, chosen: Settings) -> str | None:
 
 
 def rows(chosen: Settings, batches: Sequence[str]) -> pl.DataFrame:
-    """The rows of these batches that have an outcome, with the column "label"."""
+    """The rows of these batches that have an outcome, with the column "label", but those of days with data faults."""
     store = DataStore(chosen.data, problem)
-    return with_outcome(pl.concat([store.rows(batch) for batch in batches]), problem.schema.target())
+    sound = faulty.without(pl.concat([store.rows(batch) for batch in batches]), faulty.left_out(chosen))
+    return with_outcome(sound, problem.schema.target())

@@ -13,7 +13,7 @@ import problem.features
 import settings
 from flows import finals, matrices
 from flows.restore import restore
-from settings import ROOT, Settings
+from settings import ROOT, Monitor, Settings
 from stores import bundle, code, versions
 from stores.models import Models
 from training.split import Split
@@ -65,7 +65,9 @@ def reproduce(chosen: Settings, run: str, folder: Path) -> Again:
     data = chosen.data.model_copy(update={"folder": folder / "data", "derived": folder / "derived"})
     split = Split(facts["train"], facts["validation"], facts["test"])
     lesson = models.artifact(run, "lesson", folder)
-    made = matrices.write(chosen.model_copy(update={"data": data}), split.all, folder / "arrays", lesson)
+    watched = {**chosen.monitor.model_dump(), **facts["settings"].get("monitor", {"on_faults": False})}
+    then = chosen.model_copy(update={"data": data, "monitor": Monitor(**watched)})
+    made = matrices.write(then, split.all, folder / "arrays", lesson)
     winner = Job(facts["candidate"], parameters=facts["parameters"])
     with threadpool_limits(1):  # as in the flow: with more threads sums come out differently in the last bit
         scores = made.try_out(winner, split.before_test, split.test, "test")[0].scores

@@ -13,11 +13,12 @@ class TrainFlow(FlowSpec):
     def start(self):
         """Put the matrices where every task can map them, and deal the candidates to as many tasks as run at once."""
         import settings
-        from flows import matrices, plan
+        from flows import faulty, matrices, plan
 
         with one_sentence(*plan.EXPECTED):
             self.settings = settings.load()
             self.plan = plan.make(self.settings)
+            print(faulty.words(self.plan.facts["left_out"]))
             folder = self.settings.training.folder / current.run_id
             self.matrices = matrices.write(self.settings, self.plan.split.all, folder)
         self.lanes = deal(matrices.jobs(self.settings.training.candidates), workers())

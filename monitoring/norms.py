@@ -21,15 +21,16 @@ VALUE = "value"
 
 @dataclass(frozen=True)
 class Norms:
-    """`nulls`: the largest share of missing values on a day, by column. `categories`: of a column its values (`value`),
-    each one's mean `share` of a day's rows, and the share of `days` that had it. `ranges`: smallest and largest value
-    by the contract. `lively`: for (column, category to look at separately, or "") the fewest different values and
-    moments of a day. `grids`: values of numbers. `constants`: of a column the columns that settle it, and its `value`
-    for each of their values. `shared`: of a column those that rows have in common that also have this one in common."""
+    """`moments`: the fewest different times of a day's rows. `nulls`: the largest share of missing values on a day, by
+    column. `categories`: of a column its values (`value`), each one's mean `share` of a day's rows, and the share of
+    `days` that had it. `ranges`: smallest and largest value by the contract. `lively`: for (column, category to look at
+    separately, or "") the fewest different values and moments of a day. `grids`: values of numbers. `constants`: of a
+    column the columns that settle it, and its `value` for each of their values. `shared`: of a column those that rows
+    have in common that also have this one in common."""
 
     time: str
     dtypes: Mapping[str, Any]
-    days: int
+    moments: int
     nulls: Mapping[str, float]
     categories: Mapping[str, pl.DataFrame]
     ranges: Mapping[str, tuple[float | None, float | None]]
@@ -58,10 +59,10 @@ def known(reference: pl.DataFrame, schema: ModuleType | Any) -> Norms:
     return Norms(
         time=schema.TIME,
         dtypes={name: column.dtype for name, column in columns.items()},
-        days=len(days),
+        moments=min(day[schema.TIME].n_unique() for day in days),
         nulls={name: max(day[name].null_count() / day.height for day in days) for name in columns},
         categories={name: _categories(rows, name, len(days)) for name in texts},
-        ranges={name: (columns[name].min, columns[name].max) for name in numbers},
+        ranges={name: (getattr(columns[name], "min", None), getattr(columns[name], "max", None)) for name in numbers},
         checks=tuple(getattr(schema, "CHECKS", ())),
         lively=dict(_lively(rows, schema.TIME, numbers, texts)),
         grids={name: grid for name, grid in grids.items() if grid},

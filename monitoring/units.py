@@ -59,14 +59,24 @@ class Grid:
     spread: float
     whole: bool
 
+    @property
+    def recurs(self) -> bool:
+        """Do values come again, and say more than their steps do?"""
+        return self.new <= RECURRING and (self.whole or not self.step)
+
     def strange(self, values: np.ndarray, close: float = 10.0**-DIGITS) -> float:
         """The share of the different values, float64 [k], that lie on no step, or are new where values recur."""
         off = self._off(values, close) if self.step else 0.0
-        return max(off, self._unseen(values, close)) if self.new <= RECURRING else off
+        return max(off, self._unseen(values, close)) if self.recurs else off
 
     def distance(self, values: np.ndarray) -> float:
         """Of the values' median from the usual one, in spreads."""
-        return abs(float(np.median(values)) - self.median) / self.spread
+        return abs(float(np.median(values)) - self.median) / max(self.spread, 10.0**-DIGITS)
+
+    def could_be(self, values: np.ndarray) -> bool:
+        """Are different values, float64 [k], about where the usual ones are, and about as far apart?"""
+        places = np.unique(np.round((values - self.known[0]) / self.step)) if self.step else values
+        return self.distance(values) < FAR and 2 * len(places) > len(values)
 
     def _off(self, values: np.ndarray, close: float) -> float:
         steps = (values - self.known[0]) / self.step
@@ -114,11 +124,13 @@ def learn(days: list[np.ndarray], whole: bool) -> Grid | None:
 def changed(values: np.ndarray, grid: Grid) -> tuple[Conversion | None, str] | None:
     """What happened to a day's values, float64 [n], with the evidence in words; None where all is well. Without a
     conversion, the values are strange and none explains them."""
+    if not len(values):
+        return None
     different = np.unique(np.round(values, DIGITS))
     share = grid.strange(different) if len(different) >= ENOUGH else 0.0
-    if share > max(MUCH, 3 * grid.new * (grid.new <= RECURRING)):
+    if share > max(MUCH, 3 * grid.new * grid.recurs):
         return _explained(different, grid, share)
-    return _moved(values, grid)
+    return None if grid.known[0] <= np.median(values) <= grid.known[-1] else _moved(values, grid)
 
 
 def explains(ratio: float) -> str:
@@ -138,7 +150,7 @@ def _explained(values: np.ndarray, grid: Grid, share: float) -> tuple[Conversion
     text = f"{share:.0%} of its values are not among those that were seen before, or on their steps of {grid.step:g}"
     close = {each: 0.5 / each.factor if grid.whole else 10.0**-DIGITS for each in CONVERSIONS}
     left = {each: grid.strange(each.back(values), close[each]) for each in CONVERSIONS}
-    likely = [each for each in CONVERSIONS if left[each] < share / 2 and grid.distance(each.back(values)) < FAR]
+    likely = [each for each in CONVERSIONS if left[each] < share / 2 and grid.could_be(each.back(values))]
     if not likely:
         return None, text
     best = min(likely, key=lambda each: (round(left[each], 1), grid.distance(each.back(values))))

@@ -109,12 +109,16 @@ class DataStore:
 
     def rows(self, batch: str) -> pl.DataFrame:
         """A batch's rows that keep the contract; derived again only if the raw files or the contract's code changed."""
-        paths = sorted((self.raw / batch).iterdir())
-        partition = self._partition(batch, {path.name: self.checksums.md5(path) for path in paths})
-        self.checksums.save()
+        partition = self._partition(batch, self.sums(batch))
         if not partition.exists():
-            self._derive(batch, {path.name: path.read_bytes() for path in paths})
+            self._derive(batch, {path.name: path.read_bytes() for path in sorted((self.raw / batch).iterdir())})
         return pl.read_parquet(partition)
+
+    def sums(self, batch: str) -> dict[str, str]:
+        """The md5 of each of a batch's raw files."""
+        found = {path.name: self.checksums.md5(path) for path in sorted((self.raw / batch).iterdir())}
+        self.checksums.save()
+        return found
 
     def quarantine(self, batch: str) -> pl.DataFrame:
         """A batch's rejected rows: batch, row number, rules broken, and the original text; empty where all was well."""
