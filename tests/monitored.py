@@ -13,6 +13,7 @@ from settings import Settings, load
 from stores import bundle
 from stores.labels import Label
 from stores.ledger import Entry, Ledger
+from stores.models import Models
 from stores.predictions import Entry as Answer
 from stores.sealed import sealed
 from stores.windows import Window, Windows
@@ -26,31 +27,39 @@ HOUR = dt.timedelta(hours=1)
 
 
 def settings(folder: Path, today: dt.date, **monitor: Any) -> Settings:
+    return load(environ=environment(folder, today, **monitor))
+
+
+def environment(folder: Path, today: dt.date, **monitor: Any) -> dict[str, str]:
     places = {"PENUMBRA_MONITOR__FOLDER": folder / "monitor", "PENUMBRA_DATA__TODAY": today}
     changed = {f"PENUMBRA_MONITOR__{name.upper()}": value for name, value in monitor.items()}
     every = {**promoted.environment(folder), **places, **changed}
-    return load(environ={name: str(value) for name, value in every.items()})
+    return {name: str(value) for name, value in every.items()}
 
 
-def live(folder: Path, database: Path) -> None:
+def live(folder: Path, database: Path) -> Models:
     """Version 1, which has seen the days of the reference."""
-    promoted.aliased(folder, database, live="1")
+    models = promoted.aliased(folder, database, live="1")
     made = serving.make_bundle(folder / "state/bundles/1")
     tables = sealed(made)["tables"]
     rows = pl.concat([day(number) for number in REFERENCE])
     chances, late = fate(rows.height, 0)
     said = rows.with_columns(label=pl.Series(late), prediction=pl.Series(chances))
     bundle.write_reference(made, said)
-    bundle.seal(made, {"threshold": 0.5, "data_version": "data-1"}, features.FEATURES, tables)
+    learnt = {"train": ["2013-01"], "validation": ["2013-02"], "test": []}
+    bundle.seal(made, {"threshold": 0.5, "data_version": "data-1", **learnt}, features.FEATURES, tables)
+    return models
 
 
-def answered(folder: Path, days: int, changed: dict[int, pl.DataFrame] | None = None, wrong: bool = False) -> None:
+def answered(
+    folder: Path, days: int, changed: dict[int, pl.DataFrame] | None = None, wrong: bool = False, model: str = "1"
+) -> None:
     """So many days from the first window on, with all labels; `changed` are other rows of some days, counted from 0.
     `wrong`: what happens is the opposite of what was said."""
     for number in range(days):
         rows = (changed or {}).get(number, day(BEGINNING + number))
         chances, late = fate(rows.height, BEGINNING + number)
-        _log(folder, rows, chances, ~late if wrong else late)
+        _log(folder, rows, chances, ~late if wrong else late, model)
 
 
 def fate(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -60,10 +69,10 @@ def fate(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return chances, rng.random(n) < chances
 
 
-def _log(folder: Path, rows: pl.DataFrame, chances: np.ndarray, late: np.ndarray) -> None:
+def _log(folder: Path, rows: pl.DataFrame, chances: np.ndarray, late: np.ndarray, model: str) -> None:
     records = rows.to_dicts()
     answers = [
-        Answer(record["time_hour"] - HOUR, "contract", record, [], chance, chance >= 0.5, "1", 80)
+        Answer(record["time_hour"] - HOUR, "contract", record, [], chance, chance >= 0.5, model, 80)
         for record, chance in zip(records, chances.tolist(), strict=True)
     ]
     labels = [
