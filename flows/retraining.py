@@ -4,9 +4,15 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import problem
+import problem.features
+import problem.schema
+import problem.source
 from flows import plan
 from flows.who import actor
 from settings import ROOT, Settings
+from stores import versions
+from stores.data import DataStore
 from stores.ledger import Entry, Event, Ledger
 from stores.models import Models
 from stores.passes import alone
@@ -23,6 +29,15 @@ def pending(entries: Sequence[Entry]) -> Entry | None:
     done = max((entry.number for entry in entries if entry.kind == "retrain"), default=0)
     asked = [e for e in entries if e.kind == "verdict" and e.verdict == "retrain" and WINDOW in e.evidence]
     return asked[-1] if asked and asked[-1].number > done else None
+
+
+def newer(chosen: Settings, entries: Sequence[Entry]) -> bool:
+    """Has a batch arrived that isn't admitted, or was no version made from the data as it is? By the gate's entries."""
+    store = DataStore(chosen.data, problem)
+    if set(store.arrived()) - set(store.batches()):
+        return True
+    data = versions.current(chosen.data)
+    return not any(entry.data_version == data and CANDIDATE in entry.versions for entry in entries)
 
 
 def respond(chosen: Settings, ingest: Callable[[], bool], train: Train) -> str:

@@ -9,7 +9,7 @@ from mlflow.exceptions import MlflowException
 
 import problem.features
 import problem.schema
-from flows import alarms, watched, windowing
+from flows import alarms, retraining, watched, windowing
 from flows.watched import Watched
 from flows.windowing import Place
 from monitoring.response import Seen, decide
@@ -122,7 +122,7 @@ def _look(begun: Pass, model: Watched, place: Place) -> Window:
     lost = windowing.lost(chosen, answers, model, place)
     found = list(windowing.faults(chosen, begun.index, model, place))
     candidate = (begun.models.aliases() or {}).get(CANDIDATE)
-    largest, loss = drift.get("drift"), lost["loss"]
+    largest, loss, entries = drift.get("drift"), lost["loss"], begun.ledger.entries()
     seen = Seen(
         faults=_words(found),
         column=largest.column if largest else "",
@@ -130,8 +130,9 @@ def _look(begun: Pass, model: Watched, place: Place) -> Window:
         loss=loss and loss.mean,
         threshold=loss and loss.threshold,
         age=model.age(place.end),
+        newer=retraining.newer(chosen, entries),
     )
-    verdict = decide(seen, place.end, alarms.retrained(begun.ledger.entries(), place.begin), chosen.monitor)
+    verdict = decide(seen, place.end, alarms.retrained(entries, place.begin), chosen.monitor)
     rows = sum(count for day, count in place.rows.items() if place.begin <= day < place.end)
     return Window(
         begin=place.begin,

@@ -28,7 +28,7 @@ class Verdict:
 class Seen:
     """What a window showed: data faults in words; the column that drifted the most and its ratio of distance to
     threshold; realised mean loss and its threshold; how many days of events ago the live model's data ended. None where
-    that isn't known."""
+    that isn't known. `newer`: there is data that no version was made from."""
 
     faults: Sequence[str] = ()
     column: str = ""
@@ -36,6 +36,7 @@ class Seen:
     loss: float | None = None
     threshold: float | None = None
     age: int | None = None
+    newer: bool = True
 
 
 def decide(seen: Seen, day: dt.date, retrained: Sequence[dt.date], policy: Policy) -> Verdict:
@@ -52,6 +53,8 @@ def decide(seen: Seen, day: dt.date, retrained: Sequence[dt.date], policy: Polic
     if not alarms:
         return Verdict("ok", "; ".join(_calm(seen)) or "nothing to judge by")
     why = "; ".join(alarms)
+    if not seen.newer:
+        return Verdict("ok", f"{why}; but there is nothing newer to learn from than what the latest version knows")
     recent = [each for each in retrained if 0 <= (day - each).days < policy.period_days]
     if recent and (day - max(recent)).days < policy.cooldown_days:
         return Verdict("ok", f"{why}; but the last retraining was on {max(recent)}, within {policy.cooldown_days} days")

@@ -32,6 +32,7 @@ def settings(folder: Path, today: dt.date, **monitor: Any) -> Settings:
 
 def environment(folder: Path, today: dt.date, **monitor: Any) -> dict[str, str]:
     places = {"PENUMBRA_MONITOR__FOLDER": folder / "monitor", "PENUMBRA_DATA__TODAY": today}
+    places |= {"PENUMBRA_DATA__FOLDER": folder / "data", "PENUMBRA_MONITOR__EVERY_DAYS": 0}
     changed = {f"PENUMBRA_MONITOR__{name.upper()}": value for name, value in monitor.items()}
     every = {**promoted.environment(folder), **places, **changed}
     return {name: str(value) for name, value in every.items()}

@@ -1,5 +1,6 @@
 """A pass of `make monitor`: which windows it judges, what it enters, and what it asks for."""
 
+import datetime as dt
 import shutil
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import polars as pl
 import pytest
 
 from flows import retraining, windows
+from stores import versions
 from stores.ledger import Event, Ledger
 from stores.passes import Busy, alone
 from tests import monitored as world
@@ -183,3 +185,14 @@ def test_while_one_trains_another_does_not_begin(empty: Path) -> None:
     with alone(empty / "monitor", "retrain"), pytest.raises(Busy):
         retraining.respond(world.settings(empty, DONE), ingest=lambda: True, train=lambda reason: True)
     assert len(entries(empty)) == 1
+
+
+def test_data_that_a_version_was_made_from_is_not_newer(empty: Path) -> None:
+    early, later = (world.settings(empty, day) for day in (dt.date(2013, 1, 1), DONE))
+    assert retraining.newer(early, [])
+    (empty / "data/batches/2013-01").mkdir(parents=True)
+    (empty / "data/batches/2013-01/flights.csv").write_text("a flight\n")
+    gate = {"versions": {"candidate": "2"}, "data_version": versions.current(early.data)}
+    Ledger(empty / "ledger").append(Event(kind="verdict", verdict="pass", actor="ann", reason="gate", **gate))
+    assert not retraining.newer(early, entries(empty))
+    assert retraining.newer(later, entries(empty))

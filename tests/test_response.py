@@ -65,6 +65,12 @@ def test_at_the_limit_of_a_period_people_are_asked_to_look():
     assert decide(DRIFT, DAY, ago(20, 90), POLICY).verdict == "retrain"
 
 
+def test_where_there_is_nothing_newer_to_learn_from_nothing_is_trained():
+    said = decide(Seen(column="temp", ratio=1.5, newer=False), DAY, [], POLICY)
+    assert said.verdict == "ok"
+    assert "nothing newer to learn from" in said.reason
+
+
 def test_loss_without_a_threshold_is_no_alarm():
     assert decide(Seen(loss=9.0), DAY, [], POLICY).verdict == "ok"
 
