@@ -7,7 +7,8 @@ import msgspec
 
 from flows.retraining import NOTHING_NEW, WINDOW
 from flows.who import actor
-from monitoring.data_faults import DataFault, events, stale
+from monitoring.arrivals import stale
+from monitoring.data_faults import DataFault, events
 from settings import Settings
 from stores.ledger import Entry, Event, Ledger
 from stores.windows import Fault, Window

@@ -12,10 +12,11 @@ import problem.schema
 from flows.scored import losses_of, predictions_of
 from flows.watched import Watched
 from monitoring import drift, loss
-from monitoring.data_faults import DataFault, accepted, find, volume
+from monitoring.arrivals import refused, volume
+from monitoring.data_faults import DataFault, accepted, find
 from monitoring.decay import DailyLoss, threshold
 from settings import Settings
-from stores.asked import asked
+from stores.asked import asked, refusals
 from stores.index import Index
 from stores.joined import joined
 from stores.profiles import Profiles
@@ -46,8 +47,9 @@ class Place:
 
 def faults(chosen: Settings, index: Index, model: Watched, place: Place) -> Iterator[Fault]:
     """Those of each day that the settings don't accept."""
+    turned_away = refusals(index)
     for day in place.days if chosen.monitor.on_faults else []:
-        found: list[DataFault] = volume(place.rows, day)
+        found: list[DataFault] = [*volume(place.rows, day), *_refused(turned_away, day)]
         if model.norms and place.rows.get(day):
             found += find(asked(index, day, problem.schema), model.norms)
         yield from (
@@ -55,6 +57,14 @@ def faults(chosen: Settings, index: Index, model: Watched, place: Place) -> Iter
             for each in found
             if not accepted(each, day, chosen.monitor.accept)
         )
+
+
+def _refused(turned_away: pl.DataFrame, day: dt.date) -> list[DataFault]:
+    """By the day of arrival, as nothing else is known of them."""
+    share = pl.col("records") / (pl.col("records") + pl.col("answered"))
+    before = turned_away.filter(pl.col("day") < day).select(share).to_series().to_list()
+    today = turned_away.filter(pl.col("day") == day).select("records", "answered", "field")
+    return refused(*today.row(0), before) if today.height else []
 
 
 def drifted(chosen: Settings, profiles: Profiles, model: Watched, place: Place) -> dict[str, Any]:

@@ -5,16 +5,15 @@ the reference's days ever showed: a fault is meant to be looked at, so a usual d
 """
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 
-import numpy as np
 import polars as pl
 
 from monitoring import units
 from monitoring.norms import SAME, VALUE, Norms, known, moments
 
-__all__ = ["DataFault", "Norms", "accepted", "events", "find", "known", "stale", "volume"]
+__all__ = ["DataFault", "Norms", "accepted", "events", "find", "known"]
 
 ENOUGH = 50  # rows, to judge a day by them
 MORE_NULLS = 0.1  # than ever on a day of the reference
@@ -24,13 +23,13 @@ RENAMED = 4  # rows of one, where an unknown one came at the same time
 BROKEN = 0.005  # the share of rows outside the contract
 STUCK = 20  # rows of a group with one value
 TORN = 0.05  # the share of groups, or of rows, that don't agree any more
-HISTORY, MORE, LESS = 7, 2.5, 0.4  # days before a volume is judged; times the usual volume
 
 
 @dataclass(frozen=True)
 class DataFault:
-    """`what`: missing, type, nulls, new, renamed, vanished, range, rule, frozen, unit, values, constant, torn, volume,
-    stale. `column` is "" where it is of the rows as a whole; `text` says how much, `cause` what is likely behind it."""
+    """`what`: missing, type, nulls, new, renamed, vanished, range, rule, frozen, unit, values, constant, torn, or
+    one of arrivals.py. `column` is "" where it is of the rows as a whole; `text` says how much, `cause` what is likely
+    behind it."""
 
     what: str
     column: str
@@ -52,26 +51,6 @@ def find(rows: pl.DataFrame, norms: Norms) -> list[DataFault]:
     found += [*_nulls(rows, norms), *_categories(rows, norms), *_range(rows, norms), *_rules(rows, norms)]
     empty = {fault.column for fault in found if fault.what == "nulls"}
     return found + [*_frozen(rows, norms), *_units(rows, norms), *_constants(rows, norms), *_torn(rows, norms, empty)]
-
-
-def volume(counts: Mapping[dt.date, int], day: dt.date) -> list[DataFault]:
-    """Is the number of rows of a day far from that of the days before it? None before there were seven of them."""
-    before = [counts[each] for each in sorted(counts) if each < day][-4 * HISTORY :]
-    if len(before) < HISTORY:
-        return []
-    usual, rows = float(np.median(before)), counts.get(day, 0)
-    if LESS * usual <= rows <= MORE * usual:
-        return []
-    cause = "a client or a source fell away" if rows < usual else "rows are sent twice, or a new client began"
-    return [DataFault("volume", "", f"{rows:,} rows, where a day has {usual:,.0f}", cause)]
-
-
-def stale(last: dt.date | None, today: dt.date, days: int) -> list[DataFault]:
-    """Did rows stop coming: is the last day with any more than `days` days before `today`?"""
-    if last is None or (today - last).days <= days:
-        return []
-    text = f"the last rows are of {last}, {(today - last).days} days before {today}"
-    return [DataFault("stale", "", text, "nothing is asked any more, or the log isn't written")]
 
 
 def events(today: Iterable[DataFault], open_: Set[tuple[str, str]]) -> tuple[list[DataFault], set[tuple[str, str]]]:

@@ -4,6 +4,7 @@ import datetime as dt
 import hashlib
 import json
 import warnings
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Optional
 from zoneinfo import ZoneInfo
@@ -34,7 +35,8 @@ STRICT: Any = {"strict": True, "extra": "forbid", "allow_inf_nan": False}
 
 class Reader:
     """Reads request bodies by a pydantic model of one record; `undone` tells the client what a refusal means. `quickly`
-    may accept some of what the model would."""
+    may accept some of what the model would. `broken` counts the records that broke the contract, by field, and all of
+    them as "", until somebody takes the counter away."""
 
     def __init__(
         self, model: type[BaseModel], max_records: int, undone: str, quickly: quick.Quick | None = None
@@ -42,6 +44,7 @@ class Reader:
         self.model = model
         self.max_records = max_records
         self.undone = undone
+        self.broken: Counter[str] = Counter()
         self._quick = quickly
         self._validate = model.__pydantic_validator__.validate_json
         self._split = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -53,7 +56,7 @@ class Reader:
         try:
             return self._accepted(body)
         except ValidationError as error:
-            raise refusal([(None, error)], 1, self.undone) from None
+            raise self._refusal([(None, error)], 1) from None
 
     def many(self, body: bytes) -> list[Record]:
         """The records in a JSON array, refused as a whole where one of them breaks the contract. Raises Refused."""
@@ -68,8 +71,14 @@ class Reader:
             except ValidationError as error:
                 broken.append((index, error))
         if broken:
-            raise refusal(broken, len(items), self.undone)
+            raise self._refusal(broken, len(items))
         return records
+
+    def _refusal(self, broken: Sequence[tuple[int | None, ValidationError]], total: int) -> Refused:
+        refused = refusal(broken, total, self.undone)
+        fields = {(fault.get("index"), fault["field"]) for fault in refused.details if "field" in fault}
+        self.broken.update([field for _, field in fields] + [""] * len({index for index, _ in fields}))
+        return refused
 
     def _accepted(self, body: bytes) -> Record:
         record = self._validate(body).__dict__

@@ -5,6 +5,7 @@ import datetime as dt
 import logging
 import secrets
 import time
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,10 +17,10 @@ from service.messages import Contract, Record
 from service.refusals import Refused
 from stores.lineage import UNLOGGED
 from stores.log import Writer, encode
-from stores.predictions import Entry, Refusal, refused
+from stores.predictions import Broken, Entry, Refusal, broken, refused
 from task import Task
 
-TEND_SECONDS = 0.1
+TEND_SECONDS, KEEP_SECONDS = 0.1, 1.0
 
 logger = logging.getLogger("service.predictor")
 
@@ -32,6 +33,8 @@ class Predictor:
         self.live = live
         self.log = log
         self.refusals = Writer(refused(log.folder))
+        self.broken = Writer(broken(log.folder))
+        self._kept = 0.0
         self.tally = metrics.Tally()
         self._decider = Decider(live, contract, share)
         self._word = wording(task)
@@ -76,10 +79,20 @@ class Predictor:
                 self.tally.flush()
                 self.log.recover()
                 self.refusals.recover()
+                self._keep_broken()
                 if self.live.changed():
                     await asyncio.to_thread(self.live.refresh)
             except Exception:
                 logger.exception("following the live model failed, trying again")
+
+    def _keep_broken(self) -> None:
+        """Leave to the monitor what broke the contract, a line a second at most: nothing else is kept of it."""
+        self.broken.recover()
+        if not self.contract.broken or time.monotonic() - self._kept < KEEP_SECONDS:
+            return
+        fields, self.contract.broken, self._kept = self.contract.broken, Counter(), time.monotonic()
+        entry = Broken(dt.datetime.now(dt.UTC), fields.pop("", 0), fields)
+        self.broken.append([encode(entry)])
 
     def _score(self, records: Sequence[Record], began: float) -> tuple[list[Said], list[Entry]]:
         said = self._decider.many(records)

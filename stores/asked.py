@@ -1,15 +1,18 @@
-"""What was asked on some days, by the rows' own time: records of the prediction log, found by the index of labels."""
+"""What was asked on a day: records of the prediction log by their own time; and, by arrival, what couldn't be read."""
 
 import datetime as dt
+from collections import Counter
 from types import ModuleType
 from typing import Any
 
 import polars as pl
 
-from stores import samples
+from stores import log, samples
 from stores.index import Index
+from stores.predictions import broken
 
 IDS = "SELECT id, event FROM predictions WHERE event >= ? AND event < ? ORDER BY id"
+ARRIVALS = "SELECT date(time, 'unixepoch'), count(*) FROM predictions GROUP BY 1"
 COUNTS = "SELECT date(event, 'unixepoch'), model, count(*) FROM predictions GROUP BY 1, 2 ORDER BY 1"
 
 
@@ -36,3 +39,18 @@ def counts(index: Index) -> pl.DataFrame:
         rows = db.execute(COUNTS).fetchall()
     frame = pl.DataFrame(rows, schema={"day": pl.String, "model": pl.String, "rows": pl.Int64}, orient="row")
     return frame.with_columns(pl.col("day").str.to_date())
+
+
+def refusals(index: Index) -> pl.DataFrame:
+    """By `day` of arrival (Date, UTC): how many `records` broke the contract, in which `field` the most did, and how
+    many were `answered`; only days on which any broke it, the earliest first."""
+    entries = [(entry["time"][:10], entry["records"], entry["fields"]) for entry in log.read(broken(index.predictions))]
+    schema = {"day": pl.String, "records": pl.Int64, "field": pl.String, "answered": pl.Int64}
+    with index.open() as db:
+        answered = dict(db.execute(ARRIVALS))
+    rows = []
+    for day in sorted({day for day, _, _ in entries}):
+        fields = sum((Counter(fields) for each, _, fields in entries if each == day), Counter[str]())
+        records = sum(records for each, records, _ in entries if each == day)
+        rows.append((day, records, max(fields, key=lambda name: fields[name], default=""), answered.get(day, 0)))
+    return pl.DataFrame(rows, schema=schema, orient="row").with_columns(pl.col("day").str.to_date())

@@ -55,3 +55,16 @@ class Refusal(msgspec.Struct):
 def refused(folder: Path) -> Path:
     """Where the refusals are kept of the prediction log in this folder."""
     return folder / "refused"
+
+
+class Broken(msgspec.Struct):
+    """How many records broke the contract in some seconds until `time`, and how many of them in which field."""
+
+    time: dt.datetime
+    records: int
+    fields: Mapping[str, int]
+
+
+def broken(folder: Path) -> Path:
+    """Where those are counted, of the prediction log in this folder."""
+    return folder / "broken"

@@ -7,8 +7,9 @@ import pytest
 
 from problem import schema
 from stores import archive
-from stores.asked import asked, counts
-from tests.labelling import MORNING, append, up_to_date
+from stores.asked import asked, counts, refusals
+from stores.predictions import Broken, broken
+from tests.labelling import MORNING, append, prediction, up_to_date
 from tests.shadowing import entry, predict
 
 DAY = dt.date(2013, 4, 1)
@@ -63,3 +64,14 @@ def test_of_very_many_rows_some_are_read_the_same_ones_each_time(tmp_path: Path)
 def test_rows_are_counted_by_day_and_model(tmp_path: Path) -> None:
     predict(tmp_path, entry(100), entry(200), entry(300, time_hour="2013-04-02T00:00:00Z"))
     assert counts(up_to_date(tmp_path)).rows() == [(DAY, "1", 2), (NEXT, "1", 1)]
+
+
+def test_what_broke_the_contract_is_counted_by_day_of_arrival(tmp_path: Path) -> None:
+    folder = broken(tmp_path / "predictions")
+    append(folder, [Broken(MORNING, 3, {"temp": 3, "dewp": 1}), Broken(MORNING, 2, {"dewp": 1, "temp": 1})])
+    predict(tmp_path, prediction(1))
+    assert refusals(up_to_date(tmp_path)).rows() == [(DAY, 5, "temp", 1)]
+
+
+def test_where_nothing_broke_the_contract_there_are_no_refusals(tmp_path: Path) -> None:
+    assert refusals(up_to_date(tmp_path)).is_empty()

@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 
 from monitoring import data_faults, units
-from monitoring.data_faults import DataFault, accepted, events, find, known, stale, volume
+from monitoring.arrivals import refused, stale, volume
+from monitoring.data_faults import DataFault, accepted, events, find, known
 from problem import schema
 from tests.flown import day
 
@@ -130,6 +131,11 @@ def test_a_volume_is_judged_by_that_of_the_days_before(rows, faults):
 
 def test_in_the_first_days_no_volume_is_unusual():
     assert volume(counts(0), DAY + dt.timedelta(6)) == []
+
+
+@pytest.mark.parametrize(("records", "before", "faults"), [(9, [], 0), (200, [], 1), (200, [0.15], 0), (40, [], 0)])
+def test_what_breaks_the_contract_is_a_fault_where_it_is_more_than_on_any_day_before(records, before, faults):
+    assert len(refused(records, 800, "temp", before)) == faults
 
 
 def test_rows_that_stop_coming_are_noticed():

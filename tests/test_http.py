@@ -7,6 +7,7 @@ import pytest
 
 from problem.schema import EXAMPLE
 from stores import log
+from stores.predictions import broken
 from tests import serving
 
 JSON = {"content-type": "application/json"}
@@ -61,6 +62,16 @@ def test_bad_input_is_refused_with_json_that_says_why(client: Any, name: str) ->
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/json"
     assert answer.json()["error"]
+
+
+def test_what_breaks_the_contract_is_counted_by_field_for_the_monitor(tmp_path: Path) -> None:
+    with serving.client(tmp_path) as http:
+        post(
+            http, json.dumps([EXAMPLE, {**EXAMPLE, "temp": 300.0}, {**EXAMPLE, "temp": 301.0, "dewp": 300.0}]).encode()
+        )
+        serving.wait_for(lambda: list(log.read(broken(tmp_path / "predictions"))))
+    (entry,) = log.read(broken(tmp_path / "predictions"))
+    assert (entry["records"], entry["fields"]) == (2, {"temp": 2, "dewp": 1})
 
 
 def test_a_refused_request_leaves_nothing_in_the_log(client: Any, place: Path) -> None:

@@ -1,0 +1,41 @@
+"""Faults of how rows arrive: too few, too many, none at all, or such as can't be read."""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from monitoring.data_faults import SURELY, DataFault
+
+REFUSED = 0.05  # of what was asked, above any day before
+HISTORY, MORE, LESS = 7, 2.5, 0.4  # days before a volume is judged; times the usual volume
+
+
+def volume(counts: Mapping[dt.date, int], day: dt.date) -> list[DataFault]:
+    """Is the number of rows of a day far from that of the days before it? None before there were seven of them."""
+    before = [counts[each] for each in sorted(counts) if each < day][-4 * HISTORY :]
+    if len(before) < HISTORY:
+        return []
+    usual, rows = float(np.median(before)), counts.get(day, 0)
+    if LESS * usual <= rows <= MORE * usual:
+        return []
+    cause = "a client or a source fell away" if rows < usual else "rows are sent twice, or a new client began"
+    return [DataFault("volume", "", f"{rows:,} rows, where a day has {usual:,.0f}", cause)]
+
+
+def refused(records: int, answered: int, field: str, before: Sequence[float]) -> list[DataFault]:
+    """Did more of a day's records break the contract than ever `before` (their shares on earlier days)? `field`: in
+    which the most did. What is refused is in no log, so a unit that leaves the contract's range shows here alone."""
+    share = records / max(records + answered, 1)
+    if records < SURELY or share <= REFUSED + max(before, default=0.0):
+        return []
+    text = f"{share:.0%} of what was asked broke the contract ({records:,} records), mostly by {field}"
+    return [DataFault("refused", field, text, "another unit, or a client that changed")]
+
+
+def stale(last: dt.date | None, today: dt.date, days: int) -> list[DataFault]:
+    """Did rows stop coming: is the last day with any more than `days` days before `today`?"""
+    if last is None or (today - last).days <= days:
+        return []
+    text = f"the last rows are of {last}, {(today - last).days} days before {today}"
+    return [DataFault("stale", "", text, "nothing is asked any more, or the log isn't written")]
