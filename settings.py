@@ -31,12 +31,18 @@ def _phrases(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+def _day(value: Any) -> Any:
+    """The day in UTC where that is asked for."""
+    return dt.datetime.now(dt.UTC).date() if value == "now" else value
+
+
+Day = Annotated[dt.date, BeforeValidator(_day)]
 Words = Annotated[list[str], BeforeValidator(_words)]
 Phrases = Annotated[list[str], BeforeValidator(_phrases)]
 
 
 class Data(Section):
-    today: dt.date
+    today: Day
     folder: Path
     derived: Path
     remote: str

@@ -105,7 +105,7 @@ def lost(chosen: Settings, answers: pl.DataFrame, model: Watched, place: Place) 
 def answers_of(index: Index, model: str, place: Place) -> pl.DataFrame:
     """What the model answered by itself of the window's rows, with the labels there are; but those without outcome."""
     start, end = (dt.datetime.combine(day, dt.time(), dt.UTC) for day in (place.begin, place.end))
-    rows = joined(index, start).filter(pl.col("event") < end, pl.col("model") == model, "alone")
+    rows = joined(index, start, until=end).filter(pl.col("model") == model, "alone")
     return rows.filter(pl.col("target").is_not_null() | pl.col("arrived").is_null())
 
 

@@ -62,18 +62,20 @@ def delay_curve(index: Index) -> pl.DataFrame:
     return counts.with_columns(pl.col("labels").cum_sum()).with_columns(share=pl.col("labels") / pl.col("labels").max())
 
 
-def joined(index: Index, since: dt.datetime | None = None, ids: Sequence[str] | None = None) -> pl.DataFrame:
-    """A row for each prediction whose row's time is `since` or later, or that has one of these ids: id, model, time,
-    event (the row's time), output, decision, alone (neither a rule nor another model had a say in it), arrived and
-    delay (hours) of its label, outcome columns, target; null without a label. Output and decision are Float64 and
-    Boolean, Array(Float64, classes) and the Enum of classes, or both Float64 (see `predictions.Entry`).
+def joined(
+    index: Index, since: dt.datetime | None = None, ids: Sequence[str] | None = None, until: dt.datetime | None = None
+) -> pl.DataFrame:
+    """A row for each prediction whose row's time is `since` or later and before `until`, or that has one of these ids:
+    id, model, time, event (the row's time), output, decision, alone (neither a rule nor another model had a say in it),
+    arrived and delay (hours) of its label, outcome columns, target; null without a label. Output and decision are
+    Float64 and Boolean, Array(Float64, classes) and the Enum of classes, or both Float64 (see `predictions.Entry`).
     """
     schema = _schema(index.terms.task)
-    chosen = "event >= ?" if ids is None else "id IN (SELECT value FROM json_each(?))"
+    chosen = "event >= ? AND event < ?" if ids is None else "id IN (SELECT value FROM json_each(?))"
     query = f"SELECT {', '.join(schema)} FROM ({PAIRS}) WHERE {chosen} ORDER BY id"
-    given = (since.timestamp() if since else float("-inf")) if ids is None else encode(list(ids)).decode()
+    ends = since.timestamp() if since else float("-inf"), until.timestamp() if until else float("inf")
     with index.open() as db:
-        rows = db.execute(query, (given,)).fetchall()
+        rows = db.execute(query, ends if ids is None else (encode(list(ids)).decode(),)).fetchall()
     frame = pl.DataFrame(rows, schema=schema, orient="row")
     values = [value and json.loads(value) for value in frame["value"]]
     readable = frame.drop("value").with_columns(

@@ -148,6 +148,8 @@ def test_joined_can_begin_at_a_time(tmp_path: Path) -> None:
     predict(tmp_path, prediction(1))
     assert joined.joined(up_to_date(tmp_path), since=NOON).height == 1
     assert joined.joined(up_to_date(tmp_path), since=NOON + hours(1)).height == 0
+    assert joined.joined(up_to_date(tmp_path), until=NOON + hours(1)).height == 1
+    assert joined.joined(up_to_date(tmp_path), until=NOON).height == 0
 
 
 def test_an_empty_log_has_empty_answers(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import datetime as dt
 from pathlib import Path
 
 import pytest
@@ -114,3 +115,8 @@ def test_settings_are_frozen():
 def test_what_is_known_and_no_fault_is_listed_with_commas_in_the_environment():
     chosen = load(environ={"PENUMBRA_MONITOR__ACCEPT": "2013-07-08 temp, dest"})
     assert chosen.monitor.accept == ["2013-07-08 temp", "dest"]
+
+
+def test_the_flows_clock_can_be_the_real_one():
+    assert load(environ={"PENUMBRA_DATA__TODAY": "now"}).data.today == dt.datetime.now(dt.UTC).date()
+    assert load(environ={"PENUMBRA_DATA__TODAY": "2013-05-01"}).data.today == dt.date(2013, 5, 1)
