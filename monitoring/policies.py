@@ -103,7 +103,7 @@ class Course:
         begin = [event.day for event in self.events if event.what == what]
         spans = [slice(day, min(day + days, past.end)) for day in begin]
         return sum(
-            past.losses(came)[span].sum() > past.losses(went)[span].sum()
+            bool(past.losses(came)[span].sum() > past.losses(went)[span].sum())
             for (came, went), span in zip(came_and_went, spans, strict=True)
         )
 

@@ -16,7 +16,7 @@ from flows.replay import written
 from settings import ROOT, load
 from stores.diary import Diary
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 
 def start(folder: Path) -> subprocess.Popen[str]:
