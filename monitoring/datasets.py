@@ -37,7 +37,8 @@ def _definition(task: Task, usable: Columns, judge: bool) -> DataDefinition:
 def _classes(task: Task) -> Any:
     if task.kind == "binary":
         return BinaryClassification(target=LABEL, prediction_labels=DECISION, prediction_probas=PREDICTION, pos_label=1)
-    return MulticlassClassification(target=LABEL, prediction_labels=DECISION, prediction_probas=list(task.classes))
+    probabilities = list(task.classes) or None
+    return MulticlassClassification(target=LABEL, prediction_labels=DECISION, prediction_probas=probabilities)
 
 
 def _pandas(rows: pl.DataFrame, task: Task, usable: Columns, judge: bool) -> pd.DataFrame:

@@ -8,7 +8,7 @@ Importing this takes 3.6 CPU seconds and 300 MB: import it in the function that 
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -93,10 +93,15 @@ def data(sides: Sides, distances: Distances, figures: Sequence[Figure], words: M
 
 def quality(sides: Sides, **about: Any) -> Any | None:
     """A snapshot of how good the predictions are on labelled rows, beside those of the reference; None where there are
-    too few labels, or all of one class."""
-    judged = Sides(_labelled(sides.current), _labelled(sides.reference), sides.task, {}, sides.threshold)
-    if any(len(rows) < FEWEST or _one_class(rows, sides.task) for rows in (judged.current, judged.reference)):
+    too few labels, all are the same, or a class among them that the reference hasn't."""
+    both = [_labelled(rows, sides.task) for rows in (sides.current, sides.reference)]
+    if any(len(rows) < FEWEST or rows[LABEL].n_unique() < 2 for rows in both):
         return None
+    if sides.task.kind == "multiclass" and not set(both[0][LABEL]) <= set(both[1][LABEL]):
+        return None
+    every = all(set(rows[LABEL]) == set(sides.task.classes) for rows in both)
+    task = sides.task if every else replace(sides.task, classes=())  # probabilities of classes that never came break it
+    judged = replace(sides, current=both[0], reference=both[1], declared={}, task=task)
     return _run([_quality(judged)], judged, judged.columns(), {}, about, judge=True)
 
 
@@ -146,13 +151,15 @@ def _run(
         return Report(metrics).run(current, reference, additional_data=beside, **about)
 
 
-def _labelled(rows: pl.DataFrame) -> pl.DataFrame:
-    needed = {LABEL, PREDICTION, DECISION} & set(rows.columns)
-    return rows.drop_nulls(sorted(needed)) if LABEL in needed and PREDICTION in needed else rows.clear()
-
-
-def _one_class(rows: pl.DataFrame, task: Task) -> bool:
-    return task.kind != "regression" and rows[LABEL].n_unique() < 2
+def _labelled(rows: pl.DataFrame, task: Task) -> pl.DataFrame:
+    """The rows with a label and a prediction, of which Evidently takes no others."""
+    needed = {LABEL, PREDICTION, DECISION, *task.classes}
+    if not needed <= set(rows.columns):
+        return rows.clear()
+    numbers = [name for name in needed if rows.schema[name].is_float()]
+    usable = [pl.col(name).is_finite() for name in numbers]
+    usable += [pl.col(PREDICTION).is_between(0, 1)] if task.kind == "binary" else []
+    return rows.drop_nulls(sorted(needed)).filter(*usable)
 
 
 def _lines(words: Mapping[str, str]) -> pd.DataFrame:

@@ -20,7 +20,8 @@ pytestmark = pytest.mark.slow  # the import alone takes some seconds
 
 ROWS = 30
 DECLARED = {"temp": pl.Float64(), "carrier": pl.String(), "distance": pl.Int16()}
-BINARY = Task("binary")
+BINARY, NUMBER = Task("binary"), Task("regression")
+WEATHER = Task("multiclass", ("clear", "cloudy", "rain"))
 
 
 @pytest.fixture(scope="module")
@@ -103,11 +104,41 @@ def test_drift_is_what_the_monitor_says_not_what_the_library_would_say(reports):
     assert scores == {"temp": 0.3, "carrier": 0.1}
 
 
-@pytest.mark.parametrize("task", [BINARY, Task("regression"), Task("multiclass", ("clear", "cloudy", "rain"))])
+@pytest.mark.parametrize("task", [BINARY, NUMBER, WEATHER])
 def test_the_quality_of_predictions_is_reported_for_each_kind_of_task(reports, task):
     made = reports.quality(reports.Sides(rows(1, task), rows(2, task), task, {}, 0.5))
     names = {"binary": "RocAuc", "multiclass": "F1ByLabel", "regression": "RMSE"}
     assert any(name.startswith(names[task.kind]) for name in values(made))
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        rows(1).with_columns(prediction=pl.when(pl.int_range(ROWS) % 2 == 0).then(np.nan).otherwise("prediction")),
+        rows(1).with_columns(prediction=3 * pl.col("prediction")),
+        rows(1).with_columns(prediction=0.0, decision=False),
+        rows(1, WEATHER).with_columns(label=pl.col("label").replace("rain", "clear")),
+        rows(1, WEATHER).with_columns(
+            rain=1.0, clear=0.0, cloudy=0.0, prediction=pl.lit("rain"), decision=pl.lit("rain")
+        ),
+        rows(1, NUMBER).with_columns(prediction=pl.when(pl.int_range(ROWS) < 15).then("prediction")),
+    ],
+    ids=["NaN", "no probabilities", "one decision", "a class is missing", "one class predicted", "nulls"],
+)
+def test_odd_predictions_and_labels_break_no_report_on_quality(reports, odd):
+    task = next(task for task in (WEATHER, BINARY, NUMBER) if rows(1, task)["label"].dtype == odd["label"].dtype)
+    assert reports.quality(reports.Sides(odd, rows(2, task), task, {}, 0.5)) is not None
+
+
+@pytest.mark.parametrize("number", [0.0, float("inf"), float("nan")])
+def test_numbers_that_are_all_the_same_or_none_at_all_make_no_report(reports, number):
+    same = rows(1, NUMBER).with_columns(label=number)
+    assert reports.quality(reports.Sides(same, rows(2, NUMBER), NUMBER, {})) is None
+
+
+def test_a_class_that_the_reference_never_had_makes_no_report(reports):
+    without = rows(2, WEATHER).with_columns(label=pl.col("label").replace("rain", "clear"))
+    assert reports.quality(reports.Sides(rows(1, WEATHER), without, WEATHER, {})) is None
 
 
 @pytest.mark.parametrize(
