@@ -1,6 +1,7 @@
 """A pass of `make monitor`: which windows it judges, what it enters, and what it asks for."""
 
 import datetime as dt
+import multiprocessing
 import shutil
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from stores import versions
 from stores.ledger import Event, Ledger
 from stores.passes import Busy, alone
 from tests import monitored as world
+from tests import serving
 from tests.flown import day
 from tests.monitored import FIRST, ONE, entries, watch
 
@@ -85,6 +87,17 @@ def test_loss_waits_for_the_last_label_and_is_then_judged(folder: Path) -> None:
     assert late.drift == early.drift
 
 
+def test_the_candidate_is_shown_beside_the_live_model_with_a_noise_floor(tmp_path: Path, database: Path) -> None:
+    world.live(tmp_path, database).point("candidate", "2")
+    world.answered(tmp_path, 7, beside="2")
+    watch(tmp_path, SECOND + ONE)
+    shadow = world.windows(tmp_path)[0].shadow
+    assert shadow
+    assert shadow.rows == 840
+    assert shadow.disagreement == pytest.approx(0.05)
+    assert shadow.floor is not None
+
+
 def frozen(number: int) -> pl.DataFrame:
     return day(world.BEGINNING + number).with_columns(temp=pl.lit(50.0))
 
@@ -128,6 +141,20 @@ def test_a_pass_killed_before_the_record_was_written_enters_nothing_twice(empty:
     assert watch(empty, SECOND + ONE) == []
     assert world.windows(empty)[0].verdict == "retrain"
     assert len(entries(empty)) == 1
+
+
+@pytest.mark.slow
+def test_killed_at_one_thing_it_writes_after_the_other_a_pass_ends_as_if_nothing_had_been(empty: Path) -> None:
+    world.answered(empty, 14, {number: frozen(number) for number in (1, 8)})
+    for written in ("monitor/profiles.db", "ledger/ledger.jsonl", f"monitor/windows/{FIRST}.json"):
+        process = multiprocessing.get_context("spawn").Process(target=watch, args=(empty, DONE))
+        process.start()
+        serving.wait_for((empty / written).exists, seconds=60)
+        process.kill()
+        process.join()
+    watch(empty, DONE)
+    assert [entry.evidence["window"]["begin"] for entry in entries(empty)] == [str(FIRST), str(SECOND)]
+    assert [each.verdict for each in world.windows(empty)] == ["investigate"] * 2
 
 
 def test_rows_that_stop_coming_are_one_alarm(folder: Path) -> None:
