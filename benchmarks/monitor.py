@@ -1,7 +1,7 @@
 """`make bench-monitor`: what it costs to count what was answered and to judge a window, beside Evidently on all rows.
 
-Each measurement is a process of its own. The log is the year's flights as the service writes them, again and again:
-links to the same segments under other names. ROWS=100 for another number of million rows than 20 in the largest one.
+Each measurement is a process of its own. The log is the year's flights as the service writes and archives them, again
+and again: links to the same files under other names. ROWS=100 for another largest number of million rows than 20.
 """
 
 import datetime as dt
@@ -22,17 +22,18 @@ import polars as pl
 import problem.features
 import problem.schema
 from benchmarks import stream
-from counts import Binning, by_day, watched
+from counts import Binning, watched
 from monitoring import drift
 from problem.schema import TIME
 from stores import archive, log
+from stores.answered import Answered
 from stores.log import Writer, encode
 from stores.predictions import Entry
 from stores.profiles import Profiles
 
 MILLION, EVIDENTLY = 1_000_000, 200_000
 SIZES = (1, 5, float(os.environ.get("ROWS", 20)))
-WEEK, ONE_IN, VERDICTS, YEARS = 7, 200, 20, 3
+WEEK, ONE_IN, VERDICTS = 7, 200, 20
 REFERENCE = ("2013-02", "2013-03")
 
 
@@ -41,10 +42,10 @@ def main() -> None:
         folder = Path(place)
         per_year = write(folder)
         print(f"{'':<54}{'rows':>12}{'CPU s':>9}{'a million':>11}{'peak MB':>9}")
-        counted = [_measured("the log, counted", "log", _times(folder, millions, per_year)) for millions in SIZES]
-        _measured("a million of it as archived Parquet, counted", "log", _archived(folder, per_year))
-        typed = _measured("rows as typed columns, counted", "typed", folder)
-        theirs = _measured("Evidently's drift preset on all of them", "evidently", folder)
+        lines = _measured("the log as lines, counted", "log", _lines(folder, per_year))
+        archived = _measured("the same, made Parquet by the archiver", "archive", folder / "lines")
+        counted = [_measured("the log as Parquet, counted", "log", _times(folder, size, per_year)) for size in SIZES]
+        theirs = _measured("Evidently's drift preset on all rows", "evidently", folder)
         verdict = _run("verdict", folder)
         print(f"a window of {WEEK} days judged from profiles: {verdict['ms']} ms, in the median {verdict['median']} ms")
     result = {
@@ -52,7 +53,8 @@ def main() -> None:
         "peak_mb": max(each["mb"] for each in counted),
         "verdict_ms": verdict["ms"],
         "over_evidently": round(theirs["a_million"] / counted[-1]["a_million"], 1),
-        "counting_s_per_million": typed["a_million"],
+        "cpu_s_per_million_lines": lines["a_million"],
+        "cpu_s_per_million_archiving": archived["a_million"],
     }
     print(json.dumps(result))
 
@@ -60,7 +62,7 @@ def main() -> None:
 def write(folder: Path) -> int:
     """The year as a log in `once`, its rows as Parquet, and a reference; returns the number of rows."""
     rows = stream.checked(stream.LAST).drop("inputs").with_columns(prediction=0.2 + pl.col("sched_dep_time") / 10_000)
-    rows.write_parquet(folder / "rows.parquet", row_group_size=65_536)
+    rows.write_parquet(folder / "rows.parquet")
     rows.filter(pl.col("batch").is_in(REFERENCE)).write_parquet(folder / "reference.parquet")
     writer, names = Writer(folder / "once"), list(problem.schema.Row.columns())
     said = rows["prediction"].to_list()
@@ -76,27 +78,34 @@ def _entry(record: dict[str, Any], score: float) -> Entry:
     return Entry(dt.datetime.now(dt.UTC), "0123456789ab", record, inputs, score, score > 0.3, "1", 80)
 
 
-def _times(folder: Path, millions: float, per_year: int) -> Path:
-    """A log of at least so many rows: links to the segments of `once`, under names of their own."""
-    there = folder / f"{millions:g}"
+def _lines(folder: Path, per_year: int) -> Path:
+    """A log of a million rows or more that nobody has archived."""
+    there, once = folder / "lines", log.segments(folder / "once")
     (there / "predictions").mkdir(parents=True)
-    segments = log.segments(folder / "once")
-    for number in range(-(-int(millions * MILLION) // per_year) * len(segments)):
-        name = f"{0x19000000000 + number:011x}{number:06x}{log.SUFFIX}"
-        os.link(segments[number % len(segments)], there / "predictions" / name)
+    for number in range(-(-MILLION // per_year) * len(once)):
+        os.link(once[number % len(once)], there / "predictions" / f"{_segment(number)}{log.SUFFIX}")
     (there / "reference.parquet").symlink_to(folder / "reference.parquet")
     return there
 
 
-def _archived(folder: Path, per_year: int) -> Path:
-    there = folder / "archived"
-    there.mkdir()
-    _times(there.parent, 1.0001, per_year).rename(there / "log")
-    predictions = there / "log" / "predictions"
-    archive.compact(predictions, archive.seal_closed(predictions), dt.date.max)
-    for path in log.segments(predictions):
-        path.unlink()
-    return there / "log"
+def _times(folder: Path, millions: float, per_year: int) -> Path:
+    """A log of at least so many rows that is in Parquet only: links to the archived parts of `lines`."""
+    there, days = folder / f"{millions:g}", folder / "lines" / "predictions" / archive.DAYS
+    (there / "predictions" / archive.DAYS).mkdir(parents=True)
+    made, number = 0, 0
+    while made < millions * MILLION:
+        for path, part in archive.parts(days.parent):
+            name = there / "predictions" / archive.DAYS / f"2014-01-01.{number:06}"
+            held = {_segment(1000 * number + i): each for i, each in enumerate(part.segments.values())}
+            name.with_suffix(f".{number:06}{archive.FACTS}").write_bytes(encode(archive.Part(held, part.sha256)))
+            os.link(path.with_suffix(archive.TABLE), name.with_suffix(f".{number:06}{archive.TABLE}"))
+            made, number = made + sum(each.rows for each in held.values()), number + 1
+    (there / "reference.parquet").symlink_to(folder / "reference.parquet")
+    return there
+
+
+def _segment(number: int) -> str:
+    return f"{0x19000000000:011x}{number:06x}"
 
 
 def _measured(name: str, what: str, folder: Path) -> dict[str, float]:
@@ -119,19 +128,12 @@ def count_log(folder: Path) -> dict[str, float]:
     return {"rows": made.update(lambda model: pl.read_parquet(folder / "reference.parquet"))}
 
 
-def count_typed(folder: Path) -> dict[str, float]:
-    """A million of rows, a row group at a time."""
-    import pyarrow.parquet
-
-    columns = watched(problem.features.FEATURES, TIME)
-    binning = Binning.learn(pl.read_parquet(folder / "reference.parquet"), columns)
-    file = pyarrow.parquet.ParquetFile(folder / "rows.parquet")
-    rows = 0
-    for number in [*range(file.num_row_groups)] * YEARS:
-        part = pl.DataFrame(pl.from_arrow(file.read_row_group(number, [*columns, "prediction", TIME])))
-        by_day(part, binning, TIME)
-        rows += part.height
-    return {"rows": rows}
+def archived(folder: Path) -> dict[str, float]:
+    """What the archiver does in the background: lines to Parquet, with the rows as columns beside them."""
+    predictions = folder / "predictions"
+    rows = Answered(problem.schema, watched(problem.features.FEATURES, TIME)).aligned
+    archive.compact(predictions, archive.seal_closed(predictions), dt.date.max, rows)
+    return {"rows": sum(each.rows for _, part in archive.parts(predictions) for each in part.segments.values())}
 
 
 def evidently(folder: Path) -> dict[str, float]:
@@ -178,7 +180,7 @@ def _peak_mb() -> int:
 
 MEASURED: dict[str, Callable[[Path], dict[str, float]]] = {
     "log": count_log,
-    "typed": count_typed,
+    "archive": archived,
     "evidently": evidently,
     "verdict": verdict,
 }

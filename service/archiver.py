@@ -6,9 +6,13 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import problem.schema
+from counts import watched
+from problem.features import FEATURES
 from service.background import at_lowest_priority, log_to_stderr, sleep, until_told
 from settings import Log, Settings, load
 from stores import archive, lookup
+from stores.answered import Answered
 from stores.pointers import in_shadow
 from stores.shadow import ROLES, last_state, newest
 
@@ -21,16 +25,22 @@ def archive_once(settings: Settings, now: dt.datetime) -> Iterator[str]:
     """Do what is due; give a sentence about each thing that was done. Raises what disks and archive raise."""
     predictions, shadow = settings.service.predictions, settings.service.shadow
     last = newest(shadow)
-    yield from _archive(settings.log, predictions, now, archive.seal_closed(predictions), _needed(settings))
+    rows = Answered(problem.schema, watched(FEATURES, problem.schema.TIME)).aligned
+    yield from _archive(settings.log, predictions, now, archive.seal_closed(predictions), _needed(settings), rows)
     closed = archive.seal_closed(shadow, but=last)
     yield from _archive(settings.log, shadow, now, closed, lambda path: False)
 
 
 def _archive(
-    chosen: Log, folder: Path, now: dt.datetime, closed: Sequence[Path], needed: Callable[[Path], bool]
+    chosen: Log,
+    folder: Path,
+    now: dt.datetime,
+    closed: Sequence[Path],
+    needed: Callable[[Path], bool],
+    rows: archive.Rows | None = None,
 ) -> Iterator[str]:
     place = f"{chosen.archive.rstrip('/')}/{folder.name}" if chosen.archive else ""
-    for path in archive.compact(folder, closed, now.date()):
+    for path in archive.compact(folder, closed, now.date(), rows):
         yield f"{path.with_suffix(archive.TABLE)} is written"
     for address in archive.ship(folder, place) if place else ():
         yield f"{address} is shipped"

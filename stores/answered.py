@@ -1,7 +1,7 @@
 """From lines of the prediction log to a frame: what was asked and answered, of which day, by which model."""
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from types import ModuleType
 from typing import Any
@@ -11,7 +11,8 @@ import polars as pl
 
 from stores.predictions import Output
 
-PREDICTION, MODEL, DAY = "prediction", "model", "day"
+PREDICTION, MODEL, DAY, READABLE = "prediction", "model", "day", "readable"
+AT = "the line's position"  # no column of a contract
 
 
 class Answered:
@@ -36,14 +37,29 @@ class Answered:
         """Of whole lines: the columns (Float64, Boolean or String), "prediction" (Float64 or List of them), "model" and
         "day" (Date, UTC; of the answer where the row has no time); and how many lines can't be read. Answers that
         another model or none gave for the live one are left out."""
-        try:
-            read, unreadable = self._decoder.decode_lines(content), 0
-        except (msgspec.MsgspecError, ValueError):
-            read = list(self._readable(content))
-            unreadable = content.count(b"\n") - len(read)
+        each = self._each(content)
+        read = [answer for answer in each if answer is not None]
+        unreadable = len(each) - len(read)
         frame = self._frame([answer for answer in read if not answer.fallback])
         dated = frame.filter(pl.col(DAY).is_not_null())
         return dated, unreadable + frame.height - dated.height
+
+    def aligned(self, lines: Sequence[bytes]) -> pl.DataFrame:
+        """The same with a row for each line, without their ends; "day" is null where there is nothing to count, and
+        "readable" (Boolean) says why."""
+        each = self._each(b"".join(line + b"\n" for line in lines))
+        counted = [at for at, answer in enumerate(each) if answer and not answer.fallback]
+        frame = self._frame([each[at] for at in counted])
+        readable = pl.Series(READABLE, [answer is not None for answer in each], pl.Boolean)
+        if len(counted) == len(each):
+            return frame.with_columns(readable)
+        every = pl.DataFrame([pl.Series(AT, range(len(each)), pl.Int64), readable])
+        return every.join(frame.with_columns(pl.Series(AT, counted, pl.Int64)), on=AT, how="left").sort(AT).drop(AT)
+
+    def counts(self, rows: pl.DataFrame) -> bool:
+        """Does a frame have what `aligned` gives?"""
+        wanted = {**self.columns, MODEL: pl.String, DAY: pl.Date, READABLE: pl.Boolean}
+        return PREDICTION in rows.columns and all(rows.schema.get(name) == dtype for name, dtype in wanted.items())
 
     def _frame(self, answers: list[Any]) -> pl.DataFrame:
         # Column by column: a tuple for each row would keep the garbage collector busy for longer than all the rest.
@@ -56,12 +72,20 @@ class Answered:
         model = pl.Series(MODEL, [answer.model for answer in answers], pl.String)
         return pl.DataFrame([*columns, said, model, _days(moments)])
 
-    def _readable(self, content: bytes) -> Iterator[Any]:
-        for line in content.split(b"\n")[:-1]:
-            try:
-                yield self._decoder.decode(line)
-            except (msgspec.MsgspecError, ValueError):
-                continue
+    def _each(self, content: bytes) -> list[Any]:
+        """What each whole line says, None where it can't be read."""
+        try:
+            each = self._decoder.decode_lines(content)
+        except (msgspec.MsgspecError, ValueError):
+            each = []
+        lines = content.count(b"\n")
+        return list(each) if len(each) == lines else [self._one(line) for line in content.split(b"\n")[:-1]]
+
+    def _one(self, line: bytes) -> Any:
+        try:
+            return self._decoder.decode(line)
+        except (msgspec.MsgspecError, ValueError):
+            return None
 
 
 def _plain(dtype: Any) -> Any:

@@ -1,7 +1,8 @@
 """What becomes of a log's closed segments: Parquet by day, shipped where the settings say, then deleted here.
 
 <log>/<segment>.sha256            the checksum of a closed segment (see stores/segments.py)
-<log>/days/<day>.<part>.parquet   its lines: `line` as it was logged, beside it the columns that questions are asked of
+<log>/days/<day>.<part>.parquet   its lines: `line` as it was logged, beside it the columns that questions are asked of;
+                                  of predictions `row`, the columns that profiles count (see stores/answered.py)
 <log>/days/<day>.<part>.json      which segments are in it, with their checksums, and where it was shipped; written last
 
 A day has several parts where it was large, or where a segment was closed late. Everything is verified by reading it
@@ -19,8 +20,11 @@ import msgspec
 
 from stores import log, segments
 
-DAYS, FACTS, TABLE = "days", ".json", ".parquet"
+DAYS, FACTS, TABLE, ROW = "days", ".json", ".parquet", "row"
 LARGEST_PART = 128 * log.MEGABYTE
+
+
+Rows = Callable[[Sequence[bytes]], Any]
 
 
 class Damaged(RuntimeError):
@@ -51,14 +55,15 @@ def seal_closed(folder: Path, but: Path | None = None) -> list[Path]:
     return closed
 
 
-def compact(folder: Path, closed: Sequence[Path], today: dt.date) -> list[Path]:
-    """A Parquet file for the closed segments of each day before today; returns the facts' paths. Raises Damaged."""
+def compact(folder: Path, closed: Sequence[Path], today: dt.date, rows: Rows | None = None) -> list[Path]:
+    """A Parquet file for the closed segments of each day before today; returns the facts' paths. `rows` reads lines to
+    a frame as high, which is kept beside them (see `typed`). Raises Damaged."""
     there = {segment for _, part in parts(folder) for segment in part.segments}
     days: dict[dt.date, list[Path]] = {}
     for path in closed:
         if path.stem not in there and (day := segments.began(path.stem).date()) < today:
             days.setdefault(day, []).append(path)
-    return [_write(folder, day, some) for day, paths in days.items() for some in _portions(paths)]
+    return [_write(folder, day, some, rows) for day, paths in days.items() for some in _portions(paths)]
 
 
 def ship(folder: Path, archive: str) -> list[str]:
@@ -110,13 +115,32 @@ def deleted_segments(folder: Path, known: Callable[[str], bool]) -> Iterator[tup
                 yield segment, _content(path, part, segment)
 
 
+def typed(folder: Path, known: Callable[[str], bool]) -> Iterator[tuple[str, Any]]:
+    """Name and frame of each segment whose rows are in a Parquet file here, as columns, but those that are known. What
+    can't be read is passed over: its lines are still there."""
+    import polars as pl
+
+    for path, part in parts(folder):
+        table, start = path.with_suffix(TABLE), 0
+        if all(known(segment) for segment in part.segments) or not table.exists():
+            continue
+        try:
+            rows = pl.read_parquet(table, columns=[ROW]).unnest(ROW)
+        except (pl.exceptions.PolarsError, OSError):
+            continue
+        for segment, held in part.segments.items():
+            if not known(segment):
+                yield segment, rows.slice(start, held.rows)
+            start += held.rows
+
+
 def parts(folder: Path) -> list[tuple[Path, Part]]:
     """The facts of every Parquet file of a log, with their paths."""
     found = sorted((folder / DAYS).glob(f"[0-9]*{FACTS}"))
     return [(path, msgspec.json.decode(path.read_bytes(), type=Part)) for path in found]
 
 
-def _write(folder: Path, day: dt.date, paths: Sequence[Path]) -> Path:
+def _write(folder: Path, day: dt.date, paths: Sequence[Path], rows: Rows | None) -> Path:
     (folder / DAYS).mkdir(exist_ok=True)
     number = sum(1 for path, _ in parts(folder) if _day(path) == day)
     table = folder / DAYS / f"{day}.{number:03}{TABLE}"
@@ -126,7 +150,7 @@ def _write(folder: Path, day: dt.date, paths: Sequence[Path]) -> Path:
         held[path.stem] = Held(segments.seal(path), len(new))
         lines += new
     aside = table.with_name(f".{table.name}")
-    _frame(lines).write_parquet(aside)
+    _frame(lines, rows).write_parquet(aside)
     part = Part(held, _sha256(aside))
     aside.replace(table)
     facts = table.with_suffix(FACTS)
@@ -136,7 +160,7 @@ def _write(folder: Path, day: dt.date, paths: Sequence[Path]) -> Path:
     return facts
 
 
-def _frame(lines: Sequence[bytes]) -> Any:
+def _frame(lines: Sequence[bytes], rows: Rows | None) -> Any:
     """A row for each line; what can't be read is null, and a line that isn't text is in `raw`."""
     import polars as pl
 
@@ -145,7 +169,8 @@ def _frame(lines: Sequence[bytes]) -> Any:
     text = [_text(line) for line in lines]
     raw = [line if said is None else None for line, said in zip(lines, text, strict=True)]
     frame = pl.DataFrame({name: pl.Series(name, values, strict=False) for name, values in columns.items()})
-    return frame.with_columns(pl.Series("line", text, pl.String), pl.Series("raw", raw, pl.Binary))
+    typed = [rows(lines).to_struct(ROW)] if rows else []
+    return frame.with_columns(pl.Series("line", text, pl.String), pl.Series("raw", raw, pl.Binary), *typed)
 
 
 class _Entry(msgspec.Struct):

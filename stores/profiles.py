@@ -21,7 +21,7 @@ import polars as pl
 from counts import Binning, Profile, by_day, watched
 from kinds import Kind
 from stores import archive, log, segments
-from stores.answered import DAY, MODEL, Answered
+from stores.answered import DAY, MODEL, READABLE, Answered
 from stores.database import lay_out, layout, transaction
 
 NAME = "profiles.db"
@@ -58,6 +58,8 @@ class Profiles:
         or None where there are none: of such a model only the number of rows is kept. Raises what it raises."""
         taken = 0
         with self._open() as db:
+            for segment, rows in archive.typed(self._log, lambda name: _begun(db, name)):
+                taken += self._count_typed(db, segment, rows, reference)
             for segment, content in archive.deleted_segments(self._log, lambda name: _closed(db, name)):
                 taken += self._read_whole(db, segment, content, reference)
             for path in log.segments(self._log):
@@ -129,17 +131,37 @@ class Profiles:
     def _count(self, db: sqlite3.Connection, segment: str, position: int, content: bytes, reference: Reference) -> int:
         """Whole lines from a position on, in one transaction; return how many."""
         rows, unreadable = self._answered.frame(content)
-        new = {str(model): part for (model,), part in rows.partition_by(MODEL, as_dict=True).items()}
-        for model in new:
-            self._meet(db, model, reference)
-        profiles = {model: by_day(part, _binning(db, model) or Binning({}, {}), DAY) for model, part in new.items()}
+        profiles = self._profiles(db, rows, reference)
         with transaction(db):
-            if _position(db, segment) != position:  # somebody else was quicker
+            if _position(db, segment) != position or _closed(db, segment):  # somebody else was quicker
                 return 0
-            for model, days in profiles.items():
-                _add(db, model, LIVE, days)
+            _add_all(db, profiles)
             db.execute(ADVANCE, (segment, position + len(content), unreadable))
         return content.count(b"\n")
+
+    def _count_typed(self, db: sqlite3.Connection, segment: str, rows: pl.DataFrame, reference: Reference) -> int:
+        """A whole segment, which was read to columns when it was archived."""
+        if not self._answered.counts(rows):
+            return 0
+        dated = rows.filter(pl.col(DAY).is_not_null()) if rows[DAY].null_count() else rows
+        profiles = self._profiles(db, dated, reference)
+        with transaction(db):
+            if _begun(db, segment):
+                return 0
+            _add_all(db, profiles)
+            unreadable = rows.height - int(rows[READABLE].sum())
+            db.execute("INSERT INTO segments VALUES (?, 0, ?, 1)", (segment, unreadable))
+        return rows.height
+
+    def _profiles(
+        self, db: sqlite3.Connection, rows: pl.DataFrame, reference: Reference
+    ) -> dict[str, dict[dt.date, Profile]]:
+        """By model and day; a model that is new is met first."""
+        models = rows[MODEL].unique().to_list()
+        found = {model: rows if len(models) == 1 else rows.filter(pl.col(MODEL) == model) for model in models}
+        for model in found:
+            self._meet(db, model, reference)
+        return {model: by_day(part, _binning(db, model) or Binning({}, {}), DAY) for model, part in found.items()}
 
     def _meet(self, db: sqlite3.Connection, model: str, reference: Reference) -> None:
         """Learn a model's bins, unless they are known."""
@@ -152,6 +174,11 @@ class Profiles:
             new = db.execute("INSERT OR IGNORE INTO binnings VALUES (?, ?)", (model, msgspec.json.encode(binning)))
             if new.rowcount:
                 _add(db, model, REFERENCE, days)
+
+
+def _add_all(db: sqlite3.Connection, profiles: dict[str, dict[dt.date, Profile]]) -> None:
+    for model, days in profiles.items():
+        _add(db, model, LIVE, days)
 
 
 def _add(db: sqlite3.Connection, model: str, part: str, days: dict[dt.date, Profile]) -> None:
@@ -185,6 +212,10 @@ def _binning(db: sqlite3.Connection, model: str) -> Binning | None:
 def _position(db: sqlite3.Connection, segment: str) -> int:
     found = db.execute("SELECT position FROM segments WHERE name = ?", (segment,)).fetchone()
     return int(found[0]) if found else 0
+
+
+def _begun(db: sqlite3.Connection, segment: str) -> bool:
+    return bool(db.execute("SELECT 1 FROM segments WHERE name = ?", (segment,)).fetchone())
 
 
 def _closed(db: sqlite3.Connection, segment: str) -> bool:

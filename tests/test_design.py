@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "training": {"kinds", "inputs", "task", "patterns", "training"},
     "monitoring": {"kinds", "inputs", "task", "counts", "monitoring"},
     "stores": {"kinds", "inputs", "task", "counts", "settings", "stores"},
-    "service": {"kinds", "inputs", "task", "ruling", "settings", "stores", "problem", "service"},
+    "service": {"kinds", "inputs", "task", "counts", "ruling", "settings", "stores", "problem", "service"},
     "flows": {
         "kinds",
         "inputs",

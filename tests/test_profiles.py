@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counts import by_day, shares
+from counts import by_day, shares, watched
 from problem import features, schema
 from stores import archive, log
+from stores.answered import Answered
 from stores.log import Writer, encode
 from stores.predictions import Entry
 from stores.profiles import Profiles
@@ -22,6 +23,7 @@ from tests.labelling import NOON, append
 
 TOMORROW = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1)
 LATER = dt.datetime.now(dt.UTC) + dt.timedelta(days=40)
+ANSWERED = Answered(schema, watched(features.FEATURES, schema.TIME))
 FIRST, END = dt.date(2013, 4, 1), dt.date(2013, 4, 8)
 
 
@@ -85,7 +87,7 @@ def test_a_further_run_counts_the_new_lines_only(tmp_path: Path) -> None:
     assert counted(tmp_path) == {0: 3}
 
 
-@given(st.lists(st.sampled_from(["append", "close", "compact", "delete", "count"]), max_size=12))
+@given(st.lists(st.sampled_from(["append", "close", "compact", "compact typed", "delete", "count"]), max_size=12))
 def test_nothing_is_counted_twice_or_lost_whatever_the_archiver_does(
     tmp_path_factory: pytest.TempPathFactory, steps: list[str]
 ) -> None:
@@ -98,8 +100,9 @@ def test_nothing_is_counted_twice_or_lost_whatever_the_archiver_does(
             entries += 1
         elif step == "close":
             writer.close()
-        elif step == "compact" and predictions.exists():
-            archive.compact(predictions, archive.seal_closed(predictions), TOMORROW)
+        elif step.startswith("compact") and predictions.exists():
+            rows = ANSWERED.aligned if step == "compact typed" else None
+            archive.compact(predictions, archive.seal_closed(predictions), TOMORROW, rows)
         elif step == "delete":
             archive.delete_old(predictions, "", LATER)
         elif step == "count":
@@ -162,6 +165,28 @@ def test_a_line_that_cannot_be_read_is_passed_over(tmp_path: Path, damage: bytes
     path.write_bytes(damage + b"\n" + path.read_bytes())
     assert counted(tmp_path) == {0: 1}
     assert profiles(tmp_path).unreadable() == 1
+
+
+def test_what_was_archived_as_columns_counts_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answered(tmp_path, answer(0, 41.0), answer(0, None), answer(1, fallback="baseline"), answer(2, model="8"))
+    (path,) = log.segments(tmp_path / "predictions")
+    path.write_bytes(path.read_bytes() + b"damaged\n")
+    expected = {model: counted(tmp_path, model) for model in ("7", "8")}
+    bins = [day.counts.tolist() for day in profiles(tmp_path).window(FIRST, END, "7").values()]
+    archive.compact(tmp_path / "predictions", archive.seal_closed(path.parent), TOMORROW, ANSWERED.aligned)
+    profiles(tmp_path).path.unlink()
+    monkeypatch.setattr(log, "tail", None)  # no line is read
+    assert {model: counted(tmp_path, model) for model in ("7", "8")} == expected
+    assert [day.counts.tolist() for day in profiles(tmp_path).window(FIRST, END, "7").values()] == bins
+    assert profiles(tmp_path).unreadable() == 1
+
+
+def test_columns_of_another_contract_are_not_counted_but_their_lines(tmp_path: Path) -> None:
+    answered(tmp_path, answer(0))
+    predictions = tmp_path / "predictions"
+    other = Answered(schema, ["carrier"])
+    archive.compact(predictions, archive.seal_closed(predictions), TOMORROW, other.aligned)
+    assert counted(tmp_path) == {0: 1}
 
 
 def test_profiles_of_another_contract_are_made_anew(tmp_path: Path) -> None:
