@@ -17,6 +17,7 @@ ANSWERS = {
     "sky": {"prediction_id", "probabilities", "decision", "model_version"},
 }
 LATER = {"data__today": "2013-05-01"}
+ALL = ["504", "100%"]  # of a week: rows, and labels
 
 
 @pytest.fixture(scope="module", params=sorted(CANDIDATES))
@@ -102,3 +103,13 @@ def test_an_experiment_with_an_unknown_name_says_what_there_is(trained):
     assert code != 0
     assert "names oracle: problem/candidates.py has boosting" in output
     assert "Traceback" not in output
+
+
+def test_the_monitor_judges_windows_of_any_kind_of_task(trained):
+    apart = {name: str(trained.folder / name) for name in ("service__predictions", "labels__folder", "monitor__folder")}
+    settings = {**trained.settings, **apart, **LATER, "monitor__on_drift": "False", "monitor__every_days": "0"}
+    trained.run(*trained.flow("ingest"), **settings)
+    said = trained.run("-m", "tests.problems.april", **settings)
+    lines = {line.split()[0]: line.split() for line in said.splitlines() if line.startswith("2013-04-")}
+    assert {begin: line[2:4] for begin, line in lines.items()} == {"2013-04-04": ALL, "2013-04-11": ALL}
+    assert all(float(line[line.index("of") - 1]) > 0 for line in lines.values()), said
