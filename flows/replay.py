@@ -78,6 +78,7 @@ def overrides(chosen: Settings) -> dict[str, str]:
         "PENUMBRA_SERVICE__PORT": str(stage.free_port()),
         "PENUMBRA_SERVICE__POLL_SECONDS": "0.2",
         "PENUMBRA_SHADOW__CATCH_UP_HOURS": "87600",  # the days are seconds: none is too old
+        "PENUMBRA_SHADOW__BATCH_ROWS": "4096",
         "PENUMBRA_LOG__KEEP_DAYS": "3650",
         "PENUMBRA_RULES__APPLY": "false",  # it is models that are compared
     }
