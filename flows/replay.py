@@ -19,6 +19,7 @@ from stores.diary import Diary
 
 DIARY = "diary.jsonl"
 CODE = ["*.py", "*/*.py", "requirements.lock"]  # what was played by other code is played again
+EXPECTED = (stage.Stuck, stage.Failed, OSError)
 SHORT, BEFORE_BATCH, FAULT_DAYS = 60, 3, 3
 
 
@@ -52,7 +53,10 @@ def main() -> tuple[Path, str]:
         stage.clear(folder)
         Diary(folder / DIARY).begin(work)
     chosen = stage.enter(folder, overrides(chosen))
-    live_through(chosen, script)
+    try:
+        live_through(chosen, script)
+    except EXPECTED as error:
+        raise SystemExit(f"{error}\nWhat was played is kept: the same command goes on from there.") from None
     words = story.tell(chosen, script, Diary(folder / DIARY).steps(), folder)
     print(words)
     return folder, words
