@@ -53,9 +53,10 @@ class History:
 
 
 def prepare(chosen: Settings, folder: Path) -> History:
-    """Check all batches there will ever be, in a data store of its own, and write their matrices."""
+    """Check all batches there will ever be, in a data store of its own, and write the matrices of all their rows: days
+    with data faults were answered, too."""
     data = chosen.data.model_copy(update={"folder": folder / "data", "derived": folder / "derived"})
-    own = chosen.model_copy(update={"data": data})
+    own = chosen.model_copy(update={"data": data, "monitor": chosen.monitor.model_copy(update={"on_faults": False})})
     store, batches = DataStore(data, problem), [batch.name for batch in problem.source.batches()]
     for name in sorted(set(batches) - set(store.batches())):
         store.stage(name, problem.source.fetch(name))
