@@ -65,7 +65,10 @@ def test_a_server_that_refuses_is_left_alone_after_three_times(capsys: pytest.Ca
     assert len(server.received) == 3
 
 
-@pytest.mark.parametrize("url", [f"http://127.0.0.1:{free_port()}/", "http://nowhere.invalid/", "no address"])
+NOBODY = [f"http://127.0.0.1:{free_port()}/", "http://nowhere.invalid/", "no address"]
+
+
+@pytest.mark.parametrize("url", NOBODY, ids=["no server", "no machine", "no address"])
 def test_a_webhook_that_is_not_there_stops_nothing(url: str) -> None:
     assert not post(url, ["temp is stuck"], pause=0.0)
 
