@@ -38,7 +38,7 @@ def said(folder: Path) -> dict[str, Any]:
     while process.poll() is None and len(Diary(folder / "diary.jsonl").steps()) < 3:
         time.sleep(0.1)
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.communicate()
     output, _ = start(folder).communicate()
     return dict(json.loads(output.splitlines()[-1]))
 
