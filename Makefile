@@ -116,8 +116,8 @@ backtest: $(VENV)/runtime ## policies of retraining side by side over the later 
 	@$(BIN)/python -m flows.backtest
 
 .PHONY: replay demo
-demo: $(VENV)/runtime checkout ## the replay's last words and its picture, as the README shows them, from a replay
-	@$(BIN)/python -m flows.demo
+demo: $(VENV)/runtime checkout ## play two weeks, and put the replay's last words and its picture into the README
+	@DAYS=$${DAYS:-14} $(BIN)/python -m flows.demo
 
 replay: $(VENV)/runtime checkout ## the later months day by day through the real loop, with a report at its end (DAYS=14: a short one)
 	@$(BIN)/python -m flows.replay
