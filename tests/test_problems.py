@@ -113,3 +113,7 @@ def test_the_monitor_judges_windows_of_any_kind_of_task(trained):
     lines = {line.split()[0]: line.split() for line in said.splitlines() if line.startswith("2013-04-")}
     assert {begin: line[2:4] for begin, line in lines.items()} == {"2013-04-04": ALL, "2013-04-11": ALL}
     assert all(float(line[line.index("of") - 1]) > 0 for line in lines.values()), said
+    assert said.splitlines()[-2:] == [
+        "reports: data.html quality.html data.html quality.html",
+        "overview: overview.html",
+    ]

@@ -1,5 +1,5 @@
 """`python -m tests.problems.april`: the live model's answers to a fortnight of April, as the service logs them, and a
-pass of the monitor over them."""
+pass of the monitor over them, with its pages."""
 
 import contextlib
 import datetime as dt
@@ -12,7 +12,7 @@ import problem
 import problem.features
 import problem.schema
 import problem.source
-from flows import watching, windows
+from flows import overview, reporting, watching, windows
 from settings import load
 from stores import bundle
 from stores.data import DataStore
@@ -47,6 +47,8 @@ def main() -> None:
     with contextlib.closing(Writer(chosen.service.predictions)) as log:
         log.append([encode(entry) for entry in entries])
     print(windows.words(chosen, watching.watch(chosen), ""))
+    print("reports:", *(page.name for page in reporting.publish(chosen)))
+    print("overview:", overview.write(chosen).name)
 
 
 def decision(output: float | list[float]) -> str | float:
