@@ -17,8 +17,8 @@ import numpy as np
 import problem.schema
 import problem.source
 import settings
-from flows import matrices, plan
-from flows.matrices import Matrices
+from flows.experiments import matrices, plan
+from flows.experiments.matrices import Matrices
 from problem.augment import outage
 from problem.slices import DAY
 from settings import Settings

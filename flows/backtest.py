@@ -4,8 +4,8 @@ would have gone, without the service: what was served, retrained, promoted and r
 import sys
 
 import settings
-from flows import backtesting, past, standing
-from flows.backtesting import STANDARD, Trial
+from flows.policies import backtesting, past, standing
+from flows.policies.backtesting import STANDARD, Trial
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ import sys
 from mlflow.exceptions import MlflowException
 
 import settings
-from flows.record import DESCRIBED
+from flows.experiments.record import DESCRIBED
 from stores.models import Models, Recorded
 from training import comparison
 from training.comparison import Compared

@@ -4,7 +4,8 @@ import re
 import shutil
 from pathlib import Path
 
-from flows import replay, story
+from flows import replay
+from flows.replaying import story
 from settings import ROOT
 
 TEXT, PICTURE, README = ROOT / "docs" / "replay.txt", ROOT / "docs" / "replay.svg", ROOT / "README.md"

@@ -13,7 +13,7 @@ class ExperimentFlow(FlowSpec):
     def start(self):
         """Put the matrices where every task can map them, and have a quick look at the candidate on a sample."""
         import settings
-        from flows import matrices, plan, trying
+        from flows.experiments import matrices, plan, trying
 
         with one_sentence(*plan.EXPECTED):
             self.settings = trying.only(settings.load(), self.only)
@@ -28,7 +28,7 @@ class ExperimentFlow(FlowSpec):
     @step
     def fit(self):
         """The candidate in full; where it has a search, each search for its parameters is a task of its own."""
-        from flows import trying
+        from flows.experiments import trying
 
         self.trial, self.cost = trying.in_full(self.matrices, self.input, self.plan.split)
         self.next(self.judge)
@@ -37,7 +37,7 @@ class ExperimentFlow(FlowSpec):
     @step
     def judge(self, inputs):
         """Hold the best of them against baseline and live model, record it and say what came of it."""
-        from flows import trying
+        from flows.experiments import trying
 
         self.merge_artifacts(inputs, include=["settings", "plan", "matrices"])
         best = min(inputs, key=lambda each: each.trial.loss)

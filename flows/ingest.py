@@ -57,7 +57,7 @@ class IngestFlow(FlowSpec):
     @step
     def finish(self):
         """Make what is there a version, one writer at a time, and give the predictions their outcomes."""
-        from flows import report
+        from flows.experiments import report
 
         data = _store()
         print(report.recorded(data.settings, data.batches()))

@@ -4,7 +4,7 @@ with 3 if not, and with 1 where something is in the way of any training."""
 import sys
 
 import settings
-from flows import plan
+from flows.experiments import plan
 from stores.receipts import Receipts
 
 UNKNOWN = 3

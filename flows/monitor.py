@@ -11,7 +11,7 @@ class MonitorFlow(FlowSpec):
     def start(self):
         """Judge the windows that are due, enter what is new, and tell people."""
         import settings
-        from flows import watching, webhook
+        from flows.watch import watching, webhook
 
         with one_sentence(*watching.EXPECTED):
             self.settings = settings.load()
@@ -22,7 +22,8 @@ class MonitorFlow(FlowSpec):
     @step
     def respond(self):
         """Retrain where a verdict asks for it."""
-        from flows import plan, retraining, watching, webhook
+        from flows.experiments import plan
+        from flows.watch import retraining, watching, webhook
 
         ways = retraining.deployed() if retraining.is_deployed() else retraining.locally()
         with one_sentence(*watching.EXPECTED, *plan.EXPECTED):
@@ -33,7 +34,7 @@ class MonitorFlow(FlowSpec):
     @step
     def report(self):
         """Make the reports of the windows that have none."""
-        from flows import reporting, watching
+        from flows.watch import reporting, watching
 
         with one_sentence(*watching.EXPECTED):
             self.pages = [str(page) for page in reporting.publish(self.settings)]
@@ -42,7 +43,8 @@ class MonitorFlow(FlowSpec):
     @step
     def end(self):
         """Show the last windows, and make the overview anew."""
-        from flows import overview, windows
+        from flows import overview
+        from flows.watch import windows
 
         print(windows.words(self.settings, self.alarms, self.said))
         print(f"The loop on one page: {overview.write(self.settings)}")

@@ -1,4 +1,4 @@
-"""`make overview`: the loop on one page, made from the records alone (flows/pages.py serves it)."""
+"""`make overview`: the loop on one page, made from the records alone (flows/page/pages.py serves it)."""
 
 import datetime as dt
 import sys
@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from mlflow.exceptions import MlflowException
 
-from flows import course, scheduling, seen
+from flows import scheduling
+from flows.page import course, seen
 from settings import Settings, SettingsError, load
 from stores import flowruns, segments
 from stores.flowruns import FlowRun

@@ -15,7 +15,7 @@ class PromoteFlow(FlowSpec):
     def start(self):
         """Who is live, candidate and previous."""
         import settings
-        from flows import promoting
+        from flows.promotion import promoting
 
         with one_sentence(*promoting.EXPECTED):
             self.settings = settings.load()
@@ -25,7 +25,7 @@ class PromoteFlow(FlowSpec):
     @step
     def judge(self):
         """Weigh what labels and shadow say, and decide."""
-        from flows import promoting
+        from flows.promotion import promoting
 
         forced = promoting.Forced(self.reason, self.version) if self.force else None
         with one_sentence(*promoting.EXPECTED):
@@ -35,7 +35,7 @@ class PromoteFlow(FlowSpec):
     @step
     def act(self):
         """Enter the verdicts into the ledger, and move the aliases by them."""
-        from flows import promoting
+        from flows.promotion import promoting
 
         with one_sentence(*promoting.EXPECTED):
             print(promoting.act(self.settings, self.cases))

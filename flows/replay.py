@@ -11,14 +11,14 @@ import numpy as np
 
 import problem.source
 import settings
-from flows import living, stage, story, traffic
-from flows.living import Life
+from flows.replaying import living, stage, story, traffic
+from flows.replaying.living import Life
 from settings import ROOT, Settings
 from stores import code
 from stores.diary import Diary
 
 DIARY = "diary.jsonl"
-CODE = ["*.py", "*/*.py", "requirements.lock"]  # what was played by other code is played again
+CODE = ["*.py", "*/*.py", "*/*/*.py", "requirements.lock"]  # what was played by other code is played again
 EXPECTED = (stage.Stuck, stage.Failed, OSError)
 SHORT, BEFORE_BATCH, FAULT_DAYS = 60, 3, 3
 

@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 import problem.features
 import settings
-from flows import finals, matrices
+from flows.experiments import finals, matrices
 from flows.restore import restore
 from settings import ROOT, Monitor, Settings
 from stores import bundle, code, versions

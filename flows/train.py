@@ -13,7 +13,8 @@ class TrainFlow(FlowSpec):
     def start(self):
         """Put the matrices where every task can map them, and deal the candidates to as many tasks as run at once."""
         import settings
-        from flows import faulty, matrices, plan
+        from flows.experiments import matrices, plan
+        from flows.replaying import faulty
 
         with one_sentence(*plan.EXPECTED):
             self.settings = settings.load()
@@ -35,7 +36,7 @@ class TrainFlow(FlowSpec):
     @step
     def select(self, inputs):
         """The lowest mean loss on validation wins; against the live recipe it has to be shown to be lower."""
-        from flows import choosing
+        from flows.experiments import choosing
 
         self.merge_artifacts(inputs, include=["settings", "plan", "matrices"])
         self.trials = [trial for each in inputs for trial in each.lane]
@@ -51,7 +52,8 @@ class TrainFlow(FlowSpec):
     @step
     def refit(self):
         """Side by side: the winner on everything, to be shipped; winner and baseline on the test batches; the data."""
-        from flows import doctor, finals
+        from flows import doctor
+        from flows.experiments import finals
 
         if self.input == "release":
             self.cost = finals.release(self.matrices, self.winner, self.plan.split)
@@ -65,7 +67,7 @@ class TrainFlow(FlowSpec):
     @step
     def register(self, inputs):
         """Hold the winner at the gate, write bundle and runs, give the version its alias, and show the comparison."""
-        from flows import record, show
+        from flows.experiments import record, show
 
         release, score, _ = inputs
         outcome = record.outcome(score, [*score.trials, score.baseline], release.cost)

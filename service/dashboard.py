@@ -54,8 +54,8 @@ def children(settings: Settings, ports: Mapping[str, int], to: Mapping[str, str]
         folder.mkdir(parents=True, exist_ok=True)
     place = ["--host", host, "--port", str(ports["evidently"])]
     commands = {
-        "overview": [*python, "flows.pages", host, str(ports["overview"]), to["mlflow"], to["evidently"]],
-        "mlflow": [*python, "flows.tracking", host, str(ports["mlflow"])],
+        "overview": [*python, "flows.page.pages", host, str(ports["overview"]), to["mlflow"], to["evidently"]],
+        "mlflow": [*python, "flows.page.tracking", host, str(ports["mlflow"])],
         "evidently": [*python, "evidently.cli", "ui", "--workspace", str(workspace), *place],
     }
     wanted = [name for name in NAMES if not (name == "mlflow" and _is_server(settings))]

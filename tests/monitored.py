@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from flows import watching
+from flows.watch import watching
 from problem import features, schema
 from settings import Settings, load
 from stores import bundle

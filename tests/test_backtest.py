@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flows import backtesting, past, standing
-from flows.backtesting import Result, Trial
+from flows.policies import backtesting, past, standing
+from flows.policies.backtesting import Result, Trial
 from monitoring.policies import Course, Event, Fit, Policy
 from settings import load
 

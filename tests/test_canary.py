@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from flows import promoting
+from flows.promotion import promoting
 from flows.rollback import rollback
 from problem import features, schema
 from service.decider import Decider, Share

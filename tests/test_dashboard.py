@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from flows import reporting
+from flows.watch import reporting
 from service import dashboard
 from service.supervise import Child
 from settings import ROOT

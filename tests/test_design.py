@@ -106,7 +106,10 @@ def test_that_reading_of_imports_sees_those_within_functions_and_through_other_m
 
 def test_importing_the_settings_or_a_flow_makes_no_files(tmp_path):
     subprocess.run(
-        [sys.executable, "-c", "import settings, flows.plan"], cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, check=True
+        [sys.executable, "-c", "import settings, flows.experiments.plan"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT)},
+        check=True,
     )
     assert list(tmp_path.iterdir()) == []
 

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 import problem
-from flows import faulty
+from flows.replaying import faulty
 from settings import Settings, load
 from stores import data
 from tests.flown import day

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from flows import retraining, windows
+from flows.watch import retraining, windows
 from stores import versions
 from stores.ledger import Event, Ledger
 from stores.passes import Busy, alone

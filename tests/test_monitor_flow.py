@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flows import retraining, windows
+from flows.watch import retraining, windows
 from stores.models import Models, Run
 from stores.reports import Reports
 from tests import monitored as world

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flows import promoting, weighing
-from flows.bundled import version
-from flows.promoting import Forced, Refused
+from flows.promotion import promoting, weighing
+from flows.promotion.bundled import version
+from flows.promotion.promoting import Forced, Refused
 from flows.who import actor
 from stores import moves
 from stores.ledger import Entry, Ledger

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from flows import story
 from flows.replay import written
+from flows.replaying import story
 from settings import ROOT, load
 from stores.diary import Diary
 

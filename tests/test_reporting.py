@@ -5,8 +5,8 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from flows import figures
-from flows.reporting import side
+from flows.watch import figures
+from flows.watch.reporting import side
 from stores.windows import Distance, Loss
 from task import Task
 from tests import watching

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from flows import figures, reporting
+from flows.watch import figures, reporting
 from monitoring.reportable import Figure
 from stores.models import Models
 from stores.reports import PANELS, Reports

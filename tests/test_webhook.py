@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from flows.webhook import post
+from flows.watch.webhook import post
 from tests.serving import free_port
 
 

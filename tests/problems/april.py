@@ -12,7 +12,8 @@ import problem
 import problem.features
 import problem.schema
 import problem.source
-from flows import overview, reporting, watching, windows
+from flows import overview
+from flows.watch import reporting, watching, windows
 from settings import load
 from stores import bundle
 from stores.data import DataStore

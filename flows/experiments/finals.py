@@ -3,8 +3,8 @@
 import numpy as np
 import polars as pl
 
-from flows import gating, plan
-from flows.matrices import Matrices
+from flows.experiments import gating, plan
+from flows.experiments.matrices import Matrices
 from settings import Settings
 from stores import bundle
 from training.gate import Shipped

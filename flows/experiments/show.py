@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from flows.record import Outcome
+from flows.experiments.record import Outcome
 from problem.slices import SLICES
 from training import charts, slices, summary
 from training.evaluate import losses, primary

@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 
 import problem.schema
-from flows.scored import losses_of, predictions_of
-from flows.watched import Watched
+from flows.watch.scored import losses_of, predictions_of
+from flows.watch.watched import Watched
 from monitoring import drift, loss
 from monitoring.arrivals import refused, volume
 from monitoring.data_faults import DataFault, accepted, find

@@ -8,7 +8,7 @@ import problem
 import problem.features
 import problem.schema
 import problem.source
-from flows import plan
+from flows.experiments import plan
 from flows.who import actor
 from settings import ROOT, Settings
 from stores import versions

@@ -14,8 +14,8 @@ import polars as pl
 import problem.features
 import problem.source
 from counts import PREDICTION, Binning, Profile, by_day, watched
-from flows import matrices, plan
-from flows.matrices import Matrices
+from flows.experiments import matrices, plan
+from flows.experiments.matrices import Matrices
 from monitoring.decay import DailyLoss, threshold
 from monitoring.drift import judge
 from monitoring.losses import losses

@@ -1,6 +1,6 @@
 """The overview page over HTTP, made anew for each reader, with the reports and cards that it leads to.
 
-For `make dashboard`, which starts it: python -m flows.pages HOST PORT MLFLOW EVIDENTLY
+For `make dashboard`, which starts it: python -m flows.page.pages HOST PORT MLFLOW EVIDENTLY
 """
 
 import re

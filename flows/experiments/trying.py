@@ -2,10 +2,10 @@
 
 import time
 
-from flows import gating, record
-from flows.finals import BASELINE
-from flows.matrices import Matrices
-from flows.plan import Plan
+from flows.experiments import gating, record
+from flows.experiments.finals import BASELINE
+from flows.experiments.matrices import Matrices
+from flows.experiments.plan import Plan
 from settings import Settings
 from stores.models import Models, Run
 from stores.receipts import Receipts

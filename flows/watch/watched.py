@@ -10,8 +10,8 @@ import polars as pl
 
 import problem.schema
 import problem.source
-from flows.bundled import version
-from flows.scored import losses_of, predictions_of
+from flows.promotion.bundled import version
+from flows.watch.scored import losses_of, predictions_of
 from monitoring.data_faults import Norms, known
 from monitoring.decay import DailyLoss
 from problem.features import FEATURES

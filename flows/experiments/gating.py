@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from flows import against, doctor, plan
-from flows.against import Live
-from flows.matrices import Matrices
-from flows.plan import Plan
+from flows import doctor
+from flows.experiments import against, plan
+from flows.experiments.against import Live
+from flows.experiments.matrices import Matrices
+from flows.experiments.plan import Plan
 from problem.slices import DAY, SLICES
 from settings import Settings
 from stores import bundle, measure

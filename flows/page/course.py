@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flows.seen import days
+from flows.page.seen import days
 from monitoring import charts
 from stores.reports import Reports
 from stores.windows import Window

@@ -9,9 +9,9 @@ from mlflow.exceptions import MlflowException
 
 import problem.features
 import problem.schema
-from flows import alarms, retraining, watched, windowing
-from flows.watched import Watched
-from flows.windowing import Place
+from flows.watch import alarms, retraining, watched, windowing
+from flows.watch.watched import Watched
+from flows.watch.windowing import Place
 from monitoring.response import Seen, decide
 from settings import Settings, SettingsError
 from stores.asked import counts

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from flows.backtesting import Result
+from flows.policies.backtesting import Result
 from settings import Settings
 from training import charts
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from flows import common
-from flows.past import History, Past
+from flows.policies.past import History, Past
 from monitoring.policies import Course, Policy, play
 from settings import Settings
 from training import bootstrap

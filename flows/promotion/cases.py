@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from flows import history
-from flows.weighing import Weighed
+from flows.promotion.weighing import Weighed
 from flows.who import actor
 from monitoring.decision import Decision
 from settings import Settings

@@ -1,7 +1,7 @@
 """MLflow's pages on the settings' registry, whose database is made first where there is none: two processes that make
 it at once break it.
 
-For `make dashboard`, which starts it: python -m flows.tracking HOST PORT
+For `make dashboard`, which starts it: python -m flows.page.tracking HOST PORT
 """
 
 import os

@@ -11,9 +11,11 @@ import polars as pl
 
 import problem.schema
 import settings
-from flows import promoting, retraining, sabotage, stage, traffic, watching
-from flows.stage import Service
-from flows.traffic import Day
+from flows.promotion import promoting
+from flows.replaying import sabotage, stage, traffic
+from flows.replaying.stage import Service
+from flows.replaying.traffic import Day
+from flows.watch import retraining, watching
 from monitoring.losses import losses
 from problem.features import FEATURES
 from settings import Data, Settings

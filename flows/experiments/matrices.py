@@ -11,7 +11,7 @@ import polars as pl
 
 import problem.features
 import problem.schema
-from flows import against, plan
+from flows.experiments import against, plan
 from inputs import Tables
 from patterns.candidate import Candidate
 from problem.candidates import CANDIDATES, baseline

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from flows.retraining import NOTHING_NEW, WINDOW
+from flows.watch.retraining import NOTHING_NEW, WINDOW
 from flows.who import actor
 from monitoring.arrivals import stale
 from monitoring.data_faults import DataFault, events

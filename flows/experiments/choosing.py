@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from flows import plan
-from flows.matrices import Matrices
-from flows.plan import Plan
+from flows.experiments import plan
+from flows.experiments.matrices import Matrices
+from flows.experiments.plan import Plan
 from problem.slices import DAY
 from settings import Settings
 from stores.sealed import sealed

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 
 from mlflow.exceptions import MlflowException
 
-from flows import history, weighing
-from flows.bundled import version
-from flows.cases import Case, enter
+from flows import history
+from flows.promotion import weighing
+from flows.promotion.bundled import version
+from flows.promotion.cases import Case, enter
 from monitoring.decision import Decision, before_all, of_candidate, of_promotion
 from settings import Settings, SettingsError
 from stores import moves

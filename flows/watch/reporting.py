@@ -10,7 +10,8 @@ import polars as pl
 import problem.features
 import problem.schema
 from counts import watched
-from flows import bundled, figures
+from flows.promotion import bundled
+from flows.watch import figures
 from monitoring.reportable import sample
 from settings import Settings
 from stores import samples

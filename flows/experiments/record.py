@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flows import gating
-from flows.gating import Held
-from flows.matrices import LESSON, Matrices
-from flows.plan import Plan
+from flows.experiments import gating
+from flows.experiments.gating import Held
+from flows.experiments.matrices import LESSON, Matrices
+from flows.experiments.plan import Plan
 from flows.who import actor
 from problem.features import FEATURES
 from problem.schema import Row

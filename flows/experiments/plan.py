@@ -8,7 +8,7 @@ import polars as pl
 
 import problem.schema
 import problem.source
-from flows import faulty
+from flows.replaying import faulty
 from problem.candidates import CANDIDATES
 from settings import ROOT, Settings, SettingsError
 from stores import code, versions
@@ -23,10 +23,10 @@ CODE = [
     *RECIPE,
     "training/*.py",
     "flows/train.py",
-    "flows/plan.py",
-    "flows/matrices.py",
-    "flows/finals.py",
-    "flows/choosing.py",
+    "flows/experiments/plan.py",
+    "flows/experiments/matrices.py",
+    "flows/experiments/finals.py",
+    "flows/experiments/choosing.py",
     "task.py",
 ]
 

@@ -1,0 +1,1 @@
+"""What `train` and `experiment` are made of: matrices, candidates, the gate, the record of a run."""

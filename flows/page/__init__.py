@@ -1,0 +1,1 @@
+"""What `overview` and the dashboard show."""
