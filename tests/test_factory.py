@@ -63,16 +63,18 @@ def request(body: bytes = BODY, target: str = "/predict", method: str = "POST", 
 
 
 def ask(port: int, *pieces: bytes) -> bytes:
-    """All that is said to these pieces, sent one by one, until the server has nothing to say any more."""
+    """All that is said to these pieces, sent one by one, until the server has nothing to say any more; after the last
+    one it has time to begin."""
     said = b""
     with socket.create_connection(("127.0.0.1", port), 10) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for piece in pieces:
+        for number, piece in enumerate(pieces, 1):
             connection.sendall(piece)
-            connection.settimeout(0.05)
+            connection.settimeout(2 if number == len(pieces) else 0.05)
             with contextlib.suppress(TimeoutError):
                 while more := connection.recv(65536):
                     said += more
+                    connection.settimeout(0.05)
     return said
 
 
