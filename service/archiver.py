@@ -15,6 +15,7 @@ from stores import archive, lookup
 from stores.answered import Answered
 from stores.pointers import in_shadow
 from stores.shadow import ROLES, last_state, newest
+from stores.tables import Rows
 
 POLL_SECONDS = 60.0
 
@@ -37,7 +38,7 @@ def _archive(
     now: dt.datetime,
     closed: Sequence[Path],
     needed: Callable[[Path], bool],
-    rows: archive.Rows | None = None,
+    rows: Rows | None = None,
 ) -> Iterator[str]:
     place = f"{chosen.archive.rstrip('/')}/{folder.name}" if chosen.archive else ""
     for path in archive.compact(folder, closed, now.date(), rows):

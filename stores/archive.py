@@ -19,12 +19,10 @@ import fsspec
 import msgspec
 
 from stores import log, segments
+from stores.tables import ROW, Rows, frame
 
-DAYS, FACTS, TABLE, ROW = "days", ".json", ".parquet", "row"
+DAYS, FACTS, TABLE = "days", ".json", ".parquet"
 LARGEST_PART = 128 * log.MEGABYTE
-
-
-Rows = Callable[[Sequence[bytes]], Any]
 
 
 class Damaged(RuntimeError):
@@ -150,7 +148,7 @@ def _write(folder: Path, day: dt.date, paths: Sequence[Path], rows: Rows | None)
         held[path.stem] = Held(segments.seal(path), len(new))
         lines += new
     aside = table.with_name(f".{table.name}")
-    _frame(lines, rows).write_parquet(aside)
+    frame(lines, rows).write_parquet(aside)
     part = Part(held, _sha256(aside))
     aside.replace(table)
     facts = table.with_suffix(FACTS)
@@ -158,47 +156,6 @@ def _write(folder: Path, day: dt.date, paths: Sequence[Path], rows: Rows | None)
         _content(facts, part, segment)
     segments.replace(facts, msgspec.json.encode(part))
     return facts
-
-
-def _frame(lines: Sequence[bytes], rows: Rows | None) -> Any:
-    """A row for each line; what can't be read is null, and a line that isn't text is in `raw`."""
-    import polars as pl
-
-    read = [_read(line) for line in lines]
-    columns = {name: [getattr(entry, name) for entry in read] for name in _Entry.__struct_fields__}
-    text = [_text(line) for line in lines]
-    raw = [line if said is None else None for line, said in zip(lines, text, strict=True)]
-    frame = pl.DataFrame({name: pl.Series(name, values, strict=False) for name, values in columns.items()})
-    typed = [rows(lines).to_struct(ROW)] if rows else []
-    return frame.with_columns(pl.Series("line", text, pl.String), pl.Series("raw", raw, pl.Binary), *typed)
-
-
-class _Entry(msgspec.Struct):
-    """The columns of a line."""
-
-    id: str | None = None
-    time: dt.datetime | None = None
-    contract: str | None = None
-    model: str | None = None
-    output: Any = None
-    decision: Any = None
-
-
-_decode = msgspec.json.Decoder(_Entry).decode
-
-
-def _read(line: bytes) -> _Entry:
-    try:
-        return _decode(line)
-    except (msgspec.MsgspecError, ValueError):
-        return _Entry()
-
-
-def _text(line: bytes) -> str | None:
-    try:
-        return line.decode()
-    except UnicodeDecodeError:
-        return None
 
 
 def _content(path: Path, part: Part, segment: str) -> bytes:

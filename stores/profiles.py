@@ -15,12 +15,11 @@ from types import ModuleType
 from typing import Any
 
 import msgspec
-import numpy as np
 import polars as pl
 
 from counts import Binning, Profile, by_day, watched
 from kinds import Kind
-from stores import archive, log, segments
+from stores import archive, log, packed, segments
 from stores.answered import DAY, MODEL, READABLE, Answered
 from stores.database import lay_out, layout, transaction
 
@@ -35,7 +34,6 @@ ADVANCE = """
 INSERT INTO segments VALUES (?, ?, ?, 0)
 ON CONFLICT DO UPDATE SET position = excluded.position, unreadable = unreadable + excluded.unreadable
 """
-WINDOW = "SELECT day, profile FROM profiles WHERE model = ? AND part = ? AND day >= ? AND day < ? ORDER BY day"
 LIVE, REFERENCE = "live", "reference"
 PATIENCE_SECONDS = 60
 Reference = Callable[[str], pl.DataFrame | None]
@@ -85,12 +83,12 @@ class Profiles:
     def window(self, begin: dt.date, end: dt.date, model: str) -> dict[dt.date, Profile]:
         """The profiles of the days from `begin` to before `end` that the model has answered."""
         with self._open() as db:
-            return _profiles(db, model, LIVE, begin, end)
+            return packed.find(db, model, LIVE, begin, end)
 
     def reference(self, model: str) -> dict[dt.date, Profile]:
         """The profiles of the days of the model's reference."""
         with self._open() as db:
-            return _profiles(db, model, REFERENCE, dt.date.min, dt.date.max)
+            return packed.find(db, model, REFERENCE, dt.date.min, dt.date.max)
 
     def unreadable(self) -> int:
         """Lines of the log that this code can't read: damaged, or written under another contract."""
@@ -135,7 +133,7 @@ class Profiles:
         with transaction(db):
             if _position(db, segment) != position or _closed(db, segment):  # somebody else was quicker
                 return 0
-            _add_all(db, profiles)
+            packed.add(db, LIVE, profiles)
             db.execute(ADVANCE, (segment, position + len(content), unreadable))
         return content.count(b"\n")
 
@@ -148,7 +146,7 @@ class Profiles:
         with transaction(db):
             if _begun(db, segment):
                 return 0
-            _add_all(db, profiles)
+            packed.add(db, LIVE, profiles)
             unreadable = rows.height - int(rows[READABLE].sum())
             db.execute("INSERT INTO segments VALUES (?, 0, ?, 1)", (segment, unreadable))
         return rows.height
@@ -173,35 +171,7 @@ class Profiles:
         with transaction(db):
             new = db.execute("INSERT OR IGNORE INTO binnings VALUES (?, ?)", (model, msgspec.json.encode(binning)))
             if new.rowcount:
-                _add(db, model, REFERENCE, days)
-
-
-def _add_all(db: sqlite3.Connection, profiles: dict[str, dict[dt.date, Profile]]) -> None:
-    for model, days in profiles.items():
-        _add(db, model, LIVE, days)
-
-
-def _add(db: sqlite3.Connection, model: str, part: str, days: dict[dt.date, Profile]) -> None:
-    for day, profile in days.items():
-        known = _profiles(db, model, part, day, day + dt.timedelta(days=1)).get(day)
-        whole = profile if known is None else known + profile
-        db.execute("INSERT OR REPLACE INTO profiles VALUES (?, ?, ?, ?)", (model, part, str(day), _packed(whole)))
-
-
-def _profiles(db: sqlite3.Connection, model: str, part: str, begin: dt.date, end: dt.date) -> dict[dt.date, Profile]:
-    found = db.execute(WINDOW, (model, part, str(begin), str(end)))
-    return {dt.date.fromisoformat(day): _unpacked(packed) for day, packed in found}
-
-
-def _packed(profile: Profile) -> bytes:
-    numbers = (profile.counts, profile.low, profile.high, profile.total)
-    return msgspec.msgpack.encode([profile.rows, *(each.tolist() for each in numbers)])
-
-
-def _unpacked(packed: bytes) -> Profile:
-    rows, counts, *numbers = msgspec.msgpack.decode(packed)
-    low, high, total = (np.array(each, float) for each in numbers)
-    return Profile(rows, np.array(counts, np.int64), low, high, total)
+                packed.add(db, REFERENCE, {model: days})
 
 
 def _binning(db: sqlite3.Connection, model: str) -> Binning | None:

@@ -1,0 +1,52 @@
+"""Lines of a log as the Parquet files of the archive keep them."""
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+ROW = "row"
+Rows = Callable[[Sequence[bytes]], Any]
+
+
+def frame(lines: Sequence[bytes], rows: Rows | None) -> Any:
+    """A polars frame with a row for each line; what can't be read is null, and a line that isn't text is in `raw`. The
+    struct `row` has what `rows` reads from the lines, as many as there are."""
+    import polars as pl
+
+    read = [_read(line) for line in lines]
+    columns = {name: [getattr(entry, name) for entry in read] for name in _Entry.__struct_fields__}
+    text = [_text(line) for line in lines]
+    raw = [line if said is None else None for line, said in zip(lines, text, strict=True)]
+    known = pl.DataFrame({name: pl.Series(name, values, strict=False) for name, values in columns.items()})
+    typed = [rows(lines).to_struct(ROW)] if rows else []
+    return known.with_columns(pl.Series("line", text, pl.String), pl.Series("raw", raw, pl.Binary), *typed)
+
+
+class _Entry(msgspec.Struct):
+    """The columns of a line."""
+
+    id: str | None = None
+    time: dt.datetime | None = None
+    contract: str | None = None
+    model: str | None = None
+    output: Any = None
+    decision: Any = None
+
+
+_decode = msgspec.json.Decoder(_Entry).decode
+
+
+def _read(line: bytes) -> _Entry:
+    try:
+        return _decode(line)
+    except (msgspec.MsgspecError, ValueError):
+        return _Entry()
+
+
+def _text(line: bytes) -> str | None:
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        return None
