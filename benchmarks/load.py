@@ -54,7 +54,8 @@ def saturating(port: int, request: bytes, connections: int, seconds: float) -> M
 
 def steady(port: int, request: bytes, per_second: float, seconds: float, connections: int = 32) -> Measured:
     """Open loop: requests are due by a fixed schedule, however long the answers take. Latency counts from when a
-    request was due, so one that waits for a free connection has waited. Never sleeps: it takes a core for itself.
+    request was due, so one that waits for a free connection has waited. Connections take turns, as servers close those
+    that are idle for seconds. Never sleeps: it takes a core for itself.
 
     Raises RuntimeError at the first answer that isn't a 200, and where the load isn't answered at all.
     """
@@ -68,7 +69,7 @@ def steady(port: int, request: bytes, per_second: float, seconds: float, connect
                 waiting.append(start + due / per_second)
                 due += 1
             while waiting and idle:
-                _send(idle.pop(), request, waiting.popleft())
+                _send(idle.popleft(), request, waiting.popleft())
             for key, _ in selector.select(0):
                 if _complete(key.data):
                     latencies.append(time.perf_counter() - key.data.sent)
@@ -79,14 +80,14 @@ def steady(port: int, request: bytes, per_second: float, seconds: float, connect
 
 
 @contextlib.contextmanager
-def _connected(port: int, connections: int) -> Iterator[tuple[selectors.BaseSelector, list[Connection]]]:
+def _connected(port: int, connections: int) -> Iterator[tuple[selectors.BaseSelector, deque[Connection]]]:
     selector = selectors.DefaultSelector()
     opened = [Connection(socket.create_connection(("127.0.0.1", port))) for _ in range(connections)]
     for connection in opened:
         connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         selector.register(connection.sock, selectors.EVENT_READ, connection)
     try:
-        yield selector, list(opened)
+        yield selector, deque(opened)
     finally:
         for connection in opened:
             connection.sock.close()
