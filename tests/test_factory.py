@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -74,8 +75,15 @@ def ask(port: int, *pieces: bytes) -> bytes:
             with contextlib.suppress(TimeoutError):
                 while more := connection.recv(65536):
                     said += more
-                    connection.settimeout(0.05)
+                    connection.settimeout(0.05 if is_whole(said) else 2)
     return said
+
+
+def is_whole(said: bytes) -> bool:
+    """Has the last answer all of its body?"""
+    head, _, body = said[said.rfind(b"HTTP/1.1 ") :].partition(b"\r\n\r\n")
+    length = re.search(rb"content-length: (\d+)", head)
+    return length is not None and len(body) >= int(length[1])
 
 
 def without_ids(said: bytes) -> list[Any]:
