@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 import numpy as np
 import polars as pl
 
-from monitoring.evidence import Evidence, weigh
+from monitoring.evidence import Evidence, Terms, weigh
 
 NEVER = -(10**6)
 
@@ -39,16 +39,6 @@ class Policy:
     period_days: int = 90
     tested: bool = False
     learn_days: int = 0
-
-
-class Terms(Protocol):
-    """Of the settings' section `promotion`."""
-
-    block_days: int
-    promote_level: float
-    harm_level: float
-    shadow_days: int
-    margin: float
 
 
 class Past(Protocol):
