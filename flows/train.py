@@ -13,8 +13,7 @@ class TrainFlow(FlowSpec):
     def start(self):
         """Put the matrices where every task can map them, and deal the candidates to as many tasks as run at once."""
         import settings
-        from flows.experiments import matrices, plan
-        from flows.replaying import faulty
+        from flows.experiments import faulty, matrices, plan
 
         with one_sentence(*plan.EXPECTED):
             self.settings = settings.load()

@@ -19,9 +19,8 @@ COUNTS = "SELECT date(event, 'unixepoch'), model, count(*) FROM predictions GROU
 def asked(index: Index, day: dt.date, schema: ModuleType | Any, most: int = 50_000) -> pl.DataFrame:
     """The records of a day (UTC) in the columns of the contract of `schema`, the problem's module of that name; what
     doesn't fit its column is null. Of more than `most` some, spread evenly over the log, the same ones each time."""
-    start = dt.datetime.combine(day, dt.time(), dt.UTC)
     with index.open() as db:
-        rows = db.execute(IDS, (start.timestamp(), (start + dt.timedelta(days=1)).timestamp())).fetchall()
+        rows = db.execute(IDS, (samples.seconds(day), samples.seconds(day + dt.timedelta(days=1)))).fetchall()
     found = pl.DataFrame(rows, schema={"id": pl.String, "event": pl.Float64}, orient="row")
     found = found.gather_every(-(-found.height // most)) if found.height > most else found
     columns = {name: column.dtype for name, column in schema.Row.columns().items()}

@@ -19,7 +19,7 @@ def answered(index: Index, model: str, begin: dt.date, end: dt.date) -> pl.DataF
     """The ids of what a model answered of rows with times from `begin` to before `end` (days, UTC), in the column
     "id"."""
     with index.open() as db:
-        rows = db.execute(IDS, (model, _seconds(begin), _seconds(end))).fetchall()
+        rows = db.execute(IDS, (model, seconds(begin), seconds(end))).fetchall()
     return pl.DataFrame(rows, schema={"id": pl.String}, orient="row")
 
 
@@ -48,5 +48,6 @@ def _entries(predictions: Path, ids: Sequence[str]) -> Iterator[dict[str, Any]]:
             yield from (msgspec.json.decode(line) for line in lines)
 
 
-def _seconds(day: dt.date) -> float:
+def seconds(day: dt.date) -> float:
+    """When a day (UTC) begins, counted from 1970."""
     return dt.datetime(day.year, day.month, day.day, tzinfo=dt.UTC).timestamp()

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 import problem
-from flows.replaying import faulty
+from flows.experiments import faulty
 from settings import Settings, load
 from stores import data
 from tests.flown import day

@@ -8,7 +8,7 @@ import polars as pl
 
 import problem.schema
 import problem.source
-from flows.replaying import faulty
+from flows.experiments import faulty
 from problem.candidates import CANDIDATES
 from settings import ROOT, Settings, SettingsError
 from stores import code, versions

@@ -9,7 +9,7 @@ import polars as pl
 
 import problem.schema
 from flows.promotion.bundled import Version
-from flows.watch.scored import losses_of, predictions_of
+from flows.promotion.scored import losses_of, predictions_of
 from monitoring.cohorts import cohorts
 from monitoring.evidence import Evidence, Rule, weigh
 from monitoring.guardrails import Fault, faults

@@ -9,9 +9,8 @@ import numpy as np
 import polars as pl
 
 import problem.schema
-import problem.source
 from flows.promotion.bundled import version
-from flows.watch.scored import losses_of, predictions_of
+from flows.promotion.scored import losses_of, predictions_of
 from monitoring.data_faults import Norms, known
 from monitoring.decay import DailyLoss
 from problem.features import FEATURES
@@ -26,7 +25,8 @@ FLOOR_ROWS = 2000
 @dataclass(frozen=True)
 class Watched:
     """`norms` are None where the reference has too few days; `ceiling` is that of a row's loss; `floor` how far its
-    predictions of the reference are from those of its recipe, fitted on the batches before: None where unknown."""
+    predictions of the reference are from those of its recipe, fitted on the batches before: None where unknown;
+    `learnt` the day on which all was complete that it learnt from."""
 
     version: str
     facts: Mapping[str, Any] = field(repr=False)
@@ -35,12 +35,11 @@ class Watched:
     ceiling: float
     losses: DailyLoss
     floor: float | None
+    learnt: dt.date | None
 
     def age(self, day: dt.date) -> int | None:
         """How many days before `day` its latest batch was complete."""
-        learnt = {batch for part in ("train", "validation", "test") for batch in self.facts.get(part, [])}
-        complete = [batch.complete for batch in problem.source.batches() if batch.name in learnt]
-        return (day - max(complete)).days if complete else None
+        return (day - self.learnt).days if self.learnt else None
 
 
 def load(chosen: Settings, models: Models, name: str) -> Watched:
@@ -53,7 +52,7 @@ def load(chosen: Settings, models: Models, name: str) -> Watched:
         days = reference[problem.schema.TIME].dt.date().to_numpy()
         daily = DailyLoss.of(days, np.minimum(usual, ceiling))
         floor = _floor(found.folder, reference, said)
-        return Watched(name, found.facts, reference, _norms(reference), ceiling, daily, floor)
+        return Watched(name, found.facts, reference, _norms(reference), ceiling, daily, floor, found.learnt)
 
 
 def _norms(reference: pl.DataFrame) -> Norms | None:

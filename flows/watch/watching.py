@@ -11,7 +11,7 @@ import problem.features
 import problem.schema
 from flows.watch import alarms, retraining, watched, windowing
 from flows.watch.watched import Watched
-from flows.watch.windowing import Place
+from flows.watch.windowing import Place, midnight
 from monitoring.response import Seen, decide
 from settings import Settings, SettingsError
 from stores.asked import counts
@@ -48,8 +48,7 @@ class Pass:
 
 def clock(chosen: Settings) -> dt.datetime:
     """The flows' now: the beginning of the settings' `data.today`, until the real day is reached."""
-    today = dt.datetime.combine(chosen.data.today, dt.time(), dt.UTC)
-    return min(dt.datetime.now(dt.UTC), today)
+    return min(dt.datetime.now(dt.UTC), midnight(chosen.data.today))
 
 
 def watch(chosen: Settings) -> list[str]:
@@ -83,13 +82,12 @@ def _due(chosen: Settings, rows: pl.DataFrame, now: dt.datetime) -> list[dt.date
         return []
     length = dt.timedelta(days=chosen.monitor.window_days)
     delay = dt.timedelta(hours=chosen.labels.delay_hours)
-    done = {each.begin for each in Windows(chosen.monitor.folder).read() if each.judged >= _midnight(each.end) + delay}
+    judged = {each.begin: each.judged >= midnight(each.end) + delay for each in Windows(chosen.monitor.folder).read()}
     first, last = rows["day"][0], min(rows["day"][-1], now.date() - length)
     start = first - dt.timedelta(days=(first - dt.date(1970, 1, 1)).days % chosen.monitor.window_days)
     every = [start + number * length for number in range(max(0, (last - start) // length + 1))]
-    waiting = [begin for begin in every if begin not in done]
-    known = {each.begin for each in Windows(chosen.monitor.folder).read()}
-    return [begin for begin in waiting if begin not in known or now >= _midnight(begin + length) + delay]
+    waiting = [begin for begin in every if not judged.get(begin)]
+    return [begin for begin in waiting if begin not in judged or now >= midnight(begin + length) + delay]
 
 
 def _judge(begun: Pass, rows: pl.DataFrame, begin: dt.date) -> None:
@@ -154,7 +152,3 @@ def _words(faults: Sequence[Fault]) -> list[str]:
     first = {(each.what, each.column): each for each in reversed(faults)}
     ordered = sorted(first.values(), key=lambda each: (each.day, each.column))
     return [f"{each.day}: {each.text} ({each.cause})" for each in ordered]
-
-
-def _midnight(day: dt.date) -> dt.datetime:
-    return dt.datetime.combine(day, dt.time(), dt.UTC)

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 import problem.schema
-from flows.watch.scored import losses_of, predictions_of
+from flows.promotion.scored import losses_of, predictions_of
 from flows.watch.watched import Watched
 from monitoring import drift, loss
 from monitoring.arrivals import refused, volume
@@ -43,6 +43,11 @@ class Place:
         """From the first day on that has rows at all."""
         every = [self.begin + number * ONE_DAY for number in range((self.end - self.begin).days)]
         return [day for day in every if day >= min(self.rows, default=self.end)]
+
+
+def midnight(day: dt.date) -> dt.datetime:
+    """When a day (UTC) begins."""
+    return dt.datetime.combine(day, dt.time(), dt.UTC)
 
 
 def faults(chosen: Settings, index: Index, model: Watched, place: Place) -> Iterator[Fault]:
@@ -104,8 +109,7 @@ def lost(chosen: Settings, answers: pl.DataFrame, model: Watched, place: Place) 
 
 def answers_of(index: Index, model: str, place: Place) -> pl.DataFrame:
     """What the model answered by itself of the window's rows, with the labels there are; but those without outcome."""
-    start, end = (dt.datetime.combine(day, dt.time(), dt.UTC) for day in (place.begin, place.end))
-    rows = joined(index, start, until=end).filter(pl.col("model") == model, "alone")
+    rows = joined(index, midnight(place.begin), until=midnight(place.end)).filter(pl.col("model") == model, "alone")
     return rows.filter(pl.col("target").is_not_null() | pl.col("arrived").is_null())
 
 
