@@ -4,10 +4,8 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +13,11 @@ from typing import Any
 
 import psutil
 
+from flows.asking import OPEN, free_port
+
 MLFLOW = Path(".venv-mlflow/bin").absolute()
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "BENTOML_DO_NOT_TRACK": "True"}
 ENOUGH = 120.0  # seconds to start in
-OPEN = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
 
 
 @dataclass(frozen=True)
@@ -93,11 +92,6 @@ def echo(root: Path) -> contextlib.AbstractContextManager[Server]:
     port = free_port()
     uvicorn = [sys.executable, "-m", "uvicorn", "benchmarks.echo:app", "--no-access-log", "--log-level", "warning"]
     return _server(root, port, [*uvicorn, "--port", port], "")
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ import numpy as np
 
 import problem.source
 import settings
+from flows.asking import free_port
 from flows.replaying import living, stage, story, traffic
 from flows.replaying.living import Life
 from settings import ROOT, Settings
@@ -79,7 +80,7 @@ def overrides(chosen: Settings) -> dict[str, str]:
     """A clock that runs faster, and a recipe that is fast to fit."""
     return {
         "PENUMBRA_TRAINING__CANDIDATES": chosen.replay.candidate,
-        "PENUMBRA_SERVICE__PORT": str(stage.free_port()),
+        "PENUMBRA_SERVICE__PORT": str(free_port()),
         "PENUMBRA_SERVICE__POLL_SECONDS": "0.2",
         "PENUMBRA_SHADOW__CATCH_UP_HOURS": "87600",  # the days are seconds: none is too old
         "PENUMBRA_SHADOW__BATCH_ROWS": "4096",

@@ -4,7 +4,6 @@ import contextlib
 import json
 import math
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ import dataframely as dy
 import msgspec
 import polars as pl
 
+from flows.asking import OPEN, free_port, prediction
 from inputs import derive
 from kinds import Record
 from problem.features import FEATURES
@@ -29,7 +29,6 @@ from training import doctor
 
 REAL_ROWS, MADE_UP_ROWS, SEED = 200, 50, 2013
 PATIENCE = 60.0  # seconds for the service to start
-OPEN = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
 
 
 class Skipped(Exception):
@@ -106,8 +105,7 @@ def _with_gaps(rows: pl.DataFrame) -> pl.DataFrame:
 def _serving(place: Path) -> Iterator[str]:
     """The address of a service with a state and a prediction log of its own, and without business rules. Raises
     NotServing."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     own = {"STATE": place / "state", "PREDICTIONS": place / "predictions", "HOST": "127.0.0.1", "PORT": port}
     environ = {**_without_keys(), **{f"PENUMBRA_SERVICE__{key}": str(value) for key, value in own.items()}}
     environ |= {"PENUMBRA_SERVICE__WORKERS": "1", "PENUMBRA_SERVICE__MAX_RECORDS": "10000"}
@@ -150,11 +148,4 @@ def _post(url: str, records: Sequence[Record]) -> list[Any]:
         answer = json.load(OPEN(request, timeout=60))
     except urllib.error.HTTPError as refused:
         return [f"refused ({refused.read().decode()})"] * len(records)
-    return [_prediction(each) for each in (answer if len(records) > 1 else [answer])]
-
-
-def _prediction(answer: dict[str, Any]) -> float | list[float]:
-    """The numbers in an answer, whatever the task."""
-    if "probabilities" in answer:
-        return list(answer["probabilities"].values())
-    return float(answer["probability" if "probability" in answer else "value"])
+    return [prediction(each) for each in (answer if len(records) > 1 else [answer])]

@@ -1,11 +1,12 @@
 """Results of costly work, kept on disk: whatever is asked for a second time, by any process, is there already."""
 
-import fcntl
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
+
+from stores.locks import held
 
 Result = Mapping[str, np.ndarray]
 
@@ -22,8 +23,7 @@ class Kept:
         """What is kept under this name, or else what `make` gives."""
         path = self.folder / f"{name}.npz"
         if not path.exists():
-            with (self.folder / f"{name}.lock").open("w") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
+            with held(self.folder / f"{name}.lock"):
                 if not path.exists():
                     self._write(path, make())
         with np.load(path, allow_pickle=False) as arrays:

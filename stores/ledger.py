@@ -11,7 +11,6 @@ by the next append.
 
 import contextlib
 import datetime as dt
-import fcntl
 import hashlib
 import os
 import re
@@ -21,6 +20,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
+
+from stores.locks import held
 
 LINES, HEAD, LOCK = "ledger.jsonl", "head.json", "lock"
 BEGINNING = hashlib.sha256(b"").hexdigest()
@@ -137,8 +138,7 @@ class Ledger:
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
         self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / LOCK).open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with held(self.folder / LOCK):
             if not (self.folder / LINES).exists():
                 self._seal(self._head())
             yield

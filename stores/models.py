@@ -1,12 +1,11 @@
 """The model store: MLflow's tracking and registry. Runs are written after the fact, from one process, in few calls."""
 
 import contextlib
-import fcntl
 import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
 from mlflow.exceptions import MlflowException
 
 from settings import Registry
+from stores.locks import held
 
 SQLITE = "sqlite:///"
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
@@ -191,16 +191,9 @@ def _initialise(uri: str) -> None:
     if database is None or database.exists():
         return
     database.parent.mkdir(parents=True, exist_ok=True)
-    with _lock(database.with_suffix(".lock")):
+    with held(database.with_suffix(".lock")):
         if not database.exists():
             new = database.with_suffix(".new")
             new.unlink(missing_ok=True)  # half made by a process that was killed
             MlflowClient(tracking_uri=f"{SQLITE}{new}").search_experiments()
             os.replace(new, database)
-
-
-@contextlib.contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

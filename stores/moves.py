@@ -9,13 +9,13 @@ prevented.
 
 import contextlib
 import datetime as dt
-import fcntl
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
 from stores import pointers
 from stores.ledger import Entry
+from stores.locks import held
 from stores.pointers import CANARY, CANDIDATE, ENDED, POINTER, PREVIOUS, Pin, pointed
 
 LOCK = "aliases.lock"
@@ -47,8 +47,7 @@ class Registry(Protocol):
 def alone(ledger: Path) -> Iterator[None]:
     """One process at a time, of those that share the ledger's folder, moves aliases."""
     ledger.mkdir(parents=True, exist_ok=True)
-    with (ledger / LOCK).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with held(ledger / LOCK):
         yield
 
 

@@ -8,12 +8,13 @@ takes no registry to change what is answered.
 
 import contextlib
 import datetime as dt
-import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
+
+from stores.locks import held
 
 POINTER, PREVIOUS, CANDIDATE, CANARY = "live", "previous", "candidate", "canary"
 PIN, ENDED, LOCK = "rolled-back", "canary-ended", "pointers.lock"
@@ -96,6 +97,5 @@ def unpin(state: Path, pin: Pin) -> None:
 @contextlib.contextmanager
 def alone(state: Path) -> Iterator[None]:
     """One process at a time changes the pointers; never held while the registry is asked."""
-    with (state / LOCK).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with held(state / LOCK):
         yield

@@ -12,8 +12,8 @@ import numpy as np
 import polars as pl
 
 import problem.features
-import problem.source
 from counts import PREDICTION, Binning, Profile, by_day, watched
+from flows import future
 from flows.experiments import matrices, plan
 from flows.experiments.matrices import Matrices
 from monitoring.decay import DailyLoss, threshold
@@ -23,7 +23,6 @@ from monitoring.policies import Fit
 from problem.schema import TIME
 from settings import ROOT, Settings
 from stores import code
-from stores.data import DataStore
 from stores.kept import Kept
 from training import trial
 from training.lesson import Lesson, teach
@@ -57,10 +56,7 @@ def prepare(chosen: Settings, folder: Path) -> History:
     with data faults were answered, too."""
     data = chosen.data.model_copy(update={"folder": folder / "data", "derived": folder / "derived"})
     own = chosen.model_copy(update={"data": data, "monitor": chosen.monitor.model_copy(update={"on_faults": False})})
-    store, batches = DataStore(data, problem), [batch.name for batch in problem.source.batches()]
-    for name in sorted(set(batches) - set(store.batches())):
-        store.stage(name, problem.source.fetch(name))
-        store.admit([name])
+    batches = future.store(data).batches()
     made = matrices.write(own, batches, folder / "arrays")
     rows = plan.rows(own, batches)
     days = rows[TIME].dt.date().to_physical().to_numpy()

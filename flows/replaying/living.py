@@ -11,6 +11,7 @@ import polars as pl
 
 import problem.schema
 import settings
+from flows.asking import prediction
 from flows.promotion import promoting
 from flows.replaying import sabotage, stage, traffic
 from flows.replaying.stage import Service
@@ -89,7 +90,7 @@ class Life:
         requests = traffic.in_celsius(day.requests) if faulty else day.requests
         said = self._answered_before(requests)
         if (rows := np.flatnonzero(np.isnan(said))).size:
-            said[rows] = [_prediction(each) for each in service.post("/predict", traffic.encoded(requests[rows]))]
+            said[rows] = [prediction(each) for each in service.post("/predict", traffic.encoded(requests[rows]))]
         never = self._first_version().score(requests)
         known = day.truth.is_not_null().to_numpy()
         truth = labels_of(day.truth.alias("label").to_frame().filter(known), self.task)
@@ -138,7 +139,3 @@ def _of(entry: Entry) -> dict[str, Any]:
     """What the story tells of an entry of the ledger."""
     kept = {name: getattr(entry, name) for name in ("number", "kind", "verdict", "reason")}
     return {**kept, "versions": dict(entry.versions)}
-
-
-def _prediction(answer: dict[str, Any]) -> float:
-    return float(answer["probability" if "probability" in answer else "value"])

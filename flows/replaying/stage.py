@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import settings
+from flows.asking import OPEN
 from settings import KEYS, ROOT, Settings
 from stores import log
 from stores.pointers import CANDIDATE, PREVIOUS, pointed
 from stores.shadow import last_state
 
 FLOW_OPTIONS = ("--no-pylint", "run")
-OPEN = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
 PATIENCE, PAUSE = 600.0, 0.1  # seconds
 OUTPUT = "service.txt"
 SERVE = """
@@ -66,11 +65,6 @@ def run(flow: str) -> bool:
     if done.returncode:
         raise Failed(f"flows/{flow}.py failed: " + " / ".join(done.stdout.splitlines()[-5:]))
     return True
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
 
 
 @contextlib.contextmanager

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 import msgspec
 import polars as pl
 
-import problem
+from flows import future
 from problem.schema import TIME, Labelled, Row, target
 from settings import Data
-from stores.data import DataStore
 
 FAHRENHEIT = [name for name in ("temp", "dewp") if name in Row.columns()]
 DAY = pl.col(TIME).dt.date()
@@ -39,12 +38,8 @@ class Day:
 
 def year(data: Data, first: dt.date, last: dt.date) -> dict[dt.date, Day]:
     """The days from first to last, of all batches there will ever be, in a data store of their own."""
-    store = DataStore(data, problem)
-    for batch in problem.source.batches():
-        if batch.name not in store.batches():
-            store.stage(batch.name, problem.source.fetch(batch.name))
-            store.admit([batch.name])
-    rows = pl.concat([store.rows(batch.name) for batch in problem.source.batches()])
+    store = future.store(data)
+    rows = pl.concat([store.rows(batch) for batch in store.batches()])
     wanted = rows.filter(DAY.is_between(first, last)).sort(Row.primary_key()).sort(TIME, maintain_order=True)
     return {date: Day(date, of) for (date,), of in wanted.group_by(DAY, maintain_order=True)}  # type: ignore[misc]
 
