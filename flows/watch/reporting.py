@@ -36,24 +36,25 @@ def publish(chosen: Settings) -> list[Path]:
     """
     reports = Reports(chosen.monitor.folder, chosen.registry.model)
     waiting = [window for window in Windows(chosen.monitor.folder).read() if not reports.is_published(window)]
-    return [page for window in waiting for page in _publish(chosen, reports, window)]
+    if not waiting:
+        return []
+    index, models = Index.of(chosen, problem.schema), Models(chosen.registry)
+    index.catch_up()
+    return [page for window in waiting for page in _publish(chosen, index, models, reports, window)]
 
 
-def _publish(chosen: Settings, reports: Reports, window: Window) -> list[Path]:
-    begun, models = time.time(), Models(chosen.registry)
-    snapshots = _snapshots(chosen, models, window)
+def _publish(chosen: Settings, index: Index, models: Models, reports: Reports, window: Window) -> list[Path]:
+    begun, snapshots = time.time(), _snapshots(chosen, index, models, window)
     pages = reports.write(window, snapshots)
     run = _log(models, window, pages, begun)
     reports.seal(window, list(pages), run)
     return list(pages.values())
 
 
-def _snapshots(chosen: Settings, models: Models, window: Window) -> dict[str, Any]:
+def _snapshots(chosen: Settings, index: Index, models: Models, window: Window) -> dict[str, Any]:
     """By kind; those that nothing can be said in are left out."""
     from monitoring import reports
 
-    index = Index.of(chosen, problem.schema)
-    index.catch_up()
     rows = _live(chosen, index, window)
     with bundled.version(chosen, models, window.model) as live:
         threshold = live.facts.get("threshold")
