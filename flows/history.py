@@ -68,14 +68,15 @@ def rebuild(chosen: Settings, entries: Sequence[Entry]) -> str:
             return f"The registry {chosen.registry.tracking} has no model {chosen.registry.model}: nothing to rebuild."
         ours = {alias: version for alias, version in before.items() if alias not in moves.ORDER}
         moves.move(models, before, ours | wanted)
-    export(models, entries)
+        export(models, entries)
     changed = sorted(alias for alias in moves.ORDER if before.get(alias) != wanted.get(alias))
     lines = [f"{each}: {before.get(each, 'none')} -> {wanted.get(each, 'none')}" for each in changed]
     return "\n".join(lines or ["The registry's aliases are what the ledger says."])
 
 
 def export(models: "Models", entries: Sequence[Entry]) -> None:
-    """Each entry as a tag of the model versions that it is about, where it isn't one yet."""
+    """Each entry as a tag of the model versions that it is about, where it isn't one yet. To be called with the lock
+    of `moves.alone` held: MLflow fails where two processes set a new tag at once."""
     for version in {version for entry in entries for version in entry.versions.values()}:
         there = models.tags(version)
         for entry in entries:

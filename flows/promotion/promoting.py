@@ -87,7 +87,8 @@ def act(chosen: Settings, cases: Sequence[Case]) -> str:
             said.append(enter(chosen, models, ledger, case))
         if case.decision.verdict == "investigate":
             break  # the candidate was compared with a model that isn't live any more
-    history.export(models, ledger.entries())
+    with moves.alone(chosen.ledger.folder):
+        history.export(models, ledger.entries())
     return "\n".join(said or [NO_CANDIDATE])
 
 
