@@ -101,7 +101,7 @@ def _server(
     began, output = time.monotonic(), root / f"{port}.log"
     variables = os.environ | ONE_THREAD | (environ or {})
     with output.open("w") as log:
-        process = psutil.Popen(list(map(str, command)), env=variables, stdout=log, stderr=log, start_new_session=True)
+        process = psutil.Popen(list(map(str, command)), env=variables, stdout=log, stderr=log, process_group=0)
     try:
         _wait(process, f"http://127.0.0.1:{port}/{probe}", output)
         yield Server(port, process, time.monotonic() - began)

@@ -6,7 +6,6 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from types import FrameType
 
 LOWEST = 19
@@ -32,14 +31,11 @@ def sleep(seconds: float, running: Callable[[], bool]) -> None:
 
 
 def at_lowest_priority() -> None:
-    """Run only when nothing else wants to: also where Linux weighs sessions against each other (autogroup). Who is only
-    nice keeps a processor for milliseconds from whoever wakes up; who is idle (sched(7), SCHED_IDLE) gives it back at
-    once. To be called before there are threads."""
+    """Run only when nothing else of the session wants to. Who is only nice keeps a processor for milliseconds from
+    whoever wakes up; who is idle (sched(7), SCHED_IDLE) gives it back at once. To be called before there are threads."""
     os.nice(LOWEST)
     with suppress(OSError, AttributeError):
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-    with suppress(OSError):
-        Path("/proc/self/autogroup").write_text(str(LOWEST))
 
 
 def log_to_stderr(logger: logging.Logger) -> None:

@@ -53,7 +53,7 @@ class Child:
 
 @dataclass
 class Supervisor:
-    """Runs children until `stop`, SIGTERM or SIGINT; each child has a session of its own and ends with this process."""
+    """Runs children until `stop`, SIGTERM or SIGINT; each child has a process group of its own and ends with this process."""
 
     children: Sequence[Child]
     environment: Mapping[str, str]
@@ -92,12 +92,15 @@ def start(
     pass_fds: Sequence[int] = (),
     output: IO[bytes] | None = None,
 ) -> subprocess.Popen[bytes]:
-    """A process in a session of its own that ends when this one does, however that happens."""
+    """A process that ends when this one does, however that happens. Its group is its own, so that Ctrl-C reaches this
+    one alone; its session is ours, as Linux lets the idle class (see background.at_lowest_priority) give way to others
+    of its session only (sched(7), autogroup)."""
     before = _die_with_parent if sys.platform == "linux" else None
     return subprocess.Popen(
         command,
         env=dict(environment),
-        start_new_session=True,
+        process_group=0,
+        stdin=subprocess.DEVNULL,
         preexec_fn=before,
         pass_fds=pass_fds,
         stdout=output,
