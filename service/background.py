@@ -32,7 +32,8 @@ def sleep(seconds: float, running: Callable[[], bool]) -> None:
 
 def at_lowest_priority() -> None:
     """Run only when nothing else of the session wants to. Who is only nice keeps a processor for milliseconds from
-    whoever wakes up; who is idle (sched(7), SCHED_IDLE) gives it back at once. To be called before there are threads."""
+    whoever wakes up, who is idle gives it back at once (sched(7), SCHED_IDLE). To be called before there are
+    threads."""
     os.nice(LOWEST)
     with suppress(OSError, AttributeError):
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))

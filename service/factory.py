@@ -17,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from service import guard, http
 from service.limits import Limits
+from service.together import Respond, Together
 
 SWITCH_SECONDS = 0.0005
 PATH = b"/predict"
@@ -24,7 +25,7 @@ LONGEST = 65536  # bytes of a body that is kept in one piece here
 PATIENCE = 1.0  # seconds that its rest is waited for here
 SPECIAL = frozenset([b"x-forwarded-for", b"x-forwarded-proto", b"transfer-encoding"])
 
-AtOnce = Callable[[http.Message, bytes], http.Response | None]
+Take = Callable[[http.Message, bytes, Respond], bool]
 
 
 class FastService(Service):
@@ -44,13 +45,12 @@ class FastService(Service):
         factory.openapi_spec_view = docs
         factory.metrics = self._metrics(factory.metrics)
         access, limits = self.inner.access, Limits(*self.inner.limits)
+        together = Together(lambda: factory._service_instance.predictor)
 
-        def at_once(scope: http.Message, body: bytes) -> http.Response | None:
-            if not guard.may_pass(scope, access, limits):
-                return None
-            return http.at_once(factory._service_instance.predictor, scope["headers"], body)
+        def take(scope: http.Message, body: bytes, respond: Respond) -> bool:
+            return guard.may_pass(scope, access, limits) and together.take(scope["headers"], body, respond)
 
-        config.HTTP_PROTOCOLS["auto"] = _shortened(at_once)  # type: ignore[assignment]
+        config.HTTP_PROTOCOLS["auto"] = _shortened(take, together.flush)  # type: ignore[assignment]
         paths = http.app(factory(), lambda: factory._service_instance, self.inner.max_body_bytes)
         return guard.guarded(paths, access, limits)
 
@@ -77,10 +77,12 @@ class FastService(Service):
 
 
 class Shortened(HttpToolsProtocol):
-    """uvicorn's protocol, but plain requests with one record are answered as soon as they are there: without a task and
-    ASGI's messages, which together take as long as everything else. All other requests go uvicorn's own way."""
+    """uvicorn's protocol, but plain requests with one record are answered without a task and ASGI's messages, which
+    together take as long as everything else. All other requests go uvicorn's own way."""
 
-    at_once: AtOnce
+    take: Take
+    flush: Callable[[], None]
+    _owing = False  # the answer to the request before
     _whole: bytes | None = None  # the body so far of a request that may be plain
     _waiting: asyncio.TimerHandle | None = None
 
@@ -94,6 +96,8 @@ class Shortened(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def on_headers_complete(self) -> None:
+        if self._owing:
+            self.flush()
         if self.url == PATH and self._is_plain():
             self.scope["path"] = "/predict"
             self._whole = b""
@@ -110,15 +114,16 @@ class Shortened(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         if self._whole is not None:
-            response = self.at_once(cast(http.Message, self.scope), self._whole)
-            if response is not None:
+            self._owing = True
+            if self.take(cast(http.Message, self.scope), self._whole, self._respond):
                 self._keep_nothing()
-                self._respond(*response)
                 return
+            self._owing = False
             self._give_over()
         super().on_message_complete()
 
     def shutdown(self) -> None:
+        self.flush()
         self._give_over()
         super().shutdown()
 
@@ -148,15 +153,17 @@ class Shortened(HttpToolsProtocol):
             self._waiting.cancel()
             self._waiting = None
 
-    def _respond(self, status: int, body: bytes, headers: http.Headers) -> None:
+    def _respond(self, response: http.Response) -> None:
+        self._owing = False
+        status, body, headers = response
         lines = [b"%b: %b\r\n" % pair for pair in (*self.server_state.default_headers, *headers)]
         length = b"content-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body)
         self.transport.write(b"".join([STATUS_LINE[status], *lines, length, body]))
         self.on_response_complete()
 
 
-def _shortened(at_once: AtOnce) -> type[Shortened]:
-    return type("Shortened", (Shortened,), {"at_once": staticmethod(at_once)})
+def _shortened(take: Take, flush: Callable[[], None]) -> type[Shortened]:
+    return type("Shortened", (Shortened,), {"take": staticmethod(take), "flush": staticmethod(flush)})
 
 
 def settle() -> None:

@@ -78,21 +78,6 @@ def app(rest: App, parts: Callable[[], Parts], max_body_bytes: int) -> App:
     return serve
 
 
-def at_once(endpoint: Endpoint, headers: Headers, body: bytes) -> Response | None:
-    """The response to a POST of this body where that is one record, which takes no waiting for anything; None where it
-    is, or may be, something else."""
-    if body[:1] != b"{" or CONTENT_TYPE not in headers:
-        return None
-    began, n_records = time.perf_counter(), 0
-    try:
-        response: Response = 200, encode(endpoint.one(endpoint.contract.one(body), began)), ()
-        n_records = 1
-    except Exception as error:
-        response = _failure(endpoint, error)
-    endpoint.count(response[0], n_records, time.perf_counter() - began)
-    return response
-
-
 async def _post(endpoint: Endpoint, limit: int, scope: Message, receive: Receive, send: Send) -> None:
     began, n_records = time.perf_counter(), 0
     try:
@@ -101,12 +86,13 @@ async def _post(endpoint: Endpoint, limit: int, scope: Message, receive: Receive
     except Disconnected:
         return
     except Exception as error:
-        response = _failure(endpoint, error)
+        response = failure(endpoint, error)
     await _send(send, *response)
     endpoint.count(response[0], n_records, time.perf_counter() - began)
 
 
-def _failure(endpoint: Endpoint, error: Exception) -> Response:
+def failure(endpoint: Endpoint, error: Exception) -> Response:
+    """What to say of a request that raised this; what nobody expected is logged."""
     if isinstance(error, Refused):
         return error.status, error.body(), error.headers
     logger.error("a request failed, %s", endpoint.contract.undone, exc_info=error)

@@ -22,6 +22,8 @@ from task import Task
 
 TEND_SECONDS, KEEP_SECONDS = 0.1, 1.0
 
+Drafted = tuple[Said, bytes]  # what is said of a record, and its entry for the log
+
 logger = logging.getLogger("service.predictor")
 
 
@@ -42,12 +44,20 @@ class Predictor:
     def one(self, record: Record, began: float) -> Answer:
         """The answer to one record whose request arrived at `began` (by `time.perf_counter`). Raises Refused where
         a rule says so, where there is no live model, or where nothing has an answer."""
+        return self.answers([self.draft(record, began)])[0]
+
+    def draft(self, record: Record, began: float) -> Drafted:
+        """The same up to the log: `answers` is to follow, on the event loop."""
         try:
             said = self._decider.one(record)
         except RefusedByRules as by_rules:
             raise self._refusal(by_rules) from None
-        (name,), logged = self._logged([encode(self._entry(record, said, began))])
-        return self._answer(name, said, logged)
+        return said, encode(self._entry(record, said, began))
+
+    def answers(self, drafts: Sequence[Drafted]) -> list[Answer]:
+        """The answers, in the same order, once all of them are in the log by one write."""
+        ids, logged = self._logged([entry for _, entry in drafts])
+        return [self._answer(name, said, logged) for name, (said, _) in zip(ids, drafts, strict=True)]
 
     async def many(self, records: Sequence[Record], began: float) -> list[Answer]:
         """The answers in the records' order, all of one model version, or with a canary of two; scored in a thread."""
@@ -55,8 +65,7 @@ class Predictor:
             said, entries = await asyncio.to_thread(self._score, records, began)
         except RefusedByRules as by_rules:
             raise self._refusal(by_rules, len(records)) from None
-        ids, logged = self._logged([encode(entry) for entry in entries])
-        return [self._answer(name, one, logged) for name, one in zip(ids, said, strict=True)]
+        return self.answers([(one, encode(entry)) for one, entry in zip(said, entries, strict=True)])
 
     def count(self, status: int, n_records: int, seconds: float) -> None:
         """Record one finished request in the metrics."""

@@ -53,7 +53,7 @@ class Child:
 
 @dataclass
 class Supervisor:
-    """Runs children until `stop`, SIGTERM or SIGINT; each child has a process group of its own and ends with this process."""
+    """Runs children until `stop`, SIGTERM or SIGINT; each has a process group of its own and ends with this process."""
 
     children: Sequence[Child]
     environment: Mapping[str, str]

@@ -47,7 +47,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     taken: list[int] = []
     with pytest.MonkeyPatch.context() as patch:
         respond = factory.Shortened._respond
-        patch.setattr(factory.Shortened, "_respond", lambda *args: (taken.append(args[1]), respond(*args))[1])
+        patch.setattr(factory.Shortened, "_respond", lambda *args: (taken.append(args[1][0]), respond(*args))[1])
         service = serving.build(serving.settings(place))
         with (
             running(service.to_asgi()) as (short, config),
@@ -113,6 +113,8 @@ REQUESTS: dict[str, tuple[int, list[bytes]]] = {  # how many are answered the sh
     "a list": (0, [request(b"[%b]" % BODY)]),
     "a list, then a record": (1, [request(b"[%b]" % BODY), CUT]),
     "a list and a record, pipelined": (0, [request(b"[%b]" % BODY) + CUT]),
+    "a record and a list, pipelined": (1, [CUT + request(b"[%b]" % BODY)]),
+    "a record and a refused one, pipelined": (2, [CUT + request(b"{")]),
     "empty": (0, [request(b"")]),
     "whitespace first": (0, [request(b" " + BODY)]),
     "larger than is kept": (0, [request(b"{" + b" " * 100_000 + BODY[1:])]),
