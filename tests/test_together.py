@@ -1,0 +1,72 @@
+"""Requests of one turn of the event loop: one write, then all answers."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from problem.schema import EXAMPLE
+from service.http import CONTENT_TYPE, Response
+from service.together import Together
+from stores import log
+from tests import serving
+
+BODY = json.dumps(EXAMPLE).encode()
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML's use of pydantic
+
+
+@pytest.fixture
+def predictor(tmp_path: Path) -> Iterator[Any]:
+    serving.deploy(tmp_path, "1")
+    made = serving.build(serving.settings(tmp_path)).inner().predictor
+    yield made
+    made.log.close()
+
+
+def logged(predictor: Any) -> list[str]:
+    return [entry["id"] for entry in log.read(predictor.log.folder)]
+
+
+def taken(predictor: Any, *bodies: bytes) -> tuple[list[Response], list[list[str]]]:
+    """The responses to bodies that arrive in one turn, and which ids were in the log when each of them left."""
+    responses: list[Response] = []
+    known: list[list[str]] = []
+
+    def respond(response: Response) -> None:
+        responses.append(response)
+        known.append(logged(predictor))
+
+    async def turn() -> None:
+        together = Together(lambda: predictor)
+        assert all(together.take([CONTENT_TYPE], body, respond) for body in bodies)
+        await asyncio.sleep(0)
+
+    asyncio.run(turn())
+    return responses, known
+
+
+def test_all_answers_of_a_turn_are_in_the_log_before_the_first_leaves(predictor: Any) -> None:
+    responses, known = taken(predictor, BODY, BODY, BODY)
+    ids = [json.loads(body)["prediction_id"] for _, body, _ in responses]
+    assert [status for status, _, _ in responses] == [200, 200, 200]
+    assert known == [ids] * 3
+
+
+def test_what_is_refused_is_told_at_once_and_keeps_nobody_from_an_answer(predictor: Any) -> None:
+    responses, known = taken(predictor, BODY, b"{", BODY)
+    assert [status for status, _, _ in responses] == [400, 200, 200]
+    assert [len(ids) for ids in known] == [0, 2, 2]
+
+
+def test_where_the_log_cant_be_written_all_answers_say_so(predictor: Any) -> None:
+    predictor.log.folder.write_text("a file where the folder should be")
+    responses, _ = taken(predictor, BODY, BODY)
+    assert [json.loads(body)["logged"] for _, body, _ in responses] == [False, False]
+    predictor.log.folder.unlink()
+
+
+def test_a_list_is_left_to_others(predictor: Any) -> None:
+    assert not Together(lambda: predictor).take([CONTENT_TYPE], b"[%b]" % BODY, lambda response: None)
