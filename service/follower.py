@@ -20,6 +20,7 @@ from stores.shadow import ERROR, OK, SKIPPED, TIMEOUT, Batch, Row, ShadowLog
 FAILURES = 3  # so many in a row, and the model is left alone
 FIRST_REST, LONGEST_REST = 2.0, 300.0  # seconds
 TRIES = 2
+GATHERING = 0.2  # seconds until the next batch after one that wasn't full: a few rows cost as much as many
 
 logger = logging.getLogger("service.shadow")
 
@@ -38,6 +39,7 @@ class Follower:
     _job: Job | None = None
     _again: Job | None = None
     _resumes: float = 0.0
+    _gathers: float = 0.0
 
     def step(self) -> bool:
         """Do what can be done now; return whether that was anything. Raises OSError (the logs)."""
@@ -47,7 +49,7 @@ class Follower:
         try:
             if self._job:
                 return self._collect(self._job)
-            return (self.resting or self._ready()) and self._begin()
+            return time.monotonic() >= self._gathers and (self.resting or self._ready()) and self._begin()
         except (Overdue, Died) as error:
             self._failed(error)
             return True
@@ -140,6 +142,7 @@ class Follower:
         rows = [Row(line.id, version, now, *_fields(each)) for line, each in pairs]
         self.log.append(summed(version, job, pairs), rows)
         self._job = self._again = None
+        self._gathers = 0.0 if len(rows) >= self.settings.shadow.batch_rows else time.monotonic() + GATHERING
 
     def _running(self) -> Runner:
         if self.runner is None:

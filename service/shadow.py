@@ -15,7 +15,7 @@ from service.follower import Follower
 from settings import Settings, load
 from stores.shadow import ROLES, Busy, ShadowLog
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.2  # seconds between looks at the log while there is nothing to do
+PAUSE = 0.2  # seconds between looks at the log while there is nothing to do
 TEND_SECONDS = 1.0
 RETRY_SECONDS = 1.0
 
@@ -25,7 +25,7 @@ logger = logging.getLogger("service.shadow")
 def follow(settings: Settings, log: ShadowLog, running: Callable[[], bool]) -> None:
     """Score until told to stop. Raises OSError where the shadow log can't be written."""
     followers = [Follower(role, settings, log) for role in ROLES]
-    due, pause = 0.0, FIRST_PAUSE
+    due = 0.0
     try:
         while running():
             busy = sum(follower.step() for follower in followers) > 0
@@ -33,9 +33,8 @@ def follow(settings: Settings, log: ShadowLog, running: Callable[[], bool]) -> N
                 log.tend()
                 vitals.write(settings, log.state, followers)
                 due = time.monotonic() + TEND_SECONDS
-            pause = FIRST_PAUSE if busy else min(pause * 2, LONGEST_PAUSE)
             if not busy:
-                wait([each.runner.connection for each in followers if each.runner and each.waits], timeout=pause)
+                wait([each.runner.connection for each in followers if each.runner and each.waits], timeout=PAUSE)
     finally:
         for follower in followers:
             follower.close()
