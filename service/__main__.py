@@ -51,7 +51,7 @@ def children(settings: Settings) -> list[Child]:
     companions = [name for name in MODULES if not unwanted.get(name)]
     return [
         Child("service", [*python, "bentoml", "serve", "--quiet", "service.app:Service", *address, *drain]),
-        *(Child(name, [*python, MODULES[name]]) for name in companions),
+        *(Child(name, [*python, MODULES[name]], background=name != "deployer") for name in companions),
     ]
 
 

@@ -10,20 +10,25 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import IO
+from typing import IO, Any
+
+from service.background import at_lowest_priority
 
 FIRST_DELAY, LONGEST_DELAY, SETTLED = 0.5, 30.0, 60.0  # seconds
 TICK = 0.1
 PR_SET_PDEATHSIG = 1
+_libc: Any = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 @dataclass
 class Child:
-    """A command, its process, and when to start it next; what it prints goes to `log`, or where ours goes."""
+    """A command, its process, and when to start it next; what it prints goes to `log`, or where ours goes. One in the
+    background leaves the processors to the others from its first import on."""
 
     name: str
     command: Sequence[str]
     log: Path | None = None
+    background: bool = False
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     due: float = 0.0
@@ -40,9 +45,9 @@ class Child:
 
     def _start(self, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
         if self.log is None:
-            return start(self.command, environment)
+            return start(self.command, environment, background=self.background)
         with self.log.open("ab") as output:
-            return start(self.command, environment, output=output)
+            return start(self.command, environment, output=output, background=self.background)
 
     def _died(self, code: int, now: float) -> None:
         self.delay = FIRST_DELAY if now - self.started > SETTLED else self.delay
@@ -91,11 +96,18 @@ def start(
     environment: Mapping[str, str],
     pass_fds: Sequence[int] = (),
     output: IO[bytes] | None = None,
+    background: bool = False,
 ) -> subprocess.Popen[bytes]:
     """A process that ends when this one does, however that happens. Its group is its own, so that Ctrl-C reaches this
     one alone; its session is ours, as Linux lets the idle class (see background.at_lowest_priority) give way to others
     of its session only (sched(7), autogroup)."""
-    before = _die_with_parent if sys.platform == "linux" else None
+
+    def before() -> None:
+        if sys.platform == "linux":
+            _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if background:
+            at_lowest_priority()
+
     return subprocess.Popen(
         command,
         env=dict(environment),
@@ -106,10 +118,3 @@ def start(
         stdout=output,
         stderr=output,
     )
-
-
-if sys.platform == "linux":
-    _libc = ctypes.CDLL(None)
-
-    def _die_with_parent() -> None:
-        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
