@@ -58,43 +58,21 @@ class Binning:
 
 @dataclass(frozen=True, eq=False)
 class Profile:
-    """`counts`: int64 [size of the binning]. `low`, `high` and `total` of each column of numbers, in the order of the
-    binning's `edges`: float64 [k], infinite where there is no number."""
+    """`counts`: int64 [size of the binning]."""
 
     rows: int
     counts: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    total: np.ndarray
-
-    @classmethod
-    def empty(cls, binning: Binning) -> "Profile":
-        k = len(binning.edges)
-        return cls(0, np.zeros(binning.size, np.int64), np.full(k, np.inf), np.full(k, -np.inf), np.zeros(k))
 
     def __add__(self, other: "Profile") -> "Profile":
-        low, high = np.minimum(self.low, other.low), np.maximum(self.high, other.high)
-        return Profile(self.rows + other.rows, self.counts + other.counts, low, high, self.total + other.total)
-
-
-def summarise(rows: pl.DataFrame, binning: Binning) -> Profile:
-    """The profile of rows with the binning's columns."""
-    if not rows.height:
-        return Profile.empty(binning)
-    return _grouped(rows, binning, np.zeros(rows.height, np.int64), 1)[0]
+        return Profile(self.rows + other.rows, self.counts + other.counts)
 
 
 def by_day(rows: pl.DataFrame, binning: Binning, time: str) -> dict[dt.date, Profile]:
     """A profile for each day (UTC) of the column `time` (Datetime or Date), oldest first."""
-    days, groups = np.unique(rows[time].cast(pl.Date).to_physical().to_numpy(), return_inverse=True)
-    names = pl.Series(days).cast(pl.Date).to_list()
-    return dict(zip(names, _grouped(rows, binning, groups, len(days)), strict=True))
-
-
-def shares(profile: Profile, binning: Binning) -> dict[str, np.ndarray]:
-    """Of each column the share of rows in each bin: float64, NaN where there are no rows."""
-    with np.errstate(invalid="ignore"):
-        return {name: profile.counts[place] / np.int64(profile.rows) for name, place in binning.columns.items()}
+    days = rows[time].cast(pl.Date)
+    each = days.unique().sort()
+    groups = np.searchsorted(each.to_physical().to_numpy(), days.to_physical().to_numpy())
+    return dict(zip(each, _grouped(rows, binning, groups, len(each)), strict=True))
 
 
 def _grouped(rows: pl.DataFrame, binning: Binning, groups: np.ndarray, n: int) -> list[Profile]:
@@ -102,53 +80,38 @@ def _grouped(rows: pl.DataFrame, binning: Binning, groups: np.ndarray, n: int) -
     plain = _as_learnt(rows, binning)
     counts = np.zeros((n, binning.size), np.int64)
     for name, place in binning.columns.items():
-        width = place.stop - place.start
+        width = place.stop - place.start + 1
         codes = _codes(plain[name], binning, name)
-        counts[:, place] = np.bincount(groups * width + codes, minlength=n * width).reshape(n, width)
-    low, high, total = _extremes(plain.select(list(binning.edges)), groups, n)
-    sizes = np.bincount(groups, minlength=n).tolist()
-    return [Profile(sizes[g], counts[g], low[g], high[g], total[g]) for g in range(n)]
+        found = np.bincount(groups * width + codes, minlength=n * width).reshape(n, width)
+        counts[:, place] = found[:, 1:]
+        counts[:, place.stop - 1] += found[:, 0]
+    return [Profile(size, counts[g]) for g, size in enumerate(np.bincount(groups, minlength=n).tolist())]
 
 
 def _as_learnt(rows: pl.DataFrame, binning: Binning) -> pl.DataFrame:
     """The binning's columns as numbers or text, whatever they are now; null where they can't be."""
     plain = _plain(rows, list(binning.columns))
     plain = plain.with_columns(pl.lit(None).alias(name) for name in binning.columns if name not in plain.columns)
-    numbers = [_finite(pl.col(name).cast(pl.Float64, strict=False)) for name in binning.edges]
+    numbers = [pl.col(name).cast(pl.Float64, strict=False) for name in binning.edges]
     return plain.select(*numbers, *(pl.col(name).cast(pl.String) for name in binning.words))
 
 
 def _codes(values: pl.Series, binning: Binning, name: str) -> np.ndarray:
-    """The bin of each value: int64 [rows]."""
+    """The bin of each value, from 1: int64 [rows]. A null is in the last one or in 0."""
     if name in binning.words:
-        words = binning.words[name]
-        codes = pl.Series(range(len(words)), dtype=pl.Int64)
-        found = values.replace_strict(pl.Series(words, dtype=pl.String), codes, default=len(words))
-        return found.set(values.is_null(), len(words) + 1).to_numpy() if values.null_count() else found.to_numpy()
-    edges = binning.edges[name]
-    numbers = values.to_numpy()  # a null is NaN
-    return np.where(np.isnan(numbers), len(edges) + 1, np.searchsorted(edges, numbers, side="left"))
+        return _word_codes(values, binning.words[name])
+    bounds = np.array([-np.inf, *binning.edges[name], np.finfo(float).max])
+    return np.searchsorted(bounds, values.to_numpy(), side="left")  # a null is NaN, which comes after all numbers
 
 
-def _extremes(numbers: pl.DataFrame, groups: np.ndarray, n: int) -> list[np.ndarray]:
-    """Of each group and column: float64 [n, k] each."""
-    if not (names := numbers.columns):
-        return [np.zeros((n, 0))] * 3
-    every = (
-        numbers.with_columns(pl.Series("", groups))
-        .group_by("")
-        .agg(
-            *(pl.col(name).min().fill_null(np.inf).alias(f"low {name}") for name in names),
-            *(pl.col(name).max().fill_null(-np.inf).alias(f"high {name}") for name in names),
-            *(pl.col(name).sum().alias(f"total {name}") for name in names),
-        )
-    )
-    found = every.sort("").drop("").to_numpy().reshape(n, 3, len(names))
-    return [found[:, i] for i in range(3)]
+def _word_codes(values: pl.Series, words: list[str]) -> np.ndarray:
+    known = values.cast(pl.Enum(words), strict=False).to_physical().cast(pl.Int64)
+    codes = (known + 1).fill_null(len(words) + 1)
+    return codes.set(values.is_null(), 0).to_numpy() if values.null_count() else codes.to_numpy()
 
 
 def _plain(rows: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
-    """Those of the columns that can be counted, as finite Float64, or String."""
+    """Those of the columns that can be counted, as Float64 or String."""
     kinds = {name: _kind(rows.schema[name]) for name in columns}
     return rows.select(_PLAIN[kind](name) for name, kind in kinds.items() if kind)
 
@@ -161,12 +124,8 @@ def _kind(dtype: pl.DataType) -> str:
     return "word" if dtype in (pl.String, pl.Enum, pl.Categorical, pl.Boolean) else ""
 
 
-def _finite(numbers: pl.Expr) -> pl.Expr:
-    return pl.when(numbers.is_finite()).then(numbers)
-
-
 _PLAIN = {
-    "number": lambda name: _finite(pl.col(name).cast(pl.Float64)),
+    "number": lambda name: pl.col(name).cast(pl.Float64),
     "word": lambda name: pl.col(name).cast(pl.String),
     "classes": lambda name: pl.col(name).cast(pl.List(pl.Float64)).list.arg_max().cast(pl.String),
 }
@@ -174,7 +133,7 @@ _PLAIN = {
 
 def _edges(values: pl.Series) -> list[float]:
     """Quantiles, fewer than 63 where values repeat themselves."""
-    known = values.drop_nulls().to_numpy()
+    known = values.filter(values.is_finite()).to_numpy()
     if not len(known):
         return []
     inner = np.linspace(0, 1, BINS + 1)[1:-1]

@@ -2,7 +2,7 @@
 
 <log>/<segment>.sha256            the checksum of a closed segment (see stores/segments.py)
 <log>/days/<day>.<part>.parquet   its lines: `line` as it was logged, beside it the columns that questions are asked of;
-                                  of predictions `row`, the columns that profiles count (see stores/answered.py)
+                                  of predictions `row.…`, the columns that profiles count (see stores/answered.py)
 <log>/days/<day>.<part>.json      which segments are in it, with their checksums, and where it was shipped; written last
 
 A day has several parts where it was large, or where a segment was closed late. Everything is verified by reading it
@@ -123,7 +123,8 @@ def typed(folder: Path, known: Callable[[str], bool]) -> Iterator[tuple[str, Any
         if all(known(segment) for segment in part.segments) or not table.exists():
             continue
         try:
-            rows = pl.read_parquet(table, columns=[ROW]).unnest(ROW)
+            names = [name for name in pl.read_parquet_schema(table) if name.startswith(ROW)]
+            rows = pl.read_parquet(table, columns=names).rename(lambda name: name.removeprefix(ROW))
         except (pl.exceptions.PolarsError, OSError):
             continue
         for segment, held in part.segments.items():

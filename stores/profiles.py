@@ -27,8 +27,8 @@ NAME = "profiles.db"
 LAYOUT = """
 CREATE TABLE segments (name TEXT PRIMARY KEY, position INTEGER NOT NULL, unreadable INTEGER NOT NULL, closed INTEGER);
 CREATE TABLE binnings (model TEXT PRIMARY KEY, binning TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE profiles (model TEXT, part TEXT, day TEXT, profile BLOB NOT NULL, PRIMARY KEY (model, part, day))
-  WITHOUT ROWID;
+CREATE TABLE profiles (model TEXT, part TEXT, day TEXT, rows INTEGER NOT NULL, counts BLOB NOT NULL,
+  PRIMARY KEY (model, part, day)) WITHOUT ROWID;
 """
 ADVANCE = """
 INSERT INTO segments VALUES (?, ?, ?, 0)
