@@ -18,13 +18,13 @@ from typing import Any
 import polars as pl
 
 from settings import Settings
-from stores import archive, lines, log
+from stores import archive, drawn, lines, log
 from stores.database import lay_out, layout, transaction
 from stores.labels import Terms
 from stores.lookup import NAME
 
 # labels.key is '' as long as all that is known is the id of a prediction that isn't in the log (yet).
-LAYOUT = """
+LAYOUT = f"""
 CREATE TABLE segments (name TEXT PRIMARY KEY, position INTEGER NOT NULL, unreadable INTEGER NOT NULL);
 CREATE TABLE predictions (id TEXT PRIMARY KEY, key TEXT NOT NULL, time REAL NOT NULL, event REAL NOT NULL,
   model TEXT NOT NULL, output NOT NULL, decision NOT NULL, alone INTEGER NOT NULL) WITHOUT ROWID;
@@ -43,6 +43,7 @@ CREATE VIEW outcomes AS SELECT *, segment || '-' || printf('%x', position) AS id
     WHEN before = value THEN 'duplicate'
     ELSE 'correction' END AS outcome
   FROM (SELECT *, lag(value) OVER (PARTITION BY key ORDER BY time, segment, position) AS before FROM labels) AS ordered;
+{drawn.LAYOUT.strip()}
 """
 INSERT = {
     "predictions": "INSERT OR IGNORE INTO predictions VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -164,9 +165,17 @@ class Index:
         with transaction(db):
             if _position(db, name) == position:  # nobody else was quicker
                 db.executemany(INSERT[table], filter(None, facts))
+                if table == "predictions":
+                    _draw(db, facts, content, position)
                 db.execute(FIND_KEYS)
                 db.execute(ADVANCE, (name, position + len(content), len(whole) - len(facts)))
         return len(whole)
+
+
+def _draw(db: sqlite3.Connection, facts: list[lines.Fact], content: bytes, position: int) -> None:
+    """Let new predictions take part in the draw."""
+    answers = [(fact[0], fact[4], fact[3]) for fact in facts]
+    drawn.keep(db, answers, lambda name: lines.asked(content, name, position))
 
 
 def _is_known(db: sqlite3.Connection, table: str, segment: str) -> bool:

@@ -23,6 +23,11 @@ class _Label(msgspec.Struct):
     prediction: str = ""
 
 
+class _Asked(msgspec.Struct):
+    id: str
+    record: msgspec.Raw
+
+
 def predictions(terms: Terms) -> Callable[[Sequence[bytes]], list[Fact]]:
     """A function from lines to (id, key, time, event, model, output, decision, alone); times in seconds since 1970, a
     list of probabilities as JSON; `alone` where the model answered with no rule or other model that had a say in it."""
@@ -40,6 +45,17 @@ def predictions(terms: Terms) -> Callable[[Sequence[bytes]], list[Fact]]:
         return entry.id, key.decode(), entry.time.timestamp(), event, entry.model, output, entry.decision, alone
 
     return lambda lines: list(_readable(lines, fact))
+
+
+def asked(content: bytes, name: str, start: int) -> bytes | None:
+    """The record of the prediction of this id, as JSON, out of lines that begin at this position of their segment. An
+    id ends with the position of its line; None where another line, or none, is there."""
+    try:
+        position = int(name.partition("-")[2], 16) - start
+        found = _asked(content[position : content.index(b"\n", position)])
+    except (msgspec.MsgspecError, ValueError):
+        return None
+    return bytes(found.record) if found.id == name else None
 
 
 def labels(terms: Terms) -> Callable[[Sequence[bytes]], list[Fact]]:
@@ -79,6 +95,7 @@ def shadow(lines: Sequence[bytes]) -> list[Fact]:
     return list(_readable(lines, fact))
 
 
+_asked = msgspec.json.Decoder(_Asked).decode
 _row = msgspec.json.Decoder(Row).decode
 
 

@@ -9,25 +9,28 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from stores import archive, log
+from stores import archive, drawn, log
 from stores.index import Index
 
-IDS = "SELECT id FROM predictions WHERE model = ? AND event >= ? AND event < ?"
 
-
-def answered(index: Index, model: str, begin: dt.date, end: dt.date) -> pl.DataFrame:
-    """The ids of what a model answered of rows with times from `begin` to before `end` (days, UTC), in the column
-    "id"."""
+def sampled(
+    index: Index, model: str, begin: dt.date, end: dt.date, columns: Mapping[str, Any], most: int = drawn.MOST
+) -> pl.DataFrame:
+    """As `records`, of what a model answered of rows with times from `begin` to before `end` (days, UTC): of all rows,
+    or of `most`, drawn by their ids (see stores/drawn.py). Reads nothing of the others."""
     with index.open() as db:
-        rows = db.execute(IDS, (model, seconds(begin), seconds(end))).fetchall()
-    return pl.DataFrame(rows, schema={"id": pl.String}, orient="row")
+        found = drawn.window(db, model, begin, end, most)
+    return _typed([{**msgspec.json.decode(record), "id": name} for name, record in found], columns)
 
 
 def records(predictions: Path, ids: Sequence[str], columns: Mapping[str, Any]) -> pl.DataFrame:
     """The logged records' values in these columns (name -> dtype; an Enum as text), beside their "id"; null where a
     record has none or one of another type. Ids that are in the log no more have no row."""
+    return _typed([{**entry["record"], "id": entry["id"]} for entry in _entries(predictions, ids)], columns)
+
+
+def _typed(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Any]) -> pl.DataFrame:
     wanted = {name: pl.String() if isinstance(dtype, pl.Enum) else dtype for name, dtype in columns.items()}
-    rows = [{"id": entry["id"], **entry["record"]} for entry in _entries(predictions, ids)]
     values = {
         name: pl.Series(name, [row.get(name) for row in rows], dtype, strict=False) for name, dtype in wanted.items()
     }

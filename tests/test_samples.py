@@ -15,8 +15,17 @@ TOMORROW = DAY + dt.timedelta(days=1)
 def test_what_a_model_answered_is_found_by_the_days_of_the_rows(tmp_path):
     mine, _ = labelling.predict(tmp_path, labelling.prediction(1), labelling.prediction(2, model="8"))
     index = labelling.up_to_date(tmp_path)
-    assert samples.answered(index, "7", DAY, TOMORROW)["id"].to_list() == [mine]
-    assert samples.answered(index, "7", TOMORROW, TOMORROW + dt.timedelta(days=1)).is_empty()
+    found = samples.sampled(index, "7", DAY, TOMORROW, {"flight": pl.Int32()})
+    assert found.rows() == [(mine, 1)]
+    assert samples.sampled(index, "7", TOMORROW, TOMORROW + dt.timedelta(days=1), {}).is_empty()
+
+
+def test_what_was_asked_is_kept_where_the_log_is_no_more(tmp_path):
+    names = labelling.predict(tmp_path, labelling.prediction(5), labelling.prediction(6))
+    index = labelling.up_to_date(tmp_path)
+    for path in (tmp_path / "predictions").iterdir():
+        path.unlink()
+    assert samples.sampled(index, "7", DAY, TOMORROW, {}).sort("id")["id"].to_list() == sorted(names)
 
 
 def test_records_come_with_the_dtypes_asked_for_and_null_for_what_they_lack(tmp_path):

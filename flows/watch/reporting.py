@@ -55,7 +55,7 @@ def _snapshots(chosen: Settings, index: Index, models: Models, window: Window) -
     """By kind; those that nothing can be said in are left out."""
     from monitoring import reports
 
-    rows = _live(chosen, index, window)
+    rows = _live(index, window)
     with bundled.version(chosen, models, window.model) as live:
         threshold = live.facts.get("threshold")
         reference = side(sample(_numbered(live.reference), ["number"], SAMPLE, SEED), "prediction", threshold, _task())
@@ -90,12 +90,11 @@ def _beside_candidate(
     }
 
 
-def _live(chosen: Settings, index: Index, window: Window) -> pl.DataFrame:
+def _live(index: Index, window: Window) -> pl.DataFrame:
     """A sample of the window's rows: what was asked, answered and reported of them."""
-    all_ids = samples.answered(index, window.model, window.begin, window.end)
-    ids = sample(all_ids, ["id"], SAMPLE, SEED)["id"].to_list()
-    answers = joined(index, ids=ids).select("id", "output", label="target")
-    return answers.join(samples.records(chosen.service.predictions, ids, _declared()), on="id", how="inner")
+    rows = samples.sampled(index, window.model, window.begin, window.end, _declared())
+    answers = joined(index, ids=rows["id"].to_list()).select("id", "output", label="target")
+    return answers.join(rows, on="id", how="inner")
 
 
 def side(rows: pl.DataFrame, output: str, threshold: float | None, task: Task) -> pl.DataFrame:
