@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -68,20 +69,21 @@ def rebuild(chosen: Settings, entries: Sequence[Entry]) -> str:
             return f"The registry {chosen.registry.tracking} has no model {chosen.registry.model}: nothing to rebuild."
         ours = {alias: version for alias, version in before.items() if alias not in moves.ORDER}
         moves.move(models, before, ours | wanted)
-        export(models, entries)
+    export(models, chosen.ledger.folder, entries)
     changed = sorted(alias for alias in moves.ORDER if before.get(alias) != wanted.get(alias))
     lines = [f"{each}: {before.get(each, 'none')} -> {wanted.get(each, 'none')}" for each in changed]
     return "\n".join(lines or ["The registry's aliases are what the ledger says."])
 
 
-def export(models: "Models", entries: Sequence[Entry]) -> None:
-    """Each entry as a tag of the model versions that it is about, where it isn't one yet. To be called with the lock
-    of `moves.alone` held: MLflow fails where two processes set a new tag at once."""
-    for version in {version for entry in entries for version in entry.versions.values()}:
-        there = models.tags(version)
-        for entry in entries:
-            if version in entry.versions.values() and (name := f"ledger.{entry.number:05}") not in there:
-                models.tag(version, name, _sentence(entry)[:LONGEST_TAG])
+def export(models: "Models", ledger: Path, entries: Sequence[Entry]) -> None:
+    """Each entry as a tag of the model versions that it is about, where it isn't one yet: by one process at a time, as
+    MLflow fails where two set a new tag at once."""
+    with moves.alone(ledger):
+        for version in {version for entry in entries for version in entry.versions.values()}:
+            there = models.tags(version)
+            for entry in entries:
+                if version in entry.versions.values() and (name := f"ledger.{entry.number:05}") not in there:
+                    models.tag(version, name, _sentence(entry)[:LONGEST_TAG])
 
 
 def _line(entry: Entry) -> Mapping[str, str]:

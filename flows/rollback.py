@@ -46,8 +46,7 @@ def align(chosen: Settings) -> str:
     try:
         moves.settle(models, chosen.service.state, chosen.ledger.folder)
         if pointers.pinned(chosen.service.state) is None and pointed(chosen.service.state, ENDED) is None:
-            with moves.alone(chosen.ledger.folder):
-                history.export(models, Ledger(chosen.ledger.folder).entries())
+            history.export(models, chosen.ledger.folder, Ledger(chosen.ledger.folder).entries())
             return "the registry's aliases say so too"
         reason = "it isn't there"
     except Exception as error:  # whatever is wrong with the registry, the rollback stands

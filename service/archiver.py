@@ -9,7 +9,7 @@ from pathlib import Path
 import problem.schema
 from counts import watched
 from problem.features import FEATURES
-from service.background import at_lowest_priority, log_to_stderr, sleep, until_told
+from service.background import log_to_stderr, sleep, until_told
 from settings import Log, Settings, load
 from stores import archive, lookup
 from stores.answered import Answered
@@ -91,7 +91,6 @@ def main() -> None:
     """Run until the parent process ends or SIGTERM comes."""
     log_to_stderr(logger)
     running = until_told()
-    at_lowest_priority()
     follow(load(), running)
 
 

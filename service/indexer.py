@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 
 from problem import schema
-from service.background import at_lowest_priority, log_to_stderr, sleep, until_told
+from service.background import log_to_stderr, sleep, until_told
 from settings import load
 from stores.index import Index
 
@@ -36,7 +36,6 @@ def main() -> None:
     """Run until the parent process ends or SIGTERM comes."""
     log_to_stderr(logger)
     running = until_told()
-    at_lowest_priority()
     follow(Index.of(load(), schema), running)
 
 

@@ -60,7 +60,7 @@ class Runner:
         command = [sys.executable, "-m", "service.scoring", str(theirs.fileno()), str(folder), str(megabytes)]
         self.refused: str | None = None  # None while it loads
         self.connection = Connection(ours.detach())
-        self._process = start(command, os.environ | ONE_THREAD, pass_fds=[theirs.fileno()])
+        self._process = start(command, os.environ | ONE_THREAD, pass_fds=[theirs.fileno()], background=True)
         theirs.close()
         self._seconds = seconds
         self._since, self._limit = self._own_seconds(), max(LOADING_SECONDS, seconds)

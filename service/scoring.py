@@ -16,7 +16,6 @@ import numpy as np
 from inputs import derive
 from problem import features, schema
 from service.answers import deciding
-from service.background import at_lowest_priority
 from service.messages import Contract, Record
 from service.refusals import Refused
 from service.runner import Ask, Loaded, Said
@@ -96,7 +95,6 @@ class Scorer:
 
 def main(words: list[str]) -> None:
     """Arguments: a socket's file descriptor, the bundle's folder, the most memory (MB). Ends with the socket."""
-    at_lowest_priority()
     connection = Connection(int(words[0]))
     limit_memory(float(words[2]))
     try:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -44,9 +44,7 @@ class Child:
             self._died(code, now)
 
     def _start(self, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-        if self.log is None:
-            return start(self.command, environment, background=self.background)
-        with self.log.open("ab") as output:
+        with self.log.open("ab") if self.log else nullcontext() as output:
             return start(self.command, environment, output=output, background=self.background)
 
     def _died(self, code: int, now: float) -> None:

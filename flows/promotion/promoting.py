@@ -87,8 +87,7 @@ def act(chosen: Settings, cases: Sequence[Case]) -> str:
             said.append(enter(chosen, models, ledger, case))
         if case.decision.verdict == "investigate":
             break  # the candidate was compared with a model that isn't live any more
-    with moves.alone(chosen.ledger.folder):
-        history.export(models, ledger.entries())
+    history.export(models, ledger.folder, ledger.entries())
     return "\n".join(said or [NO_CANDIDATE])
 
 

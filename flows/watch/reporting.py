@@ -15,6 +15,7 @@ from flows.watch import figures
 from monitoring.reportable import sample
 from settings import Settings
 from stores import samples
+from stores.drawn import MOST
 from stores.index import Index
 from stores.joined import joined
 from stores.models import Models, Run
@@ -25,7 +26,7 @@ from stores.shadowed import shadowed
 from stores.windows import Window, Windows
 from task import Task
 
-SAMPLE, SEED = 20_000, 2013
+SEED = 2013
 DATA, QUALITY, AGAINST_CANDIDATE, CANDIDATE_QUALITY = "data", "quality", "candidate", "candidate-quality"
 
 
@@ -58,7 +59,7 @@ def _snapshots(chosen: Settings, index: Index, models: Models, window: Window) -
     rows = _live(index, window)
     with bundled.version(chosen, models, window.model) as live:
         threshold = live.facts.get("threshold")
-        reference = side(sample(_numbered(live.reference), ["number"], SAMPLE, SEED), "prediction", threshold, _task())
+        reference = side(sample(_numbered(live.reference), ["number"], MOST, SEED), "prediction", threshold, _task())
     sides = reports.Sides(side(rows, "output", threshold, _task()), reference, _task(), _declared(), threshold)
     usable = sides.columns()
     numbers, said = figures.figures(window, len(usable.left_out)), figures.words(window)
