@@ -7,7 +7,7 @@ the other in a single vector, so that profiles are added, stacked and compared a
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 
 import numpy as np
@@ -67,25 +67,67 @@ class Profile:
         return Profile(self.rows + other.rows, self.counts + other.counts)
 
 
+@dataclass(frozen=True, eq=False)
+class Outcomes:
+    """What came of rows, as sums: `rows` that can have a label, labels that are `due`, those of them that have
+    `arrived`, and the loss that was `guessed` before (NaN: unknown). Of the labelled rows that count: how many
+    `labels`, their `loss` and its `squares`; by bin, as in a profile, int64 `counts` and float64 `losses` [size of the
+    binning]; by score `scores`, float64 [3, bins]: rows, what was said, what happened.
+    """
+
+    rows: int
+    due: int
+    arrived: int
+    guessed: float
+    labels: int
+    loss: float
+    squares: float
+    counts: np.ndarray
+    losses: np.ndarray
+    scores: np.ndarray
+
+    def __add__(self, other: "Outcomes") -> "Outcomes":
+        return Outcomes(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))
+
+
 def by_day(rows: pl.DataFrame, binning: Binning, time: str) -> dict[dt.date, Profile]:
     """A profile for each day (UTC) of the column `time` (Datetime or Date), oldest first."""
+    days, each = _days(rows, time)
+    (counts,) = _grouped(rows, binning, days, len(each), None)
+    sizes = np.bincount(days, minlength=len(each)).tolist()
+    return {day: Profile(sizes[at], counts[at]) for at, day in enumerate(each)}
+
+
+def losses_by_day(rows: pl.DataFrame, binning: Binning, time: str, losses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """By day, oldest first, and bin: how many rows, int64 [days, size of the binning], and the sum of their losses,
+    float64 of the same shape. `losses`: float64 [rows]."""
+    days, each = _days(rows, time)
+    counts, sums = _grouped(rows, binning, days, len(each), None, losses)
+    return counts, sums
+
+
+def _days(rows: pl.DataFrame, time: str) -> tuple[np.ndarray, pl.Series]:
+    """Which one of the days each row is of, int64 [rows], and the days."""
     days = rows[time].cast(pl.Date)
     each = days.unique().sort()
-    groups = np.searchsorted(each.to_physical().to_numpy(), days.to_physical().to_numpy())
-    return dict(zip(each, _grouped(rows, binning, groups, len(each)), strict=True))
+    return np.searchsorted(each.to_physical().to_numpy(), days.to_physical().to_numpy()), each
 
 
-def _grouped(rows: pl.DataFrame, binning: Binning, groups: np.ndarray, n: int) -> list[Profile]:
-    """The profiles of `n` groups; `groups` int64 [rows] says which each row is of."""
+def _grouped(
+    rows: pl.DataFrame, binning: Binning, groups: np.ndarray, n: int, *weights: np.ndarray | None
+) -> list[np.ndarray]:
+    """By group and bin, for each of the weights their sum, float64 [n, size], or for None the number of rows, int64;
+    `groups` int64 [rows] says which of the `n` each row is of."""
     plain = _as_learnt(rows, binning)
-    counts = np.zeros((n, binning.size), np.int64)
+    found = [np.zeros((n, binning.size), np.int64 if each is None else float) for each in weights]
     for name, place in binning.columns.items():
         width = place.stop - place.start + 1
-        codes = _codes(plain[name], binning, name)
-        found = np.bincount(groups * width + codes, minlength=n * width).reshape(n, width)
-        counts[:, place] = found[:, 1:]
-        counts[:, place.stop - 1] += found[:, 0]
-    return [Profile(size, counts[g]) for g, size in enumerate(np.bincount(groups, minlength=n).tolist())]
+        at = groups * width + _codes(plain[name], binning, name)
+        for each, sums in zip(weights, found, strict=True):
+            added = np.bincount(at, each, n * width).reshape(n, width)
+            sums[:, place] = added[:, 1:]
+            sums[:, place.stop - 1] += added[:, 0]
+    return found
 
 
 def _as_learnt(rows: pl.DataFrame, binning: Binning) -> pl.DataFrame:

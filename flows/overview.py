@@ -95,8 +95,9 @@ def _facts(chosen: Settings, to: Addresses) -> dict[str, Any]:
 
 def _status(windows: Sequence[Window]) -> dict[str, str]:
     if not windows:
-        return {"verdict": "nothing watched yet", "days": "", "reason": NOTHING}
-    return {"verdict": windows[-1].verdict, "days": seen.days(windows[-1]), "reason": windows[-1].reason}
+        return {"verdict": "nothing watched yet", "days": "", "reason": NOTHING, "risen": ""}
+    last = windows[-1]
+    return {"verdict": last.verdict, "days": seen.days(last), "reason": last.reason, "risen": seen.risen(windows)}
 
 
 def _flows(chosen: Settings) -> list[dict[str, str]]:

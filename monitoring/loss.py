@@ -14,7 +14,7 @@ import polars as pl
 from monitoring.losses import EPSILON, Loss
 from task import Task
 
-BINS = 10
+BINS, SCORES = 10, 64
 LEAST_DAYS = 2
 ASSUMES = (
     "that a score means what it meant on the model's reference, whoever asks: this sees rows become harder, and "
@@ -42,31 +42,50 @@ def mature(rows: pl.DataFrame, until: dt.date, coverage: float) -> pl.DataFrame:
     return rows.filter(known).join(days.select("day"), on="day", how="semi")
 
 
-def band(values: np.ndarray, days: np.ndarray, confidence: float = 0.95) -> Mean | None:
-    """The mean of the rows' values, float64 [n]; `days` [n]. The band is Student's t over the days' sums, linearised
-    (Cochran, *Sampling Techniques*, 1977, chapter 9: ratio estimates of clusters). None with fewer than two days."""
+def band(sums: np.ndarray, rows: np.ndarray, confidence: float = 0.95) -> Mean | None:
+    """The mean over rows from each day's sum of their values and number of rows, float64 or int64 [days]. The band is
+    Student's t over the days' sums, linearised (Cochran, *Sampling Techniques*, 1977, chapter 9: ratio estimates of
+    clusters). None with fewer than two days that have rows."""
     from scipy.stats import t
 
-    _, at = np.unique(days, return_inverse=True)
-    rows = np.bincount(at) if len(at) else np.zeros(0)
+    sums, rows = sums[rows > 0], rows[rows > 0]
     if len(rows) < LEAST_DAYS:
         return None
-    mean = float(values.mean())
-    pulls = np.bincount(at, values) - mean * rows
+    mean = float(sums.sum() / rows.sum())
+    pulls = sums - mean * rows
     error = np.sqrt(len(rows) / (len(rows) - 1) * (pulls**2).sum()) / rows.sum()
     reach = float(t.ppf((1 + confidence) / 2, len(rows) - 1) * error)
-    return Mean(len(values), mean, mean - reach, mean + reach)
+    return Mean(int(rows.sum()), mean, mean - reach, mean + reach)
 
 
-def calibration_error(task: Task, labels: np.ndarray, predictions: np.ndarray) -> float | None:
-    """How far probabilities are from frequencies, on average over ten groups of equal size (Naeini et al., "Obtaining
-    well calibrated probabilities using Bayesian binning", 2015); of several classes that of the likeliest. None for
-    numbers, and without rows."""
-    if task.kind == "regression" or not len(labels):
+def score_edges(task: Task, reference: np.ndarray) -> np.ndarray:
+    """Edges of up to 64 bins of scores, at quantiles of the reference's predictions: float64 [edges]."""
+    if task.kind == "regression" or not len(reference):
+        return np.zeros(0)
+    return np.unique(np.quantile(_score(task, reference), np.linspace(0, 1, SCORES + 1)[1:-1]))
+
+
+def by_score(task: Task, labels: np.ndarray, predictions: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Of each bin of scores how many rows it has, the sum of their scores, and how often what they say happened:
+    float64 [3, edges + 1]. Of several classes the score is that of the likeliest. All 0 for numbers."""
+    if task.kind == "regression":
+        return np.zeros((3, len(edges) + 1))
+    happened = labels == predictions.argmax(axis=1) if task.kind == "multiclass" else labels
+    said = _score(task, predictions)
+    bins = np.searchsorted(edges, said)
+    return np.array([np.bincount(bins, each, len(edges) + 1) for each in (np.ones(len(said)), said, happened)])
+
+
+def calibration_error(scores: np.ndarray) -> float | None:
+    """How far probabilities are from frequencies, on average over ten groups of about equal size (Naeini et al.,
+    "Obtaining well calibrated probabilities using Bayesian binning", 2015), of what `by_score` gives; of several
+    classes that of the likeliest. None for numbers, and without rows."""
+    rows = scores[0]
+    if not rows.sum():
         return None
-    happened, said = _likeliest(task, labels, predictions)
-    groups = np.array_split(np.argsort(said, kind="stable"), min(BINS, len(said)))
-    return float(sum(abs(happened[each].mean() - said[each].mean()) * len(each) for each in groups) / len(said))
+    groups = (BINS * (np.cumsum(rows) - rows / 2) / rows.sum()).astype(int)
+    said, happened = (np.bincount(groups, each) for each in scores[1:])
+    return float(np.abs(happened - said).sum() / rows.sum())
 
 
 def estimated(
@@ -100,7 +119,5 @@ def _cost(given: np.ndarray, loss: Loss, ceiling: float) -> np.ndarray:
     return np.minimum(lost, ceiling)
 
 
-def _likeliest(task: Task, labels: np.ndarray, predictions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    if task.kind == "multiclass":
-        return labels == predictions.argmax(axis=1), predictions.max(axis=1)
-    return labels.astype(bool), predictions
+def _score(task: Task, predictions: np.ndarray) -> np.ndarray:
+    return predictions.max(axis=1) if task.kind == "multiclass" else predictions

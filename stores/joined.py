@@ -5,10 +5,10 @@ settings' `labels.delay_hours`; a first label that comes after that is late.
 """
 
 import datetime as dt
-import json
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import polars as pl
 
 from stores.index import Index
@@ -77,7 +77,7 @@ def joined(
     with index.open() as db:
         rows = db.execute(query, ends if ids is None else (encode(list(ids)).decode(),)).fetchall()
     frame = pl.DataFrame(rows, schema=schema, orient="row")
-    values = [value and json.loads(value) for value in frame["value"]]
+    values = [value and msgspec.json.decode(value) for value in frame["value"]]
     readable = frame.drop("value").with_columns(
         *(_moment(name) for name in ("time", "event", "arrived")), *_answered(index.terms.task), pl.col("delay") / HOUR
     )

@@ -2,7 +2,9 @@
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import msgspec
 import polars as pl
 
 from stores import archive, drawn, log
+from stores.answered import DAY, Answered
 from stores.index import Index
 
 
@@ -26,7 +29,17 @@ def sampled(
 def records(predictions: Path, ids: Sequence[str], columns: Mapping[str, Any]) -> pl.DataFrame:
     """The logged records' values in these columns (name -> dtype; an Enum as text), beside their "id"; null where a
     record has none or one of another type. Ids that are in the log no more have no row."""
-    return _typed([{**entry["record"], "id": entry["id"]} for entry in _entries(predictions, ids)], columns)
+    return _typed(
+        [{**msgspec.json.decode(line)["record"], "id": name} for name, line in _lines(predictions, ids)], columns
+    )
+
+
+def counted(predictions: Path, ids: Sequence[str], answered: Answered) -> tuple[pl.Series, pl.DataFrame]:
+    """The ids of those rows that are in the log and can be read, and of each what profiles count (see `Answered`)."""
+    found = dict(_lines(predictions, ids))
+    rows = answered.aligned(list(found.values()))
+    known = rows[DAY].is_not_null()
+    return pl.Series("id", list(found), pl.String).filter(known), rows.filter(known)
 
 
 def _typed(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Any]) -> pl.DataFrame:
@@ -37,18 +50,28 @@ def _typed(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Any]) -> pl.
     return pl.DataFrame({"id": pl.Series([row["id"] for row in rows], dtype=pl.String), **values})
 
 
-def _entries(predictions: Path, ids: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """From segments, each by its position; or from Parquet, all of a file's at once."""
+def _lines(predictions: Path, ids: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+    """Ids with their lines: from segments, each by its position; or from Parquet, all of a file's at once."""
     elsewhere: dict[str, list[str]] = defaultdict(list)
-    for each in ids:
-        if (entry := log.find(predictions, each)) is not None:
-            yield entry
-        else:
-            elsewhere[each.partition("-")[0]].append(each)
+    for segment, named in groupby(ids, lambda each: each.partition("-")[0]):
+        names = list(named)
+        found = _in_segment(predictions / (segment + log.SUFFIX), names)
+        yield from found.items()
+        elsewhere[segment] += [name for name in names if name not in found]
     for path, part in archive.parts(predictions):
         if here := [each for segment in part.segments for each in elsewhere.get(segment, [])]:
-            lines = archive.scan(path, part).filter(pl.col("id").is_in(here)).select("line").collect()["line"]
-            yield from (msgspec.json.decode(line) for line in lines)
+            lines = archive.scan(path, part).filter(pl.col("id").is_in(here)).select("id", "line").collect()
+            yield from ((name, line.encode()) for name, line in lines.iter_rows())
+
+
+def _in_segment(path: Path, names: Sequence[str]) -> dict[str, bytes]:
+    found = {}
+    with suppress(FileNotFoundError), path.open("rb") as file:
+        for match in filter(None, map(log.ID.fullmatch, names)):
+            file.seek(int(match[2], 16))
+            if (line := file.readline()).startswith(b'{"id":"%b"' % match[0].encode()):
+                found[match[0]] = line.rstrip(b"\n")
+    return found
 
 
 def seconds(day: dt.date) -> float:

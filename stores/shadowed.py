@@ -1,5 +1,6 @@
 """What the models of the shadow said, as a frame to join to that of `stores.joined`: the evidence for promotions."""
 
+import datetime as dt
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from stores.index import Index
+from stores.shadow import OK
 
 SAID = {
     "id": pl.String,
@@ -20,6 +22,10 @@ QUERY = """
 SELECT s.prediction, s.model, s.time, s.decision, s.status, s.reason, s.output
 FROM shadow AS s JOIN predictions AS p ON p.id = s.prediction WHERE s.model = ? AND {which} ORDER BY s.prediction
 """
+PAIRED = """
+SELECT p.output, s.output FROM predictions AS p JOIN shadow AS s ON s.prediction = p.id AND s.model = ?
+WHERE p.model = ? AND p.alone AND p.event >= ? AND p.event < ? AND s.status = ?
+"""
 SINCE, AMONG = "p.event >= ?", "p.id IN (SELECT value FROM json_each(?))"
 
 
@@ -32,6 +38,15 @@ def shadowed(index: Index, model: str, since: float = float("-inf"), ids: Sequen
         rows = db.execute(QUERY.format(which=which), (model, given)).fetchall()
     frame = pl.DataFrame([row[:-1] for row in rows], schema=SAID, orient="row", strict=False)
     return frame.with_columns(pl.Series("output", [_output(row[-1]) for row in rows], strict=False))
+
+
+def paired(index: Index, live: str, model: str, begin: dt.datetime, end: dt.datetime) -> pl.DataFrame:
+    """Of rows with times from `begin` to before `end`, the `output` that `live` gave by itself, and what this model of
+    the shadow `said`: numbers, or lists of probabilities."""
+    with index.open() as db:
+        rows = db.execute(PAIRED, (model, live, begin.timestamp(), end.timestamp(), OK)).fetchall()
+    output, said = zip(*rows, strict=True) if rows else ((), ())
+    return pl.DataFrame({"output": list(map(_output, output)), "said": list(map(_output, said))}, strict=False)
 
 
 def _output(value: Any) -> Any:

@@ -86,11 +86,24 @@ class Fault(msgspec.Struct, frozen=True):
     cause: str
 
 
+class Slice(msgspec.Struct, frozen=True):
+    """The rows with this `value` in `column`, on which the model loses more than it did on the same of its reference:
+    how many labels, mean loss with its band, and the `reference`'s mean."""
+
+    column: str
+    value: str
+    labels: int
+    mean: float
+    low: float
+    high: float
+    reference: float
+
+
 class Window(msgspec.Struct, frozen=True, kw_only=True):
     """From `begin` to `end`, the first day after it; `rows` were answered by `model`, a version.
 
     Null: not known, say as labels aren't mature or there is no candidate. `judged`: when the verdict was given;
-    `calibration` is the expected calibration error.
+    `calibration` is the expected calibration error; `slices` are where the loss has risen, the most risen first.
     """
 
     begin: dt.date
@@ -109,6 +122,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     calibration: float | None = None
     shadow: Shadow | None = None
     faults: list[Fault] = []
+    slices: list[Slice] = []
 
 
 @dataclass(frozen=True)

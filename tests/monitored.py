@@ -57,15 +57,18 @@ def answered(
     days: int,
     changed: dict[int, pl.DataFrame] | None = None,
     wrong: bool = False,
+    wrong_at: str = "",
     model: str = "1",
     beside: str = "",
 ) -> None:
     """So many days from the first window on, with all labels; `changed` are other rows of some days, counted from 0.
-    `wrong`: what happens is the opposite of what was said. `beside`: who says 0.05 more of each, in the shadow."""
+    `wrong`: what happens is the opposite of what was said; `wrong_at`: from this origin only. `beside`: who says 0.05
+    more of each, in the shadow."""
     for number in range(days):
         rows = (changed or {}).get(number, day(BEGINNING + number))
         chances, late = fate(rows.height, BEGINNING + number)
-        ids = _log(folder, rows, chances, ~late if wrong else late, model)
+        opposite = wrong | (rows["origin"] == wrong_at).to_numpy()
+        ids = _log(folder, rows, chances, late ^ opposite, model)
         if beside:
             promoted.shadowed(folder, beside, ids, rows["time_hour"].to_list(), (chances + 0.05).tolist())
 

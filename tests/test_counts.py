@@ -1,6 +1,7 @@
 import bisect
 import datetime as dt
 import math
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counts import Binning, by_day, watched
+from counts import Binning, by_day, losses_by_day, watched
 from problem import features, schema
 
 MONDAY = dt.date(2013, 4, 1)
@@ -45,6 +46,20 @@ def test_the_profile_of_two_parts_is_the_sum_of_their_profiles(reference, one, o
         parts = [part[day] for part in (first, second) if day in part]
         added = parts[0] + parts[1] if len(parts) == 2 else parts[0]
         assert (added.rows, added.counts.tolist()) == (profile.rows, profile.counts.tolist())
+
+
+@given(rows, rows, st.integers(0, 20))
+def test_losses_add_up_whatever_parts_the_rows_are_summed_in(reference, values, cut) -> None:  # type: ignore[no-untyped-def]
+    learnt, losses = binning(reference), np.random.default_rng(cut).random(len(values))
+    parts = [(values[part], losses[part]) for part in (slice(None), slice(cut), slice(cut, None))]
+    (rows, sums), *halves = ([each.sum(axis=0) for each in lost(*part, learnt)] for part in parts)
+    assert rows.tolist() == sum(each[0] for each in halves).tolist() == whole(frame(values), learnt)
+    assert sums == pytest.approx(sum(each[1] for each in halves))
+    assert all(sums[place].sum() == pytest.approx(losses.sum()) for place in learnt.columns.values())
+
+
+def lost(values: list[Any], losses: np.ndarray, learnt: Binning) -> tuple[np.ndarray, np.ndarray]:
+    return losses_by_day(frame(values), learnt, "day", losses)
 
 
 @given(rows, rows)

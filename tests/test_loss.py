@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitoring.loss import band, calibration_error, estimated, mature
+from monitoring.decay import DailyLoss
+from monitoring.loss import Mean, band, by_score, calibration_error, estimated, mature, score_edges
 from task import Task
 
 MONDAY = dt.date(2013, 4, 1)
@@ -41,24 +42,29 @@ def test_labels_that_come_late_do_not_make_a_model_look_good():
     assert mature(evening, MONDAY + dt.timedelta(1), 0.5).is_empty()
 
 
+def banded(values: np.ndarray, days: np.ndarray) -> Mean | None:
+    sums = DailyLoss.of(days, values)
+    return band(sums.sums, sums.labels)
+
+
 def test_the_band_covers_the_mean_of_days_that_differ_as_often_as_it_says():
     rng, covered = np.random.default_rng(1), 0
     for _ in range(300):
         level = rng.normal(0.5, 0.1, 7)
         days = np.repeat(np.arange(7), 100)
-        found = band(level[days] + rng.normal(0, 0.3, 700), days)
+        found = banded(level[days] + rng.normal(0, 0.3, 700), days)
         covered += found.low <= 0.5 <= found.high
     assert 0.91 <= covered / 300 <= 0.98
 
 
 @pytest.mark.parametrize("days", [[], [1, 1, 1]])
 def test_a_single_day_has_no_band(days):
-    assert band(np.ones(len(days)), np.array(days)) is None
+    assert banded(np.ones(len(days)), np.array(days)) is None
 
 
 @given(st.lists(st.floats(0, 10), min_size=2, max_size=30))
 def test_the_mean_lies_within_its_band(values):
-    found = band(np.array(values), np.arange(len(values)) % 5)
+    found = banded(np.array(values), np.arange(len(values)) % 5)
     assert found.low <= found.mean + 1e-9
     assert found.mean <= found.high + 1e-9
     assert found.rows == len(values)
@@ -74,21 +80,53 @@ def log_loss(scores: np.ndarray, labels: np.ndarray) -> float:
     return float(-np.log(np.where(labels, scores, 1 - scores)).mean())
 
 
+def error(task: Task, labels: np.ndarray, said: np.ndarray, reference: np.ndarray | None = None) -> float | None:
+    edges = score_edges(task, said if reference is None else reference)
+    return calibration_error(by_score(task, labels, said, edges))
+
+
 def test_probabilities_that_are_frequencies_are_calibrated():
     scores, labels = world()
-    assert calibration_error(BINARY, labels, scores) < 0.03
-    assert calibration_error(BINARY, labels, scores**3) > 0.15
+    assert error(BINARY, labels, scores) < 0.03
+    assert error(BINARY, labels, scores**3) > 0.15
+
+
+@given(st.integers(0, 2**32), st.integers(1, 300))
+def test_the_calibration_error_from_sums_is_that_of_rows_in_ten_groups_of_bins(seed, n):
+    rng = np.random.default_rng(seed)
+    scores, labels = rng.random(n).round(2), rng.random(n) < 0.3
+    edges = score_edges(BINARY, rng.random(500))
+    order = np.argsort(scores, kind="stable")
+    bins = np.searchsorted(edges, scores)
+    middle = [np.flatnonzero(bins[order] == each).mean() + 0.5 for each in bins]
+    groups = (10 * np.array(middle) / n).astype(int)
+    gaps = [abs((labels - scores)[groups == each].sum()) for each in range(10)]
+    assert error(BINARY, labels, scores, rng.random(0)) == pytest.approx(abs((labels - scores).mean()))
+    assert calibration_error(by_score(BINARY, labels, scores, edges)) == pytest.approx(sum(gaps) / n)
+
+
+@given(st.integers(0, 2**32), st.integers(0, 200))
+def test_what_came_of_scores_is_the_same_whatever_parts_the_rows_are_summed_in(seed, cut):
+    rng = np.random.default_rng(seed)
+    scores, labels, edges = rng.random(200), rng.random(200) < 0.3, score_edges(BINARY, rng.random(500))
+    parts = [by_score(BINARY, labels[part], scores[part], edges) for part in (slice(cut), slice(cut, None))]
+    assert parts[0] + parts[1] == pytest.approx(by_score(BINARY, labels, scores, edges))
 
 
 def test_of_several_classes_the_likeliest_is_calibrated():
     said = np.array([[0.8, 0.2], [0.8, 0.2], [0.8, 0.2], [0.8, 0.2], [0.8, 0.2]])
-    assert calibration_error(Task("multiclass", ("a", "b")), np.array([0, 0, 0, 0, 1]), said) < 0.4
+    assert error(Task("multiclass", ("a", "b")), np.array([0, 0, 0, 0, 1]), said) == pytest.approx(0)
+    assert error(Task("multiclass", ("a", "b")), np.array([0, 0, 1, 1, 1]), said) == pytest.approx(0.4)
 
 
 def test_numbers_have_no_calibration_and_no_estimate():
     ones, task = np.ones(200), Task("regression")
-    assert calibration_error(task, ones, ones) is None
+    assert error(task, ones, ones) is None
     assert estimated(task, ones, ones, ones, "log_loss", 10) is None
+
+
+def test_without_rows_there_is_no_calibration():
+    assert error(BINARY, np.zeros(0, bool), np.zeros(0)) is None
 
 
 def test_the_estimate_is_the_loss_that_calibrated_scores_have():

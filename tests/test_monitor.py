@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from flows.watch import retraining, windows
+from flows.watch import figures, retraining, windows
 from stores import versions
 from stores.ledger import Event, Ledger
 from stores.passes import Busy, alone
@@ -70,6 +70,7 @@ def test_a_window_says_what_is_known_of_its_rows(folder: Path) -> None:
     assert found.calibration < 0.1
     assert 0 < found.drift.ratio < 1
     assert found.columns["temp"].threshold > 0
+    assert found.slices == []
 
 
 def test_a_window_that_isnt_over_is_not_judged(folder: Path) -> None:
@@ -132,6 +133,16 @@ def test_loss_beyond_its_threshold_asks_for_a_retraining_once_within_the_cool_do
     assert [each.verdict for each in world.windows(empty)] == ["retrain", "ok"]
     assert "the last retraining was on 2013-04-11" in world.windows(empty)[1].reason
     assert retraining.pending(entries(empty)) == entries(empty)[0]
+
+
+def test_where_loss_has_risen_is_named_and_changes_no_verdict(empty: Path) -> None:
+    world.answered(empty, 7, wrong_at="JFK")
+    watch(empty, SECOND + ONE, on_loss="false")
+    (window,) = world.windows(empty)
+    worst = window.slices[0]
+    assert (window.verdict, worst.column, worst.value) == ("ok", "origin", "JFK")
+    assert worst.low > worst.reference
+    assert "loss where origin is JFK" in figures.words(window)
 
 
 def test_a_pass_killed_before_the_record_was_written_enters_nothing_twice(empty: Path) -> None:

@@ -41,6 +41,7 @@ def test_title_and_first_lines_say_what_is_watched_and_the_last_verdict(seen):
     assert seen.page.inner_text("h1") == "flight-delay"
     assert seen.page.inner_text("#status").split("\n")[0] == "▲ retrain in the window 2013-04-22 to 2013-04-28"
     assert "temp drifted" in seen.page.inner_text("#status")
+    assert "risen most where carrier is EV (0.4500 → 0.6100)" in seen.page.inner_text("#status")
 
 
 def test_every_picture_has_a_point_for_each_window(seen):

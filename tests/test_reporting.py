@@ -7,7 +7,7 @@ import pytest
 
 from flows.watch import figures
 from flows.watch.reporting import side
-from stores.windows import Distance, Loss
+from stores.windows import Distance, Loss, Slice
 from task import Task
 from tests import watching
 
@@ -69,6 +69,12 @@ def test_words_say_all_that_was_counted_those_nearest_to_an_alarm_first():
     assert said["loss"] == "0.5000 (0.4000 to 0.6000) over 100 labels"
     assert said["drift: temp"] == "0.1500, with a threshold of 0.1000, an alarm"
     assert [name for name in said if name.startswith("drift")] == ["drift: prediction", "drift: temp", "drift: carrier"]
+
+
+def test_where_the_loss_has_risen_is_said_beside_what_it_was():
+    window = watching.window(0, slices=[Slice("carrier", "EV", 1200, 0.61, 0.55, 0.67, 0.45)])
+    said = figures.words(window)["loss where carrier is EV"]
+    assert said == "0.6100 (0.5500 to 0.6700) over 1,200 labels, above the 0.4500 of the reference"
 
 
 def test_each_fault_is_named_with_its_likely_cause():

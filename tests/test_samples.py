@@ -2,9 +2,12 @@
 
 import datetime as dt
 
+import msgspec
 import polars as pl
 
+from problem import schema
 from stores import archive, samples
+from stores.answered import Answered
 from stores.joined import joined
 from tests import labelling
 
@@ -44,6 +47,16 @@ def test_records_whose_segment_is_in_parquet_only_are_found_there(tmp_path):
     for path in closed:
         path.unlink()
     assert samples.records(folder, names[1:], {"flight": pl.Int32()}).rows() == [(names[1], 6)]
+
+
+def test_rows_are_found_as_profiles_count_them_but_those_that_are_not_in_the_log_or_cannot_be_read(tmp_path):
+    entry = labelling.prediction(5)
+    whole = msgspec.structs.replace(entry, record={**entry.record, "temp": 50.0})
+    odd = msgspec.structs.replace(entry, record={**entry.record, "temp": "warm"})
+    names = labelling.predict(tmp_path, whole, odd)
+    found, rows = samples.counted(tmp_path / "predictions", [*names, "none"], Answered(schema, ["temp"]))
+    assert found.to_list() == names[:1]
+    assert rows.select("temp", "prediction", "model", "day").rows() == [(50.0, 0.5, "7", DAY)]
 
 
 def test_joined_rows_can_be_asked_for_by_id(tmp_path):

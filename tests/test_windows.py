@@ -4,7 +4,7 @@ import datetime as dt
 
 import pytest
 
-from stores.windows import Damaged, Distance, Fault, Labels, Largest, Loss, Shadow, Window, Windows
+from stores.windows import Damaged, Distance, Fault, Labels, Largest, Loss, Shadow, Slice, Window, Windows
 
 DAY = dt.date(2013, 4, 1)
 FAULT = Fault(DAY, "nulls", "temp", "20 % of temp are missing", "a source fell away")
@@ -24,12 +24,20 @@ WHOLE = window(
     calibration=0.02,
     shadow=Shadow(6000, 0.03, None),
     faults=[FAULT],
+    slices=[Slice("carrier", "EV", 1200, 0.61, 0.55, 0.67, 0.45)],
 )
 
 
 def test_what_is_written_of_a_window_is_what_is_read(tmp_path):
     Windows(tmp_path).write(WHOLE)
     assert Windows(tmp_path).read() == [WHOLE]
+
+
+def test_a_record_from_before_slices_were_looked_at_is_read(tmp_path):
+    path = Windows(tmp_path).write(window())
+    path.write_text(path.read_text().replace(',\n "slices": []', ""))
+    assert "slices" not in path.read_text()
+    assert Windows(tmp_path).read() == [window()]
 
 
 def test_windows_come_in_the_order_of_their_days(tmp_path):

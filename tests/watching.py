@@ -12,7 +12,7 @@ from settings import Settings, load
 from stores.labels import Label
 from stores.ledger import Event, Ledger
 from stores.predictions import Entry
-from stores.windows import Distance, Estimated, Fault, Labels, Largest, Loss, Shadow, Window, Windows
+from stores.windows import Distance, Estimated, Fault, Labels, Largest, Loss, Shadow, Slice, Window, Windows
 from tests import labelling, promoted
 
 FIRST = dt.date(2013, 4, 1)
@@ -87,6 +87,7 @@ def window(number: int, verdict: str = "ok", ratio: float = 0.5, **changes: Any)
         "labels": Labels(6_100, 6_050 - 20 * number),
         "calibration": 0.02,
         "shadow": Shadow(6_000, 0.03, 0.02),
+        "slices": [Slice("carrier", "EV", 1_200, 0.61, 0.55, 0.67, 0.45)] if verdict == "retrain" else [],
         "faults": [fault] if verdict == "investigate" else [],
     }
     judged = dt.datetime.combine(begin + dt.timedelta(days=8), dt.time(6), dt.UTC)

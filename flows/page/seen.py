@@ -16,6 +16,8 @@ from stores.moves import SINCE
 from stores.pointers import CANARY, CANDIDATE, POINTER, PREVIOUS
 from stores.windows import Window
 
+WORST = 3  # slices that are named
+
 Lines = list[tuple[str, str]]
 
 
@@ -93,6 +95,15 @@ def labels(windows: Sequence[Window]) -> Card:
 def days(window: Window) -> str:
     """Its days, the last included."""
     return f"{window.begin} to {window.end - dt.timedelta(days=1)}"
+
+
+def risen(windows: Sequence[Window]) -> str:
+    """Where the last window whose loss is known loses more than the reference did; "" for nowhere."""
+    last = next((each for each in reversed(windows) if each.loss), None)
+    if last is None or not last.slices:
+        return ""
+    worst = (f"{each.column} is {each.value} ({each.reference:.4f} → {each.mean:.4f})" for each in last.slices[:WORST])
+    return f"Loss of {days(last)} has risen most where {', '.join(worst)}."
 
 
 def _verdict(entry: Entry) -> Iterator[tuple[str, str]]:

@@ -16,7 +16,7 @@ from stores.windows import Fault, Window
 ZERO, ONE_DAY = dt.timedelta(0), dt.timedelta(days=1)
 QUIET_DAYS = 2
 STALE = "stale"  # in the evidence: since when
-KEPT = ("rows", "prediction", "drift", "loss", "estimated", "labels", "calibration", "shadow")
+KEPT = ("rows", "prediction", "drift", "loss", "estimated", "labels", "calibration", "slices", "shadow")
 
 
 def enter(chosen: Settings, window: Window, before: Sequence[Window], data_version: str) -> list[str]:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 
 from monitoring.reportable import Figure
-from stores.windows import Distance, Window
+from stores.windows import Distance, Slice, Window
 
 VERDICTS = {"ok": 0, "investigate": 1, "retrain": 2}
 
@@ -61,6 +61,7 @@ def _sentences(window: Window) -> Iterator[tuple[str, str]]:
     if loss := window.loss:
         limit = "" if loss.threshold is None else f"; an alarm above {loss.threshold:.4f}"
         yield "loss", f"{loss.mean:.4f} ({loss.low:.4f} to {loss.high:.4f}) over {loss.labels:,} labels{limit}"
+    yield from ((f"loss where {each.column} is {each.value}", _risen(each)) for each in window.slices)
     if guess := window.estimated:
         yield "loss, estimated", f"{guess.mean:.4f} ({guess.low:.4f} to {guess.high:.4f}), assuming {guess.assumes}"
     if window.calibration is not None:
@@ -75,6 +76,11 @@ def _sentences(window: Window) -> Iterator[tuple[str, str]]:
     if window.prediction:
         yield "drift: prediction", _distance(window.prediction)
     yield from ((f"drift: {name}", _distance(each)) for name, each in _by_ratio(window))
+
+
+def _risen(each: Slice) -> str:
+    band = f"{each.mean:.4f} ({each.low:.4f} to {each.high:.4f}) over {each.labels:,} labels"
+    return f"{band}, above the {each.reference:.4f} of the reference"
 
 
 def _by_ratio(window: Window) -> list[tuple[str, Distance]]:

@@ -10,6 +10,7 @@ from mlflow.exceptions import MlflowException
 import problem.features
 import problem.schema
 from flows.watch import alarms, retraining, watched, windowing
+from flows.watch.settling import Reader
 from flows.watch.watched import Watched
 from flows.watch.windowing import Place, midnight
 from monitoring.response import Seen, decide
@@ -115,9 +116,10 @@ def _answering(rows: pl.DataFrame, begin: dt.date, end: dt.date) -> str | None:
 
 def _look(begun: Pass, model: Watched, place: Place) -> Window:
     chosen = begun.chosen
-    answers = windowing.answers_of(begun.index, model.version, place)
+    binning = begun.profiles.binning(model.version)
     drift = windowing.drifted(chosen, begun.profiles, model, place)
-    lost = windowing.lost(chosen, answers, model, place)
+    came = Reader(chosen, begun.index, model, binning, place).outcomes()
+    lost = windowing.lost(chosen, came, model, binning)
     found = list(windowing.faults(chosen, begun.index, model, place))
     candidate = (begun.models.aliases() or {}).get(CANDIDATE)
     largest, loss, entries = drift.get("drift"), lost["loss"], begun.ledger.entries()
@@ -140,7 +142,7 @@ def _look(begun: Pass, model: Watched, place: Place) -> Window:
         verdict=verdict.verdict,
         reason=verdict.reason,
         judged=place.now,
-        shadow=windowing.beside(begun.index, answers, candidate, model),
+        shadow=windowing.beside(begun.index, candidate, model, place),
         faults=found,
         **drift,
         **lost,

@@ -1,30 +1,30 @@
 """What a window shows: faults of each day, drift, loss, labels, and how far the candidate is from the live model."""
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import reduce
+from operator import add
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 import problem.schema
+from counts import Binning, Outcomes, losses_by_day
 from flows.promotion.scored import losses_of, predictions_of
 from flows.watch.watched import Watched
-from monitoring import drift, loss
+from monitoring import drift, loss, slices
 from monitoring.arrivals import refused, volume
 from monitoring.data_faults import DataFault, accepted, find
 from monitoring.decay import DailyLoss, threshold
 from settings import Settings
 from stores.asked import asked, refusals
 from stores.index import Index
-from stores.joined import joined
 from stores.profiles import Profiles
-from stores.shadow import OK
-from stores.shadowed import shadowed
-from stores.windows import Distance, Estimated, Fault, Labels, Largest, Loss, Shadow
-from task import Task
-from training.prepare import labels_of
+from stores.shadowed import paired
+from stores.windows import Distance, Estimated, Fault, Labels, Largest, Loss, Shadow, Slice
 
 ONE_DAY = dt.timedelta(days=1)
 
@@ -89,62 +89,53 @@ def one_in(chosen: Settings) -> float:
     return chosen.monitor.one_in * (1 + (chosen.monitor.on_drift and chosen.monitor.on_loss))
 
 
-def lost(chosen: Settings, answers: pl.DataFrame, model: Watched, place: Place) -> dict[str, Any]:
-    """The window's fields `loss`, `estimated`, `labels` and `calibration`."""
-    task, said = Task.of(problem.schema), predictions_of(answers["output"])
-    losses = losses_of(chosen, answers["target"], said, model.ceiling)
-    due = pl.Series(answers.select(_due(chosen, place.now)).to_series(), dtype=pl.Boolean)
-    rows = answers.select(day=pl.col("event").dt.date()).with_columns(loss=pl.Series(losses), due=due)
-    numbered = rows.with_row_index("at")
-    counted = loss.mature(numbered, place.now.date(), chosen.promotion.coverage) if due.all() else numbered.clear()
-    at = counted["at"].to_numpy()
-    mature = answers[at].rename({"target": "label"})
+def lost(chosen: Settings, came: Sequence[Outcomes], model: Watched, binning: Binning) -> dict[str, Any]:
+    """The window's fields `loss`, `estimated`, `labels`, `calibration` and `slices`, from what came of its days."""
+    whole = reduce(add, came)
+    counted = [day for day in came if day.labels and whole.due == whole.rows]
     return {
         "loss": _realised(chosen, counted, model),
-        "estimated": _estimated(chosen, task, said, rows, model),
-        "labels": Labels(int(due.sum()), int((due & rows["loss"].is_finite()).sum())),
-        "calibration": loss.calibration_error(task, labels_of(mature, task), said[at]),
+        "estimated": _estimated(came),
+        "labels": Labels(whole.due, whole.arrived),
+        "calibration": loss.calibration_error(whole.scores) if counted else None,
+        "slices": _slices(chosen, counted, model, binning) if counted else [],
     }
 
 
-def answers_of(index: Index, model: str, place: Place) -> pl.DataFrame:
-    """What the model answered by itself of the window's rows, with the labels there are; but those without outcome."""
-    rows = joined(index, midnight(place.begin), until=midnight(place.end)).filter(pl.col("model") == model, "alone")
-    return rows.filter(pl.col("target").is_not_null() | pl.col("arrived").is_null())
-
-
-def beside(index: Index, answers: pl.DataFrame, candidate: str | None, model: Watched) -> Shadow | None:
-    """How far the candidate's predictions of the same rows are from these."""
+def beside(index: Index, candidate: str | None, model: Watched, place: Place) -> Shadow | None:
+    """How far the candidate's predictions of the window's rows are from the model's own."""
     if candidate in (None, model.version):
         return None
-    said = shadowed(index, str(candidate), ids=answers["id"].to_list()).filter(status=OK).select("id", said="output")
-    both = answers.join(said, on="id", how="inner")
-    if both.is_empty():
-        return None
-    other = predictions_of(both["said"].cast(both.schema["output"]))
-    apart = np.abs(predictions_of(both["output"]) - other)
-    return Shadow(both.height, float(np.nanmean(apart)), model.floor)
+    days = [paired(index, model.version, str(candidate), midnight(day), midnight(day + ONE_DAY)) for day in place.days]
+    apart = [np.abs(predictions_of(day["output"]) - predictions_of(day["said"])) for day in days if day.height]
+    return Shadow(sum(map(len, apart)), float(np.nanmean(np.concatenate(apart))), model.floor) if apart else None
 
 
-def _due(chosen: Settings, now: dt.datetime) -> pl.Expr:
-    """Is the label due? Counted from the row's time, or from the answer where that was later; but an answer from after
-    the flows' clock is a replay, which waits for nobody."""
-    since = pl.when(pl.col("time") <= now).then(pl.max_horizontal("event", "time")).otherwise("event")
-    return since + pl.duration(seconds=chosen.labels.delay_hours * 3600) <= now
-
-
-def _realised(chosen: Settings, counted: pl.DataFrame, model: Watched) -> Loss | None:
-    days, losses = counted["day"].to_numpy(), counted["loss"].to_numpy()
-    found = loss.band(losses, days)
+def _realised(chosen: Settings, counted: Sequence[Outcomes], model: Watched) -> Loss | None:
+    sums, squares, labels = (_each(counted, name) for name in ("loss", "squares", "labels"))
+    found = loss.band(sums, labels)
     if found is None:
         return None
-    limit = threshold(DailyLoss.of(days, losses), model.losses, one_in(chosen))
+    limit = threshold(DailyLoss(sums, squares, labels), model.losses, one_in(chosen))
     return Loss(found.rows, found.mean, found.low, found.high, limit)
 
 
-def _estimated(chosen: Settings, task: Task, said: np.ndarray, rows: pl.DataFrame, model: Watched) -> Estimated | None:
-    reference = model.reference
-    kept = predictions_of(reference["prediction"]), labels_of(reference, task)
-    each = loss.estimated(task, said, *kept, chosen.promotion.loss, model.ceiling)
-    found = None if each is None else loss.band(each, rows["day"].to_numpy())
-    return found and Estimated(found.mean, found.low, found.high, loss.ASSUMES)
+def _estimated(came: Sequence[Outcomes]) -> Estimated | None:
+    found = loss.band(_each(came, "guessed"), _each(came, "rows"))
+    known = found is not None and math.isfinite(found.mean)
+    return Estimated(found.mean, found.low, found.high, loss.ASSUMES) if found and known else None
+
+
+def _slices(chosen: Settings, counted: Sequence[Outcomes], model: Watched, binning: Binning) -> list[Slice]:
+    """Of the reference as large a share as a day of the window has labels: fewer rows differ more by chance."""
+    labels, usual = (float(np.mean(each)) for each in (_each(counted, "labels"), model.losses.labels))
+    reference = model.reference.sample(fraction=min(1.0, labels / usual), seed=0)
+    said = predictions_of(reference["prediction"])
+    losses = losses_of(chosen, reference["label"], said, model.ceiling)
+    before = losses_by_day(reference, binning, problem.schema.TIME, losses)
+    now = np.array([day.counts for day in counted]), np.array([day.losses for day in counted])
+    return [Slice(**asdict(each)) for each in slices.worse(now, before, binning)]
+
+
+def _each(came: Sequence[Outcomes], name: str) -> np.ndarray:
+    return np.array([getattr(day, name) for day in came], float)

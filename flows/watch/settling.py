@@ -1,0 +1,113 @@
+"""What came of each day of a window: read one time, once its labels are there, and kept as sums."""
+
+import datetime as dt
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+import problem.features
+import problem.schema
+from counts import Binning, Outcomes, losses_by_day, watched
+from flows.promotion.scored import losses_of, predictions_of
+from flows.watch.watched import Watched
+from flows.watch.windowing import ONE_DAY, Place, midnight
+from monitoring import loss
+from settings import Settings
+from stores import samples
+from stores.answered import DAY, Answered
+from stores.index import Index
+from stores.joined import joined
+from stores.log import encode
+from stores.settled import Settled
+from task import Task
+from training.prepare import labels_of
+
+AT_ONCE = 50_000  # rows of the log
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Of a window's days."""
+
+    chosen: Settings
+    index: Index
+    model: Watched
+    binning: Binning
+    place: Place
+
+    def outcomes(self) -> list[Outcomes]:
+        """What came of each day; read anew where rows, settings or bins aren't those of what was kept."""
+        return [self._kept(day) for day in self.place.days]
+
+    def _kept(self, day: dt.date) -> Outcomes:
+        settled, terms = Settled(self.chosen.monitor.folder, self.model.version), self._terms(day)
+        found = settled.find(day, terms)
+        if found is None:
+            found = self._read(day)
+            if found.labels:
+                settled.keep(day, terms, found)
+        return found
+
+    def _terms(self, day: dt.date) -> str:
+        chosen = self.chosen.promotion
+        terms = [self.binning, self.place.rows.get(day, 0), chosen.loss, self.model.ceiling, chosen.coverage]
+        return hashlib.sha256(encode([*terms, self.chosen.labels.delay_hours])).hexdigest()
+
+    def _read(self, day: dt.date) -> Outcomes:
+        answers = _answers(self.index, self.model.version, day)
+        said = predictions_of(answers["output"])
+        losses = losses_of(self.chosen, answers["target"], said, self.model.ceiling)
+        due = _due(self.chosen, self.place.now)
+        rows = answers.select("id", day=pl.lit(day), due=due, label="target", loss=pl.Series(losses))
+        counted = loss.mature(rows.with_row_index("at"), self.place.now.date(), self.chosen.promotion.coverage)
+        counts, sums = _in_bins(self.index, counted, self.binning)
+        return Outcomes(
+            rows=rows.height,
+            due=int(rows["due"].sum()),
+            arrived=rows.filter("due", pl.col("loss").is_finite()).height,
+            guessed=self._guessed(said),
+            labels=counted.height,
+            loss=counted["loss"].sum(),
+            squares=(counted["loss"] ** 2).sum(),
+            counts=counts,
+            losses=sums,
+            scores=self._scores(counted, said),
+        )
+
+    def _guessed(self, said: np.ndarray) -> float:
+        task, reference = Task.of(problem.schema), self.model.reference
+        known = predictions_of(reference["prediction"]), labels_of(reference, task)
+        each = loss.estimated(task, said, *known, self.chosen.promotion.loss, self.model.ceiling)
+        return float("nan") if each is None else float(each.sum())
+
+    def _scores(self, counted: pl.DataFrame, said: np.ndarray) -> np.ndarray:
+        task = Task.of(problem.schema)
+        edges = loss.score_edges(task, predictions_of(self.model.reference["prediction"]))
+        return loss.by_score(task, labels_of(counted, task), said[counted["at"].to_numpy()], edges)
+
+
+def _answers(index: Index, model: str, day: dt.date) -> pl.DataFrame:
+    """What the model answered by itself of a day's rows, with the labels there are; but those without outcome."""
+    rows = joined(index, midnight(day), until=midnight(day + ONE_DAY)).filter(pl.col("model") == model, "alone")
+    return rows.filter(pl.col("target").is_not_null() | pl.col("arrived").is_null())
+
+
+def _in_bins(index: Index, counted: pl.DataFrame, binning: Binning) -> tuple[np.ndarray, np.ndarray]:
+    """Labelled rows and sums of losses of each bin, of those rows that are in the log."""
+    answered = Answered(problem.schema, watched(problem.features.FEATURES, problem.schema.TIME))
+    rows, sums = np.zeros(binning.size, np.int64), np.zeros(binning.size)
+    for part in counted.iter_slices(AT_ONCE):
+        names, asked = samples.counted(index.predictions, part["id"].to_list(), answered)
+        losses = part.select("id", "loss").join(names.to_frame(), on="id", maintain_order="right")["loss"]
+        found = losses_by_day(asked, binning, DAY, losses.to_numpy())
+        rows, sums = rows + found[0].sum(axis=0), sums + found[1].sum(axis=0)
+    return rows, sums
+
+
+def _due(chosen: Settings, now: dt.datetime) -> pl.Expr:
+    """Is the label due? Counted from the row's time, or from the answer where that was later; but an answer from after
+    the flows' clock is a replay, which waits for nobody."""
+    since = pl.when(pl.col("time") <= now).then(pl.max_horizontal("event", "time")).otherwise("event")
+    return since + pl.duration(seconds=chosen.labels.delay_hours * 3600) <= now

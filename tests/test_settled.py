@@ -1,0 +1,162 @@
+"""What came of a day: sums that are the rows', read one time, and kept as long as they hold."""
+
+import datetime as dt
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from counts import Binning, Outcomes, watched
+from flows.promotion.scored import losses_of, predictions_of
+from flows.watch import settling, windowing
+from flows.watch.settling import Reader
+from flows.watch.watched import load
+from problem import features, schema
+from stores import archive
+from stores.index import Index
+from stores.joined import joined
+from stores.models import Models
+from stores.settled import Settled
+from tests import labelling
+from tests import monitored as world
+from tests.monitored import FIRST, ONE
+
+DAYS = 3
+LATER = dt.datetime.combine(FIRST + 10 * ONE, dt.time(), dt.UTC)
+SUMS = Outcomes(9, 8, 7, 4.5, 7, 3.5, 2.5, np.array([3, 4]), np.array([1.5, 2.0]), np.arange(6.0).reshape(3, 2))
+
+
+def plain(outcomes: Outcomes) -> dict[str, object]:
+    return {name: np.asarray(value).tolist() for name, value in vars(outcomes).items()}
+
+
+@pytest.fixture(scope="module")
+def answered(tmp_path_factory: pytest.TempPathFactory, database: Path) -> Path:
+    folder = tmp_path_factory.mktemp("answered")
+    world.live(folder, database)
+    world.answered(folder, DAYS)
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path, answered: Path) -> Path:
+    return Path(shutil.copytree(answered, tmp_path, dirs_exist_ok=True))
+
+
+def reader(folder: Path, now: dt.datetime = LATER) -> Reader:
+    chosen = world.settings(folder, FIRST)
+    index = Index.of(chosen, schema)
+    index.catch_up()
+    model = load(chosen, Models(chosen.registry), "1")
+    with index.open() as db:
+        rows = dict(db.execute("SELECT date(event, 'unixepoch'), count(*) FROM predictions GROUP BY 1"))
+    place = windowing.Place(
+        FIRST, FIRST + DAYS * ONE, now, {dt.date.fromisoformat(day): count for day, count in rows.items()}
+    )
+    binning = Binning.learn(model.reference, watched(features.FEATURES, schema.TIME))
+    return Reader(chosen, index, model, binning, place)
+
+
+def came(folder: Path) -> list[dict[str, object]]:
+    return [plain(day) for day in reader(folder).outcomes()]
+
+
+def test_sums_are_those_of_the_rows(folder: Path) -> None:
+    made = reader(folder)
+    rows = joined(made.index)
+    said = predictions_of(rows["output"])
+    losses = losses_of(made.chosen, rows["target"], said, made.model.ceiling)
+    days = made.outcomes()
+    whole = days[0] + days[1] + days[2]
+    assert (whole.rows, whole.due, whole.arrived, whole.labels) == (rows.height,) * 4
+    assert whole.loss == pytest.approx(losses.sum())
+    assert whole.squares == pytest.approx((losses**2).sum())
+    assert whole.scores.sum(axis=1) == pytest.approx([rows.height, said.sum(), rows["target"].sum()])
+    for place in made.binning.columns.values():
+        assert whole.counts[place].sum() == rows.height
+        assert whole.losses[place].sum() == pytest.approx(losses.sum())
+
+
+def test_a_day_whose_labels_are_there_is_read_one_time(folder: Path) -> None:
+    before, again = reader(folder), came(folder)
+    shutil.rmtree(folder / "predictions")
+    shutil.rmtree(folder / "labels")
+    assert [plain(day) for day in before.outcomes()] == again
+
+
+def test_a_day_that_waits_for_labels_is_read_again(folder: Path) -> None:
+    soon = dt.datetime.combine(FIRST + DAYS * ONE, dt.time(), dt.UTC)
+    early = reader(folder, soon).outcomes()
+    assert [day.labels > 0 for day in early] == [True, True, False]
+    assert (early[2].rows, early[2].counts.sum(), early[2].due < early[2].rows) == (early[0].rows, 0, True)
+    assert reader(folder).outcomes()[2].labels == early[2].rows
+
+
+def test_a_day_for_which_more_rows_come_is_read_again(folder: Path) -> None:
+    (before, *_) = came(folder)
+    world.answered(folder, 1)
+    (after, *_) = came(folder)
+    assert after["rows"] == 2 * before["rows"]  # type: ignore[operator]
+
+
+def test_rows_are_found_wherever_the_log_is_and_however_many_at_a_time(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = came(folder)
+    shutil.rmtree(folder / "monitor")
+    predictions = folder / "predictions"
+    closed = archive.seal_closed(predictions)
+    archive.compact(predictions, closed, dt.datetime.now(dt.UTC).date() + ONE)
+    for path in closed:
+        path.unlink()
+    monkeypatch.setattr(settling, "AT_ONCE", 50)
+    for one, other in zip(came(folder), expected, strict=True):
+        assert one.pop("losses") == pytest.approx(other.pop("losses"))
+        assert one == other
+
+
+def test_rows_that_the_log_has_no_more_are_in_no_bin_but_in_the_mean(folder: Path) -> None:
+    made = reader(folder)
+    for path in (folder / "predictions").iterdir():
+        path.unlink()
+    day = made.outcomes()[0]
+    assert (day.labels > 0, day.loss > 0, day.counts.sum()) == (True, True, 0)
+
+
+def test_a_prediction_without_outcome_counts_for_nothing(folder: Path) -> None:
+    (before, *_) = came(folder)
+    (name,) = joined(Index.of(world.settings(folder, FIRST), schema))["id"].to_list()[:1]
+    labelling.report(folder, labelling.by_id(name, None, LATER))
+    shutil.rmtree(folder / "monitor")
+    (after, *_) = came(folder)
+    assert after["rows"] == before["rows"] - 1  # type: ignore[operator]
+
+
+def test_what_is_kept_of_a_day_is_what_is_found(tmp_path: Path) -> None:
+    kept = Settled(tmp_path, "7")
+    assert kept.find(FIRST, "terms") is None
+    kept.keep(FIRST, "terms", SUMS)
+    found = kept.find(FIRST, "terms")
+    assert found
+    assert plain(found) == plain(SUMS)
+    assert found.counts.dtype == np.int64
+    assert Settled(tmp_path, "8").find(FIRST, "terms") is None
+
+
+def test_what_was_kept_on_other_terms_is_none(tmp_path: Path) -> None:
+    Settled(tmp_path, "7").keep(FIRST, "terms", SUMS)
+    assert Settled(tmp_path, "7").find(FIRST, "others") is None
+
+
+def test_a_damaged_file_is_as_good_as_none(tmp_path: Path) -> None:
+    kept = Settled(tmp_path, "7")
+    kept.keep(FIRST, "terms", SUMS)
+    (path,) = (tmp_path / "settled/7").iterdir()
+    path.write_bytes(path.read_bytes()[:20])
+    assert kept.find(FIRST, "terms") is None
+
+
+def test_what_came_of_days_adds_up() -> None:
+    assert plain(SUMS + SUMS)["scores"] == (2 * SUMS.scores).tolist()
+    assert (SUMS + SUMS).rows == 18
