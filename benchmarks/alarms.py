@@ -4,6 +4,7 @@ of real flights whose days stand in a random order, so that the truth is known."
 import datetime as dt
 import json
 from collections.abc import Callable, Iterator
+from itertools import product
 
 import numpy as np
 import polars as pl
@@ -15,6 +16,7 @@ from benchmarks.shuffled import WEEK, World, worlds
 KNOWN = 59  # days of reference, as the shipped model has
 WORLDS, FEW, CHANGED, PATIENCE = 60, 20, 30, 6
 EVIDENTLY = 40  # weeks, one of each world: it takes seconds for each
+CARRIERS = ("UA", "US")  # with 58,665 and 20,536 flights a year
 LENGTHS = (30, 59, 90, 180)
 SIGMA = "temperature {:+.1f} standard deviations"
 
@@ -24,6 +26,7 @@ def main() -> None:
     rate, bound = false_alarms(rows, one_in)
     lengths(rows, one_in)
     shifts(rows, one_in)
+    sliced(rows)
     found = faulted.faults(rows, KNOWN, FEW)
     as_it_was(rows, one_in)
     result = {"false_alarm_rate": rate, "false_alarm_upper95": bound, "fault_detection_min": found}
@@ -89,6 +92,25 @@ def shifts(rows: pl.DataFrame, one_in: float) -> None:
     for name, change in _changes(float(rows["temp"].std())):  # type: ignore[arg-type]
         changed = [world.shifted(change, PATIENCE) for world in made]
         _seen(name, np.array([[watchers.ours(each, w, one_in) for w in range(PATIENCE)] for each in changed]))
+
+
+def sliced(rows: pl.DataFrame) -> None:
+    """Print how often a week names any slice where nothing changes, and where flights of one carrier become late: that
+    carrier, and another one."""
+    made = list(worlds(rows, FEW, KNOWN, first_seed=4000))
+    named = [bool(watchers.risen(world, week)) for world in made for week in range(world.weeks)]
+    print(
+        f"\nSlices on which loss has risen: {len(named):,} weeks without drift, {np.mean(named):.3f} of which name any"
+    )
+    print(f"{f'share of {FEW} worlds, in the first week':<46}{'named':>8}{'another':>9}")
+    for carrier, share in product(CARRIERS, (0.1, 0.2, 0.4)):
+        late = pl.col("label") | (_share(share) & (pl.col("carrier") == carrier))
+        changed = [world.shifted(lambda rows, late=late: rows.with_columns(label=late), 1) for world in made]
+        found = [{value for column, value in watchers.risen(each, 0) if column == "carrier"} for each in changed]
+        seen, others = (
+            np.mean(each) for each in zip(*((carrier in f, bool(f - {carrier})) for f in found), strict=True)
+        )
+        print(f"{f'{share:.0%} of punctual flights of {carrier} are late':<46}{seen:>8.2f}{others:>9.2f}", flush=True)
 
 
 def _seen(name: str, seen: np.ndarray) -> None:

@@ -10,7 +10,7 @@ import polars as pl
 import problem.features
 import settings
 from benchmarks import stream
-from counts import Binning, Profile, by_day, watched
+from counts import Binning, Profile, by_day, losses_by_day, watched
 from monitoring.decay import DailyLoss
 from monitoring.losses import losses
 from problem.candidates import gradient_boosting
@@ -76,16 +76,26 @@ class World:
         return self._counted(self.rows)
 
     def _counted(self, rows: pl.DataFrame) -> list[Profile]:
-        return list(by_day(rows.with_columns(pl.col(DAY).cast(pl.Int32).cast(pl.Date)), self.binning, DAY).values())
+        return list(by_day(_dated(rows), self.binning, DAY).values())
 
     @cached_property
-    def losses(self) -> DailyLoss:
+    def each_loss(self) -> np.ndarray:
+        """Of each row."""
         labels, scores = (self.rows[name].to_numpy() for name in (LABEL, PREDICTION))
         usual = losses(
             stream.TASK, *(self.reference[name].to_numpy() for name in (LABEL, PREDICTION)), "log_loss", np.inf
         )
         ceiling = settings.load().promotion.loss_ceiling * usual.mean()
-        return DailyLoss.of(self.rows[DAY].to_numpy(), losses(stream.TASK, labels, scores, "log_loss", ceiling))
+        return losses(stream.TASK, labels, scores, "log_loss", ceiling)
+
+    @cached_property
+    def losses(self) -> DailyLoss:
+        return DailyLoss.of(self.rows[DAY].to_numpy(), self.each_loss)
+
+    @cached_property
+    def in_bins(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and losses of each day in each bin."""
+        return losses_by_day(_dated(self.rows), self.binning, DAY, self.each_loss)
 
     def loss(self, first: int, end: int) -> DailyLoss:
         every = self.losses
@@ -98,6 +108,10 @@ class World:
         counted = {"binning": self.binning, "profiles": self.profiles[: self.known] + self._counted(after)}
         vars(made).update(counted)  # what is known of the reference isn't counted anew
         return made
+
+
+def _dated(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.with_columns(pl.col(DAY).cast(pl.Int32).cast(pl.Date))
 
 
 def worlds(rows: pl.DataFrame, count: int, known: int, first_seed: int = 0) -> Iterator[World]:

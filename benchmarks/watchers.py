@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 
 from benchmarks.shuffled import COLUMNS, PREDICTION, WEEK, World
-from monitoring import decay, drift
+from monitoring import decay, drift, slices
 from monitoring.replays import limit
 
 SIGMAS = 3
@@ -24,6 +24,14 @@ def ours(world: World, week: int, one_in: float) -> tuple[bool, bool]:
 def lossy(world: World, week: int, one_in: float) -> bool:
     loss, usual = world.loss(*world.days(week)), world.loss(0, world.known)
     return loss.mean > (decay.threshold(loss, usual, 2 * one_in, seed=week) or np.inf)
+
+
+def risen(world: World, week: int) -> set[tuple[str, str]]:
+    """The slices, column and word, whose loss is called higher than the reference's."""
+    first, end = world.days(week)
+    rows, losses = world.in_bins
+    window, before = (rows[first:end], losses[first:end]), (rows[: world.known], losses[: world.known])
+    return {(each.column, each.value) for each in slices.worse(window, before, world.binning, seed=week)}
 
 
 def reference_alone(world: World, one_in: float, seed: int = 0) -> list[bool]:
