@@ -6,7 +6,7 @@ import os
 import statistics
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
 import polars as pl
@@ -28,14 +28,10 @@ MEGABYTE = 1 << 20
 def shadow_on_and_off(root: Path) -> dict[str, float]:
     """Latency at steady rates and throughput at saturation, of a service with a shadow over that of one without."""
     request = post("/predict", json.dumps(EXAMPLE).encode())
-    places = {"off": False, "on": True}
-    with contextlib.ExitStack() as stack:
-        up = {
-            name: stack.enter_context(_service(root, f"shadow-{name}", shadow, root / "bundle"))
-            for name, shadow in places.items()
-        }
-        p50, p99 = _ratios("shadow on over off", up["off"], up["on"], request, ROUNDS)
-        full = _paired(up["off"], up["on"], lambda port: saturating(port, request, 8, SECONDS), ROUNDS)
+    with servers.apart() as cores, _both(root, "steady", cores) as (off, on):
+        p50, p99 = _ratios("shadow on over off", off, on, request, ROUNDS)
+    with _both(root, "saturated") as (off, on):
+        full = _paired(off, on, lambda port: saturating(port, request, 8, SECONDS), ROUNDS)
     ratio = statistics.median(on.per_second / off.per_second for off, on in full)
     print(f"throughput at saturation, shadow on over off: {ratio:.3f}", flush=True)
     return {
@@ -51,10 +47,10 @@ def faulty_candidates(root: Path) -> dict[str, float]:
 
     request = post("/predict", json.dumps({**EXAMPLE, "temp": faulty.TRIGGER, "dewp": faulty.TRIGGER}).encode())
     worst50, worst99 = 0.0, 0.0
-    with _service(root, "faulty-none", False, None) as off:
+    with servers.apart() as cores, _service(root, "faulty-none", False, None, cores) as off:
         for fault in faulty.FAULTS:
             made = faulty.make_bundle(root / fault, fault)
-            with _service(root, f"faulty-{fault}", True, made) as on:
+            with _service(root, f"faulty-{fault}", True, made, cores) as on:
                 p50, p99 = _ratios(f"candidate {fault}, over none", off, on, request, FAULTY_ROUNDS)
             worst50, worst99 = max(worst50, p50), max(worst99, p99)
     return {"faulty_p50_ratio_max": round(worst50, 3), "faulty_p99_ratio_max": round(worst99, 3)}
@@ -113,10 +109,22 @@ def footprint(root: Path) -> dict[str, float]:
 
 
 @contextlib.contextmanager
-def _service(root: Path, name: str, shadow: bool, candidate: Path | None) -> Iterator[Server]:
+def _service(
+    root: Path, name: str, shadow: bool, candidate: Path | None, cores: Collection[int] = ()
+) -> Iterator[Server]:
     place = models.deploy(root / "bundle", root / name, candidate=candidate)
-    with servers.penumbra(place, shadow=shadow) as server:
+    with servers.penumbra(place, shadow=shadow, cores=cores) as server:
         yield server
+
+
+@contextlib.contextmanager
+def _both(root: Path, name: str, cores: Collection[int] = ()) -> Iterator[tuple[Server, Server]]:
+    """The service without its shadow, and with it."""
+    with (
+        _service(root, f"{name}-off", False, root / "bundle", cores) as off,
+        _service(root, f"{name}-on", True, root / "bundle", cores) as on,
+    ):
+        yield off, on
 
 
 def _ratios(words: str, off: Server, on: Server, request: bytes, rounds: int) -> tuple[float, float]:

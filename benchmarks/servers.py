@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,8 +47,23 @@ def only(server: Server, among: Sequence[Server]) -> None:
                 process.resume() if each is server else process.suspend()
 
 
-def penumbra(root: Path, *, shadow: bool) -> contextlib.AbstractContextManager[Server]:
-    """`python -m service` with its state, logs and everything below root; the registry is away."""
+@contextlib.contextmanager
+def apart() -> Iterator[Collection[int]]:
+    """Keep this process, and with it the load it makes, to one core; yields the others, which are for the servers: a
+    generator that never sleeps is in the way of whoever is woken on its core. Yields none where that can't be done."""
+    if not hasattr(os, "sched_setaffinity") or len(every := os.sched_getaffinity(0)) < 2:
+        yield ()
+        return
+    os.sched_setaffinity(0, {min(every)})
+    try:
+        yield every - {min(every)}
+    finally:
+        os.sched_setaffinity(0, every)
+
+
+def penumbra(root: Path, *, shadow: bool, cores: Collection[int] = ()) -> contextlib.AbstractContextManager[Server]:
+    """`python -m service` with its state, logs and everything below root; the registry is away. All its processes keep
+    to these cores, or to none."""
     port = free_port()
     own = {
         "SERVICE__PORT": port,
@@ -59,7 +74,7 @@ def penumbra(root: Path, *, shadow: bool) -> contextlib.AbstractContextManager[S
         "SHADOW__ENABLED": str(shadow).lower(),
     }
     environ = {f"PENUMBRA_{name}": str(value) for name, value in own.items()}
-    return _server(root, port, [sys.executable, "-m", "service"], "readyz", environ)
+    return _server(root, port, [sys.executable, "-m", "service"], "readyz", environ, cores)
 
 
 def mlflow(root: Path) -> contextlib.AbstractContextManager[Server]:
@@ -96,12 +111,18 @@ def echo(root: Path) -> contextlib.AbstractContextManager[Server]:
 
 @contextlib.contextmanager
 def _server(
-    root: Path, port: int, command: Sequence[Any], probe: str, environ: Mapping[str, str] | None = None
+    root: Path,
+    port: int,
+    command: Sequence[Any],
+    probe: str,
+    environ: Mapping[str, str] | None = None,
+    cores: Collection[int] = (),
 ) -> Iterator[Server]:
     began, output = time.monotonic(), root / f"{port}.log"
-    variables = os.environ | ONE_THREAD | (environ or {})
+    keep = (lambda: os.sched_setaffinity(0, cores)) if cores else None
+    options = {"env": os.environ | ONE_THREAD | (environ or {}), "process_group": 0, "preexec_fn": keep}
     with output.open("w") as log:
-        process = psutil.Popen(list(map(str, command)), env=variables, stdout=log, stderr=log, process_group=0)
+        process = psutil.Popen(list(map(str, command)), stdout=log, stderr=log, **options)
     try:
         _wait(process, f"http://127.0.0.1:{port}/{probe}", output)
         yield Server(port, process, time.monotonic() - began)

@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from ruling import Decision, Prediction, Rule
 from service import metrics
-from service.live import Live, Model
+from service.live import Live, Model, Scored
 from service.messages import Contract, Record
 from service.refusals import Refused
 from service.rules import RefusedByRule
@@ -21,6 +21,7 @@ from stores.log import encode
 
 NO_MODEL = "there is no live model yet: `make train` makes the first, which is picked up without a restart"
 
+Made = TypeVar("Made")
 Ask = Callable[[Sequence[Record]], tuple[Sequence[Sequence[float]], Sequence[Prediction]]]
 
 logger = logging.getLogger("service.decider")
@@ -62,9 +63,9 @@ class NoAnswer(ArithmeticError):
 
 
 class Decider:
-    """Decides with what is live now. `one` runs on the event loop only, `many` in any thread.
+    """Decides with what is live now. `one` and `each` run on the event loop only, `many` in any thread.
 
-    Both raise RefusedByRules, and Refused where there is no live model or nothing has an answer.
+    They raise RefusedByRules, and Refused where there is no live model or nothing has an answer.
     """
 
     def __init__(self, live: Live, contract: Contract, share: Share | None = None) -> None:
@@ -74,12 +75,21 @@ class Decider:
         self._reported = ""
 
     def one(self, record: Record) -> Said:
-        model = self._model() if self.live.canary is None else self._model_of(record)
+        return self._one(self._model() if self.live.canary is None else self._model_of(record), record)
+
+    def each(self, records: Sequence[Record]) -> list[Said | Exception]:
+        """What `one` says of each of a few, or in its place what it raises: they belong to requests of their own."""
+        model, alone = self.live.model, len(records) == 1 or self.live.canary is not None
+        if alone or model is None:
+            return [caught(self.one, record) for record in records]
+        return [caught(self._one, model, *pair) for pair in zip(records, _scored(model, records), strict=True)]
+
+    def _one(self, model: Model, record: Record, scored: Scored | None = None) -> Said:
         try:
             said, failed = model.rules.first(record)
             if said is not None:
                 return Said(model.version, (), *said)
-            inputs, output = model.one(record)
+            inputs, output = scored or model.one(record)
             _require_finite(output)
             return Said(model.version, inputs, *model.rules.last(record, output, failed))
         except RefusedByRule as refused:
@@ -142,6 +152,22 @@ class Decider:
         if self._reported != model.version:
             self._reported = model.version
             logger.error("version %s fails, see penumbra_fallbacks for how often: %r", model.version, error)
+
+
+def caught(call: Callable[..., Made], *args: Any) -> Made | Exception:
+    """What the call returns, or what it raises."""
+    try:
+        return call(*args)
+    except Exception as error:
+        return error
+
+
+def _scored(model: Model, records: Sequence[Record]) -> Sequence[Scored | None]:
+    """Scored at once; None where that fails: whose fault it was is seen when each is scored alone."""
+    try:
+        return model.few(records)
+    except Exception:
+        return [None] * len(records)
 
 
 def _in_parts(

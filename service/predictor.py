@@ -11,7 +11,7 @@ from typing import Any
 
 from service import metrics, rules
 from service.answers import Answer, wording
-from service.decider import NO_MODEL, Decider, RefusedByRules, Said, Share
+from service.decider import NO_MODEL, Decider, RefusedByRules, Said, Share, caught
 from service.live import Live
 from service.messages import Contract, Record
 from service.refusals import Refused
@@ -44,20 +44,19 @@ class Predictor:
     def one(self, record: Record, began: float) -> Answer:
         """The answer to one record whose request arrived at `began` (by `time.perf_counter`). Raises Refused where
         a rule says so, where there is no live model, or where nothing has an answer."""
-        return self.answers([self.draft(record, began)])[0]
+        (answer,) = self.each([(record, began)])
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
-    def draft(self, record: Record, began: float) -> Drafted:
-        """The same up to the log: `answers` is to follow, on the event loop."""
-        try:
-            said = self._decider.one(record)
-        except RefusedByRules as by_rules:
-            raise self._refusal(by_rules) from None
-        return said, encode(self._entry(record, said, began))
-
-    def answers(self, drafts: Sequence[Drafted]) -> list[Answer]:
-        """The answers, in the same order, once all of them are in the log by one write."""
-        ids, logged = self._logged([entry for _, entry in drafts])
-        return [self._answer(name, said, logged) for name, (said, _) in zip(ids, drafts, strict=True)]
+    def each(self, asked: Sequence[tuple[Record, float]]) -> list[Answer | Exception]:
+        """What `one` answers to each of a few, or in its place what it raises: their requests arrived together, and all
+        answers are in the log by one write. On the event loop only."""
+        said = self._decider.each([record for record, _ in asked])
+        drafts = [caught(self._draft, *pair) for pair in zip(asked, said, strict=True)]
+        good = [draft for draft in drafts if not isinstance(draft, Exception)]
+        answers = iter(self._answers(good) if good else ())
+        return [draft if isinstance(draft, Exception) else next(answers) for draft in drafts]
 
     async def many(self, records: Sequence[Record], began: float) -> list[Answer]:
         """The answers in the records' order, all of one model version, or with a canary of two; scored in a thread."""
@@ -65,7 +64,7 @@ class Predictor:
             said, entries = await asyncio.to_thread(self._score, records, began)
         except RefusedByRules as by_rules:
             raise self._refusal(by_rules, len(records)) from None
-        return self.answers([(one, encode(entry)) for one, entry in zip(said, entries, strict=True)])
+        return self._answers([(one, encode(entry)) for one, entry in zip(said, entries, strict=True)])
 
     def count(self, status: int, n_records: int, seconds: float) -> None:
         """Record one finished request in the metrics."""
@@ -106,6 +105,18 @@ class Predictor:
     def _score(self, records: Sequence[Record], began: float) -> tuple[list[Said], list[Entry]]:
         said = self._decider.many(records)
         return said, [self._entry(record, one, began) for record, one in zip(records, said, strict=True)]
+
+    def _draft(self, asked: tuple[Record, float], said: Said | Exception) -> Drafted:
+        if isinstance(said, RefusedByRules):
+            raise self._refusal(said)
+        if isinstance(said, Exception):
+            raise said
+        return said, encode(self._entry(asked[0], said, asked[1]))
+
+    def _answers(self, drafts: Sequence[Drafted]) -> list[Answer]:
+        """Once all of them are in the log."""
+        ids, logged = self._logged([entry for _, entry in drafts])
+        return [self._answer(name, said, logged) for name, (said, _) in zip(ids, drafts, strict=True)]
 
     def _entry(self, record: Record, said: Said, began: float) -> Entry:
         model, inputs, output, decision, marks = said

@@ -1,12 +1,15 @@
-"""Plain requests that arrive together are answered together: those of one turn of the event loop share one write to the
-prediction log, and not one answer leaves before it."""
+"""Plain requests that arrive together are answered together: those of one turn of the event loop share one call of the
+model and one write to the prediction log, and not one answer leaves before it."""
 
 import asyncio
 import time
 from collections.abc import Callable
 
+from service.answers import Answer
+from service.decider import caught
 from service.http import CONTENT_TYPE, Headers, Response, encode, failure
-from service.predictor import Drafted, Predictor
+from service.messages import Record
+from service.predictor import Predictor
 
 Respond = Callable[[Response], None]
 
@@ -17,7 +20,7 @@ class Together:
     def __init__(self, predictor: Callable[[], Predictor]) -> None:
         """`predictor` is asked for at each request, as there is none before BentoML's start-up."""
         self._predictor = predictor
-        self._waiting: list[tuple[Respond, Drafted, float]] = []
+        self._waiting: list[tuple[Respond, Record, float]] = []
 
     def take(self, headers: Headers, body: bytes, respond: Respond) -> bool:
         """Answer a POST of this body, if that is one record; false where it is, or may be, something else. `respond` is
@@ -25,14 +28,13 @@ class Together:
         if body[:1] != b"{" or CONTENT_TYPE not in headers:
             return False
         began, predictor = time.perf_counter(), self._predictor()
-        try:
-            drafted = predictor.draft(predictor.contract.one(body), began)
-        except Exception as error:
-            self._respond(respond, failure(predictor, error), 0, began)
-        else:
-            if not self._waiting:
-                asyncio.get_running_loop().call_soon(self.flush)
-            self._waiting.append((respond, drafted, began))
+        record = caught(predictor.contract.one, body)
+        if isinstance(record, Exception):
+            self._answer(respond, record, began)
+            return True
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self.flush)
+        self._waiting.append((respond, record, began))
         return True
 
     def flush(self) -> None:
@@ -40,15 +42,16 @@ class Together:
         waiting, self._waiting = self._waiting, []
         if not waiting:
             return
-        predictor, records = self._predictor(), 1
-        try:
-            answers = predictor.answers([drafted for _, drafted, _ in waiting])
-            responses: list[Response] = [(200, encode(answer), ()) for answer in answers]
-        except Exception as error:
-            responses, records = [failure(predictor, error)] * len(waiting), 0
-        for (respond, _, began), response in zip(waiting, responses, strict=True):
-            self._respond(respond, response, records, began)
+        answers = caught(self._predictor().each, [(record, began) for _, record, began in waiting])
+        each = [answers] * len(waiting) if isinstance(answers, Exception) else answers
+        for (respond, _, began), answer in zip(waiting, each, strict=True):
+            self._answer(respond, answer, began)
 
-    def _respond(self, respond: Respond, response: Response, n_records: int, began: float) -> None:
+    def _answer(self, respond: Respond, answer: Answer | Exception, began: float) -> None:
+        predictor = self._predictor()
+        if isinstance(answer, Exception):
+            response, records = failure(predictor, answer), 0
+        else:
+            response, records = (200, encode(answer), ()), 1
         respond(response)
-        self._predictor().count(response[0], n_records, time.perf_counter() - began)
+        predictor.count(response[0], records, time.perf_counter() - began)

@@ -18,6 +18,7 @@ import dataframely as dy
 import httpx
 import numpy as np
 import polars as pl
+from sklearn.base import ClassifierMixin
 from sklearn.tree import DecisionTreeClassifier
 
 from inputs import Inputs, derive, learn_tables
@@ -39,14 +40,17 @@ with warnings.catch_warnings():  # importing BentoML and Starlette's test client
 THRESHOLD = 0.5
 
 
-def make_bundle(folder: Path, seed: int = 1, depth: int | None = 6, **facts: Any) -> Path:
-    """A sealed bundle with a small tree and more facts than it needs; each seed gives another model."""
+def make_bundle(
+    folder: Path, seed: int = 1, depth: int | None = 6, estimator: ClassifierMixin | None = None, **facts: Any
+) -> Path:
+    """A sealed bundle with a small tree, or this, and more facts than it needs; each seed gives another model."""
     rows = schema.Row.sample(300, generator=dy.random.Generator(seed))
     derived = derive(features.FEATURES, rows)
     inputs = Inputs(features.FEATURES, learn_tables(features.FEATURES, derived))
     matrix = inputs.matrix(derived)
     labels = np.random.default_rng(seed).random(len(matrix)) < 0.5
-    model = DecisionTreeClassifier(max_depth=depth, min_samples_leaf=3, random_state=seed).fit(matrix, labels)
+    model = estimator or DecisionTreeClassifier(max_depth=depth, min_samples_leaf=3, random_state=seed)
+    model.fit(matrix, labels)
     said = model.predict_proba(matrix)
     bundle.write_model(folder, compile_model(model, matrix.shape[1]), matrix[:20], said[:20])
     reference = rows.with_columns(label=pl.Series(labels), prediction=pl.Series(said[:, 1]))

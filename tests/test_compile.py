@@ -130,6 +130,16 @@ def test_compiled_and_fitted_agree_with_missing_and_unseen_values(case: str) -> 
     assert parity(*fitted(case), rows(1000, seed=1, unseen=5)) <= EXACT
 
 
+@pytest.mark.parametrize("case", CASES)
+def test_what_a_row_gets_depends_on_no_other_row_to_the_last_bit(case: str) -> None:
+    inputs, model = rows(1000, seed=1, unseen=5), session(fitted(case)[1])
+    each = [model.run(None, {"inputs": row})[0] for row in np.split(inputs, len(inputs))]
+    for size in (2, 3, 5, 8, 33, 1000):
+        parts = [inputs[first : first + size] for first in range(0, len(inputs), size)]
+        together = np.concatenate([model.run(None, {"inputs": part})[0] for part in parts])
+        assert together.tobytes() == np.concatenate(each).tobytes(), size
+
+
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
 def test_a_compiled_cascade_agrees_however_many_rows_the_expensive_model_gets(share: float) -> None:
     cascade = clone(CASES["cascade"][0]).fit(rows(), binary(rows()))

@@ -4,15 +4,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import dataframely as dy
 import msgspec
 import numpy as np
 import pytest
 from prometheus_client import REGISTRY
+from sklearn.ensemble import HistGradientBoostingClassifier
 
 from problem import features, schema
 from ruling import Answer, Between, CloseCall, OneOf, Refuse, Review, Rule
-from service.decider import Decider, RefusedByRules
-from service.live import Live, Model
+from service.decider import Decider, RefusedByRules, Said
+from service.live import Live, Model, load
 from service.messages import Contract
 from service.refusals import Refused
 from service.rules import ruling
@@ -28,11 +30,24 @@ RECORD = CONTRACT.one(msgspec.json.encode(schema.EXAMPLE))
 
 
 class Raising(Model):
+    def few(self, records: Any) -> Any:
+        raise RuntimeError("harmed")
+
     def many(self, rows: Any) -> Any:
         raise RuntimeError("harmed")
 
 
+class Stumbling(Model):
+    """Can't score together with others what it can't score alone."""
+
+    def few(self, records: Any) -> Any:
+        return [self.one(record) for record in records]
+
+
 class NotANumber(Model):
+    def few(self, records: Any) -> Any:
+        return [([], float("nan"))] * len(records)
+
     def many(self, rows: Any) -> Any:
         return np.zeros((len(rows), 1)), np.full(len(rows), np.nan)
 
@@ -50,6 +65,13 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
     serving.deploy(folder, "1", baseline=BASELINE)
     serving.deploy(folder, "2", seed=2, baseline=BASELINE)
     return folder / "state"
+
+
+@pytest.fixture(scope="module")
+def many_trees(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    folder = tmp_path_factory.mktemp("many-trees")
+    serving.make_bundle(folder / "bundles/1", estimator=HistGradientBoostingClassifier(max_iter=300, random_state=1))
+    return load(folder, "1", features.FEATURES, Task("binary"))
 
 
 @pytest.fixture
@@ -73,19 +95,19 @@ def score(state: Path, version: str) -> float:
 
 
 def both(decider: Decider) -> list[Any]:
-    """What is said of a record that comes alone, and in a list."""
-    return [decider.one(RECORD), *decider.many([RECORD, RECORD])]
+    """What is said of a record that comes alone, together with another, and in a list."""
+    return [decider.one(RECORD), *decider.each([RECORD, RECORD]), *decider.many([RECORD, RECORD])]
 
 
 def test_the_live_model_answers_without_a_mark_of_fallback(decider: Decider, state: Path) -> None:
-    assert [(said.model, said.output) for said in both(decider)] == [("2", score(state, "2"))] * 3
+    assert [(said.model, said.output) for said in both(decider)] == [("2", score(state, "2"))] * 5
     assert not any("fallback" in said.marks for said in both(decider))
 
 
 @pytest.mark.parametrize("how", HARMS)
 def test_where_the_live_model_fails_the_previous_answers(decider: Decider, state: Path, how: str) -> None:
     harm(decider, "model", how)
-    assert [(said.model, said.output) for said in both(decider)] == [("1", score(state, "1"))] * 3
+    assert [(said.model, said.output) for said in both(decider)] == [("1", score(state, "1"))] * 5
     assert {said.marks["fallback"] for said in both(decider)} == {"previous"}
 
 
@@ -119,6 +141,30 @@ def test_a_refusal_is_no_failure_of_the_model(decider: Decider) -> None:
     assert caught.value.model == "2"
 
 
+def test_what_comes_together_shares_no_refusal(decider: Decider) -> None:
+    said = decider.each([RECORD, {**RECORD, "origin": "LGA"}, {**RECORD, "distance": 9500}])
+    assert isinstance(said[1], RefusedByRules)
+    assert ["far" in one.marks.get("rules", []) for one in said if isinstance(one, Said)] == [False, True]
+
+
+def test_what_comes_together_shares_no_failure(decider: Decider) -> None:
+    works = decider.live.model
+    assert works
+
+    def one(record: Any) -> Any:
+        return 1 / (record["distance"] - 500) and works.one(record)
+
+    decider.live.model = Stumbling(works.version, one, works.decide, works.rules, works.bundle)
+    said = decider.each([RECORD, {**RECORD, "distance": 500}, RECORD])
+    assert [one.model for one in said] == ["2", "1", "2"]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 32, 500])
+def test_a_few_are_scored_as_each_is_alone_to_the_last_bit(many_trees: Model, n: int) -> None:
+    records = schema.Row.sample(n, generator=dy.random.Generator(n)).to_dicts()
+    assert repr(many_trees.few(records)) == repr([many_trees.one(record) for record in records])
+
+
 def test_a_model_that_works_again_answers_again(decider: Decider) -> None:
     working = decider.live.model
     harm(decider, "model", "raises")
@@ -139,7 +185,7 @@ def test_records_that_another_answered_are_counted(decider: Decider) -> None:
     before = REGISTRY.get_sample_value(name, labels) or 0.0
     harm(decider, "model", "raises")
     both(decider)
-    assert REGISTRY.get_sample_value(name, labels) == before + 3
+    assert REGISTRY.get_sample_value(name, labels) == before + 5
 
 
 def test_without_previous_or_baseline_the_refusal_names_the_version(tmp_path: Path) -> None:

@@ -19,13 +19,14 @@ from typing import Any
 import msgspec
 import psutil
 import pytest
+from sklearn.ensemble import HistGradientBoostingClassifier
 
 from problem import features, schema
 from service.messages import Contract
 from settings import ROOT
 from stores import bundle, log
 from stores.log import encode
-from tests import faulty, serving, shadowing
+from tests import faulty, promoted, serving, shadowing
 from tests.loading import Load
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
@@ -70,7 +71,7 @@ class Place:
 @contextlib.contextmanager
 def served(folder: Path, candidate: str = "", previous: bool = True, **settings: Any) -> Iterator[Place]:
     """The server with a live model, a candidate with this fault and a previous model; ready."""
-    serving.deploy(folder, LIVE)
+    serving.deploy(folder, LIVE, estimator=HistGradientBoostingClassifier(max_iter=50, random_state=1))
     shadowing.point(folder, "candidate", CANDIDATE, candidate)
     if previous:
         shadowing.point(folder, "previous", PREVIOUS)
@@ -309,16 +310,33 @@ def test_20_hot_swaps_a_broken_one_among_them(tmp_path: Path) -> None:
                 aside.write_text(("4", "5", "6", LIVE)[turn % 4])
                 aside.replace(tmp_path / "state/live")
                 time.sleep(0.25)
-        scores = {
-            version: bundle.read(tmp_path / "state/bundles" / version, features.FEATURES, version).score(
-                CONTRACT.frame([CONTRACT.one(body) for body in BODIES])
-            )
-            for version in (LIVE, "4", "5")
-        }
-        assert {status for _, status, _ in load.answers} == {200}
-        assert {answer["model_version"] for *_, answer in load.answers} == set(scores)
-        assert all(answer["probability"] == scores[answer["model_version"]][n] for n, _, answer in load.answers)
-        logged(place, [answer["prediction_id"] for *_, answer in load.answers])
+        by_their_versions(place, load, {LIVE, "4", "5"})
+
+
+def test_aliases_moved_in_mlflow_are_followed_within_5_seconds(tmp_path: Path, database: Path) -> None:
+    models = promoted.aliased(tmp_path, database, live="1")
+    with serving.server(tmp_path) as (process, http):
+        serving.wait_for(lambda: http.get("/readyz").status_code == 200, 60)
+        place = Place(tmp_path, process, http)
+        with place.load().running() as load:
+            load.more(SOME)
+            for version in ("2", "3", "1", "2"):
+                models.point("live", version)
+                serving.wait_for(lambda: load.answers[-1][2]["model_version"] == version, 5)  # noqa: B023
+            load.more(SOME)
+        by_their_versions(place, load, {"1", "2", "3"})
+
+
+def by_their_versions(place: Place, load: Load, versions: set[str]) -> None:
+    """Every request was answered, as the version that the answer names answers it, and all of these versions were."""
+    frame = CONTRACT.frame([CONTRACT.one(body) for body in BODIES])
+    bundles = {each: bundle.read(place.folder / "state/bundles" / each, features.FEATURES, each) for each in versions}
+    scores = {version: found.score(frame) for version, found in bundles.items()}
+    assert load.dropped == 0
+    assert {status for _, status, _ in load.answers} == {200}
+    assert {answer["model_version"] for *_, answer in load.answers} == versions
+    assert all(answer["probability"] == scores[answer["model_version"]][n] for n, _, answer in load.answers)
+    logged(place, [answer["prediction_id"] for *_, answer in load.answers])
 
 
 def _size(folder: Path) -> int:

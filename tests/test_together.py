@@ -55,6 +55,15 @@ def test_all_answers_of_a_turn_are_in_the_log_before_the_first_leaves(predictor:
     assert known == [ids] * 3
 
 
+def test_each_gets_the_answer_that_it_would_get_alone(predictor: Any) -> None:
+    bodies = [json.dumps({**EXAMPLE, "distance": distance}).encode() for distance in range(100, 2000, 100)]
+    together, _ = taken(predictor, *bodies)
+    alone = [response for body in bodies for response in taken(predictor, body)[0]]
+    assert [json.loads(body)["probability"] for _, body, _ in together] == [
+        json.loads(body)["probability"] for _, body, _ in alone
+    ]
+
+
 def test_what_is_refused_is_told_at_once_and_keeps_nobody_from_an_answer(predictor: Any) -> None:
     responses, known = taken(predictor, BODY, b"{", BODY)
     assert [status for status, _, _ in responses] == [400, 200, 200]

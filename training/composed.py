@@ -23,8 +23,10 @@ def _reframed(graph: "Graph", model: Any, inputs: str) -> str:
 def _hard_negatives(graph: "Graph", model: Any, inputs: str) -> str:
     positive = graph.add("Gather", graph.convert(model.estimator_, inputs), np.array([1]), axis=1)
     kept = graph.add("Min", graph.add("Max", positive, np.array(EDGE)), np.array(1 - EDGE))
-    against = graph.add("Log", graph.add("Sub", np.array(1.0), kept))
-    return _calibrated(graph, model, graph.add("Sub", graph.add("Log", kept), against))
+    both = graph.add("Concat", kept, graph.add("Sub", np.array(1.0), kept), axis=1)
+    logs = graph.add("Log", both)  # in pairs, see trees.probabilities
+    chosen, against = (graph.add("Gather", logs, np.array([k]), axis=1) for k in (0, 1))
+    return _calibrated(graph, model, graph.add("Sub", chosen, against))
 
 
 def _calibrated(graph: "Graph", model: Any, scores: str) -> str:

@@ -115,10 +115,18 @@ def category_codes(graph: "Graph", estimator: Any, categories: Iterable[np.ndarr
 
 
 def probabilities(graph: "Graph", scores: str, width: int) -> str:
-    """Probabilities [n, n_classes] of `scores` [n, width], where width 1 stands for two classes."""
-    if width > 1:
-        return graph.add("Softmax", scores, axis=1)
-    return _both_classes(graph, graph.add("Sigmoid", scores))
+    """Probabilities [n, n_classes] of `scores` [n, width], where width 1 stands for two classes.
+
+    onnxruntime takes exponentials in pairs, and one that is left over comes out otherwise in the last bit. Here each
+    row has an even number of them, so that what it gets doesn't depend on how many rows are scored with it."""
+    if width == 1:
+        return graph.add("Sigmoid", graph.add("Mul", scores, np.array([[-1.0, 1.0]])))
+    below_top = graph.add("Sub", scores, graph.add("ReduceMax", scores, np.array([1])))
+    if width % 2:
+        below_top = graph.add("Pad", below_top, np.array([0, 0, 0, 1]), np.array(-np.inf))
+    powers = graph.add("Exp", below_top)
+    shares = graph.add("Div", powers, graph.add("ReduceSum", powers, np.array([1])))
+    return graph.add("Slice", shares, np.array([0]), np.array([width]), np.array([1])) if width % 2 else shares
 
 
 def _both_classes(graph: "Graph", positive: str) -> str:
@@ -161,8 +169,11 @@ def _boosted_classifier(graph: "Graph", model: Any, inputs: str) -> str:
 
 
 def _boosted_regressor(graph: "Graph", model: Any, inputs: str) -> str:
-    scores = _column(graph, _boosted_scores(graph, model, inputs))
-    return graph.add("Exp", scores) if model.loss in ("poisson", "gamma") else scores
+    scores = _boosted_scores(graph, model, inputs)
+    if model.loss in ("poisson", "gamma"):
+        twice = graph.add("Exp", graph.add("Mul", scores, np.array([[1.0, 1.0]])))  # in pairs, see `probabilities`
+        scores = graph.add("Gather", twice, np.array([0]), axis=1)
+    return _column(graph, scores)
 
 
 def _forest(graph: "Graph", model: Any, inputs: str, outputs: Sequence[int]) -> str:
