@@ -89,7 +89,7 @@ def mlserver(root: Path) -> contextlib.AbstractContextManager[Server]:
     folder, port = root / "mlserver", free_port()
     folder.mkdir()
     ports = {"http_port": port, "grpc_port": free_port(), "metrics_port": free_port()}
-    _write(folder / "settings.json", {"host": "127.0.0.1", "debug": False, "parallel_workers": 0, **ports})
+    _write(folder / "settings.json", {"host": "127.0.0.1", "debug": False, **ports})
     model = {"implementation": "mlserver_mlflow.MLflowRuntime", "parameters": {"uri": str(root / "mlflow-model")}}
     _write(folder / "model-settings.json", {"name": "model", **model})
     return _server(root, port, [MLFLOW / "mlserver", "start", folder], "v2/models/model/ready")
