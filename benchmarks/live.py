@@ -19,7 +19,7 @@ from problem.schema import EXAMPLE, Row
 from stores import bundle
 
 RATES = (800, 4000)  # requests a second
-ROUNDS, FAULTY_ROUNDS, SECONDS, SETTLING = 5, 3, 3.0, 1.0
+ROUNDS, FAULTY_ROUNDS, SECONDS, SETTLING = 15, 7, 2.0, 0.5
 SWAPS, SWAP_SECONDS = 100, 0.25
 LIST = 1000  # records
 MEGABYTE = 1 << 20

@@ -14,7 +14,7 @@ from pydantic import ConfigDict, RootModel
 import problem.features
 import problem.rules
 import problem.schema
-from service import factory, feedback, logs, openapi, pinned
+from service import background, factory, feedback, logs, openapi, pinned
 from service.access import Access, Keys, read_keys
 from service.answers import answer_type
 from service.decider import Share
@@ -78,6 +78,7 @@ def build(settings: Settings, problem: Any = problem, keys: Keys = ()) -> factor
         async def start(self) -> None:
             self.tasks = [asyncio.create_task(self.predictor.tend()), asyncio.create_task(_end_with_parent())]
             factory.settle()
+            background.in_short_slices()
             logs.escape_everything()
 
         @bentoml.on_shutdown

@@ -1,14 +1,18 @@
-"""What the processes beside the service share: when to stop, and how to wait."""
+"""What the processes of the service share: when to stop, how to wait, and who gets the processor first."""
 
+import ctypes
 import logging
 import os
+import platform
 import signal
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
 
 LOWEST = 19
+SETATTR = {"x86_64": 314, "aarch64": 274}  # the system call's number, as the C library has no function for it yet
 
 
 def until_told() -> Callable[[], bool]:
@@ -37,6 +41,32 @@ def at_lowest_priority() -> None:
     os.nice(LOWEST)
     with suppress(OSError, AttributeError):
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+
+
+class _Attributes(ctypes.Structure):
+    """`struct sched_attr` in its first version (sched_setattr(2))."""
+
+    _fields_ = (
+        ("size", ctypes.c_uint32),
+        ("policy", ctypes.c_uint32),
+        ("flags", ctypes.c_uint64),
+        ("nice", ctypes.c_int32),
+        ("priority", ctypes.c_uint32),
+        ("runtime", ctypes.c_uint64),
+        ("deadline", ctypes.c_uint64),
+        ("period", ctypes.c_uint64),
+    )
+
+
+def in_short_slices(nanoseconds: int = 100_000) -> bool:
+    """Ask for the processor in slices of so much from now on, in this thread and those that it starts: no larger share
+    of it, but at once when woken, where others, the idle class of other sessions included, would else keep it for
+    milliseconds (Linux' EEVDF scheduler, from 6.12 on; Documentation/scheduler/sched-eevdf.rst). Older kernels take it
+    and change nothing; returns whether it was taken."""
+    if sys.platform != "linux" or os.sched_getscheduler(0) != os.SCHED_OTHER or platform.machine() not in SETATTR:
+        return False
+    wanted = _Attributes(size=ctypes.sizeof(_Attributes), nice=os.getpriority(os.PRIO_PROCESS, 0), runtime=nanoseconds)
+    return bool(ctypes.CDLL(None).syscall(SETATTR[platform.machine()], 0, ctypes.byref(wanted), 0) == 0)
 
 
 def log_to_stderr(logger: logging.Logger) -> None:

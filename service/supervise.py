@@ -97,8 +97,8 @@ def start(
     background: bool = False,
 ) -> subprocess.Popen[bytes]:
     """A process that ends when this one does, however that happens. Its group is its own, so that Ctrl-C reaches this
-    one alone; its session is ours, as Linux is sure to let the idle class (see background.at_lowest_priority) give way
-    at once to others of its session only (sched(7), autogroup). BentoML gives its workers a session each."""
+    one alone; its session is ours, as Linux lets the idle class (see background.at_lowest_priority) give way at once to
+    others of its session only (sched(7), autogroup)."""
 
     def before() -> None:
         if sys.platform == "linux":

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from problem.schema import EXAMPLE, OUTCOME
@@ -15,6 +16,15 @@ from service.supervise import Child, Supervisor
 from settings import ROOT
 from stores import log
 from tests import serving
+
+SLICE, SHORT = "se.slice", 100_000
+OWN = Path("/proc/self/sched").read_text() if Path("/proc/self/sched").exists() else ""
+
+
+def _slice(pid: int) -> int | None:
+    """In nanoseconds; None of the idle class."""
+    lines = Path(f"/proc/{pid}/sched").read_text().splitlines()
+    return next((int(line.split()[-1]) for line in lines if line.startswith(SLICE)), None)
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +99,14 @@ def test_metrics_count_labels_and_requests_to_feedback(http: httpx.Client) -> No
     before = [_metric(http, name) for name in names]
     http.post("/feedback", json=[{"prediction_id": "0" * 17 + "-0", **OUTCOME}] * 3)
     assert [_metric(http, name) for name in names] == [before[0] + 3, before[1] + 1]
+
+
+@pytest.mark.skipif(SLICE not in OWN, reason="this kernel doesn't tell a process's slice")
+def test_only_the_worker_is_given_the_processor_in_short_slices(http: httpx.Client, cold: Any) -> None:
+    """So whoever else is at work, it has it at once when a request wakes it."""
+    every = psutil.Process(cold[0][0].pid).children(recursive=True)
+    (short,) = (each for each in every if _slice(each.pid) == SHORT)
+    assert "_bentoml_impl.worker.service" in short.cmdline()
 
 
 def test_metrics_name_the_live_version(http: httpx.Client) -> None:
