@@ -58,22 +58,29 @@ def band(sums: np.ndarray, rows: np.ndarray, confidence: float = 0.95) -> Mean |
     return Mean(int(rows.sum()), mean, mean - reach, mean + reach)
 
 
-def score_edges(task: Task, reference: np.ndarray) -> np.ndarray:
-    """Edges of up to 64 bins of scores, at quantiles of the reference's predictions: float64 [edges]."""
-    if task.kind == "regression" or not len(reference):
-        return np.zeros(0)
-    return np.unique(np.quantile(_score(task, reference), np.linspace(0, 1, SCORES + 1)[1:-1]))
-
-
-def by_score(task: Task, labels: np.ndarray, predictions: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Of each bin of scores how many rows it has, the sum of their scores, and how often what they say happened:
-    float64 [3, edges + 1]. Of several classes the score is that of the likeliest. All 0 for numbers."""
+def likeliest(task: Task, labels: np.ndarray, predictions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of each row the score, that of the likeliest where there are several classes, and whether what it says happened:
+    float64 [n], both NaN for numbers. `labels` float64 [n]."""
     if task.kind == "regression":
-        return np.zeros((3, len(edges) + 1))
-    happened = labels == predictions.argmax(axis=1) if task.kind == "multiclass" else labels
-    said = _score(task, predictions)
-    bins = np.searchsorted(edges, said)
-    return np.array([np.bincount(bins, each, len(edges) + 1) for each in (np.ones(len(said)), said, happened)])
+        return np.full(len(labels), np.nan), np.full(len(labels), np.nan)
+    if task.kind == "multiclass":
+        return predictions.max(axis=1), (labels == predictions.argmax(axis=1)).astype(float)
+    return predictions, labels
+
+
+def score_edges(scores: np.ndarray) -> np.ndarray:
+    """Edges of up to 64 bins, at quantiles of these scores but NaN: float64 [edges]."""
+    known = scores[np.isfinite(scores)]
+    return np.unique(np.quantile(known, np.linspace(0, 1, SCORES + 1)[1:-1])) if len(known) else np.zeros(0)
+
+
+def by_score(scores: np.ndarray, happened: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Of each bin of scores how many rows it has, the sum of their scores, and how often what they say happened:
+    float64 [3, edges + 1]; rows without a score are left out."""
+    known = np.isfinite(scores)
+    scores, happened = scores[known], happened[known]
+    bins = np.searchsorted(edges, scores)
+    return np.array([np.bincount(bins, each, len(edges) + 1) for each in (np.ones(len(bins)), scores, happened)])
 
 
 def calibration_error(scores: np.ndarray) -> float | None:
@@ -117,7 +124,3 @@ def _cost(given: np.ndarray, loss: Loss, ceiling: float) -> np.ndarray:
     """The loss where what happened was given this probability."""
     lost = -np.log(np.clip(given, EPSILON, 1)) if loss == "log_loss" else (1 - given) ** 2
     return np.minimum(lost, ceiling)
-
-
-def _score(task: Task, predictions: np.ndarray) -> np.ndarray:
-    return predictions.max(axis=1) if task.kind == "multiclass" else predictions

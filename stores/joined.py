@@ -5,7 +5,7 @@ settings' `labels.delay_hours`; a first label that comes after that is late.
 """
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -21,6 +21,11 @@ PAIRS = """
 SELECT p.id, p.model, p.time, p.event, p.output, p.decision, p.alone, t.value, t.target, t.time AS arrived,
   t.first - max(p.event, p.time) AS delay, max(p.event, p.time) AS since
 FROM predictions AS p LEFT JOIN truth AS t ON t.key = p.key
+"""
+AMONG = "WHERE id IN (SELECT value FROM json_each(?))"
+LABELLED = """
+SELECT p.id, p.time, p.event, p.output, t.target FROM predictions AS p LEFT JOIN truth AS t ON t.key = p.key
+WHERE p.event >= ? AND p.event < ? AND p.model = ? AND p.alone AND (t.target NOT NULL OR t.key IS NULL) ORDER BY p.id
 """
 COVERAGE = """
 SELECT {group}, count(*), sum(target NOT NULL), sum(arrived NOT NULL AND target IS NULL),
@@ -62,26 +67,38 @@ def delay_curve(index: Index) -> pl.DataFrame:
     return counts.with_columns(pl.col("labels").cum_sum()).with_columns(share=pl.col("labels") / pl.col("labels").max())
 
 
-def joined(
-    index: Index, since: dt.datetime | None = None, ids: Sequence[str] | None = None, until: dt.datetime | None = None
-) -> pl.DataFrame:
-    """A row for each prediction whose row's time is `since` or later and before `until`, or that has one of these ids:
-    id, model, time, event (the row's time), output, decision, alone (neither a rule nor another model had a say in it),
-    arrived and delay (hours) of its label, outcome columns, target; null without a label. Output and decision are
-    Float64 and Boolean, Array(Float64, classes) and the Enum of classes, or both Float64 (see `predictions.Entry`).
+def joined(index: Index, ids: Sequence[str] | None = None) -> pl.DataFrame:
+    """A row for each prediction, or each that has one of these ids: id, model, time, event (the row's time), output,
+    decision, alone (neither a rule nor another model had a say in it), arrived and delay (hours) of its label, outcome
+    columns, target; null without a label. Output and decision are Float64 and Boolean, Array(Float64, classes) and the
+    Enum of classes, or both Float64 (see `predictions.Entry`).
     """
     schema = _schema(index.terms.task)
-    chosen = "event >= ? AND event < ?" if ids is None else "id IN (SELECT value FROM json_each(?))"
-    query = f"SELECT {', '.join(schema)} FROM ({PAIRS}) WHERE {chosen} ORDER BY id"
-    ends = since.timestamp() if since else float("-inf"), until.timestamp() if until else float("inf")
+    among, given = ("", ()) if ids is None else (AMONG, (encode(list(ids)).decode(),))
     with index.open() as db:
-        rows = db.execute(query, ends if ids is None else (encode(list(ids)).decode(),)).fetchall()
+        rows = db.execute(f"SELECT {', '.join(schema)} FROM ({PAIRS}) {among} ORDER BY id", given).fetchall()
     frame = pl.DataFrame(rows, schema=schema, orient="row")
     values = [value and msgspec.json.decode(value) for value in frame["value"]]
     readable = frame.drop("value").with_columns(
         *(_moment(name) for name in ("time", "event", "arrived")), *_answered(index.terms.task), pl.col("delay") / HOUR
     )
     return pl.concat([readable, index.terms.frame(values)], how="horizontal")
+
+
+def labelled(
+    index: Index, model: str, since: dt.datetime, until: dt.datetime, at_once: int = 50_000
+) -> Iterator[pl.DataFrame]:
+    """What a model answered by itself of rows with times from `since` to before `until`, but those without an outcome,
+    so many at a time: id, time, event, output and target as in `joined`, the target null where there is no label yet.
+    """
+    said = {"output": IN_SQLITE[index.terms.task.kind][0], "target": pl.String}
+    schema = {"id": pl.String, "time": pl.Float64, "event": pl.Float64, **said}
+    with index.open() as db:
+        found = db.execute(LABELLED, (since.timestamp(), until.timestamp(), model))
+        while rows := found.fetchmany(at_once):
+            yield pl.DataFrame(rows, schema=schema, orient="row").with_columns(
+                _moment("time"), _moment("event"), _answered(index.terms.task)[0], _target(index.terms.task)
+            )
 
 
 def answered(index: Index, rows: pl.DataFrame) -> pl.Series:
@@ -114,6 +131,13 @@ def _answered(task: Task) -> list[pl.Expr]:
         listed = output.str.json_decode(pl.List(pl.Float64)).list.to_array(len(task.classes))
         return [listed, decision.cast(pl.Enum(task.classes))]
     return [output, decision.cast(pl.Boolean)] if task.kind == "binary" else [output, decision]
+
+
+def _target(task: Task) -> pl.Expr:
+    """Out of JSON."""
+    read = {"binary": pl.Boolean, "multiclass": pl.String, "regression": pl.Float64}[task.kind]
+    target = pl.col("target").str.json_decode(read)
+    return target.cast(pl.Enum(task.classes)) if task.kind == "multiclass" else target
 
 
 def _moment(name: str) -> pl.Expr:

@@ -12,8 +12,9 @@ import msgspec
 import polars as pl
 
 from stores import archive, drawn, log
-from stores.answered import DAY, Answered
+from stores.answered import DAY, PREDICTION, Answered
 from stores.index import Index
+from stores.tables import ROW
 
 
 def sampled(
@@ -36,10 +37,30 @@ def records(predictions: Path, ids: Sequence[str], columns: Mapping[str, Any]) -
 
 def counted(predictions: Path, ids: Sequence[str], answered: Answered) -> tuple[pl.Series, pl.DataFrame]:
     """The ids of those rows that are in the log and can be read, and of each what profiles count (see `Answered`)."""
-    found = dict(_lines(predictions, ids))
-    rows = answered.aligned(list(found.values()))
+    found = list(_columns(predictions, ids, answered))
+    there = {name for names, _ in found for name in names}
+    lines = dict(_lines(predictions, (name for name in ids if name not in there)))
+    if lines or not found:
+        found.append((pl.Series("id", list(lines), pl.String), answered.aligned(list(lines.values()))))
+    wanted = [*answered.columns, PREDICTION, DAY]
+    rows = pl.concat([each.select(wanted) for _, each in found])
     known = rows[DAY].is_not_null()
-    return pl.Series("id", list(found), pl.String).filter(known), rows.filter(known)
+    return pl.concat([names for names, _ in found]).filter(known), rows.filter(known)
+
+
+def _columns(predictions: Path, ids: Sequence[str], answered: Answered) -> Iterator[tuple[pl.Series, pl.DataFrame]]:
+    """Ids and rows out of Parquet files here that keep the columns of `answered` beside the lines."""
+    segments = {each.partition("-")[0] for each in ids}
+    for path, part in archive.parts(predictions):
+        table = path.with_suffix(archive.TABLE)
+        if segments.isdisjoint(part.segments) or not table.exists():
+            continue
+        with suppress(pl.exceptions.PolarsError, OSError):
+            names = [name for name in pl.read_parquet_schema(table) if name.startswith(ROW)]
+            rows = pl.scan_parquet(table).filter(pl.col("id").is_in(ids)).select("id", *names).collect()
+            columns = rows.drop("id").rename(lambda name: name.removeprefix(ROW))
+            if answered.counts(columns):
+                yield rows["id"], columns
 
 
 def _typed(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Any]) -> pl.DataFrame:

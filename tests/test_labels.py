@@ -144,14 +144,6 @@ def test_a_delay_counts_from_the_prediction_where_that_came_after_the_rows_time(
     assert joined.joined(up_to_date(tmp_path))["delay"].to_list() == [2.0]
 
 
-def test_joined_can_begin_at_a_time(tmp_path: Path) -> None:
-    predict(tmp_path, prediction(1))
-    assert joined.joined(up_to_date(tmp_path), since=NOON).height == 1
-    assert joined.joined(up_to_date(tmp_path), since=NOON + hours(1)).height == 0
-    assert joined.joined(up_to_date(tmp_path), until=NOON + hours(1)).height == 1
-    assert joined.joined(up_to_date(tmp_path), until=NOON).height == 0
-
-
 def test_an_empty_log_has_empty_answers(tmp_path: Path) -> None:
     made = up_to_date(tmp_path)
     frames = [joined.coverage(made, "day", DUE), joined.outcomes(made), joined.delay_curve(made), joined.joined(made)]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitoring.decay import DailyLoss
-from monitoring.loss import Mean, band, by_score, calibration_error, estimated, mature, score_edges
+from monitoring.loss import Mean, band, by_score, calibration_error, estimated, likeliest, mature, score_edges
 from task import Task
 
 MONDAY = dt.date(2013, 4, 1)
@@ -80,9 +80,9 @@ def log_loss(scores: np.ndarray, labels: np.ndarray) -> float:
     return float(-np.log(np.where(labels, scores, 1 - scores)).mean())
 
 
-def error(task: Task, labels: np.ndarray, said: np.ndarray, reference: np.ndarray | None = None) -> float | None:
-    edges = score_edges(task, said if reference is None else reference)
-    return calibration_error(by_score(task, labels, said, edges))
+def error(task: Task, labels: np.ndarray, said: np.ndarray) -> float | None:
+    scores, happened = likeliest(task, labels.astype(float), said)
+    return calibration_error(by_score(scores, happened, score_edges(scores)))
 
 
 def test_probabilities_that_are_frequencies_are_calibrated():
@@ -95,22 +95,22 @@ def test_probabilities_that_are_frequencies_are_calibrated():
 def test_the_calibration_error_from_sums_is_that_of_rows_in_ten_groups_of_bins(seed, n):
     rng = np.random.default_rng(seed)
     scores, labels = rng.random(n).round(2), rng.random(n) < 0.3
-    edges = score_edges(BINARY, rng.random(500))
+    edges = score_edges(rng.random(500))
     order = np.argsort(scores, kind="stable")
     bins = np.searchsorted(edges, scores)
     middle = [np.flatnonzero(bins[order] == each).mean() + 0.5 for each in bins]
     groups = (10 * np.array(middle) / n).astype(int)
     gaps = [abs((labels - scores)[groups == each].sum()) for each in range(10)]
-    assert error(BINARY, labels, scores, rng.random(0)) == pytest.approx(abs((labels - scores).mean()))
-    assert calibration_error(by_score(BINARY, labels, scores, edges)) == pytest.approx(sum(gaps) / n)
+    assert calibration_error(by_score(scores, labels, edges)) == pytest.approx(sum(gaps) / n)
+    assert calibration_error(by_score(scores, labels, np.zeros(0))) == pytest.approx(abs((labels - scores).mean()))
 
 
 @given(st.integers(0, 2**32), st.integers(0, 200))
 def test_what_came_of_scores_is_the_same_whatever_parts_the_rows_are_summed_in(seed, cut):
     rng = np.random.default_rng(seed)
-    scores, labels, edges = rng.random(200), rng.random(200) < 0.3, score_edges(BINARY, rng.random(500))
-    parts = [by_score(BINARY, labels[part], scores[part], edges) for part in (slice(cut), slice(cut, None))]
-    assert parts[0] + parts[1] == pytest.approx(by_score(BINARY, labels, scores, edges))
+    scores, labels, edges = rng.random(200), rng.random(200) < 0.3, score_edges(rng.random(500))
+    parts = [by_score(scores[part], labels[part], edges) for part in (slice(cut), slice(cut, None))]
+    assert parts[0] + parts[1] == pytest.approx(by_score(scores, labels, edges))
 
 
 def test_of_several_classes_the_likeliest_is_calibrated():

@@ -56,7 +56,22 @@ def test_rows_are_found_as_profiles_count_them_but_those_that_are_not_in_the_log
     names = labelling.predict(tmp_path, whole, odd)
     found, rows = samples.counted(tmp_path / "predictions", [*names, "none"], Answered(schema, ["temp"]))
     assert found.to_list() == names[:1]
-    assert rows.select("temp", "prediction", "model", "day").rows() == [(50.0, 0.5, "7", DAY)]
+    assert rows.rows() == [(50.0, 0.5, DAY)]
+
+
+def test_rows_that_are_in_parquet_as_columns_are_found_as_such_and_the_others_as_lines(tmp_path, monkeypatch):
+    entry = labelling.prediction(5)
+    warm, cold = (msgspec.structs.replace(entry, record={**entry.record, "temp": degrees}) for degrees in (50.0, 20.0))
+    answered, folder = Answered(schema, ["temp"]), tmp_path / "predictions"
+    names = labelling.predict(tmp_path, warm)
+    archive.compact(folder, archive.seal_closed(folder), dt.date.max, answered.aligned)
+    names += labelling.predict(tmp_path, cold)
+    monkeypatch.setattr(Answered, "aligned", lambda self, lines: {1: aligned}[len(lines)](self, lines))
+    found, rows = samples.counted(folder, names, answered)
+    assert dict(zip(found, rows["temp"], strict=True)) == dict(zip(names, [50.0, 20.0], strict=True))
+
+
+aligned = Answered.aligned
 
 
 def test_joined_rows_can_be_asked_for_by_id(tmp_path):

@@ -18,13 +18,15 @@ from settings import Settings
 from stores import samples
 from stores.answered import DAY, Answered
 from stores.index import Index
-from stores.joined import joined
+from stores.joined import labelled
 from stores.log import encode
 from stores.settled import Settled
 from task import Task
 from training.prepare import labels_of
 
 AT_ONCE = 50_000  # rows of the log
+NUMBERS = ("loss", "guess", "score", "happened")
+ROW = {"id": pl.String, "day": pl.Date, "due": pl.Boolean, **dict.fromkeys(NUMBERS, pl.Float64)}
 
 
 @dataclass(frozen=True)
@@ -56,42 +58,54 @@ class Reader:
         return hashlib.sha256(encode([*terms, self.chosen.labels.delay_hours])).hexdigest()
 
     def _read(self, day: dt.date) -> Outcomes:
-        answers = _answers(self.index, self.model.version, day)
-        said = predictions_of(answers["output"])
-        losses = losses_of(self.chosen, answers["target"], said, self.model.ceiling)
-        due = _due(self.chosen, self.place.now)
-        rows = answers.select("id", day=pl.lit(day), due=due, label="target", loss=pl.Series(losses))
-        counted = loss.mature(rows.with_row_index("at"), self.place.now.date(), self.chosen.promotion.coverage)
+        rows = self._rows(day)
+        counted = loss.mature(rows, self.place.now.date(), self.chosen.promotion.coverage)
         counts, sums = _in_bins(self.index, counted, self.binning)
+        reference = self._likeliest(self.model.reference["label"], self.model.reference["prediction"])
+        scores, happened = (counted[name].to_numpy() for name in ("score", "happened"))
         return Outcomes(
             rows=rows.height,
             due=int(rows["due"].sum()),
             arrived=rows.filter("due", pl.col("loss").is_finite()).height,
-            guessed=self._guessed(said),
+            guessed=float(rows["guess"].sum()),
             labels=counted.height,
-            loss=counted["loss"].sum(),
-            squares=(counted["loss"] ** 2).sum(),
+            loss=float(counted["loss"].sum()),
+            squares=float((counted["loss"] ** 2).sum()),
             counts=counts,
             losses=sums,
-            scores=self._scores(counted, said),
+            scores=loss.by_score(scores, happened, loss.score_edges(reference[0])),
         )
 
-    def _guessed(self, said: np.ndarray) -> float:
+    def _rows(self, day: dt.date) -> pl.DataFrame:
+        """Of each answer of the day that can have a label what is summed up of it."""
+        parts = labelled(self.index, self.model.version, midnight(day), midnight(day + ONE_DAY))
+        rows = [self._part(answers, day) for answers in parts]
+        return pl.concat([pl.DataFrame(schema=ROW), *rows])
+
+    def _part(self, answers: pl.DataFrame, day: dt.date) -> pl.DataFrame:
+        said = predictions_of(answers["output"])
+        score, happened = self._likeliest(answers["target"], answers["output"])
+        made = {
+            "loss": losses_of(self.chosen, answers["target"], said, self.model.ceiling),
+            "guess": self._guess(said),
+            "score": score,
+            "happened": happened,
+        }
+        due = _due(self.chosen, self.place.now)
+        return answers.select("id", day=pl.lit(day), due=due).with_columns(
+            pl.Series(name, values, pl.Float64) for name, values in made.items()
+        )
+
+    def _likeliest(self, labels: pl.Series, output: pl.Series) -> tuple[np.ndarray, np.ndarray]:
+        known = labels.to_physical().cast(pl.Float64).fill_null(np.nan).to_numpy()
+        return loss.likeliest(Task.of(problem.schema), known, predictions_of(output))
+
+    def _guess(self, said: np.ndarray) -> np.ndarray:
+        """NaN where nothing can be said."""
         task, reference = Task.of(problem.schema), self.model.reference
         known = predictions_of(reference["prediction"]), labels_of(reference, task)
         each = loss.estimated(task, said, *known, self.chosen.promotion.loss, self.model.ceiling)
-        return float("nan") if each is None else float(each.sum())
-
-    def _scores(self, counted: pl.DataFrame, said: np.ndarray) -> np.ndarray:
-        task = Task.of(problem.schema)
-        edges = loss.score_edges(task, predictions_of(self.model.reference["prediction"]))
-        return loss.by_score(task, labels_of(counted, task), said[counted["at"].to_numpy()], edges)
-
-
-def _answers(index: Index, model: str, day: dt.date) -> pl.DataFrame:
-    """What the model answered by itself of a day's rows, with the labels there are; but those without outcome."""
-    rows = joined(index, midnight(day), until=midnight(day + ONE_DAY)).filter(pl.col("model") == model, "alone")
-    return rows.filter(pl.col("target").is_not_null() | pl.col("arrived").is_null())
+        return np.full(len(said), np.nan) if each is None else each
 
 
 def _in_bins(index: Index, counted: pl.DataFrame, binning: Binning) -> tuple[np.ndarray, np.ndarray]:
