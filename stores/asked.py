@@ -12,8 +12,8 @@ from stores.index import Index
 from stores.predictions import broken
 
 IDS = "SELECT id, event FROM predictions WHERE event >= ? AND event < ? ORDER BY id"
-ARRIVALS = "SELECT date(time, 'unixepoch'), count(*) FROM predictions GROUP BY 1"
-COUNTS = "SELECT date(event, 'unixepoch'), model, count(*) FROM predictions GROUP BY 1, 2 ORDER BY 1"
+ARRIVALS = "SELECT date(day * 86400, 'unixepoch'), rows FROM arrivals"
+COUNTS = "SELECT date(day * 86400, 'unixepoch'), model, rows FROM days ORDER BY 1, 2"
 
 
 def asked(index: Index, day: dt.date, schema: ModuleType | Any, most: int = 50_000) -> pl.DataFrame:

@@ -9,6 +9,7 @@ import contextlib
 import datetime as dt
 import hashlib
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ import polars as pl
 from settings import Settings
 from stores import archive, drawn, lines, log
 from stores.database import lay_out, layout, transaction
+from stores.drawn import DAY
 from stores.labels import Terms
 from stores.lookup import NAME
 
@@ -29,6 +31,9 @@ CREATE TABLE segments (name TEXT PRIMARY KEY, position INTEGER NOT NULL, unreada
 CREATE TABLE predictions (id TEXT PRIMARY KEY, key TEXT NOT NULL, time REAL NOT NULL, event REAL NOT NULL,
   model TEXT NOT NULL, output NOT NULL, decision NOT NULL, alone INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX predictions_by_key ON predictions (key);
+CREATE INDEX predictions_by_event ON predictions (event);
+CREATE TABLE days (day INTEGER, model TEXT, rows INTEGER NOT NULL, PRIMARY KEY (day, model)) WITHOUT ROWID;
+CREATE TABLE arrivals (day INTEGER PRIMARY KEY, rows INTEGER NOT NULL);
 CREATE TABLE labels (key TEXT, time REAL, segment TEXT, position INTEGER, prediction TEXT NOT NULL,
   value TEXT NOT NULL, target TEXT, source TEXT NOT NULL, PRIMARY KEY (key, time, segment, position)) WITHOUT ROWID;
 CREATE TABLE shadow (prediction TEXT, model TEXT, time REAL NOT NULL, output, decision, status TEXT NOT NULL,
@@ -50,6 +55,9 @@ INSERT = {
     "labels": "INSERT OR IGNORE INTO labels VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
     "shadow": "INSERT OR REPLACE INTO shadow VALUES (?, ?, ?, ?, ?, ?, ?)",
 }
+THERE = "SELECT id FROM predictions WHERE id BETWEEN ? AND ?"
+ADD_TO_DAY = "INSERT INTO days VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET rows = rows + excluded.rows"
+ADD_TO_ARRIVALS = "INSERT INTO arrivals VALUES (?, ?) ON CONFLICT DO UPDATE SET rows = rows + excluded.rows"
 FIND_KEYS = """
 UPDATE OR REPLACE labels SET key = (SELECT key FROM predictions WHERE id = labels.prediction)
 WHERE key = '' AND EXISTS (SELECT 1 FROM predictions WHERE id = labels.prediction)
@@ -164,12 +172,25 @@ class Index:
         facts = self._rows[table](whole)
         with transaction(db):
             if _position(db, name) == position:  # nobody else was quicker
-                db.executemany(INSERT[table], filter(None, facts))
                 if table == "predictions":
+                    _count(db, facts)
                     _draw(db, facts, content, position)
+                db.executemany(INSERT[table], filter(None, facts))
                 db.execute(FIND_KEYS)
                 db.execute(ADVANCE, (name, position + len(content), len(whole) - len(facts)))
         return len(whole)
+
+
+def _count(db: sqlite3.Connection, facts: list[lines.Fact]) -> None:
+    """Add those that aren't there yet to the rows of their days: by event and model, and by arrival."""
+    if not facts:
+        return
+    named = {fact[0]: fact for fact in facts}
+    there = {name for (name,) in db.execute(THERE, (min(named), max(named)))}
+    new = [fact for name, fact in named.items() if name not in there]
+    days = Counter((int(fact[3] // DAY), fact[4]) for fact in new)
+    db.executemany(ADD_TO_DAY, [(*day, rows) for day, rows in days.items()])
+    db.executemany(ADD_TO_ARRIVALS, Counter(int(fact[2] // DAY) for fact in new).items())
 
 
 def _draw(db: sqlite3.Connection, facts: list[lines.Fact], content: bytes, position: int) -> None:

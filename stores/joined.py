@@ -23,9 +23,10 @@ SELECT p.id, p.model, p.time, p.event, p.output, p.decision, p.alone, t.value, t
 FROM predictions AS p LEFT JOIN truth AS t ON t.key = p.key
 """
 AMONG = "WHERE id IN (SELECT value FROM json_each(?))"
+# Ordered by p.id itself, SQLite would read all rows in that order.
 LABELLED = """
 SELECT p.id, p.time, p.event, p.output, t.target FROM predictions AS p LEFT JOIN truth AS t ON t.key = p.key
-WHERE p.event >= ? AND p.event < ? AND p.model = ? AND p.alone AND (t.target NOT NULL OR t.key IS NULL) ORDER BY p.id
+WHERE p.event >= ? AND p.event < ? AND p.model = ? AND p.alone AND (t.target NOT NULL OR t.key IS NULL) ORDER BY +p.id
 """
 COVERAGE = """
 SELECT {group}, count(*), sum(target NOT NULL), sum(arrived NOT NULL AND target IS NULL),

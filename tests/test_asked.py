@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from problem import schema
-from stores import archive
-from stores.asked import asked, counts, refusals
+from stores import archive, joined, shadowed
+from stores.asked import IDS, asked, counts, refusals
 from stores.predictions import Broken, broken
 from tests.labelling import MORNING, append, prediction, up_to_date
 from tests.shadowing import entry, predict
@@ -75,3 +75,11 @@ def test_what_broke_the_contract_is_counted_by_day_of_arrival(tmp_path: Path) ->
 
 def test_where_nothing_broke_the_contract_there_are_no_refusals(tmp_path: Path) -> None:
     assert refusals(up_to_date(tmp_path)).is_empty()
+
+
+@pytest.mark.parametrize("query", [IDS, joined.LABELLED, shadowed.PAIRED])
+def test_a_day_is_found_without_reading_the_others(tmp_path: Path, query: str) -> None:
+    with up_to_date(tmp_path).open() as db:
+        steps = [step for *_, step in db.execute(f"EXPLAIN QUERY PLAN {query}", [0] * query.count("?"))]
+    assert "INDEX predictions_by_event (event>? AND event<?)" in steps[0]
+    assert not [step for step in steps if step.startswith("SCAN")]

@@ -99,7 +99,16 @@ def content(made: Index) -> tuple[Any, ...]:
     """All that the index has to say."""
     with made.open() as db:
         said = db.execute("SELECT id, key, value, outcome FROM outcomes ORDER BY id").fetchall()
-    return joined.joined(made).rows(), said
+    return joined.joined(made).rows(), said, *rows_of_days(made, counted="sum(rows)", days="days", arrivals="arrivals")
+
+
+def rows_of_days(made: Index, counted: str, days: str, arrivals: str) -> list[list[Any]]:
+    """By day and model, and by day of arrival."""
+    with made.open() as db:
+        return [
+            db.execute(f"SELECT day, model, {counted} FROM {days} GROUP BY 1, 2 ORDER BY 1, 2").fetchall(),
+            db.execute(f"SELECT day, {counted} FROM {arrivals} GROUP BY 1 ORDER BY 1").fetchall(),
+        ]
 
 
 shares = st.floats(0, 1)
@@ -131,6 +140,18 @@ def test_however_the_logs_arrive_the_index_says_the_same(world: Any, pieces: Any
         assert content(index(in_pieces)) == content(up_to_date(at_once))
 
 
+@given(worlds, deliveries)
+def test_the_rows_of_a_day_are_counted_once_each(world: Any, pieces: Any) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        whole, in_pieces = Path(name) / "a", Path(name) / "b"
+        build(whole, world)
+        deliver(whole, in_pieces, pieces)
+        made = index(in_pieces)
+        by = "(SELECT CAST({} / 86400 AS INTEGER) AS day, model FROM predictions)"
+        expected = rows_of_days(made, "count(*)", by.format("event"), by.format("time"))
+        assert rows_of_days(made, "sum(rows)", "days", "arrivals") == expected
+
+
 @given(worlds)
 def test_a_segment_that_is_there_twice_changes_nothing(world: Any) -> None:
     with tempfile.TemporaryDirectory() as name:
@@ -146,7 +167,7 @@ def test_a_segment_that_is_there_twice_changes_nothing(world: Any) -> None:
 def test_every_label_comes_to_exactly_one_thing_and_the_latest_counts(world: Any) -> None:
     with tempfile.TemporaryDirectory() as name:
         build(Path(name), world)
-        rows, said = content(up_to_date(Path(name)))
+        rows, said, *_ = content(up_to_date(Path(name)))
         assert sorted(row[0] for row in said) == sorted(line["id"] for line in log.read(Path(name) / "labels"))
         expected = expectation(Path(name))
         assert {row[0]: row[3] for row in said} == expected["outcomes"]
