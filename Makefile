@@ -140,7 +140,7 @@ bench-promotion: $(VENV)/development ## how often equal models are promoted, how
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.promotion
 
 .PHONY: bench-monitor bench-alarms
-bench-monitor: $(VENV)/development ## what counting a million answers and judging a window cost, beside Evidently on all rows
+bench-monitor: $(VENV)/development ## what counting a million answers, judging a window and the reports on it cost, beside Evidently on all rows
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.monitor
 
 bench-alarms: $(VENV)/development ## how often nothing raises an alarm, how soon drift does, which data faults are found

@@ -7,7 +7,6 @@ and again: links to the same files under other names. ROWS=100 for another large
 import datetime as dt
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,7 @@ import polars as pl
 import problem.features
 import problem.schema
 from benchmarks import stream
+from benchmarks.publish import cpu
 from counts import Binning, watched
 from monitoring import drift
 from problem.schema import TIME
@@ -38,6 +38,8 @@ REFERENCE = ("2013-02", "2013-03")
 
 
 def main() -> None:
+    from benchmarks import reports  # here: its imports would be memory of what is measured
+
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         per_year = write(folder)
@@ -48,6 +50,7 @@ def main() -> None:
         theirs = _measured("Evidently's drift preset on all rows", "evidently", folder)
         verdict = _run("verdict", folder)
         print(f"a window of {WEEK} days judged from profiles: {verdict['ms']} ms, in the median {verdict['median']} ms")
+        reported = reports.measure(folder)
     result = {
         "cpu_s_per_million": counted[-1]["a_million"],
         "peak_mb": max(each["mb"] for each in counted),
@@ -55,6 +58,7 @@ def main() -> None:
         "over_evidently": round(theirs["a_million"] / counted[-1]["a_million"], 1),
         "cpu_s_per_million_lines": lines["a_million"],
         "cpu_s_per_million_archiving": archived["a_million"],
+        **reported,
     }
     print(json.dumps(result))
 
@@ -167,11 +171,6 @@ def _profiles(folder: Path) -> Profiles:
     return Profiles(folder / "monitor", folder / "predictions", problem.schema, problem.features.FEATURES)
 
 
-def _cpu() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
-
-
 def _peak_mb() -> int:
     """Of this process alone; the kernel's other figure counts in what its parent used."""
     status = Path("/proc/self/status").read_text()
@@ -189,9 +188,9 @@ MEASURED: dict[str, Callable[[Path], dict[str, float]]] = {
 def measure(what: str, folder: Path) -> None:
     if what == "evidently":
         import evidently.presets  # noqa: F401  its seconds aren't counted
-    began = _cpu()
+    began = cpu()
     found = MEASURED[what](folder)
-    print(json.dumps({**found, "cpu": _cpu() - began, "mb": _peak_mb()}))
+    print(json.dumps({**found, "cpu": cpu() - began, "mb": _peak_mb()}))
 
 
 if __name__ == "__main__":
