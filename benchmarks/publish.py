@@ -12,8 +12,6 @@ def cpu() -> float:
 
 
 def main() -> None:
-    import evidently.ui.workspace  # noqa: F401
-
     import monitoring.reports  # noqa: F401
     import settings
     from flows.watch import reporting

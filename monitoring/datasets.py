@@ -1,18 +1,17 @@
 """Rows as Evidently takes them: pandas, with the type of every column declared, since what it guesses takes small whole
 numbers for categories."""
 
-import warnings
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import polars as pl
 
+from monitoring.imports import quietly
 from monitoring.reportable import Columns
 from task import Task
 
-with warnings.catch_warnings():  # it uses what is old in numpy
-    warnings.simplefilter("ignore")
+with quietly():
     from evidently import BinaryClassification, DataDefinition, Dataset, MulticlassClassification, Regression
 
 LABEL, PREDICTION, DECISION = "label", "prediction", "decision"
