@@ -18,15 +18,18 @@ SAID = {
     "status": pl.String,
     "reason": pl.String,
 }
-QUERY = """
+SINCE = """
 SELECT s.prediction, s.model, s.time, s.decision, s.status, s.reason, s.output
-FROM shadow AS s JOIN predictions AS p ON p.id = s.prediction WHERE s.model = ? AND {which} ORDER BY s.prediction
+FROM shadow AS s JOIN predictions AS p ON p.id = s.prediction WHERE s.model = ? AND p.event >= ? ORDER BY s.prediction
 """
 PAIRED = """
 SELECT p.output, s.output FROM predictions AS p JOIN shadow AS s ON s.prediction = p.id AND s.model = ?
 WHERE p.model = ? AND p.alone AND p.event >= ? AND p.event < ? AND s.status = ?
 """
-SINCE, AMONG = "p.event >= ?", "p.id IN (SELECT value FROM json_each(?))"
+AMONG = """
+SELECT prediction, model, time, decision, status, reason, output
+FROM shadow WHERE model = ? AND prediction IN (SELECT value FROM json_each(?)) ORDER BY prediction
+"""
 
 
 def shadowed(index: Index, model: str, since: float = float("-inf"), ids: Sequence[str] | None = None) -> pl.DataFrame:
@@ -34,8 +37,8 @@ def shadowed(index: Index, model: str, since: float = float("-inf"), ids: Sequen
     the shadow is done with: the prediction's id, time, output (a number, or a list of probabilities), decision, status
     ("ok", or why there is no output: stores/shadow.py) and reason."""
     with index.open() as db:
-        which, given = (SINCE, since) if ids is None else (AMONG, json.dumps(list(ids)))
-        rows = db.execute(QUERY.format(which=which), (model, given)).fetchall()
+        query, given = (SINCE, since) if ids is None else (AMONG, json.dumps(list(ids)))
+        rows = db.execute(query, (model, given)).fetchall()
     frame = pl.DataFrame([row[:-1] for row in rows], schema=SAID, orient="row", strict=False)
     return frame.with_columns(pl.Series("output", [_output(row[-1]) for row in rows], strict=False))
 
