@@ -90,6 +90,20 @@ class Outcomes:
         return Outcomes(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))
 
 
+@dataclass(frozen=True)
+class Slice:
+    """The rows with this `value` in `column`, a word or "(missing)", on which a model loses more than on the same rows
+    of its reference: how many labels, the mean of their losses with its band, and what it was on the `reference`."""
+
+    column: str
+    value: str
+    labels: int
+    mean: float
+    low: float
+    high: float
+    reference: float
+
+
 def by_day(rows: pl.DataFrame, binning: Binning, time: str) -> dict[dt.date, Profile]:
     """A profile for each day (UTC) of the column `time` (Datetime or Date), oldest first."""
     days, each = _days(rows, time)

@@ -7,29 +7,25 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
 
-import problem.features
 import problem.schema
 from flows.watch import watching
 from problem.schema import TIME, Row
-from stores import bundle
 from stores.labels import Label
 from stores.log import Writer, encode
 from stores.models import Models
 from stores.predictions import Entry
-from stores.sealed import sealed
 from stores.shadow import Row as Said
-from tests import monitored, promoted, serving
+from tests import monitored, promoted
 
 SIZES = (100_000, 1_000_000)
 BEGIN, WEEK, LATER = dt.date(2013, 4, 4), dt.timedelta(days=7), dt.timedelta(days=2)
 HOUR = dt.timedelta(hours=1)
 REPORTS, AT_ONCE, THRESHOLD = 4, 5_000, 0.3
-Chunk = tuple[int, pl.DataFrame]
+KEY = Row.primary_key()
 
 
 def measure(folder: Path) -> dict[str, float]:
@@ -65,11 +61,7 @@ def _registered(place: Path, models: Models, reference: pl.DataFrame) -> None:
     promoted.registered(place, "ab")
     models.point("live", "1")
     models.point("candidate", "2")
-    made = serving.make_bundle(place / "state/bundles/1")
-    tables = sealed(made)["tables"]
-    bundle.write_reference(made, reference.with_columns(label=problem.schema.target()))
-    learnt = {"train": ["2013-01"], "validation": ["2013-02"], "test": []}
-    bundle.seal(made, {"threshold": THRESHOLD, "data_version": "data", **learnt}, problem.features.FEATURES, tables)
+    monitored.deployed(place, reference.with_columns(label=problem.schema.target()), THRESHOLD)
 
 
 def _week(year: pl.DataFrame, number: int) -> pl.DataFrame:
@@ -105,9 +97,5 @@ def _said(name: str, time: dt.datetime, score: float) -> Said:
 
 
 def _labels(rows: pl.DataFrame) -> Iterator[Label]:
-    for *key, minutes in rows.select(*Row.primary_key(), "arr_delay").iter_rows():
-        yield Label(_time(key) + 5 * HOUR, "batch 2013-04", {"arr_delay": minutes}, key)
-
-
-def _time(key: list[Any]) -> dt.datetime:
-    return dict(zip(Row.primary_key(), key, strict=True))[TIME]
+    for row in rows.select(*KEY, "arr_delay").iter_rows(named=True):
+        yield Label(row[TIME] + 5 * HOUR, "batch 2013-04", {"arr_delay": row["arr_delay"]}, [row[name] for name in KEY])

@@ -120,9 +120,11 @@ def _server(
 ) -> Iterator[Server]:
     began, output = time.monotonic(), root / f"{port}.log"
     keep = (lambda: os.sched_setaffinity(0, cores)) if cores else None
-    options = {"env": os.environ | ONE_THREAD | (environ or {}), "process_group": 0, "preexec_fn": keep}
+    variables = os.environ | ONE_THREAD | (environ or {})
     with output.open("w") as log:
-        process = psutil.Popen(list(map(str, command)), stdout=log, stderr=log, **options)
+        process = psutil.Popen(
+            list(map(str, command)), env=variables, stdout=log, stderr=log, process_group=0, preexec_fn=keep
+        )
     try:
         _wait(process, f"http://127.0.0.1:{port}/{probe}", output)
         yield Server(port, process, time.monotonic() - began)

@@ -8,11 +8,10 @@ days could stand in any order, at most one window in `ONE_IN` names any slice.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
-from counts import PREDICTION, Binning
+from counts import PREDICTION, Binning, Slice
 from monitoring.loss import band
 from monitoring.replays import draws, limit
 
@@ -22,20 +21,6 @@ MOST = 10
 MISSING = "(missing)"
 
 Sums = tuple[np.ndarray, np.ndarray]
-
-
-@dataclass(frozen=True)
-class Slice:
-    """The rows with this `value` in `column`, a word or "(missing)": how many labels, the mean of their losses with its
-    band (see `loss.band`), and what it was on the `reference`."""
-
-    column: str
-    value: str
-    labels: int
-    mean: float
-    low: float
-    high: float
-    reference: float
 
 
 def worse(window: Sums, reference: Sums, binning: Binning, seed: int = 0) -> list[Slice]:

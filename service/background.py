@@ -58,15 +58,15 @@ class _Attributes(ctypes.Structure):
     )
 
 
-def in_short_slices(nanoseconds: int = 100_000) -> bool:
+def in_short_slices(nanoseconds: int = 100_000) -> None:
     """Ask for the processor in slices of so much from now on, in this thread and those that it starts: no larger share
     of it, but at once when woken, where others, the idle class of other sessions included, would else keep it for
     milliseconds (Linux' EEVDF scheduler, from 6.12 on; Documentation/scheduler/sched-eevdf.rst). Older kernels take it
-    and change nothing; returns whether it was taken."""
+    and change nothing."""
     if sys.platform != "linux" or os.sched_getscheduler(0) != os.SCHED_OTHER or platform.machine() not in SETATTR:
-        return False
+        return
     wanted = _Attributes(size=ctypes.sizeof(_Attributes), nice=os.getpriority(os.PRIO_PROCESS, 0), runtime=nanoseconds)
-    return bool(ctypes.CDLL(None).syscall(SETATTR[platform.machine()], 0, ctypes.byref(wanted), 0) == 0)
+    ctypes.CDLL(None).syscall(SETATTR[platform.machine()], 0, ctypes.byref(wanted), 0)
 
 
 def log_to_stderr(logger: logging.Logger) -> None:

@@ -13,7 +13,7 @@ from stores.predictions import broken
 
 IDS = "SELECT id, event FROM predictions WHERE event >= ? AND event < ? ORDER BY id"
 ARRIVALS = "SELECT date(day * 86400, 'unixepoch'), rows FROM arrivals"
-COUNTS = "SELECT date(day * 86400, 'unixepoch'), model, rows FROM days ORDER BY 1, 2"
+COUNTS = "SELECT day, model, rows FROM days ORDER BY day, model"
 
 
 def asked(index: Index, day: dt.date, schema: ModuleType | Any, most: int = 50_000) -> pl.DataFrame:
@@ -36,8 +36,8 @@ def counts(index: Index) -> pl.DataFrame:
     """How many rows each model answered of each day: `day` (Date, UTC), `model`, `rows`, the earliest first."""
     with index.open() as db:
         rows = db.execute(COUNTS).fetchall()
-    frame = pl.DataFrame(rows, schema={"day": pl.String, "model": pl.String, "rows": pl.Int64}, orient="row")
-    return frame.with_columns(pl.col("day").str.to_date())
+    frame = pl.DataFrame(rows, schema={"day": pl.Int32, "model": pl.String, "rows": pl.Int64}, orient="row")
+    return frame.with_columns(pl.col("day").cast(pl.Date))
 
 
 def refusals(index: Index) -> pl.DataFrame:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from counts import Slice
 from stores.segments import replace
 
 FOLDER = "windows"
@@ -84,19 +85,6 @@ class Fault(msgspec.Struct, frozen=True):
     column: str
     text: str
     cause: str
-
-
-class Slice(msgspec.Struct, frozen=True):
-    """The rows with this `value` in `column`, on which the model loses more than it did on the same of its reference:
-    how many labels, mean loss with its band, and the `reference`'s mean."""
-
-    column: str
-    value: str
-    labels: int
-    mean: float
-    low: float
-    high: float
-    reference: float
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):

@@ -41,15 +41,19 @@ def environment(folder: Path, today: dt.date, **monitor: Any) -> dict[str, str]:
 def live(folder: Path, database: Path) -> Models:
     """Version 1, which has seen the days of the reference."""
     models = promoted.aliased(folder, database, live="1")
-    made = serving.make_bundle(folder / "state/bundles/1")
-    tables = sealed(made)["tables"]
     rows = pl.concat([day(number) for number in REFERENCE])
     chances, late = fate(rows.height, 0)
-    said = rows.with_columns(label=pl.Series(late), prediction=pl.Series(chances))
-    bundle.write_reference(made, said)
-    learnt = {"train": ["2013-01"], "validation": ["2013-02"], "test": []}
-    bundle.seal(made, {"threshold": 0.5, "data_version": "data-1", **learnt}, features.FEATURES, tables)
+    deployed(folder, rows.with_columns(label=pl.Series(late), prediction=pl.Series(chances)))
     return models
+
+
+def deployed(folder: Path, reference: pl.DataFrame, threshold: float = 0.5) -> None:
+    """The bundle of version 1, with this reference."""
+    made = serving.make_bundle(folder / "state/bundles/1")
+    tables = sealed(made)["tables"]
+    bundle.write_reference(made, reference)
+    learnt = {"train": ["2013-01"], "validation": ["2013-02"], "test": []}
+    bundle.seal(made, {"threshold": threshold, "data_version": "data-1", **learnt}, features.FEATURES, tables)
 
 
 def answered(

@@ -1,5 +1,7 @@
+import contextlib
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -131,21 +133,25 @@ def deliver(source: Path, target: Path, pieces: list[tuple[float, float, bool]])
     made.catch_up()
 
 
+@contextlib.contextmanager
+def delivered(world: Any, pieces: Any) -> Iterator[tuple[Path, Path]]:
+    """The logs as a whole, not indexed yet, and in a second folder where they came in pieces."""
+    with tempfile.TemporaryDirectory() as name:
+        whole, in_pieces = Path(name) / "a", Path(name) / "b"
+        build(whole, world)
+        deliver(whole, in_pieces, pieces)
+        yield whole, in_pieces
+
+
 @given(worlds, deliveries)
 def test_however_the_logs_arrive_the_index_says_the_same(world: Any, pieces: Any) -> None:
-    with tempfile.TemporaryDirectory() as name:
-        at_once, in_pieces = Path(name) / "a", Path(name) / "b"
-        build(at_once, world)
-        deliver(at_once, in_pieces, pieces)
+    with delivered(world, pieces) as (at_once, in_pieces):
         assert content(index(in_pieces)) == content(up_to_date(at_once))
 
 
 @given(worlds, deliveries)
 def test_the_rows_of_a_day_are_counted_once_each(world: Any, pieces: Any) -> None:
-    with tempfile.TemporaryDirectory() as name:
-        whole, in_pieces = Path(name) / "a", Path(name) / "b"
-        build(whole, world)
-        deliver(whole, in_pieces, pieces)
+    with delivered(world, pieces) as (_, in_pieces):
         made = index(in_pieces)
         by = "(SELECT CAST({} / 86400 AS INTEGER) AS day, model FROM predictions)"
         expected = rows_of_days(made, "count(*)", by.format("event"), by.format("time"))

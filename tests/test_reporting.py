@@ -5,9 +5,10 @@ import datetime as dt
 import polars as pl
 import pytest
 
+from counts import Slice
 from flows.watch import figures
 from flows.watch.reporting import side
-from stores.windows import Distance, Loss, Slice
+from stores.windows import Distance, Loss
 from task import Task
 from tests import watching
 

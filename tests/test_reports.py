@@ -104,6 +104,15 @@ def test_drift_is_what_the_monitor_says_not_what_the_library_would_say(reports):
     assert scores == {"temp": 0.3, "carrier": 0.1}
 
 
+def test_the_distribution_of_a_column_is_drawn_once(reports):
+    page = reports.data(reports.Sides(rows(1), rows(2), BINARY, DECLARED), {}, [], {}).dumps()
+    for column in ("temp", "distance", "prediction"):
+        titles = {name: f"{name} value of '{column}': current" for name in ("Minimal", "Maximum", "Mean", "Std")}
+        drawn = [name for name, title in titles.items() if title in page]
+        assert drawn == ["Minimal"]
+        assert f"Quantile 0.5 of '{column}': current" not in page
+
+
 @pytest.mark.parametrize("task", [BINARY, NUMBER, WEATHER])
 def test_the_quality_of_predictions_is_reported_for_each_kind_of_task(reports, task):
     made = reports.quality(reports.Sides(rows(1, task), rows(2, task), task, {}, 0.5))

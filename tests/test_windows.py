@@ -4,7 +4,8 @@ import datetime as dt
 
 import pytest
 
-from stores.windows import Damaged, Distance, Fault, Labels, Largest, Loss, Shadow, Slice, Window, Windows
+from counts import Slice
+from stores.windows import Damaged, Distance, Fault, Labels, Largest, Loss, Shadow, Window, Windows
 
 DAY = dt.date(2013, 4, 1)
 FAULT = Fault(DAY, "nulls", "temp", "20 % of temp are missing", "a source fell away")

@@ -7,12 +7,13 @@ from typing import Any
 import dataframely as dy
 import numpy as np
 
+from counts import Slice
 from problem import schema
 from settings import Settings, load
 from stores.labels import Label
 from stores.ledger import Event, Ledger
 from stores.predictions import Entry
-from stores.windows import Distance, Estimated, Fault, Labels, Largest, Loss, Shadow, Slice, Window, Windows
+from stores.windows import Distance, Estimated, Fault, Labels, Largest, Loss, Shadow, Window, Windows
 from tests import labelling, promoted
 
 FIRST = dt.date(2013, 4, 1)

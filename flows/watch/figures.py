@@ -3,8 +3,9 @@
 import math
 from collections.abc import Iterator
 
+from counts import Slice
 from monitoring.reportable import Figure
-from stores.windows import Distance, Slice, Window
+from stores.windows import Distance, Window
 
 VERDICTS = {"ok": 0, "investigate": 1, "retrain": 2}
 

@@ -3,6 +3,7 @@
 import datetime as dt
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -61,7 +62,6 @@ class Reader:
         rows = self._rows(day)
         counted = loss.mature(rows, self.place.now.date(), self.chosen.promotion.coverage)
         counts, sums = _in_bins(self.index, counted, self.binning)
-        reference = self._likeliest(self.model.reference["label"], self.model.reference["prediction"])
         scores, happened = (counted[name].to_numpy() for name in ("score", "happened"))
         return Outcomes(
             rows=rows.height,
@@ -73,7 +73,7 @@ class Reader:
             squares=float((counted["loss"] ** 2).sum()),
             counts=counts,
             losses=sums,
-            scores=loss.by_score(scores, happened, loss.score_edges(reference[0])),
+            scores=loss.by_score(scores, happened, self._edges),
         )
 
     def _rows(self, day: dt.date) -> pl.DataFrame:
@@ -102,10 +102,20 @@ class Reader:
 
     def _guess(self, said: np.ndarray) -> np.ndarray:
         """NaN where nothing can be said."""
-        task, reference = Task.of(problem.schema), self.model.reference
-        known = predictions_of(reference["prediction"]), labels_of(reference, task)
-        each = loss.estimated(task, said, *known, self.chosen.promotion.loss, self.model.ceiling)
+        task, chosen = Task.of(problem.schema), self.chosen.promotion
+        each = loss.estimated(task, said, *self._known, chosen.loss, self.model.ceiling)
         return np.full(len(said), np.nan) if each is None else each
+
+    @cached_property
+    def _known(self) -> tuple[np.ndarray, np.ndarray]:
+        """The reference's predictions and labels."""
+        reference = self.model.reference
+        return predictions_of(reference["prediction"]), labels_of(reference, Task.of(problem.schema))
+
+    @cached_property
+    def _edges(self) -> np.ndarray:
+        scores, _ = self._likeliest(self.model.reference["label"], self.model.reference["prediction"])
+        return loss.score_edges(scores)
 
 
 def _in_bins(index: Index, counted: pl.DataFrame, binning: Binning) -> tuple[np.ndarray, np.ndarray]:

@@ -3,7 +3,7 @@
 import datetime as dt
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import reduce
 from operator import add
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 import problem.schema
-from counts import Binning, Outcomes, losses_by_day
+from counts import Binning, Outcomes, Slice, losses_by_day
 from flows.promotion.scored import losses_of, predictions_of
 from flows.watch.watched import Watched
 from monitoring import drift, loss, slices
@@ -24,7 +24,7 @@ from stores.asked import asked, refusals
 from stores.index import Index
 from stores.profiles import Profiles
 from stores.shadowed import paired
-from stores.windows import Distance, Estimated, Fault, Labels, Largest, Loss, Shadow, Slice
+from stores.windows import Distance, Estimated, Fault, Labels, Largest, Loss, Shadow
 
 ONE_DAY = dt.timedelta(days=1)
 
@@ -134,7 +134,7 @@ def _slices(chosen: Settings, counted: Sequence[Outcomes], model: Watched, binni
     losses = losses_of(chosen, reference["label"], said, model.ceiling)
     before = losses_by_day(reference, binning, problem.schema.TIME, losses)
     now = np.array([day.counts for day in counted]), np.array([day.losses for day in counted])
-    return [Slice(**asdict(each)) for each in slices.worse(now, before, binning)]
+    return slices.worse(now, before, binning)
 
 
 def _each(came: Sequence[Outcomes], name: str) -> np.ndarray:
