@@ -25,11 +25,11 @@ ingest: $(VENV)/runtime checkout ## check the batches that have arrived and make
 	@$(BIN)/python flows/ingest.py --no-pylint run
 
 doctor: $(VENV)/runtime checkout ## examine data, contract and features: leakage, dead columns, keys, time, train/serve skew
-	@$(BIN)/python -m flows.doctor
+	@$(BIN)/python -m flows.steps.doctor.examination
 
 train: ingest ## ingest, fit the candidates side by side, score, register; the first model becomes live
-	@[ -e var/train/receipts ] || [ "$${DOCTOR:-on}" = off ] || $(BIN)/python -m flows.doctor
-	@$(BIN)/python -m flows.known || { [ $$? = 3 ] && $(BIN)/python flows/train.py --no-pylint run; }
+	@[ -e var/train/receipts ] || [ "$${DOCTOR:-on}" = off ] || $(BIN)/python -m flows.steps.doctor.examination
+	@$(BIN)/python -m flows.steps.train.already_trained || { [ $$? = 3 ] && $(BIN)/python flows/train.py --no-pylint run; }
 	@echo && cat var/train/receipts/latest.txt
 
 .PHONY: experiment compare
@@ -39,19 +39,19 @@ experiment: $(VENV)/runtime checkout ## one candidate, on a sample first and the
 	@echo && cat var/train/receipts/latest.txt
 
 compare: $(VENV)/runtime ## the latest experiments and trainings side by side, and what changed between them (LAST=6)
-	@$(BIN)/python -m flows.compare $(or $(LAST),6)
+	@$(BIN)/python -m penumbra.cli.compare $(or $(LAST),6)
 
 reingest: $(VENV)/runtime checkout ## fetch and check a batch anew: BATCH=2013-02
 	@$(BIN)/python flows/ingest.py --no-pylint run --again "$(or $(BATCH),$(error say which: make reingest BATCH=2013-02))"
 
 quarantine: $(VENV)/runtime ## the rejected rows by batch and rule
-	@$(BIN)/python -m flows.quarantine
+	@$(BIN)/python -m penumbra.cli.quarantine
 
 restore: $(VENV)/runtime ## the data that a model was made from: RUN=<run or model version> INTO=<new folder>
-	@$(BIN)/python -m flows.restore "$(or $(RUN),$(error say of what: make restore RUN=1 INTO=old))" "$(or $(INTO),restored)"
+	@$(BIN)/python -m penumbra.cli.restore "$(or $(RUN),$(error say of what: make restore RUN=1 INTO=old))" "$(or $(INTO),restored)"
 
 reproduce: $(VENV)/runtime checkout ## train a model again and compare: RUN=<run or model version>
-	@$(BIN)/python -m flows.reproduce "$(or $(RUN),$(error say which: make reproduce RUN=1))"
+	@$(BIN)/python -m penumbra.cli.reproduce "$(or $(RUN),$(error say which: make reproduce RUN=1))"
 
 serve: $(VENV)/runtime ## answer POST /predict with the live model on 127.0.0.1:3000
 	@$(BIN)/python -m service
@@ -62,16 +62,16 @@ deploy-bento: $(VENV)/runtime ## the service with its models as one bento, which
 
 .PHONY: explain labels rules shadow
 explain: $(VENV)/runtime ## where an answer came from, back to the raw batches: ID=<prediction_id>
-	@$(BIN)/python -m flows.explain "$(ID)"
+	@$(BIN)/python -m penumbra.cli.explain "$(ID)"
 
 labels: $(VENV)/runtime ## which predictions have their labels, since when, and what came of every label
-	@$(BIN)/python -m flows.labels
+	@$(BIN)/python -m penumbra.cli.label_report
 
 rules: $(VENV)/runtime ## the business rules, how often each fired, how many rows wait for review
-	@$(BIN)/python -m flows.rules
+	@$(BIN)/python -m penumbra.cli.rule_report
 
 shadow: $(VENV)/runtime ## who is in the shadow, how much of the traffic each has answered, how far it agrees with live
-	@$(BIN)/python -m flows.shadow
+	@$(BIN)/python -m penumbra.cli.shadow_report
 
 .PHONY: promote rollback history
 promote: $(VENV)/runtime checkout ## weigh candidate and promotion by shadow and labels, and act on it; FORCE=1 REASON="…" (VERSION=2)
@@ -79,27 +79,27 @@ promote: $(VENV)/runtime checkout ## weigh candidate and promotion by shadow and
 	  --no-pylint run --force "$(if $(FORCE),True,False)" --reason "$${REASON:-}" --version "$${VERSION:-}"
 
 rollback: $(VENV)/runtime ## the previous model answers again at once, with or without the registry (REASON="…" TO=1)
-	@$(BIN)/python -m flows.rollback "$${REASON:-}" "$${TO:-}"
+	@$(BIN)/python -m penumbra.cli.rollback "$${REASON:-}" "$${TO:-}"
 
 history: $(VENV)/runtime ## every verdict, promotion and rollback; ENTRY=7 for its evidence, REBUILD=1 for the registry's aliases
-	@$(BIN)/python -m flows.history $(if $(REBUILD),rebuild,$(ENTRY))
+	@$(BIN)/python -m penumbra.cli.history $(if $(REBUILD),rebuild,$(ENTRY))
 
 .PHONY: overview dashboard
 overview: $(VENV)/runtime ## the loop on one page, which works offline and on a phone; prints where it is
-	@$(BIN)/python -m flows.overview
+	@$(BIN)/python -m monitoring.dashboard.overview
 
 dashboard: $(VENV)/runtime ## that page, MLflow's and Evidently's side by side; prints the addresses, ends with Ctrl-C
-	@$(BIN)/python -m service.dashboard
+	@$(BIN)/python -m monitoring.dashboard.processes
 
 .PHONY: monitor schedule unschedule
 monitor: $(VENV)/runtime checkout ## judge the windows that are over: data faults, drift, loss; retrain where that is called for
 	@$(BIN)/python flows/monitor.py --no-pylint run
 
 schedule: $(VENV)/runtime ## ingest, monitor and promote every night, by cron or systemd
-	@$(BIN)/python -m flows.scheduling
+	@$(BIN)/python -m penumbra.cli.schedule
 
 unschedule: $(VENV)/runtime ## take exactly those entries away again
-	@$(BIN)/python -m flows.scheduling off
+	@$(BIN)/python -m penumbra.cli.schedule off
 
 test: $(VENV)/development checkout ## what the project promises about itself, in about a minute (ARGS="-k name" for a part)
 	@$(BIN)/python -m pytest $(ARGS)
@@ -113,14 +113,14 @@ lint: $(VENV)/development ## format, lint and type checks
 
 .PHONY: backtest
 backtest: $(VENV)/runtime ## policies of retraining side by side over the later months: loss, retrainings, mistakes, cost
-	@$(BIN)/python -m flows.backtest
+	@$(BIN)/python -m penumbra.simulation.backtest.run
 
 .PHONY: replay demo
 demo: $(VENV)/runtime checkout ## play two weeks, and put the replay's last words and its picture into the README
-	@DAYS=$${DAYS:-14} $(BIN)/python -m flows.demo
+	@DAYS=$${DAYS:-14} $(BIN)/python -m penumbra.simulation.replay.demo
 
 replay: $(VENV)/runtime checkout ## the later months day by day through the real loop, with a report at its end (DAYS=14: a short one)
-	@$(BIN)/python -m flows.replay
+	@$(BIN)/python -m penumbra.simulation.replay.run
 
 .PHONY: bench-patterns
 bench-patterns: $(VENV)/development ## each pattern of problem/candidates.py beside its plain counterpart, month by month

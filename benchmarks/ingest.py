@@ -17,26 +17,25 @@ import polars as pl
 import problem.features
 import problem.schema
 import problem.source
-import settings
+from penumbra.core.settings import DataSettings, load_settings
+from penumbra.data import versions
+from penumbra.data.batches import DataStore
 from problem.schema import CARRIERS, ORIGINS
-from settings import Data
-from stores import versions
-from stores.data import DataStore
 
-ROUNDS, NEW, ROWS = 5, 7, 300
-HISTORIES = (10, 100, 1000)
-LIMITS = {
+ROUNDS, NEW_BATCHES, ROWS_PER_BATCH = 5, 7, 300
+HISTORY_SIZES = (10, 100, 1000)
+COLUMN_LIMITS = {
     "flight": (1, 9999), "sched_dep_time": (0, 2359), "sched_arr_time": (0, 2400), "distance": (10, 10_000),
     "temp": (-60, 140), "dewp": (-80, 100), "humid": (0, 100), "wind_dir": (0, 360), "wind_speed": (0, 200),
     "precip": (0, 20), "pressure": (870, 1085), "visib": (0, 10), "arr_delay": (-300, 3000),
 }  # fmt: skip
-WHOLE = ("flight", "sched_dep_time", "sched_arr_time", "distance", "wind_dir", "arr_delay")
-REQUIRED = ("carrier", "flight", "time_hour", "origin", "dest", "sched_dep_time", "sched_arr_time", "distance")
+INTEGER_COLUMNS = ("flight", "sched_dep_time", "sched_arr_time", "distance", "wind_dir", "arr_delay")
+REQUIRED_COLUMNS = ("carrier", "flight", "time_hour", "origin", "dest", "sched_dep_time", "sched_arr_time", "distance")
 
 
 def main() -> None:
-    rates = speed()
-    costs = {count: one_more(count) for count in HISTORIES}
+    rates = measure_ingest_rates()
+    costs = {count: measure_one_more_batch(count) for count in HISTORY_SIZES}
     print(f"\n{os.cpu_count()} cores; 2013 in 12 batches, medians of {ROUNDS} rounds in turns")
     for name, rate in rates.items():
         print(f"{name:<28}{rate:>12,.0f} rows/s")
@@ -50,40 +49,43 @@ def main() -> None:
     }))  # fmt: skip
 
 
-def speed() -> dict[str, float]:
+def measure_ingest_rates() -> dict[str, float]:
     """Rows a second of both ways over the whole year, the raw bytes being in memory."""
     year = {batch.name: problem.source.fetch(batch.name) for batch in problem.source.batches()}
     rows = sum(files["flights.csv"].count(b"\n") - 1 for files in year.values())
     taken: dict[str, list[float]] = {"penumbra": [], "plain polars": []}
     for _ in range(ROUNDS):
-        for name, way in (("penumbra", _ours), ("plain polars", _plain)):
+        for name, way in (("penumbra", _ingest_with_penumbra), ("plain polars", _ingest_with_polars)):
             with tempfile.TemporaryDirectory() as folder:
-                taken[name].append(_seconds(lambda way=way, folder=folder: way(Path(folder), year)))
+                taken[name].append(_measure_seconds(lambda way=way, folder=folder: way(Path(folder), year)))
     return {name: rows / statistics.median(seconds) for name, seconds in taken.items()}
 
 
-def _ours(folder: Path, year: dict[str, dict[str, bytes]]) -> None:
-    store = DataStore(_data(folder), problem)
+def _ingest_with_penumbra(folder: Path, year: dict[str, dict[str, bytes]]) -> None:
+    store = DataStore(_make_data_settings(folder), problem)
     for batch, files in year.items():
         store.stage(batch, files)
     store.admit(year)
 
 
-def _plain(folder: Path, year: dict[str, dict[str, bytes]]) -> None:
+def _ingest_with_polars(folder: Path, year: dict[str, dict[str, bytes]]) -> None:
     for batch, files in year.items():
         rows = problem.source.parse(files).with_columns(problem.source.CONVERSIONS)
-        numbers = [pl.col(name).cast(pl.Int32 if name in WHOLE else pl.Float64, strict=False) for name in LIMITS]
-        kept = rows.with_columns(numbers).with_columns(_valid().alias("valid"))
+        numbers = [
+            pl.col(name).cast(pl.Int32 if name in INTEGER_COLUMNS else pl.Float64, strict=False)
+            for name in COLUMN_LIMITS
+        ]
+        kept = rows.with_columns(numbers).with_columns(_make_contract_check().alias("valid"))
         kept.filter("valid").write_parquet(folder / f"{batch}.parquet")
         kept.filter(~pl.col("valid")).write_parquet(folder / f"{batch}-rejected.parquet")
         for name, content in files.items():
             (folder / f"{batch}-{name}").write_bytes(content)
 
 
-def _valid() -> pl.Expr:
+def _make_contract_check() -> pl.Expr:
     """The contract of the example, written by hand."""
-    ranges = [pl.col(name).is_between(low, high).fill_null(True) for name, (low, high) in LIMITS.items()]
-    present = [pl.col(name).is_not_null() for name in REQUIRED]
+    ranges = [pl.col(name).is_between(low, high).fill_null(True) for name, (low, high) in COLUMN_LIMITS.items()]
+    present = [pl.col(name).is_not_null() for name in REQUIRED_COLUMNS]
     clocks = [pl.col(name) % 100 < 60 for name in ("sched_dep_time", "sched_arr_time")]
     words = [
         pl.col("carrier").is_in(CARRIERS),
@@ -95,40 +97,40 @@ def _valid() -> pl.Expr:
     return pl.all_horizontal(*ranges, *present, *clocks, *words, key, between)
 
 
-def one_more(count: int) -> dict[str, float]:
+def measure_one_more_batch(count: int) -> dict[str, float]:
     """Median seconds for one new batch, and the peak memory of the process that ingests it, after `count` batches."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / ".dvc").mkdir()
         (Path(folder) / ".dvc" / "config").write_text("[core]\n    no_scm = true\n    analytics = false\n")
-        for what in (f"0 {count}", f"{count} {NEW}"):
+        for what in (f"0 {count}", f"{count} {NEW_BATCHES}"):
             command = [sys.executable, "-m", "benchmarks.ingest", folder, *what.split()]
             done = subprocess.run(command, check=True, capture_output=True, text=True)
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
-def ingest(folder: Path, first: int, count: int) -> None:
+def ingest_small_batches(folder: Path, first: int, count: int) -> None:
     """In a process of its own: a history of small batches in one go (first = 0), or months one by one, timed."""
-    data, batches = _data(folder), [f"b{number:05}" for number in range(first, first + count)]
+    data, batches = _make_data_settings(folder), [f"b{number:05}" for number in range(first, first + count)]
     store, month = DataStore(data, problem), problem.source.fetch("2013-01")
     if first == 0:
-        small = {name: b"\n".join(text.split(b"\n")[: ROWS + 1]) + b"\n" for name, text in month.items()}
+        small = {name: b"\n".join(text.split(b"\n")[: ROWS_PER_BATCH + 1]) + b"\n" for name, text in month.items()}
         for batch in batches:
-            store.stage(batch, _distinct(small, batch))
+            store.stage(batch, _make_distinct(small, batch))
         store.admit(batches)
-        versions.record(data)
+        versions.record_data_version(data)
         return
-    taken = [_timed(store, data, batch, _distinct(month, batch)) for batch in batches][1:]
+    taken = [_time_batch(store, data, batch, _make_distinct(month, batch)) for batch in batches][1:]
     total, own = (statistics.median(column) for column in zip(*taken, strict=True))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024**2 if sys.platform == "darwin" else 1024)
     print(json.dumps({"total": total, "own": own, "peak_mb": peak}))
 
 
-def _timed(store: DataStore, data: Data, batch: str, files: dict[str, bytes]) -> tuple[float, float]:
-    own = _seconds(lambda: (store.stage(batch, files), store.admit([batch])))
-    return own + _seconds(lambda: versions.record(data)), own
+def _time_batch(store: DataStore, data: DataSettings, batch: str, files: dict[str, bytes]) -> tuple[float, float]:
+    own = _measure_seconds(lambda: (store.stage(batch, files), store.admit([batch])))
+    return own + _measure_seconds(lambda: versions.record_data_version(data)), own
 
 
-def _distinct(files: dict[str, bytes], batch: str) -> dict[str, bytes]:
+def _make_distinct(files: dict[str, bytes], batch: str) -> dict[str, bytes]:
     """The same rows but for the first one's flight number, so that each batch has a content of its own."""
     header, line, rest = files["flights.csv"].split(b"\n", 2)
     cells = line.split(b",")
@@ -136,12 +138,12 @@ def _distinct(files: dict[str, bytes], batch: str) -> dict[str, bytes]:
     return {**files, "flights.csv": b"\n".join([header, b",".join(cells), rest])}
 
 
-def _data(folder: Path) -> Data:
+def _make_data_settings(folder: Path) -> DataSettings:
     changed = {"folder": folder / "data", "derived": folder / "derived", "remote": str(folder / "remote")}
-    return settings.load().data.model_copy(update=changed)
+    return load_settings().data.model_copy(update=changed)
 
 
-def _seconds(work: Callable[[], object]) -> float:
+def _measure_seconds(work: Callable[[], object]) -> float:
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
@@ -149,6 +151,6 @@ def _seconds(work: Callable[[], object]) -> float:
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
-        ingest(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+        ingest_small_batches(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
     else:
         main()

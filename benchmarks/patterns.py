@@ -16,96 +16,100 @@ import numpy as np
 
 import problem.schema
 import problem.source
-import settings
-from flows.experiments import matrices, plan
-from flows.experiments.matrices import Matrices
+from flows.steps.train import matrices, plan
+from flows.steps.train.matrices import Matrices
+from penumbra.core import metrics
+from penumbra.core.settings import Settings, load_settings
+from penumbra.data.batches import DataStore
+from penumbra.registry.bundle import open_onnx_session
+from penumbra.registry.serving_cost import measure_single_row_us
+from penumbra.training import bootstrap
+from penumbra.training.onnx.compile import compile_model
+from penumbra.training.training_set import fit_estimator
+from penumbra.training.trial import TrialJob, predict_for_task
 from problem.augment import outage
 from problem.slices import DAY
-from settings import Settings
-from stores.bundle import session
-from stores.data import DataStore
-from stores.measure import single_row_us
-from training import bootstrap, evaluate
-from training.compile import compile_model
-from training.lesson import teach
-from training.trial import Job, predictions
 
-PLAIN = "gradient_boosting"
-FITS = [
+PLAIN_CANDIDATE = "gradient_boosting"
+FITTED_CANDIDATES = [
     *("cascade", "hard_negatives", "reframed_boosting", "augmented_boosting", "recent_boosting"),
     *("logistic_regression", "recent_logistic"),
 ]
-PAIRS = {  # what is compared: (the pattern's predictions, those of its plain counterpart)
-    "reframing": ("reframed_boosting", PLAIN),
+COMPARED_PAIRS = {  # what is compared: (the pattern's predictions, those of its plain counterpart)
+    "reframing": ("reframed_boosting", PLAIN_CANDIDATE),
     "cascade": ("cascade", "cascade/expensive"),
-    "hard negatives": ("hard_negatives", PLAIN),
-    "augmentation": ("augmented_boosting", PLAIN),
-    "  30 % without weather": ("augmented_boosting/outage", f"{PLAIN}/outage"),
-    "window, boosting": ("recent_boosting", PLAIN),
+    "hard negatives": ("hard_negatives", PLAIN_CANDIDATE),
+    "augmentation": ("augmented_boosting", PLAIN_CANDIDATE),
+    "  30 % without weather": ("augmented_boosting/outage", f"{PLAIN_CANDIDATE}/outage"),
+    "window, boosting": ("recent_boosting", PLAIN_CANDIDATE),
     "window, linear": ("recent_logistic", "logistic_regression"),
 }
-FIRST, WINDOW, OUTAGE, ROUNDS = 4, 3, 0.3, 5
-Said = dict[str, np.ndarray]
+FIRST_MONTH_INDEX, WINDOW_MONTHS, OUTAGE_SHARE, ROUNDS = 4, 3, 0.3, 5
+PredictionsByName = dict[str, np.ndarray]
 
 
 def main() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     with tempfile.TemporaryDirectory() as folder:
-        made, batches = prepare(settings.load(), Path(folder))
-        later = range(FIRST, len(batches))
+        made, batches = prepare_matrices(load_settings(), Path(folder))
+        later = range(FIRST_MONTH_INDEX, len(batches))
         with ProcessPoolExecutor(2) as pool:
-            plain = {month: pool.submit(fit, made, PLAIN, batches, month) for month in later}
+            plain = {month: pool.submit(fit_month, made, PLAIN_CANDIDATE, batches, month) for month in later}
             live = [
-                np.full(len(made.judged(batches[:FIRST])[1]), np.nan),
-                *(plain[m].result()[0][PLAIN] for m in later),
+                np.full(len(made.judged(batches[:FIRST_MONTH_INDEX])[1]), np.nan),
+                *(plain[m].result()[0][PLAIN_CANDIDATE] for m in later),
             ]
-            known = {month: np.concatenate(live[: month - FIRST + 1]) for month in later}
+            known = {month: np.concatenate(live[: month - FIRST_MONTH_INDEX + 1]) for month in later}
             others = [
-                pool.submit(fit, made, name, batches, month, known[month]) for month in reversed(later) for name in FITS
+                pool.submit(fit_month, made, name, batches, month, known[month])
+                for month in reversed(later)
+                for name in FITTED_CANDIDATES
             ]
             results = [each.result() for each in (*plain.values(), *others)]
-        said, reports = gather(results, later)
-        told = compare(made, batches, said)
-        stages = cascade(made, batches, said, reports)
+        said, reports = gather_predictions(results, later)
+        told = compare_patterns(made, batches, said)
+        stages = measure_cascade(made, batches, said, reports)
     print(json.dumps({"patterns": told, "cascade": stages}))
 
 
-def prepare(chosen: Settings, root: Path) -> tuple[Matrices, list[str]]:
+def prepare_matrices(settings: Settings, root: Path) -> tuple[Matrices, list[str]]:
     """The year's matrices, from a data store of its own; the batches' names."""
-    data = chosen.data.model_copy(update={"folder": root / "data", "derived": root / "derived"})
+    data = settings.data.model_copy(update={"folder": root / "data", "derived": root / "derived"})
     store, names = DataStore(data, problem), [batch.name for batch in problem.source.batches()]
     for name in names:
         store.stage(name, problem.source.fetch(name))
     store.admit(names)
-    own = chosen.model_copy(update={"data": data})
-    made = matrices.write(own, names, root / "arrays")
-    made.arrays.write("days", plan.rows(own, names).select(DAY.dt.epoch("d")).to_series().to_numpy())
+    own = settings.model_copy(update={"data": data})
+    made = matrices.write_matrices(own, names, root / "arrays")
+    made.arrays.write("days", plan.read_training_rows(own, names).select(DAY.dt.epoch("d")).to_series().to_numpy())
     return made, names
 
 
-def fit(
+def fit_month(
     made: Matrices, name: str, batches: list[str], month: int, live: np.ndarray | None = None
-) -> tuple[Said, int, dict[str, float]]:
+) -> tuple[PredictionsByName, int, dict[str, float]]:
     """Learn from the batches before a month; what is said of the month's rows, by the name of who says it."""
-    taught = batches[month - WINDOW : month] if name == "recent_logistic" else batches[:month]
+    taught = batches[month - WINDOW_MONTHS : month] if name == "recent_logistic" else batches[:month]
     recipe = name.replace("recent_logistic", "logistic_regression")
-    estimator, inputs = made.estimator(Job(recipe)), made.judged([batches[month]])[0]
-    teach(estimator, replace(made.lesson(recipe, taught), live=live))
-    said = {name: predictions(made.task, estimator, inputs)}
-    if name in (PLAIN, "augmented_boosting"):
-        said[f"{name}/outage"] = predictions(made.task, estimator, broken(inputs, made, month))
+    estimator, inputs = made.estimator(TrialJob(recipe)), made.judged([batches[month]])[0]
+    fit_estimator(estimator, replace(made.build_training_set(recipe, taught), live=live))
+    said = {name: predict_for_task(made.task, estimator, inputs)}
+    if name in (PLAIN_CANDIDATE, "augmented_boosting"):
+        said[f"{name}/outage"] = predict_for_task(made.task, estimator, simulate_outage(inputs, made, month))
     if name == "cascade":
-        said["cascade/sure"] = estimator.sure(inputs)
-        said["cascade/cheap"] = predictions(made.task, estimator.cheap_, inputs)
-        said["cascade/expensive"] = predictions(made.task, estimator.expensive_, inputs)
+        said["cascade/sure"] = estimator.mask_cheap_rows(inputs)
+        said["cascade/cheap"] = predict_for_task(made.task, estimator.cheap_, inputs)
+        said["cascade/expensive"] = predict_for_task(made.task, estimator.expensive_, inputs)
     return said, month, dict(getattr(estimator, "report_", {}))
 
 
-def broken(inputs: np.ndarray, made: Matrices, month: int) -> np.ndarray:
-    return outage(np.array(inputs), SimpleNamespace(**made.columns), np.random.default_rng(month), OUTAGE)
+def simulate_outage(inputs: np.ndarray, made: Matrices, month: int) -> np.ndarray:
+    return outage(np.array(inputs), SimpleNamespace(**made.columns), np.random.default_rng(month), OUTAGE_SHARE)
 
 
-def gather(results: list[tuple[Said, int, dict[str, float]]], later: range) -> tuple[Said, dict[str, list[Any]]]:
+def gather_predictions(
+    results: list[tuple[PredictionsByName, int, dict[str, float]]], later: range
+) -> tuple[PredictionsByName, dict[str, list[Any]]]:
     """All that each has said, months in order; and the reports of each, by the name of the first that it says."""
     results = sorted(results, key=lambda result: result[1])
     said: dict[str, list[np.ndarray]] = {}
@@ -117,19 +121,21 @@ def gather(results: list[tuple[Said, int, dict[str, float]]], later: range) -> t
     return {name: np.concatenate(values) for name, values in said.items()}, reports
 
 
-def compare(made: Matrices, batches: list[str], said: Said) -> dict[str, Any]:
+def compare_patterns(made: Matrices, batches: list[str], said: PredictionsByName) -> dict[str, Any]:
     """Print and return each pattern's difference: over all months with its interval, and month by month."""
-    months = batches[FIRST:]
+    months = batches[FIRST_MONTH_INDEX:]
     labels, days = made.judged(months)[1], made.arrays.part(months, "days")
     ends = np.cumsum([made.arrays.sizes[batch] for batch in months])[:-1]
-    losses = {name: evaluate.losses(made.task, labels, values) for name, values in said.items() if "sure" not in name}
+    losses = {
+        name: metrics.row_losses(made.task, labels, values) for name, values in said.items() if "sure" not in name
+    }
     print(
         f"{len(labels):,} flights from {months[0]} to {months[-1]}; log-loss, and by how much the pattern's is higher"
     )
     print(f"{'':<24}{'plain':>8}{'pattern':>9}   difference [95 % interval]     " + "  ".join(m[5:] for m in months))
     told = {}
-    for title, (pattern, plain) in PAIRS.items():
-        found = bootstrap.paired(losses[pattern], losses[plain], days)
+    for title, (pattern, plain) in COMPARED_PAIRS.items():
+        found = bootstrap.compare_paired_losses(losses[pattern], losses[plain], days)
         monthly = [float(part.mean()) for part in np.split(losses[pattern] - losses[plain], ends)]
         told[title.strip()] = {"plain": losses[plain].mean(), "difference": found.value, "low": found.low}
         told[title.strip()] |= {"high": found.high, "monthly": [round(value, 4) for value in monthly]}
@@ -144,15 +150,17 @@ def compare(made: Matrices, batches: list[str], said: Said) -> dict[str, Any]:
     }
 
 
-def cascade(made: Matrices, batches: list[str], said: Said, reports: dict[str, list[Any]]) -> dict[str, Any]:
+def measure_cascade(
+    made: Matrices, batches: list[str], said: PredictionsByName, reports: dict[str, list[Any]]
+) -> dict[str, Any]:
     """Print and return who answers, and the microseconds of one compiled answer: medians of rounds in turns."""
-    estimator, inputs = made.estimator(Job("cascade")), made.judged([batches[FIRST]])[0]
-    teach(estimator, made.lesson("cascade", batches[:FIRST]))
-    middle = float(np.median(predictions(made.task, estimator.cheap_, inputs)))
+    estimator, inputs = made.estimator(TrialJob("cascade")), made.judged([batches[FIRST_MONTH_INDEX]])[0]
+    fit_estimator(estimator, made.build_training_set("cascade", batches[:FIRST_MONTH_INDEX]))
+    middle = float(np.median(predict_for_task(made.task, estimator.cheap_, inputs)))
     estimator.report_.update(low=middle, high=1.0)  # where thresholds lie makes no difference to the time of an answer
-    sure, share = estimator.sure(inputs), float(said["cascade/sure"].mean())
+    sure, share = estimator.mask_cheap_rows(inputs), float(said["cascade/sure"].mean())
     stages = {"cascade": estimator, "cheap": estimator.cheap_, "expensive": estimator.expensive_}
-    compiled = {name: session(compile_model(each, inputs.shape[1])) for name, each in stages.items()}
+    compiled = {name: open_onnx_session(compile_model(each, inputs.shape[1])) for name, each in stages.items()}
     asked = {
         "cascade, the cheap model answers": ("cascade", inputs[sure]),
         "cascade, the expensive model answers": ("cascade", inputs[~sure]),
@@ -160,7 +168,8 @@ def cascade(made: Matrices, batches: list[str], said: Said, reports: dict[str, l
         "expensive model alone": ("expensive", inputs[~sure]),
     }
     rounds = [
-        {title: single_row_us(compiled[who], rows) for title, (who, rows) in asked.items()} for _ in range(ROUNDS)
+        {title: measure_single_row_us(compiled[who], rows) for title, (who, rows) in asked.items()}
+        for _ in range(ROUNDS)
     ]
     took = {title: statistics.median(each[title] for each in rounds) for title in asked}
     took["both, always"] = took["cheap model alone"] + took["expensive model alone"]

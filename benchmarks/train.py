@@ -14,17 +14,17 @@ from pathlib import Path
 
 ROUNDS = 3
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-COMMANDS = {
+TRAINING_COMMANDS = {
     "flow": [sys.executable, "flows/train.py", "--no-pylint", "run"],
-    "plain": [sys.executable, "-m", "benchmarks.plain", "1"],
-    "joblib": [sys.executable, "-m", "benchmarks.plain", "2"],
+    "plain": [sys.executable, "-m", "benchmarks.plain_training", "1"],
+    "joblib": [sys.executable, "-m", "benchmarks.plain_training", "2"],
 }
-IDEA = ["make", "--no-print-directory", "experiment", "ONLY=gradient_boosting"]
-FIRST_METRIC = "A quick look at"
+EXPERIMENT_COMMAND = ["make", "--no-print-directory", "experiment", "ONLY=gradient_boosting"]
+FIRST_METRIC_TEXT = "A quick look at"
 
 
 def main() -> None:
-    results = {today: compare(today) for today in ("2013-04-01", "2013-10-01")}
+    results = {today: compare_training_times(today) for today in ("2013-04-01", "2013-10-01")}
     print(
         f"\n{os.cpu_count()} cores; medians of {ROUNDS} rounds in turns; the fits of six candidates and of the winner"
     )
@@ -42,15 +42,15 @@ def main() -> None:
     }))  # fmt: skip
 
 
-def compare(today: str) -> dict[str, float]:
+def compare_training_times(today: str) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        environ = _prepare(root, today)
-        timed("flow", environ, root)
-        rounds = [{name: timed(name, environ, root) for name in COMMANDS} for _ in range(ROUNDS)]
-        ideas = [until_first_metric(environ, root) for _ in range(ROUNDS)]
-        rows = _rows(environ)
-    seconds = {f"{name}_s": round(statistics.median(each[name] for each in rounds), 2) for name in COMMANDS}
+        environ = _prepare_environment(root, today)
+        time_training("flow", environ, root)
+        rounds = [{name: time_training(name, environ, root) for name in TRAINING_COMMANDS} for _ in range(ROUNDS)]
+        ideas = [time_first_metric(environ, root) for _ in range(ROUNDS)]
+        rows = _count_rows(environ)
+    seconds = {f"{name}_s": round(statistics.median(each[name] for each in rounds), 2) for name in TRAINING_COMMANDS}
     ratios = {
         f"over_{name}": round(statistics.median(each["flow"] / each[name] for each in rounds), 3)
         for name in ("plain", "joblib")
@@ -58,39 +58,41 @@ def compare(today: str) -> dict[str, float]:
     return {"rows": rows, **seconds, **ratios, "first_metric_s": round(statistics.median(ideas), 2)}
 
 
-def timed(name: str, environ: dict[str, str], root: Path) -> float:
+def time_training(name: str, environ: dict[str, str], root: Path) -> float:
     """Seconds for a first training: no receipt and no live model to compare with, the database made already."""
-    _forget(root)
+    _reset_state(root)
     start = time.perf_counter()
     own = {} if name == "flow" else ONE_THREAD
-    done = subprocess.run(COMMANDS[name], env=environ | own, capture_output=True, text=True)
+    done = subprocess.run(TRAINING_COMMANDS[name], env=environ | own, capture_output=True, text=True)
     if done.returncode:
-        sys.exit(f"{' '.join(COMMANDS[name])} failed:\n{done.stdout}\n{done.stderr}")
+        sys.exit(f"{' '.join(TRAINING_COMMANDS[name])} failed:\n{done.stdout}\n{done.stderr}")
     seconds = time.perf_counter() - start
     print(f"{name:<8}{seconds:6.1f} s", flush=True)
     return seconds
 
 
-def until_first_metric(environ: dict[str, str], root: Path) -> float:
+def time_first_metric(environ: dict[str, str], root: Path) -> float:
     """Seconds from the command to its first metric; the rest of the experiment is waited for."""
-    _forget(root)
+    _reset_state(root)
     start, seen = time.perf_counter(), float("nan")
-    process = subprocess.Popen(IDEA, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = subprocess.Popen(
+        EXPERIMENT_COMMAND, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     for line in process.stdout or []:
-        if FIRST_METRIC in line:
+        if FIRST_METRIC_TEXT in line:
             seen = time.perf_counter() - start
     if process.wait() or seen != seen:
-        sys.exit(f"{' '.join(IDEA)} failed")
+        sys.exit(f"{' '.join(EXPERIMENT_COMMAND)} failed")
     print(f"idea    {seen:6.1f} s", flush=True)
     return seen
 
 
-def _forget(root: Path) -> None:
+def _reset_state(root: Path) -> None:
     shutil.rmtree(root / "train", ignore_errors=True)
     shutil.copy(root / "empty.db", root / "mlflow.db")
 
 
-def _prepare(root: Path, today: str) -> dict[str, str]:
+def _prepare_environment(root: Path, today: str) -> dict[str, str]:
     """A data store of its own with every batch until `today`."""
     environ = os.environ | {
         "PENUMBRA_DATA__TODAY": today,
@@ -107,13 +109,16 @@ def _prepare(root: Path, today: str) -> dict[str, str]:
     subprocess.run(
         [sys.executable, "flows/ingest.py", "--no-pylint", "run"], env=environ, check=True, capture_output=True
     )
-    make = "import settings; from stores.models import Models; Models(settings.load().registry).client"
+    make = (
+        "from penumbra.core.settings import load_settings; from penumbra.registry.models import ModelRegistry; "
+        "ModelRegistry(load_settings().registry).client"
+    )
     subprocess.run([sys.executable, "-c", make], env=environ, check=True)
     (root / "mlflow.db").rename(root / "empty.db")
     return environ
 
 
-def _rows(environ: dict[str, str]) -> int:
+def _count_rows(environ: dict[str, str]) -> int:
     import polars as pl
 
     return pl.scan_parquet(f"{environ['PENUMBRA_DATA__DERIVED']}/rows/*.parquet").select(pl.len()).collect().item()

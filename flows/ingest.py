@@ -2,7 +2,7 @@
 
 from metaflow import FlowSpec, Parameter, schedule, step
 
-from flows.common import Stopped, one_sentence, side_by_side
+from flows.steps.common import FlowStopped, limit_parallel_tasks, stop_flow_on
 
 
 @schedule(daily=True)
@@ -12,17 +12,19 @@ class IngestFlow(FlowSpec):
     @step
     def start(self):
         """Find the batches that have arrived and aren't admitted; DVC fills an empty data folder where it can."""
-        from stores import versions
+        from penumbra.data import versions
 
-        data = _store()
-        data.forget_staged()
-        named = "" if data.batches() else versions.recorded(data.settings)
-        self.rebuild = "" if not named or versions.pull(data.settings) else named
+        data = _open_data_store()
+        data.discard_staged()
+        named = "" if data.batches() else versions.read_recorded_version(data.settings)
+        self.rebuild = "" if not named or versions.pull_data(data.settings) else named
         if self.again and self.again not in data.arrived():
-            raise Stopped(f"{self.again} is no batch; there are {', '.join(data.arrived())}")
+            raise FlowStopped(f"{self.again} is no batch; there are {', '.join(data.arrived())}")
         self.new = [batch for batch in data.arrived() if batch == self.again or batch not in data.batches()]
         if not self.new and not data.batches():
-            raise Stopped(f"no batch was complete by data.today = {data.settings.today}: there is nothing to ingest")
+            raise FlowStopped(
+                f"no batch was complete by data.today = {data.settings.today}: there is nothing to ingest"
+            )
         self.plan = "new" if self.new else "nothing"
         self.next({"new": self.list_new, "nothing": self.finish}, condition="plan")
 
@@ -34,19 +36,19 @@ class IngestFlow(FlowSpec):
     def check(self):
         """Fetch one batch and hold it against the contract."""
         import problem.source
-        from stores.data import BatchRefused
+        from penumbra.data.batches import BatchRefused
 
-        with one_sentence(BatchRefused, OSError):
-            self.intake = _store().stage(self.input, problem.source.fetch(self.input))
+        with stop_flow_on(BatchRefused, OSError):
+            self.intake = _open_data_store().stage(self.input, problem.source.fetch(self.input))
         print(self.intake)
         self.next(self.admit)
 
     @step
     def admit(self, inputs):
         """All of them were accepted: into the data folder, unless that was to be what data.dvc names and can't."""
-        data, named = _store(), inputs[0].rebuild
+        data, named = _open_data_store(), inputs[0].rebuild
         if named and named not in data.staged_versions():
-            raise Stopped(
+            raise FlowStopped(
                 f"the remote lacks data version {named}, which {data.settings.folder}.dvc names, and the source's "
                 f"batches until data.today = {data.settings.today} don't make it: set data.remote or data.today right, "
                 f"or remove {data.settings.folder}.dvc to begin a history of your own"
@@ -57,11 +59,11 @@ class IngestFlow(FlowSpec):
     @step
     def finish(self):
         """Make what is there a version, one writer at a time, and give the predictions their outcomes."""
-        from flows.experiments import report
+        from flows.steps import ingest
 
-        data = _store()
-        print(report.recorded(data.settings, data.batches()))
-        print(report.labelled(data))
+        data = _open_data_store()
+        print(ingest.report_data_version(data.settings, data.batches()))
+        print(ingest.attach_batch_labels(data))
         self.next(self.end)
 
     @step
@@ -69,17 +71,17 @@ class IngestFlow(FlowSpec):
         pass
 
 
-def _store():
+def _open_data_store():
     import problem.features
     import problem.schema
     import problem.source
-    import settings
-    from stores.data import DataStore
+    from penumbra.core.settings import SettingsError, load_settings
+    from penumbra.data.batches import DataStore
 
-    with one_sentence(settings.SettingsError):
-        return DataStore(settings.load().data, problem)
+    with stop_flow_on(SettingsError):
+        return DataStore(load_settings().data, problem)
 
 
 if __name__ == "__main__":
-    side_by_side()
+    limit_parallel_tasks()
     IngestFlow()

@@ -2,7 +2,7 @@
 
 from metaflow import FlowSpec, schedule, step
 
-from flows.common import one_sentence
+from flows.steps.common import stop_flow_on
 
 
 @schedule(daily=True)
@@ -10,44 +10,44 @@ class MonitorFlow(FlowSpec):
     @step
     def start(self):
         """Judge the windows that are due, enter what is new, and tell people."""
-        import settings
-        from flows.watch import watching, webhook
+        from flows.steps.monitor import due_windows, webhook
+        from penumbra.core.settings import load_settings
 
-        with one_sentence(*watching.EXPECTED):
-            self.settings = settings.load()
-            self.alarms = watching.watch(self.settings)
-        webhook.post(self.settings.monitor.webhook, self.alarms)
+        with stop_flow_on(*due_windows.MONITOR_ERRORS):
+            self.settings = load_settings()
+            self.alarms = due_windows.judge_due_windows(self.settings)
+        webhook.post_alarms(self.settings.monitor.webhook, self.alarms)
         self.next(self.respond)
 
     @step
     def respond(self):
         """Retrain where a verdict asks for it."""
-        from flows.experiments import plan
-        from flows.watch import retraining, watching, webhook
+        from flows.steps.monitor import due_windows, retraining, webhook
+        from flows.steps.train import plan
 
-        ways = retraining.deployed() if retraining.is_deployed() else retraining.locally()
-        with one_sentence(*watching.EXPECTED, *plan.EXPECTED):
-            self.said = retraining.respond(self.settings, *ways)
-        webhook.post(self.settings.monitor.webhook, [self.said] if self.said else [])
+        ways = retraining.make_deployed_runners() if retraining.is_deployed() else retraining.make_local_runners()
+        with stop_flow_on(*due_windows.MONITOR_ERRORS, *plan.PLAN_ERRORS):
+            self.said = retraining.respond_to_verdict(self.settings, *ways)
+        webhook.post_alarms(self.settings.monitor.webhook, [self.said] if self.said else [])
         self.next(self.report)
 
     @step
     def report(self):
         """Make the reports of the windows that have none."""
-        from flows.watch import reporting, watching
+        from flows.steps.monitor import due_windows, reports
 
-        with one_sentence(*watching.EXPECTED):
-            self.pages = [str(page) for page in reporting.publish(self.settings)]
+        with stop_flow_on(*due_windows.MONITOR_ERRORS):
+            self.pages = [str(page) for page in reports.publish_reports(self.settings)]
         self.next(self.end)
 
     @step
     def end(self):
         """Show the last windows, and make the overview anew."""
-        from flows import overview
-        from flows.watch import windows
+        from flows.steps.monitor import window_summary
+        from monitoring.dashboard import overview
 
-        print(windows.words(self.settings, self.alarms, self.said))
-        print(f"The loop on one page: {overview.write(self.settings)}")
+        print(window_summary.format_window_summary(self.settings, self.alarms, self.said))
+        print(f"The loop on one page: {overview.write_overview(self.settings)}")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from metaflow import FlowSpec, Parameter, schedule, step
 
-from flows.common import one_sentence
+from flows.steps.common import stop_flow_on
 
 
 @schedule(daily=True)
@@ -14,31 +14,31 @@ class PromoteFlow(FlowSpec):
     @step
     def start(self):
         """Who is live, candidate and previous."""
-        import settings
-        from flows.promotion import promoting
+        from flows.steps.promote import verdicts
+        from penumbra.core.settings import load_settings
 
-        with one_sentence(*promoting.EXPECTED):
-            self.settings = settings.load()
-            self.aliases = promoting.begin(self.settings)
+        with stop_flow_on(*verdicts.PROMOTION_ERRORS):
+            self.settings = load_settings()
+            self.aliases = verdicts.prepare_aliases(self.settings)
         self.next(self.judge)
 
     @step
     def judge(self):
         """Weigh what labels and shadow say, and decide."""
-        from flows.promotion import promoting
+        from flows.steps.promote import verdicts
 
-        forced = promoting.Forced(self.reason, self.version) if self.force else None
-        with one_sentence(*promoting.EXPECTED):
-            self.cases = promoting.judge(self.settings, self.aliases, forced)
+        forced = verdicts.ForcedPromotion(self.reason, self.version) if self.force else None
+        with stop_flow_on(*verdicts.PROMOTION_ERRORS):
+            self.cases = verdicts.judge_cases(self.settings, self.aliases, forced)
         self.next(self.act)
 
     @step
     def act(self):
         """Enter the verdicts into the ledger, and move the aliases by them."""
-        from flows.promotion import promoting
+        from flows.steps.promote import verdicts
 
-        with one_sentence(*promoting.EXPECTED):
-            print(promoting.act(self.settings, self.cases))
+        with stop_flow_on(*verdicts.PROMOTION_ERRORS):
+            print(verdicts.act_on_cases(self.settings, self.cases))
         self.next(self.end)
 
     @step

@@ -2,7 +2,13 @@
 
 from metaflow import FlowSpec, Parameter, card, current, environment, step, trigger
 
-from flows.common import ONE_THREAD, deal, one_sentence, side_by_side, workers
+from flows.steps.common import (
+    SINGLE_THREAD_ENVIRONMENT,
+    count_parallel_tasks,
+    distribute_jobs,
+    limit_parallel_tasks,
+    stop_flow_on,
+)
 
 
 @trigger(event={"name": "penumbra-retrain", "parameters": {"reason": "reason"}})
@@ -12,34 +18,38 @@ class TrainFlow(FlowSpec):
     @step
     def start(self):
         """Put the matrices where every task can map them, and deal the candidates to as many tasks as run at once."""
-        import settings
-        from flows.experiments import faulty, matrices, plan
+        from flows.steps.train import excluded_days, matrices, plan
+        from penumbra.core.settings import load_settings
 
-        with one_sentence(*plan.EXPECTED):
-            self.settings = settings.load()
-            self.plan = plan.make(self.settings)
-            print(faulty.words(self.plan.facts["left_out"]))
+        with stop_flow_on(*plan.PLAN_ERRORS):
+            self.settings = load_settings()
+            self.plan = plan.make_plan(self.settings)
+            print(excluded_days.describe_excluded_days(self.plan.facts["left_out"]))
             folder = self.settings.training.folder / current.run_id
-            self.matrices = matrices.write(self.settings, self.plan.split.all, folder)
-        self.lanes = deal(matrices.jobs(self.settings.training.candidates), workers())
+            self.matrices = matrices.write_matrices(self.settings, self.plan.split.all, folder)
+        self.lanes = distribute_jobs(
+            matrices.list_trial_jobs(self.settings.training.candidates), count_parallel_tasks()
+        )
         self.next(self.fit, foreach="lanes")
 
-    @environment(vars=ONE_THREAD)
+    @environment(vars=SINGLE_THREAD_ENVIRONMENT)
     @step
     def fit(self):
         """Some candidates, each of which learns from the training batches and is scored on the validation batches."""
         split = self.plan.split
-        self.lane = [self.matrices.try_out(job, split.train, split.validation, "validation")[0] for job in self.input]
+        self.lane = [
+            self.matrices.try_candidate(job, split.train, split.validation, "validation")[0] for job in self.input
+        ]
         self.next(self.select)
 
     @step
     def select(self, inputs):
         """The lowest mean loss on validation wins; against the live recipe it has to be shown to be lower."""
-        from flows.experiments import choosing
+        from flows.steps.train import selection
 
         self.merge_artifacts(inputs, include=["settings", "plan", "matrices"])
         self.trials = [trial for each in inputs for trial in each.lane]
-        self.winner = choosing.choose(self.settings, self.plan, self.matrices, self.trials)
+        self.winner = selection.choose_winner(self.settings, self.plan, self.matrices, self.trials)
         self.next(self.finals)
 
     @step
@@ -47,32 +57,34 @@ class TrainFlow(FlowSpec):
         self.jobs = ["release", "score", "examine"]
         self.next(self.refit, foreach="jobs")
 
-    @environment(vars=ONE_THREAD)
+    @environment(vars=SINGLE_THREAD_ENVIRONMENT)
     @step
     def refit(self):
         """Side by side: the winner on everything, to be shipped; winner and baseline on the test batches; the data."""
-        from flows import doctor
-        from flows.experiments import finals
+        from flows.steps.doctor import examination
+        from flows.steps.train import final_fit
 
         if self.input == "release":
-            self.cost = finals.release(self.matrices, self.winner, self.plan.split)
+            self.cost = final_fit.release_winner(self.matrices, self.winner, self.plan.split)
         elif self.input == "score":
-            self.baseline, self.tested = finals.score(self.settings, self.matrices, self.winner, self.plan.split)
+            self.baseline, self.tested = final_fit.score_test_batches(
+                self.settings, self.matrices, self.winner, self.plan.split
+            )
         else:
-            doctor.findings(self.settings)
+            examination.list_unaccepted_findings(self.settings)
         self.next(self.register)
 
     @card(type="blank")
     @step
     def register(self, inputs):
         """Hold the winner at the gate, write bundle and runs, give the version its alias, and show the comparison."""
-        from flows.experiments import record, show
+        from flows.steps.train import evaluation, registration
 
         release, score, _ = inputs
-        outcome = record.outcome(score, [*score.trials, score.baseline], release.cost)
-        pictures = show.files(outcome)
-        text = record.register(outcome, self.reason)
-        show.card(outcome, text, pictures)
+        outcome = registration.build_outcome(score, [*score.trials, score.baseline], release.cost)
+        pictures = evaluation.write_evaluation(outcome)
+        text = registration.register_outcome(outcome, self.reason)
+        evaluation.fill_training_card(outcome, text, pictures)
         print(text)
         self.next(self.end)
 
@@ -82,5 +94,5 @@ class TrainFlow(FlowSpec):
 
 
 if __name__ == "__main__":
-    side_by_side()
+    limit_parallel_tasks()
     TrainFlow()

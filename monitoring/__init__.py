@@ -1,1 +1,1 @@
-"""The logic of watching: frames and arrays in, frozen dataclasses out, no state."""
+"""Watching models in production: drift, loss, data quality, windows and alarms; reports and dashboard."""

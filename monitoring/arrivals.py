@@ -5,35 +5,39 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from monitoring.data_faults import SURELY, DataFault
+from monitoring.data_faults import MIN_VALUE_ROWS, DataFault
 
-REFUSED = 0.05  # of what was asked, above any day before
-HISTORY, MORE, LESS = 7, 2.5, 0.4  # days before a volume is judged; times the usual volume
+REFUSED_SHARE_MARGIN = 0.05  # of what was asked, above any day before
+MIN_HISTORY_DAYS, MAX_VOLUME_RATIO, MIN_VOLUME_RATIO = (
+    7,
+    2.5,
+    0.4,
+)  # days before a volume is judged; times the usual volume
 
 
-def volume(counts: Mapping[dt.date, int], day: dt.date) -> list[DataFault]:
+def find_volume_faults(counts: Mapping[dt.date, int], day: dt.date) -> list[DataFault]:
     """Is the number of rows of a day far from that of the days before it? None before there were seven of them."""
-    before = [counts[each] for each in sorted(counts) if each < day][-4 * HISTORY :]
-    if len(before) < HISTORY:
+    before = [counts[each] for each in sorted(counts) if each < day][-4 * MIN_HISTORY_DAYS :]
+    if len(before) < MIN_HISTORY_DAYS:
         return []
     usual, rows = float(np.median(before)), counts.get(day, 0)
-    if LESS * usual <= rows <= MORE * usual:
+    if MIN_VOLUME_RATIO * usual <= rows <= MAX_VOLUME_RATIO * usual:
         return []
     cause = "a client or a source fell away" if rows < usual else "rows are sent twice, or a new client began"
     return [DataFault("volume", "", f"{rows:,} rows, where a day has {usual:,.0f}", cause)]
 
 
-def refused(records: int, answered: int, field: str, before: Sequence[float]) -> list[DataFault]:
+def find_refusal_faults(records: int, answered: int, field: str, before: Sequence[float]) -> list[DataFault]:
     """Did more of a day's records break the contract than ever `before` (their shares on earlier days)? `field`: in
     which the most did. What is refused is in no log, so a unit that leaves the contract's range shows here alone."""
     share = records / max(records + answered, 1)
-    if records < SURELY or share <= REFUSED + max(before, default=0.0):
+    if records < MIN_VALUE_ROWS or share <= REFUSED_SHARE_MARGIN + max(before, default=0.0):
         return []
     text = f"{share:.0%} of what was asked broke the contract ({records:,} records), mostly by {field}"
     return [DataFault("refused", field, text, "another unit, or a client that changed")]
 
 
-def stale(last: dt.date | None, today: dt.date, days: int) -> list[DataFault]:
+def find_staleness_faults(last: dt.date | None, today: dt.date, days: int) -> list[DataFault]:
     """Did rows stop coming: is the last day with any more than `days` days before `today`?"""
     if last is None or (today - last).days <= days:
         return []

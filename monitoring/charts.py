@@ -4,19 +4,25 @@ phone, each point with words for those who can't see it, alarms by shape as well
 from collections.abc import Sequence
 from typing import Any
 
-Spec = dict[str, Any]
-SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
-WIDTH, HEIGHT = 225, 130
-INK, CALM, ALARM, FAULT, FAINT = "#1d3557", "#1d5fa8", "#b3261e", "#855300", "#9db7d5"
-SHARE = (0, 1)
-DAY: Spec = {
+ChartSpec = dict[str, Any]
+CHART_SCHEMA_URL = "https://vega.github.io/schema/vega-lite/v5.json"
+CHART_WIDTH, CHART_HEIGHT = 225, 130
+OTHER_LINE_COLOUR, VALUE_COLOUR, ALARM_COLOUR, FAULT_COLOUR, BAND_COLOUR = (
+    "#1d3557",
+    "#1d5fa8",
+    "#b3261e",
+    "#855300",
+    "#9db7d5",
+)
+SHARE_DOMAIN = (0, 1)
+DAY_ENCODING: ChartSpec = {
     "field": "begin",
     "type": "temporal",
     "title": None,
     "scale": {"type": "utc"},
     "axis": {"format": "%-d %b", "tickCount": 4, "labelOverlap": True, "grid": False},
 }
-CONFIG = {
+CHART_CONFIG = {
     "view": {"stroke": None},
     "axis": {"labelFontSize": 12, "titleFontSize": 12, "labelColor": "#33415c", "gridColor": "#e3e8f0"},
     "background": "transparent",
@@ -24,56 +30,58 @@ CONFIG = {
 }
 
 
-def course(rows: Sequence[dict[str, Any]], domain: Sequence[float] | None = None) -> Spec:
+def build_line_chart(rows: Sequence[dict[str, Any]], domain: Sequence[float] | None = None) -> ChartSpec:
     """A point for each window at `begin` (an ISO date) and `value`, in words `said`; a triangle where `mark` says
     "alarm", a diamond where it says "fault". `domain`: what the axis spans at least; (0, 1) is of shares.
 
     Drawn where some row has one: a dashed line at `limit`, a band from `low` to `high`, a dotted line through `other`.
     """
-    axis = {"format": "%"} if tuple(domain or ()) == SHARE else {"tickCount": 5}
+    axis = {"format": "%"} if tuple(domain or ()) == SHARE_DOMAIN else {"tickCount": 5}
     scale = (
-        {"zero": False} if domain is None else {"domainMin": domain[0], "domainMax": {"expr": _largest(rows, domain)}}
+        {"zero": False}
+        if domain is None
+        else {"domainMin": domain[0], "domainMax": {"expr": _domain_max(rows, domain)}}
     )
-    value: Spec = {"field": "value", "type": "quantitative", "title": None, "scale": scale, "axis": axis}
-    layers = [_band(value)] if _any(rows, "low") else []
-    layers += [_line(value, "limit", [5, 3], ALARM)] if _any(rows, "limit") else []
-    layers += [_line(value, "other", [1, 3], INK)] if _any(rows, "other") else []
+    value: ChartSpec = {"field": "value", "type": "quantitative", "title": None, "scale": scale, "axis": axis}
+    layers = [_band(value)] if _has_values(rows, "low") else []
+    layers += [_line(value, "limit", [5, 3], ALARM_COLOUR)] if _has_values(rows, "limit") else []
+    layers += [_line(value, "other", [1, 3], OTHER_LINE_COLOUR)] if _has_values(rows, "other") else []
     return {
-        "$schema": SCHEMA,
+        "$schema": CHART_SCHEMA_URL,
         "data": {"values": list(rows)},
-        "width": WIDTH,
-        "height": HEIGHT,
-        "config": CONFIG,
-        "layer": [*layers, _line(value, "value", [1, 0], CALM), _points(value)],
+        "width": CHART_WIDTH,
+        "height": CHART_HEIGHT,
+        "config": CHART_CONFIG,
+        "layer": [*layers, _line(value, "value", [1, 0], VALUE_COLOUR), _points(value)],
     }
 
 
-def _largest(rows: Sequence[dict[str, Any]], domain: Sequence[float]) -> str:
+def _domain_max(rows: Sequence[dict[str, Any]], domain: Sequence[float]) -> str:
     return str(max(domain[1], *(row["value"] for row in rows)))
 
 
-def _any(rows: Sequence[dict[str, Any]], name: str) -> bool:
+def _has_values(rows: Sequence[dict[str, Any]], name: str) -> bool:
     return any(row.get(name) is not None for row in rows)
 
 
-def _band(value: Spec) -> Spec:
-    encoding = {"x": DAY, "y": value | {"field": "low"}, "y2": {"field": "high"}}
-    return {"mark": {"type": "area", "color": FAINT, "opacity": 0.5, "aria": False}, "encoding": encoding}
+def _band(value: ChartSpec) -> ChartSpec:
+    encoding = {"x": DAY_ENCODING, "y": value | {"field": "low"}, "y2": {"field": "high"}}
+    return {"mark": {"type": "area", "color": BAND_COLOUR, "opacity": 0.5, "aria": False}, "encoding": encoding}
 
 
-def _line(value: Spec, field: str, dash: list[int], colour: str) -> Spec:
+def _line(value: ChartSpec, field: str, dash: list[int], colour: str) -> ChartSpec:
     mark = {"type": "line", "strokeDash": dash, "color": colour, "strokeWidth": 1.5, "aria": False}
-    return {"mark": mark, "encoding": {"x": DAY, "y": value | {"field": field}}}
+    return {"mark": mark, "encoding": {"x": DAY_ENCODING, "y": value | {"field": field}}}
 
 
-def _points(value: Spec) -> Spec:
-    def by(look: dict[str, Any]) -> Spec:
+def _points(value: ChartSpec) -> ChartSpec:
+    def by(look: dict[str, Any]) -> ChartSpec:
         tests = [{"test": f"datum.mark === '{mark}'", "value": look[mark]} for mark in ("alarm", "fault")]
         return {"condition": tests, "value": look[""]}
 
     shape = by({"alarm": "triangle-up", "fault": "diamond", "": "circle"})
-    colour = by({"alarm": ALARM, "fault": FAULT, "": CALM})
+    colour = by({"alarm": ALARM_COLOUR, "fault": FAULT_COLOUR, "": VALUE_COLOUR})
     size = by({"alarm": 110, "fault": 110, "": 60})
-    encoding = {"x": DAY, "y": value, "shape": shape, "color": colour, "size": size}
+    encoding = {"x": DAY_ENCODING, "y": value, "shape": shape, "color": colour, "size": size}
     words = {"description": {"field": "said", "type": "nominal"}}
     return {"mark": {"type": "point", "filled": True, "opacity": 1}, "encoding": encoding | words}

@@ -11,18 +11,16 @@ from dataclasses import dataclass
 import polars as pl
 
 from monitoring import units
-from monitoring.norms import SAME, VALUE, Norms, known, moments
+from monitoring.expectations import CONSTANT_TOLERANCE, VALUE_COLUMN, Expectations, count_moments
 
-__all__ = ["DataFault", "Norms", "accepted", "events", "find", "known"]
-
-ENOUGH = 50  # rows, to judge a day by them
-MORE_NULLS = 0.1  # than ever on a day of the reference
-NEW_SHARE = 0.01  # of a day's rows, of a value that was never seen
-SURELY = 10  # rows of a value that was always there and isn't, or never was and is
-RENAMED = 4  # rows of one, where an unknown one came at the same time
-BROKEN = 0.005  # the share of rows outside the contract
-STUCK = 20  # rows of a group with one value
-TORN = 0.05  # the share of groups, or of rows, that don't agree any more
+MIN_DAY_ROWS = 50  # rows, to judge a day by them
+NULL_SHARE_MARGIN = 0.1  # than ever on a day of the reference
+MIN_NEW_VALUE_SHARE = 0.01  # of a day's rows, of a value that was never seen
+MIN_VALUE_ROWS = 10  # rows of a value that was always there and isn't, or never was and is
+MIN_RENAMED_ROWS = 4  # rows of one, where an unknown one came at the same time
+MAX_VIOLATION_SHARE = 0.005  # the share of rows outside the contract
+MIN_FROZEN_ROWS = 20  # rows of a group with one value
+MAX_MISMATCH_SHARE = 0.05  # the share of groups, or of rows, that don't agree any more
 
 
 @dataclass(frozen=True)
@@ -41,51 +39,63 @@ class DataFault:
         return self.what, self.column
 
 
-def find(rows: pl.DataFrame, norms: Norms) -> list[DataFault]:
+def find_data_faults(rows: pl.DataFrame, norms: Expectations) -> list[DataFault]:
     """Every fault of one day's rows, [n] with the contract's columns; none of fewer than 50."""
-    if rows.height < ENOUGH:
+    if rows.height < MIN_DAY_ROWS:
         return []
-    found = [*_shape(rows, norms)]
+    found = [*_find_schema_faults(rows, norms)]
     bad = {fault.column for fault in found}
     rows = rows.drop(bad & set(rows.columns))
-    found += [*_nulls(rows, norms), *_categories(rows, norms), *_range(rows, norms), *_rules(rows, norms)]
+    found += [
+        *_find_null_faults(rows, norms),
+        *_find_category_faults(rows, norms),
+        *_find_range_faults(rows, norms),
+        *_find_rule_faults(rows, norms),
+    ]
     empty = {fault.column for fault in found if fault.what == "nulls"}
-    return found + [*_frozen(rows, norms), *_units(rows, norms), *_constants(rows, norms), *_torn(rows, norms, empty)]
+    return found + [
+        *_find_frozen_values(rows, norms),
+        *_find_unit_faults(rows, norms),
+        *_find_constant_faults(rows, norms),
+        *_find_mismatched_groups(rows, norms, empty),
+    ]
 
 
-def events(today: Iterable[DataFault], open_: Set[tuple[str, str]]) -> tuple[list[DataFault], set[tuple[str, str]]]:
+def find_fault_changes(
+    today: Iterable[DataFault], open_: Set[tuple[str, str]]
+) -> tuple[list[DataFault], set[tuple[str, str]]]:
     """What began today, and the keys (what, column) of what ended, given the keys of what was open."""
     found = {fault.key: fault for fault in today}
     return [fault for key, fault in found.items() if key not in open_], set(open_) - found.keys()
 
 
-def accepted(fault: DataFault, day: dt.date, accept: Sequence[str]) -> bool:
+def is_accepted_fault(fault: DataFault, day: dt.date, accept: Sequence[str]) -> bool:
     """Is it known and no fault, by the settings' `monitor.accept`: its day, its column, or both?"""
     return not {str(day), fault.column, f"{day} {fault.column}".strip()}.isdisjoint(accept)
 
 
-def _shape(rows: pl.DataFrame, norms: Norms) -> Iterator[DataFault]:
+def _find_schema_faults(rows: pl.DataFrame, norms: Expectations) -> Iterator[DataFault]:
     for name, dtype in norms.dtypes.items():
         if name not in rows.columns:
             yield DataFault("missing", name, f"there is no column {name}", "the source's layout changed")
-        elif not _alike(rows.schema[name], dtype):
+        elif not _is_compatible(rows.schema[name], dtype):
             text = f"{name} is {rows.schema[name]}, where the contract has {dtype}"
             yield DataFault("type", name, text, "the source's layout or its parsing changed")
 
 
-def _alike(found: pl.DataType, wanted: pl.DataType) -> bool:
+def _is_compatible(found: pl.DataType, wanted: pl.DataType) -> bool:
     """Both numbers, or both texts; or nothing but null, which is counted elsewhere."""
     return found == pl.Null or found.is_numeric() == wanted.is_numeric()
 
 
-def _nulls(rows: pl.DataFrame, norms: Norms) -> Iterator[DataFault]:
+def _find_null_faults(rows: pl.DataFrame, norms: Expectations) -> Iterator[DataFault]:
     for name, usual in norms.nulls.items():
-        if name in rows.columns and (share := rows[name].null_count() / rows.height) > usual + MORE_NULLS:
+        if name in rows.columns and (share := rows[name].null_count() / rows.height) > usual + NULL_SHARE_MARGIN:
             text = f"{share:.0%} of {name} are missing; on no day of the reference more than {usual:.0%}"
             yield DataFault("nulls", name, text, "a source fell away, or a join finds nothing")
 
 
-def _categories(rows: pl.DataFrame, norms: Norms) -> Iterator[DataFault]:
+def _find_category_faults(rows: pl.DataFrame, norms: Expectations) -> Iterator[DataFault]:
     """In a part of a day nothing is missed: some values come in the morning only."""
     whole = rows[norms.time].n_unique() >= norms.moments / 2
     for name, usual in norms.categories.items():
@@ -93,92 +103,94 @@ def _categories(rows: pl.DataFrame, norms: Norms) -> Iterator[DataFault]:
             counts = dict(rows[name].cast(pl.String).drop_nulls().value_counts().iter_rows())
             expected = {value: share * rows.height for value, share, days in usual.iter_rows() if whole and days >= 1}
             gone = {value: rate for value, rate in expected.items() if value not in counts}
-            unknown = {value: counts[value] for value in counts.keys() - set(usual[VALUE])}
-            yield from _vocabulary(name, rows.height, gone, unknown)
+            unknown = {value: counts[value] for value in counts.keys() - set(usual[VALUE_COLUMN])}
+            yield from _compare_categories(name, rows.height, gone, unknown)
 
 
-def _vocabulary(name: str, rows: int, gone: dict[str, float], unknown: dict[str, int]) -> Iterator[DataFault]:
+def _compare_categories(name: str, rows: int, gone: dict[str, float], unknown: dict[str, int]) -> Iterator[DataFault]:
     for value, rate in sorted(gone.items(), key=lambda item: -item[1]):
         like = [new for new, count in unknown.items() if rate / 2 <= count <= 2 * rate]
-        if rate >= RENAMED and like:
+        if rate >= MIN_RENAMED_ROWS and like:
             unknown.pop(like[0])
             text = f"{name} {value} is gone, with {rate:.0f} rows on a usual day, and {like[0]} came, never seen before"
             yield DataFault("renamed", name, text, f"{value} was renamed to {like[0]}")
-        elif rate >= SURELY:
+        elif rate >= MIN_VALUE_ROWS:
             text = f"{name} has no {value}, which has {rate:.0f} rows on a usual day"
             yield DataFault("vanished", name, text, "a part of the source fell away")
     for value, count in sorted(unknown.items()):
-        if count > max(NEW_SHARE * rows, SURELY):
+        if count > max(MIN_NEW_VALUE_SHARE * rows, MIN_VALUE_ROWS):
             text = f"{name} has a new value {value!r} with {count:,} of {rows:,} rows"
             yield DataFault("new", name, text, "something new, or a new spelling of something known")
 
 
-def _range(rows: pl.DataFrame, norms: Norms) -> Iterator[DataFault]:
+def _find_range_faults(rows: pl.DataFrame, norms: Expectations) -> Iterator[DataFault]:
     for name, (low, high) in norms.ranges.items():
         if name not in rows.columns:
             continue
         outside = (pl.col(name) < low) if low is not None else pl.lit(False)
         outside |= (pl.col(name) > high) if high is not None else pl.lit(False)
-        if (share := float(rows.select(outside.mean()).item() or 0)) > BROKEN:
+        if (share := float(rows.select(outside.mean()).item() or 0)) > MAX_VIOLATION_SHARE:
             text = f"{share:.0%} of {name} are outside {low} to {high}"
             yield DataFault("range", name, text, "another unit, or a broken sensor")
 
 
-def _rules(rows: pl.DataFrame, norms: Norms) -> Iterator[DataFault]:
+def _find_rule_faults(rows: pl.DataFrame, norms: Expectations) -> Iterator[DataFault]:
     for check in norms.checks:
         if not {check.column, getattr(check, "other", check.column)} <= set(rows.columns):
             continue
-        if (share := float(rows.select((~check.expr()).mean()).item() or 0)) > BROKEN:
+        if (share := float(rows.select((~check.expr()).mean()).item() or 0)) > MAX_VIOLATION_SHARE:
             text = f"{share:.0%} of the rows break the rule: {check.expectation}"
             yield DataFault("rule", check.column, text, "one of the columns has another unit or source")
 
 
-def _frozen(rows: pl.DataFrame, norms: Norms) -> Iterator[DataFault]:
-    for by in sorted({by for _, by in norms.lively}):
-        names = [name for name, each in norms.lively if each == by and name in rows.columns]
+def _find_frozen_values(rows: pl.DataFrame, norms: Expectations) -> Iterator[DataFault]:
+    for by in sorted({by for _, by in norms.fewest_values}):
+        names = [name for name, each in norms.fewest_values if each == by and name in rows.columns]
         if by and by not in rows.columns:
             continue
         different = [pl.col(name).drop_nulls().n_unique().alias(name) for name in names]
         groups = rows.group_by(by or pl.lit("").alias("_")).agg(
-            *different, _rows=pl.len(), _moments=moments(norms.time)
+            *different, _rows=pl.len(), _moments=count_moments(norms.time)
         )
         for name in names:
-            usual, spans = norms.lively[name, by]
-            stuck = groups.filter(pl.col(name) == 1, pl.col("_moments") >= spans / 2, pl.col("_rows") >= STUCK)
-            if stuck.height and not (by and (name, "") in norms.lively and rows[name].n_unique() == 1):
+            usual, spans = norms.fewest_values[name, by]
+            stuck = groups.filter(
+                pl.col(name) == 1, pl.col("_moments") >= spans / 2, pl.col("_rows") >= MIN_FROZEN_ROWS
+            )
+            if stuck.height and not (by and (name, "") in norms.fewest_values and rows[name].n_unique() == 1):
                 where = f" where {by} is {', '.join(sorted(map(str, stuck[by])))}" if by else ""
                 text = f"{name} has one value all day{where}; on no day of the reference fewer than {usual}"
                 yield DataFault("frozen", name, text, "a stuck sensor, or a source that repeats its last value")
 
 
-def _units(rows: pl.DataFrame, norms: Norms) -> Iterator[DataFault]:
+def _find_unit_faults(rows: pl.DataFrame, norms: Expectations) -> Iterator[DataFault]:
     for name, grid in norms.grids.items():
         if name in rows.columns and rows.schema[name].is_numeric():
             values = rows[name].drop_nulls().cast(pl.Float64)
-            if len(values) and (found := units.changed(values.drop_nans().to_numpy(), grid)):
+            if len(values) and (found := units.detect_unit_change(values.drop_nans().to_numpy(), grid)):
                 conversion, text = found
                 what, cause = ("unit", conversion.cause) if conversion else ("values", "another source or precision")
                 yield DataFault(what, name, f"{name}: {text}", cause)
 
 
-def _constants(rows: pl.DataFrame, norms: Norms) -> Iterator[DataFault]:
+def _find_constant_faults(rows: pl.DataFrame, norms: Expectations) -> Iterator[DataFault]:
     for name, (by, values) in norms.constants.items():
         if not {name, *by} <= set(rows.columns):
             continue
         both = rows.select(pl.col(by).cast(pl.String), found=name).drop_nulls().join(values, on=by)
-        apart = (pl.col("found") - pl.col(VALUE)).abs() > 2 * SAME * pl.col(VALUE).abs()
-        if both.height and (share := float(both.select(apart.mean()).item() or 0)) > TORN:
-            ratio = float(both.select((pl.col("found") / pl.col(VALUE)).median()).item() or 0)
+        apart = (pl.col("found") - pl.col(VALUE_COLUMN)).abs() > 2 * CONSTANT_TOLERANCE * pl.col(VALUE_COLUMN).abs()
+        if both.height and (share := float(both.select(apart.mean()).item() or 0)) > MAX_MISMATCH_SHARE:
+            ratio = float(both.select((pl.col("found") / pl.col(VALUE_COLUMN)).median()).item() or 0)
             text = f"{share:.0%} of {name} are not what they always were for their {' and '.join(by)}"
-            cause = units.explains(ratio) or "another unit, or a wrong table"
+            cause = units.explain_ratio(ratio) or "another unit, or a wrong table"
             yield DataFault("constant", name, f"{text}: {ratio:.3g} times as much", cause)
 
 
-def _torn(rows: pl.DataFrame, norms: Norms, empty: Set[str]) -> Iterator[DataFault]:
+def _find_mismatched_groups(rows: pl.DataFrame, norms: Expectations, empty: Set[str]) -> Iterator[DataFault]:
     for name, by in norms.shared.items():
         if name in empty or not {name, *by} <= set(rows.columns):
             continue
         groups = rows.group_by(by).agg(differ=pl.col(name).n_unique() > 1, rows=pl.len()).filter(pl.col("rows") > 1)
-        if groups.height and (share := groups["differ"].sum() / groups.height) > TORN:
+        if groups.height and (share := groups["differ"].sum() / groups.height) > MAX_MISMATCH_SHARE:
             text = f"{name} differs between rows of the same {' and '.join(by)} in {share:.0%} of them, before in none"
             yield DataFault("torn", name, text, "values are lost or altered on the way, row by row")

@@ -11,19 +11,19 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from monitoring.losses import EPSILON, Loss
-from task import Task
+from penumbra.core.clipped_losses import PROBABILITY_EPSILON, LossName
+from penumbra.core.task import Task
 
-BINS, SCORES = 10, 64
-LEAST_DAYS = 2
-ASSUMES = (
+CALIBRATION_GROUPS, MAX_SCORE_BINS = 10, 64
+MIN_BAND_DAYS = 2
+ESTIMATE_ASSUMPTION = (
     "that a score means what it meant on the model's reference, whoever asks: this sees rows become harder, and "
     "is blind to a change of what follows from them"
 )
 
 
 @dataclass(frozen=True)
-class Mean:
+class MeanBand:
     """A mean over rows with its confidence band: rows of a day lean on each other, so the day is the unit."""
 
     rows: int
@@ -32,7 +32,7 @@ class Mean:
     high: float
 
 
-def mature(rows: pl.DataFrame, until: dt.date, coverage: float) -> pl.DataFrame:
+def select_mature_rows(rows: pl.DataFrame, until: dt.date, coverage: float) -> pl.DataFrame:
     """The rows with a label of the days that count. `rows`: one for each prediction that can have a label, with `day`
     (Date), `due` (Boolean: its label is), `loss` (Float64, null or NaN where there is no label). A day counts that is
     before `until`, with every label due and at least the share `coverage` of them there."""
@@ -42,23 +42,23 @@ def mature(rows: pl.DataFrame, until: dt.date, coverage: float) -> pl.DataFrame:
     return rows.filter(known).join(days.select("day"), on="day", how="semi")
 
 
-def band(sums: np.ndarray, rows: np.ndarray, confidence: float = 0.95) -> Mean | None:
+def compute_mean_band(sums: np.ndarray, rows: np.ndarray, confidence: float = 0.95) -> MeanBand | None:
     """The mean over rows from each day's sum of their values and number of rows, float64 or int64 [days]. The band is
     Student's t over the days' sums, linearised (Cochran, *Sampling Techniques*, 1977, chapter 9: ratio estimates of
     clusters). None with fewer than two days that have rows."""
     from scipy.stats import t
 
     sums, rows = sums[rows > 0], rows[rows > 0]
-    if len(rows) < LEAST_DAYS:
+    if len(rows) < MIN_BAND_DAYS:
         return None
     mean = float(sums.sum() / rows.sum())
     pulls = sums - mean * rows
     error = np.sqrt(len(rows) / (len(rows) - 1) * (pulls**2).sum()) / rows.sum()
     reach = float(t.ppf((1 + confidence) / 2, len(rows) - 1) * error)
-    return Mean(int(rows.sum()), mean, mean - reach, mean + reach)
+    return MeanBand(int(rows.sum()), mean, mean - reach, mean + reach)
 
 
-def likeliest(task: Task, labels: np.ndarray, predictions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def compute_top_scores(task: Task, labels: np.ndarray, predictions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Of each row the score, that of the likeliest where there are several classes, and whether what it says happened:
     float64 [n], both NaN for numbers. `labels` float64 [n]."""
     if task.kind == "regression":
@@ -68,13 +68,13 @@ def likeliest(task: Task, labels: np.ndarray, predictions: np.ndarray) -> tuple[
     return predictions, labels
 
 
-def score_edges(scores: np.ndarray) -> np.ndarray:
+def compute_score_edges(scores: np.ndarray) -> np.ndarray:
     """Edges of up to 64 bins, at quantiles of these scores but NaN: float64 [edges]."""
     known = scores[np.isfinite(scores)]
-    return np.unique(np.quantile(known, np.linspace(0, 1, SCORES + 1)[1:-1])) if len(known) else np.zeros(0)
+    return np.unique(np.quantile(known, np.linspace(0, 1, MAX_SCORE_BINS + 1)[1:-1])) if len(known) else np.zeros(0)
 
 
-def by_score(scores: np.ndarray, happened: np.ndarray, edges: np.ndarray) -> np.ndarray:
+def sum_by_score_bin(scores: np.ndarray, happened: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """Of each bin of scores how many rows it has, the sum of their scores, and how often what they say happened:
     float64 [3, edges + 1]; rows without a score are left out."""
     known = np.isfinite(scores)
@@ -83,44 +83,46 @@ def by_score(scores: np.ndarray, happened: np.ndarray, edges: np.ndarray) -> np.
     return np.array([np.bincount(bins, each, len(edges) + 1) for each in (np.ones(len(bins)), scores, happened)])
 
 
-def calibration_error(scores: np.ndarray) -> float | None:
+def compute_binned_calibration_error(scores: np.ndarray) -> float | None:
     """How far probabilities are from frequencies, on average over ten groups of about equal size (Naeini et al.,
     "Obtaining well calibrated probabilities using Bayesian binning", 2015), of what `by_score` gives; of several
     classes that of the likeliest. None for numbers, and without rows."""
     rows = scores[0]
     if not rows.sum():
         return None
-    groups = (BINS * (np.cumsum(rows) - rows / 2) / rows.sum()).astype(int)
+    groups = (CALIBRATION_GROUPS * (np.cumsum(rows) - rows / 2) / rows.sum()).astype(int)
     said, happened = (np.bincount(groups, each) for each in scores[1:])
     return float(np.abs(happened - said).sum() / rows.sum())
 
 
-def estimated(
-    task: Task, scores: np.ndarray, reference: np.ndarray, labels: np.ndarray, loss: Loss, ceiling: float
+def estimate_losses(
+    task: Task, scores: np.ndarray, reference: np.ndarray, labels: np.ndarray, loss: LossName, ceiling: float
 ) -> np.ndarray | None:
     """Each row's expected loss given its score, before any label: float64 [n] (NannyML's "confidence-based performance
     estimation"). What a score means is learnt from the `reference` scores and their `labels`, by ten groups. None for
     numbers, which carry no confidence, and with fewer reference rows than a hundred."""
-    if task.kind == "regression" or len(labels) < BINS * BINS:
+    if task.kind == "regression" or len(labels) < CALIBRATION_GROUPS * CALIBRATION_GROUPS:
         return None
     if task.kind == "multiclass":
-        return _entropy(scores, loss, ceiling)
-    edges = np.quantile(reference, np.linspace(0, 1, BINS + 1)[1:-1])
+        return _expected_multiclass_loss(scores, loss, ceiling)
+    edges = np.quantile(reference, np.linspace(0, 1, CALIBRATION_GROUPS + 1)[1:-1])
     groups = np.searchsorted(edges, reference)
-    rows = np.bincount(groups, minlength=BINS)
-    gaps = np.bincount(groups, labels - reference, BINS) / np.maximum(rows, 1)
+    rows = np.bincount(groups, minlength=CALIBRATION_GROUPS)
+    gaps = np.bincount(groups, labels - reference, CALIBRATION_GROUPS) / np.maximum(rows, 1)
     chances = np.clip(scores + gaps[np.searchsorted(edges, scores)], 0, 1)
-    return chances * _cost(scores, loss, ceiling) + (1 - chances) * _cost(1 - scores, loss, ceiling)
+    return chances * _loss_of_probability(scores, loss, ceiling) + (1 - chances) * _loss_of_probability(
+        1 - scores, loss, ceiling
+    )
 
 
-def _entropy(scores: np.ndarray, loss: Loss, ceiling: float) -> np.ndarray:
+def _expected_multiclass_loss(scores: np.ndarray, loss: LossName, ceiling: float) -> np.ndarray:
     """Of several classes the scores are taken as they are."""
     squares = (scores**2).sum(axis=1, keepdims=True)
-    cost = _cost(scores, loss, ceiling) if loss == "log_loss" else 1 - 2 * scores + squares
+    cost = _loss_of_probability(scores, loss, ceiling) if loss == "log_loss" else 1 - 2 * scores + squares
     return np.asarray((scores * cost).sum(axis=1))
 
 
-def _cost(given: np.ndarray, loss: Loss, ceiling: float) -> np.ndarray:
+def _loss_of_probability(given: np.ndarray, loss: LossName, ceiling: float) -> np.ndarray:
     """The loss where what happened was given this probability."""
-    lost = -np.log(np.clip(given, EPSILON, 1)) if loss == "log_loss" else (1 - given) ** 2
+    lost = -np.log(np.clip(given, PROBABILITY_EPSILON, 1)) if loss == "log_loss" else (1 - given) ** 2
     return np.minimum(lost, ceiling)

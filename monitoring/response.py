@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 
-class Policy(Protocol):
+class ResponseSettings(Protocol):
     """Of the settings' section `monitor`."""
 
     on_faults: bool
@@ -19,13 +19,13 @@ class Policy(Protocol):
 
 
 @dataclass(frozen=True)
-class Verdict:
+class WindowVerdict:
     verdict: Literal["ok", "investigate", "retrain"]
     reason: str
 
 
 @dataclass(frozen=True)
-class Seen:
+class WindowSignals:
     """What a window showed: data faults in words; the column that drifted the most and its ratio of distance to
     threshold; realised mean loss and its threshold; how many days of events ago the live model's data ended. None where
     that isn't known. `newer`: there is data that no version was made from."""
@@ -36,10 +36,12 @@ class Seen:
     loss: float | None = None
     threshold: float | None = None
     age: int | None = None
-    newer: bool = True
+    has_newer_data: bool = True
 
 
-def decide(seen: Seen, day: dt.date, retrained: Sequence[dt.date], policy: Policy) -> Verdict:
+def decide_response(
+    seen: WindowSignals, day: dt.date, retrained: Sequence[dt.date], policy: ResponseSettings
+) -> WindowVerdict:
     """The verdict on the window that ended before `day`. `retrained`: the days of earlier retrainings, as days of
     events like `day`.
 
@@ -48,23 +50,27 @@ def decide(seen: Seen, day: dt.date, retrained: Sequence[dt.date], policy: Polic
     doesn't seem to help.
     """
     if policy.on_faults and seen.faults:
-        return Verdict("investigate", "; ".join(seen.faults))
-    alarms = list(_alarms(seen, policy))
+        return WindowVerdict("investigate", "; ".join(seen.faults))
+    alarms = list(_list_alarms(seen, policy))
     if not alarms:
-        return Verdict("ok", "; ".join(_calm(seen)) or "nothing to judge by")
+        return WindowVerdict("ok", "; ".join(_describe_signals(seen)) or "nothing to judge by")
     why = "; ".join(alarms)
-    if not seen.newer:
-        return Verdict("ok", f"{why}; but there is nothing newer to learn from than what the latest version knows")
+    if not seen.has_newer_data:
+        return WindowVerdict(
+            "ok", f"{why}; but there is nothing newer to learn from than what the latest version knows"
+        )
     recent = [each for each in retrained if 0 <= (day - each).days < policy.period_days]
     if recent and (day - max(recent)).days < policy.cooldown_days:
-        return Verdict("ok", f"{why}; but the last retraining was on {max(recent)}, within {policy.cooldown_days} days")
+        return WindowVerdict(
+            "ok", f"{why}; but the last retraining was on {max(recent)}, within {policy.cooldown_days} days"
+        )
     if len(recent) >= policy.max_retrains:
         limit = f"{len(recent)} retrainings within {policy.period_days} days are as many as allowed"
-        return Verdict("investigate", f"{why}; but {limit}")
-    return Verdict("retrain", why)
+        return WindowVerdict("investigate", f"{why}; but {limit}")
+    return WindowVerdict("retrain", why)
 
 
-def _alarms(seen: Seen, policy: Policy) -> list[str]:
+def _list_alarms(seen: WindowSignals, policy: ResponseSettings) -> list[str]:
     found = []
     if policy.on_drift and seen.ratio is not None and seen.ratio > 1:
         found.append(f"drift: {seen.column} is at {seen.ratio:.2f} times its threshold")
@@ -75,7 +81,7 @@ def _alarms(seen: Seen, policy: Policy) -> list[str]:
     return found
 
 
-def _calm(seen: Seen) -> list[str]:
+def _describe_signals(seen: WindowSignals) -> list[str]:
     """What was looked at."""
     found = []
     if seen.ratio is not None:

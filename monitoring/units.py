@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-FACTORS = {
+UNIT_FACTORS = {
     "miles → kilometres": 1.609344,
     "inches → millimetres": 25.4,
     "feet → metres": 0.3048,
@@ -21,17 +21,17 @@ FACTORS = {
     "thousands → ones": 1000.0,
     "minutes → hours": 1 / 60,
 }
-DIGITS = 5  # values that differ by less than this decimal are the same
-SLACK = 0.05  # of a step, for a value to lie on it
-RECURRING = 0.15  # where more of a usual day's values are new, only steps can tell
-MUCH = 0.3  # of a day's values off every step, or new: something happened
-CLOSE = 0.01  # relative, of a factor
-ENOUGH = 8  # different values, to judge a day by them
-FAR, NEAR = 10.0, 3.0  # of a day's median from the usual one, in spreads of the days' medians
+DECIMAL_DIGITS = 5  # values that differ by less than this decimal are the same
+STEP_TOLERANCE = 0.05  # of a step, for a value to lie on it
+MAX_RECURRING_NEW_SHARE = 0.15  # where more of a usual day's values are new, only steps can tell
+MIN_STRANGE_SHARE = 0.3  # of a day's values off every step, or new: something happened
+FACTOR_TOLERANCE = 0.01  # relative, of a factor
+MIN_UNIT_VALUES = 8  # different values, to judge a day by them
+FAR_SPREADS, NEAR_SPREADS = 10.0, 3.0  # of a day's median from the usual one, in spreads of the days' medians
 
 
 @dataclass(frozen=True)
-class Conversion:
+class UnitConversion:
     """What was x is logged as `factor` x + `offset`."""
 
     name: str
@@ -42,12 +42,12 @@ class Conversion:
     def cause(self) -> str:
         return f"its unit changed: {self.name}"
 
-    def back(self, values: np.ndarray) -> np.ndarray:
+    def undo_conversion(self, values: np.ndarray) -> np.ndarray:
         return (values - self.offset) / self.factor
 
 
 @dataclass(frozen=True)
-class Grid:
+class ValueGrid:
     """What is known of a column's values. `known` are those of the reference, float64 [k], sorted; `new` is the largest
     share of a day's values that was on no other day. They lie `step` apart, or at a multiple of it, counted from the
     first (0: no step was found). `median` and `spread` are of the days' medians; `whole`: they are whole numbers."""
@@ -60,58 +60,58 @@ class Grid:
     whole: bool
 
     @property
-    def recurs(self) -> bool:
+    def has_recurring_values(self) -> bool:
         """Do values come again, and say more than their steps do?"""
-        return self.new <= RECURRING and (self.whole or not self.step)
+        return self.new <= MAX_RECURRING_NEW_SHARE and (self.whole or not self.step)
 
-    def strange(self, values: np.ndarray, close: float = 10.0**-DIGITS) -> float:
+    def off_grid_share(self, values: np.ndarray, close: float = 10.0**-DECIMAL_DIGITS) -> float:
         """The share of the different values, float64 [k], that lie on no step, or are new where values recur."""
-        off = self._off(values, close) if self.step else 0.0
-        return max(off, self._unseen(values, close)) if self.recurs else off
+        off = self._off_step_share(values, close) if self.step else 0.0
+        return max(off, self._unseen_share(values, close)) if self.has_recurring_values else off
 
     def distance(self, values: np.ndarray) -> float:
         """Of the values' median from the usual one, in spreads."""
-        return abs(float(np.median(values)) - self.median) / max(self.spread, 10.0**-DIGITS)
+        return abs(float(np.median(values)) - self.median) / max(self.spread, 10.0**-DECIMAL_DIGITS)
 
-    def could_be(self, values: np.ndarray) -> bool:
+    def is_plausible(self, values: np.ndarray) -> bool:
         """Are different values, float64 [k], about where the usual ones are, and about as far apart?"""
         places = np.unique(np.round((values - self.known[0]) / self.step)) if self.step else values
-        return self.distance(values) < FAR and 2 * len(places) > len(values)
+        return self.distance(values) < FAR_SPREADS and 2 * len(places) > len(values)
 
-    def _off(self, values: np.ndarray, close: float) -> float:
+    def _off_step_share(self, values: np.ndarray, close: float) -> float:
         steps = (values - self.known[0]) / self.step
-        return float(np.mean(np.abs(steps - np.round(steps)) > max(SLACK, close / self.step)))
+        return float(np.mean(np.abs(steps - np.round(steps)) > max(STEP_TOLERANCE, close / self.step)))
 
-    def _unseen(self, values: np.ndarray, close: float) -> float:
+    def _unseen_share(self, values: np.ndarray, close: float) -> float:
         """Of those between the smallest and the largest known value; 0 where there are too few."""
         inside = values[(values >= self.known[0] - close) & (values <= self.known[-1] + close)]
-        if len(inside) < ENOUGH or len(self.known) < 2:
+        if len(inside) < MIN_UNIT_VALUES or len(self.known) < 2:
             return 0.0
         right = np.clip(np.searchsorted(self.known, inside), 1, len(self.known) - 1)
         return float(np.mean(np.abs(self.known[[right - 1, right]] - inside).min(axis=0) > close))
 
 
-def _both_ways(name: str, factor: float, offset: float = 0.0) -> list[Conversion]:
+def _both_ways(name: str, factor: float, offset: float = 0.0) -> list[UnitConversion]:
     one, other = name.split(" → ")
-    return [Conversion(name, factor, offset), Conversion(f"{other} → {one}", 1 / factor, -offset / factor)]
+    return [UnitConversion(name, factor, offset), UnitConversion(f"{other} → {one}", 1 / factor, -offset / factor)]
 
 
-CONVERSIONS = [
+UNIT_CONVERSIONS = [
     *_both_ways("°F → °C", 1 / 1.8, -32 / 1.8),
-    *(each for name, factor in FACTORS.items() for each in _both_ways(name, factor)),
+    *(each for name, factor in UNIT_FACTORS.items() for each in _both_ways(name, factor)),
 ]
 
 
-def learn(days: list[np.ndarray], whole: bool) -> Grid | None:
+def learn_value_grid(days: list[np.ndarray], whole: bool) -> ValueGrid | None:
     """From the values of each of some days; None where there are none to learn from."""
-    kept = [np.unique(np.round(day, DIGITS)) for day in days if len(day)]
+    kept = [np.unique(np.round(day, DECIMAL_DIGITS)) for day in days if len(day)]
     if len(kept) < 2:
         return None
     known, counts = np.unique(np.concatenate(kept), return_counts=True)
     once = known[counts == 1]
-    halves = {_step(np.unique(np.concatenate(half))) for half in (kept[::2], kept[1::2])}
+    halves = {_find_step(np.unique(np.concatenate(half))) for half in (kept[::2], kept[1::2])}
     medians = np.array([np.median(day) for day in days if len(day)])
-    return Grid(
+    return ValueGrid(
         known=known,
         new=max(float(np.isin(day, once).mean()) for day in kept),
         step=halves.pop() if len(halves) == 1 else 0.0,
@@ -121,48 +121,57 @@ def learn(days: list[np.ndarray], whole: bool) -> Grid | None:
     )
 
 
-def changed(values: np.ndarray, grid: Grid) -> tuple[Conversion | None, str] | None:
+def detect_unit_change(values: np.ndarray, grid: ValueGrid) -> tuple[UnitConversion | None, str] | None:
     """What happened to a day's values, float64 [n], with the evidence in words; None where all is well. Without a
     conversion, the values are strange and none explains them."""
     if not len(values):
         return None
-    different = np.unique(np.round(values, DIGITS))
-    share = grid.strange(different) if len(different) >= ENOUGH else 0.0
-    if share > max(MUCH, 3 * grid.new * grid.recurs):
-        return _explained(different, grid, share)
-    return None if grid.known[0] <= np.median(values) <= grid.known[-1] else _moved(values, grid)
+    different = np.unique(np.round(values, DECIMAL_DIGITS))
+    share = grid.off_grid_share(different) if len(different) >= MIN_UNIT_VALUES else 0.0
+    if share > max(MIN_STRANGE_SHARE, 3 * grid.new * grid.has_recurring_values):
+        return _explain_values(different, grid, share)
+    return None if grid.known[0] <= np.median(values) <= grid.known[-1] else _explain_median(values, grid)
 
 
-def explains(ratio: float) -> str:
+def explain_ratio(ratio: float) -> str:
     """The cause of values that are so many times what they should be; "" where no conversion is it."""
-    return next((each.cause for each in CONVERSIONS if not each.offset and abs(ratio / each.factor - 1) < CLOSE), "")
+    return next(
+        (
+            each.cause
+            for each in UNIT_CONVERSIONS
+            if not each.offset and abs(ratio / each.factor - 1) < FACTOR_TOLERANCE
+        ),
+        "",
+    )
 
 
-def _step(values: np.ndarray) -> float:
+def _find_step(values: np.ndarray) -> float:
     """The largest number of which all differences between values are multiples; 0 where they lie no further apart than
     the last digit."""
-    units = np.round(np.diff(values) * 10**DIGITS).astype(np.int64)
+    units = np.round(np.diff(values) * 10**DECIMAL_DIGITS).astype(np.int64)
     step = int(np.gcd.reduce(units)) if len(units) else 0
-    return step / 10**DIGITS if step > 10 else 0.0
+    return step / 10**DECIMAL_DIGITS if step > 10 else 0.0
 
 
-def _explained(values: np.ndarray, grid: Grid, share: float) -> tuple[Conversion | None, str]:
+def _explain_values(values: np.ndarray, grid: ValueGrid, share: float) -> tuple[UnitConversion | None, str]:
     text = f"{share:.0%} of its values are not among those that were seen before, or on their steps of {grid.step:g}"
-    close = {each: 0.5 / each.factor if grid.whole else 10.0**-DIGITS for each in CONVERSIONS}
-    left = {each: grid.strange(each.back(values), close[each]) for each in CONVERSIONS}
-    likely = [each for each in CONVERSIONS if left[each] < share / 2 and grid.could_be(each.back(values))]
+    close = {each: 0.5 / each.factor if grid.whole else 10.0**-DECIMAL_DIGITS for each in UNIT_CONVERSIONS}
+    left = {each: grid.off_grid_share(each.undo_conversion(values), close[each]) for each in UNIT_CONVERSIONS}
+    likely = [
+        each for each in UNIT_CONVERSIONS if left[each] < share / 2 and grid.is_plausible(each.undo_conversion(values))
+    ]
     if not likely:
         return None, text
-    best = min(likely, key=lambda each: (round(left[each], 1), grid.distance(each.back(values))))
+    best = min(likely, key=lambda each: (round(left[each], 1), grid.distance(each.undo_conversion(values))))
     return best, f"{text}; {left[best]:.0%} once {best.name} is undone"
 
 
-def _moved(values: np.ndarray, grid: Grid) -> tuple[Conversion | None, str] | None:
-    if not grid.spread or not grid.median or (here := grid.distance(values)) < FAR:
+def _explain_median(values: np.ndarray, grid: ValueGrid) -> tuple[UnitConversion | None, str] | None:
+    if not grid.spread or not grid.median or (here := grid.distance(values)) < FAR_SPREADS:
         return None
-    distances = {each: grid.distance(each.back(values)) for each in CONVERSIONS}
+    distances = {each: grid.distance(each.undo_conversion(values)) for each in UNIT_CONVERSIONS}
     best = min(distances, key=lambda each: distances[each])
-    if distances[best] > NEAR:
+    if distances[best] > NEAR_SPREADS:
         return None
     text = (
         f"its median is {here:.0f} usual spreads from the usual one, {distances[best]:.1f} once {best.name} is undone"

@@ -1,8 +1,8 @@
 """A row's model inputs, each defined once. Nothing here may be known only after departure."""
 
-from kinds import Category, ClockMinutes, Kind, Number, Weekday
+from penumbra.features import Category, ClockMinutes, Feature, Number, Weekday
 
-FEATURES: tuple[Kind, ...] = (
+FEATURES: tuple[Feature, ...] = (
     Category("carrier"),
     Category("origin"),
     Category("dest"),

@@ -1,6 +1,6 @@
 """Business rules: what is answered or refused without the model, and what becomes of the model's answers."""
 
-from ruling import Answer, CloseCall, FewRows, Refuse, Review, Rule
+from penumbra.rules import Answer, CloseCall, FewRows, Refuse, Review, Rule
 
 RULES: tuple[Rule, ...] = (
     Rule(

@@ -6,14 +6,14 @@ from typing import Any
 import dataframely as dy
 import polars as pl
 
-from kinds import Check, NotAbove, ValidClock
+from penumbra.features import ColumnCheck, NotAbove, ValidClock
 
 TIME = "time_hour"
 
 CARRIERS = ["9E", "AA", "AS", "B6", "DL", "EV", "F9", "FL", "HA", "MQ", "OO", "UA", "US", "VX", "WN", "YV"]
 ORIGINS = ["EWR", "JFK", "LGA"]
 
-CHECKS: tuple[Check, ...] = (
+CHECKS: tuple[ColumnCheck, ...] = (
     ValidClock("sched_dep_time"),
     ValidClock("sched_arr_time"),
     NotAbove("dewp", "temp"),

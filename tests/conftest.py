@@ -5,7 +5,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from settings import Registry
+from penumbra.core.settings import RegistrySettings
 
 os.environ["OMP_NUM_THREADS"] = "1"  # two threads that wait for each other actively cost more than they give
 hypothesis.settings.register_profile("penumbra", deadline=None, max_examples=30, derandomize=True, database=None)
@@ -15,25 +15,29 @@ hypothesis.settings.load_profile("penumbra")
 @pytest.fixture(scope="session")
 def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A new MLflow database: making one takes seconds, so tests get copies."""
-    from stores.models import Models
+    from penumbra.registry.models import ModelRegistry
 
     path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
-    Models(Registry(tracking=f"sqlite:///{path}", artifacts="unused", model="unused")).client.search_experiments()
+    ModelRegistry(
+        RegistrySettings(tracking=f"sqlite:///{path}", artifacts="unused", model="unused")
+    ).client.search_experiments()
     return path
 
 
 @pytest.fixture
-def registry(tmp_path: Path, migrated_database: Path) -> Registry:
+def registry(tmp_path: Path, migrated_database: Path) -> RegistrySettings:
     """An empty model store of the test's own."""
     shutil.copy(migrated_database, tmp_path / "mlflow.db")
-    return Registry(tracking=f"sqlite:///{tmp_path}/mlflow.db", artifacts=str(tmp_path / "artifacts"), model="lateness")
+    return RegistrySettings(
+        tracking=f"sqlite:///{tmp_path}/mlflow.db", artifacts=str(tmp_path / "artifacts"), model="lateness"
+    )
 
 
 @pytest.fixture(scope="session")
 def database(tmp_path_factory: pytest.TempPathFactory, migrated_database: Path) -> Path:
     """A model store's database with versions 1 and 3 of one recipe, and 2 of another."""
-    from tests import promoted
+    from tests.helpers import registered_versions
 
     folder = tmp_path_factory.mktemp("registered")
     shutil.copy(migrated_database, folder / "mlflow.db")
-    return promoted.registered(folder, "aba")
+    return registered_versions.register_versions(folder, "aba")

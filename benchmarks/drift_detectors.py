@@ -1,0 +1,83 @@
+"""Ways to decide whether a week is alarming: ours, and what others do."""
+
+import contextlib
+import io
+import warnings
+
+import numpy as np
+
+from benchmarks.shuffled_year import DAYS_PER_WEEK, SCORE_COLUMN, WATCHED_COLUMNS, ShuffledYear
+from monitoring import drift, loss_threshold, slices
+from monitoring.permutation import compute_permutation_limit
+
+SIGMAS = 3
+
+
+def judge_by_penumbra(world: ShuffledYear, week: int, one_in: float) -> tuple[bool, bool]:
+    """Are drift and loss beyond what they may be, each in half of the budget?"""
+    first, end = world.days(week)
+    window, before = world.profiles[first:end], world.profiles[: world.known]
+    found = drift.compute_drift(window, before, world.binning, 2 * one_in, seed=week)
+    return found.has_drifted, has_high_loss(world, week, one_in)
+
+
+def has_high_loss(world: ShuffledYear, week: int, one_in: float) -> bool:
+    loss, usual = world.loss(*world.days(week)), world.loss(0, world.known)
+    return loss.mean > (loss_threshold.compute_loss_threshold(loss, usual, 2 * one_in, seed=week) or np.inf)
+
+
+def find_risen_slices(world: ShuffledYear, week: int) -> set[tuple[str, str]]:
+    """The slices, column and word, whose loss is called higher than the reference's."""
+    first, end = world.days(week)
+    rows, losses = world.losses_by_bin
+    window, before = (rows[first:end], losses[first:end]), (rows[: world.known], losses[: world.known])
+    return {(each.column, each.value) for each in slices.find_degraded_slices(window, before, world.binning, seed=week)}
+
+
+def judge_by_reference_limits(world: ShuffledYear, one_in: float, seed: int = 0) -> list[bool]:
+    """Of each week: is drift beyond a limit from weeks drawn among the reference's days, against the rest of them?"""
+    days = _stack_counts(world)
+    before, random = days[: world.known], np.random.default_rng(seed)
+    drawn = np.argsort(random.random((2000, world.known)), axis=1) < DAYS_PER_WEEK
+    total = before.sum(axis=0)
+    replays = drift.compute_js_distances(drawn.astype(float) @ before, total, world.binning)
+    scale = np.maximum(compute_permutation_limit(replays, one_in), 1e-6)
+    far = compute_permutation_limit((replays / scale).max(axis=1), one_in)
+    weeks = days[world.known :][: DAYS_PER_WEEK * world.weeks].reshape(world.weeks, DAYS_PER_WEEK, -1).sum(axis=1)
+    found = drift.compute_js_distances(weeks, weeks + total, world.binning)
+    return [bool(each) for each in (found / scale).max(axis=1) > far]
+
+
+def judge_by_three_sigma(world: ShuffledYear) -> list[tuple[bool, bool]]:
+    """Of each week, as NannyML does: is any column's distance from the whole reference, or the loss, beyond the mean of
+    the reference's own weeks by three standard deviations?"""
+    days, chunks = _stack_counts(world), world.known // DAYS_PER_WEEK
+    total = days[: world.known].sum(axis=0)
+    weekly = days[: DAYS_PER_WEEK * chunks].reshape(chunks, DAYS_PER_WEEK, -1).sum(axis=1)
+    later = days[world.known :][: DAYS_PER_WEEK * world.weeks].reshape(world.weeks, DAYS_PER_WEEK, -1).sum(axis=1)
+    usual, now = (drift.compute_js_distances(each, each + total, world.binning) for each in (weekly, later))
+    drifted = (now > usual.mean(axis=0) + SIGMAS * usual.std(axis=0)).any(axis=1)
+    known = np.array([world.loss(DAYS_PER_WEEK * chunk, DAYS_PER_WEEK * (chunk + 1)).mean for chunk in range(chunks)])
+    means = np.array([world.loss(*world.days(week)).mean for week in range(world.weeks)])
+    return list(zip(drifted.tolist(), (np.abs(means - known.mean()) > SIGMAS * known.std()).tolist(), strict=True))
+
+
+def judge_by_evidently(world: ShuffledYear, week: int) -> tuple[bool, bool]:
+    """Evidently's preset as it comes: does it call the dataset drifted, and any column of it?"""
+    warnings.simplefilter("ignore")
+    from evidently import DataDefinition, Dataset, Report
+    from evidently.presets import DataDriftPreset
+
+    names = [*WATCHED_COLUMNS, SCORE_COLUMN]
+    words = list(world.binning.words)
+    definition = DataDefinition(numerical_columns=list(world.binning.edges), categorical_columns=words)
+    frames = [each.select(names).to_pandas() for each in (world.part(*world.days(week)), world.reference)]
+    current, before = (Dataset.from_pandas(each.astype(dict.fromkeys(words, str)), definition) for each in frames)
+    with contextlib.redirect_stdout(io.StringIO()):
+        run = Report([DataDriftPreset()]).run(current, before).dict()
+    drifted = next(each["value"] for each in run["metrics"] if "DriftedColumnsCount" in each["metric_name"])
+    return drifted["share"] >= 0.5, drifted["count"] > 0
+
+
+def _stack_counts(world: ShuffledYear) -> np.ndarray:
+    return np.array([day.counts for day in world.profiles], float)

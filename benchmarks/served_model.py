@@ -1,0 +1,57 @@
+"""The model that is served: fitted once, as a bundle and as an MLflow model."""
+
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import polars as pl
+
+import problem.features
+import problem.schema
+import problem.source
+from penumbra.core.encoding import FeatureEncoder, derive_features, learn_category_tables
+from penumbra.core.task import Task
+from penumbra.registry import bundle
+from penumbra.training.release import fit_release
+from penumbra.training.training_set import TrainingSet
+from problem.candidates import gradient_boosting
+
+
+def make_served_model(root: Path) -> list[list[float | None]]:
+    """<root>/bundle and <root>/mlflow-model; return the example's row of the matrix."""
+    import mlflow.sklearn
+
+    rows = pl.concat([_read_rows(f"2013-{month:02}") for month in (1, 2, 3)])
+    features = derive_features(problem.features.FEATURES, rows)
+    encoding = FeatureEncoder(problem.features.FEATURES, learn_category_tables(problem.features.FEATURES, features))
+    matrix, labels = encoding.encode_frame(features), rows.select(problem.schema.target()).to_series().to_numpy()
+    model = gradient_boosting(SimpleNamespace(categorical=encoding.categorical, numeric=encoding.numeric))
+    lesson, task = TrainingSet(matrix, labels), Task.from_schema(problem.schema)
+    made = fit_release(model, lesson, matrix[:1000], encoding.categorical, task)
+    bundle.write_model_files(root / "bundle", made.model, made.probe, made.answers)
+    bundle.write_reference_rows(root / "bundle", rows.head(1))
+    bundle.seal_bundle(root / "bundle", {"threshold": 0.3}, encoding.kinds, encoding.tables)
+    mlflow.sklearn.save_model(
+        model,
+        root / "mlflow-model",
+        serialization_format="cloudpickle",
+        pip_requirements=[],
+        pyfunc_predict_fn="predict_proba",
+    )
+    return matrix[:1].tolist()
+
+
+def make_service_state(bundle: Path, place: Path, **roles: Path | None) -> Path:
+    """A place for a service whose live version is 1, from this bundle; of other roles the bundles, as versions 2, 3, …
+    Returns the place."""
+    for version, (role, source) in enumerate({"live": bundle, **roles}.items(), start=1):
+        if source:
+            shutil.copytree(source, place / "state/bundles" / str(version))
+            (place / "state" / role).write_text(str(version))
+    return place
+
+
+def _read_rows(batch: str) -> pl.DataFrame:
+    text = problem.source.parse(problem.source.fetch(batch)).with_columns(problem.source.CONVERSIONS)
+    good, _ = problem.schema.Labelled.filter(text, cast=True)
+    return good.filter(pl.col("arr_delay").is_not_null())

@@ -1,0 +1,123 @@
+"""A year of flights whose days stand in a random order: nothing drifts, but rows of a day still lean on each other."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+
+import problem.features
+from benchmarks import flight_stream
+from monitoring.loss_threshold import DailyLosses
+from penumbra.core.clipped_losses import clipped_losses
+from penumbra.core.histograms import Binning, Profile, compute_daily_profiles, list_profiled_columns, sum_losses_by_day
+from penumbra.core.settings import load_settings
+from penumbra.training.prepare import build_matrix, extract_labels
+from problem.candidates import gradient_boosting
+from problem.schema import TIME
+
+DAY_NUMBER_COLUMN, LABEL_COLUMN, SCORE_COLUMN = "day", "label", "prediction"
+FOLDS, YEAR_DAYS, DAYS_PER_WEEK = 5, 364, 7
+WATCHED_COLUMNS = list_profiled_columns(problem.features.FEATURES, TIME)
+
+
+def read_scored_year() -> pl.DataFrame:
+    """The year's rows with "day" (0 to 363, UTC) and the "prediction" of a model that learnt from other days."""
+    rows = flight_stream.read_checked_rows(flight_stream.LAST_MONTH).sort(TIME)
+    matrix, inputs = build_matrix(rows, problem.features.FEATURES)
+    labels = extract_labels(rows, flight_stream.BINARY_TASK)
+    dates = rows[TIME].dt.date()
+    days = (dates - dates.min()).dt.total_days().to_numpy()
+    fold = np.random.default_rng(0).integers(0, FOLDS, days.max() + 1)[days]
+    scores = np.zeros(len(rows))
+    for k in range(FOLDS):
+        model = gradient_boosting(inputs).set_params(max_iter=100, learning_rate=0.06)
+        scores[fold == k] = model.fit(matrix[fold != k], labels[fold != k]).predict_proba(matrix[fold == k])[:, 1]
+    known = rows.select(
+        *WATCHED_COLUMNS, TIME, "flight", LABEL_COLUMN, prediction=pl.Series(scores), day=pl.Series(days)
+    )
+    return known.filter(pl.col(DAY_NUMBER_COLUMN) < YEAR_DAYS)
+
+
+@dataclass(frozen=True)
+class ShuffledYear:
+    """`rows` in the order of the world's days, "day" counted anew; the first `known` days are the reference."""
+
+    rows: pl.DataFrame
+    known: int
+
+    @classmethod
+    def of(cls, rows: pl.DataFrame, known: int, seed: int) -> "ShuffledYear":
+        order = np.random.default_rng(seed).permutation(YEAR_DAYS)
+        places = pl.DataFrame({"was": order, DAY_NUMBER_COLUMN: np.arange(YEAR_DAYS)})
+        moved = rows.rename({DAY_NUMBER_COLUMN: "was"}).join(places, on="was").drop("was")
+        return cls(moved.sort(DAY_NUMBER_COLUMN, maintain_order=True), known)
+
+    def part(self, first: int, end: int) -> pl.DataFrame:
+        return self.rows.filter(pl.col(DAY_NUMBER_COLUMN).is_between(first, end, closed="left"))
+
+    @cached_property
+    def reference(self) -> pl.DataFrame:
+        return self.part(0, self.known)
+
+    @cached_property
+    def weeks(self) -> int:
+        """Whole ones after the reference."""
+        return (int(self.rows[DAY_NUMBER_COLUMN].max()) + 1 - self.known) // DAYS_PER_WEEK  # type: ignore[arg-type]
+
+    def days(self, week: int) -> tuple[int, int]:
+        return self.known + DAYS_PER_WEEK * week, self.known + DAYS_PER_WEEK * (week + 1)
+
+    @cached_property
+    def binning(self) -> Binning:
+        return Binning.learn(self.reference, WATCHED_COLUMNS)
+
+    @cached_property
+    def profiles(self) -> list[Profile]:
+        return self._count_profiles(self.rows)
+
+    def _count_profiles(self, rows: pl.DataFrame) -> list[Profile]:
+        return list(compute_daily_profiles(_with_date(rows), self.binning, DAY_NUMBER_COLUMN).values())
+
+    @cached_property
+    def losses_by_row(self) -> np.ndarray:
+        """Of each row."""
+        labels, scores = (self.rows[name].to_numpy() for name in (LABEL_COLUMN, SCORE_COLUMN))
+        usual = clipped_losses(
+            flight_stream.BINARY_TASK,
+            *(self.reference[name].to_numpy() for name in (LABEL_COLUMN, SCORE_COLUMN)),
+            "log_loss",
+            np.inf,
+        )
+        ceiling = load_settings().promotion.loss_ceiling * usual.mean()
+        return clipped_losses(flight_stream.BINARY_TASK, labels, scores, "log_loss", ceiling)
+
+    @cached_property
+    def losses(self) -> DailyLosses:
+        return DailyLosses.from_rows(self.rows[DAY_NUMBER_COLUMN].to_numpy(), self.losses_by_row)
+
+    @cached_property
+    def losses_by_bin(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and losses of each day in each bin."""
+        return sum_losses_by_day(_with_date(self.rows), self.binning, DAY_NUMBER_COLUMN, self.losses_by_row)
+
+    def loss(self, first: int, end: int) -> DailyLosses:
+        every = self.losses
+        return DailyLosses(every.sums[first:end], every.squares[first:end], every.labels[first:end])
+
+    def with_change(self, change: Callable[[pl.DataFrame], pl.DataFrame], weeks: int) -> "ShuffledYear":
+        """The same, cut off after some weeks, of which every row is changed."""
+        after = change(self.part(self.known, self.known + DAYS_PER_WEEK * weeks))
+        made = replace(self, rows=pl.concat([self.reference, after], how="vertical_relaxed"))
+        counted = {"binning": self.binning, "profiles": self.profiles[: self.known] + self._count_profiles(after)}
+        vars(made).update(counted)  # what is known of the reference isn't counted anew
+        return made
+
+
+def _with_date(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.with_columns(pl.col(DAY_NUMBER_COLUMN).cast(pl.Int32).cast(pl.Date))
+
+
+def shuffle_years(rows: pl.DataFrame, count: int, known: int, first_seed: int = 0) -> Iterator[ShuffledYear]:
+    return (ShuffledYear.of(rows, known, first_seed + number) for number in range(count))

@@ -1,1 +1,0 @@
-"""What `overview` and the dashboard show."""

@@ -1,0 +1,1 @@
+"""What the steps of the flows call, one package a flow."""

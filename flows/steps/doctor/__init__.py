@@ -1,0 +1,1 @@
+"""The doctor's examination of data, features and the running service."""

@@ -1,0 +1,153 @@
+"""Does the service give the predictions of training time? Real and awkward rows go to what `make serve` starts."""
+
+import contextlib
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import dataframely as dy
+import msgspec
+import polars as pl
+
+from penumbra.core.encoding import derive_features
+from penumbra.core.http_client import OPEN_WITHOUT_PROXY, extract_prediction, find_free_port
+from penumbra.core.settings import API_KEY_PREFIX, RegistrySettings
+from penumbra.features import Record
+from penumbra.registry import bundle
+from penumbra.training.doctor import checks
+from problem.features import FEATURES
+from problem.schema import Row
+
+SKEW_REAL_ROWS, SKEW_SYNTHETIC_ROWS, SKEW_SEED = 200, 50, 2013
+START_TIMEOUT_SECONDS = 60.0  # seconds for the service to start
+
+
+class CheckSkipped(Exception):
+    """The check can't be made now; says why."""
+
+
+class ServiceNotStarted(RuntimeError):
+    """The service didn't start; says its last words."""
+
+
+def examine_live_skew(rows: pl.DataFrame, registry: RegistrySettings) -> list[checks.Finding]:
+    """What differs between the live model's service and training; `rows` are those of the data store.
+
+    Raises Skipped where there is no live model, or one for other features.
+    """
+    from penumbra.registry.models import ModelRegistry
+
+    models = ModelRegistry(registry)
+    version = models.version("live")
+    if version is None:
+        raise CheckSkipped("there is no live model yet")
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place) / version
+        models.download(version, folder)
+        if _read_bundle_features(folder) not in (None, bundle.describe_features(FEATURES)):
+            raise CheckSkipped(f"the live version {version} was made for other features: `make train`, and promote")
+        try:
+            return _compare_with_service(rows, bundle.read_bundle(folder, FEATURES, version), Path(place))
+        except (bundle.BrokenBundle, ServiceNotStarted) as error:
+            return [checks.Finding("skew", f"version {version}", str(error), "see that `make serve` gets ready")]
+
+
+def _read_bundle_features(folder: Path) -> list[str] | None:
+    """The features that a bundle was made for; None where it can't be read."""
+    try:
+        return list(json.loads((folder / "bundle.json").read_text())["inputs"])
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _compare_with_service(rows: pl.DataFrame, live: bundle.Bundle, place: Path) -> list[checks.Finding]:
+    """`bundle.read` has made sure that the compiled model gives the fitted one's answers, so it stands for training."""
+    asked, asked_rows = _make_skew_sample(rows, live)
+    with _run_service(place) as url:
+        answers = {
+            "POST /predict with a list": _post_records(url, asked.records),
+            "POST /predict with one record": [_post_records(url, [record])[0] for record in asked.records],
+            "Bundle.score": live.score(asked_rows).tolist(),
+        }
+    return checks.find_serving_skew(live.inputs, asked, answers)
+
+
+def _make_skew_sample(rows: pl.DataFrame, live: bundle.Bundle) -> tuple[checks.SkewSample, pl.DataFrame]:
+    """Real rows with the inputs that training had of them; then rows with gaps and made-up ones, with new values."""
+    real = rows.gather_every(math.ceil(rows.height / SKEW_REAL_ROWS))
+    plain = real.select(list(Row.columns()))
+    awkward = pl.concat(
+        [_make_rows_with_missing(plain), Row.sample(SKEW_SYNTHETIC_ROWS, generator=dy.random.Generator(SKEW_SEED))]
+    )
+    features = pl.concat([real["inputs"].struct.unnest(), derive_features(FEATURES, awkward)])
+    asked_rows = pl.concat([plain, awkward])
+    expected = live.predictions(live.inputs.encode_frame(features))
+    return checks.SkewSample(asked_rows.to_dicts(), features, expected), asked_rows
+
+
+def _make_rows_with_missing(rows: pl.DataFrame) -> pl.DataFrame:
+    """For each column that may be missing, a row that lacks it."""
+    gaps = [name for name, column in Row.columns().items() if column.nullable]
+    lacking = [
+        rows[[i % rows.height]].with_columns(pl.lit(None, rows[gap].dtype).alias(gap)) for i, gap in enumerate(gaps)
+    ]
+    return pl.concat([rows.clear(), *lacking])
+
+
+@contextlib.contextmanager
+def _run_service(place: Path) -> Iterator[str]:
+    """The address of a service with a state and a prediction log of its own, and without business rules. Raises
+    NotServing."""
+    port = find_free_port()
+    own = {"STATE": place / "state", "PREDICTIONS": place / "predictions", "HOST": "127.0.0.1", "PORT": port}
+    environ = {**_environment_without_keys(), **{f"PENUMBRA_SERVICE__{key}": str(value) for key, value in own.items()}}
+    environ |= {"PENUMBRA_SERVICE__WORKERS": "1", "PENUMBRA_SERVICE__MAX_RECORDS": "10000"}
+    environ |= {"PENUMBRA_RULES__APPLY": "false"}
+    with (place / "output").open("w") as output:
+        process = subprocess.Popen([sys.executable, "-m", "service"], env=environ, stdout=output, stderr=output)
+    try:
+        _wait_until_ready(process, f"http://127.0.0.1:{port}", place / "output")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _environment_without_keys() -> dict[str, str]:
+    """This process' environment, but anybody on this machine may ask."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(API_KEY_PREFIX)}
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], url: str, output: Path) -> None:
+    end = time.monotonic() + START_TIMEOUT_SECONDS
+    while not _is_ready(url):
+        if process.poll() is not None or time.monotonic() > end:
+            raise ServiceNotStarted(f"the service isn't ready: {' / '.join(output.read_text().splitlines()[-3:])}")
+        time.sleep(0.1)
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        return bool(OPEN_WITHOUT_PROXY(url + "/readyz", timeout=1).status == 200)
+    except OSError:
+        return False
+
+
+def _post_records(url: str, records: Sequence[Record]) -> list[Any]:
+    """The predictions, or the words of the refusal for each record. One record goes as itself, several as a list."""
+    body = msgspec.json.encode(records if len(records) > 1 else records[0])
+    request = urllib.request.Request(url + "/predict", body, {"content-type": "application/json"})
+    try:
+        answer = json.load(OPEN_WITHOUT_PROXY(request, timeout=60))
+    except urllib.error.HTTPError as refused:
+        return [f"refused ({refused.read().decode()})"] * len(records)
+    return [extract_prediction(each) for each in (answer if len(records) > 1 else [answer])]

@@ -1,0 +1,81 @@
+"""What is new of a window, into the ledger: once, whatever became of the pass before, and not again while it lasts."""
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from flows.steps.monitor.retraining import NOTHING_NEW, WINDOW_KEY
+from monitoring.arrivals import find_staleness_faults
+from monitoring.data_faults import DataFault, find_fault_changes
+from monitoring.windows import DayFault, Window
+from penumbra.core.actor import get_actor
+from penumbra.core.settings import Settings
+from penumbra.registry.ledger import Ledger, LedgerEntry, LedgerEvent
+
+SAME_DAY, NEXT_DAY = dt.timedelta(0), dt.timedelta(days=1)
+MAX_SILENT_DAYS = 2
+STALE_KEY = "stale"  # in the evidence: since when
+EVIDENCE_FIELDS = ("rows", "prediction", "drift", "loss", "estimated", "labels", "calibration", "slices", "shadow")
+
+
+def record_alarm(settings: Settings, window: Window, before: Sequence[Window], data_version: str) -> list[str]:
+    """Returns the alarm, where the window is one that isn't entered yet. `before`: the windows before it."""
+    new = list(_select_new_faults(window, before[-1] if before else None))
+    goes_on = window.verdict == "investigate" and not new and bool(before) and before[-1].verdict == "investigate"
+    if window.verdict == "ok" or goes_on:
+        return []
+    ledger, place = Ledger(settings.ledger.folder), {"begin": str(window.begin), "end": str(window.end)}
+    if any(e.evidence.get(WINDOW_KEY) == place and e.verdict == window.verdict for e in ledger.entries()):
+        return []
+    facts = {name: value for name, value in msgspec.to_builtins(window).items() if name in EVIDENCE_FIELDS}
+    event = LedgerEvent(
+        kind="verdict",
+        verdict=window.verdict,
+        actor=get_actor(),
+        reason=window.reason,
+        versions={"live": window.model},
+        data_version=data_version,
+        settings=settings.model_dump(mode="json", include={"monitor", "labels"}),
+        evidence={WINDOW_KEY: place, **facts, "faults": msgspec.to_builtins(new)},
+    )
+    ledger.append(event)
+    return [f"{window.begin} to {window.end}, version {window.model}: {window.verdict}: {window.reason}"]
+
+
+def record_silence(settings: Settings, last: dt.date | None, today: dt.date) -> list[str]:
+    """Did the rows stop coming? Entered once for each `last` day with any."""
+    ledger, found = (
+        Ledger(settings.ledger.folder),
+        find_staleness_faults(last, today, MAX_SILENT_DAYS) if settings.monitor.on_faults else [],
+    )
+    if not found or any(entry.evidence.get(STALE_KEY) == str(last) for entry in ledger.entries()):
+        return []
+    reason = f"{found[0].text} ({found[0].cause})"
+    evidence = {STALE_KEY: str(last)}
+    ledger.append(
+        LedgerEvent(kind="verdict", verdict="investigate", actor=get_actor(), reason=reason, evidence=evidence)
+    )
+    return [f"investigate: {reason}"]
+
+
+def list_retrained_ends(entries: Sequence[LedgerEntry], begin: dt.date) -> list[dt.date]:
+    """The ends of the windows that led to a retraining, but this one; those that found nothing new to learn from don't
+    count."""
+    idle = {e.evidence.get("verdict") for e in entries if e.kind == "retrain" and e.verdict == NOTHING_NEW}
+    led = [e for e in entries if e.kind == "verdict" and e.verdict == "retrain" and WINDOW_KEY in e.evidence]
+    places = [e.evidence[WINDOW_KEY] for e in led if e.number not in idle]
+    return [dt.date.fromisoformat(place["end"]) for place in places if place["begin"] != str(begin)]
+
+
+def _select_new_faults(window: Window, before: Window | None) -> Iterator[DayFault]:
+    """Those that begin: what was there the day before goes on."""
+    found = [*(before.faults if before and before.end == window.begin else []), *window.faults]
+    open_: set[tuple[str, str]] = set()
+    for day in sorted({each + step for each in {fault.day for fault in found} for step in (SAME_DAY, NEXT_DAY)}):
+        today = {(each.what, each.column): each for each in found if each.day == day}
+        new, ended = find_fault_changes(
+            [DataFault(each.what, each.column, each.text, each.cause) for each in today.values()], open_
+        )
+        open_ = (open_ - ended) | {each.key for each in new}
+        yield from (today[each.key] for each in new if day >= window.begin)

@@ -1,0 +1,94 @@
+"""A window's record as the figures of its report's panels, and in words."""
+
+import math
+from collections.abc import Iterator
+
+from monitoring.reports.columns import ReportFigure
+from monitoring.windows import Window, WindowDistance
+from penumbra.core.histograms import DegradedSlice
+
+VERDICT_CODES = {"ok": 0, "investigate": 1, "retrain": 2}
+
+
+def build_figures(window: Window, left_out: int) -> list[ReportFigure]:
+    """All that is known of the window as numbers; the groups are those of the panels in monitoring/reports/workspace.py."""
+    return [ReportFigure(*each) for each in _list_figures(window, left_out) if math.isfinite(each[2])]
+
+
+def describe_window(window: Window) -> dict[str, str]:
+    """The same in words, by subject."""
+    said = {"verdict": f"{window.verdict}: {window.reason}", "model": f"version {window.model}"}
+    said["rows"] = f"{window.rows:,}"
+    return said | dict(_list_descriptions(window))
+
+
+def extract_distances(window: Window) -> dict[str, tuple[float, float]]:
+    """Distance and threshold of each column, and of the prediction."""
+    found = {**window.columns, **({"prediction": window.prediction} if window.prediction else {})}
+    return {name: (each.distance, each.threshold) for name, each in found.items()}
+
+
+def _list_figures(window: Window, left_out: int) -> Iterator[tuple[str, str, float]]:
+    if window.verdict in VERDICT_CODES:
+        yield "verdict", "verdict", float(VERDICT_CODES[window.verdict])
+    yield "rows", "rows", float(window.rows)
+    if window.columns:
+        yield "drift", "threshold", 1.0
+        yield from (("drift", name, each.ratio) for name, each in _sort_by_ratio(window))
+    if window.prediction:
+        yield "prediction", "distance", window.prediction.distance
+        yield "prediction", "threshold", window.prediction.threshold
+    yield from _list_loss_figures(window)
+    if window.calibration is not None:
+        yield "calibration", "expected error", window.calibration
+    if window.labels and window.labels.due:
+        yield "labels", "arrived of those due", window.labels.arrived / window.labels.due
+    if window.shadow:
+        yield "shadow", "disagreement", window.shadow.disagreement
+        yield from [("shadow", "noise floor", window.shadow.floor)] if window.shadow.floor is not None else []
+    yield "faults", "faults", float(len(window.faults))
+    yield "faults", "columns left out", float(left_out)
+
+
+def _list_loss_figures(window: Window) -> Iterator[tuple[str, str, float]]:
+    if loss := window.loss:
+        yield from (("loss", "mean", loss.mean), ("loss", "low", loss.low), ("loss", "high", loss.high))
+        yield from [("loss", "threshold", loss.threshold)] if loss.threshold is not None else []
+    if window.estimated:
+        yield "loss", "estimated", window.estimated.mean
+
+
+def _list_descriptions(window: Window) -> Iterator[tuple[str, str]]:
+    if loss := window.loss:
+        limit = "" if loss.threshold is None else f"; an alarm above {loss.threshold:.4f}"
+        yield "loss", f"{loss.mean:.4f} ({loss.low:.4f} to {loss.high:.4f}) over {loss.labels:,} labels{limit}"
+    yield from ((f"loss where {each.column} is {each.value}", _format_slice(each)) for each in window.slices)
+    if guess := window.estimated:
+        yield "loss, estimated", f"{guess.mean:.4f} ({guess.low:.4f} to {guess.high:.4f}), assuming {guess.assumes}"
+    if window.calibration is not None:
+        yield "expected calibration error", f"{window.calibration:.4f}"
+    if window.labels:
+        yield "labels", f"{window.labels.arrived:,} of {window.labels.due:,} that are due have arrived"
+    if shadow := window.shadow:
+        floor = "unknown" if shadow.floor is None else f"{shadow.floor:.4f}"
+        yield "shadow", f"{shadow.disagreement:.4f} apart over {shadow.rows:,} rows; noise floor {floor}"
+    for fault in window.faults:
+        yield f"fault: {fault.what} {fault.column}".strip(), f"{fault.day}: {fault.text}; likely {fault.cause}"
+    if window.prediction:
+        yield "drift: prediction", _format_distance(window.prediction)
+    yield from ((f"drift: {name}", _format_distance(each)) for name, each in _sort_by_ratio(window))
+
+
+def _format_slice(each: DegradedSlice) -> str:
+    band = f"{each.mean:.4f} ({each.low:.4f} to {each.high:.4f}) over {each.labels:,} labels"
+    return f"{band}, above the {each.reference:.4f} of the reference"
+
+
+def _sort_by_ratio(window: Window) -> list[tuple[str, WindowDistance]]:
+    """The columns, those nearest to an alarm first."""
+    return sorted(window.columns.items(), key=lambda item: -item[1].ratio)
+
+
+def _format_distance(each: WindowDistance) -> str:
+    alarm = ", an alarm" if each.ratio > 1 else ""
+    return f"{each.distance:.4f}, with a threshold of {each.threshold:.4f}{alarm}"

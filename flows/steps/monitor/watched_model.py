@@ -1,0 +1,73 @@
+"""A model that is watched: its reference, what is normal to it, and what its losses there were. Loaded once a pass."""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+import problem.schema
+from flows.steps.promote.model_version import open_model_version
+from flows.steps.promote.prediction_losses import compute_known_losses, extract_predictions
+from monitoring.expectations import Expectations, learn_expectations
+from monitoring.loss_threshold import DailyLosses
+from penumbra.core.settings import Settings
+from penumbra.registry import bundle
+from penumbra.registry.manifest import BrokenBundle
+from penumbra.registry.models import ModelRegistry
+from problem.features import FEATURES
+
+NOISE_FLOOR_ROWS = 2000
+
+
+@dataclass(frozen=True)
+class WatchedModel:
+    """`norms` are None where the reference has too few days; `ceiling` is that of a row's loss; `floor` how far its
+    predictions of the reference are from those of its recipe, fitted on the batches before: None where unknown;
+    `learnt` the day on which all was complete that it learnt from."""
+
+    version: str
+    facts: Mapping[str, Any] = field(repr=False)
+    reference: pl.DataFrame = field(repr=False)
+    norms: Expectations | None
+    ceiling: float
+    losses: DailyLosses
+    floor: float | None
+    learnt: dt.date | None
+
+    def age(self, day: dt.date) -> int | None:
+        """How many days before `day` its latest batch was complete."""
+        return (day - self.learnt).days if self.learnt else None
+
+
+def load_watched_model(settings: Settings, models: ModelRegistry, name: str) -> WatchedModel:
+    """Raises BrokenBundle, and what the registry raises."""
+    with open_model_version(settings, models, name) as found:
+        reference = found.reference
+        said = extract_predictions(reference["prediction"])
+        usual = compute_known_losses(settings, reference["label"], said, np.inf)
+        ceiling = settings.promotion.loss_ceiling * float(usual.mean())
+        days = reference[problem.schema.TIME].dt.date().to_numpy()
+        daily = DailyLosses.from_rows(days, np.minimum(usual, ceiling))
+        floor = _measure_noise_floor(found.folder, reference, said)
+        return WatchedModel(
+            name, found.facts, reference, _learn_expectations(reference), ceiling, daily, floor, found.learnt
+        )
+
+
+def _learn_expectations(reference: pl.DataFrame) -> Expectations | None:
+    try:
+        return learn_expectations(reference, problem.schema)
+    except ValueError as reason:
+        print(f"data faults can't be told from usual days: {reason}")
+        return None
+
+
+def _measure_noise_floor(folder: Any, reference: pl.DataFrame, said: np.ndarray) -> float | None:
+    try:
+        rows = reference.head(NOISE_FLOOR_ROWS)
+        return float(np.abs(bundle.read_bundle(folder, FEATURES).score(rows) - said[: rows.height]).mean())
+    except BrokenBundle:  # made for other features than this code's: it can still be judged by what it answered
+        return None

@@ -1,0 +1,35 @@
+"""Alarms to people: posted as Slack and those like it read them. Whatever becomes of that, the pass goes on."""
+
+import json
+import time
+import urllib.request
+from collections.abc import Sequence
+
+WEBHOOK_TRIES, WEBHOOK_TIMEOUT_SECONDS, WEBHOOK_PAUSE_SECONDS = 3, 5.0, 1.0
+
+
+def post_alarms(url: str, alarms: Sequence[str], pause: float = WEBHOOK_PAUSE_SECONDS) -> bool:
+    """Try some times, with longer and longer pauses. Says what became of it; returns whether there was nothing to send,
+    or it arrived."""
+    if not url or not alarms:
+        return True
+    body = json.dumps({"text": "\n".join(alarms)}).encode()
+    reason = ""
+    for number in range(WEBHOOK_TRIES):
+        if number:
+            time.sleep(pause * 2 ** (number - 1))
+        if not (reason := _post_json(url, body)):
+            print(f"the webhook was told: {len(alarms)}")
+            return True
+    print(f"the webhook was not reached ({reason}): the ledger has what it would have said")
+    return False
+
+
+def _post_json(url: str, body: bytes) -> str:
+    """Why it failed; "" where it didn't."""
+    try:
+        request = urllib.request.Request(url, body, {"content-type": "application/json"}, method="POST")
+        with urllib.request.urlopen(request, timeout=WEBHOOK_TIMEOUT_SECONDS):
+            return ""
+    except Exception as error:  # an address that is none, a name that is unknown, a refusal, a broken answer, …
+        return f"{type(error).__name__}: {error}"

@@ -1,0 +1,1 @@
+"""What `promote` is made of: two versions compared, the decision, the alias moves it leads to."""

@@ -1,0 +1,35 @@
+"""Predictions and labels out of frames, and what the predictions cost."""
+
+import numpy as np
+import polars as pl
+
+import problem.schema
+from penumbra.core.clipped_losses import clipped_losses
+from penumbra.core.settings import Settings
+from penumbra.core.task import Task
+from penumbra.training.prepare import extract_labels
+
+
+def compute_known_losses(settings: Settings, labels: pl.Series, predictions: np.ndarray, ceiling: float) -> np.ndarray:
+    """Float64 [n], NaN where there is no label or no prediction."""
+    task, found = Task.from_schema(problem.schema), np.full(len(labels), np.nan)
+    known = labels.is_not_null().to_numpy() & _mask_finite_rows(predictions)
+    of_known = extract_labels(labels.alias("label").to_frame().filter(known), task)
+    found[known] = clipped_losses(task, of_known, predictions[known], settings.promotion.loss, ceiling)
+    return found
+
+
+def extract_predictions(values: pl.Series) -> np.ndarray:
+    """Float64 [n], or [n, classes] (see penumbra/core/task.py); NaN for null."""
+    task = Task.from_schema(problem.schema)
+    if task.kind == "multiclass":
+        nothing = [np.nan] * len(task.classes)
+        return np.array([nothing if value is None else value for value in values.to_list()]).reshape(
+            -1, len(task.classes)
+        )
+    return values.cast(pl.Float64).fill_null(np.nan).to_numpy()
+
+
+def _mask_finite_rows(predictions: np.ndarray) -> np.ndarray:
+    """Which rows have numbers, bool [n]."""
+    return np.isfinite(np.atleast_2d(predictions.T)).all(axis=0)

@@ -1,0 +1,92 @@
+"""One comparison of two models, with what it leaves in the ledger and moves in the registry."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from flows.steps.promote.paired_evidence import PairedEvidence
+from penumbra.cli import history
+from penumbra.core.actor import get_actor
+from penumbra.core.settings import Settings
+from penumbra.promotion.decision import PromotionDecision
+from penumbra.registry import aliases as moves
+from penumbra.registry.ledger import Ledger, LedgerEntry, LedgerEvent
+from penumbra.registry.models import ModelRegistry
+from penumbra.registry.pointers import CANARY_ALIAS, CANDIDATE_ALIAS, LIVE_ALIAS, PREVIOUS_ALIAS
+
+MOVES_BY_VERDICT = {  # by verdict: the kind of entry, and the aliases that it tells
+    "promote": ("promotion", LIVE_ALIAS, PREVIOUS_ALIAS),
+    "investigate": ("rollback", LIVE_ALIAS, PREVIOUS_ALIAS),
+    "canary": ("canary", CANARY_ALIAS, LIVE_ALIAS),
+}
+
+
+@dataclass(frozen=True)
+class PromotionCase:
+    """One comparison: who is judged, the aliases as they were, what follows, and what from (None: a person's word)."""
+
+    role: Literal["candidate", "live"]
+    version: str
+    aliases: dict[str, str]
+    decision: PromotionDecision
+    data_version: str = ""
+    weighed: PairedEvidence | None = None
+
+    def compute_new_aliases(self) -> dict[str, str]:
+        """The aliases as the verdict makes them."""
+        others = moves.drop_version(self.aliases, self.version)
+        if self.decision.verdict == "promote":
+            return {**others, LIVE_ALIAS: self.version, PREVIOUS_ALIAS: self.aliases[LIVE_ALIAS]}
+        if self.decision.verdict == "investigate":
+            return moves.compute_rolled_back_aliases(self.aliases, self.aliases[PREVIOUS_ALIAS], self.version)
+        if self.decision.verdict == "canary":
+            return {**self.aliases, CANARY_ALIAS: self.version}
+        return others if self.decision.verdict == "reject" else self.aliases
+
+    def __str__(self) -> str:
+        head = f"Version {self.version}, {self.role}: {self.decision.verdict}."
+        return "\n  ".join([head, self.decision.reason, *([str(self.weighed)] if self.weighed else [])])
+
+
+def record_case(settings: Settings, models: ModelRegistry, ledger: Ledger, case: PromotionCase) -> str:
+    """The verdict, and what it moves. To be called while nobody else moves aliases; returns what is to be said."""
+    try:
+        moves.require_aliases(models, case.aliases)
+    except moves.AliasesChanged as overtaken:
+        ledger.append(_build_verdict_event(settings, case, overtaken))
+        return f"{case}\n  Nothing was moved: {overtaken}."
+    entry = ledger.append(_build_verdict_event(settings, case))
+    after = case.compute_new_aliases()
+    if case.decision.verdict in MOVES_BY_VERDICT:
+        ledger.append(_build_move_event(case, after, entry))
+    if after != case.aliases:
+        moves.move_aliases(models, case.aliases, after)
+    return f"{case}\n  Live is version {after[LIVE_ALIAS]}; the candidate: {after.get(CANDIDATE_ALIAS, 'none')}."
+
+
+def _build_verdict_event(
+    settings: Settings, case: PromotionCase, overtaken: moves.AliasesChanged | None = None
+) -> LedgerEvent:
+    beside = PREVIOUS_ALIAS if case.role == LIVE_ALIAS else LIVE_ALIAS
+    unmoved = {history.OVERTAKEN_KEY: str(overtaken)} if overtaken else {}
+    return LedgerEvent(
+        kind="verdict",
+        verdict=case.decision.verdict,
+        actor=get_actor(),
+        reason=f"not acted on: {overtaken}; {case.decision.reason}" if overtaken else case.decision.reason,
+        versions={case.role: case.version, beside: case.aliases[beside]},
+        data_version=case.data_version,
+        settings=settings.model_dump(mode="json", include={"promotion", "labels"}),
+        evidence={**unmoved, **(case.weighed.facts() if case.weighed else {})},
+    )
+
+
+def _build_move_event(case: PromotionCase, after: dict[str, str], verdict: LedgerEntry) -> LedgerEvent:
+    kind, *roles = MOVES_BY_VERDICT[case.decision.verdict]
+    return LedgerEvent(
+        kind=kind,  # type: ignore[arg-type]
+        verdict=case.decision.verdict,
+        actor=get_actor(),
+        reason=f"entry {verdict.number}: {case.decision.reason}",
+        versions={role: after[role] for role in roles},
+        data_version=case.data_version,
+    )

@@ -1,0 +1,83 @@
+"""The overview page over HTTP, made anew for each reader, with the reports and cards that it leads to.
+
+For `make dashboard`, which starts it: python -m monitoring.dashboard.server HOST PORT MLFLOW EVIDENTLY
+"""
+
+import re
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from monitoring.dashboard import overview
+from penumbra.core.settings import Settings, SettingsError, load_settings
+
+LINKED_PAGE = re.compile(r"/(reports/\d{4}-\d\d-\d\d|cards)/[a-z-]+\.html")
+
+
+def make_overview_server(
+    settings: Settings, host: str, port: int, addresses: overview.PageAddresses
+) -> ThreadingHTTPServer:
+    """One that answers as soon as its `serve_forever` is called. Raises OSError where the port is taken."""
+    alone = threading.Lock()
+
+    def page(path: str) -> Path | None:
+        """The file of what was asked for, which is made where it is the overview; None where there is none."""
+        if path == "/":
+            with alone:
+                return overview.write_overview(settings, addresses)
+        found = settings.monitor.folder / path.lstrip("/")
+        return found if LINKED_PAGE.fullmatch(path) and found.is_file() else None
+
+    return ThreadingHTTPServer((host, port), _make_handler(page))
+
+
+def _make_handler(page: Callable[[str], Path | None]) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path == "/healthz":
+                self._answer(b"ok")
+                return
+            found = page(self.path.partition("?")[0])
+            if found is None:
+                self.send_error(404, "There is no such page")
+                return
+            self._answer(found.read_bytes())
+
+        def _answer(self, content: bytes) -> None:
+            self.send_response(200)
+            for name, value in _headers(content).items():
+                self.send_header(name, value)
+            self.end_headers()
+            with suppress(ConnectionError):  # the reader is gone
+                self.wfile.write(content)
+
+        def log_message(self, format: str, *words: object) -> None:
+            pass
+
+    return Handler
+
+
+def _headers(content: bytes) -> dict[str, str]:
+    return {
+        "Content-Type": "text/html; charset=utf-8",
+        "Content-Length": str(len(content)),
+        "Cache-Control": "no-store",
+        "X-Content-Type-Options": "nosniff",
+    }
+
+
+def main(host: str, port: str, mlflow: str, evidently: str) -> None:
+    try:
+        make_overview_server(
+            load_settings(), host, int(port), overview.PageAddresses(mlflow, evidently)
+        ).serve_forever()
+    except (SettingsError, OSError) as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    with suppress(KeyboardInterrupt):
+        main(*sys.argv[1:])

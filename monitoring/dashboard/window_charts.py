@@ -1,0 +1,125 @@
+"""The overview's pictures and table of windows."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from monitoring import charts
+from monitoring.dashboard.cards import format_window_days
+from monitoring.reports.workspace import ReportWorkspace
+from monitoring.windows import Window
+
+MAX_TABLE_WINDOWS = 12  # in the table; the pictures show more
+MAX_CHART_WINDOWS = 60
+
+ChartRow = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class WindowChart:
+    """`svg` is markup of our own making; `about` says what is seen, and how it ends."""
+
+    id: str
+    title: str
+    about: str
+    svg: str
+
+
+def build_window_charts(windows: Sequence[Window]) -> list[WindowChart]:
+    """Of what is known of at least one window."""
+    drawn = [
+        _draw_chart("drift", "Drift ÷ threshold", _drift_row, windows, (0, 1.2)),
+        _draw_chart("loss", "Loss", _loss_row, windows),
+        _draw_chart("labels", "Label coverage", _label_row, windows, charts.SHARE_DOMAIN),
+        _draw_chart("shadow", "Shadow disagreement", _shadow_row, windows),
+    ]
+    return [picture for picture in drawn if picture]
+
+
+CHART_DESCRIPTIONS = {
+    "drift": "The column that is furthest from the reference, as a share of its threshold.",
+    "loss": "On mature labels, with its confidence band. Dotted: estimated from the scores, assuming {assumed}.",
+    "labels": "Labels that have arrived, of those that are due.",
+    "shadow": "How far the candidate is from the live model. Dotted: the noise floor, as far as a refit is.",
+}
+
+
+def _draw_chart(
+    name: str,
+    title: str,
+    row: Callable[[Window], ChartRow | None],
+    windows: Sequence[Window],
+    domain: Sequence[float] | None = None,
+) -> WindowChart | None:
+    from vl_convert import vegalite_to_svg
+
+    rows = [found for window in windows[-MAX_CHART_WINDOWS:] if (found := row(window)) is not None]
+    if not rows:
+        return None
+    assumed = next((each.estimated.assumes for each in reversed(windows) if each.estimated), "")
+    about = CHART_DESCRIPTIONS[name].format(assumed=assumed)
+    return WindowChart(
+        name, title, f"{about} Last: {rows[-1]['last']}.", vegalite_to_svg(charts.build_line_chart(rows, domain))
+    )
+
+
+def _chart_row(window: Window, value: float, last: str, alarm: bool = False, **more: Any) -> ChartRow:
+    mark = "alarm" if alarm else "fault" if window.faults else ""
+    said = f"{format_window_days(window)}: {last}" + MARK_WORDS[mark]
+    return {"begin": str(window.begin), "value": value, "mark": mark, "said": said, "last": last, **more}
+
+
+MARK_WORDS = {"alarm": ", an alarm", "fault": ", a data fault", "": ""}
+
+
+def _drift_row(window: Window) -> ChartRow | None:
+    if window.drift is None:
+        return None
+    ratio = window.drift.ratio
+    return _chart_row(window, ratio, f"{ratio:.2f} ({window.drift.column})", ratio > 1, limit=1.0)
+
+
+def _loss_row(window: Window) -> ChartRow | None:
+    if (loss := window.loss) is None:
+        return None
+    guess = window.estimated.mean if window.estimated else None
+    band = {"low": loss.low, "high": loss.high, "limit": loss.threshold, "other": guess}
+    return _chart_row(window, loss.mean, f"{loss.mean:.4f}", _is_loss_high(window), **band)
+
+
+def _label_row(window: Window) -> ChartRow | None:
+    if window.labels is None or not window.labels.due:
+        return None
+    share = window.labels.arrived / window.labels.due
+    return _chart_row(window, share, f"{share:.1%}")
+
+
+def _shadow_row(window: Window) -> ChartRow | None:
+    if window.shadow is None:
+        return None
+    return _chart_row(
+        window, window.shadow.disagreement, f"{window.shadow.disagreement:.4f}", other=window.shadow.floor
+    )
+
+
+def _is_loss_high(window: Window) -> bool:
+    return bool(window.loss and window.loss.threshold is not None and window.loss.mean > window.loss.threshold)
+
+
+def build_window_table(windows: Sequence[Window], reports: ReportWorkspace, folder: Path) -> list[ChartRow]:
+    """The latest windows first; links are relative to the monitor's `folder`."""
+    return [
+        {
+            "days": format_window_days(window),
+            "verdict": window.verdict,
+            "reason": window.reason,
+            "drift": f"{window.drift.ratio:.2f} ({window.drift.column})" if window.drift else "",
+            "loss": f"{window.loss.mean:.4f}" + (" ▲" if _is_loss_high(window) else "") if window.loss else "",
+            "labels": f"{window.labels.arrived:,} of {window.labels.due:,}" if window.labels else "",
+            "reports": [
+                (kind.replace("-", " "), str(page.relative_to(folder))) for kind, page in reports.pages(window).items()
+            ],
+        }
+        for window in reversed(windows[-MAX_TABLE_WINDOWS:])
+    ]

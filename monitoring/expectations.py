@@ -1,0 +1,141 @@
+"""What is normal of the rows of a day: learnt from the whole days of a reference, and read off the contract."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from types import ModuleType
+from typing import Any
+
+import polars as pl
+
+from monitoring import units
+from monitoring.units import ValueGrid
+from penumbra.features import ColumnCheck
+
+MIN_WHOLE_DAY_SHARE = 0.5  # a day with a smaller share of the usual day's rows isn't whole, and teaches nothing
+MAX_WATCHED_GROUPS = 8  # a category with no more values is a place to watch each of: a sensor, a line
+MIN_VARYING_VALUES = 3  # where there were never fewer different values in a day, one alone is suspicious
+CONSTANT_TOLERANCE = 0.01  # of a number: two that differ by less are the same constant
+VALUE_COLUMN = "value"
+
+
+@dataclass(frozen=True)
+class Expectations:
+    """`moments`: the fewest different times of a day's rows. `nulls`: the largest share of missing values on a day, by
+    column. `categories`: of a column its values (`value`), each one's mean `share` of a day's rows, and the share of
+    `days` that had it. `ranges`: smallest and largest value by the contract. `lively`: for (column, category to look at
+    separately, or "") the fewest different values and moments of a day. `grids`: values of numbers. `constants`: of a
+    column the columns that settle it, and its `value` for each of their values. `shared`: of a column those that rows
+    have in common that also have this one in common."""
+
+    time: str
+    dtypes: Mapping[str, Any]
+    moments: int
+    nulls: Mapping[str, float]
+    categories: Mapping[str, pl.DataFrame]
+    ranges: Mapping[str, tuple[float | None, float | None]]
+    checks: Sequence[ColumnCheck]
+    fewest_values: Mapping[tuple[str, str], tuple[int, int]]
+    grids: Mapping[str, ValueGrid]
+    constants: Mapping[str, tuple[tuple[str, ...], pl.DataFrame]]
+    shared: Mapping[str, tuple[str, ...]]
+
+
+def learn_expectations(reference: pl.DataFrame, schema: ModuleType | Any) -> Expectations:
+    """What the reference, rows [n] with the contract's columns of some days, and the contract, the problem's module
+    `schema`, say is normal. Raises ValueError where the reference has no two whole days."""
+    columns = {name: column for name, column in schema.Row.columns().items() if name != schema.TIME}
+    rows = _select_whole_days(reference, schema.TIME)
+    numbers = [name for name, column in columns.items() if column.dtype.is_numeric() and not column.primary_key]
+    texts = [name for name, column in columns.items() if not column.dtype.is_numeric()]
+    days = rows.partition_by("day")
+    if len(days) < 2:
+        raise ValueError(
+            f"the reference has {len(days)} whole days of rows: at least 2 are needed to say what is normal"
+        )
+    grids = {
+        name: units.learn_value_grid([_to_floats(day[name]) for day in days], _is_integer(columns[name]))
+        for name in numbers
+    }
+    settled = {name: _learn_constant(rows, name, texts) for name in numbers}
+    common = {name: _learn_shared_keys(rows, schema.TIME, name, texts) for name in numbers}
+    return Expectations(
+        time=schema.TIME,
+        dtypes={name: column.dtype for name, column in columns.items()},
+        moments=min(day[schema.TIME].n_unique() for day in days),
+        nulls={name: max(day[name].null_count() / day.height for day in days) for name in columns},
+        categories={name: _learn_categories(rows, name, len(days)) for name in texts},
+        ranges={name: (getattr(columns[name], "min", None), getattr(columns[name], "max", None)) for name in numbers},
+        checks=tuple(getattr(schema, "CHECKS", ())),
+        fewest_values=dict(_learn_fewest_values(rows, schema.TIME, numbers, texts)),
+        grids={name: grid for name, grid in grids.items() if grid},
+        constants={name: found for name, found in settled.items() if found},
+        shared={name: by for name, by in common.items() if by},
+    )
+
+
+def count_moments(time: str) -> pl.Expr:
+    return pl.col(time).n_unique()
+
+
+def _select_whole_days(reference: pl.DataFrame, time: str) -> pl.DataFrame:
+    rows = reference.with_columns(day=pl.col(time).dt.date())
+    sizes = rows.group_by("day").len()
+    whole = sizes.filter(pl.col("len") >= MIN_WHOLE_DAY_SHARE * pl.col("len").median())
+    return rows.join(whole.select("day"), on="day", how="semi").sort("day", time)
+
+
+def _learn_categories(rows: pl.DataFrame, name: str, days: int) -> pl.DataFrame:
+    value = pl.col(name).cast(pl.String).alias(VALUE_COLUMN)
+    counts = rows.group_by("day", value).len().drop_nulls().join(rows.group_by("day").agg(all=pl.len()), on="day")
+    share = (pl.col("len") / pl.col("all")).sum() / days
+    return counts.group_by(VALUE_COLUMN).agg(share=share, days=pl.len() / days).sort(VALUE_COLUMN)
+
+
+def _learn_fewest_values(
+    rows: pl.DataFrame, time: str, numbers: Sequence[str], texts: Sequence[str]
+) -> Iterator[tuple[tuple[str, str], tuple[int, int]]]:
+    for by in ["", *(name for name in texts if rows[name].n_unique() <= MAX_WATCHED_GROUPS)]:
+        different = [pl.col(name).drop_nulls().n_unique().alias(name) for name in numbers]
+        fewest = rows.group_by("day", *([by] if by else [])).agg(*different, _moments=count_moments(time)).min()
+        for name in numbers:
+            if fewest[name][0] >= MIN_VARYING_VALUES:
+                yield (name, by), (fewest[name][0], fewest["_moments"][0])
+
+
+def _learn_constant(rows: pl.DataFrame, name: str, texts: Sequence[str]) -> tuple[tuple[str, ...], pl.DataFrame] | None:
+    """The fewest columns, two at most, whose values each go with one number on all days; None where none do, or where
+    one number goes with all."""
+    if rows[name].drop_nulls().n_unique() < MIN_VARYING_VALUES:
+        return None
+    for by in [*((text,) for text in texts), *combinations(texts, 2)]:
+        value, spread = pl.col(name).median(), pl.col(name).max() - pl.col(name).min()
+        groups = rows.drop_nulls(name).group_by(by).agg(value=value, spread=spread, days=pl.col("day").n_unique())
+        often = groups.filter(pl.col("days") > 1)
+        if (
+            often.height >= MIN_VARYING_VALUES
+            and often.select((pl.col("spread") <= CONSTANT_TOLERANCE * pl.col(VALUE_COLUMN).abs()).all()).item()
+        ):
+            return by, often.select(pl.col(by).cast(pl.String), VALUE_COLUMN)
+    return None
+
+
+def _learn_shared_keys(rows: pl.DataFrame, time: str, name: str, texts: Sequence[str]) -> tuple[str, ...] | None:
+    """The moment alone, or with one category, where rows that share it always share this value, null included."""
+    for by in [(time,), *((time, text) for text in texts)]:
+        groups = rows.group_by(by).agg(values=pl.col(name).n_unique(), rows=pl.len()).filter(pl.col("rows") > 1)
+        if (
+            groups.height >= MIN_VARYING_VALUES
+            and groups["values"].max() == 1
+            and rows[name].n_unique() >= MIN_VARYING_VALUES
+        ):
+            return by
+    return None
+
+
+def _to_floats(column: pl.Series) -> Any:
+    return column.drop_nulls().cast(pl.Float64).to_numpy()
+
+
+def _is_integer(column: Any) -> bool:
+    return bool(column.dtype.is_integer())

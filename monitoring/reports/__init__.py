@@ -1,0 +1,1 @@
+"""Evidently reports on a window, and the workspace that keeps them."""

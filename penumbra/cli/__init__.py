@@ -1,0 +1,1 @@
+"""The command line: what `penumbra` and its subcommands do."""

@@ -1,0 +1,100 @@
+"""`make explain ID=…`: where an answer came from, from the record that was asked about to the raw batches."""
+
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from penumbra.core.settings import SettingsError, load_settings
+from penumbra.registry.lineage import UnknownPrediction, explain_prediction
+
+NOT_RECORDED = "not recorded"
+
+
+def build_lineage_links(facts: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
+    """The links in their order: what each is called, and its lines."""
+    prediction, model = facts["prediction"], facts["model"]
+    yield "prediction", [f"{prediction['id']}, answered {prediction['time']}", *_format_fields(prediction["record"])]
+    yield "answer", [_format_answer(prediction, model)]
+    yield "shadow", [_format_shadow_result(one) for one in facts["shadow"]] or ["nothing yet"]
+    yield "model version", [f"{model['version']}: {model.get('candidate') or model.get('problem') or NOT_RECORDED}"]
+    yield "MLflow run", [model.get("run") or NOT_RECORDED]
+    yield "settings", list(_format_fields(_flatten_settings(model.get("settings") or {})))
+    yield "git revision", [model.get("revision") or NOT_RECORDED]
+    yield "data version", [model.get("data_version") or NOT_RECORDED]
+    yield "raw batches", [" ".join(model.get("batches", [])) or NOT_RECORDED]
+    yield "label", list(_format_labels(facts["labels"]))
+
+
+def format_lineage(facts: Mapping[str, Any]) -> str:
+    """The chain as text, an arrow from each link to the next."""
+    links = [_format_link(name, lines) for name, lines in build_lineage_links(facts)]
+    return "\n      ↓\n".join(links)
+
+
+def main(words: list[str]) -> None:
+    if len(words) != 1 or not words[0]:
+        sys.exit("say which prediction: make explain ID=<prediction_id of an answer>")
+    try:
+        print(format_lineage(explain_prediction(load_settings(), words[0])))
+    except (UnknownPrediction, SettingsError) as error:
+        sys.exit(str(error))
+
+
+def _format_link(name: str, lines: list[str]) -> str:
+    first, *rest = lines
+    return "\n".join([f"{name:>13}  {first}", *(f"{'':>13}  {line}" for line in rest)])
+
+
+def _format_fields(record: Mapping[str, Any], width: int = 96) -> Iterator[str]:
+    """The record's fields, as many to a line as fit."""
+    line = ""
+    for pair in (f"{name}={'?' if value is None else value}" for name, value in record.items()):
+        if line and len(line) + len(pair) > width:
+            yield line
+            line = ""
+        line += f"{'  ' if line else ''}{pair}"
+    yield line or NOT_RECORDED
+
+
+def _flatten_settings(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    return {f"{section}.{key}": value for section, values in settings.items() for key, value in values.items()}
+
+
+def _format_answer(prediction: Mapping[str, Any], model: Mapping[str, Any]) -> str:
+    """The decision, and the output that led to it (see `penumbra.logs.schema.PredictionEntry`)."""
+    output, decision = prediction["output"], prediction["decision"]
+    if isinstance(output, list):
+        return f"{decision} (probability {max(output):.4f}, the highest of {len(output)} classes)"
+    if not isinstance(decision, bool):
+        return f"{output:g}"
+    threshold = "" if model.get("threshold") is None else f", threshold {model['threshold']}"
+    return f"{'yes' if decision else 'no'} (probability {output:.4f}{threshold})"
+
+
+def _format_shadow_result(said: Mapping[str, Any]) -> str:
+    if said["status"] != "ok":
+        return f"version {said['model']} said nothing: {said['status']}, {said['reason']}"
+    output = said["output"]
+    shown = f"{max(output):.4f} for the most probable class" if isinstance(output, list) else f"{output:.4f}"
+    return f"version {said['model']} said {shown}"
+
+
+def _format_labels(labels: Mapping[str, Any]) -> Iterator[str]:
+    if current := labels["current"]:
+        target = "no outcome" if current["target"] is None else f"target {current['target']}"
+        when = f"after {labels['delay_hours']:,.1f} h" + (", late" if labels["late"] else "")
+        yield f"{_format_values(current['label'])}: {target}; the first came {when}"
+    else:
+        yield "none yet"
+    for one in labels["history"]:
+        yield f"{one['time']:%Y-%m-%d %H:%M:%S} {one['outcome']} {_format_values(one['label'])} ({one['source']})"
+    if problem := labels.get("problem"):
+        yield f"({problem})"
+
+
+def _format_values(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in values.items())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

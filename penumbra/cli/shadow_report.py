@@ -1,0 +1,103 @@
+"""`make shadow`: who is in the shadow, how much of the traffic each has answered, and how far it agrees with the live
+model."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from penumbra.cli.label_report import format_table
+from penumbra.cli.printing import print_report
+from penumbra.core.settings import Settings
+from penumbra.logs import append_log
+from penumbra.logs.shadow_log import (
+    METRICS_FILE,
+    REFUSED_FILE,
+    SHADOW_ROLES,
+    STATUS_OK,
+    ShadowProgress,
+    load_shadow_state,
+)
+from penumbra.registry.pointers import find_shadow_version
+
+MAX_HEARTBEAT_AGE_SECONDS = 10.0
+ASSUMED_PREDICTION_BYTES = 600  # of a logged prediction, as long as nothing is known
+
+
+def report_shadow(settings: Settings) -> Iterator[str]:
+    """The paragraphs to print."""
+    state, models = settings.service.state, load_shadow_state(settings.service.shadow_log, repair=False).models
+    places = [(role, version) for role in SHADOW_ROLES if (version := find_shadow_version(state, role))]
+    known = [(role, version, models[version]) for role, version in places if version in models]
+    if known:
+        yield format_table(pl.DataFrame([_build_role_row(settings.service.predictions, *each) for each in known]))
+        yield from (
+            _format_failures(version, progress)
+            for _, version, progress in known
+            if set(progress.statuses) - {STATUS_OK}
+        )
+    else:
+        yield "Nobody is in the shadow: a candidate is from `make train` on, the previous model after a promotion."
+    if refused := _read_text(state / REFUSED_FILE):
+        version, _, reason = refused.partition("\n")
+        yield f"Version {version} is refused: {reason}"
+    yield _describe_heartbeat(settings)
+
+
+def _build_role_row(predictions: Path, role: str, version: str, progress: ShadowProgress) -> dict[str, Any]:
+    done = sum(progress.statuses.values())
+    left = sum(
+        _count_unscored_bytes(progress, path.stem, size)
+        for path, size in append_log.read_segment_sizes(predictions).items()
+    )
+    waiting = round(left / (progress.bytes / done if done else ASSUMED_PREDICTION_BYTES))
+    answered = progress.statuses.get(STATUS_OK, 0)
+    return {
+        "role": role,
+        "version": version,
+        "since": f"{progress.began:%Y-%m-%d %H:%M}",
+        "answered": answered,
+        "not answered": done - answered,
+        "waiting": waiting,
+        "coverage": _format_percent(answered, done + waiting),
+        "mean difference": f"{progress.difference / progress.compared:.4f}" if progress.compared else "",
+        "other decisions": _format_percent(progress.differing, progress.decided),
+    }
+
+
+def _count_unscored_bytes(progress: ShadowProgress, segment: str, size: int) -> int:
+    return sum(end - start for spans in progress.split_unscored(segment, size) for start, end in spans)
+
+
+def _format_percent(part: int, whole: int) -> str:
+    return f"{part / whole:.1%}" if whole else ""
+
+
+def _format_failures(version: str, progress: ShadowProgress) -> str:
+    counts = [f"{count:,} {status}" for status, count in sorted(progress.statuses.items()) if status != STATUS_OK]
+    return f"Version {version} gave no answer: {', '.join(counts)}. Each has its reason in the shadow log."
+
+
+def _describe_heartbeat(settings: Settings) -> str:
+    if not settings.shadow.enabled:
+        return "The shadow is off (shadow.enabled in settings.toml)."
+    try:
+        age = time.time() - (settings.service.shadow_log / METRICS_FILE).stat().st_mtime
+    except OSError:
+        return "The shadow has not run yet: `make serve` starts it."
+    if age > MAX_HEARTBEAT_AGE_SECONDS:
+        return f"The shadow isn't running: it last looked for work {age:,.0f} s ago."
+    return "The shadow is running."
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""
+
+
+if __name__ == "__main__":
+    print_report(report_shadow)

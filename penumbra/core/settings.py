@@ -1,0 +1,242 @@
+"""`settings.toml` as one frozen, typed object; environment variables `PENUMBRA_SECTION__KEY` override it."""
+
+import datetime as dt
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
+ENV_PREFIX = "PENUMBRA_"
+API_KEY_PREFIX = ENV_PREFIX + "KEYS__"  # no settings: see service/http/access.py
+
+
+class SettingsError(ValueError):
+    """A setting is unknown or has a value that can't be used; names the setting, its source and what was expected."""
+
+
+class SettingsSection(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _split_words(value: Any) -> Any:
+    """A list in the file, or in the environment its words with commas or spaces between them."""
+    return value.replace(",", " ").split() if isinstance(value, str) else value
+
+
+def _split_phrases(value: Any) -> Any:
+    """A list in the file, or in the environment its phrases with commas between them."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _resolve_today(value: Any) -> Any:
+    """The day in UTC where that is asked for."""
+    return dt.datetime.now(dt.UTC).date() if value == "now" else value
+
+
+DateSetting = Annotated[dt.date, BeforeValidator(_resolve_today)]
+WordListSetting = Annotated[list[str], BeforeValidator(_split_words)]
+PhraseListSetting = Annotated[list[str], BeforeValidator(_split_phrases)]
+
+
+class DataSettings(SettingsSection):
+    today: DateSetting
+    folder: Path
+    derived: Path
+    remote: str
+    commit: bool
+    bad_row_share: float = Field(ge=0, le=1)
+
+
+class TrainingSettings(SettingsSection):
+    candidates: WordListSetting = Field(min_length=1)
+    quick_rows: int = Field(ge=100)
+    validation_batches: int = Field(ge=1)
+    test_batches: int = Field(ge=1)
+    threshold: float = Field(gt=0, lt=1)
+    folder: Path
+    failures: Path
+
+
+class RegistrySettings(SettingsSection):
+    tracking: str
+    artifacts: str
+    model: str = Field(min_length=1)
+
+
+class ServiceSettings(SettingsSection):
+    host: str
+    port: int = Field(ge=1, le=65535)
+    workers: int = Field(ge=1)
+    max_records: int = Field(ge=1)
+    max_body_bytes: int = Field(ge=1024)
+    max_concurrency: int = Field(ge=1)
+    timeout_seconds: float = Field(gt=0)
+    open: bool
+    poll_seconds: float = Field(gt=0)
+    state: Path
+    predictions: Path
+
+    @property
+    def shadow_log(self) -> Path:
+        """The shadow log, beside the prediction log."""
+        return self.predictions.with_name("shadow")
+
+
+class LogSettings(SettingsSection):
+    segment_mb: float = Field(gt=0)
+    segment_hours: float = Field(gt=0)
+    archive: str
+    keep_days: float = Field(ge=0)
+
+
+class ShadowSettings(SettingsSection):
+    enabled: bool
+    batch_rows: int = Field(ge=1)
+    timeout_seconds: float = Field(gt=0)
+    memory_mb: float = Field(gt=0)
+    catch_up_hours: float = Field(gt=0)
+
+
+class RuleSettings(SettingsSection):
+    apply: bool
+    on_error: Literal["model", "review", "baseline"]
+
+
+class LabelSettings(SettingsSection):
+    folder: Path
+    delay_hours: float = Field(gt=0)
+
+
+class LedgerSettings(SettingsSection):
+    folder: Path
+
+
+class GateSettings(SettingsSection):
+    confidence: float = Field(ge=0.5, lt=1)
+    min_days: int = Field(ge=10)
+    margin: float = Field(ge=0)
+    slice_margin: float = Field(ge=0)
+    calibration: float = Field(gt=0)
+    latency_us: float = Field(gt=0)
+    size_mb: float = Field(gt=0)
+    accept: WordListSetting
+
+
+class PromotionSettings(SettingsSection):
+    loss: Literal["log_loss", "brier"]
+    loss_ceiling: float = Field(gt=0)
+    block_days: int = Field(ge=1)
+    coverage: float = Field(gt=0, le=1)
+    promote_level: float = Field(gt=0, lt=1)
+    harm_level: float = Field(gt=0, lt=1)
+    shadow_days: int = Field(ge=1)
+    margin: float = Field(ge=0)
+    error_share: float = Field(ge=0, le=1)
+    score_distance: float = Field(gt=0, le=1)
+    latency_ms: float = Field(gt=0)
+    canary_share: float = Field(ge=0, le=0.5)
+    canary_days: int = Field(ge=1)
+
+
+class MonitorSettings(SettingsSection):
+    folder: Path
+    window_days: int = Field(ge=1)
+    one_in: int = Field(ge=2)
+    on_faults: bool
+    on_drift: bool
+    on_loss: bool
+    every_days: int = Field(ge=0)
+    cooldown_days: int = Field(ge=0)
+    max_retrains: int = Field(ge=0)
+    period_days: int = Field(ge=1)
+    accept: PhraseListSetting
+    webhook: str
+
+
+class DashboardSettings(SettingsSection):
+    host: str
+    first_port: int = Field(ge=1, le=65533)
+
+
+class BacktestSettings(SettingsSection):
+    folder: Path
+    hindsight_days: int = Field(ge=1)
+    tolerance: float = Field(ge=0)
+
+
+class ReplaySettings(SettingsSection):
+    folder: Path
+    candidate: str
+    seed: int
+
+
+class Settings(SettingsSection):
+    data: DataSettings
+    training: TrainingSettings
+    registry: RegistrySettings
+    service: ServiceSettings
+    rules: RuleSettings
+    log: LogSettings
+    shadow: ShadowSettings
+    labels: LabelSettings
+    ledger: LedgerSettings
+    gate: GateSettings
+    promotion: PromotionSettings
+    monitor: MonitorSettings
+    dashboard: DashboardSettings
+    backtest: BacktestSettings
+    replay: ReplaySettings
+
+
+def load_settings(path: Path = PROJECT_ROOT / "settings.toml", environ: dict[str, str] | None = None) -> Settings:
+    """Read and check the settings once; flows and the service pass the result on as an argument.
+
+    Raises SettingsError for a file that is no TOML, an unknown key, a missing one, or a value out of range.
+    """
+    values = _read_toml(path)
+    overridden = _apply_environment(values, os.environ if environ is None else environ)
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        raise SettingsError(_format_errors(error, path, overridden)) from None
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(f"{path} is missing: it holds every setting of the project") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not valid TOML: {error}") from None
+
+
+def _apply_environment(values: dict[str, Any], environ: Any) -> set[tuple[str, ...]]:
+    """Put the environment's values in place; return which settings they replaced."""
+    replaced: set[tuple[str, ...]] = set()
+    for name in (name for name in environ if name.startswith(ENV_PREFIX) and not name.startswith(API_KEY_PREFIX)):
+        keys = tuple(name.removeprefix(ENV_PREFIX).lower().split("__"))
+        if len(keys) != 2:
+            raise SettingsError(f"environment variable {name}: expected {ENV_PREFIX}SECTION__KEY")
+        section = values.setdefault(keys[0], {})
+        if isinstance(section, dict):
+            section[keys[1]] = environ[name]
+            replaced.add(keys)
+    return replaced
+
+
+def _format_errors(error: ValidationError, path: Path, overridden: set[tuple[str, ...]]) -> str:
+    return "; ".join(_format_error(item, path, overridden) for item in error.errors())
+
+
+def _format_error(item: Any, path: Path, overridden: set[tuple[str, ...]]) -> str:
+    keys = tuple(str(key) for key in item["loc"])
+    variable = next((ENV_PREFIX + "__".join(each).upper() for each in overridden if each[: len(keys)] == keys), "")
+    source = f"environment variable {variable}" if variable else str(path)
+    if item["type"] == "missing":
+        return f"{source}: setting {'.'.join(keys)} is missing"
+    if item["type"] == "extra_forbidden":
+        return f"{source}: unknown setting {'.'.join(keys)}"
+    return f"{source}: {'.'.join(keys)} = {item['input']!r}: {item['msg'][0].lower()}{item['msg'][1:]}"

@@ -1,0 +1,1 @@
+"""Raw batches: contract checks, quarantine, partitions, and their versions in DVC."""

@@ -1,0 +1,49 @@
+"""The md5 of each file, computed once: a file whose size, time of change and inode are as before isn't read again."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import msgspec
+
+FileStat = tuple[int, int, int]
+
+
+class ChecksumCache:
+    """An index on disk that may be deleted at any time: what it doesn't know is computed again."""
+
+    def __init__(self, index: Path):
+        self.index = index
+        self.known: dict[str, tuple[FileStat, str]] = _load_index(index)
+        self.changed = False
+
+    def md5(self, path: Path) -> str:
+        """Hexadecimal md5 of a file's content. Raises OSError where it can't be read."""
+        name, mark = str(path), _read_file_stat(path)
+        found = self.known.get(name)
+        if found is None or found[0] != mark:
+            self.known[name] = found = (mark, hashlib.md5(path.read_bytes()).hexdigest())
+            self.changed = True
+        return found[1]
+
+    def save(self) -> None:
+        """Keep what was learnt, as a whole or not at all."""
+        if not self.changed:
+            return
+        self.index.parent.mkdir(parents=True, exist_ok=True)
+        aside = self.index.with_suffix(f".{os.getpid()}.tmp")
+        aside.write_bytes(msgspec.json.encode(self.known))
+        os.replace(aside, self.index)
+        self.changed = False
+
+
+def _read_file_stat(path: Path) -> FileStat:
+    found = os.stat(path)
+    return (found.st_size, found.st_mtime_ns, found.st_ino)
+
+
+def _load_index(index: Path) -> dict[str, tuple[FileStat, str]]:
+    try:
+        return msgspec.json.decode(index.read_bytes(), type=dict[str, tuple[FileStat, str]])
+    except (OSError, ValueError):
+        return {}

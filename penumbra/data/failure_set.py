@@ -1,0 +1,64 @@
+"""Rows on which a model that was live failed: the part of validation that grows with experience. Append-only, one
+Parquet file for each time some were added, named by that time; a row is kept once, as it was first added."""
+
+import datetime as dt
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+import dataframely as dy
+import polars as pl
+
+FAILURE_COLUMNS = {"batch": pl.String(), "model": pl.String(), "loss": pl.Float64()}
+ADDED_AT_COLUMN = {"when": pl.Datetime("us", "UTC")}
+
+
+class FailureSet:
+    """`row` is the contract, whose primary key tells rows apart; without one nothing is kept."""
+
+    def __init__(self, folder: Path, row: type[dy.Schema] | Any):
+        self.folder = folder
+        self.key: dict[str, Any] = {name: row.columns()[name].dtype for name in row.primary_key()}
+
+    def add(self, rows: pl.DataFrame) -> int:
+        """Keep the rows that aren't kept yet: key, `batch`, `model` (a version), `loss`. Returns how many are new."""
+        if not self.key:
+            return 0
+        rows = rows.select(*self.key, *FAILURE_COLUMNS).unique(list(self.key), keep="first", maintain_order=True)
+        new = rows.join(self.read(), on=list(self.key), how="anti", maintain_order="left")
+        if len(new):
+            _write_failures(
+                new.select(*(_cast_enum_to_text(name, dtype) for name, dtype in self.key.items()), *FAILURE_COLUMNS),
+                self.folder,
+            )
+        return len(new)
+
+    def read(self, most: int | None = None) -> pl.DataFrame:
+        """Key, `batch`, `model`, `loss` and `when`; the `most` that were added last, the first of them at the front.
+        Rows whose key isn't one by the contract any more are left out."""
+        found = pl.concat([self._empty(), *(self._part(path) for path in sorted(self.folder.glob("*.parquet")))])
+        found = found.unique(list(self.key) or None, keep="first", maintain_order=True)
+        return found if most is None else found.tail(most)
+
+    def _empty(self) -> pl.DataFrame:
+        return pl.DataFrame(schema=self.key | FAILURE_COLUMNS | ADDED_AT_COLUMN)
+
+    def _part(self, path: Path) -> pl.DataFrame:
+        when = dt.datetime.fromtimestamp(int(path.name[:13], 16) / 1e6, dt.UTC)
+        part = pl.read_parquet(path).with_columns(pl.lit(when).cast(ADDED_AT_COLUMN["when"]).alias("when"))
+        kept = part.with_columns(pl.col(name).cast(dtype, strict=False) for name, dtype in self.key.items())
+        return kept.drop_nulls(list(self.key)).select(self._empty().columns)
+
+
+def _cast_enum_to_text(name: str, dtype: Any) -> pl.Expr:
+    """An Enum as text: the contract's values may change."""
+    return pl.col(name).cast(pl.String) if isinstance(dtype, pl.Enum) else pl.col(name)
+
+
+def _write_failures(rows: pl.DataFrame, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    now = int(dt.datetime.now(dt.UTC).timestamp() * 1e6)
+    path = folder / f"{now:013x}-{secrets.token_hex(3)}.parquet"
+    rows.write_parquet(path.with_suffix(".tmp"))
+    os.replace(path.with_suffix(".tmp"), path)

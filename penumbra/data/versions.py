@@ -1,0 +1,235 @@
+"""Data versions: the DVC md5 of the data folder, and the DVC repository that keeps every version of it.
+
+A version is named by the file `<folder>.dvc`, which git keeps. Its content is in DVC's cache and in the remote of the
+settings (a folder, s3://…, gs://…: see https://dvc.org/doc/user-guide/data-management/remote-storage).
+"""
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from penumbra.core.settings import DataSettings
+from penumbra.data.checksums import ChecksumCache
+from penumbra.data.dvc_listing import (
+    FileListing,
+    build_listing,
+    compute_directory_md5,
+    compute_listing_md5,
+    encode_listing,
+    list_files,
+    parse_dvc_md5,
+    select_new_files,
+)
+
+os.environ.setdefault("DVC_NO_ANALYTICS", "1")
+
+
+class RestoreFailed(RuntimeError):
+    """A data version can't be brought back; says which and where it was looked for."""
+
+
+@dataclass(frozen=True)
+class DataVersion:
+    """`changed` where the content is new; `problem` says why the remote doesn't have it, "" where it does."""
+
+    md5: str
+    changed: bool
+    problem: str = ""
+
+
+def get_dvc_file(data: DataSettings) -> Path:
+    """The file that names the version of the data folder."""
+    return data.folder.with_name(data.folder.name + ".dvc")
+
+
+def compute_data_version(data: DataSettings) -> str:
+    """The version of what is in the data folder now ("" for a folder that isn't there)."""
+    listing = _build_current_listing(data)
+    return compute_listing_md5(listing) if listing else ""
+
+
+def read_recorded_version(data: DataSettings) -> str:
+    """The version that the pointer file names ("" where there is none)."""
+    file = get_dvc_file(data)
+    return parse_dvc_md5(file.read_text()) if file.exists() else ""
+
+
+def record_data_version(data: DataSettings) -> DataVersion:
+    """Make the folder's content a version: into DVC's cache, then into the remote, then named by the pointer file.
+
+    Only what is new is stored and pushed, so one more batch costs the same however many came before. The pointer file
+    is left alone when it names this content already, so git stays clean. A remote that fails is told in the result,
+    and tried again by the next call.
+    """
+    listing = _build_current_listing(data)
+    before, now = read_recorded_version(data), compute_listing_md5(listing)
+    pushed = _RemotePushes(data)
+    if before == now and pushed.has(now) and _get_cache_path(data, now).exists():
+        return DataVersion(now, changed=False)
+    with _open_repository(data) as repo, repo.lock:
+        known = _read_cached_listing(data, before)
+        _store_in_cache(repo.cache.local, data.folder, select_new_files(listing, known), listing)
+        problem = pushed.push(repo, listing)
+    if before != now:
+        _write_dvc_file(data, now, listing)
+    return DataVersion(now, changed=before != now, problem=problem)
+
+
+def pull_data(data: DataSettings) -> bool:
+    """Bring the version that the pointer file names into the data folder; False where cache and remote lack it."""
+    from dvc.exceptions import DvcException
+
+    try:
+        with _open_repository(data) as repo:
+            logging.getLogger("dvc").setLevel(logging.ERROR)
+            repo.pull()
+    except (DvcException, OSError):
+        return False
+    return compute_data_version(data) == read_recorded_version(data)
+
+
+def restore_data_version(data: DataSettings, text: str, into: Path) -> str:
+    """Bring the version named in the text of a `.dvc` file into the folder `into`, which must not exist.
+
+    Needs neither git nor the work tree, only DVC's cache or the remote. Returns the md5, which has been verified.
+    Raises CannotRestore.
+    """
+    wanted = parse_dvc_md5(text)
+    if into.exists():
+        raise RestoreFailed(f"{into} exists already: name a folder that doesn't")
+    with tempfile.TemporaryDirectory(dir=_make_parent_folder(into)) as aside:
+        folder = Path(aside) / "data"
+        _pull_version(data, text, Path(aside), wanted)
+        found = compute_directory_md5(folder, ChecksumCache(Path(aside) / "md5.json"))
+        if found != wanted:
+            raise RestoreFailed(f"what came back is version {found or 'nothing'}, wanted was {wanted}")
+        os.replace(folder, into)
+    return found
+
+
+def _pull_version(data: DataSettings, text: str, aside: Path, wanted: str) -> None:
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    paths = [line.split("path: ")[1] for line in text.splitlines() if "path: " in line]
+    (aside / "data.dvc").write_text(text.replace(f"path: {paths[0]}", "path: data"))
+    config = _build_dvc_config(data) | {"cache": {"dir": str(_get_repository_root(data) / ".dvc" / "cache")}}
+    try:
+        (aside / ".dvc").mkdir()
+        (aside / ".dvc" / "config").write_text("[core]\n    no_scm = true\n")
+        with Repo(str(aside), config=config) as repo:
+            repo.pull()
+    except (DvcException, OSError) as error:
+        raise RestoreFailed(
+            f"data version {wanted} is neither in the cache nor in the remote {data.remote or '(none set)'}: {error}"
+        ) from None
+
+
+@contextlib.contextmanager
+def _open_repository(data: DataSettings) -> Iterator[Any]:
+    from dvc.repo import Repo
+
+    with Repo(str(_get_repository_root(data)), config=_build_dvc_config(data), _wait_for_lock=True) as repo:
+        repo.scm_context.quiet = True
+        yield repo
+
+
+class _RemotePushes:
+    """Which versions the remote is known to have, and the push of what it lacks."""
+
+    def __init__(self, data: DataSettings):
+        self.data = data
+        self.receipts = data.derived / "pushed"
+
+    def has(self, md5: str) -> bool:
+        return not self.data.remote or (self.receipts / self._name(md5)).exists()
+
+    def push(self, repo: Any, listing: FileListing) -> str:
+        """Why the remote doesn't have this version now, "" where it does or none is set."""
+        if not self.data.remote:
+            return ""
+        from dvc.exceptions import DvcException
+
+        try:
+            self._transfer(repo, listing)
+        except (DvcException, OSError) as error:
+            return f"{type(error).__name__}: {error}"
+        self.receipts.mkdir(parents=True, exist_ok=True)
+        (self.receipts / self._name(compute_listing_md5(listing))).touch()
+        return ""
+
+    def _transfer(self, repo: Any, listing: FileListing) -> None:
+        cache, remote = repo.cache.local, repo.cloud.get_remote_odb()
+        before = read_recorded_version(self.data)
+        there = _read_cached_listing(self.data, before) if self.has(before) else {}
+        oids = [*select_new_files(listing, there).values(), compute_listing_md5(listing)]
+        remote.add([cache.oid_to_path(oid) for oid in oids], cache.fs, oids, on_error=_raise_error)
+
+    def _name(self, md5: str) -> str:
+        return hashlib.md5(f"{md5} {_build_dvc_config(self.data)}".encode()).hexdigest()
+
+
+def _store_in_cache(cache: Any, folder: Path, new: FileListing, listing: FileListing) -> None:
+    """Put files and the directory's listing into DVC's cache, which copies (or reflinks) and never moves them."""
+    from dvc.fs import localfs
+
+    paths = [str(folder / name) for name in new]
+    cache.add(paths, localfs, list(new.values()), on_error=_raise_error)
+    with tempfile.NamedTemporaryFile(dir=folder.absolute().parent, prefix=".listing-") as file:
+        file.write(encode_listing(listing))
+        file.flush()
+        cache.add(file.name, localfs, compute_listing_md5(listing), on_error=_raise_error)
+
+
+def _write_dvc_file(data: DataSettings, md5: str, listing: FileListing) -> None:
+    """Write the pointer file as `dvc add` writes it."""
+    size = sum((data.folder / name).stat().st_size for name in listing)
+    text = f"outs:\n- md5: {md5}\n  size: {size}\n  nfiles: {len(listing)}\n  hash: md5\n  path: {data.folder.name}\n"
+    aside = get_dvc_file(data).with_suffix(".dvc.new")
+    aside.write_text(text)
+    os.replace(aside, get_dvc_file(data))
+
+
+def _build_current_listing(data: DataSettings) -> FileListing:
+    checksums = ChecksumCache(data.derived / "md5.json")
+    listing = build_listing(data.folder, list_files(data.folder), checksums)
+    checksums.save()
+    return listing
+
+
+def _read_cached_listing(data: DataSettings, md5: str) -> FileListing:
+    """The listing of a version in the cache, empty where the cache lacks it."""
+    if not md5 or not _get_cache_path(data, md5).exists():
+        return {}
+    return {entry["relpath"]: entry["md5"] for entry in json.loads(_get_cache_path(data, md5).read_bytes())}
+
+
+def _get_cache_path(data: DataSettings, md5: str) -> Path:
+    return _get_repository_root(data) / ".dvc" / "cache" / "files" / "md5" / md5[:2] / md5[2:]
+
+
+def _raise_error(_: str, error: BaseException) -> None:
+    raise error
+
+
+def _build_dvc_config(data: DataSettings) -> dict[str, Any]:
+    if not data.remote:
+        return {"core": {"remote": ""}}
+    url = data.remote if "://" in data.remote else str(Path(data.remote).absolute())
+    return {"core": {"remote": "settings"}, "remote": {"settings": {"url": url}}}
+
+
+def _get_repository_root(data: DataSettings) -> Path:
+    return data.folder.absolute().parent
+
+
+def _make_parent_folder(folder: Path) -> Path:
+    folder.absolute().parent.mkdir(parents=True, exist_ok=True)
+    return folder.absolute().parent

@@ -1,0 +1,191 @@
+"""Append-only logs: files that only grow, one line of JSON per entry.
+
+Each process writes a segment of its own; a segment's name sorts by the time of its beginning, and an entry's id is the
+segment with the position of its line: found by a seek, without an index. A segment that is large or old is left for a
+new one. What becomes of closed segments is in penumbra/logs/segments.py and penumbra/logs/archive.py.
+"""
+
+import errno
+import fcntl
+import os
+import re
+import secrets
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+SEGMENT_SUFFIX = ".jsonl"
+ENTRY_ID_PATTERN = re.compile(r"([0-9a-f]{17})-([0-9a-f]{1,12})")
+CLOSED_FILE = -1
+CHUNK_BYTES = 1 << 24
+BYTES_PER_MEGABYTE = 1 << 20
+
+encode_json = msgspec.json.Encoder().encode
+
+
+class LogWriter:
+    """Appends to a segment of its own, opened by the first write. One per process; not for use by several threads.
+
+    Of a new segment, what `heading` gives is the first entry. While a segment is open its writer holds a lock on it,
+    which nobody waits for: it tells others whether the segment can still grow, and the kernel gives it back.
+    """
+
+    def __init__(
+        self, folder: Path, megabytes: float = 64, hours: float = 1, heading: Callable[[], bytes] | None = None
+    ) -> None:
+        self.folder = folder
+        self.is_failing = False
+        self._largest = megabytes * BYTES_PER_MEGABYTE
+        self._oldest = hours * 3600
+        self._heading = heading
+        self._file = CLOSED_FILE
+        self._segment = ""
+        self._size = 0
+        self._opened = 0.0
+
+    def append(self, entries: Sequence[bytes]) -> list[str]:
+        """Write encoded entries, all with one system call, and return their ids in the same order.
+
+        Raises OSError where that fails, wholly or in part; the next call then begins a new segment.
+        """
+        try:
+            if self._size >= self._largest:
+                self.close()
+            if self._file == CLOSED_FILE:
+                self._open()
+            ids = self._write(entries)
+        except OSError:
+            self._abandon()
+            self.is_failing = True
+            raise
+        self.is_failing = False
+        return ids
+
+    def recover(self) -> None:
+        """To be called now and then: see whether a failing disk works again, bring back a segment that was deleted
+        while it was written, and leave one that is old. Raises OSError."""
+        if self.is_failing:
+            self.is_failing = not self._disk_works()
+        elif self._file != CLOSED_FILE and os.fstat(self._file).st_nlink == 0:
+            self._bring_back()
+        elif self._file != CLOSED_FILE and time.monotonic() - self._opened > self._oldest:
+            self.close()
+
+    def close(self) -> None:
+        if self._file != CLOSED_FILE:
+            os.close(self._file)
+            self._file, self._size = CLOSED_FILE, 0
+
+    def _write(self, entries: Sequence[bytes]) -> list[str]:
+        ids, lines, size = [], [], self._size
+        for entry in entries:
+            name = f"{self._segment}-{size:x}"
+            line = b'{"id":"%b",%b\n' % (name.encode(), entry[1:])
+            ids.append(name)
+            lines.append(line)
+            size += len(line)
+        total = size - self._size
+        if (written := os.write(self._file, b"".join(lines))) != total:
+            raise OSError(errno.ENOSPC, f"only {written} of {total} bytes could be written", self._segment)
+        self._size = size
+        return ids
+
+    def _open(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._segment = _make_segment_name()
+        self._file = _create_segment(self._path())
+        self._size, self._opened = 0, time.monotonic()
+        if self._heading:
+            self._write([self._heading()])
+
+    def _abandon(self) -> None:
+        """Close a segment after a failure; without a whole entry in it, it isn't kept."""
+        if self._file != CLOSED_FILE and self._size == 0:
+            self._path().unlink(missing_ok=True)
+        self.close()
+
+    def _bring_back(self) -> None:
+        """Write the segment's content, which is there as long as it is open, to a new file of the same name."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        whole = _create_segment(self._path())
+        try:
+            for position in range(0, self._size, CHUNK_BYTES):
+                os.write(whole, os.pread(self._file, CHUNK_BYTES, position))
+        except OSError:
+            os.close(whole)
+            self._path().unlink(missing_ok=True)
+            raise
+        os.close(self._file)
+        self._file = whole
+
+    def _path(self) -> Path:
+        return self.folder / (self._segment + SEGMENT_SUFFIX)
+
+    def _disk_works(self) -> bool:
+        probe = self.folder / f".probe-{os.getpid()}"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            probe.write_bytes(bytes(4096))
+        except OSError:
+            return False
+        finally:
+            with suppress(OSError):
+                probe.unlink()
+        return True
+
+
+def list_segments(folder: Path) -> list[Path]:
+    """The log's files, the one begun first at the front."""
+    return sorted(folder.glob("*" + SEGMENT_SUFFIX))
+
+
+def read_segment_sizes(folder: Path) -> dict[Path, int]:
+    """The log's files with their sizes in bytes, in the same order."""
+    found = {}
+    for path in list_segments(folder):
+        with suppress(FileNotFoundError):  # deleted since it was listed
+            found[path] = path.stat().st_size
+    return found
+
+
+def read_entries(folder: Path) -> Iterator[dict[str, Any]]:
+    """Every entry, segment by segment; a line that was cut off at a segment's end is passed over."""
+    for path in list_segments(folder):
+        with path.open("rb") as lines:
+            yield from (msgspec.json.decode(line) for line in lines if line.endswith(b"\n"))
+
+
+def read_tail(path: Path, position: int) -> bytes:
+    """The whole lines of a segment from a position on, some megabytes at most; empty where there is none yet."""
+    with path.open("rb") as file:
+        file.seek(position)
+        content = file.read(CHUNK_BYTES) + file.readline()
+    return content[: content.rfind(b"\n") + 1]
+
+
+def find_entry_in_segments(folder: Path, entry_id: str) -> dict[str, Any] | None:
+    """The entry of this id, or None."""
+    if not (match := ENTRY_ID_PATTERN.fullmatch(entry_id)):
+        return None
+    try:
+        with (folder / (match[1] + SEGMENT_SUFFIX)).open("rb") as file:
+            file.seek(int(match[2], 16))
+            found = msgspec.json.decode(file.readline())
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
+    return found if isinstance(found, dict) and found.get("id") == entry_id else None
+
+
+def _make_segment_name() -> str:
+    return f"{time.time_ns() // 1_000_000:011x}{secrets.token_hex(3)}"
+
+
+def _create_segment(path: Path) -> int:
+    """A new file, locked as its writer's (see penumbra/logs/segments.py)."""
+    made = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    fcntl.flock(made, fcntl.LOCK_EX)
+    return made

@@ -1,0 +1,53 @@
+"""Lines of a log as the Parquet files of the archive keep them."""
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+ROW_PREFIX = "row."  # before the names of the columns that `rows` reads
+RowReader = Callable[[Sequence[bytes]], Any]
+
+
+def build_archive_frame(lines: Sequence[bytes], rows: RowReader | None) -> Any:
+    """A polars frame with a row for each line; what can't be read is null, and a line that isn't text is in `raw`.
+    `row.…` are the columns that `rows` reads from the lines, as many as there are (a struct takes three times as long
+    to read)."""
+    import polars as pl
+
+    read = [_decode_or_empty(line) for line in lines]
+    columns = {name: [getattr(entry, name) for entry in read] for name in _EntryColumns.__struct_fields__}
+    text = [_decode_text(line) for line in lines]
+    raw = [line if said is None else None for line, said in zip(lines, text, strict=True)]
+    known = pl.DataFrame({name: pl.Series(name, values, strict=False) for name, values in columns.items()})
+    typed = [each.alias(ROW_PREFIX + each.name) for each in rows(lines)] if rows else []
+    return known.with_columns(pl.Series("line", text, pl.String), pl.Series("raw", raw, pl.Binary), *typed)
+
+
+class _EntryColumns(msgspec.Struct):
+    """The columns of a line."""
+
+    id: str | None = None
+    time: dt.datetime | None = None
+    contract: str | None = None
+    model: str | None = None
+    output: Any = None
+    decision: Any = None
+
+
+_decode = msgspec.json.Decoder(_EntryColumns).decode
+
+
+def _decode_or_empty(line: bytes) -> _EntryColumns:
+    try:
+        return _decode(line)
+    except (msgspec.MsgspecError, ValueError):
+        return _EntryColumns()
+
+
+def _decode_text(line: bytes) -> str | None:
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        return None

@@ -1,0 +1,133 @@
+"""From lines of the prediction log to a frame: what was asked and answered, of which day, by which model."""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from operator import attrgetter
+from types import ModuleType
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from penumbra.logs.schema import OutputValue
+
+LOGGED_PREDICTION_COLUMN, LOGGED_MODEL_COLUMN, LOGGED_DAY_COLUMN, READABLE_COLUMN = (
+    "prediction",
+    "model",
+    "day",
+    "readable",
+)
+LINE_NUMBER_COLUMN = "the line's position"  # no column of a contract
+
+
+class LogFrameReader:
+    """Reads some `columns` of the rows. `schema` is the problem's module of that name."""
+
+    def __init__(self, schema: ModuleType | Any, columns: list[str]) -> None:
+        dtypes = schema.Row.create_empty().schema
+        self.columns: Mapping[str, Any] = {name: _to_frame_dtype(dtypes[name]) for name in columns}
+        types: list[tuple[str, Any]] = [(name, _to_python_type(dtype) | None) for name, dtype in self.columns.items()]
+        self._time = schema.TIME
+        record = msgspec.defstruct("Record", [*types, (self._time, str | None)], gc=False)
+        fields: list[Any] = [
+            ("record", record),
+            ("output", OutputValue),
+            ("model", str),
+            ("time", str),
+            ("fallback", str, ""),
+        ]
+        self._decoder: Any = msgspec.json.Decoder(msgspec.defstruct("Answer", fields, gc=False))
+
+    def frame(self, content: bytes) -> tuple[pl.DataFrame, int]:
+        """Of whole lines: the columns (Float64, Boolean or String), "prediction" (Float64 or List of them), "model" and
+        "day" (Date, UTC; of the answer where the row has no time); and how many lines can't be read. Answers that
+        another model or none gave for the live one are left out."""
+        each = self._decode_lines(content)
+        read = [answer for answer in each if answer is not None]
+        unreadable = len(each) - len(read)
+        frame = self._frame([answer for answer in read if not answer.fallback])
+        dated = frame.filter(pl.col(LOGGED_DAY_COLUMN).is_not_null())
+        return dated, unreadable + frame.height - dated.height
+
+    def read_aligned(self, lines: Sequence[bytes]) -> pl.DataFrame:
+        """The same with a row for each line, without their ends; "day" is null where there is nothing to count, and
+        "readable" (Boolean) says why."""
+        each = self._decode_lines(b"".join(line + b"\n" for line in lines))
+        counted = [at for at, answer in enumerate(each) if answer and not answer.fallback]
+        frame = self._frame([each[at] for at in counted])
+        readable = pl.Series(READABLE_COLUMN, [answer is not None for answer in each], pl.Boolean)
+        if len(counted) == len(each):
+            return frame.with_columns(readable)
+        every = pl.DataFrame([pl.Series(LINE_NUMBER_COLUMN, range(len(each)), pl.Int64), readable])
+        return (
+            every.join(
+                frame.with_columns(pl.Series(LINE_NUMBER_COLUMN, counted, pl.Int64)), on=LINE_NUMBER_COLUMN, how="left"
+            )
+            .sort(LINE_NUMBER_COLUMN)
+            .drop(LINE_NUMBER_COLUMN)
+        )
+
+    def has_profile_columns(self, rows: pl.DataFrame) -> bool:
+        """Does a frame have what `aligned` gives?"""
+        wanted = {
+            **self.columns,
+            LOGGED_MODEL_COLUMN: pl.String,
+            LOGGED_DAY_COLUMN: pl.Date,
+            READABLE_COLUMN: pl.Boolean,
+        }
+        return LOGGED_PREDICTION_COLUMN in rows.columns and all(
+            rows.schema.get(name) == dtype for name, dtype in wanted.items()
+        )
+
+    def _frame(self, answers: list[Any]) -> pl.DataFrame:
+        # Column by column: a tuple for each row would keep the garbage collector busy for longer than all the rest.
+        records = [answer.record for answer in answers]
+        columns = [pl.Series(name, list(map(attrgetter(name), records)), dtype) for name, dtype in self.columns.items()]
+        moments = pl.Series(LOGGED_DAY_COLUMN, list(map(attrgetter(self._time), records)), pl.String)
+        if moments.null_count():
+            moments = moments.zip_with(moments.is_not_null(), pl.Series([answer.time for answer in answers]))
+        said = pl.Series(
+            LOGGED_PREDICTION_COLUMN, [answer.output for answer in answers], None if answers else pl.Float64
+        )
+        model = pl.Series(LOGGED_MODEL_COLUMN, [answer.model for answer in answers], pl.String)
+        return pl.DataFrame([*columns, said, model, _parse_days(moments)])
+
+    def _decode_lines(self, content: bytes) -> list[Any]:
+        """What each whole line says, None where it can't be read."""
+        try:
+            each = self._decoder.decode_lines(content)
+        except (msgspec.MsgspecError, ValueError):
+            each = []
+        lines = content.count(b"\n")
+        return list(each) if len(each) == lines else [self._one(line) for line in content.split(b"\n")[:-1]]
+
+    def _one(self, line: bytes) -> Any:
+        try:
+            return self._decoder.decode(line)
+        except (msgspec.MsgspecError, ValueError):
+            return None
+
+
+def _to_frame_dtype(dtype: Any) -> Any:
+    if dtype.is_numeric():
+        return pl.Float64
+    return pl.Boolean if dtype == pl.Boolean else pl.String
+
+
+def _to_python_type(dtype: Any) -> Any:
+    return {pl.Float64: float, pl.Boolean: bool}.get(dtype, str)
+
+
+def _parse_days(moments: pl.Series) -> pl.Series:
+    """Of instants or dates in ISO 8601, UTC where they name no offset."""
+    each = moments.unique()
+    days = pl.Series([_parse_day(moment) for moment in each], dtype=pl.Date)
+    return moments.replace_strict(each, days, return_dtype=pl.Date)
+
+
+def _parse_day(moment: str) -> dt.date | None:
+    try:
+        read = dt.datetime.fromisoformat(moment)
+    except ValueError:
+        return None
+    return read.astimezone(dt.UTC).date() if read.tzinfo else read.date()

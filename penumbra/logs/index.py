@@ -1,0 +1,221 @@
+"""The index that joins labels, and what the shadow said, to predictions: SQLite, made from the three logs alone, so it
+may be deleted at any time.
+
+Each pass reads only what was appended since the last one. The tables hold facts, each entry of the logs once; which
+label counts, and what came of every other, are views of them: the order in which the logs are read makes no difference.
+"""
+
+import contextlib
+import datetime as dt
+import hashlib
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import polars as pl
+
+from penumbra.core.settings import Settings
+from penumbra.logs import append_log, archive, parsing
+from penumbra.logs.labels import LabelSpec
+from penumbra.logs.queries import bottom_k
+from penumbra.logs.queries.bottom_k import DAY_SECONDS
+from penumbra.logs.queries.lookup import INDEX_FILE
+from penumbra.storage.sqlite import read_user_version, recreate_tables, write_transaction
+
+# labels.key is '' as long as all that is known is the id of a prediction that isn't in the log (yet).
+INDEX_DDL = f"""
+CREATE TABLE segments (name TEXT PRIMARY KEY, position INTEGER NOT NULL, unreadable INTEGER NOT NULL);
+CREATE TABLE predictions (id TEXT PRIMARY KEY, key TEXT NOT NULL, time REAL NOT NULL, event REAL NOT NULL,
+  model TEXT NOT NULL, output NOT NULL, decision NOT NULL, alone INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX predictions_by_key ON predictions (key);
+CREATE INDEX predictions_by_event ON predictions (event);
+CREATE TABLE days (day INTEGER, model TEXT, rows INTEGER NOT NULL, PRIMARY KEY (day, model)) WITHOUT ROWID;
+CREATE TABLE arrivals (day INTEGER PRIMARY KEY, rows INTEGER NOT NULL);
+CREATE TABLE labels (key TEXT, time REAL, segment TEXT, position INTEGER, prediction TEXT NOT NULL,
+  value TEXT NOT NULL, target TEXT, source TEXT NOT NULL, PRIMARY KEY (key, time, segment, position)) WITHOUT ROWID;
+CREATE TABLE shadow (prediction TEXT, model TEXT, time REAL NOT NULL, output, decision, status TEXT NOT NULL,
+  reason TEXT NOT NULL, PRIMARY KEY (prediction, model)) WITHOUT ROWID;
+CREATE VIEW truth AS SELECT key, value, target, time, source,
+    (SELECT min(time) FROM labels AS any WHERE any.key = labels.key) AS first
+  FROM labels WHERE NOT EXISTS (SELECT 1 FROM labels AS later WHERE later.key = labels.key
+    AND (later.time, later.segment, later.position) > (labels.time, labels.segment, labels.position));
+CREATE VIEW outcomes AS SELECT *, segment || '-' || printf('%x', position) AS id, CASE
+    WHEN NOT EXISTS (SELECT 1 FROM predictions WHERE predictions.key = ordered.key) THEN 'orphan'
+    WHEN before IS NULL THEN 'attached'
+    WHEN before = value THEN 'duplicate'
+    ELSE 'correction' END AS outcome
+  FROM (SELECT *, lag(value) OVER (PARTITION BY key ORDER BY time, segment, position) AS before FROM labels) AS ordered;
+{bottom_k.SAMPLE_TABLES_DDL.strip()}
+"""
+INSERT_BY_TABLE = {
+    "predictions": "INSERT OR IGNORE INTO predictions VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    "labels": "INSERT OR IGNORE INTO labels VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    "shadow": "INSERT OR REPLACE INTO shadow VALUES (?, ?, ?, ?, ?, ?, ?)",
+}
+EXISTING_IDS_QUERY = "SELECT id FROM predictions WHERE id BETWEEN ? AND ?"
+ADD_TO_DAY = "INSERT INTO days VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET rows = rows + excluded.rows"
+ADD_TO_ARRIVALS = "INSERT INTO arrivals VALUES (?, ?) ON CONFLICT DO UPDATE SET rows = rows + excluded.rows"
+RESOLVE_LABEL_KEYS = """
+UPDATE OR REPLACE labels SET key = (SELECT key FROM predictions WHERE id = labels.prediction)
+WHERE key = '' AND EXISTS (SELECT 1 FROM predictions WHERE id = labels.prediction)
+"""
+ADVANCE_INDEX_POSITION = """
+INSERT INTO segments VALUES (?, ?, ?)
+ON CONFLICT DO UPDATE SET position = excluded.position, unreadable = unreadable + excluded.unreadable
+"""
+LATEST_LABELS_QUERY = "SELECT key, value FROM labels WHERE source = ? ORDER BY time, segment, position"
+INDEX_TIMEOUT_SECONDS = 60
+# Pages and steps between checkpoints larger than SQLite's own: takes a million lines in two thirds of the time.
+INDEX_PRAGMAS = (
+    "page_size = 16384",
+    "journal_mode = WAL",
+    "synchronous = NORMAL",
+    "cache_size = -200000",
+    "wal_autocheckpoint = 10000",
+)
+
+
+class LogIndex:
+    """The index in the labels' folder. Any number of processes may bring it up to date at the same time."""
+
+    def __init__(self, predictions: Path, labels: Path, terms: LabelSpec) -> None:
+        self.path = labels / INDEX_FILE
+        self.terms = terms
+        self.predictions = predictions
+        self._logs = {"predictions": predictions, "labels": labels, "shadow": predictions.with_name("shadow")}
+        self._rows = {
+            "predictions": parsing.make_prediction_parser(terms),
+            "labels": parsing.make_label_parser(terms),
+            "shadow": parsing.parse_shadow_lines,
+        }
+        self._sizes: dict[Path, int] = {}
+        self._layout = int(
+            hashlib.sha256(
+                f"{INDEX_DDL}{terms.key}{terms.time}{terms.outcome}{terms.target}{terms.task}".encode()
+            ).hexdigest()[:7],
+            16,
+        )
+
+    @classmethod
+    def from_settings(cls, settings: Settings, schema: ModuleType | Any) -> "LogIndex":
+        """`schema` is the problem's module of that name."""
+        return cls(settings.service.predictions, settings.labels.folder, LabelSpec.from_schema(schema))
+
+    def catch_up(self) -> int:
+        """Take in what was appended to the logs; return how many lines. A damaged index is made anew."""
+        sizes = {
+            path: size for folder in self._logs.values() for path, size in append_log.read_segment_sizes(folder).items()
+        }
+        if sizes == self._sizes and self.path.exists():
+            return 0
+        try:
+            taken = self._read_on()
+        except sqlite3.DatabaseError as error:
+            if type(error) is not sqlite3.DatabaseError:  # it isn't damaged, but busy, read-only, …
+                raise
+            for suffix in ("", "-wal", "-shm"):
+                Path(f"{self.path}{suffix}").unlink(missing_ok=True)
+            taken = self._read_on()
+        self._sizes = sizes
+        return taken
+
+    def attach_labels(self, rows: pl.DataFrame) -> int:
+        """Log the labels in rows of batches (the columns of key and outcome, and "batch"), except those that are the
+        batch's last word on the key already; return how many were new."""
+        self.catch_up()
+        with contextlib.closing(append_log.LogWriter(self._logs["labels"])) as writer:
+            parts = rows.group_by("batch", maintain_order=True)
+            new = sum(self._append(writer, f"batch {batch}", part) for (batch,), part in parts)
+        self.catch_up()
+        return new
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[sqlite3.Connection]:
+        """A connection to the index, which is made where there is none."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.closing(sqlite3.connect(self.path, INDEX_TIMEOUT_SECONDS, isolation_level=None)) as db:
+            for pragma in INDEX_PRAGMAS:
+                db.execute(f"PRAGMA {pragma}")
+            if read_user_version(db) != self._layout:
+                recreate_tables(db, INDEX_DDL, self._layout)
+            yield db
+
+    def _append(self, writer: append_log.LogWriter, source: str, rows: pl.DataFrame) -> int:
+        with self.open() as db:
+            said = dict(db.execute(LATEST_LABELS_QUERY, (source,)))
+        labels = self.terms.labels(rows, source, dt.datetime.now(dt.UTC))
+        new = [label for label in labels if said.get(_encode_text(label.key)) != _encode_text(label.label)]
+        if new:
+            writer.append([append_log.encode_json(label) for label in new])
+        return len(new)
+
+    def _read_on(self) -> int:
+        taken = 0
+        with self.open() as db:
+            for table, folder in self._logs.items():
+                for segment, content in archive.read_deleted_segments(folder, partial(_is_indexed, db, table)):
+                    taken += self._insert(db, table, segment, 0, content)
+                for path in append_log.list_segments(folder):
+                    while new := self._read_piece(db, table, path):
+                        taken += new
+        return taken
+
+    def _read_piece(self, db: sqlite3.Connection, table: str, path: Path) -> int:
+        """One piece of a segment; return its lines, 0 where there are none (yet)."""
+        position = _read_position(db, f"{table}/{path.stem}")
+        try:
+            content = append_log.read_tail(path, position)
+        except FileNotFoundError:  # deleted since it was listed
+            return 0
+        return self._insert(db, table, path.stem, position, content) if content else 0
+
+    def _insert(self, db: sqlite3.Connection, table: str, segment: str, position: int, content: bytes) -> int:
+        """Whole lines from a position on, in one transaction; return how many."""
+        name, whole = f"{table}/{segment}", content.split(b"\n")[:-1]
+        facts = self._rows[table](whole)
+        with write_transaction(db):
+            if _read_position(db, name) == position:  # nobody else was quicker
+                if table == "predictions":
+                    _count_new_predictions(db, facts)
+                    _sample_new_predictions(db, facts, content, position)
+                db.executemany(INSERT_BY_TABLE[table], filter(None, facts))
+                db.execute(RESOLVE_LABEL_KEYS)
+                db.execute(ADVANCE_INDEX_POSITION, (name, position + len(content), len(whole) - len(facts)))
+        return len(whole)
+
+
+def _count_new_predictions(db: sqlite3.Connection, facts: list[parsing.IndexRow]) -> None:
+    """Add those that aren't there yet to the rows of their days: by event and model, and by arrival."""
+    if not facts:
+        return
+    named = {fact[0]: fact for fact in facts}
+    there = {name for (name,) in db.execute(EXISTING_IDS_QUERY, (min(named), max(named)))}
+    new = [fact for name, fact in named.items() if name not in there]
+    days = Counter((int(fact[3] // DAY_SECONDS), fact[4]) for fact in new)
+    db.executemany(ADD_TO_DAY, [(*day, rows) for day, rows in days.items()])
+    db.executemany(ADD_TO_ARRIVALS, Counter(int(fact[2] // DAY_SECONDS) for fact in new).items())
+
+
+def _sample_new_predictions(
+    db: sqlite3.Connection, facts: list[parsing.IndexRow], content: bytes, position: int
+) -> None:
+    """Let new predictions take part in the draw."""
+    answers = [(fact[0], fact[4], fact[3]) for fact in facts]
+    bottom_k.add_to_sample(db, answers, lambda name: parsing.extract_record(content, name, position))
+
+
+def _is_indexed(db: sqlite3.Connection, table: str, segment: str) -> bool:
+    return _read_position(db, f"{table}/{segment}") > 0
+
+
+def _read_position(db: sqlite3.Connection, segment: str) -> int:
+    found = db.execute("SELECT position FROM segments WHERE name = ?", (segment,)).fetchone()
+    return found[0] if found else 0
+
+
+def _encode_text(value: Any) -> str:
+    return append_log.encode_json(value).decode()

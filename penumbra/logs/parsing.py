@@ -1,0 +1,132 @@
+"""From the lines of the logs to the rows of the index. A line that can't be read is left out."""
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from penumbra.logs.append_log import encode_json
+from penumbra.logs.labels import LabelSpec
+from penumbra.logs.schema import LoggedDecision, OutputValue
+from penumbra.logs.shadow_log import ShadowRow, is_shadow_row
+
+IndexRow = tuple[Any, ...]
+
+
+class _LabelLine(msgspec.Struct):
+    id: str
+    time: dt.datetime
+    source: str
+    label: msgspec.Raw
+    key: msgspec.Raw = msgspec.Raw()
+    prediction: str = ""
+
+
+class _RecordLine(msgspec.Struct):
+    id: str
+    record: msgspec.Raw
+
+
+def make_prediction_parser(terms: LabelSpec) -> Callable[[Sequence[bytes]], list[IndexRow]]:
+    """A function from lines to (id, key, time, event, model, output, decision, alone); times in seconds since 1970, a
+    list of probabilities as JSON; `alone` where the model answered with no rule or other model that had a say in it."""
+    decode = msgspec.json.Decoder(_build_prediction_type(terms)).decode
+    width = len(terms.key)
+    clock = (*terms.key, terms.time).index(terms.time)
+
+    def fact(line: bytes) -> IndexRow:
+        entry = decode(line)
+        values = msgspec.structs.astuple(entry.record)
+        key = b"[%b]" % b",".join(values[:width]) if width else entry.id.encode()
+        event = _to_epoch_seconds(bytes(values[clock]), entry.time)
+        output = encode_json(entry.output).decode() if isinstance(entry.output, list) else entry.output
+        alone = not (entry.rules or entry.failed_rules or entry.fallback)
+        return entry.id, key.decode(), entry.time.timestamp(), event, entry.model, output, entry.decision, alone
+
+    return lambda lines: list(_skip_unreadable(lines, fact))
+
+
+def extract_record(content: bytes, name: str, start: int) -> bytes | None:
+    """The record of the prediction of this id, as JSON, out of lines that begin at this position of their segment. An
+    id ends with the position of its line; None where another line, or none, is there."""
+    try:
+        position = int(name.partition("-")[2], 16) - start
+        found = _decode_record_line(content[position : content.index(b"\n", position)])
+    except (msgspec.MsgspecError, ValueError):
+        return None
+    return bytes(found.record) if found.id == name else None
+
+
+def make_label_parser(terms: LabelSpec) -> Callable[[Sequence[bytes]], list[IndexRow]]:
+    """A function from lines to (key, time, segment, position, prediction, value, target, source). The key is "" where
+    only a prediction's id was given; value and target are JSON, the target None where there was no outcome."""
+    decode = msgspec.json.Decoder(_LabelLine).decode
+    outcome = msgspec.json.Decoder(dict[str, Any]).decode
+
+    def read(line: bytes) -> tuple[_LabelLine, IndexRow, dict[str, Any]]:
+        label = decode(line)
+        segment, _, position = label.id.partition("-")
+        where = _decode_raw(label.key), label.time.timestamp(), segment, int(position, 16), label.prediction
+        return label, where, outcome(label.label)
+
+    def facts(lines: Sequence[bytes]) -> list[IndexRow]:
+        found = list(_skip_unreadable(lines, read))
+        targets = terms.frame([values for *_, values in found])["target"].to_list()
+        return [
+            (*where, _decode_raw(label.label), _encode_target(target), label.source)
+            for (label, where, _), target in zip(found, targets, strict=True)
+        ]
+
+    return facts
+
+
+def parse_shadow_lines(lines: Sequence[bytes]) -> list[IndexRow]:
+    """A fact (prediction, model, time, output, decision, status, reason) for each row of the shadow log; an empty one
+    for its other lines."""
+
+    def fact(line: bytes) -> IndexRow:
+        if not is_shadow_row(line):
+            return ()
+        row = _decode_shadow_row(line)
+        output = encode_json(row.output).decode() if isinstance(row.output, list) else row.output
+        return row.prediction, row.model, row.time.timestamp(), output, row.decision, row.status, row.reason
+
+    return list(_skip_unreadable(lines, fact))
+
+
+_decode_record_line = msgspec.json.Decoder(_RecordLine).decode
+_decode_shadow_row = msgspec.json.Decoder(ShadowRow).decode
+
+
+def _build_prediction_type(terms: LabelSpec) -> Any:
+    """The entries of the prediction log, without decoding what the index has no use for."""
+    record = msgspec.defstruct("Record", [(name, msgspec.Raw) for name in dict.fromkeys([*terms.key, terms.time])])
+    fields: list[tuple[str, Any]] = [("id", str), ("time", dt.datetime), ("record", record)]
+    fields += [("output", OutputValue), ("decision", LoggedDecision), ("model", str)]
+    marks = [("rules", list[str], []), ("failed_rules", list[str], []), ("fallback", str, "")]
+    return msgspec.defstruct("Prediction", [*fields, *marks])
+
+
+def _skip_unreadable(lines: Iterable[bytes], read: Callable[[bytes], Any]) -> Iterator[Any]:
+    for line in lines:
+        try:
+            yield read(line)
+        except (msgspec.MsgspecError, ValueError):
+            continue
+
+
+def _encode_target(target: Any) -> str | None:
+    return None if target is None else encode_json(target).decode()
+
+
+def _decode_raw(json: msgspec.Raw) -> str:
+    return bytes(json).decode()
+
+
+def _to_epoch_seconds(json: bytes, otherwise: dt.datetime) -> float:
+    """An instant or a date in JSON (UTC where it names no offset), or `otherwise` for null."""
+    if json == b"null":
+        return otherwise.timestamp()
+    moment = dt.datetime.fromisoformat(json[1:-1].decode())
+    return (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).timestamp()

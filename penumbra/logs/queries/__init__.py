@@ -1,0 +1,1 @@
+"""Questions to the logs and their index, one module a subject."""

@@ -1,0 +1,78 @@
+"""A sample of the rows that each model answered of each day, in the index: those whose ids draw the smallest hashes.
+
+It is drawn as the log is read, in the transaction that notes how far that went. So what a report costs follows the
+sample's size and not the log's, and which rows it has doesn't follow from the order in which the log is read. Bottom-k
+samples add up: the smallest of several days' are those of all their rows (Cohen and Kaplan, 2007).
+"""
+
+import datetime as dt
+import hashlib
+import sqlite3
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+
+MAX_WINDOW_ROWS, MAX_DAY_ROWS = 20_000, 5_000  # rows of a window, and of a day
+SAMPLE_SEED = b"2013"
+SAMPLE_TABLES_DDL = """
+CREATE TABLE drawn (model TEXT, day INTEGER, draw BLOB, id TEXT, record BLOB NOT NULL,
+  PRIMARY KEY (model, day, draw, id)) WITHOUT ROWID;
+CREATE TABLE limits (model TEXT, day INTEGER, kept INTEGER NOT NULL, highest BLOB NOT NULL,
+  PRIMARY KEY (model, day)) WITHOUT ROWID;
+"""
+DAY_LIMIT_QUERY = "SELECT kept, highest FROM limits WHERE model = ? AND day = ?"
+NTH_DRAW_QUERY = "SELECT draw FROM drawn WHERE model = ? AND day = ? ORDER BY draw LIMIT 1 OFFSET ?"
+WINDOW_SAMPLE_QUERY = """
+SELECT id, record FROM drawn WHERE model = ? AND day >= ? AND day < ? AND draw <= ? ORDER BY draw, id LIMIT ?
+"""
+MAX_DRAW = b"\xff" * 8
+DAY_SECONDS = 86_400.0
+RecordLookup = Callable[[str], bytes | None]
+
+
+def add_to_sample(
+    db: sqlite3.Connection, answers: Sequence[tuple[str, str, float]], record: RecordLookup, most: int = MAX_DAY_ROWS
+) -> None:
+    """Draw among more answers: (id, model, event in seconds since 1970); of the same one twice once. `record` tells
+    what was asked under an id, as JSON, None where that isn't known. Kept are the `most` lowest draws of each model and
+    day, and at times half as many more."""
+    days: dict[tuple[str, int], list[str]] = defaultdict(list)
+    for name, model, event in answers:
+        days[model, int(event // DAY_SECONDS)].append(name)
+    for day, names in days.items():
+        _add_day_rows(db, day, names, record, most)
+
+
+def select_window_sample(
+    db: sqlite3.Connection,
+    model: str,
+    begin: dt.date,
+    end: dt.date,
+    most: int = MAX_WINDOW_ROWS,
+    of_day: int = MAX_DAY_ROWS,
+) -> list[tuple[str, bytes]]:
+    """Ids, with what was asked, of at most so many rows that the model answered of days (UTC) from `begin` to before
+    `end`: the lowest draws of all, down to where no day has more than `of_day`, so that each row's chance is the same.
+    """
+    first, last = ((day - dt.date(1970, 1, 1)).days for day in (begin, end))
+    ends = [db.execute(NTH_DRAW_QUERY, (model, day, of_day - 1)).fetchone() for day in range(first, last)]
+    limit = min((draw for (draw,) in filter(None, ends)), default=MAX_DRAW)
+    return db.execute(WINDOW_SAMPLE_QUERY, (model, first, last, limit, most)).fetchall()
+
+
+def _add_day_rows(
+    db: sqlite3.Connection, day: tuple[str, int], names: list[str], record: RecordLookup, most: int
+) -> None:
+    kept, highest = db.execute(DAY_LIMIT_QUERY, day).fetchone() or (0, MAX_DRAW)
+    low = sorted((draw, name) for name in names if (draw := _hash_id(name)) <= highest)
+    if len(low) > most:
+        highest = low[most - 1][0]
+    rows = [(*day, draw, name, asked) for draw, name in low[:most] if (asked := record(name)) is not None]
+    kept += db.executemany("INSERT OR IGNORE INTO drawn VALUES (?, ?, ?, ?, ?)", rows).rowcount if rows else 0
+    if kept > most + most // 2:
+        ((highest,),) = db.execute(NTH_DRAW_QUERY, (*day, most - 1))
+        kept -= db.execute("DELETE FROM drawn WHERE model = ? AND day = ? AND draw > ?", (*day, highest)).rowcount
+    db.execute("INSERT OR REPLACE INTO limits VALUES (?, ?, ?, ?)", (*day, kept, highest))
+
+
+def _hash_id(name: str) -> bytes:
+    return hashlib.blake2b(name.encode(), digest_size=8, key=SAMPLE_SEED).digest()

@@ -1,0 +1,61 @@
+"""What was asked on a day: records of the prediction log by their own time; and, by arrival, what couldn't be read."""
+
+import datetime as dt
+from collections import Counter
+from types import ModuleType
+from typing import Any
+
+import polars as pl
+
+from penumbra.logs import append_log
+from penumbra.logs.index import LogIndex
+from penumbra.logs.queries import samples
+from penumbra.logs.schema import get_broken_counts_folder
+
+DAY_IDS_QUERY = "SELECT id, event FROM predictions WHERE event >= ? AND event < ? ORDER BY id"
+ARRIVALS_QUERY = "SELECT date(day * 86400, 'unixepoch'), rows FROM arrivals"
+DAY_COUNTS_QUERY = "SELECT day, model, rows FROM days ORDER BY day, model"
+
+
+def read_day_records(index: LogIndex, day: dt.date, schema: ModuleType | Any, most: int = 50_000) -> pl.DataFrame:
+    """The records of a day (UTC) in the columns of the contract of `schema`, the problem's module of that name; what
+    doesn't fit its column is null. Of more than `most` some, spread evenly over the log, the same ones each time."""
+    with index.open() as db:
+        rows = db.execute(
+            DAY_IDS_QUERY, (samples.to_day_timestamp(day), samples.to_day_timestamp(day + dt.timedelta(days=1)))
+        ).fetchall()
+    found = pl.DataFrame(rows, schema={"id": pl.String, "event": pl.Float64}, orient="row")
+    found = found.gather_every(-(-found.height // most)) if found.height > most else found
+    columns = {name: column.dtype for name, column in schema.Row.columns().items()}
+    told = {name: dtype for name, dtype in columns.items() if name != schema.TIME}
+    records = samples.read_records_by_id(index.predictions, found["id"].to_list(), told).join(
+        found, on="id", maintain_order="left"
+    )
+    moment = pl.from_epoch(pl.col("event") * 1e6, "us").dt.replace_time_zone("UTC")
+    return records.with_columns(moment.alias(schema.TIME)).select(list(columns))
+
+
+def count_daily_answers(index: LogIndex) -> pl.DataFrame:
+    """How many rows each model answered of each day: `day` (Date, UTC), `model`, `rows`, the earliest first."""
+    with index.open() as db:
+        rows = db.execute(DAY_COUNTS_QUERY).fetchall()
+    frame = pl.DataFrame(rows, schema={"day": pl.Int32, "model": pl.String, "rows": pl.Int64}, orient="row")
+    return frame.with_columns(pl.col("day").cast(pl.Date))
+
+
+def summarise_broken_records(index: LogIndex) -> pl.DataFrame:
+    """By `day` of arrival (Date, UTC): how many `records` broke the contract, in which `field` the most did, and how
+    many were `answered`; only days on which any broke it, the earliest first."""
+    entries = [
+        (entry["time"][:10], entry["records"], entry["fields"])
+        for entry in append_log.read_entries(get_broken_counts_folder(index.predictions))
+    ]
+    schema = {"day": pl.String, "records": pl.Int64, "field": pl.String, "answered": pl.Int64}
+    with index.open() as db:
+        answered = dict(db.execute(ARRIVALS_QUERY))
+    rows = []
+    for day in sorted({day for day, _, _ in entries}):
+        fields = sum((Counter(fields) for each, _, fields in entries if each == day), Counter[str]())
+        records = sum(records for each, records, _ in entries if each == day)
+        rows.append((day, records, max(fields, key=lambda name: fields[name], default=""), answered.get(day, 0)))
+    return pl.DataFrame(rows, schema=schema, orient="row").with_columns(pl.col("day").str.to_date())

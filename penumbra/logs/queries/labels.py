@@ -1,0 +1,154 @@
+"""Questions to the index: which predictions have labels, after how long, and what came of every label.
+
+A label's delay is counted from the row's time, or from the prediction where that was made later. It is due after the
+settings' `labels.delay_hours`; a first label that comes after that is late.
+"""
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from penumbra.core.task import Task
+from penumbra.logs.append_log import encode_json
+from penumbra.logs.index import LogIndex
+
+HOUR_SECONDS = 3600.0
+COVERAGE_GROUPS = {"day": "date(event, 'unixepoch')", "model": "model"}
+LABEL_JOIN_QUERY = """
+SELECT p.id, p.model, p.time, p.event, p.output, p.decision, p.alone, t.value, t.target, t.time AS arrived,
+  t.first - max(p.event, p.time) AS delay, max(p.event, p.time) AS since
+FROM predictions AS p LEFT JOIN truth AS t ON t.key = p.key
+"""
+IDS_CONDITION = "WHERE id IN (SELECT value FROM json_each(?))"
+# Ordered by p.id itself, SQLite would read all rows in that order.
+ANSWERS_WITH_TARGETS_QUERY = """
+SELECT p.id, p.time, p.event, p.output, t.target FROM predictions AS p LEFT JOIN truth AS t ON t.key = p.key
+WHERE p.event >= ? AND p.event < ? AND p.model = ? AND p.alone AND (t.target NOT NULL OR t.key IS NULL) ORDER BY +p.id
+"""
+COVERAGE_QUERY = """
+SELECT {group}, count(*), sum(target NOT NULL), sum(arrived NOT NULL AND target IS NULL),
+  sum(arrived IS NULL AND since > :mature), sum(arrived IS NULL AND since <= :mature), sum(coalesce(delay, 0) > :due)
+FROM ({pairs}) GROUP BY 1 ORDER BY 1
+"""
+LABEL_OUTCOMES_QUERY = """
+SELECT substr(source, 1, instr(source || ' ', ' ') - 1), outcome, count(*) FROM outcomes GROUP BY 1, 2 ORDER BY 1, 2
+"""
+LABEL_DELAYS_QUERY = (
+    "SELECT CAST(max(delay, 0) / 3600 AS INTEGER) + 1, count(*) FROM ({pairs}) WHERE delay NOT NULL GROUP BY 1"
+)
+LATEST_OUTPUTS_FIRST_QUERY = "SELECT key, output FROM predictions ORDER BY time DESC"
+SQLITE_DTYPES = {"binary": (pl.Float64, pl.Int8), "multiclass": (pl.String, pl.String), "regression": (pl.Float64,) * 2}
+
+
+def compute_label_coverage(
+    index: LogIndex, by: str, delay_hours: float, now: dt.datetime | None = None
+) -> pl.DataFrame:
+    """By "day" of the row's time (UTC) or by "model": predictions; those labelled; with a label that says that there
+    was no outcome; waiting for a label that isn't due; missing one that is; with a late one; and the labelled share."""
+    names = ["predictions", "labelled", "no_outcome", "waiting", "missing", "late"]
+    due, now = delay_hours * HOUR_SECONDS, now or dt.datetime.now(dt.UTC)
+    with index.open() as db:
+        query = COVERAGE_QUERY.format(group=COVERAGE_GROUPS[by], pairs=LABEL_JOIN_QUERY)
+        rows = db.execute(query, {"due": due, "mature": now.timestamp() - due}).fetchall()
+    frame = pl.DataFrame(rows, schema={by: pl.String, **dict.fromkeys(names, pl.Int64)}, orient="row")
+    return frame.with_columns(share=(pl.col("labelled") + pl.col("no_outcome")) / pl.col("predictions"))
+
+
+def count_label_outcomes(index: LogIndex) -> pl.DataFrame:
+    """How many labels of each source ("feedback", "batch") came to what: attached, duplicate, correction, orphan."""
+    with index.open() as db:
+        rows = db.execute(LABEL_OUTCOMES_QUERY).fetchall()
+    return pl.DataFrame(rows, schema={"source": pl.String, "outcome": pl.String, "labels": pl.Int64}, orient="row")
+
+
+def compute_delay_curve(index: LogIndex) -> pl.DataFrame:
+    """Of the predictions that have a label: how many, and which share, had it within so many `hours`."""
+    with index.open() as db:
+        rows = db.execute(LABEL_DELAYS_QUERY.format(pairs=LABEL_JOIN_QUERY)).fetchall()
+    counts = pl.DataFrame(rows, schema={"hours": pl.Int64, "labels": pl.Int64}, orient="row").sort("hours")
+    return counts.with_columns(pl.col("labels").cum_sum()).with_columns(share=pl.col("labels") / pl.col("labels").max())
+
+
+def join_labels(index: LogIndex, ids: Sequence[str] | None = None) -> pl.DataFrame:
+    """A row for each prediction, or each that has one of these ids: id, model, time, event (the row's time), output,
+    decision, alone (neither a rule nor another model had a say in it), arrived and delay (hours) of its label, outcome
+    columns, target; null without a label. Output and decision are Float64 and Boolean, Array(Float64, classes) and the
+    Enum of classes, or both Float64 (see `predictions.Entry`).
+    """
+    schema = _build_join_schema(index.terms.task)
+    among, given = ("", ()) if ids is None else (IDS_CONDITION, (encode_json(list(ids)).decode(),))
+    with index.open() as db:
+        rows = db.execute(f"SELECT {', '.join(schema)} FROM ({LABEL_JOIN_QUERY}) {among} ORDER BY id", given).fetchall()
+    frame = pl.DataFrame(rows, schema=schema, orient="row")
+    values = [value and msgspec.json.decode(value) for value in frame["value"]]
+    readable = frame.drop("value").with_columns(
+        *(_to_datetime(name) for name in ("time", "event", "arrived")),
+        *_decode_output_columns(index.terms.task),
+        pl.col("delay") / HOUR_SECONDS,
+    )
+    return pl.concat([readable, index.terms.frame(values)], how="horizontal")
+
+
+def read_answers_with_targets(
+    index: LogIndex, model: str, since: dt.datetime, until: dt.datetime, at_once: int = 50_000
+) -> Iterator[pl.DataFrame]:
+    """What a model answered by itself of rows with times from `since` to before `until`, but those without an outcome,
+    so many at a time: id, time, event, output and target as in `joined`, the target null where there is no label yet.
+    """
+    said = {"output": SQLITE_DTYPES[index.terms.task.kind][0], "target": pl.String}
+    schema = {"id": pl.String, "time": pl.Float64, "event": pl.Float64, **said}
+    with index.open() as db:
+        found = db.execute(ANSWERS_WITH_TARGETS_QUERY, (since.timestamp(), until.timestamp(), model))
+        while rows := found.fetchmany(at_once):
+            yield pl.DataFrame(rows, schema=schema, orient="row").with_columns(
+                _to_datetime("time"),
+                _to_datetime("event"),
+                _decode_output_columns(index.terms.task)[0],
+                _decode_target(index.terms.task),
+            )
+
+
+def find_first_outputs(index: LogIndex, rows: pl.DataFrame) -> pl.Series:
+    """What was first answered for each of these rows (with the columns of the key), null where nobody asked: Float64,
+    or Array(Float64, classes)."""
+    with index.open() as db:
+        first = dict(db.execute(LATEST_OUTPUTS_FIRST_QUERY))
+    keys = (encode_json(key).decode() for key in rows.select(index.terms.key).iter_rows())
+    output = pl.Series("output", [first.get(key) for key in keys], SQLITE_DTYPES[index.terms.task.kind][0])
+    return output.to_frame().select(_decode_output_columns(index.terms.task)[0]).to_series()
+
+
+def count_unreadable_lines(index: LogIndex) -> int:
+    """Lines of the logs that this code can't read: damaged, or written under another contract."""
+    with index.open() as db:
+        return int(db.execute("SELECT coalesce(sum(unreadable), 0) FROM segments").fetchone()[0])
+
+
+def _build_join_schema(task: Task) -> dict[str, Any]:
+    output, decision = SQLITE_DTYPES[task.kind]
+    moments = dict.fromkeys(("time", "event", "arrived", "delay"), pl.Float64)
+    said = {"output": output, "decision": decision, "alone": pl.Boolean}
+    return {"id": pl.String, "model": pl.String, **moments, **said, "value": pl.String}
+
+
+def _decode_output_columns(task: Task) -> list[pl.Expr]:
+    """Output and decision with their dtypes."""
+    output, decision = pl.col("output"), pl.col("decision")
+    if task.kind == "multiclass":
+        listed = output.str.json_decode(pl.List(pl.Float64)).list.to_array(len(task.classes))
+        return [listed, decision.cast(pl.Enum(task.classes))]
+    return [output, decision.cast(pl.Boolean)] if task.kind == "binary" else [output, decision]
+
+
+def _decode_target(task: Task) -> pl.Expr:
+    """Out of JSON."""
+    read = {"binary": pl.Boolean, "multiclass": pl.String, "regression": pl.Float64}[task.kind]
+    target = pl.col("target").str.json_decode(read)
+    return target.cast(pl.Enum(task.classes)) if task.kind == "multiclass" else target
+
+
+def _to_datetime(name: str) -> pl.Expr:
+    return (pl.col(name) * 1e6).round().cast(pl.Int64).cast(pl.Datetime("us", "UTC"))

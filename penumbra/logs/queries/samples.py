@@ -1,0 +1,111 @@
+"""Some rows of the prediction log by their ids, with what was asked: for reports, which can't be made of all rows."""
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from penumbra.logs import append_log, archive
+from penumbra.logs.archive_rows import ROW_PREFIX
+from penumbra.logs.frames import LOGGED_DAY_COLUMN, LOGGED_PREDICTION_COLUMN, LogFrameReader
+from penumbra.logs.index import LogIndex
+from penumbra.logs.queries import bottom_k
+
+
+def read_sampled_records(
+    index: LogIndex,
+    model: str,
+    begin: dt.date,
+    end: dt.date,
+    columns: Mapping[str, Any],
+    most: int = bottom_k.MAX_WINDOW_ROWS,
+) -> pl.DataFrame:
+    """As `records`, of what a model answered of rows with times from `begin` to before `end` (days, UTC): of all rows,
+    or of `most`, drawn by their ids (see penumbra/logs/queries/bottom_k.py). Reads nothing of the others."""
+    with index.open() as db:
+        found = bottom_k.select_window_sample(db, model, begin, end, most)
+    return _build_typed_frame([{**msgspec.json.decode(record), "id": name} for name, record in found], columns)
+
+
+def read_records_by_id(predictions: Path, ids: Sequence[str], columns: Mapping[str, Any]) -> pl.DataFrame:
+    """The logged records' values in these columns (name -> dtype; an Enum as text), beside their "id"; null where a
+    record has none or one of another type. Ids that are in the log no more have no row."""
+    return _build_typed_frame(
+        [{**msgspec.json.decode(line)["record"], "id": name} for name, line in _read_lines_by_id(predictions, ids)],
+        columns,
+    )
+
+
+def read_profile_rows(
+    predictions: Path, ids: Sequence[str], answered: LogFrameReader
+) -> tuple[pl.Series, pl.DataFrame]:
+    """The ids of those rows that are in the log and can be read, and of each what profiles count (see `Answered`)."""
+    found = list(_read_archived_columns(predictions, ids, answered))
+    there = {name for names, _ in found for name in names}
+    lines = dict(_read_lines_by_id(predictions, (name for name in ids if name not in there)))
+    if lines or not found:
+        found.append((pl.Series("id", list(lines), pl.String), answered.read_aligned(list(lines.values()))))
+    wanted = [*answered.columns, LOGGED_PREDICTION_COLUMN, LOGGED_DAY_COLUMN]
+    rows = pl.concat([each.select(wanted) for _, each in found])
+    known = rows[LOGGED_DAY_COLUMN].is_not_null()
+    return pl.concat([names for names, _ in found]).filter(known), rows.filter(known)
+
+
+def _read_archived_columns(
+    predictions: Path, ids: Sequence[str], answered: LogFrameReader
+) -> Iterator[tuple[pl.Series, pl.DataFrame]]:
+    """Ids and rows out of Parquet files here that keep the columns of `answered` beside the lines."""
+    segments = {each.partition("-")[0] for each in ids}
+    for path, part in archive.list_parts(predictions):
+        table = path.with_suffix(archive.TABLE_SUFFIX)
+        if segments.isdisjoint(part.segments) or not table.exists():
+            continue
+        with suppress(pl.exceptions.PolarsError, OSError):
+            names = [name for name in pl.read_parquet_schema(table) if name.startswith(ROW_PREFIX)]
+            rows = pl.scan_parquet(table).filter(pl.col("id").is_in(ids)).select("id", *names).collect()
+            columns = rows.drop("id").rename(lambda name: name.removeprefix(ROW_PREFIX))
+            if answered.has_profile_columns(columns):
+                yield rows["id"], columns
+
+
+def _build_typed_frame(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Any]) -> pl.DataFrame:
+    wanted = {name: pl.String() if isinstance(dtype, pl.Enum) else dtype for name, dtype in columns.items()}
+    values = {
+        name: pl.Series(name, [row.get(name) for row in rows], dtype, strict=False) for name, dtype in wanted.items()
+    }
+    return pl.DataFrame({"id": pl.Series([row["id"] for row in rows], dtype=pl.String), **values})
+
+
+def _read_lines_by_id(predictions: Path, ids: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+    """Ids with their lines: from segments, each by its position; or from Parquet, all of a file's at once."""
+    elsewhere: dict[str, list[str]] = defaultdict(list)
+    for segment, named in groupby(ids, lambda each: each.partition("-")[0]):
+        names = list(named)
+        found = _read_segment_lines(predictions / (segment + append_log.SEGMENT_SUFFIX), names)
+        yield from found.items()
+        elsewhere[segment] += [name for name in names if name not in found]
+    for path, part in archive.list_parts(predictions):
+        if here := [each for segment in part.segments for each in elsewhere.get(segment, [])]:
+            lines = archive.scan_part(path, part).filter(pl.col("id").is_in(here)).select("id", "line").collect()
+            yield from ((name, line.encode()) for name, line in lines.iter_rows())
+
+
+def _read_segment_lines(path: Path, names: Sequence[str]) -> dict[str, bytes]:
+    found = {}
+    with suppress(FileNotFoundError), path.open("rb") as file:
+        for match in filter(None, map(append_log.ENTRY_ID_PATTERN.fullmatch, names)):
+            file.seek(int(match[2], 16))
+            if (line := file.readline()).startswith(b'{"id":"%b"' % match[0].encode()):
+                found[match[0]] = line.rstrip(b"\n")
+    return found
+
+
+def to_day_timestamp(day: dt.date) -> float:
+    """When a day (UTC) begins, counted from 1970."""
+    return dt.datetime(day.year, day.month, day.day, tzinfo=dt.UTC).timestamp()

@@ -1,0 +1,60 @@
+"""What the models of the shadow said, as a frame to join to that of `penumbra.logs.queries.labels`: the evidence for promotions."""
+
+import datetime as dt
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+
+from penumbra.logs.index import LogIndex
+from penumbra.logs.shadow_log import STATUS_OK
+
+SHADOW_OUTPUT_SCHEMA = {
+    "id": pl.String,
+    "model": pl.String,
+    "time": pl.Float64,
+    "decision": pl.String,
+    "status": pl.String,
+    "reason": pl.String,
+}
+SHADOW_SINCE_QUERY = """
+SELECT s.prediction, s.model, s.time, s.decision, s.status, s.reason, s.output
+FROM shadow AS s JOIN predictions AS p ON p.id = s.prediction WHERE s.model = ? AND p.event >= ? ORDER BY s.prediction
+"""
+PAIRED_OUTPUTS_QUERY = """
+SELECT p.output, s.output FROM predictions AS p JOIN shadow AS s ON s.prediction = p.id AND s.model = ?
+WHERE p.model = ? AND p.alone AND p.event >= ? AND p.event < ? AND s.status = ?
+"""
+SHADOW_BY_IDS_QUERY = """
+SELECT prediction, model, time, decision, status, reason, output
+FROM shadow WHERE model = ? AND prediction IN (SELECT value FROM json_each(?)) ORDER BY prediction
+"""
+
+
+def read_shadow_outputs(
+    index: LogIndex, model: str, since: float = float("-inf"), ids: Sequence[str] | None = None
+) -> pl.DataFrame:
+    """A row for each prediction, of rows since then (seconds since 1970) or with one of these ids, that this model of
+    the shadow is done with: the prediction's id, time, output (a number, or a list of probabilities), decision, status
+    ("ok", or why there is no output: penumbra/logs/shadow_log.py) and reason."""
+    with index.open() as db:
+        query, given = (SHADOW_SINCE_QUERY, since) if ids is None else (SHADOW_BY_IDS_QUERY, json.dumps(list(ids)))
+        rows = db.execute(query, (model, given)).fetchall()
+    frame = pl.DataFrame([row[:-1] for row in rows], schema=SHADOW_OUTPUT_SCHEMA, orient="row", strict=False)
+    return frame.with_columns(pl.Series("output", [_decode_output(row[-1]) for row in rows], strict=False))
+
+
+def pair_shadow_outputs(index: LogIndex, live: str, model: str, begin: dt.datetime, end: dt.datetime) -> pl.DataFrame:
+    """Of rows with times from `begin` to before `end`, the `output` that `live` gave by itself, and what this model of
+    the shadow `said`: numbers, or lists of probabilities."""
+    with index.open() as db:
+        rows = db.execute(PAIRED_OUTPUTS_QUERY, (model, live, begin.timestamp(), end.timestamp(), STATUS_OK)).fetchall()
+    output, said = zip(*rows, strict=True) if rows else ((), ())
+    return pl.DataFrame(
+        {"output": list(map(_decode_output, output)), "said": list(map(_decode_output, said))}, strict=False
+    )
+
+
+def _decode_output(value: Any) -> Any:
+    return json.loads(value) if isinstance(value, str) else value

@@ -1,0 +1,75 @@
+"""How often business rules fired: counted from the prediction log and the refusals beside it, a piece at a time."""
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from penumbra.logs import append_log
+from penumbra.logs.queries.lookup import find_labelled_ids
+from penumbra.logs.schema import get_refusals_folder
+
+
+class _CountedEntry(msgspec.Struct):
+    """What is counted, of an entry of either log."""
+
+    id: str
+    rules: Sequence[str] = ()
+    failed_rules: Sequence[str] = ()
+    review: bool = False
+    fallback: str = ""
+    rule: str = ""
+
+
+@dataclass
+class RuleCounts:
+    """`rules` and `failed` count records by name of the rule, `fallbacks` by what answered. Of the `reviewed` records
+    `waiting` are without a label; None where the index of labels can't be asked."""
+
+    predictions: int = 0
+    rules: Counter[str] = field(default_factory=Counter)
+    failed: Counter[str] = field(default_factory=Counter)
+    fallbacks: Counter[str] = field(default_factory=Counter)
+    reviewed: int = 0
+    waiting: int | None = 0
+
+    def add(self, entries: Sequence[_CountedEntry], labels: Path) -> None:
+        """Count some entries of the prediction log; `labels` is the folder of the label log and its index."""
+        self.predictions += len(entries)
+        review = [entry.id for entry in entries if entry.review]
+        self.reviewed += len(review)
+        for entry in entries:
+            self.rules.update(entry.rules)
+            self.failed.update(entry.failed_rules)
+            self.fallbacks.update([entry.fallback] * bool(entry.fallback))
+        if review and self.waiting is not None:
+            self.waiting = _count_waiting(self.waiting, review, labels)
+
+
+def count_rules(predictions: Path, labels: Path) -> RuleCounts:
+    """Everything that is in the log in this folder and in its refusals."""
+    fired = RuleCounts()
+    for entries in _read_in_chunks(predictions):
+        fired.add(entries, labels)
+    for entries in _read_in_chunks(get_refusals_folder(predictions)):
+        fired.rules.update(entry.rule for entry in entries)
+    return fired
+
+
+def _read_in_chunks(folder: Path) -> Iterator[list[_CountedEntry]]:
+    decode = msgspec.json.Decoder(_CountedEntry).decode
+    for path in append_log.list_segments(folder):
+        position = 0
+        while content := append_log.read_tail(path, position):
+            position += len(content)
+            yield [decode(line) for line in content.splitlines()]
+
+
+def _count_waiting(before: int, review: Sequence[str], labels: Path) -> int | None:
+    try:
+        return before + len(review) - len(find_labelled_ids(labels, review))
+    except sqlite3.Error:
+        return None

@@ -1,0 +1,138 @@
+"""What stops a broken candidate at once: faults that need no labels and no statistics over days.
+
+The candidate's predictions are held against the live model's on the same rows, from the first hundred on, their
+distribution from a thousand on: rows of the same hours are alike. The limits are wide, since seasons move scores far
+(those of a thousand rows by a healthy refit were up to 0.84 away from the live model's); what is merely worse is left
+to the evidence of labels.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from penumbra.core.task import Task
+
+MIN_GUARDRAIL_ROWS = 100
+MIN_DISTRIBUTION_ROWS = 1000
+MIN_SPREAD_RATIO = 0.01
+PROBABILITY_TOLERANCE = 1e-6
+
+
+class GuardrailLimits(Protocol):
+    """The settings' `promotion.error_share`, `promotion.score_distance` and `promotion.latency_ms`."""
+
+    error_share: float
+    score_distance: float
+    latency_ms: float
+
+
+@dataclass(frozen=True)
+class GuardrailFault:
+    """`what` is broken: errors, latency, shape, unusable, constant, inverted or distribution; in words, how much."""
+
+    what: str
+    text: str
+
+
+def find_guardrail_faults(
+    task: Task,
+    live: np.ndarray,
+    candidate: np.ndarray,
+    limits: GuardrailLimits,
+    errors: int = 0,
+    milliseconds: np.ndarray | None = None,
+    reference: np.ndarray | None = None,
+) -> list[GuardrailFault]:
+    """Everything that is broken; empty while fewer than 100 rows were tried. To be asked every hundred rows or so.
+
+    `live` and `candidate`: predictions (see penumbra/core/task.py) of the same rows, those that the candidate answered; on `errors`
+    more it failed. `milliseconds`: what each row took it, float64 [n]. `reference`: its own predictions on earlier rows
+    that it hadn't learnt from; scores may be far from the live model's or from these, but not from both.
+    """
+    if (tried := len(live) + errors) < MIN_GUARDRAIL_ROWS:
+        return []
+    found = [_check_error_share(errors / tried, limits), _check_latency(milliseconds, limits)]
+    if candidate.shape != live.shape:
+        text = f"its predictions have the shape {candidate.shape} where the live model's have {live.shape}"
+        found.append(GuardrailFault("shape", text))
+    else:
+        found += _check_scores(task, live, candidate, reference, limits)
+    return [fault for fault in found if fault]
+
+
+def _check_error_share(share: float, limits: GuardrailLimits) -> GuardrailFault | None:
+    text = f"it failed on {share:.1%} of the rows; the limit is {limits.error_share:.1%}"
+    return GuardrailFault("errors", text) if share > limits.error_share else None
+
+
+def _check_latency(milliseconds: np.ndarray | None, limits: GuardrailLimits) -> GuardrailFault | None:
+    slow = 0.0 if milliseconds is None or not len(milliseconds) else float(np.quantile(milliseconds, 0.99))
+    text = f"99 % of the rows take it up to {slow:.3g} ms; the limit is {limits.latency_ms:g} ms"
+    return GuardrailFault("latency", text) if slow > limits.latency_ms else None
+
+
+def _check_scores(
+    task: Task, live: np.ndarray, candidate: np.ndarray, reference: np.ndarray | None, limits: GuardrailLimits
+) -> list[GuardrailFault | None]:
+    usable = _mask_usable(task, candidate)
+    broken = _check_unusable(float(np.mean(~usable)) if len(usable) else 0.0, limits)
+    if usable.sum() < MIN_GUARDRAIL_ROWS:
+        return [broken]
+    known = [_as_columns(live[usable])] + ([] if reference is None else [_as_columns(reference)])
+    scores = _as_columns(candidate[usable])
+    return [
+        broken,
+        _check_constant(known[0], scores) or _check_inverted(known[0], scores),
+        _check_distribution(known, scores, limits),
+    ]
+
+
+def _mask_usable(task: Task, predictions: np.ndarray) -> np.ndarray:
+    """Which rows have numbers, and where they are probabilities, numbers between 0 and 1: bool [n]."""
+    good = np.isfinite(predictions)
+    if task.kind != "regression":
+        good &= (predictions >= -PROBABILITY_TOLERANCE) & (predictions <= 1 + PROBABILITY_TOLERANCE)
+    return np.asarray(_as_columns(good).all(axis=1))
+
+
+def _check_unusable(share: float, limits: GuardrailLimits) -> GuardrailFault | None:
+    text = f"{share:.1%} of its predictions are no number or no probability; the limit is {limits.error_share:.1%}"
+    return GuardrailFault("unusable", text) if share > limits.error_share else None
+
+
+def _check_constant(live: np.ndarray, scores: np.ndarray) -> GuardrailFault | None:
+    spread, usual = float(scores.std(axis=0).max()), float(live.std(axis=0).max())
+    text = f"its predictions hardly vary: a standard deviation of {spread:.3g} where the live model's is {usual:.3g}"
+    return GuardrailFault("constant", text) if spread < MIN_SPREAD_RATIO * usual else None
+
+
+def _check_inverted(live: np.ndarray, scores: np.ndarray) -> GuardrailFault | None:
+    from scipy.stats import rankdata
+
+    vary = np.flatnonzero((np.ptp(live, axis=0) > 0) & (np.ptp(scores, axis=0) > 0))
+    ranks = [(rankdata(live[:, column]), rankdata(scores[:, column])) for column in vary]
+    agreement = float(np.mean([np.corrcoef(*pair)[0, 1] for pair in ranks])) if ranks else 0.0
+    text = f"it ranks rows the other way round: a rank correlation of {agreement:+.2f} with the live model"
+    return GuardrailFault("inverted", text) if agreement < 0 else None
+
+
+def _check_distribution(known: list[np.ndarray], scores: np.ndarray, limits: GuardrailLimits) -> GuardrailFault | None:
+    distance = min(_ks_distance(each, scores) for each in known) if len(scores) >= MIN_DISTRIBUTION_ROWS else 0.0
+    text = f"its predictions are {distance:.2f} from all that is known; the limit is {limits.score_distance:g}"
+    return GuardrailFault("distribution", text) if distance > limits.score_distance else None
+
+
+def _ks_distance(one: np.ndarray, other: np.ndarray) -> float:
+    """Kolmogorov and Smirnov's distance, the largest over the columns: float64 [n, k] and [m, k]."""
+    return max(_largest_gap(np.sort(a), np.sort(b)) for a, b in zip(one.T, other.T, strict=True))
+
+
+def _largest_gap(one: np.ndarray, other: np.ndarray) -> float:
+    shares = [np.searchsorted(each, np.append(one, other), side="right") / len(each) for each in (one, other)]
+    return float(np.abs(shares[0] - shares[1]).max())
+
+
+def _as_columns(predictions: np.ndarray) -> np.ndarray:
+    """[n, k] as it is, [n] as [n, 1]."""
+    return np.atleast_2d(predictions.T).T

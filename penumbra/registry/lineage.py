@@ -1,0 +1,118 @@
+"""Where an answer came from: prediction -> model version -> MLflow run -> settings -> revision -> data -> batches.
+
+Everything is found by its position or by an index, however long the logs are; the registry isn't asked.
+
+<service.state>/bundles/<version>  what the version was made from (see penumbra/registry/manifest.py)
+<service.state>/runs/<version>     the id of its MLflow run, left there by the deployer
+"""
+
+import datetime as dt
+import re
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from penumbra.core.settings import Settings
+from penumbra.logs import append_log, archive
+from penumbra.logs.queries.lookup import is_label_index_current, read_label_history, read_shadow_results
+from penumbra.registry.manifest import BrokenBundle, read_manifest
+
+BUNDLES_FOLDER, RUNS_FOLDER = "bundles", "runs"
+UNLOGGED_PREFIX = "unlogged-"
+MAX_SHOWN_ID_LENGTH = 100
+URL_PASSWORD_PATTERN = re.compile(r"(://[^/:@]*:)[^/@]+@")
+INDEX_BEHIND_MESSAGE = "the index is behind the logs: `make labels` brings it up to date"
+
+
+class UnknownPrediction(LookupError):
+    """There is no such prediction; says why not."""
+
+
+def explain_prediction(settings: Settings, prediction_id: str) -> dict[str, Any]:
+    """What is known of one prediction, in the order of the chain; "problem" says what is not to be found out.
+
+    Raises Unknown for an id that isn't in the log.
+    """
+    prediction = archive.find_entry(settings.service.predictions, prediction_id)
+    if prediction is None:
+        raise UnknownPrediction(_explain_unknown_id(settings, prediction_id[:MAX_SHOWN_ID_LENGTH]))
+    return {
+        "prediction": prediction,
+        "model": _describe_model(settings.service.state, prediction["model"]),
+        "shadow": _read_shadow(settings.labels.folder, prediction_id),
+        "labels": _describe_labels(settings, prediction_id),
+    }
+
+
+def _explain_unknown_id(settings: Settings, prediction_id: str) -> str:
+    if prediction_id.startswith(UNLOGGED_PREFIX):
+        return f"{prediction_id} was answered while the prediction log could not be written: nothing is known of it"
+    if not append_log.ENTRY_ID_PATTERN.fullmatch(prediction_id):
+        return f"{prediction_id!r} is no prediction id, which is 17 hexadecimal digits, a dash and a position"
+    return f"{settings.service.predictions} has no prediction {prediction_id}"
+
+
+def _describe_model(state: Path, version: str) -> dict[str, Any]:
+    try:
+        facts = read_manifest(state / BUNDLES_FOLDER / version)
+    except BrokenBundle as error:
+        return {"version": version, "problem": f"the bundle is not here: {error}"}
+    return {
+        "version": version,
+        "candidate": facts.get("candidate"),
+        "threshold": facts.get("threshold"),
+        "metrics": facts.get("metrics"),
+        "run": _read_run_id(state, version),
+        "settings": _without_passwords(facts.get("settings")),
+        "revision": facts.get("revision"),
+        "data_version": facts.get("data_version"),
+        "batches": [batch for part in ("train", "validation", "test") for batch in facts.get(part, [])],
+    }
+
+
+def _without_passwords(settings: Any) -> Any:
+    """A registry's address may hold one."""
+    if isinstance(settings, dict):
+        return {key: _without_passwords(value) for key, value in settings.items()}
+    return URL_PASSWORD_PATTERN.sub(r"\1***@", settings) if isinstance(settings, str) else settings
+
+
+def _read_run_id(state: Path, version: str) -> str | None:
+    try:
+        return (state / RUNS_FOLDER / version).read_text()
+    except OSError:
+        return None
+
+
+def _read_shadow(labels: Path, prediction_id: str) -> list[dict[str, Any]]:
+    try:
+        return read_shadow_results(labels, prediction_id)
+    except sqlite3.Error:  # said of the labels, which are in the same index
+        return []
+
+
+def _describe_labels(settings: Settings, prediction_id: str) -> dict[str, Any]:
+    """The label that counts in "current" (or None), and all that arrived in "history"."""
+    try:
+        found, current = (
+            read_label_history(settings.labels.folder, prediction_id),
+            is_label_index_current(settings.labels.folder),
+        )
+    except sqlite3.Error as error:
+        return {
+            "current": None,
+            "history": [],
+            "problem": f"{settings.labels.folder} has no readable index ({error}): see `make labels`",
+        }
+    problem = {} if found and current else {"problem": INDEX_BEHIND_MESSAGE}
+    if not found or not found[1]:
+        return {"current": None, "history": [], **problem}
+    since, history = found
+    delay = (history[0]["time"] - since) / 3600
+    return {
+        **problem,
+        "current": {key: history[-1][key] for key in ("label", "target")},
+        "delay_hours": round(delay, 3),
+        "late": delay > settings.labels.delay_hours,
+        "history": [{**label, "time": dt.datetime.fromtimestamp(label["time"], dt.UTC)} for label in history],
+    }

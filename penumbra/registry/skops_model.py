@@ -1,0 +1,56 @@
+"""A model that can't be compiled: the fitted estimator itself, as a skops archive, which names the types it is made of.
+
+The archive is content, so it has no say in what may be loaded: the list is here. skops by itself trusts scikit-learn's
+public estimators, numpy and Python's plain types.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from penumbra.registry.manifest import BrokenBundle
+
+TRUSTED_TYPES = (
+    "functools.partial",
+    "numpy.dtype",
+    "penumbra.patterns.cascade.Cascade",
+    "penumbra.patterns.hard_negatives.HardNegatives",
+    "penumbra.patterns.reframing.Reframed",
+    "scipy.interpolate._bsplines.BSpline",
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.metrics._dist_metrics.EuclideanDistance64",
+    "sklearn.neighbors._ball_tree.BallTree",
+    "sklearn.neighbors._kd_tree.KDTree",
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "sklearn.tree._tree.Tree",
+    "sklearn.utils._bunch.Bunch",
+    "sklearn.utils.validation.check_array",
+)
+
+
+def is_skops_archive(model: bytes) -> bool:
+    """Is this a skops archive, which is a zip file, and not ONNX?"""
+    return model[:2] == b"PK"
+
+
+def load_skops_model(archive: Path) -> Any:
+    """The fitted estimator. Raises BrokenBundle where it is damaged, holds a type that isn't trusted, or where
+    scikit-learn and skops aren't installed."""
+    try:
+        from skops.io import get_untrusted_types
+        from skops.io import load as load_archive
+    except ImportError as error:
+        needs = "this model could not be compiled and needs scikit-learn and skops: pip install 'penumbra[train]'"
+        raise BrokenBundle(f"{archive}: {needs} ({error})") from None
+    try:
+        if strange := set(get_untrusted_types(file=archive)) - set(TRUSTED_TYPES):
+            found = ", ".join(sorted(strange))
+            raise BrokenBundle(
+                f"{archive}: holds {found}, which penumbra/registry/skops_model.py doesn't list as trusted"
+            )
+        return load_archive(archive, trusted=list(TRUSTED_TYPES))
+    except BrokenBundle:
+        raise
+    except Exception as error:  # a damaged archive raises whatever its parts raise
+        raise BrokenBundle(f"{archive}: {error}") from None

@@ -1,0 +1,235 @@
+"""The building blocks of business rules, for `problem/rules.py`: conditions and actions.
+
+The action says when a rule is tried. Before the model is asked, `Refuse` and `Answer`: the first rule that holds ends
+it. After it has answered, `Override`, `Clamp` and `Review`: every rule that holds, in their order. A list is decided
+record by record by the same functions as a single record, so the two can't differ.
+
+A prediction is what penumbra/core/task.py calls so, for one row: a float, or the list of probabilities of the classes.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import isnan
+from typing import Any, Protocol
+
+from penumbra.features import Record
+
+Prediction = Any
+DecisionValue = bool | str | float
+RuleTest = Callable[[Record, Prediction], bool]
+DecideFunction = Callable[[Prediction], DecisionValue]
+
+
+@dataclass(frozen=True)
+class ModelPriors:
+    """What rules may know of a model version: `threshold` (NaN but for binary tasks), `counts` (by categorical column,
+    from how many rows each value was learnt) and `baseline` (what it would say without looking at the record)."""
+
+    threshold: float
+    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    baseline: Prediction = None
+
+
+class Condition(Protocol):
+    """When a rule holds. `words` completes "when …"; before the model is asked tests are given None as prediction."""
+
+    @property
+    def words(self) -> str: ...
+
+    def test(self, known: ModelPriors) -> RuleTest: ...
+
+
+@dataclass(frozen=True)
+class FewRows:
+    """The column's value is in fewer than `below` of the rows that the model was fitted on; never for a missing value,
+    nor with a model whose bundle doesn't say (it was made before bundles did)."""
+
+    column: str
+    below: int
+
+    @property
+    def words(self) -> str:
+        if self.below == 1:
+            return f"the model has never met the {self.column}"
+        return f"the model met the {self.column} in fewer than {self.below} rows"
+
+    def test(self, known: ModelPriors) -> RuleTest:
+        column, counts = self.column, known.counts.get(self.column)
+        if counts is None:
+            return lambda record, _: False
+        enough = frozenset([None, *(value for value, count in counts.items() if count >= self.below)])
+        return lambda record, _: record[column] not in enough
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """The column has one of these values."""
+
+    column: str
+    values: Sequence[Any]
+
+    @property
+    def words(self) -> str:
+        return f"{self.column} is {' or '.join(map(str, self.values))}"
+
+    def test(self, known: ModelPriors) -> RuleTest:
+        column, values = self.column, frozenset(self.values)
+        return lambda record, _: record[column] in values
+
+
+@dataclass(frozen=True)
+class Between:
+    """The column's value is in the closed interval; never for a missing value."""
+
+    column: str
+    low: Any
+    high: Any
+
+    @property
+    def words(self) -> str:
+        return f"{self.column} is between {self.low} and {self.high}"
+
+    def test(self, known: ModelPriors) -> RuleTest:
+        column, low, high = self.column, self.low, self.high
+        return lambda record, _: (value := record[column]) is not None and low <= value <= high
+
+
+@dataclass(frozen=True)
+class CloseCall:
+    """It takes less than `margin` to decide otherwise: from the threshold (binary), or between the two most probable
+    classes. Never for a number."""
+
+    margin: float
+
+    @property
+    def words(self) -> str:
+        return f"the decision hangs by less than {self.margin:g}"
+
+    def test(self, known: ModelPriors) -> RuleTest:
+        margin, threshold = self.margin, known.threshold
+        if not isnan(threshold):
+            return lambda _, probability: abs(probability - threshold) < margin
+        return lambda _, prediction: isinstance(prediction, list) and _top_two_margin(prediction) < margin
+
+
+@dataclass(frozen=True)
+class Outside:
+    """The prediction, a probability or a number, is outside the closed interval."""
+
+    low: float
+    high: float
+
+    @property
+    def words(self) -> str:
+        return f"the prediction is outside {self.low:g} to {self.high:g}"
+
+    def test(self, known: ModelPriors) -> RuleTest:
+        low, high = self.low, self.high
+        return lambda _, prediction: not low <= prediction <= high
+
+
+@dataclass(frozen=True)
+class Refuse:
+    """The request is refused with the rule's reason (422); of a list the whole."""
+
+    words = "refuse"
+    review = False
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Answer without the model: by default with the baseline, and decide by that."""
+
+    prediction: Prediction = None
+    decision: DecisionValue | None = None
+    review = False
+
+    @property
+    def words(self) -> str:
+        said = "the baseline" if self.prediction is None else self.prediction
+        return f"answer {said}" + ("" if self.decision is None else f", {self.decision}")
+
+    def answer(self, known: ModelPriors, decide: DecideFunction) -> tuple[Prediction, DecisionValue]:
+        """Raises ValueError where that takes the baseline and there is none."""
+        prediction = known.baseline if self.prediction is None else self.prediction
+        if prediction is None:
+            raise ValueError("the model's bundle has no baseline to answer with")
+        return prediction, decide(prediction) if self.decision is None else self.decision
+
+
+@dataclass(frozen=True)
+class Override:
+    """Decide this, whatever the model says. Its probability stays as it is; a number is replaced."""
+
+    decision: DecisionValue
+    review = False
+
+    @property
+    def words(self) -> str:
+        return f"decide {self.decision}"
+
+    def change(
+        self, prediction: Prediction, decision: DecisionValue, decide: DecideFunction
+    ) -> tuple[Prediction, DecisionValue]:
+        return (prediction if isinstance(self.decision, bool | str) else self.decision), self.decision
+
+
+@dataclass(frozen=True)
+class Clamp:
+    """Bring the prediction, a probability or a number, into the closed interval, and decide by that."""
+
+    low: float
+    high: float
+    review = False
+
+    @property
+    def words(self) -> str:
+        return f"clamp to {self.low:g} to {self.high:g}"
+
+    def change(
+        self, prediction: Prediction, decision: DecisionValue, decide: DecideFunction
+    ) -> tuple[Prediction, DecisionValue]:
+        clamped = min(max(prediction, self.low), self.high)
+        return clamped, decide(clamped)
+
+
+@dataclass(frozen=True)
+class Review:
+    """Answer as decided, and put the row where people look at it."""
+
+    words = "review"
+    review = True
+
+    def change(
+        self, prediction: Prediction, decision: DecisionValue, decide: DecideFunction
+    ) -> tuple[Prediction, DecisionValue]:
+        return prediction, decision
+
+
+PreModelAction = Refuse | Answer
+PostModelAction = Override | Clamp | Review
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`name` stands in answers, in the log and in metrics; `reason` is for people."""
+
+    name: str
+    reason: str
+    when: Condition
+    then: PreModelAction | PostModelAction
+
+    def __post_init__(self) -> None:
+        if self.stage == "before" and isinstance(self.when, CloseCall | Outside):
+            raise ValueError(
+                f"rule {self.name}: {self.then.words} is before the model, when {self.when.words} is after"
+            )
+
+    @property
+    def stage(self) -> str:
+        return "before" if isinstance(self.then, Refuse | Answer) else "after"
+
+
+def _top_two_margin(probabilities: Sequence[float]) -> float:
+    *_, second, first = sorted(probabilities)
+    return first - second

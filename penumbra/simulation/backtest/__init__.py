@@ -1,0 +1,1 @@
+"""Retraining policies played over history and compared."""

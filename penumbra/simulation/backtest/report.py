@@ -1,0 +1,174 @@
+"""What a backtest came to: the table, the picture, the settings that it recommends, and the line for machines."""
+
+import datetime as dt
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from penumbra.core.settings import Settings
+from penumbra.simulation.backtest.trials import PolicyResult
+from penumbra.training import charts
+
+RESULT_HEADER = [
+    "",
+    "log-loss",
+    "[95 %]",
+    "than weekly",
+    "[95 %]",
+    "retrained",
+    "promoted",
+    "false",
+    "rejected",
+    "rolled back",
+]
+RESULT_HEADER += ["false", "CPU s"]
+
+
+def format_result_table(results: Sequence[PolicyResult], standard: PolicyResult) -> str:
+    """A line for each policy; intervals are over days, mistakes told in hindsight."""
+    lines = [RESULT_HEADER, *(_format_line(result, standard) for result in results)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        f"{name:<{widths[0]}}" + "".join(f"{each:>{width + 2}}" for each, width in zip(rest, widths[1:], strict=True))
+        for name, *rest in lines
+    )
+
+
+def format_backtest_title(standard: PolicyResult, first: dt.date) -> str:
+    days = np.unique(standard.days)
+    begin, end = (first + dt.timedelta(days=int(day)) for day in (days[0], days[-1]))
+    return f"{begin} to {end}: {len(days)} days, {len(standard.days):,} rows with a label"
+
+
+def write_backtest_picture(
+    results: Sequence[PolicyResult], standard: PolicyResult, first: dt.date, folder: Path
+) -> Path:
+    """Write the picture, as SVG and as PNG."""
+    from vl_convert import vegalite_to_png, vegalite_to_svg
+
+    spec, path = build_backtest_picture(results, standard, first), folder / "backtest.svg"
+    path.write_text(vegalite_to_svg(spec))
+    path.with_suffix(".png").write_bytes(vegalite_to_png(spec, scale=2))
+    return path
+
+
+def _format_line(result: PolicyResult, standard: PolicyResult) -> list[str]:
+    loss, beyond, count = result.loss, result.loss_difference(standard), result.course.count
+    more = ["", ""] if result is standard else [f"{beyond.value:+.4f}", f"[{beyond.low:+.4f}, {beyond.high:+.4f}]"]
+    happened = count("retrain"), count("promote"), result.false_promotions
+    undone = count("reject"), count("roll back"), result.false_rollbacks
+    figures = [f"{each}" for each in (*happened, *undone)]
+    return [
+        result.name,
+        f"{loss.value:.4f}",
+        f"[{loss.low:.3f}, {loss.high:.3f}]",
+        *more,
+        *figures,
+        f"{result.cpu_seconds:.0f}",
+    ]
+
+
+def recommend_policy(
+    results: Sequence[PolicyResult], standard: PolicyResult, settings: Settings
+) -> PolicyResult | None:
+    """Of the tested policies without a false rollback that lose at most the tolerance more than weekly retraining: the
+    longest look in the shadow, then the fewest retrainings. None where there is none."""
+    most = standard.loss.value + settings.backtest.tolerance
+    fit = [r for r in results if r.trial.policy.tested and not r.false_rollbacks and r.loss.value <= most]
+    best = min(fit, key=lambda r: (-_shadow_days(r, settings), r.course.count("retrain"), r.loss.value), default=None)
+    return best if best and best.course.count("retrain") < standard.course.count("retrain") else None
+
+
+def format_advice(results: Sequence[PolicyResult], standard: PolicyResult, settings: Settings) -> str:
+    """Which settings, and why; and whether a plain schedule does better."""
+    tolerance, best = settings.backtest.tolerance, recommend_policy(results, standard, settings)
+    if best is None:
+        return f"Nothing tried comes within {tolerance:g} of weekly retraining with less work and no false rollback."
+    return "\n".join(
+        [
+            _format_settings(best, settings),
+            _explain_choice(best, standard, tolerance),
+            *_describe_untested(best, results),
+        ]
+    )
+
+
+def _format_settings(best: PolicyResult, settings: Settings) -> str:
+    policy = best.trial.policy
+    alarms = f"on_drift = {policy.on_drift}, on_loss = {policy.on_loss}".lower()
+    monitor = f"every_days = {policy.every_days}, {alarms}, cooldown_days = {policy.cooldown_days}"
+    learnt = f", learning from the last {policy.learn_days} days" if policy.learn_days else ""
+    return f"Recommended: [monitor] {monitor}; [promotion] shadow_days = {_shadow_days(best, settings)}{learnt}."
+
+
+def _explain_choice(best: PolicyResult, standard: PolicyResult, tolerance: float) -> str:
+    beyond, work = best.loss_difference(standard), [each.course.count("retrain") for each in (best, standard)]
+    return (
+        f"Of all tested policies within {tolerance:g} of weekly retraining and without a false rollback it has the "
+        f"longest\nlook in the shadow, and then the fewest retrainings: {work[0]} where weekly has {work[1]}, for "
+        f"{beyond.value:+.4f} [{beyond.low:+.4f}, {beyond.high:+.4f}] a row."
+    )
+
+
+def _describe_untested(best: PolicyResult, results: Sequence[PolicyResult]) -> list[str]:
+    """Who does better without any test, if anybody."""
+    plain = [r for r in results if not r.trial.policy.tested and r.loss.value < best.loss.value]
+    if not plain:
+        return []
+    first = min(plain, key=lambda r: r.course.count("retrain"))
+    retrains, promotions = (first.course.count(what) for what in ("retrain", "promote"))
+    return [
+        f"Without any test {first.name} does better on this year: {first.loss.value:.4f} where this has "
+        f"{best.loss.value:.4f}, with {retrains} retrainings.",
+        f"{first.false_promotions} of its {promotions} models were worse than what they replaced, and nothing would "
+        "have kept out a broken one.",
+    ]
+
+
+def _shadow_days(result: PolicyResult, settings: Settings) -> int:
+    return int(result.trial.promotion.get("shadow_days", settings.promotion.shadow_days))
+
+
+def format_results_json(results: Sequence[PolicyResult]) -> str:
+    """One JSON object, policy by policy."""
+    return json.dumps(
+        {
+            r.name: {
+                "log_loss": round(r.loss.value, 5),
+                "retrains": r.course.count("retrain"),
+                "promotions": r.course.count("promote"),
+                "cpu_s": round(r.cpu_seconds, 1),
+            }
+            for r in results
+        }
+    )
+
+
+def build_backtest_picture(
+    results: Sequence[PolicyResult], standard: PolicyResult, first: dt.date
+) -> charts.VegaLiteSpec:
+    """How much less than never retraining each has cost since the beginning, and the differences from the standard."""
+    never = next(result for result in results if result.name == "never")
+    points = [point for result in results for point in _cumulative_gain(result, never, first)]
+    ends = [
+        {"slice": r.name, "model": r.name, "value": beyond.value, "low": beyond.low, "high": beyond.high}
+        for r in results
+        if r is not standard
+        for beyond in [r.loss_difference(standard)]
+    ]
+    title = "Loss a row since the beginning, less that of never retraining"
+    return charts.stack_charts(
+        charts.build_time_chart(title, points),
+        charts.build_slice_chart(f"Loss a row more than {standard.name}, with 95 % intervals over days", ends),
+    )
+
+
+def _cumulative_gain(result: PolicyResult, never: PolicyResult, first: dt.date) -> list[dict[str, object]]:
+    days, positions = np.unique(result.days, return_inverse=True)
+    gain = np.bincount(positions, result.losses - never.losses).cumsum() / np.bincount(positions).cumsum()
+    dates = [(first + dt.timedelta(days=int(day))).isoformat() for day in days]
+    return [
+        {"model": result.name, "date": date, "value": value} for date, value in zip(dates, gain.tolist(), strict=True)
+    ]

@@ -1,0 +1,1 @@
+"""Days played through the real service and flows: sandbox, traffic, sabotage, report."""

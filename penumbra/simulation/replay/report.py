@@ -1,0 +1,189 @@
+"""What a replay came to: a line as it goes, then the report with its pictures, a table, and the line for machines."""
+
+import datetime as dt
+import html
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from monitoring.windows import WindowStore
+from penumbra.core.settings import PROJECT_ROOT, Settings
+from penumbra.training import charts
+
+ReplaySteps = Sequence[dict[str, Any]]
+REPORT_FILE, PICTURE_FILE = "report.html", "replay.svg"
+BAR_WIDTH = 30
+VERDICT_COLOURS = {
+    "promote": "#2e7d32",
+    "retrain": "#1565c0",
+    "investigate": "#f9a825",
+    "reject": "#c62828",
+    "rollback": "#6a1b9a",
+}
+
+
+class ReplayDays(Protocol):
+    """Which days are played, and on which of them something is wrong."""
+
+    @property
+    def days(self) -> list[dt.date]: ...
+
+    @property
+    def fault_days(self) -> list[dt.date]: ...
+
+
+def print_progress(steps: ReplaySteps, script: ReplayDays) -> None:
+    """The day that is done; on a terminal each replaces the one before."""
+    done, last = len(steps), steps[-1]
+    filled = BAR_WIDTH * done // len(script.days)
+    bar = "█" * filled + "·" * (BAR_WIDTH - filled)
+    loss, never = compute_mean_losses(steps[-7:])
+    line = f"{bar} {last['day']}  version {last['version']}  loss of the last days {loss:.4f}, of version 1 {never:.4f}"
+    news = [f"{last['day']}  {text}" for text in describe_decisions(last)]
+    clear = "\r\x1b[K" if sys.stdout.isatty() else ""
+    for text in news:
+        print(clear + text)
+    if sys.stdout.isatty():
+        print(clear + line, end="", flush=True)
+    elif done % 7 == 0 or done == len(script.days):
+        print(line, flush=True)
+
+
+def describe_decisions(step: dict[str, Any]) -> Iterator[str]:
+    """What happened on a day, a sentence each, but not that nothing followed."""
+    for entry in step["entries"]:
+        if entry["verdict"] not in ("keep collecting", "ok"):
+            yield f"{entry['kind']}: {entry['verdict']} {_format_versions(entry)}: {_shorten(entry['reason'])}"
+
+
+def compute_mean_losses(steps: ReplaySteps) -> tuple[float, float]:
+    """Of all rows with a label: the mean loss as served, and of the first version."""
+    labels = sum(step["labels"] for step in steps)
+    return sum(step["loss"] for step in steps) / labels, sum(step["never"] for step in steps) / labels
+
+
+def write_replay_report(settings: Settings, script: ReplayDays, steps: ReplaySteps, folder: Path) -> str:
+    """Write the report; what the terminal shows last, with the line for machines at its end."""
+    from vl_convert import vegalite_to_png, vegalite_to_svg
+
+    spec = build_replay_picture(steps, script)
+    svg = vegalite_to_svg(spec)
+    (folder / PICTURE_FILE).write_text(svg)
+    (folder / PICTURE_FILE).with_suffix(".png").write_bytes(vegalite_to_png(spec, scale=2))
+    facts = compute_replay_figures(settings, script, steps)
+    table = format_version_table(steps)
+    (folder / REPORT_FILE).write_text(build_replay_page(svg, table, facts, steps), encoding="utf-8")
+    where = folder / REPORT_FILE
+    shown = where.relative_to(PROJECT_ROOT) if where.is_relative_to(PROJECT_ROOT) else where
+    return f"\n{table}\n\nThe report: {shown}\n{json.dumps(facts)}"
+
+
+def compute_replay_figures(settings: Settings, script: ReplayDays, steps: ReplaySteps) -> dict[str, Any]:
+    """The figures. The fault counts as noticed where the monitor found one on one of its days."""
+    entries = [entry for step in steps for entry in step["entries"]]
+    sabotaged = {step["sabotaged"] for step in steps if step["sabotaged"]}
+    promoted = [entry for entry in entries if entry["kind"] == "promotion"]
+    faults = [fault.day for window in WindowStore(settings.monitor.folder).read() for fault in window.faults]
+    loss, never = compute_mean_losses(steps)
+    return {
+        "days": len(steps),
+        "fault_noticed": any(day in faults for day in script.fault_days),
+        "sabotage_promoted": any(entry["versions"]["live"] in sabotaged for entry in promoted),
+        "served_log_loss": round(loss, 5),
+        "never_log_loss": round(never, 5),
+        "promotions": len(promoted),
+        "rollbacks": sum(entry["kind"] == "rollback" for entry in entries),
+    }
+
+
+def format_version_table(steps: ReplaySteps) -> str:
+    """Who answered when: a line for each stretch of days that one version was live, and one for all."""
+    lines = [f"{'version':<9}{'from':<12}{'to':<12}{'days':>5}{'flights':>9}{'loss':>9}{'version 1':>11}"]
+    lines += [_format_version_line(str(reign[0]["version"]), reign) for reign in group_by_version(steps)]
+    return "\n".join([*lines, _format_version_line("all", steps)])
+
+
+def group_by_version(steps: ReplaySteps) -> list[list[dict[str, Any]]]:
+    found: list[list[dict[str, Any]]] = []
+    for step in steps:
+        if not found or found[-1][-1]["version"] != step["version"]:
+            found.append([])
+        found[-1].append(step)
+    return found
+
+
+def _format_version_line(name: str, steps: ReplaySteps) -> str:
+    loss, never = compute_mean_losses(steps)
+    rows = sum(step["rows"] for step in steps)
+    first, last = steps[0]["day"], steps[-1]["day"]
+    return f"{name:<9}{first:<12}{last:<12}{len(steps):>5}{rows:>9,}{loss:>9.4f}{never:>11.4f}"
+
+
+def build_replay_picture(steps: ReplaySteps, script: ReplayDays) -> charts.VegaLiteSpec:
+    """Loss over time as served and had nothing ever been retrained, with every verdict; below, who answered."""
+    span = 7 if len(steps) > 28 else 1
+    points = [
+        {"model": name, "date": part[-1]["day"], "value": value}
+        for part in (steps[begin : begin + span] for begin in range(0, len(steps), span))
+        for name, value in zip(("served", "never retrained"), compute_mean_losses(part), strict=True)
+    ]
+    marks = [
+        {
+            "date": step["day"],
+            "verdict": _decision_kind(entry),
+            "text": f"{_decision_kind(entry)} {_format_versions(entry)}: {entry['reason']}",
+        }
+        for step in steps
+        for entry in step["entries"]
+        if _decision_kind(entry) in VERDICT_COLOURS
+    ]
+    bars = [
+        {"model": f"version {r[0]['version']}", "begin": r[0]["day"], "end": _next_day(r[-1]["day"])}
+        for r in group_by_version(steps)
+    ]
+    every = "a week's mean" if span == 7 else "a day's mean"
+    return charts.build_model_history_chart(
+        f"Loss a row ({every}), and what was decided", points, marks, bars, VERDICT_COLOURS
+    )
+
+
+def build_replay_page(svg: str, table: str, facts: dict[str, Any], steps: ReplaySteps) -> str:
+    """A page that needs nothing else."""
+    rows = "\n".join(
+        f"<tr><td>{step['day']}</td><td>{html.escape(text)}</td></tr>"
+        for step in steps
+        for text in describe_decisions(step)
+    )
+    figures = "\n".join(f"<tr><td>{name}</td><td>{html.escape(str(value))}</td></tr>" for name, value in facts.items())
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Replay</title>
+<style>body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }}
+td {{ padding: 0 1rem 0 0; vertical-align: top }} td:first-child {{ white-space: nowrap }}
+svg {{ max-width: 100%; height: auto }}
+</style></head><body>
+<h1>{steps[0]["day"]} to {steps[-1]["day"]}, day by day through the loop</h1>
+{svg}
+<h2>Each model's reign</h2><pre>{html.escape(table)}</pre>
+<h2>What was decided</h2><table>{rows}</table>
+<h2>In figures</h2><table>{figures}</table>
+</body></html>
+"""
+
+
+def _decision_kind(entry: dict[str, Any]) -> str:
+    return str(entry["kind"] if entry["kind"] in VERDICT_COLOURS else entry["verdict"])
+
+
+def _format_versions(entry: dict[str, Any]) -> str:
+    named = ", ".join(f"{role} {version}" for role, version in entry["versions"].items())
+    return f"({named})" if named else ""
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= 160 else text[:157] + "..."
+
+
+def _next_day(day: str) -> str:
+    return str(dt.date.fromisoformat(day) + dt.timedelta(days=1))

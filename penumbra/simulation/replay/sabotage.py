@@ -1,0 +1,58 @@
+"""A candidate that looks like any other and says the opposite: what a broken training, or somebody, might register."""
+
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import polars as pl
+
+from penumbra.core.actor import get_actor
+from penumbra.core.encoding import derive_features
+from penumbra.core.settings import Settings
+from penumbra.registry import aliases, bundle
+from penumbra.registry.ledger import Ledger, LedgerEvent
+from penumbra.registry.models import FinishedRun, ModelRegistry
+from penumbra.registry.pointers import CANDIDATE_ALIAS, LIVE_ALIAS
+from penumbra.training.onnx.compile import compile_model
+from problem.features import FEATURES
+
+TREE_LEAVES, SABOTAGE_PROBE_ROWS, SABOTAGED_NAME = 200, 256, "sabotaged"
+
+
+def register_sabotaged(settings: Settings) -> str:
+    """Register it as the candidate, with the live model's recipe and the gate's word; returns its version."""
+    models = ModelRegistry(settings.registry)
+    live = models.version(LIVE_ALIAS) or ""
+    with TemporaryDirectory() as place:
+        models.download(live, Path(place) / live)
+        facts = _invert_model(Path(place) / live, live)
+        now = time.time()
+        run = models.record(FinishedRun(f"train {SABOTAGED_NAME}", now, now), artifacts={"bundle": Path(place) / live})
+        tags = {"fingerprint": SABOTAGED_NAME, "data_version": facts["data_version"]}
+        version = models.register(run, "bundle", tags)
+    with aliases.hold_alias_lock(settings.ledger.folder):
+        models.set_alias(CANDIDATE_ALIAS, version)
+    versions, why = {CANDIDATE_ALIAS: version, LIVE_ALIAS: live}, "gate, before it was tampered with"
+    Ledger(settings.ledger.folder).append(
+        LedgerEvent(kind="verdict", verdict="pass", actor=get_actor(), reason=why, versions=versions)
+    )
+    return version
+
+
+def _invert_model(folder: Path, version: str) -> dict[str, str]:
+    """Put a model that learnt the opposite of the bundle's own answers in the place of its model."""
+    from sklearn.tree import DecisionTreeClassifier
+
+    made = bundle.read_bundle(folder, FEATURES, version)
+    matrix = made.inputs.encode_frame(derive_features(FEATURES, pl.read_parquet(folder / "reference.parquet")))
+    said = made.predictions(matrix)
+    late = said > np.median(said)
+    opposite = DecisionTreeClassifier(max_leaf_nodes=TREE_LEAVES, min_samples_leaf=20, random_state=0).fit(
+        matrix, ~late
+    )
+    probe = matrix[:SABOTAGE_PROBE_ROWS]
+    bundle.write_model_files(folder, compile_model(opposite, matrix.shape[1]), probe, opposite.predict_proba(probe))
+    facts = {key: value for key, value in made.facts.items() if key not in ("sha256", "version")}
+    bundle.seal_bundle(folder, facts, FEATURES, made.inputs.tables)
+    return dict(facts)

@@ -1,0 +1,133 @@
+"""A place of its own to run the whole loop in: folders, settings, and the service as `make serve` starts it."""
+
+import contextlib
+import functools
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from penumbra.core.http_client import OPEN_WITHOUT_PROXY
+from penumbra.core.settings import API_KEY_PREFIX, PROJECT_ROOT, Settings, load_settings
+from penumbra.logs import append_log
+from penumbra.logs.shadow_log import load_shadow_state
+from penumbra.registry.pointers import CANDIDATE_ALIAS, PREVIOUS_ALIAS, read_pointer
+
+FLOW_OPTIONS = ("--no-pylint", "run")
+WAIT_SECONDS, PAUSE_SECONDS = 600.0, 0.1  # seconds
+SERVICE_OUTPUT = "service.txt"
+SERVE_SCRIPT = """
+import ctypes, runpy, signal, sys
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG: it ends with this process, however that happens
+runpy.run_module("service", run_name="__main__", alter_sys=True)
+"""
+
+
+class ReplayTimeout(RuntimeError):
+    """Something that should have happened didn't, in ten minutes; says what."""
+
+
+class ReplayFailed(RuntimeError):
+    """A flow or a request failed; says which, with its last words."""
+
+
+def enter_sandbox(folder: Path, overrides: dict[str, str]) -> Settings:
+    """Make a folder the place that all relative paths begin at, of this process and of those it starts."""
+    (folder / ".metaflow").mkdir(parents=True, exist_ok=True)
+    (folder / ".dvc").mkdir(exist_ok=True)
+    config = (PROJECT_ROOT / ".dvc" / "config").read_text()
+    (folder / ".dvc" / "config").write_text(config.replace("[core]", "[core]\n    no_scm = true"))
+    for name in [name for name in os.environ if name.startswith(API_KEY_PREFIX)]:
+        del os.environ[name]
+    os.environ.update(overrides, METAFLOW_USER="replay", PYTHONPATH=str(PROJECT_ROOT), DOCTOR="off")
+    os.chdir(folder)
+    return load_settings()
+
+
+def clear_sandbox(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def run_replay_flow(flow: str) -> bool:
+    """True, once one of the flows is through, as its make target runs it. Raises Failed."""
+    command = [sys.executable, str(PROJECT_ROOT / "flows" / f"{flow}.py"), *FLOW_OPTIONS]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode:
+        raise ReplayFailed(f"flows/{flow}.py failed: " + " / ".join(done.stdout.splitlines()[-5:]))
+    return True
+
+
+@contextlib.contextmanager
+def run_service(settings: Settings) -> Iterator["RunningService"]:
+    """What `make serve` starts, until it answers; ended with all that belongs to it."""
+    with Path(SERVICE_OUTPUT).open("w") as output:
+        process = subprocess.Popen([sys.executable, "-c", SERVE_SCRIPT], stdout=output, stderr=output)
+    service = RunningService(settings, process)
+    try:
+        service.wait("the service answers", service.is_ready)
+        yield service
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+
+
+class RunningService:
+    """The running service, and what can be asked of it and waited for."""
+
+    def __init__(self, settings: Settings, process: subprocess.Popen[bytes]) -> None:
+        self.settings, self.process = settings, process
+        self.url = f"http://127.0.0.1:{settings.service.port}"
+
+    def post(self, path: str, body: bytes) -> list[dict[str, Any]]:
+        """Raises Failed where it is refused."""
+        request = urllib.request.Request(self.url + path, body, {"content-type": "application/json"})
+        try:
+            return list(json.load(OPEN_WITHOUT_PROXY(request, timeout=60)))
+        except urllib.error.HTTPError as refused:
+            raise ReplayFailed(f"POST {path}: {refused.code} {refused.read().decode()[:500]}") from None
+
+    def is_ready(self) -> bool:
+        return self._version() is not None
+
+    def wait_for_version(self, version: str) -> None:
+        """Wait until it does so with this version."""
+        self.wait(f"version {version} answers", lambda: self._version() == version)
+
+    def wait_for_shadow(self, aliases: dict[str, str]) -> None:
+        """Wait until those that are in the shadow have answered everything."""
+        for role, version in [(role, aliases[role]) for role in (CANDIDATE_ALIAS, PREVIOUS_ALIAS) if role in aliases]:
+            self.wait(f"version {version} has answered all", functools.partial(self._caught_up, role, version))
+
+    def wait(self, what: str, happened: Callable[[], bool]) -> None:
+        """Raises Stuck where it doesn't come true in time, or the service ends."""
+        end = time.monotonic() + WAIT_SECONDS
+        while not happened():
+            if self.process.poll() is not None or time.monotonic() > end:
+                words = Path(SERVICE_OUTPUT).read_text().splitlines()[-3:]
+                raise ReplayTimeout(f"waited in vain until {what}; the service's last words: {' / '.join(words)}")
+            time.sleep(PAUSE_SECONDS)
+
+    def _version(self) -> str | None:
+        """The version that answers, None while none does."""
+        try:
+            return str(json.load(OPEN_WITHOUT_PROXY(self.url + "/readyz", timeout=1))["model_version"])
+        except OSError:
+            return None
+
+    def _caught_up(self, role: str, version: str) -> bool:
+        if read_pointer(self.settings.service.state, role) != version:
+            return False
+        progress = load_shadow_state(self.settings.service.shadow_log, repair=False).models.get(version)
+        sizes = append_log.read_segment_sizes(self.settings.service.predictions)
+        return progress is not None and not any(
+            any(progress.split_unscored(path.stem, size)) for path, size in sizes.items()
+        )

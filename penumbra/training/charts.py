@@ -1,0 +1,154 @@
+"""Pictures of a comparison as Vega-Lite specifications (https://vega.github.io/vega-lite)."""
+
+import math
+from typing import Any
+
+VegaLiteSpec = dict[str, Any]
+VEGA_LITE_SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
+
+
+def build_curve_chart(title: str, rows: list[dict[str, Any]], x: str, y: str) -> VegaLiteSpec:
+    """One line a model through points (x, y); shares are shown from 0 to 1."""
+    return _base_spec(title, rows) | {
+        "width": 320,
+        "height": 260,
+        "mark": {"type": "line", "point": len(rows) < 100},
+        "encoding": {
+            "x": _axis_encoding(rows, x),
+            "y": _axis_encoding(rows, y),
+            "color": _model_encoding(),
+            "order": {"field": x},
+        },
+    }
+
+
+def build_batch_chart(title: str, rows: list[dict[str, Any]], metric: str) -> VegaLiteSpec:
+    """One line a model of a metric over batches."""
+    return _base_spec(title, rows) | {
+        "width": 320,
+        "height": 260,
+        "mark": {"type": "line", "point": True},
+        "encoding": {
+            "x": {"field": "batch", "type": "ordinal"},
+            "y": {"field": metric, "type": "quantitative", "scale": {"zero": False}},
+            "color": _model_encoding(),
+        },
+    }
+
+
+def build_slice_chart(title: str, rows: list[dict[str, Any]]) -> VegaLiteSpec:
+    """A point for each `slice` and `model` at `value`, with a bar from `low` to `high`; infinite limits have none."""
+    slices = {"field": "slice", "type": "nominal", "sort": None, "title": None}
+    value = {"field": "value", "type": "quantitative", "scale": {"zero": False}, "title": None}
+    bar = {"y": slices, "x": value | {"field": "low"}, "x2": {"field": "high"}, "color": _model_encoding()}
+    finite = [{"filter": "datum.low !== null && datum.high !== null"}]
+    return _base_spec(title, [_replace_infinities(row) for row in rows]) | {
+        "width": 420,
+        "layer": [
+            {"transform": finite, "mark": "rule", "encoding": bar},
+            {"mark": "point", "encoding": {"y": slices, "x": value, "color": _model_encoding()}},
+        ],
+    }
+
+
+def build_gate_chart(title: str, checks: list[dict[str, Any]]) -> VegaLiteSpec:
+    """A square for each check in the colour of its verdict, with its sentence; `checks` as in the report's facts."""
+    name = {"field": "name", "type": "nominal", "sort": None, "title": None}
+    colours = {"domain": ["pass", "fail", "not enough data"], "range": ["#2e7d32", "#c62828", "#f9a825"]}
+    verdict = {"field": "verdict", "type": "nominal", "scale": colours, "title": "verdict"}
+    return _base_spec(title, checks) | {
+        "width": 700,
+        "layer": [
+            {"mark": {"type": "square", "size": 150}, "encoding": {"x": {"value": 8}, "y": name, "color": verdict}},
+            {
+                "mark": {"type": "text", "align": "left", "limit": 680},
+                "encoding": {"x": {"value": 24}, "y": name, "text": {"field": "sentence"}},
+            },
+        ],
+    }
+
+
+def build_time_chart(title: str, rows: list[dict[str, Any]]) -> VegaLiteSpec:
+    """One line a `model` of `value` by `date` (ISO)."""
+    return _base_spec(title, rows) | {
+        "width": 640,
+        "height": 280,
+        "mark": {"type": "line", "interpolate": "linear"},
+        "encoding": {
+            "x": {"field": "date", "type": "temporal", "title": None},
+            "y": {"field": "value", "type": "quantitative", "title": None},
+            "color": _model_encoding(),
+        },
+    }
+
+
+def build_model_history_chart(
+    title: str,
+    points: list[dict[str, Any]],
+    marks: list[dict[str, Any]],
+    bars: list[dict[str, Any]],
+    colours: dict[str, str],
+) -> VegaLiteSpec:
+    """Lines of `value` by `date` for each `model`, with a rule for each `verdict` of the marks; below them a
+    bar from `begin` to `end` for each time that a model answered. Dates are ISO."""
+    time = {"type": "temporal", "title": None, "axis": {"format": "%d %b"}}
+    verdict = {"field": "verdict", "type": "nominal", "title": "verdict"}
+    scale = {"domain": list(colours), "range": list(colours.values())}
+    lines = {
+        "data": {"values": points},
+        "mark": {"type": "line", "point": True, "strokeWidth": 2},
+        "encoding": {
+            "x": {"field": "date", **time},
+            "y": {"field": "value", "type": "quantitative", "scale": {"zero": False}, "title": "loss"},
+            "color": {**_model_encoding(), "scale": {"range": ["#9e9e9e", "#1a237e"]}},
+        },
+    }
+    rules = {
+        "data": {"values": marks},
+        "mark": {"type": "rule", "strokeDash": [4, 3], "strokeWidth": 1.5},
+        "encoding": {"x": {"field": "date", **time}, "color": {**verdict, "scale": scale}},
+    }
+    reigns = {
+        "data": {"values": bars},
+        "width": 760,
+        "height": {"step": 18},
+        "mark": {"type": "bar", "cornerRadius": 3},
+        "encoding": {
+            "x": {"field": "begin", **time},
+            "x2": {"field": "end"},
+            "y": {"field": "model", "type": "nominal", "title": None, "sort": None},
+            "color": {"value": "#90a4ae"},
+        },
+    }
+    above = {
+        "title": title,
+        "width": 760,
+        "height": 300,
+        "layer": [rules, lines],
+        "resolve": {"scale": {"color": "independent"}},
+    }
+    return {"$schema": VEGA_LITE_SCHEMA, "vconcat": [above, reigns], "resolve": {"scale": {"x": "shared"}}}
+
+
+def stack_charts(*charts: VegaLiteSpec) -> VegaLiteSpec:
+    """One above the other."""
+    return {"$schema": VEGA_LITE_SCHEMA, "vconcat": list(charts)}
+
+
+def _replace_infinities(row: dict[str, Any]) -> dict[str, Any]:
+    """Infinity isn't JSON."""
+    return {key: None if isinstance(each, float) and not math.isfinite(each) else each for key, each in row.items()}
+
+
+def _base_spec(title: str, rows: list[dict[str, Any]]) -> VegaLiteSpec:
+    return {"$schema": VEGA_LITE_SCHEMA, "title": title, "data": {"values": rows}}
+
+
+def _axis_encoding(rows: list[dict[str, Any]], name: str) -> VegaLiteSpec:
+    share = all(0 <= row[name] <= 1 for row in rows)
+    scale = {"domain": [0, 1]} if share else {"zero": False}
+    return {"field": name, "type": "quantitative", "scale": scale, "title": name.replace("_", " ")}
+
+
+def _model_encoding() -> VegaLiteSpec:
+    return {"field": "model", "type": "nominal"}

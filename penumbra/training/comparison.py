@@ -1,0 +1,107 @@
+"""Runs side by side: how good, how sure, how dear; and what changed between them in data, code and settings."""
+
+import datetime as dt
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from penumbra.training.summary import format_batch_range
+
+RunFacts = Mapping[str, Any]
+COMPARISON_COLUMNS = [
+    "run",
+    "when",
+    "kind",
+    "candidate",
+    "judged on",
+    "loss",
+    "95 % interval",
+    "fit s",
+    "row µs",
+    "kB",
+    "gate",
+]
+
+
+@dataclass(frozen=True)
+class ComparedRun:
+    """One run: its short id, its start in seconds since the epoch, its metrics, and the facts that made it.
+
+    Metrics: "loss", "loss_low", "loss_high", "fit_seconds", "latency_us", "size_bytes". Facts: "kind", "candidate",
+    "parameters", "judged" (batches), "gate" (a verdict), "data_version", "train", "revision", "files" (digests by
+    path), "settings", "environment".
+    """
+
+    id: str
+    start: float
+    metrics: Mapping[str, float]
+    facts: RunFacts
+
+
+def describe_runs(runs: Sequence[ComparedRun]) -> str:
+    """A line a run, oldest first, then for each run after the first what changed since the one before."""
+    rows = [COMPARISON_COLUMNS, *(_format_row(run) for run in runs)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(COMPARISON_COLUMNS))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join([*lines, *_format_changes(runs)])
+
+
+def describe_changes(before: RunFacts, after: RunFacts) -> list[str]:
+    """A sentence for each difference between what made two runs; none where all is the same."""
+    return [*_data_changes(before, after), *_code_changes(before, after), *_value_changes(before, after)]
+
+
+def _format_row(run: ComparedRun) -> list[str]:
+    metrics, facts = run.metrics, run.facts
+    return [
+        run.id,
+        f"{dt.datetime.fromtimestamp(run.start):%m-%d %H:%M}",
+        facts["kind"],
+        facts["candidate"],
+        format_batch_range(facts["judged"]),
+        f"{metrics['loss']:.4f}",
+        f"{metrics['loss_low']:.4f} to {metrics['loss_high']:.4f}" if "loss_low" in metrics else "unknown",
+        f"{metrics['fit_seconds']:.1f}",
+        f"{metrics['latency_us']:.0f}",
+        f"{metrics['size_bytes'] / 1000:.0f}",
+        facts["gate"],
+    ]
+
+
+def _format_changes(runs: Sequence[ComparedRun]) -> Iterator[str]:
+    for before, after in itertools.pairwise(runs):
+        yield f"\n{before.id} → {after.id}:"
+        yield from (f"  {line}" for line in describe_changes(before.facts, after.facts) or ["nothing changed"])
+
+
+def _data_changes(before: RunFacts, after: RunFacts) -> Iterator[str]:
+    if before["data_version"] != after["data_version"]:
+        yield f"data: version {before['data_version'][:8]} → {after['data_version'][:8]}"
+    for title in ("train", "judged"):
+        if before[title] != after[title]:
+            yield f"{title}: {format_batch_range(before[title])} → {format_batch_range(after[title])}"
+
+
+def _code_changes(before: RunFacts, after: RunFacts) -> Iterator[str]:
+    old, new = before["files"], after["files"]
+    changed = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+    if changed:
+        names, commits = " ".join(changed), [facts["revision"][:10] for facts in (before, after)]
+        yield f"code: {names} (git diff {' '.join(dict.fromkeys(commits))} -- {names})"
+
+
+def _value_changes(before: RunFacts, after: RunFacts) -> Iterator[str]:
+    for title in ("candidate", "parameters", "settings", "environment"):
+        old, new = dict(_flatten(before[title], title)), dict(_flatten(after[title], title))
+        for name in sorted(old.keys() | new.keys()):
+            if old.get(name) != new.get(name):
+                yield f"{name}: {old.get(name, 'not set')} → {new.get(name, 'not set')}"
+
+
+def _flatten(value: Any, name: str) -> Iterator[tuple[str, Any]]:
+    if not isinstance(value, Mapping):
+        yield name, value
+        return
+    for key, inner in value.items():
+        yield from _flatten(inner, f"{name}.{key}")

@@ -1,0 +1,162 @@
+"""Features that know what they can't: the target, or what comes to be known only after the prediction is made.
+
+Several that give the target away in a sum are found by `sums.py`.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import polars as pl
+
+from penumbra.features import Feature
+from penumbra.training.doctor.checks import Finding
+
+MIN_LEAK_AUC = 0.99  # area under the ROC curve that no honest feature has alone
+MIN_LEAK_AUC_LOWER = 0.9  # where the lower end of that area's 95 % interval must lie
+Z_95 = 1.96
+LEAKAGE_BINS, MIN_ROWS_PER_BIN = 256, 5
+MAX_TARGET_CLASSES, MIN_ROWS_PER_CLASS = (
+    20,
+    50,
+)  # a numeric target with more values is a quantity; rarer classes aren't looked at
+MAX_LEAKAGE_ROWS = 200_000  # of more rows an even choice is examined
+
+MIN_SHARED_MISSING = 0.9  # share of the rows lacking the feature that lack the outcome too
+MIN_OUTCOME_COVERAGE = 0.5  # share of the rows lacking the outcome that lack the feature too
+MAX_OVERLAP_P_VALUE = 1e-3
+
+LEAKAGE_REMEDY = "ask whether {} is known when the prediction is made; if not, take it out of problem/features.py"
+
+FeatureView = tuple[str, np.ndarray, np.ndarray]
+
+
+def find_single_feature_leaks(features: pl.DataFrame, label: pl.Series) -> list[Finding]:
+    """Features of which one alone predicts the target almost perfectly, out of time.
+
+    `features` [n, k] and `label` [n] are oldest first: what the earlier half teaches is tried on the later half.
+    A quantity counts as predicted when its being above the median is; one of several classes, when each class is.
+    """
+    step = max(1, label.len() // MAX_LEAKAGE_ROWS)
+    features, label = features.gather_every(step), label.gather_every(step)
+    half, outcomes, found = label.len() // 2, _binary_outcomes(label), []
+    for name in features.columns:
+        area, sure, what = max(_areas_by_view(features[name], outcomes, half), default=(0.0, 0.0, ""))
+        if area >= MIN_LEAK_AUC and sure >= MIN_LEAK_AUC_LOWER:
+            evidence = f"{what} alone tells the target: ROC AUC {area:.4f} on the later {label.len() - half:,} rows"
+            found.append(Finding("leakage", name, evidence, LEAKAGE_REMEDY.format(name)))
+    return found
+
+
+def _binary_outcomes(label: pl.Series) -> list[np.ndarray]:
+    """The target as yes-or-no questions, bool [n] each."""
+    if label.dtype == pl.Boolean:
+        return [label.to_numpy()]
+    if label.dtype.is_numeric() and label.n_unique() > MAX_TARGET_CLASSES:
+        return [(label > label.median()).to_numpy()]
+    counts = label.value_counts(name="rows").filter(pl.col("rows") >= MIN_ROWS_PER_CLASS)
+    return [(label == value).to_numpy() for value in counts[label.name].sort()]
+
+
+def _areas_by_view(values: pl.Series, outcomes: Sequence[np.ndarray], half: int) -> Iterator[tuple[float, float, str]]:
+    """For each way to look at a feature: the mean area over the outcomes, the least sure end, the way in words."""
+    codes = _encode_values(values, half)
+    looks = [list(_feature_views(values, codes, outcome, half)) for outcome in outcomes]
+    for look in zip(*looks, strict=True):
+        pairs = zip(outcomes, look, strict=True)
+        areas = [_auc_with_lower_limit(outcome[half:][rows], scores[rows]) for outcome, (_, scores, rows) in pairs]
+        yield float(np.mean([area for area, _ in areas])), min(sure for _, sure in areas), look[0][0]
+
+
+def _feature_views(values: pl.Series, codes: np.ndarray, outcome: np.ndarray, half: int) -> Iterator[FeatureView]:
+    """Each way in words, its scores float64 [m] of the later rows, and which of these count, bool [m]."""
+    known = codes > 0
+    learnt, everywhere, present = _target_encode(codes, outcome, half), np.full(len(codes) - half, True), known[half:]
+    yield "its value", learnt, everywhere
+    if not known.all():
+        yield "its value, where there is one,", learnt, present
+    yield "whether it is missing", _target_encode(known.astype(int), outcome, half), everywhere
+    if values.dtype != pl.String:
+        numbers = values.cast(pl.Float64).fill_null(0).to_numpy()
+        earlier, _ = _auc_with_lower_limit(outcome[:half][known[:half]], numbers[:half][known[:half]])
+        yield "its order", numbers[half:] * (1 if earlier >= 0.5 else -1), present
+
+
+def _encode_values(values: pl.Series, half: int) -> np.ndarray:
+    """int [n]: 0 for missing, then a code for each category, or for each quantile bin of the earlier half's numbers."""
+    if values.dtype == pl.String:
+        return values.rank("dense").fill_null(0).to_numpy().astype(int)
+    numbers = values.cast(pl.Float64).fill_nan(None)
+    earlier = numbers[:half].drop_nulls().to_numpy()
+    bins = min(LEAKAGE_BINS, max(2, len(earlier) // MIN_ROWS_PER_BIN))
+    edges = np.unique(np.quantile(earlier, np.linspace(0, 1, bins + 1))) if len(earlier) else np.empty(0)
+    binned = 1 + np.searchsorted(edges, numbers.fill_null(0).to_numpy(), side="right")
+    return np.where(numbers.is_null().to_numpy(), 0, binned)
+
+
+def _target_encode(codes: np.ndarray, outcome: np.ndarray, half: int) -> np.ndarray:
+    """Scores of the later rows: the mean outcome of their code in the earlier ones, drawn to the mean of all by one
+    row's weight (target encoding: Micci-Barreca, SIGKDD Explorations 3(1), 2001)."""
+    size = int(codes.max(initial=0)) + 1
+    rows = np.bincount(codes[:half], minlength=size)
+    hits = np.bincount(codes[:half], weights=outcome[:half], minlength=size)
+    return ((hits + hits.sum() / max(half, 1)) / (rows + 1))[codes[half:]]
+
+
+def _auc_with_lower_limit(outcome: np.ndarray, scores: np.ndarray) -> tuple[float, float]:
+    """Area under the ROC curve, by ranks (Mann & Whitney 1947), and the lower end of its 95 % interval.
+
+    That is Wilson's for as many trials as the rarer outcome has rows, as the area's variance is never larger
+    (Birnbaum & Klose, "Bounds for the variance of the Mann-Whitney statistic", 1957).
+    """
+    positives = int(outcome.sum())
+    rarer = min(positives, len(outcome) - positives)
+    if not rarer:
+        return 0.5, 0.0
+    ranks = pl.Series(scores).rank("average").to_numpy()
+    area = (ranks[outcome].sum() - positives * (positives + 1) / 2) / (positives * (len(outcome) - positives))
+    spread = Z_95 * np.sqrt(max(0, area * (1 - area)) / rarer + (Z_95 / (2 * rarer)) ** 2)
+    return float(area), float((area + Z_95**2 / (2 * rarer) - spread) / (1 + Z_95**2 / rarer))
+
+
+def find_unavailable_columns(kinds: Sequence[Feature], target: pl.Expr, contract: Sequence[str]) -> list[Finding]:
+    """Features that read columns which no request has, and a target that every request can tell.
+
+    `contract` names the columns that are known when the prediction is made.
+    """
+    found = []
+    for kind in kinds:
+        unknown = [column for column in kind.expr().meta.root_names() if column not in contract]
+        if unknown:
+            evidence = f"it reads {', '.join(unknown)}, and a request has no such column (Row in problem/schema.py)"
+            found.append(Finding("afterwards", kind.name, evidence, f"take {kind.name} out of problem/features.py"))
+    read = target.meta.root_names()
+    if all(column in contract for column in read):
+        remedy = "move what is a label from Row to Labelled in problem/schema.py: nobody can ask with it"
+        found.append(Finding("afterwards", ", ".join(read), "target() reads only what a request has already", remedy))
+    return found
+
+
+def find_shared_missingness(columns: pl.DataFrame, has_outcome: pl.Series) -> list[Finding]:
+    """Columns that are missing almost only where the outcome is, and mostly there: both come to be known together.
+
+    `columns` [n, k], null is missing; `has_outcome` bool [n]. How likely that is by chance is told by Fisher's exact
+    test ("Statistical Methods for Research Workers", 1934), for all columns together by Bonferroni.
+    """
+    found, without = [], int((~has_outcome).sum())
+    for name in columns.columns:
+        missing = columns[name].is_null()
+        both, lacking = int((missing & ~has_outcome).sum()), int(missing.sum())
+        if not both or both < MIN_SHARED_MISSING * lacking or both < MIN_OUTCOME_COVERAGE * without:
+            continue
+        if _overlap_p_value(both, lacking, without, columns.height) < MAX_OVERLAP_P_VALUE / columns.width:
+            evidence = f"of the {lacking:,} rows that lack it {both:,} lack the outcome too (of {without:,} that do)"
+            remedy = f"ask whether {name} is known when the prediction is made; if not, it has no place in Row"
+            found.append(Finding("afterwards", name, evidence, remedy))
+    return found
+
+
+def _overlap_p_value(both: int, first: int, second: int, rows: int) -> float:
+    """How likely two sets of rows of these sizes have so many in common, or more, if settings independently."""
+    from scipy.stats import hypergeom
+
+    return float(hypergeom.sf(both - 1, rows, second, first))

@@ -1,0 +1,1 @@
+"""Fitted scikit-learn estimators compiled to ONNX graphs."""

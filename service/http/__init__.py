@@ -1,0 +1,1 @@
+"""HTTP: parsing, access control, endpoints, responses and the BentoML application."""

@@ -1,0 +1,140 @@
+"""The OpenAPI document of the service."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from service.http.feedback import Accepted
+from service.http.record_reader import Contract, RecordDict, RecordReader
+from service.http.refusals import Problem
+
+REF_TEMPLATE = "#/components/schemas/{model}"
+GUARD_RESPONSES = {
+    "401": "There is no valid key.",
+    "403": "The key is for something else, or no keys are set and this is another machine.",
+    "429": "Too many requests are under way.",
+}
+REFUSAL_RESPONSES = GUARD_RESPONSES | {
+    "400": "The body is not JSON.",
+    "405": "Another method than POST.",
+    "413": "More bytes or records than accepted.",
+    "415": "The content type is not application/json.",
+    "422": "A record breaks the contract, or a rule refuses it: so is the whole request, the details name each fault.",
+    "500": "The service failed.",
+}
+NO_MODEL_RESPONSE = {"503": "There is no live model yet, or it took too long."}
+NO_LOG_RESPONSE = {"503": "The label log can't be written, or it took too long."}
+API_KEY_SCHEME = {"type": "http", "scheme": "bearer", "description": "Where keys are set; the probes need none."}
+
+
+def build_openapi_document(
+    name: str, contract: Contract, answer: Any, labels: RecordReader, label_examples: Sequence[RecordDict]
+) -> dict[str, Any]:
+    """OpenAPI 3.1 with examples that work when pasted; `answer` is the type of an answer to one record."""
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": name, "version": contract.version, "description": "Every answer is in the prediction log."},
+        "servers": [{"url": "."}],
+        "security": [{"key": []}, {}],
+        "paths": {
+            "/predict": {"post": _predict(contract)},
+            "/feedback": {"post": _feedback(labels, label_examples)},
+            "/explain/{id}": {"get": _explain()},
+            "/readyz": {"get": _ready()},
+            "/livez": {"get": _plain("Is the process alive?")},
+            "/healthz": {"get": _plain("Is the process alive?")},
+            "/metrics": {"get": _plain("Metrics in Prometheus' format.", **GUARD_RESPONSES)},
+        },
+        "components": {"securitySchemes": {"key": API_KEY_SCHEME}, "schemas": _schemas(answer, contract, labels)},
+    }
+
+
+def _predict(contract: Contract) -> dict[str, Any]:
+    return {
+        "operationId": "predict",
+        "summary": "Predict for one record, or for a list of up to " + str(contract.max_records),
+        "requestBody": _request(contract, {"one": contract.example, "list": [contract.example]}),
+        "responses": {
+            "200": _response("The answer, or the answers in the records' order.", _one_or_many("Answer")),
+            **_refusals(REFUSAL_RESPONSES | NO_MODEL_RESPONSE),
+        },
+    }
+
+
+def _feedback(labels: RecordReader, examples: Sequence[RecordDict]) -> dict[str, Any]:
+    return {
+        "operationId": "feedback",
+        "summary": "Report what happened, for one prediction or row, or for a list of up to " + str(labels.max_records),
+        "requestBody": _request(labels, {**{f"label {n}": one for n, one in enumerate(examples)}, "list": examples}),
+        "responses": {
+            "200": _response("In the label log, in the labels' order.", _one_or_many("Accepted")),
+            **_refusals(REFUSAL_RESPONSES | NO_LOG_RESPONSE),
+        },
+    }
+
+
+def _explain() -> dict[str, Any]:
+    name = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
+    return {
+        "operationId": "explain",
+        "summary": "Where an answer came from: model version, run, settings, revision, data, and its labels.",
+        "parameters": [{**name, "description": "A prediction's id."}],
+        "responses": {
+            "200": _response("The chain.", {"type": "object", "required": ["prediction", "model", "labels"]}),
+            **_refusals(GUARD_RESPONSES | {"404": "There is no such prediction.", "405": "Another method than GET."}),
+        },
+    }
+
+
+def _request(reader: RecordReader, examples: dict[str, Any]) -> dict[str, Any]:
+    schema = _one_or_many(reader.model.__name__, maxItems=reader.max_records)
+    content = {"schema": schema, "examples": {name: {"value": value} for name, value in examples.items()}}
+    return {"required": True, "content": {"application/json": content}}
+
+
+def _refusals(texts: Mapping[str, str]) -> dict[str, Any]:
+    return {status: _response(text, _ref("Problem")) for status, text in texts.items()}
+
+
+def _ready() -> dict[str, Any]:
+    state = {
+        "type": "object",
+        "required": ["ready"],
+        "properties": {
+            "ready": {"type": "boolean"},
+            "model_version": {"type": "string"},
+            "reason": {"type": "string"},
+        },
+    }
+    return {
+        "summary": "Can requests be answered and logged?",
+        "responses": {"200": _response("Yes.", state), "503": _response("No, for this reason.", state)},
+    }
+
+
+def _plain(summary: str, **refusals: str) -> dict[str, Any]:
+    responses = {"200": {"description": "Yes.", "content": {"text/plain": {}}}, **_refusals(refusals)}
+    return {"summary": summary, "responses": responses}
+
+
+def _response(description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+def _one_or_many(name: str, **limits: int) -> dict[str, Any]:
+    return {"oneOf": [_ref(name), {"type": "array", "items": _ref(name), "minItems": 1, **limits}]}
+
+
+def _ref(name: str) -> dict[str, Any]:
+    return {"$ref": REF_TEMPLATE.format(model=name)}
+
+
+def _schemas(answer: Any, *readers: RecordReader) -> dict[str, Any]:
+    types: dict[str, Any] = {"Answer": answer, "Accepted": Accepted, "Problem": Problem}
+    types |= {reader.model.__name__: reader.model for reader in readers}
+    made, shared = TypeAdapter.json_schemas(
+        [(name, "validation", TypeAdapter(type_)) for name, type_ in types.items()], ref_template=REF_TEMPLATE
+    )
+    inline = {name: schema for (name, _), schema in made.items() if "$ref" not in schema}
+    return {**shared.get("$defs", {}), **inline}

@@ -1,0 +1,175 @@
+"""What goes over the wire: requests that keep the contract, answers, and refusals that say what to change."""
+
+import datetime as dt
+import hashlib
+import json
+import warnings
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Optional
+from zoneinfo import ZoneInfo
+
+import dataframely as dy
+import msgspec
+import numpy as np
+import polars as pl
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    NaiveDatetime,
+    ValidationError,
+    create_model,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from penumbra.features import ColumnCheck
+from service.http import fast_parser
+from service.http.refusals import RequestRefused, build_contract_refusal
+
+RecordDict = dict[str, Any]
+STRICT_CONFIG: Any = {"strict": True, "extra": "forbid", "allow_inf_nan": False}
+
+
+class RecordReader:
+    """Reads request bodies by a pydantic model of one record; `undone` tells the client what a refusal means. `quickly`
+    may accept some of what the model would. `broken` counts the records that broke the contract, by field, and all of
+    them as "", until somebody takes the counter away."""
+
+    def __init__(
+        self, model: type[BaseModel], max_records: int, undone: str, quickly: fast_parser.FastParser | None = None
+    ) -> None:
+        self.model = model
+        self.max_records = max_records
+        self.undone = undone
+        self.broken: Counter[str] = Counter()
+        self._quick = quickly
+        self._validate = model.__pydantic_validator__.validate_json
+        self._split = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+    def parse_one(self, body: bytes) -> RecordDict:
+        """The record in a JSON object, by column; absent nullable fields are None. Raises Refused."""
+        if self._quick and (record := self._quick.parse_one(body)) is not None:
+            return record
+        try:
+            return self._accepted(body)
+        except ValidationError as error:
+            raise self._refusal([(None, error)], 1) from None
+
+    def parse_batch(self, body: bytes) -> list[RecordDict]:
+        """The records in a JSON array, refused as a whole where one of them breaks the contract. Raises Refused."""
+        items = self._items(body)
+        if self._quick and (quickly := self._quick.parse_batch(body)) is not None:
+            return quickly
+        records: list[RecordDict] = []
+        broken: list[tuple[int, ValidationError]] = []
+        for index, item in enumerate(items):
+            try:
+                records.append(self._accepted(bytes(item)))
+            except ValidationError as error:
+                broken.append((index, error))
+        if broken:
+            raise self._refusal(broken, len(items))
+        return records
+
+    def _refusal(self, broken: Sequence[tuple[int | None, ValidationError]], total: int) -> RequestRefused:
+        refused = build_contract_refusal(broken, total, self.undone)
+        fields = {(fault.get("index"), fault["field"]) for fault in refused.details if "field" in fault}
+        self.broken.update([field for _, field in fields] + [""] * len({index for index, _ in fields}))
+        return refused
+
+    def _accepted(self, body: bytes) -> RecordDict:
+        record = self._validate(body).__dict__
+        if self._quick:
+            self._quick.learn(record)
+        return record
+
+    def _items(self, body: bytes) -> list[msgspec.Raw]:
+        try:
+            items = self._split(body)
+        except (msgspec.DecodeError, RecursionError) as error:
+            hint = "; NaN and Infinity are not JSON: send null" if b"NaN" in body or b"Infinity" in body else ""
+            raise RequestRefused(400, f"the body is not valid JSON: {error}{hint}") from None
+        if not items:
+            raise RequestRefused(422, "the list is empty: send at least one record")
+        if len(items) > self.max_records:
+            raise RequestRefused(413, f"{len(items)} records in one request: at most {self.max_records} are accepted")
+        return items
+
+
+class Contract(RecordReader):
+    """Reads records by the problem's schema and checks. `version` changes whenever what is accepted does."""
+
+    def __init__(
+        self, schema: type[dy.Schema], checks: Sequence[ColumnCheck], example: RecordDict, max_records: int
+    ) -> None:
+        quickly = fast_parser.build_fast_parser(build_model_fields(schema), checks)
+        super().__init__(build_record_model(schema, checks, example), max_records, "nothing was predicted", quickly)
+        self.example = example
+        self.dtypes = {name: column.dtype for name, column in schema.columns().items()}
+        self.version = _hash_contract(self.model, checks)
+
+    def frame(self, records: Sequence[RecordDict]) -> pl.DataFrame:
+        """The records as rows with the contract's dtypes."""
+        return pl.DataFrame({name: [record[name] for record in records] for name in self.dtypes}, schema=self.dtypes)
+
+
+def build_record_model(
+    schema: type[dy.Schema], checks: Sequence[ColumnCheck], example: Mapping[str, Any]
+) -> type[BaseModel]:
+    """A pydantic model of one record: no coercion, no unknown fields, no NaN; nullable fields may be left out."""
+
+    class Base(BaseModel):
+        model_config = ConfigDict(**STRICT_CONFIG, json_schema_extra={"example": dict(example)})
+
+        @model_validator(mode="after")
+        def keeps_checks(self) -> "Base":
+            values = self.__dict__
+            for check in checks:
+                if not check.scalar(values):
+                    raise _build_check_error(checks, values)
+            return self
+
+    return create_model(schema.__name__, __base__=Base, __doc__=schema.__doc__, **build_model_fields(schema))
+
+
+def build_model_fields(schema: type[dy.Schema]) -> dict[str, Any]:
+    """Annotation and default of each column, as pydantic's `create_model` takes them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # rules and primary keys aren't translated: rules are CHECKS here
+        generated = schema.to_pydantic_model()
+    return {name: _field(column, generated.model_fields[name]) for name, column in schema.columns().items()}
+
+
+def _build_check_error(checks: Sequence[ColumnCheck], values: RecordDict) -> PydanticCustomError:
+    broken = [check for check in checks if not check.scalar(values)]
+    faults = [{"field": c.column, "value": values[c.column], "expected": c.expectation} for c in broken]
+    return PydanticCustomError("check", "Value error", {"faults": faults})
+
+
+def _field(column: dy.Column, generated: Any) -> tuple[Any, Any]:
+    """Annotation and default: what dataframely made, with what its translation loses of the dtype."""
+    annotation, converters = generated.annotation, []
+    if isinstance(column.dtype, pl.Datetime):
+        zone = column.dtype.time_zone
+        annotation = AwareDatetime if zone else NaiveDatetime
+        annotation = Optional[annotation] if column.nullable else annotation  # noqa: UP045 (a value, not a type)
+        converters = [_convert_to_zone(dt.UTC if zone == "UTC" else ZoneInfo(zone))] if zone else []
+    elif column.dtype == pl.Float32:
+        converters = [AfterValidator(lambda value: value if value is None else float(np.float32(value)))]
+    annotated = [annotation, *generated.metadata, *converters]
+    return Annotated[*annotated] if len(annotated) > 1 else annotation, None if column.nullable else ...
+
+
+def _convert_to_zone(zone: dt.tzinfo) -> AfterValidator:
+    return AfterValidator(lambda value: value if value is None else value.astimezone(zone))
+
+
+def _hash_contract(model: type[BaseModel], checks: Sequence[ColumnCheck]) -> str:
+    description = {
+        key: value for key, value in model.model_json_schema().items() if key not in ("example", "description")
+    }
+    text = json.dumps([description, [check.expectation for check in checks]], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,126 @@
+"""Requests that can't be answered: one shape of body for all of them, valid JSON whatever the client sent."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NotRequired
+
+import msgspec
+from pydantic import ValidationError
+from typing_extensions import TypedDict
+
+MAX_DETAILS = 100
+MAX_FAULTS_PER_RECORD = 1000
+MAX_FAULT_VALUE_LENGTH = 100
+EXPECTED_BY_ERROR_TYPE = {
+    "missing": "a value: the field is required",
+    "timezone_aware": "a date and time with its offset from UTC, such as 2013-04-01T21:00:00Z",
+    "timezone_naive": "a date and time without an offset, such as 2013-04-01T21:00:00",
+    "extra_forbidden": "no field of this name",
+    "model_type": "an object with the fields of one record",
+}
+
+
+class Fault(TypedDict):
+    """One thing wrong. `index` counts a list's records from 0; `value` is cut to 100 characters; `rule` is the name of
+    the business rule that refuses the record, where it isn't the contract."""
+
+    index: NotRequired[int]
+    rule: NotRequired[str]
+    field: NotRequired[str]
+    value: NotRequired[str]
+    expected: str
+
+
+class Problem(TypedDict):
+    """The body of every 4xx and 5xx answer."""
+
+    error: str
+    details: list[Fault]
+
+
+class RequestRefused(Exception):
+    """Carries the HTTP status, the sentence for the client, the faults, and headers besides the usual ones."""
+
+    def __init__(
+        self,
+        status: int,
+        error: str,
+        details: Sequence[Fault] = (),
+        headers: Sequence[tuple[bytes, bytes]] = (),
+    ) -> None:
+        super().__init__(error)
+        self.status = status
+        self.details = details
+        self.headers = headers
+
+    def body(self) -> bytes:
+        return msgspec.json.encode({"error": str(self), "details": self.details})
+
+
+def build_contract_refusal(
+    broken: Sequence[tuple[int | None, ValidationError]], total: int, undone: str
+) -> RequestRefused:
+    """What to tell the client about records that break the contract: (index in the list or None, what is wrong).
+
+    `undone` says what didn't happen.
+    """
+    for index, error in broken:
+        if message := _find_json_error(error):
+            where = "the body" if index is None else f"record {index}"
+            return RequestRefused(400, f"{where} is not valid JSON: {message}")
+    details: list[Fault] = []
+    for index, error in broken:
+        details.extend(list_record_faults(error, index))
+        if len(details) >= MAX_DETAILS:
+            break
+    return RequestRefused(422, _sentence(broken, total, len(details), undone), details[:MAX_DETAILS])
+
+
+def list_record_faults(error: ValidationError, index: int | None) -> Iterator[Fault]:
+    """The faults of one record; none where there are too many to be of use."""
+    if error.error_count() > MAX_FAULTS_PER_RECORD:
+        return
+    position: Any = {} if index is None else {"index": index}
+    for item in error.errors(include_url=False):
+        for fault in _faults(item):
+            yield {**position, **fault}
+
+
+def _sentence(broken: Sequence[tuple[int | None, ValidationError]], total: int, found: int, undone: str) -> str:
+    whose = "the record breaks" if broken[0][0] is None else f"{len(broken)} of {total} records break"
+    faults = max(found, sum(error.error_count() for _, error in broken))
+    listed = "" if found == faults and faults <= MAX_DETAILS else f"; listed are {min(found, MAX_DETAILS)} of them"
+    return f"{whose} the contract ({faults} fault{'s' * (faults != 1)}{listed}), {undone}"
+
+
+def _find_json_error(error: ValidationError) -> str | None:
+    if error.error_count() != 1:
+        return None
+    first = error.errors(include_url=False)[0]
+    return first["msg"].removeprefix("Invalid JSON: ") if first["type"] == "json_invalid" else None
+
+
+def _faults(item: Any) -> list[Fault]:
+    if item["type"] == "check":
+        return [_fault(**fault) if "value" in fault else fault for fault in item["ctx"]["faults"]]
+    expected, field = _expected(item), ".".join(map(str, item["loc"]))
+    if item["type"] == "missing":
+        return [{"field": field, "expected": expected}]
+    return [_fault(field, item["input"], expected) if field else {"value": _show(item["input"]), "expected": expected}]
+
+
+def _fault(field: str, value: Any, expected: str) -> Fault:
+    return {"field": field, "value": _show(value), "expected": expected}
+
+
+def _expected(item: Any) -> str:
+    message: str = item["msg"]
+    return EXPECTED_BY_ERROR_TYPE.get(
+        item["type"], message.removeprefix("Input should be ").removeprefix("Input should ")
+    )
+
+
+def _show(value: Any) -> str:
+    try:
+        return repr(value)[:MAX_FAULT_VALUE_LENGTH]
+    except ValueError:  # Python prints no integers of more than 4,300 digits
+        return "a number too long to show"

@@ -1,0 +1,1 @@
+"""The processes beside the service: deployer, indexer, archiver, and their supervisor."""

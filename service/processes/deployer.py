@@ -1,0 +1,231 @@
+"""The deployer, a process of its own: brings the versions behind the registry's aliases to where the others find them.
+
+Only this process talks to the registry; while that is away, workers and shadow go on with what they have.
+
+<state>/live, candidate, previous, canary  the versions, each file replaced as a whole (see service/inference/live_model.py)
+<state>/rolled-back, canary-ended          what the registry doesn't know of yet (penumbra/registry/pointers.py)
+<state>/refused                            the candidate that is not let into the shadow, and why
+"""
+
+import logging
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from penumbra.core.settings import Settings, load_settings
+from penumbra.core.task import Task
+from penumbra.features import Feature
+from penumbra.logs.shadow_log import REFUSED_FILE
+from penumbra.registry import aliases, bundle
+from penumbra.registry.lineage import BUNDLES_FOLDER, RUNS_FOLDER
+from penumbra.registry.manifest import verify_bundle
+from penumbra.registry.pointers import (
+    CANARY_ALIAS,
+    CANARY_ENDED_FILE,
+    CANDIDATE_ALIAS,
+    LIVE_ALIAS,
+    PREVIOUS_ALIAS,
+    read_pointer,
+    replace_text_file,
+    swap_live_pointer,
+)
+from problem import features, schema
+from service.processes.process_control import log_to_stderr, make_running_check, sleep_while_running
+
+MAX_DEPLOY_WAIT_SECONDS = 15.0
+NO_REGISTERED_MODEL = "the registry has no live model yet: `make train`"
+
+logger = logging.getLogger("service.processes.deployer")
+
+
+class DeployRegistry(aliases.AliasRegistry, Protocol):
+    """What is asked of `penumbra.registry.models.ModelRegistry`."""
+
+    def version(self, alias: str) -> str | None: ...
+
+    def find_run_id(self, name: str) -> str: ...
+
+    def download(self, version: str, folder: Path) -> None: ...
+
+
+def deploy_live(models: DeployRegistry, state: Path, kinds: Sequence[Feature], task: Task | None = None) -> str | None:
+    """Make the registry's live version the one that the workers see; return it, or None where there is none. `task` is
+    the contract's, where that matters.
+
+    Raises bundle.BrokenBundle where the version can't be served, and whatever the registry raises.
+    """
+    old, version = read_pointer(state), models.version(LIVE_ALIAS)
+    if version is None:
+        return None
+    folder = state / BUNDLES_FOLDER / version
+    if not folder.exists():
+        _fetch_bundle(models, version, folder, lambda aside: bundle.read_bundle(aside, kinds, version, task))
+    if old != version:
+        bundle.read_bundle(folder, kinds, version, task)
+        if not swap_live_pointer(state, old, version):  # rolled back since the registry was asked
+            return read_pointer(state)
+    _record_run_id(models, state, version)
+    return version
+
+
+def discard_damaged_bundle(state: Path, kinds: Sequence[Feature]) -> None:
+    """Remove the live bundle where it is damaged, so that the next pass fetches it anew and workers load it again."""
+    version = read_pointer(state)
+    if version is None:
+        return
+    try:
+        bundle.read_bundle(state / BUNDLES_FOLDER / version, kinds, version)
+    except Exception as error:
+        logger.error("the bundle of the live version %s is damaged and is fetched again: %s", version, error)
+        shutil.rmtree(state / BUNDLES_FOLDER / version, ignore_errors=True)
+        (state / LIVE_ALIAS).unlink(missing_ok=True)
+
+
+def deploy_candidate(models: DeployRegistry, state: Path) -> str | None:
+    """Let the registry's candidate into the shadow, or nobody where that is the live version or there is none. Return
+    it. What its bundle does when it is run is for the shadow to find out, where it can do no harm.
+
+    Raises bundle.BrokenBundle where it isn't what was registered, and whatever the registry raises.
+    """
+    version = models.version(CANDIDATE_ALIAS)
+    if version is None or version == read_pointer(state):
+        (state / CANDIDATE_ALIAS).unlink(missing_ok=True)
+        version = None
+    else:
+        _deploy_version(models, state, CANDIDATE_ALIAS, version)
+    (state / REFUSED_FILE).unlink(missing_ok=True)
+    return version
+
+
+def deploy_previous(models: DeployRegistry, state: Path) -> str | None:
+    """The same for the version before the live one: the registry's, or else the one that was live before here."""
+    version = models.version(PREVIOUS_ALIAS) or read_pointer(state, PREVIOUS_ALIAS)
+    if version is None or version == read_pointer(state):
+        return None
+    _deploy_version(models, state, PREVIOUS_ALIAS, version)
+    return version
+
+
+def deploy_canary(models: DeployRegistry, state: Path) -> str | None:
+    """The same for the version that answers a share of the keys, which ends as soon as the registry names none."""
+    version = models.version(CANARY_ALIAS)
+    if version in (None, read_pointer(state), read_pointer(state, CANARY_ENDED_FILE)):
+        (state / CANARY_ALIAS).unlink(missing_ok=True)
+        return None
+    _deploy_version(models, state, CANARY_ALIAS, version)
+    return version
+
+
+@dataclass
+class AliasDeployment:
+    """What one alias names, brought here again and again: something is said only when something changes, and it is
+    tried less often while it fails."""
+
+    name: str
+    deploy: Callable[[], str | None]
+    absent: str
+    poll_seconds: float
+    said: str = ""
+    due: float = 0.0
+    wait: float = 0.0
+    found: bool = False
+
+    def deploy_if_due(self) -> bool:
+        """Deploy where that is due; return whether there is a version."""
+        if time.monotonic() < self.due:
+            return self.found
+        try:
+            version, self.wait = self.deploy(), self.poll_seconds
+            say = f"version {version} is {self.name}" if version else self.absent
+            self.found = version is not None
+        except Exception as error:
+            say = f"deploying {self.name} failed, trying again: {type(error).__name__}: {error}"
+            self.found = False
+            self.wait = min(max(self.wait, self.poll_seconds) * 2, max(MAX_DEPLOY_WAIT_SECONDS, self.poll_seconds))
+        if say != self.said:
+            logger.info(say or f"there is no {self.name} any more")
+        self.said, self.due = say, time.monotonic() + self.wait
+        return self.found
+
+
+def run_deployer(models: DeployRegistry, settings: Settings, running: Callable[[], bool]) -> None:
+    """Deploy again and again. Where the registry has no live version, it isn't asked for others: it may be an
+    empty one in the place of one that was lost."""
+    state, poll = settings.service.state, settings.service.poll_seconds
+    discard_damaged_bundle(state, features.FEATURES)
+    live = AliasDeployment(LIVE_ALIAS, lambda: _sync_and_deploy_live(models, settings), NO_REGISTERED_MODEL, poll)
+    others = [
+        AliasDeployment(CANDIDATE_ALIAS, lambda: _deploy_or_refuse_candidate(models, state), "", poll),
+        AliasDeployment(PREVIOUS_ALIAS, lambda: deploy_previous(models, state), "", poll),
+        AliasDeployment(CANARY_ALIAS, lambda: deploy_canary(models, state), "", poll),
+    ]
+    while running():
+        if live.deploy_if_due():
+            for place in others:
+                place.deploy_if_due()
+        sleep_while_running(poll, running)
+
+
+def main() -> None:
+    """Run until the parent process ends or SIGTERM comes."""
+    log_to_stderr(logger)
+    from penumbra.registry.models import ModelRegistry  # imports mlflow, which no other process of the service needs
+
+    settings = load_settings()
+    run_deployer(ModelRegistry(settings.registry), settings, make_running_check())
+
+
+def _sync_and_deploy_live(models: DeployRegistry, settings: Settings) -> str | None:
+    """The same as `deploy_once`, after the registry was told of a rollback that was made without it."""
+    aliases.sync_registry(models, settings.service.state, settings.ledger.folder)
+    return deploy_live(models, settings.service.state, features.FEATURES, Task.from_schema(schema))
+
+
+def _fetch_bundle(models: DeployRegistry, version: str, folder: Path, check: Callable[[Path], object]) -> None:
+    """Download aside, check, then move into place: no reader ever sees half a bundle."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".download-", dir=folder.parent) as aside:
+        models.download(version, Path(aside) / version)
+        check(Path(aside) / version)
+        os.replace(Path(aside) / version, folder)
+
+
+def _deploy_version(models: DeployRegistry, state: Path, role: str, version: str) -> None:
+    """Point to a version whose bundle is whole; one that isn't is fetched anew the next time."""
+    folder = state / BUNDLES_FOLDER / version
+    if not folder.exists():
+        _fetch_bundle(models, version, folder, verify_bundle)
+    if read_pointer(state, role) != version:
+        try:
+            verify_bundle(folder)
+        except bundle.BrokenBundle:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        replace_text_file(state / role, version)
+    _record_run_id(models, state, version)
+
+
+def _deploy_or_refuse_candidate(models: DeployRegistry, state: Path) -> str | None:
+    try:
+        return deploy_candidate(models, state)
+    except bundle.BrokenBundle as error:
+        state.mkdir(parents=True, exist_ok=True)
+        replace_text_file(state / REFUSED_FILE, f"{models.version(CANDIDATE_ALIAS)}\n{error}\n")
+        (state / CANDIDATE_ALIAS).unlink(missing_ok=True)
+        raise
+
+
+def _record_run_id(models: DeployRegistry, state: Path, version: str) -> None:
+    """Leave the version's MLflow run where `explain` finds it without the registry."""
+    if not (state / RUNS_FOLDER / version).exists():
+        (state / RUNS_FOLDER).mkdir(exist_ok=True)
+        replace_text_file(state / RUNS_FOLDER / version, models.find_run_id(version))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""`python -m service`: the HTTP service and the processes beside it, started, watched and ended together."""
+
+import json
+import os
+import socket
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError, load_settings
+from service.http.access import read_keys, require_safe_access
+from service.processes.supervisor import ChildProcess, Supervisor
+
+DRAIN_SECONDS = 10
+PROCESS_MODULES = {
+    "deployer": "service.processes.deployer",
+    "indexer": "service.processes.indexer",
+    "archiver": "service.processes.archiver",
+    "shadow": "service.shadow.process",
+}
+QUIET_ENVIRONMENT = {
+    "BENTOML_DO_NOT_TRACK": "True",
+    "BENTOML_QUIET": "True",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "OMP_NUM_THREADS": "1",
+    "PYTHONUNBUFFERED": "1",
+}
+
+
+def main() -> None:
+    """Serve until SIGTERM or SIGINT. Exits with 1 where the settings are wrong or unsafe, or the port is taken."""
+    try:
+        settings = load_settings()
+        require_safe_access(settings, read_keys())
+    except SettingsError as error:
+        sys.exit(str(error))
+    _require_free_port(settings)
+    Supervisor(list_service_processes(settings), build_service_environment(settings)).run(_make_announcer(settings))
+
+
+def list_service_processes(settings: Settings) -> list[ChildProcess]:
+    """The processes that make up the service."""
+    service = settings.service
+    address = ["--host", service.host, "--port", str(service.port)]
+    drain = ["--timeout-graceful-shutdown", str(DRAIN_SECONDS)]
+    python = [sys.executable, "-m"]
+    unwanted = {"deployer": not settings.registry.tracking, "shadow": not settings.shadow.enabled}
+    companions = [name for name in PROCESS_MODULES if not unwanted.get(name)]
+    return [
+        ChildProcess("service", [*python, "bentoml", "serve", "--quiet", "service.app:Service", *address, *drain]),
+        *(ChildProcess(name, [*python, PROCESS_MODULES[name]], background=name != "deployer") for name in companions),
+    ]
+
+
+def build_service_environment(settings: Settings) -> dict[str, str]:
+    """The children's environment: this one's, quietened, with BentoML's files kept in the service's state."""
+    path = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH", ""), str(PROJECT_ROOT)]))
+    home = str((settings.service.state / "bentoml").absolute())
+    return {"BENTOML_HOME": home, **QUIET_ENVIRONMENT, **os.environ, "PYTHONPATH": path}
+
+
+def _require_free_port(settings: Settings) -> None:
+    host, port = settings.service.host, settings.service.port
+    try:
+        socket.create_server((host, port)).close()
+    except OSError as error:
+        reason = os.strerror(error.errno or 0).lower()
+        sys.exit(f"port {port} of {host} can't be used ({reason}): set PENUMBRA_SERVICE__PORT to another one")
+
+
+def _make_announcer(settings: Settings) -> Callable[[], None]:
+    """A function that says once, as soon as the service answers, where it is and with which model."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.service.host, settings.service.host)
+    url, due = f"http://{host}:{settings.service.port}", 0.0
+
+    def announce() -> None:
+        nonlocal due
+        if time.monotonic() >= due:
+            state = _fetch_readiness(url)
+            due = time.monotonic() + 0.25 if state is None else float("inf")
+            if state is not None:
+                print(f"{settings.registry.model} answers at {url}: {_describe_readiness(state)}", flush=True)
+
+    return announce
+
+
+def _describe_readiness(state: dict[str, Any]) -> str:
+    return f"version {state['model_version']} is live" if state["ready"] else state["reason"]
+
+
+def _fetch_readiness(url: str) -> dict[str, Any] | None:
+    """What /readyz says, or None while nothing answers."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url + "/readyz", timeout=0.5) as answer:
+            return dict(json.load(answer))
+    except urllib.error.HTTPError as error:
+        return json.load(error) if error.code == 503 else None
+    except (OSError, ValueError):
+        return None
+
+
+if __name__ == "__main__":
+    main()

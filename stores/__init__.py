@@ -1,1 +1,0 @@
-"""State: the only code that touches disk, DVC, MLflow or a database. One reader and one writer of each store."""

@@ -1,0 +1,211 @@
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from penumbra.cli.explain import format_lineage
+from penumbra.core.settings import PROJECT_ROOT, Settings
+from penumbra.logs import append_log
+from penumbra.logs.append_log import LogWriter, encode_json
+from penumbra.logs.index import LogIndex
+from penumbra.logs.queries import lookup
+from penumbra.registry.lineage import explain_prediction
+from penumbra.registry.manifest import read_manifest, write_manifest
+from problem import schema
+from problem.schema import EXAMPLE
+from tests.helpers import local_service, prediction_logs
+
+FACTS = {
+    "candidate": "forest",
+    "metrics": {"log_loss": 0.48},
+    "settings": {"registry": {"tracking": "postgresql://me:secret@host/db"}},
+    "revision": "3f1c2a90",
+    "data_version": "afdb6797.dir",
+    "train": ["2013-01"],
+    "validation": ["2013-02"],
+    "test": ["2013-03"],
+}
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML's use of pydantic
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a deployed version 1 that knows where it came from."""
+    folder = tmp_path_factory.mktemp("explain")
+    made = local_service.make_bundle(folder / "registry/1")
+    write_manifest(made, {**read_manifest(made), **FACTS})
+    local_service.deploy_version(folder, "1")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def client(place: Path) -> Iterator[Any]:
+    with local_service.open_test_client(place) as http:
+        yield http
+
+
+@pytest.fixture
+def name(client: Any) -> str:
+    """The id of a new prediction."""
+    return str(client.post("/predict", json=EXAMPLE).json()["prediction_id"])
+
+
+def catch_up(place: Path) -> Settings:
+    settings = local_service.make_service_settings(place)
+    LogIndex.from_settings(settings, schema).catch_up()
+    return settings
+
+
+def command(place: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    environ = {**os.environ, **local_service.make_service_environment(place)}
+    return subprocess.run(
+        [sys.executable, "-m", "penumbra.cli.explain", *words],
+        cwd=PROJECT_ROOT,
+        env=environ,
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_the_chain_goes_from_the_answer_to_the_raw_batches(place: Path, name: str) -> None:
+    model = explain_prediction(catch_up(place), name)["model"]
+    assert (model["version"], model["run"], model["candidate"]) == ("1", "run-1", "forest")
+    assert (model["revision"], model["data_version"]) == ("3f1c2a90", "afdb6797.dir")
+    assert model["batches"] == ["2013-01", "2013-02", "2013-03"]
+
+
+def test_no_password_of_the_settings_is_shown(place: Path, name: str) -> None:
+    settings = explain_prediction(catch_up(place), name)["model"]["settings"]
+    assert settings["registry"]["tracking"] == "postgresql://me:***@host/db"
+
+
+def test_the_service_explains_as_the_command_does(client: Any, place: Path, name: str) -> None:
+    answer = client.get(f"/explain/{name}")
+    assert answer.status_code == 200
+    assert answer.content == encode_json(explain_prediction(local_service.make_service_settings(place), name))
+
+
+def test_the_labels_are_told_with_what_came_of_each(client: Any, place: Path, name: str) -> None:
+    client.post("/feedback", json=[{"prediction_id": name, "arr_delay": minutes} for minutes in (3, 3, 42)])
+    catch_up(place)
+    labels = client.get(f"/explain/{name}").json()["labels"]
+    assert labels["current"] == {"label": {"arr_delay": 42}, "target": True}
+    assert [each["outcome"] for each in labels["history"][-3:]][1:] == ["duplicate", "correction"]
+    assert labels["late"] is False
+    assert "problem" not in labels
+
+
+def test_a_prediction_without_a_label_says_so(tmp_path: Path) -> None:
+    (name,) = prediction_logs.log_predictions(tmp_path, prediction_logs.make_prediction(1))
+    assert explain_prediction(catch_up(tmp_path), name)["labels"] == {"current": None, "history": []}
+
+
+def test_a_label_later_than_due_is_late(tmp_path: Path) -> None:
+    (name,) = prediction_logs.log_predictions(tmp_path, prediction_logs.make_prediction(1))
+    prediction_logs.log_labels(
+        tmp_path, prediction_logs.make_label_by_id(name, 42, prediction_logs.NOON + prediction_logs.make_hours(24.5))
+    )
+    labels = explain_prediction(catch_up(tmp_path), name)["labels"]
+    assert (labels["late"], labels["delay_hours"]) == (True, 24.5)
+
+
+def test_an_index_that_is_behind_or_missing_is_owned_up_to(tmp_path: Path) -> None:
+    (name,) = prediction_logs.log_predictions(tmp_path, prediction_logs.make_prediction(1))
+    assert (
+        "no readable index"
+        in explain_prediction(local_service.make_service_settings(tmp_path), name)["labels"]["problem"]
+    )
+    catch_up(tmp_path)
+    prediction_logs.log_labels(tmp_path, prediction_logs.make_label_by_id(name, 42))
+    assert "behind" in explain_prediction(local_service.make_service_settings(tmp_path), name)["labels"]["problem"]
+
+
+def test_a_version_that_is_not_here_is_named_all_the_same(tmp_path: Path) -> None:
+    (name,) = prediction_logs.log_predictions(tmp_path, prediction_logs.make_prediction(1))
+    model = explain_prediction(catch_up(tmp_path), name)["model"]
+    assert (model["version"], "bundle" in model["problem"]) == ("7", True)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("0" * 17 + "-0", "has no prediction"),
+        ("nonsense", "is no prediction id"),
+        ("..%2F..%2Fetc", "is no prediction id"),
+        ("unlogged-1f", "could not be written"),
+    ],
+)
+def test_an_unknown_id_is_a_404_in_words(client: Any, name: str, words: str) -> None:
+    answer = client.get(f"/explain/{name}")
+    assert answer.status_code == 404
+    assert words in answer.json()["error"]
+
+
+def test_other_methods_than_get_are_refused(client: Any) -> None:
+    answer = client.post("/explain/x")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
+
+
+def test_the_command_draws_the_chain(place: Path, name: str) -> None:
+    done = command(place, name)
+    assert done.returncode == 0
+    links = ["prediction", "answer", "model version", "MLflow run", "settings", "git revision", "data version"]
+    positions = [done.stdout.index(f"{link:>13}  ") for link in [*links, "raw batches", "label"]]
+    assert positions == sorted(positions)
+
+
+def test_the_drawing_of_a_version_that_knows_nothing_says_so(tmp_path: Path) -> None:
+    (name,) = prediction_logs.log_predictions(tmp_path, prediction_logs.make_prediction(1))
+    assert format_lineage(explain_prediction(catch_up(tmp_path), name)).count("not recorded") == 5
+
+
+@pytest.mark.parametrize("words", [[], [""], ["nonsense"], ["0" * 17 + "-0"]])
+def test_the_command_refuses_in_one_sentence(tmp_path: Path, words: list[str]) -> None:
+    done = command(tmp_path, *words)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_command_loads_nothing_heavy() -> None:
+    code = "import sys, penumbra.cli.explain; print(sorted({'mlflow', 'polars', 'numpy', 'onnxruntime'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_of_the_prediction_log_one_line_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [
+        prediction_logs.log_predictions(tmp_path, *map(prediction_logs.make_prediction, range(1, 100)))
+        for _ in range(3)
+    ]
+    opened: list[Path] = []
+    original = Path.open
+    monkeypatch.setattr(Path, "open", lambda path, *words: opened.append(path) or original(path, *words))
+    assert append_log.find_entry_in_segments(tmp_path / "predictions", names[1][50]) is not None
+    assert [path.stem for path in opened] == [names[1][50].split("-")[0]]
+
+
+@pytest.mark.parametrize("query", [lookup.PREDICTION_QUERY, lookup.LABEL_HISTORY_QUERY, lookup.SHADOW_RESULTS_QUERY])
+def test_every_question_to_the_index_is_a_search_and_no_scan(tmp_path: Path, query: str) -> None:
+    LogIndex.from_settings(local_service.make_service_settings(tmp_path), schema).catch_up()
+    with prediction_logs.make_index(tmp_path).open() as db:
+        steps = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {query}", ("x",))]
+    tables = [step for step in steps if any(table in step for table in ("predictions", "labels", "shadow"))]
+    assert tables
+    assert all(step.startswith("SEARCH") for step in tables)
+
+
+@pytest.mark.slow
+def test_a_million_records_are_explained_as_one_is(tmp_path: Path) -> None:
+    writer, entry = LogWriter(tmp_path / "predictions"), encode_json(prediction_logs.make_prediction(1))
+    names = [name for _ in range(100) for name in writer.append([entry] * 10_000)]
+    prediction_logs.log_labels(tmp_path, prediction_logs.make_label_by_id(names[500_000], 42))
+    settings = catch_up(tmp_path)
+    for name in (names[0], names[500_000], names[-1]):
+        found = explain_prediction(settings, name)
+        assert found["prediction"]["id"] == name
+        assert found["labels"]["current"]["label"] == {"arr_delay": 42}

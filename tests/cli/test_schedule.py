@@ -1,0 +1,102 @@
+"""Entries for cron and systemd. The programs that keep them are stood in for by scripts that keep a file: a test must
+not touch the tables of the machine that it runs on."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from penumbra.cli.schedule import FLOW_TIMES, SchedulingRefused, schedule_flows, unschedule_flows
+
+CRONTAB = """#!/bin/sh
+[ "$1" = -l ] && { [ -e "$TABLE" ] || { echo no crontab >&2; exit 1; }; exec cat "$TABLE"; }
+exec cat > "$TABLE"
+"""
+SYSTEMCTL = '#!/bin/sh\necho "$@" >> "$TABLE"\n'
+OTHERS = "MAILTO=ann\n0 5 * * 1 tar czf /backups/home.tgz .\n"
+
+
+def program(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, script: str) -> Path:
+    """The only one of them on PATH; returns the file that it keeps."""
+    (folder / "bin").mkdir()
+    for needed in ("sh", "cat"):
+        os.symlink(str(shutil.which(needed)), folder / "bin" / needed)
+    (folder / "bin" / name).write_text(script)
+    (folder / "bin" / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder / "bin"))
+    monkeypatch.setenv("TABLE", str(folder / "table"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
+    return folder / "table"
+
+
+@pytest.fixture
+def cron(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    return program(tmp_path, monkeypatch, "crontab", CRONTAB)
+
+
+def test_ingest_monitor_and_promote_run_every_night_in_that_order(cron: Path, tmp_path: Path) -> None:
+    assert "with cron" in schedule_flows(tmp_path)
+    lines = cron.read_text().splitlines()[1:-1]
+    assert [line.split("directory ")[1].split()[0] for line in lines] == ["ingest", "monitor", "promote"]
+    assert lines[0].startswith(f"5 2 * * * cd {tmp_path} && make")
+    assert sorted(FLOW_TIMES.values()) == list(FLOW_TIMES.values())
+
+
+def test_what_others_have_scheduled_stays_as_it_is(cron: Path, tmp_path: Path) -> None:
+    cron.write_text(OTHERS)
+    schedule_flows(tmp_path)
+    assert cron.read_text().startswith(OTHERS)
+    assert unschedule_flows(tmp_path) == "Nothing is scheduled any more."
+    assert cron.read_text() == OTHERS
+
+
+def test_to_schedule_twice_is_to_schedule_once(cron: Path, tmp_path: Path) -> None:
+    schedule_flows(tmp_path)
+    once = cron.read_text()
+    schedule_flows(tmp_path)
+    assert cron.read_text() == once
+
+
+def test_each_checkout_has_its_own_entries(cron: Path, tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    schedule_flows(one)
+    alone = cron.read_text()
+    schedule_flows(other)
+    unschedule_flows(other)
+    assert cron.read_text() == alone
+
+
+def test_where_nothing_was_scheduled_nothing_is_touched(cron: Path, tmp_path: Path) -> None:
+    assert unschedule_flows(tmp_path) == "Nothing was scheduled."
+    assert not cron.exists()
+
+
+def test_a_folder_with_a_strange_name_is_quoted(cron: Path, tmp_path: Path) -> None:
+    schedule_flows(tmp_path / "50% of it's here")
+    assert r"/50\% of it" in cron.read_text()
+
+
+def test_a_table_that_cron_refuses_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program(tmp_path, monkeypatch, "crontab", "#!/bin/sh\necho not allowed >&2\nexit 1\n")
+    with pytest.raises(SchedulingRefused, match="not allowed"):
+        schedule_flows(tmp_path)
+
+
+def test_without_cron_it_is_systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = program(tmp_path, monkeypatch, "systemctl", SYSTEMCTL)
+    assert "with systemd" in schedule_flows(tmp_path)
+    units = tmp_path / "config/systemd/user"
+    timers = sorted(units.glob("*.timer"))
+    assert len(timers) == 3
+    assert "OnCalendar=*-*-* 02:05:00" in timers[0].read_text()
+    assert f"--user enable --now {timers[0].name}" in asked.read_text()
+    unschedule_flows(tmp_path)
+    assert list(units.iterdir()) == []
+    assert f"--user disable --now {timers[0].name}" in asked.read_text()
+
+
+def test_without_either_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SchedulingRefused, match="neither crontab nor systemctl"):
+        schedule_flows(tmp_path)

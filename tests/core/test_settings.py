@@ -1,0 +1,122 @@
+import datetime as dt
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError, load_settings
+
+SHIPPED = (PROJECT_ROOT / "settings.toml").read_text()
+
+
+def load_text(tmp_path: Path, text: str, **environ: str) -> Settings:
+    (tmp_path / "settings.toml").write_text(text)
+    return load_settings(tmp_path / "settings.toml", environ)
+
+
+def changed(line: str, by: str) -> str:
+    """The shipped file with the one line that begins so replaced."""
+    lines = SHIPPED.splitlines()
+    (found,) = [i for i, text in enumerate(lines) if text.startswith(line)]
+    return "\n".join([*lines[:found], by, *lines[found + 1 :]])
+
+
+def test_the_shipped_file_holds_every_setting_and_no_other():
+    assert load_settings(environ={}).model_dump(mode="json").keys() == Settings.model_fields.keys()
+
+
+def test_the_environment_overrides_the_file(tmp_path):
+    settings = load_text(tmp_path, SHIPPED, PENUMBRA_SERVICE__PORT="3999", PENUMBRA_DATA__TODAY="2013-07-01")
+    assert (settings.service.port, settings.data.today.isoformat()) == (3999, "2013-07-01")
+
+
+def test_what_the_environment_does_not_name_stays_as_in_the_file(tmp_path):
+    settings = load_text(tmp_path, SHIPPED, PENUMBRA_SERVICE__PORT="3999", OTHER_SERVICE__PORT="1")
+    assert settings.service.model_copy(update={"port": 3000}) == load_text(tmp_path, SHIPPED).service
+
+
+@given(st.integers(1, 65535))
+def test_every_port_there_is_can_be_set(port):
+    assert load_settings(environ={"PENUMBRA_SERVICE__PORT": str(port)}).service.port == port
+
+
+@given(st.floats(allow_nan=True).filter(lambda share: not 0 <= share <= 1))
+def test_a_share_is_between_0_and_1(share):
+    with pytest.raises(SettingsError, match=r"data\.bad_row_share"):
+        load_settings(environ={"PENUMBRA_DATA__BAD_ROW_SHARE": repr(share)})
+
+
+@pytest.mark.parametrize(
+    ("line", "by", "words"),
+    [
+        ("port =", "port = 0", ["settings.toml", "service.port", "0", "greater than or equal to 1"]),
+        ("workers =", 'workers = "many"', ["settings.toml", "service.workers", "'many'", "valid integer"]),
+        ("today =", "today = 2013-04-31", ["settings.toml", "not valid TOML"]),
+        ("today =", 'today = "April"', ["settings.toml", "data.today", "'April'", "valid date"]),
+        ("model =", "model = 3", ["settings.toml", "registry.model", "3", "valid string"]),
+        ("port =", "prot = 3000", ["settings.toml", "service.prot", "unknown"]),
+        ("port =", "", ["settings.toml", "service.port", "missing"]),
+        ("[service]", "[servers]", ["settings.toml", "servers", "unknown", "service is missing"]),
+    ],
+)
+def test_an_error_in_the_file_names_file_setting_value_and_expectation(tmp_path, line, by, words):
+    with pytest.raises(SettingsError) as error:
+        load_text(tmp_path, changed(line, by))
+    assert [word for word in words if word not in str(error.value)] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("PENUMBRA_SERVICE__PORT", "http", ["service.port", "'http'", "valid integer"]),
+        ("PENUMBRA_TRAINING__THRESHOLD", "1.5", ["training.threshold", "'1.5'", "less than 1"]),
+        ("PENUMBRA_SERVICE__PROT", "3000", ["service.prot", "unknown"]),
+        ("PENUMBRA_SERVERS__PORT", "3000", ["servers", "unknown"]),
+        ("PENUMBRA_PORT", "3000", ["PENUMBRA_SECTION__KEY"]),
+        ("PENUMBRA_SERVICE__TLS__PORT", "3000", ["PENUMBRA_SECTION__KEY"]),
+    ],
+)
+def test_an_error_in_the_environment_names_variable_setting_value_and_expectation(tmp_path, name, value, words):
+    with pytest.raises(SettingsError) as error:
+        load_text(tmp_path, SHIPPED, **{name: value})
+    assert [word for word in [f"environment variable {name}", *words] if word not in str(error.value)] == []
+
+
+def test_all_errors_are_told_at_once(tmp_path):
+    with pytest.raises(SettingsError, match=r"service.port.*; .*service.workers"):
+        load_text(tmp_path, SHIPPED, PENUMBRA_SERVICE__PORT="0", PENUMBRA_SERVICE__WORKERS="0")
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(SettingsError, match=r"nowhere\.toml is missing"):
+        load_settings(tmp_path / "nowhere.toml", {})
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"[data", b"data = 3", b"\x00"])
+def test_a_file_that_holds_no_settings_is_refused_in_one_sentence(tmp_path, content):
+    (tmp_path / "settings.toml").write_bytes(content)
+    with pytest.raises(SettingsError, match=r"settings\.toml"):
+        load_settings(tmp_path / "settings.toml", {})
+
+
+def test_a_section_that_is_no_table_is_refused_with_an_override_in_it_too(tmp_path):
+    with pytest.raises(SettingsError, match="data"):
+        load_text(tmp_path, "data = 3", PENUMBRA_DATA__TODAY="2013-04-01")
+
+
+def test_settings_are_frozen():
+    settings = load_settings(environ={})
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.service.port = 1
+
+
+def test_what_is_known_and_no_fault_is_listed_with_commas_in_the_environment():
+    settings = load_settings(environ={"PENUMBRA_MONITOR__ACCEPT": "2013-07-08 temp, dest"})
+    assert settings.monitor.accept == ["2013-07-08 temp", "dest"]
+
+
+def test_the_flows_clock_can_be_the_real_one():
+    assert load_settings(environ={"PENUMBRA_DATA__TODAY": "now"}).data.today == dt.datetime.now(dt.UTC).date()
+    assert load_settings(environ={"PENUMBRA_DATA__TODAY": "2013-05-01"}).data.today == dt.date(2013, 5, 1)

@@ -1,0 +1,120 @@
+"""The same machinery on a regression and on three classes: ingest, train, gate, serve, experiment, compare."""
+
+import json
+import urllib.request
+
+import pytest
+
+from penumbra.core.settings import PROJECT_ROOT
+from tests.helpers.flow_workspace import Workspace
+from tests.helpers.local_service import pick_free_port, wait_until
+
+pytestmark = pytest.mark.slow
+
+CANDIDATES = {"temperature": "boosting, ridge", "sky": "boosting, logistic"}
+ANSWERS = {
+    "temperature": {"prediction_id", "value", "model_version"},
+    "sky": {"prediction_id", "probabilities", "decision", "model_version"},
+}
+LATER = {"data__today": "2013-05-01"}
+ALL = ["504", "100%"]  # of a week: rows, and labels
+
+
+@pytest.fixture(scope="module", params=sorted(CANDIDATES))
+def trained(request, tmp_path_factory):
+    space = Workspace(tmp_path_factory.mktemp(request.param))
+    space.problem = request.param
+    space.use_problem(PROJECT_ROOT / "examples" / request.param)
+    space.settings = {"training__candidates": CANDIDATES[request.param], "service__port": str(pick_free_port())}
+    space.run(*space.flow("ingest"), **space.settings)
+    space.run(*space.flow("train"), **space.settings)
+    return space
+
+
+def example():
+    from examples.weather import EXAMPLE
+
+    return json.dumps(EXAMPLE).encode()
+
+
+def post(space, body):
+    url = f"http://127.0.0.1:{space.settings['service__port']}/predict"
+    request = urllib.request.Request(url, body, {"content-type": "application/json"})
+    return json.load(urllib.request.urlopen(request, timeout=10))
+
+
+def answers(space):
+    try:
+        return post(space, example())
+    except OSError:
+        return None
+
+
+def test_the_first_model_does_not_fail_at_the_gate_and_is_live(trained):
+    assert "Version 1 is live" in trained.latest_receipt
+    assert "gate: pass" in trained.latest_receipt or "gate: not enough data" in trained.latest_receipt
+
+
+def test_the_service_answers_in_the_tasks_own_words(trained):
+    process = trained.start("-m", "service", **trained.settings)
+    try:
+        wait_until(lambda: answers(trained), seconds=60)
+        one, (first, second) = post(trained, example()), post(trained, b"[%b,%b]" % (example(), example()))
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+    assert set(one) == ANSWERS[trained.problem]
+    assert [{**each, "prediction_id": ""} for each in (first, second)] == [{**one, "prediction_id": ""}] * 2
+
+
+def test_the_doctor_finds_that_the_service_gives_trainings_predictions(trained):
+    output, _ = trained.run_unchecked("-m", "flows.steps.doctor.examination", **trained.settings)
+    assert "ok       the service gives training's predictions" in output
+
+
+def test_an_experiment_looks_quickly_first_and_ends_with_a_verdict_beside_the_live_model(trained):
+    output = trained.run(
+        str(PROJECT_ROOT / "flows/experiment.py"), "--no-pylint", "run", "--only", "boosting", **trained.settings
+    )
+    first, *_ = (line for line in output.splitlines() if "A quick look at boosting" in line)
+    assert "on 2013-02, learnt from" in first
+    assert {"baseline", "live", "latency", "size", "compiled", "doctor"} <= {
+        line.split()[0] for line in trained.latest_receipt.splitlines() if line.strip()
+    }
+
+
+def test_runs_are_compared_with_what_changed_between_them(trained):
+    text = trained.run("-m", "penumbra.cli.compare", "2", **trained.settings)
+    assert text.splitlines()[0].split()[:4] == ["run", "when", "kind", "candidate"]
+    assert "train" in text
+    assert "→" in text
+
+
+def test_a_month_later_the_new_model_is_held_against_the_live_one(trained):
+    trained.run(*trained.flow("ingest"), **trained.settings, **LATER)
+    trained.run(*trained.flow("train"), **trained.settings, **LATER)
+    lines = {line.split()[0]: line for line in trained.latest_receipt.splitlines() if line.strip()}
+    assert "non-inferiority" in lines["live"] or "superiority" in lines["live"]
+    assert lines["gate:"] in ("gate: pass", "gate: fail", "gate: not enough data")
+
+
+def test_an_experiment_with_an_unknown_name_says_what_there_is(trained):
+    flow = str(PROJECT_ROOT / "flows/experiment.py")
+    output, code = trained.run_unchecked(flow, "--no-pylint", "run", "--only", "oracle", **trained.settings)
+    assert code != 0
+    assert "names oracle: problem/candidates.py has boosting" in output
+    assert "Traceback" not in output
+
+
+def test_the_monitor_judges_windows_of_any_kind_of_task(trained):
+    apart = {name: str(trained.folder / name) for name in ("service__predictions", "labels__folder", "monitor__folder")}
+    settings = {**trained.settings, **apart, **LATER, "monitor__on_drift": "False", "monitor__every_days": "0"}
+    trained.run(*trained.flow("ingest"), **settings)
+    said = trained.run("-m", "tests.helpers.april_monitoring", **settings)
+    lines = {line.split()[0]: line.split() for line in said.splitlines() if line.startswith("2013-04-")}
+    assert {begin: line[2:4] for begin, line in lines.items()} == {"2013-04-04": ALL, "2013-04-11": ALL}
+    assert all(float(line[line.index("of") - 1]) > 0 for line in lines.values()), said
+    assert said.splitlines()[-2:] == [
+        "reports: data.html quality.html data.html quality.html",
+        "overview: overview.html",
+    ]

@@ -1,0 +1,250 @@
+"""A pass of `make monitor`: which windows it judges, what it enters, and what it asks for."""
+
+import datetime as dt
+import multiprocessing
+import shutil
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from flows.steps.monitor import report_figures, retraining, window_summary
+from penumbra.data import versions
+from penumbra.registry.ledger import Ledger, LedgerEvent
+from penumbra.storage.single_pass import PassInProgress, hold_pass_lock
+from tests.helpers import local_service
+from tests.helpers import monitored_model as world
+from tests.helpers.monitored_model import ONE_DAY, WINDOW_BEGIN, read_ledger_entries, run_monitor_pass
+from tests.helpers.regular_flights import make_regular_flights
+
+WEEK = 7 * ONE_DAY
+SECOND = WINDOW_BEGIN + WEEK
+DONE = SECOND + WEEK + ONE_DAY  # two windows are over, with all their labels
+
+
+@pytest.fixture(scope="module")
+def calm(tmp_path_factory: pytest.TempPathFactory, database: Path) -> Path:
+    """Two weeks in which nothing happens."""
+    folder = tmp_path_factory.mktemp("calm")
+    world.make_live_model(folder, database)
+    world.log_monitored_days(folder, 14)
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path, calm: Path) -> Path:
+    return Path(shutil.copytree(calm, tmp_path, dirs_exist_ok=True))
+
+
+@pytest.fixture
+def empty(tmp_path: Path, database: Path) -> Path:
+    """A live model that hasn't answered anything."""
+    world.make_live_model(tmp_path, database)
+    return tmp_path
+
+
+def test_each_window_that_is_over_is_judged_once_however_late_the_pass_comes(folder: Path) -> None:
+    assert run_monitor_pass(folder, DONE) == []
+    found = world.read_windows(folder)
+    assert [(each.begin, each.end) for each in found] == [(WINDOW_BEGIN, SECOND), (SECOND, SECOND + WEEK)]
+    assert [(each.verdict, each.model, each.rows) for each in found] == [("ok", "1", 840)] * 2
+    record = folder / "monitor/windows" / f"{WINDOW_BEGIN}.json"
+    before = record.stat().st_mtime_ns
+    assert run_monitor_pass(folder, DONE) == []
+    assert record.stat().st_mtime_ns == before
+
+
+def test_a_window_says_what_is_known_of_its_rows(folder: Path) -> None:
+    run_monitor_pass(folder, DONE)
+    found = world.read_windows(folder)[0]
+    assert found.loss
+    assert found.loss.threshold
+    assert found.estimated
+    assert found.labels
+    assert found.drift
+    assert found.loss.low < found.loss.mean < found.loss.high < found.loss.threshold
+    assert found.estimated.low < found.estimated.mean < found.estimated.high
+    assert abs(found.estimated.mean - found.loss.mean) < 0.03
+    assert (found.labels.due, found.labels.arrived, found.loss.labels) == (840, 840, 840)
+    assert found.calibration is not None
+    assert found.calibration < 0.1
+    assert 0 < found.drift.ratio < 1
+    assert found.columns["temp"].threshold > 0
+    assert found.slices == []
+
+
+def test_a_window_that_isnt_over_is_not_judged(folder: Path) -> None:
+    run_monitor_pass(folder, SECOND - ONE_DAY)
+    assert world.read_windows(folder) == []
+
+
+def test_loss_waits_for_the_last_label_and_is_then_judged(folder: Path) -> None:
+    run_monitor_pass(folder, SECOND)
+    (early,) = world.read_windows(folder)
+    assert (early.loss, early.drift is None) == (None, False)
+    run_monitor_pass(folder, SECOND + ONE_DAY)
+    (late,) = world.read_windows(folder)
+    assert late.loss
+    assert late.drift == early.drift
+
+
+def test_the_candidate_is_shown_beside_the_live_model_with_a_noise_floor(tmp_path: Path, database: Path) -> None:
+    world.make_live_model(tmp_path, database).set_alias("candidate", "2")
+    world.log_monitored_days(tmp_path, 7, beside="2")
+    run_monitor_pass(tmp_path, SECOND + ONE_DAY)
+    shadow = world.read_windows(tmp_path)[0].shadow
+    assert shadow
+    assert shadow.rows == 840
+    assert shadow.disagreement == pytest.approx(0.05)
+    assert shadow.floor is not None
+
+
+def frozen(number: int) -> pl.DataFrame:
+    return make_regular_flights(world.WINDOW_BEGIN_NUMBER + number).with_columns(temp=pl.lit(50.0))
+
+
+def test_a_fault_that_lasts_for_weeks_is_one_alarm(empty: Path) -> None:
+    world.log_monitored_days(empty, 14, {number: frozen(number) for number in range(5, 11)})
+    (alarm,) = run_monitor_pass(empty, DONE)
+    assert "temp has one value all day" in alarm
+    first, second = world.read_windows(empty)
+    assert [each.verdict for each in (first, second)] == ["investigate"] * 2
+    assert {fault.day for fault in second.faults} == {SECOND + number * ONE_DAY for number in range(4)}
+    (entry,) = read_ledger_entries(empty)
+    assert (entry.verdict, entry.versions, entry.data_version) == ("investigate", {"live": "1"}, "data-1")
+
+
+def test_a_fault_that_comes_back_is_a_new_alarm(empty: Path) -> None:
+    world.log_monitored_days(empty, 14, {number: frozen(number) for number in (1, 3, 8)})
+    assert len(run_monitor_pass(empty, DONE)) == 2
+    assert [len(entry.evidence["faults"]) for entry in read_ledger_entries(empty)] == [2, 1]
+
+
+def test_a_fault_that_is_known_can_be_accepted(empty: Path) -> None:
+    world.log_monitored_days(empty, 7, {1: frozen(1)})
+    assert run_monitor_pass(empty, SECOND + ONE_DAY, accept=f"{WINDOW_BEGIN + ONE_DAY} temp, humid") == []
+    assert world.read_windows(empty)[0].faults == []
+
+
+def test_loss_beyond_its_threshold_asks_for_a_retraining_once_within_the_cool_down(empty: Path) -> None:
+    world.log_monitored_days(empty, 14, wrong=True)
+    (alarm,) = run_monitor_pass(empty, DONE, cooldown_days=14)
+    assert "retrain: loss" in alarm
+    assert [each.verdict for each in world.read_windows(empty)] == ["retrain", "ok"]
+    assert "the last retraining was on 2013-04-11" in world.read_windows(empty)[1].reason
+    assert retraining.find_pending_verdict(read_ledger_entries(empty)) == read_ledger_entries(empty)[0]
+
+
+def test_where_loss_has_risen_is_named_and_changes_no_verdict(empty: Path) -> None:
+    world.log_monitored_days(empty, 7, wrong_at="JFK")
+    run_monitor_pass(empty, SECOND + ONE_DAY, on_loss="false")
+    (window,) = world.read_windows(empty)
+    worst = window.slices[0]
+    assert (window.verdict, worst.column, worst.value) == ("ok", "origin", "JFK")
+    assert worst.low > worst.reference
+    assert "loss where origin is JFK" in report_figures.describe_window(window)
+
+
+def test_a_pass_killed_before_the_record_was_written_enters_nothing_twice(empty: Path) -> None:
+    world.log_monitored_days(empty, 7, wrong=True)
+    assert len(run_monitor_pass(empty, SECOND + ONE_DAY)) == 1
+    (empty / "monitor/windows" / f"{WINDOW_BEGIN}.json").unlink()
+    assert run_monitor_pass(empty, SECOND + ONE_DAY) == []
+    assert world.read_windows(empty)[0].verdict == "retrain"
+    assert len(read_ledger_entries(empty)) == 1
+
+
+@pytest.mark.slow
+def test_killed_at_one_thing_it_writes_after_the_other_a_pass_ends_as_if_nothing_had_been(empty: Path) -> None:
+    world.log_monitored_days(empty, 14, {number: frozen(number) for number in (1, 8)})
+    for written in ("monitor/profiles.db", "ledger/ledger.jsonl", f"monitor/windows/{WINDOW_BEGIN}.json"):
+        process = multiprocessing.get_context("spawn").Process(target=run_monitor_pass, args=(empty, DONE))
+        process.start()
+        local_service.wait_until((empty / written).exists, seconds=60)
+        process.kill()
+        process.join()
+    run_monitor_pass(empty, DONE)
+    assert [entry.evidence["window"]["begin"] for entry in read_ledger_entries(empty)] == [
+        str(WINDOW_BEGIN),
+        str(SECOND),
+    ]
+    assert [each.verdict for each in world.read_windows(empty)] == ["investigate"] * 2
+
+
+def test_rows_that_stop_coming_are_one_alarm(folder: Path) -> None:
+    (alarm,) = run_monitor_pass(folder, DONE + 5 * ONE_DAY)
+    assert "the last rows are of 2013-04-17" in alarm
+    assert run_monitor_pass(folder, DONE + 6 * ONE_DAY) == []
+
+
+def test_a_day_with_few_rows_is_a_fault(empty: Path) -> None:
+    world.log_monitored_days(empty, 14, {9: make_regular_flights(world.WINDOW_BEGIN_NUMBER + 9).head(30)})
+    run_monitor_pass(empty, DONE)
+    assert [fault.what for fault in world.read_windows(empty)[1].faults] == ["volume"]
+
+
+def test_of_two_passes_at_once_one_says_so_and_leaves(folder: Path) -> None:
+    with hold_pass_lock(folder / "monitor", "watch"), pytest.raises(PassInProgress, match="another pass is at it"):
+        run_monitor_pass(folder, DONE)
+    assert run_monitor_pass(folder, DONE) == []
+
+
+def test_without_any_answers_there_is_nothing_to_judge(empty: Path) -> None:
+    assert run_monitor_pass(empty, DONE) == []
+    assert "No window is over yet" in window_summary.format_window_summary(
+        world.make_monitor_settings(empty, DONE), [], ""
+    )
+
+
+def test_the_last_windows_are_shown_as_a_table(folder: Path) -> None:
+    run_monitor_pass(folder, DONE)
+    shown = window_summary.format_window_summary(world.make_monitor_settings(folder, DONE), ["it broke"], "")
+    expected = [[str(begin), "1", "840", "100%"] for begin in (WINDOW_BEGIN, SECOND)]
+    assert [line.split()[:4] for line in shown.splitlines()[1:3]] == expected
+    assert shown.endswith("New:\n  it broke")
+
+
+def asked(folder: Path) -> None:
+    place = {"begin": str(WINDOW_BEGIN), "end": str(SECOND)}
+    event = LedgerEvent(
+        kind="verdict", verdict="retrain", actor="ann", reason="drift: temp", evidence={"window": place}
+    )
+    Ledger(folder / "ledger").append(event)
+
+
+def test_a_retraining_that_fails_is_entered_and_not_tried_again_and_again(empty: Path) -> None:
+    asked(empty)
+    settings = world.make_monitor_settings(empty, DONE)
+    said = retraining.respond_to_verdict(settings, ingest=lambda: False, train=lambda reason: True)
+    assert "the ingest failed" in said
+    assert (read_ledger_entries(empty)[-1].kind, read_ledger_entries(empty)[-1].verdict) == ("retrain", "failed")
+    assert retraining.respond_to_verdict(settings, ingest=lambda: False, train=lambda reason: True) == ""
+
+
+def test_without_a_verdict_nothing_is_trained(empty: Path) -> None:
+    assert (
+        retraining.respond_to_verdict(
+            world.make_monitor_settings(empty, DONE), ingest=lambda: 1 / 0 > 0, train=lambda reason: True
+        )
+        == ""
+    )
+
+
+def test_while_one_trains_another_does_not_begin(empty: Path) -> None:
+    asked(empty)
+    with hold_pass_lock(empty / "monitor", "retrain"), pytest.raises(PassInProgress):
+        retraining.respond_to_verdict(
+            world.make_monitor_settings(empty, DONE), ingest=lambda: True, train=lambda reason: True
+        )
+    assert len(read_ledger_entries(empty)) == 1
+
+
+def test_data_that_a_version_was_made_from_is_not_newer(empty: Path) -> None:
+    early, later = (world.make_monitor_settings(empty, day) for day in (dt.date(2013, 1, 1), DONE))
+    assert retraining.has_new_data(early, [])
+    (empty / "data/batches/2013-01").mkdir(parents=True)
+    (empty / "data/batches/2013-01/flights.csv").write_text("a flight\n")
+    gate = {"versions": {"candidate": "2"}, "data_version": versions.compute_data_version(early.data)}
+    Ledger(empty / "ledger").append(LedgerEvent(kind="verdict", verdict="pass", actor="ann", reason="gate", **gate))
+    assert not retraining.has_new_data(early, read_ledger_entries(empty))
+    assert retraining.has_new_data(later, read_ledger_entries(empty))

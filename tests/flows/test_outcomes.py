@@ -1,0 +1,173 @@
+"""What came of a day: sums that are the rows', read one time, and kept as long as they hold."""
+
+import datetime as dt
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flows.steps.monitor import outcomes as settling
+from flows.steps.monitor import window_signals
+from flows.steps.monitor.outcomes import OutcomeReader
+from flows.steps.monitor.watched_model import load_watched_model
+from flows.steps.promote.prediction_losses import compute_known_losses, extract_predictions
+from penumbra.core.histograms import Binning, OutcomeSums, list_profiled_columns
+from penumbra.logs import archive
+from penumbra.logs.frames import LogFrameReader
+from penumbra.logs.index import LogIndex
+from penumbra.logs.outcome_sums import OutcomeSumStore
+from penumbra.logs.queries.labels import join_labels
+from penumbra.registry.models import ModelRegistry
+from problem import features, schema
+from tests.helpers import monitored_model as world
+from tests.helpers import prediction_logs
+from tests.helpers.monitored_model import ONE_DAY, WINDOW_BEGIN
+
+DAYS = 3
+LATER = dt.datetime.combine(WINDOW_BEGIN + 10 * ONE_DAY, dt.time(), dt.UTC)
+SUMS = OutcomeSums(9, 8, 7, 4.5, 7, 3.5, 2.5, np.array([3, 4]), np.array([1.5, 2.0]), np.arange(6.0).reshape(3, 2))
+
+
+def plain(outcomes: OutcomeSums) -> dict[str, object]:
+    return {name: np.asarray(value).tolist() for name, value in vars(outcomes).items()}
+
+
+@pytest.fixture(scope="module")
+def answered(tmp_path_factory: pytest.TempPathFactory, database: Path) -> Path:
+    folder = tmp_path_factory.mktemp("answered")
+    world.make_live_model(folder, database)
+    world.log_monitored_days(folder, DAYS)
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path, answered: Path) -> Path:
+    return Path(shutil.copytree(answered, tmp_path, dirs_exist_ok=True))
+
+
+def reader(folder: Path, now: dt.datetime = LATER) -> OutcomeReader:
+    settings = world.make_monitor_settings(folder, WINDOW_BEGIN)
+    index = LogIndex.from_settings(settings, schema)
+    index.catch_up()
+    model = load_watched_model(settings, ModelRegistry(settings.registry), "1")
+    with index.open() as db:
+        rows = dict(db.execute("SELECT date(event, 'unixepoch'), count(*) FROM predictions GROUP BY 1"))
+    place = window_signals.WindowSpan(
+        WINDOW_BEGIN,
+        WINDOW_BEGIN + DAYS * ONE_DAY,
+        now,
+        {dt.date.fromisoformat(day): count for day, count in rows.items()},
+    )
+    binning = Binning.learn(model.reference, list_profiled_columns(features.FEATURES, schema.TIME))
+    return OutcomeReader(settings, index, model, binning, place)
+
+
+def came(folder: Path) -> list[dict[str, object]]:
+    return [plain(day) for day in reader(folder).outcomes()]
+
+
+def test_sums_are_those_of_the_rows(folder: Path) -> None:
+    made = reader(folder)
+    rows = join_labels(made.index)
+    said = extract_predictions(rows["output"])
+    losses = compute_known_losses(made.settings, rows["target"], said, made.model.ceiling)
+    days = made.outcomes()
+    whole = days[0] + days[1] + days[2]
+    assert (whole.rows, whole.due, whole.arrived, whole.labels) == (rows.height,) * 4
+    assert whole.loss == pytest.approx(losses.sum())
+    assert whole.squares == pytest.approx((losses**2).sum())
+    assert whole.scores.sum(axis=1) == pytest.approx([rows.height, said.sum(), rows["target"].sum()])
+    for place in made.binning.columns.values():
+        assert whole.counts[place].sum() == rows.height
+        assert whole.losses[place].sum() == pytest.approx(losses.sum())
+
+
+def test_a_day_whose_labels_are_there_is_read_one_time(folder: Path) -> None:
+    before, again = reader(folder), came(folder)
+    shutil.rmtree(folder / "predictions")
+    shutil.rmtree(folder / "labels")
+    assert [plain(day) for day in before.outcomes()] == again
+
+
+def test_a_day_that_waits_for_labels_is_read_again(folder: Path) -> None:
+    soon = dt.datetime.combine(WINDOW_BEGIN + DAYS * ONE_DAY, dt.time(), dt.UTC)
+    early = reader(folder, soon).outcomes()
+    assert [day.labels > 0 for day in early] == [True, True, False]
+    assert (early[2].rows, early[2].counts.sum(), early[2].due < early[2].rows) == (early[0].rows, 0, True)
+    assert reader(folder).outcomes()[2].labels == early[2].rows
+
+
+def test_a_day_for_which_more_rows_come_is_read_again(folder: Path) -> None:
+    (before, *_) = came(folder)
+    world.log_monitored_days(folder, 1)
+    (after, *_) = came(folder)
+    assert after["rows"] == 2 * before["rows"]  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("typed", [False, True])
+def test_rows_are_found_wherever_the_log_is_and_however_many_at_a_time(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, typed: bool
+) -> None:
+    expected = came(folder)
+    shutil.rmtree(folder / "monitor")
+    predictions = folder / "predictions"
+    closed = archive.seal_closed_segments(predictions)
+    columns = (
+        LogFrameReader(schema, list_profiled_columns(features.FEATURES, schema.TIME)).read_aligned if typed else None
+    )
+    archive.compact_segments(predictions, closed, dt.datetime.now(dt.UTC).date() + ONE_DAY, columns)
+    for path in closed:
+        path.unlink()
+    monkeypatch.setattr(settling, "MAX_ROWS_PER_READ", 50)
+    for one, other in zip(came(folder), expected, strict=True):
+        assert one.pop("losses") == pytest.approx(other.pop("losses"))  # rows in another order
+        assert one == other
+
+
+def test_rows_that_the_log_has_no_more_are_in_no_bin_but_in_the_mean(folder: Path) -> None:
+    made = reader(folder)
+    for path in (folder / "predictions").iterdir():
+        path.unlink()
+    day = made.outcomes()[0]
+    assert (day.labels > 0, day.loss > 0, day.counts.sum()) == (True, True, 0)
+
+
+def test_a_prediction_without_outcome_counts_for_nothing(folder: Path) -> None:
+    (before, *_) = came(folder)
+    (name,) = join_labels(LogIndex.from_settings(world.make_monitor_settings(folder, WINDOW_BEGIN), schema))[
+        "id"
+    ].to_list()[:1]
+    prediction_logs.log_labels(folder, prediction_logs.make_label_by_id(name, None, LATER))
+    shutil.rmtree(folder / "monitor")
+    (after, *_) = came(folder)
+    assert after["rows"] == before["rows"] - 1  # type: ignore[operator]
+
+
+def test_what_is_kept_of_a_day_is_what_is_found(tmp_path: Path) -> None:
+    kept = OutcomeSumStore(tmp_path, "7")
+    assert kept.find(WINDOW_BEGIN, "terms") is None
+    kept.save(WINDOW_BEGIN, "terms", SUMS)
+    found = kept.find(WINDOW_BEGIN, "terms")
+    assert found
+    assert plain(found) == plain(SUMS)
+    assert found.counts.dtype == np.int64
+    assert OutcomeSumStore(tmp_path, "8").find(WINDOW_BEGIN, "terms") is None
+
+
+def test_what_was_kept_on_other_terms_is_none(tmp_path: Path) -> None:
+    OutcomeSumStore(tmp_path, "7").save(WINDOW_BEGIN, "terms", SUMS)
+    assert OutcomeSumStore(tmp_path, "7").find(WINDOW_BEGIN, "others") is None
+
+
+def test_a_damaged_file_is_as_good_as_none(tmp_path: Path) -> None:
+    kept = OutcomeSumStore(tmp_path, "7")
+    kept.save(WINDOW_BEGIN, "terms", SUMS)
+    (path,) = (tmp_path / "settled/7").iterdir()
+    path.write_bytes(path.read_bytes()[:20])
+    assert kept.find(WINDOW_BEGIN, "terms") is None
+
+
+def test_what_came_of_days_adds_up() -> None:
+    assert plain(SUMS + SUMS)["scores"] == (2 * SUMS.scores).tolist()
+    assert (SUMS + SUMS).rows == 18

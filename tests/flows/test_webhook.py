@@ -1,0 +1,80 @@
+"""Alarms over HTTP, to a server that is there, slow to come to itself, or not there at all."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from flows.steps.monitor.webhook import post_alarms
+from tests.helpers.local_service import pick_free_port
+
+
+class Chat(ThreadingHTTPServer):
+    """Answers with these statuses in turn, the last one for ever; keeps what it was sent."""
+
+    def __init__(self, *statuses: int) -> None:
+        super().__init__(("127.0.0.1", 0), Answering)
+        self.statuses, self.received = list(statuses), []
+
+
+class Answering(BaseHTTPRequestHandler):
+    server: Chat
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.server.received.append((self.headers["content-type"], json.loads(body)))
+        statuses = self.server.statuses
+        self.send_response(statuses.pop(0) if len(statuses) > 1 else statuses[0])
+        self.end_headers()
+
+    def log_message(self, *words: object) -> None:
+        pass
+
+
+@contextmanager
+def chat(*statuses: int) -> Iterator[Chat]:
+    with Chat(*statuses) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def send(server: Chat, *alarms: str) -> bool:
+    return post_alarms(f"http://127.0.0.1:{server.server_port}/hook", alarms, pause=0.01)
+
+
+def test_alarms_arrive_as_one_message_that_slack_reads() -> None:
+    with chat(200) as server:
+        assert send(server, "temp is stuck", "é → °C")
+    assert server.received == [("application/json", {"text": "temp is stuck\né → °C"})]
+
+
+def test_a_server_that_comes_to_itself_gets_the_message() -> None:
+    with chat(503, 500, 200) as server:
+        assert send(server, "temp is stuck")
+    assert len(server.received) == 3
+
+
+def test_a_server_that_refuses_is_left_alone_after_three_times(capsys: pytest.CaptureFixture[str]) -> None:
+    with chat(404) as server:
+        assert not send(server, "temp is stuck")
+    assert "not reached (HTTPError: HTTP Error 404" in capsys.readouterr().out
+    assert len(server.received) == 3
+
+
+NOBODY = [f"http://127.0.0.1:{pick_free_port()}/", "http://nowhere.invalid/", "no address"]
+
+
+@pytest.mark.parametrize("url", NOBODY, ids=["no server", "no machine", "no address"])
+def test_a_webhook_that_is_not_there_stops_nothing(url: str) -> None:
+    assert not post_alarms(url, ["temp is stuck"], pause=0.0)
+
+
+def test_without_an_alarm_or_a_webhook_nothing_is_sent() -> None:
+    with chat(200) as server:
+        assert send(server)
+        assert post_alarms("", ["temp is stuck"])
+    assert server.received == []

@@ -1,0 +1,64 @@
+"""`python -m tests.helpers.april_monitoring`: the live model's answers to a fortnight of April, as the service logs them, and a
+pass of the monitor over them, with its pages."""
+
+import contextlib
+import datetime as dt
+import tempfile
+from pathlib import Path
+
+import polars as pl
+
+import problem
+import problem.features
+import problem.schema
+import problem.source
+from flows.steps.monitor import due_windows, reports, window_summary
+from monitoring.dashboard import overview
+from penumbra.core.settings import load_settings
+from penumbra.data.batches import DataStore
+from penumbra.logs.append_log import LogWriter, encode_json
+from penumbra.logs.schema import PredictionEntry
+from penumbra.registry import bundle
+from penumbra.registry.models import ModelRegistry
+
+FORTNIGHT = pl.datetime(2013, 4, 4, time_zone="UTC"), pl.datetime(2013, 4, 18, time_zone="UTC")
+
+
+def main() -> None:
+    settings = load_settings()
+    rows = DataStore(settings.data, problem).rows("2013-04")
+    rows = rows.filter(pl.col(problem.schema.TIME).is_between(*FORTNIGHT, closed="left"))
+    with tempfile.TemporaryDirectory() as folder:
+        ModelRegistry(settings.registry).download("1", Path(folder) / "1")
+        said = bundle.read_bundle(Path(folder) / "1", problem.features.FEATURES, "1").score(rows).tolist()
+    records = rows.select(list(problem.schema.Row.columns())).to_dicts()
+    entries = [
+        PredictionEntry(
+            record[problem.schema.TIME] - dt.timedelta(hours=1),
+            "contract",
+            record,
+            [],
+            output,
+            decide_class(output),
+            "1",
+            9,
+        )
+        for record, output in zip(records, said, strict=True)
+    ]
+    with contextlib.closing(LogWriter(settings.service.predictions)) as log:
+        log.append([encode_json(entry) for entry in entries])
+    print(window_summary.format_window_summary(settings, due_windows.judge_due_windows(settings), ""))
+    print("reports:", *(page.name for page in reports.publish_reports(settings)))
+    print("overview:", overview.write_overview(settings).name)
+
+
+def decide_class(output: float | list[float]) -> str | float:
+    """That of several classes, or the number itself."""
+    if isinstance(output, float):
+        return output
+    classes = problem.schema.Labelled.create_empty().select(problem.schema.target().alias("t")).schema["t"].categories
+    return str(classes[output.index(max(output))])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,19 @@
+"""Days as they are: each resembles the one before, and some are much worse than the others."""
+
+import numpy as np
+
+
+def simulate_daily_series(
+    count: int, days: int, like_the_day_before: float, skew: float = 0, seed: int = 0
+) -> np.ndarray:
+    """`count` series [count, days] of mean 0 and variance 1, autoregressive of order 1, driven by gamma or normal
+    shocks of that skewness. On the flights the daily loss differences of two models have autocorrelations of 0.15 to
+    0.25 and a skewness of about 1 either way."""
+    rng, shape = np.random.default_rng(seed), (count, days + 50)
+    if skew:
+        shocks = np.sign(skew) * (rng.gamma(4 / skew**2, 1, shape) - 4 / skew**2) * abs(skew) / 2
+    else:
+        shocks = rng.standard_normal(shape)
+    for day in range(1, shape[1]):
+        shocks[:, day] += like_the_day_before * shocks[:, day - 1]
+    return shocks[:, -days:] * np.sqrt(1 - like_the_day_before**2)

@@ -1,0 +1,73 @@
+"""A folder of its own to run the real flows in: settings' relative paths, DVC and Metaflow all begin there."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from penumbra.core.settings import PROJECT_ROOT
+
+FLOW_ENVIRONMENT = {"METAFLOW_USER": "tester", "METAFLOW_RUN_MAX_WORKERS": "2", "MLFLOW_DISABLE_TELEMETRY": "true"}
+
+
+class Workspace:
+    def __init__(self, folder: Path):
+        self.folder = folder
+        (folder / ".metaflow").mkdir(parents=True)
+        (folder / ".dvc").mkdir()
+        config = (PROJECT_ROOT / ".dvc" / "config").read_text()
+        (folder / ".dvc" / "config").write_text(config.replace("[core]", "[core]\n    no_scm = true"))
+        self.overlay = folder / "overlay"
+
+    def start(self, *words: str, **settings: str) -> subprocess.Popen[str]:
+        environ = {**os.environ, **FLOW_ENVIRONMENT, "PYTHONPATH": f"{self.overlay}{os.pathsep}{PROJECT_ROOT}"}
+        environ |= {f"PENUMBRA_{key.upper()}": value for key, value in settings.items()}
+        command = [sys.executable, *words]
+        pipe = subprocess.PIPE
+        return subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env=environ,
+            stdout=pipe,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *words: str, **settings: str) -> str:
+        """The output of a command that must succeed."""
+        output, code = self.run_unchecked(*words, **settings)
+        assert code == 0, output
+        return output
+
+    def run_unchecked(self, *words: str, **settings: str) -> tuple[str, int]:
+        process = self.start(*words, **settings)
+        output, _ = process.communicate(timeout=300)
+        return output, process.returncode
+
+    def flow(self, name: str) -> tuple[str, ...]:
+        return (str(PROJECT_ROOT / "flows" / f"{name}.py"), "--no-pylint", "run")
+
+    def use_problem(self, folder: Path) -> None:
+        """Run the flows with a copy of this folder in place of `problem/`."""
+        shutil.rmtree(self.overlay, ignore_errors=True)
+        shutil.copytree(folder, self.overlay / "problem", ignore=shutil.ignore_patterns("__pycache__"))
+
+    def append_to_source(self, code: str) -> None:
+        """Run the flows with a copy of `problem/` whose source ends with this code."""
+        shutil.rmtree(self.overlay, ignore_errors=True)
+        shutil.copytree(
+            PROJECT_ROOT / "problem", self.overlay / "problem", ignore=shutil.ignore_patterns("__pycache__")
+        )
+        with (self.overlay / "problem" / "source.py").open("a") as source:
+            source.write(code)
+
+    @property
+    def latest_receipt(self) -> str:
+        return (self.folder / "var/train/receipts/latest.txt").read_text()
+
+    @property
+    def data_version(self) -> str:
+        pointer = self.folder / "data.dvc"
+        return pointer.read_text() if pointer.exists() else ""

@@ -1,0 +1,164 @@
+"""Small real bundles, settings in a temporary folder, and the service itself: in this process or as a server."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import dataframely as dy
+import httpx
+import numpy as np
+import polars as pl
+from sklearn.base import ClassifierMixin
+from sklearn.tree import DecisionTreeClassifier
+
+from penumbra.core.encoding import FeatureEncoder, derive_features, learn_category_tables
+from penumbra.core.settings import PROJECT_ROOT, Settings, load_settings
+from penumbra.registry import bundle
+from penumbra.rules import Rule
+from penumbra.training.onnx.compile import compile_model
+from problem import features, schema
+from service.http.access import KeyDigests
+from service.processes.deployer import deploy_live
+
+with warnings.catch_warnings():  # importing BentoML and Starlette's test client warns about what is old in them
+    warnings.simplefilter("ignore")
+    from starlette.testclient import TestClient
+
+    from service.app import build_service
+
+THRESHOLD = 0.5
+
+
+def make_bundle(
+    folder: Path, seed: int = 1, depth: int | None = 6, estimator: ClassifierMixin | None = None, **facts: Any
+) -> Path:
+    """A sealed bundle with a small tree, or this, and more facts than it needs; each seed gives another model."""
+    rows = schema.Row.sample(300, generator=dy.random.Generator(seed))
+    derived = derive_features(features.FEATURES, rows)
+    inputs = FeatureEncoder(features.FEATURES, learn_category_tables(features.FEATURES, derived))
+    matrix = inputs.encode_frame(derived)
+    labels = np.random.default_rng(seed).random(len(matrix)) < 0.5
+    model = estimator or DecisionTreeClassifier(max_depth=depth, min_samples_leaf=3, random_state=seed)
+    model.fit(matrix, labels)
+    said = model.predict_proba(matrix)
+    bundle.write_model_files(folder, compile_model(model, matrix.shape[1]), matrix[:20], said[:20])
+    reference = rows.with_columns(label=pl.Series(labels), prediction=pl.Series(said[:, 1]))
+    bundle.write_reference_rows(folder, reference.head(20))
+    bundle.seal_bundle(folder, {"threshold": THRESHOLD, **facts}, inputs.kinds, inputs.tables)
+    return folder
+
+
+class FolderRegistry:
+    """A registry of two facts: which version each alias names, and where the bundles are."""
+
+    def __init__(self, folder: Path, live: str | None = None, **aliases: str | None) -> None:
+        self.folder = folder
+        self.versions_by_alias = {"live": live, **aliases}
+        self.tags_by_version: dict[str, dict[str, str]] = {}
+        self.downloads = 0
+
+    def version(self, alias: str) -> str | None:
+        return self.versions_by_alias.get(alias)
+
+    def aliases(self) -> dict[str, str]:
+        return {alias: version for alias, version in self.versions_by_alias.items() if version}
+
+    def set_alias(self, alias: str, version: str) -> None:
+        self.versions_by_alias[alias] = version
+
+    def delete_alias(self, alias: str) -> None:
+        self.versions_by_alias[alias] = None
+
+    def tag(self, version: str, key: str, value: str) -> None:
+        self.tags(version)[key] = value
+
+    def tags(self, version: str) -> dict[str, str]:
+        return self.tags_by_version.setdefault(version, {})
+
+    def find_run_id(self, name: str) -> str:
+        return f"run-{name}"
+
+    def download(self, version: str, folder: Path) -> None:
+        self.downloads += 1
+        shutil.copytree(self.folder / version, folder)
+
+
+def deploy_version(folder: Path, version: str, seed: int = 1, **facts: Any) -> bundle.Bundle:
+    """Make a version, deploy it as the deployer does, and return it as loaded."""
+    state = folder / "state"
+    if not (folder / "registry" / version).exists():
+        make_bundle(folder / "registry" / version, seed, **facts)
+    deploy_live(FolderRegistry(folder / "registry", version), state, features.FEATURES)
+    return bundle.read_bundle(state / "bundles" / version, features.FEATURES, version)
+
+
+def make_service_environment(folder: Path, **service: Any) -> dict[str, str]:
+    """Overrides that keep everything the service writes below a folder."""
+    places = {"state": folder / "state", "predictions": folder / "predictions", **service}
+    overrides = {f"PENUMBRA_SERVICE__{key.upper()}": str(value) for key, value in places.items()}
+    overrides |= {"PENUMBRA_LABELS__FOLDER": str(folder / "labels"), "PENUMBRA_LEDGER__FOLDER": str(folder / "ledger")}
+    return {**overrides, "PENUMBRA_REGISTRY__TRACKING": f"sqlite:///{folder}/mlflow.db"}
+
+
+def make_service_settings(folder: Path, **service: Any) -> Settings:
+    return load_settings(environ=make_service_environment(folder, **service))
+
+
+@contextlib.contextmanager
+def open_test_client(
+    folder: Path, rules: Sequence[Rule] = (), keys: KeyDigests = (), **service: Any
+) -> Iterator[TestClient]:
+    """The service in this process, with these business rules and keys."""
+    ruled = SimpleNamespace(schema=schema, features=features, rules=SimpleNamespace(RULES=rules))
+    app = build_service(make_service_settings(folder, **service), ruled, keys).to_asgi()
+    with TestClient(app, client=("127.0.0.1", 50000)) as http:
+        yield http
+
+
+@contextlib.contextmanager
+def start_server(folder: Path, **settings: Any) -> Iterator[tuple[subprocess.Popen[bytes], httpx.Client]]:
+    """`python -m service` on a free port, once it answers, with settings as `section__key`; its output goes to
+    <folder>/output."""
+    overrides = {f"PENUMBRA_{key.upper()}": str(value) for key, value in settings.items()}
+    environ = {**os.environ, **make_service_environment(folder, port=pick_free_port()), **overrides}
+    port = environ["PENUMBRA_SERVICE__PORT"]
+    with (folder / "output").open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "service"], cwd=PROJECT_ROOT, env=environ, stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
+            wait_until(lambda: process.poll() is not None or _is_answering(http), seconds=60)
+            yield process, http
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 10.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def pick_free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return int(found.getsockname()[1])
+
+
+def _is_answering(http: httpx.Client) -> bool:
+    try:
+        return http.get("/readyz").status_code in (200, 503)
+    except httpx.TransportError:
+        return False

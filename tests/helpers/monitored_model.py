@@ -1,0 +1,118 @@
+"""A live model with an honest reference, what it answered since, and the labels, in a temporary folder."""
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from flows.steps.monitor import due_windows
+from monitoring.windows import Window, WindowStore
+from penumbra.core.settings import Settings, load_settings
+from penumbra.logs.labels import LabelEntry
+from penumbra.logs.schema import PredictionEntry as Answer
+from penumbra.registry import bundle
+from penumbra.registry.ledger import Ledger, LedgerEntry
+from penumbra.registry.manifest import read_manifest
+from penumbra.registry.models import ModelRegistry
+from problem import features, schema
+from tests.helpers import local_service, prediction_logs, registered_versions
+from tests.helpers.regular_flights import make_regular_flights
+
+WINDOW_BEGIN = dt.date(2013, 4, 4)  # of a window
+ONE_DAY = dt.timedelta(days=1)
+REFERENCE_DAY_NUMBERS, WINDOW_BEGIN_NUMBER = range(30), 34  # numbers of days since 2013-03-01
+HOUR = dt.timedelta(hours=1)
+
+
+def make_monitor_settings(folder: Path, today: dt.date, **monitor: Any) -> Settings:
+    return load_settings(environ=make_monitor_environment(folder, today, **monitor))
+
+
+def make_monitor_environment(folder: Path, today: dt.date, **monitor: Any) -> dict[str, str]:
+    places = {"PENUMBRA_MONITOR__FOLDER": folder / "monitor", "PENUMBRA_DATA__TODAY": today}
+    places |= {"PENUMBRA_DATA__FOLDER": folder / "data", "PENUMBRA_MONITOR__EVERY_DAYS": 0}
+    changed = {f"PENUMBRA_MONITOR__{name.upper()}": value for name, value in monitor.items()}
+    every = {**registered_versions.make_registry_environment(folder), **places, **changed}
+    return {name: str(value) for name, value in every.items()}
+
+
+def make_live_model(folder: Path, database: Path) -> ModelRegistry:
+    """Version 1, which has seen the days of the reference."""
+    models = registered_versions.make_aliased_registry(folder, database, live="1")
+    rows = pl.concat([make_regular_flights(number) for number in REFERENCE_DAY_NUMBERS])
+    chances, late = draw_outcomes(rows.height, 0)
+    make_reference_bundle(folder, rows.with_columns(label=pl.Series(late), prediction=pl.Series(chances)))
+    return models
+
+
+def make_reference_bundle(folder: Path, reference: pl.DataFrame, threshold: float = 0.5) -> None:
+    """The bundle of version 1, with this reference."""
+    made = local_service.make_bundle(folder / "state/bundles/1")
+    tables = read_manifest(made)["tables"]
+    bundle.write_reference_rows(made, reference)
+    learnt = {"train": ["2013-01"], "validation": ["2013-02"], "test": []}
+    bundle.seal_bundle(made, {"threshold": threshold, "data_version": "data-1", **learnt}, features.FEATURES, tables)
+
+
+def log_monitored_days(
+    folder: Path,
+    days: int,
+    changed: dict[int, pl.DataFrame] | None = None,
+    wrong: bool = False,
+    wrong_at: str = "",
+    model: str = "1",
+    beside: str = "",
+) -> None:
+    """So many days from the first window on, with all labels; `changed` are other rows of some days, counted from 0.
+    `wrong`: what happens is the opposite of what was said; `wrong_at`: from this origin only. `beside`: who says 0.05
+    more of each, in the shadow."""
+    for number in range(days):
+        rows = (changed or {}).get(number, make_regular_flights(WINDOW_BEGIN_NUMBER + number))
+        chances, late = draw_outcomes(rows.height, WINDOW_BEGIN_NUMBER + number)
+        opposite = wrong | (rows["origin"] == wrong_at).to_numpy()
+        ids = _log_day(folder, rows, chances, late ^ opposite, model)
+        if beside:
+            registered_versions.log_shadow_answers(
+                folder, beside, ids, rows["time_hour"].to_list(), (chances + 0.05).tolist()
+            )
+
+
+def draw_outcomes(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Chances of being late, and who was."""
+    rng = np.random.default_rng(seed)
+    chances = rng.uniform(0.1, 0.9, n)
+    return chances, rng.random(n) < chances
+
+
+def _log_day(folder: Path, rows: pl.DataFrame, chances: np.ndarray, late: np.ndarray, model: str) -> list[str]:
+    records = rows.to_dicts()
+    answers = [
+        Answer(record["time_hour"] - HOUR, "contract", record, [], chance, chance >= 0.5, model, 80)
+        for record, chance in zip(records, chances.tolist(), strict=True)
+    ]
+    labels = [
+        LabelEntry(
+            record["time_hour"] + 5 * HOUR, "batch", {"arr_delay": 60 if was else 0}, [record[k] for k in KEY_COLUMNS]
+        )
+        for record, was in zip(records, late.tolist(), strict=True)
+    ]
+    prediction_logs.log_labels(folder, *labels)
+    return prediction_logs.log_predictions(folder, *answers)
+
+
+KEY_COLUMNS = schema.Row.primary_key()
+
+
+def run_monitor_pass(folder: Path, today: dt.date, **monitor: Any) -> list[str]:
+    """A pass on that day; the alarms that are new."""
+    return due_windows.judge_due_windows(make_monitor_settings(folder, today, **monitor))
+
+
+def read_windows(folder: Path) -> list[Window]:
+    return WindowStore(folder / "monitor").read()
+
+
+def read_ledger_entries(folder: Path) -> list[LedgerEntry]:
+    return Ledger(folder / "ledger").entries()

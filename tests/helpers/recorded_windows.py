@@ -1,0 +1,134 @@
+"""A watched model in a temporary folder: registry, predictions, shadow, labels, ledger and some windows."""
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+import dataframely as dy
+import numpy as np
+
+from monitoring.windows import (
+    DayFault,
+    EstimatedLoss,
+    LabelArrivals,
+    LargestDrift,
+    ShadowDisagreement,
+    Window,
+    WindowDistance,
+    WindowLoss,
+    WindowStore,
+)
+from penumbra.core.histograms import DegradedSlice
+from penumbra.core.settings import Settings, load_settings
+from penumbra.logs.labels import LabelEntry
+from penumbra.logs.schema import PredictionEntry
+from penumbra.registry.ledger import Ledger, LedgerEvent
+from problem import schema
+from tests.helpers import prediction_logs, registered_versions
+
+FIRST_WINDOW_BEGIN = dt.date(2013, 4, 1)
+ROWS_PER_WEEK = 40  # a week
+WEEK_VERDICTS = ("ok", "ok", "investigate", "retrain")
+DRIFT_RATIOS = (0.4, 0.7, 0.9, 1.6)
+
+
+def make_history_environment(folder: Path) -> dict[str, str]:
+    places = {"PENUMBRA_MONITOR__FOLDER": folder / "monitor", "PENUMBRA_DATA__FOLDER": folder / "data"}
+    return {
+        **registered_versions.make_registry_environment(folder),
+        **{name: str(place) for name, place in places.items()},
+    }
+
+
+def make_history_settings(folder: Path) -> Settings:
+    return load_settings(environ=make_history_environment(folder))
+
+
+def make_monitored_history(folder: Path, database: Path, weeks: int = 4) -> Settings:
+    """Version 1 is live, 2 is the candidate; a window a week, the last of which retrains."""
+    settings = make_history_settings(folder)
+    registered_versions.make_aliased_registry(folder, database, live="1", candidate="2")
+    log_weeks(folder, weeks)
+    write_data_pointer(folder)
+    ledger = Ledger(settings.ledger.folder)
+    ledger.append(LedgerEvent(kind="promotion", actor="ann", reason="the first", versions={"live": "1"}))
+    ledger.append(_make_verdict_event())
+    for number in range(weeks):
+        WindowStore(settings.monitor.folder).write(
+            make_window(number, WEEK_VERDICTS[number % 4], DRIFT_RATIOS[number % 4])
+        )
+    return settings
+
+
+def write_data_pointer(folder: Path) -> None:
+    """Three batches that a pointer file names, as DVC writes it."""
+    for month in (1, 2, 3):
+        (folder / f"data/batches/2013-0{month}").mkdir(parents=True)
+    md5 = "0123456789abcdef0123456789abcdef.dir"
+    (folder / "data.dvc").write_text(f"outs:\n- md5: {md5}\n  hash: md5\n  path: data\n")
+
+
+def log_weeks(folder: Path, weeks: int) -> None:
+    """Whole records, a few each week, with what the candidate said, and labels."""
+    rng = np.random.default_rng(5)
+    rows = schema.Row.sample(weeks * ROWS_PER_WEEK, generator=dy.random.Generator(5)).to_dicts()
+    times = [_compute_noon(number * 7 // ROWS_PER_WEEK) for number in range(len(rows))]
+    chances = rng.uniform(0.05, 0.95, len(rows))
+    entries = [
+        PredictionEntry(time, "contract", {**row, "time_hour": time}, [], chance, chance >= 0.5, "1", 80)
+        for row, time, chance in zip(rows, times, chances.tolist(), strict=True)
+    ]
+    ids = prediction_logs.log_predictions(folder, *entries)
+    late = np.where(rng.random(len(ids)) < chances, 60, 0).tolist()
+    five = dt.timedelta(hours=5)
+    said = zip(ids, times, late, strict=True)
+    prediction_logs.log_labels(
+        folder,
+        *(LabelEntry(time + five, "feedback", {"arr_delay": each}, prediction=name) for name, time, each in said),
+    )
+    registered_versions.log_shadow_answers(
+        folder, "2", ids, times, np.clip(chances + rng.normal(0, 0.05, len(ids)), 0.01, 0.99).tolist()
+    )
+
+
+def make_window(number: int, verdict: str = "ok", ratio: float = 0.5, **changes: Any) -> Window:
+    """A week, as the monitor records it."""
+    begin = FIRST_WINDOW_BEGIN + dt.timedelta(days=7 * number)
+    fault = DayFault(begin, "frozen", "temp", "61.2 in all of 120 rows", "a sensor that stopped")
+    loss = 0.47 + ratio / 20
+    fields: dict[str, Any] = {
+        "reason": {"ok": "nothing is beyond its threshold", "investigate": "temp: frozen"}.get(verdict, "temp drifted"),
+        "columns": {"temp": WindowDistance(0.1 * ratio, 0.1), "carrier": WindowDistance(0.02, 0.08)},
+        "prediction": WindowDistance(0.04, 0.09),
+        "drift": LargestDrift(ratio, "temp"),
+        "loss": WindowLoss(6_000, loss, loss - 0.02, loss + 0.02, 0.53),
+        "estimated": EstimatedLoss(0.49, 0.46, 0.52, "that the scores are calibrated"),
+        "labels": LabelArrivals(6_100, 6_050 - 20 * number),
+        "calibration": 0.02,
+        "shadow": ShadowDisagreement(6_000, 0.03, 0.02),
+        "slices": [DegradedSlice("carrier", "EV", 1_200, 0.61, 0.55, 0.67, 0.45)] if verdict == "retrain" else [],
+        "faults": [fault] if verdict == "investigate" else [],
+    }
+    judged = dt.datetime.combine(begin + dt.timedelta(days=8), dt.time(6), dt.UTC)
+    return Window(
+        begin=begin,
+        end=begin + dt.timedelta(days=7),
+        model="1",
+        rows=6_200,
+        verdict=verdict,
+        judged=judged,
+        **{**fields, **changes},
+    )
+
+
+def _compute_noon(day: int) -> dt.datetime:
+    return dt.datetime.combine(FIRST_WINDOW_BEGIN + dt.timedelta(days=day), dt.time(12), dt.UTC)
+
+
+def _make_verdict_event() -> LedgerEvent:
+    evidence = {"evidence": {"days": 9, "labels": 5_400, "better": 3.2, "worse": 0.4, "days_needed": 12}}
+    reason = "keep collecting: 9 days, 5,400 labels; e-values 3.2 for better and 0.4 for worse; about 12 more days"
+    versions = {"candidate": "2", "live": "1"}
+    return LedgerEvent(
+        kind="verdict", verdict="keep collecting", actor="ann", reason=reason, versions=versions, evidence=evidence
+    )

@@ -1,0 +1,126 @@
+"""Versions in a registry, what they said of the same rows, and the labels, in a temporary folder."""
+
+import datetime as dt
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from penumbra.core.settings import Settings, load_settings
+from penumbra.logs.labels import LabelEntry
+from penumbra.logs.schema import PredictionEntry
+from penumbra.logs.shadow_log import ShadowBatch, ShadowLog, ShadowRow, ShadowStart
+from penumbra.registry.ledger import Ledger, LedgerEvent
+from penumbra.registry.models import FinishedRun, ModelRegistry
+from tests.helpers import local_service, prediction_logs
+
+FIRST_TIME = dt.datetime(2013, 4, 1, 12, tzinfo=dt.UTC)
+ROWS_PER_DAY, NUMBER_OF_DAYS = 50, 22
+DAY = dt.timedelta(days=1)
+NOW = FIRST_TIME + dt.timedelta(days=NUMBER_OF_DAYS + 5)
+
+ScoreSimulator = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+
+
+def score_calibrated(chances: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return chances
+
+
+def score_noisy(chances: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The chances, with much noise."""
+    return np.asarray(np.clip(chances + rng.normal(0, 0.3, len(chances)), 0.05, 0.95))
+
+
+def make_registry_environment(folder: Path) -> dict[str, str]:
+    return {**local_service.make_service_environment(folder), "PENUMBRA_REGISTRY__ARTIFACTS": str(folder / "artifacts")}
+
+
+def make_registry_settings(folder: Path) -> Settings:
+    return load_settings(environ=make_registry_environment(folder))
+
+
+def register_versions(folder: Path, recipes: str) -> Path:
+    """A database with a version for each of the recipes, a letter each; `aliased` makes copies of it."""
+    models = ModelRegistry(make_registry_settings(folder).registry)
+    for number, recipe in enumerate(recipes, 1):
+        made = local_service.make_bundle(
+            folder / f"made/{number}", number, recipe=recipe, data_version=f"data-{number}"
+        )
+        run = models.record(FinishedRun("train", 0, 1), artifacts={"bundle": made})
+        models.register(run, "bundle", {"data_version": f"data-{number}"})
+    return folder / "mlflow.db"
+
+
+def make_aliased_registry(folder: Path, database: Path, **aliases: str) -> ModelRegistry:
+    """A registry of the test's own."""
+    shutil.copy(database, folder / "mlflow.db")
+    models = ModelRegistry(make_registry_settings(folder).registry)
+    for alias, version in aliases.items():
+        models.set_alias(alias, version)
+    return models
+
+
+def append_earlier_event(folder: Path, kind: Any, verdict: str = "", **versions: str) -> None:
+    """An earlier event, in the ledger alone."""
+    event = LedgerEvent(kind=kind, actor="ann", reason="earlier", verdict=verdict, versions=versions)
+    Ledger(make_registry_settings(folder).ledger.folder).append(event)
+
+
+def shift_after_ledger(time: dt.datetime) -> dt.datetime:
+    """So many days later that all of it is after what the ledger has by now."""
+    return time + ((dt.datetime.now(dt.UTC) - FIRST_TIME).days + 2) * DAY
+
+
+def log_compared_days(
+    folder: Path,
+    live: str,
+    others: dict[str, ScoreSimulator],
+    says: ScoreSimulator = score_calibrated,
+    first: dt.datetime = FIRST_TIME,
+    canary: dict[str, ScoreSimulator] | None = None,
+    **marks: Any,
+) -> None:
+    """Some rows a day: what the live version answered (and the canary, of every fifth row), what others say in the
+    shadow, and all labels. `marks` are fields of the answers."""
+    rng = np.random.default_rng(3)
+    chances = rng.uniform(0.05, 0.95, NUMBER_OF_DAYS * ROWS_PER_DAY)
+    times = [first + dt.timedelta(days=number // ROWS_PER_DAY) for number in range(NUMBER_OF_DAYS * ROWS_PER_DAY)]
+    said = says(chances, rng).tolist()
+    models = [live] * len(said)
+    for version, model in (canary or {}).items():
+        said[::5], models[::5] = model(chances, rng).tolist()[::5], [version] * len(said[::5])
+    answers = zip(times, models, said, strict=True)
+    entries = [_make_entry(number, *answer, marks) for number, answer in enumerate(answers)]
+    ids = prediction_logs.log_predictions(folder, *entries)
+    minutes = np.where(rng.random(len(ids)) < chances, 60, 0).tolist()
+    labels = [
+        LabelEntry(time + dt.timedelta(hours=5), "feedback", {"arr_delay": each}, prediction=name)
+        for name, time, each in zip(ids, times, minutes, strict=True)
+    ]
+    prediction_logs.log_labels(folder, *labels)
+    for version, model in others.items():
+        log_shadow_answers(folder, version, ids, times, model(chances, rng).tolist())
+
+
+def _make_entry(number: int, time: dt.datetime, model: str, output: float, marks: dict[str, Any]) -> PredictionEntry:
+    record = {"carrier": "UA", "flight": number % ROWS_PER_DAY, "time_hour": time}
+    return PredictionEntry(time, "contract", record, [], output, output >= local_service.THRESHOLD, model, 80, **marks)
+
+
+def log_shadow_answers(folder: Path, version: str, ids: list[str], times: list[dt.datetime], said: list[Any]) -> None:
+    """NaN is logged as an error."""
+    kept = ShadowLog(folder / "shadow", folder / "predictions")
+    segment = ids[0].partition("-")[0]
+    end = (folder / "predictions" / f"{segment}.jsonl").stat().st_size
+    rows = [
+        ShadowRow(name, version, time, output, output >= local_service.THRESHOLD)
+        if output == output
+        else ShadowRow(name, version, time, status="error", reason="it raised")
+        for name, time, output in zip(ids, times, said, strict=True)
+    ]
+    counts = {"ok": sum(row.status == "ok" for row in rows), "error": sum(row.status != "ok" for row in rows)}
+    kept.append(ShadowStart(version, times[0], {segment: 0}, []))
+    kept.append(ShadowBatch(version, segment, 0, end, counts), rows)
+    kept.close()

@@ -1,0 +1,86 @@
+"""What a model answered by itself of some time, with the labels there are."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import dataframely as dy
+import msgspec
+import polars as pl
+import pytest
+
+from penumbra.logs.index import LogIndex
+from penumbra.logs.labels import LabelEntry, LabelSpec
+from penumbra.logs.queries.labels import join_labels, read_answers_with_targets
+from penumbra.logs.schema import PredictionEntry
+from tests.helpers.prediction_logs import (
+    EVENING,
+    NOON,
+    log_labels,
+    log_predictions,
+    make_hours,
+    make_label_by_key,
+    make_prediction,
+    make_updated_index,
+)
+
+
+def found(folder: Path, begin: float = 0, end: float = 1, **more: Any) -> list[pl.DataFrame]:
+    return list(
+        read_answers_with_targets(
+            make_updated_index(folder), "7", NOON + make_hours(begin), NOON + make_hours(end), **more
+        )
+    )
+
+
+def test_a_row_has_what_was_answered_and_its_label_or_null(tmp_path: Path) -> None:
+    log_predictions(tmp_path, make_prediction(1), make_prediction(2))
+    log_labels(tmp_path, make_label_by_key(1, 42))
+    (rows,) = found(tmp_path)
+    names = ["id", "time", "event", "output", "target"]
+    assert rows.equals(join_labels(make_updated_index(tmp_path)).select(names))
+    assert rows["target"].to_list() == [True, None]
+
+
+def test_rows_of_another_time_are_left_out(tmp_path: Path) -> None:
+    log_predictions(tmp_path, make_prediction(1))
+    assert (len(found(tmp_path, 0, 1)), found(tmp_path, 1, 2), found(tmp_path, -1, 0)) == (1, [], [])
+
+
+def test_rows_without_outcome_of_another_model_or_with_a_rule_in_it_are_left_out(tmp_path: Path) -> None:
+    ruled = msgspec.structs.replace(make_prediction(3), rules=["closed"])
+    log_predictions(tmp_path, make_prediction(1), make_prediction(2, model="6"), ruled)
+    log_labels(tmp_path, make_label_by_key(1, None))
+    assert found(tmp_path) == []
+
+
+def test_so_many_come_at_a_time_and_all_of_them_once(tmp_path: Path) -> None:
+    log_predictions(tmp_path, *(make_prediction(flight) for flight in range(1, 6)))
+    (whole,) = found(tmp_path)
+    parts = found(tmp_path, at_once=2)
+    assert [part.height for part in parts] == [2, 2, 1]
+    assert pl.concat(parts).equals(whole)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "column", "output", "label"),
+    [
+        (pl.Enum(["clear", "rain"]), dy.Enum(["clear", "rain"]), [0.25, 0.75], "rain"),
+        (pl.Float64, dy.Float64(), 12.5, 11.25),
+    ],
+)
+def test_targets_of_every_kind_are_read(tmp_path: Path, dtype: Any, column: Any, output: Any, label: Any) -> None:
+    class Row(dy.Schema):
+        at = dy.Datetime(nullable=False)
+
+    outcome = type("Outcome", (Row,), {"__annotations__": {}, "was": column})
+    terms = LabelSpec.from_schema(SimpleNamespace(Row=Row, Labelled=outcome, TIME="at", target=lambda: pl.col("was")))
+    entry = PredictionEntry(NOON, "contract", {"at": NOON.replace(tzinfo=None)}, [], output, label, "7", 80)
+    first, second = log_predictions(tmp_path, entry, entry)
+    log_labels(tmp_path, LabelEntry(EVENING, "feedback", {"was": label}, prediction=second))
+    index = LogIndex(tmp_path / "predictions", tmp_path / "labels", terms)
+    index.catch_up()
+    (rows,) = read_answers_with_targets(index, "7", NOON, NOON + make_hours(1))
+    assert rows.select("id", "target").rows() == [(first, None), (second, label)]
+    assert rows.schema["target"] == dtype
+    assert rows["output"].to_list() == [output] * 2

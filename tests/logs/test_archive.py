@@ -1,0 +1,135 @@
+import datetime as dt
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penumbra.logs import append_log, archive, segments
+from penumbra.logs.append_log import LogWriter, encode_json
+from service.processes.archiver import archive_due_segments
+from tests.helpers import local_service, prediction_logs
+from tests.helpers.prediction_logs import make_prediction
+
+TODAY = dt.datetime.now(dt.UTC).date()
+TOMORROW = TODAY + dt.timedelta(days=1)
+LATER = dt.datetime.now(dt.UTC) + dt.timedelta(days=40)
+
+
+def closed(folder: Path, *flights: int) -> list[str]:
+    """A closed segment with predictions of these flights."""
+    return prediction_logs.append_to_new_segment(folder, [make_prediction(flight) for flight in flights])
+
+
+def compacted(folder: Path, today: dt.date = TOMORROW) -> list[Path]:
+    return archive.compact_segments(folder, archive.seal_closed_segments(folder), today)
+
+
+def test_a_segment_is_open_as_long_as_its_writer_lives(tmp_path: Path) -> None:
+    writer = LogWriter(tmp_path)
+    writer.append([encode_json(make_prediction(1))])
+    (path,) = append_log.list_segments(tmp_path)
+    assert segments.is_segment_open(path)
+    assert archive.seal_closed_segments(tmp_path) == []
+    writer.close()
+    assert archive.seal_closed_segments(tmp_path) == [path]
+
+
+def test_a_torn_last_line_is_cut_off_before_the_checksum(tmp_path: Path) -> None:
+    closed(tmp_path, 1)
+    (path,) = append_log.list_segments(tmp_path)
+    whole = path.read_bytes()
+    path.write_bytes(whole + b'{"id":"torn')
+    archive.seal_closed_segments(tmp_path)
+    assert path.read_bytes() == whole
+    assert path.with_suffix(segments.SEAL_SUFFIX).read_text() == archive._hash_file(path)
+
+
+def test_a_day_becomes_one_parquet_file_with_every_line_of_its_segments(tmp_path: Path) -> None:
+    ids = [name for flights in ([1, 2], [3]) for name in closed(tmp_path, *flights)]
+    (facts,) = compacted(tmp_path)
+    frame = pl.read_parquet(facts.with_suffix(archive.TABLE_SUFFIX))
+    assert sorted(frame["id"]) == sorted(ids)
+    assert sorted(frame["output"]) == [0.1, 0.2, 0.3]
+    assert frame["time"].dtype == pl.Datetime("us", "UTC")
+    assert [line + "\n" for line in frame["line"]] == [
+        line for path in append_log.list_segments(tmp_path) for line in path.read_text().splitlines(keepends=True)
+    ]
+
+
+def test_today_is_left_for_tomorrow(tmp_path: Path) -> None:
+    closed(tmp_path, 1)
+    assert compacted(tmp_path, TODAY) == []
+    assert len(compacted(tmp_path)) == 1
+    assert compacted(tmp_path) == []
+
+
+def test_a_segment_closed_late_goes_to_a_further_part(tmp_path: Path) -> None:
+    for flight in (1, 2):
+        closed(tmp_path, flight)
+        compacted(tmp_path)
+    assert [path.name for path, _ in archive.list_parts(tmp_path)] == [f"{TODAY}.000.json", f"{TODAY}.001.json"]
+
+
+lines = st.lists(st.binary(max_size=20).filter(lambda line: b"\n" not in line), min_size=1, max_size=5)
+
+
+@given(st.lists(lines, min_size=1, max_size=3))
+def test_whatever_was_logged_comes_back_byte_by_byte(
+    tmp_path_factory: pytest.TempPathFactory, contents: list[list[bytes]]
+) -> None:
+    folder = tmp_path_factory.mktemp("log")
+    for number, content in enumerate(contents):
+        (folder / f"019fa1c2d3e{number:06}.jsonl").write_bytes(b"".join(line + b"\n" for line in content))
+    before = {path.stem: path.read_bytes() for path in append_log.list_segments(folder)}
+    compacted(folder)
+    for path in append_log.list_segments(folder):
+        path.unlink()
+    assert dict(archive.read_deleted_segments(folder, lambda segment: False)) == before
+
+
+def test_a_prediction_is_found_in_its_segment_in_parquet_and_in_the_archive(tmp_path: Path) -> None:
+    folder, place = tmp_path / "log", str(tmp_path / "archive")
+    name, other = closed(folder, 1, 2)
+    expected = append_log.find_entry_in_segments(folder, name)
+    compacted(folder)
+    assert archive.find_entry(folder, name) == expected
+    assert {p.suffix for p in archive.delete_archived_files(folder, "", LATER)} == {".jsonl"}
+    assert archive.find_entry(folder, name) == expected
+    archive.ship_parts(folder, place)
+    assert {p.suffix for p in archive.delete_archived_files(folder, place, LATER)} == {".parquet"}
+    assert archive.find_entry(folder, name) == expected
+    assert archive.find_entry(folder, other)["record"]["flight"] == 2  # type: ignore[index]
+    assert archive.find_entry(folder, name[:-1] + "f") is None
+
+
+def test_nothing_is_deleted_that_is_needed_young_unshipped_or_damaged(tmp_path: Path) -> None:
+    closed(tmp_path, 1)
+    (facts,) = compacted(tmp_path)
+    (path,) = append_log.list_segments(tmp_path)
+    assert archive.delete_archived_files(tmp_path, "", LATER, needed=lambda path: True) == []
+    assert archive.delete_archived_files(tmp_path, "", dt.datetime.now(dt.UTC)) == []
+    assert archive.delete_archived_files(tmp_path, "memory://archive", LATER) == []
+    facts.with_suffix(archive.TABLE_SUFFIX).write_bytes(b"damaged")
+    assert archive.delete_archived_files(tmp_path, "", LATER) == []
+    assert path.exists()
+
+
+def test_what_is_shipped_is_read_again(tmp_path: Path) -> None:
+    closed(tmp_path, 1)
+    (facts,) = compacted(tmp_path)
+    facts.with_suffix(archive.TABLE_SUFFIX).write_bytes(b"damaged")
+    with pytest.raises(archive.DamagedArchive, match="is not what was shipped"):
+        archive.ship_parts(tmp_path, "memory://archive")
+    assert archive.list_parts(tmp_path)[0][1].shipped == ""
+
+
+def test_the_archiver_keeps_what_the_index_or_the_shadow_has_yet_to_read(tmp_path: Path) -> None:
+    name = closed(tmp_path / "predictions", 1)[0]
+    settings = local_service.make_service_settings(tmp_path)
+    assert not any("is deleted" in done for done in archive_due_segments(settings, LATER))
+    prediction_logs.make_updated_index(tmp_path)
+    assert any("is deleted" in done for done in archive_due_segments(settings, LATER))
+    assert append_log.list_segments(tmp_path / "predictions") == []
+    assert archive.find_entry(tmp_path / "predictions", name) is not None

@@ -1,0 +1,162 @@
+"""The overview page as a reader sees it, in a browser."""
+
+import itertools
+
+import pytest
+
+from monitoring.dashboard import overview
+from monitoring.reports.workspace import ReportWorkspace
+from monitoring.windows import WindowStore
+from penumbra.registry.ledger import LEDGER_FILE
+from tests.helpers import browser_pages, recorded_windows
+
+POINT = '[aria-roledescription="point"]'
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with browser_pages.launch_chromium() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory, database):
+    """The page of four windows, the last of which retrains; the last two have reports."""
+    settings = recorded_windows.make_monitored_history(tmp_path_factory.mktemp("watched"), database)
+    kept = ReportWorkspace(settings.monitor.folder, settings.registry.model)
+    for window in WindowStore(settings.monitor.folder).read()[2:]:
+        kept.folder.joinpath("reports", str(window.begin)).mkdir(parents=True)
+        kept.mark_published(window, ["data", "candidate-quality"])
+    return overview.write_overview(settings).absolute().as_uri()
+
+
+@pytest.fixture
+def seen(browser, written):
+    with browser_pages.open_page(browser, written) as found:
+        yield found
+
+
+def test_title_and_first_lines_say_what_is_watched_and_the_last_verdict(seen):
+    assert seen.page.title() == "flight-delay: retrain"
+    assert seen.page.inner_text("h1") == "flight-delay"
+    assert seen.page.inner_text("#status").split("\n")[0] == "▲ retrain in the window 2013-04-22 to 2013-04-28"
+    assert "temp drifted" in seen.page.inner_text("#status")
+    assert "risen most where carrier is EV (0.4500 → 0.6100)" in seen.page.inner_text("#status")
+
+
+def test_every_picture_has_a_point_for_each_window(seen):
+    counts = {
+        name: seen.page.locator(f"#chart-{name} {POINT}").count() for name in ("drift", "loss", "labels", "shadow")
+    }
+    assert counts == {"drift": 4, "loss": 4, "labels": 4, "shadow": 4}
+
+
+def test_alarms_and_faults_are_marked_by_shape_and_in_words(seen):
+    points = seen.page.locator(f"#chart-drift {POINT}")
+    words = [points.nth(place).get_attribute("aria-label") for place in range(4)]
+    assert words[3] == "2013-04-22 to 2013-04-28: 1.60 (temp), an alarm"
+    assert words[2] == "2013-04-15 to 2013-04-21: 0.90 (temp), a data fault"
+    assert [", a" in word for word in words] == [False, False, True, True]
+    shapes = {points.nth(place).get_attribute("d")[:30] for place in range(4)}
+    assert len(shapes) == 3
+
+
+def test_the_data_card_says_which_version_and_how_old(seen):
+    card = seen.page.inner_text("#data")
+    assert "01234567" in card
+    assert "3: 2013-01 to 2013-03" in card
+    assert "complete until 2013-04-01, 0 days before the flows' clock" in card
+
+
+def test_the_cards_say_who_is_live_and_how_far_the_candidate_has_come(seen):
+    assert "version 1" in seen.page.inner_text("#live")
+    card = seen.page.inner_text("#candidate")
+    assert all(
+        words in card for words in ("version 2", "keep collecting", "9 days, 5,400 labels", "9 of about 21 days")
+    )
+    assert "98.2% of those due" in seen.page.inner_text("#labels")
+
+
+def test_the_table_of_windows_begins_with_the_latest_and_leads_to_its_reports(seen):
+    rows = seen.page.locator("#windows tbody tr")
+    assert rows.count() == 4
+    assert "retrain" in rows.first.inner_text()
+    links = rows.first.locator("a")
+    assert [link.get_attribute("href") for link in links.all()] == [
+        "reports/2013-04-22/data.html",
+        "reports/2013-04-22/candidate-quality.html",
+    ]
+    assert "none" in rows.last.inner_text()
+
+
+def test_every_flow_has_its_last_run_and_the_ledger_its_latest_entries(seen):
+    assert seen.page.locator("#flows tbody th").all_inner_texts() == ["ingest", "train", "monitor", "promote"]
+    assert seen.page.locator("#ledger tbody th").all_inner_texts() == ["2", "1"]
+
+
+@pytest.mark.parametrize("width", [320, 375, 768, 1280])
+def test_nothing_has_to_be_scrolled_sideways(browser, written, width):
+    with browser_pages.open_page(browser, written, {"width": width, "height": 800}) as seen:
+        assert seen.width <= width
+
+
+def test_a_phone_shows_each_value_with_its_name(browser, written):
+    with browser_pages.open_page(browser, written, browser_pages.PHONE_SIZE) as seen:
+        cell = seen.page.locator('#windows td[data-of="Loss"]').first
+        before = cell.evaluate("cell => getComputedStyle(cell, '::before').content")
+        assert "Loss" in before
+
+
+def test_the_page_asks_nobody_for_anything(seen):
+    assert seen.requested_hosts == set()
+    assert [address for address in seen.asked if not address.startswith(("file:", "data:"))] == []
+
+
+def test_it_can_be_read_by_who_can_t_see_it(seen):
+    assert seen.page.get_attribute("html", "lang") == "en"
+    levels = [int(each.evaluate("h => h.tagName[1]")) for each in seen.page.locator("h1, h2, h3").all()]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+    assert seen.page.locator("thead th:not([scope=col]), tbody th:not([scope=row])").count() == 0
+    assert seen.page.locator("figure:not([aria-label]), table:not(:has(caption)), meter:not([aria-label])").count() == 0
+
+
+def test_every_text_stands_out_from_what_is_behind_it(seen):
+    ratio, text = seen.page.evaluate(browser_pages.CONTRAST_SCRIPT)[0]
+    assert ratio >= 4.5, text
+
+
+def test_before_anything_was_trained_the_page_says_what_to_do(browser, tmp_path):
+    page = overview.write_overview(recorded_windows.make_history_settings(tmp_path)).absolute().as_uri()
+    with browser_pages.open_page(browser, page, browser_pages.PHONE_SIZE) as seen:
+        assert "Nothing has been watched yet" in seen.page.inner_text("#status")
+        assert [seen.page.inner_text(f"#{card} .big") for card in ("data", "live", "candidate", "labels")] == [
+            "none",
+            "none",
+            "none",
+            "none due",
+        ]
+        assert "make train" in seen.page.inner_text("#live")
+        assert seen.width <= 375
+
+
+def test_what_can_t_be_read_is_said_on_the_page_and_the_rest_is_shown(browser, tmp_path, database):
+    settings = recorded_windows.make_monitored_history(tmp_path, database)
+    (settings.ledger.folder / LEDGER_FILE).write_text("?\n")
+    (settings.monitor.folder / "windows/2013-04-01.json").write_text("?")
+    with browser_pages.open_page(browser, overview.write_overview(settings).absolute().as_uri()) as seen:
+        problems = seen.page.locator(".problem").all_inner_texts()
+        assert [word in problem for word, problem in zip(("2013-04-01.json", LEDGER_FILE), problems, strict=True)] == [
+            True
+        ] * 2
+        assert "version 1" in seen.page.inner_text("#live")
+
+
+def test_what_records_say_is_text_on_the_page(browser, tmp_path):
+    settings = recorded_windows.make_history_settings(tmp_path)
+    reason = "<script>alert(1)</script><b>bold</b>"
+    WindowStore(settings.monitor.folder).write(recorded_windows.make_window(0, "investigate", reason=reason))
+    with browser_pages.open_page(browser, overview.write_overview(settings).absolute().as_uri()) as seen:
+        assert reason in seen.page.inner_text("#status")
+        assert seen.page.locator("script, b").count() == 0

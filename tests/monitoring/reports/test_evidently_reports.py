@@ -1,0 +1,200 @@
+"""Evidently reports on windows: whatever a window's columns are like, kept once, with what a reader needs to see."""
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from flows.steps.monitor import report_figures
+from flows.steps.monitor import reports as reporting
+from monitoring.reports.columns import ReportFigure
+from monitoring.reports.workspace import DASHBOARD_PANELS, ReportWorkspace
+from monitoring.windows import WindowStore
+from penumbra.core.task import Task
+from penumbra.registry.models import ModelRegistry
+from tests.helpers import recorded_windows
+
+pytestmark = pytest.mark.slow  # the import alone takes some seconds
+
+ROWS = 30
+DECLARED = {"temp": pl.Float64(), "carrier": pl.String(), "distance": pl.Int16()}
+BINARY, NUMBER = Task("binary"), Task("regression")
+WEATHER = Task("multiclass", ("clear", "cloudy", "rain"))
+
+
+@pytest.fixture(scope="module")
+def reports():
+    from monitoring.reports import evidently_reports
+
+    return evidently_reports
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory, database):
+    """A folder with the reports of two windows."""
+    folder = tmp_path_factory.mktemp("watched")
+    settings = recorded_windows.make_monitored_history(folder, database, weeks=2)
+    reporting.publish_reports(settings)
+    return settings
+
+
+def rows(seed: int, task: Task = BINARY) -> pl.DataFrame:
+    rng = np.random.default_rng(seed)
+    frame = pl.DataFrame(
+        {
+            "temp": rng.normal(60, 10, ROWS),
+            "carrier": rng.choice(["UA", "AA", "DL"], ROWS).tolist(),
+            "distance": rng.integers(100, 900, ROWS),
+        }
+    )
+    said = rng.uniform(0, 1, ROWS)
+    if task.kind == "binary":
+        labels = rng.random(ROWS) < 0.5
+        return frame.with_columns(prediction=said, decision=pl.Series(said > 0.5), label=pl.Series(labels))
+    if task.kind == "regression":
+        return frame.with_columns(prediction=said, decision=said, label=said + rng.normal(0, 1, ROWS))
+    chances = rng.dirichlet(np.ones(len(task.classes)), ROWS)
+    best = pl.Series([task.classes[place] for place in chances.argmax(axis=1)])
+    labels = pl.Series(rng.choice(task.classes, ROWS).tolist())
+    columns = {name: chances[:, place] for place, name in enumerate(task.classes)}
+    return frame.with_columns(prediction=best, decision=best, label=labels, **columns)
+
+
+def values(snapshot) -> dict[str, object]:
+    return {metric["metric_name"]: metric["value"] for metric in snapshot.dict()["metrics"]}
+
+
+DAMAGES = {
+    "nulls": lambda frame, name: frame.with_columns(pl.lit(None, frame.schema[name]).alias(name)),
+    "one value": lambda frame, name: frame.with_columns(pl.lit(frame[name][0], frame.schema[name]).alias(name)),
+    "text": lambda frame, name: frame.with_columns(pl.lit("?").alias(name)),
+    "numbers": lambda frame, name: frame.with_columns(pl.lit(1.5).alias(name)),
+    "infinite": lambda frame, name: frame.with_columns(pl.lit(float("inf")).alias(name)),
+    "one known": lambda frame, name: frame.with_columns(
+        pl.when(pl.int_range(pl.len()) == 3).then(pl.col(name)).alias(name)
+    ),
+    "missing": lambda frame, name: frame.drop(name),
+    "no rows": lambda frame, name: frame.clear(),
+}
+damages = st.tuples(st.sampled_from(list(DAMAGES)), st.sampled_from([*DECLARED, "prediction"]), st.booleans())
+
+
+@settings(max_examples=12, phases=[Phase.generate])
+@given(st.lists(damages, max_size=3))
+def test_whatever_is_wrong_with_its_columns_a_report_is_made_and_names_what_is_left_out(reports, damaged):
+    sides = [rows(1), rows(2)]
+    for damage, name, of_reference in damaged:
+        if name in sides[of_reference].columns:
+            sides[of_reference] = DAMAGES[damage](sides[of_reference], name)
+    made = reports.Sides(*sides, BINARY, DECLARED, 0.5)
+    snapshot = reports.data(made, {}, [ReportFigure("rows", "rows", 30.0)], {})
+    assert values(snapshot)["Exact(group=rows,series=rows)"] == 30.0
+    page = snapshot.dumps()
+    assert all(f"left out: {name}" in page for name in made.columns().left_out)
+
+
+def test_drift_is_what_the_monitor_says_not_what_the_library_would_say(reports):
+    sides = reports.Sides(rows(1), rows(1), BINARY, DECLARED)
+    found = values(reports.data(sides, {"temp": (0.3, 0.1), "carrier": (0.1, 0.2)}, [], {}))
+    drifted = next(value for name, value in found.items() if name.startswith("DriftedColumnsCount"))
+    assert drifted["count"] == 1
+    scores = {name.split("column=")[1].split(",")[0]: v for name, v in found.items() if name.startswith("ValueDrift")}
+    assert scores == {"temp": 0.3, "carrier": 0.1}
+
+
+def test_the_distribution_of_a_column_is_drawn_once(reports):
+    page = reports.data(reports.Sides(rows(1), rows(2), BINARY, DECLARED), {}, [], {}).dumps()
+    for column in ("temp", "distance", "prediction"):
+        titles = {name: f"{name} value of '{column}': current" for name in ("Minimal", "Maximum", "Mean", "Std")}
+        drawn = [name for name, title in titles.items() if title in page]
+        assert drawn == ["Minimal"]
+        assert f"Quantile 0.5 of '{column}': current" not in page
+
+
+@pytest.mark.parametrize("task", [BINARY, NUMBER, WEATHER])
+def test_the_quality_of_predictions_is_reported_for_each_kind_of_task(reports, task):
+    made = reports.quality(reports.Sides(rows(1, task), rows(2, task), task, {}, 0.5))
+    names = {"binary": "RocAuc", "multiclass": "F1ByLabel", "regression": "RMSE"}
+    assert any(name.startswith(names[task.kind]) for name in values(made))
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        rows(1).with_columns(prediction=pl.when(pl.int_range(ROWS) % 2 == 0).then(np.nan).otherwise("prediction")),
+        rows(1).with_columns(prediction=3 * pl.col("prediction")),
+        rows(1).with_columns(prediction=0.0, decision=False),
+        rows(1, WEATHER).with_columns(label=pl.col("label").replace("rain", "clear")),
+        rows(1, WEATHER).with_columns(
+            rain=1.0, clear=0.0, cloudy=0.0, prediction=pl.lit("rain"), decision=pl.lit("rain")
+        ),
+        rows(1, NUMBER).with_columns(prediction=pl.when(pl.int_range(ROWS) < 15).then("prediction")),
+    ],
+    ids=["NaN", "no probabilities", "one decision", "a class is missing", "one class predicted", "nulls"],
+)
+def test_odd_predictions_and_labels_break_no_report_on_quality(reports, odd):
+    task = next(task for task in (WEATHER, BINARY, NUMBER) if rows(1, task)["label"].dtype == odd["label"].dtype)
+    assert reports.quality(reports.Sides(odd, rows(2, task), task, {}, 0.5)) is not None
+
+
+@pytest.mark.parametrize("number", [0.0, float("inf"), float("nan")])
+def test_numbers_that_are_all_the_same_or_none_at_all_make_no_report(reports, number):
+    same = rows(1, NUMBER).with_columns(label=number)
+    assert reports.quality(reports.Sides(same, rows(2, NUMBER), NUMBER, {})) is None
+
+
+def test_a_class_that_the_reference_never_had_makes_no_report(reports):
+    without = rows(2, WEATHER).with_columns(label=pl.col("label").replace("rain", "clear"))
+    assert reports.quality(reports.Sides(rows(1, WEATHER), without, WEATHER, {})) is None
+
+
+@pytest.mark.parametrize(
+    "lacking",
+    [
+        rows(1).with_columns(label=pl.lit(None, pl.Boolean)),
+        rows(1).with_columns(label=True),
+        rows(1).drop("label"),
+        rows(1).clear(),
+    ],
+)
+def test_without_labels_of_two_classes_there_is_no_quality_to_report(reports, lacking):
+    assert reports.quality(reports.Sides(lacking, rows(2), BINARY, {}, 0.5)) is None
+
+
+def test_a_pass_makes_the_reports_of_every_window_and_the_next_has_nothing_to_do(published):
+    kept = ReportWorkspace(published.monitor.folder, published.registry.model)
+    names = {"data", "quality", "candidate", "candidate-quality"}
+    assert [set(kept.pages(window)) for window in WindowStore(published.monitor.folder).read()] == [names, names]
+    assert reporting.publish_reports(published) == []
+
+
+def test_a_window_that_is_judged_again_gets_new_reports_in_place_of_the_old_ones(published):
+    kept = ReportWorkspace(published.monitor.folder, published.registry.model)
+    snapshots = set(kept.workspace.rglob("snapshots/*.json"))
+    runs = {run.id for run in ModelRegistry(published.registry).find_latest_runs(9, "tags.window LIKE '%'")}
+    WindowStore(published.monitor.folder).write(recorded_windows.make_window(1, "retrain", ratio=1.4))
+    assert len(reporting.publish_reports(published)) == 4
+    assert set(kept.workspace.rglob("snapshots/*.json")) == snapshots
+    assert {run.id for run in ModelRegistry(published.registry).find_latest_runs(9, "tags.window LIKE '%'")} == runs
+
+
+def test_pages_are_logged_to_a_run_of_the_window(published, tmp_path):
+    models = ModelRegistry(published.registry)
+    (run,) = models.find_latest_runs(1, "tags.window = '2013-04-01'")
+    assert run.metrics["loss mean"] == pytest.approx(0.49)
+    assert len(list(models.download_artifact(run.id, "reports", tmp_path).glob("*.html"))) == 4
+
+
+def test_every_group_of_figures_has_its_panel_and_the_other_way_round():
+    groups = {figure.group for figure in report_figures.build_figures(recorded_windows.make_window(0), 0)}
+    assert groups == {panel.group for panel in DASHBOARD_PANELS}
+
+
+def test_the_dashboard_begins_with_the_latest_verdict_in_words(published):
+    kept = ReportWorkspace(published.monitor.folder, published.registry.model)
+    dashboard = json.loads((kept.workspace / str(kept.project) / "dashboard.json").read_text())
+    assert dashboard["panels"][0]["title"].startswith("The latest window, 2013-04-08 to 2013-04-14: ")
+    assert len(dashboard["panels"]) == len(DASHBOARD_PANELS) + 1

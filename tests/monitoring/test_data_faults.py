@@ -1,0 +1,157 @@
+"""Faults of the data: found by the day, named with their cause, and none on usual days."""
+
+import datetime as dt
+
+import numpy as np
+import polars as pl
+import pytest
+
+from monitoring import units
+from monitoring.arrivals import find_refusal_faults, find_staleness_faults, find_volume_faults
+from monitoring.data_faults import (
+    DataFault,
+    find_data_faults,
+    find_fault_changes,
+    is_accepted_fault,
+)
+from monitoring.expectations import learn_expectations
+from problem import schema
+from tests.helpers.regular_flights import make_regular_flights
+
+DAY = dt.date(2013, 3, 1)
+NORMS = learn_expectations(pl.concat([make_regular_flights(number) for number in range(30)]), schema)
+TODAY = make_regular_flights(40)
+
+
+def named(rows: pl.DataFrame) -> set[tuple[str, str]]:
+    return {fault.key for fault in find_data_faults(rows, NORMS)}
+
+
+@pytest.mark.parametrize("number", range(40, 60))
+def test_a_usual_day_has_no_fault(number):
+    assert find_data_faults(make_regular_flights(number), NORMS) == []
+
+
+def test_a_summer_is_no_fault_to_what_has_only_seen_a_winter():
+    assert find_data_faults(make_regular_flights(41, warmer=25), NORMS) == []
+
+
+def celsius(*columns: str) -> pl.Expr:
+    return (pl.col(*columns) - 32) / 1.8
+
+
+def where(condition: pl.Expr, value: object, column: str) -> pl.DataFrame:
+    """Today's rows with another value in a column where the condition holds."""
+    return TODAY.with_columns(pl.when(condition).then(pl.lit(value)).otherwise(column).alias(column))
+
+
+EVERY_FIFTH, EVERY_EIGHTH, TWO_AT_ONCE = (pl.col("flight") % number == 1 for number in (5, 8, 50))
+FAULTS = {
+    ("unit", "temp"): TODAY.with_columns(celsius("temp", "dewp")),
+    ("renamed", "dest"): TODAY.with_columns(pl.col("dest").replace("ATL", "XXX")),
+    ("new", "dest"): where(EVERY_EIGHTH, "XXX", "dest"),
+    ("vanished", "origin"): TODAY.filter(pl.col("origin") != "JFK"),
+    ("nulls", "temp"): where(EVERY_FIFTH, None, "temp"),
+    ("frozen", "temp"): TODAY.with_columns(temp=pl.lit(50.0)),
+    ("range", "pressure"): TODAY.with_columns(pl.col("pressure") * 0.02953),
+    ("rule", "dewp"): TODAY.with_columns(celsius("temp")),
+    ("constant", "distance"): where(pl.col("dest") == "ATL", 2475, "distance"),
+    ("torn", "pressure"): where(TWO_AT_ONCE, None, "pressure"),
+    ("missing", "temp"): TODAY.drop("temp"),
+    ("type", "temp"): TODAY.with_columns(pl.col("temp").cast(pl.String)),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault[0]} {fault[1]}")
+def test_a_fault_is_found_on_its_first_day(fault):
+    assert fault in named(FAULTS[fault])
+
+
+def test_a_sensor_that_is_stuck_in_one_place_is_found_and_the_place_named():
+    stuck = where(pl.col("origin") == "EWR", 50.0, "temp")
+    (fault,) = [each for each in find_data_faults(stuck, NORMS) if each.what == "frozen"]
+    assert "where origin is EWR" in fault.text
+
+
+def test_a_unit_is_named_with_the_conversion_that_explains_it():
+    causes = {fault.column: fault.cause for fault in find_data_faults(FAULTS["unit", "temp"], NORMS)}
+    assert causes["temp"] == causes["dewp"] == "its unit changed: °F → °C"
+
+
+def test_a_distance_in_another_unit_is_told_by_its_routes():
+    kilometres = TODAY.with_columns((pl.col("distance") * 1.609344).round().cast(pl.Int16))
+    assert [fault.cause for fault in find_data_faults(kilometres, NORMS)] == ["its unit changed: miles → kilometres"]
+
+
+def test_a_rename_names_both_values():
+    (fault,) = find_data_faults(FAULTS["renamed", "dest"], NORMS)
+    assert fault.cause == "ATL was renamed to XXX"
+
+
+def test_values_that_no_conversion_explains_are_a_fault_all_the_same():
+    shaken = TODAY.with_columns(pl.col("wind_speed") + pl.Series(np.linspace(0.1, 1.0, 120)))
+    assert ("values", "wind_speed") in named(shaken)
+
+
+@pytest.mark.parametrize(
+    "empty", [TODAY.with_columns(temp=pl.lit(None)), TODAY.with_columns(temp=pl.lit(None, pl.Float64))]
+)
+def test_an_empty_column_is_one_fault(empty):
+    assert named(empty) == {("nulls", "temp")}
+
+
+def test_a_day_of_few_rows_is_not_judged():
+    assert find_data_faults(FAULTS["nulls", "temp"].head(49), NORMS) == []
+
+
+def test_there_is_nothing_normal_about_a_single_day():
+    with pytest.raises(ValueError, match="at least 2"):
+        learn_expectations(make_regular_flights(1), schema)
+
+
+TEMP = DataFault("nulls", "temp", "20 % are missing", "a source fell away")
+DEST = DataFault("new", "dest", "a new value", "something new")
+
+
+def test_a_fault_that_lasts_is_one_event():
+    assert find_fault_changes([TEMP], set()) == ([TEMP], set())
+    assert find_fault_changes([TEMP, DEST], {TEMP.key}) == ([DEST], set())
+    assert find_fault_changes([DEST], {TEMP.key, DEST.key}) == ([], {TEMP.key})
+
+
+@pytest.mark.parametrize("accept", ["2013-03-01 temp", "2013-03-01", "temp"])
+def test_what_is_known_can_be_accepted_by_day_and_column(accept):
+    assert is_accepted_fault(TEMP, DAY, [accept])
+    assert not is_accepted_fault(DEST, DAY + dt.timedelta(1), [accept])
+
+
+def counts(rows: int) -> dict[dt.date, int]:
+    days = {DAY + dt.timedelta(number): 900 + number for number in range(7)}
+    return {**days, DAY + dt.timedelta(7): rows}
+
+
+@pytest.mark.parametrize(("rows", "faults"), [(700, 0), (1100, 0), (300, 1), (0, 1), (3000, 1)])
+def test_a_volume_is_judged_by_that_of_the_days_before(rows, faults):
+    assert len(find_volume_faults(counts(rows), DAY + dt.timedelta(7))) == faults
+
+
+def test_in_the_first_days_no_volume_is_unusual():
+    assert find_volume_faults(counts(0), DAY + dt.timedelta(6)) == []
+
+
+@pytest.mark.parametrize(("records", "before", "faults"), [(9, [], 0), (200, [], 1), (200, [0.15], 0), (40, [], 0)])
+def test_what_breaks_the_contract_is_a_fault_where_it_is_more_than_on_any_day_before(records, before, faults):
+    assert len(find_refusal_faults(records, 800, "temp", before)) == faults
+
+
+def test_rows_that_stop_coming_are_noticed():
+    assert find_staleness_faults(DAY, DAY + dt.timedelta(2), 2) == []
+    (fault,) = find_staleness_faults(DAY, DAY + dt.timedelta(3), 2)
+    assert "3 days before" in fault.text
+    assert find_staleness_faults(None, DAY, 2) == []
+
+
+@pytest.mark.parametrize("conversion", units.UNIT_CONVERSIONS, ids=lambda each: each.name)
+def test_every_conversion_undoes_itself(conversion):
+    x = np.array([0.0, 12.5, 40.0])
+    assert conversion.undo_conversion(conversion.factor * x + conversion.offset) == pytest.approx(x)

@@ -1,0 +1,164 @@
+"""Realised loss behind the watermark, its band, calibration, and the estimate without labels."""
+
+import datetime as dt
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitoring.loss import (
+    MeanBand,
+    compute_binned_calibration_error,
+    compute_mean_band,
+    compute_score_edges,
+    compute_top_scores,
+    estimate_losses,
+    select_mature_rows,
+    sum_by_score_bin,
+)
+from monitoring.loss_threshold import DailyLosses
+from penumbra.core.task import Task
+
+MONDAY = dt.date(2013, 4, 1)
+BINARY = Task("binary")
+
+
+def rows(losses: list[float | None], due: bool = True, day: dt.date = MONDAY) -> pl.DataFrame:
+    schema = {"day": pl.Date, "due": pl.Boolean, "loss": pl.Float64}
+    return pl.DataFrame([(day, due, loss) for loss in losses], schema=schema, orient="row")
+
+
+def test_a_day_counts_once_every_label_is_due():
+    assert select_mature_rows(rows([0.1, 0.2]), MONDAY + dt.timedelta(1), 0.95).height == 2
+    assert select_mature_rows(rows([0.1, 0.2], due=False), MONDAY + dt.timedelta(1), 0.95).is_empty()
+
+
+def test_a_day_that_isnt_over_does_not_count():
+    assert select_mature_rows(rows([0.1, 0.2]), MONDAY, 0.95).is_empty()
+
+
+@pytest.mark.parametrize(("missing", "counted"), [(1, 19), (2, 0)])
+def test_a_day_with_too_few_labels_does_not_count(missing, counted):
+    losses = [0.1] * (20 - missing) + [None] * missing
+    assert select_mature_rows(rows(losses), MONDAY + dt.timedelta(1), 0.95).height == counted
+
+
+def test_labels_that_come_late_do_not_make_a_model_look_good():
+    """By evening only the punctual ones have landed."""
+    evening = pl.concat([rows([0.1] * 8, due=True), rows([None] * 2, due=False)])
+    assert select_mature_rows(evening, MONDAY + dt.timedelta(1), 0.5).is_empty()
+
+
+def banded(values: np.ndarray, days: np.ndarray) -> MeanBand | None:
+    sums = DailyLosses.from_rows(days, values)
+    return compute_mean_band(sums.sums, sums.labels)
+
+
+def test_the_band_covers_the_mean_of_days_that_differ_as_often_as_it_says():
+    rng, covered = np.random.default_rng(1), 0
+    for _ in range(300):
+        level = rng.normal(0.5, 0.1, 7)
+        days = np.repeat(np.arange(7), 100)
+        found = banded(level[days] + rng.normal(0, 0.3, 700), days)
+        covered += found.low <= 0.5 <= found.high
+    assert 0.91 <= covered / 300 <= 0.98
+
+
+@pytest.mark.parametrize("days", [[], [1, 1, 1]])
+def test_a_single_day_has_no_band(days):
+    assert banded(np.ones(len(days)), np.array(days)) is None
+
+
+@given(st.lists(st.floats(0, 10), min_size=2, max_size=30))
+def test_the_mean_lies_within_its_band(values):
+    found = banded(np.array(values), np.arange(len(values)) % 5)
+    assert found.low <= found.mean + 1e-9
+    assert found.mean <= found.high + 1e-9
+    assert found.rows == len(values)
+
+
+def world(n: int = 4000) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(7)
+    chances = rng.uniform(0.05, 0.95, n)
+    return chances, rng.random(n) < chances
+
+
+def log_loss(scores: np.ndarray, labels: np.ndarray) -> float:
+    return float(-np.log(np.where(labels, scores, 1 - scores)).mean())
+
+
+def error(task: Task, labels: np.ndarray, said: np.ndarray) -> float | None:
+    scores, happened = compute_top_scores(task, labels.astype(float), said)
+    return compute_binned_calibration_error(sum_by_score_bin(scores, happened, compute_score_edges(scores)))
+
+
+def test_probabilities_that_are_frequencies_are_calibrated():
+    scores, labels = world()
+    assert error(BINARY, labels, scores) < 0.03
+    assert error(BINARY, labels, scores**3) > 0.15
+
+
+@given(st.integers(0, 2**32), st.integers(1, 300))
+def test_the_calibration_error_from_sums_is_that_of_rows_in_ten_groups_of_bins(seed, n):
+    rng = np.random.default_rng(seed)
+    scores, labels = rng.random(n).round(2), rng.random(n) < 0.3
+    edges = compute_score_edges(rng.random(500))
+    order = np.argsort(scores, kind="stable")
+    bins = np.searchsorted(edges, scores)
+    middle = [np.flatnonzero(bins[order] == each).mean() + 0.5 for each in bins]
+    groups = (10 * np.array(middle) / n).astype(int)
+    gaps = [abs((labels - scores)[groups == each].sum()) for each in range(10)]
+    assert compute_binned_calibration_error(sum_by_score_bin(scores, labels, edges)) == pytest.approx(sum(gaps) / n)
+    assert compute_binned_calibration_error(sum_by_score_bin(scores, labels, np.zeros(0))) == pytest.approx(
+        abs((labels - scores).mean())
+    )
+
+
+@given(st.integers(0, 2**32), st.integers(0, 200))
+def test_what_came_of_scores_is_the_same_whatever_parts_the_rows_are_summed_in(seed, cut):
+    rng = np.random.default_rng(seed)
+    scores, labels, edges = rng.random(200), rng.random(200) < 0.3, compute_score_edges(rng.random(500))
+    parts = [sum_by_score_bin(scores[part], labels[part], edges) for part in (slice(cut), slice(cut, None))]
+    assert parts[0] + parts[1] == pytest.approx(sum_by_score_bin(scores, labels, edges))
+
+
+def test_of_several_classes_the_likeliest_is_calibrated():
+    said = np.array([[0.8, 0.2], [0.8, 0.2], [0.8, 0.2], [0.8, 0.2], [0.8, 0.2]])
+    assert error(Task("multiclass", ("a", "b")), np.array([0, 0, 0, 0, 1]), said) == pytest.approx(0)
+    assert error(Task("multiclass", ("a", "b")), np.array([0, 0, 1, 1, 1]), said) == pytest.approx(0.4)
+
+
+def test_numbers_have_no_calibration_and_no_estimate():
+    ones, task = np.ones(200), Task("regression")
+    assert error(task, ones, ones) is None
+    assert estimate_losses(task, ones, ones, ones, "log_loss", 10) is None
+
+
+def test_without_rows_there_is_no_calibration():
+    assert error(BINARY, np.zeros(0, bool), np.zeros(0)) is None
+
+
+def test_the_estimate_is_the_loss_that_calibrated_scores_have():
+    scores, labels = world()
+    found = estimate_losses(BINARY, scores[:2000], scores[2000:], labels[2000:], "log_loss", 10)
+    assert found.mean() == pytest.approx(log_loss(scores[:2000], labels[:2000]), abs=0.03)
+
+
+def test_scores_that_are_too_bold_are_seen_through_by_what_they_meant_before():
+    scores, labels = world()
+    bold = np.clip(1.6 * scores - 0.3, 0.01, 0.99)
+    found = estimate_losses(BINARY, bold[:2000], bold[2000:], labels[2000:], "log_loss", 10)
+    assert found.mean() == pytest.approx(log_loss(bold[:2000], labels[:2000]), abs=0.05)
+
+
+@pytest.mark.parametrize(("loss", "worst"), [("log_loss", np.log(2)), ("brier", 0.5)])
+def test_of_several_classes_the_estimate_is_largest_where_nothing_is_known(loss, worst):
+    task, flat, labels = Task("multiclass", ("a", "b")), np.full((100, 2), 0.5), np.zeros(100, int)
+    assert estimate_losses(task, flat, flat, labels, loss, 10) == pytest.approx(worst)
+
+
+def test_too_few_rows_say_nothing_of_what_a_score_means():
+    scores, labels = world(99)
+    assert estimate_losses(BINARY, scores, scores, labels, "log_loss", 10) is None

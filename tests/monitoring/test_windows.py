@@ -1,0 +1,85 @@
+"""The record of watched windows."""
+
+import datetime as dt
+
+import pytest
+
+from monitoring.windows import (
+    DamagedWindow,
+    DayFault,
+    LabelArrivals,
+    LargestDrift,
+    ShadowDisagreement,
+    Window,
+    WindowDistance,
+    WindowLoss,
+    WindowStore,
+)
+from penumbra.core.histograms import DegradedSlice
+
+DAY = dt.date(2013, 4, 1)
+FAULT = DayFault(DAY, "nulls", "temp", "20 % of temp are missing", "a source fell away")
+
+
+def window(begin=DAY, **facts):
+    facts = {"model": "1", "rows": 6000, "verdict": "ok", "reason": "all is as it was", **facts}
+    return Window(begin=begin, end=begin + dt.timedelta(7), judged=dt.datetime(2013, 4, 9, tzinfo=dt.UTC), **facts)
+
+
+WHOLE = window(
+    columns={"temp": WindowDistance(0.2, 0.1)},
+    prediction=WindowDistance(0.01, 0.1),
+    drift=LargestDrift(2.0, "temp"),
+    loss=WindowLoss(5800, 0.49, 0.47, 0.51, 0.55),
+    labels=LabelArrivals(6000, 5800),
+    calibration=0.02,
+    shadow=ShadowDisagreement(6000, 0.03, None),
+    faults=[FAULT],
+    slices=[DegradedSlice("carrier", "EV", 1200, 0.61, 0.55, 0.67, 0.45)],
+)
+
+
+def test_what_is_written_of_a_window_is_what_is_read(tmp_path):
+    WindowStore(tmp_path).write(WHOLE)
+    assert WindowStore(tmp_path).read() == [WHOLE]
+
+
+def test_a_record_from_before_slices_were_looked_at_is_read(tmp_path):
+    path = WindowStore(tmp_path).write(window())
+    path.write_text(path.read_text().replace(',\n "slices": []', ""))
+    assert "slices" not in path.read_text()
+    assert WindowStore(tmp_path).read() == [window()]
+
+
+def test_windows_come_in_the_order_of_their_days(tmp_path):
+    days = [DAY + dt.timedelta(7 * step) for step in (2, 0, 1)]
+    for day in days:
+        WindowStore(tmp_path).write(window(day))
+    assert [each.begin for each in WindowStore(tmp_path).read()] == sorted(days)
+
+
+def test_a_window_judged_anew_replaces_its_record(tmp_path):
+    WindowStore(tmp_path).write(window())
+    WindowStore(tmp_path).write(WHOLE)
+    assert WindowStore(tmp_path).read() == [WHOLE]
+
+
+def test_before_the_first_pass_there_are_no_windows(tmp_path):
+    assert WindowStore(tmp_path / "nowhere").read() == []
+
+
+def test_a_file_that_was_begun_and_never_finished_is_no_window(tmp_path):
+    path = WindowStore(tmp_path).write(WHOLE)
+    path.with_name(f".{path.name}-123").write_bytes(path.read_bytes()[:50])
+    assert WindowStore(tmp_path).read() == [WHOLE]
+
+
+def test_a_damaged_record_is_named(tmp_path):
+    path = WindowStore(tmp_path).write(WHOLE)
+    path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(DamagedWindow, match=path.name):
+        WindowStore(tmp_path).read()
+
+
+def test_a_distance_is_seen_in_proportion_to_its_threshold():
+    assert WindowDistance(0.2, 0.1).ratio == pytest.approx(2)

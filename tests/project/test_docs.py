@@ -1,0 +1,68 @@
+"""What the documents say exists, exists and works."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from penumbra.core.settings import PROJECT_ROOT, Settings
+from problem import schema
+from service.http.record_reader import Contract
+
+DOCUMENTS = [
+    PROJECT_ROOT / "README.md",
+    PROJECT_ROOT / "CONTRIBUTING.md",
+    PROJECT_ROOT / "CHANGELOG.md",
+    *sorted((PROJECT_ROOT / "docs").glob("*.md")),
+]
+TARGETS = set(re.findall(r"^([a-z-]+):.*## ", (PROJECT_ROOT / "Makefile").read_text(), re.MULTILINE))
+SETTINGS = {
+    f"{section}.{key}" for section, field in Settings.model_fields.items() for key in field.annotation.model_fields
+}
+
+
+def text_of(document: Path) -> str:
+    return document.read_text()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_make_target_that_a_document_names_exists(document):
+    assert (
+        set(re.findall(r"make ([a-z][a-z-]+)", "\n".join(re.findall(r"`[^`\n]+`|^\$ .*$", text_of(document), re.M))))
+        <= TARGETS
+    )
+
+
+def test_the_readme_names_every_target():
+    assert {target for target in TARGETS if f"make {target}" not in text_of(PROJECT_ROOT / "README.md")} == set()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_setting_that_a_document_names_exists(document):
+    sections = "|".join(Settings.model_fields)
+    dotted = set(re.findall(rf"`((?:{sections})\.[a-z_]+)`", text_of(document)))
+    variables = re.findall(r"PENUMBRA_([A-Z]+)__([A-Z_]+)", text_of(document))
+    dotted -= {"data.dvc"}
+    named = dotted | {f"{section}.{key}".lower() for section, key in variables if section not in ("SECTION", "KEYS")}
+    assert named <= SETTINGS
+
+
+def test_the_readmes_curl_example_keeps_the_contract():
+    body = re.search(r"/predict -d '(\{.*?\})'", text_of(PROJECT_ROOT / "README.md"), re.DOTALL)
+    record = Contract(schema.Row, schema.CHECKS, schema.EXAMPLE, max_records=1).parse_one(body[1].encode())
+    assert set(record) == set(json.loads(body[1]))
+
+
+def test_every_file_in_the_readmes_tree_exists():
+    tree = text_of(PROJECT_ROOT / "README.md").split("Edit one folder and one file:")[1].split("```")[1]
+    places = [line.split()[0] for line in tree.splitlines() if line and not line.startswith(" ")]
+    files = [f"problem/{line.split()[0]}" for line in tree.splitlines() if line.startswith("  ")]
+    made_later = {"data/", "var/"}
+    assert [place for place in places + files if place not in made_later and not (PROJECT_ROOT / place).exists()] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_within_the_project_leads_somewhere(document):
+    links = re.findall(r"\]\(([^)#:]+)\)", text_of(document))
+    assert [link for link in links if not (document.parent / link).exists()] == []

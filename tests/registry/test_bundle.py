@@ -1,0 +1,306 @@
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+from sklearn.pipeline import make_pipeline
+
+import problem.schema
+from penumbra.core.encoding import FeatureEncoder, derive_features, learn_category_tables
+from penumbra.core.settings import PROJECT_ROOT
+from penumbra.core.task import Task
+from penumbra.features import Category, Expression, Number
+from penumbra.patterns.augmentation import Augmented
+from penumbra.patterns.hard_negatives import HardNegatives
+from penumbra.registry import bundle
+from penumbra.registry.serving_cost import measure_bundle_bytes, measure_single_row_us
+from penumbra.training.release import fit_release
+from penumbra.training.training_set import TrainingSet
+
+KINDS = (Number("size"), Category("colour"))
+ROWS = pl.DataFrame({"size": [1.0, 2.0, None, 4.0] * 15, "colour": ["red", None, "blue", "red", "green"] * 12})
+BINARY = Task("binary")
+LABELS = np.arange(60) % 4 > 1
+FACTS = {"threshold": 0.3, "train": ["2013-01"], "metrics": {"brier": 0.1}}
+FILES = ["bundle.json", "model.onnx", "probe.npz", "reference.parquet"]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A whole bundle's folder, the fitted estimator, and its encoding."""
+    features = derive_features(KINDS, ROWS)
+    encoding = FeatureEncoder(KINDS, learn_category_tables(KINDS, features))
+    estimator = HistGradientBoostingClassifier(categorical_features=[1], min_samples_leaf=2, max_iter=5)
+    inputs = encoding.encode_frame(features)
+    released = fit_release(estimator, TrainingSet(inputs, LABELS), inputs, encoding.categorical, Task("binary"))
+    folder = tmp_path_factory.mktemp("made") / "bundle"
+    bundle.write_model_files(folder, released.model, released.probe, released.answers)
+    bundle.write_reference_rows(folder, ROWS.with_columns(probability=pl.lit(0.5)))
+    bundle.seal_bundle(folder, FACTS, KINDS, encoding.tables)
+    return folder, estimator, encoding
+
+
+@pytest.fixture
+def folder(made, tmp_path):
+    """A copy of it to be damaged."""
+    return shutil.copytree(made[0], tmp_path / "bundle")
+
+
+def reseal(folder, **facts):
+    """Make bundle.json anew for the files as they are."""
+    tables = json.loads((folder / "bundle.json").read_text())["tables"]
+    bundle.seal_bundle(folder, {**FACTS, **facts}, KINDS, tables)
+
+
+def test_a_whole_bundle_reads_back_with_its_facts(folder):
+    read = bundle.read_bundle(folder, KINDS, version="7")
+    assert (read.version, read.threshold, read.facts["train"]) == ("7", 0.3, ["2013-01"])
+    assert read.inputs.tables == {"colour": {"blue": 0, "green": 1, "red": 2}}
+
+
+@settings(max_examples=30)
+@given(
+    sizes=st.lists(st.none() | st.floats(-5, 5), min_size=1, max_size=5),
+    colour=st.sampled_from(["red", "blue", "unseen", None]),
+)
+def test_a_bundle_scores_as_the_fitted_estimator_does(made, sizes, colour):
+    folder, estimator, encoding = made
+    rows = pl.DataFrame(
+        {"size": sizes, "colour": [colour] * len(sizes)}, schema={"size": pl.Float64, "colour": pl.String}
+    )
+    expected = estimator.predict_proba(encoding.encode_frame(derive_features(KINDS, rows)))[:, 1]
+    np.testing.assert_allclose(bundle.read_bundle(folder, KINDS).score(rows), expected, atol=1e-9)
+
+
+def test_no_rows_give_no_scores(folder):
+    assert bundle.read_bundle(folder, KINDS).score(ROWS.head(0)).shape == (0,)
+
+
+@pytest.mark.parametrize("name", FILES)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_flipped_bit_anywhere_in_a_file_is_refused(folder, name, data):
+    whole = (folder / name).read_bytes()
+    position = data.draw(st.integers(0, len(whole) - 1))
+    (folder / name).write_bytes(whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :])
+    try:
+        with pytest.raises(bundle.BrokenBundle, match=r"bundle"):
+            bundle.read_bundle(folder, KINDS)
+    finally:
+        (folder / name).write_bytes(whole)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_missing_file_is_refused_by_name(folder, name):
+    (folder / name).unlink()
+    with pytest.raises(bundle.BrokenBundle, match=name):
+        bundle.read_bundle(folder, KINDS)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_that_was_cut_short_is_refused(folder, name):
+    os.truncate(folder / name, (folder / name).stat().st_size // 2)
+    with pytest.raises(bundle.BrokenBundle, match=name):
+        bundle.read_bundle(folder, KINDS)
+
+
+@pytest.mark.parametrize("content", ["null", "[]", "3", "{}", '{"inputs": []}', "", "\x00"])
+def test_a_description_that_is_none_is_refused(folder, content):
+    (folder / "bundle.json").write_text(content)
+    with pytest.raises(bundle.BrokenBundle, match=r"bundle\.json"):
+        bundle.read_bundle(folder, KINDS)
+
+
+@pytest.mark.parametrize(
+    "kinds", [KINDS[:1], KINDS[::-1], (Number("weight"), Category("colour")), (*KINDS, Number("weight"))]
+)
+def test_a_bundle_for_other_features_is_refused(folder, kinds):
+    with pytest.raises(bundle.BrokenBundle, match=r"made for other features.*this code has"):
+        bundle.read_bundle(folder, kinds)
+
+
+def probe(folder):
+    with np.load(folder / "probe.npz") as arrays:
+        return arrays["inputs"], arrays["outputs"]
+
+
+@pytest.mark.parametrize("wrong", [1e-5, np.nan])
+def test_a_bundle_that_answers_otherwise_than_the_fitted_model_is_refused(folder, wrong):
+    inputs, outputs = probe(folder)
+    outputs[3, 1] += wrong
+    np.savez(folder / "probe.npz", inputs=inputs, outputs=outputs)
+    reseal(folder)
+    with pytest.raises(bundle.BrokenBundle, match="differ from the fitted model's by"):
+        bundle.read_bundle(folder, KINDS)
+
+
+def test_a_difference_that_only_rounding_makes_is_none(folder):
+    inputs, outputs = probe(folder)
+    np.savez(folder / "probe.npz", inputs=inputs, outputs=outputs + 1e-9)
+    reseal(folder)
+    assert bundle.read_bundle(folder, KINDS).version == ""
+
+
+def test_the_model_of_another_bundle_is_refused_although_it_is_whole(folder):
+    (folder / "model.onnx").write_bytes(b"no model at all")
+    reseal(folder)
+    with pytest.raises(bundle.BrokenBundle, match=r"model\.onnx"):
+        bundle.read_bundle(folder, KINDS)
+
+
+class Harm:
+    """Leaves a file when it is unpickled."""
+
+    def __init__(self, trace):
+        self.trace = trace
+
+    def __reduce__(self):
+        return Path.touch, (self.trace,)
+
+
+def test_a_pickle_in_a_bundle_is_refused_and_never_executed(folder, tmp_path):
+    harm = np.array([Harm(tmp_path / "executed")], dtype=object)
+    np.savez(folder / "probe.npz", inputs=harm, outputs=harm)
+    reseal(folder)
+    with pytest.raises(ValueError, match="allow_pickle"):
+        bundle.read_bundle(folder, KINDS)
+    assert not (tmp_path / "executed").exists()
+
+
+def test_a_bundle_is_these_four_files_and_none_is_a_pickle(made):
+    folder, _, _ = made
+    assert sorted(path.name for path in folder.iterdir()) == FILES
+    with zipfile.ZipFile(folder / "probe.npz") as arrays:
+        headers = [arrays.read(name)[:128] for name in arrays.namelist()]
+    assert all(b"'descr': '<f8'" in header for header in headers)
+
+
+# A model that can't be compiled
+
+
+@pytest.fixture
+def fallback(tmp_path):
+    """A bundle's folder with a fitted estimator that has no compiled form, and the estimator."""
+    return uncompiled(tmp_path / "fallback", make_pipeline(SimpleImputer(), KNeighborsClassifier()))
+
+
+def uncompiled(folder, estimator, task=BINARY, y=LABELS):
+    features = derive_features(KINDS, ROWS)
+    encoding = FeatureEncoder(KINDS, learn_category_tables(KINDS, features))
+    inputs = encoding.encode_frame(features)
+    released = fit_release(estimator, TrainingSet(inputs, y), inputs, encoding.categorical, task)
+    assert not released.compiled
+    bundle.write_model_files(folder, released.model, released.probe, released.answers)
+    bundle.write_reference_rows(folder, ROWS.head(1))
+    bundle.seal_bundle(folder, FACTS | {"task": {"kind": task.kind}}, KINDS, encoding.tables)
+    return folder, estimator, inputs
+
+
+def test_an_uncompiled_model_is_shipped_as_an_archive_and_scores_as_it_did(fallback):
+    folder, estimator, inputs = fallback
+    read = bundle.read_bundle(folder, KINDS)
+    assert (read.session, (folder / "model.onnx").exists()) == (None, False)
+    np.testing.assert_array_equal(read.score(ROWS), estimator.predict_proba(inputs)[:, 1])
+
+
+def test_an_uncompiled_regression_answers_with_values(tmp_path):
+    regressor = make_pipeline(SimpleImputer(), KNeighborsRegressor())
+    folder, estimator, inputs = uncompiled(tmp_path / "r", regressor, Task("regression"), np.arange(60.0))
+    np.testing.assert_array_equal(bundle.read_bundle(folder, KINDS).score(ROWS), estimator.predict(inputs))
+
+
+def test_patterns_around_an_uncompiled_model_are_shipped_without_what_only_training_needs(tmp_path):
+    within = HardNegatives(make_pipeline(SimpleImputer(), KNeighborsClassifier()))
+    folder, estimator, inputs = uncompiled(tmp_path / "p", Augmented(within, lambda m, c, rng: m, object()))
+    np.testing.assert_array_equal(bundle.read_bundle(folder, KINDS).score(ROWS), estimator.predict_proba(inputs)[:, 1])
+
+
+class Stranger(DummyClassifier):
+    """An estimator that the code doesn't list."""
+
+
+def test_a_type_that_the_code_does_not_list_is_refused_by_name_whatever_the_archive_says(tmp_path):
+    with pytest.raises(
+        bundle.BrokenBundle,
+        match=r"tests\.registry\.test_bundle\.Stranger, which penumbra/registry/skops_model\.py doesn't list",
+    ):
+        uncompiled(tmp_path / "s", Stranger())
+
+
+def test_a_damaged_archive_is_refused(fallback):
+    folder, *_ = fallback
+    (folder / "model.skops").write_bytes((folder / "model.skops").read_bytes()[:300])
+    reseal(folder)
+    with pytest.raises(bundle.BrokenBundle, match=r"model\.skops"):
+        bundle.read_bundle(folder, KINDS)
+
+
+def test_where_skops_is_not_installed_an_uncompiled_model_is_refused_and_told_what_it_needs(fallback, monkeypatch):
+    monkeypatch.setitem(sys.modules, "skops.io", None)
+    with pytest.raises(bundle.BrokenBundle, match="needs scikit-learn and skops"):
+        bundle.read_bundle(fallback[0], KINDS)
+
+
+def test_a_model_replaces_the_one_of_another_form(made, fallback):
+    folder, _, inputs = fallback
+    whole = made[0] / "model.onnx"
+    bundle.write_model_files(
+        folder, whole.read_bytes(), inputs, bundle.open_onnx_session(whole).run(None, {"inputs": inputs})[0]
+    )
+    reseal(folder)
+    assert bundle.read_bundle(folder, KINDS).session is not None
+
+
+# What a model costs
+
+
+def test_the_size_of_a_bundle_is_that_of_its_files(made):
+    assert measure_bundle_bytes(made[0]) == sum(path.stat().st_size for path in made[0].iterdir())
+
+
+def test_single_rows_are_asked_one_at_a_time_and_the_median_is_told():
+    asked = []
+    took = measure_single_row_us(lambda row: asked.append(row.shape), np.zeros((3, 2)), rounds=5)
+    assert took > 0
+    assert set(asked) == {(1, 2)}
+
+
+def test_both_forms_of_a_model_can_be_timed(made, fallback):
+    for folder in (made[0], fallback[0]):
+        read = bundle.read_bundle(folder, KINDS)
+        assert 0 < measure_single_row_us(read.session or read.compute_outputs, np.zeros((3, 2)), rounds=3) < 1e6
+
+
+PRINT = """
+import polars as pl, problem.schema
+from penumbra.features import Expression
+from penumbra.registry.bundle import describe_features
+print(describe_features([Expression("doubled", pl.col("distance") * 2, problem.schema.Row)]))
+"""
+
+
+def test_features_are_described_the_same_in_every_process():
+    other = subprocess.run(
+        [sys.executable, "-c", PRINT], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert (
+        str(bundle.describe_features([Expression("doubled", pl.col("distance") * 2, problem.schema.Row)]))
+        == other.strip()
+    )
+
+
+def test_another_expression_is_another_feature():
+    one, other = (Expression("x", pl.col("distance") * factor, problem.schema.Row) for factor in (2, 3))
+    assert bundle.describe_features([one]) != bundle.describe_features([other])

@@ -1,0 +1,219 @@
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from penumbra.core.settings import PROJECT_ROOT, RegistrySettings
+from penumbra.registry.models import FinishedRun, ModelRegistry
+
+
+@pytest.fixture
+def models(registry):
+    return ModelRegistry(registry)
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    """Files as a bundle has them, in a folder."""
+    folder = tmp_path / "bundle"
+    (folder / "tables").mkdir(parents=True)
+    (folder / "model.onnx").write_bytes(bytes(range(256)))
+    (folder / "tables" / "carrier.json").write_text("{}")
+    return folder
+
+
+def run(name="train", **facts):
+    return FinishedRun(name, start=1000.0, end=1001.5, **facts)
+
+
+def register(models, bundle, fingerprint="f1"):
+    return models.register(models.record(run(), artifacts={"bundle": bundle}), "bundle", {"fingerprint": fingerprint})
+
+
+def content(folder):
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_versions_are_numbered_from_1(models, bundle):
+    assert [register(models, bundle), register(models, bundle)] == ["1", "2"]
+
+
+def test_an_alias_follows_the_version_that_it_was_pointed_at_last(models, bundle):
+    for version in (register(models, bundle), register(models, bundle)):
+        models.set_alias("live", version)
+    assert models.version("live") == "2"
+
+
+def test_aliases_are_independent(models, bundle):
+    for alias in ("live", "candidate"):
+        models.set_alias(alias, register(models, bundle))
+    assert (models.version("live"), models.version("candidate")) == ("1", "2")
+
+
+def test_there_is_no_version_behind_an_alias_before_there_is_a_database(tmp_path):
+    models = ModelRegistry(
+        RegistrySettings(tracking=f"sqlite:///{tmp_path}/new/mlflow.db", artifacts="a", model="lateness")
+    )
+    assert (models.version("live"), models.find_version_by_fingerprint("f1")) == (None, None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_there_is_no_version_behind_an_alias_before_there_is_a_model(models):
+    assert (models.version("live"), models.find_version_by_fingerprint("f1")) == (None, None)
+
+
+def test_there_is_no_version_behind_an_alias_that_was_never_set(models, bundle):
+    register(models, bundle)
+    assert models.version("live") is None
+
+
+def test_the_newest_version_made_from_the_same_is_found_by_its_fingerprint(models, bundle):
+    for fingerprint in ("f1", "f2", "f1", "f3"):
+        register(models, bundle, fingerprint)
+    assert [models.find_version_by_fingerprint(name) for name in ("f1", "f2", "f4")] == ["3", "2", None]
+
+
+def test_the_tenth_version_is_newer_than_the_ninth(models, bundle):
+    recorded = models.record(run(), artifacts={"bundle": bundle})
+    for _ in range(10):
+        models.register(recorded, "bundle", {"fingerprint": "f1"})
+    assert models.find_version_by_fingerprint("f1") == "10"
+
+
+def test_a_downloaded_bundle_has_the_same_files_byte_for_byte(models, bundle, tmp_path):
+    models.download(register(models, bundle), tmp_path / "downloaded")
+    assert content(tmp_path / "downloaded") == content(bundle)
+
+
+FILES = st.dictionaries(
+    st.text("abcé -_.", min_size=1, max_size=5).map(lambda name: f"f{name}"), st.binary(max_size=50), min_size=1
+)
+
+
+@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(FILES)
+def test_whatever_the_files_they_come_back_as_they_were(registry, tmp_path_factory, files):
+    models, folder = ModelRegistry(registry), tmp_path_factory.mktemp("bundle")
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    back = tmp_path_factory.mktemp("back") / "bundle"
+    models.download(register(models, folder), back)
+    assert content(back) == files
+
+
+def test_each_version_is_downloaded_as_it_was_registered(models, bundle, tmp_path):
+    first = register(models, bundle)
+    (bundle / "model.onnx").write_bytes(b"second")
+    register(models, bundle)
+    models.download(first, tmp_path / "downloaded")
+    assert (tmp_path / "downloaded" / "model.onnx").read_bytes() == bytes(range(256))
+
+
+def test_a_run_keeps_params_metrics_tags_and_times(models):
+    kept = models.client.get_run(
+        models.record(run(params={"split": ["a", "b"]}, metrics={"brier": 0.25}, tags={"revision": "r"}))
+    )
+    assert (kept.info.run_name, kept.info.start_time, kept.info.end_time) == ("train", 1_000_000, 1_001_500)
+    assert (kept.info.status, kept.data.params, kept.data.metrics) == (
+        "FINISHED",
+        {"split": "['a', 'b']"},
+        {"brier": 0.25},
+    )
+    assert kept.data.tags["revision"] == "r"
+
+
+def test_a_run_names_the_data_version_that_it_used(models):
+    (used,) = models.client.get_run(models.record(run(), data_version="abc.dir")).inputs.dataset_inputs
+    assert (used.dataset.digest, used.dataset.source_type) == ("abc.dir", "dvc")
+
+
+def test_the_run_of_a_candidate_is_a_child_of_the_training_run(models):
+    parent = models.record(run())
+    child = models.client.get_run(models.record(run("forest"), parent=parent))
+    assert child.data.tags["mlflow.parentRunId"] == parent
+
+
+def test_a_single_file_is_kept_as_an_artifact_too(models, tmp_path):
+    (tmp_path / "data.dvc").write_text("outs:")
+    recorded = models.record(run(), artifacts={"data": tmp_path / "data.dvc"})
+    assert [file.path for file in models.client.list_artifacts(recorded, "data")] == ["data/data.dvc"]
+
+
+def test_artifacts_are_where_the_settings_say(models, bundle, registry):
+    register(models, bundle)
+    assert len(list(Path(registry.artifacts).glob("*/artifacts/bundle/model.onnx"))) == 1
+
+
+def test_a_version_belongs_to_the_run_that_made_it(models, bundle):
+    recorded = models.record(run(), artifacts={"bundle": bundle})
+    version = models.register(recorded, "bundle", {"data_version": "abc.dir"})
+    kept = models.client.get_model_version(models.name, version)
+    assert (kept.run_id, kept.tags) == (recorded, {"data_version": "abc.dir"})
+
+
+def test_models_of_different_names_share_a_database(models, registry, bundle):
+    register(models, bundle)
+    other = ModelRegistry(registry.model_copy(update={"model": "cancellation"}))
+    assert register(other, bundle) == "1"
+
+
+OPEN = """
+import sys
+from penumbra.core.settings import RegistrySettings
+from penumbra.registry.models import ModelRegistry
+ModelRegistry(RegistrySettings(tracking=sys.argv[1], artifacts="a", model="m")).client.search_experiments()
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_that_open_a_new_database_at_once_both_succeed(tmp_path):
+    uri = f"sqlite:///{tmp_path}/new/mlflow.db"
+    both = [
+        subprocess.Popen([sys.executable, "-c", OPEN, uri], cwd=PROJECT_ROOT, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    said = [process.communicate(timeout=120)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert {path.name for path in (tmp_path / "new").iterdir()} == {"mlflow.db", "mlflow.lock"}
+
+
+@pytest.mark.slow
+def test_a_new_database_is_made_where_a_killed_process_left_a_half_made_one(tmp_path):
+    (tmp_path / "mlflow.new").write_bytes(b"half")
+    models = ModelRegistry(
+        RegistrySettings(tracking=f"sqlite:///{tmp_path}/mlflow.db", artifacts=str(tmp_path), model="m")
+    )
+    assert models.record(run())
+
+
+def test_a_relative_place_is_meant_from_the_working_directory(tmp_path, migrated_database, monkeypatch, bundle):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(migrated_database, "here.db")
+    register(ModelRegistry(RegistrySettings(tracking="sqlite:///here.db", artifacts="artifacts", model="m")), bundle)
+    with sqlite3.connect("here.db") as database:
+        (source,) = database.execute("select source from model_versions").fetchone()
+    database.close()
+    assert Path(source).is_relative_to(tmp_path)
+
+
+def test_the_latest_runs_of_a_kind_come_newest_first_without_their_children(models):
+    first = models.record(run("a", tags={"kind": "experiment"}))
+    models.record(run("child", tags={}), parent=first)
+    models.record(
+        FinishedRun("b", start=2000.0, end=2001.0, metrics={"loss": 0.5}, tags={"kind": "train", "facts": "{}"})
+    )
+    newest, oldest = models.find_latest_runs(5)
+    assert (newest.metrics["loss"], newest.tags["facts"], newest.start, oldest.id) == (0.5, "{}", 2000.0, first)
+    assert [found.start for found in models.find_latest_runs(1)] == [2000.0]
+
+
+def test_there_are_no_latest_runs_before_there_is_a_database(tmp_path):
+    models = ModelRegistry(
+        RegistrySettings(tracking=f"sqlite:///{tmp_path}/new/mlflow.db", artifacts="a", model="lateness")
+    )
+    assert models.find_latest_runs(5) == []

@@ -1,0 +1,180 @@
+"""What `service/http/bentoml_app.py` relies on without its being documented; and that both ways through uvicorn are one."""
+
+import contextlib
+import json
+import re
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from problem.schema import EXAMPLE
+from service.http import bentoml_app
+from tests.helpers import local_service
+
+BODY = json.dumps(EXAMPLE).encode()
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML's use of pydantic
+
+
+@contextlib.contextmanager
+def running(app: Any, **options: Any) -> Iterator[Any]:
+    """uvicorn with this application, in a thread, as BentoML's worker starts it."""
+    config = uvicorn.Config(app, log_config=None, server_header=False, date_header=False, **options)
+    listening, server = socket.create_server(("127.0.0.1", 0)), uvicorn.Server(config)
+    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    try:
+        local_service.wait_until(lambda: server.started)
+        yield listening.getsockname()[1], config
+    finally:
+        server.should_exit = True
+        thread.join(10)
+        listening.close()
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The ports of two servers: one as it is, one with uvicorn's own protocol; and how often the first took the short
+    way."""
+    place = tmp_path_factory.mktemp("factory")
+    local_service.deploy_version(place, "1")
+    taken: list[int] = []
+    with pytest.MonkeyPatch.context() as patch:
+        respond = bentoml_app.FastHttpProtocol._respond
+        patch.setattr(
+            bentoml_app.FastHttpProtocol, "_respond", lambda *args: (taken.append(args[1][0]), respond(*args))[1]
+        )
+        service = local_service.build_service(local_service.make_service_settings(place))
+        with (
+            running(service.to_asgi()) as (short, config),
+            running(service.to_asgi(), http=HttpToolsProtocol) as (usual, _),
+        ):
+            assert issubclass(config.http_protocol_class, bentoml_app.FastHttpProtocol)
+            yield short, usual, taken
+
+
+def request(body: bytes = BODY, target: str = "/predict", method: str = "POST", **headers: str) -> bytes:
+    fields = {"Host": "x", "Content_Type": "application/json", "Content_Length": str(len(body)), **headers}
+    lines = [f"{name.replace('_', '-')}: {value}" for name, value in fields.items() if value]
+    return "\r\n".join([f"{method} {target} HTTP/1.1", *lines, "", ""]).encode() + body
+
+
+def ask(port: int, *pieces: bytes) -> bytes:
+    """All that is said to these pieces, sent one by one, until the server has nothing to say any more; after the last
+    one it has time to begin."""
+    said = b""
+    with socket.create_connection(("127.0.0.1", port), 10) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for number, piece in enumerate(pieces, 1):
+            connection.sendall(piece)
+            connection.settimeout(2 if number == len(pieces) else 0.05)
+            with contextlib.suppress(TimeoutError):
+                while more := connection.recv(65536):
+                    said += more
+                    connection.settimeout(0.05 if is_whole(said) else 2)
+    return said
+
+
+def is_whole(said: bytes) -> bool:
+    """Has the last answer all of its body?"""
+    head, _, body = said[said.rfind(b"HTTP/1.1 ") :].partition(b"\r\n\r\n")
+    length = re.search(rb"content-length: (\d+)", head)
+    return length is not None and len(body) >= int(length[1])
+
+
+def without_ids(said: bytes) -> list[Any]:
+    """Status lines, headers without regard to order, and bodies."""
+    heads = []
+    for part in said.split(b"HTTP/1.1 ")[1:]:
+        head, _, body = part.partition(b"\r\n\r\n")
+        status, *fields = head.split(b"\r\n")
+        decoded = json.loads(body) if body[:1] in (b"{", b"[") else body
+        for answer in decoded if isinstance(decoded, list) else [decoded]:
+            if isinstance(answer, dict):
+                answer.pop("prediction_id", None)
+        kept = [field for field in fields if not field.startswith(b"content-length")]
+        heads.append((status, sorted(kept), decoded))
+    return heads
+
+
+CUT = request()
+CHUNKED = request(b"", Transfer_Encoding="chunked", Content_Length="") + b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)
+REQUESTS: dict[str, tuple[int, list[bytes]]] = {  # how many are answered the short way, and the pieces
+    "plain": (1, [CUT]),
+    "two on one connection": (2, [CUT, CUT]),
+    "pipelined": (3, [CUT * 3]),
+    "in pieces": (1, [CUT[:10], CUT[10:100], CUT[100:-20], CUT[-20:]]),
+    "refused": (1, [request(b'{"carrier": "ZZ"}')]),
+    "not JSON": (1, [request(b"{")]),
+    "a list": (0, [request(b"[%b]" % BODY)]),
+    "a list, then a record": (1, [request(b"[%b]" % BODY), CUT]),
+    "a list and a record, pipelined": (0, [request(b"[%b]" % BODY) + CUT]),
+    "a record and a list, pipelined": (1, [CUT + request(b"[%b]" % BODY)]),
+    "a record and a refused one, pipelined": (2, [CUT + request(b"{")]),
+    "empty": (0, [request(b"")]),
+    "whitespace first": (0, [request(b" " + BODY)]),
+    "larger than is kept": (0, [request(b"{" + b" " * 100_000 + BODY[1:])]),
+    "chunked": (0, [CHUNKED]),
+    "another content type": (0, [request(Content_Type="text/plain")]),
+    "another method": (0, [request(method="PUT")]),
+    "another path": (0, [request(target="/feedback")]),
+    "with a query": (0, [request(target="/predict?x=1")]),
+    "through a proxy": (0, [request(X_Forwarded_For="192.0.2.1")]),
+    "the last of its connection": (0, [request(Connection="close")]),
+    "HTTP/1.0": (0, [CUT.replace(b"HTTP/1.1", b"HTTP/1.0")]),
+    "asking before it sends": (0, [request(Expect="100-continue")]),
+    "not HTTP": (0, [b"nonsense\r\n\r\n"]),
+}
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_the_short_way_says_what_the_usual_way_says(servers: Any, name: str) -> None:
+    short, usual, taken = servers
+    expected_short, pieces = REQUESTS[name]
+    taken.clear()
+    answered = ask(short, *pieces)
+    assert without_ids(answered) == without_ids(ask(usual, *pieces))
+    assert len(taken) == expected_short
+    assert answered.startswith(b"HTTP/1.1 ")
+
+
+def test_a_client_that_goes_away_halfway_leaves_the_server_well(servers: Any) -> None:
+    short, _, _ = servers
+    ask(short, CUT[:-5])
+    assert b" 200 OK" in ask(short, CUT)
+
+
+@pytest.mark.parametrize("piece", [CUT[:-20], CHUNKED[:-30]])
+def test_a_sender_that_is_too_slow_is_told_so(tmp_path: Path, monkeypatch: Any, piece: bytes) -> None:
+    monkeypatch.setattr(bentoml_app, "PATIENCE", 0.05)
+    service = local_service.build_service(local_service.make_service_settings(tmp_path, timeout_seconds=0.2))
+    with (
+        running(service.to_asgi()) as (port, _),
+        socket.create_connection(("127.0.0.1", port), 10) as connection,
+    ):
+        connection.sendall(piece)
+        said = connection.recv(65536)
+    assert said.startswith(b"HTTP/1.1 503")
+    assert b"this took longer than 0.2 s" in said
+
+
+def test_a_server_that_stops_waits_for_a_request_that_has_begun(tmp_path: Path) -> None:
+    local_service.deploy_version(tmp_path, "1")
+    with running(local_service.build_service(local_service.make_service_settings(tmp_path)).to_asgi()) as (port, _):
+        connection = socket.create_connection(("127.0.0.1", port), 10)
+        connection.sendall(CUT[:-20])
+        threading.Timer(0.3, connection.sendall, [CUT[-20:]]).start()
+    assert connection.recv(65536).startswith(b"HTTP/1.1 200 OK")
+    connection.close()
+
+
+def test_bentoml_makes_an_application_whose_timeouts_and_metrics_can_be_left_out(tmp_path: Path) -> None:
+    made = local_service.build_service(local_service.make_service_settings(tmp_path))._factory(True)
+    assert (made.timeout, made.enable_metrics) == (None, False)
+    assert {"openapi_spec_view", "_service_instance"} <= set(dir(made))

@@ -1,0 +1,182 @@
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+import dataframely as dy
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penumbra.features import NotAbove
+from problem import schema
+from service.http.record_reader import Contract
+from service.http.refusals import RequestRefused
+
+FLIGHTS = Contract(schema.Row, schema.CHECKS, schema.EXAMPLE, max_records=1000)
+
+
+class Reading(dy.Schema):
+    at = dy.Datetime(time_zone="Europe/Zurich", nullable=False)
+    local = dy.Datetime(nullable=True)
+    low = dy.Float32(nullable=True)
+    high = dy.Int8(nullable=True)
+
+
+GIVEN = {"at": "2013-04-01T12:00:00Z", "local": "2013-04-01T12:00:00", "low": 0.5, "high": 1}
+READINGS = Contract(Reading, (NotAbove("low", "high"),), GIVEN, max_records=3)
+
+
+def refused(contract: Contract, body: Any) -> RequestRefused:
+    read: Callable[[bytes], Any] = contract.parse_batch if isinstance(body, list) else contract.parse_one
+    with pytest.raises(RequestRefused) as caught:
+        read(json.dumps(body).encode())
+    return caught.value
+
+
+def faults(contract: Contract, **changes: Any) -> Any:
+    return refused(contract, {**contract.example, **changes}).details
+
+
+def test_the_example_keeps_the_contract() -> None:
+    assert FLIGHTS.parse_one(json.dumps(schema.EXAMPLE).encode())["dest"] == "IAH"
+
+
+def test_instants_are_kept_in_the_zone_of_their_column() -> None:
+    assert READINGS.parse_one(json.dumps(GIVEN).encode())["at"].isoformat() == "2013-04-01T14:00:00+02:00"
+
+
+def test_numbers_are_rounded_to_their_column() -> None:
+    assert (
+        READINGS.parse_one(json.dumps({**GIVEN, "low": 0.1}).encode())["low"] == pl.Series([0.1], dtype=pl.Float32)[0]
+    )
+
+
+def test_a_nullable_field_may_be_left_out() -> None:
+    record = READINGS.parse_one(b'{"at": "2013-04-01T12:00:00Z"}')
+    assert (record["local"], record["low"], record["high"]) == (None, None, None)
+
+
+def test_a_field_that_is_not_nullable_must_be_there() -> None:
+    without = {name: value for name, value in GIVEN.items() if name != "at"}
+    assert refused(READINGS, without).details == [{"field": "at", "expected": "a value: the field is required"}]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        ("carrier", "ZZ", "'9E', 'AA'"),
+        ("carrier", 1, "'9E', 'AA'"),
+        ("temp", "55", "a valid number"),
+        ("temp", True, "a valid number"),
+        ("temp", math.nan, "a finite number"),
+        ("temp", -math.inf, "a finite number"),
+        ("temp", 141, "less than or equal to 140"),
+        ("flight", 1.5, "a valid integer"),
+        ("flight", "1545", "a valid integer"),
+        ("flight", 10**40, "less than or equal to 9999"),
+        ("dest", "IAH\n", "String should match pattern"),
+        ("dest", None, "a valid string"),
+        ("time_hour", "2013-04-01T21:00:00", "offset from UTC"),
+        ("time_hour", 1364850000, "a valid datetime"),
+        ("time_hour", "9999-12-31T23:59:59-14:00", "less than or equal to 2099"),
+        ("sched_dep_time", 1799, "minutes below 60"),
+        ("dewp", 90.0, "dewp is at most temp"),
+        ("tmep", 55.4, "no field of this name"),
+    ],
+)
+def test_a_refusal_names_field_value_and_what_was_expected(field: str, value: Any, expected: str) -> None:
+    (fault,) = faults(FLIGHTS, **{field: value})
+    assert fault["field"] == field
+    assert expected in fault["expected"]
+    assert fault["value"] == repr(value)
+
+
+def test_all_broken_checks_are_named_together() -> None:
+    broken = faults(FLIGHTS, sched_dep_time=1799, sched_arr_time=1799, dewp=90)
+    assert [fault["field"] for fault in broken] == ["sched_dep_time", "sched_arr_time", "dewp"]
+
+
+def test_an_instant_where_the_column_has_no_zone_is_refused() -> None:
+    assert "without an offset" in faults(READINGS, local="2013-04-01T12:00:00Z")[0]["expected"]
+
+
+def test_the_value_shown_is_cut() -> None:
+    assert len(faults(FLIGHTS, dest="x" * 1000)[0]["value"]) == 100
+
+
+def test_one_bad_record_refuses_the_list_and_is_named_by_its_index() -> None:
+    refusal = refused(READINGS, [GIVEN, {**GIVEN, "high": None, "low": "x"}, GIVEN])
+    assert refusal.status == 422
+    assert refusal.details == [{"index": 1, "field": "low", "value": "'x'", "expected": "a valid number"}]
+
+
+def test_faults_beyond_the_first_hundred_are_counted() -> None:
+    refusal = refused(FLIGHTS, [{}] * 50)
+    assert len(refusal.details) == 100
+    assert "50 of 50 records break the contract (400 faults; listed are 100 of them)" in str(refusal)
+
+
+def test_a_record_of_countless_unknown_fields_is_refused_without_listing_them() -> None:
+    refusal = refused(READINGS, {**GIVEN, **{f"x{number}": 1 for number in range(5000)}})
+    assert refusal.status == 422
+    assert refusal.details == []
+
+
+@pytest.mark.parametrize("body", [b"[]", b"[ ]"])
+def test_an_empty_list_is_refused(body: bytes) -> None:
+    with pytest.raises(RequestRefused, match="at least one") as caught:
+        READINGS.parse_batch(body)
+    assert caught.value.status == 422
+
+
+def test_more_records_than_accepted_are_refused() -> None:
+    assert refused(READINGS, [GIVEN] * 4).status == 413
+
+
+@pytest.mark.parametrize("body", [b"[{}", b"[1,]", b"[" * 5000, b'[{"low": NaN}]', b'[{"a": "\xff"}]', b"[]x"])
+def test_a_list_that_is_not_json_is_refused_as_such(body: bytes) -> None:
+    with pytest.raises(RequestRefused, match="not valid JSON") as caught:
+        READINGS.parse_batch(body)
+    assert caught.value.status == 400
+
+
+def test_a_list_of_lists_is_refused_by_index() -> None:
+    assert refused(READINGS, [[GIVEN]]).details[0]["index"] == 0
+
+
+@given(st.binary())
+def test_any_bytes_are_refused_with_json(body: bytes) -> None:
+    for read in (FLIGHTS.parse_one, FLIGHTS.parse_batch):
+        with pytest.raises(RequestRefused) as caught:
+            read(body)  # type: ignore[operator]
+        assert json.loads(caught.value.body())["error"]
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(schema.EXAMPLE)), json_values, min_size=1))
+def test_any_json_in_the_fields_is_accepted_or_refused_with_json(changes: dict[str, Any]) -> None:
+    body = json.dumps({**schema.EXAMPLE, **changes}).encode()
+    try:
+        told = b'{"error": "none"}' if len(FLIGHTS.frame([FLIGHTS.parse_one(body)])) else b"null"
+    except RequestRefused as refusal:
+        told = refusal.body()
+    assert json.loads(told)["error"]
+
+
+def test_the_version_changes_with_what_is_accepted_and_only_then() -> None:
+    same = Contract(Reading, (NotAbove("low", "high"),), {}, max_records=1)
+    other = Contract(Reading, (), GIVEN, max_records=3)
+    assert READINGS.version == same.version != other.version
+
+
+def test_a_frame_has_the_dtypes_of_the_contract() -> None:
+    frame = FLIGHTS.frame([FLIGHTS.parse_one(json.dumps(schema.EXAMPLE).encode())])
+    assert schema.Row.is_valid(frame)

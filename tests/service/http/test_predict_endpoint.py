@@ -1,0 +1,143 @@
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from penumbra.logs import append_log
+from penumbra.logs.schema import get_broken_counts_folder
+from problem.schema import EXAMPLE
+from tests.helpers import local_service
+
+JSON = {"content-type": "application/json"}
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML's use of pydantic
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("http")
+
+
+@pytest.fixture(scope="module")
+def client(place: Path) -> Iterator[Any]:
+    local_service.deploy_version(place, "1")
+    with local_service.open_test_client(place) as http:
+        yield http
+
+
+def post(client: Any, body: bytes, **headers: str) -> Any:
+    return client.post("/predict", content=body, headers={**JSON, **headers})
+
+
+BAD = {
+    "truncated": (b'{"carrier": "UA"', 400),
+    "empty": (b"", 400),
+    "not UTF-8": (b'{"carrier": "\xff"}', 400),
+    "deep": (b'{"a":' * 10_000, 400),
+    "deep list": (b"[" * 100_000, 400),
+    "null": (b"null", 422),
+    "number": (b"3", 422),
+    "nested lists": (b"[[{}]]", 422),
+    "empty list": (b"[]", 422),
+    "empty object": (b"{}", 422),
+    "NaN": (json.dumps({**EXAMPLE, "temp": float("nan")}).encode(), 422),
+    "Infinity": (json.dumps({**EXAMPLE, "temp": float("inf")}).encode(), 422),
+    "1e400": (json.dumps(EXAMPLE).replace("55.4", "1e400").encode(), 422),
+    "true for a number": (json.dumps({**EXAMPLE, "temp": True}).encode(), 422),
+    "unknown carrier": (json.dumps({**EXAMPLE, "carrier": "ZZ"}).encode(), 422),
+    "naive datetime": (json.dumps({**EXAMPLE, "time_hour": "2013-04-01T21:00:00"}).encode(), 422),
+    "extra field": (json.dumps({**EXAMPLE, "colour": "red"}).encode(), 422),
+    "list with one bad": (json.dumps([EXAMPLE, {**EXAMPLE, "temp": "x"}]).encode(), 422),
+    "100,001 records": (b"[" + b"{}," * 100_000 + b"{}]", 413),
+    "10 MB": (b" " * 10_000_000, 413),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_refused_with_json_that_says_why(client: Any, name: str) -> None:
+    body, status = BAD[name]
+    answer = post(client, body)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json()["error"]
+
+
+def test_what_breaks_the_contract_is_counted_by_field_for_the_monitor(tmp_path: Path) -> None:
+    with local_service.open_test_client(tmp_path) as http:
+        post(
+            http, json.dumps([EXAMPLE, {**EXAMPLE, "temp": 300.0}, {**EXAMPLE, "temp": 301.0, "dewp": 300.0}]).encode()
+        )
+        local_service.wait_until(
+            lambda: list(append_log.read_entries(get_broken_counts_folder(tmp_path / "predictions")))
+        )
+    (entry,) = append_log.read_entries(get_broken_counts_folder(tmp_path / "predictions"))
+    assert (entry["records"], entry["fields"]) == (2, {"temp": 2, "dewp": 1})
+
+
+def test_a_refused_request_leaves_nothing_in_the_log(client: Any, place: Path) -> None:
+    before = len(list(append_log.read_entries(place / "predictions")))
+    post(client, json.dumps([EXAMPLE, {}]).encode())
+    assert len(list(append_log.read_entries(place / "predictions"))) == before
+
+
+def test_a_thousand_malformed_requests_do_not_harm_the_next(client: Any) -> None:
+    assert {post(client, b'{"carrier": ').status_code for _ in range(1000)} == {400}
+    assert client.post("/predict", json=EXAMPLE).status_code == 200
+
+
+def test_a_body_in_pieces_is_refused_once_over_the_limit(client: Any) -> None:
+    pieces = (b" " * 1_000_000 for _ in range(12))
+    assert client.post("/predict", content=pieces, headers=JSON).status_code == 413
+
+
+def test_a_body_in_pieces_within_the_limit_is_answered(client: Any) -> None:
+    body = json.dumps(EXAMPLE).encode()
+    assert client.post("/predict", content=iter([body[:50], body[50:]]), headers=JSON).status_code == 200
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "", "application/x-www-form-urlencoded"])
+def test_another_content_type_is_refused(client: Any, content_type: str) -> None:
+    answer = post(client, json.dumps(EXAMPLE).encode(), **{"content-type": content_type})
+    assert answer.status_code == 415
+    assert "application/json" in answer.json()["error"]
+
+
+def test_a_content_type_with_a_charset_is_accepted(client: Any) -> None:
+    body = json.dumps(EXAMPLE).encode()
+    assert post(client, body, **{"content-type": "Application/JSON; charset=utf-8"}).status_code == 200
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"])
+def test_other_methods_than_post_are_refused(client: Any, method: str) -> None:
+    answer = client.request(method, "/predict")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+
+
+def test_the_documented_example_can_be_pasted(client: Any) -> None:
+    document = client.get("/docs.json").json()
+    content = document["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
+    for example in content["examples"].values():
+        assert client.post("/predict", json=example["value"]).status_code == 200
+
+
+def test_every_reference_in_the_document_leads_somewhere(client: Any) -> None:
+    document = client.get("/docs.json").json()
+    references = set(_references(document))
+    assert references
+    assert references <= {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
+
+
+def _references(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        yield from ([node["$ref"]] if "$ref" in node else [])
+        node = list(node.values())
+    if isinstance(node, list):
+        for child in node:
+            yield from _references(child)
+
+
+@pytest.mark.parametrize("path", ["/livez", "/healthz", "/schema.json", "/docs.json", "/"])
+def test_bentoml_serves_the_rest(client: Any, path: str) -> None:
+    assert client.get(path).status_code == 200

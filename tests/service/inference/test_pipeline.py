@@ -1,0 +1,230 @@
+"""What answers where the live model fails: the previous version, then the baseline."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import dataframely as dy
+import msgspec
+import numpy as np
+import pytest
+from prometheus_client import REGISTRY
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+from penumbra.core.task import Task
+from penumbra.registry.bundle import read_bundle
+from penumbra.rules import Answer, Between, CloseCall, OneOf, Refuse, Review, Rule
+from problem import features, schema
+from service.http.record_reader import Contract
+from service.http.refusals import RequestRefused
+from service.inference.live_model import LiveModels, LoadedModel, load_model_version
+from service.inference.pipeline import InferencePipeline, RefusedByRules, ScoredRecord
+from service.inference.rule_engine import make_rule_engine_factory
+from tests.helpers import local_service
+
+BASELINE = 0.25
+FAR = Rule("far", "too far to say", Between("distance", 9000, 10_000), Answer())
+CLOSED = Rule("closed", "nothing leaves from there", OneOf("origin", ["LGA"]), Refuse())
+CLOSE = Rule("close", "may be either", CloseCall(0.3), Review())
+CONTRACT = Contract(schema.Row, schema.CHECKS, schema.EXAMPLE, max_records=100)
+RECORD = CONTRACT.parse_one(msgspec.json.encode(schema.EXAMPLE))
+
+
+class Raising(LoadedModel):
+    def score_few(self, records: Any) -> Any:
+        raise RuntimeError("harmed")
+
+    def score_batch(self, rows: Any) -> Any:
+        raise RuntimeError("harmed")
+
+
+class Stumbling(LoadedModel):
+    """Can't score together with others what it can't score alone."""
+
+    def score_few(self, records: Any) -> Any:
+        return [self.score_one(record) for record in records]
+
+
+class NotANumber(LoadedModel):
+    def score_few(self, records: Any) -> Any:
+        return [([], float("nan"))] * len(records)
+
+    def score_batch(self, rows: Any) -> Any:
+        return np.zeros((len(rows), 1)), np.full(len(rows), np.nan)
+
+
+HARMS: dict[str, tuple[type[LoadedModel], Callable[[Any], Any]]] = {
+    "raises": (Raising, lambda record: 1 / 0),
+    "says NaN": (NotANumber, lambda record: ([], float("nan"))),
+}
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Version 2 is live, version 1 is the previous one."""
+    folder = tmp_path_factory.mktemp("fallback")
+    local_service.deploy_version(folder, "1", baseline=BASELINE)
+    local_service.deploy_version(folder, "2", seed=2, baseline=BASELINE)
+    return folder / "state"
+
+
+@pytest.fixture(scope="module")
+def many_trees(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
+    folder = tmp_path_factory.mktemp("many-trees")
+    local_service.make_bundle(
+        folder / "bundles/1", estimator=HistGradientBoostingClassifier(max_iter=300, random_state=1)
+    )
+    return load_model_version(folder, "1", features.FEATURES, Task("binary"))
+
+
+@pytest.fixture
+def decider(state: Path) -> InferencePipeline:
+    live = LiveModels(
+        state, features.FEATURES, Task("binary"), make_rule_engine_factory((FAR, CLOSED, CLOSE), "review")
+    )
+    live.refresh()
+    return InferencePipeline(live, CONTRACT)
+
+
+def harm(decider: InferencePipeline, which: str, how: str) -> None:
+    """Make the live or the previous model fail from now on."""
+    model, (kind, one) = getattr(decider.live, which), HARMS[how]
+    setattr(decider.live, which, kind(model.version, one, model.decide, model.rules, model.bundle))
+
+
+def score(state: Path, version: str) -> float:
+    found: list[float] = (
+        read_bundle(state / "bundles" / version, features.FEATURES).score(CONTRACT.frame([RECORD])).tolist()
+    )
+    return found[0]
+
+
+def both(decider: InferencePipeline) -> list[Any]:
+    """What is said of a record that comes alone, together with another, and in a list."""
+    return [
+        decider.predict_one(RECORD),
+        *decider.predict_coalesced([RECORD, RECORD]),
+        *decider.predict_batch([RECORD, RECORD]),
+    ]
+
+
+def test_the_live_model_answers_without_a_mark_of_fallback(decider: InferencePipeline, state: Path) -> None:
+    assert [(said.model, said.output) for said in both(decider)] == [("2", score(state, "2"))] * 5
+    assert not any("fallback" in said.marks for said in both(decider))
+
+
+@pytest.mark.parametrize("how", HARMS)
+def test_where_the_live_model_fails_the_previous_answers(decider: InferencePipeline, state: Path, how: str) -> None:
+    harm(decider, "model", how)
+    assert [(said.model, said.output) for said in both(decider)] == [("1", score(state, "1"))] * 5
+    assert {said.marks["fallback"] for said in both(decider)} == {"previous"}
+
+
+@pytest.mark.parametrize("how", HARMS)
+def test_where_that_fails_too_the_live_models_baseline_answers(decider: InferencePipeline, how: str) -> None:
+    harm(decider, "model", how)
+    harm(decider, "previous", how)
+    assert {(said.model, said.output, said.decision) for said in both(decider)} == {("2", BASELINE, False)}
+    assert {said.marks["fallback"] for said in both(decider)} == {"baseline"}
+
+
+def test_a_list_with_answers_by_rule_is_still_all_of_one_version(decider: InferencePipeline) -> None:
+    harm(decider, "model", "raises")
+    said = decider.predict_batch([{**RECORD, "distance": 9500}, RECORD])
+    assert [one.model for one in said] == ["1", "1"]
+    assert said[0].marks["rules"] == ["far"]
+
+
+def test_rules_hold_for_what_stands_in(decider: InferencePipeline) -> None:
+    harm(decider, "model", "raises")
+    harm(decider, "previous", "raises")
+    assert decider.predict_one(RECORD).marks == {"rules": ["close"], "review": True, "fallback": "baseline"}
+    with pytest.raises(RefusedByRules):
+        decider.predict_one({**RECORD, "origin": "LGA"})
+
+
+def test_a_refusal_is_no_failure_of_the_model(decider: InferencePipeline) -> None:
+    with pytest.raises(RefusedByRules) as caught:
+        decider.predict_batch([RECORD, {**RECORD, "origin": "LGA"}])
+    assert [(index, rule.name) for index, _, rule in caught.value.refused] == [(1, "closed")]
+    assert caught.value.model == "2"
+
+
+def test_what_comes_together_shares_no_refusal(decider: InferencePipeline) -> None:
+    said = decider.predict_coalesced([RECORD, {**RECORD, "origin": "LGA"}, {**RECORD, "distance": 9500}])
+    assert isinstance(said[1], RefusedByRules)
+    assert ["far" in one.marks.get("rules", []) for one in said if isinstance(one, ScoredRecord)] == [False, True]
+
+
+def test_what_comes_together_shares_no_failure(decider: InferencePipeline) -> None:
+    works = decider.live.model
+    assert works
+
+    def one(record: Any) -> Any:
+        return 1 / (record["distance"] - 500) and works.score_one(record)
+
+    decider.live.model = Stumbling(works.version, one, works.decide, works.rules, works.bundle)
+    said = decider.predict_coalesced([RECORD, {**RECORD, "distance": 500}, RECORD])
+    assert [one.model for one in said] == ["2", "1", "2"]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 32, 500])
+def test_a_few_are_scored_as_each_is_alone_to_the_last_bit(many_trees: LoadedModel, n: int) -> None:
+    records = schema.Row.sample(n, generator=dy.random.Generator(n)).to_dicts()
+    assert repr(many_trees.score_few(records)) == repr([many_trees.score_one(record) for record in records])
+
+
+def test_a_model_that_works_again_answers_again(decider: InferencePipeline) -> None:
+    working = decider.live.model
+    harm(decider, "model", "raises")
+    assert decider.predict_one(RECORD).model == "1"
+    decider.live.model = working
+    assert decider.predict_one(RECORD).model == "2"
+
+
+def test_a_failure_is_reported_once_and_names_the_error(
+    decider: InferencePipeline, caplog: pytest.LogCaptureFixture
+) -> None:
+    harm(decider, "model", "raises")
+    both(decider)
+    assert [message for message in caplog.messages if "version 2 fails" in message and "ZeroDivision" in message]
+    assert len([message for message in caplog.messages if "fails" in message]) == 1
+
+
+def test_records_that_another_answered_are_counted(decider: InferencePipeline) -> None:
+    name, labels = "penumbra_fallbacks_total", {"to": "previous"}
+    before = REGISTRY.get_sample_value(name, labels) or 0.0
+    harm(decider, "model", "raises")
+    both(decider)
+    assert REGISTRY.get_sample_value(name, labels) == before + 5
+
+
+def test_without_previous_or_baseline_the_refusal_names_the_version(tmp_path: Path) -> None:
+    local_service.deploy_version(tmp_path, "1")
+    live = LiveModels(tmp_path / "state", features.FEATURES, Task("binary"))
+    live.refresh()
+    alone = InferencePipeline(live, CONTRACT)
+    harm(alone, "model", "raises")
+    with pytest.raises(RequestRefused, match="version 1 of the model has no answer") as caught:
+        alone.predict_one(RECORD)
+    assert caught.value.status == 500
+
+
+def test_a_record_that_no_model_was_asked_about_has_no_inputs(decider: InferencePipeline) -> None:
+    assert decider.predict_one({**RECORD, "distance": 9500}).inputs == ()
+
+
+def test_after_a_swap_the_old_model_stands_in_without_being_loaded_again(tmp_path: Path) -> None:
+    local_service.deploy_version(tmp_path, "1")
+    live = LiveModels(tmp_path / "state", features.FEATURES, Task("binary"))
+    live.refresh()
+    old = live.model
+    assert live.previous is None
+    local_service.deploy_version(tmp_path, "2", seed=2)
+    live.refresh()
+    assert live.previous is old
+
+
+def test_a_start_finds_the_previous_model_too(decider: InferencePipeline) -> None:
+    assert decider.live.previous is not None
+    assert decider.live.previous.version == "1"

@@ -1,0 +1,189 @@
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from penumbra.core.settings import PROJECT_ROOT
+from penumbra.logs import append_log
+from problem.schema import EXAMPLE, OUTCOME
+from service.processes.supervisor import ChildProcess, Supervisor
+from tests.helpers import local_service
+
+SLICE, SHORT = "se.slice", 100_000
+OWN = Path("/proc/self/sched").read_text() if Path("/proc/self/sched").exists() else ""
+
+
+def _slice(pid: int) -> int | None:
+    """In nanoseconds; None of the idle class."""
+    lines = Path(f"/proc/{pid}/sched").read_text().splitlines()
+    return next((int(line.split()[-1]) for line in lines if line.startswith(SLICE)), None)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("server")
+
+
+@pytest.fixture(scope="module")
+def cold(place: Path) -> Iterator[tuple[Any, httpx.Response, httpx.Response]]:
+    """A running server, with what it answered before there was a model."""
+    with local_service.start_server(place) as (process, http):
+        yield (process, http), http.get("/readyz"), http.post("/predict", json=EXAMPLE)
+
+
+@pytest.fixture(scope="module")
+def http(cold: Any, place: Path) -> httpx.Client:
+    """The same server with version 1, deployed while it ran."""
+    local_service.deploy_version(place, "1")
+    client: httpx.Client = cold[0][1]
+    local_service.wait_until(lambda: client.get("/readyz").status_code == 200)
+    return client
+
+
+def test_a_server_without_a_model_starts_and_says_what_to_do(cold: Any) -> None:
+    _, ready, answer = cold
+    assert (ready.status_code, answer.status_code) == (503, 503)
+    assert "make train" in ready.json()["reason"]
+
+
+def test_the_first_model_is_picked_up_without_a_restart(http: httpx.Client) -> None:
+    assert http.post("/predict", json=EXAMPLE).json()["model_version"] == "1"
+
+
+def test_what_is_answered_is_in_the_log_on_disk(http: httpx.Client, place: Path) -> None:
+    answer = http.post("/predict", json=EXAMPLE).json()
+    found = append_log.find_entry_in_segments(place / "predictions", answer["prediction_id"])
+    assert found is not None
+    assert found["output"] == answer["probability"]
+
+
+def test_a_new_version_is_swapped_in_without_an_error(http: httpx.Client, place: Path) -> None:
+    answers: list[dict[str, Any]] = [http.post("/predict", json=EXAMPLE).json()]
+    local_service.deploy_version(place, "2", seed=2)
+
+    def swapped() -> bool:
+        answer = http.post("/predict", json=EXAMPLE)
+        assert answer.status_code == 200
+        answers.append(answer.json())
+        return answers[-1]["model_version"] == "2"
+
+    local_service.wait_until(swapped)
+    assert answers[0]["model_version"] == "1"
+
+
+def test_metrics_count_requests_records_and_time(http: httpx.Client) -> None:
+    names = ['penumbra_requests_total{status="2xx"}', "penumbra_records_total", "penumbra_request_seconds_count"]
+    time.sleep(0.3)
+    before = [_metric(http, name) for name in names]
+    http.post("/predict", json=[EXAMPLE] * 5)
+    local_service.wait_until(
+        lambda: [_metric(http, name) for name in names] == [before[0] + 1, before[1] + 5, before[2] + 1]
+    )
+
+
+def test_a_label_is_attached_within_moments(http: httpx.Client) -> None:
+    name = http.post("/predict", json=EXAMPLE).json()["prediction_id"]
+    assert http.post("/feedback", json={"prediction_id": name, **OUTCOME}).status_code == 200
+    local_service.wait_until(lambda: http.get(f"/explain/{name}").json()["labels"]["current"])
+    assert http.get(f"/explain/{name}").json()["labels"]["current"]["label"] == OUTCOME
+
+
+def test_metrics_count_labels_and_requests_to_feedback(http: httpx.Client) -> None:
+    names = ["penumbra_labels_total", 'penumbra_feedback_requests_total{status="2xx"}']
+    before = [_metric(http, name) for name in names]
+    http.post("/feedback", json=[{"prediction_id": "0" * 17 + "-0", **OUTCOME}] * 3)
+    assert [_metric(http, name) for name in names] == [before[0] + 3, before[1] + 1]
+
+
+@pytest.mark.skipif(SLICE not in OWN, reason="this kernel doesn't tell a process's slice")
+def test_only_the_worker_is_given_the_processor_in_short_slices(http: httpx.Client, cold: Any) -> None:
+    """So whoever else is at work, it has it at once when a request wakes it."""
+    every = psutil.Process(cold[0][0].pid).children(recursive=True)
+    (short,) = (each for each in every if _slice(each.pid) == SHORT)
+    assert "_bentoml_impl.worker.service" in short.cmdline()
+
+
+def test_metrics_name_the_live_version(http: httpx.Client) -> None:
+    version = http.get("/readyz").json()["model_version"]
+    assert _metric(http, f'penumbra_live_model{{version="{version}"}}') == 1
+
+
+def _metric(http: httpx.Client, name: str) -> float:
+    values = [line.split()[-1] for line in http.get("/metrics").text.splitlines() if line.startswith(name + " ")]
+    return float(values[0]) if values else 0.0
+
+
+def test_a_client_that_goes_away_in_the_middle_harms_nobody(http: httpx.Client) -> None:
+    assert http.base_url.port
+    with socket.create_connection(("127.0.0.1", http.base_url.port)) as half:
+        half.sendall(
+            b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{"
+        )
+    assert http.post("/predict", json=EXAMPLE).status_code == 200
+
+
+def test_a_body_over_the_limit_is_refused_in_words(http: httpx.Client) -> None:
+    answer = http.post("/predict", content=b" " * 10_000_000, headers={"content-type": "application/json"})
+    assert answer.status_code == 413
+    assert "larger than" in answer.json()["error"]
+
+
+def test_a_head_request_gets_no_body(http: httpx.Client) -> None:
+    assert http.head("/readyz").content == http.head("/predict").content == b""
+
+
+def test_the_output_is_a_few_plain_lines(http: httpx.Client, place: Path) -> None:
+    lines = (place / "output").read_text()
+    assert "flight-delay answers at http://127.0.0.1:" in lines
+    assert "Traceback" not in lines
+    assert len(lines.splitlines()) < 10
+
+
+def test_a_port_that_is_taken_is_said_in_one_line(tmp_path: Path, http: httpx.Client) -> None:
+    environ = local_service.make_service_environment(tmp_path, port=http.base_url.port)
+    done = subprocess.run(
+        [sys.executable, "-m", "service"],
+        cwd=PROJECT_ROOT,
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"port {http.base_url.port} of 127.0.0.1 can't be used (address already in use): "
+        "set PENUMBRA_SERVICE__PORT to another one\n"
+    )
+
+
+def test_sigterm_ends_every_process_and_frees_the_port(http: httpx.Client, cold: Any) -> None:
+    process = cold[0][0]
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+    socket.create_server(("127.0.0.1", http.base_url.port)).close()  # type: ignore[arg-type]
+
+
+def test_a_child_that_dies_is_started_again_ever_later(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    child = ChildProcess("short", [sys.executable, "-c", "raise SystemExit(3)"])
+    supervisor = Supervisor([child], environment={})
+
+    def stop_after_two_deaths() -> None:
+        if child.delay > 1:
+            supervisor.stop()
+
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+    try:
+        supervisor.run(stop_after_two_deaths)
+    finally:
+        for number, handler in zip((signal.SIGTERM, signal.SIGINT), before, strict=True):
+            signal.signal(number, handler)
+    assert "short ended with code 3, starts again in 0.5 s" in capfd.readouterr().err
+    assert child.delay == 2

@@ -1,0 +1,60 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from penumbra.core.task import Task
+from penumbra.logs.append_log import encode_json
+from penumbra.registry import bundle
+from problem import features, schema
+from service.shadow.scorer import Scorer
+from tests.helpers import faulty_bundles
+from tests.helpers.local_shadow import RECORD_CONTRACT, TRIGGER_VALUES, make_entry, make_record
+
+TASK = Task.from_schema(schema)
+DISTANCES = [100, 200, 300, 400, 500]
+
+
+def scorer(folder: Path, fault: str) -> Scorer:
+    loaded = bundle.read_bundle(faulty_bundles.make_faulty_bundle(folder / "bundle", fault), features.FEATURES, "2")
+    return Scorer(loaded, RECORD_CONTRACT, TASK)
+
+
+def lines(*bad: int, **changes: Any) -> list[bytes]:
+    """Five logged predictions, those at the positions `bad` with other values."""
+    return [encode_json(make_entry(d, **(changes if n in bad else {}))) for n, d in enumerate(DISTANCES)]
+
+
+def test_a_logged_prediction_gets_the_score_of_training_time(tmp_path: Path) -> None:
+    made = scorer(tmp_path, "")
+    expected = made.bundle.score(RECORD_CONTRACT.frame([make_record(distance) for distance in DISTANCES])).tolist()
+    said = made.score(lines())
+    assert [each.output for each in said] == expected
+    assert [each.decision for each in said] == [output >= 0.5 for output in expected]
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "words"),
+    [
+        ("raises", "error", "InvalidArgument"),
+        ("nan", "nan", "not a finite number"),
+        ("shape", "shape", "shape (1, 3), expected (1, 2)"),
+    ],
+)
+def test_a_fault_is_recorded_on_its_row_and_the_others_are_scored(
+    tmp_path: Path, fault: str, status: str, words: str
+) -> None:
+    made = scorer(tmp_path, fault)
+    healthy, said = made.score(lines()), made.score(lines(1, 4, **TRIGGER_VALUES))
+    assert [each.status for each in said] == ["ok", status, "ok", "ok", status]
+    assert words in said[1].reason
+    assert [said[n].output for n in (0, 2, 3)] == [healthy[n].output for n in (0, 2, 3)]
+    assert (said[1].output, said[1].decision) == (None, None)
+
+
+def test_a_record_of_another_contract_is_an_error_that_says_so(tmp_path: Path) -> None:
+    good, bad = lines()[0], b'{"record":{"carrier":"UA"}}'
+    said = scorer(tmp_path, "").score([bad, good, b"damaged"])
+    assert [each.status for each in said] == ["error", "ok", "error"]
+    assert "doesn't keep this contract" in said[0].reason
+    assert "can't be read" in said[2].reason

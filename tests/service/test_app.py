@@ -1,0 +1,136 @@
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dataframely as dy
+import msgspec
+import polars as pl
+import pytest
+
+from penumbra.core.settings import PROJECT_ROOT
+from penumbra.logs import append_log
+from penumbra.registry import bundle
+from problem import schema
+from tests.helpers import local_service
+
+EXAMPLE = schema.EXAMPLE
+JSON = {"content-type": "application/json"}
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML's use of pydantic
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("service")
+
+
+@pytest.fixture(scope="module")
+def live(place: Path) -> bundle.Bundle:
+    return local_service.deploy_version(place, "1")
+
+
+@pytest.fixture(scope="module")
+def client(place: Path, live: bundle.Bundle) -> Iterator[Any]:
+    with local_service.open_test_client(place) as http:
+        yield http
+
+
+def post(client: Any, body: bytes, **headers: str) -> Any:
+    return client.post("/predict", content=body, headers={**JSON, **headers})
+
+
+def rows_with_gaps() -> pl.DataFrame:
+    """Rows with missing values and with destinations never seen in training."""
+    return schema.Row.sample(200, generator=dy.random.Generator(0))
+
+
+def test_single_records_get_exactly_the_scores_of_training_time(client: Any, live: bundle.Bundle) -> None:
+    rows = rows_with_gaps()
+    answers = [post(client, msgspec.json.encode(row)).json() for row in rows.to_dicts()]
+    assert [answer["probability"] for answer in answers] == live.score(rows).tolist()
+
+
+def test_a_list_gets_exactly_the_scores_of_training_time_in_order(client: Any, live: bundle.Bundle) -> None:
+    rows = rows_with_gaps()
+    answers = post(client, msgspec.json.encode(rows.to_dicts())).json()
+    assert [answer["probability"] for answer in answers] == live.score(rows).tolist()
+
+
+def test_an_answer_has_id_probability_decision_and_version(client: Any) -> None:
+    answer = client.post("/predict", json=EXAMPLE).json()
+    assert sorted(answer) == ["decision", "model_version", "prediction_id", "probability"]
+    assert answer["decision"] == (answer["probability"] >= local_service.THRESHOLD)
+    assert answer["model_version"] == "1"
+
+
+def test_every_answer_is_in_the_log(client: Any, place: Path) -> None:
+    answers = client.post("/predict", json=[EXAMPLE, {**EXAMPLE, "temp": None}]).json()
+    found = [append_log.find_entry_in_segments(place / "predictions", answer["prediction_id"]) for answer in answers]
+    assert [line and line["record"]["temp"] for line in found] == [55.4, None]
+    assert [line and line["output"] for line in found] == [answer["probability"] for answer in answers]
+
+
+@pytest.mark.parametrize("body", [EXAMPLE, [EXAMPLE, EXAMPLE], {**EXAMPLE, "temp": None}])
+def test_the_fast_path_answers_as_bentoml_would(client: Any, live: bundle.Bundle, place: Path, body: Any) -> None:
+    def without_ids(answers: Any) -> Any:
+        return [{**answer, "prediction_id": ""} for answer in (answers if isinstance(answers, list) else [answers])]
+
+    service = local_service.build_service(local_service.make_service_settings(place))
+    with local_service.TestClient(service.to_plain_asgi()) as plain:
+        expected = plain.post("/predict", json=body)
+    answer = client.post("/predict", json=body)
+    assert answer.status_code == expected.status_code == 200
+    assert without_ids(answer.json()) == without_ids(expected.json())
+
+
+def test_a_failure_in_the_model_is_a_500_that_keeps_the_service_going(client: Any, monkeypatch: Any) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(bundle.Bundle, "outputs", lambda self, matrix: 1 / 0)
+        answer = client.post("/predict", json=[EXAMPLE])
+    assert (answer.status_code, answer.json()["details"]) == (500, [])
+    assert client.post("/predict", json=EXAMPLE).status_code == 200
+
+
+def test_a_model_that_answers_nan_is_a_500(client: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(bundle.Bundle, "compute_outputs", lambda self, matrix: matrix[:, :2] * float("nan"))
+    answer = client.post("/predict", json=[EXAMPLE])
+    assert answer.status_code == 500
+    assert "NaN" in answer.json()["error"]
+
+
+def test_without_a_model_the_service_says_what_to_do(tmp_path: Path) -> None:
+    with local_service.open_test_client(tmp_path) as cold:
+        answer, ready = cold.post("/predict", json=EXAMPLE), cold.get("/readyz")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    assert "make train" in answer.json()["error"]
+    assert (ready.status_code, ready.json()["ready"]) == (503, False)
+
+
+def test_an_unwritable_log_is_owned_up_to_until_it_can_be_written_again(tmp_path: Path) -> None:
+    local_service.deploy_version(tmp_path, "1")
+    (tmp_path / "predictions").write_text("in the way")
+    with local_service.open_test_client(tmp_path) as http:
+        answer = http.post("/predict", json=EXAMPLE).json()
+        assert answer["logged"] is False
+        assert answer["prediction_id"].startswith("unlogged-")
+        assert "can't be written" in http.get("/readyz").json()["reason"]
+        (tmp_path / "predictions").unlink()
+        local_service.wait_until(lambda: http.get("/readyz").status_code == 200)
+        assert "logged" not in http.post("/predict", json=EXAMPLE).json()
+
+
+def test_a_start_with_a_damaged_live_bundle_falls_back_to_the_previous(tmp_path: Path) -> None:
+    local_service.deploy_version(tmp_path, "1")
+    local_service.deploy_version(tmp_path, "2", seed=2)
+    (tmp_path / "state/bundles/2/model.onnx").write_bytes(b"damaged")
+    with local_service.open_test_client(tmp_path) as http:
+        assert http.get("/readyz").json()["model_version"] == "1"
+
+
+def test_a_worker_imports_nothing_that_only_training_needs() -> None:
+    heavy = "{'mlflow', 'sklearn', 'metaflow', 'dvc', 'pandas', 'optuna', 'evidently', 'onnx'}"
+    code = f"import sys, service.app; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,67 @@
+"""The whole loop, two weeks of it: the real service, flows and stores; killed once on the way."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from penumbra.core.settings import PROJECT_ROOT, load_settings
+from penumbra.simulation.replay import report
+from penumbra.simulation.replay.run import plan_replay
+from penumbra.storage.journal import Journal
+
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
+
+
+def start(folder: Path) -> subprocess.Popen[str]:
+    environ = {**os.environ, "DAYS": "14", "PENUMBRA_REPLAY__FOLDER": str(folder), "PYTHONPATH": str(PROJECT_ROOT)}
+    command = [sys.executable, "-m", "penumbra.simulation.replay.run"]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=PROJECT_ROOT, env=environ, stdout=pipe, stderr=subprocess.STDOUT, text=True)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("replay") / "place"
+
+
+@pytest.fixture(scope="module")
+def said(folder: Path) -> dict[str, Any]:
+    """The last line of a replay that was killed after its third day, and went on."""
+    process = start(folder)
+    while process.poll() is None and len(Journal(folder / "diary.jsonl").steps()) < 3:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    output, _ = start(folder).communicate()
+    return dict(json.loads(output.splitlines()[-1]))
+
+
+def test_it_goes_on_after_a_kill_and_plays_each_day_once(said: dict[str, Any], folder: Path) -> None:
+    days = [step["day"] for step in Journal(folder / "diary.jsonl").steps()]
+    assert days == [str(day) for day in plan_replay(load_settings(environ={}), 14).days]
+    assert said["days"] == 14
+
+
+def test_the_fault_is_noticed_and_the_sabotaged_candidate_never_promoted(said: dict[str, Any]) -> None:
+    assert said["fault_noticed"]
+    assert not said["sabotage_promoted"]
+
+
+def test_a_batch_arrives_a_model_is_made_of_it_earns_its_place_and_does_better(said: dict[str, Any]) -> None:
+    assert (said["promotions"], said["rollbacks"]) == (1, 0)
+    assert said["served_log_loss"] < said["never_log_loss"]
+
+
+def test_the_report_needs_nothing_else_and_shows_every_decision(said: dict[str, Any], folder: Path) -> None:
+    page = (folder / "report.html").read_text()
+    assert "<svg" in page
+    assert not {"src=", "<script", "<link"} & set(page.split())
+    for text in (each for step in Journal(folder / "diary.jsonl").steps() for each in report.describe_decisions(step)):
+        assert text.split(":")[0] in page

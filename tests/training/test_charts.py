@@ -1,0 +1,86 @@
+"""What is shown of a training run: charts and tables."""
+
+import json
+
+import numpy as np
+import pytest
+
+from penumbra.core import metrics
+from penumbra.core.task import Task
+from penumbra.training import charts, summary
+from penumbra.training.bootstrap import Interval
+
+BINARY = Task("binary")
+LABELS = np.array([False, False, True, True])
+
+# Charts
+
+
+def test_curves_and_charts_are_plain_json():
+    points = [
+        {"model": "a", **point}
+        for point in metrics.compute_curves(BINARY, LABELS, np.array([0.1, 0.6, 0.4, 0.9]))["roc"]
+    ]
+    chart = charts.build_curve_chart("ROC", points, "false_positive_rate", "true_positive_rate")
+    assert json.loads(json.dumps(chart)) == chart
+    assert chart["data"]["values"] == points
+
+
+def test_a_chart_by_batch_shows_its_metric_over_batches():
+    encoding = charts.build_batch_chart("Brier", [{"model": "a", "batch": "2013-01", "brier": 0.2}], "brier")[
+        "encoding"
+    ]
+    assert (encoding["x"]["field"], encoding["y"]["field"]) == ("batch", "brier")
+
+
+def test_a_chart_by_slice_is_plain_json_with_infinite_limits_too():
+    rows = [{"model": "a", "slice": "origin=EWR", "value": 0.4, "low": float("-inf"), "high": float("inf")}]
+    chart = charts.build_slice_chart("Loss by slice", rows)
+    assert json.loads(json.dumps(chart, allow_nan=False)) == chart
+    assert chart["data"]["values"] == [rows[0] | {"low": None, "high": None}]
+
+
+def test_a_chart_of_the_gate_has_a_colour_for_each_verdict():
+    checks = [{"name": "size", "verdict": "pass", "sentence": "megabytes"}]
+    squares = charts.build_gate_chart("Gate", checks)["layer"][0]["encoding"]
+    assert squares["color"]["scale"]["domain"] == ["pass", "fail", "not enough data"]
+
+
+def test_a_curve_of_shares_goes_from_0_to_1_and_one_of_numbers_does_not():
+    shares, minutes = ([{"model": "a", "predicted": value, "observed": value}] for value in (0.5, 30.0))
+    scales = [
+        charts.build_curve_chart("", rows, "predicted", "observed")["encoding"]["x"]["scale"]
+        for rows in (shares, minutes)
+    ]
+    assert scales == [{"domain": [0, 1]}, {"zero": False}]
+
+
+# Summary
+
+
+def test_a_table_has_a_line_for_each_model_and_a_column_for_each_metric():
+    scores = {"log_loss": 0.5, "brier": 0.25, "roc_auc": 0.75, "pr_auc": 0.4, "calibration_error": 0.0125}
+    head, *lines = summary.format_score_table([("forest", scores), ("a longer name", scores)]).splitlines()
+    assert head.split() == ["log-loss", "Brier", "ROC", "AUC", "PR", "AUC", "calibration"]
+    assert [line.split()[-5:] for line in lines] == [["0.5000", "0.2500", "0.7500", "0.4000", "0.0125"]] * 2
+    assert len({len(head), *map(len, lines)}) == 1
+
+
+def test_a_table_shows_intervals_where_there_are_any():
+    scores = {"log_loss": Interval(0.48449, 0.47011, 0.499), "brier": 0.25}
+    head, first, second = summary.format_score_table([("live", scores), ("baseline", {"log_loss": 0.5})]).splitlines()
+    assert head.split() == ["log-loss", "Brier"]
+    assert first.split() == ["live", "0.4845", "[0.470,", "0.499]", "0.2500"]
+    assert second.split() == ["baseline", "0.5000"]
+
+
+def test_a_table_of_another_task_has_its_metrics():
+    head, _ = summary.format_score_table([("forest", {"squared_error": 4.0, "rmse": 2.0, "r2": 0.5})]).splitlines()
+    assert head.split() == ["squared", "error", "RMSE", "R²"]
+
+
+@pytest.mark.parametrize(
+    ("batches", "words"), [(["2013-01"], "2013-01"), (["2013-01", "2013-02", "2013-03"], "2013-01 to 2013-03")]
+)
+def test_a_span_names_the_first_and_last_batch(batches, words):
+    assert summary.format_batch_range(batches) == words

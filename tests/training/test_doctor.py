@@ -1,0 +1,388 @@
+import datetime as dt
+import os
+import re
+import shutil
+import subprocess
+from types import SimpleNamespace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from flows.steps.doctor import skew
+from penumbra.core.encoding import FeatureEncoder, derive_features
+from penumbra.core.settings import PROJECT_ROOT, load_settings
+from penumbra.features import Category, Expression, Number
+from penumbra.registry.models import FinishedRun, ModelRegistry
+from penumbra.training.doctor import checks
+from problem import schema
+from tests.helpers.flow_workspace import Workspace
+
+
+def columns_of(findings):
+    return [finding.column for finding in findings]
+
+
+# Constant and empty features
+
+
+def monthly(*batches):
+    """One column and its batches, named 1, 2, …"""
+    names = [str(number) for number, values in enumerate(batches, 1) for _ in values]
+    return pl.DataFrame({"pressure": [value for values in batches for value in values]}), pl.Series(names)
+
+
+VARIED, FROZEN, GONE = [1.0, 2.0] * 20, [2.0] * 40, [None] * 39 + [2.0]
+
+
+@pytest.mark.parametrize(
+    ("batches", "evidence"),
+    [
+        ([FROZEN, FROZEN], "constant (2.0) in all 80 rows"),
+        ([GONE, GONE], "97.5% missing in all 80 rows"),
+        ([[None] * 40], "100.0% missing in all 40 rows"),
+        ([VARIED, VARIED, FROZEN], "constant (2.0) in the 40 rows of the latest batch, 3, and never before"),
+        ([VARIED, VARIED, GONE], "97.5% missing in the 40 rows of the latest batch, 3, and never before"),
+    ],
+)
+def test_lifeless_features_are_found(batches, evidence):
+    found = checks.find_constant_features(*monthly(*batches))
+    assert [(finding.column, finding.evidence) for finding in found] == [("pressure", evidence)]
+
+
+@pytest.mark.parametrize(
+    "batches",
+    [
+        [VARIED],
+        [VARIED, FROZEN, VARIED],
+        [[1.0] * 40, [2.0] * 40],
+        [VARIED, [2.0] * 5],
+        [[2.0] * 400 + [3.0], FROZEN],
+        [[2.0, None] * 20],
+    ],
+    ids=["it varies", "frozen once", "constant within each batch", "a tiny batch", "mostly this value", "flag"],
+)
+def test_features_that_are_alive_are_let_be(batches):
+    assert checks.find_constant_features(*monthly(*batches)) == []
+
+
+def test_the_latest_batch_is_the_one_named_last_wherever_it_stands():
+    values, batch = monthly(FROZEN, VARIED)
+    assert checks.find_constant_features(values, batch) == []
+    assert columns_of(checks.find_constant_features(values, batch.replace_strict({"1": "2", "2": "1"}))) == ["pressure"]
+
+
+@pytest.mark.parametrize("label", [[True, True], [False], []])
+def test_a_target_with_one_value_is_found(label):
+    assert columns_of(checks.find_constant_target(pl.Series(label, dtype=pl.Boolean))) == ["target"]
+
+
+def test_a_target_with_two_values_is_fine():
+    assert checks.find_constant_target(pl.Series([True, False])) == []
+
+
+# Keys, time, labels
+
+
+def test_a_key_that_two_batches_have_is_found_with_an_example():
+    rows = pl.DataFrame({"carrier": ["UA", "AA", "UA"], "flight": [1, 1, 1], "batch": ["a", "a", "b"]})
+    found = checks.find_repeated_keys(rows, ["carrier", "flight"])
+    assert columns_of(found) == ["carrier, flight"]
+    assert found[0].evidence == "1 keys appear more than once, such as carrier UA, flight 1 in a and b"
+
+
+@pytest.mark.parametrize("key", [["flight"], []])
+def test_different_keys_or_no_key_are_fine(key):
+    assert checks.find_repeated_keys(pl.DataFrame({"flight": [1, 2], "batch": ["a", "b"]}), key) == []
+
+
+def hours(first, last):
+    start = dt.datetime(2013, 1, 1, tzinfo=dt.UTC)
+    return pl.Series("hour", [start + dt.timedelta(hours=hour) for hour in range(first, last)])
+
+
+def test_batches_that_follow_each_other_are_in_order():
+    assert checks.find_unordered_batches({"a": hours(0, 700), "b": hours(700, 1400), "c": hours(1400, 2000)}) == []
+
+
+def test_batches_may_overlap_by_the_hours_of_time_zones():
+    assert checks.find_unordered_batches({"a": hours(0, 700), "b": hours(695, 1400)}) == []
+
+
+@pytest.mark.parametrize(
+    ("times", "early"),
+    [
+        ({"a": hours(700, 1400), "b": hours(0, 700)}, "700 of the 700"),
+        ({"a": hours(0, 700), "b": hours(600, 1300)}, "98 of the 700"),
+        ({"a": hours(0, 700), "b": hours(0, 700)}, "698 of the 700"),
+    ],
+    ids=["swapped", "overlapping", "the same again"],
+)
+def test_batches_out_of_order_are_found(times, early):
+    found = checks.find_unordered_batches(times)
+    assert columns_of(found) == ["hour"]
+    assert found[0].evidence.startswith(f"{early} rows of b (2013-01-")
+
+
+def test_one_wrong_clock_is_no_disorder():
+    late = pl.concat([hours(0, 5000), hours(9000, 9001)])
+    assert checks.find_unordered_batches({"a": late, "b": hours(5000, 6000)}) == []
+
+
+REJECTED = pl.DataFrame(
+    {
+        "batch": ["a"] * 4,
+        "row": [3, 5, 7, 8],
+        "broken": [["flight|nullability"], ["flight|dtype", "distance|min"], ["distance|min"], ["flight|nullability"]],
+        "flight": [None, "x", "7", None],
+        "delay": ["4", "-2", "1", None],
+    }
+)
+
+
+def test_labels_without_a_key_are_counted_with_an_example():
+    found = checks.find_keyless_labels(REJECTED, ["carrier", "flight"], ["delay"])
+    assert columns_of(found) == ["flight"]
+    assert found[0].evidence == ("2 rows have a label and no usable key: row 3 of a has flight None, delay 4")
+
+
+@pytest.mark.parametrize("rejected", [pl.DataFrame(), REJECTED.drop("delay"), REJECTED[2:]])
+def test_rejected_rows_without_a_label_or_with_their_key_are_let_be(rejected):
+    assert checks.find_keyless_labels(rejected, ["flight"], ["delay"]) == []
+
+
+# Train/serve skew
+
+
+KINDS = (Number("size"), Category("colour"))
+TRAINED = FeatureEncoder(KINDS, {"colour": {"red": 0}})
+ASKED_ROWS = pl.DataFrame({"size": [1.5, None], "colour": ["red", "mauve"]})
+ASKED = checks.SkewSample(ASKED_ROWS.to_dicts(), derive_features(KINDS, ASKED_ROWS), np.array([0.25, 0.5]))
+
+
+def test_the_same_answers_are_no_skew():
+    assert checks.find_serving_skew(TRAINED, ASKED, {"one": [0.25, 0.5000004], "list": [0.25, 0.5]}) == []
+
+
+@pytest.mark.parametrize("answer", [0.500002, float("nan"), "refused (size must be a number)"])
+def test_another_answer_is_skew_and_is_shown(answer):
+    found = checks.find_serving_skew(TRAINED, ASKED, {"one": [0.25, 0.5], "list": [0.25, answer]})
+    assert columns_of(found) == ["prediction"]
+    assert f"1 of 2 answers to list differ: {answer} instead of training's 0.5" in found[0].evidence
+
+
+def test_skew_names_the_input_that_a_single_record_has_otherwise():
+    asked = checks.SkewSample(ASKED.records, ASKED.features.with_columns(pl.Series("size", [1.5, 0.0])), ASKED.expected)
+    found = checks.find_serving_skew(TRAINED, asked, {"one": [0.25, 0.75]})
+    assert columns_of(found) == ["size"]
+    assert "{'size': None, 'colour': 'mauve'}" in found[0].evidence
+
+
+def test_a_live_bundle_that_cannot_be_served_is_found(tmp_path, monkeypatch):
+    from tests.helpers import local_service
+
+    (local_service.make_bundle(tmp_path / "1") / "model.onnx").write_bytes(b"damaged")
+    monkeypatch.setattr(
+        "penumbra.registry.models.ModelRegistry", lambda registry: local_service.FolderRegistry(tmp_path, live="1")
+    )
+    found = skew.examine_live_skew(pl.DataFrame(), load_settings().registry)
+    assert columns_of(found) == ["version 1"]
+    assert "damaged or replaced" in found[0].evidence
+
+
+def test_a_free_expression_is_noted_with_its_price():
+    kinds = [Number("distance"), Expression("far", pl.col("distance") * 2, schema.Row)]
+    assert [note.split()[0] for note in checks.list_slow_features(kinds)] == ["far"]
+
+
+# The whole of it, on the example
+
+
+@pytest.fixture(scope="module")
+def space(tmp_path_factory):
+    made = Workspace(tmp_path_factory.mktemp("examination"))
+    made.run(*made.flow("ingest"))
+    return made
+
+
+@pytest.fixture
+def change(space):
+    """A function that adds code to a file of `problem/` for this test only."""
+
+    def add(path, code):
+        space.append_to_source("")
+        with (space.overlay / path).open("a") as file:
+            file.write(code)
+
+    yield add
+    shutil.rmtree(space.overlay)
+
+
+def examine(space, **overrides):
+    """The exit code, and what was found: title -> columns."""
+    output, code = space.run_unchecked("-m", "flows.steps.doctor.examination", **overrides)
+    assert "Traceback" not in output, output
+    blocks = re.split(r"^  (?=ok|FOUND|skipped|note)", output, flags=re.M)
+    found = {block.splitlines()[0]: re.findall(r"^ {11}(\S.*)$", block, re.M) for block in blocks[1:]}
+    return SimpleNamespace(
+        output=output, code=code, found={title[9:-1]: c for title, c in found.items() if title[:1] == "F"}
+    )
+
+
+@pytest.mark.slow
+def test_the_example_comes_out_clean(space):
+    examined = examine(space)
+    assert (examined.code, examined.found) == (0, {})
+    assert examined.output.count("  ok  ") == 9
+    assert "skipped  the service gives training's predictions: there is no live model yet" in examined.output
+    assert "Nothing to repair in 15 features and 80,789 rows (77,911 with an outcome)" in examined.output
+
+
+FAULTY_FEATURES = """
+import polars as pl
+from penumbra.features import Expression
+from problem.schema import Labelled
+def add(name, expression):
+    return Expression(name, expression, Labelled)
+FEATURES += (
+    add("early", pl.when(pl.col("arr_delay") < -5).then(None).otherwise(pl.col("arr_delay")).abs()),
+    add("half", pl.col("arr_delay") * 0.5 - pl.col("distance")),
+    add("late", (pl.col("arr_delay") > 15).cast(pl.Float64)),
+    add("still", pl.col("distance") * 0.0),
+)
+"""
+
+
+@pytest.mark.slow
+def test_faulty_features_are_found_each_in_its_place(space, change):
+    change("problem/features.py", FAULTY_FEATURES)
+    examined = examine(space)
+    assert examined.code == 1
+    assert examined.found["every feature reads only what a request has"] == ["early", "half", "late"]
+    assert examined.found["no feature is missing just where the outcome is"] == ["arr_delay", "half", "late"]
+    assert examined.found["no feature alone predicts the target"] == ["early", "late"]
+    assert examined.found["no features add up to the target"] == ["distance, half", "late"]
+    assert examined.found["no feature is constant or nearly empty"] == ["still"]
+    assert "note     early is a free polars expression" in examined.output
+    assert "`DOCTOR=off make train`" in examined.output
+
+
+FAULTY_BATCH = """
+_fetch = fetch
+def fetch(batch):
+    files = _fetch("2013-01" if batch == "2013-02" else batch)
+    lines = files["flights.csv"].split(b"\\n")
+    columns = lines[1].split(b",")
+    columns[lines[0].split(b",").index(b"carrier")] = b"NA"
+    return {**files, "flights.csv": b"\\n".join([lines[0], b",".join(columns), *lines[2:]])}
+"""
+
+
+@pytest.mark.slow
+def test_faulty_batches_are_found(tmp_path):
+    space = Workspace(tmp_path / "faulty")
+    space.append_to_source(FAULTY_BATCH)
+    space.run(*space.flow("ingest"))
+    examined = examine(space)
+    assert examined.code == 1
+    assert examined.found == {
+        "every key is unique across batches": ["carrier, flight, time_hour"],
+        "every batch lies after the one before": ["time_hour"],
+        "every label has a key": ["carrier"],
+    }
+
+
+@pytest.mark.slow
+def test_without_data_the_doctor_asks_for_it_in_one_sentence(tmp_path):
+    examined = examine(Workspace(tmp_path / "empty"))
+    assert (examined.code, examined.output) == (1, "There is no data in data/ to examine: run `make ingest` first.\n")
+
+
+@pytest.fixture(scope="module")
+def live(space, migrated_database):
+    """The workspace's settings for a registry in which a model is live that reads the clock times often."""
+    from tests.helpers import local_service
+
+    tracking = f"sqlite:///{space.folder}/live.db"
+    (space.folder / "live.db").write_bytes(migrated_database.read_bytes())
+    registry = SimpleNamespace(tracking=tracking, artifacts=str(space.folder / "live"), model="flight-delay")
+    models = ModelRegistry(registry)
+    deep = local_service.make_bundle(space.folder / "bundle", depth=None)
+    run = models.record(FinishedRun("deep", 0, 1), artifacts={"bundle": deep})
+    models.set_alias("live", models.register(run, "bundle", {}))
+    return {"registry__tracking": tracking}
+
+
+@pytest.mark.slow
+def test_the_service_gives_the_predictions_of_training_time(space, live):
+    examined = examine(space, **live)
+    assert (examined.code, examined.found) == (0, {})
+    assert "  ok       the service gives training's predictions" in examined.output
+    assert not (space.folder / "var/predictions").exists()
+    assert not (space.folder / "var/service").exists()
+
+
+@pytest.mark.slow
+def test_a_scalar_form_that_differs_is_skew_in_the_column_that_it_makes(space, live):
+    """The service's processes look for modules where they are started first."""
+    right = (PROJECT_ROOT / "penumbra/features.py").read_text()
+    hiding = space.folder / "penumbra"
+    hiding.mkdir()
+    (hiding / "__init__.py").write_text("from pkgutil import extend_path\n__path__ = extend_path(__path__, __name__)\n")
+    (hiding / "features.py").write_text(right.replace("float(clock // 100 * 60 + clock % 100)", "float(clock)"))
+    examined = examine(space, **live)
+    shutil.rmtree(hiding)
+    assert examined.code == 1
+    assert examined.found == {
+        "the service gives training's predictions": ["sched_dep_time_minutes, sched_arr_time_minutes"]
+    }
+
+
+@pytest.mark.slow
+def test_a_live_model_for_other_features_is_passed_over(space, live, change):
+    change("problem/features.py", "FEATURES = FEATURES[:-1]\n")
+    examined = examine(space, **live)
+    assert (examined.code, examined.found) == (0, {})
+    assert "the live version 1 was made for other features" in examined.output
+
+
+# Before the first training
+
+FAKE_PYTHON = """#!/bin/sh
+echo "$*" >> calls
+case "$*" in
+  *examination) exit "$FOUND" ;;
+  *already_trained) exit 3 ;;
+  *train.py*) mkdir -p var/train/receipts && touch var/train/receipts/latest.txt ;;
+esac
+"""
+
+
+@pytest.fixture
+def train(tmp_path):
+    """`make train` with a Python that does nothing: its exit code, and the last words of each call of Python."""
+    shutil.copy(PROJECT_ROOT / "Makefile", tmp_path)
+    python = tmp_path / ".venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text(FAKE_PYTHON)
+    python.chmod(0o755)
+    ready = [f"--assume-old={target}" for target in ("checkout", ".venv/runtime")]
+
+    def run(found=0, **environment):
+        (tmp_path / "calls").unlink(missing_ok=True)
+        environ = {**os.environ, "FOUND": str(found), **environment}
+        code = subprocess.run(["make", *ready, "train"], cwd=tmp_path, env=environ, capture_output=True).returncode
+        calls = re.findall(r"flows[/.](?:steps\.\w+\.)?(\w+)", (tmp_path / "calls").read_text())
+        return code, calls
+
+    return run
+
+
+def test_the_first_training_is_examined_before_and_no_other(train):
+    assert train() == (0, ["ingest", "examination", "already_trained", "train"])
+    assert train() == (0, ["ingest", "already_trained", "train"])
+
+
+def test_a_finding_stops_the_first_training_unless_the_doctor_is_off(train):
+    assert train(found=1) == (2, ["ingest", "examination"])
+    assert train(found=1, DOCTOR="off") == (0, ["ingest", "already_trained", "train"])
