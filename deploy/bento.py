@@ -19,7 +19,7 @@ FILES = (
     "settings.py",
     "task.py",
     "settings.toml",
-    "requirements-serve.lock",
+    "locks/serve.lock",
 )
 BENTOS = "bentos"  # below the settings' `service.state`: BentoML's home
 
@@ -46,6 +46,7 @@ def stage(context: Path) -> None:
     for room in ROOMS:
         shutil.copytree(ROOT / room, context / room, ignore=shutil.ignore_patterns("__pycache__"))
     for name in FILES:
+        (context / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, context / name)
     shutil.copy(ROOT / "deploy" / "bentofile.yaml", context / "bentofile.yaml")
 

@@ -19,7 +19,7 @@ from stores import code
 from stores.diary import Diary
 
 DIARY = "diary.jsonl"
-CODE = ["*.py", "*/*.py", "*/*/*.py", "requirements.lock"]  # what was played by other code is played again
+CODE = ["*.py", "*/*.py", "*/*/*.py", "locks/runtime.lock"]  # what was played by other code is played again
 EXPECTED = (stage.Stuck, stage.Failed, OSError)
 SHORT, BEFORE_BATCH, FAULT_DAYS = 60, 3, 3
 

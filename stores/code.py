@@ -31,7 +31,7 @@ def revision(root: Path) -> str:
 def environment(root: Path) -> dict[str, str]:
     """Python, platform, the lock file's digest, and the versions of the libraries that shape a model."""
     versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
-    lock = hashlib.sha256((root / "requirements.lock").read_bytes()).hexdigest()
+    lock = hashlib.sha256((root / "locks" / "runtime.lock").read_bytes()).hexdigest()
     return {"python": platform.python_version(), "platform": platform.platform(), "lock": lock, **versions}
 
 

@@ -81,8 +81,9 @@ def test_the_environment_names_the_versions_that_shape_a_model():
 
 def test_another_lock_file_is_another_environment(tmp_path):
     locks = []
+    (tmp_path / "locks").mkdir()
     for text in ("a==1", "a==2"):
-        (tmp_path / "requirements.lock").write_text(text)
+        (tmp_path / "locks" / "runtime.lock").write_text(text)
         locks.append(code.environment(tmp_path)["lock"])
     assert locks[0] != locks[1]
 

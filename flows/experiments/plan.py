@@ -18,7 +18,7 @@ from training.prepare import with_outcome
 from training.split import Split, split
 from training.trial import Job
 
-RECIPE = ["problem/*.py", "patterns/*.py", "inputs.py", "kinds.py", "requirements.lock"]
+RECIPE = ["problem/*.py", "patterns/*.py", "inputs.py", "kinds.py", "locks/runtime.lock"]
 CODE = [
     *RECIPE,
     "training/*.py",
