@@ -147,12 +147,14 @@ bench-alarms: $(VENV)/development ## how often nothing raises an alarm, how soon
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.alarms
 
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
-lock: $(VENV)/uv ## pin the dependencies anew (needs the network)
-	@for lock in "pyproject.toml --extra train --extra dev -o requirements-dev.lock" \
-	             "pyproject.toml --extra train -c requirements-dev.lock -o requirements.lock" \
-	             "pyproject.toml -c requirements-dev.lock -o requirements-serve.lock" \
-	             "benchmarks/mlflow.in -o benchmarks/mlflow.lock"; do \
-	  $(BIN)/uv pip compile --quiet $(LOCK) $$lock; \
+lock: $(VENV)/uv ## pin the dependencies anew, moving only what must; UPGRADE=1 for the newest (needs the network)
+	@for lock in "pyproject.toml --extra train --extra s3 --extra docs --extra dev -o locks/dev.lock" \
+	             "pyproject.toml --extra train -c locks/dev.lock -o locks/runtime.lock" \
+	             "pyproject.toml --extra s3 -c locks/dev.lock -o locks/s3.lock" \
+	             "pyproject.toml -c locks/dev.lock -o locks/serve.lock" \
+	             "locks/mlflow.in -o locks/mlflow.lock" \
+	             "locks/uv.in -o locks/uv.lock"; do \
+	  $(BIN)/uv pip compile --quiet $(LOCK) $(if $(UPGRADE),--upgrade) $$lock; \
 	done
 
 clean: ## forget everything derived: environments, runs, models, logs (data/ and its versions stay)
@@ -167,20 +169,20 @@ $(VENV)/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { echo "Penumbra needs Python \
 	3.11 to 3.13 and $(PYTHON) is $$($(PYTHON) --version 2>&1): name another one with 'make PYTHON=python3.12 …'." >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/uv.lock
 	@touch $@
 
-$(VENV)/runtime: requirements.lock pyproject.toml | $(VENV)/uv
-	@echo "Setting up $(VENV) from requirements.lock (once) ..."
-	@$(UV) --require-hashes -r requirements.lock
+$(VENV)/runtime: locks/runtime.lock pyproject.toml | $(VENV)/uv
+	@echo "Setting up $(VENV) from locks/runtime.lock (once) ..."
+	@$(UV) --require-hashes -r locks/runtime.lock
 	@$(UV) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/development: requirements-dev.lock $(VENV)/runtime
-	@$(UV) --require-hashes -r requirements-dev.lock
+$(VENV)/development: locks/dev.lock $(VENV)/runtime
+	@$(UV) --require-hashes -r locks/dev.lock
 	@touch $@
 
-$(VENV)-mlflow/ready: benchmarks/mlflow.lock | $(VENV)/uv
+$(VENV)-mlflow/ready: locks/mlflow.lock | $(VENV)/uv
 	@$(PYTHON) -m venv $(VENV)-mlflow
-	@$(BIN)/uv pip install --quiet --python $(VENV)-mlflow/bin/python --compile-bytecode --require-hashes -r benchmarks/mlflow.lock
+	@$(BIN)/uv pip install --quiet --python $(VENV)-mlflow/bin/python --compile-bytecode --require-hashes -r locks/mlflow.lock
 	@touch $@

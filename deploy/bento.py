@@ -16,7 +16,7 @@ from service.processes.deployer import DeployRegistry, deploy_candidate, deploy_
 BENTO_PACKAGES = ("penumbra", "problem", "service")
 BENTO_FILES = (
     "settings.toml",
-    "requirements-serve.lock",
+    "locks/serve.lock",
 )
 BENTOS_FOLDER = "bentos"  # below the settings' `service.state`: BentoML's home
 
@@ -43,6 +43,7 @@ def stage_service_code(context: Path) -> None:
     for room in BENTO_PACKAGES:
         shutil.copytree(PROJECT_ROOT / room, context / room, ignore=shutil.ignore_patterns("__pycache__"))
     for name in BENTO_FILES:
+        (context / name).parent.mkdir(exist_ok=True)
         shutil.copy(PROJECT_ROOT / name, context / name)
     shutil.copy(PROJECT_ROOT / "deploy" / "bentofile.yaml", context / "bentofile.yaml")
 

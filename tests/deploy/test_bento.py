@@ -95,7 +95,7 @@ def test_the_container_runs_as_a_user_that_is_not_root() -> None:
 
 
 def test_the_container_installs_from_the_lock_with_hashes() -> None:
-    assert "--require-hashes -r /requirements-serve.lock" in DOCKERFILE
+    assert "--require-hashes -r /serve.lock" in DOCKERFILE
     assert len(re.findall(r"pip install|apt|curl|wget", DOCKERFILE)) == 1
 
 

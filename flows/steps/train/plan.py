@@ -24,7 +24,7 @@ RECIPE_CODE_FILES = [
     "penumbra/patterns/*.py",
     "penumbra/core/encoding.py",
     "penumbra/features.py",
-    "requirements.lock",
+    "locks/runtime.lock",
 ]
 TRAINING_CODE_FILES = [
     *RECIPE_CODE_FILES,

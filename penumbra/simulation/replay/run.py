@@ -18,7 +18,7 @@ from penumbra.simulation.replay.day_loop import DayLoop
 from penumbra.storage.journal import Journal
 
 JOURNAL_FILE = "diary.jsonl"
-CODE_PATTERNS = ["[a-z]*/**/*.py", "requirements.lock"]  # what was played by other code is played again
+CODE_PATTERNS = ["[a-z]*/**/*.py", "locks/runtime.lock"]  # what was played by other code is played again
 EXPECTED_ERRORS = (sandbox.ReplayTimeout, sandbox.ReplayFailed, OSError)
 MAX_SHORT_DAYS, DAYS_BEFORE_BATCH, N_FAULT_DAYS = 60, 3, 3
 
