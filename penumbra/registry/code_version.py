@@ -30,13 +30,8 @@ def read_git_revision(root: Path) -> str:
 
 def describe_environment(root: Path) -> dict[str, str]:
     """Python, platform, the lock file's digest, and the versions of the libraries that shape a model."""
-<<<<<<< HEAD:penumbra/registry/code_version.py
     versions = {name: importlib.metadata.version(name) for name in RECORDED_LIBRARIES}
     lock = hashlib.sha256((root / "locks" / "runtime.lock").read_bytes()).hexdigest()
-=======
-    versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
-    lock = hashlib.sha256((root / "locks" / "runtime.lock").read_bytes()).hexdigest()
->>>>>>> 4dfc073218f031294c98899891b9d32d952c743b:stores/code.py
     return {"python": platform.python_version(), "platform": platform.platform(), "lock": lock, **versions}
 
 

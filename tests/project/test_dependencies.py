@@ -14,10 +14,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from settings import ROOT
+from penumbra.core.settings import PROJECT_ROOT
 
-LOCKS = ROOT / "locks"
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+LOCKS = PROJECT_ROOT / "locks"
+PROJECT = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 DIRECT = [Requirement(line) for lines in (PROJECT["dependencies"], *EXTRAS.values()) for line in lines]
 PARTS = {"serve": [], "runtime": ["train"], "s3": ["s3"], "dev": list(EXTRAS)}

@@ -84,13 +84,8 @@ def test_another_lock_file_is_another_environment(tmp_path):
     (tmp_path / "locks").mkdir()
     (tmp_path / "locks").mkdir()
     for text in ("a==1", "a==2"):
-<<<<<<< HEAD:tests/registry/test_code_version.py
         (tmp_path / "locks" / "runtime.lock").write_text(text)
         locks.append(code_version.describe_environment(tmp_path)["lock"])
-=======
-        (tmp_path / "locks" / "runtime.lock").write_text(text)
-        locks.append(code.environment(tmp_path)["lock"])
->>>>>>> 4dfc073218f031294c98899891b9d32d952c743b:tests/test_code.py
     assert locks[0] != locks[1]
 
 

@@ -87,7 +87,7 @@ def test_the_fast_path_answers_as_bentoml_would(client: Any, live: bundle.Bundle
 
 def test_a_failure_in_the_model_is_a_500_that_keeps_the_service_going(client: Any, monkeypatch: Any) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(bundle.Bundle, "outputs", lambda self, matrix: 1 / 0)
+        patch.setattr(bundle.Bundle, "compute_outputs", lambda self, matrix: 1 / 0)
         answer = client.post("/predict", json=[EXAMPLE])
     assert (answer.status_code, answer.json()["details"]) == (500, [])
     assert client.post("/predict", json=EXAMPLE).status_code == 200

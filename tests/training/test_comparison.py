@@ -51,8 +51,8 @@ def test_changed_data_is_named_with_its_batches():
 
 def test_changed_new_and_lost_files_are_named_with_the_way_to_see_the_change():
     assert after(files={"problem/candidates.py": "c", "penumbra/core/task.py": "d"}, revision="2222222222222222") == [
-        "code: penumbra/core/encoding.py problem/candidates.py penumbra/core/task.py "
-        "(git diff 1111111111 2222222222 -- penumbra/core/encoding.py problem/candidates.py penumbra/core/task.py)"
+        "code: penumbra/core/encoding.py penumbra/core/task.py problem/candidates.py "
+        "(git diff 1111111111 2222222222 -- penumbra/core/encoding.py penumbra/core/task.py problem/candidates.py)"
     ]
 
 

@@ -152,7 +152,7 @@ def test_a_client_that_goes_away_halfway_leaves_the_server_well(servers: Any) ->
 
 @pytest.mark.parametrize("piece", [CUT[:-20], CHUNKED[:-30]])
 def test_a_sender_that_is_too_slow_is_told_so(tmp_path: Path, monkeypatch: Any, piece: bytes) -> None:
-    monkeypatch.setattr(bentoml_app, "PATIENCE", 0.05)
+    monkeypatch.setattr(bentoml_app, "BODY_WAIT_SECONDS", 0.05)
     service = local_service.build_service(local_service.make_service_settings(tmp_path, timeout_seconds=0.2))
     with (
         running(service.to_asgi()) as (port, _),

@@ -33,7 +33,7 @@ def test_the_indexer_goes_on_after_a_failure_and_complains_once(
         return 0
 
     monkeypatch.setattr(made, "catch_up", catch_up)
-    monkeypatch.setattr(indexer, "sleep", lambda *_: None)
+    monkeypatch.setattr(indexer, "sleep_while_running", lambda *_: None)
     running = iter([True, True, False])
     with caplog.at_level(logging.ERROR):
         indexer.run_indexer(made, lambda: next(running))
