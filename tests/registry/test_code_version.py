@@ -80,7 +80,6 @@ def test_the_environment_names_the_versions_that_shape_a_model():
 
 
 def test_another_lock_file_is_another_environment(tmp_path):
-    locks = []
     (tmp_path / "locks").mkdir()
     (tmp_path / "locks").mkdir()
     for text in ("a==1", "a==2"):
