@@ -80,7 +80,7 @@ def test_the_environment_names_the_versions_that_shape_a_model():
 
 
 def test_another_lock_file_is_another_environment(tmp_path):
-    (tmp_path / "locks").mkdir()
+    locks = []
     (tmp_path / "locks").mkdir()
     for text in ("a==1", "a==2"):
         (tmp_path / "locks" / "runtime.lock").write_text(text)
