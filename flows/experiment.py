@@ -2,7 +2,8 @@
 
 from metaflow import FlowSpec, Parameter, current, environment, step
 
-from flows.steps.common import SINGLE_THREAD_ENVIRONMENT, stop_flow_on
+from flows.steps.errors import stop_with_one_sentence
+from flows.steps.parallel import SINGLE_THREAD_ENVIRONMENT
 
 
 class ExperimentFlow(FlowSpec):
@@ -15,7 +16,7 @@ class ExperimentFlow(FlowSpec):
         from flows.steps.train import experiment_run, matrices, plan
         from penumbra.core.settings import load_settings
 
-        with stop_flow_on(*plan.PLAN_ERRORS):
+        with stop_with_one_sentence(*plan.PLAN_ERRORS):
             self.settings = experiment_run.restrict_to_candidate(load_settings(), self.only)
             self.plan = plan.make_plan(self.settings)
             folder = self.settings.training.folder / f"experiment-{current.run_id}"

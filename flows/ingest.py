@@ -2,7 +2,8 @@
 
 from metaflow import FlowSpec, Parameter, schedule, step
 
-from flows.steps.common import FlowStopped, limit_parallel_tasks, stop_flow_on
+from flows.steps.errors import FlowStopped, stop_with_one_sentence
+from flows.steps.parallel import limit_parallel_tasks
 
 
 @schedule(daily=True)
@@ -38,7 +39,7 @@ class IngestFlow(FlowSpec):
         import problem.source
         from penumbra.data.batches import BatchRefused
 
-        with stop_flow_on(BatchRefused, OSError):
+        with stop_with_one_sentence(BatchRefused, OSError):
             self.intake = _open_data_store().stage(self.input, problem.source.fetch(self.input))
         print(self.intake)
         self.next(self.admit)
@@ -78,7 +79,7 @@ def _open_data_store():
     from penumbra.core.settings import SettingsError, load_settings
     from penumbra.data.batches import DataStore
 
-    with stop_flow_on(SettingsError):
+    with stop_with_one_sentence(SettingsError):
         return DataStore(load_settings().data, problem)
 
 

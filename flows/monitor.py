@@ -2,7 +2,7 @@
 
 from metaflow import FlowSpec, schedule, step
 
-from flows.steps.common import stop_flow_on
+from flows.steps.errors import stop_with_one_sentence
 
 
 @schedule(daily=True)
@@ -13,7 +13,7 @@ class MonitorFlow(FlowSpec):
         from flows.steps.monitor import due_windows, webhook
         from penumbra.core.settings import load_settings
 
-        with stop_flow_on(*due_windows.MONITOR_ERRORS):
+        with stop_with_one_sentence(*due_windows.MONITOR_ERRORS):
             self.settings = load_settings()
             self.alarms = due_windows.judge_due_windows(self.settings)
         webhook.post_alarms(self.settings.monitor.webhook, self.alarms)
@@ -26,7 +26,7 @@ class MonitorFlow(FlowSpec):
         from flows.steps.train import plan
 
         ways = retraining.make_deployed_runners() if retraining.is_deployed() else retraining.make_local_runners()
-        with stop_flow_on(*due_windows.MONITOR_ERRORS, *plan.PLAN_ERRORS):
+        with stop_with_one_sentence(*due_windows.MONITOR_ERRORS, *plan.PLAN_ERRORS):
             self.said = retraining.respond_to_verdict(self.settings, *ways)
         webhook.post_alarms(self.settings.monitor.webhook, [self.said] if self.said else [])
         self.next(self.report)
@@ -36,7 +36,7 @@ class MonitorFlow(FlowSpec):
         """Make the reports of the windows that have none."""
         from flows.steps.monitor import due_windows, reports
 
-        with stop_flow_on(*due_windows.MONITOR_ERRORS):
+        with stop_with_one_sentence(*due_windows.MONITOR_ERRORS):
             self.pages = [str(page) for page in reports.publish_reports(self.settings)]
         self.next(self.end)
 

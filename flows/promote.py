@@ -2,7 +2,7 @@
 
 from metaflow import FlowSpec, Parameter, schedule, step
 
-from flows.steps.common import stop_flow_on
+from flows.steps.errors import stop_with_one_sentence
 
 
 @schedule(daily=True)
@@ -17,7 +17,7 @@ class PromoteFlow(FlowSpec):
         from flows.steps.promote import verdicts
         from penumbra.core.settings import load_settings
 
-        with stop_flow_on(*verdicts.PROMOTION_ERRORS):
+        with stop_with_one_sentence(*verdicts.PROMOTION_ERRORS):
             self.settings = load_settings()
             self.aliases = verdicts.prepare_aliases(self.settings)
         self.next(self.judge)
@@ -28,7 +28,7 @@ class PromoteFlow(FlowSpec):
         from flows.steps.promote import verdicts
 
         forced = verdicts.ForcedPromotion(self.reason, self.version) if self.force else None
-        with stop_flow_on(*verdicts.PROMOTION_ERRORS):
+        with stop_with_one_sentence(*verdicts.PROMOTION_ERRORS):
             self.cases = verdicts.judge_cases(self.settings, self.aliases, forced)
         self.next(self.act)
 
@@ -37,7 +37,7 @@ class PromoteFlow(FlowSpec):
         """Enter the verdicts into the ledger, and move the aliases by them."""
         from flows.steps.promote import verdicts
 
-        with stop_flow_on(*verdicts.PROMOTION_ERRORS):
+        with stop_with_one_sentence(*verdicts.PROMOTION_ERRORS):
             print(verdicts.act_on_cases(self.settings, self.cases))
         self.next(self.end)
 

@@ -2,12 +2,12 @@
 
 from metaflow import FlowSpec, Parameter, card, current, environment, step, trigger
 
-from flows.steps.common import (
+from flows.steps.errors import stop_with_one_sentence
+from flows.steps.parallel import (
     SINGLE_THREAD_ENVIRONMENT,
     count_parallel_tasks,
     distribute_jobs,
     limit_parallel_tasks,
-    stop_flow_on,
 )
 
 
@@ -21,7 +21,7 @@ class TrainFlow(FlowSpec):
         from flows.steps.train import excluded_days, matrices, plan
         from penumbra.core.settings import load_settings
 
-        with stop_flow_on(*plan.PLAN_ERRORS):
+        with stop_with_one_sentence(*plan.PLAN_ERRORS):
             self.settings = load_settings()
             self.plan = plan.make_plan(self.settings)
             print(excluded_days.describe_excluded_days(self.plan.facts["left_out"]))

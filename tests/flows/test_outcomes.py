@@ -11,7 +11,7 @@ from flows.steps.monitor import outcomes as settling
 from flows.steps.monitor import window_signals
 from flows.steps.monitor.outcomes import OutcomeReader
 from flows.steps.monitor.watched_model import load_watched_model
-from flows.steps.promote.prediction_losses import compute_known_losses, extract_predictions
+from flows.steps.prediction_losses import compute_known_losses, extract_predictions
 from penumbra.core.histograms import Binning, OutcomeSums, list_profiled_columns
 from penumbra.logs import archive
 from penumbra.logs.frames import LogFrameReader

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from flows.steps.model_version import open_model_version
 from flows.steps.promote import paired_evidence
 from flows.steps.promote import verdicts as promoting
-from flows.steps.promote.model_version import open_model_version
 from flows.steps.promote.verdicts import ForcedPromotion, PromotionRefused
 from penumbra.core.actor import get_actor
 from penumbra.logs.shadow_log import REFUSED_FILE

@@ -12,7 +12,7 @@ import problem.features
 import problem.schema
 from flows.steps.monitor.watched_model import WatchedModel
 from flows.steps.monitor.window_signals import ONE_DAY, WindowSpan, get_day_start
-from flows.steps.promote.prediction_losses import compute_known_losses, extract_predictions
+from flows.steps.prediction_losses import compute_known_losses, extract_predictions
 from monitoring import loss
 from penumbra.core.histograms import Binning, OutcomeSums, list_profiled_columns, sum_losses_by_day
 from penumbra.core.settings import Settings

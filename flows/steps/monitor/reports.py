@@ -9,8 +9,8 @@ import polars as pl
 
 import problem.features
 import problem.schema
+from flows.steps import model_version
 from flows.steps.monitor import report_figures
-from flows.steps.promote import model_version
 from monitoring.reports.columns import sample_by_hash
 from monitoring.reports.workspace import ReportWorkspace
 from monitoring.windows import Window, WindowStore

@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 
 import problem.schema
-from flows.steps.promote.model_version import open_model_version
-from flows.steps.promote.prediction_losses import compute_known_losses, extract_predictions
+from flows.steps.model_version import open_model_version
+from flows.steps.prediction_losses import compute_known_losses, extract_predictions
 from monitoring.expectations import Expectations, learn_expectations
 from monitoring.loss_threshold import DailyLosses
 from penumbra.core.settings import Settings

@@ -13,7 +13,7 @@ import polars as pl
 
 import problem.schema
 from flows.steps.monitor.watched_model import WatchedModel
-from flows.steps.promote.prediction_losses import compute_known_losses, extract_predictions
+from flows.steps.prediction_losses import compute_known_losses, extract_predictions
 from monitoring import drift, loss, slices
 from monitoring.arrivals import find_refusal_faults, find_volume_faults
 from monitoring.data_faults import DataFault, find_data_faults, is_accepted_fault

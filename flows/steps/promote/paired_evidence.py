@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 
 import problem.schema
-from flows.steps.promote.model_version import ModelVersion
-from flows.steps.promote.prediction_losses import compute_known_losses, extract_predictions
+from flows.steps.model_version import ModelVersion
+from flows.steps.prediction_losses import compute_known_losses, extract_predictions
 from penumbra.core.settings import Settings
 from penumbra.core.task import Task
 from penumbra.logs.index import LogIndex

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 from mlflow.exceptions import MlflowException
 
+from flows.steps.model_version import open_model_version
 from flows.steps.promote import paired_evidence
-from flows.steps.promote.model_version import open_model_version
 from flows.steps.promote.promotion_case import PromotionCase, record_case
 from penumbra.cli import history
 from penumbra.core.settings import Settings, SettingsError

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from flows.steps import common
+from flows.steps import parallel
 from penumbra.core.settings import Settings
 from penumbra.simulation.backtest.history import BacktestData, BacktestHistory
 from penumbra.simulation.backtest.policies import PolicyRun, RetrainingPolicy, simulate_policy
@@ -100,10 +100,10 @@ def list_variant_trials(settings: Settings) -> list[PolicyTrial]:
 
 def run_backtest(settings: Settings, history: BacktestData, trials: Sequence[PolicyTrial]) -> Iterator[PolicyResult]:
     """Play every trial, as many at once as there are cores; the fits that several share are made first."""
-    os.environ.update(common.SINGLE_THREAD_ENVIRONMENT)
+    os.environ.update(parallel.SINGLE_THREAD_ENVIRONMENT)
     shared = [*range(history.first_unlearnt_day, BacktestHistory(history, settings).end, WEEK)]
     with ProcessPoolExecutor(
-        common.count_parallel_tasks(), get_context("spawn")
+        parallel.count_parallel_tasks(), get_context("spawn")
     ) as pool:  # polars doesn't survive a fork
         list(pool.map(functools.partial(_fit_shared_model, settings, history), reversed(shared)))
         yield from pool.map(functools.partial(_run_trial, settings, history), trials)

@@ -1,0 +1,28 @@
+"""Stopping a flow with one sentence instead of a traceback."""
+
+import contextlib
+from collections.abc import Iterator
+
+from metaflow.exception import MetaflowException
+
+
+class FlowStopped(MetaflowException):
+    """A flow can't go on for a reason that its user can mend; Metaflow prints the message without a traceback."""
+
+    headline = "Stopped"
+
+
+@contextlib.contextmanager
+def stop_with_one_sentence(*errors: type[Exception]) -> Iterator[None]:
+    """Turn expected errors into a message without a traceback, as a context manager.
+
+    Args:
+        errors: The exception classes that are expected; others pass through with their traceback.
+
+    Raises:
+        FlowStopped: With the message of an expected error.
+    """
+    try:
+        yield
+    except errors as error:
+        raise FlowStopped(str(error)) from None

@@ -1,0 +1,34 @@
+"""How many tasks of a flow run side by side, and what each of them is given to do."""
+
+import os
+from typing import TypeVar
+
+Job = TypeVar("Job")
+SINGLE_THREAD_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive", "OPENBLAS_NUM_THREADS": "1"}
+
+
+def limit_parallel_tasks() -> None:
+    """Let Metaflow run at most one task a core, unless METAFLOW_RUN_MAX_WORKERS is set."""
+    os.environ.setdefault("METAFLOW_RUN_MAX_WORKERS", str(os.cpu_count() or 1))
+
+
+def count_parallel_tasks() -> int:
+    """Return how many tasks run at once: METAFLOW_RUN_MAX_WORKERS, or else the number of cores."""
+    return int(os.environ.get("METAFLOW_RUN_MAX_WORKERS", os.cpu_count() or 1))
+
+
+def distribute_jobs(jobs: list[Job], lanes: int) -> list[list[Job]]:
+    """Distribute jobs over lanes of about equal cost.
+
+    Args:
+        jobs: In falling order of cost; dealt forth and back, as teams are picked.
+        lanes: How many lanes there may be at most, 1 or more.
+
+    Returns:
+        The jobs of each lane. No lane is empty, and their lengths differ by at most one.
+    """
+    dealt: list[list[Job]] = [[] for _ in range(min(lanes, len(jobs)))]
+    order = [*range(len(dealt)), *reversed(range(len(dealt)))]
+    for turn, job in enumerate(jobs):
+        dealt[order[turn % len(order)]].append(job)
+    return dealt
