@@ -54,7 +54,10 @@ def build_slice_chart(title: str, rows: list[dict[str, Any]]) -> VegaLiteSpec:
 def build_gate_chart(title: str, checks: list[dict[str, Any]]) -> VegaLiteSpec:
     """A square for each check in the colour of its verdict, with its sentence; `checks` as in the report's facts."""
     name = {"field": "name", "type": "nominal", "sort": None, "title": None}
-    colours = {"domain": ["pass", "fail", "not enough data"], "range": ["#2e7d32", "#c62828", "#f9a825"]}
+    colours = {
+        "domain": ["pass", "fail", "not enough data", "skipped"],
+        "range": ["#2e7d32", "#c62828", "#f9a825", "#9e9e9e"],
+    }
     verdict = {"field": "verdict", "type": "nominal", "scale": colours, "title": "verdict"}
     return _base_spec(title, checks) | {
         "width": 700,

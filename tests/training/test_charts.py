@@ -43,7 +43,7 @@ def test_a_chart_by_slice_is_plain_json_with_infinite_limits_too():
 def test_a_chart_of_the_gate_has_a_colour_for_each_verdict():
     checks = [{"name": "size", "verdict": "pass", "sentence": "megabytes"}]
     squares = charts.build_gate_chart("Gate", checks)["layer"][0]["encoding"]
-    assert squares["color"]["scale"]["domain"] == ["pass", "fail", "not enough data"]
+    assert squares["color"]["scale"]["domain"] == ["pass", "fail", "not enough data", "skipped"]
 
 
 def test_a_curve_of_shares_goes_from_0_to_1_and_one_of_numbers_does_not():

@@ -10,12 +10,21 @@ import pytest
 from penumbra.core.settings import load_settings
 from penumbra.training import bootstrap, gate
 from penumbra.training.bootstrap import Interval
+from penumbra.training.gate_checks import ServingMeasurements, check_calibration, check_serving_budgets
+from penumbra.training.gate_comparisons import (
+    ComparisonRule,
+    check_loss_difference,
+    check_slices,
+    find_harmed_slices,
+    judge_difference,
+    to_two_sided_confidence,
+)
 from tests.helpers.daily_series import simulate_daily_series
 
 LIMITS = load_settings(environ={}).gate.model_copy(
     update={"min_days": 20, "margin": 0.05, "slice_margin": 0.1, "calibration": 0.05, "latency_us": 100, "size_mb": 1}
 )
-SHIPPED = gate.ServingMeasurements(microseconds=20, size=1000, parity=1e-12, tolerance=1e-9)
+SHIPPED = ServingMeasurements(microseconds=20, size=1000, parity=1e-12, tolerance=1e-9)
 
 
 def days(candidate: float, live: float | None = 0.5, baseline: float = 0.7, count: int = 24) -> pl.DataFrame:
@@ -47,19 +56,19 @@ def verdicts(report: gate.GateReport) -> dict[str, str]:
 )
 def test_a_difference_passes_fails_or_leaves_it_open(low, high, superiority, non_inferiority):
     found = Interval((low + high) / 2, low, high)
-    assert gate.judge_difference(found, 30, "superiority", LIMITS) == superiority
-    assert gate.judge_difference(found, 30, "non-inferiority", LIMITS) == non_inferiority
+    assert judge_difference(found, 30, "superiority", LIMITS) == superiority
+    assert judge_difference(found, 30, "non-inferiority", LIMITS) == non_inferiority
 
 
 @pytest.mark.parametrize(("count", "verdict"), [(19, "not enough data"), (20, "pass")])
 def test_too_few_days_are_not_enough_data_however_clear_they_are(count, verdict):
-    check = gate.check_loss_difference("live", days(candidate=0.1, count=count), "superiority", LIMITS)
+    check = check_loss_difference("live", days(candidate=0.1, count=count), "superiority", LIMITS)
     assert check.verdict == verdict
     assert f"over {count} days" in check.sentence
 
 
 def test_a_comparison_says_what_was_measured_and_what_is_demanded():
-    check = gate.check_loss_difference("live", days(candidate=0.1), "non-inferiority", LIMITS)
+    check = check_loss_difference("live", days(candidate=0.1), "non-inferiority", LIMITS)
     assert (check.measured, check.limit) == (pytest.approx(-0.4, abs=0.01), 0.05)
     assert check.low < check.measured < check.high
     assert "non-inferiority has the upper limit below 0.05" in check.sentence
@@ -71,14 +80,14 @@ def noisy(better_by: float) -> pl.DataFrame:
 
 
 def test_an_open_comparison_says_how_many_days_would_decide_it():
-    check = gate.check_loss_difference("live", noisy(better_by=0.05), "superiority", LIMITS)
+    check = check_loss_difference("live", noisy(better_by=0.05), "superiority", LIMITS)
     needed = np.ceil(24 * ((check.high - check.measured) / 0.05) ** 2)
     assert check.verdict == "not enough data"
     assert f"about {needed:.0f} days like these would show it" in check.sentence
 
 
 def test_one_that_no_number_of_days_like_these_would_decide_does_not_say_so():
-    check = gate.check_loss_difference("live", noisy(better_by=-0.01), "superiority", LIMITS)
+    check = check_loss_difference("live", noisy(better_by=-0.01), "superiority", LIMITS)
     assert (check.verdict, "would show" in check.sentence) == ("not enough data", False)
 
 
@@ -87,14 +96,14 @@ def test_one_that_no_number_of_days_like_these_would_decide_does_not_say_so():
 
 def test_a_slice_that_is_harmed_is_named_though_the_whole_is_better():
     harmed = days(candidate=0.2).with_columns(candidate=pl.col("candidate") + (pl.col("origin") == "JFK") * 0.5)
-    check = gate.check_slices(harmed, LIMITS)
+    check = check_slices(harmed, LIMITS)
     assert (check.verdict, check.measured) == ("fail", pytest.approx(0.2, abs=0.01))
     assert "origin=JFK +0.2" in check.sentence
     assert "EWR" not in check.sentence
 
 
 def test_a_slice_that_is_worse_within_the_margin_passes():
-    assert gate.check_slices(days(candidate=0.55), LIMITS).verdict == "pass"
+    assert check_slices(days(candidate=0.55), LIMITS).verdict == "pass"
 
 
 def test_a_slice_on_too_few_days_is_left_out():
@@ -102,8 +111,8 @@ def test_a_slice_on_too_few_days_is_left_out():
         candidate=pl.when(pl.col("day") < 5).then(9.0).otherwise("candidate"),
         kind=pl.when(pl.col("day") < 5).then(pl.lit("rare")),
     )
-    assert "of 2 slices" in gate.check_slices(rare, LIMITS).sentence
-    none = gate.check_slices(rare.drop("origin"), LIMITS)
+    assert "of 2 slices" in check_slices(rare, LIMITS).sentence
+    none = check_slices(rare.drop("origin"), LIMITS)
     assert (none.verdict, none.sentence) == ("not enough data", "none of 1 slices has 20 days of rows")
 
 
@@ -111,19 +120,19 @@ def test_a_slice_on_too_few_days_is_left_out():
 
 
 def test_a_first_model_is_judged_by_the_baseline_and_the_budgets():
-    report = gate.run_gate_checks(LIMITS, days(candidate=0.2, live=None), "superiority", SHIPPED)
+    report = gate.run_gate_checks(LIMITS, days(candidate=0.2, live=None), "superiority", SHIPPED, findings=[])
     assert verdicts(report) == dict.fromkeys(["baseline", "latency", "size", "compiled", "doctor"], "pass")
     assert report.overall == "pass"
 
 
 def test_where_no_slices_are_named_none_is_judged():
     assert "slices" not in verdicts(
-        gate.run_gate_checks(LIMITS, days(candidate=0.2).drop("origin"), "superiority", SHIPPED)
+        gate.run_gate_checks(LIMITS, days(candidate=0.2).drop("origin"), "superiority", SHIPPED, findings=[])
     )
 
 
 def test_a_better_model_passes_every_check():
-    report = gate.run_gate_checks(LIMITS, days(candidate=0.2), "superiority", SHIPPED, Interval(0.02, 0.01, 0.06))
+    report = gate.run_gate_checks(LIMITS, days(candidate=0.2), "superiority", SHIPPED, Interval(0.02, 0.01, 0.06), [])
     assert list(verdicts(report)) == [
         "baseline", "live", "slices", "calibration", "latency", "size", "compiled", "doctor"
     ]  # fmt: skip
@@ -137,15 +146,15 @@ def test_a_better_model_passes_every_check():
         ({"rows": days(candidate=0.6)}, "live"),
         ({"rows": days(candidate=0.7)}, "slices"),
         ({"calibration": Interval(0.09, 0.06, 0.12)}, "calibration"),
-        ({"shipped": gate.ServingMeasurements(101, 1000, 0, 1e-9)}, "latency"),
-        ({"shipped": gate.ServingMeasurements(20, 1_000_001, 0, 1e-9)}, "size"),
-        ({"shipped": gate.ServingMeasurements(20, 1000, 1e-8, 1e-9)}, "compiled"),
-        ({"shipped": gate.ServingMeasurements(20, 1000, float("nan"), 1e-9)}, "compiled"),
+        ({"shipped": ServingMeasurements(101, 1000, 0, 1e-9)}, "latency"),
+        ({"shipped": ServingMeasurements(20, 1_000_001, 0, 1e-9)}, "size"),
+        ({"shipped": ServingMeasurements(20, 1000, 1e-8, 1e-9)}, "compiled"),
+        ({"shipped": ServingMeasurements(20, 1000, float("nan"), 1e-9)}, "compiled"),
         ({"findings": ["leakage: air_time"]}, "doctor"),
     ],
 )
 def test_one_failing_check_fails_the_whole(change, name):
-    sound = {"rows": days(candidate=0.2), "rule": "superiority", "shipped": SHIPPED}
+    sound = {"rows": days(candidate=0.2), "rule": "superiority", "shipped": SHIPPED, "findings": []}
     report = gate.run_gate_checks(LIMITS, **(sound | change))
     assert (verdicts(report)[name], report.overall) == ("fail", "fail")
 
@@ -155,22 +164,24 @@ def test_one_failing_check_fails_the_whole(change, name):
     [((0.05, 0.01, 0.2), "pass"), ((0.06, 0.04, 0.2), "not enough data"), ((0.06, 0.051, 0.2), "fail")],
 )
 def test_calibration_fails_only_beyond_doubt(interval, verdict):
-    assert gate.check_calibration(Interval(*interval), 30, LIMITS).verdict == verdict
+    assert check_calibration(Interval(*interval), 30, LIMITS).verdict == verdict
 
 
 def test_one_open_check_leaves_the_whole_open():
-    report = gate.run_gate_checks(LIMITS, days(candidate=0.2, count=12), "superiority", SHIPPED)
+    report = gate.run_gate_checks(LIMITS, days(candidate=0.2, count=12), "superiority", SHIPPED, findings=[])
     assert (verdicts(report)["size"], report.overall) == ("pass", "not enough data")
 
 
 def test_a_model_that_cannot_be_compiled_passes_and_is_told_to_be_slower():
-    *_, compiled = gate.check_serving_budgets(gate.ServingMeasurements(20, 1000, None, 1e-9), LIMITS)
+    *_, compiled = check_serving_budgets(ServingMeasurements(20, 1000, None, 1e-9), LIMITS)
     assert compiled.verdict == "pass"
     assert "slower" in compiled.sentence
 
 
 def test_a_report_is_a_table_and_plain_json():
-    report = gate.run_gate_checks(LIMITS, days(candidate=0.2, count=12).drop("origin"), "superiority", SHIPPED)
+    report = gate.run_gate_checks(
+        LIMITS, days(candidate=0.2, count=12).drop("origin"), "superiority", SHIPPED, findings=[]
+    )
     facts = report.facts()
     assert json.loads(json.dumps(facts, allow_nan=False)) == facts
     head, *lines, last = str(report).splitlines()
@@ -179,9 +190,47 @@ def test_a_report_is_a_table_and_plain_json():
     assert last == "gate: not enough data"
 
 
+def test_a_doctor_that_did_not_run_is_recorded_as_skipped_with_its_reason():
+    report = gate.run_gate_checks(LIMITS, days(candidate=0.2), "superiority", SHIPPED, skipped={"doctor": "DOCTOR=off"})
+    assert report.facts()["checks"][-1] == {
+        "name": "doctor", "measured": None, "limit": None, "verdict": "skipped", "sentence": "DOCTOR=off",
+        "low": None, "high": None,
+    }  # fmt: skip
+    assert str(report).splitlines()[-2:] == [
+        "doctor                   -           -  skipped          DOCTOR=off", "gate: pass"
+    ]  # fmt: skip
+
+
+def test_without_findings_or_a_reason_the_doctor_never_passes():
+    report = gate.run_gate_checks(LIMITS, days(candidate=0.2), "superiority", SHIPPED)
+    assert (report.checks[-1].verdict, report.checks[-1].sentence) == ("skipped", "the doctor did not run")
+
+
+def test_a_comparison_that_could_not_be_made_is_recorded_where_it_would_stand():
+    reasons = dict.fromkeys(("live", "slices"), "version 3 has learnt from all of these rows")
+    report = gate.run_gate_checks(
+        LIMITS, days(candidate=0.2, live=None), "superiority", SHIPPED, findings=[], skipped=reasons
+    )
+    assert verdicts(report) == {
+        "baseline": "pass", "live": "skipped", "slices": "skipped", "latency": "pass", "size": "pass",
+        "compiled": "pass", "doctor": "pass",
+    }  # fmt: skip
+    assert report.checks[1].sentence == "version 3 has learnt from all of these rows"
+
+
+@pytest.mark.parametrize(
+    ("rows", "overall"),
+    [(days(candidate=0.2), "pass"), (days(candidate=0.9), "fail"), (days(candidate=0.2, count=12), "not enough data")],
+)
+def test_a_skipped_check_leaves_the_verdict_to_the_others(rows, overall):
+    assert gate.run_gate_checks(LIMITS, rows, "superiority", SHIPPED).overall == overall
+
+
 def test_the_settings_hold_the_limits():
     assert (
-        gate.run_gate_checks(load_settings(environ={}).gate, days(candidate=0.2), "superiority", SHIPPED).overall
+        gate.run_gate_checks(
+            load_settings(environ={}).gate, days(candidate=0.2), "superiority", SHIPPED, findings=[]
+        ).overall
         == "pass"
     )
 
@@ -189,17 +238,17 @@ def test_the_settings_hold_the_limits():
 # Error rates, of 1,000 simulations of 30 days, with days that resemble each other and skewed losses
 
 
-def passes(rule: gate.ComparisonRule, better_by: float, skew: float = 1) -> float:
+def passes(rule: ComparisonRule, better_by: float, skew: float = 1) -> float:
     """How often a model passes whose loss is lower by so many standard deviations of the daily difference; the margin
     is one of them."""
     limits = SimpleNamespace(min_days=20, margin=1.0, confidence=0.95)
     pulls = simulate_daily_series(1000, 30, like_the_day_before=0.2, skew=skew) - better_by
     found = zip(
         pulls.mean(axis=1),
-        *bootstrap.compute_confidence_limits(pulls, gate.to_two_sided_confidence(limits.confidence)),
+        *bootstrap.compute_confidence_limits(pulls, to_two_sided_confidence(limits.confidence)),
         strict=True,
     )
-    return float(np.mean([gate.judge_difference(Interval(*each), 30, rule, limits) == "pass" for each in found]))
+    return float(np.mean([judge_difference(Interval(*each), 30, rule, limits) == "pass" for each in found]))
 
 
 @pytest.mark.parametrize("skew", [-1, 0, 1])
@@ -224,9 +273,7 @@ def alarms(harm: float, simulations: int) -> float:
     noise = simulate_daily_series(simulations * 26, 30, like_the_day_before=0.2, skew=-1).reshape(simulations, 26, 30)
     pulls = (noise[:, :25] + noise[:, 25:]) / np.sqrt(2)
     pulls[:, 0] += harm
-    return float(
-        np.mean([gate.find_harmed_slices(each, limits)[0][0 if harm else slice(None)].any() for each in pulls])
-    )
+    return float(np.mean([find_harmed_slices(each, limits)[0][0 if harm else slice(None)].any() for each in pulls]))
 
 
 def test_equal_models_raise_an_alarm_about_any_slice_in_at_most_5_percent():
@@ -244,7 +291,7 @@ def test_daily_losses_of_rows_that_share_their_day_count_once_a_day():
     for shared in simulate_daily_series(200, 30, like_the_day_before=0.2):
         losses = np.repeat(shared, 900) * 0.25 + rng.standard_normal(27_000)
         found = bootstrap.compute_mean_interval(
-            losses, np.arange(27_000) // 900, gate.to_two_sided_confidence(limits.confidence)
+            losses, np.arange(27_000) // 900, to_two_sided_confidence(limits.confidence)
         )
-        wrong += gate.judge_difference(found, 30, "superiority", limits) == "pass"
+        wrong += judge_difference(found, 30, "superiority", limits) == "pass"
     assert wrong / 200 <= 0.05

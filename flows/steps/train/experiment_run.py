@@ -10,7 +10,7 @@ from penumbra.core.settings import Settings
 from penumbra.registry.models import FinishedRun, ModelRegistry
 from penumbra.storage.receipts import RunReceipts
 from penumbra.training import summary, trial
-from penumbra.training.gate import ServingMeasurements
+from penumbra.training.gate_checks import ServingMeasurements
 from penumbra.training.search import thin_training_set
 from penumbra.training.split import Split
 from penumbra.training.trial import Trial, TrialJob

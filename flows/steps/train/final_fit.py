@@ -7,7 +7,7 @@ from flows.steps.train import gate_evaluation, plan
 from flows.steps.train.matrices import Matrices
 from penumbra.core.settings import Settings
 from penumbra.registry import bundle
-from penumbra.training.gate import ServingMeasurements
+from penumbra.training.gate_checks import ServingMeasurements
 from penumbra.training.split import Split
 from penumbra.training.training_set import fit_estimator
 from penumbra.training.trial import Trial, TrialJob

@@ -18,6 +18,8 @@ from penumbra.core.settings import Settings
 from penumbra.registry import bundle, serving_cost
 from penumbra.training import bootstrap, gate, slices
 from penumbra.training.failures import select_worst_failures
+from penumbra.training.gate_checks import ServingMeasurements
+from penumbra.training.gate_comparisons import ComparisonRule
 from penumbra.training.release import PARITY_TOLERANCE, Release, build_release
 from penumbra.training.split import Split
 from penumbra.training.trial import TrialJob
@@ -46,7 +48,7 @@ def evaluate_gate(
     matrices: Matrices,
     job: TrialJob,
     part: str,
-    shipped: gate.ServingMeasurements,
+    shipped: ServingMeasurements,
 ) -> GateOutcome:
     """The gate on the batches of `part` ("validation" or "test"), of which the predictions are beside the matrices."""
     batches = getattr(made.split, part)
@@ -56,13 +58,30 @@ def evaluate_gate(
     labels, days = matrices.judged(batches)[1], frame["day"].to_numpy()
     intervals = bootstrap.compute_metric_intervals(matrices.task, labels, matrices.arrays.read(f"{part}-{job}"), days)
     known = frame if live is None or not live.known.any() else frame.filter(live.known)
-    rule: gate.ComparisonRule = (
+    rule: ComparisonRule = (
         "non-inferiority" if live and live.facts.get("recipe") == made.fingerprint_recipe(job) else "superiority"
     )
-    findings = [] if os.environ.get("DOCTOR") == "off" else examination.list_unaccepted_findings(settings)
-    report = gate.run_gate_checks(settings.gate, known, rule, shipped, intervals.get(CALIBRATION_METRIC), findings)
+    skipped = list_skipped_checks(live)
+    findings = None if "doctor" in skipped else examination.list_unaccepted_findings(settings)
+    calibration = intervals.get(CALIBRATION_METRIC)
+    report = gate.run_gate_checks(settings.gate, known, rule, shipped, calibration, findings, skipped)
     worst = slices.find_worst_slices(rows["inputs"].struct.unnest(), frame["candidate"].to_numpy(), days)
     return GateOutcome(report, frame, intervals, live, worst, find_live_failures(live, rows, frame))
+
+
+def list_skipped_checks(live: LivePredictions | None) -> dict[str, str]:
+    """List the gate's checks that can't or mustn't run.
+
+    Args:
+        live: The live model's predictions, None where there is no live model.
+
+    Returns:
+        The reason by name of check.
+    """
+    skipped = {"doctor": "DOCTOR=off"} if os.environ.get("DOCTOR") == "off" else {}
+    if live is not None and not live.known.any():
+        skipped |= dict.fromkeys(("live", "slices"), f"version {live.version} has learnt from all of these rows")
+    return skipped
 
 
 def build_loss_table(
@@ -92,16 +111,16 @@ def find_live_failures(live: LivePredictions | None, rows: pl.DataFrame, frame: 
 
 def measure_serving_cost(
     made: Release, ask: serving_cost.ScoreFunction | None, rows: np.ndarray
-) -> gate.ServingMeasurements:
+) -> ServingMeasurements:
     """What a model costs to serve, tried on rows of the matrix. `ask` answers where it isn't compiled."""
     model: Any = bundle.open_onnx_session(made.model) if made.compiled else ask
     parity = made.parity if made.compiled else None
-    return gate.ServingMeasurements(
+    return ServingMeasurements(
         serving_cost.measure_single_row_us(model, rows), len(made.model), parity, PARITY_TOLERANCE
     )
 
 
-def build_measured_release(fitted: Any, matrices: Matrices, split: Split) -> tuple[Release, gate.ServingMeasurements]:
+def build_measured_release(fitted: Any, matrices: Matrices, split: Split) -> tuple[Release, ServingMeasurements]:
     """A fitted estimator as it would be served, and what that costs."""
     check = matrices.judged(split.validation)[0]
     made = build_release(fitted, check, matrices.columns["categorical"], matrices.task)

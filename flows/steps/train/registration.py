@@ -20,7 +20,7 @@ from penumbra.registry.ledger import Ledger, LedgerEvent
 from penumbra.registry.models import FinishedRun, ModelRegistry
 from penumbra.storage.receipts import RunReceipts
 from penumbra.training import priors, summary
-from penumbra.training.gate import ServingMeasurements
+from penumbra.training.gate_checks import ServingMeasurements
 from penumbra.training.trial import Trial, TrialJob, score_predictions
 from problem.features import FEATURES
 from problem.schema import Row

@@ -11,7 +11,8 @@ from flows.steps.train.plan import TrainingPlan
 from penumbra.core.metrics import row_losses
 from penumbra.core.settings import Settings
 from penumbra.registry.manifest import read_manifest
-from penumbra.training import bootstrap, gate
+from penumbra.training import bootstrap
+from penumbra.training.gate_comparisons import to_two_sided_confidence
 from penumbra.training.trial import Trial, TrialJob
 from problem.slices import DAY
 
@@ -37,7 +38,7 @@ def _is_better(settings: Settings, made: TrainingPlan, matrices: Matrices, job: 
         plan.read_training_rows(settings, batches).select(DAY).to_series().to_numpy(),
     )
     lost = [row_losses(matrices.task, labels, matrices.arrays.read(f"validation-{each}")) for each in (job, other)]
-    return bootstrap.compare_paired_losses(*lost, days, gate.to_two_sided_confidence(settings.gate.confidence)).high < 0
+    return bootstrap.compare_paired_losses(*lost, days, to_two_sided_confidence(settings.gate.confidence)).high < 0
 
 
 def _read_live_manifest(settings: Settings) -> dict[str, Any]:

@@ -1,0 +1,136 @@
+"""The checks of the gate that compare the candidate with another model on the losses of the same rows.
+
+The comparisons use confidence intervals over days (penumbra/training/bootstrap.py), in one of two ways. A new recipe
+must be *superior*: certainly better; it fails once it is certain that it is better by less than the margin. The same
+recipe on newer data must be *non-inferior*: certainly not worse by more than the margin.
+
+Source:
+    Piaggio et al., "Reporting of noninferiority and equivalence randomized trials", JAMA 2012.
+"""
+
+from typing import Literal
+
+import numpy as np
+import polars as pl
+
+from penumbra.training import bootstrap, slices
+from penumbra.training.bootstrap import Interval
+from penumbra.training.gate_checks import NOT_ENOUGH_DATA, GateCheck, GateLimits, GateVerdict
+
+ComparisonRule = Literal["superiority", "non-inferiority"]
+NON_SLICE_COLUMNS = frozenset({"day", "label", "candidate", "baseline", "live"})
+
+
+def check_loss_difference(other: str, rows: pl.DataFrame, rule: ComparisonRule, limits: GateLimits) -> GateCheck:
+    """Compare the candidate's mean loss with another model's on the same rows.
+
+    Args:
+        other: Name of the other model's column, which names the check.
+        rows: `day` and the losses `candidate` and `other` (Float64) of each row.
+        rule: What the candidate has to show.
+        limits: `confidence`, `min_days` and `margin` are used.
+
+    Returns:
+        The check of the difference, candidate less other model; where data is lacking with an estimate of how many
+        days would do.
+    """
+    losses, others, days = (rows[name].to_numpy() for name in ("candidate", other, "day"))
+    difference = bootstrap.compare_paired_losses(losses, others, days, to_two_sided_confidence(limits.confidence))
+    count = rows["day"].n_unique()
+    limit = 0.0 if rule == "superiority" else limits.margin
+    verdict = judge_difference(difference, count, rule, limits)
+    more = _estimate_days_needed(difference, limit, count, limits) if verdict == NOT_ENOUGH_DATA else ""
+    shown = f"{difference.value:+.4f} [{difference.low:+.4f}, {difference.high:+.4f}] over {count} days"
+    sentence = f"loss less the {other} model's: {shown}; {rule} has the upper limit below {limit:g}{more}"
+    return GateCheck(other, difference.value, limit, verdict, sentence, difference.low, difference.high)
+
+
+def _estimate_days_needed(difference: Interval, limit: float, days: int, limits: GateLimits) -> str:
+    """Say how many days it would take at this difference and spread: an interval shrinks with the root of the days."""
+    if difference.value >= limit or not np.isfinite(difference.high):
+        return ""
+    ratio = (difference.high - difference.value) / (limit - difference.value)
+    return f"; about {max(limits.min_days, np.ceil(days * ratio**2)):.0f} days like these would show it"
+
+
+def judge_difference(difference: Interval, days: int, rule: ComparisonRule, limits: GateLimits) -> GateVerdict:
+    """Apply a comparison rule to the interval of a loss difference, where less is better.
+
+    Args:
+        difference: The candidate's mean loss less the other model's, with its confidence interval.
+        days: Number of days that it was measured over.
+        rule: What the candidate has to show.
+        limits: `min_days` and `margin` are used.
+
+    Returns:
+        The verdict.
+    """
+    if days < limits.min_days:
+        return NOT_ENOUGH_DATA
+    if rule == "superiority":
+        is_refuted, is_shown = difference.low > -limits.margin, difference.high < 0
+    else:
+        is_refuted, is_shown = difference.low > limits.margin, difference.high <= limits.margin
+    return "pass" if is_shown else "fail" if is_refuted else NOT_ENOUGH_DATA
+
+
+def check_slices(rows: pl.DataFrame, limits: GateLimits) -> GateCheck:
+    """Check that no slice's loss is larger than the live model's by more than the margin.
+
+    Args:
+        rows: `day`, the losses `candidate` and `live`, and a column for each way of slicing the rows.
+        limits: `confidence`, `min_days` and `slice_margin` are used. Slices on fewer days are left out.
+
+    Returns:
+        The check, measured on the slice that is most certainly worse.
+    """
+    names, members = slices.find_slice_members(rows, [name for name in rows.columns if name not in NON_SLICE_COLUMNS])
+    days = rows["day"].to_numpy()
+    has_days = slices.count_slice_days(members, days) >= limits.min_days
+    if not has_days.any():
+        sentence = f"none of {len(names)} slices has {limits.min_days} days of rows"
+        return GateCheck("slices", float("nan"), limits.slice_margin, NOT_ENOUGH_DATA, sentence)
+    differences = np.where(members[has_days], (rows["candidate"] - rows["live"]).to_numpy(), np.nan)
+    contributions = bootstrap.compute_day_contributions(differences, days)
+    is_harmed, worst = find_harmed_slices(contributions, limits)
+    kept = [name for name, enough in zip(names, has_days, strict=True) if enough]
+    listed = ", ".join(f"{kept[k]} {contributions[k].mean():+.4f}" for k in np.flatnonzero(is_harmed)) or "none"
+    sentence = f"of {len(kept)} slices with {limits.min_days} days or more are worse than live: {listed}"
+    measured = float(contributions[worst].mean())
+    return GateCheck("slices", measured, limits.slice_margin, "fail" if is_harmed.any() else "pass", sentence)
+
+
+def find_harmed_slices(contributions: np.ndarray, limits: GateLimits) -> tuple[np.ndarray, int]:
+    """Find the slices whose mean loss difference is certainly above the margin.
+
+    The confidence holds for all slices together. The tails are Student's: a thousand bootstrap draws don't reach so
+    far.
+
+    Args:
+        contributions: float64 [k, days], each day's contribution to the mean loss difference of k slices.
+        limits: `confidence` and `slice_margin` are used.
+
+    Returns:
+        Which slices are harmed, bool [k], and the position of the one that is so most certainly.
+
+    Source:
+        Holm, "A simple sequentially rejective multiple test procedure", 1979.
+    """
+    p_values = bootstrap.compute_p_values(contributions, limits.slice_margin)
+    order = np.argsort(p_values)
+    is_below = p_values[order] <= (1 - limits.confidence) / np.arange(len(p_values), 0, -1)
+    is_harmed = np.zeros(len(p_values), bool)
+    is_harmed[order[: len(is_below) if is_below.all() else is_below.argmin()]] = True
+    return is_harmed, int(order[0])
+
+
+def to_two_sided_confidence(confidence: float) -> float:
+    """Convert the confidence of each limit of an interval to that of the whole interval.
+
+    Args:
+        confidence: The confidence with which each limit alone holds, say 0.975.
+
+    Returns:
+        The two-sided confidence, say 0.95.
+    """
+    return 2 * confidence - 1
