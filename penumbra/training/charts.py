@@ -5,6 +5,7 @@ from typing import Any
 
 VegaLiteSpec = dict[str, Any]
 VEGA_LITE_SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
+VERDICT_COLOURS = {"pass": "#2e7d32", "fail": "#c62828", "not enough data": "#f9a825", "skipped": "#9e9e9e"}
 
 
 def build_curve_chart(title: str, rows: list[dict[str, Any]], x: str, y: str) -> VegaLiteSpec:
@@ -54,11 +55,8 @@ def build_slice_chart(title: str, rows: list[dict[str, Any]]) -> VegaLiteSpec:
 def build_gate_chart(title: str, checks: list[dict[str, Any]]) -> VegaLiteSpec:
     """A square for each check in the colour of its verdict, with its sentence; `checks` as in the report's facts."""
     name = {"field": "name", "type": "nominal", "sort": None, "title": None}
-    colours = {
-        "domain": ["pass", "fail", "not enough data", "skipped"],
-        "range": ["#2e7d32", "#c62828", "#f9a825", "#9e9e9e"],
-    }
-    verdict = {"field": "verdict", "type": "nominal", "scale": colours, "title": "verdict"}
+    scale = {"domain": list(VERDICT_COLOURS), "range": list(VERDICT_COLOURS.values())}
+    verdict = {"field": "verdict", "type": "nominal", "scale": scale, "title": "verdict"}
     return _base_spec(title, checks) | {
         "width": 700,
         "layer": [
