@@ -1,3 +1,4 @@
+import ast
 import datetime as dt
 import subprocess
 from pathlib import Path
@@ -119,6 +120,65 @@ def test_a_changed_renamed_added_or_lost_file_changes_the_fingerprint(tmp_path, 
 def test_files_that_no_pattern_names_do_not_matter(tmp_path):
     before = code_version.compute_fingerprint(with_files(tmp_path, {"a.py": b"1"}), ["*.py"])
     assert code_version.compute_fingerprint(with_files(tmp_path, {"notes.md": b"1"}), ["*.py"]) == before
+
+
+@pytest.fixture
+def package(tmp_path):
+    """Modules that import each other in every way that there is."""
+    files = {
+        "a/__init__.py": "",
+        "a/load.py": "import a.deep.direct\nfrom a.deep import (\n    listed,  # (first)\n    again,\n)\n",
+        "a/lazy.py": "def f():\n    from a import late\n    import json; import numpy.linalg\n",
+        "a/late.py": '"""\nfrom here on a docstring (that is no code\n"""\nfrom .deep import relative\n',
+        "a/alone.py": "",
+        **{f"a/deep/{name}.py": "" for name in ("__init__", "direct", "listed", "again", "relative", "unused")},
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("entry", "found"),
+    [
+        ("a.load", ["a", "a.deep", "a.deep.again", "a.deep.direct", "a.deep.listed", "a.load"]),
+        ("a.lazy", ["a", "a.deep", "a.deep.relative", "a.late", "a.lazy"]),
+        ("a.alone", ["a", "a.alone"]),
+        ("a.deep", ["a", *(f"a.deep{name}" for name in ("", ".again", ".direct", ".listed", ".relative", ".unused"))]),
+    ],
+)
+def test_the_imports_of_a_module_are_followed_through_functions_relative_names_and_packages(package, entry, found):
+    assert code_version.list_imported_modules(package, [entry]) == found
+
+
+def test_a_circle_of_imports_is_followed_once(tmp_path):
+    for name, other in ("ab", "ba"):
+        (tmp_path / f"{name}.py").write_text(f"import {other}\n")
+    assert code_version.list_imported_modules(tmp_path, ["a"]) == ["a", "b"]
+
+
+def test_of_imported_modules_only_those_in_the_rooms_are_listed_as_files(package):
+    assert code_version.list_module_files(package, ["a.load"], ["a.load", "a.deep.again", "a.dee"]) == [
+        "a/deep/again.py",
+        "a/load.py",
+    ]
+
+
+def test_an_entry_module_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"there is no module a\.b below"):
+        code_version.list_imported_modules(tmp_path, ["a.b"])
+
+
+@pytest.mark.parametrize("room", ["penumbra", "flows", "monitoring", "service", "problem"])
+def test_reading_import_statements_alone_finds_what_reading_the_whole_module_finds(room):
+    for path in (PROJECT_ROOT / room).rglob("*.py"):
+        source = path.read_text()
+        expected = {
+            ast.dump(each) for each in ast.walk(ast.parse(source)) if isinstance(each, ast.Import | ast.ImportFrom)
+        }
+        found = {ast.dump(each) for each in code_version._parse_import_statements(source)}
+        assert expected <= found, path
 
 
 def test_the_order_of_patterns_does_not_matter(tmp_path):
