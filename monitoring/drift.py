@@ -9,7 +9,7 @@ replays, raised by one factor for all columns, so that the largest ratio of dist
 were from the rest of it.
 
 What is assumed: without drift the days of reference and window could stand in any order. Seasons break that and are
-drift here. How often that alarms is in docs/monitoring.md.
+drift here. How often that alarms is in docs/monitoring-statistics.md.
 """
 
 from collections.abc import Sequence

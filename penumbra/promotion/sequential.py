@@ -13,7 +13,7 @@ Where each x_i is symmetric about 0 given those before it, E is at most 1 on ave
 exceeds 1/level with probability `level` at most (Ville, 1939). Two models of equal worth give such sums if they could
 swap names block by block. Days do lean on each other (a storm front stays: an autocorrelation of 0.3 to 0.6 from one
 day to the next was measured), so V is raised to the long-run variance of Newey and West (1987) wherever that is larger,
-which can only lower E. What that is worth is measured, not proved: see docs/promotion.md.
+which can only lower E. What that is worth is measured, not proved: see docs/promotion-statistics.md.
 """
 
 import numpy as np

@@ -12,7 +12,7 @@ REPLAY_TEXT, REPLAY_PICTURE, README_FILE = (
     PROJECT_ROOT / "docs" / "replay.svg",
     PROJECT_ROOT / "README.md",
 )
-README_BLOCK = re.compile(r"(?<=make replay\n\.\.\.\n)(.*?)(?=```)", re.DOTALL)
+README_BLOCK = re.compile(r"(?<=replay --days 14\n\.\.\.\n)(.*?)(?=```)", re.DOTALL)
 
 
 def main() -> None:
@@ -29,14 +29,14 @@ def record_demo(folder: Path, words: str) -> None:
 
 
 def extract_replay_output(readme: str) -> str:
-    """What a README shows as the last words of `make replay`."""
+    """What a README shows as the last words of `replay --days 14`."""
     begin, end = _find_block(readme)
     return readme[begin:end]
 
 
 def _find_block(readme: str) -> tuple[int, int]:
     if not (found := README_BLOCK.search(readme)):
-        raise SystemExit("README.md has no block with `make replay` and a line of three dots below it")
+        raise SystemExit("README.md has no block with `replay --days 14` and a line of three dots below it")
     return found.span()
 
 

@@ -1,0 +1,60 @@
+"""The configuration of Sphinx for the site that `python -m docs.build` makes."""
+
+import builtins
+
+from docutils import nodes
+from sphinx.addnodes import pending_xref
+from sphinx.transforms.post_transforms import SphinxPostTransform
+
+from docs.docstrings import convert_markdown_tables
+
+project = "Penumbra"
+author = "the Penumbra authors"
+project_copyright = "the Penumbra authors, Apache-2.0"
+root_doc = "index"
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+
+myst_heading_anchors = 4
+suppress_warnings = ["misc.highlighting_failure"]  # output of commands in a block of `console`
+
+autodoc_member_order = "bysource"
+autodoc_default_options = {
+    "members": True,
+    "undoc-members": True,
+    "exclude-members": "set_fit_request, set_score_request, model_config",  # made by scikit-learn and pydantic
+}
+autodoc_typehints_format = "short"
+autodoc_class_signature = "separated"
+autodoc_preserve_defaults = True
+napoleon_numpy_docstring = False
+napoleon_custom_sections = [("Source", "notes_style"), ("Sources", "notes_style")]
+default_role = "code"
+python_use_unqualified_type_names = True
+# Other people's types, private names and type variables have no place here. A reference to one of our public names that
+# leads nowhere is an error.
+nitpick_ignore_regex = [
+    (r"py:.*", r"(?!(penumbra|flows|service|monitoring)\.).*"),
+    (r"py:.*", r".*\.(_\w+|\w*T)"),
+]
+
+html_theme = "furo"
+html_title = "Penumbra"
+html_copy_source = False
+html_show_sphinx = False
+html_show_sourcelink = False
+
+
+class BuiltinNames(SphinxPostTransform):
+    """Keeps `bytes` in a signature from being linked to an attribute of ours with that name."""
+
+    default_priority = 5  # before references are resolved
+
+    def run(self, **kwargs):
+        for node in list(self.document.findall(pending_xref)):
+            if node.get("refdomain") == "py" and node.get("reftarget") in vars(builtins):
+                node.replace_self(nodes.Text(node["reftarget"]))
+
+
+def setup(app):
+    app.add_post_transform(BuiltinNames)
+    app.connect("autodoc-process-docstring", convert_markdown_tables, priority=400)  # before napoleon's 500
