@@ -8,7 +8,8 @@ import numpy as np
 
 from penumbra.core.task import Task
 from penumbra.patterns.augmentation import Augmented
-from penumbra.training.onnx.compile import CannotCompile, compile_model, measure_parity, predict_outputs
+from penumbra.training.onnx.compile import compile_model, measure_parity, predict_outputs
+from penumbra.training.onnx.graph import CannotCompile
 from penumbra.training.training_set import TrainingSet, fit_estimator
 from penumbra.training.trial import predict_for_task
 

@@ -1,1 +1,1 @@
-"""Fitted scikit-learn estimators compiled to ONNX graphs."""
+"""Compiler from fitted scikit-learn estimators to ONNX models that give the same numbers, in double precision."""

@@ -31,7 +31,8 @@ from penumbra.patterns.hard_negatives import HardNegatives
 from penumbra.patterns.reframing import Reframed
 from penumbra.registry.bundle import open_onnx_session
 from penumbra.training.onnx import trees
-from penumbra.training.onnx.compile import CONVERTERS, CannotCompile, Graph, compile_model, measure_parity
+from penumbra.training.onnx.compile import CONVERTERS, compile_model, measure_parity
+from penumbra.training.onnx.graph import CannotCompile, Graph
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Found unknown categories"),

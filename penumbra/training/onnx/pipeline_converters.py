@@ -1,49 +1,46 @@
-"""Fitted scikit-learn pipelines and what stands in them before the model, as ONNX."""
+"""Converters of scikit-learn pipelines and the transformers within them."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from onnx import TensorProto
 from sklearn import compose, impute, pipeline, preprocessing
 
-from penumbra.training.onnx.trees import read_category_codes
-
-if TYPE_CHECKING:
-    from penumbra.training.onnx.compile import Graph
+from penumbra.training.onnx.graph import Converter, Graph, read_category_codes
 
 
-def _pipeline(graph: "Graph", estimator: Any, inputs: str) -> str:
+def _convert_pipeline(graph: Graph, estimator: Any, inputs: str) -> str:
     for _, step in estimator.steps:
         inputs = inputs if step in (None, "passthrough") else graph.convert(step, inputs)
     return inputs
 
 
-def _column_transformer(graph: "Graph", transformer: Any, inputs: str) -> str:
+def _convert_column_transformer(graph: Graph, transformer: Any, inputs: str) -> str:
     if transformer.transformer_weights:
         graph.refuse(transformer, "it has transformer_weights")
-    settings = transformer._transformer_to_input_indices
+    positions = transformer._transformer_to_input_indices
     parts = [
-        graph.convert(part, _select_columns(graph, inputs, settings[name], transformer.n_features_in_))
+        graph.convert(part, _select_columns(graph, inputs, positions[name], transformer.n_features_in_))
         for name, part, _ in transformer.transformers_
-        if part != "drop" and len(settings[name])
+        if part != "drop" and len(positions[name])
     ]
     return graph.add("Concat", *parts, axis=1)
 
 
-def _select_columns(graph: "Graph", inputs: str, settings: Sequence[int] | np.ndarray, width: int) -> str:
-    if list(settings) == list(range(width)):
+def _select_columns(graph: Graph, inputs: str, positions: Sequence[int] | np.ndarray, width: int) -> str:
+    if list(positions) == list(range(width)):
         return inputs
-    return graph.add("Gather", inputs, np.array(settings, np.int64), axis=1)
+    return graph.add("Gather", inputs, np.array(positions, np.int64), axis=1)
 
 
-def _function_transformer(graph: "Graph", transformer: Any, inputs: str) -> str:
+def _convert_function_transformer(graph: Graph, transformer: Any, inputs: str) -> str:
     if transformer.func is not None:
         graph.refuse(transformer, "its func is arbitrary Python")
     return inputs
 
 
-def _one_hot(graph: "Graph", encoder: Any, inputs: str) -> str:
+def _convert_one_hot(graph: Graph, encoder: Any, inputs: str) -> str:
     if encoder.handle_unknown == "error":
         graph.refuse(encoder, 'a compiled model can\'t raise on an unseen code: set handle_unknown="ignore"')
     if any(rare is not None for rare in getattr(encoder, "infrequent_categories_", [])):
@@ -51,7 +48,7 @@ def _one_hot(graph: "Graph", encoder: Any, inputs: str) -> str:
     codes = read_category_codes(graph, encoder, encoder.categories_)
     dropped = encoder.drop_idx_ if encoder.drop_idx_ is not None else [None] * len(codes)
     kept = [values if skip is None else np.delete(values, skip) for values, skip in zip(codes, dropped, strict=True)]
-    repeated = graph.add("Gather", inputs, np.repeat(np.arange(len(kept)), [len(k) for k in kept]), axis=1)
+    repeated = graph.add("Gather", inputs, np.repeat(np.arange(len(kept)), [len(values) for values in kept]), axis=1)
     values = np.concatenate(kept)
     hot = graph.add("Equal", repeated, values)
     if np.isnan(values).any():
@@ -59,7 +56,7 @@ def _one_hot(graph: "Graph", encoder: Any, inputs: str) -> str:
     return graph.add("Cast", hot, to=TensorProto.DOUBLE)
 
 
-def _imputer(graph: "Graph", imputer: Any, inputs: str) -> str:
+def _convert_imputer(graph: Graph, imputer: Any, inputs: str) -> str:
     if str(imputer.missing_values) != "nan":
         graph.refuse(imputer, f"missing_values is {imputer.missing_values!r}, not NaN")
     fill = imputer.statistics_.astype(float)
@@ -72,16 +69,16 @@ def _imputer(graph: "Graph", imputer: Any, inputs: str) -> str:
     return graph.add("Concat", filled, graph.add("Cast", flags, to=TensorProto.DOUBLE), axis=1)
 
 
-def _scaler(graph: "Graph", scaler: Any, inputs: str) -> str:
+def _convert_scaler(graph: Graph, scaler: Any, inputs: str) -> str:
     centred = graph.add("Sub", inputs, scaler.mean_) if scaler.with_mean else inputs
     return graph.add("Div", centred, scaler.scale_) if scaler.with_std else centred
 
 
-PIPELINE_CONVERTERS = {
-    pipeline.Pipeline: _pipeline,
-    compose.ColumnTransformer: _column_transformer,
-    preprocessing.FunctionTransformer: _function_transformer,
-    preprocessing.OneHotEncoder: _one_hot,
-    preprocessing.StandardScaler: _scaler,
-    impute.SimpleImputer: _imputer,
+PIPELINE_CONVERTERS: dict[type, Converter] = {
+    pipeline.Pipeline: _convert_pipeline,
+    compose.ColumnTransformer: _convert_column_transformer,
+    preprocessing.FunctionTransformer: _convert_function_transformer,
+    preprocessing.OneHotEncoder: _convert_one_hot,
+    preprocessing.StandardScaler: _convert_scaler,
+    impute.SimpleImputer: _convert_imputer,
 }
