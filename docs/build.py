@@ -12,11 +12,10 @@ from pathlib import Path
 
 from sphinx.cmd.build import build_main
 
+from docs.api import format_api_pages, list_public_modules
 from docs.reference import (
-    format_api_pages,
     format_commands_page,
     format_settings_page,
-    list_public_modules,
     load_command_tree,
     read_setting_entries,
 )
@@ -25,6 +24,13 @@ from penumbra.core.settings import PROJECT_ROOT
 DOCS_FOLDER = PROJECT_ROOT / "docs"
 SITE_FOLDER = PROJECT_ROOT / "var" / "docs"
 ROOT_PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+REFERENCE_SECTION = """
+## Reference
+
+- [Commands](commands.md): what `--help` says of each
+- [Settings](settings.md): every setting with its default
+- [API](api/index.md): every public module
+"""
 
 
 def build_docs(folder: Path = SITE_FOLDER) -> int:
@@ -39,12 +45,26 @@ def build_docs(folder: Path = SITE_FOLDER) -> int:
     with tempfile.TemporaryDirectory() as work:
         sources, site = Path(work, "sources"), Path(work, "site")
         write_sources(sources)
-        options = ["-W", "--keep-going", "-n", "-q", "-E", "-c", str(DOCS_FOLDER), "-d", str(Path(work, "doctrees"))]
-        if code := build_main([*options, "-b", "html", str(sources), str(site)]):
+        if code := run_sphinx(sources, site):
             return code
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(site, folder)
     return 0
+
+
+def run_sphinx(sources: Path, site: Path) -> int:
+    """Make HTML of a folder of pages, with every warning an error.
+
+    Args:
+        sources: The folder with the pages; `index.md` is the first.
+        site: Where the HTML goes.
+
+    Returns:
+        Sphinx' exit code: 0 if there was neither an error nor a warning.
+    """
+    strict = ["-W", "--keep-going", "-n", "-q", "-E"]
+    folders = ["-c", str(DOCS_FOLDER), "-d", str(site.with_name("doctrees")), str(sources), str(site)]
+    return build_main([*strict, "-b", "html", *folders])
 
 
 def write_sources(folder: Path) -> None:
@@ -56,7 +76,9 @@ def write_sources(folder: Path) -> None:
     (folder / "api").mkdir(parents=True)
     for path in [*DOCS_FOLDER.glob("*.md"), *(PROJECT_ROOT / name for name in ROOT_PAGES)]:
         text = move_links(path.read_text(encoding="utf-8"))
-        (folder / path.name).write_text(add_toctrees(text) if path.name == "index.md" else text, encoding="utf-8")
+        if path.name == "index.md":
+            text = add_toctrees(text + REFERENCE_SECTION)
+        (folder / path.name).write_text(text, encoding="utf-8")
     for picture in DOCS_FOLDER.glob("*.svg"):
         shutil.copy(picture, folder)
     (folder / "settings.md").write_text(format_settings_page(read_setting_entries()), encoding="utf-8")

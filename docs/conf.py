@@ -1,9 +1,11 @@
 """The configuration of Sphinx for the site that `python -m docs.build` makes."""
 
 import builtins
+from typing import Any
 
 from docutils import nodes
 from sphinx.addnodes import pending_xref
+from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
 from docs.docstrings import convert_markdown_tables
@@ -49,12 +51,22 @@ class BuiltinNames(SphinxPostTransform):
 
     default_priority = 5  # before references are resolved
 
-    def run(self, **kwargs):
+    def run(self, **kwargs: Any) -> None:
+        """Replace references to built-in names by their text.
+
+        Args:
+            **kwargs: Not used; Sphinx may pass some.
+        """
         for node in list(self.document.findall(pending_xref)):
             if node.get("refdomain") == "py" and node.get("reftarget") in vars(builtins):
                 node.replace_self(nodes.Text(node["reftarget"]))
 
 
-def setup(app):
+def setup(app: Sphinx) -> None:
+    """Connect the project's own steps to Sphinx.
+
+    Args:
+        app: The application that reads this configuration.
+    """
     app.add_post_transform(BuiltinNames)
     app.connect("autodoc-process-docstring", convert_markdown_tables, priority=400)  # before napoleon's 500

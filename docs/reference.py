@@ -1,4 +1,4 @@
-"""The pages that are generated for the site: every setting, every command, every public module."""
+"""The generated pages of the reference: every setting, and every command."""
 
 import importlib
 import re
@@ -12,7 +12,6 @@ import click
 from penumbra.core.settings import ENV_PREFIX, PROJECT_ROOT
 
 SETTINGS_FILE = PROJECT_ROOT / "settings.toml"
-DOCUMENTED_ROOMS = ("penumbra", "flows/steps", "service", "monitoring")
 SECTION_LINE = re.compile(r"\[(\w+)\]\s*(?:#\s*(.*))?")
 SETTING_LINE = re.compile(r"""(\w+)\s*=\s*(?:"[^"]*"|[^"#])*(?:#\s*(.*))?""")
 
@@ -80,7 +79,7 @@ def format_settings_page(entries: list[SettingEntry]) -> str:
     for section in dict.fromkeys(entry.section for entry in entries):
         page += ["", f"## {section}", "", "| setting | value | meaning |", "|---|---|---|"]
         page += [
-            f"| `{entry.section}.{entry.key}` | `{_format_value(entry.value)}` | {_escape_cell(entry.comment)} |"
+            f"| `{entry.section}.{entry.key}` | `{_format_value(entry.value)}` | {escape_cell(entry.comment)} |"
             for entry in entries
             if entry.section == section
         ]
@@ -95,7 +94,15 @@ def _format_value(value: object) -> str:
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 
-def _escape_cell(text: str) -> str:
+def escape_cell(text: str) -> str:
+    """Escape what Markdown would read as markup in the cell of a table.
+
+    Args:
+        text: Plain text, such as a comment.
+
+    Returns:
+        The text with a backslash before such characters.
+    """
     return re.sub(r"([|<>*_\[\]])", r"\\\1", text)
 
 
@@ -144,65 +151,3 @@ def format_commands_page(root: click.Command) -> str:
         with click.Context(command, info_name=name, terminal_width=100, max_content_width=100) as context:
             page += ["", f"## {name}", "", "```text", command.get_help(context), "```"]
     return "\n".join(page) + "\n"
-
-
-def list_public_modules() -> list[str]:
-    """List the modules that the API reference has, packages included.
-
-    Returns:
-        Dotted names, sorted. A name with a part that begins with an underscore is not public.
-    """
-    modules = []
-    for room in DOCUMENTED_ROOMS:
-        for path in (PROJECT_ROOT / room).rglob("*.py"):
-            parts = path.relative_to(PROJECT_ROOT).with_suffix("").parts
-            parts = parts[:-1] if parts[-1] == "__init__" else parts
-            if not any(part.startswith("_") for part in parts):
-                modules.append(".".join(parts))
-    return sorted(modules)
-
-
-def format_api_pages(modules: list[str]) -> dict[str, str]:
-    """Format the API reference: a page for each package, with the modules that lie in it.
-
-    Args:
-        modules: Dotted names of modules and packages.
-
-    Returns:
-        Pages in Markdown by their names, which are those of the packages; `index` lists them.
-    """
-    packages = [name for name in modules if _is_package(name)]
-    pages = {"index": _format_api_index(packages)}
-    for package in packages:
-        own = [name for name in modules if name.rpartition(".")[0] == package and name not in packages]
-        blocks = [f"# {package}", "", *_format_automodule(package)]
-        for name in own:
-            blocks += ["", f"## {name}", "", *_format_automodule(name)]
-        pages[package] = "\n".join(blocks) + "\n"
-    return pages
-
-
-def _is_package(name: str) -> bool:
-    return (PROJECT_ROOT / name.replace(".", "/") / "__init__.py").exists()
-
-
-def _format_automodule(name: str) -> list[str]:
-    return ["```{eval-rst}", f".. automodule:: {name}", "```"]
-
-
-def _format_api_index(packages: list[str]) -> str:
-    rows = [f"| [`{name}`]({name}.md) | {_escape_cell(_get_first_line(name))} |" for name in packages]
-    head = [
-        "# API reference",
-        "",
-        "Every public module, by package, from its docstrings.",
-        "",
-        "| package | |",
-        "|---|---|",
-    ]
-    toctree = ["", "```{toctree}", ":hidden:", "", *packages, "```"]
-    return "\n".join([*head, *rows, *toctree]) + "\n"
-
-
-def _get_first_line(name: str) -> str:
-    return (importlib.import_module(name).__doc__ or "").strip().split("\n\n")[0].replace("\n", " ")

@@ -1,4 +1,4 @@
-"""`python -m tests.project.docstrings [--sample N --seed S] [PATH ...]`: what the docstrings of public functions lack.
+"""`python -m tests.project.docstrings [--sample N --seed S] [PATH ...]`: lists what public functions' docstrings lack.
 
 A docstring is complete if its first line is one sentence that says what the function does, every parameter is named,
 a result is described, arrays and frames come with dtypes or columns, every exception that the body raises is named
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from penumbra.core.settings import PROJECT_ROOT
 
-ROOMS = ("penumbra", "flows", "service", "monitoring", "deploy")
+ROOMS = ("penumbra", "flows", "service", "monitoring", "deploy", "docs")
 RIDDLES = ("What", "Which", "How", "Who", "Is ", "Are ", "Does ", "Did ", "To be", "Of ", "As ", "So ")
 TABLES = ("ndarray", "DataFrame", "LazyFrame", "Series", "NDArray")
 SHAPES = re.compile(
@@ -28,9 +28,9 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 @dataclass(frozen=True)
 class PublicFunction:
-    """A public function or method: where it stands, and its syntax tree."""
+    """A public function or method: `path:line name`, and its syntax tree."""
 
-    place: str
+    location: str
     node: Function
 
     def list_faults(self) -> list[str]:
@@ -46,20 +46,20 @@ class PublicFunction:
 
     def _find_signature_faults(self, text: str) -> Iterator[str]:
         arguments = self.node.args
-        every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
-        names = [each.arg for each in every if each.arg not in ("self", "cls") and not each.arg.startswith("_")]
+        parameters = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+        names = [one.arg for one in parameters if one.arg not in ("self", "cls") and not one.arg.startswith("_")]
         if unnamed := [name for name in names if not re.search(rf"\b{re.escape(name)}\b", text)]:
             yield f"parameters not named: {', '.join(unnamed)}"
         returns = ast.unparse(self.node.returns) if self.node.returns else "None"
-        is_property = any("property" in ast.unparse(each) for each in self.node.decorator_list)
+        is_property = any("property" in ast.unparse(decorator) for decorator in self.node.decorator_list)
         if returns not in ("None", "NoReturn") and not is_property and not RESULT.search(text):
             yield "result not described"
-        annotations = " ".join([returns, *(ast.unparse(each.annotation) for each in every if each.annotation)])
+        annotations = " ".join([returns, *(ast.unparse(one.annotation) for one in parameters if one.annotation)])
         if any(table in annotations for table in TABLES) and not SHAPES.search(text):
             yield "arrays or frames without dtypes or columns"
 
     def _find_raise_faults(self, text: str) -> Iterator[str]:
-        for name in sorted(_raised_in(self.node)):
+        for name in sorted(_list_raised(self.node)):
             if name not in text.partition("Raises")[2]:
                 yield f"raises {name}, which no Raises names"
 
@@ -74,17 +74,21 @@ def list_public_functions(paths: list[Path]) -> list[PublicFunction]:
         The functions in the order of files and lines. Dunder and property-setter methods, and those whose meaning
         scikit-learn or logging fixes, are left out.
     """
-    files = sorted(each for path in paths for each in ([path] if path.is_file() else path.rglob("*.py")))
-    return [found for file in files for found in _functions_of(file)]
+    files = sorted(file for path in paths for file in ([path] if path.is_file() else path.rglob("*.py")))
+    return [function for file in files for function in _list_functions_of(file)]
 
 
-def _functions_of(file: Path) -> Iterator[PublicFunction]:
+def _list_functions_of(file: Path) -> Iterator[PublicFunction]:
     tree, name = ast.parse(file.read_text(encoding="utf-8")), file.relative_to(PROJECT_ROOT).as_posix()
     for node in tree.body:
-        inside = node.body if isinstance(node, ast.ClassDef) and not node.name.startswith("_") else []
-        for each in [node, *inside]:
-            if isinstance(each, Function) and not each.name.startswith("_") and each.name not in PROTOCOL | {"main"}:
-                yield PublicFunction(f"{name}:{each.lineno} {each.name}", each)
+        members = node.body if isinstance(node, ast.ClassDef) and not node.name.startswith("_") else []
+        for member in [node, *members]:
+            if (
+                isinstance(member, Function)
+                and not member.name.startswith("_")
+                and member.name not in PROTOCOL | {"main"}
+            ):
+                yield PublicFunction(f"{name}:{member.lineno} {member.name}", member)
 
 
 def _find_first_line_faults(text: str) -> Iterator[str]:
@@ -95,9 +99,9 @@ def _find_first_line_faults(text: str) -> Iterator[str]:
         yield "first line is no sentence"
 
 
-def _raised_in(node: Function) -> set[str]:
-    raised = [each.exc for each in ast.walk(node) if isinstance(each, ast.Raise) and each.exc is not None]
-    names = [ast.unparse(each.func if isinstance(each, ast.Call) else each).split(".")[-1] for each in raised]
+def _list_raised(node: Function) -> set[str]:
+    raised = [inner.exc for inner in ast.walk(node) if isinstance(inner, ast.Raise) and inner.exc is not None]
+    names = [ast.unparse(error.func if isinstance(error, ast.Call) else error).split(".")[-1] for error in raised]
     return {name for name in names if name[:1].isupper()}
 
 
@@ -106,13 +110,13 @@ def main() -> None:
     parser.add_argument("paths", nargs="*", type=Path, help="files or folders; by default every room")
     parser.add_argument("--sample", type=int, default=0, help="so many functions, drawn with the seed")
     parser.add_argument("--seed", type=int, default=40)
-    chosen = parser.parse_args()
-    functions = list_public_functions([path.resolve() for path in chosen.paths] or [PROJECT_ROOT / r for r in ROOMS])
-    if chosen.sample:
-        functions = random.Random(chosen.seed).sample(functions, min(chosen.sample, len(functions)))
-    faulty = {each.place: faults for each in functions if (faults := each.list_faults())}
-    for place, faults in faulty.items():
-        print(f"{place}: {'; '.join(faults)}")
+    arguments = parser.parse_args()
+    functions = list_public_functions([path.resolve() for path in arguments.paths] or [PROJECT_ROOT / r for r in ROOMS])
+    if arguments.sample:
+        functions = random.Random(arguments.seed).sample(functions, min(arguments.sample, len(functions)))
+    faulty = {function.location: faults for function in functions if (faults := function.list_faults())}
+    for location, faults in faulty.items():
+        print(f"{location}: {'; '.join(faults)}")
     print(f"{len(functions) - len(faulty)} of {len(functions)} docstrings are complete")
 
 
