@@ -25,7 +25,7 @@ MAX_FAST_BODY_BYTES = 65536  # bytes of a body that is kept in one piece here
 BODY_WAIT_SECONDS = 1.0  # seconds that its rest is waited for here
 SLOW_PATH_HEADERS = frozenset([b"x-forwarded-for", b"x-forwarded-proto", b"transfer-encoding"])
 
-TakeRequest = Callable[[asgi.Message, bytes, RespondCallback], bool]
+TryAccept = Callable[[asgi.Message, bytes, RespondCallback], bool]
 
 
 class FastService(Service):
@@ -45,12 +45,14 @@ class FastService(Service):
         factory.openapi_spec_view = docs
         factory.metrics = self._metrics(factory.metrics)
         access, limits = self.inner.access, RequestLimits(*self.inner.limits)
-        together = MicroBatcher(lambda: factory._service_instance.predictor)
+        batcher = MicroBatcher(lambda: factory._service_instance.predictor)
 
-        def take(scope: asgi.Message, body: bytes, respond: RespondCallback) -> bool:
-            return guard.is_request_allowed(scope, access, limits) and together.take(scope["headers"], body, respond)
+        def try_accept(scope: asgi.Message, body: bytes, respond: RespondCallback) -> bool:
+            return guard.is_request_allowed(scope, access, limits) and batcher.try_accept(
+                scope["headers"], body, respond
+            )
 
-        config.HTTP_PROTOCOLS["auto"] = _make_fast_protocol(take, together.flush)  # type: ignore[assignment]
+        config.HTTP_PROTOCOLS["auto"] = _make_fast_protocol(try_accept, batcher.flush)  # type: ignore[assignment]
         paths = asgi.build_asgi_app(factory(), lambda: factory._service_instance, self.inner.max_body_bytes)
         return guard.guard_app(paths, access, limits)
 
@@ -78,9 +80,9 @@ class FastService(Service):
 
 class FastHttpProtocol(HttpToolsProtocol):
     """uvicorn's protocol, but plain requests with one record are answered without a task and ASGI's messages, which
-    together take as long as everything else. All other requests go uvicorn's own way."""
+    batcher take as long as everything else. All other requests go uvicorn's own way."""
 
-    take: TakeRequest
+    try_accept: TryAccept
     flush: Callable[[], None]
     _owing = False  # the answer to the request before
     _whole: bytes | None = None  # the body so far of a request that may be plain
@@ -117,7 +119,7 @@ class FastHttpProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         if self._whole is not None:
             self._owing = True
-            if self.take(cast(asgi.Message, self.scope), self._whole, self._respond):
+            if self.try_accept(cast(asgi.Message, self.scope), self._whole, self._respond):
                 self._drop_body()
                 return
             self._owing = False
@@ -164,8 +166,12 @@ class FastHttpProtocol(HttpToolsProtocol):
         self.on_response_complete()
 
 
-def _make_fast_protocol(take: TakeRequest, flush: Callable[[], None]) -> type[FastHttpProtocol]:
-    return type("Shortened", (FastHttpProtocol,), {"take": staticmethod(take), "flush": staticmethod(flush)})
+def _make_fast_protocol(try_accept: TryAccept, flush: Callable[[], None]) -> type[FastHttpProtocol]:
+    return type(
+        "BoundFastHttpProtocol",
+        (FastHttpProtocol,),
+        {"try_accept": staticmethod(try_accept), "flush": staticmethod(flush)},
+    )
 
 
 def tune_worker() -> None:

@@ -20,7 +20,7 @@ def guard_app(app: AsgiApp, access: AccessControl, limits: RequestLimits) -> Asg
         task = None
         try:
             access.check(scope)
-            task = limits.enter()
+            task = limits.register()
             await app(scope, receive, send)
         except RequestRefused as refused:
             await _refuse(send, refused)
@@ -30,7 +30,7 @@ def guard_app(app: AsgiApp, access: AccessControl, limits: RequestLimits) -> Asg
             task.uncancel()
             await _refuse(send, limits.build_timeout_refusal())
         finally:
-            limits.leave(task)
+            limits.release(task)
 
     return serve
 

@@ -20,8 +20,8 @@ class RequestLimits:
         self._late: set[AsyncioTask] = set()
         self._looking = False
 
-    def enter(self) -> AsyncioTask:
-        """To be called by a request's task, and `leave` at its end. Raises Refused where too many are under way."""
+    def register(self) -> AsyncioTask:
+        """To be called by a request's task, and `release` at its end. Raises Refused where too many are under way."""
         if self.is_reached:
             busy = f"{self._most} requests are under way already, more than that this worker doesn't take"
             raise RequestRefused(429, busy, headers=[(b"retry-after", b"1")])
@@ -36,7 +36,7 @@ class RequestLimits:
     def is_reached(self) -> bool:
         return len(self._under_way) >= self._most
 
-    def leave(self, task: AsyncioTask) -> None:
+    def release(self, task: AsyncioTask) -> None:
         self._under_way.pop(task, None)
         self._late.discard(task)
 

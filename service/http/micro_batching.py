@@ -22,7 +22,7 @@ class MicroBatcher:
         self._predictor = predictor
         self._waiting: list[tuple[RespondCallback, RecordDict, float]] = []
 
-    def take(self, headers: Headers, body: bytes, respond: RespondCallback) -> bool:
+    def try_accept(self, headers: Headers, body: bytes, respond: RespondCallback) -> bool:
         """Answer a POST of this body, if that is one record; false where it is, or may be, something else. `respond` is
         called once, now with a refusal or later with an answer."""
         if body[:1] != b"{" or JSON_HEADER not in headers:

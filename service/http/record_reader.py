@@ -111,7 +111,7 @@ class Contract(RecordReader):
         self.dtypes = {name: column.dtype for name, column in schema.columns().items()}
         self.version = _hash_contract(self.model, checks)
 
-    def frame(self, records: Sequence[RecordDict]) -> pl.DataFrame:
+    def to_frame(self, records: Sequence[RecordDict]) -> pl.DataFrame:
         """The records as rows with the contract's dtypes."""
         return pl.DataFrame({name: [record[name] for record in records] for name in self.dtypes}, schema=self.dtypes)
 

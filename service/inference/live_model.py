@@ -90,7 +90,7 @@ class LiveModels:
         self._watched = (LIVE_ALIAS, CANARY_ALIAS) if canaries else (LIVE_ALIAS,)
         self._seen: PointerStamps = ()
 
-    def changed(self) -> bool:
+    def has_changed(self) -> bool:
         """Was a pointer replaced since the last `refresh`? Costs a stat() or two."""
         return (mark := self._read_stamps())[0] is not None and mark != self._seen
 

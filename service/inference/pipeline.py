@@ -51,11 +51,11 @@ class CanaryShare:
     """The canary's part of the keys: the same ones as long as it is the same version, others for another."""
 
     key: Sequence[str]
-    of: float
+    fraction: float
 
-    def has(self, record: RecordDict, version: str) -> bool:
+    def includes(self, record: RecordDict, version: str) -> bool:
         hashed = zlib.crc32(encode_json([version, *(record[column] for column in self.key)]))
-        return hashed < self.of * 2**32
+        return hashed < self.fraction * 2**32
 
 
 class NonFiniteOutput(ArithmeticError):
@@ -88,12 +88,12 @@ class InferencePipeline:
 
     def _one(self, model: LoadedModel, record: RecordDict, scored: ScoredInputs | None = None) -> ScoredRecord:
         try:
-            said, failed = model.rules.first(record)
+            said, failed = model.rules.apply_before(record)
             if said is not None:
                 return ScoredRecord(model.version, (), *said)
             inputs, output = scored or model.score_one(record)
             _require_finite(output)
-            return ScoredRecord(model.version, inputs, *model.rules.last(record, output, failed))
+            return ScoredRecord(model.version, inputs, *model.rules.apply_after(record, output, failed))
         except RefusedByRule as refused:
             raise RefusedByRules([(0, record, refused.rule)], model.version) from None
         except Exception as error:
@@ -121,11 +121,11 @@ class InferencePipeline:
 
     def _choose_model(self, record: RecordDict) -> LoadedModel:
         model, canary = self._model(), self.live.canary
-        return canary if canary and self._share and self._share.has(record, canary.version) else model
+        return canary if canary and self._share and self._share.includes(record, canary.version) else model
 
     def _make_batch_scorer(self, model: LoadedModel) -> BatchScorer:
         def ask(records: Sequence[RecordDict]) -> Any:
-            inputs, outputs = model.score_batch(self._contract.frame(records))
+            inputs, outputs = model.score_batch(self._contract.to_frame(records))
             return inputs.tolist(), outputs.tolist()
 
         return ask
@@ -208,7 +208,7 @@ def _run_pipeline(model: LoadedModel, records: Sequence[RecordDict], ask: BatchS
         inputs, output = ((), None) if said else next(answers)
         if said is None:
             _require_finite(output)
-            said = model.rules.last(record, output, failed)
+            said = model.rules.apply_after(record, output, failed)
         found.append(ScoredRecord(model.version, inputs, *said))
     return found
 
@@ -218,7 +218,7 @@ def _apply_before_rules(model: LoadedModel, records: Sequence[RecordDict]) -> li
     firsts, refused = [], []
     for index, record in enumerate(records):
         try:
-            firsts.append(model.rules.first(record))
+            firsts.append(model.rules.apply_before(record))
         except RefusedByRule as refusal:
             refused.append((index, record, refusal.rule))
     if refused:

@@ -104,7 +104,7 @@ class Predictor:
                 self.log.recover()
                 self.refusals.recover()
                 self._log_broken_records()
-                if self.live.changed():
+                if self.live.has_changed():
                     await asyncio.to_thread(self.live.refresh)
             except Exception:
                 logger.exception("following the live model failed, trying again")

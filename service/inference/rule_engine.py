@@ -42,7 +42,7 @@ class RuleEngine:
         self._on_error = on_error
         self._reported: set[str] = set()
 
-    def first(self, record: Record) -> tuple[RuledPrediction | None, Sequence[str]]:
+    def apply_before(self, record: Record) -> tuple[RuledPrediction | None, Sequence[str]]:
         """What a rule says without the model, or None; and the names of rules that failed. Raises RefusedByRule."""
         failed: list[str] = []
         for rule, test in self._before:
@@ -55,7 +55,7 @@ class RuleEngine:
                 failed.append(self._failed(rule, error))
         return (None, failed) if failed else NO_RULE_DECIDED
 
-    def last(self, record: Record, prediction: Prediction, failed: Sequence[str] = ()) -> RuledPrediction:
+    def apply_after(self, record: Record, prediction: Prediction, failed: Sequence[str] = ()) -> RuledPrediction:
         """What is said in the end, the model having said `prediction`; `failed` are those that `first` found."""
         decision = self._decide(prediction)
         fired: list[Rule] = []

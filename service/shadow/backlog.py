@@ -40,11 +40,11 @@ class ScoringJob:
     content: Sequence[bytes]
     tries: int = 1
 
-    def first(self, number: int) -> "ScoringJob":
+    def take_first(self, n_lines: int) -> "ScoringJob":
         """The job of its first lines only."""
-        content = self.content[:number]
+        content = self.content[:n_lines]
         end = self.start + sum(len(line) + 1 for line in content)
-        return replace(self, end=end, lines=self.lines[:number], content=content)
+        return replace(self, end=end, lines=self.lines[:n_lines], content=content)
 
     def count_older(self, moment: dt.datetime) -> int:
         """How many of its first lines are."""
@@ -113,7 +113,7 @@ def _read_job(path: Path, span: ByteSpan, rows: int) -> ScoringJob | None:
     lines = content[: content.rfind(b"\n") + 1].split(b"\n")[:-1][:rows]
     if not lines:
         return None
-    return ScoringJob(path, start, end, [*_decode_lines(path.stem, start, lines)], lines).first(len(lines))
+    return ScoringJob(path, start, end, [*_decode_lines(path.stem, start, lines)], lines).take_first(len(lines))
 
 
 _decode_line = msgspec.json.Decoder(LoggedPrediction).decode

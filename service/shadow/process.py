@@ -40,7 +40,7 @@ def run_shadow(settings: Settings, log: ShadowLog, running: Callable[[], bool]) 
                 due = time.monotonic() + HEARTBEAT_SECONDS
             if not busy:
                 wait(
-                    [each.runner.connection for each in followers if each.runner and each.is_waiting],
+                    [each.client.connection for each in followers if each.client and each.is_waiting],
                     timeout=IDLE_POLL_SECONDS,
                 )
     finally:

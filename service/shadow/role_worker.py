@@ -41,7 +41,7 @@ class ShadowRoleWorker:
     settings: Settings
     log: ShadowLog
     version: str | None = None
-    runner: ScorerClient | None = None
+    client: ScorerClient | None = None
     problem: str = ""
     failures: int = 0
     _job: ScoringJob | None = None
@@ -63,14 +63,14 @@ class ShadowRoleWorker:
             return True
 
     def close(self) -> None:
-        if self.runner:
-            self.runner.close()
-        self.runner = self._job = None
+        if self.client:
+            self.client.close()
+        self.client = self._job = None
 
     @property
     def is_waiting(self) -> bool:
         """Is something to come from the model's process?"""
-        return self._job is not None or (self.runner is not None and self.runner.refused is None)
+        return self._job is not None or (self.client is not None and self.client.refused is None)
 
     @property
     def is_backing_off(self) -> bool:
@@ -90,15 +90,15 @@ class ShadowRoleWorker:
         self.version, self.problem, self.failures, self._again, self._resumes = version, "", 0, None, 0.0
 
     def _ready(self) -> bool:
-        if self.runner is None:
+        if self.client is None:
             limits = self.settings.shadow
             folder = self.settings.service.state / BUNDLES_FOLDER / str(self.version)
-            self.runner = ScorerClient(folder, limits.timeout_seconds, limits.memory_mb)
-        if not self.runner.ready():
+            self.client = ScorerClient(folder, limits.timeout_seconds, limits.memory_mb)
+        if not self.client.is_ready():
             return False
-        if self.runner.refused:
+        if self.client.refused:
             self.failures = max(self.failures, FAILURES_BEFORE_BACKOFF)
-            raise ScorerDied(f"its bundle is refused: {self.runner.refused}")
+            raise ScorerDied(f"its bundle is refused: {self.client.refused}")
         return True
 
     def _begin(self) -> bool:
@@ -109,16 +109,16 @@ class ShadowRoleWorker:
             return False
         hours = settings.shadow.catch_up_hours
         if old := job.count_older(dt.datetime.now(dt.UTC) - dt.timedelta(hours=hours)):
-            self._skip(job.first(old), f"older than {hours:g} h when its turn came")
+            self._skip(job.take_first(old), f"older than {hours:g} h when its turn came")
         elif self.is_backing_off:
             self._skip(job, f"left alone after {self.failures} failures: {self.problem}")
         else:
             self._job = job
-            self._running().ask(ScoreRequest(str(job.path), job.start, job.end))
+            self._get_client().send_request(ScoreRequest(str(job.path), job.start, job.end))
         return True
 
     def _collect(self, job: ScoringJob) -> bool:
-        if (said := self._running().answer()) is None:
+        if (said := self._get_client().poll_results()) is None:
             return False
         if len(said) != len(job.lines):
             raise ScorerDied(f"{len(said)} answers to {len(job.lines)} rows")
@@ -154,10 +154,10 @@ class ShadowRoleWorker:
         self._job = self._again = None
         self._gathers = 0.0 if len(rows) >= self.settings.shadow.batch_rows else time.monotonic() + GATHER_SECONDS
 
-    def _running(self) -> ScorerClient:
-        if self.runner is None:
+    def _get_client(self) -> ScorerClient:
+        if self.client is None:
             raise ScorerDied("it isn't running")
-        return self.runner
+        return self.client
 
 
 def _is_comparable(line: LoggedPrediction, version: str) -> bool:

@@ -81,7 +81,7 @@ class Scorer:
     def _predict(self, records: Sequence[RecordDict]) -> np.ndarray:
         inputs = self.bundle.inputs
         outputs = self.bundle.compute_outputs(
-            inputs.encode_frame(derive_features(inputs.kinds, self.contract.frame(records)))
+            inputs.encode_frame(derive_features(inputs.kinds, self.contract.to_frame(records)))
         )
         expected = (len(records), *self._width)
         if outputs.shape != expected:

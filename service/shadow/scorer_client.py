@@ -67,19 +67,19 @@ class ScorerClient:
         self._seconds = seconds
         self._since, self._limit = self._measure_own_seconds(), max(LOAD_TIMEOUT_SECONDS, seconds)
 
-    def ask(self, what: ScoreRequest) -> None:
-        """To be followed by `answer`, again and again, until it has one."""
+    def send_request(self, request: ScoreRequest) -> None:
+        """To be followed by `poll_results`, again and again, until it has one."""
         self._since, self._limit = self._measure_own_seconds(), self._seconds
-        with suppress(OSError):  # it died: `answer` says so
-            self.connection.send_bytes(msgspec.msgpack.encode(what))
+        with suppress(OSError):  # it died: `poll_results` says so
+            self.connection.send_bytes(msgspec.msgpack.encode(request))
 
-    def ready(self) -> bool:
+    def is_ready(self) -> bool:
         """Is the model loaded, or refused? Raises Overdue and Died."""
         if self.refused is None and (content := self._received()) is not None:
             self.refused = msgspec.msgpack.decode(content, type=LoadResult).refused
         return self.refused is not None
 
-    def answer(self) -> Sequence[ShadowResult] | None:
+    def poll_results(self) -> Sequence[ShadowResult] | None:
         """What it says of each line; None where it isn't done. Raises Overdue and Died."""
         content = self._received()
         return None if content is None else msgspec.msgpack.decode(content, type=list[ShadowResult])

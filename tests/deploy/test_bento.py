@@ -159,7 +159,7 @@ def answer(http: httpx.Client) -> Any:
 
 def expected(model: bundle.Bundle) -> float:
     contract = Contract(schema.Row, schema.CHECKS, schema.EXAMPLE, max_records=1)
-    return float(model.score(contract.frame([contract.parse_one(msgspec.json.encode(EXAMPLE))]))[0])
+    return float(model.score(contract.to_frame([contract.parse_one(msgspec.json.encode(EXAMPLE))]))[0])
 
 
 @pytest.mark.slow

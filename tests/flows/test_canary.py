@@ -90,13 +90,13 @@ def test_the_canary_answers_its_share_of_the_keys_and_always_the_same(registry: 
 
 def test_another_candidate_gets_other_keys() -> None:
     share, keys = CanaryShare(("flight",), 0.5), [{"flight": number} for number in range(100)]
-    assert [share.has(key, "2") for key in keys] != [share.has(key, "3") for key in keys]
+    assert [share.includes(key, "2") for key in keys] != [share.includes(key, "3") for key in keys]
 
 
 def test_each_answer_is_that_of_the_version_that_it_and_the_log_name(registry: Any, tmp_path: Path) -> None:
     with client(tmp_path) as http:
         answers = post(http)
-    frame = local_shadow.RECORD_CONTRACT.frame([parsed(record) for record in RECORDS])
+    frame = local_shadow.RECORD_CONTRACT.to_frame([parsed(record) for record in RECORDS])
     read = {name: read_bundle(tmp_path / "registry" / name, features.FEATURES) for name in ("1", "2")}
     scores = {name: bundle.score(frame).tolist() for name, bundle in read.items()}
     assert [each["probability"] for each in answers] == [scores[a["model_version"]][n] for n, a in enumerate(answers)]

@@ -54,7 +54,7 @@ def point_role(folder: Path, role: str, version: str, fault: str = "") -> None:
 
 def compute_expected_scores(folder: Path, version: str, distances: Sequence[int]) -> list[float]:
     bundle = read_bundle(folder / "state/bundles" / version, features.FEATURES, version)
-    return bundle.score(RECORD_CONTRACT.frame([make_record(distance) for distance in distances])).tolist()
+    return bundle.score(RECORD_CONTRACT.to_frame([make_record(distance) for distance in distances])).tolist()
 
 
 def read_rows_by_id(folder: Path, version: str) -> dict[str, dict[str, Any]]:

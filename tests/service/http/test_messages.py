@@ -165,7 +165,7 @@ json_values = st.recursive(
 def test_any_json_in_the_fields_is_accepted_or_refused_with_json(changes: dict[str, Any]) -> None:
     body = json.dumps({**schema.EXAMPLE, **changes}).encode()
     try:
-        told = b'{"error": "none"}' if len(FLIGHTS.frame([FLIGHTS.parse_one(body)])) else b"null"
+        told = b'{"error": "none"}' if len(FLIGHTS.to_frame([FLIGHTS.parse_one(body)])) else b"null"
     except RequestRefused as refusal:
         told = refusal.body()
     assert json.loads(told)["error"]
@@ -178,5 +178,5 @@ def test_the_version_changes_with_what_is_accepted_and_only_then() -> None:
 
 
 def test_a_frame_has_the_dtypes_of_the_contract() -> None:
-    frame = FLIGHTS.frame([FLIGHTS.parse_one(json.dumps(schema.EXAMPLE).encode())])
+    frame = FLIGHTS.to_frame([FLIGHTS.parse_one(json.dumps(schema.EXAMPLE).encode())])
     assert schema.Row.is_valid(frame)

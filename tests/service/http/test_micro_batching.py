@@ -40,8 +40,8 @@ def taken(predictor: Any, *bodies: bytes) -> tuple[list[RawResponse], list[list[
         known.append(logged(predictor))
 
     async def turn() -> None:
-        together = MicroBatcher(lambda: predictor)
-        assert all(together.take([JSON_HEADER], body, respond) for body in bodies)
+        batcher = MicroBatcher(lambda: predictor)
+        assert all(batcher.try_accept([JSON_HEADER], body, respond) for body in bodies)
         await asyncio.sleep(0)
 
     asyncio.run(turn())
@@ -57,9 +57,9 @@ def test_all_answers_of_a_turn_are_in_the_log_before_the_first_leaves(predictor:
 
 def test_each_gets_the_answer_that_it_would_get_alone(predictor: Any) -> None:
     bodies = [json.dumps({**EXAMPLE, "distance": distance}).encode() for distance in range(100, 2000, 100)]
-    together, _ = taken(predictor, *bodies)
+    batcher, _ = taken(predictor, *bodies)
     alone = [response for body in bodies for response in taken(predictor, body)[0]]
-    assert [json.loads(body)["probability"] for _, body, _ in together] == [
+    assert [json.loads(body)["probability"] for _, body, _ in batcher] == [
         json.loads(body)["probability"] for _, body, _ in alone
     ]
 
@@ -78,4 +78,4 @@ def test_where_the_log_cant_be_written_all_answers_say_so(predictor: Any) -> Non
 
 
 def test_a_list_is_left_to_others(predictor: Any) -> None:
-    assert not MicroBatcher(lambda: predictor).take([JSON_HEADER], b"[%b]" % BODY, lambda response: None)
+    assert not MicroBatcher(lambda: predictor).try_accept([JSON_HEADER], b"[%b]" % BODY, lambda response: None)

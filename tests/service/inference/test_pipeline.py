@@ -94,7 +94,7 @@ def harm(decider: InferencePipeline, which: str, how: str) -> None:
 
 def score(state: Path, version: str) -> float:
     found: list[float] = (
-        read_bundle(state / "bundles" / version, features.FEATURES).score(CONTRACT.frame([RECORD])).tolist()
+        read_bundle(state / "bundles" / version, features.FEATURES).score(CONTRACT.to_frame([RECORD])).tolist()
     )
     return found[0]
 

@@ -44,8 +44,8 @@ def rule(when, then, name="it"):
 def decide(*rules, record=FLIGHT, prediction=0.7, known=BINARY, on_error="review"):
     """What is said in the end of one record."""
     ready = RuleEngine(rules, known, lambda p: p >= 0.5, on_error)
-    said, failed = ready.first(record)
-    return said or ready.last(record, prediction, failed)
+    said, failed = ready.apply_before(record)
+    return said or ready.apply_after(record, prediction, failed)
 
 
 def holds(when, record=FLIGHT, prediction=None, known=BINARY):
@@ -197,7 +197,7 @@ def test_rules_that_fire_and_rules_that_fail_are_counted():
 def test_what_is_said_of_a_record_does_not_depend_on_those_before_it(rows):
     rules = (rule(FewRows("dest", 3), Answer(), "few"), rule(CloseCall(0.2), Review(), "close"))
     ready = RuleEngine(rules, BINARY, lambda p: p >= 0.5, "review")
-    together = [ready.first({"dest": d})[0] or ready.last({"dest": d}, p) for d, p in rows]
+    together = [ready.apply_before({"dest": d})[0] or ready.apply_after({"dest": d}, p) for d, p in rows]
     assert together == [decide(*rules, record={"dest": d}, prediction=p) for d, p in rows]
 
 

@@ -100,9 +100,9 @@ def test_loading_swaps_one_reference_and_keeps_it_when_the_next_is_broken(
 ) -> None:
     followed = live_model.LiveModels(tmp_path, KINDS, Task("binary"))
     deploy_live(FolderRegistry(versions, "1"), tmp_path, KINDS)
-    assert followed.changed()
+    assert followed.has_changed()
     followed.refresh()
-    assert not followed.changed()
+    assert not followed.has_changed()
     shutil.copytree(versions / "broken", tmp_path / "bundles/broken")
     (tmp_path / "live").write_text("broken")
     followed.refresh()

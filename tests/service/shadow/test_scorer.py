@@ -27,7 +27,7 @@ def lines(*bad: int, **changes: Any) -> list[bytes]:
 
 def test_a_logged_prediction_gets_the_score_of_training_time(tmp_path: Path) -> None:
     made = scorer(tmp_path, "")
-    expected = made.bundle.score(RECORD_CONTRACT.frame([make_record(distance) for distance in DISTANCES])).tolist()
+    expected = made.bundle.score(RECORD_CONTRACT.to_frame([make_record(distance) for distance in DISTANCES])).tolist()
     said = made.score(lines())
     assert [each.output for each in said] == expected
     assert [each.decision for each in said] == [output >= 0.5 for output in expected]

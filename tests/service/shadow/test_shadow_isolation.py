@@ -51,7 +51,7 @@ class Place:
         self.process = process
         self.http = http
         live = bundle.read_bundle(folder / "state/bundles" / LIVE, features.FEATURES, LIVE)
-        self.expected = live.score(CONTRACT.frame([CONTRACT.parse_one(body) for body in BODIES])).tolist()
+        self.expected = live.score(CONTRACT.to_frame([CONTRACT.parse_one(body) for body in BODIES])).tolist()
 
     def load(self, **more: Any) -> HttpLoad:
         return HttpLoad(self.http.base_url.port, BODIES, **more)
@@ -341,7 +341,7 @@ def test_aliases_moved_in_mlflow_are_followed_within_5_seconds(tmp_path: Path, d
 
 def by_their_versions(place: Place, load: HttpLoad, versions: set[str]) -> None:
     """Every request was answered, as the version that the answer names answers it, and all of these versions were."""
-    frame = CONTRACT.frame([CONTRACT.parse_one(body) for body in BODIES])
+    frame = CONTRACT.to_frame([CONTRACT.parse_one(body) for body in BODIES])
     bundles = {
         each: bundle.read_bundle(place.folder / "state/bundles" / each, features.FEATURES, each) for each in versions
     }

@@ -112,7 +112,7 @@ def test_a_scoring_process_that_is_killed_costs_nothing(tmp_path: Path) -> None:
 def test_a_process_that_stands_still_is_ended_and_its_rows_timed_out(tmp_path: Path) -> None:
     point_role(tmp_path, "candidate", "2")
     with start_role_worker(tmp_path, timeout_seconds=0.1) as made:
-        step_until(made, lambda: made.runner and made.runner.refused is not None)
+        step_until(made, lambda: made.client and made.client.refused is not None)
         for child in psutil.Process().children():
             child.send_signal(signal.SIGSTOP)
         (name,) = log_entries(tmp_path, make_entry(100))
