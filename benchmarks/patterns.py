@@ -56,7 +56,7 @@ def main() -> None:
         with ProcessPoolExecutor(2) as pool:
             plain = {month: pool.submit(fit_month, made, PLAIN_CANDIDATE, batches, month) for month in later}
             live = [
-                np.full(len(made.judged(batches[:FIRST_MONTH_INDEX])[1]), np.nan),
+                np.full(len(made.read_evaluation_set(batches[:FIRST_MONTH_INDEX])[1]), np.nan),
                 *(plain[m].result()[0][PLAIN_CANDIDATE] for m in later),
             ]
             known = {month: np.concatenate(live[: month - FIRST_MONTH_INDEX + 1]) for month in later}
@@ -91,7 +91,7 @@ def fit_month(
     """Learn from the batches before a month; what is said of the month's rows, by the name of who says it."""
     taught = batches[month - WINDOW_MONTHS : month] if name == "recent_logistic" else batches[:month]
     recipe = name.replace("recent_logistic", "logistic_regression")
-    estimator, inputs = made.estimator(TrialJob(recipe)), made.judged([batches[month]])[0]
+    estimator, inputs = made.make_estimator(TrialJob(recipe)), made.read_evaluation_set([batches[month]])[0]
     fit_estimator(estimator, replace(made.build_training_set(recipe, taught), live=live))
     said = {name: predict_for_task(made.task, estimator, inputs)}
     if name in (PLAIN_CANDIDATE, "augmented_boosting"):
@@ -124,7 +124,7 @@ def gather_predictions(
 def compare_patterns(made: Matrices, batches: list[str], said: PredictionsByName) -> dict[str, Any]:
     """Print and return each pattern's difference: over all months with its interval, and month by month."""
     months = batches[FIRST_MONTH_INDEX:]
-    labels, days = made.judged(months)[1], made.arrays.part(months, "days")
+    labels, days = made.read_evaluation_set(months)[1], made.arrays.part(months, "days")
     ends = np.cumsum([made.arrays.sizes[batch] for batch in months])[:-1]
     losses = {
         name: metrics.row_losses(made.task, labels, values) for name, values in said.items() if "sure" not in name
@@ -154,7 +154,10 @@ def measure_cascade(
     made: Matrices, batches: list[str], said: PredictionsByName, reports: dict[str, list[Any]]
 ) -> dict[str, Any]:
     """Print and return who answers, and the microseconds of one compiled answer: medians of rounds in turns."""
-    estimator, inputs = made.estimator(TrialJob("cascade")), made.judged([batches[FIRST_MONTH_INDEX]])[0]
+    estimator, inputs = (
+        made.make_estimator(TrialJob("cascade")),
+        made.read_evaluation_set([batches[FIRST_MONTH_INDEX]])[0],
+    )
     fit_estimator(estimator, made.build_training_set("cascade", batches[:FIRST_MONTH_INDEX]))
     middle = float(np.median(predict_for_task(made.task, estimator.cheap_, inputs)))
     estimator.report_.update(low=middle, high=1.0)  # where thresholds lie makes no difference to the time of an answer

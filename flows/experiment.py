@@ -7,12 +7,14 @@ from flows.steps.parallel import SINGLE_THREAD_ENVIRONMENT
 
 
 class ExperimentFlow(FlowSpec):
+    """Try one candidate; the test batches stay unseen, and nothing is registered."""
+
     only = Parameter("only", required=True, help="the candidate's name in problem/candidates.py")
 
     @environment(vars=SINGLE_THREAD_ENVIRONMENT)
     @step
     def start(self):
-        """Put the matrices where every task can map them, and have a quick look at the candidate on a sample."""
+        """Write the matrices where every task can map them, and try the candidate on a sample."""
         from flows.steps.train import experiment_run, matrices, plan
         from penumbra.core.settings import load_settings
 
@@ -21,14 +23,15 @@ class ExperimentFlow(FlowSpec):
             self.plan = plan.make_plan(self.settings)
             folder = self.settings.training.folder / f"experiment-{current.run_id}"
             self.matrices = matrices.write_matrices(self.settings, self.plan.split.before_test, folder)
-        print(experiment_run.try_sample(self.matrices, self.settings, self.plan.split))
+        rows = self.settings.training.quick_rows
+        print(experiment_run.try_sample(self.matrices, self.only, self.plan.split, rows))
         self.jobs = matrices.list_trial_jobs([self.only])
         self.next(self.fit, foreach="jobs")
 
     @environment(vars=SINGLE_THREAD_ENVIRONMENT)
     @step
     def fit(self):
-        """The candidate in full; where it has a search, each search for its parameters is a task of its own."""
+        """Try the candidate in full; if it has a search, each search for its parameters is a task of its own."""
         from flows.steps.train import experiment_run
 
         self.trial, self.cost = experiment_run.run_full_trial(self.matrices, self.input, self.plan.split)
@@ -37,17 +40,17 @@ class ExperimentFlow(FlowSpec):
     @environment(vars=SINGLE_THREAD_ENVIRONMENT)
     @step
     def judge(self, inputs):
-        """Hold the best of them against baseline and live model, record it and say what came of it."""
+        """Compare the best trial with baseline and live model, and record it (`inputs`: the tasks of `fit`)."""
         from flows.steps.train import experiment_run
 
         self.merge_artifacts(inputs, include=["settings", "plan", "matrices"])
-        best = min(inputs, key=lambda each: each.trial.loss)
+        best = min(inputs, key=lambda fit: fit.trial.loss)
         print(experiment_run.conclude_experiment(self.settings, self.plan, self.matrices, best.trial, best.cost))
         self.next(self.end)
 
     @step
     def end(self):
-        pass
+        """End the flow."""
 
 
 if __name__ == "__main__":

@@ -13,29 +13,32 @@ from flows.steps.parallel import (
 
 @trigger(event={"name": "penumbra-retrain", "parameters": {"reason": "reason"}})
 class TrainFlow(FlowSpec):
+    """Fit the candidates, judge the best one on later data, and register it."""
+
     reason = Parameter("reason", default="", help="why, for the run; the monitor says so")
+    doctor = Parameter("doctor", default="on", help='"on", or "skipped: " and why: the gate records it')
 
     @step
     def start(self):
-        """Put the matrices where every task can map them, and deal the candidates to as many tasks as run at once."""
-        from flows.steps.train import excluded_days, matrices, plan
+        """Write the matrices where every task can map them, and deal the candidates to the tasks that run at once."""
+        from flows.steps.train import excluded_days, gate_evaluation, matrices, plan
         from penumbra.core.settings import load_settings
 
         with stop_with_one_sentence(*plan.PLAN_ERRORS):
+            self.doctor_skipped = gate_evaluation.read_skip_reason(self.doctor)
             self.settings = load_settings()
             self.plan = plan.make_plan(self.settings)
-            print(excluded_days.describe_excluded_days(self.plan.facts["left_out"]))
+            print(excluded_days.describe_excluded_days(self.plan.facts["left_out"], self.settings.monitor.on_faults))
             folder = self.settings.training.folder / current.run_id
             self.matrices = matrices.write_matrices(self.settings, self.plan.split.all, folder)
-        self.lanes = distribute_jobs(
-            matrices.list_trial_jobs(self.settings.training.candidates), count_parallel_tasks()
-        )
+        jobs = matrices.list_trial_jobs(self.settings.training.candidates)
+        self.lanes = distribute_jobs(jobs, count_parallel_tasks())
         self.next(self.fit, foreach="lanes")
 
     @environment(vars=SINGLE_THREAD_ENVIRONMENT)
     @step
     def fit(self):
-        """Some candidates, each of which learns from the training batches and is scored on the validation batches."""
+        """Fit some candidates on the training batches and score them on the validation batches."""
         split = self.plan.split
         self.lane = [
             self.matrices.try_candidate(job, split.train, split.validation, "validation")[0] for job in self.input
@@ -44,23 +47,27 @@ class TrainFlow(FlowSpec):
 
     @step
     def select(self, inputs):
-        """The lowest mean loss on validation wins; against the live recipe it has to be shown to be lower."""
+        """Choose the candidate with the lowest loss on validation (`inputs`: the tasks of `fit`).
+
+        Another than the live model's recipe has to be shown to be better than that.
+        """
         from flows.steps.train import selection
 
-        self.merge_artifacts(inputs, include=["settings", "plan", "matrices"])
-        self.trials = [trial for each in inputs for trial in each.lane]
+        self.merge_artifacts(inputs, include=["settings", "plan", "matrices", "doctor_skipped"])
+        self.trials = [trial for lane in inputs for trial in lane.lane]
         self.winner = selection.choose_winner(self.settings, self.plan, self.matrices, self.trials)
         self.next(self.finals)
 
     @step
     def finals(self):
-        self.jobs = ["release", "score", "examine"]
+        """List the winner's last jobs; the doctor examines the data beside them, unless it is skipped."""
+        self.jobs = ["release", "score", *([] if self.doctor_skipped else ["examine"])]
         self.next(self.refit, foreach="jobs")
 
     @environment(vars=SINGLE_THREAD_ENVIRONMENT)
     @step
     def refit(self):
-        """Side by side: the winner on everything, to be shipped; winner and baseline on the test batches; the data."""
+        """Side by side: fit the winner on everything, score winner and baseline on the test batches, examine data."""
         from flows.steps.doctor import examination
         from flows.steps.train import final_fit
 
@@ -77,20 +84,23 @@ class TrainFlow(FlowSpec):
     @card(type="blank")
     @step
     def register(self, inputs):
-        """Hold the winner at the gate, write bundle and runs, give the version its alias, and show the comparison."""
-        from flows.steps.train import evaluation, registration
+        """Run the gate, write bundle and runs, set the alias, and show it all (`inputs`: the tasks of `refit`)."""
+        from flows.steps.train import evaluation, outcome, registration
 
-        release, score, _ = inputs
-        outcome = registration.build_outcome(score, [*score.trials, score.baseline], release.cost)
-        pictures = evaluation.write_evaluation(outcome)
-        text = registration.register_outcome(outcome, self.reason)
-        evaluation.fill_training_card(outcome, text, pictures)
+        self.merge_artifacts(inputs, include=["settings", "plan", "matrices", "winner", "trials", "doctor_skipped"])
+        release, score, *_ = inputs
+        run = self.settings, self.plan, self.matrices, self.winner
+        trials = [*self.trials, score.baseline]
+        result = outcome.evaluate_winner(*run, trials, score.tested, release.cost, self.doctor_skipped)
+        specs = evaluation.write_evaluation(result)
+        text = registration.register_outcome(result, self.reason)
+        evaluation.fill_training_card(result, text, specs)
         print(text)
         self.next(self.end)
 
     @step
     def end(self):
-        pass
+        """End the flow."""
 
 
 if __name__ == "__main__":

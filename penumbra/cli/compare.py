@@ -5,7 +5,7 @@ import sys
 
 from mlflow.exceptions import MlflowException
 
-from flows.steps.train.registration import JSON_TAG_FACTS
+from flows.steps.train.run_record import JSON_TAG_FACTS
 from penumbra.core.settings import SettingsError, load_settings
 from penumbra.registry.models import ModelRegistry, RecordedRun
 from penumbra.training import comparison

@@ -74,7 +74,7 @@ def reproduce_run(settings: Settings, run: str, folder: Path) -> Reproduction:
     with threadpool_limits(1):  # as in the flow: with more threads sums come out differently in the last bit
         scores = made.try_candidate(winner, split.before_test, split.test, "test")[0].scores
         final_fit.release_winner(made, winner, split)
-    inputs = np.asarray(made.judged(split.validation + split.test)[0])
+    inputs = np.asarray(made.read_evaluation_set(split.validation + split.test)[0])
     session, fitted = bundle.load_bundle_model(made.arrays.folder / "bundle", facts["sha256"])
     now = replace(first, session=session, fitted=fitted).compute_outputs(inputs)
     metrics = {name: (then, scores[name]) for name, then in facts["metrics"].items()}

@@ -1,11 +1,11 @@
-"""What a training run came to, to look at: tables and pictures, in the Metaflow card and beside the MLflow run."""
+"""Tables and pictures of a training run, for the Metaflow card and beside the MLflow run."""
 
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from flows.steps.train.registration import TrainingOutcome
+from flows.steps.train.outcome import TrainingOutcome
 from penumbra.core.metrics import get_primary_metric, row_losses
 from penumbra.training import charts, slices, summary
 from problem.slices import SLICES
@@ -18,70 +18,102 @@ CURVE_CHARTS = (
 ChartSpecs = dict[str, charts.VegaLiteSpec]
 
 
-def build_evaluation_charts(made: TrainingOutcome, by_slice: pl.DataFrame) -> ChartSpecs:
-    """By name: the curves of winner, baseline and live model, the loss by batch and by slice, the gate."""
-    drawn = {
+def build_evaluation_charts(outcome: TrainingOutcome, by_slice: pl.DataFrame) -> ChartSpecs:
+    """Build the pictures of a training run.
+
+    Args:
+        outcome: The result of the run.
+        by_slice: The winner's scores, as `score_winner_slices` gives them.
+
+    Returns:
+        Vega-Lite specifications by name: the curves of winner, baseline and live model ("roc", "pr", "calibration", as
+        far as the task has them), "batches" and "slices" with the loss, and "gate".
+    """
+    specs = {
         kind: charts.build_curve_chart(title, points, x, y)
         for title, kind, x, y in CURVE_CHARTS
-        if (points := [{"model": t.candidate, **point} for t in made.tested for point in t.curves.get(kind, [])])
+        if (points := [{"model": t.candidate, **point} for t in outcome.tested for point in t.curves.get(kind, [])])
     }
-    metric = get_primary_metric(made.matrices.task)
-    points = [point for name in (str(made.winner), "baseline") for point in _losses_by_batch(made, name)]
-    drawn["batches"] = charts.build_batch_chart("Loss by batch, each learnt from earlier ones", points, metric)
-    shown = by_slice.filter(pl.col("metric") == metric).with_columns(model=pl.lit(made.winner.candidate))
-    drawn["slices"] = charts.build_slice_chart("Loss by slice, with 95 % intervals over days", shown.to_dicts())
-    drawn["gate"] = charts.build_gate_chart(f"Gate: {made.held.report.overall}", made.held.report.facts()["checks"])
-    return drawn
+    metric = get_primary_metric(outcome.matrices.task)
+    losses = [point for name in (str(outcome.winner), "baseline") for point in _losses_by_batch(outcome, name)]
+    specs["batches"] = charts.build_batch_chart("Loss by batch, each learnt from earlier ones", losses, metric)
+    of_metric = by_slice.filter(pl.col("metric") == metric).with_columns(model=pl.lit(outcome.winner.candidate))
+    specs["slices"] = charts.build_slice_chart("Loss by slice, with 95 % intervals over days", of_metric.to_dicts())
+    report = outcome.gate.report
+    specs["gate"] = charts.build_gate_chart(f"Gate: {report.overall}", report.facts()["checks"])
+    return specs
 
 
-def score_winner_slices(made: TrainingOutcome) -> pl.DataFrame:
-    """The winner's scores by slice of the test batches, with their intervals."""
-    said = made.matrices.arrays.read(f"test-{made.winner}")
-    labels = made.matrices.judged(made.plan.split.test)[1]
-    rows = made.held.rows
-    return slices.score_slices(made.matrices.task, labels, said, rows["day"].to_numpy(), rows.select(list(SLICES)))
+def score_winner_slices(outcome: TrainingOutcome) -> pl.DataFrame:
+    """Score the winner by slice of the test batches.
+
+    Args:
+        outcome: The result of the run.
+
+    Returns:
+        A row for each slice and metric with its interval; the columns are those of
+        `penumbra.training.slices.score_slices`, among them "slice" and "metric" (String).
+    """
+    matrices, rows = outcome.matrices, outcome.gate.rows
+    predictions = matrices.arrays.read(f"test-{outcome.winner}")
+    labels, days = matrices.read_evaluation_set(outcome.plan.split.test)[1], rows["day"].to_numpy()
+    return slices.score_slices(matrices.task, labels, predictions, days, rows.select(list(SLICES)))
 
 
-def write_evaluation(made: TrainingOutcome) -> ChartSpecs:
-    """Write tables as CSV and text and pictures as SVG; return the pictures."""
+def write_evaluation(outcome: TrainingOutcome) -> ChartSpecs:
+    """Write tables as CSV and text, and pictures as SVG, to the run's evaluation folder.
+
+    Args:
+        outcome: The result of the run.
+
+    Returns:
+        The pictures, as `build_evaluation_charts` gives them.
+    """
     from vl_convert import vegalite_to_svg
 
-    by_slice = score_winner_slices(made)
-    drawn = build_evaluation_charts(made, by_slice)
-    made.evaluation_folder.mkdir(parents=True, exist_ok=True)
-    by_slice.write_csv(made.evaluation_folder / "slices.csv")
-    made.held.worst.write_csv(made.evaluation_folder / "worst.csv")
-    (made.evaluation_folder / "gate.txt").write_text(f"{made.held.report}\n")
-    for name, chart in drawn.items():
-        (made.evaluation_folder / f"{name}.svg").write_text(vegalite_to_svg(chart))
-    return drawn
+    by_slice, folder = score_winner_slices(outcome), outcome.evaluation_folder
+    specs = build_evaluation_charts(outcome, by_slice)
+    folder.mkdir(parents=True, exist_ok=True)
+    by_slice.write_csv(folder / "slices.csv")
+    outcome.gate.worst.write_csv(folder / "worst.csv")
+    (folder / "gate.txt").write_text(f"{outcome.gate.report}\n")
+    for name, spec in specs.items():
+        (folder / f"{name}.svg").write_text(vegalite_to_svg(spec))
+    return specs
 
 
-def fill_training_card(made: TrainingOutcome, text: str, drawn: ChartSpecs) -> None:
-    """Fill the current step's card."""
+def fill_training_card(outcome: TrainingOutcome, text: str, specs: ChartSpecs) -> None:
+    """Fill the Metaflow card of the current step.
+
+    Args:
+        outcome: The result of the run.
+        text: The words that `make train` ends with.
+        specs: The pictures.
+    """
     from metaflow import current
     from metaflow.cards import Markdown, Table, VegaChart
 
     add = current.card.append
-    validated = summary.format_score_table([(str(trial.job), trial.scores) for trial in made.trials])
-    tested = summary.format_score_table([(made.winner.candidate, made.held.intervals)])
+    validated = summary.format_score_table([(str(trial.job), trial.scores) for trial in outcome.trials])
+    tested = summary.format_score_table([(outcome.winner.candidate, outcome.gate.intervals)])
     add(Markdown(f"# Training\n```\n{text}\n```"))
     add(Markdown(f"## All candidates on validation\n```\n{validated}\n```"))
     add(Markdown(f"## On the test batches, with 95 % intervals over days\n```\n{tested}\n```"))
-    for chart in drawn.values():
-        add(VegaChart(chart))
+    for spec in specs.values():
+        add(VegaChart(spec))
     add(Markdown("## Where it is surely worse than elsewhere on the same day"))
-    worst = made.held.worst
+    worst = outcome.gate.worst
     add(Table([[str(value) for value in row] for row in worst.rows()], headers=worst.columns))
 
 
-def _losses_by_batch(made: TrainingOutcome, name: str) -> list[dict[str, Any]]:
-    split, matrices = made.plan.split, made.matrices
-    points = []
+def _losses_by_batch(outcome: TrainingOutcome, name: str) -> list[dict[str, Any]]:
+    split, matrices = outcome.plan.split, outcome.matrices
+    metric, points = get_primary_metric(matrices.task), []
     for part, batches in (("validation", split.validation), ("test", split.test)):
         ends = np.cumsum([matrices.arrays.sizes[batch] for batch in batches])[:-1]
-        said = np.split(matrices.arrays.read(f"{part}-{name}"), ends)
-        for batch, predictions in zip(batches, said, strict=True):
-            loss = float(row_losses(matrices.task, matrices.judged([batch])[1], predictions).mean())
-            points.append({"model": name, "batch": batch, get_primary_metric(matrices.task): loss})
+        by_batch = np.split(matrices.arrays.read(f"{part}-{name}"), ends)
+        for batch, predictions in zip(batches, by_batch, strict=True):
+            labels = matrices.read_evaluation_set([batch])[1]
+            loss = float(row_losses(matrices.task, labels, predictions).mean())
+            points.append({"model": name, "batch": batch, metric: loss})
     return points

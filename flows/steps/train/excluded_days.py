@@ -1,8 +1,10 @@
-"""Which days of the batches nothing should be learnt from: those with a data fault that isn't accepted.
+"""The days of the batches that nothing should be learnt from: those with a data fault that isn't accepted.
 
-Each batch is judged day by day against the batches before it, so what comes of it depends on the data, the code and
+Each batch is judged day by day against the batches before it, so the result depends on the data, the code and
 `monitor.accept` alone: whoever trains on a data version again leaves out the same days.
 """
+
+import functools
 
 import polars as pl
 
@@ -17,62 +19,95 @@ from penumbra.data.batches import DataStore
 from penumbra.registry import code_version
 from penumbra.storage.receipts import RunReceipts
 
-FAULT_CODE_FILES = [
-    "monitoring/data_faults.py",
-    "monitoring/expectations.py",
-    "monitoring/units.py",
-    "problem/schema.py",
-    "penumbra/features.py",
-]
-EARLIER_BATCHES = 3  # batches say what is normal
+FAULT_ROOMS = ("problem", "monitoring", "penumbra.features", "penumbra.core", "flows.steps.train.excluded_days")
+EARLIER_BATCHES = 3  # batches that tell what is normal
 
 ExcludedDays = dict[str, list[str]]
 
 
 def find_excluded_days(settings: Settings) -> ExcludedDays:
-    """The days (UTC, ISO 8601) to leave out, each with its faults in words; judged once for each batch."""
+    """Find the days with data faults that aren't accepted; each batch is judged once and the result kept.
+
+    Args:
+        settings: Sections [data], [training] (the folder of results) and [monitor] (`on_faults`, `accept`) are read.
+
+    Returns:
+        The faults in words by day (UTC, ISO 8601); {} where `monitor.on_faults` is false.
+    """
     store, receipts = DataStore(settings.data, problem), RunReceipts(settings.training.folder)
-    found: ExcludedDays = {}
+    excluded: ExcludedDays = {}
     batches = store.batches() if settings.monitor.on_faults else []
     sums = {batch: store.sums(batch) for batch in batches}
     for number, batch in enumerate(batches):
         earlier = batches[max(0, number - EARLIER_BATCHES) : number]
-        about = {name: sums[name] for name in [*earlier, batch]}
-        key = code_version.compute_fingerprint(PROJECT_ROOT, FAULT_CODE_FILES, about, settings.monitor.accept, found)
+        read = {name: sums[name] for name in [*earlier, batch]}
+        key = code_version.compute_fingerprint(
+            PROJECT_ROOT, [], _fingerprint_code(), read, settings.monitor.accept, excluded
+        )
         if receipts.facts(key) is None:
-            receipts.save_facts(key, _find_batch_faults(settings, store, batch, earlier, found))
-        found |= receipts.facts(key)
-    return found
+            receipts.save_facts(key, _find_batch_faults(store, batch, earlier, excluded, settings.monitor.accept))
+        excluded |= receipts.facts(key)
+    return excluded
 
 
 def drop_excluded_days(rows: pl.DataFrame, days: ExcludedDays) -> pl.DataFrame:
-    """The rows of all other days."""
+    """Drop the rows of excluded days.
+
+    Args:
+        rows: Rows with the problem's time column (UTC).
+        days: What `find_excluded_days` returned.
+
+    Returns:
+        The rows of all other days, with the same columns.
+    """
     return rows.filter(~pl.col(problem.schema.TIME).dt.date().cast(pl.String).is_in(list(days))) if days else rows
 
 
-def describe_excluded_days(days: ExcludedDays) -> str:
-    """What to say of them, "" where there are none."""
+def describe_excluded_days(days: ExcludedDays, on_faults: bool = True) -> str:
+    """Describe the excluded days for the terminal.
+
+    Args:
+        days: What `find_excluded_days` returned.
+        on_faults: The setting `monitor.on_faults`: whether faults were looked for.
+
+    Returns:
+        The days with their faults and what to do about them, "" if there are none, or that the check was skipped.
+    """
+    if not on_faults:
+        return "No day was looked at for data faults: monitor.on_faults = false."
     listed = "\n".join(f"  {day}: {'; '.join(faults)}" for day, faults in days.items())
     names = ", ".join(f'"{day}"' for day in days)
-    said = f"Nothing is learnt from {len(days)} days with data faults:\n{listed}\n"
+    head = f"Nothing is learnt from {len(days)} days with data faults:\n{listed}\n"
     advice = "`make reingest` fetches a batch that was mended; what is no fault is accepted by"
-    return said + f"{advice} monitor.accept = [{names}] in settings.toml." if days else ""
+    return head + f"{advice} monitor.accept = [{names}] in settings.toml." if days else ""
+
+
+@functools.cache
+def _fingerprint_code() -> str:
+    """Return the digest of the modules that decide which days have faults."""
+    entries = ("problem", "flows.steps.train.excluded_days")
+    return code_version.compute_fingerprint(
+        PROJECT_ROOT, code_version.list_module_files(PROJECT_ROOT, entries, FAULT_ROOMS)
+    )
 
 
 def _find_batch_faults(
-    settings: Settings, store: DataStore, batch: str, earlier: list[str], found: ExcludedDays
+    store: DataStore, batch: str, earlier: list[str], excluded: ExcludedDays, accept: list[str]
 ) -> ExcludedDays:
     try:
-        norms = learn_expectations(
-            drop_excluded_days(pl.concat([store.rows(name) for name in earlier]), found), problem.schema
-        )
+        rows = pl.concat([store.rows(name) for name in earlier])
+        expectations = learn_expectations(drop_excluded_days(rows, excluded), problem.schema)
     except ValueError:  # there is nothing before it, or less than two days
         return {}
     days = store.rows(batch).with_columns(day=pl.col(problem.schema.TIME).dt.date()).partition_by("day")
     usual = sorted(day.height for day in days)[len(days) // 2]
-    faults = {day["day"][0]: find_data_faults(day, norms) for day in days if day.height >= MIN_WHOLE_DAY_SHARE * usual}
-    kept = {
-        day: [each for each in some if not is_accepted_fault(each, day, settings.monitor.accept)]
-        for day, some in faults.items()
+    whole = [day for day in days if day.height >= MIN_WHOLE_DAY_SHARE * usual]
+    faults = {day["day"][0]: find_data_faults(day, expectations) for day in whole}
+    open_faults = {
+        day: [fault for fault in of_day if not is_accepted_fault(fault, day, accept)] for day, of_day in faults.items()
     }
-    return {str(day): [f"{each.text} ({each.cause})" for each in some] for day, some in sorted(kept.items()) if some}
+    return {
+        str(day): [f"{fault.text} ({fault.cause})" for fault in of_day]
+        for day, of_day in sorted(open_faults.items())
+        if of_day
+    }

@@ -3,8 +3,9 @@
 import numpy as np
 import polars as pl
 
-from flows.steps.train import gate_evaluation, plan
+from flows.steps.train import gate_evaluation
 from flows.steps.train.matrices import Matrices
+from flows.steps.train.plan import read_training_rows
 from penumbra.core.settings import Settings
 from penumbra.registry import bundle
 from penumbra.training.gate_checks import ServingMeasurements
@@ -15,20 +16,42 @@ from penumbra.training.trial import Trial, TrialJob
 BASELINE_JOB = TrialJob("baseline")
 
 
-def release_winner(made: Matrices, winner: TrialJob, split: Split) -> ServingMeasurements:
-    """Fit the winner on everything, put what is to be served where the bundle will be, and return what it costs."""
-    estimator = made.estimator(winner)
-    fit_estimator(estimator, made.build_training_set(winner.candidate, split.all))
-    released, cost = gate_evaluation.build_measured_release(estimator, made, split)
-    bundle.write_model_files(made.arrays.folder / "bundle", released.model, released.probe, released.answers)
+def release_winner(matrices: Matrices, winner: TrialJob, split: Split) -> ServingMeasurements:
+    """Fit the winner on all batches and write the files of the served model where the bundle will be.
+
+    Args:
+        matrices: The matrices of the run.
+        winner: The candidate with its parameters.
+        split: The batches of the run.
+
+    Returns:
+        What the model costs to serve.
+    """
+    estimator = matrices.make_estimator(winner)
+    fit_estimator(estimator, matrices.build_training_set(winner.candidate, split.all))
+    release, cost = gate_evaluation.build_measured_release(estimator, matrices, split)
+    bundle.write_model_files(matrices.arrays.folder / "bundle", release.model, release.probe, release.answers)
     return cost
 
 
-def score_test_batches(settings: Settings, made: Matrices, winner: TrialJob, split: Split) -> tuple[Trial, list[Trial]]:
-    """The baseline on validation; winner and baseline on the test batches, which become the bundle's reference."""
-    validated, _ = made.try_candidate(BASELINE_JOB, split.train, split.validation, "validation")
-    tested = [made.try_candidate(job, split.before_test, split.test, "test")[0] for job in (winner, BASELINE_JOB)]
-    said = np.concatenate([made.arrays.read(f"{part}-{winner}") for part in ("validation", "test")])
-    held_out = plan.read_training_rows(settings, split.validation + split.test).drop("inputs")
-    bundle.write_reference_rows(made.arrays.folder / "bundle", held_out.with_columns(pl.Series("prediction", said)))
+def score_test_batches(
+    settings: Settings, matrices: Matrices, winner: TrialJob, split: Split
+) -> tuple[Trial, list[Trial]]:
+    """Score winner and baseline on the test batches, and write the winner's held-out predictions as the reference.
+
+    Args:
+        settings: Those that the rows are read by.
+        matrices: The matrices of the run.
+        winner: The candidate with its parameters.
+        split: The batches of the run.
+
+    Returns:
+        The baseline's trial on the validation batches; the winner's and the baseline's trials on the test batches.
+    """
+    validated, _ = matrices.try_candidate(BASELINE_JOB, split.train, split.validation, "validation")
+    tested = [matrices.try_candidate(job, split.before_test, split.test, "test")[0] for job in (winner, BASELINE_JOB)]
+    predictions = np.concatenate([matrices.arrays.read(f"{part}-{winner}") for part in ("validation", "test")])
+    held_out = read_training_rows(settings, split.validation + split.test).drop("inputs")
+    reference = held_out.with_columns(pl.Series("prediction", predictions))
+    bundle.write_reference_rows(matrices.arrays.folder / "bundle", reference)
     return validated, tested

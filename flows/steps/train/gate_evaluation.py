@@ -1,18 +1,16 @@
 """The gate on a run's rows: the candidate beside the baseline and the live model, all of them out of sample."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
 
 from flows.steps.doctor import examination
-from flows.steps.train import live_model, plan
-from flows.steps.train.live_model import LivePredictions
+from flows.steps.train.live_model import LivePredictions, predict_with_live
 from flows.steps.train.matrices import Matrices
-from flows.steps.train.plan import TrainingPlan
+from flows.steps.train.plan import TrainingPlan, read_training_rows
 from penumbra.core.metrics import row_losses
 from penumbra.core.settings import Settings
 from penumbra.registry import bundle, serving_cost
@@ -26,13 +24,17 @@ from penumbra.training.trial import TrialJob
 from problem.slices import DAY, SLICES
 
 CALIBRATION_METRIC = "calibration_error"
+HeldOutPart = Literal["validation", "test"]
 
 
 @dataclass(frozen=True)
 class GateOutcome:
-    """What the gate says; the rows it says it of, with losses and slices; the candidate's scores with intervals; the
-    live model that it was held against; where the candidate is surely worse than elsewhere on the same day; and the
-    rows on which the live model failed."""
+    """The gate's report, and what it was computed from.
+
+    `rows` has a row for each held-out row (see `build_loss_table`); `intervals` the candidate's scores by metric;
+    `live` the live model that it was compared with; `worst` the slices where the candidate is surely worse than
+    elsewhere on the same day; `failed` the rows on which the live model failed.
+    """
 
     report: gate.GateReport
     rows: pl.DataFrame
@@ -44,41 +46,84 @@ class GateOutcome:
 
 def evaluate_gate(
     settings: Settings,
-    made: TrainingPlan,
+    plan: TrainingPlan,
     matrices: Matrices,
     job: TrialJob,
-    part: str,
+    part: HeldOutPart,
     shipped: ServingMeasurements,
+    doctor_skipped: str = "",
 ) -> GateOutcome:
-    """The gate on the batches of `part` ("validation" or "test"), of which the predictions are beside the matrices."""
-    batches = getattr(made.split, part)
-    rows = plan.read_training_rows(settings, batches)
-    live = live_model.predict_with_live(settings, rows)
-    frame = build_loss_table(matrices, job, part, batches, rows, live)
-    labels, days = matrices.judged(batches)[1], frame["day"].to_numpy()
+    """Run the gate on held-out batches, of which the predictions are beside the matrices.
+
+    Args:
+        settings: Section [gate], and those that the doctor and the reading of rows need.
+        plan: The plan of the run.
+        matrices: The matrices of the run, with the predictions of the candidate and the baseline.
+        job: The candidate with its parameters.
+        part: Which batches of the plan's split are judged.
+        shipped: What was measured of the model that would be served.
+        doctor_skipped: Why the doctor doesn't run; "" to let it run.
+
+    Returns:
+        The report, and what it was computed from.
+    """
+    rows = read_training_rows(settings, batches := getattr(plan.split, part))
+    live = predict_with_live(settings.registry, rows)
+    losses = build_loss_table(matrices, job, part, batches, rows, live)
+    labels, days = matrices.read_evaluation_set(batches)[1], losses["day"].to_numpy()
     intervals = bootstrap.compute_metric_intervals(matrices.task, labels, matrices.arrays.read(f"{part}-{job}"), days)
-    known = frame if live is None or not live.known.any() else frame.filter(live.known)
-    rule: ComparisonRule = (
-        "non-inferiority" if live and live.facts.get("recipe") == made.fingerprint_recipe(job) else "superiority"
-    )
-    skipped = list_skipped_checks(live)
-    findings = None if "doctor" in skipped else examination.list_unaccepted_findings(settings)
-    calibration = intervals.get(CALIBRATION_METRIC)
-    report = gate.run_gate_checks(settings.gate, known, rule, shipped, calibration, findings, skipped)
-    worst = slices.find_worst_slices(rows["inputs"].struct.unnest(), frame["candidate"].to_numpy(), days)
-    return GateOutcome(report, frame, intervals, live, worst, find_live_failures(live, rows, frame))
+    compared = losses if live is None or not live.known.any() else losses.filter(live.known)
+    skipped = list_skipped_checks(live, doctor_skipped)
+    findings = None if doctor_skipped else examination.list_unaccepted_findings(settings)
+    calibration, rule = intervals.get(CALIBRATION_METRIC), choose_comparison_rule(plan, job, live)
+    report = gate.run_gate_checks(settings.gate, compared, rule, shipped, calibration, findings, skipped)
+    worst = slices.find_worst_slices(rows["inputs"].struct.unnest(), losses["candidate"].to_numpy(), days)
+    return GateOutcome(report, losses, intervals, live, worst, find_live_failures(live, rows, losses))
 
 
-def list_skipped_checks(live: LivePredictions | None) -> dict[str, str]:
+def read_skip_reason(doctor: str) -> str:
+    """Read the parameter `doctor` of the training flow.
+
+    Args:
+        doctor: "on", or "skipped: <reason>".
+
+    Returns:
+        The reason; "" for "on".
+
+    Raises:
+        ValueError: It is neither.
+    """
+    word, _, reason = doctor.partition(": ")
+    if doctor != "on" and (word != "skipped" or not reason.strip()):
+        raise ValueError(f"doctor = {doctor!r}: expected 'on' or 'skipped: <reason>'")
+    return reason.strip()
+
+
+def choose_comparison_rule(plan: TrainingPlan, job: TrialJob, live: LivePredictions | None) -> ComparisonRule:
+    """Choose how a candidate is compared with the live model.
+
+    Args:
+        plan: The plan of the run.
+        job: The candidate with its parameters.
+        live: The live model, None if there is none.
+
+    Returns:
+        "non-inferiority" for the live model's own recipe on newer data, "superiority" for any other.
+    """
+    return "non-inferiority" if live and live.facts.get("recipe") == plan.fingerprint_recipe(job) else "superiority"
+
+
+def list_skipped_checks(live: LivePredictions | None, doctor_skipped: str = "") -> dict[str, str]:
     """List the gate's checks that can't or mustn't run.
 
     Args:
         live: The live model's predictions, None where there is no live model.
+        doctor_skipped: Why the doctor doesn't run; "" if it does.
 
     Returns:
         The reason by name of check.
     """
-    skipped = {"doctor": "DOCTOR=off"} if os.environ.get("DOCTOR") == "off" else {}
+    skipped = {"doctor": doctor_skipped} if doctor_skipped else {}
     if live is not None and not live.known.any():
         skipped |= dict.fromkeys(("live", "slices"), f"version {live.version} has learnt from all of these rows")
     return skipped
@@ -87,42 +132,83 @@ def list_skipped_checks(live: LivePredictions | None) -> dict[str, str]:
 def build_loss_table(
     matrices: Matrices,
     job: TrialJob,
-    part: str,
+    part: HeldOutPart,
     batches: Sequence[str],
     rows: pl.DataFrame,
     live: LivePredictions | None,
 ) -> pl.DataFrame:
-    """A row for each row: its day, the losses of candidate, baseline and live model, and the slices it belongs to."""
-    labels = matrices.judged(batches)[1]
-    said = {"candidate": matrices.arrays.read(f"{part}-{job}"), "baseline": matrices.arrays.read(f"{part}-baseline")}
+    """Build the table of losses that the gate works on.
+
+    Args:
+        matrices: The matrices of the run, with the predictions of the candidate and the baseline.
+        job: The candidate with its parameters.
+        part: The part of the split that the predictions are named by.
+        batches: The batches of that part.
+        rows: The rows of these batches, as `read_training_rows` gives them.
+        live: The live model's predictions of them, None if there is no live model.
+
+    Returns:
+        A row for each of `rows`: `day` (Date), the losses `candidate`, `baseline` and, where the live model has
+        predictions, `live` (Float64, NaN where it has none), and a column for each slice of the problem.
+    """
+    labels = matrices.read_evaluation_set(batches)[1]
+    names = {"candidate": str(job), "baseline": "baseline"}
+    predictions = {model: matrices.arrays.read(f"{part}-{name}") for model, name in names.items()}
     if live is not None and live.known.any():
-        said["live"] = live.said
-    lost = {name: row_losses(matrices.task, labels, np.asarray(each)) for name, each in said.items()}
-    return rows.select(day=DAY, **SLICES).with_columns(**{name: pl.Series(loss) for name, loss in lost.items()})
+        predictions["live"] = live.predictions
+    losses = {model: row_losses(matrices.task, labels, np.asarray(given)) for model, given in predictions.items()}
+    return rows.select(day=DAY, **SLICES).with_columns(**{model: pl.Series(loss) for model, loss in losses.items()})
 
 
-def find_live_failures(live: LivePredictions | None, rows: pl.DataFrame, frame: pl.DataFrame) -> pl.DataFrame:
-    """The rows on which the live model was the furthest off, for the validation set that grows with them."""
-    if live is None or "live" not in frame.columns:
+def find_live_failures(live: LivePredictions | None, rows: pl.DataFrame, losses: pl.DataFrame) -> pl.DataFrame:
+    """Find the rows on which the live model was the furthest off, for the set of failures that grows with them.
+
+    Args:
+        live: The live model's predictions of the rows, None if there is no live model.
+        rows: Rows as `read_training_rows` gives them.
+        losses: Their losses, as `build_loss_table` gives them.
+
+    Returns:
+        Some of `rows`, with the columns `day` (Date), `loss` (Float64) and `model` (String, the live version); without
+        columns if there is no live model, or none of the rows is new to it.
+    """
+    if live is None or "live" not in losses.columns:
         return pl.DataFrame()
-    of_live = rows.with_columns(day=frame["day"], loss=frame["live"], model=pl.lit(live.version))
+    of_live = rows.with_columns(day=losses["day"], loss=losses["live"], model=pl.lit(live.version))
     return select_worst_failures(of_live.filter(live.known))
 
 
 def measure_serving_cost(
-    made: Release, ask: serving_cost.ScoreFunction | None, rows: np.ndarray
+    release: Release, score: serving_cost.ScoreFunction | None, rows: np.ndarray
 ) -> ServingMeasurements:
-    """What a model costs to serve, tried on rows of the matrix. `ask` answers where it isn't compiled."""
-    model: Any = bundle.open_onnx_session(made.model) if made.compiled else ask
-    parity = made.parity if made.compiled else None
-    return ServingMeasurements(
-        serving_cost.measure_single_row_us(model, rows), len(made.model), parity, PARITY_TOLERANCE
-    )
+    """Measure what a model costs to serve.
+
+    Args:
+        release: The model in the form in which it is served.
+        score: Called with a matrix of one row; answers where the model couldn't be compiled.
+        rows: Rows of the feature matrix to time it on, float64 [n, features].
+
+    Returns:
+        Median time of a row, size, and how far the compiled model is from the fitted one.
+    """
+    model: Any = bundle.open_onnx_session(release.model) if release.compiled else score
+    parity = release.parity if release.compiled else None
+    microseconds = serving_cost.measure_single_row_us(model, rows)
+    return ServingMeasurements(microseconds, len(release.model), parity, PARITY_TOLERANCE)
 
 
 def build_measured_release(fitted: Any, matrices: Matrices, split: Split) -> tuple[Release, ServingMeasurements]:
-    """A fitted estimator as it would be served, and what that costs."""
-    check = matrices.judged(split.validation)[0]
-    made = build_release(fitted, check, matrices.columns["categorical"], matrices.task)
-    ask = fitted.predict if matrices.task.kind == "regression" else fitted.predict_proba
-    return made, measure_serving_cost(made, ask, made.probe)
+    """Compile a fitted estimator and measure what it costs to serve.
+
+    Args:
+        fitted: A fitted scikit-learn estimator.
+        matrices: The matrices of the run.
+        split: Its validation batches are the rows on which the compiled model is compared with the fitted one.
+
+    Returns:
+        The model in the form in which it is served, and the measurements.
+    """
+    rows = matrices.read_evaluation_set(split.validation)[0]
+    release = build_release(fitted, rows, matrices.columns["categorical"], matrices.task)
+    score = fitted.predict if matrices.task.kind == "regression" else fitted.predict_proba
+    return release, measure_serving_cost(release, score, release.probe)

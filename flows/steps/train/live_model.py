@@ -1,4 +1,4 @@
-"""What a model is held against: the live model, on rows that it hasn't learnt from."""
+"""The live model's predictions of rows that it hasn't learnt from: what a new model is compared with."""
 
 import tempfile
 from collections.abc import Mapping
@@ -10,37 +10,48 @@ import numpy as np
 import polars as pl
 
 import problem.schema
-from penumbra.core.settings import Settings
+from penumbra.core.settings import RegistrySettings, Settings
 from penumbra.core.task import Task
 from penumbra.logs.index import LogIndex
 from penumbra.logs.queries.labels import find_first_outputs
 from penumbra.registry import bundle
+from penumbra.registry.pointers import LIVE_ALIAS
 from problem.features import FEATURES
-
-LIVE_MODEL_ALIAS = "live"
 
 
 @dataclass(frozen=True)
 class LivePredictions:
-    """The live model's version and facts, and its predictions of rows: NaN for those that it has only learnt from."""
+    """The live model's version, the facts of its bundle, and its predictions of some rows.
+
+    `predictions` is float64 [n] or [n, classes], with NaN for rows that it has learnt from and that its recipe was
+    never scored on before.
+    """
 
     version: str
     facts: Mapping[str, Any]
-    said: np.ndarray
+    predictions: np.ndarray
 
     @property
     def known(self) -> np.ndarray:
-        """Of which rows there are predictions, bool [n]."""
-        return ~np.isnan(self.said.reshape(len(self.said), -1)).any(axis=1)
+        """Rows that have a prediction: bool [n]."""
+        return ~np.isnan(self.predictions.reshape(len(self.predictions), -1)).any(axis=1)
 
 
-def predict_with_live(settings: Settings, rows: pl.DataFrame) -> LivePredictions | None:
-    """The live model on rows of the data store. None where there is none, or none that this code can read (it was made
-    for other features), which is said."""
+def predict_with_live(registry: RegistrySettings, rows: pl.DataFrame) -> LivePredictions | None:
+    """Predict rows of the data store with the live model.
+
+    Args:
+        registry: Section [registry] of the settings.
+        rows: Rows as the data store gives them, with the contract's columns and `batch`.
+
+    Returns:
+        Its predictions. None if there is no live model, or none that this code can read (it was made for other
+        features), which is printed.
+    """
     from penumbra.registry.models import ModelRegistry
 
-    models = ModelRegistry(settings.registry)
-    version = models.version(LIVE_MODEL_ALIAS)
+    models = ModelRegistry(registry)
+    version = models.version(LIVE_ALIAS)
     if version is None:
         return None
     with tempfile.TemporaryDirectory() as folder:
@@ -54,29 +65,46 @@ def predict_with_live(settings: Settings, rows: pl.DataFrame) -> LivePredictions
 
 
 def collect_live_predictions(settings: Settings, rows: pl.DataFrame) -> np.ndarray | None:
-    """What to tell candidates that learn from the live model's errors: its predictions out of sample or, of rows that
-    it has learnt from, what was answered in service before; NaN where nothing is known, None where nothing at all."""
-    live = predict_with_live(settings, rows)
+    """Collect what the live model predicted of rows, for candidates that learn from its errors.
+
+    Args:
+        settings: Section [registry] and those that the index of the logs needs are read.
+        rows: Rows as the data store gives them.
+
+    Returns:
+        Float64 [n] or [n, classes]: the live model's predictions out of sample or, of rows that it has learnt from,
+        what the service answered before; NaN where neither is known, None if nothing at all is.
+    """
+    live = predict_with_live(settings.registry, rows)
     index = LogIndex.from_settings(settings, problem.schema)
     index.catch_up()
-    said = find_first_outputs(index, rows).to_numpy()
+    served = find_first_outputs(index, rows).to_numpy()
     if live is None:
-        return None if np.isnan(said).all() else said
-    return np.where(live.known.reshape(-1, *[1] * (said.ndim - 1)), live.said, said)
+        return None if np.isnan(served).all() else served
+    return np.where(live.known.reshape(-1, *[1] * (served.ndim - 1)), live.predictions, served)
 
 
 def predict_held_out(live: bundle.Bundle, rows: pl.DataFrame) -> np.ndarray:
-    """What a model says of rows of other batches than it learnt from, and what its recipe said of the others before it
-    learnt from them too; NaN where that isn't known."""
+    """Predict rows with a model as far as it hasn't learnt from them.
+
+    Args:
+        live: The model's bundle.
+        rows: Rows as the data store gives them, with the contract's columns and `batch`.
+
+    Returns:
+        Float64 [n] or [n, classes]: its predictions of rows of other batches than it learnt from; of the others what
+        its recipe predicted before it learnt from them too, NaN where that isn't known.
+    """
     learnt = pl.col("batch").is_in(live.facts["train"] + live.facts["validation"] + live.facts["test"])
     rows = rows.with_row_index("position").with_columns(learnt=learnt)
     new = rows.filter(~pl.col("learnt"))
-    kept = pl.read_parquet(live.path / "reference.parquet", columns=[*problem.schema.Row.primary_key(), "prediction"])
-    before = rows.filter("learnt").join(kept, on=problem.schema.Row.primary_key(), how="inner")
-    said = np.full((rows.height, *_output_shape(live.task)), np.nan)
-    said[new["position"].to_numpy()] = live.score(new)
-    said[before["position"].to_numpy()] = before["prediction"].to_numpy()
-    return said
+    key = problem.schema.Row.primary_key()
+    reference = pl.read_parquet(live.path / "reference.parquet", columns=[*key, "prediction"])
+    held_out = rows.filter("learnt").join(reference, on=key, how="inner")
+    predictions = np.full((rows.height, *_output_shape(live.task)), np.nan)
+    predictions[new["position"].to_numpy()] = live.score(new)
+    predictions[held_out["position"].to_numpy()] = held_out["prediction"].to_numpy()
+    return predictions
 
 
 def _output_shape(task: Task) -> tuple[int, ...]:

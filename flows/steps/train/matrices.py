@@ -1,7 +1,8 @@
-"""The matrices of a training run: written once by its first step, mapped by each of its tasks."""
+"""The matrices of a training run: written by its first step, memory-mapped by each of its tasks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -36,62 +37,105 @@ SEARCHES_PER_CANDIDATE = 2  # side by side, each from a seed of its own with its
 
 @dataclass(frozen=True)
 class Matrices:
-    """Where they are, and what their columns mean. All arrays have the rows of the same batches in the same order."""
+    """Where the matrices are, and what their columns mean.
+
+    All arrays have the rows of the same batches in the same order: "inputs" is float64 [n, features], "labels" as the
+    task has them (see penumbra/core/task.py), "learns-<candidate>" the labels of candidates that learn something else.
+    `columns` has the names, and the positions of categorical and numeric features; `tables` the values of categories.
+    """
 
     arrays: ArrayStore
     columns: dict[str, list[Any]]
     tables: CategoryTables
     task: Task
 
-    def estimator(self, job: TrialJob) -> Any:
-        """A candidate's unfitted estimator."""
+    def make_estimator(self, job: TrialJob) -> Any:
+        """Make a candidate's unfitted estimator.
+
+        Args:
+            job: The candidate with its parameters.
+
+        Returns:
+            A scikit-learn estimator.
+        """
         return CANDIDATE_RECIPES[job.candidate].make(SimpleNamespace(**self.columns)).set_params(**job.parameters)
 
     def build_training_set(self, name: str, batches: Sequence[str], withhold: bool = False) -> TrainingSet:
-        """What a candidate learns from these batches, with or without the rows that are withheld from trials."""
-        recipe = CANDIDATE_RECIPES[name]
-        taught = batches[-recipe.window :] if recipe.window else batches
-        y = "labels" if recipe.learns is None else f"learns-{name}"
-        live = self.arrays.part(taught, LIVE_ARRAY) if self.arrays.has(LIVE_ARRAY) else None
-        lesson = TrainingSet(self.arrays.part(taught, "inputs"), self.arrays.part(taught, y), live)
-        return lesson.select_rows(~self.arrays.part(taught, WITHHELD_ARRAY)) if withhold else lesson
+        """Read the rows that a candidate learns from.
 
-    def judged(self, batches: Sequence[str]) -> EvaluationSet:
+        Args:
+            name: The candidate's name, or "baseline".
+            batches: The batches that it may learn from; a candidate with a window takes the last ones only.
+            withhold: Whether to leave out the rows that are withheld from trials.
+
+        Returns:
+            Inputs, labels, and the live model's predictions where they were written.
+        """
+        recipe = CANDIDATE_RECIPES[name]
+        learnt = batches[-recipe.window :] if recipe.window else batches
+        labels = "labels" if recipe.learns is None else f"learns-{name}"
+        live = self.arrays.part(learnt, LIVE_ARRAY) if self.arrays.has(LIVE_ARRAY) else None
+        training_set = TrainingSet(self.arrays.part(learnt, "inputs"), self.arrays.part(learnt, labels), live)
+        return training_set.select_rows(~self.arrays.part(learnt, WITHHELD_ARRAY)) if withhold else training_set
+
+    def read_evaluation_set(self, batches: Sequence[str]) -> EvaluationSet:
+        """Read the rows that a model is scored on.
+
+        Args:
+            batches: Names of batches.
+
+        Returns:
+            The inputs, float64 [n, features], and the labels as the task has them.
+        """
         return self.arrays.part(batches, "inputs"), self.arrays.part(batches, "labels")
 
     def try_candidate(self, job: TrialJob, learn: Sequence[str], judge: Sequence[str], part: str) -> tuple[Trial, Any]:
-        """Run one trial, in which the rows withheld teach nothing, and keep its predictions beside the matrices.
+        """Run one trial, in which the withheld rows teach nothing, and keep its predictions beside the matrices.
 
-        Returns the fitted estimator as well.
+        Args:
+            job: The candidate; with a seed and without parameters they are searched for first.
+            learn: The batches that it learns from.
+            judge: The batches that it is scored on.
+            part: Its predictions of these are kept as the array "<part>-<job>".
+
+        Returns:
+            The trial, with its loss on the withheld rows in its report; and the fitted estimator.
         """
-        lesson, judged = self.build_training_set(job.candidate, learn, withhold=True), self.judged(judge)
+        training_set = self.build_training_set(job.candidate, learn, withhold=True)
+        evaluation_set = self.read_evaluation_set(judge)
         if job.seed is not None and not job.parameters:
-            job = replace(job, parameters=self._search(job, lesson, judged))
-        estimator = self.estimator(job)
-        done, said = trial.run_trial(job, self.task, estimator, lesson, judged)
-        self.arrays.write(f"{part}-{job}", said)
+            job = replace(job, parameters=self._search(job, training_set, evaluation_set))
+        estimator = self.make_estimator(job)
+        done, predictions = trial.run_trial(job, self.task, estimator, training_set, evaluation_set)
+        self.arrays.write(f"{part}-{job}", predictions)
         return replace(done, report={**done.report, **self._score_failures(estimator, learn)}), estimator
 
     def _score_failures(self, fitted: Any, batches: Sequence[str]) -> dict[str, float]:
-        """The loss on the rows withheld from these batches, as earlier live models failed on them."""
+        """Score a model on the rows withheld from these batches, on which earlier live models failed."""
         rows = self.arrays.part(batches, WITHHELD_ARRAY)
         if not rows.any():
             return {}
-        inputs, labels = (part[rows] for part in self.judged(batches))
+        inputs, labels = (array[rows] for array in self.read_evaluation_set(batches))
         loss = row_losses(self.task, labels, trial.predict_for_task(self.task, fitted, inputs)).mean()
         return {"failures": float(rows.sum()), "loss_on_failures": float(loss)}
 
-    def _search(self, job: TrialJob, lesson: TrainingSet, judged: EvaluationSet) -> dict[str, Any]:
+    def _search(self, job: TrialJob, training_set: TrainingSet, evaluation_set: EvaluationSet) -> dict[str, Any]:
         recipe, seed = CANDIDATE_RECIPES[job.candidate], job.seed or 0
         assert recipe.search
-        make = lambda: self.estimator(job)  # noqa: E731
-        return search_parameters(
-            make, recipe.search, self.task, lesson, judged, recipe.trials // SEARCHES_PER_CANDIDATE, seed
-        )
+        make = partial(self.make_estimator, job)
+        count = recipe.trials // SEARCHES_PER_CANDIDATE
+        return search_parameters(make, recipe.search, self.task, training_set, evaluation_set, count, seed)
 
 
 def list_trial_jobs(names: Sequence[str]) -> list[TrialJob]:
-    """What is to be tried: each candidate once, or once for each search for its parameters."""
+    """List the trials of a run.
+
+    Args:
+        names: Candidates, as the settings name them.
+
+    Returns:
+        A job for each candidate, or one for each search where the candidate's parameters are searched for.
+    """
     return [
         TrialJob(name, seed)
         for name in names
@@ -99,36 +143,47 @@ def list_trial_jobs(names: Sequence[str]) -> list[TrialJob]:
     ]
 
 
-def write_matrices(settings: Settings, batches: Sequence[str], folder: Path, given: Path | None = None) -> Matrices:
-    """Put the batches' matrices on disk.
+def write_matrices(
+    settings: Settings, batches: Sequence[str], folder: Path, recorded_context: Path | None = None
+) -> Matrices:
+    """Write the matrices of some batches, with what trials depend on beside data, code and settings.
 
-    Which rows are withheld from trials, and what the live model said of them, is as it was when the folder `given` was
-    kept with a run, or as it is now.
+    Args:
+        settings: Those that the rows, the set of failures and the live model's predictions are read by.
+        batches: Names of admitted batches; their rows are written in this order.
+        folder: Where the arrays are written.
+        recorded_context: The folder "lesson" that was kept with a run, to take the withheld rows and the live model's
+            predictions from; None to take them as they are now.
+
+    Returns:
+        The matrices.
     """
     rows, task = plan.read_training_rows(settings, batches), Task.from_schema(problem.schema)
     inputs, encoding = build_matrix(rows, problem.features.FEATURES)
-    stored = ArrayStore(folder, dict(rows.group_by("batch", maintain_order=True).len().iter_rows()))
-    stored.write("inputs", inputs)
-    stored.write("labels", extract_labels(rows, task))
+    arrays = ArrayStore(folder, dict(rows.group_by("batch", maintain_order=True).len().iter_rows()))
+    arrays.write("inputs", inputs)
+    arrays.write("labels", extract_labels(rows, task))
     for name, recipe in CANDIDATES.items():
         if recipe.learns is not None:
-            stored.write(f"learns-{name}", rows.select(recipe.learns.cast(pl.Float64)).to_series().to_numpy())
+            arrays.write(f"learns-{name}", rows.select(recipe.learns.cast(pl.Float64)).to_series().to_numpy())
     columns = {"names": encoding.names, "categorical": encoding.categorical, "numeric": encoding.numeric}
-    made = Matrices(stored, columns, encoding.tables, task)
-    for name, array in (_load_kept_arrays(given) if given else _collect_trial_context(settings, rows, made)).items():
-        stored.write(name, array)
-    return made
+    matrices = Matrices(arrays, columns, encoding.tables, task)
+    context = _load_context(recorded_context) if recorded_context else _collect_context(settings, rows, matrices)
+    for name, array in context.items():
+        arrays.write(name, array)
+    return matrices
 
 
-def _collect_trial_context(settings: Settings, rows: pl.DataFrame, made: Matrices) -> dict[str, np.ndarray]:
-    """What trials depend on beside data, code and settings: earlier failures, and the live model."""
-    kept = FailureSet(settings.training.failures, problem.schema.Row).read(MAX_WITHHELD_ROWS)
-    found = {WITHHELD_ARRAY: mask_matching_rows(rows, kept, problem.schema.Row.primary_key())}
-    if any(accepts_live_predictions(made.estimator(TrialJob(name))) for name in settings.training.candidates):
+def _collect_context(settings: Settings, rows: pl.DataFrame, matrices: Matrices) -> dict[str, np.ndarray]:
+    """Collect what trials depend on beside data, code and settings: earlier failures, and the live model."""
+    failures = FailureSet(settings.training.failures, problem.schema.Row).read(MAX_WITHHELD_ROWS)
+    context = {WITHHELD_ARRAY: mask_matching_rows(rows, failures, problem.schema.Row.primary_key())}
+    estimators = (matrices.make_estimator(TrialJob(name)) for name in settings.training.candidates)
+    if any(map(accepts_live_predictions, estimators)):
         live = live_model.collect_live_predictions(settings, rows)
-        found |= {} if live is None else {LIVE_ARRAY: live}
-    return found
+        context |= {} if live is None else {LIVE_ARRAY: live}
+    return context
 
 
-def _load_kept_arrays(folder: Path) -> dict[str, np.ndarray]:
+def _load_context(folder: Path) -> dict[str, np.ndarray]:
     return {f"{TRAINING_SET_ARTIFACT}/{path.stem}": np.load(path) for path in folder.glob("*.npy")}

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -19,23 +20,10 @@ from penumbra.training.split import Split, split_batches
 from penumbra.training.trial import TrialJob
 from problem.candidates import CANDIDATES
 
-RECIPE_CODE_FILES = [
-    "problem/*.py",
-    "penumbra/patterns/*.py",
-    "penumbra/core/encoding.py",
-    "penumbra/features.py",
-    "locks/runtime.lock",
-]
-TRAINING_CODE_FILES = [
-    *RECIPE_CODE_FILES,
-    "penumbra/training/**/*.py",
-    "flows/train.py",
-    "flows/steps/train/plan.py",
-    "flows/steps/train/matrices.py",
-    "flows/steps/train/final_fit.py",
-    "flows/steps/train/selection.py",
-    "penumbra/core/task.py",
-]
+RUNTIME_LOCK = "locks/runtime.lock"
+RECIPE_ROOMS = ("problem", "penumbra.features", "penumbra.rules", "penumbra.patterns", "penumbra.core.encoding")
+MODEL_ROOMS = ("problem", "penumbra.features", "penumbra.rules", "penumbra.patterns", "penumbra.core", "penumbra.data")
+MODEL_ROOMS += ("penumbra.training", "flows.train", "flows.steps.train")
 
 
 class DataNotRecorded(RuntimeError):
@@ -47,22 +35,68 @@ PLAN_ERRORS = (SettingsError, DataNotRecorded, code_version.NoGitRevision, Value
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """Everything that makes a model what it is. `facts` goes into the run and the bundle as it is."""
+    """Everything that makes a model what it is. `facts` goes into the run and the bundle unchanged."""
 
     split: Split
     facts: dict[str, Any]
 
     def fingerprint_recipe(self, job: TrialJob) -> str:
-        """What makes two models the same recipe, on whatever data: the candidate, its parameters, the code."""
-        return code_version.compute_fingerprint(PROJECT_ROOT, RECIPE_CODE_FILES, job.candidate, dict(job.parameters))
+        """Compute a digest that two models share if they have the same recipe, on whatever data.
+
+        Args:
+            job: The candidate and its parameters; its seed doesn't count.
+
+        Returns:
+            A sha256 in hex of the candidate's name, its parameters, and the code of problem, features and patterns.
+        """
+        return code_version.compute_fingerprint(PROJECT_ROOT, list_recipe_files(), job.candidate, dict(job.parameters))
 
     @property
     def fingerprint(self) -> str:
+        """The sha256 in hex of code, data version, settings of the training and excluded days."""
         return str(self.facts["fingerprint"])
 
 
+def list_recipe_files(root: Path = PROJECT_ROOT) -> list[str]:
+    """List the files that make a recipe: the problem, the building blocks it is composed of, and the encoding.
+
+    Args:
+        root: The folder of the project.
+
+    Returns:
+        Paths relative to `root`: the lock of the libraries, and modules.
+    """
+    entries = ("problem", "penumbra.core.encoding")
+    return [RUNTIME_LOCK, *code_version.list_module_files(root, entries, RECIPE_ROOMS)]
+
+
+def list_training_files(root: Path = PROJECT_ROOT) -> list[str]:
+    """List the files that shape a model: whatever the training flow imports of the rooms that do.
+
+    Args:
+        root: The folder of the project.
+
+    Returns:
+        Paths relative to `root`: the lock of the libraries, and modules.
+    """
+    return [RUNTIME_LOCK, *code_version.list_module_files(root, ("problem", "flows.train"), MODEL_ROOMS)]
+
+
 def make_plan(settings: Settings) -> TrainingPlan:
-    """Raises NotRecorded, NoRevision, SettingsError (no such candidate), or ValueError (too few batches)."""
+    """Decide what is trained on which batches, and collect the facts that go with the model.
+
+    Args:
+        settings: All of them; they are recorded with the run.
+
+    Returns:
+        The plan.
+
+    Raises:
+        DataNotRecorded: The data folder isn't at the version that its .dvc file names.
+        NoGitRevision: The project is no git checkout with a commit.
+        SettingsError: `training.candidates` names a candidate that problem/candidates.py doesn't have.
+        ValueError: There are too few batches to split.
+    """
     _require_known_candidates(settings.training.candidates)
     data = versions.compute_data_version(settings.data)
     if not data or data != versions.read_recorded_version(settings.data):
@@ -71,22 +105,23 @@ def make_plan(settings: Settings) -> TrainingPlan:
         )
     store = DataStore(settings.data, problem)
     left_out = excluded_days.find_excluded_days(settings)
-    parts = split_batches(store.batches(), settings.training.validation_batches, settings.training.test_batches)
+    split = split_batches(store.batches(), settings.training.validation_batches, settings.training.test_batches)
+    files = list_training_files()
     facts = {
         "data_version": data,
         "revision": code_version.read_git_revision(PROJECT_ROOT),
         "settings": settings.model_dump(mode="json"),
         "environment": code_version.describe_environment(PROJECT_ROOT),
         "fingerprint": code_version.compute_fingerprint(
-            PROJECT_ROOT, TRAINING_CODE_FILES, data, settings.training.model_dump(mode="json"), list(left_out)
+            PROJECT_ROOT, files, data, settings.training.model_dump(mode="json"), list(left_out)
         ),
-        "files": code_version.hash_files(PROJECT_ROOT, TRAINING_CODE_FILES),
-        "train": parts.train,
-        "validation": parts.validation,
-        "test": parts.test,
+        "files": code_version.hash_files(PROJECT_ROOT, files),
+        "train": split.train,
+        "validation": split.validation,
+        "test": split.test,
         "left_out": left_out,
     }
-    return TrainingPlan(parts, facts)
+    return TrainingPlan(split, facts)
 
 
 def _require_known_candidates(names: Sequence[str]) -> None:
@@ -97,7 +132,17 @@ def _require_known_candidates(names: Sequence[str]) -> None:
 
 
 def find_trained_version(plan: TrainingPlan, settings: Settings) -> str | None:
-    """The registered version that was made from exactly this; asks the registry only where a receipt says so."""
+    """Find the registered version that was made from exactly this plan.
+
+    The registry is asked only if there is a receipt for the plan's fingerprint.
+
+    Args:
+        plan: The plan of a training.
+        settings: Sections [training] (the receipts' folder) and [registry] are read.
+
+    Returns:
+        The version's number, None if there is none.
+    """
     if not RunReceipts(settings.training.folder).has_receipt(plan.fingerprint):
         return None
     from penumbra.registry.models import ModelRegistry
@@ -106,9 +151,17 @@ def find_trained_version(plan: TrainingPlan, settings: Settings) -> str | None:
 
 
 def read_training_rows(settings: Settings, batches: Sequence[str]) -> pl.DataFrame:
-    """The rows of these batches that have an outcome, with the column "label", but those of days with data faults."""
+    """Read the rows of some batches that a model may learn from.
+
+    Args:
+        settings: Sections [data], [training] and [monitor] are read.
+        batches: Names of admitted batches.
+
+    Returns:
+        Their rows, in the order of the batches, as the data store gives them, with the outcome in the column "label".
+        Rows without an outcome and those of days with data faults are left out.
+    """
     store = DataStore(settings.data, problem)
-    sound = excluded_days.drop_excluded_days(
-        pl.concat([store.rows(batch) for batch in batches]), excluded_days.find_excluded_days(settings)
-    )
+    rows = pl.concat([store.rows(batch) for batch in batches])
+    sound = excluded_days.drop_excluded_days(rows, excluded_days.find_excluded_days(settings))
     return select_labelled_rows(sound, problem.schema.target())

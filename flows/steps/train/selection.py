@@ -1,52 +1,63 @@
-"""Which candidate goes on to the test batches."""
+"""The choice of the candidate that goes on to the test batches."""
 
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from flows.steps.train import plan
 from flows.steps.train.matrices import Matrices
-from flows.steps.train.plan import TrainingPlan
+from flows.steps.train.plan import TrainingPlan, read_training_rows
 from penumbra.core.metrics import row_losses
-from penumbra.core.settings import Settings
+from penumbra.core.settings import RegistrySettings, Settings
 from penumbra.registry.manifest import read_manifest
-from penumbra.training import bootstrap
-from penumbra.training.gate_comparisons import to_two_sided_confidence
+from penumbra.registry.pointers import LIVE_ALIAS
+from penumbra.training import bootstrap, gate_comparisons
 from penumbra.training.trial import Trial, TrialJob
 from problem.slices import DAY
 
 
-def choose_winner(settings: Settings, made: TrainingPlan, matrices: Matrices, trials: Sequence[Trial]) -> TrialJob:
-    """The lowest mean loss on validation wins; but the live model's own recipe stays where the winner isn't shown to be
-    better, as on newer data it has only to be no worse than the live model, and another must be better."""
+def choose_winner(settings: Settings, plan: TrainingPlan, matrices: Matrices, trials: Sequence[Trial]) -> TrialJob:
+    """Choose the candidate with the lowest mean loss on the validation batches.
+
+    The live model's own recipe is kept unless another is shown to be better: on newer data it only has to be no worse
+    than the live model, while another has to be better.
+
+    Args:
+        settings: Sections [registry] and [gate] (`confidence`), and those that the rows are read by.
+        plan: The plan of the run.
+        matrices: The matrices of the run, with the trials' predictions.
+        trials: The trials on the validation batches, at least one.
+
+    Returns:
+        The winner with its parameters.
+    """
     best = min(trials, key=lambda trial: trial.loss).job
-    recipe = _read_live_manifest(settings).get("recipe")
-    stays = next((trial.job for trial in trials if made.fingerprint_recipe(trial.job) == recipe), best)
-    if stays == best or _is_better(settings, made, matrices, best, stays):
+    recipe = _read_live_manifest(settings.registry).get("recipe")
+    live_job = next((trial.job for trial in trials if plan.fingerprint_recipe(trial.job) == recipe), best)
+    if live_job == best or _is_better(settings, plan, matrices, best, live_job):
         return best
     print(
-        f"{best} has the lowest loss, but isn't shown to be better than {stays}, the live model's recipe, which stays"
+        f"{best} has the lowest loss, but isn't shown to be better than {live_job}, the live model's recipe, "
+        "which stays"
     )
-    return stays
+    return live_job
 
 
-def _is_better(settings: Settings, made: TrainingPlan, matrices: Matrices, job: TrialJob, other: TrialJob) -> bool:
-    batches = made.split.validation
-    labels, days = (
-        matrices.judged(batches)[1],
-        plan.read_training_rows(settings, batches).select(DAY).to_series().to_numpy(),
-    )
-    lost = [row_losses(matrices.task, labels, matrices.arrays.read(f"validation-{each}")) for each in (job, other)]
-    return bootstrap.compare_paired_losses(*lost, days, to_two_sided_confidence(settings.gate.confidence)).high < 0
+def _is_better(settings: Settings, plan: TrainingPlan, matrices: Matrices, job: TrialJob, other: TrialJob) -> bool:
+    batches = plan.split.validation
+    labels = matrices.read_evaluation_set(batches)[1]
+    days = read_training_rows(settings, batches).select(DAY).to_series().to_numpy()
+    losses = [row_losses(matrices.task, labels, matrices.arrays.read(f"validation-{name}")) for name in (job, other)]
+    confidence = gate_comparisons.to_two_sided_confidence(settings.gate.confidence)
+    return bootstrap.compare_paired_losses(*losses, days, confidence).high < 0
 
 
-def _read_live_manifest(settings: Settings) -> dict[str, Any]:
-    """What the live model was made from; {} where there is none."""
+def _read_live_manifest(registry: RegistrySettings) -> dict[str, Any]:
+    """Read the manifest of the live model's bundle; {} if there is no live model."""
     from penumbra.registry.models import ModelRegistry
 
-    models = ModelRegistry(settings.registry)
-    version = models.version("live")
+    models = ModelRegistry(registry)
+    version = models.version(LIVE_ALIAS)
     if version is None:
         return {}
     with tempfile.TemporaryDirectory() as folder:

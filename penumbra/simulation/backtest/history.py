@@ -70,9 +70,22 @@ def prepare_backtest_data(settings: Settings, folder: Path) -> BacktestData:
     )
     first = UNIX_EPOCH_DAY + dt.timedelta(days=int(days.min()))
     facts = BACKTEST_CANDIDATE, batches, {name: len(made.arrays.part([name], "day")) for name in batches}
-    fits = folder / "fits" / code_version.compute_fingerprint(PROJECT_ROOT, plan.RECIPE_CODE_FILES, *facts)[:16]
+    fits = folder / "fits" / code_version.compute_fingerprint(PROJECT_ROOT, list_fit_files(), *facts)[:16]
     delay = 1 + math.ceil(settings.labels.delay_hours / 24)
     return BacktestData(made, first, (settings.data.today - first).days, delay, fits)
+
+
+def list_fit_files(root: Path = PROJECT_ROOT) -> list[str]:
+    """List the files that shape the models of a backtest: what this module imports of the rooms that shape any model.
+
+    Args:
+        root: The folder of the project.
+
+    Returns:
+        Paths relative to `root`: the lock of the libraries, and modules.
+    """
+    rooms = (*plan.MODEL_ROOMS, __name__)
+    return [plan.RUNTIME_LOCK, *code_version.list_module_files(root, ("problem", __name__), rooms)]
 
 
 class BacktestHistory:
@@ -181,7 +194,7 @@ class BacktestHistory:
     def _fit(self, fit: ModelFit) -> dict[str, Any]:
         made, inputs = self.history.made, self.history.made.arrays.read("inputs")
         learn = (self.day < fit.end) & (self.day >= (fit.end - fit.days if fit.days else 0))
-        estimator, began = made.estimator(TrialJob(BACKTEST_CANDIDATE)), time.process_time()
+        estimator, began = made.make_estimator(TrialJob(BACKTEST_CANDIDATE)), time.process_time()
         fit_estimator(estimator, TrainingSet(inputs[learn], self.labels[learn]))
         seconds = time.process_time() - began
         said = trial.predict_for_task(made.task, estimator, inputs[self.day >= fit.end])

@@ -1,0 +1,115 @@
+"""The result of a training run, and the words that `make train` ends with."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.steps.train import gate_evaluation
+from flows.steps.train.gate_evaluation import GateOutcome
+from flows.steps.train.live_model import LivePredictions
+from flows.steps.train.matrices import Matrices
+from flows.steps.train.plan import TrainingPlan
+from penumbra.core.settings import Settings
+from penumbra.registry.pointers import CANDIDATE_ALIAS, LIVE_ALIAS
+from penumbra.training import summary
+from penumbra.training.gate_checks import ServingMeasurements
+from penumbra.training.trial import Trial, TrialJob, score_predictions
+
+STATE_AND_ADVICE = {
+    LIVE_ALIAS: ("is live", "Next: `make serve` answers with it on POST /predict."),
+    CANDIDATE_ALIAS: (
+        "is the candidate",
+        "Next: it is scored in the shadow of the live model, which goes on answering.",
+    ),
+    "": ("did not pass the gate and stays out of service", "Next: see the check that failed; `make compare`."),
+}
+
+
+@dataclass(frozen=True)
+class TrainingOutcome:
+    """The result of a training run.
+
+    `trials` are those on the validation batches, `tested` those of the winner, the baseline and (where it can be
+    scored) the live model on the test batches, the winner's first; `cost` is what the winner costs to serve.
+    """
+
+    settings: Settings
+    plan: TrainingPlan
+    matrices: Matrices
+    winner: TrialJob
+    trials: list[Trial]
+    tested: list[Trial]
+    cost: ServingMeasurements
+    gate: GateOutcome
+
+    @property
+    def evaluation_folder(self) -> Path:
+        """The folder of tables and pictures."""
+        return self.matrices.arrays.folder / "evaluation"
+
+
+def evaluate_winner(
+    settings: Settings,
+    plan: TrainingPlan,
+    matrices: Matrices,
+    winner: TrialJob,
+    trials: list[Trial],
+    tested: list[Trial],
+    cost: ServingMeasurements,
+    doctor_skipped: str = "",
+) -> TrainingOutcome:
+    """Run the gate on the test batches and collect the result of a training run.
+
+    Args:
+        settings: All of them; they are recorded with the run.
+        plan: The plan of the run.
+        matrices: The matrices of the run, with the predictions of winner and baseline.
+        winner: The candidate with its parameters.
+        trials: The trials on the validation batches, with the baseline's.
+        tested: The winner's and the baseline's trials on the test batches.
+        cost: What the winner costs to serve.
+        doctor_skipped: Why the doctor doesn't run; "" to let it run.
+
+    Returns:
+        The result, with the live model's scores where it has learnt from none of the test rows.
+    """
+    gate = gate_evaluation.evaluate_gate(settings, plan, matrices, winner, "test", cost, doctor_skipped)
+    live = [] if gate.live is None else _score_live(gate.live, matrices, plan.split.test)
+    return TrainingOutcome(settings, plan, matrices, winner, trials, [*tested, *live], cost, gate)
+
+
+def describe_outcome(outcome: TrainingOutcome, version: str, alias: str) -> str:
+    """Describe the result of a training run for the terminal.
+
+    Args:
+        outcome: The result.
+        version: The registered model version.
+        alias: The alias that it got: "live", "candidate", or "" for none.
+
+    Returns:
+        Several lines: the version and its state, the scores on the test batches, the gate's report, what is next.
+    """
+    plan, winner = outcome.plan, outcome.winner.candidate
+    state, advice = STATE_AND_ADVICE[alias]
+    return "\n".join(
+        [
+            f"Version {version} {state}: {winner}, fitted on {summary.format_batch_range(plan.split.all)}",
+            f"(data {plan.facts['data_version'][:8]}, code {plan.facts['revision'][:8]}). "
+            f"Its recipe, fitted on the batches before, scored on {summary.format_batch_range(plan.split.test)}:",
+            "",
+            summary.format_score_table([(trial.candidate, trial.scores) for trial in outcome.tested]),
+            "",
+            str(outcome.gate.report),
+            "",
+            advice,
+            "",
+        ]
+    )
+
+
+def _score_live(live: LivePredictions, matrices: Matrices, batches: list[str]) -> list[Trial]:
+    """Score the live model; [] if it has learnt from any of the rows, which is printed."""
+    name = f"live (version {live.version})"
+    if not live.known.all():
+        print(f"no scores of {name}: it has learnt from {summary.format_batch_range(batches)}")
+        return []
+    return [score_predictions(name, matrices.task, matrices.read_evaluation_set(batches)[1], live.predictions)]

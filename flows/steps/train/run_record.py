@@ -1,0 +1,102 @@
+"""The records of trainings and experiments in MLflow: their metrics, tags and artifacts."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from flows.steps.train.gate_evaluation import GateOutcome
+from flows.steps.train.matrices import TRAINING_SET_ARTIFACT
+from flows.steps.train.outcome import TrainingOutcome
+from flows.steps.train.plan import TrainingPlan
+from penumbra.core.settings import DataSettings
+from penumbra.data import versions
+from penumbra.registry.models import FinishedRun, ModelRegistry
+from penumbra.training.gate_checks import ServingMeasurements
+from penumbra.training.trial import Trial, TrialJob
+
+PLAIN_TAG_FACTS = ("data_version", "revision", "fingerprint")
+JSON_TAG_FACTS = ("settings", "environment")
+
+
+def record_training_runs(models: ModelRegistry, outcome: TrainingOutcome, bundle_folder: Path, reason: str) -> str:
+    """Record a training: one run with the bundle, and a child run for each candidate.
+
+    Args:
+        models: The registry to record it in.
+        outcome: The result of the training.
+        bundle_folder: The sealed bundle, which becomes the artifact "bundle".
+        reason: Why it was trained, "" if nobody said.
+
+    Returns:
+        The run's id.
+    """
+    winner, plan, arrays = outcome.tested[0], outcome.plan, outcome.matrices.arrays
+    params = {"candidate": winner.candidate, **{part: plan.facts[part] for part in ("train", "validation", "test")}}
+    metrics = {f"test_{key}": value for key, value in winner.scores.items()}
+    metrics |= build_comparable_metrics(winner, outcome.gate, outcome.cost)
+    began = min(trial.began for trial in outcome.trials)
+    tags = build_run_tags(plan, outcome.winner, "train", outcome.gate) | ({"reason": reason} if reason else {})
+    artifacts = {
+        "bundle": bundle_folder,
+        "data": versions.get_dvc_file(DataSettings(**plan.facts["settings"]["data"])),
+        "evaluation": outcome.evaluation_folder,
+        TRAINING_SET_ARTIFACT: arrays.folder / TRAINING_SET_ARTIFACT,
+    }
+    run = FinishedRun(f"train {winner.job}", began, winner.ended, params, metrics, tags)
+    run_id = models.record(run, artifacts=artifacts, data_version=plan.facts["data_version"])
+    for trial in outcome.trials:
+        models.record(_build_trial_run(trial), parent=run_id)
+    return run_id
+
+
+def build_comparable_metrics(trial: Trial, gate: GateOutcome, cost: ServingMeasurements) -> dict[str, float]:
+    """Build the metrics that runs of every kind have, for the comparison of runs.
+
+    Args:
+        trial: The trial of the model that the gate judged.
+        gate: What the gate says of it.
+        cost: What it costs to serve.
+
+    Returns:
+        The loss with the limits of its interval, seconds to fit, microseconds a row, and size in bytes.
+    """
+    interval = next(iter(gate.intervals.values()))
+    return {
+        "loss": interval.value,
+        "loss_low": interval.low,
+        "loss_high": interval.high,
+        "fit_seconds": trial.fit_seconds,
+        "latency_us": cost.microseconds,
+        "size_bytes": cost.size,
+    }
+
+
+def build_run_tags(plan: TrainingPlan, job: TrialJob, kind: str, gate: GateOutcome) -> dict[str, str]:
+    """Build the tags of a run, for the comparison of runs and for people who look into MLflow.
+
+    Args:
+        plan: The plan of the run.
+        job: The candidate with its parameters.
+        kind: "train" or "experiment".
+        gate: What the gate says of it.
+
+    Returns:
+        By name: plain texts, and JSON for "facts", "gate", "settings" and "environment".
+    """
+    facts: Mapping[str, Any] = {
+        "kind": kind,
+        "candidate": job.candidate,
+        "parameters": dict(job.parameters),
+        "judged": plan.split.test if kind == "train" else plan.split.validation,
+        "gate": gate.report.overall,
+        **{name: plan.facts[name] for name in ("data_version", "train", "revision", "files")},
+    }
+    as_json = {"facts": facts, "gate": gate.report.facts(), **{name: plan.facts[name] for name in JSON_TAG_FACTS}}
+    plain = {name: plan.facts[name] for name in PLAIN_TAG_FACTS}
+    return {"kind": kind, **plain, **{name: json.dumps(value) for name, value in as_json.items()}}
+
+
+def _build_trial_run(trial: Trial) -> FinishedRun:
+    metrics = {"fit_seconds": trial.fit_seconds, **trial.scores, **trial.report}
+    return FinishedRun(str(trial.job), trial.began, trial.ended, trial.job.parameters, metrics)
