@@ -29,7 +29,8 @@ doctor: $(VENV)/runtime checkout ## examine data, contract and features: leakage
 
 train: ingest ## ingest, fit the candidates side by side, score, register; the first model becomes live
 	@[ -e var/train/receipts ] || [ "$${DOCTOR:-on}" = off ] || $(BIN)/python -m flows.steps.doctor.examination
-	@$(BIN)/python -m flows.steps.train.already_trained || { [ $$? = 3 ] && $(BIN)/python flows/train.py --no-pylint run; }
+	@$(BIN)/python -m flows.steps.train.already_trained || { [ $$? = 3 ] && $(BIN)/python flows/train.py --no-pylint run \
+	  $(if $(filter off,$(DOCTOR)),--doctor "skipped: DOCTOR=off"); }
 	@echo && cat var/train/receipts/latest.txt
 
 .PHONY: experiment compare
