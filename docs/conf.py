@@ -1,7 +1,8 @@
 """The configuration of Sphinx for the site that `python -m docs.build` makes."""
 
 import builtins
-from typing import Any
+import pydoc
+from typing import Any, TypeVar
 
 from docutils import nodes
 from sphinx.addnodes import pending_xref
@@ -32,11 +33,11 @@ napoleon_numpy_docstring = False
 napoleon_custom_sections = [("Source", "notes_style"), ("Sources", "notes_style")]
 default_role = "code"
 python_use_unqualified_type_names = True
-# Other people's types, private names and type variables have no place here. A reference to one of our public names that
-# leads nowhere is an error.
+# Other people's types and private names have no place here. A reference to one of our public names that leads nowhere is
+# an error.
 nitpick_ignore_regex = [
     (r"py:.*", r"(?!(penumbra|flows|service|monitoring)\.).*"),
-    (r"py:.*", r".*\.(_\w+|\w*T)"),
+    (r"py:.*", r".*\._\w+"),
 ]
 
 html_theme = "furo"
@@ -62,6 +63,23 @@ class BuiltinNames(SphinxPostTransform):
                 node.replace_self(nodes.Text(node["reftarget"]))
 
 
+def accept_type_variable(app: Sphinx, env: Any, node: pending_xref, content: nodes.Node) -> nodes.Node | None:
+    """Let a type variable of ours in a signature stand without a page of its own.
+
+    A listener of Sphinx' event `missing-reference`.
+
+    Args:
+        app: The application.
+        env: Its environment.
+        node: The reference that leads nowhere.
+        content: What the reader sees of it.
+
+    Returns:
+        The content if the target is a type variable, otherwise None: the reference is dead.
+    """
+    return content if isinstance(pydoc.locate(str(node.get("reftarget"))), TypeVar) else None
+
+
 def setup(app: Sphinx) -> None:
     """Connect the project's own steps to Sphinx.
 
@@ -69,4 +87,5 @@ def setup(app: Sphinx) -> None:
         app: The application that reads this configuration.
     """
     app.add_post_transform(BuiltinNames)
+    app.connect("missing-reference", accept_type_variable)
     app.connect("autodoc-process-docstring", convert_markdown_tables, priority=400)  # before napoleon's 500

@@ -66,3 +66,32 @@ def test_every_file_in_the_readmes_tree_exists():
 def test_every_link_within_the_project_leads_somewhere(document):
     links = re.findall(r"\]\(([^)#:]+)\)", text_of(document))
     assert [link for link in links if not (document.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_file_of_the_code_that_a_document_names_exists(document):
+    folders = "|".join(
+        ["penumbra", "flows", "service", "monitoring", "problem", "tests", "benchmarks", "deploy", "locks"]
+    )
+    named = re.findall(rf"`((?:{folders})/[\w./-]+\.(?:py|lock|html|yaml))`", text_of(document))
+    assert [name for name in named if not (PROJECT_ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_what_the_examples_in_a_document_import_exists(document):
+    blocks = re.findall(r"^```python\n(.*?)^```", text_of(document), re.DOTALL | re.MULTILINE)
+    imports = [
+        line for block in blocks for line in block.splitlines() if re.match(r"from (penumbra|monitoring)\b", line)
+    ]
+    for line in imports:
+        exec(line, {})
+
+
+def test_the_answers_to_where_do_i_name_at_most_three_files():
+    table = text_of(PROJECT_ROOT / "CONTRIBUTING.md").split("## Where do I")[1].split("\n## ")[0]
+    answers = {
+        line: re.findall(r"`([\w./]+\.(?:py|toml|html))`", line) for line in table.splitlines() if line[:1] == "|"
+    }
+    rows = list(answers.values())[2:]
+    assert [line for line, files in list(answers.items())[2:] if not 1 <= len(files) <= 3] == []
+    assert [name for files in rows for name in files if not (PROJECT_ROOT / name).exists()] == []
