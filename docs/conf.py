@@ -33,8 +33,7 @@ napoleon_numpy_docstring = False
 napoleon_custom_sections = [("Source", "notes_style"), ("Sources", "notes_style")]
 default_role = "code"
 python_use_unqualified_type_names = True
-# Other people's types and private names have no place here. A reference to one of our public names that leads nowhere is
-# an error.
+# Other people's types and private names have no place here; a dead reference to one of our public names is an error.
 nitpick_ignore_regex = [
     (r"py:.*", r"(?!(penumbra|flows|service|monitoring)\.).*"),
     (r"py:.*", r".*\._\w+"),
