@@ -1,15 +1,119 @@
-"""What an ingest came to, in words: the data version and the labels."""
+"""The steps of an ingest: restore, list, check, record, attach labels."""
 
+import problem
+import problem.features
 import problem.schema
-from penumbra.core.settings import PROJECT_ROOT, DataSettings, load_settings
+import problem.source
+from penumbra.core.settings import PROJECT_ROOT, DataSettings, SettingsError, load_settings
 from penumbra.data import versions
-from penumbra.data.batches import DataStore
+from penumbra.data.batches import BatchCheckResult, BatchRefused, DataStore
 from penumbra.logs.index import LogIndex
 from penumbra.registry import code_version
 
 
+class IngestRefused(RuntimeError):
+    """There is nothing to ingest, or it can't become what is recorded; says why and what to do."""
+
+
+INGEST_ERRORS = (SettingsError, IngestRefused)
+FETCH_ERRORS = (*INGEST_ERRORS, BatchRefused, OSError)
+
+
+def open_data_store() -> DataStore:
+    """Open the data store of the settings, as each task of the flow does.
+
+    Returns:
+        The store.
+
+    Raises:
+        SettingsError: The settings are wrong.
+    """
+    return DataStore(load_settings().data, problem)
+
+
+def restore_recorded_data(store: DataStore) -> str:
+    """Fill an empty data folder with the recorded version from the remote, where the remote has it.
+
+    Args:
+        store: The data store.
+
+    Returns:
+        The recorded version (md5) if the folder is empty and the remote lacks it, so that it is to be rebuilt from the
+        source; "" otherwise.
+    """
+    recorded = "" if store.batches() else versions.read_recorded_version(store.settings)
+    return "" if not recorded or versions.pull_data(store.settings) else recorded
+
+
+def list_batches_to_check(store: DataStore, again: str = "") -> list[str]:
+    """List the batches that have arrived and aren't admitted yet.
+
+    Args:
+        store: The data store.
+        again: A batch to check anew though it is admitted; "" for none.
+
+    Returns:
+        Names of batches.
+
+    Raises:
+        IngestRefused: `again` is no batch that has arrived, or there is no batch at all.
+    """
+    arrived, admitted = store.arrived(), store.batches()
+    if again and again not in arrived:
+        raise IngestRefused(f"{again} is no batch; there are {', '.join(arrived)}")
+    new = [batch for batch in arrived if batch == again or batch not in admitted]
+    if not new and not admitted:
+        raise IngestRefused(f"no batch was complete by data.today = {store.settings.today}: there is nothing to ingest")
+    return new
+
+
+def check_batch(store: DataStore, batch: str) -> BatchCheckResult:
+    """Fetch a batch from the source, check it by the contract, and stage it.
+
+    Args:
+        store: The data store.
+        batch: The batch's name.
+
+    Returns:
+        What was accepted and what was quarantined.
+
+    Raises:
+        BatchRefused: It breaks the contract in a way that can't be quarantined.
+        OSError: The source can't be read.
+    """
+    return store.stage(batch, problem.source.fetch(batch))
+
+
+def require_rebuilt_version(store: DataStore, version: str) -> None:
+    """Refuse staged batches that aren't the recorded version, where it is being rebuilt.
+
+    Args:
+        store: The data store, with the batches staged.
+        version: The version (md5) that `restore_recorded_data` returned; "" accepts any batches.
+
+    Raises:
+        IngestRefused: The staged batches don't make the version.
+    """
+    if not version or version in store.staged_versions():
+        return
+    data = store.settings
+    raise IngestRefused(
+        f"the remote lacks data version {version}, which {data.folder}.dvc names, and the source's batches until "
+        f"data.today = {data.today} don't make it: set data.remote or data.today right, or remove {data.folder}.dvc to "
+        "begin a history of your own"
+    )
+
+
 def report_data_version(data: DataSettings, batches: list[str]) -> str:
-    """Record the data folder's content and say what came of it; commit the pointer file where the settings say so."""
+    """Record the data folder's content as a version, and commit the .dvc file if `data.commit` says so.
+
+    Args:
+        data: Section [data] of the settings.
+        batches: The admitted batches, at least one, in their order.
+
+    Returns:
+        A line with the version, and lines about the remote and about git where there is something to say.
+    """
     version = versions.record_data_version(data)
     lines = [f"data version {version.md5}: {len(batches)} batches, {batches[0]} to {batches[-1]}"]
     if version.problem:
@@ -20,7 +124,14 @@ def report_data_version(data: DataSettings, batches: list[str]) -> str:
 
 
 def attach_batch_labels(store: DataStore) -> str:
-    """Write the batches' outcomes into the label log; those that are there already cost a look."""
+    """Write the batches' outcomes into the label log; those that are there already cost a look.
+
+    Args:
+        store: The data store.
+
+    Returns:
+        How many labels are new, in words.
+    """
     index = LogIndex.from_settings(load_settings(), problem.schema)
     new = sum(index.attach_labels(store.rows(batch)) for batch in store.batches())
     return f"{new:,} labels are new"
