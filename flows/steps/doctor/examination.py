@@ -1,9 +1,13 @@
-"""`python -m flows.steps.doctor.examination`: examine data, contract and features. Exits with 1 where there is something to repair."""
+"""`python -m flows.steps.doctor.examination`: examine data, contract and features.
+
+Exits with 1 if there is something to repair.
+"""
 
 import dataclasses
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 
 import polars as pl
 
@@ -25,23 +29,23 @@ from problem.features import FEATURES
 
 EXAMINED_COLUMNS = list(problem.schema.Row.columns())
 EXAMINED_LABELS = [column for column in problem.schema.Labelled.columns() if column not in EXAMINED_COLUMNS]
-DOCTOR_CODE_FILES = [
-    "problem/*.py",
-    "penumbra/training/doctor/checks.py",
-    "penumbra/training/doctor/leakage.py",
-    "penumbra/training/doctor/linear_leakage.py",
-    "penumbra/features.py",
-    "penumbra/core/encoding.py",
-]
+DOCTOR_ROOMS = ("problem", "penumbra.features", "penumbra.core", "penumbra.data.batches", "penumbra.training")
+DOCTOR_ROOMS += ("flows.steps.doctor",)
 PRIMARY_KEY, TIME = problem.schema.Row.primary_key(), problem.schema.TIME
 NUMERIC_FEATURES = [kind.name for kind in FEATURES if not kind.categorical]
 FEATURE_SOURCE_COLUMNS = sorted({column for kind in FEATURES for column in kind.expr().meta.root_names()})
 
 
 class ExaminedData:
-    """The admitted batches, each part as the checks want it."""
+    """The admitted batches, with each part in the form that the checks take.
+
+    `rows` are those of the data store, `rejected` the quarantined ones (String), `features` the derived features,
+    `columns` these beside the contract's columns that they read, `times` the event times by batch. Of the rows with an
+    outcome, in the order of time: `label`, `inputs` (features), and `outcomes` (Float64, the label's raw columns).
+    """
 
     def __init__(self, store: DataStore) -> None:
+        """Read all admitted batches of a data store."""
         target, self.batches = problem.schema.target(), store.batches()
         self.rows = pl.concat([store.rows(batch) for batch in self.batches])
         rejected = [store.quarantine(batch) for batch in self.batches]
@@ -57,63 +61,120 @@ class ExaminedData:
         self.outcomes = labelled.select(*EXAMINED_LABELS, self.label).select(numeric.cast(pl.Float64))
 
     def __str__(self) -> str:
+        """The numbers of features and rows, and the batches."""
         size = f"{self.rows.height:,} rows ({self.label.len():,} with an outcome)"
         return f"{len(FEATURES)} features and {size} of {format_batch_range(self.batches)}"
 
 
 def main() -> None:
-    """Report a line for each check that finds nothing, a block for each finding."""
+    """Print a line for each check that finds nothing or is skipped, and a block for each finding."""
     try:
         settings = load_settings()
         store = DataStore(settings.data, problem)
         if not store.batches():
             sys.exit(f"There is no data in {settings.data.folder}/ to examine: run `make ingest` first.")
-        found = _run_check("every feature reads only what a request has", _check_feature_columns)
+        examination = Examination()
+        examination.run("every feature reads only what a request has", _check_feature_columns)
         data = ExaminedData(store)
     except (SettingsError, BatchRefused, OSError, pl.exceptions.PolarsError) as error:
         sys.exit(f"The data can't be examined: {error}")
-    found += [finding for title, check in _list_checks(data) for finding in _run_check(title, check)]
-    _save_findings(settings, found)
-    found += _run_check(
-        "the service gives training's predictions", partial(skew.examine_live_skew, data.rows, settings.registry)
-    )
+    for title, check in _list_checks(data):
+        examination.run(title, check)
+    _save_findings(settings, examination.findings)
+    live_skew = partial(skew.examine_live_skew, data.rows, settings.registry)
+    examination.run("the service gives training's predictions", live_skew)
     for price in checks.list_slow_features(FEATURES):
         print(f"  note     {price}")
-    if faults := [finding for finding in found if finding.column not in settings.gate.accept]:
+    if faults := [finding for finding in examination.findings if finding.column not in settings.gate.accept]:
         advice = "Repair it, accept it (gate.accept), or train all the same: `DOCTOR=off make train`."
         sys.exit(f"\n{len(faults)} found in {data}. {advice}")
-    print(f"\nNothing to repair in {data}.")
+    print(f"\nNothing to repair in {data}{examination.describe_skipped()}.")
+
+
+class Examination:
+    """The checks that ran, in their order: their findings, and the titles of those that were skipped."""
+
+    def __init__(self) -> None:
+        """Begin with nothing found."""
+        self.findings: list[Finding] = []
+        self.skipped: list[str] = []
+
+    def run(self, title: str, check: Callable[[], list[Finding]]) -> None:
+        """Run a check, print its result, and keep its findings.
+
+        Args:
+            title: A sentence that holds if the check finds nothing.
+            check: Returns the findings, or raises CheckSkipped with the reason.
+        """
+        try:
+            findings = check()
+        except skew.CheckSkipped as reason:
+            self.skipped.append(title)
+            print(f"  skipped  {title}: {reason}", flush=True)
+            return
+        self.findings += findings
+        print(f"  {'FOUND' if findings else 'ok':<7}  {title}{':' if findings else ''}", flush=True)
+        for finding in findings:
+            print(f"           {finding.column}\n             evidence  {finding.evidence}\n"
+                  f"             remedy    {finding.remedy}", flush=True)  # fmt: skip
+
+    def describe_skipped(self) -> str:
+        """Describe what was not looked at, as the end of a sentence.
+
+        Returns:
+            The titles of the skipped checks, "" if every check ran.
+        """
+        return f"; not examined: whether {', '.join(self.skipped)}" if self.skipped else ""
 
 
 def list_unaccepted_findings(settings: Settings) -> list[str]:
-    """What is wrong with the data under this code and isn't accepted by the settings, each in a sentence; train/serve
-    skew isn't looked for. Examined once for each data version and code."""
-    receipts = RunReceipts(settings.training.folder)
-    if receipts.facts(_findings_key(settings)) is None:
+    """Examine the data and list what is wrong with it; examined once for each data version and code.
+
+    Train/serve skew isn't looked for.
+
+    Args:
+        settings: Sections [data], [training] (the folder of results) and [gate] (`accept`) are read.
+
+    Returns:
+        A sentence for each finding whose column isn't accepted by `gate.accept`.
+    """
+    receipts, key = RunReceipts(settings.training.folder), _compute_findings_key(settings)
+    if receipts.facts(key) is None:
         data = ExaminedData(DataStore(settings.data, problem))
-        _save_findings(
-            settings, _check_feature_columns() + [each for _, check in _list_checks(data) for each in check()]
-        )
-    found = receipts.facts(_findings_key(settings))
-    return [f"{each['column']}: {each['evidence']}" for each in found if each["column"] not in settings.gate.accept]
+        by_check = [_check_feature_columns(), *(check() for _, check in _list_checks(data))]
+        _save_findings(settings, [finding for findings in by_check for finding in findings])
+    found = [fact for fact in receipts.facts(key) if fact["column"] not in settings.gate.accept]
+    return [f"{fact['column']}: {fact['evidence']}" for fact in found]
 
 
-def _save_findings(settings: Settings, found: list[Finding]) -> None:
-    RunReceipts(settings.training.folder).save_facts(
-        _findings_key(settings), [dataclasses.asdict(each) for each in found]
-    )
+def _save_findings(settings: Settings, findings: list[Finding]) -> None:
+    receipts, facts = RunReceipts(settings.training.folder), [dataclasses.asdict(finding) for finding in findings]
+    receipts.save_facts(_compute_findings_key(settings), facts)
 
 
-def _findings_key(settings: Settings) -> str:
+def _compute_findings_key(settings: Settings) -> str:
     return code_version.compute_fingerprint(
-        PROJECT_ROOT, DOCTOR_CODE_FILES, versions.compute_data_version(settings.data)
+        PROJECT_ROOT, list_doctor_files(), versions.compute_data_version(settings.data)
     )
+
+
+def list_doctor_files(root: Path = PROJECT_ROOT) -> list[str]:
+    """List the files that decide what the doctor finds in the same data.
+
+    Args:
+        root: The folder of the project.
+
+    Returns:
+        Paths of modules, relative to `root`.
+    """
+    entries = ("problem", "flows.steps.doctor.examination")
+    return code_version.list_module_files(root, entries, DOCTOR_ROOMS)
 
 
 def _list_checks(data: ExaminedData) -> Iterator[tuple[str, Callable[[], list[Finding]]]]:
-    """What holds where all is well, and the check that finds where it doesn't."""
-    together = partial(leakage.find_shared_missingness, data.columns, data.has_outcome)
-    yield "no feature is missing just where the outcome is", together
+    """Yield the checks of the data, each with a sentence that holds if it finds nothing."""
+    shared_gaps = partial(leakage.find_shared_missingness, data.columns, data.has_outcome)
+    yield "no feature is missing just where the outcome is", shared_gaps
     yield "the target tells rows apart", partial(checks.find_constant_target, data.label)
     yield "no feature alone predicts the target", partial(leakage.find_single_feature_leaks, data.inputs, data.label)
     yield (
@@ -131,20 +192,6 @@ def _list_checks(data: ExaminedData) -> Iterator[tuple[str, Callable[[], list[Fi
 
 def _check_feature_columns() -> list[Finding]:
     return leakage.find_unavailable_columns(FEATURES, problem.schema.target(), EXAMINED_COLUMNS)
-
-
-def _run_check(title: str, check: Callable[[], list[Finding]]) -> list[Finding]:
-    """Print what came of a check; return what it found."""
-    try:
-        found = check()
-    except skew.CheckSkipped as reason:
-        print(f"  skipped  {title}: {reason}", flush=True)
-        return []
-    print(f"  {'FOUND' if found else 'ok':<7}  {title}{':' if found else ''}", flush=True)
-    for finding in found:
-        print(f"           {finding.column}\n             evidence  {finding.evidence}\n"
-              f"             remedy    {finding.remedy}", flush=True)  # fmt: skip
-    return found
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Does the service give the predictions of training time? Real and awkward rows go to what `make serve` starts."""
+"""Train/serve skew: the live model's service, started as `make serve` does, compared with training on the same rows."""
 
 import contextlib
 import json
@@ -32,17 +32,25 @@ START_TIMEOUT_SECONDS = 60.0  # seconds for the service to start
 
 
 class CheckSkipped(Exception):
-    """The check can't be made now; says why."""
+    """A check can't be made now; the message says why."""
 
 
 class ServiceNotStarted(RuntimeError):
-    """The service didn't start; says its last words."""
+    """The service didn't start; the message has the last lines of its output."""
 
 
 def examine_live_skew(rows: pl.DataFrame, registry: RegistrySettings) -> list[checks.Finding]:
-    """What differs between the live model's service and training; `rows` are those of the data store.
+    """Compare the predictions of the live model's service with those of training.
 
-    Raises Skipped where there is no live model, or one for other features.
+    Args:
+        rows: Rows of the data store, with the contract's columns and the derived features in `inputs` (Struct).
+        registry: Section [registry] of the settings.
+
+    Returns:
+        A finding for each way of asking that gives other predictions; also where the service doesn't start.
+
+    Raises:
+        CheckSkipped: There is no live model, or one that was made for other features.
     """
     from penumbra.registry.models import ModelRegistry
 
@@ -50,52 +58,56 @@ def examine_live_skew(rows: pl.DataFrame, registry: RegistrySettings) -> list[ch
     version = models.version("live")
     if version is None:
         raise CheckSkipped("there is no live model yet")
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place) / version
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / version
         models.download(version, folder)
         if _read_bundle_features(folder) not in (None, bundle.describe_features(FEATURES)):
             raise CheckSkipped(f"the live version {version} was made for other features: `make train`, and promote")
         try:
-            return _compare_with_service(rows, bundle.read_bundle(folder, FEATURES, version), Path(place))
+            return _compare_with_service(rows, bundle.read_bundle(folder, FEATURES, version), Path(temporary))
         except (bundle.BrokenBundle, ServiceNotStarted) as error:
             return [checks.Finding("skew", f"version {version}", str(error), "see that `make serve` gets ready")]
 
 
 def _read_bundle_features(folder: Path) -> list[str] | None:
-    """The features that a bundle was made for; None where it can't be read."""
+    """Return the features that a bundle was made for; None if it can't be read."""
     try:
         return list(json.loads((folder / "bundle.json").read_text())["inputs"])
     except (OSError, ValueError, KeyError):
         return None
 
 
-def _compare_with_service(rows: pl.DataFrame, live: bundle.Bundle, place: Path) -> list[checks.Finding]:
-    """`bundle.read` has made sure that the compiled model gives the fitted one's answers, so it stands for training."""
-    asked, asked_rows = _make_skew_sample(rows, live)
-    with _run_service(place) as url:
+def _compare_with_service(rows: pl.DataFrame, live: bundle.Bundle, folder: Path) -> list[checks.Finding]:
+    """Send records to a service that keeps its files in `folder`, and compare its answers with the live model's.
+
+    `bundle.read_bundle` has made sure that the compiled model gives the fitted one's answers: it stands for training.
+    """
+    sample, sample_rows = _make_skew_sample(rows, live)
+    with _run_service(folder) as url:
         answers = {
-            "POST /predict with a list": _post_records(url, asked.records),
-            "POST /predict with one record": [_post_records(url, [record])[0] for record in asked.records],
-            "Bundle.score": live.score(asked_rows).tolist(),
+            "POST /predict with a list": _post_records(url, sample.records),
+            "POST /predict with one record": [_post_records(url, [record])[0] for record in sample.records],
+            "Bundle.score": live.score(sample_rows).tolist(),
         }
-    return checks.find_serving_skew(live.inputs, asked, answers)
+    return checks.find_serving_skew(live.inputs, sample, answers)
 
 
 def _make_skew_sample(rows: pl.DataFrame, live: bundle.Bundle) -> tuple[checks.SkewSample, pl.DataFrame]:
-    """Real rows with the inputs that training had of them; then rows with gaps and made-up ones, with new values."""
+    """Return real rows with training's features of them, then rows with gaps and synthetic ones with new values; as
+    records with the expected predictions, and as a frame with the contract's columns."""
     real = rows.gather_every(math.ceil(rows.height / SKEW_REAL_ROWS))
     plain = real.select(list(Row.columns()))
     awkward = pl.concat(
         [_make_rows_with_missing(plain), Row.sample(SKEW_SYNTHETIC_ROWS, generator=dy.random.Generator(SKEW_SEED))]
     )
     features = pl.concat([real["inputs"].struct.unnest(), derive_features(FEATURES, awkward)])
-    asked_rows = pl.concat([plain, awkward])
+    sample_rows = pl.concat([plain, awkward])
     expected = live.predictions(live.inputs.encode_frame(features))
-    return checks.SkewSample(asked_rows.to_dicts(), features, expected), asked_rows
+    return checks.SkewSample(sample_rows.to_dicts(), features, expected), sample_rows
 
 
 def _make_rows_with_missing(rows: pl.DataFrame) -> pl.DataFrame:
-    """For each column that may be missing, a row that lacks it."""
+    """Return a row for each column that may be missing, in which it is."""
     gaps = [name for name, column in Row.columns().items() if column.nullable]
     lacking = [
         rows[[i % rows.height]].with_columns(pl.lit(None, rows[gap].dtype).alias(gap)) for i, gap in enumerate(gaps)
@@ -104,18 +116,24 @@ def _make_rows_with_missing(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 @contextlib.contextmanager
-def _run_service(place: Path) -> Iterator[str]:
-    """The address of a service with a state and a prediction log of its own, and without business rules. Raises
-    NotServing."""
+def _run_service(folder: Path) -> Iterator[str]:
+    """Run a service with a state and a prediction log of its own and without business rules; yields its address.
+
+    Raises:
+        ServiceNotStarted: It ended, or wasn't ready in a minute.
+    """
     port = find_free_port()
-    own = {"STATE": place / "state", "PREDICTIONS": place / "predictions", "HOST": "127.0.0.1", "PORT": port}
-    environ = {**_environment_without_keys(), **{f"PENUMBRA_SERVICE__{key}": str(value) for key, value in own.items()}}
+    service = {"STATE": folder / "state", "PREDICTIONS": folder / "predictions", "HOST": "127.0.0.1", "PORT": port}
+    environ = {
+        **_environment_without_keys(),
+        **{f"PENUMBRA_SERVICE__{key}": str(value) for key, value in service.items()},
+    }
     environ |= {"PENUMBRA_SERVICE__WORKERS": "1", "PENUMBRA_SERVICE__MAX_RECORDS": "10000"}
     environ |= {"PENUMBRA_RULES__APPLY": "false"}
-    with (place / "output").open("w") as output:
+    with (folder / "output").open("w") as output:
         process = subprocess.Popen([sys.executable, "-m", "service"], env=environ, stdout=output, stderr=output)
     try:
-        _wait_until_ready(process, f"http://127.0.0.1:{port}", place / "output")
+        _wait_until_ready(process, f"http://127.0.0.1:{port}", folder / "output")
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
@@ -123,7 +141,7 @@ def _run_service(place: Path) -> Iterator[str]:
 
 
 def _environment_without_keys() -> dict[str, str]:
-    """This process' environment, but anybody on this machine may ask."""
+    """Return this process' environment without API keys, so that requests need none."""
     return {name: value for name, value in os.environ.items() if not name.startswith(API_KEY_PREFIX)}
 
 
@@ -143,7 +161,8 @@ def _is_ready(url: str) -> bool:
 
 
 def _post_records(url: str, records: Sequence[Record]) -> list[Any]:
-    """The predictions, or the words of the refusal for each record. One record goes as itself, several as a list."""
+    """Return the predictions, or the text of the refusal for each record. One record is sent as an object, several as
+    a list."""
     body = msgspec.json.encode(records if len(records) > 1 else records[0])
     request = urllib.request.Request(url + "/predict", body, {"content-type": "application/json"})
     try:

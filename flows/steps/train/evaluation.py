@@ -23,7 +23,7 @@ def build_evaluation_charts(outcome: TrainingOutcome, by_slice: pl.DataFrame) ->
 
     Args:
         outcome: The result of the run.
-        by_slice: The winner's scores, as `score_winner_slices` gives them.
+        by_slice: The winner's scores by slice, with the columns of `score_winner_slices`.
 
     Returns:
         Vega-Lite specifications by name: the curves of winner, baseline and live model ("roc", "pr", "calibration", as

@@ -23,7 +23,7 @@ from penumbra.registry.pointers import CANDIDATE_ALIAS, PREVIOUS_ALIAS, read_poi
 
 FLOW_OPTIONS = {  # by flow: what its make target passes, without the doctor
     "ingest": ("--no-pylint", "run"),
-    "train": ("--no-pylint", "run", "--doctor", "skipped: a replay plays data that the doctor has examined already"),
+    "train": ("--no-pylint", "run", "--doctor", "skipped: a replay runs without the doctor"),
 }
 WAIT_SECONDS, PAUSE_SECONDS = 600.0, 0.1  # seconds
 SERVICE_OUTPUT = "service.txt"
