@@ -16,7 +16,7 @@ from penumbra.core.clipped_losses import LossName, clipped_losses
 from penumbra.core.settings import load_settings
 from penumbra.core.task import Task
 from penumbra.data.batches import DataStore
-from penumbra.training.prepare import build_matrix, extract_labels, select_labelled_rows
+from penumbra.training.fit import build_matrix, extract_labels, select_labelled_rows
 from problem.candidates import CANDIDATES, gradient_boosting
 
 FIRST_MONTH, LAST_MONTH = "2013-04", "2013-12"  # months that are served; the ones before are learnt from

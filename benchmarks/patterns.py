@@ -24,9 +24,9 @@ from penumbra.data.batches import DataStore
 from penumbra.registry.bundle import open_onnx_session
 from penumbra.registry.serving_cost import measure_single_row_us
 from penumbra.training import bootstrap
+from penumbra.training.evaluate import TrialJob, predict_for_task
+from penumbra.training.fit import fit_estimator
 from penumbra.training.onnx.compile import compile_model
-from penumbra.training.training_set import fit_estimator
-from penumbra.training.trial import TrialJob, predict_for_task
 from problem.augment import outage
 from problem.slices import DAY
 

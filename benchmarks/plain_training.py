@@ -13,10 +13,9 @@ from penumbra.core.settings import load_settings
 from penumbra.core.task import Task
 from penumbra.data.batches import DataStore
 from penumbra.patterns.candidate import Candidate
-from penumbra.training import summary, trial
-from penumbra.training.prepare import build_matrix, extract_labels, select_labelled_rows
+from penumbra.training.evaluate import TrialJob, format_score_table, run_trial
+from penumbra.training.fit import TrainingSet, build_matrix, extract_labels, select_labelled_rows
 from penumbra.training.split import split_batches
-from penumbra.training.training_set import TrainingSet
 from problem.candidates import CANDIDATES, baseline
 
 PLAIN_RECIPES = {**CANDIDATES, "baseline": Candidate(baseline)}
@@ -38,7 +37,7 @@ def main(workers: int) -> None:
         recipe = PLAIN_RECIPES[name]
         y = labels if recipe.learns is None else rows.select(recipe.learns.cast(pl.Float64)).to_series().to_numpy()
         lesson = TrainingSet(*part(learn[-recipe.window :] if recipe.window else learn, y))
-        return trial.run_trial(trial.TrialJob(name), task, recipe.make(columns), lesson, part(judge))[0].scores
+        return run_trial(TrialJob(name), task, recipe.make(columns), lesson, part(judge))[0].scores
 
     names = [*settings.training.candidates, "baseline"]
     with joblib.Parallel(n_jobs=workers) as side_by_side:
@@ -47,7 +46,7 @@ def main(workers: int) -> None:
         learnt = parts.train + parts.validation
         finals = side_by_side(joblib.delayed(scores)(name, learnt, parts.test) for name in (winner, "baseline"))
     PLAIN_RECIPES[winner].make(columns).fit(inputs, labels)
-    print(summary.format_score_table(list(zip((winner, "baseline"), finals, strict=True))))
+    print(format_score_table(list(zip((winner, "baseline"), finals, strict=True))))
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ import problem.source
 from penumbra.core.encoding import FeatureEncoder, derive_features, learn_category_tables
 from penumbra.core.task import Task
 from penumbra.registry import bundle
+from penumbra.training.fit import TrainingSet
 from penumbra.training.release import fit_release
-from penumbra.training.training_set import TrainingSet
 from problem.candidates import gradient_boosting
 
 

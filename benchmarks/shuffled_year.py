@@ -13,7 +13,7 @@ from monitoring.loss_threshold import DailyLosses
 from penumbra.core.clipped_losses import clipped_losses
 from penumbra.core.histograms import Binning, Profile, compute_daily_profiles, list_profiled_columns, sum_losses_by_day
 from penumbra.core.settings import load_settings
-from penumbra.training.prepare import build_matrix, extract_labels
+from penumbra.training.fit import build_matrix, extract_labels
 from problem.candidates import gradient_boosting
 from problem.schema import TIME
 

@@ -7,7 +7,7 @@ import problem.schema
 from penumbra.core.clipped_losses import clipped_losses
 from penumbra.core.settings import Settings
 from penumbra.core.task import Task
-from penumbra.training.prepare import extract_labels
+from penumbra.training.fit import extract_labels
 
 
 def compute_known_losses(settings: Settings, labels: pl.Series, predictions: np.ndarray, ceiling: float) -> np.ndarray:

@@ -18,8 +18,8 @@ from penumbra.core.settings import PROJECT_ROOT, MonitorSettings, Settings, Sett
 from penumbra.data import versions
 from penumbra.registry import bundle, code_version
 from penumbra.registry.models import ModelRegistry
+from penumbra.training.evaluate import TrialJob
 from penumbra.training.split import Split
-from penumbra.training.trial import TrialJob
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from penumbra.training.summary import format_batch_range
+from penumbra.training.split import format_batch_range
 
 RunFacts = Mapping[str, Any]
 COMPARISON_COLUMNS = [

@@ -8,10 +8,10 @@ import numpy as np
 
 from penumbra.core.task import Task
 from penumbra.patterns.augmentation import Augmented
+from penumbra.training.evaluate import predict_for_task
+from penumbra.training.fit import TrainingSet, fit_estimator
 from penumbra.training.onnx.compile import compile_model, measure_parity, predict_outputs
 from penumbra.training.onnx.graph import CannotCompile
-from penumbra.training.training_set import TrainingSet, fit_estimator
-from penumbra.training.trial import predict_for_task
 
 PROBE_ROWS = 256
 PARITY_TOLERANCE = 1e-9

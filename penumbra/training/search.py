@@ -8,9 +8,9 @@ import numpy as np
 
 from penumbra.core import metrics
 from penumbra.core.task import Task
+from penumbra.training.evaluate import EvaluationSet, predict_for_task
+from penumbra.training.fit import TrainingSet, fit_estimator
 from penumbra.training.release import pick_evenly_spaced
-from penumbra.training.training_set import TrainingSet, fit_estimator
-from penumbra.training.trial import EvaluationSet, predict_for_task
 
 TRAINING_SHARES = (0.1, 0.3, 1.0)
 MIN_RANDOM_TRIALS = 3

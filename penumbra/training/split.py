@@ -1,12 +1,31 @@
-"""Which batches teach, which choose and which judge: always in the order of time."""
+"""Which batches are for training, validation and test, in the order of time; and which rows are held out as failures.
+
+The rows on which a live model failed are kept out of what candidates are fitted on, and every candidate is scored on
+them beside the usual validation. They are the live model's failures and nobody else's: the live model looks bad on them
+by construction, so that scores on them compare candidates with each other, never a candidate with the live model. And
+they are unlike the rest: only a few in a thousand are taken, so that the rows left to fit on don't become much easier
+than the world.
+
+Source:
+    Kiela et al., "Dynabench: rethinking benchmarking in NLP", 2021 (validation that grows with the failures).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import polars as pl
+
 
 @dataclass(frozen=True)
 class Split:
-    """Batch names, oldest first: models learn from `train`, `validation` chooses among them, `test` gives the score."""
+    """The batches by purpose, oldest first.
+
+    Args:
+        train: Names of the batches that candidates are fitted on.
+        validation: Names of the batches on which one of them is chosen.
+        test: Names of the batches that give its score.
+    """
 
     train: list[str]
     validation: list[str]
@@ -14,15 +33,29 @@ class Split:
 
     @property
     def before_test(self) -> list[str]:
+        """The batches for training and validation."""
         return self.train + self.validation
 
     @property
     def all(self) -> list[str]:
+        """All batches."""
         return self.train + self.validation + self.test
 
 
 def split_batches(batches: Sequence[str], validation: int, test: int) -> Split:
-    """The last `test` batches, the `validation` ones before them, and the rest. Raises ValueError if none is left."""
+    """Split batches by time: the last ones for the test, those before for validation, the rest for training.
+
+    Args:
+        batches: Names that sort by time.
+        validation: Number of batches for validation.
+        test: Number of batches for the test.
+
+    Returns:
+        The split.
+
+    Raises:
+        ValueError: If no batch is left for training.
+    """
     ordered = sorted(batches)
     first_test = len(ordered) - test
     first_validation = first_test - validation
@@ -33,3 +66,50 @@ def split_batches(batches: Sequence[str], validation: int, test: int) -> Split:
             "ingest more (data.today) or lower training.validation_batches or training.test_batches"
         )
     return Split(ordered[:first_validation], ordered[first_validation:first_test], ordered[first_test:])
+
+
+def format_batch_range(batches: Sequence[str]) -> str:
+    """Name the first and the last of some batches.
+
+    Args:
+        batches: At least one name, oldest first.
+
+    Returns:
+        Such as "2013-01 to 2013-03", or the only name.
+    """
+    return batches[0] if len(batches) == 1 else f"{batches[0]} to {batches[-1]}"
+
+
+def select_worst_failures(rows: pl.DataFrame, share: float = 0.004, most: int = 200) -> pl.DataFrame:
+    """Select the rows with the largest losses.
+
+    On a day of chaos everything fails: no day gives more than a fifth of the rows.
+
+    Args:
+        rows: Rows with the column `loss` and, where days are to be limited, `day`.
+        share: The share of the rows to select, rounded down.
+        most: The largest number of rows to select.
+
+    Returns:
+        Those rows, the largest loss first.
+    """
+    count = min(int(len(rows) * share), most)
+    worst = rows.sort("loss", descending=True, maintain_order=True)
+    if "day" in rows.columns:
+        worst = worst.filter(pl.int_range(pl.len()).over("day") < max(1, count // 5))
+    return worst.head(count)
+
+
+def mask_matching_rows(rows: pl.DataFrame, failures: pl.DataFrame, key: Sequence[str]) -> np.ndarray:
+    """Mark the rows that are among the failures.
+
+    Args:
+        rows: Rows with the key's columns.
+        failures: Rows with the key's columns.
+        key: The columns that identify a row.
+
+    Returns:
+        bool [n], True for rows whose key is among the failures.
+    """
+    marked = failures.select(key).unique().with_columns(pl.lit(value=True).alias("kept"))
+    return rows.select(key).join(marked, on=key, how="left", maintain_order="left")["kept"].is_not_null().to_numpy()

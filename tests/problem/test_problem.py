@@ -13,8 +13,8 @@ import problem.schema as contract
 from penumbra.core.encoding import derive_features
 from penumbra.features import NotAbove, ValidClock
 from penumbra.patterns.candidate import Candidate
+from penumbra.training.fit import build_matrix, select_labelled_rows
 from penumbra.training.onnx.compile import compile_model, measure_parity
-from penumbra.training.prepare import build_matrix, select_labelled_rows
 from penumbra.training.release import add_missing_values
 from problem import source
 from problem.candidates import CANDIDATES, baseline

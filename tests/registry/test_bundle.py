@@ -26,8 +26,8 @@ from penumbra.patterns.augmentation import Augmented
 from penumbra.patterns.hard_negatives import HardNegatives
 from penumbra.registry import bundle
 from penumbra.registry.serving_cost import measure_bundle_bytes, measure_single_row_us
+from penumbra.training.fit import TrainingSet
 from penumbra.training.release import fit_release
-from penumbra.training.training_set import TrainingSet
 
 KINDS = (Number("size"), Category("colour"))
 ROWS = pl.DataFrame({"size": [1.0, 2.0, None, 4.0] * 15, "colour": ["red", None, "blue", "red", "green"] * 12})

@@ -7,8 +7,10 @@ import pytest
 
 from penumbra.core import metrics
 from penumbra.core.task import Task
-from penumbra.training import charts, summary
+from penumbra.training import charts
 from penumbra.training.bootstrap import Interval
+from penumbra.training.evaluate import format_score_table
+from penumbra.training.split import format_batch_range
 
 BINARY = Task("binary")
 LABELS = np.array([False, False, True, True])
@@ -60,7 +62,7 @@ def test_a_curve_of_shares_goes_from_0_to_1_and_one_of_numbers_does_not():
 
 def test_a_table_has_a_line_for_each_model_and_a_column_for_each_metric():
     scores = {"log_loss": 0.5, "brier": 0.25, "roc_auc": 0.75, "pr_auc": 0.4, "calibration_error": 0.0125}
-    head, *lines = summary.format_score_table([("forest", scores), ("a longer name", scores)]).splitlines()
+    head, *lines = format_score_table([("forest", scores), ("a longer name", scores)]).splitlines()
     assert head.split() == ["log-loss", "Brier", "ROC", "AUC", "PR", "AUC", "calibration"]
     assert [line.split()[-5:] for line in lines] == [["0.5000", "0.2500", "0.7500", "0.4000", "0.0125"]] * 2
     assert len({len(head), *map(len, lines)}) == 1
@@ -68,14 +70,14 @@ def test_a_table_has_a_line_for_each_model_and_a_column_for_each_metric():
 
 def test_a_table_shows_intervals_where_there_are_any():
     scores = {"log_loss": Interval(0.48449, 0.47011, 0.499), "brier": 0.25}
-    head, first, second = summary.format_score_table([("live", scores), ("baseline", {"log_loss": 0.5})]).splitlines()
+    head, first, second = format_score_table([("live", scores), ("baseline", {"log_loss": 0.5})]).splitlines()
     assert head.split() == ["log-loss", "Brier"]
     assert first.split() == ["live", "0.4845", "[0.470,", "0.499]", "0.2500"]
     assert second.split() == ["baseline", "0.5000"]
 
 
 def test_a_table_of_another_task_has_its_metrics():
-    head, _ = summary.format_score_table([("forest", {"squared_error": 4.0, "rmse": 2.0, "r2": 0.5})]).splitlines()
+    head, _ = format_score_table([("forest", {"squared_error": 4.0, "rmse": 2.0, "r2": 0.5})]).splitlines()
     assert head.split() == ["squared", "error", "RMSE", "R²"]
 
 
@@ -83,4 +85,4 @@ def test_a_table_of_another_task_has_its_metrics():
     ("batches", "words"), [(["2013-01"], "2013-01"), (["2013-01", "2013-02", "2013-03"], "2013-01 to 2013-03")]
 )
 def test_a_span_names_the_first_and_last_batch(batches, words):
-    assert summary.format_batch_range(batches) == words
+    assert format_batch_range(batches) == words

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penumbra.data.failure_set import FailureSet
-from penumbra.training.failures import mask_matching_rows, select_worst_failures
+from penumbra.training.split import mask_matching_rows, select_worst_failures
 
 
 class Sighting(dy.Schema):

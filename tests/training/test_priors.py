@@ -4,7 +4,7 @@ import polars as pl
 from penumbra.core.encoding import FeatureEncoder, derive_features, learn_category_tables
 from penumbra.core.task import Task
 from penumbra.features import Category, Number
-from penumbra.training.priors import compute_baseline, count_category_values
+from penumbra.training.fit import compute_baseline, count_category_values
 
 KINDS = (Number("grams"), Category("place"), Category("ring"))
 

@@ -13,14 +13,12 @@ from sklearn.pipeline import make_pipeline
 from penumbra.core.task import Task
 from penumbra.features import Category, Number
 from penumbra.storage.arrays import ArrayStore
-from penumbra.training import trial
+from penumbra.training.evaluate import TrialJob, predict_for_task, run_trial, score_predictions
+from penumbra.training.fit import TrainingSet, build_matrix, extract_labels, fit_estimator, select_labelled_rows
 from penumbra.training.onnx.compile import measure_parity
-from penumbra.training.prepare import build_matrix, extract_labels, select_labelled_rows
 from penumbra.training.release import ParityError, add_missing_values, fit_release, pick_evenly_spaced
 from penumbra.training.search import search_parameters, thin_training_set
 from penumbra.training.split import split_batches
-from penumbra.training.training_set import TrainingSet, fit_estimator
-from penumbra.training.trial import TrialJob
 
 BATCHES = ["2013-01", "2013-02", "2013-03", "2013-04"]
 BINARY = Task("binary")
@@ -98,7 +96,7 @@ def test_the_matrix_codes_categories_and_keeps_numbers_and_labels():
 
 
 def tried(estimator, judge=(INPUTS, LABELS), task=BINARY):
-    return trial.run_trial(TrialJob("a"), task, estimator, TrainingSet(INPUTS, LABELS), judge)
+    return run_trial(TrialJob("a"), task, estimator, TrainingSet(INPUTS, LABELS), judge)
 
 
 def test_a_trial_learns_from_some_rows_and_is_scored_on_others():
@@ -121,23 +119,23 @@ def test_a_trial_keeps_what_the_estimator_reports_of_itself():
 
 def test_the_predictions_of_a_binary_task_are_the_probabilities_of_true():
     estimator = LogisticRegression().fit(INPUTS, LABELS)
-    assert np.all(np.diff(trial.predict_for_task(BINARY, estimator, INPUTS)) > 0)
+    assert np.all(np.diff(predict_for_task(BINARY, estimator, INPUTS)) > 0)
 
 
 def test_the_predictions_of_a_regression_are_its_values():
     estimator = LinearRegression().fit(INPUTS, 2 * INPUTS[:, 0])
-    np.testing.assert_allclose(trial.predict_for_task(Task("regression"), estimator, INPUTS), [0, 2, 4, 6], atol=1e-12)
+    np.testing.assert_allclose(predict_for_task(Task("regression"), estimator, INPUTS), [0, 2, 4, 6], atol=1e-12)
 
 
 def test_a_classifier_that_has_not_seen_every_class_is_refused_with_its_name():
     estimator = DummyClassifier().fit(INPUTS, [0, 2, 2, 0])
     with pytest.raises(ValueError, match="the training rows have no crow"):
-        trial.predict_for_task(Task("multiclass", ("owl", "crow", "kite")), estimator, INPUTS)
+        predict_for_task(Task("multiclass", ("owl", "crow", "kite")), estimator, INPUTS)
 
 
 def test_predictions_that_are_there_already_are_scored_the_same():
     done, said = tried(LogisticRegression())
-    again = trial.score_predictions("live", BINARY, LABELS, said)
+    again = score_predictions("live", BINARY, LABELS, said)
     assert (again.scores, again.curves) == (done.scores, done.curves)
 
 

@@ -23,8 +23,8 @@ from penumbra.registry import code_version
 from penumbra.storage.receipts import RunReceipts
 from penumbra.training.doctor import checks, leakage, linear_leakage
 from penumbra.training.doctor.checks import Finding
-from penumbra.training.prepare import select_labelled_rows
-from penumbra.training.summary import format_batch_range
+from penumbra.training.fit import select_labelled_rows
+from penumbra.training.split import format_batch_range
 from problem.features import FEATURES
 
 EXAMINED_COLUMNS = list(problem.schema.Row.columns())

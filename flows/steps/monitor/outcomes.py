@@ -23,7 +23,7 @@ from penumbra.logs.index import LogIndex
 from penumbra.logs.outcome_sums import OutcomeSumStore
 from penumbra.logs.queries import samples
 from penumbra.logs.queries.labels import read_answers_with_targets
-from penumbra.training.prepare import extract_labels
+from penumbra.training.fit import extract_labels
 
 MAX_ROWS_PER_READ = 50_000  # rows of the log
 SUMMED_COLUMNS = ("loss", "guess", "score", "happened")

@@ -7,7 +7,8 @@ import polars as pl
 
 from flows.steps.train.outcome import TrainingOutcome
 from penumbra.core.metrics import get_primary_metric, row_losses
-from penumbra.training import charts, slices, summary
+from penumbra.training import charts, slices
+from penumbra.training.evaluate import format_score_table
 from problem.slices import SLICES
 
 CURVE_CHARTS = (
@@ -94,8 +95,8 @@ def fill_training_card(outcome: TrainingOutcome, text: str, specs: ChartSpecs) -
     from metaflow.cards import Markdown, Table, VegaChart
 
     add = current.card.append
-    validated = summary.format_score_table([(str(trial.job), trial.scores) for trial in outcome.trials])
-    tested = summary.format_score_table([(outcome.winner.candidate, outcome.gate.intervals)])
+    validated = format_score_table([(str(trial.job), trial.scores) for trial in outcome.trials])
+    tested = format_score_table([(outcome.winner.candidate, outcome.gate.intervals)])
     add(Markdown(f"# Training\n```\n{text}\n```"))
     add(Markdown(f"## All candidates on validation\n```\n{validated}\n```"))
     add(Markdown(f"## On the test batches, with 95 % intervals over days\n```\n{tested}\n```"))

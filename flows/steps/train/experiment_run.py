@@ -9,11 +9,10 @@ from flows.steps.train.plan import TrainingPlan
 from penumbra.core.settings import Settings
 from penumbra.registry.models import FinishedRun, ModelRegistry
 from penumbra.storage.receipts import RunReceipts
-from penumbra.training import summary, trial
+from penumbra.training.evaluate import METRIC_TITLES, Trial, TrialJob, format_score_table, run_trial
 from penumbra.training.gate_checks import ServingMeasurements
 from penumbra.training.search import thin_training_set
-from penumbra.training.split import Split
-from penumbra.training.trial import Trial, TrialJob
+from penumbra.training.split import Split, format_batch_range
 
 
 def restrict_to_candidate(settings: Settings, name: str) -> Settings:
@@ -46,10 +45,10 @@ def try_sample(matrices: Matrices, name: str, split: Split, quick_rows: int) -> 
     all_rows = matrices.build_training_set(name, split.train, withhold=True)
     sample = thin_training_set(all_rows, min(1.0, quick_rows / len(all_rows.y)))
     evaluation_set = matrices.read_evaluation_set(split.validation)
-    done, _ = trial.run_trial(job, matrices.task, matrices.make_estimator(job), sample, evaluation_set)
-    title = summary.METRIC_TITLES[next(iter(done.scores))]
+    done, _ = run_trial(job, matrices.task, matrices.make_estimator(job), sample, evaluation_set)
+    title = METRIC_TITLES[next(iter(done.scores))]
     return (
-        f"A quick look at {name}: {title} {done.loss:.4f} on {summary.format_batch_range(split.validation)}, "
+        f"A quick look at {name}: {title} {done.loss:.4f} on {format_batch_range(split.validation)}, "
         f"learnt from {len(sample.y):,} of {len(all_rows.y):,} rows in {time.time() - began:.1f} s"
     )
 
@@ -100,10 +99,10 @@ def _describe_experiment(best: Trial, baseline: Trial, split: Split, gate: str, 
     return "\n".join(
         [
             f"{best.candidate}{figures}",
-            f"fitted on {summary.format_batch_range(split.train)} in {best.fit_seconds:.1f} s, scored on "
-            f"{summary.format_batch_range(split.validation)} (the test batches stay unseen):",
+            f"fitted on {format_batch_range(split.train)} in {best.fit_seconds:.1f} s, scored on "
+            f"{format_batch_range(split.validation)} (the test batches stay unseen):",
             "",
-            summary.format_score_table([(each.candidate, each.scores) for each in (best, baseline)]),
+            format_score_table([(each.candidate, each.scores) for each in (best, baseline)]),
             "",
             gate,
             "",

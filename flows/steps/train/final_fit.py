@@ -8,10 +8,10 @@ from flows.steps.train.matrices import Matrices
 from flows.steps.train.plan import read_training_rows
 from penumbra.core.settings import Settings
 from penumbra.registry import bundle
+from penumbra.training.evaluate import Trial, TrialJob
+from penumbra.training.fit import fit_estimator
 from penumbra.training.gate_checks import ServingMeasurements
 from penumbra.training.split import Split
-from penumbra.training.training_set import fit_estimator
-from penumbra.training.trial import Trial, TrialJob
 
 BASELINE_JOB = TrialJob("baseline")
 

@@ -15,12 +15,11 @@ from penumbra.core.metrics import row_losses
 from penumbra.core.settings import Settings
 from penumbra.registry import bundle, serving_cost
 from penumbra.training import bootstrap, gate, slices
-from penumbra.training.failures import select_worst_failures
+from penumbra.training.evaluate import TrialJob
 from penumbra.training.gate_checks import ServingMeasurements
 from penumbra.training.gate_comparisons import ComparisonRule
 from penumbra.training.release import PARITY_TOLERANCE, Release, build_release
-from penumbra.training.split import Split
-from penumbra.training.trial import TrialJob
+from penumbra.training.split import Split, select_worst_failures
 from problem.slices import DAY, SLICES
 
 CALIBRATION_METRIC = "calibration_error"

@@ -20,12 +20,10 @@ from penumbra.core.task import Task
 from penumbra.data.failure_set import FailureSet
 from penumbra.patterns.candidate import Candidate
 from penumbra.storage.arrays import ArrayStore
-from penumbra.training import trial
-from penumbra.training.failures import mask_matching_rows
-from penumbra.training.prepare import build_matrix, extract_labels
+from penumbra.training.evaluate import EvaluationSet, Trial, TrialJob, predict_for_task, run_trial
+from penumbra.training.fit import TrainingSet, accepts_live_predictions, build_matrix, extract_labels
 from penumbra.training.search import search_parameters
-from penumbra.training.training_set import TrainingSet, accepts_live_predictions
-from penumbra.training.trial import EvaluationSet, Trial, TrialJob
+from penumbra.training.split import mask_matching_rows
 from problem.candidates import CANDIDATES, baseline
 
 CANDIDATE_RECIPES = {**CANDIDATES, "baseline": Candidate(baseline)}
@@ -106,7 +104,7 @@ class Matrices:
         if job.seed is not None and not job.parameters:
             job = replace(job, parameters=self._search(job, training_set, evaluation_set))
         estimator = self.make_estimator(job)
-        done, predictions = trial.run_trial(job, self.task, estimator, training_set, evaluation_set)
+        done, predictions = run_trial(job, self.task, estimator, training_set, evaluation_set)
         self.arrays.write(f"{part}-{job}", predictions)
         return replace(done, report={**done.report, **self._score_failures(estimator, learn)}), estimator
 
@@ -116,7 +114,7 @@ class Matrices:
         if not rows.any():
             return {}
         inputs, labels = (array[rows] for array in self.read_evaluation_set(batches))
-        loss = row_losses(self.task, labels, trial.predict_for_task(self.task, fitted, inputs)).mean()
+        loss = row_losses(self.task, labels, predict_for_task(self.task, fitted, inputs)).mean()
         return {"failures": float(rows.sum()), "loss_on_failures": float(loss)}
 
     def _search(self, job: TrialJob, training_set: TrainingSet, evaluation_set: EvaluationSet) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from flows.steps.train.matrices import Matrices
 from flows.steps.train.plan import TrainingPlan
 from penumbra.core.settings import Settings
 from penumbra.registry.pointers import CANDIDATE_ALIAS, LIVE_ALIAS
-from penumbra.training import summary
+from penumbra.training.evaluate import Trial, TrialJob, format_score_table, score_predictions
 from penumbra.training.gate_checks import ServingMeasurements
-from penumbra.training.trial import Trial, TrialJob, score_predictions
+from penumbra.training.split import format_batch_range
 
 STATE_AND_ADVICE = {
     LIVE_ALIAS: ("is live", "Next: `make serve` answers with it on POST /predict."),
@@ -92,11 +92,11 @@ def describe_outcome(outcome: TrainingOutcome, version: str, alias: str) -> str:
     state, advice = STATE_AND_ADVICE[alias]
     return "\n".join(
         [
-            f"Version {version} {state}: {winner}, fitted on {summary.format_batch_range(plan.split.all)}",
+            f"Version {version} {state}: {winner}, fitted on {format_batch_range(plan.split.all)}",
             f"(data {plan.facts['data_version'][:8]}, code {plan.facts['revision'][:8]}). "
-            f"Its recipe, fitted on the batches before, scored on {summary.format_batch_range(plan.split.test)}:",
+            f"Its recipe, fitted on the batches before, scored on {format_batch_range(plan.split.test)}:",
             "",
-            summary.format_score_table([(trial.candidate, trial.scores) for trial in outcome.tested]),
+            format_score_table([(trial.candidate, trial.scores) for trial in outcome.tested]),
             "",
             str(outcome.gate.report),
             "",
@@ -110,6 +110,6 @@ def _score_live(live: LivePredictions, matrices: Matrices, batches: list[str]) -
     """Score the live model; [] if it has learnt from any of the rows, which is printed."""
     name = f"live (version {live.version})"
     if not live.known.all():
-        print(f"no scores of {name}: it has learnt from {summary.format_batch_range(batches)}")
+        print(f"no scores of {name}: it has learnt from {format_batch_range(batches)}")
         return []
     return [score_predictions(name, matrices.task, matrices.read_evaluation_set(batches)[1], live.predictions)]

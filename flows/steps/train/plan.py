@@ -15,9 +15,9 @@ from penumbra.data import versions
 from penumbra.data.batches import DataStore
 from penumbra.registry import code_version
 from penumbra.storage.receipts import RunReceipts
-from penumbra.training.prepare import select_labelled_rows
+from penumbra.training.evaluate import TrialJob
+from penumbra.training.fit import select_labelled_rows
 from penumbra.training.split import Split, split_batches
-from penumbra.training.trial import TrialJob
 from problem.candidates import CANDIDATES
 
 RUNTIME_LOCK = "locks/runtime.lock"

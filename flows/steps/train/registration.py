@@ -12,7 +12,8 @@ from penumbra.registry.ledger import Ledger, LedgerEvent
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import CANDIDATE_ALIAS, LIVE_ALIAS
 from penumbra.storage.receipts import RunReceipts
-from penumbra.training import priors, summary
+from penumbra.training.fit import compute_baseline, count_category_values
+from penumbra.training.split import format_batch_range
 from problem.features import FEATURES
 from problem.schema import Row
 
@@ -62,8 +63,8 @@ def complete_bundle(outcome: TrainingOutcome) -> Path:
         "task": dataclasses.asdict(matrices.task),
         "threshold": outcome.settings.training.threshold,
         "metrics": outcome.tested[0].scores,
-        "baseline": priors.compute_baseline(matrices.task, arrays.read("labels")),
-        "counts": priors.count_category_values(arrays.read("inputs"), categorical, matrices.tables),
+        "baseline": compute_baseline(matrices.task, arrays.read("labels")),
+        "counts": count_category_values(arrays.read("inputs"), categorical, matrices.tables),
         **outcome.plan.facts,
     }
     bundle.seal_bundle(folder, facts, FEATURES, matrices.tables)
@@ -84,7 +85,7 @@ def _append_verdict(outcome: TrainingOutcome, version: str, alias: str) -> None:
         kind="verdict",
         verdict=outcome.gate.report.overall,
         actor=get_actor(),
-        reason=f"gate on {summary.format_batch_range(outcome.plan.split.test)}",
+        reason=f"gate on {format_batch_range(outcome.plan.split.test)}",
         versions={CANDIDATE_ALIAS: version, **({LIVE_ALIAS: live.version} if live else {})},
         data_version=facts["data_version"],
         settings=facts["settings"],

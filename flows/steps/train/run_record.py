@@ -12,8 +12,8 @@ from flows.steps.train.plan import TrainingPlan
 from penumbra.core.settings import DataSettings
 from penumbra.data import versions
 from penumbra.registry.models import FinishedRun, ModelRegistry
+from penumbra.training.evaluate import Trial, TrialJob
 from penumbra.training.gate_checks import ServingMeasurements
-from penumbra.training.trial import Trial, TrialJob
 
 PLAIN_TAG_FACTS = ("data_version", "revision", "fingerprint")
 JSON_TAG_FACTS = ("settings", "environment")

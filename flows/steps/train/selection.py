@@ -12,7 +12,7 @@ from penumbra.core.settings import RegistrySettings, Settings
 from penumbra.registry.manifest import read_manifest
 from penumbra.registry.pointers import LIVE_ALIAS
 from penumbra.training import bootstrap, gate_comparisons
-from penumbra.training.trial import Trial, TrialJob
+from penumbra.training.evaluate import Trial, TrialJob
 from problem.slices import DAY
 
 

@@ -23,9 +23,8 @@ from penumbra.registry import code_version
 from penumbra.simulation import future
 from penumbra.simulation.backtest.policies import ModelFit
 from penumbra.storage.cache import ArrayCache
-from penumbra.training import trial
-from penumbra.training.training_set import TrainingSet, fit_estimator
-from penumbra.training.trial import TrialJob
+from penumbra.training.evaluate import TrialJob, predict_for_task
+from penumbra.training.fit import TrainingSet, fit_estimator
 from problem.schema import TIME
 
 BACKTEST_CANDIDATE = "gradient_boosting"  # one that is fast to fit
@@ -197,7 +196,7 @@ class BacktestHistory:
         estimator, began = made.make_estimator(TrialJob(BACKTEST_CANDIDATE)), time.process_time()
         fit_estimator(estimator, TrainingSet(inputs[learn], self.labels[learn]))
         seconds = time.process_time() - began
-        said = trial.predict_for_task(made.task, estimator, inputs[self.day >= fit.end])
+        said = predict_for_task(made.task, estimator, inputs[self.day >= fit.end])
         self.spent_seconds += time.process_time() - began
         return {"said": said.astype(np.float32), "cpu_seconds": np.float64(seconds)}
 

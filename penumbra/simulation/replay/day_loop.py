@@ -26,7 +26,7 @@ from penumbra.registry.pointers import LIVE_ALIAS
 from penumbra.simulation.replay import sabotage, sandbox, traffic
 from penumbra.simulation.replay.sandbox import RunningService
 from penumbra.simulation.replay.traffic import TrafficDay
-from penumbra.training.prepare import extract_labels
+from penumbra.training.fit import extract_labels
 from problem.features import FEATURES
 
 LABEL_DELAY_DAYS = 2  # mornings after which the labels of a day are all due

@@ -1,0 +1,148 @@
+"""What an estimator is fitted on: labelled rows, the input matrix, the training set; and what its model keeps of them."""
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from penumbra.core.encoding import CategoryTables, FeatureEncoder, learn_category_tables
+from penumbra.core.task import Task
+from penumbra.features import Feature
+
+LABEL_DTYPES: dict[str, type[pl.DataType]] = {
+    "binary": pl.Boolean,
+    "multiclass": pl.Int64,
+    "regression": pl.Float64,
+}
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """The rows to fit on, oldest first.
+
+    Args:
+        inputs: float64 [n, k].
+        y: The labels [n], or what a candidate learns in their place.
+        live: float64 [n], the live model's out-of-sample predictions, NaN where unknown; None without any.
+    """
+
+    inputs: np.ndarray
+    y: np.ndarray
+    live: np.ndarray | None = None
+
+    def select_rows(self, rows: Any) -> "TrainingSet":
+        """Select some of the rows.
+
+        Args:
+            rows: Their positions, a slice, or a mask bool [n].
+
+        Returns:
+            Those rows as a training set.
+        """
+        return TrainingSet(self.inputs[rows], self.y[rows], None if self.live is None else self.live[rows])
+
+
+def accepts_live_predictions(estimator: Any) -> bool:
+    """Tell whether the estimator's `fit` has a parameter `live` for the live model's predictions.
+
+    Args:
+        estimator: scikit-learn estimator.
+
+    Returns:
+        True if it has.
+    """
+    return "live" in inspect.signature(estimator.fit).parameters
+
+
+def fit_estimator(estimator: Any, training: TrainingSet) -> None:
+    """Fit an estimator in place, with the live model's predictions where it takes them and they are known.
+
+    Args:
+        estimator: Unfitted scikit-learn estimator.
+        training: The rows to fit on.
+    """
+    has_live = training.live is not None and accepts_live_predictions(estimator)
+    estimator.fit(training.inputs, training.y, **({"live": training.live} if has_live else {}))
+
+
+def select_labelled_rows(rows: pl.DataFrame, target: pl.Expr) -> pl.DataFrame:
+    """Select the rows that have a label; cancelled flights, say, have none.
+
+    Args:
+        rows: Rows with the columns that `target` reads.
+        target: The label of each row.
+
+    Returns:
+        The rows where it isn't null, with the additional column `label`.
+    """
+    return rows.with_columns(target.alias("label")).filter(pl.col("label").is_not_null())
+
+
+def build_matrix(rows: pl.DataFrame, kinds: Sequence[Feature]) -> tuple[np.ndarray, FeatureEncoder]:
+    """Learn the category tables of rows, and encode the rows with them.
+
+    Args:
+        rows: Rows of the data store, with the features in the struct column `inputs`.
+        kinds: The features.
+
+    Returns:
+        The input matrix, float64 [n, k], and the encoder with the tables.
+    """
+    features = rows["inputs"].struct.unnest()
+    encoder = FeatureEncoder(tuple(kinds), learn_category_tables(kinds, features))
+    return encoder.encode_frame(features), encoder
+
+
+def extract_labels(rows: pl.DataFrame, task: Task) -> np.ndarray:
+    """Convert the column `label` to the task's labels.
+
+    Args:
+        rows: Rows with the column `label`.
+        task: The task, see penumbra/core/task.py.
+
+    Returns:
+        bool, int64 (class codes) or float64 [n], by kind of task.
+    """
+    return rows["label"].to_physical().cast(LABEL_DTYPES[task.kind]).to_numpy()
+
+
+def compute_baseline(task: Task, labels: np.ndarray) -> float | list[float]:
+    """Compute the prediction for one row that looks at no record.
+
+    Args:
+        task: The task.
+        labels: The labels [n].
+
+    Returns:
+        The rate of True, the share of each class, or the mean.
+    """
+    if task.kind == "multiclass":
+        return (np.bincount(labels, minlength=len(task.classes)) / len(labels)).tolist()
+    return float(labels.mean())
+
+
+def count_category_values(
+    inputs: np.ndarray, columns: Sequence[int], tables: CategoryTables
+) -> dict[str, dict[str, int]]:
+    """Count how many rows have each value of each category.
+
+    Args:
+        inputs: The input matrix, float64 [n, k], with category codes, -1 for missing.
+        columns: The positions of the categories in it, in the order of `tables`.
+        tables: The code of each value of each category.
+
+    Returns:
+        The number of rows by category and value.
+    """
+    return {
+        name: _count_codes(inputs[:, position], codes)
+        for position, (name, codes) in zip(columns, tables.items(), strict=True)
+    }
+
+
+def _count_codes(column: np.ndarray, codes: Mapping[str, int]) -> dict[str, int]:
+    counts = np.bincount(column[column >= 0].astype(int), minlength=len(codes))
+    return {value: int(counts[code]) for value, code in codes.items()}
