@@ -23,7 +23,7 @@ TRAINING_MODULES = (
     "penumbra/core/task.py",
     "penumbra/data/batches.py",
     "penumbra/training/split.py",
-    "penumbra/training/training_set.py",
+    "penumbra/training/fit.py",
     "penumbra/training/onnx/trees.py",
     "flows/train.py",
     *(f"flows/steps/train/{name}.py" for name in FITTING_STEPS),
