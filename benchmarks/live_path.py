@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import statistics
 import threading
 import time
@@ -16,6 +15,7 @@ from benchmarks.load_generator import LoadMeasurement, encode_post, run_closed_l
 from benchmarks.servers import BenchmarkServer, suspend_others
 from penumbra.core.http_client import OPEN_WITHOUT_PROXY
 from penumbra.registry import bundle
+from penumbra.storage.atomic import replace_file
 from problem.features import FEATURES
 from problem.schema import EXAMPLE, Row
 
@@ -71,7 +71,7 @@ def measure_swaps(root: Path) -> dict[str, float]:
             nonlocal seen
             for number in range(SWAPS):
                 version = str(2 - number % 2)
-                _replace_file(state / "live", version)
+                replace_file(state / "live", version)
                 while not stop.wait(0.01) and _read_live_version(server.port) != version:
                     pass
                 seen += not stop.is_set()
@@ -175,9 +175,3 @@ def _format_medians(rounds: list[LoadMeasurement]) -> str:
 def _read_live_version(port: int) -> str | None:
     answer = json.load(OPEN_WITHOUT_PROXY(f"http://127.0.0.1:{port}/readyz", timeout=5))
     return str(answer.get("model_version"))
-
-
-def _replace_file(path: Path, content: str) -> None:
-    aside = path.with_name(".aside")
-    aside.write_text(content)
-    os.replace(aside, path)

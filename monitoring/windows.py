@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from penumbra.core.histograms import DegradedSlice
-from penumbra.logs.segments import replace_file
+from penumbra.storage.atomic import replace_file
 
 WINDOWS_FOLDER = "windows"
 MIN_THRESHOLD = 1e-9

@@ -7,6 +7,7 @@ import problem.source
 from penumbra.core.settings import PROJECT_ROOT, DataSettings, SettingsError, load_settings
 from penumbra.data import versions
 from penumbra.data.batches import BatchCheckResult, BatchRefused, DataStore
+from penumbra.data.dvc_file import DamagedDvcFile
 from penumbra.logs.index import LogIndex
 from penumbra.registry import code_version
 
@@ -15,7 +16,7 @@ class IngestRefused(RuntimeError):
     """There is nothing to ingest, or it can't become what is recorded; says why and what to do."""
 
 
-INGEST_ERRORS = (SettingsError, IngestRefused)
+INGEST_ERRORS = (SettingsError, IngestRefused, DamagedDvcFile)
 FETCH_ERRORS = (*INGEST_ERRORS, BatchRefused, OSError)
 
 

@@ -17,9 +17,9 @@ from monitoring.reports.workspace import ReportWorkspace
 from monitoring.windows import DamagedWindow, Window, WindowStore
 from penumbra.cli import schedule
 from penumbra.core.settings import Settings, SettingsError, load_settings
-from penumbra.logs import segments
 from penumbra.registry.ledger import BrokenLedger, Ledger, LedgerEntry
 from penumbra.registry.models import ModelRegistry
+from penumbra.storage.atomic import replace_file
 
 PAGE_FILE, PAGE_TEMPLATE, CARDS_FOLDER = "overview.html", "overview.html", "cards"
 TARGET_BY_FLOW = {"IngestFlow": "ingest", "TrainFlow": "train", "MonitorFlow": "monitor", "PromoteFlow": "promote"}
@@ -62,7 +62,7 @@ def write_overview(settings: Settings, addresses: PageAddresses | None = None) -
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     page = environment.get_template(PAGE_TEMPLATE).render(page=facts)
-    segments.replace_file(folder / PAGE_FILE, page.encode())
+    replace_file(folder / PAGE_FILE, page.encode())
     return folder / PAGE_FILE
 
 
@@ -143,7 +143,7 @@ def _describe_flow(name: str, run: FlowRun | None, folder: Path) -> dict[str, st
 
 def _copy_card(run: FlowRun, page: Path, folder: Path) -> str:
     page.parent.mkdir(exist_ok=True)
-    segments.replace_file(page, run.card.encode())
+    replace_file(page, run.card.encode())
     return str(page.relative_to(folder))
 
 

@@ -21,7 +21,7 @@ from typing import Any
 import msgspec
 
 from monitoring.windows import Window, WindowStore
-from penumbra.logs.segments import replace_file
+from penumbra.storage.atomic import replace_file
 
 os.environ.setdefault("DO_NOT_TRACK", "1")
 

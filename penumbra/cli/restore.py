@@ -8,6 +8,7 @@ from mlflow.exceptions import MlflowException
 
 from penumbra.core.settings import Settings, SettingsError, load_settings
 from penumbra.data import versions
+from penumbra.data.dvc_file import DamagedDvcFile
 from penumbra.registry.models import ModelRegistry
 
 
@@ -15,7 +16,7 @@ def main(run: str, into: str) -> None:
     try:
         settings = load_settings()
         print(f"data version {restore_run_data(settings, run, Path(into))} is in {into}, verified")
-    except (SettingsError, versions.RestoreFailed, MlflowException) as error:
+    except (SettingsError, versions.RestoreFailed, DamagedDvcFile, MlflowException) as error:
         sys.exit(f"nothing was restored: {error}")
 
 

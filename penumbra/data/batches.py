@@ -25,6 +25,7 @@ from penumbra.core import encoding
 from penumbra.core.settings import DataSettings
 from penumbra.data.checksums import ChecksumCache
 from penumbra.data.dvc_listing import build_listing, compute_listing_md5
+from penumbra.storage.atomic import write_aside
 
 ROW_NUMBER_COLUMN = "row"
 
@@ -194,6 +195,5 @@ class DataStore:
 
 def _write_parquet(frame: pl.DataFrame, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    frame.write_parquet(temporary, compression="lz4", statistics=False)
-    os.replace(temporary, path)
+    with write_aside(path) as aside:
+        frame.write_parquet(aside, compression="lz4", statistics=False)

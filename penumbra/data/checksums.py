@@ -6,6 +6,8 @@ from pathlib import Path
 
 import msgspec
 
+from penumbra.storage.atomic import replace_file
+
 FileStat = tuple[int, int, int]
 
 
@@ -31,9 +33,7 @@ class ChecksumCache:
         if not self.changed:
             return
         self.index.parent.mkdir(parents=True, exist_ok=True)
-        aside = self.index.with_suffix(f".{os.getpid()}.tmp")
-        aside.write_bytes(msgspec.json.encode(self.known))
-        os.replace(aside, self.index)
+        replace_file(self.index, msgspec.json.encode(self.known))
         self.changed = False
 
 

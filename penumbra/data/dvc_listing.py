@@ -33,12 +33,6 @@ def compute_listing_md5(listing: FileListing) -> str:
     return hashlib.md5(encode_listing(listing)).hexdigest() + ".dir"
 
 
-def parse_dvc_md5(text: str) -> str:
-    """The md5 that the text of a `.dvc` file names."""
-    lines = [line.strip(" -") for line in text.splitlines()]
-    return next((line.removeprefix("md5: ") for line in lines if line.startswith("md5: ")), "")
-
-
 def encode_listing(listing: FileListing) -> bytes:
     entries = [{"md5": listing[name], "relpath": name} for name in sorted(listing)]
     return json.dumps(entries, sort_keys=True).encode()

@@ -2,13 +2,14 @@
 Parquet file for each time some were added, named by that time; a row is kept once, as it was first added."""
 
 import datetime as dt
-import os
 import secrets
 from pathlib import Path
 from typing import Any
 
 import dataframely as dy
 import polars as pl
+
+from penumbra.storage.atomic import write_aside
 
 FAILURE_COLUMNS = {"batch": pl.String(), "model": pl.String(), "loss": pl.Float64()}
 ADDED_AT_COLUMN = {"when": pl.Datetime("us", "UTC")}
@@ -60,5 +61,5 @@ def _write_failures(rows: pl.DataFrame, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     now = int(dt.datetime.now(dt.UTC).timestamp() * 1e6)
     path = folder / f"{now:013x}-{secrets.token_hex(3)}.parquet"
-    rows.write_parquet(path.with_suffix(".tmp"))
-    os.replace(path.with_suffix(".tmp"), path)
+    with write_aside(path) as aside:
+        rows.write_parquet(aside)

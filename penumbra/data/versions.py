@@ -17,6 +17,7 @@ from typing import Any
 
 from penumbra.core.settings import DataSettings
 from penumbra.data.checksums import ChecksumCache
+from penumbra.data.dvc_file import DvcFile, format_dvc_file, parse_dvc_file
 from penumbra.data.dvc_listing import (
     FileListing,
     build_listing,
@@ -24,9 +25,9 @@ from penumbra.data.dvc_listing import (
     compute_listing_md5,
     encode_listing,
     list_files,
-    parse_dvc_md5,
     select_new_files,
 )
+from penumbra.storage.atomic import fill_folder_aside, replace_file
 
 os.environ.setdefault("DVC_NO_ANALYTICS", "1")
 
@@ -58,7 +59,7 @@ def compute_data_version(data: DataSettings) -> str:
 def read_recorded_version(data: DataSettings) -> str:
     """The version that the pointer file names ("" where there is none)."""
     file = get_dvc_file(data)
-    return parse_dvc_md5(file.read_text()) if file.exists() else ""
+    return parse_dvc_file(file.read_text(), str(file)).md5 if file.exists() else ""
 
 
 def record_data_version(data: DataSettings) -> DataVersion:
@@ -101,25 +102,24 @@ def restore_data_version(data: DataSettings, text: str, into: Path) -> str:
     Needs neither git nor the work tree, only DVC's cache or the remote. Returns the md5, which has been verified.
     Raises CannotRestore.
     """
-    wanted = parse_dvc_md5(text)
+    pointer = parse_dvc_file(text, get_dvc_file(data).name)
     if into.exists():
         raise RestoreFailed(f"{into} exists already: name a folder that doesn't")
-    with tempfile.TemporaryDirectory(dir=_make_parent_folder(into)) as aside:
-        folder = Path(aside) / "data"
-        _pull_version(data, text, Path(aside), wanted)
-        found = compute_directory_md5(folder, ChecksumCache(Path(aside) / "md5.json"))
-        if found != wanted:
-            raise RestoreFailed(f"what came back is version {found or 'nothing'}, wanted was {wanted}")
-        os.replace(folder, into)
+    with fill_folder_aside(into) as folder:
+        _pull_version(data, pointer, folder)
+        found = compute_directory_md5(folder, ChecksumCache(folder.with_name("md5.json")))
+        if found != pointer.md5:
+            raise RestoreFailed(f"what came back is version {found or 'nothing'}, wanted was {pointer.md5}")
     return found
 
 
-def _pull_version(data: DataSettings, text: str, aside: Path, wanted: str) -> None:
+def _pull_version(data: DataSettings, pointer: DvcFile, folder: Path) -> None:
+    """Fill `folder` from DVC's cache or the remote, through a repository made beside it."""
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
-    paths = [line.split("path: ")[1] for line in text.splitlines() if "path: " in line]
-    (aside / "data.dvc").write_text(text.replace(f"path: {paths[0]}", "path: data"))
+    aside = folder.parent
+    (aside / "data.dvc").write_text(pointer.format(folder.name))
     config = _build_dvc_config(data) | {"cache": {"dir": str(_get_repository_root(data) / ".dvc" / "cache")}}
     try:
         (aside / ".dvc").mkdir()
@@ -128,7 +128,7 @@ def _pull_version(data: DataSettings, text: str, aside: Path, wanted: str) -> No
             repo.pull()
     except (DvcException, OSError) as error:
         raise RestoreFailed(
-            f"data version {wanted} is neither in the cache nor in the remote {data.remote or '(none set)'}: {error}"
+            f"data version {pointer.md5} is neither in the cache nor in the remote {data.remote or '(none set)'}: {error}"
         ) from None
 
 
@@ -191,10 +191,7 @@ def _store_in_cache(cache: Any, folder: Path, new: FileListing, listing: FileLis
 def _write_dvc_file(data: DataSettings, md5: str, listing: FileListing) -> None:
     """Write the pointer file as `dvc add` writes it."""
     size = sum((data.folder / name).stat().st_size for name in listing)
-    text = f"outs:\n- md5: {md5}\n  size: {size}\n  nfiles: {len(listing)}\n  hash: md5\n  path: {data.folder.name}\n"
-    aside = get_dvc_file(data).with_suffix(".dvc.new")
-    aside.write_text(text)
-    os.replace(aside, get_dvc_file(data))
+    replace_file(get_dvc_file(data), format_dvc_file(md5, size, len(listing), data.folder.name))
 
 
 def _build_current_listing(data: DataSettings) -> FileListing:
@@ -228,8 +225,3 @@ def _build_dvc_config(data: DataSettings) -> dict[str, Any]:
 
 def _get_repository_root(data: DataSettings) -> Path:
     return data.folder.absolute().parent
-
-
-def _make_parent_folder(folder: Path) -> Path:
-    folder.absolute().parent.mkdir(parents=True, exist_ok=True)
-    return folder.absolute().parent

@@ -6,7 +6,6 @@ new one. What becomes of closed segments is in penumbra/logs/segments.py and pen
 """
 
 import errno
-import fcntl
 import os
 import re
 import secrets
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+
+from penumbra.storage.locks import create_locked_file
 
 SEGMENT_SUFFIX = ".jsonl"
 ENTRY_ID_PATTERN = re.compile(r"([0-9a-f]{17})-([0-9a-f]{1,12})")
@@ -97,7 +98,7 @@ class LogWriter:
     def _open(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._segment = _make_segment_name()
-        self._file = _create_segment(self._path())
+        self._file = create_locked_file(self._path())
         self._size, self._opened = 0, time.monotonic()
         if self._heading:
             self._write([self._heading()])
@@ -111,7 +112,7 @@ class LogWriter:
     def _bring_back(self) -> None:
         """Write the segment's content, which is there as long as it is open, to a new file of the same name."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        whole = _create_segment(self._path())
+        whole = create_locked_file(self._path())
         try:
             for position in range(0, self._size, CHUNK_BYTES):
                 os.write(whole, os.pread(self._file, CHUNK_BYTES, position))
@@ -182,10 +183,3 @@ def find_entry_in_segments(folder: Path, entry_id: str) -> dict[str, Any] | None
 
 def _make_segment_name() -> str:
     return f"{time.time_ns() // 1_000_000:011x}{secrets.token_hex(3)}"
-
-
-def _create_segment(path: Path) -> int:
-    """A new file, locked as its writer's (see penumbra/logs/segments.py)."""
-    made = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-    fcntl.flock(made, fcntl.LOCK_EX)
-    return made

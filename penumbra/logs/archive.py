@@ -20,6 +20,8 @@ import msgspec
 
 from penumbra.logs import append_log, segments
 from penumbra.logs.archive_rows import ROW_PREFIX, RowReader, build_archive_frame
+from penumbra.storage.atomic import replace_file, write_aside
+from penumbra.storage.locks import is_file_locked
 
 DAYS_FOLDER, FACTS_SUFFIX, TABLE_SUFFIX = "days", ".json", ".parquet"
 MAX_PART_BYTES = 128 * append_log.BYTES_PER_MEGABYTE
@@ -47,9 +49,7 @@ class ArchivePart(msgspec.Struct):
 def seal_closed_segments(folder: Path, but: Path | None = None) -> list[Path]:
     """Checksums for the segments that nobody writes any more (`but` one, which is left as it is); returns them."""
     found = [path for path, size in append_log.read_segment_sizes(folder).items() if size and path != but]
-    closed = [
-        path for path in found if path.with_suffix(segments.SEAL_SUFFIX).exists() or not segments.is_segment_open(path)
-    ]
+    closed = [path for path in found if path.with_suffix(segments.SEAL_SUFFIX).exists() or not is_file_locked(path)]
     for path in closed:
         segments.seal_segment(path)
     return closed
@@ -150,14 +150,13 @@ def _write_part(folder: Path, day: dt.date, paths: Sequence[Path], rows: RowRead
         new = path.read_bytes().split(b"\n")[:-1]
         held[path.stem] = ArchivedSegment(segments.seal_segment(path), len(new))
         lines += new
-    aside = table.with_name(f".{table.name}")
-    build_archive_frame(lines, rows).write_parquet(aside)
-    part = ArchivePart(held, _hash_file(aside))
-    aside.replace(table)
+    with write_aside(table) as aside:
+        build_archive_frame(lines, rows).write_parquet(aside)
+        part = ArchivePart(held, _hash_file(aside))
     facts = table.with_suffix(FACTS_SUFFIX)
     for segment in held:
         _read_archived_segment(facts, part, segment)
-    segments.replace_file(facts, msgspec.json.encode(part))
+    replace_file(facts, msgspec.json.encode(part))
     return facts
 
 
@@ -193,7 +192,7 @@ def _ship_part(path: Path, part: ArchivePart, archive: str) -> str:
         raise DamagedArchive(f"{place} in {archive} is not what was shipped")
     part.shipped = str(store.unstrip_protocol(place))
     store.pipe_file(place.removesuffix(TABLE_SUFFIX) + FACTS_SUFFIX, msgspec.json.encode(part))
-    segments.replace_file(path, msgspec.json.encode(part))
+    replace_file(path, msgspec.json.encode(part))
     return part.shipped
 
 

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from penumbra.core.histograms import OutcomeSums
-from penumbra.logs.segments import replace_file
+from penumbra.storage.atomic import replace_file
 
 OUTCOME_SUMS_FOLDER = "settled"
 

@@ -19,8 +19,9 @@ import polars as pl
 
 from penumbra.core.histograms import Binning, Profile, compute_daily_profiles, list_profiled_columns
 from penumbra.features import Feature
-from penumbra.logs import append_log, archive, profile_rows, segments
+from penumbra.logs import append_log, archive, profile_rows
 from penumbra.logs.frames import LOGGED_DAY_COLUMN, LOGGED_MODEL_COLUMN, READABLE_COLUMN, LogFrameReader
+from penumbra.storage.locks import is_file_locked
 from penumbra.storage.sqlite import read_user_version, recreate_tables, write_transaction
 
 PROFILES_FILE = "profiles.db"
@@ -108,7 +109,7 @@ class ProfileStore:
         """What is new in a segment, which is done with where it can't grow any more."""
         taken = 0
         try:
-            grows = segments.is_segment_open(path)
+            grows = is_file_locked(path)
             while content := append_log.read_tail(path, position := _read_position(db, path.stem)):
                 taken += self._count(db, path.stem, position, content, reference)
         except FileNotFoundError:  # deleted since it was listed

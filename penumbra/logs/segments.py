@@ -1,24 +1,12 @@
 """What can be told of a log's segments from outside: whether one is still written, and how much of it counts."""
 
 import datetime as dt
-import fcntl
 import hashlib
-import os
 from pathlib import Path
 
+from penumbra.storage.atomic import replace_file
+
 SEAL_SUFFIX = ".sha256"
-
-
-def is_segment_open(path: Path) -> bool:
-    """Is there a process that can still append to this segment (see penumbra/logs/append_log.py)?"""
-    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(file)
-    return False
 
 
 def parse_start_time(segment: str) -> dt.datetime:
@@ -48,10 +36,3 @@ def seal_segment(path: Path) -> str:
         repair_segment(path)
         replace_file(beside, hashlib.sha256(path.read_bytes()).hexdigest().encode())
     return beside.read_text()
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file as a whole or not at all."""
-    aside = path.with_name(f".{path.name}-{os.getpid()}")
-    aside.write_bytes(content)
-    os.replace(aside, path)

@@ -9,7 +9,6 @@ Each segment begins with all that was known before it, so that only the last one
 """
 
 import datetime as dt
-import fcntl
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -22,6 +21,7 @@ from penumbra.logs import segments
 from penumbra.logs.append_log import LogWriter, encode_json
 from penumbra.logs.append_log import list_segments as files
 from penumbra.logs.spans import ByteSpan, add_span, find_gaps
+from penumbra.storage.locks import acquire_lock
 
 STATUS_OK, STATUS_ERROR, STATUS_TIMEOUT, STATUS_NAN, STATUS_SHAPE, STATUS_SKIPPED = SHADOW_STATUSES = (
     "ok",
@@ -144,11 +144,9 @@ class ShadowLog:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self._predictions = predictions
-        self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock = acquire_lock(folder / "lock")
         except BlockingIOError:
-            os.close(self._lock)
             raise ShadowLogLocked(f"another process writes {folder}") from None
         self._writer = LogWriter(folder, megabytes, hours=24, heading=self._heading)
         self.state = load_shadow_state(folder)

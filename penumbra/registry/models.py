@@ -19,6 +19,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
 from mlflow.exceptions import MlflowException
 
 from penumbra.core.settings import RegistrySettings
+from penumbra.storage.atomic import write_aside
 from penumbra.storage.locks import hold_file_lock
 
 SQLITE_PREFIX = "sqlite:///"
@@ -194,7 +195,5 @@ def _create_database(uri: str) -> None:
     database.parent.mkdir(parents=True, exist_ok=True)
     with hold_file_lock(database.with_suffix(".lock")):
         if not database.exists():
-            new = database.with_suffix(".new")
-            new.unlink(missing_ok=True)  # half made by a process that was killed
-            MlflowClient(tracking_uri=f"{SQLITE_PREFIX}{new}").search_experiments()
-            os.replace(new, database)
+            with write_aside(database) as new:
+                MlflowClient(tracking_uri=f"{SQLITE_PREFIX}{new}").search_experiments()

@@ -8,12 +8,12 @@ takes no registry to change what is answered.
 
 import contextlib
 import datetime as dt
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
+from penumbra.storage.atomic import replace_file
 from penumbra.storage.locks import hold_file_lock
 
 LIVE_ALIAS, PREVIOUS_ALIAS, CANDIDATE_ALIAS, CANARY_ALIAS = "live", "previous", "candidate", "canary"
@@ -43,13 +43,6 @@ def find_shadow_version(state: Path, role: str) -> str | None:
     return None if role == LIVE_ALIAS and not (state / CANARY_ALIAS).exists() else read_pointer(state, role)
 
 
-def replace_text_file(path: Path, content: str) -> None:
-    """Replace a file as a whole."""
-    aside = path.with_name(f".{path.name}-{os.getpid()}")
-    aside.write_text(content)
-    os.replace(aside, path)
-
-
 def swap_live_pointer(state: Path, old: str | None, new: str) -> bool:
     """Point to another live version, where the pointer is still at `old` and nobody rolled back meanwhile; the old one
     becomes the previous. Return whether that was so."""
@@ -57,24 +50,24 @@ def swap_live_pointer(state: Path, old: str | None, new: str) -> bool:
         if read_pointer(state) != old or read_rollback_pin(state):
             return False
         if old is not None:
-            replace_text_file(state / PREVIOUS_ALIAS, old)
-        replace_text_file(state / LIVE_ALIAS, new)
+            replace_file(state / PREVIOUS_ALIAS, old)
+        replace_file(state / LIVE_ALIAS, new)
         return True
 
 
 def roll_back_pointers(state: Path, pin: RollbackPin) -> None:
     """Let the pin's version answer from now on. A process killed between the writes leaves the rest to the deployer."""
     with hold_pointer_lock(state):
-        replace_text_file(state / ROLLBACK_PIN_FILE, msgspec.json.encode(pin).decode())
-        replace_text_file(state / PREVIOUS_ALIAS, pin.previous)
-        replace_text_file(state / LIVE_ALIAS, pin.live)
+        replace_file(state / ROLLBACK_PIN_FILE, msgspec.json.encode(pin).decode())
+        replace_file(state / PREVIOUS_ALIAS, pin.previous)
+        replace_file(state / LIVE_ALIAS, pin.live)
 
 
 def end_canary(state: Path) -> str | None:
     """Let the live model alone answer from now on; returns the version that was the canary."""
     with hold_pointer_lock(state):
         if version := read_pointer(state, CANARY_ALIAS):
-            replace_text_file(state / CANARY_ENDED_FILE, version)
+            replace_file(state / CANARY_ENDED_FILE, version)
             (state / CANARY_ALIAS).unlink(missing_ok=True)
     return version
 

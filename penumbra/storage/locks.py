@@ -1,14 +1,116 @@
-"""Kernel locks on files: who holds one loses it when it ends, however that happens."""
+"""Kernel locks on files (`flock`): released by the kernel when the process that holds one ends, however it ends."""
 
 import contextlib
 import fcntl
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 
+class PassInProgress(RuntimeError):
+    """Another process works in the same folder; names the lock that it holds."""
+
+
 @contextlib.contextmanager
 def hold_file_lock(path: Path) -> Iterator[None]:
-    """One process at a time; the others wait. The folder must be there."""
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    """Hold an exclusive lock for the block; wait as long as another process holds it.
+
+    Args:
+        path: The lock file, created where there is none; its folder must exist.
+
+    Yields:
+        Nothing.
+    """
+    lock = acquire_lock(path, wait=True)
+    try:
         yield
+    finally:
+        os.close(lock)
+
+
+@contextlib.contextmanager
+def hold_pass_lock(folder: Path, name: str) -> Iterator[None]:
+    """Hold the lock `<folder>/<name>.lock` for the block; don't wait where another process holds it.
+
+    Args:
+        folder: The folder that the processes share; created where there is none.
+        name: What is done by one process at a time, as part of a file name.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        PassInProgress: Where another process holds the lock.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        lock = acquire_lock(folder / f"{name}.lock")
+    except BlockingIOError:
+        raise PassInProgress(
+            f"another pass is at it: {folder / name}.lock is held; this one has nothing to do"
+        ) from None
+    try:
+        yield
+    finally:
+        os.close(lock)
+
+
+def acquire_lock(path: Path, wait: bool = False) -> int:
+    """Take an exclusive lock on a file, which is created where there is none.
+
+    Args:
+        path: The lock file; its folder must exist.
+        wait: Whether to wait for a process that holds the lock.
+
+    Returns:
+        The file descriptor that holds the lock until it is closed; child programs don't inherit it.
+
+    Raises:
+        BlockingIOError: Where another process holds the lock and `wait` is false.
+    """
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BaseException:
+        os.close(file)
+        raise
+    return file
+
+
+def create_locked_file(path: Path) -> int:
+    """Create a file for appending and take an exclusive lock on it.
+
+    Args:
+        path: The file; it must not exist.
+
+    Returns:
+        The file descriptor, open for reading and appending, which holds the lock until it is closed.
+
+    Raises:
+        OSError: Where the file exists or can't be created.
+    """
+    file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    fcntl.flock(file, fcntl.LOCK_EX)
+    return file
+
+
+def is_file_locked(path: Path) -> bool:
+    """Tell whether another open file holds an exclusive lock on a file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        True while a process holds the lock.
+
+    Raises:
+        FileNotFoundError: Where there is no such file.
+    """
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False

@@ -3,11 +3,11 @@ service/inference/live_model.py), and becomes it where there is none yet, or whe
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from penumbra.core.settings import ENV_PREFIX, PROJECT_ROOT, Settings
+from penumbra.storage.atomic import write_aside
 
 PINNED_FOLDER = "pinned"
 
@@ -24,12 +24,11 @@ def install_pinned_models(state: Path, registry: str, pinned: Path = PROJECT_ROO
     if not pinned.exists() or (registry and (state / "live").exists()):
         return
     state.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".pinned-", dir=state) as aside:
-        whole = Path(shutil.copytree(pinned, Path(aside) / PINNED_FOLDER))
-        for path in sorted((path for path in whole.rglob("*") if path.is_file()), key=_pointers_last):
-            place = state / path.relative_to(whole)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(path, place)
+    for path in sorted((path for path in pinned.rglob("*") if path.is_file()), key=_pointers_last):
+        target = state / path.relative_to(pinned)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with write_aside(target) as aside:
+            shutil.copy2(path, aside)
 
 
 def _pointers_last(path: Path) -> int:

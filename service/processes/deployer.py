@@ -8,9 +8,7 @@ Only this process talks to the registry; while that is away, workers and shadow 
 """
 
 import logging
-import os
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -31,9 +29,9 @@ from penumbra.registry.pointers import (
     LIVE_ALIAS,
     PREVIOUS_ALIAS,
     read_pointer,
-    replace_text_file,
     swap_live_pointer,
 )
+from penumbra.storage.atomic import fill_folder_aside, replace_file
 from problem import features, schema
 from service.processes.process_control import log_to_stderr, make_running_check, sleep_while_running
 
@@ -188,11 +186,9 @@ def _sync_and_deploy_live(models: DeployRegistry, settings: Settings) -> str | N
 
 def _fetch_bundle(models: DeployRegistry, version: str, folder: Path, check: Callable[[Path], object]) -> None:
     """Download aside, check, then move into place: no reader ever sees half a bundle."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".download-", dir=folder.parent) as aside:
-        models.download(version, Path(aside) / version)
-        check(Path(aside) / version)
-        os.replace(Path(aside) / version, folder)
+    with fill_folder_aside(folder) as aside:
+        models.download(version, aside)
+        check(aside)
 
 
 def _deploy_version(models: DeployRegistry, state: Path, role: str, version: str) -> None:
@@ -206,7 +202,7 @@ def _deploy_version(models: DeployRegistry, state: Path, role: str, version: str
         except bundle.BrokenBundle:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        replace_text_file(state / role, version)
+        replace_file(state / role, version)
     _record_run_id(models, state, version)
 
 
@@ -215,7 +211,7 @@ def _deploy_or_refuse_candidate(models: DeployRegistry, state: Path) -> str | No
         return deploy_candidate(models, state)
     except bundle.BrokenBundle as error:
         state.mkdir(parents=True, exist_ok=True)
-        replace_text_file(state / REFUSED_FILE, f"{models.version(CANDIDATE_ALIAS)}\n{error}\n")
+        replace_file(state / REFUSED_FILE, f"{models.version(CANDIDATE_ALIAS)}\n{error}\n")
         (state / CANDIDATE_ALIAS).unlink(missing_ok=True)
         raise
 
@@ -224,7 +220,7 @@ def _record_run_id(models: DeployRegistry, state: Path, version: str) -> None:
     """Leave the version's MLflow run where `explain` finds it without the registry."""
     if not (state / RUNS_FOLDER / version).exists():
         (state / RUNS_FOLDER).mkdir(exist_ok=True)
-        replace_text_file(state / RUNS_FOLDER / version, models.find_run_id(version))
+        replace_file(state / RUNS_FOLDER / version, models.find_run_id(version))
 
 
 if __name__ == "__main__":

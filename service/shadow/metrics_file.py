@@ -2,7 +2,6 @@
 the rest is old."""
 
 import datetime as dt
-import os
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Protocol
 
 from penumbra.core.settings import Settings
 from penumbra.logs.shadow_log import METRICS_FILE, REFUSED_FILE, STATUS_OK, ShadowProgress, ShadowState
+from penumbra.storage.atomic import replace_file
 from service.shadow.backlog import measure_backlog
 
 DEFAULT_PREDICTION_BYTES = 600  # of a logged prediction, as long as nothing is known
@@ -43,10 +43,7 @@ def write_shadow_metrics(settings: Settings, state: ShadowState, places: Sequenc
     """Replace the file as a whole. Raises OSError."""
     refused = [("refused", {"version": version}, 1.0) for version in read_refused_versions(settings.service.state)]
     samples = [("heartbeat_seconds", {}, time.time()), *refused, *_samples(settings, state, places)]
-    path = settings.service.shadow_log / METRICS_FILE
-    aside = path.with_suffix(f".{os.getpid()}")
-    aside.write_text(format_exposition(samples))
-    os.replace(aside, path)
+    replace_file(settings.service.shadow_log / METRICS_FILE, format_exposition(samples))
 
 
 def read_refused_versions(state: Path) -> dict[str, str]:

@@ -11,7 +11,7 @@ import pytest
 from flows.steps.monitor import report_figures, retraining, window_summary
 from penumbra.data import versions
 from penumbra.registry.ledger import Ledger, LedgerEvent
-from penumbra.storage.single_pass import PassInProgress, hold_pass_lock
+from penumbra.storage.locks import PassInProgress, hold_pass_lock
 from tests.helpers import local_service
 from tests.helpers import monitored_model as world
 from tests.helpers.monitored_model import ONE_DAY, WINDOW_BEGIN, read_ledger_entries, run_monitor_pass

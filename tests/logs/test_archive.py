@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from penumbra.logs import append_log, archive, segments
 from penumbra.logs.append_log import LogWriter, encode_json
+from penumbra.storage.locks import is_file_locked
 from service.processes.archiver import archive_due_segments
 from tests.helpers import local_service, prediction_logs
 from tests.helpers.prediction_logs import make_prediction
@@ -30,7 +31,7 @@ def test_a_segment_is_open_as_long_as_its_writer_lives(tmp_path: Path) -> None:
     writer = LogWriter(tmp_path)
     writer.append([encode_json(make_prediction(1))])
     (path,) = append_log.list_segments(tmp_path)
-    assert segments.is_segment_open(path)
+    assert is_file_locked(path)
     assert archive.seal_closed_segments(tmp_path) == []
     writer.close()
     assert archive.seal_closed_segments(tmp_path) == [path]

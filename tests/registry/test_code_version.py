@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from penumbra.core.settings import PROJECT_ROOT
 from penumbra.registry import code_version
-from penumbra.storage.receipts import RunReceipts
+from penumbra.storage.cache import RunReceipts
 
 NAMES = st.sampled_from(["a.py", "b.py", "c.py"])
 FILES = st.dictionaries(NAMES, st.binary(max_size=8), max_size=3)

@@ -5,7 +5,7 @@ from concurrent.futures import ProcessPoolExecutor
 import numpy as np
 import pytest
 
-from penumbra.storage.cache import ArrayCache
+from penumbra.storage.cache import ARRAYS, FileCache
 
 
 def made(folder):
@@ -14,7 +14,7 @@ def made(folder):
             calls.write("x")
         return {"values": np.arange(3), "seconds": np.float64(1.5)}
 
-    return ArrayCache(folder).get("name", make)
+    return FileCache(folder, ARRAYS).get_or_make("name", make)
 
 
 def test_what_was_made_once_is_there_the_next_time(tmp_path):
@@ -31,7 +31,7 @@ def test_of_several_processes_that_want_the_same_one_makes_it(tmp_path):
 
 
 def test_what_failed_leaves_nothing_behind(tmp_path):
-    kept = ArrayCache(tmp_path)
+    kept = FileCache(tmp_path, ARRAYS)
     with pytest.raises(ZeroDivisionError):
-        kept.get("name", lambda: {"values": np.ones(1 // 0)})
-    assert kept.get("name", lambda: {"values": np.zeros(1)})["values"].tolist() == [0]
+        kept.get_or_make("name", lambda: {"values": np.ones(1 // 0)})
+    assert kept.get_or_make("name", lambda: {"values": np.zeros(1)})["values"].tolist() == [0]

@@ -20,7 +20,7 @@ from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError, load_s
 from penumbra.data import versions
 from penumbra.data.batches import BatchRefused, DataStore
 from penumbra.registry import code_version
-from penumbra.storage.receipts import RunReceipts
+from penumbra.storage.cache import RunReceipts
 from penumbra.training.doctor import checks, leakage, linear_leakage
 from penumbra.training.doctor.checks import Finding
 from penumbra.training.fit import select_labelled_rows

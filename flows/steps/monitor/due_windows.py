@@ -23,7 +23,7 @@ from penumbra.registry.ledger import BrokenLedger, Ledger
 from penumbra.registry.manifest import BrokenBundle
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import CANDIDATE_ALIAS
-from penumbra.storage.single_pass import PassInProgress, hold_pass_lock
+from penumbra.storage.locks import PassInProgress, hold_pass_lock
 
 MONITOR_ERRORS = (PassInProgress, BrokenBundle, BrokenLedger, DamagedWindow, MlflowException, SettingsError)
 

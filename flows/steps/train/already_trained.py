@@ -5,7 +5,7 @@ import sys
 
 from flows.steps.train import plan
 from penumbra.core.settings import load_settings
-from penumbra.storage.receipts import RunReceipts
+from penumbra.storage.cache import RunReceipts
 
 EXIT_NOT_TRAINED = 3
 

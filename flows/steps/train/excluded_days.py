@@ -17,7 +17,7 @@ from monitoring.expectations import MIN_WHOLE_DAY_SHARE, learn_expectations
 from penumbra.core.settings import PROJECT_ROOT, Settings
 from penumbra.data.batches import DataStore
 from penumbra.registry import code_version
-from penumbra.storage.receipts import RunReceipts
+from penumbra.storage.cache import RunReceipts
 
 FAULT_ROOMS = ("problem", "monitoring", "penumbra.features", "penumbra.core", "flows.steps.train.excluded_days")
 EARLIER_BATCHES = 3  # batches that tell what is normal

@@ -8,7 +8,7 @@ from flows.steps.train.matrices import Matrices
 from flows.steps.train.plan import TrainingPlan
 from penumbra.core.settings import Settings
 from penumbra.registry.models import FinishedRun, ModelRegistry
-from penumbra.storage.receipts import RunReceipts
+from penumbra.storage.cache import RunReceipts
 from penumbra.training.evaluate import METRIC_TITLES, Trial, TrialJob, format_score_table, run_trial
 from penumbra.training.gate_checks import ServingMeasurements
 from penumbra.training.search import thin_training_set

@@ -14,7 +14,7 @@ from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError
 from penumbra.data import versions
 from penumbra.data.batches import DataStore
 from penumbra.registry import code_version
-from penumbra.storage.receipts import RunReceipts
+from penumbra.storage.cache import RunReceipts
 from penumbra.training.evaluate import TrialJob
 from penumbra.training.fit import select_labelled_rows
 from penumbra.training.split import Split, split_batches

@@ -11,7 +11,7 @@ from penumbra.registry import aliases, bundle
 from penumbra.registry.ledger import Ledger, LedgerEvent
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import CANDIDATE_ALIAS, LIVE_ALIAS
-from penumbra.storage.receipts import RunReceipts
+from penumbra.storage.cache import RunReceipts
 from penumbra.training.fit import compute_baseline, count_category_values
 from penumbra.training.split import format_batch_range
 from problem.features import FEATURES

@@ -22,7 +22,7 @@ from penumbra.core.settings import PROJECT_ROOT, Settings
 from penumbra.registry import code_version
 from penumbra.simulation import future
 from penumbra.simulation.backtest.policies import ModelFit
-from penumbra.storage.cache import ArrayCache
+from penumbra.storage.cache import ARRAYS, FileCache
 from penumbra.training.evaluate import TrialJob, predict_for_task
 from penumbra.training.fit import TrainingSet, fit_estimator
 from problem.schema import TIME
@@ -98,7 +98,7 @@ class BacktestHistory:
         self.end = int(self.day.max())  # the last day, in UTC, is not whole
         self.rows = np.bincount(self.day)[: self.end]
         self._kept, self._made, self._sums = (
-            ArrayCache(history.fits),
+            FileCache(history.fits, ARRAYS),
             dict[ModelFit, Any](),
             dict[ModelFit, np.ndarray](),
         )
@@ -119,7 +119,7 @@ class BacktestHistory:
     def predict_rows(self, fit: ModelFit) -> np.ndarray:
         """What a model said of each row of the days from its end on: float32 [rows]."""
         if fit not in self._made:
-            self._made[fit] = self._kept.get(f"{fit.end}-{fit.days}", lambda: self._fit(fit))
+            self._made[fit] = self._kept.get_or_make(f"{fit.end}-{fit.days}", lambda: self._fit(fit))
         return self._made[fit]["said"]
 
     def row_losses(self, fit: ModelFit, ceiling: float = np.inf) -> np.ndarray:

@@ -1,0 +1,70 @@
+"""Atomic writes: a file or folder is written aside and then renamed, so that no reader ever sees half of it.
+
+A process that is killed before the rename leaves what it wrote aside behind; no reader looks there. Nothing is flushed
+to the disk before the rename: the order of data and rename after a loss of power is the file system's.
+"""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def write_aside(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`, and rename it to `path` once the block has ended without an exception.
+
+    Args:
+        path: The file to create or replace; its folder must exist.
+
+    Yields:
+        The path to write to: hidden, with the process's id, ending in `.tmp`. After an exception it is removed.
+
+    Raises:
+        OSError: Where the rename fails.
+    """
+    aside = path.with_name(f".{path.name}-{os.getpid()}.tmp")
+    try:
+        yield aside
+        os.replace(aside, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            aside.unlink()
+        raise
+
+
+@contextlib.contextmanager
+def fill_folder_aside(folder: Path) -> Iterator[Path]:
+    """Yield a path for a folder in a temporary folder beside `folder`, and rename it to `folder` at the block's end.
+
+    Args:
+        folder: The folder to create; it must not exist, or be empty. Its parents are created.
+
+    Yields:
+        A path of the same name that doesn't exist yet, in a temporary folder that is removed afterwards in any case;
+        files beside the path may be used as scratch.
+
+    Raises:
+        OSError: Where the rename fails, or the block created nothing at the path.
+    """
+    parent = folder.absolute().parent
+    parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=parent) as scratch:
+        aside = Path(scratch) / folder.name
+        yield aside
+        os.replace(aside, folder)
+
+
+def replace_file(path: Path, content: bytes | str) -> None:
+    """Create or replace a file as a whole.
+
+    Args:
+        path: The file; its folder must exist.
+        content: All of its content; text is written as UTF-8.
+
+    Raises:
+        OSError: Where the file can't be written; an old one is then unchanged.
+    """
+    with write_aside(path) as aside:
+        aside.write_bytes(content.encode() if isinstance(content, str) else content)
