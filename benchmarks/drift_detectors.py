@@ -9,6 +9,7 @@ import numpy as np
 from benchmarks.shuffled_year import DAYS_PER_WEEK, SCORE_COLUMN, WATCHED_COLUMNS, ShuffledYear
 from monitoring import drift, loss_threshold, slices
 from monitoring.permutation import compute_permutation_limit
+from penumbra.core.metrics.distances import compute_js_distances
 
 SIGMAS = 3
 
@@ -40,11 +41,11 @@ def judge_by_reference_limits(world: ShuffledYear, one_in: float, seed: int = 0)
     before, random = days[: world.known], np.random.default_rng(seed)
     drawn = np.argsort(random.random((2000, world.known)), axis=1) < DAYS_PER_WEEK
     total = before.sum(axis=0)
-    replays = drift.compute_js_distances(drawn.astype(float) @ before, total, world.binning)
+    replays = compute_js_distances(drawn.astype(float) @ before, total, world.binning.starts)
     scale = np.maximum(compute_permutation_limit(replays, one_in), 1e-6)
     far = compute_permutation_limit((replays / scale).max(axis=1), one_in)
     weeks = days[world.known :][: DAYS_PER_WEEK * world.weeks].reshape(world.weeks, DAYS_PER_WEEK, -1).sum(axis=1)
-    found = drift.compute_js_distances(weeks, weeks + total, world.binning)
+    found = compute_js_distances(weeks, weeks + total, world.binning.starts)
     return [bool(each) for each in (found / scale).max(axis=1) > far]
 
 
@@ -55,7 +56,7 @@ def judge_by_three_sigma(world: ShuffledYear) -> list[tuple[bool, bool]]:
     total = days[: world.known].sum(axis=0)
     weekly = days[: DAYS_PER_WEEK * chunks].reshape(chunks, DAYS_PER_WEEK, -1).sum(axis=1)
     later = days[world.known :][: DAYS_PER_WEEK * world.weeks].reshape(world.weeks, DAYS_PER_WEEK, -1).sum(axis=1)
-    usual, now = (drift.compute_js_distances(each, each + total, world.binning) for each in (weekly, later))
+    usual, now = (compute_js_distances(each, each + total, world.binning.starts) for each in (weekly, later))
     drifted = (now > usual.mean(axis=0) + SIGMAS * usual.std(axis=0)).any(axis=1)
     known = np.array([world.loss(DAYS_PER_WEEK * chunk, DAYS_PER_WEEK * (chunk + 1)).mean for chunk in range(chunks)])
     means = np.array([world.loss(*world.days(week)).mean for week in range(world.weeks)])

@@ -12,7 +12,7 @@ import polars as pl
 import problem.features
 import problem.schema
 import problem.source
-from penumbra.core.clipped_losses import LossName, clipped_losses
+from penumbra.core.metrics.losses import LossName, compute_clipped_losses
 from penumbra.core.settings import load_settings
 from penumbra.core.task import Task
 from penumbra.data.batches import DataStore
@@ -43,7 +43,7 @@ class FlightStream:
 
     def losses(self, scores: np.ndarray, loss: LossName) -> np.ndarray:
         ceiling = load_settings().promotion.loss_ceiling * self.usual[loss]
-        return clipped_losses(BINARY_TASK, self.labels, scores, loss, ceiling)
+        return compute_clipped_losses(BINARY_TASK, self.labels, scores, loss, ceiling)
 
     def compute_differences(self, live: np.ndarray, candidate: np.ndarray, loss: LossName) -> np.ndarray:
         """How much better the candidate was on each row: float64 [n]."""
@@ -70,7 +70,7 @@ def read_flight_stream() -> FlightStream:
         labels[served],
         {name: scores(make(columns), month) for name, (make, month) in _list_models().items()},
         {
-            loss: float(clipped_losses(BINARY_TASK, labels[reference], before, loss, np.inf).mean())
+            loss: float(compute_clipped_losses(BINARY_TASK, labels[reference], before, loss, np.inf).mean())
             for loss in ("log_loss", "brier")
         },
     )

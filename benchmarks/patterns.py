@@ -18,7 +18,7 @@ import problem.schema
 import problem.source
 from flows.steps.train import matrices, plan
 from flows.steps.train.matrices import Matrices
-from penumbra.core import metrics
+from penumbra.core.metrics.losses import compute_row_losses
 from penumbra.core.settings import Settings, load_settings
 from penumbra.data.batches import DataStore
 from penumbra.registry.bundle import open_onnx_session
@@ -127,7 +127,7 @@ def compare_patterns(made: Matrices, batches: list[str], said: PredictionsByName
     labels, days = made.read_evaluation_set(months)[1], made.arrays.part(months, "days")
     ends = np.cumsum([made.arrays.sizes[batch] for batch in months])[:-1]
     losses = {
-        name: metrics.row_losses(made.task, labels, values) for name, values in said.items() if "sure" not in name
+        name: compute_row_losses(made.task, labels, values) for name, values in said.items() if "sure" not in name
     }
     print(
         f"{len(labels):,} flights from {months[0]} to {months[-1]}; log-loss, and by how much the pattern's is higher"

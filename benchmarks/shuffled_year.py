@@ -10,8 +10,8 @@ import polars as pl
 import problem.features
 from benchmarks import flight_stream
 from monitoring.loss_threshold import DailyLosses
-from penumbra.core.clipped_losses import clipped_losses
 from penumbra.core.histograms import Binning, Profile, compute_daily_profiles, list_profiled_columns, sum_losses_by_day
+from penumbra.core.metrics.losses import compute_clipped_losses
 from penumbra.core.settings import load_settings
 from penumbra.training.fit import build_matrix, extract_labels
 from problem.candidates import gradient_boosting
@@ -84,14 +84,14 @@ class ShuffledYear:
     def losses_by_row(self) -> np.ndarray:
         """Of each row."""
         labels, scores = (self.rows[name].to_numpy() for name in (LABEL_COLUMN, SCORE_COLUMN))
-        usual = clipped_losses(
+        usual = compute_clipped_losses(
             flight_stream.BINARY_TASK,
             *(self.reference[name].to_numpy() for name in (LABEL_COLUMN, SCORE_COLUMN)),
             "log_loss",
             np.inf,
         )
         ceiling = load_settings().promotion.loss_ceiling * usual.mean()
-        return clipped_losses(flight_stream.BINARY_TASK, labels, scores, "log_loss", ceiling)
+        return compute_clipped_losses(flight_stream.BINARY_TASK, labels, scores, "log_loss", ceiling)
 
     @cached_property
     def losses(self) -> DailyLosses:

@@ -19,8 +19,7 @@ import numpy as np
 
 from monitoring.permutation import compute_permutation_limit, draw_permutations
 from penumbra.core.histograms import PREDICTION_COLUMN, Binning, Profile
-
-MIN_SQUARED_DISTANCE = 1e-9  # of a squared distance: rounding
+from penumbra.core.metrics.distances import compute_js_distances
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ def compute_drift(
         return DriftResult({}, None)
     days = np.concatenate([np.array([day.counts for day in window]), _thin_reference(reference, window, seed)])
     drawn = draw_permutations(len(window), len(reference), one_in, seed)
-    far = compute_js_distances(drawn.astype(float) @ days, days.sum(axis=0), binning)
+    far = compute_js_distances(drawn.astype(float) @ days, days.sum(axis=0), binning.starts)
     scale = compute_permutation_limit(far, one_in)
     comparable = scale > 0
     ratios = np.divide(far, scale, out=np.zeros_like(far), where=comparable)
@@ -91,7 +90,7 @@ def _largest_reference_distance(reference: np.ndarray, days: int, binning: Binni
         return np.zeros(len(binning.columns))
     until = np.cumsum(reference, axis=0, dtype=float)
     stretches = until[days - 1 :] - np.concatenate([np.zeros((1, reference.shape[1])), until[:-days]])
-    return np.asarray(compute_js_distances(stretches, until[-1], binning).max(axis=0))
+    return np.asarray(compute_js_distances(stretches, until[-1], binning.starts).max(axis=0))
 
 
 def _thin_reference(reference: Sequence[Profile], window: Sequence[Profile], seed: int) -> np.ndarray:
@@ -100,24 +99,3 @@ def _thin_reference(reference: Sequence[Profile], window: Sequence[Profile], see
     counts = np.array([day.counts for day in reference])
     share = np.mean([day.rows for day in window]) / np.mean([day.rows for day in reference])
     return counts if share >= 1 else np.random.default_rng([seed, 1]).binomial(counts, share)
-
-
-def compute_js_distances(drawn: np.ndarray, total: np.ndarray, binning: Binning) -> np.ndarray:
-    """Between the days drawn (counts, float64 [replays, bins]) and all others: float64 [replays, columns]."""
-    starts = [place.start for place in binning.columns.values()]
-    one, other = (_bin_shares(counts, starts) for counts in (drawn, total - drawn))
-    middle = (one + other) / 2
-    squared = np.add.reduceat(_relative_entropy(one, middle) + _relative_entropy(other, middle), starts, axis=1) / 2
-    return np.sqrt(np.where(squared > MIN_SQUARED_DISTANCE, squared, 0))
-
-
-def _bin_shares(counts: np.ndarray, starts: list[int]) -> np.ndarray:
-    rows = np.add.reduceat(counts, starts, axis=1)
-    sizes = np.diff([*starts, counts.shape[1]])
-    return counts / np.repeat(np.maximum(rows, 1), sizes, axis=1)
-
-
-def _relative_entropy(shares: np.ndarray, middle: np.ndarray) -> np.ndarray:
-    """Bits by which each bin's share surprises one who expects `middle`."""
-    parts = np.divide(shares, middle, out=np.ones_like(shares), where=shares > 0)
-    return shares * np.log2(parts, out=parts)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from penumbra.core.clipped_losses import PROBABILITY_EPSILON, LossName
+from penumbra.core.metrics.losses import LossName, compute_probability_losses
 from penumbra.core.task import Task
 
 CALIBRATION_GROUPS, MAX_SCORE_BINS = 10, 64
@@ -83,18 +83,6 @@ def sum_by_score_bin(scores: np.ndarray, happened: np.ndarray, edges: np.ndarray
     return np.array([np.bincount(bins, each, len(edges) + 1) for each in (np.ones(len(bins)), scores, happened)])
 
 
-def compute_binned_calibration_error(scores: np.ndarray) -> float | None:
-    """How far probabilities are from frequencies, on average over ten groups of about equal size (Naeini et al.,
-    "Obtaining well calibrated probabilities using Bayesian binning", 2015), of what `by_score` gives; of several
-    classes that of the likeliest. None for numbers, and without rows."""
-    rows = scores[0]
-    if not rows.sum():
-        return None
-    groups = (CALIBRATION_GROUPS * (np.cumsum(rows) - rows / 2) / rows.sum()).astype(int)
-    said, happened = (np.bincount(groups, each) for each in scores[1:])
-    return float(np.abs(happened - said).sum() / rows.sum())
-
-
 def estimate_losses(
     task: Task, scores: np.ndarray, reference: np.ndarray, labels: np.ndarray, loss: LossName, ceiling: float
 ) -> np.ndarray | None:
@@ -110,19 +98,15 @@ def estimate_losses(
     rows = np.bincount(groups, minlength=CALIBRATION_GROUPS)
     gaps = np.bincount(groups, labels - reference, CALIBRATION_GROUPS) / np.maximum(rows, 1)
     chances = np.clip(scores + gaps[np.searchsorted(edges, scores)], 0, 1)
-    return chances * _loss_of_probability(scores, loss, ceiling) + (1 - chances) * _loss_of_probability(
-        1 - scores, loss, ceiling
+    if_happened, if_not = (
+        np.minimum(compute_probability_losses(given, loss), ceiling) for given in (scores, 1 - scores)
     )
+    return chances * if_happened + (1 - chances) * if_not
 
 
 def _expected_multiclass_loss(scores: np.ndarray, loss: LossName, ceiling: float) -> np.ndarray:
     """Of several classes the scores are taken as they are."""
     squares = (scores**2).sum(axis=1, keepdims=True)
-    cost = _loss_of_probability(scores, loss, ceiling) if loss == "log_loss" else 1 - 2 * scores + squares
+    log_losses = np.minimum(compute_probability_losses(scores, loss), ceiling)
+    cost = log_losses if loss == "log_loss" else 1 - 2 * scores + squares
     return np.asarray((scores * cost).sum(axis=1))
-
-
-def _loss_of_probability(given: np.ndarray, loss: LossName, ceiling: float) -> np.ndarray:
-    """The loss where what happened was given this probability."""
-    lost = -np.log(np.clip(given, PROBABILITY_EPSILON, 1)) if loss == "log_loss" else (1 - given) ** 2
-    return np.minimum(lost, ceiling)

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 import problem.schema
-from penumbra.core.clipped_losses import clipped_losses
+from penumbra.core.metrics.losses import compute_clipped_losses
 from penumbra.core.settings import Settings
 from penumbra.core.task import Task
 from penumbra.training.fit import extract_labels
@@ -15,7 +15,7 @@ def compute_known_losses(settings: Settings, labels: pl.Series, predictions: np.
     task, found = Task.from_schema(problem.schema), np.full(len(labels), np.nan)
     known = labels.is_not_null().to_numpy() & _mask_finite_rows(predictions)
     of_known = extract_labels(labels.alias("label").to_frame().filter(known), task)
-    found[known] = clipped_losses(task, of_known, predictions[known], settings.promotion.loss, ceiling)
+    found[known] = compute_clipped_losses(task, of_known, predictions[known], settings.promotion.loss, ceiling)
     return found
 
 

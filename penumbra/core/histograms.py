@@ -52,6 +52,11 @@ class Binning:
         return {name: slice(ends[i], ends[i + 1]) for i, name in enumerate(sizes)}
 
     @property
+    def starts(self) -> list[int]:
+        """The first bin of each column."""
+        return [place.start for place in self.columns.values()]
+
+    @property
     def size(self) -> int:
         return max((place.stop for place in self.columns.values()), default=0)
 

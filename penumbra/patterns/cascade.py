@@ -6,11 +6,12 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from penumbra.core.metrics.losses import compute_row_losses
+from penumbra.core.task import Task
 from penumbra.patterns.out_of_sample import predict_scores, require_two_classes, set_binary_tags
 
 MAX_THRESHOLDS = 256  # thresholds that are tried on each side
 MIN_THRESHOLD_GAP = 1e-9
-MIN_PROBABILITY = float(np.finfo(float).eps)
 
 
 class Cascade(ClassifierMixin, BaseEstimator):
@@ -38,7 +39,8 @@ class Cascade(ClassifierMixin, BaseEstimator):
         said = [
             predict_scores(clone(each).fit(X[:first], y[:first]), X[first:]) for each in (self.cheap, self.expensive)
         ]
-        cheap, expensive = (_row_log_losses(each, y[first:] == self.classes_[1]) for each in said)
+        truth = y[first:] == self.classes_[1]
+        cheap, expensive = (compute_row_losses(Task("binary"), truth, each) for each in said)
         self.report_ = choose_thresholds(said[0], cheap - expensive, self.budget)
         self.cheap_ = clone(self.cheap).fit(X, y)
         self.expensive_ = clone(self.expensive).fit(X, y)
@@ -100,8 +102,3 @@ def _candidate_thresholds(probabilities: np.ndarray) -> np.ndarray:
     between = ((distinct[1:] + distinct[:-1]) / 2)[np.diff(distinct) > MIN_THRESHOLD_GAP]
     settings = np.unique(np.linspace(0, len(between) - 1, min(len(between), MAX_THRESHOLDS)).astype(int))
     return np.concatenate([[-1.0], between[settings], [2.0]])
-
-
-def _row_log_losses(probabilities: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Log-loss of each row, in nats."""
-    return -np.log(np.clip(np.where(truth, probabilities, 1 - probabilities), MIN_PROBABILITY, 1))

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
+from penumbra.core.metrics.distances import compute_ks_distance
 from penumbra.core.task import Task
 
 MIN_GUARDRAIL_ROWS = 100
@@ -118,19 +119,9 @@ def _check_inverted(live: np.ndarray, scores: np.ndarray) -> GuardrailFault | No
 
 
 def _check_distribution(known: list[np.ndarray], scores: np.ndarray, limits: GuardrailLimits) -> GuardrailFault | None:
-    distance = min(_ks_distance(each, scores) for each in known) if len(scores) >= MIN_DISTRIBUTION_ROWS else 0.0
+    distance = min(compute_ks_distance(each, scores) for each in known) if len(scores) >= MIN_DISTRIBUTION_ROWS else 0.0
     text = f"its predictions are {distance:.2f} from all that is known; the limit is {limits.score_distance:g}"
     return GuardrailFault("distribution", text) if distance > limits.score_distance else None
-
-
-def _ks_distance(one: np.ndarray, other: np.ndarray) -> float:
-    """Kolmogorov and Smirnov's distance, the largest over the columns: float64 [n, k] and [m, k]."""
-    return max(_largest_gap(np.sort(a), np.sort(b)) for a, b in zip(one.T, other.T, strict=True))
-
-
-def _largest_gap(one: np.ndarray, other: np.ndarray) -> float:
-    shares = [np.searchsorted(each, np.append(one, other), side="right") / len(each) for each in (one, other)]
-    return float(np.abs(shares[0] - shares[1]).max())
 
 
 def _as_columns(predictions: np.ndarray) -> np.ndarray:

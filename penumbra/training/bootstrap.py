@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from penumbra.core import metrics
+from penumbra.core.metrics.scores import compute_metrics
 from penumbra.core.task import Task
 
 BLOCK_DAYS, MAX_BLOCKS = 5, 8
@@ -62,7 +62,7 @@ def compute_metric_intervals(
 ) -> dict[str, Interval]:
     """Every metric of the task; one that isn't defined without some day may be anything. Of more than 50 days
     neighbours are taken together. Raises ValueError where `evaluate.scores` does."""
-    scores = metrics.compute_metrics(task, labels, predictions)
+    scores = compute_metrics(task, labels, predictions)
     codes = _code_days(days)
     count = codes.max() + 1
     units = codes * min(count, MAX_JACKKNIFE_UNITS) // count
@@ -178,7 +178,7 @@ def _code_days(days: np.ndarray) -> np.ndarray:
 
 def _metrics_or_empty(task: Task, labels: np.ndarray, predictions: np.ndarray) -> dict[str, float]:
     try:
-        return metrics.compute_metrics(task, labels, predictions)
+        return compute_metrics(task, labels, predictions)
     except ValueError:
         return {}
 

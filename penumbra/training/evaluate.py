@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from penumbra.core import metrics
+from penumbra.core.metrics.curves import compute_curves
+from penumbra.core.metrics.scores import compute_metrics
 from penumbra.core.task import Task
 from penumbra.training.bootstrap import Interval
 from penumbra.training.fit import TrainingSet, fit_estimator
@@ -107,7 +108,7 @@ def run_trial(
     fit_seconds = time.time() - began
     inputs, labels = evaluation
     predictions = predict_for_task(task, estimator, inputs)
-    results = metrics.compute_metrics(task, labels, predictions), metrics.compute_curves(task, labels, predictions)
+    results = compute_metrics(task, labels, predictions), compute_curves(task, labels, predictions)
     report = dict(getattr(estimator, "report_", {}))
     return Trial(job, began, time.time(), fit_seconds, *results, report), predictions
 
@@ -128,7 +129,7 @@ def score_predictions(name: str, task: Task, labels: np.ndarray, predictions: np
         ValueError: If there are no rows, or only one class among them.
     """
     now = time.time()
-    results = metrics.compute_metrics(task, labels, predictions), metrics.compute_curves(task, labels, predictions)
+    results = compute_metrics(task, labels, predictions), compute_curves(task, labels, predictions)
     return Trial(TrialJob(name), now, now, 0.0, *results)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from penumbra.core import metrics
+from penumbra.core.metrics.losses import compute_row_losses
 from penumbra.core.task import Task
 from penumbra.training.evaluate import EvaluationSet, predict_for_task
 from penumbra.training.fit import TrainingSet, fit_estimator
@@ -55,4 +55,4 @@ def thin_training_set(lesson: TrainingSet, share: float) -> TrainingSet:
 
 def _validation_loss(estimator: Any, task: Task, learn: TrainingSet, judge: EvaluationSet) -> float:
     fit_estimator(estimator, learn)
-    return float(np.mean(metrics.row_losses(task, judge[1], predict_for_task(task, estimator, judge[0]))))
+    return float(np.mean(compute_row_losses(task, judge[1], predict_for_task(task, estimator, judge[0]))))

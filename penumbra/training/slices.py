@@ -6,7 +6,7 @@ from itertools import combinations, pairwise
 import numpy as np
 import polars as pl
 
-from penumbra.core import metrics
+from penumbra.core.metrics.losses import compute_row_losses, get_primary_metric
 from penumbra.core.task import Task
 from penumbra.training import bootstrap
 
@@ -55,8 +55,8 @@ def _score_slice(
     try:
         return bootstrap.compute_metric_intervals(task, labels, predictions, days)
     except ValueError:
-        losses = metrics.row_losses(task, labels, predictions)
-        return {metrics.get_primary_metric(task): bootstrap.compute_mean_interval(losses, days)}
+        losses = compute_row_losses(task, labels, predictions)
+        return {get_primary_metric(task): bootstrap.compute_mean_interval(losses, days)}
 
 
 def find_worst_slices(

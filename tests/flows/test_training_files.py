@@ -19,7 +19,7 @@ TRAINING_MODULES = (
     "penumbra/features.py",
     "penumbra/patterns/cascade.py",
     "penumbra/core/encoding.py",
-    "penumbra/core/metrics.py",
+    "penumbra/core/metrics/losses.py",
     "penumbra/core/task.py",
     "penumbra/data/batches.py",
     "penumbra/training/split.py",

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from monitoring.loss import (
     MeanBand,
-    compute_binned_calibration_error,
     compute_mean_band,
     compute_score_edges,
     compute_top_scores,
@@ -19,6 +18,7 @@ from monitoring.loss import (
     sum_by_score_bin,
 )
 from monitoring.loss_threshold import DailyLosses
+from penumbra.core.metrics.calibration import compute_binned_calibration_error
 from penumbra.core.task import Task
 
 MONDAY = dt.date(2013, 4, 1)

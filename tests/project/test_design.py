@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "penumbra": set(),
     "penumbra.features": set(),
     "penumbra.rules": {"penumbra.features"},
-    "penumbra.patterns": set(),
+    "penumbra.patterns": {"penumbra.core"},
     "problem": BUILDING_BLOCKS,
     "penumbra.core": {"penumbra.features"},
     "penumbra.training": {"penumbra.core", "penumbra.features", "penumbra.patterns"},

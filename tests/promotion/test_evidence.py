@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penumbra.core.clipped_losses import clipped_losses
+from penumbra.core.metrics.losses import compute_clipped_losses
 from penumbra.core.settings import load_settings
 from penumbra.core.task import Task
 from penumbra.promotion.day_blocks import sum_losses_by_block
@@ -180,27 +180,29 @@ def test_what_a_complete_block_says_does_not_change_when_more_days_arrive(days, 
 
 def test_losses_of_a_yes_or_no_are_those_computed_by_hand():
     labels, predictions = np.array([True, False]), np.array([0.25, 0.5])
-    np.testing.assert_allclose(clipped_losses(Task("binary"), labels, predictions, "log_loss", 9), np.log([4, 2]))
-    np.testing.assert_allclose(clipped_losses(Task("binary"), labels, predictions, "brier", 9), [0.5625, 0.25])
+    np.testing.assert_allclose(
+        compute_clipped_losses(Task("binary"), labels, predictions, "log_loss", 9), np.log([4, 2])
+    )
+    np.testing.assert_allclose(compute_clipped_losses(Task("binary"), labels, predictions, "brier", 9), [0.5625, 0.25])
 
 
 def test_losses_of_several_classes_are_those_computed_by_hand():
     labels, predictions = np.array([0, 2]), np.array([[0.5, 0.5, 0], [0.25, 0.5, 0.25]])
     task = Task("multiclass", ("a", "b", "c"))
-    np.testing.assert_allclose(clipped_losses(task, labels, predictions, "log_loss", 9), np.log([2, 4]))
-    np.testing.assert_allclose(clipped_losses(task, labels, predictions, "brier", 9), [0.5, 0.875])
+    np.testing.assert_allclose(compute_clipped_losses(task, labels, predictions, "log_loss", 9), np.log([2, 4]))
+    np.testing.assert_allclose(compute_clipped_losses(task, labels, predictions, "brier", 9), [0.5, 0.875])
 
 
 @pytest.mark.parametrize("loss", ["log_loss", "brier"])
 def test_the_loss_of_a_number_is_the_squared_error(loss):
     labels, predictions = np.array([1.0, 2.0]), np.array([3.0, 2.5])
-    np.testing.assert_allclose(clipped_losses(Task("regression"), labels, predictions, loss, 9), [4, 0.25])
+    np.testing.assert_allclose(compute_clipped_losses(Task("regression"), labels, predictions, loss, 9), [4, 0.25])
 
 
 @pytest.mark.parametrize("task", [Task("binary"), Task("regression")])
 def test_no_row_counts_more_than_the_ceiling_and_nan_stays_nan(task):
     labels = np.array([1, 1, 1]).astype(bool if task.kind == "binary" else float)
-    got = clipped_losses(
+    got = compute_clipped_losses(
         task, labels, np.array([-40.0 if task.kind == "regression" else 0.0, 1.0, np.nan]), "log_loss", 3
     )
     np.testing.assert_allclose(got, [3, 0, np.nan], atol=1e-12)

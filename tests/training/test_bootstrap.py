@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penumbra.core import metrics
+from penumbra.core.metrics.losses import compute_row_losses
+from penumbra.core.metrics.scores import compute_metrics
 from penumbra.core.task import Task
 from penumbra.training import bootstrap
 from tests.helpers.daily_series import simulate_daily_series
@@ -28,7 +29,7 @@ def limits(interval: bootstrap.Interval) -> tuple[float, float, float]:
 @given(SEEDS)
 def test_the_order_of_rows_does_not_change_an_interval(seed):
     labels, predictions, days = said(seed, rows=4)
-    losses = metrics.row_losses(BINARY, labels, predictions)
+    losses = compute_row_losses(BINARY, labels, predictions)
     order = np.random.default_rng(seed).permutation(len(days))
     again = bootstrap.compute_mean_interval(losses[order], days[order])
     assert limits(again) == pytest.approx(limits(bootstrap.compute_mean_interval(losses, days)))
@@ -37,7 +38,7 @@ def test_the_order_of_rows_does_not_change_an_interval(seed):
 @given(SEEDS, st.integers(-1000, 1000), st.integers(1, 9))
 def test_what_the_days_are_called_does_not_change_an_interval(seed, first, step):
     labels, predictions, days = said(seed, rows=4)
-    losses = metrics.row_losses(BINARY, labels, predictions)
+    losses = compute_row_losses(BINARY, labels, predictions)
     assert bootstrap.compute_mean_interval(losses, first + step * days) == bootstrap.compute_mean_interval(losses, days)
     assert bootstrap.compute_mean_interval(losses, days.astype("datetime64[D]")) == bootstrap.compute_mean_interval(
         losses, days
@@ -46,7 +47,7 @@ def test_what_the_days_are_called_does_not_change_an_interval(seed, first, step)
 
 @given(SEEDS)
 def test_identical_models_differ_by_nothing_for_certain(seed):
-    losses = metrics.row_losses(BINARY, *said(seed)[:2])
+    losses = compute_row_losses(BINARY, *said(seed)[:2])
     assert limits(bootstrap.compare_paired_losses(losses, losses, said(seed)[2])) == (0, 0, 0)
 
 
@@ -68,7 +69,7 @@ def test_an_interval_holds_its_value_and_grows_with_the_confidence(seed, confide
 
 def test_copies_of_the_same_rows_make_nothing_surer():
     labels, predictions, days = said(1)
-    losses = metrics.row_losses(BINARY, labels, predictions)
+    losses = compute_row_losses(BINARY, labels, predictions)
     many = bootstrap.compute_mean_interval(np.tile(losses, 50), np.tile(days, 50))
     assert limits(many) == pytest.approx(limits(bootstrap.compute_mean_interval(losses, days)))
 
@@ -87,9 +88,7 @@ def test_less_than_two_blocks_of_days_say_nothing():
 )
 def test_every_metric_has_an_interval_round_its_score(task, labels, predictions):
     found = bootstrap.compute_metric_intervals(task, labels, predictions, said(2)[2])
-    assert {name: interval.value for name, interval in found.items()} == metrics.compute_metrics(
-        task, labels, predictions
-    )
+    assert {name: interval.value for name, interval in found.items()} == compute_metrics(task, labels, predictions)
     assert [name for name, each in found.items() if not each.low <= each.value <= each.high] == []
 
 
@@ -97,7 +96,7 @@ def test_the_jackknife_gives_a_mean_nearly_the_limits_of_its_day_sums():
     labels, predictions, days = said(4)
     whole = bootstrap.compute_metric_intervals(BINARY, labels, predictions, days)["log_loss"]
     assert limits(whole) == pytest.approx(
-        limits(bootstrap.compute_mean_interval(metrics.row_losses(BINARY, labels, predictions), days)), rel=1e-3
+        limits(bootstrap.compute_mean_interval(compute_row_losses(BINARY, labels, predictions), days)), rel=1e-3
     )
 
 
@@ -116,7 +115,7 @@ def test_no_limit_is_beyond_what_a_metric_can_be():
 def test_of_many_days_neighbours_are_taken_together():
     labels, predictions, days = said(5, days=240, rows=2)
     found = bootstrap.compute_metric_intervals(BINARY, labels, predictions, days)["log_loss"]
-    exact = bootstrap.compute_mean_interval(metrics.row_losses(BINARY, labels, predictions), days)
+    exact = bootstrap.compute_mean_interval(compute_row_losses(BINARY, labels, predictions), days)
     assert found.high - found.low == pytest.approx(exact.high - exact.low, rel=0.25)
 
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from penumbra.core import metrics
+from penumbra.core.metrics.curves import compute_curves
 from penumbra.core.task import Task
 from penumbra.training import charts
 from penumbra.training.bootstrap import Interval
@@ -20,8 +20,7 @@ LABELS = np.array([False, False, True, True])
 
 def test_curves_and_charts_are_plain_json():
     points = [
-        {"model": "a", **point}
-        for point in metrics.compute_curves(BINARY, LABELS, np.array([0.1, 0.6, 0.4, 0.9]))["roc"]
+        {"model": "a", **point} for point in compute_curves(BINARY, LABELS, np.array([0.1, 0.6, 0.4, 0.9]))["roc"]
     ]
     chart = charts.build_curve_chart("ROC", points, "false_positive_rate", "true_positive_rate")
     assert json.loads(json.dumps(chart)) == chart

@@ -3,7 +3,7 @@ import polars as pl
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from penumbra.core import metrics
+from penumbra.core.metrics.scores import compute_metrics, compute_roc_pr_areas
 from penumbra.core.task import Task
 from penumbra.training import bootstrap, slices
 from problem import schema
@@ -58,9 +58,7 @@ def test_scores_by_slice_are_those_of_the_slices_own_rows():
     found = slices.score_slices(BINARY, labels, predictions, DAYS, pl.DataFrame({"origin": origin}))
     jfk = found.filter(slice="origin=JFK")
     own = origin == "JFK"
-    assert dict(jfk.select("metric", "value").iter_rows()) == metrics.compute_metrics(
-        BINARY, labels[own], predictions[own]
-    )
+    assert dict(jfk.select("metric", "value").iter_rows()) == compute_metrics(BINARY, labels[own], predictions[own])
     assert jfk.select(pl.col("rows").first(), pl.col("days").first()).row(0) == (own.sum(), 30)
     assert found.select((pl.col("low") <= pl.col("value")) & (pl.col("value") <= pl.col("high"))).to_series().all()
 
@@ -129,7 +127,7 @@ def test_the_fast_areas_are_those_of_scikit_learn():
     predictions = rng.integers(0, 20, 300) / 20
     labels = rng.uniform(size=300) < predictions
     expected = roc_auc_score(labels, predictions), average_precision_score(labels, predictions)
-    assert metrics.compute_roc_pr_areas(labels, predictions) == pytest.approx(expected)
+    assert compute_roc_pr_areas(labels, predictions) == pytest.approx(expected)
 
 
 def test_joint_limits_hold_more_and_reach_further_the_more_there_are():

@@ -28,6 +28,7 @@ from monitoring.windows import (
     WindowLoss,
 )
 from penumbra.core.histograms import Binning, DegradedSlice, OutcomeSums, sum_losses_by_day
+from penumbra.core.metrics.calibration import compute_binned_calibration_error
 from penumbra.core.settings import Settings
 from penumbra.logs.index import LogIndex
 from penumbra.logs.profiles import ProfileStore
@@ -109,7 +110,7 @@ def measure_losses(
         "loss": _measure_realised_loss(settings, counted, model),
         "estimated": _measure_estimated_loss(came),
         "labels": LabelArrivals(whole.due, whole.arrived),
-        "calibration": loss.compute_binned_calibration_error(whole.scores) if counted else None,
+        "calibration": compute_binned_calibration_error(whole.scores) if counted else None,
         "slices": _find_degraded_slices(settings, counted, model, binning) if counted else [],
     }
 

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from flows.steps.train.outcome import TrainingOutcome
-from penumbra.core.metrics import get_primary_metric, row_losses
+from penumbra.core.metrics.losses import compute_row_losses, get_primary_metric
 from penumbra.training import charts, slices
 from penumbra.training.evaluate import format_score_table
 from problem.slices import SLICES
@@ -115,6 +115,6 @@ def _losses_by_batch(outcome: TrainingOutcome, name: str) -> list[dict[str, Any]
         by_batch = np.split(matrices.arrays.read(f"{part}-{name}"), ends)
         for batch, predictions in zip(batches, by_batch, strict=True):
             labels = matrices.read_evaluation_set([batch])[1]
-            loss = float(row_losses(matrices.task, labels, predictions).mean())
+            loss = float(compute_row_losses(matrices.task, labels, predictions).mean())
             points.append({"model": name, "batch": batch, metric: loss})
     return points

@@ -11,7 +11,7 @@ from flows.steps.doctor import examination
 from flows.steps.train.live_model import LivePredictions, predict_with_live
 from flows.steps.train.matrices import Matrices
 from flows.steps.train.plan import TrainingPlan, read_training_rows
-from penumbra.core.metrics import row_losses
+from penumbra.core.metrics.losses import compute_row_losses
 from penumbra.core.settings import Settings
 from penumbra.registry import bundle, serving_cost
 from penumbra.training import bootstrap, gate, slices
@@ -155,7 +155,9 @@ def build_loss_table(
     predictions = {model: matrices.arrays.read(f"{part}-{name}") for model, name in names.items()}
     if live is not None and live.known.any():
         predictions["live"] = live.predictions
-    losses = {model: row_losses(matrices.task, labels, np.asarray(given)) for model, given in predictions.items()}
+    losses = {
+        model: compute_row_losses(matrices.task, labels, np.asarray(given)) for model, given in predictions.items()
+    }
     return rows.select(day=DAY, **SLICES).with_columns(**{model: pl.Series(loss) for model, loss in losses.items()})
 
 

@@ -14,7 +14,7 @@ import problem.features
 import problem.schema
 from flows.steps.train import live_model, plan
 from penumbra.core.encoding import CategoryTables
-from penumbra.core.metrics import row_losses
+from penumbra.core.metrics.losses import compute_row_losses
 from penumbra.core.settings import Settings
 from penumbra.core.task import Task
 from penumbra.data.failure_set import FailureSet
@@ -114,7 +114,7 @@ class Matrices:
         if not rows.any():
             return {}
         inputs, labels = (array[rows] for array in self.read_evaluation_set(batches))
-        loss = row_losses(self.task, labels, predict_for_task(self.task, fitted, inputs)).mean()
+        loss = compute_row_losses(self.task, labels, predict_for_task(self.task, fitted, inputs)).mean()
         return {"failures": float(rows.sum()), "loss_on_failures": float(loss)}
 
     def _search(self, job: TrialJob, training_set: TrainingSet, evaluation_set: EvaluationSet) -> dict[str, Any]:

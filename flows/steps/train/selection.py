@@ -7,7 +7,7 @@ from typing import Any
 
 from flows.steps.train.matrices import Matrices
 from flows.steps.train.plan import TrainingPlan, read_training_rows
-from penumbra.core.metrics import row_losses
+from penumbra.core.metrics.losses import compute_row_losses
 from penumbra.core.settings import RegistrySettings, Settings
 from penumbra.registry.manifest import read_manifest
 from penumbra.registry.pointers import LIVE_ALIAS
@@ -47,7 +47,9 @@ def _is_better(settings: Settings, plan: TrainingPlan, matrices: Matrices, job: 
     batches = plan.split.validation
     labels = matrices.read_evaluation_set(batches)[1]
     days = read_training_rows(settings, batches).select(DAY).to_series().to_numpy()
-    losses = [row_losses(matrices.task, labels, matrices.arrays.read(f"validation-{name}")) for name in (job, other)]
+    losses = [
+        compute_row_losses(matrices.task, labels, matrices.arrays.read(f"validation-{name}")) for name in (job, other)
+    ]
     confidence = gate_comparisons.to_two_sided_confidence(settings.gate.confidence)
     return bootstrap.compare_paired_losses(*losses, days, confidence).high < 0
 

@@ -16,8 +16,8 @@ from flows.steps.train import matrices, plan
 from flows.steps.train.matrices import Matrices
 from monitoring.drift import compute_drift
 from monitoring.loss_threshold import DailyLosses, compute_loss_threshold
-from penumbra.core.clipped_losses import clipped_losses
 from penumbra.core.histograms import PREDICTION_COLUMN, Binning, Profile, compute_daily_profiles, list_profiled_columns
+from penumbra.core.metrics.losses import compute_clipped_losses
 from penumbra.core.settings import PROJECT_ROOT, Settings
 from penumbra.registry import code_version
 from penumbra.simulation import future
@@ -126,7 +126,9 @@ class BacktestHistory:
         """Of each row of the days from a model's end on: float64 [rows]."""
         later = self.day >= fit.end
         said = self.predict_rows(fit).astype(float)
-        return clipped_losses(self.history.made.task, self.labels[later], said, self.settings.promotion.loss, ceiling)
+        return compute_clipped_losses(
+            self.history.made.task, self.labels[later], said, self.settings.promotion.loss, ceiling
+        )
 
     def losses(self, fit: ModelFit) -> np.ndarray:
         if fit not in self._sums:

@@ -12,8 +12,8 @@ import polars as pl
 import problem.schema
 from flows.steps.monitor import due_windows, retraining
 from flows.steps.promote import verdicts
-from penumbra.core.clipped_losses import clipped_losses
 from penumbra.core.http_client import extract_prediction
+from penumbra.core.metrics.losses import compute_clipped_losses
 from penumbra.core.settings import DataSettings, Settings, load_settings
 from penumbra.core.task import Task
 from penumbra.logs.index import LogIndex
@@ -121,7 +121,7 @@ class DayLoop:
         return bundle.read_bundle(self.settings.service.state / BUNDLES_FOLDER / FIRST_VERSION, FEATURES, FIRST_VERSION)
 
     def _sum_losses(self, truth: np.ndarray, said: np.ndarray) -> float:
-        return float(clipped_losses(self.task, truth, said, self.settings.promotion.loss, np.inf).sum())
+        return float(compute_clipped_losses(self.task, truth, said, self.settings.promotion.loss, np.inf).sum())
 
     def _aliases(self) -> dict[str, str]:
         return self.models.aliases() or {}
