@@ -112,7 +112,8 @@ def add_toctrees(index: str) -> str:
     """
     blocks = []
     for section in index.split("\n## ")[1:]:
-        pages = dict.fromkeys(re.findall(r"\]\(([\w/-]+)\.md\)", section))
+        links = re.findall(r"\[([^\]]+)\]\(([\w/-]+)\.md\)", section)
+        pages = [f"{title} <{page}>" for title, page in links]
         blocks += ["", "```{toctree}", ":hidden:", f":caption: {section.splitlines()[0]}", "", *pages, "```"]
     return index.rstrip() + "\n" + "\n".join(blocks) + "\n"
 

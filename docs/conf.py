@@ -27,9 +27,9 @@ autodoc_default_options = {
     "exclude-members": "set_fit_request, set_score_request, model_config",  # made by scikit-learn and pydantic
 }
 autodoc_typehints_format = "short"
-autodoc_class_signature = "separated"
 autodoc_preserve_defaults = True
 napoleon_numpy_docstring = False
+napoleon_use_ivar = True  # so that an attribute under "Attributes:" is described once
 napoleon_custom_sections = [("Source", "notes_style"), ("Sources", "notes_style")]
 default_role = "code"
 python_use_unqualified_type_names = True
@@ -39,6 +39,7 @@ nitpick_ignore_regex = [
     (r"py:.*", r".*\._\w+"),
 ]
 
+smartquotes = False  # quotes around values of settings are part of them
 html_theme = "furo"
 html_title = "Penumbra"
 html_copy_source = False

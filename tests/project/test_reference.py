@@ -88,8 +88,10 @@ def test_links_between_the_repositorys_folders_lead_to_pages_side_by_side():
 
 
 def test_the_navigation_has_what_the_first_page_links_to():
-    index = "# Title\n\n## Use\n\n- [a](data.md): data\n- [b](api/index.md)\n"
-    assert add_toctrees(index).endswith("```{toctree}\n:hidden:\n:caption: Use\n\ndata\napi/index\n```\n")
+    index = "# Title\n\n## Use\n\n- [Data](data.md): versions\n- [The API](api/index.md)\n"
+    assert add_toctrees(index).endswith(
+        "```{toctree}\n:hidden:\n:caption: Use\n\nData <data>\nThe API <api/index>\n```\n"
+    )
 
 
 def test_a_markdown_table_in_a_docstring_becomes_a_table_of_restructuredtext():
