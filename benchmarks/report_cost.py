@@ -14,9 +14,8 @@ import polars as pl
 import problem.schema
 from flows.steps.monitor import due_windows
 from penumbra.logs.append_log import LogWriter, encode_json
-from penumbra.logs.labels import LabelEntry
-from penumbra.logs.schema import PredictionEntry
-from penumbra.logs.shadow_log import ShadowRow as Said
+from penumbra.logs.schema import LabelEntry, PredictionEntry
+from penumbra.logs.schema import ShadowRow as Said
 from penumbra.registry.models import ModelRegistry
 from problem.schema import TIME, Row
 from tests.helpers import monitored_model, registered_versions

@@ -7,7 +7,7 @@ import polars as pl
 from penumbra.cli.label_report import format_table
 from penumbra.cli.printing import print_report
 from penumbra.core.settings import Settings
-from penumbra.logs.rule_counts import RuleCounts, count_rules
+from penumbra.logs.queries.rule_counts import RuleCounts, count_rules
 from penumbra.rules import Rule
 from problem.rules import RULES
 

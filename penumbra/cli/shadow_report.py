@@ -12,14 +12,9 @@ from penumbra.cli.label_report import format_table
 from penumbra.cli.printing import print_report
 from penumbra.core.settings import Settings
 from penumbra.logs import append_log
-from penumbra.logs.shadow_log import (
-    METRICS_FILE,
-    REFUSED_FILE,
-    SHADOW_ROLES,
-    STATUS_OK,
-    ShadowProgress,
-    load_shadow_state,
-)
+from penumbra.logs.schema import STATUS_OK
+from penumbra.logs.shadow_log import METRICS_FILE, REFUSED_FILE, SHADOW_ROLES, load_shadow_state
+from penumbra.logs.shadow_state import ShadowProgress
 from penumbra.registry.pointers import find_shadow_version
 
 MAX_HEARTBEAT_AGE_SECONDS = 10.0

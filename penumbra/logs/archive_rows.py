@@ -1,10 +1,11 @@
 """Lines of a log as the Parquet files of the archive keep them."""
 
-import datetime as dt
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
+
+from penumbra.logs.schema import ArchivedPrediction
 
 ROW_PREFIX = "row."  # before the names of the columns that `rows` reads
 RowReader = Callable[[Sequence[bytes]], Any]
@@ -17,7 +18,7 @@ def build_archive_frame(lines: Sequence[bytes], rows: RowReader | None) -> Any:
     import polars as pl
 
     read = [_decode_or_empty(line) for line in lines]
-    columns = {name: [getattr(entry, name) for entry in read] for name in _EntryColumns.__struct_fields__}
+    columns = {name: [getattr(entry, name) for entry in read] for name in ArchivedPrediction.__struct_fields__}
     text = [_decode_text(line) for line in lines]
     raw = [line if said is None else None for line, said in zip(lines, text, strict=True)]
     known = pl.DataFrame({name: pl.Series(name, values, strict=False) for name, values in columns.items()})
@@ -25,25 +26,14 @@ def build_archive_frame(lines: Sequence[bytes], rows: RowReader | None) -> Any:
     return known.with_columns(pl.Series("line", text, pl.String), pl.Series("raw", raw, pl.Binary), *typed)
 
 
-class _EntryColumns(msgspec.Struct):
-    """The columns of a line."""
-
-    id: str | None = None
-    time: dt.datetime | None = None
-    contract: str | None = None
-    model: str | None = None
-    output: Any = None
-    decision: Any = None
+_decode = msgspec.json.Decoder(ArchivedPrediction).decode
 
 
-_decode = msgspec.json.Decoder(_EntryColumns).decode
-
-
-def _decode_or_empty(line: bytes) -> _EntryColumns:
+def _decode_or_empty(line: bytes) -> ArchivedPrediction:
     try:
         return _decode(line)
     except (msgspec.MsgspecError, ValueError):
-        return _EntryColumns()
+        return ArchivedPrediction()
 
 
 def _decode_text(line: bytes) -> str | None:

@@ -9,14 +9,10 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from penumbra.logs.schema import OutputValue
+from penumbra.core.histograms import PREDICTION_COLUMN
+from penumbra.logs.schema import ProfiledPrediction, add_record_fields
 
-LOGGED_PREDICTION_COLUMN, LOGGED_MODEL_COLUMN, LOGGED_DAY_COLUMN, READABLE_COLUMN = (
-    "prediction",
-    "model",
-    "day",
-    "readable",
-)
+LOGGED_MODEL_COLUMN, LOGGED_DAY_COLUMN, READABLE_COLUMN = "model", "day", "readable"
 LINE_NUMBER_COLUMN = "the line's position"  # no column of a contract
 
 
@@ -26,17 +22,10 @@ class LogFrameReader:
     def __init__(self, schema: ModuleType | Any, columns: list[str]) -> None:
         dtypes = schema.Row.create_empty().schema
         self.columns: Mapping[str, Any] = {name: _to_frame_dtype(dtypes[name]) for name in columns}
-        types: list[tuple[str, Any]] = [(name, _to_python_type(dtype) | None) for name, dtype in self.columns.items()]
+        types: dict[str, Any] = {name: _to_python_type(dtype) | None for name, dtype in self.columns.items()}
         self._time = schema.TIME
-        record = msgspec.defstruct("Record", [*types, (self._time, str | None)], gc=False)
-        fields: list[Any] = [
-            ("record", record),
-            ("output", OutputValue),
-            ("model", str),
-            ("time", str),
-            ("fallback", str, ""),
-        ]
-        self._decoder: Any = msgspec.json.Decoder(msgspec.defstruct("Answer", fields, gc=False))
+        projection = add_record_fields(ProfiledPrediction, {**types, self._time: str | None}, gc=False)
+        self._decoder: Any = msgspec.json.Decoder(projection)
 
     def frame(self, content: bytes) -> tuple[pl.DataFrame, int]:
         """Of whole lines: the columns (Float64, Boolean or String), "prediction" (Float64 or List of them), "model" and
@@ -75,7 +64,7 @@ class LogFrameReader:
             LOGGED_DAY_COLUMN: pl.Date,
             READABLE_COLUMN: pl.Boolean,
         }
-        return LOGGED_PREDICTION_COLUMN in rows.columns and all(
+        return PREDICTION_COLUMN in rows.columns and all(
             rows.schema.get(name) == dtype for name, dtype in wanted.items()
         )
 
@@ -86,9 +75,7 @@ class LogFrameReader:
         moments = pl.Series(LOGGED_DAY_COLUMN, list(map(attrgetter(self._time), records)), pl.String)
         if moments.null_count():
             moments = moments.zip_with(moments.is_not_null(), pl.Series([answer.time for answer in answers]))
-        said = pl.Series(
-            LOGGED_PREDICTION_COLUMN, [answer.output for answer in answers], None if answers else pl.Float64
-        )
+        said = pl.Series(PREDICTION_COLUMN, [answer.output for answer in answers], None if answers else pl.Float64)
         model = pl.Series(LOGGED_MODEL_COLUMN, [answer.model for answer in answers], pl.String)
         return pl.DataFrame([*columns, said, model, _parse_days(moments)])
 

@@ -10,20 +10,10 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-import msgspec
 import polars as pl
 
 from penumbra.core.task import Task
-
-
-class LabelEntry(msgspec.Struct, omit_defaults=True):
-    """What the log keeps of one label besides its id: `key`, in the order of the contract's, or `prediction`."""
-
-    time: dt.datetime
-    source: str
-    label: Mapping[str, Any]
-    key: Sequence[Any] = ()
-    prediction: str = ""
+from penumbra.logs.schema import LabelEntry
 
 
 @dataclass(frozen=True)

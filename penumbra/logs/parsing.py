@@ -8,30 +8,18 @@ import msgspec
 
 from penumbra.logs.append_log import encode_json
 from penumbra.logs.labels import LabelSpec
-from penumbra.logs.schema import LoggedDecision, OutputValue
-from penumbra.logs.shadow_log import ShadowRow, is_shadow_row
+from penumbra.logs.schema import IndexedLabel, IndexedPrediction, LoggedRecord, ShadowRow, add_record_fields
+from penumbra.logs.shadow_log import is_shadow_row
 
 IndexRow = tuple[Any, ...]
-
-
-class _LabelLine(msgspec.Struct):
-    id: str
-    time: dt.datetime
-    source: str
-    label: msgspec.Raw
-    key: msgspec.Raw = msgspec.Raw()
-    prediction: str = ""
-
-
-class _RecordLine(msgspec.Struct):
-    id: str
-    record: msgspec.Raw
 
 
 def make_prediction_parser(terms: LabelSpec) -> Callable[[Sequence[bytes]], list[IndexRow]]:
     """A function from lines to (id, key, time, event, model, output, decision, alone); times in seconds since 1970, a
     list of probabilities as JSON; `alone` where the model answered with no rule or other model that had a say in it."""
-    decode = msgspec.json.Decoder(_build_prediction_type(terms)).decode
+    decode = msgspec.json.Decoder(
+        add_record_fields(IndexedPrediction, dict.fromkeys([*terms.key, terms.time], msgspec.Raw))
+    ).decode
     width = len(terms.key)
     clock = (*terms.key, terms.time).index(terms.time)
 
@@ -61,10 +49,10 @@ def extract_record(content: bytes, name: str, start: int) -> bytes | None:
 def make_label_parser(terms: LabelSpec) -> Callable[[Sequence[bytes]], list[IndexRow]]:
     """A function from lines to (key, time, segment, position, prediction, value, target, source). The key is "" where
     only a prediction's id was given; value and target are JSON, the target None where there was no outcome."""
-    decode = msgspec.json.Decoder(_LabelLine).decode
+    decode = msgspec.json.Decoder(IndexedLabel).decode
     outcome = msgspec.json.Decoder(dict[str, Any]).decode
 
-    def read(line: bytes) -> tuple[_LabelLine, IndexRow, dict[str, Any]]:
+    def read(line: bytes) -> tuple[IndexedLabel, IndexRow, dict[str, Any]]:
         label = decode(line)
         segment, _, position = label.id.partition("-")
         where = _decode_raw(label.key), label.time.timestamp(), segment, int(position, 16), label.prediction
@@ -95,17 +83,8 @@ def parse_shadow_lines(lines: Sequence[bytes]) -> list[IndexRow]:
     return list(_skip_unreadable(lines, fact))
 
 
-_decode_record_line = msgspec.json.Decoder(_RecordLine).decode
+_decode_record_line = msgspec.json.Decoder(LoggedRecord).decode
 _decode_shadow_row = msgspec.json.Decoder(ShadowRow).decode
-
-
-def _build_prediction_type(terms: LabelSpec) -> Any:
-    """The entries of the prediction log, without decoding what the index has no use for."""
-    record = msgspec.defstruct("Record", [(name, msgspec.Raw) for name in dict.fromkeys([*terms.key, terms.time])])
-    fields: list[tuple[str, Any]] = [("id", str), ("time", dt.datetime), ("record", record)]
-    fields += [("output", OutputValue), ("decision", LoggedDecision), ("model", str)]
-    marks = [("rules", list[str], []), ("failed_rules", list[str], []), ("fallback", str, "")]
-    return msgspec.defstruct("Prediction", [*fields, *marks])
 
 
 def _skip_unreadable(lines: Iterable[bytes], read: Callable[[bytes], Any]) -> Iterator[Any]:

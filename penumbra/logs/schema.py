@@ -1,4 +1,8 @@
-"""The prediction log: every answered request, in an append-only log (see penumbra/logs/append_log.py)."""
+"""Records of the logs: what each keeps of an entry, and beside it each projection that a reader decodes.
+
+A new column of the prediction log begins here: in `PredictionEntry`, then in the projections whose readers need it.
+Every entry is one line of JSON in an append-only log (penumbra/logs/append_log.py), which adds the `id`.
+"""
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
@@ -7,12 +11,21 @@ from typing import Any
 
 import msgspec
 
+from penumbra.rules import DecisionValue
+
 OutputValue = float | list[float]
-LoggedDecision = bool | str | float
+STATUS_OK, STATUS_ERROR, STATUS_TIMEOUT, STATUS_NAN, STATUS_SHAPE, STATUS_SKIPPED = SHADOW_STATUSES = (
+    "ok",
+    "error",
+    "timeout",
+    "nan",
+    "shape",
+    "skipped",
+)
 
 
 class PredictionEntry(msgspec.Struct, omit_defaults=True):
-    """What the log keeps of one prediction besides its id.
+    """One answered request in the prediction log, without its id.
 
     |              | `output`                                     | `decision`                         |
     |--------------|----------------------------------------------|------------------------------------|
@@ -20,12 +33,21 @@ class PredictionEntry(msgspec.Struct, omit_defaults=True):
     | multi-class  | probabilities, in the order of the classes   | the name of the most probable one  |
     | regression   | the value                                    | the value                          |
 
-    `record` is the request's features, as validated; `inputs` what the model was given, in the order of the bundle's
-    features, null where missing, and empty where no model was asked; `micros` how many µs after the request's arrival
-    this was written. Only where due: `rules` are the names of those that fired, `failed_rules` of those that raised an
-    error; `review` is true where people are to look at it; `fallback` is "previous" or "baseline" where that answered
-    because the live model failed, "live" where a canary did; `model` is then the version that answered, or whose
-    baseline it is.
+    Attributes:
+        time: When the request arrived (UTC).
+        contract: The fingerprint of the contract that validated the record.
+        record: The request's features, as validated.
+        inputs: What the model was given, in the order of the bundle's features; null where missing, empty where no
+            model was asked.
+        output: See the table.
+        decision: See the table.
+        model: The version that answered, or whose baseline did.
+        micros: Microseconds from the request's arrival until this was written.
+        rules: The names of the business rules that fired.
+        review: True where people are to look at the answer.
+        failed_rules: The names of the rules that raised an error.
+        fallback: "previous" or "baseline" where that answered because the live model failed, "live" where that
+            answered because a canary failed; "" otherwise.
     """
 
     time: dt.datetime
@@ -33,7 +55,7 @@ class PredictionEntry(msgspec.Struct, omit_defaults=True):
     record: Mapping[str, Any]
     inputs: Sequence[float]
     output: OutputValue
-    decision: LoggedDecision
+    decision: DecisionValue
     model: str
     micros: int
     rules: Sequence[str] = ()
@@ -42,8 +64,79 @@ class PredictionEntry(msgspec.Struct, omit_defaults=True):
     fallback: str = ""
 
 
+class IndexedPrediction(msgspec.Struct, kw_only=True):
+    """Projection of a prediction for the index (penumbra/logs/parsing.py), which adds some fields of the record."""
+
+    id: str
+    time: dt.datetime
+    output: OutputValue
+    decision: DecisionValue
+    model: str
+    rules: list[str] = []
+    failed_rules: list[str] = []
+    fallback: str = ""
+
+
+class ProfiledPrediction(msgspec.Struct, kw_only=True, gc=False):
+    """Projection of a prediction for profiles (penumbra/logs/frames.py), which add some fields of the record."""
+
+    time: str
+    output: OutputValue
+    model: str
+    fallback: str = ""
+
+
+class ArchivedPrediction(msgspec.Struct):
+    """Projection to the archive's columns beside the whole line (penumbra/logs/archive_parts.py); null where absent."""
+
+    id: str | None = None
+    time: dt.datetime | None = None
+    contract: str | None = None
+    model: str | None = None
+    output: Any = None
+    decision: Any = None
+
+
+class LoggedPrediction(msgspec.Struct):
+    """Projection for the shadow's backlog: the answer, which is the live model's own without rule or fallback."""
+
+    id: str
+    time: dt.datetime
+    output: Any = None
+    decision: Any = None
+    model: str = ""
+    rules: Sequence[str] = ()
+    fallback: str = ""
+
+
+class LoggedRecord(msgspec.Struct):
+    """Projection to the request's record, as undecoded JSON."""
+
+    record: msgspec.Raw
+    id: str = ""
+
+
+class RuleMarks(msgspec.Struct):
+    """Projection of a prediction, or of a refusal, to what is counted of business rules."""
+
+    id: str
+    rules: Sequence[str] = ()
+    failed_rules: Sequence[str] = ()
+    review: bool = False
+    fallback: str = ""
+    rule: str = ""
+
+
 class RefusalEntry(msgspec.Struct):
-    """What the log of refusals keeps of one record that a rule refused to answer, by what version `model` knew."""
+    """One record in the log of refusals, which the business rule `rule` refused to answer; `model` is the live version.
+
+    Attributes:
+        time: When the request arrived (UTC).
+        contract: The fingerprint of the contract that validated the record.
+        record: The request's features, as validated.
+        rule: The name of the rule.
+        model: The version that was live.
+    """
 
     time: dt.datetime
     contract: str
@@ -52,19 +145,129 @@ class RefusalEntry(msgspec.Struct):
     model: str
 
 
-def get_refusals_folder(folder: Path) -> Path:
-    """Where the refusals are kept of the prediction log in this folder."""
-    return folder / "refused"
-
-
 class BrokenCountEntry(msgspec.Struct):
-    """How many records broke the contract in some seconds until `time`, and how many of them in which field."""
+    """Counts of the records that broke the contract during some seconds until `time` (UTC): all, and by field."""
 
     time: dt.datetime
     records: int
     fields: Mapping[str, int]
 
 
+class LabelEntry(msgspec.Struct, omit_defaults=True):
+    """One label in the label log, without its id.
+
+    Attributes:
+        time: When the label arrived (UTC).
+        source: "feedback", or "batch" and the batch's name.
+        label: The contract's outcome columns with their values.
+        key: The key of the row that the label belongs to, in the order of the contract's; empty where `prediction` is
+            given.
+        prediction: The id of the prediction that the label belongs to; "" where `key` is given.
+    """
+
+    time: dt.datetime
+    source: str
+    label: Mapping[str, Any]
+    key: Sequence[Any] = ()
+    prediction: str = ""
+
+
+class IndexedLabel(msgspec.Struct):
+    """Projection of a label for the index; label and key stay undecoded JSON."""
+
+    id: str
+    time: dt.datetime
+    source: str
+    label: msgspec.Raw
+    key: msgspec.Raw = msgspec.Raw()
+    prediction: str = ""
+
+
+class ShadowRow(msgspec.Struct, tag_field="is", tag="row", omit_defaults=True):
+    """One shadow model's answer to one prediction, or why there is none.
+
+    Attributes:
+        prediction: The id of the prediction.
+        model: The version of the shadow model.
+        time: When it was scored (UTC).
+        output: As in `PredictionEntry`, None without an answer.
+        decision: As in `PredictionEntry`, None without an answer.
+        status: One of `SHADOW_STATUSES`.
+        reason: Why there is no answer; "" where there is one.
+    """
+
+    prediction: str
+    model: str
+    time: dt.datetime
+    output: Any = None
+    decision: Any = None
+    status: str = STATUS_OK
+    reason: str = ""
+
+
+class ShadowBatch(msgspec.Struct, tag_field="is", tag="batch"):
+    """The line after a micro-batch's rows, which makes them count: they answer for one span of a segment.
+
+    Attributes:
+        model: The version of the shadow model.
+        segment: The name of a segment of the prediction log.
+        start: The byte at which the span begins.
+        end: The byte after the span.
+        statuses: How many rows have which status.
+        compared: How many rows can be compared with the live model's output.
+        difference: The sum of their absolute differences.
+        decided: How many rows have a decision to compare.
+        differing: How many of those decisions differ.
+    """
+
+    model: str
+    segment: str
+    start: int
+    end: int
+    statuses: dict[str, int]
+    compared: int = 0
+    difference: float = 0.0
+    decided: int = 0
+    differing: int = 0
+
+
+class ShadowStart(msgspec.Struct, tag_field="is", tag="began"):
+    """The line with which the scoring of a model begins.
+
+    Attributes:
+        model: The version of the shadow model.
+        time: When it began (UTC).
+        marks: By name of a segment of the prediction log, its size in bytes at that time.
+        outside: The names of the segments that are too old to be scored.
+    """
+
+    model: str
+    time: dt.datetime
+    marks: dict[str, int]
+    outside: list[str]
+
+
+def add_record_fields(projection: type[msgspec.Struct], fields: Mapping[str, Any], gc: bool = True) -> type[Any]:
+    """Derive a projection that also decodes some fields of the logged record.
+
+    Args:
+        projection: `IndexedPrediction` or `ProfiledPrediction`.
+        fields: Names of the contract's columns with the types to decode them to; a type that admits None is still
+            required in the line.
+        gc: Whether the record is tracked by the garbage collector.
+
+    Returns:
+        A subclass with the required field `record`, a struct with these fields.
+    """
+    record = msgspec.defstruct("Record", list(fields.items()), gc=gc)
+    return msgspec.defstruct(projection.__name__, [("record", record)], bases=(projection,), kw_only=True)
+
+
+def get_refusals_folder(folder: Path) -> Path:
+    """Return the folder of the log of refusals that belongs to the prediction log in `folder`."""
+    return folder / "refused"
+
+
 def get_broken_counts_folder(folder: Path) -> Path:
-    """Where those are counted, of the prediction log in this folder."""
+    """Return the folder of the log of `BrokenCountEntry` that belongs to the prediction log in `folder`."""
     return folder / "broken"

@@ -18,120 +18,20 @@ from typing import Any
 import msgspec
 
 from penumbra.logs import segments
-from penumbra.logs.append_log import LogWriter, encode_json
-from penumbra.logs.append_log import list_segments as files
-from penumbra.logs.spans import ByteSpan, add_span, find_gaps
+from penumbra.logs.append_log import LogWriter, encode_json, list_segments
+from penumbra.logs.schema import ShadowBatch, ShadowRow, ShadowStart
+from penumbra.logs.shadow_state import ShadowState
 from penumbra.storage.locks import acquire_lock
 
-STATUS_OK, STATUS_ERROR, STATUS_TIMEOUT, STATUS_NAN, STATUS_SHAPE, STATUS_SKIPPED = SHADOW_STATUSES = (
-    "ok",
-    "error",
-    "timeout",
-    "nan",
-    "shape",
-    "skipped",
-)
 SHADOW_ROLES = ("candidate", "previous", "live")  # who can be in the shadow; the live model only beside a canary
 METRICS_FILE = "metrics"  # a file beside the log, see service/shadow/metrics_file.py
 REFUSED_FILE = "refused"  # a file of the service's state, see service/processes/deployer.py
 ROW_MARKER = b',"is":"row",'
 MARKER_SEARCH_BYTES = 50
-FORGET_DELETED_AFTER = dt.timedelta(days=1)
 
 
 class ShadowLogLocked(RuntimeError):
     """Another process writes this shadow log."""
-
-
-class ShadowRow(msgspec.Struct, tag_field="is", tag="row", omit_defaults=True):
-    """One model's answer to one prediction (output as in the prediction log), or why there is none."""
-
-    prediction: str
-    model: str
-    time: dt.datetime
-    output: Any = None
-    decision: Any = None
-    status: str = STATUS_OK
-    reason: str = ""
-
-
-class ShadowBatch(msgspec.Struct, tag_field="is", tag="batch"):
-    """The rows before it answer for [start, end) of a segment. Of those that can be compared with the live model:
-    their number, the sum of absolute differences; how many have decisions, and how many of those differ."""
-
-    model: str
-    segment: str
-    start: int
-    end: int
-    statuses: dict[str, int]
-    compared: int = 0
-    difference: float = 0.0
-    decided: int = 0
-    differing: int = 0
-
-
-class ShadowStart(msgspec.Struct, tag_field="is", tag="began"):
-    """A model is scored from now on: where each segment ended, and which are too old for it."""
-
-    model: str
-    time: dt.datetime
-    marks: dict[str, int]
-    outside: list[str]
-
-
-class ShadowProgress(msgspec.Struct):
-    """What is known of one model: the stretches that were answered for, and sums over them."""
-
-    began: dt.datetime
-    marks: dict[str, int]
-    spans: dict[str, list[ByteSpan]]
-    statuses: dict[str, int] = {}
-    compared: int = 0
-    difference: float = 0.0
-    decided: int = 0
-    differing: int = 0
-    bytes: int = 0
-
-    def split_unscored(self, segment: str, size: int) -> tuple[list[ByteSpan], list[ByteSpan]]:
-        """The stretches of a segment of this size that are not answered for: those that were there when the model
-        began, and those that came later."""
-        mark = self.marks.get(segment, 0)
-        open_ = find_gaps(self.spans.get(segment, []), size)
-        past = [(start, min(end, mark)) for start, end in open_ if start < mark]
-        return past, [(max(start, mark), end) for start, end in open_ if end > mark]
-
-
-class ShadowState(msgspec.Struct, tag_field="is", tag="state"):
-    """The progress of every model; the first line of each segment. `serial` tells which segment came after which, as
-    clocks may be put back."""
-
-    models: dict[str, ShadowProgress]
-    serial: int = 0
-
-    def apply_line(self, line: ShadowBatch | ShadowStart) -> None:
-        """Add what one line says. Raises ValueError where it answers for something a second time."""
-        if isinstance(line, ShadowStart):
-            outside = {segment: [(0, line.marks[segment])] for segment in line.outside if line.marks[segment]}
-            self.models[line.model] = ShadowProgress(line.time, line.marks, outside)
-            return
-        progress = self.models[line.model]
-        progress.spans[line.segment] = add_span(progress.spans.get(line.segment, []), line.start, line.end)
-        for status, count in line.statuses.items():
-            progress.statuses[status] = progress.statuses.get(status, 0) + count
-        progress.bytes += line.end - line.start
-        for name in ("compared", "difference", "decided", "differing"):
-            setattr(progress, name, getattr(progress, name) + getattr(line, name))
-
-    def forget_deleted(self, there: set[str], now: dt.datetime) -> None:
-        """Drop what is known of segments of the prediction log that were deleted long ago."""
-        for progress in self.models.values():
-            for each in (progress.spans, progress.marks):
-                for segment in [
-                    name
-                    for name in each
-                    if name not in there and now - segments.parse_start_time(name) > FORGET_DELETED_AFTER
-                ]:
-                    del each[segment]
 
 
 _line_decoder, _state_decoder = msgspec.json.Decoder(ShadowBatch | ShadowStart), msgspec.json.Decoder(ShadowState)
@@ -156,7 +56,7 @@ class ShadowLog:
         try:
             self._writer.append([encode_json(each) for each in (*rows, line)])
         except OSError:
-            for path in files(self.folder):
+            for path in list_segments(self.folder):
                 if _read_serial(path) == self.state.serial:
                     cut_uncommitted_rows(path)
             raise
@@ -171,7 +71,7 @@ class ShadowLog:
         os.close(self._lock)
 
     def _heading(self) -> bytes:
-        there = {path.stem for path in files(self._predictions)}
+        there = {path.stem for path in list_segments(self._predictions)}
         self.state.forget_deleted(there, dt.datetime.now(dt.UTC))
         self.state.serial += 1
         return encode_json(self.state)
@@ -179,7 +79,7 @@ class ShadowLog:
 
 def load_shadow_state(folder: Path, repair: bool = True) -> ShadowState:
     """All that counts in the log, which is cut to that where `repair` is set: only for the log's writer."""
-    for path in sorted(files(folder), key=_read_serial, reverse=True):
+    for path in sorted(list_segments(folder), key=_read_serial, reverse=True):
         lines = [line for line, _ in read_committed_lines(path) if not is_shadow_row(line)]
         if repair:
             cut_uncommitted_rows(path)
@@ -193,7 +93,7 @@ def load_shadow_state(folder: Path, repair: bool = True) -> ShadowState:
 
 def find_newest_segment(folder: Path) -> Path | None:
     """The segment that was begun last."""
-    return max(files(folder), key=_read_serial, default=None)
+    return max(list_segments(folder), key=_read_serial, default=None)
 
 
 def _read_serial(path: Path) -> int:
@@ -233,5 +133,5 @@ def is_shadow_row(line: bytes) -> bool:
 
 def read_shadow_rows(folder: Path) -> Iterator[dict[str, Any]]:
     """Every row that counts: prediction, model, time, and output and decision or status and reason."""
-    for path in files(folder):
+    for path in list_segments(folder):
         yield from (msgspec.json.decode(line) for line, _ in read_committed_lines(path) if is_shadow_row(line))

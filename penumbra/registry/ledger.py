@@ -21,12 +21,11 @@ from typing import Any, Literal
 
 import msgspec
 
+from penumbra.logs.append_log import encode_json
 from penumbra.storage.locks import hold_file_lock
 
 LEDGER_FILE, LEDGER_HEAD_FILE, LEDGER_LOCK_FILE = "ledger.jsonl", "head.json", "lock"
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
-
-encode_ledger_json = msgspec.json.Encoder().encode
 
 
 class BrokenLedger(ValueError):
@@ -80,7 +79,7 @@ class Ledger:
                 "time": dt.datetime.now(dt.UTC),
                 "previous": head.sha256,
             }
-            line = encode_ledger_json({**msgspec.structs.asdict(event), **place}) + b"\n"
+            line = encode_json({**msgspec.structs.asdict(event), **place}) + b"\n"
             _write_and_sync(file.fileno(), line)
             self._seal(_advance_head(head, line))
         return _decode_entry(line)
@@ -136,7 +135,7 @@ class Ledger:
     def _seal(self, head: LedgerHead) -> None:
         new = self.folder / f"{LEDGER_HEAD_FILE}.new"
         with new.open("wb") as file:
-            _write_and_sync(file.fileno(), encode_ledger_json(head))
+            _write_and_sync(file.fileno(), encode_json(head))
         new.replace(self.folder / LEDGER_HEAD_FILE)
 
     @contextlib.contextmanager

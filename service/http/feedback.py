@@ -15,7 +15,8 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
 from penumbra.logs.append_log import ENTRY_ID_PATTERN, LogWriter, encode_json
-from penumbra.logs.labels import LabelEntry, LabelSpec
+from penumbra.logs.labels import LabelSpec
+from penumbra.logs.schema import LabelEntry
 from service.http import metrics
 from service.http.record_reader import STRICT_CONFIG, RecordDict, RecordReader, build_model_fields
 from service.http.refusals import RequestRefused

@@ -6,7 +6,8 @@ from typing import Any, Literal, NotRequired
 from typing_extensions import TypedDict
 
 from penumbra.core.task import Task
-from penumbra.logs.schema import LoggedDecision, OutputValue
+from penumbra.logs.schema import OutputValue
+from penumbra.rules import DecisionValue
 
 _typed_dict: Any = TypedDict  # called with fields that only the task knows
 LEADING_FIELDS = {"prediction_id": str}
@@ -24,7 +25,7 @@ where people will look at it; `fallback` says what answered because the live mod
 AnswerBody = dict[str, Any]
 
 
-def make_decision_function(task: Task, threshold: float) -> Callable[[Any], LoggedDecision]:
+def make_decision_function(task: Task, threshold: float) -> Callable[[Any], DecisionValue]:
     """A function from an output to the decision; `threshold` matters to a binary task only."""
     if task.kind == "binary":
         return lambda probability: bool(probability >= threshold)
@@ -33,7 +34,7 @@ def make_decision_function(task: Task, threshold: float) -> Callable[[Any], Logg
     return lambda value: value
 
 
-def make_answer_formatter(task: Task) -> Callable[[OutputValue, LoggedDecision], AnswerBody]:
+def make_answer_formatter(task: Task) -> Callable[[OutputValue, DecisionValue], AnswerBody]:
     """A function from output and decision to what is the task's own in an answer."""
     if task.kind == "binary":
         return lambda output, decision: {"probability": output, "decision": decision}

@@ -19,11 +19,10 @@ import polars as pl
 from penumbra.core.encoding import derive_features
 from penumbra.core.task import Task
 from penumbra.features import Feature, Record
-from penumbra.logs.schema import LoggedDecision
 from penumbra.registry import bundle
 from penumbra.registry.lineage import BUNDLES_FOLDER
 from penumbra.registry.pointers import CANARY_ALIAS, LIVE_ALIAS, PREVIOUS_ALIAS, read_pointer
-from penumbra.rules import ModelPriors
+from penumbra.rules import DecisionValue, ModelPriors
 from service.http import metrics
 from service.http.responses import make_decision_function
 from service.inference.rule_engine import RuleEngine, RuleEngineFactory, make_empty_rule_engine
@@ -43,7 +42,7 @@ class LoadedModel:
 
     version: str
     score_one: Callable[[Record], ScoredInputs]
-    decide: Callable[[Any], LoggedDecision]
+    decide: Callable[[Any], DecisionValue]
     rules: RuleEngine
     bundle: bundle.Bundle
 

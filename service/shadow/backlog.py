@@ -4,29 +4,16 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from penumbra.logs import append_log
+from penumbra.logs.schema import LoggedPrediction, ShadowStart
 from penumbra.logs.segments import read_last_write_time
-from penumbra.logs.shadow_log import ShadowProgress, ShadowStart
-from penumbra.logs.spans import ByteSpan
+from penumbra.logs.shadow_state import ByteSpan, ShadowProgress
 
 READ_BYTES = 1 << 22
 UNREADABLE_TIME = dt.datetime.max.replace(tzinfo=dt.UTC)
-
-
-class LoggedPrediction(msgspec.Struct):
-    """A logged prediction: what was answered; by the live model alone where neither rule nor fallback is named."""
-
-    id: str
-    time: dt.datetime
-    output: Any = None
-    decision: Any = None
-    model: str = ""
-    rules: Sequence[str] = ()
-    fallback: str = ""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Protocol
 
 from penumbra.core.settings import Settings
-from penumbra.logs.shadow_log import METRICS_FILE, REFUSED_FILE, STATUS_OK, ShadowProgress, ShadowState
+from penumbra.logs.schema import STATUS_OK
+from penumbra.logs.shadow_log import METRICS_FILE, REFUSED_FILE
+from penumbra.logs.shadow_state import ShadowProgress, ShadowState
 from penumbra.storage.atomic import replace_file
 from service.shadow.backlog import measure_backlog
 

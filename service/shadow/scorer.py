@@ -16,7 +16,7 @@ import numpy as np
 from penumbra.core.encoding import derive_features
 from penumbra.core.task import Task
 from penumbra.logs.append_log import BYTES_PER_MEGABYTE
-from penumbra.logs.shadow_log import STATUS_ERROR, STATUS_NAN, STATUS_SHAPE
+from penumbra.logs.schema import STATUS_ERROR, STATUS_NAN, STATUS_SHAPE, LoggedRecord
 from penumbra.registry import bundle
 from problem import features, schema
 from service.http.record_reader import Contract, RecordDict
@@ -25,12 +25,6 @@ from service.http.responses import make_decision_function
 from service.shadow.scorer_client import LoadResult, ScoreRequest, ShadowResult
 
 MAX_REASON_LENGTH = 200
-
-
-class LoggedRecord(msgspec.Struct):
-    """What is read of a line of the prediction log."""
-
-    record: msgspec.Raw
 
 
 class UnusableOutput(Exception):

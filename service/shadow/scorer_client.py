@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from penumbra.logs.shadow_log import STATUS_OK
+from penumbra.logs.schema import STATUS_OK
 from service.processes.supervisor import start_process
 
 LOAD_TIMEOUT_SECONDS = 30.0

@@ -3,7 +3,8 @@ import os
 from pathlib import Path
 
 from penumbra.cli.shadow_report import report_shadow
-from penumbra.logs.shadow_log import ShadowBatch, ShadowLog, ShadowRow, ShadowStart
+from penumbra.logs.schema import ShadowBatch, ShadowRow, ShadowStart
+from penumbra.logs.shadow_log import ShadowLog
 from tests.helpers import local_service, prediction_logs
 
 NOON = dt.datetime(2013, 4, 1, 12, tzinfo=dt.UTC)

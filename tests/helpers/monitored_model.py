@@ -10,7 +10,7 @@ import polars as pl
 from flows.steps.monitor import due_windows
 from monitoring.windows import Window, WindowStore
 from penumbra.core.settings import Settings, load_settings
-from penumbra.logs.labels import LabelEntry
+from penumbra.logs.schema import LabelEntry
 from penumbra.logs.schema import PredictionEntry as Answer
 from penumbra.registry import bundle
 from penumbra.registry.ledger import Ledger, LedgerEntry

@@ -7,9 +7,9 @@ from typing import Any
 
 from penumbra.logs.append_log import LogWriter, encode_json
 from penumbra.logs.index import LogIndex
-from penumbra.logs.labels import LabelEntry, LabelSpec
+from penumbra.logs.labels import LabelSpec
 from penumbra.logs.queries import labels as joined
-from penumbra.logs.schema import PredictionEntry
+from penumbra.logs.schema import LabelEntry, PredictionEntry
 from problem import schema
 
 NOON = dt.datetime(2013, 4, 1, 12, tzinfo=dt.UTC)

@@ -20,8 +20,7 @@ from monitoring.windows import (
 )
 from penumbra.core.histograms import DegradedSlice
 from penumbra.core.settings import Settings, load_settings
-from penumbra.logs.labels import LabelEntry
-from penumbra.logs.schema import PredictionEntry
+from penumbra.logs.schema import LabelEntry, PredictionEntry
 from penumbra.registry.ledger import Ledger, LedgerEvent
 from problem import schema
 from tests.helpers import prediction_logs, registered_versions

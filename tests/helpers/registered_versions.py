@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from penumbra.core.settings import Settings, load_settings
-from penumbra.logs.labels import LabelEntry
-from penumbra.logs.schema import PredictionEntry
-from penumbra.logs.shadow_log import ShadowBatch, ShadowLog, ShadowRow, ShadowStart
+from penumbra.logs.schema import LabelEntry, PredictionEntry, ShadowBatch, ShadowRow, ShadowStart
+from penumbra.logs.shadow_log import ShadowLog
 from penumbra.registry.ledger import Ledger, LedgerEvent
 from penumbra.registry.models import FinishedRun, ModelRegistry
 from tests.helpers import local_service, prediction_logs

@@ -9,9 +9,9 @@ import polars as pl
 
 from penumbra.logs import append_log
 from penumbra.logs.index import LogIndex
-from penumbra.logs.labels import LabelEntry, LabelSpec
+from penumbra.logs.labels import LabelSpec
 from penumbra.logs.queries import labels
-from penumbra.logs.schema import PredictionEntry
+from penumbra.logs.schema import LabelEntry, PredictionEntry
 from tests.helpers.prediction_logs import (
     EVENING,
     NOON,

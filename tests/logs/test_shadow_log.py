@@ -11,8 +11,9 @@ from penumbra.cli.explain import format_lineage
 from penumbra.logs import append_log, archive, shadow_log
 from penumbra.logs.queries import labels
 from penumbra.logs.queries.shadow import read_shadow_outputs
+from penumbra.logs.schema import ShadowBatch, ShadowRow, ShadowStart
 from penumbra.logs.segments import parse_start_time
-from penumbra.logs.shadow_log import ShadowBatch, ShadowLog, ShadowLogLocked, ShadowRow, ShadowStart, load_shadow_state
+from penumbra.logs.shadow_log import ShadowLog, ShadowLogLocked, load_shadow_state
 from penumbra.registry.lineage import explain_prediction
 from tests.helpers import local_service, prediction_logs
 

@@ -22,7 +22,7 @@ from penumbra.logs.queries import samples
 from penumbra.logs.queries.bottom_k import MAX_WINDOW_ROWS
 from penumbra.logs.queries.labels import join_labels
 from penumbra.logs.queries.shadow import read_shadow_outputs
-from penumbra.logs.shadow_log import STATUS_OK
+from penumbra.logs.schema import STATUS_OK
 from penumbra.registry.models import FinishedRun, ModelRegistry
 from penumbra.registry.pointers import CANDIDATE_ALIAS
 

@@ -15,7 +15,7 @@ from penumbra.core.task import Task
 from penumbra.logs.index import LogIndex
 from penumbra.logs.queries.labels import join_labels
 from penumbra.logs.queries.shadow import read_shadow_outputs
-from penumbra.logs.shadow_log import STATUS_OK, STATUS_SKIPPED
+from penumbra.logs.schema import STATUS_OK, STATUS_SKIPPED
 from penumbra.promotion.day_blocks import sum_losses_by_block
 from penumbra.promotion.evidence import Evidence, PromotionRule, compute_evidence
 from penumbra.promotion.guardrails import GuardrailFault, find_guardrail_faults

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from penumbra.logs import append_log
-from penumbra.logs.shadow_log import STATUS_OK
+from penumbra.logs.schema import STATUS_OK
 
 INDEX_FILE = "index.db"
 PREDICTION_QUERY = "SELECT key, max(event, time) FROM predictions WHERE id = ?"

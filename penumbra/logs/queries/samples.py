@@ -11,9 +11,10 @@ from typing import Any
 import msgspec
 import polars as pl
 
+from penumbra.core.histograms import PREDICTION_COLUMN
 from penumbra.logs import append_log, archive
 from penumbra.logs.archive_rows import ROW_PREFIX
-from penumbra.logs.frames import LOGGED_DAY_COLUMN, LOGGED_PREDICTION_COLUMN, LogFrameReader
+from penumbra.logs.frames import LOGGED_DAY_COLUMN, LogFrameReader
 from penumbra.logs.index import LogIndex
 from penumbra.logs.queries import bottom_k
 
@@ -51,7 +52,7 @@ def read_profile_rows(
     lines = dict(_read_lines_by_id(predictions, (name for name in ids if name not in there)))
     if lines or not found:
         found.append((pl.Series("id", list(lines), pl.String), answered.read_aligned(list(lines.values()))))
-    wanted = [*answered.columns, LOGGED_PREDICTION_COLUMN, LOGGED_DAY_COLUMN]
+    wanted = [*answered.columns, PREDICTION_COLUMN, LOGGED_DAY_COLUMN]
     rows = pl.concat([each.select(wanted) for _, each in found])
     known = rows[LOGGED_DAY_COLUMN].is_not_null()
     return pl.concat([names for names, _ in found]).filter(known), rows.filter(known)

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from penumbra.logs.index import LogIndex
-from penumbra.logs.shadow_log import STATUS_OK
+from penumbra.logs.schema import STATUS_OK
 
 SHADOW_OUTPUT_SCHEMA = {
     "id": pl.String,

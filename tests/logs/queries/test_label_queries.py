@@ -10,9 +10,9 @@ import polars as pl
 import pytest
 
 from penumbra.logs.index import LogIndex
-from penumbra.logs.labels import LabelEntry, LabelSpec
+from penumbra.logs.labels import LabelSpec
 from penumbra.logs.queries.labels import join_labels, read_answers_with_targets
-from penumbra.logs.schema import PredictionEntry
+from penumbra.logs.schema import LabelEntry, PredictionEntry
 from tests.helpers.prediction_logs import (
     EVENING,
     NOON,

@@ -9,7 +9,8 @@ import polars as pl
 import pytest
 
 from penumbra.logs.queries.shadow import pair_shadow_outputs
-from penumbra.logs.shadow_log import ShadowBatch, ShadowLog, ShadowRow, ShadowStart
+from penumbra.logs.schema import ShadowBatch, ShadowRow, ShadowStart
+from penumbra.logs.shadow_log import ShadowLog
 from tests.helpers import prediction_logs, registered_versions
 from tests.helpers.prediction_logs import NOON, make_hours, make_prediction
 

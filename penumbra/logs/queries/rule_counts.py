@@ -10,18 +10,7 @@ import msgspec
 
 from penumbra.logs import append_log
 from penumbra.logs.queries.lookup import find_labelled_ids
-from penumbra.logs.schema import get_refusals_folder
-
-
-class _CountedEntry(msgspec.Struct):
-    """What is counted, of an entry of either log."""
-
-    id: str
-    rules: Sequence[str] = ()
-    failed_rules: Sequence[str] = ()
-    review: bool = False
-    fallback: str = ""
-    rule: str = ""
+from penumbra.logs.schema import RuleMarks, get_refusals_folder
 
 
 @dataclass
@@ -36,7 +25,7 @@ class RuleCounts:
     reviewed: int = 0
     waiting: int | None = 0
 
-    def add(self, entries: Sequence[_CountedEntry], labels: Path) -> None:
+    def add(self, entries: Sequence[RuleMarks], labels: Path) -> None:
         """Count some entries of the prediction log; `labels` is the folder of the label log and its index."""
         self.predictions += len(entries)
         review = [entry.id for entry in entries if entry.review]
@@ -59,8 +48,8 @@ def count_rules(predictions: Path, labels: Path) -> RuleCounts:
     return fired
 
 
-def _read_in_chunks(folder: Path) -> Iterator[list[_CountedEntry]]:
-    decode = msgspec.json.Decoder(_CountedEntry).decode
+def _read_in_chunks(folder: Path) -> Iterator[list[RuleMarks]]:
+    decode = msgspec.json.Decoder(RuleMarks).decode
     for path in append_log.list_segments(folder):
         position = 0
         while content := append_log.read_tail(path, position):

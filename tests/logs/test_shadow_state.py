@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penumbra.logs.spans import add_span, find_gaps
+from penumbra.logs.shadow_state import add_span, find_gaps
 
 cuts = st.lists(st.integers(0, 50), min_size=2, max_size=12, unique=True).map(sorted)
 
