@@ -1,4 +1,4 @@
-"""Promote: shadow, answers and labels -> evidence -> verdict -> ledger and aliases; and back, where that was wrong."""
+"""Promote: shadow, answers and labels -> evidence -> verdict -> ledger and aliases; or a rollback of what was wrong."""
 
 from metaflow import FlowSpec, Parameter, schedule, step
 
@@ -7,13 +7,15 @@ from flows.steps.errors import stop_with_one_sentence
 
 @schedule(daily=True)
 class PromoteFlow(FlowSpec):
+    """Judge the candidate and the last promotion, and act on the verdicts."""
+
     force = Parameter("force", help="promote whatever the evidence says", default=False, type=bool)
     reason = Parameter("reason", help="why, for the ledger", default="")
     version = Parameter("version", help="which to promote by force, instead of the candidate", default="")
 
     @step
     def start(self):
-        """Who is live, candidate and previous."""
+        """Read which versions are live, candidate and previous."""
         from flows.steps.promote import verdicts
         from penumbra.core.settings import load_settings
 
@@ -24,7 +26,7 @@ class PromoteFlow(FlowSpec):
 
     @step
     def judge(self):
-        """Weigh what labels and shadow say, and decide."""
+        """Compare the versions by labels and shadow, and decide."""
         from flows.steps.promote import verdicts
 
         forced = verdicts.ForcedPromotion(self.reason, self.version) if self.force else None
@@ -43,7 +45,7 @@ class PromoteFlow(FlowSpec):
 
     @step
     def end(self):
-        pass
+        """End the flow."""
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A model version as the weighing needs it: from the service's copy of its bundle, or from the registry."""
+"""A registered model version with its bundle: from the service's copy, or from the registry."""
 
 import datetime as dt
 from collections.abc import Iterator
@@ -25,46 +25,63 @@ TIMED_PROBE_ROWS, ROUNDS_PER_ROW = 10, 5
 
 @dataclass(frozen=True)
 class ModelVersion:
-    """A model version's bundle, of which nothing is loaded before it is asked for."""
+    """A model version's bundle, in `folder`; its files are read when they are asked for."""
 
     folder: Path
     facts: dict[str, Any] = field(repr=False)
 
     @property
     def data_version(self) -> str:
+        """The data version (md5) that it was made from, "" if the bundle doesn't say."""
         return str(self.facts.get("data_version", ""))
 
     @property
     def learnt(self) -> dt.date | None:
-        """The first day on which all batches were complete that it learnt from; None where it doesn't say."""
+        """The first day on which all batches that it learnt from were complete; None if the bundle doesn't say."""
         names = {name for part in ("train", "validation", "test") for name in self.facts.get(part, [])}
         return max((batch.complete for batch in problem.source.batches() if batch.name in names), default=None)
 
     @property
     def reference(self) -> pl.DataFrame:
-        """Its recipe's predictions of rows that it hadn't learnt from, with their labels."""
+        """Held-out rows: the contract's columns, "label", and its recipe's "prediction" before it learnt from them."""
         return pl.read_parquet(self.folder / "reference.parquet")
 
     def measure_latency_ms(self) -> np.ndarray:
-        """What an answer takes on this machine, for some of the bundle's own rows: float64 [n]."""
+        """Measure how long the model takes for some of the bundle's own rows, one by one, on this machine.
+
+        Returns:
+            Milliseconds a row, float64 [n].
+        """
         session, fitted = bundle.load_bundle_model(self.folder, self.facts["sha256"])
-        ask = session or (
+        score = session or (
             fitted.predict if Task.from_schema(problem.schema).kind == "regression" else fitted.predict_proba
         )
         rows = np.load(self.folder / "probe.npz", allow_pickle=False)["inputs"][:TIMED_PROBE_ROWS]
-        return np.array([serving_cost.measure_single_row_us(ask, row[None], ROUNDS_PER_ROW) / 1e3 for row in rows])
+        return np.array([serving_cost.measure_single_row_us(score, row[None], ROUNDS_PER_ROW) / 1e3 for row in rows])
 
 
 @contextmanager
-def open_model_version(settings: Settings, models: ModelRegistry, name: str) -> Iterator[ModelVersion]:
-    """The service's copy of a version, where it has a whole one, or else the registry's. Raises BrokenBundle, and what
-    the registry raises."""
-    folder = settings.service.state / BUNDLES_FOLDER / name
-    with TemporaryDirectory() as aside:
+def open_model_version(settings: Settings, models: ModelRegistry, version: str) -> Iterator[ModelVersion]:
+    """Open a model version as a context manager: the service's whole copy of its bundle, or else a download.
+
+    Args:
+        settings: Section [service] (`state`, the folder of the copies) is read.
+        models: The registry to download from.
+        version: The version's number.
+
+    Yields:
+        The version. A download is deleted at the end.
+
+    Raises:
+        BrokenBundle: The registry's bundle is damaged.
+        MlflowException: The registry can't be reached, or doesn't have the version.
+    """
+    folder = settings.service.state / BUNDLES_FOLDER / version
+    with TemporaryDirectory() as temporary:
         try:
             facts = verify_bundle(folder)
         except BrokenBundle:
-            folder = Path(aside) / name
-            models.download(name, folder)
+            folder = Path(temporary) / version
+            models.download(version, folder)
             facts = verify_bundle(folder)
         yield ModelVersion(folder, facts)

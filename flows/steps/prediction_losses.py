@@ -1,4 +1,4 @@
-"""Predictions and labels out of frames, and what the predictions cost."""
+"""Predictions read from frames of the logs, and their losses where there is a label."""
 
 import numpy as np
 import polars as pl
@@ -11,16 +11,33 @@ from penumbra.training.fit import extract_labels
 
 
 def compute_known_losses(settings: Settings, labels: pl.Series, predictions: np.ndarray, ceiling: float) -> np.ndarray:
-    """Float64 [n], NaN where there is no label or no prediction."""
-    task, found = Task.from_schema(problem.schema), np.full(len(labels), np.nan)
+    """Compute the loss of each prediction that has a label.
+
+    Args:
+        settings: Section [promotion] (`loss`) is read.
+        labels: The problem's target, null where it isn't known.
+        predictions: Float64 [n] or [n, classes], NaN where there is none.
+        ceiling: The most that a row's loss counts; infinity for no limit.
+
+    Returns:
+        Float64 [n], NaN where there is no label or no prediction.
+    """
+    task, losses = Task.from_schema(problem.schema), np.full(len(labels), np.nan)
     known = labels.is_not_null().to_numpy() & _mask_finite_rows(predictions)
     of_known = extract_labels(labels.alias("label").to_frame().filter(known), task)
-    found[known] = compute_clipped_losses(task, of_known, predictions[known], settings.promotion.loss, ceiling)
-    return found
+    losses[known] = compute_clipped_losses(task, of_known, predictions[known], settings.promotion.loss, ceiling)
+    return losses
 
 
 def extract_predictions(values: pl.Series) -> np.ndarray:
-    """Float64 [n], or [n, classes] (see penumbra/core/task.py); NaN for null."""
+    """Read predictions from a column of the logs.
+
+    Args:
+        values: Numbers or, of several classes, lists of probabilities; with nulls.
+
+    Returns:
+        Float64 [n] or [n, classes] (see penumbra/core/task.py), NaN for null.
+    """
     task = Task.from_schema(problem.schema)
     if task.kind == "multiclass":
         nothing = [np.nan] * len(task.classes)
@@ -31,5 +48,5 @@ def extract_predictions(values: pl.Series) -> np.ndarray:
 
 
 def _mask_finite_rows(predictions: np.ndarray) -> np.ndarray:
-    """Which rows have numbers, bool [n]."""
+    """Return the rows all of whose numbers are finite: bool [n]."""
     return np.isfinite(np.atleast_2d(predictions.T)).all(axis=0)

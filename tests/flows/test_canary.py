@@ -173,8 +173,8 @@ def test_the_canarys_own_answers_decide_too(tmp_path: Path, database: Path, says
     (case,) = verdicts.judge_cases(settings, verdicts.prepare_aliases(settings), now=shift_after_ledger(world.NOW))
     verdicts.act_on_cases(settings, [case])
     assert models.aliases() == aliases, str(case)
-    assert case.weighed is not None
-    assert case.weighed.evidence.labels == world.NUMBER_OF_DAYS * world.ROWS_PER_DAY
+    assert case.comparison is not None
+    assert case.comparison.evidence.labels == world.NUMBER_OF_DAYS * world.ROWS_PER_DAY
 
 
 def test_rollback_ends_the_canary_at_once_and_nothing_else(registry: FolderRegistry, tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ def test_days_of_which_the_candidate_has_learnt_some_are_no_evidence(tmp_path: P
     with open_model_version(settings, models, "1") as live, open_model_version(settings, models, "3") as new:
         taught = replace(new, facts={**new.facts, "test": ["2013-03"]})
         days = [
-            paired_evidence.weigh_candidate(settings, live, each, world.NOW).evidence.days for each in (new, taught)
+            paired_evidence.compare_candidate(settings, live, each, world.NOW).evidence.days for each in (new, taught)
         ]
     assert days == [world.NUMBER_OF_DAYS, world.NUMBER_OF_DAYS - 1]
 

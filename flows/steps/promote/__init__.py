@@ -1,1 +1,1 @@
-"""What `promote` is made of: two versions compared, the decision, the alias moves it leads to."""
+"""The steps of a promotion pass: two versions compared, the decision, the moves of aliases that follow."""

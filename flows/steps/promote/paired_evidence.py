@@ -1,4 +1,4 @@
-"""Two models on the same predictions: what was answered, what the shadow says, and the labels, as evidence."""
+"""Two models on the same rows: the service's answers, the shadow's and the labels, as evidence for a promotion."""
 
 import datetime as dt
 from dataclasses import asdict, dataclass
@@ -20,20 +20,28 @@ from penumbra.promotion.day_blocks import sum_losses_by_block
 from penumbra.promotion.evidence import Evidence, PromotionRule, compute_evidence
 from penumbra.promotion.guardrails import GuardrailFault, find_guardrail_faults
 
+PredictionColumns = tuple[str, str]  # the column of the model that stands as live, and of the one that is judged
+SERVED, SHADOW = "output", "shadow"
+
 
 @dataclass(frozen=True)
 class PairedEvidence:
-    """What is known of one model beside another: blocks of days weighed, what is broken, how the shadow got on."""
+    """What is known of one model beside another: evidence of blocks of days, faults, and how the shadow did."""
 
     evidence: Evidence
     faults: list[GuardrailFault]
     shadow: dict[str, Any]
 
     def facts(self) -> dict[str, Any]:
-        """Plain JSON, for the ledger."""
+        """Convert to plain JSON for the ledger.
+
+        Returns:
+            A dictionary of the fields.
+        """
         return asdict(self)
 
     def __str__(self) -> str:
+        """How many rows the shadow answered, and how far it is from the served answers."""
         s = self.shadow
         rows = f"{s['answered']:,} of {s['rows']:,} rows answered in the shadow, {s['errors']:,} failed"
         apart = "" if s["difference"] is None else f", {s['difference']:.4f} apart on average"
@@ -41,31 +49,78 @@ class PairedEvidence:
         return f"{rows}{apart}{differing}"
 
 
-def weigh_candidate(settings: Settings, live: ModelVersion, new: ModelVersion, now: dt.datetime) -> PairedEvidence:
-    """The candidate beside the live model, whose answers it was shown in the shadow: as evidence count the days after
-    all that it learnt from was complete, however far back it was shown more."""
+def compare_candidate(settings: Settings, live: ModelVersion, new: ModelVersion, now: dt.datetime) -> PairedEvidence:
+    """Compare the candidate in the shadow with the live model's answers.
+
+    Only days after all that the candidate learnt from was complete count as evidence, however far back it was shown
+    more.
+
+    Args:
+        settings: Sections [promotion] and [labels], and those that the index of the logs needs.
+        live: The live version.
+        new: The candidate.
+        now: The time by which labels are due.
+
+    Returns:
+        The evidence; by non-inferiority if both have the same recipe, by superiority otherwise.
+    """
     recipe = live.facts.get("recipe")
     rule: PromotionRule = "non-inferiority" if recipe and recipe == new.facts.get("recipe") else "superiority"
-    return _weigh_candidate_answers(
-        settings, live, new, rule, now, _read_paired_answers(settings, live.folder.name, new.folder.name)
-    )
+    answers = _read_paired_answers(settings, live.folder.name, new.folder.name)
+    return _weigh_answers(settings, live, new, rule, now, answers)
 
 
-def weigh_canary(
+def compare_canary(
     settings: Settings, live: ModelVersion, new: ModelVersion, since: dt.datetime, now: dt.datetime
 ) -> PairedEvidence:
-    """The same since the candidate answers a share of the keys: where it did, the live model was in the shadow."""
-    swapped = {"output": "said", "said": "output"}
-    shown = _read_paired_answers(settings, live.folder.name, new.folder.name)
-    answered = _read_paired_answers(settings, new.folder.name, live.folder.name).rename(swapped).select(shown.columns)
-    sound = answered.filter(pl.col("status").is_null() | (pl.col("status") == STATUS_OK))  # others are failures of live
-    answers = pl.concat([shown, sound]).filter(pl.col("time") >= since)
-    terms = settings.promotion.model_copy(update={"shadow_days": settings.promotion.canary_days})
-    looked = settings.model_copy(update={"promotion": terms})
-    return _weigh_candidate_answers(looked, live, new, "non-inferiority", now, answers)
+    """Compare candidate and live model since the candidate answers a share of the keys.
+
+    Where the candidate answered, the live model was in the shadow; these rows count as well.
+
+    Args:
+        settings: As for `compare_candidate`; `promotion.canary_days` takes the place of `promotion.shadow_days`.
+        live: The live version.
+        new: The candidate.
+        since: When it began to answer.
+        now: The time by which labels are due.
+
+    Returns:
+        The evidence by non-inferiority.
+    """
+    swapped = {SERVED: SHADOW, SHADOW: SERVED}
+    of_live = _read_paired_answers(settings, live.folder.name, new.folder.name)
+    of_canary = _read_paired_answers(settings, new.folder.name, live.folder.name).rename(swapped)
+    sound = pl.col("status").is_null() | (pl.col("status") == STATUS_OK)  # others are failures of the live model
+    both = pl.concat([of_live, of_canary.select(of_live.columns).filter(sound)])
+    promotion = settings.promotion.model_copy(update={"shadow_days": settings.promotion.canary_days})
+    of_canaries = settings.model_copy(update={"promotion": promotion})
+    return _weigh_answers(of_canaries, live, new, "non-inferiority", now, both.filter(pl.col("time") >= since))
 
 
-def _weigh_candidate_answers(
+def compare_promotion(
+    settings: Settings, live: ModelVersion, previous: ModelVersion, since: dt.datetime, now: dt.datetime
+) -> PairedEvidence:
+    """Compare the live model with the previous one, which has been in the shadow since the promotion.
+
+    Args:
+        settings: As for `compare_candidate`.
+        live: The live version, which is judged.
+        previous: The version that was live before, which stands as live in the comparison.
+        since: When the live version was promoted.
+        now: The time by which labels are due.
+
+    Returns:
+        The evidence by non-inferiority.
+    """
+    answers = _read_paired_answers(settings, live.folder.name, previous.folder.name).filter(pl.col("time") >= since)
+    evidence = _build_evidence(settings, answers, (SHADOW, SERVED), previous, "non-inferiority", now)
+    reference = extract_predictions(live.reference["prediction"])
+    ok = answers.filter(status=STATUS_OK)
+    faults = _find_guardrail_faults(settings, ok, (SHADOW, SERVED), 0, None, reference)
+    return PairedEvidence(evidence, faults, _summarise_shadow(answers))
+
+
+def _weigh_answers(
     settings: Settings,
     live: ModelVersion,
     new: ModelVersion,
@@ -73,35 +128,25 @@ def _weigh_candidate_answers(
     now: dt.datetime,
     answers: pl.DataFrame,
 ) -> PairedEvidence:
-    unknown = answers if new.learnt is None else answers.filter(pl.col("event").dt.date() > new.learnt)
-    evidence = _build_evidence(settings, unknown, ("output", "said"), live, rule, now)
-    ok = answers.filter(status=STATUS_OK)
-    shadow = _summarise_shadow(answers)
-    reference = extract_predictions(new.reference["prediction"])
-    broken = _find_guardrail_faults(
-        settings, ok, ("output", "said"), shadow["errors"], new.measure_latency_ms(), reference
-    )
-    return PairedEvidence(evidence, broken, shadow)
+    unlearnt = answers if new.learnt is None else answers.filter(pl.col("event").dt.date() > new.learnt)
+    evidence = _build_evidence(settings, unlearnt, (SERVED, SHADOW), live, rule, now)
+    shadow, ok = _summarise_shadow(answers), answers.filter(status=STATUS_OK)
+    reference, milliseconds = extract_predictions(new.reference["prediction"]), new.measure_latency_ms()
+    faults = _find_guardrail_faults(settings, ok, (SERVED, SHADOW), shadow["errors"], milliseconds, reference)
+    return PairedEvidence(evidence, faults, shadow)
 
 
-def weigh_promotion(
-    settings: Settings, live: ModelVersion, previous: ModelVersion, since: dt.datetime, now: dt.datetime
-) -> PairedEvidence:
-    """The live model beside the previous one, which has been in the shadow since the promotion: sides exchanged."""
-    answers = _read_paired_answers(settings, live.folder.name, previous.folder.name).filter(pl.col("time") >= since)
-    evidence = _build_evidence(settings, answers, ("said", "output"), previous, "non-inferiority", now)
-    reference = extract_predictions(live.reference["prediction"])
-    broken = _find_guardrail_faults(settings, answers.filter(status=STATUS_OK), ("said", "output"), 0, None, reference)
-    return PairedEvidence(evidence, broken, _summarise_shadow(answers))
+def _read_paired_answers(settings: Settings, live: str, other: str) -> pl.DataFrame:
+    """Read what one version answered by itself beside what another answered in the shadow.
 
-
-def _read_paired_answers(settings: Settings, live: str, shadow: str) -> pl.DataFrame:
-    """What the live model answered by itself, with what the other says (`said`, `status`, both null where it isn't
-    there yet), from the first day on that the other has seen."""
+    `shadow` and `status` are null where the shadow has no answer yet; the rows begin with the first day of which the
+    shadow has seen any.
+    """
     index = LogIndex.from_settings(settings, problem.schema)
     index.catch_up()
-    seen = read_shadow_outputs(index, shadow).select("id", "status", said=_cast_output("output"), differs="decision")
-    rows = join_labels(index).filter(pl.col("model") == live, "alone").join(seen, on="id", how="left")
+    outputs = read_shadow_outputs(index, other)
+    shadow = outputs.select("id", "status", _cast_output("output").alias(SHADOW), differs="decision")
+    rows = join_labels(index).filter(pl.col("model") == live, "alone").join(shadow, on="id", how="left")
     rows = rows.with_columns(differs=pl.col("differs") != _decision_as_indexed(index.terms.task))
     first = rows.filter(pl.col("status").is_not_null() & (pl.col("status") != STATUS_SKIPPED))["event"].min()
     return rows.clear() if first is None else rows.filter(pl.col("event").dt.date() >= first.date())  # type: ignore[union-attr]
@@ -110,19 +155,19 @@ def _read_paired_answers(settings: Settings, live: str, shadow: str) -> pl.DataF
 def _build_evidence(
     settings: Settings,
     answers: pl.DataFrame,
-    sides: tuple[str, str],
+    columns: PredictionColumns,
     standard: ModelVersion,
     rule: PromotionRule,
     now: dt.datetime,
 ) -> Evidence:
-    """`sides`: the columns with the predictions of who stands as live and of who is judged. The ceiling of a row's loss
-    is set by the reference of the first, which `standard` is."""
+    """Weigh the losses of two models; the reference of `standard`, which stands as live, sets the ceiling of a loss."""
     rows = answers.filter(pl.col("target").is_not_null() | pl.col("arrived").is_null())
-    kept = standard.reference
-    usual = compute_known_losses(settings, kept["label"], extract_predictions(kept["prediction"]), np.inf)
+    reference = standard.reference
+    predictions = extract_predictions(reference["prediction"])
+    usual = compute_known_losses(settings, reference["label"], predictions, np.inf)
     ceiling = settings.promotion.loss_ceiling * float(usual.mean())
     live, judged = (
-        compute_known_losses(settings, rows["target"], extract_predictions(rows[side]), ceiling) for side in sides
+        compute_known_losses(settings, rows["target"], extract_predictions(rows[column]), ceiling) for column in columns
     )
     due = pl.max_horizontal("event", "time") + pl.duration(hours=settings.labels.delay_hours)
     paired = rows.select(
@@ -137,31 +182,23 @@ def _build_evidence(
 def _find_guardrail_faults(
     settings: Settings,
     rows: pl.DataFrame,
-    sides: tuple[str, str],
+    columns: PredictionColumns,
     errors: int,
     milliseconds: np.ndarray | None,
     reference: np.ndarray,
 ) -> list[GuardrailFault]:
-    live, judged = (extract_predictions(rows[side]) for side in sides)
-    return find_guardrail_faults(
-        Task.from_schema(problem.schema),
-        live,
-        judged,
-        settings.promotion,
-        errors,
-        milliseconds,
-        reference if len(reference) else None,
-    )
+    live, judged = (extract_predictions(rows[column]) for column in columns)
+    given = reference if len(reference) else None
+    task = Task.from_schema(problem.schema)
+    return find_guardrail_faults(task, live, judged, settings.promotion, errors, milliseconds, given)
 
 
 def _summarise_shadow(answers: pl.DataFrame) -> dict[str, Any]:
-    """Coverage, failures and disagreement: numbers of rows, means (None where there is nothing to take one of)."""
+    """Return coverage, failures and disagreement: numbers of rows, and means that are None without rows."""
     ok = answers.filter(status=STATUS_OK)
     counts = dict(answers.drop_nulls("status").group_by("status").len().iter_rows())
     skipped = counts.get(STATUS_SKIPPED, 0)
-    difference = (
-        float(np.abs(extract_predictions(ok["output"]) - extract_predictions(ok["said"])).mean()) if ok.height else None
-    )
+    distances = np.abs(extract_predictions(ok[SERVED]) - extract_predictions(ok[SHADOW])) if ok.height else None
     return {
         "rows": answers.height,
         "answered": ok.height,
@@ -169,13 +206,13 @@ def _summarise_shadow(answers: pl.DataFrame) -> dict[str, Any]:
         "waiting": answers["status"].null_count(),
         "errors": sum(counts.values()) - ok.height - skipped,
         "statuses": counts,
-        "difference": difference,
+        "difference": None if distances is None else float(distances.mean()),
         "differing": ok["differs"].mean(),
     }
 
 
 def _decision_as_indexed(task: Task) -> pl.Expr:
-    """The live decision as the index has the shadow's; null for a number, which is no decision."""
+    """Return the live decision in the form that the index has of the shadow's; null for a number, which is none."""
     if task.kind == "regression":
         return pl.lit(None, pl.String)
     return pl.col("decision").cast(pl.Int8 if task.kind == "binary" else pl.String).cast(pl.String)

@@ -1,4 +1,4 @@
-"""One comparison of two models, with what it leaves in the ledger and moves in the registry."""
+"""One comparison of two models, and its record: entries in the ledger, moves of aliases in the registry."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,12 +8,18 @@ from penumbra.cli import history
 from penumbra.core.actor import get_actor
 from penumbra.core.settings import Settings
 from penumbra.promotion.decision import PromotionDecision
-from penumbra.registry import aliases as moves
+from penumbra.registry.aliases import (
+    AliasesChanged,
+    compute_rolled_back_aliases,
+    drop_version,
+    move_aliases,
+    require_aliases,
+)
 from penumbra.registry.ledger import Ledger, LedgerEntry, LedgerEvent
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import CANARY_ALIAS, CANDIDATE_ALIAS, LIVE_ALIAS, PREVIOUS_ALIAS
 
-MOVES_BY_VERDICT = {  # by verdict: the kind of entry, and the aliases that it tells
+MOVES_BY_VERDICT = {  # by verdict: the kind of the ledger entry, and the aliases that it names
     "promote": ("promotion", LIVE_ALIAS, PREVIOUS_ALIAS),
     "investigate": ("rollback", LIVE_ALIAS, PREVIOUS_ALIAS),
     "canary": ("canary", CANARY_ALIAS, LIVE_ALIAS),
@@ -22,36 +28,58 @@ MOVES_BY_VERDICT = {  # by verdict: the kind of entry, and the aliases that it t
 
 @dataclass(frozen=True)
 class PromotionCase:
-    """One comparison: who is judged, the aliases as they were, what follows, and what from (None: a person's word)."""
+    """One comparison of two models.
+
+    `version` is the one that is judged, and `role` its alias; `aliases` are the versions by alias as they were;
+    `comparison` is what the decision follows from, None for a forced promotion.
+    """
 
     role: Literal["candidate", "live"]
     version: str
     aliases: dict[str, str]
     decision: PromotionDecision
     data_version: str = ""
-    weighed: PairedEvidence | None = None
+    comparison: PairedEvidence | None = None
 
     def compute_new_aliases(self) -> dict[str, str]:
-        """The aliases as the verdict makes them."""
-        others = moves.drop_version(self.aliases, self.version)
+        """Compute the aliases that the verdict leads to.
+
+        Returns:
+            The versions by alias; the same as before where the verdict moves nothing.
+        """
+        others = drop_version(self.aliases, self.version)
         if self.decision.verdict == "promote":
             return {**others, LIVE_ALIAS: self.version, PREVIOUS_ALIAS: self.aliases[LIVE_ALIAS]}
         if self.decision.verdict == "investigate":
-            return moves.compute_rolled_back_aliases(self.aliases, self.aliases[PREVIOUS_ALIAS], self.version)
+            return compute_rolled_back_aliases(self.aliases, self.aliases[PREVIOUS_ALIAS], self.version)
         if self.decision.verdict == "canary":
             return {**self.aliases, CANARY_ALIAS: self.version}
         return others if self.decision.verdict == "reject" else self.aliases
 
     def __str__(self) -> str:
+        """The verdict, its reason, and how the shadow did."""
         head = f"Version {self.version}, {self.role}: {self.decision.verdict}."
-        return "\n  ".join([head, self.decision.reason, *([str(self.weighed)] if self.weighed else [])])
+        return "\n  ".join([head, self.decision.reason, *([str(self.comparison)] if self.comparison else [])])
 
 
 def record_case(settings: Settings, models: ModelRegistry, ledger: Ledger, case: PromotionCase) -> str:
-    """The verdict, and what it moves. To be called while nobody else moves aliases; returns what is to be said."""
+    """Enter a verdict into the ledger and move the aliases that it moves.
+
+    The caller holds the lock of the aliases. If somebody has moved them since the case was judged, the ledger records
+    that the verdict was not acted on.
+
+    Args:
+        settings: Sections [promotion] and [labels] are recorded.
+        models: The registry.
+        ledger: The ledger.
+        case: The comparison with its decision.
+
+    Returns:
+        The case, and what was moved, in words.
+    """
     try:
-        moves.require_aliases(models, case.aliases)
-    except moves.AliasesChanged as overtaken:
+        require_aliases(models, case.aliases)
+    except AliasesChanged as overtaken:
         ledger.append(_build_verdict_event(settings, case, overtaken))
         return f"{case}\n  Nothing was moved: {overtaken}."
     entry = ledger.append(_build_verdict_event(settings, case))
@@ -59,24 +87,24 @@ def record_case(settings: Settings, models: ModelRegistry, ledger: Ledger, case:
     if case.decision.verdict in MOVES_BY_VERDICT:
         ledger.append(_build_move_event(case, after, entry))
     if after != case.aliases:
-        moves.move_aliases(models, case.aliases, after)
+        move_aliases(models, case.aliases, after)
     return f"{case}\n  Live is version {after[LIVE_ALIAS]}; the candidate: {after.get(CANDIDATE_ALIAS, 'none')}."
 
 
 def _build_verdict_event(
-    settings: Settings, case: PromotionCase, overtaken: moves.AliasesChanged | None = None
+    settings: Settings, case: PromotionCase, overtaken: AliasesChanged | None = None
 ) -> LedgerEvent:
-    beside = PREVIOUS_ALIAS if case.role == LIVE_ALIAS else LIVE_ALIAS
+    other = PREVIOUS_ALIAS if case.role == LIVE_ALIAS else LIVE_ALIAS
     unmoved = {history.OVERTAKEN_KEY: str(overtaken)} if overtaken else {}
     return LedgerEvent(
         kind="verdict",
         verdict=case.decision.verdict,
         actor=get_actor(),
         reason=f"not acted on: {overtaken}; {case.decision.reason}" if overtaken else case.decision.reason,
-        versions={case.role: case.version, beside: case.aliases[beside]},
+        versions={case.role: case.version, other: case.aliases[other]},
         data_version=case.data_version,
         settings=settings.model_dump(mode="json", include={"promotion", "labels"}),
-        evidence={**unmoved, **(case.weighed.facts() if case.weighed else {})},
+        evidence={**unmoved, **(case.comparison.facts() if case.comparison else {})},
     )
 
 

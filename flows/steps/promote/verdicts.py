@@ -1,4 +1,4 @@
-"""What a pass of `make promote` does, in its order: who is compared, what is decided, what is entered and moved."""
+"""A promotion pass, in its order: prepare the aliases, judge candidate and promotion, record the verdicts."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -13,86 +13,128 @@ from penumbra.cli import history
 from penumbra.core.settings import Settings, SettingsError
 from penumbra.logs.shadow_log import REFUSED_FILE
 from penumbra.promotion.decision import PromotionDecision, decide_canary, decide_candidate, review_promotion
-from penumbra.registry import aliases as moves
+from penumbra.registry.aliases import (
+    AliasesChanged,
+    compute_aliases_after,
+    hold_alias_lock,
+    move_aliases,
+    sync_registry,
+)
 from penumbra.registry.ledger import BrokenLedger, Ledger, LedgerEntry, find_last_move
 from penumbra.registry.manifest import BrokenBundle
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import CANARY_ALIAS, CANDIDATE_ALIAS, LIVE_ALIAS, PREVIOUS_ALIAS
 
-GATE_VERDICTS = ("pass", "fail", "not enough data")  # what the gate says, of the ledger's verdicts
+GATE_VERDICTS = ("pass", "fail", "not enough data")  # those of the ledger's verdicts that are the gate's
 NO_LIVE_MESSAGE = "Nothing to decide: there is no live model yet: `make train` makes the first."
 NO_CANDIDATE_MESSAGE = "There is no candidate: `make train` makes one."
 
 
 class PromotionRefused(RuntimeError):
-    """What was asked for can't be done; says why and what to do."""
+    """A promotion pass can't do what it was asked to; the message says why and what to do."""
 
 
-PROMOTION_ERRORS = (PromotionRefused, moves.AliasesChanged, BrokenLedger, BrokenBundle, MlflowException, SettingsError)
+PROMOTION_ERRORS = (PromotionRefused, AliasesChanged, BrokenLedger, BrokenBundle, MlflowException, SettingsError)
 
 
 @dataclass(frozen=True)
 class ForcedPromotion:
-    """A person's word for a promotion, of the candidate where no version is named."""
+    """A person's order to promote `version`, or the candidate if it is "", whatever the evidence."""
 
     reason: str
     version: str = ""
 
 
 def prepare_aliases(settings: Settings) -> dict[str, str]:
-    """The aliases, once a rollback that the registry doesn't know of is in them. Raises Refused where there is no live
-    model."""
+    """Read the aliases, after a rollback that the registry missed and a move that was cut short are carried through.
+
+    Args:
+        settings: Sections [registry], [service] (`state`) and [ledger] are read.
+
+    Returns:
+        The versions by alias.
+
+    Raises:
+        PromotionRefused: There is no live model.
+        AliasesChanged: Somebody else moved the aliases meanwhile.
+        BrokenLedger: The ledger isn't whole.
+        MlflowException: The registry can't be reached.
+    """
     models = ModelRegistry(settings.registry)
-    moves.sync_registry(models, settings.service.state, settings.ledger.folder)
-    with moves.hold_alias_lock(settings.ledger.folder):
+    sync_registry(models, settings.service.state, settings.ledger.folder)
+    with hold_alias_lock(settings.ledger.folder):
         aliases = models.aliases() or {}
         if LIVE_ALIAS not in aliases:
             raise PromotionRefused(NO_LIVE_MESSAGE)
         last = find_last_move(_read_entries(settings))
         if last and _is_half_done(last, aliases):
-            moves.move_aliases(models, aliases, aliases := moves.compute_aliases_after(last, aliases))
+            move_aliases(models, aliases, aliases := compute_aliases_after(last, aliases))
     return aliases
 
 
 def _is_half_done(last: LedgerEntry, aliases: dict[str, str]) -> bool:
-    """Was the process killed, or the registry away, after this move was entered?"""
+    """Whether the process was killed, or the registry away, after this move was entered into the ledger."""
     new, old = last.versions[LIVE_ALIAS], last.versions.get(PREVIOUS_ALIAS)
-    before = (
+    is_unmoved = (
         aliases.get(CANDIDATE_ALIAS) == new if last.kind == "promotion" else aliases.get(PREVIOUS_ALIAS) in (new, old)
     )
-    return aliases[LIVE_ALIAS] == old and before
+    return aliases[LIVE_ALIAS] == old and is_unmoved
 
 
 def judge_cases(
     settings: Settings, aliases: dict[str, str], forced: ForcedPromotion | None = None, now: dt.datetime | None = None
 ) -> list[PromotionCase]:
-    """The promoted model beside the previous one, then the candidate beside the live one. Raises Refused, BrokenLedger,
-    BrokenBundle, and what the registry raises."""
-    now, ledger, models = now or dt.datetime.now(dt.UTC), _read_entries(settings), ModelRegistry(settings.registry)
+    """Compare the promoted model with the previous one, then the candidate with the live one.
+
+    Args:
+        settings: All of them; sections [promotion] and [labels] are recorded with the verdicts.
+        aliases: The versions by alias, as `prepare_aliases` gives them.
+        forced: A person's order; nothing is compared then.
+        now: The time by which labels are due; None for the clock's.
+
+    Returns:
+        The cases, in the order in which they are acted on; [] if there is nothing to compare.
+
+    Raises:
+        PromotionRefused: The forced promotion can't be.
+        BrokenLedger: The ledger isn't whole.
+        BrokenBundle: A version's bundle is damaged.
+        MlflowException: The registry can't be reached.
+    """
+    now, entries, models = now or dt.datetime.now(dt.UTC), _read_entries(settings), ModelRegistry(settings.registry)
     if forced:
         return [_build_forced_case(models, aliases, forced)]
-    found = [
-        _judge_promotion(settings, models, aliases, since, now) for since in _find_promotion_times(ledger, aliases)
+    cases = [
+        _judge_promotion(settings, models, aliases, since, now) for since in _find_promotion_times(entries, aliases)
     ]
     if aliases.get(CANDIDATE_ALIAS, aliases[LIVE_ALIAS]) != aliases[LIVE_ALIAS]:
-        found.append(_judge_candidate(settings, models, aliases, ledger, now))
-    return found
+        cases.append(_judge_candidate(settings, models, aliases, entries, now))
+    return cases
 
 
 def act_on_cases(settings: Settings, cases: Sequence[PromotionCase]) -> str:
-    """Enter each verdict and move the aliases as it says; returns the words to end with. Of two passes at once one
-    moves them, the other enters that it was overtaken."""
-    models, ledger, said = ModelRegistry(settings.registry), Ledger(settings.ledger.folder), []
+    """Enter each verdict into the ledger and move the aliases by it.
+
+    Of two passes at once one moves them, the other enters that it was overtaken.
+
+    Args:
+        settings: Sections [registry] and [ledger], and those that are recorded with the verdicts.
+        cases: The comparisons, as `judge_cases` gives them.
+
+    Returns:
+        The words that `make promote` ends with.
+    """
+    models, ledger, lines = ModelRegistry(settings.registry), Ledger(settings.ledger.folder), []
     for case in cases:
         if case.decision.verdict == "ok":
-            said.append(str(case))
+            lines.append(str(case))
             continue
-        with moves.hold_alias_lock(settings.ledger.folder):
-            said.append(record_case(settings, models, ledger, case))
+        with hold_alias_lock(settings.ledger.folder):
+            lines.append(record_case(settings, models, ledger, case))
         if case.decision.verdict == "investigate":
             break  # the candidate was compared with a model that isn't live any more
     history.tag_ledger_entries(models, ledger.folder, ledger.entries())
-    return "\n".join(said or [NO_CANDIDATE_MESSAGE])
+    return "\n".join(lines or [NO_CANDIDATE_MESSAGE])
 
 
 def _read_entries(settings: Settings) -> list[LedgerEntry]:
@@ -100,13 +142,21 @@ def _read_entries(settings: Settings) -> list[LedgerEntry]:
 
 
 def find_gate_verdict(entries: Sequence[LedgerEntry], version: str) -> str | None:
-    """The gate's latest word on a version."""
-    said = [e.verdict for e in entries if e.verdict in GATE_VERDICTS and e.versions.get(CANDIDATE_ALIAS) == version]
-    return said[-1] if said else None
+    """Find the gate's latest verdict on a version.
+
+    Args:
+        entries: The ledger's entries, in their order.
+        version: A model version.
+
+    Returns:
+        "pass", "fail" or "not enough data"; None if it never was at the gate.
+    """
+    verdicts = [e.verdict for e in entries if e.verdict in GATE_VERDICTS and e.versions.get(CANDIDATE_ALIAS) == version]
+    return verdicts[-1] if verdicts else None
 
 
 def _find_promotion_times(entries: Sequence[LedgerEntry], aliases: dict[str, str]) -> list[dt.datetime]:
-    """When the live model was promoted over the previous one: once, or never where it came otherwise."""
+    """Return the time at which the live model was promoted over the previous one; [] if it came otherwise."""
     last = find_last_move(entries)
     pair = {LIVE_ALIAS: aliases[LIVE_ALIAS], PREVIOUS_ALIAS: aliases.get(PREVIOUS_ALIAS)}
     return [last.time] if last and last.kind == "promotion" and last.versions == pair else []
@@ -116,10 +166,10 @@ def _judge_promotion(
     settings: Settings, models: ModelRegistry, aliases: dict[str, str], since: dt.datetime, now: dt.datetime
 ) -> PromotionCase:
     live, previous = (open_model_version(settings, models, aliases[role]) for role in (LIVE_ALIAS, PREVIOUS_ALIAS))
-    with live as judged, previous as standard:
-        weighed = paired_evidence.weigh_promotion(settings, judged, standard, since, now)
-        decision = review_promotion(weighed.evidence, weighed.faults)
-        return PromotionCase(LIVE_ALIAS, aliases[LIVE_ALIAS], aliases, decision, judged.data_version, weighed)
+    with live as judged, previous as reference:
+        comparison = paired_evidence.compare_promotion(settings, judged, reference, since, now)
+        decision = review_promotion(comparison.evidence, comparison.faults)
+        return PromotionCase(LIVE_ALIAS, aliases[LIVE_ALIAS], aliases, decision, judged.data_version, comparison)
 
 
 def _judge_candidate(
@@ -129,11 +179,11 @@ def _judge_candidate(
     live, new = (open_model_version(settings, models, aliases[role]) for role in (LIVE_ALIAS, CANDIDATE_ALIAS))
     with live as standard, new as judged:
         if share and since:
-            weighed = paired_evidence.weigh_canary(settings, standard, judged, since, now)
+            comparison = paired_evidence.compare_canary(settings, standard, judged, since, now)
         else:
-            weighed = paired_evidence.weigh_candidate(settings, standard, judged, now)
+            comparison = paired_evidence.compare_candidate(settings, standard, judged, now)
         decision = decide_candidate(
-            weighed.evidence, weighed.faults, find_gate_verdict(entries, aliases[CANDIDATE_ALIAS])
+            comparison.evidence, comparison.faults, find_gate_verdict(entries, aliases[CANDIDATE_ALIAS])
         )
         if share and not since:
             decision = decide_canary(decision, share)
@@ -141,11 +191,13 @@ def _judge_candidate(
             decision = replace(
                 decision, reason=f"the deployer doesn't let it into the shadow: {why}; {decision.reason}"
             )
-        return PromotionCase(CANDIDATE_ALIAS, aliases[CANDIDATE_ALIAS], aliases, decision, judged.data_version, weighed)
+        return PromotionCase(
+            CANDIDATE_ALIAS, aliases[CANDIDATE_ALIAS], aliases, decision, judged.data_version, comparison
+        )
 
 
 def _find_canary_start(entries: Sequence[LedgerEntry], aliases: dict[str, str]) -> dt.datetime | None:
-    """Since when the candidate answers for some keys; None where it doesn't."""
+    """Return the time since which the candidate answers for some keys; None if it doesn't."""
     if aliases.get(CANARY_ALIAS) != aliases[CANDIDATE_ALIAS]:
         return None
     begun = [e.time for e in entries if e.kind == "canary" and e.versions.get(CANARY_ALIAS) == aliases[CANARY_ALIAS]]
@@ -153,7 +205,7 @@ def _find_canary_start(entries: Sequence[LedgerEntry], aliases: dict[str, str]) 
 
 
 def _read_refusal_reason(settings: Settings, version: str) -> str:
-    """Why the deployer refuses this candidate; "" where it doesn't."""
+    """Return why the deployer refuses this candidate; "" if it doesn't."""
     try:
         refused, why = (settings.service.state / REFUSED_FILE).read_text().split("\n", 1)
     except (OSError, ValueError):
