@@ -87,11 +87,10 @@ class TrainFlow(FlowSpec):
         """Run the gate, write bundle and runs, set the alias, and show it all (`inputs`: the tasks of `refit`)."""
         from flows.steps.train import evaluation, outcome, registration
 
-        self.merge_artifacts(inputs, include=["settings", "plan", "matrices", "winner", "trials", "doctor_skipped"])
         release, score, *_ = inputs
-        run = self.settings, self.plan, self.matrices, self.winner
-        trials = [*self.trials, score.baseline]
-        result = outcome.evaluate_winner(*run, trials, score.tested, release.cost, self.doctor_skipped)
+        run = score.settings, score.plan, score.matrices, score.winner
+        trials = [*score.trials, score.baseline]
+        result = outcome.evaluate_winner(*run, trials, score.tested, release.cost, score.doctor_skipped)
         specs = evaluation.write_evaluation(result)
         text = registration.register_outcome(result, self.reason)
         evaluation.fill_training_card(result, text, specs)
