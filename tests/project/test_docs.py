@@ -95,3 +95,10 @@ def test_the_answers_to_where_do_i_name_at_most_three_files():
     rows = list(answers.values())[2:]
     assert [line for line, files in list(answers.items())[2:] if not 1 <= len(files) <= 3] == []
     assert [name for files in rows for name in files if not (PROJECT_ROOT / name).exists()] == []
+
+
+def test_the_picture_of_the_loop_has_the_words_of_its_source():
+    """Graphviz makes it, by hand: dot -Tsvg docs/loop.dot -o docs/loop.svg."""
+    words = set(re.findall(r">([^<>\n]+)<", text_of(PROJECT_ROOT / "docs" / "loop.dot")))
+    drawn = set(re.findall(r">([^<>\n]+)</text>", text_of(PROJECT_ROOT / "docs" / "loop.svg")))
+    assert {"monitor", "realised loss"} < words <= drawn
