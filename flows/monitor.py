@@ -35,8 +35,9 @@ class MonitorFlow(FlowSpec):
     def report(self):
         """Make the reports of the windows that have none."""
         from flows.steps.monitor import due_windows, reports
+        from monitoring.reports.client import ReportProcessFailed
 
-        with stop_with_one_sentence(*due_windows.MONITOR_ERRORS):
+        with stop_with_one_sentence(*due_windows.MONITOR_ERRORS, ReportProcessFailed):
             self.pages = [str(page) for page in reports.publish_reports(self.settings)]
         self.next(self.end)
 

@@ -1,6 +1,8 @@
-"""What of a window's rows a report can be made of. Evidently raises, as a whole, on a column that is missing, empty,
-all null or of another type than declared; such columns are left out here, each with the reason, so that the report can
-name them."""
+"""Selection of the columns and rows that a report is made of.
+
+Evidently rejects a whole report for one column that is missing, empty, all null or of another type than declared. Such
+columns are left out here, each with the reason, so that the report can name them.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,21 +10,21 @@ from typing import Any
 
 import polars as pl
 
+from penumbra.core.task import Task
+
 MAX_CATEGORY_VALUES = 200
-
-
-@dataclass(frozen=True)
-class ReportFigure:
-    """A number that was counted over all rows: a point of `series` in the panel of `group`."""
-
-    group: str
-    series: str
-    value: float
+REPORT_LABEL, REPORT_PREDICTION, REPORT_DECISION = "label", "prediction", "decision"
 
 
 @dataclass(frozen=True)
 class ReportColumns:
-    """Which columns are numbers, which categories, and why each of the others is left out."""
+    """The columns of a report by type, and the reasons why others are left out.
+
+    Attributes:
+        numbers: Names of the numeric columns.
+        categories: Names of the text, Enum and Boolean columns.
+        left_out: By name of a column that is left out, the reason.
+    """
 
     numbers: tuple[str, ...]
     categories: tuple[str, ...]
@@ -30,33 +32,89 @@ class ReportColumns:
 
     @property
     def names(self) -> list[str]:
+        """Names of all usable columns, numbers first."""
         return [*self.numbers, *self.categories]
 
 
+@dataclass(frozen=True)
+class ReportSides:
+    """Two samples of rows that a report compares.
+
+    Attributes:
+        current: Rows with the columns of `declared`, `prediction`, `decision` and `label` (see penumbra/core/task.py).
+            For several classes `prediction` is the most probable class (String), beside a Float64 column of
+            probabilities for each class.
+        reference: Rows with the same columns to compare with.
+        task: The kind of prediction.
+        declared: The polars dtype that each raw column should have.
+        threshold: The probability from which on a binary decision is positive; None for other tasks.
+    """
+
+    current: pl.DataFrame
+    reference: pl.DataFrame
+    task: Task
+    declared: Mapping[str, Any]
+    threshold: float | None = None
+
+    def columns(self) -> ReportColumns:
+        """Select the usable ones of the declared columns and the prediction.
+
+        Returns:
+            Usable columns by type, and reasons for the others.
+        """
+        prediction = pl.String() if self.task.kind == "multiclass" else pl.Float64()
+        return select_report_columns(self.current, self.reference, {**self.declared, REPORT_PREDICTION: prediction})
+
+
 def select_report_columns(current: pl.DataFrame, reference: pl.DataFrame, declared: Mapping[str, Any]) -> ReportColumns:
-    """`declared`: the polars dtype that each column should have. A number may have any numeric dtype, a category be
-    text, an Enum or Boolean."""
+    """Select the columns that a report can be made of.
+
+    Args:
+        current: Rows of the window.
+        reference: Rows to compare with.
+        declared: The polars dtype that each column should have. A number may have any numeric dtype in the rows, a
+            category may be text, Enum or Boolean.
+
+    Returns:
+        Usable columns by type, and reasons for the others.
+    """
     frames = {"the window": current, "the reference": reference}
-    why = {name: _exclusion_reason(name, dtype, frames) for name, dtype in declared.items()}
-    usable = {name: dtype for name, dtype in declared.items() if not why[name]}
+    reasons = {name: _exclusion_reason(name, dtype, frames) for name, dtype in declared.items()}
+    usable = {name: dtype for name, dtype in declared.items() if not reasons[name]}
     return ReportColumns(
         tuple(name for name, dtype in usable.items() if _is_number(dtype)),
         tuple(name for name, dtype in usable.items() if not _is_number(dtype)),
-        {name: reason for name, reason in why.items() if reason},
+        {name: reason for name, reason in reasons.items() if reason},
     )
 
 
 def sample_by_hash(rows: pl.DataFrame, by: list[str], most: int, seed: int) -> pl.DataFrame:
-    """At most so many rows, those whose hash of the columns `by` is the smallest: the same ones whatever the order of
-    the rows, and of twice as many rows mostly others."""
+    """Sample the rows whose hash is smallest: the same rows in whatever order they come.
+
+    Args:
+        rows: Rows to sample from, any columns.
+        by: Names of the columns to hash.
+        most: The largest number of rows to return.
+        seed: Seed of the hash; another seed gives another sample.
+
+    Returns:
+        At most `most` of the rows, in their original order.
+    """
     if rows.height <= most:
         return rows
-    settings = rows.select(pl.struct(by).hash(seed).arg_sort().head(most).sort()).to_series()
-    return rows[settings]
+    smallest = rows.select(pl.struct(by).hash(seed).arg_sort().head(most).sort()).to_series()
+    return rows[smallest]
 
 
 def select_finite_values(values: pl.Series) -> pl.Series:
-    """The values that are neither null nor, of numbers, NaN or infinite."""
+    """Drop nulls and, from floats, NaN and infinities.
+
+    Args:
+        values: A column of any dtype.
+
+    Returns:
+        The remaining values, with the same dtype and in the same order.
+    """
     kept = values.drop_nulls()
     return kept.filter(kept.is_finite()) if kept.dtype.is_float() else kept
 

@@ -1,17 +1,16 @@
-"""Reports on windows: an Evidently workspace with a dashboard, and each report as a page beside it.
+"""The Evidently workspace with its dashboard, and each report as a page beside it.
 
 <monitor>/evidently                           the workspace, one project, for `evidently ui`
 <monitor>/reports/<first day>/<kind>.html     the same reports, each a page that needs nothing else
-<monitor>/reports/<first day>/published.json  of which record of the window they are; written last
+<monitor>/reports/<first day>/published.json  which record of the window the reports are of; written last
 
-A report's place in the workspace follows from window and kind, so that none is there twice however often a pass is
-killed or repeated. Evidently takes seconds to import: nothing here does so before it has to.
+The id of a report in the workspace is derived from window and kind, so a pass that is killed or repeated never leaves
+two copies. Only what the report process calls imports Evidently; the rest is cheap.
 """
 
 import datetime as dt
 import hashlib
 import html
-import os
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,16 +22,22 @@ import msgspec
 from monitoring.windows import Window, WindowStore
 from penumbra.storage.atomic import replace_file
 
-os.environ.setdefault("DO_NOT_TRACK", "1")
-
 EVIDENTLY_FOLDER, REPORT_PAGES_FOLDER, PUBLISHED_FILE = "evidently", "reports", "published.json"
 PROJECT_NAMESPACE = uuid.UUID("2f0e9a52-0000-5000-8000-70656e756d62")
-PANEL_METRIC = "Exact"  # of monitoring/reports/evidently_reports.py
+PANEL_METRIC = "Exact"  # the class in monitoring/reports/evidently_reports.py
 
 
 @dataclass(frozen=True)
 class DashboardPanel:
-    """A panel of the dashboard: the figures of a group over the windows."""
+    """A panel of the dashboard: the figures of one group over the windows.
+
+    Attributes:
+        group: The `group` of its figures.
+        title: The panel's title.
+        about: Its subtitle.
+        plot: Evidently's `plot_type`.
+        size: Evidently's `size`.
+    """
 
     group: str
     title: str
@@ -75,37 +80,74 @@ class _Published(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class ReportWorkspace:
-    """`folder` is the settings' `monitor.folder`, `name` that of the model."""
+    """The reports of all windows of a model.
+
+    Attributes:
+        folder: The settings' `monitor.folder`.
+        name: The name of the registered model, which is the project's name too.
+    """
 
     folder: Path
     name: str
 
     @property
     def workspace(self) -> Path:
+        """The folder of the Evidently workspace."""
         return self.folder / EVIDENTLY_FOLDER
 
     @property
     def project(self) -> uuid.UUID:
+        """The id of the project in the workspace."""
         return uuid.uuid5(PROJECT_NAMESPACE, self.name)
 
     def is_published(self, window: Window) -> bool:
-        """Are there reports of this very record of the window?"""
-        found = self._published(window)
-        return found is not None and found.sha256 == _hash_window(window)
+        """Say whether there are reports of exactly this record of the window.
+
+        Args:
+            window: The window's record.
+
+        Returns:
+            Whether its reports are whole.
+        """
+        published = self._published(window)
+        return published is not None and published.sha256 == _hash_window(window)
 
     def pages(self, window: Window) -> dict[str, Path]:
-        """The pages of a window by kind; none where they are of another record of it."""
-        found = self._published(window)
-        return {kind: self._page(window, kind) for kind in found.kinds} if found else {}
+        """List the published pages of a window.
+
+        Args:
+            window: The window's record.
+
+        Returns:
+            The path of each page by kind of report; empty where none were published.
+        """
+        published = self._published(window)
+        return {kind: self._page(window, kind) for kind in published.kinds} if published else {}
 
     def run(self, window: Window) -> str:
-        """The MLflow run that a window's pages were logged to, "" where there is none."""
-        found = self._published(window)
-        return found.run if found else ""
+        """Find the MLflow run that a window's pages were logged to.
+
+        Args:
+            window: The window's record.
+
+        Returns:
+            The run's id, or "" where there is none.
+        """
+        published = self._published(window)
+        return published.run if published else ""
 
     def write(self, window: Window, snapshots: Mapping[str, Any]) -> dict[str, Path]:
-        """Keep snapshots by kind, in place of earlier ones of the window; returns their pages."""
-        state = self._prepare_workspace(max([*WindowStore(self.folder).read(), window], key=lambda each: each.begin))
+        """Write snapshots to the workspace and as pages, in place of earlier ones of the window. Imports Evidently.
+
+        Args:
+            window: The window's record.
+            snapshots: Evidently snapshots by kind of report.
+
+        Returns:
+            The page of each report by kind.
+        """
+        latest = max([*WindowStore(self.folder).read(), window], key=lambda known: known.begin)
+        state = self._prepare_workspace(latest)
         for kind, snapshot in snapshots.items():
             page = self._page(window, kind)
             page.parent.mkdir(parents=True, exist_ok=True)
@@ -114,27 +156,43 @@ class ReportWorkspace:
         return {kind: self._page(window, kind) for kind in snapshots}
 
     def mark_published(self, window: Window, kinds: list[str], run: str = "") -> None:
-        """Say that the reports of this record of the window are whole, and where they were logged."""
+        """Record that the reports of this record of the window are whole.
+
+        Args:
+            window: The window's record.
+            kinds: The kinds of report that were written.
+            run: The id of the MLflow run that they were logged to, "" for none.
+        """
         receipt = _Published(_hash_window(window), kinds, run)
         replace_file(
             self.folder / REPORT_PAGES_FOLDER / str(window.begin) / PUBLISHED_FILE, msgspec.json.encode(receipt)
         )
 
     def build_snapshot_id(self, window: Window, kind: str) -> uuid.UUID:
-        """The id of a report in the workspace."""
+        """Derive the id of a report in the workspace.
+
+        Args:
+            window: The window's record.
+            kind: The kind of report.
+
+        Returns:
+            The same id for every record of the same window.
+        """
         return uuid.uuid5(self.project, f"{window.begin} {kind}")
 
-    def _prepare_workspace(self, window: Window) -> Any:
-        """The workspace's state, once project and dashboard are there; the latest `window` heads the dashboard."""
+    def _prepare_workspace(self, latest: Window) -> Any:
+        """Create project and dashboard where needed; the verdict on the `latest` window heads the dashboard.
+
+        Returns the workspace's state, which writes snapshots."""
         from evidently.sdk.models import DashboardModel, ProjectModel
         from evidently.ui.workspace import Workspace
 
-        made = Workspace.create(str(self.workspace))
-        if made.get_project(self.project) is None:
-            made.add_project(ProjectModel(id=self.project, name=self.name, description="One report a window."))
-        panels = [_build_verdict_panel(window), *(_build_panel(panel) for panel in DASHBOARD_PANELS)]
-        made.save_dashboard(self.project, DashboardModel(tabs=[], panels=panels))
-        return made.state
+        workspace = Workspace.create(str(self.workspace))
+        if workspace.get_project(self.project) is None:
+            workspace.add_project(ProjectModel(id=self.project, name=self.name, description="One report a window."))
+        panels = [_build_verdict_panel(latest), *(_build_panel(panel) for panel in DASHBOARD_PANELS)]
+        workspace.save_dashboard(self.project, DashboardModel(tabs=[], panels=panels))
+        return workspace.state
 
     def _page(self, window: Window, kind: str) -> Path:
         return self.folder / REPORT_PAGES_FOLDER / str(window.begin) / f"{kind}.html"
@@ -158,9 +216,9 @@ def _build_panel(panel: DashboardPanel) -> Any:
     from evidently.sdk.models import DashboardPanelPlot, PanelMetric
 
     figures = PanelMetric(metric=PANEL_METRIC, metric_labels={"group": panel.group}, legend="{{series}}")
-    kind = {"plot_type": panel.plot}
+    plot = {"plot_type": panel.plot}
     return DashboardPanelPlot(
-        title=panel.title, subtitle=panel.about, size=panel.size, values=[figures], plot_params=kind
+        title=panel.title, subtitle=panel.about, size=panel.size, values=[figures], plot_params=plot
     )
 
 
@@ -169,5 +227,5 @@ def _hash_window(window: Window) -> str:
 
 
 def _add_title(page: str, title: str) -> str:
-    """The page with a title, which Evidently's have none of."""
+    """The page with a title, which Evidently's pages lack."""
     return page.replace("<head>", f"<head>\n<title>{html.escape(title)}</title>", 1)

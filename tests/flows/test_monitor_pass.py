@@ -8,7 +8,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from flows.steps.monitor import report_figures, retraining, window_summary
+from flows.steps.monitor import retraining, window_summary
+from monitoring.reports import window_figures
 from penumbra.data import versions
 from penumbra.registry.ledger import Ledger, LedgerEvent
 from penumbra.storage.locks import PassInProgress, hold_pass_lock
@@ -142,7 +143,7 @@ def test_where_loss_has_risen_is_named_and_changes_no_verdict(empty: Path) -> No
     worst = window.slices[0]
     assert (window.verdict, worst.column, worst.value) == ("ok", "origin", "JFK")
     assert worst.low > worst.reference
-    assert "loss where origin is JFK" in report_figures.describe_window(window)
+    assert "loss where origin is JFK" in window_figures.describe_window(window)
 
 
 def test_a_pass_killed_before_the_record_was_written_enters_nothing_twice(empty: Path) -> None:

@@ -1,7 +1,7 @@
-"""Reports on the windows that have none yet: rows sampled, held against reference and candidate, kept and logged."""
+"""Publication of reports on windows that have none: rows are sampled here, a process of its own makes the pages."""
 
-import datetime as dt
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,9 @@ import polars as pl
 import problem.features
 import problem.schema
 from flows.steps import model_version
-from flows.steps.monitor import report_figures
-from monitoring.reports.columns import sample_by_hash
+from monitoring.reports.client import ReportProcess, start_report_process
+from monitoring.reports.columns import ReportSides, sample_by_hash
+from monitoring.reports.window_figures import build_figures
 from monitoring.reports.workspace import ReportWorkspace
 from monitoring.windows import Window, WindowStore
 from penumbra.core.histograms import list_profiled_columns
@@ -27,131 +28,122 @@ from penumbra.registry.models import FinishedRun, ModelRegistry
 from penumbra.registry.pointers import CANDIDATE_ALIAS
 
 REFERENCE_SAMPLE_SEED = 2013
-DATA_REPORT, QUALITY_REPORT, CANDIDATE_REPORT, CANDIDATE_QUALITY_REPORT = (
-    "data",
-    "quality",
-    "candidate",
-    "candidate-quality",
-)
+
+
+@dataclass(frozen=True)
+class ReportSources:
+    """What the rows of a report are read from."""
+
+    settings: Settings
+    index: LogIndex
+    models: ModelRegistry
 
 
 def publish_reports(settings: Settings) -> list[Path]:
-    """Make the reports of each window whose record has none yet; returns their pages. Costs nothing where all have.
+    """Publish the reports of each window whose record has none yet; starts no process where all have theirs.
 
-    Raises BrokenBundle, and what the registry raises; what was begun is made anew by the next call.
+    Args:
+        settings: The settings; logs, registry, bundles and the monitor's folder are read.
+
+    Returns:
+        The pages that were written.
+
+    Raises:
+        ReportProcessFailed: The reports of a window couldn't be made. Those of earlier windows stay published, and the
+            next call makes the others.
+        BrokenBundle: The bundle of a window's model is damaged.
+        DamagedWindow: A window's record is damaged.
+        MlflowException: The registry can't be read or written.
     """
-    reports = ReportWorkspace(settings.monitor.folder, settings.registry.model)
-    waiting = [window for window in WindowStore(settings.monitor.folder).read() if not reports.is_published(window)]
+    workspace = ReportWorkspace(settings.monitor.folder, settings.registry.model)
+    waiting = [window for window in WindowStore(settings.monitor.folder).read() if not workspace.is_published(window)]
     if not waiting:
         return []
-    index, models = LogIndex.from_settings(settings, problem.schema), ModelRegistry(settings.registry)
-    index.catch_up()
-    return [page for window in waiting for page in _publish_window(settings, index, models, reports, window)]
+    sources = ReportSources(
+        settings, LogIndex.from_settings(settings, problem.schema), ModelRegistry(settings.registry)
+    )
+    with start_report_process(workspace.folder, workspace.name) as process:
+        sources.index.catch_up()
+        return [page for window in waiting for page in _publish_window(sources, process, workspace, window)]
 
 
 def _publish_window(
-    settings: Settings, index: LogIndex, models: ModelRegistry, reports: ReportWorkspace, window: Window
+    sources: ReportSources, process: ReportProcess, workspace: ReportWorkspace, window: Window
 ) -> list[Path]:
-    begun, snapshots = time.time(), _build_snapshots(settings, index, models, window)
-    pages = reports.write(window, snapshots)
-    run = _log_window_run(models, window, pages, begun)
-    reports.mark_published(window, list(pages), run)
+    start = time.time()
+    rows = _sample_live_rows(sources.index, window)
+    live = _build_live_sides(sources, window, rows)
+    pages = process.write_reports(window, live, _build_candidate_sides(sources, rows, live.threshold))
+    run = _log_window_run(sources.models, window, pages, start)
+    workspace.mark_published(window, list(pages), run)
     return list(pages.values())
 
 
-def _build_snapshots(settings: Settings, index: LogIndex, models: ModelRegistry, window: Window) -> dict[str, Any]:
-    """By kind; those that nothing can be said in are left out."""
-    from monitoring.reports import evidently_reports
-
-    rows = _sample_live_rows(index, window)
-    with model_version.open_model_version(settings, models, window.model) as live:
-        threshold = live.facts.get("threshold")
-        reference = build_report_frame(
-            sample_by_hash(_add_row_number(live.reference), ["number"], MAX_WINDOW_ROWS, REFERENCE_SAMPLE_SEED),
-            "prediction",
-            threshold,
-            _get_problem_task(),
-        )
-    sides = evidently_reports.ReportSides(
-        build_report_frame(rows, "output", threshold, _get_problem_task()),
-        reference,
-        _get_problem_task(),
+def _build_live_sides(sources: ReportSources, window: Window, rows: pl.DataFrame) -> ReportSides:
+    """The window's rows beside a sample of its model's reference."""
+    task = _get_problem_task()
+    with model_version.open_model_version(sources.settings, sources.models, window.model) as model:
+        threshold = model.facts.get("threshold")
+        numbered = model.reference.with_row_index("number")
+        reference = sample_by_hash(numbered, ["number"], MAX_WINDOW_ROWS, REFERENCE_SAMPLE_SEED)
+    return ReportSides(
+        build_report_frame(rows, "output", threshold, task),
+        build_report_frame(reference, "prediction", threshold, task),
+        task,
         _list_feature_dtypes(),
         threshold,
     )
-    usable = sides.columns()
-    numbers, said = report_figures.build_figures(window, len(usable.left_out)), report_figures.describe_window(window)
-    made = {
-        DATA_REPORT: evidently_reports.build_data_report(
-            sides,
-            report_figures.extract_distances(window),
-            numbers,
-            said,
-            **_build_snapshot_metadata(window, DATA_REPORT),
-        ),
-        QUALITY_REPORT: evidently_reports.build_quality_report(
-            sides, **_build_snapshot_metadata(window, QUALITY_REPORT)
-        ),
-        **_build_candidate_snapshots(index, models, window, rows, threshold),
-    }
-    return {kind: snapshot for kind, snapshot in made.items() if snapshot is not None}
 
 
-def _build_candidate_snapshots(
-    index: LogIndex, models: ModelRegistry, window: Window, rows: pl.DataFrame, threshold: float | None
-) -> dict[str, Any]:
-    """The candidate's predictions of the same rows, where it is in the shadow."""
-    from monitoring.reports import evidently_reports
-
-    candidate = (models.aliases() or {}).get(CANDIDATE_ALIAS)
+def _build_candidate_sides(sources: ReportSources, rows: pl.DataFrame, threshold: float | None) -> ReportSides | None:
+    """The candidate's predictions of the same rows beside the live model's; None where none is in the shadow."""
+    candidate = (sources.models.aliases() or {}).get(CANDIDATE_ALIAS)
     if candidate is None:
-        return {}
-    said = read_shadow_outputs(index, candidate, ids=rows["id"].to_list()).filter(status=STATUS_OK)
-    both = rows.join(said.select("id", said="output"), on="id", how="inner").with_columns(_cast_to_output(rows))
-    sides = evidently_reports.ReportSides(
-        build_report_frame(both, "said", threshold, _get_problem_task()),
-        build_report_frame(both, "output", threshold, _get_problem_task()),
-        _get_problem_task(),
+        return None
+    task, ids = _get_problem_task(), rows["id"].to_list()
+    answers = read_shadow_outputs(sources.index, candidate, ids=ids).filter(status=STATUS_OK)
+    both = rows.join(answers.select("id", candidate_output="output"), on="id", how="inner").with_columns(
+        pl.col("candidate_output").cast(rows.schema["output"])
+    )
+    return ReportSides(
+        build_report_frame(both, "candidate_output", threshold, task),
+        build_report_frame(both, "output", threshold, task),
+        task,
         {},
         threshold,
     )
-    return {
-        CANDIDATE_REPORT: evidently_reports.build_prediction_report(
-            sides, **_build_snapshot_metadata(window, CANDIDATE_REPORT)
-        ),
-        CANDIDATE_QUALITY_REPORT: evidently_reports.build_quality_report(
-            sides, **_build_snapshot_metadata(window, CANDIDATE_QUALITY_REPORT)
-        ),
-    }
 
 
 def _sample_live_rows(index: LogIndex, window: Window) -> pl.DataFrame:
-    """A sample of the window's rows: what was asked, answered and reported of them."""
+    """A sample of the window's rows with the live model's `output` and the `label`."""
     rows = samples.read_sampled_records(index, window.model, window.begin, window.end, _list_feature_dtypes())
     answers = join_labels(index, ids=rows["id"].to_list()).select("id", "output", label="target")
     return answers.join(rows, on="id", how="inner")
 
 
 def build_report_frame(rows: pl.DataFrame, output: str, threshold: float | None, task: Task) -> pl.DataFrame:
-    """The columns that a report reads (see monitoring/reports/evidently_reports.py)."""
-    said = pl.col(output)
+    """Add the columns that a report reads (see `ReportSides`).
+
+    Args:
+        rows: Rows with `label` and the column `output`: Float64, or Array(Float64, classes) for several classes.
+        output: The name of the column with a model's output.
+        threshold: The probability from which on a binary decision is positive; unused for other tasks.
+        task: The kind of prediction.
+
+    Returns:
+        The rows with `prediction` and `decision`. For several classes both are the most probable class (String), with
+        a column of probabilities for each class, and `label` becomes the class's name.
+    """
+    predicted = pl.col(output)
     if task.kind == "binary":
-        return rows.with_columns(prediction=said, decision=said >= threshold)
+        return rows.with_columns(prediction=predicted, decision=predicted >= threshold)
     if task.kind == "regression":
-        return rows.with_columns(prediction=said, decision=said)
+        return rows.with_columns(prediction=predicted, decision=predicted)
     classes = pl.Series(task.classes)
-    best = said.arr.arg_max().replace_strict(range(len(classes)), classes, return_dtype=pl.String, default=None)
-    chances = [said.arr.get(number).alias(name) for number, name in enumerate(task.classes)]
+    best = predicted.arr.arg_max().replace_strict(range(len(classes)), classes, return_dtype=pl.String, default=None)
+    probabilities = [predicted.arr.get(number).alias(name) for number, name in enumerate(task.classes)]
     label = pl.col("label").to_physical().replace_strict(range(len(classes)), classes, return_dtype=pl.String)
-    return rows.with_columns(*chances, prediction=best, decision=best, label=label)
-
-
-def _cast_to_output(rows: pl.DataFrame) -> pl.Expr:
-    return pl.col("said").cast(rows.schema["output"])
-
-
-def _add_row_number(rows: pl.DataFrame) -> pl.DataFrame:
-    return rows.with_row_index("number")
+    return rows.with_columns(*probabilities, prediction=best, decision=best, label=label)
 
 
 def _list_feature_dtypes() -> dict[str, Any]:
@@ -164,21 +156,16 @@ def _get_problem_task() -> Task:
     return Task.from_schema(problem.schema)
 
 
-def _build_snapshot_metadata(window: Window, kind: str) -> dict[str, Any]:
-    last = window.end - dt.timedelta(days=1)
-    name = f"{window.begin} to {last}: {kind.replace('-', ' ')}, {window.verdict}"
-    tags = [kind, window.verdict, f"version {window.model}"]
-    return {"name": name, "tags": tags, "timestamp": dt.datetime.combine(window.begin, dt.time())}
+def _log_window_run(models: ModelRegistry, window: Window, pages: dict[str, Path], start: float) -> str:
+    """Log figures and pages to the window's MLflow run, which is the same one however often it is judged.
 
-
-def _log_window_run(models: ModelRegistry, window: Window, pages: dict[str, Path], begun: float) -> str:
-    """Metrics and pages in a run of the window's own, the same one however often it is judged."""
-    found = models.find_latest_runs(1, f"tags.window = '{window.begin}'")
-    if found:
+    Returns the run's id."""
+    known = models.find_latest_runs(1, f"tags.window = '{window.begin}'")
+    if known:
         for page in pages.values():
-            models.client.log_artifact(found[0].id, str(page), "reports")
-        return found[0].id
-    numbers = {f"{each.group} {each.series}": each.value for each in report_figures.build_figures(window, 0)}
+            models.client.log_artifact(known[0].id, str(page), "reports")
+        return known[0].id
+    metrics = {f"{figure.group} {figure.series}": figure.value for figure in build_figures(window, 0)}
     tags = {"window": str(window.begin), "verdict": window.verdict, "model_version": window.model}
-    run = FinishedRun(f"window {window.begin}", begun, time.time(), metrics=numbers, tags=tags)
+    run = FinishedRun(f"window {window.begin}", start, time.time(), metrics=metrics, tags=tags)
     return models.record(run, artifacts={"reports": next(iter(pages.values())).parent})

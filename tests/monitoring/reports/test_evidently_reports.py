@@ -8,9 +8,11 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from flows.steps.monitor import report_figures
 from flows.steps.monitor import reports as reporting
-from monitoring.reports.columns import ReportFigure
+from monitoring.reports import window_figures
+from monitoring.reports.columns import ReportSides
+from monitoring.reports.process import skip_hidden_pictures
+from monitoring.reports.window_figures import ReportFigure
 from monitoring.reports.workspace import DASHBOARD_PANELS, ReportWorkspace
 from monitoring.windows import WindowStore
 from penumbra.core.task import Task
@@ -89,16 +91,16 @@ def test_whatever_is_wrong_with_its_columns_a_report_is_made_and_names_what_is_l
     for damage, name, of_reference in damaged:
         if name in sides[of_reference].columns:
             sides[of_reference] = DAMAGES[damage](sides[of_reference], name)
-    made = reports.Sides(*sides, BINARY, DECLARED, 0.5)
-    snapshot = reports.data(made, {}, [ReportFigure("rows", "rows", 30.0)], {})
+    made = ReportSides(*sides, BINARY, DECLARED, 0.5)
+    snapshot = reports.build_data_report(made, {}, [ReportFigure("rows", "rows", 30.0)], {})
     assert values(snapshot)["Exact(group=rows,series=rows)"] == 30.0
     page = snapshot.dumps()
     assert all(f"left out: {name}" in page for name in made.columns().left_out)
 
 
 def test_drift_is_what_the_monitor_says_not_what_the_library_would_say(reports):
-    sides = reports.Sides(rows(1), rows(1), BINARY, DECLARED)
-    found = values(reports.data(sides, {"temp": (0.3, 0.1), "carrier": (0.1, 0.2)}, [], {}))
+    sides = ReportSides(rows(1), rows(1), BINARY, DECLARED)
+    found = values(reports.build_data_report(sides, {"temp": (0.3, 0.1), "carrier": (0.1, 0.2)}, [], {}))
     drifted = next(value for name, value in found.items() if name.startswith("DriftedColumnsCount"))
     assert drifted["count"] == 1
     scores = {name.split("column=")[1].split(",")[0]: v for name, v in found.items() if name.startswith("ValueDrift")}
@@ -106,7 +108,8 @@ def test_drift_is_what_the_monitor_says_not_what_the_library_would_say(reports):
 
 
 def test_the_distribution_of_a_column_is_drawn_once(reports):
-    page = reports.data(reports.Sides(rows(1), rows(2), BINARY, DECLARED), {}, [], {}).dumps()
+    with skip_hidden_pictures():
+        page = reports.build_data_report(ReportSides(rows(1), rows(2), BINARY, DECLARED), {}, [], {}).dumps()
     for column in ("temp", "distance", "prediction"):
         titles = {name: f"{name} value of '{column}': current" for name in ("Minimal", "Maximum", "Mean", "Std")}
         drawn = [name for name, title in titles.items() if title in page]
@@ -116,7 +119,7 @@ def test_the_distribution_of_a_column_is_drawn_once(reports):
 
 @pytest.mark.parametrize("task", [BINARY, NUMBER, WEATHER])
 def test_the_quality_of_predictions_is_reported_for_each_kind_of_task(reports, task):
-    made = reports.quality(reports.Sides(rows(1, task), rows(2, task), task, {}, 0.5))
+    made = reports.build_quality_report(ReportSides(rows(1, task), rows(2, task), task, {}, 0.5))
     names = {"binary": "RocAuc", "multiclass": "F1ByLabel", "regression": "RMSE"}
     assert any(name.startswith(names[task.kind]) for name in values(made))
 
@@ -137,18 +140,18 @@ def test_the_quality_of_predictions_is_reported_for_each_kind_of_task(reports, t
 )
 def test_odd_predictions_and_labels_break_no_report_on_quality(reports, odd):
     task = next(task for task in (WEATHER, BINARY, NUMBER) if rows(1, task)["label"].dtype == odd["label"].dtype)
-    assert reports.quality(reports.Sides(odd, rows(2, task), task, {}, 0.5)) is not None
+    assert reports.build_quality_report(ReportSides(odd, rows(2, task), task, {}, 0.5)) is not None
 
 
 @pytest.mark.parametrize("number", [0.0, float("inf"), float("nan")])
 def test_numbers_that_are_all_the_same_or_none_at_all_make_no_report(reports, number):
     same = rows(1, NUMBER).with_columns(label=number)
-    assert reports.quality(reports.Sides(same, rows(2, NUMBER), NUMBER, {})) is None
+    assert reports.build_quality_report(ReportSides(same, rows(2, NUMBER), NUMBER, {})) is None
 
 
 def test_a_class_that_the_reference_never_had_makes_no_report(reports):
     without = rows(2, WEATHER).with_columns(label=pl.col("label").replace("rain", "clear"))
-    assert reports.quality(reports.Sides(rows(1, WEATHER), without, WEATHER, {})) is None
+    assert reports.build_quality_report(ReportSides(rows(1, WEATHER), without, WEATHER, {})) is None
 
 
 @pytest.mark.parametrize(
@@ -161,7 +164,7 @@ def test_a_class_that_the_reference_never_had_makes_no_report(reports):
     ],
 )
 def test_without_labels_of_two_classes_there_is_no_quality_to_report(reports, lacking):
-    assert reports.quality(reports.Sides(lacking, rows(2), BINARY, {}, 0.5)) is None
+    assert reports.build_quality_report(ReportSides(lacking, rows(2), BINARY, {}, 0.5)) is None
 
 
 def test_a_pass_makes_the_reports_of_every_window_and_the_next_has_nothing_to_do(published):
@@ -189,7 +192,7 @@ def test_pages_are_logged_to_a_run_of_the_window(published, tmp_path):
 
 
 def test_every_group_of_figures_has_its_panel_and_the_other_way_round():
-    groups = {figure.group for figure in report_figures.build_figures(recorded_windows.make_window(0), 0)}
+    groups = {figure.group for figure in window_figures.build_figures(recorded_windows.make_window(0), 0)}
     assert groups == {panel.group for panel in DASHBOARD_PANELS}
 
 

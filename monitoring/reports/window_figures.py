@@ -1,31 +1,68 @@
-"""A window's record as the figures of its report's panels, and in words."""
+"""Figures and sentences of a window's report, both taken from the window's record."""
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from monitoring.reports.columns import ReportFigure
 from monitoring.windows import Window, WindowDistance
 from penumbra.core.histograms import DegradedSlice
 
 VERDICT_CODES = {"ok": 0, "investigate": 1, "retrain": 2}
 
 
+@dataclass(frozen=True)
+class ReportFigure:
+    """A number counted over all rows of a window.
+
+    Attributes:
+        group: The panel of the dashboard that shows it (see `DASHBOARD_PANELS` in workspace.py).
+        series: The line of the panel, such as "threshold".
+        value: The number, always finite.
+    """
+
+    group: str
+    series: str
+    value: float
+
+
 def build_figures(window: Window, left_out: int) -> list[ReportFigure]:
-    """All that is known of the window as numbers; the groups are those of the panels in monitoring/reports/workspace.py."""
-    return [ReportFigure(*each) for each in _list_figures(window, left_out) if math.isfinite(each[2])]
+    """List everything that is known of a window as numbers.
+
+    Args:
+        window: The window's record.
+        left_out: How many columns the report leaves out.
+
+    Returns:
+        The finite figures, in the order of the dashboard's panels.
+    """
+    return [ReportFigure(*figure) for figure in _list_figures(window, left_out) if math.isfinite(figure[2])]
 
 
 def describe_window(window: Window) -> dict[str, str]:
-    """The same in words, by subject."""
-    said = {"verdict": f"{window.verdict}: {window.reason}", "model": f"version {window.model}"}
-    said["rows"] = f"{window.rows:,}"
-    return said | dict(_list_descriptions(window))
+    """Describe a window in words.
+
+    Args:
+        window: The window's record.
+
+    Returns:
+        Sentences by subject, such as "loss" or "drift: temp".
+    """
+    sentences = {"verdict": f"{window.verdict}: {window.reason}", "model": f"version {window.model}"}
+    sentences["rows"] = f"{window.rows:,}"
+    return sentences | dict(_list_descriptions(window))
 
 
 def extract_distances(window: Window) -> dict[str, tuple[float, float]]:
-    """Distance and threshold of each column, and of the prediction."""
-    found = {**window.columns, **({"prediction": window.prediction} if window.prediction else {})}
-    return {name: (each.distance, each.threshold) for name, each in found.items()}
+    """Collect the distances from the reference that the monitor measured.
+
+    Args:
+        window: The window's record.
+
+    Returns:
+        Distance and threshold of each column, and of "prediction" where it is known.
+    """
+    distances = {**window.columns, **({"prediction": window.prediction} if window.prediction else {})}
+    return {name: (measured.distance, measured.threshold) for name, measured in distances.items()}
 
 
 def _list_figures(window: Window, left_out: int) -> Iterator[tuple[str, str, float]]:
@@ -34,7 +71,7 @@ def _list_figures(window: Window, left_out: int) -> Iterator[tuple[str, str, flo
     yield "rows", "rows", float(window.rows)
     if window.columns:
         yield "drift", "threshold", 1.0
-        yield from (("drift", name, each.ratio) for name, each in _sort_by_ratio(window))
+        yield from (("drift", name, measured.ratio) for name, measured in _sort_by_ratio(window))
     if window.prediction:
         yield "prediction", "distance", window.prediction.distance
         yield "prediction", "threshold", window.prediction.threshold
@@ -76,19 +113,19 @@ def _list_descriptions(window: Window) -> Iterator[tuple[str, str]]:
         yield f"fault: {fault.what} {fault.column}".strip(), f"{fault.day}: {fault.text}; likely {fault.cause}"
     if window.prediction:
         yield "drift: prediction", _format_distance(window.prediction)
-    yield from ((f"drift: {name}", _format_distance(each)) for name, each in _sort_by_ratio(window))
+    yield from ((f"drift: {name}", _format_distance(measured)) for name, measured in _sort_by_ratio(window))
 
 
-def _format_slice(each: DegradedSlice) -> str:
-    band = f"{each.mean:.4f} ({each.low:.4f} to {each.high:.4f}) over {each.labels:,} labels"
-    return f"{band}, above the {each.reference:.4f} of the reference"
+def _format_slice(degraded: DegradedSlice) -> str:
+    band = f"{degraded.mean:.4f} ({degraded.low:.4f} to {degraded.high:.4f}) over {degraded.labels:,} labels"
+    return f"{band}, above the {degraded.reference:.4f} of the reference"
 
 
 def _sort_by_ratio(window: Window) -> list[tuple[str, WindowDistance]]:
-    """The columns, those nearest to an alarm first."""
+    """The columns with their distances, those nearest to an alarm first."""
     return sorted(window.columns.items(), key=lambda item: -item[1].ratio)
 
 
-def _format_distance(each: WindowDistance) -> str:
-    alarm = ", an alarm" if each.ratio > 1 else ""
-    return f"{each.distance:.4f}, with a threshold of {each.threshold:.4f}{alarm}"
+def _format_distance(measured: WindowDistance) -> str:
+    alarm = ", an alarm" if measured.ratio > 1 else ""
+    return f"{measured.distance:.4f}, with a threshold of {measured.threshold:.4f}{alarm}"

@@ -5,8 +5,8 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from flows.steps.monitor import report_figures
 from flows.steps.monitor.reports import build_report_frame
+from monitoring.reports import window_figures
 from monitoring.windows import WindowDistance, WindowLoss
 from penumbra.core.histograms import DegradedSlice
 from penumbra.core.task import Task
@@ -42,7 +42,7 @@ def test_a_number_is_its_own_decision():
 
 
 def values(window):
-    return {(figure.group, figure.series): figure.value for figure in report_figures.build_figures(window, 2)}
+    return {(figure.group, figure.series): figure.value for figure in window_figures.build_figures(window, 2)}
 
 
 def test_a_window_s_figures_are_those_of_its_record():
@@ -67,7 +67,7 @@ def test_a_column_without_any_spread_has_no_figure_that_isn_t_a_number():
 
 def test_words_say_all_that_was_counted_those_nearest_to_an_alarm_first():
     window = recorded_windows.make_window(0, "retrain", ratio=1.5, loss=WindowLoss(100, 0.5, 0.4, 0.6, None))
-    said = report_figures.describe_window(window)
+    said = window_figures.describe_window(window)
     assert said["verdict"] == "retrain: temp drifted"
     assert said["loss"] == "0.5000 (0.4000 to 0.6000) over 100 labels"
     assert said["drift: temp"] == "0.1500, with a threshold of 0.1000, an alarm"
@@ -76,11 +76,11 @@ def test_words_say_all_that_was_counted_those_nearest_to_an_alarm_first():
 
 def test_where_the_loss_has_risen_is_said_beside_what_it_was():
     window = recorded_windows.make_window(0, slices=[DegradedSlice("carrier", "EV", 1200, 0.61, 0.55, 0.67, 0.45)])
-    said = report_figures.describe_window(window)["loss where carrier is EV"]
+    said = window_figures.describe_window(window)["loss where carrier is EV"]
     assert said == "0.6100 (0.5500 to 0.6700) over 1,200 labels, above the 0.4500 of the reference"
 
 
 def test_each_fault_is_named_with_its_likely_cause():
-    said = report_figures.describe_window(recorded_windows.make_window(0, "investigate"))
+    said = window_figures.describe_window(recorded_windows.make_window(0, "investigate"))
     day = dt.date(2013, 4, 1)
     assert said["fault: frozen temp"] == f"{day}: 61.2 in all of 120 rows; likely a sensor that stopped"
