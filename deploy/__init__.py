@@ -1,1 +1,1 @@
-"""How the service is put where others can reach it: as a bento, and from that as a container."""
+"""Deployment: the service as a bento, and as a container made from it."""

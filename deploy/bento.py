@@ -1,4 +1,4 @@
-"""`make deploy-bento`: the service with its pinned models as one bento, which starts with no registry at hand."""
+"""`make deploy-bento`: the service with its pinned models as one bento, which starts without a registry."""
 
 import os
 import shutil
@@ -7,29 +7,40 @@ import sys
 import tempfile
 from pathlib import Path
 
+import penumbra
+import service
 from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError, load_settings
+from penumbra.registry.code_version import list_imported_modules, list_module_files
 from penumbra.registry.manifest import BrokenBundle
+from penumbra.registry.skops_model import TRUSTED_TYPES
 from problem.features import FEATURES
 from service.inference.pinned_models import PINNED_FOLDER
 from service.processes.deployer import DeployRegistry, deploy_candidate, deploy_live, deploy_previous
 
-BENTO_PACKAGES = ("penumbra", "problem", "service")
-BENTO_FILES = (
-    "settings.toml",
-    "locks/serve.lock",
-)
+BENTO_FILES = ("settings.toml", "locks/serve.lock")
 BENTOS_FOLDER = "bentos"  # below the settings' `service.state`: BentoML's home
 
 
 class BentoNotBuilt(RuntimeError):
-    """There is no model to pin, or BentoML refuses; says why."""
+    """There is no model to pin, or BentoML fails; the message tells which."""
 
 
 def build_bento(settings: Settings, registry: DeployRegistry) -> Path:
-    """The folder of a new bento with the registry's live, candidate and previous models. Raises NotBuilt, what the
-    registry raises, and BrokenBundle."""
-    with tempfile.TemporaryDirectory() as place:
-        context = Path(place)
+    """Build a bento with the registry's live, candidate and previous models.
+
+    Args:
+        settings: `service.state` is where BentoML keeps its bentos.
+        registry: The model registry.
+
+    Returns:
+        The folder of the new bento.
+
+    Raises:
+        BentoNotBuilt: There is no live model, or BentoML fails.
+        BrokenBundle: A bundle is damaged or can't be served. Whatever the registry raises is raised too.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        context = Path(folder)
         stage_service_code(context)
         if deploy_live(registry, context / PINNED_FOLDER, FEATURES) is None:
             raise BentoNotBuilt("there is no live model to pin: `make train` makes the first")
@@ -38,12 +49,28 @@ def build_bento(settings: Settings, registry: DeployRegistry) -> Path:
         return _run_bentoml_build(settings, context)
 
 
+def list_service_files() -> list[str]:
+    """List the code that serves: the service, what it imports, and the types that a bundle may load by name.
+
+    Imports inside of functions count. The types are those of this project that penumbra/registry/skops_model.py trusts.
+
+    Returns:
+        Paths relative to the project's root, with slashes.
+    """
+    pattern_modules = [name.rpartition(".")[0] for name in TRUSTED_TYPES if name.startswith(f"{penumbra.__name__}.")]
+    entry_modules = [service.__name__, *pattern_modules]
+    packages = {name.partition(".")[0] for name in list_imported_modules(PROJECT_ROOT, entry_modules)}
+    return list_module_files(PROJECT_ROOT, entry_modules, packages)
+
+
 def stage_service_code(context: Path) -> None:
-    """Copy the code that serves, and nothing else, to an empty folder."""
-    for room in BENTO_PACKAGES:
-        shutil.copytree(PROJECT_ROOT / room, context / room, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in BENTO_FILES:
-        (context / name).parent.mkdir(exist_ok=True)
+    """Copy the code that serves, its settings and its lock file to an empty folder.
+
+    Args:
+        context: The folder, from which BentoML builds a bento.
+    """
+    for name in (*list_service_files(), *BENTO_FILES):
+        (context / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(PROJECT_ROOT / name, context / name)
     shutil.copy(PROJECT_ROOT / "deploy" / "bentofile.yaml", context / "bentofile.yaml")
 
@@ -62,7 +89,7 @@ def _run_bentoml_build(settings: Settings, context: Path) -> Path:
 
 
 def main() -> None:
-    """Print the bento's folder alone, so that other commands can take it."""
+    """Build a bento and print its folder and nothing else, so that other commands can use it."""
     from mlflow.exceptions import MlflowException
 
     from penumbra.registry.models import ModelRegistry

@@ -1,4 +1,4 @@
-"""The BentoML service: `bentoml serve service.app:Service`, or with all that belongs to it `python -m service`."""
+"""The BentoML service: `bentoml serve service.app:Service`, or with its companion processes `python -m service`."""
 
 import asyncio
 import functools
@@ -29,7 +29,7 @@ from service.inference.live_model import LiveModels
 from service.inference.pipeline import CanaryShare
 from service.inference.predictor import Predictor
 from service.inference.rule_engine import make_rule_engine_factory
-from service.processes import log_escaping, process_control
+from service.processes import process_control
 
 BENTOML_CONFIG = {
     "logging": {"access": {"enabled": False}},
@@ -38,14 +38,25 @@ BENTOML_CONFIG = {
 
 
 def build_service(settings: Settings, problem: Any = problem, keys: KeyDigests = ()) -> bentoml_app.FastService:
-    """The service of a problem (the package) with these settings. Each application that `to_asgi` makes has a live
-    model and a log of its own."""
+    """Build the BentoML service of a problem.
+
+    Args:
+        settings: All settings.
+        problem: The problem's package, with `schema`, `features` and `rules`.
+        keys: Digests of the API keys, as `read_keys` returns them.
+
+    Returns:
+        The service. Each application that its `to_asgi` makes has a live model and logs of its own.
+
+    Raises:
+        SettingsError: There is a canary share, and the contract has no primary key.
+    """
     service, name, schema = settings.service, settings.registry.model, problem.schema
     contract = Contract(schema.Row, schema.CHECKS, schema.EXAMPLE, service.max_records)
     labels = feedback.build_label_reader(schema, service.max_records)
-    terms = LabelSpec.from_schema(schema)
-    answer = build_answer_type(terms.task)
-    share = _make_canary_share(settings.promotion.canary_share, terms)
+    spec = LabelSpec.from_schema(schema)
+    answer = build_answer_type(spec.task)
+    share = _make_canary_share(settings.promotion.canary_share, spec)
     rotation = settings.log.segment_mb, settings.log.segment_hours
 
     class Body(RootModel[contract.model | list[contract.model]]):  # type: ignore[name-defined]
@@ -65,12 +76,14 @@ def build_service(settings: Settings, problem: Any = problem, keys: KeyDigests =
         def __init__(self) -> None:
             logging.getLogger("bentoml").setLevel(logging.WARNING)
             logging.getLogger("service").setLevel(logging.INFO)
-            ruled = make_rule_engine_factory(
+            make_rules = make_rule_engine_factory(
                 problem.rules.RULES if settings.rules.apply else (), settings.rules.on_error
             )
-            live = LiveModels(service.state, problem.features.FEATURES, terms.task, ruled, canaries=share is not None)
-            self.predictor = Predictor(contract, terms.task, live, LogWriter(service.predictions, *rotation), share)
-            self.feedback = FeedbackEndpoint(labels, terms, LogWriter(settings.labels.folder, *rotation))
+            live = LiveModels(
+                service.state, problem.features.FEATURES, spec.task, make_rules, canaries=share is not None
+            )
+            self.predictor = Predictor(contract, spec.task, live, LogWriter(service.predictions, *rotation), share)
+            self.feedback = FeedbackEndpoint(labels, spec, LogWriter(settings.labels.folder, *rotation))
             self.explain = functools.partial(explain_prediction, settings)
             live.refresh()
 
@@ -86,7 +99,7 @@ def build_service(settings: Settings, problem: Any = problem, keys: KeyDigests =
             ]
             bentoml_app.tune_worker()
             process_control.request_short_slices()
-            log_escaping.escape_log_output()
+            process_control.escape_log_output()
 
         @bentoml.on_shutdown
         async def stop(self) -> None:
@@ -107,20 +120,24 @@ def build_service(settings: Settings, problem: Any = problem, keys: KeyDigests =
     return cast(bentoml_app.FastService, Service)
 
 
-def _make_canary_share(share: float, terms: LabelSpec) -> CanaryShare | None:
-    """Raises SettingsError where there is nothing to tell one key from another by."""
-    if share and not terms.key:
+def _make_canary_share(share: float, spec: LabelSpec) -> CanaryShare | None:
+    """Build the rule that assigns keys to the canary, or None where the share is 0.
+
+    Raises:
+        SettingsError: There is a share, and the contract has no primary key to divide by.
+    """
+    if share and not spec.key:
         raise SettingsError(f"promotion.canary_share = {share} needs a primary key in the contract (problem/schema.py)")
-    return CanaryShare(terms.key, share) if share else None
+    return CanaryShare(spec.key, share) if share else None
 
 
 def _replace_any_of(json_schema: dict[str, Any]) -> None:
-    """BentoML keeps only the first of `anyOf`."""
+    """Write `oneOf` for `anyOf`, of which BentoML keeps only the first alternative."""
     json_schema["oneOf"] = json_schema.pop("anyOf")
 
 
 async def _end_with_parent() -> None:
-    """Workers would hold the port for ever if the process that watches them was killed."""
+    """End this worker when its parent process ends: it would otherwise hold the port after the parent was killed."""
     parent = os.getppid()
     while os.getppid() == parent:
         await asyncio.sleep(1)

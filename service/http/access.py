@@ -1,7 +1,7 @@
-"""Who may ask what: API keys by role, from the environment and nowhere else.
+"""Access control: API keys by role, read from the environment and from nowhere else.
 
-PENUMBRA_KEYS__PREDICT, PENUMBRA_KEYS__FEEDBACK and PENUMBRA_KEYS__ADMIN each hold keys with commas between them. They
-are no settings: those are recorded with every run, keys are kept as digests in the serving process only.
+PENUMBRA_KEYS__PREDICT, PENUMBRA_KEYS__FEEDBACK and PENUMBRA_KEYS__ADMIN each hold keys separated by commas. They are
+not settings, because settings are recorded with every run. Keys are kept as digests, in the serving process only.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ Scope = MutableMapping[str, Any]
 
 KEY_ROLES: tuple[Role, ...] = get_args(Role)
 PUBLIC_PATHS = frozenset(["/livez", "/healthz", "/readyz"])
-ROLE_BY_PATH: dict[str, Role] = {"/predict": "predict", "/feedback": "feedback"}  # of every other path: admin
+ROLE_BY_PATH: dict[str, Role] = {"/predict": "predict", "/feedback": "feedback"}  # all other paths: admin
 MIN_KEY_LENGTH = 16  # characters of a key
 NO_KEYS_MESSAGE = "no keys are set, so only requests from this machine are answered: set PENUMBRA_KEYS__PREDICT"
 BEARER_CHALLENGE = (b"www-authenticate", b"Bearer")
@@ -28,8 +28,18 @@ KeyDigests = Sequence[tuple[bytes, Role]]
 
 
 def read_keys(environ: Mapping[str, str] = os.environ) -> KeyDigests:
-    """Digests of the keys, each with its role. Raises SettingsError for an unknown role, and for a key too short."""
-    found = []
+    """Read the API keys of all roles from environment variables.
+
+    Args:
+        environ: The environment, by name of the variable.
+
+    Returns:
+        A pair (SHA-256 digest, role) for each key; empty where no key is set.
+
+    Raises:
+        SettingsError: A variable names an unknown role, or a key is shorter than `MIN_KEY_LENGTH` characters.
+    """
+    digests = []
     for name in (name for name in environ if name.startswith(API_KEY_PREFIX)):
         role = next((role for role in KEY_ROLES if name == API_KEY_PREFIX + role.upper()), None)
         if role is None:
@@ -41,12 +51,20 @@ def read_keys(environ: Mapping[str, str] = os.environ) -> KeyDigests:
                 raise SettingsError(
                     f"environment variable {name}: a key has {len(key)} characters, expected at least {MIN_KEY_LENGTH}"
                 )
-            found.append((_digest(key.encode()), role))
-    return found
+            digests.append((_digest(key.encode()), role))
+    return digests
 
 
 def require_safe_access(settings: Settings, keys: KeyDigests) -> None:
-    """Raises SettingsError where other machines could ask without a key, and settings don't say that this is meant."""
+    """Refuse settings under which other machines could send requests without a key.
+
+    Args:
+        settings: `service.host` and `service.open` are read.
+        keys: As returned by `read_keys`.
+
+    Raises:
+        SettingsError: There are no keys, the host is not a loopback address, and `service.open` is not set.
+    """
     service = settings.service
     if not keys and not service.open and not _is_loopback(service.host):
         raise SettingsError(
@@ -56,15 +74,27 @@ def require_safe_access(settings: Settings, keys: KeyDigests) -> None:
 
 
 class AccessControl:
-    """Lets requests pass, or raises Refused. With any key set, a role without keys is closed to all but admin."""
+    """Checks the API key of each request.
 
-    def __init__(self, keys: KeyDigests, anyone: bool) -> None:
+    As soon as any key is set, a role without keys is closed to all but admins.
+    """
+
+    def __init__(self, keys: KeyDigests, is_open: bool) -> None:
+        """Keep the digests of `keys`; `is_open` lets every machine in where there are none."""
         self._keys = keys
-        self._anyone = anyone and not keys
+        self._is_open = is_open and not keys
 
     def check(self, scope: Scope) -> None:
-        """Of an HTTP request: raises Refused (401, 403) where its sender may not ask that."""
-        if self._anyone:
+        """Let an HTTP request pass, or refuse it.
+
+        Args:
+            scope: The request's ASGI scope; path, headers and client address are read.
+
+        Raises:
+            RequestRefused: 401 without a valid key, 403 with the key of another role, or from another machine where no
+                keys are set.
+        """
+        if self._is_open:
             return
         if self._keys:
             self._check_key(scope)
@@ -72,7 +102,7 @@ class AccessControl:
             raise RequestRefused(403, NO_KEYS_MESSAGE)
 
     def _check_key(self, scope: Scope) -> None:
-        roles = self._roles(scope["headers"])
+        roles = self._find_roles(scope["headers"])
         needed = ROLE_BY_PATH.get(scope["path"], "admin")
         if not roles:
             raise RequestRefused(
@@ -81,10 +111,10 @@ class AccessControl:
         if not roles & {needed, "admin"}:
             raise RequestRefused(403, f"this key is for {' and '.join(sorted(roles))}, and this takes one for {needed}")
 
-    def _roles(self, headers: Sequence[tuple[bytes, bytes]]) -> set[Role]:
-        """The roles of the key in the headers; takes the same time whichever key it is, and if it is none."""
-        given = next((value for name, value in headers if name == b"authorization"), b"")
-        scheme, _, key = given.partition(b" ")
+    def _find_roles(self, headers: Sequence[tuple[bytes, bytes]]) -> set[Role]:
+        """Return the roles of the key in the headers, in the same time whichever key it is, valid or not."""
+        header = next((value for name, value in headers if name == b"authorization"), b"")
+        scheme, _, key = header.partition(b" ")
         digest = _digest(key.strip() if scheme.lower() == b"bearer" else b"")
         return {role for known, role in self._keys if hmac.compare_digest(known, digest)}
 

@@ -1,4 +1,4 @@
-"""The paths of our own as plain ASGI: the few microseconds that count. Everything else goes to BentoML."""
+"""The service's own paths as plain ASGI, where microseconds count. All other paths are passed on to BentoML."""
 
 import asyncio
 import logging
@@ -25,32 +25,59 @@ JSON_HEADER = (b"content-type", JSON_MEDIA_TYPE)
 EXPLAIN_PREFIX = "/explain/"
 READ_METHODS = ("GET", "HEAD")
 JSON_WHITESPACE = b" \t\r\n"
-MAX_DRAIN_FACTOR = 4  # a body of up to so many times the limit is read to its end, so that its sender sees the refusal
+MAX_DRAIN_FACTOR = (
+    4  # bodies of up to so many times the limit are read to their end, so that the sender sees the refusal
+)
 
 encode_response = msgspec.json.Encoder().encode
 logger = logging.getLogger("service.http.asgi")
 
 
 class ClientDisconnected(Exception):
-    """The client went away before its request was complete."""
+    """The client disconnected before its request was complete."""
 
 
 class Endpoint(Protocol):
-    """What takes records by POST: reads them by its contract, answers one or many of a request that arrived at `began`
-    (by `time.perf_counter`), and counts what it did."""
+    """Takes records by POST: reads them by its contract, answers one or a list of them, and counts its requests."""
 
     @property
-    def contract(self) -> RecordReader: ...
+    def contract(self) -> RecordReader:
+        """The reader of request bodies."""
 
-    def answer_one(self, record: Any, began: float) -> Any: ...
+    def answer_one(self, record: Any, began: float) -> Any:
+        """Answer one record.
 
-    async def answer_batch(self, records: Any, began: float) -> Any: ...
+        Args:
+            record: The parsed record, by column.
+            began: When its request arrived, by `time.perf_counter`, in seconds.
 
-    def count(self, status: int, n_records: int, seconds: float) -> None: ...
+        Returns:
+            The body of the response, as something that msgspec can encode.
+
+        Raises:
+            RequestRefused: The record is not answered.
+        """
+
+    async def answer_batch(self, records: Any, began: float) -> Any:
+        """Answer a list of records.
+
+        Args:
+            records: The parsed records, each by column.
+            began: When their request arrived, by `time.perf_counter`, in seconds.
+
+        Returns:
+            The answers in the records' order.
+
+        Raises:
+            RequestRefused: The list is refused as a whole.
+        """
+
+    def count_request(self, status: int, n_records: int, seconds: float) -> None:
+        """Count one finished request, by HTTP `status`, `n_records` answered, and `seconds` from arrival to answer."""
 
 
 class ServiceParts(Protocol):
-    """What the paths lead to. `explain` may block and raises Unknown."""
+    """The objects behind the paths. `explain` may block, and raises UnknownPrediction."""
 
     predictor: Predictor
     feedback: Endpoint
@@ -58,7 +85,16 @@ class ServiceParts(Protocol):
 
 
 def build_asgi_app(rest: AsgiApp, parts: Callable[[], ServiceParts], max_body_bytes: int) -> AsgiApp:
-    """The ASGI application; `parts` are asked for at each request, as there are none before BentoML's start-up."""
+    """Build the ASGI application of the service's own paths.
+
+    Args:
+        rest: The application that takes all other paths.
+        parts: Returns the objects behind the paths; called at each request, as BentoML creates them at start-up.
+        max_body_bytes: Larger bodies are refused.
+
+    Returns:
+        The application; it is not guarded by keys or limits (see service/http/guard.py).
+    """
 
     async def serve(scope: Message, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
@@ -88,21 +124,38 @@ async def _handle_post(endpoint: Endpoint, limit: int, scope: Message, receive: 
     except Exception as error:
         response = build_error_response(endpoint, error)
     await _send(send, *response)
-    endpoint.count(response[0], n_records, time.perf_counter() - began)
+    endpoint.count_request(response[0], n_records, time.perf_counter() - began)
 
 
 def build_error_response(endpoint: Endpoint, error: Exception) -> RawResponse:
-    """What to say of a request that raised this; what nobody expected is logged."""
+    """Build the response to a request that raised an error; log an unexpected error with its traceback.
+
+    Args:
+        endpoint: Its contract says what the failure means for the client, such as "nothing was predicted".
+        error: What the request raised.
+
+    Returns:
+        Status, body and headers: those of a RequestRefused, or 500.
+    """
     if isinstance(error, RequestRefused):
-        return error.status, error.body(), error.headers
-    logger.error("a request failed, %s", endpoint.contract.undone, exc_info=error)
-    return 500, RequestRefused(500, f"unexpected error, see the service's log: {endpoint.contract.undone}").body(), ()
+        return error.status, error.encode_body(), error.headers
+    logger.error("a request failed, %s", endpoint.contract.consequence, exc_info=error)
+    return (
+        500,
+        RequestRefused(500, f"unexpected error, see the service's log: {endpoint.contract.consequence}").encode_body(),
+        (),
+    )
 
 
 async def _answer_request(
     endpoint: Endpoint, limit: int, scope: Message, receive: Receive, began: float
 ) -> tuple[bytes, int]:
-    """The body of the answer, and for how many records."""
+    """Return the encoded answer and the number of records that it answers.
+
+    Raises:
+        RequestRefused: Method, content type, size or content of the request are not accepted.
+        ClientDisconnected: The body never ends.
+    """
     if scope["method"] != "POST":
         raise RequestRefused(
             405, f"{scope['method']} is not possible here: POST a record or a list", headers=[(b"allow", b"POST")]
@@ -120,14 +173,19 @@ async def _answer_request(
 
 
 def _require_json(headers: Headers) -> None:
-    given = next((value for name, value in headers if name == b"content-type"), b"")
-    if given.split(b";")[0].strip().lower() != JSON_MEDIA_TYPE:
-        stated = repr(given.decode("latin-1")[:100]) if given else "missing"
+    content_type = next((value for name, value in headers if name == b"content-type"), b"")
+    if content_type.split(b";")[0].strip().lower() != JSON_MEDIA_TYPE:
+        stated = repr(content_type.decode("latin-1")[:100]) if content_type else "missing"
         raise RequestRefused(415, f"the content type is {stated}: send JSON as application/json")
 
 
 async def _read_whole_body(message: Message, receive: Receive, limit: int) -> bytes:
-    """The body that begins with this message. Raises Refused over the limit, Disconnected where it never ends."""
+    """Read the rest of a body that begins with this message.
+
+    Raises:
+        RequestRefused: The body is larger than `limit` bytes.
+        ClientDisconnected: The client went away.
+    """
     parts: list[bytes] = [message.get("body", b"")]
     size = len(parts[0])
     while message["type"] == "http.request" and message.get("more_body") and size <= MAX_DRAIN_FACTOR * limit:
@@ -144,24 +202,24 @@ async def _read_whole_body(message: Message, receive: Receive, limit: int) -> by
 
 
 async def _handle_explain(explain: Callable[[str], Any], scope: Message, send: Send) -> None:
-    """Reads files, so it does that in a thread."""
+    """Answer `GET /explain/<id>` from a thread, as that reads files."""
     status, headers = 200, ()  # type: tuple[int, Headers]
     try:
         if scope["method"] not in READ_METHODS:
             raise RequestRefused(405, f"{scope['method']} is not possible here: GET", headers=[(b"allow", b"GET")])
         answer = encode_response(await asyncio.to_thread(explain, scope["path"].removeprefix(EXPLAIN_PREFIX)))
-    except UnknownPrediction as unknown:
-        status, answer = 404, RequestRefused(404, str(unknown)).body()
+    except UnknownPrediction as error:
+        status, answer = 404, RequestRefused(404, str(error)).encode_body()
     except RequestRefused as refused:
-        status, answer, headers = refused.status, refused.body(), refused.headers
+        status, answer, headers = refused.status, refused.encode_body(), refused.headers
     except Exception:
         logger.exception("a request to %r failed", scope["path"])
-        status, answer = 500, RequestRefused(500, "unexpected error, see the service's log").body()
+        status, answer = 500, RequestRefused(500, "unexpected error, see the service's log").encode_body()
     await _send(send, status, answer, headers)
 
 
 async def _handle_ready(predictor: Predictor, send: Send) -> None:
-    state = predictor.readiness()
+    state = predictor.describe_readiness()
     await _send(send, 200 if state["ready"] else 503, encode_response(state))
 
 

@@ -1,7 +1,7 @@
-"""A quick way to read a record: msgspec decodes what is plainly right in a third of the time that pydantic takes.
+"""A fast parser of records: msgspec decodes plainly valid JSON in a third of the time that pydantic takes.
 
-pydantic's model is the contract. Whatever isn't plainly right, be it wrong or only unusual, is for pydantic to judge;
-property tests hold the two equal on all that is accepted here.
+pydantic's model is the contract. Everything that isn't plainly valid, whether it is wrong or only unusual, is left to
+pydantic. Property tests check that the two agree on everything that is accepted here.
 """
 
 import datetime as dt
@@ -16,7 +16,7 @@ from pydantic import AfterValidator, AllowInfNan, AwareDatetime, NaiveDatetime
 
 from penumbra.features import ColumnCheck, Record
 
-MAX_KNOWN_STRINGS = 10_000  # strings of one column that are known to match its pattern
+MAX_KNOWN_STRINGS = 10_000  # strings of one column that are kept as matches of its pattern
 INSTANT_PATTERN = r"\d{4}-\d\d-\d\dT([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,6})?"
 ZONE_PATTERN = r"(Z|[+-]\d\d:\d\d)"
 BOUND_NAMES = {annotated_types.Ge: "ge", annotated_types.Gt: "gt", annotated_types.Le: "le", annotated_types.Lt: "lt"}
@@ -28,11 +28,14 @@ Converter = Callable[[Any], Any]
 
 
 class NeedsPydantic(ValueError):
-    """Only pydantic can tell."""
+    """Only pydantic can decide whether this is valid."""
 
 
 class KnownMatches:
-    """Strings that pydantic has found to match: its patterns aren't Python's. They are learnt from accepted records."""
+    """Strings that pydantic has found to match a pattern; its patterns aren't Python's.
+
+    Learned from accepted records.
+    """
 
     def __init__(self, position: int) -> None:
         self.position = position
@@ -42,82 +45,114 @@ class KnownMatches:
         return value if value in self.known else _raise_needs_pydantic()
 
     def learn(self, value: Any) -> None:
+        """Add a `value` that pydantic has accepted, as long as fewer than `MAX_KNOWN_STRINGS` are known."""
         if len(self.known) < MAX_KNOWN_STRINGS:
             self.known.add(value)
 
 
 class FastParser:
-    """Reads records with these fields (annotation and default of each, as pydantic has them) that keep the checks."""
+    """Parses records with the given fields, and applies the contract's checks to them."""
 
     def __init__(self, fields: Mapping[str, tuple[Any, Any]], checks: Sequence[ColumnCheck]) -> None:
-        """Raises Unsure where a field is of a kind that msgspec may understand otherwise than pydantic."""
+        """Compile the parser.
+
+        Args:
+            fields: Annotation and default of each column, as pydantic's `create_model` takes them.
+            checks: Conditions that every record must meet.
+
+        Raises:
+            NeedsPydantic: msgspec may read a field of this kind differently from pydantic.
+        """
         self._names = tuple(fields)
-        self._converts: list[tuple[int, Converter]] = []
-        members = [self._member(place, *field) for place, field in enumerate(fields.values())]
-        renamed = {f"field{place}": name for place, name in enumerate(fields)}
-        struct: Any = msgspec.defstruct("Record", members, rename=renamed, kw_only=True, forbid_unknown_fields=True)
+        self._converters: list[tuple[int, Converter]] = []
+        members = [self._make_member(position, *field) for position, field in enumerate(fields.values())]
+        json_names = {f"field{position}": name for position, name in enumerate(fields)}
+        struct: Any = msgspec.defstruct("Record", members, rename=json_names, kw_only=True, forbid_unknown_fields=True)
         self._decode = msgspec.json.Decoder(struct).decode
         self._decode_list = msgspec.json.Decoder(list[struct]).decode
-        self._keeps = [check.scalar for check in checks]
+        self._checks = [check.scalar for check in checks]
 
     def parse_one(self, body: bytes) -> dict[str, Any] | None:
-        """The record in a JSON object, or None where pydantic must look at it."""
+        """Parse a JSON object.
+
+        Args:
+            body: The request's body.
+
+        Returns:
+            The record by column, or None where pydantic must decide.
+        """
         try:
-            return self._record(self._decode(body))
+            return self._to_record(self._decode(body))
         except DECODE_ERRORS:
             return None
 
     def parse_batch(self, body: bytes) -> list[dict[str, Any]] | None:
-        """The records in a JSON array, or None."""
+        """Parse a JSON array of records.
+
+        Args:
+            body: The request's body.
+
+        Returns:
+            The records by column, or None where pydantic must decide about any of them.
+        """
         try:
-            return [self._record(each) for each in self._decode_list(body)]
+            return [self._to_record(decoded) for decoded in self._decode_list(body)]
         except DECODE_ERRORS:
             return None
 
     def learn(self, record: Record) -> None:
-        """A record that pydantic has accepted."""
+        """Learn which strings match their patterns from a `record` that pydantic has accepted."""
         values = list(record.values())
-        for place, convert in self._converts:
+        for position, convert in self._converters:
             if isinstance(convert, KnownMatches):
-                convert.learn(values[place])
+                convert.learn(values[position])
 
-    def _record(self, decoded: Any) -> dict[str, Any]:
+    def _to_record(self, decoded: Any) -> dict[str, Any]:
         values = list(msgspec.structs.astuple(decoded))
-        for place, convert in self._converts:
-            values[place] = convert(values[place])
+        for position, convert in self._converters:
+            values[position] = convert(values[position])
         record = dict(zip(self._names, values))  # noqa: B905 (both are of the struct's length)
-        for keeps in self._keeps:
-            if not keeps(record):
+        for is_kept in self._checks:
+            if not is_kept(record):
                 raise NeedsPydantic
         return record
 
-    def _member(self, place: int, annotation: Any, default: Any) -> tuple[Any, ...]:
-        """A field of the struct; what the struct can't say becomes a conversion."""
+    def _make_member(self, position: int, annotation: Any, default: Any) -> tuple[Any, ...]:
+        """Return a field of the msgspec struct; add converters for what the struct can't express."""
         core, *metadata = get_args(annotation) if get_origin(annotation) is Annotated else (annotation,)
-        core, optional = _without_none(core)
-        type_, converts = _resolve_type(core)
+        core, optional = _split_optional(core)
+        type_, converters = _resolve_type(core)
         meta: dict[str, Any] = {}
         for item in metadata:
-            converts += self._constraint(place, item, type_, meta)
-        self._converts += [(place, _unless_none(convert) if optional else convert) for convert in converts]
-        said = Annotated[type_, msgspec.Meta(**meta)] if meta else type_
-        return f"field{place}", Optional[said] if optional else said, *([] if default is ... else [default])  # noqa: UP045
+            converters += self._add_constraint(position, item, type_, meta)
+        self._converters += [(position, _unless_none(convert) if optional else convert) for convert in converters]
+        constrained = Annotated[type_, msgspec.Meta(**meta)] if meta else type_
+        member_type = Optional[constrained] if optional else constrained  # noqa: UP045 (a value, not a type)
+        return f"field{position}", member_type, *([] if default is ... else [default])
 
-    def _constraint(self, place: int, item: Any, type_: Any, meta: dict[str, Any]) -> list[Converter]:
+    def _add_constraint(self, position: int, item: Any, type_: Any, meta: dict[str, Any]) -> list[Converter]:
         name = BOUND_NAMES.get(type(item)) or LENGTH_NAMES.get(type(item))
         if name:
             return _constrain_bound(item, name, getattr(item, name), type_, meta)
         if isinstance(item, AfterValidator):
             return [item.func]  # type: ignore[list-item]
-        if isinstance(item, AllowInfNan):  # JSON has neither
+        if isinstance(item, AllowInfNan):  # JSON has neither NaN nor infinity
             return []
         if set(getattr(item, "__dict__", {})) == {"pattern"}:
-            return [KnownMatches(place)]
+            return [KnownMatches(position)]
         return _raise_needs_pydantic()
 
 
 def build_fast_parser(fields: Mapping[str, tuple[Any, Any]], checks: Sequence[ColumnCheck]) -> FastParser | None:
-    """None where all is for pydantic."""
+    """Build the fast parser of a contract.
+
+    Args:
+        fields: Annotation and default of each column, as pydantic's `create_model` takes them.
+        checks: Conditions that every record must meet.
+
+    Returns:
+        The parser, or None where all records must be parsed by pydantic.
+    """
     try:
         return FastParser(fields, checks)
     except NeedsPydantic:
@@ -125,23 +160,23 @@ def build_fast_parser(fields: Mapping[str, tuple[Any, Any]], checks: Sequence[Co
 
 
 def _constrain_bound(item: Any, name: str, bound: Any, type_: Any, meta: dict[str, Any]) -> list[Converter]:
-    one_sided = all(key[0] != name[0] for key in meta)  # msgspec takes lt or le, gt or ge
+    one_sided = all(key[0] != name[0] for key in meta)  # msgspec takes one of lt and le, and one of gt and ge
     if name in LENGTH_NAMES.values() or (type_ in (int, float) and abs(bound) <= MAX_BOUND and one_sided):
         meta[name] = bound
         return []
-    keeps = getattr(operator, name)
-    return [lambda value: value if keeps(value, bound) else _raise_needs_pydantic()]
+    compare = getattr(operator, name)
+    return [lambda value: value if compare(value, bound) else _raise_needs_pydantic()]
 
 
-def _without_none(core: Any) -> tuple[Any, bool]:
+def _split_optional(core: Any) -> tuple[Any, bool]:
     if get_origin(core) not in (Union, type(int | None)) or type(None) not in get_args(core):
         return core, False
-    (other,) = (each for each in get_args(core) if each is not type(None))
+    (other,) = (option for option in get_args(core) if option is not type(None))
     return other, True
 
 
 def _resolve_type(core: Any) -> tuple[Any, list[Converter]]:
-    """msgspec's type, and how to go on from there."""
+    """Return msgspec's type for an annotation, and the converters to apply to what it decodes."""
     if core in (AwareDatetime, NaiveDatetime):
         matches = re.compile(INSTANT_PATTERN + (ZONE_PATTERN if core is AwareDatetime else ""), re.ASCII).fullmatch
         read = dt.datetime.fromisoformat

@@ -1,6 +1,7 @@
-"""`POST /feedback`: what really happened, by prediction id or by key; in the label log before the answer leaves.
+"""`POST /feedback`: labels by prediction id or by key, written to the label log before the answer leaves.
 
-A label is accepted here and judged elsewhere: what it is attached to is found by the indexer (service/processes/indexer.py).
+A label is only accepted here. Which prediction it belongs to is found by the indexer
+(service/processes/indexer.py).
 """
 
 import asyncio
@@ -30,33 +31,63 @@ logger = logging.getLogger("service.http.feedback")
 
 
 class Accepted(TypedDict):
-    """The label is in the log. `attached`, `duplicate`, `correction` or `orphan` is what it becomes in the index."""
+    """The label is in the log. The index later calls it `attached`, `duplicate`, `correction` or `orphan`."""
 
     label_id: str
     outcome: Literal["accepted"]
 
 
 class FeedbackEndpoint:
-    """One worker's way from labels that keep the contract to the label log. Runs on the event loop."""
+    """Writes valid labels to one worker's label log. Runs on the event loop."""
 
-    def __init__(self, contract: RecordReader, terms: LabelSpec, log: LogWriter) -> None:
+    def __init__(self, contract: RecordReader, spec: LabelSpec, log: LogWriter) -> None:
         self.contract = contract
-        self.terms = terms
+        self.spec = spec
         self.log = log
 
     def answer_one(self, record: RecordDict, began: float) -> Accepted:
-        return self._append([self._entry(record)])[0]
+        """Log one label.
+
+        Args:
+            record: The label as parsed by the contract.
+            began: When the request arrived; not used.
+
+        Returns:
+            The label's id, with outcome "accepted".
+
+        Raises:
+            RequestRefused: 503, the label log can't be written.
+        """
+        return self._append([self._encode_entry(record)])[0]
 
     async def answer_batch(self, records: Sequence[RecordDict], began: float) -> list[Accepted]:
-        return self._append(await asyncio.to_thread(lambda: [self._entry(record) for record in records]))
+        """Log a list of labels; they are encoded in a thread.
 
-    def count(self, status: int, n_records: int, seconds: float) -> None:
-        """Record one finished request in the metrics."""
+        Args:
+            records: The labels as parsed by the contract.
+            began: When the request arrived; not used.
+
+        Returns:
+            The id of each label in the list's order, with outcome "accepted".
+
+        Raises:
+            RequestRefused: 503, the label log can't be written.
+        """
+        return self._append(await asyncio.to_thread(lambda: [self._encode_entry(record) for record in records]))
+
+    def count_request(self, status: int, n_records: int, seconds: float) -> None:
+        """Count one finished request by HTTP `status`, with `n_records` labels; `seconds` is not used."""
         metrics.count_feedback_request(status, n_records)
 
     def _append(self, entries: Sequence[bytes]) -> list[Accepted]:
-        """Raises Refused where the log can't be written. What it kept of a list all the same does no harm when the list
-        comes again: those are duplicates."""
+        """Write entries to the log, in one write.
+
+        Where a list fails, a part of it may be in the log. Sending the list again does no harm: those become
+        duplicates.
+
+        Raises:
+            RequestRefused: 503, the label log can't be written.
+        """
         failed_before = self.log.is_failing
         try:
             self.log.recover()
@@ -69,35 +100,50 @@ class FeedbackEndpoint:
             ) from None
         return [{"label_id": name, "outcome": "accepted"} for name in ids]
 
-    def _entry(self, record: RecordDict) -> bytes:
-        outcome = {name: record[name] for name in self.terms.outcome}
-        key = () if record[PREDICTION_ID_FIELD] else [record[name] for name in self.terms.key]
+    def _encode_entry(self, record: RecordDict) -> bytes:
+        outcome = {name: record[name] for name in self.spec.outcome}
+        key = () if record[PREDICTION_ID_FIELD] else [record[name] for name in self.spec.key]
         return encode_json(
             LabelEntry(dt.datetime.now(dt.UTC), FEEDBACK_SOURCE, outcome, key, record[PREDICTION_ID_FIELD] or "")
         )
 
 
 def build_label_reader(schema: ModuleType | Any, max_records: int) -> RecordReader:
-    """Reads labels by the problem's schema: the outcome columns, and a prediction's id or all columns of the key."""
-    terms, columns = LabelSpec.from_schema(schema), build_model_fields(schema.Labelled)
+    """Build the reader of labels: the outcome columns, with a prediction's id or all columns of the key.
+
+    Args:
+        schema: The problem's `schema` module.
+        max_records: The most labels in one request.
+
+    Returns:
+        A reader whose pydantic model is called "Feedback".
+    """
+    spec, columns = LabelSpec.from_schema(schema), build_model_fields(schema.Labelled)
     members: Any = {
         PREDICTION_ID_FIELD: (Annotated[str, StringConstraints(pattern=f"^{ENTRY_ID_PATTERN.pattern}$")], None),
-        **{name: (columns[name][0], None) for name in terms.key},
-        **{name: (columns[name][0], ...) for name in terms.outcome},
+        **{name: (columns[name][0], None) for name in spec.key},
+        **{name: (columns[name][0], ...) for name in spec.outcome},
     }
     doc = "What happened: the outcome, with the id of a prediction or the key of its row."
-    model = create_model("Feedback", __base__=_make_base_model(terms), __doc__=doc, **members)
+    model = create_model("Feedback", __base__=_make_base_model(spec), __doc__=doc, **members)
     return RecordReader(model, max_records, "nothing was recorded")
 
 
 def build_label_examples(schema: ModuleType | Any) -> list[RecordDict]:
-    """Labels of the problem's example: by prediction id, and by key where there is one."""
+    """Build the example labels for the OpenAPI document.
+
+    Args:
+        schema: The problem's `schema` module, with its `EXAMPLE` and `OUTCOME`.
+
+    Returns:
+        One label by prediction id, and one by key where the contract has a primary key.
+    """
     key = {name: schema.EXAMPLE[name] for name in schema.Row.primary_key()}
     return [{**way, **schema.OUTCOME} for way in ({PREDICTION_ID_FIELD: EXAMPLE_ID}, key) if way]
 
 
-def _make_base_model(terms: LabelSpec) -> type[BaseModel]:
-    ways = [way for way in ([PREDICTION_ID_FIELD], list(terms.key)) if way]
+def _make_base_model(spec: LabelSpec) -> type[BaseModel]:
+    ways = [way for way in ([PREDICTION_ID_FIELD], list(spec.key)) if way]
 
     exactly_one: Any = {"oneOf": [{"required": way} for way in ways]}
 
@@ -105,8 +151,8 @@ def _make_base_model(terms: LabelSpec) -> type[BaseModel]:
         model_config = ConfigDict(**STRICT_CONFIG, json_schema_extra=exactly_one)
 
         @model_validator(mode="after")
-        def names_a_row(self) -> "Base":
-            if faults := _find_key_faults(self.__dict__, terms.key):
+        def require_one_key(self) -> "Base":
+            if faults := _find_key_faults(self.__dict__, spec.key):
                 raise PydanticCustomError("check", "Value error", {"faults": faults})
             return self
 

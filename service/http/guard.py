@@ -1,4 +1,4 @@
-"""What every request passes first: is it allowed, and is there room for it?"""
+"""What every request passes first: access control, and limits on the number and duration of requests in a worker."""
 
 import asyncio
 import contextlib
@@ -6,12 +6,96 @@ import contextlib
 from service.http import metrics
 from service.http.access import PUBLIC_PATHS, AccessControl
 from service.http.asgi import JSON_HEADER, AsgiApp, Message, Receive, Send
-from service.http.limits import RequestLimits
 from service.http.refusals import RequestRefused
+
+CHECKS_PER_TIMEOUT = 20  # checks for late requests within the time that a request may take
+
+AsyncioTask = asyncio.Task[object] | None
+
+
+class RequestLimits:
+    """Counts and times the requests in progress.
+
+    Single records are answered as soon as they are complete; lists, slow senders and slow readers add up here.
+    """
+
+    def __init__(self, max_requests: int, timeout_seconds: float) -> None:
+        """Allow at most `max_requests` at once, each for at most `timeout_seconds`."""
+        self._max_requests = max_requests
+        self._timeout_seconds = timeout_seconds
+        self._began: dict[AsyncioTask, float] = {}
+        self._late: set[AsyncioTask] = set()
+        self._is_check_scheduled = False
+
+    def register(self) -> AsyncioTask:
+        """Register the current task as a request in progress; pass the result to `release` at its end.
+
+        Returns:
+            The current asyncio task.
+
+        Raises:
+            RequestRefused: 429, as many requests as allowed are in progress.
+        """
+        if self.is_reached:
+            message = f"{self._max_requests} requests are under way already, more than that this worker doesn't take"
+            raise RequestRefused(429, message, headers=[(b"retry-after", b"1")])
+        task, loop = asyncio.current_task(), asyncio.get_running_loop()
+        self._began[task] = loop.time()
+        if not self._is_check_scheduled:
+            self._is_check_scheduled = True
+            loop.call_later(self._timeout_seconds / CHECKS_PER_TIMEOUT, self._cancel_late)
+        return task
+
+    @property
+    def is_reached(self) -> bool:
+        """True while as many requests as allowed are in progress."""
+        return len(self._began) >= self._max_requests
+
+    def release(self, task: AsyncioTask) -> None:
+        """Remove a request's `task` from those in progress."""
+        self._began.pop(task, None)
+        self._late.discard(task)
+
+    def is_late(self, task: AsyncioTask) -> bool:
+        """Check whether a task was cancelled because it took too long.
+
+        Args:
+            task: As returned by `register`.
+
+        Returns:
+            True for a task that was cancelled by this object.
+        """
+        return task in self._late
+
+    def build_timeout_refusal(self) -> RequestRefused:
+        """Return the refusal (503) for a request that took too long."""
+        return RequestRefused(
+            503, f"this took longer than {self._timeout_seconds:g} s", headers=[(b"retry-after", b"5")]
+        )
+
+    def _cancel_late(self) -> None:
+        """Cancel requests that take too long; schedule the next check as long as any request is in progress."""
+        loop = asyncio.get_running_loop()
+        for task, began in self._began.items():
+            if task and task not in self._late and loop.time() - began > self._timeout_seconds:
+                self._late.add(task)
+                task.cancel()
+        self._is_check_scheduled = bool(self._began)
+        if self._is_check_scheduled:
+            loop.call_later(self._timeout_seconds / CHECKS_PER_TIMEOUT, self._cancel_late)
 
 
 def guard_app(app: AsgiApp, access: AccessControl, limits: RequestLimits) -> AsgiApp:
-    """The ASGI application behind keys and limits. The probes are free of both."""
+    """Put an ASGI application behind keys and limits.
+
+    Args:
+        app: The application to guard.
+        access: Checks the key of each request.
+        limits: Counts and times the requests; one that takes too long is answered with 503.
+
+    Returns:
+        The guarded application. The probes in `PUBLIC_PATHS` pass without key and limits.
+    """
 
     async def serve(scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] in PUBLIC_PATHS:
@@ -36,7 +120,16 @@ def guard_app(app: AsgiApp, access: AccessControl, limits: RequestLimits) -> Asg
 
 
 def is_request_allowed(scope: Message, access: AccessControl, limits: RequestLimits) -> bool:
-    """Would the request pass, as far as can be told before its body is there?"""
+    """Check whether a request would pass, before its body is complete.
+
+    Args:
+        scope: The request's ASGI scope.
+        access: Checks its key.
+        limits: Must have room for it.
+
+    Returns:
+        True if the request may be answered.
+    """
     with contextlib.suppress(RequestRefused):
         access.check(scope)
         return not limits.is_reached
@@ -44,9 +137,12 @@ def is_request_allowed(scope: Message, access: AccessControl, limits: RequestLim
 
 
 async def _refuse(send: Send, refused: RequestRefused) -> None:
-    """The connection ends with it: the request's body may not have been read. Too late where an answer has begun."""
+    """Send a refusal and close the connection, as the body may not have been read.
+
+    Where a response has already begun, nothing is sent.
+    """
     metrics.turned_away_requests.labels(str(refused.status)).inc()
-    body = refused.body()
+    body = refused.encode_body()
     headers = [JSON_HEADER, (b"content-length", b"%d" % len(body)), (b"connection", b"close"), *refused.headers]
     with contextlib.suppress(RuntimeError):
         await send({"type": "http.response.start", "status": refused.status, "headers": headers})

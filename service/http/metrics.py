@@ -1,7 +1,7 @@
-"""What `/metrics` shows besides BentoML's own. Summed over the workers, whose values prometheus_client keeps in files.
+"""Metrics shown at `/metrics` besides BentoML's own, summed over the workers by prometheus_client's files.
 
-To be imported only after PROMETHEUS_MULTIPROC_DIR is set, which BentoML does for its workers. Requests are counted in
-plain integers and handed on ten times a second: a write to those files for each would cost a tenth of the throughput.
+Import it only after PROMETHEUS_MULTIPROC_DIR is set, which BentoML does for its workers. Requests are counted in plain
+integers and passed on ten times a second: writing to those files for each request would cost a tenth of the throughput.
 """
 
 from bisect import bisect_left
@@ -28,38 +28,52 @@ turned_away_requests = Counter(
 _live = Gauge("penumbra_live_model", "1 for the version that answers.", ["version"], multiprocess_mode="mostrecent")
 
 
-def record_live_version(version: str, old: str | None) -> None:
-    """Record that a version took the place of another."""
+def record_live_version(version: str, replaced: str | None) -> None:
+    """Record that a version became the live one.
+
+    Args:
+        version: The new live version.
+        replaced: The version that it replaced, or None.
+    """
     model_swaps.inc()
-    if old is not None:
-        _live.labels(old).set(0)
+    if replaced is not None:
+        _live.labels(replaced).set(0)
     _live.labels(version).set(1)
 
 
 def count_feedback_request(status: int, n_labels: int) -> None:
-    """Record one finished request to /feedback."""
+    """Count one finished request to /feedback, by HTTP `status`, with `n_labels` accepted."""
     _feedback.labels(f"{status // 100}xx").inc()
     _labels.inc(n_labels)
 
 
 class RequestTally:
-    """Requests since the last `flush`."""
+    """Counts of the requests to /predict since the last `flush`."""
 
     def __init__(self) -> None:
+        self._reset()
+
+    def _reset(self) -> None:
         self.statuses = dict.fromkeys(_by_status, 0)
         self.records = 0
         self.seconds = 0.0
         self.buckets = [0] * (len(LATENCY_BUCKETS) + 1)
 
     def add(self, status: int, n_records: int, seconds: float) -> None:
-        """Count one finished request."""
+        """Count one finished request.
+
+        Args:
+            status: The HTTP status of its response.
+            n_records: The number of records that were answered.
+            seconds: The time from its arrival to its answer.
+        """
         self.statuses[status // 100] += 1
         self.records += n_records
         self.seconds += seconds
         self.buckets[bisect_left(LATENCY_BUCKETS, seconds)] += 1
 
     def flush(self) -> None:
-        """Hand the counts on to prometheus_client and begin at nought again."""
+        """Add the counts to prometheus_client's metrics, and set them to zero."""
         for status, count in self.statuses.items():
             _by_status[status].inc(count)
         _records.inc(self.records)
@@ -67,4 +81,4 @@ class RequestTally:
         for bucket, count in zip(_latency._buckets, self.buckets, strict=True):
             if count:
                 bucket.inc(count)
-        self.__init__()  # type: ignore[misc]
+        self._reset()

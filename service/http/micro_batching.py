@@ -1,5 +1,7 @@
-"""Plain requests that arrive together are answered together: those of one turn of the event loop share one call of the
-model and one write to the prediction log, and not one answer leaves before it."""
+"""Micro-batching: plain requests of one turn of the event loop share one call of the model and one write to the log.
+
+No answer leaves before that write.
+"""
 
 import asyncio
 import time
@@ -15,16 +17,24 @@ RespondCallback = Callable[[RawResponse], None]
 
 
 class MicroBatcher:
-    """The requests of one worker that wait for the turn's end."""
+    """The requests of one worker that are answered at the end of the current turn of the event loop."""
 
     def __init__(self, predictor: Callable[[], Predictor]) -> None:
-        """`predictor` is asked for at each request, as there is none before BentoML's start-up."""
+        """Keep `predictor`, which is called at each request, as BentoML creates the predictor at start-up."""
         self._predictor = predictor
         self._waiting: list[tuple[RespondCallback, RecordDict, float]] = []
 
     def try_accept(self, headers: Headers, body: bytes, respond: RespondCallback) -> bool:
-        """Answer a POST of this body, if that is one record; false where it is, or may be, something else. `respond` is
-        called once, now with a refusal or later with an answer."""
+        """Accept a POST if its body is one JSON record.
+
+        Args:
+            headers: The request's headers.
+            body: Its complete body.
+            respond: Called once: at once with a refusal, or later with an answer.
+
+        Returns:
+            False where the body is, or may be, anything else; `respond` is not called then.
+        """
         if body[:1] != b"{" or JSON_HEADER not in headers:
             return False
         began, predictor = time.perf_counter(), self._predictor()
@@ -38,20 +48,20 @@ class MicroBatcher:
         return True
 
     def flush(self) -> None:
-        """Log what waits, and answer it."""
+        """Log and answer the requests that wait."""
         waiting, self._waiting = self._waiting, []
         if not waiting:
             return
         answers = try_call(self._predictor().answer_coalesced, [(record, began) for _, record, began in waiting])
-        each = [answers] * len(waiting) if isinstance(answers, Exception) else answers
-        for (respond, _, began), answer in zip(waiting, each, strict=True):
+        outcomes = [answers] * len(waiting) if isinstance(answers, Exception) else answers
+        for (respond, _, began), answer in zip(waiting, outcomes, strict=True):
             self._answer(respond, answer, began)
 
     def _answer(self, respond: RespondCallback, answer: AnswerBody | Exception, began: float) -> None:
         predictor = self._predictor()
         if isinstance(answer, Exception):
-            response, records = build_error_response(predictor, answer), 0
+            response, n_records = build_error_response(predictor, answer), 0
         else:
-            response, records = (200, encode_response(answer), ()), 1
+            response, n_records = (200, encode_response(answer), ()), 1
         respond(response)
-        predictor.count(response[0], records, time.perf_counter() - began)
+        predictor.count_request(response[0], n_records, time.perf_counter() - began)

@@ -31,7 +31,18 @@ API_KEY_SCHEME = {"type": "http", "scheme": "bearer", "description": "Where keys
 def build_openapi_document(
     name: str, contract: Contract, answer: Any, labels: RecordReader, label_examples: Sequence[RecordDict]
 ) -> dict[str, Any]:
-    """OpenAPI 3.1 with examples that work when pasted; `answer` is the type of an answer to one record."""
+    """Build the OpenAPI 3.1 document of the service, with examples that work when pasted.
+
+    Args:
+        name: The service's name, used as title.
+        contract: The reader of records; its version becomes that of the document.
+        answer: The type of an answer to one record.
+        labels: The reader of labels.
+        label_examples: Examples of labels.
+
+    Returns:
+        The document as JSON-compatible values.
+    """
     return {
         "openapi": "3.1.0",
         "info": {"title": name, "version": contract.version, "description": "Every answer is in the prediction log."},
@@ -66,7 +77,9 @@ def _feedback(labels: RecordReader, examples: Sequence[RecordDict]) -> dict[str,
     return {
         "operationId": "feedback",
         "summary": "Report what happened, for one prediction or row, or for a list of up to " + str(labels.max_records),
-        "requestBody": _request(labels, {**{f"label {n}": one for n, one in enumerate(examples)}, "list": examples}),
+        "requestBody": _request(
+            labels, {**{f"label {n}": example for n, example in enumerate(examples)}, "list": examples}
+        ),
         "responses": {
             "200": _response("In the label log, in the labels' order.", _one_or_many("Accepted")),
             **_refusals(REFUSAL_RESPONSES | NO_LOG_RESPONSE),
@@ -133,8 +146,8 @@ def _ref(name: str) -> dict[str, Any]:
 def _schemas(answer: Any, *readers: RecordReader) -> dict[str, Any]:
     types: dict[str, Any] = {"Answer": answer, "Accepted": Accepted, "Problem": Problem}
     types |= {reader.model.__name__: reader.model for reader in readers}
-    made, shared = TypeAdapter.json_schemas(
+    schemas, shared = TypeAdapter.json_schemas(
         [(name, "validation", TypeAdapter(type_)) for name, type_ in types.items()], ref_template=REF_TEMPLATE
     )
-    inline = {name: schema for (name, _), schema in made.items() if "$ref" not in schema}
+    inline = {name: schema for (name, _), schema in schemas.items() if "$ref" not in schema}
     return {**shared.get("$defs", {}), **inline}

@@ -1,4 +1,4 @@
-"""What goes over the wire: requests that keep the contract, answers, and refusals that say what to change."""
+"""Readers of request bodies: the problem's contract as a pydantic model, with a fast parser in front of it."""
 
 import datetime as dt
 import hashlib
@@ -34,59 +34,85 @@ STRICT_CONFIG: Any = {"strict": True, "extra": "forbid", "allow_inf_nan": False}
 
 
 class RecordReader:
-    """Reads request bodies by a pydantic model of one record; `undone` tells the client what a refusal means. `quickly`
-    may accept some of what the model would. `broken` counts the records that broke the contract, by field, and all of
-    them as "", until somebody takes the counter away."""
+    """Reads request bodies by a pydantic model of one record.
+
+    Attributes:
+        consequence: What a refusal means for the client, such as "nothing was predicted".
+        broken_counts: The number of records that broke the contract, by field, and of all of them as "", since somebody
+            last replaced the counter.
+    """
 
     def __init__(
-        self, model: type[BaseModel], max_records: int, undone: str, quickly: fast_parser.FastParser | None = None
+        self, model: type[BaseModel], max_records: int, consequence: str, parser: fast_parser.FastParser | None = None
     ) -> None:
+        """Read records by `model`, at most `max_records` in a list; `parser` may accept some before it."""
         self.model = model
         self.max_records = max_records
-        self.undone = undone
-        self.broken: Counter[str] = Counter()
-        self._quick = quickly
+        self.consequence = consequence
+        self.broken_counts: Counter[str] = Counter()
+        self._fast_parser = parser
         self._validate = model.__pydantic_validator__.validate_json
         self._split = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
     def parse_one(self, body: bytes) -> RecordDict:
-        """The record in a JSON object, by column; absent nullable fields are None. Raises Refused."""
-        if self._quick and (record := self._quick.parse_one(body)) is not None:
+        """Parse a JSON object.
+
+        Args:
+            body: The request's body.
+
+        Returns:
+            The record by column; absent nullable fields are None.
+
+        Raises:
+            RequestRefused: 400 for invalid JSON, 422 for a record that breaks the contract.
+        """
+        if self._fast_parser and (record := self._fast_parser.parse_one(body)) is not None:
             return record
         try:
-            return self._accepted(body)
+            return self._parse_with_pydantic(body)
         except ValidationError as error:
-            raise self._refusal([(None, error)], 1) from None
+            raise self._count_and_refuse([(None, error)], 1) from None
 
     def parse_batch(self, body: bytes) -> list[RecordDict]:
-        """The records in a JSON array, refused as a whole where one of them breaks the contract. Raises Refused."""
-        items = self._items(body)
-        if self._quick and (quickly := self._quick.parse_batch(body)) is not None:
-            return quickly
+        """Parse a JSON array of records, which is refused as a whole where one of them breaks the contract.
+
+        Args:
+            body: The request's body.
+
+        Returns:
+            The records by column, in the array's order.
+
+        Raises:
+            RequestRefused: 400 for invalid JSON, 413 for too many records, 422 for none, or for records that break the
+                contract.
+        """
+        items = self._split_items(body)
+        if self._fast_parser and (parsed := self._fast_parser.parse_batch(body)) is not None:
+            return parsed
         records: list[RecordDict] = []
         broken: list[tuple[int, ValidationError]] = []
         for index, item in enumerate(items):
             try:
-                records.append(self._accepted(bytes(item)))
+                records.append(self._parse_with_pydantic(bytes(item)))
             except ValidationError as error:
                 broken.append((index, error))
         if broken:
-            raise self._refusal(broken, len(items))
+            raise self._count_and_refuse(broken, len(items))
         return records
 
-    def _refusal(self, broken: Sequence[tuple[int | None, ValidationError]], total: int) -> RequestRefused:
-        refused = build_contract_refusal(broken, total, self.undone)
+    def _count_and_refuse(self, broken: Sequence[tuple[int | None, ValidationError]], total: int) -> RequestRefused:
+        refused = build_contract_refusal(broken, total, self.consequence)
         fields = {(fault.get("index"), fault["field"]) for fault in refused.details if "field" in fault}
-        self.broken.update([field for _, field in fields] + [""] * len({index for index, _ in fields}))
+        self.broken_counts.update([field for _, field in fields] + [""] * len({index for index, _ in fields}))
         return refused
 
-    def _accepted(self, body: bytes) -> RecordDict:
+    def _parse_with_pydantic(self, body: bytes) -> RecordDict:
         record = self._validate(body).__dict__
-        if self._quick:
-            self._quick.learn(record)
+        if self._fast_parser:
+            self._fast_parser.learn(record)
         return record
 
-    def _items(self, body: bytes) -> list[msgspec.Raw]:
+    def _split_items(self, body: bytes) -> list[msgspec.Raw]:
         try:
             items = self._split(body)
         except (msgspec.DecodeError, RecursionError) as error:
@@ -100,32 +126,44 @@ class RecordReader:
 
 
 class Contract(RecordReader):
-    """Reads records by the problem's schema and checks. `version` changes whenever what is accepted does."""
+    """Reads records by the problem's schema and checks.
+
+    `version` is a hash that changes whenever the accepted records do.
+    """
 
     def __init__(
         self, schema: type[dy.Schema], checks: Sequence[ColumnCheck], example: RecordDict, max_records: int
     ) -> None:
-        quickly = fast_parser.build_fast_parser(build_model_fields(schema), checks)
-        super().__init__(build_record_model(schema, checks, example), max_records, "nothing was predicted", quickly)
+        parser = fast_parser.build_fast_parser(build_model_fields(schema), checks)
+        super().__init__(build_record_model(schema, checks, example), max_records, "nothing was predicted", parser)
         self.example = example
         self.dtypes = {name: column.dtype for name, column in schema.columns().items()}
         self.version = _hash_contract(self.model, checks)
 
     def to_frame(self, records: Sequence[RecordDict]) -> pl.DataFrame:
-        """The records as rows with the contract's dtypes."""
+        """Return `records` as a DataFrame, one row each, with the contract's columns and dtypes."""
         return pl.DataFrame({name: [record[name] for record in records] for name in self.dtypes}, schema=self.dtypes)
 
 
 def build_record_model(
     schema: type[dy.Schema], checks: Sequence[ColumnCheck], example: Mapping[str, Any]
 ) -> type[BaseModel]:
-    """A pydantic model of one record: no coercion, no unknown fields, no NaN; nullable fields may be left out."""
+    """Build a pydantic model of one record: no coercion, no unknown fields, no NaN; nullable fields may be left out.
+
+    Args:
+        schema: The dataframely schema of the problem's rows.
+        checks: Conditions that every record must meet.
+        example: A valid record, shown in the model's JSON schema.
+
+    Returns:
+        The model, named like the schema.
+    """
 
     class Base(BaseModel):
         model_config = ConfigDict(**STRICT_CONFIG, json_schema_extra={"example": dict(example)})
 
         @model_validator(mode="after")
-        def keeps_checks(self) -> "Base":
+        def require_checks(self) -> "Base":
             values = self.__dict__
             for check in checks:
                 if not check.scalar(values):
@@ -136,11 +174,18 @@ def build_record_model(
 
 
 def build_model_fields(schema: type[dy.Schema]) -> dict[str, Any]:
-    """Annotation and default of each column, as pydantic's `create_model` takes them."""
+    """Translate a dataframely schema to pydantic fields.
+
+    Args:
+        schema: The schema; its rules and primary key are not translated.
+
+    Returns:
+        Annotation and default of each column, as pydantic's `create_model` takes them.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # rules and primary keys aren't translated: rules are CHECKS here
         generated = schema.to_pydantic_model()
-    return {name: _field(column, generated.model_fields[name]) for name, column in schema.columns().items()}
+    return {name: _make_field(column, generated.model_fields[name]) for name, column in schema.columns().items()}
 
 
 def _build_check_error(checks: Sequence[ColumnCheck], values: RecordDict) -> PydanticCustomError:
@@ -149,8 +194,8 @@ def _build_check_error(checks: Sequence[ColumnCheck], values: RecordDict) -> Pyd
     return PydanticCustomError("check", "Value error", {"faults": faults})
 
 
-def _field(column: dy.Column, generated: Any) -> tuple[Any, Any]:
-    """Annotation and default: what dataframely made, with what its translation loses of the dtype."""
+def _make_field(column: dy.Column, generated: Any) -> tuple[Any, Any]:
+    """Return annotation and default of a column: dataframely's translation, and what it loses of the dtype."""
     annotation, converters = generated.annotation, []
     if isinstance(column.dtype, pl.Datetime):
         zone = column.dtype.time_zone

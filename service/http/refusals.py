@@ -1,4 +1,4 @@
-"""Requests that can't be answered: one shape of body for all of them, valid JSON whatever the client sent."""
+"""Refused requests: one shape of body for all of them, always valid JSON."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, NotRequired
@@ -20,8 +20,11 @@ EXPECTED_BY_ERROR_TYPE = {
 
 
 class Fault(TypedDict):
-    """One thing wrong. `index` counts a list's records from 0; `value` is cut to 100 characters; `rule` is the name of
-    the business rule that refuses the record, where it isn't the contract."""
+    """One fault of a request.
+
+    `index` counts a list's records from 0; `value` is cut to 100 characters; `rule` is the name of the business rule
+    that refuses the record, where the contract doesn't.
+    """
 
     index: NotRequired[int]
     rule: NotRequired[str]
@@ -38,7 +41,7 @@ class Problem(TypedDict):
 
 
 class RequestRefused(Exception):
-    """Carries the HTTP status, the sentence for the client, the faults, and headers besides the usual ones."""
+    """A request is refused: carries the HTTP status, a sentence for the client, the faults and additional headers."""
 
     def __init__(
         self,
@@ -52,16 +55,23 @@ class RequestRefused(Exception):
         self.details = details
         self.headers = headers
 
-    def body(self) -> bytes:
+    def encode_body(self) -> bytes:
+        """Return the response's body as JSON."""
         return msgspec.json.encode({"error": str(self), "details": self.details})
 
 
 def build_contract_refusal(
-    broken: Sequence[tuple[int | None, ValidationError]], total: int, undone: str
+    broken: Sequence[tuple[int | None, ValidationError]], total: int, consequence: str
 ) -> RequestRefused:
-    """What to tell the client about records that break the contract: (index in the list or None, what is wrong).
+    """Build the refusal of records that break the contract.
 
-    `undone` says what didn't happen.
+    Args:
+        broken: For each such record, its index in the list (None for a single record) and pydantic's error.
+        total: The number of records in the request.
+        consequence: What the refusal means, such as "nothing was predicted".
+
+    Returns:
+        A refusal with status 400 where one of them isn't JSON, else 422, with at most `MAX_DETAILS` faults.
     """
     for index, error in broken:
         if message := _find_json_error(error):
@@ -72,24 +82,36 @@ def build_contract_refusal(
         details.extend(list_record_faults(error, index))
         if len(details) >= MAX_DETAILS:
             break
-    return RequestRefused(422, _sentence(broken, total, len(details), undone), details[:MAX_DETAILS])
+    return RequestRefused(422, _summarise(broken, total, len(details), consequence), details[:MAX_DETAILS])
 
 
 def list_record_faults(error: ValidationError, index: int | None) -> Iterator[Fault]:
-    """The faults of one record; none where there are too many to be of use."""
+    """List the faults of one record.
+
+    Args:
+        error: pydantic's error.
+        index: The record's position in the list, or None for a single record.
+
+    Yields:
+        The faults; none where there are more than `MAX_FAULTS_PER_RECORD`.
+    """
     if error.error_count() > MAX_FAULTS_PER_RECORD:
         return
     position: Any = {} if index is None else {"index": index}
     for item in error.errors(include_url=False):
-        for fault in _faults(item):
+        for fault in _list_item_faults(item):
             yield {**position, **fault}
 
 
-def _sentence(broken: Sequence[tuple[int | None, ValidationError]], total: int, found: int, undone: str) -> str:
-    whose = "the record breaks" if broken[0][0] is None else f"{len(broken)} of {total} records break"
-    faults = max(found, sum(error.error_count() for _, error in broken))
-    listed = "" if found == faults and faults <= MAX_DETAILS else f"; listed are {min(found, MAX_DETAILS)} of them"
-    return f"{whose} the contract ({faults} fault{'s' * (faults != 1)}{listed}), {undone}"
+def _summarise(
+    broken: Sequence[tuple[int | None, ValidationError]], total: int, n_listed: int, consequence: str
+) -> str:
+    subject = "the record breaks" if broken[0][0] is None else f"{len(broken)} of {total} records break"
+    faults = max(n_listed, sum(error.error_count() for _, error in broken))
+    listed = (
+        "" if n_listed == faults and faults <= MAX_DETAILS else f"; listed are {min(n_listed, MAX_DETAILS)} of them"
+    )
+    return f"{subject} the contract ({faults} fault{'s' * (faults != 1)}{listed}), {consequence}"
 
 
 def _find_json_error(error: ValidationError) -> str | None:
@@ -99,27 +121,31 @@ def _find_json_error(error: ValidationError) -> str | None:
     return first["msg"].removeprefix("Invalid JSON: ") if first["type"] == "json_invalid" else None
 
 
-def _faults(item: Any) -> list[Fault]:
+def _list_item_faults(item: Any) -> list[Fault]:
     if item["type"] == "check":
-        return [_fault(**fault) if "value" in fault else fault for fault in item["ctx"]["faults"]]
-    expected, field = _expected(item), ".".join(map(str, item["loc"]))
+        return [_make_fault(**fault) if "value" in fault else fault for fault in item["ctx"]["faults"]]
+    expected, field = _describe_expectation(item), ".".join(map(str, item["loc"]))
     if item["type"] == "missing":
         return [{"field": field, "expected": expected}]
-    return [_fault(field, item["input"], expected) if field else {"value": _show(item["input"]), "expected": expected}]
+    return [
+        _make_fault(field, item["input"], expected)
+        if field
+        else {"value": _format_value(item["input"]), "expected": expected}
+    ]
 
 
-def _fault(field: str, value: Any, expected: str) -> Fault:
-    return {"field": field, "value": _show(value), "expected": expected}
+def _make_fault(field: str, value: Any, expected: str) -> Fault:
+    return {"field": field, "value": _format_value(value), "expected": expected}
 
 
-def _expected(item: Any) -> str:
+def _describe_expectation(item: Any) -> str:
     message: str = item["msg"]
     return EXPECTED_BY_ERROR_TYPE.get(
         item["type"], message.removeprefix("Input should be ").removeprefix("Input should ")
     )
 
 
-def _show(value: Any) -> str:
+def _format_value(value: Any) -> str:
     try:
         return repr(value)[:MAX_FAULT_VALUE_LENGTH]
     except ValueError:  # Python prints no integers of more than 4,300 digits

@@ -1,4 +1,4 @@
-"""What an answer says, by the kind of task. It is worded here once, for the wire, the log and the OpenAPI document."""
+"""The fields of an answer by kind of task, defined once for response, prediction log and OpenAPI document."""
 
 from collections.abc import Callable
 from typing import Any, Literal, NotRequired
@@ -18,7 +18,8 @@ MARK_FIELDS = {
     "fallback": NotRequired[Literal["live", "previous", "baseline"]],
 }
 COMMON_FIELDS = {"model_version": str, "logged": NotRequired[bool], **MARK_FIELDS}
-ANSWER_DOC = """`logged` is there, and false, only where the prediction log couldn't be written: the id then finds nothing.
+ANSWER_DOC = """\
+`logged` is there, and false, only where the prediction log couldn't be written: the id then finds nothing.
 `rules` names the business rules that fired, `failed_rules` those that couldn't be applied; `review` is there, and true,
 where people will look at it; `fallback` says what answered because the live model, or the canary, failed."""
 
@@ -26,7 +27,16 @@ AnswerBody = dict[str, Any]
 
 
 def make_decision_function(task: Task, threshold: float) -> Callable[[Any], DecisionValue]:
-    """A function from an output to the decision; `threshold` matters to a binary task only."""
+    """Return the function that turns a model's output into a decision.
+
+    Args:
+        task: The problem's task.
+        threshold: The least probability of a positive decision; used by a binary task only.
+
+    Returns:
+        A function of an output: a bool for a binary task, the most probable class for a multi-class one, and the value
+        itself for a regression.
+    """
     if task.kind == "binary":
         return lambda probability: bool(probability >= threshold)
     if task.kind == "multiclass":
@@ -35,7 +45,15 @@ def make_decision_function(task: Task, threshold: float) -> Callable[[Any], Deci
 
 
 def make_answer_formatter(task: Task) -> Callable[[OutputValue, DecisionValue], AnswerBody]:
-    """A function from output and decision to what is the task's own in an answer."""
+    """Return the function that builds the part of an answer that depends on the task.
+
+    Args:
+        task: The problem's task.
+
+    Returns:
+        A function of output and decision: `probability` and `decision`, `probabilities` by class and `decision`, or
+        `value`.
+    """
     if task.kind == "binary":
         return lambda output, decision: {"probability": output, "decision": decision}
     if task.kind == "multiclass":
@@ -44,15 +62,22 @@ def make_answer_formatter(task: Task) -> Callable[[OutputValue, DecisionValue], 
 
 
 def build_answer_type(task: Task) -> Any:
-    """The same as a type, for pydantic."""
-    own: dict[str, Any] = {
+    """Build the type of an answer, from which pydantic makes the JSON schema.
+
+    Args:
+        task: The problem's task.
+
+    Returns:
+        A TypedDict with the task's fields and those common to all tasks.
+    """
+    task_fields: dict[str, Any] = {
         "binary": {"probability": float, "decision": bool},
         "multiclass": {"probabilities": _probabilities_type(task), "decision": Literal[*(task.classes or "?")]},
         "regression": {"value": float},
     }[task.kind]
-    made = _typed_dict("Answer", {**LEADING_FIELDS, **own, **COMMON_FIELDS})
-    made.__doc__ = ANSWER_DOC
-    return made
+    answer_type = _typed_dict("Answer", {**LEADING_FIELDS, **task_fields, **COMMON_FIELDS})
+    answer_type.__doc__ = ANSWER_DOC
+    return answer_type
 
 
 def _map_to_classes(task: Task, output: Any) -> dict[str, float]:

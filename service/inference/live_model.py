@@ -1,9 +1,9 @@
-"""The live model of one worker: what the pointer file names, loaded aside and swapped in as one reference.
+"""The live model of one worker: the version in the pointer file, loaded aside and swapped in as one reference.
 
 <state>/live               the version that answers; replaced as a whole by the deployer (service/processes/deployer.py)
 <state>/previous           the one before: answers where the live one fails, or where its bundle is found broken
 <state>/canary             a candidate that answers a share of the keys
-<state>/bundles/<version>  the bundles (and beside them more that `explain` needs: see penumbra/registry/lineage.py)
+<state>/bundles/<version>  the bundles; beside them is what `explain` needs (see penumbra/registry/lineage.py)
 """
 
 import logging
@@ -34,10 +34,10 @@ logger = logging.getLogger("service.inference.live_model")
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A loaded version with its ways to score, which agree to the last bit: one record or a few (on one thread only), a
-    frame of many.
+    """A loaded version with its ways to score, which agree to the last bit: one record, a few, or a frame of many.
 
-    All give the model's inputs, and what it makes of them: see `penumbra.logs.schema.PredictionEntry`.
+    One or a few records are scored on one thread only. All return the model's inputs and its output: see
+    `penumbra.logs.schema.PredictionEntry`.
     """
 
     version: str
@@ -47,15 +47,31 @@ class LoadedModel:
     bundle: bundle.Bundle
 
     def score_few(self, records: Sequence[Record]) -> list[ScoredInputs]:
-        """What `one` gives of each. Scoring four at once takes little more than scoring two one by one; what isn't
-        compiled may give other last bits then, and is asked one by one."""
+        """Score a few records in one call, with the results of `score_one` for each.
+
+        Scoring four at once takes little more than scoring two one by one. A model that isn't compiled may give other
+        last bits in a batch, so it scores them one by one.
+
+        Args:
+            records: The records by column.
+
+        Returns:
+            Inputs and output of each record.
+        """
         if self.bundle.session is None:
             return [self.score_one(record) for record in records]
         matrix = np.array([self._row(record) for record in records], float)
         return list(zip(matrix.tolist(), self.bundle.predictions(matrix).tolist(), strict=True))
 
     def score_batch(self, rows: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-        """Inputs float64 [n, k] and predictions (see penumbra/core/task.py)."""
+        """Score a frame of records.
+
+        Args:
+            rows: Records with the contract's columns and dtypes.
+
+        Returns:
+            Inputs float64 [n, k] and predictions float64 [n] or [n, classes] (see penumbra/core/task.py).
+        """
         matrix = self.bundle.inputs.encode_frame(derive_features(self.bundle.inputs.kinds, rows))
         return matrix, self.bundle.predictions(matrix)
 
@@ -68,15 +84,20 @@ PointerStamps = tuple[tuple[int, int] | None, ...]
 
 
 class LiveModels:
-    """`model` is the live model or None, `previous` what stands in for it or None, `canary` what answers for some keys
-    or None; `refresh` and only it replaces each, by one assignment. With `canaries` false there is never one."""
+    """The models that one worker has loaded; only `refresh` replaces them, each by one assignment.
+
+    Attributes:
+        model: The live model, or None.
+        previous: The model that answers where the live one fails, or None.
+        canary: The model that answers for a share of the keys, or None; always None where `canaries` is false.
+    """
 
     def __init__(
         self,
         state: Path,
         kinds: Sequence[Feature],
         task: Task,
-        ruled: RuleEngineFactory = make_empty_rule_engine,
+        make_rules: RuleEngineFactory = make_empty_rule_engine,
         canaries: bool = False,
     ) -> None:
         self.model: LoadedModel | None = None
@@ -85,26 +106,33 @@ class LiveModels:
         self._state = state
         self._kinds = kinds
         self._task = task
-        self._ruled = ruled
+        self._ruled = make_rules
         self._watched = (LIVE_ALIAS, CANARY_ALIAS) if canaries else (LIVE_ALIAS,)
-        self._seen: PointerStamps = ()
+        self._stamps: PointerStamps = ()
 
     def has_changed(self) -> bool:
-        """Was a pointer replaced since the last `refresh`? Costs a stat() or two."""
-        return (mark := self._read_stamps())[0] is not None and mark != self._seen
+        """Check whether a pointer was replaced since the last `refresh`, at the cost of one or two calls of stat().
+
+        Returns:
+            True if there is a live pointer and any watched pointer changed.
+        """
+        return (stamps := self._read_stamps())[0] is not None and stamps != self._stamps
 
     def refresh(self) -> None:
-        """Load what the pointers name. A bundle that can't be used is logged and counted; the old one goes on."""
-        seen, self._seen, old = self._seen, self._read_stamps(), self.model
-        if seen[:1] != self._seen[:1]:
+        """Load the versions that the pointers name.
+
+        A bundle that can't be used is logged and counted; the old model stays.
+        """
+        stamps, self._stamps, old = self._stamps, self._read_stamps(), self.model
+        if stamps[:1] != self._stamps[:1]:
             loaded = self._load(LIVE_ALIAS) or (self._load(PREVIOUS_ALIAS) if self.model is None else None)
             if loaded:
                 self._swap(loaded)
-        self.canary = self._load_beside(CANARY_ALIAS, old) if CANARY_ALIAS in self._watched else None
-        self.previous = self._load_beside(PREVIOUS_ALIAS, old)
+        self.canary = self._load_other(CANARY_ALIAS, old) if CANARY_ALIAS in self._watched else None
+        self.previous = self._load_other(PREVIOUS_ALIAS, old)
 
-    def _load_beside(self, pointer: str, old: LoadedModel | None) -> LoadedModel | None:
-        """What a pointer names, where it is another version than the live one; loaded anew only where it must be."""
+    def _load_other(self, pointer: str, old: LoadedModel | None) -> LoadedModel | None:
+        """Return the model of another pointer than `live`, if it is another version; load it only if necessary."""
         version = read_pointer(self._state, pointer)
         if version is None or self.model is None or version == self.model.version:
             return None
@@ -120,10 +148,10 @@ class LiveModels:
             return None
         try:
             return load_model_version(self._state, version, self._kinds, self._task, self._ruled)
-        except Exception as error:  # whatever is wrong with the files, the worker must go on
+        except Exception as error:  # whatever is wrong with the files, the worker continues
             metrics.refused_bundles.inc()
-            kept = f"version {self.model.version} goes on" if self.model else "no other model is loaded"
-            logger.error("model version %s is refused, %s: %s", version, kept, error)
+            consequence = f"version {self.model.version} goes on" if self.model else "no other model is loaded"
+            logger.error("model version %s is refused, %s: %s", version, consequence, error)
             return None
 
     def _swap(self, model: LoadedModel) -> None:
@@ -133,26 +161,47 @@ class LiveModels:
 
 
 def load_model_version(
-    state: Path, version: str, kinds: Sequence[Feature], task: Task, ruled: RuleEngineFactory = make_empty_rule_engine
+    state: Path,
+    version: str,
+    kinds: Sequence[Feature],
+    task: Task,
+    make_rules: RuleEngineFactory = make_empty_rule_engine,
 ) -> LoadedModel:
-    """Load and check one version's bundle. Raises bundle.BrokenBundle, or what its files cause."""
+    """Load and check one version's bundle.
+
+    Args:
+        state: The service's state folder.
+        version: The version to load.
+        kinds: The problem's features, which the bundle must match.
+        task: The problem's task.
+        make_rules: Builds the rule engine of the version.
+
+    Returns:
+        The model, ready to score.
+
+    Raises:
+        BrokenBundle: The bundle is damaged or doesn't fit. Damaged files may cause other errors.
+    """
     loaded = bundle.read_bundle(state / BUNDLES_FOLDER / version, kinds, version, task)
     decide = make_decision_function(task, loaded.threshold)
-    known = ModelPriors(loaded.threshold, loaded.facts.get("counts", {}), loaded.facts.get("baseline"))
-    return LoadedModel(version, _make_record_scorer(loaded), decide, ruled(known, decide), loaded)
+    priors = ModelPriors(loaded.threshold, loaded.facts.get("counts", {}), loaded.facts.get("baseline"))
+    return LoadedModel(version, _make_record_scorer(loaded), decide, make_rules(priors, decide), loaded)
 
 
 def _read_stamp(path: Path) -> tuple[int, int] | None:
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_ino
+    return status.st_mtime_ns, status.st_ino
 
 
 def _make_record_scorer(loaded: bundle.Bundle) -> Callable[[Record], ScoredInputs]:
-    """A function from a record to its inputs and output. It writes to arrays bound to the session once and for all, as
-    onnxruntime's checks of its arguments would take longer than the model; so no two threads may call it at once."""
+    """Return a function from a record to its inputs and output.
+
+    It writes to arrays that are bound to the session once, as onnxruntime's checks of arguments take longer than the
+    model. No two threads may call it at once.
+    """
     row = loaded.inputs.row()
     if loaded.session is None:  # this model could not be compiled
         return lambda record: (values := row(record), loaded.predictions(np.array([values]))[0].tolist())
@@ -163,15 +212,15 @@ def _make_record_scorer(loaded: bundle.Bundle) -> Callable[[Record], ScoredInput
     binding = loaded.session.io_binding()
     binding.bind_input("inputs", "cpu", 0, np.float64, inputs.shape, inputs.ctypes.data)
     binding.bind_output("output", "cpu", 0, outputs.dtype, outputs.shape, outputs.ctypes.data)
-    read = {
+    read_output = {
         "binary": lambda: outputs.item(1),
         "multiclass": lambda: outputs[0].tolist(),
         "regression": lambda: outputs.item(0),
     }[loaded.task.kind]
 
-    def one(record: Record) -> ScoredInputs:
+    def score_one(record: Record) -> ScoredInputs:
         values[:] = row(record)
         run(binding)
-        return values.tolist(), read()
+        return values.tolist(), read_output()
 
-    return one
+    return score_one

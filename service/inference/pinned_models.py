@@ -1,5 +1,8 @@
-"""A bento brings its models along: the folder `pinned` beside the code is laid out as the service's state is (see
-service/inference/live_model.py), and becomes it where there is none yet, or where no registry says otherwise."""
+"""Pinned models: those that a bento carries along, in the folder `pinned` beside the code.
+
+The folder has the layout of the service's state (see service/inference/live_model.py). It is copied there where there
+is no state yet, or where no registry is set.
+"""
 
 import os
 import shutil
@@ -13,14 +16,25 @@ PINNED_FOLDER = "pinned"
 
 
 def prepare_bento_start(settings: Settings) -> None:
-    """To be called once, before the workers start: BentoML starts those of a bento in the folder of its code, so they
-    are told by the environment where relative paths begin."""
+    """Install the pinned models and make relative paths absolute, before the workers start.
+
+    BentoML starts the workers of a bento in the folder of its code, so absolute paths are passed on by the environment.
+
+    Args:
+        settings: All paths in them are written to the environment.
+    """
     os.environ.update(_absolute_paths(settings))
     install_pinned_models(settings.service.state, settings.registry.tracking)
 
 
 def install_pinned_models(state: Path, registry: str, pinned: Path = PROJECT_ROOT / PINNED_FOLDER) -> None:
-    """Put the pinned models in place. With a registry only at the first start: from then on its aliases count."""
+    """Copy the pinned models to the service's state. With a registry only at the first start: then its aliases count.
+
+    Args:
+        state: The service's state folder.
+        registry: The registry's address, or "" where there is none.
+        pinned: The folder of the pinned models; nothing happens where it doesn't exist.
+    """
     if not pinned.exists() or (registry and (state / "live").exists()):
         return
     state.mkdir(parents=True, exist_ok=True)

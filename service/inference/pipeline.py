@@ -1,6 +1,8 @@
-"""From records to what is said of them: rules before the model, the model, rules after it. Where the live model fails,
-the previous one answers, and where that fails too, the baseline that stands in the live model's bundle. A canary
-answers for its share of the keys, and where it fails, the live model."""
+"""The inference pipeline: rules before the model, the model, rules after it, and the fallback where a model fails.
+
+Where the live model fails, the previous one answers, and where that fails too, the baseline in the live model's bundle.
+A canary answers for its share of the keys, and where it fails, the live model does.
+"""
 
 import logging
 import math
@@ -28,7 +30,7 @@ logger = logging.getLogger("service.inference.pipeline")
 
 
 class ScoredRecord(NamedTuple):
-    """What `penumbra.logs.schema.PredictionEntry` keeps of an answer. `marks` are those of its fields that are not always there."""
+    """The fields of `PredictionEntry` that the pipeline determines; `marks` are its optional fields."""
 
     model: str
     inputs: Sequence[float]
@@ -38,7 +40,7 @@ class ScoredRecord(NamedTuple):
 
 
 class RefusedByRules(Exception):
-    """Rules refuse these of the records: position, record and rule of each; `model` is the version they went by."""
+    """Rules refuse some records: position, record and rule of each, and the `model` version."""
 
     def __init__(self, refused: Sequence[tuple[int, RecordDict, Rule]], model: str) -> None:
         super().__init__([rule.name for *_, rule in refused])
@@ -48,24 +50,33 @@ class RefusedByRules(Exception):
 
 @dataclass(frozen=True)
 class CanaryShare:
-    """The canary's part of the keys: the same ones as long as it is the same version, others for another."""
+    """The canary's fraction of the keys: the same keys for one version, others for another."""
 
     key: Sequence[str]
     fraction: float
 
     def includes(self, record: RecordDict, version: str) -> bool:
+        """Check whether the canary answers a record.
+
+        Args:
+            record: The record, with the columns of the key.
+            version: The canary's version, which is hashed with the key.
+
+        Returns:
+            True for a `fraction` of all keys.
+        """
         hashed = zlib.crc32(encode_json([version, *(record[column] for column in self.key)]))
         return hashed < self.fraction * 2**32
 
 
 class NonFiniteOutput(ArithmeticError):
-    """A model says NaN or infinity."""
+    """A model's output is NaN or infinite."""
 
 
 class InferencePipeline:
-    """Decides with what is live now. `one` and `each` run on the event loop only, `many` in any thread.
+    """Predicts with the models that are loaded now.
 
-    They raise RefusedByRules, and Refused where there is no live model or nothing has an answer.
+    `predict_one` and `predict_coalesced` run on the event loop only, `predict_batch` in any thread.
     """
 
     def __init__(self, live: LiveModels, contract: Contract, share: CanaryShare | None = None) -> None:
@@ -75,22 +86,44 @@ class InferencePipeline:
         self._reported = ""
 
     def predict_one(self, record: RecordDict) -> ScoredRecord:
-        return self._one(self._model() if self.live.canary is None else self._choose_model(record), record)
+        """Predict for one record, with the live model or the canary.
+
+        Args:
+            record: The record by column.
+
+        Returns:
+            The prediction, the decision and the marks.
+
+        Raises:
+            RefusedByRules: A rule refuses the record.
+            RequestRefused: There is no live model, or neither a model nor the baseline has an answer.
+        """
+        return self._predict_with(
+            self._get_live_model() if self.live.canary is None else self._choose_model(record), record
+        )
 
     def predict_coalesced(self, records: Sequence[RecordDict]) -> list[ScoredRecord | Exception]:
-        """What `one` says of each of a few, or in its place what it raises: they belong to requests of their own."""
-        model, alone = self.live.model, len(records) == 1 or self.live.canary is not None
-        if alone or model is None:
+        """Predict for a few records of separate requests that arrived together.
+
+        Args:
+            records: The records by column.
+
+        Returns:
+            For each record the result of `predict_one`, or the exception that it raises.
+        """
+        model, is_separate = self.live.model, len(records) == 1 or self.live.canary is not None
+        if is_separate or model is None:
             return [try_call(self.predict_one, record) for record in records]
         return [
-            try_call(self._one, model, *pair) for pair in zip(records, _score_coalesced(model, records), strict=True)
+            try_call(self._predict_with, model, *pair)
+            for pair in zip(records, _score_coalesced(model, records), strict=True)
         ]
 
-    def _one(self, model: LoadedModel, record: RecordDict, scored: ScoredInputs | None = None) -> ScoredRecord:
+    def _predict_with(self, model: LoadedModel, record: RecordDict, scored: ScoredInputs | None = None) -> ScoredRecord:
         try:
-            said, failed = model.rules.apply_before(record)
-            if said is not None:
-                return ScoredRecord(model.version, (), *said)
+            ruled, failed = model.rules.apply_before(record)
+            if ruled is not None:
+                return ScoredRecord(model.version, (), *ruled)
             inputs, output = scored or model.score_one(record)
             _require_finite(output)
             return ScoredRecord(model.version, inputs, *model.rules.apply_after(record, output, failed))
@@ -100,9 +133,20 @@ class InferencePipeline:
             return self._fall_back(model, [record], error)[0]
 
     def predict_batch(self, records: Sequence[RecordDict]) -> list[ScoredRecord]:
-        """What is said of each, all of it by one version, or with a canary by two."""
+        """Predict for a list of records, all with one version, or with two where there is a canary.
+
+        Args:
+            records: The records by column.
+
+        Returns:
+            The predictions in the records' order.
+
+        Raises:
+            RefusedByRules: Rules refuse at least one record.
+            RequestRefused: There is no live model, or neither a model nor the baseline has an answer.
+        """
         if self.live.canary is None:
-            return self._predict_batch_with(self._model(), records)
+            return self._predict_batch_with(self._get_live_model(), records)
         models = [self._choose_model(record) for record in records]
         return _predict_by_version(models, records, self._predict_batch_with)
 
@@ -114,25 +158,25 @@ class InferencePipeline:
         except Exception as error:
             return self._fall_back(model, records, error)
 
-    def _model(self) -> LoadedModel:
+    def _get_live_model(self) -> LoadedModel:
         if (model := self.live.model) is None:
             raise RequestRefused(503, NO_LIVE_MODEL, headers=[(b"retry-after", b"5")])
         return model
 
     def _choose_model(self, record: RecordDict) -> LoadedModel:
-        model, canary = self._model(), self.live.canary
+        model, canary = self._get_live_model(), self.live.canary
         return canary if canary and self._share and self._share.includes(record, canary.version) else model
 
     def _make_batch_scorer(self, model: LoadedModel) -> BatchScorer:
-        def ask(records: Sequence[RecordDict]) -> Any:
+        def score(records: Sequence[RecordDict]) -> Any:
             inputs, outputs = model.score_batch(self._contract.to_frame(records))
             return inputs.tolist(), outputs.tolist()
 
-        return ask
+        return score
 
     def _fall_back(self, model: LoadedModel, records: Sequence[RecordDict], error: Exception) -> list[ScoredRecord]:
-        """What is said by others than this model, the live one or the canary, which failed with this error."""
-        self._report(model, error)
+        """Predict without this model (the live one or the canary), which failed with this error."""
+        self._report_failure(model, error)
         for role, other in self._list_fallback_models(model):
             try:
                 return _mark_fallback(_run_pipeline(other, records, self._make_batch_scorer(other)), role)
@@ -141,27 +185,34 @@ class InferencePipeline:
             except Exception as another:
                 logger.debug("version %s, the %s one, failed too: %r", other.version, role, another)
         if (baseline := model.bundle.facts.get("baseline")) is None:
-            why = str(error) if isinstance(error, NonFiniteOutput) else "it failed"
+            reason = str(error) if isinstance(error, NonFiniteOutput) else "it failed"
             raise RequestRefused(
-                500, f"version {model.version} of the model has no answer ({why}): nothing was predicted"
+                500, f"version {model.version} of the model has no answer ({reason}): nothing was predicted"
             )
         return _mark_fallback(
-            _run_pipeline(model, records, lambda asked: ([()] * len(asked), [baseline] * len(asked))), "baseline"
+            _run_pipeline(model, records, lambda rest: ([()] * len(rest), [baseline] * len(rest))), "baseline"
         )
 
     def _list_fallback_models(self, model: LoadedModel) -> list[tuple[str, LoadedModel]]:
         others = {"live": self.live.model, "previous": self.live.previous}
         return [(role, other) for role, other in others.items() if other and other.version != model.version]
 
-    def _report(self, model: LoadedModel, error: Exception) -> None:
-        """Say it once of each version; metrics count the rest."""
+    def _report_failure(self, model: LoadedModel, error: Exception) -> None:
+        """Log the failure once for each version; metrics count all of them."""
         if self._reported != model.version:
             self._reported = model.version
             logger.error("version %s fails, see penumbra_fallbacks for how often: %r", model.version, error)
 
 
 def try_call(call: Callable[..., CallResult], *args: Any) -> CallResult | Exception:
-    """What the call returns, or what it raises."""
+    """Call a function, and return its exception instead of raising it.
+
+    Args:
+        call: The function, called with `args`.
+
+    Returns:
+        The function's result, or the exception that it raised.
+    """
     try:
         return call(*args)
     except Exception as error:
@@ -169,7 +220,7 @@ def try_call(call: Callable[..., CallResult], *args: Any) -> CallResult | Except
 
 
 def _score_coalesced(model: LoadedModel, records: Sequence[RecordDict]) -> Sequence[ScoredInputs | None]:
-    """Scored at once; None where that fails: whose fault it was is seen when each is scored alone."""
+    """Score records in one call; return None for each where that fails, so that each is then scored alone."""
     try:
         return model.score_few(records)
     except Exception:
@@ -179,56 +230,70 @@ def _score_coalesced(model: LoadedModel, records: Sequence[RecordDict]) -> Seque
 def _predict_by_version(
     models: Sequence[LoadedModel],
     records: Sequence[RecordDict],
-    by: Callable[[LoadedModel, Sequence[RecordDict]], list[ScoredRecord]],
+    predict: Callable[[LoadedModel, Sequence[RecordDict]], list[ScoredRecord]],
 ) -> list[ScoredRecord]:
-    """Each model is asked for its records; what is said comes in the records' order. Raises RefusedByRules for all that
-    rules of any version refuse."""
-    said: dict[int, ScoredRecord] = {}
+    """Let each model predict for its own records.
+
+    Returns:
+        The predictions in the records' order.
+
+    Raises:
+        RefusedByRules: Rules of any version refuse at least one record; all refused records are in it.
+    """
+    scored: dict[int, ScoredRecord] = {}
     refused: list[tuple[int, RecordDict, Rule]] = []
     for version in dict.fromkeys(model.version for model in models):
-        places = [place for place, model in enumerate(models) if model.version == version]
-        model = models[places[0]]
+        positions = [position for position, model in enumerate(models) if model.version == version]
+        model = models[positions[0]]
         try:
-            said |= zip(places, by(model, [records[place] for place in places]), strict=True)
-        except RefusedByRules as some:
-            refused += [(places[index], record, rule) for index, record, rule in some.refused]
+            scored |= zip(positions, predict(model, [records[position] for position in positions]), strict=True)
+        except RefusedByRules as by_version:
+            refused += [(positions[index], record, rule) for index, record, rule in by_version.refused]
     if refused:
         raise RefusedByRules(sorted(refused, key=itemgetter(0)), models[0].version)
-    return [said[place] for place in range(len(records))]
+    return [scored[position] for position in range(len(records))]
 
 
-def _run_pipeline(model: LoadedModel, records: Sequence[RecordDict], ask: BatchScorer) -> list[ScoredRecord]:
-    """The list's way through the version's rules, with `ask` for the model. Raises RefusedByRules, NoAnswer, and what
-    `ask` does."""
-    firsts = _apply_before_rules(model, records)
-    asked = [record for record, (said, _) in zip(records, firsts, strict=True) if said is None]
-    answers = zip(*ask(asked), strict=True) if asked else repeat(((), None))
-    found = []
-    for record, (said, failed) in zip(records, firsts, strict=True):
-        inputs, output = ((), None) if said else next(answers)
-        if said is None:
+def _run_pipeline(model: LoadedModel, records: Sequence[RecordDict], score: BatchScorer) -> list[ScoredRecord]:
+    """Predict for a list with one version's rules, and `score` in place of the model.
+
+    Raises:
+        RefusedByRules: Rules refuse at least one record.
+        NonFiniteOutput: An output is NaN or infinite. Whatever `score` raises is raised too.
+    """
+    before = _apply_before_rules(model, records)
+    unruled = [record for record, (ruled, _) in zip(records, before, strict=True) if ruled is None]
+    scores = zip(*score(unruled), strict=True) if unruled else repeat(((), None))
+    scored = []
+    for record, (ruled, failed) in zip(records, before, strict=True):
+        inputs, output = ((), None) if ruled else next(scores)
+        if ruled is None:
             _require_finite(output)
-            said = model.rules.apply_after(record, output, failed)
-        found.append(ScoredRecord(model.version, inputs, *said))
-    return found
+            ruled = model.rules.apply_after(record, output, failed)
+        scored.append(ScoredRecord(model.version, inputs, *ruled))
+    return scored
 
 
 def _apply_before_rules(model: LoadedModel, records: Sequence[RecordDict]) -> list[Any]:
-    """What rules say before the model. Raises RefusedByRules for all that they refuse."""
-    firsts, refused = [], []
+    """Apply the rules that come before the model to each record.
+
+    Raises:
+        RefusedByRules: Rules refuse at least one record; all refused records are in it.
+    """
+    before, refused = [], []
     for index, record in enumerate(records):
         try:
-            firsts.append(model.rules.apply_before(record))
+            before.append(model.rules.apply_before(record))
         except RefusedByRule as refusal:
             refused.append((index, record, refusal.rule))
     if refused:
         raise RefusedByRules(refused, model.version)
-    return firsts
+    return before
 
 
-def _mark_fallback(said: Sequence[ScoredRecord], fallback: str) -> list[ScoredRecord]:
-    metrics.fallbacks.labels(fallback).inc(len(said))
-    return [one._replace(marks={**one.marks, "fallback": fallback}) for one in said]
+def _mark_fallback(scored: Sequence[ScoredRecord], fallback: str) -> list[ScoredRecord]:
+    metrics.fallbacks.labels(fallback).inc(len(scored))
+    return [record._replace(marks={**record.marks, "fallback": fallback}) for record in scored]
 
 
 def _require_finite(output: Prediction) -> None:

@@ -1,4 +1,4 @@
-"""From records that keep the contract to answers that are in the prediction log. HTTP knows nothing of this."""
+"""The predictor: from valid records to answers that are in the prediction log. It knows nothing of HTTP."""
 
 import asyncio
 import datetime as dt
@@ -36,13 +36,16 @@ from service.inference.pipeline import (
 
 MAINTENANCE_SECONDS, BROKEN_LOG_SECONDS = 0.1, 1.0
 
-DraftedAnswer = tuple[ScoredRecord, bytes]  # what is said of a record, and its entry for the log
+DraftedAnswer = tuple[ScoredRecord, bytes]  # a scored record, and its encoded log entry
 
 logger = logging.getLogger("service.inference.predictor")
 
 
 class Predictor:
-    """One worker's contract, live model and prediction log. All but the scoring of lists runs on the event loop."""
+    """One worker's contract, live model and prediction log.
+
+    Everything but the scoring of lists runs on the event loop.
+    """
 
     def __init__(
         self, contract: Contract, task: Task, live: LiveModels, log: LogWriter, share: CanaryShare | None = None
@@ -51,52 +54,85 @@ class Predictor:
         self.live = live
         self.log = log
         self.refusals = LogWriter(get_refusals_folder(log.folder))
-        self.broken = LogWriter(get_broken_counts_folder(log.folder))
-        self._kept = 0.0
+        self.broken_log = LogWriter(get_broken_counts_folder(log.folder))
+        self._broken_logged_at = 0.0
         self.tally = metrics.RequestTally()
-        self._decider = InferencePipeline(live, contract, share)
-        self._word = make_answer_formatter(task)
+        self._pipeline = InferencePipeline(live, contract, share)
+        self._format_answer = make_answer_formatter(task)
 
     def answer_one(self, record: RecordDict, began: float) -> AnswerBody:
-        """The answer to one record whose request arrived at `began` (by `time.perf_counter`). Raises Refused where
-        a rule says so, where there is no live model, or where nothing has an answer."""
+        """Answer one record, and log the answer.
+
+        Args:
+            record: The record as parsed by the contract.
+            began: When its request arrived, by `time.perf_counter`, in seconds.
+
+        Returns:
+            The answer.
+
+        Raises:
+            RequestRefused: A rule refuses the record, there is no live model, or nothing has an answer.
+        """
         (answer,) = self.answer_coalesced([(record, began)])
         if isinstance(answer, Exception):
             raise answer
         return answer
 
-    def answer_coalesced(self, asked: Sequence[tuple[RecordDict, float]]) -> list[AnswerBody | Exception]:
-        """What `one` answers to each of a few, or in its place what it raises: their requests arrived together, and all
-        answers are in the log by one write. On the event loop only."""
-        said = self._decider.predict_coalesced([record for record, _ in asked])
-        drafts = [try_call(self._draft, *pair) for pair in zip(asked, said, strict=True)]
+    def answer_coalesced(self, arrivals: Sequence[tuple[RecordDict, float]]) -> list[AnswerBody | Exception]:
+        """Answer a few records of requests that arrived together, with one write to the log. On the event loop only.
+
+        Args:
+            arrivals: Each record with its arrival time by `time.perf_counter`, in seconds.
+
+        Returns:
+            For each record the result of `answer_one`, or the exception that it raises.
+        """
+        scored = self._pipeline.predict_coalesced([record for record, _ in arrivals])
+        drafts = [try_call(self._draft, *pair) for pair in zip(arrivals, scored, strict=True)]
         good = [draft for draft in drafts if not isinstance(draft, Exception)]
         answers = iter(self._log_and_answer(good) if good else ())
         return [draft if isinstance(draft, Exception) else next(answers) for draft in drafts]
 
     async def answer_batch(self, records: Sequence[RecordDict], began: float) -> list[AnswerBody]:
-        """The answers in the records' order, all of one model version, or with a canary of two; scored in a thread."""
-        try:
-            said, entries = await asyncio.to_thread(self._score, records, began)
-        except RefusedByRules as by_rules:
-            raise self._refusal(by_rules, len(records)) from None
-        return self._log_and_answer([(one, encode_json(entry)) for one, entry in zip(said, entries, strict=True)])
+        """Answer a list of records, scored in a thread by one model version, or two with a canary.
 
-    def count(self, status: int, n_records: int, seconds: float) -> None:
-        """Record one finished request in the metrics."""
+        Args:
+            records: The records as parsed by the contract.
+            began: When their request arrived, by `time.perf_counter`, in seconds.
+
+        Returns:
+            The answers in the records' order.
+
+        Raises:
+            RequestRefused: Rules refuse at least one record, there is no live model, or nothing has an answer.
+        """
+        try:
+            scored, entries = await asyncio.to_thread(self._score, records, began)
+        except RefusedByRules as by_rules:
+            raise self._log_and_refuse(by_rules, len(records)) from None
+        return self._log_and_answer(
+            [(record, encode_json(entry)) for record, entry in zip(scored, entries, strict=True)]
+        )
+
+    def count_request(self, status: int, n_records: int, seconds: float) -> None:
+        """Count one finished request by HTTP `status`, `n_records` answered, and `seconds` from arrival to answer."""
         self.tally.add(status, n_records, seconds)
 
-    def readiness(self) -> dict[str, Any]:
-        """`ready` with the live version, and the canary's where there is one, or with the reason why not."""
+    def describe_readiness(self) -> dict[str, Any]:
+        """Describe whether requests can be answered and logged.
+
+        Returns:
+            `ready` with `model_version` and, where there is one, `canary`; or `ready` false with the `reason`.
+        """
         if self.live.model is None:
             return {"ready": False, "reason": NO_LIVE_MODEL}
         if self.log.is_failing:
             return {"ready": False, "reason": f"the prediction log {self.log.folder} can't be written"}
-        beside = {"canary": canary.version} if (canary := self.live.canary) else {}
-        return {"ready": True, "model_version": self.live.model.version, **beside}
+        extra = {"canary": canary.version} if (canary := self.live.canary) else {}
+        return {"ready": True, "model_version": self.live.model.version, **extra}
 
     async def run_maintenance(self) -> None:
-        """Follow the pointer to the live model and the state of the disk, and hand on the metrics, for ever."""
+        """Follow pointers and disk, and pass on the metrics, ten times a second until cancelled."""
         while True:
             await asyncio.sleep(MAINTENANCE_SECONDS)
             try:
@@ -110,56 +146,64 @@ class Predictor:
                 logger.exception("following the live model failed, trying again")
 
     def _log_broken_records(self) -> None:
-        """Leave to the monitor what broke the contract, a line a second at most: nothing else is kept of it."""
-        self.broken.recover()
-        if not self.contract.broken or time.monotonic() - self._kept < BROKEN_LOG_SECONDS:
+        """Write the counts of records that broke the contract for the monitor, at most one line a second."""
+        self.broken_log.recover()
+        if not self.contract.broken_counts or time.monotonic() - self._broken_logged_at < BROKEN_LOG_SECONDS:
             return
-        fields, self.contract.broken, self._kept = self.contract.broken, Counter(), time.monotonic()
+        fields, self.contract.broken_counts, self._broken_logged_at = (
+            self.contract.broken_counts,
+            Counter(),
+            time.monotonic(),
+        )
         entry = BrokenCountEntry(dt.datetime.now(dt.UTC), fields.pop("", 0), fields)
-        self.broken.append([encode_json(entry)])
+        self.broken_log.append([encode_json(entry)])
 
     def _score(self, records: Sequence[RecordDict], began: float) -> tuple[list[ScoredRecord], list[PredictionEntry]]:
-        said = self._decider.predict_batch(records)
-        return said, [self._entry(record, one, began) for record, one in zip(records, said, strict=True)]
+        scored = self._pipeline.predict_batch(records)
+        return scored, [self._make_entry(record, answer, began) for record, answer in zip(records, scored, strict=True)]
 
-    def _draft(self, asked: tuple[RecordDict, float], said: ScoredRecord | Exception) -> DraftedAnswer:
-        if isinstance(said, RefusedByRules):
-            raise self._refusal(said)
-        if isinstance(said, Exception):
-            raise said
-        return said, encode_json(self._entry(asked[0], said, asked[1]))
+    def _draft(self, arrival: tuple[RecordDict, float], scored: ScoredRecord | Exception) -> DraftedAnswer:
+        if isinstance(scored, RefusedByRules):
+            raise self._log_and_refuse(scored)
+        if isinstance(scored, Exception):
+            raise scored
+        return scored, encode_json(self._make_entry(arrival[0], scored, arrival[1]))
 
     def _log_and_answer(self, drafts: Sequence[DraftedAnswer]) -> list[AnswerBody]:
-        """Once all of them are in the log."""
+        """Write the entries to the log, then return the answers."""
         ids, logged = self._write_to_log([entry for _, entry in drafts])
-        return [self._answer(name, said, logged) for name, (said, _) in zip(ids, drafts, strict=True)]
+        return [self._make_answer(name, scored, logged) for name, (scored, _) in zip(ids, drafts, strict=True)]
 
-    def _entry(self, record: RecordDict, said: ScoredRecord, began: float) -> PredictionEntry:
-        model, inputs, output, decision, marks = said
+    def _make_entry(self, record: RecordDict, scored: ScoredRecord, began: float) -> PredictionEntry:
+        model, inputs, output, decision, marks = scored
         micros = round((time.perf_counter() - began) * 1e6)
         now = dt.datetime.now(dt.UTC)
         return PredictionEntry(now, self.contract.version, record, inputs, output, decision, model, micros, **marks)
 
-    def _answer(self, name: str, said: ScoredRecord, logged: bool) -> AnswerBody:
-        answer = {"prediction_id": name, **self._word(said.output, said.decision), "model_version": said.model}
+    def _make_answer(self, name: str, scored: ScoredRecord, logged: bool) -> AnswerBody:
+        answer = {
+            "prediction_id": name,
+            **self._format_answer(scored.output, scored.decision),
+            "model_version": scored.model,
+        }
         if not logged:
             answer["logged"] = False
-        return {**answer, **said.marks} if said.marks else answer
+        return {**answer, **scored.marks} if scored.marks else answer
 
-    def _refusal(self, by_rules: RefusedByRules, total: int | None = None) -> RequestRefused:
-        """Keep what is refused, and say so; `total` is the length of the list that it came in."""
+    def _log_and_refuse(self, by_rules: RefusedByRules, total: int | None = None) -> RequestRefused:
+        """Log refused records, and return the refusal; `total` is the length of the list that they came in."""
         now, version, model = dt.datetime.now(dt.UTC), self.contract.version, by_rules.model
-        kept = [RefusalEntry(now, version, record, rule.name, model) for _, record, rule in by_rules.refused]
+        entries = [RefusalEntry(now, version, record, rule.name, model) for _, record, rule in by_rules.refused]
         try:
-            self.refusals.append([encode_json(refusal) for refusal in kept])
+            self.refusals.append([encode_json(refusal) for refusal in entries])
         except OSError:
-            metrics.log_failures.inc(len(kept))
+            metrics.log_failures.inc(len(entries))
         return rule_engine.build_rule_refusal(
             [(index if total else None, rule) for index, _, rule in by_rules.refused], total or 1
         )
 
     def _write_to_log(self, entries: Sequence[bytes]) -> tuple[list[str], bool]:
-        """Prediction ids, and whether the log has them."""
+        """Return the prediction ids, and whether the entries are in the log."""
         failed_before = self.log.is_failing
         try:
             return self.log.append(entries), True

@@ -1,4 +1,4 @@
-"""The rules of `problem/rules.py` as they apply to one loaded model version, and the marks that they leave."""
+"""The rule engine: the rules of `problem/rules.py` with one loaded model version, and the marks that they leave."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ logger = logging.getLogger("service.inference.rule_engine")
 
 
 class RefusedByRule(Exception):
-    """The record is not to be answered."""
+    """A rule refuses to have the record answered."""
 
     def __init__(self, rule: Rule) -> None:
         super().__init__(rule.name)
@@ -27,36 +27,56 @@ class RefusedByRule(Exception):
 
 
 class RuleEngine:
-    """Rules made ready for one version. Marks are what an answer and its entry in the log say besides the usual:
-    `rules` (names, in the order in which they fired), `review` (true), `failed_rules` (names); none where nothing was.
+    """Rules prepared for one version. May be used by several threads at once.
 
-    May be used by several threads at once.
+    Marks are the optional fields of an answer and its log entry: `rules` (names, in the order in which they fired),
+    `review` (true), `failed_rules` (names); each is present only where it isn't empty.
     """
 
-    def __init__(self, rules: Sequence[Rule], known: ModelPriors, decide: DecideFunction, on_error: OnError) -> None:
-        tests = [(rule, rule.when.test(known)) for rule in rules]
+    def __init__(self, rules: Sequence[Rule], priors: ModelPriors, decide: DecideFunction, on_error: OnError) -> None:
+        tests = [(rule, rule.when.test(priors)) for rule in rules]
         self._before = [(rule, test) for rule, test in tests if rule.stage == "before"]
         self._after = [(rule, test) for rule, test in tests if rule.stage == "after"]
-        self._known = known
+        self._priors = priors
         self._decide = decide
         self._on_error = on_error
         self._reported: set[str] = set()
 
     def apply_before(self, record: Record) -> tuple[RuledPrediction | None, Sequence[str]]:
-        """What a rule says without the model, or None; and the names of rules that failed. Raises RefusedByRule."""
+        """Apply the rules that come before the model.
+
+        Args:
+            record: The record by column.
+
+        Returns:
+            The prediction, decision and marks of the first rule that fires, or None; and the names of rules that
+            failed.
+
+        Raises:
+            RefusedByRule: A rule refuses the record.
+        """
         failed: list[str] = []
         for rule, test in self._before:
             try:
                 if test(record, None):
-                    return self._answered(rule, failed), failed
+                    return self._answer_by_rule(rule, failed), failed
             except RefusedByRule:
                 raise
             except Exception as error:
-                failed.append(self._failed(rule, error))
+                failed.append(self._report_failure(rule, error))
         return (None, failed) if failed else NO_RULE_DECIDED
 
     def apply_after(self, record: Record, prediction: Prediction, failed: Sequence[str] = ()) -> RuledPrediction:
-        """What is said in the end, the model having said `prediction`; `failed` are those that `first` found."""
+        """Apply the rules that come after the model.
+
+        Args:
+            record: The record by column.
+            prediction: The model's output.
+            failed: Names of the rules that failed in `apply_before`.
+
+        Returns:
+            Final prediction, decision and marks.
+        """
         decision = self._decide(prediction)
         fired: list[Rule] = []
         failed_here: list[str] = []
@@ -66,24 +86,24 @@ class RuleEngine:
                     prediction, decision = rule.then.change(prediction, decision, self._decide)  # type: ignore[union-attr]
                     fired.append(rule)
             except Exception as error:
-                failed_here.append(self._failed(rule, error))
+                failed_here.append(self._report_failure(rule, error))
         if not (fired or failed or failed_here):
             return prediction, decision, NO_MARKS
-        return self._marked(prediction, decision, fired, [*failed, *failed_here])
+        return self._add_marks(prediction, decision, fired, [*failed, *failed_here])
 
-    def _answered(self, rule: Rule, failed: Sequence[str]) -> RuledPrediction:
+    def _answer_by_rule(self, rule: Rule, failed: Sequence[str]) -> RuledPrediction:
         if isinstance(rule.then, Refuse):
             metrics.rules_fired.labels(rule.name).inc()
             raise RefusedByRule(rule)
-        prediction, decision = rule.then.answer(self._known, self._decide)  # type: ignore[union-attr]
-        return self._marked(prediction, decision, [rule], failed)
+        prediction, decision = rule.then.answer(self._priors, self._decide)  # type: ignore[union-attr]
+        return self._add_marks(prediction, decision, [rule], failed)
 
-    def _marked(
+    def _add_marks(
         self, prediction: Prediction, decision: DecisionValue, fired: Sequence[Rule], failed: Sequence[str]
     ) -> RuledPrediction:
         review = any(rule.then.review for rule in fired)
-        if failed and self._on_error == "baseline" and self._known.baseline is not None:
-            prediction, decision = self._known.baseline, self._decide(self._known.baseline)
+        if failed and self._on_error == "baseline" and self._priors.baseline is not None:
+            prediction, decision = self._priors.baseline, self._decide(self._priors.baseline)
         elif failed and self._on_error != "model":
             review = True
         for rule in fired:
@@ -91,8 +111,8 @@ class RuleEngine:
         marks = {"rules": [rule.name for rule in fired], "review": review, "failed_rules": list(failed)}
         return prediction, decision, {name: mark for name, mark in marks.items() if mark}
 
-    def _failed(self, rule: Rule, error: Exception) -> str:
-        """Count it, and report the first time; return the rule's name."""
+    def _report_failure(self, rule: Rule, error: Exception) -> str:
+        """Count a failed rule, and log it the first time. Returns the rule's name."""
         metrics.rule_failures.labels(rule.name).inc()
         if rule.name not in self._reported:
             self._reported.add(rule.name)
@@ -104,23 +124,39 @@ RuleEngineFactory = Callable[[ModelPriors, DecideFunction], RuleEngine]
 
 
 def make_rule_engine_factory(rules: Sequence[Rule], on_error: OnError) -> RuleEngineFactory:
-    """A function that makes these rules ready for a version."""
-    return lambda known, decide: RuleEngine(rules, known, decide, on_error)
+    """Return a function that prepares rules for a model version.
+
+    Args:
+        rules: The problem's rules.
+        on_error: What happens where a rule fails: keep the model's answer, mark it for review, or use the baseline.
+
+    Returns:
+        A function of the model's priors and its decision function.
+    """
+    return lambda priors, decide: RuleEngine(rules, priors, decide, on_error)
 
 
 make_empty_rule_engine = make_rule_engine_factory((), "model")
 
 
 def build_rule_refusal(refused: Sequence[tuple[int | None, Rule]], total: int) -> RequestRefused:
-    """What to tell the client about records that rules refuse: (index in the list or None, the rule)."""
+    """Build the refusal (422) of records that rules refuse.
+
+    Args:
+        refused: For each such record, its index in the list (None for a single record) and the rule.
+        total: The number of records in the request.
+
+    Returns:
+        A refusal with at most `MAX_DETAILS` faults.
+    """
     index, rule = refused[0]
-    whose = "the record is" if index is None else f"{len(refused)} of {total} records are"
-    details = [_fault(*each) for each in refused]
+    subject = "the record is" if index is None else f"{len(refused)} of {total} records are"
+    details = [_make_fault(*pair) for pair in refused]
     return RequestRefused(
-        422, f"{whose} refused ({rule.name}: {rule.reason}), nothing was predicted", details[:MAX_DETAILS]
+        422, f"{subject} refused ({rule.name}: {rule.reason}), nothing was predicted", details[:MAX_DETAILS]
     )
 
 
-def _fault(index: int | None, rule: Rule) -> Fault:
+def _make_fault(index: int | None, rule: Rule) -> Fault:
     position: Any = {} if index is None else {"index": index}
     return {**position, "rule": rule.name, "expected": f"not that {rule.when.words}: {rule.reason}"}

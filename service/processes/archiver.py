@@ -1,4 +1,4 @@
-"""The archiver, a process of its own: turns the closed segments of the logs into Parquet, ships and deletes them."""
+"""The archiver process: turns closed log segments into Parquet, ships them to the archive, and deletes old files."""
 
 import datetime as dt
 import logging
@@ -24,7 +24,18 @@ logger = logging.getLogger("service.processes.archiver")
 
 
 def archive_due_segments(settings: Settings, now: dt.datetime) -> Iterator[str]:
-    """Do what is due; give a sentence about each thing that was done. Raises what disks and archive raise."""
+    """Compact, ship and delete what is due in the prediction log and the shadow log.
+
+    Args:
+        settings: Folders of the logs, `log.archive` and `log.keep_days`.
+        now: The current time, with a time zone.
+
+    Yields:
+        A sentence about each thing that was done.
+
+    Raises:
+        OSError: A disk or a local archive fails. A remote archive may raise errors of its own.
+    """
     predictions, shadow = settings.service.predictions, settings.service.shadow_log
     last = find_newest_segment(shadow)
     rows = LogFrameReader(problem.schema, list_profiled_columns(FEATURES, problem.schema.TIME)).read_aligned
@@ -43,17 +54,17 @@ def _archive_log(
     needed: Callable[[Path], bool],
     rows: RowReader | None = None,
 ) -> Iterator[str]:
-    place = f"{settings.archive.rstrip('/')}/{folder.name}" if settings.archive else ""
+    destination = f"{settings.archive.rstrip('/')}/{folder.name}" if settings.archive else ""
     for path in archive.compact_segments(folder, closed, now.date(), rows):
         yield f"{path.with_suffix(archive.TABLE_SUFFIX)} is written"
-    for address in archive.ship_parts(folder, place) if place else ():
+    for address in archive.ship_parts(folder, destination) if destination else ():
         yield f"{address} is shipped"
-    for path in archive.delete_archived_files(folder, place, now - dt.timedelta(days=settings.keep_days), needed):
+    for path in archive.delete_archived_files(folder, destination, now - dt.timedelta(days=settings.keep_days), needed):
         yield f"{path} is deleted"
 
 
 def _make_needed_check(settings: Settings) -> Callable[[Path], bool]:
-    """A function that says whether the shadow or the index of labels has yet to read a segment to its end."""
+    """Return a function that tells whether the shadow or the label index has yet to read a segment to its end."""
     state = load_shadow_state(settings.service.shadow_log, repair=False)
     versions = [find_shadow_version(settings.service.state, role) for role in SHADOW_ROLES]
     models = [state.models[version] for version in versions if version in state.models]
@@ -75,23 +86,28 @@ def _read_indexed_positions(labels: Path) -> dict[str, int]:
 
 
 def run_archiver(settings: Settings, running: Callable[[], bool]) -> None:
-    """Archive again and again; a failure is told once and tried again."""
-    said = ""
+    """Archive once a minute; log a failure once, and try again.
+
+    Args:
+        settings: As for `archive_due_segments`.
+        running: Returns False when it is time to stop.
+    """
+    last_message = ""
     while running():
         try:
             for sentence in archive_due_segments(settings, dt.datetime.now(dt.UTC)):
                 logger.info(sentence)
-            said = ""
-        except Exception as error:  # a full disk, an archive that is away, a damaged file: nothing is deleted then
-            say = f"archiving the logs failed, trying again: {type(error).__name__}: {error}"
-            if say != said:
-                logger.error(say)
-            said = say
+            last_message = ""
+        except Exception as error:  # such as a full disk, an unreachable archive, a damaged file: nothing is deleted
+            message = f"archiving the logs failed, trying again: {type(error).__name__}: {error}"
+            if message != last_message:
+                logger.error(message)
+            last_message = message
         sleep_while_running(ARCHIVE_POLL_SECONDS, running)
 
 
 def main() -> None:
-    """Run until the parent process ends or SIGTERM comes."""
+    """Run the archiver until the parent process ends or SIGTERM arrives."""
     log_to_stderr(logger)
     running = make_running_check()
     run_archiver(load_settings(), running)

@@ -1,10 +1,11 @@
-"""The deployer, a process of its own: brings the versions behind the registry's aliases to where the others find them.
+"""The deployer process: downloads the versions behind the registry's aliases to the service's state folder.
 
-Only this process talks to the registry; while that is away, workers and shadow go on with what they have.
+Only this process talks to the registry. While the registry is away, workers and shadow continue with what they have.
 
-<state>/live, candidate, previous, canary  the versions, each file replaced as a whole (see service/inference/live_model.py)
-<state>/rolled-back, canary-ended          what the registry doesn't know of yet (penumbra/registry/pointers.py)
-<state>/refused                            the candidate that is not let into the shadow, and why
+<state>/live, candidate, previous, canary  the versions, each file replaced as a whole (see
+                                           service/inference/live_model.py)
+<state>/rolled-back, canary-ended          changes to report to the registry (penumbra/registry/pointers.py)
+<state>/refused                            the candidate that is not let into the shadow, with the reason
 """
 
 import logging
@@ -42,20 +43,32 @@ logger = logging.getLogger("service.processes.deployer")
 
 
 class DeployRegistry(aliases.AliasRegistry, Protocol):
-    """What is asked of `penumbra.registry.models.ModelRegistry`."""
+    """The part of `penumbra.registry.models.ModelRegistry` that the deployer uses."""
 
-    def version(self, alias: str) -> str | None: ...
+    def version(self, alias: str) -> str | None:
+        """Return the version that an `alias` names, or None."""
 
-    def find_run_id(self, name: str) -> str: ...
+    def find_run_id(self, name: str) -> str:
+        """Return the id of the MLflow run that made the version `name`."""
 
-    def download(self, version: str, folder: Path) -> None: ...
+    def download(self, version: str, folder: Path) -> None:
+        """Download the bundle of a `version` to a new `folder`."""
 
 
 def deploy_live(models: DeployRegistry, state: Path, kinds: Sequence[Feature], task: Task | None = None) -> str | None:
-    """Make the registry's live version the one that the workers see; return it, or None where there is none. `task` is
-    the contract's, where that matters.
+    """Make the registry's live version the one that the workers load.
 
-    Raises bundle.BrokenBundle where the version can't be served, and whatever the registry raises.
+    Args:
+        models: The registry.
+        state: The service's state folder.
+        kinds: The problem's features, which the bundle must match.
+        task: The problem's task, which a new bundle must match; None checks nothing.
+
+    Returns:
+        The live version, or None where the registry names none.
+
+    Raises:
+        BrokenBundle: The version can't be served. Whatever the registry raises is raised too.
     """
     old, version = read_pointer(state), models.version(LIVE_ALIAS)
     if version is None:
@@ -65,14 +78,19 @@ def deploy_live(models: DeployRegistry, state: Path, kinds: Sequence[Feature], t
         _fetch_bundle(models, version, folder, lambda aside: bundle.read_bundle(aside, kinds, version, task))
     if old != version:
         bundle.read_bundle(folder, kinds, version, task)
-        if not swap_live_pointer(state, old, version):  # rolled back since the registry was asked
+        if not swap_live_pointer(state, old, version):  # rolled back since the registry was read
             return read_pointer(state)
     _record_run_id(models, state, version)
     return version
 
 
 def discard_damaged_bundle(state: Path, kinds: Sequence[Feature]) -> None:
-    """Remove the live bundle where it is damaged, so that the next pass fetches it anew and workers load it again."""
+    """Remove the live bundle where it is damaged, so that it is downloaded anew and the workers load it again.
+
+    Args:
+        state: The service's state folder.
+        kinds: The problem's features, which the bundle must match.
+    """
     version = read_pointer(state)
     if version is None:
         return
@@ -85,10 +103,19 @@ def discard_damaged_bundle(state: Path, kinds: Sequence[Feature]) -> None:
 
 
 def deploy_candidate(models: DeployRegistry, state: Path) -> str | None:
-    """Let the registry's candidate into the shadow, or nobody where that is the live version or there is none. Return
-    it. What its bundle does when it is run is for the shadow to find out, where it can do no harm.
+    """Let the registry's candidate into the shadow, unless it is the live version.
 
-    Raises bundle.BrokenBundle where it isn't what was registered, and whatever the registry raises.
+    Its bundle is not run here: that is left to the shadow, where it can do no harm.
+
+    Args:
+        models: The registry.
+        state: The service's state folder.
+
+    Returns:
+        The candidate's version, or None where there is none.
+
+    Raises:
+        BrokenBundle: The bundle isn't what was registered. Whatever the registry raises is raised too.
     """
     version = models.version(CANDIDATE_ALIAS)
     if version is None or version == read_pointer(state):
@@ -101,7 +128,18 @@ def deploy_candidate(models: DeployRegistry, state: Path) -> str | None:
 
 
 def deploy_previous(models: DeployRegistry, state: Path) -> str | None:
-    """The same for the version before the live one: the registry's, or else the one that was live before here."""
+    """Deploy the version before the live one: the registry's, or else the one that was live here before.
+
+    Args:
+        models: The registry.
+        state: The service's state folder.
+
+    Returns:
+        The previous version, or None where there is none.
+
+    Raises:
+        BrokenBundle: The bundle isn't what was registered. Whatever the registry raises is raised too.
+    """
     version = models.version(PREVIOUS_ALIAS) or read_pointer(state, PREVIOUS_ALIAS)
     if version is None or version == read_pointer(state):
         return None
@@ -110,7 +148,18 @@ def deploy_previous(models: DeployRegistry, state: Path) -> str | None:
 
 
 def deploy_canary(models: DeployRegistry, state: Path) -> str | None:
-    """The same for the version that answers a share of the keys, which ends as soon as the registry names none."""
+    """Deploy the version that answers a share of the keys; the canary ends as soon as the registry names none.
+
+    Args:
+        models: The registry.
+        state: The service's state folder.
+
+    Returns:
+        The canary's version, or None where there is none.
+
+    Raises:
+        BrokenBundle: The bundle isn't what was registered. Whatever the registry raises is raised too.
+    """
     version = models.version(CANARY_ALIAS)
     if version in (None, read_pointer(state), read_pointer(state, CANARY_ENDED_FILE)):
         (state / CANARY_ALIAS).unlink(missing_ok=True)
@@ -121,39 +170,50 @@ def deploy_canary(models: DeployRegistry, state: Path) -> str | None:
 
 @dataclass
 class AliasDeployment:
-    """What one alias names, brought here again and again: something is said only when something changes, and it is
-    tried less often while it fails."""
+    """Deploys the version of one alias at intervals; logs changes only, and waits longer while deployment fails."""
 
     name: str
     deploy: Callable[[], str | None]
-    absent: str
+    absent_message: str
     poll_seconds: float
-    said: str = ""
+    message: str = ""
     due: float = 0.0
     wait: float = 0.0
-    found: bool = False
+    has_version: bool = False
 
     def deploy_if_due(self) -> bool:
-        """Deploy where that is due; return whether there is a version."""
+        """Deploy if it is time to.
+
+        Returns:
+            True if there is a version for the alias.
+        """
         if time.monotonic() < self.due:
-            return self.found
+            return self.has_version
         try:
             version, self.wait = self.deploy(), self.poll_seconds
-            say = f"version {version} is {self.name}" if version else self.absent
-            self.found = version is not None
+            message = f"version {version} is {self.name}" if version else self.absent_message
+            self.has_version = version is not None
         except Exception as error:
-            say = f"deploying {self.name} failed, trying again: {type(error).__name__}: {error}"
-            self.found = False
+            message = f"deploying {self.name} failed, trying again: {type(error).__name__}: {error}"
+            self.has_version = False
             self.wait = min(max(self.wait, self.poll_seconds) * 2, max(MAX_DEPLOY_WAIT_SECONDS, self.poll_seconds))
-        if say != self.said:
-            logger.info(say or f"there is no {self.name} any more")
-        self.said, self.due = say, time.monotonic() + self.wait
-        return self.found
+        if message != self.message:
+            logger.info(message or f"there is no {self.name} any more")
+        self.message, self.due = message, time.monotonic() + self.wait
+        return self.has_version
 
 
 def run_deployer(models: DeployRegistry, settings: Settings, running: Callable[[], bool]) -> None:
-    """Deploy again and again. Where the registry has no live version, it isn't asked for others: it may be an
-    empty one in the place of one that was lost."""
+    """Deploy all aliases at intervals.
+
+    Where the registry has no live version, the other aliases are left alone: the registry may be an empty one in the
+    place of one that was lost.
+
+    Args:
+        models: The registry.
+        settings: Sections `service` and `ledger` are read.
+        running: Returns False when it is time to stop.
+    """
     state, poll = settings.service.state, settings.service.poll_seconds
     discard_damaged_bundle(state, features.FEATURES)
     live = AliasDeployment(LIVE_ALIAS, lambda: _sync_and_deploy_live(models, settings), NO_REGISTERED_MODEL, poll)
@@ -164,13 +224,13 @@ def run_deployer(models: DeployRegistry, settings: Settings, running: Callable[[
     ]
     while running():
         if live.deploy_if_due():
-            for place in others:
-                place.deploy_if_due()
+            for deployment in others:
+                deployment.deploy_if_due()
         sleep_while_running(poll, running)
 
 
 def main() -> None:
-    """Run until the parent process ends or SIGTERM comes."""
+    """Run the deployer until the parent process ends or SIGTERM arrives."""
     log_to_stderr(logger)
     from penumbra.registry.models import ModelRegistry  # imports mlflow, which no other process of the service needs
 
@@ -179,20 +239,20 @@ def main() -> None:
 
 
 def _sync_and_deploy_live(models: DeployRegistry, settings: Settings) -> str | None:
-    """The same as `deploy_once`, after the registry was told of a rollback that was made without it."""
+    """Report rollbacks that were made without the registry to it, then deploy its live version."""
     aliases.sync_registry(models, settings.service.state, settings.ledger.folder)
     return deploy_live(models, settings.service.state, features.FEATURES, Task.from_schema(schema))
 
 
 def _fetch_bundle(models: DeployRegistry, version: str, folder: Path, check: Callable[[Path], object]) -> None:
-    """Download aside, check, then move into place: no reader ever sees half a bundle."""
+    """Download a bundle aside, check it, then move it into place: no reader ever sees an incomplete bundle."""
     with fill_folder_aside(folder) as aside:
         models.download(version, aside)
         check(aside)
 
 
 def _deploy_version(models: DeployRegistry, state: Path, role: str, version: str) -> None:
-    """Point to a version whose bundle is whole; one that isn't is fetched anew the next time."""
+    """Point a role to a version whose bundle is complete; remove a damaged bundle, to be downloaded again."""
     folder = state / BUNDLES_FOLDER / version
     if not folder.exists():
         _fetch_bundle(models, version, folder, verify_bundle)
@@ -217,7 +277,7 @@ def _deploy_or_refuse_candidate(models: DeployRegistry, state: Path) -> str | No
 
 
 def _record_run_id(models: DeployRegistry, state: Path, version: str) -> None:
-    """Leave the version's MLflow run where `explain` finds it without the registry."""
+    """Write the version's MLflow run id to where `explain` finds it without the registry."""
     if not (state / RUNS_FOLDER / version).exists():
         (state / RUNS_FOLDER).mkdir(exist_ok=True)
         replace_file(state / RUNS_FOLDER / version, models.find_run_id(version))

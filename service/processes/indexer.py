@@ -1,4 +1,4 @@
-"""The indexer, a process of its own: joins labels to predictions as both arrive, at the lowest priority."""
+"""The indexer process: joins labels to predictions as both arrive, at the lowest priority."""
 
 import logging
 from collections.abc import Callable
@@ -8,32 +8,37 @@ from penumbra.logs.index import LogIndex
 from problem import schema
 from service.processes.process_control import log_to_stderr, make_running_check, sleep_while_running
 
-INDEX_POLL_SECONDS = 1.0  # a pass has its price, a line as good as none
+INDEX_POLL_SECONDS = 1.0  # a pass has a fixed cost, each line nearly none
 MAX_INDEX_WAIT_SECONDS = 15.0
 
 logger = logging.getLogger("service.processes.indexer")
 
 
 def run_indexer(index: LogIndex, running: Callable[[], bool]) -> None:
-    """Bring the index up to date again and again, and once more at the end; wait longer while that fails."""
-    wait, said = INDEX_POLL_SECONDS, ""
+    """Bring the index up to date at intervals, and once more at the end; wait longer while that fails.
+
+    Args:
+        index: The index of predictions and labels.
+        running: Returns False when it is time to stop.
+    """
+    wait, last_message = INDEX_POLL_SECONDS, ""
     while True:
         last = not running()
         try:
             index.catch_up()
-            wait, said = INDEX_POLL_SECONDS, ""
-        except Exception as error:  # a full disk, a damaged file: labels wait in their log
-            wait, say = min(wait * 2, MAX_INDEX_WAIT_SECONDS), f"{type(error).__name__}: {error}"
-            if say != said:
-                logger.error("labels can't be joined to predictions, trying again: %s", say)
-            said = say
+            wait, last_message = INDEX_POLL_SECONDS, ""
+        except Exception as error:  # such as a full disk or a damaged file: labels wait in their log
+            wait, message = min(wait * 2, MAX_INDEX_WAIT_SECONDS), f"{type(error).__name__}: {error}"
+            if message != last_message:
+                logger.error("labels can't be joined to predictions, trying again: %s", message)
+            last_message = message
         if last:
             return
         sleep_while_running(wait, running)
 
 
 def main() -> None:
-    """Run until the parent process ends or SIGTERM comes."""
+    """Run the indexer until the parent process ends or SIGTERM arrives."""
     log_to_stderr(logger)
     running = make_running_check()
     run_indexer(LogIndex.from_settings(load_settings(), schema), running)

@@ -1,4 +1,4 @@
-"""`python -m service`: the HTTP service and the processes beside it, started, watched and ended together."""
+"""The launcher, `python -m service`: starts, watches and ends the HTTP service and the processes beside it."""
 
 import json
 import os
@@ -10,17 +10,18 @@ import urllib.request
 from collections.abc import Callable
 from typing import Any
 
+import service
 from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError, load_settings
+from service import processes, shadow
 from service.http.access import read_keys, require_safe_access
 from service.processes.supervisor import ChildProcess, Supervisor
 
 DRAIN_SECONDS = 10
 PROCESS_MODULES = {
-    "deployer": "service.processes.deployer",
-    "indexer": "service.processes.indexer",
-    "archiver": "service.processes.archiver",
-    "shadow": "service.shadow.process",
-}
+    **{name: f"{processes.__name__}.{name}" for name in ("deployer", "indexer", "archiver")},
+    "shadow": f"{shadow.__name__}.process",
+}  # by package, as importing the modules themselves would cost their memory once more
+SERVICE_TARGET = f"{service.__name__}.app:Service"
 QUIET_ENVIRONMENT = {
     "BENTOML_DO_NOT_TRACK": "True",
     "BENTOML_QUIET": "True",
@@ -31,7 +32,7 @@ QUIET_ENVIRONMENT = {
 
 
 def main() -> None:
-    """Serve until SIGTERM or SIGINT. Exits with 1 where the settings are wrong or unsafe, or the port is taken."""
+    """Serve until SIGTERM or SIGINT. Exits with 1 where settings are wrong or unsafe, or the port is taken."""
     try:
         settings = load_settings()
         require_safe_access(settings, read_keys())
@@ -42,21 +43,34 @@ def main() -> None:
 
 
 def list_service_processes(settings: Settings) -> list[ChildProcess]:
-    """The processes that make up the service."""
-    service = settings.service
-    address = ["--host", service.host, "--port", str(service.port)]
+    """List the processes that make up the service.
+
+    Args:
+        settings: Host and port, and whether there are a registry and a shadow.
+
+    Returns:
+        The BentoML server first, then the companions that the settings enable; none of them is started.
+    """
+    address = ["--host", settings.service.host, "--port", str(settings.service.port)]
     drain = ["--timeout-graceful-shutdown", str(DRAIN_SECONDS)]
     python = [sys.executable, "-m"]
-    unwanted = {"deployer": not settings.registry.tracking, "shadow": not settings.shadow.enabled}
-    companions = [name for name in PROCESS_MODULES if not unwanted.get(name)]
+    disabled = {"deployer": not settings.registry.tracking, "shadow": not settings.shadow.enabled}
+    companions = [name for name in PROCESS_MODULES if not disabled.get(name)]
     return [
-        ChildProcess("service", [*python, "bentoml", "serve", "--quiet", "service.app:Service", *address, *drain]),
+        ChildProcess("service", [*python, "bentoml", "serve", "--quiet", SERVICE_TARGET, *address, *drain]),
         *(ChildProcess(name, [*python, PROCESS_MODULES[name]], background=name != "deployer") for name in companions),
     ]
 
 
 def build_service_environment(settings: Settings) -> dict[str, str]:
-    """The children's environment: this one's, quietened, with BentoML's files kept in the service's state."""
+    """Build the environment of the child processes.
+
+    Args:
+        settings: `service.state` is where BentoML's own files go.
+
+    Returns:
+        This process's environment, with the project on PYTHONPATH, and with telemetry and banners of libraries off.
+    """
     path = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH", ""), str(PROJECT_ROOT)]))
     home = str((settings.service.state / "bentoml").absolute())
     return {"BENTOML_HOME": home, **QUIET_ENVIRONMENT, **os.environ, "PYTHONPATH": path}
@@ -72,7 +86,7 @@ def _require_free_port(settings: Settings) -> None:
 
 
 def _make_announcer(settings: Settings) -> Callable[[], None]:
-    """A function that says once, as soon as the service answers, where it is and with which model."""
+    """Return a function that prints once, as soon as the service answers, its address and live version."""
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.service.host, settings.service.host)
     url, due = f"http://{host}:{settings.service.port}", 0.0
 
@@ -92,7 +106,7 @@ def _describe_readiness(state: dict[str, Any]) -> str:
 
 
 def _fetch_readiness(url: str) -> dict[str, Any] | None:
-    """What /readyz says, or None while nothing answers."""
+    """Return the body of /readyz, or None while nothing answers."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(url + "/readyz", timeout=0.5) as answer:

@@ -1,4 +1,4 @@
-"""What the processes of the service share: when to stop, how to wait, and who gets the processor first."""
+"""What the service's processes share: when to stop, how to wait, scheduling priority, and log output."""
 
 import ctypes
 import logging
@@ -6,7 +6,9 @@ import os
 import platform
 import signal
 import sys
+import textwrap
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
@@ -15,11 +17,18 @@ LOWEST_NICENESS = 19
 SETATTR_SYSCALLS = {
     "x86_64": 314,
     "aarch64": 274,
-}  # the system call's number, as the C library has no function for it yet
+}  # numbers of the system call sched_setattr, for which the C library has no function
+CONTROL_ESCAPES = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
+CONTROL_ESCAPES |= {0x2028: "\\u2028", 0x2029: "\\u2029", ord("\n"): "\\n", ord("\r"): "\\r", ord("\t"): "\\t"}
+TRACEBACK_ESCAPES = {code: text for code, text in CONTROL_ESCAPES.items() if code != ord("\n")}
 
 
 def make_running_check() -> Callable[[], bool]:
-    """A function that says whether to go on: until the parent process ends, or SIGTERM or SIGINT comes."""
+    """Return a function that tells whether to continue. Installs handlers of SIGTERM and SIGINT.
+
+    Returns:
+        A function that returns False once the parent process has ended, or one of the signals has arrived.
+    """
     parent, stopped = os.getppid(), []
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -31,16 +40,26 @@ def make_running_check() -> Callable[[], bool]:
 
 
 def sleep_while_running(seconds: float, running: Callable[[], bool]) -> None:
-    """Wait, but not on when it is time to stop."""
+    """Sleep, but not once it is time to stop.
+
+    Args:
+        seconds: The most seconds to sleep.
+        running: Returns False when it is time to stop; called five times a second.
+    """
     end = time.monotonic() + seconds
     while running() and (left := end - time.monotonic()) > 0:
         time.sleep(min(left, 0.2))
 
 
 def set_lowest_priority() -> None:
-    """Run only when nothing else of the session wants to. Who is only nice keeps a processor for milliseconds from
-    whoever wakes up, who is idle gives it back at once (sched(7), SCHED_IDLE). To be called before there are
-    threads."""
+    """Run this process only when no other one of its session wants to. Call it before there are threads.
+
+    Under mere niceness a process keeps a processor for milliseconds after another one wakes up; under SCHED_IDLE it
+    gives way at once.
+
+    Source:
+        sched(7), SCHED_IDLE.
+    """
     os.nice(LOWEST_NICENESS)
     with suppress(OSError, AttributeError):
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
@@ -62,23 +81,55 @@ class _SchedAttributes(ctypes.Structure):
 
 
 def request_short_slices(nanoseconds: int = 100_000) -> None:
-    """Ask for the processor in slices of so much from now on, in this thread and those that it starts: no larger share
-    of it, but at once when woken, where others, the idle class of other sessions included, would else keep it for
-    milliseconds (Linux' EEVDF scheduler, from 6.12 on; Documentation/scheduler/sched-eevdf.rst). Older kernels take it
-    and change nothing."""
+    """Ask Linux for short time slices, in this thread and those that it starts.
+
+    That gives no larger share of the processor, but gives it as soon as a thread wakes up, where other threads, among
+    them those of the idle class in other sessions, would otherwise keep it for milliseconds. Kernels before 6.12 accept
+    the request and change nothing.
+
+    Args:
+        nanoseconds: The length of a slice.
+
+    Source:
+        The kernel's EEVDF scheduler: Documentation/scheduler/sched-eevdf.rst.
+    """
     if (
         sys.platform != "linux"
         or os.sched_getscheduler(0) != os.SCHED_OTHER
         or platform.machine() not in SETATTR_SYSCALLS
     ):
         return
-    wanted = _SchedAttributes(
+    attributes = _SchedAttributes(
         size=ctypes.sizeof(_SchedAttributes), nice=os.getpriority(os.PRIO_PROCESS, 0), runtime=nanoseconds
     )
-    ctypes.CDLL(None).syscall(SETATTR_SYSCALLS[platform.machine()], 0, ctypes.byref(wanted), 0)
+    ctypes.CDLL(None).syscall(SETATTR_SYSCALLS[platform.machine()], 0, ctypes.byref(attributes), 0)
 
 
 def log_to_stderr(logger: logging.Logger) -> None:
-    """This logger's messages, and only warnings of all others."""
+    """Write this `logger`'s messages from INFO on to stderr, and only warnings of all others."""
     logging.basicConfig(format="%(asctime)s [%(levelname)s] %(message)s", level=logging.WARNING)
     logger.setLevel(logging.INFO)
+
+
+class EscapeFilter(logging.Filter):
+    """Escapes control characters in log records, so that nothing that a client sent can forge a line of the log.
+
+    A traceback keeps its lines, each indented so that none looks like a record.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = record.getMessage().translate(CONTROL_ESCAPES), ()
+        if record.exc_info and not record.exc_text:
+            text = "".join(traceback.format_exception(*record.exc_info)).translate(TRACEBACK_ESCAPES)
+            record.exc_text = textwrap.indent(text.rstrip("\n"), "    ", lambda line: True)
+        return True
+
+
+ESCAPE_FILTER = EscapeFilter()
+
+
+def escape_log_output() -> None:
+    """Add the filter to every handler that exists."""
+    loggers = [logging.root, *map(logging.getLogger, logging.root.manager.loggerDict)]
+    for handler in {handler for logger in loggers for handler in logger.handlers}:
+        handler.addFilter(ESCAPE_FILTER)

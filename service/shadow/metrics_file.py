@@ -1,5 +1,7 @@
-"""What `/metrics` shows of the shadow, which writes it to a file every second: a heartbeat that stands still says that
-the rest is old."""
+"""Metrics of the shadow, written to a file every second, and shown by the service at `/metrics`.
+
+A heartbeat that stands still tells that the other values are old.
+"""
 
 import datetime as dt
 import time
@@ -14,7 +16,7 @@ from penumbra.logs.shadow_state import ShadowProgress, ShadowState
 from penumbra.storage.atomic import replace_file
 from service.shadow.backlog import measure_backlog
 
-DEFAULT_PREDICTION_BYTES = 600  # of a logged prediction, as long as nothing is known
+DEFAULT_PREDICTION_BYTES = 600  # assumed size of a logged prediction until one is scored
 
 METRIC_HELP = {
     "heartbeat_seconds": "When the shadow last looked for work, in seconds since 1970.",
@@ -31,7 +33,7 @@ METRIC_HELP = {
 
 
 class RoleStatus(Protocol):
-    """What is asked of a follower."""
+    """The attributes of a role worker that metrics are made of."""
 
     role: str
     version: str | None
@@ -41,15 +43,31 @@ class RoleStatus(Protocol):
 MetricSample = tuple[str, dict[str, str], float]
 
 
-def write_shadow_metrics(settings: Settings, state: ShadowState, places: Sequence[RoleStatus]) -> None:
-    """Replace the file as a whole. Raises OSError."""
+def write_shadow_metrics(settings: Settings, state: ShadowState, workers: Sequence[RoleStatus]) -> None:
+    """Replace the metrics file as a whole.
+
+    Args:
+        settings: Section `service` is read.
+        state: The state of the shadow log.
+        workers: The role of each worker, its version and the number of its failures.
+
+    Raises:
+        OSError: The file can't be written.
+    """
     refused = [("refused", {"version": version}, 1.0) for version in read_refused_versions(settings.service.state)]
-    samples = [("heartbeat_seconds", {}, time.time()), *refused, *_samples(settings, state, places)]
+    samples = [("heartbeat_seconds", {}, time.time()), *refused, *_list_samples(settings, state, workers)]
     replace_file(settings.service.shadow_log / METRICS_FILE, format_exposition(samples))
 
 
 def read_refused_versions(state: Path) -> dict[str, str]:
-    """The version that the deployer doesn't let into the shadow, with the reason."""
+    """Read which candidate the deployer doesn't let into the shadow.
+
+    Args:
+        state: The service's state folder.
+
+    Returns:
+        The reason by version; empty where none is refused.
+    """
     try:
         version, reason = (state / REFUSED_FILE).read_text().split("\n", 1)
     except (OSError, ValueError):
@@ -58,32 +76,39 @@ def read_refused_versions(state: Path) -> dict[str, str]:
 
 
 def format_exposition(samples: Sequence[MetricSample]) -> str:
-    """In Prometheus' text format."""
+    """Format samples in Prometheus' text format.
+
+    Args:
+        samples: Name in `METRIC_HELP`, labels and value of each.
+
+    Returns:
+        The text, with the help and the type of each metric.
+    """
     lines = []
     for name, text in METRIC_HELP.items():
-        if found := [sample for sample in samples if sample[0] == name]:
+        if samples_of_name := [sample for sample in samples if sample[0] == name]:
             full = f"penumbra_shadow_{name}"
             lines += [f"# HELP {full} {text}", f"# TYPE {full} {'counter' if name.endswith('_total') else 'gauge'}"]
-            lines += [f"{full}{_format_labels(labels)} {value:.17g}" for _, labels, value in found]
+            lines += [f"{full}{_format_labels(labels)} {value:.17g}" for _, labels, value in samples_of_name]
     return "".join(line + "\n" for line in lines)
 
 
-def _samples(settings: Settings, state: ShadowState, places: Sequence[RoleStatus]) -> Iterator[MetricSample]:
-    for place in places:
-        if place.version is not None and (progress := state.models.get(place.version)):
-            labels = {"role": place.role, "version": place.version}
-            yield "failures", labels, place.failures
-            yield from _model_samples(settings.service.predictions, progress, labels)
+def _list_samples(settings: Settings, state: ShadowState, workers: Sequence[RoleStatus]) -> Iterator[MetricSample]:
+    for worker in workers:
+        if worker.version is not None and (progress := state.models.get(worker.version)):
+            labels = {"role": worker.role, "version": worker.version}
+            yield "failures", labels, worker.failures
+            yield from _list_model_samples(settings.service.predictions, progress, labels)
 
 
-def _model_samples(predictions: Path, progress: ShadowProgress, labels: dict[str, str]) -> Iterator[MetricSample]:
-    waiting, rows = measure_backlog(predictions, progress), sum(progress.statuses.values())
-    each = progress.bytes / rows if rows else DEFAULT_PREDICTION_BYTES
+def _list_model_samples(predictions: Path, progress: ShadowProgress, labels: dict[str, str]) -> Iterator[MetricSample]:
+    backlog, rows = measure_backlog(predictions, progress), sum(progress.statuses.values())
+    line_bytes = progress.bytes / rows if rows else DEFAULT_PREDICTION_BYTES
     yield from (("rows_total", {**labels, "status": status}, count) for status, count in progress.statuses.items())
-    yield "lag_rows", labels, waiting.new / each
-    yield "catch_up_rows", labels, waiting.past / each
-    yield "lag_seconds", labels, _seconds_since(waiting.since)
-    if total := rows + (waiting.new + waiting.past) / each:
+    yield "lag_rows", labels, backlog.new / line_bytes
+    yield "catch_up_rows", labels, backlog.past / line_bytes
+    yield "lag_seconds", labels, _seconds_since(backlog.since)
+    if total := rows + (backlog.new + backlog.past) / line_bytes:
         yield "coverage", labels, progress.statuses.get(STATUS_OK, 0) / total
     if progress.compared:
         yield "difference_mean", labels, progress.difference / progress.compared
@@ -92,13 +117,13 @@ def _model_samples(predictions: Path, progress: ShadowProgress, labels: dict[str
 
 
 def _seconds_since(moment: dt.datetime | None) -> float:
-    """Not below nought, though the clock may have been put back."""
+    """Return the seconds since a moment; not negative, though the clock may have been put back."""
     return max(0.0, (dt.datetime.now(dt.UTC) - moment).total_seconds()) if moment else 0.0
 
 
 def _format_labels(labels: dict[str, str]) -> str:
-    return "{" + ",".join(f'{name}="{_escaped(value)}"' for name, value in labels.items()) + "}" if labels else ""
+    return "{" + ",".join(f'{name}="{_escape_label(value)}"' for name, value in labels.items()) + "}" if labels else ""
 
 
-def _escaped(value: str) -> str:
+def _escape_label(value: str) -> str:
     return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")

@@ -1,7 +1,7 @@
-"""The shadow, a process of its own: lets the candidate and the previous model answer what the live one has answered.
+"""The shadow process: lets the candidate and the previous model score what the live model has answered.
 
-It reads the prediction log, at the lowest priority, and writes the shadow log (penumbra/logs/shadow_log.py). Each model runs in a
-process of its own (service/shadow/scorer.py): whatever it does, it harms neither the other model nor anything else.
+It reads the prediction log, at the lowest priority, and writes the shadow log (penumbra/logs/shadow_log.py). Each model
+runs in a process of its own (service/shadow/scorer.py), so it can harm neither the other model nor anything else.
 """
 
 import logging
@@ -20,7 +20,7 @@ from service.processes.process_control import (
 from service.shadow import metrics_file
 from service.shadow.role_worker import ShadowRoleWorker
 
-IDLE_POLL_SECONDS = 0.2  # seconds between looks at the log while there is nothing to do
+IDLE_POLL_SECONDS = 0.2  # between checks of the log while there is nothing to do
 HEARTBEAT_SECONDS = 1.0
 SHADOW_RETRY_SECONDS = 1.0
 
@@ -28,42 +28,51 @@ logger = logging.getLogger("service.shadow.process")
 
 
 def run_shadow(settings: Settings, log: ShadowLog, running: Callable[[], bool]) -> None:
-    """Score until told to stop. Raises OSError where the shadow log can't be written."""
-    followers = [ShadowRoleWorker(role, settings, log) for role in SHADOW_ROLES]
+    """Score until it is time to stop.
+
+    Args:
+        settings: Sections `service` and `shadow` are read.
+        log: The shadow log, open for writing.
+        running: Returns False when it is time to stop.
+
+    Raises:
+        OSError: The shadow log can't be written.
+    """
+    workers = [ShadowRoleWorker(role, settings, log) for role in SHADOW_ROLES]
     due = 0.0
     try:
         while running():
-            busy = sum(follower.step() for follower in followers) > 0
+            busy = sum(worker.step() for worker in workers) > 0
             if time.monotonic() >= due:
                 log.recover()
-                metrics_file.write_shadow_metrics(settings, log.state, followers)
+                metrics_file.write_shadow_metrics(settings, log.state, workers)
                 due = time.monotonic() + HEARTBEAT_SECONDS
             if not busy:
                 wait(
-                    [each.client.connection for each in followers if each.client and each.is_waiting],
+                    [worker.client.connection for worker in workers if worker.client and worker.is_waiting],
                     timeout=IDLE_POLL_SECONDS,
                 )
     finally:
-        for follower in followers:
-            follower.close()
+        for worker in workers:
+            worker.close()
 
 
 def main() -> None:
-    """Run until the parent process ends or SIGTERM comes; begin anew where the shadow log can't be written."""
+    """Run until the parent process ends or SIGTERM arrives; start again where the shadow log can't be written."""
     log_to_stderr(logger)
     running = make_running_check()
     set_lowest_priority()
-    settings, said = load_settings(), ""
+    settings, last_message = load_settings(), ""
     while running():
         try:
             log = ShadowLog(settings.service.shadow_log, settings.service.predictions, settings.log.segment_mb)
         except (ShadowLogLocked, OSError) as error:
-            say = f"the shadow log can't be opened, trying again: {error}"
+            message = f"the shadow log can't be opened, trying again: {error}"
         else:
-            say = _run_and_close(settings, log, running)
-        if say and say != said:
-            logger.error(say)
-        said = say
+            message = _run_and_close(settings, log, running)
+        if message and message != last_message:
+            logger.error(message)
+        last_message = message
         sleep_while_running(SHADOW_RETRY_SECONDS, running)
 
 

@@ -1,7 +1,7 @@
-"""One place in the shadow, candidate or previous: takes its model through the prediction log in micro-batches.
+"""The worker of one shadow role, candidate or previous: takes its model through the prediction log in micro-batches.
 
-Rows that can't be scored are recorded with the reason: those that the model fails on, those that are too old when their
-turn comes, and those that come while a model that fails again and again is left alone for a while.
+Rows that can't be scored are recorded with the reason: rows that the model fails on, rows that are too old when their
+turn comes, and rows that arrive while a model that keeps failing is left alone for a while.
 """
 
 import datetime as dt
@@ -18,57 +18,69 @@ from penumbra.registry.pointers import find_shadow_version
 from service.shadow.backlog import LoggedPrediction, ScoringJob, make_shadow_start, read_next_job
 from service.shadow.scorer_client import ScorerClient, ScorerDied, ScoreRequest, ScorerTimeout, ShadowResult
 
-FAILURES_BEFORE_BACKOFF = 3  # so many in a row, and the model is left alone
-FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 2.0, 300.0  # seconds
+FAILURES_BEFORE_BACKOFF = 3  # failures in a row before the model is left alone
+FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 2.0, 300.0
 MAX_JOB_TRIES = 2
-GATHER_SECONDS = 0.2  # seconds until the next batch after one that wasn't full: a few rows cost as much as many
+GATHER_SECONDS = 0.2  # pause after a batch that wasn't full: a few rows cost as much as many
 
 logger = logging.getLogger("service.shadow.process")
 
 
 @dataclass
 class ShadowRoleWorker:
-    """`step` never waits: it is called again and again. `version` is the model that the role's pointer names."""
+    """Scores the backlog of one role; `version` is the model that the role's pointer names, or None."""
 
     role: str
     settings: Settings
     log: ShadowLog
     version: str | None = None
     client: ScorerClient | None = None
-    problem: str = ""
+    last_failure: str = ""
     failures: int = 0
     _job: ScoringJob | None = None
-    _again: ScoringJob | None = None
-    _resumes: float = 0.0
-    _gathers: float = 0.0
+    _retry_job: ScoringJob | None = None
+    _resume_at: float = 0.0
+    _next_batch_at: float = 0.0
 
     def step(self) -> bool:
-        """Do what can be done now; return whether that was anything. Raises OSError (the logs)."""
+        """Do what can be done without waiting; call it repeatedly.
+
+        Returns:
+            True if anything was done.
+
+        Raises:
+            OSError: A log can't be read or written.
+        """
         self._follow_pointer()
         if self.version is None:
             return False
         try:
             if self._job:
                 return self._collect(self._job)
-            return time.monotonic() >= self._gathers and (self.is_backing_off or self._ready()) and self._begin()
+            return (
+                time.monotonic() >= self._next_batch_at
+                and (self.is_backing_off or self._is_client_ready())
+                and self._start_next_job()
+            )
         except (ScorerTimeout, ScorerDied) as error:
-            self._failed(error)
+            self._handle_failure(error)
             return True
 
     def close(self) -> None:
+        """End the model's process, if there is one; its unfinished job is scored later."""
         if self.client:
             self.client.close()
         self.client = self._job = None
 
     @property
     def is_waiting(self) -> bool:
-        """Is something to come from the model's process?"""
+        """True while a message from the model's process is expected."""
         return self._job is not None or (self.client is not None and self.client.refused is None)
 
     @property
     def is_backing_off(self) -> bool:
-        """Is the model left alone, as it failed again and again?"""
-        return time.monotonic() < self._resumes
+        """True while the model is left alone because it kept failing."""
+        return time.monotonic() < self._resume_at
 
     def _follow_pointer(self) -> None:
         version = find_shadow_version(self.settings.service.state, self.role)
@@ -80,9 +92,9 @@ class ShadowRoleWorker:
             self.log.append(make_shadow_start(self.settings.service.predictions, version, hours))
         if version:
             logger.info("version %s is in the shadow as %s", version, self.role)
-        self.version, self.problem, self.failures, self._again, self._resumes = version, "", 0, None, 0.0
+        self.version, self.last_failure, self.failures, self._retry_job, self._resume_at = version, "", 0, None, 0.0
 
-    def _ready(self) -> bool:
+    def _is_client_ready(self) -> bool:
         if self.client is None:
             limits = self.settings.shadow
             folder = self.settings.service.state / BUNDLES_FOLDER / str(self.version)
@@ -94,58 +106,60 @@ class ShadowRoleWorker:
             raise ScorerDied(f"its bundle is refused: {self.client.refused}")
         return True
 
-    def _begin(self) -> bool:
-        """Give the next rows to the model, or record why it doesn't get them; False where there are none."""
+    def _start_next_job(self) -> bool:
+        """Send the next rows to the model, or record why it doesn't get them; False where there are none."""
         settings, progress = self.settings, self.log.state.models[str(self.version)]
         rows = settings.shadow.batch_rows
-        if not (job := self._again or read_next_job(settings.service.predictions, progress, rows)):
+        if not (job := self._retry_job or read_next_job(settings.service.predictions, progress, rows)):
             return False
         hours = settings.shadow.catch_up_hours
         if old := job.count_older(dt.datetime.now(dt.UTC) - dt.timedelta(hours=hours)):
             self._skip(job.take_first(old), f"older than {hours:g} h when its turn came")
         elif self.is_backing_off:
-            self._skip(job, f"left alone after {self.failures} failures: {self.problem}")
+            self._skip(job, f"left alone after {self.failures} failures: {self.last_failure}")
         else:
             self._job = job
             self._get_client().send_request(ScoreRequest(str(job.path), job.start, job.end))
         return True
 
     def _collect(self, job: ScoringJob) -> bool:
-        if (said := self._get_client().poll_results()) is None:
+        if (results := self._get_client().poll_results()) is None:
             return False
-        if len(said) != len(job.lines):
-            raise ScorerDied(f"{len(said)} answers to {len(job.lines)} rows")
-        self._record(job, said)
+        if len(results) != len(job.lines):
+            raise ScorerDied(f"{len(results)} answers to {len(job.lines)} rows")
+        self._record(job, results)
         self.failures = 0
         return True
 
     def _skip(self, job: ScoringJob, reason: str) -> None:
         self._record(job, [ShadowResult(status=STATUS_SKIPPED, reason=reason)] * len(job.lines))
 
-    def _failed(self, error: Exception) -> None:
-        """The process took too long, or died. What it was at when it died is given to a new one once more: it may have
-        been killed for no fault of its own."""
-        job, self.problem = self._job, str(error)
+    def _handle_failure(self, error: Exception) -> None:
+        """End the process after a timeout or its death. A job that it died on is sent to a new process once more.
+
+        The process may have been killed for no fault of the model's.
+        """
+        job, self.last_failure = self._job, str(error)
         self.close()
         self.failures += 1
         logger.warning("version %s failed in the shadow: %s", self.version, error)
         if self.failures >= FAILURES_BEFORE_BACKOFF:
-            self._resumes = time.monotonic() + min(
+            self._resume_at = time.monotonic() + min(
                 FIRST_BACKOFF_SECONDS * 2 ** (self.failures - FAILURES_BEFORE_BACKOFF), MAX_BACKOFF_SECONDS
             )
         if job and isinstance(error, ScorerDied) and job.tries < MAX_JOB_TRIES:
-            self._again = replace(job, tries=job.tries + 1)
+            self._retry_job = replace(job, tries=job.tries + 1)
         elif job:
             status = STATUS_TIMEOUT if isinstance(error, ScorerTimeout) else STATUS_ERROR
-            self._record(job, [ShadowResult(status=status, reason=self.problem)] * len(job.lines))
+            self._record(job, [ShadowResult(status=status, reason=self.last_failure)] * len(job.lines))
 
-    def _record(self, job: ScoringJob, said: Sequence[ShadowResult]) -> None:
+    def _record(self, job: ScoringJob, results: Sequence[ShadowResult]) -> None:
         now, version = dt.datetime.now(dt.UTC), str(self.version)
-        pairs = list(zip(job.lines, said, strict=True))
-        rows = [ShadowRow(line.id, version, now, *_result_fields(each)) for line, each in pairs]
+        pairs = list(zip(job.lines, results, strict=True))
+        rows = [ShadowRow(line.id, version, now, *_result_fields(result)) for line, result in pairs]
         self.log.append(summarise_shadow_batch(version, job, pairs), rows)
-        self._job = self._again = None
-        self._gathers = 0.0 if len(rows) >= self.settings.shadow.batch_rows else time.monotonic() + GATHER_SECONDS
+        self._job = self._retry_job = None
+        self._next_batch_at = 0.0 if len(rows) >= self.settings.shadow.batch_rows else time.monotonic() + GATHER_SECONDS
 
     def _get_client(self) -> ScorerClient:
         if self.client is None:
@@ -154,33 +168,50 @@ class ShadowRoleWorker:
 
 
 def _is_comparable(line: LoggedPrediction, version: str) -> bool:
-    """Is it what another model answered by itself?"""
+    """Tell whether another model gave this answer, without rules or fallback."""
     return line.output is not None and line.model != version and not (line.rules or line.fallback)
 
 
 def summarise_shadow_batch(
     version: str, job: ScoringJob, pairs: Sequence[tuple[LoggedPrediction, ShadowResult]]
 ) -> ShadowBatch:
-    """The line that makes a job's rows count, with how far the model agrees with the live one."""
+    """Summarise a scored job as the log entry that makes its rows count.
+
+    Args:
+        version: The shadow model's version.
+        job: The scored job.
+        pairs: Each logged prediction with the shadow model's result.
+
+    Returns:
+        The entry: rows by status, and how far the model agrees with the live one.
+    """
     batch = ShadowBatch(version, job.path.stem, job.start, job.end, {})
-    for line, said in pairs:
-        batch.statuses[said.status] = batch.statuses.get(said.status, 0) + 1
-        if said.status == STATUS_OK and _is_comparable(line, version):
+    for line, result in pairs:
+        batch.statuses[result.status] = batch.statuses.get(result.status, 0) + 1
+        if result.status == STATUS_OK and _is_comparable(line, version):
             batch.compared += 1
-            batch.difference += compute_output_difference(line.output, said.output)
+            batch.difference += compute_output_difference(line.output, result.output)
             if isinstance(line.decision, bool | str):
                 batch.decided += 1
-                batch.differing += line.decision != said.decision
+                batch.differing += line.decision != result.decision
     return batch
 
 
 def compute_output_difference(live: float | list[float], shadow: float | list[float]) -> float:
-    """Absolute difference of two values; of two distributions over classes, half the sum of them all: the share of
-    probability that is elsewhere."""
+    """Compute how far two outputs are apart.
+
+    Args:
+        live: The live model's output: a number, or the probabilities of the classes.
+        shadow: The shadow model's output, of the same shape.
+
+    Returns:
+        The absolute difference of two numbers; of two distributions half the sum of absolute differences, which is the
+        total variation distance.
+    """
     if isinstance(live, list) and isinstance(shadow, list):
         return sum(abs(one - other) for one, other in zip(live, shadow, strict=True)) / 2
     return abs(live - shadow)  # type: ignore[operator]
 
 
-def _result_fields(said: ShadowResult) -> tuple[object, object, str, str]:
-    return said.output, said.decision, said.status, said.reason
+def _result_fields(result: ShadowResult) -> tuple[object, object, str, str]:
+    return result.output, result.decision, result.status, result.reason

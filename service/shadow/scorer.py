@@ -1,6 +1,8 @@
-"""A process with one model of the shadow, which scores what it is asked to: the other end of service/shadow/scorer_client.py.
+"""The scorer process: runs one model of the shadow on logged records. The other end is service/shadow/scorer_client.py.
 
-A model that fails on some rows of a batch fails on those only: halves are tried by themselves, down to single rows.
+Each row gets a status: a prediction that is NaN or infinite is recorded as `nan`, an output of the wrong shape as
+`shape`, an exception as `error`. Where a model fails on a batch, its halves are scored separately, down to single rows,
+so a failure is recorded on the rows that cause it only.
 """
 
 import resource
@@ -28,7 +30,7 @@ MAX_REASON_LENGTH = 200
 
 
 class UnusableOutput(Exception):
-    """The model gave no usable answer; carries the status."""
+    """The model's output can't be used; carries the status to record."""
 
     def __init__(self, status: str, reason: str) -> None:
         super().__init__(reason)
@@ -36,22 +38,29 @@ class UnusableOutput(Exception):
 
 
 class Scorer:
-    """One model with the contract by which logged records are read."""
+    """One model with the contract that logged records are read by."""
 
     def __init__(self, loaded: bundle.Bundle, contract: Contract, task: Task) -> None:
         self.bundle = loaded
         self.contract = contract
         self._task = task
         self._decide = make_decision_function(task, loaded.threshold)
-        self._width = {"binary": [2], "multiclass": [len(task.classes)], "regression": []}[task.kind]
+        self._row_shape = {"binary": [2], "multiclass": [len(task.classes)], "regression": []}[task.kind]
         self._decode = msgspec.json.Decoder(LoggedRecord).decode
 
     def score(self, lines: Sequence[bytes]) -> list[ShadowResult]:
-        """What the model says of each line."""
-        read = [self._read(line) for line in lines]
-        records = [each for each in read if not isinstance(each, ShadowResult)]
-        said = iter(self._said(records) if records else [])
-        return [each if isinstance(each, ShadowResult) else next(said) for each in read]
+        """Score lines of the prediction log.
+
+        Args:
+            lines: The lines as JSON, without their line ends.
+
+        Returns:
+            For each line the output and decision, or the status and the reason of the failure.
+        """
+        parsed = [self._read(line) for line in lines]
+        records = [record for record in parsed if not isinstance(record, ShadowResult)]
+        results = iter(self._score_records(records) if records else [])
+        return [item if isinstance(item, ShadowResult) else next(results) for item in parsed]
 
     def _read(self, line: bytes) -> RecordDict | ShadowResult:
         try:
@@ -61,62 +70,71 @@ class Scorer:
         except (msgspec.MsgspecError, ValueError) as error:
             return ShadowResult(status=STATUS_ERROR, reason=f"the line can't be read: {error}")
 
-    def _said(self, records: Sequence[RecordDict]) -> list[ShadowResult]:
+    def _score_records(self, records: Sequence[RecordDict]) -> list[ShadowResult]:
         try:
             predictions = self._predict(records)
-        except Exception as error:  # whatever the model does, it is recorded and the others' rows are scored
+        except Exception as error:  # whatever the model does is recorded, and the other rows are scored
             if len(records) > 1:
                 middle = len(records) // 2
-                return self._said(records[:middle]) + self._said(records[middle:])
+                return self._score_records(records[:middle]) + self._score_records(records[middle:])
             status = error.status if isinstance(error, UnusableOutput) else STATUS_ERROR
             return [ShadowResult(status=status, reason=f"{type(error).__name__}: {error}"[:MAX_REASON_LENGTH])]
-        return [self._one(each) for each in predictions]
+        return [self._make_result(prediction) for prediction in predictions]
 
     def _predict(self, records: Sequence[RecordDict]) -> np.ndarray:
         inputs = self.bundle.inputs
         outputs = self.bundle.compute_outputs(
             inputs.encode_frame(derive_features(inputs.kinds, self.contract.to_frame(records)))
         )
-        expected = (len(records), *self._width)
+        expected = (len(records), *self._row_shape)
         if outputs.shape != expected:
             raise UnusableOutput(STATUS_SHAPE, f"the output has shape {outputs.shape}, expected {expected}")
         return outputs[:, 1] if self._task.kind == "binary" else outputs
 
-    def _one(self, prediction: np.ndarray) -> ShadowResult:
+    def _make_result(self, prediction: np.ndarray) -> ShadowResult:
         if not np.isfinite(prediction).all():
             return ShadowResult(status=STATUS_NAN, reason="the prediction is not a finite number")
         output = prediction.tolist()
         return ShadowResult(output, self._decide(output))
 
 
-def main(words: list[str]) -> None:
-    """Arguments: a socket's file descriptor, the bundle's folder, the most memory (MB). Ends with the socket."""
-    connection = Connection(int(words[0]))
-    limit_memory(float(words[2]))
+def main(arguments: list[str]) -> None:
+    """Load a bundle and answer scoring requests until the socket ends.
+
+    Args:
+        arguments: A socket's file descriptor, the bundle's folder, and the memory limit in MB.
+    """
+    connection = Connection(int(arguments[0]))
+    limit_memory(float(arguments[2]))
     try:
-        scorer = _load_scorer(Path(words[1]))
+        scorer = _load_scorer(Path(arguments[1]))
     except Exception as error:
         connection.send_bytes(msgspec.msgpack.encode(LoadResult(str(error) or repr(error))))
         return
     connection.send_bytes(msgspec.msgpack.encode(LoadResult()))
     with suppress(EOFError):
         while True:
-            ask = msgspec.msgpack.decode(connection.recv_bytes(), type=ScoreRequest)
-            connection.send_bytes(msgspec.msgpack.encode(scorer.score(read_request_lines(ask))))
+            request = msgspec.msgpack.decode(connection.recv_bytes(), type=ScoreRequest)
+            connection.send_bytes(msgspec.msgpack.encode(scorer.score(read_request_lines(request))))
 
 
-def read_request_lines(ask: ScoreRequest) -> list[bytes]:
-    with Path(ask.path).open("rb") as file:
-        file.seek(ask.start)
-        return file.read(ask.end - ask.start).split(b"\n")[:-1]
+def read_request_lines(request: ScoreRequest) -> list[bytes]:
+    """Return the lines that a `request` names, without their line ends."""
+    with Path(request.path).open("rb") as file:
+        file.seek(request.start)
+        return file.read(request.end - request.start).split(b"\n")[:-1]
 
 
 def limit_memory(megabytes: float) -> None:
-    """More than so much memory besides what is in use now can't be had: to ask for it fails, here and nowhere else."""
+    """Limit the memory that this process can have besides what it uses now. Only on Linux.
+
+    Args:
+        megabytes: The limit; an allocation beyond it fails, in this process only.
+    """
     if sys.platform == "linux":
         pages = int(Path("/proc/self/statm").read_text().split()[0])
-        most = pages * resource.getpagesize() + int(megabytes * BYTES_PER_MEGABYTE)
-        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+        limit = pages * resource.getpagesize() + int(megabytes * BYTES_PER_MEGABYTE)
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
 def _load_scorer(folder: Path) -> Scorer:

@@ -1,4 +1,4 @@
-"""The shadow's end of a process that scores (service/shadow/scorer.py): starts it, asks it, watches its time, ends it."""
+"""The client of a scorer process (service/shadow/scorer.py): starts it, sends requests, limits its time, ends it."""
 
 import os
 import signal
@@ -16,12 +16,13 @@ import msgspec
 from penumbra.logs.schema import STATUS_OK
 from service.processes.supervisor import start_process
 
+SCORER_MODULE = f"{__package__}.scorer"
 LOAD_TIMEOUT_SECONDS = 30.0
 SCORER_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
 
 
 class ScoreRequest(msgspec.Struct):
-    """Score the whole lines in [start, end) of a segment of the prediction log."""
+    """Asks for scores of the whole lines in the bytes [start, end) of a segment of the prediction log."""
 
     path: str
     start: int
@@ -29,7 +30,7 @@ class ScoreRequest(msgspec.Struct):
 
 
 class ShadowResult(msgspec.Struct, array_like=True):
-    """What the model says of one line: output and decision, or status and reason."""
+    """The model's result for one line: output and decision, or status and reason."""
 
     output: Any = None
     decision: Any = None
@@ -38,58 +39,81 @@ class ShadowResult(msgspec.Struct, array_like=True):
 
 
 class LoadResult(msgspec.Struct):
-    """Says whether the model can be used: `refused` is why not, or empty."""
+    """Tells whether the model could be loaded: `refused` is the reason why not, or empty."""
 
     refused: str = ""
 
 
 class ScorerTimeout(Exception):
-    """The process took more time than it may, and was ended."""
+    """The process took longer than allowed, and was ended."""
 
 
 class ScorerDied(Exception):
-    """The process is gone; says how it ended."""
+    """The process ended; the message tells how."""
 
 
 class ScorerClient:
-    """One process with one model. It is asked one thing at a time, and nobody ever waits for it."""
+    """One process with one model. It gets one request at a time; no method waits for its result."""
 
-    def __init__(self, folder: Path, seconds: float, megabytes: float) -> None:
-        """`folder` is the model's bundle."""
+    def __init__(self, folder: Path, timeout_seconds: float, memory_mb: float) -> None:
+        """Start the process.
+
+        Args:
+            folder: The model's bundle.
+            timeout_seconds: The most time for a request; loading may take at least `LOAD_TIMEOUT_SECONDS`.
+            memory_mb: The memory limit of the process, in MB.
+        """
         ours, theirs = socket.socketpair()
-        command = [sys.executable, "-m", "service.shadow.scorer", str(theirs.fileno()), str(folder), str(megabytes)]
+        command = [sys.executable, "-m", SCORER_MODULE, str(theirs.fileno()), str(folder), str(memory_mb)]
         self.refused: str | None = None  # None while it loads
         self.connection = Connection(ours.detach())
         self._process = start_process(
             command, os.environ | SCORER_ENVIRONMENT, pass_fds=[theirs.fileno()], background=True
         )
         theirs.close()
-        self._seconds = seconds
-        self._since, self._limit = self._measure_own_seconds(), max(LOAD_TIMEOUT_SECONDS, seconds)
+        self._timeout_seconds = timeout_seconds
+        self._started_at, self._limit = self._measure_own_seconds(), max(LOAD_TIMEOUT_SECONDS, timeout_seconds)
 
     def send_request(self, request: ScoreRequest) -> None:
-        """To be followed by `poll_results`, again and again, until it has one."""
-        self._since, self._limit = self._measure_own_seconds(), self._seconds
-        with suppress(OSError):  # it died: `poll_results` says so
+        """Send a scoring `request` without blocking; call `poll_results` for its results."""
+        self._started_at, self._limit = self._measure_own_seconds(), self._timeout_seconds
+        with suppress(OSError):  # the process ended: `poll_results` reports it
             self.connection.send_bytes(msgspec.msgpack.encode(request))
 
     def is_ready(self) -> bool:
-        """Is the model loaded, or refused? Raises Overdue and Died."""
-        if self.refused is None and (content := self._received()) is not None:
+        """Check whether the model is loaded, or refused: then `refused` is not None.
+
+        Returns:
+            False while the model is loading.
+
+        Raises:
+            ScorerTimeout: Loading took too long.
+            ScorerDied: The process ended.
+        """
+        if self.refused is None and (content := self._receive()) is not None:
             self.refused = msgspec.msgpack.decode(content, type=LoadResult).refused
         return self.refused is not None
 
     def poll_results(self) -> Sequence[ShadowResult] | None:
-        """What it says of each line; None where it isn't done. Raises Overdue and Died."""
-        content = self._received()
+        """Fetch the results of the request that was sent.
+
+        Returns:
+            A result for each line, or None while they are not complete.
+
+        Raises:
+            ScorerTimeout: The request took too long.
+            ScorerDied: The process ended.
+        """
+        content = self._receive()
         return None if content is None else msgspec.msgpack.decode(content, type=list[ShadowResult])
 
     def close(self) -> None:
+        """Kill the process, and close the connection to it."""
         self._process.kill()
         self._process.wait()
         self.connection.close()
 
-    def _received(self) -> bytes | None:
+    def _receive(self) -> bytes | None:
         try:
             if self.connection.poll():
                 return self.connection.recv_bytes()
@@ -100,13 +124,15 @@ class ScorerClient:
         return None
 
     def _check_time(self) -> None:
-        if (taken := self._measure_own_seconds() - self._since) > self._limit:
+        if (taken := self._measure_own_seconds() - self._started_at) > self._limit:
             self.close()
             raise ScorerTimeout(f"it took {taken:.1f} s, at most {self._limit:g} s are allowed")
 
     def _measure_own_seconds(self) -> float:
-        """By the clock, but without the time that its threads waited for a processor: at the lowest priority and on a
-        busy machine that is long, and no fault of the model's."""
+        """Return the time by the clock, less the time for which the process's threads waited for a processor.
+
+        At the lowest priority on a busy machine that wait is long, and no fault of the model's.
+        """
         waited = 0
         for path in Path(f"/proc/{self._process.pid}/task").glob("*/schedstat"):
             with suppress(OSError, ValueError):

@@ -18,7 +18,7 @@ import msgspec
 import pytest
 import yaml
 
-from deploy.bento import BentoNotBuilt, build_bento
+from deploy.bento import BENTO_FILES, BentoNotBuilt, build_bento, stage_service_code
 from penumbra.core.settings import PROJECT_ROOT, load_settings
 from penumbra.logs import append_log
 from penumbra.registry import bundle
@@ -26,6 +26,7 @@ from problem import features, schema
 from problem.schema import EXAMPLE
 from service.http.record_reader import Contract
 from service.inference.pinned_models import install_pinned_models
+from service.processes.launcher import PROCESS_MODULES
 from tests.helpers import local_service
 
 DOCKERFILE = (PROJECT_ROOT / "deploy/Dockerfile").read_text()
@@ -51,7 +52,7 @@ exec "$@"
 
 
 def pin(folder: Path, version: str, content: str = "x") -> Path:
-    """Pinned models, as far as `bring` looks at them."""
+    """Pinned models, as far as `install_pinned_models` looks at them."""
     (folder / "bundles" / version).mkdir(parents=True)
     (folder / "bundles" / version / "bundle.json").write_text(content)
     (folder / "live").write_text(version)
@@ -85,6 +86,53 @@ def test_where_nothing_is_pinned_nothing_is_made(tmp_path: Path) -> None:
 def test_without_a_live_model_there_is_no_bento(tmp_path: Path) -> None:
     with pytest.raises(BentoNotBuilt, match="make train"):
         build_bento(local_service.make_service_settings(tmp_path), local_service.FolderRegistry(tmp_path))
+
+
+IMPORT_FROM_HERE_ALONE = """
+import importlib, pathlib, sys
+folder = pathlib.Path(sys.argv[1])
+sys.path[:] = [str(folder), *(path for path in sys.path if not (pathlib.Path(path) / "penumbra").exists())]
+for module in sys.argv[2:]:
+    assert pathlib.Path(importlib.import_module(module).__file__).is_relative_to(folder), module
+"""
+
+
+@pytest.fixture(scope="module")
+def staged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that BentoML makes a bento of."""
+    folder = tmp_path_factory.mktemp("staged")
+    stage_service_code(folder)
+    return folder
+
+
+def list_staged_modules(folder: Path) -> list[str]:
+    files = [path.relative_to(folder).with_suffix("").as_posix() for path in sorted(folder.rglob("*.py"))]
+    return [file.replace("/", ".").removesuffix(".__init__") for file in files]
+
+
+@pytest.mark.slow
+def test_every_module_of_a_bento_can_be_imported_from_it_alone(staged: Path, tmp_path: Path) -> None:
+    modules = list_staged_modules(staged)
+    assert {"service.app", "service.shadow.scorer", *PROCESS_MODULES.values()} <= set(modules)
+    done = subprocess.run(
+        [sys.executable, "-IB", "-c", IMPORT_FROM_HERE_ALONE, str(staged), *modules],
+        cwd=tmp_path,
+        env={"HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_only_code_that_serves_goes_into_a_bento(staged: Path) -> None:
+    modules = list_staged_modules(staged)
+    assert {name.partition(".")[0] for name in modules} == {"penumbra", "problem", "service"}
+    unserved = ("penumbra.training", "penumbra.promotion", "penumbra.simulation", "penumbra.cli", "penumbra.data")
+    assert not [name for name in modules if name.startswith((*unserved, "problem.candidates", "problem.source"))]
+    others = {
+        path.relative_to(staged).as_posix() for path in staged.rglob("*") if path.is_file() and path.suffix != ".py"
+    }
+    assert others == {*BENTO_FILES, "bentofile.yaml"}
 
 
 def test_the_container_runs_as_a_user_that_is_not_root() -> None:

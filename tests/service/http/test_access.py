@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from penumbra.core.settings import PROJECT_ROOT, SettingsError, load_settings
 from problem.schema import EXAMPLE
 from service.http.access import AccessControl, read_keys, require_safe_access
-from service.http.guard import guard_app
-from service.http.limits import RequestLimits
+from service.http.guard import RequestLimits, guard_app
 from service.http.refusals import RequestRefused
 from tests.helpers import local_service
 
@@ -96,7 +95,7 @@ def test_probes_need_no_key(client: Any, path: str) -> None:
 def test_with_any_key_set_a_role_without_keys_is_closed_to_all_but_admins(tmp_path: Path) -> None:
     keys = read_keys({"PENUMBRA_KEYS__PREDICT": PREDICT})
     with pytest.raises(RequestRefused) as caught:
-        AccessControl(keys, anyone=True).check(
+        AccessControl(keys, is_open=True).check(
             {"path": "/metrics", "headers": [(b"authorization", b"Bearer " + b"x" * 20)]}
         )
     assert caught.value.status == 401
@@ -105,7 +104,7 @@ def test_with_any_key_set_a_role_without_keys_is_closed_to_all_but_admins(tmp_pa
 @given(st.binary(max_size=40))
 def test_no_header_that_is_no_key_ever_passes(header: bytes) -> None:
     with pytest.raises(RequestRefused):
-        AccessControl(KEYS, anyone=False).check({"path": "/predict", "headers": [(b"authorization", header)]})
+        AccessControl(KEYS, is_open=False).check({"path": "/predict", "headers": [(b"authorization", header)]})
 
 
 def test_keys_are_no_settings_and_in_no_record_of_them() -> None:
@@ -163,22 +162,22 @@ def test_starting_it_unsafely_ends_with_one_sentence(tmp_path: Path) -> None:
 def test_however_it_was_started_without_keys_only_this_machine_is_answered(address: str, allowed: bool) -> None:
     scope = {"path": "/predict", "headers": [], "client": (address, 1)}
     if allowed:
-        AccessControl([], anyone=False).check(scope)
+        AccessControl([], is_open=False).check(scope)
     else:
         with pytest.raises(RequestRefused, match="no keys are set") as caught:
-            AccessControl([], anyone=False).check(scope)
+            AccessControl([], is_open=False).check(scope)
         assert caught.value.status == 403
 
 
 def test_where_settings_say_so_every_machine_is_answered() -> None:
-    AccessControl([], anyone=True).check({"path": "/predict", "headers": [], "client": ("10.0.0.5", 1)})
+    AccessControl([], is_open=True).check({"path": "/predict", "headers": [], "client": ("10.0.0.5", 1)})
 
 
 class Requests:
     """Requests to an application that is behind the guard and waits for their bodies."""
 
-    def __init__(self, most: int, seconds: float) -> None:
-        self.app = guard_app(self._wait, AccessControl([], anyone=True), RequestLimits(most, seconds))
+    def __init__(self, max_requests: int, timeout_seconds: float) -> None:
+        self.app = guard_app(self._wait, AccessControl([], is_open=True), RequestLimits(max_requests, timeout_seconds))
         self.go = asyncio.Event()
 
     async def _wait(self, scope: Any, receive: Any, send: Any) -> None:
@@ -197,7 +196,7 @@ class Requests:
 
 def test_more_requests_than_fit_are_told_to_come_back() -> None:
     async def scenario() -> tuple[Any, list[Any]]:
-        requests = Requests(most=2, seconds=60)
+        requests = Requests(max_requests=2, timeout_seconds=60)
         fitting = [asyncio.create_task(requests.ask()) for _ in range(2)]
         await asyncio.sleep(0)
         refused = await requests.ask()
@@ -211,7 +210,7 @@ def test_more_requests_than_fit_are_told_to_come_back() -> None:
 
 def test_probes_are_answered_however_many_requests_are_under_way() -> None:
     async def scenario() -> int:
-        requests = Requests(most=1, seconds=60)
+        requests = Requests(max_requests=1, timeout_seconds=60)
         waiting = asyncio.create_task(requests.ask())
         await asyncio.sleep(0)
         probe = asyncio.create_task(requests.ask("/readyz"))
@@ -224,7 +223,7 @@ def test_probes_are_answered_however_many_requests_are_under_way() -> None:
 
 def test_a_request_that_takes_too_long_is_ended_and_makes_room() -> None:
     async def scenario() -> tuple[Any, Any]:
-        requests = Requests(most=1, seconds=0.05)
+        requests = Requests(max_requests=1, timeout_seconds=0.05)
         late = await requests.ask()
         requests.go.set()
         return late, await requests.ask()
@@ -236,7 +235,7 @@ def test_a_request_that_takes_too_long_is_ended_and_makes_room() -> None:
 
 def test_a_task_that_is_cancelled_for_another_reason_stays_cancelled() -> None:
     async def scenario() -> None:
-        task = asyncio.create_task(Requests(most=1, seconds=60).ask())
+        task = asyncio.create_task(Requests(max_requests=1, timeout_seconds=60).ask())
         await asyncio.sleep(0)
         task.cancel()
         await task

@@ -1,4 +1,4 @@
-"""What `service/http/bentoml_app.py` relies on without its being documented; and that both ways through uvicorn are one."""
+"""What `service/http/bentoml_app.py` relies on without its being documented; both ways through uvicorn are one."""
 
 import contextlib
 import json
@@ -175,6 +175,6 @@ def test_a_server_that_stops_waits_for_a_request_that_has_begun(tmp_path: Path) 
 
 
 def test_bentoml_makes_an_application_whose_timeouts_and_metrics_can_be_left_out(tmp_path: Path) -> None:
-    made = local_service.build_service(local_service.make_service_settings(tmp_path))._factory(True)
+    made = local_service.build_service(local_service.make_service_settings(tmp_path))._make_factory(True)
     assert (made.timeout, made.enable_metrics) == (None, False)
     assert {"openapi_spec_view", "_service_instance"} <= set(dir(made))

@@ -151,7 +151,7 @@ def test_any_bytes_are_refused_with_json(body: bytes) -> None:
     for read in (FLIGHTS.parse_one, FLIGHTS.parse_batch):
         with pytest.raises(RequestRefused) as caught:
             read(body)  # type: ignore[operator]
-        assert json.loads(caught.value.body())["error"]
+        assert json.loads(caught.value.encode_body())["error"]
 
 
 json_values = st.recursive(
@@ -167,7 +167,7 @@ def test_any_json_in_the_fields_is_accepted_or_refused_with_json(changes: dict[s
     try:
         told = b'{"error": "none"}' if len(FLIGHTS.to_frame([FLIGHTS.parse_one(body)])) else b"null"
     except RequestRefused as refusal:
-        told = refusal.body()
+        told = refusal.encode_body()
     assert json.loads(told)["error"]
 
 

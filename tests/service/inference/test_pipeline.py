@@ -78,7 +78,7 @@ def many_trees(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
 
 
 @pytest.fixture
-def decider(state: Path) -> InferencePipeline:
+def pipeline(state: Path) -> InferencePipeline:
     live = LiveModels(
         state, features.FEATURES, Task("binary"), make_rule_engine_factory((FAR, CLOSED, CLOSE), "review")
     )
@@ -86,10 +86,10 @@ def decider(state: Path) -> InferencePipeline:
     return InferencePipeline(live, CONTRACT)
 
 
-def harm(decider: InferencePipeline, which: str, how: str) -> None:
+def harm(pipeline: InferencePipeline, which: str, how: str) -> None:
     """Make the live or the previous model fail from now on."""
-    model, (kind, one) = getattr(decider.live, which), HARMS[how]
-    setattr(decider.live, which, kind(model.version, one, model.decide, model.rules, model.bundle))
+    model, (kind, one) = getattr(pipeline.live, which), HARMS[how]
+    setattr(pipeline.live, which, kind(model.version, one, model.decide, model.rules, model.bundle))
 
 
 def score(state: Path, version: str) -> float:
@@ -99,72 +99,72 @@ def score(state: Path, version: str) -> float:
     return found[0]
 
 
-def both(decider: InferencePipeline) -> list[Any]:
+def both(pipeline: InferencePipeline) -> list[Any]:
     """What is said of a record that comes alone, together with another, and in a list."""
     return [
-        decider.predict_one(RECORD),
-        *decider.predict_coalesced([RECORD, RECORD]),
-        *decider.predict_batch([RECORD, RECORD]),
+        pipeline.predict_one(RECORD),
+        *pipeline.predict_coalesced([RECORD, RECORD]),
+        *pipeline.predict_batch([RECORD, RECORD]),
     ]
 
 
-def test_the_live_model_answers_without_a_mark_of_fallback(decider: InferencePipeline, state: Path) -> None:
-    assert [(said.model, said.output) for said in both(decider)] == [("2", score(state, "2"))] * 5
-    assert not any("fallback" in said.marks for said in both(decider))
+def test_the_live_model_answers_without_a_mark_of_fallback(pipeline: InferencePipeline, state: Path) -> None:
+    assert [(said.model, said.output) for said in both(pipeline)] == [("2", score(state, "2"))] * 5
+    assert not any("fallback" in said.marks for said in both(pipeline))
 
 
 @pytest.mark.parametrize("how", HARMS)
-def test_where_the_live_model_fails_the_previous_answers(decider: InferencePipeline, state: Path, how: str) -> None:
-    harm(decider, "model", how)
-    assert [(said.model, said.output) for said in both(decider)] == [("1", score(state, "1"))] * 5
-    assert {said.marks["fallback"] for said in both(decider)} == {"previous"}
+def test_where_the_live_model_fails_the_previous_answers(pipeline: InferencePipeline, state: Path, how: str) -> None:
+    harm(pipeline, "model", how)
+    assert [(said.model, said.output) for said in both(pipeline)] == [("1", score(state, "1"))] * 5
+    assert {said.marks["fallback"] for said in both(pipeline)} == {"previous"}
 
 
 @pytest.mark.parametrize("how", HARMS)
-def test_where_that_fails_too_the_live_models_baseline_answers(decider: InferencePipeline, how: str) -> None:
-    harm(decider, "model", how)
-    harm(decider, "previous", how)
-    assert {(said.model, said.output, said.decision) for said in both(decider)} == {("2", BASELINE, False)}
-    assert {said.marks["fallback"] for said in both(decider)} == {"baseline"}
+def test_where_that_fails_too_the_live_models_baseline_answers(pipeline: InferencePipeline, how: str) -> None:
+    harm(pipeline, "model", how)
+    harm(pipeline, "previous", how)
+    assert {(said.model, said.output, said.decision) for said in both(pipeline)} == {("2", BASELINE, False)}
+    assert {said.marks["fallback"] for said in both(pipeline)} == {"baseline"}
 
 
-def test_a_list_with_answers_by_rule_is_still_all_of_one_version(decider: InferencePipeline) -> None:
-    harm(decider, "model", "raises")
-    said = decider.predict_batch([{**RECORD, "distance": 9500}, RECORD])
+def test_a_list_with_answers_by_rule_is_still_all_of_one_version(pipeline: InferencePipeline) -> None:
+    harm(pipeline, "model", "raises")
+    said = pipeline.predict_batch([{**RECORD, "distance": 9500}, RECORD])
     assert [one.model for one in said] == ["1", "1"]
     assert said[0].marks["rules"] == ["far"]
 
 
-def test_rules_hold_for_what_stands_in(decider: InferencePipeline) -> None:
-    harm(decider, "model", "raises")
-    harm(decider, "previous", "raises")
-    assert decider.predict_one(RECORD).marks == {"rules": ["close"], "review": True, "fallback": "baseline"}
+def test_rules_hold_for_what_stands_in(pipeline: InferencePipeline) -> None:
+    harm(pipeline, "model", "raises")
+    harm(pipeline, "previous", "raises")
+    assert pipeline.predict_one(RECORD).marks == {"rules": ["close"], "review": True, "fallback": "baseline"}
     with pytest.raises(RefusedByRules):
-        decider.predict_one({**RECORD, "origin": "LGA"})
+        pipeline.predict_one({**RECORD, "origin": "LGA"})
 
 
-def test_a_refusal_is_no_failure_of_the_model(decider: InferencePipeline) -> None:
+def test_a_refusal_is_no_failure_of_the_model(pipeline: InferencePipeline) -> None:
     with pytest.raises(RefusedByRules) as caught:
-        decider.predict_batch([RECORD, {**RECORD, "origin": "LGA"}])
+        pipeline.predict_batch([RECORD, {**RECORD, "origin": "LGA"}])
     assert [(index, rule.name) for index, _, rule in caught.value.refused] == [(1, "closed")]
     assert caught.value.model == "2"
 
 
-def test_what_comes_together_shares_no_refusal(decider: InferencePipeline) -> None:
-    said = decider.predict_coalesced([RECORD, {**RECORD, "origin": "LGA"}, {**RECORD, "distance": 9500}])
+def test_what_comes_together_shares_no_refusal(pipeline: InferencePipeline) -> None:
+    said = pipeline.predict_coalesced([RECORD, {**RECORD, "origin": "LGA"}, {**RECORD, "distance": 9500}])
     assert isinstance(said[1], RefusedByRules)
     assert ["far" in one.marks.get("rules", []) for one in said if isinstance(one, ScoredRecord)] == [False, True]
 
 
-def test_what_comes_together_shares_no_failure(decider: InferencePipeline) -> None:
-    works = decider.live.model
+def test_what_comes_together_shares_no_failure(pipeline: InferencePipeline) -> None:
+    works = pipeline.live.model
     assert works
 
     def one(record: Any) -> Any:
         return 1 / (record["distance"] - 500) and works.score_one(record)
 
-    decider.live.model = Stumbling(works.version, one, works.decide, works.rules, works.bundle)
-    said = decider.predict_coalesced([RECORD, {**RECORD, "distance": 500}, RECORD])
+    pipeline.live.model = Stumbling(works.version, one, works.decide, works.rules, works.bundle)
+    said = pipeline.predict_coalesced([RECORD, {**RECORD, "distance": 500}, RECORD])
     assert [one.model for one in said] == ["2", "1", "2"]  # type: ignore[union-attr]
 
 
@@ -174,28 +174,28 @@ def test_a_few_are_scored_as_each_is_alone_to_the_last_bit(many_trees: LoadedMod
     assert repr(many_trees.score_few(records)) == repr([many_trees.score_one(record) for record in records])
 
 
-def test_a_model_that_works_again_answers_again(decider: InferencePipeline) -> None:
-    working = decider.live.model
-    harm(decider, "model", "raises")
-    assert decider.predict_one(RECORD).model == "1"
-    decider.live.model = working
-    assert decider.predict_one(RECORD).model == "2"
+def test_a_model_that_works_again_answers_again(pipeline: InferencePipeline) -> None:
+    working = pipeline.live.model
+    harm(pipeline, "model", "raises")
+    assert pipeline.predict_one(RECORD).model == "1"
+    pipeline.live.model = working
+    assert pipeline.predict_one(RECORD).model == "2"
 
 
 def test_a_failure_is_reported_once_and_names_the_error(
-    decider: InferencePipeline, caplog: pytest.LogCaptureFixture
+    pipeline: InferencePipeline, caplog: pytest.LogCaptureFixture
 ) -> None:
-    harm(decider, "model", "raises")
-    both(decider)
+    harm(pipeline, "model", "raises")
+    both(pipeline)
     assert [message for message in caplog.messages if "version 2 fails" in message and "ZeroDivision" in message]
     assert len([message for message in caplog.messages if "fails" in message]) == 1
 
 
-def test_records_that_another_answered_are_counted(decider: InferencePipeline) -> None:
+def test_records_that_another_answered_are_counted(pipeline: InferencePipeline) -> None:
     name, labels = "penumbra_fallbacks_total", {"to": "previous"}
     before = REGISTRY.get_sample_value(name, labels) or 0.0
-    harm(decider, "model", "raises")
-    both(decider)
+    harm(pipeline, "model", "raises")
+    both(pipeline)
     assert REGISTRY.get_sample_value(name, labels) == before + 5
 
 
@@ -210,8 +210,8 @@ def test_without_previous_or_baseline_the_refusal_names_the_version(tmp_path: Pa
     assert caught.value.status == 500
 
 
-def test_a_record_that_no_model_was_asked_about_has_no_inputs(decider: InferencePipeline) -> None:
-    assert decider.predict_one({**RECORD, "distance": 9500}).inputs == ()
+def test_a_record_that_no_model_was_asked_about_has_no_inputs(pipeline: InferencePipeline) -> None:
+    assert pipeline.predict_one({**RECORD, "distance": 9500}).inputs == ()
 
 
 def test_after_a_swap_the_old_model_stands_in_without_being_loaded_again(tmp_path: Path) -> None:
@@ -225,6 +225,6 @@ def test_after_a_swap_the_old_model_stands_in_without_being_loaded_again(tmp_pat
     assert live.previous is old
 
 
-def test_a_start_finds_the_previous_model_too(decider: InferencePipeline) -> None:
-    assert decider.live.previous is not None
-    assert decider.live.previous.version == "1"
+def test_a_start_finds_the_previous_model_too(pipeline: InferencePipeline) -> None:
+    assert pipeline.live.previous is not None
+    assert pipeline.live.previous.version == "1"

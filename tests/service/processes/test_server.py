@@ -176,7 +176,7 @@ def test_a_child_that_dies_is_started_again_ever_later(tmp_path: Path, capfd: py
     supervisor = Supervisor([child], environment={})
 
     def stop_after_two_deaths() -> None:
-        if child.delay > 1:
+        if child.restart_delay > 1:
             supervisor.stop()
 
     before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
@@ -186,4 +186,4 @@ def test_a_child_that_dies_is_started_again_ever_later(tmp_path: Path, capfd: py
         for number, handler in zip((signal.SIGTERM, signal.SIGINT), before, strict=True):
             signal.signal(number, handler)
     assert "short ended with code 3, starts again in 0.5 s" in capfd.readouterr().err
-    assert child.delay == 2
+    assert child.restart_delay == 2

@@ -128,7 +128,7 @@ def test_a_bundle_that_is_refused_is_told_and_its_rows_say_so(tmp_path: Path) ->
     log_entries(tmp_path, make_entry(100))
     with start_role_worker(tmp_path) as made:
         step_until(made, make_completion_check(made, tmp_path, "2"))
-        assert "damaged or replaced" in made.problem
+        assert "damaged or replaced" in made.last_failure
     (row,) = read_rows_by_id(tmp_path, "2").values()
     assert (row["status"], "refused" in row["reason"]) == ("skipped", True)
 
