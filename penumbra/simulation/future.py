@@ -1,4 +1,4 @@
-"""All batches there will ever be, for what plays the months to come: out of sight of the loop's own data."""
+"""All batches of the source, for simulations of the months to come, apart from the loop's own data."""
 
 import problem
 import problem.source
@@ -7,10 +7,20 @@ from penumbra.data.batches import DataStore
 
 
 def fill_data_store(data: DataSettings) -> DataStore:
-    """The data store in these folders, once every batch of the source is in it."""
-    made = DataStore(data, problem)
-    there = made.batches()
-    for name in [batch.name for batch in problem.source.batches() if batch.name not in there]:
-        made.stage(name, problem.source.fetch(name))
-        made.admit([name])
-    return made
+    """Fetch, check and admit every batch of the source that a data store doesn't have yet.
+
+    Args:
+        data: Section [data] of the settings, with the folders of the store.
+
+    Returns:
+        The store with all batches.
+
+    Raises:
+        BatchRefused: A batch breaks the contract.
+    """
+    store = DataStore(data, problem)
+    admitted = store.batches()
+    for name in [batch.name for batch in problem.source.batches() if batch.name not in admitted]:
+        store.stage(name, problem.source.fetch(name))
+        store.admit([name])
+    return store

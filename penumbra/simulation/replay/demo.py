@@ -1,4 +1,4 @@
-"""`make demo`: what the README shows of a replay, out of the replay itself: its last words and its picture."""
+"""`make demo`: puts the printed end of a replay and its picture into the README."""
 
 import re
 import shutil
@@ -20,7 +20,15 @@ def main() -> None:
 
 
 def record_demo(folder: Path, words: str) -> None:
-    """Keep the last words and the picture of a replay, and put the words into the README."""
+    """Keep the printed end and the picture of a replay, and put the words into the README.
+
+    Args:
+        folder: The folder of the replay's report.
+        words: What the replay printed at its end.
+
+    Raises:
+        SystemExit: The README has no block for the words.
+    """
     REPLAY_TEXT.write_text(words.strip() + "\n", encoding="utf-8")
     shutil.copy(folder / report.PICTURE_FILE, REPLAY_PICTURE)
     readme = README_FILE.read_text(encoding="utf-8")
@@ -29,7 +37,17 @@ def record_demo(folder: Path, words: str) -> None:
 
 
 def extract_replay_output(readme: str) -> str:
-    """What a README shows as the last words of `replay --days 14`."""
+    """Extract what a README shows as the printed end of `replay --days 14`.
+
+    Args:
+        readme: The README's text.
+
+    Returns:
+        The text of the block.
+
+    Raises:
+        SystemExit: There is no such block.
+    """
     begin, end = _find_block(readme)
     return readme[begin:end]
 

@@ -1,4 +1,4 @@
-"""What a replay came to: a line as it goes, then the report with its pictures, a table, and the line for machines."""
+"""The report of a replay: a line as it goes, then a page with its picture, a table, and a line of JSON."""
 
 import datetime as dt
 import html
@@ -25,19 +25,26 @@ VERDICT_COLOURS = {
 
 
 class ReplayDays(Protocol):
-    """Which days are played, and on which of them something is wrong."""
+    """The days that are played, and those on which something is wrong."""
 
     @property
-    def days(self) -> list[dt.date]: ...
+    def days(self) -> list[dt.date]:
+        """All days."""
 
     @property
-    def fault_days(self) -> list[dt.date]: ...
+    def fault_days(self) -> list[dt.date]:
+        """The days with a data fault."""
 
 
-def print_progress(steps: ReplaySteps, script: ReplayDays) -> None:
-    """The day that is done; on a terminal each replaces the one before."""
+def print_progress(steps: ReplaySteps, plan: ReplayDays) -> None:
+    """Print the day that is done, and what was decided on it; on a terminal each line replaces the one before.
+
+    Args:
+        steps: The days that are done, at least one.
+        plan: All days.
+    """
     done, last = len(steps), steps[-1]
-    filled = BAR_WIDTH * done // len(script.days)
+    filled = BAR_WIDTH * done // len(plan.days)
     bar = "█" * filled + "·" * (BAR_WIDTH - filled)
     loss, never = compute_mean_losses(steps[-7:])
     line = f"{bar} {last['day']}  version {last['version']}  loss of the last days {loss:.4f}, of version 1 {never:.4f}"
@@ -47,32 +54,56 @@ def print_progress(steps: ReplaySteps, script: ReplayDays) -> None:
         print(clear + text)
     if sys.stdout.isatty():
         print(clear + line, end="", flush=True)
-    elif done % 7 == 0 or done == len(script.days):
+    elif done % 7 == 0 or done == len(plan.days):
         print(line, flush=True)
 
 
 def describe_decisions(step: dict[str, Any]) -> Iterator[str]:
-    """What happened on a day, a sentence each, but not that nothing followed."""
+    """Describe what was decided on a day.
+
+    Args:
+        step: The day, as `DayLoop.run_day` returns it.
+
+    Yields:
+        A sentence for each entry of the ledger; none for those that nothing followed from.
+    """
     for entry in step["entries"]:
         if entry["verdict"] not in ("keep collecting", "ok"):
             yield f"{entry['kind']}: {entry['verdict']} {_format_versions(entry)}: {_shorten(entry['reason'])}"
 
 
 def compute_mean_losses(steps: ReplaySteps) -> tuple[float, float]:
-    """Of all rows with a label: the mean loss as served, and of the first version."""
+    """Compute the mean losses of all rows with a label.
+
+    Args:
+        steps: Days, with at least one label.
+
+    Returns:
+        The loss as served, and that of the first version on the same rows.
+    """
     labels = sum(step["labels"] for step in steps)
     return sum(step["loss"] for step in steps) / labels, sum(step["never"] for step in steps) / labels
 
 
-def write_replay_report(settings: Settings, script: ReplayDays, steps: ReplaySteps, folder: Path) -> str:
-    """Write the report; what the terminal shows last, with the line for machines at its end."""
+def write_replay_report(settings: Settings, plan: ReplayDays, steps: ReplaySteps, folder: Path) -> str:
+    """Write the report and its picture.
+
+    Args:
+        settings: Section [monitor] (`folder`) is read.
+        plan: All days.
+        steps: The days as they were played.
+        folder: Where the report is written.
+
+    Returns:
+        What is printed at the end: a table, the report's path, and the figures as a line of JSON.
+    """
     from vl_convert import vegalite_to_png, vegalite_to_svg
 
-    spec = build_replay_picture(steps, script)
+    spec = build_replay_picture(steps, plan)
     svg = vegalite_to_svg(spec)
     (folder / PICTURE_FILE).write_text(svg)
     (folder / PICTURE_FILE).with_suffix(".png").write_bytes(vegalite_to_png(spec, scale=2))
-    facts = compute_replay_figures(settings, script, steps)
+    facts = compute_replay_figures(settings, plan, steps)
     table = format_version_table(steps)
     (folder / REPORT_FILE).write_text(build_replay_page(svg, table, facts, steps), encoding="utf-8")
     where = folder / REPORT_FILE
@@ -80,8 +111,17 @@ def write_replay_report(settings: Settings, script: ReplayDays, steps: ReplaySte
     return f"\n{table}\n\nThe report: {shown}\n{json.dumps(facts)}"
 
 
-def compute_replay_figures(settings: Settings, script: ReplayDays, steps: ReplaySteps) -> dict[str, Any]:
-    """The figures. The fault counts as noticed where the monitor found one on one of its days."""
+def compute_replay_figures(settings: Settings, plan: ReplayDays, steps: ReplaySteps) -> dict[str, Any]:
+    """Compute the figures of a replay.
+
+    Args:
+        settings: Section [monitor] (`folder`) is read.
+        plan: All days. The fault counts as noticed if the monitor found one on one of its days.
+        steps: The days as they were played.
+
+    Returns:
+        Plain JSON.
+    """
     entries = [entry for step in steps for entry in step["entries"]]
     sabotaged = {step["sabotaged"] for step in steps if step["sabotaged"]}
     promoted = [entry for entry in entries if entry["kind"] == "promotion"]
@@ -89,7 +129,7 @@ def compute_replay_figures(settings: Settings, script: ReplayDays, steps: Replay
     loss, never = compute_mean_losses(steps)
     return {
         "days": len(steps),
-        "fault_noticed": any(day in faults for day in script.fault_days),
+        "fault_noticed": any(day in faults for day in plan.fault_days),
         "sabotage_promoted": any(entry["versions"]["live"] in sabotaged for entry in promoted),
         "served_log_loss": round(loss, 5),
         "never_log_loss": round(never, 5),
@@ -99,19 +139,27 @@ def compute_replay_figures(settings: Settings, script: ReplayDays, steps: Replay
 
 
 def format_version_table(steps: ReplaySteps) -> str:
-    """Who answered when: a line for each stretch of days that one version was live, and one for all."""
+    """Format the table of live versions.
+
+    Args:
+        steps: The days as they were played.
+
+    Returns:
+        A line for each stretch of days on which one version was live, and one for all days.
+    """
     lines = [f"{'version':<9}{'from':<12}{'to':<12}{'days':>5}{'flights':>9}{'loss':>9}{'version 1':>11}"]
-    lines += [_format_version_line(str(reign[0]["version"]), reign) for reign in group_by_version(steps)]
+    lines += [_format_version_line(str(stretch[0]["version"]), stretch) for stretch in group_by_version(steps)]
     return "\n".join([*lines, _format_version_line("all", steps)])
 
 
 def group_by_version(steps: ReplaySteps) -> list[list[dict[str, Any]]]:
-    found: list[list[dict[str, Any]]] = []
+    """Group `steps` into stretches of days on which the same version was live; returns the stretches in order."""
+    stretches: list[list[dict[str, Any]]] = []
     for step in steps:
-        if not found or found[-1][-1]["version"] != step["version"]:
-            found.append([])
-        found[-1].append(step)
-    return found
+        if not stretches or stretches[-1][-1]["version"] != step["version"]:
+            stretches.append([])
+        stretches[-1].append(step)
+    return stretches
 
 
 def _format_version_line(name: str, steps: ReplaySteps) -> str:
@@ -121,8 +169,16 @@ def _format_version_line(name: str, steps: ReplaySteps) -> str:
     return f"{name:<9}{first:<12}{last:<12}{len(steps):>5}{rows:>9,}{loss:>9.4f}{never:>11.4f}"
 
 
-def build_replay_picture(steps: ReplaySteps, script: ReplayDays) -> charts.VegaLiteSpec:
-    """Loss over time as served and had nothing ever been retrained, with every verdict; below, who answered."""
+def build_replay_picture(steps: ReplaySteps, plan: ReplayDays) -> charts.VegaLiteSpec:
+    """Build the picture of a replay: losses over time with every verdict, and below the version that answered.
+
+    Args:
+        steps: The days as they were played; more than four weeks are shown by week.
+        plan: All days.
+
+    Returns:
+        A Vega-Lite specification.
+    """
     span = 7 if len(steps) > 28 else 1
     points = [
         {"model": name, "date": part[-1]["day"], "value": value}
@@ -150,7 +206,17 @@ def build_replay_picture(steps: ReplaySteps, script: ReplayDays) -> charts.VegaL
 
 
 def build_replay_page(svg: str, table: str, facts: dict[str, Any], steps: ReplaySteps) -> str:
-    """A page that needs nothing else."""
+    """Build the HTML page of a replay, which needs no other file.
+
+    Args:
+        svg: The picture.
+        table: The table of live versions.
+        facts: The figures.
+        steps: The days as they were played.
+
+    Returns:
+        The page.
+    """
     rows = "\n".join(
         f"<tr><td>{step['day']}</td><td>{html.escape(text)}</td></tr>"
         for step in steps

@@ -1,6 +1,9 @@
-"""`make replay`: the months after the settings' today, day by day, through the real loop: requests and labels over HTTP
-to the service as `make serve` starts it, ingest, monitor, retraining, shadow, promotion and rollback. `DAYS=14` for the
-short form. All of it is in a folder of its own; killed, it goes on where it was."""
+"""`make replay`: the months after the settings' today, played day by day through the real loop.
+
+Requests and labels go over HTTP to the service as `make serve` starts it; ingest, monitor, retraining, shadow,
+promotion and rollback are the real ones. `DAYS=14` for the short form. All of it is in a folder of its own; killed, it
+goes on where it was.
+"""
 
 import datetime as dt
 import os
@@ -17,15 +20,15 @@ from penumbra.simulation.replay import day_loop, report, sandbox, traffic
 from penumbra.simulation.replay.day_loop import DayLoop
 from penumbra.storage.journal import Journal
 
-JOURNAL_FILE = "diary.jsonl"
-CODE_PATTERNS = ["[a-z]*/**/*.py", "locks/runtime.lock"]  # what was played by other code is played again
+JOURNAL_FILE = "journal.jsonl"
+PLAYED_MODULES = ("problem", "service", "flows.ingest", "flows.train", "penumbra.simulation.replay.run")
 EXPECTED_ERRORS = (sandbox.ReplayTimeout, sandbox.ReplayFailed, OSError)
 MAX_SHORT_DAYS, DAYS_BEFORE_BATCH, N_FAULT_DAYS = 60, 3, 3
 
 
 @dataclass(frozen=True)
 class ReplayPlan:
-    """Which days are played, and on which of them the weather feed is in the wrong unit."""
+    """The days that are played, `fault` the first one with the weather feed in the wrong unit, and the random seed."""
 
     first: dt.date
     last: dt.date
@@ -34,22 +37,24 @@ class ReplayPlan:
 
     @property
     def days(self) -> list[dt.date]:
+        """All days, from the first to the last."""
         return [self.first + dt.timedelta(days=number) for number in range((self.last - self.first).days + 1)]
 
     @property
     def fault_days(self) -> list[dt.date]:
+        """The days on which the weather feed is in the wrong unit."""
         return [self.fault + dt.timedelta(days=number) for number in range(N_FAULT_DAYS)]
 
 
 def main() -> tuple[Path, str]:
-    """Play, and tell; returns where the report is, and the words."""
+    """Play the days that are not played yet, and print the report; returns its folder and the printed words."""
     settings = load_settings()
-    script = plan_replay(settings, int(os.environ.get("DAYS") or 0))
+    plan = plan_replay(settings, int(os.environ.get("DAYS") or 0))
     folder = settings.replay.folder.absolute()
     work = day_loop.to_plain_json(
         {
-            **asdict(script),
-            "code": code_version.compute_fingerprint(PROJECT_ROOT, CODE_PATTERNS),
+            **asdict(plan),
+            "code": code_version.compute_fingerprint(PROJECT_ROOT, list_replay_files()),
             "settings": settings.model_dump(mode="json"),
         }
     )
@@ -58,16 +63,41 @@ def main() -> tuple[Path, str]:
         Journal(folder / JOURNAL_FILE).begin(work)
     settings = sandbox.enter_sandbox(folder, build_replay_environment(settings))
     try:
-        run_days(settings, script)
+        run_days(settings, plan)
     except EXPECTED_ERRORS as error:
         raise SystemExit(f"{error}\nWhat was played is kept: the same command goes on from there.") from None
-    words = report.write_replay_report(settings, script, Journal(folder / JOURNAL_FILE).steps(), folder)
+    words = report.write_replay_report(settings, plan, Journal(folder / JOURNAL_FILE).steps(), folder)
     print(words)
     return folder, words
 
 
+def list_replay_files(root: Path = PROJECT_ROOT) -> list[str]:
+    """List the files that a replay depends on: what was played by other code is played again.
+
+    Args:
+        root: The folder of the project.
+
+    Returns:
+        Paths relative to `root`: the lock of the libraries, and the modules that service, flows and replay import.
+    """
+    rooms = {entry.partition(".")[0] for entry in PLAYED_MODULES} | {"monitoring"}
+    return ["locks/runtime.lock", *code_version.list_module_files(root, PLAYED_MODULES, sorted(rooms))]
+
+
 def plan_replay(settings: Settings, days: int) -> ReplayPlan:
-    """All days from today to the end of the last batch; or a few of them, in which a batch arrives."""
+    """Plan the days of a replay.
+
+    Args:
+        settings: Sections [data] (`today`) and [replay] (`seed`) are read.
+        days: How many days are played; 0 for all from today to the end of the last batch. A short replay begins a few
+            days before a batch arrives.
+
+    Returns:
+        The plan.
+
+    Raises:
+        SystemExit: No batch is complete after today.
+    """
     complete = [batch.complete for batch in problem.source.batches() if batch.complete > settings.data.today]
     if not complete:
         raise SystemExit(f"no batch is complete after data.today = {settings.data.today}: there is nothing to replay")
@@ -80,7 +110,14 @@ def plan_replay(settings: Settings, days: int) -> ReplayPlan:
 
 
 def build_replay_environment(settings: Settings) -> dict[str, str]:
-    """A clock that runs faster, and a recipe that is fast to fit."""
+    """Build the environment of a replay: a clock that runs faster, and a recipe that is fast to fit.
+
+    Args:
+        settings: Section [replay] (`candidate`) is read.
+
+    Returns:
+        Environment variables.
+    """
     return {
         "PENUMBRA_TRAINING__CANDIDATES": settings.replay.candidate,
         "PENUMBRA_SERVICE__PORT": str(find_free_port()),
@@ -92,23 +129,32 @@ def build_replay_environment(settings: Settings) -> dict[str, str]:
     }
 
 
-def run_days(settings: Settings, script: ReplayPlan) -> None:
-    """Every day that the diary doesn't have yet."""
-    diary, life = Journal(Path(JOURNAL_FILE)), DayLoop(settings, script.first)
-    done = {step["day"] for step in diary.steps()}
-    left = [day for day in script.days if str(day) not in done]
+def run_days(settings: Settings, plan: ReplayPlan) -> None:
+    """Play every day that the journal doesn't have yet, and add each to it.
+
+    Args:
+        settings: Those of the replay's folder.
+        plan: The days.
+
+    Raises:
+        ReplayTimeout: Something that the replay waits for doesn't happen.
+        ReplayFailed: A flow or a request failed.
+    """
+    journal, loop = Journal(Path(JOURNAL_FILE)), DayLoop(settings, plan.first)
+    done = {step["day"] for step in journal.steps()}
+    left = [day for day in plan.days if str(day) not in done]
     if not left:
         return
-    life.train_first_model()
-    world = traffic.load_traffic_days(
+    loop.train_first_model()
+    traffic_days = traffic.load_traffic_days(
         day_loop.make_source_settings(settings),
-        script.first - dt.timedelta(days=day_loop.LABEL_DELAY_DAYS),
-        script.last,
+        plan.first - dt.timedelta(days=day_loop.LABEL_DELAY_DAYS),
+        plan.last,
     )
     with sandbox.run_service(settings) as service:
         for day in left:
-            diary.add(life.run_day(service, world, day, day in script.fault_days, day == script.first))
-            report.print_progress(diary.steps(), script)
+            journal.add(loop.run_day(service, traffic_days, day, day in plan.fault_days, day == plan.first))
+            report.print_progress(journal.steps(), plan)
 
 
 if __name__ == "__main__":

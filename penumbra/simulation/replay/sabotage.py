@@ -1,4 +1,4 @@
-"""A candidate that looks like any other and says the opposite: what a broken training, or somebody, might register."""
+"""A sabotaged candidate: it looks like any other and predicts the opposite, as a broken training might make one."""
 
 import time
 from pathlib import Path
@@ -21,14 +21,21 @@ TREE_LEAVES, SABOTAGE_PROBE_ROWS, SABOTAGED_NAME = 200, 256, "sabotaged"
 
 
 def register_sabotaged(settings: Settings) -> str:
-    """Register it as the candidate, with the live model's recipe and the gate's word; returns its version."""
+    """Register a sabotaged candidate, with the live model's recipe and a passed gate in the ledger.
+
+    Args:
+        settings: Sections [registry] and [ledger] are read.
+
+    Returns:
+        Its version.
+    """
     models = ModelRegistry(settings.registry)
     live = models.version(LIVE_ALIAS) or ""
-    with TemporaryDirectory() as place:
-        models.download(live, Path(place) / live)
-        facts = _invert_model(Path(place) / live, live)
+    with TemporaryDirectory() as folder:
+        models.download(live, Path(folder) / live)
+        facts = _invert_model(Path(folder) / live, live)
         now = time.time()
-        run = models.record(FinishedRun(f"train {SABOTAGED_NAME}", now, now), artifacts={"bundle": Path(place) / live})
+        run = models.record(FinishedRun(f"train {SABOTAGED_NAME}", now, now), artifacts={"bundle": Path(folder) / live})
         tags = {"fingerprint": SABOTAGED_NAME, "data_version": facts["data_version"]}
         version = models.register(run, "bundle", tags)
     with aliases.hold_alias_lock(settings.ledger.folder):
@@ -41,7 +48,7 @@ def register_sabotaged(settings: Settings) -> str:
 
 
 def _invert_model(folder: Path, version: str) -> dict[str, str]:
-    """Put a model that learnt the opposite of the bundle's own answers in the place of its model."""
+    """Replace a bundle's model by one that learnt the opposite of its predictions; return the facts of the bundle."""
     from sklearn.tree import DecisionTreeClassifier
 
     made = bundle.read_bundle(folder, FEATURES, version)

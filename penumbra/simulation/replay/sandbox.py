@@ -1,4 +1,4 @@
-"""A place of its own to run the whole loop in: folders, settings, and the service as `make serve` starts it."""
+"""A folder of its own to run the whole loop in: settings, flows, and the service as `make serve` starts it."""
 
 import contextlib
 import functools
@@ -36,15 +36,23 @@ runpy.run_module("service", run_name="__main__", alter_sys=True)
 
 
 class ReplayTimeout(RuntimeError):
-    """Something that should have happened didn't, in ten minutes; says what."""
+    """Something that the replay waits for didn't happen in ten minutes; the message says what."""
 
 
 class ReplayFailed(RuntimeError):
-    """A flow or a request failed; says which, with its last words."""
+    """A flow or a request failed; the message says which, with the end of its output."""
 
 
 def enter_sandbox(folder: Path, overrides: dict[str, str]) -> Settings:
-    """Make a folder the place that all relative paths begin at, of this process and of those it starts."""
+    """Make a folder the working directory of this process and of those it starts, so that relative paths begin there.
+
+    Args:
+        folder: The folder, which is made.
+        overrides: Environment variables that are set for both; API keys are removed.
+
+    Returns:
+        The settings, read again.
+    """
     (folder / ".metaflow").mkdir(parents=True, exist_ok=True)
     (folder / ".dvc").mkdir(exist_ok=True)
     config = (PROJECT_ROOT / ".dvc" / "config").read_text()
@@ -57,11 +65,22 @@ def enter_sandbox(folder: Path, overrides: dict[str, str]) -> Settings:
 
 
 def clear_sandbox(folder: Path) -> None:
+    """Delete everything in a `folder`, and itself; nothing happens if it isn't there."""
     shutil.rmtree(folder, ignore_errors=True)
 
 
 def run_replay_flow(flow: str) -> bool:
-    """True, once one of the flows is through, as its make target runs it. Raises Failed."""
+    """Run a flow as its make target does, but for the doctor.
+
+    Args:
+        flow: "ingest" or "train".
+
+    Returns:
+        True, when it is through.
+
+    Raises:
+        ReplayFailed: It failed.
+    """
     command = [sys.executable, str(PROJECT_ROOT / "flows" / f"{flow}.py"), *FLOW_OPTIONS[flow]]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode:
@@ -71,7 +90,17 @@ def run_replay_flow(flow: str) -> bool:
 
 @contextlib.contextmanager
 def run_service(settings: Settings) -> Iterator["RunningService"]:
-    """What `make serve` starts, until it answers; ended with all that belongs to it."""
+    """Run the service as `make serve` starts it, as a context manager.
+
+    Args:
+        settings: Those of the replay's folder.
+
+    Yields:
+        The service, which answers. It is ended with all its processes.
+
+    Raises:
+        ReplayTimeout: It doesn't answer in ten minutes, or ends.
+    """
     with Path(SERVICE_OUTPUT).open("w") as output:
         process = subprocess.Popen([sys.executable, "-c", SERVE_SCRIPT], stdout=output, stderr=output)
     service = RunningService(settings, process)
@@ -84,14 +113,26 @@ def run_service(settings: Settings) -> Iterator["RunningService"]:
 
 
 class RunningService:
-    """The running service, and what can be asked of it and waited for."""
+    """The running service: requests to it, and events of it to wait for."""
 
     def __init__(self, settings: Settings, process: subprocess.Popen[bytes]) -> None:
+        """Take the settings that it runs by (its port and folders) and its process."""
         self.settings, self.process = settings, process
         self.url = f"http://127.0.0.1:{settings.service.port}"
 
     def post(self, path: str, body: bytes) -> list[dict[str, Any]]:
-        """Raises Failed where it is refused."""
+        """Send a POST request.
+
+        Args:
+            path: The path of the URL.
+            body: JSON.
+
+        Returns:
+            The answers, one for each record.
+
+        Raises:
+            ReplayFailed: It is refused.
+        """
         request = urllib.request.Request(self.url + path, body, {"content-type": "application/json"})
         try:
             return list(json.load(OPEN_WITHOUT_PROXY(request, timeout=60)))
@@ -99,28 +140,37 @@ class RunningService:
             raise ReplayFailed(f"POST {path}: {refused.code} {refused.read().decode()[:500]}") from None
 
     def is_ready(self) -> bool:
+        """Return whether some version answers."""
         return self._version() is not None
 
     def wait_for_version(self, version: str) -> None:
-        """Wait until it does so with this version."""
+        """Wait until this `version` answers. Raises: ReplayTimeout."""
         self.wait(f"version {version} answers", lambda: self._version() == version)
 
     def wait_for_shadow(self, aliases: dict[str, str]) -> None:
-        """Wait until those that are in the shadow have answered everything."""
+        """Wait until the shadow models among the `aliases` have answered everything. Raises: ReplayTimeout."""
         for role, version in [(role, aliases[role]) for role in (CANDIDATE_ALIAS, PREVIOUS_ALIAS) if role in aliases]:
             self.wait(f"version {version} has answered all", functools.partial(self._caught_up, role, version))
 
     def wait(self, what: str, happened: Callable[[], bool]) -> None:
-        """Raises Stuck where it doesn't come true in time, or the service ends."""
+        """Wait until something happens.
+
+        Args:
+            what: A sentence that holds then, for the message.
+            happened: Whether it holds now.
+
+        Raises:
+            ReplayTimeout: It doesn't happen in ten minutes, or the service ends.
+        """
         end = time.monotonic() + WAIT_SECONDS
         while not happened():
             if self.process.poll() is not None or time.monotonic() > end:
-                words = Path(SERVICE_OUTPUT).read_text().splitlines()[-3:]
-                raise ReplayTimeout(f"waited in vain until {what}; the service's last words: {' / '.join(words)}")
+                lines = Path(SERVICE_OUTPUT).read_text().splitlines()[-3:]
+                raise ReplayTimeout(f"waited in vain until {what}; the service's last words: {' / '.join(lines)}")
             time.sleep(PAUSE_SECONDS)
 
     def _version(self) -> str | None:
-        """The version that answers, None while none does."""
+        """Return the version that answers, None while none does."""
         try:
             return str(json.load(OPEN_WITHOUT_PROXY(self.url + "/readyz", timeout=1))["model_version"])
         except OSError:
