@@ -15,10 +15,10 @@ from monitoring.dashboard import cards, flow_runs, window_charts
 from monitoring.dashboard.flow_runs import FlowRun
 from monitoring.reports.workspace import ReportWorkspace
 from monitoring.windows import DamagedWindow, Window, WindowStore
-from penumbra.cli import schedule
 from penumbra.core.settings import Settings, SettingsError, load_settings
 from penumbra.registry.ledger import BrokenLedger, Ledger, LedgerEntry
 from penumbra.registry.models import ModelRegistry
+from penumbra.scheduling.schedule import compute_next_runs
 from penumbra.storage.atomic import replace_file
 
 PAGE_FILE, PAGE_TEMPLATE, CARDS_FOLDER = "overview.html", "overview.html", "cards"
@@ -112,7 +112,7 @@ def _describe_status(windows: Sequence[Window]) -> dict[str, str]:
 def _describe_flows(settings: Settings) -> list[dict[str, str]]:
     """Each flow's last run; its card is copied beside the page, so that both can be moved together."""
     ran = {run.flow: run for run in flow_runs.list_latest_flow_runs(list(TARGET_BY_FLOW))}
-    due = schedule.compute_next_runs(dt.datetime.now().astimezone())
+    due = compute_next_runs(settings.schedule, dt.datetime.now().astimezone())
     following = {
         name: f"{due[name]:%Y-%m-%d %H:%M %Z}" if name in due else _describe_unscheduled(name, due)
         for name in TARGET_BY_FLOW.values()

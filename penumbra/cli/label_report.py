@@ -7,6 +7,7 @@ import polars as pl
 import problem.schema
 from penumbra.cli.printing import print_report
 from penumbra.core.settings import Settings
+from penumbra.core.tables import format_table
 from penumbra.logs.index import LogIndex
 from penumbra.logs.queries.labels import (
     compute_delay_curve,
@@ -37,17 +38,6 @@ def report_labels(settings: Settings) -> Iterator[str]:
         yield f"Lines of the logs that can't be read: {lines:,} (damaged, or written under another contract)."
 
 
-def format_table(frame: pl.DataFrame) -> str:
-    """Columns aligned, numbers to the right; shares in per cent."""
-    shown = frame.select(pl.all().exclude(pl.Float64), *(_format_share(c) for c in frame.columns if c == "share"))
-    rows = [tuple(shown.columns), *(tuple(_format_cell(value) for value in row) for row in shown.iter_rows())]
-    widths = [max(len(row[i]) for row in rows) for i in range(shown.width)]
-    left = [dtype == pl.String and name != "share" for name, dtype in shown.schema.items()]
-    return "\n".join(
-        "  ".join(_pad_cell(*cell) for cell in zip(row, widths, left, strict=True)).rstrip() for row in rows
-    )
-
-
 def _format_delays(curve: pl.DataFrame, due: float) -> Iterator[str]:
     if curve.is_empty():
         return
@@ -57,18 +47,6 @@ def _format_delays(curve: pl.DataFrame, due: float) -> Iterator[str]:
 
 def _hours_until_share(curve: pl.DataFrame, share: float) -> int:
     return int(curve.filter(pl.col("share") >= share)["hours"][0])
-
-
-def _format_share(name: str) -> pl.Expr:
-    return (pl.col(name) * 100).round(1).cast(pl.String) + " %"
-
-
-def _format_cell(value: object) -> str:
-    return f"{value:,}" if isinstance(value, int) else str(value)
-
-
-def _pad_cell(text: str, width: int, left: bool) -> str:
-    return text.ljust(width) if left else text.rjust(width)
 
 
 if __name__ == "__main__":

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 
 import polars as pl
 
-from penumbra.cli.label_report import format_table
 from penumbra.cli.printing import print_report
 from penumbra.core.settings import Settings
+from penumbra.core.tables import format_table
 from penumbra.logs.queries.rule_counts import RuleCounts, count_rules
 from penumbra.rules import Rule
 from problem.rules import RULES

@@ -8,9 +8,9 @@ from typing import Any
 
 import polars as pl
 
-from penumbra.cli.label_report import format_table
 from penumbra.cli.printing import print_report
 from penumbra.core.settings import Settings
+from penumbra.core.tables import format_table
 from penumbra.logs import append_log
 from penumbra.logs.schema import STATUS_OK
 from penumbra.logs.shadow_log import METRICS_FILE, REFUSED_FILE, SHADOW_ROLES, load_shadow_state

@@ -2,11 +2,12 @@
 
 import datetime as dt
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 ENV_PREFIX = "PENUMBRA_"
@@ -36,7 +37,19 @@ def _resolve_today(value: Any) -> Any:
     return dt.datetime.now(dt.UTC).date() if value == "now" else value
 
 
+def _parse_time(value: Any) -> Any:
+    """The time of day in "02:05"; a time that was parsed before stays."""
+    if isinstance(value, str) and re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value):
+        return dt.time.fromisoformat(value)
+    if isinstance(value, dt.time):
+        return value
+    raise ValueError('expected a time of day as "HH:MM", from "00:00" to "23:59"')
+
+
 DateSetting = Annotated[dt.date, BeforeValidator(_resolve_today)]
+TimeSetting = Annotated[
+    dt.time, BeforeValidator(_parse_time), PlainSerializer(lambda time: f"{time:%H:%M}", return_type=str)
+]
 WordListSetting = Annotated[list[str], BeforeValidator(_split_words)]
 PhraseListSetting = Annotated[list[str], BeforeValidator(_split_phrases)]
 
@@ -156,6 +169,12 @@ class MonitorSettings(SettingsSection):
     webhook: str
 
 
+class ScheduleSettings(SettingsSection):
+    ingest: TimeSetting
+    monitor: TimeSetting
+    promote: TimeSetting
+
+
 class DashboardSettings(SettingsSection):
     host: str
     first_port: int = Field(ge=1, le=65533)
@@ -186,6 +205,7 @@ class Settings(SettingsSection):
     gate: GateSettings
     promotion: PromotionSettings
     monitor: MonitorSettings
+    schedule: ScheduleSettings
     dashboard: DashboardSettings
     backtest: BacktestSettings
     replay: ReplaySettings

@@ -152,6 +152,18 @@ def find_last_move(entries: Sequence[LedgerEntry]) -> LedgerEntry | None:
     return next((entry for entry in reversed(entries) if entry.kind in ("promotion", "rollback")), None)
 
 
+def format_versions(event: LedgerEvent) -> str:
+    """Format the versions that an event is about.
+
+    Args:
+        event: An event or an entry.
+
+    Returns:
+        Each role with its version, such as "live 2, previous 1".
+    """
+    return ", ".join(f"{role} {version}" for role, version in event.versions.items())
+
+
 def _split_lines(content: bytes) -> list[bytes]:
     """With their ends; the last may have none."""
     return re.findall(rb"[^\n]*\n|[^\n]+", content)

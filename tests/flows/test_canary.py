@@ -10,15 +10,16 @@ from typing import Any
 import pytest
 
 from flows.steps.promote import verdicts
-from penumbra.cli.rollback import roll_back_live
 from penumbra.core.settings import Settings, load_settings
 from penumbra.core.task import Task
 from penumbra.logs import append_log
 from penumbra.registry import aliases as moves
 from penumbra.registry.bundle import read_bundle
 from penumbra.registry.ledger import Ledger
+from penumbra.registry.ledger_sync import rebuild_aliases
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import CANARY_ALIAS, read_pointer
+from penumbra.registry.rollback import roll_back_live
 from problem import features, schema
 from service.inference.live_model import LiveModels
 from service.inference.pipeline import CanaryShare, InferencePipeline
@@ -194,14 +195,12 @@ def test_the_registry_is_told_that_a_canary_was_ended(registry: FolderRegistry, 
 
 
 def test_the_ledger_knows_of_canaries_when_aliases_are_rebuilt(tmp_path: Path, database: Path) -> None:
-    from penumbra.cli import history
-
     models: ModelRegistry = make_aliased_registry(tmp_path, database, live="1")
     append_earlier_event(tmp_path, "promotion", "promote", live="1")
     append_earlier_event(tmp_path, "verdict", "pass", candidate="2")
     append_earlier_event(tmp_path, "canary", "canary", canary="2", live="1")
-    history.rebuild_aliases(make_settings(tmp_path), Ledger(tmp_path / "ledger").entries())
+    rebuild_aliases(make_settings(tmp_path), Ledger(tmp_path / "ledger").entries())
     assert models.aliases() == {"live": "1", "candidate": "2", "canary": "2"}
     append_earlier_event(tmp_path, "canary", "ended", canary="2", live="1")
-    history.rebuild_aliases(make_settings(tmp_path), Ledger(tmp_path / "ledger").entries())
+    rebuild_aliases(make_settings(tmp_path), Ledger(tmp_path / "ledger").entries())
     assert models.aliases() == {"live": "1"}

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import polars as pl
 
 from monitoring.windows import Window, WindowStore
-from penumbra.cli.label_report import format_table
 from penumbra.core.settings import Settings
+from penumbra.core.tables import format_table
 
 SHOWN_WINDOWS = 8
 NO_WINDOW_MESSAGE = (

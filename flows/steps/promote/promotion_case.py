@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from flows.steps.promote.paired_evidence import PairedEvidence
-from penumbra.cli import history
 from penumbra.core.actor import get_actor
 from penumbra.core.settings import Settings
 from penumbra.promotion.decision import PromotionDecision
+from penumbra.registry import ledger_sync
 from penumbra.registry.aliases import (
     AliasesChanged,
     compute_rolled_back_aliases,
@@ -95,7 +95,7 @@ def _build_verdict_event(
     settings: Settings, case: PromotionCase, overtaken: AliasesChanged | None = None
 ) -> LedgerEvent:
     other = PREVIOUS_ALIAS if case.role == LIVE_ALIAS else LIVE_ALIAS
-    unmoved = {history.OVERTAKEN_KEY: str(overtaken)} if overtaken else {}
+    unmoved = {ledger_sync.OVERTAKEN_KEY: str(overtaken)} if overtaken else {}
     return LedgerEvent(
         kind="verdict",
         verdict=case.decision.verdict,

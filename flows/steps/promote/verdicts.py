@@ -9,10 +9,10 @@ from mlflow.exceptions import MlflowException
 from flows.steps.model_version import open_model_version
 from flows.steps.promote import paired_evidence
 from flows.steps.promote.promotion_case import PromotionCase, record_case
-from penumbra.cli import history
 from penumbra.core.settings import Settings, SettingsError
 from penumbra.logs.shadow_log import REFUSED_FILE
 from penumbra.promotion.decision import PromotionDecision, decide_canary, decide_candidate, review_promotion
+from penumbra.registry import ledger_sync
 from penumbra.registry.aliases import (
     AliasesChanged,
     compute_aliases_after,
@@ -133,7 +133,7 @@ def act_on_cases(settings: Settings, cases: Sequence[PromotionCase]) -> str:
             lines.append(record_case(settings, models, ledger, case))
         if case.decision.verdict == "investigate":
             break  # the candidate was compared with a model that isn't live any more
-    history.tag_ledger_entries(models, ledger.folder, ledger.entries())
+    ledger_sync.tag_ledger_entries(models, ledger.folder, ledger.entries())
     return "\n".join(lines or [NO_CANDIDATE_MESSAGE])
 
 

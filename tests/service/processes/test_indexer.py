@@ -4,7 +4,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from penumbra.cli.label_report import format_table, report_labels
+from penumbra.cli.label_report import report_labels
+from penumbra.core.tables import format_table
 from penumbra.logs.queries import labels
 from service.processes import indexer
 from tests.helpers import local_service, prediction_logs

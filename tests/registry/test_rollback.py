@@ -10,11 +10,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from penumbra.cli.rollback import RollbackRefused, roll_back_live, sync_rollback
 from penumbra.core.settings import PROJECT_ROOT
 from penumbra.registry import aliases, pointers
 from penumbra.registry.ledger import LEDGER_FILE, BrokenLedger, Ledger
 from penumbra.registry.pointers import RollbackPin, read_pointer, read_rollback_pin
+from penumbra.registry.rollback import RollbackRefused, roll_back_live, sync_rollback
 from problem import features, schema
 from service.processes.deployer import deploy_live
 from tests.helpers import local_service
@@ -176,7 +176,7 @@ def test_under_load_with_the_registry_gone_the_previous_version_answers_at_once(
 def start(reason: str, folder: Path) -> subprocess.Popen[str]:
     """`make rollback`."""
     environ = {**os.environ, **world.make_registry_environment(folder)}
-    words = [sys.executable, "-m", "penumbra.cli.rollback", reason, ""]
+    words = [sys.executable, "-m", "penumbra.registry.rollback", reason, ""]
     return subprocess.Popen(words, cwd=PROJECT_ROOT, env=environ, stdout=subprocess.PIPE, text=True)
 
 
@@ -209,6 +209,6 @@ class Load:
 
 def test_the_command_loads_nothing_that_takes_long_before_the_version_answers() -> None:
     heavy = "{'mlflow', 'sklearn', 'metaflow', 'dvc', 'pandas', 'polars', 'onnxruntime'}"
-    code = f"import sys, penumbra.cli.rollback; print(sorted({heavy} & set(sys.modules)))"
+    code = f"import sys, penumbra.registry.rollback; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -7,13 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from penumbra.cli.schedule import FLOW_TIMES, SchedulingRefused, schedule_flows, unschedule_flows
+from penumbra.core.settings import load_settings
+from penumbra.scheduling.commands import SchedulingRefused
+from penumbra.scheduling.schedule import list_flow_times, schedule_flows, unschedule_flows
 
 CRONTAB = """#!/bin/sh
 [ "$1" = -l ] && { [ -e "$TABLE" ] || { echo no crontab >&2; exit 1; }; exec cat "$TABLE"; }
 exec cat > "$TABLE"
 """
 SYSTEMCTL = '#!/bin/sh\necho "$@" >> "$TABLE"\n'
+SCHEDULE = load_settings(environ={}).schedule
 OTHERS = "MAILTO=ann\n0 5 * * 1 tar czf /backups/home.tgz .\n"
 
 
@@ -36,33 +39,34 @@ def cron(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_ingest_monitor_and_promote_run_every_night_in_that_order(cron: Path, tmp_path: Path) -> None:
-    assert "with cron" in schedule_flows(tmp_path)
+    assert "with cron" in schedule_flows(SCHEDULE, tmp_path)
     lines = cron.read_text().splitlines()[1:-1]
-    assert [line.split("directory ")[1].split()[0] for line in lines] == ["ingest", "monitor", "promote"]
-    assert lines[0].startswith(f"5 2 * * * cd {tmp_path} && make")
-    assert sorted(FLOW_TIMES.values()) == list(FLOW_TIMES.values())
+    assert [line.split("bin/penumbra ")[1].split()[0] for line in lines] == ["ingest", "monitor", "promote"]
+    assert lines[0].startswith(f"5 2 * * * cd {tmp_path} && {tmp_path}/bin/penumbra")
+    times = list(list_flow_times(SCHEDULE).values())
+    assert sorted(times) == times
 
 
 def test_what_others_have_scheduled_stays_as_it_is(cron: Path, tmp_path: Path) -> None:
     cron.write_text(OTHERS)
-    schedule_flows(tmp_path)
+    schedule_flows(SCHEDULE, tmp_path)
     assert cron.read_text().startswith(OTHERS)
     assert unschedule_flows(tmp_path) == "Nothing is scheduled any more."
     assert cron.read_text() == OTHERS
 
 
 def test_to_schedule_twice_is_to_schedule_once(cron: Path, tmp_path: Path) -> None:
-    schedule_flows(tmp_path)
+    schedule_flows(SCHEDULE, tmp_path)
     once = cron.read_text()
-    schedule_flows(tmp_path)
+    schedule_flows(SCHEDULE, tmp_path)
     assert cron.read_text() == once
 
 
 def test_each_checkout_has_its_own_entries(cron: Path, tmp_path: Path) -> None:
     one, other = tmp_path / "one", tmp_path / "other"
-    schedule_flows(one)
+    schedule_flows(SCHEDULE, one)
     alone = cron.read_text()
-    schedule_flows(other)
+    schedule_flows(SCHEDULE, other)
     unschedule_flows(other)
     assert cron.read_text() == alone
 
@@ -73,19 +77,19 @@ def test_where_nothing_was_scheduled_nothing_is_touched(cron: Path, tmp_path: Pa
 
 
 def test_a_folder_with_a_strange_name_is_quoted(cron: Path, tmp_path: Path) -> None:
-    schedule_flows(tmp_path / "50% of it's here")
+    schedule_flows(SCHEDULE, tmp_path / "50% of it's here")
     assert r"/50\% of it" in cron.read_text()
 
 
 def test_a_table_that_cron_refuses_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program(tmp_path, monkeypatch, "crontab", "#!/bin/sh\necho not allowed >&2\nexit 1\n")
     with pytest.raises(SchedulingRefused, match="not allowed"):
-        schedule_flows(tmp_path)
+        schedule_flows(SCHEDULE, tmp_path)
 
 
 def test_without_cron_it_is_systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = program(tmp_path, monkeypatch, "systemctl", SYSTEMCTL)
-    assert "with systemd" in schedule_flows(tmp_path)
+    assert "with systemd" in schedule_flows(SCHEDULE, tmp_path)
     units = tmp_path / "config/systemd/user"
     timers = sorted(units.glob("*.timer"))
     assert len(timers) == 3
@@ -99,4 +103,4 @@ def test_without_cron_it_is_systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_without_either_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SchedulingRefused, match="neither crontab nor systemctl"):
-        schedule_flows(tmp_path)
+        schedule_flows(SCHEDULE, tmp_path)

@@ -1,0 +1,68 @@
+"""The ledger as a table, and one of its entries with all its evidence."""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+import polars as pl
+
+from penumbra.core.tables import format_table
+from penumbra.registry.ledger import LedgerEntry, format_versions
+
+MAX_REASON_WIDTH = 80
+
+
+def format_ledger(entries: Sequence[LedgerEntry]) -> str:
+    """Format the ledger as a table.
+
+    Args:
+        entries: The ledger's entries, oldest first.
+
+    Returns:
+        A line for each entry, newest last; a sentence where there is none.
+    """
+    if not entries:
+        return "The ledger is empty: `make train` makes its first entries."
+    return format_table(pl.DataFrame([_build_row(entry) for entry in entries]))
+
+
+def find_ledger_entry(entries: Sequence[LedgerEntry], number: int) -> LedgerEntry:
+    """Find an entry by its number.
+
+    Args:
+        entries: The ledger's entries.
+        number: The entry's number, from 1.
+
+    Returns:
+        The entry.
+
+    Raises:
+        LookupError: The ledger has no such entry.
+    """
+    found = [entry for entry in entries if entry.number == number]
+    if not found:
+        raise LookupError(f"the ledger has no entry {number}: it has {len(entries)}")
+    return found[0]
+
+
+def format_ledger_entry(entry: LedgerEntry) -> str:
+    """Format one entry whole, with its evidence.
+
+    Args:
+        entry: The entry.
+
+    Returns:
+        Indented JSON.
+    """
+    return msgspec.json.format(msgspec.json.encode(entry), indent=2).decode()
+
+
+def _build_row(entry: LedgerEntry) -> Mapping[str, str]:
+    return {
+        "entry": str(entry.number),
+        "time": f"{entry.time:%Y-%m-%d %H:%M:%S}",
+        "kind": entry.kind,
+        "verdict": entry.verdict,
+        "versions": format_versions(entry),
+        "actor": entry.actor,
+        "reason": entry.reason if len(entry.reason) <= MAX_REASON_WIDTH else f"{entry.reason[: MAX_REASON_WIDTH - 1]}…",
+    }
