@@ -1,4 +1,4 @@
-"""`make deploy-bento`: the service with its pinned models as one bento, which starts without a registry."""
+"""`penumbra bento`: the service with its pinned models as one bento, which starts without a registry."""
 
 import os
 import shutil
@@ -9,9 +9,8 @@ from pathlib import Path
 
 import penumbra
 import service
-from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError, load_settings
+from penumbra.core.settings import PROJECT_ROOT, Settings
 from penumbra.registry.code_version import list_imported_modules, list_module_files
-from penumbra.registry.manifest import BrokenBundle
 from penumbra.registry.skops_model import TRUSTED_TYPES
 from problem.features import FEATURES
 from service.inference.pinned_models import PINNED_FOLDER
@@ -86,22 +85,3 @@ def _run_bentoml_build(settings: Settings, context: Path) -> Path:
         raise BentoNotBuilt(f"bentoml build failed: {done.stderr.strip()[-1000:]}")
     name, _, version = done.stdout.strip().rpartition("__tag__:")[2].partition(":")
     return home / BENTOS_FOLDER / name / version
-
-
-def main() -> None:
-    """Build a bento and print its folder and nothing else, so that other commands can use it."""
-    from mlflow.exceptions import MlflowException
-
-    from penumbra.registry.models import ModelRegistry
-
-    try:
-        settings = load_settings()
-        print(build_bento(settings, ModelRegistry(settings.registry)))
-    except (SettingsError, BentoNotBuilt, BrokenBundle) as error:
-        sys.exit(str(error))
-    except MlflowException as error:
-        sys.exit(f"the registry can't give the model: {error}")
-
-
-if __name__ == "__main__":
-    main()

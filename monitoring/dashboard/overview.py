@@ -1,9 +1,7 @@
 """`make overview`: the loop on one page, made from the records alone (monitoring/dashboard/server.py serves it)."""
 
 import datetime as dt
-import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,7 +13,7 @@ from monitoring.dashboard import cards, flow_runs, window_charts
 from monitoring.dashboard.flow_runs import FlowRun
 from monitoring.reports.workspace import ReportWorkspace
 from monitoring.windows import DamagedWindow, Window, WindowStore
-from penumbra.core.settings import Settings, SettingsError, load_settings
+from penumbra.core.settings import Settings
 from penumbra.registry.ledger import BrokenLedger, Ledger, LedgerEntry
 from penumbra.registry.models import ModelRegistry
 from penumbra.scheduling.schedule import compute_next_runs
@@ -161,15 +159,3 @@ def _format_entry(entry: LedgerEntry) -> dict[str, str]:
 def _default_addresses(settings: Settings) -> PageAddresses:
     at = f"http://{settings.dashboard.host}"
     return PageAddresses(f"{at}:{settings.dashboard.first_port + 1}", f"{at}:{settings.dashboard.first_port + 2}")
-
-
-def main() -> None:
-    try:
-        print(write_overview(load_settings()))
-    except SettingsError as error:
-        sys.exit(str(error))
-
-
-if __name__ == "__main__":
-    with suppress(KeyboardInterrupt):
-        main()

@@ -1,1 +1,1 @@
-"""The command line: what `penumbra` and its subcommands do."""
+"""The command line: `penumbra` and its commands. What they need is imported when one of them runs."""

@@ -25,6 +25,18 @@ def format_ledger(entries: Sequence[LedgerEntry]) -> str:
     return format_table(pl.DataFrame([_build_row(entry) for entry in entries]))
 
 
+def encode_ledger(entries: Sequence[LedgerEntry]) -> str:
+    """Encode the ledger for machines.
+
+    Args:
+        entries: The ledger's entries.
+
+    Returns:
+        A JSON list of all entries with their evidence.
+    """
+    return msgspec.json.encode(list(entries)).decode()
+
+
 def find_ledger_entry(entries: Sequence[LedgerEntry], number: int) -> LedgerEntry:
     """Find an entry by its number.
 

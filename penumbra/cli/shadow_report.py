@@ -1,5 +1,4 @@
-"""`make shadow`: who is in the shadow, how much of the traffic each has answered, and how far it agrees with the live
-model."""
+"""Who is in the shadow, how much of the traffic each has answered, and how far it agrees with the live model."""
 
 import time
 from collections.abc import Iterator
@@ -8,7 +7,6 @@ from typing import Any
 
 import polars as pl
 
-from penumbra.cli.printing import print_report
 from penumbra.core.settings import Settings
 from penumbra.core.tables import format_table
 from penumbra.logs import append_log
@@ -22,23 +20,50 @@ ASSUMED_PREDICTION_BYTES = 600  # of a logged prediction, as long as nothing is 
 
 
 def report_shadow(settings: Settings) -> Iterator[str]:
-    """The paragraphs to print."""
-    state, models = settings.service.state, load_shadow_state(settings.service.shadow_log, repair=False).models
-    places = [(role, version) for role in SHADOW_ROLES if (version := find_shadow_version(state, role))]
-    known = [(role, version, models[version]) for role, version in places if version in models]
-    if known:
-        yield format_table(pl.DataFrame([_build_role_row(settings.service.predictions, *each) for each in known]))
+    """Report on the shadow for people.
+
+    Args:
+        settings: Sections [service] and [shadow] are read.
+
+    Yields:
+        Paragraphs.
+    """
+    present = _list_present_models(settings)
+    if present:
+        yield format_table(pl.DataFrame([_build_role_row(settings.service.predictions, *model) for model in present]))
         yield from (
             _format_failures(version, progress)
-            for _, version, progress in known
+            for _, version, progress in present
             if set(progress.statuses) - {STATUS_OK}
         )
     else:
         yield "Nobody is in the shadow: a candidate is from `make train` on, the previous model after a promotion."
-    if refused := _read_text(state / REFUSED_FILE):
+    if refused := _read_text(settings.service.state / REFUSED_FILE):
         version, _, reason = refused.partition("\n")
         yield f"Version {version} is refused: {reason}"
     yield _describe_heartbeat(settings)
+
+
+def collect_shadow_roles(settings: Settings) -> dict[str, Any]:
+    """Collect what is known of the shadow, for machines.
+
+    Args:
+        settings: Sections [service] and [shadow] are read.
+
+    Returns:
+        "models" (a row for each role, as in the report), "refused" (version and reason, "" for nobody) and "state" (a
+        sentence), in types of JSON.
+    """
+    models = [_build_role_row(settings.service.predictions, *model) for model in _list_present_models(settings)]
+    refused = _read_text(settings.service.state / REFUSED_FILE)
+    return {"models": models, "refused": refused, "state": _describe_heartbeat(settings)}
+
+
+def _list_present_models(settings: Settings) -> list[tuple[str, str, ShadowProgress]]:
+    """List role, version and progress of each model that is in the shadow."""
+    state, models = settings.service.state, load_shadow_state(settings.service.shadow_log, repair=False).models
+    roles = [(role, version) for role in SHADOW_ROLES if (version := find_shadow_version(state, role))]
+    return [(role, version, models[version]) for role, version in roles if version in models]
 
 
 def _build_role_row(predictions: Path, role: str, version: str, progress: ShadowProgress) -> dict[str, Any]:
@@ -92,7 +117,3 @@ def _read_text(path: Path) -> str:
         return path.read_text().strip()
     except OSError:
         return ""
-
-
-if __name__ == "__main__":
-    print_report(report_shadow)

@@ -9,7 +9,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
 
-PROJECT_ROOT = Path(__file__).resolve().parents[2]
+from penumbra.core.project_root import SETTINGS_FILE, locate_project
+
+PROJECT_ROOT = locate_project()
 ENV_PREFIX = "PENUMBRA_"
 API_KEY_PREFIX = ENV_PREFIX + "KEYS__"  # no settings: see service/http/access.py
 
@@ -211,7 +213,7 @@ class Settings(SettingsSection):
     replay: ReplaySettings
 
 
-def load_settings(path: Path = PROJECT_ROOT / "settings.toml", environ: dict[str, str] | None = None) -> Settings:
+def load_settings(path: Path = PROJECT_ROOT / SETTINGS_FILE, environ: dict[str, str] | None = None) -> Settings:
     """Read and check the settings once; flows and the service pass the result on as an argument.
 
     Raises SettingsError for a file that is no TOML, an unknown key, a missing one, or a value out of range.

@@ -44,6 +44,20 @@ def explain_prediction(settings: Settings, prediction_id: str) -> dict[str, Any]
     }
 
 
+def hide_passwords(settings: Any) -> Any:
+    """Hide passwords in addresses, such as that of a registry.
+
+    Args:
+        settings: Settings as dictionaries, or one value.
+
+    Returns:
+        The same with "***" in place of each password.
+    """
+    if isinstance(settings, dict):
+        return {key: hide_passwords(value) for key, value in settings.items()}
+    return URL_PASSWORD_PATTERN.sub(r"\1***@", settings) if isinstance(settings, str) else settings
+
+
 def _explain_unknown_id(settings: Settings, prediction_id: str) -> str:
     if prediction_id.startswith(UNLOGGED_PREFIX):
         return f"{prediction_id} was answered while the prediction log could not be written: nothing is known of it"
@@ -63,18 +77,11 @@ def _describe_model(state: Path, version: str) -> dict[str, Any]:
         "threshold": facts.get("threshold"),
         "metrics": facts.get("metrics"),
         "run": _read_run_id(state, version),
-        "settings": _without_passwords(facts.get("settings")),
+        "settings": hide_passwords(facts.get("settings")),
         "revision": facts.get("revision"),
         "data_version": facts.get("data_version"),
         "batches": [batch for part in ("train", "validation", "test") for batch in facts.get(part, [])],
     }
-
-
-def _without_passwords(settings: Any) -> Any:
-    """A registry's address may hold one."""
-    if isinstance(settings, dict):
-        return {key: _without_passwords(value) for key, value in settings.items()}
-    return URL_PASSWORD_PATTERN.sub(r"\1***@", settings) if isinstance(settings, str) else settings
 
 
 def _read_run_id(state: Path, version: str) -> str | None:

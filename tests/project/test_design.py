@@ -41,7 +41,17 @@ MAY_IMPORT = {
     },
     "service": {*BUILDING_BLOCKS, *STATE, "penumbra.core", "problem"},
     "penumbra.simulation": {*BUILDING_BLOCKS, *LOGIC, *STATE, "flows", "problem"},
-    "penumbra.cli": {*BUILDING_BLOCKS, *LOGIC, *STATE, "flows", "problem"},
+    "penumbra.cli": {
+        *BUILDING_BLOCKS,
+        *LOGIC,
+        *STATE,
+        "penumbra.scheduling",
+        "penumbra.simulation",
+        "monitoring.dashboard",
+        "flows",
+        "problem",
+        "service",
+    },
 }
 OURS = {"penumbra", "problem", "monitoring", "flows", "service"}
 HEAVY = {"mlflow", "dvc", "metaflow", "sklearn", "onnx", "evidently", "pandas"}

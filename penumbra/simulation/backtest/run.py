@@ -27,7 +27,3 @@ def main() -> None:
     print(report.format_advice(results, standard, settings))
     print(f"\nThe picture: {report.write_backtest_picture(shown, standard, history.first, settings.backtest.folder)}")
     print(report.format_results_json(shown))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,11 +1,11 @@
-"""`make demo`: puts the printed end of a replay and its picture into the README."""
+"""`penumbra replay --update-readme`: puts the printed end of a replay and its picture into the README."""
 
 import re
 import shutil
 from pathlib import Path
 
 from penumbra.core.settings import PROJECT_ROOT
-from penumbra.simulation.replay import report, run
+from penumbra.simulation.replay import report
 
 REPLAY_TEXT, REPLAY_PICTURE, README_FILE = (
     PROJECT_ROOT / "docs" / "replay.txt",
@@ -13,10 +13,6 @@ REPLAY_TEXT, REPLAY_PICTURE, README_FILE = (
     PROJECT_ROOT / "README.md",
 )
 README_BLOCK = re.compile(r"(?<=replay --days 14\n\.\.\.\n)(.*?)(?=```)", re.DOTALL)
-
-
-def main() -> None:
-    record_demo(*run.main())
 
 
 def record_demo(folder: Path, words: str) -> None:
@@ -56,7 +52,3 @@ def _find_block(readme: str) -> tuple[int, int]:
     if not (found := README_BLOCK.search(readme)):
         raise SystemExit("README.md has no block with `replay --days 14` and a line of three dots below it")
     return found.span()
-
-
-if __name__ == "__main__":
-    main()

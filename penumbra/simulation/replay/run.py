@@ -1,12 +1,11 @@
-"""`make replay`: the months after the settings' today, played day by day through the real loop.
+"""`penumbra replay`: the months after the settings' today, played day by day through the real loop.
 
 Requests and labels go over HTTP to the service as `make serve` starts it; ingest, monitor, retraining, shadow,
-promotion and rollback are the real ones. `DAYS=14` for the short form. All of it is in a folder of its own; killed, it
+promotion and rollback are the real ones. `--days 14` for the short form. All of it is in a folder of its own; killed, it
 goes on where it was.
 """
 
 import datetime as dt
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -46,10 +45,21 @@ class ReplayPlan:
         return [self.fault + dt.timedelta(days=number) for number in range(N_FAULT_DAYS)]
 
 
-def main() -> tuple[Path, str]:
-    """Play the days that are not played yet, and print the report; returns its folder and the printed words."""
+def main(days: int = 0) -> tuple[Path, str]:
+    """Play the days that are not played yet, and print the report.
+
+    Args:
+        days: How many days to play, 0 for all.
+
+    Returns:
+        The report's folder and the printed words.
+
+    Raises:
+        SettingsError: A setting is wrong.
+        SystemExit: There is nothing to replay, or the replay stopped; what was played is kept.
+    """
     settings = load_settings()
-    plan = plan_replay(settings, int(os.environ.get("DAYS") or 0))
+    plan = plan_replay(settings, days)
     folder = settings.replay.folder.absolute()
     work = day_loop.to_plain_json(
         {
@@ -155,7 +165,3 @@ def run_days(settings: Settings, plan: ReplayPlan) -> None:
         for day in left:
             journal.add(loop.run_day(service, traffic_days, day, day in plan.fault_days, day == plan.first))
             report.print_progress(journal.steps(), plan)
-
-
-if __name__ == "__main__":
-    main()

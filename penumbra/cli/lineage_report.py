@@ -1,21 +1,24 @@
-"""`make explain ID=…`: where an answer came from, from the record that was asked about to the raw batches."""
+"""Where an answer came from, as text: from the record that was asked about to the raw batches."""
 
-import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
-
-from penumbra.core.settings import SettingsError, load_settings
-from penumbra.registry.lineage import UnknownPrediction, explain_prediction
 
 NOT_RECORDED = "not recorded"
 
 
 def build_lineage_links(facts: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
-    """The links in their order: what each is called, and its lines."""
+    """List the links of the chain from a prediction to the raw batches.
+
+    Args:
+        facts: What `penumbra.registry.lineage.explain_prediction` returns.
+
+    Yields:
+        Each link's name and its lines, at least one.
+    """
     prediction, model = facts["prediction"], facts["model"]
     yield "prediction", [f"{prediction['id']}, answered {prediction['time']}", *_format_fields(prediction["record"])]
     yield "answer", [_format_answer(prediction, model)]
-    yield "shadow", [_format_shadow_result(one) for one in facts["shadow"]] or ["nothing yet"]
+    yield "shadow", [_format_shadow_result(result) for result in facts["shadow"]] or ["nothing yet"]
     yield "model version", [f"{model['version']}: {model.get('candidate') or model.get('problem') or NOT_RECORDED}"]
     yield "MLflow run", [model.get("run") or NOT_RECORDED]
     yield "settings", list(_format_fields(_flatten_settings(model.get("settings") or {})))
@@ -26,18 +29,16 @@ def build_lineage_links(facts: Mapping[str, Any]) -> Iterator[tuple[str, list[st
 
 
 def format_lineage(facts: Mapping[str, Any]) -> str:
-    """The chain as text, an arrow from each link to the next."""
+    """Format the chain from a prediction to the raw batches.
+
+    Args:
+        facts: What `penumbra.registry.lineage.explain_prediction` returns.
+
+    Returns:
+        The links as text, with an arrow from each to the next.
+    """
     links = [_format_link(name, lines) for name, lines in build_lineage_links(facts)]
     return "\n      ↓\n".join(links)
-
-
-def main(words: list[str]) -> None:
-    if len(words) != 1 or not words[0]:
-        sys.exit("say which prediction: make explain ID=<prediction_id of an answer>")
-    try:
-        print(format_lineage(explain_prediction(load_settings(), words[0])))
-    except (UnknownPrediction, SettingsError) as error:
-        sys.exit(str(error))
 
 
 def _format_link(name: str, lines: list[str]) -> str:
@@ -46,7 +47,7 @@ def _format_link(name: str, lines: list[str]) -> str:
 
 
 def _format_fields(record: Mapping[str, Any], width: int = 96) -> Iterator[str]:
-    """The record's fields, as many to a line as fit."""
+    """Yield lines of a record's fields, as many to a line as fit."""
     line = ""
     for pair in (f"{name}={'?' if value is None else value}" for name, value in record.items()):
         if line and len(line) + len(pair) > width:
@@ -61,7 +62,7 @@ def _flatten_settings(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, An
 
 
 def _format_answer(prediction: Mapping[str, Any], model: Mapping[str, Any]) -> str:
-    """The decision, and the output that led to it (see `penumbra.logs.schema.PredictionEntry`)."""
+    """Format the decision, and the output that led to it (see `penumbra.logs.schema.PredictionEntry`)."""
     output, decision = prediction["output"], prediction["decision"]
     if isinstance(output, list):
         return f"{decision} (probability {max(output):.4f}, the highest of {len(output)} classes)"
@@ -71,12 +72,12 @@ def _format_answer(prediction: Mapping[str, Any], model: Mapping[str, Any]) -> s
     return f"{'yes' if decision else 'no'} (probability {output:.4f}{threshold})"
 
 
-def _format_shadow_result(said: Mapping[str, Any]) -> str:
-    if said["status"] != "ok":
-        return f"version {said['model']} said nothing: {said['status']}, {said['reason']}"
-    output = said["output"]
+def _format_shadow_result(result: Mapping[str, Any]) -> str:
+    if result["status"] != "ok":
+        return f"version {result['model']} said nothing: {result['status']}, {result['reason']}"
+    output = result["output"]
     shown = f"{max(output):.4f} for the most probable class" if isinstance(output, list) else f"{output:.4f}"
-    return f"version {said['model']} said {shown}"
+    return f"version {result['model']} said {shown}"
 
 
 def _format_labels(labels: Mapping[str, Any]) -> Iterator[str]:
@@ -86,15 +87,12 @@ def _format_labels(labels: Mapping[str, Any]) -> Iterator[str]:
         yield f"{_format_values(current['label'])}: {target}; the first came {when}"
     else:
         yield "none yet"
-    for one in labels["history"]:
-        yield f"{one['time']:%Y-%m-%d %H:%M:%S} {one['outcome']} {_format_values(one['label'])} ({one['source']})"
+    for label in labels["history"]:
+        time, values = f"{label['time']:%Y-%m-%d %H:%M:%S}", _format_values(label["label"])
+        yield f"{time} {label['outcome']} {values} ({label['source']})"
     if problem := labels.get("problem"):
         yield f"({problem})"
 
 
 def _format_values(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={value}" for name, value in values.items())
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

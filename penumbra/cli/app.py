@@ -1,0 +1,32 @@
+"""`penumbra`: the group of all commands, and the entry point."""
+
+import click
+
+from penumbra.cli.commands import data, monitoring, project, promotion, serving, simulation, training
+from penumbra.cli.group import EXIT_CODES_TEXT, CommandGroup
+from penumbra.cli.processes import set_environment_defaults
+
+SECTIONS = {
+    "Data": data.COMMANDS,
+    "Training": training.COMMANDS,
+    "Serving": serving.COMMANDS,
+    "Promotion": promotion.COMMANDS,
+    "Monitoring": monitoring.COMMANDS,
+    "Simulation": simulation.COMMANDS,
+    "Project": project.COMMANDS,
+}
+
+
+@click.group(
+    cls=CommandGroup,
+    sections=SECTIONS,
+    epilog=EXIT_CODES_TEXT,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+def main() -> None:
+    """One closed loop for models in production: data, experiment, shadow, promote, monitor, retrain."""
+    set_environment_defaults()
+
+
+if __name__ == "__main__":
+    main(prog_name="penumbra")

@@ -1,0 +1,82 @@
+"""Commands about the data: ingest, doctor, quarantine, restore."""
+
+from pathlib import Path
+
+import click
+
+from penumbra.cli.group import ProjectCommand, as_json_option, print_json, refuse_on, show_progress
+from penumbra.cli.processes import run_flow
+
+
+@click.command(cls=ProjectCommand, example="penumbra ingest --again 2013-02")
+@click.option(
+    "--again", metavar="BATCH", help="Fetch and check this batch anew, once its source or the contract is mended."
+)
+def ingest(again: str | None) -> None:
+    """Check the batches that have arrived, and make them a data version."""
+    run_flow("ingest", *([f"--again={again}"] if again else []))
+
+
+@click.command(cls=ProjectCommand, example="penumbra doctor")
+def doctor() -> None:
+    """Examine data, contract and features.
+
+    Looks for leakage, dead columns, repeated keys, disorder in time and train/serve skew. Each finding names the
+    column, the evidence and the remedy; exit code 3 if there is one that gate.accept doesn't name.
+    """
+    from flows.steps.doctor import examination
+
+    examination.main()
+
+
+@click.command(cls=ProjectCommand, example="penumbra quarantine --json")
+@as_json_option
+def quarantine(as_json: bool) -> None:
+    """Show the rejected rows by batch and rule, with an example of each."""
+    from penumbra.cli import quarantine_report
+    from penumbra.core.settings import SettingsError, load_settings
+
+    with refuse_on(SettingsError):
+        rejected = quarantine_report.read_quarantine(load_settings().data)
+    if as_json:
+        print_json(quarantine_report.count_rejected_rows(rejected))
+    else:
+        click.echo(quarantine_report.describe_quarantine(rejected))
+
+
+@click.command(cls=ProjectCommand, example="penumbra restore 1 --into old")
+@click.argument("model")
+@click.option(
+    "--into",
+    metavar="FOLDER",
+    default="restored",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    callback=lambda ctx, parameter, value: value.absolute(),
+    help="A new folder for the data.",
+)
+@as_json_option
+def restore(model: str, into: Path, as_json: bool) -> None:
+    """Bring back the exact data that MODEL was made from.
+
+    MODEL is the number of a model version or the id of an MLflow run.
+    """
+    from mlflow.exceptions import MlflowException
+
+    from penumbra.cli.reproduction import restore_run_data
+    from penumbra.core.settings import SettingsError, load_settings
+    from penumbra.data.dvc_file import DamagedDvcFile
+    from penumbra.data.versions import RestoreFailed
+
+    with (
+        refuse_on(SettingsError, RestoreFailed, DamagedDvcFile, MlflowException, prefix="nothing was restored: "),
+        show_progress("Restoring the data"),
+    ):
+        version = restore_run_data(load_settings(), model, into)
+    if as_json:
+        print_json({"data_version": version, "folder": into})
+    else:
+        click.echo(f"data version {version} is in {into}, verified")
+
+
+COMMANDS = (ingest, doctor, quarantine, restore)

@@ -1,0 +1,46 @@
+"""Commands about watching the loop: monitor, overview, dashboard, schedule."""
+
+import click
+
+from penumbra.cli.group import ProjectCommand, refuse_on, show_progress
+from penumbra.cli.processes import run_flow
+
+
+@click.command(cls=ProjectCommand, example="PENUMBRA_DATA__TODAY=2013-05-01 penumbra monitor")
+def monitor() -> None:
+    """Judge the windows that are over: data faults, drift, loss; retrain where that is called for."""
+    run_flow("monitor")
+
+
+@click.command(cls=ProjectCommand, example="penumbra overview")
+def overview() -> None:
+    """Write the loop on one page, which works offline and on a phone, and print where it is."""
+    from monitoring.dashboard.overview import write_overview
+    from penumbra.core.settings import SettingsError, load_settings
+
+    with refuse_on(SettingsError), show_progress("Writing the page"):
+        page = write_overview(load_settings())
+    click.echo(page)
+
+
+@click.command(cls=ProjectCommand, example="PENUMBRA_DASHBOARD__FIRST_PORT=8081 penumbra dashboard")
+def dashboard() -> None:
+    """Serve that page, MLflow's and Evidently's side by side; prints the addresses, ends with Ctrl-C."""
+    from monitoring.dashboard import processes
+
+    processes.main()
+
+
+@click.command(cls=ProjectCommand, example="penumbra schedule --off")
+@click.option("--off", is_flag=True, help="Take exactly those entries away again.")
+def schedule(off: bool) -> None:
+    """Have ingest, monitor and promote run every day by cron or systemd, at the times of [schedule] in settings.toml."""
+    from penumbra.core.settings import SettingsError, load_settings
+    from penumbra.scheduling.commands import SchedulingRefused
+    from penumbra.scheduling.schedule import schedule_flows, unschedule_flows
+
+    with refuse_on(SchedulingRefused, SettingsError):
+        click.echo(unschedule_flows() if off else schedule_flows(load_settings().schedule))
+
+
+COMMANDS = (monitor, overview, dashboard, schedule)

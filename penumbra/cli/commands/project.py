@@ -1,0 +1,78 @@
+"""Commands about the project itself: settings, bench, docs."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from penumbra.cli.group import ProjectCommand, Refusal, as_json_option, print_json, refuse_on
+from penumbra.cli.processes import run_command
+
+BENCHMARKS = {
+    "alarms": "how often nothing raises an alarm, how soon drift does, which data faults are found",
+    "cli": "how long help and light commands take, beside starting Python",
+    "ingest": "ingest beside plain polars; one more batch after 10, 100 and 1,000",
+    "monitor": "counting a million answers, judging a window, the reports on it, beside Evidently on all rows",
+    "patterns": "each pattern of problem/candidates.py beside its plain counterpart, month by month",
+    "promotion": "how often equal models are promoted, how soon better ones, how soon broken ones stop",
+    "serve": "POST /predict beside other servers, with the shadow on and off, with faulty candidates, swapped",
+    "train": "the training flow beside a plain script doing the same fits",
+}
+ONE_THREAD = ("alarms", "monitor", "promotion")  # they do their work on one core
+DEVELOPMENT_READY, MLFLOW_READY = ".venv/development", ".venv-mlflow/ready"
+
+
+@click.command(cls=ProjectCommand, example="PENUMBRA_SERVICE__PORT=8080 penumbra settings --json")
+@as_json_option
+def settings(as_json: bool) -> None:
+    """Show every setting with its value, and whether that comes from settings.toml or the environment."""
+    from penumbra.cli.settings_report import format_settings, list_settings
+    from penumbra.core.settings import SettingsError
+
+    with refuse_on(SettingsError):
+        listed = list_settings()
+    if as_json:
+        print_json({name: {"value": value, "source": source} for name, value, source in listed})
+    else:
+        click.echo(format_settings(listed))
+
+
+@click.command(
+    cls=ProjectCommand,
+    example="penumbra bench serve",
+    help="Measure something of the project; the last line is one JSON document.\n\n\b\n"
+    + "\n".join(f"{name:<11}{measured}" for name, measured in BENCHMARKS.items()),
+)
+@click.argument("name", type=click.Choice(list(BENCHMARKS)))
+def bench(name: str) -> None:
+    """Run a benchmark in a process of its own.
+
+    Args:
+        name: One of `BENCHMARKS`.
+
+    Raises:
+        Refusal: The benchmark failed.
+    """
+    _require_environment(DEVELOPMENT_READY)
+    if name == "serve":
+        _require_environment(MLFLOW_READY)
+    environment = {"OMP_NUM_THREADS": "1"} if name in ONE_THREAD else {}
+    if run_command(sys.executable, "-m", f"benchmarks.{name}", environment=environment):
+        raise Refusal(f"benchmarks/{name}.py failed: its output above says why")
+
+
+@click.command(cls=ProjectCommand, example="penumbra docs")
+def docs() -> None:
+    """Build the documentation as a site that works offline; any warning is an error."""
+    _require_environment(DEVELOPMENT_READY)
+    if run_command(sys.executable, "-m", "docs.build"):
+        raise Refusal("the documentation could not be built: its output above says why")
+
+
+def _require_environment(ready: str) -> None:
+    """Set up an environment by the Makefile's rule, unless it is there. Raises Refusal where that fails."""
+    if not Path(ready).exists() and run_command("make", "--no-print-directory", ready):
+        raise Refusal(f"{ready} could not be made: `make {ready}` says why")
+
+
+COMMANDS = (settings, bench, docs)

@@ -1,0 +1,71 @@
+"""Commands about promotion: promote, rollback, history."""
+
+import click
+
+from penumbra.cli.group import ProjectCommand, Refusal, as_json_option, refuse_on
+from penumbra.cli.processes import run_flow
+
+
+@click.command(cls=ProjectCommand, example='penumbra promote --force --version 2 --reason "the labels are late"')
+@click.option("--force", is_flag=True, help="Promote whatever the evidence says; needs --reason.")
+@click.option("--reason", default="", help="Why, for the ledger.")
+@click.option("--version", default="", help="Which version to promote by force, instead of the candidate.")
+def promote(force: bool, reason: str, version: str) -> None:
+    """Weigh candidate and last promotion by shadow and labels, and act on it.
+
+    Promotes, rejects, keeps collecting, or rolls back.
+    """
+    if force and not reason:
+        raise click.UsageError('Say why: --force needs --reason "…".')
+    if version and not force:
+        raise click.UsageError("--version needs --force: without it the candidate is weighed.")
+    run_flow("promote", f"--force={force}", f"--reason={reason}", f"--version={version}")
+
+
+@click.command(cls=ProjectCommand, example='penumbra rollback --reason "complaints"')
+@click.option("--reason", default="", help="Why, for the ledger.")
+@click.option("--to", metavar="VERSION", default="", help="The version to go back to, instead of the previous one.")
+def rollback(reason: str, to: str) -> None:
+    """Let the previous model answer again at once, with or without the registry."""
+    from penumbra.core.settings import SettingsError, load_settings
+    from penumbra.registry.ledger import BrokenLedger
+    from penumbra.registry.rollback import RollbackRefused, roll_back_live, sync_rollback
+
+    with refuse_on(RollbackRefused, SettingsError):
+        settings = load_settings()
+        try:
+            click.echo(roll_back_live(settings, reason, to))
+        except (BrokenLedger, OSError) as error:
+            sync_rollback(settings)
+            raise Refusal(f"the previous version answers again, but the ledger doesn't have it: {error}") from None
+    click.echo(sync_rollback(settings))
+
+
+@click.command(cls=ProjectCommand, example="penumbra history 7")
+@click.argument("entry", type=click.IntRange(min=1), required=False)
+@click.option("--rebuild", is_flag=True, help="Set the registry's aliases to what the ledger says.")
+@as_json_option
+def history(entry: int | None, rebuild: bool, as_json: bool) -> None:
+    """Show every verdict, promotion, rollback and retraining; or one ENTRY with its evidence."""
+    from penumbra.cli import ledger_report
+    from penumbra.core.settings import SettingsError, load_settings
+    from penumbra.registry import ledger_sync
+    from penumbra.registry.aliases import AliasesChanged
+    from penumbra.registry.ledger import BrokenLedger, Ledger
+
+    if rebuild and (entry or as_json):
+        raise click.UsageError("--rebuild stands alone.")
+    with refuse_on(BrokenLedger, LookupError, SettingsError, AliasesChanged):
+        settings = load_settings()
+        entries = Ledger(settings.ledger.folder).entries()
+        if rebuild:
+            click.echo(ledger_sync.rebuild_aliases(settings, entries))
+        elif entry:
+            click.echo(ledger_report.format_ledger_entry(ledger_report.find_ledger_entry(entries, entry)))
+        elif as_json:
+            click.echo(ledger_report.encode_ledger(entries))
+        else:
+            click.echo(ledger_report.format_ledger(entries))
+
+
+COMMANDS = (promote, rollback, history)

@@ -1,0 +1,112 @@
+"""Commands about answering: serve, bento, explain, labels, rules, shadow."""
+
+import click
+
+from penumbra.cli.group import ProjectCommand, as_json_option, print_json, refuse_on, show_progress
+
+
+@click.command(cls=ProjectCommand, example="PENUMBRA_SERVICE__PORT=8080 penumbra serve")
+def serve() -> None:
+    """Answer POST /predict with the live model, on 127.0.0.1:3000 unless set otherwise; Ctrl-C ends it.
+
+    Starts the service and the processes beside it: deployer, indexer, archiver, shadow.
+    """
+    from service.processes import launcher
+
+    launcher.main()
+
+
+@click.command(cls=ProjectCommand, example='docker build -f deploy/Dockerfile "$(penumbra bento)"')
+@as_json_option
+def bento(as_json: bool) -> None:
+    """Build the service with its models as one bento, and print its folder.
+
+    The bento starts without a registry.
+    """
+    from mlflow.exceptions import MlflowException
+
+    from deploy.bento import BentoNotBuilt, build_bento
+    from penumbra.core.settings import SettingsError, load_settings
+    from penumbra.registry.manifest import BrokenBundle
+    from penumbra.registry.models import ModelRegistry
+
+    with (
+        refuse_on(MlflowException, prefix="the registry can't give the model: "),
+        refuse_on(SettingsError, BentoNotBuilt, BrokenBundle),
+        show_progress("Building the bento"),
+    ):
+        settings = load_settings()
+        folder = build_bento(settings, ModelRegistry(settings.registry))
+    if as_json:
+        print_json({"folder": folder})
+    else:
+        click.echo(folder)
+
+
+@click.command(cls=ProjectCommand, example="penumbra explain 18a2b3c4d5e6f7a8b-1024")
+@click.argument("prediction_id", metavar="ID")
+@as_json_option
+def explain(prediction_id: str, as_json: bool) -> None:
+    """Show where an answer came from, back to the raw batches.
+
+    ID is the answer's prediction_id. The chain: prediction, model version, MLflow run, settings, revision, data
+    version, raw batches; with the prediction's label.
+    """
+    from penumbra.cli.lineage_report import format_lineage
+    from penumbra.core.settings import SettingsError, load_settings
+    from penumbra.registry.lineage import UnknownPrediction, explain_prediction
+
+    with refuse_on(UnknownPrediction, SettingsError):
+        facts = explain_prediction(load_settings(), prediction_id)
+    if as_json:
+        print_json(facts)
+    else:
+        click.echo(format_lineage(facts))
+
+
+@click.command(cls=ProjectCommand, example="penumbra labels")
+@as_json_option
+def labels(as_json: bool) -> None:
+    """Show which predictions have their labels, after how long, and what became of every label."""
+    from penumbra.cli import label_report
+    from penumbra.core.settings import SettingsError, load_settings
+
+    with refuse_on(SettingsError), show_progress("Bringing the index of labels up to date"):
+        found = label_report.collect_label_counts(load_settings())
+    if as_json:
+        print_json(found.to_json())
+    else:
+        click.echo("\n\n".join(label_report.format_label_counts(found)))
+
+
+@click.command(cls=ProjectCommand, example="penumbra rules --json")
+@as_json_option
+def rules(as_json: bool) -> None:
+    """Show the business rules, how often each fired, and how many rows wait for review."""
+    from penumbra.cli import rule_report
+    from penumbra.core.settings import SettingsError, load_settings
+
+    with refuse_on(SettingsError):
+        settings = load_settings()
+    if as_json:
+        print_json(rule_report.collect_rule_counts(settings))
+    else:
+        click.echo("\n\n".join(rule_report.report_rules(settings)))
+
+
+@click.command(cls=ProjectCommand, example="penumbra shadow")
+@as_json_option
+def shadow(as_json: bool) -> None:
+    """Show who is in the shadow, how much of the traffic each has answered, and how far it agrees with live."""
+    from penumbra.cli import shadow_report
+    from penumbra.core.settings import SettingsError, load_settings
+
+    with refuse_on(SettingsError):
+        settings = load_settings()
+    if as_json:
+        print_json(shadow_report.collect_shadow_roles(settings))
+    else:
+        click.echo("\n\n".join(shadow_report.report_shadow(settings)))
+
+
+COMMANDS = (serve, bento, explain, labels, rules, shadow)

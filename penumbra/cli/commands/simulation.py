@@ -1,0 +1,35 @@
+"""Commands that play the later months: backtest, replay."""
+
+import click
+
+from penumbra.cli.group import ProjectCommand, refuse_on
+
+
+@click.command(cls=ProjectCommand, example="penumbra backtest")
+def backtest() -> None:
+    """Compare policies of retraining over the later months: loss, retrainings, mistakes, cost."""
+    from penumbra.core.settings import SettingsError
+    from penumbra.simulation.backtest import run
+
+    with refuse_on(SettingsError):
+        run.main()
+
+
+@click.command(cls=ProjectCommand, example="penumbra replay --days 14")
+@click.option("--days", type=click.IntRange(min=1), help="Play so many days only.")
+@click.option("--update-readme", is_flag=True, help="Put the last words and the picture into the README; 14 days.")
+def replay(days: int | None, update_readme: bool) -> None:
+    """Play the later months day by day through the real loop, with a report at the end.
+
+    A replay that was interrupted goes on where it was.
+    """
+    from penumbra.core.settings import SettingsError
+    from penumbra.simulation.replay import demo, run
+
+    with refuse_on(SettingsError):
+        folder, report = run.main(days or (14 if update_readme else 0))
+    if update_readme:
+        demo.record_demo(folder, report)
+
+
+COMMANDS = (backtest, replay)

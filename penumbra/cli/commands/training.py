@@ -1,0 +1,143 @@
+"""Commands about training: train, experiment, compare, reproduce."""
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from penumbra.cli.group import (
+    EXIT_FINDINGS,
+    ProjectCommand,
+    as_json_option,
+    print_json,
+    refuse_on,
+    show_progress,
+)
+from penumbra.cli.processes import run_flow
+
+if TYPE_CHECKING:
+    from penumbra.core.settings import Settings
+
+LATEST_RECEIPT = "receipts/latest.txt"
+
+
+@click.command(cls=ProjectCommand, example="penumbra train")
+@click.option(
+    "--skip-doctor", is_flag=True, help="Train without examining the data; the gate records that it was skipped."
+)
+@click.option("--reason", default="", help="Why, for the run.")
+def train(skip_doctor: bool, reason: str) -> None:
+    """Ingest, fit the candidates side by side, score, and register the best.
+
+    The first model becomes live, later ones go into the shadow. The doctor examines the data before the first
+    training. If data, code and settings were trained before, that is all the command says.
+    """
+    from penumbra.core.settings import SettingsError, load_settings
+
+    with refuse_on(SettingsError):
+        settings = load_settings()
+    run_flow("ingest")
+    if not skip_doctor and not (settings.training.folder / LATEST_RECEIPT).parent.exists():
+        from flows.steps.doctor import examination
+
+        examination.main()
+    if not _is_trained(settings):
+        skipped = ["--doctor=skipped: --skip-doctor"] if skip_doctor else []
+        run_flow("train", *skipped, *([f"--reason={reason}"] if reason else []))
+    _print_latest_receipt(settings.training.folder)
+
+
+@click.command(cls=ProjectCommand, example="penumbra experiment gradient_boosting")
+@click.argument("candidate")
+def experiment(candidate: str) -> None:
+    """Try one CANDIDATE of problem/candidates.py, on a sample first and then in full."""
+    from penumbra.core.settings import SettingsError, load_settings
+
+    with refuse_on(SettingsError):
+        settings = load_settings()
+    if not (settings.data.folder / "batches").is_dir():
+        run_flow("ingest")
+    run_flow("experiment", f"--only={candidate}")
+    _print_latest_receipt(settings.training.folder)
+
+
+@click.command(cls=ProjectCommand, example="penumbra compare --last 3")
+@click.option("--last", type=click.IntRange(1, 1000), default=6, show_default=True, help="How many runs.")
+@as_json_option
+def compare(last: int, as_json: bool) -> None:
+    """Show the latest experiments and trainings side by side, and what changed between them."""
+    from dataclasses import asdict
+
+    from mlflow.exceptions import MlflowException
+
+    from penumbra.cli.run_comparison import read_compared_runs
+    from penumbra.core.settings import SettingsError, load_settings
+    from penumbra.training import comparison
+
+    with (
+        refuse_on(SettingsError, MlflowException, prefix="nothing can be compared: "),
+        show_progress("Reading the runs"),
+    ):
+        runs = read_compared_runs(load_settings().registry, last)
+    if as_json:
+        print_json([asdict(run) for run in runs])
+    elif runs:
+        click.echo(comparison.describe_runs(runs))
+    else:
+        click.echo("Nothing to compare yet: `penumbra experiment …` or `make train` makes a run.")
+
+
+@click.command(cls=ProjectCommand, example="penumbra reproduce 1")
+@click.argument("model")
+@as_json_option
+@click.pass_context
+def reproduce(ctx: click.Context, model: str, as_json: bool) -> None:
+    """Train MODEL again on its data, and compare metrics and predictions to the last bit.
+
+    MODEL is the number of a model version or the id of an MLflow run. Exit code 3 if they differ.
+    """
+    from mlflow.exceptions import MlflowException
+
+    from penumbra.cli.reproduction import reproduce_run
+    from penumbra.core.settings import SettingsError, load_settings
+    from penumbra.data.dvc_file import DamagedDvcFile
+    from penumbra.data.versions import RestoreFailed
+    from penumbra.registry.manifest import BrokenBundle
+
+    errors = (SettingsError, RestoreFailed, DamagedDvcFile, BrokenBundle, MlflowException)
+    with (
+        refuse_on(*errors, prefix="nothing was reproduced: "),
+        show_progress("Training again"),
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        reproduction = reproduce_run(load_settings(), model, Path(folder))
+    if as_json:
+        print_json(reproduction.to_json())
+    else:
+        click.echo(reproduction)
+    ctx.exit(0 if reproduction.is_identical else EXIT_FINDINGS)
+
+
+def _is_trained(settings: "Settings") -> bool:
+    """Was exactly this data, code and settings trained before? Leave a receipt that says so."""
+    from flows.steps.train import plan
+    from penumbra.storage.receipts import RunReceipts
+
+    with refuse_on(*plan.PLAN_ERRORS):
+        current = plan.make_plan(settings)
+        version = plan.find_trained_version(current, settings)
+    if version is None:
+        return False
+    RunReceipts(settings.training.folder).write_latest(
+        f"Nothing to train: version {version} was made from this data, code and settings.\n"
+        f"(data {current.facts['data_version'][:8]}, fingerprint {current.fingerprint[:8]})\n"
+    )
+    return True
+
+
+def _print_latest_receipt(folder: Path) -> None:
+    click.echo("\n" + (folder / LATEST_RECEIPT).read_text().rstrip("\n"))
+
+
+COMMANDS = (train, experiment, compare, reproduce)

@@ -1,0 +1,69 @@
+"""Child processes of the command line: flows, benchmarks and builds, and the environment that they and it share."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from types import FrameType
+
+from penumbra.cli.group import Refusal
+
+# No library calls home, and nothing at run time needs the network.
+ENVIRONMENT_DEFAULTS = {
+    "BENTOML_DO_NOT_TRACK": "True",
+    "DO_NOT_TRACK": "1",
+    "DVC_NO_ANALYTICS": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "ORT_DISABLE_TELEMETRY": "1",
+    "METAFLOW_RUN_MAX_WORKERS": str(os.cpu_count() or 1),
+}
+
+
+def set_environment_defaults() -> None:
+    """Set the environment variables that this process and its children run with, where they aren't set yet."""
+    for name, value in ENVIRONMENT_DEFAULTS.items():
+        os.environ.setdefault(name, value)
+
+
+def run_flow(name: str, *options: str) -> None:
+    """Run a flow until it ends; its output goes where that of this process goes.
+
+    Args:
+        name: The flow's file in flows/, without ".py".
+        options: Options of its `run`, such as "--only=forest".
+
+    Raises:
+        Refusal: The flow failed; its output says why.
+    """
+    from penumbra.core.settings import PROJECT_ROOT
+
+    flow = str(PROJECT_ROOT / "flows" / f"{name}.py")
+    if run_command(sys.executable, flow, "--no-pylint", "run", *options):
+        raise Refusal(f"flows/{name}.py failed: its output above says why")
+
+
+def run_command(*command: str, environment: Mapping[str, str] | None = None) -> int:
+    """Run a command until it ends, and pass SIGTERM on to it; Ctrl-C reaches it from the terminal.
+
+    Args:
+        command: The program and its arguments, which no shell expands.
+        environment: Variables beside those of this process.
+
+    Returns:
+        The command's exit code.
+    """
+    sys.stdout.flush()
+    child = subprocess.Popen(command, env={**os.environ, **(environment or {})})
+
+    def pass_on(number: int, _: FrameType | None) -> None:
+        child.send_signal(number)
+
+    before = signal.signal(signal.SIGTERM, pass_on)
+    try:
+        while True:
+            with contextlib.suppress(KeyboardInterrupt):
+                return child.wait()
+    finally:
+        signal.signal(signal.SIGTERM, before)

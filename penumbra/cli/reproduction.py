@@ -1,0 +1,122 @@
+"""A model trained again on its own data, and what differs from the first time."""
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+import problem.features
+from flows.steps.train import final_fit, matrices
+from penumbra.core.settings import PROJECT_ROOT, MonitorSettings, Settings
+from penumbra.data import versions
+from penumbra.registry import bundle, code_version
+from penumbra.registry.models import ModelRegistry
+from penumbra.training.evaluate import TrialJob
+from penumbra.training.split import Split
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """A second training beside the first: metrics by name (then, now), and the largest difference of the predictions.
+
+    `changes` are sentences about what differs in code and environment.
+    """
+
+    metrics: dict[str, tuple[float, float]]
+    difference: float
+    changes: list[str]
+
+    @property
+    def is_identical(self) -> bool:
+        """Whether metrics and predictions are the same to the last bit."""
+        return self.difference == 0 and all(first == second for first, second in self.metrics.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all of it in types of JSON."""
+        return {"identical": self.is_identical, **asdict(self)}
+
+    def __str__(self) -> str:
+        """The metrics as a table, and the verdict."""
+        rows = [f"{name:<20}{first:>22.15f}{second:>22.15f}" for name, (first, second) in self.metrics.items()]
+        verdict = "identical" if self.is_identical else "NOT identical"
+        return "\n".join(
+            [
+                f"{'':<20}{'then':>22}{'now':>22}",
+                *rows,
+                f"predictions differ by at most {self.difference:g}",
+                *self.changes,
+                f"Metrics and predictions are {verdict}.",
+            ]
+        )
+
+
+def restore_run_data(settings: Settings, run: str, into: Path) -> str:
+    """Restore the data that a model was matrix_set from.
+
+    Args:
+        settings: Sections [data] and [registry] are read.
+        run: The id of an MLflow run, or the number of a model version.
+        into: A new folder.
+
+    Returns:
+        The md5 of the data version.
+
+    Raises:
+        RestoreFailed: The data can't be brought back, or isn't what was recorded.
+        MlflowException: There is no such run or version.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        pointer = ModelRegistry(settings.registry).download_artifact(
+            run, f"data/{versions.get_dvc_file(settings.data).name}", Path(folder)
+        )
+        return versions.restore_data_version(settings.data, pointer.read_text(), into)
+
+
+def reproduce_run(settings: Settings, run: str, folder: Path) -> Reproduction:
+    """Restore a run's data, train its winner as it was trained, and compare.
+
+    Args:
+        settings: The present settings; those of the run replace them where they shape the training set.
+        run: The id of an MLflow run, or the number of a model version.
+        folder: An empty folder for data and models.
+
+    Returns:
+        What the second training says beside the first.
+
+    Raises:
+        RestoreFailed: The data can't be brought back, or isn't what was recorded.
+        MlflowException: There is no such run or version.
+        BrokenBundle: The first bundle is damaged, or matrix_set for other features.
+    """
+    restore_run_data(settings, run, folder / "data")
+    models = ModelRegistry(settings.registry)
+    first = bundle.read_bundle(models.download_artifact(run, "bundle", folder), problem.features.FEATURES)
+    facts = first.facts
+    data = settings.data.model_copy(update={"folder": folder / "data", "derived": folder / "derived"})
+    split = Split(facts["train"], facts["validation"], facts["test"])
+    training_set = models.download_artifact(run, "lesson", folder)
+    monitor = {**settings.monitor.model_dump(), **facts["settings"].get("monitor", {"on_faults": False})}
+    then = settings.model_copy(update={"data": data, "monitor": MonitorSettings(**monitor)})
+    matrix_set = matrices.write_matrices(then, split.all, folder / "arrays", training_set)
+    winner = TrialJob(facts["candidate"], parameters=facts["parameters"])
+    with threadpool_limits(1):  # as in the flow: with more threads sums come out differently in the last bit
+        scores = matrix_set.try_candidate(winner, split.before_test, split.test, "test")[0].scores
+        final_fit.release_winner(matrix_set, winner, split)
+    inputs = np.asarray(matrix_set.read_evaluation_set(split.validation + split.test)[0])
+    session, fitted = bundle.load_bundle_model(matrix_set.arrays.folder / "bundle", facts["sha256"])
+    now = replace(first, session=session, fitted=fitted).compute_outputs(inputs)
+    metrics = {name: (value, scores[name]) for name, value in facts["metrics"].items()}
+    return Reproduction(
+        metrics, float(np.abs(first.compute_outputs(inputs) - now).max()), _list_environment_changes(facts)
+    )
+
+
+def _list_environment_changes(facts: Mapping[str, Any]) -> list[str]:
+    """List what isn't as it was then, though the data is."""
+    now = {"revision": code_version.read_git_revision(PROJECT_ROOT), **code_version.describe_environment(PROJECT_ROOT)}
+    then = {"revision": facts["revision"], **facts["environment"]}
+    return [f"{name} was {then.get(name)}, is {value}" for name, value in now.items() if then.get(name) != value]
