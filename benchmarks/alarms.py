@@ -1,4 +1,4 @@
-"""`make bench-alarms`: how often nothing is called drift, how soon drift is, and which data faults are found; on weeks
+"""`penumbra bench alarms`: how often nothing is called drift, how soon drift is, and which data faults are found; on weeks
 of real flights whose days stand in a random order, so that the truth is known."""
 
 import datetime as dt

@@ -1,4 +1,4 @@
-"""`make bench-ingest`: rows a second beside plain polars doing the same parsing and checks, and what one more batch
+"""`penumbra bench ingest`: rows a second beside plain polars doing the same parsing and checks, and what one more batch
 costs where 10, 100 and 1,000 batches came before, DVC's version and push included."""
 
 import json

@@ -1,4 +1,4 @@
-"""`make bench-promotion`: how often equal models are promoted, how soon better ones are, and how soon broken ones are
+"""`penumbra bench promotion`: how often equal models are promoted, how soon better ones are, and how soon broken ones are
 stopped; in worlds made of the real stream of flights, and on the year as it was."""
 
 import datetime as dt

@@ -1,4 +1,4 @@
-"""`make bench-serve`: the service, log and shadow on, beside other servers of the same scikit-learn model and beside
+"""`penumbra bench serve`: the service, log and shadow on, beside other servers of the same scikit-learn model and beside
 servers that do nothing; then with the shadow on and off, with faulty candidates in it, and swapped under load."""
 
 import contextlib

@@ -1,6 +1,6 @@
-"""`make bench-train`: wall time of the training flow beside a plain script doing the same fits on the same data, in one
+"""`penumbra bench train`: wall time of the training flow beside a plain script doing the same fits on the same data, in one
 process and thread and with joblib in two; at the example's history and at 252,000 rows. And how long an idea takes:
-from `make experiment` to the first metric on screen. All in turns, in a warm environment."""
+from `penumbra experiment` to the first metric on screen. All in turns, in a warm environment."""
 
 import json
 import os
@@ -19,7 +19,7 @@ TRAINING_COMMANDS = {
     "plain": [sys.executable, "-m", "benchmarks.plain_training", "1"],
     "joblib": [sys.executable, "-m", "benchmarks.plain_training", "2"],
 }
-EXPERIMENT_COMMAND = ["make", "--no-print-directory", "experiment", "ONLY=gradient_boosting"]
+EXPERIMENT_COMMAND = [sys.executable, "-m", "penumbra.cli.app", "experiment", "gradient_boosting"]
 FIRST_METRIC_TEXT = "A quick look at"
 
 

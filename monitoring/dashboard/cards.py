@@ -46,7 +46,7 @@ def build_data_card(settings: Settings) -> OverviewCard:
     """The recorded version, what is in it, and how old it is on the flows' clock."""
     batches, version = DataStore(settings.data, problem).batches(), versions.read_recorded_version(settings.data)
     if not batches or not version:
-        return OverviewCard("none", [("next", "make ingest")])
+        return OverviewCard("none", [("next", "penumbra ingest")])
     complete = {batch.name: batch.complete for batch in problem.source.batches()}
     lines = [("batches", f"{len(batches)}: {batches[0]} to {batches[-1]}")]
     if until := complete.get(batches[-1]):
@@ -88,7 +88,9 @@ def build_label_card(windows: Sequence[Window]) -> OverviewCard:
     """The coverage of the latest window that has labels due."""
     known = [window for window in windows if window.labels and window.labels.due]
     if not known:
-        return OverviewCard("none due", [("next", "labels come by POST /feedback and with the batches of make ingest")])
+        return OverviewCard(
+            "none due", [("next", "labels come by POST /feedback and with the batches of penumbra ingest")]
+        )
     last = known[-1]
     lines = [("window", format_window_days(last))]
     if last.labels:

@@ -1,4 +1,4 @@
-"""`make overview`: the loop on one page, made from the records alone (monitoring/dashboard/server.py serves it)."""
+"""`penumbra overview`: the loop on one page, made from the records alone (monitoring/dashboard/server.py serves it)."""
 
 import datetime as dt
 from collections.abc import Callable, Sequence
@@ -124,7 +124,7 @@ def _describe_flows(settings: Settings) -> list[dict[str, str]]:
 def _describe_unscheduled(name: str, due: dict[str, dt.datetime]) -> str:
     if name == "train":
         return "when a window asks for it"
-    return "never by itself" if due else "by hand: make schedule"
+    return "never by itself" if due else "by hand: penumbra schedule"
 
 
 def _describe_flow(name: str, run: FlowRun | None, folder: Path) -> dict[str, str]:

@@ -54,7 +54,8 @@ class ProjectCommand(click.Command):
             kwargs: As for `click.Command`.
         """
         self.example = example
-        super().__init__(*args, epilog=f"\b\nExample:\n  {example}", **kwargs)
+        kwargs["epilog"] = f"\b\nExample:\n  {example}"
+        super().__init__(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Enter the project's folder and run the command.

@@ -85,5 +85,5 @@ def _format_review(counts: RuleCounts) -> str:
         return "none was routed to review"
     routed = f"{counts.reviewed:,} were routed to review"
     if counts.waiting is None:
-        return f"{routed} (how many wait is not known: `make labels` brings the index of labels up to date)"
+        return f"{routed} (how many wait is not known: `penumbra labels` brings the index of labels up to date)"
     return f"{routed}, of which {counts.waiting:,} wait for a label"

@@ -80,7 +80,7 @@ def format_dvc_file(md5: str, size: int, files: int, path: str) -> str:
     return _format_yaml({"outs": [{"md5": md5, "size": size, "nfiles": files, "hash": "md5", "path": path}]})
 
 
-_EXPECTATION = "restore it from git, or remove it and run `make ingest`"
+_EXPECTATION = "restore it from git, or remove it and run `penumbra ingest`"
 
 
 def _find_fault(document: Any) -> str | None:

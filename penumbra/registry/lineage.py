@@ -21,7 +21,7 @@ BUNDLES_FOLDER, RUNS_FOLDER = "bundles", "runs"
 UNLOGGED_PREFIX = "unlogged-"
 MAX_SHOWN_ID_LENGTH = 100
 URL_PASSWORD_PATTERN = re.compile(r"(://[^/:@]*:)[^/@]+@")
-INDEX_BEHIND_MESSAGE = "the index is behind the logs: `make labels` brings it up to date"
+INDEX_BEHIND_MESSAGE = "the index is behind the logs: `penumbra labels` brings it up to date"
 
 
 class UnknownPrediction(LookupError):
@@ -109,7 +109,7 @@ def _describe_labels(settings: Settings, prediction_id: str) -> dict[str, Any]:
         return {
             "current": None,
             "history": [],
-            "problem": f"{settings.labels.folder} has no readable index ({error}): see `make labels`",
+            "problem": f"{settings.labels.folder} has no readable index ({error}): see `penumbra labels`",
         }
     problem = {} if found and current else {"problem": INDEX_BEHIND_MESSAGE}
     if not found or not found[1]:

@@ -41,8 +41,10 @@ def load_skops_model(archive: Path) -> Any:
         from skops.io import get_untrusted_types
         from skops.io import load as load_archive
     except ImportError as error:
-        needs = "this model could not be compiled and needs scikit-learn and skops: pip install 'penumbra[train]'"
-        raise BrokenBundle(f"{archive}: {needs} ({error})") from None
+        raise BrokenBundle(
+            f"{archive}: this model could not be compiled and needs scikit-learn and skops: run "
+            f"`uv pip install --require-hashes -r locks/runtime.lock` where it is served ({error})"
+        ) from None
     try:
         if strange := set(get_untrusted_types(file=archive)) - set(TRUSTED_TYPES):
             found = ", ".join(sorted(strange))

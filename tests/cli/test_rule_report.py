@@ -83,7 +83,7 @@ def test_rows_wait_for_review_until_they_have_a_label(tmp_path: Path) -> None:
 
 def test_without_an_index_it_says_what_to_do(tmp_path: Path) -> None:
     log(tmp_path, {"review": True})
-    assert "`make labels`" in printed(tmp_path)[-1]
+    assert "`penumbra labels`" in printed(tmp_path)[-1]
 
 
 def test_fallbacks_are_told(tmp_path: Path) -> None:

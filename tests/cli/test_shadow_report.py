@@ -11,7 +11,7 @@ NOON = dt.datetime(2013, 4, 1, 12, tzinfo=dt.UTC)
 
 
 def words(folder: Path) -> str:
-    """What `make shadow` prints."""
+    """What `penumbra shadow` prints."""
     return "\n\n".join(report_shadow(local_service.make_service_settings(folder)))
 
 

@@ -84,7 +84,7 @@ def test_an_experiment_looks_quickly_first_and_ends_with_a_verdict_beside_the_li
 
 
 def test_runs_are_compared_with_what_changed_between_them(trained):
-    text = trained.run("-m", "penumbra.cli.compare", "2", **trained.settings)
+    text = trained.run(*trained.command("compare", "--last", "2"), **trained.settings)
     assert text.splitlines()[0].split()[:4] == ["run", "when", "kind", "candidate"]
     assert "train" in text
     assert "→" in text

@@ -140,7 +140,8 @@ def test_the_verdict_and_the_first_promotion_are_in_the_ledger(trained):
 
 
 def test_a_second_training_on_the_same_data_code_and_settings_does_nothing_and_says_why(trained):
-    trained.run("-m", "flows.steps.train.already_trained")
+    output = trained.run(*trained.command("train"))
+    assert "flows/train.py" not in output and "TrainFlow" not in output
     assert "Nothing to train: version 1 was made from this data, code and settings" in trained.latest_receipt
 
 
@@ -230,17 +231,17 @@ def test_a_batch_that_was_mended_at_the_source_is_healed_by_reingesting_it(fresh
     fresh.append_to_source(BROKEN.format(harm=broken))
     first = fresh.run(*fresh.flow("ingest"))
     assert "quarantined (dest|regex" in first
-    assert "dest = 'atl'" in fresh.run("-m", "penumbra.cli.quarantine")
+    assert "dest = 'atl'" in fresh.run(*fresh.command("quarantine"))
     shutil.rmtree(fresh.overlay)
     again = fresh.run(*fresh.flow("ingest"), "--again", "2013-02")
     assert "2013-02: 24,951 rows, all keep the contract" in again
     assert fresh.data_version == (PROJECT_ROOT / "data.dvc").read_text()
-    assert "The quarantine is empty" in fresh.run("-m", "penumbra.cli.quarantine")
+    assert "The quarantine is empty" in fresh.run(*fresh.command("quarantine"))
 
 
 def test_a_models_data_is_restored_exactly_without_touching_the_work_tree(trained):
     work_tree = trained.data_version
-    output = trained.run("-m", "penumbra.cli.restore", "1", "old")
+    output = trained.run(*trained.command("restore", "1", "--into", "old"))
     names = {path.name for path in (trained.folder / "old/batches").iterdir()}
     assert "verified" in output
     assert names == {"2013-01", "2013-02", "2013-03"}
@@ -248,28 +249,22 @@ def test_a_models_data_is_restored_exactly_without_touching_the_work_tree(traine
 
 
 def test_a_model_is_reproduced_to_the_last_bit(trained):
-    assert "Metrics and predictions are identical." in trained.run("-m", "penumbra.cli.reproduce", "1")
+    assert "Metrics and predictions are identical." in trained.run(*trained.command("reproduce", "1"))
 
 
 def test_training_without_data_stops_with_one_sentence(fresh):
     output, code = fresh.run_unchecked(*fresh.flow("train"))
     assert code != 0
-    assert "run `make ingest` first" in output
+    assert "run `penumbra ingest` first" in output
     assert "Traceback" not in output
 
 
 def test_an_unknown_setting_stops_the_flow_with_one_sentence(fresh):
-    for command in (fresh.flow("train"), ("-m", "flows.steps.train.already_trained")):
+    for command in (fresh.flow("train"), fresh.command("train")):
         output, code = fresh.run_unchecked(*command, data__tomorrow="2013-01-01")
         assert code == 1
         assert "unknown setting data.tomorrow" in output
         assert "Traceback" not in output
-
-
-def test_what_was_never_trained_is_not_known(fresh):
-    fresh.run(*fresh.flow("ingest"))
-    output, code = fresh.run_unchecked("-m", "flows.steps.train.already_trained")
-    assert (output, code) == ("", 3)
 
 
 def test_candidates_do_not_learn_from_the_live_models_failures_and_are_tried_on_them(trained):

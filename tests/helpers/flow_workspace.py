@@ -18,6 +18,7 @@ class Workspace:
         (folder / ".dvc").mkdir()
         config = (PROJECT_ROOT / ".dvc" / "config").read_text()
         (folder / ".dvc" / "config").write_text(config.replace("[core]", "[core]\n    no_scm = true"))
+        shutil.copy(PROJECT_ROOT / "settings.toml", folder)
         self.overlay = folder / "overlay"
 
     def start(self, *words: str, **settings: str) -> subprocess.Popen[str]:
@@ -48,6 +49,10 @@ class Workspace:
 
     def flow(self, name: str) -> tuple[str, ...]:
         return (str(PROJECT_ROOT / "flows" / f"{name}.py"), "--no-pylint", "run")
+
+    def command(self, *words: str) -> tuple[str, ...]:
+        """A command of `penumbra`."""
+        return ("-m", "penumbra.cli.app", *words)
 
     def use_problem(self, folder: Path) -> None:
         """Run the flows with a copy of this folder in place of `problem/`."""

@@ -123,3 +123,14 @@ def log_shadow_answers(folder: Path, version: str, ids: list[str], times: list[d
     kept.append(ShadowStart(version, times[0], {segment: 0}, []))
     kept.append(ShadowBatch(version, segment, 0, end, counts), rows)
     kept.close()
+
+
+def write_example_ledger(folder: Path) -> Ledger:
+    """Version 2 was promoted over 1, and rolled back; 3 came through the gate."""
+    append_earlier_event(folder, "verdict", "pass", candidate="1")
+    append_earlier_event(folder, "promotion", "promote", live="1")
+    append_earlier_event(folder, "verdict", "not enough data", candidate="2", live="1")
+    append_earlier_event(folder, "promotion", "promote", live="2", previous="1")
+    append_earlier_event(folder, "rollback", "rollback", live="1", previous="2")
+    append_earlier_event(folder, "verdict", "pass", candidate="3", live="1")
+    return Ledger(folder / "ledger")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penumbra.cli.explain import format_lineage
+from penumbra.cli.lineage_report import format_lineage
 from penumbra.logs import append_log, archive, shadow_log
 from penumbra.logs.queries import labels
 from penumbra.logs.queries.shadow import read_shadow_outputs

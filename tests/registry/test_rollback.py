@@ -93,7 +93,7 @@ def test_a_second_rollback_doesnt_go_forward_again(tmp_path: Path) -> None:
     served(tmp_path)
     roll_back_live(world.make_registry_settings(tmp_path), "")
     with pytest.raises(
-        RollbackRefused, match=r"live since the rollback of .* forward with make promote FORCE=1 VERSION=2"
+        RollbackRefused, match=r"live since the rollback of .* forward with `penumbra promote --force --version 2"
     ):
         roll_back_live(world.make_registry_settings(tmp_path), "")
     roll_back_live(world.make_registry_settings(tmp_path), "", to="2")
@@ -174,9 +174,9 @@ def test_under_load_with_the_registry_gone_the_previous_version_answers_at_once(
 
 
 def start(reason: str, folder: Path) -> subprocess.Popen[str]:
-    """`make rollback`."""
+    """`penumbra rollback`."""
     environ = {**os.environ, **world.make_registry_environment(folder)}
-    words = [sys.executable, "-m", "penumbra.registry.rollback", reason, ""]
+    words = [sys.executable, "-m", "penumbra.cli.app", "rollback", "--reason", reason]
     return subprocess.Popen(words, cwd=PROJECT_ROOT, env=environ, stdout=subprocess.PIPE, text=True)
 
 

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-from penumbra.cli import explain as chain
+from penumbra.cli import lineage_report
 from penumbra.core.encoding import FeatureEncoder, derive_features, learn_category_tables
 from penumbra.core.task import Task
 from penumbra.features import Category, Number
@@ -160,7 +160,7 @@ def test_an_empty_join_has_the_dtypes_of_a_full_one(served: Any, tmp_path: Path)
 def test_explain_says_the_answer_in_words(served: Any) -> None:
     answer = served.http.post("/predict", json=GIVEN).json()
     links = dict(
-        chain.build_lineage_links(
+        lineage_report.build_lineage_links(
             explain_prediction(local_service.make_service_settings(served.place), answer["prediction_id"])
         )
     )

@@ -1,4 +1,4 @@
-"""What the README shows of a replay is what `make demo` wrote."""
+"""What the README shows of a replay is what `penumbra replay --update-readme` wrote."""
 
 import json
 import xml.etree.ElementTree as ET

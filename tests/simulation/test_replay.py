@@ -20,8 +20,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 
 def start(folder: Path) -> subprocess.Popen[str]:
-    environ = {**os.environ, "DAYS": "14", "PENUMBRA_REPLAY__FOLDER": str(folder), "PYTHONPATH": str(PROJECT_ROOT)}
-    command = [sys.executable, "-m", "penumbra.simulation.replay.run"]
+    environ = {**os.environ, "PENUMBRA_REPLAY__FOLDER": str(folder), "PYTHONPATH": str(PROJECT_ROOT)}
+    command = [sys.executable, "-m", "penumbra.cli.app", "replay", "--days", "14"]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, cwd=PROJECT_ROOT, env=environ, stdout=pipe, stderr=subprocess.STDOUT, text=True)
 

@@ -1,6 +1,6 @@
 """`python -m flows.steps.doctor.examination`: examine data, contract and features.
 
-Exits with 1 if there is something to repair.
+Exits with 3 if there is something to repair, with 1 if the data can't be examined.
 """
 
 import dataclasses
@@ -27,6 +27,7 @@ from penumbra.training.fit import select_labelled_rows
 from penumbra.training.split import format_batch_range
 from problem.features import FEATURES
 
+EXIT_FINDINGS = 3
 EXAMINED_COLUMNS = list(problem.schema.Row.columns())
 EXAMINED_LABELS = [column for column in problem.schema.Labelled.columns() if column not in EXAMINED_COLUMNS]
 DOCTOR_ROOMS = ("problem", "penumbra.features", "penumbra.core", "penumbra.data.batches", "penumbra.training")
@@ -72,7 +73,7 @@ def main() -> None:
         settings = load_settings()
         store = DataStore(settings.data, problem)
         if not store.batches():
-            sys.exit(f"There is no data in {settings.data.folder}/ to examine: run `make ingest` first.")
+            sys.exit(f"There is no data in {settings.data.folder}/ to examine: run `penumbra ingest` first.")
         examination = Examination()
         examination.run("every feature reads only what a request has", _check_feature_columns)
         data = ExaminedData(store)
@@ -86,8 +87,9 @@ def main() -> None:
     for price in checks.list_slow_features(FEATURES):
         print(f"  note     {price}")
     if faults := [finding for finding in examination.findings if finding.column not in settings.gate.accept]:
-        advice = "Repair it, accept it (gate.accept), or train all the same: `DOCTOR=off make train`."
-        sys.exit(f"\n{len(faults)} found in {data}. {advice}")
+        advice = "Repair it, accept it (gate.accept), or train all the same: `penumbra train --skip-doctor`."
+        print(f"\n{len(faults)} found in {data}. {advice}", file=sys.stderr)
+        sys.exit(EXIT_FINDINGS)
     print(f"\nNothing to repair in {data}{examination.describe_skipped()}.")
 
 

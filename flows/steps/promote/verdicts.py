@@ -216,9 +216,9 @@ def _read_refusal_reason(settings: Settings, version: str) -> str:
 def _build_forced_case(models: ModelRegistry, aliases: dict[str, str], forced: ForcedPromotion) -> PromotionCase:
     version = forced.version or aliases.get(CANDIDATE_ALIAS)
     if not forced.reason.strip():
-        raise PromotionRefused('a promotion without evidence needs a reason: make promote FORCE=1 REASON="…"')
+        raise PromotionRefused('a promotion without evidence needs a reason: penumbra promote --force --reason "…"')
     if not version:
-        raise PromotionRefused(f'{NO_CANDIDATE_MESSAGE} Or name a version: make promote FORCE=1 VERSION=2 REASON="…"')
+        raise PromotionRefused(f'{NO_CANDIDATE_MESSAGE} Or name a version: penumbra promote --force --version 2 --reason "…"')
     if version == aliases[LIVE_ALIAS]:
         raise PromotionRefused(f"version {version} is live already")
     decision = PromotionDecision("promote", f"forced: {forced.reason}")

@@ -78,7 +78,7 @@ def describe_excluded_days(days: ExcludedDays, on_faults: bool = True) -> str:
     listed = "\n".join(f"  {day}: {'; '.join(faults)}" for day, faults in days.items())
     names = ", ".join(f'"{day}"' for day in days)
     head = f"Nothing is learnt from {len(days)} days with data faults:\n{listed}\n"
-    advice = "`make reingest` fetches a batch that was mended; what is no fault is accepted by"
+    advice = "`penumbra ingest --again` fetches a batch that was mended; what is no fault is accepted by"
     return head + f"{advice} monitor.accept = [{names}] in settings.toml." if days else ""
 
 

@@ -81,7 +81,7 @@ def conclude_experiment(
         cost: What its model would cost to serve.
 
     Returns:
-        The words that `make experiment` ends with, which are also kept as the latest receipt.
+        The words that `penumbra experiment` ends with, which are also kept as the latest receipt.
     """
     baseline, _ = matrices.try_candidate(BASELINE_JOB, plan.split.train, plan.split.validation, "validation")
     gate = gate_evaluation.evaluate_gate(settings, plan, matrices, best.job, "validation", cost)
@@ -106,7 +106,7 @@ def _describe_experiment(best: Trial, baseline: Trial, split: Split, gate: str, 
             "",
             gate,
             "",
-            f"MLflow run {run_id[:8]}. Next: `make compare`, or name it in training.candidates and `make train`.",
+            f"MLflow run {run_id[:8]}. Next: `penumbra compare`, or name it in training.candidates and `make train`.",
             "",
         ]
     )

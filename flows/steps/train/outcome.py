@@ -20,7 +20,7 @@ STATE_AND_ADVICE = {
         "is the candidate",
         "Next: it is scored in the shadow of the live model, which goes on answering.",
     ),
-    "": ("did not pass the gate and stays out of service", "Next: see the check that failed; `make compare`."),
+    "": ("did not pass the gate and stays out of service", "Next: see the check that failed; `penumbra compare`."),
 }
 
 

@@ -101,7 +101,7 @@ def make_plan(settings: Settings) -> TrainingPlan:
     data = versions.compute_data_version(settings.data)
     if not data or data != versions.read_recorded_version(settings.data):
         raise DataNotRecorded(
-            f"{settings.data.folder}/ is not what {settings.data.folder}.dvc names: run `make ingest` first"
+            f"{settings.data.folder}/ is not what {settings.data.folder}.dvc names: run `penumbra ingest` first"
         )
     store = DataStore(settings.data, problem)
     left_out = excluded_days.find_excluded_days(settings)

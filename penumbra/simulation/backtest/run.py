@@ -1,4 +1,4 @@
-"""`make backtest`: policies of retraining side by side over the months after the settings' today, day by day as they
+"""`penumbra backtest`: policies of retraining side by side over the months after the settings' today, day by day as they
 would have gone, without the service: what was served, retrained, promoted and rolled back, and at what cost."""
 
 import sys

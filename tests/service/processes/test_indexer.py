@@ -4,7 +4,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from penumbra.cli.label_report import report_labels
+from penumbra.cli.label_report import collect_label_counts, format_label_counts
 from penumbra.core.tables import format_table
 from penumbra.logs.queries import labels
 from service.processes import indexer
@@ -13,8 +13,8 @@ from tests.helpers.prediction_logs import NOON, log_predictions, make_hours, mak
 
 
 def words(folder: Path) -> str:
-    """What `make labels` prints."""
-    return "\n\n".join(report_labels(local_service.make_service_settings(folder)))
+    """What `penumbra labels` prints."""
+    return "\n\n".join(format_label_counts(collect_label_counts(local_service.make_service_settings(folder))))
 
 
 def test_the_indexer_takes_in_what_is_there_even_when_it_is_stopped_at_once(tmp_path: Path) -> None:

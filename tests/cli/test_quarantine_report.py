@@ -1,8 +1,8 @@
-"""What `make quarantine` shows."""
+"""What `penumbra quarantine` shows."""
 
 import polars as pl
 
-from penumbra.cli.quarantine import describe_quarantine
+from penumbra.cli.quarantine_report import describe_quarantine
 
 REJECTED = pl.DataFrame(
     {

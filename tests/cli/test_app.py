@@ -1,0 +1,154 @@
+"""What holds for every command, and what each does with its options."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from penumbra.cli import processes
+from penumbra.cli.app import SECTIONS, main
+from penumbra.cli.commands.project import BENCHMARKS
+from penumbra.core.settings import PROJECT_ROOT
+from tests.helpers.command_line import run_command_line
+
+COMMANDS = {command.name: command for commands in SECTIONS.values() for command in commands}
+HEAVY = {"mlflow", "sklearn", "metaflow", "dvc", "pandas", "polars", "onnxruntime", "numpy", "pydantic", "bentoml"}
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """The commands that would have been started; none is."""
+    started: list[tuple[str, ...]] = []
+
+    def start(*command: str, **_: Any) -> int:
+        started.append(command)
+        return 0
+
+    monkeypatch.setattr(processes, "run_command", start)
+    return started
+
+
+def examples() -> Iterator[tuple[str, list[str]]]:
+    for name, command in COMMANDS.items():
+        words = command.example.split("penumbra ", 1)[1].rstrip(')"').split()
+        yield name or "", words
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_commands_help_says_what_it_does_and_shows_an_example(name: str) -> None:
+    result = run_command_line(name, "--help")
+    assert result.exit_code == 0
+    assert f"Usage: penumbra {name}" in result.stdout
+    assert "Example:" in result.stdout
+    assert all(option.help for option in COMMANDS[name].params if isinstance(option, click.Option))
+
+
+@pytest.mark.parametrize(("name", "words"), list(examples()))
+def test_every_example_is_a_command_line_of_that_command(name: str, words: list[str]) -> None:
+    command, found, rest = main.resolve_command(click.Context(main), words)
+    assert command == name
+    assert found is not None
+    if '"' not in " ".join(rest):
+        found.make_context(name, rest)
+
+
+def test_an_unknown_command_is_wrong_usage_and_gets_a_suggestion() -> None:
+    result = run_command_line("explian", "7")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "Did you mean explain" in result.stderr
+    assert "penumbra --help" in run_command_line("zzz").stderr
+
+
+@pytest.mark.parametrize("words", [["explain"], ["compare", "--last", "0"], ["bench", "nothing"], ["history", "x"]])
+def test_wrong_arguments_are_exit_2(words: list[str]) -> None:
+    result = run_command_line(*words)
+    assert (result.exit_code, result.stdout) == (2, "")
+
+
+def test_the_commands_work_below_the_projects_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(PROJECT_ROOT / "penumbra" / "cli")
+    assert "service.port" in run_command_line("settings").stdout
+
+
+def test_outside_of_a_project_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run_command_line("settings")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == (
+        f"{tmp_path} is in no Penumbra project: run penumbra in the folder with settings.toml and problem/, "
+        "or below it\n"
+    )
+    assert run_command_line("settings", "--help").exit_code == 0
+
+
+def test_another_checkout_has_its_own_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "penumbra/core").mkdir(parents=True)
+    (tmp_path / "settings.toml").touch()
+    monkeypatch.chdir(tmp_path)
+    result = run_command_line("settings")
+    assert (result.exit_code, f"run {tmp_path}/bin/penumbra" in result.stderr) == (1, True)
+
+
+def test_settings_show_values_and_where_they_come_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PENUMBRA_SERVICE__PORT", "8080")
+    monkeypatch.setenv("PENUMBRA_REGISTRY__TRACKING", "postgresql://me:secret@host/db")
+    listed = json.loads(run_command_line("settings", "--json").stdout)
+    assert listed["service.port"] == {"value": 8080, "source": "PENUMBRA_SERVICE__PORT"}
+    assert listed["service.host"] == {"value": "127.0.0.1", "source": "settings.toml"}
+    assert listed["schedule.ingest"]["value"] == "02:05"
+    text = run_command_line("settings").stdout
+    assert "8080  (PENUMBRA_SERVICE__PORT)" in text
+    assert "secret" not in text
+
+
+def test_a_wrong_setting_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PENUMBRA_SCHEDULE__INGEST", "25:00")
+    result = run_command_line("settings")
+    assert result.exit_code == 1
+    assert "schedule.ingest = '25:00'" in result.stderr
+    assert 'a time of day as "HH:MM"' in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_text_is_passed_on_as_it_was_given(calls: list[tuple[str, ...]]) -> None:
+    reason = "it's $(late) `--force`"
+    assert run_command_line("promote", "--force", "--reason", reason, "--version", "2").exit_code == 0
+    assert calls[0][3:] == ("run", "--force=True", f"--reason={reason}", "--version=2")
+
+
+def test_a_promotion_by_force_needs_a_reason(calls: list[tuple[str, ...]]) -> None:
+    result = run_command_line("promote", "--force")
+    assert (result.exit_code, calls) == (2, [])
+    assert "--reason" in result.stderr
+
+
+def test_a_flow_that_failed_is_exit_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "run_command", lambda *_: 1)
+    result = run_command_line("monitor")
+    assert (result.exit_code, result.stderr) == (1, "flows/monitor.py failed: its output above says why\n")
+
+
+def test_every_benchmark_has_a_name() -> None:
+    runnable = {
+        path.stem for path in (PROJECT_ROOT / "benchmarks").glob("*.py") if "penumbra bench" in path.read_text()
+    }
+    assert runnable == set(BENCHMARKS)
+
+
+def test_help_loads_nothing_but_click() -> None:
+    code = f"import sys, penumbra.cli.app; print(sorted({HEAVY} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_no_library_calls_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "environ", {"MLFLOW_DISABLE_TELEMETRY": "false"})
+    processes.set_environment_defaults()
+    assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "false"
+    assert os.environ["DO_NOT_TRACK"] == "1"

@@ -1,0 +1,61 @@
+"""`penumbra train`: which parts run, in which order."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from penumbra.cli.commands import training
+from tests.helpers.command_line import run_command_line
+
+Steps = list[tuple[str, ...]]
+
+
+@pytest.fixture
+def steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Steps:
+    """The parts that ran; each is a stand-in."""
+    from flows.steps.doctor import examination
+
+    ran: Steps = []
+    monkeypatch.setenv("PENUMBRA_TRAINING__FOLDER", str(tmp_path))
+
+    def run(flow: str, *options: str) -> None:
+        ran.append((flow, *options))
+        if flow == "train":
+            (tmp_path / "receipts").mkdir(exist_ok=True)
+            (tmp_path / "receipts/latest.txt").write_text("version 1 is live\n")
+
+    monkeypatch.setattr(training, "run_flow", run)
+    monkeypatch.setattr(training, "_is_trained", lambda settings: False)
+    monkeypatch.setattr(examination, "main", lambda: ran.append(("doctor",)))
+    return ran
+
+
+def test_the_first_training_is_examined_before_and_no_other(steps: Steps) -> None:
+    result = run_command_line("train")
+    assert (result.exit_code, result.stdout) == (0, "\nversion 1 is live\n")
+    assert steps == [("ingest",), ("doctor",), ("train",)]
+    steps.clear()
+    run_command_line("train")
+    assert steps == [("ingest",), ("train",)]
+
+
+def test_a_finding_stops_the_first_training(steps: Steps, monkeypatch: pytest.MonkeyPatch) -> None:
+    from flows.steps.doctor import examination
+
+    monkeypatch.setattr(examination, "main", lambda: sys.exit(examination.EXIT_FINDINGS))
+    assert run_command_line("train").exit_code == 3
+    assert steps == [("ingest",)]
+
+
+def test_a_skipped_doctor_is_told_to_the_flow(steps: Steps) -> None:
+    assert run_command_line("train", "--skip-doctor", "--reason", "a trial").exit_code == 0
+    assert steps == [("ingest",), ("train", "--doctor=skipped: --skip-doctor", "--reason=a trial")]
+
+
+def test_what_was_trained_before_is_not_trained_again(steps: Steps, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_command_line("train")
+    steps.clear()
+    monkeypatch.setattr(training, "_is_trained", lambda settings: True)
+    assert "version 1 is live" in run_command_line("train").stdout
+    assert steps == [("ingest",)]
