@@ -23,7 +23,7 @@ from penumbra.core.http_client import OPEN_WITHOUT_PROXY, extract_prediction, fi
 from penumbra.core.settings import API_KEY_PREFIX, RegistrySettings
 from penumbra.features import Record
 from penumbra.registry import bundle
-from penumbra.training.doctor import checks
+from penumbra.training.doctor import checks, serving_skew
 from problem.features import FEATURES
 from problem.schema import Row
 
@@ -89,10 +89,10 @@ def _compare_with_service(rows: pl.DataFrame, live: bundle.Bundle, folder: Path)
             "POST /predict with one record": [_post_records(url, [record])[0] for record in sample.records],
             "Bundle.score": live.score(sample_rows).tolist(),
         }
-    return checks.find_serving_skew(live.inputs, sample, answers)
+    return serving_skew.find_serving_skew(live.inputs, sample, answers)
 
 
-def _make_skew_sample(rows: pl.DataFrame, live: bundle.Bundle) -> tuple[checks.SkewSample, pl.DataFrame]:
+def _make_skew_sample(rows: pl.DataFrame, live: bundle.Bundle) -> tuple[serving_skew.SkewSample, pl.DataFrame]:
     """Return real rows with training's features of them, then rows with gaps and synthetic ones with new values; as
     records with the expected predictions, and as a frame with the contract's columns."""
     real = rows.gather_every(math.ceil(rows.height / SKEW_REAL_ROWS))
@@ -103,7 +103,7 @@ def _make_skew_sample(rows: pl.DataFrame, live: bundle.Bundle) -> tuple[checks.S
     features = pl.concat([real["inputs"].struct.unnest(), derive_features(FEATURES, awkward)])
     sample_rows = pl.concat([plain, awkward])
     expected = live.predictions(live.inputs.encode_frame(features))
-    return checks.SkewSample(sample_rows.to_dicts(), features, expected), sample_rows
+    return serving_skew.SkewSample(sample_rows.to_dicts(), features, expected), sample_rows
 
 
 def _make_rows_with_missing(rows: pl.DataFrame) -> pl.DataFrame:
