@@ -24,9 +24,9 @@ def result(
     policy = RetrainingPolicy(name, tested=tested)
     events = [PolicyEvent(day, "retrain", ModelFit(day), ModelFit(0), "age") for day in range(retrains)]
     losses = loss + np.tile([-0.1, 0.1], len(DAYS) // 2)
-    course = PolicyRun(policy, {}, events)
+    run = PolicyRun(policy, {}, events)
     return PolicyResult(
-        PolicyTrial(policy, {"shadow_days": shadow}), course, losses, DAYS, 0, false_rollbacks, 10.0 * retrains
+        PolicyTrial(policy, {"shadow_days": shadow}), run, losses, DAYS, 0, false_rollbacks, 10.0 * retrains
     )
 
 
@@ -79,7 +79,7 @@ def test_a_model_that_is_made_later_is_played_on_the_real_year(year: tuple[Any, 
     trials = [PolicyTrial(RetrainingPolicy("never")), PolicyTrial(RetrainingPolicy("once", every_days=150))]
     never, once = (backtesting._run_trial(CHOSEN, history, trial) for trial in trials)
     assert len(never.losses) == len(once.losses) > 200_000
-    assert (never.course.count("retrain"), once.course.count("retrain")) == (0, 1)
+    assert (never.run.count("retrain"), once.run.count("retrain")) == (0, 1)
     same = never.losses == once.losses
     assert same[once.days < history.begin + 150].all()
     assert not same[once.days >= history.begin + 150].all()
