@@ -34,10 +34,10 @@ class MonitorFlow(FlowSpec):
     @step
     def report(self):
         """Make the reports of the windows that have none."""
-        from flows.steps.monitor import due_windows, reports
-        from monitoring.reports.client import ReportProcessFailed
+        from flows.steps.monitor import reports
+        from monitoring.windows import DamagedWindow
 
-        with stop_with_one_sentence(*due_windows.MONITOR_ERRORS, ReportProcessFailed):
+        with stop_with_one_sentence(reports.ReportsFailed, DamagedWindow):
             self.pages = [str(page) for page in reports.publish_reports(self.settings)]
         self.next(self.end)
 

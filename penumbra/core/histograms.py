@@ -9,18 +9,20 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
-from penumbra.features import Feature
+if TYPE_CHECKING:  # importing it takes half a second, which readers of windows don't need
+    from penumbra.features import Feature
 
 PROFILE_BINS = 64
 MAX_CATEGORIES = 256
 PREDICTION_COLUMN = "prediction"
 
 
-def list_profiled_columns(kinds: Sequence[Feature], time: str) -> list[str]:
+def list_profiled_columns(kinds: "Sequence[Feature]", time: str) -> list[str]:
     """The columns of a row that some feature reads, but its `time`: any later month has other dates than the
     reference, which is no drift."""
     read = dict.fromkeys(name for kind in kinds for name in kind.expr().meta.root_names())

@@ -1,5 +1,7 @@
-"""`python -m tests.helpers.april_monitoring`: the live model's answers to a fortnight of April, as the service logs them, and a
-pass of the monitor over them, with its pages."""
+"""Sample program `python -m tests.helpers.april_monitoring`: a fortnight of the live model and a monitor pass over it.
+
+Logs the live model's answers to two weeks of April as the service would, and makes windows, reports and overview.
+"""
 
 import contextlib
 import datetime as dt

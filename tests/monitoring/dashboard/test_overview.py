@@ -109,7 +109,7 @@ def test_a_phone_shows_each_value_with_its_name(browser, written):
 
 def test_the_page_asks_nobody_for_anything(seen):
     assert seen.requested_hosts == set()
-    assert [address for address in seen.asked if not address.startswith(("file:", "data:"))] == []
+    assert [address for address in seen.requested if not address.startswith(("file:", "data:"))] == []
 
 
 def test_it_can_be_read_by_who_can_t_see_it(seen):
