@@ -1,9 +1,9 @@
-"""What becomes of a log's closed segments: Parquet by day, shipped where the settings say, then deleted here.
+"""The archive: closed segments of a log become Parquet by day, are shipped where the settings say, then deleted here.
 
 <log>/<segment>.sha256            the checksum of a closed segment (see penumbra/logs/segments.py)
-<log>/days/<day>.<part>.parquet   its lines: `line` as it was logged, beside it the columns that questions are asked of;
-                                  of predictions `row.…`, the columns that profiles count (see penumbra/logs/frames.py)
-<log>/days/<day>.<part>.json      which segments are in it, with their checksums, and where it was shipped; written last
+<log>/days/<day>.<part>.parquet   its lines: `line` as it was logged, beside it the columns that are queried; of
+                                  predictions also `row.…`, what profiles count (see penumbra/logs/frames.py)
+<log>/days/<day>.<part>.json      which segments are in it, with their checksums, and where it was shipped; last
 
 A day has several parts where it was large, or where a segment was closed late. Everything is verified by reading it
 again: the lines of a segment in Parquet have the checksum of the segment, a shipped file that of the local one.
@@ -28,18 +28,24 @@ MAX_PART_BYTES = 128 * append_log.BYTES_PER_MEGABYTE
 
 
 class DamagedArchive(RuntimeError):
-    """What was written reads back as something else; says which file."""
+    """An archived file reads back differently from what was written; says which."""
 
 
 class ArchivedSegment(msgspec.Struct):
-    """A segment in a part, in the order of the part's rows."""
+    """A segment in a part: its SHA-256 and its number of rows, which follow those of the segments before it."""
 
     sha256: str
     rows: int
 
 
 class ArchivePart(msgspec.Struct):
-    """The facts of one Parquet file; `shipped` is its address in the archive."""
+    """The facts of one Parquet file.
+
+    Attributes:
+        segments: The segments in it by name, in the order of its rows.
+        sha256: The file's checksum.
+        shipped: Its address in the archive; "" where it wasn't shipped.
+    """
 
     segments: dict[str, ArchivedSegment]
     sha256: str
@@ -47,7 +53,15 @@ class ArchivePart(msgspec.Struct):
 
 
 def seal_closed_segments(folder: Path, but: Path | None = None) -> list[Path]:
-    """Checksums for the segments that nobody writes any more (`but` one, which is left as it is); returns them."""
+    """Write the checksums of all segments that nobody writes any more.
+
+    Args:
+        folder: The log's folder.
+        but: A segment to leave as it is.
+
+    Returns:
+        The closed segments, oldest first.
+    """
     found = [path for path, size in append_log.read_segment_sizes(folder).items() if size and path != but]
     closed = [path for path in found if path.with_suffix(segments.SEAL_SUFFIX).exists() or not is_file_locked(path)]
     for path in closed:
@@ -56,8 +70,20 @@ def seal_closed_segments(folder: Path, but: Path | None = None) -> list[Path]:
 
 
 def compact_segments(folder: Path, closed: Sequence[Path], today: dt.date, rows: RowReader | None = None) -> list[Path]:
-    """A Parquet file for the closed segments of each day before today; returns the facts' paths. `rows` reads lines to
-    a frame as high, which is kept beside them (see `typed`). Raises Damaged."""
+    """Write Parquet files of the closed segments of each day before today that aren't archived yet.
+
+    Args:
+        folder: The log's folder.
+        closed: Sealed segments.
+        today: The day (UTC) from which on segments are left alone.
+        rows: Reads lines to a frame of the same height, whose columns are kept beside the lines; None for none.
+
+    Returns:
+        The paths of the new parts' facts.
+
+    Raises:
+        DamagedArchive: Where a file reads back differently.
+    """
     there = {segment for _, part in list_parts(folder) for segment in part.segments}
     days: dict[dt.date, list[Path]] = {}
     for path in closed:
@@ -67,7 +93,19 @@ def compact_segments(folder: Path, closed: Sequence[Path], today: dt.date, rows:
 
 
 def ship_parts(folder: Path, archive: str) -> list[str]:
-    """Copy what isn't there yet to a folder or URL; returns the addresses. Raises Damaged, or what the store raises."""
+    """Copy the parts that weren't shipped yet to the archive.
+
+    Args:
+        folder: The log's folder.
+        archive: A folder or a URL that fsspec knows.
+
+    Returns:
+        The addresses of the copies.
+
+    Raises:
+        DamagedArchive: Where a copy reads back differently.
+        OSError: Where the archive can't be written; other stores raise errors of their own.
+    """
     waiting = [(path, part) for path, part in list_parts(folder) if not part.shipped]
     return [_ship_part(path, part, archive) for path, part in waiting]
 
@@ -75,8 +113,19 @@ def ship_parts(folder: Path, archive: str) -> list[str]:
 def delete_archived_files(
     folder: Path, archive: str, before: dt.datetime, needed: Callable[[Path], bool] = lambda path: False
 ) -> list[Path]:
-    """Delete the segments of parts whose day began before, and parts that are shipped; returns what was deleted.
-    Nothing is that some reader still needs, that isn't whole in Parquet, or not shipped where there is an archive."""
+    """Delete segments that are in Parquet, and Parquet files that are shipped.
+
+    Skips segments that a reader still needs, or whose part is damaged or, with an archive, not shipped yet.
+
+    Args:
+        folder: The log's folder.
+        archive: The archive; "" for none.
+        before: Parts of this day (UTC) and later ones are kept.
+        needed: Tells whether a reader still needs a segment.
+
+    Returns:
+        The paths of the deleted files.
+    """
     deleted: list[Path] = []
     for path, part in list_parts(folder):
         if _read_part_day(path) >= before.date() or (archive and not part.shipped):
@@ -94,7 +143,15 @@ def delete_archived_files(
 
 
 def find_entry(folder: Path, entry_id: str) -> dict[str, Any] | None:
-    """The entry of this id, from its segment or from Parquet; None where there is none."""
+    """Look up an entry by its id, in the segments, the Parquet files here or the archive.
+
+    Args:
+        folder: The log's folder.
+        entry_id: The id; any text is allowed.
+
+    Returns:
+        The entry, or None where there is none.
+    """
     if found := append_log.find_entry_in_segments(folder, entry_id):
         return found
     match = append_log.ENTRY_ID_PATTERN.fullmatch(entry_id)
@@ -108,7 +165,18 @@ def find_entry(folder: Path, entry_id: str) -> dict[str, Any] | None:
 
 
 def read_deleted_segments(folder: Path, known: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:
-    """Name and content of each segment that is in Parquet only, but those that are known."""
+    """Read the segments that exist only in Parquet.
+
+    Args:
+        folder: The log's folder.
+        known: Tells whether a segment of this name is to be skipped.
+
+    Yields:
+        Name and content of a segment, as it was logged.
+
+    Raises:
+        DamagedArchive: Where the lines aren't those that were logged.
+    """
     for path, part in list_parts(folder):
         for segment in part.segments:
             if not (folder / (segment + append_log.SEGMENT_SUFFIX)).exists() and not known(segment):
@@ -116,8 +184,17 @@ def read_deleted_segments(folder: Path, known: Callable[[str], bool]) -> Iterato
 
 
 def read_segment_frames(folder: Path, known: Callable[[str], bool]) -> Iterator[tuple[str, Any]]:
-    """Name and frame of each segment whose rows are in a Parquet file here, as columns, but those that are known. What
-    can't be read is passed over: its lines are still there."""
+    """Read the columns `row.…` of the archived segments whose Parquet file is here.
+
+    Files that can't be read are skipped, as their lines can still be read.
+
+    Args:
+        folder: The log's folder.
+        known: Tells whether a segment of this name is to be skipped.
+
+    Yields:
+        Name of a segment and a polars frame with a row for each of its lines.
+    """
     import polars as pl
 
     for path, part in list_parts(folder):
@@ -136,7 +213,7 @@ def read_segment_frames(folder: Path, known: Callable[[str], bool]) -> Iterator[
 
 
 def list_parts(folder: Path) -> list[tuple[Path, ArchivePart]]:
-    """The facts of every Parquet file of a log, with their paths."""
+    """Return the paths and contents of the facts of every part of the log in `folder`, oldest first."""
     found = sorted((folder / DAYS_FOLDER).glob(f"[0-9]*{FACTS_SUFFIX}"))
     return [(path, msgspec.json.decode(path.read_bytes(), type=ArchivePart)) for path in found]
 
@@ -173,7 +250,16 @@ def _read_archived_segment(path: Path, part: ArchivePart, segment: str) -> bytes
 
 
 def scan_part(path: Path, part: ArchivePart) -> Any:
-    """The rows of a part as a lazy frame: from here, or from the archive."""
+    """Scan a part's rows, from the file here or else from the archive.
+
+    Args:
+        path: The path of the part's facts.
+        part: The facts.
+
+    Returns:
+        A polars LazyFrame with `id`, `time`, `contract`, `model`, `output`, `decision`, `line` (String), `raw` (Binary,
+        of a line that isn't text) and columns `row.…`.
+    """
     import polars as pl
 
     if (table := path.with_suffix(TABLE_SUFFIX)).exists():

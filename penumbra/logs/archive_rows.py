@@ -1,4 +1,4 @@
-"""Lines of a log as the Parquet files of the archive keep them."""
+"""The frame in which a Parquet file of the archive keeps lines of a log."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,9 +12,17 @@ RowReader = Callable[[Sequence[bytes]], Any]
 
 
 def build_archive_frame(lines: Sequence[bytes], rows: RowReader | None) -> Any:
-    """A polars frame with a row for each line; what can't be read is null, and a line that isn't text is in `raw`.
-    `row.…` are the columns that `rows` reads from the lines, as many as there are (a struct takes three times as long
-    to read)."""
+    """Build the frame of some lines, a row for each.
+
+    Args:
+        lines: Lines without their ends.
+        rows: Reads the lines to a frame of the same height, whose columns are added with the prefix `row.` (a struct
+            takes three times as long to read); None for none.
+
+    Returns:
+        A polars frame with the columns of `ArchivedPrediction`, null where a line can't be read, `line` (String), `raw`
+        (Binary, only of a line that isn't text) and the columns `row.…`.
+    """
     import polars as pl
 
     read = [_decode_or_empty(line) for line in lines]

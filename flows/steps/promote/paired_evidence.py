@@ -147,7 +147,7 @@ def _read_paired_answers(settings: Settings, live: str, other: str) -> pl.DataFr
     outputs = read_shadow_outputs(index, other)
     shadow = outputs.select("id", "status", _cast_output("output").alias(SHADOW), differs="decision")
     rows = join_labels(index).filter(pl.col("model") == live, "alone").join(shadow, on="id", how="left")
-    rows = rows.with_columns(differs=pl.col("differs") != _decision_as_indexed(index.terms.task))
+    rows = rows.with_columns(differs=pl.col("differs") != _decision_as_indexed(index.label_spec.task))
     first = rows.filter(pl.col("status").is_not_null() & (pl.col("status") != STATUS_SKIPPED))["event"].min()
     return rows.clear() if first is None else rows.filter(pl.col("event").dt.date() >= first.date())  # type: ignore[union-attr]
 
