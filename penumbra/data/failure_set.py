@@ -19,7 +19,7 @@ ADDED_AT_COLUMN = {"when": pl.Datetime("us", "UTC")}
 
 
 class FailureSet:
-    """The failure set in a folder. The contract `row` has the key that tells rows apart; without one nothing is kept."""
+    """The failure set in a folder. The contract `row` has the key that tells rows apart; without it none is kept."""
 
     def __init__(self, folder: Path, row: type[dy.Schema] | Any):
         self.folder = folder
