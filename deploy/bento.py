@@ -46,7 +46,7 @@ def build_bento(settings: Settings, registry: DeployRegistry) -> Path:
             raise BentoNotBuilt("there is no live model to pin: `make train` makes the first")
         deploy_candidate(registry, context / PINNED_FOLDER)
         deploy_previous(registry, context / PINNED_FOLDER)
-        return _run_bentoml_build(settings, context)
+        return _run_bentoml_build(settings.service.state, context)
 
 
 def list_service_files() -> list[str]:
@@ -75,8 +75,8 @@ def stage_service_code(context: Path) -> None:
     shutil.copy(PROJECT_ROOT / "deploy" / "bentofile.yaml", context / "bentofile.yaml")
 
 
-def _run_bentoml_build(settings: Settings, context: Path) -> Path:
-    home = (settings.service.state / "bentoml").absolute()
+def _run_bentoml_build(state: Path, context: Path) -> Path:
+    home = (state / "bentoml").absolute()
     environ = {k: v for k, v in os.environ.items() if not k.startswith("PENUMBRA_")}
     environ |= {"BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True", "PYTHONPATH": str(context)}
     environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environ.get("PATH", "")])  # it looks for uv

@@ -133,17 +133,17 @@ def test_a_key_that_will_not_do_is_refused_without_being_named(environ: dict[str
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org"])
 def test_without_keys_the_service_does_not_start_where_others_can_reach_it(tmp_path: Path, host: str) -> None:
     with pytest.raises(SettingsError, match=r"no keys are set: set PENUMBRA_KEYS__PREDICT, or service.open"):
-        require_safe_access(local_service.make_service_settings(tmp_path, host=host), [])
+        require_safe_access(local_service.make_service_settings(tmp_path, host=host).service, [])
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
 def test_without_keys_it_starts_on_loopback(tmp_path: Path, host: str) -> None:
-    require_safe_access(local_service.make_service_settings(tmp_path, host=host), [])
+    require_safe_access(local_service.make_service_settings(tmp_path, host=host).service, [])
 
 
 def test_with_keys_or_where_settings_say_so_it_starts_anywhere(tmp_path: Path) -> None:
-    require_safe_access(local_service.make_service_settings(tmp_path, host="0.0.0.0"), KEYS)
-    require_safe_access(local_service.make_service_settings(tmp_path, host="0.0.0.0", open=True), [])
+    require_safe_access(local_service.make_service_settings(tmp_path, host="0.0.0.0").service, KEYS)
+    require_safe_access(local_service.make_service_settings(tmp_path, host="0.0.0.0", open=True).service, [])
 
 
 def test_starting_it_unsafely_ends_with_one_sentence(tmp_path: Path) -> None:

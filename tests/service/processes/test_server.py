@@ -12,10 +12,13 @@ import httpx
 import psutil
 import pytest
 
+import service
 from penumbra.core.settings import PROJECT_ROOT
 from penumbra.logs import append_log
 from problem.schema import EXAMPLE, OUTCOME
+from service.processes import launcher
 from service.processes.supervisor import ChildProcess, Supervisor
+from service.shadow import scorer_client
 from tests.helpers import local_service
 
 SLICE, SHORT = "se.slice", 100_000
@@ -169,6 +172,17 @@ def test_sigterm_ends_every_process_and_frees_the_port(http: httpx.Client, cold:
     process.send_signal(signal.SIGTERM)
     assert process.wait(20) == 0
     socket.create_server(("127.0.0.1", http.base_url.port)).close()  # type: ignore[arg-type]
+
+
+def test_every_module_of_the_service_that_runs_as_a_process_is_started_by_one() -> None:
+    sources = {path: path.read_text() for path in Path(service.__path__[0]).rglob("*.py")}
+    runnable = {
+        path.relative_to(PROJECT_ROOT).with_suffix("").as_posix().replace("/", ".")
+        for path, source in sources.items()
+        if 'if __name__ == "__main__":' in source
+    }
+    started = {*launcher.PROCESS_MODULES.values(), scorer_client.SCORER_MODULE}
+    assert runnable == {"service.__main__", *started}
 
 
 def test_a_child_that_dies_is_started_again_ever_later(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

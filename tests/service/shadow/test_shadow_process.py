@@ -142,7 +142,7 @@ def test_the_metrics_tell_coverage_lag_and_disagreement(tmp_path: Path) -> None:
     with start_role_worker(tmp_path) as made:
         step_until(made, make_completion_check(made, tmp_path, "2"))
         log_entries(tmp_path, make_entry(500, ago=100))
-        metrics_file.write_shadow_metrics(settings, made.log.state, [made])
+        metrics_file.write_shadow_metrics(settings.service, made.log.state, [made])
     told = dict(line.rsplit(" ", 1) for line in (tmp_path / "shadow" / METRICS_FILE).read_text().splitlines())
     of = '{role="candidate",version="2"}'
     difference = sum(abs(score - 0.25) for score in compute_expected_scores(tmp_path, "2", DISTANCES)) / 4
