@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "penumbra.rules": {"penumbra.features"},
     "penumbra.patterns": {"penumbra.core"},
     "problem": BUILDING_BLOCKS,
-    "penumbra.core": {"penumbra.features"},
+    "penumbra.core": BUILDING_BLOCKS,
     "penumbra.training": {"penumbra.core", "penumbra.features", "penumbra.patterns"},
     "penumbra.promotion": {"penumbra.core"},
     "monitoring": {"penumbra.core", "penumbra.features"},
