@@ -42,6 +42,7 @@ class FlightStream:
     usual: dict[str, float]
 
     def losses(self, scores: np.ndarray, loss: LossName) -> np.ndarray:
+        """Return the clipped losses of `scores` (float64 [n]) by the `loss` of that name: float64 [n]."""
         ceiling = load_settings().promotion.loss_ceiling * self.usual[loss]
         return compute_clipped_losses(BINARY_TASK, self.labels, scores, loss, ceiling)
 

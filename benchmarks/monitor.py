@@ -53,7 +53,8 @@ def main() -> None:
         theirs = _print_measurement("Evidently's drift preset on all rows", "evidently", folder)
         verdict = _run_process("verdict", folder)
         print(
-            f"a window of {WINDOW_DAYS} days judged from profiles: {verdict['ms']} ms, in the median {verdict['median']} ms"
+            f"a window of {WINDOW_DAYS} days judged from profiles: {verdict['ms']} ms, "
+            f"in the median {verdict['median']} ms"
         )
         reported = report_cost.measure_reports(folder)
     result = {
@@ -141,6 +142,7 @@ def _run_process(what: str, folder: Path) -> dict[str, Any]:
 
 
 def count_log_rows(folder: Path) -> dict[str, float]:
+    """Count the answers of the log in `folder` into profiles; returns how many rows there were."""
     made = _open_profiles(folder)
     return {"rows": made.update(lambda model: pl.read_parquet(folder / "reference.parquet"))}
 
@@ -154,6 +156,7 @@ def compact_log(folder: Path) -> dict[str, float]:
 
 
 def time_evidently(folder: Path) -> dict[str, float]:
+    """Run Evidently's drift report on all rows of the log in `folder`; returns its figures."""
     from evidently import DataDefinition, Dataset, Report
     from evidently.presets import DataDriftPreset
 
@@ -199,6 +202,7 @@ MEASUREMENTS: dict[str, Callable[[Path], dict[str, float]]] = {
 
 
 def run_measurement(what: str, folder: Path) -> None:
+    """Run the measurement named `what` on the log in `folder`, and print its figures as JSON."""
     if what == "evidently":
         import evidently.presets  # noqa: F401  its seconds aren't counted
     began = read_cpu_seconds()

@@ -104,6 +104,7 @@ def fit_month(
 
 
 def simulate_outage(inputs: np.ndarray, made: Matrices, month: int) -> np.ndarray:
+    """Return `inputs` (float64 [n, k]) of a `month` as an outage of the weather feed leaves them; columns as in `made`."""
     return outage(np.array(inputs), SimpleNamespace(**made.columns), np.random.default_rng(month), OUTAGE_SHARE)
 
 

@@ -1,4 +1,4 @@
-"""What the reports on a window cost, of logs of several sizes: the whole pass, from the start of its process."""
+"""CPU time of the reports on a window, for logs of several sizes: the whole pass, from the start of its process."""
 
 import datetime as dt
 import json
