@@ -5,15 +5,18 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import penumbra
 import service
+from penumbra.core.problem import ProblemError
+from penumbra.core.problem_loading import PROBLEM_PACKAGE, SERVED_PARTS, load_problem
 from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError, load_settings
+from penumbra.features import Feature
 from penumbra.registry.code_version import list_imported_modules, list_module_files
 from penumbra.registry.manifest import BrokenBundle
 from penumbra.registry.skops_model import TRUSTED_TYPES
-from problem.features import FEATURES
 from service.inference.pinned_models import PINNED_FOLDER
 from service.processes.deployer import DeployRegistry, deploy_candidate, deploy_live, deploy_previous
 
@@ -25,12 +28,13 @@ class BentoNotBuilt(RuntimeError):
     """There is no model to pin, or BentoML fails; the message tells which."""
 
 
-def build_bento(settings: Settings, registry: DeployRegistry) -> Path:
+def build_bento(settings: Settings, registry: DeployRegistry, kinds: Sequence[Feature]) -> Path:
     """Build a bento with the registry's live, candidate and previous models.
 
     Args:
         settings: `service.state` is where BentoML keeps its bentos.
         registry: The model registry.
+        kinds: The problem's features, as `problem/features.py` lists them.
 
     Returns:
         The folder of the new bento.
@@ -42,7 +46,7 @@ def build_bento(settings: Settings, registry: DeployRegistry) -> Path:
     with tempfile.TemporaryDirectory() as folder:
         context = Path(folder)
         stage_service_code(context)
-        if deploy_live(registry, context / PINNED_FOLDER, FEATURES) is None:
+        if deploy_live(registry, context / PINNED_FOLDER, kinds) is None:
             raise BentoNotBuilt("there is no live model to pin: `make train` makes the first")
         deploy_candidate(registry, context / PINNED_FOLDER)
         deploy_previous(registry, context / PINNED_FOLDER)
@@ -50,7 +54,7 @@ def build_bento(settings: Settings, registry: DeployRegistry) -> Path:
 
 
 def list_service_files() -> list[str]:
-    """List the code that serves: the service, what it imports, and the types that a bundle may load by name.
+    """List the code that serves: the service, the problem, what they import, and the types that a bundle may load by name.
 
     Imports inside of functions count. The types are those of this project that penumbra/registry/skops_model.py trusts.
 
@@ -58,7 +62,7 @@ def list_service_files() -> list[str]:
         Paths relative to the project's root, with slashes.
     """
     pattern_modules = [name.rpartition(".")[0] for name in TRUSTED_TYPES if name.startswith(f"{penumbra.__name__}.")]
-    entry_modules = [service.__name__, *pattern_modules]
+    entry_modules = [service.__name__, PROBLEM_PACKAGE, *pattern_modules]
     packages = {name.partition(".")[0] for name in list_imported_modules(PROJECT_ROOT, entry_modules)}
     return list_module_files(PROJECT_ROOT, entry_modules, packages)
 
@@ -96,8 +100,9 @@ def main() -> None:
 
     try:
         settings = load_settings()
-        print(build_bento(settings, ModelRegistry(settings.registry)))
-    except (SettingsError, BentoNotBuilt, BrokenBundle) as error:
+        features = load_problem(SERVED_PARTS).features
+        print(build_bento(settings, ModelRegistry(settings.registry), features.FEATURES))
+    except (SettingsError, ProblemError, BentoNotBuilt, BrokenBundle) as error:
         sys.exit(str(error))
     except MlflowException as error:
         sys.exit(f"the registry can't give the model: {error}")

@@ -16,11 +16,14 @@ from monitoring.dashboard.flow_runs import FlowRun
 from monitoring.reports.workspace import ReportWorkspace
 from monitoring.windows import DamagedWindow, Window, WindowStore
 from penumbra.cli import schedule
+from penumbra.core.problem import Problem, ProblemError
+from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import Settings, SettingsError, load_settings
 from penumbra.registry.ledger import BrokenLedger, Ledger, LedgerEntry
 from penumbra.registry.models import ModelRegistry
 from penumbra.storage.atomic import replace_file
 
+SHOWN_PARTS = ("source",)  # of the problem
 PAGE_FILE, PAGE_TEMPLATE, CARDS_FOLDER = "overview.html", "overview.html", "cards"
 TARGET_BY_FLOW = {"IngestFlow": "ingest", "TrainFlow": "train", "MonitorFlow": "monitor", "PromoteFlow": "promote"}
 MAX_ENTRIES = 8
@@ -53,11 +56,11 @@ class ProblemCollector:
             return otherwise
 
 
-def write_overview(settings: Settings, addresses: PageAddresses | None = None) -> Path:
+def write_overview(settings: Settings, problem: Problem, addresses: PageAddresses | None = None) -> Path:
     """Make the page anew, with the cards of the flows' last runs beside it; returns its path."""
     folder = settings.monitor.folder
     folder.mkdir(parents=True, exist_ok=True)
-    facts = _collect_facts(settings, addresses or _default_addresses(settings))
+    facts = _collect_facts(settings, problem, addresses or _default_addresses(settings))
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
@@ -66,7 +69,7 @@ def write_overview(settings: Settings, addresses: PageAddresses | None = None) -
     return folder / PAGE_FILE
 
 
-def _collect_facts(settings: Settings, to: PageAddresses) -> dict[str, Any]:
+def _collect_facts(settings: Settings, problem: Problem, to: PageAddresses) -> dict[str, Any]:
     """All that the template shows."""
     asked, models = ProblemCollector(), ModelRegistry(settings.registry)
     windows: list[Window] = asked.try_read(WindowStore(settings.monitor.folder).read, [])
@@ -81,7 +84,7 @@ def _collect_facts(settings: Settings, to: PageAddresses) -> dict[str, Any]:
         "made": f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M} UTC",
         "links": [("MLflow", to.mlflow), ("Evidently", f"{to.evidently}/projects/{reports.project}")],
         "status": _describe_status(windows),
-        "data": asked.try_read(lambda: cards.build_data_card(settings), unknown),
+        "data": asked.try_read(lambda: cards.build_data_card(settings, problem), unknown),
         "live": asked.try_read(lambda: cards.build_live_card(settings, models, entries, to.mlflow), unknown),
         "candidate": candidate,
         "progress": progress,
@@ -165,8 +168,8 @@ def _default_addresses(settings: Settings) -> PageAddresses:
 
 def main() -> None:
     try:
-        print(write_overview(load_settings()))
-    except SettingsError as error:
+        print(write_overview(load_settings(), load_problem(SHOWN_PARTS)))
+    except (SettingsError, ProblemError) as error:
         sys.exit(str(error))
 
 

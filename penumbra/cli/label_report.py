@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import polars as pl
 
-import problem.schema
 from penumbra.cli.printing import print_report
+from penumbra.core.problem import Problem
+from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import Settings
 from penumbra.logs.index import LogIndex
 from penumbra.logs.queries.labels import (
@@ -19,7 +20,7 @@ DELAY_QUANTILES = (0.5, 0.9, 0.99)
 COVERAGE_DAYS = 14
 
 
-def report_labels(settings: Settings) -> Iterator[str]:
+def report_labels(settings: Settings, problem: Problem) -> Iterator[str]:
     """The paragraphs to print."""
     index = LogIndex.from_settings(settings, problem.schema)
     index.catch_up()
@@ -72,4 +73,4 @@ def _pad_cell(text: str, width: int, left: bool) -> str:
 
 
 if __name__ == "__main__":
-    print_report(report_labels)
+    print_report(lambda settings: report_labels(settings, load_problem(["schema"])))

@@ -4,17 +4,16 @@ import sys
 
 import polars as pl
 
-import problem.features
-import problem.schema
-import problem.source
+from penumbra.core.problem import ProblemError
+from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import SettingsError, load_settings
-from penumbra.data.batches import DataStore
+from penumbra.data.batches import STORED_PARTS, DataStore
 
 
 def main() -> None:
     try:
-        data = DataStore(load_settings().data, problem)
-    except SettingsError as error:
+        data = DataStore(load_settings().data, load_problem(STORED_PARTS))
+    except (SettingsError, ProblemError) as error:
         sys.exit(str(error))
     print(describe_quarantine([frame for batch in data.batches() if (frame := data.quarantine(batch)).height]))
 

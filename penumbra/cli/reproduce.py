@@ -11,9 +11,10 @@ import numpy as np
 from mlflow.exceptions import MlflowException
 from threadpoolctl import threadpool_limits
 
-import problem.features
 from flows.steps.train import final_fit, matrices
 from penumbra.cli.restore import restore_run_data
+from penumbra.core.problem import Problem, ProblemError
+from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT, MonitorSettings, Settings, SettingsError, load_settings
 from penumbra.data import versions
 from penumbra.registry import bundle, code_version
@@ -51,14 +52,14 @@ class Reproduction:
 def main(run: str) -> None:
     try:
         with tempfile.TemporaryDirectory() as folder:
-            again = reproduce_run(load_settings(), run, Path(folder))
-    except (SettingsError, versions.RestoreFailed, bundle.BrokenBundle, MlflowException) as error:
+            again = reproduce_run(load_settings(), load_problem(), run, Path(folder))
+    except (SettingsError, ProblemError, versions.RestoreFailed, bundle.BrokenBundle, MlflowException) as error:
         sys.exit(f"nothing was reproduced: {error}")
     print(again)
     sys.exit(not again.is_identical)
 
 
-def reproduce_run(settings: Settings, run: str, folder: Path) -> Reproduction:
+def reproduce_run(settings: Settings, problem: Problem, run: str, folder: Path) -> Reproduction:
     """Restore the run's data below `folder`, train its winner as it was trained, and compare."""
     restore_run_data(settings, run, folder / "data")
     models = ModelRegistry(settings.registry)
@@ -69,7 +70,7 @@ def reproduce_run(settings: Settings, run: str, folder: Path) -> Reproduction:
     lesson = models.download_artifact(run, "lesson", folder)
     watched = {**settings.monitor.model_dump(), **facts["settings"].get("monitor", {"on_faults": False})}
     then = settings.model_copy(update={"data": data, "monitor": MonitorSettings(**watched)})
-    made = matrices.write_matrices(then, split.all, folder / "arrays", lesson)
+    made = matrices.write_matrices(then, problem, split.all, folder / "arrays", lesson)
     winner = TrialJob(facts["candidate"], parameters=facts["parameters"])
     with threadpool_limits(1):  # as in the flow: with more threads sums come out differently in the last bit
         scores = made.try_candidate(winner, split.before_test, split.test, "test")[0].scores

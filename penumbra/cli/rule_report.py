@@ -6,14 +6,16 @@ import polars as pl
 
 from penumbra.cli.label_report import format_table
 from penumbra.cli.printing import print_report
+from penumbra.core.problem import Problem
+from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import Settings
 from penumbra.logs.queries.rule_counts import RuleCounts, count_rules
 from penumbra.rules import Rule
-from problem.rules import RULES
 
 
-def report_rules(settings: Settings, rules: Sequence[Rule] = RULES) -> Iterator[str]:
+def report_rules(settings: Settings, problem: Problem) -> Iterator[str]:
     """The paragraphs to print."""
+    rules = problem.rules.RULES
     fired = count_rules(settings.service.predictions, settings.labels.folder)
     if not settings.rules.apply:
         yield "Rules are off (rules.apply in settings.toml)."
@@ -51,4 +53,4 @@ def _format_review(fired: RuleCounts) -> str:
 
 
 if __name__ == "__main__":
-    print_report(report_rules)
+    print_report(lambda settings: report_rules(settings, load_problem(["rules"])))

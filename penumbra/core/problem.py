@@ -41,11 +41,11 @@ class ProblemSchema(Protocol):
             An expression of dtype Boolean (binary), Enum (multi-class) or a number (regression).
         """
 
-    EXAMPLE: Mapping[str, Any]
+    EXAMPLE: dict[str, Any]
     """Required. A record as a client sends it: JSON values by column of `Row`; columns that may be null may be left
     out. Stands in the HTTP documentation."""
 
-    OUTCOME: Mapping[str, Any]
+    OUTCOME: dict[str, Any]
     """Optional; nothing. What was reported of the example later: JSON values of the columns that only `Labelled` has.
     Stands in the HTTP documentation."""
 

@@ -19,11 +19,12 @@ from penumbra.core.problem import (
 )
 from penumbra.core.problem_checks import PART_CHECKS, describe_expectation, has_expected_type
 
+PROBLEM_PACKAGE = "problem"
 SERVED_PARTS = ("schema", "features", "rules")  # what answering requests needs: no training library is imported
 MAX_VALUE_LENGTH = 60  # of a value in an error message
 
 
-def load_problem(parts: Sequence[str] = tuple(PROBLEM_PARTS), package: str = "problem") -> Problem:
+def load_problem(parts: Sequence[str] = tuple(PROBLEM_PARTS), package: str = PROBLEM_PACKAGE) -> Problem:
     """Import and check the user's folder.
 
     Args:

@@ -14,7 +14,6 @@ import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import dataframely as dy
@@ -22,12 +21,14 @@ import polars as pl
 
 import penumbra.features
 from penumbra.core import encoding
+from penumbra.core.problem import Problem
 from penumbra.core.settings import DataSettings
 from penumbra.data.checksums import ChecksumCache
 from penumbra.data.dvc_listing import build_listing, compute_listing_md5
 from penumbra.storage.atomic import write_aside
 
 ROW_NUMBER_COLUMN = "row"
+STORED_PARTS = ("schema", "source", "features")  # of a problem, those that the rows of the store depend on
 
 
 class BatchRefused(ValueError):
@@ -60,10 +61,10 @@ class BatchCheckResult:
 class DataStore:
     """One writer (`stage`, then `admit`) and one reader (`rows`) of batches.
 
-    `problem` is the package with the modules `schema`, `source` and `features`.
+    `problem` is loaded with the parts `STORED_PARTS`.
     """
 
-    def __init__(self, settings: DataSettings, problem: ModuleType | Any):
+    def __init__(self, settings: DataSettings, problem: Problem):
         self.settings = settings
         self.problem = problem
         self.raw = settings.folder / "batches"
@@ -229,8 +230,9 @@ class DataStore:
 
     def _code(self) -> bytes:
         """What a partition depends on besides its batch: the code of contract, parsing and features."""
-        modules = [self.problem.schema, self.problem.source, self.problem.features, penumbra.features, encoding]
-        return b"".join(Path(str(module.__file__)).read_bytes() for module in modules) + pl.__version__.encode()
+        files = [self.problem.files[part] for part in STORED_PARTS]
+        files += [Path(str(module.__file__)) for module in (penumbra.features, encoding)]
+        return b"".join(file.read_bytes() for file in files) + pl.__version__.encode()
 
 
 def _write_parquet(frame: pl.DataFrame, path: Path) -> None:

@@ -3,13 +3,13 @@
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from operator import attrgetter
-from types import ModuleType
 from typing import Any
 
 import msgspec
 import polars as pl
 
 from penumbra.core.histograms import PREDICTION_COLUMN
+from penumbra.core.problem import ProblemSchema
 from penumbra.logs.schema import ProfiledPrediction, add_record_fields
 
 LOGGED_MODEL_COLUMN, LOGGED_DAY_COLUMN, READABLE_COLUMN = "model", "day", "readable"
@@ -19,7 +19,7 @@ LINE_NUMBER_COLUMN = "the line's position"  # no column of a contract
 class LogFrameReader:
     """Reads lines of the prediction log to frames with some of the record's columns."""
 
-    def __init__(self, schema: ModuleType | Any, columns: list[str]) -> None:
+    def __init__(self, schema: ProblemSchema, columns: list[str]) -> None:
         dtypes = schema.Row.create_empty().schema
         self.columns: Mapping[str, Any] = {name: _to_frame_dtype(dtypes[name]) for name in columns}
         types: dict[str, Any] = {name: _to_python_type(dtype) | None for name, dtype in self.columns.items()}

@@ -13,11 +13,11 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import polars as pl
 
+from penumbra.core.problem import ProblemSchema
 from penumbra.core.settings import Settings
 from penumbra.logs import append_log, archive, parsing
 from penumbra.logs.labels import LabelSpec
@@ -101,7 +101,7 @@ class LogIndex:
         )
 
     @classmethod
-    def from_settings(cls, settings: Settings, schema: ModuleType | Any) -> "LogIndex":
+    def from_settings(cls, settings: Settings, schema: ProblemSchema) -> "LogIndex":
         """Create the index of the settings' logs.
 
         Args:

@@ -8,11 +8,11 @@ is attached, a duplicate, a correction or an orphan is decided in the index (pen
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
 import polars as pl
 
+from penumbra.core.problem import ProblemSchema
 from penumbra.core.task import Task
 from penumbra.logs.schema import LabelEntry
 
@@ -36,7 +36,7 @@ class LabelSpec:
     task: Task
 
     @classmethod
-    def from_schema(cls, schema: ModuleType | Any) -> "LabelSpec":
+    def from_schema(cls, schema: ProblemSchema) -> "LabelSpec":
         """Return the specification by the problem's `schema`."""
         row, labelled = schema.Row.columns(), schema.Labelled.columns()
         outcome = {name: column.dtype for name, column in labelled.items() if name not in row}

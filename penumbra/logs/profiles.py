@@ -12,13 +12,12 @@ import hashlib
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import msgspec
 import polars as pl
 
 from penumbra.core.histograms import Binning, Profile, compute_daily_profiles, list_profiled_columns
+from penumbra.core.problem import ProblemSchema
 from penumbra.features import Feature
 from penumbra.logs import append_log, archive, profile_rows
 from penumbra.logs.frames import LOGGED_DAY_COLUMN, LOGGED_MODEL_COLUMN, READABLE_COLUMN, LogFrameReader
@@ -44,7 +43,7 @@ ReferenceLoader = Callable[[str], pl.DataFrame | None]
 class ProfileStore:
     """`<folder>/profiles.db`; any number of processes may bring it up to date at the same time."""
 
-    def __init__(self, folder: Path, predictions: Path, schema: ModuleType | Any, kinds: Sequence[Feature]) -> None:
+    def __init__(self, folder: Path, predictions: Path, schema: ProblemSchema, kinds: Sequence[Feature]) -> None:
         self.path = folder / PROFILES_FILE
         self._log = predictions
         self._time = schema.TIME

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import service
+from penumbra.core.problem import ProblemError
+from penumbra.core.problem_loading import SERVED_PARTS, load_problem
 from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError, load_settings
 from service import processes, shadow
 from service.http.access import read_keys, require_safe_access
@@ -33,11 +35,15 @@ QUIET_ENVIRONMENT = {
 
 
 def main() -> None:
-    """Serve until SIGTERM or SIGINT. Exits with 1 where settings are wrong or unsafe, or the port is taken."""
+    """Serve until SIGTERM or SIGINT.
+
+    Exits with 1 where settings or `problem/` are wrong, settings are unsafe, or the port is taken.
+    """
     try:
         settings = load_settings()
+        load_problem(SERVED_PARTS)
         require_safe_access(settings.service, read_keys())
-    except SettingsError as error:
+    except (SettingsError, ProblemError) as error:
         sys.exit(str(error))
     _require_free_port(settings.service.host, settings.service.port)
     Supervisor(list_service_processes(settings), build_service_environment(settings.service.state)).run(

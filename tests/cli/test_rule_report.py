@@ -1,4 +1,5 @@
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -43,7 +44,9 @@ def refuse(folder: Path, *rules: str) -> None:
 
 
 def printed(folder: Path) -> list[str]:
-    return "\n".join(report_rules(local_service.make_service_settings(folder), RULES)).splitlines()
+    return "\n".join(
+        report_rules(local_service.make_service_settings(folder), SimpleNamespace(rules=SimpleNamespace(RULES=RULES)))
+    ).splitlines()
 
 
 def line(folder: Path, name: str) -> list[str]:

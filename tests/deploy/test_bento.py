@@ -85,7 +85,9 @@ def test_where_nothing_is_pinned_nothing_is_made(tmp_path: Path) -> None:
 
 def test_without_a_live_model_there_is_no_bento(tmp_path: Path) -> None:
     with pytest.raises(BentoNotBuilt, match="make train"):
-        build_bento(local_service.make_service_settings(tmp_path), local_service.FolderRegistry(tmp_path))
+        build_bento(
+            local_service.make_service_settings(tmp_path), local_service.FolderRegistry(tmp_path), features.FEATURES
+        )
 
 
 IMPORT_FROM_HERE_ALONE = """
@@ -169,7 +171,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bundle.Bundle]
     place.chmod(0o755)
     model = local_service.make_bundle(place / "registry/1")
     bento = build_bento(
-        local_service.make_service_settings(place), local_service.FolderRegistry(place / "registry", "1")
+        local_service.make_service_settings(place),
+        local_service.FolderRegistry(place / "registry", "1"),
+        features.FEATURES,
     )
     return bento, bundle.read_bundle(model, features.FEATURES)
 

@@ -11,6 +11,7 @@ import pytest
 
 from flows.steps.promote import verdicts
 from penumbra.cli.rollback import roll_back_live
+from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import Settings, load_settings
 from penumbra.core.task import Task
 from penumbra.logs import append_log
@@ -33,6 +34,8 @@ from tests.helpers.registered_versions import (
     score_noisy,
     shift_after_ledger,
 )
+
+PROBLEM = load_problem()
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML's use of pydantic
 
@@ -62,7 +65,8 @@ def registry(tmp_path: Path) -> FolderRegistry:
 @contextlib.contextmanager
 def open_client(folder: Path, share: float = SHARE) -> Iterator[Any]:
     with local_service.TestClient(
-        local_service.build_service(make_settings(folder, share)).to_asgi(), client=("127.0.0.1", 50000)
+        local_service.build_service(make_settings(folder, share), local_service.PROBLEM).to_asgi(),
+        client=("127.0.0.1", 50000),
     ) as http:
         yield http
 
@@ -148,7 +152,8 @@ def test_what_passed_the_shadow_becomes_the_canary_first(tmp_path: Path, databas
     log_compared_days(tmp_path, "1", {"2": score_calibrated}, score_noisy)
     settings = make_settings(tmp_path)
     said = verdicts.act_on_cases(
-        settings, verdicts.judge_cases(settings, verdicts.prepare_aliases(settings), now=registered_versions.NOW)
+        settings,
+        verdicts.judge_cases(settings, PROBLEM, verdicts.prepare_aliases(settings), now=registered_versions.NOW),
     )
     assert models.aliases() == {"live": "1", "candidate": "2", "canary": "2"}, said
     assert "it answers 20% of the keys from now on" in said
@@ -176,7 +181,7 @@ def test_the_canarys_own_answers_decide_too(tmp_path: Path, database: Path, says
     )
     settings = make_settings(tmp_path)
     (case,) = verdicts.judge_cases(
-        settings, verdicts.prepare_aliases(settings), now=shift_after_ledger(registered_versions.NOW)
+        settings, PROBLEM, verdicts.prepare_aliases(settings), now=shift_after_ledger(registered_versions.NOW)
     )
     verdicts.act_on_cases(settings, [case])
     assert models.aliases() == aliases, str(case)

@@ -8,9 +8,12 @@ import pytest
 
 import problem
 from flows.steps.train import excluded_days
+from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import Settings, load_settings
 from penumbra.data.batches import DataStore
 from tests.helpers.regular_flights import make_regular_flights
+
+PROBLEM = load_problem()
 
 FAULTY = "2013-04-05"
 
@@ -46,7 +49,7 @@ def write_batch(folder: Path, batch: str, days: list[pl.DataFrame]) -> None:
 
 
 def test_a_day_with_a_fault_is_left_out_and_named(batches: Path) -> None:
-    excluded = excluded_days.find_excluded_days(make_settings(batches))
+    excluded = excluded_days.find_excluded_days(make_settings(batches), PROBLEM)
     assert list(excluded) == [FAULTY]
     text = excluded_days.describe_excluded_days(excluded)
     assert "temp has one value all day" in text
@@ -55,31 +58,33 @@ def test_a_day_with_a_fault_is_left_out_and_named(batches: Path) -> None:
 
 def test_the_rows_of_other_days_stay(batches: Path) -> None:
     settings = make_settings(batches)
-    rows = DataStore(settings.data, problem).rows("2013-04")
-    remaining = excluded_days.drop_excluded_days(rows, excluded_days.find_excluded_days(settings))
+    rows = DataStore(settings.data, PROBLEM).rows("2013-04")
+    remaining = excluded_days.drop_excluded_days(
+        rows, PROBLEM.schema.TIME, excluded_days.find_excluded_days(settings, PROBLEM)
+    )
     assert rows.height - remaining.height == 120
     assert FAULTY not in remaining["time_hour"].dt.date().cast(pl.String).to_list()
 
 
 @pytest.mark.parametrize("accept", [FAULTY, "temp, dewp, humid", f"{FAULTY} temp, {FAULTY} dewp"])
 def test_what_is_accepted_is_learnt_from(batches: Path, accept: str) -> None:
-    assert excluded_days.find_excluded_days(make_settings(batches, accept=accept)) == {}
+    assert excluded_days.find_excluded_days(make_settings(batches, accept=accept), PROBLEM) == {}
 
 
 def test_where_faults_are_switched_off_everything_is_learnt_from(batches: Path) -> None:
-    assert excluded_days.find_excluded_days(make_settings(batches, on_faults=False)) == {}
+    assert excluded_days.find_excluded_days(make_settings(batches, on_faults=False), PROBLEM) == {}
 
 
 def test_a_batch_is_judged_once(batches: Path) -> None:
     settings = make_settings(batches)
-    excluded = excluded_days.find_excluded_days(settings)
+    excluded = excluded_days.find_excluded_days(settings, PROBLEM)
     remaining = sorted((batches / "train/receipts").iterdir())
     marks = [path.stat().st_mtime_ns for path in remaining]
-    assert excluded_days.find_excluded_days(settings) == excluded
+    assert excluded_days.find_excluded_days(settings, PROBLEM) == excluded
     assert [path.stat().st_mtime_ns for path in sorted((batches / "train/receipts").iterdir())] == marks
 
 
 def test_the_first_batch_has_nothing_to_be_judged_by(tmp_path: Path) -> None:
     write_batch(tmp_path, "2013-03", [make_regular_flights(1).with_columns(temp=pl.lit(50.0)), make_regular_flights(2)])
-    assert excluded_days.find_excluded_days(make_settings(tmp_path)) == {}
+    assert excluded_days.find_excluded_days(make_settings(tmp_path), PROBLEM) == {}
     assert excluded_days.describe_excluded_days({}) == ""

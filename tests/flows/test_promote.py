@@ -10,6 +10,7 @@ from flows.steps.model_version import open_model_version
 from flows.steps.promote import paired_evidence, verdicts
 from flows.steps.promote.verdicts import ForcedPromotion, PromotionRefused
 from penumbra.core.actor import get_actor
+from penumbra.core.problem_loading import load_problem
 from penumbra.logs.shadow_log import REFUSED_FILE
 from penumbra.registry import aliases
 from penumbra.registry.ledger import Ledger, LedgerEntry
@@ -23,6 +24,8 @@ from tests.helpers.registered_versions import (
     score_noisy,
 )
 
+PROBLEM = load_problem()
+
 
 def run_promotion(
     folder: Path, forced: ForcedPromotion | None = None, now: dt.datetime = registered_versions.NOW
@@ -30,7 +33,7 @@ def run_promotion(
     """A pass of `make promote`."""
     settings = registered_versions.make_registry_settings(folder)
     return verdicts.act_on_cases(
-        settings, verdicts.judge_cases(settings, verdicts.prepare_aliases(settings), forced, now)
+        settings, verdicts.judge_cases(settings, PROBLEM, verdicts.prepare_aliases(settings), forced, now)
     )
 
 
@@ -124,7 +127,8 @@ def test_days_of_which_the_candidate_has_learnt_some_are_no_evidence(tmp_path: P
         registered_versions.make_registry_settings(tmp_path),
     )
     log_compared_days(tmp_path, "1", {"3": score_calibrated})
-    with open_model_version(settings, models, "1") as live, open_model_version(settings, models, "3") as new:
+    versions = (open_model_version(settings, PROBLEM, models, name) for name in ("1", "3"))
+    with next(versions) as live, next(versions) as new:
         taught = replace(new, facts={**new.facts, "test": ["2013-03"]})
         days = [
             paired_evidence.compare_candidate(settings, live, each, registered_versions.NOW).evidence.days
@@ -230,7 +234,9 @@ def test_without_candidate_or_live_model_nothing_is_decided(tmp_path: Path, data
 
 def promote_version(folder: Path, version: str) -> None:
     settings = registered_versions.make_registry_settings(folder)
-    cases = verdicts.judge_cases(settings, {"live": "1", "candidate": "2"}, ForcedPromotion("at once", version))
+    cases = verdicts.judge_cases(
+        settings, PROBLEM, {"live": "1", "candidate": "2"}, ForcedPromotion("at once", version)
+    )
     verdicts.act_on_cases(settings, cases)
 
 

@@ -22,6 +22,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.tree import DecisionTreeClassifier
 
 from penumbra.core.encoding import FeatureEncoder, derive_features, learn_category_tables
+from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT, Settings, load_settings
 from penumbra.registry import bundle
 from penumbra.rules import Rule
@@ -36,6 +37,7 @@ with warnings.catch_warnings():  # importing BentoML and Starlette's test client
 
     from service.app import build_service
 
+PROBLEM = load_problem()
 THRESHOLD = 0.5
 
 
@@ -119,7 +121,7 @@ def open_test_client(
     folder: Path, rules: Sequence[Rule] = (), keys: KeyDigests = (), **service: Any
 ) -> Iterator[TestClient]:
     """The service in this process, with these business rules and keys."""
-    ruled = SimpleNamespace(schema=schema, features=features, rules=SimpleNamespace(RULES=rules))
+    ruled = SimpleNamespace(schema=PROBLEM.schema, features=PROBLEM.features, rules=SimpleNamespace(RULES=rules))
     app = build_service(make_service_settings(folder, **service), ruled, keys).to_asgi()
     with TestClient(app, client=("127.0.0.1", 50000)) as http:
         yield http

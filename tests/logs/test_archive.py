@@ -129,8 +129,8 @@ def test_what_is_shipped_is_read_again(tmp_path: Path) -> None:
 def test_the_archiver_keeps_what_the_index_or_the_shadow_has_yet_to_read(tmp_path: Path) -> None:
     name = closed(tmp_path / "predictions", 1)[0]
     settings = local_service.make_service_settings(tmp_path)
-    assert not any("is deleted" in done for done in archive_due_segments(settings, LATER))
+    assert not any("is deleted" in done for done in archive_due_segments(settings, local_service.PROBLEM, LATER))
     prediction_logs.make_updated_index(tmp_path)
-    assert any("is deleted" in done for done in archive_due_segments(settings, LATER))
+    assert any("is deleted" in done for done in archive_due_segments(settings, local_service.PROBLEM, LATER))
     assert append_log.list_segments(tmp_path / "predictions") == []
     assert archive.find_entry(tmp_path / "predictions", name) is not None

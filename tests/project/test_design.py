@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "penumbra.registry": {"penumbra.core", "penumbra.features", "penumbra.storage", "penumbra.logs"},
     "monitoring.windows": {"penumbra.core", "penumbra.logs", "penumbra.storage"},
     "monitoring.reports": {"penumbra.core", "penumbra.logs", "penumbra.storage", "monitoring.windows"},
-    "monitoring.dashboard": {*LOGIC, *STATE, "monitoring.reports", "penumbra.cli", "problem", "service"},
+    "monitoring.dashboard": {*LOGIC, *STATE, "monitoring.reports", "penumbra.cli", "service"},
     "flows": {
         *BUILDING_BLOCKS,
         *LOGIC,
@@ -37,11 +37,10 @@ MAY_IMPORT = {
         "monitoring.reports",
         "monitoring.dashboard",
         "penumbra.cli",
-        "problem",
     },
-    "service": {*BUILDING_BLOCKS, *STATE, "penumbra.core", "problem"},
-    "penumbra.simulation": {*BUILDING_BLOCKS, *LOGIC, *STATE, "flows", "problem"},
-    "penumbra.cli": {*BUILDING_BLOCKS, *LOGIC, *STATE, "flows", "problem"},
+    "service": {*BUILDING_BLOCKS, *STATE, "penumbra.core"},
+    "penumbra.simulation": {*BUILDING_BLOCKS, *LOGIC, *STATE, "flows"},
+    "penumbra.cli": {*BUILDING_BLOCKS, *LOGIC, *STATE, "flows"},
 }
 OURS = {"penumbra", "problem", "monitoring", "flows", "service"}
 HEAVY = {"mlflow", "dvc", "metaflow", "sklearn", "onnx", "evidently", "pandas"}

@@ -77,7 +77,7 @@ def test_the_fast_path_answers_as_bentoml_would(client: Any, live: bundle.Bundle
     def without_ids(answers: Any) -> Any:
         return [{**answer, "prediction_id": ""} for answer in (answers if isinstance(answers, list) else [answers])]
 
-    service = local_service.build_service(local_service.make_service_settings(place))
+    service = local_service.build_service(local_service.make_service_settings(place), local_service.PROBLEM)
     with local_service.TestClient(service.to_plain_asgi()) as plain:
         expected = plain.post("/predict", json=body)
     answer = client.post("/predict", json=body)

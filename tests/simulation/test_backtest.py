@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import load_settings
 from penumbra.simulation.backtest import report
 from penumbra.simulation.backtest.history import BacktestHistory, prepare_backtest_data
@@ -69,7 +70,7 @@ def test_the_line_for_machines_has_every_policy_with_its_figures() -> None:
 @pytest.fixture(scope="module")
 def year(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
     folder = tmp_path_factory.mktemp("backtest")
-    return prepare_backtest_data(SETTINGS, folder), folder
+    return prepare_backtest_data(SETTINGS, load_problem(), folder), folder
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT, load_settings
 from penumbra.simulation.replay import report
 from penumbra.simulation.replay.run import plan_replay
@@ -45,7 +46,7 @@ def figures(folder: Path) -> dict[str, Any]:
 
 def test_it_goes_on_after_a_kill_and_plays_each_day_once(figures: dict[str, Any], folder: Path) -> None:
     days = [step["day"] for step in Journal(folder / "diary.jsonl").steps()]
-    assert days == [str(day) for day in plan_replay(load_settings(environ={}), 14).days]
+    assert days == [str(day) for day in plan_replay(load_settings(environ={}), load_problem(), 14).days]
     assert figures["days"] == 14
 
 

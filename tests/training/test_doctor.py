@@ -11,6 +11,7 @@ import pytest
 
 from flows.steps.doctor import skew
 from penumbra.core.encoding import FeatureEncoder, derive_features
+from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT, load_settings
 from penumbra.features import Category, Expression, Number
 from penumbra.registry.models import FinishedRun, ModelRegistry
@@ -187,7 +188,7 @@ def test_a_live_bundle_that_cannot_be_served_is_found(tmp_path, monkeypatch):
     monkeypatch.setattr(
         "penumbra.registry.models.ModelRegistry", lambda registry: local_service.FolderRegistry(tmp_path, live="1")
     )
-    found = skew.examine_live_skew(pl.DataFrame(), load_settings().registry)
+    found = skew.examine_live_skew(pl.DataFrame(), load_settings().registry, load_problem())
     assert columns_of(found) == ["version 1"]
     assert "damaged or replaced" in found[0].evidence
 

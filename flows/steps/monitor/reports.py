@@ -16,8 +16,10 @@ from tempfile import TemporaryFile
 import msgspec
 
 from monitoring.reports.workspace import ReportWorkspace
+from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT, Settings
 
+REPORTED_PARTS = ("schema", "source", "features")  # of the problem
 PROCESS_MODULE = "flows.steps.monitor.reports"
 
 
@@ -92,7 +94,9 @@ def main() -> None:
     gc.freeze()
     settings = Settings.model_validate_json(sys.stdin.buffer.read())
     try:
-        reply = ReportReply([str(page) for page in window_reports.publish_waiting_windows(settings)])
+        reply = ReportReply(
+            [str(page) for page in window_reports.publish_waiting_windows(settings, load_problem(REPORTED_PARTS))]
+        )
     except Exception as error:  # whatever it is, the pass that waits for the reply reports it
         place = traceback.extract_tb(error.__traceback__)[-1]
         reply = ReportReply(error=f"{type(error).__name__}: {error} ({place.filename}:{place.lineno})")

@@ -10,8 +10,6 @@ from typing import Any
 
 import polars as pl
 
-import problem.features
-import problem.schema
 from flows.steps import model_version
 from monitoring.reports import evidently_reports
 from monitoring.reports.columns import ReportSides, build_report_frame, sample_by_hash
@@ -19,6 +17,7 @@ from monitoring.reports.window_figures import build_figures, describe_window, ex
 from monitoring.reports.workspace import ReportWorkspace
 from monitoring.windows import Window
 from penumbra.core.histograms import list_profiled_columns
+from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.core.task import Task
 from penumbra.logs.index import LogIndex
@@ -44,11 +43,12 @@ class ReportSources:
     """What the rows of a report are read from."""
 
     settings: Settings
+    problem: Problem
     index: LogIndex
     models: ModelRegistry
 
 
-def publish_waiting_windows(settings: Settings) -> Iterator[Path]:
+def publish_waiting_windows(settings: Settings, problem: Problem) -> Iterator[Path]:
     """Publish the reports of each window whose record has none yet.
 
     For a process that does nothing else (see reports.py): Evidently is adapted to this work while it lasts, and memory
@@ -56,6 +56,7 @@ def publish_waiting_windows(settings: Settings) -> Iterator[Path]:
 
     Args:
         settings: The settings; logs, registry, bundles and the monitor's folder are read.
+        problem: The problem, with schema, source and features.
 
     Yields:
         The pages as they are written. A window counts as published once all of its pages are.
@@ -65,9 +66,8 @@ def publish_waiting_windows(settings: Settings) -> Iterator[Path]:
         DamagedWindow: A window's record is damaged.
         MlflowException: The registry can't be read or written.
     """
-    sources = ReportSources(
-        settings, LogIndex.from_settings(settings, problem.schema), ModelRegistry(settings.registry)
-    )
+    index = LogIndex.from_settings(settings, problem.schema)
+    sources = ReportSources(settings, problem, index, ModelRegistry(settings.registry))
     sources.index.catch_up()
     workspace = ReportWorkspace(settings.monitor.folder, settings.registry.model)
     with evidently_reports.skip_hidden_pictures():
@@ -86,7 +86,7 @@ def _publish_window(sources: ReportSources, workspace: ReportWorkspace, window: 
 
 def _build_snapshots(sources: ReportSources, window: Window) -> dict[str, Any]:
     """Snapshots by kind of report; kinds that can't be made of these rows are left out."""
-    rows = _sample_live_rows(sources.index, window)
+    rows = _sample_live_rows(sources, window)
     live = _build_live_sides(sources, window, rows)
     snapshots = {
         DATA_REPORT: evidently_reports.build_data_report(
@@ -116,16 +116,16 @@ def _build_candidate_snapshots(window: Window, sides: ReportSides | None) -> dic
 
 def _build_live_sides(sources: ReportSources, window: Window, rows: pl.DataFrame) -> ReportSides:
     """The window's rows beside a sample of its model's reference."""
-    task = _get_problem_task()
-    with model_version.open_model_version(sources.settings, sources.models, window.model) as model:
-        threshold = model.facts.get("threshold")
+    settings, problem = sources.settings, sources.problem
+    with model_version.open_model_version(settings, problem, sources.models, window.model) as model:
+        task, threshold = model.task, model.facts.get("threshold")
         numbered = model.reference.with_row_index("number")
         reference = sample_by_hash(numbered, ["number"], MAX_WINDOW_ROWS, REFERENCE_SAMPLE_SEED)
     return ReportSides(
         build_report_frame(rows, "output", threshold, task),
         build_report_frame(reference, "prediction", threshold, task),
         task,
-        _list_feature_dtypes(),
+        _list_feature_dtypes(problem),
         threshold,
     )
 
@@ -135,7 +135,7 @@ def _build_candidate_sides(sources: ReportSources, rows: pl.DataFrame, threshold
     candidate = (sources.models.aliases() or {}).get(CANDIDATE_ALIAS)
     if candidate is None:
         return None
-    task, ids = _get_problem_task(), rows["id"].to_list()
+    task, ids = Task.from_schema(sources.problem.schema), rows["id"].to_list()
     answers = read_shadow_outputs(sources.index, candidate, ids=ids).filter(status=STATUS_OK)
     both = rows.join(answers.select("id", candidate_output="output"), on="id", how="inner").with_columns(
         pl.col("candidate_output").cast(rows.schema["output"])
@@ -149,21 +149,18 @@ def _build_candidate_sides(sources: ReportSources, rows: pl.DataFrame, threshold
     )
 
 
-def _sample_live_rows(index: LogIndex, window: Window) -> pl.DataFrame:
+def _sample_live_rows(sources: ReportSources, window: Window) -> pl.DataFrame:
     """A sample of the window's rows with the live model's `output` and the `label`."""
-    rows = samples.read_sampled_records(index, window.model, window.begin, window.end, _list_feature_dtypes())
+    index, dtypes = sources.index, _list_feature_dtypes(sources.problem)
+    rows = samples.read_sampled_records(index, window.model, window.begin, window.end, dtypes)
     answers = join_labels(index, ids=rows["id"].to_list()).select("id", "output", label="target")
     return answers.join(rows, on="id", how="inner")
 
 
-def _list_feature_dtypes() -> dict[str, Any]:
+def _list_feature_dtypes(problem: Problem) -> dict[str, Any]:
     """The contract's columns that features read, with their dtypes."""
     row = problem.schema.Row.columns()
     return {name: row[name].dtype for name in list_profiled_columns(problem.features.FEATURES, problem.schema.TIME)}
-
-
-def _get_problem_task() -> Task:
-    return Task.from_schema(problem.schema)
 
 
 def _log_window_run(models: ModelRegistry, window: Window, pages: dict[str, Path], start: float) -> str:

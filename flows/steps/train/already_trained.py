@@ -4,6 +4,7 @@ with 3 if not, and with 1 where something is in the way of any training."""
 import sys
 
 from flows.steps.train import plan
+from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import load_settings
 from penumbra.storage.cache import RunReceipts
 
@@ -13,7 +14,7 @@ EXIT_NOT_TRAINED = 3
 def main() -> None:
     try:
         settings = load_settings()
-        made = plan.make_plan(settings)
+        made = plan.make_plan(settings, load_problem())
     except plan.PLAN_ERRORS as error:
         sys.exit(str(error))
     version = plan.find_trained_version(made, settings)

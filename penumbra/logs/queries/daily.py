@@ -2,11 +2,10 @@
 
 import datetime as dt
 from collections import Counter
-from types import ModuleType
-from typing import Any
 
 import polars as pl
 
+from penumbra.core.problem import ProblemSchema
 from penumbra.logs import append_log
 from penumbra.logs.index import LogIndex
 from penumbra.logs.queries import samples
@@ -17,7 +16,7 @@ ARRIVALS_QUERY = "SELECT date(day * 86400, 'unixepoch'), rows FROM arrivals"
 DAY_COUNTS_QUERY = "SELECT day, model, rows FROM days ORDER BY day, model"
 
 
-def read_day_records(index: LogIndex, day: dt.date, schema: ModuleType | Any, most: int = 50_000) -> pl.DataFrame:
+def read_day_records(index: LogIndex, day: dt.date, schema: ProblemSchema, most: int = 50_000) -> pl.DataFrame:
     """Read the records of a day (UTC), by the records' own time.
 
     Args:

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-import problem.features
 from flows.steps.train import matrices, plan
 from flows.steps.train.matrices import Matrices
 from monitoring.drift import compute_drift
 from monitoring.loss_threshold import DailyLosses, compute_loss_threshold
 from penumbra.core.histograms import PREDICTION_COLUMN, Binning, Profile, compute_daily_profiles, list_profiled_columns
 from penumbra.core.metrics.losses import compute_clipped_losses
+from penumbra.core.problem import Problem
 from penumbra.core.settings import PROJECT_ROOT, Settings
 from penumbra.registry import code_version
 from penumbra.simulation import future
@@ -25,7 +25,6 @@ from penumbra.simulation.backtest.policies import ModelFit
 from penumbra.storage.cache import ARRAYS, FileCache
 from penumbra.training.evaluate import TrialJob, predict_for_task
 from penumbra.training.fit import TrainingSet, fit_estimator
-from problem.schema import TIME
 
 BACKTEST_CANDIDATE = "gradient_boosting"  # one that is fast to fit
 HOLDOUT_DAYS = (
@@ -55,13 +54,14 @@ class BacktestData:
         return self.begin + 1 - self.delay
 
 
-def prepare_backtest_data(settings: Settings, folder: Path) -> BacktestData:
+def prepare_backtest_data(settings: Settings, problem: Problem, folder: Path) -> BacktestData:
     """Check all batches of the source, in a data store of their own, and write the matrices of all their rows.
 
     Days with data faults are among them, as they were answered too.
 
     Args:
         settings: Sections [data], [labels], [monitor], and those that matrices are written by.
+        problem: The problem, with every part.
         folder: Where data and arrays are written.
 
     Returns:
@@ -71,12 +71,13 @@ def prepare_backtest_data(settings: Settings, folder: Path) -> BacktestData:
     all_days = settings.model_copy(
         update={"data": data, "monitor": settings.monitor.model_copy(update={"on_faults": False})}
     )
-    batches = future.fill_data_store(data).batches()
-    made = matrices.write_matrices(all_days, batches, folder / "arrays")
-    rows = plan.read_training_rows(all_days, batches)
-    days = rows[TIME].dt.date().to_physical().to_numpy()
+    batches = future.fill_data_store(data, problem).batches()
+    made = matrices.write_matrices(all_days, problem, batches, folder / "arrays")
+    rows = plan.read_training_rows(all_days, problem, batches)
+    time = problem.schema.TIME
+    days = rows[time].dt.date().to_physical().to_numpy()
     made.arrays.write("day", days - days.min())
-    rows.select(list_profiled_columns(problem.features.FEATURES, TIME)).write_parquet(
+    rows.select(list_profiled_columns(problem.features.FEATURES, time)).write_parquet(
         made.arrays.path("rows").with_suffix(".parquet")
     )
     first = UNIX_EPOCH_DAY + dt.timedelta(days=int(days.min()))

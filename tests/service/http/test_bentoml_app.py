@@ -50,7 +50,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         patch.setattr(
             bentoml_app.FastHttpProtocol, "_respond", lambda *args: (taken.append(args[1][0]), respond(*args))[1]
         )
-        service = local_service.build_service(local_service.make_service_settings(place))
+        service = local_service.build_service(local_service.make_service_settings(place), local_service.PROBLEM)
         with (
             running(service.to_asgi()) as (short, config),
             running(service.to_asgi(), http=HttpToolsProtocol) as (usual, _),
@@ -153,7 +153,9 @@ def test_a_client_that_goes_away_halfway_leaves_the_server_well(servers: Any) ->
 @pytest.mark.parametrize("piece", [CUT[:-20], CHUNKED[:-30]])
 def test_a_sender_that_is_too_slow_is_told_so(tmp_path: Path, monkeypatch: Any, piece: bytes) -> None:
     monkeypatch.setattr(bentoml_app, "BODY_WAIT_SECONDS", 0.05)
-    service = local_service.build_service(local_service.make_service_settings(tmp_path, timeout_seconds=0.2))
+    service = local_service.build_service(
+        local_service.make_service_settings(tmp_path, timeout_seconds=0.2), local_service.PROBLEM
+    )
     with (
         running(service.to_asgi()) as (port, _),
         socket.create_connection(("127.0.0.1", port), 10) as connection,
@@ -166,7 +168,9 @@ def test_a_sender_that_is_too_slow_is_told_so(tmp_path: Path, monkeypatch: Any, 
 
 def test_a_server_that_stops_waits_for_a_request_that_has_begun(tmp_path: Path) -> None:
     local_service.deploy_version(tmp_path, "1")
-    with running(local_service.build_service(local_service.make_service_settings(tmp_path)).to_asgi()) as (port, _):
+    with running(
+        local_service.build_service(local_service.make_service_settings(tmp_path), local_service.PROBLEM).to_asgi()
+    ) as (port, _):
         connection = socket.create_connection(("127.0.0.1", port), 10)
         connection.sendall(CUT[:-20])
         threading.Timer(0.3, connection.sendall, [CUT[-20:]]).start()
@@ -175,6 +179,8 @@ def test_a_server_that_stops_waits_for_a_request_that_has_begun(tmp_path: Path) 
 
 
 def test_bentoml_makes_an_application_whose_timeouts_and_metrics_can_be_left_out(tmp_path: Path) -> None:
-    made = local_service.build_service(local_service.make_service_settings(tmp_path))._make_factory(True)
+    made = local_service.build_service(
+        local_service.make_service_settings(tmp_path), local_service.PROBLEM
+    )._make_factory(True)
     assert (made.timeout, made.enable_metrics) == (None, False)
     assert {"openapi_spec_view", "_service_instance"} <= set(dir(made))

@@ -21,7 +21,11 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML
 @pytest.fixture
 def predictor(tmp_path: Path) -> Iterator[Any]:
     local_service.deploy_version(tmp_path, "1")
-    made = local_service.build_service(local_service.make_service_settings(tmp_path)).inner().predictor
+    made = (
+        local_service.build_service(local_service.make_service_settings(tmp_path), local_service.PROBLEM)
+        .inner()
+        .predictor
+    )
     yield made
     made.log.close()
 

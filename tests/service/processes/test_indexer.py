@@ -13,7 +13,7 @@ from tests.helpers.prediction_logs import NOON, log_predictions, make_hours, mak
 
 def words(folder: Path) -> str:
     """What `make labels` prints."""
-    return "\n\n".join(report_labels(local_service.make_service_settings(folder)))
+    return "\n\n".join(report_labels(local_service.make_service_settings(folder), local_service.PROBLEM))
 
 
 def test_the_indexer_takes_in_what_is_there_even_when_it_is_stopped_at_once(tmp_path: Path) -> None:
