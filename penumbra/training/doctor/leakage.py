@@ -89,7 +89,7 @@ def _feature_views(values: pl.Series, codes: np.ndarray, outcome: np.ndarray, ha
 
 
 def _encode_values(values: pl.Series, half: int) -> np.ndarray:
-    """Code values, int64 [n]: 0 for missing, then one for each category, or quantile bin of the earlier half's numbers."""
+    """Code values, int64 [n]: 0 for missing, then by category, or by quantile bin of the earlier half's numbers."""
     if values.dtype == pl.String:
         return values.rank("dense").fill_null(0).to_numpy().astype(int)
     numbers = values.cast(pl.Float64).fill_nan(None)

@@ -61,7 +61,7 @@ def _find_weights(features: pl.DataFrame, outcome: pl.Series) -> dict[str, float
 
 
 def _select_complete_rows(features: pl.DataFrame, outcome: pl.Series) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Select rows without a gap: names [k], inputs [m, k], outcome [m]; drop the emptiest columns until there are enough."""
+    """Select rows without a gap: names [k], inputs [m, k], outcome [m]. Drops the emptiest columns if they are few."""
     names = sorted(features.columns, key=lambda name: features[name].null_count())
     while names:
         rows = features.select(names).with_columns(outcome.alias("")).cast(pl.Float64).drop_nulls().drop_nans()
