@@ -77,7 +77,7 @@ def _compute_rate(worlds: list[list[bool]]) -> tuple[float, float]:
 
 
 def compare_reference_lengths(rows: pl.DataFrame, one_in: float) -> None:
-    """Print the false alarms on shuffled weeks of `rows` by the length of the reference, at one alarm `one_in` weeks."""
+    """Print the false alarms on weeks of `rows` by the length of the reference, at one alarm `one_in` weeks."""
     print("\nThe same by days of reference")
     print(f"{'':<46}{'weeks':>7}{'drift':>8}{'loss':>8}{'either':>8}{'upper 95 %':>12}")
     for known in REFERENCE_LENGTHS:

@@ -109,7 +109,7 @@ def fit_month(
 
 
 def simulate_outage(inputs: np.ndarray, made: Matrices, month: int) -> np.ndarray:
-    """Return `inputs` (float64 [n, k]) of a `month` as an outage of the weather feed leaves them; columns as in `made`."""
+    """Return `inputs` (float64 [n, k], columns as in `made`) of a `month` after an outage of the weather feed."""
     return outage(np.array(inputs), SimpleNamespace(**made.columns), np.random.default_rng(month), OUTAGE_SHARE)
 
 
