@@ -11,10 +11,11 @@ from sklearn.linear_model import LogisticRegression
 
 from penumbra.patterns.augmentation import Augmented
 from problem.augment import JITTER, SENSORS, augment, outage
-from tests.patterns.small_patterns import RowRecorder, (
+from tests.patterns.small_patterns import (
     COLUMNS,
     INPUTS,
     LABELS,
+    RowRecorder,
     leave_unchanged,
 )
 

@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
-from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 
 from penumbra.patterns.hard_negatives import HardNegatives, find_label_issues
-from tests.patterns.small_patterns import RowRecorder, (
+from tests.patterns.small_patterns import (
     INPUTS,
     LABELS,
     RANDOM,
+    RowRecorder,
     compute_mean_log_loss,
 )
 
