@@ -13,43 +13,28 @@ import datetime as dt
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import fsspec
 import msgspec
 
 from penumbra.logs import append_log, segments
-from penumbra.logs.archive_rows import ROW_PREFIX, RowReader, build_archive_frame
+from penumbra.logs.archive_parts import (
+    DAYS_FOLDER,
+    FACTS_SUFFIX,
+    TABLE_SUFFIX,
+    ArchivedSegment,
+    ArchivePart,
+    DamagedArchive,
+    RowReader,
+    build_archive_frame,
+    list_parts,
+    read_archived_segment,
+    read_part_day,
+)
 from penumbra.storage.atomic import replace_file, write_aside
 from penumbra.storage.locks import is_file_locked
 
-DAYS_FOLDER, FACTS_SUFFIX, TABLE_SUFFIX = "days", ".json", ".parquet"
 MAX_PART_BYTES = 128 * append_log.BYTES_PER_MEGABYTE
-
-
-class DamagedArchive(RuntimeError):
-    """An archived file reads back differently from what was written; says which."""
-
-
-class ArchivedSegment(msgspec.Struct):
-    """A segment in a part: its SHA-256 and its number of rows, which follow those of the segments before it."""
-
-    sha256: str
-    rows: int
-
-
-class ArchivePart(msgspec.Struct):
-    """The facts of one Parquet file.
-
-    Attributes:
-        segments: The segments in it by name, in the order of its rows.
-        sha256: The file's checksum.
-        shipped: Its address in the archive; "" where it wasn't shipped.
-    """
-
-    segments: dict[str, ArchivedSegment]
-    sha256: str
-    shipped: str = ""
 
 
 def seal_closed_segments(folder: Path, but: Path | None = None) -> list[Path]:
@@ -128,7 +113,7 @@ def delete_archived_files(
     """
     deleted: list[Path] = []
     for path, part in list_parts(folder):
-        if _read_part_day(path) >= before.date() or (archive and not part.shipped):
+        if read_part_day(path) >= before.date() or (archive and not part.shipped):
             continue
         files = [folder / (segment + append_log.SEGMENT_SUFFIX) for segment in part.segments]
         table = path.with_suffix(TABLE_SUFFIX)
@@ -142,85 +127,9 @@ def delete_archived_files(
     return deleted
 
 
-def find_entry(folder: Path, entry_id: str) -> dict[str, Any] | None:
-    """Look up an entry by its id, in the segments, the Parquet files here or the archive.
-
-    Args:
-        folder: The log's folder.
-        entry_id: The id; any text is allowed.
-
-    Returns:
-        The entry, or None where there is none.
-    """
-    if found := append_log.find_entry_in_segments(folder, entry_id):
-        return found
-    match = append_log.ENTRY_ID_PATTERN.fullmatch(entry_id)
-    part = match and _find_part_of(folder, match[1])
-    if not part:
-        return None
-    import polars as pl
-
-    lines = scan_part(*part).filter(pl.col("id") == entry_id).select("line").collect()["line"]
-    return msgspec.json.decode(lines[0]) if len(lines) else None
-
-
-def read_deleted_segments(folder: Path, known: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:
-    """Read the segments that exist only in Parquet.
-
-    Args:
-        folder: The log's folder.
-        known: Tells whether a segment of this name is to be skipped.
-
-    Yields:
-        Name and content of a segment, as it was logged.
-
-    Raises:
-        DamagedArchive: Where the lines aren't those that were logged.
-    """
-    for path, part in list_parts(folder):
-        for segment in part.segments:
-            if not (folder / (segment + append_log.SEGMENT_SUFFIX)).exists() and not known(segment):
-                yield segment, _read_archived_segment(path, part, segment)
-
-
-def read_segment_frames(folder: Path, known: Callable[[str], bool]) -> Iterator[tuple[str, Any]]:
-    """Read the columns `row.…` of the archived segments whose Parquet file is here.
-
-    Files that can't be read are skipped, as their lines can still be read.
-
-    Args:
-        folder: The log's folder.
-        known: Tells whether a segment of this name is to be skipped.
-
-    Yields:
-        Name of a segment and a polars frame with a row for each of its lines.
-    """
-    import polars as pl
-
-    for path, part in list_parts(folder):
-        table, start = path.with_suffix(TABLE_SUFFIX), 0
-        if all(known(segment) for segment in part.segments) or not table.exists():
-            continue
-        try:
-            names = [name for name in pl.read_parquet_schema(table) if name.startswith(ROW_PREFIX)]
-            rows = pl.read_parquet(table, columns=names).rename(lambda name: name.removeprefix(ROW_PREFIX))
-        except (pl.exceptions.PolarsError, OSError):
-            continue
-        for segment, held in part.segments.items():
-            if not known(segment):
-                yield segment, rows.slice(start, held.rows)
-            start += held.rows
-
-
-def list_parts(folder: Path) -> list[tuple[Path, ArchivePart]]:
-    """Return the paths and contents of the facts of every part of the log in `folder`, oldest first."""
-    found = sorted((folder / DAYS_FOLDER).glob(f"[0-9]*{FACTS_SUFFIX}"))
-    return [(path, msgspec.json.decode(path.read_bytes(), type=ArchivePart)) for path in found]
-
-
 def _write_part(folder: Path, day: dt.date, paths: Sequence[Path], rows: RowReader | None) -> Path:
     (folder / DAYS_FOLDER).mkdir(exist_ok=True)
-    number = sum(1 for path, _ in list_parts(folder) if _read_part_day(path) == day)
+    number = sum(1 for path, _ in list_parts(folder) if read_part_day(path) == day)
     table = folder / DAYS_FOLDER / f"{day}.{number:03}{TABLE_SUFFIX}"
     held, lines = {}, []
     for path in paths:
@@ -232,40 +141,9 @@ def _write_part(folder: Path, day: dt.date, paths: Sequence[Path], rows: RowRead
         part = ArchivePart(held, _hash_file(aside))
     facts = table.with_suffix(FACTS_SUFFIX)
     for segment in held:
-        _read_archived_segment(facts, part, segment)
+        read_archived_segment(facts, part, segment)
     replace_file(facts, msgspec.json.encode(part))
     return facts
-
-
-def _read_archived_segment(path: Path, part: ArchivePart, segment: str) -> bytes:
-    """A segment as it was, out of Parquet. Raises Damaged."""
-    names = list(part.segments)
-    start = sum(part.segments[name].rows for name in names[: names.index(segment)])
-    held = part.segments[segment]
-    rows = scan_part(path, part).select("line", "raw").slice(start, held.rows).collect().iter_rows()
-    content = b"".join((line.encode() if raw is None else raw) + b"\n" for line, raw in rows)
-    if hashlib.sha256(content).hexdigest() != held.sha256:
-        raise DamagedArchive(f"{path.with_suffix(TABLE_SUFFIX)}: segment {segment} is not what was logged")
-    return content
-
-
-def scan_part(path: Path, part: ArchivePart) -> Any:
-    """Scan a part's rows, from the file here or else from the archive.
-
-    Args:
-        path: The path of the part's facts.
-        part: The facts.
-
-    Returns:
-        A polars LazyFrame with `id`, `time`, `contract`, `model`, `output`, `decision`, `line` (String), `raw` (Binary,
-        of a line that isn't text) and columns `row.…`.
-    """
-    import polars as pl
-
-    if (table := path.with_suffix(TABLE_SUFFIX)).exists():
-        return pl.scan_parquet(table)
-    with fsspec.open(part.shipped, "rb") as file:
-        return pl.read_parquet(file.read()).lazy()
 
 
 def _ship_part(path: Path, part: ArchivePart, archive: str) -> str:
@@ -282,15 +160,6 @@ def _ship_part(path: Path, part: ArchivePart, archive: str) -> str:
     return part.shipped
 
 
-def _find_part_of(folder: Path, segment: str) -> tuple[Path, ArchivePart] | None:
-    """The part that a segment is in."""
-    for path in sorted((folder / DAYS_FOLDER).glob(f"{segments.parse_start_time(segment).date()}.*{FACTS_SUFFIX}")):
-        part = msgspec.json.decode(path.read_bytes(), type=ArchivePart)
-        if segment in part.segments:
-            return path, part
-    return None
-
-
 def _split_by_size(paths: Sequence[Path]) -> Iterator[list[Path]]:
     """The segments in lists that together are not too large."""
     portion: list[Path] = []
@@ -302,10 +171,6 @@ def _split_by_size(paths: Sequence[Path]) -> Iterator[list[Path]]:
         portion.append(path)
         size += path.stat().st_size
     yield portion
-
-
-def _read_part_day(path: Path) -> dt.date:
-    return dt.date.fromisoformat(path.name.split(".")[0])
 
 
 def _hash_file(path: Path) -> str:

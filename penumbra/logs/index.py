@@ -19,7 +19,7 @@ import polars as pl
 
 from penumbra.core.problem import ProblemSchema
 from penumbra.core.settings import Settings
-from penumbra.logs import append_log, archive, parsing
+from penumbra.logs import append_log, archive_parts, parsing
 from penumbra.logs.labels import LabelSpec
 from penumbra.logs.queries import bottom_k
 from penumbra.logs.queries.bottom_k import DAY_SECONDS
@@ -186,7 +186,7 @@ class LogIndex:
         taken = 0
         with self.open() as db:
             for table, folder in self._logs.items():
-                for segment, content in archive.read_deleted_segments(folder, partial(_is_indexed, db, table)):
+                for segment, content in archive_parts.read_deleted_segments(folder, partial(_is_indexed, db, table)):
                     taken += self._insert(db, table, segment, 0, content)
                 for path in append_log.list_segments(folder):
                     while new := self._read_piece(db, table, path):

@@ -19,7 +19,7 @@ import polars as pl
 from penumbra.core.histograms import Binning, Profile, compute_daily_profiles, list_profiled_columns
 from penumbra.core.problem import ProblemSchema
 from penumbra.features import Feature
-from penumbra.logs import append_log, archive, profile_rows
+from penumbra.logs import append_log, archive_parts, profile_rows
 from penumbra.logs.frames import LOGGED_DAY_COLUMN, LOGGED_MODEL_COLUMN, READABLE_COLUMN, LogFrameReader
 from penumbra.storage.locks import is_file_locked
 from penumbra.storage.sqlite import read_user_version, recreate_tables, write_transaction
@@ -67,9 +67,9 @@ class ProfileStore:
         """
         taken = 0
         with self._open() as db:
-            for segment, rows in archive.read_segment_frames(self._log, lambda name: _is_begun(db, name)):
+            for segment, rows in archive_parts.read_segment_frames(self._log, lambda name: _is_begun(db, name)):
                 taken += self._count_frame(db, segment, rows, reference)
-            for segment, content in archive.read_deleted_segments(self._log, lambda name: _is_closed(db, name)):
+            for segment, content in archive_parts.read_deleted_segments(self._log, lambda name: _is_closed(db, name)):
                 taken += self._read_whole(db, segment, content, reference)
             for path in append_log.list_segments(self._log):
                 if not _is_closed(db, path.stem):

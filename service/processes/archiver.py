@@ -10,8 +10,8 @@ from penumbra.core.histograms import list_profiled_columns
 from penumbra.core.problem import Problem
 from penumbra.core.problem_loading import SERVED_PARTS, load_problem
 from penumbra.core.settings import LogSettings, Settings, load_settings
-from penumbra.logs import archive
-from penumbra.logs.archive_rows import RowReader
+from penumbra.logs import archive, archive_parts
+from penumbra.logs.archive_parts import RowReader
 from penumbra.logs.frames import LogFrameReader
 from penumbra.logs.queries import lookup
 from penumbra.logs.shadow_log import SHADOW_ROLES, find_newest_segment, load_shadow_state
@@ -58,7 +58,7 @@ def _archive_log(
 ) -> Iterator[str]:
     destination = f"{settings.archive.rstrip('/')}/{folder.name}" if settings.archive else ""
     for path in archive.compact_segments(folder, closed, now.date(), rows):
-        yield f"{path.with_suffix(archive.TABLE_SUFFIX)} is written"
+        yield f"{path.with_suffix(archive_parts.TABLE_SUFFIX)} is written"
     for address in archive.ship_parts(folder, destination) if destination else ():
         yield f"{address} is shipped"
     for path in archive.delete_archived_files(folder, destination, now - dt.timedelta(days=settings.keep_days), needed):

@@ -12,8 +12,8 @@ import msgspec
 import polars as pl
 
 from penumbra.core.histograms import PREDICTION_COLUMN
-from penumbra.logs import append_log, archive
-from penumbra.logs.archive_rows import ROW_PREFIX
+from penumbra.logs import append_log, archive_parts
+from penumbra.logs.archive_parts import ROW_PREFIX
 from penumbra.logs.frames import LOGGED_DAY_COLUMN, LogFrameReader
 from penumbra.logs.index import LogIndex
 from penumbra.logs.queries import bottom_k
@@ -93,8 +93,8 @@ def _read_archived_columns(
 ) -> Iterator[tuple[pl.Series, pl.DataFrame]]:
     """Ids and rows out of Parquet files here that keep the columns of `answered` beside the lines."""
     segments = {each.partition("-")[0] for each in ids}
-    for path, part in archive.list_parts(predictions):
-        table = path.with_suffix(archive.TABLE_SUFFIX)
+    for path, part in archive_parts.list_parts(predictions):
+        table = path.with_suffix(archive_parts.TABLE_SUFFIX)
         if segments.isdisjoint(part.segments) or not table.exists():
             continue
         with suppress(pl.exceptions.PolarsError, OSError):
@@ -121,9 +121,9 @@ def _read_lines_by_id(predictions: Path, ids: Iterable[str]) -> Iterator[tuple[s
         found = _read_segment_lines(predictions / (segment + append_log.SEGMENT_SUFFIX), names)
         yield from found.items()
         elsewhere[segment] += [name for name in names if name not in found]
-    for path, part in archive.list_parts(predictions):
+    for path, part in archive_parts.list_parts(predictions):
         if here := [each for segment in part.segments for each in elsewhere.get(segment, [])]:
-            lines = archive.scan_part(path, part).filter(pl.col("id").is_in(here)).select("id", "line").collect()
+            lines = archive_parts.scan_part(path, part).filter(pl.col("id").is_in(here)).select("id", "line").collect()
             yield from ((name, line.encode()) for name, line in lines.iter_rows())
 
 
