@@ -32,7 +32,7 @@ class ModelVersion:
 
     @property
     def task(self) -> Task:
-        """What the model predicts."""
+        """The kind of prediction that the model makes."""
         return Task.from_schema(self.problem.schema)
 
     @property
