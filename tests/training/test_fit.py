@@ -4,18 +4,22 @@ import numpy as np
 import polars as pl
 from sklearn.dummy import DummyClassifier
 
+from penumbra.core.encoding import FeatureEncoder, derive_features, learn_category_tables
 from penumbra.core.task import Task
 from penumbra.features import Category, Number
-from penumbra.training.fit import TrainingSet, build_matrix, extract_labels, fit_estimator, select_labelled_rows
+from penumbra.training.fit import (
+    TrainingSet,
+    build_matrix,
+    compute_baseline,
+    count_category_values,
+    extract_labels,
+    fit_estimator,
+    select_labelled_rows,
+)
 
 BINARY = Task("binary")
 LABELS = np.array([False, False, True, True])
 INPUTS = np.array([[0.0], [1.0], [2.0], [3.0]])
-import numpy as np
-
-from penumbra.core.encoding import FeatureEncoder, derive_features, learn_category_tables
-from penumbra.core.task import Task
-from penumbra.training.fit import compute_baseline, count_category_values
 
 
 def test_rows_without_an_outcome_are_left_out():
