@@ -69,10 +69,10 @@ def compact_segments(folder: Path, closed: Sequence[Path], today: dt.date, rows:
     Raises:
         DamagedArchive: Where a file reads back differently.
     """
-    there = {segment for _, part in list_parts(folder) for segment in part.segments}
+    compacted = {segment for _, part in list_parts(folder) for segment in part.segments}
     days: dict[dt.date, list[Path]] = {}
     for path in closed:
-        if path.stem not in there and (day := segments.parse_start_time(path.stem).date()) < today:
+        if path.stem not in compacted and (day := segments.parse_start_time(path.stem).date()) < today:
             days.setdefault(day, []).append(path)
     return [_write_part(folder, day, some, rows) for day, paths in days.items() for some in _split_by_size(paths)]
 
@@ -131,16 +131,16 @@ def _write_part(folder: Path, day: dt.date, paths: Sequence[Path], rows: RowRead
     (folder / DAYS_FOLDER).mkdir(exist_ok=True)
     number = sum(1 for path, _ in list_parts(folder) if read_part_day(path) == day)
     table = folder / DAYS_FOLDER / f"{day}.{number:03}{TABLE_SUFFIX}"
-    held, lines = {}, []
+    archived, lines = {}, []
     for path in paths:
         new = path.read_bytes().split(b"\n")[:-1]
-        held[path.stem] = ArchivedSegment(segments.seal_segment(path), len(new))
+        archived[path.stem] = ArchivedSegment(segments.seal_segment(path), len(new))
         lines += new
     with write_aside(table) as aside:
         build_archive_frame(lines, rows).write_parquet(aside)
-        part = ArchivePart(held, _hash_file(aside))
+        part = ArchivePart(archived, _hash_file(aside))
     facts = table.with_suffix(FACTS_SUFFIX)
-    for segment in held:
+    for segment in archived:
         read_archived_segment(facts, part, segment)
     replace_file(facts, msgspec.json.encode(part))
     return facts

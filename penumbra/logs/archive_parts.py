@@ -154,10 +154,10 @@ def read_segment_frames(folder: Path, known: Callable[[str], bool]) -> Iterator[
             rows = pl.read_parquet(table, columns=names).rename(lambda name: name.removeprefix(ROW_PREFIX))
         except (pl.exceptions.PolarsError, OSError):
             continue
-        for segment, held in part.segments.items():
+        for segment, archived in part.segments.items():
             if not known(segment):
-                yield segment, rows.slice(start, held.rows)
-            start += held.rows
+                yield segment, rows.slice(start, archived.rows)
+            start += archived.rows
 
 
 def read_archived_segment(path: Path, part: ArchivePart, segment: str) -> bytes:
@@ -176,10 +176,10 @@ def read_archived_segment(path: Path, part: ArchivePart, segment: str) -> bytes:
     """
     names = list(part.segments)
     start = sum(part.segments[name].rows for name in names[: names.index(segment)])
-    held = part.segments[segment]
-    rows = scan_part(path, part).select("line", "raw").slice(start, held.rows).collect().iter_rows()
+    archived = part.segments[segment]
+    rows = scan_part(path, part).select("line", "raw").slice(start, archived.rows).collect().iter_rows()
     content = b"".join((line.encode() if raw is None else raw) + b"\n" for line, raw in rows)
-    if hashlib.sha256(content).hexdigest() != held.sha256:
+    if hashlib.sha256(content).hexdigest() != archived.sha256:
         raise DamagedArchive(f"{path.with_suffix(TABLE_SUFFIX)}: segment {segment} is not what was logged")
     return content
 

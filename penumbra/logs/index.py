@@ -222,8 +222,8 @@ def _count_new_predictions(db: sqlite3.Connection, facts: list[parsing.IndexRow]
     if not facts:
         return
     named = {fact[0]: fact for fact in facts}
-    there = {name for (name,) in db.execute(EXISTING_IDS_QUERY, (min(named), max(named)))}
-    new = [fact for name, fact in named.items() if name not in there]
+    known = {name for (name,) in db.execute(EXISTING_IDS_QUERY, (min(named), max(named)))}
+    new = [fact for name, fact in named.items() if name not in known]
     days = Counter((int(fact[3] // DAY_SECONDS), fact[4]) for fact in new)
     db.executemany(ADD_TO_DAY, [(*day, rows) for day, rows in days.items()])
     db.executemany(ADD_TO_ARRIVALS, Counter(int(fact[2] // DAY_SECONDS) for fact in new).items())

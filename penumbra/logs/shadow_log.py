@@ -39,7 +39,7 @@ _line_decoder, _state_decoder = msgspec.json.Decoder(ShadowBatch | ShadowStart),
 
 
 class ShadowLog:
-    """The one writer of the shadow log. Raises Busy where there is another."""
+    """The one writer of the shadow log; raises ShadowLogLocked where another process writes it."""
 
     def __init__(self, folder: Path, predictions: Path, megabytes: float = 64) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -86,8 +86,8 @@ class ShadowLog:
         os.close(self._lock)
 
     def _heading(self) -> bytes:
-        there = {path.stem for path in list_segments(self._predictions)}
-        self.state.forget_deleted(there, dt.datetime.now(dt.UTC))
+        existing = {path.stem for path in list_segments(self._predictions)}
+        self.state.forget_deleted(existing, dt.datetime.now(dt.UTC))
         self.state.serial += 1
         return encode_json(self.state)
 
