@@ -54,7 +54,7 @@ def build_bento(settings: Settings, registry: DeployRegistry, kinds: Sequence[Fe
 
 
 def list_service_files() -> list[str]:
-    """List the code that serves: the service, the problem, what they import, and the types that a bundle may load by name.
+    """List the code that serves: service, problem, what they import, and the types that a bundle may load by name.
 
     Imports inside of functions count. The types are those of this project that penumbra/registry/skops_model.py trusts.
 
