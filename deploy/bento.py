@@ -54,7 +54,7 @@ def build_bento(settings: Settings, registry: DeployRegistry, kinds: Sequence[Fe
 
 
 def list_service_files() -> list[str]:
-    """List the code that serves: service, problem, what they import, and the types that a bundle may load by name.
+    """List the code that serves: service, served parts of the problem, their imports, and types that a bundle may load.
 
     Imports inside of functions count. The types are those of this project that penumbra/registry/skops_model.py trusts.
 
@@ -62,7 +62,8 @@ def list_service_files() -> list[str]:
         Paths relative to the project's root, with slashes.
     """
     pattern_modules = [name.rpartition(".")[0] for name in TRUSTED_TYPES if name.startswith(f"{penumbra.__name__}.")]
-    entry_modules = [service.__name__, PROBLEM_PACKAGE, *pattern_modules]
+    problem_modules = [f"{PROBLEM_PACKAGE}.{part}" for part in SERVED_PARTS]
+    entry_modules = [service.__name__, *problem_modules, *pattern_modules]
     packages = {name.partition(".")[0] for name in list_imported_modules(PROJECT_ROOT, entry_modules)}
     return list_module_files(PROJECT_ROOT, entry_modules, packages)
 
