@@ -19,6 +19,7 @@ from penumbra.cli import schedule
 from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import Settings, SettingsError, load_settings
+from penumbra.data.dvc_file import DamagedDvcFile
 from penumbra.registry.ledger import BrokenLedger, Ledger, LedgerEntry
 from penumbra.registry.models import ModelRegistry
 from penumbra.storage.atomic import replace_file
@@ -29,7 +30,7 @@ TARGET_BY_FLOW = {"IngestFlow": "ingest", "TrainFlow": "train", "MonitorFlow": "
 MAX_ENTRIES = 8
 MAX_ENTRY_REASON = 240
 NO_WINDOWS_MESSAGE = "make monitor does a pass; before that, make train and make serve."
-UNREADABLE_ERRORS = (BrokenLedger, DamagedWindow, MlflowException, OSError)
+UNREADABLE_ERRORS = (BrokenLedger, DamagedDvcFile, DamagedWindow, MlflowException, OSError)
 
 ResultT = TypeVar("ResultT")
 
