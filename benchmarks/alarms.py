@@ -44,7 +44,8 @@ def measure_false_alarms(rows: pl.DataFrame, one_in: float) -> tuple[float, floa
         flags += [[drift_detectors.judge_by_evidently(world, 0)]] if len(flags) < EVIDENTLY_WEEKS else []
     weeks = sum(map(len, each))
     print(
-        f"Weeks without drift that raise an alarm: {weeks:,} weeks in {YEARS} worlds, {REFERENCE_DAYS} days of reference"
+        f"Weeks without drift that raise an alarm: {weeks:,} weeks in {YEARS} worlds, "
+        f"{REFERENCE_DAYS} days of reference"
     )
     print(f"{'':<46}{'weeks':>7}{'drift':>8}{'loss':>8}{'either':>8}{'upper 95 %':>12}")
     ours = _print_row(f"ours, one in {one_in:g} for both together", each)
@@ -76,6 +77,7 @@ def _compute_rate(worlds: list[list[bool]]) -> tuple[float, float]:
 
 
 def compare_reference_lengths(rows: pl.DataFrame, one_in: float) -> None:
+    """Print the false alarms on weeks of `rows` by the length of the reference, at one alarm `one_in` weeks."""
     print("\nThe same by days of reference")
     print(f"{'':<46}{'weeks':>7}{'drift':>8}{'loss':>8}{'either':>8}{'upper 95 %':>12}")
     for known in REFERENCE_LENGTHS:
@@ -89,7 +91,8 @@ def compare_reference_lengths(rows: pl.DataFrame, one_in: float) -> None:
 def measure_shift_detection(rows: pl.DataFrame, one_in: float) -> None:
     """Print in how many worlds a lasting change is seen in its first week, and after how many weeks in the median."""
     print(
-        f"\nLasting changes in {CHANGED_YEARS} worlds: share seen in the first week, by drift and by loss; within {MAX_WEEKS}"
+        f"\nLasting changes in {CHANGED_YEARS} worlds: share seen in the first week, by drift and by loss; "
+        f"within {MAX_WEEKS}"
     )
     print("weeks; weeks until it is seen (median)")
     print(f"{'':<46}{'first':>8}{'drift':>8}{'loss':>8}{f'within {MAX_WEEKS}':>10}{'median':>8}")

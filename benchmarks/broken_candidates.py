@@ -1,4 +1,4 @@
-"""How soon broken candidates are stopped: shuffled scores by the evidence, worse faults by the guardrails."""
+"""Time until broken candidates are stopped: shuffled scores by the evidence, worse faults by the guardrails."""
 
 from collections.abc import Callable
 
@@ -25,7 +25,8 @@ BROKEN_SCORES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 def measure_shuffled_rejection(flights: FlightStream, terms: PromotionSettings) -> float:
     """Print when candidates with a share of their scores shuffled are rejected; return the median day at 5 %."""
     print(
-        f"\nDays until shuffled scores are rejected: median / 80 %, and the share by day 15, of {START_COUNT} beginnings"
+        "\nDays until shuffled scores are rejected: median / 80 %, and the share by day 15, "
+        f"of {START_COUNT} beginnings"
     )
     medians = []
     for name, whose in (
@@ -45,7 +46,8 @@ def measure_guardrail_stops(flights: FlightStream, terms: PromotionSettings) -> 
     live = flights.scores[flight_stream.LIVE_MODEL]
     parts = [slice(begin, begin + ROWS_PER_START) for begin in range(0, len(live) - ROWS_PER_START, ROWS_PER_START)]
     print(
-        f"\nRows until a candidate is stopped, looked at every {MIN_GUARDRAIL_ROWS} rows: the worst of {len(parts)} beginnings"
+        f"\nRows until a candidate is stopped, looked at every {MIN_GUARDRAIL_ROWS} rows: "
+        f"the worst of {len(parts)} beginnings"
     )
     for what, broken in BROKEN_SCORES.items():
         print(f"{what:<44}{max(_count_rows_until_stop(live[part], broken(live[part]), terms) for part in parts):>10,}")

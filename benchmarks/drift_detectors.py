@@ -1,4 +1,4 @@
-"""Ways to decide whether a week is alarming: ours, and what others do."""
+"""Detectors of drift and of higher loss, compared on weeks: ours, and those that others use."""
 
 import contextlib
 import io
@@ -23,6 +23,7 @@ def judge_by_penumbra(world: ShuffledYear, week: int, one_in: float) -> tuple[bo
 
 
 def has_high_loss(world: ShuffledYear, week: int, one_in: float) -> bool:
+    """Return whether the loss of a `week` of `world` is above the threshold at one alarm `one_in` weeks."""
     loss, usual = world.loss(*world.days(week)), world.loss(0, world.known)
     return loss.mean > (loss_threshold.compute_loss_threshold(loss, usual, 2 * one_in, seed=week) or np.inf)
 

@@ -1,9 +1,10 @@
-"""The least that an HTTP server can do here: read the body, send it back."""
+"""An ASGI application that sends the body of a request back: the least that an HTTP server can do."""
 
 HEADERS = [(b"content-type", b"application/json")]
 
 
 async def app(scope, receive, send):
+    """Answer each HTTP request with its own body (an ASGI application: `scope`, `receive`, `send`)."""
     if scope["type"] != "http":
         return
     message = await receive()

@@ -13,6 +13,7 @@ import problem.features
 import problem.schema
 import problem.source
 from penumbra.core.metrics.losses import LossName, compute_clipped_losses
+from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import load_settings
 from penumbra.core.task import Task
 from penumbra.data.batches import DataStore
@@ -42,6 +43,7 @@ class FlightStream:
     usual: dict[str, float]
 
     def losses(self, scores: np.ndarray, loss: LossName) -> np.ndarray:
+        """Return the clipped losses of `scores` (float64 [n]) by the `loss` of that name: float64 [n]."""
         ceiling = load_settings().promotion.loss_ceiling * self.usual[loss]
         return compute_clipped_losses(BINARY_TASK, self.labels, scores, loss, ceiling)
 
@@ -101,7 +103,7 @@ def read_checked_rows(last: str) -> pl.DataFrame:
     """The rows with an outcome of all batches up to one, checked in a folder of its own."""
     with tempfile.TemporaryDirectory() as folder:
         where = {"folder": Path(folder) / "data", "derived": Path(folder) / "derived"}
-        store = DataStore(load_settings().data.model_copy(update=where), problem)
+        store = DataStore(load_settings().data.model_copy(update=where), load_problem())
         batches = [batch.name for batch in problem.source.batches() if batch.name <= last]
         for batch in batches:
             store.stage(batch, problem.source.fetch(batch))

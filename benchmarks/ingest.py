@@ -17,10 +17,13 @@ import polars as pl
 import problem.features
 import problem.schema
 import problem.source
+from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import DataSettings, load_settings
 from penumbra.data import versions
 from penumbra.data.batches import DataStore
 from problem.schema import CARRIERS, ORIGINS
+
+PROBLEM = load_problem()
 
 ROUNDS, NEW_BATCHES, ROWS_PER_BATCH = 5, 7, 300
 HISTORY_SIZES = (10, 100, 1000)
@@ -62,7 +65,7 @@ def measure_ingest_rates() -> dict[str, float]:
 
 
 def _ingest_with_penumbra(folder: Path, year: dict[str, dict[str, bytes]]) -> None:
-    store = DataStore(_make_data_settings(folder), problem)
+    store = DataStore(_make_data_settings(folder), PROBLEM)
     for batch, files in year.items():
         store.stage(batch, files)
     store.admit(year)
@@ -111,7 +114,7 @@ def measure_one_more_batch(count: int) -> dict[str, float]:
 def ingest_small_batches(folder: Path, first: int, count: int) -> None:
     """In a process of its own: a history of small batches in one go (first = 0), or months one by one, timed."""
     data, batches = _make_data_settings(folder), [f"b{number:05}" for number in range(first, first + count)]
-    store, month = DataStore(data, problem), problem.source.fetch("2013-01")
+    store, month = DataStore(data, PROBLEM), problem.source.fetch("2013-01")
     if first == 0:
         small = {name: b"\n".join(text.split(b"\n")[: ROWS_PER_BATCH + 1]) + b"\n" for name, text in month.items()}
         for batch in batches:

@@ -1,4 +1,4 @@
-"""Faults put into a week of flights, and which of them are found."""
+"""Data faults injected into weeks of flights, and the share of them that is found."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -77,6 +77,7 @@ class FaultedWeek:
 
     @cached_property
     def days(self) -> list[pl.DataFrame]:
+        """The rows of each day of the week, with all columns."""
         return self.world.part(*self.world.days(self.number)).partition_by(DAY_NUMBER_COLUMN, maintain_order=True)
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Is the live path disturbed? By the shadow, by faulty candidates in it, by swaps; and what a worker takes."""
+"""Latency of the live path with the shadow, with faulty candidates in it, and during swaps; size of a worker."""
 
 import contextlib
 import json
@@ -82,7 +82,8 @@ def measure_swaps(root: Path) -> dict[str, float]:
         stop.set()
         swapping.join()
     print(
-        f"{seen} swaps at {REQUEST_RATES[0]} req/s, none of {SWAPS * SWAP_SECONDS * REQUEST_RATES[0]:,.0f} requests failed",
+        f"{seen} swaps at {REQUEST_RATES[0]} req/s, "
+        f"none of {SWAPS * SWAP_SECONDS * REQUEST_RATES[0]:,.0f} requests failed",
         end="",
     )
     print(f" (p50 {found.p50:.2f}, p99 {found.p99:.2f} ms)", flush=True)

@@ -1,4 +1,4 @@
-"""Cheap load generators: one thread, raw sockets, one request in flight on each connection."""
+"""Load generators that cost little CPU: one thread, raw sockets, one request in flight on each connection."""
 
 import contextlib
 import selectors
@@ -29,6 +29,7 @@ class LoadConnection:
 
 
 def encode_post(path: str, body: bytes) -> bytes:
+    """Encode an HTTP/1.1 POST request of JSON `body` to `path`; returns the bytes to send."""
     head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
     return f"{head}content-length: {len(body)}\r\n\r\n".encode() + body
 

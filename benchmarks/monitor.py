@@ -24,7 +24,7 @@ from benchmarks import flight_stream
 from benchmarks.report_process import read_cpu_seconds
 from monitoring import drift
 from penumbra.core.histograms import Binning, list_profiled_columns
-from penumbra.logs import append_log, archive
+from penumbra.logs import append_log, archive, archive_parts
 from penumbra.logs.append_log import LogWriter, encode_json
 from penumbra.logs.frames import LogFrameReader
 from penumbra.logs.profiles import ProfileStore
@@ -53,7 +53,8 @@ def main() -> None:
         theirs = _print_measurement("Evidently's drift preset on all rows", "evidently", folder)
         verdict = _run_process("verdict", folder)
         print(
-            f"a window of {WINDOW_DAYS} days judged from profiles: {verdict['ms']} ms, in the median {verdict['median']} ms"
+            f"a window of {WINDOW_DAYS} days judged from profiles: {verdict['ms']} ms, "
+            f"in the median {verdict['median']} ms"
         )
         reported = report_cost.measure_reports(folder)
     result = {
@@ -105,17 +106,20 @@ def _make_line_log(folder: Path, per_year: int) -> Path:
 
 def _make_parquet_log(folder: Path, millions: float, per_year: int) -> Path:
     """A log of at least so many rows that is in Parquet only: links to the archived parts of `lines`."""
-    there, days = folder / f"{millions:g}", folder / "lines" / "predictions" / archive.DAYS_FOLDER
-    (there / "predictions" / archive.DAYS_FOLDER).mkdir(parents=True)
+    there, days = folder / f"{millions:g}", folder / "lines" / "predictions" / archive_parts.DAYS_FOLDER
+    (there / "predictions" / archive_parts.DAYS_FOLDER).mkdir(parents=True)
     made, number = 0, 0
     while made < millions * MILLION:
-        for path, part in archive.list_parts(days.parent):
-            name = there / "predictions" / archive.DAYS_FOLDER / f"2014-01-01.{number:06}"
+        for path, part in archive_parts.list_parts(days.parent):
+            name = there / "predictions" / archive_parts.DAYS_FOLDER / f"2014-01-01.{number:06}"
             held = {_make_segment_name(1000 * number + i): each for i, each in enumerate(part.segments.values())}
-            name.with_suffix(f".{number:06}{archive.FACTS_SUFFIX}").write_bytes(
-                encode_json(archive.ArchivePart(held, part.sha256))
+            name.with_suffix(f".{number:06}{archive_parts.FACTS_SUFFIX}").write_bytes(
+                encode_json(archive_parts.ArchivePart(held, part.sha256))
             )
-            os.link(path.with_suffix(archive.TABLE_SUFFIX), name.with_suffix(f".{number:06}{archive.TABLE_SUFFIX}"))
+            os.link(
+                path.with_suffix(archive_parts.TABLE_SUFFIX),
+                name.with_suffix(f".{number:06}{archive_parts.TABLE_SUFFIX}"),
+            )
             made, number = made + sum(each.rows for each in held.values()), number + 1
     (there / "reference.parquet").symlink_to(folder / "reference.parquet")
     return there
@@ -141,6 +145,7 @@ def _run_process(what: str, folder: Path) -> dict[str, Any]:
 
 
 def count_log_rows(folder: Path) -> dict[str, float]:
+    """Count the answers of the log in `folder` into profiles; returns how many rows there were."""
     made = _open_profiles(folder)
     return {"rows": made.update(lambda model: pl.read_parquet(folder / "reference.parquet"))}
 
@@ -150,10 +155,13 @@ def compact_log(folder: Path) -> dict[str, float]:
     predictions = folder / "predictions"
     rows = LogFrameReader(problem.schema, list_profiled_columns(problem.features.FEATURES, TIME)).read_aligned
     archive.compact_segments(predictions, archive.seal_closed_segments(predictions), dt.date.max, rows)
-    return {"rows": sum(each.rows for _, part in archive.list_parts(predictions) for each in part.segments.values())}
+    return {
+        "rows": sum(each.rows for _, part in archive_parts.list_parts(predictions) for each in part.segments.values())
+    }
 
 
 def time_evidently(folder: Path) -> dict[str, float]:
+    """Run Evidently's drift report on all rows of the log in `folder`; returns its figures."""
     from evidently import DataDefinition, Dataset, Report
     from evidently.presets import DataDriftPreset
 
@@ -199,6 +207,7 @@ MEASUREMENTS: dict[str, Callable[[Path], dict[str, float]]] = {
 
 
 def run_measurement(what: str, folder: Path) -> None:
+    """Run the measurement named `what` on the log in `folder`, and print its figures as JSON."""
     if what == "evidently":
         import evidently.presets  # noqa: F401  its seconds aren't counted
     began = read_cpu_seconds()

@@ -1,4 +1,4 @@
-"""A BentoML service in its documented form that does nothing."""
+"""A BentoML service in its documented form that does nothing: the lower bound for one."""
 
 import bentoml
 from pydantic import BaseModel

@@ -19,6 +19,7 @@ import problem.source
 from flows.steps.train import matrices, plan
 from flows.steps.train.matrices import Matrices
 from penumbra.core.metrics.losses import compute_row_losses
+from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import Settings, load_settings
 from penumbra.data.batches import DataStore
 from penumbra.registry.bundle import open_onnx_session
@@ -29,6 +30,8 @@ from penumbra.training.fit import fit_estimator
 from penumbra.training.onnx.compile import compile_model
 from problem.augment import outage
 from problem.slices import DAY
+
+PROBLEM = load_problem()
 
 PLAIN_CANDIDATE = "gradient_boosting"
 FITTED_CANDIDATES = [
@@ -75,13 +78,15 @@ def main() -> None:
 def prepare_matrices(settings: Settings, root: Path) -> tuple[Matrices, list[str]]:
     """The year's matrices, from a data store of its own; the batches' names."""
     data = settings.data.model_copy(update={"folder": root / "data", "derived": root / "derived"})
-    store, names = DataStore(data, problem), [batch.name for batch in problem.source.batches()]
+    store, names = DataStore(data, PROBLEM), [batch.name for batch in problem.source.batches()]
     for name in names:
         store.stage(name, problem.source.fetch(name))
     store.admit(names)
     own = settings.model_copy(update={"data": data})
-    made = matrices.write_matrices(own, names, root / "arrays")
-    made.arrays.write("days", plan.read_training_rows(own, names).select(DAY.dt.epoch("d")).to_series().to_numpy())
+    made = matrices.write_matrices(own, PROBLEM, names, root / "arrays")
+    made.arrays.write(
+        "days", plan.read_training_rows(own, PROBLEM, names).select(DAY.dt.epoch("d")).to_series().to_numpy()
+    )
     return made, names
 
 
@@ -104,6 +109,7 @@ def fit_month(
 
 
 def simulate_outage(inputs: np.ndarray, made: Matrices, month: int) -> np.ndarray:
+    """Return `inputs` (float64 [n, k], columns as in `made`) of a `month` after an outage of the weather feed."""
     return outage(np.array(inputs), SimpleNamespace(**made.columns), np.random.default_rng(month), OUTAGE_SHARE)
 
 

@@ -9,6 +9,7 @@ import polars as pl
 import problem.features
 import problem.schema
 import problem.source
+from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import load_settings
 from penumbra.core.task import Task
 from penumbra.data.batches import DataStore
@@ -23,7 +24,7 @@ PLAIN_RECIPES = {**CANDIDATES, "baseline": Candidate(baseline)}
 
 def main(workers: int) -> None:
     settings = load_settings()
-    store, task = DataStore(settings.data, problem), Task.from_schema(problem.schema)
+    store, task = DataStore(settings.data, load_problem()), Task.from_schema(problem.schema)
     parts = split_batches(store.batches(), settings.training.validation_batches, settings.training.test_batches)
     rows = select_labelled_rows(pl.concat([store.rows(batch) for batch in parts.all]), problem.schema.target())
     inputs, columns = build_matrix(rows, problem.features.FEATURES)

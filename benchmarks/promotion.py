@@ -69,7 +69,8 @@ def measure_days_to_promote(flights: FlightStream, terms: PromotionSettings) -> 
         look = [resampled_days.count_fixed_sample_days(world, effect * sigma, 0.05, power) for power in (0.5, 0.8)]
         text = f"{effect} day-sigma"
         print(
-            f"{text:<14}{resampled_days.format_day_quantiles(days):>12}{look[0]:>6} / {look[1]:<3}{mistaken.mean():>21.3f}",
+            f"{text:<14}{resampled_days.format_day_quantiles(days):>12}"
+            f"{look[0]:>6} / {look[1]:<3}{mistaken.mean():>21.3f}",
             flush=True,
         )
         medians[effect] = float(np.median(days))

@@ -1,4 +1,4 @@
-"""What the reports on a window cost, of logs of several sizes: the whole pass, from the start of its process."""
+"""CPU time of the reports on a window, for logs of several sizes: the whole pass, from the start of its process."""
 
 import datetime as dt
 import json
@@ -13,12 +13,15 @@ import polars as pl
 
 import problem.schema
 from flows.steps.monitor import due_windows
+from penumbra.core.problem_loading import load_problem
 from penumbra.logs.append_log import LogWriter, encode_json
 from penumbra.logs.schema import LabelEntry, PredictionEntry
 from penumbra.logs.schema import ShadowRow as Said
 from penumbra.registry.models import ModelRegistry
 from problem.schema import TIME, Row
 from tests.helpers import monitored_model, registered_versions
+
+PROBLEM = load_problem()
 
 LOG_ROWS = (100_000, 1_000_000)
 REPORT_WINDOW_BEGIN, ONE_WEEK, JUDGING_DELAY = dt.date(2013, 4, 4), dt.timedelta(days=7), dt.timedelta(days=2)
@@ -52,7 +55,7 @@ def build_report_window(folder: Path, rows: int) -> dict[str, str]:
     settings = monitored_model.make_monitor_settings(place, REPORT_WINDOW_BEGIN + ONE_WEEK + JUDGING_DELAY)
     _register_versions(place, ModelRegistry(settings.registry), pl.read_parquet(folder / "reference.parquet"))
     _write_logs(place, _make_week(pl.read_parquet(folder / "rows.parquet"), rows))
-    due_windows.judge_due_windows(settings)
+    due_windows.judge_due_windows(settings, PROBLEM)
     return monitored_model.make_monitor_environment(place, REPORT_WINDOW_BEGIN + ONE_WEEK + JUDGING_DELAY)
 
 

@@ -1,4 +1,4 @@
-"""Worlds made of the real stream's days in which the truth is known, and the tests that are tried on them."""
+"""Histories resampled from the real stream's days, in which the truth is known, and the tests tried on them."""
 
 from dataclasses import dataclass
 

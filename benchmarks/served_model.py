@@ -1,4 +1,4 @@
-"""The model that is served: fitted once, as a bundle and as an MLflow model."""
+"""The model that all servers serve: fitted once, as a bundle and as an MLflow model."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The servers that are compared, each with one worker on a port of its own; those not being measured are stopped."""
+"""The servers that are compared, each with one worker on a port of its own; those not being measured are suspended."""
 
 import contextlib
 import json
@@ -29,6 +29,7 @@ class BenchmarkServer:
     seconds: float
 
     def tree(self) -> list[psutil.Process]:
+        """Return the processes of the server, its first one with all that it started."""
         return _list_processes(self.process)
 
     def worker(self) -> psutil.Process:

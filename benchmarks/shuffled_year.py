@@ -1,4 +1,4 @@
-"""A year of flights whose days stand in a random order: nothing drifts, but rows of a day still lean on each other."""
+"""A year of flights with its days in random order: nothing drifts, but rows of a day still depend on each other."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -49,32 +49,41 @@ class ShuffledYear:
 
     @classmethod
     def of(cls, rows: pl.DataFrame, known: int, seed: int) -> "ShuffledYear":
+        """Put the days of `rows` in the order that `seed` draws, `known` of them as reference; returns the year.
+
+        `rows` have the day's number (Int64), features, label and score.
+        """
         order = np.random.default_rng(seed).permutation(YEAR_DAYS)
         places = pl.DataFrame({"was": order, DAY_NUMBER_COLUMN: np.arange(YEAR_DAYS)})
         moved = rows.rename({DAY_NUMBER_COLUMN: "was"}).join(places, on="was").drop("was")
         return cls(moved.sort(DAY_NUMBER_COLUMN, maintain_order=True), known)
 
     def part(self, first: int, end: int) -> pl.DataFrame:
+        """Return the rows of the days from `first` to before `end`, with all columns."""
         return self.rows.filter(pl.col(DAY_NUMBER_COLUMN).is_between(first, end, closed="left"))
 
     @cached_property
     def reference(self) -> pl.DataFrame:
+        """The rows of the first `known` days, with all columns."""
         return self.part(0, self.known)
 
     @cached_property
     def weeks(self) -> int:
-        """Whole ones after the reference."""
+        """The number of whole weeks after the reference."""
         return (int(self.rows[DAY_NUMBER_COLUMN].max()) + 1 - self.known) // DAYS_PER_WEEK  # type: ignore[arg-type]
 
     def days(self, week: int) -> tuple[int, int]:
+        """Return the first day of a `week` after the reference, and the day after its last."""
         return self.known + DAYS_PER_WEEK * week, self.known + DAYS_PER_WEEK * (week + 1)
 
     @cached_property
     def binning(self) -> Binning:
+        """The bins of the watched columns, learnt from the reference."""
         return Binning.learn(self.reference, WATCHED_COLUMNS)
 
     @cached_property
     def profiles(self) -> list[Profile]:
+        """The profile of each day."""
         return self._count_profiles(self.rows)
 
     def _count_profiles(self, rows: pl.DataFrame) -> list[Profile]:
@@ -82,7 +91,7 @@ class ShuffledYear:
 
     @cached_property
     def losses_by_row(self) -> np.ndarray:
-        """Of each row."""
+        """The clipped loss of each row: float64 [n]."""
         labels, scores = (self.rows[name].to_numpy() for name in (LABEL_COLUMN, SCORE_COLUMN))
         usual = compute_clipped_losses(
             flight_stream.BINARY_TASK,
@@ -95,6 +104,7 @@ class ShuffledYear:
 
     @cached_property
     def losses(self) -> DailyLosses:
+        """The losses by day."""
         return DailyLosses.from_rows(self.rows[DAY_NUMBER_COLUMN].to_numpy(), self.losses_by_row)
 
     @cached_property
@@ -103,11 +113,12 @@ class ShuffledYear:
         return sum_losses_by_day(_with_date(self.rows), self.binning, DAY_NUMBER_COLUMN, self.losses_by_row)
 
     def loss(self, first: int, end: int) -> DailyLosses:
+        """Return the losses of the days from `first` to before `end`."""
         every = self.losses
         return DailyLosses(every.sums[first:end], every.squares[first:end], every.labels[first:end])
 
     def with_change(self, change: Callable[[pl.DataFrame], pl.DataFrame], weeks: int) -> "ShuffledYear":
-        """The same, cut off after some weeks, of which every row is changed."""
+        """Return the year cut off after some `weeks` past the reference, all rows of which went through `change`."""
         after = change(self.part(self.known, self.known + DAYS_PER_WEEK * weeks))
         made = replace(self, rows=pl.concat([self.reference, after], how="vertical_relaxed"))
         counted = {"binning": self.binning, "profiles": self.profiles[: self.known] + self._count_profiles(after)}
@@ -120,4 +131,5 @@ def _with_date(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def shuffle_years(rows: pl.DataFrame, count: int, known: int, first_seed: int = 0) -> Iterator[ShuffledYear]:
+    """Return `count` years of `rows` in orders drawn from `first_seed` on, with `known` days of reference each."""
     return (ShuffledYear.of(rows, known, first_seed + number) for number in range(count))

@@ -5,14 +5,16 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import penumbra
 import service
+from penumbra.core.problem_loading import PROBLEM_PACKAGE, SERVED_PARTS
 from penumbra.core.settings import PROJECT_ROOT, Settings
+from penumbra.features import Feature
 from penumbra.registry.code_version import list_imported_modules, list_module_files
 from penumbra.registry.skops_model import TRUSTED_TYPES
-from problem.features import FEATURES
 from service.inference.pinned_models import PINNED_FOLDER
 from service.processes.deployer import DeployRegistry, deploy_candidate, deploy_live, deploy_previous
 
@@ -24,12 +26,13 @@ class BentoNotBuilt(RuntimeError):
     """There is no model to pin, or BentoML fails; the message tells which."""
 
 
-def build_bento(settings: Settings, registry: DeployRegistry) -> Path:
+def build_bento(settings: Settings, registry: DeployRegistry, kinds: Sequence[Feature]) -> Path:
     """Build a bento with the registry's live, candidate and previous models.
 
     Args:
         settings: `service.state` is where BentoML keeps its bentos.
         registry: The model registry.
+        kinds: The problem's features, as `problem/features.py` lists them.
 
     Returns:
         The folder of the new bento.
@@ -41,15 +44,15 @@ def build_bento(settings: Settings, registry: DeployRegistry) -> Path:
     with tempfile.TemporaryDirectory() as folder:
         context = Path(folder)
         stage_service_code(context)
-        if deploy_live(registry, context / PINNED_FOLDER, FEATURES) is None:
+        if deploy_live(registry, context / PINNED_FOLDER, kinds) is None:
             raise BentoNotBuilt("there is no live model to pin: `make train` makes the first")
         deploy_candidate(registry, context / PINNED_FOLDER)
         deploy_previous(registry, context / PINNED_FOLDER)
-        return _run_bentoml_build(settings, context)
+        return _run_bentoml_build(settings.service.state, context)
 
 
 def list_service_files() -> list[str]:
-    """List the code that serves: the service, what it imports, and the types that a bundle may load by name.
+    """List the code that serves: service, served parts of the problem, their imports, and types that a bundle may load.
 
     Imports inside of functions count. The types are those of this project that penumbra/registry/skops_model.py trusts.
 
@@ -57,7 +60,8 @@ def list_service_files() -> list[str]:
         Paths relative to the project's root, with slashes.
     """
     pattern_modules = [name.rpartition(".")[0] for name in TRUSTED_TYPES if name.startswith(f"{penumbra.__name__}.")]
-    entry_modules = [service.__name__, *pattern_modules]
+    problem_modules = [f"{PROBLEM_PACKAGE}.{part}" for part in SERVED_PARTS]
+    entry_modules = [service.__name__, *problem_modules, *pattern_modules]
     packages = {name.partition(".")[0] for name in list_imported_modules(PROJECT_ROOT, entry_modules)}
     return list_module_files(PROJECT_ROOT, entry_modules, packages)
 
@@ -74,8 +78,8 @@ def stage_service_code(context: Path) -> None:
     shutil.copy(PROJECT_ROOT / "deploy" / "bentofile.yaml", context / "bentofile.yaml")
 
 
-def _run_bentoml_build(settings: Settings, context: Path) -> Path:
-    home = (settings.service.state / "bentoml").absolute()
+def _run_bentoml_build(state: Path, context: Path) -> Path:
+    home = (state / "bentoml").absolute()
     environ = {k: v for k, v in os.environ.items() if not k.startswith("PENUMBRA_")}
     environ |= {"BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True", "PYTHONPATH": str(context)}
     environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environ.get("PATH", "")])  # it looks for uv

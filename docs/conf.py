@@ -30,8 +30,10 @@ autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True  # so that an attribute under "Attributes:" is described once
+napoleon_use_rtype = False  # a shape such as "float64 [n, columns]" is no type to be linked
 napoleon_custom_sections = [("Source", "notes_style"), ("Sources", "notes_style")]
 default_role = "code"
+highlight_language = "none"
 python_use_unqualified_type_names = True
 # Other people's types and private names have no place here; a dead reference to one of our public names is an error.
 nitpick_ignore_regex = [

@@ -1,0 +1,1 @@
+"""Other problems: each folder can be copied over `problem/` as it is."""

@@ -16,16 +16,18 @@ class ExperimentFlow(FlowSpec):
     def start(self):
         """Write the matrices where every task can map them, and try the candidate on a sample."""
         from flows.steps.train import experiment_run, matrices, plan
+        from penumbra.core.problem_loading import load_problem
         from penumbra.core.settings import load_settings
 
         with stop_with_one_sentence(*plan.PLAN_ERRORS):
+            problem = load_problem()
             self.settings = experiment_run.restrict_to_candidate(load_settings(), self.only)
-            self.plan = plan.make_plan(self.settings)
+            self.plan = plan.make_plan(self.settings, problem)
             folder = self.settings.training.folder / f"experiment-{current.run_id}"
-            self.matrices = matrices.write_matrices(self.settings, self.plan.split.before_test, folder)
+            self.matrices = matrices.write_matrices(self.settings, problem, self.plan.split.before_test, folder)
         rows = self.settings.training.quick_rows
         print(experiment_run.try_sample(self.matrices, self.only, self.plan.split, rows))
-        self.jobs = matrices.list_trial_jobs([self.only])
+        self.jobs = matrices.list_trial_jobs(problem, [self.only])
         self.next(self.fit, foreach="jobs")
 
     @environment(vars=SINGLE_THREAD_ENVIRONMENT)

@@ -11,11 +11,12 @@ class MonitorFlow(FlowSpec):
     def start(self):
         """Judge the windows that are due, enter what is new, and tell people."""
         from flows.steps.monitor import due_windows, webhook
+        from penumbra.core.problem_loading import load_problem
         from penumbra.core.settings import load_settings
 
         with stop_with_one_sentence(*due_windows.MONITOR_ERRORS):
-            self.settings = load_settings()
-            self.alarms = due_windows.judge_due_windows(self.settings)
+            self.settings, self.problem = load_settings(), load_problem()
+            self.alarms = due_windows.judge_due_windows(self.settings, self.problem)
         webhook.post_alarms(self.settings.monitor.webhook, self.alarms)
         self.next(self.respond)
 
@@ -27,17 +28,17 @@ class MonitorFlow(FlowSpec):
 
         ways = retraining.make_deployed_runners() if retraining.is_deployed() else retraining.make_local_runners()
         with stop_with_one_sentence(*due_windows.MONITOR_ERRORS, *plan.PLAN_ERRORS):
-            self.said = retraining.respond_to_verdict(self.settings, *ways)
+            self.said = retraining.respond_to_verdict(self.settings, self.problem, *ways)
         webhook.post_alarms(self.settings.monitor.webhook, [self.said] if self.said else [])
         self.next(self.report)
 
     @step
     def report(self):
         """Make the reports of the windows that have none."""
-        from flows.steps.monitor import due_windows, reports
-        from monitoring.reports.client import ReportProcessFailed
+        from flows.steps.monitor import reports
+        from monitoring.windows import DamagedWindow
 
-        with stop_with_one_sentence(*due_windows.MONITOR_ERRORS, ReportProcessFailed):
+        with stop_with_one_sentence(reports.ReportsFailed, DamagedWindow):
             self.pages = [str(page) for page in reports.publish_reports(self.settings)]
         self.next(self.end)
 
@@ -48,7 +49,7 @@ class MonitorFlow(FlowSpec):
         from monitoring.dashboard import overview
 
         print(window_summary.format_window_summary(self.settings, self.alarms, self.said))
-        print(f"The loop on one page: {overview.write_overview(self.settings)}")
+        print(f"The loop on one page: {overview.write_overview(self.settings, self.problem)}")
 
 
 if __name__ == "__main__":

@@ -17,10 +17,11 @@ class PromoteFlow(FlowSpec):
     def start(self):
         """Read which versions are live, candidate and previous."""
         from flows.steps.promote import verdicts
+        from penumbra.core.problem_loading import load_problem
         from penumbra.core.settings import load_settings
 
         with stop_with_one_sentence(*verdicts.PROMOTION_ERRORS):
-            self.settings = load_settings()
+            self.settings, self.problem = load_settings(), load_problem()
             self.aliases = verdicts.prepare_aliases(self.settings)
         self.next(self.judge)
 
@@ -31,7 +32,7 @@ class PromoteFlow(FlowSpec):
 
         forced = verdicts.ForcedPromotion(self.reason, self.version) if self.force else None
         with stop_with_one_sentence(*verdicts.PROMOTION_ERRORS):
-            self.cases = verdicts.judge_cases(self.settings, self.aliases, forced)
+            self.cases = verdicts.judge_cases(self.settings, self.problem, self.aliases, forced)
         self.next(self.act)
 
     @step

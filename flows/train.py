@@ -22,16 +22,17 @@ class TrainFlow(FlowSpec):
     def start(self):
         """Write the matrices where every task can map them, and deal the candidates to the tasks that run at once."""
         from flows.steps.train import excluded_days, gate_evaluation, matrices, plan
+        from penumbra.core.problem_loading import load_problem
         from penumbra.core.settings import load_settings
 
         with stop_with_one_sentence(*plan.PLAN_ERRORS):
             self.doctor_skipped = gate_evaluation.read_skip_reason(self.doctor)
-            self.settings = load_settings()
-            self.plan = plan.make_plan(self.settings)
+            self.settings, problem = load_settings(), load_problem()
+            self.plan = plan.make_plan(self.settings, problem)
             print(excluded_days.describe_excluded_days(self.plan.facts["left_out"], self.settings.monitor.on_faults))
             folder = self.settings.training.folder / current.run_id
-            self.matrices = matrices.write_matrices(self.settings, self.plan.split.all, folder)
-        jobs = matrices.list_trial_jobs(self.settings.training.candidates)
+            self.matrices = matrices.write_matrices(self.settings, problem, self.plan.split.all, folder)
+        jobs = matrices.list_trial_jobs(problem, self.settings.training.candidates)
         self.lanes = distribute_jobs(jobs, count_parallel_tasks())
         self.next(self.fit, foreach="lanes")
 
@@ -78,7 +79,7 @@ class TrainFlow(FlowSpec):
                 self.settings, self.matrices, self.winner, self.plan.split
             )
         else:
-            examination.list_unaccepted_findings(self.settings)
+            examination.list_unaccepted_findings(self.settings, self.matrices.problem)
         self.next(self.register)
 
     @card(type="blank")

@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from types import ModuleType
 from typing import Any
 
 import polars as pl
 
 from monitoring import units
 from monitoring.units import ValueGrid
+from penumbra.core.problem import ProblemSchema
 from penumbra.features import ColumnCheck
 
 MIN_WHOLE_DAY_SHARE = 0.5  # a day with a smaller share of the usual day's rows isn't whole, and teaches nothing
@@ -41,7 +41,7 @@ class Expectations:
     shared: Mapping[str, tuple[str, ...]]
 
 
-def learn_expectations(reference: pl.DataFrame, schema: ModuleType | Any) -> Expectations:
+def learn_expectations(reference: pl.DataFrame, schema: ProblemSchema) -> Expectations:
     """What the reference, rows [n] with the contract's columns of some days, and the contract, the problem's module
     `schema`, say is normal. Raises ValueError where the reference has no two whole days."""
     columns = {name: column for name, column in schema.Row.columns().items() if name != schema.TIME}
@@ -66,7 +66,7 @@ def learn_expectations(reference: pl.DataFrame, schema: ModuleType | Any) -> Exp
         nulls={name: max(day[name].null_count() / day.height for day in days) for name in columns},
         categories={name: _learn_categories(rows, name, len(days)) for name in texts},
         ranges={name: (getattr(columns[name], "min", None), getattr(columns[name], "max", None)) for name in numbers},
-        checks=tuple(getattr(schema, "CHECKS", ())),
+        checks=tuple(schema.CHECKS),
         fewest_values=dict(_learn_fewest_values(rows, schema.TIME, numbers, texts)),
         grids={name: grid for name, grid in grids.items() if grid},
         constants={name: found for name, found in settled.items() if found},

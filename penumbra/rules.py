@@ -12,11 +12,9 @@ from dataclasses import dataclass, field
 from math import isnan
 from typing import Any, Protocol
 
-from penumbra.features import Record
-
 Prediction = Any
 DecisionValue = bool | str | float
-RuleTest = Callable[[Record, Prediction], bool]
+RuleTest = Callable[[Mapping[str, Any], Prediction], bool]
 DecideFunction = Callable[[Prediction], DecisionValue]
 
 

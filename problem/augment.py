@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from penumbra.patterns.candidate import Columns
+from penumbra.patterns import Columns
 
 JITTER = {"temp": 2.0, "dewp": 2.0, "humid": 4.0, "wind_speed": 2.0, "pressure": 0.5}  # standard deviations
 SENSORS = [*JITTER, "wind_dir", "precip", "visib"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from penumbra.patterns.candidate import Candidate, Columns
+from penumbra.patterns import Candidate, Columns
 
 SEED = 2013
 
@@ -55,7 +55,7 @@ def reframed_boosting(columns: Columns) -> Any:
     """Learns the minutes late, answers the probability of more than 15."""
     from sklearn.ensemble import HistGradientBoostingRegressor
 
-    from penumbra.patterns.reframing import Reframed
+    from penumbra.patterns import Reframed
 
     alike = gradient_boosting(columns).get_params()
     alike = {name: value for name, value in alike.items() if name not in ("class_weight", "loss")}
@@ -64,7 +64,7 @@ def reframed_boosting(columns: Columns) -> Any:
 
 def cascade(columns: Columns) -> Any:
     """Thirty small trees answer what they are sure of, three hundred large ones the rest."""
-    from penumbra.patterns.cascade import Cascade
+    from penumbra.patterns import Cascade
 
     cheap = gradient_boosting(columns).set_params(max_iter=30, max_leaf_nodes=8, learning_rate=0.15)
     expensive = deeper_boosting(columns).set_params(max_iter=300, learning_rate=0.02)
@@ -73,14 +73,14 @@ def cascade(columns: Columns) -> Any:
 
 def hard_negatives(columns: Columns) -> Any:
     """Flights that the live model got confidently wrong count twice."""
-    from penumbra.patterns.hard_negatives import HardNegatives
+    from penumbra.patterns import HardNegatives
 
     return HardNegatives(gradient_boosting(columns), confident=0.15, noise=0.002)
 
 
 def augmented_boosting(columns: Columns) -> Any:
     """Learns from flights in slightly different weather, too, and from some without any."""
-    from penumbra.patterns.augmentation import Augmented
+    from penumbra.patterns import Augmented
     from problem.augment import augment
 
     return Augmented(gradient_boosting(columns), augment, columns, random_state=SEED)

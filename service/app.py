@@ -11,9 +11,8 @@ from typing import Any, cast
 import bentoml
 from pydantic import ConfigDict, RootModel
 
-import problem.features
-import problem.rules
-import problem.schema
+from penumbra.core.problem import Problem
+from penumbra.core.problem_loading import SERVED_PARTS, load_problem
 from penumbra.core.settings import Settings, SettingsError, load_settings
 from penumbra.logs.append_log import LogWriter
 from penumbra.logs.labels import LabelSpec
@@ -37,12 +36,12 @@ BENTOML_CONFIG = {
 }
 
 
-def build_service(settings: Settings, problem: Any = problem, keys: KeyDigests = ()) -> bentoml_app.FastService:
+def build_service(settings: Settings, problem: Problem, keys: KeyDigests = ()) -> bentoml_app.FastService:
     """Build the BentoML service of a problem.
 
     Args:
         settings: All settings.
-        problem: The problem's package, with `schema`, `features` and `rules`.
+        problem: The problem, with schema, features and rules.
         keys: Digests of the API keys, as `read_keys` returns them.
 
     Returns:
@@ -144,4 +143,4 @@ async def _end_with_parent() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-Service = build_service(load_settings(), keys=read_keys())
+Service = build_service(load_settings(), load_problem(SERVED_PARTS), read_keys())

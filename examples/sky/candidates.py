@@ -2,15 +2,14 @@
 
 from typing import Any
 
-from examples.weather import make_scaler
-from penumbra.patterns.candidate import Candidate, Columns
+from penumbra.patterns import Candidate, Columns
 
 
 def logistic(columns: Columns) -> Any:
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
 
-    return make_pipeline(make_scaler(columns), LogisticRegression(C=0.1))
+    return make_pipeline(scale_inputs(columns), LogisticRegression(C=0.1))
 
 
 def boosting(columns: Columns) -> Any:
@@ -26,6 +25,18 @@ def baseline(columns: Columns) -> Any:
     from sklearn.dummy import DummyClassifier
 
     return DummyClassifier(strategy="prior")
+
+
+def scale_inputs(columns: Columns) -> Any:
+    """Inputs for a linear model: numbers filled and scaled, categories as indicators."""
+    from sklearn.compose import ColumnTransformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+    numbers = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
+    categories = OneHotEncoder(handle_unknown="ignore")
+    return ColumnTransformer([("categories", categories, columns.categorical), ("numbers", numbers, columns.numeric)])
 
 
 CANDIDATES = {"boosting": Candidate(boosting), "logistic": Candidate(logistic)}

@@ -1,15 +1,31 @@
 """What a row is, and the classes to be told apart."""
 
+import datetime as dt
 from typing import Any
 
 import dataframely as dy
 import polars as pl
 
-from examples.weather import EXAMPLE, Weather
-
 TIME = "time_hour"
-CHECKS = ()
 SKY = pl.Enum(["clear", "haze", "fog"])
+
+
+class Weather(dy.Schema):
+    """The weather at one airport in one hour."""
+
+    origin = dy.Enum(["EWR", "JFK", "LGA"], primary_key=True)
+    time_hour = dy.Datetime(
+        primary_key=True,
+        min=dt.datetime(2000, 1, 1, tzinfo=dt.UTC),
+        max=dt.datetime(2099, 12, 31, tzinfo=dt.UTC),
+        time_zone="UTC",
+    )
+    temp = dy.Float64(nullable=True, min=-60, max=140)
+    dewp = dy.Float64(nullable=True, min=-80, max=100)
+    humid = dy.Float64(nullable=True, min=0, max=100)
+    wind_speed = dy.Float64(nullable=True, min=0, max=200)
+    pressure = dy.Float64(nullable=True, min=870, max=1085)
+    visib = dy.Float64(nullable=True, min=0, max=10)
 
 
 class LaterVisibility(Weather):
@@ -19,14 +35,23 @@ class LaterVisibility(Weather):
 
 
 Row, Labelled = Weather, LaterVisibility
-OUTCOME: dict[str, Any] = {"later_visib": 2.5}
 
 
 def target() -> pl.Expr:
-    """Null where the visibility isn't known."""
+    """The sky a day later, by visibility; null where that isn't known."""
     miles = pl.col("later_visib")
     sky = pl.when(miles >= 10).then(pl.lit("clear")).when(miles >= 3).then(pl.lit("haze")).when(miles < 3)
     return sky.then(pl.lit("fog")).cast(SKY)
 
 
-__all__ = ["CHECKS", "EXAMPLE", "OUTCOME", "TIME", "Labelled", "Row", "target"]
+EXAMPLE: dict[str, Any] = {
+    "origin": "JFK",
+    "time_hour": "2013-04-01T21:00:00Z",
+    "temp": 55.4,
+    "dewp": 41.0,
+    "humid": 58.2,
+    "wind_speed": 12.7,
+    "pressure": 1012.5,
+    "visib": 10.0,
+}
+OUTCOME: dict[str, Any] = {"later_visib": 2.5}  # what happened to the example

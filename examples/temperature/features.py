@@ -1,5 +1,9 @@
-"""A row's model inputs."""
+"""A row's model inputs: the weather as it is, and how humid the air feels."""
 
-from examples.weather import FEATURES
+from penumbra.features import Category, Difference, Feature, Number
 
-__all__ = ["FEATURES"]
+FEATURES: tuple[Feature, ...] = (
+    Category("origin"),
+    *(Number(name) for name in ("temp", "dewp", "humid", "wind_speed", "pressure", "visib")),
+    Difference("temp", "dewp"),
+)

@@ -1,12 +1,10 @@
 """The steps of an ingest: restore, list, check, record, attach labels."""
 
-import problem
-import problem.features
-import problem.schema
-import problem.source
+from penumbra.core.problem import ProblemError
+from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT, DataSettings, SettingsError, load_settings
 from penumbra.data import versions
-from penumbra.data.batches import BatchCheckResult, BatchRefused, DataStore
+from penumbra.data.batches import STORED_PARTS, BatchCheckResult, BatchRefused, DataStore
 from penumbra.data.dvc_file import DamagedDvcFile
 from penumbra.logs.index import LogIndex
 from penumbra.registry import code_version
@@ -16,7 +14,7 @@ class IngestRefused(RuntimeError):
     """There is nothing to ingest, or it can't become what is recorded; says why and what to do."""
 
 
-INGEST_ERRORS = (SettingsError, IngestRefused, DamagedDvcFile)
+INGEST_ERRORS = (SettingsError, ProblemError, IngestRefused, DamagedDvcFile)
 FETCH_ERRORS = (*INGEST_ERRORS, BatchRefused, OSError)
 
 
@@ -28,8 +26,9 @@ def open_data_store() -> DataStore:
 
     Raises:
         SettingsError: The settings are wrong.
+        ProblemError: The folder `problem/` is wrong.
     """
-    return DataStore(load_settings().data, problem)
+    return DataStore(load_settings().data, load_problem(STORED_PARTS))
 
 
 def restore_recorded_data(store: DataStore) -> str:
@@ -82,7 +81,7 @@ def check_batch(store: DataStore, batch: str) -> BatchCheckResult:
         BatchRefused: It breaks the contract in a way that can't be quarantined.
         OSError: The source can't be read.
     """
-    return store.stage(batch, problem.source.fetch(batch))
+    return store.stage(batch, store.problem.source.fetch(batch))
 
 
 def require_rebuilt_version(store: DataStore, version: str) -> None:
@@ -133,7 +132,7 @@ def attach_batch_labels(store: DataStore) -> str:
     Returns:
         How many labels are new, in words.
     """
-    index = LogIndex.from_settings(load_settings(), problem.schema)
+    index = LogIndex.from_settings(load_settings(), store.problem.schema)
     new = sum(index.attach_labels(store.rows(batch)) for batch in store.batches())
     return f"{new:,} labels are new"
 

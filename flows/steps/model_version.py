@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-import problem.schema
-import problem.source
+from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.core.task import Task
 from penumbra.registry import bundle, serving_cost
-from penumbra.registry.lineage import BUNDLES_FOLDER
 from penumbra.registry.manifest import BrokenBundle, verify_bundle
 from penumbra.registry.models import ModelRegistry
+from penumbra.registry.pointers import BUNDLES_FOLDER
 
 TIMED_PROBE_ROWS, ROUNDS_PER_ROW = 10, 5
 
@@ -29,6 +28,12 @@ class ModelVersion:
 
     folder: Path
     facts: dict[str, Any] = field(repr=False)
+    problem: Problem = field(repr=False)
+
+    @property
+    def task(self) -> Task:
+        """The kind of prediction that the model makes."""
+        return Task.from_schema(self.problem.schema)
 
     @property
     def data_version(self) -> str:
@@ -39,7 +44,7 @@ class ModelVersion:
     def learnt(self) -> dt.date | None:
         """The first day on which all batches that it learnt from were complete; None if the bundle doesn't say."""
         names = {name for part in ("train", "validation", "test") for name in self.facts.get(part, [])}
-        return max((batch.complete for batch in problem.source.batches() if batch.name in names), default=None)
+        return max((batch.complete for batch in self.problem.source.batches() if batch.name in names), default=None)
 
     @property
     def reference(self) -> pl.DataFrame:
@@ -53,19 +58,20 @@ class ModelVersion:
             Milliseconds a row, float64 [n].
         """
         session, fitted = bundle.load_bundle_model(self.folder, self.facts["sha256"])
-        score = session or (
-            fitted.predict if Task.from_schema(problem.schema).kind == "regression" else fitted.predict_proba
-        )
+        score = session or (fitted.predict if self.task.kind == "regression" else fitted.predict_proba)
         rows = np.load(self.folder / "probe.npz", allow_pickle=False)["inputs"][:TIMED_PROBE_ROWS]
         return np.array([serving_cost.measure_single_row_us(score, row[None], ROUNDS_PER_ROW) / 1e3 for row in rows])
 
 
 @contextmanager
-def open_model_version(settings: Settings, models: ModelRegistry, version: str) -> Iterator[ModelVersion]:
+def open_model_version(
+    settings: Settings, problem: Problem, models: ModelRegistry, version: str
+) -> Iterator[ModelVersion]:
     """Open a model version as a context manager: the service's whole copy of its bundle, or else a download.
 
     Args:
         settings: Section [service] (`state`, the folder of the copies) is read.
+        problem: The problem, with schema, source and features.
         models: The registry to download from.
         version: The version's number.
 
@@ -84,4 +90,4 @@ def open_model_version(settings: Settings, models: ModelRegistry, version: str) 
             folder = Path(temporary) / version
             models.download(version, folder)
             facts = verify_bundle(folder)
-        yield ModelVersion(folder, facts)
+        yield ModelVersion(folder, facts, problem)

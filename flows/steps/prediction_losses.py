@@ -3,18 +3,19 @@
 import numpy as np
 import polars as pl
 
-import problem.schema
-from penumbra.core.metrics.losses import compute_clipped_losses
-from penumbra.core.settings import Settings
+from penumbra.core.metrics.losses import LossName, compute_clipped_losses
 from penumbra.core.task import Task
 from penumbra.training.fit import extract_labels
 
 
-def compute_known_losses(settings: Settings, labels: pl.Series, predictions: np.ndarray, ceiling: float) -> np.ndarray:
+def compute_known_losses(
+    task: Task, loss: LossName, labels: pl.Series, predictions: np.ndarray, ceiling: float
+) -> np.ndarray:
     """Compute the loss of each prediction that has a label.
 
     Args:
-        settings: Section [promotion] (`loss`) is read.
+        task: What is predicted.
+        loss: The loss of probabilities, as `promotion.loss` names it.
         labels: The problem's target, null where it isn't known.
         predictions: Float64 [n] or [n, classes], NaN where there is none.
         ceiling: The most that a row's loss counts; infinity for no limit.
@@ -22,23 +23,23 @@ def compute_known_losses(settings: Settings, labels: pl.Series, predictions: np.
     Returns:
         Float64 [n], NaN where there is no label or no prediction.
     """
-    task, losses = Task.from_schema(problem.schema), np.full(len(labels), np.nan)
+    losses = np.full(len(labels), np.nan)
     known = labels.is_not_null().to_numpy() & _mask_finite_rows(predictions)
     of_known = extract_labels(labels.alias("label").to_frame().filter(known), task)
-    losses[known] = compute_clipped_losses(task, of_known, predictions[known], settings.promotion.loss, ceiling)
+    losses[known] = compute_clipped_losses(task, of_known, predictions[known], loss, ceiling)
     return losses
 
 
-def extract_predictions(values: pl.Series) -> np.ndarray:
+def extract_predictions(task: Task, values: pl.Series) -> np.ndarray:
     """Read predictions from a column of the logs.
 
     Args:
+        task: What is predicted.
         values: Numbers or, of several classes, lists of probabilities; with nulls.
 
     Returns:
         Float64 [n] or [n, classes] (see penumbra/core/task.py), NaN for null.
     """
-    task = Task.from_schema(problem.schema)
     if task.kind == "multiclass":
         nothing = [np.nan] * len(task.classes)
         return np.array([nothing if value is None else value for value in values.to_list()]).reshape(

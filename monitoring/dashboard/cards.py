@@ -5,9 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import problem
-import problem.source
 from monitoring.windows import Window
+from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.data import versions
 from penumbra.data.batches import DataStore
@@ -42,7 +41,7 @@ class EvidenceProgress:
         return f"{self.done} of about {self.whole} days of evidence"
 
 
-def build_data_card(settings: Settings) -> OverviewCard:
+def build_data_card(settings: Settings, problem: Problem) -> OverviewCard:
     """The recorded version, what is in it, and how old it is on the flows' clock."""
     batches, version = DataStore(settings.data, problem).batches(), versions.read_recorded_version(settings.data)
     if not batches or not version:

@@ -13,18 +13,21 @@ from monitoring.dashboard import cards, flow_runs, window_charts
 from monitoring.dashboard.flow_runs import FlowRun
 from monitoring.reports.workspace import ReportWorkspace
 from monitoring.windows import DamagedWindow, Window, WindowStore
+from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
+from penumbra.data.dvc_file import DamagedDvcFile
 from penumbra.registry.ledger import BrokenLedger, Ledger, LedgerEntry
 from penumbra.registry.models import ModelRegistry
 from penumbra.scheduling.schedule import compute_next_runs
 from penumbra.storage.atomic import replace_file
 
+SHOWN_PARTS = ("source",)  # of the problem
 PAGE_FILE, PAGE_TEMPLATE, CARDS_FOLDER = "overview.html", "overview.html", "cards"
 TARGET_BY_FLOW = {"IngestFlow": "ingest", "TrainFlow": "train", "MonitorFlow": "monitor", "PromoteFlow": "promote"}
 MAX_ENTRIES = 8
 MAX_ENTRY_REASON = 240
 NO_WINDOWS_MESSAGE = "make monitor does a pass; before that, make train and make serve."
-UNREADABLE_ERRORS = (BrokenLedger, DamagedWindow, MlflowException, OSError)
+UNREADABLE_ERRORS = (BrokenLedger, DamagedDvcFile, DamagedWindow, MlflowException, OSError)
 
 ResultT = TypeVar("ResultT")
 
@@ -51,11 +54,11 @@ class ProblemCollector:
             return otherwise
 
 
-def write_overview(settings: Settings, addresses: PageAddresses | None = None) -> Path:
+def write_overview(settings: Settings, problem: Problem, addresses: PageAddresses | None = None) -> Path:
     """Make the page anew, with the cards of the flows' last runs beside it; returns its path."""
     folder = settings.monitor.folder
     folder.mkdir(parents=True, exist_ok=True)
-    facts = _collect_facts(settings, addresses or _default_addresses(settings))
+    facts = _collect_facts(settings, problem, addresses or _default_addresses(settings))
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
@@ -64,7 +67,7 @@ def write_overview(settings: Settings, addresses: PageAddresses | None = None) -
     return folder / PAGE_FILE
 
 
-def _collect_facts(settings: Settings, to: PageAddresses) -> dict[str, Any]:
+def _collect_facts(settings: Settings, problem: Problem, to: PageAddresses) -> dict[str, Any]:
     """All that the template shows."""
     asked, models = ProblemCollector(), ModelRegistry(settings.registry)
     windows: list[Window] = asked.try_read(WindowStore(settings.monitor.folder).read, [])
@@ -79,7 +82,7 @@ def _collect_facts(settings: Settings, to: PageAddresses) -> dict[str, Any]:
         "made": f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M} UTC",
         "links": [("MLflow", to.mlflow), ("Evidently", f"{to.evidently}/projects/{reports.project}")],
         "status": _describe_status(windows),
-        "data": asked.try_read(lambda: cards.build_data_card(settings), unknown),
+        "data": asked.try_read(lambda: cards.build_data_card(settings, problem), unknown),
         "live": asked.try_read(lambda: cards.build_live_card(settings, models, entries, to.mlflow), unknown),
         "candidate": candidate,
         "progress": progress,

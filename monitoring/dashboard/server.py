@@ -12,13 +12,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from monitoring.dashboard import overview
+from penumbra.core.problem import Problem, ProblemError
+from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import Settings, SettingsError, load_settings
 
 LINKED_PAGE = re.compile(r"/(reports/\d{4}-\d\d-\d\d|cards)/[a-z-]+\.html")
 
 
 def make_overview_server(
-    settings: Settings, host: str, port: int, addresses: overview.PageAddresses
+    settings: Settings, problem: Problem, host: str, port: int, addresses: overview.PageAddresses
 ) -> ThreadingHTTPServer:
     """One that answers as soon as its `serve_forever` is called. Raises OSError where the port is taken."""
     alone = threading.Lock()
@@ -27,7 +29,7 @@ def make_overview_server(
         """The file of what was asked for, which is made where it is the overview; None where there is none."""
         if path == "/":
             with alone:
-                return overview.write_overview(settings, addresses)
+                return overview.write_overview(settings, problem, addresses)
         found = settings.monitor.folder / path.lstrip("/")
         return found if LINKED_PAGE.fullmatch(path) and found.is_file() else None
 
@@ -71,10 +73,10 @@ def _headers(content: bytes) -> dict[str, str]:
 
 def main(host: str, port: str, mlflow: str, evidently: str) -> None:
     try:
-        make_overview_server(
-            load_settings(), host, int(port), overview.PageAddresses(mlflow, evidently)
-        ).serve_forever()
-    except (SettingsError, OSError) as error:
+        settings, problem = load_settings(), load_problem(overview.SHOWN_PARTS)
+        addresses = overview.PageAddresses(mlflow, evidently)
+        make_overview_server(settings, problem, host, int(port), addresses).serve_forever()
+    except (SettingsError, ProblemError, OSError) as error:
         sys.exit(str(error))
 
 

@@ -88,6 +88,31 @@ def select_report_columns(current: pl.DataFrame, reference: pl.DataFrame, declar
     )
 
 
+def build_report_frame(rows: pl.DataFrame, output: str, threshold: float | None, task: Task) -> pl.DataFrame:
+    """Add the columns that a report reads (see `ReportSides`).
+
+    Args:
+        rows: Rows with `label` and the column `output`: Float64, or Array(Float64, classes) for several classes.
+        output: The name of the column with a model's output.
+        threshold: The probability from which on a binary decision is positive; unused for other tasks.
+        task: The kind of prediction.
+
+    Returns:
+        The rows with `prediction` and `decision`. For several classes both are the most probable class (String), with
+        a column of probabilities for each class, and `label` becomes the class's name.
+    """
+    predicted = pl.col(output)
+    if task.kind == "binary":
+        return rows.with_columns(prediction=predicted, decision=predicted >= threshold)
+    if task.kind == "regression":
+        return rows.with_columns(prediction=predicted, decision=predicted)
+    classes = pl.Series(task.classes)
+    best = predicted.arr.arg_max().replace_strict(range(len(classes)), classes, return_dtype=pl.String, default=None)
+    probabilities = [predicted.arr.get(number).alias(name) for number, name in enumerate(task.classes)]
+    label = pl.col("label").to_physical().replace_strict(range(len(classes)), classes, return_dtype=pl.String)
+    return rows.with_columns(*probabilities, prediction=best, decision=best, label=label)
+
+
 def sample_by_hash(rows: pl.DataFrame, by: list[str], most: int, seed: int) -> pl.DataFrame:
     """Sample the rows whose hash is smallest: the same rows in whatever order they come.
 

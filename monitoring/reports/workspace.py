@@ -100,6 +100,17 @@ class ReportWorkspace:
         """The id of the project in the workspace."""
         return uuid.uuid5(PROJECT_NAMESPACE, self.name)
 
+    def list_unpublished(self) -> list[Window]:
+        """List the windows whose record has no reports yet.
+
+        Returns:
+            The records, the earliest first.
+
+        Raises:
+            DamagedWindow: A window's record is damaged.
+        """
+        return [window for window in WindowStore(self.folder).read() if not self.is_published(window)]
+
     def is_published(self, window: Window) -> bool:
         """Say whether there are reports of exactly this record of the window.
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-import problem.schema
+from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.core.tables import format_table
 from penumbra.logs.index import LogIndex
@@ -48,11 +48,12 @@ class LabelCounts:
         }
 
 
-def collect_label_counts(settings: Settings) -> LabelCounts:
+def collect_label_counts(settings: Settings, problem: Problem) -> LabelCounts:
     """Bring the index of labels up to date, and count in it.
 
     Args:
         settings: Sections [labels] and [service] are read.
+        problem: The user's folder; its schema is needed.
 
     Returns:
         The counts.

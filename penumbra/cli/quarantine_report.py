@@ -2,16 +2,17 @@
 
 import polars as pl
 
-import problem
+from penumbra.core.problem import Problem
 from penumbra.core.settings import DataSettings
 from penumbra.data.batches import DataStore
 
 
-def read_quarantine(data: DataSettings) -> list[pl.DataFrame]:
+def read_quarantine(data: DataSettings, problem: Problem) -> list[pl.DataFrame]:
     """Read the rejected rows.
 
     Args:
         data: Where the batches are.
+        problem: The user's folder; its schema and source are needed.
 
     Returns:
         A frame for each batch with rejected rows: "batch", "row" (from 1), "broken" (the rules), and the row's values.

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-import problem.features
 from flows.steps.train import final_fit, matrices
+from penumbra.core.problem import Problem
 from penumbra.core.settings import PROJECT_ROOT, MonitorSettings, Settings
 from penumbra.data import versions
 from penumbra.registry import bundle, code_version
@@ -76,11 +76,12 @@ def restore_run_data(settings: Settings, run: str, into: Path) -> str:
         return versions.restore_data_version(settings.data, pointer.read_text(), into)
 
 
-def reproduce_run(settings: Settings, run: str, folder: Path) -> Reproduction:
+def reproduce_run(settings: Settings, problem: Problem, run: str, folder: Path) -> Reproduction:
     """Restore a run's data, train its winner as it was trained, and compare.
 
     Args:
         settings: The present settings; those of the run replace them where they shape the training set.
+        problem: The user's folder, whole.
         run: The id of an MLflow run, or the number of a model version.
         folder: An empty folder for data and models.
 
@@ -101,7 +102,7 @@ def reproduce_run(settings: Settings, run: str, folder: Path) -> Reproduction:
     training_set = models.download_artifact(run, "lesson", folder)
     monitor = {**settings.monitor.model_dump(), **facts["settings"].get("monitor", {"on_faults": False})}
     then = settings.model_copy(update={"data": data, "monitor": MonitorSettings(**monitor)})
-    matrix_set = matrices.write_matrices(then, split.all, folder / "arrays", training_set)
+    matrix_set = matrices.write_matrices(then, problem, split.all, folder / "arrays", training_set)
     winner = TrialJob(facts["candidate"], parameters=facts["parameters"])
     with threadpool_limits(1):  # as in the flow: with more threads sums come out differently in the last bit
         scores = matrix_set.try_candidate(winner, split.before_test, split.test, "test")[0].scores

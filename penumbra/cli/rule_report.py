@@ -9,10 +9,9 @@ from penumbra.core.settings import Settings
 from penumbra.core.tables import format_table
 from penumbra.logs.queries.rule_counts import RuleCounts, count_rules
 from penumbra.rules import Rule
-from problem.rules import RULES
 
 
-def report_rules(settings: Settings, rules: Sequence[Rule] = RULES) -> Iterator[str]:
+def report_rules(settings: Settings, rules: Sequence[Rule]) -> Iterator[str]:
     """Report on the rules for people.
 
     Args:
@@ -36,7 +35,7 @@ def report_rules(settings: Settings, rules: Sequence[Rule] = RULES) -> Iterator[
         yield f"The live model failed on some records: {stood_in} were answered."
 
 
-def collect_rule_counts(settings: Settings, rules: Sequence[Rule] = RULES) -> dict[str, Any]:
+def collect_rule_counts(settings: Settings, rules: Sequence[Rule]) -> dict[str, Any]:
     """Collect what is known of the rules, for machines.
 
     Args:

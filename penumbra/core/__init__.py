@@ -1,1 +1,1 @@
-"""What every room shares: settings, the user's problem, tasks, encoding, histograms and metrics. No state but settings."""
+"""What every room shares: settings, the user's problem, tasks, encoding, histograms and metrics. It keeps no state."""

@@ -1,4 +1,4 @@
-"""Rows to counts, once: all that is asked later, of a day or of a year, is asked of these.
+"""Histograms of rows, computed once: every later question, of a day or of a year, is answered from these counts.
 
 A column of numbers has bins at the quantiles of the model's own reference, a column of categories one for each word of
 its vocabulary and one for all others; the last bin of either is for nulls. The counts of all columns stand one after
@@ -9,39 +9,72 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
-from penumbra.features import Feature
+from penumbra.core.bins import (
+    assign_category_bins,
+    assign_number_bins,
+    cast_countable,
+    compute_quantile_edges,
+    list_top_categories,
+)
 
-PROFILE_BINS = 64
-MAX_CATEGORIES = 256
+if TYPE_CHECKING:  # importing it takes half a second, which readers of windows don't need
+    from penumbra.features import Feature
+
 PREDICTION_COLUMN = "prediction"
 
 
-def list_profiled_columns(kinds: Sequence[Feature], time: str) -> list[str]:
-    """The columns of a row that some feature reads, but its `time`: any later month has other dates than the
-    reference, which is no drift."""
+def list_profiled_columns(kinds: "Sequence[Feature]", time: str) -> list[str]:
+    """List the columns of a row that features read.
+
+    Args:
+        kinds: The features.
+        time: The column of the row's time, which is left out: any later month has other dates than the reference, which
+            is no drift.
+
+    Returns:
+        Names in the order in which they are first read.
+    """
     read = dict.fromkeys(name for kind in kinds for name in kind.expr().meta.root_names())
     return [name for name in read if name != time]
 
 
 @dataclass(frozen=True)
 class Binning:
-    """`edges` of each column of numbers, ascending: bin i has what is above edge i - 1 and not above edge i. `words` of
-    each column of categories, in alphabetical order. Plain JSON (`msgspec.json.decode(…, type=Binning)`)."""
+    """The bins of each column. Plain JSON (`msgspec.json.decode(…, type=Binning)`).
+
+    Args:
+        edges: Of each column of numbers the edges, ascending: bin i has what is above edge i - 1 and not above edge i.
+        words: Of each column of categories the vocabulary, in alphabetical order.
+    """
 
     edges: dict[str, list[float]]
     words: dict[str, list[str]]
 
     @classmethod
     def learn(cls, reference: pl.DataFrame, columns: Sequence[str]) -> "Binning":
-        """From rows with these columns, of numbers, Booleans, text or Enum, and the column "prediction": Float64, or
-        Array(Float64, classes), of which the most probable class is taken. A column of another type is left out."""
-        found = _cast_countable(reference, [*columns, PREDICTION_COLUMN])
-        edges = {name: _compute_edges(found[name]) for name in found.columns if found.schema[name] == pl.Float64}
-        return cls(edges, {name: _top_categories(found[name]) for name in found.columns if name not in edges})
+        """Learn the bins from a model's reference.
+
+        Args:
+            reference: Rows with these columns, of numbers, Booleans, text or Enum, and the column `prediction`:
+                Float64, or Array(Float64, classes), of which the most probable class is taken.
+            columns: Names of the columns to profile. One of another type is left out.
+
+        Returns:
+            The binning.
+        """
+        countable = cast_countable(reference, [*columns, PREDICTION_COLUMN])
+        edges = {
+            name: compute_quantile_edges(countable[name])
+            for name in countable.columns
+            if countable.schema[name] == pl.Float64
+        }
+        words = {name: list_top_categories(countable[name]) for name in countable.columns if name not in edges}
+        return cls(edges, words)
 
     @cached_property
     def columns(self) -> dict[str, slice]:
@@ -53,17 +86,23 @@ class Binning:
 
     @property
     def starts(self) -> list[int]:
-        """The first bin of each column."""
-        return [place.start for place in self.columns.values()]
+        """The first bin of each column, int, ascending."""
+        return [span.start for span in self.columns.values()]
 
     @property
     def size(self) -> int:
-        return max((place.stop for place in self.columns.values()), default=0)
+        """The number of bins of all columns."""
+        return max((span.stop for span in self.columns.values()), default=0)
 
 
 @dataclass(frozen=True, eq=False)
 class Profile:
-    """`counts`: int64 [size of the binning]."""
+    """The counts of some rows.
+
+    Args:
+        rows: Number of rows.
+        counts: int64 [size of the binning].
+    """
 
     rows: int
     counts: np.ndarray
@@ -74,10 +113,20 @@ class Profile:
 
 @dataclass(frozen=True, eq=False)
 class OutcomeSums:
-    """What came of rows, as sums: `rows` that can have a label, labels that are `due`, those of them that have
-    `arrived`, and the loss that was `guessed` before (NaN: unknown). Of the labelled rows that count: how many
-    `labels`, their `loss` and its `squares`; by bin, as in a profile, int64 `counts` and float64 `losses` [size of the
-    binning]; by score `scores`, float64 [3, bins]: rows, what was said, what happened.
+    """The outcomes of some rows, as sums that can be added.
+
+    Args:
+        rows: Rows that can have a label.
+        due: Those of them whose label is due.
+        arrived: Due labels that have arrived.
+        guessed: Sum of the losses estimated before; NaN if unknown.
+        labels: Labelled rows that count.
+        loss: Sum of their losses.
+        squares: Sum of their squared losses.
+        counts: Their number by bin, as in a profile, int64 [size of the binning].
+        losses: Sum of their losses by bin, float64 [size of the binning].
+        scores: By bin of scores, float64 [3, bins]: number of rows, sum of scores, how often the predicted outcome
+            happened.
     """
 
     rows: int
@@ -92,13 +141,22 @@ class OutcomeSums:
     scores: np.ndarray
 
     def __add__(self, other: "OutcomeSums") -> "OutcomeSums":
-        return OutcomeSums(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))
+        return OutcomeSums(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
 
 
 @dataclass(frozen=True)
 class DegradedSlice:
-    """The rows with this `value` in `column`, a word or "(missing)", on which a model loses more than on the same rows
-    of its reference: how many labels, the mean of their losses with its band, and what it was on the `reference`."""
+    """A slice on which a model's loss is higher than on the same rows of its reference.
+
+    Args:
+        column: The column.
+        value: Its value on these rows, a word or "(missing)".
+        labels: Number of labels.
+        mean: Mean loss.
+        low: Lower limit of its band.
+        high: Upper limit of its band.
+        reference: Mean loss on the reference.
+    """
 
     column: str
     value: str
@@ -110,99 +168,77 @@ class DegradedSlice:
 
 
 def compute_daily_profiles(rows: pl.DataFrame, binning: Binning, time: str) -> dict[dt.date, Profile]:
-    """A profile for each day (UTC) of the column `time` (Datetime or Date), oldest first."""
-    days, each = _index_days(rows, time)
-    (counts,) = _sum_by_group(rows, binning, days, len(each), None)
-    sizes = np.bincount(days, minlength=len(each)).tolist()
-    return {day: Profile(sizes[at], counts[at]) for at, day in enumerate(each)}
+    """Compute a profile for each day (UTC).
+
+    Args:
+        rows: Rows with the columns of the binning and `time`.
+        binning: The bins.
+        time: Name of a column of Datetime or Date.
+
+    Returns:
+        The profiles by day, oldest first.
+    """
+    day_index, days = _index_days(rows, time)
+    (counts,) = _sum_by_group(rows, binning, day_index, len(days), None)
+    sizes = np.bincount(day_index, minlength=len(days)).tolist()
+    return {day: Profile(sizes[i], counts[i]) for i, day in enumerate(days)}
 
 
 def sum_losses_by_day(
     rows: pl.DataFrame, binning: Binning, time: str, losses: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """By day, oldest first, and bin: how many rows, int64 [days, size of the binning], and the sum of their losses,
-    float64 of the same shape. `losses`: float64 [rows]."""
-    days, each = _index_days(rows, time)
-    counts, sums = _sum_by_group(rows, binning, days, len(each), None, losses)
+    """Sum rows and losses by day and bin.
+
+    Args:
+        rows: Rows with the columns of the binning and `time`.
+        binning: The bins.
+        time: Name of a column of Datetime or Date.
+        losses: The loss of each row, float64 [n].
+
+    Returns:
+        Numbers of rows, int64 [days, size of the binning], and sums of losses, float64 of the same shape; oldest day
+        first.
+    """
+    day_index, days = _index_days(rows, time)
+    counts, sums = _sum_by_group(rows, binning, day_index, len(days), None, losses)
     return counts, sums
 
 
 def _index_days(rows: pl.DataFrame, time: str) -> tuple[np.ndarray, pl.Series]:
-    """Which one of the days each row is of, int64 [rows], and the days."""
-    days = rows[time].cast(pl.Date)
-    each = days.unique().sort()
-    return np.searchsorted(each.to_physical().to_numpy(), days.to_physical().to_numpy()), each
+    """Find the days of rows, ascending, and for each row the position of its day, int64 [rows]."""
+    dates = rows[time].cast(pl.Date)
+    days = dates.unique().sort()
+    return np.searchsorted(days.to_physical().to_numpy(), dates.to_physical().to_numpy()), days
 
 
 def _sum_by_group(
     rows: pl.DataFrame, binning: Binning, groups: np.ndarray, n: int, *weights: np.ndarray | None
 ) -> list[np.ndarray]:
-    """By group and bin, for each of the weights their sum, float64 [n, size], or for None the number of rows, int64;
-    `groups` int64 [rows] says which of the `n` each row is of."""
+    """Sum by group and bin, for each of the weights float64 [n, size], or the number of rows, int64, for None; `groups`
+    int64 [rows] says which of the `n` groups each row is in.
+    """
     plain = _cast_to_binning(rows, binning)
-    found = [np.zeros((n, binning.size), np.int64 if each is None else float) for each in weights]
-    for name, place in binning.columns.items():
-        width = place.stop - place.start + 1
-        at = groups * width + _assign_bins(plain[name], binning, name)
-        for each, sums in zip(weights, found, strict=True):
-            added = np.bincount(at, each, n * width).reshape(n, width)
-            sums[:, place] = added[:, 1:]
-            sums[:, place.stop - 1] += added[:, 0]
-    return found
+    totals = [np.zeros((n, binning.size), np.int64 if weight is None else float) for weight in weights]
+    for name, span in binning.columns.items():
+        width = span.stop - span.start + 1
+        cells = groups * width + _assign_bins(plain[name], binning, name)
+        for weight, sums in zip(weights, totals, strict=True):
+            added = np.bincount(cells, weight, n * width).reshape(n, width)
+            sums[:, span] = added[:, 1:]
+            sums[:, span.stop - 1] += added[:, 0]
+    return totals
 
 
 def _cast_to_binning(rows: pl.DataFrame, binning: Binning) -> pl.DataFrame:
-    """The binning's columns as numbers or text, whatever they are now; null where they can't be."""
-    plain = _cast_countable(rows, list(binning.columns))
+    """Cast the binning's columns to numbers or text; null where that is impossible."""
+    plain = cast_countable(rows, list(binning.columns))
     plain = plain.with_columns(pl.lit(None).alias(name) for name in binning.columns if name not in plain.columns)
     numbers = [pl.col(name).cast(pl.Float64, strict=False) for name in binning.edges]
     return plain.select(*numbers, *(pl.col(name).cast(pl.String) for name in binning.words))
 
 
 def _assign_bins(values: pl.Series, binning: Binning, name: str) -> np.ndarray:
-    """The bin of each value, from 1: int64 [rows]. A null is in the last one or in 0."""
+    """Assign the values of a column to its bins, from 1: int64 [rows]. A null is in the last one or in 0."""
     if name in binning.words:
-        return _assign_category_bins(values, binning.words[name])
-    bounds = np.array([-np.inf, *binning.edges[name], np.finfo(float).max])
-    return np.searchsorted(bounds, values.to_numpy(), side="left")  # a null is NaN, which comes after all numbers
-
-
-def _assign_category_bins(values: pl.Series, words: list[str]) -> np.ndarray:
-    known = values.cast(pl.Enum(words), strict=False).to_physical().cast(pl.Int64)
-    codes = (known + 1).fill_null(len(words) + 1)
-    return codes.set(values.is_null(), 0).to_numpy() if values.null_count() else codes.to_numpy()
-
-
-def _cast_countable(rows: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
-    """Those of the columns that can be counted, as Float64 or String."""
-    kinds = {name: _countable_kind(rows.schema[name]) for name in columns}
-    return rows.select(_COUNTABLE_CASTS[kind](name) for name, kind in kinds.items() if kind)
-
-
-def _countable_kind(dtype: pl.DataType) -> str:
-    if isinstance(dtype, pl.Array | pl.List):
-        return "classes"
-    if dtype.is_numeric():
-        return "number"
-    return "word" if dtype in (pl.String, pl.Enum, pl.Categorical, pl.Boolean) else ""
-
-
-_COUNTABLE_CASTS = {
-    "number": lambda name: pl.col(name).cast(pl.Float64),
-    "word": lambda name: pl.col(name).cast(pl.String),
-    "classes": lambda name: pl.col(name).cast(pl.List(pl.Float64)).list.arg_max().cast(pl.String),
-}
-
-
-def _compute_edges(values: pl.Series) -> list[float]:
-    """Quantiles, fewer than 63 where values repeat themselves."""
-    known = values.filter(values.is_finite()).to_numpy()
-    if not len(known):
-        return []
-    inner = np.linspace(0, 1, PROFILE_BINS + 1)[1:-1]
-    return np.unique(np.quantile(known, inner, method="inverted_cdf")).tolist()
-
-
-def _top_categories(values: pl.Series) -> list[str]:
-    counted = values.drop_nulls().value_counts(sort=True)
-    return sorted(counted[values.name].head(MAX_CATEGORIES).to_list())
+        return assign_category_bins(values, binning.words[name])
+    return assign_number_bins(values, binning.edges[name])

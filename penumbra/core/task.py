@@ -1,4 +1,4 @@
-"""What kind of thing is predicted: read off the target in the contract, and asked wherever that makes a difference.
+"""The task: what kind of thing is predicted, which follows from the dtype of the target in `problem/schema.py`.
 
 |              | target    | labels of n rows        | predictions of n rows                                   |
 |--------------|-----------|-------------------------|---------------------------------------------------------|
@@ -8,28 +8,44 @@
 """
 
 from dataclasses import dataclass
-from types import ModuleType
-from typing import Any, Literal
+from typing import Literal
 
 import polars as pl
+
+from penumbra.core.problem import ProblemSchema
 
 TaskKind = Literal["binary", "multiclass", "regression"]
 
 
 class UnsupportedTargetError(TypeError):
-    """The target has a dtype that nothing here can learn; says which and what was expected."""
+    """The target has a dtype that can't be learnt; names it and the dtypes that can."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """`classes` names the columns of a multi-class prediction; empty for the other kinds."""
+    """The kind of a prediction.
+
+    Attributes:
+        kind: One of the rows of the table above.
+        classes: The names of the columns of a multi-class prediction; empty for the other kinds.
+    """
 
     kind: TaskKind
     classes: tuple[str, ...] = ()
 
     @classmethod
-    def from_schema(cls, schema: ModuleType | Any) -> "Task":
-        """The task of the problem's module `schema`. Raises NoTask."""
+    def from_schema(cls, schema: ProblemSchema) -> "Task":
+        """Derive the task from the dtype of the target.
+
+        Args:
+            schema: The problem's schema, whose `target()` is computed on an empty frame.
+
+        Returns:
+            The task; for several classes with the categories of the Enum, in their order.
+
+        Raises:
+            UnsupportedTargetError: The target is neither Boolean, nor an Enum, nor a number.
+        """
         dtype = schema.Labelled.create_empty().select(schema.target().alias("target")).schema["target"]
         if dtype == pl.Boolean:
             return cls("binary")
@@ -37,6 +53,4 @@ class Task:
             return cls("multiclass", tuple(dtype.categories))
         if dtype.is_numeric():
             return cls("regression")
-        raise UnsupportedTargetError(
-            f"target() in problem/schema.py gives {dtype}: expected Boolean, an Enum of classes, or a number"
-        )
+        raise UnsupportedTargetError(f"target() gives {dtype}: expected Boolean, an Enum of classes, or a number")

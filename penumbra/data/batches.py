@@ -1,4 +1,4 @@
-"""The data store. Raw batches stay byte for byte as they arrived, in `data/`; all else is derived from them once.
+"""The data store: raw batches stay byte for byte as they arrived, everything else is derived from them once.
 
 data/batches/<batch>/<file>            raw, immutable, versioned (see penumbra/data/versions.py)
 .data.staged/batches/<batch>/<file>    accepted but not admitted yet
@@ -14,7 +14,6 @@ import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import dataframely as dy
@@ -22,12 +21,14 @@ import polars as pl
 
 import penumbra.features
 from penumbra.core import encoding
+from penumbra.core.problem import Problem
 from penumbra.core.settings import DataSettings
 from penumbra.data.checksums import ChecksumCache
 from penumbra.data.dvc_listing import build_listing, compute_listing_md5
 from penumbra.storage.atomic import write_aside
 
 ROW_NUMBER_COLUMN = "row"
+STORED_PARTS = ("schema", "source", "features")  # of a problem, those that the rows of the store depend on
 
 
 class BatchRefused(ValueError):
@@ -36,7 +37,14 @@ class BatchRefused(ValueError):
 
 @dataclass(frozen=True)
 class BatchCheckResult:
-    """What came of checking one batch."""
+    """The result of checking one batch against the contract.
+
+    Attributes:
+        batch: The batch's name.
+        rows: How many rows it has.
+        broken: How many rows break each rule, by the rule's name.
+        rejected: How many rows break at least one.
+    """
 
     batch: str
     rows: int
@@ -53,10 +61,10 @@ class BatchCheckResult:
 class DataStore:
     """One writer (`stage`, then `admit`) and one reader (`rows`) of batches.
 
-    `problem` is the package with the modules `schema`, `source` and `features`.
+    `problem` is loaded with the parts `STORED_PARTS`.
     """
 
-    def __init__(self, settings: DataSettings, problem: ModuleType | Any):
+    def __init__(self, settings: DataSettings, problem: Problem):
         self.settings = settings
         self.problem = problem
         self.raw = settings.folder / "batches"
@@ -64,17 +72,26 @@ class DataStore:
         self.checksums = ChecksumCache(settings.derived / "md5.json")
 
     def batches(self) -> list[str]:
-        """The admitted batches, oldest first."""
+        """Return the names of the admitted batches, oldest first."""
         return sorted(folder.name for folder in self.raw.iterdir()) if self.raw.is_dir() else []
 
     def arrived(self) -> list[str]:
-        """The batches that the source has completed by the settings' today, oldest first."""
+        """Return the names of the batches that the source has completed by `data.today`, oldest first."""
         return [b.name for b in self.problem.source.batches() if b.complete <= self.settings.today]
 
     def stage(self, batch: str, files: dict[str, bytes]) -> BatchCheckResult:
         """Check a batch against the contract, derive its partition and quarantine, and keep its files for `admit`.
 
-        Raises BatchRefused where the files can't be read or too many rows break the contract; nothing is kept then.
+        Args:
+            batch: The batch's name.
+            files: The content of its raw files, by name.
+
+        Returns:
+            The counts of rows, of rejected rows, and of rows that break each rule.
+
+        Raises:
+            BatchRefused: Where the files can't be read or too many rows break the contract; nothing is kept then.
+            OSError: Where the quarantine, the partition or the files can't be written.
         """
         intake = self._derive(batch, files)
         folder = self._staged(batch)
@@ -96,7 +113,11 @@ class DataStore:
         shutil.rmtree(self.staged, ignore_errors=True)
 
     def staged_versions(self) -> list[str]:
-        """The data versions of an empty data folder after `admit` of the first staged batch, of the first two, …"""
+        """Compute the data versions that an empty data folder takes as the staged batches are admitted one by one.
+
+        Returns:
+            The md5 after the first batch, after the first two, and so on.
+        """
         batches = sorted((self.staged / "batches").iterdir())
         files = [
             sorted(path for folder in batches[:count] for path in folder.iterdir())
@@ -109,20 +130,40 @@ class DataStore:
         shutil.rmtree(self.staged, ignore_errors=True)
 
     def rows(self, batch: str) -> pl.DataFrame:
-        """A batch's rows that keep the contract; derived again only if the raw files or the contract's code changed."""
+        """Read a batch's rows that keep the contract.
+
+        They are derived again only where the raw files or the code of contract, parsing and features changed.
+
+        Args:
+            batch: The name of an admitted batch.
+
+        Returns:
+            A frame with the contract's columns, `inputs` (a struct of the features) and `batch` (String).
+
+        Raises:
+            BatchRefused: Where too many rows break a contract that has changed.
+        """
         partition = self._partition(batch, self.sums(batch))
         if not partition.exists():
             self._derive(batch, {path.name: path.read_bytes() for path in sorted((self.raw / batch).iterdir())})
         return pl.read_parquet(partition)
 
     def sums(self, batch: str) -> dict[str, str]:
-        """The md5 of each of a batch's raw files."""
+        """Return the md5 of each raw file of an admitted `batch`, by the file's name."""
         found = {path.name: self.checksums.md5(path) for path in sorted((self.raw / batch).iterdir())}
         self.checksums.save()
         return found
 
     def quarantine(self, batch: str) -> pl.DataFrame:
-        """A batch's rejected rows: batch, row number, rules broken, and the original text; empty where all was well."""
+        """Read a batch's rejected rows.
+
+        Args:
+            batch: The batch's name.
+
+        Returns:
+            A frame with `batch`, `row` (UInt32, the row's number in the raw files), `broken` (List(String), the rules)
+            and the columns of the original text; empty where no row was rejected.
+        """
         path = self._quarantine_path(batch)
         return pl.read_parquet(path) if path.exists() else pl.DataFrame()
 
@@ -189,8 +230,9 @@ class DataStore:
 
     def _code(self) -> bytes:
         """What a partition depends on besides its batch: the code of contract, parsing and features."""
-        modules = [self.problem.schema, self.problem.source, self.problem.features, penumbra.features, encoding]
-        return b"".join(Path(str(module.__file__)).read_bytes() for module in modules) + pl.__version__.encode()
+        files = [self.problem.files[part] for part in STORED_PARTS]
+        files += [Path(str(module.__file__)) for module in (penumbra.features, encoding)]
+        return b"".join(file.read_bytes() for file in files) + pl.__version__.encode()
 
 
 def _write_parquet(frame: pl.DataFrame, path: Path) -> None:

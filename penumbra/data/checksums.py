@@ -1,4 +1,4 @@
-"""The md5 of each file, computed once: a file whose size, time of change and inode are as before isn't read again."""
+"""The md5 of files, each computed once: a file of the same size, change time and inode isn't read again."""
 
 import hashlib
 import os
@@ -12,7 +12,7 @@ FileStat = tuple[int, int, int]
 
 
 class ChecksumCache:
-    """An index on disk that may be deleted at any time: what it doesn't know is computed again."""
+    """An index of checksums in one file, which may be deleted at any time: what is missing is computed again."""
 
     def __init__(self, index: Path):
         self.index = index
@@ -20,7 +20,17 @@ class ChecksumCache:
         self.changed = False
 
     def md5(self, path: Path) -> str:
-        """Hexadecimal md5 of a file's content. Raises OSError where it can't be read."""
+        """Compute the md5 of a file's content, or look it up.
+
+        Args:
+            path: The file.
+
+        Returns:
+            The md5 in hexadecimal digits.
+
+        Raises:
+            OSError: Where the file can't be read.
+        """
         name, mark = str(path), _read_file_stat(path)
         found = self.known.get(name)
         if found is None or found[0] != mark:
@@ -29,7 +39,7 @@ class ChecksumCache:
         return found[1]
 
     def save(self) -> None:
-        """Keep what was learnt, as a whole or not at all."""
+        """Write the index where it has changed, as a whole or not at all."""
         if not self.changed:
             return
         self.index.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What a folder holds, as DVC describes it: each file's md5, and one md5 of them all. Needs no DVC."""
+"""DVC's description of a folder, computed without DVC: each file's md5, and one md5 of all of them."""
 
 import hashlib
 import json
@@ -12,32 +12,52 @@ FileListing = dict[str, str]
 
 
 def compute_directory_md5(folder: Path, checksums: ChecksumCache) -> str:
-    """DVC's md5 of a directory, computed without importing DVC ("" for a folder that isn't there)."""
+    """Compute DVC's md5 of a folder.
+
+    Args:
+        folder: The folder.
+        checksums: The cache of its files' checksums, which is not saved here.
+
+    Returns:
+        32 hexadecimal digits and `.dir`; "" for a folder that doesn't exist.
+    """
     if not folder.is_dir():
         return ""
     return compute_listing_md5(build_listing(folder, list_files(folder), checksums))
 
 
 def list_files(folder: Path) -> list[Path]:
+    """Return the paths of all files below `folder`, in no particular order."""
     return [Path(place, name) for place, _, names in os.walk(folder) for name in names]
 
 
 def build_listing(folder: Path, files: Iterable[Path], checksums: ChecksumCache) -> FileListing:
-    """The md5 of each of these files below the folder, by its path there."""
+    """Compute the md5 of files below a folder.
+
+    Args:
+        folder: The folder.
+        files: Paths of files below it.
+        checksums: The cache of checksums, which is not saved here.
+
+    Returns:
+        The md5 by the file's path relative to the folder, with `/` as separator.
+    """
     start = len(str(folder)) + 1
     return {str(path)[start:].replace(os.sep, "/"): checksums.md5(path) for path in files}
 
 
 def compute_listing_md5(listing: FileListing) -> str:
-    """DVC's md5 of a directory with these files."""
+    """Return DVC's md5 of a folder with the files of `listing`: 32 hexadecimal digits and `.dir`."""
     return hashlib.md5(encode_listing(listing)).hexdigest() + ".dir"
 
 
 def encode_listing(listing: FileListing) -> bytes:
+    """Return the JSON in which DVC keeps a folder's `listing`, byte for byte."""
     entries = [{"md5": listing[name], "relpath": name} for name in sorted(listing)]
     return json.dumps(entries, sort_keys=True).encode()
 
 
 def select_new_files(listing: FileListing, known: FileListing) -> FileListing:
+    """Return the files of `listing` whose content no file of the listing `known` has, with their md5 by path."""
     there = set(known.values())
     return {name: md5 for name, md5 in listing.items() if md5 not in there}

@@ -1,5 +1,8 @@
-"""Rows on which a model that was live failed: the part of validation that grows with experience. Append-only, one
-Parquet file for each time some were added, named by that time; a row is kept once, as it was first added."""
+"""Rows on which a live model failed: the part of validation that grows with experience.
+
+Append-only: one Parquet file for each time that rows were added, named by that time; each row is kept once, as it was
+first added.
+"""
 
 import datetime as dt
 import secrets
@@ -16,14 +19,24 @@ ADDED_AT_COLUMN = {"when": pl.Datetime("us", "UTC")}
 
 
 class FailureSet:
-    """`row` is the contract, whose primary key tells rows apart; without one nothing is kept."""
+    """The failure set in a folder. The contract `row` has the key that tells rows apart; without it none is kept."""
 
     def __init__(self, folder: Path, row: type[dy.Schema] | Any):
         self.folder = folder
         self.key: dict[str, Any] = {name: row.columns()[name].dtype for name in row.primary_key()}
 
     def add(self, rows: pl.DataFrame) -> int:
-        """Keep the rows that aren't kept yet: key, `batch`, `model` (a version), `loss`. Returns how many are new."""
+        """Add the rows that aren't in the set yet.
+
+        Args:
+            rows: A frame with the key's columns, `batch` (String), `model` (String, a version) and `loss` (Float64).
+
+        Returns:
+            How many rows are new.
+
+        Raises:
+            OSError: Where they can't be written.
+        """
         if not self.key:
             return 0
         rows = rows.select(*self.key, *FAILURE_COLUMNS).unique(list(self.key), keep="first", maintain_order=True)
@@ -36,8 +49,15 @@ class FailureSet:
         return len(new)
 
     def read(self, most: int | None = None) -> pl.DataFrame:
-        """Key, `batch`, `model`, `loss` and `when`; the `most` that were added last, the first of them at the front.
-        Rows whose key isn't one by the contract any more are left out."""
+        """Read the set, in the order in which rows were added.
+
+        Args:
+            most: How many rows to return at most, those that were added last; None for all.
+
+        Returns:
+            A frame with the key's columns, `batch`, `model`, `loss` and `when` (Datetime, UTC). Rows whose key the
+            contract no longer admits are left out.
+        """
         found = pl.concat([self._empty(), *(self._part(path) for path in sorted(self.folder.glob("*.parquet")))])
         found = found.unique(list(self.key) or None, keep="first", maintain_order=True)
         return found if most is None else found.tail(most)

@@ -33,12 +33,18 @@ os.environ.setdefault("DVC_NO_ANALYTICS", "1")
 
 
 class RestoreFailed(RuntimeError):
-    """A data version can't be brought back; says which and where it was looked for."""
+    """A data version can't be restored; says which one and where it was looked for."""
 
 
 @dataclass(frozen=True)
 class DataVersion:
-    """`changed` where the content is new; `problem` says why the remote doesn't have it, "" where it does."""
+    """A recorded data version.
+
+    Attributes:
+        md5: DVC's md5 of the data folder.
+        changed: Whether the content is new.
+        problem: Why the remote doesn't have it; "" where it does or none is set.
+    """
 
     md5: str
     changed: bool
@@ -46,18 +52,35 @@ class DataVersion:
 
 
 def get_dvc_file(data: DataSettings) -> Path:
-    """The file that names the version of the data folder."""
+    """Return the path of the pointer file that names the version of the folder of `data`."""
     return data.folder.with_name(data.folder.name + ".dvc")
 
 
 def compute_data_version(data: DataSettings) -> str:
-    """The version of what is in the data folder now ("" for a folder that isn't there)."""
+    """Compute the version of what the data folder holds now.
+
+    Args:
+        data: The settings' section `data`.
+
+    Returns:
+        DVC's md5 of the folder; "" where it is empty or doesn't exist.
+    """
     listing = _build_current_listing(data)
     return compute_listing_md5(listing) if listing else ""
 
 
 def read_recorded_version(data: DataSettings) -> str:
-    """The version that the pointer file names ("" where there is none)."""
+    """Read the version that the pointer file names.
+
+    Args:
+        data: The settings' section `data`.
+
+    Returns:
+        DVC's md5 of the folder; "" where there is no pointer file.
+
+    Raises:
+        DamagedDvcFile: Where the pointer file isn't one.
+    """
     file = get_dvc_file(data)
     return parse_dvc_file(file.read_text(), str(file)).md5 if file.exists() else ""
 
@@ -65,9 +88,17 @@ def read_recorded_version(data: DataSettings) -> str:
 def record_data_version(data: DataSettings) -> DataVersion:
     """Make the folder's content a version: into DVC's cache, then into the remote, then named by the pointer file.
 
-    Only what is new is stored and pushed, so one more batch costs the same however many came before. The pointer file
-    is left alone when it names this content already, so git stays clean. A remote that fails is told in the result,
-    and tried again by the next call.
+    Only new files are stored and pushed, so one more batch costs the same however many came before. The pointer file is
+    not touched when it names this content already, so git stays clean.
+
+    Args:
+        data: The settings' section `data`.
+
+    Returns:
+        The version. A remote that fails is reported in `problem`, not raised, and tried again by the next call.
+
+    Raises:
+        DamagedDvcFile: Where the pointer file isn't one.
     """
     listing = _build_current_listing(data)
     before, now = read_recorded_version(data), compute_listing_md5(listing)
@@ -84,7 +115,17 @@ def record_data_version(data: DataSettings) -> DataVersion:
 
 
 def pull_data(data: DataSettings) -> bool:
-    """Bring the version that the pointer file names into the data folder; False where cache and remote lack it."""
+    """Bring the version that the pointer file names into the data folder.
+
+    Args:
+        data: The settings' section `data`.
+
+    Returns:
+        Whether the folder now has that version; False where DVC's cache and the remote lack it.
+
+    Raises:
+        DamagedDvcFile: Where the pointer file isn't one.
+    """
     from dvc.exceptions import DvcException
 
     try:
@@ -97,10 +138,19 @@ def pull_data(data: DataSettings) -> bool:
 
 
 def restore_data_version(data: DataSettings, text: str, into: Path) -> str:
-    """Bring the version named in the text of a `.dvc` file into the folder `into`, which must not exist.
+    """Bring a data version into a new folder and verify it, without git and without touching the data folder.
 
-    Needs neither git nor the work tree, only DVC's cache or the remote. Returns the md5, which has been verified.
-    Raises CannotRestore.
+    Args:
+        data: The settings' section `data`, with DVC's cache beside the folder, and the remote.
+        text: The text of the `.dvc` file that names the version.
+        into: The folder to create.
+
+    Returns:
+        The version's md5.
+
+    Raises:
+        RestoreFailed: Where `into` exists, or cache and remote lack the version, or something else came back.
+        DamagedDvcFile: Where the text isn't that of a `.dvc` file.
     """
     pointer = parse_dvc_file(text, get_dvc_file(data).name)
     if into.exists():
@@ -128,7 +178,8 @@ def _pull_version(data: DataSettings, pointer: DvcFile, folder: Path) -> None:
             repo.pull()
     except (DvcException, OSError) as error:
         raise RestoreFailed(
-            f"data version {pointer.md5} is neither in the cache nor in the remote {data.remote or '(none set)'}: {error}"
+            f"data version {pointer.md5} is neither in the cache nor in the remote "
+            f"{data.remote or '(none set)'}: {error}"
         ) from None
 
 

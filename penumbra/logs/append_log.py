@@ -1,8 +1,9 @@
 """Append-only logs: files that only grow, one line of JSON per entry.
 
-Each process writes a segment of its own; a segment's name sorts by the time of its beginning, and an entry's id is the
-segment with the position of its line: found by a seek, without an index. A segment that is large or old is left for a
-new one. What becomes of closed segments is in penumbra/logs/segments.py and penumbra/logs/archive.py.
+Each process writes a segment of its own. A segment's name sorts by the time it was begun, and an entry's id is the
+segment's name with the position of its line, so an entry is found by a seek, without an index. A segment that is large
+or old is closed and a new one begun. What becomes of closed segments is in penumbra/logs/segments.py and
+penumbra/logs/archive.py.
 """
 
 import errno
@@ -29,10 +30,10 @@ encode_json = msgspec.json.Encoder().encode
 
 
 class LogWriter:
-    """Appends to a segment of its own, opened by the first write. One per process; not for use by several threads.
+    """Appends to a segment of its own, which the first write opens. One per process; not safe for several threads.
 
-    Of a new segment, what `heading` gives is the first entry. While a segment is open its writer holds a lock on it,
-    which nobody waits for: it tells others whether the segment can still grow, and the kernel gives it back.
+    While a segment is open its writer holds a lock on it, which nobody waits for: it tells others that the segment can
+    still grow, and the kernel releases it when the process ends.
     """
 
     def __init__(
@@ -49,9 +50,16 @@ class LogWriter:
         self._opened = 0.0
 
     def append(self, entries: Sequence[bytes]) -> list[str]:
-        """Write encoded entries, all with one system call, and return their ids in the same order.
+        """Write encoded entries with one system call.
 
-        Raises OSError where that fails, wholly or in part; the next call then begins a new segment.
+        Args:
+            entries: JSON objects without an `id`, each with at least one field.
+
+        Returns:
+            The ids of the entries, in their order.
+
+        Raises:
+            OSError: Where the write fails, wholly or in part; the next call begins a new segment.
         """
         try:
             if self._size >= self._largest:
@@ -67,8 +75,14 @@ class LogWriter:
         return ids
 
     def recover(self) -> None:
-        """To be called now and then: see whether a failing disk works again, bring back a segment that was deleted
-        while it was written, and leave one that is old. Raises OSError."""
+        """Repair the log; called from time to time.
+
+        Checks whether a failing disk works again, writes a segment anew that was deleted while it was open, and closes
+        one that is too old.
+
+        Raises:
+            OSError: Where a deleted segment can't be written.
+        """
         if self.is_failing:
             self.is_failing = not self._disk_works()
         elif self._file != CLOSED_FILE and os.fstat(self._file).st_nlink == 0:
@@ -77,6 +91,7 @@ class LogWriter:
             self.close()
 
     def close(self) -> None:
+        """Close the open segment, if any; the next write begins a new one."""
         if self._file != CLOSED_FILE:
             os.close(self._file)
             self._file, self._size = CLOSED_FILE, 0
@@ -140,12 +155,12 @@ class LogWriter:
 
 
 def list_segments(folder: Path) -> list[Path]:
-    """The log's files, the one begun first at the front."""
+    """Return the paths of the segments of the log in `folder`, the one begun first at the front."""
     return sorted(folder.glob("*" + SEGMENT_SUFFIX))
 
 
 def read_segment_sizes(folder: Path) -> dict[Path, int]:
-    """The log's files with their sizes in bytes, in the same order."""
+    """Return the segments of the log in `folder` with their sizes in bytes, the one begun first at the front."""
     found = {}
     for path in list_segments(folder):
         with suppress(FileNotFoundError):  # deleted since it was listed
@@ -154,14 +169,35 @@ def read_segment_sizes(folder: Path) -> dict[Path, int]:
 
 
 def read_entries(folder: Path) -> Iterator[dict[str, Any]]:
-    """Every entry, segment by segment; a line that was cut off at a segment's end is passed over."""
+    """Read every entry of the segments in `folder`; a line that was cut off at a segment's end is skipped.
+
+    Args:
+        folder: The log's folder.
+
+    Yields:
+        The entries, each with its `id`, segment by segment.
+
+    Raises:
+        msgspec.DecodeError: Where a whole line isn't JSON.
+    """
     for path in list_segments(folder):
         with path.open("rb") as lines:
             yield from (msgspec.json.decode(line) for line in lines if line.endswith(b"\n"))
 
 
 def read_tail(path: Path, position: int) -> bytes:
-    """The whole lines of a segment from a position on, some megabytes at most; empty where there is none yet."""
+    """Read the whole lines of a segment from a position on, some megabytes at most.
+
+    Args:
+        path: The segment.
+        position: The byte at which a line begins.
+
+    Returns:
+        The lines with their ends; empty where there is none yet.
+
+    Raises:
+        FileNotFoundError: Where the segment was deleted.
+    """
     with path.open("rb") as file:
         file.seek(position)
         content = file.read(CHUNK_BYTES) + file.readline()
@@ -169,7 +205,15 @@ def read_tail(path: Path, position: int) -> bytes:
 
 
 def find_entry_in_segments(folder: Path, entry_id: str) -> dict[str, Any] | None:
-    """The entry of this id, or None."""
+    """Look up an entry in the log's segments by its id.
+
+    Args:
+        folder: The log's folder.
+        entry_id: The id, as `append` returned it; any text is allowed.
+
+    Returns:
+        The entry, or None where the segments don't have it.
+    """
     if not (match := ENTRY_ID_PATTERN.fullmatch(entry_id)):
         return None
     try:

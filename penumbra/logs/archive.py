@@ -1,9 +1,9 @@
-"""What becomes of a log's closed segments: Parquet by day, shipped where the settings say, then deleted here.
+"""The archive: closed segments of a log become Parquet by day, are shipped where the settings say, then deleted here.
 
 <log>/<segment>.sha256            the checksum of a closed segment (see penumbra/logs/segments.py)
-<log>/days/<day>.<part>.parquet   its lines: `line` as it was logged, beside it the columns that questions are asked of;
-                                  of predictions `row.…`, the columns that profiles count (see penumbra/logs/frames.py)
-<log>/days/<day>.<part>.json      which segments are in it, with their checksums, and where it was shipped; written last
+<log>/days/<day>.<part>.parquet   its lines: `line` as it was logged, beside it the columns that are queried; of
+                                  predictions also `row.…`, what profiles count (see penumbra/logs/frames.py)
+<log>/days/<day>.<part>.json      which segments are in it, with their checksums, and where it was shipped; last
 
 A day has several parts where it was large, or where a segment was closed late. Everything is verified by reading it
 again: the lines of a segment in Parquet have the checksum of the segment, a shipped file that of the local one.
@@ -13,41 +13,40 @@ import datetime as dt
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import fsspec
 import msgspec
 
 from penumbra.logs import append_log, segments
-from penumbra.logs.archive_rows import ROW_PREFIX, RowReader, build_archive_frame
+from penumbra.logs.archive_parts import (
+    DAYS_FOLDER,
+    FACTS_SUFFIX,
+    TABLE_SUFFIX,
+    ArchivedSegment,
+    ArchivePart,
+    DamagedArchive,
+    RowReader,
+    build_archive_frame,
+    list_parts,
+    read_archived_segment,
+    read_part_day,
+)
 from penumbra.storage.atomic import replace_file, write_aside
 from penumbra.storage.locks import is_file_locked
 
-DAYS_FOLDER, FACTS_SUFFIX, TABLE_SUFFIX = "days", ".json", ".parquet"
 MAX_PART_BYTES = 128 * append_log.BYTES_PER_MEGABYTE
 
 
-class DamagedArchive(RuntimeError):
-    """What was written reads back as something else; says which file."""
-
-
-class ArchivedSegment(msgspec.Struct):
-    """A segment in a part, in the order of the part's rows."""
-
-    sha256: str
-    rows: int
-
-
-class ArchivePart(msgspec.Struct):
-    """The facts of one Parquet file; `shipped` is its address in the archive."""
-
-    segments: dict[str, ArchivedSegment]
-    sha256: str
-    shipped: str = ""
-
-
 def seal_closed_segments(folder: Path, but: Path | None = None) -> list[Path]:
-    """Checksums for the segments that nobody writes any more (`but` one, which is left as it is); returns them."""
+    """Write the checksums of all segments that nobody writes any more.
+
+    Args:
+        folder: The log's folder.
+        but: A segment to leave as it is.
+
+    Returns:
+        The closed segments, oldest first.
+    """
     found = [path for path, size in append_log.read_segment_sizes(folder).items() if size and path != but]
     closed = [path for path in found if path.with_suffix(segments.SEAL_SUFFIX).exists() or not is_file_locked(path)]
     for path in closed:
@@ -56,18 +55,42 @@ def seal_closed_segments(folder: Path, but: Path | None = None) -> list[Path]:
 
 
 def compact_segments(folder: Path, closed: Sequence[Path], today: dt.date, rows: RowReader | None = None) -> list[Path]:
-    """A Parquet file for the closed segments of each day before today; returns the facts' paths. `rows` reads lines to
-    a frame as high, which is kept beside them (see `typed`). Raises Damaged."""
-    there = {segment for _, part in list_parts(folder) for segment in part.segments}
+    """Write Parquet files of the closed segments of each day before today that aren't archived yet.
+
+    Args:
+        folder: The log's folder.
+        closed: Sealed segments.
+        today: The day (UTC) from which on segments are left alone.
+        rows: Reads lines to a frame of the same height, whose columns are kept beside the lines; None for none.
+
+    Returns:
+        The paths of the new parts' facts.
+
+    Raises:
+        DamagedArchive: Where a file reads back differently.
+    """
+    compacted = {segment for _, part in list_parts(folder) for segment in part.segments}
     days: dict[dt.date, list[Path]] = {}
     for path in closed:
-        if path.stem not in there and (day := segments.parse_start_time(path.stem).date()) < today:
+        if path.stem not in compacted and (day := segments.parse_start_time(path.stem).date()) < today:
             days.setdefault(day, []).append(path)
     return [_write_part(folder, day, some, rows) for day, paths in days.items() for some in _split_by_size(paths)]
 
 
 def ship_parts(folder: Path, archive: str) -> list[str]:
-    """Copy what isn't there yet to a folder or URL; returns the addresses. Raises Damaged, or what the store raises."""
+    """Copy the parts that weren't shipped yet to the archive.
+
+    Args:
+        folder: The log's folder.
+        archive: A folder or a URL that fsspec knows.
+
+    Returns:
+        The addresses of the copies.
+
+    Raises:
+        DamagedArchive: Where a copy reads back differently.
+        OSError: Where the archive can't be written; other stores raise errors of their own.
+    """
     waiting = [(path, part) for path, part in list_parts(folder) if not part.shipped]
     return [_ship_part(path, part, archive) for path, part in waiting]
 
@@ -75,11 +98,22 @@ def ship_parts(folder: Path, archive: str) -> list[str]:
 def delete_archived_files(
     folder: Path, archive: str, before: dt.datetime, needed: Callable[[Path], bool] = lambda path: False
 ) -> list[Path]:
-    """Delete the segments of parts whose day began before, and parts that are shipped; returns what was deleted.
-    Nothing is that some reader still needs, that isn't whole in Parquet, or not shipped where there is an archive."""
+    """Delete segments that are in Parquet, and Parquet files that are shipped.
+
+    Skips segments that a reader still needs, or whose part is damaged or, with an archive, not shipped yet.
+
+    Args:
+        folder: The log's folder.
+        archive: The archive; "" for none.
+        before: Parts of this day (UTC) and later ones are kept.
+        needed: Tells whether a reader still needs a segment.
+
+    Returns:
+        The paths of the deleted files.
+    """
     deleted: list[Path] = []
     for path, part in list_parts(folder):
-        if _read_part_day(path) >= before.date() or (archive and not part.shipped):
+        if read_part_day(path) >= before.date() or (archive and not part.shipped):
             continue
         files = [folder / (segment + append_log.SEGMENT_SUFFIX) for segment in part.segments]
         table = path.with_suffix(TABLE_SUFFIX)
@@ -93,93 +127,23 @@ def delete_archived_files(
     return deleted
 
 
-def find_entry(folder: Path, entry_id: str) -> dict[str, Any] | None:
-    """The entry of this id, from its segment or from Parquet; None where there is none."""
-    if found := append_log.find_entry_in_segments(folder, entry_id):
-        return found
-    match = append_log.ENTRY_ID_PATTERN.fullmatch(entry_id)
-    part = match and _find_part_of(folder, match[1])
-    if not part:
-        return None
-    import polars as pl
-
-    lines = scan_part(*part).filter(pl.col("id") == entry_id).select("line").collect()["line"]
-    return msgspec.json.decode(lines[0]) if len(lines) else None
-
-
-def read_deleted_segments(folder: Path, known: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:
-    """Name and content of each segment that is in Parquet only, but those that are known."""
-    for path, part in list_parts(folder):
-        for segment in part.segments:
-            if not (folder / (segment + append_log.SEGMENT_SUFFIX)).exists() and not known(segment):
-                yield segment, _read_archived_segment(path, part, segment)
-
-
-def read_segment_frames(folder: Path, known: Callable[[str], bool]) -> Iterator[tuple[str, Any]]:
-    """Name and frame of each segment whose rows are in a Parquet file here, as columns, but those that are known. What
-    can't be read is passed over: its lines are still there."""
-    import polars as pl
-
-    for path, part in list_parts(folder):
-        table, start = path.with_suffix(TABLE_SUFFIX), 0
-        if all(known(segment) for segment in part.segments) or not table.exists():
-            continue
-        try:
-            names = [name for name in pl.read_parquet_schema(table) if name.startswith(ROW_PREFIX)]
-            rows = pl.read_parquet(table, columns=names).rename(lambda name: name.removeprefix(ROW_PREFIX))
-        except (pl.exceptions.PolarsError, OSError):
-            continue
-        for segment, held in part.segments.items():
-            if not known(segment):
-                yield segment, rows.slice(start, held.rows)
-            start += held.rows
-
-
-def list_parts(folder: Path) -> list[tuple[Path, ArchivePart]]:
-    """The facts of every Parquet file of a log, with their paths."""
-    found = sorted((folder / DAYS_FOLDER).glob(f"[0-9]*{FACTS_SUFFIX}"))
-    return [(path, msgspec.json.decode(path.read_bytes(), type=ArchivePart)) for path in found]
-
-
 def _write_part(folder: Path, day: dt.date, paths: Sequence[Path], rows: RowReader | None) -> Path:
     (folder / DAYS_FOLDER).mkdir(exist_ok=True)
-    number = sum(1 for path, _ in list_parts(folder) if _read_part_day(path) == day)
+    number = sum(1 for path, _ in list_parts(folder) if read_part_day(path) == day)
     table = folder / DAYS_FOLDER / f"{day}.{number:03}{TABLE_SUFFIX}"
-    held, lines = {}, []
+    archived, lines = {}, []
     for path in paths:
         new = path.read_bytes().split(b"\n")[:-1]
-        held[path.stem] = ArchivedSegment(segments.seal_segment(path), len(new))
+        archived[path.stem] = ArchivedSegment(segments.seal_segment(path), len(new))
         lines += new
     with write_aside(table) as aside:
         build_archive_frame(lines, rows).write_parquet(aside)
-        part = ArchivePart(held, _hash_file(aside))
+        part = ArchivePart(archived, _hash_file(aside))
     facts = table.with_suffix(FACTS_SUFFIX)
-    for segment in held:
-        _read_archived_segment(facts, part, segment)
+    for segment in archived:
+        read_archived_segment(facts, part, segment)
     replace_file(facts, msgspec.json.encode(part))
     return facts
-
-
-def _read_archived_segment(path: Path, part: ArchivePart, segment: str) -> bytes:
-    """A segment as it was, out of Parquet. Raises Damaged."""
-    names = list(part.segments)
-    start = sum(part.segments[name].rows for name in names[: names.index(segment)])
-    held = part.segments[segment]
-    rows = scan_part(path, part).select("line", "raw").slice(start, held.rows).collect().iter_rows()
-    content = b"".join((line.encode() if raw is None else raw) + b"\n" for line, raw in rows)
-    if hashlib.sha256(content).hexdigest() != held.sha256:
-        raise DamagedArchive(f"{path.with_suffix(TABLE_SUFFIX)}: segment {segment} is not what was logged")
-    return content
-
-
-def scan_part(path: Path, part: ArchivePart) -> Any:
-    """The rows of a part as a lazy frame: from here, or from the archive."""
-    import polars as pl
-
-    if (table := path.with_suffix(TABLE_SUFFIX)).exists():
-        return pl.scan_parquet(table)
-    with fsspec.open(part.shipped, "rb") as file:
-        return pl.read_parquet(file.read()).lazy()
 
 
 def _ship_part(path: Path, part: ArchivePart, archive: str) -> str:
@@ -196,15 +160,6 @@ def _ship_part(path: Path, part: ArchivePart, archive: str) -> str:
     return part.shipped
 
 
-def _find_part_of(folder: Path, segment: str) -> tuple[Path, ArchivePart] | None:
-    """The part that a segment is in."""
-    for path in sorted((folder / DAYS_FOLDER).glob(f"{segments.parse_start_time(segment).date()}.*{FACTS_SUFFIX}")):
-        part = msgspec.json.decode(path.read_bytes(), type=ArchivePart)
-        if segment in part.segments:
-            return path, part
-    return None
-
-
 def _split_by_size(paths: Sequence[Path]) -> Iterator[list[Path]]:
     """The segments in lists that together are not too large."""
     portion: list[Path] = []
@@ -216,10 +171,6 @@ def _split_by_size(paths: Sequence[Path]) -> Iterator[list[Path]]:
         portion.append(path)
         size += path.stat().st_size
     yield portion
-
-
-def _read_part_day(path: Path) -> dt.date:
-    return dt.date.fromisoformat(path.name.split(".")[0])
 
 
 def _hash_file(path: Path) -> str:

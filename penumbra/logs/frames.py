@@ -1,15 +1,15 @@
-"""From lines of the prediction log to a frame: what was asked and answered, of which day, by which model."""
+"""Frames of prediction log lines: record, answer, day and model of each."""
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from operator import attrgetter
-from types import ModuleType
 from typing import Any
 
 import msgspec
 import polars as pl
 
 from penumbra.core.histograms import PREDICTION_COLUMN
+from penumbra.core.problem import ProblemSchema
 from penumbra.logs.schema import ProfiledPrediction, add_record_fields
 
 LOGGED_MODEL_COLUMN, LOGGED_DAY_COLUMN, READABLE_COLUMN = "model", "day", "readable"
@@ -17,9 +17,9 @@ LINE_NUMBER_COLUMN = "the line's position"  # no column of a contract
 
 
 class LogFrameReader:
-    """Reads some `columns` of the rows. `schema` is the problem's module of that name."""
+    """Reads lines of the prediction log to frames with some of the record's columns."""
 
-    def __init__(self, schema: ModuleType | Any, columns: list[str]) -> None:
+    def __init__(self, schema: ProblemSchema, columns: list[str]) -> None:
         dtypes = schema.Row.create_empty().schema
         self.columns: Mapping[str, Any] = {name: _to_frame_dtype(dtypes[name]) for name in columns}
         types: dict[str, Any] = {name: _to_python_type(dtype) | None for name, dtype in self.columns.items()}
@@ -28,9 +28,15 @@ class LogFrameReader:
         self._decoder: Any = msgspec.json.Decoder(projection)
 
     def frame(self, content: bytes) -> tuple[pl.DataFrame, int]:
-        """Of whole lines: the columns (Float64, Boolean or String), "prediction" (Float64 or List of them), "model" and
-        "day" (Date, UTC; of the answer where the row has no time); and how many lines can't be read. Answers that
-        another model or none gave for the live one are left out."""
+        """Read the model's own answers; those of a fallback are left out.
+
+        Args:
+            content: Whole lines of the log.
+
+        Returns:
+            A frame with the columns (Float64, Boolean or String), "prediction" (Float64 or List of them), "model"
+            (String) and "day" (Date, UTC; of the answer where the row has no time); and how many lines can't be read.
+        """
         each = self._decode_lines(content)
         read = [answer for answer in each if answer is not None]
         unreadable = len(each) - len(read)
@@ -39,8 +45,15 @@ class LogFrameReader:
         return dated, unreadable + frame.height - dated.height
 
     def read_aligned(self, lines: Sequence[bytes]) -> pl.DataFrame:
-        """The same with a row for each line, without their ends; "day" is null where there is nothing to count, and
-        "readable" (Boolean) says why."""
+        """Read lines to a frame with a row for each.
+
+        Args:
+            lines: Lines without their ends.
+
+        Returns:
+            A frame with the columns of `frame` and "readable" (Boolean). "day" is null where there is nothing to count:
+            where the line can't be read, or a fallback answered.
+        """
         each = self._decode_lines(b"".join(line + b"\n" for line in lines))
         counted = [at for at, answer in enumerate(each) if answer and not answer.fallback]
         frame = self._frame([each[at] for at in counted])
@@ -57,7 +70,7 @@ class LogFrameReader:
         )
 
     def has_profile_columns(self, rows: pl.DataFrame) -> bool:
-        """Does a frame have what `aligned` gives?"""
+        """Return whether the frame `rows` has the columns and dtypes that `read_aligned` returns."""
         wanted = {
             **self.columns,
             LOGGED_MODEL_COLUMN: pl.String,

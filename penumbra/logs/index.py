@@ -1,8 +1,8 @@
-"""The index that joins labels, and what the shadow said, to predictions: SQLite, made from the three logs alone, so it
-may be deleted at any time.
+"""The index that joins labels and shadow answers to predictions: SQLite, derived from the three logs alone.
 
-Each pass reads only what was appended since the last one. The tables hold facts, each entry of the logs once; which
-label counts, and what came of every other, are views of them: the order in which the logs are read makes no difference.
+It may be deleted at any time. Each pass reads only what was appended since the last one. The tables hold facts, each
+entry of the logs once; which label counts, and the outcome of every other, are views of them, so the order in which the
+logs are read makes no difference.
 """
 
 import contextlib
@@ -13,13 +13,13 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import polars as pl
 
+from penumbra.core.problem import ProblemSchema
 from penumbra.core.settings import Settings
-from penumbra.logs import append_log, archive, parsing
+from penumbra.logs import append_log, archive_parts, parsing
 from penumbra.logs.labels import LabelSpec
 from penumbra.logs.queries import bottom_k
 from penumbra.logs.queries.bottom_k import DAY_SECONDS
@@ -82,31 +82,47 @@ INDEX_PRAGMAS = (
 class LogIndex:
     """The index in the labels' folder. Any number of processes may bring it up to date at the same time."""
 
-    def __init__(self, predictions: Path, labels: Path, terms: LabelSpec) -> None:
+    def __init__(self, predictions: Path, labels: Path, label_spec: LabelSpec) -> None:
         self.path = labels / INDEX_FILE
-        self.terms = terms
+        self.label_spec = label_spec
         self.predictions = predictions
         self._logs = {"predictions": predictions, "labels": labels, "shadow": predictions.with_name("shadow")}
         self._rows = {
-            "predictions": parsing.make_prediction_parser(terms),
-            "labels": parsing.make_label_parser(terms),
+            "predictions": parsing.make_prediction_parser(label_spec),
+            "labels": parsing.make_label_parser(label_spec),
             "shadow": parsing.parse_shadow_lines,
         }
         self._sizes: dict[Path, int] = {}
         self._layout = int(
             hashlib.sha256(
-                f"{INDEX_DDL}{terms.key}{terms.time}{terms.outcome}{terms.target}{terms.task}".encode()
+                f"{INDEX_DDL}{label_spec.key}{label_spec.time}{label_spec.outcome}{label_spec.target}{label_spec.task}".encode()
             ).hexdigest()[:7],
             16,
         )
 
     @classmethod
-    def from_settings(cls, settings: Settings, schema: ModuleType | Any) -> "LogIndex":
-        """`schema` is the problem's module of that name."""
+    def from_settings(cls, settings: Settings, schema: ProblemSchema) -> "LogIndex":
+        """Create the index of the settings' logs.
+
+        Args:
+            settings: The settings, of which `service.predictions` and `labels.folder` are used.
+            schema: The problem's schema.
+
+        Returns:
+            The index, which isn't opened yet.
+        """
         return cls(settings.service.predictions, settings.labels.folder, LabelSpec.from_schema(schema))
 
     def catch_up(self) -> int:
-        """Take in what was appended to the logs; return how many lines. A damaged index is made anew."""
+        """Take in what was appended to the logs; a damaged index is created anew.
+
+        Returns:
+            How many lines were taken in.
+
+        Raises:
+            sqlite3.OperationalError: Where the index is busy for longer than a minute, or can't be written.
+            DamagedArchive: Where the archive of a log is damaged.
+        """
         sizes = {
             path: size for folder in self._logs.values() for path, size in append_log.read_segment_sizes(folder).items()
         }
@@ -124,8 +140,17 @@ class LogIndex:
         return taken
 
     def attach_labels(self, rows: pl.DataFrame) -> int:
-        """Log the labels in rows of batches (the columns of key and outcome, and "batch"), except those that are the
-        batch's last word on the key already; return how many were new."""
+        """Log the labels in rows of batches, except those that equal the batch's latest label of the same key.
+
+        Args:
+            rows: A frame with the columns of the contract's key and outcome, and "batch" (String).
+
+        Returns:
+            How many labels were new.
+
+        Raises:
+            OSError: Where the label log can't be written.
+        """
         self.catch_up()
         with contextlib.closing(append_log.LogWriter(self._logs["labels"])) as writer:
             parts = rows.group_by("batch", maintain_order=True)
@@ -135,7 +160,11 @@ class LogIndex:
 
     @contextlib.contextmanager
     def open(self) -> Iterator[sqlite3.Connection]:
-        """A connection to the index, which is made where there is none."""
+        """Open a connection to the index, which is created where there is none.
+
+        Yields:
+            A connection in autocommit mode.
+        """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.closing(sqlite3.connect(self.path, INDEX_TIMEOUT_SECONDS, isolation_level=None)) as db:
             for pragma in INDEX_PRAGMAS:
@@ -147,7 +176,7 @@ class LogIndex:
     def _append(self, writer: append_log.LogWriter, source: str, rows: pl.DataFrame) -> int:
         with self.open() as db:
             said = dict(db.execute(LATEST_LABELS_QUERY, (source,)))
-        labels = self.terms.labels(rows, source, dt.datetime.now(dt.UTC))
+        labels = self.label_spec.labels(rows, source, dt.datetime.now(dt.UTC))
         new = [label for label in labels if said.get(_encode_text(label.key)) != _encode_text(label.label)]
         if new:
             writer.append([append_log.encode_json(label) for label in new])
@@ -157,7 +186,7 @@ class LogIndex:
         taken = 0
         with self.open() as db:
             for table, folder in self._logs.items():
-                for segment, content in archive.read_deleted_segments(folder, partial(_is_indexed, db, table)):
+                for segment, content in archive_parts.read_deleted_segments(folder, partial(_is_indexed, db, table)):
                     taken += self._insert(db, table, segment, 0, content)
                 for path in append_log.list_segments(folder):
                     while new := self._read_piece(db, table, path):
@@ -193,8 +222,8 @@ def _count_new_predictions(db: sqlite3.Connection, facts: list[parsing.IndexRow]
     if not facts:
         return
     named = {fact[0]: fact for fact in facts}
-    there = {name for (name,) in db.execute(EXISTING_IDS_QUERY, (min(named), max(named)))}
-    new = [fact for name, fact in named.items() if name not in there]
+    known = {name for (name,) in db.execute(EXISTING_IDS_QUERY, (min(named), max(named)))}
+    new = [fact for name, fact in named.items() if name not in known]
     days = Counter((int(fact[3] // DAY_SECONDS), fact[4]) for fact in new)
     db.executemany(ADD_TO_DAY, [(*day, rows) for day, rows in days.items()])
     db.executemany(ADD_TO_ARRIVALS, Counter(int(fact[2] // DAY_SECONDS) for fact in new).items())

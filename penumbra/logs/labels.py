@@ -1,24 +1,33 @@
-"""The label log: what was reported of outcomes, by `POST /feedback` and by the batches of ingest.
+"""Labels: the outcomes that `POST /feedback` and the batches of ingest report.
 
 A label is the contract's outcome columns (those of `Labelled` that `Row` hasn't) with the key of the row that they
-belong to, or with the id of a prediction made for it. What came of a label is the index's to say (penumbra/logs/index.py).
+belong to, or with the id of a prediction made for it. Its record is `LabelEntry` (penumbra/logs/schema.py); whether it
+is attached, a duplicate, a correction or an orphan is decided in the index (penumbra/logs/index.py).
 """
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
 import polars as pl
 
+from penumbra.core.problem import ProblemSchema
 from penumbra.core.task import Task
 from penumbra.logs.schema import LabelEntry
 
 
 @dataclass(frozen=True)
 class LabelSpec:
-    """What the contract says of labels: a row's key and time, the outcome columns, and the target they make."""
+    """What the contract says of labels.
+
+    Attributes:
+        key: The columns of a row's primary key; empty where the contract has none.
+        time: The column with the row's time.
+        outcome: The outcome columns with their dtypes.
+        target: The expression that computes the target from the outcome columns.
+        task: The task: binary, multi-class or regression.
+    """
 
     key: tuple[str, ...]
     time: str
@@ -27,14 +36,23 @@ class LabelSpec:
     task: Task
 
     @classmethod
-    def from_schema(cls, schema: ModuleType | Any) -> "LabelSpec":
-        """`schema` is the problem's module of that name."""
+    def from_schema(cls, schema: ProblemSchema) -> "LabelSpec":
+        """Return the specification by the problem's `schema`."""
         row, labelled = schema.Row.columns(), schema.Labelled.columns()
         outcome = {name: column.dtype for name, column in labelled.items() if name not in row}
         return cls(tuple(schema.Row.primary_key()), schema.TIME, outcome, schema.target(), Task.from_schema(schema))
 
     def labels(self, rows: pl.DataFrame, source: str, time: dt.datetime) -> list[LabelEntry]:
-        """A label for each row of a frame with the columns of key and outcome; none where the contract has no key."""
+        """Make a label of each row.
+
+        Args:
+            rows: A frame with the columns of key and outcome.
+            source: Where the labels come from, as in `LabelEntry`.
+            time: When they arrived (UTC).
+
+        Returns:
+            A label for each row; none where the contract has no key.
+        """
         if not self.key:
             return []
         width, names = len(self.key), list(self.outcome)
@@ -42,6 +60,14 @@ class LabelSpec:
         return [LabelEntry(time, source, dict(zip(names, row[width:], strict=True)), row[:width]) for row in values]
 
     def frame(self, labels: Sequence[Mapping[str, Any] | None]) -> pl.DataFrame:
-        """The outcome columns, with the contract's dtypes, and the column "target"; null where there is no label."""
+        """Build a frame of labels.
+
+        Args:
+            labels: The outcome columns' values of each label; None where there is none.
+
+        Returns:
+            A row for each, with the outcome columns (the contract's dtypes) and the column "target"; null without a
+            label.
+        """
         columns = {name: [label and label.get(name) for label in labels] for name in self.outcome}
         return pl.DataFrame(columns, schema=dict(self.outcome), strict=False).with_columns(target=self.target)

@@ -1,4 +1,4 @@
-"""What came of the days whose labels are there: kept once for each model and day, so that no row is read again.
+"""Outcome sums of days whose labels have arrived, kept by model and day so that no row is read again.
 
 <monitor>/settled/<model>/<day>.msgpack
 """
@@ -18,24 +18,46 @@ OUTCOME_SUMS_FOLDER = "settled"
 
 @dataclass(frozen=True)
 class OutcomeSumStore:
-    """`folder` is the settings' `monitor.folder`. `terms` tell all that the sums depend on: what was kept on other
-    terms isn't there."""
+    """The outcome sums of one model.
+
+    Attributes:
+        folder: The settings' `monitor.folder`.
+        model: The model's version.
+    """
 
     folder: Path
     model: str
 
-    def save(self, day: dt.date, terms: str, outcomes: OutcomeSums) -> None:
+    def save(self, day: dt.date, cache_key: str, outcomes: OutcomeSums) -> None:
+        """Keep the sums of a day.
+
+        Args:
+            day: The day (UTC).
+            cache_key: Text that changes with everything that the sums depend on.
+            outcomes: The sums.
+
+        Raises:
+            OSError: Where they can't be written.
+        """
         path = self._path(day)
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, msgspec.msgpack.encode({"terms": terms, **asdict(outcomes)}, enc_hook=np.ndarray.tolist))
+        replace_file(path, msgspec.msgpack.encode({"terms": cache_key, **asdict(outcomes)}, enc_hook=np.ndarray.tolist))
 
-    def find(self, day: dt.date, terms: str) -> OutcomeSums | None:
-        """A file that can't be read is as good as none: the day is read again."""
+    def find(self, day: dt.date, cache_key: str) -> OutcomeSums | None:
+        """Read the sums of a day.
+
+        Args:
+            day: The day (UTC).
+            cache_key: As in `save`.
+
+        Returns:
+            The sums; None where none were kept with this key, or their file can't be read.
+        """
         try:
             found = msgspec.msgpack.decode(self._path(day).read_bytes())
         except (FileNotFoundError, msgspec.MsgspecError):
             return None
-        if found.pop("terms") != terms:
+        if found.pop("terms") != cache_key:
             return None
         found["counts"] = np.array(found["counts"], np.int64)
         found |= {name: np.array(found[name], float) for name in ("losses", "scores")}

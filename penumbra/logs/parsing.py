@@ -1,4 +1,4 @@
-"""From the lines of the logs to the rows of the index. A line that can't be read is left out."""
+"""Parsers from lines of the logs to rows of the index. A line that can't be read is left out."""
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,14 +14,22 @@ from penumbra.logs.shadow_log import is_shadow_row
 IndexRow = tuple[Any, ...]
 
 
-def make_prediction_parser(terms: LabelSpec) -> Callable[[Sequence[bytes]], list[IndexRow]]:
-    """A function from lines to (id, key, time, event, model, output, decision, alone); times in seconds since 1970, a
-    list of probabilities as JSON; `alone` where the model answered with no rule or other model that had a say in it."""
+def make_prediction_parser(label_spec: LabelSpec) -> Callable[[Sequence[bytes]], list[IndexRow]]:
+    """Make a parser of lines of the prediction log.
+
+    Args:
+        label_spec: Which columns of the record are key and time.
+
+    Returns:
+        A function from lines to rows (id, key, time, event, model, output, decision, alone): times in seconds since
+        1970, a list of probabilities as JSON, `alone` True where neither a rule nor another model had a part in the
+        answer.
+    """
     decode = msgspec.json.Decoder(
-        add_record_fields(IndexedPrediction, dict.fromkeys([*terms.key, terms.time], msgspec.Raw))
+        add_record_fields(IndexedPrediction, dict.fromkeys([*label_spec.key, label_spec.time], msgspec.Raw))
     ).decode
-    width = len(terms.key)
-    clock = (*terms.key, terms.time).index(terms.time)
+    width = len(label_spec.key)
+    clock = (*label_spec.key, label_spec.time).index(label_spec.time)
 
     def fact(line: bytes) -> IndexRow:
         entry = decode(line)
@@ -36,8 +44,16 @@ def make_prediction_parser(terms: LabelSpec) -> Callable[[Sequence[bytes]], list
 
 
 def extract_record(content: bytes, name: str, start: int) -> bytes | None:
-    """The record of the prediction of this id, as JSON, out of lines that begin at this position of their segment. An
-    id ends with the position of its line; None where another line, or none, is there."""
+    """Extract the record of one prediction from lines of the log.
+
+    Args:
+        content: Lines of a segment.
+        name: The prediction's id, which ends with the position of its line.
+        start: The position of the first line in the segment.
+
+    Returns:
+        The record as JSON; None where another line, or none, is at that position.
+    """
     try:
         position = int(name.partition("-")[2], 16) - start
         found = _decode_record_line(content[position : content.index(b"\n", position)])
@@ -46,9 +62,16 @@ def extract_record(content: bytes, name: str, start: int) -> bytes | None:
     return bytes(found.record) if found.id == name else None
 
 
-def make_label_parser(terms: LabelSpec) -> Callable[[Sequence[bytes]], list[IndexRow]]:
-    """A function from lines to (key, time, segment, position, prediction, value, target, source). The key is "" where
-    only a prediction's id was given; value and target are JSON, the target None where there was no outcome."""
+def make_label_parser(label_spec: LabelSpec) -> Callable[[Sequence[bytes]], list[IndexRow]]:
+    """Make a parser of lines of the label log.
+
+    Args:
+        label_spec: The outcome columns, and the target that they make.
+
+    Returns:
+        A function from lines to rows (key, time, segment, position, prediction, value, target, source). The key is ""
+        where only a prediction's id was given; value and target are JSON, the target None where there was no outcome.
+    """
     decode = msgspec.json.Decoder(IndexedLabel).decode
     outcome = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -60,7 +83,7 @@ def make_label_parser(terms: LabelSpec) -> Callable[[Sequence[bytes]], list[Inde
 
     def facts(lines: Sequence[bytes]) -> list[IndexRow]:
         found = list(_skip_unreadable(lines, read))
-        targets = terms.frame([values for *_, values in found])["target"].to_list()
+        targets = label_spec.frame([values for *_, values in found])["target"].to_list()
         return [
             (*where, _decode_raw(label.label), _encode_target(target), label.source)
             for (label, where, _), target in zip(found, targets, strict=True)
@@ -70,8 +93,15 @@ def make_label_parser(terms: LabelSpec) -> Callable[[Sequence[bytes]], list[Inde
 
 
 def parse_shadow_lines(lines: Sequence[bytes]) -> list[IndexRow]:
-    """A fact (prediction, model, time, output, decision, status, reason) for each row of the shadow log; an empty one
-    for its other lines."""
+    """Parse lines of the shadow log.
+
+    Args:
+        lines: The lines, without their ends.
+
+    Returns:
+        A row (prediction, model, time, output, decision, status, reason) for each `ShadowRow`; an empty one for other
+        lines.
+    """
 
     def fact(line: bytes) -> IndexRow:
         if not is_shadow_row(line):

@@ -1,4 +1,4 @@
-"""Profiles in their table: added to, and read."""
+"""The table of profiles in SQLite: adding to it, and reading it."""
 
 import datetime as dt
 import sqlite3
@@ -14,7 +14,13 @@ PROFILE_WINDOW_QUERY = (
 
 
 def add_profiles(db: sqlite3.Connection, part: str, profiles: dict[str, dict[dt.date, Profile]]) -> None:
-    """Profiles by model and day to what is there of them; `part` says of what."""
+    """Add profiles to those in the table.
+
+    Args:
+        db: A connection within a write transaction.
+        part: What the profiles describe: the live answers, or a reference.
+        profiles: The profiles by model and day (UTC).
+    """
     for model, days in profiles.items():
         known = read_profiles(db, model, part, min(days), max(days) + dt.timedelta(days=1)) if days else {}
         whole = {day: known[day] + profile if day in known else profile for day, profile in days.items()}
@@ -25,7 +31,18 @@ def add_profiles(db: sqlite3.Connection, part: str, profiles: dict[str, dict[dt.
 def read_profiles(
     db: sqlite3.Connection, model: str, part: str, begin: dt.date, end: dt.date
 ) -> dict[dt.date, Profile]:
-    """By day from `begin` to before `end`, the earliest first."""
+    """Read the profiles of a model.
+
+    Args:
+        db: A connection.
+        model: The model's version.
+        part: What the profiles describe, as in `add_profiles`.
+        begin: The first day (UTC).
+        end: The day after the last.
+
+    Returns:
+        The profiles by day, the earliest first.
+    """
     found = db.execute(PROFILE_WINDOW_QUERY, (model, part, str(begin), str(end)))
     return {dt.date.fromisoformat(day): Profile(rows, _unpack(counts)) for day, rows, counts in found}
 

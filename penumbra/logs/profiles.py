@@ -1,8 +1,9 @@
-"""Profiles of all that was answered, by model and day of the event: SQLite, made from the prediction log alone.
+"""Profiles of all answers by model and day of the event: SQLite, derived from the prediction log alone.
 
-Each line is counted once, when it is new: a segment's counts and how far it was read are written together or not at
-all. What becomes of the segment afterwards makes no difference. A model's bins are learnt from its bundle's reference
-when it is first met, and kept with the reference's own profiles, so that no verdict needs the bundle.
+Each line is counted once, when it is new: a segment's counts and the position read so far are written in one
+transaction, so it makes no difference what becomes of the segment afterwards. A model's bins are learnt from its
+bundle's reference when the model is first seen, and kept with the reference's own profiles, so that no verdict needs
+the bundle.
 """
 
 import contextlib
@@ -11,15 +12,14 @@ import hashlib
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import msgspec
 import polars as pl
 
 from penumbra.core.histograms import Binning, Profile, compute_daily_profiles, list_profiled_columns
+from penumbra.core.problem import ProblemSchema
 from penumbra.features import Feature
-from penumbra.logs import append_log, archive, profile_rows
+from penumbra.logs import append_log, archive_parts, profile_rows
 from penumbra.logs.frames import LOGGED_DAY_COLUMN, LOGGED_MODEL_COLUMN, READABLE_COLUMN, LogFrameReader
 from penumbra.storage.locks import is_file_locked
 from penumbra.storage.sqlite import read_user_version, recreate_tables, write_transaction
@@ -41,10 +41,9 @@ ReferenceLoader = Callable[[str], pl.DataFrame | None]
 
 
 class ProfileStore:
-    """`<folder>/profiles.db`. Any number of processes may bring it up to date at the same time. `schema` is the
-    problem's module of that name."""
+    """`<folder>/profiles.db`; any number of processes may bring it up to date at the same time."""
 
-    def __init__(self, folder: Path, predictions: Path, schema: ModuleType | Any, kinds: Sequence[Feature]) -> None:
+    def __init__(self, folder: Path, predictions: Path, schema: ProblemSchema, kinds: Sequence[Feature]) -> None:
         self.path = folder / PROFILES_FILE
         self._log = predictions
         self._time = schema.TIME
@@ -53,13 +52,24 @@ class ProfileStore:
         self._layout = int(hashlib.sha256(described.encode()).hexdigest()[:7], 16)
 
     def update(self, reference: ReferenceLoader) -> int:
-        """Count what was appended to the log; return how many lines. `reference` gives the rows of a model's reference,
-        or None where there are none: of such a model only the number of rows is kept. Raises what it raises."""
+        """Count what was appended to the prediction log.
+
+        Args:
+            reference: Returns the rows of a model's reference, or None where there are none; of such a model only the
+                number of rows is kept. What it raises is passed on.
+
+        Returns:
+            How many lines were counted.
+
+        Raises:
+            DamagedArchive: Where the log's archive is damaged.
+            sqlite3.OperationalError: Where the file is busy for longer than a minute, or can't be written.
+        """
         taken = 0
         with self._open() as db:
-            for segment, rows in archive.read_segment_frames(self._log, lambda name: _is_begun(db, name)):
+            for segment, rows in archive_parts.read_segment_frames(self._log, lambda name: _is_begun(db, name)):
                 taken += self._count_frame(db, segment, rows, reference)
-            for segment, content in archive.read_deleted_segments(self._log, lambda name: _is_closed(db, name)):
+            for segment, content in archive_parts.read_deleted_segments(self._log, lambda name: _is_closed(db, name)):
                 taken += self._read_whole(db, segment, content, reference)
             for path in append_log.list_segments(self._log):
                 if not _is_closed(db, path.stem):
@@ -67,32 +77,41 @@ class ProfileStore:
         return taken
 
     def models(self) -> list[str]:
-        """The versions that have answered."""
+        """Return the versions that have answered, in alphabetical order."""
         with self._open() as db:
             found = db.execute("SELECT DISTINCT model FROM profiles WHERE part = ? ORDER BY model", (LIVE_PART,))
             return [model for (model,) in found]
 
     def binning(self, model: str) -> Binning:
-        """The bins of a model's profiles; none where it has no reference or hasn't answered anything."""
+        """Return the bins of the profiles of `model`; none where it has no reference or hasn't answered anything."""
         with self._open() as db:
             return _read_binning(db, model) or Binning({}, {})
 
     def days(self, model: str) -> dict[dt.date, int]:
-        """How many rows of each day the model has answered, the earliest first."""
+        """Return the number of rows that `model` has answered by day (UTC), the earliest first."""
         return {day: profile.rows for day, profile in self.window(dt.date.min, dt.date.max, model).items()}
 
     def window(self, begin: dt.date, end: dt.date, model: str) -> dict[dt.date, Profile]:
-        """The profiles of the days from `begin` to before `end` that the model has answered."""
+        """Read the profiles of some days that a model has answered.
+
+        Args:
+            begin: The first day (UTC).
+            end: The day after the last.
+            model: The model's version.
+
+        Returns:
+            The profiles by day, the earliest first; days without answers are left out.
+        """
         with self._open() as db:
             return profile_rows.read_profiles(db, model, LIVE_PART, begin, end)
 
     def reference(self, model: str) -> dict[dt.date, Profile]:
-        """The profiles of the days of the model's reference."""
+        """Return the profiles of the reference of `model`, by day."""
         with self._open() as db:
             return profile_rows.read_profiles(db, model, REFERENCE_PART, dt.date.min, dt.date.max)
 
     def count_unreadable(self) -> int:
-        """Lines of the log that this code can't read: damaged, or written under another contract."""
+        """Return the number of the log's lines that can't be read: damaged, or written under another contract."""
         with self._open() as db:
             return int(db.execute("SELECT coalesce(sum(unreadable), 0) FROM segments").fetchone()[0])
 

@@ -1,4 +1,4 @@
-"""What can be told of a log's segments from outside: whether one is still written, and how much of it counts."""
+"""Facts about a log's segments that can be read from outside its writer, and the sealing of closed ones."""
 
 import datetime as dt
 import hashlib
@@ -10,12 +10,20 @@ SEAL_SUFFIX = ".sha256"
 
 
 def parse_start_time(segment: str) -> dt.datetime:
-    """When a segment was begun, by its name."""
+    """Return the time (UTC) at which a `segment` was begun, from its name."""
     return dt.datetime.fromtimestamp(int(segment[:11], 16) / 1000, dt.UTC)
 
 
 def repair_segment(path: Path, whole: int | None = None) -> int:
-    """Cut off what follows the last whole line of a closed segment (or the given position); return how many bytes."""
+    """Cut off what follows the last whole line of a closed segment.
+
+    Args:
+        path: The segment.
+        whole: The position to cut at instead, in bytes.
+
+    Returns:
+        How many bytes were cut off.
+    """
     with path.open("r+b") as file:
         content = file.read()
         keep = content.rfind(b"\n") + 1 if whole is None else whole
@@ -25,12 +33,21 @@ def repair_segment(path: Path, whole: int | None = None) -> int:
 
 
 def read_last_write_time(path: Path) -> dt.datetime:
+    """Return the time (UTC) at which the segment at `path` was last written to."""
     return dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC)
 
 
 def seal_segment(path: Path) -> str:
-    """The checksum of a closed segment, which is left beside it at the first call; what follows the last whole line is
-    cut off before."""
+    """Compute the checksum of a closed segment and leave it beside the segment, at the first call.
+
+    What follows the last whole line is cut off before.
+
+    Args:
+        path: The segment.
+
+    Returns:
+        The SHA-256 in hexadecimal digits.
+    """
     beside = path.with_suffix(SEAL_SUFFIX)
     if not beside.exists():
         repair_segment(path)

@@ -1,11 +1,12 @@
-"""The shadow log: what other models than the live one say of every logged prediction, in an append-only log.
+"""The shadow log: the answers of other models than the live one to every logged prediction, in an append-only log.
 
-A row says what one model said of one prediction, or why it said nothing. The rows of a micro-batch are followed by a
-line that tells which stretch of which segment of the prediction log they answer for, and that makes them count: all of
-it is one write, so rows without such a line after them are what a process that was killed left behind, and are cut off
-by the next one. That is why nothing is scored twice or left out, whenever a process dies: there is no second file.
+A row is one model's answer to one prediction, or why there is none. The rows of a micro-batch are followed by a line
+that names the span of the prediction log's segment that they answer for, and that makes them count. All of it is one
+write: rows without such a line after them were left by a process that was killed, and are cut off by the next one. That
+is why nothing is scored twice or left out, whenever a process dies: there is no second file.
 
-Each segment begins with all that was known before it, so that only the last one has to be read at a start.
+Each segment begins with the state before it, so that only the last one has to be read at a start. The records are in
+penumbra/logs/schema.py, the state in penumbra/logs/shadow_state.py.
 """
 
 import datetime as dt
@@ -38,7 +39,7 @@ _line_decoder, _state_decoder = msgspec.json.Decoder(ShadowBatch | ShadowStart),
 
 
 class ShadowLog:
-    """The one writer of the shadow log. Raises Busy where there is another."""
+    """The one writer of the shadow log; raises ShadowLogLocked where another process writes it."""
 
     def __init__(self, folder: Path, predictions: Path, megabytes: float = 64) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -52,7 +53,16 @@ class ShadowLog:
         self.state = load_shadow_state(folder)
 
     def append(self, line: ShadowBatch | ShadowStart, rows: Sequence[ShadowRow] = ()) -> None:
-        """Write rows and the line that makes them count. Raises OSError, after which nothing of it counts."""
+        """Write rows and the line that makes them count.
+
+        Args:
+            line: The batch that the rows belong to, or the start of a model.
+            rows: The rows.
+
+        Raises:
+            OSError: Where the write fails; nothing of it counts then.
+            ValueError: Where the line answers for something a second time.
+        """
         try:
             self._writer.append([encode_json(each) for each in (*rows, line)])
         except OSError:
@@ -63,22 +73,35 @@ class ShadowLog:
         self.state.apply_line(line)
 
     def recover(self) -> None:
-        """To be called now and then. Raises OSError."""
+        """Repair the log as `LogWriter.recover` does; called from time to time.
+
+        Raises:
+            OSError: Where the disk fails.
+        """
         self._writer.recover()
 
     def close(self) -> None:
+        """Close the log and release its lock."""
         self._writer.close()
         os.close(self._lock)
 
     def _heading(self) -> bytes:
-        there = {path.stem for path in list_segments(self._predictions)}
-        self.state.forget_deleted(there, dt.datetime.now(dt.UTC))
+        existing = {path.stem for path in list_segments(self._predictions)}
+        self.state.forget_deleted(existing, dt.datetime.now(dt.UTC))
         self.state.serial += 1
         return encode_json(self.state)
 
 
 def load_shadow_state(folder: Path, repair: bool = True) -> ShadowState:
-    """All that counts in the log, which is cut to that where `repair` is set: only for the log's writer."""
+    """Read the state of the shadow log.
+
+    Args:
+        folder: The log's folder.
+        repair: Whether to cut off rows that don't count: only for the log's writer.
+
+    Returns:
+        The progress of every model; empty where there is no log.
+    """
     for path in sorted(list_segments(folder), key=_read_serial, reverse=True):
         lines = [line for line, _ in read_committed_lines(path) if not is_shadow_row(line)]
         if repair:
@@ -92,7 +115,7 @@ def load_shadow_state(folder: Path, repair: bool = True) -> ShadowState:
 
 
 def find_newest_segment(folder: Path) -> Path | None:
-    """The segment that was begun last."""
+    """Return the path of the segment of the log in `folder` that was begun last, or None."""
     return max(list_segments(folder), key=_read_serial, default=None)
 
 
@@ -105,14 +128,21 @@ def _read_serial(path: Path) -> int:
 
 
 def cut_uncommitted_rows(path: Path) -> None:
-    """Cut off the rows that no line makes count; a segment without any that does is removed."""
+    """Cut off the rows at the end of `path` that no line makes count; remove a segment without such a line."""
     end = max((end for _, end in read_committed_lines(path)), default=0)
     with suppress(FileNotFoundError):
         segments.repair_segment(path, end) if end else path.unlink()
 
 
 def read_committed_lines(path: Path) -> Iterator[tuple[bytes, int]]:
-    """Each line that counts, with the position after it."""
+    """Read the lines of a segment that count.
+
+    Args:
+        path: The segment; one that doesn't exist has none.
+
+    Yields:
+        A line with its end, and the position after it in bytes.
+    """
     waiting: list[tuple[bytes, int]] = []
     end = 0
     try:
@@ -128,10 +158,18 @@ def read_committed_lines(path: Path) -> Iterator[tuple[bytes, int]]:
 
 
 def is_shadow_row(line: bytes) -> bool:
+    """Return whether a `line` of the shadow log is a `ShadowRow`, without decoding it."""
     return ROW_MARKER in line[:MARKER_SEARCH_BYTES]
 
 
 def read_shadow_rows(folder: Path) -> Iterator[dict[str, Any]]:
-    """Every row that counts: prediction, model, time, and output and decision or status and reason."""
+    """Read every row that counts.
+
+    Args:
+        folder: The log's folder.
+
+    Yields:
+        The fields of a `ShadowRow` that don't have their default, with `id`.
+    """
     for path in list_segments(folder):
         yield from (msgspec.json.decode(line) for line, _ in read_committed_lines(path) if is_shadow_row(line))

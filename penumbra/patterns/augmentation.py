@@ -1,4 +1,4 @@
-"""Data augmentation: learn from altered copies of the rows as well."""
+"""Data augmentation: fit on altered copies of the rows as well."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,14 +15,22 @@ AlterFunction = Callable[[np.ndarray, Columns, np.random.Generator], np.ndarray]
 
 
 class Augmented(MetaEstimatorMixin, BaseEstimator):
-    """Fits the estimator on the rows and on `copies` altered copies of each.
+    """An estimator that is fitted on the rows and on altered copies of them.
 
-    `alter` (matrix float64 [n, k], columns, random generator) -> matrix [n, k] is given a copy that it may change;
-    labels stay as they are. Only `fit` calls it, so what is predicted, validated or tested is never altered. A copy
-    stands right after its row: the order of time is kept.
+    Only `fit` alters rows, never prediction or scoring. Labels stay the same. A copy stands right after its row, so
+    that the order of time is kept.
 
-    Source: Simard, Steinkraus & Platt, "Best practices for convolutional neural networks applied to visual document
-    analysis", ICDAR 2003 (altered copies teach what doesn't matter).
+    Args:
+        estimator: Unfitted estimator.
+        alter: A function (matrix float64 [n, k], columns, random generator) -> matrix [n, k]; it is given a copy that
+            it may change.
+        columns: The matrix's columns.
+        copies: Number of altered copies of each row.
+        random_state: Seed of the random generator.
+
+    Source:
+        Simard, Steinkraus & Platt, "Best practices for convolutional neural networks applied to visual document
+        analysis", ICDAR 2003 (altered copies teach what doesn't matter).
     """
 
     def __init__(
@@ -35,7 +43,18 @@ class Augmented(MetaEstimatorMixin, BaseEstimator):
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any) -> "Augmented":
-        """X float64 [n, k]; y [n]. Raises ValueError where `alter` gives another shape."""
+        """Fit the estimator on rows and altered copies.
+
+        Args:
+            X: float64 [n, k], NaN for missing.
+            y: The labels [n].
+
+        Returns:
+            The fitted estimator itself.
+
+        Raises:
+            ValueError: If `alter` returns another shape.
+        """
         X, y = validate_data(self, X, y, ensure_all_finite="allow-nan")
         random = np.random.default_rng(self.random_state)
         altered = [self._altered(X, random) for _ in range(self.copies)]
@@ -53,19 +72,36 @@ class Augmented(MetaEstimatorMixin, BaseEstimator):
 
     @property
     def classes_(self) -> np.ndarray:
+        """The classes that the estimator has seen, [classes], in the order of the columns of its probabilities."""
         return self.estimator_.classes_
 
     def predict(self, X: Any) -> np.ndarray:
+        """Predict with the fitted estimator.
+
+        Args:
+            X: float64 [n, k].
+
+        Returns:
+            Classes or values [n].
+        """
         check_is_fitted(self)
         return self.estimator_.predict(X)
 
     @available_if(lambda self: hasattr(self.estimator, "predict_proba"))
     def predict_proba(self, X: Any) -> np.ndarray:
+        """Predict probabilities with the fitted estimator, where it has them.
+
+        Args:
+            X: float64 [n, k].
+
+        Returns:
+            float64 [n, classes].
+        """
         check_is_fitted(self)
         return self.estimator_.predict_proba(X)
 
     def __sklearn_tags__(self) -> Any:
-        """A classifier or a regressor, as the estimator is."""
+        """The estimator's own tags: classifier or regressor, NaN allowed or not."""
         tags, within = super().__sklearn_tags__(), get_tags(self.estimator)
         tags.estimator_type, tags.classifier_tags = within.estimator_type, within.classifier_tags
         tags.regressor_tags, tags.input_tags.allow_nan = within.regressor_tags, within.input_tags.allow_nan

@@ -1,4 +1,4 @@
-"""An experiment: how to make an estimator, and what is special about the way it learns."""
+"""A candidate: how to make an estimator, and what is special about the way it learns."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import polars as pl
 
 
 class Columns(Protocol):
-    """The matrix's columns: their names, and the positions of categories and numbers.
+    """The columns of the matrix, by position.
 
     Numbers are float64 with NaN for missing; categories are codes from 0, and -1 for missing or never seen.
     """
@@ -20,11 +20,14 @@ class Columns(Protocol):
 
 @dataclass(frozen=True)
 class Candidate:
-    """One entry of the experiments. `make` returns an unfitted scikit-learn estimator.
+    """An entry of the experiments.
 
-    `learns`: what `fit` is given as y where that isn't the target (reframing).
-    `window`: learn from the last so many batches only; None for all of them.
-    `search`: Optuna's trial -> parameters for the estimator's `set_params`; `trials` how many to try.
+    Args:
+        make: Makes an unfitted scikit-learn estimator for the matrix's columns.
+        learns: The expression that `fit` is given as y, if that isn't the target (reframing).
+        window: Number of latest batches to learn from; None for all of them.
+        search: Draws parameters for the estimator's `set_params` from an Optuna trial; None without a search.
+        trials: Number of trials of the search.
     """
 
     make: Callable[[Columns], Any]

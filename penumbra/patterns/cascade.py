@@ -1,4 +1,4 @@
-"""A cascade: a cheap model answers what it is sure of, an expensive one the rest."""
+"""A cascade: a cheap model answers the rows that it is sure of, an expensive one the rest."""
 
 from typing import Any
 
@@ -15,14 +15,21 @@ MIN_THRESHOLD_GAP = 1e-9
 
 
 class Cascade(ClassifierMixin, BaseEstimator):
-    """The cheap model's probability stands where it is below `low` or above `high`; elsewhere the expensive one's.
+    """A classifier in which a cheap model answers below `low` and above `high`, and an expensive one the rows between.
 
-    The two thresholds are settings on the latest `tail` of the training rows (oldest first), on which neither model was
-    fitted: those that let the cheap model answer most rows while the mean log-loss is at most `budget` (nats) above
-    that of the expensive model alone. Then both are fitted on everything.
+    The two thresholds are chosen on the latest `tail` of the training rows (oldest first), on which neither model was
+    fitted. Then both are fitted on everything.
 
-    Sources: Viola & Jones, "Rapid object detection using a boosted cascade of simple features", CVPR 2001; Lakshmanan,
-    Robinson & Munn, "Machine Learning Design Patterns", 2020.
+    Args:
+        cheap: Unfitted classifier.
+        expensive: Unfitted classifier.
+        budget: By how much the mean log-loss (nats) may be above that of the expensive model alone; the cheap model
+            answers as many rows as that allows.
+        tail: The share of the rows that thresholds are chosen on.
+
+    Source:
+        Viola & Jones, "Rapid object detection using a boosted cascade of simple features", CVPR 2001; Lakshmanan,
+        Robinson & Munn, "Machine Learning Design Patterns", 2020.
     """
 
     def __init__(self, cheap: Any, expensive: Any, budget: float = 0.001, tail: float = 0.25) -> None:
@@ -32,7 +39,18 @@ class Cascade(ClassifierMixin, BaseEstimator):
         self.tail = tail
 
     def fit(self, X: Any, y: Any) -> "Cascade":
-        """X float64 [n, k], NaN allowed; y [n], two classes. Raises ValueError for more or fewer."""
+        """Choose the thresholds, and fit both models.
+
+        Args:
+            X: float64 [n, k], NaN allowed, oldest row first.
+            y: The labels [n], two classes.
+
+        Returns:
+            The fitted cascade itself.
+
+        Raises:
+            ValueError: If there are more or fewer classes than two.
+        """
         X, y = validate_data(self, X, y, ensure_all_finite="allow-nan")
         self.classes_ = require_two_classes(self, y)
         first = len(y) - max(1, int(len(y) * self.tail))
@@ -47,24 +65,46 @@ class Cascade(ClassifierMixin, BaseEstimator):
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Probabilities of the two classes: float64 [n, 2]."""
+        """Predict probabilities of the two classes.
+
+        Args:
+            X: float64 [n, k], NaN allowed.
+
+        Returns:
+            float64 [n, 2].
+        """
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, ensure_all_finite="allow-nan")
-        said = np.array(self.cheap_.predict_proba(X), float)
-        rest = ~self._is_cheap_sure(said[:, 1])
+        probabilities = np.array(self.cheap_.predict_proba(X), float)
+        rest = ~self._is_cheap_sure(probabilities[:, 1])
         if rest.any():
-            said[rest] = self.expensive_.predict_proba(X[rest])
-        return said
+            probabilities[rest] = self.expensive_.predict_proba(X[rest])
+        return probabilities
 
     def predict(self, X: Any) -> np.ndarray:
-        said = self.predict_proba(X)
-        return self.classes_[said.argmax(axis=1)]
+        """Predict the likelier class.
+
+        Args:
+            X: float64 [n, k], NaN allowed.
+
+        Returns:
+            Classes [n].
+        """
+        probabilities = self.predict_proba(X)
+        return self.classes_[probabilities.argmax(axis=1)]
 
     def __sklearn_tags__(self) -> Any:
         return set_binary_tags(super().__sklearn_tags__())
 
     def mask_cheap_rows(self, X: Any) -> np.ndarray:
-        """Which rows the cheap model answers: bool [n]."""
+        """Mark the rows that the cheap model answers.
+
+        Args:
+            X: float64 [n, k], NaN allowed.
+
+        Returns:
+            bool [n].
+        """
         return self._is_cheap_sure(predict_scores(self.cheap_, X))
 
     def _is_cheap_sure(self, probabilities: np.ndarray) -> np.ndarray:
@@ -72,11 +112,19 @@ class Cascade(ClassifierMixin, BaseEstimator):
 
 
 def choose_thresholds(cheap: np.ndarray, excess: np.ndarray, budget: float) -> dict[str, float]:
-    """`low` and `high`, between which the expensive model has to answer, and what they do to the rows given.
+    """Choose the thresholds between which the expensive model has to answer.
 
-    `cheap` float64 [n] are the cheap model's probabilities, `excess` float64 [n] its loss less the expensive model's.
-    Of all pairs from a grid of quantiles, that one is taken which leaves the fewest rows to the expensive model at a
-    mean excess of at most `budget`.
+    Of all pairs from a grid of quantiles it takes the one that leaves the fewest rows to the expensive model at a mean
+    excess of at most the budget.
+
+    Args:
+        cheap: The cheap model's probabilities, float64 [n].
+        excess: Its loss less the expensive model's, float64 [n].
+        budget: The largest mean excess.
+
+    Returns:
+        `low` and `high`; and for these rows `cheap_share` and `expensive_share`, the shares that each model answers,
+        and `loss_above_expensive`, the mean excess.
     """
     order = np.argsort(cheap)
     known, total = cheap[order], np.concatenate([[0.0], np.cumsum(excess[order])])
@@ -96,9 +144,10 @@ def choose_thresholds(cheap: np.ndarray, excess: np.ndarray, budget: float) -> d
 
 
 def _candidate_thresholds(probabilities: np.ndarray) -> np.ndarray:
-    """-1 and 2, beyond which no probability lies, and points half-way between neighbours that rounding can't swap: a
-    compiled model's last bit must not decide who answers."""
+    """List -1 and 2, beyond which no probability lies, and points half-way between neighbours that rounding can't swap:
+    a compiled model's last bit must not decide which model answers.
+    """
     distinct = np.unique(probabilities)
     between = ((distinct[1:] + distinct[:-1]) / 2)[np.diff(distinct) > MIN_THRESHOLD_GAP]
-    settings = np.unique(np.linspace(0, len(between) - 1, min(len(between), MAX_THRESHOLDS)).astype(int))
-    return np.concatenate([[-1.0], between[settings], [2.0]])
+    positions = np.unique(np.linspace(0, len(between) - 1, min(len(between), MAX_THRESHOLDS)).astype(int))
+    return np.concatenate([[-1.0], between[positions], [2.0]])

@@ -1,4 +1,4 @@
-"""Hard negative mining: what was got confidently wrong counts more, unless its label is doubtful."""
+"""Hard negative mining: confident mistakes count more, unless their label is doubtful."""
 
 from typing import Any
 
@@ -19,19 +19,27 @@ from penumbra.patterns.out_of_sample import (
 
 
 class HardNegatives(ClassifierMixin, BaseEstimator):
-    """Learns from rows in which those that a model got confidently wrong stand `extra` times more.
+    """A classifier that is fitted on rows in which confident mistakes of another model are repeated.
 
-    A row is hard where the truth was given a probability below `confident`: by the live model where its prediction is
-    known, elsewhere by the estimator's own prediction ahead in time (see `penumbra.patterns.out_of_sample`). Two guards keep noise out:
-    of the `noise` share of rows that were the furthest off, those are dropped whose label an independent model, the
-    estimator ahead in time, finds wrong as well. Rows that stand several times distort probabilities: a logistic
-    function, fitted to predictions ahead in time of all rows, puts them right (`penumbra.patterns.out_of_sample.fit_calibration`). Works with
-    any estimator, as nothing but the rows changes.
+    A row is hard if the truth was given a probability below `confident`: by the live model where its prediction is
+    known, elsewhere by the estimator's own out-of-sample prediction. Two guards keep noise out: of the `noise` share of
+    rows that were the furthest off, those are dropped whose label an independent model, the estimator out of sample,
+    finds wrong as well. Repeated rows distort probabilities: a logistic function, fitted to out-of-sample predictions
+    of all rows, corrects them (`penumbra.patterns.out_of_sample.fit_calibration`). Works with any estimator, as only
+    the rows change.
 
-    Sources: Shrivastava, Gupta & Girshick, "Training region-based object detectors with online hard example mining",
-    CVPR 2016 (hard rows); Han et al., "Co-teaching: robust training of deep neural networks with extremely noisy
-    labels", NeurIPS 2018 (the largest losses are noise); Northcutt, Jiang & Chuang, "Confident learning: estimating
-    uncertainty in dataset labels", JAIR 70, 2021 (`doubtful`).
+    Args:
+        estimator: Unfitted classifier.
+        extra: How often a hard row is repeated.
+        confident: The probability of the truth below which a row is hard.
+        noise: The share of rows that may be noise.
+        folds: Number of out-of-sample folds.
+
+    Source:
+        Hard rows: Shrivastava, Gupta & Girshick, "Training region-based object detectors with online hard example
+        mining", CVPR 2016. The largest losses are noise: Han et al., "Co-teaching: robust training of deep neural
+        networks with extremely noisy labels", NeurIPS 2018. Label issues: Northcutt, Jiang & Chuang, "Confident
+        learning: estimating uncertainty in dataset labels", JAIR 70, 2021.
     """
 
     def __init__(
@@ -44,14 +52,25 @@ class HardNegatives(ClassifierMixin, BaseEstimator):
         self.folds = folds
 
     def fit(self, X: Any, y: Any, live: Any = None) -> "HardNegatives":
-        """X float64 [n, k], NaN allowed, oldest first; y [n], two classes; `live` float64 [n], the live model's
-        out-of-sample probability of the second class, NaN where it isn't known. Raises ValueError."""
+        """Find the hard rows, fit the estimator, and calibrate it.
+
+        Args:
+            X: float64 [n, k], NaN allowed, oldest row first.
+            y: The labels [n], two classes.
+            live: The live model's out-of-sample probability of the second class, float64 [n], NaN where unknown.
+
+        Returns:
+            The fitted classifier itself.
+
+        Raises:
+            ValueError: If there are more or fewer classes than two.
+        """
         X, y = validate_data(self, X, y, ensure_all_finite="allow-nan")
         self.classes_ = require_two_classes(self, y)
         truth = y == self.classes_[1]
         own = predict_out_of_sample(self.estimator, X, y, self.folds)
-        said = own if live is None else np.where(np.isfinite(live), live, own)
-        copies = self._count_copies(said, own, truth)
+        predicted = own if live is None else np.where(np.isfinite(live), live, own)
+        copies = self._count_copies(predicted, own, truth)
         rows = np.repeat(np.arange(len(y)), copies)
         self.estimator_ = clone(self.estimator).fit(X[rows], y[rows])
         weighted = predict_out_of_sample(self.estimator, X, y, self.folds, copies), predict_scores(self.estimator_, X)
@@ -60,9 +79,9 @@ class HardNegatives(ClassifierMixin, BaseEstimator):
         )
         return self
 
-    def _count_copies(self, said: np.ndarray, own: np.ndarray, truth: np.ndarray) -> np.ndarray:
-        """How often each row stands: int [n]; 0 is noise."""
-        right = np.where(truth, said, 1 - said)
+    def _count_copies(self, predicted: np.ndarray, own: np.ndarray, truth: np.ndarray) -> np.ndarray:
+        """Count how often each row stands: int [n]; 0 is noise."""
+        right = np.where(truth, predicted, 1 - predicted)
         hard = right < self.confident
         dropped = hard & (right < np.nanquantile(right, self.noise)) & find_label_issues(own, truth)
         kept = hard & ~dropped
@@ -70,7 +89,14 @@ class HardNegatives(ClassifierMixin, BaseEstimator):
         return np.where(dropped, 0, 1 + self.extra * kept)
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Probabilities of the two classes: float64 [n, 2]."""
+        """Predict calibrated probabilities of the two classes.
+
+        Args:
+            X: float64 [n, k], NaN allowed.
+
+        Returns:
+            float64 [n, 2].
+        """
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, ensure_all_finite="allow-nan")
         return stack_class_probabilities(
@@ -78,19 +104,34 @@ class HardNegatives(ClassifierMixin, BaseEstimator):
         )
 
     def predict(self, X: Any) -> np.ndarray:
-        said = self.predict_proba(X)
-        return self.classes_[said.argmax(axis=1)]
+        """Predict the likelier class.
+
+        Args:
+            X: float64 [n, k], NaN allowed.
+
+        Returns:
+            Classes [n].
+        """
+        probabilities = self.predict_proba(X)
+        return self.classes_[probabilities.argmax(axis=1)]
 
     def __sklearn_tags__(self) -> Any:
         return set_binary_tags(super().__sklearn_tags__())
 
 
-def find_label_issues(said: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Rows that belong to the other class by confident learning: bool [n], False where `said` is NaN.
+def find_label_issues(probabilities: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Find rows that belong to the other class by confident learning.
 
-    `said` float64 [n] is the out-of-sample probability of True, `truth` bool [n] the label. A row is doubtful where the
-    other class is given at least the probability that rows of that class are given on average.
+    A row's label is doubtful if the other class is given at least the probability that rows of that class are given on
+    average.
+
+    Args:
+        probabilities: The out-of-sample probability of True, float64 [n], NaN where unknown.
+        truth: The label, bool [n].
+
+    Returns:
+        bool [n], False where `probabilities` is NaN.
     """
-    known = np.isfinite(said)
-    usual, unusual = said[known & truth].mean(), 1 - said[known & ~truth].mean()
-    return np.where(truth, 1 - said >= unusual, said >= usual)
+    known = np.isfinite(probabilities)
+    usual, unusual = probabilities[known & truth].mean(), 1 - probabilities[known & ~truth].mean()
+    return np.where(truth, 1 - probabilities >= unusual, probabilities >= usual)

@@ -1,4 +1,4 @@
-"""What the patterns share: predictions ahead in time, and the logistic function that makes probabilities of scores."""
+"""Predictions out of sample, and the logistic function that makes probabilities of scores; shared by the patterns."""
 
 from typing import Any
 
@@ -17,21 +17,44 @@ INVERSE_PENALTY = 1e4  # the inverse of the penalty that keeps a logistic functi
 def predict_out_of_sample(
     estimator: Any, inputs: np.ndarray, y: np.ndarray, folds: int, copies: np.ndarray | None = None
 ) -> np.ndarray:
-    """What `estimator` says of rows later than all that it learnt from: float64 [n], NaN for the oldest block.
+    """Predict rows with models fitted on earlier rows only.
 
-    The rows (inputs [n, k], y [n], oldest first) are cut into folds + 1 blocks, and each but the first is predicted by
-    a clone fitted on all the blocks before: a rolling origin (Tashman, "Out-of-sample tests of forecasting accuracy",
-    International Journal of Forecasting 16, 2000). Row i counts `copies[i]` times in fitting, or once.
+    The rows are cut into folds + 1 blocks, and each but the first is predicted by a clone fitted on all blocks before
+    it: a rolling origin.
+
+    Args:
+        estimator: Unfitted estimator.
+        inputs: float64 [n, k], oldest row first.
+        y: Labels or values [n].
+        folds: Number of blocks that are predicted.
+        copies: How often each row counts in fitting, int [n]; once by default.
+
+    Returns:
+        float64 [n], NaN for the oldest block.
+
+    Source:
+        Tashman, "Out-of-sample tests of forecasting accuracy", International Journal of Forecasting 16, 2000.
     """
-    said = np.full(len(y), np.nan)
+    predicted = np.full(len(y), np.nan)
     for earlier, later in TimeSeriesSplit(folds).split(inputs):
         rows = earlier if copies is None else np.repeat(earlier, copies[earlier])
-        said[later] = predict_scores(clone(estimator).fit(inputs[rows], y[rows]), inputs[later])
-    return said
+        predicted[later] = predict_scores(clone(estimator).fit(inputs[rows], y[rows]), inputs[later])
+    return predicted
 
 
 def predict_scores(fitted: Any, inputs: np.ndarray) -> np.ndarray:
-    """A regressor's prediction, or a classifier's probability of the second of its two classes: float64 [n]."""
+    """Predict values with a regressor, or probabilities of the second class with a classifier.
+
+    Args:
+        fitted: Fitted estimator.
+        inputs: float64 [n, k].
+
+    Returns:
+        float64 [n].
+
+    Raises:
+        ValueError: If the classifier was shown more or fewer classes than two.
+    """
     if not hasattr(fitted, "predict_proba"):
         return np.asarray(fitted.predict(inputs), float)
     if len(fitted.classes_) != 2:
@@ -40,46 +63,73 @@ def predict_scores(fitted: Any, inputs: np.ndarray) -> np.ndarray:
 
 
 def require_two_classes(owner: Any, y: np.ndarray) -> np.ndarray:
-    """The two classes of labels [n], sorted. Raises ValueError, naming the pattern, where there are more or fewer."""
+    """Require that labels have two classes.
+
+    Args:
+        owner: The pattern that needs them, for the message.
+        y: The labels [n].
+
+    Returns:
+        The two classes, sorted.
+
+    Raises:
+        ValueError: If there are more or fewer, or the labels are no classes.
+    """
     check_classification_targets(y)
     classes, kind = np.unique(y), type_of_target(y)
     if len(classes) != 2:
-        told = f"{len(classes)} class{'es' * (len(classes) > 1)}: {', '.join(map(str, classes))}"
+        counted = f"{len(classes)} class{'es' * (len(classes) > 1)}: {', '.join(map(str, classes))}"
         raise ValueError(
             f"Only binary classification is supported. The type of the target is {kind}. "
-            f"{type(owner).__name__} was given {told}"
+            f"{type(owner).__name__} was given {counted}"
         )
     return classes
 
 
 def set_binary_tags(tags: Any) -> Any:
-    """scikit-learn's tags of a classifier of two classes whose inputs may be missing."""
+    """Set scikit-learn's tags of a classifier of two classes whose inputs may be missing.
+
+    Args:
+        tags: scikit-learn's Tags, changed in place.
+
+    Returns:
+        The same tags.
+    """
     tags.classifier_tags.multi_class, tags.input_tags.allow_nan = False, True
     return tags
 
 
-def fit_calibration(ahead_of_time: np.ndarray, final: np.ndarray, truth: np.ndarray, folds: int) -> tuple[float, float]:
-    """Slope and intercept with which expit(slope · score + intercept) is the probability of `truth` bool [n].
+def fit_calibration(out_of_sample: np.ndarray, final: np.ndarray, truth: np.ndarray, folds: int) -> tuple[float, float]:
+    """Fit slope and intercept with which expit(slope · score + intercept) is a probability.
 
-    The slope is fitted to the scores ahead of time, float64 [n], NaN for the oldest block (see `ahead`), with an
-    intercept for each block: from month to month base rates rise and fall, and an older model's scores don't follow,
-    which says nothing of how sharp they are. The intercept gives the final model's scores, float64 [n], the base rate
-    of all rows ("calibration in the large").
+    The slope is fitted to out-of-sample scores, with an intercept for each block: from month to month base rates rise
+    and fall, and an older model's scores don't follow, which says nothing of how sharp they are. The intercept gives
+    the final model's scores the base rate of all rows ("calibration in the large").
 
-    Sources: Platt, "Probabilistic outputs for support vector machines and comparisons to regularized likelihood
-    methods", 1999; Steyerberg, "Clinical Prediction Models", 2009 (slope and intercept recalibrated apart).
+    Args:
+        out_of_sample: The scores of `predict_out_of_sample`, float64 [n], NaN for the oldest block.
+        final: The final model's scores, float64 [n].
+        truth: The labels, bool [n].
+        folds: Number of blocks that were predicted.
+
+    Returns:
+        Slope and intercept.
+
+    Source:
+        Platt, "Probabilistic outputs for support vector machines and comparisons to regularized likelihood methods",
+        1999; Steyerberg, "Clinical Prediction Models", 2009 (slope and intercept recalibrated apart).
     """
-    known = np.isfinite(ahead_of_time)
+    known = np.isfinite(out_of_sample)
     blocks = np.repeat(np.eye(folds), known.sum() // folds, axis=0)
-    scale = ahead_of_time[known].std() or 1.0
-    design = np.column_stack([ahead_of_time[known] / scale, blocks])
+    scale = out_of_sample[known].std() or 1.0
+    design = np.column_stack([out_of_sample[known] / scale, blocks])
     fitted = LogisticRegression(C=INVERSE_PENALTY, fit_intercept=False, max_iter=1000).fit(design, truth[known])
     slope = float(fitted.coef_[0, 0] / scale)
     return slope, _solve_intercept(slope * final, truth.mean())
 
 
 def _solve_intercept(scores: np.ndarray, rate: float) -> float:
-    """What added to the scores makes `rate` the mean probability."""
+    """Solve for the intercept that makes `rate` the mean probability of the scores."""
     odds = np.log(rate / (1 - rate))
     lowest, highest = odds - scores.max(), odds - scores.min()
     if lowest == highest:
@@ -88,10 +138,25 @@ def _solve_intercept(scores: np.ndarray, rate: float) -> float:
 
 
 def compute_logits(probabilities: np.ndarray) -> np.ndarray:
+    """Compute logits of probabilities, which are clipped to [1e-6, 1 - 1e-6].
+
+    Args:
+        probabilities: float64 [n].
+
+    Returns:
+        float64 [n].
+    """
     kept = np.clip(probabilities, LOGIT_CLIP, 1 - LOGIT_CLIP)
     return np.log(kept) - np.log(1 - kept)
 
 
 def stack_class_probabilities(positive: np.ndarray) -> np.ndarray:
-    """Probabilities [n, 2] of the two classes from those of the second, [n]."""
+    """Stack the probabilities of the two classes.
+
+    Args:
+        positive: Probabilities of the second class, float64 [n].
+
+    Returns:
+        float64 [n, 2].
+    """
     return np.column_stack([1 - positive, positive])

@@ -1,4 +1,4 @@
-"""Reframing: predict a quantity, answer the probability that it exceeds a limit."""
+"""Reframing: predict a quantity, output the probability that it exceeds a limit."""
 
 from typing import Any
 
@@ -16,16 +16,23 @@ from penumbra.patterns.out_of_sample import (
 
 
 class Reframed(ClassifierMixin, BaseEstimator):
-    """A classifier that learns the quantity behind a label, which tells more than the label does: 16 minutes late and
-    160 are both "late".
+    """A classifier that is fitted on the quantity behind a label.
 
-    `fit` is given the quantity as y (see `Candidate.learns`), rows oldest first; the classes are False and True, True
-    where the quantity exceeds `above`. The regressor learns tanh((quantity - above) / scale), as what lies far from the
-    limit says little about the side of it, and rare extremes would outweigh all else. A logistic function, fitted to
-    predictions ahead in time (`folds` + 1 blocks of rows), makes probabilities of its answers.
+    The quantity says more than the label: 16 minutes late and 160 are both "late". `fit` is given the quantity as y
+    (see `Candidate.learns`), rows oldest first; the classes are False and True, True where the quantity exceeds
+    `above`. The regressor is fitted on tanh((quantity - above) / scale), as what lies far from the limit says little
+    about the side of it, and rare extremes would outweigh all else. A logistic function, fitted to out-of-sample
+    predictions, turns its predictions into probabilities.
 
-    Source: Lakshmanan, Robinson & Munn, "Machine Learning Design Patterns", 2020, chapter 3; for the probabilities see
-    `penumbra.patterns.out_of_sample.fit_calibration`.
+    Args:
+        regressor: Unfitted regressor.
+        above: The limit.
+        scale: The distance from the limit at which the quantity begins to saturate.
+        folds: Number of out-of-sample folds.
+
+    Source:
+        Lakshmanan, Robinson & Munn, "Machine Learning Design Patterns", 2020, chapter 3; for the probabilities see
+        `penumbra.patterns.out_of_sample.fit_calibration`.
     """
 
     def __init__(self, regressor: Any, above: float = 0.0, scale: float = 1.0, folds: int = 3) -> None:
@@ -35,22 +42,47 @@ class Reframed(ClassifierMixin, BaseEstimator):
         self.folds = folds
 
     def fit(self, X: Any, y: Any) -> "Reframed":
-        """X float64 [n, k], NaN allowed; y [n], finite numbers."""
+        """Fit the regressor, and calibrate it.
+
+        Args:
+            X: float64 [n, k], NaN allowed, oldest row first.
+            y: The quantity, finite numbers [n].
+
+        Returns:
+            The fitted classifier itself.
+        """
         X, y = validate_data(self, X, y, ensure_all_finite="allow-nan", y_numeric=True)
         squashed = np.tanh((y - self.above) / self.scale)
         self.classes_ = np.array([False, True])
         self.regressor_ = clone(self.regressor).fit(X, squashed)
-        said = predict_out_of_sample(self.regressor, X, squashed, self.folds)
-        self.slope_, self.intercept_ = fit_calibration(said, self.regressor_.predict(X), y > self.above, self.folds)
+        predicted = predict_out_of_sample(self.regressor, X, squashed, self.folds)
+        self.slope_, self.intercept_ = fit_calibration(
+            predicted, self.regressor_.predict(X), y > self.above, self.folds
+        )
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """The probabilities that the quantity is at most, and that it is above the limit: float64 [n, 2]."""
+        """Predict the probabilities that the quantity is at most the limit, and that it is above.
+
+        Args:
+            X: float64 [n, k], NaN allowed.
+
+        Returns:
+            float64 [n, 2].
+        """
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, ensure_all_finite="allow-nan")
         return stack_class_probabilities(expit(self.slope_ * self.regressor_.predict(X) + self.intercept_))
 
     def predict(self, X: Any) -> np.ndarray:
+        """Predict whether the quantity is above the limit.
+
+        Args:
+            X: float64 [n, k], NaN allowed.
+
+        Returns:
+            bool [n].
+        """
         return self.predict_proba(X)[:, 1] > 0.5
 
     def __sklearn_tags__(self) -> Any:
@@ -58,5 +90,5 @@ class Reframed(ClassifierMixin, BaseEstimator):
 
     @property
     def report_(self) -> dict[str, float]:
-        """The logistic function that makes probabilities of the regressor's answers."""
+        """The logistic function that turns the regressor's predictions into probabilities."""
         return {"calibration_slope": self.slope_, "calibration_intercept": self.intercept_}

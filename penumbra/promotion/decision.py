@@ -1,4 +1,4 @@
-"""What follows from the evidence: of a candidate, and of a model that was promoted. Each with its reason in words."""
+"""Decisions on a candidate and on a promoted model, from evidence, guardrails and the gate's verdict."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,13 +12,29 @@ NO_GATE_VERDICT = "no verdict of the gate on this version is in the ledger"
 
 @dataclass(frozen=True)
 class PromotionDecision:
+    """The decision on a candidate, or on a model that was promoted, and its reason in words.
+
+    Args:
+        verdict: What to do.
+        reason: Why, in words.
+    """
+
     verdict: Literal["promote", "reject", "keep collecting", "canary", "ok", "investigate"]
     reason: str
 
 
 def decide_candidate(evidence: Evidence, faults: Sequence[GuardrailFault], gate: str | None) -> PromotionDecision:
-    """`gate`: what the gate said of this version before the shadow, None where nothing is known. A fault or a failed
-    gate rejects whatever the losses say; what the gate never saw isn't promoted."""
+    """Decide on a candidate: a fault or a failed gate rejects it whatever the losses say.
+
+    Args:
+        evidence: The evidence of paired losses.
+        faults: What the guardrails found.
+        gate: The gate's verdict on this version before the shadow, None if the ledger has none. A version that the
+            gate never judged isn't promoted.
+
+    Returns:
+        "promote", "reject" or "keep collecting", with the reason.
+    """
     if faults:
         return PromotionDecision("reject", _join_faults(faults))
     if gate == "fail":
@@ -29,14 +45,30 @@ def decide_candidate(evidence: Evidence, faults: Sequence[GuardrailFault], gate:
 
 
 def decide_canary(decision: PromotionDecision, share: float) -> PromotionDecision:
-    """A candidate that may become live first answers this share of the keys."""
+    """Turn a promotion into a canary: the candidate first answers a share of the keys.
+
+    Args:
+        decision: The decision on the candidate.
+        share: The share of keys, from 0 to 1.
+
+    Returns:
+        "canary" in the place of "promote"; any other decision unchanged.
+    """
     if decision.verdict != "promote":
         return decision
     return PromotionDecision("canary", f"it answers {share:.0%} of the keys from now on; {decision.reason}")
 
 
 def review_promotion(evidence: Evidence, faults: Sequence[GuardrailFault]) -> PromotionDecision:
-    """The same test turned round: the previous model stands where live stood, and the promoted one is judged."""
+    """Decide on a model that was promoted, by the same test with the previous model in the place of live.
+
+    Args:
+        evidence: The evidence, in which the promoted model is the candidate.
+        faults: What the guardrails found.
+
+    Returns:
+        "investigate" if it is broken or shown to be worse, else "ok", with the reason.
+    """
     if faults:
         return PromotionDecision("investigate", _join_faults(faults))
     if evidence.verdict == "reject":

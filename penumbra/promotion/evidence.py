@@ -1,11 +1,14 @@
-"""Does the candidate deserve to be live? A verdict from paired losses in blocks of days, at any time, as often as one
-likes: looking every day doesn't make false promotions more likely. The statistic is described in sequential.py.
+"""The evidence for or against a candidate: a verdict from paired losses in blocks of days, valid at any time.
+
+Looking every day doesn't make false promotions more likely. The statistic is described in sequential.py.
 
 What is assumed: blocks of two equal models could swap names (their loss differences are symmetric about 0 given the
-past), days further apart than a few blocks don't lean on each other, and the rows with labels are like those without.
-The comparison is that of Choe and Ramdas ("Comparing sequential forecasters", 2023), by blocks in place of rounds.
+past), days further apart than a few blocks don't depend on each other, and the rows with labels are like those without.
 What no test can know is a storm that hasn't come yet: a candidate that is a bit better on calm days and much worse on
-rare ones is promoted, and demoted afterwards by the same test turned round.
+rare ones is promoted, and demoted afterwards by the same test with the roles swapped.
+
+Source:
+    Choe and Ramdas, "Comparing sequential forecasters", 2023; here by blocks in place of rounds.
 """
 
 import math
@@ -19,11 +22,12 @@ from penumbra.promotion.sequential import compute_log_e_values, compute_lower_bo
 
 PromotionRule = Literal["superiority", "non-inferiority"]
 EvidenceVerdict = Literal["promote", "reject", "keep collecting"]
-MAX_LOG_E_VALUE = 700.0  # of a logarithm, so that its exponential is a number
+E_VALUE_SIGNS = {"better": 1, "worse": -1}
+MAX_LOG_E_VALUE = 700.0  # larger logarithms are cut, so that their exponential is a finite number
 
 
 class EvidenceSettings(Protocol):
-    """Of the settings' section `promotion`."""
+    """The values of the settings' section `promotion` that the evidence depends on."""
 
     block_days: int
     promote_level: float
@@ -34,9 +38,23 @@ class EvidenceSettings(Protocol):
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the complete blocks say. Losses are means per row, `difference` is live minus candidate: above 0 the
-    candidate is better, and `low` to `high` is its confidence sequence, each end at its own level (None: nothing can
-    be said yet). `better` and `worse` are e-values: odds at which one could have bet against "no better", "no worse".
+    """The evidence of complete blocks. A positive difference, live less candidate, says that the candidate is better.
+
+    Args:
+        rule: What the candidate has to show.
+        verdict: What the evidence says.
+        days: Number of days in complete blocks.
+        labels: Number of rows with both losses.
+        incomplete_blocks: Number of blocks that don't count yet.
+        live_loss: The live model's mean loss per row; None without labels.
+        candidate_loss: The candidate's mean loss per row; None without labels.
+        difference: The first less the second; None without labels.
+        low: Lower end of the difference's confidence sequence, at the level for promotion; None if unknown yet.
+        high: Upper end, at the level for harm; None if unknown yet.
+        better: e-value against "no better": the odds at which one could have bet against it.
+        worse: e-value against "no worse".
+        days_needed: Estimated days to a verdict; None if unknown or far away, or if there is a verdict.
+        labels_needed: Estimated labels to a verdict; None likewise.
     """
 
     rule: PromotionRule
@@ -55,31 +73,40 @@ class Evidence:
     labels_needed: int | None
 
     def __str__(self) -> str:
-        seen = f"{self.verdict}: {self.days:,} days, {self.labels:,} labels; e-values {self.better:.3g} for better"
-        seen += f" and {self.worse:.3g} for worse"
+        """The verdict, with days, labels, e-values and the difference per row."""
+        text = f"{self.verdict}: {self.days:,} days, {self.labels:,} labels; e-values {self.better:.3g} for better"
+        text += f" and {self.worse:.3g} for worse"
         if self.difference is not None:
-            seen += f"; loss {self.difference:+.5f} a row in its favour ({_format_bound(self.low)} to {_format_bound(self.high)})"
-        return seen + (f"; about {self.days_needed:,} more days" if self.days_needed else "")
+            bounds = f"{_format_bound(self.low)} to {_format_bound(self.high)}"
+            text += f"; loss {self.difference:+.5f} a row in its favour ({bounds})"
+        return text + (f"; about {self.days_needed:,} more days" if self.days_needed else "")
 
 
-def compute_evidence(blocks: pl.DataFrame, rule: PromotionRule, terms: EvidenceSettings) -> Evidence:
-    """The evidence of `cohorts.cohorts`' blocks; the incomplete ones count for nothing.
+def compute_evidence(blocks: pl.DataFrame, rule: PromotionRule, settings: EvidenceSettings) -> Evidence:
+    """Compute the evidence and its verdict; incomplete blocks don't count.
 
-    "superiority", for a new recipe: promoted once it is shown to be better. "non-inferiority", for the same recipe on
-    newer data: promoted after the terms' shadow days, where its mean loss isn't higher by more than the terms' margin:
-    in a week nothing can be shown to be worse at such odds, but what is broken looks it. Either is rejected once it is
-    shown to be worse.
-    To watch over a promotion, put the previous model in the place of live and count blocks from the promotion on:
-    "reject" then means roll back.
+    A candidate is rejected once it is shown to be worse. To watch over a promotion, put the previous model in the place
+    of live and count blocks from the promotion on: "reject" then means roll back.
+
+    Args:
+        blocks: The columns of `penumbra.promotion.day_blocks.sum_losses_by_block`, of which `first` (Date), `complete`
+            (Boolean), `labels`, `live`, `candidate` and `difference` (sums) are used.
+        rule: "superiority", for a new recipe: promoted once it is shown to be better. "non-inferiority", for the same
+            recipe on newer data: promoted after `settings.shadow_days`, if its mean loss isn't higher by more than
+            `settings.margin`: in a week nothing can be shown to be worse at such odds, but what is broken looks it.
+        settings: Levels, margin, and lengths in days.
+
+    Returns:
+        The evidence.
     """
     used = blocks.filter("complete").sort("first")
     sums, weights = used["difference"].to_numpy(), used["labels"].cast(pl.Float64).to_numpy()
     better, worse = (_final_e_value(compute_log_e_values(sign * sums)) for sign in (1, -1))
-    days, labels = used.height * terms.block_days, int(used["labels"].sum())
+    days, labels = used.height * settings.block_days, int(used["labels"].sum())
     difference = _mean_loss(used["difference"], labels)
-    verdict = _decide_verdict(better, worse, days, difference, rule, terms)
-    needed = None if verdict != "keep collecting" else _days_needed(sums, days, rule, terms)
-    low, high = _confidence_interval(sums, weights, terms)
+    verdict = _decide_verdict(better, worse, days, difference, rule, settings)
+    needed = None if verdict != "keep collecting" else _days_needed(sums, days, rule, settings)
+    low, high = _confidence_interval(sums, weights, settings)
     return Evidence(
         rule=rule,
         verdict=verdict,
@@ -99,7 +126,14 @@ def compute_evidence(blocks: pl.DataFrame, rule: PromotionRule, terms: EvidenceS
 
 
 def compute_e_value_path(blocks: pl.DataFrame) -> pl.DataFrame:
-    """How the evidence grew: for each complete block its `first` day and the e-values `better` and `worse` after it."""
+    """Compute the e-values after each complete block.
+
+    Args:
+        blocks: `first` (Date), `complete` (Boolean) and `difference` (sums, Float64).
+
+    Returns:
+        `first`, `better` and `worse` (Float64) of each complete block, oldest first.
+    """
     used = blocks.filter("complete").sort("first")
     sums = used["difference"].to_numpy()
     values = {
@@ -109,36 +143,35 @@ def compute_e_value_path(blocks: pl.DataFrame) -> pl.DataFrame:
     return used.select("first").with_columns(**{name: pl.Series(value) for name, value in values.items()})
 
 
-E_VALUE_SIGNS = {"better": 1, "worse": -1}
-
-
 def _decide_verdict(
-    better: float, worse: float, days: int, difference: float | None, rule: PromotionRule, terms: EvidenceSettings
+    better: float, worse: float, days: int, difference: float | None, rule: PromotionRule, settings: EvidenceSettings
 ) -> EvidenceVerdict:
-    if worse >= 1 / terms.harm_level:
+    if worse >= 1 / settings.harm_level:
         return "reject"
-    waited = days >= terms.shadow_days and (difference or 0.0) >= -terms.margin
-    earned = better >= 1 / terms.promote_level if rule == "superiority" else waited
+    waited = days >= settings.shadow_days and (difference or 0.0) >= -settings.margin
+    earned = better >= 1 / settings.promote_level if rule == "superiority" else waited
     return "promote" if earned else "keep collecting"
 
 
-def _days_needed(sums: np.ndarray, days: int, rule: PromotionRule, terms: EvidenceSettings) -> int | None:
-    """To a verdict, should the days to come be like those so far; None where that is years away, or unknown."""
+def _days_needed(sums: np.ndarray, days: int, rule: PromotionRule, settings: EvidenceSettings) -> int | None:
+    """Estimate the days to a verdict if the days to come are like those so far; None if years away or unknown."""
     if rule == "non-inferiority":
-        return terms.shadow_days - days if days < terms.shadow_days else None
+        return settings.shadow_days - days if days < settings.shadow_days else None
     favour = sums.sum() > 0
-    blocks = estimate_blocks_needed(sums if favour else -sums, terms.promote_level if favour else terms.harm_level)
-    return None if blocks is None else blocks * terms.block_days
+    blocks = estimate_blocks_needed(
+        sums if favour else -sums, settings.promote_level if favour else settings.harm_level
+    )
+    return None if blocks is None else blocks * settings.block_days
 
 
 def _confidence_interval(
-    sums: np.ndarray, weights: np.ndarray, terms: EvidenceSettings
+    sums: np.ndarray, weights: np.ndarray, settings: EvidenceSettings
 ) -> tuple[float | None, float | None]:
     if not weights.sum():
         return None, None
     low, high = (
-        compute_lower_bound(sums, weights, terms.promote_level),
-        compute_lower_bound(-sums, weights, terms.harm_level),
+        compute_lower_bound(sums, weights, settings.promote_level),
+        compute_lower_bound(-sums, weights, settings.harm_level),
     )
     return low, None if high is None else -high
 

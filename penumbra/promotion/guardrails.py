@@ -1,6 +1,6 @@
-"""What stops a broken candidate at once: faults that need no labels and no statistics over days.
+"""Guardrails that stop a broken candidate at once: faults that need no labels and no statistics over days.
 
-The candidate's predictions are held against the live model's on the same rows, from the first hundred on, their
+The candidate's predictions are compared with the live model's on the same rows, from the first hundred on, their
 distribution from a thousand on: rows of the same hours are alike. The limits are wide, since seasons move scores far
 (those of a thousand rows by a healthy refit were up to 0.84 away from the live model's); what is merely worse is left
 to the evidence of labels.
@@ -21,7 +21,7 @@ PROBABILITY_TOLERANCE = 1e-6
 
 
 class GuardrailLimits(Protocol):
-    """The settings' `promotion.error_share`, `promotion.score_distance` and `promotion.latency_ms`."""
+    """The values of the settings' section `promotion` that guardrails depend on."""
 
     error_share: float
     score_distance: float
@@ -30,7 +30,12 @@ class GuardrailLimits(Protocol):
 
 @dataclass(frozen=True)
 class GuardrailFault:
-    """`what` is broken: errors, latency, shape, unusable, constant, inverted or distribution; in words, how much."""
+    """A fault of a candidate.
+
+    Args:
+        what: What is broken: errors, latency, shape, unusable, constant, inverted or distribution.
+        text: The fault in words, with its size and the limit.
+    """
 
     what: str
     text: str
@@ -45,21 +50,30 @@ def find_guardrail_faults(
     milliseconds: np.ndarray | None = None,
     reference: np.ndarray | None = None,
 ) -> list[GuardrailFault]:
-    """Everything that is broken; empty while fewer than 100 rows were tried. To be asked every hundred rows or so.
+    """Find everything that is broken about a candidate. Meant to be called every hundred rows or so.
 
-    `live` and `candidate`: predictions (see penumbra/core/task.py) of the same rows, those that the candidate answered; on `errors`
-    more it failed. `milliseconds`: what each row took it, float64 [n]. `reference`: its own predictions on earlier rows
-    that it hadn't learnt from; scores may be far from the live model's or from these, but not from both.
+    Args:
+        task: The task.
+        live: The live model's predictions, [n] or [n, classes], of the rows that the candidate has predicted.
+        candidate: Its predictions of the same rows, float64 [n] or [n, classes].
+        limits: The limits.
+        errors: Number of further rows on which it failed.
+        milliseconds: How long it took for each row, float64 [n]; None if unknown.
+        reference: Its own predictions on earlier rows that it hadn't learnt from, if known. Scores may be far from the
+            live model's or from these, but not from both.
+
+    Returns:
+        The faults; none while fewer than 100 rows were tried.
     """
     if (tried := len(live) + errors) < MIN_GUARDRAIL_ROWS:
         return []
-    found = [_check_error_share(errors / tried, limits), _check_latency(milliseconds, limits)]
+    faults = [_check_error_share(errors / tried, limits), _check_latency(milliseconds, limits)]
     if candidate.shape != live.shape:
         text = f"its predictions have the shape {candidate.shape} where the live model's have {live.shape}"
-        found.append(GuardrailFault("shape", text))
+        faults.append(GuardrailFault("shape", text))
     else:
-        found += _check_scores(task, live, candidate, reference, limits)
-    return [fault for fault in found if fault]
+        faults += _check_scores(task, live, candidate, reference, limits)
+    return [fault for fault in faults if fault]
 
 
 def _check_error_share(share: float, limits: GuardrailLimits) -> GuardrailFault | None:
@@ -90,7 +104,7 @@ def _check_scores(
 
 
 def _mask_usable(task: Task, predictions: np.ndarray) -> np.ndarray:
-    """Which rows have numbers, and where they are probabilities, numbers between 0 and 1: bool [n]."""
+    """Mark the rows whose predictions are numbers, and between 0 and 1 where they are probabilities: bool [n]."""
     good = np.isfinite(predictions)
     if task.kind != "regression":
         good &= (predictions >= -PROBABILITY_TOLERANCE) & (predictions <= 1 + PROBABILITY_TOLERANCE)
@@ -125,5 +139,5 @@ def _check_distribution(known: list[np.ndarray], scores: np.ndarray, limits: Gua
 
 
 def _as_columns(predictions: np.ndarray) -> np.ndarray:
-    """[n, k] as it is, [n] as [n, 1]."""
+    """Reshape [n] to [n, 1]; [n, k] stays."""
     return np.atleast_2d(predictions.T).T

@@ -1,19 +1,23 @@
-"""A test of a mean that holds however often one looks, for sums that lean on each other a little.
+"""A sequential test of a mean: valid however often one looks, for sums that depend on each other a little.
 
-The statistic is the method of mixtures (Robbins, "Statistical methods related to the law of the iterated logarithm",
-1970) on self-normalised sums (de la Peña, "A general class of exponential inequalities for martingales and ratios",
-1999; Howard, Ramdas, McAuliffe and Sekhon, "Time-uniform Chernoff bounds via nonnegative supermartingales", 2020, and
-"Time-uniform, nonparametric, nonasymptotic confidence sequences", 2021). Each sum x_i is divided by the root mean
-square of x_1 to x_i, which gives u_i; with S their sum and V >= the sum of their squares, exp(λS - λ²V/2) averaged over
-a half-normal λ is
+Each sum x_i is divided by the root mean square of x_1 to x_i, which gives u_i. With S their sum and V >= the sum of
+their squares, exp(λS - λ²V/2) averaged over a half-normal λ is
 
     E = 2 Φ(S / √(V + r)) √(r / (V + r)) exp(S² / 2(V + r)),   r = 5
 
 Where each x_i is symmetric about 0 given those before it, E is at most 1 on average at any stopping time, and ever
 exceeds 1/level with probability `level` at most (Ville, 1939). Two models of equal worth give such sums if they could
-swap names block by block. Days do lean on each other (a storm front stays: an autocorrelation of 0.3 to 0.6 from one
-day to the next was measured), so V is raised to the long-run variance of Newey and West (1987) wherever that is larger,
-which can only lower E. What that is worth is measured, not proved: see docs/promotion-statistics.md.
+swap names block by block. Days do depend on each other (a storm front stays: an autocorrelation of 0.3 to 0.6 from one
+day to the next was measured), so V is raised to the long-run variance wherever that is larger, which can only lower E.
+How well that keeps the promise is measured, not proved: see docs/promotion.md.
+
+Source:
+    Method of mixtures: Robbins, "Statistical methods related to the law of the iterated logarithm", 1970.
+    Self-normalised sums: de la Peña, "A general class of exponential inequalities for martingales and ratios", 1999;
+    Howard, Ramdas, McAuliffe and Sekhon, "Time-uniform Chernoff bounds via nonnegative supermartingales", 2020, and
+    "Time-uniform, nonparametric, nonasymptotic confidence sequences", 2021.
+    Long-run variance: Newey and West, "A simple, positive semi-definite, heteroskedasticity and autocorrelation
+    consistent covariance matrix", 1987.
 """
 
 import numpy as np
@@ -25,14 +29,31 @@ BISECTION_STEPS = 60
 
 
 def compute_log_e_values(sums: np.ndarray) -> np.ndarray:
-    """log E after each sum that the mean is above 0: float64 [..., n] of block sums float64 [..., n]."""
+    """Compute the logarithm of E after each sum, against a mean of 0 or less.
+
+    Args:
+        sums: Block sums, oldest first, float64 [..., n].
+
+    Returns:
+        float64 [..., n].
+    """
     scaled = _self_normalise(sums)
     return _log_mixture(scaled.cumsum(axis=-1), _long_run_variance(scaled))
 
 
 def compute_lower_bound(sums: np.ndarray, weights: np.ndarray, level: float) -> float | None:
-    """The lower end of a confidence sequence for the mean of `sums` per weight, both float64 [n]: that it is ever above
-    the truth has probability `level`. It is above 0 just if E is above 1/level; None while nothing can be said."""
+    """Compute the lower end of a confidence sequence for the mean of sums per weight.
+
+    The probability that it is ever above the truth is `level`. It is above 0 exactly if E is above 1/level.
+
+    Args:
+        sums: Block sums, oldest first, float64 [n].
+        weights: The weight of each block, such as its number of rows, float64 [n].
+        level: The probability of error.
+
+    Returns:
+        The bound; None while nothing can be said.
+    """
 
     def shown(mean: float) -> bool:
         return bool(compute_log_e_values(sums - mean * weights)[-1] >= -np.log(level))
@@ -50,7 +71,15 @@ def compute_lower_bound(sums: np.ndarray, weights: np.ndarray, level: float) -> 
 
 
 def estimate_blocks_needed(sums: np.ndarray, level: float) -> int | None:
-    """How many more blocks like those so far would show a mean above 0 at `level`; None where that is out of sight."""
+    """Estimate how many more blocks like those so far would show a mean above 0.
+
+    Args:
+        sums: Block sums, oldest first, float64 [n].
+        level: The probability of error.
+
+    Returns:
+        The number of blocks; None if it is beyond ten years of days, or the mean isn't above 0.
+    """
     scaled, had = _self_normalise(sums), len(sums)
     if had == 0 or scaled.sum() <= 0:
         return None
@@ -61,13 +90,13 @@ def estimate_blocks_needed(sums: np.ndarray, level: float) -> int | None:
 
 
 def _self_normalise(sums: np.ndarray) -> np.ndarray:
-    """Each sum over the root mean square of those so far, itself included; 0 where all were 0."""
+    """Divide each sum by the root mean square of those so far, itself included; 0 where all were 0."""
     scale = np.sqrt((sums**2).cumsum(axis=-1) / np.arange(1, sums.shape[-1] + 1))
     return sums / np.where(scale > 0, scale, 1)
 
 
 def _long_run_variance(scaled: np.ndarray) -> np.ndarray:
-    """The sum of squares so far, or the long-run variance with Bartlett weights if that is more."""
+    """Compute the sum of squares so far, or the long-run variance with Bartlett weights if that is larger."""
     squares = (scaled**2).cumsum(axis=-1)
     crossed = sum(
         (1 - lag / (NEWEY_WEST_LAGS + 1)) * _lagged_products(scaled, lag) for lag in range(1, NEWEY_WEST_LAGS + 1)
@@ -76,7 +105,7 @@ def _long_run_variance(scaled: np.ndarray) -> np.ndarray:
 
 
 def _lagged_products(scaled: np.ndarray, lag: int) -> np.ndarray:
-    """The sum so far of products of deviations from the mean so far, `lag` blocks apart."""
+    """Sum the products so far of deviations from the mean so far, `lag` blocks apart."""
     pairs = np.maximum(np.arange(1, scaled.shape[-1] + 1) - lag, 0)
     mean = scaled.cumsum(axis=-1) / np.arange(1, scaled.shape[-1] + 1)
     late, early = scaled[..., lag:], scaled[..., : max(scaled.shape[-1] - lag, 0)]

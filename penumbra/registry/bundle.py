@@ -1,7 +1,7 @@
 """A bundle: a directory with all that serving needs of one model version. Nothing in it executes on load.
 
 bundle.json        task, inputs and category tables, threshold, metrics, and where the model came from
-model.onnx         the compiled model (see penumbra/training/onnx/compile.py); or, of an estimator that can't be compiled,
+model.onnx         the compiled model (penumbra/training/onnx/compile.py); or, of an estimator that can't be compiled,
 model.skops        the fitted estimator, made only of types that penumbra/registry/skops_model.py lists
 probe.npz          some input rows with the fitted model's own answers: a bundle that answers otherwise is refused
 reference.parquet  held-out rows with their labels and scores: what "normal" looks like to this model

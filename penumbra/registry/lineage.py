@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from penumbra.core.settings import Settings
-from penumbra.logs import append_log, archive
+from penumbra.logs import append_log, archive_parts
 from penumbra.logs.queries.lookup import is_label_index_current, read_label_history, read_shadow_results
 from penumbra.registry.manifest import BrokenBundle, read_manifest
+from penumbra.registry.pointers import BUNDLES_FOLDER, RUNS_FOLDER
 
-BUNDLES_FOLDER, RUNS_FOLDER = "bundles", "runs"
 UNLOGGED_PREFIX = "unlogged-"
 MAX_SHOWN_ID_LENGTH = 100
 URL_PASSWORD_PATTERN = re.compile(r"(://[^/:@]*:)[^/@]+@")
@@ -33,7 +33,7 @@ def explain_prediction(settings: Settings, prediction_id: str) -> dict[str, Any]
 
     Raises Unknown for an id that isn't in the log.
     """
-    prediction = archive.find_entry(settings.service.predictions, prediction_id)
+    prediction = archive_parts.find_entry(settings.service.predictions, prediction_id)
     if prediction is None:
         raise UnknownPrediction(_explain_unknown_id(settings, prediction_id[:MAX_SHOWN_ID_LENGTH]))
     return {

@@ -133,7 +133,14 @@ class ModelRegistry:
             raise
 
     def find_version_by_fingerprint(self, fingerprint: str) -> str | None:
-        """The newest version that was trained from exactly this (see penumbra.registry.code_version.compute_fingerprint), if there is one."""
+        """Find the newest version that was trained from exactly one state of data, code and settings.
+
+        Args:
+            fingerprint: What `penumbra.registry.code_version.compute_fingerprint` returned for it.
+
+        Returns:
+            The version's number, None if there is none.
+        """
         if not _has_database(self.uri):
             return None
         query = f"name = '{self.name}' and tag.fingerprint = '{fingerprint}'"

@@ -17,6 +17,7 @@ from penumbra.storage.atomic import replace_file
 from penumbra.storage.locks import hold_file_lock
 
 LIVE_ALIAS, PREVIOUS_ALIAS, CANDIDATE_ALIAS, CANARY_ALIAS = "live", "previous", "candidate", "canary"
+BUNDLES_FOLDER, RUNS_FOLDER = "bundles", "runs"
 ROLLBACK_PIN_FILE, CANARY_ENDED_FILE, POINTERS_LOCK_FILE = "rolled-back", "canary-ended", "pointers.lock"
 
 

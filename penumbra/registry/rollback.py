@@ -8,9 +8,9 @@ from penumbra.core.actor import get_actor
 from penumbra.core.settings import Settings
 from penumbra.registry import aliases, ledger_sync, pointers
 from penumbra.registry.ledger import BrokenLedger, Ledger, LedgerEntry, LedgerEvent, find_last_move
-from penumbra.registry.lineage import BUNDLES_FOLDER
 from penumbra.registry.manifest import BrokenBundle, verify_bundle
 from penumbra.registry.pointers import (
+    BUNDLES_FOLDER,
     CANARY_ALIAS,
     CANARY_ENDED_FILE,
     LIVE_ALIAS,

@@ -1,16 +1,16 @@
 """All batches of the source, for simulations of the months to come, apart from the loop's own data."""
 
-import problem
-import problem.source
+from penumbra.core.problem import Problem
 from penumbra.core.settings import DataSettings
 from penumbra.data.batches import DataStore
 
 
-def fill_data_store(data: DataSettings) -> DataStore:
+def fill_data_store(data: DataSettings, problem: Problem) -> DataStore:
     """Fetch, check and admit every batch of the source that a data store doesn't have yet.
 
     Args:
         data: Section [data] of the settings, with the folders of the store.
+        problem: The problem, with schema, source and features.
 
     Returns:
         The store with all batches.

@@ -39,7 +39,7 @@ class FileCache(Generic[Value]):
         self.format = file_format
 
     def has(self, name: str) -> bool:
-        """Tell whether there is a value of this name."""
+        """Return whether there is a value called `name`."""
         return self._path(name).exists()
 
     def find(self, name: str) -> Value | None:
@@ -104,7 +104,7 @@ class RunReceipts:
         self._facts = FileCache(folder / "receipts", JSON)
 
     def has_receipt(self, fingerprint: str) -> bool:
-        """Tell whether a run with this fingerprint has ended."""
+        """Return whether a run with this `fingerprint` has ended."""
         return self._texts.has(fingerprint)
 
     def save(self, fingerprint: str, text: str) -> None:

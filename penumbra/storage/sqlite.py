@@ -1,4 +1,4 @@
-"""What the SQLite files of the stores share."""
+"""Transactions and schema versions of SQLite files."""
 
 import contextlib
 import sqlite3
@@ -7,7 +7,17 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def write_transaction(db: sqlite3.Connection) -> Iterator[None]:
-    """All or nothing; whoever comes second waits."""
+    """Run the block as one write transaction, which is rolled back after an exception.
+
+    Args:
+        db: A connection in autocommit mode (`isolation_level=None`); it waits for another writer up to its timeout.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        sqlite3.OperationalError: Where another process writes for longer than the timeout.
+    """
     db.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -18,12 +28,18 @@ def write_transaction(db: sqlite3.Connection) -> Iterator[None]:
 
 
 def read_user_version(db: sqlite3.Connection) -> int:
-    """The number that was left in the file by `lay_out`; 0 in a new one."""
+    """Return the version that `recreate_tables` left in the file of `db`; 0 in a new one."""
     return int(db.execute("PRAGMA user_version").fetchone()[0])
 
 
 def recreate_tables(db: sqlite3.Connection, statements: str, version: int) -> None:
-    """Begin anew, unless that was done by another process: drop everything, run the statements, leave the version."""
+    """Drop all tables and create new ones, unless another process has done so already.
+
+    Args:
+        db: A connection in autocommit mode.
+        statements: The new tables' definitions, separated by `;` and a newline.
+        version: The number that identifies these definitions; it is left in the file.
+    """
     with write_transaction(db):
         if read_user_version(db) == version:
             return

@@ -1,18 +1,21 @@
-"""How sure a score is: intervals from a bootstrap over days. Rows of a day share weather and congestion, so that a day
-is about one observation, whatever its number of rows (Cameron, Gelbach & Miller, "Bootstrap-based improvements for
-inference with clustered errors", 2008; Field & Welsh, "Bootstrapping clustered data", 2007).
+"""Confidence intervals of scores from a bootstrap over days.
+
+Rows of a day share weather and congestion, so that a day is about one observation, whatever its number of rows.
 
 Drawing single days and reading off percentiles is not enough: with 30 days, of which each resembles the next one
 (correlation 0.2) and some are much worse than others, two equal models then differ "significantly" at 5 % in 10 to 14 %
 of all cases. What keeps the promise, for 20 days or more (simulated in tests/training/test_bootstrap.py):
 
-- circular blocks of neighbouring days are drawn (Politis & Romano, "A circular block-resampling procedure", 1992),
-  of five days, or of an eighth of all where that is more;
-- each draw is studentised by its own spread (Götze & Künsch, "Second-order correctness of the blockwise bootstrap",
-  1996);
-- no limit is nearer than Student's t with one degree of freedom less than there are blocks puts it.
+- circular blocks of neighbouring days are drawn, of five days, or of an eighth of all where that is more;
+- each draw is studentised by its own spread;
+- no limit is nearer than by Student's t with one degree of freedom less than there are blocks.
 
-Metrics that are no means enter by their jackknife pseudo-values: each day's pull on the metric.
+Metrics that are no means enter by their jackknife pseudo-values: each day's contribution to the metric.
+
+Source:
+    Days as clusters: Cameron, Gelbach & Miller, "Bootstrap-based improvements for inference with clustered errors",
+    2008; Field & Welsh, "Bootstrapping clustered data", 2007. Blocks: Politis & Romano, "A circular block-resampling
+    procedure", 1992. Studentising: Götze & Künsch, "Second-order correctness of the blockwise bootstrap", 1996.
 """
 
 import functools
@@ -33,35 +36,77 @@ BOOTSTRAP_SEED = 2013
 
 @dataclass(frozen=True)
 class Interval:
-    """A value and the limits of its confidence interval; infinite where there are too few days to tell."""
+    """A value and its confidence interval.
+
+    Args:
+        value: The value.
+        low: Lower limit; infinite where there are too few days to tell.
+        high: Upper limit; infinite likewise.
+    """
 
     value: float
     low: float
     high: float
 
     def __str__(self) -> str:
+        """Such as "0.4845 [0.470, 0.499]"."""
         return f"{self.value:.4f} [{self.low:.3f}, {self.high:.3f}]"
 
 
 def compute_mean_interval(values: np.ndarray, days: np.ndarray, confidence: float = 0.95) -> Interval:
-    """The mean of the rows' values [n], say losses; `days` [n] are numbers or dates whose order is that of time."""
-    pull = compute_day_contributions(values[None, :], days)
-    low, high = compute_confidence_limits(pull, confidence)
-    return Interval(float(pull.mean()), float(low[0]), float(high[0]))
+    """Compute the mean of values of rows, such as losses, and its interval.
+
+    Args:
+        values: float64 [n].
+        days: The day of each row, [n], numbers or dates whose order is that of time.
+        confidence: Two-sided confidence.
+
+    Returns:
+        The mean with its interval.
+    """
+    contributions = compute_day_contributions(values[None, :], days)
+    low, high = compute_confidence_limits(contributions, confidence)
+    return Interval(float(contributions.mean()), float(low[0]), float(high[0]))
 
 
 def compare_paired_losses(
     losses: np.ndarray, others: np.ndarray, days: np.ndarray, confidence: float = 0.95
 ) -> Interval:
-    """How much larger the losses [n] of one model are than those of another on the same rows, on average."""
+    """Compute the mean difference between two models' losses on the same rows, and its interval.
+
+    Args:
+        losses: One model's losses, float64 [n].
+        others: The other model's losses, float64 [n].
+        days: The day of each row, [n], numbers or dates whose order is that of time.
+        confidence: Two-sided confidence.
+
+    Returns:
+        The mean of `losses` less `others`.
+    """
     return compute_mean_interval(losses - others, days, confidence)
 
 
 def compute_metric_intervals(
     task: Task, labels: np.ndarray, predictions: np.ndarray, days: np.ndarray, confidence: float = 0.95
 ) -> dict[str, Interval]:
-    """Every metric of the task; one that isn't defined without some day may be anything. Of more than 50 days
-    neighbours are taken together. Raises ValueError where `evaluate.scores` does."""
+    """Compute every metric of the task with its interval.
+
+    The intervals come from metrics without each day in turn, or of more than 50 days without each group of neighbours.
+    The interval of a metric that isn't defined without some of them covers every value that the metric can have.
+
+    Args:
+        task: The task.
+        labels: The labels [n].
+        predictions: The predictions, float64 [n] or [n, classes].
+        days: The day of each row, [n], numbers or dates whose order is that of time.
+        confidence: Two-sided confidence.
+
+    Returns:
+        The intervals by metric, the primary one first.
+
+    Raises:
+        ValueError: If there are no rows, or only one class among them.
+    """
     scores = compute_metrics(task, labels, predictions)
     codes = _code_days(days)
     count = codes.max() + 1
@@ -72,16 +117,24 @@ def compute_metric_intervals(
     ]
     left_out = np.array([[each.get(name, np.nan) for each in without] for name in scores])
     values = np.array([[value] for value in scores.values()])
-    pulls = values - (len(without) - 1) * (left_out - left_out.mean(axis=1, keepdims=True))
-    lows, highs = compute_confidence_limits(pulls, confidence)
+    contributions = values - (len(without) - 1) * (left_out - left_out.mean(axis=1, keepdims=True))
+    lows, highs = compute_confidence_limits(contributions, confidence)
     return {
         name: _clip_interval(name, *limits) for name, *limits in zip(scores, scores.values(), lows, highs, strict=True)
     }
 
 
 def compute_day_contributions(values: np.ndarray, days: np.ndarray) -> np.ndarray:
-    """Each day's pull on the means of values [k, n]: float64 [k, days], oldest first, its mean over days the mean over
-    rows. NaN marks rows that don't belong to one of the k; a day without rows pulls nowhere."""
+    """Compute each day's contribution to the means of values.
+
+    Args:
+        values: float64 [k, n], NaN for rows that don't belong to one of the k.
+        days: The day of each row, [n], numbers or dates whose order is that of time.
+
+    Returns:
+        float64 [k, days], oldest first. Its mean over days is the mean over rows; a day without rows contributes
+        that mean.
+    """
     codes = _code_days(days)
     belongs = ~np.isnan(values)
     sums, rows = (
@@ -92,82 +145,134 @@ def compute_day_contributions(values: np.ndarray, days: np.ndarray) -> np.ndarra
 
 
 def convert_sums_to_contributions(sums: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """The same from each day's sums of values and numbers of rows, both [k, days]."""
+    """Compute each day's contribution to means from sums by day.
+
+    Args:
+        sums: Sums of values by day, float64 [k, days].
+        rows: Numbers of rows by day, [k, days].
+
+    Returns:
+        float64 [k, days], as `compute_day_contributions` gives them.
+    """
     total = rows.sum(axis=1, keepdims=True)
     overall = sums.sum(axis=1, keepdims=True) / total
     return np.asarray(overall + (sums - overall * rows) * rows.shape[1] / total)
 
 
-def compute_confidence_limits(pulls: np.ndarray, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
-    """The two-sided limits, each float64 [k], of the means over days of pulls [k, days]; infinite with less than two
-    blocks of days."""
+def compute_confidence_limits(contributions: np.ndarray, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+    """Compute two-sided confidence limits of means over days, by the studentised block bootstrap.
+
+    Args:
+        contributions: float64 [k, days], oldest first.
+        confidence: Two-sided confidence.
+
+    Returns:
+        Lower and upper limits, each float64 [k]; infinite with fewer than two blocks of days.
+    """
     from scipy.special import stdtrit
 
-    middle = pulls.mean(axis=1)
-    if (blocks := count_blocks(pulls.shape[1])) < 2:
-        return np.full(len(pulls), -np.inf), np.full(len(pulls), np.inf)
-    spread, drawn = compute_standard_errors(pulls), draw_studentised_means(pulls)
+    middle = contributions.mean(axis=1)
+    if (blocks := count_blocks(contributions.shape[1])) < 2:
+        return np.full(len(contributions), -np.inf), np.full(len(contributions), np.inf)
+    spread, drawn = compute_standard_errors(contributions), draw_studentised_means(contributions)
     tail = (1 - confidence) / 2
     student = stdtrit(blocks - 1, 1 - tail)
     lower, upper = np.quantile(drawn, [tail, 1 - tail], axis=1)
     return middle - np.maximum(upper, student) * spread, middle + np.maximum(-lower, student) * spread
 
 
-def compute_joint_limits(pulls: np.ndarray, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
-    """Limits, each float64 [k], that hold for all k means together (Bonferroni). By Student's t: a thousand draws don't
-    reach so far into the tails."""
+def compute_joint_limits(contributions: np.ndarray, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+    """Compute confidence limits that hold for all means over days together (Bonferroni).
+
+    By Student's t: a thousand draws don't reach so far into the tails.
+
+    Args:
+        contributions: float64 [k, days], oldest first.
+        confidence: Two-sided confidence of all k intervals together.
+
+    Returns:
+        Lower and upper limits, each float64 [k]; infinite with fewer than two blocks of days.
+    """
     from scipy.special import stdtrit
 
-    blocks = count_blocks(pulls.shape[1])
-    if blocks < 2 or not len(pulls):
-        return np.full(len(pulls), -np.inf), np.full(len(pulls), np.inf)
-    reach = stdtrit(blocks - 1, 1 - (1 - confidence) / 2 / len(pulls)) * compute_standard_errors(pulls)
-    return pulls.mean(axis=1) - reach, pulls.mean(axis=1) + reach
+    blocks = count_blocks(contributions.shape[1])
+    if blocks < 2 or not len(contributions):
+        return np.full(len(contributions), -np.inf), np.full(len(contributions), np.inf)
+    reach = stdtrit(blocks - 1, 1 - (1 - confidence) / 2 / len(contributions)) * compute_standard_errors(contributions)
+    return contributions.mean(axis=1) - reach, contributions.mean(axis=1) + reach
 
 
-def compute_p_values(pulls: np.ndarray, margin: float = 0.0) -> np.ndarray:
-    """How likely means over days as large as those of pulls [k, days] would be, were they the margin: float64 [k], by
-    Student's t; 1 with less than two blocks of days."""
+def compute_p_values(contributions: np.ndarray, margin: float = 0.0) -> np.ndarray:
+    """Compute one-sided p-values of means over days, by Student's t.
+
+    Args:
+        contributions: float64 [k, days], oldest first.
+        margin: The mean under the null hypothesis.
+
+    Returns:
+        float64 [k]: how likely means as large or larger would be; 1 with fewer than two blocks of days.
+    """
     from scipy.special import stdtr
 
-    if (blocks := count_blocks(pulls.shape[1])) < 2:
-        return np.ones(len(pulls))
-    above, spread = pulls.mean(axis=1) - margin, compute_standard_errors(pulls)
+    if (blocks := count_blocks(contributions.shape[1])) < 2:
+        return np.ones(len(contributions))
+    above, spread = contributions.mean(axis=1) - margin, compute_standard_errors(contributions)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(spread > 0, stdtr(blocks - 1, -above / spread), above <= 0)
 
 
 def count_blocks(days: int) -> int:
+    """Count the blocks of neighbouring days that are drawn together.
+
+    Args:
+        days: Number of days.
+
+    Returns:
+        One for each five days, at most eight.
+    """
     return min(round(days / BLOCK_DAYS), MAX_BLOCKS)
 
 
-def compute_standard_errors(pulls: np.ndarray) -> np.ndarray:
-    """Of the means over days of pulls [k, days]: float64 [k]."""
-    return np.sqrt((_block_means(pulls) ** 2).mean(axis=1) / (count_blocks(pulls.shape[1]) - 1))
+def compute_standard_errors(contributions: np.ndarray) -> np.ndarray:
+    """Compute the standard errors of means over days from the spread of block means.
+
+    Args:
+        contributions: float64 [k, days], oldest first, of at least two blocks.
+
+    Returns:
+        float64 [k].
+    """
+    return np.sqrt((_block_means(contributions) ** 2).mean(axis=1) / (count_blocks(contributions.shape[1]) - 1))
 
 
-def draw_studentised_means(pulls: np.ndarray) -> np.ndarray:
-    """The draws' distances from the means over days of pulls [k, days], in the draws' own standard errors: float64
-    [k, replicates]. The same draws serve all k."""
-    blocks, means = count_blocks(pulls.shape[1]), _block_means(pulls)
-    draws = _draw_block_weights(pulls.shape[1], blocks)
+def draw_studentised_means(contributions: np.ndarray) -> np.ndarray:
+    """Draw bootstrap means over days, and studentise each by its own standard error. The same draws serve all k.
+
+    Args:
+        contributions: float64 [k, days], oldest first, of at least two blocks.
+
+    Returns:
+        float64 [k, replicates]: distances from the mean over days, in standard errors.
+    """
+    blocks, means = count_blocks(contributions.shape[1]), _block_means(contributions)
+    draws = _draw_block_weights(contributions.shape[1], blocks)
     distance = means @ draws
     spreads = np.sqrt(np.maximum(means**2 @ draws - distance**2, np.finfo(float).tiny) / (blocks - 1))
     return np.asarray(distance / spreads)
 
 
-def _block_means(pulls: np.ndarray) -> np.ndarray:
-    """The mean of the block that begins on each day, less the mean of all: float64 [k, days]."""
-    days = pulls.shape[1]
+def _block_means(contributions: np.ndarray) -> np.ndarray:
+    """Compute the mean of the block that begins on each day, less the mean of all: float64 [k, days]."""
+    days = contributions.shape[1]
     length = max(BLOCK_DAYS, round(days / count_blocks(days)))
-    around = pulls - pulls.mean(axis=1, keepdims=True)
+    around = contributions - contributions.mean(axis=1, keepdims=True)
     circle = np.concatenate([around, around[:, : length - 1]], axis=1)
     return np.asarray(np.lib.stride_tricks.sliding_window_view(circle, length, axis=1).mean(axis=2))
 
 
 @functools.cache
 def _draw_block_weights(days: int, blocks: int) -> np.ndarray:
-    """How large a part of each draw each block is: float64 [days, replicates], always the same."""
+    """Draw the share of each block in each replicate: float64 [days, replicates], always the same."""
     drawn = np.random.default_rng(BOOTSTRAP_SEED).multinomial(blocks, np.full(days, 1 / days), BOOTSTRAP_REPLICATES)
     return np.asarray(drawn.T / blocks)
 

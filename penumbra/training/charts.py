@@ -1,4 +1,8 @@
-"""Pictures of a comparison as Vega-Lite specifications (https://vega.github.io/vega-lite)."""
+"""Charts of models and checks as Vega-Lite specifications.
+
+Source:
+    https://vega.github.io/vega-lite
+"""
 
 import math
 from typing import Any
@@ -9,7 +13,17 @@ VERDICT_COLOURS = {"pass": "#2e7d32", "fail": "#c62828", "not enough data": "#f9
 
 
 def build_curve_chart(title: str, rows: list[dict[str, Any]], x: str, y: str) -> VegaLiteSpec:
-    """One line a model through points (x, y); shares are shown from 0 to 1."""
+    """Build a chart with a line for each model through points. Shares are shown from 0 to 1.
+
+    Args:
+        title: Title of the chart.
+        rows: `model` and the two coordinates of each point.
+        x: Name of the first coordinate.
+        y: Name of the second coordinate.
+
+    Returns:
+        The Vega-Lite specification.
+    """
     return _base_spec(title, rows) | {
         "width": 320,
         "height": 260,
@@ -24,7 +38,16 @@ def build_curve_chart(title: str, rows: list[dict[str, Any]], x: str, y: str) ->
 
 
 def build_batch_chart(title: str, rows: list[dict[str, Any]], metric: str) -> VegaLiteSpec:
-    """One line a model of a metric over batches."""
+    """Build a chart with a line for each model of a metric by batch.
+
+    Args:
+        title: Title of the chart.
+        rows: `model`, `batch` and the metric.
+        metric: Name of the metric.
+
+    Returns:
+        The Vega-Lite specification.
+    """
     return _base_spec(title, rows) | {
         "width": 320,
         "height": 260,
@@ -38,7 +61,15 @@ def build_batch_chart(title: str, rows: list[dict[str, Any]], metric: str) -> Ve
 
 
 def build_slice_chart(title: str, rows: list[dict[str, Any]]) -> VegaLiteSpec:
-    """A point for each `slice` and `model` at `value`, with a bar from `low` to `high`; infinite limits have none."""
+    """Build a chart with a point for each slice and model, and a bar for its interval. Infinite limits have no bar.
+
+    Args:
+        title: Title of the chart.
+        rows: `slice`, `model`, `value`, `low` and `high`.
+
+    Returns:
+        The Vega-Lite specification.
+    """
     slices = {"field": "slice", "type": "nominal", "sort": None, "title": None}
     value = {"field": "value", "type": "quantitative", "scale": {"zero": False}, "title": None}
     bar = {"y": slices, "x": value | {"field": "low"}, "x2": {"field": "high"}, "color": _model_encoding()}
@@ -53,7 +84,15 @@ def build_slice_chart(title: str, rows: list[dict[str, Any]]) -> VegaLiteSpec:
 
 
 def build_gate_chart(title: str, checks: list[dict[str, Any]]) -> VegaLiteSpec:
-    """A square for each check in the colour of its verdict, with its sentence; `checks` as in the report's facts."""
+    """Build a chart with a square for each check in the colour of its verdict, and its sentence.
+
+    Args:
+        title: Title of the chart.
+        checks: `name`, `verdict` and `sentence`, as in the facts of a gate report.
+
+    Returns:
+        The Vega-Lite specification.
+    """
     name = {"field": "name", "type": "nominal", "sort": None, "title": None}
     scale = {"domain": list(VERDICT_COLOURS), "range": list(VERDICT_COLOURS.values())}
     verdict = {"field": "verdict", "type": "nominal", "scale": scale, "title": "verdict"}
@@ -70,7 +109,15 @@ def build_gate_chart(title: str, checks: list[dict[str, Any]]) -> VegaLiteSpec:
 
 
 def build_time_chart(title: str, rows: list[dict[str, Any]]) -> VegaLiteSpec:
-    """One line a `model` of `value` by `date` (ISO)."""
+    """Build a chart with a line for each model by date.
+
+    Args:
+        title: Title of the chart.
+        rows: `model`, `date` (ISO) and `value`.
+
+    Returns:
+        The Vega-Lite specification.
+    """
     return _base_spec(title, rows) | {
         "width": 640,
         "height": 280,
@@ -90,8 +137,18 @@ def build_model_history_chart(
     bars: list[dict[str, Any]],
     colours: dict[str, str],
 ) -> VegaLiteSpec:
-    """Lines of `value` by `date` for each `model`, with a rule for each `verdict` of the marks; below them a
-    bar from `begin` to `end` for each time that a model answered. Dates are ISO."""
+    """Build a chart of losses by date with marks of verdicts, above a chart of when each model was live. Dates are ISO.
+
+    Args:
+        title: Title of the chart.
+        points: `model`, `date` and `value` (a loss).
+        marks: `date` and `verdict`, shown as a vertical rule.
+        bars: `model`, `begin` and `end` of each time that a model was live.
+        colours: The colour of each verdict.
+
+    Returns:
+        The Vega-Lite specification.
+    """
     time = {"type": "temporal", "title": None, "axis": {"format": "%d %b"}}
     verdict = {"field": "verdict", "type": "nominal", "title": "verdict"}
     scale = {"domain": list(colours), "range": list(colours.values())}
@@ -132,12 +189,19 @@ def build_model_history_chart(
 
 
 def stack_charts(*charts: VegaLiteSpec) -> VegaLiteSpec:
-    """One above the other."""
+    """Stack charts, the first at the top.
+
+    Args:
+        charts: Vega-Lite specifications.
+
+    Returns:
+        The Vega-Lite specification of all.
+    """
     return {"$schema": VEGA_LITE_SCHEMA, "vconcat": list(charts)}
 
 
 def _replace_infinities(row: dict[str, Any]) -> dict[str, Any]:
-    """Infinity isn't JSON."""
+    """Replace infinity and NaN, which JSON doesn't have, by None."""
     return {key: None if isinstance(each, float) and not math.isfinite(each) else each for key, each in row.items()}
 
 

@@ -1,4 +1,4 @@
-"""Runs side by side: how good, how sure, how dear; and what changed between them in data, code and settings."""
+"""Comparison of runs: their losses, intervals and costs, and what changed between them in data, code and settings."""
 
 import datetime as dt
 import itertools
@@ -26,11 +26,14 @@ COMPARISON_COLUMNS = [
 
 @dataclass(frozen=True)
 class ComparedRun:
-    """One run: its short id, its start in seconds since the epoch, its metrics, and the facts that made it.
+    """A training or experiment run.
 
-    Metrics: "loss", "loss_low", "loss_high", "fit_seconds", "latency_us", "size_bytes". Facts: "kind", "candidate",
-    "parameters", "judged" (batches), "gate" (a verdict), "data_version", "train", "revision", "files" (digests by
-    path), "settings", "environment".
+    Args:
+        id: Its short id.
+        start: Its start, in seconds since the epoch.
+        metrics: "loss", "loss_low", "loss_high", "fit_seconds", "latency_us" and "size_bytes".
+        facts: What made it: "kind", "candidate", "parameters", "judged" (batches), "gate" (a verdict), "data_version",
+            "train", "revision", "files" (digests by path), "settings" and "environment".
     """
 
     id: str
@@ -40,7 +43,14 @@ class ComparedRun:
 
 
 def describe_runs(runs: Sequence[ComparedRun]) -> str:
-    """A line a run, oldest first, then for each run after the first what changed since the one before."""
+    """Describe runs side by side, and what changed from each to the next.
+
+    Args:
+        runs: The runs, oldest first.
+
+    Returns:
+        A table with a line for each run, then for each run after the first its differences from the one before.
+    """
     rows = [COMPARISON_COLUMNS, *(_format_row(run) for run in runs)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(COMPARISON_COLUMNS))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
@@ -48,7 +58,15 @@ def describe_runs(runs: Sequence[ComparedRun]) -> str:
 
 
 def describe_changes(before: RunFacts, after: RunFacts) -> list[str]:
-    """A sentence for each difference between what made two runs; none where all is the same."""
+    """Describe the differences between what made two runs: data, code, and values such as settings.
+
+    Args:
+        before: Facts of the earlier run.
+        after: Facts of the later run.
+
+    Returns:
+        A sentence for each difference.
+    """
     return [*_data_changes(before, after), *_code_changes(before, after), *_value_changes(before, after)]
 
 

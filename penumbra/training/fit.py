@@ -1,4 +1,4 @@
-"""What an estimator is fitted on: labelled rows, the input matrix, the training set; and what its model keeps of them."""
+"""What an estimator is fitted on: labelled rows, input matrix, training set; and what its model keeps of them."""
 
 import inspect
 from collections.abc import Mapping, Sequence

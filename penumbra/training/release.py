@@ -1,4 +1,4 @@
-"""The model that is shipped: fitted on everything, compiled, and checked against itself."""
+"""The release of a model: fitted on everything, compiled, and compared with itself."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,14 +18,19 @@ PARITY_TOLERANCE = 1e-9
 
 
 class ParityError(RuntimeError):
-    """The compiled model doesn't give the fitted model's numbers."""
+    """Raised if the compiled model's outputs differ from the fitted model's."""
 
 
 @dataclass(frozen=True)
 class Release:
-    """The model to ship, rows to try it on, what the fitted model says of them, and their largest difference.
+    """The model to ship.
 
-    `uncompiled` says why `model` is a skops archive instead of ONNX; "" where it is ONNX.
+    Args:
+        model: Serialized ONNX model, or skops archive.
+        probe: Rows to try it on, float64 [m, k].
+        answers: The fitted model's outputs for them, float64 [m] or [m, classes].
+        parity: The largest difference between compiled and fitted outputs.
+        uncompiled: Why `model` is a skops archive; "" for ONNX.
     """
 
     model: bytes
@@ -36,21 +41,48 @@ class Release:
 
     @property
     def compiled(self) -> bool:
+        """Whether the model is ONNX."""
         return not self.uncompiled
 
 
 def fit_release(
-    estimator: Any, lesson: TrainingSet, check: np.ndarray, categorical: Sequence[int], task: Task
+    estimator: Any, training: TrainingSet, check: np.ndarray, categorical: Sequence[int], task: Task
 ) -> Release:
-    """Fit on all rows of the lesson, then `ship`."""
-    fit_estimator(estimator, lesson)
+    """Fit an estimator on all rows, and build its release.
+
+    Args:
+        estimator: Unfitted estimator; it is fitted in place.
+        training: The rows to fit on.
+        check: Rows to compare compiled and fitted model on, float64 [m, k].
+        categorical: Positions of the categories in the matrix.
+        task: The task.
+
+    Returns:
+        The release.
+
+    Raises:
+        ParityError: If compiled and fitted model differ by more than 1e-9.
+        ValueError: If a class of the task was never seen.
+    """
+    fit_estimator(estimator, training)
     return build_release(estimator, check, categorical, task)
 
 
 def build_release(fitted: Any, check: np.ndarray, categorical: Sequence[int], task: Task) -> Release:
-    """Compile; compare the two on the rows `check` [m, k], and on some of them with gaps.
+    """Compile a fitted estimator, and compare the two on rows and on some of them with gaps.
 
-    Raises CompiledDiffers where they differ by more than 1e-9, and ValueError where a class of the task was never seen.
+    Args:
+        fitted: Fitted estimator.
+        check: Rows to compare on, float64 [m, k].
+        categorical: Positions of the categories in the matrix.
+        task: The task.
+
+    Returns:
+        The release.
+
+    Raises:
+        ParityError: If compiled and fitted model differ by more than 1e-9.
+        ValueError: If a class of the task was never seen.
     """
     probe = add_missing_values(check[pick_evenly_spaced(len(check), PROBE_ROWS)], categorical)
     predict_for_task(task, fitted, probe)
@@ -62,7 +94,15 @@ def build_release(fitted: Any, check: np.ndarray, categorical: Sequence[int], ta
 
 
 def serialize_estimator(estimator: Any, n_inputs: int) -> tuple[bytes, str]:
-    """A fitted estimator as ONNX and "", or as a skops archive and why it can't be compiled."""
+    """Serialize a fitted estimator, as ONNX if it can be compiled.
+
+    Args:
+        estimator: Fitted estimator.
+        n_inputs: Number of columns that it was fitted on.
+
+    Returns:
+        ONNX and ""; or a skops archive and the reason why it can't be compiled.
+    """
     try:
         return compile_model(estimator, n_inputs), ""
     except CannotCompile as reason:
@@ -74,7 +114,15 @@ def serialize_estimator(estimator: Any, n_inputs: int) -> tuple[bytes, str]:
 
 
 def add_missing_values(rows: np.ndarray, categorical: Sequence[int]) -> np.ndarray:
-    """Rows as they are, and again with each column in turn missing (NaN, or -1 for a category)."""
+    """Append a copy of rows in which each column in turn is missing.
+
+    Args:
+        rows: float64 [n, k].
+        categorical: Positions of the categories, in which -1 stands for missing, as NaN does in the others.
+
+    Returns:
+        float64 [2n, k].
+    """
     harmed = np.array(rows)
     columns = np.arange(len(rows)) % rows.shape[1]
     harmed[np.arange(len(rows)), columns] = np.where(np.isin(columns, categorical), -1, np.nan)
@@ -82,5 +130,13 @@ def add_missing_values(rows: np.ndarray, categorical: Sequence[int]) -> np.ndarr
 
 
 def pick_evenly_spaced(count: int, most: int) -> np.ndarray:
-    """Up to `most` positions spread evenly over `count` rows."""
+    """Pick positions spread evenly over rows.
+
+    Args:
+        count: Number of rows.
+        most: The largest number of positions.
+
+    Returns:
+        int64, ascending.
+    """
     return np.unique(np.linspace(0, count - 1, min(count, most)).astype(int))

@@ -1,5 +1,8 @@
-"""A search for a candidate's parameters: Optuna's tree-structured Parzen estimator (Bergstra et al., "Algorithms for
-hyper-parameter optimization", NeurIPS 2011), which gives up early on what is worse than the median on fewer rows."""
+"""The search for a candidate's parameters, by Optuna's tree-structured Parzen estimator.
+
+Source:
+    Bergstra et al., "Algorithms for hyper-parameter optimization", NeurIPS 2011.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -21,38 +24,79 @@ def search_parameters(
     make: Callable[[], Any],
     space: SearchSpace,
     task: Task,
-    learn: TrainingSet,
-    judge: EvaluationSet,
+    training: TrainingSet,
+    evaluation: EvaluationSet,
     trials: int,
     seed: int,
 ) -> dict[str, Any]:
-    """The parameters with the lowest mean loss on `judge` after so many trials. Each trial learns from a tenth of the
-    rows, then from three tenths, then from all; the same seed gives the same parameters."""
+    """Search the parameters with the lowest mean loss.
+
+    Each trial is fitted on a tenth of the rows, then on three tenths, then on all, and given up if it is worse than the
+    median on fewer rows. The same seed gives the same parameters.
+
+    Args:
+        make: Makes an unfitted estimator.
+        space: Draws the parameters of an Optuna trial.
+        task: The task.
+        training: The rows to fit on.
+        evaluation: Inputs float64 [n, k] and labels [n] of the rows to score on.
+        trials: Number of trials.
+        seed: Seed of the search.
+
+    Returns:
+        The parameters by name.
+
+    Raises:
+        ValueError: If a class of a multi-class task is missing from the rows to fit on.
+    """
     import optuna
 
-    def loss_of(trial: Any) -> float:
-        parameters = dict(space(trial))
-        trial.set_user_attr("parameters", parameters)
-        for step, share in enumerate(TRAINING_SHARES):
-            loss = _validation_loss(make().set_params(**parameters), task, thin_training_set(learn, share), judge)
-            trial.report(loss, step)
-            if trial.should_prune():
-                raise optuna.TrialPruned
-        return loss
+    def compute_loss(trial: Any) -> float:
+        return _run_search_trial(trial, make, dict(space(trial)), task, training, evaluation)
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=MIN_RANDOM_TRIALS)
     study = optuna.create_study(sampler=sampler, pruner=optuna.pruners.MedianPruner(n_startup_trials=MIN_RANDOM_TRIALS))
-    study.optimize(loss_of, n_trials=trials)
+    study.optimize(compute_loss, n_trials=trials)
     return dict(study.best_trial.user_attrs["parameters"])
 
 
-def thin_training_set(lesson: TrainingSet, share: float) -> TrainingSet:
-    """A share of the rows, spread evenly over time."""
-    count = len(lesson.y)
-    return lesson if share == 1 else lesson.select_rows(pick_evenly_spaced(count, max(1, int(share * count))))
+def thin_training_set(training: TrainingSet, share: float) -> TrainingSet:
+    """Take a share of the rows, spread evenly over time.
+
+    Args:
+        training: The rows, oldest first.
+        share: The share, above 0 and at most 1.
+
+    Returns:
+        The rows taken.
+    """
+    count = len(training.y)
+    return training if share == 1 else training.select_rows(pick_evenly_spaced(count, max(1, int(share * count))))
 
 
-def _validation_loss(estimator: Any, task: Task, learn: TrainingSet, judge: EvaluationSet) -> float:
-    fit_estimator(estimator, learn)
-    return float(np.mean(compute_row_losses(task, judge[1], predict_for_task(task, estimator, judge[0]))))
+def _run_search_trial(
+    trial: Any,
+    make: Callable[[], Any],
+    parameters: dict[str, Any],
+    task: Task,
+    training: TrainingSet,
+    evaluation: EvaluationSet,
+) -> float:
+    """Compute the loss of parameters on growing shares of the rows; TrialPruned tells Optuna to give them up."""
+    import optuna
+
+    trial.set_user_attr("parameters", parameters)
+    for step, share in enumerate(TRAINING_SHARES):
+        thinned = thin_training_set(training, share)
+        loss = _compute_validation_loss(make().set_params(**parameters), task, thinned, evaluation)
+        trial.report(loss, step)
+        if trial.should_prune():
+            raise optuna.TrialPruned
+    return loss
+
+
+def _compute_validation_loss(estimator: Any, task: Task, training: TrainingSet, evaluation: EvaluationSet) -> float:
+    inputs, labels = evaluation
+    fit_estimator(estimator, training)
+    return float(np.mean(compute_row_losses(task, labels, predict_for_task(task, estimator, inputs))))

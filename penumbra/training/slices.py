@@ -1,4 +1,4 @@
-"""Where a model is good and where it isn't: scores by named slice, and slices that nobody had thought of."""
+"""Scores of a model by slice, and the search for slices with a higher loss that nobody has named."""
 
 from collections.abc import Sequence
 from itertools import combinations, pairwise
@@ -22,29 +22,55 @@ WORST_SLICE_SCHEMA = {
 
 
 def find_slice_members(rows: pl.DataFrame, columns: Sequence[str]) -> tuple[list[str], np.ndarray]:
-    """Every slice "column=value", in the order of columns and values, and which rows it has: bool [slices, n]."""
-    names, belongs = [], []
+    """Find every slice "column=value" and its rows.
+
+    Args:
+        rows: Rows with these columns.
+        columns: The columns to slice by.
+
+    Returns:
+        The names, in the order of columns and values, and which rows each has: bool [slices, n].
+    """
+    names, members = [], []
     for column in columns:
         for value in rows[column].drop_nulls().unique().sort():
             names.append(f"{column}={value}")
-            belongs.append((rows[column] == value).fill_null(value=False).to_numpy())
-    return names, np.array(belongs, dtype=bool).reshape(len(names), len(rows))
+            members.append((rows[column] == value).fill_null(value=False).to_numpy())
+    return names, np.array(members, dtype=bool).reshape(len(names), len(rows))
 
 
-def count_slice_days(belongs: np.ndarray, days: np.ndarray) -> np.ndarray:
-    """How many days each slice [k, n] has rows on: int [k]."""
-    return np.array([len(np.unique(days[rows])) for rows in belongs], dtype=int)
+def count_slice_days(members: np.ndarray, days: np.ndarray) -> np.ndarray:
+    """Count the days on which each slice has rows.
+
+    Args:
+        members: Which rows each slice has, bool [k, n].
+        days: The day of each row, [n].
+
+    Returns:
+        int64 [k].
+    """
+    return np.array([len(np.unique(days[rows])) for rows in members], dtype=int)
 
 
 def score_slices(
     task: Task, labels: np.ndarray, predictions: np.ndarray, days: np.ndarray, named: pl.DataFrame
 ) -> pl.DataFrame:
-    """One line a slice and metric: `slice`, `rows`, `days`, `metric`, `value`, `low`, `high`. `named` has a column for
-    each way of slicing the rows. Of a slice with a single class there is the primary metric only."""
+    """Score every named slice. A slice with a single class has the primary metric only.
+
+    Args:
+        task: The task.
+        labels: The labels [n].
+        predictions: The predictions, float64 [n] or [n, classes].
+        days: The day of each row, [n], numbers or dates whose order is that of time.
+        named: A column for each way of slicing the rows.
+
+    Returns:
+        A row for each slice and metric: `slice`, `rows`, `days`, `metric`, `value`, `low`, `high`.
+    """
     lines = []
-    for name, belongs in zip(*find_slice_members(named, named.columns), strict=True):
-        found = _score_slice(task, labels[belongs], predictions[belongs], days[belongs])
-        size = {"slice": name, "rows": int(belongs.sum()), "days": len(np.unique(days[belongs]))}
+    for name, members in zip(*find_slice_members(named, named.columns), strict=True):
+        found = _score_slice(task, labels[members], predictions[members], days[members])
+        size = {"slice": name, "rows": int(members.sum()), "days": len(np.unique(days[members]))}
         lines += [{**size, "metric": metric, **vars(interval)} for metric, interval in found.items()]
     return pl.DataFrame(lines)
 
@@ -68,12 +94,23 @@ def find_worst_slices(
     min_days: int = 20,
     confidence: float = 0.95,
 ) -> pl.DataFrame:
-    """Where the loss exceeds the average of the same day most surely: values of single features and of pairs of them,
-    numbers by quarters, at most half of all rows. Columns `slice`, `rows`, `days`, `excess`, `low`, `high`, in falling
-    order of `low`.
+    """Find where the loss most certainly exceeds the average of the same day.
 
-    Thousands of slices are looked at, and some are bad by chance: the limits hold for all of them together (Bonferroni,
-    on Student's t), so that a `low` above 0 is no accident. A pair is left out where one of its two stands before it.
+    Slices are values of single features and of pairs of them, numbers by quarters. Thousands are looked at, and some
+    are bad by chance: the limits hold for all of them together (Bonferroni, on Student's t), so that a `low` above 0
+    is no accident. A pair is left out if one of its two values ranks before it.
+
+    Args:
+        features: The features, [n, k].
+        losses: The loss of each row, float64 [n].
+        days: The day of each row, [n], numbers or dates whose order is that of time.
+        most: The largest number of slices to return.
+        min_rows: The smallest number of rows of a slice; the largest is half of all.
+        min_days: The smallest number of days of a slice.
+        confidence: Two-sided confidence of all limits together.
+
+    Returns:
+        `slice`, `rows`, `days`, `excess` (the mean excess loss), `low` and `high`, in falling order of `low`.
     """
     day = np.unique(days, return_inverse=True)[1]
     excess = losses - (np.bincount(day, losses) / np.bincount(day))[day]
@@ -92,13 +129,13 @@ def _is_eligible(rows: np.ndarray, least: float, most: float, min_days: int) -> 
 
 
 def _rank_slices(slices: list, confidence: float) -> pl.DataFrame:
-    """Each slice is its features, its values, and its sums and rows by day."""
+    """Rank slices, each of which is its features, its values, and its sums and rows by day."""
     sums, rows = (np.array([each[part] for each in slices]) for part in (2, 3))
-    pulls = bootstrap.convert_sums_to_contributions(sums, rows)
-    low, high = bootstrap.compute_joint_limits(pulls, confidence)
+    contributions = bootstrap.convert_sums_to_contributions(sums, rows)
+    low, high = bootstrap.compute_joint_limits(contributions, confidence)
     parts = [[f"{name}={value}" for name, value in zip(*each[:2], strict=True)] for each in slices]
     names = [" and ".join(each) for each in parts]
-    found = names, rows.sum(axis=1).astype(int), (rows > 0).sum(axis=1), pulls.mean(axis=1), low, high
+    found = names, rows.sum(axis=1).astype(int), (rows > 0).sum(axis=1), contributions.mean(axis=1), low, high
     return (
         pl.DataFrame(dict(zip(WORST_SLICE_SCHEMA, found, strict=True)), WORST_SLICE_SCHEMA)
         .with_columns(parts=pl.Series(parts))
@@ -116,8 +153,9 @@ def _drop_nested_slices(ranked: pl.DataFrame) -> pl.DataFrame:
 
 
 def _bin_feature(feature: pl.Series) -> tuple[np.ndarray, list[str]]:
-    """Each row's code, and what the codes mean: categories and numbers of few values as they are, others by
-    quarters."""
+    """Code a feature: each row's code, and the meaning of each code. Categories and numbers of few values keep their
+    values; other numbers are cut into quarters.
+    """
     if feature.dtype.is_numeric() and feature.n_unique() > 2 * SLICE_BINS:
         return _bin_by_quartile(feature.cast(pl.Float64).to_numpy())
     text = (feature.fill_nan(None) if feature.dtype.is_float() else feature).cast(pl.String).fill_null("missing")
@@ -133,12 +171,12 @@ def _bin_by_quartile(numbers: np.ndarray) -> tuple[np.ndarray, list[str]]:
 
 
 def _tabulate_slices(binned: list, excess: np.ndarray, day: np.ndarray) -> tuple[list, np.ndarray, np.ndarray]:
-    """Of each combination of values of these features: the values, and the excess and rows by day, [k, days]."""
+    """Sum excess and rows by day, [k, days], for each combination of values of these features."""
     sizes = [len(values) for _, values in binned]
     cell = np.ravel_multi_index([codes for codes, _ in binned], sizes)
     shape = int(np.prod(sizes)), int(day.max()) + 1
-    place = cell * shape[1] + day
-    sums, rows = (np.bincount(place, weights, shape[0] * shape[1]).reshape(shape) for weights in (excess, None))
+    cell_day = cell * shape[1] + day
+    sums, rows = (np.bincount(cell_day, weights, shape[0] * shape[1]).reshape(shape) for weights in (excess, None))
     values = [
         tuple(names[part] for (_, names), part in zip(binned, np.unravel_index(each, sizes), strict=True))
         for each in range(shape[0])

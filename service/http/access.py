@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any, Literal, get_args
 
-from penumbra.core.settings import API_KEY_PREFIX, Settings, SettingsError
+from penumbra.core.settings import API_KEY_PREFIX, ServiceSettings, SettingsError
 from service.http.refusals import RequestRefused
 
 Role = Literal["predict", "feedback", "admin"]
@@ -55,17 +55,16 @@ def read_keys(environ: Mapping[str, str] = os.environ) -> KeyDigests:
     return digests
 
 
-def require_safe_access(settings: Settings, keys: KeyDigests) -> None:
+def require_safe_access(service: ServiceSettings, keys: KeyDigests) -> None:
     """Refuse settings under which other machines could send requests without a key.
 
     Args:
-        settings: `service.host` and `service.open` are read.
+        service: `host` and `open` are read.
         keys: As returned by `read_keys`.
 
     Raises:
         SettingsError: There are no keys, the host is not a loopback address, and `service.open` is not set.
     """
-    service = settings.service
     if not keys and not service.open and not _is_loopback(service.host):
         raise SettingsError(
             f"service.host = {service.host!r} can be reached from other machines and no keys are set: set "

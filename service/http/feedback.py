@@ -8,13 +8,13 @@ import asyncio
 import datetime as dt
 import logging
 from collections.abc import Sequence
-from types import ModuleType
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, create_model, model_validator
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
+from penumbra.core.problem import ProblemSchema
 from penumbra.logs.append_log import ENTRY_ID_PATTERN, LogWriter, encode_json
 from penumbra.logs.labels import LabelSpec
 from penumbra.logs.schema import LabelEntry
@@ -108,11 +108,11 @@ class FeedbackEndpoint:
         )
 
 
-def build_label_reader(schema: ModuleType | Any, max_records: int) -> RecordReader:
+def build_label_reader(schema: ProblemSchema, max_records: int) -> RecordReader:
     """Build the reader of labels: the outcome columns, with a prediction's id or all columns of the key.
 
     Args:
-        schema: The problem's `schema` module.
+        schema: The problem's schema.
         max_records: The most labels in one request.
 
     Returns:
@@ -129,11 +129,11 @@ def build_label_reader(schema: ModuleType | Any, max_records: int) -> RecordRead
     return RecordReader(model, max_records, "nothing was recorded")
 
 
-def build_label_examples(schema: ModuleType | Any) -> list[RecordDict]:
+def build_label_examples(schema: ProblemSchema) -> list[RecordDict]:
     """Build the example labels for the OpenAPI document.
 
     Args:
-        schema: The problem's `schema` module, with its `EXAMPLE` and `OUTCOME`.
+        schema: The problem's schema, with its `EXAMPLE` and `OUTCOME`.
 
     Returns:
         One label by prediction id, and one by key where the contract has a primary key.

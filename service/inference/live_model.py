@@ -20,8 +20,7 @@ from penumbra.core.encoding import derive_features
 from penumbra.core.task import Task
 from penumbra.features import Feature, Record
 from penumbra.registry import bundle
-from penumbra.registry.lineage import BUNDLES_FOLDER
-from penumbra.registry.pointers import CANARY_ALIAS, LIVE_ALIAS, PREVIOUS_ALIAS, read_pointer
+from penumbra.registry.pointers import BUNDLES_FOLDER, CANARY_ALIAS, LIVE_ALIAS, PREVIOUS_ALIAS, read_pointer
 from penumbra.rules import DecisionValue, ModelPriors
 from service.http import metrics
 from service.http.responses import make_decision_function

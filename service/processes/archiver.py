@@ -6,16 +6,16 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import problem.schema
 from penumbra.core.histograms import list_profiled_columns
+from penumbra.core.problem import Problem
+from penumbra.core.problem_loading import SERVED_PARTS, load_problem
 from penumbra.core.settings import LogSettings, Settings, load_settings
-from penumbra.logs import archive
-from penumbra.logs.archive_rows import RowReader
+from penumbra.logs import archive, archive_parts
+from penumbra.logs.archive_parts import RowReader
 from penumbra.logs.frames import LogFrameReader
 from penumbra.logs.queries import lookup
 from penumbra.logs.shadow_log import SHADOW_ROLES, find_newest_segment, load_shadow_state
 from penumbra.registry.pointers import find_shadow_version
-from problem.features import FEATURES
 from service.processes.process_control import log_to_stderr, make_running_check, sleep_while_running
 
 ARCHIVE_POLL_SECONDS = 60.0
@@ -23,11 +23,12 @@ ARCHIVE_POLL_SECONDS = 60.0
 logger = logging.getLogger("service.processes.archiver")
 
 
-def archive_due_segments(settings: Settings, now: dt.datetime) -> Iterator[str]:
+def archive_due_segments(settings: Settings, problem: Problem, now: dt.datetime) -> Iterator[str]:
     """Compact, ship and delete what is due in the prediction log and the shadow log.
 
     Args:
         settings: Folders of the logs, `log.archive` and `log.keep_days`.
+        problem: The problem, with schema and features.
         now: The current time, with a time zone.
 
     Yields:
@@ -38,7 +39,8 @@ def archive_due_segments(settings: Settings, now: dt.datetime) -> Iterator[str]:
     """
     predictions, shadow = settings.service.predictions, settings.service.shadow_log
     last = find_newest_segment(shadow)
-    rows = LogFrameReader(problem.schema, list_profiled_columns(FEATURES, problem.schema.TIME)).read_aligned
+    columns = list_profiled_columns(problem.features.FEATURES, problem.schema.TIME)
+    rows = LogFrameReader(problem.schema, columns).read_aligned
     yield from _archive_log(
         settings.log, predictions, now, archive.seal_closed_segments(predictions), _make_needed_check(settings), rows
     )
@@ -56,7 +58,7 @@ def _archive_log(
 ) -> Iterator[str]:
     destination = f"{settings.archive.rstrip('/')}/{folder.name}" if settings.archive else ""
     for path in archive.compact_segments(folder, closed, now.date(), rows):
-        yield f"{path.with_suffix(archive.TABLE_SUFFIX)} is written"
+        yield f"{path.with_suffix(archive_parts.TABLE_SUFFIX)} is written"
     for address in archive.ship_parts(folder, destination) if destination else ():
         yield f"{address} is shipped"
     for path in archive.delete_archived_files(folder, destination, now - dt.timedelta(days=settings.keep_days), needed):
@@ -85,17 +87,18 @@ def _read_indexed_positions(labels: Path) -> dict[str, int]:
         return {}
 
 
-def run_archiver(settings: Settings, running: Callable[[], bool]) -> None:
+def run_archiver(settings: Settings, problem: Problem, running: Callable[[], bool]) -> None:
     """Archive once a minute; log a failure once, and try again.
 
     Args:
         settings: As for `archive_due_segments`.
+        problem: The problem, with schema and features.
         running: Returns False when it is time to stop.
     """
     last_message = ""
     while running():
         try:
-            for sentence in archive_due_segments(settings, dt.datetime.now(dt.UTC)):
+            for sentence in archive_due_segments(settings, problem, dt.datetime.now(dt.UTC)):
                 logger.info(sentence)
             last_message = ""
         except Exception as error:  # such as a full disk, an unreachable archive, a damaged file: nothing is deleted
@@ -110,7 +113,7 @@ def main() -> None:
     """Run the archiver until the parent process ends or SIGTERM arrives."""
     log_to_stderr(logger)
     running = make_running_check()
-    run_archiver(load_settings(), running)
+    run_archiver(load_settings(), load_problem(SERVED_PARTS), running)
 
 
 if __name__ == "__main__":

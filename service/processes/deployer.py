@@ -13,27 +13,30 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from penumbra.core.problem import Problem
+from penumbra.core.problem_loading import SERVED_PARTS, load_problem
 from penumbra.core.settings import Settings, load_settings
 from penumbra.core.task import Task
 from penumbra.features import Feature
 from penumbra.logs.shadow_log import REFUSED_FILE
 from penumbra.registry import aliases, bundle
-from penumbra.registry.lineage import BUNDLES_FOLDER, RUNS_FOLDER
 from penumbra.registry.manifest import verify_bundle
 from penumbra.registry.pointers import (
+    BUNDLES_FOLDER,
     CANARY_ALIAS,
     CANARY_ENDED_FILE,
     CANDIDATE_ALIAS,
     LIVE_ALIAS,
     PREVIOUS_ALIAS,
+    RUNS_FOLDER,
     read_pointer,
     swap_live_pointer,
 )
 from penumbra.storage.atomic import fill_folder_aside, replace_file
-from problem import features, schema
 from service.processes.process_control import log_to_stderr, make_running_check, sleep_while_running
 
 MAX_DEPLOY_WAIT_SECONDS = 15.0
@@ -203,7 +206,7 @@ class AliasDeployment:
         return self.has_version
 
 
-def run_deployer(models: DeployRegistry, settings: Settings, running: Callable[[], bool]) -> None:
+def run_deployer(models: DeployRegistry, settings: Settings, problem: Problem, running: Callable[[], bool]) -> None:
     """Deploy all aliases at intervals.
 
     Where the registry has no live version, the other aliases are left alone: the registry may be an empty one in the
@@ -212,11 +215,13 @@ def run_deployer(models: DeployRegistry, settings: Settings, running: Callable[[
     Args:
         models: The registry.
         settings: Sections `service` and `ledger` are read.
+        problem: The problem, with schema and features.
         running: Returns False when it is time to stop.
     """
     state, poll = settings.service.state, settings.service.poll_seconds
-    discard_damaged_bundle(state, features.FEATURES)
-    live = AliasDeployment(LIVE_ALIAS, lambda: _sync_and_deploy_live(models, settings), NO_REGISTERED_MODEL, poll)
+    discard_damaged_bundle(state, problem.features.FEATURES)
+    deploy = partial(_sync_and_deploy_live, models, settings, problem)
+    live = AliasDeployment(LIVE_ALIAS, deploy, NO_REGISTERED_MODEL, poll)
     others = [
         AliasDeployment(CANDIDATE_ALIAS, lambda: _deploy_or_refuse_candidate(models, state), "", poll),
         AliasDeployment(PREVIOUS_ALIAS, lambda: deploy_previous(models, state), "", poll),
@@ -235,13 +240,13 @@ def main() -> None:
     from penumbra.registry.models import ModelRegistry  # imports mlflow, which no other process of the service needs
 
     settings = load_settings()
-    run_deployer(ModelRegistry(settings.registry), settings, make_running_check())
+    run_deployer(ModelRegistry(settings.registry), settings, load_problem(SERVED_PARTS), make_running_check())
 
 
-def _sync_and_deploy_live(models: DeployRegistry, settings: Settings) -> str | None:
+def _sync_and_deploy_live(models: DeployRegistry, settings: Settings, problem: Problem) -> str | None:
     """Report rollbacks that were made without the registry to it, then deploy its live version."""
     aliases.sync_registry(models, settings.service.state, settings.ledger.folder)
-    return deploy_live(models, settings.service.state, features.FEATURES, Task.from_schema(schema))
+    return deploy_live(models, settings.service.state, problem.features.FEATURES, Task.from_schema(problem.schema))
 
 
 def _fetch_bundle(models: DeployRegistry, version: str, folder: Path, check: Callable[[Path], object]) -> None:

@@ -3,9 +3,9 @@
 import logging
 from collections.abc import Callable
 
+from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import load_settings
 from penumbra.logs.index import LogIndex
-from problem import schema
 from service.processes.process_control import log_to_stderr, make_running_check, sleep_while_running
 
 INDEX_POLL_SECONDS = 1.0  # a pass has a fixed cost, each line nearly none
@@ -41,7 +41,7 @@ def main() -> None:
     """Run the indexer until the parent process ends or SIGTERM arrives."""
     log_to_stderr(logger)
     running = make_running_check()
-    run_indexer(LogIndex.from_settings(load_settings(), schema), running)
+    run_indexer(LogIndex.from_settings(load_settings(), load_problem(["schema"]).schema), running)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,12 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import service
+from penumbra.core.problem import ProblemError
+from penumbra.core.problem_loading import SERVED_PARTS, load_problem
 from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError, load_settings
 from service import processes, shadow
 from service.http.access import read_keys, require_safe_access
@@ -32,14 +35,20 @@ QUIET_ENVIRONMENT = {
 
 
 def main() -> None:
-    """Serve until SIGTERM or SIGINT. Exits with 1 where settings are wrong or unsafe, or the port is taken."""
+    """Serve until SIGTERM or SIGINT.
+
+    Exits with 1 where settings or `problem/` are wrong, settings are unsafe, or the port is taken.
+    """
     try:
         settings = load_settings()
-        require_safe_access(settings, read_keys())
-    except SettingsError as error:
+        load_problem(SERVED_PARTS)
+        require_safe_access(settings.service, read_keys())
+    except (SettingsError, ProblemError) as error:
         sys.exit(str(error))
-    _require_free_port(settings)
-    Supervisor(list_service_processes(settings), build_service_environment(settings)).run(_make_announcer(settings))
+    _require_free_port(settings.service.host, settings.service.port)
+    Supervisor(list_service_processes(settings), build_service_environment(settings.service.state)).run(
+        _make_announcer(settings)
+    )
 
 
 def list_service_processes(settings: Settings) -> list[ChildProcess]:
@@ -62,22 +71,21 @@ def list_service_processes(settings: Settings) -> list[ChildProcess]:
     ]
 
 
-def build_service_environment(settings: Settings) -> dict[str, str]:
+def build_service_environment(state: Path) -> dict[str, str]:
     """Build the environment of the child processes.
 
     Args:
-        settings: `service.state` is where BentoML's own files go.
+        state: The service's state folder, where BentoML's own files go.
 
     Returns:
         This process's environment, with the project on PYTHONPATH, and with telemetry and banners of libraries off.
     """
     path = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH", ""), str(PROJECT_ROOT)]))
-    home = str((settings.service.state / "bentoml").absolute())
+    home = str((state / "bentoml").absolute())
     return {"BENTOML_HOME": home, **QUIET_ENVIRONMENT, **os.environ, "PYTHONPATH": path}
 
 
-def _require_free_port(settings: Settings) -> None:
-    host, port = settings.service.host, settings.service.port
+def _require_free_port(host: str, port: int) -> None:
     try:
         socket.create_server((host, port)).close()
     except OSError as error:
@@ -115,7 +123,3 @@ def _fetch_readiness(url: str) -> dict[str, Any] | None:
         return json.load(error) if error.code == 503 else None
     except (OSError, ValueError):
         return None
-
-
-if __name__ == "__main__":
-    main()

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from penumbra.core.settings import Settings
+from penumbra.core.settings import ServiceSettings
 from penumbra.logs.schema import STATUS_OK
 from penumbra.logs.shadow_log import METRICS_FILE, REFUSED_FILE
 from penumbra.logs.shadow_state import ShadowProgress, ShadowState
@@ -43,20 +43,20 @@ class RoleStatus(Protocol):
 MetricSample = tuple[str, dict[str, str], float]
 
 
-def write_shadow_metrics(settings: Settings, state: ShadowState, workers: Sequence[RoleStatus]) -> None:
+def write_shadow_metrics(service: ServiceSettings, state: ShadowState, workers: Sequence[RoleStatus]) -> None:
     """Replace the metrics file as a whole.
 
     Args:
-        settings: Section `service` is read.
+        service: `state`, `shadow_log` and `predictions` are read.
         state: The state of the shadow log.
         workers: The role of each worker, its version and the number of its failures.
 
     Raises:
         OSError: The file can't be written.
     """
-    refused = [("refused", {"version": version}, 1.0) for version in read_refused_versions(settings.service.state)]
-    samples = [("heartbeat_seconds", {}, time.time()), *refused, *_list_samples(settings, state, workers)]
-    replace_file(settings.service.shadow_log / METRICS_FILE, format_exposition(samples))
+    refused = [("refused", {"version": version}, 1.0) for version in read_refused_versions(service.state)]
+    samples = [("heartbeat_seconds", {}, time.time()), *refused, *_list_samples(service.predictions, state, workers)]
+    replace_file(service.shadow_log / METRICS_FILE, format_exposition(samples))
 
 
 def read_refused_versions(state: Path) -> dict[str, str]:
@@ -93,12 +93,12 @@ def format_exposition(samples: Sequence[MetricSample]) -> str:
     return "".join(line + "\n" for line in lines)
 
 
-def _list_samples(settings: Settings, state: ShadowState, workers: Sequence[RoleStatus]) -> Iterator[MetricSample]:
+def _list_samples(predictions: Path, state: ShadowState, workers: Sequence[RoleStatus]) -> Iterator[MetricSample]:
     for worker in workers:
         if worker.version is not None and (progress := state.models.get(worker.version)):
             labels = {"role": worker.role, "version": worker.version}
             yield "failures", labels, worker.failures
-            yield from _list_model_samples(settings.service.predictions, progress, labels)
+            yield from _list_model_samples(predictions, progress, labels)
 
 
 def _list_model_samples(predictions: Path, progress: ShadowProgress, labels: dict[str, str]) -> Iterator[MetricSample]:

@@ -45,7 +45,7 @@ def run_shadow(settings: Settings, log: ShadowLog, running: Callable[[], bool]) 
             busy = sum(worker.step() for worker in workers) > 0
             if time.monotonic() >= due:
                 log.recover()
-                metrics_file.write_shadow_metrics(settings, log.state, workers)
+                metrics_file.write_shadow_metrics(settings.service, log.state, workers)
                 due = time.monotonic() + HEARTBEAT_SECONDS
             if not busy:
                 wait(

@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 from penumbra.core.settings import Settings
 from penumbra.logs.schema import STATUS_ERROR, STATUS_OK, STATUS_SKIPPED, STATUS_TIMEOUT, ShadowBatch, ShadowRow
 from penumbra.logs.shadow_log import ShadowLog
-from penumbra.registry.lineage import BUNDLES_FOLDER
-from penumbra.registry.pointers import find_shadow_version
+from penumbra.registry.pointers import BUNDLES_FOLDER, find_shadow_version
 from service.shadow.backlog import LoggedPrediction, ScoringJob, make_shadow_start, read_next_job
 from service.shadow.scorer_client import ScorerClient, ScorerDied, ScoreRequest, ScorerTimeout, ShadowResult
 

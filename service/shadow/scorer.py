@@ -16,11 +16,11 @@ import msgspec
 import numpy as np
 
 from penumbra.core.encoding import derive_features
+from penumbra.core.problem_loading import SERVED_PARTS, load_problem
 from penumbra.core.task import Task
 from penumbra.logs.append_log import BYTES_PER_MEGABYTE
 from penumbra.logs.schema import STATUS_ERROR, STATUS_NAN, STATUS_SHAPE, LoggedRecord
 from penumbra.registry import bundle
-from problem import features, schema
 from service.http.record_reader import Contract, RecordDict
 from service.http.refusals import RequestRefused
 from service.http.responses import make_decision_function
@@ -138,8 +138,9 @@ def limit_memory(megabytes: float) -> None:
 
 
 def _load_scorer(folder: Path) -> Scorer:
-    task = Task.from_schema(schema)
-    loaded = bundle.read_bundle(folder, features.FEATURES, folder.name, task)
+    problem = load_problem(SERVED_PARTS)
+    schema, task = problem.schema, Task.from_schema(problem.schema)
+    loaded = bundle.read_bundle(folder, problem.features.FEATURES, folder.name, task)
     return Scorer(loaded, Contract(schema.Row, schema.CHECKS, schema.EXAMPLE, max_records=1), task)
 
 

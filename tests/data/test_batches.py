@@ -13,11 +13,13 @@ import problem.features
 import problem.schema
 import problem.source
 from penumbra.core.encoding import derive_features
+from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT, DataSettings
 from penumbra.data import versions
 from penumbra.data.batches import BatchRefused, DataStore
 from problem.features import FEATURES
 
+PROBLEM = load_problem()
 FLIGHT = {
     "carrier": "UA",
     "flight": "1",
@@ -56,7 +58,7 @@ def store_in(folder, **changes):
         commit=False,
         bad_row_share=0.05,
     )
-    return DataStore(data.model_copy(update=changes), problem)
+    return DataStore(data.model_copy(update=changes), PROBLEM)
 
 
 def files_in(folder):
@@ -294,10 +296,9 @@ def test_changed_raw_bytes_are_read_anew(admitted):
 @pytest.mark.parametrize("module", ["schema", "source", "features"])
 def test_rows_are_derived_anew_when_the_code_of_the_problem_changes(admitted, tmp_path, module):
     copy = tmp_path / f"{module}.py"
-    shutil.copy(getattr(problem, module).__file__, copy)
-    modules = {name: getattr(problem, name) for name in ("schema", "source", "features")}
-    modules[module] = SimpleNamespace(**{**vars(modules[module]), "__file__": str(copy)})
-    store = DataStore(admitted.settings, SimpleNamespace(**modules))
+    shutil.copy(PROBLEM.files[module], copy)
+    changing = SimpleNamespace(**PROBLEM.loaded, files={**PROBLEM.files, module: copy})
+    store = DataStore(admitted.settings, changing)
     store.rows("2013-01")
     assert len(partitions(store)) == 1
     copy.write_text(copy.read_text() + "# changed\n")

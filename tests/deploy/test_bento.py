@@ -51,7 +51,7 @@ exec "$@"
 """
 
 
-def pin(folder: Path, version: str, content: str = "x") -> Path:
+def write_pinned_models(folder: Path, version: str, content: str = "x") -> Path:
     """Pinned models, as far as `install_pinned_models` looks at them."""
     (folder / "bundles" / version).mkdir(parents=True)
     (folder / "bundles" / version / "bundle.json").write_text(content)
@@ -60,21 +60,21 @@ def pin(folder: Path, version: str, content: str = "x") -> Path:
 
 
 def test_pinned_models_become_the_state_of_a_service_that_has_none(tmp_path: Path) -> None:
-    install_pinned_models(tmp_path / "state", "sqlite:///x.db", pin(tmp_path / "pinned", "7"))
+    install_pinned_models(tmp_path / "state", "sqlite:///x.db", write_pinned_models(tmp_path / "pinned", "7"))
     assert (tmp_path / "state/live").read_text() == "7"
     assert (tmp_path / "state/bundles/7/bundle.json").read_text() == "x"
     assert sorted(path.name for path in (tmp_path / "state").iterdir()) == ["bundles", "live"]
 
 
 def test_with_a_registry_what_it_has_said_since_counts(tmp_path: Path) -> None:
-    pin(tmp_path / "state", "8")
-    install_pinned_models(tmp_path / "state", "sqlite:///x.db", pin(tmp_path / "pinned", "7"))
+    write_pinned_models(tmp_path / "state", "8")
+    install_pinned_models(tmp_path / "state", "sqlite:///x.db", write_pinned_models(tmp_path / "pinned", "7"))
     assert (tmp_path / "state/live").read_text() == "8"
 
 
 def test_without_a_registry_a_newer_bento_brings_its_own(tmp_path: Path) -> None:
-    pin(tmp_path / "state", "8")
-    install_pinned_models(tmp_path / "state", "", pin(tmp_path / "pinned", "9"))
+    write_pinned_models(tmp_path / "state", "8")
+    install_pinned_models(tmp_path / "state", "", write_pinned_models(tmp_path / "pinned", "9"))
     assert (tmp_path / "state/live").read_text() == "9"
 
 
@@ -85,7 +85,9 @@ def test_where_nothing_is_pinned_nothing_is_made(tmp_path: Path) -> None:
 
 def test_without_a_live_model_there_is_no_bento(tmp_path: Path) -> None:
     with pytest.raises(BentoNotBuilt, match="make train"):
-        build_bento(local_service.make_service_settings(tmp_path), local_service.FolderRegistry(tmp_path))
+        build_bento(
+            local_service.make_service_settings(tmp_path), local_service.FolderRegistry(tmp_path), features.FEATURES
+        )
 
 
 IMPORT_FROM_HERE_ALONE = """
@@ -163,19 +165,21 @@ def test_the_composition_has_a_read_only_file_system_and_asks_for_a_key() -> Non
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bundle.Bundle]:
+def pinned_bento(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bundle.Bundle]:
     """A bento, and the model that is pinned in it."""
-    place = tmp_path_factory.mktemp("bento")
-    place.chmod(0o755)
-    model = local_service.make_bundle(place / "registry/1")
+    folder = tmp_path_factory.mktemp("bento")
+    folder.chmod(0o755)
+    model = local_service.make_bundle(folder / "registry/1")
     bento = build_bento(
-        local_service.make_service_settings(place), local_service.FolderRegistry(place / "registry", "1")
+        local_service.make_service_settings(folder),
+        local_service.FolderRegistry(folder / "registry", "1"),
+        features.FEATURES,
     )
     return bento, bundle.read_bundle(model, features.FEATURES)
 
 
 @contextlib.contextmanager
-def running(command: list[str], folder: Path, **environ: str) -> Iterator[httpx.Client]:
+def run_service(command: list[str], folder: Path, **environ: str) -> Iterator[httpx.Client]:
     """The service started by a command in a folder with nothing of ours in its environment, once it is ready."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     own = {"PATH": path, "HOME": str(folder / "nowhere"), "BENTOML_DO_NOT_TRACK": "True", **environ}
@@ -201,32 +205,32 @@ def _ready(http: httpx.Client) -> bool:
         return False
 
 
-def answer(http: httpx.Client) -> Any:
+def post_example(http: httpx.Client) -> Any:
     return http.post("/predict", json=EXAMPLE).json()
 
 
-def expected(model: bundle.Bundle) -> float:
+def compute_expected_probability(model: bundle.Bundle) -> float:
     contract = Contract(schema.Row, schema.CHECKS, schema.EXAMPLE, max_records=1)
     return float(model.score(contract.to_frame([contract.parse_one(msgspec.json.encode(EXAMPLE))]))[0])
 
 
 @pytest.mark.slow
-def test_a_bento_serves_from_an_empty_folder_with_the_registry_away(made: Any, tmp_path: Path) -> None:
-    bento, model = made
+def test_a_bento_serves_from_an_empty_folder_with_the_registry_away(pinned_bento: Any, tmp_path: Path) -> None:
+    bento, model = pinned_bento
     port = str(local_service.pick_free_port())
     command = ["bentoml", "serve", str(bento), "--host", "127.0.0.1", "--port", port]
     away = {"PENUMBRA_REGISTRY__TRACKING": "http://127.0.0.1:1", "BENTOML_HOME": str(tmp_path / "home")}
-    with running(command, tmp_path, PORT=port, **away) as http:
-        said = answer(http)
-    assert (said["model_version"], said["probability"]) == ("1", expected(model))
-    assert append_log.find_entry_in_segments(tmp_path / "var/predictions", said["prediction_id"])
+    with run_service(command, tmp_path, PORT=port, **away) as http:
+        response_body = post_example(http)
+    assert (response_body["model_version"], response_body["probability"]) == ("1", compute_expected_probability(model))
+    assert append_log.find_entry_in_segments(tmp_path / "var/predictions", response_body["prediction_id"])
     assert not (bento / "src/var").exists()
 
 
 @pytest.mark.slow
-def test_a_user_without_rights_serves_from_a_read_only_file_system(made: Any, public: Path) -> None:
-    bento, model = made
-    var, temporary, held, code = (public / name for name in ("volume", "tmp", "held", "srv"))
+def test_a_user_without_rights_serves_from_a_read_only_file_system(pinned_bento: Any, open_folder: Path) -> None:
+    bento, model = pinned_bento
+    var, temporary, held, code = (open_folder / name for name in ("volume", "tmp", "held", "srv"))
     shutil.copytree(bento / "src", code)
     for folder in (var, temporary, held, code / "var"):
         folder.mkdir()
@@ -234,17 +238,17 @@ def test_a_user_without_rights_serves_from_a_read_only_file_system(made: Any, pu
     port = str(local_service.pick_free_port())
     command = ["unshare", "-m", "sh", "-c", IN_A_CONTAINER, "sh", *AS_NOBODY, sys.executable, "-m", "service"]
     environ = {"VAR": str(var), "CODE": str(code), "TMPDIR": str(temporary), "PYTHONDONTWRITEBYTECODE": "1"}
-    environ |= {"PYTHON": sys.base_prefix, "HIDDEN": hidden(Path(sys.base_prefix)), "HELD": str(held)}
+    environ |= {"PYTHON": sys.base_prefix, "HIDDEN": find_closed_parent(Path(sys.base_prefix)), "HELD": str(held)}
     environ |= {"PENUMBRA_REGISTRY__TRACKING": "", "PENUMBRA_SERVICE__PORT": port, "PORT": port}
-    with running(command, public, **environ) as http:
-        said = answer(http)
-        assert said["probability"] == expected(model)
-        assert "logged" not in said
+    with run_service(command, open_folder, **environ) as http:
+        response_body = post_example(http)
+        assert response_body["probability"] == compute_expected_probability(model)
+        assert "logged" not in response_body
     assert {path.owner() for path in var.rglob("*")} == {"nobody"}
 
 
 @pytest.fixture
-def public() -> Iterator[Path]:
+def open_folder() -> Iterator[Path]:
     """A folder that other users may enter, unlike pytest's own; for tests that only root can make."""
     if os.geteuid() != 0 or not (shutil.which("unshare") and shutil.which("setpriv")):
         pytest.skip("only root can become another user: run this as root, with unshare and setpriv installed")
@@ -255,7 +259,7 @@ def public() -> Iterator[Path]:
         yield Path(folder)
 
 
-def hidden(folder: Path) -> str:
+def find_closed_parent(folder: Path) -> str:
     """The outermost folder on the way to this one that others may not enter, or ""."""
     closed = [str(parent) for parent in reversed(folder.parents) if not parent.stat().st_mode & stat.S_IXOTH]
     return closed[0] if closed else ""

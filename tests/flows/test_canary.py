@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from flows.steps.promote import verdicts
+from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import Settings, load_settings
 from penumbra.core.task import Task
 from penumbra.logs import append_log
-from penumbra.registry import aliases as moves
+from penumbra.registry.aliases import sync_registry
 from penumbra.registry.bundle import read_bundle
 from penumbra.registry.ledger import Ledger
 from penumbra.registry.ledger_sync import rebuild_aliases
@@ -24,8 +25,7 @@ from problem import features, schema
 from service.inference.live_model import LiveModels
 from service.inference.pipeline import CanaryShare, InferencePipeline
 from service.processes.deployer import deploy_canary
-from tests.helpers import local_service, local_shadow
-from tests.helpers import registered_versions as world
+from tests.helpers import local_service, local_shadow, registered_versions
 from tests.helpers.local_service import FolderRegistry
 from tests.helpers.registered_versions import (
     append_earlier_event,
@@ -36,6 +36,8 @@ from tests.helpers.registered_versions import (
     shift_after_ledger,
 )
 
+PROBLEM = load_problem()
+
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML's use of pydantic
 
 SHARE = 0.2
@@ -44,7 +46,10 @@ RECORDS = [{**schema.EXAMPLE, "flight": number} for number in range(1, 201)]
 
 def make_settings(folder: Path, share: float = SHARE) -> Settings:
     return load_settings(
-        environ={**world.make_registry_environment(folder), "PENUMBRA_PROMOTION__CANARY_SHARE": str(share)}
+        environ={
+            **registered_versions.make_registry_environment(folder),
+            "PENUMBRA_PROMOTION__CANARY_SHARE": str(share),
+        }
     )
 
 
@@ -59,32 +64,36 @@ def registry(tmp_path: Path) -> FolderRegistry:
 
 
 @contextlib.contextmanager
-def client(folder: Path, share: float = SHARE) -> Iterator[Any]:
+def open_client(folder: Path, share: float = SHARE) -> Iterator[Any]:
     with local_service.TestClient(
-        local_service.build_service(make_settings(folder, share)).to_asgi(), client=("127.0.0.1", 50000)
+        local_service.build_service(make_settings(folder, share), local_service.PROBLEM).to_asgi(),
+        client=("127.0.0.1", 50000),
     ) as http:
         yield http
 
 
-def asked(http: Any, records: list[dict[str, Any]]) -> list[str]:
+def read_answering_versions(http: Any, records: list[dict[str, Any]]) -> list[str]:
     """Who answers each: the same whether they come one by one or as a list."""
     single = [http.post("/predict", json=record).json()["model_version"] for record in records]
     assert [answer["model_version"] for answer in http.post("/predict", json=records).json()] == single
     return single
 
 
-def post(http: Any) -> list[dict[str, Any]]:
+def post_records(http: Any) -> list[dict[str, Any]]:
     answers: list[dict[str, Any]] = http.post("/predict", json=RECORDS).json()
     return answers
 
 
-def parsed(record: dict[str, Any]) -> dict[str, Any]:
+def parse_record(record: dict[str, Any]) -> dict[str, Any]:
     return local_shadow.RECORD_CONTRACT.parse_one(json.dumps(record).encode())
 
 
 def test_the_canary_answers_its_share_of_the_keys_and_always_the_same(registry: Any, tmp_path: Path) -> None:
-    with client(tmp_path) as http:
-        first, again = asked(http, RECORDS), asked(http, [{**record, "temp": 70.0} for record in RECORDS])
+    with open_client(tmp_path) as http:
+        first, again = (
+            read_answering_versions(http, RECORDS),
+            read_answering_versions(http, [{**record, "temp": 70.0} for record in RECORDS]),
+        )
     assert 0.1 < first.count("2") / len(first) < 0.3
     assert again == first
 
@@ -95,9 +104,9 @@ def test_another_candidate_gets_other_keys() -> None:
 
 
 def test_each_answer_is_that_of_the_version_that_it_and_the_log_name(registry: Any, tmp_path: Path) -> None:
-    with client(tmp_path) as http:
-        answers = post(http)
-    frame = local_shadow.RECORD_CONTRACT.to_frame([parsed(record) for record in RECORDS])
+    with open_client(tmp_path) as http:
+        answers = post_records(http)
+    frame = local_shadow.RECORD_CONTRACT.to_frame([parse_record(record) for record in RECORDS])
     read = {name: read_bundle(tmp_path / "registry" / name, features.FEATURES) for name in ("1", "2")}
     scores = {name: bundle.score(frame).tolist() for name, bundle in read.items()}
     assert [each["probability"] for each in answers] == [scores[a["model_version"]][n] for n, a in enumerate(answers)]
@@ -107,8 +116,8 @@ def test_each_answer_is_that_of_the_version_that_it_and_the_log_name(registry: A
 
 
 def test_with_a_share_of_nought_the_live_model_answers_everything(registry: Any, tmp_path: Path) -> None:
-    with client(tmp_path, 0) as http:
-        assert set(asked(http, RECORDS)) == {"1"}
+    with open_client(tmp_path, 0) as http:
+        assert set(read_answering_versions(http, RECORDS)) == {"1"}
 
 
 def test_where_the_canary_fails_the_live_model_answers(registry: Any, tmp_path: Path) -> None:
@@ -116,26 +125,26 @@ def test_where_the_canary_fails_the_live_model_answers(registry: Any, tmp_path: 
     live.refresh()
     assert live.canary is not None
     live.canary = dataclasses.replace(live.canary, score_one=lambda record: 1 / 0)
-    decider = InferencePipeline(live, local_shadow.RECORD_CONTRACT, CanaryShare(("flight",), SHARE))
-    said = [decider.predict_one(parsed(record)) for record in RECORDS]
+    pipeline = InferencePipeline(live, local_shadow.RECORD_CONTRACT, CanaryShare(("flight",), SHARE))
+    said = [pipeline.predict_one(parse_record(record)) for record in RECORDS]
     assert {each.model for each in said} == {"1"}
     assert {each.marks.get("fallback", "") for each in said} == {"", "live"}
 
 
 def test_a_worker_takes_the_canary_up_and_drops_it_without_a_restart(registry: FolderRegistry, tmp_path: Path) -> None:
-    with client(tmp_path) as http:
+    with open_client(tmp_path) as http:
         for registry.versions_by_alias[CANARY_ALIAS], expected in ((None, {"1"}), ("2", {"1", "2"})):
             deploy_canary(registry, tmp_path / "state")
-            local_service.wait_until(lambda: {answer["model_version"] for answer in post(http)} == expected)  # noqa: B023
+            local_service.wait_until(lambda: {answer["model_version"] for answer in post_records(http)} == expected)  # noqa: B023
 
 
 def test_beside_a_canary_the_live_model_answers_in_the_shadow(tmp_path: Path) -> None:
     local_shadow.point_role(tmp_path, "live", "1")
     local_shadow.log_entries(tmp_path, *(local_shadow.make_entry(distance) for distance in (100, 200)))
-    with local_shadow.start_role_worker(tmp_path, "live") as made:
-        assert not made.step()
+    with local_shadow.start_role_worker(tmp_path, "live") as worker:
+        assert not worker.step()
         local_shadow.point_role(tmp_path, CANARY_ALIAS, "2")
-        local_shadow.step_until(made, local_shadow.make_completion_check(made, tmp_path, "1"))
+        local_shadow.step_until(worker, local_shadow.make_completion_check(worker, tmp_path, "1"))
 
 
 def test_what_passed_the_shadow_becomes_the_canary_first(tmp_path: Path, database: Path) -> None:
@@ -144,7 +153,8 @@ def test_what_passed_the_shadow_becomes_the_canary_first(tmp_path: Path, databas
     log_compared_days(tmp_path, "1", {"2": score_calibrated}, score_noisy)
     settings = make_settings(tmp_path)
     said = verdicts.act_on_cases(
-        settings, verdicts.judge_cases(settings, verdicts.prepare_aliases(settings), now=world.NOW)
+        settings,
+        verdicts.judge_cases(settings, PROBLEM, verdicts.prepare_aliases(settings), now=registered_versions.NOW),
     )
     assert models.aliases() == {"live": "1", "candidate": "2", "canary": "2"}, said
     assert "it answers 20% of the keys from now on" in said
@@ -167,15 +177,17 @@ def test_the_canarys_own_answers_decide_too(tmp_path: Path, database: Path, says
         "1",
         {"2": says, "1": score_calibrated},
         score_calibrated,
-        shift_after_ledger(world.FIRST_TIME),
+        shift_after_ledger(registered_versions.FIRST_TIME),
         canary={"2": says},
     )
     settings = make_settings(tmp_path)
-    (case,) = verdicts.judge_cases(settings, verdicts.prepare_aliases(settings), now=shift_after_ledger(world.NOW))
+    (case,) = verdicts.judge_cases(
+        settings, PROBLEM, verdicts.prepare_aliases(settings), now=shift_after_ledger(registered_versions.NOW)
+    )
     verdicts.act_on_cases(settings, [case])
     assert models.aliases() == aliases, str(case)
     assert case.comparison is not None
-    assert case.comparison.evidence.labels == world.NUMBER_OF_DAYS * world.ROWS_PER_DAY
+    assert case.comparison.evidence.labels == registered_versions.NUMBER_OF_DAYS * registered_versions.ROWS_PER_DAY
 
 
 def test_rollback_ends_the_canary_at_once_and_nothing_else(registry: FolderRegistry, tmp_path: Path) -> None:
@@ -189,7 +201,7 @@ def test_rollback_ends_the_canary_at_once_and_nothing_else(registry: FolderRegis
 
 def test_the_registry_is_told_that_a_canary_was_ended(registry: FolderRegistry, tmp_path: Path) -> None:
     roll_back_live(make_settings(tmp_path), "complaints")
-    moves.sync_registry(registry, tmp_path / "state", tmp_path / "ledger")
+    sync_registry(registry, tmp_path / "state", tmp_path / "ledger")
     assert registry.aliases() == {"live": "1"}
     assert not (tmp_path / "state/canary-ended").exists()
 

@@ -5,6 +5,7 @@ import urllib.request
 
 import pytest
 
+from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT
 from tests.helpers.flow_workspace import Workspace
 from tests.helpers.local_service import pick_free_port, wait_until
@@ -32,9 +33,8 @@ def trained(request, tmp_path_factory):
 
 
 def example():
-    from examples.weather import EXAMPLE
-
-    return json.dumps(EXAMPLE).encode()
+    """The record that the documentation shows; it is the same for both problems."""
+    return json.dumps(load_problem(["schema"], "examples.sky").schema.EXAMPLE).encode()
 
 
 def post(space, body):

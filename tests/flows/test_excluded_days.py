@@ -8,9 +8,12 @@ import pytest
 
 import problem
 from flows.steps.train import excluded_days
+from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import Settings, load_settings
-from penumbra.data import batches as data
+from penumbra.data.batches import DataStore
 from tests.helpers.regular_flights import make_regular_flights
+
+PROBLEM = load_problem()
 
 FAULTY = "2013-04-05"
 
@@ -26,8 +29,8 @@ def make_settings(folder: Path, **monitor: Any) -> Settings:
 def batches(tmp_path: Path) -> Path:
     """Two months of raw batches; on a day of the second one the thermometer is stuck."""
     stuck = make_regular_flights(35).with_columns(temp=pl.lit(50.0))
-    put(tmp_path, "2013-03", [make_regular_flights(number) for number in range(31)])
-    put(
+    write_batch(tmp_path, "2013-03", [make_regular_flights(number) for number in range(31)])
+    write_batch(
         tmp_path,
         "2013-04",
         [*(make_regular_flights(number) for number in range(31, 35)), stuck, make_regular_flights(36)],
@@ -35,7 +38,7 @@ def batches(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def put(folder: Path, batch: str, days: list[pl.DataFrame]) -> None:
+def write_batch(folder: Path, batch: str, days: list[pl.DataFrame]) -> None:
     """As the source gives it: flights, and weather by origin and hour."""
     rows = pl.concat(days).with_columns(pl.col("time_hour").dt.strftime("%Y-%m-%dT%H:%M:%SZ"), arr_delay=pl.lit(5))
     weather = rows.select("origin", "time_hour", *problem.source.WEATHER).unique(["origin", "time_hour"])
@@ -46,40 +49,42 @@ def put(folder: Path, batch: str, days: list[pl.DataFrame]) -> None:
 
 
 def test_a_day_with_a_fault_is_left_out_and_named(batches: Path) -> None:
-    found = excluded_days.find_excluded_days(make_settings(batches))
-    assert list(found) == [FAULTY]
-    said = excluded_days.describe_excluded_days(found)
-    assert "temp has one value all day" in said
-    assert f'monitor.accept = ["{FAULTY}"]' in said
+    excluded = excluded_days.find_excluded_days(make_settings(batches), PROBLEM)
+    assert list(excluded) == [FAULTY]
+    text = excluded_days.describe_excluded_days(excluded)
+    assert "temp has one value all day" in text
+    assert f'monitor.accept = ["{FAULTY}"]' in text
 
 
 def test_the_rows_of_other_days_stay(batches: Path) -> None:
     settings = make_settings(batches)
-    rows = data.DataStore(settings.data, problem).rows("2013-04")
-    kept = excluded_days.drop_excluded_days(rows, excluded_days.find_excluded_days(settings))
-    assert rows.height - kept.height == 120
-    assert FAULTY not in kept["time_hour"].dt.date().cast(pl.String).to_list()
+    rows = DataStore(settings.data, PROBLEM).rows("2013-04")
+    remaining = excluded_days.drop_excluded_days(
+        rows, PROBLEM.schema.TIME, excluded_days.find_excluded_days(settings, PROBLEM)
+    )
+    assert rows.height - remaining.height == 120
+    assert FAULTY not in remaining["time_hour"].dt.date().cast(pl.String).to_list()
 
 
 @pytest.mark.parametrize("accept", [FAULTY, "temp, dewp, humid", f"{FAULTY} temp, {FAULTY} dewp"])
 def test_what_is_accepted_is_learnt_from(batches: Path, accept: str) -> None:
-    assert excluded_days.find_excluded_days(make_settings(batches, accept=accept)) == {}
+    assert excluded_days.find_excluded_days(make_settings(batches, accept=accept), PROBLEM) == {}
 
 
 def test_where_faults_are_switched_off_everything_is_learnt_from(batches: Path) -> None:
-    assert excluded_days.find_excluded_days(make_settings(batches, on_faults=False)) == {}
+    assert excluded_days.find_excluded_days(make_settings(batches, on_faults=False), PROBLEM) == {}
 
 
 def test_a_batch_is_judged_once(batches: Path) -> None:
     settings = make_settings(batches)
-    found = excluded_days.find_excluded_days(settings)
-    kept = sorted((batches / "train/receipts").iterdir())
-    marks = [path.stat().st_mtime_ns for path in kept]
-    assert excluded_days.find_excluded_days(settings) == found
+    excluded = excluded_days.find_excluded_days(settings, PROBLEM)
+    remaining = sorted((batches / "train/receipts").iterdir())
+    marks = [path.stat().st_mtime_ns for path in remaining]
+    assert excluded_days.find_excluded_days(settings, PROBLEM) == excluded
     assert [path.stat().st_mtime_ns for path in sorted((batches / "train/receipts").iterdir())] == marks
 
 
 def test_the_first_batch_has_nothing_to_be_judged_by(tmp_path: Path) -> None:
-    put(tmp_path, "2013-03", [make_regular_flights(1).with_columns(temp=pl.lit(50.0)), make_regular_flights(2)])
-    assert excluded_days.find_excluded_days(make_settings(tmp_path)) == {}
+    write_batch(tmp_path, "2013-03", [make_regular_flights(1).with_columns(temp=pl.lit(50.0)), make_regular_flights(2)])
+    assert excluded_days.find_excluded_days(make_settings(tmp_path), PROBLEM) == {}
     assert excluded_days.describe_excluded_days({}) == ""

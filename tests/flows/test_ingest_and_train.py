@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 
 import polars as pl
 import pytest
@@ -47,15 +48,15 @@ def fresh(tmp_path):
     return Workspace(tmp_path / "fresh")
 
 
-def models_of(space):
+def open_registry(space):
     registry = load_settings().registry.model_copy(
         update={"tracking": f"sqlite:///{space.folder}/var/mlflow.db", "artifacts": str(space.folder / "var/artifacts")}
     )
     return ModelRegistry(registry)
 
 
-def bundle_of(space, version, folder):
-    models_of(space).download(version, folder / "bundle")
+def read_registered_bundle(space, version, folder):
+    open_registry(space).download(version, folder / "bundle")
     return bundle.read_bundle(folder / "bundle", problem.features.FEATURES, version)
 
 
@@ -64,7 +65,7 @@ def test_the_example_history_has_the_version_that_the_checkout_names(trained):
 
 
 def test_the_first_model_becomes_live_and_the_last_words_say_so(trained):
-    assert models_of(trained).version("live") == "1"
+    assert open_registry(trained).version("live") == "1"
     assert "Version 1 is live" in trained.latest_receipt
 
 
@@ -75,8 +76,8 @@ def test_the_last_words_compare_the_winner_with_the_baseline(trained):
 
 
 def test_the_run_records_data_code_settings_and_environment_as_the_bundle_does(trained, tmp_path):
-    facts = bundle_of(trained, "1", tmp_path).facts
-    models = models_of(trained)
+    facts = read_registered_bundle(trained, "1", tmp_path).facts
+    models = open_registry(trained)
     run = models.client.get_run(models.client.get_model_version(models.name, "1").run_id)
     assert facts["data_version"] in trained.data_version
     assert run.data.tags["data_version"] == facts["data_version"]
@@ -86,22 +87,22 @@ def test_the_run_records_data_code_settings_and_environment_as_the_bundle_does(t
 
 
 def test_each_candidate_has_a_child_run(trained):
-    client = models_of(trained).client
+    client = open_registry(trained).client
     runs = client.search_runs([client.get_experiment_by_name(load_settings().registry.model).experiment_id])
     children = {run.info.run_name for run in runs if "mlflow.parentRunId" in run.data.tags}
     assert children == {*load_settings().training.candidates, "baseline"}
 
 
 def test_the_bundle_gives_the_scores_that_the_run_reports_as_held_out(trained, tmp_path):
-    reference = pl.read_parquet(bundle_of(trained, "1", tmp_path).path / "reference.parquet")
+    reference = pl.read_parquet(read_registered_bundle(trained, "1", tmp_path).path / "reference.parquet")
     test = reference.filter(pl.col("batch") == "2013-03")
     losses = pl.when("label").then(pl.col("prediction").log()).otherwise((1 - pl.col("prediction")).log())
-    facts = bundle_of(trained, "1", tmp_path / "again").facts
+    facts = read_registered_bundle(trained, "1", tmp_path / "again").facts
     assert -test.select(losses.mean()).item() == pytest.approx(facts["metrics"]["log_loss"], abs=1e-12)
 
 
 def test_the_bundle_knows_the_base_rate_and_how_much_was_learnt_of_each_value(trained, tmp_path):
-    facts = bundle_of(trained, "1", tmp_path).facts
+    facts = read_registered_bundle(trained, "1", tmp_path).facts
     assert 0.1 < facts["baseline"] < 0.4
     assert list(facts["counts"]) == list(facts["tables"])
     assert sum(facts["counts"]["origin"].values()) > 1000
@@ -109,11 +110,11 @@ def test_the_bundle_knows_the_base_rate_and_how_much_was_learnt_of_each_value(tr
 
 def test_the_card_shows_the_comparison_with_its_plots(trained):
     card = subprocess.run(
-        [*trained_python(), str(PROJECT_ROOT / "flows/train.py"), "--no-pylint", "card", "get", f"{run_id(trained)}/register"],
+        [sys.executable, *trained.flow("train")[:-1], "card", "get", f"{find_run_id(trained)}/register"],
         cwd=trained.folder, env={**os.environ, "METAFLOW_USER": "tester", "PYTHONPATH": str(PROJECT_ROOT)},
         capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
-    titles = {part["spec"]["title"] for part in components(card) if "spec" in part}
+    titles = {part["spec"]["title"] for part in list_card_parts(card) if "spec" in part}
     assert {title.split(":")[0].split(",")[0] for title in titles} >= {
         "ROC",
         "Precision and recall",
@@ -125,7 +126,7 @@ def test_the_card_shows_the_comparison_with_its_plots(trained):
 
 
 def test_tables_and_pictures_stand_beside_the_run(trained, tmp_path):
-    folder = models_of(trained).download_artifact("1", "evaluation", tmp_path)
+    folder = open_registry(trained).download_artifact("1", "evaluation", tmp_path)
     assert "gate: pass" in (folder / "gate.txt").read_text()
     slices = pl.read_csv(folder / "slices.csv")
     assert {"carrier=UA", "origin=EWR", "month=2013-03"} <= set(slices["slice"])
@@ -149,8 +150,8 @@ def test_a_month_later_the_new_model_is_the_candidate_and_is_compared_with_the_l
     later = {"data__today": "2013-05-01", **SAME_RECIPE}
     assert "2013-04: 28,330 rows" in trained.run(*trained.flow("ingest"), **later)
     trained.run(*trained.flow("train"), **later)
-    assert models_of(trained).version("live") == "1"
-    assert models_of(trained).version("candidate") == "2"
+    assert open_registry(trained).version("live") == "1"
+    assert open_registry(trained).version("candidate") == "2"
     assert "live (version 1)" in trained.latest_receipt
     failures = FailureSet(trained.folder / "var/failures", problem.schema.Row).read()
     assert set(failures["model"]) == {"1"}
@@ -193,10 +194,10 @@ def test_bad_rows_below_the_limit_are_quarantined_counted_and_shown(fresh):
 def test_killed_in_one_step_after_the_other_the_next_run_ends_well(fresh):
     for name, steps in {"ingest": ("check", "admit", "finish"), "train": ("start", "select", "register")}.items():
         for step in steps:
-            kill_in(step, fresh.start(*fresh.flow(name), **CHEAP))
+            kill_in_step(step, fresh.start(*fresh.flow(name), **CHEAP))
         fresh.run(*fresh.flow(name), **CHEAP)
     assert fresh.data_version == (PROJECT_ROOT / "data.dvc").read_text()
-    assert models_of(fresh).version("live") is not None
+    assert open_registry(fresh).version("live") is not None
 
 
 def test_where_the_remote_lacks_the_version_the_data_is_rebuilt_from_the_source_and_verified(fresh):
@@ -275,7 +276,7 @@ def test_candidates_do_not_learn_from_the_live_models_failures_and_are_tried_on_
     assert "loss_on_failures = " in trained.latest_receipt
 
 
-def kill_in(step, process):
+def kill_in_step(step, process):
     """SIGKILL a flow with all its tasks just when one of this step has begun."""
     assert process.stdout is not None
     assert any(re.search(rf"/{step}/\d+ .*Task is starting", line) for line in process.stdout), step
@@ -283,7 +284,7 @@ def kill_in(step, process):
     process.communicate()
 
 
-def components(card):
+def list_card_parts(card):
     """The parts of a Metaflow card, which its page carries as base64."""
     encoded = next(
         text for text in re.findall(r"[A-Za-z0-9+/=]{400,}", card) if b'"components"' in base64.b64decode(text)
@@ -297,11 +298,5 @@ def components(card):
     return found
 
 
-def run_id(space):
+def find_run_id(space):
     return next(line.split("run-id ")[1].split(")")[0] for line in space.output.splitlines() if "run-id" in line)
-
-
-def trained_python():
-    import sys
-
-    return [sys.executable]

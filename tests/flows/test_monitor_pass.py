@@ -10,6 +10,7 @@ import pytest
 
 from flows.steps.monitor import retraining, window_summary
 from monitoring.reports import window_figures
+from penumbra.core.problem_loading import load_problem
 from penumbra.data import versions
 from penumbra.registry.ledger import Ledger, LedgerEvent
 from penumbra.storage.locks import PassInProgress, hold_pass_lock
@@ -17,6 +18,8 @@ from tests.helpers import local_service
 from tests.helpers import monitored_model as world
 from tests.helpers.monitored_model import ONE_DAY, WINDOW_BEGIN, read_ledger_entries, run_monitor_pass
 from tests.helpers.regular_flights import make_regular_flights
+
+PROBLEM = load_problem()
 
 WEEK = 7 * ONE_DAY
 SECOND = WINDOW_BEGIN + WEEK
@@ -216,16 +219,16 @@ def asked(folder: Path) -> None:
 def test_a_retraining_that_fails_is_entered_and_not_tried_again_and_again(empty: Path) -> None:
     asked(empty)
     settings = world.make_monitor_settings(empty, DONE)
-    said = retraining.respond_to_verdict(settings, ingest=lambda: False, train=lambda reason: True)
+    said = retraining.respond_to_verdict(settings, PROBLEM, ingest=lambda: False, train=lambda reason: True)
     assert "the ingest failed" in said
     assert (read_ledger_entries(empty)[-1].kind, read_ledger_entries(empty)[-1].verdict) == ("retrain", "failed")
-    assert retraining.respond_to_verdict(settings, ingest=lambda: False, train=lambda reason: True) == ""
+    assert retraining.respond_to_verdict(settings, PROBLEM, ingest=lambda: False, train=lambda reason: True) == ""
 
 
 def test_without_a_verdict_nothing_is_trained(empty: Path) -> None:
     assert (
         retraining.respond_to_verdict(
-            world.make_monitor_settings(empty, DONE), ingest=lambda: 1 / 0 > 0, train=lambda reason: True
+            world.make_monitor_settings(empty, DONE), PROBLEM, ingest=lambda: 1 / 0 > 0, train=lambda reason: True
         )
         == ""
     )
@@ -235,17 +238,17 @@ def test_while_one_trains_another_does_not_begin(empty: Path) -> None:
     asked(empty)
     with hold_pass_lock(empty / "monitor", "retrain"), pytest.raises(PassInProgress):
         retraining.respond_to_verdict(
-            world.make_monitor_settings(empty, DONE), ingest=lambda: True, train=lambda reason: True
+            world.make_monitor_settings(empty, DONE), PROBLEM, ingest=lambda: True, train=lambda reason: True
         )
     assert len(read_ledger_entries(empty)) == 1
 
 
 def test_data_that_a_version_was_made_from_is_not_newer(empty: Path) -> None:
     early, later = (world.make_monitor_settings(empty, day) for day in (dt.date(2013, 1, 1), DONE))
-    assert retraining.has_new_data(early, [])
+    assert retraining.has_new_data(early, PROBLEM, [])
     (empty / "data/batches/2013-01").mkdir(parents=True)
     (empty / "data/batches/2013-01/flights.csv").write_text("a flight\n")
     gate = {"versions": {"candidate": "2"}, "data_version": versions.compute_data_version(early.data)}
     Ledger(empty / "ledger").append(LedgerEvent(kind="verdict", verdict="pass", actor="ann", reason="gate", **gate))
-    assert not retraining.has_new_data(early, read_ledger_entries(empty))
-    assert retraining.has_new_data(later, read_ledger_entries(empty))
+    assert not retraining.has_new_data(early, PROBLEM, read_ledger_entries(empty))
+    assert retraining.has_new_data(later, PROBLEM, read_ledger_entries(empty))

@@ -13,6 +13,7 @@ from flows.steps.monitor.outcomes import OutcomeReader
 from flows.steps.monitor.watched_model import load_watched_model
 from flows.steps.prediction_losses import compute_known_losses, extract_predictions
 from penumbra.core.histograms import Binning, OutcomeSums, list_profiled_columns
+from penumbra.core.problem_loading import load_problem
 from penumbra.logs import archive
 from penumbra.logs.frames import LogFrameReader
 from penumbra.logs.index import LogIndex
@@ -23,6 +24,8 @@ from problem import features, schema
 from tests.helpers import monitored_model as world
 from tests.helpers import prediction_logs
 from tests.helpers.monitored_model import ONE_DAY, WINDOW_BEGIN
+
+PROBLEM = load_problem()
 
 DAYS = 3
 LATER = dt.datetime.combine(WINDOW_BEGIN + 10 * ONE_DAY, dt.time(), dt.UTC)
@@ -50,7 +53,7 @@ def reader(folder: Path, now: dt.datetime = LATER) -> OutcomeReader:
     settings = world.make_monitor_settings(folder, WINDOW_BEGIN)
     index = LogIndex.from_settings(settings, schema)
     index.catch_up()
-    model = load_watched_model(settings, ModelRegistry(settings.registry), "1")
+    model = load_watched_model(settings, PROBLEM, ModelRegistry(settings.registry), "1")
     with index.open() as db:
         rows = dict(db.execute("SELECT date(event, 'unixepoch'), count(*) FROM predictions GROUP BY 1"))
     place = window_signals.WindowSpan(
@@ -70,8 +73,10 @@ def came(folder: Path) -> list[dict[str, object]]:
 def test_sums_are_those_of_the_rows(folder: Path) -> None:
     made = reader(folder)
     rows = join_labels(made.index)
-    said = extract_predictions(rows["output"])
-    losses = compute_known_losses(made.settings, rows["target"], said, made.model.ceiling)
+    said = extract_predictions(made.model.task, rows["output"])
+    losses = compute_known_losses(
+        made.model.task, made.settings.promotion.loss, rows["target"], said, made.model.ceiling
+    )
     days = made.outcomes()
     whole = days[0] + days[1] + days[2]
     assert (whole.rows, whole.due, whole.arrived, whole.labels) == (rows.height,) * 4

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from flows.steps.model_version import open_model_version
-from flows.steps.promote import paired_evidence
-from flows.steps.promote import verdicts as promoting
+from flows.steps.promote import paired_evidence, verdicts
 from flows.steps.promote.verdicts import ForcedPromotion, PromotionRefused
 from penumbra.core.actor import get_actor
+from penumbra.core.problem_loading import load_problem
 from penumbra.logs.shadow_log import REFUSED_FILE
 from penumbra.registry import aliases
 from penumbra.registry.ledger import Ledger, LedgerEntry
-from tests.helpers import registered_versions as world
+from tests.helpers import registered_versions
 from tests.helpers.flow_workspace import Workspace
 from tests.helpers.registered_versions import (
     append_earlier_event,
@@ -24,24 +24,28 @@ from tests.helpers.registered_versions import (
     score_noisy,
 )
 
+PROBLEM = load_problem()
 
-def run(folder: Path, forced: ForcedPromotion | None = None, now: dt.datetime = world.NOW) -> str:
+
+def run_promotion(
+    folder: Path, forced: ForcedPromotion | None = None, now: dt.datetime = registered_versions.NOW
+) -> str:
     """A pass of `make promote`."""
-    settings = world.make_registry_settings(folder)
-    return promoting.act_on_cases(
-        settings, promoting.judge_cases(settings, promoting.prepare_aliases(settings), forced, now)
+    settings = registered_versions.make_registry_settings(folder)
+    return verdicts.act_on_cases(
+        settings, verdicts.judge_cases(settings, PROBLEM, verdicts.prepare_aliases(settings), forced, now)
     )
 
 
-def ledger(folder: Path) -> list[LedgerEntry]:
+def read_ledger(folder: Path) -> list[LedgerEntry]:
     return Ledger(folder / "ledger").entries()
 
 
-def failing(chances: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def score_with_failures(chances: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.where(rng.random(len(chances)) < 0.2, np.nan, chances)
 
 
-def upside_down(chances: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def score_inverted(chances: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return 1 - chances
 
 
@@ -49,9 +53,9 @@ def test_a_better_new_recipe_becomes_live_and_the_old_one_previous(tmp_path: Pat
     models = make_aliased_registry(tmp_path, database, live="1", candidate="2")
     append_earlier_event(tmp_path, "verdict", "pass", candidate="2")
     log_compared_days(tmp_path, "1", {"2": score_calibrated}, score_noisy)
-    said = run(tmp_path)
-    assert models.aliases() == {"live": "2", "previous": "1"}, said
-    _, verdict, promotion = ledger(tmp_path)
+    text = run_promotion(tmp_path)
+    assert models.aliases() == {"live": "2", "previous": "1"}, text
+    _, verdict, promotion = read_ledger(tmp_path)
     assert (verdict.verdict, verdict.versions, verdict.data_version) == (
         "promote",
         {"candidate": "2", "live": "1"},
@@ -60,8 +64,8 @@ def test_a_better_new_recipe_becomes_live_and_the_old_one_previous(tmp_path: Pat
     evidence = verdict.evidence["evidence"]
     assert (evidence["rule"], evidence["days"], evidence["labels"]) == (
         "superiority",
-        world.NUMBER_OF_DAYS,
-        world.NUMBER_OF_DAYS * world.ROWS_PER_DAY,
+        registered_versions.NUMBER_OF_DAYS,
+        registered_versions.NUMBER_OF_DAYS * registered_versions.ROWS_PER_DAY,
     )
     assert evidence["better"] >= 50
     assert verdict.settings["promotion"]["promote_level"] == 0.02
@@ -73,10 +77,10 @@ def test_the_same_recipe_is_promoted_after_the_shadow_days_unless_it_is_worse(tm
     models = make_aliased_registry(tmp_path, database, live="1", candidate="3")
     append_earlier_event(tmp_path, "verdict", "pass", candidate="3")
     log_compared_days(tmp_path, "1", {"3": score_calibrated})
-    run(tmp_path, now=world.FIRST_TIME + dt.timedelta(days=5, hours=8))
-    evidence = ledger(tmp_path)[-1].evidence["evidence"]
+    run_promotion(tmp_path, now=registered_versions.FIRST_TIME + dt.timedelta(days=5, hours=8))
+    evidence = read_ledger(tmp_path)[-1].evidence["evidence"]
     assert (evidence["verdict"], evidence["days"], evidence["days_needed"]) == ("keep collecting", 5, 2)
-    run(tmp_path)
+    run_promotion(tmp_path)
     assert models.aliases() == {"live": "3", "previous": "1"}
 
 
@@ -84,73 +88,82 @@ def test_a_new_recipe_that_isnt_shown_to_be_better_goes_on_collecting(tmp_path: 
     models = make_aliased_registry(tmp_path, database, live="1", candidate="2")
     append_earlier_event(tmp_path, "verdict", "pass", candidate="2")
     log_compared_days(tmp_path, "1", {"2": score_calibrated})
-    assert "keep collecting" in run(tmp_path)
+    assert "keep collecting" in run_promotion(tmp_path)
     assert models.aliases() == {"live": "1", "candidate": "2"}
 
 
 @pytest.mark.parametrize(
-    ("says", "gate"), [(score_noisy, "pass"), (failing, "pass"), (upside_down, "pass"), (score_calibrated, "fail")]
+    ("says", "gate"),
+    [(score_noisy, "pass"), (score_with_failures, "pass"), (score_inverted, "pass"), (score_calibrated, "fail")],
 )
 def test_what_is_worse_or_broken_or_failed_at_the_gate_leaves_the_shadow(
-    tmp_path: Path, database: Path, says: world.ScoreSimulator, gate: str
+    tmp_path: Path, database: Path, says: registered_versions.ScoreSimulator, gate: str
 ) -> None:
     models = make_aliased_registry(tmp_path, database, live="1", candidate="2")
     append_earlier_event(tmp_path, "verdict", gate, candidate="2")
     log_compared_days(tmp_path, "1", {"2": says})
-    run(tmp_path)
+    run_promotion(tmp_path)
     assert models.aliases() == {"live": "1"}
-    assert ledger(tmp_path)[-1].verdict == "reject"
+    assert read_ledger(tmp_path)[-1].verdict == "reject"
 
 
 def test_what_never_was_at_the_gate_is_not_promoted(tmp_path: Path, database: Path) -> None:
     models = make_aliased_registry(tmp_path, database, live="1", candidate="2")
     log_compared_days(tmp_path, "1", {"2": score_calibrated}, score_noisy)
-    assert "no verdict of the gate" in run(tmp_path)
+    assert "no verdict of the gate" in run_promotion(tmp_path)
     assert models.version("candidate") == "2"
 
 
 def test_a_candidate_of_which_the_shadow_says_nothing_yet_goes_on_collecting(tmp_path: Path, database: Path) -> None:
     make_aliased_registry(tmp_path, database, live="1", candidate="2")
     log_compared_days(tmp_path, "1", {})
-    assert "keep collecting: 0 days" in run(tmp_path)
-    assert ledger(tmp_path)[-1].evidence["shadow"]["rows"] == 0
+    assert "keep collecting: 0 days" in run_promotion(tmp_path)
+    assert read_ledger(tmp_path)[-1].evidence["shadow"]["rows"] == 0
 
 
 def test_days_of_which_the_candidate_has_learnt_some_are_no_evidence(tmp_path: Path, database: Path) -> None:
     models, settings = (
         make_aliased_registry(tmp_path, database, live="1", candidate="3"),
-        world.make_registry_settings(tmp_path),
+        registered_versions.make_registry_settings(tmp_path),
     )
     log_compared_days(tmp_path, "1", {"3": score_calibrated})
-    with open_model_version(settings, models, "1") as live, open_model_version(settings, models, "3") as new:
+    versions = (open_model_version(settings, PROBLEM, models, name) for name in ("1", "3"))
+    with next(versions) as live, next(versions) as new:
         taught = replace(new, facts={**new.facts, "test": ["2013-03"]})
         days = [
-            paired_evidence.compare_candidate(settings, live, each, world.NOW).evidence.days for each in (new, taught)
+            paired_evidence.compare_candidate(settings, live, each, registered_versions.NOW).evidence.days
+            for each in (new, taught)
         ]
-    assert days == [world.NUMBER_OF_DAYS, world.NUMBER_OF_DAYS - 1]
+    assert days == [registered_versions.NUMBER_OF_DAYS, registered_versions.NUMBER_OF_DAYS - 1]
 
 
 def test_a_candidate_that_isnt_let_into_the_shadow_is_said_to_be(tmp_path: Path, database: Path) -> None:
     make_aliased_registry(tmp_path, database, live="1", candidate="2")
     (tmp_path / "state").mkdir()
     (tmp_path / "state" / REFUSED_FILE).write_text("2\nmodel.onnx is damaged\n")
-    assert "the deployer doesn't let it into the shadow: model.onnx is damaged" in run(tmp_path)
+    assert "the deployer doesn't let it into the shadow: model.onnx is damaged" in run_promotion(tmp_path)
 
 
 def test_answers_that_a_rule_or_another_model_had_a_say_in_are_left_out(tmp_path: Path, database: Path) -> None:
     make_aliased_registry(tmp_path, database, live="1", candidate="2")
     log_compared_days(tmp_path, "1", {"2": score_calibrated}, rules=["clamp"])
-    run(tmp_path)
-    assert ledger(tmp_path)[-1].evidence["evidence"]["labels"] == 0
+    run_promotion(tmp_path)
+    assert read_ledger(tmp_path)[-1].evidence["evidence"]["labels"] == 0
 
 
 def test_a_promotion_that_does_worse_is_rolled_back_and_investigated(tmp_path: Path, database: Path) -> None:
     models = make_aliased_registry(tmp_path, database, live="2", previous="1")
     append_earlier_event(tmp_path, "promotion", "promote", live="2", previous="1")
-    log_compared_days(tmp_path, "2", {"1": score_calibrated}, score_noisy, world.shift_after_ledger(world.FIRST_TIME))
-    run(tmp_path, now=world.shift_after_ledger(world.NOW))
+    log_compared_days(
+        tmp_path,
+        "2",
+        {"1": score_calibrated},
+        score_noisy,
+        registered_versions.shift_after_ledger(registered_versions.FIRST_TIME),
+    )
+    run_promotion(tmp_path, now=registered_versions.shift_after_ledger(registered_versions.NOW))
     assert models.aliases() == {"live": "1", "previous": "2"}
-    _, verdict, rollback = ledger(tmp_path)
+    _, verdict, rollback = read_ledger(tmp_path)
     assert (verdict.verdict, verdict.evidence["evidence"]["verdict"]) == ("investigate", "reject")
     assert (rollback.kind, rollback.versions) == ("rollback", {"live": "1", "previous": "2"})
 
@@ -158,8 +171,16 @@ def test_a_promotion_that_does_worse_is_rolled_back_and_investigated(tmp_path: P
 def test_a_promotion_that_does_well_stays(tmp_path: Path, database: Path) -> None:
     models = make_aliased_registry(tmp_path, database, live="2", previous="1")
     append_earlier_event(tmp_path, "promotion", "promote", live="2", previous="1")
-    log_compared_days(tmp_path, "2", {"1": score_noisy}, score_calibrated, world.shift_after_ledger(world.FIRST_TIME))
-    assert "Version 2, live: ok." in run(tmp_path, now=world.shift_after_ledger(world.NOW))
+    log_compared_days(
+        tmp_path,
+        "2",
+        {"1": score_noisy},
+        score_calibrated,
+        registered_versions.shift_after_ledger(registered_versions.FIRST_TIME),
+    )
+    assert "Version 2, live: ok." in run_promotion(
+        tmp_path, now=registered_versions.shift_after_ledger(registered_versions.NOW)
+    )
     assert models.aliases() == {"live": "2", "previous": "1"}
 
 
@@ -167,22 +188,22 @@ def test_what_was_answered_before_the_promotion_doesnt_count_for_it(tmp_path: Pa
     models = make_aliased_registry(tmp_path, database, live="2", previous="1")
     append_earlier_event(tmp_path, "promotion", "promote", live="2", previous="1")
     log_compared_days(tmp_path, "2", {"1": score_calibrated}, score_noisy)
-    run(tmp_path)
+    run_promotion(tmp_path)
     assert models.aliases() == {"live": "2", "previous": "1"}
 
 
 def test_by_force_a_person_promotes_with_a_reason_and_the_ledger_says_who(tmp_path: Path, database: Path) -> None:
     models = make_aliased_registry(tmp_path, database, live="1", candidate="2")
-    run(tmp_path, ForcedPromotion("the contract with the airline ends today"))
+    run_promotion(tmp_path, ForcedPromotion("the contract with the airline ends today"))
     assert models.aliases() == {"live": "2", "previous": "1"}
-    verdict, promotion = ledger(tmp_path)
+    verdict, promotion = read_ledger(tmp_path)
     assert verdict.actor == promotion.actor == get_actor()
     assert verdict.reason == "forced: the contract with the airline ends today"
 
 
 def test_by_force_another_version_than_the_candidate_can_be_named(tmp_path: Path, database: Path) -> None:
     models = make_aliased_registry(tmp_path, database, live="1", candidate="2")
-    run(tmp_path, ForcedPromotion("forward again", "3"))
+    run_promotion(tmp_path, ForcedPromotion("forward again", "3"))
     assert models.aliases() == {"live": "3", "previous": "1", "candidate": "2"}
 
 
@@ -199,35 +220,37 @@ def test_a_promotion_by_force_that_cant_be_is_refused(
 ) -> None:
     models = make_aliased_registry(tmp_path, database, live="1")
     with pytest.raises(PromotionRefused, match=words):
-        run(tmp_path, forced)
-    assert (models.aliases(), ledger(tmp_path)) == ({"live": "1"}, [])
+        run_promotion(tmp_path, forced)
+    assert (models.aliases(), read_ledger(tmp_path)) == ({"live": "1"}, [])
 
 
 def test_without_candidate_or_live_model_nothing_is_decided(tmp_path: Path, database: Path) -> None:
     models = make_aliased_registry(tmp_path, database, live="1")
-    assert run(tmp_path) == promoting.NO_CANDIDATE_MESSAGE
+    assert run_promotion(tmp_path) == verdicts.NO_CANDIDATE_MESSAGE
     models.delete_alias("live")
     with pytest.raises(PromotionRefused, match="no live model"):
-        run(tmp_path)
+        run_promotion(tmp_path)
 
 
-def act(folder: Path, version: str) -> None:
-    settings = world.make_registry_settings(folder)
-    cases = promoting.judge_cases(settings, {"live": "1", "candidate": "2"}, ForcedPromotion("at once", version))
-    promoting.act_on_cases(settings, cases)
+def promote_version(folder: Path, version: str) -> None:
+    settings = registered_versions.make_registry_settings(folder)
+    cases = verdicts.judge_cases(
+        settings, PROBLEM, {"live": "1", "candidate": "2"}, ForcedPromotion("at once", version)
+    )
+    verdicts.act_on_cases(settings, cases)
 
 
 @pytest.mark.slow
 def test_of_two_promotions_at_once_one_wins_and_the_ledger_has_both(tmp_path: Path, database: Path) -> None:
     models = make_aliased_registry(tmp_path, database, live="1", candidate="2")
     context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=act, args=(tmp_path, version)) for version in ("2", "3")]
+    processes = [context.Process(target=promote_version, args=(tmp_path, version)) for version in ("2", "3")]
     for process in processes:
         process.start()
     for process in processes:
         process.join()
     assert [process.exitcode for process in processes] == [0, 0]
-    found = ledger(tmp_path)
+    found = read_ledger(tmp_path)
     (promotion,) = [entry for entry in found if entry.kind == "promotion"]
     verdicts = [entry for entry in found if entry.kind == "verdict"]
     assert models.version("live") == promotion.versions["live"]
@@ -239,7 +262,7 @@ def test_a_promotion_that_was_entered_before_a_kill_is_finished(tmp_path: Path, 
     models = make_aliased_registry(tmp_path, database, live="1", candidate="2")
     append_earlier_event(tmp_path, "promotion", "promote", live="2", previous="1")
     assert (
-        promoting.prepare_aliases(world.make_registry_settings(tmp_path))
+        verdicts.prepare_aliases(registered_versions.make_registry_settings(tmp_path))
         == models.aliases()
         == {"live": "2", "previous": "1"}
     )
@@ -262,9 +285,9 @@ def test_the_flow_promotes_and_its_refusal_is_one_sentence(tmp_path: Path, datab
     place = Workspace(tmp_path / "flow")
     settings = {
         name.removeprefix("PENUMBRA_").lower(): value
-        for name, value in world.make_registry_environment(tmp_path).items()
+        for name, value in registered_versions.make_registry_environment(tmp_path).items()
     }
-    said, code = place.run_unchecked(*place.flow("promote"), "--force", "True", **settings)
-    assert (code, "needs a reason" in said, "Traceback" in said) == (1, True, False)
+    text, code = place.run_unchecked(*place.flow("promote"), "--force", "True", **settings)
+    assert (code, "needs a reason" in text, "Traceback" in text) == (1, True, False)
     assert "Live is version 2; the candidate: none." in place.run(*place.flow("promote"), **settings)
     assert models.aliases() == {"live": "2", "previous": "1"}

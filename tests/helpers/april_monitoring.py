@@ -1,5 +1,7 @@
-"""`python -m tests.helpers.april_monitoring`: the live model's answers to a fortnight of April, as the service logs them, and a
-pass of the monitor over them, with its pages."""
+"""Sample program `python -m tests.helpers.april_monitoring`: a fortnight of the live model and a monitor pass over it.
+
+Logs the live model's answers to two weeks of April as the service would, and makes windows, reports and overview.
+"""
 
 import contextlib
 import datetime as dt
@@ -14,6 +16,7 @@ import problem.schema
 import problem.source
 from flows.steps.monitor import due_windows, reports, window_summary
 from monitoring.dashboard import overview
+from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import load_settings
 from penumbra.data.batches import DataStore
 from penumbra.logs.append_log import LogWriter, encode_json
@@ -21,12 +24,14 @@ from penumbra.logs.schema import PredictionEntry
 from penumbra.registry import bundle
 from penumbra.registry.models import ModelRegistry
 
+PROBLEM = load_problem()
+
 FORTNIGHT = pl.datetime(2013, 4, 4, time_zone="UTC"), pl.datetime(2013, 4, 18, time_zone="UTC")
 
 
 def main() -> None:
     settings = load_settings()
-    rows = DataStore(settings.data, problem).rows("2013-04")
+    rows = DataStore(settings.data, PROBLEM).rows("2013-04")
     rows = rows.filter(pl.col(problem.schema.TIME).is_between(*FORTNIGHT, closed="left"))
     with tempfile.TemporaryDirectory() as folder:
         ModelRegistry(settings.registry).download("1", Path(folder) / "1")
@@ -47,9 +52,9 @@ def main() -> None:
     ]
     with contextlib.closing(LogWriter(settings.service.predictions)) as log:
         log.append([encode_json(entry) for entry in entries])
-    print(window_summary.format_window_summary(settings, due_windows.judge_due_windows(settings), ""))
+    print(window_summary.format_window_summary(settings, due_windows.judge_due_windows(settings, PROBLEM), ""))
     print("reports:", *(page.name for page in reports.publish_reports(settings)))
-    print("overview:", overview.write_overview(settings).name)
+    print("overview:", overview.write_overview(settings, PROBLEM).name)
 
 
 def decide_class(output: float | list[float]) -> str | float:

@@ -1,4 +1,4 @@
-"""Pages as a reader has them: in a real Chromium, where there is one."""
+"""Pages in a real Chromium, as a reader sees them."""
 
 import os
 import shutil
@@ -10,8 +10,11 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 PHONE_SIZE, DESKTOP_SIZE = {"width": 375, "height": 800}, {"width": 1280, "height": 900}
-NO_BROWSER_MESSAGE = "no browser: install Chromium (Debian: apt-get install chromium) to look at the pages"
-# The contrast of each text with what is behind it (WCAG 2.2, 1.4.3), worst first.
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+NO_BROWSER_MESSAGE = (
+    "no browser: install Chromium (Debian: apt-get install chromium) or name one by the environment variable CHROMIUM"
+)
+# The contrast ratio of each text with its background (WCAG 2.2, 1.4.3), lowest first.
 CONTRAST_SCRIPT = """() => {
   const rgb = text => (text.match(/[\\d.]+/g) || []).map(Number);
   const linear = v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
@@ -27,39 +30,58 @@ CONTRAST_SCRIPT = """() => {
 
 @dataclass
 class OpenedPage:
-    """A page that was opened, and the addresses of all that it asked for."""
+    """A page that was opened.
+
+    Attributes:
+        page: The browser's page.
+        requested: The addresses of everything that it requested.
+    """
 
     page: Page
-    asked: list[str] = field(default_factory=list)
+    requested: list[str] = field(default_factory=list)
 
     @property
     def requested_hosts(self) -> set[str]:
-        """Machines that were asked."""
-        return {address.split("/")[2].rpartition(":")[0] for address in self.asked if address.startswith("http")}
+        """The machines that it requested something from."""
+        return {address.split("/")[2].rpartition(":")[0] for address in self.requested if address.startswith("http")}
 
     @property
     def width(self) -> int:
-        """What all of it takes, in pixels."""
+        """The width of everything on the page, in pixels."""
         return int(self.page.evaluate("document.documentElement.scrollWidth"))
 
 
 @contextmanager
 def launch_chromium() -> Iterator[Browser]:
-    """Skips the test that asks for it where no browser is installed."""
-    found = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    if not found:
-        pytest.skip(NO_BROWSER_MESSAGE)
+    """Run a Chromium. Without one the test is skipped, or fails where the environment has REQUIRE_BROWSER.
+
+    Yields:
+        The browser.
+    """
+    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
+    if not path:
+        (pytest.fail if os.environ.get("REQUIRE_BROWSER") else pytest.skip)(NO_BROWSER_MESSAGE)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser
         browser.close()
 
 
 @contextmanager
 def open_page(browser: Browser, address: str, size: dict[str, int] = DESKTOP_SIZE) -> Iterator[OpenedPage]:
+    """Open an address in a page of its own.
+
+    Args:
+        browser: The browser.
+        address: The address, such as "file:///…".
+        size: Width and height of the window, in pixels.
+
+    Yields:
+        The opened page, which is closed at the end.
+    """
     page = browser.new_page(viewport=size)  # type: ignore[arg-type]
-    seen = OpenedPage(page)
-    page.on("request", lambda request: seen.asked.append(request.url))
+    opened = OpenedPage(page)
+    page.on("request", lambda request: opened.requested.append(request.url))
     page.goto(address)
-    yield seen
+    yield opened
     page.close()

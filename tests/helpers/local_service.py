@@ -22,6 +22,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.tree import DecisionTreeClassifier
 
 from penumbra.core.encoding import FeatureEncoder, derive_features, learn_category_tables
+from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT, Settings, load_settings
 from penumbra.registry import bundle
 from penumbra.rules import Rule
@@ -36,6 +37,7 @@ with warnings.catch_warnings():  # importing BentoML and Starlette's test client
 
     from service.app import build_service
 
+PROBLEM = load_problem()
 THRESHOLD = 0.5
 
 
@@ -50,9 +52,9 @@ def make_bundle(
     labels = np.random.default_rng(seed).random(len(matrix)) < 0.5
     model = estimator or DecisionTreeClassifier(max_depth=depth, min_samples_leaf=3, random_state=seed)
     model.fit(matrix, labels)
-    said = model.predict_proba(matrix)
-    bundle.write_model_files(folder, compile_model(model, matrix.shape[1]), matrix[:20], said[:20])
-    reference = rows.with_columns(label=pl.Series(labels), prediction=pl.Series(said[:, 1]))
+    probabilities = model.predict_proba(matrix)
+    bundle.write_model_files(folder, compile_model(model, matrix.shape[1]), matrix[:20], probabilities[:20])
+    reference = rows.with_columns(label=pl.Series(labels), prediction=pl.Series(probabilities[:, 1]))
     bundle.write_reference_rows(folder, reference.head(20))
     bundle.seal_bundle(folder, {"threshold": THRESHOLD, **facts}, inputs.kinds, inputs.tables)
     return folder
@@ -104,8 +106,8 @@ def deploy_version(folder: Path, version: str, seed: int = 1, **facts: Any) -> b
 
 def make_service_environment(folder: Path, **service: Any) -> dict[str, str]:
     """Overrides that keep everything the service writes below a folder."""
-    places = {"state": folder / "state", "predictions": folder / "predictions", **service}
-    overrides = {f"PENUMBRA_SERVICE__{key.upper()}": str(value) for key, value in places.items()}
+    paths = {"state": folder / "state", "predictions": folder / "predictions", **service}
+    overrides = {f"PENUMBRA_SERVICE__{key.upper()}": str(value) for key, value in paths.items()}
     overrides |= {"PENUMBRA_LABELS__FOLDER": str(folder / "labels"), "PENUMBRA_LEDGER__FOLDER": str(folder / "ledger")}
     return {**overrides, "PENUMBRA_REGISTRY__TRACKING": f"sqlite:///{folder}/mlflow.db"}
 
@@ -119,8 +121,10 @@ def open_test_client(
     folder: Path, rules: Sequence[Rule] = (), keys: KeyDigests = (), **service: Any
 ) -> Iterator[TestClient]:
     """The service in this process, with these business rules and keys."""
-    ruled = SimpleNamespace(schema=schema, features=features, rules=SimpleNamespace(RULES=rules))
-    app = build_service(make_service_settings(folder, **service), ruled, keys).to_asgi()
+    problem_with_rules = SimpleNamespace(
+        schema=PROBLEM.schema, features=PROBLEM.features, rules=SimpleNamespace(RULES=rules)
+    )
+    app = build_service(make_service_settings(folder, **service), problem_with_rules, keys).to_asgi()
     with TestClient(app, client=("127.0.0.1", 50000)) as http:
         yield http
 
@@ -153,8 +157,8 @@ def wait_until(condition: Callable[[], object], seconds: float = 10.0) -> None:
 
 
 def pick_free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
 
 
 def _is_answering(http: httpx.Client) -> bool:

@@ -39,7 +39,7 @@ def make_entry(
 def log_entries(folder: Path, *entries: PredictionEntry) -> list[str]:
     """To a new segment, which is then closed."""
     writer = LogWriter(folder / "predictions")
-    ids = writer.append([encode_json(each) for each in entries])
+    ids = writer.append([encode_json(entry) for entry in entries])
     writer.close()
     return ids
 
@@ -59,9 +59,9 @@ def compute_expected_scores(folder: Path, version: str, distances: Sequence[int]
 
 def read_rows_by_id(folder: Path, version: str) -> dict[str, dict[str, Any]]:
     """What the shadow log says of each prediction; fails where it says anything twice."""
-    found = [row for row in shadow_log.read_shadow_rows(folder / "shadow") if row["model"] == version]
-    by_id = {row["prediction"]: row for row in found}
-    assert len(by_id) == len(found), "a prediction is in the shadow log twice"
+    rows = [row for row in shadow_log.read_shadow_rows(folder / "shadow") if row["model"] == version]
+    by_id = {row["prediction"]: row for row in rows}
+    assert len(by_id) == len(rows), "a prediction is in the shadow log twice"
     return by_id
 
 
@@ -71,26 +71,26 @@ def read_logged_ids(folder: Path) -> list[str]:
 
 @contextmanager
 def start_role_worker(folder: Path, role: str = "candidate", **limits: Any) -> Iterator[ShadowRoleWorker]:
-    """One place of the shadow in this process; its model runs in a process of its own."""
+    """Run the worker of one shadow role in this process; its model runs in a process of its own."""
     settings = local_service.make_service_settings(folder)
     settings = settings.model_copy(update={"shadow": settings.shadow.model_copy(update=limits)})
-    written = ShadowLog(settings.service.shadow_log, settings.service.predictions)
-    made = ShadowRoleWorker(role, settings, written)
+    shadow_log_writer = ShadowLog(settings.service.shadow_log, settings.service.predictions)
+    worker = ShadowRoleWorker(role, settings, shadow_log_writer)
     try:
-        yield made
+        yield worker
     finally:
-        made.close()
-        written.close()
+        worker.close()
+        shadow_log_writer.close()
 
 
-def step_until(made: ShadowRoleWorker, until: Callable[[], object], seconds: float = 60) -> None:
+def step_until(worker: ShadowRoleWorker, until: Callable[[], object], seconds: float = 60) -> None:
     def stepped() -> object:
-        made.step()
+        worker.step()
         return until()
 
     local_service.wait_until(stepped, seconds)
 
 
-def make_completion_check(made: ShadowRoleWorker, folder: Path, version: str) -> Callable[[], bool]:
+def make_completion_check(worker: ShadowRoleWorker, folder: Path, version: str) -> Callable[[], bool]:
     """A function that says whether every logged prediction has its row."""
     return lambda: set(read_rows_by_id(folder, version)) == set(read_logged_ids(folder))

@@ -9,6 +9,7 @@ import polars as pl
 
 from flows.steps.monitor import due_windows
 from monitoring.windows import Window, WindowStore
+from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import Settings, load_settings
 from penumbra.logs.schema import LabelEntry
 from penumbra.logs.schema import PredictionEntry as Answer
@@ -19,6 +20,8 @@ from penumbra.registry.models import ModelRegistry
 from problem import features, schema
 from tests.helpers import local_service, prediction_logs, registered_versions
 from tests.helpers.regular_flights import make_regular_flights
+
+PROBLEM = load_problem()
 
 WINDOW_BEGIN = dt.date(2013, 4, 4)  # of a window
 ONE_DAY = dt.timedelta(days=1)
@@ -107,7 +110,7 @@ KEY_COLUMNS = schema.Row.primary_key()
 
 def run_monitor_pass(folder: Path, today: dt.date, **monitor: Any) -> list[str]:
     """A pass on that day; the alarms that are new."""
-    return due_windows.judge_due_windows(make_monitor_settings(folder, today, **monitor))
+    return due_windows.judge_due_windows(make_monitor_settings(folder, today, **monitor), PROBLEM)
 
 
 def read_windows(folder: Path) -> list[Window]:

@@ -1,4 +1,4 @@
-"""Versions in a registry, what they said of the same rows, and the labels, in a temporary folder."""
+"""Versions in a registry, their answers to the same rows, and the labels, in a temporary folder."""
 
 import datetime as dt
 import shutil
@@ -44,10 +44,10 @@ def register_versions(folder: Path, recipes: str) -> Path:
     """A database with a version for each of the recipes, a letter each; `aliased` makes copies of it."""
     models = ModelRegistry(make_registry_settings(folder).registry)
     for number, recipe in enumerate(recipes, 1):
-        made = local_service.make_bundle(
+        bundle = local_service.make_bundle(
             folder / f"made/{number}", number, recipe=recipe, data_version=f"data-{number}"
         )
-        run = models.record(FinishedRun("train", 0, 1), artifacts={"bundle": made})
+        run = models.record(FinishedRun("train", 0, 1), artifacts={"bundle": bundle})
         models.register(run, "bundle", {"data_version": f"data-{number}"})
     return folder / "mlflow.db"
 
@@ -86,11 +86,11 @@ def log_compared_days(
     rng = np.random.default_rng(3)
     chances = rng.uniform(0.05, 0.95, NUMBER_OF_DAYS * ROWS_PER_DAY)
     times = [first + dt.timedelta(days=number // ROWS_PER_DAY) for number in range(NUMBER_OF_DAYS * ROWS_PER_DAY)]
-    said = says(chances, rng).tolist()
-    models = [live] * len(said)
+    outputs = says(chances, rng).tolist()
+    models = [live] * len(outputs)
     for version, model in (canary or {}).items():
-        said[::5], models[::5] = model(chances, rng).tolist()[::5], [version] * len(said[::5])
-    answers = zip(times, models, said, strict=True)
+        outputs[::5], models[::5] = model(chances, rng).tolist()[::5], [version] * len(outputs[::5])
+    answers = zip(times, models, outputs, strict=True)
     entries = [_make_entry(number, *answer, marks) for number, answer in enumerate(answers)]
     ids = prediction_logs.log_predictions(folder, *entries)
     minutes = np.where(rng.random(len(ids)) < chances, 60, 0).tolist()
@@ -108,21 +108,23 @@ def _make_entry(number: int, time: dt.datetime, model: str, output: float, marks
     return PredictionEntry(time, "contract", record, [], output, output >= local_service.THRESHOLD, model, 80, **marks)
 
 
-def log_shadow_answers(folder: Path, version: str, ids: list[str], times: list[dt.datetime], said: list[Any]) -> None:
+def log_shadow_answers(
+    folder: Path, version: str, ids: list[str], times: list[dt.datetime], outputs: list[Any]
+) -> None:
     """NaN is logged as an error."""
-    kept = ShadowLog(folder / "shadow", folder / "predictions")
+    log = ShadowLog(folder / "shadow", folder / "predictions")
     segment = ids[0].partition("-")[0]
     end = (folder / "predictions" / f"{segment}.jsonl").stat().st_size
     rows = [
         ShadowRow(name, version, time, output, output >= local_service.THRESHOLD)
         if output == output
         else ShadowRow(name, version, time, status="error", reason="it raised")
-        for name, time, output in zip(ids, times, said, strict=True)
+        for name, time, output in zip(ids, times, outputs, strict=True)
     ]
     counts = {"ok": sum(row.status == "ok" for row in rows), "error": sum(row.status != "ok" for row in rows)}
-    kept.append(ShadowStart(version, times[0], {segment: 0}, []))
-    kept.append(ShadowBatch(version, segment, 0, end, counts), rows)
-    kept.close()
+    log.append(ShadowStart(version, times[0], {segment: 0}, []))
+    log.append(ShadowBatch(version, segment, 0, end, counts), rows)
+    log.close()
 
 
 def write_example_ledger(folder: Path) -> Ledger:

@@ -8,7 +8,7 @@ from tests.project.inventory import (
     read_source_files,
 )
 
-LONGEST_FILE = 300  # docstrings included
+LONGEST_FILE = 240  # lines without docstrings
 MEDIAN_FUNCTION, LONG_FUNCTION = 8, 20
 
 

@@ -22,39 +22,39 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("service")
 
 
 @pytest.fixture(scope="module")
-def live(place: Path) -> bundle.Bundle:
-    return local_service.deploy_version(place, "1")
+def live(folder: Path) -> bundle.Bundle:
+    return local_service.deploy_version(folder, "1")
 
 
 @pytest.fixture(scope="module")
-def client(place: Path, live: bundle.Bundle) -> Iterator[Any]:
-    with local_service.open_test_client(place) as http:
+def client(folder: Path, live: bundle.Bundle) -> Iterator[Any]:
+    with local_service.open_test_client(folder) as http:
         yield http
 
 
-def post(client: Any, body: bytes, **headers: str) -> Any:
+def post_body(client: Any, body: bytes, **headers: str) -> Any:
     return client.post("/predict", content=body, headers={**JSON, **headers})
 
 
-def rows_with_gaps() -> pl.DataFrame:
+def sample_rows_with_gaps() -> pl.DataFrame:
     """Rows with missing values and with destinations never seen in training."""
     return schema.Row.sample(200, generator=dy.random.Generator(0))
 
 
 def test_single_records_get_exactly_the_scores_of_training_time(client: Any, live: bundle.Bundle) -> None:
-    rows = rows_with_gaps()
-    answers = [post(client, msgspec.json.encode(row)).json() for row in rows.to_dicts()]
+    rows = sample_rows_with_gaps()
+    answers = [post_body(client, msgspec.json.encode(row)).json() for row in rows.to_dicts()]
     assert [answer["probability"] for answer in answers] == live.score(rows).tolist()
 
 
 def test_a_list_gets_exactly_the_scores_of_training_time_in_order(client: Any, live: bundle.Bundle) -> None:
-    rows = rows_with_gaps()
-    answers = post(client, msgspec.json.encode(rows.to_dicts())).json()
+    rows = sample_rows_with_gaps()
+    answers = post_body(client, msgspec.json.encode(rows.to_dicts())).json()
     assert [answer["probability"] for answer in answers] == live.score(rows).tolist()
 
 
@@ -65,19 +65,19 @@ def test_an_answer_has_id_probability_decision_and_version(client: Any) -> None:
     assert answer["model_version"] == "1"
 
 
-def test_every_answer_is_in_the_log(client: Any, place: Path) -> None:
+def test_every_answer_is_in_the_log(client: Any, folder: Path) -> None:
     answers = client.post("/predict", json=[EXAMPLE, {**EXAMPLE, "temp": None}]).json()
-    found = [append_log.find_entry_in_segments(place / "predictions", answer["prediction_id"]) for answer in answers]
+    found = [append_log.find_entry_in_segments(folder / "predictions", answer["prediction_id"]) for answer in answers]
     assert [line and line["record"]["temp"] for line in found] == [55.4, None]
     assert [line and line["output"] for line in found] == [answer["probability"] for answer in answers]
 
 
 @pytest.mark.parametrize("body", [EXAMPLE, [EXAMPLE, EXAMPLE], {**EXAMPLE, "temp": None}])
-def test_the_fast_path_answers_as_bentoml_would(client: Any, live: bundle.Bundle, place: Path, body: Any) -> None:
+def test_the_fast_path_answers_as_bentoml_would(client: Any, live: bundle.Bundle, folder: Path, body: Any) -> None:
     def without_ids(answers: Any) -> Any:
         return [{**answer, "prediction_id": ""} for answer in (answers if isinstance(answers, list) else [answers])]
 
-    service = local_service.build_service(local_service.make_service_settings(place))
+    service = local_service.build_service(local_service.make_service_settings(folder), local_service.PROBLEM)
     with local_service.TestClient(service.to_plain_asgi()) as plain:
         expected = plain.post("/predict", json=body)
     answer = client.post("/predict", json=body)

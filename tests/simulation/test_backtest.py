@@ -7,58 +7,58 @@ from typing import Any
 import numpy as np
 import pytest
 
+from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import load_settings
-from penumbra.simulation.backtest import history as past
 from penumbra.simulation.backtest import report
-from penumbra.simulation.backtest import trials as backtesting
+from penumbra.simulation.backtest.history import BacktestHistory, prepare_backtest_data
 from penumbra.simulation.backtest.policies import ModelFit, PolicyEvent, PolicyRun, RetrainingPolicy
-from penumbra.simulation.backtest.trials import PolicyResult, PolicyTrial
+from penumbra.simulation.backtest.trials import PolicyResult, PolicyTrial, _run_trial
 
-CHOSEN = load_settings(environ={})
+SETTINGS = load_settings(environ={})
 DAYS = np.repeat(np.arange(90, 150), 10)
 
 
-def result(
+def make_result(
     name: str, loss: float, retrains: int, shadow: int = 7, false_rollbacks: int = 0, tested: bool = True
 ) -> PolicyResult:
     policy = RetrainingPolicy(name, tested=tested)
     events = [PolicyEvent(day, "retrain", ModelFit(day), ModelFit(0), "age") for day in range(retrains)]
     losses = loss + np.tile([-0.1, 0.1], len(DAYS) // 2)
-    course = PolicyRun(policy, {}, events)
+    run = PolicyRun(policy, {}, events)
     return PolicyResult(
-        PolicyTrial(policy, {"shadow_days": shadow}), course, losses, DAYS, 0, false_rollbacks, 10.0 * retrains
+        PolicyTrial(policy, {"shadow_days": shadow}), run, losses, DAYS, 0, false_rollbacks, 10.0 * retrains
     )
 
 
-WEEKLY = result("weekly", 0.490, 39, tested=False)
+WEEKLY = make_result("weekly", 0.490, 39, tested=False)
 
 
 @pytest.mark.parametrize(
     ("rivals", "expected"),
     [
-        ([result("a", 0.492, 20), result("b", 0.493, 10)], "b"),
-        ([result("short look", 0.491, 10, shadow=3), result("long look", 0.493, 20)], "long look"),
-        ([result("loses too much", 0.495, 5), result("a", 0.493, 20)], "a"),
-        ([result("mistaken", 0.492, 5, false_rollbacks=1), result("a", 0.493, 20)], "a"),
-        ([result("untested", 0.492, 5, tested=False), result("a", 0.493, 20)], "a"),
-        ([result("as much work", 0.490, 39)], None),
-        ([result("loses too much", 0.495, 5)], None),
+        ([make_result("a", 0.492, 20), make_result("b", 0.493, 10)], "b"),
+        ([make_result("short look", 0.491, 10, shadow=3), make_result("long look", 0.493, 20)], "long look"),
+        ([make_result("loses too much", 0.495, 5), make_result("a", 0.493, 20)], "a"),
+        ([make_result("mistaken", 0.492, 5, false_rollbacks=1), make_result("a", 0.493, 20)], "a"),
+        ([make_result("untested", 0.492, 5, tested=False), make_result("a", 0.493, 20)], "a"),
+        ([make_result("as much work", 0.490, 39)], None),
+        ([make_result("loses too much", 0.495, 5)], None),
     ],
 )
 def test_the_longest_look_that_costs_little_is_recommended_and_then_the_least_work(
     rivals: list[PolicyResult], expected: str | None
 ) -> None:
-    found = report.recommend_policy([WEEKLY, *rivals], WEEKLY, CHOSEN)
+    found = report.recommend_policy([WEEKLY, *rivals], WEEKLY, SETTINGS)
     assert (found.name if found else None) == expected
 
 
 def test_where_a_plain_schedule_does_better_it_is_said() -> None:
-    plain, ours = result("every 14 days", 0.491, 19, tested=False), result("ours", 0.493, 20)
-    assert "every 14 days does better on this year" in report.format_advice([WEEKLY, plain, ours], WEEKLY, CHOSEN)
+    plain, ours = make_result("every 14 days", 0.491, 19, tested=False), make_result("ours", 0.493, 20)
+    assert "every 14 days does better on this year" in report.format_advice([WEEKLY, plain, ours], WEEKLY, SETTINGS)
 
 
 def test_where_nothing_comes_close_nothing_is_recommended() -> None:
-    assert "Nothing tried" in report.format_advice([WEEKLY, result("ours", 0.6, 3)], WEEKLY, CHOSEN)
+    assert "Nothing tried" in report.format_advice([WEEKLY, make_result("ours", 0.6, 3)], WEEKLY, SETTINGS)
 
 
 def test_the_line_for_machines_has_every_policy_with_its_figures() -> None:
@@ -70,16 +70,16 @@ def test_the_line_for_machines_has_every_policy_with_its_figures() -> None:
 @pytest.fixture(scope="module")
 def year(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
     folder = tmp_path_factory.mktemp("backtest")
-    return past.prepare_backtest_data(CHOSEN, folder), folder
+    return prepare_backtest_data(SETTINGS, load_problem(), folder), folder
 
 
 @pytest.mark.slow
 def test_a_model_that_is_made_later_is_played_on_the_real_year(year: tuple[Any, Path]) -> None:
     history, folder = year
     trials = [PolicyTrial(RetrainingPolicy("never")), PolicyTrial(RetrainingPolicy("once", every_days=150))]
-    never, once = (backtesting._run_trial(CHOSEN, history, trial) for trial in trials)
+    never, once = (_run_trial(SETTINGS, history, trial) for trial in trials)
     assert len(never.losses) == len(once.losses) > 200_000
-    assert (never.course.count("retrain"), once.course.count("retrain")) == (0, 1)
+    assert (never.run.count("retrain"), once.run.count("retrain")) == (0, 1)
     same = never.losses == once.losses
     assert same[once.days < history.begin + 150].all()
     assert not same[once.days >= history.begin + 150].all()
@@ -90,7 +90,7 @@ def test_a_model_that_is_made_later_is_played_on_the_real_year(year: tuple[Any, 
 
 @pytest.mark.slow
 def test_a_week_is_judged_by_the_monitors_detectors(year: tuple[Any, Path]) -> None:
-    played = past.BacktestHistory(year[0], CHOSEN)
+    played = BacktestHistory(year[0], SETTINGS)
     first = played.fit(year[0].first_unlearnt_day, 0)
     march, july = played.drift(first, first.end), played.drift(first, 182)
     assert july > march

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT, load_settings
 from penumbra.simulation.replay import report
 from penumbra.simulation.replay.run import plan_replay
@@ -19,7 +20,7 @@ from penumbra.storage.journal import Journal
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 
-def start(folder: Path) -> subprocess.Popen[str]:
+def start_replay(folder: Path) -> subprocess.Popen[str]:
     environ = {**os.environ, "PENUMBRA_REPLAY__FOLDER": str(folder), "PYTHONPATH": str(PROJECT_ROOT)}
     command = [sys.executable, "-m", "penumbra.cli.app", "replay", "--days", "14"]
     pipe = subprocess.PIPE
@@ -32,34 +33,34 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def said(folder: Path) -> dict[str, Any]:
+def figures(folder: Path) -> dict[str, Any]:
     """The last line of a replay that was killed after its third day, and went on."""
-    process = start(folder)
+    process = start_replay(folder)
     while process.poll() is None and len(Journal(folder / "diary.jsonl").steps()) < 3:
         time.sleep(0.1)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    output, _ = start(folder).communicate()
+    output, _ = start_replay(folder).communicate()
     return dict(json.loads(output.splitlines()[-1]))
 
 
-def test_it_goes_on_after_a_kill_and_plays_each_day_once(said: dict[str, Any], folder: Path) -> None:
+def test_it_goes_on_after_a_kill_and_plays_each_day_once(figures: dict[str, Any], folder: Path) -> None:
     days = [step["day"] for step in Journal(folder / "diary.jsonl").steps()]
-    assert days == [str(day) for day in plan_replay(load_settings(environ={}), 14).days]
-    assert said["days"] == 14
+    assert days == [str(day) for day in plan_replay(load_settings(environ={}), load_problem(), 14).days]
+    assert figures["days"] == 14
 
 
-def test_the_fault_is_noticed_and_the_sabotaged_candidate_never_promoted(said: dict[str, Any]) -> None:
-    assert said["fault_noticed"]
-    assert not said["sabotage_promoted"]
+def test_the_fault_is_noticed_and_the_sabotaged_candidate_never_promoted(figures: dict[str, Any]) -> None:
+    assert figures["fault_noticed"]
+    assert not figures["sabotage_promoted"]
 
 
-def test_a_batch_arrives_a_model_is_made_of_it_earns_its_place_and_does_better(said: dict[str, Any]) -> None:
-    assert (said["promotions"], said["rollbacks"]) == (1, 0)
-    assert said["served_log_loss"] < said["never_log_loss"]
+def test_a_batch_arrives_a_model_is_made_of_it_earns_its_place_and_does_better(figures: dict[str, Any]) -> None:
+    assert (figures["promotions"], figures["rollbacks"]) == (1, 0)
+    assert figures["served_log_loss"] < figures["never_log_loss"]
 
 
-def test_the_report_needs_nothing_else_and_shows_every_decision(said: dict[str, Any], folder: Path) -> None:
+def test_the_report_needs_nothing_else_and_shows_every_decision(figures: dict[str, Any], folder: Path) -> None:
     page = (folder / "report.html").read_text()
     assert "<svg" in page
     assert not {"src=", "<script", "<link"} & set(page.split())

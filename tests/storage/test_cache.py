@@ -5,7 +5,7 @@ from concurrent.futures import ProcessPoolExecutor
 import numpy as np
 import pytest
 
-from penumbra.storage.cache import ARRAYS, FileCache
+from penumbra.storage.cache import ARRAYS, JSON, FileCache
 
 
 def made(folder):
@@ -35,3 +35,12 @@ def test_what_failed_leaves_nothing_behind(tmp_path):
     with pytest.raises(ZeroDivisionError):
         kept.get_or_make("name", lambda: {"values": np.ones(1 // 0)})
     assert kept.get_or_make("name", lambda: {"values": np.zeros(1)})["values"].tolist() == [0]
+
+
+def test_a_value_that_cannot_be_read_is_none(tmp_path):
+    facts = FileCache(tmp_path / "facts", JSON)
+    assert facts.find("name") is None
+    facts.save("name", {"days": [1, 2]})
+    assert facts.find("name") == {"days": [1, 2]}
+    (tmp_path / "facts" / "name.json").write_text('{"days": [1')
+    assert facts.find("name") is None

@@ -9,10 +9,11 @@ import pytest
 
 from flows.steps.doctor import skew
 from penumbra.core.encoding import FeatureEncoder, derive_features
+from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT, load_settings
 from penumbra.features import Category, Expression, Number
 from penumbra.registry.models import FinishedRun, ModelRegistry
-from penumbra.training.doctor import checks
+from penumbra.training.doctor import checks, serving_skew
 from problem import schema
 from tests.helpers.flow_workspace import Workspace
 
@@ -155,23 +156,25 @@ def test_rejected_rows_without_a_label_or_with_their_key_are_let_be(rejected):
 KINDS = (Number("size"), Category("colour"))
 TRAINED = FeatureEncoder(KINDS, {"colour": {"red": 0}})
 ASKED_ROWS = pl.DataFrame({"size": [1.5, None], "colour": ["red", "mauve"]})
-ASKED = checks.SkewSample(ASKED_ROWS.to_dicts(), derive_features(KINDS, ASKED_ROWS), np.array([0.25, 0.5]))
+ASKED = serving_skew.SkewSample(ASKED_ROWS.to_dicts(), derive_features(KINDS, ASKED_ROWS), np.array([0.25, 0.5]))
 
 
 def test_the_same_answers_are_no_skew():
-    assert checks.find_serving_skew(TRAINED, ASKED, {"one": [0.25, 0.5000004], "list": [0.25, 0.5]}) == []
+    assert serving_skew.find_serving_skew(TRAINED, ASKED, {"one": [0.25, 0.5000004], "list": [0.25, 0.5]}) == []
 
 
 @pytest.mark.parametrize("answer", [0.500002, float("nan"), "refused (size must be a number)"])
 def test_another_answer_is_skew_and_is_shown(answer):
-    found = checks.find_serving_skew(TRAINED, ASKED, {"one": [0.25, 0.5], "list": [0.25, answer]})
+    found = serving_skew.find_serving_skew(TRAINED, ASKED, {"one": [0.25, 0.5], "list": [0.25, answer]})
     assert columns_of(found) == ["prediction"]
     assert f"1 of 2 answers to list differ: {answer} instead of training's 0.5" in found[0].evidence
 
 
 def test_skew_names_the_input_that_a_single_record_has_otherwise():
-    asked = checks.SkewSample(ASKED.records, ASKED.features.with_columns(pl.Series("size", [1.5, 0.0])), ASKED.expected)
-    found = checks.find_serving_skew(TRAINED, asked, {"one": [0.25, 0.75]})
+    asked = serving_skew.SkewSample(
+        ASKED.records, ASKED.features.with_columns(pl.Series("size", [1.5, 0.0])), ASKED.expected
+    )
+    found = serving_skew.find_serving_skew(TRAINED, asked, {"one": [0.25, 0.75]})
     assert columns_of(found) == ["size"]
     assert "{'size': None, 'colour': 'mauve'}" in found[0].evidence
 
@@ -183,7 +186,7 @@ def test_a_live_bundle_that_cannot_be_served_is_found(tmp_path, monkeypatch):
     monkeypatch.setattr(
         "penumbra.registry.models.ModelRegistry", lambda registry: local_service.FolderRegistry(tmp_path, live="1")
     )
-    found = skew.examine_live_skew(pl.DataFrame(), load_settings().registry)
+    found = skew.examine_live_skew(pl.DataFrame(), load_settings().registry, load_problem())
     assert columns_of(found) == ["version 1"]
     assert "damaged or replaced" in found[0].evidence
 

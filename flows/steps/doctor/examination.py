@@ -11,11 +11,9 @@ from pathlib import Path
 
 import polars as pl
 
-import problem
-import problem.features
-import problem.schema
-import problem.source
 from flows.steps.doctor import skew
+from penumbra.core.problem import Problem, ProblemError
+from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError, load_settings
 from penumbra.data import versions
 from penumbra.data.batches import BatchRefused, DataStore
@@ -25,16 +23,10 @@ from penumbra.training.doctor import checks, leakage, linear_leakage
 from penumbra.training.doctor.checks import Finding
 from penumbra.training.fit import select_labelled_rows
 from penumbra.training.split import format_batch_range
-from problem.features import FEATURES
 
 EXIT_FINDINGS = 3
-EXAMINED_COLUMNS = list(problem.schema.Row.columns())
-EXAMINED_LABELS = [column for column in problem.schema.Labelled.columns() if column not in EXAMINED_COLUMNS]
 DOCTOR_ROOMS = ("problem", "penumbra.features", "penumbra.core", "penumbra.data.batches", "penumbra.training")
 DOCTOR_ROOMS += ("flows.steps.doctor",)
-PRIMARY_KEY, TIME = problem.schema.Row.primary_key(), problem.schema.TIME
-NUMERIC_FEATURES = [kind.name for kind in FEATURES if not kind.categorical]
-FEATURE_SOURCE_COLUMNS = sorted({column for kind in FEATURES for column in kind.expr().meta.root_names()})
 
 
 class ExaminedData:
@@ -47,44 +39,48 @@ class ExaminedData:
 
     def __init__(self, store: DataStore) -> None:
         """Read all admitted batches of a data store."""
-        target, self.batches = problem.schema.target(), store.batches()
+        schema, self.features_read = store.problem.schema, store.problem.features.FEATURES
+        target, self.batches = schema.target(), store.batches()
+        self.key, row = schema.Row.primary_key(), schema.Row.columns()
+        self.outcome_columns = [column for column in schema.Labelled.columns() if column not in row]
         self.rows = pl.concat([store.rows(batch) for batch in self.batches])
         rejected = [store.quarantine(batch) for batch in self.batches]
         self.rejected = pl.concat(rejected, how="diagonal_relaxed")
         self.features = self.rows["inputs"].struct.unnest()
-        self.columns = self.rows.select(FEATURE_SOURCE_COLUMNS).with_columns(self.features)
+        read = sorted({column for kind in self.features_read for column in kind.expr().meta.root_names()})
+        self.columns = self.rows.select(read).with_columns(self.features)
         self.has_outcome = self.rows.select(target.is_not_null()).to_series()
-        self.times = {batch: self.rows.filter(pl.col("batch") == batch)[TIME] for batch in self.batches}
-        labelled = select_labelled_rows(self.rows, target).sort(TIME)
+        self.times = {batch: self.rows.filter(pl.col("batch") == batch)[schema.TIME] for batch in self.batches}
+        labelled = select_labelled_rows(self.rows, target).sort(schema.TIME)
         self.label = labelled["label"].alias("the target")
         self.inputs = labelled["inputs"].struct.unnest()
         numeric = pl.selectors.numeric() | pl.selectors.boolean()
-        self.outcomes = labelled.select(*EXAMINED_LABELS, self.label).select(numeric.cast(pl.Float64))
+        self.outcomes = labelled.select(*self.outcome_columns, self.label).select(numeric.cast(pl.Float64))
 
     def __str__(self) -> str:
         """The numbers of features and rows, and the batches."""
         size = f"{self.rows.height:,} rows ({self.label.len():,} with an outcome)"
-        return f"{len(FEATURES)} features and {size} of {format_batch_range(self.batches)}"
+        return f"{len(self.features_read)} features and {size} of {format_batch_range(self.batches)}"
 
 
 def main() -> None:
     """Print a line for each check that finds nothing or is skipped, and a block for each finding."""
     try:
-        settings = load_settings()
+        settings, problem = load_settings(), load_problem()
         store = DataStore(settings.data, problem)
         if not store.batches():
             sys.exit(f"There is no data in {settings.data.folder}/ to examine: run `penumbra ingest` first.")
         examination = Examination()
-        examination.run("every feature reads only what a request has", _check_feature_columns)
+        examination.run("every feature reads only what a request has", partial(_check_feature_columns, problem))
         data = ExaminedData(store)
-    except (SettingsError, BatchRefused, OSError, pl.exceptions.PolarsError) as error:
+    except (SettingsError, ProblemError, BatchRefused, OSError, pl.exceptions.PolarsError) as error:
         sys.exit(f"The data can't be examined: {error}")
     for title, check in _list_checks(data):
         examination.run(title, check)
     _save_findings(settings, examination.findings)
-    live_skew = partial(skew.examine_live_skew, data.rows, settings.registry)
+    live_skew = partial(skew.examine_live_skew, data.rows, settings.registry, problem)
     examination.run("the service gives training's predictions", live_skew)
-    for price in checks.list_slow_features(FEATURES):
+    for price in checks.list_slow_features(problem.features.FEATURES):
         print(f"  note     {price}")
     if faults := [finding for finding in examination.findings if finding.column not in settings.gate.accept]:
         advice = "Repair it, accept it (gate.accept), or train all the same: `penumbra train --skip-doctor`."
@@ -129,13 +125,14 @@ class Examination:
         return f"; not examined: whether {', '.join(self.skipped)}" if self.skipped else ""
 
 
-def list_unaccepted_findings(settings: Settings) -> list[str]:
+def list_unaccepted_findings(settings: Settings, problem: Problem) -> list[str]:
     """Examine the data and list what is wrong with it; examined once for each data version and code.
 
     Train/serve skew isn't looked for.
 
     Args:
         settings: Sections [data], [training] (the folder of results) and [gate] (`accept`) are read.
+        problem: The problem, with schema, source and features.
 
     Returns:
         A sentence for each finding whose column isn't accepted by `gate.accept`.
@@ -143,7 +140,7 @@ def list_unaccepted_findings(settings: Settings) -> list[str]:
     receipts, key = RunReceipts(settings.training.folder), _compute_findings_key(settings)
     if receipts.facts(key) is None:
         data = ExaminedData(DataStore(settings.data, problem))
-        by_check = [_check_feature_columns(), *(check() for _, check in _list_checks(data))]
+        by_check = [_check_feature_columns(problem), *(check() for _, check in _list_checks(data))]
         _save_findings(settings, [finding for findings in by_check for finding in findings])
     found = [fact for fact in receipts.facts(key) if fact["column"] not in settings.gate.accept]
     return [f"{fact['column']}: {fact['evidence']}" for fact in found]
@@ -175,25 +172,27 @@ def list_doctor_files(root: Path = PROJECT_ROOT) -> list[str]:
 
 def _list_checks(data: ExaminedData) -> Iterator[tuple[str, Callable[[], list[Finding]]]]:
     """Yield the checks of the data, each with a sentence that holds if it finds nothing."""
+    numeric = [kind.name for kind in data.features_read if not kind.categorical]
     shared_gaps = partial(leakage.find_shared_missingness, data.columns, data.has_outcome)
     yield "no feature is missing just where the outcome is", shared_gaps
     yield "the target tells rows apart", partial(checks.find_constant_target, data.label)
     yield "no feature alone predicts the target", partial(leakage.find_single_feature_leaks, data.inputs, data.label)
     yield (
         "no features add up to the target",
-        partial(linear_leakage.find_linear_leaks, data.inputs.select(NUMERIC_FEATURES), data.outcomes),
+        partial(linear_leakage.find_linear_leaks, data.inputs.select(numeric), data.outcomes),
     )
     yield (
         "no feature is constant or nearly empty",
         partial(checks.find_constant_features, data.features, data.rows["batch"]),
     )
-    yield "every key is unique across batches", partial(checks.find_repeated_keys, data.rows, PRIMARY_KEY)
+    yield "every key is unique across batches", partial(checks.find_repeated_keys, data.rows, data.key)
     yield "every batch lies after the one before", partial(checks.find_unordered_batches, data.times)
-    yield "every label has a key", partial(checks.find_keyless_labels, data.rejected, PRIMARY_KEY, EXAMINED_LABELS)
+    yield "every label has a key", partial(checks.find_keyless_labels, data.rejected, data.key, data.outcome_columns)
 
 
-def _check_feature_columns() -> list[Finding]:
-    return leakage.find_unavailable_columns(FEATURES, problem.schema.target(), EXAMINED_COLUMNS)
+def _check_feature_columns(problem: Problem) -> list[Finding]:
+    schema = problem.schema
+    return leakage.find_unavailable_columns(problem.features.FEATURES, schema.target(), list(schema.Row.columns()))
 
 
 if __name__ == "__main__":

@@ -20,12 +20,11 @@ import polars as pl
 
 from penumbra.core.encoding import derive_features
 from penumbra.core.http_client import OPEN_WITHOUT_PROXY, extract_prediction, find_free_port
+from penumbra.core.problem import Problem
 from penumbra.core.settings import API_KEY_PREFIX, RegistrySettings
 from penumbra.features import Record
 from penumbra.registry import bundle
-from penumbra.training.doctor import checks
-from problem.features import FEATURES
-from problem.schema import Row
+from penumbra.training.doctor import checks, serving_skew
 
 SKEW_REAL_ROWS, SKEW_SYNTHETIC_ROWS, SKEW_SEED = 200, 50, 2013
 START_TIMEOUT_SECONDS = 60.0  # seconds for the service to start
@@ -39,12 +38,13 @@ class ServiceNotStarted(RuntimeError):
     """The service didn't start; the message has the last lines of its output."""
 
 
-def examine_live_skew(rows: pl.DataFrame, registry: RegistrySettings) -> list[checks.Finding]:
+def examine_live_skew(rows: pl.DataFrame, registry: RegistrySettings, problem: Problem) -> list[checks.Finding]:
     """Compare the predictions of the live model's service with those of training.
 
     Args:
         rows: Rows of the data store, with the contract's columns and the derived features in `inputs` (Struct).
         registry: Section [registry] of the settings.
+        problem: The problem, with schema and features.
 
     Returns:
         A finding for each way of asking that gives other predictions; also where the service doesn't start.
@@ -54,17 +54,18 @@ def examine_live_skew(rows: pl.DataFrame, registry: RegistrySettings) -> list[ch
     """
     from penumbra.registry.models import ModelRegistry
 
-    models = ModelRegistry(registry)
+    models, kinds = ModelRegistry(registry), problem.features.FEATURES
     version = models.version("live")
     if version is None:
         raise CheckSkipped("there is no live model yet")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / version
         models.download(version, folder)
-        if _read_bundle_features(folder) not in (None, bundle.describe_features(FEATURES)):
+        if _read_bundle_features(folder) not in (None, bundle.describe_features(kinds)):
             raise CheckSkipped(f"the live version {version} was made for other features: `make train`, and promote")
         try:
-            return _compare_with_service(rows, bundle.read_bundle(folder, FEATURES, version), Path(temporary))
+            live = bundle.read_bundle(folder, kinds, version)
+            return _compare_with_service(rows, live, problem.schema.Row, Path(temporary))
         except (bundle.BrokenBundle, ServiceNotStarted) as error:
             return [checks.Finding("skew", f"version {version}", str(error), "see that `make serve` gets ready")]
 
@@ -77,38 +78,45 @@ def _read_bundle_features(folder: Path) -> list[str] | None:
         return None
 
 
-def _compare_with_service(rows: pl.DataFrame, live: bundle.Bundle, folder: Path) -> list[checks.Finding]:
+def _compare_with_service(
+    rows: pl.DataFrame, live: bundle.Bundle, contract: type[dy.Schema], folder: Path
+) -> list[checks.Finding]:
     """Send records to a service that keeps its files in `folder`, and compare its answers with the live model's.
 
     `bundle.read_bundle` has made sure that the compiled model gives the fitted one's answers: it stands for training.
     """
-    sample, sample_rows = _make_skew_sample(rows, live)
+    sample, sample_rows = _make_skew_sample(rows, live, contract)
     with _run_service(folder) as url:
         answers = {
             "POST /predict with a list": _post_records(url, sample.records),
             "POST /predict with one record": [_post_records(url, [record])[0] for record in sample.records],
             "Bundle.score": live.score(sample_rows).tolist(),
         }
-    return checks.find_serving_skew(live.inputs, sample, answers)
+    return serving_skew.find_serving_skew(live.inputs, sample, answers)
 
 
-def _make_skew_sample(rows: pl.DataFrame, live: bundle.Bundle) -> tuple[checks.SkewSample, pl.DataFrame]:
+def _make_skew_sample(
+    rows: pl.DataFrame, live: bundle.Bundle, contract: type[dy.Schema]
+) -> tuple[serving_skew.SkewSample, pl.DataFrame]:
     """Return real rows with training's features of them, then rows with gaps and synthetic ones with new values; as
     records with the expected predictions, and as a frame with the contract's columns."""
     real = rows.gather_every(math.ceil(rows.height / SKEW_REAL_ROWS))
-    plain = real.select(list(Row.columns()))
+    plain = real.select(list(contract.columns()))
     awkward = pl.concat(
-        [_make_rows_with_missing(plain), Row.sample(SKEW_SYNTHETIC_ROWS, generator=dy.random.Generator(SKEW_SEED))]
+        [
+            _make_rows_with_missing(plain, contract),
+            contract.sample(SKEW_SYNTHETIC_ROWS, generator=dy.random.Generator(SKEW_SEED)),
+        ]
     )
-    features = pl.concat([real["inputs"].struct.unnest(), derive_features(FEATURES, awkward)])
+    features = pl.concat([real["inputs"].struct.unnest(), derive_features(live.inputs.kinds, awkward)])
     sample_rows = pl.concat([plain, awkward])
     expected = live.predictions(live.inputs.encode_frame(features))
-    return checks.SkewSample(sample_rows.to_dicts(), features, expected), sample_rows
+    return serving_skew.SkewSample(sample_rows.to_dicts(), features, expected), sample_rows
 
 
-def _make_rows_with_missing(rows: pl.DataFrame) -> pl.DataFrame:
+def _make_rows_with_missing(rows: pl.DataFrame, contract: type[dy.Schema]) -> pl.DataFrame:
     """Return a row for each column that may be missing, in which it is."""
-    gaps = [name for name, column in Row.columns().items() if column.nullable]
+    gaps = [name for name, column in contract.columns().items() if column.nullable]
     lacking = [
         rows[[i % rows.height]].with_columns(pl.lit(None, rows[gap].dtype).alias(gap)) for i, gap in enumerate(gaps)
     ]

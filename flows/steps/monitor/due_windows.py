@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 import polars as pl
 from mlflow.exceptions import MlflowException
 
-import problem.features
-import problem.schema
 from flows.steps.monitor import alarms, retraining, watched_model, window_signals
 from flows.steps.monitor.outcomes import OutcomeReader
 from flows.steps.monitor.watched_model import WatchedModel
 from flows.steps.monitor.window_signals import WindowSpan, get_day_start
 from monitoring.response import WindowSignals, decide_response
 from monitoring.windows import DamagedWindow, DayFault, Window, WindowStore
+from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.settings import Settings, SettingsError
 from penumbra.logs.index import LogIndex
 from penumbra.logs.profiles import ProfileStore
@@ -25,7 +24,15 @@ from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import CANDIDATE_ALIAS
 from penumbra.storage.locks import PassInProgress, hold_pass_lock
 
-MONITOR_ERRORS = (PassInProgress, BrokenBundle, BrokenLedger, DamagedWindow, MlflowException, SettingsError)
+MONITOR_ERRORS = (
+    PassInProgress,
+    BrokenBundle,
+    BrokenLedger,
+    DamagedWindow,
+    MlflowException,
+    SettingsError,
+    ProblemError,
+)
 
 
 @dataclass
@@ -33,6 +40,7 @@ class MonitorPass:
     """What a pass has at hand, and what it has to tell."""
 
     settings: Settings
+    problem: Problem
     now: dt.datetime
     index: LogIndex
     models: ModelRegistry
@@ -43,7 +51,7 @@ class MonitorPass:
 
     def model(self, name: str) -> WatchedModel:
         if name not in self.loaded:
-            self.loaded[name] = watched_model.load_watched_model(self.settings, self.models, name)
+            self.loaded[name] = watched_model.load_watched_model(self.settings, self.problem, self.models, name)
         return self.loaded[name]
 
 
@@ -52,13 +60,13 @@ def get_flow_time(settings: Settings) -> dt.datetime:
     return min(dt.datetime.now(dt.UTC), get_day_start(settings.data.today))
 
 
-def judge_due_windows(settings: Settings) -> list[str]:
+def judge_due_windows(settings: Settings, problem: Problem) -> list[str]:
     """Judge every window that is due and wasn't judged with all its labels yet; returns the alarms that are new.
 
     Raises Busy where another pass is at it, BrokenBundle, BrokenLedger, Damaged, and what the registry raises.
     """
     with hold_pass_lock(settings.monitor.folder, "watch"):
-        begun = _begin_pass(settings)
+        begun = _begin_pass(settings, problem)
         rows = count_daily_answers(begun.index)
         for begin in _list_due_windows(settings, rows, begun.now):
             _judge_window(begun, rows, begin)
@@ -66,14 +74,14 @@ def judge_due_windows(settings: Settings) -> list[str]:
         return [*begun.alarms, *alarms.record_silence(settings, last, begun.now.date())]
 
 
-def _begin_pass(settings: Settings) -> MonitorPass:
+def _begin_pass(settings: Settings, problem: Problem) -> MonitorPass:
     index = LogIndex.from_settings(settings, problem.schema)
     index.catch_up()
     profiles = ProfileStore(
         settings.monitor.folder, settings.service.predictions, problem.schema, problem.features.FEATURES
     )
     models, ledger = ModelRegistry(settings.registry), Ledger(settings.ledger.folder)
-    begun = MonitorPass(settings, get_flow_time(settings), index, models, profiles, ledger)
+    begun = MonitorPass(settings, problem, get_flow_time(settings), index, models, profiles, ledger)
     profiles.update(lambda name: begun.model(name).reference)
     return begun
 
@@ -135,7 +143,7 @@ def _build_window(begun: MonitorPass, model: WatchedModel, place: WindowSpan) ->
         loss=loss and loss.mean,
         threshold=loss and loss.threshold,
         age=model.age(place.end),
-        has_newer_data=retraining.has_new_data(settings, entries),
+        has_newer_data=retraining.has_new_data(settings, begun.problem, entries),
     )
     verdict = decide_response(seen, place.end, alarms.list_retrained_ends(entries, place.begin), settings.monitor)
     rows = sum(count for day, count in place.rows.items() if place.begin <= day < place.end)

@@ -8,15 +8,13 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
-import problem.features
-import problem.schema
 from flows.steps.monitor.watched_model import WatchedModel
 from flows.steps.monitor.window_signals import ONE_DAY, WindowSpan, get_day_start
 from flows.steps.prediction_losses import compute_known_losses, extract_predictions
 from monitoring import loss
 from penumbra.core.histograms import Binning, OutcomeSums, list_profiled_columns, sum_losses_by_day
+from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
-from penumbra.core.task import Task
 from penumbra.logs.append_log import encode_json
 from penumbra.logs.frames import LOGGED_DAY_COLUMN, LogFrameReader
 from penumbra.logs.index import LogIndex
@@ -61,7 +59,7 @@ class OutcomeReader:
     def _read(self, day: dt.date) -> OutcomeSums:
         rows = self._rows(day)
         counted = loss.select_mature_rows(rows, self.place.now.date(), self.settings.promotion.coverage)
-        counts, sums = _sum_by_bin(self.index, counted, self.binning)
+        counts, sums = _sum_by_bin(self.index, self.model.problem, counted, self.binning)
         scores, happened = (counted[name].to_numpy() for name in ("score", "happened"))
         return OutcomeSums(
             rows=rows.height,
@@ -85,10 +83,12 @@ class OutcomeReader:
         return pl.concat([pl.DataFrame(schema=OUTCOME_ROW_SCHEMA), *rows])
 
     def _part(self, answers: pl.DataFrame, day: dt.date) -> pl.DataFrame:
-        said = extract_predictions(answers["output"])
+        said = extract_predictions(self.model.task, answers["output"])
         score, happened = self._score_likeliest(answers["target"], answers["output"])
         made = {
-            "loss": compute_known_losses(self.settings, answers["target"], said, self.model.ceiling),
+            "loss": compute_known_losses(
+                self.model.task, self.settings.promotion.loss, answers["target"], said, self.model.ceiling
+            ),
             "guess": self._estimate_losses(said),
             "score": score,
             "happened": happened,
@@ -100,19 +100,21 @@ class OutcomeReader:
 
     def _score_likeliest(self, labels: pl.Series, output: pl.Series) -> tuple[np.ndarray, np.ndarray]:
         known = labels.to_physical().cast(pl.Float64).fill_null(np.nan).to_numpy()
-        return loss.compute_top_scores(Task.from_schema(problem.schema), known, extract_predictions(output))
+        task = self.model.task
+        return loss.compute_top_scores(task, known, extract_predictions(task, output))
 
     def _estimate_losses(self, said: np.ndarray) -> np.ndarray:
         """NaN where nothing can be said."""
-        task, settings = Task.from_schema(problem.schema), self.settings.promotion
-        each = loss.estimate_losses(task, said, *self._known, settings.loss, self.model.ceiling)
+        each = loss.estimate_losses(
+            self.model.task, said, *self._known, self.settings.promotion.loss, self.model.ceiling
+        )
         return np.full(len(said), np.nan) if each is None else each
 
     @cached_property
     def _known(self) -> tuple[np.ndarray, np.ndarray]:
         """The reference's predictions and labels."""
-        reference = self.model.reference
-        return extract_predictions(reference["prediction"]), extract_labels(reference, Task.from_schema(problem.schema))
+        reference, task = self.model.reference, self.model.task
+        return extract_predictions(task, reference["prediction"]), extract_labels(reference, task)
 
     @cached_property
     def _edges(self) -> np.ndarray:
@@ -120,7 +122,9 @@ class OutcomeReader:
         return loss.compute_score_edges(scores)
 
 
-def _sum_by_bin(index: LogIndex, counted: pl.DataFrame, binning: Binning) -> tuple[np.ndarray, np.ndarray]:
+def _sum_by_bin(
+    index: LogIndex, problem: Problem, counted: pl.DataFrame, binning: Binning
+) -> tuple[np.ndarray, np.ndarray]:
     """Labelled rows and sums of losses of each bin, of those rows that are in the log."""
     answered = LogFrameReader(problem.schema, list_profiled_columns(problem.features.FEATURES, problem.schema.TIME))
     rows, sums = np.zeros(binning.size, np.int64), np.zeros(binning.size)

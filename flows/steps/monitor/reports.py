@@ -1,171 +1,109 @@
-"""Publication of reports on windows that have none: rows are sampled here, a process of its own makes the pages."""
+"""Publication of the reports of a monitor pass, in a process of their own: the only one that imports Evidently.
 
-import time
-from dataclasses import dataclass
+`publish_reports` starts `python -m flows.steps.monitor.reports` with the settings as JSON on standard input, and reads
+the outcome as JSON from its standard output. As that process does nothing else, it can adapt Evidently and the garbage
+collector to this work. It also imports what reading and logging takes, so that the caller doesn't have to.
+"""
+
+import gc
+import os
+import subprocess
+import sys
+import traceback
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
 
-import polars as pl
+import msgspec
 
-import problem.features
-import problem.schema
-from flows.steps import model_version
-from monitoring.reports.client import ReportProcess, start_report_process
-from monitoring.reports.columns import ReportSides, sample_by_hash
-from monitoring.reports.window_figures import build_figures
 from monitoring.reports.workspace import ReportWorkspace
-from monitoring.windows import Window, WindowStore
-from penumbra.core.histograms import list_profiled_columns
-from penumbra.core.settings import Settings
-from penumbra.core.task import Task
-from penumbra.logs.index import LogIndex
-from penumbra.logs.queries import samples
-from penumbra.logs.queries.bottom_k import MAX_WINDOW_ROWS
-from penumbra.logs.queries.labels import join_labels
-from penumbra.logs.queries.shadow import read_shadow_outputs
-from penumbra.logs.schema import STATUS_OK
-from penumbra.registry.models import FinishedRun, ModelRegistry
-from penumbra.registry.pointers import CANDIDATE_ALIAS
+from penumbra.core.problem_loading import load_problem
+from penumbra.core.settings import PROJECT_ROOT, Settings
 
-REFERENCE_SAMPLE_SEED = 2013
+REPORTED_PARTS = ("schema", "source", "features")  # of the problem
+PROCESS_MODULE = "flows.steps.monitor.reports"
 
 
-@dataclass(frozen=True)
-class ReportSources:
-    """What the rows of a report are read from."""
+class ReportsFailed(RuntimeError):
+    """The reports of a window couldn't be made; says why in one sentence."""
 
-    settings: Settings
-    index: LogIndex
-    models: ModelRegistry
+
+class ReportReply(msgspec.Struct, frozen=True):
+    """The outcome of a report process.
+
+    Attributes:
+        pages: The path of each page that was written.
+        error: Why the process stopped, in one sentence; "" for success.
+    """
+
+    pages: list[str] = []
+    error: str = ""
 
 
 def publish_reports(settings: Settings) -> list[Path]:
     """Publish the reports of each window whose record has none yet; starts no process where all have theirs.
 
     Args:
-        settings: The settings; logs, registry, bundles and the monitor's folder are read.
+        settings: The settings, which the report process gets as a whole: it reads logs, bundles, registry and windows.
 
     Returns:
         The pages that were written.
 
     Raises:
-        ReportProcessFailed: The reports of a window couldn't be made. Those of earlier windows stay published, and the
-            next call makes the others.
-        BrokenBundle: The bundle of a window's model is damaged.
+        ReportsFailed: The reports of a window couldn't be made. Those of earlier windows stay published, and the next
+            call makes the others.
         DamagedWindow: A window's record is damaged.
-        MlflowException: The registry can't be read or written.
     """
-    workspace = ReportWorkspace(settings.monitor.folder, settings.registry.model)
-    waiting = [window for window in WindowStore(settings.monitor.folder).read() if not workspace.is_published(window)]
-    if not waiting:
+    if not ReportWorkspace(settings.monitor.folder, settings.registry.model).list_unpublished():
         return []
-    sources = ReportSources(
-        settings, LogIndex.from_settings(settings, problem.schema), ModelRegistry(settings.registry)
-    )
-    with start_report_process(workspace.folder, workspace.name) as process:
-        sources.index.catch_up()
-        return [page for window in waiting for page in _publish_window(sources, process, workspace, window)]
+    reply = _run_process(settings)
+    if reply.error:
+        raise ReportsFailed(f"no reports: {reply.error}")
+    return [Path(page) for page in reply.pages]
 
 
-def _publish_window(
-    sources: ReportSources, process: ReportProcess, workspace: ReportWorkspace, window: Window
-) -> list[Path]:
-    start = time.time()
-    rows = _sample_live_rows(sources.index, window)
-    live = _build_live_sides(sources, window, rows)
-    pages = process.write_reports(window, live, _build_candidate_sides(sources, rows, live.threshold))
-    run = _log_window_run(sources.models, window, pages, start)
-    workspace.mark_published(window, list(pages), run)
-    return list(pages.values())
+def _run_process(settings: Settings) -> ReportReply:
+    path = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH", ""), str(PROJECT_ROOT)]))
+    environment = {"DO_NOT_TRACK": "1", **os.environ, "PYTHONPATH": path}
+    with TemporaryFile() as printed:
+        done = subprocess.run(
+            [sys.executable, "-m", PROCESS_MODULE],
+            input=settings.model_dump_json().encode(),
+            stdout=subprocess.PIPE,
+            stderr=printed,
+            env=environment,
+            check=False,
+        )
+        if done.returncode == 0:
+            return msgspec.json.decode(done.stdout, type=ReportReply)
+        printed.seek(0)
+        return ReportReply(error=_describe_end(done.returncode, printed.read().decode(errors="replace")))
 
 
-def _build_live_sides(sources: ReportSources, window: Window, rows: pl.DataFrame) -> ReportSides:
-    """The window's rows beside a sample of its model's reference."""
-    task = _get_problem_task()
-    with model_version.open_model_version(sources.settings, sources.models, window.model) as model:
-        threshold = model.facts.get("threshold")
-        numbered = model.reference.with_row_index("number")
-        reference = sample_by_hash(numbered, ["number"], MAX_WINDOW_ROWS, REFERENCE_SAMPLE_SEED)
-    return ReportSides(
-        build_report_frame(rows, "output", threshold, task),
-        build_report_frame(reference, "prediction", threshold, task),
-        task,
-        _list_feature_dtypes(),
-        threshold,
-    )
+def _describe_end(code: int, printed: str) -> str:
+    """How the process ended, with the last line that it printed."""
+    last = f": {printed.strip().splitlines()[-1]}" if printed.strip() else ""
+    return f"the report process ended with {f'signal {-code}' if code < 0 else f'exit code {code}'}{last}"
 
 
-def _build_candidate_sides(sources: ReportSources, rows: pl.DataFrame, threshold: float | None) -> ReportSides | None:
-    """The candidate's predictions of the same rows beside the live model's; None where none is in the shadow."""
-    candidate = (sources.models.aliases() or {}).get(CANDIDATE_ALIAS)
-    if candidate is None:
-        return None
-    task, ids = _get_problem_task(), rows["id"].to_list()
-    answers = read_shadow_outputs(sources.index, candidate, ids=ids).filter(status=STATUS_OK)
-    both = rows.join(answers.select("id", candidate_output="output"), on="id", how="inner").with_columns(
-        pl.col("candidate_output").cast(rows.schema["output"])
-    )
-    return ReportSides(
-        build_report_frame(both, "candidate_output", threshold, task),
-        build_report_frame(both, "output", threshold, task),
-        task,
-        {},
-        threshold,
-    )
+def main() -> None:
+    """Make the reports, in the process that was started for them."""
+    output, sys.stdout = sys.stdout.buffer, sys.stderr  # what a library prints is no reply
+    gc.disable()  # Evidently's thousands of classes all stay alive: searching them is a fifth of the work, in vain
+    from flows.steps.monitor import window_reports
+
+    gc.freeze()
+    settings = Settings.model_validate_json(sys.stdin.buffer.read())
+    try:
+        reply = ReportReply(
+            [str(page) for page in window_reports.publish_waiting_windows(settings, load_problem(REPORTED_PARTS))]
+        )
+    except Exception as error:  # whatever it is, the pass that waits for the reply reports it
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        reply = ReportReply(error=f"{type(error).__name__}: {error} ({place.filename}:{place.lineno})")
+    output.write(msgspec.json.encode(reply))
+    output.flush()
 
 
-def _sample_live_rows(index: LogIndex, window: Window) -> pl.DataFrame:
-    """A sample of the window's rows with the live model's `output` and the `label`."""
-    rows = samples.read_sampled_records(index, window.model, window.begin, window.end, _list_feature_dtypes())
-    answers = join_labels(index, ids=rows["id"].to_list()).select("id", "output", label="target")
-    return answers.join(rows, on="id", how="inner")
-
-
-def build_report_frame(rows: pl.DataFrame, output: str, threshold: float | None, task: Task) -> pl.DataFrame:
-    """Add the columns that a report reads (see `ReportSides`).
-
-    Args:
-        rows: Rows with `label` and the column `output`: Float64, or Array(Float64, classes) for several classes.
-        output: The name of the column with a model's output.
-        threshold: The probability from which on a binary decision is positive; unused for other tasks.
-        task: The kind of prediction.
-
-    Returns:
-        The rows with `prediction` and `decision`. For several classes both are the most probable class (String), with
-        a column of probabilities for each class, and `label` becomes the class's name.
-    """
-    predicted = pl.col(output)
-    if task.kind == "binary":
-        return rows.with_columns(prediction=predicted, decision=predicted >= threshold)
-    if task.kind == "regression":
-        return rows.with_columns(prediction=predicted, decision=predicted)
-    classes = pl.Series(task.classes)
-    best = predicted.arr.arg_max().replace_strict(range(len(classes)), classes, return_dtype=pl.String, default=None)
-    probabilities = [predicted.arr.get(number).alias(name) for number, name in enumerate(task.classes)]
-    label = pl.col("label").to_physical().replace_strict(range(len(classes)), classes, return_dtype=pl.String)
-    return rows.with_columns(*probabilities, prediction=best, decision=best, label=label)
-
-
-def _list_feature_dtypes() -> dict[str, Any]:
-    """The contract's columns that features read, with their dtypes."""
-    row = problem.schema.Row.columns()
-    return {name: row[name].dtype for name in list_profiled_columns(problem.features.FEATURES, problem.schema.TIME)}
-
-
-def _get_problem_task() -> Task:
-    return Task.from_schema(problem.schema)
-
-
-def _log_window_run(models: ModelRegistry, window: Window, pages: dict[str, Path], start: float) -> str:
-    """Log figures and pages to the window's MLflow run, which is the same one however often it is judged.
-
-    Returns the run's id."""
-    known = models.find_latest_runs(1, f"tags.window = '{window.begin}'")
-    if known:
-        for page in pages.values():
-            models.client.log_artifact(known[0].id, str(page), "reports")
-        return known[0].id
-    metrics = {f"{figure.group} {figure.series}": figure.value for figure in build_figures(window, 0)}
-    tags = {"window": str(window.begin), "verdict": window.verdict, "model_version": window.model}
-    run = FinishedRun(f"window {window.begin}", start, time.time(), metrics=metrics, tags=tags)
-    return models.record(run, artifacts={"reports": next(iter(pages.values())).parent})
+if __name__ == "__main__":
+    main()
+    os._exit(0)  # to take thousands of classes down one by one takes a quarter of a second

@@ -4,12 +4,9 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import problem
-import problem.features
-import problem.schema
-import problem.source
 from flows.steps.train import plan
 from penumbra.core.actor import get_actor
+from penumbra.core.problem import Problem
 from penumbra.core.settings import PROJECT_ROOT, Settings
 from penumbra.data import versions
 from penumbra.data.batches import DataStore
@@ -31,7 +28,7 @@ def find_pending_verdict(entries: Sequence[LedgerEntry]) -> LedgerEntry | None:
     return asked[-1] if asked and asked[-1].number > done else None
 
 
-def has_new_data(settings: Settings, entries: Sequence[LedgerEntry]) -> bool:
+def has_new_data(settings: Settings, problem: Problem, entries: Sequence[LedgerEntry]) -> bool:
     """Has a batch arrived that isn't admitted, or was no version made from the data as it is? By the gate's entries."""
     store = DataStore(settings.data, problem)
     if set(store.arrived()) - set(store.batches()):
@@ -40,7 +37,7 @@ def has_new_data(settings: Settings, entries: Sequence[LedgerEntry]) -> bool:
     return not any(entry.data_version == data and CANDIDATE_ALIAS in entry.versions for entry in entries)
 
 
-def respond_to_verdict(settings: Settings, ingest: Callable[[], bool], train: TrainFunction) -> str:
+def respond_to_verdict(settings: Settings, problem: Problem, ingest: Callable[[], bool], train: TrainFunction) -> str:
     """Do what the last verdict asks for, and enter it; returns what is to be said. Killed on the way, the next pass
     does it. Raises Busy where another process is training, BrokenLedger, and what `plan.make` raises."""
     ledger = Ledger(settings.ledger.folder)
@@ -50,7 +47,7 @@ def respond_to_verdict(settings: Settings, ingest: Callable[[], bool], train: Tr
     with hold_pass_lock(settings.monitor.folder, "retrain"):
         if find_pending_verdict(ledger.entries()) != verdict:
             return ""
-        outcome, version, said = _ingest_and_train(settings, verdict, ingest, train)
+        outcome, version, said = _ingest_and_train(settings, problem, verdict, ingest, train)
         ledger.append(_build_retrain_event(verdict, outcome, version, said))
     return f"retrain (entry {verdict.number}): {said}"
 
@@ -82,12 +79,12 @@ def run_flow(flow: str, **parameters: Any) -> bool:
 
 
 def _ingest_and_train(
-    settings: Settings, verdict: LedgerEntry, ingest: Callable[[], bool], train: TrainFunction
+    settings: Settings, problem: Problem, verdict: LedgerEntry, ingest: Callable[[], bool], train: TrainFunction
 ) -> tuple[str, str, str]:
     """The outcome, the new version where there is one, and both in words."""
     if not ingest():
         return FAILED, "", "nothing was trained: the ingest failed, see its output"
-    made = plan.make_plan(settings)
+    made = plan.make_plan(settings, problem)
     if known := plan.find_trained_version(made, settings):
         return NOTHING_NEW, "", f"nothing to train: version {known} was made from this data, code and settings"
     if not train(f"entry {verdict.number}: {verdict.reason}"):

@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-import problem.schema
-from flows.steps.model_version import open_model_version
+from flows.steps.model_version import ModelVersion, open_model_version
 from flows.steps.prediction_losses import compute_known_losses, extract_predictions
 from monitoring.expectations import Expectations, learn_expectations
 from monitoring.loss_threshold import DailyLosses
+from penumbra.core.problem import Problem, ProblemSchema
 from penumbra.core.settings import Settings
+from penumbra.core.task import Task
 from penumbra.registry import bundle
 from penumbra.registry.manifest import BrokenBundle
 from penumbra.registry.models import ModelRegistry
-from problem.features import FEATURES
 
 NOISE_FLOOR_ROWS = 2000
 
@@ -36,38 +36,43 @@ class WatchedModel:
     losses: DailyLosses
     floor: float | None
     learnt: dt.date | None
+    problem: Problem = field(repr=False)
+
+    @property
+    def task(self) -> Task:
+        """What the model predicts."""
+        return Task.from_schema(self.problem.schema)
 
     def age(self, day: dt.date) -> int | None:
         """How many days before `day` its latest batch was complete."""
         return (day - self.learnt).days if self.learnt else None
 
 
-def load_watched_model(settings: Settings, models: ModelRegistry, name: str) -> WatchedModel:
+def load_watched_model(settings: Settings, problem: Problem, models: ModelRegistry, name: str) -> WatchedModel:
     """Raises BrokenBundle, and what the registry raises."""
-    with open_model_version(settings, models, name) as found:
+    with open_model_version(settings, problem, models, name) as found:
         reference = found.reference
-        said = extract_predictions(reference["prediction"])
-        usual = compute_known_losses(settings, reference["label"], said, np.inf)
+        said = extract_predictions(found.task, reference["prediction"])
+        usual = compute_known_losses(found.task, settings.promotion.loss, reference["label"], said, np.inf)
         ceiling = settings.promotion.loss_ceiling * float(usual.mean())
         days = reference[problem.schema.TIME].dt.date().to_numpy()
         daily = DailyLosses.from_rows(days, np.minimum(usual, ceiling))
-        floor = _measure_noise_floor(found.folder, reference, said)
-        return WatchedModel(
-            name, found.facts, reference, _learn_expectations(reference), ceiling, daily, floor, found.learnt
-        )
+        floor = _measure_noise_floor(found, said)
+        norms = _learn_expectations(reference, problem.schema)
+        return WatchedModel(name, found.facts, reference, norms, ceiling, daily, floor, found.learnt, problem)
 
 
-def _learn_expectations(reference: pl.DataFrame) -> Expectations | None:
+def _learn_expectations(reference: pl.DataFrame, schema: ProblemSchema) -> Expectations | None:
     try:
-        return learn_expectations(reference, problem.schema)
+        return learn_expectations(reference, schema)
     except ValueError as reason:
         print(f"data faults can't be told from usual days: {reason}")
         return None
 
 
-def _measure_noise_floor(folder: Any, reference: pl.DataFrame, said: np.ndarray) -> float | None:
+def _measure_noise_floor(version: ModelVersion, said: np.ndarray) -> float | None:
     try:
-        rows = reference.head(NOISE_FLOOR_ROWS)
-        return float(np.abs(bundle.read_bundle(folder, FEATURES).score(rows) - said[: rows.height]).mean())
+        rows, kinds = version.reference.head(NOISE_FLOOR_ROWS), version.problem.features.FEATURES
+        return float(np.abs(bundle.read_bundle(version.folder, kinds).score(rows) - said[: rows.height]).mean())
     except BrokenBundle:  # made for other features than this code's: it can still be judged by what it answered
         return None

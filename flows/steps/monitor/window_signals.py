@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-import problem.schema
 from flows.steps.monitor.watched_model import WatchedModel
 from flows.steps.prediction_losses import compute_known_losses, extract_predictions
 from monitoring import drift, loss, slices
@@ -67,7 +66,7 @@ def list_window_faults(
     for day in place.days if settings.monitor.on_faults else []:
         found: list[DataFault] = [*find_volume_faults(place.rows, day), *_list_refusal_faults(turned_away, day)]
         if model.norms and place.rows.get(day):
-            found += find_data_faults(read_day_records(index, day, problem.schema), model.norms)
+            found += find_data_faults(read_day_records(index, day, model.problem.schema), model.norms)
         yield from (
             DayFault(day, each.what, each.column, each.text, each.cause)
             for each in found
@@ -126,7 +125,9 @@ def measure_disagreement(
         for day in place.days
     ]
     apart = [
-        np.abs(extract_predictions(day["output"]) - extract_predictions(day["said"])) for day in days if day.height
+        np.abs(extract_predictions(model.task, day["output"]) - extract_predictions(model.task, day["said"]))
+        for day in days
+        if day.height
     ]
     return (
         ShadowDisagreement(sum(map(len, apart)), float(np.nanmean(np.concatenate(apart))), model.floor)
@@ -158,9 +159,9 @@ def _find_degraded_slices(
     """Of the reference as large a share as a day of the window has labels: fewer rows differ more by chance."""
     labels, usual = (float(np.mean(each)) for each in (_collect_values(counted, "labels"), model.losses.labels))
     reference = model.reference.sample(fraction=min(1.0, labels / usual), seed=0)
-    said = extract_predictions(reference["prediction"])
-    losses = compute_known_losses(settings, reference["label"], said, model.ceiling)
-    before = sum_losses_by_day(reference, binning, problem.schema.TIME, losses)
+    said = extract_predictions(model.task, reference["prediction"])
+    losses = compute_known_losses(model.task, settings.promotion.loss, reference["label"], said, model.ceiling)
+    before = sum_losses_by_day(reference, binning, model.problem.schema.TIME, losses)
     now = np.array([day.counts for day in counted]), np.array([day.losses for day in counted])
     return slices.find_degraded_slices(now, before, binning)
 

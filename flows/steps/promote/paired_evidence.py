@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-import problem.schema
 from flows.steps.model_version import ModelVersion
 from flows.steps.prediction_losses import compute_known_losses, extract_predictions
-from penumbra.core.settings import Settings
+from penumbra.core.settings import PromotionSettings, Settings
 from penumbra.core.task import Task
 from penumbra.logs.index import LogIndex
 from penumbra.logs.queries.labels import join_labels
@@ -66,7 +65,7 @@ def compare_candidate(settings: Settings, live: ModelVersion, new: ModelVersion,
     """
     recipe = live.facts.get("recipe")
     rule: PromotionRule = "non-inferiority" if recipe and recipe == new.facts.get("recipe") else "superiority"
-    answers = _read_paired_answers(settings, live.folder.name, new.folder.name)
+    answers = _read_paired_answers(settings, live, new)
     return _weigh_answers(settings, live, new, rule, now, answers)
 
 
@@ -88,8 +87,8 @@ def compare_canary(
         The evidence by non-inferiority.
     """
     swapped = {SERVED: SHADOW, SHADOW: SERVED}
-    of_live = _read_paired_answers(settings, live.folder.name, new.folder.name)
-    of_canary = _read_paired_answers(settings, new.folder.name, live.folder.name).rename(swapped)
+    of_live = _read_paired_answers(settings, live, new)
+    of_canary = _read_paired_answers(settings, new, live).rename(swapped)
     sound = pl.col("status").is_null() | (pl.col("status") == STATUS_OK)  # others are failures of the live model
     both = pl.concat([of_live, of_canary.select(of_live.columns).filter(sound)])
     promotion = settings.promotion.model_copy(update={"shadow_days": settings.promotion.canary_days})
@@ -112,12 +111,12 @@ def compare_promotion(
     Returns:
         The evidence by non-inferiority.
     """
-    answers = _read_paired_answers(settings, live.folder.name, previous.folder.name).filter(pl.col("time") >= since)
+    answers = _read_paired_answers(settings, live, previous).filter(pl.col("time") >= since)
     evidence = _build_evidence(settings, answers, (SHADOW, SERVED), previous, "non-inferiority", now)
-    reference = extract_predictions(live.reference["prediction"])
+    reference = extract_predictions(live.task, live.reference["prediction"])
     ok = answers.filter(status=STATUS_OK)
-    faults = _find_guardrail_faults(settings, ok, (SHADOW, SERVED), 0, None, reference)
-    return PairedEvidence(evidence, faults, _summarise_shadow(answers))
+    faults = _find_guardrail_faults(settings.promotion, live.task, ok, (SHADOW, SERVED), 0, None, reference)
+    return PairedEvidence(evidence, faults, _summarise_shadow(answers, live.task))
 
 
 def _weigh_answers(
@@ -130,24 +129,26 @@ def _weigh_answers(
 ) -> PairedEvidence:
     unlearnt = answers if new.learnt is None else answers.filter(pl.col("event").dt.date() > new.learnt)
     evidence = _build_evidence(settings, unlearnt, (SERVED, SHADOW), live, rule, now)
-    shadow, ok = _summarise_shadow(answers), answers.filter(status=STATUS_OK)
-    reference, milliseconds = extract_predictions(new.reference["prediction"]), new.measure_latency_ms()
-    faults = _find_guardrail_faults(settings, ok, (SERVED, SHADOW), shadow["errors"], milliseconds, reference)
+    shadow, ok, task = _summarise_shadow(answers, new.task), answers.filter(status=STATUS_OK), new.task
+    reference, milliseconds = extract_predictions(task, new.reference["prediction"]), new.measure_latency_ms()
+    faults = _find_guardrail_faults(
+        settings.promotion, task, ok, (SERVED, SHADOW), shadow["errors"], milliseconds, reference
+    )
     return PairedEvidence(evidence, faults, shadow)
 
 
-def _read_paired_answers(settings: Settings, live: str, other: str) -> pl.DataFrame:
+def _read_paired_answers(settings: Settings, live: ModelVersion, other: ModelVersion) -> pl.DataFrame:
     """Read what one version answered by itself beside what another answered in the shadow.
 
     `shadow` and `status` are null where the shadow has no answer yet; the rows begin with the first day of which the
     shadow has seen any.
     """
-    index = LogIndex.from_settings(settings, problem.schema)
+    index = LogIndex.from_settings(settings, live.problem.schema)
     index.catch_up()
-    outputs = read_shadow_outputs(index, other)
-    shadow = outputs.select("id", "status", _cast_output("output").alias(SHADOW), differs="decision")
-    rows = join_labels(index).filter(pl.col("model") == live, "alone").join(shadow, on="id", how="left")
-    rows = rows.with_columns(differs=pl.col("differs") != _decision_as_indexed(index.terms.task))
+    outputs = read_shadow_outputs(index, other.folder.name)
+    shadow = outputs.select("id", "status", _cast_output("output", live.task).alias(SHADOW), differs="decision")
+    rows = join_labels(index).filter(pl.col("model") == live.folder.name, "alone").join(shadow, on="id", how="left")
+    rows = rows.with_columns(differs=pl.col("differs") != _decision_as_indexed(index.label_spec.task))
     first = rows.filter(pl.col("status").is_not_null() & (pl.col("status") != STATUS_SKIPPED))["event"].min()
     return rows.clear() if first is None else rows.filter(pl.col("event").dt.date() >= first.date())  # type: ignore[union-attr]
 
@@ -162,12 +163,13 @@ def _build_evidence(
 ) -> Evidence:
     """Weigh the losses of two models; the reference of `standard`, which stands as live, sets the ceiling of a loss."""
     rows = answers.filter(pl.col("target").is_not_null() | pl.col("arrived").is_null())
-    reference = standard.reference
-    predictions = extract_predictions(reference["prediction"])
-    usual = compute_known_losses(settings, reference["label"], predictions, np.inf)
+    reference, task, loss = standard.reference, standard.task, settings.promotion.loss
+    predictions = extract_predictions(task, reference["prediction"])
+    usual = compute_known_losses(task, loss, reference["label"], predictions, np.inf)
     ceiling = settings.promotion.loss_ceiling * float(usual.mean())
     live, judged = (
-        compute_known_losses(settings, rows["target"], extract_predictions(rows[column]), ceiling) for column in columns
+        compute_known_losses(task, loss, rows["target"], extract_predictions(task, rows[column]), ceiling)
+        for column in columns
     )
     due = pl.max_horizontal("event", "time") + pl.duration(hours=settings.labels.delay_hours)
     paired = rows.select(
@@ -180,25 +182,26 @@ def _build_evidence(
 
 
 def _find_guardrail_faults(
-    settings: Settings,
+    settings: PromotionSettings,
+    task: Task,
     rows: pl.DataFrame,
     columns: PredictionColumns,
     errors: int,
     milliseconds: np.ndarray | None,
     reference: np.ndarray,
 ) -> list[GuardrailFault]:
-    live, judged = (extract_predictions(rows[column]) for column in columns)
+    live, judged = (extract_predictions(task, rows[column]) for column in columns)
     given = reference if len(reference) else None
-    task = Task.from_schema(problem.schema)
-    return find_guardrail_faults(task, live, judged, settings.promotion, errors, milliseconds, given)
+    return find_guardrail_faults(task, live, judged, settings, errors, milliseconds, given)
 
 
-def _summarise_shadow(answers: pl.DataFrame) -> dict[str, Any]:
+def _summarise_shadow(answers: pl.DataFrame, task: Task) -> dict[str, Any]:
     """Return coverage, failures and disagreement: numbers of rows, and means that are None without rows."""
     ok = answers.filter(status=STATUS_OK)
     counts = dict(answers.drop_nulls("status").group_by("status").len().iter_rows())
     skipped = counts.get(STATUS_SKIPPED, 0)
-    distances = np.abs(extract_predictions(ok[SERVED]) - extract_predictions(ok[SHADOW])) if ok.height else None
+    served, shadow = (extract_predictions(task, ok[column]) for column in (SERVED, SHADOW))
+    distances = np.abs(served - shadow) if ok.height else None
     return {
         "rows": answers.height,
         "answered": ok.height,
@@ -218,6 +221,5 @@ def _decision_as_indexed(task: Task) -> pl.Expr:
     return pl.col("decision").cast(pl.Int8 if task.kind == "binary" else pl.String).cast(pl.String)
 
 
-def _cast_output(name: str) -> pl.Expr:
-    task = Task.from_schema(problem.schema)
+def _cast_output(name: str, task: Task) -> pl.Expr:
     return pl.col(name).cast(pl.Array(pl.Float64, len(task.classes)) if task.kind == "multiclass" else pl.Float64)

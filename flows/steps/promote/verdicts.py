@@ -9,6 +9,7 @@ from mlflow.exceptions import MlflowException
 from flows.steps.model_version import open_model_version
 from flows.steps.promote import paired_evidence
 from flows.steps.promote.promotion_case import PromotionCase, record_case
+from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.settings import Settings, SettingsError
 from penumbra.logs.shadow_log import REFUSED_FILE
 from penumbra.promotion.decision import PromotionDecision, decide_canary, decide_candidate, review_promotion
@@ -34,7 +35,15 @@ class PromotionRefused(RuntimeError):
     """A promotion pass can't do what it was asked to; the message says why and what to do."""
 
 
-PROMOTION_ERRORS = (PromotionRefused, AliasesChanged, BrokenLedger, BrokenBundle, MlflowException, SettingsError)
+PROMOTION_ERRORS = (
+    PromotionRefused,
+    AliasesChanged,
+    BrokenLedger,
+    BrokenBundle,
+    MlflowException,
+    SettingsError,
+    ProblemError,
+)
 
 
 @dataclass(frozen=True)
@@ -82,12 +91,17 @@ def _is_half_done(last: LedgerEntry, aliases: dict[str, str]) -> bool:
 
 
 def judge_cases(
-    settings: Settings, aliases: dict[str, str], forced: ForcedPromotion | None = None, now: dt.datetime | None = None
+    settings: Settings,
+    problem: Problem,
+    aliases: dict[str, str],
+    forced: ForcedPromotion | None = None,
+    now: dt.datetime | None = None,
 ) -> list[PromotionCase]:
     """Compare the promoted model with the previous one, then the candidate with the live one.
 
     Args:
         settings: All of them; sections [promotion] and [labels] are recorded with the verdicts.
+        problem: The problem, with schema, source and features.
         aliases: The versions by alias, as `prepare_aliases` gives them.
         forced: A person's order; nothing is compared then.
         now: The time by which labels are due; None for the clock's.
@@ -105,10 +119,11 @@ def judge_cases(
     if forced:
         return [_build_forced_case(models, aliases, forced)]
     cases = [
-        _judge_promotion(settings, models, aliases, since, now) for since in _find_promotion_times(entries, aliases)
+        _judge_promotion(settings, problem, models, aliases, since, now)
+        for since in _find_promotion_times(entries, aliases)
     ]
     if aliases.get(CANDIDATE_ALIAS, aliases[LIVE_ALIAS]) != aliases[LIVE_ALIAS]:
-        cases.append(_judge_candidate(settings, models, aliases, entries, now))
+        cases.append(_judge_candidate(settings, problem, models, aliases, entries, now))
     return cases
 
 
@@ -163,9 +178,16 @@ def _find_promotion_times(entries: Sequence[LedgerEntry], aliases: dict[str, str
 
 
 def _judge_promotion(
-    settings: Settings, models: ModelRegistry, aliases: dict[str, str], since: dt.datetime, now: dt.datetime
+    settings: Settings,
+    problem: Problem,
+    models: ModelRegistry,
+    aliases: dict[str, str],
+    since: dt.datetime,
+    now: dt.datetime,
 ) -> PromotionCase:
-    live, previous = (open_model_version(settings, models, aliases[role]) for role in (LIVE_ALIAS, PREVIOUS_ALIAS))
+    live, previous = (
+        open_model_version(settings, problem, models, aliases[role]) for role in (LIVE_ALIAS, PREVIOUS_ALIAS)
+    )
     with live as judged, previous as reference:
         comparison = paired_evidence.compare_promotion(settings, judged, reference, since, now)
         decision = review_promotion(comparison.evidence, comparison.faults)
@@ -173,10 +195,15 @@ def _judge_promotion(
 
 
 def _judge_candidate(
-    settings: Settings, models: ModelRegistry, aliases: dict[str, str], entries: Sequence[LedgerEntry], now: dt.datetime
+    settings: Settings,
+    problem: Problem,
+    models: ModelRegistry,
+    aliases: dict[str, str],
+    entries: Sequence[LedgerEntry],
+    now: dt.datetime,
 ) -> PromotionCase:
     share, since = settings.promotion.canary_share, _find_canary_start(entries, aliases)
-    live, new = (open_model_version(settings, models, aliases[role]) for role in (LIVE_ALIAS, CANDIDATE_ALIAS))
+    live, new = (open_model_version(settings, problem, models, aliases[role]) for role in (LIVE_ALIAS, CANDIDATE_ALIAS))
     with live as standard, new as judged:
         if share and since:
             comparison = paired_evidence.compare_canary(settings, standard, judged, since, now)
@@ -218,7 +245,9 @@ def _build_forced_case(models: ModelRegistry, aliases: dict[str, str], forced: F
     if not forced.reason.strip():
         raise PromotionRefused('a promotion without evidence needs a reason: penumbra promote --force --reason "…"')
     if not version:
-        raise PromotionRefused(f'{NO_CANDIDATE_MESSAGE} Or name a version: penumbra promote --force --version 2 --reason "…"')
+        raise PromotionRefused(
+            f'{NO_CANDIDATE_MESSAGE} Or name a version: penumbra promote --force --version 2 --reason "…"'
+        )
     if version == aliases[LIVE_ALIAS]:
         raise PromotionRefused(f"version {version} is live already")
     decision = PromotionDecision("promote", f"forced: {forced.reason}")

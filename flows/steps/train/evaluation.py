@@ -9,7 +9,6 @@ from flows.steps.train.outcome import TrainingOutcome
 from penumbra.core.metrics.losses import compute_row_losses, get_primary_metric
 from penumbra.training import charts, slices
 from penumbra.training.evaluate import format_score_table
-from problem.slices import SLICES
 
 CURVE_CHARTS = (
     ("ROC", "roc", "false_positive_rate", "true_positive_rate"),
@@ -58,7 +57,8 @@ def score_winner_slices(outcome: TrainingOutcome) -> pl.DataFrame:
     matrices, rows = outcome.matrices, outcome.gate.rows
     predictions = matrices.arrays.read(f"test-{outcome.winner}")
     labels, days = matrices.read_evaluation_set(outcome.plan.split.test)[1], rows["day"].to_numpy()
-    return slices.score_slices(matrices.task, labels, predictions, days, rows.select(list(SLICES)))
+    by_slice = rows.select(list(matrices.problem.slices.SLICES))
+    return slices.score_slices(matrices.task, labels, predictions, days, by_slice)
 
 
 def write_evaluation(outcome: TrainingOutcome) -> ChartSpecs:

@@ -8,12 +8,9 @@ import functools
 
 import polars as pl
 
-import problem
-import problem.features
-import problem.schema
-import problem.source
 from monitoring.data_faults import find_data_faults, is_accepted_fault
 from monitoring.expectations import MIN_WHOLE_DAY_SHARE, learn_expectations
+from penumbra.core.problem import Problem
 from penumbra.core.settings import PROJECT_ROOT, Settings
 from penumbra.data.batches import DataStore
 from penumbra.registry import code_version
@@ -25,11 +22,12 @@ EARLIER_BATCHES = 3  # batches that tell what is normal
 ExcludedDays = dict[str, list[str]]
 
 
-def find_excluded_days(settings: Settings) -> ExcludedDays:
+def find_excluded_days(settings: Settings, problem: Problem) -> ExcludedDays:
     """Find the days with data faults that aren't accepted; each batch is judged once and the result kept.
 
     Args:
         settings: Sections [data], [training] (the folder of results) and [monitor] (`on_faults`, `accept`) are read.
+        problem: The problem, with schema, source and features.
 
     Returns:
         The faults in words by day (UTC, ISO 8601); {} where `monitor.on_faults` is false.
@@ -50,17 +48,18 @@ def find_excluded_days(settings: Settings) -> ExcludedDays:
     return excluded
 
 
-def drop_excluded_days(rows: pl.DataFrame, days: ExcludedDays) -> pl.DataFrame:
+def drop_excluded_days(rows: pl.DataFrame, time: str, days: ExcludedDays) -> pl.DataFrame:
     """Drop the rows of excluded days.
 
     Args:
-        rows: Rows with the problem's time column (UTC).
+        rows: Rows with the column `time`.
+        time: The name of the column with the time of the event (UTC).
         days: What `find_excluded_days` returned.
 
     Returns:
         The rows of all other days, with the same columns.
     """
-    return rows.filter(~pl.col(problem.schema.TIME).dt.date().cast(pl.String).is_in(list(days))) if days else rows
+    return rows.filter(~pl.col(time).dt.date().cast(pl.String).is_in(list(days))) if days else rows
 
 
 def describe_excluded_days(days: ExcludedDays, on_faults: bool = True) -> str:
@@ -94,12 +93,13 @@ def _fingerprint_code() -> str:
 def _find_batch_faults(
     store: DataStore, batch: str, earlier: list[str], excluded: ExcludedDays, accept: list[str]
 ) -> ExcludedDays:
+    schema = store.problem.schema
     try:
         rows = pl.concat([store.rows(name) for name in earlier])
-        expectations = learn_expectations(drop_excluded_days(rows, excluded), problem.schema)
+        expectations = learn_expectations(drop_excluded_days(rows, schema.TIME, excluded), schema)
     except ValueError:  # there is nothing before it, or less than two days
         return {}
-    days = store.rows(batch).with_columns(day=pl.col(problem.schema.TIME).dt.date()).partition_by("day")
+    days = store.rows(batch).with_columns(day=pl.col(schema.TIME).dt.date()).partition_by("day")
     usual = sorted(day.height for day in days)[len(days) // 2]
     whole = [day for day in days if day.height >= MIN_WHOLE_DAY_SHARE * usual]
     faults = {day["day"][0]: find_data_faults(day, expectations) for day in whole}

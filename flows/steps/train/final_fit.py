@@ -51,7 +51,7 @@ def score_test_batches(
     validated, _ = matrices.try_candidate(BASELINE_JOB, split.train, split.validation, "validation")
     tested = [matrices.try_candidate(job, split.before_test, split.test, "test")[0] for job in (winner, BASELINE_JOB)]
     predictions = np.concatenate([matrices.arrays.read(f"{part}-{winner}") for part in ("validation", "test")])
-    held_out = read_training_rows(settings, split.validation + split.test).drop("inputs")
+    held_out = read_training_rows(settings, matrices.problem, split.validation + split.test).drop("inputs")
     reference = held_out.with_columns(pl.Series("prediction", predictions))
     bundle.write_reference_rows(matrices.arrays.folder / "bundle", reference)
     return validated, tested

@@ -20,7 +20,6 @@ from penumbra.training.gate_checks import ServingMeasurements
 from penumbra.training.gate_comparisons import ComparisonRule
 from penumbra.training.release import PARITY_TOLERANCE, Release, build_release
 from penumbra.training.split import Split, select_worst_failures
-from problem.slices import DAY, SLICES
 
 CALIBRATION_METRIC = "calibration_error"
 HeldOutPart = Literal["validation", "test"]
@@ -66,14 +65,14 @@ def evaluate_gate(
     Returns:
         The report, and what it was computed from.
     """
-    rows = read_training_rows(settings, batches := getattr(plan.split, part))
-    live = predict_with_live(settings.registry, rows)
+    rows = read_training_rows(settings, matrices.problem, batches := getattr(plan.split, part))
+    live = predict_with_live(settings.registry, matrices.problem, rows)
     losses = build_loss_table(matrices, job, part, batches, rows, live)
     labels, days = matrices.read_evaluation_set(batches)[1], losses["day"].to_numpy()
     intervals = bootstrap.compute_metric_intervals(matrices.task, labels, matrices.arrays.read(f"{part}-{job}"), days)
     compared = losses if live is None or not live.known.any() else losses.filter(live.known)
     skipped = list_skipped_checks(live, doctor_skipped)
-    findings = None if doctor_skipped else examination.list_unaccepted_findings(settings)
+    findings = None if doctor_skipped else examination.list_unaccepted_findings(settings, matrices.problem)
     calibration, rule = intervals.get(CALIBRATION_METRIC), choose_comparison_rule(plan, job, live)
     report = gate.run_gate_checks(settings.gate, compared, rule, shipped, calibration, findings, skipped)
     worst = slices.find_worst_slices(rows["inputs"].struct.unnest(), losses["candidate"].to_numpy(), days)
@@ -158,7 +157,9 @@ def build_loss_table(
     losses = {
         model: compute_row_losses(matrices.task, labels, np.asarray(given)) for model, given in predictions.items()
     }
-    return rows.select(day=DAY, **SLICES).with_columns(**{model: pl.Series(loss) for model, loss in losses.items()})
+    parts = matrices.problem.slices
+    table = rows.select(day=parts.DAY, **parts.SLICES)
+    return table.with_columns(**{model: pl.Series(loss) for model, loss in losses.items()})
 
 
 def find_live_failures(live: LivePredictions | None, rows: pl.DataFrame, losses: pl.DataFrame) -> pl.DataFrame:

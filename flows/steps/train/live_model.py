@@ -1,7 +1,7 @@
 """The live model's predictions of rows that it hasn't learnt from: what a new model is compared with."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-import problem.schema
+from penumbra.core.problem import Problem
 from penumbra.core.settings import RegistrySettings, Settings
 from penumbra.core.task import Task
 from penumbra.logs.index import LogIndex
 from penumbra.logs.queries.labels import find_first_outputs
 from penumbra.registry import bundle
 from penumbra.registry.pointers import LIVE_ALIAS
-from problem.features import FEATURES
 
 
 @dataclass(frozen=True)
@@ -37,11 +36,12 @@ class LivePredictions:
         return ~np.isnan(self.predictions.reshape(len(self.predictions), -1)).any(axis=1)
 
 
-def predict_with_live(registry: RegistrySettings, rows: pl.DataFrame) -> LivePredictions | None:
+def predict_with_live(registry: RegistrySettings, problem: Problem, rows: pl.DataFrame) -> LivePredictions | None:
     """Predict rows of the data store with the live model.
 
     Args:
         registry: Section [registry] of the settings.
+        problem: The problem, with schema and features.
         rows: Rows as the data store gives them, with the contract's columns and `batch`.
 
     Returns:
@@ -57,25 +57,27 @@ def predict_with_live(registry: RegistrySettings, rows: pl.DataFrame) -> LivePre
     with tempfile.TemporaryDirectory() as folder:
         models.download(version, Path(folder) / version)
         try:
-            live = bundle.read_bundle(Path(folder) / version, FEATURES, version, Task.from_schema(problem.schema))
+            kinds, task = problem.features.FEATURES, Task.from_schema(problem.schema)
+            live = bundle.read_bundle(Path(folder) / version, kinds, version, task)
         except bundle.BrokenBundle as reason:
             print(f"no comparison with live version {version}: {reason}")
             return None
-        return LivePredictions(version, live.facts, predict_held_out(live, rows))
+        return LivePredictions(version, live.facts, predict_held_out(live, rows, problem.schema.Row.primary_key()))
 
 
-def collect_live_predictions(settings: Settings, rows: pl.DataFrame) -> np.ndarray | None:
+def collect_live_predictions(settings: Settings, problem: Problem, rows: pl.DataFrame) -> np.ndarray | None:
     """Collect what the live model predicted of rows, for candidates that learn from its errors.
 
     Args:
         settings: Section [registry] and those that the index of the logs needs are read.
+        problem: The problem, with schema and features.
         rows: Rows as the data store gives them.
 
     Returns:
         Float64 [n] or [n, classes]: the live model's predictions out of sample or, of rows that it has learnt from,
         what the service answered before; NaN where neither is known, None if nothing at all is.
     """
-    live = predict_with_live(settings.registry, rows)
+    live = predict_with_live(settings.registry, problem, rows)
     index = LogIndex.from_settings(settings, problem.schema)
     index.catch_up()
     served = find_first_outputs(index, rows).to_numpy()
@@ -84,12 +86,13 @@ def collect_live_predictions(settings: Settings, rows: pl.DataFrame) -> np.ndarr
     return np.where(live.known.reshape(-1, *[1] * (served.ndim - 1)), live.predictions, served)
 
 
-def predict_held_out(live: bundle.Bundle, rows: pl.DataFrame) -> np.ndarray:
+def predict_held_out(live: bundle.Bundle, rows: pl.DataFrame, key: Sequence[str]) -> np.ndarray:
     """Predict rows with a model as far as it hasn't learnt from them.
 
     Args:
         live: The model's bundle.
         rows: Rows as the data store gives them, with the contract's columns and `batch`.
+        key: The columns of the contract's primary key.
 
     Returns:
         Float64 [n] or [n, classes]: its predictions of rows of other batches than it learnt from; of the others what
@@ -98,7 +101,6 @@ def predict_held_out(live: bundle.Bundle, rows: pl.DataFrame) -> np.ndarray:
     learnt = pl.col("batch").is_in(live.facts["train"] + live.facts["validation"] + live.facts["test"])
     rows = rows.with_row_index("position").with_columns(learnt=learnt)
     new = rows.filter(~pl.col("learnt"))
-    key = problem.schema.Row.primary_key()
     reference = pl.read_parquet(live.path / "reference.parquet", columns=[*key, "prediction"])
     held_out = rows.filter("learnt").join(reference, on=key, how="inner")
     predictions = np.full((rows.height, *_output_shape(live.task)), np.nan)

@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-import problem.features
-import problem.schema
 from flows.steps.train import live_model, plan
 from penumbra.core.encoding import CategoryTables
 from penumbra.core.metrics.losses import compute_row_losses
+from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.core.task import Task
 from penumbra.data.failure_set import FailureSet
@@ -24,9 +23,7 @@ from penumbra.training.evaluate import EvaluationSet, Trial, TrialJob, predict_f
 from penumbra.training.fit import TrainingSet, accepts_live_predictions, build_matrix, extract_labels
 from penumbra.training.search import search_parameters
 from penumbra.training.split import mask_matching_rows
-from problem.candidates import CANDIDATES, baseline
 
-CANDIDATE_RECIPES = {**CANDIDATES, "baseline": Candidate(baseline)}
 TRAINING_SET_ARTIFACT = "lesson"  # kept with a run: without it the run could not be reproduced
 WITHHELD_ARRAY, LIVE_ARRAY = f"{TRAINING_SET_ARTIFACT}/withheld", f"{TRAINING_SET_ARTIFACT}/live"
 MAX_WITHHELD_ROWS = 2000
@@ -46,6 +43,7 @@ class Matrices:
     columns: dict[str, list[Any]]
     tables: CategoryTables
     task: Task
+    problem: Problem
 
     def make_estimator(self, job: TrialJob) -> Any:
         """Make a candidate's unfitted estimator.
@@ -56,7 +54,8 @@ class Matrices:
         Returns:
             A scikit-learn estimator.
         """
-        return CANDIDATE_RECIPES[job.candidate].make(SimpleNamespace(**self.columns)).set_params(**job.parameters)
+        estimator = get_candidate(self.problem, job.candidate).make(SimpleNamespace(**self.columns))
+        return estimator.set_params(**job.parameters)
 
     def build_training_set(self, name: str, batches: Sequence[str], withhold: bool = False) -> TrainingSet:
         """Read the rows that a candidate learns from.
@@ -69,7 +68,7 @@ class Matrices:
         Returns:
             Inputs, labels, and the live model's predictions where they were written.
         """
-        recipe = CANDIDATE_RECIPES[name]
+        recipe = get_candidate(self.problem, name)
         learnt = batches[-recipe.window :] if recipe.window else batches
         labels = "labels" if recipe.learns is None else f"learns-{name}"
         live = self.arrays.part(learnt, LIVE_ARRAY) if self.arrays.has(LIVE_ARRAY) else None
@@ -118,17 +117,31 @@ class Matrices:
         return {"failures": float(rows.sum()), "loss_on_failures": float(loss)}
 
     def _search(self, job: TrialJob, training_set: TrainingSet, evaluation_set: EvaluationSet) -> dict[str, Any]:
-        recipe, seed = CANDIDATE_RECIPES[job.candidate], job.seed or 0
+        recipe, seed = get_candidate(self.problem, job.candidate), job.seed or 0
         assert recipe.search
         make = partial(self.make_estimator, job)
         count = recipe.trials // SEARCHES_PER_CANDIDATE
         return search_parameters(make, recipe.search, self.task, training_set, evaluation_set, count, seed)
 
 
-def list_trial_jobs(names: Sequence[str]) -> list[TrialJob]:
+def get_candidate(problem: Problem, name: str) -> Candidate:
+    """Look up an experiment, or the baseline as one.
+
+    Args:
+        problem: The problem, with its candidates.
+        name: A name in `CANDIDATES`, or "baseline".
+
+    Returns:
+        The candidate.
+    """
+    return Candidate(problem.candidates.baseline) if name == "baseline" else problem.candidates.CANDIDATES[name]
+
+
+def list_trial_jobs(problem: Problem, names: Sequence[str]) -> list[TrialJob]:
     """List the trials of a run.
 
     Args:
+        problem: The problem, with its candidates.
         names: Candidates, as the settings name them.
 
     Returns:
@@ -137,17 +150,18 @@ def list_trial_jobs(names: Sequence[str]) -> list[TrialJob]:
     return [
         TrialJob(name, seed)
         for name in names
-        for seed in (range(SEARCHES_PER_CANDIDATE) if CANDIDATE_RECIPES[name].search else [None])
+        for seed in (range(SEARCHES_PER_CANDIDATE) if get_candidate(problem, name).search else [None])
     ]
 
 
 def write_matrices(
-    settings: Settings, batches: Sequence[str], folder: Path, recorded_context: Path | None = None
+    settings: Settings, problem: Problem, batches: Sequence[str], folder: Path, recorded_context: Path | None = None
 ) -> Matrices:
     """Write the matrices of some batches, with what trials depend on beside data, code and settings.
 
     Args:
         settings: Those that the rows, the set of failures and the live model's predictions are read by.
+        problem: The problem, with every part.
         batches: Names of admitted batches; their rows are written in this order.
         folder: Where the arrays are written.
         recorded_context: The folder "lesson" that was kept with a run, to take the withheld rows and the live model's
@@ -156,16 +170,16 @@ def write_matrices(
     Returns:
         The matrices.
     """
-    rows, task = plan.read_training_rows(settings, batches), Task.from_schema(problem.schema)
+    rows, task = plan.read_training_rows(settings, problem, batches), Task.from_schema(problem.schema)
     inputs, encoding = build_matrix(rows, problem.features.FEATURES)
     arrays = ArrayStore(folder, dict(rows.group_by("batch", maintain_order=True).len().iter_rows()))
     arrays.write("inputs", inputs)
     arrays.write("labels", extract_labels(rows, task))
-    for name, recipe in CANDIDATES.items():
+    for name, recipe in problem.candidates.CANDIDATES.items():
         if recipe.learns is not None:
             arrays.write(f"learns-{name}", rows.select(recipe.learns.cast(pl.Float64)).to_series().to_numpy())
     columns = {"names": encoding.names, "categorical": encoding.categorical, "numeric": encoding.numeric}
-    matrices = Matrices(arrays, columns, encoding.tables, task)
+    matrices = Matrices(arrays, columns, encoding.tables, task, problem)
     context = _load_context(recorded_context) if recorded_context else _collect_context(settings, rows, matrices)
     for name, array in context.items():
         arrays.write(name, array)
@@ -174,11 +188,11 @@ def write_matrices(
 
 def _collect_context(settings: Settings, rows: pl.DataFrame, matrices: Matrices) -> dict[str, np.ndarray]:
     """Collect what trials depend on beside data, code and settings: earlier failures, and the live model."""
-    failures = FailureSet(settings.training.failures, problem.schema.Row).read(MAX_WITHHELD_ROWS)
-    context = {WITHHELD_ARRAY: mask_matching_rows(rows, failures, problem.schema.Row.primary_key())}
+    failures = FailureSet(settings.training.failures, matrices.problem.schema.Row).read(MAX_WITHHELD_ROWS)
+    context = {WITHHELD_ARRAY: mask_matching_rows(rows, failures, matrices.problem.schema.Row.primary_key())}
     estimators = (matrices.make_estimator(TrialJob(name)) for name in settings.training.candidates)
     if any(map(accepts_live_predictions, estimators)):
-        live = live_model.collect_live_predictions(settings, rows)
+        live = live_model.collect_live_predictions(settings, matrices.problem, rows)
         context |= {} if live is None else {LIVE_ARRAY: live}
     return context
 

@@ -1,24 +1,23 @@
 """What a training run starts from: the settings, the data version, the code, and whether that was trained before."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-import problem.schema
-import problem.source
 from flows.steps.train import excluded_days
+from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError
 from penumbra.data import versions
 from penumbra.data.batches import DataStore
+from penumbra.patterns.candidate import Candidate
 from penumbra.registry import code_version
 from penumbra.storage.cache import RunReceipts
 from penumbra.training.evaluate import TrialJob
 from penumbra.training.fit import select_labelled_rows
 from penumbra.training.split import Split, split_batches
-from problem.candidates import CANDIDATES
 
 RUNTIME_LOCK = "locks/runtime.lock"
 RECIPE_ROOMS = ("problem", "penumbra.features", "penumbra.rules", "penumbra.patterns", "penumbra.core.encoding")
@@ -30,7 +29,7 @@ class DataNotRecorded(RuntimeError):
     """The data folder's content has no version."""
 
 
-PLAN_ERRORS = (SettingsError, DataNotRecorded, code_version.NoGitRevision, ValueError)
+PLAN_ERRORS = (SettingsError, ProblemError, DataNotRecorded, code_version.NoGitRevision, ValueError)
 
 
 @dataclass(frozen=True)
@@ -82,11 +81,12 @@ def list_training_files(root: Path = PROJECT_ROOT) -> list[str]:
     return [RUNTIME_LOCK, *code_version.list_module_files(root, ("problem", "flows.train"), MODEL_ROOMS)]
 
 
-def make_plan(settings: Settings) -> TrainingPlan:
+def make_plan(settings: Settings, problem: Problem) -> TrainingPlan:
     """Decide what is trained on which batches, and collect the facts that go with the model.
 
     Args:
         settings: All of them; they are recorded with the run.
+        problem: The problem, with schema, source, features and candidates.
 
     Returns:
         The plan.
@@ -97,14 +97,14 @@ def make_plan(settings: Settings) -> TrainingPlan:
         SettingsError: `training.candidates` names a candidate that problem/candidates.py doesn't have.
         ValueError: There are too few batches to split.
     """
-    _require_known_candidates(settings.training.candidates)
+    _require_known_candidates(settings.training.candidates, problem.candidates.CANDIDATES)
     data = versions.compute_data_version(settings.data)
     if not data or data != versions.read_recorded_version(settings.data):
         raise DataNotRecorded(
             f"{settings.data.folder}/ is not what {settings.data.folder}.dvc names: run `penumbra ingest` first"
         )
     store = DataStore(settings.data, problem)
-    left_out = excluded_days.find_excluded_days(settings)
+    left_out = excluded_days.find_excluded_days(settings, problem)
     split = split_batches(store.batches(), settings.training.validation_batches, settings.training.test_batches)
     files = list_training_files()
     facts = {
@@ -124,10 +124,10 @@ def make_plan(settings: Settings) -> TrainingPlan:
     return TrainingPlan(split, facts)
 
 
-def _require_known_candidates(names: Sequence[str]) -> None:
-    if unknown := [name for name in names if name not in CANDIDATES]:
+def _require_known_candidates(names: Sequence[str], candidates: Mapping[str, Candidate]) -> None:
+    if unknown := [name for name in names if name not in candidates]:
         raise SettingsError(
-            f"training.candidates names {', '.join(unknown)}: problem/candidates.py has {', '.join(CANDIDATES)}"
+            f"training.candidates names {', '.join(unknown)}: problem/candidates.py has {', '.join(candidates)}"
         )
 
 
@@ -150,11 +150,12 @@ def find_trained_version(plan: TrainingPlan, settings: Settings) -> str | None:
     return ModelRegistry(settings.registry).find_version_by_fingerprint(plan.fingerprint)
 
 
-def read_training_rows(settings: Settings, batches: Sequence[str]) -> pl.DataFrame:
+def read_training_rows(settings: Settings, problem: Problem, batches: Sequence[str]) -> pl.DataFrame:
     """Read the rows of some batches that a model may learn from.
 
     Args:
         settings: Sections [data], [training] and [monitor] are read.
+        problem: The problem, with schema, source and features.
         batches: Names of admitted batches.
 
     Returns:
@@ -163,5 +164,7 @@ def read_training_rows(settings: Settings, batches: Sequence[str]) -> pl.DataFra
     """
     store = DataStore(settings.data, problem)
     rows = pl.concat([store.rows(batch) for batch in batches])
-    sound = excluded_days.drop_excluded_days(rows, excluded_days.find_excluded_days(settings))
+    sound = excluded_days.drop_excluded_days(
+        rows, problem.schema.TIME, excluded_days.find_excluded_days(settings, problem)
+    )
     return select_labelled_rows(sound, problem.schema.target())

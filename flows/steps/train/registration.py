@@ -14,8 +14,6 @@ from penumbra.registry.pointers import CANDIDATE_ALIAS, LIVE_ALIAS
 from penumbra.storage.cache import RunReceipts
 from penumbra.training.fit import compute_baseline, count_category_values
 from penumbra.training.split import format_batch_range
-from problem.features import FEATURES
-from problem.schema import Row
 
 
 def register_outcome(outcome: TrainingOutcome, reason: str = "") -> str:
@@ -37,7 +35,7 @@ def register_outcome(outcome: TrainingOutcome, reason: str = "") -> str:
         if alias := _choose_alias(models, outcome):
             models.set_alias(alias, version)
     if outcome.gate.failed.height:
-        FailureSet(settings.training.failures, Row).add(outcome.gate.failed)
+        FailureSet(settings.training.failures, outcome.matrices.problem.schema.Row).add(outcome.gate.failed)
     _append_verdict(outcome, version, alias)
     text = describe_outcome(outcome, version, alias)
     RunReceipts(settings.training.folder).save(plan.fingerprint, text)
@@ -67,7 +65,7 @@ def complete_bundle(outcome: TrainingOutcome) -> Path:
         "counts": count_category_values(arrays.read("inputs"), categorical, matrices.tables),
         **outcome.plan.facts,
     }
-    bundle.seal_bundle(folder, facts, FEATURES, matrices.tables)
+    bundle.seal_bundle(folder, facts, matrices.problem.features.FEATURES, matrices.tables)
     return folder
 
 

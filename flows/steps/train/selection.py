@@ -13,7 +13,6 @@ from penumbra.registry.manifest import read_manifest
 from penumbra.registry.pointers import LIVE_ALIAS
 from penumbra.training import bootstrap, gate_comparisons
 from penumbra.training.evaluate import Trial, TrialJob
-from problem.slices import DAY
 
 
 def choose_winner(settings: Settings, plan: TrainingPlan, matrices: Matrices, trials: Sequence[Trial]) -> TrialJob:
@@ -46,7 +45,8 @@ def choose_winner(settings: Settings, plan: TrainingPlan, matrices: Matrices, tr
 def _is_better(settings: Settings, plan: TrainingPlan, matrices: Matrices, job: TrialJob, other: TrialJob) -> bool:
     batches = plan.split.validation
     labels = matrices.read_evaluation_set(batches)[1]
-    days = read_training_rows(settings, batches).select(DAY).to_series().to_numpy()
+    rows = read_training_rows(settings, matrices.problem, batches)
+    days = rows.select(matrices.problem.slices.DAY).to_series().to_numpy()
     losses = [
         compute_row_losses(matrices.task, labels, matrices.arrays.read(f"validation-{name}")) for name in (job, other)
     ]

@@ -34,10 +34,13 @@ def doctor() -> None:
 def quarantine(as_json: bool) -> None:
     """Show the rejected rows by batch and rule, with an example of each."""
     from penumbra.cli import quarantine_report
+    from penumbra.core.problem import ProblemError
+    from penumbra.core.problem_loading import load_problem
     from penumbra.core.settings import SettingsError, load_settings
+    from penumbra.data.batches import STORED_PARTS
 
-    with refuse_on(SettingsError):
-        rejected = quarantine_report.read_quarantine(load_settings().data)
+    with refuse_on(SettingsError, ProblemError):
+        rejected = quarantine_report.read_quarantine(load_settings().data, load_problem(STORED_PARTS))
     if as_json:
         print_json(quarantine_report.count_rejected_rows(rejected))
     else:

@@ -15,11 +15,13 @@ def monitor() -> None:
 @click.command(cls=ProjectCommand, example="penumbra overview")
 def overview() -> None:
     """Write the loop on one page, which works offline and on a phone, and print where it is."""
-    from monitoring.dashboard.overview import write_overview
+    from monitoring.dashboard.overview import SHOWN_PARTS, write_overview
+    from penumbra.core.problem import ProblemError
+    from penumbra.core.problem_loading import load_problem
     from penumbra.core.settings import SettingsError, load_settings
 
-    with refuse_on(SettingsError), show_progress("Writing the page"):
-        page = write_overview(load_settings())
+    with refuse_on(SettingsError, ProblemError), show_progress("Writing the page"):
+        page = write_overview(load_settings(), load_problem(SHOWN_PARTS))
     click.echo(page)
 
 
@@ -34,7 +36,7 @@ def dashboard() -> None:
 @click.command(cls=ProjectCommand, example="penumbra schedule --off")
 @click.option("--off", is_flag=True, help="Take exactly those entries away again.")
 def schedule(off: bool) -> None:
-    """Have ingest, monitor and promote run every day by cron or systemd, at the times of [schedule] in settings.toml."""
+    """Have ingest, monitor and promote run every day by cron or systemd, at the times of [schedule] in settings."""
     from penumbra.core.settings import SettingsError, load_settings
     from penumbra.scheduling.commands import SchedulingRefused
     from penumbra.scheduling.schedule import schedule_flows, unschedule_flows

@@ -26,17 +26,19 @@ def bento(as_json: bool) -> None:
     from mlflow.exceptions import MlflowException
 
     from deploy.bento import BentoNotBuilt, build_bento
+    from penumbra.core.problem import ProblemError
+    from penumbra.core.problem_loading import SERVED_PARTS, load_problem
     from penumbra.core.settings import SettingsError, load_settings
     from penumbra.registry.manifest import BrokenBundle
     from penumbra.registry.models import ModelRegistry
 
     with (
         refuse_on(MlflowException, prefix="the registry can't give the model: "),
-        refuse_on(SettingsError, BentoNotBuilt, BrokenBundle),
+        refuse_on(SettingsError, ProblemError, BentoNotBuilt, BrokenBundle),
         show_progress("Building the bento"),
     ):
         settings = load_settings()
-        folder = build_bento(settings, ModelRegistry(settings.registry))
+        folder = build_bento(settings, ModelRegistry(settings.registry), load_problem(SERVED_PARTS).features.FEATURES)
     if as_json:
         print_json({"folder": folder})
     else:
@@ -69,14 +71,16 @@ def explain(prediction_id: str, as_json: bool) -> None:
 def labels(as_json: bool) -> None:
     """Show which predictions have their labels, after how long, and what became of every label."""
     from penumbra.cli import label_report
+    from penumbra.core.problem import ProblemError
+    from penumbra.core.problem_loading import load_problem
     from penumbra.core.settings import SettingsError, load_settings
 
-    with refuse_on(SettingsError), show_progress("Bringing the index of labels up to date"):
-        found = label_report.collect_label_counts(load_settings())
+    with refuse_on(SettingsError, ProblemError), show_progress("Bringing the index of labels up to date"):
+        counts = label_report.collect_label_counts(load_settings(), load_problem(["schema"]))
     if as_json:
-        print_json(found.to_json())
+        print_json(counts.to_json())
     else:
-        click.echo("\n\n".join(label_report.format_label_counts(found)))
+        click.echo("\n\n".join(label_report.format_label_counts(counts)))
 
 
 @click.command(cls=ProjectCommand, example="penumbra rules --json")
@@ -84,14 +88,16 @@ def labels(as_json: bool) -> None:
 def rules(as_json: bool) -> None:
     """Show the business rules, how often each fired, and how many rows wait for review."""
     from penumbra.cli import rule_report
+    from penumbra.core.problem import ProblemError
+    from penumbra.core.problem_loading import load_problem
     from penumbra.core.settings import SettingsError, load_settings
 
-    with refuse_on(SettingsError):
-        settings = load_settings()
+    with refuse_on(SettingsError, ProblemError):
+        settings, listed = load_settings(), load_problem(["rules"]).rules.RULES
     if as_json:
-        print_json(rule_report.collect_rule_counts(settings))
+        print_json(rule_report.collect_rule_counts(settings, listed))
     else:
-        click.echo("\n\n".join(rule_report.report_rules(settings)))
+        click.echo("\n\n".join(rule_report.report_rules(settings, listed)))
 
 
 @click.command(cls=ProjectCommand, example="penumbra shadow")

@@ -8,10 +8,11 @@ from penumbra.cli.group import ProjectCommand, refuse_on
 @click.command(cls=ProjectCommand, example="penumbra backtest")
 def backtest() -> None:
     """Compare policies of retraining over the later months: loss, retrainings, mistakes, cost."""
+    from penumbra.core.problem import ProblemError
     from penumbra.core.settings import SettingsError
     from penumbra.simulation.backtest import run
 
-    with refuse_on(SettingsError):
+    with refuse_on(SettingsError, ProblemError):
         run.main()
 
 
@@ -23,10 +24,11 @@ def replay(days: int | None, update_readme: bool) -> None:
 
     A replay that was interrupted goes on where it was.
     """
+    from penumbra.core.problem import ProblemError
     from penumbra.core.settings import SettingsError
     from penumbra.simulation.replay import demo, run
 
-    with refuse_on(SettingsError):
+    with refuse_on(SettingsError, ProblemError):
         folder, report = run.main(days or (14 if update_readme else 0))
     if update_readme:
         demo.record_demo(folder, report)

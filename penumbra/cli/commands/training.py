@@ -100,18 +100,20 @@ def reproduce(ctx: click.Context, model: str, as_json: bool) -> None:
     from mlflow.exceptions import MlflowException
 
     from penumbra.cli.reproduction import reproduce_run
+    from penumbra.core.problem import ProblemError
+    from penumbra.core.problem_loading import load_problem
     from penumbra.core.settings import SettingsError, load_settings
     from penumbra.data.dvc_file import DamagedDvcFile
     from penumbra.data.versions import RestoreFailed
     from penumbra.registry.manifest import BrokenBundle
 
-    errors = (SettingsError, RestoreFailed, DamagedDvcFile, BrokenBundle, MlflowException)
+    errors = (SettingsError, ProblemError, RestoreFailed, DamagedDvcFile, BrokenBundle, MlflowException)
     with (
         refuse_on(*errors, prefix="nothing was reproduced: "),
         show_progress("Training again"),
         tempfile.TemporaryDirectory() as folder,
     ):
-        reproduction = reproduce_run(load_settings(), model, Path(folder))
+        reproduction = reproduce_run(load_settings(), load_problem(), model, Path(folder))
     if as_json:
         print_json(reproduction.to_json())
     else:
@@ -122,10 +124,11 @@ def reproduce(ctx: click.Context, model: str, as_json: bool) -> None:
 def _is_trained(settings: "Settings") -> bool:
     """Was exactly this data, code and settings trained before? Leave a receipt that says so."""
     from flows.steps.train import plan
-    from penumbra.storage.receipts import RunReceipts
+    from penumbra.core.problem_loading import load_problem
+    from penumbra.storage.cache import RunReceipts
 
     with refuse_on(*plan.PLAN_ERRORS):
-        current = plan.make_plan(settings)
+        current = plan.make_plan(settings, load_problem())
         version = plan.find_trained_version(current, settings)
     if version is None:
         return False

@@ -1,1 +1,1 @@
-"""Questions to the logs and their index, one module a subject."""
+"""Queries to the logs and their index, one module a subject."""

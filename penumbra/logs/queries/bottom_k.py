@@ -1,8 +1,11 @@
-"""A sample of the rows that each model answered of each day, in the index: those whose ids draw the smallest hashes.
+"""A bottom-k sample of the rows that each model answered of each day, in the index: the ids with the smallest hashes.
 
-It is drawn as the log is read, in the transaction that notes how far that went. So what a report costs follows the
-sample's size and not the log's, and which rows it has doesn't follow from the order in which the log is read. Bottom-k
-samples add up: the smallest of several days' are those of all their rows (Cohen and Kaplan, 2007).
+It is drawn as the log is read, in the transaction that advances the index's position, so a report's cost follows the
+sample's size and not the log's, and the sample doesn't depend on the order in which the log is read. Bottom-k samples
+add up: the smallest hashes of several days' samples are those of all their rows.
+
+Source:
+    Cohen and Kaplan, "Summarizing data using bottom-k sketches", PODC 2007.
 """
 
 import datetime as dt
@@ -32,9 +35,16 @@ RecordLookup = Callable[[str], bytes | None]
 def add_to_sample(
     db: sqlite3.Connection, answers: Sequence[tuple[str, str, float]], record: RecordLookup, most: int = MAX_DAY_ROWS
 ) -> None:
-    """Draw among more answers: (id, model, event in seconds since 1970); of the same one twice once. `record` tells
-    what was asked under an id, as JSON, None where that isn't known. Kept are the `most` lowest draws of each model and
-    day, and at times half as many more."""
+    """Draw among more answers; the same answer twice counts once.
+
+    Kept are the `most` lowest hashes of each model and day, and at times half as many more.
+
+    Args:
+        db: A connection within a write transaction.
+        answers: (id, model, event in seconds since 1970) of each answer.
+        record: Returns the record under an id as JSON, or None where it isn't known.
+        most: How many rows a day's sample has at least, where there are as many.
+    """
     days: dict[tuple[str, int], list[str]] = defaultdict(list)
     for name, model, event in answers:
         days[model, int(event // DAY_SECONDS)].append(name)
@@ -50,8 +60,20 @@ def select_window_sample(
     most: int = MAX_WINDOW_ROWS,
     of_day: int = MAX_DAY_ROWS,
 ) -> list[tuple[str, bytes]]:
-    """Ids, with what was asked, of at most so many rows that the model answered of days (UTC) from `begin` to before
-    `end`: the lowest draws of all, down to where no day has more than `of_day`, so that each row's chance is the same.
+    """Select the sample of several days, in which each row has the same chance.
+
+    It is the lowest hashes of all days, down to where no day has more than `of_day`.
+
+    Args:
+        db: A connection.
+        model: The model's version.
+        begin: The first day (UTC).
+        end: The day after the last.
+        most: How many rows to return at most.
+        of_day: How many rows of one day at most.
+
+    Returns:
+        Ids with their records as JSON, the lowest hash first.
     """
     first, last = ((day - dt.date(1970, 1, 1)).days for day in (begin, end))
     ends = [db.execute(NTH_DRAW_QUERY, (model, day, of_day - 1)).fetchone() for day in range(first, last)]

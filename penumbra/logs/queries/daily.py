@@ -1,12 +1,11 @@
-"""What was asked on a day: records of the prediction log by their own time; and, by arrival, what couldn't be read."""
+"""Queries by day: records of the prediction log by their own time, and broken records by arrival."""
 
 import datetime as dt
 from collections import Counter
-from types import ModuleType
-from typing import Any
 
 import polars as pl
 
+from penumbra.core.problem import ProblemSchema
 from penumbra.logs import append_log
 from penumbra.logs.index import LogIndex
 from penumbra.logs.queries import samples
@@ -17,9 +16,19 @@ ARRIVALS_QUERY = "SELECT date(day * 86400, 'unixepoch'), rows FROM arrivals"
 DAY_COUNTS_QUERY = "SELECT day, model, rows FROM days ORDER BY day, model"
 
 
-def read_day_records(index: LogIndex, day: dt.date, schema: ModuleType | Any, most: int = 50_000) -> pl.DataFrame:
-    """The records of a day (UTC) in the columns of the contract of `schema`, the problem's module of that name; what
-    doesn't fit its column is null. Of more than `most` some, spread evenly over the log, the same ones each time."""
+def read_day_records(index: LogIndex, day: dt.date, schema: ProblemSchema, most: int = 50_000) -> pl.DataFrame:
+    """Read the records of a day (UTC), by the records' own time.
+
+    Args:
+        index: The index.
+        day: The day.
+        schema: The problem's schema, whose contract gives the columns.
+        most: How many records to read at most: of more, some that are spread evenly over the log, the same ones each
+            time.
+
+    Returns:
+        A frame with the contract's columns and dtypes (an Enum as String); a value that doesn't fit its column is null.
+    """
     with index.open() as db:
         rows = db.execute(
             DAY_IDS_QUERY, (samples.to_day_timestamp(day), samples.to_day_timestamp(day + dt.timedelta(days=1)))
@@ -36,7 +45,14 @@ def read_day_records(index: LogIndex, day: dt.date, schema: ModuleType | Any, mo
 
 
 def count_daily_answers(index: LogIndex) -> pl.DataFrame:
-    """How many rows each model answered of each day: `day` (Date, UTC), `model`, `rows`, the earliest first."""
+    """Count the rows that each model answered of each day.
+
+    Args:
+        index: The index.
+
+    Returns:
+        A frame with `day` (Date, UTC), `model` (String) and `rows` (Int64), the earliest day first.
+    """
     with index.open() as db:
         rows = db.execute(DAY_COUNTS_QUERY).fetchall()
     frame = pl.DataFrame(rows, schema={"day": pl.Int32, "model": pl.String, "rows": pl.Int64}, orient="row")
@@ -44,8 +60,15 @@ def count_daily_answers(index: LogIndex) -> pl.DataFrame:
 
 
 def summarise_broken_records(index: LogIndex) -> pl.DataFrame:
-    """By `day` of arrival (Date, UTC): how many `records` broke the contract, in which `field` the most did, and how
-    many were `answered`; only days on which any broke it, the earliest first."""
+    """Count the records that broke the contract, by day of arrival.
+
+    Args:
+        index: The index.
+
+    Returns:
+        A frame with `day` (Date, UTC), `records` (Int64, how many broke it), `field` (String, in which the most did)
+        and `answered` (Int64, how many were); only days on which any broke it, the earliest first.
+    """
     entries = [
         (entry["time"][:10], entry["records"], entry["fields"])
         for entry in append_log.read_entries(get_broken_counts_folder(index.predictions))

@@ -1,4 +1,4 @@
-"""Questions to the index: which predictions have labels, after how long, and what came of every label.
+"""Label queries: which predictions have labels, after how long, and the outcome of every label.
 
 A label's delay is counted from the row's time, or from the prediction where that was made later. It is due after the
 settings' `labels.delay_hours`; a first label that comes after that is late.
@@ -46,8 +46,19 @@ SQLITE_DTYPES = {"binary": (pl.Float64, pl.Int8), "multiclass": (pl.String, pl.S
 def compute_label_coverage(
     index: LogIndex, by: str, delay_hours: float, now: dt.datetime | None = None
 ) -> pl.DataFrame:
-    """By "day" of the row's time (UTC) or by "model": predictions; those labelled; with a label that says that there
-    was no outcome; waiting for a label that isn't due; missing one that is; with a late one; and the labelled share."""
+    """Count the predictions with and without labels.
+
+    Args:
+        index: The index.
+        by: "day" (of the row's time, UTC) or "model".
+        delay_hours: After how many hours a label is due.
+        now: The time (UTC) at which labels are due; the clock's by default.
+
+    Returns:
+        A frame with `by` (String) and the columns (Int64) `predictions`, `labelled`, `no_outcome` (a label says that
+        there was none), `waiting` (for a label that isn't due), `missing` (one that is due) and `late`; and `share`
+        (Float64) of those with a label.
+    """
     names = ["predictions", "labelled", "no_outcome", "waiting", "missing", "late"]
     due, now = delay_hours * HOUR_SECONDS, now or dt.datetime.now(dt.UTC)
     with index.open() as db:
@@ -58,14 +69,29 @@ def compute_label_coverage(
 
 
 def count_label_outcomes(index: LogIndex) -> pl.DataFrame:
-    """How many labels of each source ("feedback", "batch") came to what: attached, duplicate, correction, orphan."""
+    """Count the labels by source and outcome.
+
+    Args:
+        index: The index.
+
+    Returns:
+        A frame with `source` (String: "feedback" or "batch"), `outcome` (String: "attached", "duplicate", "correction"
+        or "orphan") and `labels` (Int64).
+    """
     with index.open() as db:
         rows = db.execute(LABEL_OUTCOMES_QUERY).fetchall()
     return pl.DataFrame(rows, schema={"source": pl.String, "outcome": pl.String, "labels": pl.Int64}, orient="row")
 
 
 def compute_delay_curve(index: LogIndex) -> pl.DataFrame:
-    """Of the predictions that have a label: how many, and which share, had it within so many `hours`."""
+    """Compute how many of the labelled predictions had their label within how many hours.
+
+    Args:
+        index: The index.
+
+    Returns:
+        A frame with `hours` (Int64), `labels` (Int64, cumulative) and `share` (Float64, cumulative).
+    """
     with index.open() as db:
         rows = db.execute(LABEL_DELAYS_QUERY.format(pairs=LABEL_JOIN_QUERY)).fetchall()
     counts = pl.DataFrame(rows, schema={"hours": pl.Int64, "labels": pl.Int64}, orient="row").sort("hours")
@@ -73,12 +99,19 @@ def compute_delay_curve(index: LogIndex) -> pl.DataFrame:
 
 
 def join_labels(index: LogIndex, ids: Sequence[str] | None = None) -> pl.DataFrame:
-    """A row for each prediction, or each that has one of these ids: id, model, time, event (the row's time), output,
-    decision, alone (neither a rule nor another model had a say in it), arrived and delay (hours) of its label, outcome
-    columns, target; null without a label. Output and decision are Float64 and Boolean, Array(Float64, classes) and the
-    Enum of classes, or both Float64 (see `predictions.Entry`).
+    """Join the latest label to each prediction.
+
+    Args:
+        index: The index.
+        ids: The predictions' ids; None for all.
+
+    Returns:
+        A row for each prediction: id, model, time, event (the row's time), output, decision, alone (neither a rule nor
+        another model had a part in it), arrived and delay (hours) of its label, the outcome columns, and target; null
+        without a label. Output and decision are Float64 and Boolean, Array(Float64, classes) and the Enum of classes,
+        or both Float64 (see `PredictionEntry`).
     """
-    schema = _build_join_schema(index.terms.task)
+    schema = _build_join_schema(index.label_spec.task)
     among, given = ("", ()) if ids is None else (IDS_CONDITION, (encode_json(list(ids)).decode(),))
     with index.open() as db:
         rows = db.execute(f"SELECT {', '.join(schema)} FROM ({LABEL_JOIN_QUERY}) {among} ORDER BY id", given).fetchall()
@@ -86,19 +119,29 @@ def join_labels(index: LogIndex, ids: Sequence[str] | None = None) -> pl.DataFra
     values = [value and msgspec.json.decode(value) for value in frame["value"]]
     readable = frame.drop("value").with_columns(
         *(_to_datetime(name) for name in ("time", "event", "arrived")),
-        *_decode_output_columns(index.terms.task),
+        *_decode_output_columns(index.label_spec.task),
         pl.col("delay") / HOUR_SECONDS,
     )
-    return pl.concat([readable, index.terms.frame(values)], how="horizontal")
+    return pl.concat([readable, index.label_spec.frame(values)], how="horizontal")
 
 
 def read_answers_with_targets(
     index: LogIndex, model: str, since: dt.datetime, until: dt.datetime, at_once: int = 50_000
 ) -> Iterator[pl.DataFrame]:
-    """What a model answered by itself of rows with times from `since` to before `until`, but those without an outcome,
-    so many at a time: id, time, event, output and target as in `joined`, the target null where there is no label yet.
+    """Read a model's own answers with their targets, without those that a label says had no outcome.
+
+    Args:
+        index: The index.
+        model: The model's version.
+        since: The earliest time of a row (UTC).
+        until: The time before which rows are.
+        at_once: How many rows a frame has at most.
+
+    Yields:
+        Frames with the columns id, time, event, output and target of `join_labels`; the target is null where there is
+        no label yet.
     """
-    said = {"output": SQLITE_DTYPES[index.terms.task.kind][0], "target": pl.String}
+    said = {"output": SQLITE_DTYPES[index.label_spec.task.kind][0], "target": pl.String}
     schema = {"id": pl.String, "time": pl.Float64, "event": pl.Float64, **said}
     with index.open() as db:
         found = db.execute(ANSWERS_WITH_TARGETS_QUERY, (since.timestamp(), until.timestamp(), model))
@@ -106,23 +149,30 @@ def read_answers_with_targets(
             yield pl.DataFrame(rows, schema=schema, orient="row").with_columns(
                 _to_datetime("time"),
                 _to_datetime("event"),
-                _decode_output_columns(index.terms.task)[0],
-                _decode_target(index.terms.task),
+                _decode_output_columns(index.label_spec.task)[0],
+                _decode_target(index.label_spec.task),
             )
 
 
 def find_first_outputs(index: LogIndex, rows: pl.DataFrame) -> pl.Series:
-    """What was first answered for each of these rows (with the columns of the key), null where nobody asked: Float64,
-    or Array(Float64, classes)."""
+    """Find the first output that was logged for each row.
+
+    Args:
+        index: The index.
+        rows: A frame with the columns of the contract's key.
+
+    Returns:
+        A series of Float64 or Array(Float64, classes); null where there was no prediction for the row.
+    """
     with index.open() as db:
         first = dict(db.execute(LATEST_OUTPUTS_FIRST_QUERY))
-    keys = (encode_json(key).decode() for key in rows.select(index.terms.key).iter_rows())
-    output = pl.Series("output", [first.get(key) for key in keys], SQLITE_DTYPES[index.terms.task.kind][0])
-    return output.to_frame().select(_decode_output_columns(index.terms.task)[0]).to_series()
+    keys = (encode_json(key).decode() for key in rows.select(index.label_spec.key).iter_rows())
+    output = pl.Series("output", [first.get(key) for key in keys], SQLITE_DTYPES[index.label_spec.task.kind][0])
+    return output.to_frame().select(_decode_output_columns(index.label_spec.task)[0]).to_series()
 
 
 def count_unreadable_lines(index: LogIndex) -> int:
-    """Lines of the logs that this code can't read: damaged, or written under another contract."""
+    """Return the number of lines of all logs that `index` couldn't read: damaged, or of another contract."""
     with index.open() as db:
         return int(db.execute("SELECT coalesce(sum(unreadable), 0) FROM segments").fetchone()[0])
 

@@ -1,4 +1,4 @@
-"""One prediction's labels, out of the index and without the contract: only reads, waits for nobody, cheap to import."""
+"""Look-ups of single predictions in the index, without the contract: read-only, without waiting, cheap to import."""
 
 import json
 import sqlite3
@@ -23,10 +23,18 @@ SHADOW_RESULTS_QUERY = "SELECT model, output, status, reason FROM shadow WHERE p
 
 
 def read_label_history(folder: Path, prediction_id: str) -> tuple[float, list[dict[str, Any]]] | None:
-    """Since when (seconds since 1970) the prediction waits for a label, and all that it got, the one that counts last;
-    None where the prediction isn't in the index yet. Only reads `<folder>/index.db`.
+    """Read all labels of a prediction.
 
-    Raises sqlite3.Error where there is no index or it can't be read.
+    Args:
+        folder: The folder of the label log, with the index.
+        prediction_id: The prediction's id.
+
+    Returns:
+        Since when (seconds since 1970) the prediction waits for a label, and its labels as dictionaries, the one that
+        counts last; None where the prediction isn't in the index yet.
+
+    Raises:
+        sqlite3.Error: Where there is no index or it can't be read.
     """
     with _open_read_only(folder) as db:
         found = db.execute(PREDICTION_QUERY, (prediction_id,)).fetchone()
@@ -37,20 +45,46 @@ def read_label_history(folder: Path, prediction_id: str) -> tuple[float, list[di
 
 
 def find_labelled_ids(folder: Path, prediction_ids: Sequence[str]) -> set[str]:
-    """Those of the predictions that have a label. Raises sqlite3.Error where there is no index or it can't be read."""
+    """Find the predictions that have a label.
+
+    Args:
+        folder: The folder of the label log, with the index.
+        prediction_ids: Ids of predictions.
+
+    Returns:
+        Those ids whose prediction has a label.
+
+    Raises:
+        sqlite3.Error: Where there is no index or it can't be read.
+    """
     with _open_read_only(folder) as db:
         return {name for (name,) in db.execute(LABELLED_IDS_QUERY, (json.dumps(prediction_ids),))}
 
 
 def read_shadow_results(folder: Path, prediction_id: str) -> list[dict[str, Any]]:
-    """What each model of the shadow said of the prediction, or why it said nothing. Raises sqlite3.Error."""
+    """Read the answers of the shadow's models to a prediction.
+
+    Args:
+        folder: The folder of the label log, with the index.
+        prediction_id: The prediction's id.
+
+    Returns:
+        A dictionary for each model: `model` and `status`, with `output`, or with the `reason` why there is none.
+
+    Raises:
+        sqlite3.Error: Where there is no index or it can't be read.
+    """
     with _open_read_only(folder) as db:
         found = db.execute(SHADOW_RESULTS_QUERY, (prediction_id,)).fetchall()
     return [_format_shadow_result(*row) for row in found]
 
 
 def is_label_index_current(folder: Path) -> bool:
-    """Has the index in this folder taken in every label of the log beside it? Raises sqlite3.Error."""
+    """Return whether the index in `folder` has taken in every label of the log beside it.
+
+    Raises:
+        sqlite3.Error: Where there is no index or it can't be read.
+    """
     taken = read_indexed_positions(folder)
     return not any(
         append_log.read_tail(path, taken.get(f"labels/{path.stem}", 0)) for path in append_log.list_segments(folder)
@@ -58,7 +92,11 @@ def is_label_index_current(folder: Path) -> bool:
 
 
 def read_indexed_positions(folder: Path) -> dict[str, int]:
-    """How much the index in this folder has taken in of each segment: `predictions/<name>`, … Raises sqlite3.Error."""
+    """Return how many bytes the index in `folder` has taken in of each segment, by `predictions/<name>` and so on.
+
+    Raises:
+        sqlite3.Error: Where there is no index or it can't be read.
+    """
     with _open_read_only(folder) as db:
         return dict(db.execute("SELECT name, position FROM segments"))
 

@@ -1,4 +1,4 @@
-"""How often business rules fired: counted from the prediction log and the refusals beside it, a piece at a time."""
+"""Counts of the business rules that fired, from the prediction log and the refusals beside it, read piece by piece."""
 
 import sqlite3
 from collections import Counter
@@ -15,8 +15,16 @@ from penumbra.logs.schema import RuleMarks, get_refusals_folder
 
 @dataclass
 class RuleCounts:
-    """`rules` and `failed` count records by name of the rule, `fallbacks` by what answered. Of the `reviewed` records
-    `waiting` are without a label; None where the index of labels can't be asked."""
+    """Counts of the business rules.
+
+    Attributes:
+        predictions: How many predictions were counted.
+        rules: How many records each rule fired on, by its name.
+        failed: How many records each rule raised an error on.
+        fallbacks: How many answers each fallback gave.
+        reviewed: How many answers people were to look at.
+        waiting: How many of those have no label; None where the index can't be read.
+    """
 
     predictions: int = 0
     rules: Counter[str] = field(default_factory=Counter)
@@ -26,7 +34,12 @@ class RuleCounts:
     waiting: int | None = 0
 
     def add(self, entries: Sequence[RuleMarks], labels: Path) -> None:
-        """Count some entries of the prediction log; `labels` is the folder of the label log and its index."""
+        """Count more predictions.
+
+        Args:
+            entries: Entries of the prediction log.
+            labels: The folder of the label log, with the index.
+        """
         self.predictions += len(entries)
         review = [entry.id for entry in entries if entry.review]
         self.reviewed += len(review)
@@ -39,7 +52,18 @@ class RuleCounts:
 
 
 def count_rules(predictions: Path, labels: Path) -> RuleCounts:
-    """Everything that is in the log in this folder and in its refusals."""
+    """Count everything in the prediction log's segments and its refusals.
+
+    Args:
+        predictions: The folder of the prediction log.
+        labels: The folder of the label log, with the index.
+
+    Returns:
+        The counts.
+
+    Raises:
+        msgspec.MsgspecError: Where a line can't be read.
+    """
     fired = RuleCounts()
     for entries in _read_in_chunks(predictions):
         fired.add(entries, labels)

@@ -1,4 +1,4 @@
-"""Some rows of the prediction log by their ids, with what was asked: for reports, which can't be made of all rows."""
+"""Rows of the prediction log by their ids, with their records: for reports, which can't be made of all rows."""
 
 import datetime as dt
 from collections import defaultdict
@@ -12,8 +12,8 @@ import msgspec
 import polars as pl
 
 from penumbra.core.histograms import PREDICTION_COLUMN
-from penumbra.logs import append_log, archive
-from penumbra.logs.archive_rows import ROW_PREFIX
+from penumbra.logs import append_log, archive_parts
+from penumbra.logs.archive_parts import ROW_PREFIX
 from penumbra.logs.frames import LOGGED_DAY_COLUMN, LogFrameReader
 from penumbra.logs.index import LogIndex
 from penumbra.logs.queries import bottom_k
@@ -27,16 +27,36 @@ def read_sampled_records(
     columns: Mapping[str, Any],
     most: int = bottom_k.MAX_WINDOW_ROWS,
 ) -> pl.DataFrame:
-    """As `records`, of what a model answered of rows with times from `begin` to before `end` (days, UTC): of all rows,
-    or of `most`, drawn by their ids (see penumbra/logs/queries/bottom_k.py). Reads nothing of the others."""
+    """Read a sample of the records that a model answered (penumbra/logs/queries/bottom_k.py), nothing of the others.
+
+    Args:
+        index: The index.
+        model: The model's version.
+        begin: The first day (UTC) of the rows' times.
+        end: The day after the last.
+        columns: As in `read_records_by_id`.
+        most: How many rows to read at most.
+
+    Returns:
+        A frame as `read_records_by_id` returns it.
+    """
     with index.open() as db:
         found = bottom_k.select_window_sample(db, model, begin, end, most)
     return _build_typed_frame([{**msgspec.json.decode(record), "id": name} for name, record in found], columns)
 
 
 def read_records_by_id(predictions: Path, ids: Sequence[str], columns: Mapping[str, Any]) -> pl.DataFrame:
-    """The logged records' values in these columns (name -> dtype; an Enum as text), beside their "id"; null where a
-    record has none or one of another type. Ids that are in the log no more have no row."""
+    """Read records of the prediction log.
+
+    Args:
+        predictions: The folder of the log.
+        ids: The predictions' ids.
+        columns: The columns to read, with their dtypes.
+
+    Returns:
+        A frame with `id` (String) and the columns (an Enum as String); null where a record has no value or one of
+        another type. Ids that are no longer in the log have no row.
+    """
     return _build_typed_frame(
         [{**msgspec.json.decode(line)["record"], "id": name} for name, line in _read_lines_by_id(predictions, ids)],
         columns,
@@ -46,7 +66,17 @@ def read_records_by_id(predictions: Path, ids: Sequence[str], columns: Mapping[s
 def read_profile_rows(
     predictions: Path, ids: Sequence[str], answered: LogFrameReader
 ) -> tuple[pl.Series, pl.DataFrame]:
-    """The ids of those rows that are in the log and can be read, and of each what profiles count (see `Answered`)."""
+    """Read the columns that profiles count, of some predictions.
+
+    Args:
+        predictions: The folder of the prediction log.
+        ids: The predictions' ids.
+        answered: The reader that says which columns they are.
+
+    Returns:
+        The ids (String) that are in the log and can be read, and a frame of their rows: the reader's columns,
+        "prediction" and "day".
+    """
     found = list(_read_archived_columns(predictions, ids, answered))
     there = {name for names, _ in found for name in names}
     lines = dict(_read_lines_by_id(predictions, (name for name in ids if name not in there)))
@@ -63,8 +93,8 @@ def _read_archived_columns(
 ) -> Iterator[tuple[pl.Series, pl.DataFrame]]:
     """Ids and rows out of Parquet files here that keep the columns of `answered` beside the lines."""
     segments = {each.partition("-")[0] for each in ids}
-    for path, part in archive.list_parts(predictions):
-        table = path.with_suffix(archive.TABLE_SUFFIX)
+    for path, part in archive_parts.list_parts(predictions):
+        table = path.with_suffix(archive_parts.TABLE_SUFFIX)
         if segments.isdisjoint(part.segments) or not table.exists():
             continue
         with suppress(pl.exceptions.PolarsError, OSError):
@@ -91,9 +121,9 @@ def _read_lines_by_id(predictions: Path, ids: Iterable[str]) -> Iterator[tuple[s
         found = _read_segment_lines(predictions / (segment + append_log.SEGMENT_SUFFIX), names)
         yield from found.items()
         elsewhere[segment] += [name for name in names if name not in found]
-    for path, part in archive.list_parts(predictions):
+    for path, part in archive_parts.list_parts(predictions):
         if here := [each for segment in part.segments for each in elsewhere.get(segment, [])]:
-            lines = archive.scan_part(path, part).filter(pl.col("id").is_in(here)).select("id", "line").collect()
+            lines = archive_parts.scan_part(path, part).filter(pl.col("id").is_in(here)).select("id", "line").collect()
             yield from ((name, line.encode()) for name, line in lines.iter_rows())
 
 
@@ -108,5 +138,5 @@ def _read_segment_lines(path: Path, names: Sequence[str]) -> dict[str, bytes]:
 
 
 def to_day_timestamp(day: dt.date) -> float:
-    """When a day (UTC) begins, counted from 1970."""
+    """Return the beginning of `day` (UTC) in seconds since 1970."""
     return dt.datetime(day.year, day.month, day.day, tzinfo=dt.UTC).timestamp()

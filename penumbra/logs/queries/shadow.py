@@ -1,4 +1,4 @@
-"""What the models of the shadow said, as a frame to join to that of `penumbra.logs.queries.labels`: the evidence for promotions."""
+"""Queries of the shadow's answers, to be joined to those of `penumbra.logs.queries.labels`: evidence for promotion."""
 
 import datetime as dt
 import json
@@ -35,9 +35,19 @@ FROM shadow WHERE model = ? AND prediction IN (SELECT value FROM json_each(?)) O
 def read_shadow_outputs(
     index: LogIndex, model: str, since: float = float("-inf"), ids: Sequence[str] | None = None
 ) -> pl.DataFrame:
-    """A row for each prediction, of rows since then (seconds since 1970) or with one of these ids, that this model of
-    the shadow is done with: the prediction's id, time, output (a number, or a list of probabilities), decision, status
-    ("ok", or why there is no output: penumbra/logs/shadow_log.py) and reason."""
+    """Read the answers of a shadow model.
+
+    Args:
+        index: The index.
+        model: The model's version.
+        since: The earliest time of a row, in seconds since 1970.
+        ids: The predictions' ids; they count in place of `since`.
+
+    Returns:
+        A row for each prediction that the model is done with: `id` (String), `model` (String), `time` (Float64),
+        `decision`, `status` and `reason` (String) as in `ShadowRow`, and `output` (a number or a list of
+        probabilities).
+    """
     with index.open() as db:
         query, given = (SHADOW_SINCE_QUERY, since) if ids is None else (SHADOW_BY_IDS_QUERY, json.dumps(list(ids)))
         rows = db.execute(query, (model, given)).fetchall()
@@ -46,8 +56,18 @@ def read_shadow_outputs(
 
 
 def pair_shadow_outputs(index: LogIndex, live: str, model: str, begin: dt.datetime, end: dt.datetime) -> pl.DataFrame:
-    """Of rows with times from `begin` to before `end`, the `output` that `live` gave by itself, and what this model of
-    the shadow `said`: numbers, or lists of probabilities."""
+    """Pair the live model's own answers with those of a shadow model.
+
+    Args:
+        index: The index.
+        live: The live model's version.
+        model: The shadow model's version.
+        begin: The earliest time of a row (UTC).
+        end: The time before which rows are.
+
+    Returns:
+        A frame with the live model's `output` and what the shadow model `said`: Float64, or lists of them.
+    """
     with index.open() as db:
         rows = db.execute(PAIRED_OUTPUTS_QUERY, (model, live, begin.timestamp(), end.timestamp(), STATUS_OK)).fetchall()
     output, said = zip(*rows, strict=True) if rows else ((), ())

@@ -1,4 +1,4 @@
-"""The year as a policy would have met it: matrices of all its rows, and what models fitted on any day said of them."""
+"""The history of a backtest: matrices of all rows, and the predictions of models fitted on any day."""
 
 import datetime as dt
 import math
@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-import problem.features
 from flows.steps.train import matrices, plan
 from flows.steps.train.matrices import Matrices
 from monitoring.drift import compute_drift
 from monitoring.loss_threshold import DailyLosses, compute_loss_threshold
 from penumbra.core.histograms import PREDICTION_COLUMN, Binning, Profile, compute_daily_profiles, list_profiled_columns
 from penumbra.core.metrics.losses import compute_clipped_losses
+from penumbra.core.problem import Problem
 from penumbra.core.settings import PROJECT_ROOT, Settings
 from penumbra.registry import code_version
 from penumbra.simulation import future
@@ -25,7 +25,6 @@ from penumbra.simulation.backtest.policies import ModelFit
 from penumbra.storage.cache import ARRAYS, FileCache
 from penumbra.training.evaluate import TrialJob, predict_for_task
 from penumbra.training.fit import TrainingSet, fit_estimator
-from problem.schema import TIME
 
 BACKTEST_CANDIDATE = "gradient_boosting"  # one that is fast to fit
 HOLDOUT_DAYS = (
@@ -37,10 +36,13 @@ UNIX_EPOCH_DAY = dt.date(1970, 1, 1)
 
 @dataclass(frozen=True)
 class BacktestData:
-    """The year's matrices; the array "day" numbers days (UTC) from 0, which is `first`. Days from `begin` on are
-    answered; a day's labels are known `delay` mornings later. What is fitted is kept in `fits`."""
+    """The matrices of all rows, and the days of a backtest.
 
-    made: Matrices
+    The array "day" numbers days (UTC) from 0, which is `first`. Days from `begin` on are answered; a day's labels are
+    known `delay` mornings later. Predictions of fitted models are cached in the folder `fits`.
+    """
+
+    matrices: Matrices
     first: dt.date
     begin: int
     delay: int
@@ -48,23 +50,34 @@ class BacktestData:
 
     @property
     def first_unlearnt_day(self) -> int:
-        """The first day that the first model hasn't learnt."""
+        """The number of the first day that the first model hasn't learnt."""
         return self.begin + 1 - self.delay
 
 
-def prepare_backtest_data(settings: Settings, folder: Path) -> BacktestData:
-    """Check all batches there will ever be, in a data store of its own, and write the matrices of all their rows: days
-    with data faults were answered, too."""
+def prepare_backtest_data(settings: Settings, problem: Problem, folder: Path) -> BacktestData:
+    """Check all batches of the source, in a data store of their own, and write the matrices of all their rows.
+
+    Days with data faults are among them, as they were answered too.
+
+    Args:
+        settings: Sections [data], [labels], [monitor], and those that matrices are written by.
+        problem: The problem, with every part.
+        folder: Where data and arrays are written.
+
+    Returns:
+        The matrices and the days.
+    """
     data = settings.data.model_copy(update={"folder": folder / "data", "derived": folder / "derived"})
-    own = settings.model_copy(
+    all_days = settings.model_copy(
         update={"data": data, "monitor": settings.monitor.model_copy(update={"on_faults": False})}
     )
-    batches = future.fill_data_store(data).batches()
-    made = matrices.write_matrices(own, batches, folder / "arrays")
-    rows = plan.read_training_rows(own, batches)
-    days = rows[TIME].dt.date().to_physical().to_numpy()
+    batches = future.fill_data_store(data, problem).batches()
+    made = matrices.write_matrices(all_days, problem, batches, folder / "arrays")
+    rows = plan.read_training_rows(all_days, problem, batches)
+    time = problem.schema.TIME
+    days = rows[time].dt.date().to_physical().to_numpy()
     made.arrays.write("day", days - days.min())
-    rows.select(list_profiled_columns(problem.features.FEATURES, TIME)).write_parquet(
+    rows.select(list_profiled_columns(problem.features.FEATURES, time)).write_parquet(
         made.arrays.path("rows").with_suffix(".parquet")
     )
     first = UNIX_EPOCH_DAY + dt.timedelta(days=int(days.min()))
@@ -88,16 +101,20 @@ def list_fit_files(root: Path = PROJECT_ROOT) -> list[str]:
 
 
 class BacktestHistory:
-    """What `penumbra.simulation.backtest.policies.simulate_policy` asks for. A model is fitted when it is first asked for, whoever asks, and kept;
-    `cpu_seconds` counts what all that were asked for here took, whoever fitted them."""
+    """The history that `policies.simulate_policy` asks.
+
+    A model is fitted when any process first asks for it, and its predictions are cached; `cpu_seconds` counts all
+    models that were asked for here, `spent_seconds` those that were fitted here.
+    """
 
     def __init__(self, history: BacktestData, settings: Settings) -> None:
+        """Take the matrices, and the settings (sections [monitor] and [promotion])."""
         self.history, self.settings = history, settings
         self.window, self.begin, self.delay = settings.monitor.window_days, history.begin, history.delay
-        self.day, self.labels = (history.made.arrays.read(name) for name in ("day", "labels"))
+        self.day, self.labels = (history.matrices.arrays.read(name) for name in ("day", "labels"))
         self.end = int(self.day.max())  # the last day, in UTC, is not whole
         self.rows = np.bincount(self.day)[: self.end]
-        self._kept, self._made, self._sums = (
+        self._cache, self._predicted, self._sums = (
             FileCache(history.fits, ARRAYS),
             dict[ModelFit, Any](),
             dict[ModelFit, np.ndarray](),
@@ -107,39 +124,66 @@ class BacktestHistory:
 
     @property
     def cpu_seconds(self) -> float:
-        return sum(float(made["cpu_seconds"]) for made in self._made.values())
+        """CPU seconds that it took to fit all models that were asked for here, whoever fitted them."""
+        return sum(float(made["cpu_seconds"]) for made in self._predicted.values())
 
     def fit(self, end: int, days: int) -> ModelFit:
-        """As training does it: once on all but the last weeks, which become the reference, and once on all."""
-        made = _normalise_fit(end, days)
-        self.predict_rows(made)
-        self.predict_rows(self._reference_fit(made))
-        return made
+        """Fit a model as training does: once on all but the last weeks, which become the reference, and once on all.
+
+        Args:
+            end: The day after the last one that it learns from.
+            days: How many days it learns from; 0 for all.
+
+        Returns:
+            The name of the model.
+        """
+        fit = _normalise_fit(end, days)
+        self.predict_rows(fit)
+        self.predict_rows(self._reference_fit(fit))
+        return fit
 
     def predict_rows(self, fit: ModelFit) -> np.ndarray:
-        """What a model said of each row of the days from its end on: float32 [rows]."""
-        if fit not in self._made:
-            self._made[fit] = self._kept.get_or_make(f"{fit.end}-{fit.days}", lambda: self._fit(fit))
-        return self._made[fit]["said"]
+        """Predict the rows of the days from a model's end on.
+
+        Args:
+            fit: The model.
+
+        Returns:
+            Float32 [rows of these days].
+        """
+        if fit not in self._predicted:
+            self._predicted[fit] = self._cache.get_or_make(f"{fit.end}-{fit.days}", lambda: self._fit(fit))
+        return self._predicted[fit]["said"]
 
     def row_losses(self, fit: ModelFit, ceiling: float = np.inf) -> np.ndarray:
-        """Of each row of the days from a model's end on: float64 [rows]."""
+        """Compute the losses of the rows of the days from a model's end on.
+
+        Args:
+            fit: The model.
+            ceiling: The most that a row's loss counts.
+
+        Returns:
+            Float64 [rows of these days].
+        """
         later = self.day >= fit.end
-        said = self.predict_rows(fit).astype(float)
+        predictions = self.predict_rows(fit).astype(float)
         return compute_clipped_losses(
-            self.history.made.task, self.labels[later], said, self.settings.promotion.loss, ceiling
+            self.history.matrices.task, self.labels[later], predictions, self.settings.promotion.loss, ceiling
         )
 
     def losses(self, fit: ModelFit) -> np.ndarray:
+        """Return the sum of the losses of `fit` on each day: float64 [end], 0 before its own end."""
         if fit not in self._sums:
             later = self.day[self.day >= fit.end]
             self._sums[fit] = np.bincount(later, self.row_losses(fit, self.ceiling), self.end + 1)[: self.end]
         return self._sums[fit]
 
     def drift(self, fit: ModelFit, first: int) -> float:
+        """Return the drift of the window that begins on day `first` against the reference of `fit`; 1 is the alarm."""
         return compute_drift(self._profiles(fit, first), *self._reference(fit), self._one_in).ratio
 
     def loss_ratio(self, fit: ModelFit, first: int) -> float:
+        """Return the loss of `fit` in the window from day `first` by its threshold; 0 where there is no threshold."""
         window = self._daily_losses(fit, first, first + self.window)
         reference = self._daily_losses(self._reference_fit(fit), fit.end - HOLDOUT_DAYS, fit.end)
         usual = compute_loss_threshold(window, reference, self._one_in)
@@ -150,13 +194,13 @@ class BacktestHistory:
         return 2.0 * self.settings.monitor.one_in  # drift and loss share the budget
 
     def _reference_fit(self, fit: ModelFit) -> ModelFit:
-        """What learnt like a model, but not the last days before its end."""
+        """Return the model that learnt like `fit`, but not the last days before its end."""
         return _normalise_fit(fit.end - HOLDOUT_DAYS, fit.days)
 
     def _daily_losses(self, fit: ModelFit, first: int, end: int) -> DailyLosses:
         later = self.day[self.day >= fit.end]
-        settings = (later >= first) & (later < end)
-        return DailyLosses.from_rows(later[settings], self.row_losses(fit, self.ceiling)[settings])
+        wanted = (later >= first) & (later < end)
+        return DailyLosses.from_rows(later[wanted], self.row_losses(fit, self.ceiling)[wanted])
 
     def _reference(self, fit: ModelFit) -> tuple[list[Profile], Binning]:
         if fit not in self._references:
@@ -175,34 +219,34 @@ class BacktestHistory:
         ]
 
     def _rows(self, fit: ModelFit, first: int, end: int) -> pl.DataFrame:
-        """The rows of the days from `first` to before `end`, with what a model said of them."""
-        settings = (self.day >= first) & (self.day < end)
-        said = self.predict_rows(fit)[settings[self.day >= fit.end]].astype(float)
-        dates = pl.Series(DATE_COLUMN, self.day[settings], pl.Int32).cast(pl.Date)
-        return self._columns.filter(settings).with_columns(dates, pl.Series(PREDICTION_COLUMN, said))
+        """Return the rows of the days from `first` to before `end`, with the predictions of `fit`."""
+        wanted = (self.day >= first) & (self.day < end)
+        predictions = self.predict_rows(fit)[wanted[self.day >= fit.end]].astype(float)
+        dates = pl.Series(DATE_COLUMN, self.day[wanted], pl.Int32).cast(pl.Date)
+        return self._columns.filter(wanted).with_columns(dates, pl.Series(PREDICTION_COLUMN, predictions))
 
     @cached_property
     def _columns(self) -> pl.DataFrame:
-        return pl.read_parquet(self.history.made.arrays.path("rows").with_suffix(".parquet"))
+        return pl.read_parquet(self.history.matrices.arrays.path("rows").with_suffix(".parquet"))
 
     @cached_property
     def ceiling(self) -> float:
-        """The most that a row's loss counts, by the reference of the first model."""
-        held = ModelFit(self.history.first_unlearnt_day - HOLDOUT_DAYS)
-        reference = self.day[self.day >= held.end] < held.end + HOLDOUT_DAYS
-        return self.settings.promotion.loss_ceiling * float(self.row_losses(held)[reference].mean())
+        """The most that a row's loss counts: some times the mean loss of the first model on its reference."""
+        first = ModelFit(self.history.first_unlearnt_day - HOLDOUT_DAYS)
+        reference = self.day[self.day >= first.end] < first.end + HOLDOUT_DAYS
+        return self.settings.promotion.loss_ceiling * float(self.row_losses(first)[reference].mean())
 
     def _fit(self, fit: ModelFit) -> dict[str, Any]:
-        made, inputs = self.history.made, self.history.made.arrays.read("inputs")
+        matrices, inputs = self.history.matrices, self.history.matrices.arrays.read("inputs")
         learn = (self.day < fit.end) & (self.day >= (fit.end - fit.days if fit.days else 0))
-        estimator, began = made.make_estimator(TrialJob(BACKTEST_CANDIDATE)), time.process_time()
+        estimator, began = matrices.make_estimator(TrialJob(BACKTEST_CANDIDATE)), time.process_time()
         fit_estimator(estimator, TrainingSet(inputs[learn], self.labels[learn]))
         seconds = time.process_time() - began
-        said = predict_for_task(made.task, estimator, inputs[self.day >= fit.end])
+        predictions = predict_for_task(matrices.task, estimator, inputs[self.day >= fit.end])
         self.spent_seconds += time.process_time() - began
-        return {"said": said.astype(np.float32), "cpu_seconds": np.float64(seconds)}
+        return {"said": predictions.astype(np.float32), "cpu_seconds": np.float64(seconds)}
 
 
 def _normalise_fit(end: int, days: int) -> ModelFit:
-    """A window that reaches back to the beginning is none."""
+    """Name a model whose days reach back to the beginning as one that learns from all."""
     return ModelFit(end, days if days < end else 0)

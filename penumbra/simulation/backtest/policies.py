@@ -1,5 +1,4 @@
-"""What a policy of retraining would have done over a stretch of history: a year played again in seconds, with the very
-tests that promote and roll back in earnest.
+"""Retraining policies simulated over a stretch of history, with the very tests that promote and roll back in earnest.
 
 Days are numbers. What happens on a day is decided in its morning, when the labels of the last days are still out.
 """
@@ -26,7 +25,9 @@ class ModelFit:
 
 @dataclass(frozen=True)
 class RetrainingPolicy:
-    """When to retrain: `every_days` after the last time (0: not by the calendar), and where a window drifted or lost
+    """The rule by which a model is retrained and replaced.
+
+    It is retrained `every_days` after the last time (0: not by the calendar), and where a window drifted or lost
     too much; but not within `cooldown_days`, nor more than `max_retrains` times in `period_days`. A new model answers
     at once or, where `tested`, when it has been through shadow and promotion test, which then goes on turned round."""
 
@@ -42,8 +43,11 @@ class RetrainingPolicy:
 
 
 class HistoryProtocol(Protocol):
-    """What was. `begin` to before `end` are the days that are answered, `rows` [end] how many rows each has; a day's
-    labels are all known `delay` mornings later; windows are of `window` days."""
+    """The history that a policy is simulated on.
+
+    `begin` to before `end` are the days that are answered, `rows` int64 [end] how many rows each has; a day's labels
+    are all known `delay` mornings later; windows are of `window` days.
+    """
 
     begin: int
     end: int
@@ -51,21 +55,22 @@ class HistoryProtocol(Protocol):
     window: int
     rows: np.ndarray
 
-    def fit(self, end: int, days: int) -> ModelFit: ...
+    def fit(self, end: int, days: int) -> ModelFit:
+        """Fit a model on the last `days` days before `end`, all where `days` is 0; returns its name."""
 
     def losses(self, fit: ModelFit) -> np.ndarray:
-        """The sum of a model's losses on each day, float64 [end]; 0 before its own end."""
+        """Return the sum of the losses of `fit` on each day: float64 [end], 0 before its own end."""
 
     def drift(self, fit: ModelFit, first: int) -> float:
-        """How unlike what the model learnt from the window that begins on `first` was; above 1 is an alarm."""
+        """Return how far the window that begins on day `first` is from what `fit` learnt from; above 1 is an alarm."""
 
     def loss_ratio(self, fit: ModelFit, first: int) -> float:
-        """Its loss there beside what its reference makes one expect; above 1 is an alarm."""
+        """Return the loss of `fit` in the window from day `first` by its threshold; above 1 is an alarm."""
 
 
 @dataclass(frozen=True)
 class PolicyEvent:
-    """What happened in the morning of a day: `fit` is the model that it happened to, `other` the one beside it."""
+    """An event in the morning of a day: `fit` is the model that it happened to, `other` the one beside it."""
 
     day: int
     what: Literal["retrain", "promote", "reject", "roll back"]
@@ -76,17 +81,27 @@ class PolicyEvent:
 
 @dataclass
 class PolicyRun:
-    """How it went: who answered on each day, and what happened."""
+    """A simulated policy: the model that answered on each day, and the events."""
 
     policy: RetrainingPolicy
     served: dict[int, ModelFit] = field(default_factory=dict)
     events: list[PolicyEvent] = field(default_factory=list)
 
     def count(self, what: str) -> int:
+        """Return the number of events of the kind `what`."""
         return sum(event.what == what for event in self.events)
 
     def count_mistakes(self, what: str, past: HistoryProtocol, days: int) -> int:
-        """How often, in hindsight, the model that came was worse in the `days` after than the one that went."""
+        """Count the replacements after which, in hindsight, the new model did worse than the old one.
+
+        Args:
+            what: "promote" or "roll back".
+            past: The history that the policy was simulated on.
+            days: How many days after the replacement are compared.
+
+        Returns:
+            The number.
+        """
         came_and_went = [
             (e.fit, e.other) if what == "promote" else (e.other, e.fit) for e in self.events if e.what == what
         ]
@@ -107,89 +122,110 @@ class _PolicyState:
     candidate: ModelFit | None = None
 
 
-def simulate_policy(policy: RetrainingPolicy, past: HistoryProtocol, terms: EvidenceSettings) -> PolicyRun:
-    """The policy over the whole of the past, from a first model that learnt from all before it."""
-    reign, course = (
+def simulate_policy(policy: RetrainingPolicy, past: HistoryProtocol, promotion: EvidenceSettings) -> PolicyRun:
+    """Simulate a policy over a whole history, from a first model that learnt from all days before it.
+
+    Args:
+        policy: The policy.
+        past: The history.
+        promotion: Section [promotion] of the settings: the terms of the promotion test.
+
+    Returns:
+        The models that answered, and the events.
+    """
+    state, run = (
         _PolicyState(past.fit(past.begin + 1 - past.delay, policy.learn_days), past.begin, []),
         PolicyRun(policy),
     )
     for day in range(past.begin, past.end):
-        course.events += [*_apply_promotion_test(past, terms, reign, day), *_retrain(policy, past, reign, day)]
-        course.served[day] = reign.live
-    return course
+        run.events += [*_apply_promotion_test(past, promotion, state, day), *_retrain(policy, past, state, day)]
+        run.served[day] = state.live
+    return run
 
 
 def compare_fits(
-    past: HistoryProtocol, live: ModelFit, other: ModelFit, first: int, until: int, terms: EvidenceSettings
+    past: HistoryProtocol, live: ModelFit, other: ModelFit, first: int, until: int, promotion: EvidenceSettings
 ) -> Evidence:
-    """The evidence of the days from `first` to before `until` on whether `other` does worse than `live`."""
+    """Weigh whether one model does worse than another.
+
+    Args:
+        past: The history.
+        live: The model that stands as live.
+        other: The model that is judged.
+        first: The first day.
+        until: The day after the last one.
+        promotion: Section [promotion] of the settings.
+
+    Returns:
+        The evidence by non-inferiority.
+    """
     days = np.arange(first, max(until, first))
     sums = {"live": past.losses(live)[days], "candidate": past.losses(other)[days]}
-    daily = pl.DataFrame({"first": days // terms.block_days, "labels": past.rows[days], **sums})
+    daily = pl.DataFrame({"first": days // promotion.block_days, "labels": past.rows[days], **sums})
     blocks = daily.group_by("first").agg(pl.len().alias("days"), pl.col("labels", "live", "candidate").sum())
-    complete = pl.col("days") == terms.block_days
+    complete = pl.col("days") == promotion.block_days
     differing = blocks.with_columns(difference=pl.col("live") - pl.col("candidate"), complete=complete)
-    return compute_evidence(differing, "non-inferiority", terms)
+    return compute_evidence(differing, "non-inferiority", promotion)
 
 
 def _apply_promotion_test(
-    past: HistoryProtocol, terms: EvidenceSettings, reign: _PolicyState, day: int
+    past: HistoryProtocol, promotion: EvidenceSettings, state: _PolicyState, day: int
 ) -> Iterator[PolicyEvent]:
-    """Demote and promote, by the same test."""
+    """Roll back, promote and reject, by the same test."""
     known = day + 1 - past.delay
-    if reign.previous:
-        evidence = compare_fits(past, reign.previous, reign.live, reign.since, known, terms)
+    if state.previous:
+        evidence = compare_fits(past, state.previous, state.live, state.since, known, promotion)
         if evidence.verdict == "reject":
-            yield PolicyEvent(day, "roll back", reign.live, reign.previous, str(evidence))
-            reign.live, reign.since, reign.previous, reign.candidate = reign.previous, day, None, None
-    if reign.candidate:
-        evidence = compare_fits(past, reign.live, reign.candidate, reign.candidate.end, known, terms)
+            yield PolicyEvent(day, "roll back", state.live, state.previous, str(evidence))
+            state.live, state.since, state.previous, state.candidate = state.previous, day, None, None
+    if state.candidate:
+        evidence = compare_fits(past, state.live, state.candidate, state.candidate.end, known, promotion)
         if evidence.verdict == "promote":
-            yield PolicyEvent(day, "promote", reign.candidate, reign.live, str(evidence))
-            reign.live, reign.since, reign.previous, reign.candidate = reign.candidate, day, reign.live, None
+            yield PolicyEvent(day, "promote", state.candidate, state.live, str(evidence))
+            state.live, state.since, state.previous, state.candidate = state.candidate, day, state.live, None
         elif evidence.verdict == "reject":
-            yield PolicyEvent(day, "reject", reign.candidate, reign.live, str(evidence))
-            reign.candidate = None
+            yield PolicyEvent(day, "reject", state.candidate, state.live, str(evidence))
+            state.candidate = None
 
 
-def _retrain(policy: RetrainingPolicy, past: HistoryProtocol, reign: _PolicyState, day: int) -> Iterator[PolicyEvent]:
-    """While a candidate is in the shadow there is no other."""
+def _retrain(policy: RetrainingPolicy, past: HistoryProtocol, state: _PolicyState, day: int) -> Iterator[PolicyEvent]:
+    """Retrain where the policy says so; while a candidate is in the shadow there is no other."""
     if (
-        reign.candidate
-        or not _may_retrain(policy, reign, day)
-        or not (reason := _find_retrain_reason(policy, past, reign, day))
+        state.candidate
+        or not _may_retrain(policy, state, day)
+        or not (reason := _find_retrain_reason(policy, past, state, day))
     ):
         return
     fit = past.fit(day + 1 - past.delay, policy.learn_days)
-    reign.retrained.append(day)
-    yield PolicyEvent(day, "retrain", fit, reign.live, reason)
+    state.retrained.append(day)
+    yield PolicyEvent(day, "retrain", fit, state.live, reason)
     if policy.tested:
-        reign.candidate = fit
+        state.candidate = fit
     else:
-        yield PolicyEvent(day, "promote", fit, reign.live, "untested")
-        reign.live, reign.since = fit, day
+        yield PolicyEvent(day, "promote", fit, state.live, "untested")
+        state.live, state.since = fit, day
 
 
-def _may_retrain(policy: RetrainingPolicy, reign: _PolicyState, day: int) -> bool:
-    lately = sum(day - each < policy.period_days for each in reign.retrained)
-    return day - max(reign.retrained, default=NEVER_RETRAINED) >= policy.cooldown_days and lately < policy.max_retrains
+def _may_retrain(policy: RetrainingPolicy, state: _PolicyState, day: int) -> bool:
+    lately = sum(day - retrained < policy.period_days for retrained in state.retrained)
+    return day - max(state.retrained, default=NEVER_RETRAINED) >= policy.cooldown_days and lately < policy.max_retrains
 
 
-def _find_retrain_reason(policy: RetrainingPolicy, past: HistoryProtocol, reign: _PolicyState, day: int) -> str:
-    if policy.every_days and day - max(reign.retrained, default=past.begin) >= policy.every_days:
+def _find_retrain_reason(policy: RetrainingPolicy, past: HistoryProtocol, state: _PolicyState, day: int) -> str:
+    if policy.every_days and day - max(state.retrained, default=past.begin) >= policy.every_days:
         return "age"
     if (
         policy.on_drift
-        and (first := _window_start(past, day, reign.live)) is not None
-        and past.drift(reign.live, first) > 1
+        and (first := _window_start(past, day, state.live)) is not None
+        and past.drift(state.live, first) > 1
     ):
         return "drift"
-    late = _window_start(past, day + 1 - past.delay, reign.live)
-    return "loss" if policy.on_loss and late is not None and past.loss_ratio(reign.live, late) > 1 else ""
+    late = _window_start(past, day + 1 - past.delay, state.live)
+    return "loss" if policy.on_loss and late is not None and past.loss_ratio(state.live, late) > 1 else ""
 
 
 def _window_start(past: HistoryProtocol, day: int, live: ModelFit) -> int | None:
-    """The first day of the window that ends with the day before, if one does of whose days `live` has learnt none."""
+    """Return the first day of the window that ends before `day`; None if none does, or `live` has learnt any of it."""
     first = day - past.window
     whole = first >= past.begin and (first - past.begin) % past.window == 0
     return first if whole and first >= live.end else None

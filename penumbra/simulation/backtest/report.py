@@ -27,7 +27,15 @@ RESULT_HEADER += ["false", "CPU s"]
 
 
 def format_result_table(results: Sequence[PolicyResult], standard: PolicyResult) -> str:
-    """A line for each policy; intervals are over days, mistakes told in hindsight."""
+    """Format the table of results.
+
+    Args:
+        results: The results of trials.
+        standard: The one that the others are compared with.
+
+    Returns:
+        A line for each policy; intervals are over days, mistakes in hindsight.
+    """
     lines = [RESULT_HEADER, *(_format_line(result, standard) for result in results)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
@@ -37,6 +45,7 @@ def format_result_table(results: Sequence[PolicyResult], standard: PolicyResult)
 
 
 def format_backtest_title(standard: PolicyResult, first: dt.date) -> str:
+    """Format the title: the days from `first` (day 0) on that `standard` served, and their rows; returns a line."""
     days = np.unique(standard.days)
     begin, end = (first + dt.timedelta(days=int(day)) for day in (days[0], days[-1]))
     return f"{begin} to {end}: {len(days)} days, {len(standard.days):,} rows with a label"
@@ -45,7 +54,17 @@ def format_backtest_title(standard: PolicyResult, first: dt.date) -> str:
 def write_backtest_picture(
     results: Sequence[PolicyResult], standard: PolicyResult, first: dt.date, folder: Path
 ) -> Path:
-    """Write the picture, as SVG and as PNG."""
+    """Write the picture as SVG and as PNG.
+
+    Args:
+        results: The results of trials.
+        standard: The one that the others are compared with.
+        first: The date of day 0.
+        folder: Where the pictures are written.
+
+    Returns:
+        The path of the SVG.
+    """
     from vl_convert import vegalite_to_png, vegalite_to_svg
 
     spec, path = build_backtest_picture(results, standard, first), folder / "backtest.svg"
@@ -55,7 +74,7 @@ def write_backtest_picture(
 
 
 def _format_line(result: PolicyResult, standard: PolicyResult) -> list[str]:
-    loss, beyond, count = result.loss, result.loss_difference(standard), result.course.count
+    loss, beyond, count = result.loss, result.loss_difference(standard), result.run.count
     more = ["", ""] if result is standard else [f"{beyond.value:+.4f}", f"[{beyond.low:+.4f}, {beyond.high:+.4f}]"]
     happened = count("retrain"), count("promote"), result.false_promotions
     undone = count("reject"), count("roll back"), result.false_rollbacks
@@ -73,16 +92,36 @@ def _format_line(result: PolicyResult, standard: PolicyResult) -> list[str]:
 def recommend_policy(
     results: Sequence[PolicyResult], standard: PolicyResult, settings: Settings
 ) -> PolicyResult | None:
-    """Of the tested policies without a false rollback that lose at most the tolerance more than weekly retraining: the
-    longest look in the shadow, then the fewest retrainings. None where there is none."""
+    """Recommend a policy.
+
+    Of the tested policies without a false rollback that lose at most the tolerance more than the standard it is the one
+    with the longest look in the shadow, then the one with the fewest retrainings.
+
+    Args:
+        results: The results of trials.
+        standard: Weekly retraining.
+        settings: Sections [backtest] (`tolerance`) and [promotion] (`shadow_days`) are read.
+
+    Returns:
+        Its result; None if there is none, or it retrains as often as the standard.
+    """
     most = standard.loss.value + settings.backtest.tolerance
     fit = [r for r in results if r.trial.policy.tested and not r.false_rollbacks and r.loss.value <= most]
-    best = min(fit, key=lambda r: (-_shadow_days(r, settings), r.course.count("retrain"), r.loss.value), default=None)
-    return best if best and best.course.count("retrain") < standard.course.count("retrain") else None
+    best = min(fit, key=lambda r: (-_shadow_days(r, settings), r.run.count("retrain"), r.loss.value), default=None)
+    return best if best and best.run.count("retrain") < standard.run.count("retrain") else None
 
 
 def format_advice(results: Sequence[PolicyResult], standard: PolicyResult, settings: Settings) -> str:
-    """Which settings, and why; and whether a plain schedule does better."""
+    """Describe the recommended settings, why, and whether a plain schedule does better.
+
+    Args:
+        results: The results of trials.
+        standard: Weekly retraining.
+        settings: As for `recommend_policy`.
+
+    Returns:
+        Some lines.
+    """
     tolerance, best = settings.backtest.tolerance, recommend_policy(results, standard, settings)
     if best is None:
         return f"Nothing tried comes within {tolerance:g} of weekly retraining with less work and no false rollback."
@@ -104,7 +143,7 @@ def _format_settings(best: PolicyResult, settings: Settings) -> str:
 
 
 def _explain_choice(best: PolicyResult, standard: PolicyResult, tolerance: float) -> str:
-    beyond, work = best.loss_difference(standard), [each.course.count("retrain") for each in (best, standard)]
+    beyond, work = best.loss_difference(standard), [each.run.count("retrain") for each in (best, standard)]
     return (
         f"Of all tested policies within {tolerance:g} of weekly retraining and without a false rollback it has the "
         f"longest\nlook in the shadow, and then the fewest retrainings: {work[0]} where weekly has {work[1]}, for "
@@ -113,12 +152,12 @@ def _explain_choice(best: PolicyResult, standard: PolicyResult, tolerance: float
 
 
 def _describe_untested(best: PolicyResult, results: Sequence[PolicyResult]) -> list[str]:
-    """Who does better without any test, if anybody."""
+    """Return lines on the untested policy that does better with the fewest retrainings, [] if none does."""
     plain = [r for r in results if not r.trial.policy.tested and r.loss.value < best.loss.value]
     if not plain:
         return []
-    first = min(plain, key=lambda r: r.course.count("retrain"))
-    retrains, promotions = (first.course.count(what) for what in ("retrain", "promote"))
+    first = min(plain, key=lambda r: r.run.count("retrain"))
+    retrains, promotions = (first.run.count(what) for what in ("retrain", "promote"))
     return [
         f"Without any test {first.name} does better on this year: {first.loss.value:.4f} where this has "
         f"{best.loss.value:.4f}, with {retrains} retrainings.",
@@ -132,13 +171,20 @@ def _shadow_days(result: PolicyResult, settings: Settings) -> int:
 
 
 def format_results_json(results: Sequence[PolicyResult]) -> str:
-    """One JSON object, policy by policy."""
+    """Format results as JSON.
+
+    Args:
+        results: The results of trials.
+
+    Returns:
+        One object with an object for each policy by its name.
+    """
     return json.dumps(
         {
             r.name: {
                 "log_loss": round(r.loss.value, 5),
-                "retrains": r.course.count("retrain"),
-                "promotions": r.course.count("promote"),
+                "retrains": r.run.count("retrain"),
+                "promotions": r.run.count("promote"),
                 "cpu_s": round(r.cpu_seconds, 1),
             }
             for r in results
@@ -149,7 +195,16 @@ def format_results_json(results: Sequence[PolicyResult]) -> str:
 def build_backtest_picture(
     results: Sequence[PolicyResult], standard: PolicyResult, first: dt.date
 ) -> charts.VegaLiteSpec:
-    """How much less than never retraining each has cost since the beginning, and the differences from the standard."""
+    """Build the picture: the mean loss since the beginning less that of never retraining, and the differences.
+
+    Args:
+        results: The results of trials, "never" among them.
+        standard: The one that the others are compared with.
+        first: The date of day 0.
+
+    Returns:
+        A Vega-Lite specification.
+    """
     never = next(result for result in results if result.name == "never")
     points = [point for result in results for point in _cumulative_gain(result, never, first)]
     ends = [

@@ -1,17 +1,20 @@
-"""`penumbra backtest`: policies of retraining side by side over the months after the settings' today, day by day as they
-would have gone, without the service: what was served, retrained, promoted and rolled back, and at what cost."""
+"""`penumbra backtest`: retraining policies side by side over the months after the settings' today, without the service.
+
+Prints what each served, retrained, promoted and rolled back, and at what cost.
+"""
 
 import sys
 
+from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import load_settings
-from penumbra.simulation.backtest import history as past
 from penumbra.simulation.backtest import report, trials
+from penumbra.simulation.backtest.history import prepare_backtest_data
 from penumbra.simulation.backtest.trials import BASELINE_POLICY, PolicyTrial
 
 
 def main() -> None:
     settings = load_settings()
-    history = past.prepare_backtest_data(settings, settings.backtest.folder)
+    history = prepare_backtest_data(settings, load_problem(), settings.backtest.folder)
     policies = [*trials.list_rival_trials(), PolicyTrial(trials.build_configured_policy(settings))]
     results = []
     for result in trials.run_backtest(settings, history, [*policies, *trials.list_variant_trials(settings)]):

@@ -1,4 +1,4 @@
-"""Policies played over the year as it was, side by side: what each served, in figures with intervals over days."""
+"""Trials of policies over the same history, side by side: what each served, in figures with intervals over days."""
 
 import functools
 import os
@@ -24,7 +24,7 @@ BASELINE_POLICY, CONFIGURED_POLICY = "weekly", "ours"
 
 @dataclass(frozen=True)
 class PolicyTrial:
-    """A policy, and where the settings of the promotion test differ from the shipped ones."""
+    """A policy, and the values of section [promotion] in which it differs from the settings."""
 
     policy: RetrainingPolicy
     promotion: dict[str, Any] = field(default_factory=dict)
@@ -32,10 +32,10 @@ class PolicyTrial:
 
 @dataclass(frozen=True)
 class PolicyResult:
-    """How a policy did. Of each row that was served its loss and its day; mistakes are told in hindsight."""
+    """The result of a trial: losses (float64 [n]) and days (int64 [n]) of served rows, and mistakes in hindsight."""
 
     trial: PolicyTrial
-    course: PolicyRun
+    run: PolicyRun
     losses: np.ndarray
     days: np.ndarray
     false_promotions: int
@@ -44,19 +44,21 @@ class PolicyResult:
 
     @property
     def name(self) -> str:
+        """The policy's name."""
         return self.trial.policy.name
 
     @functools.cached_property
     def loss(self) -> Interval:
+        """The mean loss of a row, with its 95 % interval over days."""
         return bootstrap.compute_mean_interval(self.losses, self.days)
 
     def loss_difference(self, standard: "PolicyResult") -> Interval:
-        """How much more a row cost than with another policy."""
+        """Return how much more a row lost than with the policy `standard`, with the interval over days."""
         return bootstrap.compare_paired_losses(self.losses, standard.losses, self.days)
 
 
 def list_rival_trials() -> list[PolicyTrial]:
-    """What everybody does: new models answer at once."""
+    """Return trials of the common policies, by which new models answer at once."""
     plain = (
         RetrainingPolicy("never"),
         RetrainingPolicy("monthly", every_days=MONTH),
@@ -69,7 +71,16 @@ def list_rival_trials() -> list[PolicyTrial]:
 
 
 def build_configured_policy(settings: Settings, name: str = CONFIGURED_POLICY, **changes: Any) -> RetrainingPolicy:
-    """What the settings say, or would with some changes."""
+    """Build the policy of the settings.
+
+    Args:
+        settings: Section [monitor] is read.
+        name: The policy's name.
+        changes: Fields of the policy that differ.
+
+    Returns:
+        The policy.
+    """
     watched = settings.monitor.model_dump(
         include={"every_days", "on_drift", "on_loss", "cooldown_days", "max_retrains", "period_days"}
     )
@@ -77,7 +88,7 @@ def build_configured_policy(settings: Settings, name: str = CONFIGURED_POLICY, *
 
 
 def list_variant_trials(settings: Settings) -> list[PolicyTrial]:
-    """Other settings, and other lengths of what is learnt from."""
+    """Return trials with other values of `settings`, and of policies that learn from the last months only."""
     tried = [(every, shadow) for every in (0, WEEK, 2 * WEEK, MONTH) for shadow in (3, WEEK, 2 * WEEK)]
     grid = [
         PolicyTrial(
@@ -99,7 +110,16 @@ def list_variant_trials(settings: Settings) -> list[PolicyTrial]:
 
 
 def run_backtest(settings: Settings, history: BacktestData, trials: Sequence[PolicyTrial]) -> Iterator[PolicyResult]:
-    """Play every trial, as many at once as there are cores; the fits that several share are made first."""
+    """Run trials, as many at once as there are cores; the models that several share are fitted first.
+
+    Args:
+        settings: Sections [monitor], [promotion] and [backtest].
+        history: The matrices and the days.
+        trials: The trials.
+
+    Yields:
+        The result of each trial, in their order.
+    """
     os.environ.update(parallel.SINGLE_THREAD_ENVIRONMENT)
     shared = [*range(history.first_unlearnt_day, BacktestHistory(history, settings).end, WEEK)]
     with ProcessPoolExecutor(
@@ -114,25 +134,25 @@ def _fit_shared_model(settings: Settings, history: BacktestData, end: int) -> No
 
 
 def _run_trial(settings: Settings, history: BacktestData, trial: PolicyTrial) -> PolicyResult:
-    past, terms = BacktestHistory(history, settings), settings.promotion.model_copy(update=trial.promotion)
+    past, promotion = BacktestHistory(history, settings), settings.promotion.model_copy(update=trial.promotion)
     began = time.process_time()
-    course = simulate_policy(trial.policy, past, terms)
-    watching = time.process_time() - began - past.spent_seconds
-    cpu_seconds = past.cpu_seconds + watching
-    losses, days = _collect_served_losses(past, course)
-    promotions, rollbacks = (
-        course.count_mistakes(what, past, settings.backtest.hindsight_days) for what in ("promote", "roll back")
+    run = simulate_policy(trial.policy, past, promotion)
+    simulated = time.process_time() - began - past.spent_seconds
+    cpu_seconds = past.cpu_seconds + simulated
+    losses, days = _collect_served_losses(past, run)
+    false_promotions, false_rollbacks = (
+        run.count_mistakes(what, past, settings.backtest.hindsight_days) for what in ("promote", "roll back")
     )
-    return PolicyResult(trial, course, losses, days, promotions, rollbacks, cpu_seconds)
+    return PolicyResult(trial, run, losses, days, false_promotions, false_rollbacks, cpu_seconds)
 
 
-def _collect_served_losses(past: BacktestHistory, course: PolicyRun) -> tuple[np.ndarray, np.ndarray]:
-    """The losses of all rows as they were served, and their days."""
-    found = np.full(len(past.day), np.nan)
-    for fit in set(course.served.values()):
-        days = [day for day, served in course.served.items() if served == fit]
+def _collect_served_losses(past: BacktestHistory, run: PolicyRun) -> tuple[np.ndarray, np.ndarray]:
+    """Return the losses of all rows as they were served, and their days."""
+    losses = np.full(len(past.day), np.nan)
+    for fit in set(run.served.values()):
+        days = [day for day, served in run.served.items() if served == fit]
         later = past.day >= fit.end
         rows = np.isin(past.day, days)
-        found[rows] = past.row_losses(fit)[rows[later]]
-    served = ~np.isnan(found)
-    return found[served], past.day[served]
+        losses[rows] = past.row_losses(fit)[rows[later]]
+    served = ~np.isnan(losses)
+    return losses[served], past.day[served]

@@ -9,25 +9,23 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-import problem.schema
 from flows.steps.monitor import due_windows, retraining
 from flows.steps.promote import verdicts
 from penumbra.core.http_client import extract_prediction
 from penumbra.core.metrics.losses import compute_clipped_losses
+from penumbra.core.problem import Problem
 from penumbra.core.settings import DataSettings, Settings, load_settings
 from penumbra.core.task import Task
 from penumbra.logs.index import LogIndex
 from penumbra.logs.queries.labels import find_first_outputs
 from penumbra.registry import bundle
 from penumbra.registry.ledger import Ledger, LedgerEntry
-from penumbra.registry.lineage import BUNDLES_FOLDER
 from penumbra.registry.models import ModelRegistry
-from penumbra.registry.pointers import LIVE_ALIAS
+from penumbra.registry.pointers import BUNDLES_FOLDER, LIVE_ALIAS
 from penumbra.simulation.replay import sabotage, sandbox, traffic
 from penumbra.simulation.replay.sandbox import RunningService
 from penumbra.simulation.replay.traffic import TrafficDay
 from penumbra.training.fit import extract_labels
-from problem.features import FEATURES
 
 LABEL_DELAY_DAYS = 2  # mornings after which the labels of a day are all due
 SETTLING_TIME = dt.timedelta(days=3)  # answers are seconds old where days have passed
@@ -41,9 +39,9 @@ class DayLoop:
     `resumed` is true until a day's requests are sent: only then can some have been answered before this process.
     """
 
-    def __init__(self, settings: Settings, first: dt.date) -> None:
+    def __init__(self, settings: Settings, problem: Problem, first: dt.date) -> None:
         """Prepare to play from `first` on, with the settings of the replay's folder."""
-        self.settings, self.first = settings, first
+        self.settings, self.problem, self.first = settings, problem, first
         self.models, self.task = ModelRegistry(settings.registry), Task.from_schema(problem.schema)
         self.resumed = True
 
@@ -77,7 +75,7 @@ class DayLoop:
         service.wait_for_shadow(self._aliases())
         self._promote()
         service.wait_for_version(self._aliases()[LIVE_ALIAS])
-        version = sabotage.register_sabotaged(self.settings) if sabotaged else ""
+        version = sabotage.register_sabotaged(self.settings, self.problem.features.FEATURES) if sabotaged else ""
         figures = self._send_requests(service, traffic_days[day], faulty)
         entries = [_summarise_entry(entry) for entry in self._entries()[before:]]
         return {"day": str(day), **figures, "sabotaged": version, "entries": entries}
@@ -92,15 +90,18 @@ class DayLoop:
             service.post("/feedback", traffic.encode_records(day.labels))
 
     def _monitor(self) -> None:
-        due_windows.judge_due_windows(self.settings)
+        due_windows.judge_due_windows(self.settings, self.problem)
         retraining.respond_to_verdict(
-            self.settings, lambda: sandbox.run_replay_flow("ingest"), lambda reason: sandbox.run_replay_flow("train")
+            self.settings,
+            self.problem,
+            lambda: sandbox.run_replay_flow("ingest"),
+            lambda reason: sandbox.run_replay_flow("train"),
         )
 
     def _promote(self) -> None:
         """Judge and act as `make promote` does, with labels due as if days had passed."""
         now = dt.datetime.now(dt.UTC) + SETTLING_TIME
-        cases = verdicts.judge_cases(self.settings, verdicts.prepare_aliases(self.settings), None, now)
+        cases = verdicts.judge_cases(self.settings, self.problem, verdicts.prepare_aliases(self.settings), None, now)
         verdicts.act_on_cases(self.settings, cases)
 
     def _send_requests(self, service: RunningService, day: TrafficDay, faulty: bool) -> dict[str, Any]:
@@ -132,12 +133,13 @@ class DayLoop:
         if not self.resumed:
             return np.full(requests.height, np.nan)
         self.resumed = False
-        index = LogIndex.from_settings(self.settings, problem.schema)
+        index = LogIndex.from_settings(self.settings, self.problem.schema)
         index.catch_up()
         return find_first_outputs(index, requests).fill_null(np.nan).to_numpy().copy()
 
     def _read_first_version(self) -> bundle.Bundle:
-        return bundle.read_bundle(self.settings.service.state / BUNDLES_FOLDER / FIRST_VERSION, FEATURES, FIRST_VERSION)
+        folder = self.settings.service.state / BUNDLES_FOLDER / FIRST_VERSION
+        return bundle.read_bundle(folder, self.problem.features.FEATURES, FIRST_VERSION)
 
     def _sum_losses(self, truth: np.ndarray, predictions: np.ndarray) -> float:
         return float(compute_clipped_losses(self.task, truth, predictions, self.settings.promotion.loss, np.inf).sum())

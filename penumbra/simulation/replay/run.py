@@ -1,8 +1,8 @@
 """`penumbra replay`: the months after the settings' today, played day by day through the real loop.
 
 Requests and labels go over HTTP to the service as `make serve` starts it; ingest, monitor, retraining, shadow,
-promotion and rollback are the real ones. `--days 14` for the short form. All of it is in a folder of its own; killed, it
-goes on where it was.
+promotion and rollback are the real ones. `--days 14` for the short form. All of it is in a folder of its own; killed,
+it goes on where it was.
 """
 
 import datetime as dt
@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-import problem.source
 from penumbra.core.http_client import find_free_port
+from penumbra.core.problem import Problem
+from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT, Settings, load_settings
 from penumbra.registry import code_version
 from penumbra.simulation.replay import day_loop, report, sandbox, traffic
@@ -56,10 +57,11 @@ def main(days: int = 0) -> tuple[Path, str]:
 
     Raises:
         SettingsError: A setting is wrong.
+        ProblemError: A file of problem/ is wrong.
         SystemExit: There is nothing to replay, or the replay stopped; what was played is kept.
     """
-    settings = load_settings()
-    plan = plan_replay(settings, days)
+    settings, problem = load_settings(), load_problem()
+    plan = plan_replay(settings, problem, days)
     folder = settings.replay.folder.absolute()
     work = day_loop.to_plain_json(
         {
@@ -73,7 +75,7 @@ def main(days: int = 0) -> tuple[Path, str]:
         Journal(folder / JOURNAL_FILE).begin(work)
     settings = sandbox.enter_sandbox(folder, build_replay_environment(settings))
     try:
-        run_days(settings, plan)
+        run_days(settings, problem, plan)
     except EXPECTED_ERRORS as error:
         raise SystemExit(f"{error}\nWhat was played is kept: the same command goes on from there.") from None
     words = report.write_replay_report(settings, plan, Journal(folder / JOURNAL_FILE).steps(), folder)
@@ -94,11 +96,12 @@ def list_replay_files(root: Path = PROJECT_ROOT) -> list[str]:
     return ["locks/runtime.lock", *code_version.list_module_files(root, PLAYED_MODULES, sorted(rooms))]
 
 
-def plan_replay(settings: Settings, days: int) -> ReplayPlan:
+def plan_replay(settings: Settings, problem: Problem, days: int) -> ReplayPlan:
     """Plan the days of a replay.
 
     Args:
         settings: Sections [data] (`today`) and [replay] (`seed`) are read.
+        problem: The problem, with its source.
         days: How many days are played; 0 for all from today to the end of the last batch. A short replay begins a few
             days before a batch arrives.
 
@@ -139,18 +142,19 @@ def build_replay_environment(settings: Settings) -> dict[str, str]:
     }
 
 
-def run_days(settings: Settings, plan: ReplayPlan) -> None:
+def run_days(settings: Settings, problem: Problem, plan: ReplayPlan) -> None:
     """Play every day that the journal doesn't have yet, and add each to it.
 
     Args:
         settings: Those of the replay's folder.
+        problem: The problem, with every part.
         plan: The days.
 
     Raises:
         ReplayTimeout: Something that the replay waits for doesn't happen.
         ReplayFailed: A flow or a request failed.
     """
-    journal, loop = Journal(Path(JOURNAL_FILE)), DayLoop(settings, plan.first)
+    journal, loop = Journal(Path(JOURNAL_FILE)), DayLoop(settings, problem, plan.first)
     done = {step["day"] for step in journal.steps()}
     left = [day for day in plan.days if str(day) not in done]
     if not left:
@@ -158,6 +162,7 @@ def run_days(settings: Settings, plan: ReplayPlan) -> None:
     loop.train_first_model()
     traffic_days = traffic.load_traffic_days(
         day_loop.make_source_settings(settings),
+        problem,
         plan.first - dt.timedelta(days=day_loop.LABEL_DELAY_DAYS),
         plan.last,
     )

@@ -1,6 +1,7 @@
 """A sabotaged candidate: it looks like any other and predicts the opposite, as a broken training might make one."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -10,21 +11,22 @@ import polars as pl
 from penumbra.core.actor import get_actor
 from penumbra.core.encoding import derive_features
 from penumbra.core.settings import Settings
+from penumbra.features import Feature
 from penumbra.registry import aliases, bundle
 from penumbra.registry.ledger import Ledger, LedgerEvent
 from penumbra.registry.models import FinishedRun, ModelRegistry
 from penumbra.registry.pointers import CANDIDATE_ALIAS, LIVE_ALIAS
 from penumbra.training.onnx.compile import compile_model
-from problem.features import FEATURES
 
 TREE_LEAVES, SABOTAGE_PROBE_ROWS, SABOTAGED_NAME = 200, 256, "sabotaged"
 
 
-def register_sabotaged(settings: Settings) -> str:
+def register_sabotaged(settings: Settings, kinds: Sequence[Feature]) -> str:
     """Register a sabotaged candidate, with the live model's recipe and a passed gate in the ledger.
 
     Args:
         settings: Sections [registry] and [ledger] are read.
+        kinds: The problem's features.
 
     Returns:
         Its version.
@@ -33,7 +35,7 @@ def register_sabotaged(settings: Settings) -> str:
     live = models.version(LIVE_ALIAS) or ""
     with TemporaryDirectory() as folder:
         models.download(live, Path(folder) / live)
-        facts = _invert_model(Path(folder) / live, live)
+        facts = _invert_model(Path(folder) / live, live, kinds)
         now = time.time()
         run = models.record(FinishedRun(f"train {SABOTAGED_NAME}", now, now), artifacts={"bundle": Path(folder) / live})
         tags = {"fingerprint": SABOTAGED_NAME, "data_version": facts["data_version"]}
@@ -47,12 +49,12 @@ def register_sabotaged(settings: Settings) -> str:
     return version
 
 
-def _invert_model(folder: Path, version: str) -> dict[str, str]:
+def _invert_model(folder: Path, version: str, kinds: Sequence[Feature]) -> dict[str, str]:
     """Replace a bundle's model by one that learnt the opposite of its predictions; return the facts of the bundle."""
     from sklearn.tree import DecisionTreeClassifier
 
-    made = bundle.read_bundle(folder, FEATURES, version)
-    matrix = made.inputs.encode_frame(derive_features(FEATURES, pl.read_parquet(folder / "reference.parquet")))
+    made = bundle.read_bundle(folder, kinds, version)
+    matrix = made.inputs.encode_frame(derive_features(kinds, pl.read_parquet(folder / "reference.parquet")))
     said = made.predictions(matrix)
     late = said > np.median(said)
     opposite = DecisionTreeClassifier(max_leaf_nodes=TREE_LEAVES, min_samples_leaf=20, random_state=0).fit(
@@ -61,5 +63,5 @@ def _invert_model(folder: Path, version: str) -> dict[str, str]:
     probe = matrix[:SABOTAGE_PROBE_ROWS]
     bundle.write_model_files(folder, compile_model(opposite, matrix.shape[1]), probe, opposite.predict_proba(probe))
     facts = {key: value for key, value in made.facts.items() if key not in ("sha256", "version")}
-    bundle.seal_bundle(folder, facts, FEATURES, made.inputs.tables)
+    bundle.seal_bundle(folder, facts, kinds, made.inputs.tables)
     return dict(facts)

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 import msgspec
 import polars as pl
 
+from penumbra.core.problem import Problem, ProblemSchema
 from penumbra.core.settings import DataSettings
 from penumbra.simulation import future
-from problem.schema import TIME, Labelled, Row, target
 
-FAHRENHEIT_COLUMNS = [name for name in ("temp", "dewp") if name in Row.columns()]
-EVENT_DATE = pl.col(TIME).dt.date()
+FAHRENHEIT_COLUMNS = ("temp", "dewp")
 
 
 @dataclass(frozen=True)
@@ -20,39 +19,44 @@ class TrafficDay:
 
     date: dt.date
     rows: pl.DataFrame
+    schema: ProblemSchema
 
     @property
     def requests(self) -> pl.DataFrame:
         """The columns of a request."""
-        return self.rows.select(list(Row.columns()))
+        return self.rows.select(list(self.schema.Row.columns()))
 
     @property
     def labels(self) -> pl.DataFrame:
         """The columns of the key and of the outcome, null where there was none."""
-        outcome = [name for name in Labelled.columns() if name not in Row.columns()]
-        return self.rows.select([*Row.primary_key(), *outcome])
+        row = self.schema.Row
+        outcome = [name for name in self.schema.Labelled.columns() if name not in row.columns()]
+        return self.rows.select([*row.primary_key(), *outcome])
 
     @property
     def truth(self) -> pl.Series:
         """The problem's target, in the dtype of the contract; null where there was no outcome."""
-        return self.rows.select(target()).to_series()
+        return self.rows.select(self.schema.target()).to_series()
 
 
-def load_traffic_days(data: DataSettings, first: dt.date, last: dt.date) -> dict[dt.date, TrafficDay]:
+def load_traffic_days(data: DataSettings, problem: Problem, first: dt.date, last: dt.date) -> dict[dt.date, TrafficDay]:
     """Load the traffic of some days from all batches of the source.
 
     Args:
         data: Section [data] of the settings, with the folders of a data store for all batches.
+        problem: The problem, with schema, source and features.
         first: The first day (UTC).
         last: The last day, included.
 
     Returns:
         The days by date.
     """
-    store = future.fill_data_store(data)
+    store, schema = future.fill_data_store(data, problem), problem.schema
+    date = pl.col(schema.TIME).dt.date()
     rows = pl.concat([store.rows(batch) for batch in store.batches()])
-    of_days = rows.filter(EVENT_DATE.is_between(first, last)).sort(Row.primary_key()).sort(TIME, maintain_order=True)
-    return {date: TrafficDay(date, of) for (date,), of in of_days.group_by(EVENT_DATE, maintain_order=True)}
+    of_days = rows.filter(date.is_between(first, last)).sort(schema.Row.primary_key())
+    by_day = of_days.sort(schema.TIME, maintain_order=True).group_by(date, maintain_order=True)
+    return {day: TrafficDay(day, of, schema) for (day,), of in by_day}
 
 
 def convert_to_celsius(requests: pl.DataFrame) -> pl.DataFrame:
@@ -64,7 +68,8 @@ def convert_to_celsius(requests: pl.DataFrame) -> pl.DataFrame:
     Returns:
         The same columns.
     """
-    return requests.with_columns((pl.col(FAHRENHEIT_COLUMNS) - 32) * 5 / 9)
+    columns = [name for name in FAHRENHEIT_COLUMNS if name in requests.columns]
+    return requests.with_columns((pl.col(columns) - 32) * 5 / 9)
 
 
 def encode_records(frame: pl.DataFrame) -> bytes:

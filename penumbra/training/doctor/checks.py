@@ -1,29 +1,33 @@
-"""What can be wrong with data, contract and features before anything is learnt from them; leakage has its own files.
+"""The doctor's checks of data, contract and features before anything is fitted; leakage has modules of its own.
 
 Every check is a function of frames that returns findings: none where all is well.
 """
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import polars as pl
 
-from penumbra.core.encoding import FeatureEncoder
-from penumbra.features import Expression, Feature, Record
+from penumbra.features import Expression, Feature
 
 MAX_MISSING_SHARE = 0.95  # missing in a larger share of the rows: nearly empty
 MAX_FROZEN_P_VALUE = 1e-6  # where a latest batch without variation is less likely than that, its column is frozen
 MAX_BATCH_OVERLAP = 0.05  # share of a batch that may lie before the end of the one before: time zones, late reports
 BATCH_END_QUANTILE = 0.999  # of a batch's rows lie before its end: a single wrong clock doesn't move it
-SKEW_TOLERANCE = 1e-6  # between two ways to the same prediction
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing wrong: which check found it, in which column (or columns), what shows it, what to do."""
+    """A fault of data, contract or features.
+
+    Args:
+        check: Name of the check that found it.
+        column: The column or columns.
+        evidence: What shows it.
+        remedy: What to do.
+    """
 
     check: str
     column: str
@@ -32,7 +36,14 @@ class Finding:
 
 
 def find_constant_target(label: pl.Series) -> list[Finding]:
-    """A target with nothing to tell apart; `label` is the target of all rows that have one."""
+    """Find a target that is the same in all rows.
+
+    Args:
+        label: The target of all rows that have one.
+
+    Returns:
+        A finding, or none.
+    """
     if label.n_unique() > 1:
         return []
     evidence = f"it is {label[0]!s} in all {label.len():,} rows that have one" if label.len() else "no row has one"
@@ -40,9 +51,14 @@ def find_constant_target(label: pl.Series) -> list[Finding]:
 
 
 def find_constant_features(features: pl.DataFrame, batch: pl.Series) -> list[Finding]:
-    """Features that are constant or nearly empty, in all rows or in the latest batch only.
+    """Find features that are constant or nearly empty, in all rows or in the latest batch only.
 
-    `features` [n, k], null is missing; `batch` [n] names that sort by time.
+    Args:
+        features: The features, [n, k], null for missing.
+        batch: The batch of each row, [n], by names that sort by time.
+
+    Returns:
+        A finding for each such feature.
     """
     found = (_constant_finding(features[name], batch, batch == batch.max()) for name in features.columns)
     return [finding for finding in found if finding]
@@ -62,7 +78,7 @@ def _constant_finding(values: pl.Series, batch: pl.Series, latest: pl.Series) ->
 
 
 def _describe_symptom(values: pl.Series) -> str:
-    """What is lifeless about a column, in words; "" where nothing is."""
+    """Say whether a column is nearly empty or constant; "" where it is neither."""
     missing = values.null_count() / max(values.len(), 1)
     if missing > MAX_MISSING_SHARE:
         return f"{missing:.1%} missing"
@@ -70,7 +86,9 @@ def _describe_symptom(values: pl.Series) -> str:
 
 
 def _has_varied_before(values: pl.Series, batch: pl.Series, latest: pl.Series) -> bool:
-    """No earlier batch looked like the latest (within a month its number never varies), and that isn't by chance."""
+    """Tell whether no earlier batch looked like the latest (within a month its number never varies), and that isn't by
+    chance.
+    """
     frame = pl.DataFrame({"value": values, "batch": batch}).filter(~latest)
     if frame.is_empty() or any(_describe_symptom(part["value"]) for part in frame.partition_by("batch")):
         return False
@@ -81,7 +99,15 @@ def _has_varied_before(values: pl.Series, batch: pl.Series, latest: pl.Series) -
 
 
 def find_repeated_keys(rows: pl.DataFrame, key: Sequence[str]) -> list[Finding]:
-    """Keys that several batches have; within one the contract refuses them. `rows` has the key and "batch"."""
+    """Find keys that several batches have; within one batch the contract refuses them.
+
+    Args:
+        rows: The key's columns, and `batch`.
+        key: The columns of the key.
+
+    Returns:
+        A finding, or none.
+    """
     if not key:
         return []
     repeated = rows.group_by(key, maintain_order=True).agg("batch").filter(pl.col("batch").list.len() > 1)
@@ -98,9 +124,15 @@ def find_repeated_keys(rows: pl.DataFrame, key: Sequence[str]) -> list[Finding]:
 
 
 def find_unordered_batches(times: Mapping[str, pl.Series]) -> list[Finding]:
-    """Batches that don't lie after the one before; `times` has each batch's instants, oldest batch first.
+    """Find batches that don't lie after the one before, in time.
 
     A batch may reach a little into the next one, as months do in several time zones.
+
+    Args:
+        times: The instants of each batch's rows (Datetime), oldest batch first.
+
+    Returns:
+        A finding for each batch that begins too early.
     """
     ordered = [(batch, instants.drop_nulls().sort()) for batch, instants in times.items()]
     pairs = itertools.pairwise((batch, instants) for batch, instants in ordered if instants.len())
@@ -111,9 +143,11 @@ def _unordered_finding(before: str, old: pl.Series, batch: str, new: pl.Series) 
     early = int((new < _quantile_of_sorted(old, BATCH_END_QUANTILE)).sum())
     if early <= MAX_BATCH_OVERLAP * new.len() and _quantile_of_sorted(new, 0.5) >= _quantile_of_sorted(old, 0.5):
         return None
+    old_span, new_span = (
+        f"{_quantile_of_sorted(instants, 0)} to {_quantile_of_sorted(instants, 1)}" for instants in (old, new)
+    )
     evidence = (
-        f"{early:,} of the {new.len():,} rows of {batch} ({_quantile_of_sorted(new, 0)} to {_quantile_of_sorted(new, 1)}) lie before the end of "
-        f"{before} ({_quantile_of_sorted(old, 0)} to {_quantile_of_sorted(old, 1)})"
+        f"{early:,} of the {new.len():,} rows of {batch} ({new_span}) lie before the end of {before} ({old_span})"
     )
     remedy = (
         "later batches judge what earlier ones taught: let their names sort by time and each hold the rows of its "
@@ -127,10 +161,16 @@ def _quantile_of_sorted(ordered: pl.Series, share: float) -> Any:
 
 
 def find_keyless_labels(rejected: pl.DataFrame, key: Sequence[str], labels: Sequence[str]) -> list[Finding]:
-    """Labels that can never meet a prediction, as their row's key breaks the contract.
+    """Find labels that can never meet a prediction, because the key of their row breaks the contract.
 
-    `rejected` is the quarantine: batch, row, the rules broken (each named column|rule) in the list "broken", and the
-    original text.
+    Args:
+        rejected: The quarantine: `batch`, `row`, the list `broken` of rules that the row breaks (each named
+            column|rule), and the columns of the original text.
+        key: The columns of the key.
+        labels: The columns that are labels.
+
+    Returns:
+        A finding for each column of the key.
     """
     known = [column for column in labels if column in rejected.columns]
     if rejected.is_empty() or not known:
@@ -152,52 +192,14 @@ def _keyless_finding(column: str, labelled: pl.DataFrame, labels: Sequence[str])
     return Finding("labels", column, evidence, f"deliver labels with the {column} that their prediction was asked for")
 
 
-@dataclass(frozen=True)
-class SkewSample:
-    """What the service was asked [n], and what training makes of it: derived features [n, k], predictions (penumbra/core/task.py)."""
-
-    records: Sequence[Record]
-    features: pl.DataFrame
-    expected: np.ndarray
-
-
-def find_serving_skew(inputs: FeatureEncoder, asked: SkewSample, answers: Mapping[str, Sequence[Any]]) -> list[Finding]:
-    """Answers that aren't the training-time predictions, by way of asking; an answer is a number, several, or the words
-    of a refusal."""
-    return [finding for way, said in answers.items() if (finding := _skew_finding(inputs, asked, way, said))]
-
-
-def _skew_finding(inputs: FeatureEncoder, asked: SkewSample, way: str, said: Sequence[Any]) -> Finding | None:
-    none = np.full(asked.expected.shape[1:], np.nan)
-    numbers = np.array([none if isinstance(answer, str) else answer for answer in said])
-    agree = np.abs(numbers - asked.expected) <= SKEW_TOLERANCE
-    differing = np.flatnonzero(~agree.reshape(len(agree), -1).all(axis=1))
-    if not differing.size:
-        return None
-    first = int(differing[0])
-    record, names = asked.records[first], ", ".join(_differing_inputs(inputs, asked, differing))
-    evidence = (
-        f"{differing.size:,} of {len(said):,} answers to {way} differ: {said[first]} instead of training's "
-        f"{asked.expected[first]} for {dict(record)}"
-    )
-    if not names:
-        return Finding(
-            "skew", "prediction", evidence, "the inputs agree: compare service/ with penumbra/registry/bundle.py"
-        )
-    return Finding("skew", names, evidence, "make the kind's expr() and scalar() agree, and run `make train` again")
-
-
-def _differing_inputs(inputs: FeatureEncoder, asked: SkewSample, positions: np.ndarray) -> Iterator[str]:
-    """The names of the inputs that a single record and a frame of training give differently at any of these rows."""
-    of_frame = inputs.encode_frame(asked.features[positions])
-    for column, kind in enumerate(inputs.kinds):
-        row = FeatureEncoder((kind,), inputs.tables).row()
-        of_records = np.array([row(asked.records[position])[0] for position in positions])
-        if not np.array_equal(of_records, of_frame[:, column], equal_nan=True):
-            yield kind.name
-
-
 def list_slow_features(kinds: Sequence[Feature]) -> list[str]:
-    """What is no fault, but has its price."""
+    """List features that are no fault, but slow.
+
+    Args:
+        kinds: The features.
+
+    Returns:
+        A sentence for each.
+    """
     free = (kind.name for kind in kinds if isinstance(kind, Expression))
     return [f"{name} is a free polars expression: about 150 µs in the answer to a single record" for name in free]

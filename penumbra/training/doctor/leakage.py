@@ -1,6 +1,6 @@
-"""Features that know what they can't: the target, or what comes to be known only after the prediction is made.
+"""Features that know what they can't: the target, or what becomes known only after the prediction is made.
 
-Several that give the target away in a sum are found by `sums.py`.
+Several features that give the target away in a sum are found by `linear_leakage.py`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,10 +15,8 @@ MIN_LEAK_AUC = 0.99  # area under the ROC curve that no honest feature has alone
 MIN_LEAK_AUC_LOWER = 0.9  # where the lower end of that area's 95 % interval must lie
 Z_95 = 1.96
 LEAKAGE_BINS, MIN_ROWS_PER_BIN = 256, 5
-MAX_TARGET_CLASSES, MIN_ROWS_PER_CLASS = (
-    20,
-    50,
-)  # a numeric target with more values is a quantity; rarer classes aren't looked at
+MAX_TARGET_CLASSES = 20  # a numeric target with more values is a quantity
+MIN_ROWS_PER_CLASS = 50  # rarer classes are left out
 MAX_LEAKAGE_ROWS = 200_000  # of more rows an even choice is examined
 
 MIN_SHARED_MISSING = 0.9  # share of the rows lacking the feature that lack the outcome too
@@ -31,10 +29,17 @@ FeatureView = tuple[str, np.ndarray, np.ndarray]
 
 
 def find_single_feature_leaks(features: pl.DataFrame, label: pl.Series) -> list[Finding]:
-    """Features of which one alone predicts the target almost perfectly, out of time.
+    """Find features of which one alone predicts the target almost perfectly, out of time.
 
-    `features` [n, k] and `label` [n] are oldest first: what the earlier half teaches is tried on the later half.
-    A quantity counts as predicted when its being above the median is; one of several classes, when each class is.
+    What the earlier half teaches is tried on the later half. A quantity counts as predicted if its being above the
+    median is; one of several classes if each class is.
+
+    Args:
+        features: The features, [n, k], oldest row first.
+        label: The target, [n].
+
+    Returns:
+        A finding for each such feature.
     """
     step = max(1, label.len() // MAX_LEAKAGE_ROWS)
     features, label = features.gather_every(step), label.gather_every(step)
@@ -48,7 +53,7 @@ def find_single_feature_leaks(features: pl.DataFrame, label: pl.Series) -> list[
 
 
 def _binary_outcomes(label: pl.Series) -> list[np.ndarray]:
-    """The target as yes-or-no questions, bool [n] each."""
+    """Split the target into yes-or-no questions, bool [n] each."""
     if label.dtype == pl.Boolean:
         return [label.to_numpy()]
     if label.dtype.is_numeric() and label.n_unique() > MAX_TARGET_CLASSES:
@@ -58,7 +63,7 @@ def _binary_outcomes(label: pl.Series) -> list[np.ndarray]:
 
 
 def _areas_by_view(values: pl.Series, outcomes: Sequence[np.ndarray], half: int) -> Iterator[tuple[float, float, str]]:
-    """For each way to look at a feature: the mean area over the outcomes, the least sure end, the way in words."""
+    """For each way to look at a feature: the mean area over the outcomes, the lowest lower limit, the way in words."""
     codes = _encode_values(values, half)
     looks = [list(_feature_views(values, codes, outcome, half)) for outcome in outcomes]
     for look in zip(*looks, strict=True):
@@ -68,7 +73,9 @@ def _areas_by_view(values: pl.Series, outcomes: Sequence[np.ndarray], half: int)
 
 
 def _feature_views(values: pl.Series, codes: np.ndarray, outcome: np.ndarray, half: int) -> Iterator[FeatureView]:
-    """Each way in words, its scores float64 [m] of the later rows, and which of these count, bool [m]."""
+    """For each way to look at a feature: the way in words, scores float64 [m] of the later rows, and which rows count,
+    bool [m].
+    """
     known = codes > 0
     learnt, everywhere, present = _target_encode(codes, outcome, half), np.full(len(codes) - half, True), known[half:]
     yield "its value", learnt, everywhere
@@ -82,7 +89,7 @@ def _feature_views(values: pl.Series, codes: np.ndarray, outcome: np.ndarray, ha
 
 
 def _encode_values(values: pl.Series, half: int) -> np.ndarray:
-    """int [n]: 0 for missing, then a code for each category, or for each quantile bin of the earlier half's numbers."""
+    """Code values, int64 [n]: 0 for missing, then by category, or by quantile bin of the earlier half's numbers."""
     if values.dtype == pl.String:
         return values.rank("dense").fill_null(0).to_numpy().astype(int)
     numbers = values.cast(pl.Float64).fill_nan(None)
@@ -119,9 +126,15 @@ def _auc_with_lower_limit(outcome: np.ndarray, scores: np.ndarray) -> tuple[floa
 
 
 def find_unavailable_columns(kinds: Sequence[Feature], target: pl.Expr, contract: Sequence[str]) -> list[Finding]:
-    """Features that read columns which no request has, and a target that every request can tell.
+    """Find features that read columns which no request has, and a target that every request can tell.
 
-    `contract` names the columns that are known when the prediction is made.
+    Args:
+        kinds: The features.
+        target: The expression of the target.
+        contract: The columns that are known when the prediction is made.
+
+    Returns:
+        A finding for each such feature, and for such a target.
     """
     found = []
     for kind in kinds:
@@ -137,10 +150,19 @@ def find_unavailable_columns(kinds: Sequence[Feature], target: pl.Expr, contract
 
 
 def find_shared_missingness(columns: pl.DataFrame, has_outcome: pl.Series) -> list[Finding]:
-    """Columns that are missing almost only where the outcome is, and mostly there: both come to be known together.
+    """Find columns that are missing almost only where the outcome is, and mostly there: both become known together.
 
-    `columns` [n, k], null is missing; `has_outcome` bool [n]. How likely that is by chance is told by Fisher's exact
-    test ("Statistical Methods for Research Workers", 1934), for all columns together by Bonferroni.
+    How likely that is by chance is told by Fisher's exact test, for all columns together by Bonferroni.
+
+    Args:
+        columns: The columns, [n, k], null for missing.
+        has_outcome: Whether the outcome is known, bool [n].
+
+    Returns:
+        A finding for each such column.
+
+    Source:
+        Fisher, "Statistical Methods for Research Workers", 1934.
     """
     found, without = [], int((~has_outcome).sum())
     for name in columns.columns:
@@ -156,7 +178,7 @@ def find_shared_missingness(columns: pl.DataFrame, has_outcome: pl.Series) -> li
 
 
 def _overlap_p_value(both: int, first: int, second: int, rows: int) -> float:
-    """How likely two sets of rows of these sizes have so many in common, or more, if settings independently."""
+    """Compute how likely two sets of rows of these sizes have so many rows in common, or more, if independent."""
     from scipy.stats import hypergeom
 
     return float(hypergeom.sf(both - 1, rows, second, first))

@@ -16,10 +16,16 @@ LINEAR_LEAK_REMEDY = (
 
 
 def find_linear_leaks(features: pl.DataFrame, outcomes: pl.DataFrame) -> list[Finding]:
-    """Features whose weighted sum is the target, or a column that the target is made of.
+    """Find features whose weighted sum is the target, or a column that the target is made of.
 
-    `features` [n, k] and `outcomes` [n, m] are numbers, null where missing. A tenth of the rows may differ, as clock
-    times do at midnight.
+    A tenth of the rows may differ, as clock times do at midnight.
+
+    Args:
+        features: Numbers, [n, k], null for missing.
+        outcomes: The target and the columns that it is made of, [n, m], null for missing.
+
+    Returns:
+        A finding for each such outcome.
     """
     step = max(1, features.height // MAX_LINEAR_ROWS)
     features, outcomes, found = features.gather_every(step), outcomes.gather_every(step), []
@@ -37,7 +43,7 @@ def _format_sum(weights: dict[str, float]) -> str:
 
 
 def _find_weights(features: pl.DataFrame, outcome: pl.Series) -> dict[str, float]:
-    """The fewest features that give the outcome, with their weights; {} where even all of them don't."""
+    """Find the fewest features that give the outcome, with their weights; {} if even all of them don't."""
     names, inputs, answer = _select_complete_rows(features, outcome)
     weights = _fit_exact(inputs, answer)
     if weights is None and names:
@@ -46,16 +52,16 @@ def _find_weights(features: pl.DataFrame, outcome: pl.Series) -> dict[str, float
         weights = _fit_exact(inputs, answer)
     if weights is None:
         return {}
-    settings = list(range(len(names)))
+    kept = list(range(len(names)))
     for position in np.argsort(np.abs(weights) * inputs.std(axis=0)):
-        fewer = [other for other in settings if other != position]
+        fewer = [other for other in kept if other != position]
         if (left := _fit_exact(inputs[:, fewer], answer)) is not None:
-            settings, weights = fewer, left
-    return {names[position]: float(weight) for position, weight in zip(settings, weights, strict=True)}
+            kept, weights = fewer, left
+    return {names[position]: float(weight) for position, weight in zip(kept, weights, strict=True)}
 
 
 def _select_complete_rows(features: pl.DataFrame, outcome: pl.Series) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Rows without a gap: names [k], inputs [m, k], outcome [m]. The emptiest columns go until there are enough."""
+    """Select rows without a gap: names [k], inputs [m, k], outcome [m]. Drops the emptiest columns if they are few."""
     names = sorted(features.columns, key=lambda name: features[name].null_count())
     while names:
         rows = features.select(names).with_columns(outcome.alias("")).cast(pl.Float64).drop_nulls().drop_nans()
@@ -67,7 +73,7 @@ def _select_complete_rows(features: pl.DataFrame, outcome: pl.Series) -> tuple[l
 
 
 def _fit_exact(inputs: np.ndarray, answer: np.ndarray) -> np.ndarray | None:
-    """Weights [k] with which inputs [n, k] give the answer [n], by least squares; None where R² is lower than EXACT."""
+    """Fit weights [k] by least squares with which inputs [n, k] give the answer [n]; None if R² is too low."""
     if not inputs.size:
         return None
     design, scale = _standardise_design(inputs)
@@ -76,8 +82,9 @@ def _fit_exact(inputs: np.ndarray, answer: np.ndarray) -> np.ndarray | None:
 
 
 def _trim_rows(inputs: np.ndarray, answer: np.ndarray) -> np.ndarray:
-    """Positions of the 90 % of rows that a linear function fits best: least trimmed squares, from random starts by
-    concentration steps (Rousseeuw & Van Driessen, "Computing LTS regression for large data sets", 2006)."""
+    """Select the 90 % of rows that a linear function fits best: least trimmed squares, from random starts by
+    concentration steps (Rousseeuw & Van Driessen, "Computing LTS regression for large data sets", 2006).
+    """
     design, random = _standardise_design(inputs)[0], np.random.default_rng(LTS_SEED)
     sizes = len(answer), 2 * design.shape[1]
     found = [_concentrate(design, answer, random.choice(*sizes, replace=False)) for _ in range(LTS_STARTS)]
@@ -88,19 +95,19 @@ def _trim_rows(inputs: np.ndarray, answer: np.ndarray) -> np.ndarray:
 
 
 def _concentrate(design: np.ndarray, answer: np.ndarray, rows: np.ndarray) -> tuple[float, np.ndarray]:
-    """The 90 % of all rows that agree most with these rows: their mean squared residual and their positions."""
+    """Find the 90 % of all rows that agree most with these rows: their mean squared residual and their positions."""
     most, (_, residuals) = int(LTS_KEPT_SHARE * len(answer)), _fit_least_squares(design, answer, rows)
     kept = np.argpartition(residuals, most)[:most]
     return float(residuals[kept].mean()), kept
 
 
 def _fit_least_squares(design: np.ndarray, answer: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Least squares on some rows: the weights, and the squared residuals of all rows."""
+    """Fit by least squares on some rows: the weights, and the squared residuals of all rows."""
     weights = np.linalg.lstsq(design[rows], answer[rows], rcond=None)[0]
     return weights, (answer - design @ weights) ** 2
 
 
 def _standardise_design(inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Standardised inputs with a column of ones, and the scale that they had."""
+    """Standardise inputs and add a column of ones; also the scale that they had."""
     scale = np.where(inputs.std(axis=0) > 0, inputs.std(axis=0), 1.0)
     return np.column_stack([(inputs - inputs.mean(axis=0)) / scale, np.ones(len(inputs))]), scale

@@ -7,8 +7,11 @@ import pytest
 from monitoring.dashboard import overview
 from monitoring.reports.workspace import ReportWorkspace
 from monitoring.windows import WindowStore
+from penumbra.core.problem_loading import load_problem
 from penumbra.registry.ledger import LEDGER_FILE
 from tests.helpers import browser_pages, recorded_windows
+
+PROBLEM = load_problem()
 
 POINT = '[aria-roledescription="point"]'
 
@@ -27,7 +30,7 @@ def written(tmp_path_factory, database):
     for window in WindowStore(settings.monitor.folder).read()[2:]:
         kept.folder.joinpath("reports", str(window.begin)).mkdir(parents=True)
         kept.mark_published(window, ["data", "candidate-quality"])
-    return overview.write_overview(settings).absolute().as_uri()
+    return overview.write_overview(settings, PROBLEM).absolute().as_uri()
 
 
 @pytest.fixture
@@ -109,7 +112,7 @@ def test_a_phone_shows_each_value_with_its_name(browser, written):
 
 def test_the_page_asks_nobody_for_anything(seen):
     assert seen.requested_hosts == set()
-    assert [address for address in seen.asked if not address.startswith(("file:", "data:"))] == []
+    assert [address for address in seen.requested if not address.startswith(("file:", "data:"))] == []
 
 
 def test_it_can_be_read_by_who_can_t_see_it(seen):
@@ -128,7 +131,7 @@ def test_every_text_stands_out_from_what_is_behind_it(seen):
 
 
 def test_before_anything_was_trained_the_page_says_what_to_do(browser, tmp_path):
-    page = overview.write_overview(recorded_windows.make_history_settings(tmp_path)).absolute().as_uri()
+    page = overview.write_overview(recorded_windows.make_history_settings(tmp_path), PROBLEM).absolute().as_uri()
     with browser_pages.open_page(browser, page, browser_pages.PHONE_SIZE) as seen:
         assert "Nothing has been watched yet" in seen.page.inner_text("#status")
         assert [seen.page.inner_text(f"#{card} .big") for card in ("data", "live", "candidate", "labels")] == [
@@ -145,7 +148,7 @@ def test_what_can_t_be_read_is_said_on_the_page_and_the_rest_is_shown(browser, t
     settings = recorded_windows.make_monitored_history(tmp_path, database)
     (settings.ledger.folder / LEDGER_FILE).write_text("?\n")
     (settings.monitor.folder / "windows/2013-04-01.json").write_text("?")
-    with browser_pages.open_page(browser, overview.write_overview(settings).absolute().as_uri()) as seen:
+    with browser_pages.open_page(browser, overview.write_overview(settings, PROBLEM).absolute().as_uri()) as seen:
         problems = seen.page.locator(".problem").all_inner_texts()
         assert [word in problem for word, problem in zip(("2013-04-01.json", LEDGER_FILE), problems, strict=True)] == [
             True
@@ -157,6 +160,6 @@ def test_what_records_say_is_text_on_the_page(browser, tmp_path):
     settings = recorded_windows.make_history_settings(tmp_path)
     reason = "<script>alert(1)</script><b>bold</b>"
     WindowStore(settings.monitor.folder).write(recorded_windows.make_window(0, "investigate", reason=reason))
-    with browser_pages.open_page(browser, overview.write_overview(settings).absolute().as_uri()) as seen:
+    with browser_pages.open_page(browser, overview.write_overview(settings, PROBLEM).absolute().as_uri()) as seen:
         assert reason in seen.page.inner_text("#status")
         assert seen.page.locator("script, b").count() == 0

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from flows.steps.monitor import reports as reporting
 from monitoring.reports import window_figures
 from monitoring.reports.columns import ReportSides
-from monitoring.reports.process import skip_hidden_pictures
 from monitoring.reports.window_figures import ReportFigure
 from monitoring.reports.workspace import DASHBOARD_PANELS, ReportWorkspace
 from monitoring.windows import WindowStore
@@ -108,7 +107,7 @@ def test_drift_is_what_the_monitor_says_not_what_the_library_would_say(reports):
 
 
 def test_the_distribution_of_a_column_is_drawn_once(reports):
-    with skip_hidden_pictures():
+    with reports.skip_hidden_pictures():
         page = reports.build_data_report(ReportSides(rows(1), rows(2), BINARY, DECLARED), {}, [], {}).dumps()
     for column in ("temp", "distance", "prediction"):
         titles = {name: f"{name} value of '{column}': current" for name in ("Minimal", "Maximum", "Mean", "Std")}

@@ -5,8 +5,8 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from flows.steps.monitor.reports import build_report_frame
 from monitoring.reports import window_figures
+from monitoring.reports.columns import build_report_frame
 from monitoring.windows import WindowDistance, WindowLoss
 from penumbra.core.histograms import DegradedSlice
 from penumbra.core.task import Task

@@ -31,20 +31,20 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    place = tmp_path_factory.mktemp("access")
-    local_service.deploy_version(place, "1")
-    with local_service.open_test_client(place, keys=KEYS) as http:
+    folder = tmp_path_factory.mktemp("access")
+    local_service.deploy_version(folder, "1")
+    with local_service.open_test_client(folder, keys=KEYS) as http:
         yield http
 
 
-def ask(client: Any, method: str, path: str, key: str | None) -> Any:
+def send_request(client: Any, method: str, path: str, key: str | None) -> Any:
     headers = {"authorization": f"Bearer {key}"} if key else {}
     return client.request(method, path, headers=headers, json=EXAMPLE if method == "POST" else None)
 
 
 @pytest.mark.parametrize("key", [PREDICT, "predict-key-of-web", ADMIN])
 def test_predictions_are_for_keys_to_predict_and_for_admins(client: Any, key: str) -> None:
-    assert ask(client, "POST", "/predict", key).status_code == 200
+    assert send_request(client, "POST", "/predict", key).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_predictions_are_for_keys_to_predict_and_for_admins(client: Any, key: st
     ],
 )
 def test_a_key_for_one_thing_is_refused_for_another(client: Any, method: str, path: str, key: str) -> None:
-    answer = ask(client, method, path, key)
+    answer = send_request(client, method, path, key)
     assert answer.status_code == 403
     assert "this key is for" in answer.json()["error"]
     assert answer.json()["details"] == []
@@ -69,7 +69,7 @@ def test_a_key_for_one_thing_is_refused_for_another(client: Any, method: str, pa
 
 @pytest.mark.parametrize("path", ["/docs.json", "/", "/explain/019fa1c2d3e4b5a69-0"])
 def test_an_admin_may_look_at_everything(client: Any, path: str) -> None:
-    assert ask(client, "GET", path, ADMIN).status_code in (200, 404)
+    assert send_request(client, "GET", path, ADMIN).status_code in (200, 404)
 
 
 @pytest.mark.parametrize("key", [None, "", "wrong", PREDICT[:-1], PREDICT + "x", f"{PREDICT},{ADMIN}", "\xff" * 20])
@@ -133,17 +133,17 @@ def test_a_key_that_will_not_do_is_refused_without_being_named(environ: dict[str
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org"])
 def test_without_keys_the_service_does_not_start_where_others_can_reach_it(tmp_path: Path, host: str) -> None:
     with pytest.raises(SettingsError, match=r"no keys are set: set PENUMBRA_KEYS__PREDICT, or service.open"):
-        require_safe_access(local_service.make_service_settings(tmp_path, host=host), [])
+        require_safe_access(local_service.make_service_settings(tmp_path, host=host).service, [])
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
 def test_without_keys_it_starts_on_loopback(tmp_path: Path, host: str) -> None:
-    require_safe_access(local_service.make_service_settings(tmp_path, host=host), [])
+    require_safe_access(local_service.make_service_settings(tmp_path, host=host).service, [])
 
 
 def test_with_keys_or_where_settings_say_so_it_starts_anywhere(tmp_path: Path) -> None:
-    require_safe_access(local_service.make_service_settings(tmp_path, host="0.0.0.0"), KEYS)
-    require_safe_access(local_service.make_service_settings(tmp_path, host="0.0.0.0", open=True), [])
+    require_safe_access(local_service.make_service_settings(tmp_path, host="0.0.0.0").service, KEYS)
+    require_safe_access(local_service.make_service_settings(tmp_path, host="0.0.0.0", open=True).service, [])
 
 
 def test_starting_it_unsafely_ends_with_one_sentence(tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ class Requests:
         await self.go.wait()
         await send({"type": "http.response.start", "status": 200, "headers": []})
 
-    async def ask(self, path: str = "/predict") -> tuple[int, dict[bytes, bytes]]:
+    async def send_request(self, path: str = "/predict") -> tuple[int, dict[bytes, bytes]]:
         sent: list[Any] = []
 
         async def send(message: Any) -> None:
@@ -197,11 +197,11 @@ class Requests:
 def test_more_requests_than_fit_are_told_to_come_back() -> None:
     async def scenario() -> tuple[Any, list[Any]]:
         requests = Requests(max_requests=2, timeout_seconds=60)
-        fitting = [asyncio.create_task(requests.ask()) for _ in range(2)]
+        fitting = [asyncio.create_task(requests.send_request()) for _ in range(2)]
         await asyncio.sleep(0)
-        refused = await requests.ask()
+        refused = await requests.send_request()
         requests.go.set()
-        return refused, [status for status, _ in await asyncio.gather(*fitting, requests.ask())]
+        return refused, [status for status, _ in await asyncio.gather(*fitting, requests.send_request())]
 
     (status, headers), others = asyncio.run(scenario())
     assert (status, headers[b"retry-after"], headers[b"connection"]) == (429, b"1", b"close")
@@ -211,9 +211,9 @@ def test_more_requests_than_fit_are_told_to_come_back() -> None:
 def test_probes_are_answered_however_many_requests_are_under_way() -> None:
     async def scenario() -> int:
         requests = Requests(max_requests=1, timeout_seconds=60)
-        waiting = asyncio.create_task(requests.ask())
+        waiting = asyncio.create_task(requests.send_request())
         await asyncio.sleep(0)
-        probe = asyncio.create_task(requests.ask("/readyz"))
+        probe = asyncio.create_task(requests.send_request("/readyz"))
         requests.go.set()
         await waiting
         return (await probe)[0]
@@ -224,9 +224,9 @@ def test_probes_are_answered_however_many_requests_are_under_way() -> None:
 def test_a_request_that_takes_too_long_is_ended_and_makes_room() -> None:
     async def scenario() -> tuple[Any, Any]:
         requests = Requests(max_requests=1, timeout_seconds=0.05)
-        late = await requests.ask()
+        late = await requests.send_request()
         requests.go.set()
-        return late, await requests.ask()
+        return late, await requests.send_request()
 
     (status, headers), after = asyncio.run(scenario())
     assert (status, headers[b"retry-after"]) == (503, b"5")
@@ -235,7 +235,7 @@ def test_a_request_that_takes_too_long_is_ended_and_makes_room() -> None:
 
 def test_a_task_that_is_cancelled_for_another_reason_stays_cancelled() -> None:
     async def scenario() -> None:
-        task = asyncio.create_task(Requests(max_requests=1, timeout_seconds=60).ask())
+        task = asyncio.create_task(Requests(max_requests=1, timeout_seconds=60).send_request())
         await asyncio.sleep(0)
         task.cancel()
         await task

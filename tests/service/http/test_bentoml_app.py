@@ -22,7 +22,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML
 
 
 @contextlib.contextmanager
-def running(app: Any, **options: Any) -> Iterator[Any]:
+def run_server(app: Any, **options: Any) -> Iterator[Any]:
     """uvicorn with this application, in a thread, as BentoML's worker starts it."""
     config = uvicorn.Config(app, log_config=None, server_header=False, date_header=False, **options)
     listening, server = socket.create_server(("127.0.0.1", 0)), uvicorn.Server(config)
@@ -42,33 +42,33 @@ def running(app: Any, **options: Any) -> Iterator[Any]:
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """The ports of two servers: one as it is, one with uvicorn's own protocol; and how often the first took the short
     way."""
-    place = tmp_path_factory.mktemp("factory")
-    local_service.deploy_version(place, "1")
+    folder = tmp_path_factory.mktemp("factory")
+    local_service.deploy_version(folder, "1")
     taken: list[int] = []
     with pytest.MonkeyPatch.context() as patch:
         respond = bentoml_app.FastHttpProtocol._respond
         patch.setattr(
             bentoml_app.FastHttpProtocol, "_respond", lambda *args: (taken.append(args[1][0]), respond(*args))[1]
         )
-        service = local_service.build_service(local_service.make_service_settings(place))
+        service = local_service.build_service(local_service.make_service_settings(folder), local_service.PROBLEM)
         with (
-            running(service.to_asgi()) as (short, config),
-            running(service.to_asgi(), http=HttpToolsProtocol) as (usual, _),
+            run_server(service.to_asgi()) as (short, config),
+            run_server(service.to_asgi(), http=HttpToolsProtocol) as (usual, _),
         ):
             assert issubclass(config.http_protocol_class, bentoml_app.FastHttpProtocol)
             yield short, usual, taken
 
 
-def request(body: bytes = BODY, target: str = "/predict", method: str = "POST", **headers: str) -> bytes:
+def encode_request(body: bytes = BODY, target: str = "/predict", method: str = "POST", **headers: str) -> bytes:
     fields = {"Host": "x", "Content_Type": "application/json", "Content_Length": str(len(body)), **headers}
     lines = [f"{name.replace('_', '-')}: {value}" for name, value in fields.items() if value]
     return "\r\n".join([f"{method} {target} HTTP/1.1", *lines, "", ""]).encode() + body
 
 
-def ask(port: int, *pieces: bytes) -> bytes:
+def exchange_bytes(port: int, *pieces: bytes) -> bytes:
     """All that is said to these pieces, sent one by one, until the server has nothing to say any more; after the last
     one it has time to begin."""
-    said = b""
+    response_bytes = b""
     with socket.create_connection(("127.0.0.1", port), 10) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for number, piece in enumerate(pieces, 1):
@@ -76,22 +76,22 @@ def ask(port: int, *pieces: bytes) -> bytes:
             connection.settimeout(2 if number == len(pieces) else 0.05)
             with contextlib.suppress(TimeoutError):
                 while more := connection.recv(65536):
-                    said += more
-                    connection.settimeout(0.05 if is_whole(said) else 2)
-    return said
+                    response_bytes += more
+                    connection.settimeout(0.05 if is_response_complete(response_bytes) else 2)
+    return response_bytes
 
 
-def is_whole(said: bytes) -> bool:
+def is_response_complete(response_bytes: bytes) -> bool:
     """Has the last answer all of its body?"""
-    head, _, body = said[said.rfind(b"HTTP/1.1 ") :].partition(b"\r\n\r\n")
+    head, _, body = response_bytes[response_bytes.rfind(b"HTTP/1.1 ") :].partition(b"\r\n\r\n")
     length = re.search(rb"content-length: (\d+)", head)
     return length is not None and len(body) >= int(length[1])
 
 
-def without_ids(said: bytes) -> list[Any]:
+def without_ids(response_bytes: bytes) -> list[Any]:
     """Status lines, headers without regard to order, and bodies."""
     heads = []
-    for part in said.split(b"HTTP/1.1 ")[1:]:
+    for part in response_bytes.split(b"HTTP/1.1 ")[1:]:
         head, _, body = part.partition(b"\r\n\r\n")
         status, *fields = head.split(b"\r\n")
         decoded = json.loads(body) if body[:1] in (b"{", b"[") else body
@@ -103,32 +103,35 @@ def without_ids(said: bytes) -> list[Any]:
     return heads
 
 
-CUT = request()
-CHUNKED = request(b"", Transfer_Encoding="chunked", Content_Length="") + b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)
+CUT = encode_request()
+CHUNKED = encode_request(b"", Transfer_Encoding="chunked", Content_Length="") + b"%x\r\n%b\r\n0\r\n\r\n" % (
+    len(BODY),
+    BODY,
+)
 REQUESTS: dict[str, tuple[int, list[bytes]]] = {  # how many are answered the short way, and the pieces
     "plain": (1, [CUT]),
     "two on one connection": (2, [CUT, CUT]),
     "pipelined": (3, [CUT * 3]),
     "in pieces": (1, [CUT[:10], CUT[10:100], CUT[100:-20], CUT[-20:]]),
-    "refused": (1, [request(b'{"carrier": "ZZ"}')]),
-    "not JSON": (1, [request(b"{")]),
-    "a list": (0, [request(b"[%b]" % BODY)]),
-    "a list, then a record": (1, [request(b"[%b]" % BODY), CUT]),
-    "a list and a record, pipelined": (0, [request(b"[%b]" % BODY) + CUT]),
-    "a record and a list, pipelined": (1, [CUT + request(b"[%b]" % BODY)]),
-    "a record and a refused one, pipelined": (2, [CUT + request(b"{")]),
-    "empty": (0, [request(b"")]),
-    "whitespace first": (0, [request(b" " + BODY)]),
-    "larger than is kept": (0, [request(b"{" + b" " * 100_000 + BODY[1:])]),
+    "refused": (1, [encode_request(b'{"carrier": "ZZ"}')]),
+    "not JSON": (1, [encode_request(b"{")]),
+    "a list": (0, [encode_request(b"[%b]" % BODY)]),
+    "a list, then a record": (1, [encode_request(b"[%b]" % BODY), CUT]),
+    "a list and a record, pipelined": (0, [encode_request(b"[%b]" % BODY) + CUT]),
+    "a record and a list, pipelined": (1, [CUT + encode_request(b"[%b]" % BODY)]),
+    "a record and a refused one, pipelined": (2, [CUT + encode_request(b"{")]),
+    "empty": (0, [encode_request(b"")]),
+    "whitespace first": (0, [encode_request(b" " + BODY)]),
+    "larger than is kept": (0, [encode_request(b"{" + b" " * 100_000 + BODY[1:])]),
     "chunked": (0, [CHUNKED]),
-    "another content type": (0, [request(Content_Type="text/plain")]),
-    "another method": (0, [request(method="PUT")]),
-    "another path": (0, [request(target="/feedback")]),
-    "with a query": (0, [request(target="/predict?x=1")]),
-    "through a proxy": (0, [request(X_Forwarded_For="192.0.2.1")]),
-    "the last of its connection": (0, [request(Connection="close")]),
+    "another content type": (0, [encode_request(Content_Type="text/plain")]),
+    "another method": (0, [encode_request(method="PUT")]),
+    "another path": (0, [encode_request(target="/feedback")]),
+    "with a query": (0, [encode_request(target="/predict?x=1")]),
+    "through a proxy": (0, [encode_request(X_Forwarded_For="192.0.2.1")]),
+    "the last of its connection": (0, [encode_request(Connection="close")]),
     "HTTP/1.0": (0, [CUT.replace(b"HTTP/1.1", b"HTTP/1.0")]),
-    "asking before it sends": (0, [request(Expect="100-continue")]),
+    "asking before it sends": (0, [encode_request(Expect="100-continue")]),
     "not HTTP": (0, [b"nonsense\r\n\r\n"]),
 }
 
@@ -138,35 +141,39 @@ def test_the_short_way_says_what_the_usual_way_says(servers: Any, name: str) -> 
     short, usual, taken = servers
     expected_short, pieces = REQUESTS[name]
     taken.clear()
-    answered = ask(short, *pieces)
-    assert without_ids(answered) == without_ids(ask(usual, *pieces))
+    answered = exchange_bytes(short, *pieces)
+    assert without_ids(answered) == without_ids(exchange_bytes(usual, *pieces))
     assert len(taken) == expected_short
     assert answered.startswith(b"HTTP/1.1 ")
 
 
 def test_a_client_that_goes_away_halfway_leaves_the_server_well(servers: Any) -> None:
     short, _, _ = servers
-    ask(short, CUT[:-5])
-    assert b" 200 OK" in ask(short, CUT)
+    exchange_bytes(short, CUT[:-5])
+    assert b" 200 OK" in exchange_bytes(short, CUT)
 
 
 @pytest.mark.parametrize("piece", [CUT[:-20], CHUNKED[:-30]])
 def test_a_sender_that_is_too_slow_is_told_so(tmp_path: Path, monkeypatch: Any, piece: bytes) -> None:
     monkeypatch.setattr(bentoml_app, "BODY_WAIT_SECONDS", 0.05)
-    service = local_service.build_service(local_service.make_service_settings(tmp_path, timeout_seconds=0.2))
+    service = local_service.build_service(
+        local_service.make_service_settings(tmp_path, timeout_seconds=0.2), local_service.PROBLEM
+    )
     with (
-        running(service.to_asgi()) as (port, _),
+        run_server(service.to_asgi()) as (port, _),
         socket.create_connection(("127.0.0.1", port), 10) as connection,
     ):
         connection.sendall(piece)
-        said = connection.recv(65536)
-    assert said.startswith(b"HTTP/1.1 503")
-    assert b"this took longer than 0.2 s" in said
+        response_bytes = connection.recv(65536)
+    assert response_bytes.startswith(b"HTTP/1.1 503")
+    assert b"this took longer than 0.2 s" in response_bytes
 
 
 def test_a_server_that_stops_waits_for_a_request_that_has_begun(tmp_path: Path) -> None:
     local_service.deploy_version(tmp_path, "1")
-    with running(local_service.build_service(local_service.make_service_settings(tmp_path)).to_asgi()) as (port, _):
+    with run_server(
+        local_service.build_service(local_service.make_service_settings(tmp_path), local_service.PROBLEM).to_asgi()
+    ) as (port, _):
         connection = socket.create_connection(("127.0.0.1", port), 10)
         connection.sendall(CUT[:-20])
         threading.Timer(0.3, connection.sendall, [CUT[-20:]]).start()
@@ -175,6 +182,8 @@ def test_a_server_that_stops_waits_for_a_request_that_has_begun(tmp_path: Path) 
 
 
 def test_bentoml_makes_an_application_whose_timeouts_and_metrics_can_be_left_out(tmp_path: Path) -> None:
-    made = local_service.build_service(local_service.make_service_settings(tmp_path))._make_factory(True)
-    assert (made.timeout, made.enable_metrics) == (None, False)
-    assert {"openapi_spec_view", "_service_instance"} <= set(dir(made))
+    factory = local_service.build_service(
+        local_service.make_service_settings(tmp_path), local_service.PROBLEM
+    )._make_factory(True)
+    assert (factory.timeout, factory.enable_metrics) == (None, False)
+    assert {"openapi_spec_view", "_service_instance"} <= set(dir(factory))

@@ -58,7 +58,7 @@ SCHEMAS: dict[str, tuple[Any, Sequence[ColumnCheck], dict[str, Any]]] = {
 }
 
 
-def ways(name: str) -> tuple[Any, Any]:
+def build_both_parsers(name: str) -> tuple[Any, Any]:
     """The quick way, which knows the example's strings, and pydantic's."""
     row, checks, example = SCHEMAS[name]
     model, made = build_record_model(row, checks, example), build_fast_parser(build_model_fields(row), checks)
@@ -67,7 +67,7 @@ def ways(name: str) -> tuple[Any, Any]:
     return made, lambda body: model.model_validate_json(body).__dict__
 
 
-WAYS = {name: ways(name) for name in SCHEMAS}
+WAYS = {name: build_both_parsers(name) for name in SCHEMAS}
 
 
 def compare(name: str, body: bytes) -> bool:
@@ -147,7 +147,7 @@ def test_usual_ways_to_write_an_instant_are_read_quickly(time: str) -> None:
 
 
 def test_a_string_with_a_pattern_is_read_quickly_from_the_second_time_on() -> None:
-    made, validate = ways("flights")
+    made, validate = build_both_parsers("flights")
     body = json.dumps({**schema.EXAMPLE, "dest": "LAX"}).encode()
     assert made.parse_one(body) is None
     made.learn(validate(body))

@@ -24,32 +24,32 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("feedback")
 
 
 @pytest.fixture(scope="module")
-def client(place: Path) -> Iterator[Any]:
-    local_service.deploy_version(place, "1")
-    with local_service.open_test_client(place) as http:
+def client(folder: Path) -> Iterator[Any]:
+    local_service.deploy_version(folder, "1")
+    with local_service.open_test_client(folder) as http:
         yield http
 
 
-def logged(place: Path) -> list[dict[str, Any]]:
-    return list(append_log.read_entries(place / "labels"))
+def read_label_log(folder: Path) -> list[dict[str, Any]]:
+    return list(append_log.read_entries(folder / "labels"))
 
 
-def faults(**label: Any) -> list[tuple[Any, str]]:
+def post_and_list_faults(**label: Any) -> list[tuple[Any, str]]:
     with pytest.raises(RequestRefused) as caught:
         LABELS.parse_one(json.dumps(label).encode())
     assert caught.value.status == 422
     return [(fault.get("field"), fault["expected"]) for fault in caught.value.details]
 
 
-def test_a_label_is_in_the_log_when_the_answer_arrives(client: Any, place: Path) -> None:
+def test_a_label_is_in_the_log_when_the_answer_arrives(client: Any, folder: Path) -> None:
     answer = client.post("/feedback", json=BY_ID)
     assert (answer.status_code, answer.json()["outcome"]) == (200, "accepted")
-    found = append_log.find_entry_in_segments(place / "labels", answer.json()["label_id"])
+    found = append_log.find_entry_in_segments(folder / "labels", answer.json()["label_id"])
     assert found is not None
     assert (found["prediction"], found["label"], found["source"]) == (
         BY_ID["prediction_id"],
@@ -58,10 +58,10 @@ def test_a_label_is_in_the_log_when_the_answer_arrives(client: Any, place: Path)
     )
 
 
-def test_a_list_is_accepted_in_its_order(client: Any, place: Path) -> None:
+def test_a_list_is_accepted_in_its_order(client: Any, folder: Path) -> None:
     answer = client.post("/feedback", json=[BY_KEY, BY_ID, {**BY_KEY, "arr_delay": None}]).json()
-    assert [entry["id"] for entry in logged(place)[-3:]] == [each["label_id"] for each in answer]
-    assert [entry["label"]["arr_delay"] for entry in logged(place)[-3:]] == [42, 42, None]
+    assert [entry["id"] for entry in read_label_log(folder)[-3:]] == [each["label_id"] for each in answer]
+    assert [entry["label"]["arr_delay"] for entry in read_label_log(folder)[-3:]] == [42, 42, None]
 
 
 @pytest.mark.parametrize("time", ["2013-04-01T21:00:00Z", "2013-04-01T23:00:00+02:00", "2013-04-01T21:00:00.000Z"])
@@ -90,15 +90,15 @@ def test_a_label_log_that_cannot_be_written_is_said_until_it_can(tmp_path: Path)
         assert http.post("/feedback", json=BY_KEY).status_code == 200
 
 
-def test_one_bad_label_refuses_the_list_and_nothing_is_recorded(client: Any, place: Path) -> None:
-    before = len(logged(place))
+def test_one_bad_label_refuses_the_list_and_nothing_is_recorded(client: Any, folder: Path) -> None:
+    before = len(read_label_log(folder))
     answer = client.post("/feedback", json=[BY_KEY, {**BY_KEY, "arr_delay": "late"}])
     assert answer.status_code == 422
     assert answer.json()["details"] == [
         {"index": 1, "field": "arr_delay", "value": "'late'", "expected": "a valid integer"}
     ]
     assert "nothing was recorded" in answer.json()["error"]
-    assert len(logged(place)) == before
+    assert len(read_label_log(folder)) == before
 
 
 @pytest.mark.parametrize(
@@ -129,26 +129,30 @@ def test_more_labels_than_accepted_are_refused() -> None:
 
 
 def test_a_label_names_a_prediction_or_a_row() -> None:
-    assert faults(arr_delay=42) == [("prediction_id", "the id of a prediction or carrier, flight, time_hour")]
+    assert post_and_list_faults(arr_delay=42) == [
+        ("prediction_id", "the id of a prediction or carrier, flight, time_hour")
+    ]
 
 
 def test_a_label_does_not_name_both() -> None:
-    assert faults(**{**BY_ID, "flight": 1545}) == [("flight", "no value beside prediction_id")]
+    assert post_and_list_faults(**{**BY_ID, "flight": 1545}) == [("flight", "no value beside prediction_id")]
 
 
 def test_a_key_is_named_in_full() -> None:
     expected = "a value: it is part of the key"
-    assert faults(carrier="UA", arr_delay=42) == [("flight", expected), ("time_hour", expected)]
+    assert post_and_list_faults(carrier="UA", arr_delay=42) == [("flight", expected), ("time_hour", expected)]
 
 
 def test_the_outcome_must_be_there_even_where_it_is_null() -> None:
-    assert faults(prediction_id=BY_ID["prediction_id"]) == [("arr_delay", "a value: the field is required")]
+    assert post_and_list_faults(prediction_id=BY_ID["prediction_id"]) == [
+        ("arr_delay", "a value: the field is required")
+    ]
     assert LABELS.parse_one(json.dumps({**BY_ID, "arr_delay": None}).encode())["arr_delay"] is None
 
 
 @pytest.mark.parametrize("name", ["", "x", "unlogged-12", "019fa1c2d3e4b5a69", "019FA1C2D3E4B5A69-0", "../../etc-0"])
 def test_an_id_that_never_was_one_is_refused(name: str) -> None:
-    ((field, expected),) = faults(prediction_id=name, arr_delay=42)
+    ((field, expected),) = post_and_list_faults(prediction_id=name, arr_delay=42)
     assert field == "prediction_id"
     assert "pattern" in expected
 
@@ -158,7 +162,7 @@ def test_an_id_that_never_was_one_is_refused(name: str) -> None:
     [("arr_delay", 3001), ("arr_delay", True), ("carrier", "ZZ"), ("flight", None), ("time_hour", "yesterday")],
 )
 def test_labels_keep_the_contracts_ranges_and_types(field: str, value: Any) -> None:
-    assert [name for name, _ in faults(**{**BY_KEY, field: value})] == [field]
+    assert [name for name, _ in post_and_list_faults(**{**BY_KEY, field: value})] == [field]
 
 
 def test_a_contract_without_a_key_takes_ids_alone() -> None:

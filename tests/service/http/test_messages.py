@@ -28,15 +28,15 @@ GIVEN = {"at": "2013-04-01T12:00:00Z", "local": "2013-04-01T12:00:00", "low": 0.
 READINGS = Contract(Reading, (NotAbove("low", "high"),), GIVEN, max_records=3)
 
 
-def refused(contract: Contract, body: Any) -> RequestRefused:
+def parse_and_catch_refusal(contract: Contract, body: Any) -> RequestRefused:
     read: Callable[[bytes], Any] = contract.parse_batch if isinstance(body, list) else contract.parse_one
     with pytest.raises(RequestRefused) as caught:
         read(json.dumps(body).encode())
     return caught.value
 
 
-def faults(contract: Contract, **changes: Any) -> Any:
-    return refused(contract, {**contract.example, **changes}).details
+def list_faults(contract: Contract, **changes: Any) -> Any:
+    return parse_and_catch_refusal(contract, {**contract.example, **changes}).details
 
 
 def test_the_example_keeps_the_contract() -> None:
@@ -60,7 +60,9 @@ def test_a_nullable_field_may_be_left_out() -> None:
 
 def test_a_field_that_is_not_nullable_must_be_there() -> None:
     without = {name: value for name, value in GIVEN.items() if name != "at"}
-    assert refused(READINGS, without).details == [{"field": "at", "expected": "a value: the field is required"}]
+    assert parse_and_catch_refusal(READINGS, without).details == [
+        {"field": "at", "expected": "a value: the field is required"}
+    ]
 
 
 @pytest.mark.parametrize(
@@ -87,39 +89,39 @@ def test_a_field_that_is_not_nullable_must_be_there() -> None:
     ],
 )
 def test_a_refusal_names_field_value_and_what_was_expected(field: str, value: Any, expected: str) -> None:
-    (fault,) = faults(FLIGHTS, **{field: value})
+    (fault,) = list_faults(FLIGHTS, **{field: value})
     assert fault["field"] == field
     assert expected in fault["expected"]
     assert fault["value"] == repr(value)
 
 
 def test_all_broken_checks_are_named_together() -> None:
-    broken = faults(FLIGHTS, sched_dep_time=1799, sched_arr_time=1799, dewp=90)
+    broken = list_faults(FLIGHTS, sched_dep_time=1799, sched_arr_time=1799, dewp=90)
     assert [fault["field"] for fault in broken] == ["sched_dep_time", "sched_arr_time", "dewp"]
 
 
 def test_an_instant_where_the_column_has_no_zone_is_refused() -> None:
-    assert "without an offset" in faults(READINGS, local="2013-04-01T12:00:00Z")[0]["expected"]
+    assert "without an offset" in list_faults(READINGS, local="2013-04-01T12:00:00Z")[0]["expected"]
 
 
 def test_the_value_shown_is_cut() -> None:
-    assert len(faults(FLIGHTS, dest="x" * 1000)[0]["value"]) == 100
+    assert len(list_faults(FLIGHTS, dest="x" * 1000)[0]["value"]) == 100
 
 
 def test_one_bad_record_refuses_the_list_and_is_named_by_its_index() -> None:
-    refusal = refused(READINGS, [GIVEN, {**GIVEN, "high": None, "low": "x"}, GIVEN])
+    refusal = parse_and_catch_refusal(READINGS, [GIVEN, {**GIVEN, "high": None, "low": "x"}, GIVEN])
     assert refusal.status == 422
     assert refusal.details == [{"index": 1, "field": "low", "value": "'x'", "expected": "a valid number"}]
 
 
 def test_faults_beyond_the_first_hundred_are_counted() -> None:
-    refusal = refused(FLIGHTS, [{}] * 50)
+    refusal = parse_and_catch_refusal(FLIGHTS, [{}] * 50)
     assert len(refusal.details) == 100
     assert "50 of 50 records break the contract (400 faults; listed are 100 of them)" in str(refusal)
 
 
 def test_a_record_of_countless_unknown_fields_is_refused_without_listing_them() -> None:
-    refusal = refused(READINGS, {**GIVEN, **{f"x{number}": 1 for number in range(5000)}})
+    refusal = parse_and_catch_refusal(READINGS, {**GIVEN, **{f"x{number}": 1 for number in range(5000)}})
     assert refusal.status == 422
     assert refusal.details == []
 
@@ -132,7 +134,7 @@ def test_an_empty_list_is_refused(body: bytes) -> None:
 
 
 def test_more_records_than_accepted_are_refused() -> None:
-    assert refused(READINGS, [GIVEN] * 4).status == 413
+    assert parse_and_catch_refusal(READINGS, [GIVEN] * 4).status == 413
 
 
 @pytest.mark.parametrize("body", [b"[{}", b"[1,]", b"[" * 5000, b'[{"low": NaN}]', b'[{"a": "\xff"}]', b"[]x"])
@@ -143,7 +145,7 @@ def test_a_list_that_is_not_json_is_refused_as_such(body: bytes) -> None:
 
 
 def test_a_list_of_lists_is_refused_by_index() -> None:
-    assert refused(READINGS, [[GIVEN]]).details[0]["index"] == 0
+    assert parse_and_catch_refusal(READINGS, [[GIVEN]]).details[0]["index"] == 0
 
 
 @given(st.binary())
@@ -165,10 +167,10 @@ json_values = st.recursive(
 def test_any_json_in_the_fields_is_accepted_or_refused_with_json(changes: dict[str, Any]) -> None:
     body = json.dumps({**schema.EXAMPLE, **changes}).encode()
     try:
-        told = b'{"error": "none"}' if len(FLIGHTS.to_frame([FLIGHTS.parse_one(body)])) else b"null"
+        expected_body = b'{"error": "none"}' if len(FLIGHTS.to_frame([FLIGHTS.parse_one(body)])) else b"null"
     except RequestRefused as refusal:
-        told = refusal.encode_body()
-    assert json.loads(told)["error"]
+        expected_body = refusal.encode_body()
+    assert json.loads(expected_body)["error"]
 
 
 def test_the_version_changes_with_what_is_accepted_and_only_then() -> None:

@@ -16,18 +16,18 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("http")
 
 
 @pytest.fixture(scope="module")
-def client(place: Path) -> Iterator[Any]:
-    local_service.deploy_version(place, "1")
-    with local_service.open_test_client(place) as http:
+def client(folder: Path) -> Iterator[Any]:
+    local_service.deploy_version(folder, "1")
+    with local_service.open_test_client(folder) as http:
         yield http
 
 
-def post(client: Any, body: bytes, **headers: str) -> Any:
+def post_body(client: Any, body: bytes, **headers: str) -> Any:
     return client.post("/predict", content=body, headers={**JSON, **headers})
 
 
@@ -58,7 +58,7 @@ BAD = {
 @pytest.mark.parametrize("name", BAD)
 def test_bad_input_is_refused_with_json_that_says_why(client: Any, name: str) -> None:
     body, status = BAD[name]
-    answer = post(client, body)
+    answer = post_body(client, body)
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/json"
     assert answer.json()["error"]
@@ -66,7 +66,7 @@ def test_bad_input_is_refused_with_json_that_says_why(client: Any, name: str) ->
 
 def test_what_breaks_the_contract_is_counted_by_field_for_the_monitor(tmp_path: Path) -> None:
     with local_service.open_test_client(tmp_path) as http:
-        post(
+        post_body(
             http, json.dumps([EXAMPLE, {**EXAMPLE, "temp": 300.0}, {**EXAMPLE, "temp": 301.0, "dewp": 300.0}]).encode()
         )
         local_service.wait_until(
@@ -76,14 +76,14 @@ def test_what_breaks_the_contract_is_counted_by_field_for_the_monitor(tmp_path: 
     assert (entry["records"], entry["fields"]) == (2, {"temp": 2, "dewp": 1})
 
 
-def test_a_refused_request_leaves_nothing_in_the_log(client: Any, place: Path) -> None:
-    before = len(list(append_log.read_entries(place / "predictions")))
-    post(client, json.dumps([EXAMPLE, {}]).encode())
-    assert len(list(append_log.read_entries(place / "predictions"))) == before
+def test_a_refused_request_leaves_nothing_in_the_log(client: Any, folder: Path) -> None:
+    before = len(list(append_log.read_entries(folder / "predictions")))
+    post_body(client, json.dumps([EXAMPLE, {}]).encode())
+    assert len(list(append_log.read_entries(folder / "predictions"))) == before
 
 
 def test_a_thousand_malformed_requests_do_not_harm_the_next(client: Any) -> None:
-    assert {post(client, b'{"carrier": ').status_code for _ in range(1000)} == {400}
+    assert {post_body(client, b'{"carrier": ').status_code for _ in range(1000)} == {400}
     assert client.post("/predict", json=EXAMPLE).status_code == 200
 
 
@@ -99,14 +99,14 @@ def test_a_body_in_pieces_within_the_limit_is_answered(client: Any) -> None:
 
 @pytest.mark.parametrize("content_type", ["text/plain", "", "application/x-www-form-urlencoded"])
 def test_another_content_type_is_refused(client: Any, content_type: str) -> None:
-    answer = post(client, json.dumps(EXAMPLE).encode(), **{"content-type": content_type})
+    answer = post_body(client, json.dumps(EXAMPLE).encode(), **{"content-type": content_type})
     assert answer.status_code == 415
     assert "application/json" in answer.json()["error"]
 
 
 def test_a_content_type_with_a_charset_is_accepted(client: Any) -> None:
     body = json.dumps(EXAMPLE).encode()
-    assert post(client, body, **{"content-type": "Application/JSON; charset=utf-8"}).status_code == 200
+    assert post_body(client, body, **{"content-type": "Application/JSON; charset=utf-8"}).status_code == 200
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"])

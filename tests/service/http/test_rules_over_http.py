@@ -28,38 +28,38 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("rules")
 
 
 @pytest.fixture(scope="module")
-def client(place: Path) -> Iterator[Any]:
-    local_service.deploy_version(place, "1", **FACTS)
-    with local_service.open_test_client(place, rules=RULES) as http:
+def client(folder: Path) -> Iterator[Any]:
+    local_service.deploy_version(folder, "1", **FACTS)
+    with local_service.open_test_client(folder, rules=RULES) as http:
         yield http
 
 
-def ask(client: Any, **changed: Any) -> Any:
+def post_changed_example(client: Any, **changed: Any) -> Any:
     return client.post("/predict", json={**EXAMPLE, **changed})
 
 
-def test_an_answer_by_rule_names_it_in_answer_and_log(client: Any, place: Path) -> None:
-    answer = ask(client, carrier="AA").json()
+def test_an_answer_by_rule_names_it_in_answer_and_log(client: Any, folder: Path) -> None:
+    answer = post_changed_example(client, carrier="AA").json()
     assert (answer["probability"], answer["decision"], answer["rules"]) == (0.25, False, ["rare"])
-    found = append_log.find_entry_in_segments(place / "predictions", answer["prediction_id"])
+    found = append_log.find_entry_in_segments(folder / "predictions", answer["prediction_id"])
     assert found is not None
     assert (found["rules"], found["inputs"], found["output"]) == (["rare"], [], 0.25)
 
 
 def test_a_decision_that_a_rule_overrides_keeps_the_models_probability(client: Any) -> None:
-    clear, foggy = ask(client, visib=1.0).json(), ask(client, visib=0.2).json()
+    clear, foggy = post_changed_example(client, visib=1.0).json(), post_changed_example(client, visib=0.2).json()
     assert foggy["decision"] is True
     assert "fog" in foggy["rules"]
     assert "fog" not in clear.get("rules", [])
 
 
 def test_a_refusal_is_a_422_with_rule_and_reason(client: Any) -> None:
-    answer = ask(client, origin="LGA")
+    answer = post_changed_example(client, origin="LGA")
     assert answer.status_code == 422
     assert "closed: nothing leaves from there" in answer.json()["error"]
     assert answer.json()["details"] == [
@@ -67,17 +67,17 @@ def test_a_refusal_is_a_422_with_rule_and_reason(client: Any) -> None:
     ]
 
 
-def test_of_a_list_the_whole_is_refused_and_each_record_named(client: Any, place: Path) -> None:
-    before = len(list(append_log.read_entries(place / "predictions")))
+def test_of_a_list_the_whole_is_refused_and_each_record_named(client: Any, folder: Path) -> None:
+    before = len(list(append_log.read_entries(folder / "predictions")))
     answer = client.post("/predict", json=[EXAMPLE, {**EXAMPLE, "origin": "LGA"}])
     assert answer.status_code == 422
     assert [fault["index"] for fault in answer.json()["details"]] == [1]
-    assert len(list(append_log.read_entries(place / "predictions"))) == before
+    assert len(list(append_log.read_entries(folder / "predictions"))) == before
 
 
-def test_what_is_refused_is_kept_with_the_rule(client: Any, place: Path) -> None:
-    ask(client, origin="LGA", flight=4711)
-    *_, last = append_log.read_entries(get_refusals_folder(place / "predictions"))
+def test_what_is_refused_is_kept_with_the_rule(client: Any, folder: Path) -> None:
+    post_changed_example(client, origin="LGA", flight=4711)
+    *_, last = append_log.read_entries(get_refusals_folder(folder / "predictions"))
     assert (last["rule"], last["model"], last["record"]["flight"]) == ("closed", "1", 4711)
 
 

@@ -86,7 +86,7 @@ def pipeline(state: Path) -> InferencePipeline:
     return InferencePipeline(live, CONTRACT)
 
 
-def harm(pipeline: InferencePipeline, which: str, how: str) -> None:
+def break_model(pipeline: InferencePipeline, which: str, how: str) -> None:
     """Make the live or the previous model fail from now on."""
     model, (kind, one) = getattr(pipeline.live, which), HARMS[how]
     setattr(pipeline.live, which, kind(model.version, one, model.decide, model.rules, model.bundle))
@@ -99,7 +99,7 @@ def score(state: Path, version: str) -> float:
     return found[0]
 
 
-def both(pipeline: InferencePipeline) -> list[Any]:
+def predict_every_way(pipeline: InferencePipeline) -> list[Any]:
     """What is said of a record that comes alone, together with another, and in a list."""
     return [
         pipeline.predict_one(RECORD),
@@ -109,35 +109,37 @@ def both(pipeline: InferencePipeline) -> list[Any]:
 
 
 def test_the_live_model_answers_without_a_mark_of_fallback(pipeline: InferencePipeline, state: Path) -> None:
-    assert [(said.model, said.output) for said in both(pipeline)] == [("2", score(state, "2"))] * 5
-    assert not any("fallback" in said.marks for said in both(pipeline))
+    assert [(scored.model, scored.output) for scored in predict_every_way(pipeline)] == [("2", score(state, "2"))] * 5
+    assert not any("fallback" in scored.marks for scored in predict_every_way(pipeline))
 
 
 @pytest.mark.parametrize("how", HARMS)
 def test_where_the_live_model_fails_the_previous_answers(pipeline: InferencePipeline, state: Path, how: str) -> None:
-    harm(pipeline, "model", how)
-    assert [(said.model, said.output) for said in both(pipeline)] == [("1", score(state, "1"))] * 5
-    assert {said.marks["fallback"] for said in both(pipeline)} == {"previous"}
+    break_model(pipeline, "model", how)
+    assert [(scored.model, scored.output) for scored in predict_every_way(pipeline)] == [("1", score(state, "1"))] * 5
+    assert {scored.marks["fallback"] for scored in predict_every_way(pipeline)} == {"previous"}
 
 
 @pytest.mark.parametrize("how", HARMS)
 def test_where_that_fails_too_the_live_models_baseline_answers(pipeline: InferencePipeline, how: str) -> None:
-    harm(pipeline, "model", how)
-    harm(pipeline, "previous", how)
-    assert {(said.model, said.output, said.decision) for said in both(pipeline)} == {("2", BASELINE, False)}
-    assert {said.marks["fallback"] for said in both(pipeline)} == {"baseline"}
+    break_model(pipeline, "model", how)
+    break_model(pipeline, "previous", how)
+    assert {(scored.model, scored.output, scored.decision) for scored in predict_every_way(pipeline)} == {
+        ("2", BASELINE, False)
+    }
+    assert {scored.marks["fallback"] for scored in predict_every_way(pipeline)} == {"baseline"}
 
 
 def test_a_list_with_answers_by_rule_is_still_all_of_one_version(pipeline: InferencePipeline) -> None:
-    harm(pipeline, "model", "raises")
-    said = pipeline.predict_batch([{**RECORD, "distance": 9500}, RECORD])
-    assert [one.model for one in said] == ["1", "1"]
-    assert said[0].marks["rules"] == ["far"]
+    break_model(pipeline, "model", "raises")
+    scored = pipeline.predict_batch([{**RECORD, "distance": 9500}, RECORD])
+    assert [one.model for one in scored] == ["1", "1"]
+    assert scored[0].marks["rules"] == ["far"]
 
 
 def test_rules_hold_for_what_stands_in(pipeline: InferencePipeline) -> None:
-    harm(pipeline, "model", "raises")
-    harm(pipeline, "previous", "raises")
+    break_model(pipeline, "model", "raises")
+    break_model(pipeline, "previous", "raises")
     assert pipeline.predict_one(RECORD).marks == {"rules": ["close"], "review": True, "fallback": "baseline"}
     with pytest.raises(RefusedByRules):
         pipeline.predict_one({**RECORD, "origin": "LGA"})
@@ -151,9 +153,9 @@ def test_a_refusal_is_no_failure_of_the_model(pipeline: InferencePipeline) -> No
 
 
 def test_what_comes_together_shares_no_refusal(pipeline: InferencePipeline) -> None:
-    said = pipeline.predict_coalesced([RECORD, {**RECORD, "origin": "LGA"}, {**RECORD, "distance": 9500}])
-    assert isinstance(said[1], RefusedByRules)
-    assert ["far" in one.marks.get("rules", []) for one in said if isinstance(one, ScoredRecord)] == [False, True]
+    scored = pipeline.predict_coalesced([RECORD, {**RECORD, "origin": "LGA"}, {**RECORD, "distance": 9500}])
+    assert isinstance(scored[1], RefusedByRules)
+    assert ["far" in one.marks.get("rules", []) for one in scored if isinstance(one, ScoredRecord)] == [False, True]
 
 
 def test_what_comes_together_shares_no_failure(pipeline: InferencePipeline) -> None:
@@ -164,8 +166,8 @@ def test_what_comes_together_shares_no_failure(pipeline: InferencePipeline) -> N
         return 1 / (record["distance"] - 500) and works.score_one(record)
 
     pipeline.live.model = Stumbling(works.version, one, works.decide, works.rules, works.bundle)
-    said = pipeline.predict_coalesced([RECORD, {**RECORD, "distance": 500}, RECORD])
-    assert [one.model for one in said] == ["2", "1", "2"]  # type: ignore[union-attr]
+    scored = pipeline.predict_coalesced([RECORD, {**RECORD, "distance": 500}, RECORD])
+    assert [one.model for one in scored] == ["2", "1", "2"]  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 32, 500])
@@ -176,7 +178,7 @@ def test_a_few_are_scored_as_each_is_alone_to_the_last_bit(many_trees: LoadedMod
 
 def test_a_model_that_works_again_answers_again(pipeline: InferencePipeline) -> None:
     working = pipeline.live.model
-    harm(pipeline, "model", "raises")
+    break_model(pipeline, "model", "raises")
     assert pipeline.predict_one(RECORD).model == "1"
     pipeline.live.model = working
     assert pipeline.predict_one(RECORD).model == "2"
@@ -185,8 +187,8 @@ def test_a_model_that_works_again_answers_again(pipeline: InferencePipeline) -> 
 def test_a_failure_is_reported_once_and_names_the_error(
     pipeline: InferencePipeline, caplog: pytest.LogCaptureFixture
 ) -> None:
-    harm(pipeline, "model", "raises")
-    both(pipeline)
+    break_model(pipeline, "model", "raises")
+    predict_every_way(pipeline)
     assert [message for message in caplog.messages if "version 2 fails" in message and "ZeroDivision" in message]
     assert len([message for message in caplog.messages if "fails" in message]) == 1
 
@@ -194,8 +196,8 @@ def test_a_failure_is_reported_once_and_names_the_error(
 def test_records_that_another_answered_are_counted(pipeline: InferencePipeline) -> None:
     name, labels = "penumbra_fallbacks_total", {"to": "previous"}
     before = REGISTRY.get_sample_value(name, labels) or 0.0
-    harm(pipeline, "model", "raises")
-    both(pipeline)
+    break_model(pipeline, "model", "raises")
+    predict_every_way(pipeline)
     assert REGISTRY.get_sample_value(name, labels) == before + 5
 
 
@@ -204,7 +206,7 @@ def test_without_previous_or_baseline_the_refusal_names_the_version(tmp_path: Pa
     live = LiveModels(tmp_path / "state", features.FEATURES, Task("binary"))
     live.refresh()
     alone = InferencePipeline(live, CONTRACT)
-    harm(alone, "model", "raises")
+    break_model(alone, "model", "raises")
     with pytest.raises(RequestRefused, match="version 1 of the model has no answer") as caught:
         alone.predict_one(RECORD)
     assert caught.value.status == 500

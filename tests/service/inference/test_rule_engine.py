@@ -30,7 +30,7 @@ class Broken:
 
     words = "it is Tuesday"
 
-    def test(self, known):
+    def test(self, priors):
         return lambda record, prediction: record["weekday"] == 2
 
 
@@ -41,80 +41,91 @@ def rule(when, then, name="it"):
     return Rule(name, "because", when, then)
 
 
-def decide(*rules, record=FLIGHT, prediction=0.7, known=BINARY, on_error="review"):
+def apply_rules(*rules, record=FLIGHT, prediction=0.7, priors=BINARY, on_error="review"):
     """What is said in the end of one record."""
-    ready = RuleEngine(rules, known, lambda p: p >= 0.5, on_error)
-    said, failed = ready.apply_before(record)
-    return said or ready.apply_after(record, prediction, failed)
+    ready = RuleEngine(rules, priors, lambda p: p >= 0.5, on_error)
+    ruled, failed = ready.apply_before(record)
+    return ruled or ready.apply_after(record, prediction, failed)
 
 
-def holds(when, record=FLIGHT, prediction=None, known=BINARY):
-    return when.test(known)(record, prediction)
+def is_condition_met(when, record=FLIGHT, prediction=None, priors=BINARY):
+    return when.test(priors)(record, prediction)
 
 
 @pytest.mark.parametrize(("dest", "expected"), [("ORD", False), ("BGR", True), ("XXX", True), (None, False)])
 def test_few_rows_holds_for_values_that_the_model_learnt_from_few_rows_or_none(dest, expected):
-    assert holds(FewRows("dest", below=3), {"dest": dest}) is expected
+    assert is_condition_met(FewRows("dest", below=3), {"dest": dest}) is expected
 
 
 def test_few_rows_never_holds_with_a_model_that_does_not_say_what_it_learnt_from():
-    assert not holds(FewRows("dest", below=3), {"dest": "XXX"}, known=ModelPriors(0.5))
+    assert not is_condition_met(FewRows("dest", below=3), {"dest": "XXX"}, priors=ModelPriors(0.5))
 
 
 @pytest.mark.parametrize(("value", "expected"), [(9, False), (10, True), (20, True), (21, False), (None, False)])
 def test_between_holds_within_both_ends_and_never_for_a_missing_value(value, expected):
-    assert holds(Between("distance", 10, 20), {"distance": value}) is expected
+    assert is_condition_met(Between("distance", 10, 20), {"distance": value}) is expected
 
 
 def test_one_of_holds_for_the_values_named():
-    assert holds(OneOf("dest", ["ORD", "LAX"]))
-    assert not holds(OneOf("dest", ["LAX"]))
+    assert is_condition_met(OneOf("dest", ["ORD", "LAX"]))
+    assert not is_condition_met(OneOf("dest", ["LAX"]))
 
 
 @pytest.mark.parametrize(("probability", "expected"), [(0.44, False), (0.46, True), (0.54, True), (0.56, False)])
 def test_a_close_call_is_near_the_threshold(probability, expected):
-    assert holds(CloseCall(0.05), prediction=probability) is expected
+    assert is_condition_met(CloseCall(0.05), prediction=probability) is expected
 
 
 def test_a_close_call_of_classes_is_a_narrow_lead():
     classes = ModelPriors(float("nan"))
-    assert holds(CloseCall(0.1), prediction=[0.1, 0.47, 0.43], known=classes)
-    assert not holds(CloseCall(0.1), prediction=[0.1, 0.6, 0.3], known=classes)
+    assert is_condition_met(CloseCall(0.1), prediction=[0.1, 0.47, 0.43], priors=classes)
+    assert not is_condition_met(CloseCall(0.1), prediction=[0.1, 0.6, 0.3], priors=classes)
 
 
 def test_a_number_is_no_close_call():
-    assert not holds(CloseCall(0.1), prediction=12.5, known=NUMBER)
+    assert not is_condition_met(CloseCall(0.1), prediction=12.5, priors=NUMBER)
 
 
 def test_outside_holds_beyond_either_end():
-    assert [holds(Outside(0.1, 0.9), prediction=p) for p in (0.05, 0.1, 0.9, 0.95)] == [True, False, False, True]
+    assert [is_condition_met(Outside(0.1, 0.9), prediction=p) for p in (0.05, 0.1, 0.9, 0.95)] == [
+        True,
+        False,
+        False,
+        True,
+    ]
 
 
 def test_without_rules_that_hold_nothing_is_marked():
-    assert decide(rule(OneOf("dest", ["LAX"]), Review()), rule(OneOf("dest", ["LAX"]), Answer())) == (0.7, True, {})
+    assert apply_rules(rule(OneOf("dest", ["LAX"]), Review()), rule(OneOf("dest", ["LAX"]), Answer())) == (
+        0.7,
+        True,
+        {},
+    )
 
 
 def test_a_rule_answers_without_the_model_by_the_baseline():
-    assert decide(rule(OneOf("dest", ["ORD"]), Answer())) == (0.2, False, {"rules": ["it"]})
+    assert apply_rules(rule(OneOf("dest", ["ORD"]), Answer())) == (0.2, False, {"rules": ["it"]})
 
 
 def test_a_rule_answers_without_the_model_as_it_says():
-    assert decide(rule(OneOf("dest", ["ORD"]), Answer(0.9, False))) == (0.9, False, {"rules": ["it"]})
+    assert apply_rules(rule(OneOf("dest", ["ORD"]), Answer(0.9, False))) == (0.9, False, {"rules": ["it"]})
 
 
 def test_the_first_rule_before_the_model_ends_it():
     always = OneOf("dest", ["ORD"])
-    assert decide(rule(always, Answer(0.9), "one"), rule(always, Answer(0.1), "two"))[2] == {"rules": ["one"]}
+    assert apply_rules(rule(always, Answer(0.9), "one"), rule(always, Answer(0.1), "two"))[2] == {"rules": ["one"]}
 
 
 def test_rules_after_the_model_do_not_judge_what_a_rule_answered():
-    assert decide(rule(OneOf("dest", ["ORD"]), Answer(0.5)), rule(CloseCall(0.1), Review()))[2] == {"rules": ["it"]}
+    assert apply_rules(rule(OneOf("dest", ["ORD"]), Answer(0.5)), rule(CloseCall(0.1), Review()))[2] == {
+        "rules": ["it"]
+    }
 
 
 def test_a_refusal_names_the_rule_and_the_reason():
     refusing = rule(OneOf("dest", ["ORD"]), Refuse(), "no_ord")
     with pytest.raises(RefusedByRule) as caught:
-        decide(refusing)
+        apply_rules(refusing)
     answer = build_rule_refusal([(None, caught.value.rule)], 1)
     assert (answer.status, str(answer)) == (422, "the record is refused (no_ord: because), nothing was predicted")
     assert answer.details[0]["rule"] == "no_ord"
@@ -128,52 +139,52 @@ def test_the_refusal_of_a_list_says_which_records():
 
 
 def test_an_override_changes_the_decision_and_leaves_the_probability():
-    assert decide(rule(OneOf("dest", ["ORD"]), Override(False))) == (0.7, False, {"rules": ["it"]})
+    assert apply_rules(rule(OneOf("dest", ["ORD"]), Override(False))) == (0.7, False, {"rules": ["it"]})
 
 
 def test_an_override_of_a_number_is_the_answer():
     override = rule(OneOf("dest", ["ORD"]), Override(30.0))
-    assert decide(override, known=NUMBER, prediction=12.5)[:2] == (30.0, 30.0)
+    assert apply_rules(override, priors=NUMBER, prediction=12.5)[:2] == (30.0, 30.0)
 
 
 def test_a_clamp_brings_the_prediction_into_the_interval_and_decides_by_that():
-    assert decide(rule(Outside(0.0, 0.4), Clamp(0.0, 0.4))) == (0.4, False, {"rules": ["it"]})
+    assert apply_rules(rule(Outside(0.0, 0.4), Clamp(0.0, 0.4))) == (0.4, False, {"rules": ["it"]})
 
 
 def test_review_marks_the_answer_and_leaves_it_as_it_is():
-    assert decide(rule(CloseCall(0.3), Review())) == (0.7, True, {"rules": ["it"], "review": True})
+    assert apply_rules(rule(CloseCall(0.3), Review())) == (0.7, True, {"rules": ["it"], "review": True})
 
 
 def test_all_rules_after_the_model_that_hold_are_named_in_order():
-    marks = decide(rule(CloseCall(0.3), Review(), "one"), rule(Outside(0.0, 0.6), Clamp(0.0, 0.6), "two"))[2]
+    marks = apply_rules(rule(CloseCall(0.3), Review(), "one"), rule(Outside(0.0, 0.6), Clamp(0.0, 0.6), "two"))[2]
     assert marks["rules"] == ["one", "two"]
 
 
 @pytest.mark.parametrize("then", [Refuse(), Answer(), Override(False), Clamp(0.0, 0.1), Review()])
 def test_a_rule_that_raises_is_named_and_the_row_goes_to_review(then):
-    assert decide(rule(Broken(), then)) == (0.7, True, {"review": True, "failed_rules": ["it"]})
+    assert apply_rules(rule(Broken(), then)) == (0.7, True, {"review": True, "failed_rules": ["it"]})
 
 
 def test_a_rule_that_raises_can_be_passed_over():
-    assert decide(rule(Broken(), Refuse()), on_error="model") == (0.7, True, {"failed_rules": ["it"]})
+    assert apply_rules(rule(Broken(), Refuse()), on_error="model") == (0.7, True, {"failed_rules": ["it"]})
 
 
 def test_a_rule_that_raises_can_make_the_answer_the_baseline():
-    assert decide(rule(Broken(), Review()), on_error="baseline") == (0.2, False, {"failed_rules": ["it"]})
+    assert apply_rules(rule(Broken(), Review()), on_error="baseline") == (0.2, False, {"failed_rules": ["it"]})
 
 
 def test_a_rule_that_raises_goes_to_review_where_there_is_no_baseline():
-    said = decide(rule(Broken(), Review()), known=ModelPriors(0.5), on_error="baseline")
-    assert said == (0.7, True, {"review": True, "failed_rules": ["it"]})
+    ruled = apply_rules(rule(Broken(), Review()), priors=ModelPriors(0.5), on_error="baseline")
+    assert ruled == (0.7, True, {"review": True, "failed_rules": ["it"]})
 
 
 def test_an_answer_by_the_baseline_fails_where_the_bundle_has_none():
-    said = decide(rule(OneOf("dest", ["ORD"]), Answer()), known=ModelPriors(0.5))
-    assert said == (0.7, True, {"review": True, "failed_rules": ["it"]})
+    ruled = apply_rules(rule(OneOf("dest", ["ORD"]), Answer()), priors=ModelPriors(0.5))
+    assert ruled == (0.7, True, {"review": True, "failed_rules": ["it"]})
 
 
 def test_a_rule_that_raises_does_not_keep_the_others_from_being_applied():
-    marks = decide(rule(Broken(), Review(), "broken"), rule(CloseCall(0.3), Override(False), "close"))[2]
+    marks = apply_rules(rule(Broken(), Review(), "broken"), rule(CloseCall(0.3), Override(False), "close"))[2]
     assert marks == {"rules": ["close"], "review": True, "failed_rules": ["broken"]}
 
 
@@ -182,14 +193,20 @@ def test_a_condition_on_the_prediction_is_refused_before_the_model():
         rule(CloseCall(0.1), Refuse())
 
 
-def counted(metric, **labels):
+def read_counter(metric, **labels):
     return REGISTRY.get_sample_value(metric, labels) or 0.0
 
 
 def test_rules_that_fire_and_rules_that_fail_are_counted():
-    before = counted("penumbra_rules_fired_total", rule="shut"), counted("penumbra_rule_failures_total", rule="odd")
-    decide(rule(Broken(), Review(), "odd"), rule(OneOf("dest", ["ORD"]), Override(False), "shut"))
-    after = counted("penumbra_rules_fired_total", rule="shut"), counted("penumbra_rule_failures_total", rule="odd")
+    before = (
+        read_counter("penumbra_rules_fired_total", rule="shut"),
+        read_counter("penumbra_rule_failures_total", rule="odd"),
+    )
+    apply_rules(rule(Broken(), Review(), "odd"), rule(OneOf("dest", ["ORD"]), Override(False), "shut"))
+    after = (
+        read_counter("penumbra_rules_fired_total", rule="shut"),
+        read_counter("penumbra_rule_failures_total", rule="odd"),
+    )
     assert after == (before[0] + 1, before[1] + 1)
 
 
@@ -198,7 +215,7 @@ def test_what_is_said_of_a_record_does_not_depend_on_those_before_it(rows):
     rules = (rule(FewRows("dest", 3), Answer(), "few"), rule(CloseCall(0.2), Review(), "close"))
     ready = RuleEngine(rules, BINARY, lambda p: p >= 0.5, "review")
     together = [ready.apply_before({"dest": d})[0] or ready.apply_after({"dest": d}, p) for d, p in rows]
-    assert together == [decide(*rules, record={"dest": d}, prediction=p) for d, p in rows]
+    assert together == [apply_rules(*rules, record={"dest": d}, prediction=p) for d, p in rows]
 
 
 def test_the_problems_rules_have_names_of_their_own_and_look_at_columns_that_exist():

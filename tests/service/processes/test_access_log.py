@@ -15,7 +15,7 @@ FORGED = "x\n2026-11-24 [INFO] all is well\r\x1b[31m\u2028\x85"
 
 
 @pytest.fixture
-def written() -> Iterator[io.StringIO]:
+def log_stream() -> Iterator[io.StringIO]:
     """What a logger called "forged" writes."""
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
@@ -27,21 +27,23 @@ def written() -> Iterator[io.StringIO]:
     logger.removeHandler(handler)
 
 
-def test_a_message_stays_on_its_line(written: io.StringIO) -> None:
+def test_a_message_stays_on_its_line(log_stream: io.StringIO) -> None:
     logging.getLogger("forged").error("no such thing: %s", FORGED)
-    assert written.getvalue() == ("[ERROR] no such thing: x\\n2026-11-24 [INFO] all is well\\r\\x1b[31m\\u2028\\x85\n")
+    assert log_stream.getvalue() == (
+        "[ERROR] no such thing: x\\n2026-11-24 [INFO] all is well\\r\\x1b[31m\\u2028\\x85\n"
+    )
 
 
-def test_what_an_error_says_does_not_look_like_a_record(written: io.StringIO) -> None:
+def test_what_an_error_says_does_not_look_like_a_record(log_stream: io.StringIO) -> None:
     try:
         raise ValueError(FORGED)
     except ValueError:
         logging.getLogger("forged").exception("failed")
-    first, *traceback = written.getvalue().splitlines()
+    first, *traceback = log_stream.getvalue().splitlines()
     assert first == "[ERROR] failed"
     assert len(traceback) == 5
     assert all(line.startswith("    ") for line in traceback)
-    assert "\x1b" not in written.getvalue()
+    assert "\x1b" not in log_stream.getvalue()
 
 
 @given(st.text())

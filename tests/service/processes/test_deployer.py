@@ -88,7 +88,12 @@ def test_a_registry_that_is_away_is_logged_once_and_tried_again(
     registry, end = Away(versions, "1"), time.monotonic() + 10
     settings = local_service.make_service_settings(tmp_path, poll_seconds=0.01)
     with caplog.at_level("INFO", "service.processes.deployer"):
-        run_deployer(registry, settings, lambda: read_pointer(tmp_path / "state") is None and time.monotonic() < end)
+        run_deployer(
+            registry,
+            settings,
+            local_service.PROBLEM,
+            lambda: read_pointer(tmp_path / "state") is None and time.monotonic() < end,
+        )
     assert [message for message in caplog.messages if "no registry" in message] == [
         "deploying live failed, trying again: ConnectionError: no registry"
     ]
@@ -173,9 +178,16 @@ def test_a_broken_candidate_is_refused_and_the_live_version_goes_on(
     registry, state = FolderRegistry(versions, "1", candidate="broken"), tmp_path / "state"
     settings, end = local_service.make_service_settings(tmp_path, poll_seconds=0.01), time.monotonic() + 10
     with caplog.at_level("INFO", "service.processes.deployer"):
-        run_deployer(registry, settings, lambda: not (state / "refused").exists() and time.monotonic() < end)
+        run_deployer(
+            registry,
+            settings,
+            local_service.PROBLEM,
+            lambda: not (state / "refused").exists() and time.monotonic() < end,
+        )
         registry.versions_by_alias["live"] = "2"
-        run_deployer(registry, settings, lambda: read_pointer(state) != "2" and time.monotonic() < end)
+        run_deployer(
+            registry, settings, local_service.PROBLEM, lambda: read_pointer(state) != "2" and time.monotonic() < end
+        )
     assert (read_pointer(state), read_pointer(state, "candidate")) == ("2", None)
     assert (state / "refused").read_text().startswith("broken\n")
     assert any("deploying candidate failed" in message for message in caplog.messages)

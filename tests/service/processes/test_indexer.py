@@ -12,9 +12,11 @@ from tests.helpers import local_service, prediction_logs
 from tests.helpers.prediction_logs import NOON, log_predictions, make_hours, make_label_by_key, make_prediction
 
 
-def words(folder: Path) -> str:
+def format_report(folder: Path) -> str:
     """What `penumbra labels` prints."""
-    return "\n\n".join(format_label_counts(collect_label_counts(local_service.make_service_settings(folder))))
+    return "\n\n".join(
+        format_label_counts(collect_label_counts(local_service.make_service_settings(folder), local_service.PROBLEM))
+    )
 
 
 def test_the_indexer_takes_in_what_is_there_even_when_it_is_stopped_at_once(tmp_path: Path) -> None:
@@ -44,7 +46,7 @@ def test_the_indexer_goes_on_after_a_failure_and_complains_once(
 
 
 def test_make_labels_says_what_to_do_where_nothing_is_logged(tmp_path: Path) -> None:
-    assert words(tmp_path) == "No prediction is logged yet: `make serve`, then POST /predict."
+    assert format_report(tmp_path) == "No prediction is logged yet: `make serve`, then POST /predict."
 
 
 def test_make_labels_tells_coverage_outcomes_and_delays(tmp_path: Path) -> None:
@@ -56,18 +58,18 @@ def test_make_labels_tells_coverage_outcomes_and_delays(tmp_path: Path) -> None:
         make_label_by_key(2, 7, NOON + make_hours(30)),
         make_label_by_key(9, 1),
     )
-    lines = [line.split() for line in words(tmp_path).splitlines()]
+    lines = [line.split() for line in format_report(tmp_path).splitlines()]
     assert ["7", "4", "2", "0", "0", "2", "1", "50.0", "%"] in lines
     assert ["2013-04-01", "4", "2", "0", "0", "2", "1", "50.0", "%"] in lines
     assert lines[-3:] == [["feedback", "attached", "2"], ["feedback", "duplicate", "1"], ["feedback", "orphan", "1"]]
-    assert "50% within 6 h, 90% within 31 h, 99% within 31 h (due after 24 h)" in words(tmp_path)
+    assert "50% within 6 h, 90% within 31 h, 99% within 31 h (due after 24 h)" in format_report(tmp_path)
 
 
 def test_make_labels_counts_lines_that_cannot_be_read(tmp_path: Path) -> None:
     log_predictions(tmp_path, make_prediction(1))
     prediction_logs.log_labels(tmp_path, make_label_by_key(1, 42))
     (tmp_path / "labels" / ("f" * 17 + ".jsonl")).write_text("damaged\n")
-    assert "can't be read: 1 " in words(tmp_path)
+    assert "can't be read: 1 " in format_report(tmp_path)
 
 
 def test_a_table_aligns_text_left_and_numbers_right() -> None:

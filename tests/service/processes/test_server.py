@@ -12,45 +12,48 @@ import httpx
 import psutil
 import pytest
 
+import service
 from penumbra.core.settings import PROJECT_ROOT
 from penumbra.logs import append_log
 from problem.schema import EXAMPLE, OUTCOME
+from service.processes import launcher
 from service.processes.supervisor import ChildProcess, Supervisor
+from service.shadow import scorer_client
 from tests.helpers import local_service
 
 SLICE, SHORT = "se.slice", 100_000
 OWN = Path("/proc/self/sched").read_text() if Path("/proc/self/sched").exists() else ""
 
 
-def _slice(pid: int) -> int | None:
+def read_slice_nanoseconds(pid: int) -> int | None:
     """In nanoseconds; None of the idle class."""
     lines = Path(f"/proc/{pid}/sched").read_text().splitlines()
     return next((int(line.split()[-1]) for line in lines if line.startswith(SLICE)), None)
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("server")
 
 
 @pytest.fixture(scope="module")
-def cold(place: Path) -> Iterator[tuple[Any, httpx.Response, httpx.Response]]:
+def server_without_model(folder: Path) -> Iterator[tuple[Any, httpx.Response, httpx.Response]]:
     """A running server, with what it answered before there was a model."""
-    with local_service.start_server(place) as (process, http):
+    with local_service.start_server(folder) as (process, http):
         yield (process, http), http.get("/readyz"), http.post("/predict", json=EXAMPLE)
 
 
 @pytest.fixture(scope="module")
-def http(cold: Any, place: Path) -> httpx.Client:
+def http(server_without_model: Any, folder: Path) -> httpx.Client:
     """The same server with version 1, deployed while it ran."""
-    local_service.deploy_version(place, "1")
-    client: httpx.Client = cold[0][1]
+    local_service.deploy_version(folder, "1")
+    client: httpx.Client = server_without_model[0][1]
     local_service.wait_until(lambda: client.get("/readyz").status_code == 200)
     return client
 
 
-def test_a_server_without_a_model_starts_and_says_what_to_do(cold: Any) -> None:
-    _, ready, answer = cold
+def test_a_server_without_a_model_starts_and_says_what_to_do(server_without_model: Any) -> None:
+    _, ready, answer = server_without_model
     assert (ready.status_code, answer.status_code) == (503, 503)
     assert "make train" in ready.json()["reason"]
 
@@ -59,16 +62,16 @@ def test_the_first_model_is_picked_up_without_a_restart(http: httpx.Client) -> N
     assert http.post("/predict", json=EXAMPLE).json()["model_version"] == "1"
 
 
-def test_what_is_answered_is_in_the_log_on_disk(http: httpx.Client, place: Path) -> None:
+def test_what_is_answered_is_in_the_log_on_disk(http: httpx.Client, folder: Path) -> None:
     answer = http.post("/predict", json=EXAMPLE).json()
-    found = append_log.find_entry_in_segments(place / "predictions", answer["prediction_id"])
+    found = append_log.find_entry_in_segments(folder / "predictions", answer["prediction_id"])
     assert found is not None
     assert found["output"] == answer["probability"]
 
 
-def test_a_new_version_is_swapped_in_without_an_error(http: httpx.Client, place: Path) -> None:
+def test_a_new_version_is_swapped_in_without_an_error(http: httpx.Client, folder: Path) -> None:
     answers: list[dict[str, Any]] = [http.post("/predict", json=EXAMPLE).json()]
-    local_service.deploy_version(place, "2", seed=2)
+    local_service.deploy_version(folder, "2", seed=2)
 
     def swapped() -> bool:
         answer = http.post("/predict", json=EXAMPLE)
@@ -83,10 +86,10 @@ def test_a_new_version_is_swapped_in_without_an_error(http: httpx.Client, place:
 def test_metrics_count_requests_records_and_time(http: httpx.Client) -> None:
     names = ['penumbra_requests_total{status="2xx"}', "penumbra_records_total", "penumbra_request_seconds_count"]
     time.sleep(0.3)
-    before = [_metric(http, name) for name in names]
+    before = [read_metric(http, name) for name in names]
     http.post("/predict", json=[EXAMPLE] * 5)
     local_service.wait_until(
-        lambda: [_metric(http, name) for name in names] == [before[0] + 1, before[1] + 5, before[2] + 1]
+        lambda: [read_metric(http, name) for name in names] == [before[0] + 1, before[1] + 5, before[2] + 1]
     )
 
 
@@ -99,25 +102,25 @@ def test_a_label_is_attached_within_moments(http: httpx.Client) -> None:
 
 def test_metrics_count_labels_and_requests_to_feedback(http: httpx.Client) -> None:
     names = ["penumbra_labels_total", 'penumbra_feedback_requests_total{status="2xx"}']
-    before = [_metric(http, name) for name in names]
+    before = [read_metric(http, name) for name in names]
     http.post("/feedback", json=[{"prediction_id": "0" * 17 + "-0", **OUTCOME}] * 3)
-    assert [_metric(http, name) for name in names] == [before[0] + 3, before[1] + 1]
+    assert [read_metric(http, name) for name in names] == [before[0] + 3, before[1] + 1]
 
 
 @pytest.mark.skipif(SLICE not in OWN, reason="this kernel doesn't tell a process's slice")
-def test_only_the_worker_is_given_the_processor_in_short_slices(http: httpx.Client, cold: Any) -> None:
+def test_only_the_worker_is_given_the_processor_in_short_slices(http: httpx.Client, server_without_model: Any) -> None:
     """So whoever else is at work, it has it at once when a request wakes it."""
-    every = psutil.Process(cold[0][0].pid).children(recursive=True)
-    (short,) = (each for each in every if _slice(each.pid) == SHORT)
+    every = psutil.Process(server_without_model[0][0].pid).children(recursive=True)
+    (short,) = (each for each in every if read_slice_nanoseconds(each.pid) == SHORT)
     assert "_bentoml_impl.worker.service" in short.cmdline()
 
 
 def test_metrics_name_the_live_version(http: httpx.Client) -> None:
     version = http.get("/readyz").json()["model_version"]
-    assert _metric(http, f'penumbra_live_model{{version="{version}"}}') == 1
+    assert read_metric(http, f'penumbra_live_model{{version="{version}"}}') == 1
 
 
-def _metric(http: httpx.Client, name: str) -> float:
+def read_metric(http: httpx.Client, name: str) -> float:
     values = [line.split()[-1] for line in http.get("/metrics").text.splitlines() if line.startswith(name + " ")]
     return float(values[0]) if values else 0.0
 
@@ -141,8 +144,8 @@ def test_a_head_request_gets_no_body(http: httpx.Client) -> None:
     assert http.head("/readyz").content == http.head("/predict").content == b""
 
 
-def test_the_output_is_a_few_plain_lines(http: httpx.Client, place: Path) -> None:
-    lines = (place / "output").read_text()
+def test_the_output_is_a_few_plain_lines(http: httpx.Client, folder: Path) -> None:
+    lines = (folder / "output").read_text()
     assert "flight-delay answers at http://127.0.0.1:" in lines
     assert "Traceback" not in lines
     assert len(lines.splitlines()) < 10
@@ -164,11 +167,22 @@ def test_a_port_that_is_taken_is_said_in_one_line(tmp_path: Path, http: httpx.Cl
     )
 
 
-def test_sigterm_ends_every_process_and_frees_the_port(http: httpx.Client, cold: Any) -> None:
-    process = cold[0][0]
+def test_sigterm_ends_every_process_and_frees_the_port(http: httpx.Client, server_without_model: Any) -> None:
+    process = server_without_model[0][0]
     process.send_signal(signal.SIGTERM)
     assert process.wait(20) == 0
     socket.create_server(("127.0.0.1", http.base_url.port)).close()  # type: ignore[arg-type]
+
+
+def test_every_module_of_the_service_that_runs_as_a_process_is_started_by_one() -> None:
+    sources = {path: path.read_text() for path in Path(service.__path__[0]).rglob("*.py")}
+    runnable = {
+        path.relative_to(PROJECT_ROOT).with_suffix("").as_posix().replace("/", ".")
+        for path, source in sources.items()
+        if 'if __name__ == "__main__":' in source
+    }
+    started = {*launcher.PROCESS_MODULES.values(), scorer_client.SCORER_MODULE}
+    assert runnable == {"service.__main__", *started}
 
 
 def test_a_child_that_dies_is_started_again_ever_later(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

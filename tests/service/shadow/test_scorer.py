@@ -15,22 +15,22 @@ TASK = Task.from_schema(schema)
 DISTANCES = [100, 200, 300, 400, 500]
 
 
-def scorer(folder: Path, fault: str) -> Scorer:
+def make_scorer(folder: Path, fault: str) -> Scorer:
     loaded = bundle.read_bundle(faulty_bundles.make_faulty_bundle(folder / "bundle", fault), features.FEATURES, "2")
     return Scorer(loaded, RECORD_CONTRACT, TASK)
 
 
-def lines(*bad: int, **changes: Any) -> list[bytes]:
+def make_log_lines(*bad: int, **changes: Any) -> list[bytes]:
     """Five logged predictions, those at the positions `bad` with other values."""
     return [encode_json(make_entry(d, **(changes if n in bad else {}))) for n, d in enumerate(DISTANCES)]
 
 
 def test_a_logged_prediction_gets_the_score_of_training_time(tmp_path: Path) -> None:
-    made = scorer(tmp_path, "")
-    expected = made.bundle.score(RECORD_CONTRACT.to_frame([make_record(distance) for distance in DISTANCES])).tolist()
-    said = made.score(lines())
-    assert [each.output for each in said] == expected
-    assert [each.decision for each in said] == [output >= 0.5 for output in expected]
+    scorer = make_scorer(tmp_path, "")
+    expected = scorer.bundle.score(RECORD_CONTRACT.to_frame([make_record(distance) for distance in DISTANCES])).tolist()
+    results = scorer.score(make_log_lines())
+    assert [each.output for each in results] == expected
+    assert [each.decision for each in results] == [output >= 0.5 for output in expected]
 
 
 @pytest.mark.parametrize(
@@ -44,17 +44,17 @@ def test_a_logged_prediction_gets_the_score_of_training_time(tmp_path: Path) -> 
 def test_a_fault_is_recorded_on_its_row_and_the_others_are_scored(
     tmp_path: Path, fault: str, status: str, words: str
 ) -> None:
-    made = scorer(tmp_path, fault)
-    healthy, said = made.score(lines()), made.score(lines(1, 4, **TRIGGER_VALUES))
-    assert [each.status for each in said] == ["ok", status, "ok", "ok", status]
-    assert words in said[1].reason
-    assert [said[n].output for n in (0, 2, 3)] == [healthy[n].output for n in (0, 2, 3)]
-    assert (said[1].output, said[1].decision) == (None, None)
+    scorer = make_scorer(tmp_path, fault)
+    healthy, results = scorer.score(make_log_lines()), scorer.score(make_log_lines(1, 4, **TRIGGER_VALUES))
+    assert [each.status for each in results] == ["ok", status, "ok", "ok", status]
+    assert words in results[1].reason
+    assert [results[n].output for n in (0, 2, 3)] == [healthy[n].output for n in (0, 2, 3)]
+    assert (results[1].output, results[1].decision) == (None, None)
 
 
 def test_a_record_of_another_contract_is_an_error_that_says_so(tmp_path: Path) -> None:
-    good, bad = lines()[0], b'{"record":{"carrier":"UA"}}'
-    said = scorer(tmp_path, "").score([bad, good, b"damaged"])
-    assert [each.status for each in said] == ["error", "ok", "error"]
-    assert "doesn't keep this contract" in said[0].reason
-    assert "can't be read" in said[2].reason
+    good, bad = make_log_lines()[0], b'{"record":{"carrier":"UA"}}'
+    results = make_scorer(tmp_path, "").score([bad, good, b"damaged"])
+    assert [each.status for each in results] == ["error", "ok", "error"]
+    assert "doesn't keep this contract" in results[0].reason
+    assert "can't be read" in results[2].reason

@@ -26,8 +26,8 @@ DISTANCES = [100, 200, 300, 400]
 
 def test_without_a_model_in_the_shadow_nothing_happens(tmp_path: Path) -> None:
     log_entries(tmp_path, make_entry(100))
-    with start_role_worker(tmp_path) as made:
-        assert made.step() is False
+    with start_role_worker(tmp_path) as worker:
+        assert worker.step() is False
     assert append_log.list_segments(tmp_path / "shadow") == []
 
 
@@ -37,10 +37,10 @@ def test_past_and_new_predictions_are_scored_once_across_restarts(tmp_path: Path
     point_role(tmp_path, "candidate", "2")
     ids = log_entries(tmp_path, *map(make_entry, DISTANCES))
     for more in ([500], [600, 700]):
-        with start_role_worker(tmp_path, batch_rows=2) as made:
-            step_until(made, make_completion_check(made, tmp_path, "2"))
+        with start_role_worker(tmp_path, batch_rows=2) as worker:
+            step_until(worker, make_completion_check(worker, tmp_path, "2"))
             ids += log_entries(tmp_path, *map(make_entry, more))
-            step_until(made, make_completion_check(made, tmp_path, "2"))
+            step_until(worker, make_completion_check(worker, tmp_path, "2"))
     scores = compute_expected_scores(tmp_path, "2", [*DISTANCES, 500, 600, 700])
     assert [read_rows_by_id(tmp_path, "2")[name]["output"] for name in ids] == scores
 
@@ -50,10 +50,10 @@ def test_past_and_new_predictions_are_scored_once_across_restarts(tmp_path: Path
 def test_new_predictions_go_before_those_of_the_past(tmp_path: Path) -> None:
     point_role(tmp_path, "candidate", "2")
     past = log_entries(tmp_path, *map(make_entry, DISTANCES))
-    with start_role_worker(tmp_path, batch_rows=1) as made:
-        made.step()
+    with start_role_worker(tmp_path, batch_rows=1) as worker:
+        worker.step()
         new = log_entries(tmp_path, make_entry(500), make_entry(600))
-        step_until(made, make_completion_check(made, tmp_path, "2"))
+        step_until(worker, make_completion_check(worker, tmp_path, "2"))
     assert list(read_rows_by_id(tmp_path, "2")) == new + past
 
 
@@ -62,8 +62,8 @@ def test_new_predictions_go_before_those_of_the_past(tmp_path: Path) -> None:
 def test_what_is_too_old_is_skipped_with_the_reason(tmp_path: Path) -> None:
     point_role(tmp_path, "candidate", "2")
     old, recent = log_entries(tmp_path, make_entry(100, ago=7200), make_entry(200, ago=10))
-    with start_role_worker(tmp_path, catch_up_hours=1) as made:
-        step_until(made, make_completion_check(made, tmp_path, "2"))
+    with start_role_worker(tmp_path, catch_up_hours=1) as worker:
+        step_until(worker, make_completion_check(worker, tmp_path, "2"))
     found = read_rows_by_id(tmp_path, "2")
     assert (found[old]["status"], found[recent]["status"]) == ("skipped", "ok")
     assert found[old]["reason"] == "older than 1 h when its turn came"
@@ -74,9 +74,9 @@ def test_what_is_too_old_is_skipped_with_the_reason(tmp_path: Path) -> None:
 def test_a_model_that_fails_again_and_again_is_left_alone_and_its_rows_say_so(tmp_path: Path) -> None:
     point_role(tmp_path, "candidate", "2", "burns")
     log_entries(tmp_path, *(make_entry(distance, **TRIGGER_VALUES) for distance in DISTANCES))
-    with start_role_worker(tmp_path, batch_rows=1, timeout_seconds=0.2) as made:
-        step_until(made, make_completion_check(made, tmp_path, "2"))
-        assert made.is_backing_off
+    with start_role_worker(tmp_path, batch_rows=1, timeout_seconds=0.2) as worker:
+        step_until(worker, make_completion_check(worker, tmp_path, "2"))
+        assert worker.is_backing_off
     statuses = [row["status"] for row in read_rows_by_id(tmp_path, "2").values()]
     assert statuses == ["timeout", "timeout", "timeout", "skipped"]
     assert "left alone after 3 failures: it took" in list(read_rows_by_id(tmp_path, "2").values())[-1]["reason"]
@@ -87,8 +87,8 @@ def test_a_model_that_fails_again_and_again_is_left_alone_and_its_rows_say_so(tm
 def test_memory_without_end_is_an_error_of_the_row(tmp_path: Path) -> None:
     point_role(tmp_path, "candidate", "2", "allocates")
     good, bad = log_entries(tmp_path, make_entry(100), make_entry(200, **TRIGGER_VALUES))
-    with start_role_worker(tmp_path, memory_mb=300) as made:
-        step_until(made, make_completion_check(made, tmp_path, "2"))
+    with start_role_worker(tmp_path, memory_mb=300) as worker:
+        step_until(worker, make_completion_check(worker, tmp_path, "2"))
     assert read_rows_by_id(tmp_path, "2")[good]["status"] == "ok"
     assert read_rows_by_id(tmp_path, "2")[bad]["status"] == "error"
 
@@ -97,13 +97,13 @@ def test_memory_without_end_is_an_error_of_the_row(tmp_path: Path) -> None:
 @pytest.mark.alone
 def test_a_scoring_process_that_is_killed_costs_nothing(tmp_path: Path) -> None:
     point_role(tmp_path, "candidate", "2")
-    with start_role_worker(tmp_path, batch_rows=1) as made:
+    with start_role_worker(tmp_path, batch_rows=1) as worker:
         for distance in DISTANCES:
             log_entries(tmp_path, make_entry(distance))
-            step_until(made, lambda: made._job)
+            step_until(worker, lambda: worker._job)
             for child in psutil.Process().children():
                 child.send_signal(signal.SIGKILL)
-            step_until(made, make_completion_check(made, tmp_path, "2"))
+            step_until(worker, make_completion_check(worker, tmp_path, "2"))
     assert {row["status"] for row in read_rows_by_id(tmp_path, "2").values()} == {"ok"}
 
 
@@ -111,12 +111,12 @@ def test_a_scoring_process_that_is_killed_costs_nothing(tmp_path: Path) -> None:
 @pytest.mark.alone
 def test_a_process_that_stands_still_is_ended_and_its_rows_timed_out(tmp_path: Path) -> None:
     point_role(tmp_path, "candidate", "2")
-    with start_role_worker(tmp_path, timeout_seconds=0.1) as made:
-        step_until(made, lambda: made.client and made.client.refused is not None)
+    with start_role_worker(tmp_path, timeout_seconds=0.1) as worker:
+        step_until(worker, lambda: worker.client and worker.client.refused is not None)
         for child in psutil.Process().children():
             child.send_signal(signal.SIGSTOP)
         (name,) = log_entries(tmp_path, make_entry(100))
-        step_until(made, make_completion_check(made, tmp_path, "2"))
+        step_until(worker, make_completion_check(worker, tmp_path, "2"))
     assert read_rows_by_id(tmp_path, "2")[name]["status"] == "timeout"
 
 
@@ -126,9 +126,9 @@ def test_a_bundle_that_is_refused_is_told_and_its_rows_say_so(tmp_path: Path) ->
     point_role(tmp_path, "candidate", "2")
     (tmp_path / "state/bundles/2/model.onnx").write_bytes(b"damaged")
     log_entries(tmp_path, make_entry(100))
-    with start_role_worker(tmp_path) as made:
-        step_until(made, make_completion_check(made, tmp_path, "2"))
-        assert "damaged or replaced" in made.last_failure
+    with start_role_worker(tmp_path) as worker:
+        step_until(worker, make_completion_check(worker, tmp_path, "2"))
+        assert "damaged or replaced" in worker.last_failure
     (row,) = read_rows_by_id(tmp_path, "2").values()
     assert (row["status"], "refused" in row["reason"]) == ("skipped", True)
 
@@ -139,17 +139,17 @@ def test_the_metrics_tell_coverage_lag_and_disagreement(tmp_path: Path) -> None:
     point_role(tmp_path, "candidate", "2")
     log_entries(tmp_path, *(make_entry(distance, output=0.25, decision=False) for distance in DISTANCES))
     settings = local_service.make_service_settings(tmp_path)
-    with start_role_worker(tmp_path) as made:
-        step_until(made, make_completion_check(made, tmp_path, "2"))
+    with start_role_worker(tmp_path) as worker:
+        step_until(worker, make_completion_check(worker, tmp_path, "2"))
         log_entries(tmp_path, make_entry(500, ago=100))
-        metrics_file.write_shadow_metrics(settings, made.log.state, [made])
-    told = dict(line.rsplit(" ", 1) for line in (tmp_path / "shadow" / METRICS_FILE).read_text().splitlines())
+        metrics_file.write_shadow_metrics(settings.service, worker.log.state, [worker])
+    metrics = dict(line.rsplit(" ", 1) for line in (tmp_path / "shadow" / METRICS_FILE).read_text().splitlines())
     of = '{role="candidate",version="2"}'
     difference = sum(abs(score - 0.25) for score in compute_expected_scores(tmp_path, "2", DISTANCES)) / 4
-    assert float(told[f"penumbra_shadow_difference_mean{of}"]) == pytest.approx(difference)
-    assert float(told[f"penumbra_shadow_differing_share{of}"]) == 1.0
-    assert float(told[f"penumbra_shadow_coverage{of}"]) == pytest.approx(0.8, abs=0.01)
-    assert 100 <= float(told[f"penumbra_shadow_lag_seconds{of}"]) < 130
+    assert float(metrics[f"penumbra_shadow_difference_mean{of}"]) == pytest.approx(difference)
+    assert float(metrics[f"penumbra_shadow_differing_share{of}"]) == 1.0
+    assert float(metrics[f"penumbra_shadow_coverage{of}"]) == pytest.approx(0.8, abs=0.01)
+    assert 100 <= float(metrics[f"penumbra_shadow_lag_seconds{of}"]) < 130
 
 
 @pytest.mark.slow

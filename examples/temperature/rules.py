@@ -1,3 +1,0 @@
-"""No rule but the model."""
-
-RULES = ()

@@ -1,0 +1,186 @@
+"""Reports of windows: rows are sampled, compared with reference and candidate, and the pages kept and logged."""
+
+import datetime as dt
+import gc
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from flows.steps import model_version
+from monitoring.reports import evidently_reports
+from monitoring.reports.columns import ReportSides, build_report_frame, sample_by_hash
+from monitoring.reports.window_figures import build_figures, describe_window, extract_distances
+from monitoring.reports.workspace import ReportWorkspace
+from monitoring.windows import Window
+from penumbra.core.histograms import list_profiled_columns
+from penumbra.core.problem import Problem
+from penumbra.core.settings import Settings
+from penumbra.core.task import Task
+from penumbra.logs.index import LogIndex
+from penumbra.logs.queries import samples
+from penumbra.logs.queries.bottom_k import MAX_WINDOW_ROWS
+from penumbra.logs.queries.labels import join_labels
+from penumbra.logs.queries.shadow import read_shadow_outputs
+from penumbra.logs.schema import STATUS_OK
+from penumbra.registry.models import FinishedRun, ModelRegistry
+from penumbra.registry.pointers import CANDIDATE_ALIAS
+
+REFERENCE_SAMPLE_SEED = 2013
+DATA_REPORT, QUALITY_REPORT, CANDIDATE_REPORT, CANDIDATE_QUALITY_REPORT = (
+    "data",
+    "quality",
+    "candidate",
+    "candidate-quality",
+)
+
+
+@dataclass(frozen=True)
+class ReportSources:
+    """What the rows of a report are read from."""
+
+    settings: Settings
+    problem: Problem
+    index: LogIndex
+    models: ModelRegistry
+
+
+def publish_waiting_windows(settings: Settings, problem: Problem) -> Iterator[Path]:
+    """Publish the reports of each window whose record has none yet.
+
+    For a process that does nothing else (see reports.py): Evidently is adapted to this work while it lasts, and memory
+    is freed after each window only.
+
+    Args:
+        settings: The settings; logs, registry, bundles and the monitor's folder are read.
+        problem: The problem, with schema, source and features.
+
+    Yields:
+        The pages as they are written. A window counts as published once all of its pages are.
+
+    Raises:
+        BrokenBundle: The bundle of a window's model is damaged.
+        DamagedWindow: A window's record is damaged.
+        MlflowException: The registry can't be read or written.
+    """
+    index = LogIndex.from_settings(settings, problem.schema)
+    sources = ReportSources(settings, problem, index, ModelRegistry(settings.registry))
+    sources.index.catch_up()
+    workspace = ReportWorkspace(settings.monitor.folder, settings.registry.model)
+    with evidently_reports.skip_hidden_pictures():
+        for window in workspace.list_unpublished():
+            yield from _publish_window(sources, workspace, window)
+            gc.collect()
+
+
+def _publish_window(sources: ReportSources, workspace: ReportWorkspace, window: Window) -> list[Path]:
+    start = time.time()
+    pages = workspace.write(window, _build_snapshots(sources, window))
+    run = _log_window_run(sources.models, window, pages, start)
+    workspace.mark_published(window, list(pages), run)
+    return list(pages.values())
+
+
+def _build_snapshots(sources: ReportSources, window: Window) -> dict[str, Any]:
+    """Snapshots by kind of report; kinds that can't be made of these rows are left out."""
+    rows = _sample_live_rows(sources, window)
+    live = _build_live_sides(sources, window, rows)
+    snapshots = {
+        DATA_REPORT: evidently_reports.build_data_report(
+            live,
+            extract_distances(window),
+            build_figures(window, len(live.columns().left_out)),
+            describe_window(window),
+            **_build_snapshot_metadata(window, DATA_REPORT),
+        ),
+        QUALITY_REPORT: evidently_reports.build_quality_report(
+            live, **_build_snapshot_metadata(window, QUALITY_REPORT)
+        ),
+        **_build_candidate_snapshots(window, _build_candidate_sides(sources, rows, live.threshold)),
+    }
+    return {kind: snapshot for kind, snapshot in snapshots.items() if snapshot is not None}
+
+
+def _build_candidate_snapshots(window: Window, sides: ReportSides | None) -> dict[str, Any]:
+    if sides is None:
+        return {}
+    builders = {
+        CANDIDATE_REPORT: evidently_reports.build_prediction_report,
+        CANDIDATE_QUALITY_REPORT: evidently_reports.build_quality_report,
+    }
+    return {kind: build(sides, **_build_snapshot_metadata(window, kind)) for kind, build in builders.items()}
+
+
+def _build_live_sides(sources: ReportSources, window: Window, rows: pl.DataFrame) -> ReportSides:
+    """The window's rows beside a sample of its model's reference."""
+    settings, problem = sources.settings, sources.problem
+    with model_version.open_model_version(settings, problem, sources.models, window.model) as model:
+        task, threshold = model.task, model.facts.get("threshold")
+        numbered = model.reference.with_row_index("number")
+        reference = sample_by_hash(numbered, ["number"], MAX_WINDOW_ROWS, REFERENCE_SAMPLE_SEED)
+    return ReportSides(
+        build_report_frame(rows, "output", threshold, task),
+        build_report_frame(reference, "prediction", threshold, task),
+        task,
+        _list_feature_dtypes(problem),
+        threshold,
+    )
+
+
+def _build_candidate_sides(sources: ReportSources, rows: pl.DataFrame, threshold: float | None) -> ReportSides | None:
+    """The candidate's predictions of the same rows beside the live model's; None where none is in the shadow."""
+    candidate = (sources.models.aliases() or {}).get(CANDIDATE_ALIAS)
+    if candidate is None:
+        return None
+    task, ids = Task.from_schema(sources.problem.schema), rows["id"].to_list()
+    answers = read_shadow_outputs(sources.index, candidate, ids=ids).filter(status=STATUS_OK)
+    both = rows.join(answers.select("id", candidate_output="output"), on="id", how="inner").with_columns(
+        pl.col("candidate_output").cast(rows.schema["output"])
+    )
+    return ReportSides(
+        build_report_frame(both, "candidate_output", threshold, task),
+        build_report_frame(both, "output", threshold, task),
+        task,
+        {},
+        threshold,
+    )
+
+
+def _sample_live_rows(sources: ReportSources, window: Window) -> pl.DataFrame:
+    """A sample of the window's rows with the live model's `output` and the `label`."""
+    index, dtypes = sources.index, _list_feature_dtypes(sources.problem)
+    rows = samples.read_sampled_records(index, window.model, window.begin, window.end, dtypes)
+    answers = join_labels(index, ids=rows["id"].to_list()).select("id", "output", label="target")
+    return answers.join(rows, on="id", how="inner")
+
+
+def _list_feature_dtypes(problem: Problem) -> dict[str, Any]:
+    """The contract's columns that features read, with their dtypes."""
+    row = problem.schema.Row.columns()
+    return {name: row[name].dtype for name in list_profiled_columns(problem.features.FEATURES, problem.schema.TIME)}
+
+
+def _log_window_run(models: ModelRegistry, window: Window, pages: dict[str, Path], start: float) -> str:
+    """Log figures and pages to the window's MLflow run, which is the same one however often it is judged.
+
+    Returns the run's id."""
+    known = models.find_latest_runs(1, f"tags.window = '{window.begin}'")
+    if known:
+        for page in pages.values():
+            models.client.log_artifact(known[0].id, str(page), "reports")
+        return known[0].id
+    metrics = {f"{figure.group} {figure.series}": figure.value for figure in build_figures(window, 0)}
+    tags = {"window": str(window.begin), "verdict": window.verdict, "model_version": window.model}
+    run = FinishedRun(f"window {window.begin}", start, time.time(), metrics=metrics, tags=tags)
+    return models.record(run, artifacts={"reports": next(iter(pages.values())).parent})
+
+
+def _build_snapshot_metadata(window: Window, kind: str) -> dict[str, Any]:
+    """Evidently's `name`, `tags` and `timestamp` of a snapshot, which its pages show."""
+    last = window.end - dt.timedelta(days=1)
+    name = f"{window.begin} to {last}: {kind.replace('-', ' ')}, {window.verdict}"
+    tags = [kind, window.verdict, f"version {window.model}"]
+    return {"name": name, "tags": tags, "timestamp": dt.datetime.combine(window.begin, dt.time())}

@@ -1,0 +1,195 @@
+"""What the folder `problem/` must supply, as types: one protocol for each of its files, and `Problem` for all of them.
+
+Everything between the data and the decision takes a `Problem`, or the part of it that it needs, as an argument.
+`penumbra.core.problem_loading.load_problem` imports the folder, checks it once, and fills in what is optional.
+"""
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import dataframely as dy
+import polars as pl
+
+from penumbra.features import ColumnCheck, Feature
+from penumbra.patterns.candidate import Candidate, Columns
+from penumbra.rules import Rule
+
+
+class ProblemError(ValueError):
+    """The folder `problem/` lacks something or has something wrong; names the file, the name and what was expected."""
+
+
+class ProblemSchema(Protocol):
+    """`problem/schema.py`: what a row is, what is reported of it later, and what is predicted."""
+
+    TIME: str
+    """Required. The column of `Row` with the time of the event, a `dy.Datetime`; labels, days and windows go by it."""
+
+    Row: type[dy.Schema]
+    """Required. The contract of a request: the columns that are known when the prediction is made. Its primary key
+    joins labels to predictions; without one they are joined by the prediction's id alone."""
+
+    Labelled: type[dy.Schema]
+    """Required. The contract of a batch: the columns of `Row`, and those that tell the outcome."""
+
+    def target(self) -> pl.Expr:
+        """Required. The target, computed from the columns of `Labelled`; null where the outcome isn't known.
+
+        Returns:
+            An expression of dtype Boolean (binary), Enum (multi-class) or a number (regression).
+        """
+
+    EXAMPLE: dict[str, Any]
+    """Required. A record as a client sends it: JSON values by column of `Row`; columns that may be null may be left
+    out. Stands in the HTTP documentation."""
+
+    OUTCOME: dict[str, Any]
+    """Optional; nothing. What was reported of the example later: JSON values of the columns that only `Labelled` has.
+    Stands in the HTTP documentation."""
+
+    CHECKS: Sequence[ColumnCheck]
+    """Optional; none. Rules between columns that requests have to keep. Batches keep the rules of `Row`: state each
+    check there too, as a `dy.rule` that returns its `expr()`."""
+
+
+class SourceBatch(Protocol):
+    """A batch that the source has, or will have."""
+
+    @property
+    def name(self) -> str:
+        """The batch's name, the same for ever; names sort by time."""
+
+    @property
+    def complete(self) -> dt.date:
+        """The first day on which the batch is complete."""
+
+
+class ProblemSource(Protocol):
+    """`problem/source.py`: where raw batches come from, and how they are read."""
+
+    def batches(self) -> Sequence[SourceBatch]:
+        """Required. List the batches of the source.
+
+        Returns:
+            Every batch there is or will be, oldest first. The flows take those that are complete by `data.today`.
+        """
+
+    def fetch(self, batch: str) -> dict[str, bytes]:
+        """Required. Fetch the raw files of one batch.
+
+        Args:
+            batch: The batch's name.
+
+        Returns:
+            The content of each file, by file name. It is kept and versioned byte for byte.
+
+        Raises:
+            OSError: The source can't be read.
+        """
+
+    def parse(self, files: dict[str, bytes]) -> pl.DataFrame:
+        """Required. Read the raw files of one batch.
+
+        Args:
+            files: What `fetch` returned.
+
+        Returns:
+            A row for each row of the source, with the columns of `Labelled`; text is cast to their dtypes.
+
+        Raises:
+            ValueError: A file or a column is missing or unreadable; the batch is refused with these words.
+        """
+
+    CONVERSIONS: Sequence[pl.Expr]
+    """Optional; none. Expressions that replace columns which can't be cast from text by themselves, such as dates in
+    a format of their own. Values that they turn into null break the contract where it doesn't allow null."""
+
+
+class ProblemFeatures(Protocol):
+    """`problem/features.py`: the inputs of the model."""
+
+    FEATURES: Sequence[Feature]
+    """Required. The model's inputs in their order, composed of the kinds in `penumbra.features`; each has a name of its
+    own and reads columns of `Row`. (One that reads the outcome loads, so that the doctor can say why it must go.)"""
+
+
+class ProblemCandidates(Protocol):
+    """`problem/candidates.py`: the experiments."""
+
+    CANDIDATES: Mapping[str, Candidate]
+    """Required. The experiments by name; `training.candidates` in settings.toml says which of them are tried."""
+
+    def baseline(self, columns: Columns) -> Any:
+        """Required. Make the model that every candidate has to beat, one that doesn't look at the inputs.
+
+        Args:
+            columns: Names and positions of the matrix's columns.
+
+        Returns:
+            An unfitted scikit-learn estimator.
+        """
+
+
+class ProblemSlices(Protocol):
+    """`problem/slices.py`, an optional file: where models are looked at more closely."""
+
+    DAY: pl.Expr
+    """Optional; the date of `TIME`. The day of a row of `Row`, of dtype Date. Rows of a day aren't independent, so
+    intervals are drawn over days."""
+
+    SLICES: Mapping[str, pl.Expr]
+    """Optional; none. By name: an expression on rows of `Row`, of dtype String, whose values are the slices."""
+
+
+class ProblemRules(Protocol):
+    """`problem/rules.py`, an optional file: business rules around the model."""
+
+    RULES: Sequence[Rule]
+    """Optional; none. The rules in the order in which they are tried, each with a name of its own."""
+
+
+class Problem(Protocol):
+    """A loaded and checked `problem/` folder. `load_problem` returns one; parts that weren't asked for are absent."""
+
+    schema: ProblemSchema
+    """What a row is and what is predicted."""
+
+    source: ProblemSource
+    """Where raw batches come from."""
+
+    features: ProblemFeatures
+    """The inputs of the model."""
+
+    candidates: ProblemCandidates
+    """The experiments."""
+
+    slices: ProblemSlices
+    """Where models are looked at more closely."""
+
+    rules: ProblemRules
+    """Business rules around the model."""
+
+    files: Mapping[str, Path]
+    """The Python file of each loaded part that has one, by the part's name."""
+
+
+PROBLEM_PARTS: Mapping[str, type] = {
+    "schema": ProblemSchema,
+    "source": ProblemSource,
+    "features": ProblemFeatures,
+    "candidates": ProblemCandidates,
+    "slices": ProblemSlices,
+    "rules": ProblemRules,
+}
+OPTIONAL_FILES = ("slices", "rules")
+# What stands for an optional name that a file leaves out, computed from the schema.
+OPTIONAL_NAMES: Mapping[str, Callable[[ProblemSchema], Any]] = {
+    "OUTCOME": lambda schema: {},
+    "CHECKS": lambda schema: (),
+    "CONVERSIONS": lambda schema: (),
+    "DAY": lambda schema: pl.col(schema.TIME).dt.date(),
+    "SLICES": lambda schema: {},
+    "RULES": lambda schema: (),
+}

@@ -1,0 +1,229 @@
+"""The checks that `problem/` passes when it is loaded: names have the types that are expected, and fit together."""
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, get_args
+
+import dataframely as dy
+import polars as pl
+
+from penumbra.core.problem import ProblemCandidates, ProblemFeatures, ProblemRules, ProblemSchema, ProblemSlices
+from penumbra.core.task import Task, UnsupportedTargetError
+from penumbra.features import ColumnCheck, Feature
+from penumbra.patterns.candidate import Candidate
+from penumbra.rules import Rule
+
+# What the columns of the gate's table of losses are called beside the slices.
+RESERVED_SLICES = ("day", "candidate", "baseline", "live")
+
+
+def _is_sequence_of(*types: type) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list | tuple) and all(isinstance(item, types) for item in value)
+
+
+def _is_mapping_to(kind: type) -> Callable[[Any], bool]:
+    return lambda value: (
+        isinstance(value, Mapping) and all(isinstance(k, str) and isinstance(v, kind) for k, v in value.items())
+    )
+
+
+def _is_schema(value: Any) -> bool:
+    return isinstance(value, type) and issubclass(value, dy.Schema)
+
+
+# By name: the test that a value has to pass, and the words that complete "expected …".
+TYPE_CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "TIME": (lambda value: isinstance(value, str), "the name of a column of Row"),
+    "Row": (_is_schema, "a subclass of dataframely.Schema"),
+    "Labelled": (_is_schema, "a subclass of Row with the columns of the outcome"),
+    "EXAMPLE": (_is_mapping_to(object), "a dict of JSON values by column of Row"),
+    "OUTCOME": (_is_mapping_to(object), "a dict of JSON values by column that only Labelled has"),
+    "CHECKS": (_is_sequence_of(*get_args(ColumnCheck)), "a tuple of checks from penumbra.features"),
+    "CONVERSIONS": (_is_sequence_of(pl.Expr), "a list of polars expressions"),
+    "FEATURES": (_is_sequence_of(*get_args(Feature)), "a tuple of features from penumbra.features"),
+    "CANDIDATES": (_is_mapping_to(Candidate), "a dict of penumbra.patterns.Candidate by name"),
+    "DAY": (lambda value: isinstance(value, pl.Expr), "a polars expression of dtype Date"),
+    "SLICES": (_is_mapping_to(pl.Expr), "a dict of polars expressions by name"),
+    "RULES": (_is_sequence_of(Rule), "a tuple of penumbra.rules.Rule"),
+}
+# By function: how many arguments it is called with.
+FUNCTION_ARGUMENTS = {"target": 0, "batches": 0, "fetch": 1, "parse": 1, "baseline": 1}
+
+
+def describe_expectation(name: str) -> str:
+    """Say what a name of `problem/` has to be.
+
+    Args:
+        name: A name of one of the protocols in `penumbra.core.problem`.
+
+    Returns:
+        Words that complete "expected …".
+    """
+    if name in TYPE_CHECKS:
+        return TYPE_CHECKS[name][1]
+    return f"a function that takes {('no argument', 'one argument')[FUNCTION_ARGUMENTS[name]]}"
+
+
+def has_expected_type(name: str, value: Any) -> bool:
+    """Check the type of one name.
+
+    Args:
+        name: A name of one of the protocols in `penumbra.core.problem`.
+        value: What the user's file gives it.
+
+    Returns:
+        Whether the value can be used; functions are not called, but their parameters are counted.
+    """
+    if name in TYPE_CHECKS:
+        return TYPE_CHECKS[name][0](value)
+    if not callable(value):
+        return False
+    try:
+        inspect.signature(value).bind(*[None] * FUNCTION_ARGUMENTS[name])
+    except TypeError:
+        return False
+    except ValueError:  # a function written in C without a signature
+        return True
+    return True
+
+
+def check_schema(schema: ProblemSchema) -> Iterator[str]:
+    """Find what doesn't fit together in `problem/schema.py`.
+
+    Args:
+        schema: The part, of which every name has the right type.
+
+    Yields:
+        A sentence for each fault.
+    """
+    row, labelled = schema.Row.columns(), schema.Labelled.columns()
+    if schema.TIME not in row:
+        yield f"TIME names the column {schema.TIME!r}, which Row doesn't have: expected one of {', '.join(row)}"
+    elif not isinstance(row[schema.TIME], dy.Datetime):
+        kind = type(row[schema.TIME]).__name__
+        yield f"TIME names the column {schema.TIME!r}, a dy.{kind}: expected a dy.Datetime"
+    if lost := [name for name in row if name not in labelled]:
+        yield f"Labelled lacks {', '.join(lost)}: expected every column of Row"
+    outcome = [name for name in labelled if name not in row]
+    if not outcome:
+        yield "Labelled has no column that Row hasn't: expected those of the outcome"
+    if lost := [name for name, column in row.items() if not column.nullable and name not in schema.EXAMPLE]:
+        yield f"EXAMPLE lacks {', '.join(lost)}: expected every column of Row that may not be null"
+    yield from _find_unknown("EXAMPLE has", schema.EXAMPLE, row, "column of Row")
+    yield from _find_unknown("OUTCOME has", schema.OUTCOME, outcome, "column that only Labelled has")
+    for check in schema.CHECKS:
+        yield from _find_unknown("CHECKS reads", check.expr().meta.root_names(), row, "column of Row")
+    yield from _check_target(schema)
+
+
+def _check_target(schema: ProblemSchema) -> Iterator[str]:
+    try:
+        Task.from_schema(schema)
+    except UnsupportedTargetError as error:
+        yield str(error)
+    except Exception as error:  # whatever the user's function does
+        yield f"target() fails on the columns of Labelled: {type(error).__name__}: {error}"
+
+
+def check_features(part: ProblemFeatures, schema: ProblemSchema) -> Iterator[str]:
+    """Find what doesn't fit together in `problem/features.py`.
+
+    Args:
+        part: The part, of which every name has the right type.
+        schema: The loaded schema, whose columns features read.
+
+    Yields:
+        A sentence for each fault.
+    """
+    if not part.FEATURES:
+        yield "FEATURES is empty: expected at least one feature"
+    yield from _find_repeated("FEATURES", [feature.name for feature in part.FEATURES])
+    for feature in part.FEATURES:
+        columns, verb = feature.expr().meta.root_names(), f"FEATURES has {feature.name}, which reads"
+        yield from _find_unknown(verb, columns, schema.Labelled.columns(), "column of Row")
+
+
+def check_candidates(part: ProblemCandidates, schema: ProblemSchema) -> Iterator[str]:
+    """Find what doesn't fit together in `problem/candidates.py`.
+
+    Args:
+        part: The part, of which every name has the right type.
+        schema: The loaded schema, of which candidates may learn other columns than the target.
+
+    Yields:
+        A sentence for each fault.
+    """
+    if not part.CANDIDATES:
+        yield "CANDIDATES is empty: expected at least one candidate"
+    if "baseline" in part.CANDIDATES:
+        yield "CANDIDATES has 'baseline': expected another name, that one is the function's"
+    for name, candidate in part.CANDIDATES.items():
+        if not callable(candidate.make):
+            yield f"CANDIDATES has {name!r} with make={candidate.make!r}: expected a function of the columns"
+        if candidate.learns is not None:
+            columns, verb = candidate.learns.meta.root_names(), f"CANDIDATES has {name!r}, which learns"
+            yield from _find_unknown(verb, columns, schema.Labelled.columns(), "column of Labelled")
+
+
+def check_slices(part: ProblemSlices, schema: ProblemSchema) -> Iterator[str]:
+    """Find what doesn't fit together in `problem/slices.py`.
+
+    Args:
+        part: The part, of which every name has the right type.
+        schema: The loaded schema, whose columns the expressions read.
+
+    Yields:
+        A sentence for each fault.
+    """
+    yield from _check_dtype("DAY", part.DAY, schema, pl.Date())
+    for name, expression in part.SLICES.items():
+        yield from _check_dtype(f"SLICES[{name!r}]", expression, schema, pl.String())
+    if taken := [name for name in part.SLICES if name in RESERVED_SLICES]:
+        yield f"SLICES has {', '.join(taken)}: expected other names, the gate's table of losses has columns of these"
+
+
+def check_rules(part: ProblemRules, schema: ProblemSchema) -> Iterator[str]:
+    """Find what doesn't fit together in `problem/rules.py`.
+
+    Args:
+        part: The part, of which every name has the right type.
+        schema: The loaded schema, whose columns conditions read.
+
+    Yields:
+        A sentence for each fault.
+    """
+    yield from _find_repeated("RULES", [rule.name for rule in part.RULES])
+    for rule in part.RULES:
+        columns = [rule.when.column] if hasattr(rule.when, "column") else []
+        yield from _find_unknown(f"RULES has {rule.name}, which reads", columns, schema.Row.columns(), "column of Row")
+
+
+# What to check of a part beside the types of its names.
+PART_CHECKS: Mapping[str, Callable[[Any, ProblemSchema], Iterator[str]]] = {
+    "schema": lambda part, schema: check_schema(part),
+    "source": lambda part, schema: iter(()),
+    "features": check_features,
+    "candidates": check_candidates,
+    "slices": check_slices,
+    "rules": check_rules,
+}
+
+
+def _check_dtype(name: str, expression: pl.Expr, schema: ProblemSchema, expected: pl.DataType) -> Iterator[str]:
+    try:
+        dtype = schema.Labelled.create_empty().select(value=expression).schema["value"]
+    except pl.exceptions.PolarsError as error:
+        yield f"{name} can't be computed from the columns of Row: {type(error).__name__}: {error}"
+        return
+    if dtype != expected:
+        yield f"{name} gives {dtype}: expected {expected}"
+
+
+def _find_unknown(verb: str, used: Iterable[str], known: Iterable[str], kind: str) -> Iterator[str]:
+    if unknown := [name for name in used if name not in known]:
+        yield f"{verb} {', '.join(unknown)}, no {kind}: expected any of {', '.join(known)}"
+
+
+def _find_repeated(name: str, values: Sequence[str]) -> Iterator[str]:
+    if repeated := sorted({value for value in values if values.count(value) > 1}):
+        yield f"{name} has {', '.join(repeated)} more than once: expected a name of its own for each"

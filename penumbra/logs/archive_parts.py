@@ -1,0 +1,215 @@
+"""The parts of a log's archive: Parquet files by day with their facts, how they are built and read (see archive.py)."""
+
+import datetime as dt
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import msgspec
+
+from penumbra.logs import append_log, segments
+from penumbra.logs.schema import ArchivedPrediction
+
+DAYS_FOLDER, FACTS_SUFFIX, TABLE_SUFFIX = "days", ".json", ".parquet"
+ROW_PREFIX = "row."  # before the names of the columns that a `RowReader` reads
+RowReader = Callable[[Sequence[bytes]], Any]
+
+
+class DamagedArchive(RuntimeError):
+    """An archived file reads back differently from what was written; says which."""
+
+
+class ArchivedSegment(msgspec.Struct):
+    """A segment in a part: its SHA-256 and its number of rows, which follow those of the segments before it."""
+
+    sha256: str
+    rows: int
+
+
+class ArchivePart(msgspec.Struct):
+    """The facts of one Parquet file.
+
+    Attributes:
+        segments: The segments in it by name, in the order of its rows.
+        sha256: The file's checksum.
+        shipped: Its address in the archive; "" where it wasn't shipped.
+    """
+
+    segments: dict[str, ArchivedSegment]
+    sha256: str
+    shipped: str = ""
+
+
+def build_archive_frame(lines: Sequence[bytes], rows: RowReader | None) -> Any:
+    """Build the frame of some lines, a row for each.
+
+    Args:
+        lines: Lines without their ends.
+        rows: Reads the lines to a frame of the same height, whose columns are added with the prefix `row.` (a struct
+            takes three times as long to read); None for none.
+
+    Returns:
+        A polars frame with the columns of `ArchivedPrediction`, null where a line can't be read, `line` (String), `raw`
+        (Binary, only of a line that isn't text) and the columns `row.…`.
+    """
+    import polars as pl
+
+    read = [_decode_or_empty(line) for line in lines]
+    columns = {name: [getattr(entry, name) for entry in read] for name in ArchivedPrediction.__struct_fields__}
+    text = [_decode_text(line) for line in lines]
+    raw = [line if said is None else None for line, said in zip(lines, text, strict=True)]
+    known = pl.DataFrame({name: pl.Series(name, values, strict=False) for name, values in columns.items()})
+    typed = [each.alias(ROW_PREFIX + each.name) for each in rows(lines)] if rows else []
+    return known.with_columns(pl.Series("line", text, pl.String), pl.Series("raw", raw, pl.Binary), *typed)
+
+
+def list_parts(folder: Path) -> list[tuple[Path, ArchivePart]]:
+    """Return the paths and contents of the facts of every part of the log in `folder`, oldest first."""
+    found = sorted((folder / DAYS_FOLDER).glob(f"[0-9]*{FACTS_SUFFIX}"))
+    return [(path, msgspec.json.decode(path.read_bytes(), type=ArchivePart)) for path in found]
+
+
+def scan_part(path: Path, part: ArchivePart) -> Any:
+    """Scan a part's rows, from the file here or else from the archive.
+
+    Args:
+        path: The path of the part's facts.
+        part: The facts.
+
+    Returns:
+        A polars LazyFrame with `id`, `time`, `contract`, `model`, `output`, `decision`, `line` (String), `raw` (Binary,
+        of a line that isn't text) and columns `row.…`.
+    """
+    import polars as pl
+
+    if (table := path.with_suffix(TABLE_SUFFIX)).exists():
+        return pl.scan_parquet(table)
+    with fsspec.open(part.shipped, "rb") as file:
+        return pl.read_parquet(file.read()).lazy()
+
+
+def find_entry(folder: Path, entry_id: str) -> dict[str, Any] | None:
+    """Look up an entry by its id, in the segments, the Parquet files here or the archive.
+
+    Args:
+        folder: The log's folder.
+        entry_id: The id; any text is allowed.
+
+    Returns:
+        The entry, or None where there is none.
+    """
+    if found := append_log.find_entry_in_segments(folder, entry_id):
+        return found
+    match = append_log.ENTRY_ID_PATTERN.fullmatch(entry_id)
+    part = match and _find_part_of(folder, match[1])
+    if not part:
+        return None
+    import polars as pl
+
+    lines = scan_part(*part).filter(pl.col("id") == entry_id).select("line").collect()["line"]
+    return msgspec.json.decode(lines[0]) if len(lines) else None
+
+
+def read_deleted_segments(folder: Path, known: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:
+    """Read the segments that exist only in Parquet.
+
+    Args:
+        folder: The log's folder.
+        known: Tells whether a segment of this name is to be skipped.
+
+    Yields:
+        Name and content of a segment, as it was logged.
+
+    Raises:
+        DamagedArchive: Where the lines aren't those that were logged.
+    """
+    for path, part in list_parts(folder):
+        for segment in part.segments:
+            if not (folder / (segment + append_log.SEGMENT_SUFFIX)).exists() and not known(segment):
+                yield segment, read_archived_segment(path, part, segment)
+
+
+def read_segment_frames(folder: Path, known: Callable[[str], bool]) -> Iterator[tuple[str, Any]]:
+    """Read the columns `row.…` of the archived segments whose Parquet file is here.
+
+    Files that can't be read are skipped, as their lines can still be read.
+
+    Args:
+        folder: The log's folder.
+        known: Tells whether a segment of this name is to be skipped.
+
+    Yields:
+        Name of a segment and a polars frame with a row for each of its lines.
+    """
+    import polars as pl
+
+    for path, part in list_parts(folder):
+        table, start = path.with_suffix(TABLE_SUFFIX), 0
+        if all(known(segment) for segment in part.segments) or not table.exists():
+            continue
+        try:
+            names = [name for name in pl.read_parquet_schema(table) if name.startswith(ROW_PREFIX)]
+            rows = pl.read_parquet(table, columns=names).rename(lambda name: name.removeprefix(ROW_PREFIX))
+        except (pl.exceptions.PolarsError, OSError):
+            continue
+        for segment, archived in part.segments.items():
+            if not known(segment):
+                yield segment, rows.slice(start, archived.rows)
+            start += archived.rows
+
+
+def read_archived_segment(path: Path, part: ArchivePart, segment: str) -> bytes:
+    """Read a segment of a part, as it was logged.
+
+    Args:
+        path: The path of the part's facts.
+        part: The facts.
+        segment: The name of a segment in it.
+
+    Returns:
+        The segment's whole lines.
+
+    Raises:
+        DamagedArchive: Where they aren't those that were logged.
+    """
+    names = list(part.segments)
+    start = sum(part.segments[name].rows for name in names[: names.index(segment)])
+    archived = part.segments[segment]
+    rows = scan_part(path, part).select("line", "raw").slice(start, archived.rows).collect().iter_rows()
+    content = b"".join((line.encode() if raw is None else raw) + b"\n" for line, raw in rows)
+    if hashlib.sha256(content).hexdigest() != archived.sha256:
+        raise DamagedArchive(f"{path.with_suffix(TABLE_SUFFIX)}: segment {segment} is not what was logged")
+    return content
+
+
+def read_part_day(path: Path) -> dt.date:
+    """Return the day (UTC) of the part whose facts or table are at `path`."""
+    return dt.date.fromisoformat(path.name.split(".")[0])
+
+
+def _find_part_of(folder: Path, segment: str) -> tuple[Path, ArchivePart] | None:
+    """The part that a segment is in."""
+    for path in sorted((folder / DAYS_FOLDER).glob(f"{segments.parse_start_time(segment).date()}.*{FACTS_SUFFIX}")):
+        part = msgspec.json.decode(path.read_bytes(), type=ArchivePart)
+        if segment in part.segments:
+            return path, part
+    return None
+
+
+_decode = msgspec.json.Decoder(ArchivedPrediction).decode
+
+
+def _decode_or_empty(line: bytes) -> ArchivedPrediction:
+    try:
+        return _decode(line)
+    except (msgspec.MsgspecError, ValueError):
+        return ArchivedPrediction()
+
+
+def _decode_text(line: bytes) -> str | None:
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        return None

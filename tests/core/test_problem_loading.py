@@ -1,0 +1,218 @@
+import copy
+import itertools
+import pickle
+import subprocess
+import sys
+
+import polars as pl
+import pytest
+
+from penumbra.core.problem import OPTIONAL_NAMES, PROBLEM_PARTS, ProblemError
+from penumbra.core.problem_loading import SERVED_PARTS, load_problem
+from penumbra.core.settings import PROJECT_ROOT
+
+NUMBERS = itertools.count()
+FILES = {
+    "schema": """
+import dataframely as dy
+import polars as pl
+TIME = "seen"
+class Row(dy.Schema):
+    ring = dy.Int32(primary_key=True)
+    seen = dy.Datetime(nullable=False)
+    grams = dy.Float64(nullable=True)
+class Labelled(Row):
+    wingspan = dy.Float64(nullable=True)
+def target():
+    return pl.col("wingspan") > 30
+EXAMPLE = {"ring": 7, "seen": "2013-04-01T12:00:00"}
+""",
+    "source": """
+def batches():
+    return []
+def fetch(batch):
+    return {}
+def parse(files):
+    raise ValueError("nothing")
+""",
+    "features": """
+from penumbra.features import Number
+FEATURES = (Number("grams"),)
+""",
+    "candidates": """
+from penumbra.patterns import Candidate
+def tree(columns):
+    return None
+def baseline(columns):
+    return None
+CANDIDATES = {"tree": Candidate(tree)}
+""",
+}
+
+
+@pytest.fixture
+def write_package(tmp_path, monkeypatch):
+    """A function that writes a `problem/` folder under a new name, with some files changed; returns the name."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def write(**files):
+        name = f"problem_of_birds_{next(NUMBERS)}"
+        (tmp_path / name).mkdir()
+        for part, code in {"__init__": "", **FILES, **files}.items():
+            if code is not None:
+                (tmp_path / name / f"{part}.py").write_text(code)
+        return name
+
+    return write
+
+
+def describe_fault(package, parts=tuple(PROBLEM_PARTS)):
+    """The message of the error, with the folder called problem."""
+    with pytest.raises(ProblemError) as error:
+        load_problem(parts, package=package)
+    return str(error.value).replace(package, "problem")
+
+
+def test_the_shipped_problem_has_every_name_of_the_protocols():
+    problem = load_problem()
+    assert problem.schema.TIME == "time_hour"
+    assert [part for part in PROBLEM_PARTS if not vars(getattr(problem, part))] == []
+    assert set(problem.files) == set(PROBLEM_PARTS)
+
+
+def test_what_is_optional_has_its_default(write_package):
+    problem = load_problem(package=write_package())
+    assert (problem.schema.CHECKS, problem.schema.OUTCOME, problem.source.CONVERSIONS) == ((), {}, ())
+    assert (problem.slices.SLICES, problem.rules.RULES) == ({}, ())
+    assert problem.slices.DAY.meta.eq(pl.col("seen").dt.date())
+    assert "slices" not in problem.files
+
+
+def test_a_part_has_the_names_of_its_protocol_and_no_other(write_package):
+    problem = load_problem(package=write_package(source=FILES["source"] + "SECRET = 1\n"))
+    assert set(vars(problem.source)) == {"batches", "fetch", "parse", "CONVERSIONS"}
+
+
+def test_only_the_parts_that_are_asked_for_are_imported(write_package):
+    package = write_package(candidates="raise RuntimeError", source="raise RuntimeError")
+    problem = load_problem(SERVED_PARTS, package)
+    with pytest.raises(AttributeError, match="no part 'source': load_problem"):
+        problem.source.fetch("2013-01")
+
+
+def test_the_service_loads_its_parts_without_a_training_library():
+    code = "import sys; from penumbra.core.problem_loading import *; load_problem(SERVED_PARTS); print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={"PYTHONPATH": str(PROJECT_ROOT)}, capture_output=True, text=True, check=True
+    )
+    assert {"sklearn", "pandas", "mlflow", "problem.candidates", "problem.source"} & set(done.stdout.split()) == set()
+
+
+def test_a_loaded_problem_pickles_as_its_name(write_package):
+    package = write_package()
+    again = copy.copy(load_problem(["features"], package))  # by pickle's protocol
+    assert (again.package, list(again.loaded)) == (package, ["schema", "features"])
+    assert pickle.dumps(again) == pickle.dumps(load_problem(["features"], package))
+
+
+ROW_OF_TEXT = FILES["schema"].replace("dy.Datetime(nullable=False)", "dy.String()")
+
+
+@pytest.mark.parametrize(
+    ("part", "code", "words"),
+    [
+        ("schema", None, "schema.py is missing: expected a Python file with EXAMPLE, Labelled, Row, TIME, target"),
+        ("candidates", None, "candidates.py is missing: expected a Python file with CANDIDATES, baseline"),
+        ("schema", "TIME = 3", "schema.py: TIME is 3: expected the name of a column of Row"),
+        (
+            "schema",
+            FILES["schema"] + "TIME = 'when'",
+            "schema.py: TIME names the column 'when', which Row doesn't have: expected one of ring, seen, grams",
+        ),
+        ("schema", ROW_OF_TEXT, "schema.py: TIME names the column 'seen', a dy.String: expected a dy.Datetime"),
+        ("schema", FILES["schema"] + "del EXAMPLE", "schema.py: EXAMPLE is missing: expected a dict of JSON values"),
+        ("schema", FILES["schema"] + "del EXAMPLE['ring']", "schema.py: EXAMPLE lacks ring: expected every column"),
+        ("schema", FILES["schema"] + "EXAMPLE['eggs'] = 2", "schema.py: EXAMPLE has eggs, no column of Row"),
+        ("schema", FILES["schema"] + "OUTCOME = {'grams': 2}", "OUTCOME has grams, no column that only Labelled has"),
+        ("schema", FILES["schema"] + "Row = {}", "schema.py: Row is {}: expected a subclass of dataframely.Schema"),
+        ("schema", FILES["schema"] + "Labelled = Row", "schema.py: Labelled has no column that Row hasn't"),
+        ("schema", FILES["schema"] + "target = pl.col('grams')", "expected a function that takes no argument"),
+        ("schema", FILES["schema"] + "target = lambda: pl.col('note')", "schema.py: target() fails on the columns"),
+        ("schema", FILES["schema"] + "target = lambda: 1 / 0", "schema.py: target() fails on the columns of Labelled"),
+        (
+            "schema",
+            FILES["schema"] + "target = lambda: pl.col('seen')",
+            "schema.py: target() gives Datetime(time_unit='us', time_zone=None): expected Boolean, an Enum of classes",
+        ),
+        (
+            "schema",
+            FILES["schema"] + "from penumbra.features import *\nCHECKS = (NotAbove('grams', 'most'),)",
+            "schema.py: CHECKS reads most, no column of Row: expected any of ring, seen, grams",
+        ),
+        ("source", FILES["source"] + "del fetch", "fetch is missing: expected a function that takes one argument"),
+        ("source", FILES["source"] + "def fetch(): ...", "expected a function that takes one argument"),
+        ("source", FILES["source"] + "CONVERSIONS = 'grams'", "CONVERSIONS is 'grams': expected a list of polars"),
+        ("features", "FEATURES = ()", "features.py: FEATURES is empty: expected at least one feature"),
+        ("features", "FEATURES = ('grams',)", "FEATURES is ('grams',): expected a tuple of features from penumbra"),
+        ("features", FILES["features"] + "FEATURES *= 2", "features.py: FEATURES has grams more than once"),
+        (
+            "features",
+            FILES["features"].replace("grams", "weight"),
+            "features.py: FEATURES has weight, which reads weight, no column of Row",
+        ),
+        ("candidates", FILES["candidates"] + "CANDIDATES = {'tree': tree}", "expected a dict of penumbra.patterns"),
+        ("candidates", FILES["candidates"] + "CANDIDATES = {'tree': Candidate(1)}", "has 'tree' with make=1: expected"),
+        ("candidates", FILES["candidates"] + "CANDIDATES = {'baseline': Candidate(tree)}", "expected another name"),
+        ("candidates", FILES["candidates"] + "del baseline", "candidates.py: baseline is missing: expected a function"),
+        (
+            "candidates",
+            FILES["candidates"] + "import polars as pl\nCANDIDATES = {'a': Candidate(tree, learns=pl.col('eggs'))}",
+            "candidates.py: CANDIDATES has 'a', which learns eggs, no column of Labelled",
+        ),
+        ("slices", "import polars as pl\nDAY = pl.col('seen')", "slices.py: DAY gives Datetime("),
+        ("slices", "import polars as pl\nDAY = pl.col('day')", "slices.py: DAY can't be computed from the columns"),
+        (
+            "slices",
+            "import polars as pl\nSLICES = {'ring': pl.col('ring')}",
+            "SLICES['ring'] gives Int32: expected Str",
+        ),
+        ("slices", "import polars as pl\nSLICES = {'live': pl.lit('a')}", "slices.py: SLICES has live: expected other"),
+        (
+            "rules",
+            "from penumbra.rules import *\nRULES = (Rule('odd', 'why', OneOf('eggs', [1]), Review()),)",
+            "rules.py: RULES has odd, which reads eggs, no column of Row: expected any of ring, seen, grams",
+        ),
+        (
+            "rules",
+            "from penumbra.rules import *\nRULES = (Rule('odd', 'why', OneOf('ring', [1]), Review()),) * 2",
+            "rules.py: RULES has odd more than once: expected a name of its own for each",
+        ),
+        ("source", "a = 1\nb = a +\n", "problem/source.py, line 2: SyntaxError: invalid syntax"),
+        ("source", "\nimport no_such_library\n", "problem/source.py, line 2: ModuleNotFoundError: No module named"),
+        ("features", "def a():\n    return 1 / 0\na()\n", "problem/features.py, line 2: ZeroDivisionError"),
+    ],
+)
+def test_what_is_wrong_is_named_with_file_name_and_expectation(write_package, part, code, words):
+    assert words in describe_fault(write_package(**{part: code}))
+
+
+def test_all_faults_are_named_at_once(write_package):
+    fault = describe_fault(write_package(features="FEATURES = 1", source="fetch = 2"))
+    assert "problem/features.py: FEATURES is 1" in fault
+    assert "problem/source.py: batches is missing" in fault
+    assert "problem/source.py: fetch is 2" in fault
+
+
+def test_an_error_in_a_users_file_is_chained(write_package):
+    with pytest.raises(ProblemError) as error:
+        load_problem(package=write_package(schema="import no_such_library"))
+    assert isinstance(error.value.__cause__, ModuleNotFoundError)
+
+
+def test_a_missing_folder_is_named():
+    with pytest.raises(ProblemError, match=r"nowhere/schema.py is missing"):
+        load_problem(package="nowhere")
+
+
+def test_every_optional_name_belongs_to_a_part():
+    assert set(OPTIONAL_NAMES) <= {name for protocol in PROBLEM_PARTS.values() for name in protocol.__annotations__}

@@ -1,0 +1,86 @@
+"""The process that makes reports: when it is started, how it fails, and that nothing is patched outside of it."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from flows.steps.monitor import reports
+from monitoring.windows import WindowStore
+from penumbra.core.settings import PROJECT_ROOT
+from tests.helpers import recorded_windows
+
+IMPORT_ALL = """
+import gc, importlib, pathlib
+from evidently.metrics import column_statistics
+own = column_statistics.distribution
+for path in pathlib.Path("monitoring/reports").glob("[a-z]*.py"):
+    importlib.import_module(f"monitoring.reports.{path.stem}")
+print(column_statistics.distribution is own, gc.isenabled(), gc.get_freeze_count())
+"""
+PUBLISH = """
+import gc, sys
+from flows.steps.monitor import reports
+from penumbra.core.settings import load_settings
+pages = reports.publish_reports(load_settings())
+print(len(pages), "evidently" in sys.modules, gc.isenabled(), gc.get_freeze_count())
+from evidently.metrics import column_statistics
+print(column_statistics.distribution.__module__.partition(".")[0])
+"""
+
+
+def run_python(code, environment=()):
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        cwd=PROJECT_ROOT,
+        env={**os.environ, **dict(environment), "PYTHONPATH": str(PROJECT_ROOT)},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return done.stdout.splitlines()
+
+
+def test_where_every_window_has_its_reports_no_process_is_started(tmp_path, monkeypatch):
+    monkeypatch.setattr(reports.subprocess, "run", None)
+    assert reports.publish_reports(recorded_windows.make_history_settings(tmp_path)) == []
+
+
+@pytest.fixture
+def settings(tmp_path):
+    """A window without reports, and nothing to make them of."""
+    settings = recorded_windows.make_history_settings(tmp_path)
+    WindowStore(settings.monitor.folder).write(recorded_windows.make_window(0))
+    return settings
+
+
+@pytest.mark.parametrize(
+    ("module", "last_words"),
+    [
+        ("flows.no_such_module", "ended with exit code 1: .*No module named flows.no_such_module"),
+        ("tests.helpers.killed_process", "ended with signal 9"),
+    ],
+)
+def test_a_report_process_that_ends_is_one_sentence_with_its_last_words(settings, monkeypatch, module, last_words):
+    monkeypatch.setattr(reports, "PROCESS_MODULE", module)
+    with pytest.raises(reports.ReportsFailed, match=rf"\Ano reports: the report process {last_words}\Z"):
+        reports.publish_reports(settings)
+
+
+@pytest.mark.slow
+def test_an_error_in_the_report_process_is_one_sentence_that_says_where(settings):
+    with pytest.raises(reports.ReportsFailed, match=r"\Ano reports: \w+: .*\.py:\d+\)\Z"):
+        reports.publish_reports(settings)
+
+
+@pytest.mark.slow
+def test_importing_the_reports_changes_neither_evidently_nor_the_garbage_collector():
+    assert run_python(IMPORT_ALL) == ["True True 0"]
+
+
+@pytest.mark.slow
+def test_a_pass_with_reports_changes_neither_evidently_nor_the_garbage_collector(tmp_path, database):
+    recorded_windows.make_monitored_history(tmp_path, database, weeks=1)
+    printed = run_python(PUBLISH, recorded_windows.make_history_environment(tmp_path))
+    assert printed == ["4 False True 0", "evidently"]

@@ -1,0 +1,64 @@
+"""Files and folders that are written aside and renamed."""
+
+import re
+
+import pytest
+
+from penumbra.core.settings import PROJECT_ROOT
+from penumbra.storage.atomic import fill_folder_aside, replace_file, write_aside
+
+ROOMS = ("penumbra", "service", "monitoring", "flows", "problem", "benchmarks")
+MOVES = {"penumbra/storage/atomic.py", "penumbra/data/batches.py"}  # the data store moves staged batches
+
+
+def list_names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("content", ["new é", b"new"])
+def test_a_file_is_replaced_and_nothing_is_left_aside(tmp_path, content):
+    (tmp_path / "file").write_text("an older and longer text")
+    replace_file(tmp_path / "file", content)
+    assert (tmp_path / "file").read_bytes() == (content if isinstance(content, bytes) else content.encode())
+    assert list_names(tmp_path) == ["file"]
+
+
+def test_the_old_file_is_there_until_the_new_one_is_whole(tmp_path):
+    (tmp_path / "file").write_text("old")
+    with write_aside(tmp_path / "file") as aside:
+        aside.write_text("new")
+        assert (tmp_path / "file").read_text() == "old"
+    assert (tmp_path / "file").read_text() == "new"
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_aside(tmp_path):
+    (tmp_path / "file").write_text("old")
+    with pytest.raises(ZeroDivisionError), write_aside(tmp_path / "file") as aside:
+        aside.write_text("half") // 0
+    assert (list_names(tmp_path), (tmp_path / "file").read_text()) == (["file"], "old")
+
+
+def test_a_folder_appears_whole_and_its_scratch_files_vanish(tmp_path):
+    with fill_folder_aside(tmp_path / "parent" / "folder") as aside:
+        aside.mkdir()
+        (aside / "file").touch()
+        aside.with_name("scratch").touch()
+        assert not (tmp_path / "parent" / "folder").exists()
+    assert (list_names(tmp_path / "parent"), list_names(tmp_path / "parent" / "folder")) == (["folder"], ["file"])
+
+
+def test_a_folder_that_fails_leaves_nothing(tmp_path):
+    with pytest.raises(ZeroDivisionError), fill_folder_aside(tmp_path / "folder") as aside:
+        aside.write_text("half") // 0
+    assert list_names(tmp_path) == []
+
+
+def test_no_other_module_renames_files_or_locks_them():
+    renames, locks = re.compile(r"\bos\.(replace|rename)\("), re.compile(r"^import fcntl|\bfcntl\.", re.MULTILINE)
+    code = {
+        path.relative_to(PROJECT_ROOT).as_posix(): path.read_text()
+        for room in ROOMS
+        for path in (PROJECT_ROOT / room).rglob("*.py")
+    }
+    assert {path for path, text in code.items() if renames.search(text)} == MOVES
+    assert {path for path, text in code.items() if locks.search(text)} == {"penumbra/storage/locks.py"}

@@ -1,0 +1,55 @@
+"""Kernel locks between processes."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from penumbra.storage.locks import (
+    PassInProgress,
+    acquire_lock,
+    create_locked_file,
+    hold_file_lock,
+    hold_pass_lock,
+    is_file_locked,
+)
+
+HOLD_UNTIL_KILLED = """
+import sys, time
+from pathlib import Path
+from penumbra.storage.locks import acquire_lock
+acquire_lock(Path(sys.argv[1]))
+print("held", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_lock_is_free_again_once_its_holder_is_killed(tmp_path):
+    holder = subprocess.Popen([sys.executable, "-c", HOLD_UNTIL_KILLED, tmp_path / "lock"], stdout=subprocess.PIPE)
+    assert holder.stdout
+    assert holder.stdout.readline() == b"held\n"
+    assert is_file_locked(tmp_path / "lock")
+    with pytest.raises(BlockingIOError):
+        acquire_lock(tmp_path / "lock")
+    holder.kill()
+    with hold_file_lock(tmp_path / "lock"):
+        assert is_file_locked(tmp_path / "lock")
+    holder.communicate()
+    assert not is_file_locked(tmp_path / "lock")
+
+
+def test_a_second_pass_is_told_which_lock_is_held(tmp_path):
+    with hold_pass_lock(tmp_path / "new", "watch"), pytest.raises(PassInProgress, match=r"new/watch.lock is held"):
+        hold_pass_lock(tmp_path / "new", "watch").__enter__()
+    with hold_pass_lock(tmp_path / "new", "watch"):
+        pass
+
+
+def test_a_new_file_is_locked_until_it_is_closed_and_never_made_twice(tmp_path):
+    file = create_locked_file(tmp_path / "file")
+    with pytest.raises(FileExistsError):
+        create_locked_file(tmp_path / "file")
+    assert is_file_locked(tmp_path / "file")
+    os.close(file)
+    assert not is_file_locked(tmp_path / "file")

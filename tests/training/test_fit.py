@@ -1,0 +1,75 @@
+"""Labelled rows, the input matrix, and what an estimator is fitted on."""
+
+import numpy as np
+import polars as pl
+from sklearn.dummy import DummyClassifier
+
+from penumbra.core.encoding import FeatureEncoder, derive_features, learn_category_tables
+from penumbra.core.task import Task
+from penumbra.features import Category, Number
+from penumbra.training.fit import (
+    TrainingSet,
+    build_matrix,
+    compute_baseline,
+    count_category_values,
+    extract_labels,
+    fit_estimator,
+    select_labelled_rows,
+)
+
+BINARY = Task("binary")
+LABELS = np.array([False, False, True, True])
+INPUTS = np.array([[0.0], [1.0], [2.0], [3.0]])
+
+
+def test_rows_without_an_outcome_are_left_out():
+    rows = select_labelled_rows(pl.DataFrame({"delay": [20, None, 3]}), pl.col("delay") > 15)
+    assert rows.rows() == [(20, True), (3, False)]
+
+
+def test_the_matrix_codes_categories_and_keeps_numbers_and_labels():
+    inputs = [{"size": 1.5, "colour": "red"}, {"size": None, "colour": None}, {"size": 0.5, "colour": "blue"}]
+    rows = pl.DataFrame({"inputs": inputs, "label": [True, False, True]})
+    matrix, encoding = build_matrix(rows, [Number("size"), Category("colour")])
+    np.testing.assert_array_equal(matrix, [[1.5, 1], [np.nan, -1], [0.5, 0]])
+    assert (extract_labels(rows, BINARY).tolist(), encoding.tables) == (
+        [True, False, True],
+        {"colour": {"blue": 0, "red": 1}},
+    )
+
+
+def test_only_an_estimator_that_asks_for_it_is_told_what_the_live_model_said():
+    class Asking(DummyClassifier):
+        def fit(self, inputs, y, live=None):
+            self.heard = live
+            return super().fit(inputs, y)
+
+    asking, plain = Asking(), DummyClassifier()
+    said = np.full(4, 0.25)
+    fit_estimator(asking, TrainingSet(INPUTS, LABELS, said))
+    fit_estimator(plain, TrainingSet(INPUTS, LABELS, said))
+    assert asking.heard is said
+
+
+KINDS = (Number("grams"), Category("place"), Category("ring"))
+
+
+def test_the_baseline_of_a_binary_task_is_the_base_rate():
+    assert compute_baseline(Task("binary"), np.array([True, False, False, False])) == 0.25
+
+
+def test_the_baseline_of_classes_is_their_shares_and_names_those_never_seen():
+    assert compute_baseline(Task("multiclass", ("a", "b", "c")), np.array([0, 0, 1, 0])) == [0.75, 0.25, 0.0]
+
+
+def test_the_baseline_of_numbers_is_their_mean():
+    assert compute_baseline(Task("regression"), np.array([1.0, 3.0])) == 2.0
+
+
+def test_each_value_of_each_category_is_counted_and_missing_ones_are_not():
+    rows = pl.DataFrame({"grams": [1.0, 2.0, 3.0], "place": ["wood", "field", "wood"], "ring": [None, "x", None]})
+    encoding = FeatureEncoder(KINDS, learn_category_tables(KINDS, derive_features(KINDS, rows)))
+    found = count_category_values(
+        encoding.encode_frame(derive_features(KINDS, rows)), encoding.categorical, encoding.tables
+    )
+    assert found == {"place": {"field": 1, "wood": 2}, "ring": {"x": 1}}
