@@ -1,4 +1,4 @@
-"""What follows from a window: all is well, people should look, or a new model should be made."""
+"""The response to a window: all is well, people should look, or a new model should be trained."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 
 class ResponseSettings(Protocol):
-    """Of the settings' section `monitor`."""
+    """The part of the settings' section `monitor` that the response depends on."""
 
     on_faults: bool
     on_drift: bool
@@ -20,15 +20,30 @@ class ResponseSettings(Protocol):
 
 @dataclass(frozen=True)
 class WindowVerdict:
+    """The verdict on a window.
+
+    Attributes:
+        verdict: "ok", "investigate" or "retrain".
+        reason: Why, in one sentence.
+    """
+
     verdict: Literal["ok", "investigate", "retrain"]
     reason: str
 
 
 @dataclass(frozen=True)
 class WindowSignals:
-    """What a window showed: data faults in words; the column that drifted the most and its ratio of distance to
-    threshold; realised mean loss and its threshold; how many days of events ago the live model's data ended. None where
-    that isn't known. `newer`: there is data that no version was made from."""
+    """What a window showed; None where something isn't known.
+
+    Attributes:
+        faults: Data faults in words.
+        column: The column that drifted the most.
+        ratio: Its ratio of distance to threshold.
+        loss: Realised mean loss.
+        threshold: The mean loss above which it is an alarm.
+        age: How many days of events ago the live model's data ended.
+        has_newer_data: Whether there is data that no version was made from.
+    """
 
     faults: Sequence[str] = ()
     column: str = ""
@@ -42,12 +57,20 @@ class WindowSignals:
 def decide_response(
     seen: WindowSignals, day: dt.date, retrained: Sequence[dt.date], policy: ResponseSettings
 ) -> WindowVerdict:
-    """The verdict on the window that ended before `day`. `retrained`: the days of earlier retrainings, as days of
-    events like `day`.
+    """Decide what follows from a window.
 
-    A fault comes first: what is learnt from broken data is a broken model. Drift, loss and age call for a retraining,
-    which waits for the cool-down of the last one; at the limit of a period people are asked to look, as retraining
-    doesn't seem to help.
+    A fault comes first, because what is learned from broken data is a broken model. Drift, loss and age call for a
+    retraining, which waits for the cool-down of the last one; at the limit of a period people are asked to look, as
+    retraining doesn't seem to help.
+
+    Args:
+        seen: What the window showed.
+        day: The first day after the window.
+        retrained: The days of earlier retrainings, in days of events like `day`.
+        policy: The settings that decide.
+
+    Returns:
+        The verdict with its reason.
     """
     if policy.on_faults and seen.faults:
         return WindowVerdict("investigate", "; ".join(seen.faults))
