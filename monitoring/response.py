@@ -55,7 +55,7 @@ class WindowSignals:
 
 
 def decide_response(
-    seen: WindowSignals, day: dt.date, retrained: Sequence[dt.date], policy: ResponseSettings
+    signals: WindowSignals, day: dt.date, retrained: Sequence[dt.date], policy: ResponseSettings
 ) -> WindowVerdict:
     """Decide what follows from a window.
 
@@ -64,7 +64,7 @@ def decide_response(
     retraining doesn't seem to help.
 
     Args:
-        seen: What the window showed.
+        signals: What the window showed.
         day: The first day after the window.
         retrained: The days of earlier retrainings, in days of events like `day`.
         policy: The settings that decide.
@@ -72,13 +72,13 @@ def decide_response(
     Returns:
         The verdict with its reason.
     """
-    if policy.on_faults and seen.faults:
-        return WindowVerdict("investigate", "; ".join(seen.faults))
-    alarms = list(_list_alarms(seen, policy))
+    if policy.on_faults and signals.faults:
+        return WindowVerdict("investigate", "; ".join(signals.faults))
+    alarms = list(_list_alarms(signals, policy))
     if not alarms:
-        return WindowVerdict("ok", "; ".join(_describe_signals(seen)) or "nothing to judge by")
+        return WindowVerdict("ok", "; ".join(_describe_signals(signals)) or "nothing to judge by")
     why = "; ".join(alarms)
-    if not seen.has_newer_data:
+    if not signals.has_newer_data:
         return WindowVerdict(
             "ok", f"{why}; but there is nothing newer to learn from than what the latest version knows"
         )
@@ -93,23 +93,28 @@ def decide_response(
     return WindowVerdict("retrain", why)
 
 
-def _list_alarms(seen: WindowSignals, policy: ResponseSettings) -> list[str]:
+def _list_alarms(signals: WindowSignals, policy: ResponseSettings) -> list[str]:
     found = []
-    if policy.on_drift and seen.ratio is not None and seen.ratio > 1:
-        found.append(f"drift: {seen.column} is at {seen.ratio:.2f} times its threshold")
-    if policy.on_loss and seen.loss is not None and seen.threshold is not None and seen.loss > seen.threshold:
-        found.append(f"loss: {seen.loss:.4f} on mature labels, above {seen.threshold:.4f}")
-    if policy.every_days and seen.age is not None and seen.age >= policy.every_days:
-        found.append(f"age: the live model's data ended {seen.age} days ago")
+    if policy.on_drift and signals.ratio is not None and signals.ratio > 1:
+        found.append(f"drift: {signals.column} is at {signals.ratio:.2f} times its threshold")
+    if (
+        policy.on_loss
+        and signals.loss is not None
+        and signals.threshold is not None
+        and signals.loss > signals.threshold
+    ):
+        found.append(f"loss: {signals.loss:.4f} on mature labels, above {signals.threshold:.4f}")
+    if policy.every_days and signals.age is not None and signals.age >= policy.every_days:
+        found.append(f"age: the live model's data ended {signals.age} days ago")
     return found
 
 
-def _describe_signals(seen: WindowSignals) -> list[str]:
+def _describe_signals(signals: WindowSignals) -> list[str]:
     """What was looked at."""
     found = []
-    if seen.ratio is not None:
-        found.append(f"drift: {seen.column or 'nothing'} is at {seen.ratio:.2f} times its threshold")
-    if seen.loss is not None:
-        limit = "" if seen.threshold is None else f", up to {seen.threshold:.4f} is usual"
-        found.append(f"loss: {seen.loss:.4f} on mature labels{limit}")
+    if signals.ratio is not None:
+        found.append(f"drift: {signals.column or 'nothing'} is at {signals.ratio:.2f} times its threshold")
+    if signals.loss is not None:
+        limit = "" if signals.threshold is None else f", up to {signals.threshold:.4f} is usual"
+        found.append(f"loss: {signals.loss:.4f} on mature labels{limit}")
     return found
