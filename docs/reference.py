@@ -11,6 +11,7 @@ import click
 
 from penumbra.core.settings import ENV_PREFIX, PROJECT_ROOT
 
+HELP_WIDTH = 120
 SETTINGS_FILE = PROJECT_ROOT / "settings.toml"
 SECTION_LINE = re.compile(r"\[(\w+)\]\s*(?:#\s*(.*))?")
 SETTING_LINE = re.compile(r"""(\w+)\s*=\s*(?:"[^"]*"|[^"#])*(?:#\s*(.*))?""")
@@ -148,6 +149,7 @@ def format_commands_page(root: click.Command) -> str:
     """
     page = ["# Commands", "", "What `--help` says of each. On a fresh clone the command is `bin/penumbra`."]
     for name, command in list_commands(root, "penumbra"):
-        with click.Context(command, info_name=name, terminal_width=100, max_content_width=100) as context:
+        layout = {**command.context_settings, "terminal_width": HELP_WIDTH, "max_content_width": HELP_WIDTH}
+        with click.Context(command, info_name=name, **layout) as context:
             page += ["", f"## {name}", "", "```text", command.get_help(context), "```"]
     return "\n".join(page) + "\n"

@@ -48,7 +48,11 @@ class MonitorFlow(FlowSpec):
         from flows.steps.monitor import window_summary
         from monitoring.dashboard import overview
 
-        print(window_summary.format_window_summary(self.settings, self.alarms, self.said))
+        print(
+            window_summary.format_window_summary(
+                self.settings.monitor, self.settings.data.today, self.alarms, self.said
+            )
+        )
         print(f"The loop on one page: {overview.write_overview(self.settings, self.problem)}")
 
 

@@ -1,4 +1,4 @@
-"""Faults of how rows arrive: too few, too many, none at all, or such as can't be read."""
+"""Faults of how rows arrive: too few, too many, none at all, or too many that break the contract."""
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,15 @@ MIN_HISTORY_DAYS, MAX_VOLUME_RATIO, MIN_VOLUME_RATIO = (
 
 
 def find_volume_faults(counts: Mapping[dt.date, int], day: dt.date) -> list[DataFault]:
-    """Is the number of rows of a day far from that of the days before it? None before there were seven of them."""
+    """Find a day whose number of rows is far from that of the days before it.
+
+    Args:
+        counts: The number of rows of each day.
+        day: The day to judge.
+
+    Returns:
+        One fault, or none; none before there are seven earlier days.
+    """
     before = [counts[each] for each in sorted(counts) if each < day][-4 * MIN_HISTORY_DAYS :]
     if len(before) < MIN_HISTORY_DAYS:
         return []
@@ -28,8 +36,19 @@ def find_volume_faults(counts: Mapping[dt.date, int], day: dt.date) -> list[Data
 
 
 def find_refusal_faults(records: int, answered: int, field: str, before: Sequence[float]) -> list[DataFault]:
-    """Did more of a day's records break the contract than ever `before` (their shares on earlier days)? `field`: in
-    which the most did. What is refused is in no log, so a unit that leaves the contract's range shows here alone."""
+    """Find a day on which more records broke the contract than on any day before.
+
+    What is refused is in no log, so a unit that leaves the contract's range shows here alone.
+
+    Args:
+        records: How many of the day's records broke the contract.
+        answered: How many were answered.
+        field: The field in which most of them broke it.
+        before: The share of such records on each earlier day, 0 to 1.
+
+    Returns:
+        One fault, or none.
+    """
     share = records / max(records + answered, 1)
     if records < MIN_VALUE_ROWS or share <= REFUSED_SHARE_MARGIN + max(before, default=0.0):
         return []
@@ -38,7 +57,16 @@ def find_refusal_faults(records: int, answered: int, field: str, before: Sequenc
 
 
 def find_staleness_faults(last: dt.date | None, today: dt.date, days: int) -> list[DataFault]:
-    """Did rows stop coming: is the last day with any more than `days` days before `today`?"""
+    """Find out whether rows have stopped arriving.
+
+    Args:
+        last: The last day with any rows; None where there was none.
+        today: The day to judge from.
+        days: How many days without rows are accepted.
+
+    Returns:
+        One fault where `last` is more than `days` days before `today`, or none.
+    """
     if last is None or (today - last).days <= days:
         return []
     text = f"the last rows are of {last}, {(today - last).days} days before {today}"

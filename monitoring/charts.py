@@ -1,5 +1,10 @@
-"""Pictures of windows over time as Vega-Lite specifications (https://vega.github.io/vega-lite): narrow enough for a
-phone, each point with words for those who can't see it, alarms by shape as well as by colour."""
+"""Charts of windows over time as Vega-Lite specifications.
+
+They are narrow enough for a phone. Each point has a description for screen readers, and alarms differ by shape as well
+as by colour.
+
+Source: https://vega.github.io/vega-lite
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -31,10 +36,17 @@ CHART_CONFIG = {
 
 
 def build_line_chart(rows: Sequence[dict[str, Any]], domain: Sequence[float] | None = None) -> ChartSpec:
-    """A point for each window at `begin` (an ISO date) and `value`, in words `said`; a triangle where `mark` says
-    "alarm", a diamond where it says "fault". `domain`: what the axis spans at least; (0, 1) is of shares.
+    """Build the chart of one value over the windows.
 
-    Drawn where some row has one: a dashed line at `limit`, a band from `low` to `high`, a dotted line through `other`.
+    Args:
+        rows: One row a window: `begin` (ISO date), `value`, `said` (the point's description) and `mark` ("alarm" draws
+            a triangle, "fault" a diamond, "" a circle). Where some row has them, `limit` draws a dashed line, `low` and
+            `high` a band, `other` a dotted line.
+        domain: Lowest and highest value that the axis spans at least; (0, 1) is shown in per cent. None: the values'
+            own.
+
+    Returns:
+        A Vega-Lite specification.
     """
     axis = {"format": "%"} if tuple(domain or ()) == SHARE_DOMAIN else {"tickCount": 5}
     scale = (

@@ -1,7 +1,7 @@
-"""Faults of the data, told by the rows of one day of events: what no season explains. Each names its likely cause.
+"""Faults of the data in one day of events: what no season explains. Each names its likely cause.
 
-They are found against what the reference and the contract say is normal (see norms.py), with limits beyond all that
-the reference's days ever showed: a fault is meant to be looked at, so a usual day has none.
+They are found by comparison with the expectations learned from reference and contract (see expectations.py). The limits
+lie beyond everything that the reference's days ever showed: people look at each fault, so a usual day has none.
 """
 
 import datetime as dt
@@ -25,9 +25,15 @@ MAX_MISMATCH_SHARE = 0.05  # the share of groups, or of rows, that don't agree a
 
 @dataclass(frozen=True)
 class DataFault:
-    """`what`: missing, type, nulls, new, renamed, vanished, range, rule, frozen, unit, values, constant, torn, or
-    one of arrivals.py. `column` is "" where it is of the rows as a whole; `text` says how much, `cause` what is likely
-    behind it."""
+    """A fault of a day's data.
+
+    Attributes:
+        what: missing, type, nulls, new, renamed, vanished, range, rule, frozen, unit, values, constant, torn, or a kind
+            of arrivals.py.
+        column: The column's name; "" where the fault is of the rows as a whole.
+        text: How much is wrong.
+        cause: What is likely behind it.
+    """
 
     what: str
     column: str
@@ -36,11 +42,20 @@ class DataFault:
 
     @property
     def key(self) -> tuple[str, str]:
+        """The kind and the column, which identify the fault from day to day."""
         return self.what, self.column
 
 
 def find_data_faults(rows: pl.DataFrame, norms: Expectations) -> list[DataFault]:
-    """Every fault of one day's rows, [n] with the contract's columns; none of fewer than 50."""
+    """Find every fault in the rows of one day.
+
+    Args:
+        rows: The day's rows [n] with the contract's columns.
+        norms: What is expected of a day.
+
+    Returns:
+        The faults; none for fewer than 50 rows.
+    """
     if rows.height < MIN_DAY_ROWS:
         return []
     found = [*_find_schema_faults(rows, norms)]
@@ -64,13 +79,30 @@ def find_data_faults(rows: pl.DataFrame, norms: Expectations) -> list[DataFault]
 def find_fault_changes(
     today: Iterable[DataFault], open_: Set[tuple[str, str]]
 ) -> tuple[list[DataFault], set[tuple[str, str]]]:
-    """What began today, and the keys (what, column) of what ended, given the keys of what was open."""
+    """Compare the faults of a day with those that were open before.
+
+    Args:
+        today: The day's faults.
+        open_: The keys (what, column) of the faults that were open before.
+
+    Returns:
+        The faults that began today, and the keys of those that ended.
+    """
     found = {fault.key: fault for fault in today}
     return [fault for key, fault in found.items() if key not in open_], set(open_) - found.keys()
 
 
 def is_accepted_fault(fault: DataFault, day: dt.date, accept: Sequence[str]) -> bool:
-    """Is it known and no fault, by the settings' `monitor.accept`: its day, its column, or both?"""
+    """Say whether a fault is known and accepted.
+
+    Args:
+        fault: The fault.
+        day: The day that has it.
+        accept: The settings' `monitor.accept`: phrases that name a day, a column, or a day and a column.
+
+    Returns:
+        Whether a phrase names its day, its column or both.
+    """
     return not {str(day), fault.column, f"{day} {fault.column}".strip()}.isdisjoint(accept)
 
 

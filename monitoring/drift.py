@@ -1,15 +1,18 @@
-"""Are a window's rows distributed as the model's own reference? Asked of each column and of the predictions, so that
-one window in so many raises an alarm where nothing has changed (see replays.py).
+"""Drift of a window: are its rows distributed as in the model's own reference?
+
+Each column and the predictions are compared so that one window in so many raises an alarm where nothing has changed
+(see permutation.py). A column's threshold is its own limit over the permutations, raised by one factor for all columns,
+so that the largest ratio of distance to threshold keeps the promise; and no less than the largest distance of the
+reference's own weeks from the rest of it.
 
 The distance is that of Jensen and Shannon between the shares of rows in the bins, null included: 0 where they are
-alike, 1 where they have nothing in common (Lin, "Divergence measures based on the Shannon entropy", 1991; its root:
-Endres, Schindelin, "A new metric for probability distributions", 2003). A column's threshold is its own limit over the
-replays, raised by one factor for all columns, so that the largest ratio of distance to threshold keeps the promise
-(the idea of Westfall, Young, *Resampling-Based Multiple Testing*, 1993); and no less than the reference's own weeks
-were from the rest of it.
+alike, 1 where they have nothing in common.
 
-What is assumed: without drift the days of reference and window could stand in any order. Seasons break that and are
-drift here. How often that alarms is in docs/monitoring-statistics.md.
+It assumes that without drift the days of reference and window could stand in any order. Seasons break that and count as
+drift here. How often that raises an alarm is in docs/monitoring-statistics.md.
+
+Source: Lin, "Divergence measures based on the Shannon entropy", 1991; for its root Endres, Schindelin, "A new metric
+for probability distributions", 2003; for the common factor Westfall, Young, *Resampling-Based Multiple Testing*, 1993.
 """
 
 from collections.abc import Sequence
@@ -24,20 +27,35 @@ from penumbra.core.metrics.distances import compute_js_distances
 
 @dataclass(frozen=True)
 class ColumnDrift:
-    """From the reference, 0 to 1, and how far is far."""
+    """The drift of one column.
+
+    Attributes:
+        distance: Distance from the reference, 0 to 1.
+        threshold: The largest distance that is no alarm.
+    """
 
     distance: float
     threshold: float
 
     @property
     def ratio(self) -> float:
+        """Distance divided by threshold; above 1 is an alarm."""
         return self.distance / self.threshold
 
 
 @dataclass(frozen=True)
 class DriftResult:
-    """By column of the rows, and of the `prediction`; a column without a value, or with the same one in every row of
-    reference and window, can't be compared and isn't there. `column` has the largest `ratio`."""
+    """The drift of a window.
+
+    A column without a value, or with the same value in every row of reference and window, can't be compared and is
+    absent.
+
+    Attributes:
+        columns: The drift of each column of the rows.
+        prediction: The drift of the predictions.
+        column: The column with the largest ratio of distance to threshold; "" where nothing was compared.
+        ratio: That ratio.
+    """
 
     columns: dict[str, ColumnDrift]
     prediction: ColumnDrift | None
@@ -46,6 +64,7 @@ class DriftResult:
 
     @property
     def has_drifted(self) -> bool:
+        """Whether a column is beyond its threshold."""
         return self.ratio > 1
 
     def __str__(self) -> str:
@@ -57,8 +76,19 @@ class DriftResult:
 def compute_drift(
     window: Sequence[Profile], reference: Sequence[Profile], binning: Binning, one_in: float, seed: int = 0
 ) -> DriftResult:
-    """`window` and `reference`: a profile for each day, in the order of time. At most one in `one_in` windows without
-    drift is `beyond`; where two kinds of alarm share a budget, each gets half of it. Too few days to tell never are."""
+    """Compare the distribution of a window's rows with that of the reference.
+
+    Args:
+        window: A profile of each day of the window, in the order of time.
+        reference: A profile of each day of the reference, in the order of time.
+        binning: The bins of the profiles.
+        one_in: At most one in so many windows without drift raises an alarm. Where two kinds of alarm share a budget,
+            each gets half of it.
+        seed: Seed of the permutations.
+
+    Returns:
+        Distances with thresholds; empty where window or reference have no rows.
+    """
     window, reference = [day for day in window if day.rows], [day for day in reference if day.rows]
     if not window or not reference:
         return DriftResult({}, None)

@@ -1,4 +1,4 @@
-"""What is normal of the rows of a day: learnt from the whole days of a reference, and read off the contract."""
+"""Expectations of the rows of a usual day, learned from the whole days of a reference and from the contract."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,12 +21,23 @@ VALUE_COLUMN = "value"
 
 @dataclass(frozen=True)
 class Expectations:
-    """`moments`: the fewest different times of a day's rows. `nulls`: the largest share of missing values on a day, by
-    column. `categories`: of a column its values (`value`), each one's mean `share` of a day's rows, and the share of
-    `days` that had it. `ranges`: smallest and largest value by the contract. `lively`: for (column, category to look at
-    separately, or "") the fewest different values and moments of a day. `grids`: values of numbers. `constants`: of a
-    column the columns that settle it, and its `value` for each of their values. `shared`: of a column those that rows
-    have in common that also have this one in common."""
+    """What is expected of a day's rows.
+
+    Attributes:
+        time: The name of the column with the row's time.
+        dtypes: The contract's dtype of each other column.
+        moments: The fewest different times of a day's rows.
+        nulls: The largest share of missing values on a day, by column.
+        categories: By text column a frame with its values (`value`), each one's mean `share` of a day's rows, and the
+            share of `days` that had it.
+        ranges: Smallest and largest value of the contract, by numeric column.
+        checks: The contract's checks between columns.
+        fewest_values: For (column, category to look at separately, or "") the fewest different values and moments of a
+            day.
+        grids: What is known of the values of each numeric column.
+        constants: By column the columns that determine it, and a frame with its `value` for each of their values.
+        shared: By column the columns whose values rows share whenever they share this one.
+    """
 
     time: str
     dtypes: Mapping[str, Any]
@@ -42,8 +53,18 @@ class Expectations:
 
 
 def learn_expectations(reference: pl.DataFrame, schema: ProblemSchema) -> Expectations:
-    """What the reference, rows [n] with the contract's columns of some days, and the contract, the problem's module
-    `schema`, say is normal. Raises ValueError where the reference has no two whole days."""
+    """Learn what is usual from a reference and read the rest off the contract.
+
+    Args:
+        reference: Rows [n] of some days, with the contract's columns.
+        schema: The problem's contract.
+
+    Returns:
+        The expectations of a day.
+
+    Raises:
+        ValueError: The reference has fewer than two whole days.
+    """
     columns = {name: column for name, column in schema.Row.columns().items() if name != schema.TIME}
     rows = _select_whole_days(reference, schema.TIME)
     numbers = [name for name, column in columns.items() if column.dtype.is_numeric() and not column.primary_key]
@@ -75,6 +96,14 @@ def learn_expectations(reference: pl.DataFrame, schema: ProblemSchema) -> Expect
 
 
 def count_moments(time: str) -> pl.Expr:
+    """Build the expression that counts the different times of rows.
+
+    Args:
+        time: The name of the column with the row's time.
+
+    Returns:
+        A polars expression.
+    """
     return pl.col(time).n_unique()
 
 

@@ -1,4 +1,4 @@
-"""How wrong is the model? Realised on rows whose labels are all due, and, before that, estimated from its own scores.
+"""The model's loss: realised on rows whose labels are all due, and before that estimated from its own scores.
 
 Late outcomes are reported late (a flight that is three hours late lands three hours later), so the first labels are too
 good: of the example's flights 17.0 % were late by the labels of the same evening, 22.9 % by all. So a day counts once
@@ -24,7 +24,14 @@ ESTIMATE_ASSUMPTION = (
 
 @dataclass(frozen=True)
 class MeanBand:
-    """A mean over rows with its confidence band: rows of a day lean on each other, so the day is the unit."""
+    """A mean over rows with its confidence band. The unit is the day, because the rows of a day depend on each other.
+
+    Attributes:
+        rows: The number of rows.
+        mean: Their mean.
+        low: The lower end of the band.
+        high: The upper end of the band.
+    """
 
     rows: int
     mean: float
@@ -33,9 +40,19 @@ class MeanBand:
 
 
 def select_mature_rows(rows: pl.DataFrame, until: dt.date, coverage: float) -> pl.DataFrame:
-    """The rows with a label of the days that count. `rows`: one for each prediction that can have a label, with `day`
-    (Date), `due` (Boolean: its label is), `loss` (Float64, null or NaN where there is no label). A day counts that is
-    before `until`, with every label due and at least the share `coverage` of them there."""
+    """Select the labelled rows of the days that count.
+
+    A day counts where it is before `until`, the label of each of its rows is due, and enough labels have arrived.
+
+    Args:
+        rows: One row for each prediction that can have a label: `day` (Date), `due` (Boolean: its label is due), `loss`
+            (Float64, null or NaN without a label).
+        until: The first day that doesn't count.
+        coverage: The share of a day's labels that must have arrived, 0 to 1.
+
+    Returns:
+        The rows of those days that have a label.
+    """
     known = pl.col("loss").is_finite().fill_null(False)
     complete = pl.col("due").all() & (known.sum() >= coverage * pl.len())
     days = rows.group_by("day").agg(complete=complete).filter(pl.col("complete"), pl.col("day") < until)
@@ -43,9 +60,19 @@ def select_mature_rows(rows: pl.DataFrame, until: dt.date, coverage: float) -> p
 
 
 def compute_mean_band(sums: np.ndarray, rows: np.ndarray, confidence: float = 0.95) -> MeanBand | None:
-    """The mean over rows from each day's sum of their values and number of rows, float64 or int64 [days]. The band is
-    Student's t over the days' sums, linearised (Cochran, *Sampling Techniques*, 1977, chapter 9: ratio estimates of
-    clusters). None with fewer than two days that have rows."""
+    """Compute the mean over rows with a confidence band from daily sums.
+
+    Args:
+        sums: The sum of the rows' values of each day, float64 [days].
+        rows: The number of rows of each day, int64 or float64 [days].
+        confidence: The band's confidence, 0 to 1.
+
+    Returns:
+        Mean and band, or None with fewer than two days that have rows.
+
+    Source: Student's t over the days' linearised sums: Cochran, *Sampling Techniques*, 1977, chapter 9 (ratio estimates
+    of clusters).
+    """
     from scipy.stats import t
 
     sums, rows = sums[rows > 0], rows[rows > 0]
@@ -59,8 +86,16 @@ def compute_mean_band(sums: np.ndarray, rows: np.ndarray, confidence: float = 0.
 
 
 def compute_top_scores(task: Task, labels: np.ndarray, predictions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of each row the score, that of the likeliest where there are several classes, and whether what it says happened:
-    float64 [n], both NaN for numbers. `labels` float64 [n]."""
+    """Select the score of each row whose calibration is judged, and whether what it predicts happened.
+
+    Args:
+        task: The kind of prediction.
+        labels: Label codes, float64 [n], NaN where unknown.
+        predictions: Predictions, float64 [n], or [n, classes] of which the most probable one is taken.
+
+    Returns:
+        Scores and outcomes (0, 1 or NaN), each float64 [n]; all NaN for regression.
+    """
     if task.kind == "regression":
         return np.full(len(labels), np.nan), np.full(len(labels), np.nan)
     if task.kind == "multiclass":
@@ -69,14 +104,29 @@ def compute_top_scores(task: Task, labels: np.ndarray, predictions: np.ndarray) 
 
 
 def compute_score_edges(scores: np.ndarray) -> np.ndarray:
-    """Edges of up to 64 bins, at quantiles of these scores but NaN: float64 [edges]."""
+    """Compute the edges of up to 64 bins of scores.
+
+    Args:
+        scores: Scores, float64 [n]; NaN is left out.
+
+    Returns:
+        Different quantiles in ascending order, float64 [edges].
+    """
     known = scores[np.isfinite(scores)]
     return np.unique(np.quantile(known, np.linspace(0, 1, MAX_SCORE_BINS + 1)[1:-1])) if len(known) else np.zeros(0)
 
 
 def sum_by_score_bin(scores: np.ndarray, happened: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Of each bin of scores how many rows it has, the sum of their scores, and how often what they say happened:
-    float64 [3, edges + 1]; rows without a score are left out."""
+    """Sum scores and outcomes by bin of the score; rows without a score are left out.
+
+    Args:
+        scores: Scores, float64 [n].
+        happened: Whether what the score predicts happened (0, 1), float64 [n].
+        edges: Edges of the bins, float64 [edges].
+
+    Returns:
+        For each bin the number of rows, the sum of scores and the sum of outcomes, float64 [3, edges + 1].
+    """
     known = np.isfinite(scores)
     scores, happened = scores[known], happened[known]
     bins = np.searchsorted(edges, scores)
@@ -86,9 +136,25 @@ def sum_by_score_bin(scores: np.ndarray, happened: np.ndarray, edges: np.ndarray
 def estimate_losses(
     task: Task, scores: np.ndarray, reference: np.ndarray, labels: np.ndarray, loss: LossName, ceiling: float
 ) -> np.ndarray | None:
-    """Each row's expected loss given its score, before any label: float64 [n] (NannyML's "confidence-based performance
-    estimation"). What a score means is learnt from the `reference` scores and their `labels`, by ten groups. None for
-    numbers, which carry no confidence, and with fewer reference rows than a hundred."""
+    """Estimate each row's loss from its score, before there is any label ("confidence-based performance estimation").
+
+    What a score means is learned from the reference, in ten groups of scores; the scores of several classes are taken
+    as they are.
+
+    Args:
+        task: The kind of prediction.
+        scores: Predictions, float64 [n], or [n, classes].
+        reference: The reference's predictions, float64 [m], or [m, classes].
+        labels: The reference's labels, bool or int64 [m].
+        loss: The loss to estimate.
+        ceiling: The largest loss of a row.
+
+    Returns:
+        Expected losses, float64 [n]. None for regression, which has no confidence, and with fewer than 100 reference
+        rows.
+
+    Source: NannyML, "confidence-based performance estimation".
+    """
     if task.kind == "regression" or len(labels) < CALIBRATION_GROUPS * CALIBRATION_GROUPS:
         return None
     if task.kind == "multiclass":

@@ -1,4 +1,4 @@
-"""From which mean loss on is a window's realised loss no longer what the model's own reference lets expect?"""
+"""The threshold of a window's mean loss, from the losses of the model's own reference."""
 
 from dataclasses import dataclass
 
@@ -9,8 +9,13 @@ from monitoring.permutation import compute_permutation_limit, draw_permutations
 
 @dataclass(frozen=True)
 class DailyLosses:
-    """Of each day with labels: the sum of the rows' losses, of their squares, and the number of labels; float64 [days].
-    The loss must be bounded, or a single surprise decides."""
+    """Sums of losses by day. The loss must be bounded, or a single surprise decides.
+
+    Attributes:
+        sums: The sum of the rows' losses of each day, float64 [days].
+        squares: The sum of their squares, float64 [days].
+        labels: The number of labels, float64 [days].
+    """
 
     sums: np.ndarray
     squares: np.ndarray
@@ -18,20 +23,37 @@ class DailyLosses:
 
     @classmethod
     def from_rows(cls, days: np.ndarray, losses: np.ndarray) -> "DailyLosses":
-        """From each row's day (anything that sorts) and loss, float64 [n] without NaN."""
+        """Sum the losses of rows by day.
+
+        Args:
+            days: Each row's day, [n] of anything that sorts.
+            losses: Each row's loss, float64 [n] without NaN.
+
+        Returns:
+            The sums, in the order of the days.
+        """
         named, at = np.unique(days, return_inverse=True)
         counted = (np.bincount(at, weights, len(named)) for weights in (losses, losses**2, np.ones(len(losses))))
         return cls(*counted)
 
     @property
     def mean(self) -> float:
-        """NaN where there are no labels."""
+        """The mean loss of a row; NaN without labels."""
         return float(self.sums.sum() / self.labels.sum()) if self.labels.sum() else float("nan")
 
 
 def compute_loss_threshold(window: DailyLosses, reference: DailyLosses, one_in: float, seed: int = 0) -> float | None:
-    """At most one in `one_in` windows has a larger mean loss where nothing has changed (see replays.py); None where
-    either has no day with labels."""
+    """Compute the mean loss above which a window raises an alarm.
+
+    Args:
+        window: The window's days with labels.
+        reference: The reference's days.
+        one_in: At most one in so many windows without a change has a larger loss (see permutation.py).
+        seed: Seed of the permutations.
+
+    Returns:
+        The threshold, or None where window or reference have no day with labels.
+    """
     days = len(window.sums)
     if not days or not len(reference.sums):
         return None

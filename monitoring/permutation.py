@@ -1,13 +1,15 @@
-"""How unusual is a window? It is put back among the reference's days and as many days are drawn from all of them, again
-and again: a permutation test with the day as its unit (Pitman, 1937; Lehmann, Romano, *Testing Statistical Hypotheses*,
-chapter 15; Phipson, Smyth, 2010, for counting the window itself as one of the draws).
+"""Permutation test of a window against the reference, with the day as its unit.
 
-Where the days of reference and window could stand in any order, the window's statistic is beyond the limit with a
-probability of at most 1 in `one_in`, whatever the statistic is, however the rows of a day lean on each other, and
+The window is put back among the reference's days, and as many days as it has are drawn from all of them, again and
+again. Where the days of reference and window could stand in any order, the window's statistic is beyond the limit with
+a probability of at most 1 in `one_in`, whatever the statistic is, however the rows of a day depend on each other, and
 however few days there are. A limit from the reference's days alone doesn't keep that promise: 59 days know too little
-of rare ones (windows of the flights were beyond it three times as often). One replay fewer may be beyond the limit than
-the promise allows: what the reference alone has decided, such as the bins of a column, makes it and the window a little
-less alike.
+of rare ones (windows of the flights were beyond it three times as often). One permutation fewer may be beyond the limit
+than the promise allows: what the reference alone has decided, such as the bins of a column, makes it and the window a
+little less alike.
+
+Source: Pitman, 1937; Lehmann, Romano, *Testing Statistical Hypotheses*, chapter 15; Phipson, Smyth, 2010, for counting
+the window itself as one of the draws.
 """
 
 import math
@@ -18,8 +20,18 @@ MIN_PERMUTATIONS, PERMUTATIONS_PER_ALARM = 1000, 5
 
 
 def draw_permutations(window_days: int, reference_days: int, one_in: float, seed: int) -> np.ndarray:
-    """Bool [replays, window_days + reference_days]: the days drawn into each; the first one is the window as it was,
-    whose days stand at the front."""
+    """Draw as many days as the window has from those of window and reference together, again and again.
+
+    Args:
+        window_days: The number of days of the window.
+        reference_days: The number of days of the reference.
+        one_in: The promise that the limit must resolve: there are at least five permutations for each alarm.
+        seed: Seed of the draws.
+
+    Returns:
+        Which days are drawn, bool [permutations, window_days + reference_days], the window's days first. The first
+        permutation is the window as it was.
+    """
     pool = window_days + reference_days
     random = np.random.default_rng(seed).random((max(MIN_PERMUTATIONS, round(PERMUTATIONS_PER_ALARM * one_in)), pool))
     random[0] = np.arange(pool)
@@ -29,6 +41,14 @@ def draw_permutations(window_days: int, reference_days: int, one_in: float, seed
 
 
 def compute_permutation_limit(statistics: np.ndarray, one_in: float) -> np.ndarray:
-    """Of float64 [replays, …] what fewer than 1 in `one_in` of the replays exceed: float64 […]."""
+    """Compute the limit that fewer than 1 in `one_in` of the permutations exceed.
+
+    Args:
+        statistics: A statistic of each permutation, float64 [permutations, ...].
+        one_in: The promise.
+
+    Returns:
+        The limit, float64 [...].
+    """
     above = math.ceil(len(statistics) / one_in) - 1
     return np.asarray(np.sort(statistics, axis=0)[-(above + 1)])

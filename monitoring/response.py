@@ -1,4 +1,4 @@
-"""What follows from a window: all is well, people should look, or a new model should be made."""
+"""The response to a window: all is well, people should look, or a new model should be trained."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 
 class ResponseSettings(Protocol):
-    """Of the settings' section `monitor`."""
+    """The part of the settings' section `monitor` that the response depends on."""
 
     on_faults: bool
     on_drift: bool
@@ -20,15 +20,30 @@ class ResponseSettings(Protocol):
 
 @dataclass(frozen=True)
 class WindowVerdict:
+    """The verdict on a window.
+
+    Attributes:
+        verdict: "ok", "investigate" or "retrain".
+        reason: Why, in one sentence.
+    """
+
     verdict: Literal["ok", "investigate", "retrain"]
     reason: str
 
 
 @dataclass(frozen=True)
 class WindowSignals:
-    """What a window showed: data faults in words; the column that drifted the most and its ratio of distance to
-    threshold; realised mean loss and its threshold; how many days of events ago the live model's data ended. None where
-    that isn't known. `newer`: there is data that no version was made from."""
+    """What a window showed; None where something isn't known.
+
+    Attributes:
+        faults: Data faults in words.
+        column: The column that drifted the most.
+        ratio: Its ratio of distance to threshold.
+        loss: Realised mean loss.
+        threshold: The mean loss above which it is an alarm.
+        age: How many days of events ago the live model's data ended.
+        has_newer_data: Whether there is data that no version was made from.
+    """
 
     faults: Sequence[str] = ()
     column: str = ""
@@ -40,22 +55,30 @@ class WindowSignals:
 
 
 def decide_response(
-    seen: WindowSignals, day: dt.date, retrained: Sequence[dt.date], policy: ResponseSettings
+    signals: WindowSignals, day: dt.date, retrained: Sequence[dt.date], policy: ResponseSettings
 ) -> WindowVerdict:
-    """The verdict on the window that ended before `day`. `retrained`: the days of earlier retrainings, as days of
-    events like `day`.
+    """Decide what follows from a window.
 
-    A fault comes first: what is learnt from broken data is a broken model. Drift, loss and age call for a retraining,
-    which waits for the cool-down of the last one; at the limit of a period people are asked to look, as retraining
-    doesn't seem to help.
+    A fault comes first, because what is learned from broken data is a broken model. Drift, loss and age call for a
+    retraining, which waits for the cool-down of the last one; at the limit of a period people are asked to look, as
+    retraining doesn't seem to help.
+
+    Args:
+        signals: What the window showed.
+        day: The first day after the window.
+        retrained: The days of earlier retrainings, in days of events like `day`.
+        policy: The settings that decide.
+
+    Returns:
+        The verdict with its reason.
     """
-    if policy.on_faults and seen.faults:
-        return WindowVerdict("investigate", "; ".join(seen.faults))
-    alarms = list(_list_alarms(seen, policy))
+    if policy.on_faults and signals.faults:
+        return WindowVerdict("investigate", "; ".join(signals.faults))
+    alarms = list(_list_alarms(signals, policy))
     if not alarms:
-        return WindowVerdict("ok", "; ".join(_describe_signals(seen)) or "nothing to judge by")
+        return WindowVerdict("ok", "; ".join(_describe_signals(signals)) or "nothing to judge by")
     why = "; ".join(alarms)
-    if not seen.has_newer_data:
+    if not signals.has_newer_data:
         return WindowVerdict(
             "ok", f"{why}; but there is nothing newer to learn from than what the latest version knows"
         )
@@ -70,23 +93,28 @@ def decide_response(
     return WindowVerdict("retrain", why)
 
 
-def _list_alarms(seen: WindowSignals, policy: ResponseSettings) -> list[str]:
+def _list_alarms(signals: WindowSignals, policy: ResponseSettings) -> list[str]:
     found = []
-    if policy.on_drift and seen.ratio is not None and seen.ratio > 1:
-        found.append(f"drift: {seen.column} is at {seen.ratio:.2f} times its threshold")
-    if policy.on_loss and seen.loss is not None and seen.threshold is not None and seen.loss > seen.threshold:
-        found.append(f"loss: {seen.loss:.4f} on mature labels, above {seen.threshold:.4f}")
-    if policy.every_days and seen.age is not None and seen.age >= policy.every_days:
-        found.append(f"age: the live model's data ended {seen.age} days ago")
+    if policy.on_drift and signals.ratio is not None and signals.ratio > 1:
+        found.append(f"drift: {signals.column} is at {signals.ratio:.2f} times its threshold")
+    if (
+        policy.on_loss
+        and signals.loss is not None
+        and signals.threshold is not None
+        and signals.loss > signals.threshold
+    ):
+        found.append(f"loss: {signals.loss:.4f} on mature labels, above {signals.threshold:.4f}")
+    if policy.every_days and signals.age is not None and signals.age >= policy.every_days:
+        found.append(f"age: the live model's data ended {signals.age} days ago")
     return found
 
 
-def _describe_signals(seen: WindowSignals) -> list[str]:
+def _describe_signals(signals: WindowSignals) -> list[str]:
     """What was looked at."""
     found = []
-    if seen.ratio is not None:
-        found.append(f"drift: {seen.column or 'nothing'} is at {seen.ratio:.2f} times its threshold")
-    if seen.loss is not None:
-        limit = "" if seen.threshold is None else f", up to {seen.threshold:.4f} is usual"
-        found.append(f"loss: {seen.loss:.4f} on mature labels{limit}")
+    if signals.ratio is not None:
+        found.append(f"drift: {signals.column or 'nothing'} is at {signals.ratio:.2f} times its threshold")
+    if signals.loss is not None:
+        limit = "" if signals.threshold is None else f", up to {signals.threshold:.4f} is usual"
+        found.append(f"loss: {signals.loss:.4f} on mature labels{limit}")
     return found

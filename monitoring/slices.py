@@ -1,10 +1,13 @@
-"""Where is the model wrong? The slices of a window's rows on which it loses more than it did on the same of its
-reference, beyond what the days explain.
+"""Slices with higher loss: where the model loses more in a window than on the same slice of its reference.
 
-The window's days are put back among the reference's, and as many are drawn from all, again and again (see replays.py).
-A slice's rise has its own limit over the replays, raised by one factor for all slices, so that the largest ratio keeps
-the promise for all of them together (the idea of Westfall, Young, *Resampling-Based Multiple Testing*, 1993): where the
-days could stand in any order, at most one window in `ONE_IN` names any slice.
+Only a rise beyond what the days explain counts.
+
+The window's days are put back among the reference's, and as many are drawn from all, again and again (see
+permutation.py). A slice's rise has its own limit over the permutations, raised by one factor for all slices, so that
+the largest ratio keeps the promise for all of them together: where the days could stand in any order, at most one
+window in `WINDOWS_PER_ALARM` names any slice.
+
+Source: the idea of Westfall, Young, *Resampling-Based Multiple Testing*, 1993.
 """
 
 from collections.abc import Iterator
@@ -26,8 +29,18 @@ SliceSums = tuple[np.ndarray, np.ndarray]
 def find_degraded_slices(
     window: SliceSums, reference: SliceSums, binning: Binning, seed: int = 0
 ) -> list[DegradedSlice]:
-    """Those whose loss has risen, the most risen first, ten at most. `window` and `reference`: of each day and bin how
-    many labelled rows, int64 [days, size of the binning], and the sum of their losses, float64 of the same shape."""
+    """Find the slices whose loss has risen.
+
+    Args:
+        window: For each day of the window and each bin the number of labelled rows, int64 [days, bins], and the sum of
+            their losses, float64 [days, bins].
+        reference: The same of the reference.
+        binning: The bins.
+        seed: Seed of the permutations.
+
+    Returns:
+        Ten slices at most, those whose loss has risen most first.
+    """
     places = [
         each
         for each in _list_slices(binning)

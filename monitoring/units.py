@@ -1,8 +1,8 @@
-"""Was a number's unit changed? Told from the values that recur, or from a level that days never leave so far.
+"""Detection of a change of unit: from the values that recur, or from a level that days never leave so far.
 
 Measured numbers have a resolution: temperatures in steps of 0.18 °F, wind in whole knots, distances of known routes. In
-another unit they fall between those steps; put back by the right conversion they lie on them again. Seasons move values
-along the steps and don't disturb that.
+another unit they fall between those steps; the right conversion puts them back on the steps. Seasons move values along
+the steps and don't disturb that.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,13 @@ FAR_SPREADS, NEAR_SPREADS = 10.0, 3.0  # of a day's median from the usual one, i
 
 @dataclass(frozen=True)
 class UnitConversion:
-    """What was x is logged as `factor` x + `offset`."""
+    """A change of unit: what was x is logged as `factor` x + `offset`.
+
+    Attributes:
+        name: Both units, such as "miles → kilometres".
+        factor: The factor.
+        offset: The offset, in the new unit.
+    """
 
     name: str
     factor: float
@@ -40,17 +46,33 @@ class UnitConversion:
 
     @property
     def cause(self) -> str:
+        """The conversion as the cause of a fault."""
         return f"its unit changed: {self.name}"
 
     def undo_conversion(self, values: np.ndarray) -> np.ndarray:
+        """Convert values back.
+
+        Args:
+            values: Values in the new unit, float64 [n].
+
+        Returns:
+            Values in the old unit, float64 [n].
+        """
         return (values - self.offset) / self.factor
 
 
 @dataclass(frozen=True)
 class ValueGrid:
-    """What is known of a column's values. `known` are those of the reference, float64 [k], sorted; `new` is the largest
-    share of a day's values that was on no other day. They lie `step` apart, or at a multiple of it, counted from the
-    first (0: no step was found). `median` and `spread` are of the days' medians; `whole`: they are whole numbers."""
+    """What is known of the values of a numeric column.
+
+    Attributes:
+        known: The different values of the reference, float64 [k], ascending.
+        new: The largest share of a day's values that was on no other day.
+        step: The values lie this far apart, or at a multiple of it, counted from the first; 0 where no step was found.
+        median: The median of the days' medians.
+        spread: The standard deviation of the days' medians.
+        whole: Whether the values are whole numbers.
+    """
 
     known: np.ndarray
     new: float
@@ -61,20 +83,42 @@ class ValueGrid:
 
     @property
     def has_recurring_values(self) -> bool:
-        """Do values come again, and say more than their steps do?"""
+        """Whether values recur from day to day, and tell more than their steps do."""
         return self.new <= MAX_RECURRING_NEW_SHARE and (self.whole or not self.step)
 
     def off_grid_share(self, values: np.ndarray, close: float = 10.0**-DECIMAL_DIGITS) -> float:
-        """The share of the different values, float64 [k], that lie on no step, or are new where values recur."""
+        """Compute the share of values that lie on no step, or are new in a column whose values recur.
+
+        Args:
+            values: Different values, float64 [k].
+            close: Values that differ by less are the same.
+
+        Returns:
+            The share, 0 to 1.
+        """
         off = self._off_step_share(values, close) if self.step else 0.0
         return max(off, self._unseen_share(values, close)) if self.has_recurring_values else off
 
     def distance(self, values: np.ndarray) -> float:
-        """Of the values' median from the usual one, in spreads."""
+        """Compute how far the median of values is from the usual one.
+
+        Args:
+            values: Values, float64 [n].
+
+        Returns:
+            The distance, in spreads of the days' medians.
+        """
         return abs(float(np.median(values)) - self.median) / max(self.spread, 10.0**-DECIMAL_DIGITS)
 
     def is_plausible(self, values: np.ndarray) -> bool:
-        """Are different values, float64 [k], about where the usual ones are, and about as far apart?"""
+        """Say whether values lie about where the usual ones do, and about as far apart.
+
+        Args:
+            values: Different values, float64 [k].
+
+        Returns:
+            Whether they do.
+        """
         places = np.unique(np.round((values - self.known[0]) / self.step)) if self.step else values
         return self.distance(values) < FAR_SPREADS and 2 * len(places) > len(values)
 
@@ -103,7 +147,15 @@ UNIT_CONVERSIONS = [
 
 
 def learn_value_grid(days: list[np.ndarray], whole: bool) -> ValueGrid | None:
-    """From the values of each of some days; None where there are none to learn from."""
+    """Learn the values, step and level of a column from some days.
+
+    Args:
+        days: The values of each day, each float64 [n].
+        whole: Whether the column has whole numbers.
+
+    Returns:
+        What is known of the values; None with fewer than two days that have any.
+    """
     kept = [np.unique(np.round(day, DECIMAL_DIGITS)) for day in days if len(day)]
     if len(kept) < 2:
         return None
@@ -122,8 +174,16 @@ def learn_value_grid(days: list[np.ndarray], whole: bool) -> ValueGrid | None:
 
 
 def detect_unit_change(values: np.ndarray, grid: ValueGrid) -> tuple[UnitConversion | None, str] | None:
-    """What happened to a day's values, float64 [n], with the evidence in words; None where all is well. Without a
-    conversion, the values are strange and none explains them."""
+    """Find out whether the values of a day have another unit.
+
+    Args:
+        values: The day's values, float64 [n].
+        grid: What is known of the column.
+
+    Returns:
+        The conversion with the evidence in words; None instead of the conversion where the values are strange and none
+        explains them; None where all is well.
+    """
     if not len(values):
         return None
     different = np.unique(np.round(values, DECIMAL_DIGITS))
@@ -134,7 +194,14 @@ def detect_unit_change(values: np.ndarray, grid: ValueGrid) -> tuple[UnitConvers
 
 
 def explain_ratio(ratio: float) -> str:
-    """The cause of values that are so many times what they should be; "" where no conversion is it."""
+    """Name the conversion that explains a ratio.
+
+    Args:
+        ratio: How many times as large as expected the values are.
+
+    Returns:
+        The cause, or "" where no conversion has that factor.
+    """
     return next(
         (
             each.cause

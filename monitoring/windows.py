@@ -1,4 +1,4 @@
-"""The windows that were watched: what each said, one file of JSON a window, written as a whole or not at all.
+"""The records of the windows that were judged, one JSON file a window, each written as a whole or not at all.
 
 <monitor>/windows/<first day>.json
 
@@ -19,30 +19,48 @@ MIN_THRESHOLD = 1e-9
 
 
 class DamagedWindow(ValueError):
-    """A window's file isn't what was written; says which and what is wrong."""
+    """A window's file can't be read; says which one and what is wrong."""
 
 
 class WindowDistance(msgspec.Struct, frozen=True):
-    """How far from the reference, and how far that may be."""
+    """The distance of a column from the reference.
+
+    Attributes:
+        distance: The distance, 0 to 1.
+        threshold: The largest distance that is no alarm.
+    """
 
     distance: float
     threshold: float
 
     @property
     def ratio(self) -> float:
-        """Above 1 is an alarm."""
+        """Distance divided by threshold; above 1 is an alarm."""
         return self.distance / max(self.threshold, MIN_THRESHOLD)
 
 
 class LargestDrift(msgspec.Struct, frozen=True):
-    """The drift of the window: the largest ratio of distance to threshold, and whose it is (a column, "prediction")."""
+    """The drift of a window.
+
+    Attributes:
+        ratio: The largest ratio of distance to threshold.
+        column: The column that has it, or "prediction".
+    """
 
     ratio: float
     column: str
 
 
 class WindowLoss(msgspec.Struct, frozen=True):
-    """Mean loss on rows with mature labels, its confidence band, and the threshold of an alarm (None: unknown)."""
+    """Mean loss on rows with mature labels.
+
+    Attributes:
+        labels: The number of labels.
+        mean: The mean loss.
+        low: The lower end of its confidence band.
+        high: The upper end of its confidence band.
+        threshold: The mean loss above which it is an alarm; None where that is unknown.
+    """
 
     labels: int
     mean: float
@@ -52,7 +70,14 @@ class WindowLoss(msgspec.Struct, frozen=True):
 
 
 class EstimatedLoss(msgspec.Struct, frozen=True):
-    """Mean loss as the scores themselves would have it; `assumes` says under what assumptions."""
+    """Mean loss estimated from the scores, without labels.
+
+    Attributes:
+        mean: The mean loss.
+        low: The lower end of its confidence band.
+        high: The upper end of its confidence band.
+        assumes: The assumptions of the estimate.
+    """
 
     mean: float
     low: float
@@ -61,15 +86,25 @@ class EstimatedLoss(msgspec.Struct, frozen=True):
 
 
 class LabelArrivals(msgspec.Struct, frozen=True):
-    """How many labels are due, and how many of those are there."""
+    """How many labels have arrived.
+
+    Attributes:
+        due: The number of labels that are due.
+        arrived: The number of those that are there.
+    """
 
     due: int
     arrived: int
 
 
 class ShadowDisagreement(msgspec.Struct, frozen=True):
-    """Mean difference of the candidate's predictions from the live model's, over so many rows; `floor` is that of the
-    live model's recipe fitted again on other rows, or None where it isn't known."""
+    """The difference between the candidate's and the live model's predictions.
+
+    Attributes:
+        rows: The number of rows that both predicted.
+        disagreement: The mean difference.
+        floor: The mean difference of the live model from its own recipe fitted on other rows; None where it is unknown.
+    """
 
     rows: int
     disagreement: float
@@ -77,8 +112,15 @@ class ShadowDisagreement(msgspec.Struct, frozen=True):
 
 
 class DayFault(msgspec.Struct, frozen=True):
-    """A data fault of one day: `what` (say "nulls"), of which column ("" for the rows as a whole), how much in words,
-    and its likely cause."""
+    """A data fault of one day.
+
+    Attributes:
+        day: The day.
+        what: The kind of fault, such as "nulls".
+        column: The column; "" where the fault is of the rows as a whole.
+        text: How much is wrong.
+        cause: What is likely behind it.
+    """
 
     day: dt.date
     what: str
@@ -88,10 +130,26 @@ class DayFault(msgspec.Struct, frozen=True):
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
-    """From `begin` to `end`, the first day after it; `rows` were answered by `model`, a version.
+    """The record of a judged window. None: not known, as labels aren't mature or there is no candidate.
 
-    Null: not known, say as labels aren't mature or there is no candidate. `judged`: when the verdict was given;
-    `calibration` is the expected calibration error; `slices` are where the loss has risen, the most risen first.
+    Attributes:
+        begin: The first day.
+        end: The first day after the window.
+        model: The version that answered.
+        rows: The number of rows that it answered.
+        verdict: "ok", "investigate" or "retrain".
+        reason: Why, in one sentence.
+        judged: When the verdict was given.
+        columns: The distance of each column from the reference.
+        prediction: The distance of the predictions.
+        drift: The largest of these, in thresholds.
+        loss: The realised loss.
+        estimated: The estimated loss.
+        labels: How many labels have arrived.
+        calibration: The expected calibration error.
+        shadow: The candidate's difference from the live model.
+        faults: The data faults.
+        slices: The slices whose loss has risen, the most risen first.
     """
 
     begin: dt.date
@@ -115,19 +173,37 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class WindowStore:
-    """`folder` is the settings' `monitor.folder`."""
+    """The records of all windows.
+
+    Attributes:
+        folder: The settings' `monitor.folder`.
+    """
 
     folder: Path
 
     def write(self, window: Window) -> Path:
-        """Keep a window, in place of an earlier record of it."""
+        """Write the record of a window, in place of an earlier one.
+
+        Args:
+            window: The record.
+
+        Returns:
+            The file.
+        """
         path = self.folder / WINDOWS_FOLDER / f"{window.begin}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, msgspec.json.format(msgspec.json.encode(window), indent=1) + b"\n")
         return path
 
     def read(self) -> list[Window]:
-        """Every window, the earliest first. Raises Damaged."""
+        """Read every window.
+
+        Returns:
+            The records, the earliest first.
+
+        Raises:
+            DamagedWindow: A file can't be read.
+        """
         return [_read_window(path) for path in sorted((self.folder / WINDOWS_FOLDER).glob("[0-9]*.json"))]
 
 

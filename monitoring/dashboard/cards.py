@@ -1,4 +1,4 @@
-"""The overview's cards: data, live model, candidate and labels, as registry, ledger and windows have them."""
+"""Cards of the overview: data, live model, candidate and labels, from registry, ledger and windows."""
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
@@ -7,7 +7,7 @@ from typing import Any
 
 from monitoring.windows import Window
 from penumbra.core.problem import Problem
-from penumbra.core.settings import Settings
+from penumbra.core.settings import DataSettings
 from penumbra.data import versions
 from penumbra.data.batches import DataStore
 from penumbra.registry.aliases import LIVE_SINCE_TAG
@@ -22,7 +22,13 @@ CardLines = list[tuple[str, str]]
 
 @dataclass(frozen=True)
 class OverviewCard:
-    """A title, what it leads to ("" for nothing), and pairs of a name and what is known."""
+    """A card.
+
+    Attributes:
+        title: Its title.
+        lines: Pairs of a name and what is known.
+        address: The page that it links to; "" for none.
+    """
 
     title: str
     lines: CardLines
@@ -31,32 +37,57 @@ class OverviewCard:
 
 @dataclass(frozen=True)
 class EvidenceProgress:
-    """How far the evidence has come: `done` of `whole` days."""
+    """How far the evidence for a promotion has come.
+
+    Attributes:
+        done: Days of evidence so far.
+        whole: Days that are needed in all.
+    """
 
     done: int
     whole: int
 
     @property
     def words(self) -> str:
+        """The progress as a sentence."""
         return f"{self.done} of about {self.whole} days of evidence"
 
 
-def build_data_card(settings: Settings, problem: Problem) -> OverviewCard:
-    """The recorded version, what is in it, and how old it is on the flows' clock."""
-    batches, version = DataStore(settings.data, problem).batches(), versions.read_recorded_version(settings.data)
+def build_data_card(data: DataSettings, problem: Problem) -> OverviewCard:
+    """Build the card of the recorded data version: its batches, and its age on the flows' clock.
+
+    Args:
+        data: The settings' section `data`.
+        problem: The user's problem, which names the batches.
+
+    Returns:
+        The card.
+    """
+    batches, version = DataStore(data, problem).batches(), versions.read_recorded_version(data)
     if not batches or not version:
         return OverviewCard("none", [("next", "penumbra ingest")])
     complete = {batch.name: batch.complete for batch in problem.source.batches()}
     lines = [("batches", f"{len(batches)}: {batches[0]} to {batches[-1]}")]
     if until := complete.get(batches[-1]):
-        age = (settings.data.today - until).days
+        age = (data.today - until).days
         lines.append(("age", f"complete until {until}, {_format_days(age)} before the flows' clock"))
     return OverviewCard(version[:8], lines)
 
 
-def build_live_card(
-    settings: Settings, models: ModelRegistry, entries: Sequence[LedgerEntry], base: str
-) -> OverviewCard:
+def build_live_card(models: ModelRegistry, entries: Sequence[LedgerEntry], base: str) -> OverviewCard:
+    """Build the card of the live model: since when, its recipe, and the other roles.
+
+    Args:
+        models: The model registry.
+        entries: The ledger's entries.
+        base: The address of MLflow's pages.
+
+    Returns:
+        The card.
+
+    Raises:
+        MlflowException: The registry can't be read.
+    """
     aliases = models.aliases() or {}
     if LIVE_ALIAS not in aliases:
         return OverviewCard("none", [("next", "make train")])
@@ -69,12 +100,24 @@ def build_live_card(
 def build_candidate_card(
     models: ModelRegistry, entries: Sequence[LedgerEntry], base: str
 ) -> tuple[OverviewCard, EvidenceProgress | None]:
-    """The candidate with the last verdict on it, and how far its evidence has come."""
+    """Build the card of the candidate with the last verdict on it.
+
+    Args:
+        models: The model registry.
+        entries: The ledger's entries.
+        base: The address of MLflow's pages.
+
+    Returns:
+        The card, and how far its evidence has come; None where that is unknown.
+
+    Raises:
+        MlflowException: The registry can't be read.
+    """
     version = (models.aliases() or {}).get(CANDIDATE_ALIAS)
     if version is None:
         return OverviewCard("none", [("next", "make train makes one of newer data, or a retraining")]), None
-    said = [entry for entry in entries if entry.kind == "verdict" and entry.versions.get(CANDIDATE_ALIAS) == version]
-    judged = said[-1] if said else None
+    verdicts = [e for e in entries if e.kind == "verdict" and e.versions.get(CANDIDATE_ALIAS) == version]
+    judged = verdicts[-1] if verdicts else None
     lines = [
         *_recipe_lines(models, version),
         *(_verdict_lines(judged) if judged else [("verdict", "none yet: make promote")]),
@@ -84,7 +127,14 @@ def build_candidate_card(
 
 
 def build_label_card(windows: Sequence[Window]) -> OverviewCard:
-    """The coverage of the latest window that has labels due."""
+    """Build the card of the label coverage of the latest window that has labels due.
+
+    Args:
+        windows: The windows, the earliest first.
+
+    Returns:
+        The card.
+    """
     known = [window for window in windows if window.labels and window.labels.due]
     if not known:
         return OverviewCard(
@@ -101,12 +151,26 @@ def build_label_card(windows: Sequence[Window]) -> OverviewCard:
 
 
 def format_window_days(window: Window) -> str:
-    """Its days, the last included."""
+    """Format the days of a window, the last one included.
+
+    Args:
+        window: The window's record.
+
+    Returns:
+        Such as "2013-04-01 to 2013-04-07".
+    """
     return f"{window.begin} to {window.end - dt.timedelta(days=1)}"
 
 
 def describe_degraded_slices(windows: Sequence[Window]) -> str:
-    """Where the last window whose loss is known loses more than the reference did; "" for nowhere."""
+    """Name the slices with higher loss of the last window whose loss is known.
+
+    Args:
+        windows: The windows, the earliest first.
+
+    Returns:
+        A sentence with three slices at most; "" where there are none.
+    """
     last = next((each for each in reversed(windows) if each.loss), None)
     if last is None or not last.slices:
         return ""

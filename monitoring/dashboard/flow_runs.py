@@ -1,4 +1,4 @@
-"""The latest run of each flow, as Metaflow has it, and its card."""
+"""The latest run of each flow in Metaflow's records, with its card."""
 
 import contextlib
 import datetime as dt
@@ -10,8 +10,16 @@ MAX_RUNNING_HOURS = 24.0  # an unfinished run that began longer ago was killed
 
 @dataclass(frozen=True)
 class FlowRun:
-    """`ended` is None as long as it runs, or where it was killed; `good` says that it came to its end;
-    `card` is its last card's page, "" where it has none."""
+    """A run of a flow.
+
+    Attributes:
+        flow: The flow's class name.
+        run: The run's id.
+        begun: When it began, in UTC.
+        ended: When it ended, in UTC; None while it runs, or where it was killed.
+        good: Whether it came to its end.
+        card: The page of its last card; "" without one.
+    """
 
     flow: str
     run: str
@@ -21,13 +29,28 @@ class FlowRun:
     card: str = ""
 
     def state(self, now: dt.datetime) -> str:
+        """Describe the state of the run.
+
+        Args:
+            now: The present moment.
+
+        Returns:
+            "done", "failed", "running", or "killed" for an unfinished run that began over 24 hours ago.
+        """
         if self.ended is not None:
             return "done" if self.good else "failed"
         return "running" if now - self.begun < dt.timedelta(hours=MAX_RUNNING_HOURS) else "killed"
 
 
 def list_latest_flow_runs(flows: Sequence[str]) -> list[FlowRun]:
-    """The latest run of each of these flows that has ever run, in this order."""
+    """List the latest run of each flow.
+
+    Args:
+        flows: Class names of flows.
+
+    Returns:
+        The runs in this order, without flows that never ran.
+    """
     from metaflow import namespace
 
     namespace(None)

@@ -1,7 +1,7 @@
-"""MLflow's pages on the settings' registry, whose database is made first where there is none: two processes that make
-it at once break it.
+"""MLflow's server on the settings' registry.
 
-For `make dashboard`, which starts it: python -m monitoring.dashboard.mlflow_server HOST PORT
+Started by `make dashboard`: python -m monitoring.dashboard.mlflow_server HOST PORT. The registry's database is created
+first where there is none: two processes that create it at once break it.
 """
 
 import os
@@ -12,7 +12,12 @@ from penumbra.registry.models import ModelRegistry
 
 
 def main(host: str, port: str) -> None:
-    """Becomes MLflow's server."""
+    """Replace this process by MLflow's server. Exits with a message where the settings are wrong.
+
+    Args:
+        host: The address to listen on.
+        port: The port to listen on.
+    """
     try:
         settings = load_settings()
     except SettingsError as error:

@@ -1,4 +1,4 @@
-"""`penumbra overview`: the loop on one page, made from the records alone (monitoring/dashboard/server.py serves it)."""
+"""The overview: the whole loop on one page, made from the records alone."""
 
 import datetime as dt
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ from monitoring.dashboard.flow_runs import FlowRun
 from monitoring.reports.workspace import ReportWorkspace
 from monitoring.windows import DamagedWindow, Window, WindowStore
 from penumbra.core.problem import Problem
-from penumbra.core.settings import Settings
+from penumbra.core.settings import DashboardSettings, ScheduleSettings, Settings
 from penumbra.data.dvc_file import DamagedDvcFile
 from penumbra.registry.ledger import BrokenLedger, Ledger, LedgerEntry
 from penumbra.registry.models import ModelRegistry
@@ -34,7 +34,12 @@ ResultT = TypeVar("ResultT")
 
 @dataclass(frozen=True)
 class PageAddresses:
-    """Where MLflow's and Evidently's pages are."""
+    """Addresses of the pages that the overview links to.
+
+    Attributes:
+        mlflow: The address of MLflow's pages.
+        evidently: The address of Evidently's pages.
+    """
 
     mlflow: str
     evidently: str
@@ -42,11 +47,24 @@ class PageAddresses:
 
 @dataclass
 class ProblemCollector:
-    """Asks for what may be unreadable; what is, is told on the page in place of what was asked for."""
+    """Reads what may be unreadable, and collects the errors for the page.
+
+    Attributes:
+        problems: The first line of each error.
+    """
 
     problems: list[str] = field(default_factory=list)
 
     def try_read(self, what: Callable[[], ResultT], otherwise: Any) -> ResultT:
+        """Call a function that reads something.
+
+        Args:
+            what: The function.
+            otherwise: The result where it fails with one of `UNREADABLE_ERRORS`.
+
+        Returns:
+            The function's result, or `otherwise`.
+        """
         try:
             return what()
         except UNREADABLE_ERRORS as error:
@@ -55,10 +73,19 @@ class ProblemCollector:
 
 
 def write_overview(settings: Settings, problem: Problem, addresses: PageAddresses | None = None) -> Path:
-    """Make the page anew, with the cards of the flows' last runs beside it; returns its path."""
+    """Write the page anew, with the cards of the flows' last runs beside it.
+
+    Args:
+        settings: The settings, of which the page shows nearly every section.
+        problem: The user's problem, which names the batches.
+        addresses: Where MLflow's and Evidently's pages are; None for the ports of the settings' section `dashboard`.
+
+    Returns:
+        The page.
+    """
     folder = settings.monitor.folder
     folder.mkdir(parents=True, exist_ok=True)
-    facts = _collect_facts(settings, problem, addresses or _default_addresses(settings))
+    facts = _collect_facts(settings, problem, addresses or _default_addresses(settings.dashboard))
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
@@ -67,34 +94,34 @@ def write_overview(settings: Settings, problem: Problem, addresses: PageAddresse
     return folder / PAGE_FILE
 
 
-def _collect_facts(settings: Settings, problem: Problem, to: PageAddresses) -> dict[str, Any]:
+def _collect_facts(settings: Settings, problem: Problem, addresses: PageAddresses) -> dict[str, Any]:
     """All that the template shows."""
-    asked, models = ProblemCollector(), ModelRegistry(settings.registry)
-    windows: list[Window] = asked.try_read(WindowStore(settings.monitor.folder).read, [])
-    entries: list[LedgerEntry] = asked.try_read(Ledger(settings.ledger.folder).entries, [])
+    reader, models = ProblemCollector(), ModelRegistry(settings.registry)
+    windows: list[Window] = reader.try_read(WindowStore(settings.monitor.folder).read, [])
+    entries: list[LedgerEntry] = reader.try_read(Ledger(settings.ledger.folder).entries, [])
     unknown = cards.OverviewCard("unknown", [])
-    candidate, progress = asked.try_read(
-        lambda: cards.build_candidate_card(models, entries, to.mlflow), (unknown, None)
+    candidate, progress = reader.try_read(
+        lambda: cards.build_candidate_card(models, entries, addresses.mlflow), (unknown, None)
     )
     reports = ReportWorkspace(settings.monitor.folder, models.name)
     return {
         "model": models.name,
         "made": f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M} UTC",
-        "links": [("MLflow", to.mlflow), ("Evidently", f"{to.evidently}/projects/{reports.project}")],
+        "links": [("MLflow", addresses.mlflow), ("Evidently", f"{addresses.evidently}/projects/{reports.project}")],
         "status": _describe_status(windows),
-        "data": asked.try_read(lambda: cards.build_data_card(settings, problem), unknown),
-        "live": asked.try_read(lambda: cards.build_live_card(settings, models, entries, to.mlflow), unknown),
+        "data": reader.try_read(lambda: cards.build_data_card(settings.data, problem), unknown),
+        "live": reader.try_read(lambda: cards.build_live_card(models, entries, addresses.mlflow), unknown),
         "candidate": candidate,
         "progress": progress,
         "labels": cards.build_label_card(windows),
         "charts": window_charts.build_window_charts(windows),
-        "windows": asked.try_read(
+        "windows": reader.try_read(
             lambda: window_charts.build_window_table(windows, reports, settings.monitor.folder), []
         ),
         "shown": f"{min(len(windows), window_charts.MAX_TABLE_WINDOWS)} of {len(windows)}",
-        "flows": asked.try_read(lambda: _describe_flows(settings), []),
+        "flows": reader.try_read(lambda: _describe_flows(settings.monitor.folder, settings.schedule), []),
         "entries": [_format_entry(entry) for entry in reversed(entries[-MAX_ENTRIES:])],
-        "problems": asked.problems,
+        "problems": reader.problems,
     }
 
 
@@ -110,17 +137,16 @@ def _describe_status(windows: Sequence[Window]) -> dict[str, str]:
     }
 
 
-def _describe_flows(settings: Settings) -> list[dict[str, str]]:
+def _describe_flows(folder: Path, schedule: ScheduleSettings) -> list[dict[str, str]]:
     """Each flow's last run; its card is copied beside the page, so that both can be moved together."""
     ran = {run.flow: run for run in flow_runs.list_latest_flow_runs(list(TARGET_BY_FLOW))}
-    due = compute_next_runs(settings.schedule, dt.datetime.now().astimezone())
+    due = compute_next_runs(schedule, dt.datetime.now().astimezone())
     following = {
         name: f"{due[name]:%Y-%m-%d %H:%M %Z}" if name in due else _describe_unscheduled(name, due)
         for name in TARGET_BY_FLOW.values()
     }
     return [
-        _describe_flow(name, ran.get(flow), settings.monitor.folder) | {"next": following[name]}
-        for flow, name in TARGET_BY_FLOW.items()
+        _describe_flow(name, ran.get(flow), folder) | {"next": following[name]} for flow, name in TARGET_BY_FLOW.items()
     ]
 
 
@@ -159,6 +185,6 @@ def _format_entry(entry: LedgerEntry) -> dict[str, str]:
     }
 
 
-def _default_addresses(settings: Settings) -> PageAddresses:
-    at = f"http://{settings.dashboard.host}"
-    return PageAddresses(f"{at}:{settings.dashboard.first_port + 1}", f"{at}:{settings.dashboard.first_port + 2}")
+def _default_addresses(dashboard: DashboardSettings) -> PageAddresses:
+    at = f"http://{dashboard.host}"
+    return PageAddresses(f"{at}:{dashboard.first_port + 1}", f"{at}:{dashboard.first_port + 2}")

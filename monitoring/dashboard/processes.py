@@ -1,4 +1,4 @@
-"""`make dashboard`: MLflow's pages, Evidently's and the overview side by side, started, watched and ended together."""
+"""The processes of `make dashboard`: MLflow, Evidently and the overview, started, watched and ended together."""
 
 import os
 import socket
@@ -12,17 +12,15 @@ from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError, load_s
 from service.processes.supervisor import ChildProcess, Supervisor
 
 PAGE_NAMES = ("overview", "mlflow", "evidently")  # in the order of their ports
-DASHBOARD_WORKSPACE, DASHBOARD_LOG_FOLDER = (
-    "evidently",
-    "dashboard",
-)  # in the monitor's folder: see monitoring/reports/workspace.py; what they print
+# In the monitor's folder: what monitoring/reports/workspace.py (slow to import) calls so, and what the processes print.
+DASHBOARD_WORKSPACE, DASHBOARD_LOG_FOLDER = "evidently", "dashboard"
 DASHBOARD_ENVIRONMENT = {
     "DO_NOT_TRACK": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     "PYTHONUNBUFFERED": "1",
 }
-PROBE_SECONDS = 0.5  # seconds
+PROBE_SECONDS = 0.5
 PROBE_PATHS = {"overview": "/healthz"}  # cheaper than the page
 SHUTDOWN_SECONDS = 10.0
 
@@ -34,56 +32,97 @@ def main() -> None:
     except SettingsError as error:
         sys.exit(str(error))
     ports = find_free_ports(settings.dashboard.host, settings.dashboard.first_port)
-    to = build_page_addresses(settings, ports)
+    addresses = build_page_addresses(settings.dashboard.host, settings.registry.tracking, ports)
     print("Starting the overview, MLflow and Evidently, which takes half a minute ...", flush=True)
-    Supervisor(list_dashboard_processes(settings, ports, to), build_dashboard_environment(), SHUTDOWN_SECONDS).run(
-        make_page_announcer(to)
-    )
+    Supervisor(
+        list_dashboard_processes(settings, ports, addresses), build_dashboard_environment(), SHUTDOWN_SECONDS
+    ).run(make_page_announcer(addresses))
 
 
 def find_free_ports(host: str, first: int) -> dict[str, int]:
-    """By name a port each: the first and those after it, in place of one that is taken any that is free."""
-    return {name: _find_open_port(host, first + place) for place, name in enumerate(PAGE_NAMES)}
+    """Find a port for each page.
+
+    Args:
+        host: The address to listen on.
+        first: The first port.
+
+    Returns:
+        Ports by page name: `first` and those after it; in place of one that is taken any free one.
+    """
+    return {name: _find_open_port(host, first + offset) for offset, name in enumerate(PAGE_NAMES)}
 
 
-def build_page_addresses(settings: Settings, ports: Mapping[str, int]) -> dict[str, str]:
-    """By name; MLflow's own where the registry is a server, which has pages already."""
-    found = {name: f"http://{settings.dashboard.host}:{port}" for name, port in ports.items()}
-    return found | ({"mlflow": settings.registry.tracking} if _is_server(settings) else {})
+def build_page_addresses(host: str, tracking: str, ports: Mapping[str, int]) -> dict[str, str]:
+    """Build the address of each page.
+
+    Args:
+        host: The address that the pages listen on.
+        tracking: The settings' `registry.tracking`.
+        ports: Ports by page name.
+
+    Returns:
+        Addresses by page name; MLflow's own where the registry is a server, which has pages already.
+    """
+    found = {name: f"http://{host}:{port}" for name, port in ports.items()}
+    return found | ({"mlflow": tracking} if _is_server(tracking) else {})
 
 
-def list_dashboard_processes(settings: Settings, ports: Mapping[str, int], to: Mapping[str, str]) -> list[ChildProcess]:
+def list_dashboard_processes(
+    settings: Settings, ports: Mapping[str, int], addresses: Mapping[str, str]
+) -> list[ChildProcess]:
+    """List the processes to start, and create their folders.
+
+    Args:
+        settings: The settings' sections `dashboard`, `monitor` and `registry` are read.
+        ports: Ports by page name.
+        addresses: Addresses by page name.
+
+    Returns:
+        The processes; none for MLflow where the registry is a server.
+    """
     host, python = settings.dashboard.host, [sys.executable, "-m"]
     workspace, logs = (
         (settings.monitor.folder / name).absolute() for name in (DASHBOARD_WORKSPACE, DASHBOARD_LOG_FOLDER)
     )
     for folder in (workspace, logs):
         folder.mkdir(parents=True, exist_ok=True)
-    place = ["--host", host, "--port", str(ports["evidently"])]
+    listen = ["--host", host, "--port", str(ports["evidently"])]
     commands = {
         "overview": [
             *python,
             "monitoring.dashboard.server",
             host,
             str(ports["overview"]),
-            to["mlflow"],
-            to["evidently"],
+            addresses["mlflow"],
+            addresses["evidently"],
         ],
         "mlflow": [*python, "monitoring.dashboard.mlflow_server", host, str(ports["mlflow"])],
-        "evidently": [*python, "evidently.cli", "ui", "--workspace", str(workspace), *place],
+        "evidently": [*python, "evidently.cli", "ui", "--workspace", str(workspace), *listen],
     }
-    wanted = [name for name in PAGE_NAMES if not (name == "mlflow" and _is_server(settings))]
+    wanted = [name for name in PAGE_NAMES if not (name == "mlflow" and _is_server(settings.registry.tracking))]
     return [ChildProcess(name, commands[name], logs / f"{name}.log") for name in wanted]
 
 
 def build_dashboard_environment() -> dict[str, str]:
+    """Build the environment of the processes.
+
+    Returns:
+        This process's environment without telemetry, with the project on Python's path.
+    """
     path = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH", ""), str(PROJECT_ROOT)]))
     return {**DASHBOARD_ENVIRONMENT, **os.environ, "PYTHONPATH": path}
 
 
-def make_page_announcer(to: Mapping[str, str]) -> Callable[[], None]:
-    """A function that says of each page, once and as soon as it answers, where it is."""
-    waiting, due = dict(to), 0.0
+def make_page_announcer(addresses: Mapping[str, str]) -> Callable[[], None]:
+    """Make a function that prints each page's address once, as soon as the page answers.
+
+    Args:
+        addresses: Addresses by page name.
+
+    Returns:
+        A function to be called again and again.
+    """
+    waiting, due = dict(addresses), 0.0
 
     def announce() -> None:
         nonlocal due
@@ -98,8 +137,8 @@ def make_page_announcer(to: Mapping[str, str]) -> Callable[[], None]:
     return announce
 
 
-def _is_server(settings: Settings) -> bool:
-    return settings.registry.tracking.startswith(("http://", "https://"))
+def _is_server(tracking: str) -> bool:
+    return tracking.startswith(("http://", "https://"))
 
 
 def _find_open_port(host: str, port: int) -> int:

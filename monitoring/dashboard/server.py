@@ -1,6 +1,6 @@
-"""The overview page over HTTP, made anew for each reader, with the reports and cards that it leads to.
+"""The overview page over HTTP, made anew for each reader, with the reports and cards that it links to.
 
-For `make dashboard`, which starts it: python -m monitoring.dashboard.server HOST PORT MLFLOW EVIDENTLY
+Started by `make dashboard`: python -m monitoring.dashboard.server HOST PORT MLFLOW EVIDENTLY
 """
 
 import re
@@ -22,7 +22,20 @@ LINKED_PAGE = re.compile(r"/(reports/\d{4}-\d\d-\d\d|cards)/[a-z-]+\.html")
 def make_overview_server(
     settings: Settings, problem: Problem, host: str, port: int, addresses: overview.PageAddresses
 ) -> ThreadingHTTPServer:
-    """One that answers as soon as its `serve_forever` is called. Raises OSError where the port is taken."""
+    """Make a server that answers as soon as its `serve_forever` is called.
+
+    Args:
+        settings: The settings, for the overview.
+        host: The address to listen on.
+        port: The port to listen on.
+        addresses: Where MLflow's and Evidently's pages are.
+
+    Returns:
+        The server.
+
+    Raises:
+        OSError: The port is taken.
+    """
     alone = threading.Lock()
 
     def page(path: str) -> Path | None:
@@ -72,6 +85,16 @@ def _headers(content: bytes) -> dict[str, str]:
 
 
 def main(host: str, port: str, mlflow: str, evidently: str) -> None:
+    """Serve the overview until the process is ended.
+
+    Exits with a message where the settings are wrong or the port is taken.
+
+    Args:
+        host: The address to listen on.
+        port: The port to listen on.
+        mlflow: The address of MLflow's pages.
+        evidently: The address of Evidently's pages.
+    """
     try:
         settings, problem = load_settings(), load_problem(overview.SHOWN_PARTS)
         addresses = overview.PageAddresses(mlflow, evidently)

@@ -1,4 +1,4 @@
-"""The overview's pictures and table of windows."""
+"""Charts and table of the windows on the overview."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,14 @@ ChartRow = dict[str, Any]
 
 @dataclass(frozen=True)
 class WindowChart:
-    """`svg` is markup of our own making; `about` says what is seen, and how it ends."""
+    """A chart.
+
+    Attributes:
+        id: Its id on the page.
+        title: Its title.
+        about: What it shows, and the last value.
+        svg: The picture's markup, made here.
+    """
 
     id: str
     title: str
@@ -27,7 +34,14 @@ class WindowChart:
 
 
 def build_window_charts(windows: Sequence[Window]) -> list[WindowChart]:
-    """Of what is known of at least one window."""
+    """Draw drift, loss, label coverage and shadow disagreement over the windows.
+
+    Args:
+        windows: The windows, the earliest first.
+
+    Returns:
+        The charts for which at least one window has a value.
+    """
     drawn = [
         _draw_chart("drift", "Drift ÷ threshold", _drift_row, windows, (0, 1.2)),
         _draw_chart("loss", "Loss", _loss_row, windows),
@@ -108,7 +122,16 @@ def _is_loss_high(window: Window) -> bool:
 
 
 def build_window_table(windows: Sequence[Window], reports: ReportWorkspace, folder: Path) -> list[ChartRow]:
-    """The latest windows first; links are relative to the monitor's `folder`."""
+    """Build the table of the latest windows.
+
+    Args:
+        windows: The windows, the earliest first.
+        reports: The windows' reports.
+        folder: The settings' `monitor.folder`, to which links are relative.
+
+    Returns:
+        A row a window, the latest first.
+    """
     return [
         {
             "days": format_window_days(window),

@@ -71,7 +71,11 @@ class ExactCalculation(SingleValueCalculation[Exact]):  # type: ignore[misc, unu
         return result
 
     def display_name(self) -> str:
-        """The metric's title on the page."""
+        """Build the metric's title on the page.
+
+        Returns:
+            Group and series.
+        """
         return f"{self.metric.group}: {self.metric.series}"
 
 

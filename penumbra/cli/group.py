@@ -20,7 +20,7 @@ from typing import IO, Any
 
 import click
 
-from penumbra.core.project_root import PACKAGE_PARENT, find_project_root
+from penumbra.core.project_root import CODE_ROOT, find_enclosing_project
 
 EXIT_FINDINGS = 3
 EXIT_CODES_TEXT = (
@@ -133,16 +133,16 @@ def enter_project() -> None:
     Raises:
         Refusal: The working folder is in no project, or in another than this code.
     """
-    root = find_project_root(Path.cwd())
+    root = find_enclosing_project(Path.cwd())
     if root is None:
         raise Refusal(
             f"{Path.cwd()} is in no Penumbra project: run penumbra in the folder with settings.toml and problem/, "
             "or below it"
         )
-    if (root / "penumbra/core").is_dir() and (PACKAGE_PARENT / "settings.toml").is_file() and root != PACKAGE_PARENT:
-        raise Refusal(f"this penumbra belongs to {PACKAGE_PARENT}: run {root / 'bin/penumbra'} in {root}")
+    if (root / "penumbra/core").is_dir() and (CODE_ROOT / "settings.toml").is_file() and root != CODE_ROOT:
+        raise Refusal(f"this penumbra belongs to {CODE_ROOT}: run {root / 'bin/penumbra'} in {root}")
     os.chdir(root)
-    code = str(root if (root / "flows").is_dir() else PACKAGE_PARENT)
+    code = str(root if (root / "flows").is_dir() else CODE_ROOT)
     paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     if code not in paths:
         os.environ["PYTHONPATH"] = os.pathsep.join([*filter(None, paths), code])

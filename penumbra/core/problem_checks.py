@@ -165,7 +165,7 @@ def check_candidates(part: ProblemCandidates, schema: ProblemSchema) -> Iterator
             yield from _find_unknown(verb, columns, schema.Labelled.columns(), "column of Labelled")
 
 
-def check_slices(part: ProblemSlices, schema: ProblemSchema) -> Iterator[str]:
+def check_slice_definitions(part: ProblemSlices, schema: ProblemSchema) -> Iterator[str]:
     """Find what doesn't fit together in `problem/slices.py`.
 
     Args:
@@ -204,7 +204,7 @@ PART_CHECKS: Mapping[str, Callable[[Any, ProblemSchema], Iterator[str]]] = {
     "source": lambda part, schema: iter(()),
     "features": check_features,
     "candidates": check_candidates,
-    "slices": check_slices,
+    "slices": check_slice_definitions,
     "rules": check_rules,
 }
 

@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import sys
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from penumbra.core.problem import (
     ProblemError,
 )
 from penumbra.core.problem_checks import PART_CHECKS, describe_expectation, has_expected_type
+from penumbra.core.settings import PROJECT_ROOT
 
 PROBLEM_PACKAGE = "problem"
 SERVED_PARTS = ("schema", "features", "rules")  # what answering requests needs: no training library is imported
@@ -39,6 +41,8 @@ def load_problem(parts: Sequence[str] = tuple(PROBLEM_PARTS), package: str = PRO
         ProblemError: A file or a required name is missing, a file can't be imported, a value has the wrong type, or
             values don't fit together; everything that is wrong is named, each with file, name and expectation.
     """
+    if str(PROJECT_ROOT) not in sys.path:
+        sys.path.append(str(PROJECT_ROOT))  # an installed command looks among installed packages only
     names = [name for name in PROBLEM_PARTS if name in {"schema", *parts}]
     modules = {name: _import_part(package, name) for name in names}
     _raise_faults(package, {name: _find_missing_and_mistyped(name, module) for name, module in modules.items()})

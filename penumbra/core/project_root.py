@@ -1,31 +1,34 @@
-"""The folder of the project: the checkout with `settings.toml`, `problem/` and `flows/`."""
+"""The folder of the project: the checkout with `settings.toml`, `problem/` and `flows/`. Cheap to import."""
 
 from pathlib import Path
 
 SETTINGS_FILE = "settings.toml"
-PACKAGE_PARENT = Path(__file__).resolve().parents[2]
+CODE_ROOT = Path(__file__).resolve().parents[2]  # the folder that `penumbra` is in
 
 
-def find_project_root(start: Path) -> Path | None:
+def find_project_root(code_root: Path = CODE_ROOT) -> Path:
+    """Find the folder of the project: the one with settings.toml.
+
+    Args:
+        code_root: The folder that the package `penumbra` is in: the checkout's, or that of installed packages.
+
+    Returns:
+        `code_root` if it has settings.toml; else the nearest folder that has one, at or above the working directory;
+        else the working directory: `load_settings` says then that the file is missing.
+    """
+    if (code_root / SETTINGS_FILE).is_file():
+        return code_root
+    return find_enclosing_project(Path.cwd()) or Path.cwd()
+
+
+def find_enclosing_project(folder: Path) -> Path | None:
     """Find the project that a folder belongs to.
 
     Args:
-        start: A folder.
+        folder: A folder.
 
     Returns:
-        The nearest folder, from `start` upwards, that holds `settings.toml`; None if there is none.
+        The nearest folder with settings.toml, at or above `folder`; None if there is none.
     """
-    start = start.absolute()
-    return next((folder for folder in (start, *start.parents) if (folder / SETTINGS_FILE).is_file()), None)
-
-
-def locate_project() -> Path:
-    """Locate the project of this code.
-
-    Returns:
-        The checkout that `penumbra` lies in; where it is installed elsewhere, the checkout that the process works in,
-        or else the folder it is installed in.
-    """
-    if (PACKAGE_PARENT / SETTINGS_FILE).is_file():
-        return PACKAGE_PARENT
-    return find_project_root(Path.cwd()) or PACKAGE_PARENT
+    folder = folder.absolute()
+    return next((parent for parent in (folder, *folder.parents) if (parent / SETTINGS_FILE).is_file()), None)

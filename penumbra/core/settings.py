@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
 
-from penumbra.core.project_root import SETTINGS_FILE, locate_project
+from penumbra.core.project_root import SETTINGS_FILE, find_project_root
 
-PROJECT_ROOT = locate_project()
+PROJECT_ROOT = find_project_root()
 ENV_PREFIX = "PENUMBRA_"
 API_KEY_PREFIX = ENV_PREFIX + "KEYS__"  # no settings: see service/http/access.py
 
@@ -21,21 +21,23 @@ class SettingsError(ValueError):
 
 
 class SettingsSection(BaseModel):
+    """A section of settings.toml; the comments there say what each setting means."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def _split_words(value: Any) -> Any:
-    """A list in the file, or in the environment its words with commas or spaces between them."""
+    """Split a list that comes from the environment as words, with commas or spaces between them."""
     return value.replace(",", " ").split() if isinstance(value, str) else value
 
 
 def _split_phrases(value: Any) -> Any:
-    """A list in the file, or in the environment its phrases with commas between them."""
+    """Split a list that comes from the environment as phrases with commas between them."""
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
 def _resolve_today(value: Any) -> Any:
-    """The day in UTC where that is asked for."""
+    """Replace "now" by the present day in UTC."""
     return dt.datetime.now(dt.UTC).date() if value == "now" else value
 
 
@@ -57,6 +59,8 @@ PhraseListSetting = Annotated[list[str], BeforeValidator(_split_phrases)]
 
 
 class DataSettings(SettingsSection):
+    """Section [data]."""
+
     today: DateSetting
     folder: Path
     derived: Path
@@ -66,6 +70,8 @@ class DataSettings(SettingsSection):
 
 
 class TrainingSettings(SettingsSection):
+    """Section [training]."""
+
     candidates: WordListSetting = Field(min_length=1)
     quick_rows: int = Field(ge=100)
     validation_batches: int = Field(ge=1)
@@ -76,12 +82,16 @@ class TrainingSettings(SettingsSection):
 
 
 class RegistrySettings(SettingsSection):
+    """Section [registry]."""
+
     tracking: str
     artifacts: str
     model: str = Field(min_length=1)
 
 
 class ServiceSettings(SettingsSection):
+    """Section [service]."""
+
     host: str
     port: int = Field(ge=1, le=65535)
     workers: int = Field(ge=1)
@@ -101,6 +111,8 @@ class ServiceSettings(SettingsSection):
 
 
 class LogSettings(SettingsSection):
+    """Section [log]."""
+
     segment_mb: float = Field(gt=0)
     segment_hours: float = Field(gt=0)
     archive: str
@@ -108,6 +120,8 @@ class LogSettings(SettingsSection):
 
 
 class ShadowSettings(SettingsSection):
+    """Section [shadow]."""
+
     enabled: bool
     batch_rows: int = Field(ge=1)
     timeout_seconds: float = Field(gt=0)
@@ -116,20 +130,28 @@ class ShadowSettings(SettingsSection):
 
 
 class RuleSettings(SettingsSection):
+    """Section [rules]."""
+
     apply: bool
     on_error: Literal["model", "review", "baseline"]
 
 
 class LabelSettings(SettingsSection):
+    """Section [labels]."""
+
     folder: Path
     delay_hours: float = Field(gt=0)
 
 
 class LedgerSettings(SettingsSection):
+    """Section [ledger]."""
+
     folder: Path
 
 
 class GateSettings(SettingsSection):
+    """Section [gate]."""
+
     confidence: float = Field(ge=0.5, lt=1)
     min_days: int = Field(ge=10)
     margin: float = Field(ge=0)
@@ -141,6 +163,8 @@ class GateSettings(SettingsSection):
 
 
 class PromotionSettings(SettingsSection):
+    """Section [promotion]."""
+
     loss: Literal["log_loss", "brier"]
     loss_ceiling: float = Field(gt=0)
     block_days: int = Field(ge=1)
@@ -157,6 +181,8 @@ class PromotionSettings(SettingsSection):
 
 
 class MonitorSettings(SettingsSection):
+    """Section [monitor]."""
+
     folder: Path
     window_days: int = Field(ge=1)
     one_in: int = Field(ge=2)
@@ -172,29 +198,39 @@ class MonitorSettings(SettingsSection):
 
 
 class ScheduleSettings(SettingsSection):
+    """Section [schedule]."""
+
     ingest: TimeSetting
     monitor: TimeSetting
     promote: TimeSetting
 
 
 class DashboardSettings(SettingsSection):
+    """Section [dashboard]."""
+
     host: str
     first_port: int = Field(ge=1, le=65533)
 
 
 class BacktestSettings(SettingsSection):
+    """Section [backtest]."""
+
     folder: Path
     hindsight_days: int = Field(ge=1)
     tolerance: float = Field(ge=0)
 
 
 class ReplaySettings(SettingsSection):
+    """Section [replay]."""
+
     folder: Path
     candidate: str
     seed: int
 
 
 class Settings(SettingsSection):
+    """Every setting of the project, by section."""
+
     data: DataSettings
     training: TrainingSettings
     registry: RegistrySettings
@@ -216,7 +252,16 @@ class Settings(SettingsSection):
 def load_settings(path: Path = PROJECT_ROOT / SETTINGS_FILE, environ: dict[str, str] | None = None) -> Settings:
     """Read and check the settings once; flows and the service pass the result on as an argument.
 
-    Raises SettingsError for a file that is no TOML, an unknown key, a missing one, or a value out of range.
+    Args:
+        path: The file; by default settings.toml in the project's folder.
+        environ: Environment variables, of which `PENUMBRA_SECTION__KEY` override the file; None for the process' own.
+
+    Returns:
+        The settings, frozen.
+
+    Raises:
+        SettingsError: The file is missing or no TOML, a key is unknown or missing, or a value is out of range; all
+            faults are named, each with its source and what was expected.
     """
     values = _read_toml(path)
     overridden = _apply_environment(values, os.environ if environ is None else environ)
@@ -230,13 +275,15 @@ def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise SettingsError(f"{path} is missing: it holds every setting of the project") from None
+        raise SettingsError(
+            f"{path} is missing: it holds every setting of the project; run this in the project's folder or below it"
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is not valid TOML: {error}") from None
 
 
 def _apply_environment(values: dict[str, Any], environ: Any) -> set[tuple[str, ...]]:
-    """Put the environment's values in place; return which settings they replaced."""
+    """Put the environment's values in place; return the keys of the settings that they replaced."""
     replaced: set[tuple[str, ...]] = set()
     for name in (name for name in environ if name.startswith(ENV_PREFIX) and not name.startswith(API_KEY_PREFIX)):
         keys = tuple(name.removeprefix(ENV_PREFIX).lower().split("__"))
@@ -255,7 +302,7 @@ def _format_errors(error: ValidationError, path: Path, overridden: set[tuple[str
 
 def _format_error(item: Any, path: Path, overridden: set[tuple[str, ...]]) -> str:
     keys = tuple(str(key) for key in item["loc"])
-    variable = next((ENV_PREFIX + "__".join(each).upper() for each in overridden if each[: len(keys)] == keys), "")
+    variable = next((ENV_PREFIX + "__".join(name).upper() for name in overridden if name[: len(keys)] == keys), "")
     source = f"environment variable {variable}" if variable else str(path)
     if item["type"] == "missing":
         return f"{source}: setting {'.'.join(keys)} is missing"

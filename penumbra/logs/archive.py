@@ -1,9 +1,11 @@
 """The archive: closed segments of a log become Parquet by day, are shipped where the settings say, then deleted here.
 
-<log>/<segment>.sha256            the checksum of a closed segment (see penumbra/logs/segments.py)
-<log>/days/<day>.<part>.parquet   its lines: `line` as it was logged, beside it the columns that are queried; of
-                                  predictions also `row.…`, what profiles count (see penumbra/logs/frames.py)
-<log>/days/<day>.<part>.json      which segments are in it, with their checksums, and where it was shipped; last
+| file                            | content                                                                          |
+|---------------------------------|----------------------------------------------------------------------------------|
+| <log>/<segment>.sha256          | the checksum of a closed segment (see penumbra/logs/segments.py)                 |
+| <log>/days/<day>.<part>.parquet | its lines: `line` as it was logged, beside it the columns that are queried; of   |
+|                                 | predictions also `row.…`, what profiles count (see penumbra/logs/frames.py)      |
+| <log>/days/<day>.<part>.json    | which segments are in it, with their checksums, and where it was shipped; last   |
 
 A day has several parts where it was large, or where a segment was closed late. Everything is verified by reading it
 again: the lines of a segment in Parquet have the checksum of the segment, a shipped file that of the local one.

@@ -7,7 +7,7 @@ from pydantic import TypeAdapter
 
 from service.http.feedback import Accepted
 from service.http.record_reader import Contract, RecordDict, RecordReader
-from service.http.refusals import Problem
+from service.http.refusals import ErrorBody
 
 REF_TEMPLATE = "#/components/schemas/{model}"
 GUARD_RESPONSES = {
@@ -144,10 +144,14 @@ def _ref(name: str) -> dict[str, Any]:
 
 
 def _schemas(answer: Any, *readers: RecordReader) -> dict[str, Any]:
-    types: dict[str, Any] = {"Answer": answer, "Accepted": Accepted, "Problem": Problem}
+    types: dict[str, Any] = {"Answer": answer, "Accepted": Accepted, "Problem": ErrorBody}
     types |= {reader.model.__name__: reader.model for reader in readers}
     schemas, shared = TypeAdapter.json_schemas(
         [(name, "validation", TypeAdapter(type_)) for name, type_ in types.items()], ref_template=REF_TEMPLATE
     )
-    inline = {name: schema for (name, _), schema in schemas.items() if "$ref" not in schema}
-    return {**shared.get("$defs", {}), **inline}
+    definitions = shared.get("$defs", {})
+    named = {
+        name: definitions.pop(schema["$ref"].rpartition("/")[2]) if "$ref" in schema else schema
+        for (name, _), schema in schemas.items()
+    }
+    return {**definitions, **named}

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NotRequired
 
 import msgspec
-from pydantic import ValidationError
+from pydantic import ValidationError, with_config
 from typing_extensions import TypedDict
 
 MAX_DETAILS = 100
@@ -33,7 +33,8 @@ class Fault(TypedDict):
     expected: str
 
 
-class Problem(TypedDict):
+@with_config(title="Problem")
+class ErrorBody(TypedDict):
     """The body of every 4xx and 5xx answer."""
 
     error: str

@@ -2,10 +2,11 @@
 
 Only this process talks to the registry. While the registry is away, workers and shadow continue with what they have.
 
-<state>/live, candidate, previous, canary  the versions, each file replaced as a whole (see
-                                           service/inference/live_model.py)
-<state>/rolled-back, canary-ended          changes to report to the registry (penumbra/registry/pointers.py)
-<state>/refused                            the candidate that is not let into the shadow, with the reason
+| file in the state folder          | content                                                                        |
+|-----------------------------------|--------------------------------------------------------------------------------|
+| live, candidate, previous, canary | the versions, replaced as a whole (see service/inference/live_model.py)        |
+| rolled-back, canary-ended         | changes to report to the registry (penumbra/registry/pointers.py)              |
+| refused                           | the candidate that is not let into the shadow, with the reason                 |
 """
 
 import logging

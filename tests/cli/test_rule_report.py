@@ -43,9 +43,7 @@ def refuse(folder: Path, *rules: str) -> None:
 
 
 def printed(folder: Path) -> list[str]:
-    return "\n".join(
-        report_rules(local_service.make_service_settings(folder), RULES)
-    ).splitlines()
+    return "\n".join(report_rules(local_service.make_service_settings(folder), RULES)).splitlines()
 
 
 def line(folder: Path, name: str) -> list[str]:

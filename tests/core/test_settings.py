@@ -1,4 +1,7 @@
 import datetime as dt
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -6,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError, load_settings
+from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError, find_project_root, load_settings
 
 SHIPPED = (PROJECT_ROOT / "settings.toml").read_text()
 
@@ -120,3 +123,32 @@ def test_what_is_known_and_no_fault_is_listed_with_commas_in_the_environment():
 def test_the_flows_clock_can_be_the_real_one():
     assert load_settings(environ={"PENUMBRA_DATA__TODAY": "now"}).data.today == dt.datetime.now(dt.UTC).date()
     assert load_settings(environ={"PENUMBRA_DATA__TODAY": "2013-05-01"}).data.today == dt.date(2013, 5, 1)
+
+
+def test_a_checkout_is_the_projects_folder_wherever_the_command_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert find_project_root(PROJECT_ROOT) == PROJECT_ROOT
+
+
+def test_installed_code_takes_the_nearest_folder_with_settings_at_or_above_the_working_directory(tmp_path, monkeypatch):
+    (tmp_path / "project" / "notebooks").mkdir(parents=True)
+    (tmp_path / "project" / "settings.toml").touch()
+    monkeypatch.chdir(tmp_path / "project" / "notebooks")
+    assert find_project_root(tmp_path / "site-packages") == tmp_path / "project"
+
+
+def test_installed_code_can_be_imported_outside_of_a_project_and_says_so_when_settings_are_loaded(tmp_path):
+    shutil.copytree(PROJECT_ROOT / "penumbra", tmp_path / "installed" / "penumbra")
+    (tmp_path / "elsewhere").mkdir()
+    code = "from penumbra.core.settings import load_settings\ntry: load_settings()\nexcept ValueError as e: print(e)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path / "elsewhere",
+        env={"PYTHONPATH": str(tmp_path / "installed")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert f"{tmp_path}/elsewhere/settings.toml is missing" in done.stdout
+    assert "run this in the project's folder or below it" in done.stdout
+    assert list((tmp_path / "elsewhere").iterdir()) == []

@@ -52,4 +52,4 @@ def test_a_model_that_has_become_wrong_is_replaced_by_no_one_but_gets_a_rival(tm
     assert world.run_monitor_pass(tmp_path, TODAY) == []
     (window,) = world.read_windows(tmp_path)
     assert ReportWorkspace(settings.monitor.folder, settings.registry.model).is_published(window)
-    assert "retrain" in window_summary.format_window_summary(settings, [], "")
+    assert "retrain" in window_summary.format_window_summary(settings.monitor, TODAY, [], "")

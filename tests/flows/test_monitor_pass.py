@@ -196,13 +196,15 @@ def test_of_two_passes_at_once_one_says_so_and_leaves(folder: Path) -> None:
 def test_without_any_answers_there_is_nothing_to_judge(empty: Path) -> None:
     assert run_monitor_pass(empty, DONE) == []
     assert "No window is over yet" in window_summary.format_window_summary(
-        world.make_monitor_settings(empty, DONE), [], ""
+        world.make_monitor_settings(empty, DONE).monitor, DONE, [], ""
     )
 
 
 def test_the_last_windows_are_shown_as_a_table(folder: Path) -> None:
     run_monitor_pass(folder, DONE)
-    shown = window_summary.format_window_summary(world.make_monitor_settings(folder, DONE), ["it broke"], "")
+    shown = window_summary.format_window_summary(
+        world.make_monitor_settings(folder, DONE).monitor, DONE, ["it broke"], ""
+    )
     expected = [[str(begin), "1", "840", "100%"] for begin in (WINDOW_BEGIN, SECOND)]
     assert [line.split()[:4] for line in shown.splitlines()[1:3]] == expected
     assert shown.endswith("New:\n  it broke")
@@ -245,10 +247,10 @@ def test_while_one_trains_another_does_not_begin(empty: Path) -> None:
 
 def test_data_that_a_version_was_made_from_is_not_newer(empty: Path) -> None:
     early, later = (world.make_monitor_settings(empty, day) for day in (dt.date(2013, 1, 1), DONE))
-    assert retraining.has_new_data(early, PROBLEM, [])
+    assert retraining.has_new_data(early.data, PROBLEM, [])
     (empty / "data/batches/2013-01").mkdir(parents=True)
     (empty / "data/batches/2013-01/flights.csv").write_text("a flight\n")
     gate = {"versions": {"candidate": "2"}, "data_version": versions.compute_data_version(early.data)}
     Ledger(empty / "ledger").append(LedgerEvent(kind="verdict", verdict="pass", actor="ann", reason="gate", **gate))
-    assert not retraining.has_new_data(early, PROBLEM, read_ledger_entries(empty))
-    assert retraining.has_new_data(later, PROBLEM, read_ledger_entries(empty))
+    assert not retraining.has_new_data(early.data, PROBLEM, read_ledger_entries(empty))
+    assert retraining.has_new_data(later.data, PROBLEM, read_ledger_entries(empty))

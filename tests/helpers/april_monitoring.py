@@ -52,7 +52,8 @@ def main() -> None:
     ]
     with contextlib.closing(LogWriter(settings.service.predictions)) as log:
         log.append([encode_json(entry) for entry in entries])
-    print(window_summary.format_window_summary(settings, due_windows.judge_due_windows(settings, PROBLEM), ""))
+    alarms = due_windows.judge_due_windows(settings, PROBLEM)
+    print(window_summary.format_window_summary(settings.monitor, settings.data.today, alarms, ""))
     print("reports:", *(page.name for page in reports.publish_reports(settings)))
     print("overview:", overview.write_overview(settings, PROBLEM).name)
 

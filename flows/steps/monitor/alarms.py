@@ -1,4 +1,4 @@
-"""What is new of a window, into the ledger: once, whatever became of the pass before, and not again while it lasts."""
+"""Entries of new alarms in the ledger: once, even if a pass is killed, and not again while an alarm lasts."""
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
@@ -20,13 +20,26 @@ EVIDENCE_FIELDS = ("rows", "prediction", "drift", "loss", "estimated", "labels",
 
 
 def record_alarm(settings: Settings, window: Window, before: Sequence[Window], data_version: str) -> list[str]:
-    """Returns the alarm, where the window is one that isn't entered yet. `before`: the windows before it."""
+    """Enter a window's verdict in the ledger where it is new.
+
+    Args:
+        settings: The settings; the sections `monitor` and `labels` become part of the entry.
+        window: The window's record.
+        before: The records of earlier windows, the earliest first.
+        data_version: The data version that the window's model was made from.
+
+    Returns:
+        The alarm in one sentence, or nothing.
+
+    Raises:
+        BrokenLedger: The ledger is damaged.
+    """
     new = list(_select_new_faults(window, before[-1] if before else None))
     goes_on = window.verdict == "investigate" and not new and bool(before) and before[-1].verdict == "investigate"
     if window.verdict == "ok" or goes_on:
         return []
-    ledger, place = Ledger(settings.ledger.folder), {"begin": str(window.begin), "end": str(window.end)}
-    if any(e.evidence.get(WINDOW_KEY) == place and e.verdict == window.verdict for e in ledger.entries()):
+    ledger, span = Ledger(settings.ledger.folder), {"begin": str(window.begin), "end": str(window.end)}
+    if any(e.evidence.get(WINDOW_KEY) == span and e.verdict == window.verdict for e in ledger.entries()):
         return []
     facts = {name: value for name, value in msgspec.to_builtins(window).items() if name in EVIDENCE_FIELDS}
     event = LedgerEvent(
@@ -37,14 +50,26 @@ def record_alarm(settings: Settings, window: Window, before: Sequence[Window], d
         versions={"live": window.model},
         data_version=data_version,
         settings=settings.model_dump(mode="json", include={"monitor", "labels"}),
-        evidence={WINDOW_KEY: place, **facts, "faults": msgspec.to_builtins(new)},
+        evidence={WINDOW_KEY: span, **facts, "faults": msgspec.to_builtins(new)},
     )
     ledger.append(event)
     return [f"{window.begin} to {window.end}, version {window.model}: {window.verdict}: {window.reason}"]
 
 
 def record_silence(settings: Settings, last: dt.date | None, today: dt.date) -> list[str]:
-    """Did the rows stop coming? Entered once for each `last` day with any."""
+    """Enter in the ledger that rows have stopped arriving, once for each `last` day.
+
+    Args:
+        settings: The settings' sections `monitor` and `ledger` are read.
+        last: The last day with any rows; None where there was none.
+        today: The flows' day.
+
+    Returns:
+        The alarm in one sentence, or nothing.
+
+    Raises:
+        BrokenLedger: The ledger is damaged.
+    """
     ledger, found = (
         Ledger(settings.ledger.folder),
         find_staleness_faults(last, today, MAX_SILENT_DAYS) if settings.monitor.on_faults else [],
@@ -60,16 +85,23 @@ def record_silence(settings: Settings, last: dt.date | None, today: dt.date) -> 
 
 
 def list_retrained_ends(entries: Sequence[LedgerEntry], begin: dt.date) -> list[dt.date]:
-    """The ends of the windows that led to a retraining, but this one; those that found nothing new to learn from don't
-    count."""
+    """List the ends of the windows that led to a retraining.
+
+    Args:
+        entries: The ledger's entries.
+        begin: The first day of the window that is judged, which doesn't count.
+
+    Returns:
+        The first day after each such window, without those for which there was nothing new to learn from.
+    """
     idle = {e.evidence.get("verdict") for e in entries if e.kind == "retrain" and e.verdict == NOTHING_NEW}
     led = [e for e in entries if e.kind == "verdict" and e.verdict == "retrain" and WINDOW_KEY in e.evidence]
-    places = [e.evidence[WINDOW_KEY] for e in led if e.number not in idle]
-    return [dt.date.fromisoformat(place["end"]) for place in places if place["begin"] != str(begin)]
+    spans = [e.evidence[WINDOW_KEY] for e in led if e.number not in idle]
+    return [dt.date.fromisoformat(span["end"]) for span in spans if span["begin"] != str(begin)]
 
 
 def _select_new_faults(window: Window, before: Window | None) -> Iterator[DayFault]:
-    """Those that begin: what was there the day before goes on."""
+    """The faults that begin in the window: one that was there the day before goes on."""
     found = [*(before.faults if before and before.end == window.begin else []), *window.faults]
     open_: set[tuple[str, str]] = set()
     for day in sorted({each + step for each in {fault.day for fault in found} for step in (SAME_DAY, NEXT_DAY)}):

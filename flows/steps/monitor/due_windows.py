@@ -1,4 +1,4 @@
-"""What a pass of `make monitor` judges: the windows that are due, each entered where something is new."""
+"""A monitor pass: judges the windows that are due and enters what is new in the ledger."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -37,7 +37,19 @@ MONITOR_ERRORS = (
 
 @dataclass
 class MonitorPass:
-    """What a pass has at hand, and what it has to tell."""
+    """What a monitor pass reads from, and the alarms that it raised.
+
+    Attributes:
+        settings: The settings.
+        problem: The user's problem.
+        now: The flows' time.
+        index: The index of predictions and labels.
+        models: The model registry.
+        profiles: The daily profiles of answers.
+        ledger: The ledger.
+        loaded: The models that were loaded so far, by version.
+        alarms: The new alarms so far, a sentence each.
+    """
 
     settings: Settings
     problem: Problem
@@ -50,28 +62,59 @@ class MonitorPass:
     alarms: list[str] = field(default_factory=list)
 
     def model(self, name: str) -> WatchedModel:
+        """Load a model, once a pass.
+
+        Args:
+            name: The version's number.
+
+        Returns:
+            The model.
+
+        Raises:
+            BrokenBundle: The bundle is damaged.
+            MlflowException: The registry can't be read.
+        """
         if name not in self.loaded:
             self.loaded[name] = watched_model.load_watched_model(self.settings, self.problem, self.models, name)
         return self.loaded[name]
 
 
-def get_flow_time(settings: Settings) -> dt.datetime:
-    """The flows' now: the beginning of the settings' `data.today`, until the real day is reached."""
-    return min(dt.datetime.now(dt.UTC), get_day_start(settings.data.today))
+def get_flow_time(today: dt.date) -> dt.datetime:
+    """Get the flows' time.
+
+    Args:
+        today: The settings' `data.today`.
+
+    Returns:
+        The beginning of that day (UTC), or the real time where that is earlier.
+    """
+    return min(dt.datetime.now(dt.UTC), get_day_start(today))
 
 
 def judge_due_windows(settings: Settings, problem: Problem) -> list[str]:
-    """Judge every window that is due and wasn't judged with all its labels yet; returns the alarms that are new.
+    """Judge every window that is due and wasn't yet judged with all of its labels.
 
-    Raises Busy where another pass is at it, BrokenBundle, BrokenLedger, Damaged, and what the registry raises.
+    Args:
+        settings: The settings.
+        problem: The user's problem.
+
+    Returns:
+        The alarms that are new, a sentence each.
+
+    Raises:
+        PassInProgress: Another pass is running.
+        BrokenBundle: The bundle of a window's model is damaged.
+        BrokenLedger: The ledger is damaged.
+        DamagedWindow: A window's record is damaged.
+        MlflowException: The registry can't be read.
     """
     with hold_pass_lock(settings.monitor.folder, "watch"):
-        begun = _begin_pass(settings, problem)
-        rows = count_daily_answers(begun.index)
-        for begin in _list_due_windows(settings, rows, begun.now):
-            _judge_window(begun, rows, begin)
+        monitor_pass = _begin_pass(settings, problem)
+        rows = count_daily_answers(monitor_pass.index)
+        for begin in _list_due_windows(settings, rows, monitor_pass.now):
+            _judge_window(monitor_pass, rows, begin)
         last = rows["day"][-1] if rows.height else None
-        return [*begun.alarms, *alarms.record_silence(settings, last, begun.now.date())]
+        return [*monitor_pass.alarms, *alarms.record_silence(settings, last, monitor_pass.now.date())]
 
 
 def _begin_pass(settings: Settings, problem: Problem) -> MonitorPass:
@@ -81,14 +124,17 @@ def _begin_pass(settings: Settings, problem: Problem) -> MonitorPass:
         settings.monitor.folder, settings.service.predictions, problem.schema, problem.features.FEATURES
     )
     models, ledger = ModelRegistry(settings.registry), Ledger(settings.ledger.folder)
-    begun = MonitorPass(settings, problem, get_flow_time(settings), index, models, profiles, ledger)
-    profiles.update(lambda name: begun.model(name).reference)
-    return begun
+    monitor_pass = MonitorPass(settings, problem, get_flow_time(settings.data.today), index, models, profiles, ledger)
+    profiles.update(lambda name: monitor_pass.model(name).reference)
+    return monitor_pass
 
 
 def _list_due_windows(settings: Settings, rows: pl.DataFrame, now: dt.datetime) -> list[dt.date]:
-    """The first days of the windows to be judged, which lie fixed in the calendar: over, and not judged before all of
-    their labels were due."""
+    """List the first days of the windows to judge.
+
+    Windows lie fixed in the calendar. Those are due that are over and weren't judged, or were judged before all of
+    their labels were due and can be judged with them now.
+    """
     if rows.is_empty():
         return []
     length = dt.timedelta(days=settings.monitor.window_days)
@@ -104,19 +150,21 @@ def _list_due_windows(settings: Settings, rows: pl.DataFrame, now: dt.datetime) 
     return [begin for begin in waiting if begin not in judged or now >= get_day_start(begin + length) + delay]
 
 
-def _judge_window(begun: MonitorPass, rows: pl.DataFrame, begin: dt.date) -> None:
-    """Record the window, after the ledger has what is new of it: killed in between, it is judged again, and entered
-    once."""
-    settings = begun.settings
+def _judge_window(monitor_pass: MonitorPass, rows: pl.DataFrame, begin: dt.date) -> None:
+    """Judge a window, enter what is new in the ledger, and then write the window's record.
+
+    A pass that is killed in between judges the window again and enters it once.
+    """
+    settings = monitor_pass.settings
     end = begin + dt.timedelta(days=settings.monitor.window_days)
     name = _find_main_model(rows, begin, end)
     if name is None:
         return
-    model = begun.model(name)
+    model = monitor_pass.model(name)
     by_day = dict(rows.group_by("day").agg(pl.col("rows").sum()).iter_rows())
-    window = _build_window(begun, model, WindowSpan(begin, end, begun.now, by_day))
+    window = _build_window(monitor_pass, model, WindowSpan(begin, end, monitor_pass.now, by_day))
     before = [each for each in WindowStore(settings.monitor.folder).read() if each.begin < begin]
-    begun.alarms += alarms.record_alarm(settings, window, before, str(model.facts.get("data_version", "")))
+    monitor_pass.alarms += alarms.record_alarm(settings, window, before, str(model.facts.get("data_version", "")))
     WindowStore(settings.monitor.folder).write(window)
 
 
@@ -127,38 +175,38 @@ def _find_main_model(rows: pl.DataFrame, begin: dt.date, end: dt.date) -> str | 
     return found["model"][0] if found.height else None
 
 
-def _build_window(begun: MonitorPass, model: WatchedModel, place: WindowSpan) -> Window:
-    settings = begun.settings
-    binning = begun.profiles.binning(model.version)
-    drift = window_signals.measure_drift(settings, begun.profiles, model, place)
-    came = OutcomeReader(settings, begun.index, model, binning, place).outcomes()
-    lost = window_signals.measure_losses(settings, came, model, binning)
-    found = list(window_signals.list_window_faults(settings, begun.index, model, place))
-    candidate = (begun.models.aliases() or {}).get(CANDIDATE_ALIAS)
-    largest, loss, entries = drift.get("drift"), lost["loss"], begun.ledger.entries()
-    seen = WindowSignals(
-        faults=_format_faults(found),
+def _build_window(monitor_pass: MonitorPass, model: WatchedModel, span: WindowSpan) -> Window:
+    settings = monitor_pass.settings
+    binning = monitor_pass.profiles.binning(model.version)
+    drift = window_signals.measure_drift(settings.monitor, monitor_pass.profiles, model, span)
+    outcomes = OutcomeReader(settings, monitor_pass.index, model, binning, span).outcomes()
+    losses = window_signals.measure_losses(settings, outcomes, model, binning)
+    faults = list(window_signals.list_window_faults(settings.monitor, monitor_pass.index, model, span))
+    candidate = (monitor_pass.models.aliases() or {}).get(CANDIDATE_ALIAS)
+    largest, loss, entries = drift.get("drift"), losses["loss"], monitor_pass.ledger.entries()
+    signals = WindowSignals(
+        faults=_format_faults(faults),
         column=largest.column if largest else "",
         ratio=largest and largest.ratio,
         loss=loss and loss.mean,
         threshold=loss and loss.threshold,
-        age=model.age(place.end),
-        has_newer_data=retraining.has_new_data(settings, begun.problem, entries),
+        age=model.age(span.end),
+        has_newer_data=retraining.has_new_data(settings.data, monitor_pass.problem, entries),
     )
-    verdict = decide_response(seen, place.end, alarms.list_retrained_ends(entries, place.begin), settings.monitor)
-    rows = sum(count for day, count in place.rows.items() if place.begin <= day < place.end)
+    verdict = decide_response(signals, span.end, alarms.list_retrained_ends(entries, span.begin), settings.monitor)
+    rows = sum(count for day, count in span.rows.items() if span.begin <= day < span.end)
     return Window(
-        begin=place.begin,
-        end=place.end,
+        begin=span.begin,
+        end=span.end,
         model=model.version,
         rows=rows,
         verdict=verdict.verdict,
         reason=verdict.reason,
-        judged=place.now,
-        shadow=window_signals.measure_disagreement(begun.index, candidate, model, place),
-        faults=found,
+        judged=span.now,
+        shadow=window_signals.measure_disagreement(monitor_pass.index, candidate, model, span),
+        faults=faults,
         **drift,
-        **lost,
+        **losses,
     )
 
 

@@ -1,4 +1,4 @@
-"""What came of each day of a window: read one time, once its labels are there, and kept as sums."""
+"""Outcome sums of each day of a window: losses and labels, read once all labels are there, and kept as sums."""
 
 import datetime as dt
 import hashlib
@@ -30,35 +30,50 @@ OUTCOME_ROW_SCHEMA = {"id": pl.String, "day": pl.Date, "due": pl.Boolean, **dict
 
 @dataclass(frozen=True)
 class OutcomeReader:
-    """Of a window's days."""
+    """Reads the outcomes of a window's days.
+
+    Attributes:
+        settings: The settings' sections `monitor`, `promotion` and `labels` are read.
+        index: The index of predictions and labels.
+        model: The model whose answers count.
+        binning: The bins of the model's profiles.
+        span: The window's days.
+    """
 
     settings: Settings
     index: LogIndex
     model: WatchedModel
     binning: Binning
-    place: WindowSpan
+    span: WindowSpan
 
     def outcomes(self) -> list[OutcomeSums]:
-        """What came of each day; read anew where rows, settings or bins aren't those of what was kept."""
-        return [self._kept(day) for day in self.place.days]
+        """Sum up the outcomes of each day.
+
+        A day's kept sums are used where they were made from the same number of rows, settings and bins; else it is read
+        anew.
+
+        Returns:
+            The sums of each day of the window, in the order of time.
+        """
+        return [self._kept(day) for day in self.span.days]
 
     def _kept(self, day: dt.date) -> OutcomeSums:
-        settled, terms = OutcomeSumStore(self.settings.monitor.folder, self.model.version), self._cache_key(day)
-        found = settled.find(day, terms)
+        kept_sums, cache_key = OutcomeSumStore(self.settings.monitor.folder, self.model.version), self._cache_key(day)
+        found = kept_sums.find(day, cache_key)
         if found is None:
             found = self._read(day)
             if found.labels:
-                settled.save(day, terms, found)
+                kept_sums.save(day, cache_key, found)
         return found
 
     def _cache_key(self, day: dt.date) -> str:
         settings = self.settings.promotion
-        terms = [self.binning, self.place.rows.get(day, 0), settings.loss, self.model.ceiling, settings.coverage]
-        return hashlib.sha256(encode_json([*terms, self.settings.labels.delay_hours])).hexdigest()
+        key_parts = [self.binning, self.span.rows.get(day, 0), settings.loss, self.model.ceiling, settings.coverage]
+        return hashlib.sha256(encode_json([*key_parts, self.settings.labels.delay_hours])).hexdigest()
 
     def _read(self, day: dt.date) -> OutcomeSums:
         rows = self._rows(day)
-        counted = loss.select_mature_rows(rows, self.place.now.date(), self.settings.promotion.coverage)
+        counted = loss.select_mature_rows(rows, self.span.now.date(), self.settings.promotion.coverage)
         counts, sums = _sum_by_bin(self.index, self.model.problem, counted, self.binning)
         scores, happened = (counted[name].to_numpy() for name in ("score", "happened"))
         return OutcomeSums(
@@ -75,7 +90,7 @@ class OutcomeReader:
         )
 
     def _rows(self, day: dt.date) -> pl.DataFrame:
-        """Of each answer of the day that can have a label what is summed up of it."""
+        """Read a day's answers that can have a label, with the columns of `OUTCOME_ROW_SCHEMA`."""
         parts = read_answers_with_targets(
             self.index, self.model.version, get_day_start(day), get_day_start(day + ONE_DAY)
         )
@@ -83,19 +98,19 @@ class OutcomeReader:
         return pl.concat([pl.DataFrame(schema=OUTCOME_ROW_SCHEMA), *rows])
 
     def _part(self, answers: pl.DataFrame, day: dt.date) -> pl.DataFrame:
-        said = extract_predictions(self.model.task, answers["output"])
+        predictions = extract_predictions(self.model.task, answers["output"])
         score, happened = self._score_likeliest(answers["target"], answers["output"])
-        made = {
+        columns = {
             "loss": compute_known_losses(
-                self.model.task, self.settings.promotion.loss, answers["target"], said, self.model.ceiling
+                self.model.task, self.settings.promotion.loss, answers["target"], predictions, self.model.ceiling
             ),
-            "guess": self._estimate_losses(said),
+            "guess": self._estimate_losses(predictions),
             "score": score,
             "happened": happened,
         }
-        due = _is_due(self.settings, self.place.now)
+        due = _is_due(self.settings.labels.delay_hours, self.span.now)
         return answers.select("id", day=pl.lit(day), due=due).with_columns(
-            pl.Series(name, values, pl.Float64) for name, values in made.items()
+            pl.Series(name, values, pl.Float64) for name, values in columns.items()
         )
 
     def _score_likeliest(self, labels: pl.Series, output: pl.Series) -> tuple[np.ndarray, np.ndarray]:
@@ -103,12 +118,12 @@ class OutcomeReader:
         task = self.model.task
         return loss.compute_top_scores(task, known, extract_predictions(task, output))
 
-    def _estimate_losses(self, said: np.ndarray) -> np.ndarray:
-        """NaN where nothing can be said."""
+    def _estimate_losses(self, predictions: np.ndarray) -> np.ndarray:
+        """Estimate the loss of each row, float64 [n]; NaN where that can't be."""
         each = loss.estimate_losses(
-            self.model.task, said, *self._known, self.settings.promotion.loss, self.model.ceiling
+            self.model.task, predictions, *self._known, self.settings.promotion.loss, self.model.ceiling
         )
-        return np.full(len(said), np.nan) if each is None else each
+        return np.full(len(predictions), np.nan) if each is None else each
 
     @cached_property
     def _known(self) -> tuple[np.ndarray, np.ndarray]:
@@ -125,19 +140,22 @@ class OutcomeReader:
 def _sum_by_bin(
     index: LogIndex, problem: Problem, counted: pl.DataFrame, binning: Binning
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Labelled rows and sums of losses of each bin, of those rows that are in the log."""
+    """Sum labelled rows and their losses by bin, for the rows that are in the log: int64 and float64 [bins]."""
     answered = LogFrameReader(problem.schema, list_profiled_columns(problem.features.FEATURES, problem.schema.TIME))
     rows, sums = np.zeros(binning.size, np.int64), np.zeros(binning.size)
     for part in counted.iter_slices(MAX_ROWS_PER_READ):
-        names, asked = samples.read_profile_rows(index.predictions, part["id"].to_list(), answered)
+        names, requests = samples.read_profile_rows(index.predictions, part["id"].to_list(), answered)
         losses = part.select("id", "loss").join(names.to_frame(), on="id", maintain_order="right")["loss"]
-        found = sum_losses_by_day(asked, binning, LOGGED_DAY_COLUMN, losses.to_numpy())
+        found = sum_losses_by_day(requests, binning, LOGGED_DAY_COLUMN, losses.to_numpy())
         rows, sums = rows + found[0].sum(axis=0), sums + found[1].sum(axis=0)
     return rows, sums
 
 
-def _is_due(settings: Settings, now: dt.datetime) -> pl.Expr:
-    """Is the label due? Counted from the row's time, or from the answer where that was later; but an answer from after
-    the flows' clock is a replay, which waits for nobody."""
+def _is_due(delay_hours: float, now: dt.datetime) -> pl.Expr:
+    """Build the expression that says whether a label is due.
+
+    The delay counts from the row's time, or from the answer where that was later. An answer from after the flows' clock
+    is a replay, whose labels are due by the row's time alone.
+    """
     since = pl.when(pl.col("time") <= now).then(pl.max_horizontal("event", "time")).otherwise("event")
-    return since + pl.duration(seconds=settings.labels.delay_hours * 3600) <= now
+    return since + pl.duration(seconds=delay_hours * 3600) <= now

@@ -1,4 +1,4 @@
-"""What follows from the verdict `retrain`: ingest what has arrived, and train, once for each verdict."""
+"""The response to the verdict `retrain`: ingest what has arrived and train, once for each verdict."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -7,7 +7,7 @@ from typing import Any
 from flows.steps.train import plan
 from penumbra.core.actor import get_actor
 from penumbra.core.problem import Problem
-from penumbra.core.settings import PROJECT_ROOT, Settings
+from penumbra.core.settings import PROJECT_ROOT, DataSettings, Settings
 from penumbra.data import versions
 from penumbra.data.batches import DataStore
 from penumbra.registry.ledger import Ledger, LedgerEntry, LedgerEvent
@@ -22,24 +22,55 @@ TrainFunction = Callable[[str], bool]
 
 
 def find_pending_verdict(entries: Sequence[LedgerEntry]) -> LedgerEntry | None:
-    """The verdict that nothing was done about yet."""
+    """Find the last verdict that asks for a retraining and had none yet.
+
+    Args:
+        entries: The ledger's entries.
+
+    Returns:
+        The verdict's entry, or None.
+    """
     done = max((entry.number for entry in entries if entry.kind == "retrain"), default=0)
     asked = [e for e in entries if e.kind == "verdict" and e.verdict == "retrain" and WINDOW_KEY in e.evidence]
     return asked[-1] if asked and asked[-1].number > done else None
 
 
-def has_new_data(settings: Settings, problem: Problem, entries: Sequence[LedgerEntry]) -> bool:
-    """Has a batch arrived that isn't admitted, or was no version made from the data as it is? By the gate's entries."""
-    store = DataStore(settings.data, problem)
+def has_new_data(data: DataSettings, problem: Problem, entries: Sequence[LedgerEntry]) -> bool:
+    """Say whether there is data that no version was made from.
+
+    Args:
+        data: The settings' section `data`.
+        problem: The user's problem.
+        entries: The ledger's entries; the gate's name the data versions that models were made from.
+
+    Returns:
+        Whether a batch has arrived that isn't admitted, or no version was made from the data as it is.
+    """
+    store = DataStore(data, problem)
     if set(store.arrived()) - set(store.batches()):
         return True
-    data = versions.compute_data_version(settings.data)
-    return not any(entry.data_version == data and CANDIDATE_ALIAS in entry.versions for entry in entries)
+    version = versions.compute_data_version(data)
+    return not any(entry.data_version == version and CANDIDATE_ALIAS in entry.versions for entry in entries)
 
 
 def respond_to_verdict(settings: Settings, problem: Problem, ingest: Callable[[], bool], train: TrainFunction) -> str:
-    """Do what the last verdict asks for, and enter it; returns what is to be said. Killed on the way, the next pass
-    does it. Raises Busy where another process is training, BrokenLedger, and what `plan.make` raises."""
+    """Retrain where the last verdict asks for it, and enter the outcome in the ledger. A pass that is killed leaves the
+    verdict pending, for the next one.
+
+    Args:
+        settings: The settings.
+        problem: The user's problem.
+        ingest: Ingests the batches that have arrived; returns whether it succeeded.
+        train: Trains for a reason; returns whether it succeeded.
+
+    Returns:
+        The outcome in one sentence; "" where no verdict is pending.
+
+    Raises:
+        PassInProgress: Another process is training.
+        BrokenLedger: The ledger is damaged.
+        MlflowException: The registry can't be read.
+    """
     ledger = Ledger(settings.ledger.folder)
     verdict = find_pending_verdict(ledger.entries())
     if verdict is None:
@@ -47,29 +78,50 @@ def respond_to_verdict(settings: Settings, problem: Problem, ingest: Callable[[]
     with hold_pass_lock(settings.monitor.folder, "retrain"):
         if find_pending_verdict(ledger.entries()) != verdict:
             return ""
-        outcome, version, said = _ingest_and_train(settings, problem, verdict, ingest, train)
-        ledger.append(_build_retrain_event(verdict, outcome, version, said))
-    return f"retrain (entry {verdict.number}): {said}"
+        outcome, version, sentence = _ingest_and_train(settings, problem, verdict, ingest, train)
+        ledger.append(_build_retrain_event(verdict, outcome, version, sentence))
+    return f"retrain (entry {verdict.number}): {sentence}"
 
 
 def make_local_runners() -> tuple[Callable[[], bool], TrainFunction]:
-    """The flows, run here."""
+    """Make the functions that run the flows here.
+
+    Returns:
+        Functions for ingest and training, for `respond_to_verdict`.
+    """
     return lambda: run_flow("ingest"), lambda reason: run_flow("train", reason=reason)
 
 
 def make_deployed_runners() -> tuple[Callable[[], bool], TrainFunction]:
-    """The event that starts the deployed training flow, which ingests on its own schedule."""
+    """Make the functions for deployed flows: an event starts the training flow, which ingests on its own schedule.
+
+    Returns:
+        Functions for ingest and training, for `respond_to_verdict`.
+    """
     from metaflow.integrations import ArgoEvent
 
     return lambda: True, lambda reason: bool(ArgoEvent(RETRAIN_EVENT).publish(payload={"reason": reason}))
 
 
 def is_deployed() -> bool:
+    """Say whether this process runs as a deployed flow.
+
+    Returns:
+        Whether it runs in Argo Workflows.
+    """
     return "ARGO_WORKFLOW_NAME" in os.environ
 
 
 def run_flow(flow: str, **parameters: Any) -> bool:
-    """One of the flows in a process of its own; did it succeed?"""
+    """Run a flow in a process of its own.
+
+    Args:
+        flow: The name of the flow's file in flows/, without ".py".
+        **parameters: The flow's parameters.
+
+    Returns:
+        Whether it succeeded.
+    """
     from metaflow import Runner
 
     with Runner(str(PROJECT_ROOT / "flows" / f"{flow}.py"), pylint=False, show_output=True).run(
@@ -81,15 +133,15 @@ def run_flow(flow: str, **parameters: Any) -> bool:
 def _ingest_and_train(
     settings: Settings, problem: Problem, verdict: LedgerEntry, ingest: Callable[[], bool], train: TrainFunction
 ) -> tuple[str, str, str]:
-    """The outcome, the new version where there is one, and both in words."""
+    """Ingest and train. Returns the outcome, the new version ("" for none), and both in words."""
     if not ingest():
         return FAILED, "", "nothing was trained: the ingest failed, see its output"
-    made = plan.make_plan(settings, problem)
-    if known := plan.find_trained_version(made, settings):
+    training_plan = plan.make_plan(settings, problem)
+    if known := plan.find_trained_version(training_plan, settings):
         return NOTHING_NEW, "", f"nothing to train: version {known} was made from this data, code and settings"
     if not train(f"entry {verdict.number}: {verdict.reason}"):
         return FAILED, "", "the training failed, see its output"
-    version = plan.find_trained_version(made, settings)
+    version = plan.find_trained_version(training_plan, settings)
     if not version:
         return REQUESTED, "", "the training was asked for"
     passed = (ModelRegistry(settings.registry).aliases() or {}).get(CANDIDATE_ALIAS) == version
@@ -97,12 +149,12 @@ def _ingest_and_train(
     return TRAINED, version, f"version {version} was made and {became}"
 
 
-def _build_retrain_event(verdict: LedgerEntry, outcome: str, version: str, said: str) -> LedgerEvent:
+def _build_retrain_event(verdict: LedgerEntry, outcome: str, version: str, sentence: str) -> LedgerEvent:
     return LedgerEvent(
         kind="retrain",
         verdict=outcome,
         actor=get_actor(),
-        reason=f"entry {verdict.number}: {verdict.reason}; {said}",
+        reason=f"entry {verdict.number}: {verdict.reason}; {sentence}",
         versions={"new": version} if version else {},
         evidence={"verdict": verdict.number, WINDOW_KEY: verdict.evidence[WINDOW_KEY]},
     )

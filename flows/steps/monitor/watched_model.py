@@ -1,4 +1,4 @@
-"""A model that is watched: its reference, what is normal to it, and what its losses there were. Loaded once a pass."""
+"""The watched model: its reference, what is expected of its rows, and its losses. Loaded once a pass."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -24,9 +24,20 @@ NOISE_FLOOR_ROWS = 2000
 
 @dataclass(frozen=True)
 class WatchedModel:
-    """`norms` are None where the reference has too few days; `ceiling` is that of a row's loss; `floor` how far its
-    predictions of the reference are from those of its recipe, fitted on the batches before: None where unknown;
-    `learnt` the day on which all was complete that it learnt from."""
+    """A model version with what a window is compared with.
+
+    Attributes:
+        version: The version's number.
+        facts: The content of the bundle's `bundle.json`.
+        reference: The bundle's reference: rows with `prediction` and `label`.
+        norms: What is expected of a day's rows; None where the reference has too few days.
+        ceiling: The largest loss of a row.
+        losses: The reference's losses by day.
+        floor: The mean difference between the model's predictions of the reference and those of its recipe fitted on
+            the batches before; None where that is unknown.
+        learnt: The first day on which all batches were complete that it learned from; None where that is unknown.
+        problem: The user's problem.
+    """
 
     version: str
     facts: Mapping[str, Any] = field(repr=False)
@@ -40,26 +51,47 @@ class WatchedModel:
 
     @property
     def task(self) -> Task:
-        """What the model predicts."""
+        """The kind of prediction."""
         return Task.from_schema(self.problem.schema)
 
     def age(self, day: dt.date) -> int | None:
-        """How many days before `day` its latest batch was complete."""
+        """Compute the age of the newest data that the model learned from.
+
+        Args:
+            day: The day to count to.
+
+        Returns:
+            Days since its latest batch was complete; None where that is unknown.
+        """
         return (day - self.learnt).days if self.learnt else None
 
 
 def load_watched_model(settings: Settings, problem: Problem, models: ModelRegistry, name: str) -> WatchedModel:
-    """Raises BrokenBundle, and what the registry raises."""
-    with open_model_version(settings, problem, models, name) as found:
-        reference = found.reference
-        said = extract_predictions(found.task, reference["prediction"])
-        usual = compute_known_losses(found.task, settings.promotion.loss, reference["label"], said, np.inf)
+    """Load a model version's bundle and learn from its reference.
+
+    Args:
+        settings: The settings' sections `promotion` and `service` are read.
+        problem: The user's problem.
+        models: The model registry.
+        name: The version's number.
+
+    Returns:
+        The model.
+
+    Raises:
+        BrokenBundle: The bundle is damaged.
+        MlflowException: The registry can't be read.
+    """
+    with open_model_version(settings, problem, models, name) as opened:
+        reference = opened.reference
+        predictions = extract_predictions(opened.task, reference["prediction"])
+        usual = compute_known_losses(opened.task, settings.promotion.loss, reference["label"], predictions, np.inf)
         ceiling = settings.promotion.loss_ceiling * float(usual.mean())
         days = reference[problem.schema.TIME].dt.date().to_numpy()
         daily = DailyLosses.from_rows(days, np.minimum(usual, ceiling))
-        floor = _measure_noise_floor(found, said)
+        floor = _measure_noise_floor(opened, predictions)
         norms = _learn_expectations(reference, problem.schema)
-        return WatchedModel(name, found.facts, reference, norms, ceiling, daily, floor, found.learnt, problem)
+        return WatchedModel(name, opened.facts, reference, norms, ceiling, daily, floor, opened.learnt, problem)
 
 
 def _learn_expectations(reference: pl.DataFrame, schema: ProblemSchema) -> Expectations | None:
@@ -70,9 +102,9 @@ def _learn_expectations(reference: pl.DataFrame, schema: ProblemSchema) -> Expec
         return None
 
 
-def _measure_noise_floor(version: ModelVersion, said: np.ndarray) -> float | None:
+def _measure_noise_floor(version: ModelVersion, predictions: np.ndarray) -> float | None:
     try:
         rows, kinds = version.reference.head(NOISE_FLOOR_ROWS), version.problem.features.FEATURES
-        return float(np.abs(bundle.read_bundle(version.folder, kinds).score(rows) - said[: rows.height]).mean())
+        return float(np.abs(bundle.read_bundle(version.folder, kinds).score(rows) - predictions[: rows.height]).mean())
     except BrokenBundle:  # made for other features than this code's: it can still be judged by what it answered
         return None

@@ -1,4 +1,4 @@
-"""Alarms to people: posted as Slack and those like it read them. Whatever becomes of that, the pass goes on."""
+"""Alarms to a webhook, in the form that Slack and its like read. A failure never stops the pass."""
 
 import json
 import time
@@ -9,8 +9,16 @@ WEBHOOK_TRIES, WEBHOOK_TIMEOUT_SECONDS, WEBHOOK_PAUSE_SECONDS = 3, 5.0, 1.0
 
 
 def post_alarms(url: str, alarms: Sequence[str], pause: float = WEBHOOK_PAUSE_SECONDS) -> bool:
-    """Try some times, with longer and longer pauses. Says what became of it; returns whether there was nothing to send,
-    or it arrived."""
+    """Post alarms to a webhook, with a few tries and longer and longer pauses. Prints the outcome.
+
+    Args:
+        url: The webhook's address; "" for none.
+        alarms: The alarms, a sentence each.
+        pause: Seconds before the second try; each later pause is twice as long.
+
+    Returns:
+        Whether there was nothing to send, or it arrived.
+    """
     if not url or not alarms:
         return True
     body = json.dumps({"text": "\n".join(alarms)}).encode()

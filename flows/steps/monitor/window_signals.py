@@ -1,4 +1,4 @@
-"""What a window shows: faults of each day, drift, loss, labels, and how far the candidate is from the live model."""
+"""Signals of a window: faults of each day, drift, loss, labels, and the candidate's difference from the live model."""
 
 import datetime as dt
 import math
@@ -28,7 +28,7 @@ from monitoring.windows import (
 )
 from penumbra.core.histograms import Binning, DegradedSlice, OutcomeSums, sum_losses_by_day
 from penumbra.core.metrics.calibration import compute_binned_calibration_error
-from penumbra.core.settings import Settings
+from penumbra.core.settings import MonitorSettings, Settings
 from penumbra.logs.index import LogIndex
 from penumbra.logs.profiles import ProfileStore
 from penumbra.logs.queries.daily import read_day_records, summarise_broken_records
@@ -39,7 +39,14 @@ ONE_DAY = dt.timedelta(days=1)
 
 @dataclass(frozen=True)
 class WindowSpan:
-    """Which window: from `begin` to before `end`, as it is known at `now`; `rows` are those of every day by now."""
+    """The days of a window.
+
+    Attributes:
+        begin: The first day.
+        end: The first day after the window.
+        now: The flows' time.
+        rows: The number of rows of every day so far, within the window or not.
+    """
 
     begin: dt.date
     end: dt.date
@@ -48,45 +55,74 @@ class WindowSpan:
 
     @property
     def days(self) -> list[dt.date]:
-        """From the first day on that has rows at all."""
+        """The window's days, from the first day on that has any rows."""
         every = [self.begin + number * ONE_DAY for number in range((self.end - self.begin).days)]
         return [day for day in every if day >= min(self.rows, default=self.end)]
 
 
 def get_day_start(day: dt.date) -> dt.datetime:
-    """When a day (UTC) begins."""
+    """Compute when a day begins.
+
+    Args:
+        day: A day (UTC).
+
+    Returns:
+        Its midnight in UTC.
+    """
     return dt.datetime.combine(day, dt.time(), dt.UTC)
 
 
 def list_window_faults(
-    settings: Settings, index: LogIndex, model: WatchedModel, place: WindowSpan
+    monitor: MonitorSettings, index: LogIndex, model: WatchedModel, span: WindowSpan
 ) -> Iterator[DayFault]:
-    """Those of each day that the settings don't accept."""
+    """List the data faults of each day that the settings don't accept.
+
+    Args:
+        monitor: The settings' section `monitor`.
+        index: The index of predictions and labels.
+        model: The model that answered, with what is expected of a day.
+        span: The window's days.
+
+    Yields:
+        The faults, day by day.
+    """
     turned_away = summarise_broken_records(index)
-    for day in place.days if settings.monitor.on_faults else []:
-        found: list[DataFault] = [*find_volume_faults(place.rows, day), *_list_refusal_faults(turned_away, day)]
-        if model.norms and place.rows.get(day):
+    for day in span.days if monitor.on_faults else []:
+        found: list[DataFault] = [*find_volume_faults(span.rows, day), *_list_refusal_faults(turned_away, day)]
+        if model.norms and span.rows.get(day):
             found += find_data_faults(read_day_records(index, day, model.problem.schema), model.norms)
         yield from (
             DayFault(day, each.what, each.column, each.text, each.cause)
             for each in found
-            if not is_accepted_fault(each, day, settings.monitor.accept)
+            if not is_accepted_fault(each, day, monitor.accept)
         )
 
 
 def _list_refusal_faults(turned_away: pl.DataFrame, day: dt.date) -> list[DataFault]:
-    """By the day of arrival, as nothing else is known of them."""
+    """The fault of a day with many refused records, by their day of arrival: nothing else is known of them."""
     share = pl.col("records") / (pl.col("records") + pl.col("answered"))
     before = turned_away.filter(pl.col("day") < day).select(share).to_series().to_list()
     today = turned_away.filter(pl.col("day") == day).select("records", "answered", "field")
     return find_refusal_faults(*today.row(0), before) if today.height else []
 
 
-def measure_drift(settings: Settings, profiles: ProfileStore, model: WatchedModel, place: WindowSpan) -> dict[str, Any]:
-    """The window's fields `columns`, `prediction` and `drift`; none where too few days are known."""
-    window = list(profiles.window(place.begin, place.end, model.version).values())
+def measure_drift(
+    monitor: MonitorSettings, profiles: ProfileStore, model: WatchedModel, span: WindowSpan
+) -> dict[str, Any]:
+    """Measure the drift of a window.
+
+    Args:
+        monitor: The settings' section `monitor`.
+        profiles: The daily profiles of the model's answers.
+        model: The model that answered.
+        span: The window's days.
+
+    Returns:
+        The fields `columns`, `prediction` and `drift` of the window's record; empty where too few days are known.
+    """
+    window = list(profiles.window(span.begin, span.end, model.version).values())
     reference = list(profiles.reference(model.version).values())
-    found = drift.compute_drift(window, reference, profiles.binning(model.version), compute_alarm_budget(settings))
+    found = drift.compute_drift(window, reference, profiles.binning(model.version), compute_alarm_budget(monitor))
     if not found.column:
         return {}
     columns = {name: WindowDistance(each.distance, each.threshold) for name, each in found.columns.items()}
@@ -94,20 +130,37 @@ def measure_drift(settings: Settings, profiles: ProfileStore, model: WatchedMode
     return {"columns": columns, "prediction": prediction, "drift": LargestDrift(found.ratio, found.column)}
 
 
-def compute_alarm_budget(settings: Settings) -> float:
-    """The budget of each of the two kinds of alarm: half of it where both are on."""
-    return settings.monitor.one_in * (1 + (settings.monitor.on_drift and settings.monitor.on_loss))
+def compute_alarm_budget(monitor: MonitorSettings) -> float:
+    """Compute how rare an alarm of one kind has to be.
+
+    Args:
+        monitor: The settings' section `monitor`.
+
+    Returns:
+        `one_in`, or twice as much where alarms on drift and on loss share it.
+    """
+    return monitor.one_in * (1 + (monitor.on_drift and monitor.on_loss))
 
 
 def measure_losses(
-    settings: Settings, came: Sequence[OutcomeSums], model: WatchedModel, binning: Binning
+    settings: Settings, outcomes: Sequence[OutcomeSums], model: WatchedModel, binning: Binning
 ) -> dict[str, Any]:
-    """The window's fields `loss`, `estimated`, `labels`, `calibration` and `slices`, from what came of its days."""
-    whole = reduce(add, came)
-    counted = [day for day in came if day.labels and whole.due == whole.rows]
+    """Measure loss and labels of a window.
+
+    Args:
+        settings: The settings' sections `monitor` and `promotion` are read.
+        outcomes: The outcome sums of the window's days, at least one.
+        model: The model that answered.
+        binning: The bins of the sums.
+
+    Returns:
+        The fields `loss`, `estimated`, `labels`, `calibration` and `slices` of the window's record.
+    """
+    whole = reduce(add, outcomes)
+    counted = [day for day in outcomes if day.labels and whole.due == whole.rows]
     return {
         "loss": _measure_realised_loss(settings, counted, model),
-        "estimated": _measure_estimated_loss(came),
+        "estimated": _measure_estimated_loss(outcomes),
         "labels": LabelArrivals(whole.due, whole.arrived),
         "calibration": compute_binned_calibration_error(whole.scores) if counted else None,
         "slices": _find_degraded_slices(settings, counted, model, binning) if counted else [],
@@ -115,23 +168,33 @@ def measure_losses(
 
 
 def measure_disagreement(
-    index: LogIndex, candidate: str | None, model: WatchedModel, place: WindowSpan
+    index: LogIndex, candidate: str | None, model: WatchedModel, span: WindowSpan
 ) -> ShadowDisagreement | None:
-    """How far the candidate's predictions of the window's rows are from the model's own."""
+    """Measure the difference between the candidate's predictions and the model's own.
+
+    Args:
+        index: The index of predictions and labels.
+        candidate: The candidate's version; None without one.
+        model: The model that answered.
+        span: The window's days.
+
+    Returns:
+        The mean difference over the rows that both predicted; None where there are none.
+    """
     if candidate in (None, model.version):
         return None
     days = [
         pair_shadow_outputs(index, model.version, str(candidate), get_day_start(day), get_day_start(day + ONE_DAY))
-        for day in place.days
+        for day in span.days
     ]
-    apart = [
+    differences = [
         np.abs(extract_predictions(model.task, day["output"]) - extract_predictions(model.task, day["said"]))
         for day in days
         if day.height
     ]
     return (
-        ShadowDisagreement(sum(map(len, apart)), float(np.nanmean(np.concatenate(apart))), model.floor)
-        if apart
+        ShadowDisagreement(sum(map(len, differences)), float(np.nanmean(np.concatenate(differences))), model.floor)
+        if differences
         else None
     )
 
@@ -143,12 +206,14 @@ def _measure_realised_loss(
     found = loss.compute_mean_band(sums, labels)
     if found is None:
         return None
-    limit = compute_loss_threshold(DailyLosses(sums, squares, labels), model.losses, compute_alarm_budget(settings))
+    limit = compute_loss_threshold(
+        DailyLosses(sums, squares, labels), model.losses, compute_alarm_budget(settings.monitor)
+    )
     return WindowLoss(found.rows, found.mean, found.low, found.high, limit)
 
 
-def _measure_estimated_loss(came: Sequence[OutcomeSums]) -> EstimatedLoss | None:
-    found = loss.compute_mean_band(_collect_values(came, "guessed"), _collect_values(came, "rows"))
+def _measure_estimated_loss(outcomes: Sequence[OutcomeSums]) -> EstimatedLoss | None:
+    found = loss.compute_mean_band(_collect_values(outcomes, "guessed"), _collect_values(outcomes, "rows"))
     known = found is not None and math.isfinite(found.mean)
     return EstimatedLoss(found.mean, found.low, found.high, loss.ESTIMATE_ASSUMPTION) if found and known else None
 
@@ -156,15 +221,18 @@ def _measure_estimated_loss(came: Sequence[OutcomeSums]) -> EstimatedLoss | None
 def _find_degraded_slices(
     settings: Settings, counted: Sequence[OutcomeSums], model: WatchedModel, binning: Binning
 ) -> list[DegradedSlice]:
-    """Of the reference as large a share as a day of the window has labels: fewer rows differ more by chance."""
+    """Find slices with higher loss.
+
+    The reference is thinned to as large a share as a day of the window has labels: fewer rows differ more by chance.
+    """
     labels, usual = (float(np.mean(each)) for each in (_collect_values(counted, "labels"), model.losses.labels))
     reference = model.reference.sample(fraction=min(1.0, labels / usual), seed=0)
-    said = extract_predictions(model.task, reference["prediction"])
-    losses = compute_known_losses(model.task, settings.promotion.loss, reference["label"], said, model.ceiling)
+    predictions = extract_predictions(model.task, reference["prediction"])
+    losses = compute_known_losses(model.task, settings.promotion.loss, reference["label"], predictions, model.ceiling)
     before = sum_losses_by_day(reference, binning, model.problem.schema.TIME, losses)
     now = np.array([day.counts for day in counted]), np.array([day.losses for day in counted])
     return slices.find_degraded_slices(now, before, binning)
 
 
-def _collect_values(came: Sequence[OutcomeSums], name: str) -> np.ndarray:
-    return np.array([getattr(day, name) for day in came], float)
+def _collect_values(outcomes: Sequence[OutcomeSums], name: str) -> np.ndarray:
+    return np.array([getattr(day, name) for day in outcomes], float)

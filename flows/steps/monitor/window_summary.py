@@ -1,11 +1,12 @@
-"""The last windows as a table, and what is new of them."""
+"""Summary of a monitor pass: the last windows as a table, and what is new."""
 
+import datetime as dt
 from collections.abc import Sequence
 
 import polars as pl
 
 from monitoring.windows import Window, WindowStore
-from penumbra.core.settings import Settings
+from penumbra.core.settings import MonitorSettings
 from penumbra.core.tables import format_table
 
 SHOWN_WINDOWS = 8
@@ -15,15 +16,28 @@ NO_WINDOW_MESSAGE = (
 )
 
 
-def format_window_summary(settings: Settings, alarms: Sequence[str], said: str) -> str:
-    """What `make monitor` ends with."""
-    found = WindowStore(settings.monitor.folder).read()
+def format_window_summary(monitor: MonitorSettings, today: dt.date, alarms: Sequence[str], retraining: str) -> str:
+    """Format what a monitor pass ends with.
+
+    Args:
+        monitor: The settings' section `monitor`.
+        today: The settings' `data.today`.
+        alarms: The new alarms, a sentence each.
+        retraining: The outcome of a retraining in one sentence; "" for none.
+
+    Returns:
+        Text of several lines.
+
+    Raises:
+        DamagedWindow: A window's record is damaged.
+    """
+    found = WindowStore(monitor.folder).read()
     if not found:
-        shown = NO_WINDOW_MESSAGE.format(days=settings.monitor.window_days, today=settings.data.today)
+        shown = NO_WINDOW_MESSAGE.format(days=monitor.window_days, today=today)
     else:
         shown = format_table(pl.DataFrame([_build_window_row(window) for window in found[-SHOWN_WINDOWS:]]))
     new = "Nothing new." if not alarms else "New:\n" + "\n".join(f"  {alarm}" for alarm in alarms)
-    return "\n\n".join(part for part in (shown, new, said) if part)
+    return "\n\n".join(part for part in (shown, new, retraining) if part)
 
 
 def _build_window_row(window: Window) -> dict[str, str | int]:

@@ -118,7 +118,9 @@ def test_a_registry_with_pages_of_its_own_gets_no_others(tmp_path):
     served = settings.model_copy(
         update={"registry": settings.registry.model_copy(update={"tracking": "http://mlflow.example"})}
     )
-    to = processes.build_page_addresses(served, {"overview": 1, "mlflow": 2, "evidently": 3})
+    to = processes.build_page_addresses(
+        served.dashboard.host, served.registry.tracking, {"overview": 1, "mlflow": 2, "evidently": 3}
+    )
     assert to["mlflow"] == "http://mlflow.example"
     assert [child.name for child in processes.list_dashboard_processes(served, dict.fromkeys(to, 1), to)] == [
         "overview",
