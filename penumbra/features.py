@@ -1,6 +1,7 @@
-"""The kinds of model input, and of rules between columns. Each kind is one definition with two forms that must agree:
-`expr()` works on whole frames, `scalar(record)` on one record (a dict of Python values), where polars' 150 µs would be
-most of an answer's time. `problem/` composes them; property tests hold the two forms equal.
+"""The kinds of features and of checks between columns, which `problem/features.py` and `problem/schema.py` compose.
+
+Each kind is one definition with two forms that must agree: `expr()` works on whole frames, `scalar` on one record (a
+dict of Python values), where polars' 150 µs would be most of an answer's time. Property tests hold the two forms equal.
 
 Numbers are float64 with NaN for "missing"; categories become integer codes, -1 for "missing or never seen".
 """
@@ -21,38 +22,63 @@ Record = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Number:
-    """A numeric column as it is."""
+    """The value of a numeric column."""
 
     column: str
     categorical: ClassVar[bool] = False
 
     @property
     def name(self) -> str:
+        """The feature's name, which is the name of its column in the matrix."""
         return self.column
 
     def expr(self) -> pl.Expr:
+        """Build the form for frames.
+
+        Returns:
+            An expression on the contract's columns, of dtype Float64; null is missing.
+        """
         return pl.col(self.column).cast(pl.Float64)
 
     def scalar(self) -> Callable[[Record], float]:
+        """Build the form for records.
+
+        Returns:
+            A function from a record to a float, NaN for missing.
+        """
         column = self.column
         return lambda record: MISSING_NUMBER if (value := record[column]) is None else float(value)
 
 
 @dataclass(frozen=True)
 class Category:
-    """A column of strings. The codes are given by the table of values seen in training (see `inputs.Inputs`)."""
+    """A column of strings.
+
+    The codes come from the table of values seen in training (see penumbra/core/encoding.py).
+    """
 
     column: str
     categorical: ClassVar[bool] = True
 
     @property
     def name(self) -> str:
+        """The feature's name, which is the name of its column in the matrix."""
         return self.column
 
     def expr(self) -> pl.Expr:
+        """Build the form for frames.
+
+        Returns:
+            An expression on the contract's columns, of dtype String; null is missing.
+        """
         return pl.col(self.column).cast(pl.String)
 
     def scalar(self) -> Callable[[Record], str | None]:
+        """Build the form for records.
+
+        Returns:
+            A function from a record to the value, None for missing.
+        """
         column = self.column
         return lambda record: record[column]
 
@@ -66,13 +92,24 @@ class ClockMinutes:
 
     @property
     def name(self) -> str:
+        """The feature's name, which is the name of its column in the matrix."""
         return f"{self.column}_minutes"
 
     def expr(self) -> pl.Expr:
+        """Build the form for frames.
+
+        Returns:
+            An expression on the contract's columns, of dtype Float64; null is missing.
+        """
         clock = pl.col(self.column)
         return (clock // 100 * 60 + clock % 100).cast(pl.Float64)
 
     def scalar(self) -> Callable[[Record], float]:
+        """Build the form for records.
+
+        Returns:
+            A function from a record to a float, NaN for missing.
+        """
         column = self.column
 
         def minutes(record: Record) -> float:
@@ -92,12 +129,23 @@ class Weekday:
 
     @property
     def name(self) -> str:
+        """The feature's name, which is the name of its column in the matrix."""
         return f"{self.column}_weekday"
 
     def expr(self) -> pl.Expr:
+        """Build the form for frames.
+
+        Returns:
+            An expression on the contract's columns, of dtype Float64; null is missing.
+        """
         return pl.col(self.column).dt.convert_time_zone(self.zone).dt.weekday().cast(pl.Float64)
 
     def scalar(self) -> Callable[[Record], float]:
+        """Build the form for records.
+
+        Returns:
+            A function from a record to a float, NaN for missing.
+        """
         column, zone = self.column, ZoneInfo(self.zone)
 
         def weekday(record: Record) -> float:
@@ -117,12 +165,23 @@ class Difference:
 
     @property
     def name(self) -> str:
+        """The feature's name, which is the name of its column in the matrix."""
         return f"{self.column}_minus_{self.other}"
 
     def expr(self) -> pl.Expr:
+        """Build the form for frames.
+
+        Returns:
+            An expression on the contract's columns, of dtype Float64; null is missing.
+        """
         return pl.col(self.column).cast(pl.Float64) - pl.col(self.other).cast(pl.Float64)
 
     def scalar(self) -> Callable[[Record], float]:
+        """Build the form for records.
+
+        Returns:
+            A function from a record to a float, NaN for missing.
+        """
         column, other = self.column, self.other
 
         def difference(record: Record) -> float:
@@ -142,9 +201,19 @@ class Expression:
     categorical: ClassVar[bool] = False
 
     def expr(self) -> pl.Expr:
+        """Build the form for frames.
+
+        Returns:
+            An expression on the contract's columns, of dtype Float64; null is missing.
+        """
         return self.expression.cast(pl.Float64)
 
     def scalar(self) -> Callable[[Record], float]:
+        """Build the form for records.
+
+        Returns:
+            A function from a record to a float, NaN for missing.
+        """
         columns = self.schema.columns()
         dtypes = {name: columns[name].dtype for name in self.expression.meta.root_names()}
 
@@ -169,12 +238,26 @@ class ValidClock:
 
     @property
     def expectation(self) -> str:
+        """The expectation in words, for the client whose record breaks it."""
         return f"{self.column} is a clock time hhmm with minutes below 60"
 
     def expr(self) -> pl.Expr:
+        """Build the form for frames.
+
+        Returns:
+            An expression on the contract's columns, of dtype Boolean: whether the check holds, null for missing.
+        """
         return pl.col(self.column) % 100 < 60
 
     def scalar(self, record: Record) -> bool:
+        """Check one record.
+
+        Args:
+            record: Python values by column.
+
+        Returns:
+            Whether the check holds; true where a value is missing.
+        """
         return (clock := record[self.column]) is None or clock % 100 < 60
 
 
@@ -187,12 +270,26 @@ class NotAbove:
 
     @property
     def expectation(self) -> str:
+        """The expectation in words, for the client whose record breaks it."""
         return f"{self.column} is at most {self.other}"
 
     def expr(self) -> pl.Expr:
+        """Build the form for frames.
+
+        Returns:
+            An expression on the contract's columns, of dtype Boolean: whether the check holds, null for missing.
+        """
         return pl.col(self.column) <= pl.col(self.other)
 
     def scalar(self, record: Record) -> bool:
+        """Check one record.
+
+        Args:
+            record: Python values by column.
+
+        Returns:
+            Whether the check holds; true where a value is missing.
+        """
         left, right = record[self.column], record[self.other]
         return left is None or right is None or left <= right
 

@@ -1,8 +1,8 @@
 """The building blocks of business rules, for `problem/rules.py`: conditions and actions.
 
-The action says when a rule is tried. Before the model is asked, `Refuse` and `Answer`: the first rule that holds ends
-it. After it has answered, `Override`, `Clamp` and `Review`: every rule that holds, in their order. A list is decided
-record by record by the same functions as a single record, so the two can't differ.
+The action says when a rule is tried. `Refuse` and `Answer` are tried before the model predicts, and the first rule that
+holds is the only one that is applied. `Override`, `Clamp` and `Review` are tried after it, and every rule that holds is
+applied, in their order. A list is decided record by record by the same functions as a single record.
 
 A prediction is what penumbra/core/task.py calls so, for one row: a float, or the list of probabilities of the classes.
 """
@@ -20,8 +20,13 @@ DecideFunction = Callable[[Prediction], DecisionValue]
 
 @dataclass(frozen=True)
 class ModelPriors:
-    """What rules may know of a model version: `threshold` (NaN but for binary tasks), `counts` (by categorical column,
-    from how many rows each value was learnt) and `baseline` (what it would say without looking at the record)."""
+    """What rules may know of a model version.
+
+    Attributes:
+        threshold: The probability from which on it decides True; NaN but for binary tasks.
+        counts: By categorical column: from how many rows each value was learnt.
+        baseline: What it would predict without looking at the record; None where its bundle doesn't say.
+    """
 
     threshold: float
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
@@ -29,12 +34,21 @@ class ModelPriors:
 
 
 class Condition(Protocol):
-    """When a rule holds. `words` completes "when …"; before the model is asked tests are given None as prediction."""
+    """When a rule holds."""
 
     @property
-    def words(self) -> str: ...
+    def words(self) -> str:
+        """Words that complete "when …"."""
 
-    def test(self, known: ModelPriors) -> RuleTest: ...
+    def test(self, known: ModelPriors) -> RuleTest:
+        """Prepare the condition for a model version.
+
+        Args:
+            known: What rules may know of the version.
+
+        Returns:
+            A function of a record and a prediction, which is None before the model has predicted.
+        """
 
 
 @dataclass(frozen=True)
@@ -47,11 +61,20 @@ class FewRows:
 
     @property
     def words(self) -> str:
+        """The words that complete a sentence about the rule."""
         if self.below == 1:
             return f"the model has never met the {self.column}"
         return f"the model met the {self.column} in fewer than {self.below} rows"
 
     def test(self, known: ModelPriors) -> RuleTest:
+        """Prepare the condition for a model version: see `Condition.test`.
+
+        Args:
+            known: What rules may know of the version.
+
+        Returns:
+            A function of a record and a prediction.
+        """
         column, counts = self.column, known.counts.get(self.column)
         if counts is None:
             return lambda record, _: False
@@ -68,9 +91,18 @@ class OneOf:
 
     @property
     def words(self) -> str:
+        """The words that complete a sentence about the rule."""
         return f"{self.column} is {' or '.join(map(str, self.values))}"
 
     def test(self, known: ModelPriors) -> RuleTest:
+        """Prepare the condition for a model version: see `Condition.test`.
+
+        Args:
+            known: What rules may know of the version.
+
+        Returns:
+            A function of a record and a prediction.
+        """
         column, values = self.column, frozenset(self.values)
         return lambda record, _: record[column] in values
 
@@ -85,9 +117,18 @@ class Between:
 
     @property
     def words(self) -> str:
+        """The words that complete a sentence about the rule."""
         return f"{self.column} is between {self.low} and {self.high}"
 
     def test(self, known: ModelPriors) -> RuleTest:
+        """Prepare the condition for a model version: see `Condition.test`.
+
+        Args:
+            known: What rules may know of the version.
+
+        Returns:
+            A function of a record and a prediction.
+        """
         column, low, high = self.column, self.low, self.high
         return lambda record, _: (value := record[column]) is not None and low <= value <= high
 
@@ -101,9 +142,18 @@ class CloseCall:
 
     @property
     def words(self) -> str:
+        """The words that complete a sentence about the rule."""
         return f"the decision hangs by less than {self.margin:g}"
 
     def test(self, known: ModelPriors) -> RuleTest:
+        """Prepare the condition for a model version: see `Condition.test`.
+
+        Args:
+            known: What rules may know of the version.
+
+        Returns:
+            A function of a record and a prediction.
+        """
         margin, threshold = self.margin, known.threshold
         if not isnan(threshold):
             return lambda _, probability: abs(probability - threshold) < margin
@@ -119,16 +169,25 @@ class Outside:
 
     @property
     def words(self) -> str:
+        """The words that complete a sentence about the rule."""
         return f"the prediction is outside {self.low:g} to {self.high:g}"
 
     def test(self, known: ModelPriors) -> RuleTest:
+        """Prepare the condition for a model version: see `Condition.test`.
+
+        Args:
+            known: What rules may know of the version.
+
+        Returns:
+            A function of a record and a prediction.
+        """
         low, high = self.low, self.high
         return lambda _, prediction: not low <= prediction <= high
 
 
 @dataclass(frozen=True)
 class Refuse:
-    """The request is refused with the rule's reason (422); of a list the whole."""
+    """Refuse the request with the rule's reason (422); a list is refused as a whole."""
 
     words = "refuse"
     review = False
@@ -144,11 +203,23 @@ class Answer:
 
     @property
     def words(self) -> str:
-        said = "the baseline" if self.prediction is None else self.prediction
-        return f"answer {said}" + ("" if self.decision is None else f", {self.decision}")
+        """The words that complete a sentence about the rule."""
+        answer = "the baseline" if self.prediction is None else self.prediction
+        return f"answer {answer}" + ("" if self.decision is None else f", {self.decision}")
 
     def answer(self, known: ModelPriors, decide: DecideFunction) -> tuple[Prediction, DecisionValue]:
-        """Raises ValueError where that takes the baseline and there is none."""
+        """Answer instead of the model.
+
+        Args:
+            known: What rules may know of the model version.
+            decide: A function from a prediction to the decision.
+
+        Returns:
+            The prediction and the decision.
+
+        Raises:
+            ValueError: The answer is the baseline, and the model's bundle has none.
+        """
         prediction = known.baseline if self.prediction is None else self.prediction
         if prediction is None:
             raise ValueError("the model's bundle has no baseline to answer with")
@@ -157,18 +228,29 @@ class Answer:
 
 @dataclass(frozen=True)
 class Override:
-    """Decide this, whatever the model says. Its probability stays as it is; a number is replaced."""
+    """Decide this, whatever the model predicts. A probability stays unchanged; a number is replaced."""
 
     decision: DecisionValue
     review = False
 
     @property
     def words(self) -> str:
+        """The words that complete a sentence about the rule."""
         return f"decide {self.decision}"
 
     def change(
         self, prediction: Prediction, decision: DecisionValue, decide: DecideFunction
     ) -> tuple[Prediction, DecisionValue]:
+        """Change what the model said.
+
+        Args:
+            prediction: What the model, or the rule before, predicted.
+            decision: What follows from that.
+            decide: A function from a prediction to the decision.
+
+        Returns:
+            The prediction and the decision from now on.
+        """
         return (prediction if isinstance(self.decision, bool | str) else self.decision), self.decision
 
 
@@ -182,11 +264,22 @@ class Clamp:
 
     @property
     def words(self) -> str:
+        """The words that complete a sentence about the rule."""
         return f"clamp to {self.low:g} to {self.high:g}"
 
     def change(
         self, prediction: Prediction, decision: DecisionValue, decide: DecideFunction
     ) -> tuple[Prediction, DecisionValue]:
+        """Change what the model said.
+
+        Args:
+            prediction: What the model, or the rule before, predicted.
+            decision: What follows from that.
+            decide: A function from a prediction to the decision.
+
+        Returns:
+            The prediction and the decision from now on.
+        """
         clamped = min(max(prediction, self.low), self.high)
         return clamped, decide(clamped)
 
@@ -201,6 +294,16 @@ class Review:
     def change(
         self, prediction: Prediction, decision: DecisionValue, decide: DecideFunction
     ) -> tuple[Prediction, DecisionValue]:
+        """Change what the model said.
+
+        Args:
+            prediction: What the model, or the rule before, predicted.
+            decision: What follows from that.
+            decide: A function from a prediction to the decision.
+
+        Returns:
+            The prediction and the decision from now on.
+        """
         return prediction, decision
 
 
@@ -225,6 +328,7 @@ class Rule:
 
     @property
     def stage(self) -> str:
+        """When the rule is tried: "before" the model predicts, or "after"."""
         return "before" if isinstance(self.then, Refuse | Answer) else "after"
 
 

@@ -1,11 +1,15 @@
-"""Who does something; apart from what takes long to import, as a rollback is in a hurry."""
+"""The actor that the ledger names; a module of its own, as a rollback can't wait for heavy imports."""
 
 import getpass
 import os
 
 
 def get_actor() -> str:
-    """Who answers for what is entered into the ledger: the user that runs this."""
+    """Return the user that runs this process, who answers for what is entered into the ledger.
+
+    Returns:
+        The login name, or "user <id>" where the id has no name.
+    """
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # in a container a user id may have no name

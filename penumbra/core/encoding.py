@@ -1,4 +1,4 @@
-"""From rows to the model's matrix: the features of `problem/features.py` with the category tables of training."""
+"""Encoding of rows as the model's matrix: the problem's features with the category tables of training."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,25 +15,45 @@ CategoryTables = Mapping[str, Mapping[str, int]]
 
 
 def derive_features(kinds: Sequence[Feature], rows: pl.DataFrame) -> pl.DataFrame:
-    """The features of each row, one column per kind: Float64 (null is missing) or String."""
+    """Compute the features of each row.
+
+    Args:
+        kinds: The problem's features.
+        rows: Rows with the columns that they read.
+
+    Returns:
+        A column for each feature, under its name: Float64, or String for a category; null is missing.
+    """
     return rows.select(kind.expr().alias(kind.name) for kind in kinds)
 
 
 def learn_category_tables(kinds: Sequence[Feature], features: pl.DataFrame) -> dict[str, dict[str, int]]:
-    """A code 0, 1, 2, … for each value of each category, in alphabetical order."""
+    """Give each value of each category a code 0, 1, 2, …, in alphabetical order.
+
+    Args:
+        kinds: The problem's features.
+        features: The columns that `derive_features` gives (String for categories).
+
+    Returns:
+        By the name of a category: its codes by value.
+    """
     names = [kind.name for kind in kinds if kind.categorical]
     return {name: {v: code for code, v in enumerate(features[name].drop_nulls().unique().sort())} for name in names}
 
 
 @dataclass(frozen=True)
 class FeatureEncoder:
-    """Feature kinds with their category tables. The same numbers come from `matrix` (frames) and `row` (one record)."""
+    """The problem's features with their category tables.
+
+    The same numbers come from `encode_frame` for frames and from `row` for one record.
+    """
 
     kinds: tuple[Feature, ...]
     tables: CategoryTables
 
     @property
     def names(self) -> list[str]:
+        """The names of the matrix's columns."""
         return [kind.name for kind in self.kinds]
 
     @property
@@ -43,10 +63,18 @@ class FeatureEncoder:
 
     @property
     def numeric(self) -> list[int]:
+        """Positions of the other columns in the matrix."""
         return [i for i, kind in enumerate(self.kinds) if not kind.categorical]
 
     def encode_frame(self, features: pl.DataFrame) -> np.ndarray:
-        """Encode the columns made by `derive`: float64 [n, k], NaN missing, categories coded, -1 missing or unseen."""
+        """Encode derived features as a matrix.
+
+        Args:
+            features: The columns that `derive_features` gives, of n rows.
+
+        Returns:
+            Float64 [n, k]: NaN for a missing number; categories as codes, -1 for missing or unseen.
+        """
         return features.select(self._encoded(kind) for kind in self.kinds).to_numpy(order="c")
 
     def _encoded(self, kind: Feature) -> pl.Expr:
@@ -59,8 +87,12 @@ class FeatureEncoder:
         return codes.alias(kind.name)
 
     def row(self) -> Callable[[Record], list[Any]]:
-        """A function from one record (Python values as the contract's model gives them) to one row of the matrix, where
-        None may stand for NaN. It picks plain numbers all at once, as that takes a fifth of the time."""
+        """Build the encoder of single records. It picks plain numbers all at once, which takes a fifth of the time.
+
+        Returns:
+            A function from a record (Python values as the contract's model gives them) to a row of the matrix, in
+            which None may stand for NaN.
+        """
         scalars = [self._scalar(kind) for kind in self.kinds]
         plain = {i: kind.column for i, kind in enumerate(self.kinds) if isinstance(kind, Number)}
         if len(plain) < 2:

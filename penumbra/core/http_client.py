@@ -1,4 +1,4 @@
-"""A service on this machine, asked over HTTP past any proxy."""
+"""Requests to a service on this machine, past any proxy."""
 
 import socket
 import urllib.request
@@ -8,12 +8,24 @@ OPEN_WITHOUT_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({})
 
 
 def find_free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
+    """Find a TCP port of this machine that is free now.
+
+    Returns:
+        The port.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
 
 
 def extract_prediction(answer: dict[str, Any]) -> float | list[float]:
-    """The numbers in an answer, whatever the task."""
+    """Extract the prediction from an answer of `POST /predict`.
+
+    Args:
+        answer: The decoded JSON.
+
+    Returns:
+        The probability (binary), the value (regression), or the probabilities in the order of the classes.
+    """
     if "probabilities" in answer:
         return list(answer["probabilities"].values())
     return float(answer["probability" if "probability" in answer else "value"])
