@@ -26,6 +26,7 @@ def make_overview_server(
 
     Args:
         settings: The settings, for the overview.
+        problem: The user's problem, for the overview.
         host: The address to listen on.
         port: The port to listen on.
         addresses: Where MLflow's and Evidently's pages are.

@@ -59,7 +59,14 @@ def main() -> None:
 
 
 def decide_class(output: float | list[float]) -> str | float:
-    """That of several classes, or the number itself."""
+    """Decide on a class.
+
+    Args:
+        output: The model's output for a row: a number, or a probability for each class.
+
+    Returns:
+        The most probable class's name, or the number itself.
+    """
     if isinstance(output, float):
         return output
     classes = problem.schema.Labelled.create_empty().select(problem.schema.target().alias("t")).schema["t"].categories

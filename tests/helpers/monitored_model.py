@@ -1,4 +1,4 @@
-"""A live model with an honest reference, what it answered since, and the labels, in a temporary folder."""
+"""A live model with an honest reference, its logged answers and their labels, in a temporary folder."""
 
 import datetime as dt
 from pathlib import Path
@@ -30,10 +30,30 @@ HOUR = dt.timedelta(hours=1)
 
 
 def make_monitor_settings(folder: Path, today: dt.date, **monitor: Any) -> Settings:
+    """Make settings for a monitor pass.
+
+    Args:
+        folder: The temporary folder.
+        today: The flows' day.
+        **monitor: Settings of the section `monitor`.
+
+    Returns:
+        The settings.
+    """
     return load_settings(environ=make_monitor_environment(folder, today, **monitor))
 
 
 def make_monitor_environment(folder: Path, today: dt.date, **monitor: Any) -> dict[str, str]:
+    """Make the environment variables for a monitor pass.
+
+    Args:
+        folder: The temporary folder.
+        today: The flows' day.
+        **monitor: Settings of the section `monitor`.
+
+    Returns:
+        Variables by name.
+    """
     places = {"PENUMBRA_MONITOR__FOLDER": folder / "monitor", "PENUMBRA_DATA__TODAY": today}
     places |= {"PENUMBRA_DATA__FOLDER": folder / "data", "PENUMBRA_MONITOR__EVERY_DAYS": 0}
     changed = {f"PENUMBRA_MONITOR__{name.upper()}": value for name, value in monitor.items()}
@@ -42,7 +62,15 @@ def make_monitor_environment(folder: Path, today: dt.date, **monitor: Any) -> di
 
 
 def make_live_model(folder: Path, database: Path) -> ModelRegistry:
-    """Version 1, which has seen the days of the reference."""
+    """Make version 1, whose reference has 30 days, live.
+
+    Args:
+        folder: The temporary folder.
+        database: The MLflow database to copy.
+
+    Returns:
+        The registry.
+    """
     models = registered_versions.make_aliased_registry(folder, database, live="1")
     rows = pl.concat([make_regular_flights(number) for number in REFERENCE_DAY_NUMBERS])
     chances, late = draw_outcomes(rows.height, 0)
@@ -51,7 +79,13 @@ def make_live_model(folder: Path, database: Path) -> ModelRegistry:
 
 
 def make_reference_bundle(folder: Path, reference: pl.DataFrame, threshold: float = 0.5) -> None:
-    """The bundle of version 1, with this reference."""
+    """Make the bundle of version 1.
+
+    Args:
+        folder: The temporary folder.
+        reference: Rows [n] with the contract's columns, `label` (Boolean) and `prediction` (Float64).
+        threshold: The probability from which on a decision is positive.
+    """
     made = local_service.make_bundle(folder / "state/bundles/1")
     tables = read_manifest(made)["tables"]
     bundle.write_reference_rows(made, reference)
@@ -68,9 +102,17 @@ def log_monitored_days(
     model: str = "1",
     beside: str = "",
 ) -> None:
-    """So many days from the first window on, with all labels; `changed` are other rows of some days, counted from 0.
-    `wrong`: what happens is the opposite of what was said; `wrong_at`: from this origin only. `beside`: who says 0.05
-    more of each, in the shadow."""
+    """Log the answers of a model on some days from the first window on, with all labels.
+
+    Args:
+        folder: The temporary folder.
+        days: The number of days.
+        changed: Other rows for some days, by number from 0.
+        wrong: Whether the opposite of the likelier outcome happens.
+        wrong_at: An origin at which alone that is so; "" for none.
+        model: The version that answers.
+        beside: The version in the shadow, whose predictions are 0.05 higher; "" for none.
+    """
     for number in range(days):
         rows = (changed or {}).get(number, make_regular_flights(WINDOW_BEGIN_NUMBER + number))
         chances, late = draw_outcomes(rows.height, WINDOW_BEGIN_NUMBER + number)
@@ -83,7 +125,15 @@ def log_monitored_days(
 
 
 def draw_outcomes(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Chances of being late, and who was."""
+    """Draw probabilities of being late, and who was late.
+
+    Args:
+        n: The number of rows.
+        seed: Seed of the draws.
+
+    Returns:
+        Probabilities, float64 [n], and outcomes, bool [n].
+    """
     rng = np.random.default_rng(seed)
     chances = rng.uniform(0.1, 0.9, n)
     return chances, rng.random(n) < chances
@@ -109,13 +159,38 @@ KEY_COLUMNS = schema.Row.primary_key()
 
 
 def run_monitor_pass(folder: Path, today: dt.date, **monitor: Any) -> list[str]:
-    """A pass on that day; the alarms that are new."""
+    """Run a monitor pass.
+
+    Args:
+        folder: The temporary folder.
+        today: The flows' day.
+        **monitor: Settings of the section `monitor`.
+
+    Returns:
+        The alarms that are new.
+    """
     return due_windows.judge_due_windows(make_monitor_settings(folder, today, **monitor), PROBLEM)
 
 
 def read_windows(folder: Path) -> list[Window]:
+    """Read the windows that were judged.
+
+    Args:
+        folder: The temporary folder.
+
+    Returns:
+        The records, the earliest first.
+    """
     return WindowStore(folder / "monitor").read()
 
 
 def read_ledger_entries(folder: Path) -> list[LedgerEntry]:
+    """Read the ledger.
+
+    Args:
+        folder: The temporary folder.
+
+    Returns:
+        The entries, the earliest first.
+    """
     return Ledger(folder / "ledger").entries()

@@ -1,4 +1,4 @@
-"""A watched model in a temporary folder: registry, predictions, shadow, labels, ledger and some windows."""
+"""A monitored model in a temporary folder: registry, predictions, shadow, labels, ledger and some windows."""
 
 import datetime as dt
 from pathlib import Path
@@ -32,6 +32,14 @@ DRIFT_RATIOS = (0.4, 0.7, 0.9, 1.6)
 
 
 def make_history_environment(folder: Path) -> dict[str, str]:
+    """Make the environment variables for the folder.
+
+    Args:
+        folder: The temporary folder.
+
+    Returns:
+        Variables by name.
+    """
     places = {"PENUMBRA_MONITOR__FOLDER": folder / "monitor", "PENUMBRA_DATA__FOLDER": folder / "data"}
     return {
         **registered_versions.make_registry_environment(folder),
@@ -40,11 +48,28 @@ def make_history_environment(folder: Path) -> dict[str, str]:
 
 
 def make_history_settings(folder: Path) -> Settings:
+    """Make the settings for the folder.
+
+    Args:
+        folder: The temporary folder.
+
+    Returns:
+        The settings.
+    """
     return load_settings(environ=make_history_environment(folder))
 
 
 def make_monitored_history(folder: Path, database: Path, weeks: int = 4) -> Settings:
-    """Version 1 is live, 2 is the candidate; a window a week, the last of which retrains."""
+    """Make version 1 live and 2 the candidate, with a window a week, the fourth of which retrains.
+
+    Args:
+        folder: The temporary folder.
+        database: The MLflow database to copy.
+        weeks: The number of windows.
+
+    Returns:
+        The settings.
+    """
     settings = make_history_settings(folder)
     registered_versions.make_aliased_registry(folder, database, live="1", candidate="2")
     log_weeks(folder, weeks)
@@ -60,7 +85,11 @@ def make_monitored_history(folder: Path, database: Path, weeks: int = 4) -> Sett
 
 
 def write_data_pointer(folder: Path) -> None:
-    """Three batches that a pointer file names, as DVC writes it."""
+    """Write three batches and a pointer file that names them, as DVC does.
+
+    Args:
+        folder: The temporary folder.
+    """
     for month in (1, 2, 3):
         (folder / f"data/batches/2013-0{month}").mkdir(parents=True)
     md5 = "0123456789abcdef0123456789abcdef.dir"
@@ -68,7 +97,12 @@ def write_data_pointer(folder: Path) -> None:
 
 
 def log_weeks(folder: Path, weeks: int) -> None:
-    """Whole records, a few each week, with what the candidate said, and labels."""
+    """Log a few whole records each week, with the candidate's predictions and labels.
+
+    Args:
+        folder: The temporary folder.
+        weeks: The number of weeks.
+    """
     rng = np.random.default_rng(5)
     rows = schema.Row.sample(weeks * ROWS_PER_WEEK, generator=dy.random.Generator(5)).to_dicts()
     times = [_compute_noon(number * 7 // ROWS_PER_WEEK) for number in range(len(rows))]
@@ -91,7 +125,17 @@ def log_weeks(folder: Path, weeks: int) -> None:
 
 
 def make_window(number: int, verdict: str = "ok", ratio: float = 0.5, **changes: Any) -> Window:
-    """A week, as the monitor records it."""
+    """Make the record of a week, as a monitor pass writes it.
+
+    Args:
+        number: The week, from 0.
+        verdict: The verdict.
+        ratio: The ratio of drift to threshold, with which the loss rises too.
+        **changes: Other values of the record's fields.
+
+    Returns:
+        The record.
+    """
     begin = FIRST_WINDOW_BEGIN + dt.timedelta(days=7 * number)
     fault = DayFault(begin, "frozen", "temp", "61.2 in all of 120 rows", "a sensor that stopped")
     loss = 0.47 + ratio / 20
