@@ -99,14 +99,18 @@ def find_one_word_functions() -> list[str]:
     """Find the public functions whose name is one bare word.
 
     Returns:
-        `path:line name` of each, without `main`.
+        `path:line name` of each, without `main` and without those that click makes commands of, with their names.
     """
     return [
         f"{file.path}:{node.lineno} {node.name}"
         for file in read_source_files()
         for node in file.list_public_definitions()
-        if not isinstance(node, ast.ClassDef) and "_" not in node.name and node.name != "main"
+        if not isinstance(node, ast.ClassDef) and "_" not in node.name and node.name != "main" and not _is_command(node)
     ]
+
+
+def _is_command(node: Definition) -> bool:
+    return any(ast.unparse(decorator).startswith("click.command") for decorator in node.decorator_list)
 
 
 def count_public_functions() -> int:

@@ -16,9 +16,11 @@ from docs.reference import (
     format_commands_page,
     format_settings_page,
     list_commands,
+    load_command_tree,
     read_setting_entries,
 )
 from penumbra.core.settings import PROJECT_ROOT, Settings
+from tests.project.test_docs import DOCUMENTS
 
 SETTINGS = {
     f"{section}.{key}" for section, field in Settings.model_fields.items() for key in field.annotation.model_fields
@@ -61,6 +63,46 @@ def test_the_page_of_commands_has_the_help_of_each():
     page = format_commands_page(tool)
     assert "## penumbra sing" in page
     assert "So that everybody hears." in page
+
+
+COMMANDS = dict(list_commands(load_command_tree(), "penumbra"))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_and_all_but_the_group_an_example(name):
+    command = COMMANDS[name]
+    assert command.help
+    if not isinstance(command, click.Group):
+        text = command.get_help(click.Context(command, info_name=name))
+        assert re.search(rf"Example:\n.*\b{name}\b", text)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_of_a_command_has_help(name):
+    options = [each for each in COMMANDS[name].params if isinstance(each, click.Option)]
+    assert [each.name for each in options if not each.help] == []
+
+
+def invocations(text: str) -> list[str]:
+    """What a document calls on the command line: after a prompt, or quoted."""
+    return re.findall(r"(?:bin/|`)penumbra ([^`\n]*)", "\n".join(re.findall(r"`[^`\n]+`|^\$ .*$", text, re.M)))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_command_and_option_that_a_document_names_exists(document):
+    unknown = []
+    for call in invocations(document.read_text()):
+        words = re.findall(r"[\w-]+", call)
+        name = next(
+            (name for size in (2, 1) if (name := " ".join(["penumbra", *words[:size]])) in COMMANDS), "penumbra"
+        )
+        options = {option for each in COMMANDS[name].params for option in [*each.opts, *each.secondary_opts]} | {
+            "--help"
+        }
+        known = name != "penumbra" or not words or words[0].startswith("-")
+        if not known or {word for word in words if word.startswith("--")} - options:
+            unknown.append(call)
+    assert unknown == []
 
 
 def first_line(module: str) -> str:

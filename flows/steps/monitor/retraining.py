@@ -89,7 +89,7 @@ def make_local_runners() -> tuple[Callable[[], bool], TrainFunction]:
     Returns:
         Functions for ingest and training, for `respond_to_verdict`.
     """
-    return lambda: run_flow("ingest"), lambda reason: run_flow("train", reason=reason)
+    return lambda: run_retraining_flow("ingest"), lambda reason: run_retraining_flow("train", reason=reason)
 
 
 def make_deployed_runners() -> tuple[Callable[[], bool], TrainFunction]:
@@ -112,7 +112,7 @@ def is_deployed() -> bool:
     return "ARGO_WORKFLOW_NAME" in os.environ
 
 
-def run_flow(flow: str, **parameters: Any) -> bool:
+def run_retraining_flow(flow: str, **parameters: Any) -> bool:
     """Run a flow in a process of its own.
 
     Args:
