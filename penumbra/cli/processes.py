@@ -27,7 +27,7 @@ def set_environment_defaults() -> None:
         os.environ.setdefault(name, value)
 
 
-def run_flow(name: str, *options: str) -> None:
+def run_flow_process(name: str, *options: str) -> None:
     """Run a flow until it ends; its output goes where that of this process goes.
 
     Args:

@@ -25,7 +25,7 @@ def steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Steps:
             (tmp_path / "receipts").mkdir(exist_ok=True)
             (tmp_path / "receipts/latest.txt").write_text("version 1 is live\n")
 
-    monkeypatch.setattr(training, "run_flow", run)
+    monkeypatch.setattr(training, "run_flow_process", run)
     monkeypatch.setattr(training, "_is_trained", lambda settings: False)
     monkeypatch.setattr(examination, "main", lambda: ran.append(("doctor",)))
     return ran

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from penumbra.cli import app
 from penumbra.core.settings import PROJECT_ROOT, Settings
 from problem import schema
 from service.http.record_reader import Contract
@@ -17,6 +18,8 @@ DOCUMENTS = [
     *sorted((PROJECT_ROOT / "docs").glob("*.md")),
 ]
 TARGETS = set(re.findall(r"^([a-z-]+):.*## ", (PROJECT_ROOT / "Makefile").read_text(), re.MULTILINE))
+COMMAND_LINE = app.main
+CODE_FOLDERS = ("penumbra", "problem", "flows", "service", "monitoring", "deploy", "benchmarks")
 SETTINGS = {
     f"{section}.{key}" for section, field in Settings.model_fields.items() for key in field.annotation.model_fields
 }
@@ -102,3 +105,43 @@ def test_the_picture_of_the_loop_has_the_words_of_its_source():
     words = set(re.findall(r">([^<>\n]+)<", text_of(PROJECT_ROOT / "docs" / "loop.dot")))
     drawn = set(re.findall(r">([^<>\n]+)</text>", text_of(PROJECT_ROOT / "docs" / "loop.svg")))
     assert {"monitor", "realised loss"} < words <= drawn
+
+
+def command_lines(text):
+    """The words after `penumbra` of each command line in code, up to a placeholder, a pipe or the line's end."""
+    code = "\n".join(re.findall(r"`+[^`]+`+", text))
+    return [line.split() for line in re.findall(r"(?:^|[\s`(/])penumbra ((?:[a-z]|--)[^`\n|#;)>]*)", code)]
+
+
+def unknown_words(words):
+    """What the command line has no command or option for: nothing, or the first such word."""
+    if words[0].startswith("--"):
+        return [] if words[0] == "--help" else words[:1]
+    command = COMMAND_LINE.commands.get(words[0])
+    if command is None:
+        return words[:1]
+    known = {option for parameter in command.params for option in parameter.opts} | {"--help", "-h"}
+    return [word for word in words[1:] if re.fullmatch(r"--[a-z-]+", word) and word not in known]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_command_that_a_document_names_exists_with_its_options(document):
+    assert [words for words in command_lines(text_of(document)) if unknown_words(words)] == []
+
+
+def test_every_command_that_a_message_or_docstring_names_exists_with_its_options():
+    files = [path for folder in CODE_FOLDERS for path in (PROJECT_ROOT / folder).rglob("*.py")]
+    wrong = [(path.name, words) for path in files for words in command_lines(text_of(path)) if unknown_words(words)]
+    assert wrong == []
+
+
+def test_every_make_target_that_a_message_or_docstring_names_exists():
+    files = [path for folder in CODE_FOLDERS for path in (PROJECT_ROOT / folder).rglob("*.py")]
+    named = {(path.name, name) for path in files for name in re.findall(r"`make ([a-z][a-z-]+)", text_of(path))}
+    assert {(file, name) for file, name in named if name not in TARGETS} == set()
+
+
+def test_the_readme_names_every_command():
+    readme = text_of(PROJECT_ROOT / "README.md")
+    named = set(re.findall(r"`penumbra ([a-z]+)", readme)) | set(re.findall(r"`make ([a-z]+)", readme))
+    assert set(COMMAND_LINE.commands) - named == set()

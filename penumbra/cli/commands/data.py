@@ -5,20 +5,20 @@ from pathlib import Path
 import click
 
 from penumbra.cli.group import ProjectCommand, as_json_option, print_json, refuse_on, show_progress
-from penumbra.cli.processes import run_flow
+from penumbra.cli.processes import run_flow_process
 
 
-@click.command(cls=ProjectCommand, example="penumbra ingest --again 2013-02")
+@click.command("ingest", cls=ProjectCommand, example="penumbra ingest --again 2013-02")
 @click.option(
     "--again", metavar="BATCH", help="Fetch and check this batch anew, once its source or the contract is mended."
 )
-def ingest(again: str | None) -> None:
+def ingest_batches(again: str | None) -> None:
     """Check the batches that have arrived, and make them a data version."""
-    run_flow("ingest", *([f"--again={again}"] if again else []))
+    run_flow_process("ingest", *([f"--again={again}"] if again else []))
 
 
-@click.command(cls=ProjectCommand, example="penumbra doctor")
-def doctor() -> None:
+@click.command("doctor", cls=ProjectCommand, example="penumbra doctor")
+def examine_batches() -> None:
     """Examine data, contract and features.
 
     Looks for leakage, dead columns, repeated keys, disorder in time and train/serve skew. Each finding names the
@@ -29,9 +29,9 @@ def doctor() -> None:
     examination.main()
 
 
-@click.command(cls=ProjectCommand, example="penumbra quarantine --json")
+@click.command("quarantine", cls=ProjectCommand, example="penumbra quarantine --json")
 @as_json_option
-def quarantine(as_json: bool) -> None:
+def show_quarantine(as_json: bool) -> None:
     """Show the rejected rows by batch and rule, with an example of each."""
     from penumbra.cli import quarantine_report
     from penumbra.core.problem import ProblemError
@@ -47,7 +47,7 @@ def quarantine(as_json: bool) -> None:
         click.echo(quarantine_report.describe_quarantine(rejected))
 
 
-@click.command(cls=ProjectCommand, example="penumbra restore 1 --into old")
+@click.command("restore", cls=ProjectCommand, example="penumbra restore 1 --into old")
 @click.argument("model")
 @click.option(
     "--into",
@@ -59,7 +59,7 @@ def quarantine(as_json: bool) -> None:
     help="A new folder for the data.",
 )
 @as_json_option
-def restore(model: str, into: Path, as_json: bool) -> None:
+def restore_data(model: str, into: Path, as_json: bool) -> None:
     """Bring back the exact data that MODEL was made from.
 
     MODEL is the number of a model version or the id of an MLflow run.
@@ -82,4 +82,4 @@ def restore(model: str, into: Path, as_json: bool) -> None:
         click.echo(f"data version {version} is in {into}, verified")
 
 
-COMMANDS = (ingest, doctor, quarantine, restore)
+COMMANDS = (ingest_batches, examine_batches, show_quarantine, restore_data)

@@ -3,17 +3,17 @@
 import click
 
 from penumbra.cli.group import ProjectCommand, refuse_on, show_progress
-from penumbra.cli.processes import run_flow
+from penumbra.cli.processes import run_flow_process
 
 
-@click.command(cls=ProjectCommand, example="PENUMBRA_DATA__TODAY=2013-05-01 penumbra monitor")
-def monitor() -> None:
+@click.command("monitor", cls=ProjectCommand, example="PENUMBRA_DATA__TODAY=2013-05-01 penumbra monitor")
+def monitor_windows() -> None:
     """Judge the windows that are over: data faults, drift, loss; retrain where that is called for."""
-    run_flow("monitor")
+    run_flow_process("monitor")
 
 
-@click.command(cls=ProjectCommand, example="penumbra overview")
-def overview() -> None:
+@click.command("overview", cls=ProjectCommand, example="penumbra overview")
+def print_overview_path() -> None:
     """Write the loop on one page, which works offline and on a phone, and print where it is."""
     from monitoring.dashboard.overview import SHOWN_PARTS, write_overview
     from penumbra.core.problem import ProblemError
@@ -25,17 +25,17 @@ def overview() -> None:
     click.echo(page)
 
 
-@click.command(cls=ProjectCommand, example="PENUMBRA_DASHBOARD__FIRST_PORT=8081 penumbra dashboard")
-def dashboard() -> None:
+@click.command("dashboard", cls=ProjectCommand, example="PENUMBRA_DASHBOARD__FIRST_PORT=8081 penumbra dashboard")
+def open_dashboard() -> None:
     """Serve that page, MLflow's and Evidently's side by side; prints the addresses, ends with Ctrl-C."""
     from monitoring.dashboard import processes
 
     processes.main()
 
 
-@click.command(cls=ProjectCommand, example="penumbra schedule --off")
+@click.command("schedule", cls=ProjectCommand, example="penumbra schedule --off")
 @click.option("--off", is_flag=True, help="Take exactly those entries away again.")
-def schedule(off: bool) -> None:
+def set_schedule(off: bool) -> None:
     """Have ingest, monitor and promote run every day by cron or systemd, at the times of [schedule] in settings."""
     from penumbra.core.settings import SettingsError, load_settings
     from penumbra.scheduling.commands import SchedulingRefused
@@ -45,4 +45,4 @@ def schedule(off: bool) -> None:
         click.echo(unschedule_flows() if off else schedule_flows(load_settings().schedule))
 
 
-COMMANDS = (monitor, overview, dashboard, schedule)
+COMMANDS = (monitor_windows, print_overview_path, open_dashboard, set_schedule)

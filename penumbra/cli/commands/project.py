@@ -22,9 +22,9 @@ ONE_THREAD = ("alarms", "monitor", "promotion")  # they do their work on one cor
 DEVELOPMENT_READY, MLFLOW_READY = ".venv/development", ".venv-mlflow/ready"
 
 
-@click.command(cls=ProjectCommand, example="PENUMBRA_SERVICE__PORT=8080 penumbra settings --json")
+@click.command("settings", cls=ProjectCommand, example="PENUMBRA_SERVICE__PORT=8080 penumbra settings --json")
 @as_json_option
-def settings(as_json: bool) -> None:
+def show_settings(as_json: bool) -> None:
     """Show every setting with its value, and whether that comes from settings.toml or the environment."""
     from penumbra.cli.settings_report import format_settings, list_settings
     from penumbra.core.settings import SettingsError
@@ -38,13 +38,14 @@ def settings(as_json: bool) -> None:
 
 
 @click.command(
+    "bench",
     cls=ProjectCommand,
     example="penumbra bench serve",
     help="Measure something of the project; the last line is one JSON document.\n\n\b\n"
     + "\n".join(f"{name:<11}{measured}" for name, measured in BENCHMARKS.items()),
 )
 @click.argument("name", type=click.Choice(list(BENCHMARKS)))
-def bench(name: str) -> None:
+def run_benchmark(name: str) -> None:
     """Run a benchmark in a process of its own.
 
     Args:
@@ -61,8 +62,8 @@ def bench(name: str) -> None:
         raise Refusal(f"benchmarks/{name}.py failed: its output above says why")
 
 
-@click.command(cls=ProjectCommand, example="penumbra docs")
-def docs() -> None:
+@click.command("docs", cls=ProjectCommand, example="penumbra docs")
+def build_site() -> None:
     """Build the documentation as a site that works offline; any warning is an error."""
     _require_environment(DEVELOPMENT_READY)
     if run_command(sys.executable, "-m", "docs.build"):
@@ -75,4 +76,4 @@ def _require_environment(ready: str) -> None:
         raise Refusal(f"{ready} could not be made: `make {ready}` says why")
 
 
-COMMANDS = (settings, bench, docs)
+COMMANDS = (show_settings, run_benchmark, build_site)

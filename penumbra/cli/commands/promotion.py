@@ -3,14 +3,16 @@
 import click
 
 from penumbra.cli.group import ProjectCommand, Refusal, as_json_option, refuse_on
-from penumbra.cli.processes import run_flow
+from penumbra.cli.processes import run_flow_process
 
 
-@click.command(cls=ProjectCommand, example='penumbra promote --force --version 2 --reason "the labels are late"')
+@click.command(
+    "promote", cls=ProjectCommand, example='penumbra promote --force --version 2 --reason "the labels are late"'
+)
 @click.option("--force", is_flag=True, help="Promote whatever the evidence says; needs --reason.")
 @click.option("--reason", default="", help="Why, for the ledger.")
 @click.option("--version", default="", help="Which version to promote by force, instead of the candidate.")
-def promote(force: bool, reason: str, version: str) -> None:
+def weigh_candidate(force: bool, reason: str, version: str) -> None:
     """Weigh candidate and last promotion by shadow and labels, and act on it.
 
     Promotes, rejects, keeps collecting, or rolls back.
@@ -19,13 +21,13 @@ def promote(force: bool, reason: str, version: str) -> None:
         raise click.UsageError('Say why: --force needs --reason "…".')
     if version and not force:
         raise click.UsageError("--version needs --force: without it the candidate is weighed.")
-    run_flow("promote", f"--force={force}", f"--reason={reason}", f"--version={version}")
+    run_flow_process("promote", f"--force={force}", f"--reason={reason}", f"--version={version}")
 
 
-@click.command(cls=ProjectCommand, example='penumbra rollback --reason "complaints"')
+@click.command("rollback", cls=ProjectCommand, example='penumbra rollback --reason "complaints"')
 @click.option("--reason", default="", help="Why, for the ledger.")
 @click.option("--to", metavar="VERSION", default="", help="The version to go back to, instead of the previous one.")
-def rollback(reason: str, to: str) -> None:
+def return_to_previous(reason: str, to: str) -> None:
     """Let the previous model answer again at once, with or without the registry."""
     from penumbra.core.settings import SettingsError, load_settings
     from penumbra.registry.ledger import BrokenLedger
@@ -41,11 +43,11 @@ def rollback(reason: str, to: str) -> None:
     click.echo(sync_rollback(settings))
 
 
-@click.command(cls=ProjectCommand, example="penumbra history 7")
+@click.command("history", cls=ProjectCommand, example="penumbra history 7")
 @click.argument("entry", type=click.IntRange(min=1), required=False)
 @click.option("--rebuild", is_flag=True, help="Set the registry's aliases to what the ledger says.")
 @as_json_option
-def history(entry: int | None, rebuild: bool, as_json: bool) -> None:
+def show_history(entry: int | None, rebuild: bool, as_json: bool) -> None:
     """Show every verdict, promotion, rollback and retraining; or one ENTRY with its evidence."""
     from penumbra.cli import ledger_report
     from penumbra.core.settings import SettingsError, load_settings
@@ -68,4 +70,4 @@ def history(entry: int | None, rebuild: bool, as_json: bool) -> None:
             click.echo(ledger_report.format_ledger(entries))
 
 
-COMMANDS = (promote, rollback, history)
+COMMANDS = (weigh_candidate, return_to_previous, show_history)

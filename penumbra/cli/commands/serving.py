@@ -5,8 +5,8 @@ import click
 from penumbra.cli.group import ProjectCommand, as_json_option, print_json, refuse_on, show_progress
 
 
-@click.command(cls=ProjectCommand, example="PENUMBRA_SERVICE__PORT=8080 penumbra serve")
-def serve() -> None:
+@click.command("serve", cls=ProjectCommand, example="PENUMBRA_SERVICE__PORT=8080 penumbra serve")
+def serve_predictions() -> None:
     """Answer POST /predict with the live model, on 127.0.0.1:3000 unless set otherwise; Ctrl-C ends it.
 
     Starts the service and the processes beside it: deployer, indexer, archiver, shadow.
@@ -16,9 +16,9 @@ def serve() -> None:
     launcher.main()
 
 
-@click.command(cls=ProjectCommand, example='docker build -f deploy/Dockerfile "$(penumbra bento)"')
+@click.command("bento", cls=ProjectCommand, example='docker build -f deploy/Dockerfile "$(penumbra bento)"')
 @as_json_option
-def bento(as_json: bool) -> None:
+def print_bento_folder(as_json: bool) -> None:
     """Build the service with its models as one bento, and print its folder.
 
     The bento starts without a registry.
@@ -45,10 +45,10 @@ def bento(as_json: bool) -> None:
         click.echo(folder)
 
 
-@click.command(cls=ProjectCommand, example="penumbra explain 18a2b3c4d5e6f7a8b-1024")
+@click.command("explain", cls=ProjectCommand, example="penumbra explain 18a2b3c4d5e6f7a8b-1024")
 @click.argument("prediction_id", metavar="ID")
 @as_json_option
-def explain(prediction_id: str, as_json: bool) -> None:
+def explain_answer(prediction_id: str, as_json: bool) -> None:
     """Show where an answer came from, back to the raw batches.
 
     ID is the answer's prediction_id. The chain: prediction, model version, MLflow run, settings, revision, data
@@ -66,9 +66,9 @@ def explain(prediction_id: str, as_json: bool) -> None:
         click.echo(format_lineage(facts))
 
 
-@click.command(cls=ProjectCommand, example="penumbra labels")
+@click.command("labels", cls=ProjectCommand, example="penumbra labels")
 @as_json_option
-def labels(as_json: bool) -> None:
+def show_labels(as_json: bool) -> None:
     """Show which predictions have their labels, after how long, and what became of every label."""
     from penumbra.cli import label_report
     from penumbra.core.problem import ProblemError
@@ -83,9 +83,9 @@ def labels(as_json: bool) -> None:
         click.echo("\n\n".join(label_report.format_label_counts(counts)))
 
 
-@click.command(cls=ProjectCommand, example="penumbra rules --json")
+@click.command("rules", cls=ProjectCommand, example="penumbra rules --json")
 @as_json_option
-def rules(as_json: bool) -> None:
+def show_rules(as_json: bool) -> None:
     """Show the business rules, how often each fired, and how many rows wait for review."""
     from penumbra.cli import rule_report
     from penumbra.core.problem import ProblemError
@@ -100,9 +100,9 @@ def rules(as_json: bool) -> None:
         click.echo("\n\n".join(rule_report.report_rules(settings, listed)))
 
 
-@click.command(cls=ProjectCommand, example="penumbra shadow")
+@click.command("shadow", cls=ProjectCommand, example="penumbra shadow")
 @as_json_option
-def shadow(as_json: bool) -> None:
+def show_shadow(as_json: bool) -> None:
     """Show who is in the shadow, how much of the traffic each has answered, and how far it agrees with live."""
     from penumbra.cli import shadow_report
     from penumbra.core.settings import SettingsError, load_settings
@@ -115,4 +115,4 @@ def shadow(as_json: bool) -> None:
         click.echo("\n\n".join(shadow_report.report_shadow(settings)))
 
 
-COMMANDS = (serve, bento, explain, labels, rules, shadow)
+COMMANDS = (serve_predictions, print_bento_folder, explain_answer, show_labels, show_rules, show_shadow)

@@ -5,8 +5,8 @@ import click
 from penumbra.cli.group import ProjectCommand, refuse_on
 
 
-@click.command(cls=ProjectCommand, example="penumbra backtest")
-def backtest() -> None:
+@click.command("backtest", cls=ProjectCommand, example="penumbra backtest")
+def compare_policies() -> None:
     """Compare policies of retraining over the later months: loss, retrainings, mistakes, cost."""
     from penumbra.core.problem import ProblemError
     from penumbra.core.settings import SettingsError
@@ -16,10 +16,10 @@ def backtest() -> None:
         run.main()
 
 
-@click.command(cls=ProjectCommand, example="penumbra replay --days 14")
+@click.command("replay", cls=ProjectCommand, example="penumbra replay --days 14")
 @click.option("--days", type=click.IntRange(min=1), help="Play so many days only.")
 @click.option("--update-readme", is_flag=True, help="Put the last words and the picture into the README; 14 days.")
-def replay(days: int | None, update_readme: bool) -> None:
+def play_replay(days: int | None, update_readme: bool) -> None:
     """Play the later months day by day through the real loop, with a report at the end.
 
     A replay that was interrupted goes on where it was.
@@ -34,4 +34,4 @@ def replay(days: int | None, update_readme: bool) -> None:
         demo.record_demo(folder, report)
 
 
-COMMANDS = (backtest, replay)
+COMMANDS = (compare_policies, play_replay)

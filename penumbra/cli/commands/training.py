@@ -14,7 +14,7 @@ from penumbra.cli.group import (
     refuse_on,
     show_progress,
 )
-from penumbra.cli.processes import run_flow
+from penumbra.cli.processes import run_flow_process
 
 if TYPE_CHECKING:
     from penumbra.core.settings import Settings
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 LATEST_RECEIPT = "receipts/latest.txt"
 
 
-@click.command(cls=ProjectCommand, example="penumbra train")
+@click.command("train", cls=ProjectCommand, example="penumbra train")
 @click.option(
     "--skip-doctor", is_flag=True, help="Train without examining the data; the gate records that it was skipped."
 )
 @click.option("--reason", default="", help="Why, for the run.")
-def train(skip_doctor: bool, reason: str) -> None:
+def train_model(skip_doctor: bool, reason: str) -> None:
     """Ingest, fit the candidates side by side, score, and register the best.
 
     The first model becomes live, later ones go into the shadow. The doctor examines the data before the first
@@ -37,35 +37,35 @@ def train(skip_doctor: bool, reason: str) -> None:
 
     with refuse_on(SettingsError):
         settings = load_settings()
-    run_flow("ingest")
+    run_flow_process("ingest")
     if not skip_doctor and not (settings.training.folder / LATEST_RECEIPT).parent.exists():
         from flows.steps.doctor import examination
 
         examination.main()
     if not _is_trained(settings):
         skipped = ["--doctor=skipped: --skip-doctor"] if skip_doctor else []
-        run_flow("train", *skipped, *([f"--reason={reason}"] if reason else []))
+        run_flow_process("train", *skipped, *([f"--reason={reason}"] if reason else []))
     _print_latest_receipt(settings.training.folder)
 
 
-@click.command(cls=ProjectCommand, example="penumbra experiment gradient_boosting")
+@click.command("experiment", cls=ProjectCommand, example="penumbra experiment gradient_boosting")
 @click.argument("candidate")
-def experiment(candidate: str) -> None:
+def start_experiment(candidate: str) -> None:
     """Try one CANDIDATE of problem/candidates.py, on a sample first and then in full."""
     from penumbra.core.settings import SettingsError, load_settings
 
     with refuse_on(SettingsError):
         settings = load_settings()
     if not (settings.data.folder / "batches").is_dir():
-        run_flow("ingest")
-    run_flow("experiment", f"--only={candidate}")
+        run_flow_process("ingest")
+    run_flow_process("experiment", f"--only={candidate}")
     _print_latest_receipt(settings.training.folder)
 
 
-@click.command(cls=ProjectCommand, example="penumbra compare --last 3")
+@click.command("compare", cls=ProjectCommand, example="penumbra compare --last 3")
 @click.option("--last", type=click.IntRange(1, 1000), default=6, show_default=True, help="How many runs.")
 @as_json_option
-def compare(last: int, as_json: bool) -> None:
+def compare_latest_runs(last: int, as_json: bool) -> None:
     """Show the latest experiments and trainings side by side, and what changed between them."""
     from dataclasses import asdict
 
@@ -88,11 +88,11 @@ def compare(last: int, as_json: bool) -> None:
         click.echo("Nothing to compare yet: `penumbra experiment …` or `make train` makes a run.")
 
 
-@click.command(cls=ProjectCommand, example="penumbra reproduce 1")
+@click.command("reproduce", cls=ProjectCommand, example="penumbra reproduce 1")
 @click.argument("model")
 @as_json_option
 @click.pass_context
-def reproduce(ctx: click.Context, model: str, as_json: bool) -> None:
+def reproduce_model(ctx: click.Context, model: str, as_json: bool) -> None:
     """Train MODEL again on its data, and compare metrics and predictions to the last bit.
 
     MODEL is the number of a model version or the id of an MLflow run. Exit code 3 if they differ.
@@ -143,4 +143,4 @@ def _print_latest_receipt(folder: Path) -> None:
     click.echo("\n" + (folder / LATEST_RECEIPT).read_text().rstrip("\n"))
 
 
-COMMANDS = (train, experiment, compare, reproduce)
+COMMANDS = (train_model, start_experiment, compare_latest_runs, reproduce_model)
