@@ -77,19 +77,19 @@ def find_data_faults(rows: pl.DataFrame, norms: Expectations) -> list[DataFault]
 
 
 def find_fault_changes(
-    today: Iterable[DataFault], open_: Set[tuple[str, str]]
+    today: Iterable[DataFault], open_faults: Set[tuple[str, str]]
 ) -> tuple[list[DataFault], set[tuple[str, str]]]:
     """Compare the faults of a day with those that were open before.
 
     Args:
         today: The day's faults.
-        open_: The keys (what, column) of the faults that were open before.
+        open_faults: The keys (what, column) of the faults that were open before.
 
     Returns:
         The faults that began today, and the keys of those that ended.
     """
     found = {fault.key: fault for fault in today}
-    return [fault for key, fault in found.items() if key not in open_], set(open_) - found.keys()
+    return [fault for key, fault in found.items() if key not in open_faults], set(open_faults) - found.keys()
 
 
 def is_accepted_fault(fault: DataFault, day: dt.date, accept: Sequence[str]) -> bool:

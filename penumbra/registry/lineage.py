@@ -51,7 +51,7 @@ def hide_passwords(settings: Any) -> Any:
         settings: Settings as dictionaries, or one value.
 
     Returns:
-        The same with "***" in place of each password.
+        The same with `***` in place of each password.
     """
     if isinstance(settings, dict):
         return {key: hide_passwords(value) for key, value in settings.items()}
