@@ -1,5 +1,7 @@
-"""`penumbra bench alarms`: how often nothing is called drift, how soon drift is, and which data faults are found; on weeks
-of real flights whose days stand in a random order, so that the truth is known."""
+"""`penumbra bench alarms`: measure how often alarms are false, how soon drift is found, and which data faults are.
+
+The data are weeks of real flights whose days stand in a random order, so that the truth is known.
+"""
 
 import datetime as dt
 import json

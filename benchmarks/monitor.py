@@ -1,4 +1,4 @@
-"""`penumbra bench monitor`: what it costs to count what was answered and to judge a window, beside Evidently on all rows.
+"""`penumbra bench monitor`: measure what counting answers and judging a window cost, beside Evidently on all rows.
 
 Each measurement is a process of its own. The log is the year's flights as the service writes and archives them, again
 and again: links to the same files under other names. ROWS=100 for another largest number of million rows than 20.

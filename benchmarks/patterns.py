@@ -1,6 +1,8 @@
-"""`penumbra bench patterns`: each pattern beside its plain counterpart on the later months of 2013. For every month from
-May on, both learn from all months before it and are scored on it; differences of log-loss come with 95 % intervals
-from a bootstrap over days. Of the cascade also who answers, and how fast."""
+"""`penumbra bench patterns`: score each pattern beside its plain counterpart on the later months of 2013.
+
+For every month from May on, both learn from all months before it and are scored on it; differences of log-loss come
+with 95 % intervals from a bootstrap over days. Of the cascade also who answers, and how fast.
+"""
 
 import json
 import os

@@ -1,5 +1,7 @@
-"""`penumbra bench promotion`: how often equal models are promoted, how soon better ones are, and how soon broken ones are
-stopped; in worlds made of the real stream of flights, and on the year as it was."""
+"""`penumbra bench promotion`: measure how often equal models are promoted, how soon better and broken ones are found.
+
+The worlds are made of the real stream of flights; the year as it was comes last.
+"""
 
 import datetime as dt
 import json

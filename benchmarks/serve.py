@@ -1,5 +1,8 @@
-"""`penumbra bench serve`: the service, log and shadow on, beside other servers of the same scikit-learn model and beside
-servers that do nothing; then with the shadow on and off, with faulty candidates in it, and swapped under load."""
+"""`penumbra bench serve`: measure the service beside other servers of the same scikit-learn model.
+
+Log and shadow are on. Beside it stand servers that do nothing; then the service runs with the shadow on and off, with
+faulty candidates in it, and is swapped under load.
+"""
 
 import contextlib
 import json

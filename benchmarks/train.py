@@ -1,6 +1,8 @@
-"""`penumbra bench train`: wall time of the training flow beside a plain script doing the same fits on the same data, in one
-process and thread and with joblib in two; at the example's history and at 252,000 rows. And how long an idea takes:
-from `penumbra experiment` to the first metric on screen. All in turns, in a warm environment."""
+"""`penumbra bench train`: measure the training flow's wall time beside a plain script doing the same fits.
+
+The script runs in one process and thread, and with joblib in two; at the example's history and at 252,000 rows. And how
+long an idea takes: from `penumbra experiment` to the first metric on screen. All in turns, in a warm environment.
+"""
 
 import json
 import os

@@ -1,6 +1,7 @@
 """The rules of the design, read off the source itself."""
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -62,6 +63,7 @@ MODULES = {
 PACKAGES = {module for module, path in MODULES.items() if path.name == "__init__.py"}
 
 
+@functools.cache
 def imports(module, lazy=True):
     """The modules that a module of ours imports; `lazy=False`: only when it is itself imported."""
     todo, found = [ast.parse(MODULES[module].read_text())], set()
