@@ -72,7 +72,7 @@ def list_public_functions(paths: list[Path]) -> list[PublicFunction]:
 
     Returns:
         The functions in the order of files and lines. Dunder and property-setter methods, and those whose meaning
-        scikit-learn or logging fixes, are left out.
+        scikit-learn, logging or click fixes, are left out.
     """
     files = sorted(file for path in paths for file in ([path] if path.is_file() else path.rglob("*.py")))
     return [function for file in files for function in _list_functions_of(file)]
@@ -83,12 +83,14 @@ def _list_functions_of(file: Path) -> Iterator[PublicFunction]:
     for node in tree.body:
         members = node.body if isinstance(node, ast.ClassDef) and not node.name.startswith("_") else []
         for member in [node, *members]:
-            if (
-                isinstance(member, Function)
-                and not member.name.startswith("_")
-                and member.name not in PROTOCOL | {"main"}
-            ):
+            if isinstance(member, Function) and _is_public(member):
                 yield PublicFunction(f"{name}:{member.lineno} {member.name}", member)
+
+
+def _is_public(node: Function) -> bool:
+    """Say whether a function is called by others: not by click, for which a docstring is the help of a command."""
+    is_command = any(ast.unparse(decorator).startswith("click.command") for decorator in node.decorator_list)
+    return not (node.name.startswith("_") or node.name in PROTOCOL | {"main"} or is_command)
 
 
 def _find_first_line_faults(text: str) -> Iterator[str]:

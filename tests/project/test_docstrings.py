@@ -6,7 +6,9 @@ import pytest
 
 from penumbra.core.settings import PROJECT_ROOT
 from tests.project import docstrings
-from tests.project.docstrings import list_public_functions
+from tests.project.docstrings import ROOMS, list_public_functions
+
+COMPLETE_SHARE = 0.9
 
 COMPLETE = '''
 def sum_losses(losses: np.ndarray, count: int) -> np.ndarray:
@@ -74,6 +76,12 @@ def test_private_functions_and_private_classes_are_left_out(check):
     }
 
 
-def test_every_room_is_searched():
-    found = {Path(function.location).parts[0] for function in list_public_functions([PROJECT_ROOT / "penumbra"])}
-    assert found == {"penumbra"}
+def test_commands_are_left_out_as_their_docstring_is_their_help(check):
+    assert check('@click.command()\ndef sing(loudly):\n    """Sing a song."""\n') == {}
+
+
+def test_most_docstrings_are_complete():
+    functions = list_public_functions([PROJECT_ROOT / room for room in ROOMS])
+    incomplete = [function.location for function in functions if function.list_faults()]
+    assert {Path(function.location).parts[0] for function in functions} == set(ROOMS)
+    assert len(incomplete) <= (1 - COMPLETE_SHARE) * len(functions), incomplete
