@@ -26,7 +26,7 @@ EXIT_FINDINGS = 3
 EXIT_CODES_TEXT = (
     "\b\nExit codes: 0 done, 1 refused or failed (one sentence on stderr), 2 wrong usage, 3 found something."
 )
-QUIET_SECONDS = 2.0  # what takes longer says so on stderr
+QUIET_SECONDS = 2.0  # commands that take longer say so on stderr
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
 

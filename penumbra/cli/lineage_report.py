@@ -1,4 +1,4 @@
-"""Where an answer came from, as text: from the record that was asked about to the raw batches."""
+"""The lineage of an answer as text: from the record that was scored to the raw batches."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -31,8 +31,8 @@ def report_rules(settings: Settings, rules: Sequence[Rule]) -> Iterator[str]:
     )
     yield f"Of {counts.predictions:,} predictions in the log, {_format_review(counts)}."
     if counts.fallbacks:
-        stood_in = " and ".join(f"{many:,} by the {what}" for what, many in counts.fallbacks.most_common())
-        yield f"The live model failed on some records: {stood_in} were answered."
+        substitutes = " and ".join(f"{many:,} by the {what}" for what, many in counts.fallbacks.most_common())
+        yield f"The live model failed on some records: {substitutes} were answered."
 
 
 def collect_rule_counts(settings: Settings, rules: Sequence[Rule]) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def tabulate_rules(rules: Sequence[Rule], counts: RuleCounts) -> pl.DataFrame:
 
     Returns:
         A row for each rule in the order in which they are tried, then those that only the log knows: "rule", "stage",
-        "what it does", "fired", "failed".
+        "what it does" (strings), "fired", "failed" (integers).
     """
     ordered = sorted(rules, key=lambda rule: rule.stage != "before")
     known = [(rule.name, rule.stage, f"when {rule.when.words}: {rule.then.words}") for rule in ordered]

@@ -1,10 +1,9 @@
-"""Moves of the registry's aliases: all of them or none, by one process at a time, and only from the state that was
-judged.
+"""Moves of the registry's aliases: by one process at a time, and only from the state that the decision was based on.
 
-MLflow sets one alias at a time, unconditionally. So whoever moves them holds a lock beside the ledger, reads them
-again, and reads them once more when done. Among processes that share the ledger's folder that is a compare-and-set.
-With a registry that others reach without that lock, say by hand in MLflow's pages, a move in between is found, not
-prevented.
+MLflow sets one alias at a time, unconditionally. A move therefore holds a lock in the ledger's folder, reads the
+aliases before it changes any, and reads them again when done. Among processes that share the ledger's folder this is a
+compare-and-set: all aliases move or none. If others reach the registry without that lock, for example by hand in
+MLflow's pages, a move in between is detected, not prevented.
 """
 
 import contextlib
@@ -39,42 +38,76 @@ AliasVersions = Mapping[str, str]
 
 
 class AliasesChanged(RuntimeError):
-    """The aliases aren't what they were when the move was decided; says what they are."""
+    """The aliases aren't what they were when the move was decided; the message says what they are."""
 
 
 class AliasRegistry(Protocol):
-    """What is asked of `penumbra.registry.models.ModelRegistry`."""
+    """The methods of `penumbra.registry.models.ModelRegistry` that moving aliases needs."""
 
-    def aliases(self) -> dict[str, str] | None: ...
+    def aliases(self) -> dict[str, str] | None:
+        """Return the version behind each alias, or None if there is no model yet."""
+        ...
 
-    def set_alias(self, alias: str, version: str) -> None: ...
+    def set_alias(self, alias: str, version: str) -> None:
+        """Let `alias` name `version`."""
+        ...
 
-    def delete_alias(self, alias: str) -> None: ...
+    def delete_alias(self, alias: str) -> None:
+        """Remove `alias`."""
+        ...
 
-    def tag(self, version: str, key: str, value: str) -> None: ...
+    def tag(self, version: str, key: str, value: str) -> None:
+        """Set the tag `key` of `version` to `value`."""
+        ...
 
-    def tags(self, version: str) -> dict[str, str]: ...
+    def tags(self, version: str) -> dict[str, str]:
+        """Return the tags of `version`."""
+        ...
 
 
 @contextlib.contextmanager
 def hold_alias_lock(ledger: Path) -> Iterator[None]:
-    """One process at a time, of those that share the ledger's folder, moves aliases."""
+    """Hold the lock that lets one process at a time move aliases, as a context manager.
+
+    Args:
+        ledger: The ledger's folder, which holds the lock file; it is created if missing. The lock excludes the
+            processes that share this folder.
+    """
     ledger.mkdir(parents=True, exist_ok=True)
     with hold_file_lock(ledger / ALIASES_LOCK_FILE):
         yield
 
 
 def require_aliases(models: AliasRegistry, before: AliasVersions) -> None:
-    """Raises Overtaken where the aliases are not these."""
-    if (found := models.aliases()) != before:
+    """Check that the aliases are still those that a decision was based on.
+
+    Args:
+        models: The registry.
+        before: The expected version behind each alias.
+
+    Raises:
+        AliasesChanged: The registry's aliases are others.
+    """
+    if (current := models.aliases()) != before:
         raise AliasesChanged(
-            f"the aliases are {_format_aliases(found)} by now, where {_format_aliases(before)} was judged"
+            f"the aliases are {_format_aliases(current)} by now, where {_format_aliases(before)} was judged"
         )
 
 
 def move_aliases(models: AliasRegistry, before: AliasVersions, after: AliasVersions) -> None:
-    """To be called with the lock held. Raises Overtaken where the aliases are not what they were, or not what they
-    should be afterwards, because somebody moves them without the lock."""
+    """Move the aliases if they are still those that the decision was based on; the caller holds the lock.
+
+    A version that becomes live is tagged with the time.
+
+    Args:
+        models: The registry.
+        before: The version behind each alias when the move was decided.
+        after: The version behind each alias afterwards; an alias that is missing here is deleted.
+
+    Raises:
+        AliasesChanged: The aliases are not `before` at the start, and nothing was moved; or not `after` at the end,
+            because somebody moves them without the lock.
+    """
     require_aliases(models, before)
     for alias in ALIAS_MOVE_ORDER:
         if alias not in after and alias in before:
@@ -87,10 +120,19 @@ def move_aliases(models: AliasRegistry, before: AliasVersions, after: AliasVersi
 
 
 def sync_registry(models: AliasRegistry, state: Path, ledger: Path) -> None:
-    """Bring the registry in line with a rollback, unless something newer happened in it, and with the end of a canary,
-    that were made without it.
+    """Bring the registry's aliases in line with a rollback, and with the end of a canary, that happened without it.
 
-    Raises Overtaken, and whatever the registry raises: the rollback then holds until the next time.
+    A version that became live in the registry after the rollback stays live.
+
+    Args:
+        models: The registry; nothing happens if it has no aliases.
+        state: The service's state folder, with the pointers and the rollback pin. Pin and mark of the ended canary
+            are removed once the registry agrees.
+        ledger: The ledger's folder, which holds the lock.
+
+    Raises:
+        AliasesChanged: Somebody else moved an alias meanwhile. After this or any error of the registry's, the rollback
+            stays in force by its pin until the next call.
     """
     pin, ended = pointers.read_rollback_pin(state), read_pointer(state, CANARY_ENDED_FILE)
     if pin is None and ended is None:
@@ -109,12 +151,28 @@ def sync_registry(models: AliasRegistry, state: Path, ledger: Path) -> None:
 
 
 def drop_version(aliases: AliasVersions, version: str) -> dict[str, str]:
-    """The aliases once nothing names this version."""
+    """Compute the aliases without those that name a version.
+
+    Args:
+        aliases: The version behind each alias.
+        version: The version that no alias shall name.
+
+    Returns:
+        The remaining aliases, as a new dictionary.
+    """
     return {alias: other for alias, other in aliases.items() if other != version}
 
 
 def compute_aliases_after(last: LedgerEntry, aliases: AliasVersions) -> dict[str, str]:
-    """What a promotion or a rollback of the ledger makes of the aliases."""
+    """Compute the aliases after a promotion or a rollback of the ledger.
+
+    Args:
+        last: The ledger's entry of the promotion or rollback.
+        aliases: The version behind each alias before it.
+
+    Returns:
+        The version behind each alias after it, as a new dictionary.
+    """
     if last.kind == "rollback":
         return compute_rolled_back_aliases(aliases, last.versions[LIVE_ALIAS], last.versions[PREVIOUS_ALIAS])
     moved = {alias: last.versions[alias] for alias in (LIVE_ALIAS, PREVIOUS_ALIAS) if alias in last.versions}
@@ -122,17 +180,26 @@ def compute_aliases_after(last: LedgerEntry, aliases: AliasVersions) -> dict[str
 
 
 def compute_rolled_back_aliases(aliases: AliasVersions, live: str, previous: str) -> dict[str, str]:
-    """The aliases after a rollback, which ends a canary too."""
-    kept = {
+    """Compute the aliases after a rollback, which also ends a canary.
+
+    Args:
+        aliases: The version behind each alias before the rollback.
+        live: The version that was rolled back to; it is no candidate any more.
+        previous: The version that was live before.
+
+    Returns:
+        The version behind each alias after the rollback, as a new dictionary.
+    """
+    others = {
         alias: version
         for alias, version in aliases.items()
         if alias != CANARY_ALIAS and (alias, version) != (CANDIDATE_ALIAS, live)
     }
-    return {**kept, LIVE_ALIAS: live, PREVIOUS_ALIAS: previous}
+    return {**others, LIVE_ALIAS: live, PREVIOUS_ALIAS: previous}
 
 
 def _is_newer(models: AliasRegistry, live: str | None, pin: RollbackPin) -> bool:
-    """Became this version live after the rollback? An alias set by hand carries no time, and counts as older."""
+    """Tell whether a version became live after the rollback; an alias set by hand carries no time and is older."""
     since = models.tags(live).get(LIVE_SINCE_TAG) if live else None
     return since is not None and dt.datetime.fromisoformat(since) > pin.time
 

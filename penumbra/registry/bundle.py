@@ -1,4 +1,4 @@
-"""A bundle: a directory with all that serving needs of one model version. Nothing in it executes on load.
+"""Bundles: a directory with everything that serving needs of one model version; nothing in it executes on load.
 
 bundle.json        task, inputs and category tables, threshold, metrics, and where the model came from
 model.onnx         the compiled model (penumbra/training/onnx/compile.py); or, of an estimator that can't be compiled,
@@ -36,7 +36,12 @@ PROBE_TOLERANCE = 1e-6
 class Bundle:
     """One model version, ready to score. Immutable: a swap replaces the whole object.
 
-    Either `session` runs the compiled model, or `fitted` is the scikit-learn estimator that can't be compiled.
+    Attributes:
+        path: The bundle's folder.
+        facts: The content of bundle.json, and "version".
+        inputs: Turns records and frames into the model's matrix.
+        session: Runs the compiled model; None if the model can't be compiled.
+        fitted: The scikit-learn estimator that can't be compiled; None beside a session.
     """
 
     path: Path
@@ -47,39 +52,69 @@ class Bundle:
 
     @property
     def version(self) -> str:
+        """The model version's number, or "" for a bundle that isn't registered."""
         return str(self.facts["version"])
 
     @property
     def threshold(self) -> float:
-        """From which probability on a binary task decides for True; NaN for other tasks."""
+        """The lowest probability for which a binary task decides for True; NaN for other tasks."""
         return float(self.facts.get("threshold", "nan"))
 
     @property
     def task(self) -> Task:
-        """What it was made to predict."""
+        """The task that the model was trained for."""
         return _read_task(self.facts)
 
     def compute_outputs(self, matrix: np.ndarray) -> np.ndarray:
-        """The model's raw output for a float64 matrix [n, k]: [n, classes] probabilities, or [n] values."""
+        """Compute the model's raw output.
+
+        Args:
+            matrix: float64 [n, k], a column for each input (see `FeatureEncoder`).
+
+        Returns:
+            [n, classes] probabilities, or [n] values of a regression; float64 of an estimator, of a compiled model the
+            dtype that its graph has.
+        """
         if self.session is not None:
             return self.session.run(None, {"inputs": matrix})[0]
-        ask = self.fitted.predict if self.task.kind == "regression" else self.fitted.predict_proba
-        return np.asarray(ask(matrix), float)
+        predict = self.fitted.predict if self.task.kind == "regression" else self.fitted.predict_proba
+        return np.asarray(predict(matrix), float)
 
     def score(self, rows: pl.DataFrame) -> np.ndarray:
-        """Predictions for rows that keep the contract: float64 [n], or [n, classes] (see penumbra/core/task.py)."""
+        """Predict for rows that keep the contract.
+
+        Args:
+            rows: A frame with the contract's columns that the features need; n rows.
+
+        Returns:
+            float64 [n], or [n, classes] (see penumbra/core/task.py).
+        """
         return self.predictions(self.inputs.encode_frame(derive_features(self.inputs.kinds, rows)))
 
     def predictions(self, matrix: np.ndarray) -> np.ndarray:
-        """Predictions for a float64 matrix [n, k]."""
+        """Predict for encoded rows.
+
+        Args:
+            matrix: float64 [n, k], a column for each input.
+
+        Returns:
+            float64 [n]: probabilities of True, or values of a regression; [n, classes] of a multi-class task.
+        """
         outputs = self.compute_outputs(matrix)
         return outputs[:, 1] if self.task.kind == "binary" else outputs
 
 
 def write_model_files(folder: Path, model: bytes, inputs: np.ndarray, outputs: np.ndarray) -> None:
-    """The model, ONNX or skops, and the probe: inputs [n, k] with the outputs [n, …] that the fitted model gives.
+    """Write the model and the probe, whose answers are compared whenever the bundle is loaded.
 
-    Raises BrokenBundle where a skops archive holds a type that `read` wouldn't load.
+    Args:
+        folder: The bundle's folder; it is created if missing. A model of the other form is removed.
+        model: An ONNX model or a skops archive.
+        inputs: float64 [n, k], rows for the probe.
+        outputs: float64 [n] or [n, classes], the fitted model's outputs for `inputs`.
+
+    Raises:
+        BrokenBundle: A skops archive holds a type that `load_skops_model` doesn't trust, or skops isn't installed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name in (ONNX_FILE, SKOPS_FILE):
@@ -93,41 +128,64 @@ def write_model_files(folder: Path, model: bytes, inputs: np.ndarray, outputs: n
 
 
 def write_reference_rows(folder: Path, reference: pl.DataFrame) -> None:
+    """Write the reference rows of a bundle.
+
+    Args:
+        folder: The bundle's folder; it is created if missing.
+        reference: Held-out rows: the columns of the features, with labels and scores.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     reference.write_parquet(folder / "reference.parquet")
 
 
-def seal_bundle(folder: Path, facts: Mapping[str, Any], kinds: Sequence[Feature], tables: CategoryTables) -> None:
-    """Write bundle.json, which makes a folder with model and reference a bundle: what it is, and what is in it.
+def seal_bundle(folder: Path, facts: Mapping[str, Any], features: Sequence[Feature], tables: CategoryTables) -> None:
+    """Write bundle.json, which makes a folder with model, probe and reference rows a bundle.
 
-    The fact "task" is that of the contract; a bundle without it is of a binary task.
+    Args:
+        folder: The folder, with the files of `write_model_files` and `write_reference_rows`.
+        facts: What is recorded of the model, such as "threshold", "metrics" and "candidate"; values that JSON doesn't
+            have become text. "task" is that of the contract; a bundle without it is of a binary task.
+        features: The model's features, in the order of the matrix's columns.
+        tables: The category tables of the encoder.
+
+    Raises:
+        BrokenBundle: One of the files can't be read.
     """
     model = SKOPS_FILE if (folder / SKOPS_FILE).exists() else ONNX_FILE
     sums = {name: hash_bundle_file(folder / name) for name in (model, *PROBE_AND_REFERENCE_FILES)}
-    described = {"inputs": describe_features(kinds), "tables": tables, "sha256": sums}
-    whole = json.loads(json.dumps({**facts, **described}, default=str))
-    write_manifest(folder, whole)
+    contents = {"inputs": describe_features(features), "tables": tables, "sha256": sums}
+    write_manifest(folder, json.loads(json.dumps({**facts, **contents}, default=str)))
 
 
-def read_bundle(folder: Path, kinds: Sequence[Feature], version: str = "", task: Task | None = None) -> Bundle:
-    """Load a bundle and make sure that it is whole and that it answers as the fitted model did.
+def read_bundle(folder: Path, features: Sequence[Feature], version: str = "", task: Task | None = None) -> Bundle:
+    """Load a bundle and check that it is whole and that it answers as the fitted model did.
 
-    Raises BrokenBundle for a missing or changed file, for other features than this code's, for another task than
-    `task`, and for wrong answers.
+    Args:
+        folder: The bundle's folder.
+        features: The features of this code.
+        version: The model version's number, "" for a bundle that isn't registered.
+        task: The task of the contract; None accepts any.
+
+    Returns:
+        The bundle, ready to score.
+
+    Raises:
+        BrokenBundle: A file is missing or changed; the bundle is for other features than `features` or another task
+            than `task`; it has no threshold although its task is binary; or its answers to the probe are wrong.
     """
     facts = verify_bundle(folder)
     if task not in (None, _read_task(facts)):
         raise BrokenBundle(f"{folder}: made for another task: {_read_task(facts)}; the contract has {task}")
     if _read_task(facts).kind == "binary" and "threshold" not in facts:
         raise BrokenBundle(f"{folder}: has no threshold")
-    if facts["inputs"] != describe_features(kinds):
+    if facts["inputs"] != describe_features(features):
         raise BrokenBundle(
-            f"{folder}: made for other features: {facts['inputs']}; this code has {describe_features(kinds)}"
+            f"{folder}: made for other features: {facts['inputs']}; this code has {describe_features(features)}"
         )
     bundle = Bundle(
         folder,
         {"version": version, **facts},
-        FeatureEncoder(tuple(kinds), facts["tables"]),
+        FeatureEncoder(tuple(features), facts["tables"]),
         *load_bundle_model(folder, facts["sha256"]),
     )
     _check_probe_outputs(bundle)
@@ -135,15 +193,35 @@ def read_bundle(folder: Path, kinds: Sequence[Feature], version: str = "", task:
 
 
 def load_bundle_model(folder: Path, files: Collection[str]) -> tuple[onnxruntime.InferenceSession | None, Any]:
-    """A bundle's `session` and `fitted`, one of which is None. Raises BrokenBundle."""
+    """Load the model of a bundle, in whichever form it has.
+
+    Args:
+        folder: The bundle's folder.
+        files: The names of the bundle's files.
+
+    Returns:
+        The bundle's `session` and `fitted`, one of which is None.
+
+    Raises:
+        BrokenBundle: The model can't be loaded.
+    """
     if SKOPS_FILE in files:
         return None, skops_model.load_skops_model(folder / SKOPS_FILE)
     return open_onnx_session(folder / ONNX_FILE), None
 
 
 def open_onnx_session(model: Path | bytes) -> onnxruntime.InferenceSession:
-    """The compiled model, from a file or bytes, on one thread: with more, sums differ in the last bit. Raises
-    BrokenBundle."""
+    """Open a compiled model for scoring on one thread: with more, sums differ in the last bit.
+
+    Args:
+        model: The ONNX model's file, or its bytes.
+
+    Returns:
+        The session.
+
+    Raises:
+        BrokenBundle: onnxruntime can't use the model.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4  # what goes wrong is raised; a line for each row would drown the log
@@ -153,9 +231,16 @@ def open_onnx_session(model: Path | bytes) -> onnxruntime.InferenceSession:
         raise BrokenBundle(f"{model if isinstance(model, Path) else 'the model'}: {error}") from None
 
 
-def describe_features(kinds: Sequence[Feature]) -> list[str]:
-    """The features in words: what the matrix's columns mean."""
-    return [repr(kind) for kind in kinds]
+def describe_features(features: Sequence[Feature]) -> list[str]:
+    """Describe features as they are recorded in bundle.json.
+
+    Args:
+        features: The features, in the order of the matrix's columns.
+
+    Returns:
+        Each feature's representation, which tells its name, kind and parameters.
+    """
+    return [repr(feature) for feature in features]
 
 
 def _read_task(facts: Mapping[str, Any]) -> Task:

@@ -1,4 +1,4 @@
-"""Which code this is: the git revision, the environment, and a fingerprint of everything a model depends on."""
+"""The version of the code: the git revision, the environment, and a fingerprint of everything a model depends on."""
 
 import ast
 import functools
@@ -22,7 +22,17 @@ class NoGitRevision(RuntimeError):
 
 
 def read_git_revision(root: Path) -> str:
-    """The git commit of the checkout, with "+changes" where the work tree differs from it."""
+    """Read the git commit of a checkout.
+
+    Args:
+        root: A folder in the checkout.
+
+    Returns:
+        The commit's hash, with "+changes" appended if the work tree differs from it.
+
+    Raises:
+        NoGitRevision: git isn't installed, or `root` is in no checkout with a commit.
+    """
     try:
         commit = _run_git(root, "rev-parse", "HEAD")
     except (OSError, subprocess.CalledProcessError):
@@ -34,20 +44,55 @@ def read_git_revision(root: Path) -> str:
 
 
 def describe_environment(root: Path) -> dict[str, str]:
-    """Python, platform, the lock file's digest, and the versions of the libraries that shape a model."""
+    """Describe the environment that a model is trained in.
+
+    Args:
+        root: The folder that holds locks/runtime.lock.
+
+    Returns:
+        "python" and "platform"; "lock", the SHA-256 of the lock file; and the version of each library that shapes a
+        model, by its name.
+
+    Raises:
+        importlib.metadata.PackageNotFoundError: One of these libraries isn't installed.
+        OSError: The lock file can't be read.
+    """
     versions = {name: importlib.metadata.version(name) for name in RECORDED_LIBRARIES}
     lock = hashlib.sha256((root / "locks" / "runtime.lock").read_bytes()).hexdigest()
     return {"python": platform.python_version(), "platform": platform.platform(), "lock": lock, **versions}
 
 
 def hash_files(root: Path, patterns: Iterable[str]) -> dict[str, str]:
-    """The sha256 of each file, by its path below root; `patterns` are globs there."""
+    """Compute the SHA-256 of files.
+
+    Args:
+        root: The folder that paths are relative to.
+        patterns: Glob patterns, or paths, below `root`.
+
+    Returns:
+        The digest of each file in hexadecimal, by its path relative to `root` with slashes.
+
+    Raises:
+        OSError: A file can't be read.
+    """
     files = sorted(path for pattern in patterns for path in root.glob(pattern))
     return {path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def compute_fingerprint(root: Path, patterns: Iterable[str], *facts: Any) -> str:
-    """A digest of files (by glob patterns below root) and of facts that JSON can hold."""
+    """Compute one digest of files and facts.
+
+    Args:
+        root: The folder that paths are relative to.
+        patterns: Glob patterns, or paths, below `root`.
+        facts: Anything of JSON's types; other values count by their text.
+
+    Returns:
+        SHA-256 in hexadecimal.
+
+    Raises:
+        OSError: A file can't be read.
+    """
     text = json.dumps([hash_files(root, patterns), facts], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -68,15 +113,15 @@ def list_imported_modules(root: Path, entry_modules: Iterable[str]) -> list[str]
         FileNotFoundError: An entry module is not below `root`.
     """
     waiting = [module for entry in entry_modules for module in _expand_package(root, entry)]
-    found: set[str] = set()
+    modules: set[str] = set()
     while waiting:
         module = waiting.pop()
-        if module not in found and (file := _find_module_file(root, module)):
-            found.add(module)
+        if module not in modules and (file := _find_module_file(root, module)):
+            modules.add(module)
             parent = module.rpartition(".")[0]
             package = module if file.name == "__init__.py" else parent
             waiting += [parent, *_read_imports(file.read_text(encoding="utf-8"), package)]
-    return sorted(found)
+    return sorted(modules)
 
 
 def list_module_files(root: Path, entry_modules: Iterable[str], rooms: Iterable[str]) -> list[str]:
@@ -121,16 +166,18 @@ def _read_imports(source: str, package: str) -> tuple[str, ...]:
     names: list[str] = []
     for statement in _parse_import_statements(source):
         if isinstance(statement, ast.Import):
-            names += [each.name for each in statement.names]
+            names += [imported.name for imported in statement.names]
         elif isinstance(statement, ast.ImportFrom):
             base = ".".join(_resolve_relative(statement, package))
-            names += [base, *(f"{base}.{each.name}" for each in statement.names)]
+            names += [base, *(f"{base}.{imported.name}" for imported in statement.names)]
     return tuple(names)
 
 
 def _parse_import_statements(source: str) -> Iterator[ast.AST]:
-    """Parse the lines that begin with "import" or "from", which takes a tenth of the time that the whole file takes;
-    the whole file where one of them is something else, such as a line of a docstring."""
+    """Parse the lines that begin with "import" or "from", in a tenth of the time that parsing the whole file takes.
+
+    The whole file is parsed if one of these lines is no statement, such as a line of a docstring.
+    """
     try:
         yield from [node for text in IMPORT_STATEMENT.findall(source) for node in ast.parse(text).body]
     except SyntaxError:
@@ -143,11 +190,21 @@ def _resolve_relative(statement: ast.ImportFrom, package: str) -> list[str]:
 
 
 def commit_file(root: Path, file: Path, message: str) -> None:
-    """Commit one file and nothing else. Raises subprocess.CalledProcessError where git refuses."""
+    """Commit one file and nothing else to git.
+
+    Args:
+        root: A folder in the checkout.
+        file: The file's path, absolute or relative to `root`.
+        message: The commit message.
+
+    Raises:
+        subprocess.CalledProcessError: git refuses, for example as the file has no changes.
+        OSError: git isn't installed.
+    """
     _run_git(root, "add", "--", str(file))
     _run_git(root, "commit", "--quiet", "-m", message, "--", str(file))
 
 
-def _run_git(root: Path, *words: str) -> str:
-    done = subprocess.run(["git", "-C", str(root), *words], check=True, capture_output=True, text=True)
-    return done.stdout.strip()
+def _run_git(root: Path, *arguments: str) -> str:
+    git = subprocess.run(["git", "-C", str(root), *arguments], check=True, capture_output=True, text=True)
+    return git.stdout.strip()

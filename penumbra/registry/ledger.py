@@ -1,12 +1,12 @@
-"""The ledger: every verdict, promotion, rollback and retraining, with what it rested on.
+"""The ledger: every verdict, promotion, rollback and retraining, with its evidence.
 
-Append-only, one line of JSON an entry. Each line carries the SHA-256 of the one before, so that an edit or a removal
-shows; a head file beside it holds the number of entries, their bytes and the last line's hash, so that a removal at the
-end shows too. That guards against accidents and quiet corrections, not against somebody who rewrites everything, head
-included.
+Append-only, one line of JSON for each entry. Each line carries the SHA-256 of the line before, so that an edit or a
+removal shows; a head file beside it holds the number of entries, their bytes and the last line's hash, so that a
+removal at the end shows too. That guards against accidents and quiet corrections, not against somebody who rewrites
+everything, the head included.
 
-A process killed while it appends leaves a line that the head doesn't know: whole, it is an entry; torn, it is cut off
-by the next append.
+A process that is killed while it appends leaves a line that the head doesn't count. A whole line is an entry; a torn
+one is cut off by the next append.
 """
 
 import contextlib
@@ -29,12 +29,22 @@ EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 
 
 class BrokenLedger(ValueError):
-    """The ledger isn't what was written; says which line or file, and what was expected."""
+    """The ledger isn't what was written; the message says which line or file, and what was expected."""
 
 
 class LedgerEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """What happened. `versions` names model versions by their part in it, say candidate and live; `settings` and
-    `evidence` hold plain JSON."""
+    """An event of the ledger.
+
+    Attributes:
+        kind: The kind of event.
+        actor: Who or what caused it.
+        reason: Why, in a sentence.
+        verdict: The outcome of a judgement, such as "pass" or "reject"; "" if there was none.
+        versions: Model versions by their role in the event, such as "candidate" and "live".
+        data_version: The data version that it is about, "" for none.
+        settings: The settings that the decision used, in types of JSON.
+        evidence: What the decision was based on, in types of JSON.
+    """
 
     kind: Literal["verdict", "canary", "promotion", "rollback", "retrain"]
     actor: str
@@ -47,7 +57,13 @@ class LedgerEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LedgerEntry(LedgerEvent, frozen=True, kw_only=True):
-    """An event's place: entries count from 1, `previous` is the SHA-256 of the line before, newline included."""
+    """An event with its position in the ledger.
+
+    Attributes:
+        number: The entry's number, from 1.
+        time: When it was appended, in UTC.
+        previous: The SHA-256 of the line before, newline included.
+    """
 
     number: int
     time: dt.datetime
@@ -55,6 +71,8 @@ class LedgerEntry(LedgerEvent, frozen=True, kw_only=True):
 
 
 class LedgerHead(msgspec.Struct, frozen=True):
+    """The ledger's end as it was sealed: the number of entries, their bytes, and the SHA-256 of the last line."""
+
     entries: int = 0
     bytes: int = 0
     sha256: str = EMPTY_SHA256
@@ -65,48 +83,66 @@ _decode_entry = msgspec.json.Decoder(LedgerEntry).decode
 
 @dataclass(frozen=True)
 class Ledger:
+    """The ledger in a folder, which is created by the first append."""
+
     folder: Path
 
     def append(self, event: LedgerEvent) -> LedgerEntry:
-        """Write one entry and return it; on disk when this returns, whoever else appends at the same time.
+        """Append an entry; it is on disk when this returns, also if other processes append at the same time.
 
-        Raises BrokenLedger where something is missing, OSError where the disk refuses.
+        Args:
+            event: What happened.
+
+        Returns:
+            The event with its number, time and link to the entry before.
+
+        Raises:
+            BrokenLedger: The ledger or its head is missing or damaged.
+            OSError: The disk refuses.
         """
         with self._hold_lock(), (self.folder / LEDGER_FILE).open("a+b") as file:
             head = self._recover_head(file)
-            place: dict[str, Any] = {
+            position: dict[str, Any] = {
                 "number": head.entries + 1,
                 "time": dt.datetime.now(dt.UTC),
                 "previous": head.sha256,
             }
-            line = encode_json({**msgspec.structs.asdict(event), **place}) + b"\n"
+            line = encode_json({**msgspec.structs.asdict(event), **position}) + b"\n"
             _write_and_sync(file.fileno(), line)
             self._seal(_advance_head(head, line))
         return _decode_entry(line)
 
     def entries(self) -> list[LedgerEntry]:
-        """Every entry, oldest first. Raises BrokenLedger that names the line where the chain breaks."""
+        """Read every entry.
+
+        Returns:
+            The entries, oldest first; none if there is no ledger yet.
+
+        Raises:
+            BrokenLedger: The chain is broken; the message names the line.
+            OSError: The ledger can't be read.
+        """
         head = self._head()
         path = self.folder / LEDGER_FILE
-        found: list[LedgerEntry] = []
+        entries: list[LedgerEntry] = []
         reached = [LedgerHead()]
         for line in _split_lines(path.read_bytes() if path.exists() else b""):
-            if not line.endswith(b"\n") and len(found) >= head.entries:
+            if not line.endswith(b"\n") and len(entries) >= head.entries:
                 break
-            found.append(_decode_chained(line, reached[-1], path))
+            entries.append(_decode_chained(line, reached[-1], path))
             reached.append(_advance_head(reached[-1], line))
-        if len(found) < head.entries:
+        if len(entries) < head.entries:
             raise BrokenLedger(
-                f"{path} ends after line {len(found)}: {LEDGER_HEAD_FILE} was sealed with {head.entries}"
+                f"{path} ends after line {len(entries)}: {LEDGER_HEAD_FILE} was sealed with {head.entries}"
             )
         if reached[head.entries] != head:
             raise BrokenLedger(
                 f"{path}, line {head.entries}: not what {LEDGER_HEAD_FILE} was sealed with: one of the two was edited"
             )
-        return found
+        return entries
 
     def _recover_head(self, file: Any) -> LedgerHead:
-        """The head after whole lines that a killed process left, without a torn one."""
+        """Return the head after the whole lines that a killed process left; cut off a torn one."""
         head = self._head()
         if (size := file.seek(0, os.SEEK_END)) < head.bytes:
             raise BrokenLedger(
@@ -148,7 +184,14 @@ class Ledger:
 
 
 def find_last_move(entries: Sequence[LedgerEntry]) -> LedgerEntry | None:
-    """The latest promotion or rollback."""
+    """Find the latest promotion or rollback.
+
+    Args:
+        entries: The ledger's entries, oldest first.
+
+    Returns:
+        The entry, None if there is none.
+    """
     return next((entry for entry in reversed(entries) if entry.kind in ("promotion", "rollback")), None)
 
 
@@ -165,7 +208,7 @@ def format_versions(event: LedgerEvent) -> str:
 
 
 def _split_lines(content: bytes) -> list[bytes]:
-    """With their ends; the last may have none."""
+    """Split into lines with their newlines; the last may have none."""
     return re.findall(rb"[^\n]*\n|[^\n]+", content)
 
 
@@ -174,7 +217,7 @@ def _advance_head(head: LedgerHead, line: bytes) -> LedgerHead:
 
 
 def _decode_chained(line: bytes, reached: LedgerHead, path: Path) -> LedgerEntry:
-    """The entry in a line that should follow what is reached. Raises BrokenLedger where it doesn't."""
+    """Decode the entry in a line. Raises BrokenLedger if the line doesn't follow the head that was reached."""
     where = f"{path}, line {reached.entries + 1}"
     try:
         entry = _decode_entry(line)

@@ -1,6 +1,6 @@
-"""Where an answer came from: prediction -> model version -> MLflow run -> settings -> revision -> data -> batches.
+"""Lineage of an answer: prediction -> model version -> MLflow run -> settings -> revision -> data -> batches.
 
-Everything is found by its position or by an index, however long the logs are; the registry isn't asked.
+Everything is found by its position or by an index, however long the logs are; the registry isn't needed.
 
 <service.state>/bundles/<version>  what the version was made from (see penumbra/registry/manifest.py)
 <service.state>/runs/<version>     the id of its MLflow run, left there by the deployer
@@ -25,13 +25,23 @@ INDEX_BEHIND_MESSAGE = "the index is behind the logs: `penumbra labels` brings i
 
 
 class UnknownPrediction(LookupError):
-    """There is no such prediction; says why not."""
+    """There is no such prediction; the message says why not."""
 
 
 def explain_prediction(settings: Settings, prediction_id: str) -> dict[str, Any]:
-    """What is known of one prediction, in the order of the chain; "problem" says what is not to be found out.
+    """Trace a prediction back to its model version, data and labels.
 
-    Raises Unknown for an id that isn't in the log.
+    Args:
+        settings: Sections [service] and [labels] are read.
+        prediction_id: The id that came with the answer.
+
+    Returns:
+        "prediction", the entry of the prediction log; "model", the facts of its version; "shadow", a list of results of
+        models in the shadow; "labels", with "current" and "history". A "problem" in "model" or "labels" says what
+        can't be found out.
+
+    Raises:
+        UnknownPrediction: The id isn't in the log.
     """
     prediction = archive_parts.find_entry(settings.service.predictions, prediction_id)
     if prediction is None:
@@ -94,28 +104,26 @@ def _read_run_id(state: Path, version: str) -> str | None:
 def _read_shadow(labels: Path, prediction_id: str) -> list[dict[str, Any]]:
     try:
         return read_shadow_results(labels, prediction_id)
-    except sqlite3.Error:  # said of the labels, which are in the same index
+    except sqlite3.Error:  # the labels, which are in the same index, report it
         return []
 
 
 def _describe_labels(settings: Settings, prediction_id: str) -> dict[str, Any]:
-    """The label that counts in "current" (or None), and all that arrived in "history"."""
+    """Return the label that counts in "current" (or None), and all that arrived in "history"."""
+    folder = settings.labels.folder
     try:
-        found, current = (
-            read_label_history(settings.labels.folder, prediction_id),
-            is_label_index_current(settings.labels.folder),
-        )
+        label_history, is_current = read_label_history(folder, prediction_id), is_label_index_current(folder)
     except sqlite3.Error as error:
         return {
             "current": None,
             "history": [],
-            "problem": f"{settings.labels.folder} has no readable index ({error}): see `penumbra labels`",
+            "problem": f"{folder} has no readable index ({error}): see `penumbra labels`",
         }
-    problem = {} if found and current else {"problem": INDEX_BEHIND_MESSAGE}
-    if not found or not found[1]:
+    problem = {} if label_history and is_current else {"problem": INDEX_BEHIND_MESSAGE}
+    if not label_history or not label_history[1]:
         return {"current": None, "history": [], **problem}
-    since, history = found
-    delay = (history[0]["time"] - since) / 3600
+    waiting_since, history = label_history
+    delay = (history[0]["time"] - waiting_since) / 3600
     return {
         **problem,
         "current": {key: history[-1][key] for key in ("label", "target")},

@@ -1,4 +1,4 @@
-"""bundle.json: what a model version is and where it came from, sealed so that an edit shows. Cheap to import."""
+"""The manifest bundle.json: the facts of a model version, sealed so that an edit shows. Cheap to import."""
 
 import hashlib
 import json
@@ -11,15 +11,31 @@ REQUIRED_FACTS = frozenset({"inputs", "tables", "sha256", "seal"})
 
 
 class BrokenBundle(ValueError):
-    """The directory is not a whole, unharmed bundle for this code; says which file or fact is wrong."""
+    """The directory is no whole, undamaged bundle for this code; the message says which file or fact is wrong."""
 
 
 def write_manifest(folder: Path, facts: Mapping[str, Any]) -> None:
+    """Write bundle.json with a seal, the SHA-256 of the facts.
+
+    Args:
+        folder: The bundle's folder.
+        facts: The facts, of JSON's types.
+    """
     (folder / MANIFEST_FILE).write_text(json.dumps({**facts, "seal": _compute_seal(facts)}, indent=1))
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """What bundle.json says. Raises BrokenBundle where it is missing or not what was sealed."""
+    """Read bundle.json and check its seal.
+
+    Args:
+        folder: The bundle's folder.
+
+    Returns:
+        The facts, without the seal.
+
+    Raises:
+        BrokenBundle: bundle.json is missing, lacks a required fact, or isn't what was sealed.
+    """
     try:
         facts = json.loads((folder / MANIFEST_FILE).read_text())
     except (OSError, ValueError) as error:
@@ -32,7 +48,17 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def verify_bundle(folder: Path) -> dict[str, Any]:
-    """What bundle.json says, once every file was found to be what it says. Raises BrokenBundle."""
+    """Read bundle.json and check every file of the bundle against it.
+
+    Args:
+        folder: The bundle's folder.
+
+    Returns:
+        The facts of bundle.json, without the seal.
+
+    Raises:
+        BrokenBundle: bundle.json or another file is missing, damaged or replaced.
+    """
     facts = read_manifest(folder)
     for name, expected in facts["sha256"].items():
         if hash_bundle_file(folder / name) != expected:
@@ -41,7 +67,17 @@ def verify_bundle(folder: Path) -> dict[str, Any]:
 
 
 def hash_bundle_file(path: Path) -> str:
-    """Raises BrokenBundle where the file can't be read."""
+    """Compute the SHA-256 of a bundle's file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The digest in hexadecimal.
+
+    Raises:
+        BrokenBundle: The file can't be read.
+    """
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:

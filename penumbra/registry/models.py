@@ -1,4 +1,4 @@
-"""The model store: MLflow's tracking and registry. Runs are written after the fact, from one process, in few calls."""
+"""The model registry and the runs, in MLflow. Runs are written when they are finished, by one process, in few calls."""
 
 import contextlib
 import json
@@ -28,7 +28,7 @@ logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """One finished piece of work to be recorded; times in seconds since the epoch."""
+    """A finished run that is to be recorded; `start` and `end` in seconds since the epoch."""
 
     name: str
     start: float
@@ -40,7 +40,7 @@ class FinishedRun:
 
 @dataclass(frozen=True)
 class RecordedRun:
-    """A run as it was recorded; `start` in seconds since the epoch."""
+    """A run as MLflow has it; `start` in seconds since the epoch."""
 
     id: str
     start: float
@@ -51,25 +51,41 @@ class RecordedRun:
 class ModelRegistry:
     """One experiment and one registered model: records runs, registers bundles, moves aliases, fetches bundles."""
 
-    def __init__(self, registry: RegistrySettings):
+    def __init__(self, registry: RegistrySettings) -> None:
+        """Connect to nothing yet; the first use does.
+
+        Args:
+            registry: Section [registry] of the settings.
+        """
         self.name = registry.model
         self.artifacts = _to_absolute(registry.artifacts)
         self.uri = registry.tracking
-        self._made: MlflowClient | None = None
+        self._client: MlflowClient | None = None
 
     @property
     def client(self) -> MlflowClient:
-        if self._made is None:
+        """MLflow's client; the first use creates an SQLite database that is missing."""
+        if self._client is None:
             _create_database(self.uri)
-            self._made = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
-        return self._made
+            self._client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+        return self._client
 
     def record(
         self, run: FinishedRun, parent: str = "", artifacts: Mapping[str, Path] | None = None, data_version: str = ""
     ) -> str:
-        """Write a finished run, with the data version as its input and files or folders below artifact paths.
+        """Record a finished run.
 
-        Returns the run's id.
+        Args:
+            run: The run.
+            parent: The id of the run that it is part of, "" for none.
+            artifacts: Files and folders to log, by their artifact path.
+            data_version: The data version, recorded as the run's input; "" for none.
+
+        Returns:
+            The run's id.
+
+        Raises:
+            MlflowException: MLflow refuses or can't be reached; so do all methods here.
         """
         tags = {**run.tags, "mlflow.runName": run.name} | ({"mlflow.parentRunId": parent} if parent else {})
         start, end = int(run.start * 1000), int(run.end * 1000)
@@ -90,39 +106,93 @@ class ModelRegistry:
         return run_id
 
     def register(self, run_id: str, path: str, tags: Mapping[str, str]) -> str:
-        """Make the bundle that the run logged below `path` the model's next version; return its number."""
+        """Register a bundle as the model's next version.
+
+        Args:
+            run_id: The run that logged the bundle.
+            path: The bundle's artifact path in the run.
+            tags: Tags of the version.
+
+        Returns:
+            The version's number.
+        """
         with contextlib.suppress(MlflowException):
             self.client.create_registered_model(self.name)
         source = f"{self.client.get_run(run_id).info.artifact_uri}/{path}"
         return str(self.client.create_model_version(self.name, source, run_id, tags=dict(tags)).version)
 
     def set_alias(self, alias: str, version: str) -> None:
+        """Let an alias name a version.
+
+        Args:
+            alias: The alias.
+            version: The version's number.
+
+        Raises:
+            MlflowException: There is no such version.
+        """
         self.client.set_registered_model_alias(self.name, alias, version)
 
     def delete_alias(self, alias: str) -> None:
+        """Remove an alias.
+
+        Args:
+            alias: The alias.
+        """
         self.client.delete_registered_model_alias(self.name, alias)
 
     def aliases(self) -> dict[str, str] | None:
-        """The version number behind each alias, or None where there is no database or no model yet."""
+        """Read the model's aliases.
+
+        Returns:
+            The version's number behind each alias; None if there is no database or no model yet.
+        """
         if not _has_database(self.uri):
             return None
         try:
-            found = self.client.get_registered_model(self.name).aliases
+            aliases = self.client.get_registered_model(self.name).aliases
         except MlflowException as error:
             if error.error_code == "RESOURCE_DOES_NOT_EXIST":
                 return None
             raise
-        return {alias: str(version) for alias, version in found.items()}
+        return {alias: str(version) for alias, version in aliases.items()}
 
     def tag(self, version: str, key: str, value: str) -> None:
+        """Set a tag of a version.
+
+        Args:
+            version: The version's number.
+            key: The tag's name.
+            value: The tag's value.
+
+        Raises:
+            MlflowException: There is no such version.
+        """
         self.client.set_model_version_tag(self.name, version, key, value)
 
     def tags(self, version: str) -> dict[str, str]:
-        """Of a version. Raises MlflowException where it doesn't exist."""
+        """Read the tags of a version.
+
+        Args:
+            version: The version's number.
+
+        Returns:
+            The value of each tag, by its name.
+
+        Raises:
+            MlflowException: There is no such version.
+        """
         return dict(self.client.get_model_version(self.name, version).tags)
 
     def version(self, alias: str) -> str | None:
-        """The version number behind an alias; None where there is no such alias, model or database yet."""
+        """Find the version behind an alias.
+
+        Args:
+            alias: The alias.
+
+        Returns:
+            The version's number; None if there is no such alias, model or database yet.
+        """
         if not _has_database(self.uri):
             return None
         try:
@@ -136,48 +206,85 @@ class ModelRegistry:
         """Find the newest version that was trained from exactly one state of data, code and settings.
 
         Args:
-            fingerprint: What `penumbra.registry.code_version.compute_fingerprint` returned for it.
+            fingerprint: The result of `penumbra.registry.code_version.compute_fingerprint` for it.
 
         Returns:
-            The version's number, None if there is none.
+            The version's number; None if there is none.
         """
         if not _has_database(self.uri):
             return None
         query = f"name = '{self.name}' and tag.fingerprint = '{fingerprint}'"
-        versions = [int(found.version) for found in self.client.search_model_versions(query)]
+        versions = [int(version.version) for version in self.client.search_model_versions(query)]
         return str(max(versions)) if versions else None
 
     def find_run_id(self, name: str) -> str:
-        """The run id behind a model version's number, or the run id itself. Raises MlflowException for neither."""
+        """Find the run of a model version.
+
+        Args:
+            name: A version's number, or a run's id.
+
+        Returns:
+            The id of the run.
+
+        Raises:
+            MlflowException: There is no such version or run.
+        """
         if name.isdigit() and len(name) < 32:
             return str(self.client.get_model_version(self.name, name).run_id)
         return str(self.client.get_run(name).info.run_id)
 
     def download_artifact(self, name: str, path: str, into: Path) -> Path:
-        """A file or folder of a run (by run id or version number), as a local copy below `into`."""
+        """Copy an artifact of a run into a folder.
+
+        Args:
+            name: A run's id, or a version's number.
+            path: The artifact path of a file or folder.
+            into: The folder for the copy.
+
+        Returns:
+            The path of the copy below `into`.
+
+        Raises:
+            MlflowException: There is no such run, version or artifact.
+        """
         source = f"{self.client.get_run(self.find_run_id(name)).info.artifact_uri}/{path}"
         return Path(download_artifacts(artifact_uri=source, tracking_uri=self.uri, dst_path=str(into)))
 
     def download(self, version: str, folder: Path) -> None:
-        """Fill `folder`, which must not exist, with the bundle's files."""
+        """Copy the bundle of a version into a new folder.
+
+        Args:
+            version: The version's number.
+            folder: The folder for the bundle's files; it must not exist.
+
+        Raises:
+            MlflowException: There is no such version.
+            FileExistsError: The folder exists.
+        """
         source = self.client.get_model_version_download_uri(self.name, version)
         local = Path(download_artifacts(artifact_uri=source, tracking_uri=self.uri))
         shutil.copytree(local, folder)
 
     def find_latest_runs(self, count: int, query: str = "tags.kind LIKE '%'") -> list[RecordedRun]:
-        """The latest runs that have a kind and no parent, or that another query of MLflow's finds; newest first."""
+        """Find the latest runs of the experiment.
+
+        Args:
+            count: The highest number of runs.
+            query: A filter in MLflow's language; by default runs with the tag "kind", which are those without parent.
+
+        Returns:
+            The runs, newest first; none if there is no database yet.
+        """
         if not _has_database(self.uri):
             return []
-        found = self.client.search_runs([self._experiment()], query, max_results=count)
+        runs = self.client.search_runs([self._experiment()], query, max_results=count)
         return [
-            RecordedRun(each.info.run_id, each.info.start_time / 1000, each.data.metrics, each.data.tags)
-            for each in found
+            RecordedRun(run.info.run_id, run.info.start_time / 1000, run.data.metrics, run.data.tags) for run in runs
         ]
 
     def _experiment(self) -> str:
-        found = self.client.get_experiment_by_name(self.name)
-        if found:
-            return str(found.experiment_id)
+        if experiment := self.client.get_experiment_by_name(self.name):
+            return str(experiment.experiment_id)
         return str(self.client.create_experiment(self.name, artifact_location=self.artifacts))
 
 
@@ -195,7 +302,7 @@ def _has_database(uri: str) -> bool:
 
 
 def _create_database(uri: str) -> None:
-    """Make a new SQLite database whole before anybody can see it: two processes migrating one at once break it."""
+    """Create a new SQLite database aside and rename it when whole: two processes migrating one at once break it."""
     database = _get_sqlite_path(uri)
     if database is None or database.exists():
         return

@@ -1,5 +1,6 @@
-"""The pointers in the service's state: which version answers, and which stands behind it. They are files, so that it
-takes no registry to change what is answered.
+"""Pointers: files in the service's state folder that name the version behind each alias.
+
+As they are files, the version that answers can be changed without the registry.
 
 <state>/live, candidate, previous, canary  a version each, replaced as a whole
 <state>/rolled-back                        a rollback that the registry doesn't know of yet
@@ -22,7 +23,13 @@ ROLLBACK_PIN_FILE, CANARY_ENDED_FILE, POINTERS_LOCK_FILE = "rolled-back", "canar
 
 
 class RollbackPin(msgspec.Struct, frozen=True):
-    """Since `time` `live` answers in place of `previous`, whatever an older state of the registry says."""
+    """A rollback that overrides any older state of the registry.
+
+    Attributes:
+        live: The version that answers since then.
+        previous: The version that answered before.
+        time: When the rollback happened, in UTC.
+    """
 
     live: str
     previous: str
@@ -30,7 +37,15 @@ class RollbackPin(msgspec.Struct, frozen=True):
 
 
 def read_pointer(state: Path, pointer: str = LIVE_ALIAS) -> str | None:
-    """The version that a pointer file names, or None."""
+    """Read the version that a pointer names.
+
+    Args:
+        state: The service's state folder.
+        pointer: The alias, which is the file's name.
+
+    Returns:
+        The version; None if the file is missing or names none.
+    """
     try:
         version = (state / pointer).read_text().strip()
     except (OSError, ValueError):
@@ -39,14 +54,32 @@ def read_pointer(state: Path, pointer: str = LIVE_ALIAS) -> str | None:
 
 
 def find_shadow_version(state: Path, role: str) -> str | None:
-    """Who answers in the shadow in this role. The live model does as long as a canary answers in its place, so that the
-    two can be compared on those rows too."""
+    """Find the version that answers in the shadow in a role.
+
+    The live model answers in the shadow only while there is a canary, which answers a share of the requests in its
+    place: so the two can be compared on those rows too.
+
+    Args:
+        state: The service's state folder.
+        role: An alias, such as "candidate" or "live".
+
+    Returns:
+        The version, None if nothing answers in this role.
+    """
     return None if role == LIVE_ALIAS and not (state / CANARY_ALIAS).exists() else read_pointer(state, role)
 
 
 def swap_live_pointer(state: Path, old: str | None, new: str) -> bool:
-    """Point to another live version, where the pointer is still at `old` and nobody rolled back meanwhile; the old one
-    becomes the previous. Return whether that was so."""
+    """Point to another live version, unless the pointer moved or somebody rolled back meanwhile.
+
+    Args:
+        state: The service's state folder.
+        old: The version that the pointer is expected to name, None for no pointer; it becomes the previous version.
+        new: The version that is to answer.
+
+    Returns:
+        Whether the pointer was moved.
+    """
     with hold_pointer_lock(state):
         if read_pointer(state) != old or read_rollback_pin(state):
             return False
@@ -57,7 +90,14 @@ def swap_live_pointer(state: Path, old: str | None, new: str) -> bool:
 
 
 def roll_back_pointers(state: Path, pin: RollbackPin) -> None:
-    """Let the pin's version answer from now on. A process killed between the writes leaves the rest to the deployer."""
+    """Let the version of a rollback answer from now on.
+
+    If the process is killed between the writes, the deployer completes them.
+
+    Args:
+        state: The service's state folder.
+        pin: The rollback.
+    """
     with hold_pointer_lock(state):
         replace_file(state / ROLLBACK_PIN_FILE, msgspec.json.encode(pin).decode())
         replace_file(state / PREVIOUS_ALIAS, pin.previous)
@@ -65,7 +105,14 @@ def roll_back_pointers(state: Path, pin: RollbackPin) -> None:
 
 
 def end_canary(state: Path) -> str | None:
-    """Let the live model alone answer from now on; returns the version that was the canary."""
+    """Let the live model alone answer from now on.
+
+    Args:
+        state: The service's state folder.
+
+    Returns:
+        The version that was the canary, None if there was none.
+    """
     with hold_pointer_lock(state):
         if version := read_pointer(state, CANARY_ALIAS):
             replace_file(state / CANARY_ENDED_FILE, version)
@@ -74,7 +121,14 @@ def end_canary(state: Path) -> str | None:
 
 
 def read_rollback_pin(state: Path) -> RollbackPin | None:
-    """The rollback that the registry doesn't know of, if there is one."""
+    """Read the rollback that the registry doesn't know of yet.
+
+    Args:
+        state: The service's state folder.
+
+    Returns:
+        The rollback, None if there is none.
+    """
     try:
         return msgspec.json.decode((state / ROLLBACK_PIN_FILE).read_bytes(), type=RollbackPin)
     except (OSError, msgspec.MsgspecError):
@@ -82,7 +136,12 @@ def read_rollback_pin(state: Path) -> RollbackPin | None:
 
 
 def clear_rollback_pin(state: Path, pin: RollbackPin) -> None:
-    """The registry agrees with this one; one that was made since then stays."""
+    """Remove the pin of a rollback that the registry agrees with by now; the pin of a newer rollback stays.
+
+    Args:
+        state: The service's state folder.
+        pin: The rollback.
+    """
     with hold_pointer_lock(state):
         if read_rollback_pin(state) == pin:
             (state / ROLLBACK_PIN_FILE).unlink()
@@ -90,6 +149,12 @@ def clear_rollback_pin(state: Path, pin: RollbackPin) -> None:
 
 @contextlib.contextmanager
 def hold_pointer_lock(state: Path) -> Iterator[None]:
-    """One process at a time changes the pointers; never held while the registry is asked."""
+    """Hold the lock that lets one process at a time change the pointers, as a context manager.
+
+    It is never held during calls of the registry.
+
+    Args:
+        state: The service's state folder, which holds the lock file.
+    """
     with hold_file_lock(state / POINTERS_LOCK_FILE):
         yield

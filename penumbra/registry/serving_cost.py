@@ -1,4 +1,4 @@
-"""What a model costs: its size, and the time of one answer."""
+"""The cost of serving a model: its size, and the time of one answer."""
 
 import os
 import statistics
@@ -17,38 +17,51 @@ ScoreFunction = Callable[[np.ndarray], Any]
 
 
 def measure_bundle_bytes(folder: Path) -> int:
-    """All files of a bundle together."""
+    """Measure the size of a bundle.
+
+    Args:
+        folder: The bundle's folder.
+
+    Returns:
+        The size of all its files together, in bytes.
+    """
     return sum(path.stat().st_size for path in folder.iterdir())
 
 
 def measure_single_row_us(
     model: onnxruntime.InferenceSession | ScoreFunction, rows: np.ndarray, rounds: int = TIMING_ROUNDS
 ) -> float:
-    """Median microseconds of one answer, to rows of a matrix float64 [n, k] in turn.
+    """Measure the time of one answer.
 
-    `model` is a compiled model's session, which is asked as the service does it, or any function of a matrix [1, k]:
-    `bundle.session or bundle.compute_outputs` serves both kinds of bundle.
+    Args:
+        model: A compiled model's session, which is run through bound arrays as the service does it, or any function of
+            a matrix float64 [1, k]; `bundle.session or bundle.compute_outputs` is right for both kinds of bundle.
+        rows: float64 [n, k]; the model scores them one at a time, in turn.
+        rounds: How many answers are timed, after some that warm up.
+
+    Returns:
+        The median in microseconds.
     """
-    ask = model if callable(model) else _bind_session(model, rows.shape[1])
-    return statistics.median(_time_call(ask, rows[i % len(rows)][None]) for i in range(WARM_UP_ROUNDS + rounds)) * 1e6
+    score = model if callable(model) else _bind_session(model, rows.shape[1])
+    return statistics.median(_time_call(score, rows[i % len(rows)][None]) for i in range(WARM_UP_ROUNDS + rounds)) * 1e6
 
 
-def _time_call(ask: ScoreFunction, row: np.ndarray) -> float:
+def _time_call(score: ScoreFunction, row: np.ndarray) -> float:
     began = time.perf_counter()
-    ask(row)
+    score(row)
     return time.perf_counter() - began
 
 
 def _bind_session(session: onnxruntime.InferenceSession, width: int) -> ScoreFunction:
-    """Asks through arrays that are bound to the session once and for all."""
+    """Return a function that runs the session through arrays that are bound to it once."""
     inputs = np.full((1, width), np.nan)
     outputs = np.empty_like(session.run(None, {"inputs": inputs})[0])
     binding = session.io_binding()
     binding.bind_input("inputs", "cpu", 0, np.float64, inputs.shape, inputs.ctypes.data)
     binding.bind_output("output", "cpu", 0, outputs.dtype, outputs.shape, outputs.ctypes.data)
 
-    def ask(row: np.ndarray) -> None:
+    def score(row: np.ndarray) -> None:
         inputs[:] = row
         session.run_with_iobinding(binding)
 
-    return ask
+    return score

@@ -1,7 +1,7 @@
-"""A model that can't be compiled: the fitted estimator itself, as a skops archive, which names the types it is made of.
+"""Models that can't be compiled: the fitted estimator as a skops archive, which names the types that it consists of.
 
-The archive is content, so it has no say in what may be loaded: the list is here. skops by itself trusts scikit-learn's
-public estimators, numpy and Python's plain types.
+The archive is untrusted content and doesn't decide which types may be loaded; the list here does. skops by itself
+trusts scikit-learn's public estimators, numpy and Python's plain types.
 """
 
 from pathlib import Path
@@ -30,13 +30,30 @@ TRUSTED_TYPES = (
 
 
 def is_skops_archive(model: bytes) -> bool:
-    """Is this a skops archive, which is a zip file, and not ONNX?"""
+    """Tell a skops archive, which is a zip file, from an ONNX model.
+
+    Args:
+        model: The model's bytes.
+
+    Returns:
+        True for a skops archive.
+    """
     return model[:2] == b"PK"
 
 
 def load_skops_model(archive: Path) -> Any:
-    """The fitted estimator. Raises BrokenBundle where it is damaged, holds a type that isn't trusted, or where
-    scikit-learn and skops aren't installed."""
+    """Load a fitted estimator.
+
+    Args:
+        archive: The skops archive.
+
+    Returns:
+        The scikit-learn estimator.
+
+    Raises:
+        BrokenBundle: The archive is damaged, it holds a type that isn't trusted, or scikit-learn and skops aren't
+            installed.
+    """
     try:
         from skops.io import get_untrusted_types
         from skops.io import load as load_archive
@@ -46,10 +63,10 @@ def load_skops_model(archive: Path) -> Any:
             f"`uv pip install --require-hashes -r locks/runtime.lock` where it is served ({error})"
         ) from None
     try:
-        if strange := set(get_untrusted_types(file=archive)) - set(TRUSTED_TYPES):
-            found = ", ".join(sorted(strange))
+        if untrusted := set(get_untrusted_types(file=archive)) - set(TRUSTED_TYPES):
+            names = ", ".join(sorted(untrusted))
             raise BrokenBundle(
-                f"{archive}: holds {found}, which penumbra/registry/skops_model.py doesn't list as trusted"
+                f"{archive}: holds {names}, which penumbra/registry/skops_model.py doesn't list as trusted"
             )
         return load_archive(archive, trusted=list(TRUSTED_TYPES))
     except BrokenBundle:
