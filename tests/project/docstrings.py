@@ -3,7 +3,6 @@
 A docstring is complete if its first line is one sentence that says what the function does, every parameter is named,
 a result is described, arrays and frames come with dtypes or columns, every exception that the body raises is named
 after "Raises", and an algorithm that comes from a paper names it. The last is for a reader to judge; the rest is here.
-Commands of click need the first sentence only: their docstring is help for users, and options document parameters.
 """
 
 import argparse
@@ -43,18 +42,7 @@ class PublicFunction:
         text = ast.get_docstring(self.node) or ""
         if not text:
             return ["no docstring"]
-        if self.is_click_command():
-            return list(_find_first_line_faults(text))
         return [*_find_first_line_faults(text), *self._find_signature_faults(text), *self._find_raise_faults(text)]
-
-    def is_click_command(self) -> bool:
-        """Tell whether the function is a command of click, such as with `@click.command("serve")`.
-
-        Returns:
-            True if one of its decorators is a call of something called `command`.
-        """
-        calls = [decorator.func for decorator in self.node.decorator_list if isinstance(decorator, ast.Call)]
-        return any(isinstance(function, ast.Attribute) and function.attr == "command" for function in calls)
 
     def _find_signature_faults(self, text: str) -> Iterator[str]:
         arguments = self.node.args

@@ -70,23 +70,6 @@ def test_a_function_without_a_docstring_is_named(check):
     assert check("def sum_losses(losses): ...") == {"sum_losses": ["no docstring"]}
 
 
-@pytest.mark.parametrize(
-    ("decorator", "faults"),
-    [
-        ("", ["parameters not named: count", "raises ValueError, which no Raises names"]),
-        ("@click.option('--count')\n", ["parameters not named: count", "raises ValueError, which no Raises names"]),
-        ("@click.command('sum', cls=Loud)\n@click.option('--count')\n", []),
-    ],
-)
-def test_the_docstring_of_a_command_is_help_and_its_options_document_parameters(check, decorator, faults):
-    text = 'def sum_up(count):\n    """Sum losses."""\n    raise ValueError(count)\n'
-    assert check(decorator + text)["sum_up"] == faults
-
-
-def test_the_help_of_a_command_begins_with_a_sentence(check):
-    assert check('@click.command()\ndef show():\n    """Show it"""\n') == {"show": ["first line is no sentence"]}
-
-
 def test_private_functions_and_private_classes_are_left_out(check):
     assert check("def _sum(): ...\nclass _Sum:\n    def add(self): ...\nclass Sum:\n    def add(self): ...\n") == {
         "add": ["no docstring"]
