@@ -131,7 +131,7 @@ def enter_project() -> None:
     """Change to the project's folder and let its packages be imported, here and in child processes.
 
     Raises:
-        Refusal: The working folder is in no project, or in another than this code.
+        Refusal: The working folder is in no project, or in one with an engine other than this.
     """
     root = find_enclosing_project(Path.cwd())
     if root is None:
@@ -139,7 +139,7 @@ def enter_project() -> None:
             f"{Path.cwd()} is in no Penumbra project: run penumbra in the folder with settings.toml and problem/, "
             "or below it"
         )
-    if (root / "penumbra/core").is_dir() and (CODE_ROOT / "settings.toml").is_file() and root != CODE_ROOT:
+    if (root / "penumbra/core").is_dir() and root != CODE_ROOT:  # its child processes would import its own engine
         raise Refusal(f"this penumbra belongs to {CODE_ROOT}: run {root / 'bin/penumbra'} in {root}")
     os.chdir(root)
     code = str(root if (root / "flows").is_dir() else CODE_ROOT)
