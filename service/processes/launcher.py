@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import subprocess
 import sys
 import time
 import urllib.error
@@ -12,18 +13,25 @@ from pathlib import Path
 from typing import Any
 
 import service
-from penumbra.core.problem import ProblemError
-from penumbra.core.problem_loading import SERVED_PARTS, load_problem
 from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError, load_settings
 from service import processes, shadow
 from service.http.access import read_keys, require_safe_access
-from service.processes.supervisor import ChildProcess, Supervisor
+from service.processes.supervisor import ChildProcess, Supervisor, start_process
 
 DRAIN_SECONDS = 10
 PROCESS_MODULES = {
     **{name: f"{processes.__name__}.{name}" for name in ("deployer", "indexer", "archiver")},
     "shadow": f"{shadow.__name__}.process",
 }  # by package, as importing the modules themselves would cost their memory once more
+PROBLEM_CHECK = """
+import sys
+from penumbra.core.problem import ProblemError
+from penumbra.core.problem_loading import SERVED_PARTS, load_problem
+try:
+    load_problem(SERVED_PARTS)
+except ProblemError as error:
+    sys.exit(str(error))
+"""  # in a process of its own beside the start, as loading it costs more than all that the launcher does
 SERVICE_TARGET = f"{service.__name__}.app:Service"
 QUIET_ENVIRONMENT = {
     "BENTOML_DO_NOT_TRACK": "True",
@@ -41,14 +49,23 @@ def main() -> None:
     """
     try:
         settings = load_settings()
-        load_problem(SERVED_PARTS)
         require_safe_access(settings.service, read_keys())
-    except (SettingsError, ProblemError) as error:
+    except SettingsError as error:
         sys.exit(str(error))
     _require_free_port(settings.service.host, settings.service.port)
-    Supervisor(list_service_processes(settings), build_service_environment(settings.service.state)).run(
-        _make_announcer(settings)
-    )
+    environment = build_service_environment(settings.service.state)
+    supervisor = Supervisor(list_service_processes(settings), environment)
+    check = start_process([sys.executable, "-c", PROBLEM_CHECK], environment, background=True)
+    announce = _make_announcer(settings)
+
+    def announce_or_stop() -> None:
+        if check.poll() == 1:
+            supervisor.stop()
+        else:
+            announce()
+
+    supervisor.run(announce_or_stop)
+    sys.exit(_end_check(check))
 
 
 def list_service_processes(settings: Settings) -> list[ChildProcess]:
@@ -83,6 +100,12 @@ def build_service_environment(state: Path) -> dict[str, str]:
     path = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH", ""), str(PROJECT_ROOT)]))
     home = str((state / "bentoml").absolute())
     return {"BENTOML_HOME": home, **QUIET_ENVIRONMENT, **os.environ, "PYTHONPATH": path}
+
+
+def _end_check(check: subprocess.Popen[bytes]) -> int:
+    """End the check of `problem/` if it still runs, and return 1 where it found a fault, else 0."""
+    check.terminate()
+    return int(check.wait() == 1)
 
 
 def _require_free_port(host: str, port: int) -> None:

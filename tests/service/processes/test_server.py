@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -165,6 +166,18 @@ def test_a_port_that_is_taken_is_said_in_one_line(tmp_path: Path, http: httpx.Cl
         f"port {http.base_url.port} of 127.0.0.1 can't be used (address already in use): "
         "set PENUMBRA_SERVICE__PORT to another one\n"
     )
+
+
+@pytest.mark.slow
+def test_a_fault_in_the_problem_ends_the_service_with_a_sentence_that_names_the_file(tmp_path: Path) -> None:
+    shutil.copytree(PROJECT_ROOT / "problem", tmp_path / "problem")
+    with (tmp_path / "problem" / "schema.py").open("a") as schema:
+        schema.write('TIME = "when"\n')
+    environ = local_service.make_service_environment(tmp_path) | {"PYTHONPATH": str(PROJECT_ROOT)}
+    command = [sys.executable, "-m", "service"]
+    done = subprocess.run(command, cwd=tmp_path, env={**os.environ, **environ}, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "problem/schema.py: TIME names the column 'when'" in done.stderr
 
 
 def test_sigterm_ends_every_process_and_frees_the_port(http: httpx.Client, server_without_model: Any) -> None:
