@@ -1,4 +1,4 @@
-"""What every command has: an example in its help, a working folder, exit codes, and errors of one sentence.
+"""Common parts of the commands: an example in the help, a working folder, exit codes, and errors of one sentence.
 
 Exit codes:
     0: done, or there was nothing to do.
@@ -174,12 +174,12 @@ def show_progress(activity: str) -> Iterator[None]:
     Args:
         activity: What is being done, such as "restoring the data". On a terminal the seconds are counted beside it.
     """
-    finished, began = threading.Event(), time.monotonic()
+    finished, start = threading.Event(), time.monotonic()
 
     def report() -> None:
         pause = QUIET_SECONDS
         while not finished.wait(pause):
-            seconds = time.monotonic() - began
+            seconds = time.monotonic() - start
             if not sys.stderr.isatty():
                 click.echo(f"{activity} ...", err=True)
                 return
@@ -193,7 +193,7 @@ def show_progress(activity: str) -> Iterator[None]:
     finally:
         finished.set()
         thread.join()
-        if sys.stderr.isatty() and time.monotonic() - began > QUIET_SECONDS:
+        if sys.stderr.isatty() and time.monotonic() - start > QUIET_SECONDS:
             click.echo("", err=True)
 
 

@@ -1,4 +1,4 @@
-"""Which predictions have their labels, after how long, and what became of the labels."""
+"""Counts of labels: which predictions have theirs, after how long, and how the labels were used."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class LabelCounts:
         by_model: Coverage by model version, as `compute_label_coverage` returns it.
         by_day: The same by day, the last 14 days that were predicted.
         delays: The share of first labels that arrived within so many hours: columns "hours", "share".
-        outcomes: What became of the labels, as `count_label_outcomes` returns it.
+        outcomes: How many labels had which outcome, as `count_label_outcomes` returns it.
         unreadable: Lines of the logs that can't be read.
     """
 

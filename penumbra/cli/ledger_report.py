@@ -50,10 +50,10 @@ def find_ledger_entry(entries: Sequence[LedgerEntry], number: int) -> LedgerEntr
     Raises:
         LookupError: The ledger has no such entry.
     """
-    found = [entry for entry in entries if entry.number == number]
-    if not found:
+    matching = [entry for entry in entries if entry.number == number]
+    if not matching:
         raise LookupError(f"the ledger has no entry {number}: it has {len(entries)}")
-    return found[0]
+    return matching[0]
 
 
 def format_ledger_entry(entry: LedgerEntry) -> str:

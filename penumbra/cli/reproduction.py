@@ -1,4 +1,4 @@
-"""A model trained again on its own data, and what differs from the first time."""
+"""Reproduction of a model: train it again on its own data, and compare with the first training."""
 
 import tempfile
 from collections.abc import Mapping
@@ -55,7 +55,7 @@ class Reproduction:
 
 
 def restore_run_data(settings: Settings, run: str, into: Path) -> str:
-    """Restore the data that a model was matrix_set from.
+    """Restore the data that a model was trained from.
 
     Args:
         settings: Sections [data] and [registry] are read.
@@ -86,12 +86,12 @@ def reproduce_run(settings: Settings, problem: Problem, run: str, folder: Path) 
         folder: An empty folder for data and models.
 
     Returns:
-        What the second training says beside the first.
+        The second training's metrics and predictions beside the first's.
 
     Raises:
         RestoreFailed: The data can't be brought back, or isn't what was recorded.
         MlflowException: There is no such run or version.
-        BrokenBundle: The first bundle is damaged, or matrix_set for other features.
+        BrokenBundle: The first bundle is damaged, or its features are not those of the code.
     """
     restore_run_data(settings, run, folder / "data")
     models = ModelRegistry(settings.registry)
@@ -101,23 +101,28 @@ def reproduce_run(settings: Settings, problem: Problem, run: str, folder: Path) 
     split = Split(facts["train"], facts["validation"], facts["test"])
     training_set = models.download_artifact(run, "lesson", folder)
     monitor = {**settings.monitor.model_dump(), **facts["settings"].get("monitor", {"on_faults": False})}
-    then = settings.model_copy(update={"data": data, "monitor": MonitorSettings(**monitor)})
-    matrix_set = matrices.write_matrices(then, problem, split.all, folder / "arrays", training_set)
+    settings_then = settings.model_copy(update={"data": data, "monitor": MonitorSettings(**monitor)})
+    matrix_set = matrices.write_matrices(settings_then, problem, split.all, folder / "arrays", training_set)
     winner = TrialJob(facts["candidate"], parameters=facts["parameters"])
     with threadpool_limits(1):  # as in the flow: with more threads sums come out differently in the last bit
         scores = matrix_set.try_candidate(winner, split.before_test, split.test, "test")[0].scores
         final_fit.release_winner(matrix_set, winner, split)
     inputs = np.asarray(matrix_set.read_evaluation_set(split.validation + split.test)[0])
     session, fitted = bundle.load_bundle_model(matrix_set.arrays.folder / "bundle", facts["sha256"])
-    now = replace(first, session=session, fitted=fitted).compute_outputs(inputs)
+    outputs = replace(first, session=session, fitted=fitted).compute_outputs(inputs)
     metrics = {name: (value, scores[name]) for name, value in facts["metrics"].items()}
     return Reproduction(
-        metrics, float(np.abs(first.compute_outputs(inputs) - now).max()), _list_environment_changes(facts)
+        metrics, float(np.abs(first.compute_outputs(inputs) - outputs).max()), _list_environment_changes(facts)
     )
 
 
 def _list_environment_changes(facts: Mapping[str, Any]) -> list[str]:
-    """List what isn't as it was then, though the data is."""
-    now = {"revision": code_version.read_git_revision(PROJECT_ROOT), **code_version.describe_environment(PROJECT_ROOT)}
-    then = {"revision": facts["revision"], **facts["environment"]}
-    return [f"{name} was {then.get(name)}, is {value}" for name, value in now.items() if then.get(name) != value]
+    """List what differs in code and environment from the first training."""
+    current = {
+        "revision": code_version.read_git_revision(PROJECT_ROOT),
+        **code_version.describe_environment(PROJECT_ROOT),
+    }
+    recorded = {"revision": facts["revision"], **facts["environment"]}
+    return [
+        f"{name} was {recorded.get(name)}, is {value}" for name, value in current.items() if recorded.get(name) != value
+    ]

@@ -31,7 +31,9 @@ def report_rules(settings: Settings, rules: Sequence[Rule]) -> Iterator[str]:
     )
     yield f"Of {counts.predictions:,} predictions in the log, {_format_review(counts)}."
     if counts.fallbacks:
-        substitutes = " and ".join(f"{many:,} by the {what}" for what, many in counts.fallbacks.most_common())
+        substitutes = " and ".join(
+            f"{count:,} by the {substitute}" for substitute, count in counts.fallbacks.most_common()
+        )
         yield f"The live model failed on some records: {substitutes} were answered."
 
 
@@ -69,11 +71,11 @@ def tabulate_rules(rules: Sequence[Rule], counts: RuleCounts) -> pl.DataFrame:
         "what it does" (strings), "fired", "failed" (integers).
     """
     ordered = sorted(rules, key=lambda rule: rule.stage != "before")
-    known = [(rule.name, rule.stage, f"when {rule.when.words}: {rule.then.words}") for rule in ordered]
-    gone = sorted((counts.rules.keys() | counts.failed.keys()) - {rule.name for rule in rules})
-    described = known + [(name, "", "is no rule any more") for name in gone]
+    current = [(rule.name, rule.stage, f"when {rule.when.words}: {rule.then.words}") for rule in ordered]
+    removed = sorted((counts.rules.keys() | counts.failed.keys()) - {rule.name for rule in rules})
+    lines = current + [(name, "", "is no rule any more") for name in removed]
     return pl.DataFrame(
-        [(*line, counts.rules[line[0]], counts.failed[line[0]]) for line in described],
+        [(*line, counts.rules[line[0]], counts.failed[line[0]]) for line in lines],
         schema=["rule", "stage", "what it does", "fired", "failed"],
         orient="row",
     )

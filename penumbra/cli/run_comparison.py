@@ -1,4 +1,4 @@
-"""Runs of the registry as they are compared."""
+"""Runs of the registry, read for a comparison."""
 
 import json
 
@@ -25,5 +25,5 @@ def read_compared_runs(registry: RegistrySettings, count: int) -> list[ComparedR
 
 
 def _to_compared_run(run: RecordedRun) -> ComparedRun:
-    described = {key: json.loads(run.tags[key]) for key in JSON_TAG_FACTS}
-    return ComparedRun(run.id[:8], run.start, run.metrics, json.loads(run.tags["facts"]) | described)
+    facts = {key: json.loads(run.tags[key]) for key in JSON_TAG_FACTS}
+    return ComparedRun(run.id[:8], run.start, run.metrics, json.loads(run.tags["facts"]) | facts)

@@ -1,4 +1,4 @@
-"""Who is in the shadow, how much of the traffic each has answered, and how far it agrees with the live model."""
+"""The models in the shadow: how much of the traffic each has answered, and how far it agrees with the live model."""
 
 import time
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from penumbra.logs.shadow_state import ShadowProgress
 from penumbra.registry.pointers import find_shadow_version
 
 MAX_HEARTBEAT_AGE_SECONDS = 10.0
-ASSUMED_PREDICTION_BYTES = 600  # of a logged prediction, as long as nothing is known
+ASSUMED_PREDICTION_BYTES = 600  # of a logged prediction, until one has been scored
 
 
 def report_shadow(settings: Settings) -> Iterator[str]:
@@ -67,21 +67,21 @@ def _list_present_models(settings: Settings) -> list[tuple[str, str, ShadowProgr
 
 
 def _build_role_row(predictions: Path, role: str, version: str, progress: ShadowProgress) -> dict[str, Any]:
-    done = sum(progress.statuses.values())
+    scored = sum(progress.statuses.values())
     left = sum(
         _count_unscored_bytes(progress, path.stem, size)
         for path, size in append_log.read_segment_sizes(predictions).items()
     )
-    waiting = round(left / (progress.bytes / done if done else ASSUMED_PREDICTION_BYTES))
+    waiting = round(left / (progress.bytes / scored if scored else ASSUMED_PREDICTION_BYTES))
     answered = progress.statuses.get(STATUS_OK, 0)
     return {
         "role": role,
         "version": version,
         "since": f"{progress.began:%Y-%m-%d %H:%M}",
         "answered": answered,
-        "not answered": done - answered,
+        "not answered": scored - answered,
         "waiting": waiting,
-        "coverage": _format_percent(answered, done + waiting),
+        "coverage": _format_percent(answered, scored + waiting),
         "mean difference": f"{progress.difference / progress.compared:.4f}" if progress.compared else "",
         "other decisions": _format_percent(progress.differing, progress.decided),
     }
@@ -91,8 +91,8 @@ def _count_unscored_bytes(progress: ShadowProgress, segment: str, size: int) -> 
     return sum(end - start for spans in progress.split_unscored(segment, size) for start, end in spans)
 
 
-def _format_percent(part: int, whole: int) -> str:
-    return f"{part / whole:.1%}" if whole else ""
+def _format_percent(part: int, total: int) -> str:
+    return f"{part / total:.1%}" if total else ""
 
 
 def _format_failures(version: str, progress: ShadowProgress) -> str:

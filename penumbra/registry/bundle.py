@@ -244,8 +244,8 @@ def describe_features(features: Sequence[Feature]) -> list[str]:
 
 
 def _read_task(facts: Mapping[str, Any]) -> Task:
-    described = facts.get("task", {"kind": "binary"})
-    return Task(described["kind"], tuple(described.get("classes", ())))
+    task = facts.get("task", {"kind": "binary"})
+    return Task(task["kind"], tuple(task.get("classes", ())))
 
 
 def _check_probe_outputs(bundle: Bundle) -> None:

@@ -125,17 +125,17 @@ class Ledger:
         head = self._head()
         path = self.folder / LEDGER_FILE
         entries: list[LedgerEntry] = []
-        reached = [LedgerHead()]
+        heads = [LedgerHead()]
         for line in _split_lines(path.read_bytes() if path.exists() else b""):
             if not line.endswith(b"\n") and len(entries) >= head.entries:
                 break
-            entries.append(_decode_chained(line, reached[-1], path))
-            reached.append(_advance_head(reached[-1], line))
+            entries.append(_decode_chained(line, heads[-1], path))
+            heads.append(_advance_head(heads[-1], line))
         if len(entries) < head.entries:
             raise BrokenLedger(
                 f"{path} ends after line {len(entries)}: {LEDGER_HEAD_FILE} was sealed with {head.entries}"
             )
-        if reached[head.entries] != head:
+        if heads[head.entries] != head:
             raise BrokenLedger(
                 f"{path}, line {head.entries}: not what {LEDGER_HEAD_FILE} was sealed with: one of the two was edited"
             )
@@ -158,9 +158,9 @@ class Ledger:
 
     def _head(self) -> LedgerHead:
         path = self.folder / LEDGER_HEAD_FILE
-        begun = (self.folder / LEDGER_FILE).exists()
+        has_ledger = (self.folder / LEDGER_FILE).exists()  # looked for first, as the first append writes the head first
         if not path.exists():
-            if begun:
+            if has_ledger:
                 raise BrokenLedger(f"{path} is missing beside {LEDGER_FILE}")
             return LedgerHead()
         try:
@@ -216,17 +216,17 @@ def _advance_head(head: LedgerHead, line: bytes) -> LedgerHead:
     return LedgerHead(head.entries + 1, head.bytes + len(line), hashlib.sha256(line).hexdigest())
 
 
-def _decode_chained(line: bytes, reached: LedgerHead, path: Path) -> LedgerEntry:
-    """Decode the entry in a line. Raises BrokenLedger if the line doesn't follow the head that was reached."""
-    where = f"{path}, line {reached.entries + 1}"
+def _decode_chained(line: bytes, head: LedgerHead, path: Path) -> LedgerEntry:
+    """Decode the entry in a line. Raises BrokenLedger if the line doesn't follow the head."""
+    location = f"{path}, line {head.entries + 1}"
     try:
         entry = _decode_entry(line)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise BrokenLedger(f"{where}: {error}") from None
-    if entry.number != reached.entries + 1:
-        raise BrokenLedger(f"{where}: this is entry {entry.number}: lines are missing, repeated or edited")
-    if entry.previous != reached.sha256:
-        raise BrokenLedger(f"{where}: not chained to the line before: one of the two was edited")
+        raise BrokenLedger(f"{location}: {error}") from None
+    if entry.number != head.entries + 1:
+        raise BrokenLedger(f"{location}: this is entry {entry.number}: lines are missing, repeated or edited")
+    if entry.previous != head.sha256:
+        raise BrokenLedger(f"{location}: not chained to the line before: one of the two was edited")
     return entry
 
 

@@ -62,17 +62,17 @@ def rebuild_aliases(settings: Settings, entries: Sequence[LedgerEntry]) -> str:
     """
     from penumbra.registry.models import ModelRegistry
 
-    models, wanted = ModelRegistry(settings.registry), derive_aliases(entries)
+    models, derived = ModelRegistry(settings.registry), derive_aliases(entries)
     with aliases.hold_alias_lock(settings.ledger.folder):
         if (before := models.aliases()) is None:
             return (
                 f"The registry {settings.registry.tracking} has no model {settings.registry.model}: nothing to rebuild."
             )
         others = {alias: version for alias, version in before.items() if alias not in aliases.ALIAS_MOVE_ORDER}
-        aliases.move_aliases(models, before, others | wanted)
+        aliases.move_aliases(models, before, others | derived)
     tag_ledger_entries(models, settings.ledger.folder, entries)
-    changed = sorted(alias for alias in aliases.ALIAS_MOVE_ORDER if before.get(alias) != wanted.get(alias))
-    lines = [f"{alias}: {before.get(alias, 'none')} -> {wanted.get(alias, 'none')}" for alias in changed]
+    changed = sorted(alias for alias in aliases.ALIAS_MOVE_ORDER if before.get(alias) != derived.get(alias))
+    lines = [f"{alias}: {before.get(alias, 'none')} -> {derived.get(alias, 'none')}" for alias in changed]
     return "\n".join(lines or ["The registry's aliases are what the ledger says."])
 
 

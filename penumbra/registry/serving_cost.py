@@ -47,9 +47,9 @@ def measure_single_row_us(
 
 
 def _time_call(score: ScoreFunction, row: np.ndarray) -> float:
-    began = time.perf_counter()
+    start = time.perf_counter()
     score(row)
-    return time.perf_counter() - began
+    return time.perf_counter() - start
 
 
 def _bind_session(session: onnxruntime.InferenceSession, width: int) -> ScoreFunction:

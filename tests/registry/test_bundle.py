@@ -38,14 +38,14 @@ FILES = ["bundle.json", "model.onnx", "probe.npz", "reference.parquet"]
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def sealed(tmp_path_factory):
     """A whole bundle's folder, the fitted estimator, and its encoding."""
     features = derive_features(KINDS, ROWS)
     encoding = FeatureEncoder(KINDS, learn_category_tables(KINDS, features))
     estimator = HistGradientBoostingClassifier(categorical_features=[1], min_samples_leaf=2, max_iter=5)
     inputs = encoding.encode_frame(features)
     released = fit_release(estimator, TrainingSet(inputs, LABELS), inputs, encoding.categorical, Task("binary"))
-    folder = tmp_path_factory.mktemp("made") / "bundle"
+    folder = tmp_path_factory.mktemp("sealed") / "bundle"
     bundle.write_model_files(folder, released.model, released.probe, released.answers)
     bundle.write_reference_rows(folder, ROWS.with_columns(probability=pl.lit(0.5)))
     bundle.seal_bundle(folder, FACTS, KINDS, encoding.tables)
@@ -53,13 +53,13 @@ def made(tmp_path_factory):
 
 
 @pytest.fixture
-def folder(made, tmp_path):
+def folder(sealed, tmp_path):
     """A copy of it to be damaged."""
-    return shutil.copytree(made[0], tmp_path / "bundle")
+    return shutil.copytree(sealed[0], tmp_path / "bundle")
 
 
 def reseal(folder, **facts):
-    """Make bundle.json anew for the files as they are."""
+    """Write bundle.json again for the present files."""
     tables = json.loads((folder / "bundle.json").read_text())["tables"]
     bundle.seal_bundle(folder, {**FACTS, **facts}, KINDS, tables)
 
@@ -75,8 +75,8 @@ def test_a_whole_bundle_reads_back_with_its_facts(folder):
     sizes=st.lists(st.none() | st.floats(-5, 5), min_size=1, max_size=5),
     colour=st.sampled_from(["red", "blue", "unseen", None]),
 )
-def test_a_bundle_scores_as_the_fitted_estimator_does(made, sizes, colour):
-    folder, estimator, encoding = made
+def test_a_bundle_scores_as_the_fitted_estimator_does(sealed, sizes, colour):
+    folder, estimator, encoding = sealed
     rows = pl.DataFrame(
         {"size": sizes, "colour": [colour] * len(sizes)}, schema={"size": pl.Float64, "colour": pl.String}
     )
@@ -92,14 +92,14 @@ def test_no_rows_give_no_scores(folder):
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_flipped_bit_anywhere_in_a_file_is_refused(folder, name, data):
-    whole = (folder / name).read_bytes()
-    position = data.draw(st.integers(0, len(whole) - 1))
-    (folder / name).write_bytes(whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :])
+    content = (folder / name).read_bytes()
+    position = data.draw(st.integers(0, len(content) - 1))
+    (folder / name).write_bytes(content[:position] + bytes([content[position] ^ 1]) + content[position + 1 :])
     try:
         with pytest.raises(bundle.BrokenBundle, match=r"bundle"):
             bundle.read_bundle(folder, KINDS)
     finally:
-        (folder / name).write_bytes(whole)
+        (folder / name).write_bytes(content)
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -179,8 +179,8 @@ def test_a_pickle_in_a_bundle_is_refused_and_never_executed(folder, tmp_path):
     assert not (tmp_path / "executed").exists()
 
 
-def test_a_bundle_is_these_four_files_and_none_is_a_pickle(made):
-    folder, _, _ = made
+def test_a_bundle_is_these_four_files_and_none_is_a_pickle(sealed):
+    folder, _, _ = sealed
     assert sorted(path.name for path in folder.iterdir()) == FILES
     with zipfile.ZipFile(folder / "probe.npz") as arrays:
         headers = [arrays.read(name)[:128] for name in arrays.namelist()]
@@ -253,11 +253,11 @@ def test_where_skops_is_not_installed_an_uncompiled_model_is_refused_and_told_wh
         bundle.read_bundle(fallback[0], KINDS)
 
 
-def test_a_model_replaces_the_one_of_another_form(made, fallback):
+def test_a_model_replaces_the_one_of_another_form(sealed, fallback):
     folder, _, inputs = fallback
-    whole = made[0] / "model.onnx"
+    compiled = sealed[0] / "model.onnx"
     bundle.write_model_files(
-        folder, whole.read_bytes(), inputs, bundle.open_onnx_session(whole).run(None, {"inputs": inputs})[0]
+        folder, compiled.read_bytes(), inputs, bundle.open_onnx_session(compiled).run(None, {"inputs": inputs})[0]
     )
     reseal(folder)
     assert bundle.read_bundle(folder, KINDS).session is not None
@@ -266,19 +266,19 @@ def test_a_model_replaces_the_one_of_another_form(made, fallback):
 # What a model costs
 
 
-def test_the_size_of_a_bundle_is_that_of_its_files(made):
-    assert measure_bundle_bytes(made[0]) == sum(path.stat().st_size for path in made[0].iterdir())
+def test_the_size_of_a_bundle_is_that_of_its_files(sealed):
+    assert measure_bundle_bytes(sealed[0]) == sum(path.stat().st_size for path in sealed[0].iterdir())
 
 
-def test_single_rows_are_asked_one_at_a_time_and_the_median_is_told():
-    asked = []
-    took = measure_single_row_us(lambda row: asked.append(row.shape), np.zeros((3, 2)), rounds=5)
-    assert took > 0
-    assert set(asked) == {(1, 2)}
+def test_single_rows_are_scored_one_at_a_time_and_the_median_is_returned():
+    shapes = []
+    microseconds = measure_single_row_us(lambda row: shapes.append(row.shape), np.zeros((3, 2)), rounds=5)
+    assert microseconds > 0
+    assert set(shapes) == {(1, 2)}
 
 
-def test_both_forms_of_a_model_can_be_timed(made, fallback):
-    for folder in (made[0], fallback[0]):
+def test_both_forms_of_a_model_can_be_timed(sealed, fallback):
+    for folder in (sealed[0], fallback[0]):
         read = bundle.read_bundle(folder, KINDS)
         assert 0 < measure_single_row_us(read.session or read.compute_outputs, np.zeros((3, 2)), rounds=3) < 1e6
 
@@ -302,5 +302,5 @@ def test_features_are_described_the_same_in_every_process():
 
 
 def test_another_expression_is_another_feature():
-    one, other = (Expression("x", pl.col("distance") * factor, problem.schema.Row) for factor in (2, 3))
-    assert bundle.describe_features([one]) != bundle.describe_features([other])
+    first, second = (Expression("x", pl.col("distance") * factor, problem.schema.Row) for factor in (2, 3))
+    assert bundle.describe_features([first]) != bundle.describe_features([second])

@@ -31,28 +31,30 @@ EVENTS = st.builds(
 )
 
 
-def event(reason: str = "better") -> LedgerEvent:
+def make_event(reason: str = "better") -> LedgerEvent:
     return LedgerEvent(kind="promotion", actor="ann", reason=reason, versions={"live": "2"})
 
 
-def written(folder: Path, entries: int) -> Ledger:
+def write_ledger(folder: Path, entries: int) -> Ledger:
     ledger = Ledger(folder / "ledger")
     for number in range(1, entries + 1):
-        ledger.append(event(f"reason {number}"))
+        ledger.append(make_event(f"reason {number}"))
     return ledger
 
 
-def reasons(ledger: Ledger) -> list[str]:
+def read_reasons(ledger: Ledger) -> list[str]:
     return [entry.reason for entry in ledger.entries()]
 
 
 @given(st.lists(EVENTS, max_size=4))
 def test_what_was_appended_is_read_back_in_its_order(tmp_path_factory, events):
     ledger = Ledger(tmp_path_factory.mktemp("ledger"))
-    appended = [ledger.append(each) for each in events]
+    appended = [ledger.append(event) for event in events]
     assert ledger.entries() == appended
-    assert [(each.reason, each.evidence) for each in appended] == [(each.reason, each.evidence) for each in events]
-    assert [each.number for each in appended] == list(range(1, len(events) + 1))
+    assert [(entry.reason, entry.evidence) for entry in appended] == [
+        (event.reason, event.evidence) for event in events
+    ]
+    assert [entry.number for entry in appended] == list(range(1, len(events) + 1))
 
 
 def test_a_ledger_that_was_never_written_is_empty_and_stays_so(tmp_path):
@@ -68,7 +70,7 @@ def edits(content: bytes) -> Iterator[bytes]:
 
 @pytest.mark.parametrize("name", [LEDGER_FILE, LEDGER_HEAD_FILE])
 def test_any_edit_of_a_single_byte_shows(tmp_path, name):
-    ledger = written(tmp_path, 2)
+    ledger = write_ledger(tmp_path, 2)
     path = ledger.folder / name
     for edited in edits(path.read_bytes()):
         path.write_bytes(edited)
@@ -88,7 +90,7 @@ def test_any_edit_of_a_single_byte_shows(tmp_path, name):
     ],
 )
 def test_removed_swapped_and_repeated_lines_are_named(tmp_path, kept, words):
-    ledger = written(tmp_path, 3)
+    ledger = write_ledger(tmp_path, 3)
     path = ledger.folder / LEDGER_FILE
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(lines[number - 1] for number in kept))
@@ -97,7 +99,7 @@ def test_removed_swapped_and_repeated_lines_are_named(tmp_path, kept, words):
 
 
 def test_an_edited_line_is_named_by_the_one_that_was_chained_to_it(tmp_path):
-    ledger = written(tmp_path, 3)
+    ledger = write_ledger(tmp_path, 3)
     path = ledger.folder / LEDGER_FILE
     path.write_bytes(path.read_bytes().replace(b"reason 1", b"excuse 1"))
     with pytest.raises(BrokenLedger, match=r"line 2: not chained to the line before"):
@@ -106,31 +108,31 @@ def test_an_edited_line_is_named_by_the_one_that_was_chained_to_it(tmp_path):
 
 @pytest.mark.parametrize("lost", [LEDGER_FILE, LEDGER_HEAD_FILE])
 def test_a_file_that_is_gone_is_missed_by_readers_and_writers(tmp_path, lost):
-    ledger = written(tmp_path, 2)
+    ledger = write_ledger(tmp_path, 2)
     (ledger.folder / lost).unlink()
-    for use in (ledger.entries, lambda: ledger.append(event())):
+    for use in (ledger.entries, lambda: ledger.append(make_event())):
         with pytest.raises(BrokenLedger, match=LEDGER_HEAD_FILE):
             use()
 
 
 @given(st.data())
 def test_a_process_killed_at_any_byte_of_an_entry_costs_no_whole_entry(tmp_path_factory, data):
-    ledger = written(tmp_path_factory.mktemp("killed"), 2)
+    ledger = write_ledger(tmp_path_factory.mktemp("killed"), 2)
     sealed, before = (ledger.folder / LEDGER_HEAD_FILE).read_bytes(), (ledger.folder / LEDGER_FILE).stat().st_size
-    ledger.append(event("reason 3"))
+    ledger.append(make_event("reason 3"))
     (ledger.folder / LEDGER_HEAD_FILE).write_bytes(sealed)
     size = (ledger.folder / LEDGER_FILE).stat().st_size
     end = data.draw(st.integers(before, size) | st.just(size))
     os.truncate(ledger.folder / LEDGER_FILE, end)
     kept = ["reason 1", "reason 2"] + ["reason 3"] * (end == size)
-    assert reasons(ledger) == kept
-    ledger.append(event("later"))
-    assert reasons(ledger) == [*kept, "later"]
+    assert read_reasons(ledger) == kept
+    ledger.append(make_event("later"))
+    assert read_reasons(ledger) == [*kept, "later"]
 
 
 def append_many(folder: Path, name: str) -> None:
     for number in range(10):
-        Ledger(folder).append(event(f"{name} {number}"))
+        Ledger(folder).append(make_event(f"{name} {number}"))
 
 
 def test_processes_that_append_at_the_same_time_lose_nothing(tmp_path):
@@ -140,29 +142,29 @@ def test_processes_that_append_at_the_same_time_lose_nothing(tmp_path):
         process.start()
     for process in processes:
         process.join()
-    assert sorted(reasons(Ledger(tmp_path))) == [f"{name} {number}" for name in "abc" for number in range(10)]
+    assert sorted(read_reasons(Ledger(tmp_path))) == [f"{name} {number}" for name in "abc" for number in range(10)]
 
 
-def append_until_killed(folder: Path, told: Connection) -> None:
+def append_until_killed(folder: Path, numbers: Connection) -> None:
     for number in itertools.count():
-        Ledger(folder).append(event(f"reason {number}"))
-        told.send(number)
+        Ledger(folder).append(make_event(f"reason {number}"))
+        numbers.send(number)
 
 
 def test_a_process_that_is_killed_has_lost_nothing_that_it_had_appended(tmp_path):
-    told, tells = multiprocessing.Pipe(duplex=False)
-    process = multiprocessing.get_context("fork").Process(target=append_until_killed, args=(tmp_path, tells))
+    receiver, sender = multiprocessing.Pipe(duplex=False)
+    process = multiprocessing.get_context("fork").Process(target=append_until_killed, args=(tmp_path, sender))
     process.start()
-    while told.recv() < 20:
+    while receiver.recv() < 20:
         pass
     process.kill()
     process.join()
-    tells.close()
+    sender.close()
     last = 20
     with contextlib.suppress(EOFError):
         while True:
-            last = told.recv()
-    Ledger(tmp_path).append(event("later"))
-    kept = reasons(Ledger(tmp_path))
+            last = receiver.recv()
+    Ledger(tmp_path).append(make_event("later"))
+    kept = read_reasons(Ledger(tmp_path))
     assert kept[: last + 1] == [f"reason {number}" for number in range(last + 1)]
     assert (len(kept) - last, kept[-1]) in ((2, "later"), (3, "later"))

@@ -38,8 +38,8 @@ def test_a_rejected_candidate_is_none_any_more_unless_the_rejection_came_too_lat
 def test_the_registrys_aliases_are_rebuilt_and_the_versions_tagged(tmp_path: Path, database: Path) -> None:
     models = make_aliased_registry(tmp_path, database, live="3", candidate="1", mine="2")
     entries = write_example_ledger(tmp_path).entries()
-    said = rebuild_aliases(world.make_registry_settings(tmp_path), entries)
-    assert said.splitlines() == ["candidate: 1 -> 3", "live: 3 -> 1", "previous: none -> 2"]
+    message = rebuild_aliases(world.make_registry_settings(tmp_path), entries)
+    assert message.splitlines() == ["candidate: 1 -> 3", "live: 3 -> 1", "previous: none -> 2"]
     assert models.aliases() == {"live": "1", "previous": "2", "candidate": "3", "mine": "2"}
     assert "by ann: earlier" in models.tags("2")["ledger.00005"]
     assert "are what the ledger says" in rebuild_aliases(world.make_registry_settings(tmp_path), entries)

@@ -177,8 +177,8 @@ def test_two_processes_that_open_a_new_database_at_once_both_succeed(tmp_path):
         subprocess.Popen([sys.executable, "-c", OPEN, uri], cwd=PROJECT_ROOT, stderr=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
-    said = [process.communicate(timeout=120)[1] for process in both]
-    assert [process.returncode for process in both] == [0, 0], said
+    errors = [process.communicate(timeout=120)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], errors
     assert {path.name for path in (tmp_path / "new").iterdir()} == {"mlflow.db", "mlflow.lock"}
 
 
@@ -209,7 +209,7 @@ def test_the_latest_runs_of_a_kind_come_newest_first_without_their_children(mode
     )
     newest, oldest = models.find_latest_runs(5)
     assert (newest.metrics["loss"], newest.tags["facts"], newest.start, oldest.id) == (0.5, "{}", 2000.0, first)
-    assert [found.start for found in models.find_latest_runs(1)] == [2000.0]
+    assert [latest.start for latest in models.find_latest_runs(1)] == [2000.0]
 
 
 def test_there_are_no_latest_runs_before_there_is_a_database(tmp_path):

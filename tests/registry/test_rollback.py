@@ -44,8 +44,8 @@ def pointers_of(folder: Path) -> list[str | None]:
 
 def test_the_previous_version_answers_and_the_ledger_says_who_and_why(tmp_path: Path) -> None:
     served(tmp_path)
-    said = roll_back_live(world.make_registry_settings(tmp_path), "complaints")
-    assert (said, pointers_of(tmp_path)) == ("version 1 answers in place of version 2", ["1", "2"])
+    message = roll_back_live(world.make_registry_settings(tmp_path), "complaints")
+    assert (message, pointers_of(tmp_path)) == ("version 1 answers in place of version 2", ["1", "2"])
     (entry,) = Ledger(tmp_path / "ledger").entries()
     assert (entry.kind, entry.reason, entry.versions) == ("rollback", "complaints", {"live": "1", "previous": "2"})
 
@@ -158,14 +158,14 @@ def test_under_load_with_the_registry_gone_the_previous_version_answers_at_once(
         local_service.wait_until(lambda: read_pointer(tmp_path / "state") == "2" and version(http) == "2", 60)
         shutil.move(tmp_path / "mlflow.db", tmp_path / "away.db")
         with Load(str(http.base_url)) as answers:
-            began = time.monotonic()
+            start_time = time.monotonic()
             command = start("complaints", folder=tmp_path)
             local_service.wait_until(lambda: version(http) == "1", 30)
-            print(f"version 1 answered after {time.monotonic() - began:.1f} s")
-            said, _ = command.communicate()
+            print(f"version 1 answered after {time.monotonic() - start_time:.1f} s")
+            output, _ = command.communicate()
             time.sleep(3)  # for the deployer to look several times
             assert version(http) == "1"
-        assert "the deployer tells it when it can" in said
+        assert "the deployer tells it when it can" in output
         shutil.move(tmp_path / "away.db", tmp_path / "mlflow.db")
         local_service.wait_until(lambda: models.version("live") == "1", 40)
         assert version(http) == "1"

@@ -30,11 +30,11 @@ def show_settings(as_json: bool) -> None:
     from penumbra.core.settings import SettingsError
 
     with refuse_on(SettingsError):
-        listed = list_settings()
+        settings = list_settings()
     if as_json:
-        print_json({name: {"value": value, "source": source} for name, value, source in listed})
+        print_json({name: {"value": value, "source": source} for name, value, source in settings})
     else:
-        click.echo(format_settings(listed))
+        click.echo(format_settings(settings))
 
 
 @click.command(
@@ -71,7 +71,7 @@ def build_site() -> None:
 
 
 def _require_environment(ready: str) -> None:
-    """Set up an environment by the Makefile's rule, unless it is there. Raises Refusal where that fails."""
+    """Set up an environment by the Makefile's rule, unless it is there. Raises Refusal if that fails."""
     if not Path(ready).exists() and run_command("make", "--no-print-directory", ready):
         raise Refusal(f"{ready} could not be made: `make {ready}` says why")
 

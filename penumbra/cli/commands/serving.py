@@ -93,11 +93,11 @@ def show_rules(as_json: bool) -> None:
     from penumbra.core.settings import SettingsError, load_settings
 
     with refuse_on(SettingsError, ProblemError):
-        settings, listed = load_settings(), load_problem(["rules"]).rules.RULES
+        settings, rules = load_settings(), load_problem(["rules"]).rules.RULES
     if as_json:
-        print_json(rule_report.collect_rule_counts(settings, listed))
+        print_json(rule_report.collect_rule_counts(settings, rules))
     else:
-        click.echo("\n\n".join(rule_report.report_rules(settings, listed)))
+        click.echo("\n\n".join(rule_report.report_rules(settings, rules)))
 
 
 @click.command("shadow", cls=ProjectCommand, example="penumbra shadow")

@@ -122,7 +122,7 @@ def reproduce_model(ctx: click.Context, model: str, as_json: bool) -> None:
 
 
 def _is_trained(settings: "Settings") -> bool:
-    """Was exactly this data, code and settings trained before? Leave a receipt that says so."""
+    """Tell whether this data, code and settings were trained before; if so, write a receipt that says so."""
     from flows.steps.train import plan
     from penumbra.core.problem_loading import load_problem
     from penumbra.storage.cache import RunReceipts
