@@ -59,23 +59,23 @@ def _make_marks(root: Path) -> tuple[str, str]:
 def _read_other_lines(root: Path) -> list[str]:
     """Return the lines of the crontab that aren't of this checkout."""
     begin, end = _make_marks(root)
-    others, is_ours = [], False
+    other_lines, is_ours = [], False
     for line in _read_crontab():
         is_ours = is_ours or line == begin
         if not is_ours:
-            others.append(line)
+            other_lines.append(line)
         is_ours = is_ours and line != end
-    return others
+    return other_lines
 
 
 def _read_crontab() -> list[str]:
     """Return the crontab's lines, none where the user has no crontab."""
-    listed = subprocess.run(["crontab", "-l"], capture_output=True, text=True)
-    return listed.stdout.splitlines() if listed.returncode == 0 else []
+    crontab = subprocess.run(["crontab", "-l"], capture_output=True, text=True)
+    return crontab.stdout.splitlines() if crontab.returncode == 0 else []
 
 
 def _write_crontab(lines: list[str]) -> None:
     text = "".join(f"{line}\n" for line in lines)
-    done = subprocess.run(["crontab", "-"], input=text, capture_output=True, text=True)
-    if done.returncode:
-        raise SchedulingRefused(f"crontab refused the new table: {done.stderr.strip()}")
+    crontab = subprocess.run(["crontab", "-"], input=text, capture_output=True, text=True)
+    if crontab.returncode:
+        raise SchedulingRefused(f"crontab refused the new table: {crontab.stderr.strip()}")

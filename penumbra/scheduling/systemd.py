@@ -71,7 +71,7 @@ def _hash_checkout(root: Path) -> str:
     return hashlib.sha256(str(root).encode()).hexdigest()[:8]
 
 
-def _run_systemctl(*words: str, check: bool = True) -> None:
-    done = subprocess.run(["systemctl", "--user", *words], capture_output=True, text=True)
-    if check and done.returncode:
-        raise SchedulingRefused(f"systemctl --user {' '.join(words)}: {done.stderr.strip()}")
+def _run_systemctl(*arguments: str, check: bool = True) -> None:
+    systemctl = subprocess.run(["systemctl", "--user", *arguments], capture_output=True, text=True)
+    if check and systemctl.returncode:
+        raise SchedulingRefused(f"systemctl --user {' '.join(arguments)}: {systemctl.stderr.strip()}")

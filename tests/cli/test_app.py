@@ -1,4 +1,4 @@
-"""What holds for every command, and what each does with its options."""
+"""Every command has help, an example and exit codes; its options do what they say."""
 
 import json
 import os

@@ -34,18 +34,18 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a deployed version 1 that knows where it came from."""
     folder = tmp_path_factory.mktemp("explain")
-    made = local_service.make_bundle(folder / "registry/1")
-    write_manifest(made, {**read_manifest(made), **FACTS})
+    bundle = local_service.make_bundle(folder / "registry/1")
+    write_manifest(bundle, {**read_manifest(bundle), **FACTS})
     local_service.deploy_version(folder, "1")
     return folder
 
 
 @pytest.fixture(scope="module")
-def client(place: Path) -> Iterator[Any]:
-    with local_service.open_test_client(place) as http:
+def client(deployed: Path) -> Iterator[Any]:
+    with local_service.open_test_client(deployed) as http:
         yield http
 
 
@@ -55,14 +55,14 @@ def name(client: Any) -> str:
     return str(client.post("/predict", json=EXAMPLE).json()["prediction_id"])
 
 
-def catch_up(place: Path) -> Settings:
-    settings = local_service.make_service_settings(place)
+def catch_up(folder: Path) -> Settings:
+    settings = local_service.make_service_settings(folder)
     LogIndex.from_settings(settings, schema).catch_up()
     return settings
 
 
-def command(place: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    environ = {**os.environ, **local_service.make_service_environment(place)}
+def command(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    environ = {**os.environ, **local_service.make_service_environment(folder)}
     return subprocess.run(
         [sys.executable, "-m", "penumbra.cli.app", "explain", *words],
         cwd=PROJECT_ROOT,
@@ -72,30 +72,30 @@ def command(place: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_chain_goes_from_the_answer_to_the_raw_batches(place: Path, name: str) -> None:
-    model = explain_prediction(catch_up(place), name)["model"]
+def test_the_chain_goes_from_the_answer_to_the_raw_batches(deployed: Path, name: str) -> None:
+    model = explain_prediction(catch_up(deployed), name)["model"]
     assert (model["version"], model["run"], model["candidate"]) == ("1", "run-1", "forest")
     assert (model["revision"], model["data_version"]) == ("3f1c2a90", "afdb6797.dir")
     assert model["batches"] == ["2013-01", "2013-02", "2013-03"]
 
 
-def test_no_password_of_the_settings_is_shown(place: Path, name: str) -> None:
-    settings = explain_prediction(catch_up(place), name)["model"]["settings"]
+def test_no_password_of_the_settings_is_shown(deployed: Path, name: str) -> None:
+    settings = explain_prediction(catch_up(deployed), name)["model"]["settings"]
     assert settings["registry"]["tracking"] == "postgresql://me:***@host/db"
 
 
-def test_the_service_explains_as_the_command_does(client: Any, place: Path, name: str) -> None:
+def test_the_service_explains_as_the_command_does(client: Any, deployed: Path, name: str) -> None:
     answer = client.get(f"/explain/{name}")
     assert answer.status_code == 200
-    assert answer.content == encode_json(explain_prediction(local_service.make_service_settings(place), name))
+    assert answer.content == encode_json(explain_prediction(local_service.make_service_settings(deployed), name))
 
 
-def test_the_labels_are_told_with_what_came_of_each(client: Any, place: Path, name: str) -> None:
+def test_the_labels_are_told_with_what_came_of_each(client: Any, deployed: Path, name: str) -> None:
     client.post("/feedback", json=[{"prediction_id": name, "arr_delay": minutes} for minutes in (3, 3, 42)])
-    catch_up(place)
+    catch_up(deployed)
     labels = client.get(f"/explain/{name}").json()["labels"]
     assert labels["current"] == {"label": {"arr_delay": 42}, "target": True}
-    assert [each["outcome"] for each in labels["history"][-3:]][1:] == ["duplicate", "correction"]
+    assert [label["outcome"] for label in labels["history"][-3:]][1:] == ["duplicate", "correction"]
     assert labels["late"] is False
     assert "problem" not in labels
 
@@ -151,11 +151,11 @@ def test_other_methods_than_get_are_refused(client: Any) -> None:
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
 
 
-def test_the_command_draws_the_chain(place: Path, name: str) -> None:
-    done = command(place, name)
-    assert done.returncode == 0
+def test_the_command_draws_the_chain(deployed: Path, name: str) -> None:
+    result = command(deployed, name)
+    assert result.returncode == 0
     links = ["prediction", "answer", "model version", "MLflow run", "settings", "git revision", "data version"]
-    positions = [done.stdout.index(f"{link:>13}  ") for link in [*links, "raw batches", "label"]]
+    positions = [result.stdout.index(f"{link:>13}  ") for link in [*links, "raw batches", "label"]]
     assert positions == sorted(positions)
 
 
@@ -166,16 +166,16 @@ def test_the_drawing_of_a_version_that_knows_nothing_says_so(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("words", [[""], ["nonsense"], ["0" * 17 + "-0"]])
 def test_the_command_refuses_in_one_sentence(tmp_path: Path, words: list[str]) -> None:
-    done = command(tmp_path, *words)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert len(done.stderr.splitlines()) == 1
+    result = command(tmp_path, *words)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert len(result.stderr.splitlines()) == 1
 
 
 def test_the_command_loads_nothing_heavy() -> None:
     code = "import sys, penumbra.cli.app, penumbra.cli.lineage_report, penumbra.registry.lineage; "
     code += "print(sorted({'mlflow', 'polars', 'numpy', 'onnxruntime'} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    result = subprocess.run([sys.executable, "-c", code], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
 
 
 def test_of_the_prediction_log_one_line_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,6 +207,6 @@ def test_a_million_records_are_explained_as_one_is(tmp_path: Path) -> None:
     prediction_logs.log_labels(tmp_path, prediction_logs.make_label_by_id(names[500_000], 42))
     settings = catch_up(tmp_path)
     for name in (names[0], names[500_000], names[-1]):
-        found = explain_prediction(settings, name)
-        assert found["prediction"]["id"] == name
-        assert found["labels"]["current"]["label"] == {"arr_delay": 42}
+        facts = explain_prediction(settings, name)
+        assert facts["prediction"]["id"] == name
+        assert facts["labels"]["current"]["label"] == {"arr_delay": 42}

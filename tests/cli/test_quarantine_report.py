@@ -1,4 +1,4 @@
-"""What `penumbra quarantine` shows."""
+"""The output of `penumbra quarantine`."""
 
 import polars as pl
 

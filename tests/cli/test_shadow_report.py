@@ -11,18 +11,18 @@ NOON = dt.datetime(2013, 4, 1, 12, tzinfo=dt.UTC)
 
 
 def words(folder: Path) -> str:
-    """What `penumbra shadow` prints."""
+    """Return the output of `penumbra shadow`."""
     return "\n\n".join(report_shadow(local_service.make_service_settings(folder)))
 
 
 def answer(folder: Path, name: str, end: int, **sums: float) -> None:
     """Version 8, the candidate, has answered one prediction and timed out on the next."""
-    made = ShadowLog(folder / "shadow", folder / "predictions")
-    made.append(ShadowStart("8", NOON, {}, []))
+    log = ShadowLog(folder / "shadow", folder / "predictions")
+    log.append(ShadowStart("8", NOON, {}, []))
     segment, position = name.split("-")[0], end // 2
-    made.append(ShadowBatch("8", segment, 0, position, {"ok": 1}, **sums), [ShadowRow(name, "8", NOON, 0.3, True)])  # type: ignore[arg-type]
-    made.append(ShadowBatch("8", segment, position, end, {"timeout": 1}), [ShadowRow("x", "8", NOON, status="timeout")])
-    made.close()
+    log.append(ShadowBatch("8", segment, 0, position, {"ok": 1}, **sums), [ShadowRow(name, "8", NOON, 0.3, True)])  # type: ignore[arg-type]
+    log.append(ShadowBatch("8", segment, position, end, {"timeout": 1}), [ShadowRow("x", "8", NOON, status="timeout")])
+    log.close()
     (folder / "state").mkdir()
     (folder / "state/candidate").write_text("8")
 

@@ -24,9 +24,9 @@ def pairs(values):
 
 
 def git(root, *words):
-    who = ["-c", "user.name=test", "-c", "user.email=test", "-c", "commit.gpgsign=false"]
+    identity = ["-c", "user.name=test", "-c", "user.email=test", "-c", "commit.gpgsign=false"]
     return subprocess.run(
-        ["git", "-C", str(root), *who, *words], check=True, capture_output=True, text=True
+        ["git", "-C", str(root), *identity, *words], check=True, capture_output=True, text=True
     ).stdout.strip()
 
 
@@ -91,16 +91,17 @@ def test_another_lock_file_is_another_environment(tmp_path):
 
 @given(files=pairs(FILES), facts=pairs(FACTS))
 def test_fingerprints_are_equal_where_files_and_facts_are(tmp_path_factory, files, facts):
-    folders = [with_files(tmp_path_factory.mktemp("code"), each) for each in files]
+    folders = [with_files(tmp_path_factory.mktemp("code"), contents) for contents in files]
     first, second = (
-        code_version.compute_fingerprint(folder, ["*.py"], each) for folder, each in zip(folders, facts, strict=True)
+        code_version.compute_fingerprint(folder, ["*.py"], values)
+        for folder, values in zip(folders, facts, strict=True)
     )
     equal = files[0] == files[1] and repr(sorted(facts[0].items())) == repr(sorted(facts[1].items()))
     assert (first == second) is equal
 
 
 @pytest.mark.parametrize(
-    "others",
+    "changed_files",
     [
         {"a.py": b"2", "b.py": b""},
         {"a.py": b"1"},
@@ -109,9 +110,9 @@ def test_fingerprints_are_equal_where_files_and_facts_are(tmp_path_factory, file
         {"a.py": b"1b.py\0"},
     ],
 )
-def test_a_changed_renamed_added_or_lost_file_changes_the_fingerprint(tmp_path, others):
+def test_a_changed_renamed_added_or_lost_file_changes_the_fingerprint(tmp_path, changed_files):
     first, second = tmp_path / "first", tmp_path / "second"
-    for folder, files in ((first, {"a.py": b"1", "b.py": b""}), (second, others)):
+    for folder, files in ((first, {"a.py": b"1", "b.py": b""}), (second, changed_files)):
         folder.mkdir()
         with_files(folder, files)
     assert code_version.compute_fingerprint(first, ["*.py"]) != code_version.compute_fingerprint(second, ["*.py"])

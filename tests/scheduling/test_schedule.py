@@ -57,18 +57,18 @@ def test_what_others_have_scheduled_stays_as_it_is(cron: Path, tmp_path: Path) -
 
 def test_to_schedule_twice_is_to_schedule_once(cron: Path, tmp_path: Path) -> None:
     schedule_flows(SCHEDULE, tmp_path)
-    once = cron.read_text()
+    first_table = cron.read_text()
     schedule_flows(SCHEDULE, tmp_path)
-    assert cron.read_text() == once
+    assert cron.read_text() == first_table
 
 
 def test_each_checkout_has_its_own_entries(cron: Path, tmp_path: Path) -> None:
-    one, other = tmp_path / "one", tmp_path / "other"
-    schedule_flows(SCHEDULE, one)
-    alone = cron.read_text()
-    schedule_flows(SCHEDULE, other)
-    unschedule_flows(other)
-    assert cron.read_text() == alone
+    first, second = tmp_path / "one", tmp_path / "other"
+    schedule_flows(SCHEDULE, first)
+    first_table = cron.read_text()
+    schedule_flows(SCHEDULE, second)
+    unschedule_flows(second)
+    assert cron.read_text() == first_table
 
 
 def test_where_nothing_was_scheduled_nothing_is_touched(cron: Path, tmp_path: Path) -> None:
@@ -88,16 +88,16 @@ def test_a_table_that_cron_refuses_is_an_error(tmp_path: Path, monkeypatch: pyte
 
 
 def test_without_cron_it_is_systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = program(tmp_path, monkeypatch, "systemctl", SYSTEMCTL)
+    calls = program(tmp_path, monkeypatch, "systemctl", SYSTEMCTL)
     assert "with systemd" in schedule_flows(SCHEDULE, tmp_path)
     units = tmp_path / "config/systemd/user"
     timers = sorted(units.glob("*.timer"))
     assert len(timers) == 3
     assert "OnCalendar=*-*-* 02:05:00" in timers[0].read_text()
-    assert f"--user enable --now {timers[0].name}" in asked.read_text()
+    assert f"--user enable --now {timers[0].name}" in calls.read_text()
     unschedule_flows(tmp_path)
     assert list(units.iterdir()) == []
-    assert f"--user disable --now {timers[0].name}" in asked.read_text()
+    assert f"--user disable --now {timers[0].name}" in calls.read_text()
 
 
 def test_without_either_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
