@@ -26,4 +26,4 @@ def read_compared_runs(registry: RegistrySettings, count: int) -> list[ComparedR
 
 def _to_compared_run(run: RecordedRun) -> ComparedRun:
     facts = {key: json.loads(run.tags[key]) for key in JSON_TAG_FACTS}
-    return ComparedRun(run.id[:8], run.start, run.metrics, json.loads(run.tags["facts"]) | facts)
+    return ComparedRun(run.id, run.start, run.metrics, json.loads(run.tags["facts"]) | facts)

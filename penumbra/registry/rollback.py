@@ -45,6 +45,8 @@ def roll_back_live(settings: Settings, reason: str, to: str = "") -> str:
         OSError: The ledger can't be written. The rollback is done all the same.
     """
     state = settings.service.state
+    if read_pointer(state) is None:
+        raise RollbackRefused(f"{state} names no live version: `make serve` has not begun to serve one yet")
     if not to and (ended := pointers.end_canary(state)):
         live = read_pointer(state)
         _append_event(settings, "canary", "ended", {CANARY_ALIAS: ended, LIVE_ALIAS: live or ""}, reason)
@@ -84,7 +86,9 @@ def sync_rollback(settings: Settings) -> str:
 def _make_pin(settings: Settings, to: str) -> RollbackPin:
     state = settings.service.state
     live, target = read_pointer(state), to or read_pointer(state, PREVIOUS_ALIAS)
-    if live is None or target is None or target == live:
+    if target == live:
+        raise RollbackRefused(f"version {live} is already live")
+    if live is None or target is None:
         raise RollbackRefused(
             f"{state} names no version to go back to: there was no promotion since `make serve` began"
         )
@@ -93,8 +97,12 @@ def _make_pin(settings: Settings, to: str) -> RollbackPin:
             f"version {live} is live since the rollback of {last.time:%Y-%m-%d %H:%M:%S} by {last.actor}: further back "
             f'with `penumbra rollback --to …`, forward with `penumbra promote --force --version {target} --reason "…"`'
         )
+    bundle = state / BUNDLES_FOLDER / target
+    if not bundle.is_dir():
+        here = ", ".join(sorted(path.name for path in bundle.parent.iterdir() if path.is_dir()))
+        raise RollbackRefused(f"version {target} can't answer: the service has never had it; it has {here}")
     try:
-        verify_bundle(state / BUNDLES_FOLDER / target)
+        verify_bundle(bundle)
     except BrokenBundle as error:
         raise RollbackRefused(f"version {target} can't answer: {error}") from None
     return RollbackPin(target, live, dt.datetime.now(dt.UTC))

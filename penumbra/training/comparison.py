@@ -73,7 +73,7 @@ def describe_changes(before: RunFacts, after: RunFacts) -> list[str]:
 def _format_row(run: ComparedRun) -> list[str]:
     metrics, facts = run.metrics, run.facts
     return [
-        run.id,
+        run.id[:8],
         f"{dt.datetime.fromtimestamp(run.start):%m-%d %H:%M}",
         facts["kind"],
         facts["candidate"],
@@ -89,7 +89,7 @@ def _format_row(run: ComparedRun) -> list[str]:
 
 def _format_changes(runs: Sequence[ComparedRun]) -> Iterator[str]:
     for before, after in itertools.pairwise(runs):
-        yield f"\n{before.id} → {after.id}:"
+        yield f"\n{before.id[:8]} → {after.id[:8]}:"
         yield from (f"  {line}" for line in describe_changes(before.facts, after.facts) or ["nothing changed"])
 
 

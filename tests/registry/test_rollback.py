@@ -106,6 +106,23 @@ def test_there_must_be_something_to_go_back_to(tmp_path: Path) -> None:
         roll_back_live(world.make_registry_settings(tmp_path), "")
 
 
+def test_going_back_to_the_live_version_is_refused_as_such(tmp_path: Path) -> None:
+    served(tmp_path)
+    with pytest.raises(RollbackRefused, match=r"^version 2 is already live$"):
+        roll_back_live(world.make_registry_settings(tmp_path), "", to="2")
+
+
+def test_before_anything_was_served_the_refusal_says_so(tmp_path: Path) -> None:
+    with pytest.raises(RollbackRefused, match="names no live version: `make serve` has not begun"):
+        roll_back_live(world.make_registry_settings(tmp_path), "")
+
+
+def test_a_version_that_the_service_never_had_is_refused_with_those_that_it_has(tmp_path: Path) -> None:
+    served(tmp_path)
+    with pytest.raises(RollbackRefused, match=r"^version 9 can't answer: the service has never had it; it has 1, 2$"):
+        roll_back_live(world.make_registry_settings(tmp_path), "", to="9")
+
+
 def test_a_damaged_bundle_is_not_gone_back_to(tmp_path: Path) -> None:
     served(tmp_path)
     (tmp_path / "state/bundles/1/model.onnx").write_bytes(b"damaged")

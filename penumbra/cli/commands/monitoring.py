@@ -27,7 +27,10 @@ def print_overview_path() -> None:
 
 @click.command("dashboard", cls=ProjectCommand, example="PENUMBRA_DASHBOARD__FIRST_PORT=8081 penumbra dashboard")
 def open_dashboard() -> None:
-    """Serve that page, MLflow's and Evidently's side by side; prints the addresses, ends with Ctrl-C."""
+    """Serve the overview, MLflow's and Evidently's pages.
+
+    Prints their addresses, and ends with Ctrl-C.
+    """
     from monitoring.dashboard import processes
 
     processes.main()

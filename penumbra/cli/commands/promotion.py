@@ -19,8 +19,8 @@ def weigh_candidate(force: bool, reason: str, version: str) -> None:
     """
     if force and not reason:
         raise click.UsageError('Say why: --force needs --reason "…".')
-    if version and not force:
-        raise click.UsageError("--version needs --force: without it the candidate is weighed.")
+    if (version or reason) and not force:
+        raise click.UsageError("--version and --reason need --force: without it the candidate is weighed.")
     run_flow_process("promote", f"--force={force}", f"--reason={reason}", f"--version={version}")
 
 
