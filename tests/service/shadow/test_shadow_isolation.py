@@ -187,7 +187,9 @@ def test_a_clock_that_was_put_back(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """The logs were begun when the clock was an hour ahead."""
     with monkeypatch.context() as ahead:
         ahead.setattr(
-            append_log, "_segment_name", lambda: f"{time.time_ns() // 1_000_000 + 3_600_000:011x}{os.urandom(3).hex()}"
+            append_log,
+            "_make_segment_name",
+            lambda: f"{time.time_ns() // 1_000_000 + 3_600_000:011x}{os.urandom(3).hex()}",
         )
         local_shadow.log_entries(
             tmp_path, *(local_shadow.make_entry(distance, ago=-3600) for distance in (100, 200, 300))
