@@ -20,7 +20,7 @@ from penumbra.simulation.replay import day_loop, report, sandbox, traffic
 from penumbra.simulation.replay.day_loop import DayLoop
 from penumbra.storage.journal import Journal
 
-JOURNAL_FILE = "journal.jsonl"
+JOURNAL_FILE = "diary.jsonl"
 PLAYED_MODULES = ("problem", "service", "flows.ingest", "flows.train", "penumbra.simulation.replay.run")
 EXPECTED_ERRORS = (sandbox.ReplayTimeout, sandbox.ReplayFailed, OSError)
 MAX_SHORT_DAYS, DAYS_BEFORE_BATCH, N_FAULT_DAYS = 60, 3, 3
