@@ -19,6 +19,7 @@ import pytest
 import yaml
 
 from deploy.bento import BENTO_FILES, BentoNotBuilt, build_bento, stage_service_code
+from penumbra.core.http_client import find_free_port
 from penumbra.core.settings import PROJECT_ROOT, load_settings
 from penumbra.logs import append_log
 from penumbra.registry import bundle
@@ -217,7 +218,7 @@ def compute_expected_probability(model: bundle.Bundle) -> float:
 @pytest.mark.slow
 def test_a_bento_serves_from_an_empty_folder_with_the_registry_away(pinned_bento: Any, tmp_path: Path) -> None:
     bento, model = pinned_bento
-    port = str(local_service.pick_free_port())
+    port = str(find_free_port())
     command = ["bentoml", "serve", str(bento), "--host", "127.0.0.1", "--port", port]
     away = {"PENUMBRA_REGISTRY__TRACKING": "http://127.0.0.1:1", "BENTOML_HOME": str(tmp_path / "home")}
     with run_service(command, tmp_path, PORT=port, **away) as http:
@@ -235,7 +236,7 @@ def test_a_user_without_rights_serves_from_a_read_only_file_system(pinned_bento:
     for folder in (var, temporary, held, code / "var"):
         folder.mkdir()
     os.chown(var, int(NOBODY), int(NOBODY))
-    port = str(local_service.pick_free_port())
+    port = str(find_free_port())
     command = ["unshare", "-m", "sh", "-c", IN_A_CONTAINER, "sh", *AS_NOBODY, sys.executable, "-m", "service"]
     environ = {"VAR": str(var), "CODE": str(code), "TMPDIR": str(temporary), "PYTHONDONTWRITEBYTECODE": "1"}
     environ |= {"PYTHON": sys.base_prefix, "HIDDEN": find_closed_parent(Path(sys.base_prefix)), "HELD": str(held)}

@@ -5,10 +5,11 @@ import urllib.request
 
 import pytest
 
+from penumbra.core.http_client import find_free_port
 from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT
 from tests.helpers.flow_workspace import Workspace
-from tests.helpers.local_service import pick_free_port, wait_until
+from tests.helpers.local_service import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +27,7 @@ def trained(request, tmp_path_factory):
     space = Workspace(tmp_path_factory.mktemp(request.param))
     space.problem = request.param
     space.use_problem(PROJECT_ROOT / "examples" / request.param)
-    space.settings = {"training__candidates": CANDIDATES[request.param], "service__port": str(pick_free_port())}
+    space.settings = {"training__candidates": CANDIDATES[request.param], "service__port": str(find_free_port())}
     space.run(*space.flow("ingest"), **space.settings)
     space.run(*space.flow("train"), **space.settings)
     return space

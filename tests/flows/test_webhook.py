@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from flows.steps.monitor.webhook import post_alarms
-from tests.helpers.local_service import pick_free_port
+from penumbra.core.http_client import find_free_port
 
 
 class Chat(ThreadingHTTPServer):
@@ -65,7 +65,7 @@ def test_a_server_that_refuses_is_left_alone_after_three_times(capsys: pytest.Ca
     assert len(server.received) == 3
 
 
-NOBODY = [f"http://127.0.0.1:{pick_free_port()}/", "http://nowhere.invalid/", "no address"]
+NOBODY = [f"http://127.0.0.1:{find_free_port()}/", "http://nowhere.invalid/", "no address"]
 
 
 @pytest.mark.parametrize("url", NOBODY, ids=["no server", "no machine", "no address"])

@@ -4,7 +4,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.tree import DecisionTreeClassifier
 
 from penumbra.core.encoding import FeatureEncoder, derive_features, learn_category_tables
+from penumbra.core.http_client import find_free_port
 from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT, Settings, load_settings
 from penumbra.registry import bundle
@@ -134,7 +134,7 @@ def start_server(folder: Path, **settings: Any) -> Iterator[tuple[subprocess.Pop
     """`python -m service` on a free port, once it answers, with settings as `section__key`; its output goes to
     <folder>/output."""
     overrides = {f"PENUMBRA_{key.upper()}": str(value) for key, value in settings.items()}
-    environ = {**os.environ, **make_service_environment(folder, port=pick_free_port()), **overrides}
+    environ = {**os.environ, **make_service_environment(folder, port=find_free_port()), **overrides}
     port = environ["PENUMBRA_SERVICE__PORT"]
     with (folder / "output").open("wb") as output:
         process = subprocess.Popen(
@@ -154,11 +154,6 @@ def wait_until(condition: Callable[[], object], seconds: float = 10.0) -> None:
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.02)
-
-
-def pick_free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def _is_answering(http: httpx.Client) -> bool:

@@ -13,6 +13,7 @@ from flows.steps.monitor import reports
 from monitoring.dashboard import processes
 from monitoring.reports.workspace import DASHBOARD_PANELS, ReportWorkspace
 from monitoring.windows import WindowStore
+from penumbra.core.http_client import find_free_port
 from penumbra.core.settings import PROJECT_ROOT
 from service.processes.supervisor import ChildProcess
 from tests.helpers import browser_pages, local_service, recorded_windows
@@ -40,7 +41,7 @@ def addresses(browser, watched):
     """Where each page is, as the command prints it; it is told to end afterwards, and ends all."""
     folder = watched.monitor.folder.parent
     environ = {**os.environ, **recorded_windows.make_history_environment(folder)}
-    environ["PENUMBRA_DASHBOARD__FIRST_PORT"] = str(local_service.pick_free_port())
+    environ["PENUMBRA_DASHBOARD__FIRST_PORT"] = str(find_free_port())
     with (folder / "output").open("wb") as output:
         command = [sys.executable, "-m", "monitoring.dashboard.processes"]
         process = subprocess.Popen(command, cwd=PROJECT_ROOT, env=environ, stdout=output, stderr=subprocess.STDOUT)
