@@ -24,13 +24,15 @@ class ModelPriors:
 
     Attributes:
         threshold: The probability from which on it decides True; NaN but for binary tasks.
-        counts: By categorical column: from how many rows each value was learnt.
+        counts: By category: from how many rows each value was learnt, by the value as text.
         baseline: What it would predict without looking at the record; None where its bundle doesn't say.
+        readers: By category: a function from a record to its value as text, None for missing.
     """
 
     threshold: float
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     baseline: Prediction = None
+    readers: Mapping[str, Callable[[Mapping[str, Any]], str | None]] = field(default_factory=dict)
 
 
 class Condition(Protocol):
@@ -53,8 +55,8 @@ class Condition(Protocol):
 
 @dataclass(frozen=True)
 class FewRows:
-    """The column's value is in fewer than `below` of the rows that the model was fitted on; never for a missing value,
-    nor with a model whose bundle doesn't say (it was made before bundles did)."""
+    """The value of a column that is a `Category` among the features is in fewer than `below` of the rows that the model
+    was fitted on; never for a missing value, nor with a model that doesn't have this category."""
 
     column: str
     below: int
@@ -75,11 +77,11 @@ class FewRows:
         Returns:
             A function of a record and a prediction.
         """
-        column, counts = self.column, known.counts.get(self.column)
-        if counts is None:
+        counts, read = known.counts.get(self.column), known.readers.get(self.column)
+        if counts is None or read is None:
             return lambda record, _: False
         enough = frozenset([None, *(value for value, count in counts.items() if count >= self.below)])
-        return lambda record, _: record[column] not in enough
+        return lambda record, _: read(record) not in enough
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,7 @@ class Between:
 @dataclass(frozen=True)
 class CloseCall:
     """It takes less than `margin` to decide otherwise: from the threshold (binary), or between the two most probable
-    classes. Never for a number."""
+    classes. A number has neither: a rule that asks that is refused when it is loaded."""
 
     margin: float
 
@@ -157,12 +159,12 @@ class CloseCall:
         margin, threshold = self.margin, known.threshold
         if not isnan(threshold):
             return lambda _, probability: abs(probability - threshold) < margin
-        return lambda _, prediction: isinstance(prediction, list) and _top_two_margin(prediction) < margin
+        return lambda _, probabilities: _top_two_margin(probabilities) < margin
 
 
 @dataclass(frozen=True)
 class Outside:
-    """The prediction, a probability or a number, is outside the closed interval."""
+    """The prediction, the probability of True or a number, is outside the closed interval."""
 
     low: float
     high: float
@@ -195,7 +197,10 @@ class Refuse:
 
 @dataclass(frozen=True)
 class Answer:
-    """Answer without the model: by default with the baseline, and decide by that."""
+    """Answer without the model: by default with the baseline, and decide by that.
+
+    The prediction is the probability of True, a list of probabilities of all classes, or a number.
+    """
 
     prediction: Prediction = None
     decision: DecisionValue | None = None
@@ -228,7 +233,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Override:
-    """Decide this, whatever the model predicts. A probability stays unchanged; a number is replaced."""
+    """Decide this, True or False, a class or a number, whatever the model predicts. Probabilities stay unchanged."""
 
     decision: DecisionValue
     review = False
@@ -256,7 +261,7 @@ class Override:
 
 @dataclass(frozen=True)
 class Clamp:
-    """Bring the prediction, a probability or a number, into the closed interval, and decide by that."""
+    """Bring the prediction, the probability of True or a number, into the closed interval, and decide by that."""
 
     low: float
     high: float

@@ -8,6 +8,7 @@ import dataframely as dy
 import polars as pl
 
 from penumbra.core.problem import ProblemCandidates, ProblemFeatures, ProblemRules, ProblemSchema, ProblemSlices
+from penumbra.core.rule_checks import find_rule_faults
 from penumbra.core.task import Task, UnsupportedTargetError
 from penumbra.features import ColumnCheck, Feature
 from penumbra.patterns.candidate import Candidate
@@ -125,6 +126,14 @@ def _check_target(schema: ProblemSchema) -> Iterator[str]:
         yield f"target() fails on the columns of Labelled: {type(error).__name__}: {error}"
 
 
+def _read_task(schema: ProblemSchema) -> Task | None:
+    """The task; None where `_check_target` has a sentence about it."""
+    try:
+        return Task.from_schema(schema)
+    except Exception:  # whatever the user's function does
+        return None
+
+
 def check_features(part: ProblemFeatures, schema: ProblemSchema) -> Iterator[str]:
     """Find what doesn't fit together in `problem/features.py`.
 
@@ -193,9 +202,12 @@ def check_rules(part: ProblemRules, schema: ProblemSchema) -> Iterator[str]:
         A sentence for each fault.
     """
     yield from _find_repeated("RULES", [rule.name for rule in part.RULES])
+    row, task = schema.Row.columns(), _read_task(schema)
     for rule in part.RULES:
         columns = [rule.when.column] if hasattr(rule.when, "column") else []
-        yield from _find_unknown(f"RULES has {rule.name}, which reads", columns, schema.Row.columns(), "column of Row")
+        yield from _find_unknown(f"RULES has {rule.name}, which reads", columns, row, "column of Row")
+        if task and all(column in row for column in columns):
+            yield from find_rule_faults(rule, schema, task)
 
 
 # What to check of a part beside the types of its names.

@@ -19,6 +19,7 @@ from penumbra.core.problem import (
     ProblemError,
 )
 from penumbra.core.problem_checks import PART_CHECKS, describe_expectation, has_expected_type
+from penumbra.core.rule_checks import find_uncounted_columns
 from penumbra.core.settings import PROJECT_ROOT
 
 PROBLEM_PACKAGE = "problem"
@@ -49,6 +50,8 @@ def load_problem(parts: Sequence[str] = tuple(PROBLEM_PARTS), package: str = PRO
     problem = LoadedProblem(package, modules)
     schema = problem.loaded["schema"]
     _raise_faults(package, {name: PART_CHECKS[name](part, schema) for name, part in problem.loaded.items()})
+    if {"features", "rules"} <= problem.loaded.keys():
+        _raise_faults(package, {"rules": find_uncounted_columns(problem.rules.RULES, problem.features.FEATURES)})
     return cast(Problem, problem)
 
 

@@ -58,7 +58,7 @@ class Bundle:
     @property
     def threshold(self) -> float:
         """The lowest probability for which a binary task decides for True; NaN for other tasks."""
-        return float(self.facts.get("threshold", "nan"))
+        return float(self.facts["threshold"]) if self.task.kind == "binary" else float("nan")
 
     @property
     def task(self) -> Task:

@@ -183,7 +183,9 @@ def load_model_version(
     """
     loaded = bundle.read_bundle(state / BUNDLES_FOLDER / version, kinds, version, task)
     decide = make_decision_function(task, loaded.threshold)
-    priors = ModelPriors(loaded.threshold, loaded.facts.get("counts", {}), loaded.facts.get("baseline"))
+    readers = {kind.name: kind.scalar() for kind in loaded.inputs.kinds if kind.categorical}
+    counts, baseline = loaded.facts.get("counts", {}), loaded.facts.get("baseline")
+    priors = ModelPriors(loaded.threshold, counts, baseline, readers)  # type: ignore[arg-type]
     return LoadedModel(version, _make_record_scorer(loaded), decide, make_rules(priors, decide), loaded)
 
 

@@ -59,7 +59,7 @@ def complete_bundle(outcome: TrainingOutcome) -> Path:
         "parameters": outcome.winner.parameters,
         "recipe": outcome.plan.fingerprint_recipe(outcome.winner),
         "task": dataclasses.asdict(matrices.task),
-        "threshold": outcome.settings.training.threshold,
+        **({"threshold": outcome.settings.training.threshold} if matrices.task.kind == "binary" else {}),
         "metrics": outcome.tested[0].scores,
         "baseline": compute_baseline(matrices.task, arrays.read("labels")),
         "counts": count_category_values(arrays.read("inputs"), categorical, matrices.tables),

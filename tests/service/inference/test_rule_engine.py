@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
+from penumbra.features import Category
 from penumbra.rules import (
     Answer,
     Between,
@@ -21,7 +22,7 @@ from problem.rules import RULES
 from problem.schema import Row
 from service.inference.rule_engine import RefusedByRule, RuleEngine, build_rule_refusal
 
-BINARY = ModelPriors(0.5, {"dest": {"ORD": 500, "BGR": 2}}, 0.2)
+BINARY = ModelPriors(0.5, {"dest": {"ORD": 500, "BGR": 2}}, 0.2, {"dest": Category("dest").scalar()})
 FLIGHT = {"dest": "ORD", "distance": 700}
 
 
@@ -80,10 +81,6 @@ def test_a_close_call_of_classes_is_a_narrow_lead():
     classes = ModelPriors(float("nan"))
     assert is_condition_met(CloseCall(0.1), prediction=[0.1, 0.47, 0.43], priors=classes)
     assert not is_condition_met(CloseCall(0.1), prediction=[0.1, 0.6, 0.3], priors=classes)
-
-
-def test_a_number_is_no_close_call():
-    assert not is_condition_met(CloseCall(0.1), prediction=12.5, priors=NUMBER)
 
 
 def test_outside_holds_beyond_either_end():

@@ -1,0 +1,117 @@
+import pytest
+
+from penumbra.core.problem import ProblemError
+from penumbra.core.task import Task
+from penumbra.rules import Answer, CloseCall, FewRows, ModelPriors, OneOf, Rule
+from service.http.responses import make_decision_function
+from service.inference.rule_engine import RuleEngine
+from tests.helpers.orders import load_orders
+
+OUTCOME = "churned = dy.Bool(nullable=True)"
+TARGETS = {
+    "binary": OUTCOME,
+    "multiclass": 'churned = dy.Enum(["stays", "leaves", "unsure"], nullable=True)',
+    "regression": "churned = dy.Float64(nullable=True)",
+}
+CATEGORIES = '(Category("region"), Category("member"), Category("age"), Number("amount"))'
+FEATURES = [('(Category("region"), Number("amount"), Number("age"))', CATEGORIES)]
+
+
+@pytest.fixture
+def load_rule(tmp_path):
+    """A function that loads the orders with one rule, written as code, and a task; returns the rule."""
+
+    def load(when, then, kind):
+        code = "import datetime as dt\nfrom penumbra.rules import *\n"
+        code += f'RULES = (Rule("odd", "because", {when}, {then}),)\n'
+        changes = {"rules": [("", code)], "schema": [(OUTCOME, TARGETS[kind])], "features": FEATURES}
+        return load_orders(tmp_path, **changes).rules.RULES[0]
+
+    return load
+
+
+@pytest.mark.parametrize("kind", TARGETS)
+@pytest.mark.parametrize(
+    ("when", "then"),
+    [
+        ('FewRows("region", 30)', "Refuse()"),
+        ('FewRows("member", 30)', "Answer()"),
+        ('OneOf("region", ["north", None])', "Review()"),
+        ('OneOf("member", [True])', "Review()"),
+        ('Between("age", 18, 20.5)', "Answer()"),
+        ('Between("at", dt.datetime(2024, 1, 1), dt.datetime(2024, 2, 1))', "Review()"),
+    ],
+)
+def test_conditions_on_columns_suit_every_task(load_rule, when, then, kind):
+    assert load_rule(when, then, kind).name == "odd"
+
+
+@pytest.mark.parametrize(
+    ("kind", "when", "then"),
+    [
+        ("binary", "CloseCall(0.05)", "Review()"),
+        ("binary", "Outside(0.1, 0.9)", "Clamp(0.1, 0.9)"),
+        ("binary", 'OneOf("age", [18])', "Answer(0.2, False)"),
+        ("multiclass", "CloseCall(0.05)", "Override('leaves')"),
+        ("multiclass", 'OneOf("age", [18])', "Answer([0.2, 0.3, 0.5], 'stays')"),
+        ("regression", "Outside(0, 100)", "Clamp(0, 100)"),
+        ("regression", 'OneOf("age", [18])', "Answer(12.5)"),
+        ("regression", "Outside(0, 100)", "Override(50)"),
+    ],
+)
+def test_conditions_and_actions_on_predictions_suit_their_task(load_rule, kind, when, then):
+    assert load_rule(when, then, kind).name == "odd"
+
+
+@pytest.mark.parametrize(
+    ("kind", "when", "then", "sentence"),
+    [
+        ("regression", "CloseCall(0.05)", "Review()", "which hangs by nothing: expected Outside(low, high)"),
+        ("binary", "CloseCall(5)", "Review()", "expected a difference of probabilities, above 0 and up to 1"),
+        ("multiclass", "Outside(0.1, 0.9)", "Review()", "is several classes: expected CloseCall(margin)"),
+        ("multiclass", "CloseCall(0.1)", "Clamp(0, 1)", "is several classes: expected Override or Review"),
+        ("binary", "Outside(0.9, 0.1)", "Review()", "Outside(low=0.9, high=0.1): expected low up to high"),
+        ("binary", 'Between("age", 90, 20)', "Review()", "expected low up to high"),
+        ("binary", 'Between("age", "18", "20")', "Review()", "'18' is no value of age: expected Int16"),
+        ("binary", 'OneOf("region", ["nroth"])', "Review()", "'nroth' is no value of region: expected Enum"),
+        ("binary", 'OneOf("at", ["2024-01-01"])', "Review()", "'2024-01-01' is no value of at: expected Datetime"),
+        ("binary", 'OneOf("member", ["true"])', "Review()", "'true' is no value of member: expected Boolean"),
+        ("binary", 'FewRows("amount", 5)', "Review()", "amount is no Category of FEATURES"),
+        ("binary", 'OneOf("age", [18])', "Answer(20)", "expected as the prediction the probability of True"),
+        ("binary", 'OneOf("age", [18])', "Override(1)", "expected as the decision True or False"),
+        ("multiclass", 'OneOf("age", [18])', "Answer(0.5)", "a list with the probability of each class (stays, "),
+        ("multiclass", 'OneOf("age", [18])', "Answer([0.5, 0.5, 0.5])", "which add up to 1"),
+        ("multiclass", 'OneOf("age", [18])', "Override('left')", "one of the classes stays, leaves, unsure"),
+        ("regression", 'OneOf("age", [18])', "Override('much')", "expected as the decision a number"),
+    ],
+)
+def test_a_rule_that_suits_neither_task_nor_column_is_refused_when_it_is_loaded(load_rule, kind, when, then, sentence):
+    with pytest.raises(ProblemError) as refused:
+        load_rule(when, then, kind)
+    assert "rules.py: RULES has odd with " in str(refused.value)
+    assert sentence in str(refused.value)
+
+
+def test_a_close_call_of_five_classes_compares_the_two_most_probable():
+    task = Task("multiclass", ("a", "b", "c", "d", "e"))
+    close = CloseCall(0.05).test(ModelPriors(float("nan")))
+    assert [close({}, p) for p in ([0.36, 0.32, 0.32, 0, 0], [0.4, 0.1, 0.1, 0.1, 0.3])] == [True, False]
+    assert make_decision_function(task, float("nan"))([0.36, 0.32, 0.32, 0, 0]) == "a"
+
+
+@pytest.mark.parametrize(("kind", "decision"), [("multiclass", "b"), ("regression", [0.1, 0.6, 0.3])])
+def test_an_answer_is_the_baseline_with_the_decision_of_the_task(kind, decision):
+    task = Task(kind, ("a", "b", "c") if kind == "multiclass" else ())
+    decide = make_decision_function(task, float("nan"))
+    answer = Rule("odd", "because", OneOf("age", [18]), Answer())
+    engine = RuleEngine([answer], ModelPriors(float("nan"), {}, [0.1, 0.6, 0.3]), decide, "review")
+    assert engine.apply_before({"age": 18})[0] == ([0.1, 0.6, 0.3], decision, {"rules": ["odd"]})
+
+
+def test_few_rows_reads_a_value_as_the_feature_writes_it():
+    """The counts in a bundle are by text, as JSON has no other keys."""
+    priors = ModelPriors(
+        0.5, {"age": {"18": 500, "90": 2}}, None, {"age": lambda record: record["age"] and str(record["age"])}
+    )
+    rare = FewRows("age", below=30).test(priors)
+    assert [rare({"age": age}, None) for age in (18, 90, 91, None)] == [False, True, True, False]
