@@ -181,13 +181,17 @@ def compute_confidence_limits(contributions: np.ndarray, confidence: float = 0.9
     return middle - np.maximum(upper, student) * spread, middle + np.maximum(-lower, student) * spread
 
 
-def compute_joint_limits(contributions: np.ndarray, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+def compute_joint_limits(
+    means: np.ndarray, errors: np.ndarray, days: int, confidence: float = 0.95
+) -> tuple[np.ndarray, np.ndarray]:
     """Compute confidence limits that hold for all means over days together (Bonferroni).
 
     By Student's t: a thousand draws don't reach so far into the tails.
 
     Args:
-        contributions: float64 [k, days], oldest first.
+        means: float64 [k].
+        errors: Their standard errors, as `compute_standard_errors` gives them, float64 [k].
+        days: Number of days.
         confidence: Two-sided confidence of all k intervals together.
 
     Returns:
@@ -195,11 +199,11 @@ def compute_joint_limits(contributions: np.ndarray, confidence: float = 0.95) ->
     """
     from scipy.special import stdtrit
 
-    blocks = count_blocks(contributions.shape[1])
-    if blocks < 2 or not len(contributions):
-        return np.full(len(contributions), -np.inf), np.full(len(contributions), np.inf)
-    reach = stdtrit(blocks - 1, 1 - (1 - confidence) / 2 / len(contributions)) * compute_standard_errors(contributions)
-    return contributions.mean(axis=1) - reach, contributions.mean(axis=1) + reach
+    blocks = count_blocks(days)
+    if blocks < 2 or not len(means):
+        return np.full(len(means), -np.inf), np.full(len(means), np.inf)
+    reach = stdtrit(blocks - 1, 1 - (1 - confidence) / 2 / len(means)) * errors
+    return means - reach, means + reach
 
 
 def compute_p_values(contributions: np.ndarray, margin: float = 0.0) -> np.ndarray:
@@ -237,11 +241,13 @@ def compute_standard_errors(contributions: np.ndarray) -> np.ndarray:
     """Compute the standard errors of means over days from the spread of block means.
 
     Args:
-        contributions: float64 [k, days], oldest first, of at least two blocks.
+        contributions: float64 [k, days], oldest first.
 
     Returns:
-        float64 [k].
+        float64 [k]; infinite with fewer than two blocks of days.
     """
+    if count_blocks(contributions.shape[1]) < 2:
+        return np.full(len(contributions), np.inf)
     return np.sqrt((_block_means(contributions) ** 2).mean(axis=1) / (count_blocks(contributions.shape[1]) - 1))
 
 

@@ -8,6 +8,7 @@ Source:
     Piaggio et al., "Reporting of noninferiority and equivalence randomized trials", JAMA 2012.
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -84,20 +85,34 @@ def check_slices(rows: pl.DataFrame, limits: GateLimits) -> GateCheck:
     Returns:
         The check, measured on the slice that is most certainly worse.
     """
-    names, members = slices.find_slice_members(rows, [name for name in rows.columns if name not in NON_SLICE_COLUMNS])
-    days = rows["day"].to_numpy()
-    has_days = slices.count_slice_days(members, days) >= limits.min_days
-    if not has_days.any():
-        sentence = f"none of {len(names)} slices has {limits.min_days} days of rows"
+    columns = [name for name in rows.columns if name not in NON_SLICE_COLUMNS]
+    sums = {name: _sum_by_day(rows.filter(members)) for name, members in slices.find_slice_members(rows, columns)}
+    kept = [name for name, by_day in sums.items() if by_day.height >= limits.min_days]
+    if not kept:
+        sentence = f"none of {len(sums)} slices has {limits.min_days} days of rows"
         return GateCheck("slices", float("nan"), limits.slice_margin, NOT_ENOUGH_DATA, sentence)
-    differences = np.where(members[has_days], (rows["candidate"] - rows["live"]).to_numpy(), np.nan)
-    contributions = bootstrap.compute_day_contributions(differences, days)
+    days = rows.select(pl.col("day").unique().sort())
+    contributions = _compute_contributions([days.join(sums[name], on="day", how="left") for name in kept])
     is_harmed, worst = find_harmed_slices(contributions, limits)
-    kept = [name for name, enough in zip(names, has_days, strict=True) if enough]
     listed = ", ".join(f"{kept[k]} {contributions[k].mean():+.4f}" for k in np.flatnonzero(is_harmed)) or "none"
     sentence = f"of {len(kept)} slices with {limits.min_days} days or more are worse than live: {listed}"
     measured = float(contributions[worst].mean())
     return GateCheck("slices", measured, limits.slice_margin, "fail" if is_harmed.any() else "pass", sentence)
+
+
+def _sum_by_day(rows: pl.DataFrame) -> pl.DataFrame:
+    """Sum the loss differences, candidate less live: `day`, `sum` and `rows`."""
+    difference = pl.col("candidate") - pl.col("live")
+    return rows.filter(difference.is_not_nan()).group_by("day").agg(sum=difference.sum(), rows=pl.len())
+
+
+def _compute_contributions(slices_by_day: Sequence[pl.DataFrame]) -> np.ndarray:
+    """Each day's contribution to the mean difference of slices: float64 [k, days]."""
+    sums, rows = (
+        np.array([by_day.sort("day")[name].fill_null(0).to_numpy() for by_day in slices_by_day], float)
+        for name in ("sum", "rows")
+    )
+    return bootstrap.convert_sums_to_contributions(sums, rows)
 
 
 def find_harmed_slices(contributions: np.ndarray, limits: GateLimits) -> tuple[np.ndarray, int]:

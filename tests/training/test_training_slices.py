@@ -1,6 +1,11 @@
+import tracemalloc
+from itertools import combinations
+
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from penumbra.core.metrics.scores import compute_metrics, compute_roc_pr_areas
@@ -44,11 +49,15 @@ def test_every_hour_has_a_band_of_four():
 
 
 def test_a_row_belongs_to_one_slice_of_each_column_or_to_none():
-    names, belongs = slices.find_slice_members(
-        pl.DataFrame({"origin": ["JFK", "EWR", None], "late": [True, True, False]}), ["origin"]
-    )
-    assert names == ["origin=EWR", "origin=JFK"]
-    assert belongs.tolist() == [[False, True, False], [True, False, False]]
+    rows = pl.DataFrame({"origin": ["JFK", "EWR", None], "late": [True, True, False]})
+    belongs = {name: members.tolist() for name, members in slices.find_slice_members(rows, ["origin"])}
+    assert belongs == {"origin=EWR": [False, True, False], "origin=JFK": [True, False, False]}
+
+
+def test_of_a_column_of_many_values_those_with_the_most_rows_are_looked_at():
+    rows = pl.DataFrame({"town": [f"town {n:03}" for n in range(150)] + ["town 149"] * 2})
+    names = [name for name, _ in slices.find_slice_members(rows, ["town"])]
+    assert (len(names), names[0], names[-1]) == (100, "town=town 000", "town=town 149")
 
 
 def test_scores_by_slice_are_those_of_the_slices_own_rows():
@@ -122,6 +131,44 @@ def test_slices_are_ranked_by_what_is_sure_of_their_excess():
     assert (found["low"] < found["excess"]).all()
 
 
+def find_slices_naively(features: pl.DataFrame, losses: np.ndarray, min_rows: int, min_days: int) -> dict[str, tuple]:
+    """Rows, days and mean excess of every slice of text columns that is large enough, one by one."""
+    excess = losses - np.array([losses[day == DAYS].mean() for day in DAYS])
+    ways = [[a] for a in features.columns] + [[a, b] for a, b in combinations(features.columns, 2)]
+    sizes = {}
+    for way in ways:
+        for values in features.select(way).unique().iter_rows():
+            pairs = list(zip(way, values, strict=True))
+            members = features.select(pl.all_horizontal(pl.col(n) == v for n, v in pairs)).to_series().to_numpy()
+            size = members.sum(), len(np.unique(DAYS[members])), excess[members].mean()
+            sizes[" and ".join(f"{n}={v}" for n, v in pairs)] = size
+    return {n: s for n, s in sizes.items() if min_rows <= s[0] <= len(losses) / 2 and s[1] >= min_days}
+
+
+@given(seed=st.integers(0, 2**31), values=st.integers(2, 40), min_rows=st.integers(2, 60), min_days=st.integers(1, 20))
+@settings(max_examples=25, deadline=None)
+def test_slices_found_by_their_rows_are_those_of_a_naive_search(seed, values, min_rows, min_days):
+    rng = np.random.default_rng(seed)
+    features = pl.DataFrame({name: rng.integers(0, values, 1200).astype(str) for name in ("town", "street", "shop")})
+    losses = rng.exponential(size=1200)
+    found = slices.find_worst_slices(features, losses, DAYS, 10**6, min_rows, min_days)
+    naive = find_slices_naively(features, losses, min_rows, min_days)
+    singles = [name for name in found["slice"] if " and " not in name]
+    assert set(singles) == {name for name in naive if " and " not in name}
+    for row in found.iter_rows(named=True):
+        assert (row["rows"], row["days"], row["excess"]) == pytest.approx(naive[row["slice"]])
+
+
+def test_slices_of_two_columns_of_thousands_of_values_take_memory_by_rows():
+    rng = np.random.default_rng(0)
+    features = pl.DataFrame({name: rng.integers(0, 5_000, 20_000).astype(str) for name in ("customer", "product")})
+    tracemalloc.start()
+    slices.find_worst_slices(features, rng.exponential(size=20_000), np.arange(20_000) % 60, min_rows=2, min_days=2)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50_000_000
+
+
 def test_the_fast_areas_are_those_of_scikit_learn():
     rng = np.random.default_rng(0)
     predictions = rng.integers(0, 20, 300) / 20
@@ -132,5 +179,6 @@ def test_the_fast_areas_are_those_of_scikit_learn():
 
 def test_joint_limits_hold_more_and_reach_further_the_more_there_are():
     pulls = np.random.default_rng(0).standard_normal((50, 30))
-    alone, together = bootstrap.compute_joint_limits(pulls[:1]), bootstrap.compute_joint_limits(pulls)
+    means, errors = pulls.mean(axis=1), bootstrap.compute_standard_errors(pulls)
+    alone, together = (bootstrap.compute_joint_limits(means[:k], errors[:k], 30) for k in (1, 50))
     assert together[0][0] < alone[0][0] < alone[1][0] < together[1][0]

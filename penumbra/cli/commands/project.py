@@ -16,9 +16,10 @@ BENCHMARKS = {
     "patterns": "each pattern of problem/candidates.py beside its plain counterpart, month by month",
     "promotion": "how often equal models are promoted, how soon better ones, how soon broken ones stop",
     "serve": "POST /predict beside other servers, with the shadow on and off, with faulty candidates, swapped",
+    "slices": "seconds and memory of the search for the worst slices, with thousands of values",
     "train": "the training flow beside a plain script doing the same fits",
 }
-ONE_THREAD = ("alarms", "monitor", "promotion")  # they do their work on one core
+ONE_THREAD = ("alarms", "monitor", "promotion", "slices")  # they do their work on one core
 DEVELOPMENT_READY, MLFLOW_READY = ".venv/development", ".venv-mlflow/ready"
 
 
