@@ -55,15 +55,25 @@ def list_service_files() -> list[str]:
     """List the code that serves: service, served parts of the problem, their imports, and types that a bundle may load.
 
     Imports inside of functions count. The types are those of this project that penumbra/registry/skops_model.py trusts.
+    Files of the problem's folder that aren't Python, such as lookup tables, are among them.
 
     Returns:
         Paths relative to the project's root, with slashes.
     """
     pattern_modules = [name.rpartition(".")[0] for name in TRUSTED_TYPES if name.startswith(f"{penumbra.__name__}.")]
-    problem_modules = [f"{PROBLEM_PACKAGE}.{part}" for part in SERVED_PARTS]
-    entry_modules = [service.__name__, *problem_modules, *pattern_modules]
+    problem_folder = PROJECT_ROOT / PROBLEM_PACKAGE
+    problem_parts = [part for part in SERVED_PARTS if (problem_folder / f"{part}.py").exists()]
+    entry_modules = [service.__name__, *(f"{PROBLEM_PACKAGE}.{part}" for part in problem_parts), *pattern_modules]
     packages = {name.partition(".")[0] for name in list_imported_modules(PROJECT_ROOT, entry_modules)}
-    return list_module_files(PROJECT_ROOT, entry_modules, packages)
+    tables = (path for path in sorted(problem_folder.rglob("*")) if path.is_file() and _is_table(path))
+    files = [path.relative_to(PROJECT_ROOT).as_posix() for path in tables]
+    return [*list_module_files(PROJECT_ROOT, entry_modules, packages), *files]
+
+
+def _is_table(path: Path) -> bool:
+    """Whether a file of the problem's folder is neither code nor a cache."""
+    inside = path.relative_to(PROJECT_ROOT / PROBLEM_PACKAGE).parts
+    return path.suffix not in (".py", ".pyc") and not any(part.startswith((".", "__")) for part in inside)
 
 
 def stage_service_code(context: Path) -> None:
