@@ -1,1 +1,1 @@
-"""What is predicted, from what: the one folder that a user of the template edits."""
+"""What is predicted, from what: will a flight from New York arrive late?"""

@@ -81,7 +81,8 @@ def hard_negatives(columns: Columns) -> Any:
 def augmented_boosting(columns: Columns) -> Any:
     """Learns from flights in slightly different weather, too, and from some without any."""
     from penumbra.patterns import Augmented
-    from problem.augment import augment
+
+    from .augment import augment
 
     return Augmented(gradient_boosting(columns), augment, columns, random_state=SEED)
 

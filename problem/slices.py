@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from problem.schema import TIME
+from .schema import TIME
 
 _LOCAL = pl.col(TIME).dt.convert_time_zone("America/New_York")
 

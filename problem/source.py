@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from problem.schema import ORIGINS
+from .schema import ORIGINS
 
 YEAR = 2013
 FLIGHTS = [

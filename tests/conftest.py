@@ -1,15 +1,33 @@
+import atexit
+import contextlib
 import os
 import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
 
-from penumbra.core.settings import RegistrySettings
+from tests.helpers.checkout import import_from_checkout, link_checkout
+
+# These tests are the engine's: whatever problem/, settings.toml and data.dvc are, they find those of examples/flights.
+CHECKOUT = Path(tempfile.mkdtemp(prefix="penumbra-checkout-"))
+atexit.register(shutil.rmtree, CHECKOUT, ignore_errors=True)
+import_from_checkout(link_checkout(CHECKOUT))
+
+from penumbra.core.settings import RegistrySettings  # noqa: E402
 
 os.environ["OMP_NUM_THREADS"] = "1"  # two threads that wait for each other actively cost more than they give
 hypothesis.settings.register_profile("penumbra", deadline=None, max_examples=30, derandomize=True, database=None)
 hypothesis.settings.load_profile("penumbra")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def working_folder() -> Iterator[Path]:
+    """The checkout of links as the working folder: commands look for their project there."""
+    with contextlib.chdir(CHECKOUT):
+        yield CHECKOUT
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 SETTINGS_FILE = "settings.toml"
-CODE_ROOT = Path(__file__).resolve().parents[2]  # the folder that `penumbra` is in
+CODE_ROOT = Path(__file__).absolute().parents[2]  # the folder that `penumbra` is in, links not followed
 
 
 def find_project_root(code_root: Path = CODE_ROOT) -> Path:

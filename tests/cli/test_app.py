@@ -71,8 +71,9 @@ def test_wrong_arguments_are_exit_2(words: list[str]) -> None:
     assert (result.exit_code, result.stdout) == (2, "")
 
 
-def test_the_commands_work_below_the_projects_folder(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(PROJECT_ROOT / "penumbra" / "cli")
+def test_the_commands_work_below_the_projects_folder(working_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (working_folder / "notebooks").mkdir()
+    monkeypatch.chdir(working_folder / "notebooks")
     assert "service.port" in run_command_line("settings").stdout
 
 

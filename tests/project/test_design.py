@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from penumbra.core.settings import PROJECT_ROOT
+from tests.helpers.checkout import REPOSITORY
 
 BUILDING_BLOCKS = {"penumbra.features", "penumbra.rules", "penumbra.patterns"}
 LOGIC = {"penumbra.core", "penumbra.training", "penumbra.promotion", "monitoring"}
@@ -178,10 +179,10 @@ def test_every_module_that_imports_onnxruntime_tells_it_first(module):
 def text_files():
     """Every file that git has or would add, but those that are no text."""
     listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard"], cwd=PROJECT_ROOT, check=True, capture_output=True, text=True
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=REPOSITORY, check=True, capture_output=True, text=True
     )
     for name in listed.stdout.splitlines():
-        path = PROJECT_ROOT / name
+        path = REPOSITORY / name
         if path.is_file() and b"\0" not in (content := path.read_bytes()):
             yield name, content.decode()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from penumbra.core.settings import PROJECT_ROOT
+from tests.helpers.checkout import REPOSITORY
 
 pytestmark = pytest.mark.slow
 
@@ -20,10 +20,10 @@ pytestmark = pytest.mark.slow
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the files that git tracks, as a fresh clone has them."""
     folder = tmp_path_factory.mktemp("fresh") / "checkout"
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=PROJECT_ROOT, check=True, capture_output=True, text=True)
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, check=True, capture_output=True, text=True)
     for name in filter(None, listed.stdout.split("\0")):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(PROJECT_ROOT / name, folder / name, follow_symlinks=False)
+        shutil.copy(REPOSITORY / name, folder / name, follow_symlinks=False)
     return folder
 
 

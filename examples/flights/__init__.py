@@ -1,0 +1,1 @@
+"""What is predicted, from what: will a flight from New York arrive late?"""
