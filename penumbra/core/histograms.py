@@ -39,7 +39,7 @@ def list_profiled_columns(kinds: "Sequence[Feature]", time: str) -> list[str]:
     Returns:
         Names in the order in which they are first read.
     """
-    read = dict.fromkeys(name for kind in kinds for name in kind.expr().meta.root_names())
+    read = dict.fromkeys(name for kind in kinds for name in kind.columns)
     return [name for name in read if name != time]
 
 

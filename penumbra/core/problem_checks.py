@@ -7,6 +7,7 @@ from typing import Any, get_args
 import dataframely as dy
 import polars as pl
 
+from penumbra.core.feature_checks import find_check_faults, find_feature_faults
 from penumbra.core.problem import ProblemCandidates, ProblemFeatures, ProblemRules, ProblemSchema, ProblemSlices
 from penumbra.core.rule_checks import find_rule_faults
 from penumbra.core.task import Task, UnsupportedTargetError
@@ -112,9 +113,22 @@ def check_schema(schema: ProblemSchema) -> Iterator[str]:
         yield f"EXAMPLE lacks {', '.join(lost)}: expected every column of Row that may not be null"
     yield from _find_unknown("EXAMPLE has", schema.EXAMPLE, row, "column of Row")
     yield from _find_unknown("OUTCOME has", schema.OUTCOME, outcome, "column that only Labelled has")
+    yield from _check_dtypes(schema)
     for check in schema.CHECKS:
-        yield from _find_unknown("CHECKS reads", check.expr().meta.root_names(), row, "column of Row")
+        if unknown := list(_find_unknown("CHECKS reads", check.columns, row, "column of Row")):
+            yield from unknown
+        else:
+            yield from (f"CHECKS has {fault}" for fault in find_check_faults(check, schema.Row))
     yield from _check_target(schema)
+
+
+def _check_dtypes(schema: ProblemSchema) -> Iterator[str]:
+    row, labelled = schema.Row.columns(), schema.Labelled.columns()
+    for name, column in labelled.items():
+        if isinstance(column, dy.Any | dy.Object):
+            yield f"{name} is a dy.{type(column).__name__}: expected a type that JSON and Parquet have, as dy.String"
+        elif name in row and column.dtype != row[name].dtype:
+            yield f"{name} is {row[name].dtype} in Row and {column.dtype} in Labelled: expected the same dtype in both"
 
 
 def _check_target(schema: ProblemSchema) -> Iterator[str]:
@@ -148,8 +162,11 @@ def check_features(part: ProblemFeatures, schema: ProblemSchema) -> Iterator[str
         yield "FEATURES is empty: expected at least one feature"
     yield from _find_repeated("FEATURES", [feature.name for feature in part.FEATURES])
     for feature in part.FEATURES:
-        columns, verb = feature.expr().meta.root_names(), f"FEATURES has {feature.name}, which reads"
-        yield from _find_unknown(verb, columns, schema.Labelled.columns(), "column of Row")
+        verb = f"FEATURES has {feature.name}, which reads"
+        if unknown := list(_find_unknown(verb, feature.columns, schema.Labelled.columns(), "column of Row")):
+            yield from unknown
+        else:
+            yield from (f"FEATURES has {fault}" for fault in find_feature_faults(feature, schema.Labelled))
 
 
 def check_candidates(part: ProblemCandidates, schema: ProblemSchema) -> Iterator[str]:

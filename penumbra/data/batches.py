@@ -231,7 +231,7 @@ class DataStore:
     def _code(self) -> bytes:
         """What a partition depends on besides its batch: the code of contract, parsing and features."""
         files = [self.problem.files[part] for part in STORED_PARTS]
-        files += [Path(str(module.__file__)) for module in (penumbra.features, encoding)]
+        files += [*sorted(Path(str(penumbra.features.__file__)).parent.glob("*.py")), Path(encoding.__file__)]
         return b"".join(file.read_bytes() for file in files) + pl.__version__.encode()
 
 

@@ -57,12 +57,12 @@ KINDS = [
 
 def records_for(definition):
     """A few records with the columns that a kind or check reads."""
-    values = {name: st.none() | VALUES[name] for name in definition.expr().meta.root_names()}
+    values = {name: st.none() | VALUES[name] for name in definition.columns}
     return st.lists(st.fixed_dictionaries(values), max_size=5)
 
 
 def frame(definition, records):
-    dtypes = {name: Wide.columns()[name].dtype for name in definition.expr().meta.root_names()}
+    dtypes = {name: Wide.columns()[name].dtype for name in definition.columns}
     return pl.DataFrame(records, schema=dtypes).select(definition.expr()).to_series()
 
 

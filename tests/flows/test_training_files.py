@@ -16,7 +16,7 @@ TRAINING_MODULES = (
     "problem/candidates.py",
     "problem/augment.py",
     "problem/schema.py",
-    "penumbra/features.py",
+    "penumbra/features/kinds.py",
     "penumbra/patterns/cascade.py",
     "penumbra/core/encoding.py",
     "penumbra/core/metrics/losses.py",

@@ -138,7 +138,7 @@ def test_late_is_more_than_15_minutes_and_unknown_without_an_arrival(minutes, la
 
 @pytest.mark.parametrize("kind", FEATURES, ids=lambda kind: kind.name)
 def test_a_feature_reads_only_what_the_contract_knows_beforehand(kind):
-    assert set(kind.expr().meta.root_names()) <= set(contract.Row.columns())
+    assert set(kind.columns) <= set(contract.Row.columns())
 
 
 def test_features_have_names_of_their_own():

@@ -47,7 +47,7 @@ class ExaminedData:
         rejected = [store.quarantine(batch) for batch in self.batches]
         self.rejected = pl.concat(rejected, how="diagonal_relaxed")
         self.features = self.rows["inputs"].struct.unnest()
-        read = sorted({column for kind in self.features_read for column in kind.expr().meta.root_names()})
+        read = sorted({column for kind in self.features_read for column in kind.columns})
         self.columns = self.rows.select(read).with_columns(self.features)
         self.has_outcome = self.rows.select(target.is_not_null()).to_series()
         self.times = {batch: self.rows.filter(pl.col("batch") == batch)[schema.TIME] for batch in self.batches}

@@ -138,7 +138,7 @@ def find_unavailable_columns(kinds: Sequence[Feature], target: pl.Expr, contract
     """
     found = []
     for kind in kinds:
-        unknown = [column for column in kind.expr().meta.root_names() if column not in contract]
+        unknown = [column for column in kind.columns if column not in contract]
         if unknown:
             evidence = f"it reads {', '.join(unknown)}, and a request has no such column (Row in problem/schema.py)"
             found.append(Finding("afterwards", kind.name, evidence, f"take {kind.name} out of problem/features.py"))

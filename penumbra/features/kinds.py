@@ -1,10 +1,4 @@
-"""The kinds of features and of checks between columns, which `problem/features.py` and `problem/schema.py` compose.
-
-Each kind is one definition with two forms that must agree: `expr()` works on whole frames, `scalar` on one record (a
-dict of Python values), where polars' 150 µs would be most of an answer's time. Property tests hold the two forms equal.
-
-Numbers are float64 with NaN for "missing"; categories become integer codes, -1 for "missing or never seen".
-"""
+"""The kinds of features whose form for single records is plain Python."""
 
 import datetime as dt
 import math
@@ -13,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
-import dataframely as dy
 import polars as pl
 
 MISSING_NUMBER = math.nan
+# Before and after, the zones of Python and of polars differ: in old local times, and in summer times far ahead.
+YEARS_OF_EQUAL_ZONES = range(1971, 2100)
 Record = Mapping[str, Any]
 
 
@@ -31,6 +26,11 @@ class Number:
     def name(self) -> str:
         """The feature's name, which is the name of its column in the matrix."""
         return self.column
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that are read."""
+        return (self.column,)
 
     def expr(self) -> pl.Expr:
         """Build the form for frames.
@@ -52,7 +52,7 @@ class Number:
 
 @dataclass(frozen=True)
 class Category:
-    """A column of strings.
+    """A column of text, of whole numbers or of Booleans; 12 is the value "12", True is "true".
 
     The codes come from the table of values seen in training (see penumbra/core/encoding.py).
     """
@@ -64,6 +64,11 @@ class Category:
     def name(self) -> str:
         """The feature's name, which is the name of its column in the matrix."""
         return self.column
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that are read."""
+        return (self.column,)
 
     def expr(self) -> pl.Expr:
         """Build the form for frames.
@@ -80,7 +85,14 @@ class Category:
             A function from a record to the value, None for missing.
         """
         column = self.column
-        return lambda record: record[column]
+
+        def text(record: Record) -> str | None:
+            value = record[column]
+            if value is None or value.__class__ is str:
+                return value
+            return str(value).lower()
+
+        return text
 
 
 @dataclass(frozen=True)
@@ -94,6 +106,11 @@ class ClockMinutes:
     def name(self) -> str:
         """The feature's name, which is the name of its column in the matrix."""
         return f"{self.column}_minutes"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that are read."""
+        return (self.column,)
 
     def expr(self) -> pl.Expr:
         """Build the form for frames.
@@ -121,7 +138,10 @@ class ClockMinutes:
 
 @dataclass(frozen=True)
 class Weekday:
-    """Day of the week, Monday 1 to Sunday 7, of an instant, in the named time zone."""
+    """Day of the week, Monday 1 to Sunday 7, in a time zone: of an instant there, or of a date or clock of that zone.
+
+    An instant is a time with a zone. A time without one, or a date, is what calendar and clock show in `zone`.
+    """
 
     column: str
     zone: str
@@ -132,13 +152,21 @@ class Weekday:
         """The feature's name, which is the name of its column in the matrix."""
         return f"{self.column}_weekday"
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that are read."""
+        return (self.column,)
+
     def expr(self) -> pl.Expr:
         """Build the form for frames.
 
         Returns:
             An expression on the contract's columns, of dtype Float64; null is missing.
         """
-        return pl.col(self.column).dt.convert_time_zone(self.zone).dt.weekday().cast(pl.Float64)
+        column = pl.selectors.by_name(self.column)
+        instants = column & pl.selectors.datetime(time_zone="*")  # one of the two selects nothing
+        weekdays = instants.dt.convert_time_zone(self.zone).dt.weekday(), (column - instants).dt.weekday()
+        return pl.coalesce(*weekdays).cast(pl.Float64)
 
     def scalar(self) -> Callable[[Record], float]:
         """Build the form for records.
@@ -146,11 +174,17 @@ class Weekday:
         Returns:
             A function from a record to a float, NaN for missing.
         """
-        column, zone = self.column, ZoneInfo(self.zone)
+        column, zone, name = self.column, ZoneInfo(self.zone), self.zone
 
         def weekday(record: Record) -> float:
-            instant: dt.datetime | None = record[column]
-            return MISSING_NUMBER if instant is None else float(instant.astimezone(zone).isoweekday())
+            value: Any = record[column]
+            if value is None:
+                return MISSING_NUMBER
+            if value.__class__ is dt.date or value.tzinfo is None:
+                return float(value.isoweekday())
+            if value.year in YEARS_OF_EQUAL_ZONES:
+                return float(value.astimezone(zone).isoweekday())
+            return float(pl.Series([value]).dt.convert_time_zone(name).dt.weekday().item())
 
         return weekday
 
@@ -167,6 +201,11 @@ class Difference:
     def name(self) -> str:
         """The feature's name, which is the name of its column in the matrix."""
         return f"{self.column}_minus_{self.other}"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that are read."""
+        return (self.column, self.other)
 
     def expr(self) -> pl.Expr:
         """Build the form for frames.
@@ -189,113 +228,3 @@ class Difference:
             return MISSING_NUMBER if left is None or right is None else float(left) - float(right)
 
         return difference
-
-
-@dataclass(frozen=True, eq=False)
-class Expression:
-    """Any other numeric polars expression on the columns of `schema`, at polars' price for a single record (150 µs)."""
-
-    name: str
-    expression: pl.Expr
-    schema: type[dy.Schema]
-    categorical: ClassVar[bool] = False
-
-    def expr(self) -> pl.Expr:
-        """Build the form for frames.
-
-        Returns:
-            An expression on the contract's columns, of dtype Float64; null is missing.
-        """
-        return self.expression.cast(pl.Float64)
-
-    def scalar(self) -> Callable[[Record], float]:
-        """Build the form for records.
-
-        Returns:
-            A function from a record to a float, NaN for missing.
-        """
-        columns = self.schema.columns()
-        dtypes = {name: columns[name].dtype for name in self.expression.meta.root_names()}
-
-        def value(record: Record) -> float:
-            row = pl.DataFrame({name: [record[name]] for name in dtypes}, schema=dtypes)
-            return _none_to_nan(row.select(self.expr()).item())
-
-        return value
-
-    def __repr__(self) -> str:
-        return f"Expression(name={self.name!r}, expression={self.expression})"
-
-
-Feature = Number | Category | ClockMinutes | Weekday | Difference | Expression
-
-
-@dataclass(frozen=True)
-class ValidClock:
-    """The integer hhmm is a time of day: minutes below 60."""
-
-    column: str
-
-    @property
-    def expectation(self) -> str:
-        """The expectation in words, for the client whose record breaks it."""
-        return f"{self.column} is a clock time hhmm with minutes below 60"
-
-    def expr(self) -> pl.Expr:
-        """Build the form for frames.
-
-        Returns:
-            An expression on the contract's columns, of dtype Boolean: whether the check holds, null for missing.
-        """
-        return pl.col(self.column) % 100 < 60
-
-    def scalar(self, record: Record) -> bool:
-        """Check one record.
-
-        Args:
-            record: Python values by column.
-
-        Returns:
-            Whether the check holds; true where a value is missing.
-        """
-        return (clock := record[self.column]) is None or clock % 100 < 60
-
-
-@dataclass(frozen=True)
-class NotAbove:
-    """`column` is at most `other`; holds where either is missing."""
-
-    column: str
-    other: str
-
-    @property
-    def expectation(self) -> str:
-        """The expectation in words, for the client whose record breaks it."""
-        return f"{self.column} is at most {self.other}"
-
-    def expr(self) -> pl.Expr:
-        """Build the form for frames.
-
-        Returns:
-            An expression on the contract's columns, of dtype Boolean: whether the check holds, null for missing.
-        """
-        return pl.col(self.column) <= pl.col(self.other)
-
-    def scalar(self, record: Record) -> bool:
-        """Check one record.
-
-        Args:
-            record: Python values by column.
-
-        Returns:
-            Whether the check holds; true where a value is missing.
-        """
-        left, right = record[self.column], record[self.other]
-        return left is None or right is None or left <= right
-
-
-ColumnCheck = ValidClock | NotAbove
-
-
-def _none_to_nan(value: float | None) -> float:
-    return MISSING_NUMBER if value is None else value

@@ -1,0 +1,153 @@
+import dataframely as dy
+import polars as pl
+import pytest
+
+from penumbra.core.feature_checks import find_check_faults, find_feature_faults
+from penumbra.core.problem import ProblemError
+from penumbra.features import Category, ClockMinutes, Difference, Expression, NotAbove, Number, ValidClock, Weekday
+from tests.helpers.orders import load_orders
+
+
+class EveryType(dy.Schema):
+    bool = dy.Bool(nullable=True)
+    int8 = dy.Int8(nullable=True)
+    int64 = dy.Int64(nullable=True)
+    uint64 = dy.UInt64(nullable=True)
+    float32 = dy.Float32(nullable=True)
+    float64 = dy.Float64(nullable=True)
+    decimal = dy.Decimal(10, 2, nullable=True)
+    string = dy.String(nullable=True)
+    enum = dy.Enum(["a", "b"], nullable=True)
+    categorical = dy.Categorical(nullable=True)
+    date = dy.Date(nullable=True)
+    naive = dy.Datetime(nullable=True)
+    instant = dy.Datetime(nullable=True, time_zone="UTC")
+    time = dy.Time(nullable=True)
+    duration = dy.Duration(nullable=True)
+    binary = dy.Binary(nullable=True)
+    list = dy.List(dy.Int8(), nullable=True)
+    array = dy.Array(dy.Int8(), 2, nullable=True)
+    struct = dy.Struct({"a": dy.Int8()}, nullable=True)
+
+
+COLUMNS = list(EveryType.columns())
+INTEGERS = {"int8", "int64", "uint64"}
+NUMBERS = INTEGERS | {"bool", "float32", "float64", "decimal"}
+TEXTS = {"string", "enum", "categorical"}
+
+
+def list_taken_columns(make, find):
+    """The columns of which a kind made of one column's name is accepted."""
+    return {column for column in COLUMNS if not list(find(make(column), EveryType))}
+
+
+@pytest.mark.parametrize(
+    ("make", "taken"),
+    [
+        (Number, NUMBERS),
+        (lambda column: Difference(column, "int8"), NUMBERS),
+        (Category, TEXTS | INTEGERS | {"bool"}),
+        (ClockMinutes, INTEGERS),
+        (lambda column: Weekday(column, "America/New_York"), {"date", "naive", "instant"}),
+    ],
+    ids=["Number", "Difference", "Category", "ClockMinutes", "Weekday"],
+)
+def test_a_kind_takes_the_columns_of_which_both_of_its_forms_give_the_same(make, taken):
+    assert list_taken_columns(make, find_feature_faults) == taken
+
+
+@pytest.mark.parametrize(
+    ("make", "taken"),
+    [
+        (ValidClock, INTEGERS),
+        (lambda column: NotAbove(column, column), set(COLUMNS) - {"enum", "categorical", "list", "array", "struct"}),
+        (lambda column: NotAbove(column, "int64"), INTEGERS),
+        (lambda column: NotAbove("float64", column), {"int8", "float32", "float64"}),
+        (lambda column: NotAbove(column, "naive"), {"naive"}),
+    ],
+    ids=["ValidClock", "NotAbove itself", "NotAbove int64", "NotAbove float64", "NotAbove naive"],
+)
+def test_a_check_takes_the_columns_of_which_both_of_its_forms_hold_for_the_same(make, taken):
+    assert list_taken_columns(make, find_check_faults) == taken
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        pl.col("int8") * 2,
+        pl.col("naive").dt.hour(),
+        pl.col("naive") - pl.col("naive").dt.truncate("1d"),
+        pl.col("float64").map_elements(lambda value: [value][0], return_dtype=pl.Float64),
+        pl.when(pl.col("bool")).then("int8").otherwise("int64"),
+        pl.col("list").list.sum(),
+        pl.col("struct").struct.field("a"),
+        pl.col("string").str.to_datetime("%Y").dt.year(),
+    ],
+    ids=str,
+)
+def test_an_expression_that_reads_one_row_is_a_feature(expression):
+    assert list(find_feature_faults(Expression("made", expression, EveryType), EveryType)) == []
+
+
+@pytest.mark.parametrize(
+    ("expression", "words"),
+    [
+        (pl.col("int8").mean(), "which reads other rows"),
+        (pl.col("int8").shift(), "which reads other rows"),
+        (pl.col("int8").max().over("string"), "which reads other rows"),
+        (pl.col("int8").is_duplicated(), "which reads other rows"),
+        (pl.col("int8") - pl.col("int8").mean(), "for a row among others and 0.0 for the same row by itself"),
+        (pl.col("float64").map_batches(lambda s: s - s.mean(), return_dtype=pl.Float64), "for the same row by itself"),
+        (pl.col("string"), "which gives String: expected a number"),
+        (pl.lit(3), "which names no columns"),
+        (pl.sum_horizontal(pl.selectors.integer()), "which names no columns"),
+        (pl.col("int8").str.len_chars(), "which can't be computed from the columns of Row: SchemaError"),
+    ],
+    ids=str,
+)
+def test_an_expression_that_a_single_record_has_no_answer_to_is_refused(expression, words):
+    (fault,) = find_feature_faults(Expression("made", expression, EveryType), EveryType)
+    assert words in fault
+    assert "\n" not in fault
+
+
+SEEN = [("    region =", '    seen = dy.Datetime(nullable=True, time_zone="UTC")\n    region =')]
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"schema": SEEN, "features": [('Number("amount")', 'Number("seen")')]},
+            "features.py: FEATURES has Number(column='seen'), but seen is of dtype Datetime(time_unit='us', "
+            'time_zone=\'UTC\'): expected an integer, Float, Decimal or Boolean; write Weekday("seen", "UTC") or '
+            'Expression("seen_hour", pl.col("seen").dt.hour(), Row)',
+        ),
+        (
+            {"features": [("import Category", "import Weekday, Category"), ('Number("age")', 'Weekday("at", "Mars")')]},
+            "features.py: FEATURES has Weekday(column='at', zone='Mars') in the unknown time zone 'Mars': expected one",
+        ),
+        (
+            {"schema": [("member = dy.Bool(nullable=False)", "member = dy.Object(nullable=True)")]},
+            "schema.py: member is a dy.Object: expected a type that JSON and Parquet have, as dy.String",
+        ),
+        (
+            {"schema": [("    churned =", "    age = dy.Int32(nullable=False)\n    churned =")]},
+            "schema.py: age is Int16 in Row and Int32 in Labelled: expected the same dtype in both",
+        ),
+        (
+            {
+                "schema": [
+                    ("import polars as pl", "import polars as pl\n\nfrom penumbra.features import NotAbove"),
+                    ("EXAMPLE =", 'CHECKS = (NotAbove("region", "region"),)\nEXAMPLE ='),
+                ]
+            },
+            "schema.py: CHECKS has NotAbove(column='region', other='region'), but region is of dtype Enum(",
+        ),
+    ],
+    ids=["a number of a time", "an unknown zone", "an object", "another dtype in Labelled", "an order of an Enum"],
+)
+def test_a_problem_whose_inputs_could_differ_when_served_is_refused_with_a_sentence(tmp_path, changes, sentence):
+    with pytest.raises(ProblemError) as refused:
+        load_orders(tmp_path, **changes)
+    assert sentence in str(refused.value)
