@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from penumbra.features import Feature, Number, Record
+from penumbra.features.kinds import select_column
 
 UNSEEN_CODE = -1.0
 CategoryTables = Mapping[str, Mapping[str, int]]
@@ -79,9 +80,9 @@ class FeatureEncoder:
 
     def _encoded(self, kind: Feature) -> pl.Expr:
         if not kind.categorical:
-            return pl.col(kind.name).fill_null(float("nan"))
+            return select_column(kind.name).fill_null(float("nan"))
         table = self.tables[kind.name]
-        codes = pl.col(kind.name).replace_strict(
+        codes = select_column(kind.name).replace_strict(
             list(table), list(table.values()), default=UNSEEN_CODE, return_dtype=pl.Float64
         )
         return codes.alias(kind.name)

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from penumbra.features.kinds import Record
+from penumbra.features.kinds import Record, select_column
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class ValidClock:
         Returns:
             An expression on the contract's columns, of dtype Boolean: whether the check holds, null for missing.
         """
-        return pl.col(self.column) % 100 < 60
+        return select_column(self.column) % 100 < 60
 
     def scalar(self, record: Record) -> bool:
         """Check one record.
@@ -68,7 +68,7 @@ class NotAbove:
         Returns:
             An expression on the contract's columns, of dtype Boolean: whether the check holds, null for missing.
         """
-        return pl.col(self.column) <= pl.col(self.other)
+        return select_column(self.column) <= select_column(self.other)
 
     def scalar(self, record: Record) -> bool:
         """Check one record.

@@ -15,6 +15,18 @@ YEARS_OF_EQUAL_ZONES = range(1971, 2100)
 Record = Mapping[str, Any]
 
 
+def select_column(name: str) -> pl.Expr:
+    """Select a column by its exact name.
+
+    Args:
+        name: Any name; `pl.col` takes one like "^a.*b$" for a pattern.
+
+    Returns:
+        An expression, whose `meta.root_names()` doesn't know the column.
+    """
+    return pl.selectors.by_name(name).as_expr()
+
+
 @dataclass(frozen=True)
 class Number:
     """The value of a numeric column."""
@@ -38,7 +50,7 @@ class Number:
         Returns:
             An expression on the contract's columns, of dtype Float64; null is missing.
         """
-        return pl.col(self.column).cast(pl.Float64)
+        return select_column(self.column).cast(pl.Float64)
 
     def scalar(self) -> Callable[[Record], float]:
         """Build the form for records.
@@ -76,7 +88,7 @@ class Category:
         Returns:
             An expression on the contract's columns, of dtype String; null is missing.
         """
-        return pl.col(self.column).cast(pl.String)
+        return select_column(self.column).cast(pl.String)
 
     def scalar(self) -> Callable[[Record], str | None]:
         """Build the form for records.
@@ -118,7 +130,7 @@ class ClockMinutes:
         Returns:
             An expression on the contract's columns, of dtype Float64; null is missing.
         """
-        clock = pl.col(self.column)
+        clock = select_column(self.column)
         return (clock // 100 * 60 + clock % 100).cast(pl.Float64)
 
     def scalar(self) -> Callable[[Record], float]:
@@ -213,7 +225,7 @@ class Difference:
         Returns:
             An expression on the contract's columns, of dtype Float64; null is missing.
         """
-        return pl.col(self.column).cast(pl.Float64) - pl.col(self.other).cast(pl.Float64)
+        return select_column(self.column).cast(pl.Float64) - select_column(self.other).cast(pl.Float64)
 
     def scalar(self) -> Callable[[Record], float]:
         """Build the form for records.

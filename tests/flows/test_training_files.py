@@ -91,7 +91,7 @@ def test_every_module_of_the_training_rooms_that_the_flow_imports_is_listed() ->
 def test_a_recipe_is_the_problem_its_building_blocks_and_the_encoding() -> None:
     files = plan.list_recipe_files()
     rooms = {file.rpartition("/")[0] for file in files}
-    assert rooms == {"locks", "problem", "penumbra", "penumbra/patterns", "penumbra/core"}
+    assert rooms == {"locks", "problem", "penumbra", "penumbra/features", "penumbra/patterns", "penumbra/core"}
     assert [file for file in files if file.startswith("penumbra/core/")] == ["penumbra/core/encoding.py"]
     assert set(files) < set(plan.list_training_files())
 
