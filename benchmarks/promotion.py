@@ -13,6 +13,7 @@ import polars as pl
 from benchmarks import broken_candidates, flight_stream, resampled_days
 from benchmarks.flight_stream import FlightStream
 from benchmarks.resampled_days import NOT_REACHED, DailyDifferences
+from penumbra.core.metrics.losses import LossScale, describe_loss
 from penumbra.core.settings import PromotionSettings, load_settings
 from penumbra.promotion.day_blocks import sum_losses_by_block
 from penumbra.promotion.evidence import PromotionRule, compute_e_value_path, compute_evidence
@@ -121,12 +122,15 @@ def _print_verdict(
     flights: FlightStream, live: str, candidate: str, month: str, rule: PromotionRule, terms: PromotionSettings
 ) -> None:
     blocks = _make_blocks(flights, live, candidate, month, terms)
+    rate = np.full(len(flights.labels), flights.labels.mean())
+    baseline = float(flights.losses(rate, terms.loss).mean())
+    scale = LossScale(describe_loss(flight_stream.BINARY_TASK, terms.loss), baseline)
     grown = compute_e_value_path(blocks)
     harmed = resampled_days.find_first_true((grown["worse"] >= 1 / terms.harm_level).to_numpy())
     earned = resampled_days.find_first_true((grown["better"] >= 1 / terms.promote_level).to_numpy())
     waited = terms.shadow_days if rule == "non-inferiority" else earned
-    then = compute_evidence(blocks.head(int(min(harmed, waited, blocks.height))), rule, terms)
-    end = compute_evidence(blocks, rule, terms)
+    then = compute_evidence(blocks.head(int(min(harmed, waited, blocks.height))), rule, terms, scale)
+    end = compute_evidence(blocks, rule, terms, scale)
     gains = f"{then.difference:>+10.4f}{end.difference:>+12.4f}"
     print(f"{live:<20}{candidate:<23}{rule:<16}{then.verdict:<16}{then.days:>4}{gains}", flush=True)
 

@@ -18,6 +18,7 @@ from penumbra.registry import bundle, serving_cost
 from penumbra.registry.manifest import BrokenBundle, verify_bundle
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import BUNDLES_FOLDER
+from penumbra.training.fit import compute_baseline, extract_labels
 
 TIMED_PROBE_ROWS, ROUNDS_PER_ROW = 10, 5
 
@@ -50,6 +51,13 @@ class ModelVersion:
     def reference(self) -> pl.DataFrame:
         """Held-out rows: the contract's columns, "label", and its recipe's "prediction" before it learnt from them."""
         return pl.read_parquet(self.folder / "reference.parquet")
+
+    @property
+    def baseline(self) -> float | list[float]:
+        """The prediction without looking at the record: the bundle's, or where that has none its reference's."""
+        if (known := self.facts.get("baseline")) is not None:
+            return known
+        return compute_baseline(self.task, extract_labels(self.reference, self.task))
 
     def measure_latency_ms(self) -> np.ndarray:
         """Measure how long the model takes for some of the bundle's own rows, one by one, on this machine.

@@ -18,6 +18,7 @@ from typing import Literal, Protocol
 import numpy as np
 import polars as pl
 
+from penumbra.core.metrics.losses import LossScale
 from penumbra.promotion.sequential import compute_log_e_values, compute_lower_bound, estimate_blocks_needed
 
 PromotionRule = Literal["superiority", "non-inferiority"]
@@ -33,7 +34,7 @@ class EvidenceSettings(Protocol):
     promote_level: float
     harm_level: float
     shadow_days: int
-    margin: float
+    margin_share: float
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,9 @@ class Evidence:
         worse: e-value against "no worse".
         days_needed: Estimated days to a verdict; None if unknown or far away, or if there is a verdict.
         labels_needed: Estimated labels to a verdict; None likewise.
+        loss: The loss in words.
+        baseline_loss: The baseline's mean loss per row, of which the margin is a share.
+        margin: The loss per row by which the same recipe may be worse.
     """
 
     rule: PromotionRule
@@ -71,18 +75,33 @@ class Evidence:
     worse: float
     days_needed: int | None
     labels_needed: int | None
+    loss: str
+    baseline_loss: float
+    margin: float
 
     def __str__(self) -> str:
         """The verdict, with days, labels, e-values and the difference per row."""
         text = f"{self.verdict}: {self.days:,} days, {self.labels:,} labels; e-values {self.better:.3g} for better"
         text += f" and {self.worse:.3g} for worse"
         if self.difference is not None:
-            bounds = f"{_format_bound(self.low)} to {_format_bound(self.high)}"
-            text += f"; loss {self.difference:+.5f} a row in its favour ({bounds})"
+            text += f"; {self.loss} {self.difference:+.4g} a row in its favour ({self._describe_interval()})"
         return text + (f"; about {self.days_needed:,} more days" if self.days_needed else "")
 
+    def _describe_interval(self) -> str:
+        """The interval of the difference, or why it has no ends yet; and the margin where one counts."""
+        if self.low is None and self.high is None:
+            ends = f"of {self.days:,} days, too few for an interval at these odds"
+        else:
+            low = "no lower limit yet" if self.low is None else f"{self.low:+.4g}"
+            ends = f"{low} to {'no upper limit yet' if self.high is None else f'{self.high:+.4g}'}"
+        share = self.margin / self.baseline_loss if self.baseline_loss else 0.0
+        margin = f"; the margin is {LossScale(self.loss, self.baseline_loss).describe_share(share)}"
+        return ends + (margin if self.rule == "non-inferiority" else "")
 
-def compute_evidence(blocks: pl.DataFrame, rule: PromotionRule, settings: EvidenceSettings) -> Evidence:
+
+def compute_evidence(
+    blocks: pl.DataFrame, rule: PromotionRule, settings: EvidenceSettings, scale: LossScale
+) -> Evidence:
     """Compute the evidence and its verdict; incomplete blocks don't count.
 
     A candidate is rejected once it is shown to be worse. To watch over a promotion, put the previous model in the place
@@ -93,8 +112,10 @@ def compute_evidence(blocks: pl.DataFrame, rule: PromotionRule, settings: Eviden
             (Boolean), `labels`, `live`, `candidate` and `difference` (sums) are used.
         rule: "superiority", for a new recipe: promoted once it is shown to be better. "non-inferiority", for the same
             recipe on newer data: promoted after `settings.shadow_days`, if its mean loss isn't higher by more than
-            `settings.margin`: in a week nothing can be shown to be worse at such odds, but what is broken looks it.
+            `settings.margin_share` of the baseline's: in a week nothing can be shown to be worse at such odds, but
+            what is broken looks it.
         settings: Levels, margin, and lengths in days.
+        scale: What the losses are, and the baseline's.
 
     Returns:
         The evidence.
@@ -104,7 +125,9 @@ def compute_evidence(blocks: pl.DataFrame, rule: PromotionRule, settings: Eviden
     better, worse = (_final_e_value(compute_log_e_values(sign * sums)) for sign in (1, -1))
     days, labels = used.height * settings.block_days, int(used["labels"].sum())
     difference = _mean_loss(used["difference"], labels)
-    verdict = _decide_verdict(better, worse, days, difference, rule, settings)
+    margin = settings.margin_share * scale.baseline
+    is_within = (difference or 0.0) >= -margin
+    verdict = _decide_verdict(better, worse, is_within and days >= settings.shadow_days, rule, settings)
     needed = None if verdict != "keep collecting" else _days_needed(sums, days, rule, settings)
     low, high = _confidence_interval(sums, weights, settings)
     return Evidence(
@@ -122,6 +145,9 @@ def compute_evidence(blocks: pl.DataFrame, rule: PromotionRule, settings: Eviden
         worse=worse,
         days_needed=needed,
         labels_needed=None if needed is None or not days else round(needed * labels / days),
+        loss=scale.name,
+        baseline_loss=scale.baseline,
+        margin=margin,
     )
 
 
@@ -144,12 +170,11 @@ def compute_e_value_path(blocks: pl.DataFrame) -> pl.DataFrame:
 
 
 def _decide_verdict(
-    better: float, worse: float, days: int, difference: float | None, rule: PromotionRule, settings: EvidenceSettings
+    better: float, worse: float, has_waited: bool, rule: PromotionRule, settings: EvidenceSettings
 ) -> EvidenceVerdict:
     if worse >= 1 / settings.harm_level:
         return "reject"
-    waited = days >= settings.shadow_days and (difference or 0.0) >= -settings.margin
-    earned = better >= 1 / settings.promote_level if rule == "superiority" else waited
+    earned = better >= 1 / settings.promote_level if rule == "superiority" else has_waited
     return "promote" if earned else "keep collecting"
 
 
@@ -182,7 +207,3 @@ def _final_e_value(path: np.ndarray) -> float:
 
 def _mean_loss(sums: pl.Series, labels: int) -> float | None:
     return float(sums.sum()) / labels if labels else None
-
-
-def _format_bound(bound: float | None) -> str:
-    return "unknown" if bound is None else f"{bound:+.5f}"

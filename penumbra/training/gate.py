@@ -64,6 +64,7 @@ def run_gate_checks(
     calibration: Interval | None = None,
     findings: Sequence[str] | None = None,
     skipped: Mapping[str, str] | None = None,
+    loss: str = "loss",
 ) -> GateReport:
     """Run every check for which there is data.
 
@@ -79,6 +80,7 @@ def run_gate_checks(
             a skipped check.
         skipped: The reasons, by name of check, for checks that could not be run; each is recorded as skipped. The
             reason for `findings=None` stands under "doctor".
+        loss: What the losses are, in words.
 
     Returns:
         The report, with the checks "baseline", "live", "slices", "calibration", "latency", "size", "compiled" and
@@ -86,11 +88,11 @@ def run_gate_checks(
     """
     reasons = dict(skipped or {})
     doctor_reason = reasons.pop("doctor", DOCTOR_NOT_RUN)
-    checks = [check_loss_difference("baseline", rows, "superiority", limits)]
+    checks = [check_loss_difference("baseline", rows, "superiority", limits, loss)]
     if "live" in rows.columns:
-        checks.append(check_loss_difference("live", rows, rule, limits))
+        checks.append(check_loss_difference("live", rows, rule, limits, loss))
     if "live" in rows.columns and not NON_SLICE_COLUMNS.issuperset(rows.columns):
-        checks.append(check_slices(rows, limits))
+        checks.append(check_slices(rows, limits, loss))
     checks += [skip_check(name, reason) for name, reason in reasons.items()]
     if calibration:
         checks.append(check_calibration(calibration, rows["day"].n_unique(), limits))

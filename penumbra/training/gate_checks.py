@@ -15,8 +15,8 @@ class GateLimits(Protocol):
 
     confidence: float
     min_days: int
-    margin: float
-    slice_margin: float
+    margin_share: float
+    slice_margin_share: float
     calibration: float
     latency_us: float
     size_mb: float

@@ -2,7 +2,8 @@
 
 The comparisons use confidence intervals over days (penumbra/training/bootstrap.py), in one of two ways. A new recipe
 must be *superior*: certainly better; it fails once it is certain that it is better by less than the margin. The same
-recipe on newer data must be *non-inferior*: certainly not worse by more than the margin.
+recipe on newer data must be *non-inferior*: certainly not worse by more than the margin. Margins are shares of the
+baseline's mean loss on these rows.
 
 Source:
     Piaggio et al., "Reporting of noninferiority and equivalence randomized trials", JAMA 2012.
@@ -14,6 +15,7 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
+from penumbra.core.metrics.losses import LossScale
 from penumbra.training import bootstrap, slices
 from penumbra.training.bootstrap import Interval
 from penumbra.training.gate_checks import NOT_ENOUGH_DATA, GateCheck, GateLimits, GateVerdict
@@ -22,14 +24,17 @@ ComparisonRule = Literal["superiority", "non-inferiority"]
 NON_SLICE_COLUMNS = frozenset({"day", "label", "candidate", "baseline", "live"})
 
 
-def check_loss_difference(other: str, rows: pl.DataFrame, rule: ComparisonRule, limits: GateLimits) -> GateCheck:
+def check_loss_difference(
+    other: str, rows: pl.DataFrame, rule: ComparisonRule, limits: GateLimits, loss: str = "loss"
+) -> GateCheck:
     """Compare the candidate's mean loss with another model's on the same rows.
 
     Args:
         other: Name of the other model's column, which names the check.
-        rows: `day` and the losses `candidate` and `other` (Float64) of each row.
+        rows: `day` and the losses `candidate`, `baseline` and `other` (Float64) of each row.
         rule: What the candidate has to show.
-        limits: `confidence`, `min_days` and `margin` are used.
+        limits: `confidence`, `min_days` and `margin_share` are used.
+        loss: What the losses are, in words.
 
     Returns:
         The check of the difference, candidate less other model; where data is lacking with an estimate of how many
@@ -38,11 +43,14 @@ def check_loss_difference(other: str, rows: pl.DataFrame, rule: ComparisonRule, 
     losses, others, days = (rows[name].to_numpy() for name in ("candidate", other, "day"))
     difference = bootstrap.compare_paired_losses(losses, others, days, to_two_sided_confidence(limits.confidence))
     count = rows["day"].n_unique()
-    limit = 0.0 if rule == "superiority" else limits.margin
-    verdict = judge_difference(difference, count, rule, limits)
+    scale = LossScale(loss, float(rows["baseline"].mean()))  # type: ignore[arg-type]
+    margin = limits.margin_share * scale.baseline
+    limit = 0.0 if rule == "superiority" else margin
+    verdict = judge_difference(difference, count, rule, limits, margin)
     more = _estimate_days_needed(difference, limit, count, limits) if verdict == NOT_ENOUGH_DATA else ""
-    shown = f"{difference.value:+.4f} [{difference.low:+.4f}, {difference.high:+.4f}] over {count} days"
-    sentence = f"loss less the {other} model's: {shown}; {rule} has the upper limit below {limit:g}{more}"
+    shown = f"{difference.value:+.4g} [{difference.low:+.4g}, {difference.high:+.4g}] over {count} days"
+    wanted = "0" if rule == "superiority" else scale.describe_share(limits.margin_share)
+    sentence = f"{loss} less the {other} model's: {shown}; {rule} has the upper limit below {wanted}{more}"
     return GateCheck(other, difference.value, limit, verdict, sentence, difference.low, difference.high)
 
 
@@ -54,14 +62,17 @@ def _estimate_days_needed(difference: Interval, limit: float, days: int, limits:
     return f"; about {max(limits.min_days, np.ceil(days * ratio**2)):.0f} days like these would show it"
 
 
-def judge_difference(difference: Interval, days: int, rule: ComparisonRule, limits: GateLimits) -> GateVerdict:
+def judge_difference(
+    difference: Interval, days: int, rule: ComparisonRule, limits: GateLimits, margin: float
+) -> GateVerdict:
     """Apply a comparison rule to the interval of a loss difference, where less is better.
 
     Args:
         difference: The candidate's mean loss less the other model's, with its confidence interval.
         days: Number of days that it was measured over.
         rule: What the candidate has to show.
-        limits: `min_days` and `margin` are used.
+        limits: `min_days` is used.
+        margin: The relevant difference, in the loss's unit.
 
     Returns:
         The verdict.
@@ -69,35 +80,39 @@ def judge_difference(difference: Interval, days: int, rule: ComparisonRule, limi
     if days < limits.min_days:
         return NOT_ENOUGH_DATA
     if rule == "superiority":
-        is_refuted, is_shown = difference.low > -limits.margin, difference.high < 0
+        is_refuted, is_shown = difference.low > -margin, difference.high < 0
     else:
-        is_refuted, is_shown = difference.low > limits.margin, difference.high <= limits.margin
+        is_refuted, is_shown = difference.low > margin, difference.high <= margin
     return "pass" if is_shown else "fail" if is_refuted else NOT_ENOUGH_DATA
 
 
-def check_slices(rows: pl.DataFrame, limits: GateLimits) -> GateCheck:
+def check_slices(rows: pl.DataFrame, limits: GateLimits, loss: str = "loss") -> GateCheck:
     """Check that no slice's loss is larger than the live model's by more than the margin.
 
     Args:
-        rows: `day`, the losses `candidate` and `live`, and a column for each way of slicing the rows.
-        limits: `confidence`, `min_days` and `slice_margin` are used. Slices on fewer days are left out.
+        rows: `day`, the losses `candidate`, `baseline` and `live`, and a column for each way of slicing the rows.
+        limits: `confidence`, `min_days` and `slice_margin_share` are used. Slices on fewer days are left out.
+        loss: What the losses are, in words.
 
     Returns:
         The check, measured on the slice that is most certainly worse.
     """
     columns = [name for name in rows.columns if name not in NON_SLICE_COLUMNS]
+    scale = LossScale(loss, float(rows["baseline"].mean()))  # type: ignore[arg-type]
+    margin = limits.slice_margin_share * scale.baseline
     sums = {name: _sum_by_day(rows.filter(members)) for name, members in slices.find_slice_members(rows, columns)}
     kept = [name for name, by_day in sums.items() if by_day.height >= limits.min_days]
     if not kept:
         sentence = f"none of {len(sums)} slices has {limits.min_days} days of rows"
-        return GateCheck("slices", float("nan"), limits.slice_margin, NOT_ENOUGH_DATA, sentence)
+        return GateCheck("slices", float("nan"), margin, NOT_ENOUGH_DATA, sentence)
     days = rows.select(pl.col("day").unique().sort())
     contributions = _compute_contributions([days.join(sums[name], on="day", how="left") for name in kept])
-    is_harmed, worst = find_harmed_slices(contributions, limits)
-    listed = ", ".join(f"{kept[k]} {contributions[k].mean():+.4f}" for k in np.flatnonzero(is_harmed)) or "none"
-    sentence = f"of {len(kept)} slices with {limits.min_days} days or more are worse than live: {listed}"
+    is_harmed, worst = find_harmed_slices(contributions, limits, margin)
+    listed = ", ".join(f"{kept[k]} {contributions[k].mean():+.4g}" for k in np.flatnonzero(is_harmed)) or "none"
+    wanted = f"by more than {scale.describe_share(limits.slice_margin_share)}"
+    sentence = f"of {len(kept)} slices with {limits.min_days} days or more are worse than live {wanted}: {listed}"
     measured = float(contributions[worst].mean())
-    return GateCheck("slices", measured, limits.slice_margin, "fail" if is_harmed.any() else "pass", sentence)
+    return GateCheck("slices", measured, margin, "fail" if is_harmed.any() else "pass", sentence)
 
 
 def _sum_by_day(rows: pl.DataFrame) -> pl.DataFrame:
@@ -115,7 +130,7 @@ def _compute_contributions(slices_by_day: Sequence[pl.DataFrame]) -> np.ndarray:
     return bootstrap.convert_sums_to_contributions(sums, rows)
 
 
-def find_harmed_slices(contributions: np.ndarray, limits: GateLimits) -> tuple[np.ndarray, int]:
+def find_harmed_slices(contributions: np.ndarray, limits: GateLimits, margin: float) -> tuple[np.ndarray, int]:
     """Find the slices whose mean loss difference is certainly above the margin.
 
     The confidence holds for all slices together. The tails are Student's: a thousand bootstrap draws don't reach so
@@ -123,7 +138,8 @@ def find_harmed_slices(contributions: np.ndarray, limits: GateLimits) -> tuple[n
 
     Args:
         contributions: float64 [k, days], each day's contribution to the mean loss difference of k slices.
-        limits: `confidence` and `slice_margin` are used.
+        limits: `confidence` is used.
+        margin: The relevant difference, in the loss's unit.
 
     Returns:
         Which slices are harmed, bool [k], and the position of the one that is so most certainly.
@@ -131,7 +147,7 @@ def find_harmed_slices(contributions: np.ndarray, limits: GateLimits) -> tuple[n
     Source:
         Holm, "A simple sequentially rejective multiple test procedure", 1979.
     """
-    p_values = bootstrap.compute_p_values(contributions, limits.slice_margin)
+    p_values = bootstrap.compute_p_values(contributions, margin)
     order = np.argsort(p_values)
     is_below = p_values[order] <= (1 - limits.confidence) / np.arange(len(p_values), 0, -1)
     is_harmed = np.zeros(len(p_values), bool)

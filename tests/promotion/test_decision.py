@@ -6,7 +6,8 @@ from penumbra.promotion.decision import decide_candidate, review_promotion
 from penumbra.promotion.evidence import Evidence
 from penumbra.promotion.guardrails import GuardrailFault
 
-GOOD = Evidence("superiority", "promote", 20, 900, 0, 0.5, 0.4, 0.1, 0.02, 0.2, 80.0, 0.01, None, None)
+MEANS = (0.5, 0.4, 0.1, 0.02, 0.2)
+GOOD = Evidence("superiority", "promote", 20, 900, 0, *MEANS, 80.0, 0.01, None, None, "log-loss", 0.5, 0.02)
 BAD = replace(GOOD, verdict="reject")
 OPEN = replace(GOOD, verdict="keep collecting", days_needed=12)
 BROKEN = [GuardrailFault("constant", "its predictions hardly vary"), GuardrailFault("latency", "it is slow")]

@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penumbra.core.metrics.losses import compute_clipped_losses
+from penumbra.core.metrics.losses import LossScale, compute_clipped_losses
 from penumbra.core.settings import load_settings
 from penumbra.core.task import Task
 from penumbra.promotion.day_blocks import sum_losses_by_block
 from penumbra.promotion.evidence import compute_e_value_path, compute_evidence
 
 TERMS = load_settings(environ={}).promotion
+SCALE = LossScale("log-loss", 1.0)
 DAY = dt.date(2013, 4, 1)
 
 
@@ -36,66 +37,86 @@ def blocks(differences, complete=True):
 
 
 def test_a_new_recipe_is_promoted_once_it_is_shown_to_be_better():
-    said = compute_evidence(blocks([1.0] * 12), "superiority", TERMS)
+    said = compute_evidence(blocks([1.0] * 12), "superiority", TERMS, SCALE)
     assert (said.verdict, said.days, said.labels, said.days_needed) == ("promote", 12, 1200, None)
     assert said.better >= 1 / TERMS.promote_level
 
 
 @pytest.mark.parametrize("rule", ["superiority", "non-inferiority"])
 def test_a_candidate_that_is_shown_to_be_worse_is_rejected_by_either_gate(rule):
-    said = compute_evidence(blocks([-1.0] * 14), rule, TERMS)
+    said = compute_evidence(blocks([-1.0] * 14), rule, TERMS, SCALE)
     assert (said.verdict, said.high < 0) == ("reject", True)
     assert said.worse >= 1 / TERMS.harm_level
 
 
 def test_the_same_recipe_on_newer_data_is_promoted_after_the_shadow_days():
     even = ([1.0, -1.0] * TERMS.shadow_days)[: TERMS.shadow_days]
-    assert compute_evidence(blocks(even), "non-inferiority", TERMS).verdict == "promote"
-    assert compute_evidence(blocks(even[:-1]), "non-inferiority", TERMS).verdict == "keep collecting"
-    assert compute_evidence(blocks(even[:-1]), "non-inferiority", TERMS).days_needed == 1
+    assert compute_evidence(blocks(even), "non-inferiority", TERMS, SCALE).verdict == "promote"
+    assert compute_evidence(blocks(even[:-1]), "non-inferiority", TERMS, SCALE).verdict == "keep collecting"
+    assert compute_evidence(blocks(even[:-1]), "non-inferiority", TERMS, SCALE).days_needed == 1
 
 
 def test_a_new_recipe_that_is_no_better_is_not_promoted_however_long_it_waits():
-    said = compute_evidence(blocks([1.0, -1.0] * 200), "superiority", TERMS)
+    said = compute_evidence(blocks([1.0, -1.0] * 200), "superiority", TERMS, SCALE)
     assert (said.verdict, said.days_needed, said.labels_needed) == ("keep collecting", None, None)
 
 
 def test_the_same_recipe_waits_longer_where_its_mean_loss_is_higher_by_more_than_the_margin():
     differences = [0.1, -40.0, *[0.1] * (TERMS.shadow_days - 2)]
     within, beyond = (
-        compute_evidence(blocks(differences), "non-inferiority", TERMS.model_copy(update={"margin": margin}))
+        compute_evidence(
+            blocks(differences), "non-inferiority", TERMS.model_copy(update={"margin_share": margin}), SCALE
+        )
         for margin in (0.06, 0.02)
     )
     assert (within.verdict, beyond.verdict, beyond.days_needed) == ("promote", "keep collecting", None)
 
 
 def test_while_collecting_the_forecast_is_in_days_and_in_labels():
-    said = compute_evidence(blocks([1.0] * 9), "superiority", TERMS)
+    said = compute_evidence(blocks([1.0] * 9), "superiority", TERMS, SCALE)
     assert (said.verdict, said.days_needed, said.labels_needed) == ("keep collecting", 3, 300)
 
 
 def test_losses_are_means_per_row_with_an_interval_about_their_difference():
-    said = compute_evidence(blocks([1.0, 3.0] * 10), "superiority", TERMS)
+    said = compute_evidence(blocks([1.0, 3.0] * 10), "superiority", TERMS, SCALE)
     assert (said.live_loss, said.candidate_loss, said.difference) == pytest.approx((0.5, 0.48, 0.02))
     assert 0 < said.low < 0.02 < said.high
 
 
 def test_before_the_first_block_nothing_is_said():
-    said = compute_evidence(blocks([]), "superiority", TERMS)
+    said = compute_evidence(blocks([]), "superiority", TERMS, SCALE)
     assert (said.verdict, said.better, said.worse, said.difference, said.low) == ("keep collecting", 1, 1, None, None)
     assert str(said) == "keep collecting: 0 days, 0 labels; e-values 1 for better and 1 for worse"
 
 
 def test_incomplete_blocks_are_counted_and_count_for_nothing():
     mixed = pl.concat([blocks([1.0, 2.0, -1.0]), blocks([-9.0] * 50, complete=False)])
-    said = compute_evidence(mixed, "superiority", TERMS)
+    said = compute_evidence(mixed, "superiority", TERMS, SCALE)
     assert said.incomplete_blocks == 50
     assert (said.days, said.better, said.worse) == (3, *compute_e_value_path(mixed).row(-1)[1:])
 
 
+def test_the_verdict_is_the_same_in_every_unit_of_the_loss_and_names_it():
+    differences = [0.1, -4.0, *[0.1] * (TERMS.shadow_days - 2)]
+    for unit in (1.0, 4000.0):
+        frame = blocks(differences).with_columns(pl.col("difference", "live", "candidate") * unit)
+        said = compute_evidence(frame, "non-inferiority", TERMS, LossScale("squared error", 0.6 * unit))
+        assert (said.verdict, said.margin) == ("promote", pytest.approx(0.6 * unit * TERMS.margin_share))
+        assert f"squared error {said.difference:+.4g} a row in its favour" in str(said)
+        assert f"the margin is {said.margin:.3g} (0.04 of the baseline's squared error, {0.6 * unit:g})" in str(said)
+
+
+def test_without_an_interval_the_reason_stands_in_its_place():
+    said = compute_evidence(blocks([1.0, -1.0, 1.0]), "superiority", TERMS, SCALE)
+    assert (said.low, said.high) == (None, None)
+    assert "in its favour (of 3 days, too few for an interval at these odds)" in str(said)
+
+
 @given(st.lists(st.floats(-5, 5), min_size=1, max_size=30))
 def test_seen_from_the_other_side_better_is_worse(differences):
-    ours, theirs = (compute_evidence(blocks([sign * d for d in differences]), "superiority", TERMS) for sign in (1, -1))
+    ours, theirs = (
+        compute_evidence(blocks([sign * d for d in differences]), "superiority", TERMS, SCALE) for sign in (1, -1)
+    )
     assert (ours.better, ours.worse) == pytest.approx((theirs.worse, theirs.better))
 
 
@@ -103,18 +124,20 @@ def test_seen_from_the_other_side_better_is_worse(differences):
 def test_the_order_of_the_frame_makes_no_difference(differences, random):
     frame = blocks(differences)
     shuffled = frame[random.sample(range(frame.height), frame.height)]
-    assert compute_evidence(shuffled, "superiority", TERMS) == compute_evidence(frame, "superiority", TERMS)
+    assert compute_evidence(shuffled, "superiority", TERMS, SCALE) == compute_evidence(
+        frame, "superiority", TERMS, SCALE
+    )
 
 
 def test_the_course_has_the_evidence_after_each_block():
     grown = compute_e_value_path(blocks([1.0] * 12))
     assert grown.columns == ["first", "better", "worse"]
-    assert grown["better"].to_list()[-1] == compute_evidence(blocks([1.0] * 12), "superiority", TERMS).better
+    assert grown["better"].to_list()[-1] == compute_evidence(blocks([1.0] * 12), "superiority", TERMS, SCALE).better
 
 
 def test_evidence_goes_into_a_ledger_as_plain_json():
     for differences in ([], [1.0], [1.0] * 3000):
-        kept = asdict(compute_evidence(blocks(differences), "superiority", TERMS))
+        kept = asdict(compute_evidence(blocks(differences), "superiority", TERMS, SCALE))
         assert json.loads(json.dumps(kept, allow_nan=False)) == kept
 
 

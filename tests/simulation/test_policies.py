@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from penumbra.core.metrics.losses import LossScale
 from penumbra.simulation.backtest.policies import ModelFit, RetrainingPolicy, simulate_policy
 
-PROMOTION = SimpleNamespace(block_days=1, promote_level=0.02, harm_level=0.1, shadow_days=9, margin=1.0)
+PROMOTION = SimpleNamespace(block_days=1, promote_level=0.02, harm_level=0.1, shadow_days=9, margin_share=1.0)
 BEGIN, END, ROWS = 20, 90, 100
 
 
@@ -26,6 +27,8 @@ class SimpleHistory:
     end: int = END
     delay: int = 2
     window: int = 7
+
+    scale = LossScale("log-loss", 1.0)
 
     def __post_init__(self):
         self.rows = np.full(self.end, ROWS)

@@ -21,13 +21,17 @@ from penumbra.training.gate_comparisons import (
 )
 from tests.helpers.daily_series import simulate_daily_series
 
+BASELINE, MARGIN, SLICE_MARGIN = 0.7, 0.05, 0.1
 LIMITS = load_settings(environ={}).gate.model_copy(
-    update={"min_days": 20, "margin": 0.05, "slice_margin": 0.1, "calibration": 0.05, "latency_us": 100, "size_mb": 1}
-)
+    update={
+        "min_days": 20, "margin_share": MARGIN / BASELINE, "slice_margin_share": SLICE_MARGIN / BASELINE,
+        "calibration": 0.05, "latency_us": 100, "size_mb": 1,
+    }
+)  # fmt: skip
 SHIPPED = ServingMeasurements(microseconds=20, size=1000, parity=1e-12, tolerance=1e-9)
 
 
-def days(candidate: float, live: float | None = 0.5, baseline: float = 0.7, count: int = 24) -> pl.DataFrame:
+def days(candidate: float, live: float | None = 0.5, baseline: float = BASELINE, count: int = 24) -> pl.DataFrame:
     """Two rows a day, one in each of two slices, whose losses go up and down a little from day to day."""
     rows = pl.DataFrame({"day": np.repeat(np.arange(count), 2), "origin": ["EWR", "JFK"] * count})
     wave = 0.01 * np.sin(np.arange(2 * count))
@@ -56,8 +60,8 @@ def verdicts(report: gate.GateReport) -> dict[str, str]:
 )
 def test_a_difference_passes_fails_or_leaves_it_open(low, high, superiority, non_inferiority):
     found = Interval((low + high) / 2, low, high)
-    assert judge_difference(found, 30, "superiority", LIMITS) == superiority
-    assert judge_difference(found, 30, "non-inferiority", LIMITS) == non_inferiority
+    assert judge_difference(found, 30, "superiority", LIMITS, MARGIN) == superiority
+    assert judge_difference(found, 30, "non-inferiority", LIMITS, MARGIN) == non_inferiority
 
 
 @pytest.mark.parametrize(("count", "verdict"), [(19, "not enough data"), (20, "pass")])
@@ -69,7 +73,7 @@ def test_too_few_days_are_not_enough_data_however_clear_they_are(count, verdict)
 
 def test_a_comparison_says_what_was_measured_and_what_is_demanded():
     check = check_loss_difference("live", days(candidate=0.1), "non-inferiority", LIMITS)
-    assert (check.measured, check.limit) == (pytest.approx(-0.4, abs=0.01), 0.05)
+    assert (check.measured, check.limit) == (pytest.approx(-0.4, abs=0.01), pytest.approx(0.05))
     assert check.low < check.measured < check.high
     assert "non-inferiority has the upper limit below 0.05" in check.sentence
 
@@ -89,6 +93,18 @@ def test_an_open_comparison_says_how_many_days_would_decide_it():
 def test_one_that_no_number_of_days_like_these_would_decide_does_not_say_so():
     check = check_loss_difference("live", noisy(better_by=-0.01), "superiority", LIMITS)
     assert (check.verdict, "would show" in check.sentence) == ("not enough data", False)
+
+
+@pytest.mark.parametrize("unit", [1.0, 1000.0])
+@pytest.mark.parametrize("worse_by", [0.0, 0.03, 0.2])
+def test_a_verdict_is_the_same_in_every_unit_of_the_loss(unit, worse_by):
+    """Losses of 0.5 (log-loss) and of 500 (squared error)."""
+    losses = days(candidate=0.5 + worse_by).with_columns(pl.col("candidate", "live", "baseline") * unit)
+    report = gate.run_gate_checks(LIMITS, losses, "non-inferiority", SHIPPED, findings=[], loss="squared error")
+    live, harmed = report.checks[1:3]
+    assert (live.limit, harmed.limit) == (pytest.approx(MARGIN * unit), pytest.approx(SLICE_MARGIN * unit))
+    assert live.verdict == {0.0: "pass", 0.03: "pass", 0.2: "fail"}[worse_by]
+    assert f"below {MARGIN * unit:g} (0.0714 of the baseline's squared error, {BASELINE * unit:g})" in live.sentence
 
 
 # Slices
@@ -241,14 +257,14 @@ def test_the_settings_hold_the_limits():
 def passes(rule: ComparisonRule, better_by: float, skew: float = 1) -> float:
     """How often a model passes whose loss is lower by so many standard deviations of the daily difference; the margin
     is one of them."""
-    limits = SimpleNamespace(min_days=20, margin=1.0, confidence=0.95)
+    limits = SimpleNamespace(min_days=20, confidence=0.95)
     pulls = simulate_daily_series(1000, 30, like_the_day_before=0.2, skew=skew) - better_by
     found = zip(
         pulls.mean(axis=1),
         *bootstrap.compute_confidence_limits(pulls, to_two_sided_confidence(limits.confidence)),
         strict=True,
     )
-    return float(np.mean([judge_difference(Interval(*each), 30, rule, limits) == "pass" for each in found]))
+    return float(np.mean([judge_difference(Interval(*each), 30, rule, limits, 1.0) == "pass" for each in found]))
 
 
 @pytest.mark.parametrize("skew", [-1, 0, 1])
@@ -269,11 +285,13 @@ def test_a_clearly_better_model_mostly_passes_for_superior_and_an_equal_one_for_
 def alarms(harm: float, simulations: int) -> float:
     """How often one of 25 slices is alarming beyond no margin at all, with this harm to the first of them. A slice's
     days are half its own and half those of all slices."""
-    limits = SimpleNamespace(confidence=0.95, slice_margin=0.0)
+    limits = SimpleNamespace(confidence=0.95)
     noise = simulate_daily_series(simulations * 26, 30, like_the_day_before=0.2, skew=-1).reshape(simulations, 26, 30)
     pulls = (noise[:, :25] + noise[:, 25:]) / np.sqrt(2)
     pulls[:, 0] += harm
-    return float(np.mean([find_harmed_slices(each, limits)[0][0 if harm else slice(None)].any() for each in pulls]))
+    return float(
+        np.mean([find_harmed_slices(each, limits, 0.0)[0][0 if harm else slice(None)].any() for each in pulls])
+    )
 
 
 def test_equal_models_raise_an_alarm_about_any_slice_in_at_most_5_percent():
@@ -286,12 +304,12 @@ def test_a_slice_that_is_clearly_harmed_is_mostly_found():
 
 def test_daily_losses_of_rows_that_share_their_day_count_once_a_day():
     """900 rows a day with a design effect of about 50: taken one by one they would pass equal models far too often."""
-    limits = SimpleNamespace(min_days=20, margin=1.0, confidence=0.95)
+    limits = SimpleNamespace(min_days=20, confidence=0.95)
     rng, wrong = np.random.default_rng(0), 0
     for shared in simulate_daily_series(200, 30, like_the_day_before=0.2):
         losses = np.repeat(shared, 900) * 0.25 + rng.standard_normal(27_000)
         found = bootstrap.compute_mean_interval(
             losses, np.arange(27_000) // 900, to_two_sided_confidence(limits.confidence)
         )
-        wrong += judge_difference(found, 30, "superiority", limits) == "pass"
+        wrong += judge_difference(found, 30, "superiority", limits, 1.0) == "pass"
     assert wrong / 200 <= 0.05

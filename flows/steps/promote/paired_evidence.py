@@ -9,6 +9,7 @@ import polars as pl
 
 from flows.steps.model_version import ModelVersion
 from flows.steps.prediction_losses import compute_known_losses, extract_predictions
+from penumbra.core.metrics.losses import LossScale, describe_loss
 from penumbra.core.settings import PromotionSettings, Settings
 from penumbra.core.task import Task
 from penumbra.logs.index import LogIndex
@@ -163,10 +164,7 @@ def _build_evidence(
 ) -> Evidence:
     """Weigh the losses of two models; the reference of `standard`, which stands as live, sets the ceiling of a loss."""
     rows = answers.filter(pl.col("target").is_not_null() | pl.col("arrived").is_null())
-    reference, task, loss = standard.reference, standard.task, settings.promotion.loss
-    predictions = extract_predictions(task, reference["prediction"])
-    usual = compute_known_losses(task, loss, reference["label"], predictions, np.inf)
-    ceiling = settings.promotion.loss_ceiling * float(usual.mean())
+    task, loss, (ceiling, scale) = standard.task, settings.promotion.loss, _measure_reference(settings, standard)
     live, judged = (
         compute_known_losses(task, loss, rows["target"], extract_predictions(task, rows[column]), ceiling)
         for column in columns
@@ -178,7 +176,20 @@ def _build_evidence(
         loss_live=pl.Series(live, dtype=pl.Float64),
         loss_candidate=pl.Series(judged, dtype=pl.Float64),
     )
-    return compute_evidence(sum_losses_by_block(paired, now.date(), settings.promotion), rule, settings.promotion)
+    return compute_evidence(
+        sum_losses_by_block(paired, now.date(), settings.promotion), rule, settings.promotion, scale
+    )
+
+
+def _measure_reference(settings: Settings, standard: ModelVersion) -> tuple[float, LossScale]:
+    """Return the ceiling of a row's loss, and the baseline's mean loss, on the reference of a version."""
+    task, loss, reference = standard.task, settings.promotion.loss, standard.reference
+    predictions = extract_predictions(task, reference["prediction"])
+    usual = compute_known_losses(task, loss, reference["label"], predictions, np.inf)
+    ceiling = settings.promotion.loss_ceiling * float(usual.mean())
+    baseline = np.broadcast_to(standard.baseline, predictions.shape)
+    losses = compute_known_losses(task, loss, reference["label"], baseline, ceiling)
+    return ceiling, LossScale(describe_loss(task, loss), float(losses.mean()))
 
 
 def _find_guardrail_faults(

@@ -11,7 +11,7 @@ from flows.steps.doctor import examination
 from flows.steps.train.live_model import LivePredictions, predict_with_live
 from flows.steps.train.matrices import Matrices
 from flows.steps.train.plan import TrainingPlan, read_training_rows
-from penumbra.core.metrics.losses import compute_row_losses
+from penumbra.core.metrics.losses import compute_row_losses, describe_loss
 from penumbra.core.settings import Settings
 from penumbra.registry import bundle, serving_cost
 from penumbra.training import bootstrap, gate, slices
@@ -74,7 +74,8 @@ def evaluate_gate(
     skipped = list_skipped_checks(live, doctor_skipped)
     findings = None if doctor_skipped else examination.list_unaccepted_findings(settings, matrices.problem)
     calibration, rule = intervals.get(CALIBRATION_METRIC), choose_comparison_rule(plan, job, live)
-    report = gate.run_gate_checks(settings.gate, compared, rule, shipped, calibration, findings, skipped)
+    loss = describe_loss(matrices.task)
+    report = gate.run_gate_checks(settings.gate, compared, rule, shipped, calibration, findings, skipped, loss)
     worst = slices.find_worst_slices(rows["inputs"].struct.unnest(), losses["candidate"].to_numpy(), days)
     return GateOutcome(report, losses, intervals, live, worst, find_live_failures(live, rows, losses))
 

@@ -1,5 +1,6 @@
 """Losses by row, by which two models can be compared on the same rows."""
 
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -9,6 +10,31 @@ from penumbra.core.task import Task
 LossName = Literal["log_loss", "brier"]
 PROBABILITY_EPSILON = float(np.finfo(np.float64).eps)
 """The smallest probability that a logarithm is taken of, as in scikit-learn."""
+LOSS_WORDS = {"log_loss": "log-loss", "brier": "Brier score", "squared_error": "squared error"}
+
+
+@dataclass(frozen=True)
+class LossScale:
+    """What loss differences are measured by: a share of the baseline's loss means the same for all losses and units.
+
+    Attributes:
+        name: The loss in words.
+        baseline: The mean loss of a row with the baseline, which doesn't look at the inputs.
+    """
+
+    name: str
+    baseline: float
+
+    def describe_share(self, share: float) -> str:
+        """Describe a share of the baseline's loss.
+
+        Args:
+            share: The share, 0 to 1.
+
+        Returns:
+            The loss that it comes to, and the share.
+        """
+        return f"{share * self.baseline:.3g} ({share:.3g} of the baseline's {self.name}, {self.baseline:.4g})"
 
 
 def get_primary_metric(task: Task) -> str:
@@ -21,6 +47,19 @@ def get_primary_metric(task: Task) -> str:
         "squared_error" or "log_loss".
     """
     return "squared_error" if task.kind == "regression" else "log_loss"
+
+
+def describe_loss(task: Task, loss: LossName = "log_loss") -> str:
+    """Name the loss that a task is judged by, in words.
+
+    Args:
+        task: The task.
+        loss: The loss of probabilities.
+
+    Returns:
+        "log-loss" or "Brier score"; "squared error" of numbers in any case.
+    """
+    return LOSS_WORDS[get_primary_metric(task) if task.kind == "regression" else loss]
 
 
 def compute_row_losses(task: Task, labels: np.ndarray, predictions: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from flows.steps.train.matrices import Matrices
 from monitoring.drift import compute_drift
 from monitoring.loss_threshold import DailyLosses, compute_loss_threshold
 from penumbra.core.histograms import PREDICTION_COLUMN, Binning, Profile, compute_daily_profiles, list_profiled_columns
-from penumbra.core.metrics.losses import compute_clipped_losses
+from penumbra.core.metrics.losses import LossScale, compute_clipped_losses, describe_loss
 from penumbra.core.problem import Problem
 from penumbra.core.settings import PROJECT_ROOT, Settings
 from penumbra.registry import code_version
@@ -24,7 +24,7 @@ from penumbra.simulation import future
 from penumbra.simulation.backtest.policies import ModelFit
 from penumbra.storage.cache import ARRAYS, FileCache
 from penumbra.training.evaluate import TrialJob, predict_for_task
-from penumbra.training.fit import TrainingSet, fit_estimator
+from penumbra.training.fit import TrainingSet, compute_baseline, fit_estimator
 
 BACKTEST_CANDIDATE = "gradient_boosting"  # one that is fast to fit
 HOLDOUT_DAYS = (
@@ -235,6 +235,16 @@ class BacktestHistory:
         first = ModelFit(self.history.first_unlearnt_day - HOLDOUT_DAYS)
         reference = self.day[self.day >= first.end] < first.end + HOLDOUT_DAYS
         return self.settings.promotion.loss_ceiling * float(self.row_losses(first)[reference].mean())
+
+    @cached_property
+    def scale(self) -> LossScale:
+        """The loss, and what the baseline of the first model's days loses on the days that are answered."""
+        task, loss = self.history.matrices.task, self.settings.promotion.loss
+        learnt, served = self.day < self.history.first_unlearnt_day, self.day >= self.begin
+        baseline = np.array(compute_baseline(task, self.labels[learnt]))
+        predictions = np.broadcast_to(baseline, (int(served.sum()), *baseline.shape))
+        losses = compute_clipped_losses(task, self.labels[served], predictions, loss, self.ceiling)
+        return LossScale(describe_loss(task, loss), float(losses.mean()))
 
     def _fit(self, fit: ModelFit) -> dict[str, Any]:
         matrices, inputs = self.history.matrices, self.history.matrices.arrays.read("inputs")

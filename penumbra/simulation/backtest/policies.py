@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 import numpy as np
 import polars as pl
 
+from penumbra.core.metrics.losses import LossScale
 from penumbra.promotion.evidence import Evidence, EvidenceSettings, compute_evidence
 
 NEVER_RETRAINED = -(10**6)
@@ -54,6 +55,10 @@ class HistoryProtocol(Protocol):
     delay: int
     window: int
     rows: np.ndarray
+
+    @property
+    def scale(self) -> LossScale:
+        """The loss, and the baseline's."""
 
     def fit(self, end: int, days: int) -> ModelFit:
         """Fit a model on the last `days` days before `end`, all where `days` is 0; returns its name."""
@@ -165,7 +170,7 @@ def compare_fits(
     blocks = daily.group_by("first").agg(pl.len().alias("days"), pl.col("labels", "live", "candidate").sum())
     complete = pl.col("days") == promotion.block_days
     differing = blocks.with_columns(difference=pl.col("live") - pl.col("candidate"), complete=complete)
-    return compute_evidence(differing, "non-inferiority", promotion)
+    return compute_evidence(differing, "non-inferiority", promotion, past.scale)
 
 
 def _apply_promotion_test(
