@@ -14,9 +14,9 @@ from benchmarks import served_model, servers
 from benchmarks.load_generator import LoadMeasurement, encode_post, run_closed_loop, run_open_loop
 from benchmarks.servers import BenchmarkServer, suspend_others
 from penumbra.core.http_client import OPEN_WITHOUT_PROXY
+from penumbra.core.problem_loading import SERVED_PARTS, load_problem
 from penumbra.registry import bundle
 from penumbra.storage.atomic import replace_file
-from problem.features import FEATURES
 from problem.schema import EXAMPLE, Row
 
 REQUEST_RATES = (800, 4000)  # requests a second
@@ -100,7 +100,7 @@ def measure_footprint(root: Path) -> dict[str, float]:
         run_closed_loop(server.port, encode_post("/predict", json.dumps(EXAMPLE).encode()), 8, SECONDS)
         memory = server.worker().memory_full_info()
         lists = run_closed_loop(server.port, listed, 2, SECONDS).per_second * RECORDS_PER_LIST
-    live, began, scored = bundle.read_bundle(root / "bundle", FEATURES), time.perf_counter(), 0
+    live, began, scored = bundle.read_bundle(root / "bundle", load_problem(SERVED_PARTS)), time.perf_counter(), 0
     while time.perf_counter() - began < SECONDS:
         scored += len(live.score(rows))
     direct = scored / (time.perf_counter() - began)

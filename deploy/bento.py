@@ -5,14 +5,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
 import penumbra
 import service
+from penumbra.core.problem import Problem
 from penumbra.core.problem_loading import PROBLEM_PACKAGE, SERVED_PARTS
 from penumbra.core.settings import PROJECT_ROOT, Settings
-from penumbra.features import Feature
 from penumbra.registry.code_version import list_imported_modules, list_module_files
 from penumbra.registry.skops_model import TRUSTED_TYPES
 from service.inference.pinned_models import PINNED_FOLDER
@@ -26,13 +25,13 @@ class BentoNotBuilt(RuntimeError):
     """There is no model to pin, or BentoML fails; the message tells which."""
 
 
-def build_bento(settings: Settings, registry: DeployRegistry, kinds: Sequence[Feature]) -> Path:
+def build_bento(settings: Settings, registry: DeployRegistry, problem: Problem) -> Path:
     """Build a bento with the registry's live, candidate and previous models.
 
     Args:
         settings: `service.state` is where BentoML keeps its bentos.
         registry: The model registry.
-        kinds: The problem's features, as `problem/features.py` lists them.
+        problem: The problem, with schema and features.
 
     Returns:
         The folder of the new bento.
@@ -44,7 +43,7 @@ def build_bento(settings: Settings, registry: DeployRegistry, kinds: Sequence[Fe
     with tempfile.TemporaryDirectory() as folder:
         context = Path(folder)
         stage_service_code(context)
-        if deploy_live(registry, context / PINNED_FOLDER, kinds) is None:
+        if deploy_live(registry, context / PINNED_FOLDER, problem) is None:
             raise BentoNotBuilt("there is no live model to pin: `make train` makes the first")
         deploy_candidate(registry, context / PINNED_FOLDER)
         deploy_previous(registry, context / PINNED_FOLDER)

@@ -10,10 +10,12 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from flows.steps.train import final_fit, matrices
+from penumbra.core.feature_specs import describe_features
 from penumbra.core.problem import Problem
 from penumbra.core.settings import PROJECT_ROOT, MonitorSettings, Settings
 from penumbra.data import versions
 from penumbra.registry import bundle, code_version
+from penumbra.registry.manifest import UnfitBundle
 from penumbra.registry.models import ModelRegistry
 from penumbra.training.evaluate import TrialJob
 from penumbra.training.split import Split
@@ -91,12 +93,14 @@ def reproduce_run(settings: Settings, problem: Problem, run: str, folder: Path) 
     Raises:
         RestoreFailed: The data can't be brought back, or isn't what was recorded.
         MlflowException: There is no such run or version.
-        BrokenBundle: The first bundle is damaged, or its features are not those of the code.
+        BrokenBundle: The first bundle is damaged.
+        UnfitBundle: The features, or the contract, aren't those that the run was made with.
     """
     restore_run_data(settings, run, folder / "data")
     models = ModelRegistry(settings.registry)
-    first = bundle.read_bundle(models.download_artifact(run, "bundle", folder), problem.features.FEATURES)
+    first = bundle.read_bundle(models.download_artifact(run, "bundle", folder), problem)
     facts = first.facts
+    _require_same_features(first, problem)
     data = settings.data.model_copy(update={"folder": folder / "data", "derived": folder / "derived"})
     split = Split(facts["train"], facts["validation"], facts["test"])
     training_set = models.download_artifact(run, "lesson", folder)
@@ -114,6 +118,16 @@ def reproduce_run(settings: Settings, problem: Problem, run: str, folder: Path) 
     return Reproduction(
         metrics, float(np.abs(first.compute_outputs(inputs) - outputs).max()), _list_environment_changes(facts)
     )
+
+
+def _require_same_features(first: bundle.Bundle, problem: Problem) -> None:
+    then, now = first.inputs.kinds, problem.features.FEATURES
+    if describe_features(then) != describe_features(now):
+        names = [", ".join(feature.name for feature in features) for features in (then, now)]
+        raise UnfitBundle(
+            f"it was made with other features ({names[0]}) than this code has ({names[1]}): check out its revision "
+            f"{first.facts['revision'].partition('+')[0][:8]} and reproduce it there"
+        )
 
 
 def _list_environment_changes(facts: Mapping[str, Any]) -> list[str]:

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import dataframely as dy
 import polars as pl
 
+from penumbra.core.feature_specs import find_foreign_code
 from penumbra.features import (
     Category,
     ClockMinutes,
@@ -140,6 +141,12 @@ def _find_expression_faults(feature: Expression, row: type[dy.Schema]) -> Iterat
     name, meta = f"the Expression {feature.name!r}", feature.expression.meta
     if meta.has_multiple_outputs() or not feature.columns:
         yield f"{name}, which names no columns: expected columns by their names, pl.col(…), not selectors or literals"
+        return
+    if foreign := find_foreign_code(feature):
+        yield (
+            f"{name}, which has code that isn't polars' ({foreign}), and no model carries such code: write it with "
+            "polars' own expressions, or compute the column in problem/source.py"
+        )
         return
     try:
         dtype = row.create_empty().select(value=feature.expression).schema["value"]

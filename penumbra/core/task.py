@@ -33,6 +33,10 @@ class Task:
     kind: TaskKind
     classes: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        """The kind, and the classes where it has any."""
+        return f"{self.kind} ({', '.join(self.classes)})" if self.classes else self.kind
+
     @classmethod
     def from_schema(cls, schema: ProblemSchema) -> "Task":
         """Derive the task from the dtype of the target.

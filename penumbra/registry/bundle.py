@@ -1,6 +1,6 @@
 """Bundles: a directory with everything that serving needs of one model version; nothing in it executes on load.
 
-bundle.json        task, inputs and category tables, threshold, metrics, and where the model came from
+bundle.json        task, features and category tables, the contract's columns, threshold, metrics, and its origin
 model.onnx         the compiled model (penumbra/training/onnx/compile.py); or, of an estimator that can't be compiled,
 model.skops        the fitted estimator, made only of types that penumbra/registry/skops_model.py lists
 probe.npz          some input rows with the fitted model's own answers: a bundle that answers otherwise is refused
@@ -21,15 +21,22 @@ import numpy as np
 import onnxruntime
 import polars as pl
 
+from penumbra.core.contract_changes import find_contract_break
 from penumbra.core.encoding import CategoryTables, FeatureEncoder, derive_features
+from penumbra.core.feature_specs import UnreadableFeature, describe_features, read_features
+from penumbra.core.problem import Problem
 from penumbra.core.task import Task
 from penumbra.features import Feature
 from penumbra.registry import skops_model
-from penumbra.registry.manifest import BrokenBundle, hash_bundle_file, verify_bundle, write_manifest
+from penumbra.registry.manifest import BrokenBundle, UnfitBundle, hash_bundle_file, verify_bundle, write_manifest
 
 ONNX_FILE, SKOPS_FILE = "model.onnx", "model.skops"
 PROBE_AND_REFERENCE_FILES = ("probe.npz", "reference.parquet")
 PROBE_TOLERANCE = 1e-6
+WAY_OUT = (
+    "undo that change of problem/, or make a version for the changed code: `penumbra train`, then "
+    '`penumbra promote --force --version <the new one> --reason "…"`'
+)
 
 
 @dataclass(frozen=True)
@@ -144,12 +151,14 @@ def seal_bundle(folder: Path, facts: Mapping[str, Any], features: Sequence[Featu
     Args:
         folder: The folder, with the files of `write_model_files` and `write_reference_rows`.
         facts: What is recorded of the model, such as "threshold", "metrics" and "candidate"; values that JSON doesn't
-            have become text. "task" is that of the contract; a bundle without it is of a binary task.
+            have become text. "task" is that of the contract; a bundle without it is of a binary task. "contract" is
+            what `describe_contract` gives.
         features: The model's features, in the order of the matrix's columns.
         tables: The category tables of the encoder.
 
     Raises:
         BrokenBundle: One of the files can't be read.
+        UnportableFeature: A feature has code that no bundle may carry.
     """
     model = SKOPS_FILE if (folder / SKOPS_FILE).exists() else ONNX_FILE
     sums = {name: hash_bundle_file(folder / name) for name in (model, *PROBE_AND_REFERENCE_FILES)}
@@ -157,39 +166,55 @@ def seal_bundle(folder: Path, facts: Mapping[str, Any], features: Sequence[Featu
     write_manifest(folder, json.loads(json.dumps({**facts, **contents}, default=str)))
 
 
-def read_bundle(folder: Path, features: Sequence[Feature], version: str = "", task: Task | None = None) -> Bundle:
-    """Load a bundle and check that it is whole and that it answers as the fitted model did.
+def read_bundle(folder: Path, problem: Problem, version: str = "") -> Bundle:
+    """Load a bundle with the features that it was made with; check that it is whole and answers as the fitted model.
 
     Args:
         folder: The bundle's folder.
-        features: The features of this code.
+        problem: The problem as it is today, with schema and features.
         version: The model version's number, "" for a bundle that isn't registered.
-        task: The task of the contract; None accepts any.
 
     Returns:
         The bundle, ready to score.
 
     Raises:
-        BrokenBundle: A file is missing or changed; the bundle is for other features than `features` or another task
-            than `task`; it has no threshold although its task is binary; or its answers to the probe are wrong.
+        BrokenBundle: A file is missing or changed; the bundle has no threshold although its task is binary; or its
+            answers to the probe are wrong.
+        UnfitBundle: The bundle is whole, but the problem has changed so that it can't be used: another task, a column
+            that its features read is gone or of another type, a feature that this code can't read.
     """
     facts = verify_bundle(folder)
-    if task not in (None, _read_task(facts)):
-        raise BrokenBundle(f"{folder}: made for another task: {_read_task(facts)}; the contract has {task}")
+    inputs = FeatureEncoder(read_bundle_features(facts, problem, version), facts["tables"])
     if _read_task(facts).kind == "binary" and "threshold" not in facts:
         raise BrokenBundle(f"{folder}: has no threshold")
-    if facts["inputs"] != describe_features(features):
-        raise BrokenBundle(
-            f"{folder}: made for other features: {facts['inputs']}; this code has {describe_features(features)}"
-        )
-    bundle = Bundle(
-        folder,
-        {"version": version, **facts},
-        FeatureEncoder(tuple(features), facts["tables"]),
-        *load_bundle_model(folder, facts["sha256"]),
-    )
+    bundle = Bundle(folder, {"version": version, **facts}, inputs, *load_bundle_model(folder, facts["sha256"]))
     _check_probe_outputs(bundle)
     return bundle
+
+
+def read_bundle_features(facts: Mapping[str, Any], problem: Problem, version: str = "") -> tuple[Feature, ...]:
+    """Read the features that a model was made with.
+
+    Args:
+        facts: The content of bundle.json.
+        problem: The problem as it is today, with schema and features.
+        version: The model version's number, for the message.
+
+    Returns:
+        The features, in the order of the matrix's columns.
+
+    Raises:
+        UnfitBundle: The model can't be used any more, as the problem has changed.
+    """
+    known, schema = problem.features.FEATURES, problem.schema
+    try:
+        features = read_features(facts["inputs"], schema.Row, known)
+        reason = find_contract_break(facts.get("contract", {}), features, _read_task(facts), schema)
+    except UnreadableFeature as error:
+        reason = f"it was made with {error}"
+    if reason:
+        raise UnfitBundle(f"version {version or 'of this bundle'} can't answer with this code: {reason}; {WAY_OUT}")
+    return features
 
 
 def load_bundle_model(folder: Path, files: Collection[str]) -> tuple[onnxruntime.InferenceSession | None, Any]:
@@ -229,18 +254,6 @@ def open_onnx_session(model: Path | bytes) -> onnxruntime.InferenceSession:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises several unrelated types for what it can't use
         raise BrokenBundle(f"{model if isinstance(model, Path) else 'the model'}: {error}") from None
-
-
-def describe_features(features: Sequence[Feature]) -> list[str]:
-    """Describe features as they are recorded in bundle.json.
-
-    Args:
-        features: The features, in the order of the matrix's columns.
-
-    Returns:
-        Each feature's representation, which tells its name, kind and parameters.
-    """
-    return [repr(feature) for feature in features]
 
 
 def _read_task(facts: Mapping[str, Any]) -> Task:

@@ -14,6 +14,10 @@ class BrokenBundle(ValueError):
     """The directory is no whole, undamaged bundle for this code; the message says which file or fact is wrong."""
 
 
+class UnfitBundle(BrokenBundle):
+    """The bundle is whole, but no model for this code; the message says why, and what to do."""
+
+
 def write_manifest(folder: Path, facts: Mapping[str, Any]) -> None:
     """Write bundle.json with a seal, the SHA-256 of the facts.
 

@@ -5,6 +5,7 @@ As they are files, the version that answers can be changed without the registry.
 <state>/live, candidate, previous, canary  a version each, replaced as a whole
 <state>/rolled-back                        a rollback that the registry doesn't know of yet
 <state>/canary-ended                       the version that is no canary any more, whatever the registry says
+<state>/live-refused                       why the deployer doesn't deploy the registry's live version
 """
 
 import contextlib
@@ -20,6 +21,7 @@ from penumbra.storage.locks import hold_file_lock
 LIVE_ALIAS, PREVIOUS_ALIAS, CANDIDATE_ALIAS, CANARY_ALIAS = "live", "previous", "candidate", "canary"
 BUNDLES_FOLDER, RUNS_FOLDER = "bundles", "runs"
 ROLLBACK_PIN_FILE, CANARY_ENDED_FILE, POINTERS_LOCK_FILE = "rolled-back", "canary-ended", "pointers.lock"
+LIVE_REFUSED_FILE = "live-refused"
 
 
 class RollbackPin(msgspec.Struct, frozen=True):

@@ -3,6 +3,7 @@
 <state>/live               the version that answers; replaced as a whole by the deployer (service/processes/deployer.py)
 <state>/previous           the one before: answers where the live one fails, or where its bundle is found broken
 <state>/canary             a candidate that answers a share of the keys
+<state>/live-refused       why the deployer doesn't deploy the registry's live version
 <state>/bundles/<version>  the bundles; beside them is what `explain` needs (see penumbra/registry/lineage.py)
 """
 
@@ -17,16 +18,25 @@ import numpy as np
 import polars as pl
 
 from penumbra.core.encoding import derive_features
-from penumbra.core.task import Task
-from penumbra.features import Feature, Record
+from penumbra.core.problem import Problem
+from penumbra.features import Record
 from penumbra.registry import bundle
-from penumbra.registry.pointers import BUNDLES_FOLDER, CANARY_ALIAS, LIVE_ALIAS, PREVIOUS_ALIAS, read_pointer
+from penumbra.registry.manifest import UnfitBundle
+from penumbra.registry.pointers import (
+    BUNDLES_FOLDER,
+    CANARY_ALIAS,
+    LIVE_ALIAS,
+    LIVE_REFUSED_FILE,
+    PREVIOUS_ALIAS,
+    read_pointer,
+)
 from penumbra.rules import DecisionValue, ModelPriors
 from service.http import metrics
 from service.http.responses import make_decision_function
 from service.inference.rule_engine import RuleEngine, RuleEngineFactory, make_empty_rule_engine
 
 ScoredInputs = tuple[list[float], Any]
+NO_LIVE_MODEL = "there is no live model yet: `make train` makes the first, which is picked up without a restart"
 
 logger = logging.getLogger("service.inference.live_model")
 
@@ -94,8 +104,7 @@ class LiveModels:
     def __init__(
         self,
         state: Path,
-        kinds: Sequence[Feature],
-        task: Task,
+        problem: Problem,
         make_rules: RuleEngineFactory = make_empty_rule_engine,
         canaries: bool = False,
     ) -> None:
@@ -103,8 +112,8 @@ class LiveModels:
         self.previous: LoadedModel | None = None
         self.canary: LoadedModel | None = None
         self._state = state
-        self._kinds = kinds
-        self._task = task
+        self._problem = problem
+        self._refusal = ""
         self._ruled = make_rules
         self._watched = (LIVE_ALIAS, CANARY_ALIAS) if canaries else (LIVE_ALIAS,)
         self._stamps: PointerStamps = ()
@@ -116,6 +125,17 @@ class LiveModels:
             True if there is a live pointer and any watched pointer changed.
         """
         return (stamps := self._read_stamps())[0] is not None and stamps != self._stamps
+
+    def explain_absence(self) -> str:
+        """Say why no model is loaded.
+
+        Returns:
+            A sentence for clients and readiness, with what to do about it.
+        """
+        try:
+            return self._refusal or (self._state / LIVE_REFUSED_FILE).read_text()
+        except OSError:
+            return NO_LIVE_MODEL
 
     def refresh(self) -> None:
         """Load the versions that the pointers name.
@@ -146,9 +166,12 @@ class LiveModels:
         if version is None:
             return None
         try:
-            return load_model_version(self._state, version, self._kinds, self._task, self._ruled)
+            return load_model_version(self._state, version, self._problem, self._ruled)
         except Exception as error:  # whatever is wrong with the files, the worker continues
             metrics.refused_bundles.inc()
+            if pointer == LIVE_ALIAS:
+                is_fit = not isinstance(error, UnfitBundle)
+                self._refusal = f"the live version {version} can't be loaded: see the log" if is_fit else str(error)
             consequence = f"version {self.model.version} goes on" if self.model else "no other model is loaded"
             logger.error("model version %s is refused, %s: %s", version, consequence, error)
             return None
@@ -160,29 +183,25 @@ class LiveModels:
 
 
 def load_model_version(
-    state: Path,
-    version: str,
-    kinds: Sequence[Feature],
-    task: Task,
-    make_rules: RuleEngineFactory = make_empty_rule_engine,
+    state: Path, version: str, problem: Problem, make_rules: RuleEngineFactory = make_empty_rule_engine
 ) -> LoadedModel:
     """Load and check one version's bundle.
 
     Args:
         state: The service's state folder.
         version: The version to load.
-        kinds: The problem's features, which the bundle must match.
-        task: The problem's task.
+        problem: The problem, with schema and features; the bundle brings the features that it was made with.
         make_rules: Builds the rule engine of the version.
 
     Returns:
         The model, ready to score.
 
     Raises:
-        BrokenBundle: The bundle is damaged or doesn't fit. Damaged files may cause other errors.
+        BrokenBundle: The bundle is damaged. Damaged files may cause other errors.
+        UnfitBundle: The problem has changed so that the version can't answer.
     """
-    loaded = bundle.read_bundle(state / BUNDLES_FOLDER / version, kinds, version, task)
-    decide = make_decision_function(task, loaded.threshold)
+    loaded = bundle.read_bundle(state / BUNDLES_FOLDER / version, problem, version)
+    decide = make_decision_function(loaded.task, loaded.threshold)
     readers = {kind.name: kind.scalar() for kind in loaded.inputs.kinds if kind.categorical}
     counts, baseline = loaded.facts.get("counts", {}), loaded.facts.get("baseline")
     priors = ModelPriors(loaded.threshold, counts, baseline, readers)  # type: ignore[arg-type]

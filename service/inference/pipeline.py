@@ -21,8 +21,6 @@ from service.http.refusals import RequestRefused
 from service.inference.live_model import LiveModels, LoadedModel, ScoredInputs
 from service.inference.rule_engine import RefusedByRule
 
-NO_LIVE_MODEL = "there is no live model yet: `make train` makes the first, which is picked up without a restart"
-
 CallResult = TypeVar("CallResult")
 BatchScorer = Callable[[Sequence[RecordDict]], tuple[Sequence[Sequence[float]], Sequence[Prediction]]]
 
@@ -160,7 +158,7 @@ class InferencePipeline:
 
     def _get_live_model(self) -> LoadedModel:
         if (model := self.live.model) is None:
-            raise RequestRefused(503, NO_LIVE_MODEL, headers=[(b"retry-after", b"5")])
+            raise RequestRefused(503, self.live.explain_absence(), headers=[(b"retry-after", b"5")])
         return model
 
     def _choose_model(self, record: RecordDict) -> LoadedModel:

@@ -26,7 +26,6 @@ from service.http.responses import AnswerBody, make_answer_formatter
 from service.inference import rule_engine
 from service.inference.live_model import LiveModels
 from service.inference.pipeline import (
-    NO_LIVE_MODEL,
     CanaryShare,
     InferencePipeline,
     RefusedByRules,
@@ -125,7 +124,7 @@ class Predictor:
             `ready` with `model_version` and, where there is one, `canary`; or `ready` false with the `reason`.
         """
         if self.live.model is None:
-            return {"ready": False, "reason": NO_LIVE_MODEL}
+            return {"ready": False, "reason": self.live.explain_absence()}
         if self.log.is_failing:
             return {"ready": False, "reason": f"the prediction log {self.log.folder} can't be written"}
         extra = {"canary": canary.version} if (canary := self.live.canary) else {}

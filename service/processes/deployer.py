@@ -7,12 +7,13 @@ Only this process talks to the registry. While the registry is away, workers and
 | live, candidate, previous, canary | the versions, replaced as a whole (see service/inference/live_model.py)        |
 | rolled-back, canary-ended         | changes to report to the registry (penumbra/registry/pointers.py)              |
 | refused                           | the candidate that is not let into the shadow, with the reason                 |
+| live-refused                      | why the registry's live version is not deployed                                |
 """
 
 import logging
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,17 +22,16 @@ from typing import Protocol
 from penumbra.core.problem import Problem
 from penumbra.core.problem_loading import SERVED_PARTS, load_problem
 from penumbra.core.settings import Settings, load_settings
-from penumbra.core.task import Task
-from penumbra.features import Feature
 from penumbra.logs.shadow_log import REFUSED_FILE
 from penumbra.registry import aliases, bundle
-from penumbra.registry.manifest import verify_bundle
+from penumbra.registry.manifest import UnfitBundle, verify_bundle
 from penumbra.registry.pointers import (
     BUNDLES_FOLDER,
     CANARY_ALIAS,
     CANARY_ENDED_FILE,
     CANDIDATE_ALIAS,
     LIVE_ALIAS,
+    LIVE_REFUSED_FILE,
     PREVIOUS_ALIAS,
     RUNS_FOLDER,
     read_pointer,
@@ -59,47 +59,49 @@ class DeployRegistry(aliases.AliasRegistry, Protocol):
         """Download the bundle of a `version` to a new `folder`."""
 
 
-def deploy_live(models: DeployRegistry, state: Path, kinds: Sequence[Feature], task: Task | None = None) -> str | None:
-    """Make the registry's live version the one that the workers load.
+def deploy_live(models: DeployRegistry, state: Path, problem: Problem) -> str | None:
+    """Make the registry's live version the one that the workers load; the one before stays where that can't be.
 
     Args:
         models: The registry.
         state: The service's state folder.
-        kinds: The problem's features, which the bundle must match.
-        task: The problem's task, which a new bundle must match; None checks nothing.
+        problem: The problem, with schema and features.
 
     Returns:
         The live version, or None where the registry names none.
 
     Raises:
-        BrokenBundle: The version can't be served. Whatever the registry raises is raised too.
+        BrokenBundle: The version is damaged. Whatever the registry raises is raised too.
+        UnfitBundle: The problem has changed so that the version can't answer; the reason is left for the workers.
     """
     old, version = read_pointer(state), models.version(LIVE_ALIAS)
     if version is None:
         return None
     folder = state / BUNDLES_FOLDER / version
     if not folder.exists():
-        _fetch_bundle(models, version, folder, lambda aside: bundle.read_bundle(aside, kinds, version, task))
+        _fetch_bundle(models, version, folder, lambda aside: _require_usable(aside, problem, version, state))
     if old != version:
-        bundle.read_bundle(folder, kinds, version, task)
+        _require_usable(folder, problem, version, state)
         if not swap_live_pointer(state, old, version):  # rolled back since the registry was read
             return read_pointer(state)
     _record_run_id(models, state, version)
     return version
 
 
-def discard_damaged_bundle(state: Path, kinds: Sequence[Feature]) -> None:
+def discard_damaged_bundle(state: Path, problem: Problem) -> None:
     """Remove the live bundle where it is damaged, so that it is downloaded anew and the workers load it again.
 
     Args:
         state: The service's state folder.
-        kinds: The problem's features, which the bundle must match.
+        problem: The problem, with schema and features; a bundle that doesn't fit it isn't damaged.
     """
     version = read_pointer(state)
     if version is None:
         return
     try:
-        bundle.read_bundle(state / BUNDLES_FOLDER / version, kinds, version)
+        bundle.read_bundle(state / BUNDLES_FOLDER / version, problem, version)
+    except UnfitBundle as error:
+        logger.error("%s", error)
     except Exception as error:
         logger.error("the bundle of the live version %s is damaged and is fetched again: %s", version, error)
         shutil.rmtree(state / BUNDLES_FOLDER / version, ignore_errors=True)
@@ -220,7 +222,7 @@ def run_deployer(models: DeployRegistry, settings: Settings, problem: Problem, r
         running: Returns False when it is time to stop.
     """
     state, poll = settings.service.state, settings.service.poll_seconds
-    discard_damaged_bundle(state, problem.features.FEATURES)
+    discard_damaged_bundle(state, problem)
     deploy = partial(_sync_and_deploy_live, models, settings, problem)
     live = AliasDeployment(LIVE_ALIAS, deploy, NO_REGISTERED_MODEL, poll)
     others = [
@@ -247,7 +249,17 @@ def main() -> None:
 def _sync_and_deploy_live(models: DeployRegistry, settings: Settings, problem: Problem) -> str | None:
     """Report rollbacks that were made without the registry to it, then deploy its live version."""
     aliases.sync_registry(models, settings.service.state, settings.ledger.folder)
-    return deploy_live(models, settings.service.state, problem.features.FEATURES, Task.from_schema(problem.schema))
+    return deploy_live(models, settings.service.state, problem)
+
+
+def _require_usable(folder: Path, problem: Problem, version: str, state: Path) -> None:
+    """Read a bundle that is to be live; where it doesn't fit the problem, the reason is left in the state folder."""
+    try:
+        bundle.read_bundle(folder, problem, version)
+    except UnfitBundle as error:
+        replace_file(state / LIVE_REFUSED_FILE, str(error))
+        raise
+    (state / LIVE_REFUSED_FILE).unlink(missing_ok=True)
 
 
 def _fetch_bundle(models: DeployRegistry, version: str, folder: Path, check: Callable[[Path], object]) -> None:

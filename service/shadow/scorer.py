@@ -17,7 +17,6 @@ import numpy as np
 
 from penumbra.core.encoding import derive_features
 from penumbra.core.problem_loading import SERVED_PARTS, load_problem
-from penumbra.core.task import Task
 from penumbra.logs.append_log import BYTES_PER_MEGABYTE
 from penumbra.logs.schema import STATUS_ERROR, STATUS_NAN, STATUS_SHAPE, LoggedRecord
 from penumbra.registry import bundle
@@ -40,10 +39,10 @@ class UnusableOutput(Exception):
 class Scorer:
     """One model with the contract that logged records are read by."""
 
-    def __init__(self, loaded: bundle.Bundle, contract: Contract, task: Task) -> None:
+    def __init__(self, loaded: bundle.Bundle, contract: Contract) -> None:
         self.bundle = loaded
         self.contract = contract
-        self._task = task
+        self._task = task = loaded.task
         self._decide = make_decision_function(task, loaded.threshold)
         self._row_shape = {"binary": [2], "multiclass": [len(task.classes)], "regression": []}[task.kind]
         self._decode = msgspec.json.Decoder(LoggedRecord).decode
@@ -139,9 +138,8 @@ def limit_memory(megabytes: float) -> None:
 
 def _load_scorer(folder: Path) -> Scorer:
     problem = load_problem(SERVED_PARTS)
-    schema, task = problem.schema, Task.from_schema(problem.schema)
-    loaded = bundle.read_bundle(folder, problem.features.FEATURES, folder.name, task)
-    return Scorer(loaded, Contract(schema.Row, schema.CHECKS, schema.EXAMPLE, max_records=1), task)
+    schema, loaded = problem.schema, bundle.read_bundle(folder, problem, folder.name)
+    return Scorer(loaded, Contract(schema.Row, schema.CHECKS, schema.EXAMPLE, max_records=1))
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from penumbra.core.http_client import find_free_port
 from penumbra.core.settings import PROJECT_ROOT, load_settings
 from penumbra.logs import append_log
 from penumbra.registry import bundle
-from problem import features, schema
+from problem import schema
 from problem.schema import EXAMPLE
 from service.http.record_reader import Contract
 from service.inference.pinned_models import install_pinned_models
@@ -87,7 +87,7 @@ def test_where_nothing_is_pinned_nothing_is_made(tmp_path: Path) -> None:
 def test_without_a_live_model_there_is_no_bento(tmp_path: Path) -> None:
     with pytest.raises(BentoNotBuilt, match="make train"):
         build_bento(
-            local_service.make_service_settings(tmp_path), local_service.FolderRegistry(tmp_path), features.FEATURES
+            local_service.make_service_settings(tmp_path), local_service.FolderRegistry(tmp_path), local_service.PROBLEM
         )
 
 
@@ -174,9 +174,9 @@ def pinned_bento(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bundle
     bento = build_bento(
         local_service.make_service_settings(folder),
         local_service.FolderRegistry(folder / "registry", "1"),
-        features.FEATURES,
+        local_service.PROBLEM,
     )
-    return bento, bundle.read_bundle(model, features.FEATURES)
+    return bento, bundle.read_bundle(model, local_service.PROBLEM)
 
 
 @contextlib.contextmanager

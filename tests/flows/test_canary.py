@@ -12,7 +12,6 @@ import pytest
 from flows.steps.promote import verdicts
 from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import Settings, load_settings
-from penumbra.core.task import Task
 from penumbra.logs import append_log
 from penumbra.registry.aliases import sync_registry
 from penumbra.registry.bundle import read_bundle
@@ -21,7 +20,7 @@ from penumbra.registry.ledger_sync import rebuild_aliases
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import CANARY_ALIAS, read_pointer
 from penumbra.registry.rollback import roll_back_live
-from problem import features, schema
+from problem import schema
 from service.inference.live_model import LiveModels
 from service.inference.pipeline import CanaryShare, InferencePipeline
 from service.processes.deployer import deploy_canary
@@ -107,7 +106,7 @@ def test_each_answer_is_that_of_the_version_that_it_and_the_log_name(registry: A
     with open_client(tmp_path) as http:
         answers = post_records(http)
     frame = local_shadow.RECORD_CONTRACT.to_frame([parse_record(record) for record in RECORDS])
-    read = {name: read_bundle(tmp_path / "registry" / name, features.FEATURES) for name in ("1", "2")}
+    read = {name: read_bundle(tmp_path / "registry" / name, PROBLEM) for name in ("1", "2")}
     scores = {name: bundle.score(frame).tolist() for name, bundle in read.items()}
     assert [each["probability"] for each in answers] == [scores[a["model_version"]][n] for n, a in enumerate(answers)]
     assert [line["model"] for line in append_log.read_entries(tmp_path / "predictions")] == [
@@ -121,7 +120,7 @@ def test_with_a_share_of_nought_the_live_model_answers_everything(registry: Any,
 
 
 def test_where_the_canary_fails_the_live_model_answers(registry: Any, tmp_path: Path) -> None:
-    live = LiveModels(tmp_path / "state", features.FEATURES, Task("binary"), canaries=True)
+    live = LiveModels(tmp_path / "state", PROBLEM, canaries=True)
     live.refresh()
     assert live.canary is not None
     live.canary = dataclasses.replace(live.canary, score_one=lambda record: 1 / 0)

@@ -14,6 +14,7 @@ import pytest
 
 import problem.features
 import problem.schema
+from penumbra.core.problem_loading import SERVED_PARTS, load_problem
 from penumbra.core.settings import PROJECT_ROOT, load_settings
 from penumbra.data.failure_set import FailureSet
 from penumbra.registry import bundle
@@ -57,7 +58,7 @@ def open_registry(space):
 
 def read_registered_bundle(space, version, folder):
     open_registry(space).download(version, folder / "bundle")
-    return bundle.read_bundle(folder / "bundle", problem.features.FEATURES, version)
+    return bundle.read_bundle(folder / "bundle", load_problem(SERVED_PARTS), version)
 
 
 def test_the_example_history_has_the_version_that_the_checkout_names(trained):

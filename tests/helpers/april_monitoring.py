@@ -11,7 +11,6 @@ from pathlib import Path
 import polars as pl
 
 import problem
-import problem.features
 import problem.schema
 import problem.source
 from flows.steps.monitor import due_windows, reports, window_summary
@@ -35,7 +34,7 @@ def main() -> None:
     rows = rows.filter(pl.col(problem.schema.TIME).is_between(*FORTNIGHT, closed="left"))
     with tempfile.TemporaryDirectory() as folder:
         ModelRegistry(settings.registry).download("1", Path(folder) / "1")
-        said = bundle.read_bundle(Path(folder) / "1", problem.features.FEATURES, "1").score(rows).tolist()
+        said = bundle.read_bundle(Path(folder) / "1", PROBLEM, "1").score(rows).tolist()
     records = rows.select(list(problem.schema.Row.columns())).to_dicts()
     entries = [
         PredictionEntry(

@@ -100,8 +100,8 @@ def deploy_version(folder: Path, version: str, seed: int = 1, **facts: Any) -> b
     state = folder / "state"
     if not (folder / "registry" / version).exists():
         make_bundle(folder / "registry" / version, seed, **facts)
-    deploy_live(FolderRegistry(folder / "registry", version), state, features.FEATURES)
-    return bundle.read_bundle(state / "bundles" / version, features.FEATURES, version)
+    deploy_live(FolderRegistry(folder / "registry", version), state, PROBLEM)
+    return bundle.read_bundle(state / "bundles" / version, PROBLEM, version)
 
 
 def make_service_environment(folder: Path, **service: Any) -> dict[str, str]:

@@ -13,7 +13,7 @@ from penumbra.logs.append_log import LogWriter, encode_json
 from penumbra.logs.schema import PredictionEntry
 from penumbra.logs.shadow_log import ShadowLog
 from penumbra.registry.bundle import read_bundle
-from problem import features, schema
+from problem import schema
 from service.http.record_reader import Contract
 from service.shadow.role_worker import ShadowRoleWorker
 from tests.helpers import faulty_bundles, local_service
@@ -53,7 +53,7 @@ def point_role(folder: Path, role: str, version: str, fault: str = "") -> None:
 
 
 def compute_expected_scores(folder: Path, version: str, distances: Sequence[int]) -> list[float]:
-    bundle = read_bundle(folder / "state/bundles" / version, features.FEATURES, version)
+    bundle = read_bundle(folder / "state/bundles" / version, local_service.PROBLEM, version)
     return bundle.score(RECORD_CONTRACT.to_frame([make_record(distance) for distance in distances])).tolist()
 
 

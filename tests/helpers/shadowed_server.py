@@ -13,7 +13,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from penumbra.logs import append_log
 from penumbra.registry import bundle
-from problem import features, schema
+from problem import schema
 from service.http.record_reader import Contract
 from tests.helpers import faulty_bundles, local_service, local_shadow
 from tests.helpers.http_load import HttpLoad
@@ -36,7 +36,7 @@ class ShadowedServer:
         self.folder = folder
         self.process = process
         self.http = http
-        live = bundle.read_bundle(folder / "state/bundles" / LIVE, features.FEATURES, LIVE)
+        live = bundle.read_bundle(folder / "state/bundles" / LIVE, local_service.PROBLEM, LIVE)
         self.expected = live.score(CONTRACT.to_frame([CONTRACT.parse_one(body) for body in BODIES])).tolist()
 
     def make_load(self, **more: Any) -> HttpLoad:
@@ -128,7 +128,8 @@ def check_answers_by_version(server: ShadowedServer, load: HttpLoad, versions: s
     """Every request was answered, as the version that the answer names answers it, and all of these versions were."""
     frame = CONTRACT.to_frame([CONTRACT.parse_one(body) for body in BODIES])
     bundles = {
-        each: bundle.read_bundle(server.folder / "state/bundles" / each, features.FEATURES, each) for each in versions
+        each: bundle.read_bundle(server.folder / "state/bundles" / each, local_service.PROBLEM, each)
+        for each in versions
     }
     scores = {version: found.score(frame) for version, found in bundles.items()}
     assert load.dropped == 0

@@ -1,11 +1,12 @@
 import json
 import os
 import shutil
-import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
+import dataframely as dy
 import numpy as np
 import polars as pl
 import pytest
@@ -17,14 +18,13 @@ from sklearn.impute import SimpleImputer
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 
-import problem.schema
 from penumbra.core.encoding import FeatureEncoder, derive_features, learn_category_tables
-from penumbra.core.settings import PROJECT_ROOT
 from penumbra.core.task import Task
 from penumbra.features import Category, Expression, Number
 from penumbra.patterns.augmentation import Augmented
 from penumbra.patterns.hard_negatives import HardNegatives
 from penumbra.registry import bundle
+from penumbra.registry.manifest import read_manifest, write_manifest
 from penumbra.registry.serving_cost import measure_bundle_bytes, measure_single_row_us
 from penumbra.training.fit import TrainingSet
 from penumbra.training.release import fit_release
@@ -34,6 +34,24 @@ ROWS = pl.DataFrame({"size": [1.0, 2.0, None, 4.0] * 15, "colour": ["red", None,
 BINARY = Task("binary")
 LABELS = np.arange(60) % 4 > 1
 FACTS = {"threshold": 0.3, "train": ["2013-01"], "metrics": {"brier": 0.1}}
+
+
+class Thing(dy.Schema):
+    size = dy.Float64(nullable=True)
+    colour = dy.String(nullable=True)
+
+
+class Measured(Thing):
+    heavy = dy.Bool(nullable=True)
+
+
+def make_problem(features=KINDS, target="heavy"):
+    """A problem of today, with the parts that reading a bundle takes."""
+    schema = SimpleNamespace(Row=Thing, Labelled=Measured, target=lambda: pl.col(target))
+    return SimpleNamespace(schema=schema, features=SimpleNamespace(FEATURES=features))
+
+
+PROBLEM = make_problem()
 FILES = ["bundle.json", "model.onnx", "probe.npz", "reference.parquet"]
 
 
@@ -65,7 +83,7 @@ def reseal(folder, **facts):
 
 
 def test_a_whole_bundle_reads_back_with_its_facts(folder):
-    read = bundle.read_bundle(folder, KINDS, version="7")
+    read = bundle.read_bundle(folder, PROBLEM, version="7")
     assert (read.version, read.threshold, read.facts["train"]) == ("7", 0.3, ["2013-01"])
     assert read.inputs.tables == {"colour": {"blue": 0, "green": 1, "red": 2}}
 
@@ -81,11 +99,11 @@ def test_a_bundle_scores_as_the_fitted_estimator_does(sealed, sizes, colour):
         {"size": sizes, "colour": [colour] * len(sizes)}, schema={"size": pl.Float64, "colour": pl.String}
     )
     expected = estimator.predict_proba(encoding.encode_frame(derive_features(KINDS, rows)))[:, 1]
-    np.testing.assert_allclose(bundle.read_bundle(folder, KINDS).score(rows), expected, atol=1e-9)
+    np.testing.assert_allclose(bundle.read_bundle(folder, PROBLEM).score(rows), expected, atol=1e-9)
 
 
 def test_no_rows_give_no_scores(folder):
-    assert bundle.read_bundle(folder, KINDS).score(ROWS.head(0)).shape == (0,)
+    assert bundle.read_bundle(folder, PROBLEM).score(ROWS.head(0)).shape == (0,)
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -97,7 +115,7 @@ def test_a_flipped_bit_anywhere_in_a_file_is_refused(folder, name, data):
     (folder / name).write_bytes(content[:position] + bytes([content[position] ^ 1]) + content[position + 1 :])
     try:
         with pytest.raises(bundle.BrokenBundle, match=r"bundle"):
-            bundle.read_bundle(folder, KINDS)
+            bundle.read_bundle(folder, PROBLEM)
     finally:
         (folder / name).write_bytes(content)
 
@@ -106,29 +124,37 @@ def test_a_flipped_bit_anywhere_in_a_file_is_refused(folder, name, data):
 def test_a_missing_file_is_refused_by_name(folder, name):
     (folder / name).unlink()
     with pytest.raises(bundle.BrokenBundle, match=name):
-        bundle.read_bundle(folder, KINDS)
+        bundle.read_bundle(folder, PROBLEM)
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_that_was_cut_short_is_refused(folder, name):
     os.truncate(folder / name, (folder / name).stat().st_size // 2)
     with pytest.raises(bundle.BrokenBundle, match=name):
-        bundle.read_bundle(folder, KINDS)
+        bundle.read_bundle(folder, PROBLEM)
 
 
 @pytest.mark.parametrize("content", ["null", "[]", "3", "{}", '{"inputs": []}', "", "\x00"])
 def test_a_description_that_is_none_is_refused(folder, content):
     (folder / "bundle.json").write_text(content)
     with pytest.raises(bundle.BrokenBundle, match=r"bundle\.json"):
-        bundle.read_bundle(folder, KINDS)
+        bundle.read_bundle(folder, PROBLEM)
 
 
 @pytest.mark.parametrize(
-    "kinds", [KINDS[:1], KINDS[::-1], (Number("weight"), Category("colour")), (*KINDS, Number("weight"))]
+    "kinds", [KINDS[:1], KINDS[::-1], (Category("colour"),), (*KINDS, Expression("twice", pl.col("size") * 2, Thing))]
 )
-def test_a_bundle_for_other_features_is_refused(folder, kinds):
-    with pytest.raises(bundle.BrokenBundle, match=r"made for other features.*this code has"):
-        bundle.read_bundle(folder, kinds)
+def test_a_bundle_answers_with_its_own_features_whatever_the_code_has_now(folder, kinds):
+    before = bundle.read_bundle(folder, PROBLEM)
+    after = bundle.read_bundle(folder, make_problem(features=kinds))
+    assert after.inputs == before.inputs
+    np.testing.assert_array_equal(after.score(ROWS), before.score(ROWS))
+
+
+def test_a_bundle_of_the_release_before_is_read_by_the_text_of_its_features(folder):
+    manifest = read_manifest(folder)
+    write_manifest(folder, {**manifest, "inputs": [repr(kind) for kind in KINDS]})
+    assert bundle.read_bundle(folder, make_problem(features=())).inputs.kinds == KINDS
 
 
 def probe(folder):
@@ -143,21 +169,21 @@ def test_a_bundle_that_answers_otherwise_than_the_fitted_model_is_refused(folder
     np.savez(folder / "probe.npz", inputs=inputs, outputs=outputs)
     reseal(folder)
     with pytest.raises(bundle.BrokenBundle, match="differ from the fitted model's by"):
-        bundle.read_bundle(folder, KINDS)
+        bundle.read_bundle(folder, PROBLEM)
 
 
 def test_a_difference_that_only_rounding_makes_is_none(folder):
     inputs, outputs = probe(folder)
     np.savez(folder / "probe.npz", inputs=inputs, outputs=outputs + 1e-9)
     reseal(folder)
-    assert bundle.read_bundle(folder, KINDS).version == ""
+    assert bundle.read_bundle(folder, PROBLEM).version == ""
 
 
 def test_the_model_of_another_bundle_is_refused_although_it_is_whole(folder):
     (folder / "model.onnx").write_bytes(b"no model at all")
     reseal(folder)
     with pytest.raises(bundle.BrokenBundle, match=r"model\.onnx"):
-        bundle.read_bundle(folder, KINDS)
+        bundle.read_bundle(folder, PROBLEM)
 
 
 class Harm:
@@ -175,7 +201,7 @@ def test_a_pickle_in_a_bundle_is_refused_and_never_executed(folder, tmp_path):
     np.savez(folder / "probe.npz", inputs=harm, outputs=harm)
     reseal(folder)
     with pytest.raises(ValueError, match="allow_pickle"):
-        bundle.read_bundle(folder, KINDS)
+        bundle.read_bundle(folder, PROBLEM)
     assert not (tmp_path / "executed").exists()
 
 
@@ -210,7 +236,7 @@ def uncompiled(folder, estimator, task=BINARY, y=LABELS):
 
 def test_an_uncompiled_model_is_shipped_as_an_archive_and_scores_as_it_did(fallback):
     folder, estimator, inputs = fallback
-    read = bundle.read_bundle(folder, KINDS)
+    read = bundle.read_bundle(folder, PROBLEM)
     assert (read.session, (folder / "model.onnx").exists()) == (None, False)
     np.testing.assert_array_equal(read.score(ROWS), estimator.predict_proba(inputs)[:, 1])
 
@@ -218,13 +244,16 @@ def test_an_uncompiled_model_is_shipped_as_an_archive_and_scores_as_it_did(fallb
 def test_an_uncompiled_regression_answers_with_values(tmp_path):
     regressor = make_pipeline(SimpleImputer(), KNeighborsRegressor())
     folder, estimator, inputs = uncompiled(tmp_path / "r", regressor, Task("regression"), np.arange(60.0))
-    np.testing.assert_array_equal(bundle.read_bundle(folder, KINDS).score(ROWS), estimator.predict(inputs))
+    read = bundle.read_bundle(folder, make_problem(target="size"))
+    np.testing.assert_array_equal(read.score(ROWS), estimator.predict(inputs))
 
 
 def test_patterns_around_an_uncompiled_model_are_shipped_without_what_only_training_needs(tmp_path):
     within = HardNegatives(make_pipeline(SimpleImputer(), KNeighborsClassifier()))
     folder, estimator, inputs = uncompiled(tmp_path / "p", Augmented(within, lambda m, c, rng: m, object()))
-    np.testing.assert_array_equal(bundle.read_bundle(folder, KINDS).score(ROWS), estimator.predict_proba(inputs)[:, 1])
+    np.testing.assert_array_equal(
+        bundle.read_bundle(folder, PROBLEM).score(ROWS), estimator.predict_proba(inputs)[:, 1]
+    )
 
 
 class Stranger(DummyClassifier):
@@ -244,13 +273,13 @@ def test_a_damaged_archive_is_refused(fallback):
     (folder / "model.skops").write_bytes((folder / "model.skops").read_bytes()[:300])
     reseal(folder)
     with pytest.raises(bundle.BrokenBundle, match=r"model\.skops"):
-        bundle.read_bundle(folder, KINDS)
+        bundle.read_bundle(folder, PROBLEM)
 
 
 def test_where_skops_is_not_installed_an_uncompiled_model_is_refused_and_told_what_it_needs(fallback, monkeypatch):
     monkeypatch.setitem(sys.modules, "skops.io", None)
     with pytest.raises(bundle.BrokenBundle, match="needs scikit-learn and skops"):
-        bundle.read_bundle(fallback[0], KINDS)
+        bundle.read_bundle(fallback[0], PROBLEM)
 
 
 def test_a_model_replaces_the_one_of_another_form(sealed, fallback):
@@ -260,7 +289,7 @@ def test_a_model_replaces_the_one_of_another_form(sealed, fallback):
         folder, compiled.read_bytes(), inputs, bundle.open_onnx_session(compiled).run(None, {"inputs": inputs})[0]
     )
     reseal(folder)
-    assert bundle.read_bundle(folder, KINDS).session is not None
+    assert bundle.read_bundle(folder, PROBLEM).session is not None
 
 
 # What a model costs
@@ -279,28 +308,5 @@ def test_single_rows_are_scored_one_at_a_time_and_the_median_is_returned():
 
 def test_both_forms_of_a_model_can_be_timed(sealed, fallback):
     for folder in (sealed[0], fallback[0]):
-        read = bundle.read_bundle(folder, KINDS)
+        read = bundle.read_bundle(folder, PROBLEM)
         assert 0 < measure_single_row_us(read.session or read.compute_outputs, np.zeros((3, 2)), rounds=3) < 1e6
-
-
-PRINT = """
-import polars as pl, problem.schema
-from penumbra.features import Expression
-from penumbra.registry.bundle import describe_features
-print(describe_features([Expression("doubled", pl.col("distance") * 2, problem.schema.Row)]))
-"""
-
-
-def test_features_are_described_the_same_in_every_process():
-    other = subprocess.run(
-        [sys.executable, "-c", PRINT], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True
-    ).stdout
-    assert (
-        str(bundle.describe_features([Expression("doubled", pl.col("distance") * 2, problem.schema.Row)]))
-        == other.strip()
-    )
-
-
-def test_another_expression_is_another_feature():
-    first, second = (Expression("x", pl.col("distance") * factor, problem.schema.Row) for factor in (2, 3))
-    assert bundle.describe_features([first]) != bundle.describe_features([second])

@@ -15,7 +15,7 @@ from penumbra.registry import aliases, pointers
 from penumbra.registry.ledger import LEDGER_FILE, BrokenLedger, Ledger
 from penumbra.registry.pointers import RollbackPin, read_pointer, read_rollback_pin
 from penumbra.registry.rollback import RollbackRefused, roll_back_live, sync_rollback
-from problem import features, schema
+from problem import schema
 from service.processes.deployer import deploy_live
 from tests.helpers import local_service
 from tests.helpers import registered_versions as world
@@ -35,7 +35,7 @@ def served(folder: Path) -> FolderRegistry:
 def deploy(registry: FolderRegistry, folder: Path) -> str | None:
     """A pass of the deployer."""
     aliases.sync_registry(registry, folder / "state", folder / "ledger")
-    return deploy_live(registry, folder / "state", features.FEATURES)
+    return deploy_live(registry, folder / "state", local_service.PROBLEM)
 
 
 def pointers_of(folder: Path) -> list[str | None]:
@@ -53,7 +53,7 @@ def test_the_previous_version_answers_and_the_ledger_says_who_and_why(tmp_path: 
 def test_the_deployer_tells_the_registry_and_doesnt_swing_the_pointer_forward(tmp_path: Path) -> None:
     registry = served(tmp_path)
     roll_back_live(world.make_registry_settings(tmp_path), "")
-    assert deploy_live(registry, tmp_path / "state", features.FEATURES) == "1"
+    assert deploy_live(registry, tmp_path / "state", local_service.PROBLEM) == "1"
     assert deploy(registry, tmp_path) == "1"
     assert (registry.aliases(), pointers_of(tmp_path)) == ({"live": "1", "previous": "2"}, ["1", "2"])
     assert read_rollback_pin(tmp_path / "state") is None
@@ -85,7 +85,7 @@ def test_a_deployer_that_asked_the_registry_before_the_rollback_changes_nothing(
 
     served(tmp_path)
     local_service.make_bundle(tmp_path / "registry/3", 3)
-    assert deploy_live(Slow(tmp_path / "registry", "3"), tmp_path / "state", features.FEATURES) == "1"
+    assert deploy_live(Slow(tmp_path / "registry", "3"), tmp_path / "state", local_service.PROBLEM) == "1"
     assert pointers_of(tmp_path) == ["1", "2"]
 
 

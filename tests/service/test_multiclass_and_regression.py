@@ -79,7 +79,7 @@ def deploy(folder: Path, task: Task) -> bundle.Bundle:
     bundle.write_reference_rows(place, rows)
     bundle.seal_bundle(place, {"task": {"kind": task.kind, "classes": task.classes}}, KINDS, encoding.tables)
     (folder / "state/live").write_text("1")
-    return bundle.read_bundle(place, KINDS, "1", task)
+    return bundle.read_bundle(place, PROBLEMS[task.kind], "1")
 
 
 @pytest.fixture(scope="module", params=PROBLEMS)
@@ -172,27 +172,29 @@ def test_explain_says_the_answer_in_words(served: Any) -> None:
 def test_a_bundle_of_another_task_is_refused(tmp_path: Path, made: str, wanted: str) -> None:
     deploy(tmp_path, TASKS[made])
     with pytest.raises(bundle.BrokenBundle, match=f"another task: .*{made}.*the contract has .*{wanted}"):
-        bundle.read_bundle(tmp_path / "state/bundles/1", KINDS, "1", TASKS[wanted])
-    live = LiveModels(tmp_path / "state", KINDS, TASKS[wanted])
+        bundle.read_bundle(tmp_path / "state/bundles/1", PROBLEMS[wanted], "1")
+    live = LiveModels(tmp_path / "state", PROBLEMS[wanted])
     live.refresh()
     assert live.model is None
+    assert live.explain_absence().startswith("version 1 can't answer with this code: it was made for another task")
 
 
 def test_a_version_of_another_task_is_never_pointed_to(tmp_path: Path) -> None:
     deploy(tmp_path / "made", TASKS["regression"])
     registry, state = local_service.FolderRegistry(tmp_path / "made/state/bundles", "1"), tmp_path / "state"
     with pytest.raises(bundle.BrokenBundle, match="another task"):
-        deploy_live(registry, state, KINDS, TASKS["multiclass"])
+        deploy_live(registry, state, PROBLEMS["multiclass"])
     assert read_pointer(state) is None
+    assert "another task: regression" in LiveModels(state, PROBLEMS["multiclass"]).explain_absence()
 
 
 def test_a_bundle_whose_answers_have_another_shape_is_refused(tmp_path: Path) -> None:
     deploy(tmp_path, TASKS["multiclass"])
     place = tmp_path / "state/bundles/1"
-    tables = bundle.read_bundle(place, KINDS).inputs.tables
-    bundle.seal_bundle(place, {"task": {"kind": "multiclass", "classes": [*SPECIES, "hawk"]}}, KINDS, tables)
-    with pytest.raises(bundle.BrokenBundle, match=r"shape \(40, 3\): expected \(4,\)"):
-        bundle.read_bundle(place, KINDS)
+    tables = bundle.read_bundle(place, PROBLEMS["multiclass"]).inputs.tables
+    bundle.seal_bundle(place, {"task": {"kind": "regression"}}, KINDS, tables)
+    with pytest.raises(bundle.BrokenBundle, match=r"shape \(40, 3\): expected \(\)"):
+        bundle.read_bundle(place, PROBLEMS["regression"])
 
 
 @pytest.mark.parametrize(

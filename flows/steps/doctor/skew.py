@@ -42,7 +42,7 @@ def examine_live_skew(rows: pl.DataFrame, registry: RegistrySettings, problem: P
     """Compare the predictions of the live model's service with those of training.
 
     Args:
-        rows: Rows of the data store, with the contract's columns and the derived features in `inputs` (Struct).
+        rows: Rows of the data store, with the contract's columns.
         registry: Section [registry] of the settings.
         problem: The problem, with schema and features.
 
@@ -50,32 +50,22 @@ def examine_live_skew(rows: pl.DataFrame, registry: RegistrySettings, problem: P
         A finding for each way of asking that gives other predictions; also where the service doesn't start.
 
     Raises:
-        CheckSkipped: There is no live model, or one that was made for other features.
+        CheckSkipped: There is no live model.
     """
     from penumbra.registry.models import ModelRegistry
 
-    models, kinds = ModelRegistry(registry), problem.features.FEATURES
+    models = ModelRegistry(registry)
     version = models.version("live")
     if version is None:
         raise CheckSkipped("there is no live model yet")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / version
         models.download(version, folder)
-        if _read_bundle_features(folder) not in (None, bundle.describe_features(kinds)):
-            raise CheckSkipped(f"the live version {version} was made for other features: `make train`, and promote")
         try:
-            live = bundle.read_bundle(folder, kinds, version)
+            live = bundle.read_bundle(folder, problem, version)
             return _compare_with_service(rows, live, problem.schema.Row, Path(temporary))
         except (bundle.BrokenBundle, ServiceNotStarted) as error:
             return [checks.Finding("skew", f"version {version}", str(error), "see that `make serve` gets ready")]
-
-
-def _read_bundle_features(folder: Path) -> list[str] | None:
-    """Return the features that a bundle was made for; None if it can't be read."""
-    try:
-        return list(json.loads((folder / "bundle.json").read_text())["inputs"])
-    except (OSError, ValueError, KeyError):
-        return None
 
 
 def _compare_with_service(
@@ -98,8 +88,8 @@ def _compare_with_service(
 def _make_skew_sample(
     rows: pl.DataFrame, live: bundle.Bundle, contract: type[dy.Schema]
 ) -> tuple[serving_skew.SkewSample, pl.DataFrame]:
-    """Return real rows with training's features of them, then rows with gaps and synthetic ones with new values; as
-    records with the expected predictions, and as a frame with the contract's columns."""
+    """Return real rows, then rows with gaps and synthetic ones with new values: as records with the live model's
+    features and the expected predictions, and as a frame with the contract's columns."""
     real = rows.gather_every(math.ceil(rows.height / SKEW_REAL_ROWS))
     plain = real.select(list(contract.columns()))
     awkward = pl.concat(
@@ -108,8 +98,8 @@ def _make_skew_sample(
             contract.sample(SKEW_SYNTHETIC_ROWS, generator=dy.random.Generator(SKEW_SEED)),
         ]
     )
-    features = pl.concat([real["inputs"].struct.unnest(), derive_features(live.inputs.kinds, awkward)])
     sample_rows = pl.concat([plain, awkward])
+    features = derive_features(live.inputs.kinds, sample_rows)
     expected = live.predictions(live.inputs.encode_frame(features))
     return serving_skew.SkewSample(sample_rows.to_dicts(), features, expected), sample_rows
 

@@ -16,7 +16,7 @@ from penumbra.core.problem import Problem, ProblemSchema
 from penumbra.core.settings import Settings
 from penumbra.core.task import Task
 from penumbra.registry import bundle
-from penumbra.registry.manifest import BrokenBundle
+from penumbra.registry.manifest import UnfitBundle
 from penumbra.registry.models import ModelRegistry
 
 NOISE_FLOOR_ROWS = 2000
@@ -104,7 +104,7 @@ def _learn_expectations(reference: pl.DataFrame, schema: ProblemSchema) -> Expec
 
 def _measure_noise_floor(version: ModelVersion, predictions: np.ndarray) -> float | None:
     try:
-        rows, kinds = version.reference.head(NOISE_FLOOR_ROWS), version.problem.features.FEATURES
-        return float(np.abs(bundle.read_bundle(version.folder, kinds).score(rows) - predictions[: rows.height]).mean())
-    except BrokenBundle:  # made for other features than this code's: it can still be judged by what it answered
+        rows, final = version.reference.head(NOISE_FLOOR_ROWS), bundle.read_bundle(version.folder, version.problem)
+        return float(np.abs(final.score(rows) - predictions[: rows.height]).mean())
+    except UnfitBundle:  # it can still be judged by what it answered
         return None

@@ -124,7 +124,7 @@ def list_skipped_checks(live: LivePredictions | None, doctor_skipped: str = "") 
     """
     skipped = {"doctor": doctor_skipped} if doctor_skipped else {}
     if live is not None and not live.known.any():
-        skipped |= dict.fromkeys(("live", "slices"), f"version {live.version} has learnt from all of these rows")
+        skipped |= dict.fromkeys(("live", "slices"), live.why_unknown)
     return skipped
 
 

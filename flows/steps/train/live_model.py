@@ -15,6 +15,7 @@ from penumbra.core.task import Task
 from penumbra.logs.index import LogIndex
 from penumbra.logs.queries.labels import find_first_outputs
 from penumbra.registry import bundle
+from penumbra.registry.manifest import UnfitBundle, read_manifest
 from penumbra.registry.pointers import LIVE_ALIAS
 
 
@@ -23,17 +24,23 @@ class LivePredictions:
     """The live model's version, the facts of its bundle, and its predictions of some rows.
 
     `predictions` is float64 [n] or [n, classes], with NaN for rows that it has learnt from and that its recipe was
-    never scored on before.
+    never scored on before. `unfit` says why it can't predict any row with this code, "" where it can.
     """
 
     version: str
     facts: Mapping[str, Any]
     predictions: np.ndarray
+    unfit: str = ""
 
     @property
     def known(self) -> np.ndarray:
         """Rows that have a prediction: bool [n]."""
         return ~np.isnan(self.predictions.reshape(len(self.predictions), -1)).any(axis=1)
+
+    @property
+    def why_unknown(self) -> str:
+        """Why there are rows without a prediction, as a clause."""
+        return self.unfit or f"version {self.version} has learnt from all of these rows"
 
 
 def predict_with_live(registry: RegistrySettings, problem: Problem, rows: pl.DataFrame) -> LivePredictions | None:
@@ -45,8 +52,11 @@ def predict_with_live(registry: RegistrySettings, problem: Problem, rows: pl.Dat
         rows: Rows as the data store gives them, with the contract's columns and `batch`.
 
     Returns:
-        Its predictions. None if there is no live model, or none that this code can read (it was made for other
-        features), which is printed.
+        Its predictions, with the features that it was made with; none of any row, and the reason, if it can't predict
+        with this code. None if there is no live model.
+
+    Raises:
+        BrokenBundle: The registry's bundle is damaged.
     """
     from penumbra.registry.models import ModelRegistry
 
@@ -57,11 +67,10 @@ def predict_with_live(registry: RegistrySettings, problem: Problem, rows: pl.Dat
     with tempfile.TemporaryDirectory() as folder:
         models.download(version, Path(folder) / version)
         try:
-            kinds, task = problem.features.FEATURES, Task.from_schema(problem.schema)
-            live = bundle.read_bundle(Path(folder) / version, kinds, version, task)
-        except bundle.BrokenBundle as reason:
-            print(f"no comparison with live version {version}: {reason}")
-            return None
+            live = bundle.read_bundle(Path(folder) / version, problem, version)
+        except UnfitBundle as reason:
+            facts = read_manifest(Path(folder) / version)
+            return LivePredictions(version, facts, _make_unknown(rows, Task.from_schema(problem.schema)), str(reason))
         return LivePredictions(version, live.facts, predict_held_out(live, rows, problem.schema.Row.primary_key()))
 
 
@@ -103,11 +112,12 @@ def predict_held_out(live: bundle.Bundle, rows: pl.DataFrame, key: Sequence[str]
     new = rows.filter(~pl.col("learnt"))
     reference = pl.read_parquet(live.path / "reference.parquet", columns=[*key, "prediction"])
     held_out = rows.filter("learnt").join(reference, on=key, how="inner")
-    predictions = np.full((rows.height, *_output_shape(live.task)), np.nan)
+    predictions = _make_unknown(rows, live.task)
     predictions[new["position"].to_numpy()] = live.score(new)
     predictions[held_out["position"].to_numpy()] = held_out["prediction"].to_numpy()
     return predictions
 
 
-def _output_shape(task: Task) -> tuple[int, ...]:
-    return (len(task.classes),) if task.kind == "multiclass" else ()
+def _make_unknown(rows: pl.DataFrame, task: Task) -> np.ndarray:
+    """Make predictions of which none is known: NaN, float64 [n] or [n, classes]."""
+    return np.full((rows.height, *((len(task.classes),) if task.kind == "multiclass" else ())), np.nan)

@@ -107,9 +107,9 @@ def describe_outcome(outcome: TrainingOutcome, version: str, alias: str) -> str:
 
 
 def _score_live(live: LivePredictions, matrices: Matrices, batches: list[str]) -> list[Trial]:
-    """Score the live model; [] if it has learnt from any of the rows, which is printed."""
+    """Score the live model; [] if it can't predict them or has learnt from any, which is printed."""
     name = f"live (version {live.version})"
     if not live.known.all():
-        print(f"no scores of {name}: it has learnt from {format_batch_range(batches)}")
+        print(f"no scores of {name}: {live.unfit or f'it has learnt from {format_batch_range(batches)}'}")
         return []
     return [score_predictions(name, matrices.task, matrices.read_evaluation_set(batches)[1], live.predictions)]

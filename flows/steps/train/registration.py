@@ -6,6 +6,7 @@ from pathlib import Path
 from flows.steps.train.outcome import TrainingOutcome, describe_outcome
 from flows.steps.train.run_record import record_training_runs
 from penumbra.core.actor import get_actor
+from penumbra.core.contract_changes import describe_contract
 from penumbra.data.failure_set import FailureSet
 from penumbra.registry import aliases, bundle
 from penumbra.registry.ledger import Ledger, LedgerEvent
@@ -59,6 +60,7 @@ def complete_bundle(outcome: TrainingOutcome) -> Path:
         "parameters": outcome.winner.parameters,
         "recipe": outcome.plan.fingerprint_recipe(outcome.winner),
         "task": dataclasses.asdict(matrices.task),
+        "contract": describe_contract(matrices.problem.schema.Row),
         **({"threshold": outcome.settings.training.threshold} if matrices.task.kind == "binary" else {}),
         "metrics": outcome.tested[0].scores,
         "baseline": compute_baseline(matrices.task, arrays.read("labels")),

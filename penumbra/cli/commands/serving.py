@@ -38,7 +38,7 @@ def print_bento_folder(as_json: bool) -> None:
         show_progress("Building the bento"),
     ):
         settings = load_settings()
-        folder = build_bento(settings, ModelRegistry(settings.registry), load_problem(SERVED_PARTS).features.FEATURES)
+        folder = build_bento(settings, ModelRegistry(settings.registry), load_problem(SERVED_PARTS))
     if as_json:
         print_json({"folder": folder})
     else:

@@ -75,7 +75,7 @@ class DayLoop:
         service.wait_for_shadow(self._aliases())
         self._promote()
         service.wait_for_version(self._aliases()[LIVE_ALIAS])
-        version = sabotage.register_sabotaged(self.settings, self.problem.features.FEATURES) if sabotaged else ""
+        version = sabotage.register_sabotaged(self.settings, self.problem) if sabotaged else ""
         figures = self._send_requests(service, traffic_days[day], faulty)
         entries = [_summarise_entry(entry) for entry in self._entries()[before:]]
         return {"day": str(day), **figures, "sabotaged": version, "entries": entries}
@@ -139,7 +139,7 @@ class DayLoop:
 
     def _read_first_version(self) -> bundle.Bundle:
         folder = self.settings.service.state / BUNDLES_FOLDER / FIRST_VERSION
-        return bundle.read_bundle(folder, self.problem.features.FEATURES, FIRST_VERSION)
+        return bundle.read_bundle(folder, self.problem, FIRST_VERSION)
 
     def _sum_losses(self, truth: np.ndarray, predictions: np.ndarray) -> float:
         return float(compute_clipped_losses(self.task, truth, predictions, self.settings.promotion.loss, np.inf).sum())

@@ -11,10 +11,9 @@ import pytest
 from prometheus_client import REGISTRY
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from penumbra.core.task import Task
 from penumbra.registry.bundle import read_bundle
 from penumbra.rules import Answer, Between, CloseCall, OneOf, Refuse, Review, Rule
-from problem import features, schema
+from problem import schema
 from service.http.record_reader import Contract
 from service.http.refusals import RequestRefused
 from service.inference.live_model import LiveModels, LoadedModel, load_model_version
@@ -74,14 +73,12 @@ def many_trees(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
     local_service.make_bundle(
         folder / "bundles/1", estimator=HistGradientBoostingClassifier(max_iter=300, random_state=1)
     )
-    return load_model_version(folder, "1", features.FEATURES, Task("binary"))
+    return load_model_version(folder, "1", local_service.PROBLEM)
 
 
 @pytest.fixture
 def pipeline(state: Path) -> InferencePipeline:
-    live = LiveModels(
-        state, features.FEATURES, Task("binary"), make_rule_engine_factory((FAR, CLOSED, CLOSE), "review")
-    )
+    live = LiveModels(state, local_service.PROBLEM, make_rule_engine_factory((FAR, CLOSED, CLOSE), "review"))
     live.refresh()
     return InferencePipeline(live, CONTRACT)
 
@@ -94,7 +91,7 @@ def break_model(pipeline: InferencePipeline, which: str, how: str) -> None:
 
 def score(state: Path, version: str) -> float:
     found: list[float] = (
-        read_bundle(state / "bundles" / version, features.FEATURES).score(CONTRACT.to_frame([RECORD])).tolist()
+        read_bundle(state / "bundles" / version, local_service.PROBLEM).score(CONTRACT.to_frame([RECORD])).tolist()
     )
     return found[0]
 
@@ -203,7 +200,7 @@ def test_records_that_another_answered_are_counted(pipeline: InferencePipeline) 
 
 def test_without_previous_or_baseline_the_refusal_names_the_version(tmp_path: Path) -> None:
     local_service.deploy_version(tmp_path, "1")
-    live = LiveModels(tmp_path / "state", features.FEATURES, Task("binary"))
+    live = LiveModels(tmp_path / "state", local_service.PROBLEM)
     live.refresh()
     alone = InferencePipeline(live, CONTRACT)
     break_model(alone, "model", "raises")
@@ -218,7 +215,7 @@ def test_a_record_that_no_model_was_asked_about_has_no_inputs(pipeline: Inferenc
 
 def test_after_a_swap_the_old_model_stands_in_without_being_loaded_again(tmp_path: Path) -> None:
     local_service.deploy_version(tmp_path, "1")
-    live = LiveModels(tmp_path / "state", features.FEATURES, Task("binary"))
+    live = LiveModels(tmp_path / "state", local_service.PROBLEM)
     live.refresh()
     old = live.model
     assert live.previous is None

@@ -6,10 +6,8 @@ from typing import Any
 
 import pytest
 
-from penumbra.core.task import Task
 from penumbra.registry.bundle import BrokenBundle
 from penumbra.registry.pointers import read_pointer
-from problem import features
 from problem.schema import EXAMPLE
 from service.inference import live_model
 from service.processes.deployer import (
@@ -22,7 +20,7 @@ from service.processes.deployer import (
 from tests.helpers import local_service
 from tests.helpers.local_service import FolderRegistry
 
-KINDS = features.FEATURES
+PROBLEM = local_service.PROBLEM
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML's use of pydantic
 
@@ -38,39 +36,39 @@ def versions(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_an_empty_registry_deploys_nothing(versions: Path, tmp_path: Path) -> None:
-    assert deploy_live(FolderRegistry(versions), tmp_path, KINDS) is None
+    assert deploy_live(FolderRegistry(versions), tmp_path, PROBLEM) is None
     assert read_pointer(tmp_path) is None
 
 
 def test_the_live_version_is_fetched_and_pointed_to(versions: Path, tmp_path: Path) -> None:
-    assert deploy_live(FolderRegistry(versions, "1"), tmp_path, KINDS) == "1"
+    assert deploy_live(FolderRegistry(versions, "1"), tmp_path, PROBLEM) == "1"
     assert read_pointer(tmp_path) == "1"
-    assert live_model.load_model_version(tmp_path, "1", KINDS, Task("binary")).version == "1"
+    assert live_model.load_model_version(tmp_path, "1", PROBLEM).version == "1"
 
 
 def test_a_version_that_is_there_is_not_fetched_again(versions: Path, tmp_path: Path) -> None:
     registry = FolderRegistry(versions, "1")
     for version in ("1", "2", "1", "1"):
         registry.versions_by_alias["live"] = version
-        deploy_live(registry, tmp_path, KINDS)
+        deploy_live(registry, tmp_path, PROBLEM)
     assert registry.downloads == 2
     assert (read_pointer(tmp_path), read_pointer(tmp_path, "previous")) == ("1", "2")
 
 
 def test_a_broken_version_is_never_pointed_to(versions: Path, tmp_path: Path) -> None:
-    deploy_live(FolderRegistry(versions, "1"), tmp_path, KINDS)
+    deploy_live(FolderRegistry(versions, "1"), tmp_path, PROBLEM)
     with pytest.raises(BrokenBundle):
-        deploy_live(FolderRegistry(versions, "broken"), tmp_path, KINDS)
+        deploy_live(FolderRegistry(versions, "broken"), tmp_path, PROBLEM)
     assert read_pointer(tmp_path) == "1"
     assert [path.name for path in (tmp_path / "bundles").iterdir()] == ["1"]
 
 
 def test_a_damaged_live_bundle_is_fetched_anew(versions: Path, tmp_path: Path) -> None:
-    deploy_live(FolderRegistry(versions, "1"), tmp_path, KINDS)
+    deploy_live(FolderRegistry(versions, "1"), tmp_path, PROBLEM)
     (tmp_path / "bundles/1/model.onnx").write_bytes(b"damaged")
-    discard_damaged_bundle(tmp_path, KINDS)
-    deploy_live(FolderRegistry(versions, "1"), tmp_path, KINDS)
-    assert live_model.load_model_version(tmp_path, "1", KINDS, Task("binary")).version == "1"
+    discard_damaged_bundle(tmp_path, PROBLEM)
+    deploy_live(FolderRegistry(versions, "1"), tmp_path, PROBLEM)
+    assert live_model.load_model_version(tmp_path, "1", PROBLEM).version == "1"
 
 
 def test_a_registry_that_is_away_is_logged_once_and_tried_again(
@@ -103,8 +101,8 @@ def test_a_registry_that_is_away_is_logged_once_and_tried_again(
 def test_loading_swaps_one_reference_and_keeps_it_when_the_next_is_broken(
     versions: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    followed = live_model.LiveModels(tmp_path, KINDS, Task("binary"))
-    deploy_live(FolderRegistry(versions, "1"), tmp_path, KINDS)
+    followed = live_model.LiveModels(tmp_path, PROBLEM)
+    deploy_live(FolderRegistry(versions, "1"), tmp_path, PROBLEM)
     assert followed.has_changed()
     followed.refresh()
     assert not followed.has_changed()
@@ -128,10 +126,10 @@ def test_answers_of_one_request_are_of_one_version_while_models_are_swapped(vers
     def swap() -> None:
         while not done.is_set():
             for version in ("1", "2"):
-                deploy_live(FolderRegistry(versions, version), state, KINDS)
+                deploy_live(FolderRegistry(versions, version), state, PROBLEM)
                 time.sleep(0.15)
 
-    deploy_live(FolderRegistry(versions, "1"), state, KINDS)
+    deploy_live(FolderRegistry(versions, "1"), state, PROBLEM)
     with local_service.open_test_client(tmp_path) as http:
         thread = threading.Thread(target=swap)
         thread.start()
@@ -149,7 +147,7 @@ def _post(http: Any) -> Any:
 
 def test_the_candidate_is_let_into_the_shadow_and_out_again(versions: Path, tmp_path: Path) -> None:
     registry = FolderRegistry(versions, "1", candidate="2")
-    deploy_live(registry, tmp_path, KINDS)
+    deploy_live(registry, tmp_path, PROBLEM)
     assert deploy_candidate(registry, tmp_path) == read_pointer(tmp_path, "candidate") == "2"
     registry.versions_by_alias["candidate"] = None
     assert deploy_candidate(registry, tmp_path) is read_pointer(tmp_path, "candidate") is None
@@ -160,7 +158,7 @@ def test_a_candidate_that_was_promoted_leaves_the_shadow_and_the_old_model_enter
 ) -> None:
     registry = FolderRegistry(versions, "1", candidate="2")
     for registry.versions_by_alias["live"] in ("1", "2"):
-        deploy_live(registry, tmp_path, KINDS)
+        deploy_live(registry, tmp_path, PROBLEM)
         deploy_candidate(registry, tmp_path)
         deploy_previous(registry, tmp_path)
     assert [read_pointer(tmp_path, role) for role in ("live", "candidate", "previous")] == ["2", None, "1"]
@@ -168,7 +166,7 @@ def test_a_candidate_that_was_promoted_leaves_the_shadow_and_the_old_model_enter
 
 def test_the_previous_version_is_the_registrys_where_it_names_one(versions: Path, tmp_path: Path) -> None:
     registry = FolderRegistry(versions, "1", previous="2")
-    deploy_live(registry, tmp_path, KINDS)
+    deploy_live(registry, tmp_path, PROBLEM)
     assert deploy_previous(registry, tmp_path) == read_pointer(tmp_path, "previous") == "2"
 
 

@@ -6,9 +6,9 @@ import pytest
 from penumbra.core.task import Task
 from penumbra.logs.append_log import encode_json
 from penumbra.registry import bundle
-from problem import features, schema
+from problem import schema
 from service.shadow.scorer import Scorer
-from tests.helpers import faulty_bundles
+from tests.helpers import faulty_bundles, local_service
 from tests.helpers.local_shadow import RECORD_CONTRACT, TRIGGER_VALUES, make_entry, make_record
 
 TASK = Task.from_schema(schema)
@@ -16,8 +16,8 @@ DISTANCES = [100, 200, 300, 400, 500]
 
 
 def make_scorer(folder: Path, fault: str) -> Scorer:
-    loaded = bundle.read_bundle(faulty_bundles.make_faulty_bundle(folder / "bundle", fault), features.FEATURES, "2")
-    return Scorer(loaded, RECORD_CONTRACT, TASK)
+    loaded = bundle.read_bundle(faulty_bundles.make_faulty_bundle(folder / "bundle", fault), local_service.PROBLEM, "2")
+    return Scorer(loaded, RECORD_CONTRACT)
 
 
 def make_log_lines(*bad: int, **changes: Any) -> list[bytes]:
