@@ -1,8 +1,11 @@
 """Ingest: new batches are checked once, side by side, and become a data version together, or not at all."""
 
+import sys
+
 from metaflow import FlowSpec, Parameter, schedule, step
 
 from flows.steps.errors import stop_with_one_sentence
+from flows.steps.ingest_lock import hold_ingest_lock
 from flows.steps.parallel import limit_parallel_tasks
 
 
@@ -19,25 +22,24 @@ class IngestFlow(FlowSpec):
 
         with stop_with_one_sentence(*ingest.INGEST_ERRORS):
             data = ingest.open_data_store()
-            data.discard_staged()
+            data.staging.discard()
             self.version_to_rebuild = ingest.restore_recorded_data(data)
-            self.new = ingest.list_batches_to_check(data, self.again)
-        self.plan = "new" if self.new else "nothing"
+            self.shares = ingest.share_batches_to_check(data, self.again)
+        self.plan = "new" if self.shares else "nothing"
         self.next({"new": self.list_new, "nothing": self.finish}, condition="plan")
 
     @step
     def list_new(self):
-        """Start a task for each new batch."""
-        self.next(self.check, foreach="new")
+        """Start a task for each share of the new batches."""
+        self.next(self.check, foreach="shares")
 
     @step
     def check(self):
-        """Fetch one batch and check it by the contract."""
+        """Fetch some batches and check them by the contract."""
         from flows.steps import ingest
 
-        with stop_with_one_sentence(*ingest.FETCH_ERRORS):
-            self.intake = ingest.check_batch(ingest.open_data_store(), self.input)
-        print(self.intake)
+        with stop_with_one_sentence(*ingest.INGEST_ERRORS):
+            self.accepted = ingest.check_batches(ingest.open_data_store(), self.input)
         self.next(self.admit)
 
     @step
@@ -48,7 +50,7 @@ class IngestFlow(FlowSpec):
         with stop_with_one_sentence(*ingest.INGEST_ERRORS):
             data = ingest.open_data_store()
             ingest.require_rebuilt_version(data, inputs[0].version_to_rebuild)
-            data.admit(task.intake.batch for task in inputs)
+            data.admit(batch for task in inputs for batch in task.accepted)
         self.next(self.finish)
 
     @step
@@ -58,8 +60,8 @@ class IngestFlow(FlowSpec):
 
         with stop_with_one_sentence(*ingest.INGEST_ERRORS):
             data = ingest.open_data_store()
-        print(ingest.report_data_version(data.settings, data.batches()))
-        print(ingest.attach_batch_labels(data))
+            print(ingest.report_data_version(data.settings, data.batches()))
+            print(ingest.attach_batch_labels(data))
         self.next(self.end)
 
     @step
@@ -69,4 +71,5 @@ class IngestFlow(FlowSpec):
 
 if __name__ == "__main__":
     limit_parallel_tasks()
-    IngestFlow()
+    with hold_ingest_lock(sys.argv):
+        IngestFlow()

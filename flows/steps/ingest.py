@@ -1,11 +1,14 @@
 """The steps of an ingest: restore, list, check, record, attach labels."""
 
+from flows.steps.parallel import count_parallel_tasks, distribute_jobs
 from penumbra.core.problem import ProblemError
 from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT, DataSettings, SettingsError, load_settings
 from penumbra.data import versions
-from penumbra.data.batches import STORED_PARTS, BatchCheckResult, BatchRefused, DataStore
+from penumbra.data.batches import STORED_PARTS, DataStore
 from penumbra.data.dvc_file import DamagedDvcFile
+from penumbra.data.source_reader import BatchEmpty, BatchRefused, SourceFailed, fetch_batch_files
+from penumbra.data.staging import StagingLost
 from penumbra.logs.index import LogIndex
 from penumbra.registry import code_version
 
@@ -14,8 +17,10 @@ class IngestRefused(RuntimeError):
     """There is nothing to ingest, or it can't become what is recorded; says why and what to do."""
 
 
-INGEST_ERRORS = (SettingsError, ProblemError, IngestRefused, DamagedDvcFile)
-FETCH_ERRORS = (*INGEST_ERRORS, BatchRefused, OSError)
+INGEST_ERRORS = (
+    *(SettingsError, ProblemError, IngestRefused, DamagedDvcFile),
+    *(SourceFailed, BatchRefused, StagingLost, OSError),
+)
 
 
 def open_data_store() -> DataStore:
@@ -45,43 +50,56 @@ def restore_recorded_data(store: DataStore) -> str:
     return "" if not recorded or versions.pull_data(store.settings) else recorded
 
 
-def list_batches_to_check(store: DataStore, again: str = "") -> list[str]:
-    """List the batches that have arrived and aren't admitted yet.
+def share_batches_to_check(store: DataStore, again: str = "") -> list[list[str]]:
+    """List the batches that have arrived and aren't admitted yet, a share for each task that runs at once.
 
     Args:
         store: The data store.
         again: A batch to check anew though it is admitted; "" for none.
 
     Returns:
-        Names of batches.
+        Names of batches; no share is empty.
 
     Raises:
         IngestRefused: `again` is no batch that has arrived, or there is no batch at all.
+        SourceFailed: The source can't be read, or gives something else than batches.
     """
-    arrived, admitted = store.arrived(), store.batches()
+    arrived, admitted = store.arrived(), set(store.batches())
     if again and again not in arrived:
-        raise IngestRefused(f"{again} is no batch; there are {', '.join(arrived)}")
+        there = f"there are {len(arrived)}, from {arrived[0]} to {arrived[-1]}" if arrived else "there is none"
+        raise IngestRefused(f"{again} is no batch that has arrived: {there}")
     new = [batch for batch in arrived if batch == again or batch not in admitted]
     if not new and not admitted:
         raise IngestRefused(f"no batch was complete by data.today = {store.settings.today}: there is nothing to ingest")
-    return new
+    return distribute_jobs(new, count_parallel_tasks())
 
 
-def check_batch(store: DataStore, batch: str) -> BatchCheckResult:
-    """Fetch a batch from the source, check it by the contract, and stage it.
+def check_batches(store: DataStore, batches: list[str]) -> list[str]:
+    """Fetch batches from the source, check them by the contract, and stage them; prints a line about each.
 
     Args:
         store: The data store.
-        batch: The batch's name.
+        batches: Their names.
 
     Returns:
-        What was accepted and what was quarantined.
+        The names of those that were staged: all but those without rows, which are fetched again by the next ingest.
 
     Raises:
-        BatchRefused: It breaks the contract in a way that can't be quarantined.
-        OSError: The source can't be read.
+        IngestRefused: Some can't be fetched, or break the contract in a way that can't be quarantined; a line for each.
+        OSError: What was derived can't be written.
     """
-    return store.stage(batch, store.problem.source.fetch(batch))
+    accepted, refused = [], []
+    for batch in batches:
+        try:
+            print(store.stage(batch, fetch_batch_files(store.problem, batch)))
+            accepted.append(batch)
+        except BatchEmpty:
+            print(f"{batch}: no rows, it is left out and fetched again by the next ingest")
+        except BatchRefused as reason:
+            refused.append(str(reason))
+    if refused:
+        raise IngestRefused("\n".join(refused))
+    return accepted
 
 
 def require_rebuilt_version(store: DataStore, version: str) -> None:
@@ -109,11 +127,16 @@ def report_data_version(data: DataSettings, batches: list[str]) -> str:
 
     Args:
         data: Section [data] of the settings.
-        batches: The admitted batches, at least one, in their order.
+        batches: The admitted batches, in their order.
 
     Returns:
         A line with the version, and lines about the remote and about git where there is something to say.
+
+    Raises:
+        IngestRefused: There is no batch.
     """
+    if not batches:
+        raise IngestRefused("no batch that has arrived has rows: there is nothing to record")
     version = versions.record_data_version(data)
     lines = [f"data version {version.md5}: {len(batches)} batches, {batches[0]} to {batches[-1]}"]
     if version.problem:
@@ -133,7 +156,7 @@ def attach_batch_labels(store: DataStore) -> str:
         How many labels are new, in words.
     """
     index = LogIndex.from_settings(load_settings(), store.problem.schema)
-    new = sum(index.attach_labels(store.rows(batch)) for batch in store.batches())
+    new = index.attach_labels(store.rows(batch) for batch in store.batches())
     return f"{new:,} labels are new"
 
 

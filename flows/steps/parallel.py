@@ -4,12 +4,15 @@ import os
 from typing import TypeVar
 
 Job = TypeVar("Job")
+MAX_TASKS_OF_A_STEP = 100_000  # Metaflow refuses more than 100 where it isn't told otherwise
 SINGLE_THREAD_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive", "OPENBLAS_NUM_THREADS": "1"}
 
 
 def limit_parallel_tasks() -> None:
-    """Let Metaflow run at most one task a core, unless METAFLOW_RUN_MAX_WORKERS is set."""
+    """Let Metaflow run at most one task a core, unless METAFLOW_RUN_MAX_WORKERS is set, of any number of tasks."""
     os.environ.setdefault("METAFLOW_RUN_MAX_WORKERS", str(os.cpu_count() or 1))
+    for command in ("RUN", "RESUME"):
+        os.environ.setdefault(f"METAFLOW_{command}_MAX_NUM_SPLITS", str(MAX_TASKS_OF_A_STEP))
 
 
 def count_parallel_tasks() -> int:

@@ -9,9 +9,7 @@ data/batches/<batch>/<file>            raw, immutable, versioned (see penumbra/d
 import functools
 import hashlib
 import json
-import os
-import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,15 +22,13 @@ from penumbra.core import encoding
 from penumbra.core.problem import Problem
 from penumbra.core.settings import DataSettings
 from penumbra.data.checksums import ChecksumCache
-from penumbra.data.dvc_listing import build_listing, compute_listing_md5
+from penumbra.data.dvc_listing import list_files
+from penumbra.data.source_reader import BatchEmpty, BatchRefused, list_source_batches, parse_batch_files
+from penumbra.data.staging import Staging
 from penumbra.storage.atomic import write_aside
 
 ROW_NUMBER_COLUMN = "row"
 STORED_PARTS = ("schema", "source", "features")  # of a problem, those that the rows of the store depend on
-
-
-class BatchRefused(ValueError):
-    """A batch can't be used as a whole; names the batch, what is wrong and what was expected."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +64,7 @@ class DataStore:
         self.settings = settings
         self.problem = problem
         self.raw = settings.folder / "batches"
-        self.staged = settings.folder.with_name(f".{settings.folder.name}.staged")
+        self.staging = Staging(self.raw, settings.folder.with_name(f".{settings.folder.name}.staged"))
         self.checksums = ChecksumCache(settings.derived / "md5.json")
 
     def batches(self) -> list[str]:
@@ -76,41 +72,46 @@ class DataStore:
         return sorted(folder.name for folder in self.raw.iterdir()) if self.raw.is_dir() else []
 
     def arrived(self) -> list[str]:
-        """Return the names of the batches that the source has completed by `data.today`, oldest first."""
-        return [b.name for b in self.problem.source.batches() if b.complete <= self.settings.today]
+        """List the batches that the source has completed by `data.today`.
 
-    def stage(self, batch: str, files: dict[str, bytes]) -> BatchCheckResult:
+        Returns:
+            Their names, oldest first.
+
+        Raises:
+            SourceFailed: The source can't be read, or gives something else than batches.
+        """
+        return [b.name for b in list_source_batches(self.problem) if b.complete <= self.settings.today]
+
+    def stage(self, batch: str, files: Mapping[str, bytes]) -> BatchCheckResult:
         """Check a batch against the contract, derive its partition and quarantine, and keep its files for `admit`.
 
         Args:
             batch: The batch's name.
-            files: The content of its raw files, by name.
+            files: The content of its raw files, by path relative to the batch's folder.
 
         Returns:
             The counts of rows, of rejected rows, and of rows that break each rule.
 
         Raises:
             BatchRefused: Where the files can't be read or too many rows break the contract; nothing is kept then.
+            BatchEmpty: Where it has no rows.
             OSError: Where the quarantine, the partition or the files can't be written.
         """
-        intake = self._derive(batch, files)
-        folder = self._staged(batch)
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        for name, content in files.items():
-            (folder / name).write_bytes(content)
-        return intake
+        result = self._derive(batch, files)
+        self.staging.write(batch, files)
+        return result
 
     def admit(self, batches: Iterable[str]) -> None:
-        """Move staged batches into `data/`, each in one step; one that is there already is replaced."""
-        self.raw.mkdir(parents=True, exist_ok=True)
-        for batch in batches:
-            old = self.staged / f"{batch}.old"
-            shutil.rmtree(old, ignore_errors=True)
-            if (self.raw / batch).exists():
-                os.replace(self.raw / batch, old)
-            os.replace(self._staged(batch), self.raw / batch)
-        shutil.rmtree(self.staged, ignore_errors=True)
+        """Move staged batches into `data/`, each as a whole; one that is there already is replaced.
+
+        Args:
+            batches: Names of staged batches.
+
+        Raises:
+            StagingLost: One of them isn't staged; nothing is moved then.
+            OSError: Where a folder can't be moved.
+        """
+        self.staging.admit(batches)
 
     def staged_versions(self) -> list[str]:
         """Compute the data versions that an empty data folder takes as the staged batches are admitted one by one.
@@ -118,16 +119,7 @@ class DataStore:
         Returns:
             The md5 after the first batch, after the first two, and so on.
         """
-        batches = sorted((self.staged / "batches").iterdir())
-        files = [
-            sorted(path for folder in batches[:count] for path in folder.iterdir())
-            for count in range(1, len(batches) + 1)
-        ]
-        return [compute_listing_md5(build_listing(self.staged, some, self.checksums)) for some in files]
-
-    def discard_staged(self) -> None:
-        """Throw away what an earlier run staged and never admitted."""
-        shutil.rmtree(self.staged, ignore_errors=True)
+        return self.staging.versions(self.checksums)
 
     def rows(self, batch: str) -> pl.DataFrame:
         """Read a batch's rows that keep the contract.
@@ -145,12 +137,12 @@ class DataStore:
         """
         partition = self._partition(batch, self.sums(batch))
         if not partition.exists():
-            self._derive(batch, {path.name: path.read_bytes() for path in sorted((self.raw / batch).iterdir())})
-        return pl.read_parquet(partition)
+            self._derive(batch, {name: path.read_bytes() for name, path in self._raw_files(batch).items()})
+        return pl.read_parquet(partition, glob=False)
 
     def sums(self, batch: str) -> dict[str, str]:
-        """Return the md5 of each raw file of an admitted `batch`, by the file's name."""
-        found = {path.name: self.checksums.md5(path) for path in sorted((self.raw / batch).iterdir())}
+        """Return the md5 of each raw file of an admitted `batch`, by the file's path in the batch's folder."""
+        found = {name: self.checksums.md5(path) for name, path in self._raw_files(batch).items()}
         self.checksums.save()
         return found
 
@@ -165,13 +157,17 @@ class DataStore:
             and the columns of the original text; empty where no row was rejected.
         """
         path = self._quarantine_path(batch)
-        return pl.read_parquet(path) if path.exists() else pl.DataFrame()
+        return pl.read_parquet(path, glob=False) if path.exists() else pl.DataFrame()
 
-    def _derive(self, batch: str, files: dict[str, bytes]) -> BatchCheckResult:
-        text = self._parse(batch, files)
+    def _raw_files(self, batch: str) -> dict[str, Path]:
+        folder = self.raw / batch
+        return {path.relative_to(folder).as_posix(): path for path in sorted(list_files(folder))}
+
+    def _derive(self, batch: str, files: Mapping[str, bytes]) -> BatchCheckResult:
+        text = parse_batch_files(self.problem, batch, files).with_row_index(ROW_NUMBER_COLUMN)
         good, failure = self._contract.filter(text.with_columns(self.problem.source.CONVERSIONS), cast=True)
-        intake = BatchCheckResult(batch, text.height, failure.counts(), text.height - good.height)
-        self._refuse_if_too_bad(intake)
+        result = BatchCheckResult(batch, text.height, failure.counts(), text.height - good.height)
+        self._refuse_if_too_bad(result)
         features = encoding.derive_features(self.problem.features.FEATURES, good)
         partition = good.drop(ROW_NUMBER_COLUMN).with_columns(
             pl.struct(features).alias("inputs"), pl.lit(batch).alias("batch")
@@ -179,13 +175,7 @@ class DataStore:
         self._keep_rejected(batch, text, failure)
         sums = {name: hashlib.md5(content).hexdigest() for name, content in files.items()}
         _write_parquet(partition, self._partition(batch, sums))  # last: what has a partition isn't derived again
-        return intake
-
-    def _parse(self, batch: str, files: dict[str, bytes]) -> pl.DataFrame:
-        try:
-            return self.problem.source.parse(files).with_row_index(ROW_NUMBER_COLUMN)
-        except ValueError as error:
-            raise BatchRefused(f"batch {batch} refused: {error}") from None
+        return result
 
     @functools.cached_property
     def _contract(self) -> type[dy.Schema]:
@@ -194,14 +184,14 @@ class DataStore:
             labelled.__name__, (labelled,), {ROW_NUMBER_COLUMN: dy.UInt32(nullable=False), "__module__": __name__}
         )
 
-    def _refuse_if_too_bad(self, intake: BatchCheckResult) -> None:
+    def _refuse_if_too_bad(self, result: BatchCheckResult) -> None:
         limit = self.settings.bad_row_share
-        if not intake.rows:
-            raise BatchRefused(f"batch {intake.batch} refused: it has no rows")
-        if intake.rejected > limit * intake.rows:
-            share = intake.rejected / intake.rows
-            raise BatchRefused(f"batch {intake.batch} refused: {share:.1%} of its rows break the contract, {limit:.1%} "
-                               f"is allowed (data.bad_row_share); {intake}")  # fmt: skip
+        if not result.rows:
+            raise BatchEmpty(f"batch {result.batch} refused: it has no rows")
+        if result.rejected > limit * result.rows:
+            share = result.rejected / result.rows
+            raise BatchRefused(f"batch {result.batch} refused: {share:.1%} of its rows break the contract, {limit:.1%} "
+                               f"is allowed (data.bad_row_share); {result}")  # fmt: skip
 
     def _keep_rejected(self, batch: str, text: pl.DataFrame, failure: Any) -> None:
         path = self._quarantine_path(batch)
@@ -217,9 +207,6 @@ class DataStore:
             rejected.select("batch", ROW_NUMBER_COLUMN, "broken", pl.exclude("batch", ROW_NUMBER_COLUMN, "broken")),
             path,
         )
-
-    def _staged(self, batch: str) -> Path:
-        return self.staged / "batches" / batch
 
     def _quarantine_path(self, batch: str) -> Path:
         return self.settings.derived / "quarantine" / f"{batch}.parquet"

@@ -67,7 +67,7 @@ class FailureSet:
 
     def _part(self, path: Path) -> pl.DataFrame:
         when = dt.datetime.fromtimestamp(int(path.name[:13], 16) / 1e6, dt.UTC)
-        part = pl.read_parquet(path).with_columns(pl.lit(when).cast(ADDED_AT_COLUMN["when"]).alias("when"))
+        part = pl.read_parquet(path, glob=False).with_columns(pl.lit(when).cast(ADDED_AT_COLUMN["when"]).alias("when"))
         kept = part.with_columns(pl.col(name).cast(dtype, strict=False) for name, dtype in self.key.items())
         return kept.drop_nulls(list(self.key)).select(self._empty().columns)
 

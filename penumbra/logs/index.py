@@ -10,7 +10,7 @@ import datetime as dt
 import hashlib
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ CREATE TABLE days (day INTEGER, model TEXT, rows INTEGER NOT NULL, PRIMARY KEY (
 CREATE TABLE arrivals (day INTEGER PRIMARY KEY, rows INTEGER NOT NULL);
 CREATE TABLE labels (key TEXT, time REAL, segment TEXT, position INTEGER, prediction TEXT NOT NULL,
   value TEXT NOT NULL, target TEXT, source TEXT NOT NULL, PRIMARY KEY (key, time, segment, position)) WITHOUT ROWID;
+CREATE INDEX labels_by_source ON labels (source);
 CREATE TABLE shadow (prediction TEXT, model TEXT, time REAL NOT NULL, output, decision, status TEXT NOT NULL,
   reason TEXT NOT NULL, PRIMARY KEY (prediction, model)) WITHOUT ROWID;
 CREATE VIEW truth AS SELECT key, value, target, time, source,
@@ -139,11 +140,12 @@ class LogIndex:
         self._sizes = sizes
         return taken
 
-    def attach_labels(self, rows: pl.DataFrame) -> int:
+    def attach_labels(self, batches: Iterable[pl.DataFrame]) -> int:
         """Log the labels in rows of batches, except those that equal the batch's latest label of the same key.
 
         Args:
-            rows: A frame with the columns of the contract's key and outcome, and "batch" (String).
+            batches: Frames with the columns of the contract's key and outcome, and "batch" (String); each batch is in
+                one of them.
 
         Returns:
             How many labels were new.
@@ -152,9 +154,9 @@ class LogIndex:
             OSError: Where the label log can't be written.
         """
         self.catch_up()
-        with contextlib.closing(append_log.LogWriter(self._logs["labels"])) as writer:
-            parts = rows.group_by("batch", maintain_order=True)
-            new = sum(self._append(writer, f"batch {batch}", part) for (batch,), part in parts)
+        with contextlib.closing(append_log.LogWriter(self._logs["labels"])) as writer, self.open() as db:
+            parts = (part for rows in batches for part in rows.group_by("batch", maintain_order=True))
+            new = sum(self._append(db, writer, f"batch {batch}", part) for (batch,), part in parts)
         self.catch_up()
         return new
 
@@ -173,9 +175,8 @@ class LogIndex:
                 recreate_tables(db, INDEX_DDL, self._layout)
             yield db
 
-    def _append(self, writer: append_log.LogWriter, source: str, rows: pl.DataFrame) -> int:
-        with self.open() as db:
-            said = dict(db.execute(LATEST_LABELS_QUERY, (source,)))
+    def _append(self, db: sqlite3.Connection, writer: append_log.LogWriter, source: str, rows: pl.DataFrame) -> int:
+        said = dict(db.execute(LATEST_LABELS_QUERY, (source,)))
         labels = self.label_spec.labels(rows, source, dt.datetime.now(dt.UTC))
         new = [label for label in labels if said.get(_encode_text(label.key)) != _encode_text(label.label)]
         if new:

@@ -72,7 +72,9 @@ def files_in(folder):
 def test_a_batch_that_keeps_the_contract_is_staged_byte_for_byte(store):
     intake = store.stage("2013-01", flights(3))
     assert (intake.rows, intake.rejected, intake.broken) == (3, 0, {})
-    assert files_in(store.staged) == {f"batches/2013-01/{name}": content for name, content in flights(3).items()}
+    assert files_in(store.staging.folder) == {
+        f"batches/2013-01/{name}": content for name, content in flights(3).items()
+    }
 
 
 def test_a_staged_batch_is_not_admitted_yet(store):
@@ -185,7 +187,7 @@ def test_staging_a_corrected_batch_clears_what_was_wrong_with_the_first(store):
     store.stage("2013-01", flights(100, dest="Houston") | {"notes.txt": b""})
     store.stage("2013-01", flights(100))
     assert store.quarantine("2013-01").is_empty()
-    assert files_in(store.staged).keys() == {"batches/2013-01/flights.csv", "batches/2013-01/weather.csv"}
+    assert files_in(store.staging.folder).keys() == {"batches/2013-01/flights.csv", "batches/2013-01/weather.csv"}
 
 
 TEXTS = st.lists(st.text(st.characters(exclude_characters='",\r\n', exclude_categories=["Cs"]), max_size=5), max_size=6)
@@ -214,7 +216,7 @@ def test_admitting_moves_the_raw_files_into_the_data_folder(store):
     assert files_in(store.settings.folder) == {
         f"batches/2013-01/{name}": content for name, content in flights(3).items()
     }
-    assert files_in(store.staged) == {}
+    assert files_in(store.staging.folder) == {}
 
 
 def test_admitted_batches_are_listed_in_order_of_time(store):

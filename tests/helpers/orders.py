@@ -4,6 +4,7 @@ It has nothing of the flights: another key, few rows a day, a Boolean and an Enu
 changes what it is about by replacing text in a file: `write_orders(folder, schema=[("age = dy.Int16", "row = …")])`.
 """
 
+import datetime as dt
 import itertools
 import sys
 from collections.abc import Iterable
@@ -11,6 +12,8 @@ from pathlib import Path
 
 from penumbra.core.problem import Problem
 from penumbra.core.problem_loading import load_problem
+from penumbra.core.settings import DataSettings
+from penumbra.data.batches import DataStore
 
 Replacements = Iterable[tuple[str, str]]
 
@@ -204,3 +207,25 @@ def load_orders(folder: Path, **changes: Replacements) -> Problem:
         return load_problem(package=package)
     finally:
         sys.path.remove(str(folder))
+
+
+def open_orders_store(folder: Path, bad_row_share: float = 0.5, **changes: Replacements) -> DataStore:
+    """Open a data store of the problem in a folder.
+
+    Args:
+        folder: Holds the problem, the data, and what is derived from them.
+        bad_row_share: As in the settings.
+        changes: See `write_orders`.
+
+    Returns:
+        The store, on the first of January 2025.
+    """
+    data = DataSettings(
+        today=dt.date(2025, 1, 1),
+        folder=folder / "data",
+        derived=folder / "derived",
+        remote="",
+        commit=False,
+        bad_row_share=bad_row_share,
+    )
+    return DataStore(data, load_orders(folder, **changes))

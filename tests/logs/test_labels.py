@@ -182,30 +182,30 @@ BATCH = pl.DataFrame(
 
 def test_a_batch_brings_the_labels_of_its_rows(tmp_path: Path) -> None:
     log_predictions(tmp_path, make_prediction(1), make_prediction(2))
-    assert make_index(tmp_path).attach_labels(BATCH) == 2
+    assert make_index(tmp_path).attach_labels([BATCH]) == 2
     assert read_joined_delays(tmp_path) == [42, None]
     assert read_label_outcomes(tmp_path) == ["attached", "attached"]
 
 
 def test_the_same_batch_again_adds_nothing(tmp_path: Path) -> None:
-    make_index(tmp_path).attach_labels(BATCH)
-    assert make_index(tmp_path).attach_labels(BATCH) == 0
+    make_index(tmp_path).attach_labels([BATCH])
+    assert make_index(tmp_path).attach_labels([BATCH]) == 0
     assert len(list(append_log.read_entries(tmp_path / "labels"))) == 2
 
 
 def test_of_a_changed_batch_only_the_change_is_written(tmp_path: Path) -> None:
     log_predictions(tmp_path, make_prediction(1))
-    make_index(tmp_path).attach_labels(BATCH)
+    make_index(tmp_path).attach_labels([BATCH])
     changed = BATCH.with_columns(arr_delay=pl.Series([43, None], dtype=pl.Int16))
-    assert make_index(tmp_path).attach_labels(changed) == 1
+    assert make_index(tmp_path).attach_labels([changed]) == 1
     assert read_joined_delays(tmp_path) == [43]
 
 
 def test_a_batch_says_its_own_last_word_again_only_if_that_changed(tmp_path: Path) -> None:
     log_predictions(tmp_path, make_prediction(1))
-    make_index(tmp_path).attach_labels(BATCH)
+    make_index(tmp_path).attach_labels([BATCH])
     log_labels(tmp_path, make_label_by_key(1, 50, dt.datetime.now(dt.UTC)))
-    assert make_index(tmp_path).attach_labels(BATCH) == 0
+    assert make_index(tmp_path).attach_labels([BATCH]) == 0
     assert read_joined_delays(tmp_path) == [50]
 
 

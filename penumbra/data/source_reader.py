@@ -1,0 +1,200 @@
+"""Reading of the user's source: whatever its functions do ends in a sentence that names the batch and the place."""
+
+import datetime as dt
+import itertools
+import traceback
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
+
+import polars as pl
+
+from penumbra.core.problem import Problem, SourceBatch
+
+MAX_NAME_BYTES = 150  # a file name has at most 255 bytes, and derived files add to the batch's name
+
+Result = TypeVar("Result")
+
+
+class SourceFailed(RuntimeError):
+    """The source can't be read, or gives something else than batches; names the function and what was expected."""
+
+
+class BatchRefused(ValueError):
+    """A batch can't be used as a whole; names the batch, what is wrong and what was expected."""
+
+
+class BatchEmpty(BatchRefused):
+    """A batch has no rows."""
+
+
+def list_source_batches(problem: Problem) -> list[SourceBatch]:
+    """List the batches of the source.
+
+    Args:
+        problem: The problem, loaded with its source.
+
+    Returns:
+        The batches in the order of their names, which is that of time.
+
+    Raises:
+        SourceFailed: `batches()` fails, or what it returns can't be used: a name that is no file name or stands there
+            twice, names that don't sort by time, a `complete` that is no date.
+    """
+    batches = _call_source(problem, "batches()", lambda: list(problem.source.batches()), SourceFailed, "")
+    for batch in batches:
+        if fault := _find_batch_fault(batch):
+            raise SourceFailed(f"batches() of {_name_source_file(problem)} lists {fault}")
+    if fault := _find_order_fault(batches):
+        raise SourceFailed(f"batches() of {_name_source_file(problem)} lists {fault}")
+    return sorted(batches, key=lambda batch: batch.name)
+
+
+def fetch_batch_files(problem: Problem, batch: str) -> dict[str, bytes]:
+    """Fetch the raw files of a batch.
+
+    Args:
+        problem: The problem, loaded with its source.
+        batch: The batch's name.
+
+    Returns:
+        The content of each file by its path relative to the batch's folder, with `/` as separator.
+
+    Raises:
+        BatchRefused: `fetch()` fails, or gives something else than files.
+    """
+    found = _call_source(problem, "fetch()", lambda: problem.source.fetch(batch), BatchRefused, _begin(batch))
+    files = dict(found) if isinstance(found, Mapping) else None
+    if not files or not all(isinstance(name, str) and isinstance(content, bytes) for name, content in files.items()):
+        raise BatchRefused(
+            f"{_begin(batch)}fetch() of {_name_source_file(problem)} gives {_describe(found)}: expected at least one "
+            "file, as a dict of bytes by file name"
+        )
+    if wrong := [name for name in files if not _is_path_inside(name)]:
+        raise BatchRefused(
+            f"{_begin(batch)}fetch() of {_name_source_file(problem)} names a file {wrong[0]!r}: expected a path inside "
+            "the batch's folder"
+        )
+    return files
+
+
+def parse_batch_files(problem: Problem, batch: str, files: Mapping[str, bytes]) -> pl.DataFrame:
+    """Read the raw files of a batch as rows.
+
+    Args:
+        problem: The problem, loaded with its source and schema.
+        batch: The batch's name.
+        files: The content of each file by name.
+
+    Returns:
+        The frame that `parse()` gives; a LazyFrame is collected, a pandas frame converted. It has every column of
+        `Labelled`, of any dtype, and maybe others.
+
+    Raises:
+        BatchRefused: `parse()` fails, gives no frame, or leaves columns out.
+    """
+    begin = _begin(batch)
+    rows = _call_source(problem, "parse()", lambda: _collect(problem.source.parse(dict(files))), BatchRefused, begin)
+    if not isinstance(rows, pl.DataFrame):
+        raise BatchRefused(
+            f"{begin}parse() of {_name_source_file(problem)} gives {_describe(rows)}: expected a polars DataFrame"
+        )
+    if lost := [name for name in problem.schema.Labelled.columns() if name not in rows.columns]:
+        raise BatchRefused(
+            f"{begin}parse() of {_name_source_file(problem)} gives no column {', '.join(lost)}; it gives "
+            f"{', '.join(rows.columns) or 'none'}"
+        )
+    return rows
+
+
+def _call_source(
+    problem: Problem, name: str, call: Callable[[], Result], refusal: type[Exception], begin: str
+) -> Result:
+    """Call a function of the user's; a ValueError of `parse()` is the user's own sentence."""
+    try:
+        return call()
+    except Exception as error:  # whatever the user's function does
+        if name == "parse()" and type(error) is ValueError:
+            raise refusal(f"{begin}{error}") from None
+        text = " ".join(str(error).split())
+        raise refusal(
+            f"{begin}{name} of {_name_source_file(problem)} fails{_locate(problem, error)}: "
+            f"{type(error).__name__}: {text}"
+        ) from error
+
+
+def _collect(rows: Any) -> Any:
+    """A frame of another kind as a polars DataFrame; anything else as it is."""
+    if isinstance(rows, pl.LazyFrame):
+        return rows.collect()
+    if type(rows).__module__.partition(".")[0] == "pandas" and type(rows).__name__ == "DataFrame":
+        return pl.from_pandas(rows)
+    return rows
+
+
+def _find_batch_fault(batch: Any) -> str | None:
+    name, complete = getattr(batch, "name", None), getattr(batch, "complete", None)
+    if not isinstance(name, str):
+        return f"{_describe(batch)}: expected objects with a `name` and the date on which they are `complete`"
+    if not _is_file_name(name):
+        return (
+            f"a batch named {name!r}: expected a name that a folder can have, without `/`, without a dot at its "
+            f"beginning, and of at most {MAX_NAME_BYTES} bytes"
+        )
+    if not isinstance(complete, dt.date) or isinstance(complete, dt.datetime):
+        return f"batch {name} with complete = {complete!r}: expected a date, the first day on which it is complete"
+    return None
+
+
+def _find_order_fault(batches: list[SourceBatch]) -> str | None:
+    names = [batch.name for batch in batches]
+    if repeated := [name for name, count in Counter(names).items() if count > 1]:
+        return f"batch {repeated[0]} more than once: expected a name of its own for each"
+    by_name = sorted(batches, key=lambda batch: batch.name)
+    if names == [batch.name for batch in by_name]:
+        return None
+    for earlier, later in itertools.pairwise(by_name):
+        if earlier.complete > later.complete:
+            return (
+                f"batch {later.name}, complete on {later.complete}, and batch {earlier.name}, complete on "
+                f"{earlier.complete}: expected names that sort by time, such as 2024-09 and 2024-10"
+            )
+    return None
+
+
+def _is_file_name(name: str) -> bool:
+    try:
+        size = len(name.encode())
+    except UnicodeEncodeError:
+        return False
+    return 0 < size <= MAX_NAME_BYTES and not name.startswith(".") and "/" not in name and name.isprintable()
+
+
+def _is_path_inside(name: str) -> bool:
+    path = PurePosixPath(name)
+    return bool(path.parts) and str(path) == name and not path.is_absolute() and not {"..", "."} & set(path.parts)
+
+
+def _begin(batch: str) -> str:
+    return f"batch {batch} refused: "
+
+
+def _describe(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    return "nothing in it" if isinstance(value, Mapping) and not value else f"a {type(value).__name__}"
+
+
+def _name_source_file(problem: Problem) -> str:
+    file = problem.files["source"]
+    return f"{file.parent.name}/{file.name}"
+
+
+def _locate(problem: Problem, error: Exception) -> str:
+    """The line of the user's code at which an error was raised."""
+    folder = problem.files["source"].parent
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if Path(frame.filename).parent == folder:
+            return f" at {folder.name}/{Path(frame.filename).name}, line {frame.lineno}"
+    return ""

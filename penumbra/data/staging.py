@@ -1,0 +1,89 @@
+"""Staged batches: accepted but not admitted yet, so that the batches of one ingest are admitted together."""
+
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from penumbra.data.checksums import ChecksumCache
+from penumbra.data.dvc_listing import build_listing, compute_listing_md5, list_files
+from penumbra.storage.atomic import fill_folder_aside
+
+
+class StagingLost(RuntimeError):
+    """A batch that is to be admitted is no longer staged; names it."""
+
+
+class Staging:
+    """The folder of staged batches beside the data folder."""
+
+    def __init__(self, raw: Path, folder: Path) -> None:
+        """`raw` has a folder for each admitted batch, `folder` is where batches are staged."""
+        self.raw = raw
+        self.folder = folder
+        self.batches = folder / "batches"
+        self.replaced = folder / "replaced"
+
+    def write(self, batch: str, files: Mapping[str, bytes]) -> None:
+        """Stage a batch, in place of an earlier one of the same name.
+
+        Args:
+            batch: The batch's name.
+            files: The content of its files, by path relative to the batch's folder.
+
+        Raises:
+            OSError: Where they can't be written.
+        """
+        folder = self.batches / batch
+        shutil.rmtree(folder, ignore_errors=True)
+        with fill_folder_aside(folder) as aside:
+            for name, content in files.items():
+                path = aside / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+
+    def admit(self, batches: Iterable[str]) -> None:
+        """Move staged batches into the data folder, each as a whole; one that is there already is replaced.
+
+        A batch that is replaced is kept until the new one is in place. Where the process is killed in between,
+        `discard` puts it back.
+
+        Args:
+            batches: Names of staged batches.
+
+        Raises:
+            StagingLost: One of them isn't staged; nothing is moved then.
+            OSError: Where a folder can't be moved.
+        """
+        batches = list(batches)
+        if lost := [batch for batch in batches if not (self.batches / batch).is_dir()]:
+            raise StagingLost(f"batch {lost[0]} was checked and is no longer staged in {self.folder}: ingest again")
+        self.raw.mkdir(parents=True, exist_ok=True)
+        self.replaced.mkdir(parents=True, exist_ok=True)
+        for batch in batches:
+            if (self.raw / batch).exists():
+                os.replace(self.raw / batch, self.replaced / batch)
+            os.replace(self.batches / batch, self.raw / batch)
+        shutil.rmtree(self.folder)
+
+    def discard(self) -> None:
+        """Throw away what was staged and never admitted; a batch that was being replaced is put back."""
+        for old in self.replaced.iterdir() if self.replaced.is_dir() else ():
+            if not (self.raw / old.name).exists():
+                os.replace(old, self.raw / old.name)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def versions(self, checksums: ChecksumCache) -> list[str]:
+        """Compute the data versions that an empty data folder takes as the staged batches are admitted one by one.
+
+        Args:
+            checksums: The cache of checksums, which is not saved here.
+
+        Returns:
+            The md5 after the first batch, after the first two, and so on.
+        """
+        files, versions = [], []
+        for folder in sorted(self.batches.iterdir()) if self.batches.is_dir() else ():
+            files += list_files(folder)
+            versions.append(compute_listing_md5(build_listing(self.folder, files, checksums)))
+        return versions
