@@ -13,6 +13,7 @@ import polars as pl
 
 from benchmarks import drift_detectors, injected_faults, shuffled_year
 from benchmarks.shuffled_year import DAYS_PER_WEEK, ShuffledYear, shuffle_years
+from penumbra.core.columns import DAY_COLUMN, LABEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.settings import load_settings
 
 REFERENCE_DAYS = 59  # days of reference, as the shipped model has
@@ -119,8 +120,8 @@ def measure_slice_detection(rows: pl.DataFrame) -> None:
     )
     print(f"{f'share of {FEW_YEARS} worlds, in the first week':<46}{'named':>8}{'another':>9}")
     for carrier, share in product(SLICED_CARRIERS, (0.1, 0.2, 0.4)):
-        late = pl.col("label") | (_pick_share(share) & (pl.col("carrier") == carrier))
-        changed = [world.with_change(lambda rows, late=late: rows.with_columns(label=late), 1) for world in made]
+        late = pl.col(LABEL_COLUMN) | (_pick_share(share) & (pl.col("carrier") == carrier))
+        changed = [world.with_change(lambda rows, late=late: rows.with_columns(late), 1) for world in made]
         found = [
             {value for column, value in drift_detectors.find_risen_slices(each, 0) if column == "carrier"}
             for each in changed
@@ -149,10 +150,13 @@ def _make_changes(sigma: float) -> Iterator[tuple[str, Callable[[pl.DataFrame], 
         moved = pl.when(united).then(pl.lit("DL")).otherwise(pl.col("carrier").cast(pl.String)).alias("carrier")
         yield f"{share:.0%} of flights go to another carrier", lambda rows, moved=moved: rows.with_columns(moved)
     for factor in (1.1, 1.3, 1.6):
-        yield f"scores times {factor}", lambda rows, by=factor: rows.with_columns(pl.col("prediction") * by)
+        yield f"scores times {factor}", lambda rows, by=factor: rows.with_columns(pl.col(PREDICTION_COLUMN) * by)
     for share in (0.05, 0.1, 0.2):
-        late = pl.col("label") | _pick_share(share)
-        yield f"{share:.0%} of punctual flights are late", lambda rows, late=late: rows.with_columns(label=late)
+        late = pl.col(LABEL_COLUMN) | _pick_share(share)
+        yield (
+            f"{share:.0%} of punctual flights are late",
+            lambda rows, late=late: rows.with_columns(late),
+        )
 
 
 def _pick_share(share: float) -> pl.Expr:
@@ -177,8 +181,8 @@ def judge_real_year(rows: pl.DataFrame, one_in: float) -> None:
 
 def _judge_weeks(rows: pl.DataFrame, start: int, one_in: float, weeks: int = 52) -> list[tuple[bool, bool]]:
     """Ours on the weeks after a reference that begins on a day of the year."""
-    served = pl.col("day").is_between(start, start + REFERENCE_DAYS + DAYS_PER_WEEK * weeks, closed="left")
-    year = ShuffledYear(rows.filter(served).with_columns(pl.col("day") - start), REFERENCE_DAYS)
+    served = pl.col(DAY_COLUMN).is_between(start, start + REFERENCE_DAYS + DAYS_PER_WEEK * weeks, closed="left")
+    year = ShuffledYear(rows.filter(served).with_columns(pl.col(DAY_COLUMN) - start), REFERENCE_DAYS)
     return [drift_detectors.judge_by_penumbra(year, week, one_in) for week in range(year.weeks)]
 
 

@@ -6,9 +6,10 @@ import warnings
 
 import numpy as np
 
-from benchmarks.shuffled_year import DAYS_PER_WEEK, SCORE_COLUMN, WATCHED_COLUMNS, ShuffledYear
+from benchmarks.shuffled_year import DAYS_PER_WEEK, WATCHED_COLUMNS, ShuffledYear
 from monitoring import drift, loss_threshold, slices
 from monitoring.permutation import compute_permutation_limit
+from penumbra.core.columns import PREDICTION_COLUMN
 from penumbra.core.metrics.distances import compute_js_distances
 
 SIGMAS = 3
@@ -70,7 +71,7 @@ def judge_by_evidently(world: ShuffledYear, week: int) -> tuple[bool, bool]:
     from evidently import DataDefinition, Dataset, Report
     from evidently.presets import DataDriftPreset
 
-    names = [*WATCHED_COLUMNS, SCORE_COLUMN]
+    names = [*WATCHED_COLUMNS, PREDICTION_COLUMN]
     words = list(world.binning.words)
     definition = DataDefinition(numerical_columns=list(world.binning.edges), categorical_columns=words)
     frames = [each.select(names).to_pandas() for each in (world.part(*world.days(week)), world.reference)]

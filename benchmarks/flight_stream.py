@@ -12,6 +12,7 @@ import polars as pl
 import problem.features
 import problem.schema
 import problem.source
+from penumbra.core.columns import BATCH_COLUMN, LABEL_COLUMN
 from penumbra.core.metrics.losses import LossName, compute_clipped_losses
 from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import load_settings
@@ -56,7 +57,7 @@ def read_flight_stream() -> FlightStream:
     """Check the year's batches in a folder of its own, fit every model, and let them score what came after."""
     rows = read_checked_rows(LAST_MONTH).sort("time_hour")
     inputs, columns = build_matrix(rows, problem.features.FEATURES)
-    labels, months = extract_labels(rows, BINARY_TASK), rows["batch"].to_numpy()
+    labels, months = extract_labels(rows[LABEL_COLUMN], BINARY_TASK), rows[BATCH_COLUMN].to_numpy()
     served = months >= FIRST_MONTH
 
     def scores(estimator: Any, before: str, of: np.ndarray = served) -> np.ndarray:

@@ -8,9 +8,10 @@ import numpy as np
 import polars as pl
 
 import problem.schema
-from benchmarks.shuffled_year import DAY_NUMBER_COLUMN, DAYS_PER_WEEK, ShuffledYear, shuffle_years
+from benchmarks.shuffled_year import DAYS_PER_WEEK, ShuffledYear, shuffle_years
 from monitoring.data_faults import find_data_faults
 from monitoring.expectations import Expectations, learn_expectations
+from penumbra.core.columns import DAY_COLUMN
 
 WEEKS_PER_YEAR = 10  # of each world
 CONTRACT_COLUMNS = list(problem.schema.Row.columns())
@@ -78,7 +79,7 @@ class FaultedWeek:
     @cached_property
     def days(self) -> list[pl.DataFrame]:
         """The rows of each day of the week, with all columns."""
-        return self.world.part(*self.world.days(self.number)).partition_by(DAY_NUMBER_COLUMN, maintain_order=True)
+        return self.world.part(*self.world.days(self.number)).partition_by(DAY_COLUMN, maintain_order=True)
 
     @cached_property
     def usual(self) -> list[set[tuple[str, str]]]:

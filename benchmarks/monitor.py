@@ -23,6 +23,7 @@ import problem.schema
 from benchmarks import flight_stream
 from benchmarks.report_process import read_cpu_seconds
 from monitoring import drift
+from penumbra.core.columns import BATCH_COLUMN, INPUTS_COLUMN, PREDICTION_COLUMN
 from penumbra.core.histograms import Binning, list_profiled_columns
 from penumbra.logs import append_log, archive, archive_parts
 from penumbra.logs.append_log import LogWriter, encode_json
@@ -73,13 +74,13 @@ def write_year(folder: Path) -> int:
     """The year as a log in `once`, its rows as Parquet, and a reference; returns the number of rows."""
     rows = (
         flight_stream.read_checked_rows(flight_stream.LAST_MONTH)
-        .drop("inputs")
-        .with_columns(prediction=0.2 + pl.col("sched_dep_time") / 10_000)
+        .drop(INPUTS_COLUMN)
+        .with_columns((0.2 + pl.col("sched_dep_time") / 10_000).alias(PREDICTION_COLUMN))
     )
     rows.write_parquet(folder / "rows.parquet")
-    rows.filter(pl.col("batch").is_in(REFERENCE_BATCHES)).write_parquet(folder / "reference.parquet")
+    rows.filter(pl.col(BATCH_COLUMN).is_in(REFERENCE_BATCHES)).write_parquet(folder / "reference.parquet")
     writer, names = LogWriter(folder / "once"), list(problem.schema.Row.columns())
-    said = rows["prediction"].to_list()
+    said = rows[PREDICTION_COLUMN].to_list()
     for first in range(0, rows.height, 1000):
         records = rows[first : first + 1000].select(names).iter_rows(named=True)
         writer.append([encode_json(_make_entry(record, said[first + i])) for i, record in enumerate(records)])
@@ -166,7 +167,7 @@ def time_evidently(folder: Path) -> dict[str, float]:
     from evidently.presets import DataDriftPreset
 
     columns = list_profiled_columns(problem.features.FEATURES, TIME)
-    rows = pl.read_parquet(folder / "rows.parquet", columns=[*columns, "prediction"])
+    rows = pl.read_parquet(folder / "rows.parquet", columns=[*columns, PREDICTION_COLUMN])
     binning = Binning.learn(rows, columns)
     definition = DataDefinition(numerical_columns=list(binning.edges), categorical_columns=list(binning.words))
     half = [rows[:EVIDENTLY_ROWS], rows[-EVIDENTLY_ROWS // 4 :]]

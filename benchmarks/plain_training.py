@@ -9,6 +9,7 @@ import polars as pl
 import problem.features
 import problem.schema
 import problem.source
+from penumbra.core.columns import BATCH_COLUMN, LABEL_COLUMN
 from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import load_settings
 from penumbra.core.task import Task
@@ -28,10 +29,10 @@ def main(workers: int) -> None:
     parts = split_batches(store.batches(), settings.training.validation_batches, settings.training.test_batches)
     rows = select_labelled_rows(pl.concat([store.rows(batch) for batch in parts.all]), problem.schema.target())
     inputs, columns = build_matrix(rows, problem.features.FEATURES)
-    labels = extract_labels(rows, task)
+    labels = extract_labels(rows[LABEL_COLUMN], task)
 
     def part(batches, y=labels):
-        mask = rows["batch"].is_in(batches).to_numpy()
+        mask = rows[BATCH_COLUMN].is_in(batches).to_numpy()
         return inputs[mask], y[mask]
 
     def scores(name, learn, judge):

@@ -13,6 +13,7 @@ import polars as pl
 
 import problem.schema
 from flows.steps.monitor import due_windows
+from penumbra.core.columns import PREDICTION_COLUMN
 from penumbra.core.problem_loading import load_problem
 from penumbra.logs.append_log import LogWriter, encode_json
 from penumbra.logs.schema import LabelEntry, PredictionEntry
@@ -84,7 +85,7 @@ def _write_logs(place: Path, rows: pl.DataFrame) -> None:
     for first in range(0, rows.height, ROWS_PER_APPEND):
         part = rows[first : first + ROWS_PER_APPEND]
         ids = writers[0].append([encode_json(entry) for entry in _make_entries(part)])
-        said = np.clip(part["prediction"].to_numpy() + rng.normal(0, 0.05, part.height), 0.01, 0.99).tolist()
+        said = np.clip(part[PREDICTION_COLUMN].to_numpy() + rng.normal(0, 0.05, part.height), 0.01, 0.99).tolist()
         times = part[TIME].to_list()
         writers[1].append([encode_json(_make_shadow_row(*each)) for each in zip(ids, times, said, strict=True)])
         writers[2].append([encode_json(label) for label in _make_labels(part)])
@@ -94,7 +95,7 @@ def _write_logs(place: Path, rows: pl.DataFrame) -> None:
 
 def _make_entries(rows: pl.DataFrame) -> Iterator[PredictionEntry]:
     records = rows.select(list(Row.columns())).iter_rows(named=True)
-    for record, score in zip(records, rows["prediction"].to_list(), strict=True):
+    for record, score in zip(records, rows[PREDICTION_COLUMN].to_list(), strict=True):
         yield PredictionEntry(
             record[TIME] - HOUR, "0123456789ab", record, [], score, score >= DECISION_THRESHOLD, "1", 80
         )

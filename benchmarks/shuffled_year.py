@@ -10,6 +10,7 @@ import polars as pl
 import problem.features
 from benchmarks import flight_stream
 from monitoring.loss_threshold import DailyLosses
+from penumbra.core.columns import DAY_COLUMN, LABEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.histograms import Binning, Profile, compute_daily_profiles, list_profiled_columns, sum_losses_by_day
 from penumbra.core.metrics.losses import compute_clipped_losses
 from penumbra.core.settings import load_settings
@@ -17,16 +18,15 @@ from penumbra.training.fit import build_matrix, extract_labels
 from problem.candidates import gradient_boosting
 from problem.schema import TIME
 
-DAY_NUMBER_COLUMN, LABEL_COLUMN, SCORE_COLUMN = "day", "label", "prediction"
 FOLDS, YEAR_DAYS, DAYS_PER_WEEK = 5, 364, 7
 WATCHED_COLUMNS = list_profiled_columns(problem.features.FEATURES, TIME)
 
 
 def read_scored_year() -> pl.DataFrame:
-    """The year's rows with "day" (0 to 363, UTC) and the "prediction" of a model that learnt from other days."""
+    """The year's rows with the day (0 to 363, UTC) and the prediction of a model that learnt from other days."""
     rows = flight_stream.read_checked_rows(flight_stream.LAST_MONTH).sort(TIME)
     matrix, inputs = build_matrix(rows, problem.features.FEATURES)
-    labels = extract_labels(rows, flight_stream.BINARY_TASK)
+    labels = extract_labels(rows[LABEL_COLUMN], flight_stream.BINARY_TASK)
     dates = rows[TIME].dt.date()
     days = (dates - dates.min()).dt.total_days().to_numpy()
     fold = np.random.default_rng(0).integers(0, FOLDS, days.max() + 1)[days]
@@ -34,15 +34,14 @@ def read_scored_year() -> pl.DataFrame:
     for k in range(FOLDS):
         model = gradient_boosting(inputs).set_params(max_iter=100, learning_rate=0.06)
         scores[fold == k] = model.fit(matrix[fold != k], labels[fold != k]).predict_proba(matrix[fold == k])[:, 1]
-    known = rows.select(
-        *WATCHED_COLUMNS, TIME, "flight", LABEL_COLUMN, prediction=pl.Series(scores), day=pl.Series(days)
-    )
-    return known.filter(pl.col(DAY_NUMBER_COLUMN) < YEAR_DAYS)
+    made = pl.Series(PREDICTION_COLUMN, scores), pl.Series(DAY_COLUMN, days)
+    known = rows.select(*WATCHED_COLUMNS, TIME, "flight", LABEL_COLUMN, *made)
+    return known.filter(pl.col(DAY_COLUMN) < YEAR_DAYS)
 
 
 @dataclass(frozen=True)
 class ShuffledYear:
-    """`rows` in the order of the world's days, "day" counted anew; the first `known` days are the reference."""
+    """`rows` in the order of the world's days, the day counted anew; the first `known` days are the reference."""
 
     rows: pl.DataFrame
     known: int
@@ -54,13 +53,13 @@ class ShuffledYear:
         `rows` have the day's number (Int64), features, label and score.
         """
         order = np.random.default_rng(seed).permutation(YEAR_DAYS)
-        places = pl.DataFrame({"was": order, DAY_NUMBER_COLUMN: np.arange(YEAR_DAYS)})
-        moved = rows.rename({DAY_NUMBER_COLUMN: "was"}).join(places, on="was").drop("was")
-        return cls(moved.sort(DAY_NUMBER_COLUMN, maintain_order=True), known)
+        places = pl.DataFrame({"was": order, DAY_COLUMN: np.arange(YEAR_DAYS)})
+        moved = rows.rename({DAY_COLUMN: "was"}).join(places, on="was").drop("was")
+        return cls(moved.sort(DAY_COLUMN, maintain_order=True), known)
 
     def part(self, first: int, end: int) -> pl.DataFrame:
         """Return the rows of the days from `first` to before `end`, with all columns."""
-        return self.rows.filter(pl.col(DAY_NUMBER_COLUMN).is_between(first, end, closed="left"))
+        return self.rows.filter(pl.col(DAY_COLUMN).is_between(first, end, closed="left"))
 
     @cached_property
     def reference(self) -> pl.DataFrame:
@@ -70,7 +69,7 @@ class ShuffledYear:
     @cached_property
     def weeks(self) -> int:
         """The number of whole weeks after the reference."""
-        return (int(self.rows[DAY_NUMBER_COLUMN].max()) + 1 - self.known) // DAYS_PER_WEEK  # type: ignore[arg-type]
+        return (int(self.rows[DAY_COLUMN].max()) + 1 - self.known) // DAYS_PER_WEEK  # type: ignore[arg-type]
 
     def days(self, week: int) -> tuple[int, int]:
         """Return the first day of a `week` after the reference, and the day after its last."""
@@ -87,15 +86,15 @@ class ShuffledYear:
         return self._count_profiles(self.rows)
 
     def _count_profiles(self, rows: pl.DataFrame) -> list[Profile]:
-        return list(compute_daily_profiles(_with_date(rows), self.binning, DAY_NUMBER_COLUMN).values())
+        return list(compute_daily_profiles(_with_date(rows), self.binning, DAY_COLUMN).values())
 
     @cached_property
     def losses_by_row(self) -> np.ndarray:
         """The clipped loss of each row: float64 [n]."""
-        labels, scores = (self.rows[name].to_numpy() for name in (LABEL_COLUMN, SCORE_COLUMN))
+        labels, scores = (self.rows[name].to_numpy() for name in (LABEL_COLUMN, PREDICTION_COLUMN))
         usual = compute_clipped_losses(
             flight_stream.BINARY_TASK,
-            *(self.reference[name].to_numpy() for name in (LABEL_COLUMN, SCORE_COLUMN)),
+            *(self.reference[name].to_numpy() for name in (LABEL_COLUMN, PREDICTION_COLUMN)),
             "log_loss",
             np.inf,
         )
@@ -105,12 +104,12 @@ class ShuffledYear:
     @cached_property
     def losses(self) -> DailyLosses:
         """The losses by day."""
-        return DailyLosses.from_rows(self.rows[DAY_NUMBER_COLUMN].to_numpy(), self.losses_by_row)
+        return DailyLosses.from_rows(self.rows[DAY_COLUMN].to_numpy(), self.losses_by_row)
 
     @cached_property
     def losses_by_bin(self) -> tuple[np.ndarray, np.ndarray]:
         """Rows and losses of each day in each bin."""
-        return sum_losses_by_day(_with_date(self.rows), self.binning, DAY_NUMBER_COLUMN, self.losses_by_row)
+        return sum_losses_by_day(_with_date(self.rows), self.binning, DAY_COLUMN, self.losses_by_row)
 
     def loss(self, first: int, end: int) -> DailyLosses:
         """Return the losses of the days from `first` to before `end`."""
@@ -127,7 +126,7 @@ class ShuffledYear:
 
 
 def _with_date(rows: pl.DataFrame) -> pl.DataFrame:
-    return rows.with_columns(pl.col(DAY_NUMBER_COLUMN).cast(pl.Int32).cast(pl.Date))
+    return rows.with_columns(pl.col(DAY_COLUMN).cast(pl.Int32).cast(pl.Date))
 
 
 def shuffle_years(rows: pl.DataFrame, count: int, known: int, first_seed: int = 0) -> Iterator[ShuffledYear]:

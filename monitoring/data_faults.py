@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from monitoring import units
-from monitoring.expectations import CONSTANT_TOLERANCE, VALUE_COLUMN, Expectations, count_moments
+from monitoring.expectations import CONSTANT_TOLERANCE, Expectations, count_moments
+from penumbra.core.columns import COUNT_COLUMN, FOUND_COLUMN, MOMENTS_COLUMN, VALUE_COLUMN
 
 MIN_DAY_ROWS = 50  # rows, to judge a day by them
 NULL_SHARE_MARGIN = 0.1  # than ever on a day of the reference
@@ -181,13 +182,13 @@ def _find_frozen_values(rows: pl.DataFrame, norms: Expectations) -> Iterator[Dat
         if by and by not in rows.columns:
             continue
         different = [pl.col(name).drop_nulls().n_unique().alias(name) for name in names]
-        groups = rows.group_by(by or pl.lit("").alias("_")).agg(
-            *different, _rows=pl.len(), _moments=count_moments(norms.time)
+        groups = rows.group_by(by or pl.lit("").alias(VALUE_COLUMN)).agg(
+            *different, pl.len().alias(COUNT_COLUMN), count_moments(norms.time).alias(MOMENTS_COLUMN)
         )
         for name in names:
             usual, spans = norms.fewest_values[name, by]
             stuck = groups.filter(
-                pl.col(name) == 1, pl.col("_moments") >= spans / 2, pl.col("_rows") >= MIN_FROZEN_ROWS
+                pl.col(name) == 1, pl.col(MOMENTS_COLUMN) >= spans / 2, pl.col(COUNT_COLUMN) >= MIN_FROZEN_ROWS
             )
             if stuck.height and not (by and (name, "") in norms.fewest_values and rows[name].n_unique() == 1):
                 where = f" where {by} is {', '.join(sorted(map(str, stuck[by])))}" if by else ""
@@ -209,10 +210,12 @@ def _find_constant_faults(rows: pl.DataFrame, norms: Expectations) -> Iterator[D
     for name, (by, values) in norms.constants.items():
         if not {name, *by} <= set(rows.columns):
             continue
-        both = rows.select(pl.col(by).cast(pl.String), found=name).drop_nulls().join(values, on=by)
-        apart = (pl.col("found") - pl.col(VALUE_COLUMN)).abs() > 2 * CONSTANT_TOLERANCE * pl.col(VALUE_COLUMN).abs()
+        found = pl.col(name).alias(FOUND_COLUMN)
+        both = rows.select(pl.col(by).cast(pl.String), found).drop_nulls().join(values, on=by)
+        now, usually = pl.col(FOUND_COLUMN), pl.col(VALUE_COLUMN)
+        apart = (now - usually).abs() > 2 * CONSTANT_TOLERANCE * usually.abs()
         if both.height and (share := float(both.select(apart.mean()).item() or 0)) > MAX_MISMATCH_SHARE:
-            ratio = float(both.select((pl.col("found") / pl.col(VALUE_COLUMN)).median()).item() or 0)
+            ratio = float(both.select((now / usually).median()).item() or 0)
             text = f"{share:.0%} of {name} are not what they always were for their {' and '.join(by)}"
             cause = units.explain_ratio(ratio) or "another unit, or a wrong table"
             yield DataFault("constant", name, f"{text}: {ratio:.3g} times as much", cause)
@@ -222,7 +225,8 @@ def _find_mismatched_groups(rows: pl.DataFrame, norms: Expectations, empty: Set[
     for name, by in norms.shared.items():
         if name in empty or not {name, *by} <= set(rows.columns):
             continue
-        groups = rows.group_by(by).agg(differ=pl.col(name).n_unique() > 1, rows=pl.len()).filter(pl.col("rows") > 1)
-        if groups.height and (share := groups["differ"].sum() / groups.height) > MAX_MISMATCH_SHARE:
+        differs, count = (pl.col(name).n_unique() > 1).alias(VALUE_COLUMN), pl.len().alias(COUNT_COLUMN)
+        groups = rows.group_by(by).agg(differs, count).filter(pl.col(COUNT_COLUMN) > 1)
+        if groups.height and (share := groups[VALUE_COLUMN].sum() / groups.height) > MAX_MISMATCH_SHARE:
             text = f"{name} differs between rows of the same {' and '.join(by)} in {share:.0%} of them, before in none"
             yield DataFault("torn", name, text, "values are lost or altered on the way, row by row")

@@ -21,7 +21,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from monitoring.permutation import compute_permutation_limit, draw_permutations
-from penumbra.core.histograms import PREDICTION_COLUMN, Binning, Profile
+from penumbra.core.columns import PREDICTION_COLUMN
+from penumbra.core.histograms import Binning, Profile
 from penumbra.core.metrics.distances import compute_js_distances
 
 
@@ -53,7 +54,8 @@ class DriftResult:
     Attributes:
         columns: The drift of each column of the rows.
         prediction: The drift of the predictions.
-        column: The column with the largest ratio of distance to threshold; "" where nothing was compared.
+        column: The column with the largest ratio of distance to threshold, or "the predictions"; "" where nothing was
+            compared.
         ratio: That ratio.
     """
 
@@ -108,9 +110,8 @@ def _build_result(names: list[str], far: np.ndarray, thresholds: np.ndarray, com
     each = {name: ColumnDrift(distance, threshold) for name, distance, threshold, known in found if known}
     column = max(each, key=lambda name: each[name].ratio, default="")
     ratio = each[column].ratio if column else 0.0
-    return DriftResult(
-        {name: each[name] for name in each if name != PREDICTION_COLUMN}, each.get(PREDICTION_COLUMN), column, ratio
-    )
+    prediction = each.pop(PREDICTION_COLUMN, None)
+    return DriftResult(each, prediction, "the predictions" if column == PREDICTION_COLUMN else column, ratio)
 
 
 def _largest_reference_distance(reference: np.ndarray, days: int, binning: Binning) -> np.ndarray:

@@ -9,6 +9,14 @@ import polars as pl
 
 from monitoring import units
 from monitoring.units import ValueGrid
+from penumbra.core.columns import (
+    COUNT_COLUMN,
+    DAY_COLUMN,
+    MOMENTS_COLUMN,
+    SHARE_COLUMN,
+    SPREAD_COLUMN,
+    VALUE_COLUMN,
+)
 from penumbra.core.problem import ProblemSchema
 from penumbra.features import ColumnCheck
 
@@ -16,7 +24,6 @@ MIN_WHOLE_DAY_SHARE = 0.5  # a day with a smaller share of the usual day's rows 
 MAX_WATCHED_GROUPS = 8  # a category with no more values is a place to watch each of: a sensor, a line
 MIN_VARYING_VALUES = 3  # where there were never fewer different values in a day, one alone is suspicious
 CONSTANT_TOLERANCE = 0.01  # of a number: two that differ by less are the same constant
-VALUE_COLUMN = "value"
 
 
 @dataclass(frozen=True)
@@ -28,14 +35,15 @@ class Expectations:
         dtypes: The contract's dtype of each other column.
         moments: The fewest different times of a day's rows.
         nulls: The largest share of missing values on a day, by column.
-        categories: By text column a frame with its values (`value`), each one's mean `share` of a day's rows, and the
-            share of `days` that had it.
+        categories: By text column a frame with its values (`penumbra.value`), each one's mean share of a day's rows
+            (`penumbra.share`), and the share of the days that had it (`penumbra.day`).
         ranges: Smallest and largest value of the contract, by numeric column.
         checks: The contract's checks between columns.
         fewest_values: For (column, category to look at separately, or "") the fewest different values and moments of a
             day.
         grids: What is known of the values of each numeric column.
-        constants: By column the columns that determine it, and a frame with its `value` for each of their values.
+        constants: By column the columns that determine it, and a frame with its value (`penumbra.value`) for each of
+            theirs.
         shared: By column the columns whose values rows share whenever they share this one.
     """
 
@@ -69,7 +77,7 @@ def learn_expectations(reference: pl.DataFrame, schema: ProblemSchema) -> Expect
     rows = _select_whole_days(reference, schema.TIME)
     numbers = [name for name, column in columns.items() if column.dtype.is_numeric() and not column.primary_key]
     texts = [name for name, column in columns.items() if not column.dtype.is_numeric()]
-    days = rows.partition_by("day")
+    days = rows.partition_by(DAY_COLUMN)
     if len(days) < 2:
         raise ValueError(
             f"the reference has {len(days)} whole days of rows: at least 2 are needed to say what is normal"
@@ -108,17 +116,17 @@ def count_moments(time: str) -> pl.Expr:
 
 
 def _select_whole_days(reference: pl.DataFrame, time: str) -> pl.DataFrame:
-    rows = reference.with_columns(day=pl.col(time).dt.date())
-    sizes = rows.group_by("day").len()
-    whole = sizes.filter(pl.col("len") >= MIN_WHOLE_DAY_SHARE * pl.col("len").median())
-    return rows.join(whole.select("day"), on="day", how="semi").sort("day", time)
+    rows, count = reference.with_columns(pl.col(time).dt.date().alias(DAY_COLUMN)), pl.col(COUNT_COLUMN)
+    whole = rows.group_by(DAY_COLUMN).len(COUNT_COLUMN).filter(count >= MIN_WHOLE_DAY_SHARE * count.median())
+    return rows.join(whole.select(DAY_COLUMN), on=DAY_COLUMN, how="semi").sort(DAY_COLUMN, time)
 
 
 def _learn_categories(rows: pl.DataFrame, name: str, days: int) -> pl.DataFrame:
     value = pl.col(name).cast(pl.String).alias(VALUE_COLUMN)
-    counts = rows.group_by("day", value).len().drop_nulls().join(rows.group_by("day").agg(all=pl.len()), on="day")
-    share = (pl.col("len") / pl.col("all")).sum() / days
-    return counts.group_by(VALUE_COLUMN).agg(share=share, days=pl.len() / days).sort(VALUE_COLUMN)
+    sizes = rows.group_by(DAY_COLUMN).agg(all=pl.len())
+    counts = rows.group_by(DAY_COLUMN, value).len().drop_nulls().join(sizes, on=DAY_COLUMN)
+    share = ((pl.col("len") / pl.col("all")).sum() / days).alias(SHARE_COLUMN)
+    return counts.group_by(VALUE_COLUMN).agg(share, (pl.len() / days).alias(DAY_COLUMN)).sort(VALUE_COLUMN)
 
 
 def _learn_fewest_values(
@@ -126,10 +134,11 @@ def _learn_fewest_values(
 ) -> Iterator[tuple[tuple[str, str], tuple[int, int]]]:
     for by in ["", *(name for name in texts if rows[name].n_unique() <= MAX_WATCHED_GROUPS)]:
         different = [pl.col(name).drop_nulls().n_unique().alias(name) for name in numbers]
-        fewest = rows.group_by("day", *([by] if by else [])).agg(*different, _moments=count_moments(time)).min()
+        moments = count_moments(time).alias(MOMENTS_COLUMN)
+        fewest = rows.group_by(DAY_COLUMN, *([by] if by else [])).agg(*different, moments).min()
         for name in numbers:
             if fewest[name][0] >= MIN_VARYING_VALUES:
-                yield (name, by), (fewest[name][0], fewest["_moments"][0])
+                yield (name, by), (fewest[name][0], fewest[MOMENTS_COLUMN][0])
 
 
 def _learn_constant(rows: pl.DataFrame, name: str, texts: Sequence[str]) -> tuple[tuple[str, ...], pl.DataFrame] | None:
@@ -139,11 +148,15 @@ def _learn_constant(rows: pl.DataFrame, name: str, texts: Sequence[str]) -> tupl
         return None
     for by in [*((text,) for text in texts), *combinations(texts, 2)]:
         value, spread = pl.col(name).median(), pl.col(name).max() - pl.col(name).min()
-        groups = rows.drop_nulls(name).group_by(by).agg(value=value, spread=spread, days=pl.col("day").n_unique())
-        often = groups.filter(pl.col("days") > 1)
+        groups = (
+            rows.drop_nulls(name)
+            .group_by(by)
+            .agg(value.alias(VALUE_COLUMN), spread.alias(SPREAD_COLUMN), pl.col(DAY_COLUMN).n_unique())
+        )
+        often = groups.filter(pl.col(DAY_COLUMN) > 1)
         if (
             often.height >= MIN_VARYING_VALUES
-            and often.select((pl.col("spread") <= CONSTANT_TOLERANCE * pl.col(VALUE_COLUMN).abs()).all()).item()
+            and often.select((pl.col(SPREAD_COLUMN) <= CONSTANT_TOLERANCE * pl.col(VALUE_COLUMN).abs()).all()).item()
         ):
             return by, often.select(pl.col(by).cast(pl.String), VALUE_COLUMN)
     return None
@@ -152,10 +165,11 @@ def _learn_constant(rows: pl.DataFrame, name: str, texts: Sequence[str]) -> tupl
 def _learn_shared_keys(rows: pl.DataFrame, time: str, name: str, texts: Sequence[str]) -> tuple[str, ...] | None:
     """The moment alone, or with one category, where rows that share it always share this value, null included."""
     for by in [(time,), *((time, text) for text in texts)]:
-        groups = rows.group_by(by).agg(values=pl.col(name).n_unique(), rows=pl.len()).filter(pl.col("rows") > 1)
+        values = pl.col(name).n_unique().alias(VALUE_COLUMN)
+        groups = rows.group_by(by).agg(values, pl.len().alias(COUNT_COLUMN)).filter(pl.col(COUNT_COLUMN) > 1)
         if (
             groups.height >= MIN_VARYING_VALUES
-            and groups["values"].max() == 1
+            and groups[VALUE_COLUMN].max() == 1
             and rows[name].n_unique() >= MIN_VARYING_VALUES
         ):
             return by

@@ -16,7 +16,8 @@ import numpy as np
 
 from monitoring.loss import compute_mean_band
 from monitoring.permutation import compute_permutation_limit, draw_permutations
-from penumbra.core.histograms import PREDICTION_COLUMN, Binning, DegradedSlice
+from penumbra.core.columns import PREDICTION_COLUMN
+from penumbra.core.histograms import Binning, DegradedSlice
 
 WINDOWS_PER_ALARM = 20
 MIN_SLICE_LABELS = 50  # labels, in the window and in the reference

@@ -44,7 +44,7 @@ class LargestDrift(msgspec.Struct, frozen=True):
 
     Attributes:
         ratio: The largest ratio of distance to threshold.
-        column: The column that has it, or "prediction".
+        column: The column that has it, or "the predictions".
     """
 
     ratio: float

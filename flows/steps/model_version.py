@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from penumbra.core.columns import LABEL_COLUMN
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.core.task import Task
@@ -49,15 +50,15 @@ class ModelVersion:
 
     @property
     def reference(self) -> pl.DataFrame:
-        """Held-out rows: the contract's columns, "label", and its recipe's "prediction" before it learnt from them."""
-        return pl.read_parquet(self.folder / "reference.parquet")
+        """Held-out rows with the labels, and the predictions of its recipe before it learnt from them."""
+        return bundle.read_reference_rows(self.folder)
 
     @property
     def baseline(self) -> float | list[float]:
         """The prediction without looking at the record: the bundle's, or where that has none its reference's."""
         if (known := self.facts.get("baseline")) is not None:
             return known
-        return compute_baseline(self.task, extract_labels(self.reference, self.task))
+        return compute_baseline(self.task, extract_labels(self.reference[LABEL_COLUMN], self.task))
 
     def measure_latency_ms(self) -> np.ndarray:
         """Measure how long the model takes for some of the bundle's own rows, one by one, on this machine.

@@ -25,7 +25,7 @@ def compute_known_losses(
     """
     losses = np.full(len(labels), np.nan)
     known = labels.is_not_null().to_numpy() & _mask_finite_rows(predictions)
-    of_known = extract_labels(labels.alias("label").to_frame().filter(known), task)
+    of_known = extract_labels(labels.filter(known), task)
     losses[known] = compute_clipped_losses(task, of_known, predictions[known], loss, ceiling)
     return losses
 

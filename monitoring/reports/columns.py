@@ -10,10 +10,10 @@ from typing import Any
 
 import polars as pl
 
+from penumbra.core.columns import DECISION_COLUMN, LABEL_COLUMN, PREDICTION_COLUMN, name_class_column
 from penumbra.core.task import Task
 
 MAX_CATEGORY_VALUES = 200
-REPORT_LABEL, REPORT_PREDICTION, REPORT_DECISION = "label", "prediction", "decision"
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,8 @@ class ReportSides:
     """Two samples of rows that a report compares.
 
     Attributes:
-        current: Rows with the columns of `declared`, `prediction`, `decision` and `label` (see penumbra/core/task.py).
-            For several classes `prediction` is the most probable class (String), beside a Float64 column of
-            probabilities for each class.
+        current: Rows with the columns of `declared`, and prediction, decision and label as `build_report_frame` gives
+            them.
         reference: Rows with the same columns to compare with.
         task: The kind of prediction.
         declared: The polars dtype that each raw column should have.
@@ -63,7 +62,7 @@ class ReportSides:
             Usable columns by type, and reasons for the others.
         """
         prediction = pl.String() if self.task.kind == "multiclass" else pl.Float64()
-        return select_report_columns(self.current, self.reference, {**self.declared, REPORT_PREDICTION: prediction})
+        return select_report_columns(self.current, self.reference, {**self.declared, PREDICTION_COLUMN: prediction})
 
 
 def select_report_columns(current: pl.DataFrame, reference: pl.DataFrame, declared: Mapping[str, Any]) -> ReportColumns:
@@ -92,25 +91,29 @@ def build_report_frame(rows: pl.DataFrame, output: str, threshold: float | None,
     """Add the columns that a report reads (see `ReportSides`).
 
     Args:
-        rows: Rows with `label` and the column `output`: Float64, or Array(Float64, classes) for several classes.
+        rows: Rows with `penumbra.label` and the column `output`: Float64, or Array(Float64, classes) for several
+            classes.
         output: The name of the column with a model's output.
         threshold: The probability from which on a binary decision is positive; unused for other tasks.
         task: The kind of prediction.
 
     Returns:
-        The rows with `prediction` and `decision`. For several classes both are the most probable class (String), with
-        a column of probabilities for each class, and `label` becomes the class's name.
+        The rows with `penumbra.prediction` and `penumbra.decision`. For several classes both are the most probable
+        class (String), with a column of probabilities for each class (`name_class_column`), and the label becomes the
+        class's name.
     """
     predicted = pl.col(output)
     if task.kind == "binary":
-        return rows.with_columns(prediction=predicted, decision=predicted >= threshold)
+        return rows.with_columns(predicted.alias(PREDICTION_COLUMN), (predicted >= threshold).alias(DECISION_COLUMN))
     if task.kind == "regression":
-        return rows.with_columns(prediction=predicted, decision=predicted)
+        return rows.with_columns(predicted.alias(PREDICTION_COLUMN), predicted.alias(DECISION_COLUMN))
     classes = pl.Series(task.classes)
     best = predicted.arr.arg_max().replace_strict(range(len(classes)), classes, return_dtype=pl.String, default=None)
-    probabilities = [predicted.arr.get(number).alias(name) for number, name in enumerate(task.classes)]
-    label = pl.col("label").to_physical().replace_strict(range(len(classes)), classes, return_dtype=pl.String)
-    return rows.with_columns(*probabilities, prediction=best, decision=best, label=label)
+    probabilities = [
+        predicted.arr.get(number).alias(name_class_column(name)) for number, name in enumerate(task.classes)
+    ]
+    label = pl.col(LABEL_COLUMN).to_physical().replace_strict(range(len(classes)), classes, return_dtype=pl.String)
+    return rows.with_columns(*probabilities, label, best.alias(PREDICTION_COLUMN), best.alias(DECISION_COLUMN))
 
 
 def sample_by_hash(rows: pl.DataFrame, by: list[str], most: int, seed: int) -> pl.DataFrame:

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
-from monitoring.reports.columns import REPORT_DECISION, REPORT_LABEL, REPORT_PREDICTION, ReportColumns
+from monitoring.reports.columns import ReportColumns
+from penumbra.core.columns import DECISION_COLUMN, LABEL_COLUMN, PREDICTION_COLUMN, name_class_column
 from penumbra.core.task import Task
 
 with warnings.catch_warnings():  # Evidently uses deprecated parts of its dependencies
@@ -22,7 +23,7 @@ def build_dataset(rows: pl.DataFrame, task: Task, usable: ReportColumns, judge: 
     """Convert rows to an Evidently dataset.
 
     Args:
-        rows: Rows with the usable columns and, to judge predictions, `label`, `prediction` and `decision`.
+        rows: Rows with the usable columns and, to judge predictions, those of `build_report_frame`.
         task: The kind of prediction.
         usable: The columns to take over, by type.
         judge: Whether the dataset is for judging predictions. Then label, prediction and decision are added, each
@@ -39,20 +40,20 @@ def _definition(task: Task, usable: ReportColumns, judge: bool) -> DataDefinitio
     if not judge:
         return DataDefinition(**types)
     if task.kind == "regression":
-        types["numerical_columns"] = [REPORT_LABEL, REPORT_PREDICTION]
-        return DataDefinition(**types, regression=[Regression(target=REPORT_LABEL, prediction=REPORT_PREDICTION)])
-    types["categorical_columns"] = [REPORT_LABEL, REPORT_DECISION]
+        types["numerical_columns"] = [LABEL_COLUMN, PREDICTION_COLUMN]
+        return DataDefinition(**types, regression=[Regression(target=LABEL_COLUMN, prediction=PREDICTION_COLUMN)])
+    types["categorical_columns"] = [LABEL_COLUMN, DECISION_COLUMN]
     return DataDefinition(**types, classification=[_classes(task)])
 
 
 def _classes(task: Task) -> Any:
     if task.kind == "binary":
         return BinaryClassification(
-            target=REPORT_LABEL, prediction_labels=REPORT_DECISION, prediction_probas=REPORT_PREDICTION, pos_label=1
+            target=LABEL_COLUMN, prediction_labels=DECISION_COLUMN, prediction_probas=PREDICTION_COLUMN, pos_label=1
         )
     probabilities = list(task.classes) or None
     return MulticlassClassification(
-        target=REPORT_LABEL, prediction_labels=REPORT_DECISION, prediction_probas=probabilities
+        target=LABEL_COLUMN, prediction_labels=DECISION_COLUMN, prediction_probas=probabilities
     )
 
 
@@ -66,12 +67,12 @@ def _to_pandas(rows: pl.DataFrame, task: Task, usable: ReportColumns, judge: boo
 
 def _quality_columns(rows: pl.DataFrame, task: Task) -> dict[str, Any]:
     if task.kind == "regression":
-        return {name: _to_floats(rows[name]) for name in (REPORT_LABEL, REPORT_PREDICTION)}
+        return {name: _to_floats(rows[name]) for name in (LABEL_COLUMN, PREDICTION_COLUMN)}
     if task.kind == "binary":
-        classes = {name: rows[name].cast(pl.Int64).to_numpy() for name in (REPORT_LABEL, REPORT_DECISION)}
-        return {**classes, REPORT_PREDICTION: _to_floats(rows[REPORT_PREDICTION])}
-    return {name: _to_strings(rows[name]) for name in (REPORT_LABEL, REPORT_DECISION)} | {
-        name: _to_floats(rows[name]) for name in task.classes
+        classes = {name: rows[name].cast(pl.Int64).to_numpy() for name in (LABEL_COLUMN, DECISION_COLUMN)}
+        return {**classes, PREDICTION_COLUMN: _to_floats(rows[PREDICTION_COLUMN])}
+    return {name: _to_strings(rows[name]) for name in (LABEL_COLUMN, DECISION_COLUMN)} | {
+        name: _to_floats(rows[name_class_column(name)]) for name in task.classes
     }
 
 

@@ -15,9 +15,10 @@ from typing import Any
 import pandas as pd
 import polars as pl
 
-from monitoring.reports.columns import REPORT_DECISION, REPORT_LABEL, REPORT_PREDICTION, ReportColumns, ReportSides
+from monitoring.reports.columns import ReportColumns, ReportSides
 from monitoring.reports.datasets import build_dataset
 from monitoring.reports.window_figures import ReportFigure
+from penumbra.core.columns import DECISION_COLUMN, LABEL_COLUMN, PREDICTION_COLUMN, name_class_column
 from penumbra.core.task import Task
 
 with warnings.catch_warnings():  # Evidently uses deprecated parts of its dependencies
@@ -152,12 +153,12 @@ def build_quality_report(sides: ReportSides, **metadata: Any) -> Any | None:
         among them that the reference lacks.
     """
     labelled = [_select_labelled(rows, sides.task) for rows in (sides.current, sides.reference)]
-    if any(len(rows) < MIN_QUALITY_ROWS or rows[REPORT_LABEL].n_unique() < 2 for rows in labelled):
+    if any(len(rows) < MIN_QUALITY_ROWS or rows[LABEL_COLUMN].n_unique() < 2 for rows in labelled):
         return None
     current, reference = labelled
-    if sides.task.kind == "multiclass" and not set(current[REPORT_LABEL]) <= set(reference[REPORT_LABEL]):
+    if sides.task.kind == "multiclass" and not set(current[LABEL_COLUMN]) <= set(reference[LABEL_COLUMN]):
         return None
-    has_every_class = all(set(rows[REPORT_LABEL]) == set(sides.task.classes) for rows in labelled)
+    has_every_class = all(set(rows[LABEL_COLUMN]) == set(sides.task.classes) for rows in labelled)
     task = sides.task if has_every_class else replace(sides.task, classes=())  # Evidently fails on an absent class
     judged = replace(sides, current=current, reference=reference, declared={}, task=task)
     return _run_report([_quality_preset(judged)], judged, judged.columns(), {}, metadata, judge=True)
@@ -174,9 +175,9 @@ def build_prediction_report(sides: ReportSides, **metadata: Any) -> Any | None:
         The Evidently snapshot, or None where the predictions can't be reported on.
     """
     usable = sides.columns()
-    if REPORT_PREDICTION not in usable.names:
+    if PREDICTION_COLUMN not in usable.names:
         return None
-    return _run_report([ValueStats(column=REPORT_PREDICTION)], sides, usable, {}, metadata)
+    return _run_report([ValueStats(column=PREDICTION_COLUMN)], sides, usable, {}, metadata)
 
 
 def _quality_preset(sides: ReportSides) -> Any:
@@ -227,12 +228,12 @@ def _run_report(
 
 def _select_labelled(rows: pl.DataFrame, task: Task) -> pl.DataFrame:
     """The rows with a label and a prediction, the only ones that Evidently accepts."""
-    needed = {REPORT_LABEL, REPORT_PREDICTION, REPORT_DECISION, *task.classes}
+    needed = {LABEL_COLUMN, PREDICTION_COLUMN, DECISION_COLUMN, *map(name_class_column, task.classes)}
     if not needed <= set(rows.columns):
         return rows.clear()
     numbers = [name for name in needed if rows.schema[name].is_float()]
     usable = [pl.col(name).is_finite() for name in numbers]
-    usable += [pl.col(REPORT_PREDICTION).is_between(0, 1)] if task.kind == "binary" else []
+    usable += [pl.col(PREDICTION_COLUMN).is_between(0, 1)] if task.kind == "binary" else []
     return rows.drop_nulls(sorted(needed)).filter(*usable)
 
 

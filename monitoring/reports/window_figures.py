@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from monitoring.windows import Window, WindowDistance
+from penumbra.core.columns import PREDICTION_COLUMN, RESERVED_PREFIX
 from penumbra.core.histograms import DegradedSlice
 
+THRESHOLD_SERIES = f"{RESERVED_PREFIX}threshold"  # beside the lines of columns
 VERDICT_CODES = {"ok": 0, "investigate": 1, "retrain": 2}
 
 
@@ -45,7 +47,7 @@ def describe_window(window: Window) -> dict[str, str]:
         window: The window's record.
 
     Returns:
-        Sentences by subject, such as "loss" or "drift: temp".
+        Sentences by subject, such as "loss" or "drift: amount".
     """
     sentences = {"verdict": f"{window.verdict}: {window.reason}", "model": f"version {window.model}"}
     sentences["rows"] = f"{window.rows:,}"
@@ -59,9 +61,9 @@ def extract_distances(window: Window) -> dict[str, tuple[float, float]]:
         window: The window's record.
 
     Returns:
-        Distance and threshold of each column, and of "prediction" where it is known.
+        Distance and threshold of each column, and of `penumbra.prediction` where it is known.
     """
-    distances = {**window.columns, **({"prediction": window.prediction} if window.prediction else {})}
+    distances = {**window.columns, **({PREDICTION_COLUMN: window.prediction} if window.prediction else {})}
     return {name: (measured.distance, measured.threshold) for name, measured in distances.items()}
 
 
@@ -70,7 +72,7 @@ def _list_figures(window: Window, left_out: int) -> Iterator[tuple[str, str, flo
         yield "verdict", "verdict", float(VERDICT_CODES[window.verdict])
     yield "rows", "rows", float(window.rows)
     if window.columns:
-        yield "drift", "threshold", 1.0
+        yield "drift", THRESHOLD_SERIES, 1.0
         yield from (("drift", name, measured.ratio) for name, measured in _sort_by_ratio(window))
     if window.prediction:
         yield "prediction", "distance", window.prediction.distance
@@ -112,7 +114,7 @@ def _list_descriptions(window: Window) -> Iterator[tuple[str, str]]:
     for fault in window.faults:
         yield f"fault: {fault.what} {fault.column}".strip(), f"{fault.day}: {fault.text}; likely {fault.cause}"
     if window.prediction:
-        yield "drift: prediction", _format_distance(window.prediction)
+        yield "drift of the predictions", _format_distance(window.prediction)
     yield from ((f"drift: {name}", _format_distance(measured)) for name, measured in _sort_by_ratio(window))
 
 

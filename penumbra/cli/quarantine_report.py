@@ -2,6 +2,13 @@
 
 import polars as pl
 
+from penumbra.core.columns import (
+    BATCH_COLUMN,
+    BROKEN_RULES_COLUMN,
+    COUNT_COLUMN,
+    RESERVED_PREFIX,
+    ROW_NUMBER_COLUMN,
+)
 from penumbra.core.problem import Problem
 from penumbra.core.settings import DataSettings
 from penumbra.data.batches import DataStore
@@ -15,7 +22,7 @@ def read_quarantine(data: DataSettings, problem: Problem) -> list[pl.DataFrame]:
         problem: The user's folder; its schema and source are needed.
 
     Returns:
-        A frame for each batch with rejected rows: "batch", "row" (from 1), "broken" (the rules), and the row's values.
+        A frame for each batch with rejected rows, as `DataStore.quarantine` returns it.
     """
     store = DataStore(data, problem)
     return [frame for batch in store.batches() if (frame := store.quarantine(batch)).height]
@@ -31,7 +38,9 @@ def count_rejected_rows(rejected: list[pl.DataFrame]) -> dict[str, dict[str, int
         By batch and broken rule, the number of rows; a row may break several.
     """
     return {
-        rows["batch"][0]: dict(rows.explode("broken").group_by("broken", maintain_order=True).len().iter_rows())
+        rows[BATCH_COLUMN][0]: dict(
+            rows.explode(BROKEN_RULES_COLUMN).group_by(BROKEN_RULES_COLUMN, maintain_order=True).len().iter_rows()
+        )
         for rows in rejected
     }
 
@@ -51,15 +60,20 @@ def describe_quarantine(rejected: list[pl.DataFrame]) -> str:
 
 
 def _format_batch(rows: pl.DataFrame) -> str:
-    rules = rows.explode("broken").group_by("broken", maintain_order=True).agg(pl.len(), pl.exclude("broken").first())
-    lines = [_format_rule(rule) for rule in rules.sort("len", descending=True).iter_rows(named=True)]
-    return "\n".join([f"{rows['batch'][0]}: {rows.height:,} rows rejected", *lines])
+    rules = (
+        rows.explode(BROKEN_RULES_COLUMN)
+        .group_by(BROKEN_RULES_COLUMN, maintain_order=True)
+        .agg(pl.len().alias(COUNT_COLUMN), pl.exclude(BROKEN_RULES_COLUMN).first())
+    )
+    lines = [_format_rule(rule) for rule in rules.sort(COUNT_COLUMN, descending=True).iter_rows(named=True)]
+    return "\n".join([f"{rows[BATCH_COLUMN][0]}: {rows.height:,} rows rejected", *lines])
 
 
 def _format_rule(rule: dict[str, object]) -> str:
-    column = str(rule["broken"]).split("|")[0]
-    values = {name: value for name, value in rule.items() if name not in ("batch", "row", "broken", "len")}
+    broken, count, row = (rule[name] for name in (BROKEN_RULES_COLUMN, COUNT_COLUMN, ROW_NUMBER_COLUMN))
+    values = {name: value for name, value in rule.items() if not name.startswith(RESERVED_PREFIX)}
+    column = str(broken).rpartition("|")[0]
     shown = {column: values[column]} if column in values else values
-    return f"  {rule['broken']}: {rule['len']:,} rows, the first is row {rule['row']} with " + ", ".join(
+    return f"  {broken}: {count:,} rows, the first is row {row} with " + ", ".join(
         f"{name} = {value!r}" for name, value in shown.items()
     )

@@ -21,11 +21,10 @@ from penumbra.core.bins import (
     compute_quantile_edges,
     list_top_categories,
 )
+from penumbra.core.columns import PREDICTION_COLUMN
 
 if TYPE_CHECKING:  # importing it takes half a second, which readers of windows don't need
     from penumbra.features import Feature
-
-PREDICTION_COLUMN = "prediction"
 
 
 def list_profiled_columns(kinds: "Sequence[Feature]", time: str) -> list[str]:
@@ -60,7 +59,7 @@ class Binning:
         """Learn the bins from a model's reference.
 
         Args:
-            reference: Rows with these columns, of numbers, Booleans, text or Enum, and the column `prediction`:
+            reference: Rows with these columns, of numbers, Booleans, text or Enum, and `penumbra.prediction`:
                 Float64, or Array(Float64, classes), of which the most probable class is taken.
             columns: Names of the columns to profile. One of another type is left out.
 

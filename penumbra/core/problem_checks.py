@@ -7,6 +7,7 @@ from typing import Any, get_args
 import dataframely as dy
 import polars as pl
 
+from penumbra.core.columns import find_illegal_names
 from penumbra.core.feature_checks import find_check_faults, find_feature_faults
 from penumbra.core.problem import ProblemCandidates, ProblemFeatures, ProblemRules, ProblemSchema, ProblemSlices
 from penumbra.core.rule_checks import find_rule_faults
@@ -14,9 +15,6 @@ from penumbra.core.task import Task, UnsupportedTargetError
 from penumbra.features import ColumnCheck, Feature
 from penumbra.patterns.candidate import Candidate
 from penumbra.rules import Rule
-
-# What the columns of the gate's table of losses are called beside the slices.
-RESERVED_SLICES = ("day", "candidate", "baseline", "live")
 
 
 def _is_sequence_of(*types: type) -> Callable[[Any], bool]:
@@ -99,6 +97,9 @@ def check_schema(schema: ProblemSchema) -> Iterator[str]:
         A sentence for each fault.
     """
     row, labelled = schema.Row.columns(), schema.Labelled.columns()
+    if illegal := list(find_illegal_names("Labelled has the column", labelled)):
+        yield from illegal
+        return  # nothing else can be told by expressions on such columns
     if schema.TIME not in row:
         yield f"TIME names the column {schema.TIME!r}, which Row doesn't have: expected one of {', '.join(row)}"
     elif not isinstance(row[schema.TIME], dy.Datetime):
@@ -160,6 +161,7 @@ def check_features(part: ProblemFeatures, schema: ProblemSchema) -> Iterator[str
     """
     if not part.FEATURES:
         yield "FEATURES is empty: expected at least one feature"
+    yield from find_illegal_names("FEATURES has", [feature.name for feature in part.FEATURES])
     yield from _find_repeated("FEATURES", [feature.name for feature in part.FEATURES])
     for feature in part.FEATURES:
         verb = f"FEATURES has {feature.name}, which reads"
@@ -201,11 +203,10 @@ def check_slice_definitions(part: ProblemSlices, schema: ProblemSchema) -> Itera
     Yields:
         A sentence for each fault.
     """
+    yield from find_illegal_names("SLICES has", part.SLICES)
     yield from _check_dtype("DAY", part.DAY, schema, pl.Date())
     for name, expression in part.SLICES.items():
         yield from _check_dtype(f"SLICES[{name!r}]", expression, schema, pl.String())
-    if taken := [name for name in part.SLICES if name in RESERVED_SLICES]:
-        yield f"SLICES has {', '.join(taken)}: expected other names, the gate's table of losses has columns of these"
 
 
 def check_rules(part: ProblemRules, schema: ProblemSchema) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 data/batches/<batch>/<file>            raw, immutable, versioned (see penumbra/data/versions.py)
 .data.staged/batches/<batch>/<file>    accepted but not admitted yet
-<derived>/rows/<batch>-<key>.parquet   the rows that keep the contract, with their features in the struct "inputs"
+<derived>/rows/<batch>-<key>.parquet   the rows that keep the contract, with their features as a struct
 <derived>/quarantine/<batch>.parquet   the rows that don't: row number, rules broken, original text
 """
 
@@ -18,7 +18,8 @@ import dataframely as dy
 import polars as pl
 
 import penumbra.features
-from penumbra.core import encoding
+from penumbra.core import columns, encoding
+from penumbra.core.columns import BATCH_COLUMN, BROKEN_RULES_COLUMN, INPUTS_COLUMN, ROW_NUMBER_COLUMN
 from penumbra.core.problem import Problem
 from penumbra.core.settings import DataSettings
 from penumbra.data.checksums import ChecksumCache
@@ -27,7 +28,6 @@ from penumbra.data.source_reader import BatchEmpty, BatchRefused, list_source_ba
 from penumbra.data.staging import Staging
 from penumbra.storage.atomic import write_aside
 
-ROW_NUMBER_COLUMN = "row"
 STORED_PARTS = ("schema", "source", "features")  # of a problem, those that the rows of the store depend on
 
 
@@ -130,7 +130,8 @@ class DataStore:
             batch: The name of an admitted batch.
 
         Returns:
-            A frame with the contract's columns, `inputs` (a struct of the features) and `batch` (String).
+            A frame with the contract's columns, `penumbra.inputs` (a struct of the features) and `penumbra.batch`
+            (String).
 
         Raises:
             BatchRefused: Where too many rows break a contract that has changed.
@@ -153,8 +154,8 @@ class DataStore:
             batch: The batch's name.
 
         Returns:
-            A frame with `batch`, `row` (UInt32, the row's number in the raw files), `broken` (List(String), the rules)
-            and the columns of the original text; empty where no row was rejected.
+            A frame with `penumbra.batch`, `penumbra.row` (UInt32, the row's number in the raw files), `penumbra.broken`
+            (List(String), the rules) and the columns of the original text; empty where no row was rejected.
         """
         path = self._quarantine_path(batch)
         return pl.read_parquet(path, glob=False) if path.exists() else pl.DataFrame()
@@ -170,7 +171,7 @@ class DataStore:
         self._refuse_if_too_bad(result)
         features = encoding.derive_features(self.problem.features.FEATURES, good)
         partition = good.drop(ROW_NUMBER_COLUMN).with_columns(
-            pl.struct(features).alias("inputs"), pl.lit(batch).alias("batch")
+            pl.struct(features).alias(INPUTS_COLUMN), pl.lit(batch).alias(BATCH_COLUMN)
         )
         self._keep_rejected(batch, text, failure)
         sums = {name: hashlib.md5(content).hexdigest() for name, content in files.items()}
@@ -199,14 +200,14 @@ class DataStore:
             path.unlink(missing_ok=True)
             return
         details = failure.details()
-        rules = [column for column in details.columns if column not in text.columns]
+        rules = [column for column in details.columns if column not in self._contract.columns()]
         broken = pl.concat_list(pl.when(pl.col(rule) == "invalid").then(pl.lit(rule)) for rule in rules)
-        reasons = details.select(pl.col(ROW_NUMBER_COLUMN).cast(pl.UInt32), broken.list.drop_nulls().alias("broken"))
-        rejected = reasons.join(text, on=ROW_NUMBER_COLUMN, how="inner").with_columns(pl.lit(batch).alias("batch"))
-        _write_parquet(
-            rejected.select("batch", ROW_NUMBER_COLUMN, "broken", pl.exclude("batch", ROW_NUMBER_COLUMN, "broken")),
-            path,
+        reasons = details.select(
+            pl.col(ROW_NUMBER_COLUMN).cast(pl.UInt32), broken.list.drop_nulls().alias(BROKEN_RULES_COLUMN)
         )
+        rejected = reasons.join(text, on=ROW_NUMBER_COLUMN, how="inner").with_columns(pl.lit(batch).alias(BATCH_COLUMN))
+        ours = (BATCH_COLUMN, ROW_NUMBER_COLUMN, BROKEN_RULES_COLUMN)
+        _write_parquet(rejected.select(*ours, pl.exclude(*ours)), path)
 
     def _quarantine_path(self, batch: str) -> Path:
         return self.settings.derived / "quarantine" / f"{batch}.parquet"
@@ -218,7 +219,10 @@ class DataStore:
     def _code(self) -> bytes:
         """What a partition depends on besides its batch: the code of contract, parsing and features."""
         files = [self.problem.files[part] for part in STORED_PARTS]
-        files += [*sorted(Path(str(penumbra.features.__file__)).parent.glob("*.py")), Path(encoding.__file__)]
+        files += [
+            *sorted(Path(str(penumbra.features.__file__)).parent.glob("*.py")),
+            *(Path(str(module.__file__)) for module in (columns, encoding)),
+        ]
         return b"".join(file.read_bytes() for file in files) + pl.__version__.encode()
 
 

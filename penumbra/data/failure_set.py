@@ -12,10 +12,11 @@ from typing import Any
 import dataframely as dy
 import polars as pl
 
+from penumbra.core.columns import ADDED_AT_COLUMN, BATCH_COLUMN, LOSS_COLUMN, MODEL_COLUMN, add_missing_prefix
 from penumbra.storage.atomic import write_aside
 
-FAILURE_COLUMNS = {"batch": pl.String(), "model": pl.String(), "loss": pl.Float64()}
-ADDED_AT_COLUMN = {"when": pl.Datetime("us", "UTC")}
+FAILURE_COLUMNS = {BATCH_COLUMN: pl.String(), MODEL_COLUMN: pl.String(), LOSS_COLUMN: pl.Float64()}
+ADDED_AT_DTYPE = pl.Datetime("us", "UTC")
 
 
 class FailureSet:
@@ -29,7 +30,8 @@ class FailureSet:
         """Add the rows that aren't in the set yet.
 
         Args:
-            rows: A frame with the key's columns, `batch` (String), `model` (String, a version) and `loss` (Float64).
+            rows: A frame with the key's columns, `penumbra.batch` (String), `penumbra.model` (String, a version) and
+                `penumbra.loss` (Float64).
 
         Returns:
             How many rows are new.
@@ -55,7 +57,7 @@ class FailureSet:
             most: How many rows to return at most, those that were added last; None for all.
 
         Returns:
-            A frame with the key's columns, `batch`, `model`, `loss` and `when` (Datetime, UTC). Rows whose key the
+            A frame with the key's columns, those of `add` and `penumbra.when` (Datetime, UTC). Rows whose key the
             contract no longer admits are left out.
         """
         found = pl.concat([self._empty(), *(self._part(path) for path in sorted(self.folder.glob("*.parquet")))])
@@ -63,11 +65,12 @@ class FailureSet:
         return found if most is None else found.tail(most)
 
     def _empty(self) -> pl.DataFrame:
-        return pl.DataFrame(schema=self.key | FAILURE_COLUMNS | ADDED_AT_COLUMN)
+        return pl.DataFrame(schema=self.key | FAILURE_COLUMNS | {ADDED_AT_COLUMN: ADDED_AT_DTYPE})
 
     def _part(self, path: Path) -> pl.DataFrame:
         when = dt.datetime.fromtimestamp(int(path.name[:13], 16) / 1e6, dt.UTC)
-        part = pl.read_parquet(path, glob=False).with_columns(pl.lit(when).cast(ADDED_AT_COLUMN["when"]).alias("when"))
+        part = add_missing_prefix(pl.read_parquet(path, glob=False), FAILURE_COLUMNS)
+        part = part.with_columns(pl.lit(when).cast(ADDED_AT_DTYPE).alias(ADDED_AT_COLUMN))
         kept = part.with_columns(pl.col(name).cast(dtype, strict=False) for name, dtype in self.key.items())
         return kept.drop_nulls(list(self.key)).select(self._empty().columns)
 

@@ -8,12 +8,15 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from penumbra.core.histograms import PREDICTION_COLUMN
+from penumbra.core.columns import (
+    DAY_COLUMN,
+    LINE_NUMBER_COLUMN,
+    MODEL_COLUMN,
+    PREDICTION_COLUMN,
+    READABLE_COLUMN,
+)
 from penumbra.core.problem import ProblemSchema
 from penumbra.logs.schema import ProfiledPrediction, add_record_fields
-
-LOGGED_MODEL_COLUMN, LOGGED_DAY_COLUMN, READABLE_COLUMN = "model", "day", "readable"
-LINE_NUMBER_COLUMN = "the line's position"  # no column of a contract
 
 
 class LogFrameReader:
@@ -34,14 +37,15 @@ class LogFrameReader:
             content: Whole lines of the log.
 
         Returns:
-            A frame with the columns (Float64, Boolean or String), "prediction" (Float64 or List of them), "model"
-            (String) and "day" (Date, UTC; of the answer where the row has no time); and how many lines can't be read.
+            A frame with the columns (Float64, Boolean or String), `penumbra.prediction` (Float64 or List of them),
+            `penumbra.model` (String) and `penumbra.day` (Date, UTC; of the answer where the row has no time); and how
+            many lines can't be read.
         """
         each = self._decode_lines(content)
         read = [answer for answer in each if answer is not None]
         unreadable = len(each) - len(read)
         frame = self._frame([answer for answer in read if not answer.fallback])
-        dated = frame.filter(pl.col(LOGGED_DAY_COLUMN).is_not_null())
+        dated = frame.filter(pl.col(DAY_COLUMN).is_not_null())
         return dated, unreadable + frame.height - dated.height
 
     def read_aligned(self, lines: Sequence[bytes]) -> pl.DataFrame:
@@ -51,8 +55,8 @@ class LogFrameReader:
             lines: Lines without their ends.
 
         Returns:
-            A frame with the columns of `frame` and "readable" (Boolean). "day" is null where there is nothing to count:
-            where the line can't be read, or a fallback answered.
+            A frame with the columns of `frame` and `penumbra.readable` (Boolean). The day is null where there is
+            nothing to count: where the line can't be read, or a fallback answered.
         """
         each = self._decode_lines(b"".join(line + b"\n" for line in lines))
         counted = [at for at, answer in enumerate(each) if answer and not answer.fallback]
@@ -73,8 +77,8 @@ class LogFrameReader:
         """Return whether the frame `rows` has the columns and dtypes that `read_aligned` returns."""
         wanted = {
             **self.columns,
-            LOGGED_MODEL_COLUMN: pl.String,
-            LOGGED_DAY_COLUMN: pl.Date,
+            MODEL_COLUMN: pl.String,
+            DAY_COLUMN: pl.Date,
             READABLE_COLUMN: pl.Boolean,
         }
         return PREDICTION_COLUMN in rows.columns and all(
@@ -85,11 +89,11 @@ class LogFrameReader:
         # Column by column: a tuple for each row would keep the garbage collector busy for longer than all the rest.
         records = [answer.record for answer in answers]
         columns = [pl.Series(name, list(map(attrgetter(name), records)), dtype) for name, dtype in self.columns.items()]
-        moments = pl.Series(LOGGED_DAY_COLUMN, list(map(attrgetter(self._time), records)), pl.String)
+        moments = pl.Series(DAY_COLUMN, list(map(attrgetter(self._time), records)), pl.String)
         if moments.null_count():
             moments = moments.zip_with(moments.is_not_null(), pl.Series([answer.time for answer in answers]))
         said = pl.Series(PREDICTION_COLUMN, [answer.output for answer in answers], None if answers else pl.Float64)
-        model = pl.Series(LOGGED_MODEL_COLUMN, [answer.model for answer in answers], pl.String)
+        model = pl.Series(MODEL_COLUMN, [answer.model for answer in answers], pl.String)
         return pl.DataFrame([*columns, said, model, _parse_days(moments)])
 
     def _decode_lines(self, content: bytes) -> list[Any]:

@@ -17,6 +17,7 @@ from typing import Any
 
 import polars as pl
 
+from penumbra.core.columns import BATCH_COLUMN
 from penumbra.core.problem import ProblemSchema
 from penumbra.core.settings import Settings
 from penumbra.logs import append_log, archive_parts, parsing
@@ -144,8 +145,8 @@ class LogIndex:
         """Log the labels in rows of batches, except those that equal the batch's latest label of the same key.
 
         Args:
-            batches: Frames with the columns of the contract's key and outcome, and "batch" (String); each batch is in
-                one of them.
+            batches: Frames with the columns of the contract's key and outcome, and `penumbra.batch` (String); each
+                batch is in one of them.
 
         Returns:
             How many labels were new.
@@ -155,7 +156,7 @@ class LogIndex:
         """
         self.catch_up()
         with contextlib.closing(append_log.LogWriter(self._logs["labels"])) as writer, self.open() as db:
-            parts = (part for rows in batches for part in rows.group_by("batch", maintain_order=True))
+            parts = (part for rows in batches for part in rows.group_by(BATCH_COLUMN, maintain_order=True))
             new = sum(self._append(db, writer, f"batch {batch}", part) for (batch,), part in parts)
         self.catch_up()
         return new

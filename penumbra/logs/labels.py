@@ -59,15 +59,14 @@ class LabelSpec:
         values = rows.select(*self.key, *names).iter_rows()
         return [LabelEntry(time, source, dict(zip(names, row[width:], strict=True)), row[:width]) for row in values]
 
-    def frame(self, labels: Sequence[Mapping[str, Any] | None]) -> pl.DataFrame:
-        """Build a frame of labels.
+    def compute_targets(self, labels: Sequence[Mapping[str, Any] | None]) -> pl.Series:
+        """Compute the targets of labels.
 
         Args:
             labels: The outcome columns' values of each label; None where there is none.
 
         Returns:
-            A row for each, with the outcome columns (the contract's dtypes) and the column "target"; null without a
-            label.
+            The target of each; null without a label.
         """
         columns = {name: [label and label.get(name) for label in labels] for name in self.outcome}
-        return pl.DataFrame(columns, schema=dict(self.outcome), strict=False).with_columns(target=self.target)
+        return pl.DataFrame(columns, schema=dict(self.outcome), strict=False).select(target=self.target).to_series()

@@ -83,7 +83,7 @@ def make_label_parser(label_spec: LabelSpec) -> Callable[[Sequence[bytes]], list
 
     def facts(lines: Sequence[bytes]) -> list[IndexRow]:
         found = list(_skip_unreadable(lines, read))
-        targets = label_spec.frame([values for *_, values in found])["target"].to_list()
+        targets = label_spec.compute_targets([values for *_, values in found]).to_list()
         return [
             (*where, _decode_raw(label.label), _encode_target(target), label.source)
             for (label, where, _), target in zip(found, targets, strict=True)

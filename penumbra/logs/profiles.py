@@ -16,11 +16,12 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
+from penumbra.core.columns import DAY_COLUMN, MODEL_COLUMN, PREDICTION_COLUMN, READABLE_COLUMN
 from penumbra.core.histograms import Binning, Profile, compute_daily_profiles, list_profiled_columns
 from penumbra.core.problem import ProblemSchema
 from penumbra.features import Feature
 from penumbra.logs import append_log, archive_parts, profile_rows
-from penumbra.logs.frames import LOGGED_DAY_COLUMN, LOGGED_MODEL_COLUMN, READABLE_COLUMN, LogFrameReader
+from penumbra.logs.frames import LogFrameReader
 from penumbra.storage.locks import is_file_locked
 from penumbra.storage.sqlite import read_user_version, recreate_tables, write_transaction
 
@@ -48,7 +49,7 @@ class ProfileStore:
         self._log = predictions
         self._time = schema.TIME
         self._answered = LogFrameReader(schema, list_profiled_columns(kinds, schema.TIME))
-        described = f"{PROFILES_DDL}{self._answered.columns}{self._time}"
+        described = f"{PROFILES_DDL}{self._answered.columns}{self._time}{PREDICTION_COLUMN}"
         self._layout = int(hashlib.sha256(described.encode()).hexdigest()[:7], 16)
 
     def update(self, reference: ReferenceLoader) -> int:
@@ -163,7 +164,7 @@ class ProfileStore:
         """A whole segment, which was read to columns when it was archived."""
         if not self._answered.has_profile_columns(rows):
             return 0
-        dated = rows.filter(pl.col(LOGGED_DAY_COLUMN).is_not_null()) if rows[LOGGED_DAY_COLUMN].null_count() else rows
+        dated = rows.filter(pl.col(DAY_COLUMN).is_not_null()) if rows[DAY_COLUMN].null_count() else rows
         profiles = self._profiles(db, dated, reference)
         with write_transaction(db):
             if _is_begun(db, segment):
@@ -177,14 +178,12 @@ class ProfileStore:
         self, db: sqlite3.Connection, rows: pl.DataFrame, reference: ReferenceLoader
     ) -> dict[str, dict[dt.date, Profile]]:
         """By model and day; a model that is new is met first."""
-        models = rows[LOGGED_MODEL_COLUMN].unique().to_list()
-        found = {
-            model: rows if len(models) == 1 else rows.filter(pl.col(LOGGED_MODEL_COLUMN) == model) for model in models
-        }
+        models = rows[MODEL_COLUMN].unique().to_list()
+        found = {model: rows if len(models) == 1 else rows.filter(pl.col(MODEL_COLUMN) == model) for model in models}
         for model in found:
             self._learn_binning(db, model, reference)
         return {
-            model: compute_daily_profiles(part, _read_binning(db, model) or Binning({}, {}), LOGGED_DAY_COLUMN)
+            model: compute_daily_profiles(part, _read_binning(db, model) or Binning({}, {}), DAY_COLUMN)
             for model, part in found.items()
         }
 

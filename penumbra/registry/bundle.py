@@ -21,6 +21,7 @@ import numpy as np
 import onnxruntime
 import polars as pl
 
+from penumbra.core.columns import BATCH_COLUMN, LABEL_COLUMN, PREDICTION_COLUMN, add_missing_prefix
 from penumbra.core.contract_changes import find_contract_break
 from penumbra.core.encoding import CategoryTables, FeatureEncoder, derive_features
 from penumbra.core.feature_specs import UnreadableFeature, describe_features, read_features
@@ -32,6 +33,7 @@ from penumbra.registry.manifest import BrokenBundle, UnfitBundle, hash_bundle_fi
 
 ONNX_FILE, SKOPS_FILE = "model.onnx", "model.skops"
 PROBE_AND_REFERENCE_FILES = ("probe.npz", "reference.parquet")
+REFERENCE_COLUMNS = (BATCH_COLUMN, LABEL_COLUMN, PREDICTION_COLUMN)  # beside the contract's
 PROBE_TOLERANCE = 1e-6
 WAY_OUT = (
     "undo that change of problem/, or make a version for the changed code: `penumbra train`, then "
@@ -139,10 +141,22 @@ def write_reference_rows(folder: Path, reference: pl.DataFrame) -> None:
 
     Args:
         folder: The bundle's folder; it is created if missing.
-        reference: Held-out rows: the columns of the features, with labels and scores.
+        reference: Held-out rows: the contract's columns, `penumbra.batch`, `penumbra.label` and `penumbra.prediction`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     reference.write_parquet(folder / "reference.parquet")
+
+
+def read_reference_rows(folder: Path) -> pl.DataFrame:
+    """Read the reference rows of a bundle.
+
+    Args:
+        folder: The bundle's folder.
+
+    Returns:
+        The rows, with the columns of `write_reference_rows`.
+    """
+    return add_missing_prefix(pl.read_parquet(folder / "reference.parquet", glob=False), REFERENCE_COLUMNS)
 
 
 def seal_bundle(folder: Path, facts: Mapping[str, Any], features: Sequence[Feature], tables: CategoryTables) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from penumbra.core.columns import INPUTS_COLUMN, LABEL_COLUMN
 from penumbra.core.encoding import CategoryTables, FeatureEncoder, learn_category_tables
 from penumbra.core.task import Task
 from penumbra.features import Feature
@@ -76,37 +77,37 @@ def select_labelled_rows(rows: pl.DataFrame, target: pl.Expr) -> pl.DataFrame:
         target: The label of each row.
 
     Returns:
-        The rows where it isn't null, with the additional column `label`.
+        The rows where it isn't null, with the additional column `penumbra.label`.
     """
-    return rows.with_columns(target.alias("label")).filter(pl.col("label").is_not_null())
+    return rows.with_columns(target.alias(LABEL_COLUMN)).filter(pl.col(LABEL_COLUMN).is_not_null())
 
 
 def build_matrix(rows: pl.DataFrame, kinds: Sequence[Feature]) -> tuple[np.ndarray, FeatureEncoder]:
     """Learn the category tables of rows, and encode the rows with them.
 
     Args:
-        rows: Rows of the data store, with the features in the struct column `inputs`.
+        rows: Rows of the data store, with the features in the struct column `penumbra.inputs`.
         kinds: The features.
 
     Returns:
         The input matrix, float64 [n, k], and the encoder with the tables.
     """
-    features = rows["inputs"].struct.unnest()
+    features = rows[INPUTS_COLUMN].struct.unnest()
     encoder = FeatureEncoder(tuple(kinds), learn_category_tables(kinds, features))
     return encoder.encode_frame(features), encoder
 
 
-def extract_labels(rows: pl.DataFrame, task: Task) -> np.ndarray:
-    """Convert the column `label` to the task's labels.
+def extract_labels(targets: pl.Series, task: Task) -> np.ndarray:
+    """Convert values of the target to the task's labels.
 
     Args:
-        rows: Rows with the column `label`.
+        targets: The target of n rows, without nulls.
         task: The task, see penumbra/core/task.py.
 
     Returns:
         bool, int64 (class codes) or float64 [n], by kind of task.
     """
-    return rows["label"].to_physical().cast(LABEL_DTYPES[task.kind]).to_numpy()
+    return targets.to_physical().cast(LABEL_DTYPES[task.kind]).to_numpy()
 
 
 def compute_baseline(task: Task, labels: np.ndarray) -> float | list[float]:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from penumbra.core.columns import DAY_COLUMN, name_loss_column
 from penumbra.training.bootstrap import Interval
 from penumbra.training.gate_checks import (
     NOT_ENOUGH_DATA,
@@ -20,10 +21,10 @@ from penumbra.training.gate_checks import (
     skip_check,
 )
 from penumbra.training.gate_comparisons import (
-    NON_SLICE_COLUMNS,
     ComparisonRule,
     check_loss_difference,
     check_slices,
+    list_slice_columns,
 )
 
 DOCTOR_NOT_RUN = "the doctor did not run"
@@ -70,9 +71,9 @@ def run_gate_checks(
 
     Args:
         limits: Section [gate] of the settings.
-        rows: One row for each held-out row later than all training rows: `day`, the losses `candidate`, `baseline` and,
-            where there is a live model, `live` (Float64); every further column but `label` names the slice that a
-            row belongs to.
+        rows: One row for each held-out row later than all training rows: `penumbra.day`, the losses of candidate,
+            baseline and, where there is one, live (Float64, see `name_loss_column`); every other column names the slice
+            that a row belongs to.
         rule: How the candidate is compared with the live model.
         shipped: What was measured of the model that would be served.
         calibration: The candidate's expected calibration error, where the task has one.
@@ -89,13 +90,13 @@ def run_gate_checks(
     reasons = dict(skipped or {})
     doctor_reason = reasons.pop("doctor", DOCTOR_NOT_RUN)
     checks = [check_loss_difference("baseline", rows, "superiority", limits, loss)]
-    if "live" in rows.columns:
+    if name_loss_column("live") in rows.columns:
         checks.append(check_loss_difference("live", rows, rule, limits, loss))
-    if "live" in rows.columns and not NON_SLICE_COLUMNS.issuperset(rows.columns):
+    if name_loss_column("live") in rows.columns and list_slice_columns(rows):
         checks.append(check_slices(rows, limits, loss))
     checks += [skip_check(name, reason) for name, reason in reasons.items()]
     if calibration:
-        checks.append(check_calibration(calibration, rows["day"].n_unique(), limits))
+        checks.append(check_calibration(calibration, rows[DAY_COLUMN].n_unique(), limits))
     doctor = skip_check("doctor", doctor_reason) if findings is None else check_doctor_findings(findings)
     return GateReport([*checks, *check_serving_budgets(shipped, limits), doctor])
 

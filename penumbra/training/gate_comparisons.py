@@ -15,13 +15,13 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
+from penumbra.core.columns import DAY_COLUMN, RESERVED_PREFIX, name_loss_column
 from penumbra.core.metrics.losses import LossScale
 from penumbra.training import bootstrap, slices
 from penumbra.training.bootstrap import Interval
 from penumbra.training.gate_checks import NOT_ENOUGH_DATA, GateCheck, GateLimits, GateVerdict
 
 ComparisonRule = Literal["superiority", "non-inferiority"]
-NON_SLICE_COLUMNS = frozenset({"day", "label", "candidate", "baseline", "live"})
 
 
 def check_loss_difference(
@@ -30,8 +30,9 @@ def check_loss_difference(
     """Compare the candidate's mean loss with another model's on the same rows.
 
     Args:
-        other: Name of the other model's column, which names the check.
-        rows: `day` and the losses `candidate`, `baseline` and `other` (Float64) of each row.
+        other: The other model: "baseline" or "live", which names the check.
+        rows: `penumbra.day` and the losses (Float64, see `name_loss_column`) of candidate, baseline and other model
+            of each row.
         rule: What the candidate has to show.
         limits: `confidence`, `min_days` and `margin_share` are used.
         loss: What the losses are, in words.
@@ -40,10 +41,11 @@ def check_loss_difference(
         The check of the difference, candidate less other model; where data is lacking with an estimate of how many
         days would do.
     """
-    losses, others, days = (rows[name].to_numpy() for name in ("candidate", other, "day"))
+    names = (name_loss_column("candidate"), name_loss_column(other), DAY_COLUMN)
+    losses, others, days = (rows[name].to_numpy() for name in names)
     difference = bootstrap.compare_paired_losses(losses, others, days, to_two_sided_confidence(limits.confidence))
-    count = rows["day"].n_unique()
-    scale = LossScale(loss, float(rows["baseline"].mean()))  # type: ignore[arg-type]
+    count = rows[DAY_COLUMN].n_unique()
+    scale = LossScale(loss, float(rows[name_loss_column("baseline")].mean()))  # type: ignore[arg-type]
     margin = limits.margin_share * scale.baseline
     limit = 0.0 if rule == "superiority" else margin
     verdict = judge_difference(difference, count, rule, limits, margin)
@@ -90,23 +92,23 @@ def check_slices(rows: pl.DataFrame, limits: GateLimits, loss: str = "loss") -> 
     """Check that no slice's loss is larger than the live model's by more than the margin.
 
     Args:
-        rows: `day`, the losses `candidate`, `baseline` and `live`, and a column for each way of slicing the rows.
+        rows: `penumbra.day`, the losses of candidate, baseline and live, and a column for each way of slicing the rows.
         limits: `confidence`, `min_days` and `slice_margin_share` are used. Slices on fewer days are left out.
         loss: What the losses are, in words.
 
     Returns:
         The check, measured on the slice that is most certainly worse.
     """
-    columns = [name for name in rows.columns if name not in NON_SLICE_COLUMNS]
-    scale = LossScale(loss, float(rows["baseline"].mean()))  # type: ignore[arg-type]
+    columns = list_slice_columns(rows)
+    scale = LossScale(loss, float(rows[name_loss_column("baseline")].mean()))  # type: ignore[arg-type]
     margin = limits.slice_margin_share * scale.baseline
     sums = {name: _sum_by_day(rows.filter(members)) for name, members in slices.find_slice_members(rows, columns)}
     kept = [name for name, by_day in sums.items() if by_day.height >= limits.min_days]
     if not kept:
         sentence = f"none of {len(sums)} slices has {limits.min_days} days of rows"
         return GateCheck("slices", float("nan"), margin, NOT_ENOUGH_DATA, sentence)
-    days = rows.select(pl.col("day").unique().sort())
-    contributions = _compute_contributions([days.join(sums[name], on="day", how="left") for name in kept])
+    days = rows.select(pl.col(DAY_COLUMN).unique().sort())
+    contributions = _compute_contributions([days.join(sums[name], on=DAY_COLUMN, how="left") for name in kept])
     is_harmed, worst = find_harmed_slices(contributions, limits, margin)
     listed = ", ".join(f"{kept[k]} {contributions[k].mean():+.4g}" for k in np.flatnonzero(is_harmed)) or "none"
     wanted = f"by more than {scale.describe_share(limits.slice_margin_share)}"
@@ -116,18 +118,30 @@ def check_slices(rows: pl.DataFrame, limits: GateLimits, loss: str = "loss") -> 
 
 
 def _sum_by_day(rows: pl.DataFrame) -> pl.DataFrame:
-    """Sum the loss differences, candidate less live: `day`, `sum` and `rows`."""
-    difference = pl.col("candidate") - pl.col("live")
-    return rows.filter(difference.is_not_nan()).group_by("day").agg(sum=difference.sum(), rows=pl.len())
+    """Sum the loss differences, candidate less live: `penumbra.day`, `sum` and `rows`."""
+    difference = pl.col(name_loss_column("candidate")) - pl.col(name_loss_column("live"))
+    return rows.filter(difference.is_not_nan()).group_by(DAY_COLUMN).agg(sum=difference.sum(), rows=pl.len())
 
 
 def _compute_contributions(slices_by_day: Sequence[pl.DataFrame]) -> np.ndarray:
     """Each day's contribution to the mean difference of slices: float64 [k, days]."""
     sums, rows = (
-        np.array([by_day.sort("day")[name].fill_null(0).to_numpy() for by_day in slices_by_day], float)
+        np.array([by_day.sort(DAY_COLUMN)[name].fill_null(0).to_numpy() for by_day in slices_by_day], float)
         for name in ("sum", "rows")
     )
     return bootstrap.convert_sums_to_contributions(sums, rows)
+
+
+def list_slice_columns(rows: pl.DataFrame) -> list[str]:
+    """List the columns of a table of losses that are the problem's slices.
+
+    Args:
+        rows: The table.
+
+    Returns:
+        Their names, in the table's order.
+    """
+    return [name for name in rows.columns if not name.startswith(RESERVED_PREFIX)]
 
 
 def find_harmed_slices(contributions: np.ndarray, limits: GateLimits, margin: float) -> tuple[np.ndarray, int]:

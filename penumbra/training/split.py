@@ -16,6 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from penumbra.core.columns import DAY_COLUMN, LOSS_COLUMN, VALUE_COLUMN
+
 
 @dataclass(frozen=True)
 class Split:
@@ -86,7 +88,7 @@ def select_worst_failures(rows: pl.DataFrame, share: float = 0.004, most: int = 
     On a day of chaos everything fails: no day gives more than a fifth of the rows.
 
     Args:
-        rows: Rows with the column `loss` and, where days are to be limited, `day`.
+        rows: Rows with the column `penumbra.loss` and, where days are to be limited, `penumbra.day`.
         share: The share of the rows to select, rounded down.
         most: The largest number of rows to select.
 
@@ -94,9 +96,9 @@ def select_worst_failures(rows: pl.DataFrame, share: float = 0.004, most: int = 
         Those rows, the largest loss first.
     """
     count = min(int(len(rows) * share), most)
-    worst = rows.sort("loss", descending=True, maintain_order=True)
-    if "day" in rows.columns:
-        worst = worst.filter(pl.int_range(pl.len()).over("day") < max(1, count // 5))
+    worst = rows.sort(LOSS_COLUMN, descending=True, maintain_order=True)
+    if DAY_COLUMN in rows.columns:
+        worst = worst.filter(pl.int_range(pl.len()).over(DAY_COLUMN) < max(1, count // 5))
     return worst.head(count)
 
 
@@ -111,5 +113,7 @@ def mask_matching_rows(rows: pl.DataFrame, failures: pl.DataFrame, key: Sequence
     Returns:
         bool [n], True for rows whose key is among the failures.
     """
-    marked = failures.select(key).unique().with_columns(pl.lit(value=True).alias("kept"))
-    return rows.select(key).join(marked, on=key, how="left", maintain_order="left")["kept"].is_not_null().to_numpy()
+    marked = failures.select(key).unique().with_columns(pl.lit(value=True).alias(VALUE_COLUMN))
+    return (
+        rows.select(key).join(marked, on=key, how="left", maintain_order="left")[VALUE_COLUMN].is_not_null().to_numpy()
+    )

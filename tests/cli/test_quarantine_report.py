@@ -6,9 +6,9 @@ from penumbra.cli.quarantine_report import describe_quarantine
 
 REJECTED = pl.DataFrame(
     {
-        "batch": ["2013-02"] * 3,
-        "row": pl.Series([4, 9, 12], dtype=pl.UInt32),
-        "broken": [["temp|max"], ["temp|max", "carrier|dtype"], ["dewp_not_above_temp"]],
+        "penumbra.batch": ["2013-02"] * 3,
+        "penumbra.row": pl.Series([4, 9, 12], dtype=pl.UInt32),
+        "penumbra.broken": [["temp|max"], ["temp|max", "carrier|dtype"], ["dewp_not_above_temp"]],
         "carrier": ["UA", "ZZ", "AA"],
         "temp": ["451", "452", "10"],
         "dewp": ["10", "10", "20"],

@@ -20,7 +20,7 @@ rows = st.lists(st.tuples(number, word, number, st.integers(0, 3)), max_size=20)
 
 
 def frame(values: list[tuple[float | None, str | None, float | None, int]]) -> pl.DataFrame:
-    schema = {"temp": pl.Float64, "origin": pl.String, "prediction": pl.Float64, "day": pl.Int32}
+    schema = {"temp": pl.Float64, "origin": pl.String, "penumbra.prediction": pl.Float64, "day": pl.Int32}
     return pl.DataFrame(values, schema=schema, orient="row").with_columns(pl.col("day").cast(pl.Date))
 
 
@@ -90,10 +90,10 @@ def test_a_value_is_counted_in_the_bin_that_bisection_finds(reference, values) -
 def test_values_fall_where_the_reference_has_them() -> None:
     learnt = binning([(1, "JFK", 0.5, 0), (2, "LGA", 0.5, 0), (None, "JFK", 0.5, 0)])
     now = frame([(1, "EWR", 0.1, 0), (9, None, 0.9, 0), (None, "LGA", None, 0)])
-    assert learnt.edges == {"temp": [1.0, 2.0], "prediction": [0.5]}
+    assert learnt.edges == {"temp": [1.0, 2.0], "penumbra.prediction": [0.5]}
     assert of("temp", now, learnt) == [1, 0, 1, 1]
     assert of("origin", now, learnt) == [0, 1, 1, 1]  # JFK, LGA, other, null
-    assert of("prediction", now, learnt) == [1, 1, 1]
+    assert of("penumbra.prediction", now, learnt) == [1, 1, 1]
 
 
 def test_numbers_without_end_are_none() -> None:
@@ -117,9 +117,11 @@ def test_of_a_rare_word_of_many_only_that_it_is_another_one_is_kept() -> None:
 
 
 def test_of_several_classes_the_most_probable_one_counts() -> None:
-    reference = pl.DataFrame({"prediction": [[0.1, 0.9], [0.8, 0.2]]}, schema={"prediction": pl.Array(pl.Float64, 2)})
+    reference = pl.DataFrame(
+        {"penumbra.prediction": [[0.1, 0.9], [0.8, 0.2]]}, schema={"penumbra.prediction": pl.Array(pl.Float64, 2)}
+    )
     learnt = Binning.learn(reference, [])
-    logged = pl.DataFrame({"prediction": [[0.3, 0.7]], "day": [MONDAY]})
+    logged = pl.DataFrame({"penumbra.prediction": [[0.3, 0.7]], "day": [MONDAY]})
     assert whole(logged, learnt) == [0, 1, 0, 0]
 
 

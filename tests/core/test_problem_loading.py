@@ -176,7 +176,11 @@ ROW_OF_TEXT = FILES["schema"].replace("dy.Datetime(nullable=False)", "dy.String(
             "import polars as pl\nSLICES = {'ring': pl.col('ring')}",
             "SLICES['ring'] gives Int32: expected Str",
         ),
-        ("slices", "import polars as pl\nSLICES = {'live': pl.lit('a')}", "slices.py: SLICES has live: expected other"),
+        (
+            "slices",
+            "import polars as pl\nSLICES = {'penumbra.day': pl.lit('a')}",
+            "slices.py: SLICES has 'penumbra.day': expected a name that doesn't begin with 'penumbra.'",
+        ),
         (
             "rules",
             "from penumbra.rules import *\nRULES = (Rule('odd', 'why', OneOf('eggs', [1]), Review()),)",

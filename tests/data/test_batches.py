@@ -92,8 +92,8 @@ def test_one_percent_of_bad_rows_is_quarantined_and_the_rest_goes_on(store):
 def test_a_quarantined_row_keeps_batch_row_number_rules_and_original_text(store):
     store.stage("2013-01", flights(100, sched_dep_time="2575", dest="Houston"))
     (rejected,) = store.quarantine("2013-01").to_dicts()
-    assert (rejected["batch"], rejected["row"]) == ("2013-01", 5)
-    assert set(rejected["broken"]) == {"sched_dep_time|max", "clock_sched_dep_time", "dest|regex"}
+    assert (rejected["penumbra.batch"], rejected["penumbra.row"]) == ("2013-01", 5)
+    assert set(rejected["penumbra.broken"]) == {"sched_dep_time|max", "clock_sched_dep_time", "dest|regex"}
     assert {name: rejected[name] for name in FLIGHT} == {
         **FLIGHT,
         "flight": "6",
@@ -116,7 +116,7 @@ def test_a_quarantined_row_keeps_batch_row_number_rules_and_original_text(store)
 def test_a_value_that_breaks_the_contract_is_quarantined_as_it_was_written(store, column, value, rule):
     store.stage("2013-01", flights(20, **{column: value}))
     (rejected,) = store.quarantine("2013-01").to_dicts()
-    assert rule in rejected["broken"]
+    assert rule in rejected["penumbra.broken"]
     assert rejected[column] == (value or None)
 
 
@@ -128,8 +128,8 @@ def test_what_came_of_a_batch_is_told_in_words(store):
 
 def test_rows_with_the_same_key_are_both_quarantined(store):
     store.stage("2013-01", flights(100, flight="5"))
-    assert store.quarantine("2013-01")["row"].to_list() == [4, 5]
-    assert store.quarantine("2013-01")["broken"].to_list() == [["primary_key"], ["primary_key"]]
+    assert store.quarantine("2013-01")["penumbra.row"].to_list() == [4, 5]
+    assert store.quarantine("2013-01")["penumbra.broken"].to_list() == [["primary_key"], ["primary_key"]]
 
 
 def test_a_batch_with_too_many_bad_rows_is_refused_whole(store):
@@ -202,7 +202,7 @@ def test_every_row_is_either_kept_or_quarantined_as_it_was_written(tmp_path_fact
     ]
     store.stage("x", {"flights.csv": "\n".join([",".join(FLIGHT), *lines]).encode(), "weather.csv": WEATHER.encode()})
     store.admit(["x"])
-    rejected = {row["row"]: row["distance"] for row in store.quarantine("x").to_dicts()}
+    rejected = {row["penumbra.row"]: row["distance"] for row in store.quarantine("x").to_dicts()}
     assert store.rows("x").height + len(rejected) == 1 + len(texts)
     assert rejected == {row: texts[row - 1] if texts[row - 1] not in ("", "NA") else None for row in rejected}
 
@@ -267,9 +267,9 @@ def partitions(store):
 
 def test_rows_have_the_columns_of_the_contract_their_batch_and_their_inputs(admitted):
     rows = admitted.rows("2013-01")
-    assert rows.columns == [*problem.schema.Labelled.columns(), "inputs", "batch"]
-    assert rows["inputs"].struct.unnest().equals(derive_features(FEATURES, rows))
-    assert rows["batch"].unique().to_list() == ["2013-01"]
+    assert rows.columns == [*problem.schema.Labelled.columns(), "penumbra.inputs", "penumbra.batch"]
+    assert rows["penumbra.inputs"].struct.unnest().equals(derive_features(FEATURES, rows))
+    assert rows["penumbra.batch"].unique().to_list() == ["2013-01"]
 
 
 def test_rows_are_in_the_order_in_which_they_arrived(admitted):

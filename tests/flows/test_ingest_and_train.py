@@ -96,8 +96,12 @@ def test_each_candidate_has_a_child_run(trained):
 
 def test_the_bundle_gives_the_scores_that_the_run_reports_as_held_out(trained, tmp_path):
     reference = pl.read_parquet(read_registered_bundle(trained, "1", tmp_path).path / "reference.parquet")
-    test = reference.filter(pl.col("batch") == "2013-03")
-    losses = pl.when("label").then(pl.col("prediction").log()).otherwise((1 - pl.col("prediction")).log())
+    test = reference.filter(pl.col("penumbra.batch") == "2013-03")
+    losses = (
+        pl.when("penumbra.label")
+        .then(pl.col("penumbra.prediction").log())
+        .otherwise((1 - pl.col("penumbra.prediction")).log())
+    )
     facts = read_registered_bundle(trained, "1", tmp_path / "again").facts
     assert -test.select(losses.mean()).item() == pytest.approx(facts["metrics"]["log_loss"], abs=1e-12)
 
@@ -156,7 +160,7 @@ def test_a_month_later_the_new_model_is_the_candidate_and_is_compared_with_the_l
     assert "live (version 1)" in trained.latest_receipt
     failures = FailureSet(trained.folder / "var/failures", problem.schema.Row).read()
     assert set(failures["model"]) == {"1"}
-    assert set(failures["batch"]) == {"2013-04"}
+    assert set(failures["penumbra.batch"]) == {"2013-04"}
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ import polars as pl
 from sklearn.base import ClassifierMixin
 from sklearn.tree import DecisionTreeClassifier
 
+from penumbra.core.columns import LABEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.encoding import FeatureEncoder, derive_features, learn_category_tables
 from penumbra.core.http_client import find_free_port
 from penumbra.core.problem_loading import load_problem
@@ -54,7 +55,7 @@ def make_bundle(
     model.fit(matrix, labels)
     probabilities = model.predict_proba(matrix)
     bundle.write_model_files(folder, compile_model(model, matrix.shape[1]), matrix[:20], probabilities[:20])
-    reference = rows.with_columns(label=pl.Series(labels), prediction=pl.Series(probabilities[:, 1]))
+    reference = rows.with_columns(pl.Series(LABEL_COLUMN, labels), pl.Series(PREDICTION_COLUMN, probabilities[:, 1]))
     bundle.write_reference_rows(folder, reference.head(20))
     bundle.seal_bundle(folder, {"threshold": THRESHOLD, **facts}, inputs.kinds, inputs.tables)
     return folder

@@ -9,6 +9,7 @@ import polars as pl
 
 from flows.steps.monitor import due_windows
 from monitoring.windows import Window, WindowStore
+from penumbra.core.columns import LABEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import Settings, load_settings
 from penumbra.logs.schema import LabelEntry
@@ -74,7 +75,9 @@ def make_live_model(folder: Path, database: Path) -> ModelRegistry:
     models = registered_versions.make_aliased_registry(folder, database, live="1")
     rows = pl.concat([make_regular_flights(number) for number in REFERENCE_DAY_NUMBERS])
     chances, late = draw_outcomes(rows.height, 0)
-    make_reference_bundle(folder, rows.with_columns(label=pl.Series(late), prediction=pl.Series(chances)))
+    make_reference_bundle(
+        folder, rows.with_columns(pl.Series(LABEL_COLUMN, late), pl.Series(PREDICTION_COLUMN, chances))
+    )
     return models
 
 
@@ -83,7 +86,7 @@ def make_reference_bundle(folder: Path, reference: pl.DataFrame, threshold: floa
 
     Args:
         folder: The temporary folder.
-        reference: Rows [n] with the contract's columns, `label` (Boolean) and `prediction` (Float64).
+        reference: Rows [n] with the contract's columns, labels (Boolean) and predictions (Float64).
         threshold: The probability from which on a decision is positive.
     """
     made = local_service.make_bundle(folder / "state/bundles/1")

@@ -1,6 +1,7 @@
 """Small logs of predictions and labels in a temporary folder, and the index of them."""
 
 import datetime as dt
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,6 @@ from typing import Any
 from penumbra.logs.append_log import LogWriter, encode_json
 from penumbra.logs.index import LogIndex
 from penumbra.logs.labels import LabelSpec
-from penumbra.logs.queries import labels as joined
 from penumbra.logs.schema import LabelEntry, PredictionEntry
 from problem import schema
 
@@ -72,4 +72,6 @@ def make_updated_index(folder: Path) -> LogIndex:
 
 def read_joined_delays(folder: Path) -> list[Any]:
     """The label of each prediction."""
-    return joined.join_labels(make_updated_index(folder))["arr_delay"].to_list()
+    query = "SELECT t.value FROM predictions AS p LEFT JOIN truth AS t ON t.key = p.key ORDER BY p.id"
+    with make_updated_index(folder).open() as db:
+        return [value and json.loads(value)["arr_delay"] for (value,) in db.execute(query)]

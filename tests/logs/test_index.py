@@ -202,7 +202,7 @@ def test_every_label_comes_to_exactly_one_thing_and_the_latest_counts(world: Any
         )
         expected = expectation(Path(name))
         assert {row[0]: row[3] for row in said} == expected["outcomes"]
-        assert {row[0]: row[-2] for row in rows} == expected["delays"]
+        assert {row[0]: row[-1] for row in rows} == expected["targets"]
 
 
 def expectation(folder: Path) -> dict[str, Any]:
@@ -221,4 +221,6 @@ def expectation(folder: Path) -> dict[str, Any]:
             named = "attached" if first else "duplicate" if same else "correction"
             outcomes[line["id"]] = named if flight in flights.values() else "orphan"
         latest[flight] = values[-1]
-    return {"outcomes": outcomes, "delays": {name: latest.get(flight) for name, flight in flights.items()}}
+    delays = {name: latest.get(flight) for name, flight in flights.items()}
+    targets = {name: None if delay is None else delay > 15 for name, delay in delays.items()}
+    return {"outcomes": outcomes, "targets": targets}

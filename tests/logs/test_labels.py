@@ -175,7 +175,13 @@ def test_an_empty_log_has_empty_answers(tmp_path: Path) -> None:
 
 
 BATCH = pl.DataFrame(
-    {"carrier": ["UA", "UA"], "flight": [1, 2], "time_hour": [NOON, NOON], "arr_delay": [42, None], "batch": "2013-04"},
+    {
+        "carrier": ["UA", "UA"],
+        "flight": [1, 2],
+        "time_hour": [NOON, NOON],
+        "arr_delay": [42, None],
+        "penumbra.batch": "2013-04",
+    },
     schema_overrides={"arr_delay": pl.Int16, "flight": pl.Int32},
 )
 

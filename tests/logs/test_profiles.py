@@ -36,7 +36,7 @@ def reference(model: str) -> pl.DataFrame | None:
         return None
     days = [{**schema.EXAMPLE, "time_hour": NOON - dt.timedelta(days=day), "temp": 40.0 + day} for day in range(3)]
     typed = schema.Row.create_empty().schema
-    return pl.DataFrame(days, schema=typed, strict=False).with_columns(prediction=pl.lit(0.25))
+    return pl.DataFrame(days, schema=typed, strict=False).with_columns(pl.lit(0.25).alias("penumbra.prediction"))
 
 
 def profiles(folder: Path) -> ProfileStore:
@@ -196,7 +196,7 @@ def test_profiles_of_another_contract_are_made_anew(tmp_path: Path) -> None:
     fewer = ProfileStore(tmp_path / "monitor", tmp_path / "predictions", schema, features.FEATURES[:3])
     assert fewer.days("7") == {}
     fewer.update(reference)
-    assert list(fewer.binning("7").columns) == ["prediction", "carrier", "origin", "dest"]
+    assert list(fewer.binning("7").columns) == ["penumbra.prediction", "carrier", "origin", "dest"]
 
 
 def test_profiles_outlive_the_log(tmp_path: Path) -> None:

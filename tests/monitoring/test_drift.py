@@ -18,7 +18,9 @@ def rows(days: int, seed: int, each: int = ROWS) -> pl.DataFrame:
     temp = np.repeat(random.standard_normal(days), each) + random.standard_normal(days * each)
     origin = random.choice(["EWR", "JFK", "LGA"], days * each, p=[0.4, 0.3, 0.3])
     day = pl.Series(np.repeat(np.arange(days), each)).cast(pl.Int32).cast(pl.Date)
-    return pl.DataFrame({"temp": temp, "origin": origin, "prediction": np.clip(0.3 + temp / 20, 0, 1), "day": day})
+    return pl.DataFrame(
+        {"temp": temp, "origin": origin, "penumbra.prediction": np.clip(0.3 + temp / 20, 0, 1), "day": day}
+    )
 
 
 def profiles(frame: pl.DataFrame, binning: Binning) -> list[Profile]:
@@ -52,9 +54,9 @@ def test_a_column_that_has_moved_is_named(reference: pl.DataFrame, binning: Binn
 
 
 def test_moved_predictions_are_drift_though_no_column_has_moved(reference: pl.DataFrame, binning: Binning) -> None:
-    now = rows(WEEK, 2).with_columns(pl.col("prediction") / 2)
+    now = rows(WEEK, 2).with_columns(pl.col("penumbra.prediction") / 2)
     found = compute_drift(profiles(now, binning), profiles(reference, binning), binning, 100)
-    assert found.column == "prediction"
+    assert found.column == "the predictions"
     assert found.has_drifted
 
 
@@ -75,7 +77,7 @@ def test_a_column_that_is_constant_or_all_null_is_left_out(reference: pl.DataFra
     binning = Binning.learn(dead, ["temp", "origin"])
     found = compute_drift(profiles(dead[: WEEK * ROWS], binning), profiles(dead, binning), binning, 100)
     assert found.columns == {}
-    assert found.column == "prediction"
+    assert found.column == "the predictions"
 
 
 def test_a_column_that_becomes_null_is_drift(reference: pl.DataFrame, binning: Binning) -> None:

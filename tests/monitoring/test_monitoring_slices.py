@@ -7,7 +7,7 @@ from monitoring.slices import MAX_NAMED_SLICES, MIN_SLICE_LABELS, MISSING_CATEGO
 from penumbra.core.histograms import Binning
 
 CARRIERS = ["AA", "B6", "DL", "EV", "UA", "US"]
-BINNING = Binning({"temp": [40.0]}, {"carrier": CARRIERS, "prediction": ["clear", "rain"]})
+BINNING = Binning({"temp": [40.0]}, {"carrier": CARRIERS, "penumbra.prediction": ["clear", "rain"]})
 PLACE = BINNING.columns["carrier"]
 NULL = PLACE.stop - 1
 
@@ -70,7 +70,7 @@ def test_words_that_the_reference_has_none_of_are_not_looked_at():
 def test_neither_numbers_nor_the_models_own_words_are_slices():
     window, reference = days(7, 1), days(50, 2)
     for sums, loss in ((window, 0.9), (reference, 0.5)):
-        for column in ("temp", "prediction"):
+        for column in ("temp", "penumbra.prediction"):
             sums[0][:, BINNING.columns[column]] = 40
             sums[1][:, BINNING.columns[column]] = 40 * loss
     assert find_degraded_slices(window, reference, BINNING) == []

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import problem.schema as contract
+from penumbra.core.columns import INPUTS_COLUMN, LABEL_COLUMN
 from penumbra.core.encoding import derive_features
 from penumbra.features import NotAbove, ValidClock
 from penumbra.patterns.candidate import Candidate
@@ -150,7 +151,7 @@ def some_flights(months):
     """Inputs, labels and encoding of the flights of the first four days of March that arrived."""
     text = source.parse(months["2013-03"]).with_columns(source.CONVERSIONS).head(4000)
     rows = select_labelled_rows(contract.Labelled.validate(text, cast=True), contract.target())
-    rows = rows.select("label", "arr_delay", inputs=pl.struct(derive_features(FEATURES, rows)))
+    rows = rows.select(LABEL_COLUMN, "arr_delay", pl.struct(derive_features(FEATURES, rows)).alias(INPUTS_COLUMN))
     return rows, *build_matrix(rows, FEATURES)
 
 
@@ -165,7 +166,7 @@ def learnt(some_flights):
 
 def fitted(name, some_flights):
     rows, inputs, encoding = some_flights
-    y = pl.col("label") if RECIPES[name].learns is None else RECIPES[name].learns
+    y = pl.col(LABEL_COLUMN) if RECIPES[name].learns is None else RECIPES[name].learns
     return RECIPES[name].make(encoding).fit(inputs, rows.select(y).to_series().to_numpy())
 
 
@@ -186,4 +187,4 @@ def test_a_candidate_learns_the_same_from_the_same_rows(some_flights, learnt, na
 def test_the_baseline_says_the_base_rate(some_flights, learnt):
     rows, inputs, _ = some_flights
     said = learnt("baseline").predict_proba(inputs)[:, 1]
-    np.testing.assert_allclose(said, rows["label"].mean())
+    np.testing.assert_allclose(said, rows[LABEL_COLUMN].mean())

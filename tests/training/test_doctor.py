@@ -84,7 +84,7 @@ def test_a_target_with_two_values_is_fine():
 
 
 def test_a_key_that_two_batches_have_is_found_with_an_example():
-    rows = pl.DataFrame({"carrier": ["UA", "AA", "UA"], "flight": [1, 1, 1], "batch": ["a", "a", "b"]})
+    rows = pl.DataFrame({"carrier": ["UA", "AA", "UA"], "flight": [1, 1, 1], "penumbra.batch": ["a", "a", "b"]})
     found = checks.find_repeated_keys(rows, ["carrier", "flight"])
     assert columns_of(found) == ["carrier, flight"]
     assert found[0].evidence == "1 keys appear more than once, such as carrier UA, flight 1 in a and b"
@@ -92,7 +92,7 @@ def test_a_key_that_two_batches_have_is_found_with_an_example():
 
 @pytest.mark.parametrize("key", [["flight"], []])
 def test_different_keys_or_no_key_are_fine(key):
-    assert checks.find_repeated_keys(pl.DataFrame({"flight": [1, 2], "batch": ["a", "b"]}), key) == []
+    assert checks.find_repeated_keys(pl.DataFrame({"flight": [1, 2], "penumbra.batch": ["a", "b"]}), key) == []
 
 
 def hours(first, last):
@@ -130,9 +130,14 @@ def test_one_wrong_clock_is_no_disorder():
 
 REJECTED = pl.DataFrame(
     {
-        "batch": ["a"] * 4,
-        "row": [3, 5, 7, 8],
-        "broken": [["flight|nullability"], ["flight|dtype", "distance|min"], ["distance|min"], ["flight|nullability"]],
+        "penumbra.batch": ["a"] * 4,
+        "penumbra.row": [3, 5, 7, 8],
+        "penumbra.broken": [
+            ["flight|nullability"],
+            ["flight|dtype", "distance|min"],
+            ["distance|min"],
+            ["flight|nullability"],
+        ],
         "flight": [None, "x", "7", None],
         "delay": ["4", "-2", "1", None],
     }

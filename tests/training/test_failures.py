@@ -19,7 +19,7 @@ class Sighting(dy.Schema):
 
 def failed(*places: int, model: str = "1", loss: float = 3.0) -> pl.DataFrame:
     rows = pl.DataFrame({"species": ["owl"] * len(places), "place": places}, {"species": pl.String, "place": pl.Int64})
-    facts = {"batch": pl.lit("2013-04"), "model": pl.lit(model), "loss": pl.lit(loss)}
+    facts = {"penumbra.batch": pl.lit("2013-04"), "penumbra.model": pl.lit(model), "penumbra.loss": pl.lit(loss)}
     return rows.with_columns(pl.col("species").cast(pl.Enum(["crow", "owl"])), **facts)
 
 
@@ -47,7 +47,7 @@ def test_every_row_is_kept_once_in_the_order_of_being_added(tmp_path_factory, ad
 def test_a_row_stays_as_it_was_first_added(store):
     store.add(failed(7, model="1", loss=3.0))
     assert store.add(failed(7, model="2", loss=9.0)) == 0
-    assert store.read().select("batch", "model", "loss").rows() == [("2013-04", "1", 3.0)]
+    assert store.read().select("penumbra.batch", "penumbra.model", "penumbra.loss").rows() == [("2013-04", "1", 3.0)]
 
 
 def test_the_last_ones_are_read_where_there_are_too_many(store):
@@ -65,7 +65,7 @@ def test_nothing_kept_has_the_columns_of_something_kept(store):
 def test_it_is_known_when_a_row_was_added(store):
     store.add(failed(1))
     store.add(failed(2))
-    first, second = store.read()["when"]
+    first, second = store.read()["penumbra.when"]
     assert first < second
 
 
@@ -88,17 +88,17 @@ def test_without_a_key_nothing_is_kept(tmp_path):
 
 
 def test_the_worst_rows_are_chosen_the_worst_first():
-    rows = pl.DataFrame({"place": range(1000), "loss": np.arange(1000) % 500})
+    rows = pl.DataFrame({"place": range(1000), "penumbra.loss": np.arange(1000) % 500})
     assert select_worst_failures(rows, share=0.004)["place"].to_list() == [499, 999, 498, 998]
     assert select_worst_failures(rows, share=0.004, most=1)["place"].to_list() == [499]
     assert len(select_worst_failures(rows.head(200))) == 0
 
 
 def test_a_bad_day_does_not_fill_the_choice():
-    rows = pl.DataFrame({"day": np.repeat(range(10), 100), "loss": np.repeat([9.0] + [1.0] * 9, 100)})
+    rows = pl.DataFrame({"penumbra.day": np.repeat(range(10), 100), "penumbra.loss": np.repeat([9.0] + [1.0] * 9, 100)})
     settings = select_worst_failures(rows, share=0.01)
     assert len(settings) == 10
-    assert settings["day"].value_counts()["count"].max() == 2
+    assert settings["penumbra.day"].value_counts()["count"].max() == 2
 
 
 def test_rows_are_found_among_the_kept_ones_in_their_own_order():

@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 from sklearn.dummy import DummyClassifier
 
+from penumbra.core.columns import INPUTS_COLUMN, LABEL_COLUMN
 from penumbra.core.encoding import FeatureEncoder, derive_features, learn_category_tables
 from penumbra.core.task import Task
 from penumbra.features import Category, Number
@@ -29,10 +30,10 @@ def test_rows_without_an_outcome_are_left_out():
 
 def test_the_matrix_codes_categories_and_keeps_numbers_and_labels():
     inputs = [{"size": 1.5, "colour": "red"}, {"size": None, "colour": None}, {"size": 0.5, "colour": "blue"}]
-    rows = pl.DataFrame({"inputs": inputs, "label": [True, False, True]})
+    rows = pl.DataFrame({INPUTS_COLUMN: inputs, LABEL_COLUMN: [True, False, True]})
     matrix, encoding = build_matrix(rows, [Number("size"), Category("colour")])
     np.testing.assert_array_equal(matrix, [[1.5, 1], [np.nan, -1], [0.5, 0]])
-    assert (extract_labels(rows, BINARY).tolist(), encoding.tables) == (
+    assert (extract_labels(rows[LABEL_COLUMN], BINARY).tolist(), encoding.tables) == (
         [True, False, True],
         {"colour": {"blue": 0, "red": 1}},
     )

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from penumbra.core.columns import DAY_COLUMN, name_loss_column
 from penumbra.core.settings import load_settings
 from penumbra.training import bootstrap, gate
 from penumbra.training.bootstrap import Interval
@@ -28,15 +29,16 @@ LIMITS = load_settings(environ={}).gate.model_copy(
         "calibration": 0.05, "latency_us": 100, "size_mb": 1,
     }
 )  # fmt: skip
+CANDIDATE_LOSS, BASELINE_LOSS, LIVE_LOSS = map(name_loss_column, ("candidate", "baseline", "live"))
 SHIPPED = ServingMeasurements(microseconds=20, size=1000, parity=1e-12, tolerance=1e-9)
 
 
 def days(candidate: float, live: float | None = 0.5, baseline: float = BASELINE, count: int = 24) -> pl.DataFrame:
     """Two rows a day, one in each of two slices, whose losses go up and down a little from day to day."""
-    rows = pl.DataFrame({"day": np.repeat(np.arange(count), 2), "origin": ["EWR", "JFK"] * count})
+    rows = pl.DataFrame({DAY_COLUMN: np.repeat(np.arange(count), 2), "origin": ["EWR", "JFK"] * count})
     wave = 0.01 * np.sin(np.arange(2 * count))
-    losses = {"candidate": candidate + wave, "baseline": np.full(2 * count, baseline)}
-    return rows.with_columns(**losses, **({} if live is None else {"live": np.full(2 * count, live)}))
+    losses = {CANDIDATE_LOSS: candidate + wave, BASELINE_LOSS: np.full(2 * count, baseline)}
+    return rows.with_columns(**losses, **({} if live is None else {LIVE_LOSS: np.full(2 * count, live)}))
 
 
 def verdicts(report: gate.GateReport) -> dict[str, str]:
@@ -80,7 +82,7 @@ def test_a_comparison_says_what_was_measured_and_what_is_demanded():
 
 def noisy(better_by: float) -> pl.DataFrame:
     noise = np.repeat(simulate_daily_series(1, 24, like_the_day_before=0.2)[0], 2)
-    return days(candidate=0.5).with_columns(candidate=0.5 + 0.4 * (noise - noise.mean()) - better_by)
+    return days(candidate=0.5).with_columns(pl.Series(CANDIDATE_LOSS, 0.5 + 0.4 * (noise - noise.mean()) - better_by))
 
 
 def test_an_open_comparison_says_how_many_days_would_decide_it():
@@ -99,7 +101,7 @@ def test_one_that_no_number_of_days_like_these_would_decide_does_not_say_so():
 @pytest.mark.parametrize("worse_by", [0.0, 0.03, 0.2])
 def test_a_verdict_is_the_same_in_every_unit_of_the_loss(unit, worse_by):
     """Losses of 0.5 (log-loss) and of 500 (squared error)."""
-    losses = days(candidate=0.5 + worse_by).with_columns(pl.col("candidate", "live", "baseline") * unit)
+    losses = days(candidate=0.5 + worse_by).with_columns(pl.col(CANDIDATE_LOSS, LIVE_LOSS, BASELINE_LOSS) * unit)
     report = gate.run_gate_checks(LIMITS, losses, "non-inferiority", SHIPPED, findings=[], loss="squared error")
     live, harmed = report.checks[1:3]
     assert (live.limit, harmed.limit) == (pytest.approx(MARGIN * unit), pytest.approx(SLICE_MARGIN * unit))
@@ -111,7 +113,7 @@ def test_a_verdict_is_the_same_in_every_unit_of_the_loss(unit, worse_by):
 
 
 def test_a_slice_that_is_harmed_is_named_though_the_whole_is_better():
-    harmed = days(candidate=0.2).with_columns(candidate=pl.col("candidate") + (pl.col("origin") == "JFK") * 0.5)
+    harmed = days(candidate=0.2).with_columns(pl.col(CANDIDATE_LOSS) + (pl.col("origin") == "JFK") * 0.5)
     check = check_slices(harmed, LIMITS)
     assert (check.verdict, check.measured) == ("fail", pytest.approx(0.2, abs=0.01))
     assert "origin=JFK +0.2" in check.sentence
@@ -124,8 +126,8 @@ def test_a_slice_that_is_worse_within_the_margin_passes():
 
 def test_a_slice_on_too_few_days_is_left_out():
     rare = days(candidate=0.4).with_columns(
-        candidate=pl.when(pl.col("day") < 5).then(9.0).otherwise("candidate"),
-        kind=pl.when(pl.col("day") < 5).then(pl.lit("rare")),
+        pl.when(pl.col(DAY_COLUMN) < 5).then(9.0).otherwise(CANDIDATE_LOSS).alias(CANDIDATE_LOSS),
+        kind=pl.when(pl.col(DAY_COLUMN) < 5).then(pl.lit("rare")),
     )
     assert "of 2 slices" in check_slices(rare, LIMITS).sentence
     none = check_slices(rare.drop("origin"), LIMITS)

@@ -12,6 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from flows.steps.doctor import skew
+from penumbra.core.columns import BATCH_COLUMN, INPUTS_COLUMN, LABEL_COLUMN
 from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError, load_settings
@@ -46,14 +47,14 @@ class ExaminedData:
         self.rows = pl.concat([store.rows(batch) for batch in self.batches])
         rejected = [store.quarantine(batch) for batch in self.batches]
         self.rejected = pl.concat(rejected, how="diagonal_relaxed")
-        self.features = self.rows["inputs"].struct.unnest()
+        self.features = self.rows[INPUTS_COLUMN].struct.unnest()
         read = sorted({column for kind in self.features_read for column in kind.columns})
         self.columns = self.rows.select(read).with_columns(self.features)
         self.has_outcome = self.rows.select(target.is_not_null()).to_series()
-        self.times = {batch: self.rows.filter(pl.col("batch") == batch)[schema.TIME] for batch in self.batches}
+        self.times = {batch: self.rows.filter(pl.col(BATCH_COLUMN) == batch)[schema.TIME] for batch in self.batches}
         labelled = select_labelled_rows(self.rows, target).sort(schema.TIME)
-        self.label = labelled["label"].alias("the target")
-        self.inputs = labelled["inputs"].struct.unnest()
+        self.label = labelled[LABEL_COLUMN].alias("the target")
+        self.inputs = labelled[INPUTS_COLUMN].struct.unnest()
         numeric = pl.selectors.numeric() | pl.selectors.boolean()
         self.outcomes = labelled.select(*self.outcome_columns, self.label).select(numeric.cast(pl.Float64))
 
@@ -183,7 +184,7 @@ def _list_checks(data: ExaminedData) -> Iterator[tuple[str, Callable[[], list[Fi
     )
     yield (
         "no feature is constant or nearly empty",
-        partial(checks.find_constant_features, data.features, data.rows["batch"]),
+        partial(checks.find_constant_features, data.features, data.rows[BATCH_COLUMN]),
     )
     yield "every key is unique across batches", partial(checks.find_repeated_keys, data.rows, data.key)
     yield "every batch lies after the one before", partial(checks.find_unordered_batches, data.times)

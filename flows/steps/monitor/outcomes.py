@@ -12,11 +12,12 @@ from flows.steps.monitor.watched_model import WatchedModel
 from flows.steps.monitor.window_signals import ONE_DAY, WindowSpan, get_day_start
 from flows.steps.prediction_losses import compute_known_losses, extract_predictions
 from monitoring import loss
+from penumbra.core.columns import DAY_COLUMN, LABEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.histograms import Binning, OutcomeSums, list_profiled_columns, sum_losses_by_day
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.logs.append_log import encode_json
-from penumbra.logs.frames import LOGGED_DAY_COLUMN, LogFrameReader
+from penumbra.logs.frames import LogFrameReader
 from penumbra.logs.index import LogIndex
 from penumbra.logs.outcome_sums import OutcomeSumStore
 from penumbra.logs.queries import samples
@@ -129,11 +130,11 @@ class OutcomeReader:
     def _known(self) -> tuple[np.ndarray, np.ndarray]:
         """The reference's predictions and labels."""
         reference, task = self.model.reference, self.model.task
-        return extract_predictions(task, reference["prediction"]), extract_labels(reference, task)
+        return extract_predictions(task, reference[PREDICTION_COLUMN]), extract_labels(reference[LABEL_COLUMN], task)
 
     @cached_property
     def _edges(self) -> np.ndarray:
-        scores, _ = self._score_likeliest(self.model.reference["label"], self.model.reference["prediction"])
+        scores, _ = self._score_likeliest(self.model.reference[LABEL_COLUMN], self.model.reference[PREDICTION_COLUMN])
         return loss.compute_score_edges(scores)
 
 
@@ -146,7 +147,7 @@ def _sum_by_bin(
     for part in counted.iter_slices(MAX_ROWS_PER_READ):
         names, requests = samples.read_profile_rows(index.predictions, part["id"].to_list(), answered)
         losses = part.select("id", "loss").join(names.to_frame(), on="id", maintain_order="right")["loss"]
-        found = sum_losses_by_day(requests, binning, LOGGED_DAY_COLUMN, losses.to_numpy())
+        found = sum_losses_by_day(requests, binning, DAY_COLUMN, losses.to_numpy())
         rows, sums = rows + found[0].sum(axis=0), sums + found[1].sum(axis=0)
     return rows, sums
 

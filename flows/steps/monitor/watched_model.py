@@ -12,6 +12,7 @@ from flows.steps.model_version import ModelVersion, open_model_version
 from flows.steps.prediction_losses import compute_known_losses, extract_predictions
 from monitoring.expectations import Expectations, learn_expectations
 from monitoring.loss_threshold import DailyLosses
+from penumbra.core.columns import LABEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.problem import Problem, ProblemSchema
 from penumbra.core.settings import Settings
 from penumbra.core.task import Task
@@ -29,7 +30,7 @@ class WatchedModel:
     Attributes:
         version: The version's number.
         facts: The content of the bundle's `bundle.json`.
-        reference: The bundle's reference: rows with `prediction` and `label`.
+        reference: The bundle's reference: rows as `read_reference_rows` returns them.
         norms: What is expected of a day's rows; None where the reference has too few days.
         ceiling: The largest loss of a row.
         losses: The reference's losses by day.
@@ -84,8 +85,8 @@ def load_watched_model(settings: Settings, problem: Problem, models: ModelRegist
     """
     with open_model_version(settings, problem, models, name) as opened:
         reference = opened.reference
-        predictions = extract_predictions(opened.task, reference["prediction"])
-        usual = compute_known_losses(opened.task, settings.promotion.loss, reference["label"], predictions, np.inf)
+        predictions = extract_predictions(opened.task, reference[PREDICTION_COLUMN])
+        usual = compute_known_losses(opened.task, settings.promotion.loss, reference[LABEL_COLUMN], predictions, np.inf)
         ceiling = settings.promotion.loss_ceiling * float(usual.mean())
         days = reference[problem.schema.TIME].dt.date().to_numpy()
         daily = DailyLosses.from_rows(days, np.minimum(usual, ceiling))

@@ -16,6 +16,14 @@ from monitoring.reports.columns import ReportSides, build_report_frame, sample_b
 from monitoring.reports.window_figures import build_figures, describe_window, extract_distances
 from monitoring.reports.workspace import ReportWorkspace
 from monitoring.windows import Window
+from penumbra.core.columns import (
+    CANDIDATE_OUTPUT_COLUMN,
+    ID_COLUMN,
+    LABEL_COLUMN,
+    OUTPUT_COLUMN,
+    PREDICTION_COLUMN,
+    ROW_NUMBER_COLUMN,
+)
 from penumbra.core.histograms import list_profiled_columns
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
@@ -119,11 +127,11 @@ def _build_live_sides(sources: ReportSources, window: Window, rows: pl.DataFrame
     settings, problem = sources.settings, sources.problem
     with model_version.open_model_version(settings, problem, sources.models, window.model) as model:
         task, threshold = model.task, model.facts.get("threshold")
-        numbered = model.reference.with_row_index("number")
-        reference = sample_by_hash(numbered, ["number"], MAX_WINDOW_ROWS, REFERENCE_SAMPLE_SEED)
+        numbered = model.reference.with_row_index(ROW_NUMBER_COLUMN)
+        reference = sample_by_hash(numbered, [ROW_NUMBER_COLUMN], MAX_WINDOW_ROWS, REFERENCE_SAMPLE_SEED)
     return ReportSides(
-        build_report_frame(rows, "output", threshold, task),
-        build_report_frame(reference, "prediction", threshold, task),
+        build_report_frame(rows, OUTPUT_COLUMN, threshold, task),
+        build_report_frame(reference, PREDICTION_COLUMN, threshold, task),
         task,
         _list_feature_dtypes(problem),
         threshold,
@@ -135,14 +143,13 @@ def _build_candidate_sides(sources: ReportSources, rows: pl.DataFrame, threshold
     candidate = (sources.models.aliases() or {}).get(CANDIDATE_ALIAS)
     if candidate is None:
         return None
-    task, ids = Task.from_schema(sources.problem.schema), rows["id"].to_list()
+    task, ids = Task.from_schema(sources.problem.schema), rows[ID_COLUMN].to_list()
     answers = read_shadow_outputs(sources.index, candidate, ids=ids).filter(status=STATUS_OK)
-    both = rows.join(answers.select("id", candidate_output="output"), on="id", how="inner").with_columns(
-        pl.col("candidate_output").cast(rows.schema["output"])
-    )
+    output = pl.col("output").cast(rows.schema[OUTPUT_COLUMN]).alias(CANDIDATE_OUTPUT_COLUMN)
+    both = rows.join(answers.select(pl.col("id").alias(ID_COLUMN), output), on=ID_COLUMN, how="inner")
     return ReportSides(
-        build_report_frame(both, "candidate_output", threshold, task),
-        build_report_frame(both, "output", threshold, task),
+        build_report_frame(both, CANDIDATE_OUTPUT_COLUMN, threshold, task),
+        build_report_frame(both, OUTPUT_COLUMN, threshold, task),
         task,
         {},
         threshold,
@@ -150,11 +157,13 @@ def _build_candidate_sides(sources: ReportSources, rows: pl.DataFrame, threshold
 
 
 def _sample_live_rows(sources: ReportSources, window: Window) -> pl.DataFrame:
-    """A sample of the window's rows with the live model's `output` and the `label`."""
+    """A sample of the window's rows with the live model's output and the label."""
     index, dtypes = sources.index, _list_feature_dtypes(sources.problem)
     rows = samples.read_sampled_records(index, window.model, window.begin, window.end, dtypes)
-    answers = join_labels(index, ids=rows["id"].to_list()).select("id", "output", label="target")
-    return answers.join(rows, on="id", how="inner")
+    answers = join_labels(index, ids=rows[ID_COLUMN].to_list()).select(
+        pl.col("id").alias(ID_COLUMN), pl.col("output").alias(OUTPUT_COLUMN), pl.col("target").alias(LABEL_COLUMN)
+    )
+    return answers.join(rows, on=ID_COLUMN, how="inner")
 
 
 def _list_feature_dtypes(problem: Problem) -> dict[str, Any]:

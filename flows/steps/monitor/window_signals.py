@@ -26,6 +26,7 @@ from monitoring.windows import (
     WindowDistance,
     WindowLoss,
 )
+from penumbra.core.columns import LABEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.histograms import Binning, DegradedSlice, OutcomeSums, sum_losses_by_day
 from penumbra.core.metrics.calibration import compute_binned_calibration_error
 from penumbra.core.settings import MonitorSettings, Settings
@@ -227,8 +228,10 @@ def _find_degraded_slices(
     """
     labels, usual = (float(np.mean(each)) for each in (_collect_values(counted, "labels"), model.losses.labels))
     reference = model.reference.sample(fraction=min(1.0, labels / usual), seed=0)
-    predictions = extract_predictions(model.task, reference["prediction"])
-    losses = compute_known_losses(model.task, settings.promotion.loss, reference["label"], predictions, model.ceiling)
+    predictions = extract_predictions(model.task, reference[PREDICTION_COLUMN])
+    losses = compute_known_losses(
+        model.task, settings.promotion.loss, reference[LABEL_COLUMN], predictions, model.ceiling
+    )
     before = sum_losses_by_day(reference, binning, model.problem.schema.TIME, losses)
     now = np.array([day.counts for day in counted]), np.array([day.losses for day in counted])
     return slices.find_degraded_slices(now, before, binning)

@@ -9,6 +9,7 @@ import polars as pl
 
 from flows.steps.model_version import ModelVersion
 from flows.steps.prediction_losses import compute_known_losses, extract_predictions
+from penumbra.core.columns import LABEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.metrics.losses import LossScale, describe_loss
 from penumbra.core.settings import PromotionSettings, Settings
 from penumbra.core.task import Task
@@ -114,7 +115,7 @@ def compare_promotion(
     """
     answers = _read_paired_answers(settings, live, previous).filter(pl.col("time") >= since)
     evidence = _build_evidence(settings, answers, (SHADOW, SERVED), previous, "non-inferiority", now)
-    reference = extract_predictions(live.task, live.reference["prediction"])
+    reference = extract_predictions(live.task, live.reference[PREDICTION_COLUMN])
     ok = answers.filter(status=STATUS_OK)
     faults = _find_guardrail_faults(settings.promotion, live.task, ok, (SHADOW, SERVED), 0, None, reference)
     return PairedEvidence(evidence, faults, _summarise_shadow(answers, live.task))
@@ -131,7 +132,7 @@ def _weigh_answers(
     unlearnt = answers if new.learnt is None else answers.filter(pl.col("event").dt.date() > new.learnt)
     evidence = _build_evidence(settings, unlearnt, (SERVED, SHADOW), live, rule, now)
     shadow, ok, task = _summarise_shadow(answers, new.task), answers.filter(status=STATUS_OK), new.task
-    reference, milliseconds = extract_predictions(task, new.reference["prediction"]), new.measure_latency_ms()
+    reference, milliseconds = extract_predictions(task, new.reference[PREDICTION_COLUMN]), new.measure_latency_ms()
     faults = _find_guardrail_faults(
         settings.promotion, task, ok, (SERVED, SHADOW), shadow["errors"], milliseconds, reference
     )
@@ -184,11 +185,11 @@ def _build_evidence(
 def _measure_reference(settings: Settings, standard: ModelVersion) -> tuple[float, LossScale]:
     """Return the ceiling of a row's loss, and the baseline's mean loss, on the reference of a version."""
     task, loss, reference = standard.task, settings.promotion.loss, standard.reference
-    predictions = extract_predictions(task, reference["prediction"])
-    usual = compute_known_losses(task, loss, reference["label"], predictions, np.inf)
+    predictions = extract_predictions(task, reference[PREDICTION_COLUMN])
+    usual = compute_known_losses(task, loss, reference[LABEL_COLUMN], predictions, np.inf)
     ceiling = settings.promotion.loss_ceiling * float(usual.mean())
     baseline = np.broadcast_to(standard.baseline, predictions.shape)
-    losses = compute_known_losses(task, loss, reference["label"], baseline, ceiling)
+    losses = compute_known_losses(task, loss, reference[LABEL_COLUMN], baseline, ceiling)
     return ceiling, LossScale(describe_loss(task, loss), float(losses.mean()))
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from flows.steps.train.outcome import TrainingOutcome
+from penumbra.core.columns import DAY_COLUMN
 from penumbra.core.metrics.losses import compute_row_losses, get_primary_metric
 from penumbra.training import charts, slices
 from penumbra.training.evaluate import format_score_table
@@ -56,7 +57,7 @@ def score_winner_slices(outcome: TrainingOutcome) -> pl.DataFrame:
     """
     matrices, rows = outcome.matrices, outcome.gate.rows
     predictions = matrices.arrays.read(f"test-{outcome.winner}")
-    labels, days = matrices.read_evaluation_set(outcome.plan.split.test)[1], rows["day"].to_numpy()
+    labels, days = matrices.read_evaluation_set(outcome.plan.split.test)[1], rows[DAY_COLUMN].to_numpy()
     by_slice = rows.select(list(matrices.problem.slices.SLICES))
     return slices.score_slices(matrices.task, labels, predictions, days, by_slice)
 

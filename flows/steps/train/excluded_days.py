@@ -10,6 +10,7 @@ import polars as pl
 
 from monitoring.data_faults import find_data_faults, is_accepted_fault
 from monitoring.expectations import MIN_WHOLE_DAY_SHARE, learn_expectations
+from penumbra.core.columns import DAY_COLUMN
 from penumbra.core.problem import Problem
 from penumbra.core.settings import PROJECT_ROOT, Settings
 from penumbra.data.batches import DataStore
@@ -99,10 +100,10 @@ def _find_batch_faults(
         expectations = learn_expectations(drop_excluded_days(rows, schema.TIME, excluded), schema)
     except ValueError:  # there is nothing before it, or less than two days
         return {}
-    days = store.rows(batch).with_columns(day=pl.col(schema.TIME).dt.date()).partition_by("day")
+    days = store.rows(batch).with_columns(pl.col(schema.TIME).dt.date().alias(DAY_COLUMN)).partition_by(DAY_COLUMN)
     usual = sorted(day.height for day in days)[len(days) // 2]
     whole = [day for day in days if day.height >= MIN_WHOLE_DAY_SHARE * usual]
-    faults = {day["day"][0]: find_data_faults(day, expectations) for day in whole}
+    faults = {day[DAY_COLUMN][0]: find_data_faults(day, expectations) for day in whole}
     open_faults = {
         day: [fault for fault in of_day if not is_accepted_fault(fault, day, accept)] for day, of_day in faults.items()
     }

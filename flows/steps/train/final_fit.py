@@ -6,6 +6,7 @@ import polars as pl
 from flows.steps.train import gate_evaluation
 from flows.steps.train.matrices import Matrices
 from flows.steps.train.plan import read_training_rows
+from penumbra.core.columns import INPUTS_COLUMN, PREDICTION_COLUMN
 from penumbra.core.settings import Settings
 from penumbra.registry import bundle
 from penumbra.training.evaluate import Trial, TrialJob
@@ -51,7 +52,7 @@ def score_test_batches(
     validated, _ = matrices.try_candidate(BASELINE_JOB, split.train, split.validation, "validation")
     tested = [matrices.try_candidate(job, split.before_test, split.test, "test")[0] for job in (winner, BASELINE_JOB)]
     predictions = np.concatenate([matrices.arrays.read(f"{part}-{winner}") for part in ("validation", "test")])
-    held_out = read_training_rows(settings, matrices.problem, split.validation + split.test).drop("inputs")
-    reference = held_out.with_columns(pl.Series("prediction", predictions))
+    held_out = read_training_rows(settings, matrices.problem, split.validation + split.test).drop(INPUTS_COLUMN)
+    reference = held_out.with_columns(pl.Series(PREDICTION_COLUMN, predictions))
     bundle.write_reference_rows(matrices.arrays.folder / "bundle", reference)
     return validated, tested

@@ -11,6 +11,7 @@ from flows.steps.doctor import examination
 from flows.steps.train.live_model import LivePredictions, predict_with_live
 from flows.steps.train.matrices import Matrices
 from flows.steps.train.plan import TrainingPlan, read_training_rows
+from penumbra.core.columns import DAY_COLUMN, INPUTS_COLUMN, LOSS_COLUMN, MODEL_COLUMN, name_loss_column
 from penumbra.core.metrics.losses import compute_row_losses, describe_loss
 from penumbra.core.settings import Settings
 from penumbra.registry import bundle, serving_cost
@@ -68,7 +69,7 @@ def evaluate_gate(
     rows = read_training_rows(settings, matrices.problem, batches := getattr(plan.split, part))
     live = predict_with_live(settings.registry, matrices.problem, rows)
     losses = build_loss_table(matrices, job, part, batches, rows, live)
-    labels, days = matrices.read_evaluation_set(batches)[1], losses["day"].to_numpy()
+    labels, days = matrices.read_evaluation_set(batches)[1], losses[DAY_COLUMN].to_numpy()
     intervals = bootstrap.compute_metric_intervals(matrices.task, labels, matrices.arrays.read(f"{part}-{job}"), days)
     compared = losses if live is None or not live.known.any() else losses.filter(live.known)
     skipped = list_skipped_checks(live, doctor_skipped)
@@ -76,7 +77,9 @@ def evaluate_gate(
     calibration, rule = intervals.get(CALIBRATION_METRIC), choose_comparison_rule(plan, job, live)
     loss = describe_loss(matrices.task)
     report = gate.run_gate_checks(settings.gate, compared, rule, shipped, calibration, findings, skipped, loss)
-    worst = slices.find_worst_slices(rows["inputs"].struct.unnest(), losses["candidate"].to_numpy(), days)
+    worst = slices.find_worst_slices(
+        rows[INPUTS_COLUMN].struct.unnest(), losses[name_loss_column("candidate")].to_numpy(), days
+    )
     return GateOutcome(report, losses, intervals, live, worst, find_live_failures(live, rows, losses))
 
 
@@ -147,8 +150,9 @@ def build_loss_table(
         live: The live model's predictions of them, None if there is no live model.
 
     Returns:
-        A row for each of `rows`: `day` (Date), the losses `candidate`, `baseline` and, where the live model has
-        predictions, `live` (Float64, NaN where it has none), and a column for each slice of the problem.
+        A row for each of `rows`: `penumbra.day` (Date), the losses of candidate, baseline and, where the live model has
+        predictions, live (`name_loss_column`; Float64, NaN where it has none), and a column for each slice of the
+        problem.
     """
     labels = matrices.read_evaluation_set(batches)[1]
     names = {"candidate": str(job), "baseline": "baseline"}
@@ -159,8 +163,8 @@ def build_loss_table(
         model: compute_row_losses(matrices.task, labels, np.asarray(given)) for model, given in predictions.items()
     }
     parts = matrices.problem.slices
-    table = rows.select(day=parts.DAY, **parts.SLICES)
-    return table.with_columns(**{model: pl.Series(loss) for model, loss in losses.items()})
+    table = rows.select(parts.DAY.alias(DAY_COLUMN), **parts.SLICES)
+    return table.with_columns(pl.Series(name_loss_column(model), loss) for model, loss in losses.items())
 
 
 def find_live_failures(live: LivePredictions | None, rows: pl.DataFrame, losses: pl.DataFrame) -> pl.DataFrame:
@@ -172,12 +176,16 @@ def find_live_failures(live: LivePredictions | None, rows: pl.DataFrame, losses:
         losses: Their losses, as `build_loss_table` gives them.
 
     Returns:
-        Some of `rows`, with the columns `day` (Date), `loss` (Float64) and `model` (String, the live version); without
-        columns if there is no live model, or none of the rows is new to it.
+        Some of `rows`, with the columns `penumbra.day` (Date), `penumbra.loss` (Float64) and `penumbra.model` (String,
+        the live version); without columns if there is no live model, or none of the rows is new to it.
     """
-    if live is None or "live" not in losses.columns:
+    if live is None or name_loss_column("live") not in losses.columns:
         return pl.DataFrame()
-    of_live = rows.with_columns(day=losses["day"], loss=losses["live"], model=pl.lit(live.version))
+    of_live = rows.with_columns(
+        losses[DAY_COLUMN],
+        losses[name_loss_column("live")].alias(LOSS_COLUMN),
+        pl.lit(live.version).alias(MODEL_COLUMN),
+    )
     return select_worst_failures(of_live.filter(live.known))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from penumbra.core.columns import BATCH_COLUMN, PREDICTION_COLUMN, ROW_NUMBER_COLUMN
 from penumbra.core.problem import Problem
 from penumbra.core.settings import RegistrySettings, Settings
 from penumbra.core.task import Task
@@ -49,7 +50,7 @@ def predict_with_live(registry: RegistrySettings, problem: Problem, rows: pl.Dat
     Args:
         registry: Section [registry] of the settings.
         problem: The problem, with schema and features.
-        rows: Rows as the data store gives them, with the contract's columns and `batch`.
+        rows: Rows as the data store gives them, with the contract's columns and the batch.
 
     Returns:
         Its predictions, with the features that it was made with; none of any row, and the reason, if it can't predict
@@ -100,21 +101,21 @@ def predict_held_out(live: bundle.Bundle, rows: pl.DataFrame, key: Sequence[str]
 
     Args:
         live: The model's bundle.
-        rows: Rows as the data store gives them, with the contract's columns and `batch`.
+        rows: Rows as the data store gives them, with the contract's columns and the batch.
         key: The columns of the contract's primary key.
 
     Returns:
         Float64 [n] or [n, classes]: its predictions of rows of other batches than it learnt from; of the others what
         its recipe predicted before it learnt from them too, NaN where that isn't known.
     """
-    learnt = pl.col("batch").is_in(live.facts["train"] + live.facts["validation"] + live.facts["test"])
-    rows = rows.with_row_index("position").with_columns(learnt=learnt)
-    new = rows.filter(~pl.col("learnt"))
-    reference = pl.read_parquet(live.path / "reference.parquet", columns=[*key, "prediction"])
-    held_out = rows.filter("learnt").join(reference, on=key, how="inner")
+    learnt = pl.col(BATCH_COLUMN).is_in(live.facts["train"] + live.facts["validation"] + live.facts["test"])
+    rows = rows.with_row_index(ROW_NUMBER_COLUMN)
+    new = rows.filter(~learnt)
+    reference = bundle.read_reference_rows(live.path).select(*key, PREDICTION_COLUMN)
+    held_out = rows.filter(learnt).join(reference, on=key, how="inner")
     predictions = _make_unknown(rows, live.task)
-    predictions[new["position"].to_numpy()] = live.score(new)
-    predictions[held_out["position"].to_numpy()] = held_out["prediction"].to_numpy()
+    predictions[new[ROW_NUMBER_COLUMN].to_numpy()] = live.score(new)
+    predictions[held_out[ROW_NUMBER_COLUMN].to_numpy()] = held_out[PREDICTION_COLUMN].to_numpy()
     return predictions
 
 

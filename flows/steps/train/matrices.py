@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from flows.steps.train import live_model, plan
+from penumbra.core.columns import BATCH_COLUMN, LABEL_COLUMN
 from penumbra.core.encoding import CategoryTables
 from penumbra.core.metrics.losses import compute_row_losses
 from penumbra.core.problem import Problem
@@ -172,9 +173,9 @@ def write_matrices(
     """
     rows, task = plan.read_training_rows(settings, problem, batches), Task.from_schema(problem.schema)
     inputs, encoding = build_matrix(rows, problem.features.FEATURES)
-    arrays = ArrayStore(folder, dict(rows.group_by("batch", maintain_order=True).len().iter_rows()))
+    arrays = ArrayStore(folder, dict(rows.group_by(BATCH_COLUMN, maintain_order=True).len().iter_rows()))
     arrays.write("inputs", inputs)
-    arrays.write("labels", extract_labels(rows, task))
+    arrays.write("labels", extract_labels(rows[LABEL_COLUMN], task))
     for name, recipe in problem.candidates.CANDIDATES.items():
         if recipe.learns is not None:
             arrays.write(f"learns-{name}", rows.select(recipe.learns.cast(pl.Float64)).to_series().to_numpy())

@@ -159,7 +159,7 @@ def read_training_rows(settings: Settings, problem: Problem, batches: Sequence[s
         batches: Names of admitted batches.
 
     Returns:
-        Their rows, in the order of the batches, as the data store gives them, with the outcome in the column "label".
+        Their rows, in the order of the batches, as the data store gives them, with the outcome in `penumbra.label`.
         Rows without an outcome and those of days with data faults are left out.
     """
     store = DataStore(settings.data, problem)

@@ -5,6 +5,7 @@ from collections import Counter
 
 import polars as pl
 
+from penumbra.core.columns import EVENT_COLUMN, ID_COLUMN
 from penumbra.core.problem import ProblemSchema
 from penumbra.logs import append_log
 from penumbra.logs.index import LogIndex
@@ -33,14 +34,14 @@ def read_day_records(index: LogIndex, day: dt.date, schema: ProblemSchema, most:
         rows = db.execute(
             DAY_IDS_QUERY, (samples.to_day_timestamp(day), samples.to_day_timestamp(day + dt.timedelta(days=1)))
         ).fetchall()
-    found = pl.DataFrame(rows, schema={"id": pl.String, "event": pl.Float64}, orient="row")
+    found = pl.DataFrame(rows, schema={ID_COLUMN: pl.String, EVENT_COLUMN: pl.Float64}, orient="row")
     found = found.gather_every(-(-found.height // most)) if found.height > most else found
     columns = {name: column.dtype for name, column in schema.Row.columns().items()}
     told = {name: dtype for name, dtype in columns.items() if name != schema.TIME}
-    records = samples.read_records_by_id(index.predictions, found["id"].to_list(), told).join(
-        found, on="id", maintain_order="left"
+    records = samples.read_records_by_id(index.predictions, found[ID_COLUMN].to_list(), told).join(
+        found, on=ID_COLUMN, maintain_order="left"
     )
-    moment = pl.from_epoch(pl.col("event") * 1e6, "us").dt.replace_time_zone("UTC")
+    moment = pl.from_epoch(pl.col(EVENT_COLUMN) * 1e6, "us").dt.replace_time_zone("UTC")
     return records.with_columns(moment.alias(schema.TIME)).select(list(columns))
 
 

@@ -8,7 +8,6 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import msgspec
 import polars as pl
 
 from penumbra.core.task import Task
@@ -18,7 +17,7 @@ from penumbra.logs.index import LogIndex
 HOUR_SECONDS = 3600.0
 COVERAGE_GROUPS = {"day": "date(event, 'unixepoch')", "model": "model"}
 LABEL_JOIN_QUERY = """
-SELECT p.id, p.model, p.time, p.event, p.output, p.decision, p.alone, t.value, t.target, t.time AS arrived,
+SELECT p.id, p.model, p.time, p.event, p.output, p.decision, p.alone, t.target, t.time AS arrived,
   t.first - max(p.event, p.time) AS delay, max(p.event, p.time) AS since
 FROM predictions AS p LEFT JOIN truth AS t ON t.key = p.key
 """
@@ -107,22 +106,21 @@ def join_labels(index: LogIndex, ids: Sequence[str] | None = None) -> pl.DataFra
 
     Returns:
         A row for each prediction: id, model, time, event (the row's time), output, decision, alone (neither a rule nor
-        another model had a part in it), arrived and delay (hours) of its label, the outcome columns, and target; null
-        without a label. Output and decision are Float64 and Boolean, Array(Float64, classes) and the Enum of classes,
-        or both Float64 (see `PredictionEntry`).
+        another model had a part in it), arrived and delay (hours) of its label, and target; null without a label.
+        Output and decision are Float64 and Boolean, Array(Float64, classes) and the Enum of classes, or both Float64
+        (see `PredictionEntry`).
     """
     schema = _build_join_schema(index.label_spec.task)
     among, given = ("", ()) if ids is None else (IDS_CONDITION, (encode_json(list(ids)).decode(),))
     with index.open() as db:
         rows = db.execute(f"SELECT {', '.join(schema)} FROM ({LABEL_JOIN_QUERY}) {among} ORDER BY id", given).fetchall()
     frame = pl.DataFrame(rows, schema=schema, orient="row")
-    values = [value and msgspec.json.decode(value) for value in frame["value"]]
-    readable = frame.drop("value").with_columns(
+    return frame.with_columns(
         *(_to_datetime(name) for name in ("time", "event", "arrived")),
         *_decode_output_columns(index.label_spec.task),
         pl.col("delay") / HOUR_SECONDS,
+        _decode_target(index.label_spec.task),
     )
-    return pl.concat([readable, index.label_spec.frame(values)], how="horizontal")
 
 
 def read_answers_with_targets(
@@ -181,7 +179,7 @@ def _build_join_schema(task: Task) -> dict[str, Any]:
     output, decision = SQLITE_DTYPES[task.kind]
     moments = dict.fromkeys(("time", "event", "arrived", "delay"), pl.Float64)
     said = {"output": output, "decision": decision, "alone": pl.Boolean}
-    return {"id": pl.String, "model": pl.String, **moments, **said, "value": pl.String}
+    return {"id": pl.String, "model": pl.String, **moments, **said, "target": pl.String}
 
 
 def _decode_output_columns(task: Task) -> list[pl.Expr]:

@@ -11,10 +11,10 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from penumbra.core.histograms import PREDICTION_COLUMN
+from penumbra.core.columns import DAY_COLUMN, ID_COLUMN, PREDICTION_COLUMN
 from penumbra.logs import append_log, archive_parts
 from penumbra.logs.archive_parts import ROW_PREFIX
-from penumbra.logs.frames import LOGGED_DAY_COLUMN, LogFrameReader
+from penumbra.logs.frames import LogFrameReader
 from penumbra.logs.index import LogIndex
 from penumbra.logs.queries import bottom_k
 
@@ -42,7 +42,7 @@ def read_sampled_records(
     """
     with index.open() as db:
         found = bottom_k.select_window_sample(db, model, begin, end, most)
-    return _build_typed_frame([{**msgspec.json.decode(record), "id": name} for name, record in found], columns)
+    return _build_typed_frame([(name, msgspec.json.decode(record)) for name, record in found], columns)
 
 
 def read_records_by_id(predictions: Path, ids: Sequence[str], columns: Mapping[str, Any]) -> pl.DataFrame:
@@ -54,13 +54,11 @@ def read_records_by_id(predictions: Path, ids: Sequence[str], columns: Mapping[s
         columns: The columns to read, with their dtypes.
 
     Returns:
-        A frame with `id` (String) and the columns (an Enum as String); null where a record has no value or one of
-        another type. Ids that are no longer in the log have no row.
+        A frame with `penumbra.id` (String) and the columns (an Enum as String); null where a record has no value or
+        one of another type. Ids that are no longer in the log have no row.
     """
-    return _build_typed_frame(
-        [{**msgspec.json.decode(line)["record"], "id": name} for name, line in _read_lines_by_id(predictions, ids)],
-        columns,
-    )
+    found = _read_lines_by_id(predictions, ids)
+    return _build_typed_frame([(name, msgspec.json.decode(line)["record"]) for name, line in found], columns)
 
 
 def read_profile_rows(
@@ -75,16 +73,16 @@ def read_profile_rows(
 
     Returns:
         The ids (String) that are in the log and can be read, and a frame of their rows: the reader's columns,
-        "prediction" and "day".
+        `penumbra.prediction` and `penumbra.day`.
     """
     found = list(_read_archived_columns(predictions, ids, answered))
     there = {name for names, _ in found for name in names}
     lines = dict(_read_lines_by_id(predictions, (name for name in ids if name not in there)))
     if lines or not found:
         found.append((pl.Series("id", list(lines), pl.String), answered.read_aligned(list(lines.values()))))
-    wanted = [*answered.columns, PREDICTION_COLUMN, LOGGED_DAY_COLUMN]
+    wanted = [*answered.columns, PREDICTION_COLUMN, DAY_COLUMN]
     rows = pl.concat([each.select(wanted) for _, each in found])
-    known = rows[LOGGED_DAY_COLUMN].is_not_null()
+    known = rows[DAY_COLUMN].is_not_null()
     return pl.concat([names for names, _ in found]).filter(known), rows.filter(known)
 
 
@@ -105,12 +103,13 @@ def _read_archived_columns(
                 yield rows["id"], columns
 
 
-def _build_typed_frame(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Any]) -> pl.DataFrame:
+def _build_typed_frame(records: Sequence[tuple[str, Mapping[str, Any]]], columns: Mapping[str, Any]) -> pl.DataFrame:
     wanted = {name: pl.String() if isinstance(dtype, pl.Enum) else dtype for name, dtype in columns.items()}
     values = {
-        name: pl.Series(name, [row.get(name) for row in rows], dtype, strict=False) for name, dtype in wanted.items()
+        name: pl.Series(name, [record.get(name) for _, record in records], dtype, strict=False)
+        for name, dtype in wanted.items()
     }
-    return pl.DataFrame({"id": pl.Series([row["id"] for row in rows], dtype=pl.String), **values})
+    return pl.DataFrame({ID_COLUMN: pl.Series([name for name, _ in records], dtype=pl.String), **values})
 
 
 def _read_lines_by_id(predictions: Path, ids: Iterable[str]) -> Iterator[tuple[str, bytes]]:

@@ -15,7 +15,8 @@ from flows.steps.train import matrices, plan
 from flows.steps.train.matrices import Matrices
 from monitoring.drift import compute_drift
 from monitoring.loss_threshold import DailyLosses, compute_loss_threshold
-from penumbra.core.histograms import PREDICTION_COLUMN, Binning, Profile, compute_daily_profiles, list_profiled_columns
+from penumbra.core.columns import DAY_COLUMN, PREDICTION_COLUMN
+from penumbra.core.histograms import Binning, Profile, compute_daily_profiles, list_profiled_columns
 from penumbra.core.metrics.losses import LossScale, compute_clipped_losses, describe_loss
 from penumbra.core.problem import Problem
 from penumbra.core.settings import PROJECT_ROOT, Settings
@@ -30,7 +31,6 @@ BACKTEST_CANDIDATE = "gradient_boosting"  # one that is fast to fit
 HOLDOUT_DAYS = (
     28  # days on which a recipe is tried before it learns them: the reference of the model that then learns them
 )
-DATE_COLUMN = "date"
 UNIX_EPOCH_DAY = dt.date(1970, 1, 1)
 
 
@@ -206,15 +206,15 @@ class BacktestHistory:
         if fit not in self._references:
             rows = self._rows(self._reference_fit(fit), fit.end - HOLDOUT_DAYS, fit.end)
             binning = Binning.learn(
-                rows, [name for name in rows.columns if name not in (DATE_COLUMN, PREDICTION_COLUMN)]
+                rows, [name for name in rows.columns if name not in (DAY_COLUMN, PREDICTION_COLUMN)]
             )
-            self._references[fit] = [*compute_daily_profiles(rows, binning, DATE_COLUMN).values()], binning
+            self._references[fit] = [*compute_daily_profiles(rows, binning, DAY_COLUMN).values()], binning
         return self._references[fit]
 
     def _profiles(self, fit: ModelFit, first: int) -> list[Profile]:
         return [
             *compute_daily_profiles(
-                self._rows(fit, first, first + self.window), self._reference(fit)[1], DATE_COLUMN
+                self._rows(fit, first, first + self.window), self._reference(fit)[1], DAY_COLUMN
             ).values()
         ]
 
@@ -222,7 +222,7 @@ class BacktestHistory:
         """Return the rows of the days from `first` to before `end`, with the predictions of `fit`."""
         wanted = (self.day >= first) & (self.day < end)
         predictions = self.predict_rows(fit)[wanted[self.day >= fit.end]].astype(float)
-        dates = pl.Series(DATE_COLUMN, self.day[wanted], pl.Int32).cast(pl.Date)
+        dates = pl.Series(DAY_COLUMN, self.day[wanted], pl.Int32).cast(pl.Date)
         return self._columns.filter(wanted).with_columns(dates, pl.Series(PREDICTION_COLUMN, predictions))
 
     @cached_property

@@ -118,7 +118,7 @@ class DayLoop:
             ]
         unchanged = self._read_first_version().score(requests)
         known = day.truth.is_not_null().to_numpy()
-        truth = extract_labels(day.truth.alias("label").to_frame().filter(known), self.task)
+        truth = extract_labels(day.truth.filter(known), self.task)
         losses = [self._sum_losses(truth, predictions[known]) for predictions in (served, unchanged)]
         return {
             "version": self._aliases()[LIVE_ALIAS],

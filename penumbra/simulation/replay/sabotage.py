@@ -5,7 +5,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-import polars as pl
 
 from penumbra.core.actor import get_actor
 from penumbra.core.encoding import derive_features
@@ -53,7 +52,7 @@ def _invert_model(folder: Path, version: str, problem: Problem) -> dict[str, str
     from sklearn.tree import DecisionTreeClassifier
 
     made = bundle.read_bundle(folder, problem, version)
-    matrix = made.inputs.encode_frame(derive_features(made.inputs.kinds, pl.read_parquet(folder / "reference.parquet")))
+    matrix = made.inputs.encode_frame(derive_features(made.inputs.kinds, bundle.read_reference_rows(folder)))
     said = made.predictions(matrix)
     late = said > np.median(said)
     opposite = DecisionTreeClassifier(max_leaf_nodes=TREE_LEAVES, min_samples_leaf=20, random_state=0).fit(

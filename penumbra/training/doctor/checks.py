@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from penumbra.core.columns import BATCH_COLUMN, BROKEN_RULES_COLUMN, ROW_NUMBER_COLUMN
 from penumbra.features import Expression, Feature
 
 MAX_MISSING_SHARE = 0.95  # missing in a larger share of the rows: nearly empty
@@ -102,7 +103,7 @@ def find_repeated_keys(rows: pl.DataFrame, key: Sequence[str]) -> list[Finding]:
     """Find keys that several batches have; within one batch the contract refuses them.
 
     Args:
-        rows: The key's columns, and `batch`.
+        rows: The key's columns, and `penumbra.batch`.
         key: The columns of the key.
 
     Returns:
@@ -110,12 +111,14 @@ def find_repeated_keys(rows: pl.DataFrame, key: Sequence[str]) -> list[Finding]:
     """
     if not key:
         return []
-    repeated = rows.group_by(key, maintain_order=True).agg("batch").filter(pl.col("batch").list.len() > 1)
+    repeated = rows.group_by(key, maintain_order=True).agg(BATCH_COLUMN).filter(pl.col(BATCH_COLUMN).list.len() > 1)
     if repeated.is_empty():
         return []
     first = repeated.row(0, named=True)
     example = ", ".join(f"{column} {first[column]}" for column in key)
-    evidence = f"{repeated.height:,} keys appear more than once, such as {example} in {' and '.join(first['batch'])}"
+    evidence = (
+        f"{repeated.height:,} keys appear more than once, such as {example} in {' and '.join(first[BATCH_COLUMN])}"
+    )
     remedy = (
         "deliver each row once (a correction replaces the batch that it corrects), or add to the primary key in "
         "problem/schema.py what tells the rows apart"
@@ -164,8 +167,7 @@ def find_keyless_labels(rejected: pl.DataFrame, key: Sequence[str], labels: Sequ
     """Find labels that can never meet a prediction, because the key of their row breaks the contract.
 
     Args:
-        rejected: The quarantine: `batch`, `row`, the list `broken` of rules that the row breaks (each named
-            column|rule), and the columns of the original text.
+        rejected: The quarantine, as the data store returns it; each broken rule is named column|rule.
         key: The columns of the key.
         labels: The columns that are labels.
 
@@ -180,15 +182,14 @@ def find_keyless_labels(rejected: pl.DataFrame, key: Sequence[str], labels: Sequ
 
 
 def _keyless_finding(column: str, labelled: pl.DataFrame, labels: Sequence[str]) -> Finding | None:
-    broken = pl.col("broken").list.eval(pl.element().str.starts_with(f"{column}|")).list.any()
+    broken = pl.col(BROKEN_RULES_COLUMN).list.eval(pl.element().str.replace(r"\|[^|]*$", "") == column).list.any()
     lost = labelled.filter(broken)
     if lost.is_empty():
         return None
     first = lost.row(0, named=True)
     shown = ", ".join(f"{name} {first.get(name)}" for name in [column, *labels])
-    evidence = (
-        f"{lost.height:,} rows have a label and no usable key: row {first['row']} of {first['batch']} has {shown}"
-    )
+    where = f"row {first[ROW_NUMBER_COLUMN]} of {first[BATCH_COLUMN]}"
+    evidence = f"{lost.height:,} rows have a label and no usable key: {where} has {shown}"
     return Finding("labels", column, evidence, f"deliver labels with the {column} that their prediction was asked for")
 
 

@@ -33,14 +33,16 @@ def test_what_was_asked_is_kept_where_the_log_is_no_more(tmp_path):
     index = prediction_logs.make_updated_index(tmp_path)
     for path in (tmp_path / "predictions").iterdir():
         path.unlink()
-    assert samples.read_sampled_records(index, "7", DAY, TOMORROW, {}).sort("id")["id"].to_list() == sorted(names)
+    assert samples.read_sampled_records(index, "7", DAY, TOMORROW, {}).sort("penumbra.id")[
+        "penumbra.id"
+    ].to_list() == sorted(names)
 
 
 def test_records_come_with_the_dtypes_asked_for_and_null_for_what_they_lack(tmp_path):
     (name,) = prediction_logs.log_predictions(tmp_path, prediction_logs.make_prediction(5))
     asked = {"carrier": pl.Enum(["UA"]), "flight": pl.Int32(), "temp": pl.Float64()}
     found = samples.read_records_by_id(tmp_path / "predictions", [name, "none"], asked)
-    assert found.schema == {"id": pl.String, "carrier": pl.String, "flight": pl.Int32, "temp": pl.Float64}
+    assert found.schema == {"penumbra.id": pl.String, "carrier": pl.String, "flight": pl.Int32, "temp": pl.Float64}
     assert found.rows() == [(name, "UA", 5, None)]
 
 

@@ -14,6 +14,7 @@ from monitoring.reports.columns import ReportSides
 from monitoring.reports.window_figures import ReportFigure
 from monitoring.reports.workspace import DASHBOARD_PANELS, ReportWorkspace
 from monitoring.windows import WindowStore
+from penumbra.core.columns import DECISION_COLUMN, LABEL_COLUMN, PREDICTION_COLUMN, name_class_column
 from penumbra.core.task import Task
 from penumbra.registry.models import ModelRegistry
 from tests.helpers import recorded_windows
@@ -22,6 +23,7 @@ pytestmark = pytest.mark.slow  # the import alone takes some seconds
 
 ROWS = 30
 DECLARED = {"temp": pl.Float64(), "carrier": pl.String(), "distance": pl.Int16()}
+PREDICTION, DECISION, LABEL = PREDICTION_COLUMN, DECISION_COLUMN, LABEL_COLUMN
 BINARY, NUMBER = Task("binary"), Task("regression")
 WEATHER = Task("multiclass", ("clear", "cloudy", "rain"))
 
@@ -54,14 +56,14 @@ def rows(seed: int, task: Task = BINARY) -> pl.DataFrame:
     said = rng.uniform(0, 1, ROWS)
     if task.kind == "binary":
         labels = rng.random(ROWS) < 0.5
-        return frame.with_columns(prediction=said, decision=pl.Series(said > 0.5), label=pl.Series(labels))
+        return frame.with_columns(**{PREDICTION: said, DECISION: pl.Series(said > 0.5), LABEL: pl.Series(labels)})
     if task.kind == "regression":
-        return frame.with_columns(prediction=said, decision=said, label=said + rng.normal(0, 1, ROWS))
+        return frame.with_columns(**{PREDICTION: said, DECISION: said, LABEL: said + rng.normal(0, 1, ROWS)})
     chances = rng.dirichlet(np.ones(len(task.classes)), ROWS)
     best = pl.Series([task.classes[place] for place in chances.argmax(axis=1)])
     labels = pl.Series(rng.choice(task.classes, ROWS).tolist())
-    columns = {name: chances[:, place] for place, name in enumerate(task.classes)}
-    return frame.with_columns(prediction=best, decision=best, label=labels, **columns)
+    columns = {name_class_column(name): chances[:, place] for place, name in enumerate(task.classes)}
+    return frame.with_columns(**{PREDICTION: best, DECISION: best, LABEL: labels}, **columns)
 
 
 def values(snapshot) -> dict[str, object]:
@@ -80,7 +82,7 @@ DAMAGES = {
     "missing": lambda frame, name: frame.drop(name),
     "no rows": lambda frame, name: frame.clear(),
 }
-damages = st.tuples(st.sampled_from(list(DAMAGES)), st.sampled_from([*DECLARED, "prediction"]), st.booleans())
+damages = st.tuples(st.sampled_from(list(DAMAGES)), st.sampled_from([*DECLARED, PREDICTION]), st.booleans())
 
 
 @settings(max_examples=12, phases=[Phase.generate])
@@ -109,7 +111,7 @@ def test_drift_is_what_the_monitor_says_not_what_the_library_would_say(reports):
 def test_the_distribution_of_a_column_is_drawn_once(reports):
     with reports.skip_hidden_pictures():
         page = reports.build_data_report(ReportSides(rows(1), rows(2), BINARY, DECLARED), {}, [], {}).dumps()
-    for column in ("temp", "distance", "prediction"):
+    for column in ("temp", "distance", PREDICTION):
         titles = {name: f"{name} value of '{column}': current" for name in ("Minimal", "Maximum", "Mean", "Std")}
         drawn = [name for name, title in titles.items() if title in page]
         assert drawn == ["Minimal"]
@@ -126,39 +128,40 @@ def test_the_quality_of_predictions_is_reported_for_each_kind_of_task(reports, t
 @pytest.mark.parametrize(
     "odd",
     [
-        rows(1).with_columns(prediction=pl.when(pl.int_range(ROWS) % 2 == 0).then(np.nan).otherwise("prediction")),
-        rows(1).with_columns(prediction=3 * pl.col("prediction")),
-        rows(1).with_columns(prediction=0.0, decision=False),
-        rows(1, WEATHER).with_columns(label=pl.col("label").replace("rain", "clear")),
+        rows(1).with_columns(pl.when(pl.int_range(ROWS) % 2 == 0).then(np.nan).otherwise(PREDICTION).alias(PREDICTION)),
+        rows(1).with_columns(3 * pl.col(PREDICTION)),
+        rows(1).with_columns(**{PREDICTION: 0.0, DECISION: False}),
+        rows(1, WEATHER).with_columns(pl.col(LABEL).replace("rain", "clear")),
         rows(1, WEATHER).with_columns(
-            rain=1.0, clear=0.0, cloudy=0.0, prediction=pl.lit("rain"), decision=pl.lit("rain")
+            **{name_class_column(name): float(name == "rain") for name in WEATHER.classes},
+            **{PREDICTION: pl.lit("rain"), DECISION: pl.lit("rain")},
         ),
-        rows(1, NUMBER).with_columns(prediction=pl.when(pl.int_range(ROWS) < 15).then("prediction")),
+        rows(1, NUMBER).with_columns(pl.when(pl.int_range(ROWS) < 15).then(PREDICTION).alias(PREDICTION)),
     ],
     ids=["NaN", "no probabilities", "one decision", "a class is missing", "one class predicted", "nulls"],
 )
 def test_odd_predictions_and_labels_break_no_report_on_quality(reports, odd):
-    task = next(task for task in (WEATHER, BINARY, NUMBER) if rows(1, task)["label"].dtype == odd["label"].dtype)
+    task = next(task for task in (WEATHER, BINARY, NUMBER) if rows(1, task)[LABEL].dtype == odd[LABEL].dtype)
     assert reports.build_quality_report(ReportSides(odd, rows(2, task), task, {}, 0.5)) is not None
 
 
 @pytest.mark.parametrize("number", [0.0, float("inf"), float("nan")])
 def test_numbers_that_are_all_the_same_or_none_at_all_make_no_report(reports, number):
-    same = rows(1, NUMBER).with_columns(label=number)
+    same = rows(1, NUMBER).with_columns(pl.lit(number).alias(LABEL))
     assert reports.build_quality_report(ReportSides(same, rows(2, NUMBER), NUMBER, {})) is None
 
 
 def test_a_class_that_the_reference_never_had_makes_no_report(reports):
-    without = rows(2, WEATHER).with_columns(label=pl.col("label").replace("rain", "clear"))
+    without = rows(2, WEATHER).with_columns(pl.col(LABEL).replace("rain", "clear"))
     assert reports.build_quality_report(ReportSides(rows(1, WEATHER), without, WEATHER, {})) is None
 
 
 @pytest.mark.parametrize(
     "lacking",
     [
-        rows(1).with_columns(label=pl.lit(None, pl.Boolean)),
-        rows(1).with_columns(label=True),
-        rows(1).drop("label"),
+        rows(1).with_columns(pl.lit(None, pl.Boolean).alias(LABEL)),
+        rows(1).with_columns(pl.lit(True).alias(LABEL)),
+        rows(1).drop(LABEL),
         rows(1).clear(),
     ],
 )

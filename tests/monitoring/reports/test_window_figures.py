@@ -12,33 +12,32 @@ from penumbra.core.histograms import DegradedSlice
 from penumbra.core.task import Task
 from tests.helpers import recorded_windows
 
+NAMES = ("penumbra.prediction", "penumbra.decision", "penumbra.label")
 WEATHER = Task("multiclass", ("clear", "rain"))
 
 
 def test_a_probability_becomes_a_decision_by_the_threshold():
-    rows = pl.DataFrame({"output": [0.2, 0.3, None], "label": [True, None, False]})
-    assert build_report_frame(rows, "output", 0.3, Task("binary"))["decision"].to_list() == [False, True, None]
+    rows = pl.DataFrame({"output": [0.2, 0.3, None], "penumbra.label": [True, None, False]})
+    assert build_report_frame(rows, "output", 0.3, Task("binary"))["penumbra.decision"].to_list() == [False, True, None]
 
 
 def test_probabilities_become_a_column_for_each_class_and_the_most_probable_one():
     rows = pl.DataFrame(
         {
             "output": pl.Series([[0.7, 0.3], [0.1, 0.9]], dtype=pl.Array(pl.Float64, 2)),
-            "label": pl.Series(["rain", None], dtype=pl.Enum(WEATHER.classes)),
+            "penumbra.label": pl.Series(["rain", None], dtype=pl.Enum(WEATHER.classes)),
         }
     )
     made = build_report_frame(rows, "output", None, WEATHER)
-    assert made.select("clear", "rain", "prediction", "decision", "label").rows() == [
+    assert made.select("penumbra.class.clear", "penumbra.class.rain", *NAMES).rows() == [
         (0.7, 0.3, "clear", "clear", "rain"),
         (0.1, 0.9, "rain", "rain", None),
     ]
 
 
 def test_a_number_is_its_own_decision():
-    rows = pl.DataFrame({"output": [12.5], "label": [11.0]})
-    assert build_report_frame(rows, "output", None, Task("regression")).select("prediction", "decision").rows() == [
-        (12.5, 12.5)
-    ]
+    rows = pl.DataFrame({"output": [12.5], "penumbra.label": [11.0]})
+    assert build_report_frame(rows, "output", None, Task("regression")).select(NAMES).row(0) == (12.5, 12.5, 11)
 
 
 def values(window):
@@ -49,7 +48,7 @@ def test_a_window_s_figures_are_those_of_its_record():
     found = values(recorded_windows.make_window(0, "investigate", ratio=0.5))
     assert found["verdict", "verdict"] == 1
     assert found["drift", "temp"] == pytest.approx(0.5)
-    assert found["drift", "threshold"] == 1
+    assert found["drift", "penumbra.threshold"] == 1
     assert found["labels", "arrived of those due"] == pytest.approx(6050 / 6100)
     assert (found["faults", "faults"], found["faults", "columns left out"]) == (1, 2)
 
@@ -71,7 +70,11 @@ def test_words_say_all_that_was_counted_those_nearest_to_an_alarm_first():
     assert said["verdict"] == "retrain: temp drifted"
     assert said["loss"] == "0.5000 (0.4000 to 0.6000) over 100 labels"
     assert said["drift: temp"] == "0.1500, with a threshold of 0.1000, an alarm"
-    assert [name for name in said if name.startswith("drift")] == ["drift: prediction", "drift: temp", "drift: carrier"]
+    assert [name for name in said if name.startswith("drift")] == [
+        "drift of the predictions",
+        "drift: temp",
+        "drift: carrier",
+    ]
 
 
 def test_where_the_loss_has_risen_is_said_beside_what_it_was():

@@ -72,7 +72,7 @@ def test_a_label_by_key_finds_the_prediction_of_that_key(tmp_path: Path, time: s
         http.post("/feedback", json={**BY_KEY, "time_hour": time})
     index = LogIndex.from_settings(local_service.make_service_settings(tmp_path), schema)
     index.catch_up()
-    assert joined.join_labels(index)["arr_delay"].to_list() == [42]
+    assert joined.join_labels(index)["target"].to_list() == [True]
 
 
 def test_labels_are_accepted_without_a_model(tmp_path: Path) -> None:
