@@ -60,7 +60,7 @@ class IngestFlow(FlowSpec):
 
         with stop_with_one_sentence(*ingest.INGEST_ERRORS):
             data = ingest.open_data_store()
-            print(ingest.report_data_version(data.settings, data.batches()))
+            print(ingest.report_data_version(data))
             print(ingest.attach_batch_labels(data))
         self.next(self.end)
 

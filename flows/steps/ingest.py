@@ -7,6 +7,7 @@ from penumbra.core.settings import PROJECT_ROOT, DataSettings, SettingsError, lo
 from penumbra.data import versions
 from penumbra.data.batches import STORED_PARTS, DataStore
 from penumbra.data.dvc_file import DamagedDvcFile
+from penumbra.data.origin import DataOrigin
 from penumbra.data.source_reader import BatchEmpty, BatchRefused, SourceFailed, fetch_batch_files
 from penumbra.data.staging import StagingLost
 from penumbra.logs.index import LogIndex
@@ -36,8 +37,38 @@ def open_data_store() -> DataStore:
     return DataStore(load_settings().data, load_problem(STORED_PARTS))
 
 
+def find_foreign_origin(store: DataStore) -> DataOrigin | None:
+    """Find out whether the recorded data version is of another problem, whose place this one has taken.
+
+    Args:
+        store: The data store.
+
+    Returns:
+        The origin of the version that the .dvc file names, if that is of another problem, and none of its data is here;
+        else None.
+
+    Raises:
+        IngestRefused: The data folder has batches of another problem.
+        DamagedDvcFile: The .dvc file isn't one.
+    """
+    data, batches = store.settings, store.batches()
+    origin = DataOrigin.from_meta(versions.read_recorded_meta(data))
+    is_foreign = origin is not None and not origin.is_of(store.problem)
+    if not batches:
+        return origin if is_foreign else None
+    is_recorded = is_foreign and versions.compute_data_version(data) == versions.read_recorded_version(data)
+    if is_recorded or set(batches).isdisjoint(batch.name for batch in store.problem.source.batches()):
+        raise IngestRefused(
+            f"{data.folder}/ has the batches {batches[0]} to {batches[-1]} of another problem than problem/: "
+            "`penumbra start-over` sets its data, models, logs and ledger aside"
+        )
+    return None
+
+
 def restore_recorded_data(store: DataStore) -> str:
     """Fill an empty data folder with the recorded version from the remote, where the remote has it.
+
+    A version of another problem is left alone, and said so.
 
     Args:
         store: The data store.
@@ -45,7 +76,15 @@ def restore_recorded_data(store: DataStore) -> str:
     Returns:
         The recorded version (md5) if the folder is empty and the remote lacks it, so that it is to be rebuilt from the
         source; "" otherwise.
+
+    Raises:
+        IngestRefused: The data folder has batches of another problem.
+        DamagedDvcFile: The .dvc file isn't one.
     """
+    if origin := find_foreign_origin(store):
+        pointer = versions.get_dvc_file(store.settings)
+        print(f"{pointer} names data of another problem, {origin}: a new history begins; git keeps the old {pointer}")
+        return ""
     recorded = "" if store.batches() else versions.read_recorded_version(store.settings)
     return "" if not recorded or versions.pull_data(store.settings) else recorded
 
@@ -122,12 +161,11 @@ def require_rebuilt_version(store: DataStore, version: str) -> None:
     )
 
 
-def report_data_version(data: DataSettings, batches: list[str]) -> str:
+def report_data_version(store: DataStore) -> str:
     """Record the data folder's content as a version, and commit the .dvc file if `data.commit` says so.
 
     Args:
-        data: Section [data] of the settings.
-        batches: The admitted batches, in their order.
+        store: The data store.
 
     Returns:
         A line with the version, and lines about the remote and about git where there is something to say.
@@ -135,9 +173,10 @@ def report_data_version(data: DataSettings, batches: list[str]) -> str:
     Raises:
         IngestRefused: There is no batch.
     """
+    data, batches = store.settings, store.batches()
     if not batches:
         raise IngestRefused("no batch that has arrived has rows: there is nothing to record")
-    version = versions.record_data_version(data)
+    version = versions.record_data_version(data, DataOrigin.of_batches(batches, store.problem).to_meta())
     lines = [f"data version {version.md5}: {len(batches)} batches, {batches[0]} to {batches[-1]}"]
     if version.problem:
         lines.append(f"not in the remote {data.remote} yet, the next ingest tries again: {version.problem}")

@@ -175,6 +175,20 @@ class Problem(Protocol):
     """The Python file of each loaded part that has one, by the part's name."""
 
 
+def build_utc_date(schema: ProblemSchema) -> pl.Expr:
+    """Build the expression of a row's day as logs, windows and monitor count days.
+
+    Args:
+        schema: The problem's schema.
+
+    Returns:
+        The date (UTC) of the column `TIME`; a time without zone is taken as UTC.
+    """
+    zone = getattr(schema.Row.columns()[schema.TIME].dtype, "time_zone", None)
+    time = pl.col(schema.TIME)
+    return (time.dt.convert_time_zone("UTC") if zone else time).dt.date()
+
+
 PROBLEM_PARTS: Mapping[str, type] = {
     "schema": ProblemSchema,
     "source": ProblemSource,

@@ -1,6 +1,44 @@
-"""Tables as plain text."""
+"""Tables and numbers as plain text."""
+
+import math
+from collections.abc import Sequence
 
 import polars as pl
+
+SHOWN_DIGITS = 4  # after the point, of a number below 10
+
+
+def align_columns(rows: Sequence[Sequence[str]], left: Sequence[bool] = (True,)) -> str:
+    """Align the cells of rows in columns, two blanks apart, each as wide as its longest cell.
+
+    Args:
+        rows: The rows, each with the same number of cells.
+        left: Of the first columns, whether they are aligned to the left; all others are to the right.
+
+    Returns:
+        A line for each row, without blanks at its end.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    sides = [*left, *[False] * (len(widths) - len(left))]
+    return "\n".join(
+        "  ".join(_pad_cell(*cell) for cell in zip(row, widths, sides, strict=True)).rstrip() for row in rows
+    )
+
+
+def format_number(value: float, sign: str = "") -> str:
+    """Format a number with four digits after the point, fewer where it is 10 or more: "0.5012", "1,834.2".
+
+    Args:
+        value: The number.
+        sign: "+" for a sign before numbers above 0, too.
+
+    Returns:
+        The text; "-" for NaN.
+    """
+    if math.isnan(value):
+        return "-"
+    whole = math.floor(math.log10(abs(value))) if abs(value) >= 1 and math.isfinite(value) else 0
+    return f"{value:{sign},.{max(0, SHOWN_DIGITS - whole)}f}"
 
 
 def format_table(frame: pl.DataFrame) -> str:
@@ -14,11 +52,7 @@ def format_table(frame: pl.DataFrame) -> str:
     """
     shown = frame.select(pl.all().exclude(pl.Float64), *(_format_share(c) for c in frame.columns if c == "share"))
     rows = [tuple(shown.columns), *(tuple(_format_cell(value) for value in row) for row in shown.iter_rows())]
-    widths = [max(len(row[i]) for row in rows) for i in range(shown.width)]
-    left = [dtype == pl.String and name != "share" for name, dtype in shown.schema.items()]
-    return "\n".join(
-        "  ".join(_pad_cell(*cell) for cell in zip(row, widths, left, strict=True)).rstrip() for row in rows
-    )
+    return align_columns(rows, [dtype == pl.String and name != "share" for name, dtype in shown.schema.items()])
 
 
 def _format_share(name: str) -> pl.Expr:

@@ -2,6 +2,7 @@
 
 import io
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,12 @@ class DvcFile:
 
     md5: str
     document: dict[str, Any]
+
+    @property
+    def meta(self) -> Mapping[str, Any] | None:
+        """The content of the file's `meta`; None where it has none."""
+        found = self.document.get("meta")
+        return found if isinstance(found, dict) else None
 
     def format(self, path: str) -> str:
         """Write the same content for a folder at another place.
@@ -65,7 +72,7 @@ def parse_dvc_file(text: str, name: str) -> DvcFile:
     return DvcFile(document["outs"][0]["md5"], document)
 
 
-def format_dvc_file(md5: str, size: int, files: int, path: str) -> str:
+def format_dvc_file(md5: str, size: int, files: int, path: str, meta: Mapping[str, Any] | None = None) -> str:
     """Write the text of a `.dvc` file as `dvc add` does.
 
     Args:
@@ -73,11 +80,13 @@ def format_dvc_file(md5: str, size: int, files: int, path: str) -> str:
         size: Bytes of all the folder's files.
         files: How many files the folder has.
         path: The folder's path, relative to the file.
+        meta: What is kept under `meta`, of which DVC makes nothing.
 
     Returns:
         YAML.
     """
-    return _format_yaml({"outs": [{"md5": md5, "size": size, "nfiles": files, "hash": "md5", "path": path}]})
+    outs = [{"md5": md5, "size": size, "nfiles": files, "hash": "md5", "path": path}]
+    return _format_yaml({"outs": outs, **({"meta": dict(meta)} if meta else {})})
 
 
 _EXPECTATION = "restore it from git, or remove it and run `penumbra ingest`"

@@ -10,7 +10,7 @@ import json
 import logging
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,23 @@ def read_recorded_version(data: DataSettings) -> str:
     return parse_dvc_file(file.read_text(), str(file)).md5 if file.exists() else ""
 
 
-def record_data_version(data: DataSettings) -> DataVersion:
+def read_recorded_meta(data: DataSettings) -> Mapping[str, Any] | None:
+    """Read what the pointer file has under `meta`.
+
+    Args:
+        data: The settings' section `data`.
+
+    Returns:
+        The content; None where there is no pointer file, or it has none.
+
+    Raises:
+        DamagedDvcFile: Where the pointer file isn't one.
+    """
+    file = get_dvc_file(data)
+    return parse_dvc_file(file.read_text(), str(file)).meta if file.exists() else None
+
+
+def record_data_version(data: DataSettings, meta: Mapping[str, Any] | None = None) -> DataVersion:
     """Make the folder's content a version: into DVC's cache, then into the remote, then named by the pointer file.
 
     Only new files are stored and pushed, so one more batch costs the same however many came before. The pointer file is
@@ -93,6 +109,7 @@ def record_data_version(data: DataSettings) -> DataVersion:
 
     Args:
         data: The settings' section `data`.
+        meta: What the pointer file gets under `meta`.
 
     Returns:
         The version. A remote that fails is reported in `problem`, not raised, and tried again by the next call.
@@ -110,7 +127,7 @@ def record_data_version(data: DataSettings) -> DataVersion:
         _store_in_cache(repo.cache.local, data.folder, select_new_files(listing, known), listing)
         problem = pushed.push(repo, listing)
     if before != now:
-        _write_dvc_file(data, now, listing)
+        _write_dvc_file(data, now, listing, meta)
     return DataVersion(now, changed=before != now, problem=problem)
 
 
@@ -239,10 +256,10 @@ def _store_in_cache(cache: Any, folder: Path, new: FileListing, listing: FileLis
         cache.add(file.name, localfs, compute_listing_md5(listing), on_error=_raise_error)
 
 
-def _write_dvc_file(data: DataSettings, md5: str, listing: FileListing) -> None:
+def _write_dvc_file(data: DataSettings, md5: str, listing: FileListing, meta: Mapping[str, Any] | None) -> None:
     """Write the pointer file as `dvc add` writes it."""
     size = sum((data.folder / name).stat().st_size for name in listing)
-    replace_file(get_dvc_file(data), format_dvc_file(md5, size, len(listing), data.folder.name))
+    replace_file(get_dvc_file(data), format_dvc_file(md5, size, len(listing), data.folder.name, meta))
 
 
 def _build_current_listing(data: DataSettings) -> FileListing:

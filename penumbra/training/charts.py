@@ -9,6 +9,8 @@ from typing import Any
 
 VegaLiteSpec = dict[str, Any]
 VEGA_LITE_SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
+UTC_DATES: VegaLiteSpec = {"type": "temporal", "title": None, "scale": {"type": "utc"}}
+"""Dates are midnights in UTC: on a scale in the machine's time zone they would be drawn a day early or late."""
 VERDICT_COLOURS = {"pass": "#2e7d32", "fail": "#c62828", "not enough data": "#f9a825", "skipped": "#9e9e9e"}
 
 
@@ -123,7 +125,7 @@ def build_time_chart(title: str, rows: list[dict[str, Any]]) -> VegaLiteSpec:
         "height": 280,
         "mark": {"type": "line", "interpolate": "linear"},
         "encoding": {
-            "x": {"field": "date", "type": "temporal", "title": None},
+            "x": {"field": "date", **UTC_DATES},
             "y": {"field": "value", "type": "quantitative", "title": None},
             "color": _model_encoding(),
         },
@@ -149,7 +151,7 @@ def build_model_history_chart(
     Returns:
         The Vega-Lite specification.
     """
-    time = {"type": "temporal", "title": None, "axis": {"format": "%d %b"}}
+    time = {**UTC_DATES, "axis": {"format": "%d %b"}}
     verdict = {"field": "verdict", "type": "nominal", "title": "verdict"}
     scale = {"domain": list(colours), "range": list(colours.values())}
     lines = {
@@ -167,7 +169,7 @@ def build_model_history_chart(
         "encoding": {"x": {"field": "date", **time}, "color": {**verdict, "scale": scale}},
     }
     reigns = {
-        "data": {"values": bars},
+        "data": {"values": [{**bar, "said": f"{bar['model']}: {bar['begin']} to {bar['end']}"} for bar in bars]},
         "width": 760,
         "height": {"step": 18},
         "mark": {"type": "bar", "cornerRadius": 3},
@@ -176,6 +178,7 @@ def build_model_history_chart(
             "x2": {"field": "end"},
             "y": {"field": "model", "type": "nominal", "title": None, "sort": None},
             "color": {"value": "#90a4ae"},
+            "description": {"field": "said"},
         },
     }
     above = {

@@ -22,6 +22,15 @@ MEASURED_SCHEMA = {
     "excess": pl.Float64,
     "error": pl.Float64,
 }
+SLICE_SCORE_SCHEMA = {
+    "slice": pl.String,
+    "rows": pl.Int64,
+    "days": pl.Int64,
+    "metric": pl.String,
+    "value": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+}
 WORST_SLICE_SCHEMA = {
     "slice": pl.String,
     "rows": pl.Int64,
@@ -70,7 +79,7 @@ def score_slices(
         found = _score_slice(task, labels[members], predictions[members], days[members])
         size = {"slice": name, "rows": int(members.sum()), "days": len(np.unique(days[members]))}
         lines += [{**size, "metric": metric, **vars(interval)} for metric, interval in found.items()]
-    return pl.DataFrame(lines)
+    return pl.DataFrame(lines, schema=SLICE_SCORE_SCHEMA)
 
 
 def _score_slice(

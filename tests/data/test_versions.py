@@ -200,3 +200,14 @@ def test_recording_leaves_the_files_as_they_are(project):
     before = content(project.folder)
     versions.record_data_version(project)
     assert content(project.folder) == before
+
+
+def test_dvc_itself_takes_a_pointer_file_that_says_whose_data_it_names(project):
+    versions.record_data_version(project, {"first": "2024-01-01", "last": "2024-01-02", "columns": ["at", "no: 1"]})
+    assert versions.read_recorded_meta(project)["columns"] == ["at", "no: 1"]
+    shutil.rmtree(project.folder)
+    with Repo(str(project.folder.parent)) as repo:
+        repo.pull()
+        repo.add(str(project.folder))
+    assert versions.read_recorded_meta(project)["first"] == "2024-01-01"
+    assert (project.folder / "a.csv").exists()

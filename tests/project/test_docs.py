@@ -143,5 +143,5 @@ def test_every_make_target_that_a_message_or_docstring_names_exists():
 
 def test_the_readme_names_every_command():
     readme = text_of(PROJECT_ROOT / "README.md")
-    named = set(re.findall(r"`penumbra ([a-z]+)", readme)) | set(re.findall(r"`make ([a-z]+)", readme))
+    named = set(re.findall(r"`penumbra ([a-z-]+)", readme)) | set(re.findall(r"`make ([a-z]+)", readme))
     assert set(COMMAND_LINE.commands) - named == set()

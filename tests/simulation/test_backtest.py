@@ -54,7 +54,7 @@ def test_the_longest_look_that_costs_little_is_recommended_and_then_the_least_wo
 
 def test_where_a_plain_schedule_does_better_it_is_said() -> None:
     plain, ours = make_result("every 14 days", 0.491, 19, tested=False), make_result("ours", 0.493, 20)
-    assert "every 14 days does better on this year" in report.format_advice([WEEKLY, plain, ours], WEEKLY, SETTINGS)
+    assert "every 14 days does better on these days" in report.format_advice([WEEKLY, plain, ours], WEEKLY, SETTINGS)
 
 
 def test_where_nothing_comes_close_nothing_is_recommended() -> None:
@@ -62,7 +62,7 @@ def test_where_nothing_comes_close_nothing_is_recommended() -> None:
 
 
 def test_the_line_for_machines_has_every_policy_with_its_figures() -> None:
-    assert json.loads(report.format_results_json([WEEKLY])) == {
+    assert json.loads(report.format_results_json([WEEKLY], "log_loss")) == {
         "weekly": {"log_loss": 0.49, "retrains": 39, "promotions": 0, "cpu_s": 390.0}
     }
 
@@ -84,7 +84,7 @@ def test_a_model_that_is_made_later_is_played_on_the_real_year(year: tuple[Any, 
     assert same[once.days < history.begin + 150].all()
     assert not same[once.days >= history.begin + 150].all()
     assert once.cpu_seconds > never.cpu_seconds > 0
-    assert report.format_result_table([never, once], never).count("\n") == 2
+    assert report.format_result_table([never, once], never, "log_loss").count("\n") == 2
     assert report.write_backtest_picture([never, once], once, history.first, folder).read_text().startswith("<svg")
 
 

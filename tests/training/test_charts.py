@@ -1,6 +1,9 @@
 """What is shown of a training run: charts and tables."""
 
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -85,3 +88,27 @@ def test_a_table_of_another_task_has_its_metrics():
 )
 def test_a_span_names_the_first_and_last_batch(batches, words):
     assert format_batch_range(batches) == words
+
+
+DRAW_DATES = """
+from vl_convert import vegalite_to_svg
+from monitoring.charts import build_line_chart
+from penumbra.training.charts import build_model_history_chart, build_time_chart
+
+dates = ["2024-05-03", "2024-05-04", "2024-05-10"]
+points = [{"model": "a", "date": date, "begin": date, "value": 1.0, "said": date, "mark": ""} for date in dates]
+bars = [{"model": "version 1", "begin": dates[0], "end": dates[1]}]
+marks = [{"date": dates[1], "verdict": "promote"}]
+print(vegalite_to_svg(build_time_chart("", points)))
+print(vegalite_to_svg(build_model_history_chart("", points, marks, bars, {"promote": "#2e7d32"})))
+print(vegalite_to_svg(build_line_chart(points)))
+"""
+
+
+def test_a_date_is_drawn_on_that_date_whatever_the_time_zone_of_the_machine():
+    drawn = [
+        subprocess.run([sys.executable, "-c", DRAW_DATES], env={**os.environ, "TZ": zone}, capture_output=True).stdout
+        for zone in ("UTC", "America/New_York")
+    ]
+    assert b"04 May" in drawn[0]
+    assert drawn[1] == drawn[0]

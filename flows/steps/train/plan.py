@@ -97,7 +97,7 @@ def make_plan(settings: Settings, problem: Problem) -> TrainingPlan:
         SettingsError: `training.candidates` names a candidate that problem/candidates.py doesn't have.
         ValueError: There are too few batches to split.
     """
-    _require_known_candidates(settings.training.candidates, problem.candidates.CANDIDATES)
+    require_known_candidates("training.candidates", settings.training.candidates, problem.candidates.CANDIDATES)
     data = versions.compute_data_version(settings.data)
     if not data or data != versions.read_recorded_version(settings.data):
         raise DataNotRecorded(
@@ -124,11 +124,19 @@ def make_plan(settings: Settings, problem: Problem) -> TrainingPlan:
     return TrainingPlan(split, facts)
 
 
-def _require_known_candidates(names: Sequence[str], candidates: Mapping[str, Candidate]) -> None:
+def require_known_candidates(setting: str, names: Sequence[str], candidates: Mapping[str, Candidate]) -> None:
+    """Refuse a setting that names a candidate which isn't there.
+
+    Args:
+        setting: The setting's name, such as "training.candidates".
+        names: The candidates that it names.
+        candidates: Those of problem/candidates.py.
+
+    Raises:
+        SettingsError: One is unknown.
+    """
     if unknown := [name for name in names if name not in candidates]:
-        raise SettingsError(
-            f"training.candidates names {', '.join(unknown)}: problem/candidates.py has {', '.join(candidates)}"
-        )
+        raise SettingsError(f"{setting} names {', '.join(unknown)}: problem/candidates.py has {', '.join(candidates)}")
 
 
 def find_trained_version(plan: TrainingPlan, settings: Settings) -> str | None:

@@ -1,4 +1,4 @@
-"""Commands about the data: ingest, doctor, quarantine, restore."""
+"""Commands about the data: ingest, doctor, quarantine, restore, start-over."""
 
 from pathlib import Path
 
@@ -82,4 +82,18 @@ def restore_data(model: str, into: Path, as_json: bool) -> None:
         click.echo(f"data version {version} is in {into}, verified")
 
 
-COMMANDS = (ingest_batches, examine_batches, show_quarantine, restore_data)
+@click.command("start-over", cls=ProjectCommand, example="penumbra start-over")
+def set_problem_aside() -> None:
+    """Set the data, models, logs and ledger of another problem aside.
+
+    For a problem/ that has taken the place of another, of which there is data or a model. Nothing is deleted: all of it
+    is moved into a folder below var/.
+    """
+    from penumbra.cli.fresh_start import StartOverRefused, start_over
+    from penumbra.core.settings import SettingsError, load_settings
+
+    with refuse_on(SettingsError, StartOverRefused):
+        click.echo(start_over(load_settings()))
+
+
+COMMANDS = (ingest_batches, examine_batches, show_quarantine, restore_data, set_problem_aside)

@@ -8,11 +8,9 @@ from penumbra.cli.group import ProjectCommand, refuse_on
 @click.command("backtest", cls=ProjectCommand, example="penumbra backtest")
 def compare_policies() -> None:
     """Compare policies of retraining over the later months: loss, retrainings, mistakes, cost."""
-    from penumbra.core.problem import ProblemError
-    from penumbra.core.settings import SettingsError
     from penumbra.simulation.backtest import run
 
-    with refuse_on(SettingsError, ProblemError):
+    with refuse_on(*run.RUN_ERRORS):
         run.main()
 
 
@@ -24,11 +22,9 @@ def play_replay(days: int | None, update_readme: bool) -> None:
 
     A replay that was interrupted goes on where it was.
     """
-    from penumbra.core.problem import ProblemError
-    from penumbra.core.settings import SettingsError
     from penumbra.simulation.replay import demo, run
 
-    with refuse_on(SettingsError, ProblemError):
+    with refuse_on(*run.PLAN_ERRORS):
         folder, report = run.main(days or (14 if update_readme else 0))
     if update_readme:
         demo.record_demo(folder, report)

@@ -46,7 +46,20 @@ def get_primary_metric(task: Task) -> str:
     Returns:
         "squared_error" or "log_loss".
     """
-    return "squared_error" if task.kind == "regression" else "log_loss"
+    return name_compared_loss(task, "log_loss")
+
+
+def name_compared_loss(task: Task, loss: LossName) -> str:
+    """Name the loss that models of a task are compared by.
+
+    Args:
+        task: The task.
+        loss: The loss of probabilities, as `promotion.loss` names it.
+
+    Returns:
+        "squared_error", or `loss`.
+    """
+    return "squared_error" if task.kind == "regression" else loss
 
 
 def describe_loss(task: Task, loss: LossName = "log_loss") -> str:
@@ -59,7 +72,7 @@ def describe_loss(task: Task, loss: LossName = "log_loss") -> str:
     Returns:
         "log-loss" or "Brier score"; "squared error" of numbers in any case.
     """
-    return LOSS_WORDS[get_primary_metric(task) if task.kind == "regression" else loss]
+    return LOSS_WORDS[name_compared_loss(task, loss)]
 
 
 def compute_row_losses(task: Task, labels: np.ndarray, predictions: np.ndarray) -> np.ndarray:

@@ -13,6 +13,8 @@ import polars as pl
 from penumbra.core.task import Task
 from penumbra.logs.append_log import encode_json
 from penumbra.logs.index import LogIndex
+from penumbra.logs.queries import samples
+from penumbra.logs.queries.bottom_k import DAY_SECONDS
 
 HOUR_SECONDS = 3600.0
 COVERAGE_GROUPS = {"day": "date(event, 'unixepoch')", "model": "model"}
@@ -39,6 +41,7 @@ LABEL_DELAYS_QUERY = (
     "SELECT CAST(max(delay, 0) / 3600 AS INTEGER) + 1, count(*) FROM ({pairs}) WHERE delay NOT NULL GROUP BY 1"
 )
 LATEST_OUTPUTS_FIRST_QUERY = "SELECT key, output FROM predictions ORDER BY time DESC"
+DAY_OUTPUTS_QUERY = "SELECT id, output FROM predictions WHERE event >= ? AND event < ?"
 SQLITE_DTYPES = {"binary": (pl.Float64, pl.Int8), "multiclass": (pl.String, pl.String), "regression": (pl.Float64,) * 2}
 
 
@@ -167,6 +170,28 @@ def find_first_outputs(index: LogIndex, rows: pl.DataFrame) -> pl.Series:
     keys = (encode_json(key).decode() for key in rows.select(index.label_spec.key).iter_rows())
     output = pl.Series("output", [first.get(key) for key in keys], SQLITE_DTYPES[index.label_spec.task.kind][0])
     return output.to_frame().select(_decode_output_columns(index.label_spec.task)[0]).to_series()
+
+
+def read_day_outputs(index: LogIndex, day: dt.date) -> pl.DataFrame:
+    """Read the answers to a day's rows in the order of the log.
+
+    Args:
+        index: The index.
+        day: The day of the rows' own time (UTC).
+
+    Returns:
+        A frame with `id` (String) and `output`, Float64 or Array(Float64, classes).
+    """
+    schema = {"id": pl.String, "output": SQLITE_DTYPES[index.label_spec.task.kind][0]}
+    begin = samples.to_day_timestamp(day)
+    with index.open() as db:
+        rows = db.execute(DAY_OUTPUTS_QUERY, (begin, begin + DAY_SECONDS)).fetchall()
+    segment, position = (pl.col("id").str.split("-").list.get(part) for part in (0, 1))
+    return (
+        pl.DataFrame(rows, schema=schema, orient="row")
+        .sort(segment, position.str.to_integer(base=16))
+        .select("id", _decode_output_columns(index.label_spec.task)[0])
+    )
 
 
 def count_unreadable_lines(index: LogIndex) -> int:

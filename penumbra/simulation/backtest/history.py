@@ -18,7 +18,7 @@ from monitoring.loss_threshold import DailyLosses, compute_loss_threshold
 from penumbra.core.columns import DAY_COLUMN, PREDICTION_COLUMN
 from penumbra.core.histograms import Binning, Profile, compute_daily_profiles, list_profiled_columns
 from penumbra.core.metrics.losses import LossScale, compute_clipped_losses, describe_loss
-from penumbra.core.problem import Problem
+from penumbra.core.problem import Problem, build_utc_date
 from penumbra.core.settings import PROJECT_ROOT, Settings
 from penumbra.registry import code_version
 from penumbra.simulation import future
@@ -27,11 +27,13 @@ from penumbra.storage.cache import ARRAYS, FileCache
 from penumbra.training.evaluate import TrialJob, predict_for_task
 from penumbra.training.fit import TrainingSet, compute_baseline, fit_estimator
 
-BACKTEST_CANDIDATE = "gradient_boosting"  # one that is fast to fit
-HOLDOUT_DAYS = (
-    28  # days on which a recipe is tried before it learns them: the reference of the model that then learns them
-)
+MAX_HOLDOUT_DAYS = 28
+MIN_DAYS = 4  # before the first answered day: two to learn from and two to hold out
 UNIX_EPOCH_DAY = dt.date(1970, 1, 1)
+
+
+class BacktestRefused(RuntimeError):
+    """A backtest can't be made of this history; the message says why, and what would help."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,8 @@ class BacktestData:
     """The matrices of all rows, and the days of a backtest.
 
     The array "day" numbers days (UTC) from 0, which is `first`. Days from `begin` on are answered; a day's labels are
-    known `delay` mornings later. Predictions of fitted models are cached in the folder `fits`.
+    known `delay` mornings later. Models are fitted with the recipe of `candidate`; their predictions are cached in the
+    folder `fits`.
     """
 
     matrices: Matrices
@@ -47,6 +50,15 @@ class BacktestData:
     begin: int
     delay: int
     fits: Path
+    candidate: str
+
+    @property
+    def holdout_days(self) -> int:
+        """The days on which a recipe is tried before it learns them: the reference of the model that then learns them.
+
+        Half of the days that the first model has, if they are few.
+        """
+        return min(MAX_HOLDOUT_DAYS, self.first_unlearnt_day // 2)
 
     @property
     def first_unlearnt_day(self) -> int:
@@ -60,13 +72,20 @@ def prepare_backtest_data(settings: Settings, problem: Problem, folder: Path) ->
     Days with data faults are among them, as they were answered too.
 
     Args:
-        settings: Sections [data], [labels], [monitor], and those that matrices are written by.
+        settings: Sections [data], [labels], [monitor], [replay] (`candidate`), and those that matrices are written by.
         problem: The problem, with every part.
         folder: Where data and arrays are written.
 
     Returns:
         The matrices and the days.
+
+    Raises:
+        SettingsError: There is no such candidate.
+        BatchRefused: A batch of the source breaks the contract.
+        BacktestRefused: Too few days with labels lie before `data.today`, or none after it.
     """
+    candidate = settings.replay.candidate
+    plan.require_known_candidates("replay.candidate", [candidate], problem.candidates.CANDIDATES)
     data = settings.data.model_copy(update={"folder": folder / "data", "derived": folder / "derived"})
     all_days = settings.model_copy(
         update={"data": data, "monitor": settings.monitor.model_copy(update={"on_faults": False})}
@@ -74,17 +93,34 @@ def prepare_backtest_data(settings: Settings, problem: Problem, folder: Path) ->
     batches = future.fill_data_store(data, problem).batches()
     made = matrices.write_matrices(all_days, problem, batches, folder / "arrays")
     rows = plan.read_training_rows(all_days, problem, batches)
-    time = problem.schema.TIME
-    days = rows[time].dt.date().to_physical().to_numpy()
+    if rows.is_empty():
+        raise BacktestRefused("no row of the source has an outcome: a backtest compares losses")
+    days = rows.select(build_utc_date(problem.schema)).to_series().to_physical().to_numpy()
     made.arrays.write("day", days - days.min())
-    rows.select(list_profiled_columns(problem.features.FEATURES, time)).write_parquet(
+    rows.select(list_profiled_columns(problem.features.FEATURES, problem.schema.TIME)).write_parquet(
         made.arrays.path("rows").with_suffix(".parquet")
     )
     first = UNIX_EPOCH_DAY + dt.timedelta(days=int(days.min()))
-    facts = BACKTEST_CANDIDATE, batches, {name: len(made.arrays.part([name], "day")) for name in batches}
+    facts = candidate, batches, {name: len(made.arrays.part([name], "day")) for name in batches}
     fits = folder / "fits" / code_version.compute_fingerprint(PROJECT_ROOT, list_fit_files(), *facts)[:16]
     delay = 1 + math.ceil(settings.labels.delay_hours / 24)
-    return BacktestData(made, first, (settings.data.today - first).days, delay, fits)
+    history = BacktestData(made, first, (settings.data.today - first).days, delay, fits, candidate)
+    _require_enough_days(history, settings, first + dt.timedelta(days=int(days.max() - days.min())))
+    return history
+
+
+def _require_enough_days(history: BacktestData, settings: Settings, last: dt.date) -> None:
+    """Raise BacktestRefused where nothing can be learnt or answered."""
+    span = f"rows with an outcome are from {history.first} to {last}"
+    if history.first_unlearnt_day < MIN_DAYS:
+        raise BacktestRefused(
+            f"{span}, and the labels of {max(0, history.first_unlearnt_day)} days are known on data.today = "
+            f"{settings.data.today}: a backtest learns from at least {MIN_DAYS} days; set a later data.today"
+        )
+    if settings.data.today >= last:
+        raise BacktestRefused(
+            f"{span}, and data.today is {settings.data.today}: a backtest plays the days after it; set an earlier one"
+        )
 
 
 def list_fit_files(root: Path = PROJECT_ROOT) -> list[str]:
@@ -185,7 +221,7 @@ class BacktestHistory:
     def loss_ratio(self, fit: ModelFit, first: int) -> float:
         """Return the loss of `fit` in the window from day `first` by its threshold; 0 where there is no threshold."""
         window = self._daily_losses(fit, first, first + self.window)
-        reference = self._daily_losses(self._reference_fit(fit), fit.end - HOLDOUT_DAYS, fit.end)
+        reference = self._daily_losses(self._reference_fit(fit), fit.end - self.history.holdout_days, fit.end)
         usual = compute_loss_threshold(window, reference, self._one_in)
         return 0.0 if usual is None else window.mean / usual
 
@@ -195,7 +231,7 @@ class BacktestHistory:
 
     def _reference_fit(self, fit: ModelFit) -> ModelFit:
         """Return the model that learnt like `fit`, but not the last days before its end."""
-        return _normalise_fit(fit.end - HOLDOUT_DAYS, fit.days)
+        return _normalise_fit(fit.end - self.history.holdout_days, fit.days)
 
     def _daily_losses(self, fit: ModelFit, first: int, end: int) -> DailyLosses:
         later = self.day[self.day >= fit.end]
@@ -204,7 +240,7 @@ class BacktestHistory:
 
     def _reference(self, fit: ModelFit) -> tuple[list[Profile], Binning]:
         if fit not in self._references:
-            rows = self._rows(self._reference_fit(fit), fit.end - HOLDOUT_DAYS, fit.end)
+            rows = self._rows(self._reference_fit(fit), fit.end - self.history.holdout_days, fit.end)
             binning = Binning.learn(
                 rows, [name for name in rows.columns if name not in (DAY_COLUMN, PREDICTION_COLUMN)]
             )
@@ -232,8 +268,8 @@ class BacktestHistory:
     @cached_property
     def ceiling(self) -> float:
         """The most that a row's loss counts: some times the mean loss of the first model on its reference."""
-        first = ModelFit(self.history.first_unlearnt_day - HOLDOUT_DAYS)
-        reference = self.day[self.day >= first.end] < first.end + HOLDOUT_DAYS
+        first = ModelFit(self.history.first_unlearnt_day - self.history.holdout_days)
+        reference = self.day[self.day >= first.end] < first.end + self.history.holdout_days
         return self.settings.promotion.loss_ceiling * float(self.row_losses(first)[reference].mean())
 
     @cached_property
@@ -249,12 +285,25 @@ class BacktestHistory:
     def _fit(self, fit: ModelFit) -> dict[str, Any]:
         matrices, inputs = self.history.matrices, self.history.matrices.arrays.read("inputs")
         learn = (self.day < fit.end) & (self.day >= (fit.end - fit.days if fit.days else 0))
-        estimator, began = matrices.make_estimator(TrialJob(BACKTEST_CANDIDATE)), time.process_time()
-        fit_estimator(estimator, TrainingSet(inputs[learn], self.labels[learn]))
-        seconds = time.process_time() - began
-        predictions = predict_for_task(matrices.task, estimator, inputs[self.day >= fit.end])
+        estimator, began = matrices.make_estimator(TrialJob(self.history.candidate)), time.process_time()
+        try:
+            fit_estimator(estimator, TrainingSet(inputs[learn], self._learnt_values()[learn]))
+            seconds = time.process_time() - began
+            predictions = predict_for_task(matrices.task, estimator, inputs[self.day >= fit.end])
+        except (ValueError, IndexError) as error:  # no rows, or one class only
+            raise BacktestRefused(f"{self._describe_fit(fit)} can't be fitted: {error}") from None
         self.spent_seconds += time.process_time() - began
         return {"said": predictions.astype(np.float32), "cpu_seconds": np.float64(seconds)}
+
+    def _learnt_values(self) -> np.ndarray:
+        """Return what the candidate learns: the labels, or the column that it is given instead."""
+        recipe = matrices.get_candidate(self.history.matrices.problem, self.history.candidate)
+        name = "labels" if recipe.learns is None else f"learns-{self.history.candidate}"
+        return np.asarray(self.history.matrices.arrays.read(name))
+
+    def _describe_fit(self, fit: ModelFit) -> str:
+        first, end = (self.history.first + dt.timedelta(days=day) for day in (fit.end - fit.days, fit.end))
+        return f"{self.history.candidate} on the rows {f'from {first} ' if fit.days else ''}before {end}"
 
 
 def _normalise_fit(end: int, days: int) -> ModelFit:

@@ -7,40 +7,30 @@ from pathlib import Path
 
 import numpy as np
 
+from penumbra.core.metrics.losses import LOSS_WORDS
 from penumbra.core.settings import Settings
-from penumbra.simulation.backtest.trials import PolicyResult
+from penumbra.core.tables import align_columns, format_number
+from penumbra.simulation.backtest.trials import UNTRAINED_POLICY, PolicyResult
 from penumbra.training import charts
+from penumbra.training.bootstrap import Interval
 
-RESULT_HEADER = [
-    "",
-    "log-loss",
-    "[95 %]",
-    "than weekly",
-    "[95 %]",
-    "retrained",
-    "promoted",
-    "false",
-    "rejected",
-    "rolled back",
-]
+RESULT_HEADER = ["[95 %]", "than weekly", "[95 %]", "retrained", "promoted", "false", "rejected", "rolled back"]
 RESULT_HEADER += ["false", "CPU s"]
 
 
-def format_result_table(results: Sequence[PolicyResult], standard: PolicyResult) -> str:
+def format_result_table(results: Sequence[PolicyResult], standard: PolicyResult, loss: str) -> str:
     """Format the table of results.
 
     Args:
         results: The results of trials.
         standard: The one that the others are compared with.
+        loss: The name of the loss, such as "log_loss".
 
     Returns:
         A line for each policy; intervals are over days, mistakes in hindsight.
     """
-    lines = [RESULT_HEADER, *(_format_line(result, standard) for result in results)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        f"{name:<{widths[0]}}" + "".join(f"{each:>{width + 2}}" for each, width in zip(rest, widths[1:], strict=True))
-        for name, *rest in lines
+    return align_columns(
+        [["", LOSS_WORDS[loss], *RESULT_HEADER], *(_format_cells(result, standard) for result in results)]
     )
 
 
@@ -73,20 +63,20 @@ def write_backtest_picture(
     return path
 
 
-def _format_line(result: PolicyResult, standard: PolicyResult) -> list[str]:
-    loss, beyond, count = result.loss, result.loss_difference(standard), result.run.count
-    more = ["", ""] if result is standard else [f"{beyond.value:+.4f}", f"[{beyond.low:+.4f}, {beyond.high:+.4f}]"]
+def _format_cells(result: PolicyResult, standard: PolicyResult) -> list[str]:
+    count, more = result.run.count, ["", ""]
+    if result is not standard:
+        value, *limits = _format_interval(result.loss_difference(standard), "+")
+        more = [value, f"[{', '.join(limits)}]"]
+    value, *limits = _format_interval(result.loss)
     happened = count("retrain"), count("promote"), result.false_promotions
     undone = count("reject"), count("roll back"), result.false_rollbacks
     figures = [f"{each}" for each in (*happened, *undone)]
-    return [
-        result.name,
-        f"{loss.value:.4f}",
-        f"[{loss.low:.3f}, {loss.high:.3f}]",
-        *more,
-        *figures,
-        f"{result.cpu_seconds:.0f}",
-    ]
+    return [result.name, value, f"[{', '.join(limits)}]", *more, *figures, f"{result.cpu_seconds:.0f}"]
+
+
+def _format_interval(interval: Interval, sign: str = "") -> list[str]:
+    return [format_number(each, sign) for each in (interval.value, interval.low, interval.high)]
 
 
 def recommend_policy(
@@ -105,7 +95,7 @@ def recommend_policy(
     Returns:
         Its result; None if there is none, or it retrains as often as the standard.
     """
-    most = standard.loss.value + settings.backtest.tolerance
+    most = standard.loss.value * (1 + settings.backtest.tolerance)
     fit = [r for r in results if r.trial.policy.tested and not r.false_rollbacks and r.loss.value <= most]
     best = min(fit, key=lambda r: (-_shadow_days(r, settings), r.run.count("retrain"), r.loss.value), default=None)
     return best if best and best.run.count("retrain") < standard.run.count("retrain") else None
@@ -124,7 +114,7 @@ def format_advice(results: Sequence[PolicyResult], standard: PolicyResult, setti
     """
     tolerance, best = settings.backtest.tolerance, recommend_policy(results, standard, settings)
     if best is None:
-        return f"Nothing tried comes within {tolerance:g} of weekly retraining with less work and no false rollback."
+        return f"Nothing tried comes within {tolerance:.1%} of weekly retraining with less work and no false rollback."
     return "\n".join(
         [
             _format_settings(best, settings),
@@ -144,10 +134,11 @@ def _format_settings(best: PolicyResult, settings: Settings) -> str:
 
 def _explain_choice(best: PolicyResult, standard: PolicyResult, tolerance: float) -> str:
     beyond, work = best.loss_difference(standard), [each.run.count("retrain") for each in (best, standard)]
+    more, *limits = _format_interval(beyond, "+")
     return (
-        f"Of all tested policies within {tolerance:g} of weekly retraining and without a false rollback it has the "
+        f"Of all tested policies within {tolerance:.1%} of weekly retraining and without a false rollback it has the "
         f"longest\nlook in the shadow, and then the fewest retrainings: {work[0]} where weekly has {work[1]}, for "
-        f"{beyond.value:+.4f} [{beyond.low:+.4f}, {beyond.high:+.4f}] a row."
+        f"{more} [{', '.join(limits)}] a row."
     )
 
 
@@ -159,8 +150,8 @@ def _describe_untested(best: PolicyResult, results: Sequence[PolicyResult]) -> l
     first = min(plain, key=lambda r: r.run.count("retrain"))
     retrains, promotions = (first.run.count(what) for what in ("retrain", "promote"))
     return [
-        f"Without any test {first.name} does better on this year: {first.loss.value:.4f} where this has "
-        f"{best.loss.value:.4f}, with {retrains} retrainings.",
+        f"Without any test {first.name} does better on these days: {format_number(first.loss.value)} where this has "
+        f"{format_number(best.loss.value)}, with {retrains} retrainings.",
         f"{first.false_promotions} of its {promotions} models were worse than what they replaced, and nothing would "
         "have kept out a broken one.",
     ]
@@ -170,19 +161,20 @@ def _shadow_days(result: PolicyResult, settings: Settings) -> int:
     return int(result.trial.promotion.get("shadow_days", settings.promotion.shadow_days))
 
 
-def format_results_json(results: Sequence[PolicyResult]) -> str:
+def format_results_json(results: Sequence[PolicyResult], loss: str) -> str:
     """Format results as JSON.
 
     Args:
         results: The results of trials.
+        loss: The name of the loss, such as "log_loss".
 
     Returns:
-        One object with an object for each policy by its name.
+        One object with an object for each policy by its name, whose mean loss stands under the loss's name.
     """
     return json.dumps(
         {
             r.name: {
-                "log_loss": round(r.loss.value, 5),
+                loss: round(r.loss.value, 5),
                 "retrains": r.run.count("retrain"),
                 "promotions": r.run.count("promote"),
                 "cpu_s": round(r.cpu_seconds, 1),
@@ -205,7 +197,7 @@ def build_backtest_picture(
     Returns:
         A Vega-Lite specification.
     """
-    never = next(result for result in results if result.name == "never")
+    never = next(result for result in results if result.name == UNTRAINED_POLICY)
     points = [point for result in results for point in _cumulative_gain(result, never, first)]
     ends = [
         {"slice": r.name, "model": r.name, "value": beyond.value, "low": beyond.low, "high": beyond.high}

@@ -1,5 +1,6 @@
 """Trials of policies over the same history, side by side: what each served, in figures with intervals over days."""
 
+import contextlib
 import functools
 import os
 import time
@@ -13,13 +14,13 @@ import numpy as np
 
 from flows.steps import parallel
 from penumbra.core.settings import Settings
-from penumbra.simulation.backtest.history import BacktestData, BacktestHistory
+from penumbra.simulation.backtest.history import BacktestData, BacktestHistory, BacktestRefused
 from penumbra.simulation.backtest.policies import PolicyRun, RetrainingPolicy, simulate_policy
 from penumbra.training import bootstrap
 from penumbra.training.bootstrap import Interval
 
 WEEK, MONTH, QUARTER, HALF_YEAR = 7, 28, 91, 182
-BASELINE_POLICY, CONFIGURED_POLICY = "weekly", "ours"
+BASELINE_POLICY, UNTRAINED_POLICY, CONFIGURED_POLICY = "weekly", "never", "ours"
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class PolicyResult:
 def list_rival_trials() -> list[PolicyTrial]:
     """Return trials of the common policies, by which new models answer at once."""
     plain = (
-        RetrainingPolicy("never"),
+        RetrainingPolicy(UNTRAINED_POLICY),
         RetrainingPolicy("monthly", every_days=MONTH),
         RetrainingPolicy(BASELINE_POLICY, every_days=WEEK),
     )
@@ -109,7 +110,9 @@ def list_variant_trials(settings: Settings) -> list[PolicyTrial]:
     return [*grid, *less, PolicyTrial(RetrainingPolicy("every 14, untested", every_days=2 * WEEK)), *spans]
 
 
-def run_backtest(settings: Settings, history: BacktestData, trials: Sequence[PolicyTrial]) -> Iterator[PolicyResult]:
+def run_backtest(
+    settings: Settings, history: BacktestData, trials: Sequence[PolicyTrial]
+) -> Iterator[PolicyResult | BacktestRefused]:
     """Run trials, as many at once as there are cores; the models that several share are fitted first.
 
     Args:
@@ -118,7 +121,7 @@ def run_backtest(settings: Settings, history: BacktestData, trials: Sequence[Pol
         trials: The trials.
 
     Yields:
-        The result of each trial, in their order.
+        The result of each trial, in their order; or why it can't be run, where one of its models can't be fitted.
     """
     os.environ.update(parallel.SINGLE_THREAD_ENVIRONMENT)
     shared = [*range(history.first_unlearnt_day, BacktestHistory(history, settings).end, WEEK)]
@@ -126,11 +129,19 @@ def run_backtest(settings: Settings, history: BacktestData, trials: Sequence[Pol
         parallel.count_parallel_tasks(), get_context("spawn")
     ) as pool:  # polars doesn't survive a fork
         list(pool.map(functools.partial(_fit_shared_model, settings, history), reversed(shared)))
-        yield from pool.map(functools.partial(_run_trial, settings, history), trials)
+        yield from pool.map(functools.partial(_try_trial, settings, history), trials)
 
 
 def _fit_shared_model(settings: Settings, history: BacktestData, end: int) -> None:
-    BacktestHistory(history, settings).fit(end, 0)
+    with contextlib.suppress(BacktestRefused):  # the trials that need it say so
+        BacktestHistory(history, settings).fit(end, 0)
+
+
+def _try_trial(settings: Settings, history: BacktestData, trial: PolicyTrial) -> PolicyResult | BacktestRefused:
+    try:
+        return _run_trial(settings, history, trial)
+    except BacktestRefused as error:
+        return BacktestRefused(f"{trial.policy.name}: {error}")
 
 
 def _run_trial(settings: Settings, history: BacktestData, trial: PolicyTrial) -> PolicyResult:

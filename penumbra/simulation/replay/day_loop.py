@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -10,139 +11,132 @@ import numpy as np
 import polars as pl
 
 from flows.steps.monitor import due_windows, retraining
+from flows.steps.prediction_losses import compute_known_losses, extract_predictions
 from flows.steps.promote import verdicts
-from penumbra.core.http_client import extract_prediction
-from penumbra.core.metrics.losses import compute_clipped_losses
 from penumbra.core.problem import Problem
 from penumbra.core.settings import DataSettings, Settings, load_settings
 from penumbra.core.task import Task
 from penumbra.logs.index import LogIndex
-from penumbra.logs.queries.labels import find_first_outputs
+from penumbra.logs.queries.labels import read_day_outputs
 from penumbra.registry import bundle
 from penumbra.registry.ledger import Ledger, LedgerEntry
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import BUNDLES_FOLDER, LIVE_ALIAS
-from penumbra.simulation.replay import sabotage, sandbox, traffic
-from penumbra.simulation.replay.sandbox import RunningService
-from penumbra.simulation.replay.traffic import TrafficDay
-from penumbra.training.fit import extract_labels
+from penumbra.simulation.replay import sabotage, sandbox
+from penumbra.simulation.replay.faults import InjectedFault
+from penumbra.simulation.replay.sandbox import ReplayFailed, RunningService
+from penumbra.simulation.replay.traffic import Traffic, TrafficDay, encode_records
 
-LABEL_DELAY_DAYS = 2  # mornings after which the labels of a day are all due
-SETTLING_TIME = dt.timedelta(days=3)  # answers are seconds old where days have passed
 FIRST_VERSION = "1"
-DaysByDate = dict[dt.date, TrafficDay]
 
 
 class DayLoop:
     """Plays days of the loop in the current folder, whose stores have all of the loop's state.
 
-    `resumed` is true until a day's requests are sent: only then can some have been answered before this process.
+    A day's rows are sent in their order, so that its answers in the log are those to its first rows, whoever sent them.
     """
 
-    def __init__(self, settings: Settings, problem: Problem, first: dt.date) -> None:
-        """Prepare to play from `first` on, with the settings of the replay's folder."""
-        self.settings, self.problem, self.first = settings, problem, first
+    def __init__(self, settings: Settings, problem: Problem, traffic: Traffic) -> None:
+        """Prepare to play rows of the `traffic`, with the settings of the replay's folder."""
+        self.settings, self.problem, self.traffic = settings, problem, traffic
         self.models, self.task = ModelRegistry(settings.registry), Task.from_schema(problem.schema)
-        self.resumed = True
+        self.index = LogIndex.from_settings(settings, problem.schema)
+        self.label_days = count_label_days(settings)
 
-    def train_first_model(self) -> None:
-        """Train the first model, of the batches that are complete on the first day, unless there is a live one."""
-        self._set_clock(self.first)
+    def train_first_model(self, first: dt.date) -> None:
+        """Train the first model, of the batches that are complete on the `first` day, unless there is a live one."""
+        self._set_clock(first)
         if LIVE_ALIAS not in self._aliases():
             sandbox.run_replay_flow("ingest")
             sandbox.run_replay_flow("train")
 
     def run_day(
-        self, service: RunningService, traffic_days: DaysByDate, day: dt.date, faulty: bool, sabotaged: bool
+        self, service: RunningService, day: dt.date, fault: InjectedFault | None, sabotaged: bool
     ) -> dict[str, Any]:
         """Play one day: labels, monitor, retraining, promotion, requests.
 
         Args:
             service: The running service.
-            traffic_days: The requests and labels by date.
             day: The date to play.
-            faulty: Whether its weather feed is in the wrong unit.
+            fault: The fault of its requests, None for none.
             sabotaged: Whether somebody registers a sabotaged candidate on it.
 
         Returns:
             Plain JSON: the day, the live version, numbers of rows and labels, the sums of losses as served and of the
-            first version, the sabotaged version ("" for none), and the new entries of the ledger.
+            first version, words and columns of the fault ("" for none), the sabotaged version ("" for none), and the
+            new entries of the ledger.
         """
         before = len(self._entries())
         self._set_clock(day)
-        self._send_labels(service, traffic_days.get(day - dt.timedelta(days=LABEL_DELAY_DAYS)))
+        self._send_labels(service, self.traffic.select_day(day - dt.timedelta(days=self.label_days)))
         self._monitor()
         service.wait_for_shadow(self._aliases())
         self._promote()
         service.wait_for_version(self._aliases()[LIVE_ALIAS])
         version = sabotage.register_sabotaged(self.settings, self.problem) if sabotaged else ""
-        figures = self._send_requests(service, traffic_days[day], faulty)
+        figures = self._send_requests(service, self.traffic.select_day(day), fault)
         entries = [_summarise_entry(entry) for entry in self._entries()[before:]]
-        return {"day": str(day), **figures, "sabotaged": version, "entries": entries}
+        wrong = {"fault": fault.words if fault else "", "columns": fault.columns if fault else (), "sabotaged": version}
+        return {"day": str(day), **figures, **wrong, "entries": entries}
 
     def _set_clock(self, day: dt.date) -> None:
         os.environ["PENUMBRA_DATA__TODAY"] = str(day)
         self.settings = load_settings()
 
-    def _send_labels(self, service: RunningService, day: TrafficDay | None) -> None:
-        """Report the outcomes of a day's rows to the service."""
-        if day:
-            service.post("/feedback", traffic.encode_records(day.labels))
+    def _send_labels(self, service: RunningService, day: TrafficDay) -> None:
+        """Report the outcomes of a day's rows to the service, by key or else by the answers' ids."""
+        labels = day.labels
+        if not self.problem.schema.Row.primary_key():
+            answers = self._read_answers(day.date)
+            labels = labels.head(answers.height).with_columns(answers["id"].alias("prediction_id"))
+        self._post(service, "/feedback", labels)
 
     def _monitor(self) -> None:
         due_windows.judge_due_windows(self.settings, self.problem)
         retraining.respond_to_verdict(
-            self.settings,
-            self.problem,
-            lambda: sandbox.run_replay_flow("ingest"),
-            lambda reason: sandbox.run_replay_flow("train"),
+            self.settings, self.problem, lambda: _try_flow("ingest"), lambda reason: _try_flow("train")
         )
 
     def _promote(self) -> None:
         """Judge and act as `make promote` does, with labels due as if days had passed."""
-        now = dt.datetime.now(dt.UTC) + SETTLING_TIME
+        now = dt.datetime.now(dt.UTC) + dt.timedelta(days=self.label_days + 1)  # answers are seconds old
         cases = verdicts.judge_cases(self.settings, self.problem, verdicts.prepare_aliases(self.settings), None, now)
         verdicts.act_on_cases(self.settings, cases)
 
-    def _send_requests(self, service: RunningService, day: TrafficDay, faulty: bool) -> dict[str, Any]:
+    def _send_requests(self, service: RunningService, day: TrafficDay, fault: InjectedFault | None) -> dict[str, Any]:
         """Send the day's requests that weren't answered before a kill.
 
         Returns the sums of the losses as they were served, and as the first version's answers would have been.
         """
-        requests = traffic.convert_to_celsius(day.requests) if faulty else day.requests
-        served = self._read_earlier_answers(requests)
-        if (rows := np.flatnonzero(np.isnan(served))).size:
-            served[rows] = [
-                extract_prediction(answer)
-                for answer in service.post("/predict", traffic.encode_records(requests[rows]))
-            ]
-        unchanged = self._read_first_version().score(requests)
-        known = day.truth.is_not_null().to_numpy()
-        truth = extract_labels(day.truth.filter(known), self.task)
-        losses = [self._sum_losses(truth, predictions[known]) for predictions in (served, unchanged)]
+        requests = fault.alter_rows(day.requests) if fault else day.requests
+        self._post(service, "/predict", requests[self._read_answers(day.date).height :])
+        served = extract_predictions(self.task, self._read_answers(day.date)["output"])
+        unchanged = self._read_first_version().score(requests) if requests.height else served
+        losses = [
+            compute_known_losses(self.task, self.settings.promotion.loss, day.truth, predictions, np.inf)
+            for predictions in (served, unchanged)
+        ]
         return {
             "version": self._aliases()[LIVE_ALIAS],
             "rows": len(served),
-            "labels": len(truth),
-            "loss": losses[0],
-            "never": losses[1],
+            "labels": int(np.isfinite(losses[0]).sum()),
+            "loss": float(np.nansum(losses[0])),
+            "never": float(np.nansum(losses[1])),
         }
 
-    def _read_earlier_answers(self, requests: pl.DataFrame) -> np.ndarray:
-        """Return the answers that were given before this process began: float64 [n], NaN for none."""
-        if not self.resumed:
-            return np.full(requests.height, np.nan)
-        self.resumed = False
-        index = LogIndex.from_settings(self.settings, self.problem.schema)
-        index.catch_up()
-        return find_first_outputs(index, requests).fill_null(np.nan).to_numpy().copy()
+    def _post(self, service: RunningService, path: str, rows: pl.DataFrame) -> None:
+        for part in rows.iter_slices(self.settings.service.max_records):
+            if part.height:
+                service.post(path, encode_records(part))
+
+    def _read_answers(self, day: dt.date) -> pl.DataFrame:
+        """Return ids and outputs of the answers to the first rows of a day, in the order of the rows."""
+        self.index.catch_up()
+        return read_day_outputs(self.index, day)
 
     def _read_first_version(self) -> bundle.Bundle:
         folder = self.settings.service.state / BUNDLES_FOLDER / FIRST_VERSION
         return bundle.read_bundle(folder, self.problem, FIRST_VERSION)
-
-    def _sum_losses(self, truth: np.ndarray, predictions: np.ndarray) -> float:
-        return float(compute_clipped_losses(self.task, truth, predictions, self.settings.promotion.loss, np.inf).sum())
 
     def _aliases(self) -> dict[str, str]:
         return self.models.aliases() or {}
@@ -173,6 +167,21 @@ def to_plain_json(facts: dict[str, Any]) -> dict[str, Any]:
         Dictionaries, lists, texts and numbers.
     """
     return dict(json.loads(json.dumps(facts, default=str)))
+
+
+def count_label_days(settings: Settings) -> int:
+    """Return the number of mornings after which the labels of a day are all due, by the `settings`' label delay."""
+    return 1 + math.ceil(settings.labels.delay_hours / 24)
+
+
+def _try_flow(flow: str) -> bool:
+    """Run a flow that the monitor asks for; one that fails is told, and the days go on, as they do in earnest."""
+    try:
+        sandbox.run_replay_flow(flow)
+    except ReplayFailed as error:
+        print(error)
+        return False
+    return True
 
 
 def _summarise_entry(entry: LedgerEntry) -> dict[str, Any]:

@@ -3,18 +3,22 @@
 import datetime as dt
 import html
 import json
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from monitoring.windows import WindowStore
+from penumbra.core.metrics.losses import LOSS_WORDS
 from penumbra.core.settings import PROJECT_ROOT, Settings
+from penumbra.core.tables import align_columns, format_number
 from penumbra.training import charts
 
 ReplaySteps = Sequence[dict[str, Any]]
 REPORT_FILE, PICTURE_FILE = "report.html", "replay.svg"
 BAR_WIDTH = 30
+NO_FAULT = "none, as no column could be altered within the contract on the days for it"
 VERDICT_COLOURS = {
     "promote": "#2e7d32",
     "retrain": "#1565c0",
@@ -24,37 +28,25 @@ VERDICT_COLOURS = {
 }
 
 
-class ReplayDays(Protocol):
-    """The days that are played, and those on which something is wrong."""
-
-    @property
-    def days(self) -> list[dt.date]:
-        """All days."""
-
-    @property
-    def fault_days(self) -> list[dt.date]:
-        """The days with a data fault."""
-
-
-def print_progress(steps: ReplaySteps, plan: ReplayDays) -> None:
+def print_progress(steps: ReplaySteps, days: int) -> None:
     """Print the day that is done, and what was decided on it; on a terminal each line replaces the one before.
 
     Args:
         steps: The days that are done, at least one.
-        plan: All days.
+        days: How many days there are in all.
     """
     done, last = len(steps), steps[-1]
-    filled = BAR_WIDTH * done // len(plan.days)
+    filled = BAR_WIDTH * done // days
     bar = "█" * filled + "·" * (BAR_WIDTH - filled)
-    loss, never = compute_mean_losses(steps[-7:])
-    line = f"{bar} {last['day']}  version {last['version']}  loss of the last days {loss:.4f}, of version 1 {never:.4f}"
+    loss, never = (format_number(mean) for mean in compute_mean_losses(steps[-7:]))
+    line = f"{bar} {last['day']}  version {last['version']}  loss of the last days {loss}, of version 1 {never}"
     news = [f"{last['day']}  {text}" for text in describe_decisions(last)]
     clear = "\r\x1b[K" if sys.stdout.isatty() else ""
     for text in news:
         print(clear + text)
     if sys.stdout.isatty():
         print(clear + line, end="", flush=True)
-    elif done % 7 == 0 or done == len(plan.days):
+    elif done % 7 == 0 or done == days:
         print(line, flush=True)
 
 
@@ -65,8 +57,13 @@ def describe_decisions(step: dict[str, Any]) -> Iterator[str]:
         step: The day, as `DayLoop.run_day` returns it.
 
     Yields:
-        A sentence for each entry of the ledger; none for those that nothing followed from.
+        A sentence for the fault and the saboteur of the day, and for each entry of the ledger, but for those that
+        nothing followed from.
     """
+    if step["fault"]:
+        yield f"injected: {step['fault']}"
+    if step["sabotaged"]:
+        yield f"injected: version {step['sabotaged']}, which predicts the opposite of the live model"
     for entry in step["entries"]:
         if entry["verdict"] not in ("keep collecting", "ok"):
             yield f"{entry['kind']}: {entry['verdict']} {_format_versions(entry)}: {_shorten(entry['reason'])}"
@@ -76,66 +73,87 @@ def compute_mean_losses(steps: ReplaySteps) -> tuple[float, float]:
     """Compute the mean losses of all rows with a label.
 
     Args:
-        steps: Days, with at least one label.
+        steps: Days.
 
     Returns:
-        The loss as served, and that of the first version on the same rows.
+        The loss as served, and that of the first version on the same rows; NaN without a label.
     """
-    labels = sum(step["labels"] for step in steps)
+    labels = sum(step["labels"] for step in steps) or math.nan
     return sum(step["loss"] for step in steps) / labels, sum(step["never"] for step in steps) / labels
 
 
-def write_replay_report(settings: Settings, plan: ReplayDays, steps: ReplaySteps, folder: Path) -> str:
+def write_replay_report(settings: Settings, steps: ReplaySteps, loss: str, folder: Path) -> str:
     """Write the report and its picture.
 
     Args:
         settings: Section [monitor] (`folder`) is read.
-        plan: All days.
         steps: The days as they were played.
+        loss: The name of the loss, such as "log_loss".
         folder: Where the report is written.
 
     Returns:
-        What is printed at the end: a table, the report's path, and the figures as a line of JSON.
+        What is printed at the end: a table, what was injected and noticed, the report's path, and the figures as a line
+        of JSON.
     """
     from vl_convert import vegalite_to_png, vegalite_to_svg
 
-    spec = build_replay_picture(steps, plan)
+    spec = build_replay_picture(steps, loss)
     svg = vegalite_to_svg(spec)
     (folder / PICTURE_FILE).write_text(svg)
     (folder / PICTURE_FILE).with_suffix(".png").write_bytes(vegalite_to_png(spec, scale=2))
-    facts = compute_replay_figures(settings, plan, steps)
-    table = format_version_table(steps)
-    (folder / REPORT_FILE).write_text(build_replay_page(svg, table, facts, steps), encoding="utf-8")
+    facts = compute_replay_figures(settings, steps, loss)
+    table, injected = format_version_table(steps), describe_injections(steps, facts)
+    (folder / REPORT_FILE).write_text(build_replay_page(svg, f"{table}\n\n{injected}", facts, steps), encoding="utf-8")
     where = folder / REPORT_FILE
     shown = where.relative_to(PROJECT_ROOT) if where.is_relative_to(PROJECT_ROOT) else where
-    return f"\n{table}\n\nThe report: {shown}\n{json.dumps(facts)}"
+    return f"\n{table}\n\n{injected}\nThe report: {shown}\n{json.dumps(facts)}"
 
 
-def compute_replay_figures(settings: Settings, plan: ReplayDays, steps: ReplaySteps) -> dict[str, Any]:
+def compute_replay_figures(settings: Settings, steps: ReplaySteps, loss: str) -> dict[str, Any]:
     """Compute the figures of a replay.
 
     Args:
         settings: Section [monitor] (`folder`) is read.
-        plan: All days. The fault counts as noticed if the monitor found one on one of its days.
-        steps: The days as they were played.
+        steps: The days as they were played. The fault counts as noticed if the monitor found one of its columns, or of
+            the rows as a whole, on one of its days.
+        loss: The name of the loss, such as "log_loss".
 
     Returns:
-        Plain JSON.
+        Plain JSON: `fault_noticed` is None where no fault was injected, a loss where no row has a label.
     """
     entries = [entry for step in steps for entry in step["entries"]]
     sabotaged = {step["sabotaged"] for step in steps if step["sabotaged"]}
     promoted = [entry for entry in entries if entry["kind"] == "promotion"]
-    faults = [fault.day for window in WindowStore(settings.monitor.folder).read() for fault in window.faults]
-    loss, never = compute_mean_losses(steps)
+    injected = {(step["day"], column) for step in steps if step["fault"] for column in (*step["columns"], "")}
+    found = {(str(f.day), f.column) for window in WindowStore(settings.monitor.folder).read() for f in window.faults}
+    served, never = (None if math.isnan(mean) else round(mean, 5) for mean in compute_mean_losses(steps))
     return {
         "days": len(steps),
-        "fault_noticed": any(day in faults for day in plan.fault_days),
+        "fault_noticed": bool(injected & found) if injected else None,
         "sabotage_promoted": any(entry["versions"]["live"] in sabotaged for entry in promoted),
-        "served_log_loss": round(loss, 5),
-        "never_log_loss": round(never, 5),
+        f"served_{loss}": served,
+        f"never_{loss}": never,
         "promotions": len(promoted),
         "rollbacks": sum(entry["kind"] == "rollback" for entry in entries),
     }
+
+
+def describe_injections(steps: ReplaySteps, facts: dict[str, Any]) -> str:
+    """Describe what was injected and whether it was noticed.
+
+    Args:
+        steps: The days as they were played.
+        facts: The figures.
+
+    Returns:
+        A sentence about the fault and one about the saboteur.
+    """
+    faulty = [step for step in steps if step["fault"]]
+    fault = f"{faulty[0]['day']} to {faulty[-1]['day']}: {faulty[0]['fault']}" if faulty else NO_FAULT
+    noticed = {True: "; the monitor noticed", False: "; the monitor noticed nothing", None: ""}[facts["fault_noticed"]]
+    saboteurs = ", ".join(step["sabotaged"] for step in steps if step["sabotaged"])
+    fate = "was promoted" if facts["sabotage_promoted"] else "was never promoted"
+    return f"The fault: {fault}{noticed}.\nThe saboteur: version {saboteurs} {fate}."
 
 
 def format_version_table(steps: ReplaySteps) -> str:
@@ -147,9 +165,9 @@ def format_version_table(steps: ReplaySteps) -> str:
     Returns:
         A line for each stretch of days on which one version was live, and one for all days.
     """
-    lines = [f"{'version':<9}{'from':<12}{'to':<12}{'days':>5}{'flights':>9}{'loss':>9}{'version 1':>11}"]
-    lines += [_format_version_line(str(stretch[0]["version"]), stretch) for stretch in group_by_version(steps)]
-    return "\n".join([*lines, _format_version_line("all", steps)])
+    lines = [["version", "from", "to", "days", "rows", "loss", "version 1"]]
+    lines += [_format_version_cells(str(stretch[0]["version"]), stretch) for stretch in group_by_version(steps)]
+    return align_columns([*lines, _format_version_cells("all", steps)], left=(True, True, True))
 
 
 def group_by_version(steps: ReplaySteps) -> list[list[dict[str, Any]]]:
@@ -162,19 +180,17 @@ def group_by_version(steps: ReplaySteps) -> list[list[dict[str, Any]]]:
     return stretches
 
 
-def _format_version_line(name: str, steps: ReplaySteps) -> str:
-    loss, never = compute_mean_losses(steps)
-    rows = sum(step["rows"] for step in steps)
-    first, last = steps[0]["day"], steps[-1]["day"]
-    return f"{name:<9}{first:<12}{last:<12}{len(steps):>5}{rows:>9,}{loss:>9.4f}{never:>11.4f}"
+def _format_version_cells(name: str, steps: ReplaySteps) -> list[str]:
+    rows, days = sum(step["rows"] for step in steps), [steps[0]["day"], steps[-1]["day"]]
+    return [name, *days, str(len(steps)), f"{rows:,}", *map(format_number, compute_mean_losses(steps))]
 
 
-def build_replay_picture(steps: ReplaySteps, plan: ReplayDays) -> charts.VegaLiteSpec:
+def build_replay_picture(steps: ReplaySteps, loss: str) -> charts.VegaLiteSpec:
     """Build the picture of a replay: losses over time with every verdict, and below the version that answered.
 
     Args:
         steps: The days as they were played; more than four weeks are shown by week.
-        plan: All days.
+        loss: The name of the loss, such as "log_loss".
 
     Returns:
         A Vega-Lite specification.
@@ -184,6 +200,7 @@ def build_replay_picture(steps: ReplaySteps, plan: ReplayDays) -> charts.VegaLit
         {"model": name, "date": part[-1]["day"], "value": value}
         for part in (steps[begin : begin + span] for begin in range(0, len(steps), span))
         for name, value in zip(("served", "never retrained"), compute_mean_losses(part), strict=True)
+        if not math.isnan(value)
     ]
     marks = [
         {
@@ -199,9 +216,9 @@ def build_replay_picture(steps: ReplaySteps, plan: ReplayDays) -> charts.VegaLit
         {"model": f"version {r[0]['version']}", "begin": r[0]["day"], "end": _next_day(r[-1]["day"])}
         for r in group_by_version(steps)
     ]
-    every = "a week's mean" if span == 7 else "a day's mean"
+    title, every = LOSS_WORDS[loss], "a week's mean" if span == 7 else "a day's mean"
     return charts.build_model_history_chart(
-        f"Loss a row ({every}), and what was decided", points, marks, bars, VERDICT_COLOURS
+        f"{title[0].upper()}{title[1:]} a row ({every}), and what was decided", points, marks, bars, VERDICT_COLOURS
     )
 
 

@@ -11,24 +11,31 @@ from pathlib import Path
 
 import numpy as np
 
+from flows.steps.train.plan import require_known_candidates
 from penumbra.core.http_client import find_free_port
-from penumbra.core.problem import Problem
+from penumbra.core.metrics.losses import name_compared_loss
+from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.problem_loading import load_problem
-from penumbra.core.settings import PROJECT_ROOT, Settings, load_settings
+from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError, load_settings
+from penumbra.core.task import Task
+from penumbra.data.batches import BatchRefused
 from penumbra.registry import code_version
 from penumbra.simulation.replay import day_loop, report, sandbox, traffic
 from penumbra.simulation.replay.day_loop import DayLoop
+from penumbra.simulation.replay.faults import InjectedFault, choose_fault
+from penumbra.simulation.replay.traffic import Traffic
 from penumbra.storage.journal import Journal
 
 JOURNAL_FILE = "diary.jsonl"
 PLAYED_MODULES = ("problem", "service", "flows.ingest", "flows.train", "penumbra.simulation.replay.run")
 EXPECTED_ERRORS = (sandbox.ReplayTimeout, sandbox.ReplayFailed, OSError)
 MAX_SHORT_DAYS, DAYS_BEFORE_BATCH, N_FAULT_DAYS = 60, 3, 3
+PLAN_ERRORS = (SettingsError, ProblemError, BatchRefused)
 
 
 @dataclass(frozen=True)
 class ReplayPlan:
-    """The days that are played, `fault` the first one with the weather feed in the wrong unit, and the random seed."""
+    """The days that are played, `fault` the first one with a data fault, and the random seed."""
 
     first: dt.date
     last: dt.date
@@ -42,8 +49,14 @@ class ReplayPlan:
 
     @property
     def fault_days(self) -> list[dt.date]:
-        """The days on which the weather feed is in the wrong unit."""
-        return [self.fault + dt.timedelta(days=number) for number in range(N_FAULT_DAYS)]
+        """The days whose requests have a data fault; in a short replay only those that the monitor gets to see."""
+        length = min(N_FAULT_DAYS, max(1, len(self.days) - 2))
+        return [self.fault + dt.timedelta(days=number) for number in range(length)]
+
+    @property
+    def window_days(self) -> int:
+        """The longest window of the monitor of which a whole one is over before the last day."""
+        return max(1, len(self.days) // 2)
 
 
 def main(days: int = 0) -> tuple[Path, str]:
@@ -58,9 +71,11 @@ def main(days: int = 0) -> tuple[Path, str]:
     Raises:
         SettingsError: A setting is wrong.
         ProblemError: A file of problem/ is wrong.
+        BatchRefused: A batch of the source breaks the contract.
         SystemExit: There is nothing to replay, or the replay stopped; what was played is kept.
     """
     settings, problem = load_settings(), load_problem()
+    require_known_candidates("replay.candidate", [settings.replay.candidate], problem.candidates.CANDIDATES)
     plan = plan_replay(settings, problem, days)
     folder = settings.replay.folder.absolute()
     work = day_loop.to_plain_json(
@@ -73,12 +88,14 @@ def main(days: int = 0) -> tuple[Path, str]:
     if not Journal(folder / JOURNAL_FILE).begin(work):
         sandbox.clear_sandbox(folder)
         Journal(folder / JOURNAL_FILE).begin(work)
-    settings = sandbox.enter_sandbox(folder, build_replay_environment(settings))
+    settings = sandbox.enter_sandbox(folder, build_replay_environment(settings, plan))
     try:
         run_days(settings, problem, plan)
     except EXPECTED_ERRORS as error:
         raise SystemExit(f"{error}\nWhat was played is kept: the same command goes on from there.") from None
-    words = report.write_replay_report(settings, plan, Journal(folder / JOURNAL_FILE).steps(), folder)
+    steps = Journal(folder / JOURNAL_FILE).steps()
+    loss = name_compared_loss(Task.from_schema(problem.schema), settings.promotion.loss)
+    words = report.write_replay_report(settings, steps, loss, folder)
     print(words)
     return folder, words
 
@@ -122,17 +139,20 @@ def plan_replay(settings: Settings, problem: Problem, days: int) -> ReplayPlan:
     return ReplayPlan(first, last, first + dt.timedelta(days=int(rng.integers(0, 2))), settings.replay.seed)
 
 
-def build_replay_environment(settings: Settings) -> dict[str, str]:
+def build_replay_environment(settings: Settings, plan: ReplayPlan) -> dict[str, str]:
     """Build the environment of a replay: a clock that runs faster, and a recipe that is fast to fit.
 
     Args:
-        settings: Section [replay] (`candidate`) is read.
+        settings: Sections [replay] (`candidate`) and [monitor] (`window_days`) are read.
+        plan: The days.
 
     Returns:
         Environment variables.
     """
     return {
         "PENUMBRA_TRAINING__CANDIDATES": settings.replay.candidate,
+        "PENUMBRA_MONITOR__WINDOW_DAYS": str(min(settings.monitor.window_days, plan.window_days)),
+        "PENUMBRA_SERVICE__WORKERS": "1",  # the log has the answers in the order of the requests
         "PENUMBRA_SERVICE__PORT": str(find_free_port()),
         "PENUMBRA_SERVICE__POLL_SECONDS": "0.2",
         "PENUMBRA_SHADOW__CATCH_UP_HOURS": "87600",  # the days are seconds: none is too old
@@ -154,19 +174,29 @@ def run_days(settings: Settings, problem: Problem, plan: ReplayPlan) -> None:
         ReplayTimeout: Something that the replay waits for doesn't happen.
         ReplayFailed: A flow or a request failed.
     """
-    journal, loop = Journal(Path(JOURNAL_FILE)), DayLoop(settings, problem, plan.first)
-    done = {step["day"] for step in journal.steps()}
+    journal, done = Journal(Path(JOURNAL_FILE)), {step["day"] for step in Journal(Path(JOURNAL_FILE)).steps()}
     left = [day for day in plan.days if str(day) not in done]
     if not left:
         return
-    loop.train_first_model()
-    traffic_days = traffic.load_traffic_days(
-        day_loop.make_source_settings(settings),
-        problem,
-        plan.first - dt.timedelta(days=day_loop.LABEL_DELAY_DAYS),
-        plan.last,
-    )
+    rows = traffic.load_traffic(day_loop.make_source_settings(settings), problem)
+    loop, fault = DayLoop(settings, problem, rows), plan_fault(problem, rows, plan)
+    loop.train_first_model(plan.first)
     with sandbox.run_service(settings) as service:
         for day in left:
-            journal.add(loop.run_day(service, traffic_days, day, day in plan.fault_days, day == plan.first))
-            report.print_progress(journal.steps(), plan)
+            journal.add(loop.run_day(service, day, fault if day in plan.fault_days else None, day == plan.first))
+            report.print_progress(journal.steps(), len(plan.days))
+
+
+def plan_fault(problem: Problem, rows: Traffic, plan: ReplayPlan) -> InjectedFault | None:
+    """Choose the data fault of a replay.
+
+    Args:
+        problem: The problem, with schema and features.
+        rows: The traffic.
+        plan: The days.
+
+    Returns:
+        The fault; None where the fault's days have no rows, or no column can be altered within the contract.
+    """
+    faulty = [requests for day in plan.fault_days if (requests := rows.select_day(day).requests).height]
+    return choose_fault(problem, rows.select_days_before(plan.fault), faulty) if faulty else None

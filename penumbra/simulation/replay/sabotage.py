@@ -3,6 +3,7 @@
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 
@@ -10,11 +11,12 @@ from penumbra.core.actor import get_actor
 from penumbra.core.encoding import derive_features
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
+from penumbra.core.task import Task
 from penumbra.registry import aliases, bundle
 from penumbra.registry.ledger import Ledger, LedgerEvent
 from penumbra.registry.models import FinishedRun, ModelRegistry
 from penumbra.registry.pointers import CANDIDATE_ALIAS, LIVE_ALIAS
-from penumbra.training.onnx.compile import compile_model
+from penumbra.training.onnx.compile import compile_model, predict_outputs
 
 TREE_LEAVES, SABOTAGE_PROBE_ROWS, SABOTAGED_NAME = 200, 256, "sabotaged"
 
@@ -49,17 +51,36 @@ def register_sabotaged(settings: Settings, problem: Problem) -> str:
 
 def _invert_model(folder: Path, version: str, problem: Problem) -> dict[str, str]:
     """Replace a bundle's model by one that learnt the opposite of its predictions; return the facts of the bundle."""
-    from sklearn.tree import DecisionTreeClassifier
-
     made = bundle.read_bundle(folder, problem, version)
     matrix = made.inputs.encode_frame(derive_features(made.inputs.kinds, bundle.read_reference_rows(folder)))
-    said = made.predictions(matrix)
-    late = said > np.median(said)
-    opposite = DecisionTreeClassifier(max_leaf_nodes=TREE_LEAVES, min_samples_leaf=20, random_state=0).fit(
-        matrix, ~late
-    )
+    opposite = fit_opposite(made.task, matrix, made.predictions(matrix))
     probe = matrix[:SABOTAGE_PROBE_ROWS]
-    bundle.write_model_files(folder, compile_model(opposite, matrix.shape[1]), probe, opposite.predict_proba(probe))
+    bundle.write_model_files(folder, compile_model(opposite, matrix.shape[1]), probe, predict_outputs(opposite, probe))
     facts = {key: value for key, value in made.facts.items() if key not in ("sha256", "version")}
     bundle.seal_bundle(folder, facts, made.inputs.kinds, made.inputs.tables)
     return dict(facts)
+
+
+def fit_opposite(task: Task, matrix: np.ndarray, predictions: np.ndarray) -> Any:
+    """Fit a tree that predicts the opposite of some predictions.
+
+    Args:
+        task: The task.
+        matrix: The inputs, float64 [n, k].
+        predictions: The predictions, float64 [n] or [n, classes].
+
+    Returns:
+        A fitted classifier that takes the class for likely that was least likely (of two: that was less likely than
+        usual), or a regressor whose values lie as far on the other side of the median.
+    """
+    from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+    tree = {"max_leaf_nodes": TREE_LEAVES, "min_samples_leaf": min(20, len(matrix)), "random_state": 0}
+    if task.kind == "regression":
+        return DecisionTreeRegressor(**tree).fit(matrix, 2 * np.median(predictions) - predictions)
+    least = predictions.argmin(axis=1) if task.kind == "multiclass" else predictions <= np.median(predictions)
+    classes = np.arange(len(task.classes)) if task.kind == "multiclass" else np.array([False, True])
+    inputs = np.vstack(
+        [matrix, np.repeat(matrix[:1], len(classes), axis=0)]
+    )  # a row of each class, for all to be known
+    return DecisionTreeClassifier(**tree).fit(inputs, np.append(least, classes))

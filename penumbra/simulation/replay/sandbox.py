@@ -4,6 +4,7 @@ import contextlib
 import functools
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -26,6 +27,7 @@ FLOW_OPTIONS = {  # by flow: what its make target passes, without the doctor
     "train": ("--no-pylint", "run", "--doctor", "skipped: a replay runs without the doctor"),
 }
 WAIT_SECONDS, PAUSE_SECONDS = 600.0, 0.1  # seconds
+TASK_PREFIX = re.compile(r"^.*?\(pid \d+\)\] ")  # what Metaflow puts before a line of a task
 SERVICE_OUTPUT = "service.txt"
 SERVE_SCRIPT = """
 import ctypes, runpy, signal, sys
@@ -59,7 +61,8 @@ def enter_sandbox(folder: Path, overrides: dict[str, str]) -> Settings:
     (folder / ".dvc" / "config").write_text(config.replace("[core]", "[core]\n    no_scm = true"))
     for name in [name for name in os.environ if name.startswith(API_KEY_PREFIX)]:
         del os.environ[name]
-    os.environ.update(overrides, METAFLOW_USER="replay", PYTHONPATH=str(PROJECT_ROOT))
+    paths = [*filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)), str(PROJECT_ROOT)]
+    os.environ.update(overrides, METAFLOW_USER="replay", PYTHONPATH=os.pathsep.join(dict.fromkeys(paths)))
     os.chdir(folder)
     return load_settings()
 
@@ -69,14 +72,11 @@ def clear_sandbox(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def run_replay_flow(flow: str) -> bool:
+def run_replay_flow(flow: str) -> None:
     """Run a flow as its make target does, but for the doctor.
 
     Args:
         flow: "ingest" or "train".
-
-    Returns:
-        True, when it is through.
 
     Raises:
         ReplayFailed: It failed.
@@ -84,8 +84,22 @@ def run_replay_flow(flow: str) -> bool:
     command = [sys.executable, str(PROJECT_ROOT / "flows" / f"{flow}.py"), *FLOW_OPTIONS[flow]]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode:
-        raise ReplayFailed(f"flows/{flow}.py failed: " + " / ".join(done.stdout.splitlines()[-5:]))
-    return True
+        raise ReplayFailed(f"flows/{flow}.py failed: {extract_flow_error(done.stdout)}")
+
+
+def extract_flow_error(output: str) -> str:
+    """Extract the reason from the output of a flow that failed.
+
+    Args:
+        output: The output, of which each line may begin with Metaflow's time and task.
+
+    Returns:
+        The sentence that the flow stopped with, or else the last lines.
+    """
+    lines = [TASK_PREFIX.sub("", line).strip() for line in output.splitlines()]
+    until = lines.index("Task failed.") if "Task failed." in lines else len(lines)
+    begin = lines.index("Stopped:") + 1 if "Stopped:" in lines[:until] else max(0, until - 3)
+    return " ".join(filter(None, lines[begin:until]))
 
 
 @contextlib.contextmanager

@@ -3,14 +3,14 @@
 import datetime as dt
 from dataclasses import dataclass
 
-import msgspec
 import polars as pl
 
-from penumbra.core.problem import Problem, ProblemSchema
+from penumbra.core.problem import Problem, ProblemSchema, build_utc_date
 from penumbra.core.settings import DataSettings
+from penumbra.logs.append_log import encode_json
 from penumbra.simulation import future
 
-FAHRENHEIT_COLUMNS = ("temp", "dewp")
+DAYS_BEFORE = 28
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class TrafficDay:
 
     @property
     def labels(self) -> pl.DataFrame:
-        """The columns of the key and of the outcome, null where there was none."""
+        """The columns of the key, if the contract has one, and of the outcome, null where there was none."""
         row = self.schema.Row
         outcome = [name for name in self.schema.Labelled.columns() if name not in row.columns()]
         return self.rows.select([*row.primary_key(), *outcome])
@@ -39,37 +39,50 @@ class TrafficDay:
         return self.rows.select(self.schema.target()).to_series()
 
 
-def load_traffic_days(data: DataSettings, problem: Problem, first: dt.date, last: dt.date) -> dict[dt.date, TrafficDay]:
-    """Load the traffic of some days from all batches of the source.
+def load_traffic(data: DataSettings, problem: Problem) -> "Traffic":
+    """Load the rows of all batches of the source.
 
     Args:
         data: Section [data] of the settings, with the folders of a data store for all batches.
         problem: The problem, with schema, source and features.
-        first: The first day (UTC).
-        last: The last day, included.
 
     Returns:
-        The days by date.
+        The traffic.
+
+    Raises:
+        BatchRefused: A batch breaks the contract.
     """
-    store, schema = future.fill_data_store(data, problem), problem.schema
-    date = pl.col(schema.TIME).dt.date()
+    store = future.fill_data_store(data, problem)
     rows = pl.concat([store.rows(batch) for batch in store.batches()])
-    of_days = rows.filter(date.is_between(first, last)).sort(schema.Row.primary_key())
-    by_day = of_days.sort(schema.TIME, maintain_order=True).group_by(date, maintain_order=True)
-    return {day: TrafficDay(day, of, schema) for (day,), of in by_day}
+    return Traffic(rows.sort(problem.schema.TIME, maintain_order=True), problem.schema)
 
 
-def convert_to_celsius(requests: pl.DataFrame) -> pl.DataFrame:
-    """Convert temperatures to Celsius, as a weather feed that has changed its unit would send them.
+@dataclass(frozen=True)
+class Traffic:
+    """All rows of the source in the order of time, with the contract's columns."""
 
-    Args:
-        requests: Rows with temperature columns in Fahrenheit (Float64).
+    rows: pl.DataFrame
+    schema: ProblemSchema
 
-    Returns:
-        The same columns.
-    """
-    columns = [name for name in FAHRENHEIT_COLUMNS if name in requests.columns]
-    return requests.with_columns((pl.col(columns) - 32) * 5 / 9)
+    def select_day(self, day: dt.date) -> TrafficDay:
+        """Select the rows of a `day` (UTC); returns none where there are none."""
+        return TrafficDay(day, self._select_days(day, day), self.schema)
+
+    def select_days_before(self, day: dt.date, days: int = DAYS_BEFORE) -> pl.DataFrame:
+        """Select the rows of some days.
+
+        Args:
+            day: The day (UTC) after the last one.
+            days: How many days, at most.
+
+        Returns:
+            The columns of a request.
+        """
+        before = self._select_days(day - dt.timedelta(days=days), day - dt.timedelta(days=1))
+        return TrafficDay(day, before, self.schema).requests
+
+    def _select_days(self, first: dt.date, last: dt.date) -> pl.DataFrame:
+        return self.rows.filter(build_utc_date(self.schema).is_between(first, last))
 
 
 def encode_records(frame: pl.DataFrame) -> bytes:
@@ -81,4 +94,4 @@ def encode_records(frame: pl.DataFrame) -> bytes:
     Returns:
         UTF-8.
     """
-    return msgspec.json.encode(frame.to_dicts())
+    return encode_json(frame.to_dicts())

@@ -1,0 +1,64 @@
+"""Setting aside what another problem left: its data, models, logs and ledger, so that a new one begins with none."""
+
+import datetime as dt
+import os
+import socket
+from pathlib import Path
+
+from penumbra.core.settings import Settings
+from penumbra.data.versions import get_dvc_file
+
+STATE_FOLDER = Path("var")
+BEFORE_PREFIX = "before-"
+KEPT = ("remote",)  # DVC's store names contents by their checksums: it can serve several problems
+
+
+class StartOverRefused(RuntimeError):
+    """Nothing was set aside; says why."""
+
+
+def start_over(settings: Settings) -> str:
+    """Move the data folder, its .dvc file and everything below var/ into a new folder below var/.
+
+    Args:
+        settings: Sections [data], [service] (`port`) and [registry] are read.
+
+    Returns:
+        What was moved where, and what the settings keep elsewhere.
+
+    Raises:
+        StartOverRefused: The service runs, or there is nothing to move.
+    """
+    if _is_listening(settings.service.port):
+        raise StartOverRefused(f"something listens at service.port = {settings.service.port}: end the service first")
+    paths = [path for path in (settings.data.folder, get_dvc_file(settings.data), *_list_state()) if path.exists()]
+    if not paths:
+        raise StartOverRefused("there is neither data nor state: nothing was to be set aside")
+    aside = STATE_FOLDER / f"{BEFORE_PREFIX}{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%S}"
+    aside.mkdir(parents=True)
+    for path in paths:
+        target = aside / (path if path.parent == STATE_FOLDER else path.name)
+        target.parent.mkdir(exist_ok=True)
+        os.replace(path, target)
+    moved = ", ".join(map(str, paths))
+    return "\n".join([f"moved into {aside}: {moved}", *_describe_elsewhere(settings), "Next: penumbra ingest"])
+
+
+def _list_state() -> list[Path]:
+    found = sorted(STATE_FOLDER.iterdir()) if STATE_FOLDER.is_dir() else []
+    return [path for path in found if path.name not in KEPT and not path.name.startswith(BEFORE_PREFIX)]
+
+
+def _describe_elsewhere(settings: Settings) -> list[str]:
+    tracking = settings.registry.tracking
+    if tracking.startswith(f"sqlite:///{STATE_FOLDER}/"):
+        return []
+    return [f"registry.tracking = {tracking!r} was left as it is: give the new problem another registry.model"]
+
+
+def _is_listening(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+    except OSError:
+        return False

@@ -1,0 +1,55 @@
+"""Setting another problem's state aside."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from penumbra.cli.fresh_start import StartOverRefused, start_over
+from penumbra.core.http_client import find_free_port
+from penumbra.core.settings import load_settings
+
+
+def make_settings(**data):
+    settings = load_settings(environ={})
+    service = settings.service.model_copy(update={"port": find_free_port()})
+    return settings.model_copy(update={"service": service, **data})
+
+
+def test_data_models_and_logs_are_moved_aside_and_the_store_of_versions_stays(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in (
+        "data/batches/2013-01/a.csv",
+        "data.dvc",
+        "var/data/md5.json",
+        "var/mlflow.db",
+        "var/ledger/1.json",
+        "var/remote/x",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    start_over(make_settings())
+    (aside,) = (tmp_path / "var").glob("before-*")
+    moved = {str(path.relative_to(aside)) for path in aside.rglob("*") if path.is_file()}
+    assert moved == {
+        "data/batches/2013-01/a.csv",
+        "data.dvc",
+        "var/data/md5.json",
+        "var/mlflow.db",
+        "var/ledger/1.json",
+    }
+    assert sorted(path.name for path in (tmp_path / "var").iterdir()) == [aside.name, "remote"]
+    assert not (tmp_path / "data").exists()
+
+
+def test_with_nothing_to_move_it_says_so_however_often_it_is_called(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StartOverRefused, match="neither data nor state"):
+        start_over(make_settings())
+
+
+def test_a_registry_elsewhere_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data.dvc").write_text("")
+    told = start_over(make_settings(registry=SimpleNamespace(tracking="http://mlflow:5000")))
+    assert "http://mlflow:5000" in told
+    assert "registry.model" in told
