@@ -14,6 +14,7 @@ from monitoring.data_faults import find_data_faults
 from monitoring.expectations import Expectations, learn_expectations
 from monitoring.units import UNIT_CONVERSIONS, UnitConversion
 from penumbra.core.problem import Problem
+from penumbra.features.kinds import select_column
 
 MAX_MISSING_SHARE = 0.5  # of a column that goes missing, on the days before
 MIN_VALUES = 2  # different values of a column that can freeze
@@ -77,7 +78,7 @@ def list_faults(problem: Problem, rows: pl.DataFrame) -> Iterator[InjectedFault]
         yield from _rename_value(rows, name)
     for name in columns:
         if rows[name].drop_nulls().n_unique() >= MIN_VALUES:
-            frozen = pl.col(name).drop_nulls().first().alias(name)
+            frozen = select_column(name).drop_nulls().first().alias(name)
             yield InjectedFault((name,), f"{name} is frozen: it has the day's first value in all rows", (frozen,))
     for name in columns:
         if rows.height and rows[name].null_count() <= MAX_MISSING_SHARE * rows.height:
@@ -89,7 +90,7 @@ def _select_columns(problem: Problem) -> list[str]:
     """The columns that a feature reads and that neither identify a row nor say when it happened."""
     schema = problem.schema
     kept = {schema.TIME, *schema.Row.primary_key()}
-    read = {name for feature in problem.features.FEATURES for name in feature.expr().meta.root_names()}
+    read = {name for feature in problem.features.FEATURES for name in feature.columns}
     columns = {name: each for name, each in schema.Row.columns().items() if name in read - kept}
     return sorted(columns, key=lambda name: not columns[name].nullable)
 
@@ -99,8 +100,7 @@ def _change_unit(problem: Problem, dtypes: pl.Schema, name: str) -> Iterator[Inj
     column = problem.schema.Row.columns()[name]
     if not column.dtype.is_numeric():
         return
-    pairs = [{check.column, getattr(check, "other", check.column)} for check in problem.schema.CHECKS]
-    tied = {name}.union(*(pair for pair in pairs if name in pair))
+    tied = {name}.union(*(check.columns for check in problem.schema.CHECKS if name in check.columns))
     has_degrees = (getattr(column, "min", None) or 0) < 0
     for conversion in UNIT_CONVERSIONS if has_degrees else [each for each in UNIT_CONVERSIONS if not each.offset]:
         for names in dict.fromkeys([(name,), tuple(each for each in dtypes if each in tied)]):
@@ -109,7 +109,7 @@ def _change_unit(problem: Problem, dtypes: pl.Schema, name: str) -> Iterator[Inj
 
 
 def _convert(name: str, dtype: Any, conversion: UnitConversion) -> pl.Expr:
-    value = pl.col(name).cast(pl.Float64) * conversion.factor + conversion.offset
+    value = select_column(name).cast(pl.Float64) * conversion.factor + conversion.offset
     return (value.round() if dtype.is_integer() else value).cast(dtype).alias(name)
 
 
@@ -121,7 +121,7 @@ def _rename_value(rows: pl.DataFrame, name: str) -> Iterator[InjectedFault]:
     (usual,) = values.mode(maintain_order=True).sort().head(1)
     for new in (usual.swapcase(), usual.upper(), usual.lower(), f"{usual}-2", usual[::-1], usual[:-1] + "X"):
         if new not in values:
-            changed = pl.col(name).replace(usual, new).alias(name)
+            changed = select_column(name).replace(usual, new).alias(name)
             yield InjectedFault((name,), f"{usual} in {name} is renamed to {new}", (changed,))
 
 

@@ -27,7 +27,7 @@ FLOW_OPTIONS = {  # by flow: what its make target passes, without the doctor
     "train": ("--no-pylint", "run", "--doctor", "skipped: a replay runs without the doctor"),
 }
 WAIT_SECONDS, PAUSE_SECONDS = 600.0, 0.1  # seconds
-TASK_PREFIX = re.compile(r"^.*?\(pid \d+\)\] ")  # what Metaflow puts before a line of a task
+TASK_PREFIX = re.compile(r"^.*?\(pid \d+\)\] ?")  # what Metaflow puts before a line of a task
 SERVICE_OUTPUT = "service.txt"
 SERVE_SCRIPT = """
 import ctypes, runpy, signal, sys
