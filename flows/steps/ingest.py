@@ -8,7 +8,7 @@ from penumbra.data import versions
 from penumbra.data.batches import STORED_PARTS, DataStore
 from penumbra.data.dvc_file import DamagedDvcFile
 from penumbra.data.origin import DataOrigin
-from penumbra.data.source_reader import BatchEmpty, BatchRefused, SourceFailed, fetch_batch_files
+from penumbra.data.source_reader import BatchEmpty, BatchRefused, SourceFailed, fetch_batch_files, list_source_batches
 from penumbra.data.staging import StagingLost
 from penumbra.logs.index import LogIndex
 from penumbra.registry import code_version
@@ -57,7 +57,7 @@ def find_foreign_origin(store: DataStore) -> DataOrigin | None:
     if not batches:
         return origin if is_foreign else None
     is_recorded = is_foreign and versions.compute_data_version(data) == versions.read_recorded_version(data)
-    if is_recorded or set(batches).isdisjoint(batch.name for batch in store.problem.source.batches()):
+    if is_recorded or set(batches).isdisjoint(batch.name for batch in list_source_batches(store.problem)):
         raise IngestRefused(
             f"{data.folder}/ has the batches {batches[0]} to {batches[-1]} of another problem than problem/: "
             "`penumbra start-over` sets its data, models, logs and ledger aside"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from penumbra.core.problem import Problem
+from penumbra.data.source_reader import list_source_batches
 
 MIN_COMMON_COLUMNS = 0.5  # the share of columns that a contract keeps, whatever else changes in it
 
@@ -49,7 +50,7 @@ class DataOrigin:
 
         Its source has the first or the last batch, and its contract half of the columns.
         """
-        named = {batch.name for batch in problem.source.batches()} & {self.first, self.last}
+        named = {batch.name for batch in list_source_batches(problem)} & {self.first, self.last}
         common = set(self.columns) & set(problem.schema.Labelled.columns())
         return bool(named) and len(common) >= MIN_COMMON_COLUMNS * len(self.columns)
 

@@ -1,8 +1,11 @@
 """All batches of the source, for simulations of the months to come, apart from the loop's own data."""
 
+import contextlib
+
 from penumbra.core.problem import Problem
 from penumbra.core.settings import DataSettings
 from penumbra.data.batches import DataStore
+from penumbra.data.source_reader import BatchEmpty, fetch_batch_files, list_source_batches
 
 
 def fill_data_store(data: DataSettings, problem: Problem) -> DataStore:
@@ -13,14 +16,16 @@ def fill_data_store(data: DataSettings, problem: Problem) -> DataStore:
         problem: The problem, with schema, source and features.
 
     Returns:
-        The store with all batches.
+        The store with all batches that have rows.
 
     Raises:
+        SourceFailed: The source can't be read.
         BatchRefused: A batch breaks the contract.
     """
     store = DataStore(data, problem)
     admitted = store.batches()
-    for name in [batch.name for batch in problem.source.batches() if batch.name not in admitted]:
-        store.stage(name, problem.source.fetch(name))
-        store.admit([name])
+    for name in [batch.name for batch in list_source_batches(problem) if batch.name not in admitted]:
+        with contextlib.suppress(BatchEmpty):
+            store.stage(name, fetch_batch_files(problem, name))
+            store.admit([name])
     return store

@@ -11,7 +11,7 @@ from penumbra.core.problem import ProblemError
 from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import Settings, SettingsError, load_settings
 from penumbra.core.tables import format_number
-from penumbra.data.batches import BatchRefused
+from penumbra.data.source_reader import BatchRefused, SourceFailed
 from penumbra.simulation.backtest import report, trials
 from penumbra.simulation.backtest.history import BacktestData, BacktestRefused, prepare_backtest_data
 from penumbra.simulation.backtest.trials import BASELINE_POLICY, UNTRAINED_POLICY, PolicyResult, PolicyTrial
@@ -19,7 +19,7 @@ from penumbra.simulation.backtest.trials import BASELINE_POLICY, UNTRAINED_POLIC
 REQUIRED_POLICIES = (BASELINE_POLICY, UNTRAINED_POLICY)
 
 
-RUN_ERRORS = (SettingsError, ProblemError, BatchRefused, BacktestRefused)
+RUN_ERRORS = (SettingsError, ProblemError, SourceFailed, BatchRefused, BacktestRefused)
 
 
 def main() -> None:
@@ -28,6 +28,7 @@ def main() -> None:
     Raises:
         SettingsError: A setting is wrong.
         ProblemError: A file of problem/ is wrong.
+        SourceFailed: The source can't be read.
         BatchRefused: A batch of the source breaks the contract.
         BacktestRefused: There are too few days, or a model that all others are compared with can't be fitted.
     """

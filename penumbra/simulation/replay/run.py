@@ -18,7 +18,7 @@ from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError, load_settings
 from penumbra.core.task import Task
-from penumbra.data.batches import BatchRefused
+from penumbra.data.source_reader import BatchRefused, SourceFailed, list_source_batches
 from penumbra.registry import code_version
 from penumbra.simulation.replay import day_loop, report, sandbox, traffic
 from penumbra.simulation.replay.day_loop import DayLoop
@@ -30,7 +30,7 @@ JOURNAL_FILE = "diary.jsonl"
 PLAYED_MODULES = ("problem", "service", "flows.ingest", "flows.train", "penumbra.simulation.replay.run")
 EXPECTED_ERRORS = (sandbox.ReplayTimeout, sandbox.ReplayFailed, OSError)
 MAX_SHORT_DAYS, DAYS_BEFORE_BATCH, N_FAULT_DAYS = 60, 3, 3
-PLAN_ERRORS = (SettingsError, ProblemError, BatchRefused)
+PLAN_ERRORS = (SettingsError, ProblemError, SourceFailed, BatchRefused)
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,7 @@ def main(days: int = 0) -> tuple[Path, str]:
     Raises:
         SettingsError: A setting is wrong.
         ProblemError: A file of problem/ is wrong.
+        SourceFailed: The source can't be read.
         BatchRefused: A batch of the source breaks the contract.
         SystemExit: There is nothing to replay, or the replay stopped; what was played is kept.
     """
@@ -128,7 +129,7 @@ def plan_replay(settings: Settings, problem: Problem, days: int) -> ReplayPlan:
     Raises:
         SystemExit: No batch is complete after today.
     """
-    complete = [batch.complete for batch in problem.source.batches() if batch.complete > settings.data.today]
+    complete = [batch.complete for batch in list_source_batches(problem) if batch.complete > settings.data.today]
     if not complete:
         raise SystemExit(f"no batch is complete after data.today = {settings.data.today}: there is nothing to replay")
     first = settings.data.today
