@@ -13,9 +13,11 @@ from penumbra.logs import append_log
 from penumbra.logs.schema import STATUS_OK
 from penumbra.logs.shadow_log import METRICS_FILE, REFUSED_FILE, SHADOW_ROLES, load_shadow_state
 from penumbra.logs.shadow_state import ShadowProgress
-from penumbra.registry.pointers import find_shadow_version
+from penumbra.registry.ledger import Ledger
+from penumbra.registry.pointers import CANDIDATE_ALIAS, find_shadow_version
 
 MAX_HEARTBEAT_AGE_SECONDS = 10.0
+KEEP_COLLECTING = "keep collecting"
 ASSUMED_PREDICTION_BYTES = 600  # of a logged prediction, until one has been scored
 
 
@@ -23,7 +25,7 @@ def report_shadow(settings: Settings) -> Iterator[str]:
     """Report on the shadow for people.
 
     Args:
-        settings: Sections [service] and [shadow] are read.
+        settings: Sections [service], [shadow] and [ledger] are read.
 
     Yields:
         Paragraphs.
@@ -31,11 +33,9 @@ def report_shadow(settings: Settings) -> Iterator[str]:
     present = _list_present_models(settings)
     if present:
         yield format_table(pl.DataFrame([_build_role_row(settings.service.predictions, *model) for model in present]))
-        yield from (
-            _format_failures(version, progress)
-            for _, version, progress in present
-            if set(progress.statuses) - {STATUS_OK}
-        )
+        for model in present:
+            yield from _explain_progress(*model)
+            yield from _quote_last_verdict(settings, *model)
     else:
         yield "Nobody is in the shadow: a candidate is from `make train` on, the previous model after a promotion."
     if refused := _read_text(settings.service.state / REFUSED_FILE):
@@ -82,7 +82,8 @@ def _build_role_row(predictions: Path, role: str, version: str, progress: Shadow
         "not answered": scored - answered,
         "waiting": waiting,
         "coverage": _format_percent(answered, scored + waiting),
-        "mean difference": f"{progress.difference / progress.compared:.4f}" if progress.compared else "",
+        "compared": progress.compared,
+        "mean difference": f"{progress.difference / progress.compared:.4g}" if progress.compared else "",
         "other decisions": _format_percent(progress.differing, progress.decided),
     }
 
@@ -93,6 +94,27 @@ def _count_unscored_bytes(progress: ShadowProgress, segment: str, size: int) -> 
 
 def _format_percent(part: int, total: int) -> str:
     return f"{part / total:.1%}" if total else ""
+
+
+def _explain_progress(role: str, version: str, progress: ShadowProgress) -> Iterator[str]:
+    answered = progress.statuses.get(STATUS_OK, 0)
+    if set(progress.statuses) - {STATUS_OK}:
+        yield _format_failures(version, progress)
+    if answered and not progress.compared:
+        yield f"Version {version} can be compared on none of {answered:,} rows: a rule or a fallback had a say in each."
+    if not progress.statuses:
+        yield (
+            f"Version {version} has answered nothing yet: it answers what others than itself are asked from "
+            f"{progress.began:%Y-%m-%d %H:%M} UTC on, and what they were asked in the hours before."
+        )
+
+
+def _quote_last_verdict(settings: Settings, role: str, version: str, progress: ShadowProgress) -> Iterator[str]:
+    """What the last pass of `penumbra promote` said of a candidate, and what it waits for."""
+    entries = Ledger(settings.ledger.folder).entries() if role == CANDIDATE_ALIAS else []
+    said = [entry for entry in entries if entry.kind == "verdict" and entry.versions.get(role) == version]
+    if said and said[-1].verdict == KEEP_COLLECTING:
+        yield f"Version {version} at {said[-1].time:%Y-%m-%d %H:%M} UTC (`penumbra promote`): {said[-1].reason}."
 
 
 def _format_failures(version: str, progress: ShadowProgress) -> str:

@@ -110,10 +110,11 @@ class LoggedPrediction(msgspec.Struct):
 
 
 class LoggedRecord(msgspec.Struct):
-    """Projection to the request's record, as undecoded JSON."""
+    """Projection to the request's record, as undecoded JSON, and the version that answered it."""
 
     record: msgspec.Raw
     id: str = ""
+    model: str = ""
 
 
 class RuleMarks(msgspec.Struct):

@@ -38,7 +38,7 @@ def sum_losses_by_block(rows: pl.DataFrame, until: dt.date, settings: BlockSetti
     both = pl.col("loss_live").is_finite() & pl.col("loss_candidate").is_finite()
     live, candidate = pl.col("loss_live").filter(both).sum(), pl.col("loss_candidate").filter(both).sum()
     return (
-        rows.group_by(_block_start("time", settings.block_days))
+        rows.group_by(compute_block_start("time", settings.block_days))
         .agg(
             rows=pl.len().cast(pl.Int64),
             labels=both.sum().cast(pl.Int64),
@@ -52,6 +52,14 @@ def sum_losses_by_block(rows: pl.DataFrame, until: dt.date, settings: BlockSetti
     )
 
 
-def _block_start(time: str, days: int) -> pl.Expr:
-    """Build the expression of the first day of the block that a moment is in, counted from 1970."""
+def compute_block_start(time: str, days: int) -> pl.Expr:
+    """Build the expression of the first day of the block that a moment is in, counted from 1970.
+
+    Args:
+        time: The column of the moment (Datetime or Date).
+        days: The days of a block.
+
+    Returns:
+        An expression named `first`, of dtype Date.
+    """
     return (pl.col(time).cast(pl.Date).to_physical() // days * days).cast(pl.Date).alias("first")

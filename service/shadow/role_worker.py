@@ -154,11 +154,14 @@ class ShadowRoleWorker:
 
     def _record(self, job: ScoringJob, results: Sequence[ShadowResult]) -> None:
         now, version = dt.datetime.now(dt.UTC), str(self.version)
-        pairs = list(zip(job.lines, results, strict=True))
+        answered = zip(job.lines, results, strict=True)
+        pairs = [(line, result) for line, result in answered if line.model != version]  # nothing is answered twice
         rows = [ShadowRow(line.id, version, now, *_result_fields(result)) for line, result in pairs]
         self.log.append(summarise_shadow_batch(version, job, pairs), rows)
         self._job = self._retry_job = None
-        self._next_batch_at = 0.0 if len(rows) >= self.settings.shadow.batch_rows else time.monotonic() + GATHER_SECONDS
+        self._next_batch_at = (
+            0.0 if len(job.lines) >= self.settings.shadow.batch_rows else time.monotonic() + GATHER_SECONDS
+        )
 
     def _get_client(self) -> ScorerClient:
         if self.client is None:
@@ -166,9 +169,9 @@ class ShadowRoleWorker:
         return self.client
 
 
-def _is_comparable(line: LoggedPrediction, version: str) -> bool:
-    """Tell whether another model gave this answer, without rules or fallback."""
-    return line.output is not None and line.model != version and not (line.rules or line.fallback)
+def _is_comparable(line: LoggedPrediction) -> bool:
+    """Tell whether a model gave this answer alone, without rules or fallback."""
+    return line.output is not None and not (line.rules or line.fallback)
 
 
 def summarise_shadow_batch(
@@ -187,7 +190,7 @@ def summarise_shadow_batch(
     batch = ShadowBatch(version, job.path.stem, job.start, job.end, {})
     for line, result in pairs:
         batch.statuses[result.status] = batch.statuses.get(result.status, 0) + 1
-        if result.status == STATUS_OK and _is_comparable(line, version):
+        if result.status == STATUS_OK and _is_comparable(line):
             batch.compared += 1
             batch.difference += compute_output_difference(line.output, result.output)
             if isinstance(line.decision, bool | str):

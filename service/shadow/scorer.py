@@ -18,7 +18,7 @@ import numpy as np
 from penumbra.core.encoding import derive_features
 from penumbra.core.problem_loading import SERVED_PARTS, load_problem
 from penumbra.logs.append_log import BYTES_PER_MEGABYTE
-from penumbra.logs.schema import STATUS_ERROR, STATUS_NAN, STATUS_SHAPE, LoggedRecord
+from penumbra.logs.schema import STATUS_ERROR, STATUS_NAN, STATUS_SHAPE, STATUS_SKIPPED, LoggedRecord
 from penumbra.registry import bundle
 from service.http.record_reader import Contract, RecordDict
 from service.http.refusals import RequestRefused
@@ -54,7 +54,8 @@ class Scorer:
             lines: The lines as JSON, without their line ends.
 
         Returns:
-            For each line the output and decision, or the status and the reason of the failure.
+            For each line the output and decision, or the status and the reason of the failure; for a line that this
+            version has answered itself, "skipped".
         """
         parsed = [self._read(line) for line in lines]
         records = [record for record in parsed if not isinstance(record, ShadowResult)]
@@ -63,7 +64,10 @@ class Scorer:
 
     def _read(self, line: bytes) -> RecordDict | ShadowResult:
         try:
-            return self.contract.parse_one(bytes(self._decode(line).record))
+            logged = self._decode(line)
+            if logged.model and logged.model == self.bundle.version:
+                return ShadowResult(status=STATUS_SKIPPED, reason="this version has answered it itself")
+            return self.contract.parse_one(bytes(logged.record))
         except RequestRefused as refused:
             return ShadowResult(status=STATUS_ERROR, reason=f"the record doesn't keep this contract: {refused}")
         except (msgspec.MsgspecError, ValueError) as error:

@@ -5,6 +5,7 @@ from pathlib import Path
 from penumbra.cli.shadow_report import report_shadow
 from penumbra.logs.schema import ShadowBatch, ShadowRow, ShadowStart
 from penumbra.logs.shadow_log import ShadowLog
+from penumbra.registry.ledger import Ledger, LedgerEvent
 from tests.helpers import local_service, prediction_logs
 
 NOON = dt.datetime(2013, 4, 1, 12, tzinfo=dt.UTC)
@@ -37,8 +38,31 @@ def test_coverage_failures_and_disagreement_are_told(tmp_path: Path) -> None:
     (path,) = (tmp_path / "predictions").glob("*.jsonl")
     answer(tmp_path, name, path.stat().st_size // 2, compared=1, difference=0.2, decided=1, differing=1)
     cells = words(tmp_path).splitlines()[1].split()
-    assert cells == ["candidate", "8", "2013-04-01", "12:00", "1", "1", "2", "25.0%", "0.2000", "100.0%"]
+    assert cells == ["candidate", "8", "2013-04-01", "12:00", "1", "1", "2", "25.0%", "1", "0.2", "100.0%"]
     assert "Version 8 gave no answer: 1 timeout." in words(tmp_path)
+
+
+def test_a_model_whose_answers_can_be_compared_with_none_says_so_and_quotes_the_last_verdict(tmp_path: Path) -> None:
+    name, *_ = prediction_logs.log_predictions(tmp_path, prediction_logs.make_prediction(1))
+    (path,) = (tmp_path / "predictions").glob("*.jsonl")
+    answer(tmp_path, name, path.stat().st_size)
+    reason = "the next day to count is 2013-04-02"
+    versions = {"candidate": "8", "live": "7"}
+    event = LedgerEvent(kind="verdict", verdict="keep collecting", actor="ann", reason=reason, versions=versions)
+    Ledger(local_service.make_service_settings(tmp_path).ledger.folder).append(event)
+    assert "Version 8 can be compared on none of 1 rows: a rule or a fallback had a say in each." in words(tmp_path)
+    assert f"(`penumbra promote`): {reason}." in words(tmp_path)
+
+
+def test_a_model_that_has_answered_nothing_yet_says_since_when(tmp_path: Path) -> None:
+    log = ShadowLog(tmp_path / "shadow", tmp_path / "predictions")
+    log.append(ShadowStart("8", NOON, {}, []))
+    log.close()
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state/candidate").write_text("8")
+    assert "Version 8 has answered nothing yet: it answers what others than itself are asked from 2013-04-01" in words(
+        tmp_path
+    )
 
 
 def test_a_refused_candidate_and_a_heartbeat_that_stands_still_are_told(tmp_path: Path) -> None:

@@ -137,9 +137,12 @@ def test_a_worker_takes_the_canary_up_and_drops_it_without_a_restart(registry: F
             local_service.wait_until(lambda: {answer["model_version"] for answer in post_records(http)} == expected)  # noqa: B023
 
 
-def test_beside_a_canary_the_live_model_answers_in_the_shadow(tmp_path: Path) -> None:
+def test_beside_a_canary_the_live_model_answers_in_the_shadow_what_the_canary_answers(tmp_path: Path) -> None:
     local_shadow.point_role(tmp_path, "live", "1")
-    local_shadow.log_entries(tmp_path, *(local_shadow.make_entry(distance) for distance in (100, 200)))
+    entries = [local_shadow.make_entry(distance) for distance in (100, 200)]
+    for entry in entries:
+        entry.model = "2"
+    local_shadow.log_entries(tmp_path, *entries)
     with local_shadow.start_role_worker(tmp_path, "live") as worker:
         assert not worker.step()
         local_shadow.point_role(tmp_path, CANARY_ALIAS, "2")

@@ -1,7 +1,7 @@
 """Two models on the same rows: the service's answers, the shadow's and the labels, as evidence for a promotion."""
 
 import datetime as dt
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ import polars as pl
 
 from flows.steps.model_version import ModelVersion
 from flows.steps.prediction_losses import compute_known_losses, extract_predictions
+from flows.steps.promote.waiting import drop_learnt_rows, explain_waiting
 from penumbra.core.columns import LABEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.metrics.losses import LossScale, describe_loss
 from penumbra.core.settings import PromotionSettings, Settings
@@ -27,11 +28,13 @@ SERVED, SHADOW = "output", "shadow"
 
 @dataclass(frozen=True)
 class PairedEvidence:
-    """What is known of one model beside another: evidence of blocks of days, faults, and how the shadow did."""
+    """What is known of one model beside another: evidence of blocks of days, faults, how the shadow did, and what the
+    evidence waits for."""
 
     evidence: Evidence
     faults: list[GuardrailFault]
     shadow: dict[str, Any]
+    waits_for: list[str] = field(default_factory=list)
 
     def facts(self) -> dict[str, Any]:
         """Convert to plain JSON for the ledger.
@@ -45,7 +48,7 @@ class PairedEvidence:
         """How many rows the shadow answered, and how far it is from the served answers."""
         s = self.shadow
         rows = f"{s['answered']:,} of {s['rows']:,} rows answered in the shadow, {s['errors']:,} failed"
-        apart = "" if s["difference"] is None else f", {s['difference']:.4f} apart on average"
+        apart = "" if s["difference"] is None else f", {s['difference']:.4g} apart on average of these"
         differing = "" if s["differing"] is None else f", {s['differing']:.1%} of the decisions differ"
         return f"{rows}{apart}{differing}"
 
@@ -67,7 +70,7 @@ def compare_candidate(settings: Settings, live: ModelVersion, new: ModelVersion,
     """
     recipe = live.facts.get("recipe")
     rule: PromotionRule = "non-inferiority" if recipe and recipe == new.facts.get("recipe") else "superiority"
-    answers = _read_paired_answers(settings, live, new)
+    answers = read_paired_answers(settings, live, new)
     return _weigh_answers(settings, live, new, rule, now, answers)
 
 
@@ -89,8 +92,8 @@ def compare_canary(
         The evidence by non-inferiority.
     """
     swapped = {SERVED: SHADOW, SHADOW: SERVED}
-    of_live = _read_paired_answers(settings, live, new)
-    of_canary = _read_paired_answers(settings, new, live).rename(swapped)
+    of_live = read_paired_answers(settings, live, new)
+    of_canary = read_paired_answers(settings, new, live).rename(swapped)
     sound = pl.col("status").is_null() | (pl.col("status") == STATUS_OK)  # others are failures of the live model
     both = pl.concat([of_live, of_canary.select(of_live.columns).filter(sound)])
     promotion = settings.promotion.model_copy(update={"shadow_days": settings.promotion.canary_days})
@@ -113,7 +116,7 @@ def compare_promotion(
     Returns:
         The evidence by non-inferiority.
     """
-    answers = _read_paired_answers(settings, live, previous).filter(pl.col("time") >= since)
+    answers = read_paired_answers(settings, live, previous).filter(pl.col("time") >= since)
     evidence = _build_evidence(settings, answers, (SHADOW, SERVED), previous, "non-inferiority", now)
     reference = extract_predictions(live.task, live.reference[PREDICTION_COLUMN])
     ok = answers.filter(status=STATUS_OK)
@@ -129,21 +132,29 @@ def _weigh_answers(
     now: dt.datetime,
     answers: pl.DataFrame,
 ) -> PairedEvidence:
-    unlearnt = answers if new.learnt is None else answers.filter(pl.col("event").dt.date() > new.learnt)
-    evidence = _build_evidence(settings, unlearnt, (SERVED, SHADOW), live, rule, now)
+    evidence = _build_evidence(settings, drop_learnt_rows(answers, new), (SERVED, SHADOW), live, rule, now)
     shadow, ok, task = _summarise_shadow(answers, new.task), answers.filter(status=STATUS_OK), new.task
     reference, milliseconds = extract_predictions(task, new.reference[PREDICTION_COLUMN]), new.measure_latency_ms()
     faults = _find_guardrail_faults(
         settings.promotion, task, ok, (SERVED, SHADOW), shadow["errors"], milliseconds, reference
     )
-    return PairedEvidence(evidence, faults, shadow)
+    is_open = evidence.verdict == "keep collecting"
+    waits_for = explain_waiting(settings, live, new, answers, now) if is_open else []
+    return PairedEvidence(evidence, faults, shadow, waits_for)
 
 
-def _read_paired_answers(settings: Settings, live: ModelVersion, other: ModelVersion) -> pl.DataFrame:
+def read_paired_answers(settings: Settings, live: ModelVersion, other: ModelVersion) -> pl.DataFrame:
     """Read what one version answered by itself beside what another answered in the shadow.
 
-    `shadow` and `status` are null where the shadow has no answer yet; the rows begin with the first day of which the
-    shadow has seen any.
+    Args:
+        settings: Those that the index of the logs needs.
+        live: The version that answered.
+        other: The version in the shadow.
+
+    Returns:
+        The columns of `penumbra.logs.queries.labels.join_labels`, and `shadow` (an output) and `status` (String), null
+        where the shadow has no answer yet; and `differs` (Boolean), whether the decisions do. The rows begin with the
+        first day of which the shadow has seen any.
     """
     index = LogIndex.from_settings(settings, live.problem.schema)
     index.catch_up()

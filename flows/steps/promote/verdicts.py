@@ -214,6 +214,8 @@ def _judge_candidate(
         )
         if share and not since:
             decision = decide_canary(decision, share)
+        if comparison.waits_for and decision.verdict == "keep collecting":
+            decision = replace(decision, reason=f"{decision.reason}; {'; '.join(comparison.waits_for)}")
         if why := _read_refusal_reason(settings, aliases[CANDIDATE_ALIAS]):
             decision = replace(
                 decision, reason=f"the deployer doesn't let it into the shadow: {why}; {decision.reason}"

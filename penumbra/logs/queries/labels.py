@@ -37,6 +37,7 @@ FROM ({pairs}) GROUP BY 1 ORDER BY 1
 LABEL_OUTCOMES_QUERY = """
 SELECT substr(source, 1, instr(source || ' ', ' ') - 1), outcome, count(*) FROM outcomes GROUP BY 1, 2 ORDER BY 1, 2
 """
+OWN_ANSWERS_QUERY = "SELECT count(*), coalesce(sum(alone), 0), max(time) FROM predictions WHERE model = ?"
 LABEL_DELAYS_QUERY = (
     "SELECT CAST(max(delay, 0) / 3600 AS INTEGER) + 1, count(*) FROM ({pairs}) WHERE delay NOT NULL GROUP BY 1"
 )
@@ -83,6 +84,22 @@ def count_label_outcomes(index: LogIndex) -> pl.DataFrame:
     with index.open() as db:
         rows = db.execute(LABEL_OUTCOMES_QUERY).fetchall()
     return pl.DataFrame(rows, schema={"source": pl.String, "outcome": pl.String, "labels": pl.Int64}, orient="row")
+
+
+def count_own_answers(index: LogIndex, model: str) -> tuple[int, int, dt.datetime | None]:
+    """Count a model's answers.
+
+    Args:
+        index: The index.
+        model: The model's version.
+
+    Returns:
+        How many there are, how many of them it gave alone (neither a rule nor another model had a part in them), and
+        the time (UTC) of the latest; None where there is none.
+    """
+    with index.open() as db:
+        total, alone, last = db.execute(OWN_ANSWERS_QUERY, (model,)).fetchone()
+    return total, alone, None if last is None else dt.datetime.fromtimestamp(last, dt.UTC)
 
 
 def compute_delay_curve(index: LogIndex) -> pl.DataFrame:

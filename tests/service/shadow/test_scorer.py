@@ -33,6 +33,14 @@ def test_a_logged_prediction_gets_the_score_of_training_time(tmp_path: Path) -> 
     assert [each.decision for each in results] == [output >= 0.5 for output in expected]
 
 
+def test_what_a_version_has_answered_itself_isnt_scored_again(tmp_path: Path) -> None:
+    """The previous model was live when these were asked; "raises" would fail on any that it scored."""
+    own = make_entry(100, **TRIGGER_VALUES)
+    own.model = "2"
+    (result,) = make_scorer(tmp_path, "raises").score([encode_json(own)])
+    assert (result.status, result.reason) == ("skipped", "this version has answered it itself")
+
+
 @pytest.mark.parametrize(
     ("fault", "status", "words"),
     [

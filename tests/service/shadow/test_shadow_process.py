@@ -47,6 +47,19 @@ def test_past_and_new_predictions_are_scored_once_across_restarts(tmp_path: Path
 
 @pytest.mark.slow
 @pytest.mark.alone
+def test_the_previous_model_answers_others_rows_and_none_of_its_own_again(tmp_path: Path) -> None:
+    own, others = make_entry(100), make_entry(200)
+    own.model = "2"
+    _, name = log_entries(tmp_path, own, others)
+    point_role(tmp_path, "previous", "2")
+    with start_role_worker(tmp_path, role="previous") as worker:
+        step_until(worker, lambda: worker.log.state.models["2"].statuses != {})
+    assert list(read_rows_by_id(tmp_path, "2")) == [name]
+    assert worker.log.state.models["2"].statuses == {"ok": 1}
+
+
+@pytest.mark.slow
+@pytest.mark.alone
 def test_new_predictions_go_before_those_of_the_past(tmp_path: Path) -> None:
     point_role(tmp_path, "candidate", "2")
     past = log_entries(tmp_path, *map(make_entry, DISTANCES))

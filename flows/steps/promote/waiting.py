@@ -1,0 +1,103 @@
+"""What a verdict of "keep collecting" waits for: where rows stop to be evidence, and when the next ones count."""
+
+import datetime as dt
+from collections.abc import Iterator
+
+import polars as pl
+
+from flows.steps.model_version import ModelVersion
+from penumbra.core.settings import Settings
+from penumbra.logs.index import LogIndex
+from penumbra.logs.queries.labels import count_label_outcomes, count_own_answers
+from penumbra.logs.schema import STATUS_OK
+from penumbra.promotion.day_blocks import compute_block_start
+
+QUIET = dt.timedelta(days=1)  # so long without an answer is worth a word
+ORPHAN = "orphan"
+
+
+def explain_waiting(
+    settings: Settings, live: ModelVersion, new: ModelVersion, answers: pl.DataFrame, now: dt.datetime
+) -> list[str]:
+    """Explain what a candidate's evidence waits for.
+
+    Args:
+        settings: Sections [promotion], [labels], and those that the index of the logs needs.
+        live: The live version.
+        new: The candidate.
+        answers: The columns of `paired_evidence.read_paired_answers`, of which `event` and `time` (Datetime), `status`,
+            `target` and `arrived` are used.
+        now: The time (UTC) by which labels are due.
+
+    Returns:
+        Sentences, from the first obstacle on a row's way to the last; each names the setting that decides, if one does.
+    """
+    index = LogIndex.from_settings(settings, live.problem.schema)
+    total, alone, last = count_own_answers(index, live.folder.name)
+    scored = answers.filter(status=STATUS_OK)
+    if last is None:
+        return [f"version {live.folder.name} has answered nothing yet that is in the prediction log"]
+    quiet = [f"nothing has been asked of version {live.folder.name} since {last:%Y-%m-%d %H:%M} UTC"]
+    reasons = quiet if now - last > QUIET else []
+    if alone < total / 2:
+        reasons.append(
+            f"a rule or another model had a say in {total - alone:,} of its {total:,} answers, which don't count"
+        )
+    if alone and scored.is_empty():
+        reasons.append(
+            f"version {new.folder.name} has scored none of the {alone:,} others (`penumbra shadow` says why)"
+        )
+    return [*reasons, *_explain_learnt_rows(scored, new), *_explain_days(settings, index, scored, new, now)]
+
+
+def drop_learnt_rows(answers: pl.DataFrame, new: ModelVersion) -> pl.DataFrame:
+    """Drop the rows of days from which a version may have learnt.
+
+    Args:
+        answers: Rows with `event` (Datetime).
+        new: The version.
+
+    Returns:
+        The rows of days after all that it learnt from was complete.
+    """
+    return answers if new.learnt is None else answers.filter(pl.col("event").dt.date() > new.learnt)
+
+
+def _explain_learnt_rows(scored: pl.DataFrame, new: ModelVersion) -> Iterator[str]:
+    if learnt := scored.height - drop_learnt_rows(scored, new).height:
+        yield (
+            f"{learnt:,} of {scored.height:,} scored rows don't count: their {new.problem.schema.TIME} isn't after "
+            f"{new.learnt}, up to which version {new.folder.name} has learnt"
+        )
+
+
+def _explain_days(
+    settings: Settings, index: LogIndex, scored: pl.DataFrame, new: ModelVersion, now: dt.datetime
+) -> Iterator[str]:
+    """Explain which days lack labels, and which is the next to count."""
+    terms, hours = settings.promotion, settings.labels.delay_hours
+    due = pl.max_horizontal("event", "time") + pl.duration(hours=hours)
+    end = pl.col("first").cast(pl.Datetime("us", "UTC")) + pl.duration(days=terms.block_days)
+    possible = drop_learnt_rows(scored, new).filter(pl.col("target").is_not_null() | pl.col("arrived").is_null())
+    days = possible.group_by(compute_block_start("event", terms.block_days)).agg(
+        due=due.max(), share=pl.col("target").is_not_null().mean()
+    )
+    days = days.with_columns(ready=pl.max_horizontal("due", end)).sort("first")
+    lacking = days.filter(pl.col("ready") <= now, pl.col("share") < terms.coverage)
+    if lacking.height:
+        yield (
+            f"of {lacking.height:,} days that are over, from {lacking['first'][0]} on, too few rows have a label "
+            f"(of the first {lacking['share'][0]:.0%}): a day counts from {terms.coverage:.0%} on (promotion.coverage)"
+        )
+        yield from _explain_orphans(index)
+    for first, ready in days.filter(pl.col("ready") > now).select("first", "ready").head(1).iter_rows():
+        yield (
+            f"the next day to count is {first}, from {ready:%Y-%m-%d %H:%M} UTC on: labels are due {hours:g} h after "
+            f"the row's {new.problem.schema.TIME} or the prediction, whichever is later (labels.delay_hours)"
+        )
+
+
+def _explain_orphans(index: LogIndex) -> Iterator[str]:
+    if orphans := int(count_label_outcomes(index).filter(outcome=ORPHAN)["labels"].sum()):
+        key = ", ".join(index.label_spec.key) or "the prediction id, as the contract has no key"
+        yield f"{orphans:,} labels belong to no prediction: see that they have what was asked with ({key})"
