@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from penumbra.core.columns import COUNT_COLUMN
 from penumbra.core.metrics.losses import compute_row_losses, get_primary_metric
 from penumbra.core.task import Task
 from penumbra.training import bootstrap
@@ -53,7 +54,12 @@ def find_slice_members(rows: pl.DataFrame, columns: Sequence[str]) -> Iterator[t
         100 values the 100 with the most rows.
     """
     for column in columns:
-        counts = rows[column].drop_nulls().value_counts(name="rows").sort("rows", column, descending=[True, False])
+        counts = (
+            rows[column]
+            .drop_nulls()
+            .value_counts(name=COUNT_COLUMN)
+            .sort(COUNT_COLUMN, column, descending=[True, False])
+        )
         for value in counts[column].head(MAX_SLICE_VALUES).sort():
             yield f"{column}={value}", (rows[column] == value).fill_null(value=False).to_numpy()
 
