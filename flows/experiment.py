@@ -1,6 +1,6 @@
 """Experiment: one candidate, on a sample first and then in full, judged on the validation batches and recorded."""
 
-from metaflow import FlowSpec, Parameter, current, environment, step
+from metaflow import FlowSpec, Parameter, current, environment, retry, step
 
 from flows.steps.errors import stop_with_one_sentence
 from flows.steps.parallel import SINGLE_THREAD_ENVIRONMENT
@@ -15,7 +15,7 @@ class ExperimentFlow(FlowSpec):
     @step
     def start(self):
         """Write the matrices where every task can map them, and try the candidate on a sample."""
-        from flows.steps.train import experiment_run, matrices, plan
+        from flows.steps.train import experiment_run, matrices, plan, screening
         from penumbra.core.problem_loading import load_problem
         from penumbra.core.settings import load_settings
 
@@ -25,18 +25,20 @@ class ExperimentFlow(FlowSpec):
             self.plan = plan.make_plan(self.settings, problem)
             folder = self.settings.training.folder / f"experiment-{current.run_id}"
             self.matrices = matrices.write_matrices(self.settings, problem, self.plan.split.before_test, folder)
-        rows = self.settings.training.quick_rows
-        print(experiment_run.try_sample(self.matrices, self.only, self.plan.split, rows))
+            screening.screen_run(self.matrices, [self.only], self.plan)
+            rows = self.settings.training.quick_rows
+            print(experiment_run.try_sample(self.matrices, self.only, self.plan.split, rows))
         self.jobs = matrices.list_trial_jobs(problem, [self.only])
         self.next(self.fit, foreach="jobs")
 
+    @retry(times=1, minutes_between_retries=0)
     @environment(vars=SINGLE_THREAD_ENVIRONMENT)
     @step
     def fit(self):
         """Try the candidate in full; if it has a search, each search for its parameters is a task of its own."""
         from flows.steps.train import experiment_run
 
-        self.trial, self.cost = experiment_run.run_full_trial(self.matrices, self.input, self.plan.split)
+        self.result = experiment_run.run_full_trial(self.matrices, self.input, self.plan.split)
         self.next(self.judge)
 
     @environment(vars=SINGLE_THREAD_ENVIRONMENT)
@@ -44,10 +46,12 @@ class ExperimentFlow(FlowSpec):
     def judge(self, inputs):
         """Compare the best trial with baseline and live model, and record it (`inputs`: the tasks of `fit`)."""
         from flows.steps.train import experiment_run
+        from penumbra.training.rejection import TrainingRefused
 
         self.merge_artifacts(inputs, include=["settings", "plan", "matrices"])
-        best = min(inputs, key=lambda fit: fit.trial.loss)
-        print(experiment_run.conclude_experiment(self.settings, self.plan, self.matrices, best.trial, best.cost))
+        with stop_with_one_sentence(TrainingRefused):
+            best = experiment_run.choose_best_trial([task.result for task in inputs])
+            print(experiment_run.conclude_experiment(self.settings, self.plan, self.matrices, *best))
         self.next(self.end)
 
     @step

@@ -1,6 +1,6 @@
 """Train: data version -> candidates side by side -> choose -> score on later data -> gate -> bundle -> registry."""
 
-from metaflow import FlowSpec, Parameter, card, current, environment, step, trigger
+from metaflow import FlowSpec, Parameter, card, current, environment, retry, step, trigger
 
 from flows.steps.errors import stop_with_one_sentence
 from flows.steps.parallel import (
@@ -21,7 +21,7 @@ class TrainFlow(FlowSpec):
     @step
     def start(self):
         """Write the matrices where every task can map them, and deal the candidates to the tasks that run at once."""
-        from flows.steps.train import excluded_days, gate_evaluation, matrices, plan
+        from flows.steps.train import excluded_days, gate_evaluation, matrices, plan, screening
         from penumbra.core.problem_loading import load_problem
         from penumbra.core.settings import load_settings
 
@@ -32,31 +32,40 @@ class TrainFlow(FlowSpec):
             print(excluded_days.describe_excluded_days(self.plan.facts["left_out"], self.settings.monitor.on_faults))
             folder = self.settings.training.folder / current.run_id
             self.matrices = matrices.write_matrices(self.settings, problem, self.plan.split.all, folder)
-        jobs = matrices.list_trial_jobs(problem, self.settings.training.candidates)
+            names = self.settings.training.candidates
+            self.rejections, self.remarks = screening.screen_run(self.matrices, names, self.plan)
+        rejected = {rejection.candidate for rejection in self.rejections}
+        jobs = matrices.list_trial_jobs(problem, [name for name in names if name not in rejected])
         self.lanes = distribute_jobs(jobs, count_parallel_tasks())
         self.next(self.fit, foreach="lanes")
 
+    @retry(times=3, minutes_between_retries=0)
     @environment(vars=SINGLE_THREAD_ENVIRONMENT)
     @step
     def fit(self):
-        """Fit some candidates on the training batches and score them on the validation batches."""
-        split = self.plan.split
-        self.lane = [
-            self.matrices.try_candidate(job, split.train, split.validation, "validation")[0] for job in self.input
-        ]
+        """Fit some candidates on the training batches and score them on the validation batches.
+
+        A candidate that fails is left out. One that takes the process down is left out when the task is retried.
+        """
+        from flows.steps.train import attempts
+
+        self.lane = attempts.run_lane(self.matrices, self.input, self.plan.split)
         self.next(self.select)
 
     @step
     def select(self, inputs):
-        """Choose the candidate with the lowest loss on validation (`inputs`: the tasks of `fit`).
+        """Rank the candidates by their loss on validation (`inputs`: the tasks of `fit`).
 
         Another than the live model's recipe has to be shown to be better than that.
         """
         from flows.steps.train import selection
+        from penumbra.training.rejection import TrainingRefused
 
-        self.merge_artifacts(inputs, include=["settings", "plan", "matrices", "doctor_skipped"])
-        self.trials = [trial for lane in inputs for trial in lane.lane]
-        self.winner = selection.choose_winner(self.settings, self.plan, self.matrices, self.trials)
+        self.merge_artifacts(inputs, include=["settings", "plan", "matrices", "doctor_skipped", "remarks"])
+        results = [*inputs[0].rejections, *(result for lane in inputs for result in lane.lane)]
+        with stop_with_one_sentence(TrainingRefused):
+            self.trials, self.rejections = selection.split_results(results)
+        self.ranking = selection.rank_candidates(self.settings, self.plan, self.matrices, self.trials)
         self.next(self.finals)
 
     @step
@@ -65,33 +74,41 @@ class TrainFlow(FlowSpec):
         self.jobs = ["release", "score", *([] if self.doctor_skipped else ["examine"])]
         self.next(self.refit, foreach="jobs")
 
+    @retry(times=1, minutes_between_retries=0)
     @environment(vars=SINGLE_THREAD_ENVIRONMENT)
     @step
     def refit(self):
         """Side by side: fit the winner on everything, score winner and baseline on the test batches, examine data."""
         from flows.steps.doctor import examination
         from flows.steps.train import final_fit
+        from penumbra.training.rejection import TrainingRefused
 
-        if self.input == "release":
-            self.cost = final_fit.release_winner(self.matrices, self.winner, self.plan.split)
-        elif self.input == "score":
-            self.baseline, self.tested = final_fit.score_test_batches(
-                self.settings, self.matrices, self.winner, self.plan.split
-            )
-        else:
-            examination.list_unaccepted_findings(self.settings, self.matrices.problem)
+        with stop_with_one_sentence(TrainingRefused):
+            if self.input == "release":
+                final_fit.try_release(self.matrices, self.ranking[0], self.plan.split)
+            elif self.input == "score":
+                self.baseline = final_fit.score_baseline_parts(self.matrices, self.plan.split)
+                final_fit.try_scores(self.settings, self.matrices, self.ranking[0], self.plan.split)
+            else:
+                examination.list_unaccepted_findings(self.settings, self.matrices.problem)
         self.next(self.register)
 
     @card(type="blank")
     @step
     def register(self, inputs):
-        """Run the gate, write bundle and runs, set the alias, and show it all (`inputs`: the tasks of `refit`)."""
-        from flows.steps.train import evaluation, outcome, registration
+        """Run the gate, write bundle and runs, set the alias, and show it all (`inputs`: the tasks of `refit`).
 
-        release, score, *_ = inputs
-        run = score.settings, score.plan, score.matrices, score.winner
-        trials = [*score.trials, score.baseline]
-        result = outcome.evaluate_winner(*run, trials, score.tested, release.cost, score.doctor_skipped)
+        If the best candidate can't be released, the next best goes.
+        """
+        from flows.steps.train import evaluation, final_fit, outcome, registration
+        from penumbra.training.rejection import TrainingRefused
+
+        _, score, *_ = inputs
+        run = score.settings, score.plan, score.matrices
+        with stop_with_one_sentence(TrainingRefused):
+            final = final_fit.settle_winner(*run, score.ranking, score.baseline)
+        remarks = [*score.remarks, *map(str, [*score.rejections, *final.rejections])]
+        result = outcome.evaluate_winner(*run, final, score.trials, remarks, score.doctor_skipped)
         specs = evaluation.write_evaluation(result)
         text = registration.register_outcome(result, self.reason)
         evaluation.fill_training_card(result, text, specs)

@@ -1,9 +1,13 @@
 """Stopping a flow with one sentence instead of a traceback."""
 
 import contextlib
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 from metaflow.exception import MetaflowException
+
+from flows.steps import REASON_VARIABLE
 
 
 class FlowStopped(MetaflowException):
@@ -16,6 +20,8 @@ class FlowStopped(MetaflowException):
 def stop_with_one_sentence(*errors: type[Exception]) -> Iterator[None]:
     """Turn expected errors into a message without a traceback, as a context manager.
 
+    Whoever started the flow finds the message in the file that the environment names, too.
+
     Args:
         errors: The exception classes that are expected; others pass through with their traceback.
 
@@ -25,4 +31,6 @@ def stop_with_one_sentence(*errors: type[Exception]) -> Iterator[None]:
     try:
         yield
     except errors as error:
+        if file := os.environ.get(REASON_VARIABLE):
+            Path(file).write_text(str(error))
         raise FlowStopped(str(error)) from None

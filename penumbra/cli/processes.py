@@ -5,7 +5,9 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from types import FrameType
 
 from penumbra.cli.group import Refusal
@@ -35,13 +37,19 @@ def run_flow_process(name: str, *options: str) -> None:
         options: Options of its `run`, such as "--only=forest".
 
     Raises:
-        Refusal: The flow failed; its output says why.
+        Refusal: The flow failed, with its reason; its output says more.
     """
+    from flows.steps import REASON_VARIABLE
     from penumbra.core.settings import PROJECT_ROOT
 
     flow = str(PROJECT_ROOT / "flows" / f"{name}.py")
-    if run_command(sys.executable, flow, "--no-pylint", "run", *options):
-        raise Refusal(f"flows/{name}.py failed: its output above says why")
+    with tempfile.TemporaryDirectory() as folder:
+        reason = Path(folder) / "reason.txt"
+        if run_command(
+            sys.executable, flow, "--no-pylint", "run", *options, environment={REASON_VARIABLE: str(reason)}
+        ):
+            said = reason.read_text() if reason.exists() else "its output above says why"
+            raise Refusal(f"flows/{name}.py failed: {said}")
 
 
 def run_command(*command: str, environment: Mapping[str, str] | None = None) -> int:

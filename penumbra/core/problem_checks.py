@@ -11,7 +11,7 @@ from penumbra.core.columns import find_illegal_names
 from penumbra.core.feature_checks import find_check_faults, find_feature_faults
 from penumbra.core.problem import ProblemCandidates, ProblemFeatures, ProblemRules, ProblemSchema, ProblemSlices
 from penumbra.core.rule_checks import find_rule_faults
-from penumbra.core.task import Task, UnsupportedTargetError
+from penumbra.core.task import Task, UnsupportedTargetError, read_target_dtype
 from penumbra.features import ColumnCheck, Feature
 from penumbra.patterns.candidate import Candidate
 from penumbra.rules import Rule
@@ -139,6 +139,25 @@ def _check_target(schema: ProblemSchema) -> Iterator[str]:
         yield str(error)
     except Exception as error:  # whatever the user's function does
         yield f"target() fails on the columns of Labelled: {type(error).__name__}: {error}"
+    else:
+        yield from _find_binary_number(schema)
+
+
+def _find_binary_number(schema: ProblemSchema) -> Iterator[str]:
+    """Find a target that is a column of integers from 0 to 1: it would be learnt as a number."""
+    target = schema.target()
+    names, columns = target.meta.root_names(), schema.Labelled.columns()
+    if len(names) != 1 or not read_target_dtype(schema).is_integer():
+        return
+    name, column = names[0], columns[names[0]]
+    limits = getattr(column, "min", None), getattr(column, "max", None)
+    if target.meta.undo_aliases().meta.is_column() and (
+        limits == (0, 1) or list(getattr(column, "is_in", None) or ()) == [0, 1]
+    ):
+        yield (
+            f'target() gives the numbers 0 and 1 of {name!r}: write pl.col("{name}") == 1 for yes or no, or cast to '
+            "Float64 to predict a number"
+        )
 
 
 def _read_task(schema: ProblemSchema) -> Task | None:

@@ -50,7 +50,7 @@ class Task:
         Raises:
             UnsupportedTargetError: The target is neither Boolean, nor an Enum, nor a number.
         """
-        dtype = schema.Labelled.create_empty().select(schema.target().alias("target")).schema["target"]
+        dtype = read_target_dtype(schema)
         if dtype == pl.Boolean:
             return cls("binary")
         if isinstance(dtype, pl.Enum):
@@ -58,3 +58,15 @@ class Task:
         if dtype.is_numeric():
             return cls("regression")
         raise UnsupportedTargetError(f"target() gives {dtype}: expected Boolean, an Enum of classes, or a number")
+
+
+def read_target_dtype(schema: ProblemSchema) -> pl.DataType:
+    """Read the dtype of the target.
+
+    Args:
+        schema: The problem's schema, whose `target()` is computed on an empty frame.
+
+    Returns:
+        The polars dtype.
+    """
+    return schema.Labelled.create_empty().select(schema.target().alias("target")).schema["target"]

@@ -9,7 +9,7 @@ data/batches/<batch>/<file>            raw, immutable, versioned (see penumbra/d
 import functools
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,13 +121,14 @@ class DataStore:
         """
         return self.staging.versions(self.checksums)
 
-    def rows(self, batch: str) -> pl.DataFrame:
+    def rows(self, batch: str, columns: Sequence[str] | None = None) -> pl.DataFrame:
         """Read a batch's rows that keep the contract.
 
         They are derived again only where the raw files or the code of contract, parsing and features changed.
 
         Args:
             batch: The name of an admitted batch.
+            columns: The columns to read; all of them by default.
 
         Returns:
             A frame with the contract's columns, `penumbra.inputs` (a struct of the features) and `penumbra.batch`
@@ -139,7 +140,7 @@ class DataStore:
         partition = self._partition(batch, self.sums(batch))
         if not partition.exists():
             self._derive(batch, {name: path.read_bytes() for name, path in self._raw_files(batch).items()})
-        return pl.read_parquet(partition, glob=False)
+        return pl.read_parquet(partition, columns=None if columns is None else list(columns), glob=False)
 
     def sums(self, batch: str) -> dict[str, str]:
         """Return the md5 of each raw file of an admitted `batch`, by the file's path in the batch's folder."""

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from penumbra.core.metrics.losses import compute_row_losses, get_primary_metric
 from penumbra.core.metrics.scores import compute_metrics
 from penumbra.core.task import Task
 
@@ -122,6 +123,28 @@ def compute_metric_intervals(
     return {
         name: _clip_interval(name, *limits) for name, *limits in zip(scores, scores.values(), lows, highs, strict=True)
     }
+
+
+def compute_defined_intervals(
+    task: Task, labels: np.ndarray, predictions: np.ndarray, days: np.ndarray
+) -> dict[str, Interval]:
+    """Compute the metrics that are defined for these rows, with their intervals.
+
+    Args:
+        task: The task.
+        labels: The labels [n], at least one.
+        predictions: The predictions, float64 [n] or [n, classes].
+        days: The day of each row, [n], numbers or dates whose order is that of time.
+
+    Returns:
+        The intervals by metric, the primary one first; of rows of a single class that one alone.
+    """
+    try:
+        intervals = compute_metric_intervals(task, labels, predictions, days)
+    except ValueError:
+        losses = compute_row_losses(task, labels, predictions)
+        return {get_primary_metric(task): compute_mean_interval(losses, days)}
+    return {name: interval for name, interval in intervals.items() if not np.isnan(interval.value)}
 
 
 def compute_day_contributions(values: np.ndarray, days: np.ndarray) -> np.ndarray:

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from penumbra.core.metrics.curves import compute_curves
-from penumbra.core.metrics.scores import compute_metrics
+from penumbra.core.metrics.scores import compute_defined_metrics
 from penumbra.core.task import Task
+from penumbra.patterns.class_padding import pad_missing_classes
 from penumbra.training.bootstrap import Interval
 from penumbra.training.fit import TrainingSet, fit_estimator
 
@@ -30,6 +31,13 @@ METRIC_TITLES = {
     "r2": "R²",
     "bias": "bias",
 }
+
+
+PROBABILITY_SLACK = 1e-9
+
+
+class UnsoundPredictions(ValueError):
+    """An estimator's predictions have another shape, order or range than the task's."""
 
 
 @dataclass(frozen=True)
@@ -97,20 +105,24 @@ def run_trial(
         evaluation: The rows to score on.
 
     Returns:
-        The trial, and the predictions of the rows scored on, in the task's shape.
+        The trial, and the predictions of the rows scored on, in the task's shape. The scores are those that are defined
+        for these rows; a class that the rows to fit on lack has the probability 0.
 
     Raises:
-        ValueError: If a class is missing from the training rows, or the rows to score on have only one class or are
-            none.
+        UnsoundPredictions: If the predictions can't be used.
     """
     began = time.time()
     fit_estimator(estimator, training)
     fit_seconds = time.time() - began
     inputs, labels = evaluation
-    predictions = predict_for_task(task, estimator, inputs)
-    results = compute_metrics(task, labels, predictions), compute_curves(task, labels, predictions)
+    predictions = predict_soundly(task, pad_missing_classes(estimator, len(task.classes)), inputs)
+    scores = compute_defined_metrics(task, labels, predictions)
+    metric, loss = next(iter(scores.items()))
+    if not np.isfinite(loss):
+        raise UnsoundPredictions(f"its {METRIC_TITLES[metric]} is {loss}")
     report = dict(getattr(estimator, "report_", {}))
-    return Trial(job, began, time.time(), fit_seconds, *results, report), predictions
+    curves = compute_curves(task, labels, predictions)
+    return Trial(job, began, time.time(), fit_seconds, scores, curves, report), predictions
 
 
 def score_predictions(name: str, task: Task, labels: np.ndarray, predictions: np.ndarray) -> Trial:
@@ -123,14 +135,57 @@ def score_predictions(name: str, task: Task, labels: np.ndarray, predictions: np
         predictions: The predictions, in the task's shape.
 
     Returns:
-        A trial without fitting.
-
-    Raises:
-        ValueError: If there are no rows, or only one class among them.
+        A trial without fitting, with the scores that are defined for these rows.
     """
     now = time.time()
-    results = compute_metrics(task, labels, predictions), compute_curves(task, labels, predictions)
+    results = compute_defined_metrics(task, labels, predictions), compute_curves(task, labels, predictions)
     return Trial(TrialJob(name), now, now, 0.0, *results)
+
+
+def predict_soundly(task: Task, estimator: Any, inputs: np.ndarray) -> np.ndarray:
+    """Predict in the task's shape, and look whether the predictions can be used.
+
+    Args:
+        task: The task.
+        estimator: Fitted estimator.
+        inputs: float64 [n, k].
+
+    Returns:
+        What `predict_for_task` returns.
+
+    Raises:
+        UnsoundPredictions: If the classes are in another order than the task's, the shape is another than expected, a
+            prediction is NaN or infinite, or a probability is outside 0 to 1.
+    """
+    _require_task_classes(task, estimator, inputs[:2])
+    predictions = predict_for_task(task, estimator, inputs)
+    if fault := _find_prediction_fault(task, predictions, len(inputs)):
+        raise UnsoundPredictions(fault)
+    return predictions
+
+
+def _require_task_classes(task: Task, estimator: Any, some: np.ndarray) -> None:
+    """Require the classes of a classification, in their order, and a probability of each for some rows."""
+    if task.kind == "regression":
+        return
+    expected = list(range(len(task.classes))) if task.classes else [False, True]
+    known = list(getattr(estimator, "classes_", expected))
+    if known != expected:
+        raise UnsoundPredictions(f"its classes are {[each.item() for each in known]}: expected {expected}")
+    answered = np.shape(estimator.predict_proba(some))
+    if answered != (len(some), len(expected)):
+        raise UnsoundPredictions(f"predict_proba gives {answered}: expected {(len(some), len(expected))}")
+
+
+def _find_prediction_fault(task: Task, predictions: np.ndarray, rows: int) -> str:
+    shape = (rows, len(task.classes)) if task.classes else (rows,)
+    if predictions.shape != shape:
+        return f"it predicts {predictions.shape} for {rows} rows: expected {shape}"
+    if wrong := int((~np.isfinite(predictions)).sum()):
+        return f"{wrong} of {predictions.size} predictions are NaN or infinite"
+    if task.kind != "regression" and not (predictions.min() >= 0 and predictions.max() <= 1 + PROBABILITY_SLACK):
+        return f"its probabilities go from {predictions.min():g} to {predictions.max():g}: expected 0 to 1"
+    return ""
 
 
 def predict_for_task(task: Task, estimator: Any, inputs: np.ndarray) -> np.ndarray:

@@ -70,16 +70,20 @@ def fit_estimator(estimator: Any, training: TrainingSet) -> None:
 
 
 def select_labelled_rows(rows: pl.DataFrame, target: pl.Expr) -> pl.DataFrame:
-    """Select the rows that have a label; cancelled flights, say, have none.
+    """Select the rows that have a label; cancelled flights, say, have none, and NaN or infinity is none.
 
     Args:
         rows: Rows with the columns that `target` reads.
         target: The label of each row.
 
     Returns:
-        The rows where it isn't null, with the additional column `penumbra.label`.
+        The rows where it isn't null and, of numbers, is finite, with the additional column `penumbra.label`.
     """
-    return rows.with_columns(target.alias(LABEL_COLUMN)).filter(pl.col(LABEL_COLUMN).is_not_null())
+    labelled = rows.with_columns(target.alias(LABEL_COLUMN))
+    is_known = pl.col(LABEL_COLUMN).is_not_null()
+    if labelled.schema[LABEL_COLUMN].is_float():
+        is_known &= pl.col(LABEL_COLUMN).is_finite()
+    return labelled.filter(is_known)
 
 
 def build_matrix(rows: pl.DataFrame, kinds: Sequence[Feature]) -> tuple[np.ndarray, FeatureEncoder]:

@@ -66,6 +66,7 @@ def run_gate_checks(
     findings: Sequence[str] | None = None,
     skipped: Mapping[str, str] | None = None,
     loss: str = "loss",
+    single_class: str = "",
 ) -> GateReport:
     """Run every check for which there is data.
 
@@ -82,10 +83,12 @@ def run_gate_checks(
         skipped: The reasons, by name of check, for checks that could not be run; each is recorded as skipped. The
             reason for `findings=None` stands under "doctor".
         loss: What the losses are, in words.
+        single_class: Says that the rows have one class only; "" if they have several, or are numbers.
 
     Returns:
-        The report, with the checks "baseline", "live", "slices", "calibration", "latency", "size", "compiled" and
-        "doctor", of which "live", "slices" and "calibration" are only there if run or skipped for a reason.
+        The report, with the checks "baseline", "live", "slices", "outcomes", "calibration", "latency", "size",
+        "compiled" and "doctor", of which "live", "slices" and "calibration" are only there if run or skipped for a
+        reason, and "outcomes" only if there are too few of them.
     """
     reasons = dict(skipped or {})
     doctor_reason = reasons.pop("doctor", DOCTOR_NOT_RUN)
@@ -95,6 +98,8 @@ def run_gate_checks(
     if name_loss_column("live") in rows.columns and list_slice_columns(rows):
         checks.append(check_slices(rows, limits, loss))
     checks += [skip_check(name, reason) for name, reason in reasons.items()]
+    if single_class:
+        checks.append(GateCheck("outcomes", 1, 2, NOT_ENOUGH_DATA, single_class))
     if calibration:
         checks.append(check_calibration(calibration, rows[DAY_COLUMN].n_unique(), limits))
     doctor = skip_check("doctor", doctor_reason) if findings is None else check_doctor_findings(findings)

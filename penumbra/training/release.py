@@ -1,12 +1,15 @@
 """The release of a model: fitted on everything, compiled, and compared with itself."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import dataframely as dy
 import numpy as np
 
+from penumbra.core.encoding import CategoryTables
 from penumbra.core.task import Task
+from penumbra.features import Feature
 from penumbra.patterns.augmentation import Augmented
 from penumbra.training.evaluate import predict_for_task
 from penumbra.training.fit import TrainingSet, fit_estimator
@@ -68,7 +71,9 @@ def fit_release(
     return build_release(estimator, check, categorical, task)
 
 
-def build_release(fitted: Any, check: np.ndarray, categorical: Sequence[int], task: Task) -> Release:
+def build_release(
+    fitted: Any, check: np.ndarray, categorical: Sequence[int], task: Task, optional: Sequence[int] | None = None
+) -> Release:
     """Compile a fitted estimator, and compare the two on rows and on some of them with gaps.
 
     Args:
@@ -76,6 +81,7 @@ def build_release(fitted: Any, check: np.ndarray, categorical: Sequence[int], ta
         check: Rows to compare on, float64 [m, k].
         categorical: Positions of the categories in the matrix.
         task: The task.
+        optional: Positions of the columns that may be missing; None for all of them.
 
     Returns:
         The release.
@@ -84,7 +90,7 @@ def build_release(fitted: Any, check: np.ndarray, categorical: Sequence[int], ta
         ParityError: If compiled and fitted model differ by more than 1e-9.
         ValueError: If a class of the task was never seen.
     """
-    probe = add_missing_values(check[pick_evenly_spaced(len(check), PROBE_ROWS)], categorical)
+    probe = add_missing_values(check[pick_evenly_spaced(len(check), PROBE_ROWS)], categorical, optional)
     predict_for_task(task, fitted, probe)
     model, uncompiled = serialize_estimator(fitted, check.shape[1])
     difference = 0.0 if uncompiled else measure_parity(fitted, model, np.concatenate([check, probe]))
@@ -113,18 +119,56 @@ def serialize_estimator(estimator: Any, n_inputs: int) -> tuple[bytes, str]:
         return dumps(estimator), str(reason)
 
 
-def add_missing_values(rows: np.ndarray, categorical: Sequence[int]) -> np.ndarray:
-    """Append a copy of rows in which each column in turn is missing.
+def find_optional_columns(
+    features: Sequence[Feature], row: type[dy.Schema], tables: CategoryTables, inputs: np.ndarray
+) -> list[int]:
+    """Find the columns of the matrix that may be missing, or have a category that training hasn't seen.
+
+    Args:
+        features: The features, in the order of the columns.
+        row: The contract of a request.
+        tables: The values of each category that training has seen.
+        inputs: The training matrix, float64 [n, k].
+
+    Returns:
+        The positions, ascending: of features that read a column which may be null, of categories that may have values
+        beside those of their table, and of columns that have gaps in `inputs`.
+    """
+    contract = row.columns()
+    read = [[contract[name] for name in feature.columns if name in contract] for feature in features]
+    return [
+        position
+        for position, (feature, columns) in enumerate(zip(features, read, strict=True))
+        if any(column.nullable for column in columns)
+        or np.isnan(inputs[:, position]).any()
+        or (feature.categorical and not _has_seen_all_values(columns, tables[feature.name]))
+    ]
+
+
+def _has_seen_all_values(columns: Sequence[dy.Column], table: Mapping[str, int]) -> bool:
+    """Whether the table of a category has every value that the contract allows in its column."""
+    sizes = [len(column.categories) if isinstance(column, dy.Enum) else 2 for column in columns]
+    return all(isinstance(column, dy.Enum | dy.Bool) for column in columns) and sizes == [len(table)]
+
+
+def add_missing_values(
+    rows: np.ndarray, categorical: Sequence[int], optional: Sequence[int] | None = None
+) -> np.ndarray:
+    """Append a copy of rows in which each optional column in turn is missing.
 
     Args:
         rows: float64 [n, k].
         categorical: Positions of the categories, in which -1 stands for missing, as NaN does in the others.
+        optional: Positions of the columns that may be missing; None for all of them.
 
     Returns:
-        float64 [2n, k].
+        float64 [2n, k]; the rows alone if no column may be missing.
     """
+    emptied = np.arange(rows.shape[1]) if optional is None else np.array(optional, int)
+    if not len(emptied):
+        return rows
     harmed = np.array(rows)
-    columns = np.arange(len(rows)) % rows.shape[1]
+    columns = emptied[np.arange(len(rows)) % len(emptied)]
     harmed[np.arange(len(rows)), columns] = np.where(np.isin(columns, categorical), -1, np.nan)
     return np.concatenate([rows, harmed])
 

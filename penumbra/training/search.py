@@ -11,6 +11,7 @@ import numpy as np
 
 from penumbra.core.metrics.losses import compute_row_losses
 from penumbra.core.task import Task
+from penumbra.patterns.class_padding import pad_missing_classes
 from penumbra.training.evaluate import EvaluationSet, predict_for_task
 from penumbra.training.fit import TrainingSet, fit_estimator
 from penumbra.training.release import pick_evenly_spaced
@@ -45,9 +46,6 @@ def search_parameters(
 
     Returns:
         The parameters by name.
-
-    Raises:
-        ValueError: If a class of a multi-class task is missing from the rows to fit on.
     """
     import optuna
 
@@ -99,4 +97,5 @@ def _run_search_trial(
 def _compute_validation_loss(estimator: Any, task: Task, training: TrainingSet, evaluation: EvaluationSet) -> float:
     inputs, labels = evaluation
     fit_estimator(estimator, training)
-    return float(np.mean(compute_row_losses(task, labels, predict_for_task(task, estimator, inputs))))
+    predictions = predict_for_task(task, pad_missing_classes(estimator, len(task.classes)), inputs)
+    return float(np.mean(compute_row_losses(task, labels, predictions)))

@@ -9,7 +9,6 @@ import numpy as np
 import polars as pl
 
 from penumbra.core.columns import COUNT_COLUMN
-from penumbra.core.metrics.losses import compute_row_losses, get_primary_metric
 from penumbra.core.task import Task
 from penumbra.training import bootstrap
 
@@ -77,25 +76,15 @@ def score_slices(
         named: A column for each way of slicing the rows.
 
     Returns:
-        A row for each slice of `find_slice_members` and metric: `slice`, `rows`, `days`, `metric`, `value`, `low`,
-        `high`.
+        A row for each slice of `find_slice_members` and metric, none without slices; the columns are those of
+        `SLICE_SCORE_SCHEMA`.
     """
     lines = []
     for name, members in find_slice_members(named, named.columns):
-        found = _score_slice(task, labels[members], predictions[members], days[members])
+        found = bootstrap.compute_defined_intervals(task, labels[members], predictions[members], days[members])
         size = {"slice": name, "rows": int(members.sum()), "days": len(np.unique(days[members]))}
         lines += [{**size, "metric": metric, **vars(interval)} for metric, interval in found.items()]
     return pl.DataFrame(lines, schema=SLICE_SCORE_SCHEMA)
-
-
-def _score_slice(
-    task: Task, labels: np.ndarray, predictions: np.ndarray, days: np.ndarray
-) -> dict[str, bootstrap.Interval]:
-    try:
-        return bootstrap.compute_metric_intervals(task, labels, predictions, days)
-    except ValueError:
-        losses = compute_row_losses(task, labels, predictions)
-        return {get_primary_metric(task): bootstrap.compute_mean_interval(losses, days)}
 
 
 def find_worst_slices(

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -130,9 +130,19 @@ def test_a_promotion_by_force_needs_a_reason(calls: list[tuple[str, ...]]) -> No
 
 
 def test_a_flow_that_failed_is_exit_1(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "run_command", lambda *_: 1)
+    monkeypatch.setattr(processes, "run_command", lambda *_, **__: 1)
     result = run_command_line("monitor")
     assert (result.exit_code, result.stderr) == (1, "flows/monitor.py failed: its output above says why\n")
+
+
+def test_the_reason_that_a_flow_stopped_for_is_on_stderr(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: str, environment: Mapping[str, str]) -> int:
+        Path(environment["PENUMBRA_FLOW_REASON"]).write_text("there is no batch")
+        return 1
+
+    monkeypatch.setattr(processes, "run_command", stop)
+    result = run_command_line("monitor")
+    assert (result.exit_code, result.stderr) == (1, "flows/monitor.py failed: there is no batch\n")
 
 
 def test_every_benchmark_has_a_name() -> None:

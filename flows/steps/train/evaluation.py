@@ -28,7 +28,7 @@ def build_evaluation_charts(outcome: TrainingOutcome, by_slice: pl.DataFrame) ->
 
     Returns:
         Vega-Lite specifications by name: the curves of winner, baseline and live model ("roc", "pr", "calibration", as
-        far as the task has them), "batches" and "slices" with the loss, and "gate".
+        far as the task has them), "batches" and, where the problem has slices, "slices" with the loss, and "gate".
     """
     specs = {
         kind: charts.build_curve_chart(title, points, x, y)
@@ -39,7 +39,9 @@ def build_evaluation_charts(outcome: TrainingOutcome, by_slice: pl.DataFrame) ->
     losses = [point for name in (str(outcome.winner), "baseline") for point in _losses_by_batch(outcome, name)]
     specs["batches"] = charts.build_batch_chart("Loss by batch, each learnt from earlier ones", losses, metric)
     of_metric = by_slice.filter(pl.col("metric") == metric).with_columns(model=pl.lit(outcome.winner.candidate))
-    specs["slices"] = charts.build_slice_chart("Loss by slice, with 95 % intervals over days", of_metric.to_dicts())
+    if of_metric.height:
+        title = "Loss by slice, with 95 % intervals over days"
+        specs["slices"] = charts.build_slice_chart(title, of_metric.to_dicts())
     report = outcome.gate.report
     specs["gate"] = charts.build_gate_chart(f"Gate: {report.overall}", report.facts()["checks"])
     return specs

@@ -1,10 +1,11 @@
-"""The days of the batches that nothing should be learnt from: those with a data fault that isn't accepted.
+"""What nothing should be learnt from: days with a data fault that isn't accepted, and rows without an outcome.
 
 Each batch is judged day by day against the batches before it, so the result depends on the data, the code and
 `monitor.accept` alone: whoever trains on a data version again leaves out the same days.
 """
 
 import functools
+from dataclasses import dataclass
 
 import polars as pl
 
@@ -16,6 +17,7 @@ from penumbra.core.settings import PROJECT_ROOT, Settings
 from penumbra.data.batches import DataStore
 from penumbra.registry import code_version
 from penumbra.storage.cache import RunReceipts
+from penumbra.training.fit import select_labelled_rows
 
 FAULT_ROOMS = ("problem", "monitoring", "penumbra.features", "penumbra.core", "flows.steps.train.excluded_days")
 EARLIER_BATCHES = 3  # batches that tell what is normal
@@ -61,6 +63,45 @@ def drop_excluded_days(rows: pl.DataFrame, time: str, days: ExcludedDays) -> pl.
         The rows of all other days, with the same columns.
     """
     return rows.filter(~pl.col(time).dt.date().cast(pl.String).is_in(list(days))) if days else rows
+
+
+@dataclass(frozen=True)
+class BatchOutcomes:
+    """What can be learnt from a batch.
+
+    Args:
+        rows: Rows with an outcome, on days without faults.
+        remark: What is wrong with the outcomes in words; "" if nothing is.
+    """
+
+    rows: int
+    remark: str
+
+
+def count_batch_outcomes(store: DataStore, excluded: ExcludedDays) -> dict[str, BatchOutcomes]:
+    """Count what can be learnt from each admitted batch.
+
+    Args:
+        store: The data store.
+        excluded: What `find_excluded_days` returned.
+
+    Returns:
+        The outcomes by batch, oldest first.
+    """
+    return {batch: _count_outcomes(store, batch, excluded) for batch in store.batches()}
+
+
+def _count_outcomes(store: DataStore, batch: str, excluded: ExcludedDays) -> BatchOutcomes:
+    schema = store.problem.schema
+    rows = store.rows(batch, list(schema.Labelled.columns()))
+    known = select_labelled_rows(rows, schema.target())
+    count = drop_excluded_days(known, schema.TIME, excluded).height
+    lost = rows.select(schema.target().is_not_null().sum()).item() - known.height
+    if lost:
+        return BatchOutcomes(count, f"{lost:,} outcomes are NaN or infinite, from which nothing is learnt")
+    if known.is_empty():
+        return BatchOutcomes(0, "no row has an outcome yet")
+    return BatchOutcomes(count, "" if count else "every day with outcomes has data faults")
 
 
 def describe_excluded_days(days: ExcludedDays, on_faults: bool = True) -> str:

@@ -1,16 +1,21 @@
 """The steps of an experiment: a trial on a sample, the full trial, the gate."""
 
 import time
+from collections.abc import Sequence
+from functools import partial
 
 from flows.steps.train import gate_evaluation, run_record
-from flows.steps.train.final_fit import BASELINE_JOB
+from flows.steps.train.attempts import attempt_once, require_shippable
+from flows.steps.train.final_fit import score_baseline
 from flows.steps.train.matrices import Matrices
 from flows.steps.train.plan import TrainingPlan
+from flows.steps.train.shipping import ship_model
 from penumbra.core.settings import Settings
 from penumbra.registry.models import FinishedRun, ModelRegistry
 from penumbra.storage.cache import RunReceipts
 from penumbra.training.evaluate import METRIC_TITLES, Trial, TrialJob, format_score_table, run_trial
 from penumbra.training.gate_checks import ServingMeasurements
+from penumbra.training.rejection import Rejection, refuse_training
 from penumbra.training.search import thin_training_set
 from penumbra.training.split import Split, format_batch_range
 
@@ -30,7 +35,7 @@ def restrict_to_candidate(settings: Settings, name: str) -> Settings:
 
 
 def try_sample(matrices: Matrices, name: str, split: Split, quick_rows: int) -> str:
-    """Try a candidate on a sample of the training rows, scored on all validation rows.
+    """Try a candidate on a sample of the training rows, scored on all validation rows, and ship it.
 
     Args:
         matrices: The matrices of the run.
@@ -40,21 +45,32 @@ def try_sample(matrices: Matrices, name: str, split: Split, quick_rows: int) -> 
 
     Returns:
         A sentence with the primary metric, the number of rows and the seconds it took.
+
+    Raises:
+        TrainingRefused: The candidate can't be fitted or served; a training would leave it out.
     """
-    job, began = TrialJob(name), time.time()
-    all_rows = matrices.build_training_set(name, split.train, withhold=True)
+    text = attempt_once(matrices, name, partial(_look_quickly, matrices, TrialJob(name), split, quick_rows), "sample")
+    if isinstance(text, Rejection):
+        refuse_training([text])
+    return text
+
+
+def _look_quickly(matrices: Matrices, job: TrialJob, split: Split, quick_rows: int) -> str:
+    began = time.time()
+    require_shippable(matrices, job, split)
+    all_rows = matrices.build_training_set(job.candidate, split.train, withhold=True)
     sample = thin_training_set(all_rows, min(1.0, quick_rows / len(all_rows.y)))
     evaluation_set = matrices.read_evaluation_set(split.validation)
     done, _ = run_trial(job, matrices.task, matrices.make_estimator(job), sample, evaluation_set)
     title = METRIC_TITLES[next(iter(done.scores))]
     return (
-        f"A quick look at {name}: {title} {done.loss:.4f} on {format_batch_range(split.validation)}, "
+        f"A quick look at {job.candidate}: {title} {done.loss:.4f} on {format_batch_range(split.validation)}, "
         f"learnt from {len(sample.y):,} of {len(all_rows.y):,} rows in {time.time() - began:.1f} s"
     )
 
 
-def run_full_trial(matrices: Matrices, job: TrialJob, split: Split) -> tuple[Trial, ServingMeasurements]:
-    """Try a candidate on all training rows.
+def run_full_trial(matrices: Matrices, job: TrialJob, split: Split) -> tuple[Trial, ServingMeasurements] | Rejection:
+    """Try a candidate on all training rows, and ship it.
 
     Args:
         matrices: The matrices of the run.
@@ -62,10 +78,35 @@ def run_full_trial(matrices: Matrices, job: TrialJob, split: Split) -> tuple[Tri
         split: The batches of the run.
 
     Returns:
-        The trial on the validation batches, and what the model would cost to serve.
+        The trial on the validation batches, and what the model would cost to serve; or why it failed.
     """
+    return attempt_once(matrices, str(job), partial(_try_and_ship, matrices, job, split))
+
+
+def _try_and_ship(matrices: Matrices, job: TrialJob, split: Split) -> tuple[Trial, ServingMeasurements]:
     done, fitted = matrices.try_candidate(job, split.train, split.validation, "validation")
-    return done, gate_evaluation.build_measured_release(fitted, matrices, split)[1]
+    rows = matrices.read_evaluation_set(split.validation)[0]
+    return done, ship_model(fitted, matrices, rows, matrices.arrays.folder / f"bundle-{job}")
+
+
+def choose_best_trial(
+    results: Sequence[tuple[Trial, ServingMeasurements] | Rejection],
+) -> tuple[Trial, ServingMeasurements]:
+    """Choose the trial with the lowest loss.
+
+    Args:
+        results: What `run_full_trial` returned for each job.
+
+    Returns:
+        The trial and its costs.
+
+    Raises:
+        TrainingRefused: All of them failed.
+    """
+    done = [result for result in results if not isinstance(result, Rejection)]
+    if not done:
+        refuse_training([result for result in results if isinstance(result, Rejection)])
+    return min(done, key=lambda each: each[0].loss)
 
 
 def conclude_experiment(
@@ -82,8 +123,11 @@ def conclude_experiment(
 
     Returns:
         The words that `penumbra experiment` ends with, which are also kept as the latest receipt.
+
+    Raises:
+        TrainingRefused: The baseline can't be fitted.
     """
-    baseline, _ = matrices.try_candidate(BASELINE_JOB, plan.split.train, plan.split.validation, "validation")
+    baseline = score_baseline(matrices, plan.split.train, plan.split.validation, "validation")
     gate = gate_evaluation.evaluate_gate(settings, plan, matrices, best.job, "validation", cost)
     metrics = {**best.scores, **best.report, **run_record.build_comparable_metrics(best, gate, cost)}
     tags = run_record.build_run_tags(plan, best.job, "experiment", gate)

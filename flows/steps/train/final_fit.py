@@ -1,20 +1,47 @@
-"""The winner's last jobs: learn from everything and be compiled; be scored on the test batches."""
+"""The winner's last jobs: learn from everything and be shipped; be scored on the test batches."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import polars as pl
+from threadpoolctl import threadpool_limits
 
-from flows.steps.train import gate_evaluation
+from flows.steps.train.attempts import attempt_once
 from flows.steps.train.matrices import Matrices
-from flows.steps.train.plan import read_training_rows
+from flows.steps.train.plan import TrainingPlan, read_training_rows
+from flows.steps.train.screening import BASELINE_REFUSED
+from flows.steps.train.shipping import ship_model
 from penumbra.core.columns import INPUTS_COLUMN, PREDICTION_COLUMN
 from penumbra.core.settings import Settings
 from penumbra.registry import bundle
 from penumbra.training.evaluate import Trial, TrialJob
 from penumbra.training.fit import fit_estimator
 from penumbra.training.gate_checks import ServingMeasurements
+from penumbra.training.rejection import Rejection, TrainingRefused, refuse_training
 from penumbra.training.split import Split
 
 BASELINE_JOB = TrialJob("baseline")
+
+
+@dataclass(frozen=True)
+class FinalTrials:
+    """The winner as it is shipped, and its scores.
+
+    Args:
+        winner: The candidate with its parameters.
+        cost: What it costs to serve.
+        validated: The baseline's trial on the validation batches.
+        tested: The winner's and the baseline's trials on the test batches.
+        rejections: The better candidates that could not be released, and why.
+    """
+
+    winner: TrialJob
+    cost: ServingMeasurements
+    validated: Trial
+    tested: list[Trial]
+    rejections: list[Rejection]
 
 
 def release_winner(matrices: Matrices, winner: TrialJob, split: Split) -> ServingMeasurements:
@@ -30,15 +57,53 @@ def release_winner(matrices: Matrices, winner: TrialJob, split: Split) -> Servin
     """
     estimator = matrices.make_estimator(winner)
     fit_estimator(estimator, matrices.build_training_set(winner.candidate, split.all))
-    release, cost = gate_evaluation.build_measured_release(estimator, matrices, split)
-    bundle.write_model_files(matrices.arrays.folder / "bundle", release.model, release.probe, release.answers)
-    return cost
+    rows = matrices.read_evaluation_set(split.validation)[0]
+    return ship_model(estimator, matrices, rows, matrices.arrays.folder / "bundle")
 
 
-def score_test_batches(
-    settings: Settings, matrices: Matrices, winner: TrialJob, split: Split
-) -> tuple[Trial, list[Trial]]:
-    """Score winner and baseline on the test batches, and write the winner's held-out predictions as the reference.
+def score_baseline_parts(matrices: Matrices, split: Split) -> list[Trial]:
+    """Score the baseline on the validation batches and on the test batches.
+
+    Args:
+        matrices: The matrices of the run.
+        split: The batches of the run.
+
+    Returns:
+        Its two trials.
+
+    Raises:
+        TrainingRefused: The baseline fails.
+    """
+    return [
+        score_baseline(matrices, split.train, split.validation, "validation"),
+        score_baseline(matrices, split.before_test, split.test, "test"),
+    ]
+
+
+def score_baseline(matrices: Matrices, learn: Sequence[str], judge: Sequence[str], part: str) -> Trial:
+    """Score the baseline on some batches.
+
+    Args:
+        matrices: The matrices of the run.
+        learn: The batches that it learns from.
+        judge: The batches that it is scored on.
+        part: What these are called.
+
+    Returns:
+        Its trial.
+
+    Raises:
+        TrainingRefused: The baseline fails.
+    """
+    action = partial(_try_one, matrices, BASELINE_JOB, learn, judge, part)
+    result = attempt_once(matrices, "baseline", action, f"final-baseline-{part}")
+    if isinstance(result, Rejection):
+        raise TrainingRefused(f"{BASELINE_REFUSED}: {result.reason}")
+    return result
+
+
+def score_winner(settings: Settings, matrices: Matrices, winner: TrialJob, split: Split) -> Trial:
+    """Score the winner on the test batches, and write its held-out predictions as the reference.
 
     Args:
         settings: Those that the rows are read by.
@@ -47,12 +112,79 @@ def score_test_batches(
         split: The batches of the run.
 
     Returns:
-        The baseline's trial on the validation batches; the winner's and the baseline's trials on the test batches.
+        Its trial on the test batches.
     """
-    validated, _ = matrices.try_candidate(BASELINE_JOB, split.train, split.validation, "validation")
-    tested = [matrices.try_candidate(job, split.before_test, split.test, "test")[0] for job in (winner, BASELINE_JOB)]
+    tested = _try_one(matrices, winner, split.before_test, split.test, "test")
     predictions = np.concatenate([matrices.arrays.read(f"{part}-{winner}") for part in ("validation", "test")])
     held_out = read_training_rows(settings, matrices.problem, split.validation + split.test).drop(INPUTS_COLUMN)
     reference = held_out.with_columns(pl.Series(PREDICTION_COLUMN, predictions))
     bundle.write_reference_rows(matrices.arrays.folder / "bundle", reference)
-    return validated, tested
+    return tested
+
+
+def try_release(matrices: Matrices, winner: TrialJob, split: Split) -> ServingMeasurements | Rejection:
+    """Release a candidate once.
+
+    Args:
+        matrices: The matrices of the run.
+        winner: The candidate with its parameters.
+        split: The batches of the run.
+
+    Returns:
+        What `release_winner` returns; or why it failed.
+    """
+    return attempt_once(
+        matrices, str(winner), partial(release_winner, matrices, winner, split), f"final-release-{winner}"
+    )
+
+
+def try_scores(settings: Settings, matrices: Matrices, winner: TrialJob, split: Split) -> Trial | Rejection:
+    """Score a candidate on the test batches once.
+
+    Args:
+        settings: Those that the rows are read by.
+        matrices: The matrices of the run.
+        winner: The candidate with its parameters.
+        split: The batches of the run.
+
+    Returns:
+        What `score_winner` returns; or why it failed.
+    """
+    action = partial(score_winner, settings, matrices, winner, split)
+    return attempt_once(matrices, str(winner), action, f"final-score-{winner}")
+
+
+def settle_winner(
+    settings: Settings, plan: TrainingPlan, matrices: Matrices, ranking: Sequence[TrialJob], baseline: Sequence[Trial]
+) -> FinalTrials:
+    """Take the best candidate that can be released and scored.
+
+    The first one was tried by tasks of their own, whose results are found again; others are fitted here, on one thread
+    as there.
+
+    Args:
+        settings: Those that the rows are read by.
+        plan: The plan of the run.
+        matrices: The matrices of the run.
+        ranking: The candidates with their parameters, the best first.
+        baseline: The baseline's trials on validation and test batches.
+
+    Returns:
+        The winner with its trials.
+
+    Raises:
+        TrainingRefused: No candidate can be released.
+    """
+    rejections: list[Rejection] = []
+    with threadpool_limits(1):
+        for job in ranking:
+            cost = try_release(matrices, job, plan.split)
+            scores = cost if isinstance(cost, Rejection) else try_scores(settings, matrices, job, plan.split)
+            if isinstance(cost, ServingMeasurements) and isinstance(scores, Trial):
+                return FinalTrials(job, cost, baseline[0], [scores, baseline[1]], rejections)
+            rejections += [scores] if isinstance(scores, Rejection) else []
+    refuse_training(rejections)
+
+
+def _try_one(matrices: Matrices, job: TrialJob, learn: Sequence[str], judge: Sequence[str], part: str) -> Trial:
+    return matrices.try_candidate(job, learn, judge, part)[0]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -11,16 +11,15 @@ from flows.steps.doctor import examination
 from flows.steps.train.live_model import LivePredictions, predict_with_live
 from flows.steps.train.matrices import Matrices
 from flows.steps.train.plan import TrainingPlan, read_training_rows
+from flows.steps.train.screening import describe_single_class
 from penumbra.core.columns import DAY_COLUMN, INPUTS_COLUMN, LOSS_COLUMN, MODEL_COLUMN, name_loss_column
 from penumbra.core.metrics.losses import compute_row_losses, describe_loss
 from penumbra.core.settings import Settings
-from penumbra.registry import bundle, serving_cost
 from penumbra.training import bootstrap, gate, slices
 from penumbra.training.evaluate import TrialJob
 from penumbra.training.gate_checks import ServingMeasurements
 from penumbra.training.gate_comparisons import ComparisonRule
-from penumbra.training.release import PARITY_TOLERANCE, Release, build_release
-from penumbra.training.split import Split, select_worst_failures
+from penumbra.training.split import select_worst_failures
 
 CALIBRATION_METRIC = "calibration_error"
 HeldOutPart = Literal["validation", "test"]
@@ -70,13 +69,14 @@ def evaluate_gate(
     live = predict_with_live(settings.registry, matrices.problem, rows)
     losses = build_loss_table(matrices, job, part, batches, rows, live)
     labels, days = matrices.read_evaluation_set(batches)[1], losses[DAY_COLUMN].to_numpy()
-    intervals = bootstrap.compute_metric_intervals(matrices.task, labels, matrices.arrays.read(f"{part}-{job}"), days)
+    predictions = matrices.arrays.read(f"{part}-{job}")
+    intervals = bootstrap.compute_defined_intervals(matrices.task, labels, predictions, days)
     compared = losses if live is None or not live.known.any() else losses.filter(live.known)
     skipped = list_skipped_checks(live, doctor_skipped)
     findings = None if doctor_skipped else examination.list_unaccepted_findings(settings, matrices.problem)
     calibration, rule = intervals.get(CALIBRATION_METRIC), choose_comparison_rule(plan, job, live)
-    loss = describe_loss(matrices.task)
-    report = gate.run_gate_checks(settings.gate, compared, rule, shipped, calibration, findings, skipped, loss)
+    words = describe_loss(matrices.task), describe_single_class(matrices, batches)
+    report = gate.run_gate_checks(settings.gate, compared, rule, shipped, calibration, findings, skipped, *words)
     worst = slices.find_worst_slices(
         rows[INPUTS_COLUMN].struct.unnest(), losses[name_loss_column("candidate")].to_numpy(), days
     )
@@ -187,39 +187,3 @@ def find_live_failures(live: LivePredictions | None, rows: pl.DataFrame, losses:
         pl.lit(live.version).alias(MODEL_COLUMN),
     )
     return select_worst_failures(of_live.filter(live.known))
-
-
-def measure_serving_cost(
-    release: Release, score: serving_cost.ScoreFunction | None, rows: np.ndarray
-) -> ServingMeasurements:
-    """Measure what a model costs to serve.
-
-    Args:
-        release: The model in the form in which it is served.
-        score: Called with a matrix of one row; answers where the model couldn't be compiled.
-        rows: Rows of the feature matrix to time it on, float64 [n, features].
-
-    Returns:
-        Median time of a row, size, and how far the compiled model is from the fitted one.
-    """
-    model: Any = bundle.open_onnx_session(release.model) if release.compiled else score
-    parity = release.parity if release.compiled else None
-    microseconds = serving_cost.measure_single_row_us(model, rows)
-    return ServingMeasurements(microseconds, len(release.model), parity, PARITY_TOLERANCE)
-
-
-def build_measured_release(fitted: Any, matrices: Matrices, split: Split) -> tuple[Release, ServingMeasurements]:
-    """Compile a fitted estimator and measure what it costs to serve.
-
-    Args:
-        fitted: A fitted scikit-learn estimator.
-        matrices: The matrices of the run.
-        split: Its validation batches are the rows on which the compiled model is compared with the fitted one.
-
-    Returns:
-        The model in the form in which it is served, and the measurements.
-    """
-    rows = matrices.read_evaluation_set(split.validation)[0]
-    release = build_release(fitted, rows, matrices.columns["categorical"], matrices.task)
-    score = fitted.predict if matrices.task.kind == "regression" else fitted.predict_proba
-    return release, measure_serving_cost(release, score, release.probe)

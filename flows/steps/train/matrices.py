@@ -1,7 +1,7 @@
 """The matrices of a training run: written by its first step, memory-mapped by each of its tasks."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,9 +19,12 @@ from penumbra.core.settings import Settings
 from penumbra.core.task import Task
 from penumbra.data.failure_set import FailureSet
 from penumbra.patterns.candidate import Candidate
+from penumbra.patterns.class_padding import pad_missing_classes
 from penumbra.storage.arrays import ArrayStore
 from penumbra.training.evaluate import EvaluationSet, Trial, TrialJob, predict_for_task, run_trial
 from penumbra.training.fit import TrainingSet, accepts_live_predictions, build_matrix, extract_labels
+from penumbra.training.rejection import USER_ERRORS, describe_failure
+from penumbra.training.release import find_optional_columns
 from penumbra.training.search import search_parameters
 from penumbra.training.split import mask_matching_rows
 
@@ -37,7 +40,8 @@ class Matrices:
 
     All arrays have the rows of the same batches in the same order: "inputs" is float64 [n, features], "labels" as the
     task has them (see penumbra/core/task.py), "learns-<candidate>" the labels of candidates that learn something else.
-    `columns` has the names, and the positions of categorical and numeric features; `tables` the values of categories.
+    `columns` has the names, and the positions of categorical and numeric features; `tables` the values of categories;
+    `faults` by candidate why what it learns can't be computed.
     """
 
     arrays: ArrayStore
@@ -45,6 +49,7 @@ class Matrices:
     tables: CategoryTables
     task: Task
     problem: Problem
+    faults: Mapping[str, str] = field(default_factory=dict)
 
     def make_estimator(self, job: TrialJob) -> Any:
         """Make a candidate's unfitted estimator.
@@ -56,7 +61,27 @@ class Matrices:
             A scikit-learn estimator.
         """
         estimator = get_candidate(self.problem, job.candidate).make(SimpleNamespace(**self.columns))
-        return estimator.set_params(**job.parameters)
+        return estimator.set_params(**job.parameters) if job.parameters else estimator
+
+    def pad_classes(self, fitted: Any) -> Any:
+        """Give a fitted classifier a probability for each class of the task.
+
+        Args:
+            fitted: Fitted estimator.
+
+        Returns:
+            The same, or one around it if the rows that it was fitted on lack a class.
+        """
+        return pad_missing_classes(fitted, len(self.task.classes))
+
+    def find_optional_columns(self) -> list[int]:
+        """Find the columns that may be missing in a request, or hold a category that training hasn't seen.
+
+        Returns:
+            Their positions, ascending.
+        """
+        features, row = self.problem.features.FEATURES, self.problem.schema.Row
+        return find_optional_columns(features, row, self.tables, self.arrays.read("inputs"))
 
     def build_training_set(self, name: str, batches: Sequence[str], withhold: bool = False) -> TrainingSet:
         """Read the rows that a candidate learns from.
@@ -114,7 +139,8 @@ class Matrices:
         if not rows.any():
             return {}
         inputs, labels = (array[rows] for array in self.read_evaluation_set(batches))
-        loss = compute_row_losses(self.task, labels, predict_for_task(self.task, fitted, inputs)).mean()
+        predictions = predict_for_task(self.task, self.pad_classes(fitted), inputs)
+        loss = compute_row_losses(self.task, labels, predictions).mean()
         return {"failures": float(rows.sum()), "loss_on_failures": float(loss)}
 
     def _search(self, job: TrialJob, training_set: TrainingSet, evaluation_set: EvaluationSet) -> dict[str, Any]:
@@ -176,26 +202,43 @@ def write_matrices(
     arrays = ArrayStore(folder, dict(rows.group_by(BATCH_COLUMN, maintain_order=True).len().iter_rows()))
     arrays.write("inputs", inputs)
     arrays.write("labels", extract_labels(rows[LABEL_COLUMN], task))
-    for name, recipe in problem.candidates.CANDIDATES.items():
-        if recipe.learns is not None:
-            arrays.write(f"learns-{name}", rows.select(recipe.learns.cast(pl.Float64)).to_series().to_numpy())
+    faults = _write_learnt_labels(problem, rows, arrays)
     columns = {"names": encoding.names, "categorical": encoding.categorical, "numeric": encoding.numeric}
-    matrices = Matrices(arrays, columns, encoding.tables, task, problem)
+    matrices = Matrices(arrays, columns, encoding.tables, task, problem, faults)
     context = _load_context(recorded_context) if recorded_context else _collect_context(settings, rows, matrices)
     for name, array in context.items():
         arrays.write(name, array)
     return matrices
 
 
+def _write_learnt_labels(problem: Problem, rows: pl.DataFrame, arrays: ArrayStore) -> dict[str, str]:
+    """Write what candidates learn in place of the target; by candidate why it can't be computed."""
+    faults = {}
+    for name, recipe in problem.candidates.CANDIDATES.items():
+        if recipe.learns is None:
+            continue
+        try:
+            arrays.write(f"learns-{name}", rows.select(recipe.learns.cast(pl.Float64)).to_series().to_numpy())
+        except pl.exceptions.PolarsError as error:
+            faults[name] = f"`learns` gives no numbers: {describe_failure(error)}"
+    return faults
+
+
 def _collect_context(settings: Settings, rows: pl.DataFrame, matrices: Matrices) -> dict[str, np.ndarray]:
     """Collect what trials depend on beside data, code and settings: earlier failures, and the live model."""
     failures = FailureSet(settings.training.failures, matrices.problem.schema.Row).read(MAX_WITHHELD_ROWS)
     context = {WITHHELD_ARRAY: mask_matching_rows(rows, failures, matrices.problem.schema.Row.primary_key())}
-    estimators = (matrices.make_estimator(TrialJob(name)) for name in settings.training.candidates)
-    if any(map(accepts_live_predictions, estimators)):
+    if any(_takes_live_predictions(matrices, name) for name in settings.training.candidates):
         live = live_model.collect_live_predictions(settings, matrices.problem, rows)
         context |= {} if live is None else {LIVE_ARRAY: live}
     return context
+
+
+def _takes_live_predictions(matrices: Matrices, name: str) -> bool:
+    try:
+        return accepts_live_predictions(matrices.make_estimator(TrialJob(name)))
+    except USER_ERRORS:  # a candidate that can't be made is left out, see `screening`
+        return False
 
 
 def _load_context(folder: Path) -> dict[str, np.ndarray]:

@@ -1,9 +1,10 @@
 """The result of a training run, and the words that `make train` ends with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from flows.steps.train import gate_evaluation
+from flows.steps.train.final_fit import FinalTrials
 from flows.steps.train.gate_evaluation import GateOutcome
 from flows.steps.train.live_model import LivePredictions
 from flows.steps.train.matrices import Matrices
@@ -29,7 +30,8 @@ class TrainingOutcome:
     """The result of a training run.
 
     `trials` are those on the validation batches, `tested` those of the winner, the baseline and (where it can be
-    scored) the live model on the test batches, the winner's first; `cost` is what the winner costs to serve.
+    scored) the live model on the test batches, the winner's first; `cost` is what the winner costs to serve; `remarks`
+    are sentences about what was left out.
     """
 
     settings: Settings
@@ -40,6 +42,7 @@ class TrainingOutcome:
     tested: list[Trial]
     cost: ServingMeasurements
     gate: GateOutcome
+    remarks: list[str] = field(default_factory=list)
 
     @property
     def evaluation_folder(self) -> Path:
@@ -51,10 +54,9 @@ def evaluate_winner(
     settings: Settings,
     plan: TrainingPlan,
     matrices: Matrices,
-    winner: TrialJob,
+    final: FinalTrials,
     trials: list[Trial],
-    tested: list[Trial],
-    cost: ServingMeasurements,
+    remarks: list[str],
     doctor_skipped: str = "",
 ) -> TrainingOutcome:
     """Run the gate on the test batches and collect the result of a training run.
@@ -63,18 +65,19 @@ def evaluate_winner(
         settings: All of them; they are recorded with the run.
         plan: The plan of the run.
         matrices: The matrices of the run, with the predictions of winner and baseline.
-        winner: The candidate with its parameters.
-        trials: The trials on the validation batches, with the baseline's.
-        tested: The winner's and the baseline's trials on the test batches.
-        cost: What the winner costs to serve.
+        final: The winner with its trials on the test batches, and the baseline's.
+        trials: The candidates' trials on the validation batches.
+        remarks: Sentences about what was left out.
         doctor_skipped: Why the doctor doesn't run; "" to let it run.
 
     Returns:
         The result, with the live model's scores where it has learnt from none of the test rows.
     """
-    gate = gate_evaluation.evaluate_gate(settings, plan, matrices, winner, "test", cost, doctor_skipped)
+    winner, all_trials = final.winner, [*trials, final.validated]
+    gate = gate_evaluation.evaluate_gate(settings, plan, matrices, winner, "test", final.cost, doctor_skipped)
     live = [] if gate.live is None else _score_live(gate.live, matrices, plan.split.test)
-    return TrainingOutcome(settings, plan, matrices, winner, trials, [*tested, *live], cost, gate)
+    tested = [*final.tested, *live]
+    return TrainingOutcome(settings, plan, matrices, winner, all_trials, tested, final.cost, gate, remarks)
 
 
 def describe_outcome(outcome: TrainingOutcome, version: str, alias: str) -> str:
@@ -100,6 +103,7 @@ def describe_outcome(outcome: TrainingOutcome, version: str, alias: str) -> str:
             "",
             str(outcome.gate.report),
             "",
+            *([*outcome.remarks, ""] if outcome.remarks else []),
             advice,
             "",
         ]

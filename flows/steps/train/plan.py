@@ -95,7 +95,7 @@ def make_plan(settings: Settings, problem: Problem) -> TrainingPlan:
         DataNotRecorded: The data folder isn't at the version that its .dvc file names.
         NoGitRevision: The project is no git checkout with a commit.
         SettingsError: `training.candidates` names a candidate that problem/candidates.py doesn't have.
-        ValueError: There are too few batches to split.
+        ValueError: There are too few batches with outcomes to split.
     """
     require_known_candidates("training.candidates", settings.training.candidates, problem.candidates.CANDIDATES)
     data = versions.compute_data_version(settings.data)
@@ -105,7 +105,9 @@ def make_plan(settings: Settings, problem: Problem) -> TrainingPlan:
         )
     store = DataStore(settings.data, problem)
     left_out = excluded_days.find_excluded_days(settings, problem)
-    split = split_batches(store.batches(), settings.training.validation_batches, settings.training.test_batches)
+    outcomes = excluded_days.count_batch_outcomes(store, left_out)
+    remarks = [f"{batch}: {found.remark}" for batch, found in outcomes.items() if found.remark]
+    split = _split_usable_batches(settings, outcomes, remarks)
     files = list_training_files()
     facts = {
         "data_version": data,
@@ -120,8 +122,19 @@ def make_plan(settings: Settings, problem: Problem) -> TrainingPlan:
         "validation": split.validation,
         "test": split.test,
         "left_out": left_out,
+        "remarks": remarks,
     }
     return TrainingPlan(split, facts)
+
+
+def _split_usable_batches(
+    settings: Settings, outcomes: Mapping[str, excluded_days.BatchOutcomes], remarks: Sequence[str]
+) -> Split:
+    usable = [batch for batch, found in outcomes.items() if found.rows]
+    try:
+        return split_batches(usable, settings.training.validation_batches, settings.training.test_batches)
+    except ValueError as error:
+        raise ValueError("; ".join([str(error), *remarks])) from None
 
 
 def require_known_candidates(setting: str, names: Sequence[str], candidates: Mapping[str, Candidate]) -> None:

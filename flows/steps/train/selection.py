@@ -13,13 +13,35 @@ from penumbra.registry.manifest import read_manifest
 from penumbra.registry.pointers import LIVE_ALIAS
 from penumbra.training import bootstrap, gate_comparisons
 from penumbra.training.evaluate import Trial, TrialJob
+from penumbra.training.rejection import Rejection, refuse_training
 
 
-def choose_winner(settings: Settings, plan: TrainingPlan, matrices: Matrices, trials: Sequence[Trial]) -> TrialJob:
-    """Choose the candidate with the lowest mean loss on the validation batches.
+def split_results(results: Sequence[Trial | Rejection]) -> tuple[list[Trial], list[Rejection]]:
+    """Tell trials from candidates that were left out.
 
-    The live model's own recipe is kept unless another is shown to be better: on newer data it only has to be no worse
-    than the live model, while another has to be better.
+    Args:
+        results: Both.
+
+    Returns:
+        The trials, at least one, and the rejections.
+
+    Raises:
+        TrainingRefused: There is no trial.
+    """
+    trials = [result for result in results if isinstance(result, Trial)]
+    rejections = [result for result in results if isinstance(result, Rejection)]
+    if not trials:
+        refuse_training(rejections)
+    return trials, rejections
+
+
+def rank_candidates(
+    settings: Settings, plan: TrainingPlan, matrices: Matrices, trials: Sequence[Trial]
+) -> list[TrialJob]:
+    """Rank the candidates by their mean loss on the validation batches, the lowest first.
+
+    The live model's own recipe stands first unless another is shown to be better: on newer data it only has to be no
+    worse than the live model, while another has to be better.
 
     Args:
         settings: Sections [registry] and [gate] (`confidence`), and those that the rows are read by.
@@ -28,18 +50,19 @@ def choose_winner(settings: Settings, plan: TrainingPlan, matrices: Matrices, tr
         trials: The trials on the validation batches, at least one.
 
     Returns:
-        The winner with its parameters.
+        The candidates with their parameters.
     """
-    best = min(trials, key=lambda trial: trial.loss).job
+    ranking = [trial.job for trial in sorted(trials, key=lambda trial: trial.loss)]
+    best = ranking[0]
     recipe = _read_live_manifest(settings.registry).get("recipe")
     live_job = next((trial.job for trial in trials if plan.fingerprint_recipe(trial.job) == recipe), best)
     if live_job == best or _is_better(settings, plan, matrices, best, live_job):
-        return best
+        return ranking
     print(
         f"{best} has the lowest loss, but isn't shown to be better than {live_job}, the live model's recipe, "
         "which stays"
     )
-    return live_job
+    return [live_job, *(job for job in ranking if job != live_job)]
 
 
 def _is_better(settings: Settings, plan: TrainingPlan, matrices: Matrices, job: TrialJob, other: TrialJob) -> bool:

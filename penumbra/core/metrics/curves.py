@@ -43,11 +43,12 @@ def compute_curves(
 
     Returns:
         "calibration": of several classes that of the likeliest, of a number the mean label by mean prediction. For a
-        binary task also "roc" (`false_positive_rate`, `true_positive_rate`) and "pr" (`recall`, `precision`).
+        binary task with both classes also "roc" (`false_positive_rate`, `true_positive_rate`) and "pr" (`recall`,
+        `precision`).
     """
     if task.kind == "multiclass":
         return {"calibration": compute_calibration_curve(predictions.argmax(axis=1) == labels, predictions.max(axis=1))}
-    if task.kind == "regression":
+    if task.kind == "regression" or len(np.unique(labels)) < 2:
         return {"calibration": compute_calibration_curve(labels, predictions)}
     from sklearn import metrics
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from penumbra.core.metrics.calibration import compute_calibration_error
-from penumbra.core.metrics.losses import compute_row_losses
+from penumbra.core.metrics.losses import compute_row_losses, get_primary_metric
 from penumbra.core.task import Task
 
 
@@ -28,6 +28,25 @@ def compute_metrics(task: Task, labels: np.ndarray, predictions: np.ndarray) -> 
         raise ValueError(f"{_describe_classes(task, labels)}: a score needs two classes and there are {classes}")
     score = _compute_binary_metrics if task.kind == "binary" else _compute_multiclass_metrics
     return {"log_loss": float(compute_row_losses(task, labels, predictions).mean()), **score(labels, predictions)}
+
+
+def compute_defined_metrics(task: Task, labels: np.ndarray, predictions: np.ndarray) -> dict[str, float]:
+    """Compute the metrics that are defined for these rows.
+
+    Args:
+        task: The task.
+        labels: The labels [n], at least one.
+        predictions: The predictions, [n] or [n, classes].
+
+    Returns:
+        The metrics by name, the primary one first; of rows of a single class that one alone, of equal numbers all but
+        "r2".
+    """
+    try:
+        scores = compute_metrics(task, labels, predictions)
+    except ValueError:
+        return {get_primary_metric(task): float(compute_row_losses(task, labels, predictions).mean())}
+    return {name: score for name, score in scores.items() if not np.isnan(score)}
 
 
 def _describe_classes(task: Task, labels: np.ndarray) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 
 from penumbra.patterns.augmentation import Augmented
 from penumbra.patterns.cascade import Cascade
+from penumbra.patterns.class_padding import PaddedClasses
 from penumbra.patterns.hard_negatives import HardNegatives
 from penumbra.patterns.out_of_sample import LOGIT_CLIP
 from penumbra.patterns.reframing import Reframed
@@ -35,6 +36,10 @@ def _convert_augmented(graph: Graph, model: Any, inputs: str) -> str:
     return graph.convert(model.estimator_, inputs)
 
 
+def _convert_padded_classes(graph: Graph, model: Any, inputs: str) -> str:
+    return graph.add("MatMul", graph.convert(model.estimator, inputs), model.selection)
+
+
 def _convert_cascade(graph: Graph, model: Any, inputs: str) -> str:
     low, high = model.report_["low"], model.report_["high"]
     cheap = graph.convert(model.cheap_, inputs)
@@ -58,4 +63,5 @@ PATTERN_CONVERTERS: dict[type, Converter] = {
     HardNegatives: _convert_hard_negatives,
     Augmented: _convert_augmented,
     Cascade: _convert_cascade,
+    PaddedClasses: _convert_padded_classes,
 }

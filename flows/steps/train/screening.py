@@ -1,0 +1,164 @@
+"""What is said before anything is fitted: candidates that don't suit the task, a baseline or outcomes that can't do."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from flows.steps.train.attempts import find_problem_folder
+from flows.steps.train.matrices import Matrices
+from flows.steps.train.plan import TrainingPlan
+from penumbra.core.task import read_target_dtype
+from penumbra.training.evaluate import TrialJob, predict_soundly
+from penumbra.training.fit import fit_estimator
+from penumbra.training.rejection import (
+    USER_ERRORS,
+    Rejection,
+    TrainingRefused,
+    describe_failure,
+    find_estimator_fault,
+    refuse_training,
+)
+from penumbra.training.split import Split, format_batch_range
+
+BASELINE_REFUSED = "nothing can be compared with baseline() of problem/candidates.py"
+FEWER_BATCHES = "or lower training.validation_batches or training.test_batches"
+
+
+def screen_candidates(matrices: Matrices, names: Sequence[str]) -> list[Rejection]:
+    """Find the candidates that can't be tried at all.
+
+    Args:
+        matrices: The matrices of the run.
+        names: The candidates, as the settings name them.
+
+    Returns:
+        Why each of them can't be tried.
+
+    Raises:
+        TrainingRefused: No candidate is left.
+    """
+    faults = {name: matrices.faults.get(name) or _find_fault(matrices, name) for name in names}
+    rejections = [Rejection(name, fault) for name, fault in faults.items() if fault]
+    if len(rejections) == len(names):
+        refuse_training(rejections)
+    return rejections
+
+
+def require_baseline(matrices: Matrices, split: Split) -> None:
+    """Refuse to train where the model that every candidate has to beat can't be fitted.
+
+    Args:
+        matrices: The matrices of the run.
+        split: The batches of the run.
+
+    Raises:
+        TrainingRefused: baseline() of the problem doesn't suit the task, or fails.
+    """
+    fault = _find_fault(matrices, "baseline")
+    if not fault:
+        try:
+            estimator = matrices.make_estimator(TrialJob("baseline"))
+            training_set = matrices.build_training_set("baseline", split.train)
+            fit_estimator(estimator, training_set)
+            predict_soundly(matrices.task, matrices.pad_classes(estimator), training_set.inputs[:2])
+        except USER_ERRORS as error:
+            fault = describe_failure(error, find_problem_folder(matrices.problem))
+    if fault:
+        raise TrainingRefused(f"{BASELINE_REFUSED}: {fault}")
+
+
+def check_outcomes(matrices: Matrices, split: Split) -> list[str]:
+    """Look whether there is something to learn from the outcomes of the rows.
+
+    Args:
+        matrices: The matrices of the run.
+        split: The batches of the run.
+
+    Returns:
+        Sentences about what the result will lack: classes that training rows don't have, batches with one class only.
+
+    Raises:
+        TrainingRefused: All training rows have the same outcome.
+    """
+    labels = matrices.read_evaluation_set(split.train)[1]
+    if len(known := np.unique(labels)) < 2:
+        raise TrainingRefused(
+            f"all {len(labels):,} training rows ({format_batch_range(split.train)}) have the outcome "
+            f"{_name_outcome(matrices, known[0])}: nothing can be learnt from one; wait for batches with others, "
+            f"{FEWER_BATCHES}"
+        )
+    if matrices.task.kind == "regression":
+        return []
+    later = [batches for batches in (split.validation, split.test) if matrices.arrays.sizes.keys() >= {*batches}]
+    single = [sentence for batches in later if (sentence := describe_single_class(matrices, batches))]
+    return [*_describe_missing_classes(matrices, split, known), *single]
+
+
+def screen_run(matrices: Matrices, names: Sequence[str], plan: TrainingPlan) -> tuple[list[Rejection], list[str]]:
+    """Look at all that can be known before anything is fitted.
+
+    Args:
+        matrices: The matrices of the run.
+        names: The candidates, as the settings name them.
+        plan: The plan of the run.
+
+    Returns:
+        Why candidates can't be tried; and sentences about what the result will lack.
+
+    Raises:
+        TrainingRefused: Nothing can be trained.
+    """
+    remarks = [*plan.facts["remarks"], *check_outcomes(matrices, plan.split)]
+    require_baseline(matrices, plan.split)
+    rejections = screen_candidates(matrices, names)
+    for sentence in [*remarks, *rejections]:
+        print(sentence, flush=True)
+    return rejections, remarks
+
+
+def describe_single_class(matrices: Matrices, batches: Sequence[str]) -> str:
+    """Say that rows have one class only.
+
+    Args:
+        matrices: The matrices of the run.
+        batches: The batches of the rows.
+
+    Returns:
+        A sentence; "" if there are several, or the task has no classes.
+    """
+    labels = matrices.read_evaluation_set(batches)[1]
+    if matrices.task.kind == "regression" or len(np.unique(labels)) > 1:
+        return ""
+    return (
+        f"all {len(labels):,} rows of {format_batch_range(batches)} have the outcome "
+        f"{_name_outcome(matrices, labels[0])}: not enough data to tell how well a model tells outcomes apart"
+    )
+
+
+def _find_fault(matrices: Matrices, name: str) -> str:
+    try:
+        estimator = matrices.make_estimator(TrialJob(name))
+    except USER_ERRORS as error:
+        return describe_failure(error, find_problem_folder(matrices.problem))
+    return find_estimator_fault(estimator, matrices.task, str(read_target_dtype(matrices.problem.schema)))
+
+
+def _describe_missing_classes(matrices: Matrices, split: Split, known: np.ndarray) -> list[str]:
+    lacking = [code for code in range(len(matrices.task.classes)) if code not in known]
+    where = f"the training rows ({format_batch_range(split.train)}) have no"
+    return [
+        f"{where} {matrices.task.classes[code]!r}, which {_find_first_batch(matrices, split, code)}: it is given the "
+        "probability 0 until it has been learnt"
+        for code in lacking
+    ]
+
+
+def _find_first_batch(matrices: Matrices, split: Split, code: int) -> str:
+    later = [batch for batch in split.all if batch in matrices.arrays.sizes and batch not in split.train]
+    first = next((batch for batch in later if (matrices.read_evaluation_set([batch])[1] == code).any()), "")
+    return f"first occurs in {first}" if first else "occurs in no batch"
+
+
+def _name_outcome(matrices: Matrices, label: np.generic) -> str:
+    task = matrices.task
+    return repr(task.classes[int(label)]) if task.classes else str(label.item())

@@ -1,0 +1,114 @@
+"""A training on the orders: candidates that can't do beside a good one, a newest batch without outcomes, no slices."""
+
+import pytest
+
+from tests.helpers.flow_workspace import Workspace
+from tests.helpers.orders import write_orders
+
+pytestmark = pytest.mark.slow
+
+CANDIDATES = '''
+def raising(columns: Columns) -> Any:
+    """Names what doesn't exist."""
+    return undefined_name
+
+
+def forgotten(columns: Columns) -> Any:
+    """Lacks its return."""
+
+
+def regressor(columns: Columns) -> Any:
+    """Doesn't suit the task."""
+    from sklearn.linear_model import Ridge
+
+    return Ridge()
+
+
+def margins(columns: Columns) -> Any:
+    """Has no probabilities."""
+    from sklearn.linear_model import RidgeClassifier
+
+    return RidgeClassifier()
+
+
+def gapless(columns: Columns) -> Any:
+    """Refuses the gaps that `amount` may have."""
+    from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression()
+
+
+def deadly(columns: Columns) -> Any:
+    """Takes its process down while it is fitted."""
+    from penumbra.patterns import Augmented
+
+    return Augmented(boosting(columns), die, columns)
+
+
+def die(rows: Any, columns: Columns, random: Any) -> Any:
+    """As the kernel does where memory is short."""
+    import os
+
+    os._exit(137)
+
+
+CANDIDATES = {
+    **{name: Candidate(make) for name, make in {
+        "raising": raising, "forgotten": forgotten, "regressor": regressor, "margins": margins, "gapless": gapless,
+        "deadly": deadly,
+    }.items()},
+    "boosting": Candidate(boosting),
+}
+'''
+REASONS = {
+    "raising": "problem/candidates.py, line 26: NameError: name 'undefined_name' is not defined",
+    "forgotten": "its function returns None: expected an unfitted scikit-learn estimator",
+    "regressor": "a Ridge is no classifier and target() gives classes (Boolean): take a classifier",
+    "margins": "a RidgeClassifier has no predict_proba: wrap it in CalibratedClassifierCV, or take a classifier with",
+    "gapless": "put a SimpleImputer before it, or take an estimator that accepts missing values",
+    "deadly": "its process crashed or was killed while it was tried, most often for lack of memory",
+}
+SETTINGS = {
+    "data__today": "2024-07-01",
+    "training__candidates": ", ".join([*REASONS, "boosting"]),
+    "registry__model": "orders",
+}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("orders")
+    space = Workspace(folder)
+    problem = write_orders(
+        folder / "written",
+        source=[('"churned": str(churned).lower(),', '"churned": "" if day.month == 6 else str(churned).lower(),')],
+        candidates=[('CANDIDATES = {"boosting": Candidate(boosting)}\n', CANDIDATES.lstrip())],
+    )
+    space.use_problem(problem)
+    space.run(*space.flow("ingest"), **SETTINGS)
+    space.output = space.run(*space.flow("train"), **SETTINGS)
+    return space
+
+
+def test_a_good_candidate_is_registered_whatever_becomes_of_the_others(trained):
+    assert "Version 1 is live: boosting, fitted on 2024-01 to 2024-05" in trained.latest_receipt
+
+
+@pytest.mark.parametrize("name", REASONS)
+def test_a_candidate_that_cannot_do_is_left_out_with_the_reason(trained, name):
+    (line,) = (line for line in trained.latest_receipt.splitlines() if line.startswith(f"{name} is left out: "))
+    assert REASONS[name] in line
+    assert "Traceback" not in trained.latest_receipt
+
+
+def test_a_newest_batch_without_outcomes_is_left_for_later(trained):
+    assert "2024-06: no row has an outcome yet" in trained.latest_receipt
+    assert "scored on 2024-05:" in trained.latest_receipt
+
+
+@pytest.mark.parametrize("name", ["regressor", "gapless"])
+def test_an_experiment_refuses_what_a_training_leaves_out(trained, name):
+    output, code = trained.run_unchecked(*trained.command("experiment", name), **SETTINGS)
+    assert code == 1
+    assert REASONS[name] in output.splitlines()[-1]
+    assert "Traceback" not in output
