@@ -108,11 +108,13 @@ def mask_matching_rows(rows: pl.DataFrame, failures: pl.DataFrame, key: Sequence
     Args:
         rows: Rows with the key's columns.
         failures: Rows with the key's columns.
-        key: The columns that identify a row.
+        key: The columns that identify a row; without any, no row can be found among the failures.
 
     Returns:
         bool [n], True for rows whose key is among the failures.
     """
+    if not key:
+        return np.zeros(rows.height, bool)
     marked = failures.select(key).unique().with_columns(pl.lit(value=True).alias(VALUE_COLUMN))
     return (
         rows.select(key).join(marked, on=key, how="left", maintain_order="left")[VALUE_COLUMN].is_not_null().to_numpy()

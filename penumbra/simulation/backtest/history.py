@@ -87,9 +87,12 @@ def prepare_backtest_data(settings: Settings, problem: Problem, folder: Path) ->
     candidate = settings.replay.candidate
     plan.require_known_candidates("replay.candidate", [candidate], problem.candidates.CANDIDATES)
     data = settings.data.model_copy(update={"folder": folder / "data", "derived": folder / "derived"})
-    all_days = settings.model_copy(
-        update={"data": data, "monitor": settings.monitor.model_copy(update={"on_faults": False})}
-    )
+    changes = {
+        "data": data,
+        "training": settings.training.model_copy(update={"candidates": [candidate]}),
+        "monitor": settings.monitor.model_copy(update={"on_faults": False}),
+    }
+    all_days = settings.model_copy(update=changes)
     batches = future.fill_data_store(data, problem).batches()
     made = matrices.write_matrices(all_days, problem, batches, folder / "arrays")
     rows = plan.read_training_rows(all_days, problem, batches)
@@ -114,8 +117,8 @@ def _require_enough_days(history: BacktestData, settings: Settings, last: dt.dat
     span = f"rows with an outcome are from {history.first} to {last}"
     if history.first_unlearnt_day < MIN_DAYS:
         raise BacktestRefused(
-            f"{span}, and the labels of {max(0, history.first_unlearnt_day)} days are known on data.today = "
-            f"{settings.data.today}: a backtest learns from at least {MIN_DAYS} days; set a later data.today"
+            f"{span}; on data.today = {settings.data.today} the labels of the first {max(0, history.first_unlearnt_day)} "
+            f"of these days are known, and a backtest learns from at least {MIN_DAYS}: set a later data.today"
         )
     if settings.data.today >= last:
         raise BacktestRefused(

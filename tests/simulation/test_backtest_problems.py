@@ -1,0 +1,88 @@
+"""A backtest of problems that aren't the example, in process: any task, with or without a key, or why not."""
+
+import datetime as dt
+import json
+
+import pytest
+
+from penumbra.core.settings import SettingsError, load_settings
+from penumbra.simulation.backtest import report
+from penumbra.simulation.backtest.history import BacktestRefused, prepare_backtest_data
+from penumbra.simulation.backtest.policies import RetrainingPolicy
+from penumbra.simulation.backtest.trials import PolicyTrial, _run_trial
+from tests.helpers.orders import load_orders
+
+TARGET = 'return pl.col("churned")'
+NUMBER = {
+    "schema": [(TARGET, 'return pl.col("churned").cast(pl.Float64) * 5_000')],
+    "candidates": [("HistGradientBoostingClassifier", "HistGradientBoostingRegressor")],
+}
+CLASSES = {"schema": [(TARGET, 'return pl.col("churned").cast(pl.String).cast(pl.Enum(["false", "true"]))')]}
+KEYLESS = {"schema": [("dy.Int64(primary_key=True, min=1)", "dy.Int64(nullable=False, min=1)")]}
+HONOLULU = {"schema": [("dy.Datetime(nullable=False)", 'dy.Datetime(nullable=False, time_zone="Pacific/Honolulu")')]}
+HONOLULU["source"] = [("strict=False),", 'strict=False, time_zone="Pacific/Honolulu"),')]
+HONOLULU["schema"] += [("2024-03-01T12:00:00", "2024-03-01T12:00:00Z")]
+
+
+LINEAR = """from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    return make_pipeline(SimpleImputer(), LogisticRegression())"""
+
+
+def make_settings(folder, today=dt.date(2024, 2, 1), **replay):
+    loaded = load_settings(environ={})
+    data = loaded.data.model_copy(update={"today": today, "folder": folder / "own", "derived": folder / "own-derived"})
+    update = {"candidate": "boosting", **replay}
+    return loaded.model_copy(update={"data": data, "replay": loaded.replay.model_copy(update=update)})
+
+
+def load_short_orders(folder, **changes):
+    return load_orders(folder, **{**changes, "source": [("MONTHS = 6", "MONTHS = 2"), *changes.get("source", ())]})
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, KEYLESS, CLASSES, NUMBER, HONOLULU], ids=["binary", "no key", "classes", "number", "zone"]
+)
+def test_policies_are_played_on_any_task(tmp_path, changes):
+    settings = make_settings(tmp_path)
+    history = prepare_backtest_data(settings, load_short_orders(tmp_path, **changes), tmp_path / "backtest")
+    never, drift = (
+        _run_trial(settings, history, PolicyTrial(policy))
+        for policy in (RetrainingPolicy("never"), RetrainingPolicy("weekly", every_days=7, on_drift=True, on_loss=True))
+    )
+    assert len(never.losses) == len(drift.losses) >= 28 * 60
+    assert drift.run.count("retrain") >= 3
+    loss = "squared_error" if changes is NUMBER else "log_loss"
+    lines = report.format_result_table([never, drift], drift, loss).splitlines()
+    assert lines[0].split()[0] == loss.split("_")[0].removesuffix("_") + ("-loss" if loss == "log_loss" else "")
+    assert loss in json.loads(report.format_results_json([never], loss))["never"]
+
+
+def test_too_few_days_before_today_are_a_sentence(tmp_path):
+    problem, settings = load_short_orders(tmp_path), make_settings(tmp_path, dt.date(2024, 1, 3))
+    with pytest.raises(BacktestRefused, match=r"data.today = 2024-01-03 the labels of the first 1 of these"):
+        prepare_backtest_data(settings, problem, tmp_path / "backtest")
+
+
+def test_nothing_to_play_after_today_is_a_sentence(tmp_path):
+    problem, settings = load_short_orders(tmp_path), make_settings(tmp_path, dt.date(2024, 6, 1))
+    with pytest.raises(BacktestRefused, match=r"from 2024-01-01 to 2024-02-29, and data.today is 2024-06-01"):
+        prepare_backtest_data(settings, problem, tmp_path / "backtest")
+
+
+def test_an_unknown_candidate_is_a_sentence(tmp_path):
+    with pytest.raises(SettingsError, match=r"replay.candidate names forest: problem/candidates.py has boosting"):
+        prepare_backtest_data(make_settings(tmp_path, candidate="forest"), load_short_orders(tmp_path), tmp_path / "b")
+
+
+def test_a_model_that_cannot_be_fitted_is_named_with_its_days(tmp_path):
+    changes = {
+        "source": [("churned = draw.random() < 1 / (1 + math.exp(-leaning))", "churned = day.month == 2")],
+        "candidates": [("from sklearn.ensemble import HistGradientBoostingClassifier", LINEAR)],
+    }
+    problem, settings = load_short_orders(tmp_path, **changes), make_settings(tmp_path)
+    history = prepare_backtest_data(settings, problem, tmp_path / "backtest")
+    with pytest.raises(BacktestRefused, match="boosting on the rows before 2024-01-31 can't be fitted"):
+        _run_trial(settings, history, PolicyTrial(RetrainingPolicy("never")))
