@@ -111,8 +111,8 @@ def build_service(settings: Settings, problem: Problem, keys: KeyDigests = ()) -
             """What `POST /predict` does; there `service/http/asgi.py` does it, in a twelfth of the time."""
             began = time.perf_counter()
             if isinstance(body.root, list):
-                return Answers(await self.predictor.answer_batch([record.__dict__ for record in body.root], began))
-            return Answers(self.predictor.answer_one(body.root.__dict__, began))
+                return Answers(await self.predictor.answer_batch([record.values for record in body.root], began))
+            return Answers(self.predictor.answer_one(body.root.values, began))
 
     return cast(bentoml_app.FastService, Service)
 

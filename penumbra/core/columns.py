@@ -4,11 +4,13 @@ They begin with a prefix that no name of the user's may have, so the two can't m
 problem's names are checked with when it is loaded.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 
 import polars as pl
 
 RESERVED_PREFIX = "penumbra."
+ESCAPED_CHARACTERS = re.compile(r'["\\\x00-\x1f\ud800-\udfff]')
 
 ROW_NUMBER_COLUMN = "penumbra.row"
 BATCH_COLUMN = "penumbra.batch"
@@ -53,14 +55,17 @@ def find_illegal_names(kind: str, names: Iterable[str]) -> Iterator[str]:
         names: The names.
 
     Yields:
-        A sentence for each name that begins with the reserved prefix, or that polars takes for a pattern: `pl.col("*")`
-        is every column, and `pl.col("^…$")` each whose name matches the regular expression.
+        A sentence for each name that begins with the reserved prefix; that polars takes for a pattern (`pl.col("*")` is
+        every column, and `pl.col("^…$")` each whose name matches the regular expression); or that JSON has to escape,
+        which the readers of logs and requests don't take.
     """
     for name in names:
         if name.startswith(RESERVED_PREFIX):
             yield f"{kind} {name!r}: expected a name that doesn't begin with {RESERVED_PREFIX!r}, which the engine's do"
         elif name == "*" or (name.startswith("^") and name.endswith("$")):
             yield f"{kind} {name!r}, which polars takes for a pattern of names: expected another name"
+        elif ESCAPED_CHARACTERS.search(name):
+            yield f"{kind} {name!r}: expected no quotation mark, backslash or control character, which JSON escapes"
 
 
 def add_missing_prefix(rows: pl.DataFrame, names: Iterable[str]) -> pl.DataFrame:

@@ -26,8 +26,10 @@ class LogFrameReader:
         dtypes = schema.Row.create_empty().schema
         self.columns: Mapping[str, Any] = {name: _to_frame_dtype(dtypes[name]) for name in columns}
         types: dict[str, Any] = {name: _to_python_type(dtype) | None for name, dtype in self.columns.items()}
-        self._time = schema.TIME
-        projection = add_record_fields(ProfiledPrediction, {**types, self._time: str | None}, gc=False)
+        types[schema.TIME] = str | None
+        attributes = {name: attrgetter(f"field{n}") for n, name in enumerate(types)}
+        self._values, self._time = {name: attributes[name] for name in columns}, attributes[schema.TIME]
+        projection = add_record_fields(ProfiledPrediction, types, gc=False)
         self._decoder: Any = msgspec.json.Decoder(projection)
 
     def frame(self, content: bytes) -> tuple[pl.DataFrame, int]:
@@ -88,8 +90,8 @@ class LogFrameReader:
     def _frame(self, answers: list[Any]) -> pl.DataFrame:
         # Column by column: a tuple for each row would keep the garbage collector busy for longer than all the rest.
         records = [answer.record for answer in answers]
-        columns = [pl.Series(name, list(map(attrgetter(name), records)), dtype) for name, dtype in self.columns.items()]
-        moments = pl.Series(DAY_COLUMN, list(map(attrgetter(self._time), records)), pl.String)
+        columns = [pl.Series(name, list(map(read, records)), self.columns[name]) for name, read in self._values.items()]
+        moments = pl.Series(DAY_COLUMN, list(map(self._time, records)), pl.String)
         if moments.null_count():
             moments = moments.zip_with(moments.is_not_null(), pl.Series([answer.time for answer in answers]))
         said = pl.Series(PREDICTION_COLUMN, [answer.output for answer in answers], None if answers else pl.Float64)

@@ -258,9 +258,11 @@ def add_record_fields(projection: type[msgspec.Struct], fields: Mapping[str, Any
         gc: Whether the record is tracked by the garbage collector.
 
     Returns:
-        A subclass with the required field `record`, a struct with these fields.
+        A subclass with the required field `record`, a struct with the attributes `field0`, `field1`, … in the order of
+        `fields`, as names of columns needn't be identifiers.
     """
-    record = msgspec.defstruct("Record", list(fields.items()), gc=gc)
+    members = {f"field{n}": name for n, name in enumerate(fields)}
+    record = msgspec.defstruct("Record", list(zip(members, fields.values(), strict=True)), rename=members, gc=gc)
     return msgspec.defstruct(projection.__name__, [("record", record)], bases=(projection,), kw_only=True)
 
 

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, create_model, model_validator
+from pydantic import ConfigDict, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
@@ -19,10 +19,17 @@ from penumbra.logs.append_log import ENTRY_ID_PATTERN, LogWriter, encode_json
 from penumbra.logs.labels import LabelSpec
 from penumbra.logs.schema import LabelEntry
 from service.http import metrics
-from service.http.record_reader import STRICT_CONFIG, RecordDict, RecordReader, build_model_fields
+from service.http.record_reader import (
+    STRICT_CONFIG,
+    NamedModel,
+    RecordDict,
+    RecordReader,
+    build_model_fields,
+    create_named_model,
+)
 from service.http.refusals import RequestRefused
 
-PREDICTION_ID_FIELD = "prediction_id"
+PREDICTION_ID_FIELDS = ("prediction_id", "penumbra.prediction_id")  # the second where a column is called as the first
 EXAMPLE_ID = "019fa1c2d3e4b5a69-0"
 FEEDBACK_SOURCE = "feedback"
 RETRY_HEADER = (b"retry-after", b"5")
@@ -101,11 +108,21 @@ class FeedbackEndpoint:
         return [{"label_id": name, "outcome": "accepted"} for name in ids]
 
     def _encode_entry(self, record: RecordDict) -> bytes:
-        outcome = {name: record[name] for name in self.spec.outcome}
-        key = () if record[PREDICTION_ID_FIELD] else [record[name] for name in self.spec.key]
-        return encode_json(
-            LabelEntry(dt.datetime.now(dt.UTC), FEEDBACK_SOURCE, outcome, key, record[PREDICTION_ID_FIELD] or "")
-        )
+        outcome, prediction = {name: record[name] for name in self.spec.outcome}, record[choose_id_field(self.spec)]
+        key = () if prediction else [record[name] for name in self.spec.key]
+        return encode_json(LabelEntry(dt.datetime.now(dt.UTC), FEEDBACK_SOURCE, outcome, key, prediction or ""))
+
+
+def choose_id_field(spec: LabelSpec) -> str:
+    """Choose the name of the field with a prediction's id.
+
+    Args:
+        spec: The columns of key and outcome, which stand beside it in a label.
+
+    Returns:
+        "prediction_id", or "penumbra.prediction_id" where one of them is called that.
+    """
+    return PREDICTION_ID_FIELDS[PREDICTION_ID_FIELDS[0] in (*spec.key, *spec.outcome)]
 
 
 def build_label_reader(schema: ProblemSchema, max_records: int) -> RecordReader:
@@ -120,12 +137,12 @@ def build_label_reader(schema: ProblemSchema, max_records: int) -> RecordReader:
     """
     spec, columns = LabelSpec.from_schema(schema), build_model_fields(schema.Labelled)
     members: Any = {
-        PREDICTION_ID_FIELD: (Annotated[str, StringConstraints(pattern=f"^{ENTRY_ID_PATTERN.pattern}$")], None),
+        choose_id_field(spec): (Annotated[str, StringConstraints(pattern=f"^{ENTRY_ID_PATTERN.pattern}$")], None),
         **{name: (columns[name][0], None) for name in spec.key},
         **{name: (columns[name][0], ...) for name in spec.outcome},
     }
     doc = "What happened: the outcome, with the id of a prediction or the key of its row."
-    model = create_model("Feedback", __base__=_make_base_model(spec), __doc__=doc, **members)
+    model = create_named_model("Feedback", _make_base_model(spec), doc, members)
     return RecordReader(model, max_records, "nothing was recorded")
 
 
@@ -138,35 +155,34 @@ def build_label_examples(schema: ProblemSchema) -> list[RecordDict]:
     Returns:
         One label by prediction id, and one by key where the contract has a primary key.
     """
-    key = {name: schema.EXAMPLE[name] for name in schema.Row.primary_key()}
-    return [{**way, **schema.OUTCOME} for way in ({PREDICTION_ID_FIELD: EXAMPLE_ID}, key) if way]
+    by_id = {choose_id_field(LabelSpec.from_schema(schema)): EXAMPLE_ID}
+    by_key = {name: schema.EXAMPLE[name] for name in schema.Row.primary_key()}
+    return [{**way, **schema.OUTCOME} for way in (by_id, by_key) if way]
 
 
-def _make_base_model(spec: LabelSpec) -> type[BaseModel]:
-    ways = [way for way in ([PREDICTION_ID_FIELD], list(spec.key)) if way]
+def _make_base_model(spec: LabelSpec) -> type[NamedModel]:
+    id_field = choose_id_field(spec)
+    ways = [way for way in ([id_field], list(spec.key)) if way]
 
     exactly_one: Any = {"oneOf": [{"required": way} for way in ways]}
 
-    class Base(BaseModel):
+    class Base(NamedModel):
         model_config = ConfigDict(**STRICT_CONFIG, json_schema_extra=exactly_one)
 
         @model_validator(mode="after")
         def require_one_key(self) -> "Base":
-            if faults := _find_key_faults(self.__dict__, spec.key):
+            if faults := _find_key_faults(self.values, id_field, spec.key):
                 raise PydanticCustomError("check", "Value error", {"faults": faults})
             return self
 
     return Base
 
 
-def _find_key_faults(values: RecordDict, key: Sequence[str]) -> list[dict[str, Any]]:
+def _find_key_faults(values: RecordDict, id_field: str, key: Sequence[str]) -> list[dict[str, Any]]:
     given = [name for name in key if values[name] is not None]
-    if values[PREDICTION_ID_FIELD] is None and not given:
+    if values[id_field] is None and not given:
         ways = ["the id of a prediction", ", ".join(key)]
-        return [{"field": PREDICTION_ID_FIELD, "expected": " or ".join(filter(None, ways))}]
-    if values[PREDICTION_ID_FIELD] is not None:
-        return [
-            {"field": name, "value": values[name], "expected": f"no value beside {PREDICTION_ID_FIELD}"}
-            for name in given
-        ]
+        return [{"field": id_field, "expected": " or ".join(filter(None, ways))}]
+    if values[id_field] is not None:
+        return [{"field": name, "value": values[name], "expected": f"no value beside {id_field}"} for name in given]
     return [{"field": name, "expected": "a value: it is part of the key"} for name in key if name not in given]

@@ -6,7 +6,7 @@ import json
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any, ClassVar, Optional
 from zoneinfo import ZoneInfo
 
 import dataframely as dy
@@ -18,6 +18,7 @@ from pydantic import (
     AwareDatetime,
     BaseModel,
     ConfigDict,
+    Field,
     NaiveDatetime,
     ValidationError,
     create_model,
@@ -33,6 +34,17 @@ RecordDict = dict[str, Any]
 STRICT_CONFIG: Any = {"strict": True, "extra": "forbid", "allow_inf_nan": False}
 
 
+class NamedModel(BaseModel):
+    """A pydantic model whose fields are columns of any name, such as "model_config", "_a" or "amount (EUR)"."""
+
+    names: ClassVar[tuple[str, ...]]
+
+    @property
+    def values(self) -> RecordDict:
+        """The values by column."""
+        return dict(zip(self.names, self.__dict__.values(), strict=True))
+
+
 class RecordReader:
     """Reads request bodies by a pydantic model of one record.
 
@@ -43,7 +55,7 @@ class RecordReader:
     """
 
     def __init__(
-        self, model: type[BaseModel], max_records: int, consequence: str, parser: fast_parser.FastParser | None = None
+        self, model: type[NamedModel], max_records: int, consequence: str, parser: fast_parser.FastParser | None = None
     ) -> None:
         """Read records by `model`, at most `max_records` in a list; `parser` may accept some before it."""
         self.model = model
@@ -107,7 +119,7 @@ class RecordReader:
         return refused
 
     def _parse_with_pydantic(self, body: bytes) -> RecordDict:
-        record = self._validate(body).__dict__
+        record: RecordDict = self._validate(body).values
         if self._fast_parser:
             self._fast_parser.learn(record)
         return record
@@ -147,7 +159,7 @@ class Contract(RecordReader):
 
 def build_record_model(
     schema: type[dy.Schema], checks: Sequence[ColumnCheck], example: Mapping[str, Any]
-) -> type[BaseModel]:
+) -> type[NamedModel]:
     """Build a pydantic model of one record: no coercion, no unknown fields, no NaN; nullable fields may be left out.
 
     Args:
@@ -159,18 +171,41 @@ def build_record_model(
         The model, named like the schema.
     """
 
-    class Base(BaseModel):
+    class Base(NamedModel):
         model_config = ConfigDict(**STRICT_CONFIG, json_schema_extra={"example": dict(example)})
 
         @model_validator(mode="after")
         def require_checks(self) -> "Base":
-            values = self.__dict__
+            values = self.values
             for check in checks:
                 if not check.scalar(values):
                     raise _build_check_error(checks, values)
             return self
 
-    return create_model(schema.__name__, __base__=Base, __doc__=schema.__doc__, **build_model_fields(schema))
+    return create_named_model(schema.__name__, Base, schema.__doc__, build_model_fields(schema))
+
+
+def create_named_model(
+    name: str, base: type[NamedModel], doc: str | None, columns: Mapping[str, tuple[Any, Any]]
+) -> type[NamedModel]:
+    """Create a pydantic model whose fields have any names.
+
+    Args:
+        name: The model's name.
+        base: Its base, with the configuration and validators.
+        doc: Its docstring.
+        columns: Annotation and default by name; the name is the field's alias.
+
+    Returns:
+        The model.
+    """
+    fields: Any = {
+        f"field{n}": (Annotated[annotation, Field(alias=column)], default)
+        for n, (column, (annotation, default)) in enumerate(columns.items())
+    }
+    model = create_model(name, __base__=base, __doc__=doc, **fields)
+    model.names = tuple(columns)
+    return model
 
 
 def build_model_fields(schema: type[dy.Schema]) -> dict[str, Any]:
@@ -182,10 +217,12 @@ def build_model_fields(schema: type[dy.Schema]) -> dict[str, Any]:
     Returns:
         Annotation and default of each column, as pydantic's `create_model` takes them.
     """
+    columns = schema.columns()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # rules and primary keys aren't translated: rules are CHECKS here
-        generated = schema.to_pydantic_model()
-    return {name: _make_field(column, generated.model_fields[name]) for name, column in schema.columns().items()}
+        warnings.simplefilter("ignore", UserWarning)  # a column's own checks aren't translated
+        annotations: Any = {f"field{n}": column.pydantic_field() for n, column in enumerate(columns.values())}
+    generated = create_model(schema.__name__, **annotations).model_fields.values()
+    return {name: _make_field(column, field) for (name, column), field in zip(columns.items(), generated, strict=True)}
 
 
 def _build_check_error(checks: Sequence[ColumnCheck], values: RecordDict) -> PydanticCustomError:

@@ -63,8 +63,8 @@ def build_both_parsers(name: str) -> tuple[Any, Any]:
     row, checks, example = SCHEMAS[name]
     model, made = build_record_model(row, checks, example), build_fast_parser(build_model_fields(row), checks)
     assert made is not None
-    made.learn(model.model_validate_json(json.dumps(example)).__dict__)
-    return made, lambda body: model.model_validate_json(body).__dict__
+    made.learn(model.model_validate_json(json.dumps(example)).values)
+    return made, lambda body: model.model_validate_json(body).values
 
 
 WAYS = {name: build_both_parsers(name) for name in SCHEMAS}
