@@ -7,6 +7,6 @@ FEATURES = (
     Category("class"),
     Number("amount (EUR)"),
     Number("day"),
-    Number("^in.*puts$"),
+    Number("in.put*s [%]"),
     Weekday("order date", "America/New_York"),
 )

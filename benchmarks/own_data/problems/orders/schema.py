@@ -16,7 +16,7 @@ class Row(dy.Schema):
     amount = dy.Float64(nullable=True, min=0, max=100_000, alias="amount (EUR)")
     day = dy.Int16(nullable=False, min=18, max=99)
     class_ = dy.Bool(nullable=False, alias="class")
-    inputs = dy.Float32(nullable=True, alias="^in.*puts$")
+    inputs = dy.Float32(nullable=True, alias="in.put*s [%]")
 
 
 class Labelled(Row):
@@ -37,6 +37,6 @@ EXAMPLE = {
     "amount (EUR)": 20.5,
     "day": 40,
     "class": True,
-    "^in.*puts$": 0.5,
+    "in.put*s [%]": 0.5,
 }
 OUTCOME = {"events": 0}

@@ -28,6 +28,6 @@ def make_order(day: dt.date, n: int) -> dict[str, str | None]:
         "amount (EUR)": None if n == 30 and day.day % 2 else str(amount),
         "day": str(age),
         "class": str(member).lower(),
-        "^in.*puts$": str(round(draw.random(), 3)),
+        "in.put*s [%]": str(round(draw.random(), 3)),
         "events": str(int(draw.random() < 1 / (1 + math.exp(-leaning)))),
     }
