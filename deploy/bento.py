@@ -12,8 +12,8 @@ import service
 from penumbra.core.problem import Problem
 from penumbra.core.problem_loading import PROBLEM_PACKAGE, SERVED_PARTS
 from penumbra.core.settings import PROJECT_ROOT, Settings
-from penumbra.registry.code_version import list_imported_modules, list_module_files
 from penumbra.registry.skops_model import TRUSTED_TYPES
+from penumbra.storage.fingerprints import list_imported_modules, list_module_files
 from service.inference.pinned_models import PINNED_FOLDER
 from service.processes.deployer import DeployRegistry, deploy_candidate, deploy_live, deploy_previous
 
@@ -54,7 +54,7 @@ def list_service_files() -> list[str]:
     """List the code that serves: service, served parts of the problem, their imports, and types that a bundle may load.
 
     Imports inside of functions count. The types are those of this project that penumbra/registry/skops_model.py trusts.
-    Files of the problem's folder that aren't Python, such as lookup tables, are among them.
+    Files of the project's own packages that aren't Python, such as lookup tables, are among them.
 
     Returns:
         Paths relative to the project's root, with slashes.
@@ -64,15 +64,7 @@ def list_service_files() -> list[str]:
     problem_parts = [part for part in SERVED_PARTS if (problem_folder / f"{part}.py").exists()]
     entry_modules = [service.__name__, *(f"{PROBLEM_PACKAGE}.{part}" for part in problem_parts), *pattern_modules]
     packages = {name.partition(".")[0] for name in list_imported_modules(PROJECT_ROOT, entry_modules)}
-    tables = (path for path in sorted(problem_folder.rglob("*")) if path.is_file() and _is_table(path))
-    files = [path.relative_to(PROJECT_ROOT).as_posix() for path in tables]
-    return [*list_module_files(PROJECT_ROOT, entry_modules, packages), *files]
-
-
-def _is_table(path: Path) -> bool:
-    """Whether a file of the problem's folder is neither code nor a cache."""
-    inside = path.relative_to(PROJECT_ROOT / PROBLEM_PACKAGE).parts
-    return path.suffix not in (".py", ".pyc") and not any(part.startswith((".", "__")) for part in inside)
+    return list_module_files(PROJECT_ROOT, entry_modules, packages)
 
 
 def stage_service_code(context: Path) -> None:

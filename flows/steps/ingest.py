@@ -5,9 +5,10 @@ from penumbra.core.problem import ProblemError
 from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT, DataSettings, SettingsError, load_settings
 from penumbra.data import versions
-from penumbra.data.batches import STORED_PARTS, DataStore
+from penumbra.data.batches import DataStore
 from penumbra.data.dvc_file import DamagedDvcFile
 from penumbra.data.origin import DataOrigin
+from penumbra.data.partition_code import STORED_PARTS
 from penumbra.data.source_reader import BatchEmpty, BatchRefused, SourceFailed, fetch_batch_files, list_source_batches
 from penumbra.data.staging import StagingLost
 from penumbra.logs.index import LogIndex

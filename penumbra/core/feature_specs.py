@@ -67,6 +67,22 @@ def read_features(
     return tuple(_read_feature(spec, row, by_text) for spec in specs)
 
 
+def describe_expression(expression: pl.Expr) -> str:
+    """Describe an expression in full; its own text cuts long literals short.
+
+    Args:
+        expression: Any expression.
+
+    Returns:
+        polars' JSON, equal for equal expressions in every process; the text of one with code that isn't polars'.
+    """
+    try:
+        content = _serialize_expression(expression)
+    except pl.exceptions.PolarsError:
+        return str(expression)
+    return str(expression) if any(_list_foreign_code(content)) else json.dumps(content)
+
+
 def find_foreign_code(feature: Feature) -> str:
     """Find code in a feature that isn't polars' own and could be executed by reading the feature back.
 
@@ -76,7 +92,7 @@ def find_foreign_code(feature: Feature) -> str:
     Returns:
         What polars calls it, such as "AnonymousFunction" for a Python function; "" if there is none.
     """
-    content = _serialize_expression(feature) if isinstance(feature, Expression) else None
+    content = _serialize_expression(feature.expression) if isinstance(feature, Expression) else None
     return next(_list_foreign_code(content), "")
 
 
@@ -86,7 +102,7 @@ def _describe_feature(feature: Feature) -> dict[str, Any]:
             raise UnportableFeature(
                 f"the feature {feature.name} has code that isn't polars' ({mark}): no model carries it"
             )
-        content, text = _serialize_expression(feature), repr(feature)
+        content, text = _serialize_expression(feature.expression), repr(feature)
         return {
             "kind": "Expression",
             "name": feature.name,
@@ -98,8 +114,8 @@ def _describe_feature(feature: Feature) -> dict[str, Any]:
     return {"kind": type(feature).__name__, **fields}
 
 
-def _serialize_expression(feature: Expression) -> Any:
-    return json.loads(feature.expression.meta.serialize(format="json"))
+def _serialize_expression(expression: pl.Expr) -> Any:
+    return json.loads(expression.meta.serialize(format="json"))
 
 
 def _list_foreign_code(node: Any, within: str = "") -> Iterator[str]:

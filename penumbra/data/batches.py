@@ -17,18 +17,16 @@ from typing import Any
 import dataframely as dy
 import polars as pl
 
-import penumbra.features
-from penumbra.core import columns, encoding
+from penumbra.core import encoding
 from penumbra.core.columns import BATCH_COLUMN, BROKEN_RULES_COLUMN, INPUTS_COLUMN, ROW_NUMBER_COLUMN
 from penumbra.core.problem import Problem
 from penumbra.core.settings import DataSettings
 from penumbra.data.checksums import ChecksumCache
 from penumbra.data.dvc_listing import list_files
+from penumbra.data.partition_code import fingerprint_partition_code
 from penumbra.data.source_reader import BatchEmpty, BatchRefused, list_source_batches, parse_batch_files
 from penumbra.data.staging import Staging
 from penumbra.storage.atomic import write_aside
-
-STORED_PARTS = ("schema", "source", "features")  # of a problem, those that the rows of the store depend on
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,7 @@ class BatchCheckResult:
 class DataStore:
     """One writer (`stage`, then `admit`) and one reader (`rows`) of batches.
 
-    `problem` is loaded with the parts `STORED_PARTS`.
+    `problem` is loaded with the parts `penumbra.data.partition_code.STORED_PARTS`.
     """
 
     def __init__(self, settings: DataSettings, problem: Problem):
@@ -124,7 +122,8 @@ class DataStore:
     def rows(self, batch: str, columns: Sequence[str] | None = None) -> pl.DataFrame:
         """Read a batch's rows that keep the contract.
 
-        They are derived again only where the raw files or the code of contract, parsing and features changed.
+        They are derived again only where the raw files, or the code and tables that they are made by, have changed (see
+        penumbra/data/partition_code.py).
 
         Args:
             batch: The name of an admitted batch.
@@ -214,17 +213,12 @@ class DataStore:
         return self.settings.derived / "quarantine" / f"{batch}.parquet"
 
     def _partition(self, batch: str, sums: dict[str, str]) -> Path:
-        facts = json.dumps([sorted(sums.items()), hashlib.sha256(self._code()).hexdigest()])
+        facts = json.dumps([sorted(sums.items()), self._code])
         return self.settings.derived / "rows" / f"{batch}-{hashlib.sha256(facts.encode()).hexdigest()[:16]}.parquet"
 
-    def _code(self) -> bytes:
-        """What a partition depends on besides its batch: the code of contract, parsing and features."""
-        files = [self.problem.files[part] for part in STORED_PARTS]
-        files += [
-            *sorted(Path(str(penumbra.features.__file__)).parent.glob("*.py")),
-            *(Path(str(module.__file__)) for module in (columns, encoding)),
-        ]
-        return b"".join(file.read_bytes() for file in files) + pl.__version__.encode()
+    @functools.cached_property
+    def _code(self) -> str:
+        return fingerprint_partition_code(self.problem.files)
 
 
 def _write_parquet(frame: pl.DataFrame, path: Path) -> None:

@@ -95,12 +95,7 @@ class LogIndex:
             "shadow": parsing.parse_shadow_lines,
         }
         self._sizes: dict[Path, int] = {}
-        self._layout = int(
-            hashlib.sha256(
-                f"{INDEX_DDL}{label_spec.key}{label_spec.time}{label_spec.outcome}{label_spec.target}{label_spec.task}".encode()
-            ).hexdigest()[:7],
-            16,
-        )
+        self._layout = int(hashlib.sha256(f"{INDEX_DDL}{label_spec.describe()}".encode()).hexdigest()[:7], 16)
 
     @classmethod
     def from_settings(cls, settings: Settings, schema: ProblemSchema) -> "LogIndex":

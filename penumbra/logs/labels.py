@@ -12,6 +12,7 @@ from typing import Any
 
 import polars as pl
 
+from penumbra.core.feature_specs import describe_expression
 from penumbra.core.problem import ProblemSchema
 from penumbra.core.task import Task
 from penumbra.logs.schema import LabelEntry
@@ -41,6 +42,14 @@ class LabelSpec:
         row, labelled = schema.Row.columns(), schema.Labelled.columns()
         outcome = {name: column.dtype for name, column in labelled.items() if name not in row}
         return cls(tuple(schema.Row.primary_key()), schema.TIME, outcome, schema.target(), Task.from_schema(schema))
+
+    def describe(self) -> str:
+        """Describe all of it; what is made by one specification is kept under its description.
+
+        Returns:
+            A text that is equal for equal specifications.
+        """
+        return f"{self.key}{self.time}{self.outcome}{describe_expression(self.target)}{self.task!r}"
 
     def labels(self, rows: pl.DataFrame, source: str, time: dt.datetime) -> list[LabelEntry]:
         """Make a label of each row.

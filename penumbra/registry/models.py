@@ -206,7 +206,7 @@ class ModelRegistry:
         """Find the newest version that was trained from exactly one state of data, code and settings.
 
         Args:
-            fingerprint: The result of `penumbra.registry.code_version.compute_fingerprint` for it.
+            fingerprint: The result of `penumbra.storage.fingerprints.compute_fingerprint` for it.
 
         Returns:
             The version's number; None if there is none.

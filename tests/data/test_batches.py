@@ -297,15 +297,15 @@ def test_changed_raw_bytes_are_read_anew(admitted):
 
 @pytest.mark.parametrize("module", ["schema", "source", "features"])
 def test_rows_are_derived_anew_when_the_code_of_the_problem_changes(admitted, tmp_path, module):
-    copy = tmp_path / f"{module}.py"
-    shutil.copy(PROBLEM.files[module], copy)
-    changing = SimpleNamespace(**PROBLEM.loaded, files={**PROBLEM.files, module: copy})
-    store = DataStore(admitted.settings, changing)
-    store.rows("2013-01")
-    assert len(partitions(store)) == 1
-    copy.write_text(copy.read_text() + "# changed\n")
-    store.rows("2013-01")
-    assert len(partitions(store)) == 2
+    copy = shutil.copytree(PROBLEM.files["schema"].parent, tmp_path / "problem")
+    files = {name: copy / path.name for name, path in PROBLEM.files.items()}
+    changing = SimpleNamespace(**PROBLEM.loaded, files=files)
+    DataStore(admitted.settings, changing).rows("2013-01")
+    before = len(partitions(admitted))
+    with files[module].open("a") as file:
+        file.write("# changed\n")
+    DataStore(admitted.settings, changing).rows("2013-01")
+    assert len(partitions(admitted)) == before + 1
 
 
 def test_a_batch_without_bad_rows_has_an_empty_quarantine(store):

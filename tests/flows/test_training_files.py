@@ -7,8 +7,8 @@ import pytest
 
 from flows.steps.train import plan
 from penumbra.core.settings import PROJECT_ROOT
-from penumbra.registry import code_version
 from penumbra.simulation.backtest import history
+from penumbra.storage import fingerprints
 
 ROOMS = ("penumbra", "problem", "flows", "monitoring", "service", "locks")
 FITTING_STEPS = ("matrices", "plan", "final_fit", "selection", "live_model", "excluded_days", "gate_evaluation")
@@ -51,7 +51,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def compute_training_fingerprint(root: Path) -> str:
-    return code_version.compute_fingerprint(root, plan.list_training_files(root))
+    return fingerprints.compute_fingerprint(root, plan.list_training_files(root))
 
 
 def changes_fingerprint(root: Path, file: str) -> bool:
@@ -82,7 +82,7 @@ def test_a_new_module_counts_as_soon_as_a_module_of_the_fit_imports_it(project: 
 
 
 def test_every_module_of_the_training_rooms_that_the_flow_imports_is_listed() -> None:
-    modules = code_version.list_imported_modules(PROJECT_ROOT, ["flows.train"])
+    modules = fingerprints.list_imported_modules(PROJECT_ROOT, ["flows.train"])
     rooms = ("penumbra.training.", "penumbra.core.", "penumbra.patterns.", "penumbra.data.", "problem.")
     expected = {module.replace(".", "/") for module in modules if module.startswith(rooms)}
     assert expected <= {file.removesuffix(".py").removesuffix("/__init__") for file in plan.list_training_files()}

@@ -18,7 +18,7 @@ from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError, load_settings
 from penumbra.data import versions
 from penumbra.data.batches import BatchRefused, DataStore
-from penumbra.registry import code_version
+from penumbra.storage import fingerprints
 from penumbra.storage.cache import RunReceipts
 from penumbra.training.doctor import checks, leakage, linear_leakage
 from penumbra.training.doctor.checks import Finding
@@ -26,7 +26,7 @@ from penumbra.training.fit import select_labelled_rows
 from penumbra.training.split import format_batch_range
 
 EXIT_FINDINGS = 3
-DOCTOR_ROOMS = ("problem", "penumbra.features", "penumbra.core", "penumbra.data.batches", "penumbra.training")
+DOCTOR_ROOMS = ("penumbra.features", "penumbra.core", "penumbra.data.batches", "penumbra.training")
 DOCTOR_ROOMS += ("flows.steps.doctor",)
 
 
@@ -153,7 +153,7 @@ def _save_findings(settings: Settings, findings: list[Finding]) -> None:
 
 
 def _compute_findings_key(settings: Settings) -> str:
-    return code_version.compute_fingerprint(
+    return fingerprints.compute_fingerprint(
         PROJECT_ROOT, list_doctor_files(), versions.compute_data_version(settings.data)
     )
 
@@ -168,7 +168,7 @@ def list_doctor_files(root: Path = PROJECT_ROOT) -> list[str]:
         Paths of modules, relative to `root`.
     """
     entries = ("problem", "flows.steps.doctor.examination")
-    return code_version.list_module_files(root, entries, DOCTOR_ROOMS)
+    return fingerprints.list_result_files(root, entries, DOCTOR_ROOMS)
 
 
 def _list_checks(data: ExaminedData) -> Iterator[tuple[str, Callable[[], list[Finding]]]]:

@@ -50,8 +50,8 @@ class OutcomeReader:
     def outcomes(self) -> list[OutcomeSums]:
         """Sum up the outcomes of each day.
 
-        A day's kept sums are used where they were made from the same number of rows, settings and bins; else it is read
-        anew.
+        A day's kept sums are used where they were made from the same number of rows, settings, target and bins; else it
+        is read anew.
 
         Returns:
             The sums of each day of the window, in the order of time.
@@ -70,7 +70,8 @@ class OutcomeReader:
     def _cache_key(self, day: dt.date) -> str:
         settings = self.settings.promotion
         key_parts = [self.binning, self.span.rows.get(day, 0), settings.loss, self.model.ceiling, settings.coverage]
-        return hashlib.sha256(encode_json([*key_parts, self.settings.labels.delay_hours])).hexdigest()
+        key_parts += [self.settings.labels.delay_hours, self.index.label_spec.describe()]
+        return hashlib.sha256(encode_json(key_parts)).hexdigest()
 
     def _read(self, day: dt.date) -> OutcomeSums:
         rows = self._rows(day)

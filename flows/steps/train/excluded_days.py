@@ -15,11 +15,11 @@ from penumbra.core.columns import DAY_COLUMN
 from penumbra.core.problem import Problem
 from penumbra.core.settings import PROJECT_ROOT, Settings
 from penumbra.data.batches import DataStore
-from penumbra.registry import code_version
+from penumbra.storage import fingerprints
 from penumbra.storage.cache import RunReceipts
 from penumbra.training.fit import select_labelled_rows
 
-FAULT_ROOMS = ("problem", "monitoring", "penumbra.features", "penumbra.core", "flows.steps.train.excluded_days")
+FAULT_ROOMS = ("monitoring", "penumbra.features", "penumbra.core", "flows.steps.train.excluded_days")
 EARLIER_BATCHES = 3  # batches that tell what is normal
 
 ExcludedDays = dict[str, list[str]]
@@ -42,7 +42,7 @@ def find_excluded_days(settings: Settings, problem: Problem) -> ExcludedDays:
     for number, batch in enumerate(batches):
         earlier = batches[max(0, number - EARLIER_BATCHES) : number]
         read = {name: sums[name] for name in [*earlier, batch]}
-        key = code_version.compute_fingerprint(
+        key = fingerprints.compute_fingerprint(
             PROJECT_ROOT, [], _fingerprint_code(), read, settings.monitor.accept, excluded
         )
         if receipts.facts(key) is None:
@@ -127,8 +127,8 @@ def describe_excluded_days(days: ExcludedDays, on_faults: bool = True) -> str:
 def _fingerprint_code() -> str:
     """Return the digest of the modules that decide which days have faults."""
     entries = ("problem", "flows.steps.train.excluded_days")
-    return code_version.compute_fingerprint(
-        PROJECT_ROOT, code_version.list_module_files(PROJECT_ROOT, entries, FAULT_ROOMS)
+    return fingerprints.compute_fingerprint(
+        PROJECT_ROOT, fingerprints.list_result_files(PROJECT_ROOT, entries, FAULT_ROOMS)
     )
 
 

@@ -14,14 +14,14 @@ from penumbra.data import versions
 from penumbra.data.batches import DataStore
 from penumbra.patterns.candidate import Candidate
 from penumbra.registry import code_version
+from penumbra.storage import fingerprints
 from penumbra.storage.cache import RunReceipts
 from penumbra.training.evaluate import TrialJob
 from penumbra.training.fit import select_labelled_rows
 from penumbra.training.split import Split, split_batches
 
-RUNTIME_LOCK = "locks/runtime.lock"
-RECIPE_ROOMS = ("problem", "penumbra.features", "penumbra.rules", "penumbra.patterns", "penumbra.core.encoding")
-MODEL_ROOMS = ("problem", "penumbra.features", "penumbra.rules", "penumbra.patterns", "penumbra.core", "penumbra.data")
+RECIPE_ROOMS = ("penumbra.features", "penumbra.rules", "penumbra.patterns", "penumbra.core.encoding")
+MODEL_ROOMS = ("penumbra.features", "penumbra.rules", "penumbra.patterns", "penumbra.core", "penumbra.data")
 MODEL_ROOMS += ("penumbra.training", "flows.train", "flows.steps.train")
 
 
@@ -48,11 +48,11 @@ class TrainingPlan:
         Returns:
             A sha256 in hex of the candidate's name, its parameters, and the code of problem, features and patterns.
         """
-        return code_version.compute_fingerprint(PROJECT_ROOT, list_recipe_files(), job.candidate, dict(job.parameters))
+        return fingerprints.compute_fingerprint(PROJECT_ROOT, list_recipe_files(), job.candidate, dict(job.parameters))
 
     @property
     def fingerprint(self) -> str:
-        """The sha256 in hex of code, data version, settings of the training and excluded days."""
+        """The sha256 in hex of code, tables, data version, settings of training and gate, and excluded days."""
         return str(self.facts["fingerprint"])
 
 
@@ -66,7 +66,7 @@ def list_recipe_files(root: Path = PROJECT_ROOT) -> list[str]:
         Paths relative to `root`: the lock of the libraries, and modules.
     """
     entries = ("problem", "penumbra.core.encoding")
-    return [RUNTIME_LOCK, *code_version.list_module_files(root, entries, RECIPE_ROOMS)]
+    return fingerprints.list_result_files(root, entries, RECIPE_ROOMS)
 
 
 def list_training_files(root: Path = PROJECT_ROOT) -> list[str]:
@@ -78,7 +78,7 @@ def list_training_files(root: Path = PROJECT_ROOT) -> list[str]:
     Returns:
         Paths relative to `root`: the lock of the libraries, and modules.
     """
-    return [RUNTIME_LOCK, *code_version.list_module_files(root, ("problem", "flows.train"), MODEL_ROOMS)]
+    return fingerprints.list_result_files(root, ("problem", "flows.train"), MODEL_ROOMS)
 
 
 def make_plan(settings: Settings, problem: Problem) -> TrainingPlan:
@@ -114,10 +114,10 @@ def make_plan(settings: Settings, problem: Problem) -> TrainingPlan:
         "revision": code_version.read_git_revision(PROJECT_ROOT),
         "settings": settings.model_dump(mode="json"),
         "environment": code_version.describe_environment(PROJECT_ROOT),
-        "fingerprint": code_version.compute_fingerprint(
-            PROJECT_ROOT, files, data, settings.training.model_dump(mode="json"), list(left_out)
+        "fingerprint": fingerprints.compute_fingerprint(
+            PROJECT_ROOT, files, data, settings.model_dump(mode="json", include={"training", "gate"}), list(left_out)
         ),
-        "files": code_version.hash_files(PROJECT_ROOT, files),
+        "files": fingerprints.hash_files(PROJECT_ROOT, files),
         "train": split.train,
         "validation": split.validation,
         "test": split.test,

@@ -37,7 +37,7 @@ def show_quarantine(as_json: bool) -> None:
     from penumbra.core.problem import ProblemError
     from penumbra.core.problem_loading import load_problem
     from penumbra.core.settings import SettingsError, load_settings
-    from penumbra.data.batches import STORED_PARTS
+    from penumbra.data.partition_code import STORED_PARTS
 
     with refuse_on(SettingsError, ProblemError):
         rejected = quarantine_report.read_quarantine(load_settings().data, load_problem(STORED_PARTS))

@@ -20,9 +20,9 @@ from penumbra.core.histograms import Binning, Profile, compute_daily_profiles, l
 from penumbra.core.metrics.losses import LossScale, compute_clipped_losses, describe_loss
 from penumbra.core.problem import Problem, build_utc_date
 from penumbra.core.settings import PROJECT_ROOT, Settings
-from penumbra.registry import code_version
 from penumbra.simulation import future
 from penumbra.simulation.backtest.policies import ModelFit
+from penumbra.storage import fingerprints
 from penumbra.storage.cache import ARRAYS, FileCache
 from penumbra.training.evaluate import TrialJob, predict_for_task
 from penumbra.training.fit import TrainingSet, compute_baseline, fit_estimator
@@ -93,7 +93,8 @@ def prepare_backtest_data(settings: Settings, problem: Problem, folder: Path) ->
         "monitor": settings.monitor.model_copy(update={"on_faults": False}),
     }
     all_days = settings.model_copy(update=changes)
-    batches = future.fill_data_store(data, problem).batches()
+    store = future.fill_data_store(data, problem)
+    batches = store.batches()
     made = matrices.write_matrices(all_days, problem, batches, folder / "arrays")
     rows = plan.read_training_rows(all_days, problem, batches)
     if rows.is_empty():
@@ -104,8 +105,8 @@ def prepare_backtest_data(settings: Settings, problem: Problem, folder: Path) ->
         made.arrays.path("rows").with_suffix(".parquet")
     )
     first = UNIX_EPOCH_DAY + dt.timedelta(days=int(days.min()))
-    facts = candidate, batches, {name: len(made.arrays.part([name], "day")) for name in batches}
-    fits = folder / "fits" / code_version.compute_fingerprint(PROJECT_ROOT, list_fit_files(), *facts)[:16]
+    facts = candidate, batches, {name: store.sums(name) for name in batches}
+    fits = folder / "fits" / fingerprints.compute_fingerprint(PROJECT_ROOT, list_fit_files(), *facts)[:16]
     delay = 1 + math.ceil(settings.labels.delay_hours / 24)
     history = BacktestData(made, first, (settings.data.today - first).days, delay, fits, candidate)
     _require_enough_days(history, settings, first + dt.timedelta(days=int(days.max() - days.min())))
@@ -136,7 +137,7 @@ def list_fit_files(root: Path = PROJECT_ROOT) -> list[str]:
         Paths relative to `root`: the lock of the libraries, and modules.
     """
     rooms = (*plan.MODEL_ROOMS, __name__)
-    return [plan.RUNTIME_LOCK, *code_version.list_module_files(root, ("problem", __name__), rooms)]
+    return fingerprints.list_result_files(root, ("problem", __name__), rooms)
 
 
 class BacktestHistory:

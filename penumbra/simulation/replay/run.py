@@ -19,11 +19,11 @@ from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError, load_settings
 from penumbra.core.task import Task
 from penumbra.data.source_reader import BatchRefused, SourceFailed, list_source_batches
-from penumbra.registry import code_version
 from penumbra.simulation.replay import day_loop, report, sandbox, traffic
 from penumbra.simulation.replay.day_loop import DayLoop
 from penumbra.simulation.replay.faults import InjectedFault, choose_fault
 from penumbra.simulation.replay.traffic import Traffic
+from penumbra.storage import fingerprints
 from penumbra.storage.journal import Journal
 
 JOURNAL_FILE = "diary.jsonl"
@@ -82,7 +82,7 @@ def main(days: int = 0) -> tuple[Path, str]:
     work = day_loop.to_plain_json(
         {
             **asdict(plan),
-            "code": code_version.compute_fingerprint(PROJECT_ROOT, list_replay_files()),
+            "code": fingerprints.compute_fingerprint(PROJECT_ROOT, list_replay_files()),
             "settings": settings.model_dump(mode="json"),
         }
     )
@@ -111,7 +111,7 @@ def list_replay_files(root: Path = PROJECT_ROOT) -> list[str]:
         Paths relative to `root`: the lock of the libraries, and the modules that service, flows and replay import.
     """
     rooms = {entry.partition(".")[0] for entry in PLAYED_MODULES} | {"monitoring"}
-    return ["locks/runtime.lock", *code_version.list_module_files(root, PLAYED_MODULES, sorted(rooms))]
+    return fingerprints.list_result_files(root, PLAYED_MODULES, sorted(rooms))
 
 
 def plan_replay(settings: Settings, problem: Problem, days: int) -> ReplayPlan:
