@@ -209,10 +209,10 @@ def _format_live_since(models: ModelRegistry, version: str, entries: Sequence[Le
 
 
 def _recipe_lines(models: ModelRegistry, version: str) -> Iterator[tuple[str, str]]:
-    run = models.client.get_run(models.find_run_id(version)).data
-    if "candidate" in run.params:
-        yield "recipe", run.params["candidate"]
-    if learnt := [batch for part in ("train", "validation", "test") for batch in _parse_list(run.params.get(part, ""))]:
+    params = models.params(version)
+    if "candidate" in params:
+        yield "recipe", params["candidate"]
+    if learnt := [batch for part in ("train", "validation", "test") for batch in _parse_list(params.get(part, ""))]:
         yield "learnt from", f"{min(learnt)} to {max(learnt)}"
     if made_of := models.tags(version).get("data_version"):
         yield "data", made_of[:8]

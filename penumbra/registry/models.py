@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
 from mlflow.exceptions import MlflowException
 
 from penumbra.core.settings import RegistrySettings
+from penumbra.registry.long_texts import find_long_text, shorten_texts
 from penumbra.storage.atomic import write_aside
 from penumbra.storage.locks import hold_file_lock
 
@@ -73,7 +75,7 @@ class ModelRegistry:
     def record(
         self, run: FinishedRun, parent: str = "", artifacts: Mapping[str, Path] | None = None, data_version: str = ""
     ) -> str:
-        """Record a finished run.
+        """Record a finished run. Of parameters and tags that are too long for MLflow it gets a digest and an artifact.
 
         Args:
             run: The run.
@@ -88,14 +90,18 @@ class ModelRegistry:
             MlflowException: MLflow refuses or can't be reached; so do all methods here.
         """
         tags = {**run.tags, "mlflow.runName": run.name} | ({"mlflow.parentRunId": parent} if parent else {})
+        tags, long_tags = shorten_texts(tags, "tags")
+        params, long_params = shorten_texts({key: str(value) for key, value in run.params.items()}, "params")
         start, end = int(run.start * 1000), int(run.end * 1000)
         run_id = self.client.create_run(self._experiment(), start_time=start, tags=tags).info.run_id
         self.client.log_batch(
             run_id,
             [Metric(key, float(value), end, 0) for key, value in run.metrics.items()],
-            [Param(key, str(value)) for key, value in run.params.items()],
+            [Param(key, value) for key, value in params.items()],
             [],
         )
+        for path, text in (long_tags | long_params).items():
+            self.client.log_text(run_id, text, path)
         for path, source in (artifacts or {}).items():
             log = self.client.log_artifacts if source.is_dir() else self.client.log_artifact
             log(run_id, str(source), path)
@@ -183,6 +189,34 @@ class ModelRegistry:
             MlflowException: There is no such version.
         """
         return dict(self.client.get_model_version(self.name, version).tags)
+
+    def params(self, version: str) -> dict[str, str]:
+        """Read the parameters of a version's run.
+
+        Args:
+            version: The version's number.
+
+        Returns:
+            The value of each parameter, by its name; long ones whole.
+
+        Raises:
+            MlflowException: There is no such version.
+        """
+        run_id = self.find_run_id(version)
+        return self._read_whole(run_id, self.client.get_run(run_id).data.params)
+
+    def _read_whole(self, run_id: str, texts: Mapping[str, str]) -> dict[str, str]:
+        """Read the long ones among parameters or tags from the run's artifacts."""
+        paths = {name: find_long_text(text) for name, text in texts.items()}
+        if not any(paths.values()):
+            return dict(texts)
+        with tempfile.TemporaryDirectory() as folder:
+            whole = {
+                name: self.download_artifact(run_id, path, Path(folder)).read_text()
+                for name, path in paths.items()
+                if path
+            }
+        return {**texts, **whole}
 
     def version(self, alias: str) -> str | None:
         """Find the version behind an alias.
@@ -279,7 +313,13 @@ class ModelRegistry:
             return []
         runs = self.client.search_runs([self._experiment()], query, max_results=count)
         return [
-            RecordedRun(run.info.run_id, run.info.start_time / 1000, run.data.metrics, run.data.tags) for run in runs
+            RecordedRun(
+                run.info.run_id,
+                run.info.start_time / 1000,
+                run.data.metrics,
+                self._read_whole(run.info.run_id, run.data.tags),
+            )
+            for run in runs
         ]
 
     def _experiment(self) -> str:

@@ -1,3 +1,4 @@
+import json
 import shutil
 import sqlite3
 import subprocess
@@ -125,6 +126,24 @@ def test_a_run_keeps_params_metrics_tags_and_times(models):
         {"brier": 0.25},
     )
     assert kept.data.tags["revision"] == "r"
+
+
+DAYS = [f"2024-{number:05}" for number in range(800)]
+
+
+def test_parameters_and_tags_too_long_for_mlflow_are_artifacts_beside_a_digest(models, bundle):
+    facts = json.dumps({"train": DAYS})
+    recorded = models.record(
+        run(params={"train": DAYS, "test": ["a"]}, tags={"facts": facts, "kind": "train"}), artifacts={"bundle": bundle}
+    )
+    kept = models.client.get_run(recorded).data
+    assert kept.params["train"].startswith("['2024-00000', '2024-00001',")
+    assert kept.params["train"].endswith(", whole in long/params/train.txt)")
+    assert max(map(len, [*kept.params.values(), *kept.tags.values()])) < 200
+    version = models.register(recorded, "bundle", {})
+    assert models.params(version) == {"train": str(DAYS), "test": "['a']"}
+    (found,) = models.find_latest_runs(1)
+    assert (found.tags["facts"], found.tags["kind"]) == (facts, "train")
 
 
 def test_a_run_names_the_data_version_that_it_used(models):
