@@ -1,3 +1,4 @@
 """What the steps of the flows call, one package a flow."""
 
-REASON_VARIABLE = "PENUMBRA_FLOW_REASON"  # names the file that a flow which stops writes its reason to
+# Names the file that a flow which stops writes its reason to. (What begins with PENUMBRA_ would be a setting.)
+REASON_VARIABLE = "FLOW_REASON_FILE"

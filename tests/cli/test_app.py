@@ -11,6 +11,7 @@ from typing import Any
 import click
 import pytest
 
+from flows.steps import REASON_VARIABLE
 from penumbra.cli import processes
 from penumbra.cli.app import SECTIONS, main
 from penumbra.cli.commands.project import BENCHMARKS
@@ -137,7 +138,7 @@ def test_a_flow_that_failed_is_exit_1(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_reason_that_a_flow_stopped_for_is_on_stderr(monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(*_: str, environment: Mapping[str, str]) -> int:
-        Path(environment["PENUMBRA_FLOW_REASON"]).write_text("there is no batch")
+        Path(environment[REASON_VARIABLE]).write_text("there is no batch")
         return 1
 
     monkeypatch.setattr(processes, "run_command", stop)
