@@ -1,9 +1,11 @@
 """The model registry and the runs, in MLflow. Runs are written when they are finished, by one process, in few calls."""
 
 import contextlib
+import hashlib
 import json
 import logging
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -25,6 +27,7 @@ from penumbra.storage.atomic import write_aside
 from penumbra.storage.locks import hold_file_lock
 
 SQLITE_PREFIX = "sqlite:///"
+MAX_METRIC_NAME = 200  # characters; MLflow takes 250
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
 
 
@@ -96,7 +99,7 @@ class ModelRegistry:
         run_id = self.client.create_run(self._experiment(), start_time=start, tags=tags).info.run_id
         self.client.log_batch(
             run_id,
-            [Metric(key, float(value), end, 0) for key, value in run.metrics.items()],
+            [Metric(_to_metric_name(key), float(value), end, 0) for key, value in run.metrics.items()],
             [Param(key, value) for key, value in params.items()],
             [],
         )
@@ -351,3 +354,9 @@ def _create_database(uri: str) -> None:
         if not database.exists():
             with write_aside(database) as new:
                 MlflowClient(tracking_uri=f"{SQLITE_PREFIX}{new}").search_experiments()
+
+
+def _to_metric_name(name: str) -> str:
+    """A name that MLflow takes; a digest tells apart those with other characters than it allows, such as "a (EUR)"."""
+    plain = re.sub(r"[^\w. :-]", "_", name)[:MAX_METRIC_NAME]
+    return name if plain == name else f"{plain} {hashlib.sha256(name.encode()).hexdigest()[:8]}"
