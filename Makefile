@@ -32,12 +32,18 @@ dashboard: $(VENV)/runtime ## the loop, MLflow's pages and Evidently's side by s
 replay: $(VENV)/runtime checkout ## the later months day by day through the real loop, with a report at its end
 	@$(BIN)/penumbra replay
 
-test: $(VENV)/development checkout ## what the project promises about itself, in about a minute (ARGS="-k name" for a part)
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/development checkout ## your problem on a sample, then what the engine promises, in two minutes (ARGS="-k name" for a part)
+	$(call run_tests,problem_tests)
+	$(call run_tests,tests)
 
 test-all: $(VENV)/development checkout ## that and the whole flows: trained, killed, rebuilt, reproduced (twenty minutes)
-	@$(BIN)/python -m pytest -m "not alone" -n 2 --dist loadfile $(ARGS) || [ $$? = 5 ]
-	@$(BIN)/python -m pytest -m alone $(ARGS) || [ $$? = 5 ]
+	$(call run_tests,problem_tests)
+	$(call run_tests,tests,-m "not alone" -n 2 --dist loadfile)
+	$(call run_tests,tests,-m alone)
+
+# The tests of a folder, unless ARGS names paths in the other one only. That ARGS choose none of them (5) is no failure.
+chosen = $(or $(filter $1 $1/%,$(ARGS)),$(if $(filter tests tests/% problem_tests problem_tests/%,$(ARGS)),,$1))
+run_tests = @$(if $(chosen),$(BIN)/python -m pytest $(filter-out $(ARGS),$(chosen)) $2 $(ARGS) || [ $$? = 5 ],:)
 
 lint: $(VENV)/development ## format, lint and type checks
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy

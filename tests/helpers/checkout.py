@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 REPOSITORY = Path(__file__).absolute().parents[2]
 FLIGHTS = REPOSITORY / "examples" / "flights"
 SETTINGS, DATA_POINTER = "settings.toml", "data.dvc"
@@ -29,7 +31,10 @@ def link_checkout(folder: Path, problem: Path = FLIGHTS) -> Path:
     for path in REPOSITORY.iterdir():
         if path.name not in NOT_LINKED:
             (folder / path.name).symlink_to(path)
-    (folder / "problem").symlink_to(problem)
+    (folder / "problem").mkdir()
+    for path in problem.iterdir():
+        if path.name not in NOT_LINKED:
+            (folder / "problem" / path.name).symlink_to(path)
     for name in (SETTINGS, DATA_POINTER):
         own = problem / name
         (folder / name).symlink_to(own if own.exists() else FLIGHTS / name)
@@ -44,7 +49,12 @@ def import_from_checkout(folder: Path) -> None:
     """Let this process, and those that it starts, import the project's code from a checkout.
 
     Args:
-        folder: The checkout; nothing of the project may have been imported yet.
+        folder: The checkout.
+
+    Raises:
+        pytest.UsageError: Code of the project was imported before, from elsewhere.
     """
+    if "penumbra" in sys.modules:
+        raise pytest.UsageError("tests/ and problem_tests/ need a process each: run `pytest tests` by itself")
     sys.path.insert(0, str(folder))
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH", "")]))

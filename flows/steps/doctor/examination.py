@@ -140,11 +140,23 @@ def list_unaccepted_findings(settings: Settings, problem: Problem) -> list[str]:
     """
     receipts, key = RunReceipts(settings.training.folder), _compute_findings_key(settings)
     if receipts.facts(key) is None:
-        data = ExaminedData(DataStore(settings.data, problem))
-        by_check = [_check_feature_columns(problem), *(check() for _, check in _list_checks(data))]
-        _save_findings(settings, [finding for findings in by_check for finding in findings])
+        _save_findings(settings, examine_store(DataStore(settings.data, problem)))
     found = [fact for fact in receipts.facts(key) if fact["column"] not in settings.gate.accept]
     return [f"{fact['column']}: {fact['evidence']}" for fact in found]
+
+
+def examine_store(store: DataStore) -> list[Finding]:
+    """Run every check of data, contract and features; train/serve skew isn't looked for.
+
+    Args:
+        store: A data store with admitted batches.
+
+    Returns:
+        The findings.
+    """
+    data = ExaminedData(store)
+    by_check = [_check_feature_columns(store.problem), *(check() for _, check in _list_checks(data))]
+    return [finding for findings in by_check for finding in findings]
 
 
 def _save_findings(settings: Settings, findings: list[Finding]) -> None:

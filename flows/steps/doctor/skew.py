@@ -75,7 +75,7 @@ def _compare_with_service(
 
     `bundle.read_bundle` has made sure that the compiled model gives the fitted one's answers: it stands for training.
     """
-    sample, sample_rows = _make_skew_sample(rows, live, contract)
+    sample, sample_rows = make_skew_sample(rows, live, contract)
     with _run_service(folder) as url:
         answers = {
             "POST /predict with a list": _post_records(url, sample.records),
@@ -85,11 +85,20 @@ def _compare_with_service(
     return serving_skew.find_serving_skew(live.inputs, sample, answers)
 
 
-def _make_skew_sample(
+def make_skew_sample(
     rows: pl.DataFrame, live: bundle.Bundle, contract: type[dy.Schema]
 ) -> tuple[serving_skew.SkewSample, pl.DataFrame]:
-    """Return real rows, then rows with gaps and synthetic ones with new values: as records with the live model's
-    features and the expected predictions, and as a frame with the contract's columns."""
+    """Make rows to ask a model about: real ones, some of them with gaps, and synthetic ones with new values.
+
+    Args:
+        rows: Rows of the data store, with the contract's columns and the derived features in `inputs` (Struct).
+        live: The model.
+        contract: The contract of a request.
+
+    Returns:
+        The records with the model's features of them and the expected predictions; and the same rows as a frame with
+        the contract's columns.
+    """
     real = rows.gather_every(math.ceil(rows.height / SKEW_REAL_ROWS))
     plain = real.select(list(contract.columns()))
     awkward = pl.concat(

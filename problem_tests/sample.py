@@ -1,0 +1,111 @@
+"""The newest batches of the source, ingested into a temporary folder, and what a candidate learns from them."""
+
+import contextlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from penumbra.core.columns import LABEL_COLUMN
+from penumbra.core.encoding import FeatureEncoder
+from penumbra.core.problem import Problem
+from penumbra.core.settings import Settings
+from penumbra.core.task import Task
+from penumbra.data.batches import DataStore
+from penumbra.data.source_reader import BatchEmpty, BatchRefused, fetch_batch_files
+from penumbra.patterns.candidate import Candidate
+from penumbra.training.fit import build_matrix, extract_labels, select_labelled_rows
+
+MIN_BATCHES, MAX_BATCHES = 2, 12
+ENOUGH_ROWS = 2_000  # with an outcome; candidates learn from so many
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Ingested batches of a problem.
+
+    Args:
+        problem: The problem, with every part.
+        store: The data store, in a folder of the sample's own.
+    """
+
+    problem: Problem
+    store: DataStore
+
+    @cached_property
+    def rows(self) -> pl.DataFrame:
+        """The rows that keep the contract, oldest batch first, as the data store gives them."""
+        return pl.concat([self.store.rows(batch) for batch in self.store.batches()])
+
+    @cached_property
+    def labelled(self) -> pl.DataFrame:
+        """About ENOUGH_ROWS rows with an outcome, spread evenly, with the column `penumbra.label`."""
+        rows = select_labelled_rows(self.rows, self.problem.schema.target())
+        return rows.gather_every(max(1, rows.height // ENOUGH_ROWS))
+
+    @cached_property
+    def task(self) -> Task:
+        """The task."""
+        return Task.from_schema(self.problem.schema)
+
+    @cached_property
+    def matrix(self) -> tuple[np.ndarray, FeatureEncoder]:
+        """The input matrix of the labelled rows, float64 [n, k], and its encoder."""
+        return build_matrix(self.labelled, self.problem.features.FEATURES)
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """The labels of the labelled rows, [n], as the task has them."""
+        return extract_labels(self.labelled[LABEL_COLUMN], self.task)
+
+    def fit(self, candidate: Candidate) -> Any:
+        """Fit a candidate on the labelled rows, without a search.
+
+        Args:
+            candidate: The candidate.
+
+        Returns:
+            The fitted estimator. Whatever the user's code raises is raised.
+        """
+        inputs, encoder = self.matrix
+        columns = SimpleNamespace(names=encoder.names, categorical=encoder.categorical, numeric=encoder.numeric)
+        y = self.labels
+        if candidate.learns is not None:
+            y = self.labelled.select(candidate.learns.cast(pl.Float64)).to_series().to_numpy()
+        return candidate.make(columns).fit(inputs, y)
+
+
+def take_sample(settings: Settings, problem: Problem, folder: Path) -> Sample:
+    """Ingest the newest batches: two, and more until there are enough rows with an outcome.
+
+    Args:
+        settings: Section [data] is read.
+        problem: The problem, with every part.
+        folder: An empty folder, which the data are kept in.
+
+    Returns:
+        The sample.
+
+    Raises:
+        SourceFailed: The source can't be read.
+        BatchRefused: A batch is refused, or there is none.
+    """
+    data = settings.data.model_copy(update={"folder": folder / "data", "derived": folder / "derived"})
+    sample, rows = Sample(problem, DataStore(data, problem)), 0
+    arrived = sample.store.arrived()
+    if not arrived:
+        raise BatchRefused(f"batches() of problem/source.py lists none that is complete by data.today, {data.today}")
+    for batch in reversed(arrived[-MAX_BATCHES:]):
+        if len(sample.store.batches()) >= MIN_BATCHES and rows >= ENOUGH_ROWS:
+            break
+        with contextlib.suppress(BatchEmpty):
+            sample.store.stage(batch, fetch_batch_files(problem, batch))
+            sample.store.admit([batch])
+            rows += select_labelled_rows(sample.store.rows(batch), problem.schema.target()).height
+    if not rows:
+        raise BatchRefused(f"the newest batches, down to {batch}, have no row with an outcome")
+    return sample

@@ -1,0 +1,58 @@
+"""The folder, its settings, and the example that stands in the documentation of the API."""
+
+import json
+
+import pytest
+
+from penumbra.core.problem import Problem, ProblemError
+from penumbra.core.problem_loading import load_problem
+from penumbra.core.settings import Settings, SettingsError, load_settings
+from penumbra.logs.labels import LabelSpec
+from service.http.feedback import build_label_examples, build_label_reader
+from service.http.record_reader import Contract
+from service.http.refusals import RequestRefused
+
+
+def test_the_folder_and_the_settings_are_whole() -> None:
+    try:
+        settings, candidates = load_settings(), load_problem().candidates.CANDIDATES
+    except (ProblemError, SettingsError) as error:
+        pytest.fail(str(error), pytrace=False)
+    for name in settings.training.candidates:
+        if name not in candidates:
+            pytest.fail(
+                f"settings.toml: training.candidates names {name}, and problem/candidates.py has "
+                f"{', '.join(candidates)}",
+                pytrace=False,
+            )
+
+
+def test_the_example_is_a_request_that_keeps_the_contract(problem: Problem, settings: Settings) -> None:
+    schema = problem.schema
+    contract = Contract(schema.Row, schema.CHECKS, schema.EXAMPLE, settings.service.max_records)
+    try:
+        contract.parse_one(json.dumps(schema.EXAMPLE).encode())
+    except (RequestRefused, TypeError) as refused:
+        pytest.fail(f"EXAMPLE of problem/schema.py is refused as a request: {describe(refused)}", pytrace=False)
+
+
+def test_the_outcome_of_the_example_can_be_reported_and_tells_the_target(problem: Problem, settings: Settings) -> None:
+    schema = problem.schema
+    if not schema.OUTCOME:
+        pytest.skip("problem/schema.py has no OUTCOME")
+    reader, spec = build_label_reader(schema, settings.service.max_records), LabelSpec.from_schema(schema)
+    for label in build_label_examples(schema):
+        try:
+            record = reader.parse_one(json.dumps(label).encode())
+        except (RequestRefused, TypeError) as refused:
+            pytest.fail(f"OUTCOME of problem/schema.py is refused as a label: {describe(refused)}", pytrace=False)
+    if spec.compute_targets([record]).item() is None:
+        pytest.fail(f"target() of problem/schema.py is null for the OUTCOME {schema.OUTCOME}", pytrace=False)
+
+
+def describe(refused: Exception) -> str:
+    """What is wrong with each field, or the message where no field is named."""
+    faults = [fault for fault in getattr(refused, "details", ()) if "field" in fault]
+    return "; ".join(f"{each['field']} is {each.get('value')}, expected {each['expected']}" for each in faults) or str(
+        refused
+    )

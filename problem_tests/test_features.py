@@ -1,0 +1,28 @@
+"""The features: what they read, whether they have values, and the doctor's view of them."""
+
+import pytest
+
+from flows.steps.doctor.examination import examine_store
+from penumbra.core.columns import INPUTS_COLUMN
+from penumbra.core.settings import Settings
+from problem_tests.sample import Sample
+
+NEEDS_ALL_DATA = "lifeless"  # a feature that is constant in a few batches, such as the quarter, is none of the kind
+
+
+def test_the_doctor_finds_nothing(sample: Sample, settings: Settings) -> None:
+    found = [finding for finding in examine_store(sample.store) if finding.check != NEEDS_ALL_DATA]
+    faults = [finding for finding in found if finding.column not in settings.gate.accept]
+    if faults:
+        sentences = (f"{finding.column}: {finding.evidence}: {finding.remedy}" for finding in faults)
+        pytest.fail("; ".join(sentences), pytrace=False)
+
+
+def test_every_feature_has_values(sample: Sample) -> None:
+    features = sample.rows[INPUTS_COLUMN].struct.unnest()
+    empty = [name for name in features.columns if features[name].null_count() == features.height]
+    if empty:
+        pytest.fail(
+            f"problem/features.py: {', '.join(empty)} is missing in all {features.height:,} rows of the newest batches",
+            pytrace=False,
+        )

@@ -1,0 +1,233 @@
+"""The tests in `problem_tests/` pass for a sound problem, and say what is wrong with another in one sentence."""
+
+import datetime as dt
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import polars as pl
+import pytest
+from _pytest.outcomes import Failed, Skipped
+
+from penumbra.core.settings import load_settings
+from penumbra.data.source_reader import BatchRefused
+from problem_tests import conftest, test_candidates, test_contract, test_features, test_slices, test_source
+from problem_tests.sample import take_sample
+from tests.helpers.checkout import REPOSITORY, link_checkout
+from tests.helpers.orders import load_orders, write_orders
+
+SETTINGS = load_settings()
+SETTINGS = SETTINGS.model_copy(update={"data": SETTINGS.data.model_copy(update={"today": dt.date(2024, 4, 1)})})
+
+
+def sample_orders(folder, **changes):
+    """A sample of the orders with a fault."""
+    return take_sample(SETTINGS, load_orders(folder, **changes), folder / "sample")
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory):
+    return sample_orders(tmp_path_factory.mktemp("sound"))
+
+
+@pytest.fixture
+def ship(tmp_path_factory):
+    """The suite's fixture `ship` for a sample."""
+    return lambda sample: test_candidates.ship.__wrapped__(sample, tmp_path_factory)
+
+
+def test_a_sample_is_the_two_newest_batches_where_these_have_enough_rows(sound):
+    assert sound.store.batches() == ["2024-02", "2024-03"]
+    assert 2_000 <= sound.labelled.height < 4_000
+
+
+def test_a_sample_of_small_batches_takes_more_of_them(tmp_path):
+    sample = sample_orders(tmp_path, source=[("ROWS_PER_DAY = 60", "ROWS_PER_DAY = 10")])
+    assert sample.store.batches() == ["2024-01", "2024-02", "2024-03"]
+
+
+def fail_message(test, *fixtures):
+    with pytest.raises(Failed) as failed:
+        test(*fixtures)
+    assert not failed.value.pytrace
+    return str(failed.value)
+
+
+def test_an_example_that_breaks_the_contract_is_named(tmp_path):
+    problem = load_orders(tmp_path, schema=[('"age": 40', '"age": 140')])
+    test = test_contract.test_the_example_is_a_request_that_keeps_the_contract
+    assert fail_message(test, problem, SETTINGS).startswith(
+        "EXAMPLE of problem/schema.py is refused as a request: age is 140, expected "
+    )
+
+
+@pytest.mark.parametrize(
+    ("outcome", "words"),
+    [
+        ('{"churned": "no"}', "OUTCOME of problem/schema.py is refused as a label: churned is "),
+        ('{"churned": None}', "target() of problem/schema.py is null for the OUTCOME {'churned': None}"),
+    ],
+)
+def test_an_outcome_that_can_not_be_reported_is_named(tmp_path, outcome, words):
+    problem = load_orders(tmp_path, schema=[('{"churned": False}', outcome)])
+    test = test_contract.test_the_outcome_of_the_example_can_be_reported_and_tells_the_target
+    assert fail_message(test, problem, SETTINGS).startswith(words)
+
+
+def test_a_batch_that_is_refused_is_said_by_one_test(tmp_path):
+    with pytest.raises(BatchRefused) as refused:
+        sample_orders(tmp_path, schema=[("max=10_000", "max=10")])
+    said = fail_message(test_source.test_the_newest_batches_are_accepted, refused.value)
+    assert said.startswith("batch 2024-03 refused: ")
+    with pytest.raises(Skipped, match="see the test of the newest batches"):
+        conftest.sample.__wrapped__(refused.value)
+
+
+def test_a_source_without_a_complete_batch_is_said(tmp_path):
+    with pytest.raises(BatchRefused, match=r"lists none that is complete by data\.today, 2024-04-01"):
+        sample_orders(tmp_path, source=[('f"2024-{month:02}", dt.date(2024', 'f"2024-{month:02}", dt.date(2034')])
+
+
+@pytest.mark.parametrize(("error", "is_skipped"), [("ConnectionError", True), ("FileNotFoundError", False)])
+def test_a_source_out_of_reach_is_skipped_and_a_missing_file_is_not(tmp_path, tmp_path_factory, error, is_skipped):
+    problem = load_orders(tmp_path, source=[("    first = dt.date.from", f'    raise {error}("x")\n    dt.date.from')])
+    take = conftest.attempt.__wrapped__
+    if is_skipped:
+        with pytest.raises(Skipped, match=r"the source is out of reach: .*ConnectionError: x"):
+            take(SETTINGS, problem, tmp_path_factory)
+    else:
+        assert "FileNotFoundError: x" in str(take(SETTINGS, problem, tmp_path_factory))
+
+
+def test_bytes_that_change_from_fetch_to_fetch_are_found(tmp_path):
+    stamp = '"fetched.txt": str(time.time_ns()).encode(), "orders.csv"'
+    sample = sample_orders(
+        tmp_path, source=[("import math\n", "import math\nimport time\n"), ('"orders.csv": ', f"{stamp}: ")]
+    )
+    said = fail_message(test_source.test_fetching_a_batch_twice_gives_the_same_bytes, sample)
+    assert said.startswith("problem/source.py: fetched.txt of batch 2024-03 has other bytes when it is fetched again")
+
+
+def test_an_outcome_that_never_varies_is_found(tmp_path):
+    sample = sample_orders(tmp_path, schema=[('pl.col("churned")', 'pl.col("churned") & False')])
+    said = fail_message(test_source.test_the_outcome_varies, sample)
+    assert said.startswith("target: it is False in all 3,600 rows that have one: ")
+
+
+LEAKY = """
+import polars as pl
+from penumbra.features import Expression
+from .schema import Labelled
+FEATURES = (*FEATURES, Expression("left", pl.col("churned").cast(pl.Float64), Labelled))
+"""
+
+
+def test_a_feature_that_knows_the_outcome_is_found(tmp_path):
+    sample = sample_orders(tmp_path, features=[('Number("age"))\n', f'Number("age"))\n{LEAKY}')])
+    said = fail_message(test_features.test_the_doctor_finds_nothing, sample, SETTINGS)
+    assert "left: it reads churned, and a request has no such column" in said
+
+
+def test_a_feature_without_values_is_found(tmp_path):
+    empty = 'CONVERSIONS = [\n    pl.lit(None, pl.Float64).alias("amount"),'
+    sample = sample_orders(tmp_path, source=[("CONVERSIONS = [", empty)])
+    said = fail_message(test_features.test_every_feature_has_values, sample)
+    assert said == "problem/features.py: amount is missing in all 3,600 rows of the newest batches"
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        ('raise RuntimeError("no licence")', "candidate boosting: RuntimeError: no licence"),
+        ("from sklearn.svm import LinearSVC\n    return LinearSVC()", "candidate boosting: "),
+        (
+            "from sklearn.linear_model import LogisticRegression\n    return LogisticRegression(penalty='l7')",
+            "candidate boosting: InvalidParameterError: ",
+        ),
+    ],
+)
+def test_a_candidate_that_can_not_be_fitted_or_shipped_is_named_with_the_reason(tmp_path, ship, make, words):
+    sample = sample_orders(tmp_path, candidates=[('small trees."""\n', f'small trees."""\n    {make}\n')])
+    said = fail_message(test_candidates.test_a_candidate_can_be_fitted_and_shipped, ship(sample), "boosting")
+    assert said.startswith(words)
+
+
+def test_a_baseline_that_looks_at_inputs_is_found(tmp_path):
+    sample = sample_orders(
+        tmp_path, candidates=[("return DummyClassifier(", "return boosting(columns)\n    DummyClassifier(")]
+    )
+    said = fail_message(test_candidates.test_the_baseline_looks_at_no_input, sample)
+    assert said.startswith(
+        "baseline() of problem/candidates.py is a HistGradientBoostingClassifier whose predictions differ"
+    )
+
+
+def test_answers_that_differ_from_training_are_found(sound, ship, monkeypatch):
+    monkeypatch.setattr(test_candidates, "read_one", lambda answer: 0.5)
+    said = fail_message(test_candidates.test_a_candidate_is_served_as_it_was_trained, sound, ship(sound), "boosting")
+    assert said.startswith("candidate boosting: ")
+    assert "answers to POST /predict with one record differ: 0.5 instead of training's" in said
+
+
+@pytest.mark.parametrize(
+    ("slices", "words"),
+    [
+        ({"by member": pl.col("member")}, "by member has the dtype Boolean: expected String"),
+        ({"by shop": pl.col("shop")}, "by shop: ColumnNotFoundError: "),
+        ({"by age": pl.when(pl.col("age") > 200).then(pl.lit("old"))}, "by age is null in all 3,600 rows"),
+    ],
+)
+def test_a_slice_that_can_not_be_computed_is_named(sound, slices, words):
+    problem = SimpleNamespace(slices=SimpleNamespace(DAY=sound.problem.slices.DAY, SLICES=slices))
+    changed = SimpleNamespace(problem=problem, rows=sound.rows)
+    said = fail_message(test_slices.test_every_slice_and_the_day_can_be_computed, changed)
+    assert said.startswith(f"problem/slices.py: {words}")
+
+
+@pytest.fixture
+def run_suite(tmp_path):
+    """Run the suite in a checkout with another problem; returns the exit code and the output."""
+
+    def run(problem, **settings):
+        (tmp_path / "checkout").mkdir()
+        checkout = link_checkout(tmp_path / "checkout", problem)
+        environ = {f"PENUMBRA_{name.upper()}": value for name, value in settings.items()}
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "problem_tests"]
+        environ |= {**os.environ, "PYTHONPATH": str(checkout)}
+        done = subprocess.run(command, cwd=checkout, env=environ, capture_output=True, text=True)
+        return done.returncode, done.stdout + done.stderr
+
+    return run
+
+
+@pytest.mark.slow
+def test_a_sound_problem_is_green(tmp_path, run_suite):
+    problem = write_orders(tmp_path / "problem")
+    code, output = run_suite(problem, data__today="2024-04-01", training__candidates="boosting")
+    assert code == 0, output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["sky", "temperature"])
+def test_the_examples_are_green(run_suite, name):
+    code, output = run_suite(REPOSITORY / "examples" / name, training__candidates="boosting")
+    assert code == 0, output
+
+
+@pytest.mark.slow
+def test_a_folder_that_can_not_be_loaded_is_one_failure_with_its_sentence(tmp_path, run_suite):
+    code, output = run_suite(write_orders(tmp_path / "problem", schema=[('TIME = "at"', 'TIME = "when"')]))
+    assert code == 1
+    assert "problem/schema.py: TIME names the column 'when'" in output
+    assert "1 failed" in output.splitlines()[-1]
+    assert "Traceback" not in output
+
+
+@pytest.mark.parametrize("folders", [("tests/core", "problem_tests"), ("problem_tests", "tests/core")])
+def test_both_suites_in_one_process_are_refused(folders):
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *folders]
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(command, cwd=REPOSITORY, env=environ, capture_output=True, text=True)
+    assert done.returncode == 4
+    assert "tests/ and problem_tests/ need a process each" in done.stdout + done.stderr
