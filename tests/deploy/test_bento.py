@@ -135,8 +135,7 @@ def test_only_code_that_serves_goes_into_a_bento(staged: Path) -> None:
     others = {
         path.relative_to(staged).as_posix() for path in staged.rglob("*") if path.is_file() and path.suffix != ".py"
     }
-    tables = {f"problem/{name}" for name in ("settings.toml", "data.dvc")}  # what is no code there may be a table
-    assert others == {*BENTO_FILES, "bentofile.yaml", *tables}
+    assert others == {*BENTO_FILES, "bentofile.yaml"}
 
 
 def test_the_container_runs_as_a_user_that_is_not_root() -> None:
