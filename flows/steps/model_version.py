@@ -37,6 +37,14 @@ class ModelVersion:
         """The kind of prediction that the model makes."""
         return Task.from_schema(self.problem.schema)
 
+    def require_fit(self) -> None:
+        """Check that the model can answer with this code.
+
+        Raises:
+            UnfitBundle: The problem has changed so that it can't.
+        """
+        bundle.read_bundle_features(self.facts, self.problem, self.folder.name)
+
     @property
     def data_version(self) -> str:
         """The data version (md5) that it was made from, "" if the bundle doesn't say."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from mlflow.exceptions import MlflowException
 
-from flows.steps.model_version import open_model_version
+from flows.steps.model_version import ModelVersion, open_model_version
 from flows.steps.promote import paired_evidence
 from flows.steps.promote.promotion_case import PromotionCase, record_case
 from penumbra.core.problem import Problem, ProblemError
@@ -22,7 +22,7 @@ from penumbra.registry.aliases import (
     sync_registry,
 )
 from penumbra.registry.ledger import BrokenLedger, Ledger, LedgerEntry, find_last_move
-from penumbra.registry.manifest import BrokenBundle
+from penumbra.registry.manifest import BrokenBundle, UnfitBundle
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import CANARY_ALIAS, CANDIDATE_ALIAS, LIVE_ALIAS, PREVIOUS_ALIAS
 
@@ -112,12 +112,12 @@ def judge_cases(
     Raises:
         PromotionRefused: The forced promotion can't be.
         BrokenLedger: The ledger isn't whole.
-        BrokenBundle: A version's bundle is damaged.
+        BrokenBundle: A version's bundle is damaged, or the problem has changed so that a version can't answer.
         MlflowException: The registry can't be reached.
     """
     now, entries, models = now or dt.datetime.now(dt.UTC), _read_entries(settings), ModelRegistry(settings.registry)
     if forced:
-        return [_build_forced_case(models, aliases, forced)]
+        return [_build_forced_case(settings, problem, models, aliases, forced)]
     cases = [
         _judge_promotion(settings, problem, models, aliases, since, now)
         for since in _find_promotion_times(entries, aliases)
@@ -189,9 +189,22 @@ def _judge_promotion(
         open_model_version(settings, problem, models, aliases[role]) for role in (LIVE_ALIAS, PREVIOUS_ALIAS)
     )
     with live as judged, previous as reference:
+        if why := _explain_unfitness(judged, reference):
+            decision = PromotionDecision("ok", f"it isn't compared with the previous version: {why}")
+            return PromotionCase(LIVE_ALIAS, aliases[LIVE_ALIAS], aliases, decision, judged.data_version)
         comparison = paired_evidence.compare_promotion(settings, judged, reference, since, now)
         decision = review_promotion(comparison.evidence, comparison.faults)
         return PromotionCase(LIVE_ALIAS, aliases[LIVE_ALIAS], aliases, decision, judged.data_version, comparison)
+
+
+def _explain_unfitness(*versions: ModelVersion) -> str:
+    """Return why one of these versions can't answer with this code, "" if all can."""
+    try:
+        for version in versions:
+            version.require_fit()
+    except UnfitBundle as unfit:
+        return str(unfit)
+    return ""
 
 
 def _judge_candidate(
@@ -205,6 +218,10 @@ def _judge_candidate(
     share, since = settings.promotion.canary_share, _find_canary_start(entries, aliases)
     live, new = (open_model_version(settings, problem, models, aliases[role]) for role in (LIVE_ALIAS, CANDIDATE_ALIAS))
     with live as standard, new as judged:
+        standard.require_fit()
+        if why := _explain_unfitness(judged):
+            decision = PromotionDecision("keep collecting", why)
+            return PromotionCase(CANDIDATE_ALIAS, aliases[CANDIDATE_ALIAS], aliases, decision, judged.data_version)
         if share and since:
             comparison = paired_evidence.compare_canary(settings, standard, judged, since, now)
         else:
@@ -242,7 +259,9 @@ def _read_refusal_reason(settings: Settings, version: str) -> str:
     return why.strip() if refused == version else ""
 
 
-def _build_forced_case(models: ModelRegistry, aliases: dict[str, str], forced: ForcedPromotion) -> PromotionCase:
+def _build_forced_case(
+    settings: Settings, problem: Problem, models: ModelRegistry, aliases: dict[str, str], forced: ForcedPromotion
+) -> PromotionCase:
     version = forced.version or aliases.get(CANDIDATE_ALIAS)
     if not forced.reason.strip():
         raise PromotionRefused('a promotion without evidence needs a reason: penumbra promote --force --reason "…"')
@@ -252,5 +271,7 @@ def _build_forced_case(models: ModelRegistry, aliases: dict[str, str], forced: F
         )
     if version == aliases[LIVE_ALIAS]:
         raise PromotionRefused(f"version {version} is live already")
+    with open_model_version(settings, problem, models, version) as opened:
+        opened.require_fit()
     decision = PromotionDecision("promote", f"forced: {forced.reason}")
     return PromotionCase(CANDIDATE_ALIAS, version, aliases, decision, models.tags(version).get("data_version", ""))

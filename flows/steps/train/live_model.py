@@ -111,11 +111,12 @@ def predict_held_out(live: bundle.Bundle, rows: pl.DataFrame, key: Sequence[str]
     learnt = pl.col(BATCH_COLUMN).is_in(live.facts["train"] + live.facts["validation"] + live.facts["test"])
     rows = rows.with_row_index(ROW_NUMBER_COLUMN)
     new = rows.filter(~learnt)
-    reference = bundle.read_reference_rows(live.path).select(*key, PREDICTION_COLUMN)
-    held_out = rows.filter(learnt).join(reference, on=key, how="inner")
+    reference = bundle.read_reference_rows(live.path)
     predictions = _make_unknown(rows, live.task)
     predictions[new[ROW_NUMBER_COLUMN].to_numpy()] = live.score(new)
-    predictions[held_out[ROW_NUMBER_COLUMN].to_numpy()] = held_out[PREDICTION_COLUMN].to_numpy()
+    if key and all(reference.schema.get(name) == rows.schema[name] for name in key):  # as it was when that was written
+        held_out = rows.filter(learnt).join(reference.select(*key, PREDICTION_COLUMN), on=key, how="inner")
+        predictions[held_out[ROW_NUMBER_COLUMN].to_numpy()] = held_out[PREDICTION_COLUMN].to_numpy()
     return predictions
 
 

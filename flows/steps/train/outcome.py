@@ -23,6 +23,10 @@ STATE_AND_ADVICE = {
     ),
     "": ("did not pass the gate and stays out of service", "Next: see the check that failed; `penumbra compare`."),
 }
+UNFIT_LIVE_ADVICE = (
+    "Next: version {live}, which is live, can't answer with this code (see the skipped check), so nothing will be "
+    'compared in the shadow: `penumbra promote --force --version {new} --reason "…"` lets version {new} answer.'
+)
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,8 @@ def describe_outcome(outcome: TrainingOutcome, version: str, alias: str) -> str:
     """
     plan, winner = outcome.plan, outcome.winner.candidate
     state, advice = STATE_AND_ADVICE[alias]
+    if alias == CANDIDATE_ALIAS and outcome.gate.live and outcome.gate.live.unfit:
+        advice = UNFIT_LIVE_ADVICE.format(live=outcome.gate.live.version, new=version)
     return "\n".join(
         [
             f"Version {version} {state}: {winner}, fitted on {format_batch_range(plan.split.all)}",
