@@ -1,7 +1,7 @@
 """The model's loss: realised on rows whose labels are all due, and before that estimated from its own scores.
 
-Late outcomes are reported late (a flight that is three hours late lands three hours later), so the first labels are too
-good: of the example's flights 17.0 % were late by the labels of the same evening, 22.9 % by all. So a day counts once
+Late outcomes are reported late (what takes three hours longer ends three hours later), so the first labels are too
+good: in the example 17.0 % of the outcomes were bad by the labels of the same evening, 22.9 % by all. So a day counts once
 it is over, the label of each of its rows is due, and enough of them have arrived.
 """
 

@@ -4,7 +4,7 @@ The window is put back among the reference's days, and as many days as it has ar
 again. Where the days of reference and window could stand in any order, the window's statistic is beyond the limit with
 a probability of at most 1 in `one_in`, whatever the statistic is, however the rows of a day depend on each other, and
 however few days there are. A limit from the reference's days alone doesn't keep that promise: 59 days know too little
-of rare ones (windows of the flights were beyond it three times as often). One permutation fewer may be beyond the limit
+of rare ones (windows of real data were beyond it three times as often). One permutation fewer may be beyond the limit
 than the promise allows: what the reference alone has decided, such as the bins of a column, makes it and the window a
 little less alike.
 

@@ -157,7 +157,7 @@ def format_window_days(window: Window) -> str:
         window: The window's record.
 
     Returns:
-        Such as "2013-04-01 to 2013-04-07".
+        Such as "2024-04-01 to 2024-04-07".
     """
     return f"{window.begin} to {window.end - dt.timedelta(days=1)}"
 
@@ -219,7 +219,7 @@ def _recipe_lines(models: ModelRegistry, version: str) -> Iterator[tuple[str, st
 
 
 def _parse_list(listed: str) -> list[str]:
-    """Of a list as MLflow keeps it, "['2013-01', '2013-02']"."""
+    """Of a list as MLflow keeps it, "['2024-01', '2024-02']"."""
     return [word.strip(" '\"") for word in listed.strip("[]").split(",") if word.strip()]
 
 

@@ -1,6 +1,6 @@
 """Sums of paired losses by block of days, the unit of evidence.
 
-Rows of one day share weather and congestion, so that hundreds of them say little more than one; a comparison that
+Rows of one day share what happened on it, so that hundreds of them say little more than one; a comparison that
 counts rows calls equal models different most of the time.
 """
 
@@ -23,7 +23,7 @@ def sum_losses_by_block(rows: pl.DataFrame, until: dt.date, settings: BlockSetti
     Blocks lie fixed in the calendar, so the sums of a complete one never change.
 
     Args:
-        rows: One row for each prediction that can have a label (a cancelled flight can't): `time` (Datetime or Date),
+        rows: One row for each prediction that can have a label (what was cancelled can't): `time` (Datetime or Date),
             `loss_live` and `loss_candidate` (Float64, null or NaN where there is no label or no prediction), `mature`
             (Boolean: its label is due).
         until: The first day that isn't over.

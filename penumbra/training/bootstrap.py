@@ -1,6 +1,6 @@
 """Confidence intervals of scores from a bootstrap over days.
 
-Rows of a day share weather and congestion, so that a day is about one observation, whatever its number of rows.
+Rows of a day share what happened on it, so that a day is about one observation, whatever its number of rows.
 
 Drawing single days and reading off percentiles is not enough: with 30 days, of which each resembles the next one
 (correlation 0.2) and some are much worse than others, two equal models then differ "significantly" at 5 % in 10 to 14 %

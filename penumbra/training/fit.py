@@ -70,7 +70,7 @@ def fit_estimator(estimator: Any, training: TrainingSet) -> None:
 
 
 def select_labelled_rows(rows: pl.DataFrame, target: pl.Expr) -> pl.DataFrame:
-    """Select the rows that have a label; cancelled flights, say, have none, and NaN or infinity is none.
+    """Select the rows that have a label; what was cancelled, say, has none, and NaN or infinity is none.
 
     Args:
         rows: Rows with the columns that `target` reads.

@@ -77,7 +77,7 @@ def format_batch_range(batches: Sequence[str]) -> str:
         batches: At least one name, oldest first.
 
     Returns:
-        Such as "2013-01 to 2013-03", or the only name.
+        Such as "2024-01 to 2024-03", or the only name.
     """
     return batches[0] if len(batches) == 1 else f"{batches[0]} to {batches[-1]}"
 

@@ -12,8 +12,8 @@ MAX_FAULTS_PER_RECORD = 1000
 MAX_FAULT_VALUE_LENGTH = 100
 EXPECTED_BY_ERROR_TYPE = {
     "missing": "a value: the field is required",
-    "timezone_aware": "a date and time with its offset from UTC, such as 2013-04-01T21:00:00Z",
-    "timezone_naive": "a date and time without an offset, such as 2013-04-01T21:00:00",
+    "timezone_aware": "a date and time with its offset from UTC, such as 2024-04-01T21:00:00Z",
+    "timezone_naive": "a date and time without an offset, such as 2024-04-01T21:00:00",
     "extra_forbidden": "no field of this name",
     "model_type": "an object with the fields of one record",
 }

@@ -6,7 +6,7 @@ from penumbra.cli.group import ProjectCommand, refuse_on, show_progress
 from penumbra.cli.processes import run_flow_process
 
 
-@click.command("monitor", cls=ProjectCommand, example="PENUMBRA_DATA__TODAY=2013-05-01 penumbra monitor")
+@click.command("monitor", cls=ProjectCommand, example="PENUMBRA_DATA__TODAY=2024-05-01 penumbra monitor")
 def monitor_windows() -> None:
     """Judge the windows that are over: data faults, drift, loss; retrain where that is called for."""
     run_flow_process("monitor")

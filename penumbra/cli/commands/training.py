@@ -48,7 +48,7 @@ def train_model(skip_doctor: bool, reason: str) -> None:
     _print_latest_receipt(settings.training.folder)
 
 
-@click.command("experiment", cls=ProjectCommand, example="penumbra experiment gradient_boosting")
+@click.command("experiment", cls=ProjectCommand, example="penumbra experiment boosting")
 @click.argument("candidate")
 def start_experiment(candidate: str) -> None:
     """Try one CANDIDATE of problem/candidates.py, on a sample first and then in full."""

@@ -118,8 +118,9 @@ def _require_enough_days(history: BacktestData, settings: Settings, last: dt.dat
     span = f"rows with an outcome are from {history.first} to {last}"
     if history.first_unlearnt_day < MIN_DAYS:
         raise BacktestRefused(
-            f"{span}; on data.today = {settings.data.today} the labels of the first {max(0, history.first_unlearnt_day)} "
-            f"of these days are known, and a backtest learns from at least {MIN_DAYS}: set a later data.today"
+            f"{span}; on data.today = {settings.data.today} the labels of the first "
+            f"{max(0, history.first_unlearnt_day)} of these days are known, and a backtest learns from at least "
+            f"{MIN_DAYS}: set a later data.today"
         )
     if settings.data.today >= last:
         raise BacktestRefused(
