@@ -1,8 +1,8 @@
 """The model's loss: realised on rows whose labels are all due, and before that estimated from its own scores.
 
 Late outcomes are reported late (what takes three hours longer ends three hours later), so the first labels are too
-good: in the example 17.0 % of the outcomes were bad by the labels of the same evening, 22.9 % by all. So a day counts once
-it is over, the label of each of its rows is due, and enough of them have arrived.
+good: in the example 17.0 % of the outcomes were bad by the labels of the same evening, 22.9 % by all. So a day counts
+once it is over, the label of each of its rows is due, and enough of them have arrived.
 """
 
 import datetime as dt

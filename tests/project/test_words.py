@@ -1,9 +1,9 @@
 """The engine knows no problem: words of the shipped example stand in problem/ and examples/ alone.
 
 Looked at is all text of the engine's code, comments and docstrings included. Left out are the documents for people
-(README.md, docs/*.md), the example's own benchmarks (`EXAMPLE_ONLY` in penumbra/cli/commands/project.py), these tests, and
-settings.toml and pyproject.toml, which are the example's as problem/ is. Terms of the field stay: "log_loss" and
-"log-loss" where metrics are named, scikit-learn's names, and random seeds, which are any number.
+(README.md, docs/*.md), the benchmarks, which measure the shipped example whatever problem/ is, these tests, and
+settings.toml and pyproject.toml, which are the example's as problem/ is. Terms of the field stay: "log-loss"
+where metrics are named, scikit-learn's names, and random seeds, which are any number.
 """
 
 import ast

@@ -6,7 +6,6 @@ import pytest
 
 from penumbra.core.settings import load_settings
 from penumbra.simulation.replay import report
-from penumbra.simulation.replay.sandbox import extract_flow_error
 
 DAY = {"version": "1", "fault": "", "columns": [], "sabotaged": "", "entries": [], "rows": 24}
 
@@ -49,18 +48,3 @@ def test_days_without_labels_have_no_loss_and_no_fault_is_said_so(settings, tmp_
     assert "none, as no column could be altered within the contract" in words
     figures = json.loads(words.splitlines()[-1])
     assert (figures["served_log_loss"], figures["fault_noticed"]) == (None, None)
-
-
-FLOW_OUTPUT = """
-2026-11-28 19:47:02.582 [17/start/1 (pid 17785)] <flow TrainFlow step start> failed:
-2026-11-28 19:47:02.604 [17/start/1 (pid 17785)] Stopped:
-2026-11-28 19:47:04.782 [17/start/1 (pid 17785)] training.candidates names x: problem/candidates.py has boosting
-2026-11-28 19:47:04.782 [17/start/1 (pid 17785)]
-2026-11-28 19:47:04.783 [17/start/1 (pid 17785)] Task failed.
-2026-11-28 19:47:04.783 Workflow failed.
-    Step failure:
-"""
-
-
-def test_of_a_flow_that_stopped_its_sentence_is_told():
-    assert extract_flow_error(FLOW_OUTPUT) == "training.candidates names x: problem/candidates.py has boosting"

@@ -4,7 +4,6 @@ import contextlib
 import functools
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -16,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from flows.steps import REASON_VARIABLE
 from penumbra.core.http_client import OPEN_WITHOUT_PROXY
 from penumbra.core.settings import API_KEY_PREFIX, PROJECT_ROOT, Settings, load_settings
 from penumbra.logs import append_log
@@ -27,8 +27,7 @@ FLOW_OPTIONS = {  # by flow: what its make target passes, without the doctor
     "train": ("--no-pylint", "run", "--doctor", "skipped: a replay runs without the doctor"),
 }
 WAIT_SECONDS, PAUSE_SECONDS = 600.0, 0.1  # seconds
-TASK_PREFIX = re.compile(r"^.*?\(pid \d+\)\] ?")  # what Metaflow puts before a line of a task
-SERVICE_OUTPUT = "service.txt"
+SERVICE_OUTPUT, REASON_FILE = "service.txt", "reason.txt"
 SERVE_SCRIPT = """
 import ctypes, runpy, signal, sys
 if sys.platform == "linux":
@@ -82,24 +81,20 @@ def run_replay_flow(flow: str) -> None:
         ReplayFailed: It failed.
     """
     command = [sys.executable, str(PROJECT_ROOT / "flows" / f"{flow}.py"), *FLOW_OPTIONS[flow]]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    Path(REASON_FILE).unlink(missing_ok=True)
+    done = subprocess.run(
+        command,
+        env={**os.environ, REASON_VARIABLE: str(Path(REASON_FILE).absolute())},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
     if done.returncode:
-        raise ReplayFailed(f"flows/{flow}.py failed: {extract_flow_error(done.stdout)}")
-
-
-def extract_flow_error(output: str) -> str:
-    """Extract the reason from the output of a flow that failed.
-
-    Args:
-        output: The output, of which each line may begin with Metaflow's time and task.
-
-    Returns:
-        The sentence that the flow stopped with, or else the last lines.
-    """
-    lines = [TASK_PREFIX.sub("", line).strip() for line in output.splitlines()]
-    until = lines.index("Task failed.") if "Task failed." in lines else len(lines)
-    begin = lines.index("Stopped:") + 1 if "Stopped:" in lines[:until] else max(0, until - 3)
-    return " ".join(filter(None, lines[begin:until]))
+        reason = (
+            Path(REASON_FILE).read_text() if Path(REASON_FILE).exists() else " / ".join(done.stdout.split("\n")[-9:])
+        )
+        raise ReplayFailed(f"flows/{flow}.py failed: {reason.strip()}")
 
 
 @contextlib.contextmanager

@@ -1,0 +1,49 @@
+"""Benchmarks on any problem: those that measure the shipped example do so whatever `problem/` is."""
+
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from benchmarks import __main__ as benchmark
+from tests.helpers.checkout import FLIGHTS
+
+
+@pytest.fixture
+def runs(monkeypatch):
+    """The commands that were run, each with the folder that it finds as `problem/`, and PYTHONPATH."""
+    seen, run = [], subprocess.run
+
+    def record(command, cwd=".", env=None, **options):
+        if command[0] == "git":
+            return run(command, cwd=cwd, env=env, **options)
+        path = env and env["PYTHONPATH"]
+        seen.append((command[-1], (Path(cwd) / "problem").resolve(), path and (Path(path) / "problem").resolve()))
+        return SimpleNamespace(returncode=0)
+
+    monkeypatch.setattr(subprocess, "run", record)
+    return seen
+
+
+def test_beside_another_problem_the_example_is_measured_and_that_is_said(runs, monkeypatch, capsys):
+    monkeypatch.setattr(benchmark, "is_example", lambda: False)
+    assert benchmark.main("train") == 0
+    assert runs == [("benchmarks.train", FLIGHTS.resolve(), FLIGHTS.resolve())]
+    assert capsys.readouterr().out == (
+        "problem/ is not the shipped example: benchmarks/train.py measures examples/flights instead\n"
+    )
+
+
+def test_without_the_example_it_says_so_and_fails(runs, monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(benchmark, "is_example", lambda: False)
+    monkeypatch.setattr(benchmark, "FLIGHTS", tmp_path / "gone")
+    assert benchmark.main("train") == 1
+    assert "there is no examples/flights" in capsys.readouterr().err
+    assert runs == []
+
+
+def test_what_needs_no_rows_runs_beside_any_problem(runs, monkeypatch):
+    monkeypatch.setattr(benchmark, "is_example", lambda: False)
+    assert benchmark.main("slices") == 0
+    assert [name for name, *_ in runs] == ["benchmarks.slices"]
