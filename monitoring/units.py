@@ -1,8 +1,8 @@
 """Detection of a change of unit: from the values that recur, or from a level that days never leave so far.
 
 Measured numbers have a resolution: a temperature in steps of 0.18 °F, a speed in whole knots, known
-distances. In another unit they fall between those steps; the right conversion puts them back on the steps. Seasons move values along
-the steps and don't disturb that.
+distances. In another unit they fall between those steps; the right conversion puts them back on the steps. Seasons move
+values along the steps and don't disturb that.
 """
 
 from dataclasses import dataclass

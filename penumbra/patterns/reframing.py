@@ -18,8 +18,8 @@ from penumbra.patterns.out_of_sample import (
 class Reframed(ClassifierMixin, BaseEstimator):
     """A classifier that is fitted on the quantity behind a label.
 
-    The quantity says more than the label: 16 minutes too long and 160 are both "too long". `fit` is given the quantity as
-    y (see `Candidate.learns`), rows oldest first; the classes are False and True, True where the quantity exceeds
+    The quantity says more than the label: 16 minutes too long and 160 are both "too long". `fit` is given the quantity
+    as y (see `Candidate.learns`), rows oldest first; the classes are False and True, True where the quantity exceeds
     `above`. The regressor is fitted on tanh((quantity - above) / scale), as what lies far from the limit says little
     about the side of it, and rare extremes would outweigh all else. A logistic function, fitted to out-of-sample
     predictions, turns its predictions into probabilities.
