@@ -74,7 +74,7 @@ def find_estimator_fault(estimator: Any, task: Task, target: str) -> str:
     from sklearn.base import is_classifier, is_regressor
 
     kind = f"a {type(estimator).__name__}"
-    if not all(callable(getattr(estimator, name, None)) for name in ("fit", "predict")) or isinstance(estimator, type):
+    if isinstance(estimator, type) or not all(hasattr(type(estimator), name) for name in ("fit", "predict")):
         made = "None" if estimator is None else "a class" if isinstance(estimator, type) else kind
         return f"its function returns {made}: expected an unfitted scikit-learn estimator"
     try:

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from flows.steps.train import attempts, final_fit, screening, selection
+from flows.steps.train import attempts, evaluation, experiment_run, final_fit, outcome, screening, selection
 from penumbra.core.problem import ProblemError
 from penumbra.registry import bundle
 from penumbra.training.evaluate import Trial, TrialJob
@@ -85,6 +85,29 @@ def test_a_pipeline_that_refuses_gaps_is_tried_where_the_contract_has_none(run_o
 def test_one_that_refuses_gaps_is_left_out_where_the_contract_has_some(run_orders):
     run = run_orders(candidates=make_candidate("return sklearn.linear_model.LogisticRegression()"))
     assert "put a SimpleImputer before it" in try_boosting(run).reason
+
+
+def test_an_experiment_refuses_what_a_training_leaves_out(run_orders):
+    run = run_orders(candidates=make_candidate("return sklearn.linear_model.LogisticRegression()"))
+    with pytest.raises(TrainingRefused, match=r"boosting is left out: .*; put a SimpleImputer before it"):
+        experiment_run.try_sample(run.matrices, "boosting", run.plan.split, 200)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "make_pipeline(sklearn.preprocessing.SplineTransformer(), sklearn.linear_model.LogisticRegression())",
+        "make_pipeline(sklearn.preprocessing.StandardScaler(), "
+        "sklearn.neural_network.MLPClassifier(solver='sgd', max_iter=5))",
+        "sklearn.calibration.CalibratedClassifierCV(sklearn.naive_bayes.GaussianNB(), method='temperature')",
+        "sklearn.gaussian_process.GaussianProcessClassifier()",
+    ],
+)
+def test_what_is_made_of_scikit_learns_own_types_is_shipped(run_orders, code):
+    imports = "import sklearn.calibration, sklearn.gaussian_process, sklearn.naive_bayes, sklearn.neural_network"
+    code = f"from sklearn.pipeline import make_pipeline; {imports}; return {code}"
+    run = run_orders(schema=[NEVER_NULL], candidates=make_candidate(code))
+    attempts.require_shippable(run.matrices, TrialJob("boosting"), run.plan.split)
 
 
 def test_a_category_of_more_than_255_values_costs_the_candidate(run_orders):
@@ -241,3 +264,55 @@ def test_outcomes_that_are_infinite_are_no_outcomes_and_said(run_orders):
     run = run_orders(schema=NUMBER)
     assert np.isfinite(run.matrices.arrays.read("labels")).all()
     assert run.plan.facts["remarks"][0].endswith("outcomes are NaN or infinite, from which nothing is learnt")
+
+
+# To the end
+
+REGRESSION = [
+    (IMPORT, IMPORT.replace("Classifier", "Regressor")),
+    ("return HistGradientBoostingClassifier(", "return HistGradientBoostingRegressor("),
+    ("from sklearn.dummy import DummyClassifier", "from sklearn.dummy import DummyRegressor"),
+    ('DummyClassifier(strategy="prior")', "DummyRegressor()"),
+]
+ODD_RUNS = {
+    "no slices": {},
+    "one class in the test batch": {
+        "source": [(KNOWN, '"churned": "true" if day.month == 4 else str(churned).lower(),')]
+    },
+    "numbers": {"schema": [('pl.col("churned")', 'pl.col("amount")')], "candidates": REGRESSION},
+    "large numbers": {"schema": [('pl.col("churned")', 'pl.col("amount") * 1e60')], "candidates": REGRESSION},
+    "equal numbers in the test batch": {
+        "schema": [('pl.col("churned")', 'pl.when(pl.col("at").dt.month() < 4).then("amount").otherwise(3.0)')],
+        "candidates": REGRESSION,
+    },
+    "a class that is new in the test batch": {"schema": ENUM, "source": CLASSES},
+    "a day a batch": {"source": [("for n in range((after - first).days)", "for n in range(1)")]},
+    "a row a day": {"source": [("ROWS_PER_DAY = 10", "ROWS_PER_DAY = 1")]},
+}
+
+
+@pytest.mark.parametrize("name", ODD_RUNS)
+def test_odd_rows_end_in_a_verdict(run_orders, name):
+    run = run_orders(**ODD_RUNS[name])
+    rejections, remarks = screening.screen_run(run.matrices, ["boosting"], run.plan)
+    trials, _ = selection.split_results([*rejections, try_boosting(run)])
+    ranking = selection.rank_candidates(run.settings, run.plan, run.matrices, trials)
+    baseline = final_fit.score_baseline_parts(run.matrices, run.plan.split)
+    final = final_fit.settle_winner(run.settings, run.plan, run.matrices, ranking, baseline)
+    made = outcome.evaluate_winner(run.settings, run.plan, run.matrices, final, trials, remarks)
+    evaluation.write_evaluation(made)
+    assert made.gate.report.overall in ("pass", "fail", "not enough data")
+    assert "\n".join(remarks) in outcome.describe_outcome(made, "1", "live")
+
+
+def test_numbers_whose_squared_errors_overflow_are_refused(run_orders):
+    run = run_orders(schema=[('pl.col("churned")', 'pl.col("amount") * 1e100')], candidates=REGRESSION)
+    with pytest.raises(TrainingRefused, match=r"the outcomes go up to .*e\+102, and squared errors of numbers above"):
+        screening.check_outcomes(run.matrices, run.plan.split)
+
+
+@pytest.mark.parametrize(("target", "outcome_of_all"), [("pl.lit(3.0)", "3.0"), ("pl.col('churned') & False", "False")])
+def test_equal_outcomes_are_refused_at_the_start(run_orders, target, outcome_of_all):
+    run = run_orders(schema=[('pl.col("churned")', target)])
+    with pytest.raises(TrainingRefused, match=f"training rows .* have the outcome {outcome_of_all}: nothing can be"):
+        screening.screen_run(run.matrices, ["boosting"], run.plan)

@@ -21,6 +21,7 @@ from penumbra.training.rejection import (
 from penumbra.training.split import Split, format_batch_range
 
 BASELINE_REFUSED = "nothing can be compared with baseline() of problem/candidates.py"
+LARGEST_NUMBER = 1e70  # a spread of squared errors, its fourth power, is within float64
 FEWER_BATCHES = "or lower training.validation_batches or training.test_batches"
 
 
@@ -78,7 +79,7 @@ def check_outcomes(matrices: Matrices, split: Split) -> list[str]:
         Sentences about what the result will lack: classes that training rows don't have, batches with one class only.
 
     Raises:
-        TrainingRefused: All training rows have the same outcome.
+        TrainingRefused: All training rows have the same outcome, or there are numbers whose squares can't be added up.
     """
     labels = matrices.read_evaluation_set(split.train)[1]
     if len(known := np.unique(labels)) < 2:
@@ -88,6 +89,7 @@ def check_outcomes(matrices: Matrices, split: Split) -> list[str]:
             f"{FEWER_BATCHES}"
         )
     if matrices.task.kind == "regression":
+        _require_moderate_numbers(matrices.arrays.read("labels"))
         return []
     later = [batches for batches in (split.validation, split.test) if matrices.arrays.sizes.keys() >= {*batches}]
     single = [sentence for batches in later if (sentence := describe_single_class(matrices, batches))]
@@ -141,6 +143,14 @@ def _find_fault(matrices: Matrices, name: str) -> str:
     except USER_ERRORS as error:
         return describe_failure(error, find_problem_folder(matrices.problem))
     return find_estimator_fault(estimator, matrices.task, str(read_target_dtype(matrices.problem.schema)))
+
+
+def _require_moderate_numbers(labels: np.ndarray) -> None:
+    if (largest := np.abs(labels).max()) > LARGEST_NUMBER:
+        raise TrainingRefused(
+            f"the outcomes go up to {largest:.3g}, and squared errors of numbers above {LARGEST_NUMBER:g} can't be "
+            "compared: let target() give them in a larger unit"
+        )
 
 
 def _describe_missing_classes(matrices: Matrices, split: Split, known: np.ndarray) -> list[str]:
