@@ -13,10 +13,11 @@ from penumbra.patterns.candidate import Candidate
 from penumbra.registry.bundle import Bundle
 from penumbra.training.doctor.serving_skew import find_serving_skew
 from penumbra.training.evaluate import predict_for_task
+from penumbra.training.rejection import describe_failure
 from problem_tests.sample import Sample
 from problem_tests.serving import ask, open_service, read_predictions, ship_model
 
-Ship = Callable[[str], tuple[Bundle, Path] | Exception]
+Ship = Callable[[str], tuple[Bundle, Path] | str]
 
 
 @pytest.fixture(scope="module")
@@ -24,25 +25,25 @@ def ship(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Ship:
     """Fits and ships a candidate, once: the bundle and the state folder of its service, or why that failed."""
 
     @functools.cache
-    def ship_candidate(name: str) -> tuple[Bundle, Path] | Exception:
+    def ship_candidate(name: str) -> tuple[Bundle, Path] | str:
         state = tmp_path_factory.mktemp("state")
         try:
             return ship_model(sample, sample.fit(sample.problem.candidates.CANDIDATES[name]), state), state
         except Exception as error:  # whatever the user's estimator raises
-            return error
+            return describe_failure(error, sample.problem.files["candidates"].parent)
 
     return ship_candidate
 
 
 def test_a_candidate_can_be_fitted_and_shipped(ship: Ship, candidate: str) -> None:
     shipped = ship(candidate)
-    if isinstance(shipped, Exception):
-        pytest.fail(f"candidate {candidate}: {type(shipped).__name__}: {shipped}", pytrace=False)
+    if isinstance(shipped, str):
+        pytest.fail(f"candidate {candidate}: {shipped}", pytrace=False)
 
 
 def test_a_candidate_is_served_as_it_was_trained(sample: Sample, ship: Ship, candidate: str) -> None:
     shipped = ship(candidate)
-    if isinstance(shipped, Exception):
+    if isinstance(shipped, str):
         pytest.skip("it can't be shipped")
     model, state = shipped
     asked, rows = make_skew_sample(sample.rows, model, sample.problem.schema.Row)
@@ -74,7 +75,8 @@ def test_the_baseline_looks_at_no_input(sample: Sample) -> None:
         fitted = sample.fit(Candidate(sample.problem.candidates.baseline))
         predictions = predict_for_task(sample.task, fitted, sample.matrix[0])
     except Exception as error:  # whatever the user's estimator raises
-        pytest.fail(f"baseline() of problem/candidates.py: {type(error).__name__}: {error}", pytrace=False)
+        reason = describe_failure(error, sample.problem.files["candidates"].parent)
+        pytest.fail(f"baseline() of problem/candidates.py: {reason}", pytrace=False)
     if np.ptp(predictions, axis=0).max() > 0:
         pytest.fail(
             f"baseline() of problem/candidates.py is a {type(fitted).__name__} whose predictions differ from row to "
