@@ -96,15 +96,16 @@ class ProblemSource(Protocol):
             files: What `fetch` returned.
 
         Returns:
-            A row for each row of the source, with the columns of `Labelled`; text is cast to their dtypes.
+            A row for each row of the source, with the columns of `Labelled`, as text or of their dtypes. What stands
+            for a missing value in the file is null here. A LazyFrame or a pandas frame will do.
 
         Raises:
             ValueError: A file or a column is missing or unreadable; the batch is refused with these words.
         """
 
     CONVERSIONS: Sequence[pl.Expr]
-    """Optional; none. Expressions that replace columns which can't be cast from text by themselves, such as dates in
-    a format of their own. Values that they turn into null break the contract where it doesn't allow null."""
+    """Optional; none. Expressions that replace columns whose text isn't read by itself (docs/data.md says what is),
+    such as dates in a format of their own. With `strict=False`: a value that they turn into null is quarantined."""
 
 
 class ProblemFeatures(Protocol):

@@ -12,9 +12,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import dataframely as dy
 import polars as pl
 
 from penumbra.core import encoding
@@ -22,6 +20,7 @@ from penumbra.core.columns import BATCH_COLUMN, BROKEN_RULES_COLUMN, INPUTS_COLU
 from penumbra.core.problem import Problem
 from penumbra.core.settings import DataSettings
 from penumbra.data.checksums import ChecksumCache
+from penumbra.data.contract import check_rows
 from penumbra.data.dvc_listing import list_files
 from penumbra.data.partition_code import fingerprint_partition_code
 from penumbra.data.source_reader import BatchEmpty, BatchRefused, list_source_batches, parse_batch_files
@@ -42,7 +41,7 @@ class BatchCheckResult:
 
     batch: str
     rows: int
-    broken: dict[str, int]
+    broken: Mapping[str, int]
     rejected: int
 
     def __str__(self) -> str:
@@ -165,49 +164,37 @@ class DataStore:
         return {path.relative_to(folder).as_posix(): path for path in sorted(list_files(folder))}
 
     def _derive(self, batch: str, files: Mapping[str, bytes]) -> BatchCheckResult:
-        text = parse_batch_files(self.problem, batch, files).with_row_index(ROW_NUMBER_COLUMN)
-        good, failure = self._contract.filter(text.with_columns(self.problem.source.CONVERSIONS), cast=True)
-        result = BatchCheckResult(batch, text.height, failure.counts(), text.height - good.height)
-        self._refuse_if_too_bad(result)
-        features = encoding.derive_features(self.problem.features.FEATURES, good)
-        partition = good.drop(ROW_NUMBER_COLUMN).with_columns(
+        rows = parse_batch_files(self.problem, batch, files)
+        checked = check_rows(self.problem, batch, rows)
+        result = BatchCheckResult(batch, rows.height, checked.broken, checked.rejected.height)
+        self._refuse_if_too_bad(result, checked.faults)
+        features = encoding.derive_features(self.problem.features.FEATURES, checked.good)
+        partition = checked.good.with_columns(
             pl.struct(features).alias(INPUTS_COLUMN), pl.lit(batch).alias(BATCH_COLUMN)
         )
-        self._keep_rejected(batch, text, failure)
+        self._keep_rejected(batch, rows, checked.rejected)
         sums = {name: hashlib.md5(content).hexdigest() for name, content in files.items()}
         _write_parquet(partition, self._partition(batch, sums))  # last: what has a partition isn't derived again
         return result
 
-    @functools.cached_property
-    def _contract(self) -> type[dy.Schema]:
-        labelled = self.problem.schema.Labelled
-        return type(
-            labelled.__name__, (labelled,), {ROW_NUMBER_COLUMN: dy.UInt32(nullable=False), "__module__": __name__}
-        )
-
-    def _refuse_if_too_bad(self, result: BatchCheckResult) -> None:
+    def _refuse_if_too_bad(self, result: BatchCheckResult, faults: Sequence[str]) -> None:
         limit = self.settings.bad_row_share
         if not result.rows:
             raise BatchEmpty(f"batch {result.batch} refused: it has no rows")
         if result.rejected > limit * result.rows:
             share = result.rejected / result.rows
-            raise BatchRefused(f"batch {result.batch} refused: {share:.1%} of its rows break the contract, {limit:.1%} "
-                               f"is allowed (data.bad_row_share); {result}")  # fmt: skip
+            raise BatchRefused(
+                f"batch {result.batch} refused: {share:.1%} of its rows break the contract, {limit:.1%} is allowed "
+                f"(data.bad_row_share); {'; '.join([str(result), *faults])}"
+            )
 
-    def _keep_rejected(self, batch: str, text: pl.DataFrame, failure: Any) -> None:
+    def _keep_rejected(self, batch: str, rows: pl.DataFrame, rejected: pl.DataFrame) -> None:
         path = self._quarantine_path(batch)
-        if not len(failure):
+        if rejected.is_empty():
             path.unlink(missing_ok=True)
             return
-        details = failure.details()
-        rules = [column for column in details.columns if column not in self._contract.columns()]
-        broken = pl.concat_list(pl.when(pl.col(rule) == "invalid").then(pl.lit(rule)) for rule in rules)
-        reasons = details.select(
-            pl.col(ROW_NUMBER_COLUMN).cast(pl.UInt32), broken.list.drop_nulls().alias(BROKEN_RULES_COLUMN)
-        )
-        rejected = reasons.join(text, on=ROW_NUMBER_COLUMN, how="inner").with_columns(pl.lit(batch).alias(BATCH_COLUMN))
-        ours = (BATCH_COLUMN, ROW_NUMBER_COLUMN, BROKEN_RULES_COLUMN)
-        _write_parquet(rejected.select(*ours, pl.exclude(*ours)), path)
+        named = rejected.select(pl.lit(batch).alias(BATCH_COLUMN), ROW_NUMBER_COLUMN, BROKEN_RULES_COLUMN)
+        _write_parquet(pl.concat([named, rows[rejected[ROW_NUMBER_COLUMN]]], how="horizontal"), path)
 
     def _quarantine_path(self, batch: str) -> Path:
         return self.settings.derived / "quarantine" / f"{batch}.parquet"

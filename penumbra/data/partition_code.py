@@ -9,7 +9,10 @@ from penumbra.storage import fingerprints
 
 STORED_PARTS = ("schema", "source", "features")  # of a problem, those that the rows of the store depend on
 ENGINE_MODULE = "penumbra.data.batches"
-ENGINE_ROOMS = ("penumbra.features", "penumbra.core.columns", "penumbra.core.encoding", "penumbra.data")
+ENGINE_ROOMS = (
+    *("penumbra.features", "penumbra.core.columns", "penumbra.core.encoding", "penumbra.core.record_fields"),
+    "penumbra.data",
+)
 
 
 def fingerprint_partition_code(parts: Mapping[str, Path]) -> str:

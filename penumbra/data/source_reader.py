@@ -45,9 +45,9 @@ def list_source_batches(problem: Problem) -> list[SourceBatch]:
     batches = _call_source(problem, "batches()", lambda: list(problem.source.batches()), SourceFailed, "")
     for batch in batches:
         if fault := _find_batch_fault(batch):
-            raise SourceFailed(f"batches() of {_name_source_file(problem)} lists {fault}")
+            raise SourceFailed(f"batches() of {name_source_file(problem)} lists {fault}")
     if fault := _find_order_fault(batches):
-        raise SourceFailed(f"batches() of {_name_source_file(problem)} lists {fault}")
+        raise SourceFailed(f"batches() of {name_source_file(problem)} lists {fault}")
     return sorted(batches, key=lambda batch: batch.name)
 
 
@@ -68,12 +68,12 @@ def fetch_batch_files(problem: Problem, batch: str) -> dict[str, bytes]:
     files = dict(found) if isinstance(found, Mapping) else None
     if not files or not all(isinstance(name, str) and isinstance(content, bytes) for name, content in files.items()):
         raise BatchRefused(
-            f"{_begin(batch)}fetch() of {_name_source_file(problem)} gives {_describe(found)}: expected at least one "
+            f"{_begin(batch)}fetch() of {name_source_file(problem)} gives {_describe(found)}: expected at least one "
             "file, as a dict of bytes by file name"
         )
     if wrong := [name for name in files if not _is_path_inside(name)]:
         raise BatchRefused(
-            f"{_begin(batch)}fetch() of {_name_source_file(problem)} names a file {wrong[0]!r}: expected a path inside "
+            f"{_begin(batch)}fetch() of {name_source_file(problem)} names a file {wrong[0]!r}: expected a path inside "
             "the batch's folder"
         )
     return files
@@ -83,29 +83,29 @@ def parse_batch_files(problem: Problem, batch: str, files: Mapping[str, bytes]) 
     """Read the raw files of a batch as rows.
 
     Args:
-        problem: The problem, loaded with its source and schema.
+        problem: The problem, loaded with its source.
         batch: The batch's name.
         files: The content of each file by name.
 
     Returns:
-        The frame that `parse()` gives; a LazyFrame is collected, a pandas frame converted. It has every column of
-        `Labelled`, of any dtype, and maybe others.
+        The frame that `parse()` gives, with any columns and dtypes; a LazyFrame is collected, a pandas frame converted.
 
     Raises:
-        BatchRefused: `parse()` fails, gives no frame, or leaves columns out.
+        BatchRefused: `parse()` fails, or gives no frame.
     """
     begin = _begin(batch)
     rows = _call_source(problem, "parse()", lambda: _collect(problem.source.parse(dict(files))), BatchRefused, begin)
     if not isinstance(rows, pl.DataFrame):
         raise BatchRefused(
-            f"{begin}parse() of {_name_source_file(problem)} gives {_describe(rows)}: expected a polars DataFrame"
-        )
-    if lost := [name for name in problem.schema.Labelled.columns() if name not in rows.columns]:
-        raise BatchRefused(
-            f"{begin}parse() of {_name_source_file(problem)} gives no column {', '.join(lost)}; it gives "
-            f"{', '.join(rows.columns) or 'none'}"
+            f"{begin}parse() of {name_source_file(problem)} gives {_describe(rows)}: expected a polars DataFrame"
         )
     return rows
+
+
+def name_source_file(problem: Problem) -> str:
+    """Return how `problem` calls the file of its source in a sentence, such as problem/source.py."""
+    file = problem.files["source"]
+    return f"{file.parent.name}/{file.name}"
 
 
 def _call_source(
@@ -119,7 +119,7 @@ def _call_source(
             raise refusal(f"{begin}{error}") from None
         text = " ".join(str(error).split())
         raise refusal(
-            f"{begin}{name} of {_name_source_file(problem)} fails{_locate(problem, error)}: "
+            f"{begin}{name} of {name_source_file(problem)} fails{_locate(problem, error)}: "
             f"{type(error).__name__}: {text}"
         ) from error
 
@@ -184,11 +184,6 @@ def _describe(value: Any) -> str:
     if value is None:
         return "nothing"
     return "nothing in it" if isinstance(value, Mapping) and not value else f"a {type(value).__name__}"
-
-
-def _name_source_file(problem: Problem) -> str:
-    file = problem.files["source"]
-    return f"{file.parent.name}/{file.name}"
 
 
 def _locate(problem: Problem, error: Exception) -> str:

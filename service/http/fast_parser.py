@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, NoReturn, Optional, Union, get_args,
 
 import annotated_types
 import msgspec
-from pydantic import AfterValidator, AllowInfNan, AwareDatetime, NaiveDatetime
+from pydantic import AfterValidator, AllowInfNan, AwareDatetime, BeforeValidator, NaiveDatetime, Strict
 
 from penumbra.features import ColumnCheck, Record
 
@@ -136,7 +136,7 @@ class FastParser:
             return _constrain_bound(item, name, getattr(item, name), type_, meta)
         if isinstance(item, AfterValidator):
             return [item.func]  # type: ignore[list-item]
-        if isinstance(item, AllowInfNan):  # JSON has neither NaN nor infinity
+        if isinstance(item, AllowInfNan | BeforeValidator | Strict):  # what they are for isn't plainly valid
             return []
         if set(getattr(item, "__dict__", {})) == {"pattern"}:
             return [KnownMatches(position)]

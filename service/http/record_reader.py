@@ -1,31 +1,18 @@
 """Readers of request bodies: the problem's contract as a pydantic model, with a fast parser in front of it."""
 
-import datetime as dt
 import hashlib
 import json
-import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Optional
-from zoneinfo import ZoneInfo
+from typing import Annotated, Any, ClassVar
 
 import dataframely as dy
 import msgspec
-import numpy as np
 import polars as pl
-from pydantic import (
-    AfterValidator,
-    AwareDatetime,
-    BaseModel,
-    ConfigDict,
-    Field,
-    NaiveDatetime,
-    ValidationError,
-    create_model,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 from pydantic_core import PydanticCustomError
 
+from penumbra.core.record_fields import build_model_fields
 from penumbra.features import ColumnCheck
 from service.http import fast_parser
 from service.http.refusals import RequestRefused, build_contract_refusal
@@ -208,45 +195,10 @@ def create_named_model(
     return model
 
 
-def build_model_fields(schema: type[dy.Schema]) -> dict[str, Any]:
-    """Translate a dataframely schema to pydantic fields.
-
-    Args:
-        schema: The schema; its rules and primary key are not translated.
-
-    Returns:
-        Annotation and default of each column, as pydantic's `create_model` takes them.
-    """
-    columns = schema.columns()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # a column's own checks aren't translated
-        annotations: Any = {f"field{n}": column.pydantic_field() for n, column in enumerate(columns.values())}
-    generated = create_model(schema.__name__, **annotations).model_fields.values()
-    return {name: _make_field(column, field) for (name, column), field in zip(columns.items(), generated, strict=True)}
-
-
 def _build_check_error(checks: Sequence[ColumnCheck], values: RecordDict) -> PydanticCustomError:
     broken = [check for check in checks if not check.scalar(values)]
     faults = [{"field": c.column, "value": values[c.column], "expected": c.expectation} for c in broken]
     return PydanticCustomError("check", "Value error", {"faults": faults})
-
-
-def _make_field(column: dy.Column, generated: Any) -> tuple[Any, Any]:
-    """Return annotation and default of a column: dataframely's translation, and what it loses of the dtype."""
-    annotation, converters = generated.annotation, []
-    if isinstance(column.dtype, pl.Datetime):
-        zone = column.dtype.time_zone
-        annotation = AwareDatetime if zone else NaiveDatetime
-        annotation = Optional[annotation] if column.nullable else annotation  # noqa: UP045 (a value, not a type)
-        converters = [_convert_to_zone(dt.UTC if zone == "UTC" else ZoneInfo(zone))] if zone else []
-    elif column.dtype == pl.Float32:
-        converters = [AfterValidator(lambda value: value if value is None else float(np.float32(value)))]
-    annotated = [annotation, *generated.metadata, *converters]
-    return Annotated[*annotated] if len(annotated) > 1 else annotation, None if column.nullable else ...
-
-
-def _convert_to_zone(zone: dt.tzinfo) -> AfterValidator:
-    return AfterValidator(lambda value: value if value is None else value.astimezone(zone))
 
 
 def _hash_contract(model: type[BaseModel], checks: Sequence[ColumnCheck]) -> str:

@@ -109,7 +109,7 @@ def test_a_quarantined_row_keeps_batch_row_number_rules_and_original_text(store)
         ("distance", "99999999", "distance|dtype"),
         ("distance", "", "distance|nullability"),
         ("carrier", "ZZ", "carrier|dtype"),
-        ("time_hour", "yesterday", "time_hour|nullability"),
+        ("time_hour", "yesterday", "time_hour|dtype"),
         ("sched_arr_time", "1260", "clock_sched_arr_time"),
     ],
 )

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from penumbra.core.record_fields import build_model_fields
 from penumbra.features import ColumnCheck, NotAbove
 from problem import schema
 from service.http.fast_parser import build_fast_parser
-from service.http.record_reader import build_model_fields, build_record_model
+from service.http.record_reader import build_record_model
 
 
 class Odd(dy.Schema):

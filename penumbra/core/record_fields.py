@@ -1,0 +1,182 @@
+"""The contract's columns as fields of pydantic: how a value in JSON is read, and by ingest a value in text as well.
+
+Where the two forms of a value can differ without a difference in meaning, it is brought to the one form that a frame
+has: a time with an offset to the column's zone and unit, a decimal to the column's scale.
+"""
+
+import datetime as dt
+import decimal
+import re
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Optional
+from zoneinfo import ZoneInfo
+
+import dataframely as dy
+import numpy as np
+import polars as pl
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, NaiveDatetime, Strict, create_model
+from pydantic_core import PydanticCustomError
+
+Convert = Callable[[Any], Any]
+
+NUMBER_PATTERN = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?"
+MAX_WHOLE_FLOAT = 2.0**53  # from here on, a float doesn't tell which whole number was meant
+EXACT_FLOAT_DIGITS = 15  # a decimal of so many digits survives being a float
+UNIT_MICROSECONDS = {"ms": 1_000, "us": 1, "ns": 1}
+YEARS = ((1, 9999), (1678, 2261))  # that Python has, and that a column of nanoseconds has
+MAX_DURATION_DAYS = {"ms": 999_999_999, "us": 106_751_990, "ns": 106_750}
+ISO_FORMS = {
+    pl.Date: (r"\d{4}-\d\d-\d\d", "a valid date in the format YYYY-MM-DD"),
+    pl.Datetime: (r"\d{4}-\d\d-\d\d[Tt _].*", "a valid datetime"),
+}
+
+
+def build_model_fields(schema: type[dy.Schema]) -> dict[str, Any]:
+    """Translate a dataframely schema to pydantic fields.
+
+    Args:
+        schema: The schema; its rules and primary key are not translated.
+
+    Returns:
+        Annotation and default of each column, as pydantic's `create_model` takes them.
+    """
+    columns = schema.columns()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a column's own checks aren't translated
+        annotations: Any = {f"field{n}": column.pydantic_field() for n, column in enumerate(columns.values())}
+    generated = create_model(schema.__name__, **annotations).model_fields.values()
+    return {name: _make_field(column, field) for (name, column), field in zip(columns.items(), generated, strict=True)}
+
+
+def annotate_value(dtype: pl.DataType, annotation: Any, bounds: Sequence[Any] = ()) -> Any:
+    """Annotate how a value of a dtype is read.
+
+    Args:
+        dtype: The column's dtype.
+        annotation: dataframely's annotation of such a column, which may be optional.
+        bounds: dataframely's constraints of it, in pydantic's words.
+
+    Returns:
+        The annotation with what pydantic needs to read the value as the column has it.
+    """
+    if isinstance(dtype, pl.Datetime):
+        optional = annotation == Optional[dt.datetime]  # noqa: UP045 (a value, not a type)
+        annotation = AwareDatetime if dtype.time_zone else NaiveDatetime
+        annotation = Optional[annotation] if optional else annotation  # noqa: UP045
+    annotated = [annotation, *bounds, *_make_readers(dtype)]
+    return Annotated[*annotated] if len(annotated) > 1 else annotation
+
+
+def _make_field(column: dy.Column, generated: Any) -> tuple[Any, Any]:
+    """Return annotation and default of a column: dataframely's translation, and what it loses of the dtype."""
+    annotation = annotate_value(column.dtype, generated.annotation, generated.metadata)
+    return annotation, None if column.nullable else ...
+
+
+def _make_readers(dtype: pl.DataType) -> list[Any]:
+    """What is done with a value before and after pydantic has read it."""
+    if type(dtype) in ISO_FORMS:
+        moved = isinstance(dtype, pl.Datetime) and (dtype.time_zone or dtype.time_unit != "us")
+        after = [AfterValidator(_unless_none(_make_moment_reader(dtype)))] if moved else []  # type: ignore[arg-type]
+        return [Strict(False), BeforeValidator(_unless_none(_make_form_check(*ISO_FORMS[type(dtype)]))), *after]
+    if isinstance(dtype, pl.Time):
+        return [AfterValidator(_unless_none(_refuse_offset))]
+    if isinstance(dtype, pl.Duration):
+        return [AfterValidator(_unless_none(_make_duration_reader(dtype)))]
+    if isinstance(dtype, pl.Decimal):
+        return [BeforeValidator(_unless_none(_make_decimal_reader(dtype)))]
+    if dtype.is_integer():
+        return [BeforeValidator(read_whole_number)]
+    return [AfterValidator(_unless_none(lambda value: float(np.float32(value))))] if dtype == pl.Float32 else []
+
+
+def read_whole_number(value: Any) -> Any:
+    """Return a float without a fraction as the integer that it stands for, and any other `value` as it is."""
+    return int(value) if type(value) is float and abs(value) < MAX_WHOLE_FLOAT and value.is_integer() else value
+
+
+def _make_form_check(pattern: str, expected: str) -> Convert:
+    """Refuse what pydantic would read as seconds since 1970, or as a date with a time."""
+    matches = re.compile(pattern, re.ASCII).fullmatch
+
+    def check(value: Any) -> Any:
+        if isinstance(value, str) and matches(value):
+            return value
+        raise PydanticCustomError("iso_form", "Input should be {expected}", {"expected": expected})
+
+    return check
+
+
+def _make_moment_reader(dtype: pl.Datetime) -> Convert:
+    """Convert to the column's zone, and cut what is finer than its unit."""
+    zone = dtype.time_zone and (dt.UTC if dtype.time_zone == "UTC" else ZoneInfo(dtype.time_zone))
+    unit, first, last = UNIT_MICROSECONDS[dtype.time_unit], *YEARS[dtype.time_unit == "ns"]
+    words = f"Input should be a time between the years {first} and {last}"
+
+    def read(value: dt.datetime) -> dt.datetime:
+        try:
+            value = value.astimezone(zone) if zone else value
+        except OverflowError:
+            raise PydanticCustomError("time_range", words) from None
+        if not first <= value.year <= last:
+            raise PydanticCustomError("time_range", words)
+        return value if unit == 1 else value.replace(microsecond=value.microsecond // unit * unit)
+
+    return read
+
+
+def _make_duration_reader(dtype: pl.Duration) -> Convert:
+    """Cut what is finer than the column's unit, and refuse what the column can't hold."""
+    unit = dt.timedelta(microseconds=UNIT_MICROSECONDS[dtype.time_unit])
+    most = dt.timedelta(days=MAX_DURATION_DAYS[dtype.time_unit])
+    words = f"Input should be a duration of at most {most.days} days"
+
+    def read(value: dt.timedelta) -> dt.timedelta:
+        if not -most <= value <= most:
+            raise PydanticCustomError("duration_range", words)
+        return value // unit * unit
+
+    return read
+
+
+def _refuse_offset(value: dt.time) -> dt.time:
+    if value.tzinfo is None:
+        return value
+    raise PydanticCustomError("time_form", "Input should be a time of day without an offset, such as 12:30:00")
+
+
+def _make_decimal_reader(dtype: pl.Decimal) -> Convert:
+    """Read a decimal exactly, with the column's scale; a number of JSON that has been rounded is refused."""
+    scale, precision, unit = dtype.scale, dtype.precision or 38, decimal.Decimal(1).scaleb(-dtype.scale)
+    words = f"Input should be a decimal of at most {precision - scale} digits before and {scale} after the point"
+    context = decimal.Context(prec=80)
+
+    def read(value: Any) -> Any:
+        exact = _read_exact_decimal(value)
+        if exact is None:
+            raise PydanticCustomError("decimal_form", "Input should be a number, as text where it has many digits")
+        if not exact:
+            return decimal.Decimal(0).quantize(unit)  # zero has no sign in a frame
+        if exact.adjusted() >= precision - scale or (fitted := exact.quantize(unit, context=context)) != exact:
+            raise PydanticCustomError("decimal_digits", words)
+        return fitted
+
+    return read
+
+
+def _read_exact_decimal(value: Any) -> decimal.Decimal | None:
+    """A number, or text that is one, as a decimal; None where it is neither, or was rounded when it became a float."""
+    if isinstance(value, str):
+        return decimal.Decimal(value.strip()) if re.fullmatch(NUMBER_PATTERN, value.strip(), re.ASCII) else None
+    if isinstance(value, decimal.Decimal):
+        return value if value.is_finite() else None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e40:
+        return None
+    exact = decimal.Decimal(repr(value))
+    digits = len(exact.normalize().as_tuple().digits)
+    return None if isinstance(value, float) and digits > EXACT_FLOAT_DIGITS else exact
+
+
+def _unless_none(convert: Convert) -> Convert:
+    return lambda value: None if value is None else convert(value)
