@@ -11,10 +11,9 @@ from dataclasses import dataclass
 import polars as pl
 
 from monitoring import units
-from monitoring.expectations import CONSTANT_TOLERANCE, Expectations, count_moments
+from monitoring.expectations import CONSTANT_TOLERANCE, MIN_DAY_ROWS, Expectations, count_moments
 from penumbra.core.columns import COUNT_COLUMN, FOUND_COLUMN, MOMENTS_COLUMN, VALUE_COLUMN
 
-MIN_DAY_ROWS = 50  # rows, to judge a day by them
 NULL_SHARE_MARGIN = 0.1  # than ever on a day of the reference
 MIN_NEW_VALUE_SHARE = 0.01  # of a day's rows, of a value that was never seen
 MIN_VALUE_ROWS = 10  # rows of a value that was always there and isn't, or never was and is
@@ -48,10 +47,10 @@ class DataFault:
 
 
 def find_data_faults(rows: pl.DataFrame, norms: Expectations) -> list[DataFault]:
-    """Find every fault in the rows of one day.
+    """Find every fault in the rows of one day, or of the few days that are judged together.
 
     Args:
-        rows: The day's rows [n] with the contract's columns.
+        rows: Their rows [n] with the contract's columns.
         norms: What is expected of a day.
 
     Returns:
@@ -124,7 +123,7 @@ def _is_compatible(found: pl.DataType, wanted: pl.DataType) -> bool:
 def _find_null_faults(rows: pl.DataFrame, norms: Expectations) -> Iterator[DataFault]:
     for name, usual in norms.nulls.items():
         if name in rows.columns and (share := rows[name].null_count() / rows.height) > usual + NULL_SHARE_MARGIN:
-            text = f"{share:.0%} of {name} are missing; on no day of the reference more than {usual:.0%}"
+            text = f"{share:.0%} of {name} are missing; in no {norms.period} of the reference more than {usual:.0%}"
             yield DataFault("nulls", name, text, "a source fell away, or a join finds nothing")
 
 
@@ -137,18 +136,21 @@ def _find_category_faults(rows: pl.DataFrame, norms: Expectations) -> Iterator[D
             expected = {value: share * rows.height for value, share, days in usual.iter_rows() if whole and days >= 1}
             gone = {value: rate for value, rate in expected.items() if value not in counts}
             unknown = {value: counts[value] for value in counts.keys() - set(usual[VALUE_COLUMN])}
-            yield from _compare_categories(name, rows.height, gone, unknown)
+            yield from _compare_categories(name, rows.height, gone, unknown, norms.period)
 
 
-def _compare_categories(name: str, rows: int, gone: dict[str, float], unknown: dict[str, int]) -> Iterator[DataFault]:
+def _compare_categories(
+    name: str, rows: int, gone: dict[str, float], unknown: dict[str, int], period: str
+) -> Iterator[DataFault]:
     for value, rate in sorted(gone.items(), key=lambda item: -item[1]):
         like = [new for new, count in unknown.items() if rate / 2 <= count <= 2 * rate]
         if rate >= MIN_RENAMED_ROWS and like:
             unknown.pop(like[0])
-            text = f"{name} {value} is gone, with {rate:.0f} rows on a usual day, and {like[0]} came, never seen before"
+            text = f"{name} {value} is gone, with {rate:.0f} rows in a usual {period}, "
+            text += f"and {like[0]} came, never seen before"
             yield DataFault("renamed", name, text, f"{value} was renamed to {like[0]}")
         elif rate >= MIN_VALUE_ROWS:
-            text = f"{name} has no {value}, which has {rate:.0f} rows on a usual day"
+            text = f"{name} has no {value}, which has {rate:.0f} rows in a usual {period}"
             yield DataFault("vanished", name, text, "a part of the source fell away")
     for value, count in sorted(unknown.items()):
         if count > max(MIN_NEW_VALUE_SHARE * rows, MIN_VALUE_ROWS):
@@ -177,6 +179,7 @@ def _find_rule_faults(rows: pl.DataFrame, norms: Expectations) -> Iterator[DataF
 
 
 def _find_frozen_values(rows: pl.DataFrame, norms: Expectations) -> Iterator[DataFault]:
+    span = "all day" if norms.block_days == 1 else f"for {norms.period}"
     for by in sorted({by for _, by in norms.fewest_values}):
         names = [name for name, each in norms.fewest_values if each == by and name in rows.columns]
         if by and by not in rows.columns:
@@ -192,7 +195,7 @@ def _find_frozen_values(rows: pl.DataFrame, norms: Expectations) -> Iterator[Dat
             )
             if stuck.height and not (by and (name, "") in norms.fewest_values and rows[name].n_unique() == 1):
                 where = f" where {by} is {', '.join(sorted(map(str, stuck[by])))}" if by else ""
-                text = f"{name} has one value all day{where}; on no day of the reference fewer than {usual}"
+                text = f"{name} has one value {span}{where}; in no {norms.period} of the reference fewer than {usual}"
                 yield DataFault("frozen", name, text, "a stuck sensor, or a source that repeats its last value")
 
 

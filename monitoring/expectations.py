@@ -1,5 +1,10 @@
-"""Expectations of the rows of a usual day, learned from the whole days of a reference and from the contract."""
+"""Expectations of the rows of a usual day, learned from the whole days of a reference and from the contract.
 
+Where a usual day has too few rows to be judged, a few days that follow each other are learned from, and judged, as one.
+"""
+
+import datetime as dt
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -20,6 +25,7 @@ from penumbra.core.columns import (
 from penumbra.core.problem import ProblemSchema
 from penumbra.features import ColumnCheck
 
+MIN_DAY_ROWS = 50  # rows, to judge a day by them
 MIN_WHOLE_DAY_SHARE = 0.5  # a day with a smaller share of the usual day's rows isn't whole, and teaches nothing
 MAX_WATCHED_GROUPS = 8  # a category with no more values is a place to watch each of: a sensor, a line
 MIN_VARYING_VALUES = 3  # where there were never fewer different values in a day, one alone is suspicious
@@ -28,9 +34,10 @@ CONSTANT_TOLERANCE = 0.01  # of a number: two that differ by less are the same c
 
 @dataclass(frozen=True)
 class Expectations:
-    """What is expected of a day's rows.
+    """What is expected of a day's rows; where `block_days` is above 1, of those of so many days together.
 
     Attributes:
+        block_days: How many days are judged together.
         time: The name of the column with the row's time.
         dtypes: The contract's dtype of each other column.
         moments: The fewest different times of a day's rows.
@@ -47,6 +54,7 @@ class Expectations:
         shared: By column the columns whose values rows share whenever they share this one.
     """
 
+    block_days: int
     time: str
     dtypes: Mapping[str, Any]
     moments: int
@@ -58,6 +66,23 @@ class Expectations:
     grids: Mapping[str, ValueGrid]
     constants: Mapping[str, tuple[tuple[str, ...], pl.DataFrame]]
     shared: Mapping[str, tuple[str, ...]]
+
+    @property
+    def period(self) -> str:
+        """The days that are judged at a time, in words."""
+        return "day" if self.block_days == 1 else f"{self.block_days} days"
+
+    def group_days(self, days: Sequence[dt.date]) -> list[list[dt.date]]:
+        """Group days that are judged together.
+
+        Args:
+            days: The days of a window or a batch, ascending.
+
+        Returns:
+            Groups of `block_days` days; what is left over at the end belongs to the last one.
+        """
+        starts = range(0, max(len(days) // self.block_days, 1) * self.block_days, self.block_days)
+        return [list(days[start : None if start == starts[-1] else start + self.block_days]) for start in starts]
 
 
 def learn_expectations(reference: pl.DataFrame, schema: ProblemSchema) -> Expectations:
@@ -74,13 +99,15 @@ def learn_expectations(reference: pl.DataFrame, schema: ProblemSchema) -> Expect
         ValueError: The reference has fewer than two whole days.
     """
     columns = {name: column for name, column in schema.Row.columns().items() if name != schema.TIME}
-    rows = _select_whole_days(reference, schema.TIME)
+    block_days = _count_block_days(reference, schema.TIME)
+    rows = _select_whole_days(reference, schema.TIME, block_days)
     numbers = [name for name, column in columns.items() if column.dtype.is_numeric() and not column.primary_key]
     texts = [name for name, column in columns.items() if not column.dtype.is_numeric()]
     days = rows.partition_by(DAY_COLUMN)
     if len(days) < 2:
         raise ValueError(
-            f"the reference has {len(days)} whole days of rows: at least 2 are needed to say what is normal"
+            f"the reference has {len(days)} whole days of rows, or spans of days with {MIN_DAY_ROWS} rows: "
+            "at least 2 are needed to say what is normal"
         )
     grids = {
         name: units.learn_value_grid([_to_floats(day[name]) for day in days], _is_integer(columns[name]))
@@ -89,6 +116,7 @@ def learn_expectations(reference: pl.DataFrame, schema: ProblemSchema) -> Expect
     settled = {name: _learn_constant(rows, name, texts) for name in numbers}
     common = {name: _learn_shared_keys(rows, schema.TIME, name, texts) for name in numbers}
     return Expectations(
+        block_days=block_days,
         time=schema.TIME,
         dtypes={name: column.dtype for name, column in columns.items()},
         moments=min(day[schema.TIME].n_unique() for day in days),
@@ -115,8 +143,16 @@ def count_moments(time: str) -> pl.Expr:
     return pl.col(time).n_unique()
 
 
-def _select_whole_days(reference: pl.DataFrame, time: str) -> pl.DataFrame:
-    rows, count = reference.with_columns(pl.col(time).dt.date().alias(DAY_COLUMN)), pl.col(COUNT_COLUMN)
+def _count_block_days(reference: pl.DataFrame, time: str) -> int:
+    """How many usual days have rows enough to be judged."""
+    usual = reference.group_by(pl.col(time).dt.date()).len()["len"].median()
+    return math.ceil(MIN_DAY_ROWS / usual) if usual else 1  # type: ignore[operator]
+
+
+def _select_whole_days(reference: pl.DataFrame, time: str, block_days: int) -> pl.DataFrame:
+    """The rows of whole days, or whole blocks of days, with the first day of each in `penumbra.day`."""
+    day = pl.col(time).dt.date().to_physical() // block_days * block_days
+    rows, count = reference.with_columns(day.cast(pl.Date).alias(DAY_COLUMN)), pl.col(COUNT_COLUMN)
     whole = rows.group_by(DAY_COLUMN).len(COUNT_COLUMN).filter(count >= MIN_WHOLE_DAY_SHARE * count.median())
     return rows.join(whole.select(DAY_COLUMN), on=DAY_COLUMN, how="semi").sort(DAY_COLUMN, time)
 

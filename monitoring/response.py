@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from penumbra.core.tables import format_number
+
 
 class ResponseSettings(Protocol):
     """The part of the settings' section `monitor` that the response depends on."""
@@ -43,6 +45,7 @@ class WindowSignals:
         threshold: The mean loss above which it is an alarm.
         age: How many days of events ago the live model's data ended.
         has_newer_data: Whether there is data that no version was made from.
+        fault_limits: What of the window can't be judged for data faults, or not by the day, in words; "" for nothing.
     """
 
     faults: Sequence[str] = ()
@@ -52,6 +55,7 @@ class WindowSignals:
     threshold: float | None = None
     age: int | None = None
     has_newer_data: bool = True
+    fault_limits: str = ""
 
 
 def decide_response(
@@ -103,7 +107,7 @@ def _list_alarms(signals: WindowSignals, policy: ResponseSettings) -> list[str]:
         and signals.threshold is not None
         and signals.loss > signals.threshold
     ):
-        found.append(f"loss: {signals.loss:.4f} on mature labels, above {signals.threshold:.4f}")
+        found.append(f"loss: {format_number(signals.loss)} on mature labels, above {format_number(signals.threshold)}")
     if policy.every_days and signals.age is not None and signals.age >= policy.every_days:
         found.append(f"age: the live model's data ended {signals.age} days ago")
     return found
@@ -115,6 +119,6 @@ def _describe_signals(signals: WindowSignals) -> list[str]:
     if signals.ratio is not None:
         found.append(f"drift: {signals.column or 'nothing'} is at {signals.ratio:.2f} times its threshold")
     if signals.loss is not None:
-        limit = "" if signals.threshold is None else f", up to {signals.threshold:.4f} is usual"
-        found.append(f"loss: {signals.loss:.4f} on mature labels{limit}")
-    return found
+        limit = "" if signals.threshold is None else f", up to {format_number(signals.threshold)} is usual"
+        found.append(f"loss: {format_number(signals.loss)} on mature labels{limit}")
+    return [*found, signals.fault_limits] if signals.fault_limits else found

@@ -8,6 +8,7 @@ from typing import Any
 from monitoring.windows import Window
 from penumbra.core.problem import Problem
 from penumbra.core.settings import DataSettings
+from penumbra.core.tables import format_number
 from penumbra.data import versions
 from penumbra.data.batches import DataStore
 from penumbra.registry.aliases import LIVE_SINCE_TAG
@@ -69,8 +70,7 @@ def build_data_card(data: DataSettings, problem: Problem) -> OverviewCard:
     complete = {batch.name: batch.complete for batch in problem.source.batches()}
     lines = [("batches", f"{len(batches)}: {batches[0]} to {batches[-1]}")]
     if until := complete.get(batches[-1]):
-        age = (data.today - until).days
-        lines.append(("age", f"complete until {until}, {_format_days(age)} before the flows' clock"))
+        lines.append(("age", f"complete until {until}, {_describe_age(until, data.today)}"))
     return OverviewCard(version[:8], lines)
 
 
@@ -175,7 +175,7 @@ def describe_degraded_slices(windows: Sequence[Window]) -> str:
     if last is None or not last.slices:
         return ""
     worst = (
-        f"{each.column} is {each.value} ({each.reference:.4f} → {each.mean:.4f})"
+        f"{each.column} is {each.value} ({format_number(each.reference)} → {format_number(each.mean)})"
         for each in last.slices[:MAX_CARD_SLICES]
     )
     return f"Loss of {format_window_days(last)} has risen most where {', '.join(worst)}."
@@ -229,6 +229,14 @@ def _version_address(base: str, models: ModelRegistry, version: str) -> str:
 
 def _format_moment(time: dt.datetime) -> str:
     return f"{time.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _describe_age(until: dt.date, today: dt.date) -> str:
+    """How long ago that is on the flows' clock; which may have been set forward for the ingest alone."""
+    if until > today:
+        later = _format_days((until - today).days)
+        return f"{later} after the flows' clock (data.today is {today} here, and was later for the ingest)"
+    return f"{_format_days((today - until).days)} before the flows' clock"
 
 
 def _format_days(number: int) -> str:

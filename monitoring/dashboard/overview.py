@@ -13,8 +13,10 @@ from monitoring.dashboard import cards, flow_runs, window_charts
 from monitoring.dashboard.flow_runs import FlowRun
 from monitoring.reports.workspace import ReportWorkspace
 from monitoring.windows import DamagedWindow, Window, WindowStore
+from penumbra.core.metrics.losses import describe_loss
 from penumbra.core.problem import Problem
 from penumbra.core.settings import DashboardSettings, ScheduleSettings, Settings
+from penumbra.core.task import Task
 from penumbra.data.dvc_file import DamagedDvcFile
 from penumbra.registry.ledger import BrokenLedger, Ledger, LedgerEntry
 from penumbra.registry.models import ModelRegistry
@@ -114,7 +116,9 @@ def _collect_facts(settings: Settings, problem: Problem, addresses: PageAddresse
         "candidate": candidate,
         "progress": progress,
         "labels": cards.build_label_card(windows),
-        "charts": window_charts.build_window_charts(windows),
+        "charts": window_charts.build_window_charts(
+            windows, describe_loss(Task.from_schema(problem.schema), settings.promotion.loss)
+        ),
         "windows": reader.try_read(
             lambda: window_charts.build_window_table(windows, reports, settings.monitor.folder), []
         ),

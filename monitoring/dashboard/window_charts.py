@@ -9,6 +9,7 @@ from monitoring import charts
 from monitoring.dashboard.cards import format_window_days
 from monitoring.reports.workspace import ReportWorkspace
 from monitoring.windows import Window
+from penumbra.core.tables import format_number
 
 MAX_TABLE_WINDOWS = 12  # in the table; the pictures show more
 MAX_CHART_WINDOWS = 60
@@ -33,18 +34,19 @@ class WindowChart:
     svg: str
 
 
-def build_window_charts(windows: Sequence[Window]) -> list[WindowChart]:
+def build_window_charts(windows: Sequence[Window], loss: str) -> list[WindowChart]:
     """Draw drift, loss, label coverage and shadow disagreement over the windows.
 
     Args:
         windows: The windows, the earliest first.
+        loss: The name of the loss.
 
     Returns:
         The charts for which at least one window has a value.
     """
     drawn = [
         _draw_chart("drift", "Drift ÷ threshold", _drift_row, windows, (0, 1.2)),
-        _draw_chart("loss", "Loss", _loss_row, windows),
+        _draw_chart("loss", loss[0].upper() + loss[1:], _loss_row, windows),
         _draw_chart("labels", "Label coverage", _label_row, windows, charts.SHARE_DOMAIN),
         _draw_chart("shadow", "Shadow disagreement", _shadow_row, windows),
     ]
@@ -53,10 +55,11 @@ def build_window_charts(windows: Sequence[Window]) -> list[WindowChart]:
 
 CHART_DESCRIPTIONS = {
     "drift": "The column that is furthest from the reference, as a share of its threshold.",
-    "loss": "On mature labels, with its confidence band. Dotted: estimated from the scores, assuming {assumed}.",
+    "loss": "The mean of a row on mature labels, with its confidence band.",
     "labels": "Labels that have arrived, of those that are due.",
     "shadow": "How far the candidate is from the live model. Dotted: the noise floor, as far as a refit is.",
 }
+ESTIMATE_DESCRIPTION = " Dotted: estimated from the scores, assuming {assumed}."
 
 
 def _draw_chart(
@@ -72,7 +75,8 @@ def _draw_chart(
     if not rows:
         return None
     assumed = next((each.estimated.assumes for each in reversed(windows) if each.estimated), "")
-    about = CHART_DESCRIPTIONS[name].format(assumed=assumed)
+    about = CHART_DESCRIPTIONS[name]
+    about += ESTIMATE_DESCRIPTION.format(assumed=assumed) if assumed and name == "loss" else ""
     return WindowChart(
         name, title, f"{about} Last: {rows[-1]['last']}.", vegalite_to_svg(charts.build_line_chart(rows, domain))
     )
@@ -99,7 +103,7 @@ def _loss_row(window: Window) -> ChartRow | None:
         return None
     guess = window.estimated.mean if window.estimated else None
     band = {"low": loss.low, "high": loss.high, "limit": loss.threshold, "other": guess}
-    return _chart_row(window, loss.mean, f"{loss.mean:.4f}", _is_loss_high(window), **band)
+    return _chart_row(window, loss.mean, format_number(loss.mean), _is_loss_high(window), **band)
 
 
 def _label_row(window: Window) -> ChartRow | None:
@@ -113,7 +117,7 @@ def _shadow_row(window: Window) -> ChartRow | None:
     if window.shadow is None:
         return None
     return _chart_row(
-        window, window.shadow.disagreement, f"{window.shadow.disagreement:.4f}", other=window.shadow.floor
+        window, window.shadow.disagreement, format_number(window.shadow.disagreement), other=window.shadow.floor
     )
 
 
@@ -138,7 +142,7 @@ def build_window_table(windows: Sequence[Window], reports: ReportWorkspace, fold
             "verdict": window.verdict,
             "reason": window.reason,
             "drift": f"{window.drift.ratio:.2f} ({window.drift.column})" if window.drift else "",
-            "loss": f"{window.loss.mean:.4f}" + (" ▲" if _is_loss_high(window) else "") if window.loss else "",
+            "loss": format_number(window.loss.mean) + (" ▲" if _is_loss_high(window) else "") if window.loss else "",
             "labels": f"{window.labels.arrived:,} of {window.labels.due:,}" if window.labels else "",
             "reports": [
                 (kind.replace("-", " "), str(page.relative_to(folder))) for kind, page in reports.pages(window).items()

@@ -4,9 +4,10 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from monitoring.windows import Window, WindowDistance
+from monitoring.windows import EstimatedLoss, Window, WindowDistance, WindowLoss
 from penumbra.core.columns import PREDICTION_COLUMN, RESERVED_PREFIX
 from penumbra.core.histograms import DegradedSlice
+from penumbra.core.tables import format_number
 
 THRESHOLD_SERIES = f"{RESERVED_PREFIX}threshold"  # beside the lines of columns
 VERDICT_CODES = {"ok": 0, "investigate": 1, "retrain": 2}
@@ -99,18 +100,18 @@ def _list_loss_figures(window: Window) -> Iterator[tuple[str, str, float]]:
 
 def _list_descriptions(window: Window) -> Iterator[tuple[str, str]]:
     if loss := window.loss:
-        limit = "" if loss.threshold is None else f"; an alarm above {loss.threshold:.4f}"
-        yield "loss", f"{loss.mean:.4f} ({loss.low:.4f} to {loss.high:.4f}) over {loss.labels:,} labels{limit}"
+        limit = "" if loss.threshold is None else f"; an alarm above {format_number(loss.threshold)}"
+        yield "loss", f"{_format_band(loss)} over {loss.labels:,} labels{limit}"
     yield from ((f"loss where {each.column} is {each.value}", _format_slice(each)) for each in window.slices)
     if guess := window.estimated:
-        yield "loss, estimated", f"{guess.mean:.4f} ({guess.low:.4f} to {guess.high:.4f}), assuming {guess.assumes}"
+        yield "loss, estimated", f"{_format_band(guess)}, assuming {guess.assumes}"
     if window.calibration is not None:
         yield "expected calibration error", f"{window.calibration:.4f}"
     if window.labels:
         yield "labels", f"{window.labels.arrived:,} of {window.labels.due:,} that are due have arrived"
     if shadow := window.shadow:
-        floor = "unknown" if shadow.floor is None else f"{shadow.floor:.4f}"
-        yield "shadow", f"{shadow.disagreement:.4f} apart over {shadow.rows:,} rows; noise floor {floor}"
+        floor = "unknown" if shadow.floor is None else format_number(shadow.floor)
+        yield "shadow", f"{format_number(shadow.disagreement)} apart over {shadow.rows:,} rows; noise floor {floor}"
     for fault in window.faults:
         yield f"fault: {fault.what} {fault.column}".strip(), f"{fault.day}: {fault.text}; likely {fault.cause}"
     if window.prediction:
@@ -119,8 +120,12 @@ def _list_descriptions(window: Window) -> Iterator[tuple[str, str]]:
 
 
 def _format_slice(degraded: DegradedSlice) -> str:
-    band = f"{degraded.mean:.4f} ({degraded.low:.4f} to {degraded.high:.4f}) over {degraded.labels:,} labels"
-    return f"{band}, above the {degraded.reference:.4f} of the reference"
+    usual = format_number(degraded.reference)
+    return f"{_format_band(degraded)} over {degraded.labels:,} labels, above the {usual} of the reference"
+
+
+def _format_band(measured: WindowLoss | EstimatedLoss | DegradedSlice) -> str:
+    return f"{format_number(measured.mean)} ({format_number(measured.low)} to {format_number(measured.high)})"
 
 
 def _sort_by_ratio(window: Window) -> list[tuple[str, WindowDistance]]:

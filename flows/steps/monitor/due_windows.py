@@ -191,6 +191,7 @@ def _build_window(monitor_pass: MonitorPass, model: WatchedModel, span: WindowSp
         loss=loss and loss.mean,
         threshold=loss and loss.threshold,
         age=model.age(span.end),
+        fault_limits=window_signals.describe_fault_limits(settings.monitor, model, span),
         has_newer_data=retraining.has_new_data(settings.data, monitor_pass.problem, entries),
     )
     verdict = decide_response(signals, span.end, alarms.list_retrained_ends(entries, span.begin), settings.monitor)

@@ -16,6 +16,7 @@ from flows.steps.prediction_losses import compute_known_losses, extract_predicti
 from monitoring import drift, loss, slices
 from monitoring.arrivals import find_refusal_faults, find_volume_faults
 from monitoring.data_faults import DataFault, find_data_faults, is_accepted_fault
+from monitoring.expectations import MIN_DAY_ROWS
 from monitoring.loss_threshold import DailyLosses, compute_loss_threshold
 from monitoring.windows import (
     DayFault,
@@ -87,16 +88,47 @@ def list_window_faults(
     Yields:
         The faults, day by day.
     """
-    turned_away = summarise_broken_records(index)
-    for day in span.days if monitor.on_faults else []:
-        found: list[DataFault] = [*find_volume_faults(span.rows, day), *_list_refusal_faults(turned_away, day)]
-        if model.norms and span.rows.get(day):
-            found += find_data_faults(read_day_records(index, day, model.problem.schema), model.norms)
+    turned_away, days = summarise_broken_records(index), span.days if monitor.on_faults else []
+    arrivals = [([day], [*find_volume_faults(span.rows, day), *_list_refusal_faults(turned_away, day)]) for day in days]
+    for together, found in [*arrivals, *_list_row_faults(index, model, span, days)]:
         yield from (
-            DayFault(day, each.what, each.column, each.text, each.cause)
+            DayFault(together[0], each.what, each.column, each.text, each.cause)
             for each in found
-            if not is_accepted_fault(each, day, monitor.accept)
+            if not any(is_accepted_fault(each, day, monitor.accept) for day in together)
         )
+
+
+def _list_row_faults(
+    index: LogIndex, model: WatchedModel, span: WindowSpan, days: Sequence[dt.date]
+) -> Iterator[tuple[list[dt.date], list[DataFault]]]:
+    """Yield the faults of each day's rows; of the rows of some days together where a day has too few."""
+    for together in model.norms.group_days(days) if model.norms and days else []:
+        rows = [read_day_records(index, day, model.problem.schema) for day in together if span.rows.get(day)]
+        if rows and model.norms:
+            yield together, find_data_faults(pl.concat(rows), model.norms)
+
+
+def describe_fault_limits(monitor: MonitorSettings, model: WatchedModel, span: WindowSpan) -> str:
+    """Describe what of a window can't be judged for data faults, or not by the day.
+
+    Args:
+        monitor: The settings' section `monitor`.
+        model: The model that answered, with what is expected of a day.
+        span: The window's days.
+
+    Returns:
+        Words; "" where each day is judged, or `monitor.on_faults` is off.
+    """
+    rows = sum(span.rows.get(day, 0) for day in span.days)
+    if not monitor.on_faults:
+        return ""
+    if model.norms is None:
+        return "data faults aren't judged: the live model's reference has too few days to say what is normal"
+    if rows < MIN_DAY_ROWS:
+        return f"data faults aren't judged: the window has {rows} rows, and it takes {MIN_DAY_ROWS}"
+    if model.norms.block_days > 1:
+        return f"data faults are judged by {model.norms.period}, as a day has too few rows"
+    return ""
 
 
 def _list_refusal_faults(turned_away: pl.DataFrame, day: dt.date) -> list[DataFault]:

@@ -7,7 +7,7 @@ import polars as pl
 
 from monitoring.windows import Window, WindowStore
 from penumbra.core.settings import MonitorSettings
-from penumbra.core.tables import format_table
+from penumbra.core.tables import format_number, format_table
 
 SHOWN_WINDOWS = 8
 NO_WINDOW_MESSAGE = (
@@ -42,15 +42,15 @@ def format_window_summary(monitor: MonitorSettings, today: dt.date, alarms: Sequ
 
 def _build_window_row(window: Window) -> dict[str, str | int]:
     drift, loss, labels = window.drift, window.loss, window.labels
-    limit = f" of {loss.threshold:.4f}" if loss and loss.threshold is not None else ""
-    guess = f"{window.estimated.mean:.4f}" if window.estimated else "-"
+    limit = f" of {format_number(loss.threshold)}" if loss and loss.threshold is not None else ""
+    guess = format_number(window.estimated.mean) if window.estimated else "-"
     return {
         "window": str(window.begin),
         "model": window.model,
         "rows": window.rows,
         "labels": f"{labels.arrived / labels.due:.0%}" if labels and labels.due else "-",
         "drift": f"{drift.ratio:.2f} {drift.column}" if drift else "-",
-        "loss": f"{loss.mean:.4f}{limit}" if loss else "-",
+        "loss": f"{format_number(loss.mean)}{limit}" if loss else "-",
         "estimated": guess,
         "faults": len({(fault.what, fault.column) for fault in window.faults}),
         "verdict": window.verdict,

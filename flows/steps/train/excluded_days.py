@@ -141,15 +141,14 @@ def _find_batch_faults(
         expectations = learn_expectations(drop_excluded_days(rows, schema.TIME, excluded), schema)
     except ValueError:  # there is nothing before it, or less than two days
         return {}
-    days = store.rows(batch).with_columns(pl.col(schema.TIME).dt.date().alias(DAY_COLUMN)).partition_by(DAY_COLUMN)
-    usual = sorted(day.height for day in days)[len(days) // 2]
-    whole = [day for day in days if day.height >= MIN_WHOLE_DAY_SHARE * usual]
-    faults = {day[DAY_COLUMN][0]: find_data_faults(day, expectations) for day in whole}
-    open_faults = {
-        day: [fault for fault in of_day if not is_accepted_fault(fault, day, accept)] for day, of_day in faults.items()
-    }
+    judged = store.rows(batch).with_columns(pl.col(schema.TIME).dt.date().alias(DAY_COLUMN))
+    days = judged.group_by(DAY_COLUMN).len().sort(DAY_COLUMN)
+    whole = days.filter(pl.col("len") >= MIN_WHOLE_DAY_SHARE * days["len"].sort()[days.height // 2])[DAY_COLUMN]
+    groups = expectations.group_days(whole.to_list())
+    faults = [find_data_faults(judged.filter(pl.col(DAY_COLUMN).is_in(group)), expectations) for group in groups]
     return {
-        str(day): [f"{fault.text} ({fault.cause})" for fault in of_day]
-        for day, of_day in sorted(open_faults.items())
-        if of_day
+        str(day): texts
+        for group, of_group in zip(groups, faults, strict=True)
+        for day in group
+        if (texts := [f"{each.text} ({each.cause})" for each in of_group if not is_accepted_fault(each, day, accept)])
     }

@@ -1,0 +1,47 @@
+"""The overview of a model that predicts a number, whose losses are in thousands and can't be estimated."""
+
+import datetime as dt
+
+import pytest
+
+from monitoring.dashboard.cards import build_data_card
+from monitoring.dashboard.window_charts import build_window_charts
+from monitoring.windows import WindowLoss
+from penumbra.core.settings import load_settings
+from tests.helpers.orders import load_orders
+from tests.helpers.recorded_windows import make_window
+
+
+def test_the_loss_is_called_by_its_name_and_nothing_is_said_of_an_estimate_that_there_isnt():
+    windows = [make_window(n, loss=WindowLoss(900, 6077.1, 5000.0, 7000.0, None), estimated=None) for n in (0, 1)]
+    (chart,) = [each for each in build_window_charts(windows, "squared error") if each.id == "loss"]
+    assert chart.title == "Squared error"
+    assert chart.about == "The mean of a row on mature labels, with its confidence band. Last: 6,077.1."
+
+
+def test_an_estimate_is_described_with_what_it_assumes():
+    (chart,) = [each for each in build_window_charts([make_window(0)], "log-loss") if each.id == "loss"]
+    assert "Dotted: estimated from the scores, assuming that the scores are calibrated. Last: 0.4950." in chart.about
+
+
+@pytest.mark.parametrize(
+    ("today", "words"),
+    [
+        ("2024-03-06", "complete until 2024-03-01, 5 days before the flows' clock"),
+        ("2024-03-01", "complete until 2024-03-01, 0 days before the flows' clock"),
+        (
+            "2023-12-31",
+            "complete until 2024-03-01, 61 days after the flows' clock "
+            "(data.today is 2023-12-31 here, and was later for the ingest)",
+        ),
+    ],
+)
+def test_the_age_of_the_data_is_a_sentence_on_the_clock_of_this_process(tmp_path, today, words):
+    """The clock of an ingest may have been set forward in its own environment."""
+    places = {"FOLDER": tmp_path / "data", "DERIVED": tmp_path / "derived", "TODAY": today}
+    data = load_settings(environ={f"PENUMBRA_DATA__{name}": str(value) for name, value in places.items()}).data
+    (data.folder / "batches/2024-02").mkdir(parents=True)
+    pointer = f"outs:\n- md5: {'0' * 32}.dir\n  path: data\n"
+    data.folder.with_suffix(".dvc").write_text(pointer)
+    card = build_data_card(data, load_orders(tmp_path))
+    assert dict(card.lines)["age"] == words, dt.date.fromisoformat(today)
