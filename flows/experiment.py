@@ -15,7 +15,8 @@ class ExperimentFlow(FlowSpec):
     @step
     def start(self):
         """Write the matrices where every task can map them, and try the candidate on a sample."""
-        from flows.steps.train import experiment_run, matrices, plan, screening
+        from flows.steps.train import experiment_run, matrices, plan
+        from flows.steps.train.trials import screening
         from penumbra.core.problem_loading import load_problem
         from penumbra.core.settings import load_settings
 

@@ -21,7 +21,8 @@ class TrainFlow(FlowSpec):
     @step
     def start(self):
         """Write the matrices where every task can map them, and deal the candidates to the tasks that run at once."""
-        from flows.steps.train import excluded_days, gate_evaluation, matrices, plan, screening
+        from flows.steps.train import excluded_days, gate_evaluation, matrices, plan
+        from flows.steps.train.trials import screening
         from penumbra.core.problem_loading import load_problem
         from penumbra.core.settings import load_settings
 
@@ -47,7 +48,7 @@ class TrainFlow(FlowSpec):
 
         A candidate that fails is left out. One that takes the process down is left out when the task is retried.
         """
-        from flows.steps.train import attempts
+        from flows.steps.train.trials import attempts
 
         self.lane = attempts.run_lane(self.matrices, self.input, self.plan.split)
         self.next(self.select)
@@ -58,7 +59,7 @@ class TrainFlow(FlowSpec):
 
         Another than the live model's recipe has to be shown to be better than that.
         """
-        from flows.steps.train import selection
+        from flows.steps.train.trials import selection
         from penumbra.training.rejection import TrainingRefused
 
         self.merge_artifacts(inputs, include=["settings", "plan", "matrices", "doctor_skipped", "remarks"])

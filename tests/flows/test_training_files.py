@@ -11,7 +11,8 @@ from penumbra.simulation.backtest import history
 from penumbra.storage import fingerprints
 
 ROOMS = ("penumbra", "problem", "flows", "monitoring", "service", "locks")
-FITTING_STEPS = ("matrices", "plan", "final_fit", "selection", "live_model", "excluded_days", "gate_evaluation")
+FITTING_STEPS = ("matrices", "plan", "final_fit", "live_model", "excluded_days", "gate_evaluation")
+FITTING_STEPS += ("trials/attempts", "trials/screening", "trials/selection", "trials/shipping")
 TRAINING_MODULES = (
     "problem/candidates.py",
     "problem/augment.py",

@@ -5,7 +5,8 @@ from functools import partial
 import numpy as np
 import pytest
 
-from flows.steps.train import attempts, evaluation, experiment_run, final_fit, outcome, screening, selection
+from flows.steps.train import evaluation, experiment_run, final_fit, outcome
+from flows.steps.train.trials import attempts, screening, selection
 from penumbra.core.problem import ProblemError
 from penumbra.registry import bundle
 from penumbra.training.evaluate import Trial, TrialJob

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from functools import partial
 
 from flows.steps.train import gate_evaluation, run_record
-from flows.steps.train.attempts import attempt_once, require_shippable
 from flows.steps.train.final_fit import score_baseline
 from flows.steps.train.matrices import Matrices
 from flows.steps.train.plan import TrainingPlan
-from flows.steps.train.shipping import ship_model
+from flows.steps.train.trials.attempts import attempt_once, require_shippable
+from flows.steps.train.trials.shipping import ship_model
 from penumbra.core.settings import Settings
 from penumbra.registry.models import FinishedRun, ModelRegistry
 from penumbra.storage.cache import RunReceipts

@@ -8,11 +8,11 @@ import numpy as np
 import polars as pl
 from threadpoolctl import threadpool_limits
 
-from flows.steps.train.attempts import attempt_once
 from flows.steps.train.matrices import Matrices
 from flows.steps.train.plan import TrainingPlan, read_training_rows
-from flows.steps.train.screening import BASELINE_REFUSED
-from flows.steps.train.shipping import ship_model
+from flows.steps.train.trials.attempts import attempt_once
+from flows.steps.train.trials.screening import BASELINE_REFUSED
+from flows.steps.train.trials.shipping import ship_model
 from penumbra.core.columns import INPUTS_COLUMN, PREDICTION_COLUMN
 from penumbra.core.settings import Settings
 from penumbra.registry import bundle

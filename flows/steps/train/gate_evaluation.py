@@ -11,7 +11,7 @@ from flows.steps.doctor import examination
 from flows.steps.train.live_model import LivePredictions, predict_with_live
 from flows.steps.train.matrices import Matrices
 from flows.steps.train.plan import TrainingPlan, read_training_rows
-from flows.steps.train.screening import describe_single_class
+from flows.steps.train.trials.screening import describe_single_class
 from penumbra.core.columns import DAY_COLUMN, INPUTS_COLUMN, LOSS_COLUMN, MODEL_COLUMN, name_loss_column
 from penumbra.core.metrics.losses import compute_row_losses, describe_loss
 from penumbra.core.settings import Settings

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from flows.steps.train.matrices import Matrices
-from flows.steps.train.shipping import write_shipped_model
+from flows.steps.train.trials.shipping import write_shipped_model
 from penumbra.core.problem import Problem
 from penumbra.storage.cache import CacheFormat, FileCache
 from penumbra.training.evaluate import Trial, TrialJob

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from flows.steps.train.attempts import find_problem_folder
 from flows.steps.train.matrices import Matrices
 from flows.steps.train.plan import TrainingPlan
+from flows.steps.train.trials.attempts import find_problem_folder
 from penumbra.core.task import read_target_dtype
 from penumbra.training.evaluate import TrialJob, predict_soundly
 from penumbra.training.fit import fit_estimator
