@@ -40,13 +40,14 @@ class TrainFlow(FlowSpec):
         self.lanes = distribute_jobs(jobs, count_parallel_tasks())
         self.next(self.fit, foreach="lanes")
 
-    @retry(times=3, minutes_between_retries=0)
+    @retry(times=4, minutes_between_retries=0)
     @environment(vars=SINGLE_THREAD_ENVIRONMENT)
     @step
     def fit(self):
         """Fit some candidates on the training batches and score them on the validation batches.
 
-        A candidate that fails is left out. One that takes the process down is left out when the task is retried.
+        A candidate that fails is left out. One that takes the process down is left out when the task is retried, which
+        Metaflow does four times at most.
         """
         from flows.steps.train.trials import attempts
 
@@ -80,7 +81,6 @@ class TrainFlow(FlowSpec):
     @step
     def refit(self):
         """Side by side: fit the winner on everything, score winner and baseline on the test batches, examine data."""
-        from flows.steps.doctor import examination
         from flows.steps.train import final_fit
         from penumbra.training.rejection import TrainingRefused
 
@@ -91,7 +91,7 @@ class TrainFlow(FlowSpec):
                 self.baseline = final_fit.score_baseline_parts(self.matrices, self.plan.split)
                 final_fit.try_scores(self.settings, self.matrices, self.ranking[0], self.plan.split)
             else:
-                examination.list_unaccepted_findings(self.settings, self.matrices.problem)
+                final_fit.examine_data(self.settings, self.matrices)
         self.next(self.register)
 
     @card(type="blank")
@@ -108,8 +108,9 @@ class TrainFlow(FlowSpec):
         run = score.settings, score.plan, score.matrices
         with stop_with_one_sentence(TrainingRefused):
             final = final_fit.settle_winner(*run, score.ranking, score.baseline)
+        doctor_skipped = score.doctor_skipped or final_fit.examine_data(score.settings, score.matrices)
         remarks = [*score.remarks, *map(str, [*score.rejections, *final.rejections])]
-        result = outcome.evaluate_winner(*run, final, score.trials, remarks, score.doctor_skipped)
+        result = outcome.evaluate_winner(*run, final, score.trials, remarks, doctor_skipped)
         specs = evaluation.write_evaluation(result)
         text = registration.register_outcome(result, self.reason)
         evaluation.fill_training_card(result, text, specs)

@@ -5,15 +5,17 @@ from functools import partial
 import numpy as np
 import pytest
 
-from flows.steps.train import evaluation, experiment_run, final_fit, outcome
+from flows.steps.doctor import examination
+from flows.steps.train import evaluation, excluded_days, experiment_run, final_fit, outcome
 from flows.steps.train.trials import attempts, screening, selection
 from penumbra.core.problem import ProblemError
+from penumbra.data.batches import DataStore
 from penumbra.registry import bundle
 from penumbra.training.evaluate import Trial, TrialJob
 from penumbra.training.gate_checks import ServingMeasurements
 from penumbra.training.rejection import TrainingRefused
 from tests.helpers.orders import load_orders
-from tests.helpers.training_runs import FEW_ROWS, prepare_run
+from tests.helpers.training_runs import FEW_ROWS, admit_batches, prepare_run
 
 BOOSTED = """return HistGradientBoostingClassifier(
         categorical_features=columns.categorical, max_iter=20, max_leaf_nodes=6, random_state=1
@@ -175,6 +177,14 @@ def test_where_the_best_candidate_cannot_be_released_the_next_best_goes(run_orde
     }
 
 
+def test_a_doctor_that_fails_is_skipped_with_the_reason(run_orders, monkeypatch):
+    run = run_orders()
+    monkeypatch.setattr(examination, "list_unaccepted_findings", lambda *_: 1 / 0)
+    assert (
+        final_fit.examine_data(run.settings, run.matrices) == "the doctor failed: ZeroDivisionError: division by zero"
+    )
+
+
 def test_where_none_can_be_released_nothing_is_registered(run_orders):
     run = run_orders()
     attempts.attempt_once(run.matrices, "boosting", partial(int, "x"), "final-release-boosting")
@@ -219,6 +229,15 @@ def test_a_newest_batch_of_one_class_is_scored_by_what_is_defined_and_said(run_o
     try_boosting(run)
     tested = final_fit.score_winner(run.settings, run.matrices, TrialJob("boosting"), run.plan.split)
     assert list(tested.scores) == ["log_loss"]
+
+
+def test_a_batch_with_faults_on_every_day_is_left_out_and_said(tmp_path):
+    problem = load_orders(tmp_path, source=FEW_ROWS)
+    settings = admit_batches(tmp_path / "data", problem)
+    faulty = {f"2024-02-{day:02}": ["age is frozen"] for day in range(1, 30)}
+    found = excluded_days.count_batch_outcomes(DataStore(settings.data, problem), faulty)
+    assert [each.rows for each in found.values()] == [310, 0, 310, 300]
+    assert found["2024-02"].remark == "every day with outcomes has data faults"
 
 
 def test_training_rows_of_one_class_are_refused(run_orders):

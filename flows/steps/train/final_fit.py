@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 from threadpoolctl import threadpool_limits
 
+from flows.steps.doctor import examination
 from flows.steps.train.matrices import Matrices
 from flows.steps.train.plan import TrainingPlan, read_training_rows
 from flows.steps.train.trials.attempts import attempt_once
@@ -152,6 +153,21 @@ def try_scores(settings: Settings, matrices: Matrices, winner: TrialJob, split: 
     """
     action = partial(score_winner, settings, matrices, winner, split)
     return attempt_once(matrices, str(winner), action, f"final-score-{winner}")
+
+
+def examine_data(settings: Settings, matrices: Matrices) -> str:
+    """Let the doctor examine the data once.
+
+    Args:
+        settings: Those that the doctor needs.
+        matrices: The matrices of the run.
+
+    Returns:
+        Why it failed; "" if it didn't, whatever it found.
+    """
+    action = partial(examination.list_unaccepted_findings, settings, matrices.problem)
+    result = attempt_once(matrices, "doctor", action, "final-examine")
+    return f"the doctor failed: {result.reason}" if isinstance(result, Rejection) else ""
 
 
 def settle_winner(

@@ -28,7 +28,6 @@ PROCESS_DIED = (
     "its process crashed or was killed while it was tried, most often for lack of memory: give it fewer rows "
     "(`window`), a smaller model, or the machine more memory"
 )
-MAX_PROCESS_DEATHS = 3  # candidates of one task that may each take its process down
 SAMPLE_ROWS, ROWS_PER_CLASS = 400, 20
 
 
