@@ -154,7 +154,7 @@ def count_log_rows(folder: Path) -> dict[str, float]:
 def compact_log(folder: Path) -> dict[str, float]:
     """What the archiver does in the background: lines to Parquet, with the rows as columns beside them."""
     predictions = folder / "predictions"
-    rows = LogFrameReader(problem.schema, list_profiled_columns(problem.features.FEATURES, TIME)).read_aligned
+    rows = LogFrameReader(problem.schema).read_aligned
     archive.compact_segments(predictions, archive.seal_closed_segments(predictions), dt.date.max, rows)
     return {
         "rows": sum(each.rows for _, part in archive_parts.list_parts(predictions) for each in part.segments.values())
@@ -190,7 +190,7 @@ def time_verdict(folder: Path) -> dict[str, float]:
 
 
 def _open_profiles(folder: Path) -> ProfileStore:
-    return ProfileStore(folder / "monitor", folder / "predictions", problem.schema, problem.features.FEATURES)
+    return ProfileStore(folder / "monitor", folder / "predictions", problem.schema)
 
 
 def _read_peak_mb() -> int:

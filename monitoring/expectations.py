@@ -89,7 +89,7 @@ def learn_expectations(reference: pl.DataFrame, schema: ProblemSchema) -> Expect
     """Learn what is usual from a reference and read the rest off the contract.
 
     Args:
-        reference: Rows [n] of some days, with the contract's columns.
+        reference: Rows [n] of some days, with the contract's columns; nothing is expected of one that is missing.
         schema: The problem's contract.
 
     Returns:
@@ -98,7 +98,8 @@ def learn_expectations(reference: pl.DataFrame, schema: ProblemSchema) -> Expect
     Raises:
         ValueError: The reference has fewer than two whole days.
     """
-    columns = {name: column for name, column in schema.Row.columns().items() if name != schema.TIME}
+    known = set(reference.columns) - {schema.TIME}
+    columns = {name: column for name, column in schema.Row.columns().items() if name in known}
     block_days = _count_block_days(reference, schema.TIME)
     rows = _select_whole_days(reference, schema.TIME, block_days)
     numbers = [name for name, column in columns.items() if column.dtype.is_numeric() and not column.primary_key]

@@ -12,11 +12,14 @@ import numpy as np
 import polars as pl
 
 from penumbra.core.columns import LABEL_COLUMN
+from penumbra.core.contract_changes import list_changed_columns
+from penumbra.core.feature_specs import UnreadableFeature, read_features
+from penumbra.core.histograms import list_profiled_columns
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.core.task import Task
 from penumbra.registry import bundle, serving_cost
-from penumbra.registry.manifest import BrokenBundle, verify_bundle
+from penumbra.registry.manifest import BrokenBundle, UnfitBundle, verify_bundle
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import BUNDLES_FOLDER
 from penumbra.training.fit import compute_baseline, extract_labels
@@ -36,6 +39,19 @@ class ModelVersion:
     def task(self) -> Task:
         """The kind of prediction that the model makes."""
         return Task.from_schema(self.problem.schema)
+
+    def require_comparable(self) -> None:
+        """Check that what the model answered can be compared with its reference.
+
+        Raises:
+            UnfitBundle: The problem's task, or the column of the row's time, is another one by now.
+        """
+        made_for, time = bundle.read_bundle_task(self.facts), self.problem.schema.TIME
+        if made_for != self.task or time not in self.reference.columns:
+            raise UnfitBundle(
+                f"the answers of version {self.folder.name} aren't watched: it was made for another task or "
+                f"time column ({made_for}) than problem/schema.py has by now ({self.task}, {time})"
+            )
 
     def require_fit(self) -> None:
         """Check that the model can answer with this code.
@@ -58,8 +74,23 @@ class ModelVersion:
 
     @property
     def reference(self) -> pl.DataFrame:
-        """Held-out rows with the labels, and the predictions of its recipe before it learnt from them."""
-        return bundle.read_reference_rows(self.folder)
+        """Held-out rows with the labels, and the predictions of its recipe before it learnt from them.
+
+        Columns that the contract has with another type of values by now are left out, but for the row's time.
+        """
+        rows, schema = bundle.read_reference_rows(self.folder), self.problem.schema
+        return rows.drop(name for name in list_changed_columns(rows, schema.Row) if name != schema.TIME)
+
+    @property
+    def read_columns(self) -> list[str]:
+        """The contract's columns that its features read, as far as its reference has them; without the row's time."""
+        schema, code_features = self.problem.schema, self.problem.features.FEATURES
+        try:
+            features = read_features(self.facts["inputs"], schema.Row, code_features)
+        except UnreadableFeature:
+            features = tuple(code_features)
+        known = schema.Row.columns().keys() & set(self.reference.columns)
+        return [name for name in list_profiled_columns(features, schema.TIME) if name in known]
 
     @property
     def baseline(self) -> float | list[float]:

@@ -29,6 +29,18 @@ def cast_countable(rows: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
     return rows.select(COUNTABLE_CASTS[kind](name) for name, kind in kinds.items() if kind)
 
 
+def is_countable_dtype(dtype: pl.DataType) -> bool:
+    """Tell whether single values of a column can be counted in bins.
+
+    Args:
+        dtype: The column's dtype.
+
+    Returns:
+        True for numbers, text, Enum and Boolean.
+    """
+    return _classify_dtype(dtype) in ("number", "word")
+
+
 def _classify_dtype(dtype: pl.DataType) -> str:
     if isinstance(dtype, pl.Array | pl.List):
         return "classes"

@@ -63,6 +63,20 @@ def find_contract_break(made_for: Contract, features: Sequence[Feature], task: T
     return next(itertools.chain(breaks, faults), "")
 
 
+def list_changed_columns(frame: pl.DataFrame, row: type[dy.Schema]) -> list[str]:
+    """List the columns of a frame that are of another kind than the contract's columns of these names are now.
+
+    Args:
+        frame: Rows that kept an earlier contract.
+        row: The contract.
+
+    Returns:
+        Names of columns whose values can't stand for one another: text for numbers, say.
+    """
+    now, then = describe_contract(row), {name: _describe_dtype(dtype) for name, dtype in frame.schema.items()}
+    return [name for name in now if name in then and then[name]["family"] != now[name]["family"]]
+
+
 def _describe_dtype(dtype: pl.DataType) -> ContractColumn:
     if isinstance(dtype, pl.Enum):
         return {"dtype": "Enum", "family": "text", "values": dtype.categories.to_list()}

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import polars as pl
 
+from penumbra.core.bins import is_countable_dtype
 from penumbra.core.columns import (
     DAY_COLUMN,
     LINE_NUMBER_COLUMN,
@@ -20,13 +21,19 @@ from penumbra.logs.schema import ProfiledPrediction, add_record_fields
 
 
 class LogFrameReader:
-    """Reads lines of the prediction log to frames with some of the record's columns."""
+    """Reads lines of the prediction log to frames with the contract's columns that can be counted.
 
-    def __init__(self, schema: ProblemSchema, columns: list[str]) -> None:
-        dtypes = schema.Row.create_empty().schema
+    Which of them a model reads doesn't matter: versions with different features are read from one log. The row's time
+    is left out: any later month has other dates than the reference, which is no drift.
+    """
+
+    def __init__(self, schema: ProblemSchema) -> None:
+        dtypes = {name: dtype for name, dtype in schema.Row.create_empty().schema.items() if name != schema.TIME}
+        columns = [name for name, dtype in dtypes.items() if is_countable_dtype(dtype)]
         self.columns: Mapping[str, Any] = {name: _to_frame_dtype(dtypes[name]) for name in columns}
+        self._decimals = [name for name in columns if isinstance(dtypes[name], pl.Decimal)]
         types: dict[str, Any] = {name: _to_python_type(dtype) | None for name, dtype in self.columns.items()}
-        types[schema.TIME] = str | None
+        types |= dict.fromkeys([schema.TIME, *self._decimals], str | None)  # both are text in JSON
         attributes = {name: attrgetter(f"field{n}") for n, name in enumerate(types)}
         self._values, self._time = {name: attributes[name] for name in columns}, attributes[schema.TIME]
         projection = add_record_fields(ProfiledPrediction, types, gc=False)
@@ -90,13 +97,18 @@ class LogFrameReader:
     def _frame(self, answers: list[Any]) -> pl.DataFrame:
         # Column by column: a tuple for each row would keep the garbage collector busy for longer than all the rest.
         records = [answer.record for answer in answers]
-        columns = [pl.Series(name, list(map(read, records)), self.columns[name]) for name, read in self._values.items()]
+        columns = [self._make_column(name, list(map(read, records))) for name, read in self._values.items()]
         moments = pl.Series(DAY_COLUMN, list(map(self._time, records)), pl.String)
         if moments.null_count():
             moments = moments.zip_with(moments.is_not_null(), pl.Series([answer.time for answer in answers]))
         said = pl.Series(PREDICTION_COLUMN, [answer.output for answer in answers], None if answers else pl.Float64)
         model = pl.Series(MODEL_COLUMN, [answer.model for answer in answers], pl.String)
         return pl.DataFrame([*columns, said, model, _parse_days(moments)])
+
+    def _make_column(self, name: str, values: list[Any]) -> pl.Series:
+        if name in self._decimals:
+            return pl.Series(name, values, pl.String).cast(self.columns[name], strict=False)
+        return pl.Series(name, values, self.columns[name])
 
     def _decode_lines(self, content: bytes) -> list[Any]:
         """What each whole line says, None where it can't be read."""

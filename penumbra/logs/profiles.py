@@ -10,16 +10,16 @@ import contextlib
 import datetime as dt
 import hashlib
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 import polars as pl
 
 from penumbra.core.columns import DAY_COLUMN, MODEL_COLUMN, PREDICTION_COLUMN, READABLE_COLUMN
-from penumbra.core.histograms import Binning, Profile, compute_daily_profiles, list_profiled_columns
+from penumbra.core.histograms import Binning, Profile, compute_daily_profiles
 from penumbra.core.problem import ProblemSchema
-from penumbra.features import Feature
+from penumbra.core.task import Task
 from penumbra.logs import append_log, archive_parts, profile_rows
 from penumbra.logs.frames import LogFrameReader
 from penumbra.storage.locks import is_file_locked
@@ -44,20 +44,20 @@ ReferenceLoader = Callable[[str], pl.DataFrame | None]
 class ProfileStore:
     """`<folder>/profiles.db`; any number of processes may bring it up to date at the same time."""
 
-    def __init__(self, folder: Path, predictions: Path, schema: ProblemSchema, kinds: Sequence[Feature]) -> None:
+    def __init__(self, folder: Path, predictions: Path, schema: ProblemSchema) -> None:
         self.path = folder / PROFILES_FILE
         self._log = predictions
         self._time = schema.TIME
-        self._answered = LogFrameReader(schema, list_profiled_columns(kinds, schema.TIME))
-        described = f"{PROFILES_DDL}{self._answered.columns}{self._time}{PREDICTION_COLUMN}"
+        self._answered = LogFrameReader(schema)
+        described = f"{PROFILES_DDL}{self._answered.columns}{self._time}{PREDICTION_COLUMN}{Task.from_schema(schema)!r}"
         self._layout = int(hashlib.sha256(described.encode()).hexdigest()[:7], 16)
 
     def update(self, reference: ReferenceLoader) -> int:
         """Count what was appended to the prediction log.
 
         Args:
-            reference: Returns the rows of a model's reference, or None where there are none; of such a model only the
-                number of rows is kept. What it raises is passed on.
+            reference: Returns the rows of a model's reference with the columns to profile, or None where there are
+                none; of such a model only the number of rows is kept. What it raises is passed on.
 
         Returns:
             How many lines were counted.
@@ -192,7 +192,8 @@ class ProfileStore:
         if _read_binning(db, model) is not None:
             return
         rows = reference(model)
-        binning = Binning({}, {}) if rows is None else Binning.learn(rows, list(self._answered.columns))
+        columns = [] if rows is None else [name for name in self._answered.columns if name in rows.columns]
+        binning = Binning({}, {}) if rows is None else Binning.learn(rows, columns)
         days = {} if rows is None else compute_daily_profiles(rows, binning, self._time)
         with write_transaction(db):
             new = db.execute("INSERT OR IGNORE INTO binnings VALUES (?, ?)", (model, msgspec.json.encode(binning)))

@@ -72,7 +72,7 @@ class Bundle:
     @property
     def task(self) -> Task:
         """The task that the model was trained for."""
-        return _read_task(self.facts)
+        return read_bundle_task(self.facts)
 
     def compute_outputs(self, matrix: np.ndarray) -> np.ndarray:
         """Compute the model's raw output.
@@ -199,7 +199,7 @@ def read_bundle(folder: Path, problem: Problem, version: str = "") -> Bundle:
     """
     facts = verify_bundle(folder)
     inputs = FeatureEncoder(read_bundle_features(facts, problem, version), facts["tables"])
-    if _read_task(facts).kind == "binary" and "threshold" not in facts:
+    if read_bundle_task(facts).kind == "binary" and "threshold" not in facts:
         raise BrokenBundle(f"{folder}: has no threshold")
     bundle = Bundle(folder, {"version": version, **facts}, inputs, *load_bundle_model(folder, facts["sha256"]))
     _check_probe_outputs(bundle)
@@ -223,7 +223,7 @@ def read_bundle_features(facts: Mapping[str, Any], problem: Problem, version: st
     known, schema = problem.features.FEATURES, problem.schema
     try:
         features = read_features(facts["inputs"], schema.Row, known)
-        reason = find_contract_break(facts.get("contract", {}), features, _read_task(facts), schema)
+        reason = find_contract_break(facts.get("contract", {}), features, read_bundle_task(facts), schema)
     except UnreadableFeature as error:
         reason = f"it was made with {error}"
     if reason:
@@ -270,7 +270,15 @@ def open_onnx_session(model: Path | bytes) -> onnxruntime.InferenceSession:
         raise BrokenBundle(f"{model if isinstance(model, Path) else 'the model'}: {error}") from None
 
 
-def _read_task(facts: Mapping[str, Any]) -> Task:
+def read_bundle_task(facts: Mapping[str, Any]) -> Task:
+    """Read the task that a model was made for.
+
+    Args:
+        facts: The content of bundle.json.
+
+    Returns:
+        The task; binary where a bundle of the first release doesn't say.
+    """
     task = facts.get("task", {"kind": "binary"})
     return Task(task["kind"], tuple(task.get("classes", ())))
 

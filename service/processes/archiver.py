@@ -6,7 +6,6 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from penumbra.core.histograms import list_profiled_columns
 from penumbra.core.problem import Problem
 from penumbra.core.problem_loading import SERVED_PARTS, load_problem
 from penumbra.core.settings import LogSettings, Settings, load_settings
@@ -28,7 +27,7 @@ def archive_due_segments(settings: Settings, problem: Problem, now: dt.datetime)
 
     Args:
         settings: Folders of the logs, `log.archive` and `log.keep_days`.
-        problem: The problem, with schema and features.
+        problem: The problem, with its schema.
         now: The current time, with a time zone.
 
     Yields:
@@ -39,8 +38,7 @@ def archive_due_segments(settings: Settings, problem: Problem, now: dt.datetime)
     """
     predictions, shadow = settings.service.predictions, settings.service.shadow_log
     last = find_newest_segment(shadow)
-    columns = list_profiled_columns(problem.features.FEATURES, problem.schema.TIME)
-    rows = LogFrameReader(problem.schema, columns).read_aligned
+    rows = LogFrameReader(problem.schema).read_aligned
     yield from _archive_log(
         settings.log, predictions, now, archive.seal_closed_segments(predictions), _make_needed_check(settings), rows
     )
@@ -92,7 +90,7 @@ def run_archiver(settings: Settings, problem: Problem, running: Callable[[], boo
 
     Args:
         settings: As for `archive_due_segments`.
-        problem: The problem, with schema and features.
+        problem: The problem, with its schema.
         running: Returns False when it is time to stop.
     """
     last_message = ""

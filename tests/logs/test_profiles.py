@@ -3,26 +3,28 @@
 import datetime as dt
 import sqlite3
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import dataframely as dy
 import msgspec
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penumbra.core.histograms import compute_daily_profiles, list_profiled_columns
+from penumbra.core.histograms import compute_daily_profiles
 from penumbra.logs import append_log, archive
 from penumbra.logs.append_log import LogWriter, encode_json
 from penumbra.logs.frames import LogFrameReader
 from penumbra.logs.profiles import ProfileStore
 from penumbra.logs.schema import PredictionEntry
-from problem import features, schema
+from problem import schema
 from tests.helpers.prediction_logs import NOON, append_to_new_segment
 
 TOMORROW = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1)
 LATER = dt.datetime.now(dt.UTC) + dt.timedelta(days=40)
-ANSWERED = LogFrameReader(schema, list_profiled_columns(features.FEATURES, schema.TIME))
+ANSWERED = LogFrameReader(schema)
 FIRST, END = dt.date(2013, 4, 1), dt.date(2013, 4, 8)
 
 
@@ -39,8 +41,15 @@ def reference(model: str) -> pl.DataFrame | None:
     return pl.DataFrame(days, schema=typed, strict=False).with_columns(pl.lit(0.25).alias("penumbra.prediction"))
 
 
+def make_schema(*names: str) -> Any:
+    """Flights with these columns only, and the time."""
+    columns = {name: schema.Row.columns()[name] for name in (*names, schema.TIME)}
+    fewer = type("Fewer", (dy.Schema,), {"__module__": __name__, **columns})
+    return SimpleNamespace(Row=fewer, Labelled=schema.Labelled, TIME=schema.TIME, target=schema.target)
+
+
 def profiles(folder: Path) -> ProfileStore:
-    return ProfileStore(folder / "monitor", folder / "predictions", schema, features.FEATURES)
+    return ProfileStore(folder / "monitor", folder / "predictions", schema)
 
 
 def counted(folder: Path, model: str = "7") -> dict[int, int]:
@@ -185,7 +194,7 @@ def test_what_was_archived_as_columns_counts_the_same(tmp_path: Path, monkeypatc
 def test_columns_of_another_contract_are_not_counted_but_their_lines(tmp_path: Path) -> None:
     answered(tmp_path, answer(0))
     predictions = tmp_path / "predictions"
-    other = LogFrameReader(schema, ["carrier"])
+    other = LogFrameReader(make_schema("carrier"))
     archive.compact_segments(predictions, archive.seal_closed_segments(predictions), TOMORROW, other.read_aligned)
     assert counted(tmp_path) == {0: 1}
 
@@ -193,7 +202,7 @@ def test_columns_of_another_contract_are_not_counted_but_their_lines(tmp_path: P
 def test_profiles_of_another_contract_are_made_anew(tmp_path: Path) -> None:
     answered(tmp_path, answer(0))
     assert counted(tmp_path) == {0: 1}
-    fewer = ProfileStore(tmp_path / "monitor", tmp_path / "predictions", schema, features.FEATURES[:3])
+    fewer = ProfileStore(tmp_path / "monitor", tmp_path / "predictions", make_schema("carrier", "origin", "dest"))
     assert fewer.days("7") == {}
     fewer.update(reference)
     assert list(fewer.binning("7").columns) == ["penumbra.prediction", "carrier", "origin", "dest"]

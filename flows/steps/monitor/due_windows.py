@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import polars as pl
 from mlflow.exceptions import MlflowException
@@ -19,7 +20,7 @@ from penumbra.logs.index import LogIndex
 from penumbra.logs.profiles import ProfileStore
 from penumbra.logs.queries.daily import count_daily_answers
 from penumbra.registry.ledger import BrokenLedger, Ledger
-from penumbra.registry.manifest import BrokenBundle
+from penumbra.registry.manifest import BrokenBundle, UnfitBundle
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import CANDIDATE_ALIAS
 from penumbra.storage.locks import PassInProgress, hold_pass_lock
@@ -120,13 +121,18 @@ def judge_due_windows(settings: Settings, problem: Problem) -> list[str]:
 def _begin_pass(settings: Settings, problem: Problem) -> MonitorPass:
     index = LogIndex.from_settings(settings, problem.schema)
     index.catch_up()
-    profiles = ProfileStore(
-        settings.monitor.folder, settings.service.predictions, problem.schema, problem.features.FEATURES
-    )
+    profiles = ProfileStore(settings.monitor.folder, settings.service.predictions, problem.schema)
     models, ledger = ModelRegistry(settings.registry), Ledger(settings.ledger.folder)
     monitor_pass = MonitorPass(settings, problem, get_flow_time(settings.data.today), index, models, profiles, ledger)
-    profiles.update(lambda name: monitor_pass.model(name).reference)
+    profiles.update(partial(_find_profiled_reference, monitor_pass))
     return monitor_pass
+
+
+def _find_profiled_reference(monitor_pass: MonitorPass, name: str) -> pl.DataFrame | None:
+    try:
+        return monitor_pass.model(name).profiled_reference
+    except UnfitBundle:
+        return None
 
 
 def _list_due_windows(settings: Settings, rows: pl.DataFrame, now: dt.datetime) -> list[dt.date]:
@@ -160,7 +166,11 @@ def _judge_window(monitor_pass: MonitorPass, rows: pl.DataFrame, begin: dt.date)
     name = _find_main_model(rows, begin, end)
     if name is None:
         return
-    model = monitor_pass.model(name)
+    try:
+        model = monitor_pass.model(name)
+    except UnfitBundle as reason:
+        print(f"{begin} to {end}: {reason}")
+        return
     by_day = dict(rows.group_by("day").agg(pl.col("rows").sum()).iter_rows())
     window = _build_window(monitor_pass, model, WindowSpan(begin, end, monitor_pass.now, by_day))
     before = [each for each in WindowStore(settings.monitor.folder).read() if each.begin < begin]

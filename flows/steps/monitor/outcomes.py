@@ -13,7 +13,7 @@ from flows.steps.monitor.window_signals import ONE_DAY, WindowSpan, get_day_star
 from flows.steps.prediction_losses import compute_known_losses, extract_predictions
 from monitoring import loss
 from penumbra.core.columns import DAY_COLUMN, LABEL_COLUMN, PREDICTION_COLUMN
-from penumbra.core.histograms import Binning, OutcomeSums, list_profiled_columns, sum_losses_by_day
+from penumbra.core.histograms import Binning, OutcomeSums, sum_losses_by_day
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.logs.append_log import encode_json
@@ -143,7 +143,7 @@ def _sum_by_bin(
     index: LogIndex, problem: Problem, counted: pl.DataFrame, binning: Binning
 ) -> tuple[np.ndarray, np.ndarray]:
     """Sum labelled rows and their losses by bin, for the rows that are in the log: int64 and float64 [bins]."""
-    answered = LogFrameReader(problem.schema, list_profiled_columns(problem.features.FEATURES, problem.schema.TIME))
+    answered = LogFrameReader(problem.schema)
     rows, sums = np.zeros(binning.size, np.int64), np.zeros(binning.size)
     for part in counted.iter_slices(MAX_ROWS_PER_READ):
         names, requests = samples.read_profile_rows(index.predictions, part["id"].to_list(), answered)

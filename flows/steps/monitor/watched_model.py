@@ -1,7 +1,7 @@
 """The watched model: its reference, what is expected of its rows, and its losses. Loaded once a pass."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +31,7 @@ class WatchedModel:
         version: The version's number.
         facts: The content of the bundle's `bundle.json`.
         reference: The bundle's reference: rows as `read_reference_rows` returns them.
+        columns: The contract's columns that the model's features read, without the row's time.
         norms: What is expected of a day's rows; None where the reference has too few days.
         ceiling: The largest loss of a row.
         losses: The reference's losses by day.
@@ -43,12 +44,18 @@ class WatchedModel:
     version: str
     facts: Mapping[str, Any] = field(repr=False)
     reference: pl.DataFrame = field(repr=False)
+    columns: Sequence[str]
     norms: Expectations | None
     ceiling: float
     losses: DailyLosses
     floor: float | None
     learnt: dt.date | None
     problem: Problem = field(repr=False)
+
+    @property
+    def profiled_reference(self) -> pl.DataFrame:
+        """The reference with the columns that are profiled, the predictions and the row's time."""
+        return self.reference.select(*self.columns, PREDICTION_COLUMN, self.problem.schema.TIME)
 
     @property
     def task(self) -> Task:
@@ -81,9 +88,11 @@ def load_watched_model(settings: Settings, problem: Problem, models: ModelRegist
 
     Raises:
         BrokenBundle: The bundle is damaged.
+        UnfitBundle: The problem's task or time column is another one by now.
         MlflowException: The registry can't be read.
     """
     with open_model_version(settings, problem, models, name) as opened:
+        opened.require_comparable()
         reference = opened.reference
         predictions = extract_predictions(opened.task, reference[PREDICTION_COLUMN])
         usual = compute_known_losses(opened.task, settings.promotion.loss, reference[LABEL_COLUMN], predictions, np.inf)
@@ -92,7 +101,8 @@ def load_watched_model(settings: Settings, problem: Problem, models: ModelRegist
         daily = DailyLosses.from_rows(days, np.minimum(usual, ceiling))
         floor = _measure_noise_floor(opened, predictions)
         norms = _learn_expectations(reference, problem.schema)
-        return WatchedModel(name, opened.facts, reference, norms, ceiling, daily, floor, opened.learnt, problem)
+        columns, learnt = opened.read_columns, opened.learnt
+        return WatchedModel(name, opened.facts, reference, columns, norms, ceiling, daily, floor, learnt, problem)
 
 
 def _learn_expectations(reference: pl.DataFrame, schema: ProblemSchema) -> Expectations | None:

@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from flows.steps import model_version
+from flows.steps.model_version import ModelVersion
 from monitoring.reports import evidently_reports
 from monitoring.reports.columns import ReportSides, build_report_frame, sample_by_hash
 from monitoring.reports.window_figures import build_figures, describe_window, extract_distances
@@ -24,7 +25,6 @@ from penumbra.core.columns import (
     PREDICTION_COLUMN,
     ROW_NUMBER_COLUMN,
 )
-from penumbra.core.histograms import list_profiled_columns
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.core.task import Task
@@ -94,8 +94,12 @@ def _publish_window(sources: ReportSources, workspace: ReportWorkspace, window: 
 
 def _build_snapshots(sources: ReportSources, window: Window) -> dict[str, Any]:
     """Snapshots by kind of report; kinds that can't be made of these rows are left out."""
-    rows = _sample_live_rows(sources, window)
-    live = _build_live_sides(sources, window, rows)
+    with model_version.open_model_version(sources.settings, sources.problem, sources.models, window.model) as model:
+        model.require_comparable()
+        contract = sources.problem.schema.Row.columns()
+        dtypes = {name: contract[name].dtype for name in model.read_columns}
+        rows = _sample_live_rows(sources, window, dtypes)
+        live = _build_live_sides(model, rows, dtypes)
     snapshots = {
         DATA_REPORT: evidently_reports.build_data_report(
             live,
@@ -122,18 +126,16 @@ def _build_candidate_snapshots(window: Window, sides: ReportSides | None) -> dic
     return {kind: build(sides, **_build_snapshot_metadata(window, kind)) for kind, build in builders.items()}
 
 
-def _build_live_sides(sources: ReportSources, window: Window, rows: pl.DataFrame) -> ReportSides:
+def _build_live_sides(model: ModelVersion, rows: pl.DataFrame, dtypes: dict[str, Any]) -> ReportSides:
     """The window's rows beside a sample of its model's reference."""
-    settings, problem = sources.settings, sources.problem
-    with model_version.open_model_version(settings, problem, sources.models, window.model) as model:
-        task, threshold = model.task, model.facts.get("threshold")
-        numbered = model.reference.with_row_index(ROW_NUMBER_COLUMN)
-        reference = sample_by_hash(numbered, [ROW_NUMBER_COLUMN], MAX_WINDOW_ROWS, REFERENCE_SAMPLE_SEED)
+    task, threshold = model.task, model.facts.get("threshold")
+    numbered = model.reference.with_row_index(ROW_NUMBER_COLUMN)
+    reference = sample_by_hash(numbered, [ROW_NUMBER_COLUMN], MAX_WINDOW_ROWS, REFERENCE_SAMPLE_SEED)
     return ReportSides(
         build_report_frame(rows, OUTPUT_COLUMN, threshold, task),
         build_report_frame(reference, PREDICTION_COLUMN, threshold, task),
         task,
-        _list_feature_dtypes(problem),
+        dtypes,
         threshold,
     )
 
@@ -156,20 +158,14 @@ def _build_candidate_sides(sources: ReportSources, rows: pl.DataFrame, threshold
     )
 
 
-def _sample_live_rows(sources: ReportSources, window: Window) -> pl.DataFrame:
+def _sample_live_rows(sources: ReportSources, window: Window, dtypes: dict[str, Any]) -> pl.DataFrame:
     """A sample of the window's rows with the live model's output and the label."""
-    index, dtypes = sources.index, _list_feature_dtypes(sources.problem)
+    index = sources.index
     rows = samples.read_sampled_records(index, window.model, window.begin, window.end, dtypes)
     answers = join_labels(index, ids=rows[ID_COLUMN].to_list()).select(
         pl.col("id").alias(ID_COLUMN), pl.col("output").alias(OUTPUT_COLUMN), pl.col("target").alias(LABEL_COLUMN)
     )
     return answers.join(rows, on=ID_COLUMN, how="inner")
-
-
-def _list_feature_dtypes(problem: Problem) -> dict[str, Any]:
-    """The contract's columns that features read, with their dtypes."""
-    row = problem.schema.Row.columns()
-    return {name: row[name].dtype for name in list_profiled_columns(problem.features.FEATURES, problem.schema.TIME)}
 
 
 def _log_window_run(models: ModelRegistry, window: Window, pages: dict[str, Path], start: float) -> str:
