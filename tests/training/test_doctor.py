@@ -12,10 +12,12 @@ from penumbra.core.encoding import FeatureEncoder, derive_features
 from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT, load_settings
 from penumbra.features import Category, Expression, Number
+from penumbra.patterns.candidate import Candidate
 from penumbra.registry.models import FinishedRun, ModelRegistry
-from penumbra.training.doctor import checks, serving_skew
+from penumbra.training.doctor import checks, notes, serving_skew
 from problem import schema
 from tests.helpers.flow_workspace import Workspace
+from tests.helpers.orders import load_orders
 
 
 def columns_of(findings):
@@ -26,9 +28,10 @@ def columns_of(findings):
 
 
 def monthly(*batches):
-    """One column and its batches, named 1, 2, …"""
+    """One column, its batches, named 1, 2, …, and its days, five a batch."""
     names = [str(number) for number, values in enumerate(batches, 1) for _ in values]
-    return pl.DataFrame({"pressure": [value for values in batches for value in values]}), pl.Series(names)
+    days = pl.Series([f"{name}-{n % 5}" for n, name in enumerate(names)])
+    return pl.DataFrame({"pressure": [value for values in batches for value in values]}), pl.Series(names), days
 
 
 VARIED, FROZEN, GONE = [1.0, 2.0] * 20, [2.0] * 40, [None] * 39 + [2.0]
@@ -66,9 +69,39 @@ def test_features_that_are_alive_are_let_be(batches):
 
 
 def test_the_latest_batch_is_the_one_named_last_wherever_it_stands():
-    values, batch = monthly(FROZEN, VARIED)
-    assert checks.find_constant_features(values, batch) == []
-    assert columns_of(checks.find_constant_features(values, batch.replace_strict({"1": "2", "2": "1"}))) == ["pressure"]
+    values, batch, day = monthly(FROZEN, VARIED)
+    other = batch.replace_strict({"1": "2", "2": "1"})
+    assert checks.find_constant_features(values, batch, day) == []
+    assert columns_of(checks.find_constant_features(values, other, day)) == ["pressure"]
+
+
+def test_a_rare_flag_that_was_absent_for_a_month_isnt_constant():
+    """It is up on all 60 orders of three days of a quarter, and on none of the next month."""
+    day = pl.Series([n // 60 for n in range(121 * 60)])
+    batch = pl.Series([str(1 + min(n // 1860, 3)) for n in range(121 * 60)])
+    flag = pl.DataFrame({"holiday": day.is_in([10, 40, 80])})
+    assert checks.find_constant_features(flag, batch, day) == []
+
+
+def test_a_flag_of_every_day_that_was_absent_for_a_month_is_constant():
+    day = pl.Series([n // 60 for n in range(121 * 60)])
+    batch = pl.Series([str(1 + min(n // 1860, 3)) for n in range(121 * 60)])
+    flag = pl.DataFrame({"member": pl.select((pl.int_range(121 * 60) % 3 == 0) & (pl.lit(batch) != "4")).to_series()})
+    assert columns_of(checks.find_constant_features(flag, batch, day)) == ["member"]
+
+
+@pytest.mark.parametrize(
+    ("label", "found"),
+    [
+        (pl.Series([0, 1, 1], dtype=pl.Int8), ["target"]),
+        (pl.Series([0.0, 1.0]), ["target"]),
+        (pl.Series([False, True]), []),
+        (pl.Series([0, 1, 2]), []),
+        (pl.Series([0, 0]), []),
+    ],
+)
+def test_a_yes_or_no_that_is_written_as_a_number_is_found(label, found):
+    assert columns_of(checks.find_numeric_flag(label)) == found
 
 
 @pytest.mark.parametrize("label", [[True, True], [False], []])
@@ -198,7 +231,29 @@ def test_a_live_bundle_that_cannot_be_served_is_found(tmp_path, monkeypatch):
 
 def test_a_free_expression_is_noted_with_its_price():
     kinds = [Number("distance"), Expression("far", pl.col("distance") * 2, schema.Row)]
-    assert [note.split()[0] for note in checks.list_slow_features(kinds)] == ["far"]
+    assert [note.split()[0] for note in notes.note_slow_features(kinds)] == ["far"]
+
+
+def test_a_category_of_more_values_than_boosting_takes_is_noted_with_the_candidates(tmp_path):
+    orders = load_orders(tmp_path)
+    towns = {"region": [f"town {n}" for n in range(398)], "amount": [1.0] * 398, "age": [30.0] * 398}
+    features, kinds = pl.DataFrame(towns), orders.features.FEATURES
+    plain = {"baseline": Candidate(orders.candidates.baseline)}
+    (note,) = notes.note_large_categories(features, kinds, {**orders.candidates.CANDIDATES, **plain})
+    assert note.startswith("region has 398 values, and boosting can take 255 and will be left out: fold rare values")
+    assert list(notes.note_large_categories(features.head(255), kinds, orders.candidates.CANDIDATES)) == []
+    assert list(notes.note_large_categories(features, kinds, plain)) == []
+
+
+def test_a_missing_key_is_noted_with_what_it_costs():
+    assert [note.split(":")[0] for note in notes.note_missing_key([])] == ["Row has no primary key"]
+    assert list(notes.note_missing_key(["order_id"])) == []
+
+
+def test_a_margin_in_another_unit_is_noted():
+    settings = load_settings(environ={"PENUMBRA_PROMOTION__MARGIN_SHARE": "0.5"})
+    (note,) = notes.note_wide_margins(settings)
+    assert note.startswith("promotion.margin_share = 0.5 lets a model pass that loses 50% of the baseline's loss more")
 
 
 # The whole of it, on the example
@@ -239,7 +294,7 @@ def examine(space, **overrides):
 def test_the_example_comes_out_clean(space):
     examined = examine(space)
     assert (examined.code, examined.found) == (0, {})
-    assert examined.output.count("  ok  ") == 9
+    assert examined.output.count("  ok  ") == 10
     assert "skipped  the service gives training's predictions: there is no live model yet" in examined.output
     assert "Nothing to repair in 15 features and 80,789 rows (77,911 with an outcome)" in examined.output
 

@@ -20,7 +20,7 @@ from penumbra.data import versions
 from penumbra.data.batches import BatchRefused, DataStore
 from penumbra.storage import fingerprints
 from penumbra.storage.cache import RunReceipts
-from penumbra.training.doctor import checks, leakage, linear_leakage
+from penumbra.training.doctor import checks, leakage, linear_leakage, notes
 from penumbra.training.doctor.checks import Finding
 from penumbra.training.fit import select_labelled_rows
 from penumbra.training.split import format_batch_range
@@ -34,7 +34,8 @@ class ExaminedData:
     """The admitted batches, with each part in the form that the checks take.
 
     `rows` are those of the data store, `rejected` the quarantined ones (String), `features` the derived features,
-    `columns` these beside the contract's columns that they read, `times` the event times by batch. Of the rows with an
+    `columns` these beside the contract's columns that they read, `days` the day of each row, `times` the event times by
+    batch. Of the rows with an
     outcome, in the order of time: `label`, `inputs` (features), and `outcomes` (Float64, the label's raw columns).
     """
 
@@ -51,6 +52,7 @@ class ExaminedData:
         read = sorted({column for kind in self.features_read for column in kind.columns})
         self.columns = self.rows.select(read).with_columns(self.features)
         self.has_outcome = self.rows.select(target.is_not_null()).to_series()
+        self.days = self.rows[schema.TIME].dt.date()
         self.times = {batch: self.rows.filter(pl.col(BATCH_COLUMN) == batch)[schema.TIME] for batch in self.batches}
         labelled = select_labelled_rows(self.rows, target).sort(schema.TIME)
         self.label = labelled[LABEL_COLUMN].alias("the target")
@@ -81,13 +83,22 @@ def main() -> None:
     _save_findings(settings, examination.findings)
     live_skew = partial(skew.examine_live_skew, data.rows, settings.registry, problem)
     examination.run("the service gives training's predictions", live_skew)
-    for price in checks.list_slow_features(problem.features.FEATURES):
-        print(f"  note     {price}")
+    for note in _list_notes(data, settings, problem):
+        print(f"  note     {note}")
     if faults := [finding for finding in examination.findings if finding.column not in settings.gate.accept]:
         advice = "Repair it, accept it (gate.accept), or train all the same: `penumbra train --skip-doctor`."
         print(f"\n{len(faults)} found in {data}. {advice}", file=sys.stderr)
         sys.exit(EXIT_FINDINGS)
     print(f"\nNothing to repair in {data}{examination.describe_skipped()}.")
+
+
+def _list_notes(data: ExaminedData, settings: Settings, problem: Problem) -> Iterator[str]:
+    candidates, kinds = problem.candidates.CANDIDATES, problem.features.FEATURES
+    tried = {name: candidates[name] for name in settings.training.candidates if name in candidates}
+    yield from notes.note_slow_features(kinds)
+    yield from notes.note_missing_key(data.key)
+    yield from notes.note_large_categories(data.features, kinds, tried)
+    yield from notes.note_wide_margins(settings)
 
 
 class Examination:
@@ -189,6 +200,7 @@ def _list_checks(data: ExaminedData) -> Iterator[tuple[str, Callable[[], list[Fi
     shared_gaps = partial(leakage.find_shared_missingness, data.columns, data.has_outcome)
     yield "no feature is missing just where the outcome is", shared_gaps
     yield "the target tells rows apart", partial(checks.find_constant_target, data.label)
+    yield "the target has the dtype of its task", partial(checks.find_numeric_flag, data.label)
     yield "no feature alone predicts the target", partial(leakage.find_single_feature_leaks, data.inputs, data.label)
     yield (
         "no features add up to the target",
@@ -196,7 +208,7 @@ def _list_checks(data: ExaminedData) -> Iterator[tuple[str, Callable[[], list[Fi
     )
     yield (
         "no feature is constant or nearly empty",
-        partial(checks.find_constant_features, data.features, data.rows[BATCH_COLUMN]),
+        partial(checks.find_constant_features, data.features, data.rows[BATCH_COLUMN], data.days),
     )
     yield "every key is unique across batches", partial(checks.find_repeated_keys, data.rows, data.key)
     yield "every batch lies after the one before", partial(checks.find_unordered_batches, data.times)

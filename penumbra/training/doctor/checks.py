@@ -11,7 +11,6 @@ from typing import Any
 import polars as pl
 
 from penumbra.core.columns import BATCH_COLUMN, BROKEN_RULES_COLUMN, ROW_NUMBER_COLUMN
-from penumbra.features import Expression, Feature
 
 MAX_MISSING_SHARE = 0.95  # missing in a larger share of the rows: nearly empty
 MAX_FROZEN_P_VALUE = 1e-6  # where a latest batch without variation is less likely than that, its column is frozen
@@ -51,28 +50,45 @@ def find_constant_target(label: pl.Series) -> list[Finding]:
     return [Finding("target", "target", evidence, "see whether target() in problem/schema.py reads the right column")]
 
 
-def find_constant_features(features: pl.DataFrame, batch: pl.Series) -> list[Finding]:
+def find_numeric_flag(label: pl.Series) -> list[Finding]:
+    """Find a target that is a number and only ever 0 or 1: it would be predicted as a quantity.
+
+    Args:
+        label: The target of all rows that have one.
+
+    Returns:
+        A finding, or none.
+    """
+    if not label.dtype.is_numeric() or label.n_unique() != 2 or set(label.unique()) != {0, 1}:
+        return []
+    evidence = f"it is a number, {label.dtype}, and 0 or 1 in all {label.len():,} rows that have one"
+    remedy = "a yes or no is Boolean: return the comparison with 1 (== 1) from target() in problem/schema.py"
+    return [Finding("target", "target", evidence, remedy)]
+
+
+def find_constant_features(features: pl.DataFrame, batch: pl.Series, day: pl.Series) -> list[Finding]:
     """Find features that are constant or nearly empty, in all rows or in the latest batch only.
 
     Args:
         features: The features, [n, k], null for missing.
         batch: The batch of each row, [n], by names that sort by time.
+        day: The day of each row, [n]: rows of a day are alike, so a rare value may be absent for many rows by chance.
 
     Returns:
         A finding for each such feature.
     """
-    found = (_constant_finding(features[name], batch, batch == batch.max()) for name in features.columns)
+    found = (_constant_finding(features[name], batch, day, batch == batch.max()) for name in features.columns)
     return [finding for finding in found if finding]
 
 
-def _constant_finding(values: pl.Series, batch: pl.Series, latest: pl.Series) -> Finding | None:
+def _constant_finding(values: pl.Series, batch: pl.Series, day: pl.Series, latest: pl.Series) -> Finding | None:
     if symptom := _describe_symptom(values):
         evidence = f"{symptom} in all {values.len():,} rows"
         return Finding(
             "lifeless", values.name, evidence, "take it out of problem/features.py, or repair where it comes from"
         )
     symptom = _describe_symptom(values.filter(latest))
-    if not symptom or not _has_varied_before(values, batch, latest):
+    if not symptom or not _has_varied_before(values, batch, day, latest):
         return None
     evidence = f"{symptom} in the {latest.sum():,} rows of the latest batch, {batch.max()!s}, and never before"
     return Finding("lifeless", values.name, evidence, f"see what changed at its source when {batch.max()!s} began")
@@ -86,17 +102,19 @@ def _describe_symptom(values: pl.Series) -> str:
     return f"constant ({values[0]!s})" if values.n_unique() == 1 else ""
 
 
-def _has_varied_before(values: pl.Series, batch: pl.Series, latest: pl.Series) -> bool:
+def _has_varied_before(values: pl.Series, batch: pl.Series, day: pl.Series, latest: pl.Series) -> bool:
     """Tell whether no earlier batch looked like the latest (within a month its number never varies), and that isn't by
-    chance.
+    chance: neither by rows, nor by days, of which a flag that is rare has many without it.
     """
-    frame = pl.DataFrame({"value": values, "batch": batch}).filter(~latest)
+    frame = pl.DataFrame({"value": values, "batch": batch, "day": day}).filter(~latest)
     if frame.is_empty() or any(_describe_symptom(part["value"]) for part in frame.partition_by("batch")):
         return False
-    now = values.filter(latest)
+    now, days_now = values.filter(latest), day.filter(latest).n_unique()
     usual: Any = None if now.null_count() > MAX_MISSING_SHARE * now.len() else now[0]
-    alike = frame.select(pl.col("value").eq_missing(pl.lit(usual, values.dtype)).mean()).item()
-    return bool(alike ** (now.len() * MAX_MISSING_SHARE) < MAX_FROZEN_P_VALUE)
+    alike = frame.select("day", alike=pl.col("value").eq_missing(pl.lit(usual, values.dtype)))
+    by_day = alike.group_by("day").agg(pl.col("alike").mean() > MAX_MISSING_SHARE)["alike"].mean()
+    chances = alike["alike"].mean() ** (now.len() * MAX_MISSING_SHARE), by_day**days_now  # type: ignore[operator]
+    return bool(max(chances) < MAX_FROZEN_P_VALUE)
 
 
 def find_repeated_keys(rows: pl.DataFrame, key: Sequence[str]) -> list[Finding]:
@@ -191,16 +209,3 @@ def _keyless_finding(column: str, labelled: pl.DataFrame, labels: Sequence[str])
     where = f"row {first[ROW_NUMBER_COLUMN]} of {first[BATCH_COLUMN]}"
     evidence = f"{lost.height:,} rows have a label and no usable key: {where} has {shown}"
     return Finding("labels", column, evidence, f"deliver labels with the {column} that their prediction was asked for")
-
-
-def list_slow_features(kinds: Sequence[Feature]) -> list[str]:
-    """List features that are no fault, but slow.
-
-    Args:
-        kinds: The features.
-
-    Returns:
-        A sentence for each.
-    """
-    free = (kind.name for kind in kinds if isinstance(kind, Expression))
-    return [f"{name} is a free polars expression: about 150 µs in the answer to a single record" for name in free]

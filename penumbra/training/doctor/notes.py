@@ -1,0 +1,106 @@
+"""What the doctor notes without calling it a fault: what is slow, what can't be done, what costs a candidate."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from penumbra.core.encoding import FeatureEncoder
+from penumbra.core.settings import Settings
+from penumbra.features import Expression, Feature
+from penumbra.patterns.candidate import Candidate
+
+MAX_BOOSTING_VALUES = 255  # of a category, in scikit-learn's histogram gradient boosting
+WIDE_MARGIN_SHARE = 0.2  # of the baseline's loss; a model seldom gains more over the baseline than that
+
+
+def note_slow_features(kinds: Sequence[Feature]) -> Iterator[str]:
+    """Note features that are slow for single records.
+
+    Args:
+        kinds: The features.
+
+    Yields:
+        A sentence for each.
+    """
+    free = (kind.name for kind in kinds if isinstance(kind, Expression))
+    yield from (f"{name} is a free polars expression: about 150 µs in the answer to a single record" for name in free)
+
+
+def note_missing_key(key: Sequence[str]) -> Iterator[str]:
+    """Note what a contract without a primary key does without.
+
+    Args:
+        key: The columns of the key.
+
+    Yields:
+        A sentence, or none.
+    """
+    if not key:
+        yield (
+            "Row has no primary key: labels find their predictions by the prediction's id alone, and neither repeated "
+            "rows nor a canary's share can be told (primary_key=True in problem/schema.py marks a key's columns)"
+        )
+
+
+def note_large_categories(
+    features: pl.DataFrame, kinds: Sequence[Feature], candidates: Mapping[str, Candidate]
+) -> Iterator[str]:
+    """Note categories with more values than the candidates can take that learn from them as categories.
+
+    Args:
+        features: The derived features, [n, k], String for categories.
+        kinds: The features, in the order of the matrix's columns.
+        candidates: The candidates that are tried, by name.
+
+    Yields:
+        A sentence for each such category.
+    """
+    encoder = FeatureEncoder(tuple(kinds), {})
+    limited = {name: _find_limited_columns(candidate, encoder) for name, candidate in candidates.items()}
+    for position in encoder.categorical:
+        name = encoder.names[position]
+        values, affected = features[name].drop_nulls().n_unique(), [c for c, at in limited.items() if position in at]
+        if values > MAX_BOOSTING_VALUES and affected:
+            yield (
+                f"{name} has {values:,} values, and {', '.join(affected)} can take {MAX_BOOSTING_VALUES} and will be "
+                "left out: fold rare values together in problem/features.py, or one-hot encode them before another one"
+            )
+
+
+def _find_limited_columns(candidate: Candidate, columns: FeatureEncoder) -> set[int]:
+    """The positions that a candidate's boosting takes as categories; none where it can't be made."""
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+    try:
+        estimator: Any = candidate.make(columns)
+        parts = [estimator, *estimator.get_params(deep=True).values()]
+    except Exception:  # whatever the user's function does: training leaves it out with the reason
+        return set()
+    boosting = [
+        part for part in parts if isinstance(part, HistGradientBoostingClassifier | HistGradientBoostingRegressor)
+    ]
+    listed = [part.categorical_features for part in boosting]
+    return {int(column) for each in listed if isinstance(each, list | tuple) for column in each if type(column) is int}
+
+
+def note_wide_margins(settings: Settings) -> Iterator[str]:
+    """Note margins that would let a model pass that has lost most of what it had gained.
+
+    Args:
+        settings: Sections [gate] and [promotion] are read.
+
+    Yields:
+        A sentence for each.
+    """
+    margins = {
+        "gate.margin_share": settings.gate.margin_share,
+        "gate.slice_margin_share": settings.gate.slice_margin_share,
+        "promotion.margin_share": settings.promotion.margin_share,
+    }
+    yield from (
+        f"{name} = {share:g} lets a model pass that loses {share:.0%} of the baseline's loss more than the live one: "
+        "margins are shares (0.01 is 1 %), not amounts of the loss"
+        for name, share in margins.items()
+        if share > WIDE_MARGIN_SHARE
+    )
