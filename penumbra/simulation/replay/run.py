@@ -181,8 +181,9 @@ def run_days(settings: Settings, problem: Problem, plan: ReplayPlan) -> None:
         return
     rows = traffic.load_traffic(day_loop.make_source_settings(settings), problem)
     loop, fault = DayLoop(settings, problem, rows), plan_fault(problem, rows, plan)
-    loop.train_first_model(plan.first)
     with sandbox.run_service(settings) as service:
+        loop.train_first_model(plan.first)
+        service.wait_until_ready()
         for day in left:
             journal.add(loop.run_day(service, day, fault if day in plan.fault_days else None, day == plan.first))
             report.print_progress(journal.steps(), len(plan.days))

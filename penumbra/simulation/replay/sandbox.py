@@ -99,22 +99,18 @@ def run_replay_flow(flow: str) -> None:
 
 @contextlib.contextmanager
 def run_service(settings: Settings) -> Iterator["RunningService"]:
-    """Run the service as `make serve` starts it, as a context manager.
+    """Run the service as `make serve` starts it, with or without a live model, as a context manager.
 
     Args:
         settings: Those of the replay's folder.
 
     Yields:
-        The service, which answers. It is ended with all its processes.
-
-    Raises:
-        ReplayTimeout: It doesn't answer in ten minutes, or ends.
+        The service, which may not answer yet. It is ended with all its processes.
     """
     with Path(SERVICE_OUTPUT).open("w") as output:
         process = subprocess.Popen([sys.executable, "-c", SERVE_SCRIPT], stdout=output, stderr=output)
     service = RunningService(settings, process)
     try:
-        service.wait("the service answers", service.is_ready)
         yield service
     finally:
         process.send_signal(signal.SIGTERM)
@@ -148,9 +144,9 @@ class RunningService:
         except urllib.error.HTTPError as refused:
             raise ReplayFailed(f"POST {path}: {refused.code} {refused.read().decode()[:500]}") from None
 
-    def is_ready(self) -> bool:
-        """Return whether some version answers."""
-        return self._version() is not None
+    def wait_until_ready(self) -> None:
+        """Wait until some version answers. Raises: ReplayTimeout."""
+        self.wait("the service answers", lambda: self._version() is not None)
 
     def wait_for_version(self, version: str) -> None:
         """Wait until this `version` answers. Raises: ReplayTimeout."""
