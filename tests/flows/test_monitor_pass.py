@@ -227,6 +227,16 @@ def test_a_retraining_that_fails_is_entered_and_not_tried_again_and_again(empty:
     assert retraining.respond_to_verdict(settings, PROBLEM, ingest=lambda: False, train=lambda reason: True) == ""
 
 
+def test_the_ledger_has_the_reason_that_a_flow_stopped_for(empty: Path) -> None:
+    asked(empty)
+
+    def stop() -> bool:
+        raise retraining.FlowFailed("the source is away")
+
+    retraining.respond_to_verdict(world.make_monitor_settings(empty, DONE), PROBLEM, stop, lambda reason: True)
+    assert read_ledger_entries(empty)[-1].reason.endswith("the ingest failed, the source is away")
+
+
 def test_without_a_verdict_nothing_is_trained(empty: Path) -> None:
     assert (
         retraining.respond_to_verdict(

@@ -1,9 +1,12 @@
 """The response to the verdict `retrain`: ingest what has arrived and train, once for each verdict."""
 
 import os
+import tempfile
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
+from flows.steps import REASON_VARIABLE
 from flows.steps.train import plan
 from penumbra.core.actor import get_actor
 from penumbra.core.problem import Problem
@@ -18,7 +21,12 @@ from penumbra.storage.locks import hold_pass_lock
 RETRAIN_EVENT = "penumbra-retrain"
 NOTHING_NEW, TRAINED, FAILED, REQUESTED = "nothing new", "trained", "failed", "requested"
 WINDOW_KEY = "window"
+SEE_OUTPUT = "see its output"
 TrainFunction = Callable[[str], bool]
+
+
+class FlowFailed(RuntimeError):
+    """A flow in a process of its own stopped; says why."""
 
 
 def find_pending_verdict(entries: Sequence[LedgerEntry]) -> LedgerEntry | None:
@@ -120,33 +128,48 @@ def run_retraining_flow(flow: str, **parameters: Any) -> bool:
         **parameters: The flow's parameters.
 
     Returns:
-        Whether it succeeded.
+        True, that it succeeded.
+
+    Raises:
+        FlowFailed: It didn't.
     """
     from metaflow import Runner
 
-    with Runner(str(PROJECT_ROOT / "flows" / f"{flow}.py"), pylint=False, show_output=True).run(
-        **parameters
-    ) as running:
-        return running.status == "successful"
+    path = str(PROJECT_ROOT / "flows" / f"{flow}.py")
+    with tempfile.TemporaryDirectory() as folder:
+        reason = Path(folder) / "reason.txt"
+        runner = Runner(path, pylint=False, show_output=True, env={**os.environ, REASON_VARIABLE: str(reason)})
+        with runner.run(**parameters) as running:
+            if running.status != "successful":
+                raise FlowFailed(reason.read_text() if reason.exists() else SEE_OUTPUT)
+    return True
 
 
 def _ingest_and_train(
     settings: Settings, problem: Problem, verdict: LedgerEntry, ingest: Callable[[], bool], train: TrainFunction
 ) -> tuple[str, str, str]:
     """Ingest and train. Returns the outcome, the new version ("" for none), and both in words."""
-    if not ingest():
-        return FAILED, "", "nothing was trained: the ingest failed, see its output"
+    if failure := _run_to_failure(ingest):
+        return FAILED, "", f"nothing was trained: the ingest failed, {failure}"
     training_plan = plan.make_plan(settings, problem)
     if known := plan.find_trained_version(training_plan, settings):
         return NOTHING_NEW, "", f"nothing to train: version {known} was made from this data, code and settings"
-    if not train(f"entry {verdict.number}: {verdict.reason}"):
-        return FAILED, "", "the training failed, see its output"
+    if failure := _run_to_failure(lambda: train(f"entry {verdict.number}: {verdict.reason}")):
+        return FAILED, "", f"the training failed, {failure}"
     version = plan.find_trained_version(training_plan, settings)
     if not version:
         return REQUESTED, "", "the training was asked for"
     passed = (ModelRegistry(settings.registry).aliases() or {}).get(CANDIDATE_ALIAS) == version
     became = "is the candidate, and has to earn its place in the shadow" if passed else "did not pass the gate"
     return TRAINED, version, f"version {version} was made and {became}"
+
+
+def _run_to_failure(run: Callable[[], bool]) -> str:
+    """Run a flow. Returns why it failed, "" if it didn't."""
+    try:
+        return "" if run() else SEE_OUTPUT
+    except FlowFailed as failure:
+        return str(failure)
 
 
 def _build_retrain_event(verdict: LedgerEntry, outcome: str, version: str, sentence: str) -> LedgerEvent:
