@@ -125,7 +125,7 @@ def _make_canary_share(share: float, spec: LabelSpec) -> CanaryShare | None:
     """
     if share and not spec.key:
         raise SettingsError(f"promotion.canary_share = {share} needs a primary key in the contract (problem/schema.py)")
-    return CanaryShare(spec.key, share) if share else None
+    return CanaryShare(tuple(spec.key), share) if share else None
 
 
 def _replace_any_of(json_schema: dict[str, Any]) -> None:

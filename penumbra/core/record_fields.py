@@ -85,7 +85,7 @@ def _make_readers(dtype: pl.DataType) -> list[Any]:
     if isinstance(dtype, pl.Duration):
         return [AfterValidator(_unless_none(_make_duration_reader(dtype)))]
     if isinstance(dtype, pl.Decimal):
-        return [BeforeValidator(_unless_none(_make_decimal_reader(dtype)))]
+        return [BeforeValidator(_unless_none(make_decimal_reader(dtype)))]
     if dtype.is_integer():
         return [BeforeValidator(read_whole_number)]
     return [AfterValidator(_unless_none(lambda value: float(np.float32(value))))] if dtype == pl.Float32 else []
@@ -146,8 +146,16 @@ def _refuse_offset(value: dt.time) -> dt.time:
     raise PydanticCustomError("time_form", "Input should be a time of day without an offset, such as 12:30:00")
 
 
-def _make_decimal_reader(dtype: pl.Decimal) -> Convert:
-    """Read a decimal exactly, with the column's scale; a number of JSON that has been rounded is refused."""
+def make_decimal_reader(dtype: pl.Decimal) -> Convert:
+    """Make a reader of decimals, which is exact: a number of JSON that has been rounded is refused.
+
+    Args:
+        dtype: The column's dtype.
+
+    Returns:
+        A function from a number, or text that is one, to a Decimal with the column's scale; it raises
+        PydanticCustomError for anything else, and for what the column can't hold.
+    """
     scale, precision, unit = dtype.scale, dtype.precision or 38, decimal.Decimal(1).scaleb(-dtype.scale)
     words = f"Input should be a decimal of at most {precision - scale} digits before and {scale} after the point"
     context = decimal.Context(prec=80)

@@ -21,6 +21,7 @@ from penumbra.core.columns import BATCH_COLUMN
 from penumbra.core.problem import ProblemSchema
 from penumbra.core.settings import Settings
 from penumbra.logs import append_log, archive_parts, parsing
+from penumbra.logs.keys import KeyEncoder
 from penumbra.logs.labels import LabelSpec
 from penumbra.logs.queries import bottom_k
 from penumbra.logs.queries.bottom_k import DAY_SECONDS
@@ -94,6 +95,7 @@ class LogIndex:
             "labels": parsing.make_label_parser(label_spec),
             "shadow": parsing.parse_shadow_lines,
         }
+        self._encode_key = KeyEncoder(label_spec.key).encode_values
         self._sizes: dict[Path, int] = {}
         self._layout = int(hashlib.sha256(f"{INDEX_DDL}{label_spec.describe()}".encode()).hexdigest()[:7], 16)
 
@@ -174,7 +176,7 @@ class LogIndex:
     def _append(self, db: sqlite3.Connection, writer: append_log.LogWriter, source: str, rows: pl.DataFrame) -> int:
         said = dict(db.execute(LATEST_LABELS_QUERY, (source,)))
         labels = self.label_spec.labels(rows, source, dt.datetime.now(dt.UTC))
-        new = [label for label in labels if said.get(_encode_text(label.key)) != _encode_text(label.label)]
+        new = [label for label in labels if said.get(self._encode_key(label.key)) != _encode_text(label.label)]
         if new:
             writer.append([append_log.encode_json(label) for label in new])
         return len(new)

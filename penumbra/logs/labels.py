@@ -15,6 +15,7 @@ import polars as pl
 from penumbra.core.feature_specs import describe_expression
 from penumbra.core.problem import ProblemSchema
 from penumbra.core.task import Task
+from penumbra.logs.keys import KEY_FORMAT
 from penumbra.logs.schema import LabelEntry
 
 
@@ -23,14 +24,14 @@ class LabelSpec:
     """What the contract says of labels.
 
     Attributes:
-        key: The columns of a row's primary key; empty where the contract has none.
+        key: The columns of a row's primary key with their dtypes; empty where the contract has none.
         time: The column with the row's time.
         outcome: The outcome columns with their dtypes.
         target: The expression that computes the target from the outcome columns.
         task: The task: binary, multi-class or regression.
     """
 
-    key: tuple[str, ...]
+    key: Mapping[str, Any]
     time: str
     outcome: Mapping[str, Any]
     target: pl.Expr
@@ -41,7 +42,8 @@ class LabelSpec:
         """Return the specification by the problem's `schema`."""
         row, labelled = schema.Row.columns(), schema.Labelled.columns()
         outcome = {name: column.dtype for name, column in labelled.items() if name not in row}
-        return cls(tuple(schema.Row.primary_key()), schema.TIME, outcome, schema.target(), Task.from_schema(schema))
+        key = {name: row[name].dtype for name in schema.Row.primary_key()}
+        return cls(key, schema.TIME, outcome, schema.target(), Task.from_schema(schema))
 
     def describe(self) -> str:
         """Describe all of it; what is made by one specification is kept under its description.
@@ -49,7 +51,7 @@ class LabelSpec:
         Returns:
             A text that is equal for equal specifications.
         """
-        return f"{self.key}{self.time}{self.outcome}{describe_expression(self.target)}{self.task!r}"
+        return f"{KEY_FORMAT}{self.key}{self.time}{self.outcome}{describe_expression(self.target)}{self.task!r}"
 
     def labels(self, rows: pl.DataFrame, source: str, time: dt.datetime) -> list[LabelEntry]:
         """Make a label of each row.

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from penumbra.logs.append_log import encode_json
+from penumbra.logs.keys import KeyEncoder
 from penumbra.logs.labels import LabelSpec
 from penumbra.logs.schema import IndexedLabel, IndexedPrediction, LoggedRecord, ShadowRow, add_record_fields
 from penumbra.logs.shadow_log import is_shadow_row
@@ -28,17 +29,17 @@ def make_prediction_parser(label_spec: LabelSpec) -> Callable[[Sequence[bytes]],
     decode = msgspec.json.Decoder(
         add_record_fields(IndexedPrediction, dict.fromkeys([*label_spec.key, label_spec.time], msgspec.Raw))
     ).decode
-    width = len(label_spec.key)
+    width, encode_key = len(label_spec.key), KeyEncoder(label_spec.key).encode_json_values
     clock = (*label_spec.key, label_spec.time).index(label_spec.time)
 
     def fact(line: bytes) -> IndexRow:
         entry = decode(line)
         values = msgspec.structs.astuple(entry.record)
-        key = b"[%b]" % b",".join(values[:width]) if width else entry.id.encode()
+        key = encode_key(values[:width]) if width else entry.id
         event = _to_epoch_seconds(bytes(values[clock]), entry.time)
         output = encode_json(entry.output).decode() if isinstance(entry.output, list) else entry.output
         alone = not (entry.rules or entry.failed_rules or entry.fallback)
-        return entry.id, key.decode(), entry.time.timestamp(), event, entry.model, output, entry.decision, alone
+        return entry.id, key, entry.time.timestamp(), event, entry.model, output, entry.decision, alone
 
     return lambda lines: list(_skip_unreadable(lines, fact))
 
@@ -73,12 +74,14 @@ def make_label_parser(label_spec: LabelSpec) -> Callable[[Sequence[bytes]], list
         where only a prediction's id was given; value and target are JSON, the target None where there was no outcome.
     """
     decode = msgspec.json.Decoder(IndexedLabel).decode
-    outcome = msgspec.json.Decoder(dict[str, Any]).decode
+    outcome, elements = msgspec.json.Decoder(dict[str, Any]).decode, msgspec.json.Decoder(list[msgspec.Raw]).decode
+    encode_key = KeyEncoder(label_spec.key).encode_json_values
 
     def read(line: bytes) -> tuple[IndexedLabel, IndexRow, dict[str, Any]]:
         label = decode(line)
         segment, _, position = label.id.partition("-")
-        where = _decode_raw(label.key), label.time.timestamp(), segment, int(position, 16), label.prediction
+        key = encode_key(elements(label.key)) if bytes(label.key) else ""
+        where = key, label.time.timestamp(), segment, int(position, 16), label.prediction
         return label, where, outcome(label.label)
 
     def facts(lines: Sequence[bytes]) -> list[IndexRow]:

@@ -165,7 +165,7 @@ def _make_base_model(spec: LabelSpec) -> type[NamedModel]:
 
         @model_validator(mode="after")
         def require_one_key(self) -> "Base":
-            if faults := _find_key_faults(self.values, id_field, spec.key):
+            if faults := _find_key_faults(self.values, id_field, list(spec.key)):
                 raise PydanticCustomError("check", "Value error", {"faults": faults})
             return self
 

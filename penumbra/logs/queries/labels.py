@@ -13,6 +13,7 @@ import polars as pl
 from penumbra.core.task import Task
 from penumbra.logs.append_log import encode_json
 from penumbra.logs.index import LogIndex
+from penumbra.logs.keys import KeyEncoder
 from penumbra.logs.queries import samples
 from penumbra.logs.queries.bottom_k import DAY_SECONDS
 
@@ -180,11 +181,13 @@ def find_first_outputs(index: LogIndex, rows: pl.DataFrame) -> pl.Series:
         rows: A frame with the columns of the contract's key.
 
     Returns:
-        A series of Float64 or Array(Float64, classes); null where there was no prediction for the row.
+        A series of Float64 or Array(Float64, classes); null where there was no prediction for the row, and everywhere
+        where the contract has no key to find it by.
     """
     with index.open() as db:
         first = dict(db.execute(LATEST_OUTPUTS_FIRST_QUERY))
-    keys = (encode_json(key).decode() for key in rows.select(index.label_spec.key).iter_rows())
+    columns, encode_key = [*index.label_spec.key], KeyEncoder(index.label_spec.key).encode_values
+    keys = (encode_key(key) for key in rows.select(columns).iter_rows()) if columns else [""] * rows.height
     output = pl.Series("output", [first.get(key) for key in keys], SQLITE_DTYPES[index.label_spec.task.kind][0])
     return output.to_frame().select(_decode_output_columns(index.label_spec.task)[0]).to_series()
 
