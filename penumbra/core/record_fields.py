@@ -153,8 +153,10 @@ def make_decimal_reader(dtype: pl.Decimal) -> Convert:
         dtype: The column's dtype.
 
     Returns:
-        A function from a number, or text that is one, to a Decimal with the column's scale; it raises
-        PydanticCustomError for anything else, and for what the column can't hold.
+        A function from a number, or text that is one, to a Decimal with the column's scale.
+
+    Raises:
+        PydanticCustomError: By that function, for anything else, and for what the column can't hold.
     """
     scale, precision, unit = dtype.scale, dtype.precision or 38, decimal.Decimal(1).scaleb(-dtype.scale)
     words = f"Input should be a decimal of at most {precision - scale} digits before and {scale} after the point"
