@@ -143,8 +143,10 @@ def _compare_categories(
     name: str, rows: int, gone: dict[str, float], unknown: dict[str, int], period: str
 ) -> Iterator[DataFault]:
     for value, rate in sorted(gone.items(), key=lambda item: -item[1]):
+        if rate < MIN_RENAMED_ROWS:  # so are all that follow, of which a column of thousands of values has many
+            break
         like = [new for new, count in unknown.items() if rate / 2 <= count <= 2 * rate]
-        if rate >= MIN_RENAMED_ROWS and like:
+        if like:
             unknown.pop(like[0])
             text = f"{name} {value} is gone, with {rate:.0f} rows in a usual {period}, "
             text += f"and {like[0]} came, never seen before"

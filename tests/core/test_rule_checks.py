@@ -1,7 +1,9 @@
+import polars as pl
 import pytest
 
 from penumbra.core.problem import ProblemError
 from penumbra.core.task import Task
+from penumbra.features import Category
 from penumbra.rules import Answer, CloseCall, FewRows, ModelPriors, OneOf, Rule
 from service.http.responses import make_decision_function
 from service.inference.rule_engine import RuleEngine
@@ -108,10 +110,13 @@ def test_an_answer_is_the_baseline_with_the_decision_of_the_task(kind, decision)
     assert engine.apply_before({"age": 18})[0] == ([0.1, 0.6, 0.3], decision, {"rules": ["odd"]})
 
 
-def test_few_rows_reads_a_value_as_the_feature_writes_it():
+@pytest.mark.parametrize(
+    ("column", "rare", "frequent"), [("member", False, True), ("age", 90, 18), ("region", "north", "west")]
+)
+def test_few_rows_counts_values_of_every_dtype_as_the_feature_writes_them(tmp_path, column, rare, frequent):
     """The counts in a bundle are by text, as JSON has no other keys."""
-    priors = ModelPriors(
-        0.5, {"age": {"18": 500, "90": 2}}, None, {"age": lambda record: record["age"] and str(record["age"])}
-    )
-    rare = FewRows("age", below=30).test(priors)
-    assert [rare({"age": age}, None) for age in (18, 90, 91, None)] == [False, True, True, False]
+    dtype, feature = load_orders(tmp_path).schema.Row.columns()[column].dtype, Category(column)
+    few, many = pl.DataFrame({column: pl.Series([rare, frequent], dtype=dtype)}).select(feature.expr()).to_series()
+    priors = ModelPriors(0.5, {column: {few: 2, many: 500}}, None, {column: feature.scalar()})
+    met = FewRows(column, below=30).test(priors)
+    assert [met({column: value}, None) for value in (rare, frequent, None)] == [True, False, False]
