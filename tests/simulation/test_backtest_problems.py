@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 
+import numpy as np
 import pytest
 
 from penumbra.core.settings import SettingsError, load_settings
@@ -86,3 +87,13 @@ def test_a_model_that_cannot_be_fitted_is_named_with_its_days(tmp_path):
     history = prepare_backtest_data(settings, problem, tmp_path / "backtest")
     with pytest.raises(BacktestRefused, match="boosting on the rows before 2024-01-31 can't be fitted"):
         _run_trial(settings, history, PolicyTrial(RetrainingPolicy("never")))
+
+
+def test_one_day_of_rows_a_month_makes_one_model_a_month(tmp_path):
+    monthly = {"source": [("for day in days:", "for day in days[:1]:"), ("ROWS_PER_DAY = 60", "ROWS_PER_DAY = 300")]}
+    problem, settings = load_orders(tmp_path, **monthly), make_settings(tmp_path, dt.date(2024, 4, 1))
+    history = prepare_backtest_data(settings, problem, tmp_path / "backtest")
+    result = _run_trial(settings, history, PolicyTrial(RetrainingPolicy("weekly", every_days=7)))
+    assert result.run.count("retrain") == 2
+    assert np.isfinite(result.losses).all()
+    assert len(set(result.run.served.values())) == 3

@@ -150,3 +150,12 @@ def test_what_is_not_known_in_the_morning_decides_nothing(first, by):
         for history in (SimpleHistory(lose_with_noise, end=50), changed)
     )
     assert before == after
+
+
+def test_days_without_rows_are_no_evidence_and_without_new_rows_nothing_is_retrained():
+    history = SimpleHistory(lose_with_noise)
+    history.rows = np.where(np.arange(END) % 20 == 0, ROWS, 0)
+    history.fit = lambda end, days: ModelFit(max((day + 1 for day in range(end) if history.rows[day]), default=0), days)
+    run = simulate_policy(RetrainingPolicy("ours", every_days=7, tested=True), history, PROMOTION)
+    assert [event.fit.end for event in run.events if event.what == "retrain"] == [21]
+    assert run.count("promote") == 0

@@ -155,6 +155,7 @@ class BacktestHistory:
         self.day, self.labels = (history.matrices.arrays.read(name) for name in ("day", "labels"))
         self.end = int(self.day.max())  # the last day, in UTC, is not whole
         self.rows = np.bincount(self.day)[: self.end]
+        self._row_ends = np.maximum.accumulate(np.append(0, (self.rows > 0) * np.arange(1, self.end + 1)))
         self._cache, self._predicted, self._sums = (
             FileCache(history.fits, ARRAYS),
             dict[ModelFit, Any](),
@@ -178,10 +179,23 @@ class BacktestHistory:
         Returns:
             The name of the model.
         """
-        fit = _normalise_fit(end, days)
+        fit = self.name_fit(end, days)
         self.predict_rows(fit)
         self.predict_rows(self._reference_fit(fit))
         return fit
+
+    def name_fit(self, end: int, days: int) -> ModelFit:
+        """Name a model by what it learns from, so that two that learn from the same rows are one.
+
+        Args:
+            end: The day after the last one that it learns from.
+            days: How many days it learns from; 0 for all.
+
+        Returns:
+            The name: without days where they reach back to the beginning, and then without the last ones that have no
+            rows.
+        """
+        return ModelFit(end, days) if 0 < days < end else ModelFit(int(self._row_ends[max(0, min(end, self.end))]))
 
     def predict_rows(self, fit: ModelFit) -> np.ndarray:
         """Predict the rows of the days from a model's end on.
@@ -236,7 +250,7 @@ class BacktestHistory:
 
     def _reference_fit(self, fit: ModelFit) -> ModelFit:
         """Return the model that learnt like `fit`, but not the last days before its end."""
-        return _normalise_fit(fit.end - self.history.holdout_days, fit.days)
+        return self.name_fit(fit.end - self.history.holdout_days, fit.days)
 
     def _daily_losses(self, fit: ModelFit, first: int, end: int) -> DailyLosses:
         later = self.day[self.day >= fit.end]
@@ -273,8 +287,9 @@ class BacktestHistory:
     @cached_property
     def ceiling(self) -> float:
         """The most that a row's loss counts: some times the mean loss of the first model on its reference."""
-        first = ModelFit(self.history.first_unlearnt_day - self.history.holdout_days)
-        reference = self.day[self.day >= first.end] < first.end + self.history.holdout_days
+        learnt = self.name_fit(self.history.first_unlearnt_day, 0)
+        first = self._reference_fit(learnt)
+        reference = self.day[self.day >= first.end] < learnt.end
         return self.settings.promotion.loss_ceiling * float(self.row_losses(first)[reference].mean())
 
     @cached_property
@@ -309,8 +324,3 @@ class BacktestHistory:
     def _describe_fit(self, fit: ModelFit) -> str:
         first, end = (self.history.first + dt.timedelta(days=day) for day in (fit.end - fit.days, fit.end))
         return f"{self.history.candidate} on the rows {f'from {first} ' if fit.days else ''}before {end}"
-
-
-def _normalise_fit(end: int, days: int) -> ModelFit:
-    """Name a model whose days reach back to the beginning as one that learns from all."""
-    return ModelFit(end, days if days < end else 0)

@@ -169,15 +169,19 @@ def compare_fits(
     daily = pl.DataFrame({"first": days // promotion.block_days, "labels": past.rows[days], **sums})
     blocks = daily.group_by("first").agg(pl.len().alias("days"), pl.col("labels", "live", "candidate").sum())
     complete = pl.col("days") == promotion.block_days
-    differing = blocks.with_columns(difference=pl.col("live") - pl.col("candidate"), complete=complete)
+    differing = blocks.filter(pl.col("labels") > 0).with_columns(
+        difference=pl.col("live") - pl.col("candidate"), complete=complete
+    )
     return compute_evidence(differing, "non-inferiority", promotion, past.scale)
 
 
 def _apply_promotion_test(
     past: HistoryProtocol, promotion: EvidenceSettings, state: _PolicyState, day: int
 ) -> Iterator[PolicyEvent]:
-    """Roll back, promote and reject, by the same test."""
+    """Roll back, promote and reject, by the same test; a morning without new labels changes nothing."""
     known = day + 1 - past.delay
+    if promotion.block_days == 1 and not past.rows[known - 1]:
+        return
     if state.previous:
         evidence = compare_fits(past, state.previous, state.live, state.since, known, promotion)
         if evidence.verdict == "reject":
@@ -201,7 +205,8 @@ def _retrain(policy: RetrainingPolicy, past: HistoryProtocol, state: _PolicyStat
         or not (reason := _find_retrain_reason(policy, past, state, day))
     ):
         return
-    fit = past.fit(day + 1 - past.delay, policy.learn_days)
+    if (fit := past.fit(day + 1 - past.delay, policy.learn_days)) == state.live:
+        return  # there is nothing new to learn from
     state.retrained.append(day)
     yield PolicyEvent(day, "retrain", fit, state.live, reason)
     if policy.tested:

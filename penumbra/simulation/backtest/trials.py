@@ -124,7 +124,8 @@ def run_backtest(
         The result of each trial, in their order; or why it can't be run, where one of its models can't be fitted.
     """
     os.environ.update(parallel.SINGLE_THREAD_ENVIRONMENT)
-    shared = [*range(history.first_unlearnt_day, BacktestHistory(history, settings).end, WEEK)]
+    past = BacktestHistory(history, settings)
+    shared = sorted({past.name_fit(end, 0).end for end in range(history.first_unlearnt_day, past.end, WEEK)})
     with ProcessPoolExecutor(
         parallel.count_parallel_tasks(), get_context("spawn")
     ) as pool:  # polars doesn't survive a fork
