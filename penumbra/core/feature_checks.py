@@ -1,7 +1,8 @@
 """The checks that features and checks between columns pass when they are loaded: both of their forms give the same."""
 
+import datetime as dt
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from zoneinfo import ZoneInfo
 
 import dataframely as dy
@@ -19,9 +20,10 @@ from penumbra.features import (
     ValidClock,
     Weekday,
 )
+from penumbra.features.kinds import select_column
 
 Dtype = pl.DataType
-PROBE_ROWS, PROBE_SEED = 20, 1
+PROBE_ROWS, SAMPLE_SEED = 20, 2013
 SMALL_INTEGERS = (pl.Int8, pl.Int16, pl.Int32, pl.UInt8, pl.UInt16, pl.UInt32)
 ORDERED_DTYPES = (pl.Boolean, pl.String, pl.Date, pl.Datetime, pl.Time, pl.Duration, pl.Decimal, pl.Binary)
 
@@ -190,10 +192,35 @@ def _first_line(error: Exception) -> str:
     return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
 
 
+def sample_columns(row: type[dy.Schema], names: Sequence[str], count: int) -> pl.DataFrame:
+    """Sample values of some columns, each column for itself: rules between columns may be broken.
+
+    Args:
+        row: A schema with these columns.
+        names: Names of columns.
+        count: The number of rows.
+
+    Returns:
+        The rows, the same ones each time; a time that Python can't hold is null.
+
+    Raises:
+        ValueError: dataframely can't sample a column with such conditions; those of the user's own may raise others.
+    """
+    columns = {name: row.columns()[name] for name in names}
+    schema: type[dy.Schema] = type("Sampled", (dy.Schema,), {"__module__": __name__, **columns})
+    rows = schema.sample(count, generator=dy.random.Generator(SAMPLE_SEED))
+    times = [name for name, dtype in rows.schema.items() if isinstance(dtype, pl.Datetime)]
+    return rows.with_columns(_drop_years_beyond_python(name) for name in times)
+
+
+def _drop_years_beyond_python(name: str) -> pl.Expr:
+    """dataframely samples milliseconds a thousandfold too large; polars panics where a value isn't one of Python's."""
+    column = select_column(name)
+    return pl.when(column.dt.year().is_between(dt.MINYEAR + 1, dt.MAXYEAR - 1)).then(column).alias(name)
+
+
 def _sample_rows(feature: Expression, row: type[dy.Schema]) -> pl.DataFrame:
     """Sample rows of the columns that are read; each row twice, and once with other values in the first column."""
-    columns = {name: row.columns()[name] for name in feature.columns}
-    schema: type[dy.Schema] = type("Sampled", (dy.Schema,), {"__module__": __name__, **columns})
-    rows = schema.sample(PROBE_ROWS, generator=dy.random.Generator(PROBE_SEED))
+    rows = sample_columns(row, feature.columns, PROBE_ROWS)
     first = pl.col(feature.columns[0])
     return pl.concat([rows, rows, rows.with_columns(first.reverse())])

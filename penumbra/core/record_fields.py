@@ -15,7 +15,8 @@ from zoneinfo import ZoneInfo
 import dataframely as dy
 import numpy as np
 import polars as pl
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, NaiveDatetime, Strict, create_model
+from annotated_types import MinLen
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, NaiveDatetime, Strict, create_model
 from pydantic_core import PydanticCustomError
 
 Convert = Callable[[Any], Any]
@@ -70,8 +71,12 @@ def annotate_value(dtype: pl.DataType, annotation: Any, bounds: Sequence[Any] = 
 
 def _make_field(column: dy.Column, generated: Any) -> tuple[Any, Any]:
     """Return annotation and default of a column: dataframely's translation, and what it loses of the dtype."""
-    annotation = annotate_value(column.dtype, generated.annotation, generated.metadata)
-    return annotation, None if column.nullable else ...
+    bounds = generated.metadata
+    if isinstance(column, dy.String) and (column.min_length or column.max_length):
+        # dataframely counts bytes, pydantic characters, of which there may be fewer
+        bounds = [item for item in bounds if not isinstance(item, MinLen)]
+        bounds.append(AfterValidator(_unless_none(_make_length_check(column.min_length or 0, column.max_length))))
+    return annotate_value(column.dtype, generated.annotation, bounds), None if column.nullable else ...
 
 
 def _make_readers(dtype: pl.DataType) -> list[Any]:
@@ -88,7 +93,40 @@ def _make_readers(dtype: pl.DataType) -> list[Any]:
         return [BeforeValidator(_unless_none(make_decimal_reader(dtype)))]
     if dtype.is_integer():
         return [BeforeValidator(read_whole_number)]
+    if dtype.is_nested():
+        return [AfterValidator(_unless_none(_make_nested_reader(dtype)))]
     return [AfterValidator(_unless_none(lambda value: float(np.float32(value))))] if dtype == pl.Float32 else []
+
+
+def _make_length_check(least: int, most: int | None) -> Convert:
+    limits = f"{least} bytes or more" if most is None else f"{least} to {most} bytes"
+
+    def check(value: str) -> str:
+        if least <= len(value.encode()) and (most is None or len(value.encode()) <= most):
+            return value
+        raise PydanticCustomError("string_bytes", "Input should have {limits} in UTF-8", {"limits": limits})
+
+    return check
+
+
+def _make_nested_reader(dtype: pl.DataType) -> Convert:
+    """Return a function from lists and structs to what a column of this dtype gives back for them."""
+
+    def read(value: Any) -> Any:
+        try:
+            return pl.Series([_to_plain_value(value)], dtype=dtype).to_list()[0]
+        except (pl.exceptions.PolarsError, RuntimeError, TypeError, ValueError, OverflowError):
+            message = "Input should be a value that {dtype} can hold"
+            raise PydanticCustomError("nested_value", message, {"dtype": str(dtype)}) from None
+
+    return read
+
+
+def _to_plain_value(value: Any) -> Any:
+    """Replace pydantic's models of structs by dicts."""
+    if isinstance(value, BaseModel):
+        return {name: _to_plain_value(inner) for name, inner in value.__dict__.items()}
+    return [_to_plain_value(inner) for inner in value] if isinstance(value, list) else value
 
 
 def read_whole_number(value: Any) -> Any:

@@ -11,12 +11,14 @@ from penumbra.core.columns import DAY_COLUMN, name_loss_column
 from penumbra.training.bootstrap import Interval
 from penumbra.training.gate_checks import (
     NOT_ENOUGH_DATA,
+    FormComparison,
     GateCheck,
     GateLimits,
     GateVerdict,
     ServingMeasurements,
     check_calibration,
     check_doctor_findings,
+    check_served_forms,
     check_serving_budgets,
     skip_check,
 )
@@ -43,6 +45,11 @@ class GateReport:
         verdicts = {check.verdict for check in self.checks}
         return next((verdict for verdict in ("fail", NOT_ENOUGH_DATA) if verdict in verdicts), "pass")
 
+    @property
+    def is_servable(self) -> bool:
+        """Whether the model answers the same however it is asked; one that doesn't is never registered."""
+        return ("forms", "fail") not in {(check.name, check.verdict) for check in self.checks}
+
     def facts(self) -> dict[str, Any]:
         """Convert the report to plain JSON for the ledger.
 
@@ -67,6 +74,7 @@ def run_gate_checks(
     skipped: Mapping[str, str] | None = None,
     loss: str = "loss",
     single_class: str = "",
+    forms: FormComparison | None = None,
 ) -> GateReport:
     """Run every check for which there is data.
 
@@ -84,11 +92,12 @@ def run_gate_checks(
             reason for `findings=None` stands under "doctor".
         loss: What the losses are, in words.
         single_class: Says that the rows have one class only; "" if they have several, or are numbers.
+        forms: The answers in each form, where they were compared.
 
     Returns:
-        The report, with the checks "baseline", "live", "slices", "outcomes", "calibration", "latency", "size",
-        "compiled" and "doctor", of which "live", "slices" and "calibration" are only there if run or skipped for a
-        reason, and "outcomes" only if there are too few of them.
+        The report, with the checks "baseline", "live", "slices", "outcomes", "calibration", "forms", "latency", "size",
+        "compiled" and "doctor", of which "live", "slices", "calibration" and "forms" are only there if run or skipped
+        for a reason, and "outcomes" only if there are too few of them.
     """
     reasons = dict(skipped or {})
     doctor_reason = reasons.pop("doctor", DOCTOR_NOT_RUN)
@@ -102,6 +111,7 @@ def run_gate_checks(
         checks.append(GateCheck("outcomes", 1, 2, NOT_ENOUGH_DATA, single_class))
     if calibration:
         checks.append(check_calibration(calibration, rows[DAY_COLUMN].n_unique(), limits))
+    checks += [check_served_forms(forms)] if forms else []
     doctor = skip_check("doctor", doctor_reason) if findings is None else check_doctor_findings(findings)
     return GateReport([*checks, *check_serving_budgets(shipped, limits), doctor])
 

@@ -41,6 +41,19 @@ class ServingMeasurements:
 
 
 @dataclass(frozen=True)
+class FormComparison:
+    """The answers to the same records as rows of training, as a list and one by one.
+
+    Args:
+        records: How many records were compared.
+        difference: The first difference in words; "" if there is none.
+    """
+
+    records: int
+    difference: str
+
+
+@dataclass(frozen=True)
 class GateCheck:
     """The result of one check.
 
@@ -114,6 +127,19 @@ def check_serving_budgets(shipped: ServingMeasurements, limits: GateLimits) -> l
             "compiled", shipped.parity, shipped.tolerance, "largest difference between compiled and fitted"
         ),
     ]
+
+
+def check_served_forms(forms: FormComparison) -> GateCheck:
+    """Check that the model answers the same however it is asked.
+
+    Args:
+        forms: The comparison.
+
+    Returns:
+        The check "forms", measured in differences.
+    """
+    same = f"a list and single records get the answers of training, over {forms.records:,} records"
+    return _check_limit("forms", float(bool(forms.difference)), 0, forms.difference or same)
 
 
 def check_doctor_findings(findings: Sequence[str]) -> GateCheck:

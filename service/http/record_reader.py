@@ -18,7 +18,7 @@ from service.http import fast_parser
 from service.http.refusals import RequestRefused, build_contract_refusal
 
 RecordDict = dict[str, Any]
-STRICT_CONFIG: Any = {"strict": True, "extra": "forbid", "allow_inf_nan": False}
+STRICT_CONFIG: Any = {"strict": True, "extra": "forbid", "allow_inf_nan": False, "val_json_bytes": "base64"}
 
 
 class NamedModel(BaseModel):

@@ -200,12 +200,24 @@ def load_model_version(
         BrokenBundle: The bundle is damaged. Damaged files may cause other errors.
         UnfitBundle: The problem has changed so that the version can't answer.
     """
-    loaded = bundle.read_bundle(state / BUNDLES_FOLDER / version, problem, version)
+    return make_loaded_model(bundle.read_bundle(state / BUNDLES_FOLDER / version, problem, version), make_rules)
+
+
+def make_loaded_model(loaded: bundle.Bundle, make_rules: RuleEngineFactory = make_empty_rule_engine) -> LoadedModel:
+    """Bind a bundle's ways to score.
+
+    Args:
+        loaded: The bundle.
+        make_rules: Builds the rule engine of the version.
+
+    Returns:
+        The model, ready to score.
+    """
     decide = make_decision_function(loaded.task, loaded.threshold)
     readers = {kind.name: kind.scalar() for kind in loaded.inputs.kinds if kind.categorical}
     counts, baseline = loaded.facts.get("counts", {}), loaded.facts.get("baseline")
     priors = ModelPriors(loaded.threshold, counts, baseline, readers)  # type: ignore[arg-type]
-    return LoadedModel(version, _make_record_scorer(loaded), decide, make_rules(priors, decide), loaded)
+    return LoadedModel(loaded.version, _make_record_scorer(loaded), decide, make_rules(priors, decide), loaded)
 
 
 def _read_stamp(path: Path) -> tuple[int, int] | None:

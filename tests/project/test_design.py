@@ -39,6 +39,7 @@ MAY_IMPORT = {
         *STATE,
         "monitoring.reports",
         "monitoring.dashboard",
+        "service",
     },
     "service": {*BUILDING_BLOCKS, *STATE, "penumbra.core"},
     "penumbra.simulation": {*BUILDING_BLOCKS, *LOGIC, *STATE, "flows"},

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import math
 import os
 import subprocess
 import sys
@@ -18,6 +17,7 @@ import dataframely as dy
 import msgspec
 import polars as pl
 
+from flows.steps.doctor.skew_sample import pick_skew_rows
 from penumbra.core.encoding import derive_features
 from penumbra.core.http_client import OPEN_WITHOUT_PROXY, extract_prediction, find_free_port
 from penumbra.core.problem import Problem
@@ -26,7 +26,7 @@ from penumbra.features import Record
 from penumbra.registry import bundle
 from penumbra.training.doctor import checks, serving_skew
 
-SKEW_REAL_ROWS, SKEW_SYNTHETIC_ROWS, SKEW_SEED = 200, 50, 2013
+SKEW_ROWS = 200
 START_TIMEOUT_SECONDS = 60.0  # seconds for the service to start
 
 
@@ -91,7 +91,7 @@ def make_skew_sample(
     """Make rows to ask a model about: real ones, some of them with gaps, and synthetic ones with new values.
 
     Args:
-        rows: Rows of the data store, with the contract's columns and the derived features in `inputs` (Struct).
+        rows: Rows of the data store, with the contract's columns and others.
         live: The model.
         contract: The contract of a request.
 
@@ -99,27 +99,11 @@ def make_skew_sample(
         The records with the model's features of them and the expected predictions; and the same rows as a frame with
         the contract's columns.
     """
-    real = rows.gather_every(math.ceil(rows.height / SKEW_REAL_ROWS))
-    plain = real.select(list(contract.columns()))
-    awkward = pl.concat(
-        [
-            _make_rows_with_missing(plain, contract),
-            contract.sample(SKEW_SYNTHETIC_ROWS, generator=dy.random.Generator(SKEW_SEED)),
-        ]
-    )
-    sample_rows = pl.concat([plain, awkward])
+    real, awkward = pick_skew_rows(rows, contract, SKEW_ROWS)
+    sample_rows = pl.concat([real.select(awkward.columns), awkward])
     features = derive_features(live.inputs.kinds, sample_rows)
     expected = live.predictions(live.inputs.encode_frame(features))
     return serving_skew.SkewSample(sample_rows.to_dicts(), features, expected), sample_rows
-
-
-def _make_rows_with_missing(rows: pl.DataFrame, contract: type[dy.Schema]) -> pl.DataFrame:
-    """Return a row for each column that may be missing, in which it is."""
-    gaps = [name for name, column in contract.columns().items() if column.nullable]
-    lacking = [
-        rows[[i % rows.height]].with_columns(pl.lit(None, rows[gap].dtype).alias(gap)) for i, gap in enumerate(gaps)
-    ]
-    return pl.concat([rows.clear(), *lacking])
 
 
 @contextlib.contextmanager

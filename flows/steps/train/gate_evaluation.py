@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import polars as pl
 
 from flows.steps.doctor import examination
+from flows.steps.train import served_forms
 from flows.steps.train.live_model import LivePredictions, predict_with_live
 from flows.steps.train.matrices import Matrices
 from flows.steps.train.plan import TrainingPlan, read_training_rows
@@ -75,12 +77,28 @@ def evaluate_gate(
     skipped = list_skipped_checks(live, doctor_skipped)
     findings = None if doctor_skipped else examination.list_unaccepted_findings(settings, matrices.problem)
     calibration, rule = intervals.get(CALIBRATION_METRIC), choose_comparison_rule(plan, job, live)
+    released = served_forms.open_released_model(matrices, locate_model(matrices, job, part))
+    forms = served_forms.compare_served_forms(matrices.problem, released, rows)
     words = describe_loss(matrices.task), describe_single_class(matrices, batches)
-    report = gate.run_gate_checks(settings.gate, compared, rule, shipped, calibration, findings, skipped, *words)
+    report = gate.run_gate_checks(settings.gate, compared, rule, shipped, calibration, findings, skipped, *words, forms)
     worst = slices.find_worst_slices(
         rows[INPUTS_COLUMN].struct.unnest(), losses[name_loss_column("candidate")].to_numpy(), days
     )
     return GateOutcome(report, losses, intervals, live, worst, find_live_failures(live, rows, losses))
+
+
+def locate_model(matrices: Matrices, job: TrialJob, part: HeldOutPart) -> Path:
+    """Locate the files of a model in the form in which it is served.
+
+    Args:
+        matrices: The matrices of the run.
+        job: The candidate with its parameters.
+        part: The batches that it is judged on: "test" for the winner of a training.
+
+    Returns:
+        A folder, that of the bundle for the winner.
+    """
+    return matrices.arrays.folder / ("bundle" if part == "test" else f"bundle-{job}")
 
 
 def read_skip_reason(doctor: str) -> str:

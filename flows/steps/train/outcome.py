@@ -89,7 +89,7 @@ def describe_outcome(outcome: TrainingOutcome, version: str, alias: str) -> str:
 
     Args:
         outcome: The result.
-        version: The registered model version.
+        version: The registered model version, "" if it can't be served as it was trained.
         alias: The alias that it got: "live", "candidate", or "" for none.
 
     Returns:
@@ -99,9 +99,10 @@ def describe_outcome(outcome: TrainingOutcome, version: str, alias: str) -> str:
     state, advice = STATE_AND_ADVICE[alias]
     if alias == CANDIDATE_ALIAS and outcome.gate.live and outcome.gate.live.unfit:
         advice = UNFIT_LIVE_ADVICE.format(live=outcome.gate.live.version, new=version)
+    subject = f"Version {version} {state}" if version else "No version was registered, see the check `forms`"
     return "\n".join(
         [
-            f"Version {version} {state}: {winner}, fitted on {format_batch_range(plan.split.all)}",
+            f"{subject}: {winner}, fitted on {format_batch_range(plan.split.all)}",
             f"(data {plan.facts['data_version'][:8]}, code {plan.facts['revision'][:8]}). "
             f"Its recipe, fitted on the batches before, scored on {format_batch_range(plan.split.test)}:",
             "",

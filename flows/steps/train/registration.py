@@ -18,7 +18,7 @@ from penumbra.training.split import format_batch_range
 
 
 def register_outcome(outcome: TrainingOutcome, reason: str = "") -> str:
-    """Record the result of a training, register the model version and set its alias.
+    """Record the result of a training, register the model version, if it can be served, and set its alias.
 
     Args:
         outcome: The result.
@@ -31,7 +31,7 @@ def register_outcome(outcome: TrainingOutcome, reason: str = "") -> str:
     models = ModelRegistry(settings.registry)
     run = record_training_runs(models, outcome, complete_bundle(outcome), reason)
     tags = {"fingerprint": plan.fingerprint, "data_version": plan.facts["data_version"]}
-    version = models.register(run, "bundle", tags)
+    version = models.register(run, "bundle", tags) if outcome.gate.report.is_servable else ""
     with aliases.hold_alias_lock(settings.ledger.folder):
         if alias := _choose_alias(models, outcome):
             models.set_alias(alias, version)
@@ -86,7 +86,7 @@ def _append_verdict(outcome: TrainingOutcome, version: str, alias: str) -> None:
         verdict=outcome.gate.report.overall,
         actor=get_actor(),
         reason=f"gate on {format_batch_range(outcome.plan.split.test)}",
-        versions={CANDIDATE_ALIAS: version, **({LIVE_ALIAS: live.version} if live else {})},
+        versions={**({CANDIDATE_ALIAS: version} if version else {}), **({LIVE_ALIAS: live.version} if live else {})},
         data_version=facts["data_version"],
         settings=facts["settings"],
         evidence=outcome.gate.report.facts(),
