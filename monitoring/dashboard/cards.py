@@ -188,6 +188,8 @@ def _verdict_lines(entry: LedgerEntry) -> Iterator[tuple[str, str]]:
         yield "evidence", f"{facts['days']:,} days, {facts['labels']:,} labels"
     if "better" in facts:
         yield "odds", f"{facts['better']:.3g} for better, {facts['worse']:.3g} for worse"
+    if waits_for := entry.evidence.get("waits_for"):
+        yield "waits", waits_for[0]
     if not facts:
         yield "reason", entry.reason
 

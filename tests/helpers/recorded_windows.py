@@ -169,7 +169,8 @@ def _compute_noon(day: int) -> dt.datetime:
 
 
 def _make_verdict_event() -> LedgerEvent:
-    evidence = {"evidence": {"days": 9, "labels": 5_400, "better": 3.2, "worse": 0.4, "days_needed": 12}}
+    facts = {"days": 9, "labels": 5_400, "better": 3.2, "worse": 0.4, "days_needed": 12}
+    evidence = {"evidence": facts, "waits_for": ["the next day to count is 2013-04-29"]}
     reason = "keep collecting: 9 days, 5,400 labels; e-values 3.2 for better and 0.4 for worse; about 12 more days"
     versions = {"candidate": "2", "live": "1"}
     return LedgerEvent(

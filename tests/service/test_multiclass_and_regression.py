@@ -22,6 +22,7 @@ from penumbra.logs.queries import labels
 from penumbra.registry import bundle
 from penumbra.registry.lineage import explain_prediction
 from penumbra.registry.pointers import read_pointer
+from penumbra.rules import CloseCall, Review, Rule
 from service.http.responses import make_decision_function
 from service.inference.live_model import LiveModels
 from service.processes.deployer import deploy_live
@@ -61,7 +62,7 @@ PROBLEMS = {"multiclass": problem("species"), "regression": problem("wingspan")}
 TASKS = {kind: Task.from_schema(made.schema) for kind, made in PROBLEMS.items()}
 
 
-def deploy(folder: Path, task: Task) -> bundle.Bundle:
+def deploy(folder: Path, task: Task, **facts: Any) -> bundle.Bundle:
     """Make a small tree for the task the live version 1."""
     from penumbra.training.onnx.compile import compile_model
 
@@ -77,7 +78,7 @@ def deploy(folder: Path, task: Task) -> bundle.Bundle:
     place = folder / "state/bundles/1"
     bundle.write_model_files(place, compile_model(model, 2), matrix, answers)
     bundle.write_reference_rows(place, rows)
-    bundle.seal_bundle(place, {"task": {"kind": task.kind, "classes": task.classes}}, KINDS, encoding.tables)
+    bundle.seal_bundle(place, {"task": {"kind": task.kind, "classes": task.classes}, **facts}, KINDS, encoding.tables)
     (folder / "state/live").write_text("1")
     return bundle.read_bundle(place, PROBLEMS[task.kind], "1")
 
@@ -103,6 +104,19 @@ def test_an_answer_has_what_its_task_is_about(served: Any) -> None:
         assert answer["probabilities"][answer["decision"]] == max(answer["probabilities"].values())
     else:
         assert sorted(answer) == ["model_version", "prediction_id", "value"]
+
+
+@pytest.mark.parametrize(("margin", "marks"), [(1.0, {"rules": ["close"], "review": True}), (1e-9, {})])
+def test_a_close_call_among_classes_compares_the_two_most_probable(tmp_path: Path, margin: float, marks: Any) -> None:
+    """Bundles of release 0.1 have a threshold whatever their task is."""
+    deploy(tmp_path, TASKS["multiclass"], threshold=0.3)
+    rules = (Rule("close", "either class is about as likely", CloseCall(margin), Review()),)
+    ruled = SimpleNamespace(**{**vars(PROBLEMS["multiclass"]), "rules": SimpleNamespace(RULES=rules)})
+    service = local_service.build_service(local_service.make_service_settings(tmp_path), ruled)
+    with local_service.TestClient(service.to_asgi(), client=("127.0.0.1", 50000)) as http:
+        single, (listed,) = http.post("/predict", json=GIVEN).json(), http.post("/predict", json=[GIVEN]).json()
+    names = ("rules", "review", "failed_rules")
+    assert [{name: each[name] for name in names if name in each} for each in (single, listed)] == [marks, marks]
 
 
 def test_records_and_lists_get_exactly_the_predictions_of_training_time(served: Any) -> None:
