@@ -13,6 +13,7 @@ from flows.steps.train import final_fit, matrices
 from penumbra.core.feature_specs import describe_features
 from penumbra.core.problem import Problem
 from penumbra.core.settings import PROJECT_ROOT, MonitorSettings, Settings
+from penumbra.core.tables import align_columns
 from penumbra.data import versions
 from penumbra.registry import bundle, code_version
 from penumbra.registry.manifest import UnfitBundle
@@ -43,12 +44,11 @@ class Reproduction:
 
     def __str__(self) -> str:
         """The metrics as a table, and the verdict."""
-        rows = [f"{name:<20}{first:>22.15f}{second:>22.15f}" for name, (first, second) in self.metrics.items()]
+        cells = [[name, *(f"{value:.15f}" for value in both)] for name, both in self.metrics.items()]
         verdict = "identical" if self.is_identical else "NOT identical"
         return "\n".join(
             [
-                f"{'':<20}{'then':>22}{'now':>22}",
-                *rows,
+                align_columns([["", "then", "now"], *cells]),
                 f"predictions differ by at most {self.difference:g}",
                 *self.changes,
                 f"Metrics and predictions are {verdict}.",
