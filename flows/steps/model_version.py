@@ -18,6 +18,7 @@ from penumbra.core.histograms import list_profiled_columns
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.core.task import Task
+from penumbra.data.source_reader import list_source_batches
 from penumbra.registry import bundle, serving_cost
 from penumbra.registry.manifest import BrokenBundle, UnfitBundle, verify_bundle
 from penumbra.registry.models import ModelRegistry
@@ -68,9 +69,13 @@ class ModelVersion:
 
     @property
     def learnt(self) -> dt.date | None:
-        """The first day on which all batches that it learnt from were complete; None if the bundle doesn't say."""
+        """The first day on which all batches that it learnt from were complete; None if the bundle doesn't say.
+
+        Raises:
+            SourceFailed: The source, which knows when a batch was complete, can't be read.
+        """
         names = {name for part in ("train", "validation", "test") for name in self.facts.get(part, [])}
-        return max((batch.complete for batch in self.problem.source.batches() if batch.name in names), default=None)
+        return max((batch.complete for batch in list_source_batches(self.problem) if batch.name in names), default=None)
 
     @property
     def reference(self) -> pl.DataFrame:

@@ -16,6 +16,7 @@ from monitoring.response import WindowSignals, decide_response
 from monitoring.windows import DamagedWindow, DayFault, Window, WindowStore
 from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.settings import Settings, SettingsError
+from penumbra.data.source_reader import SourceFailed
 from penumbra.logs.index import LogIndex
 from penumbra.logs.profiles import ProfileStore
 from penumbra.logs.queries.daily import count_daily_answers
@@ -33,6 +34,7 @@ MONITOR_ERRORS = (
     MlflowException,
     SettingsError,
     ProblemError,
+    SourceFailed,
 )
 
 

@@ -11,6 +11,7 @@ from flows.steps.promote import paired_evidence
 from flows.steps.promote.promotion_case import PromotionCase, record_case
 from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.settings import Settings, SettingsError
+from penumbra.data.source_reader import SourceFailed
 from penumbra.logs.shadow_log import REFUSED_FILE
 from penumbra.promotion.decision import PromotionDecision, decide_canary, decide_candidate, review_promotion
 from penumbra.registry import ledger_sync
@@ -43,6 +44,7 @@ PROMOTION_ERRORS = (
     MlflowException,
     SettingsError,
     ProblemError,
+    SourceFailed,
 )
 
 
