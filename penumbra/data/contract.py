@@ -118,14 +118,14 @@ def _list_reasons(
 ) -> Iterator[pl.DataFrame]:
     """The rows that break a rule, for each rule; what else a column's rules say of an unreadable value isn't so."""
     numbers, key = numbered[ROW_NUMBER_COLUMN], problem.schema.Labelled.primary_key()
-    for rule in details.columns[numbered.width :]:
+    for rule in details.columns[numbered.width :] if details.height else ():
         columns = key if rule == KEY_RULE else [name for name in unreadable if rule.startswith(f"{name}|")]
         said = details.filter(details[rule] == "invalid")[ROW_NUMBER_COLUMN]
         for column in columns:
             said = said.filter(~said.is_in(numbers.filter(unreadable[column]).implode()))
         yield _name_reason(said, rule)
-    for column, mask in unreadable.items():
-        yield _name_reason(numbers.filter(mask), f"{column}|{UNREADABLE_RULE}")
+    for column in (name for name, mask in unreadable.items() if mask.any()):
+        yield _name_reason(numbers.filter(unreadable[column]), f"{column}|{UNREADABLE_RULE}")
 
 
 def _name_reason(numbers: pl.Series, rule: str) -> pl.DataFrame:

@@ -50,9 +50,11 @@ def convert_column(values: pl.Series, dtype: pl.DataType) -> pl.Series:
     if values.dtype == dtype or values.dtype == pl.Null:
         return values.cast(dtype)
     try:
-        convert = _TEXT_CONVERSIONS.get(type(dtype)) if values.dtype == pl.String else _convert_typed
-        if dtype.is_integer() and values.dtype == pl.String:
-            convert = _convert_text_to_integer
+        if values.dtype != pl.String:
+            return _convert_typed(values, dtype)
+        if dtype.is_numeric() and not isinstance(dtype, pl.Decimal):
+            return _convert_text_to_number(values, dtype)
+        convert = _TEXT_CONVERSIONS.get(type(dtype))
         return convert(values, dtype) if convert else values.cast(dtype, strict=False)
     except pl.exceptions.PolarsError:
         raise Inconvertible(f"{values.dtype} can't be converted to {dtype}") from None
@@ -88,6 +90,14 @@ _EXPECTATIONS: Mapping[type[pl.DataType], str] = {
     pl.Float32: "a number such as 1234.5",
     pl.Float64: "a number such as 1234.5",
 }
+
+
+def _convert_text_to_number(values: pl.Series, dtype: pl.DataType) -> pl.Series:
+    """Let polars read the column where each value is as plain as it takes them."""
+    plain = values.cast(dtype, strict=False)
+    if plain.null_count() == values.null_count():
+        return plain
+    return _convert_text_to_float(values, dtype) if dtype.is_float() else _convert_text_to_integer(values, dtype)
 
 
 def _convert_text_to_integer(values: pl.Series, dtype: pl.DataType) -> pl.Series:
@@ -150,8 +160,6 @@ def _convert_text_to_rest(values: pl.Series, dtype: pl.DataType) -> pl.Series:
 
 _TEXT_CONVERSIONS: Mapping[type[pl.DataType], Callable[[pl.Series, Any], pl.Series]] = {
     pl.Boolean: _convert_text_to_boolean,
-    pl.Float32: _convert_text_to_float,
-    pl.Float64: _convert_text_to_float,
     pl.Date: _convert_text_to_date,
     pl.Time: _convert_text_to_time,
     pl.Datetime: _convert_text_to_datetime,

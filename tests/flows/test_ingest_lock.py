@@ -62,5 +62,6 @@ def test_a_task_of_a_run_works_under_the_lock_of_its_run(space, first):
 
 def test_wrong_settings_are_one_sentence(monkeypatch):
     monkeypatch.setenv("PENUMBRA_DATA__TOMORROW", "2013-01-01")
-    with pytest.raises(SystemExit, match=r"unknown setting data\.tomorrow"), hold_ingest_lock(["flows/ingest.py", "run"]):
+    words = r"unknown setting data\.tomorrow"
+    with pytest.raises(SystemExit, match=words), hold_ingest_lock(["flows/ingest.py", "run"]):
         pass
