@@ -1,5 +1,7 @@
 """The steps of an ingest: restore, list, check, record, attach labels."""
 
+import sqlite3
+
 from flows.steps.parallel import count_parallel_tasks, distribute_jobs
 from penumbra.core.problem import ProblemError
 from penumbra.core.problem_loading import load_problem
@@ -11,6 +13,7 @@ from penumbra.data.origin import DataOrigin
 from penumbra.data.partition_code import STORED_PARTS
 from penumbra.data.source_reader import BatchEmpty, BatchRefused, SourceFailed, fetch_batch_files, list_source_batches
 from penumbra.data.staging import StagingLost
+from penumbra.logs.archive_parts import DamagedArchive
 from penumbra.logs.index import LogIndex
 from penumbra.registry import code_version
 
@@ -21,7 +24,7 @@ class IngestRefused(RuntimeError):
 
 INGEST_ERRORS = (
     *(SettingsError, ProblemError, IngestRefused, DamagedDvcFile),
-    *(SourceFailed, BatchRefused, StagingLost, OSError),
+    *(SourceFailed, BatchRefused, StagingLost, DamagedArchive, sqlite3.Error, OSError),
 )
 
 
@@ -128,13 +131,14 @@ def check_batches(store: DataStore, batches: list[str]) -> list[str]:
         IngestRefused: Some can't be fetched, or break the contract in a way that can't be quarantined; a line for each.
         OSError: What was derived can't be written.
     """
-    accepted, refused = [], []
+    accepted, refused, admitted = [], [], store.batches()
     for batch in batches:
         try:
             print(store.stage(batch, fetch_batch_files(store.problem, batch)))
             accepted.append(batch)
         except BatchEmpty:
-            print(f"{batch}: no rows, it is left out and fetched again by the next ingest")
+            stays = "what was admitted stays" if batch in admitted else "fetched again by the next ingest"
+            print(f"{batch}: no rows, it is left out; {stays}")
         except BatchRefused as reason:
             refused.append(str(reason))
     if refused:

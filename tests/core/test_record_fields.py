@@ -1,0 +1,82 @@
+"""What a request's values may be, by the dtype of their column."""
+
+import datetime as dt
+import decimal
+
+import dataframely as dy
+import polars as pl
+import pytest
+from pydantic import ValidationError
+
+from service.http.record_reader import build_record_model
+
+NOON = dt.datetime(2024, 3, 1, 12)
+
+
+class Kinds(dy.Schema):
+    """A column of each dtype whose values JSON can write in more than one way."""
+
+    small = dy.Int16(nullable=True, max=100)
+    day = dy.Date(nullable=True)
+    clock = dy.Time(nullable=True)
+    local = dy.Datetime(nullable=True)
+    instant = dy.Datetime(nullable=True, time_zone="UTC")
+    coarse = dy.Datetime(nullable=True, time_zone="UTC", time_unit="ms")
+    fine = dy.Datetime(nullable=True, time_unit="ns")
+    lasts = dy.Duration(nullable=True)
+    money = dy.Decimal(nullable=True, precision=8, scale=2, max=decimal.Decimal(1000))
+
+
+MODEL = build_record_model(Kinds, (), {})
+
+
+def read(column, literal):
+    return MODEL.model_validate_json(f'{{"{column}": {literal}}}').values[column]
+
+
+@pytest.mark.parametrize(
+    ("column", "literal", "value"),
+    [
+        ("small", "19.0", 19),
+        ("small", "1e1", 10),
+        ("day", '"2024-03-01"', NOON.date()),
+        ("clock", '"12:30"', dt.time(12, 30)),
+        ("local", '"2024-03-01 12:00"', NOON),
+        ("instant", '"2024-03-01T14:00:00+02:00"', NOON.replace(tzinfo=dt.UTC)),
+        ("coarse", '"2024-03-01T12:00:00.123999Z"', NOON.replace(microsecond=123_000, tzinfo=dt.UTC)),
+        ("lasts", '"PT1H30M"', dt.timedelta(hours=1.5)),
+        ("money", "12.3", decimal.Decimal("12.30")),
+        ("money", '"12.300"', decimal.Decimal("12.30")),
+        ("money", "1e2", decimal.Decimal("100.00")),
+    ],
+)
+def test_a_value_is_read_in_the_form_that_a_frame_has(column, literal, value):
+    found = read(column, literal)
+    assert (found, str(found)) == (value, str(value))
+    assert pl.Series([found], dtype=Kinds.columns()[column].dtype).to_list() == [value]
+
+
+@pytest.mark.parametrize(
+    ("column", "literal", "expected"),
+    [
+        ("small", "19.9", "a valid integer"),
+        ("small", "101.0", "less than or equal to 100"),
+        ("day", '"1706659200"', "a valid date in the format YYYY-MM-DD"),
+        ("day", '"2024-03-01T00:00:00"', "a valid date in the format YYYY-MM-DD"),
+        ("clock", '"12:30:00Z"', "a time of day without an offset"),
+        ("local", '"2024-03-01"', "a valid datetime"),
+        ("instant", '"20240131"', "a valid datetime"),
+        ("instant", '"9999-12-31T23:59:59-02:00"', "a time between the years 1 and 9999"),
+        ("fine", '"2500-01-01T00:00:00"', "a time between the years 1678 and 2261"),
+        ("lasts", '"P999999999D"', "a duration of at most 106751990 days"),
+        ("money", "12.345", "a decimal of at most 6 digits before and 2 after the point"),
+        ("money", "1234567", "a decimal of at most 6 digits before"),
+        ("money", "1234567890123456.78", "a number, as text where it has many digits"),
+        ("money", "true", "a number"),
+        ("money", "2000", "less than or equal to 1000"),
+    ],
+)
+def test_a_value_that_a_frame_would_change_or_not_hold_is_refused(column, literal, expected):
+    with pytest.raises(ValidationError) as refused:
+        read(column, literal)
+    assert expected in str(refused.value)
