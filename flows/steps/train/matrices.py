@@ -147,7 +147,7 @@ class Matrices:
         recipe, seed = get_candidate(self.problem, job.candidate), job.seed or 0
         assert recipe.search
         make = partial(self.make_estimator, job)
-        count = recipe.trials // SEARCHES_PER_CANDIDATE
+        count = max(1, recipe.trials // SEARCHES_PER_CANDIDATE)
         return search_parameters(make, recipe.search, self.task, training_set, evaluation_set, count, seed)
 
 
