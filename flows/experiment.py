@@ -47,10 +47,11 @@ class ExperimentFlow(FlowSpec):
     def judge(self, inputs):
         """Compare the best trial with baseline and live model, and record it (`inputs`: the tasks of `fit`)."""
         from flows.steps.train import experiment_run
+        from penumbra.registry.models import REGISTRY_ERRORS
         from penumbra.training.rejection import TrainingRefused
 
         self.merge_artifacts(inputs, include=["settings", "plan", "matrices"])
-        with stop_with_one_sentence(TrainingRefused):
+        with stop_with_one_sentence(TrainingRefused, *REGISTRY_ERRORS):
             best = experiment_run.choose_best_trial([task.result for task in inputs])
             print(experiment_run.conclude_experiment(self.settings, self.plan, self.matrices, *best))
         self.next(self.end)

@@ -61,13 +61,14 @@ class TrainFlow(FlowSpec):
         Another than the live model's recipe has to be shown to be better than that.
         """
         from flows.steps.train.trials import selection
+        from penumbra.registry.models import REGISTRY_ERRORS
         from penumbra.training.rejection import TrainingRefused
 
         self.merge_artifacts(inputs, include=["settings", "plan", "matrices", "doctor_skipped", "remarks"])
         results = [*inputs[0].rejections, *(result for lane in inputs for result in lane.lane)]
-        with stop_with_one_sentence(TrainingRefused):
+        with stop_with_one_sentence(TrainingRefused, *REGISTRY_ERRORS):
             self.trials, self.rejections = selection.split_results(results)
-        self.ranking = selection.rank_candidates(self.settings, self.plan, self.matrices, self.trials)
+            self.ranking = selection.rank_candidates(self.settings, self.plan, self.matrices, self.trials)
         self.next(self.finals)
 
     @step
@@ -102,17 +103,18 @@ class TrainFlow(FlowSpec):
         If the best candidate can't be released, the next best goes.
         """
         from flows.steps.train import evaluation, final_fit, outcome, registration
+        from penumbra.registry.models import REGISTRY_ERRORS
         from penumbra.training.rejection import TrainingRefused
 
         _, score, *_ = inputs
         run = score.settings, score.plan, score.matrices
-        with stop_with_one_sentence(TrainingRefused):
+        with stop_with_one_sentence(TrainingRefused, *REGISTRY_ERRORS):
             final = final_fit.settle_winner(*run, score.ranking, score.baseline)
-        doctor_skipped = score.doctor_skipped or final_fit.examine_data(score.settings, score.matrices)
-        remarks = [*score.remarks, *map(str, [*score.rejections, *final.rejections])]
-        result = outcome.evaluate_winner(*run, final, score.trials, remarks, doctor_skipped)
-        specs = evaluation.write_evaluation(result)
-        text = registration.register_outcome(result, self.reason)
+            doctor_skipped = score.doctor_skipped or final_fit.examine_data(score.settings, score.matrices)
+            remarks = [*score.remarks, *map(str, [*score.rejections, *final.rejections])]
+            result = outcome.evaluate_winner(*run, final, score.trials, remarks, doctor_skipped)
+            specs = evaluation.write_evaluation(result)
+            text = registration.register_outcome(result, self.reason)
         evaluation.fill_training_card(result, text, specs)
         print(text)
         self.next(self.end)

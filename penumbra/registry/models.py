@@ -23,10 +23,12 @@ from mlflow.exceptions import MlflowException
 
 from penumbra.core.settings import RegistrySettings
 from penumbra.registry.long_texts import find_long_text, shorten_texts
+from penumbra.registry.manifest import BrokenBundle
 from penumbra.storage.atomic import write_aside
 from penumbra.storage.locks import hold_file_lock
 
 SQLITE_PREFIX = "sqlite:///"
+REGISTRY_ERRORS = (MlflowException, BrokenBundle)  # the registry can't be reached, or has a damaged bundle
 MAX_METRIC_NAME = 200  # characters; MLflow takes 250
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
 
