@@ -1,5 +1,7 @@
 import datetime as dt
 import math
+import time
+from zoneinfo import ZoneInfo
 
 import dataframely as dy
 import polars as pl
@@ -121,3 +123,57 @@ def test_minutes_of_a_valid_clock_are_below_60(clock, valid):
 )
 def test_not_above_holds_up_to_equality_and_where_a_side_is_missing(a, b, holds):
     assert NotAbove("a", "b").scalar({"a": a, "b": b}) is holds
+
+
+@pytest.fixture(params=["UTC", "America/New_York", "Asia/Kathmandu", "Pacific/Kiritimati"])
+def machine_zone(request, monkeypatch):
+    """The time zone of this machine."""
+    monkeypatch.setenv("TZ", request.param)
+    time.tzset()
+    yield request.param
+    monkeypatch.undo()
+    time.tzset()
+
+
+MONDAY = dt.datetime(2024, 3, 11)
+IN_A_SKIPPED_HOUR, IN_A_DOUBLED_HOUR = dt.datetime(2024, 3, 10, 2, 30), dt.datetime(2024, 11, 3, 1, 30, fold=1)
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype", "expected"),
+    [
+        (MONDAY, pl.Datetime("us"), 1.0),
+        (MONDAY, pl.Datetime("ns"), 1.0),
+        (MONDAY - dt.timedelta(milliseconds=1), pl.Datetime("ms"), 7.0),
+        (IN_A_SKIPPED_HOUR, pl.Datetime("us"), 7.0),
+        (IN_A_DOUBLED_HOUR, pl.Datetime("us"), 7.0),
+        (MONDAY.date(), pl.Date(), 1.0),
+        (MONDAY.replace(tzinfo=dt.UTC), pl.Datetime("us", "UTC"), 7.0),
+        (dt.datetime(9999, 12, 31, 23, tzinfo=dt.UTC), pl.Datetime("us", "UTC"), 5.0),
+        (dt.datetime(1, 1, 1, tzinfo=dt.UTC), pl.Datetime("us", "UTC"), 7.0),
+        (dt.datetime(2150, 7, 1, 4, 30, tzinfo=dt.UTC), pl.Datetime("us", "UTC"), None),
+    ],
+)
+def test_the_weekday_of_a_clock_is_that_of_its_zone_wherever_the_machine_is(machine_zone, value, dtype, expected):
+    kind = Weekday("x", "America/New_York")
+    (of_frame,) = pl.DataFrame({"x": [value]}, schema={"x": dtype}).select(x=kind.expr()).to_series()
+    assert kind.scalar()({"x": value}) == of_frame
+    assert expected in (None, of_frame)
+
+
+@pytest.mark.parametrize(("value", "text"), [(True, "true"), (False, "false"), (12, "12"), (-5, "-5"), ("A", "A")])
+def test_a_category_of_anything_is_its_text_in_both_forms(value, text):
+    kind = Category("x")
+    (of_frame,) = pl.DataFrame({"x": [value]}).select(kind.expr()).to_series()
+    assert (kind.scalar()({"x": value}), of_frame) == (text, text)
+
+
+def test_times_of_one_zone_are_compared_as_instants_where_the_clock_shows_an_hour_twice():
+    zone = ZoneInfo("America/New_York")
+    record = {
+        "a": dt.datetime(2024, 11, 3, 1, 50, tzinfo=zone),
+        "b": dt.datetime(2024, 11, 3, 1, 10, fold=1, tzinfo=zone),
+    }
+    check, dtype = NotAbove("a", "b"), pl.Datetime("us", "America/New_York")
+    (of_frame,) = pl.DataFrame([record], schema={"a": dtype, "b": dtype}).select(check.expr()).to_series()
+    assert (check.scalar(record), of_frame) == (True, True)

@@ -1,18 +1,24 @@
 """The gate's comparison of training with what the service answers, on the orders: a Boolean category, a naive time."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 from sklearn.tree import DecisionTreeClassifier
 
+from flows.steps.train import registration
 from flows.steps.train.served_forms import compare_served_forms
 from penumbra.core.columns import INPUTS_COLUMN
 from penumbra.core.encoding import FeatureEncoder, derive_features, learn_category_tables
 from penumbra.core.problem import Problem
 from penumbra.features import Category, Expression, Feature, Number, Weekday
 from penumbra.registry.bundle import Bundle, open_onnx_session
+from penumbra.registry.ledger import Ledger
+from penumbra.training.gate import GateReport
+from penumbra.training.gate_checks import FormComparison, check_served_forms
 from penumbra.training.onnx.compile import compile_model
 from tests.helpers.orders import load_orders
 
@@ -121,3 +127,32 @@ def test_a_model_that_fails_on_real_rows_is_said_to_in_one_line(problem: Problem
     rows = rows.with_columns(pl.col(INPUTS_COLUMN).struct.with_fields(amount=pl.lit(None, pl.Float64)))
     difference = compare_served_forms(problem, release(rows, fitted=Strict()), rows).difference
     assert difference.endswith("ValueError: Input contains NaN, infinity or a large value")
+
+
+def test_a_model_whose_answers_differ_is_not_registered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = SimpleNamespace(register=lambda *_: pytest.fail("it was registered"))
+    monkeypatch.setattr(registration, "ModelRegistry", lambda settings: registry)
+    monkeypatch.setattr(registration, "record_training_runs", lambda *_: "run")
+    monkeypatch.setattr(registration, "complete_bundle", lambda outcome: tmp_path)
+    sentence = "amount is 1 in training and 2 for a list where amount = 2.0"
+    outcome: Any = SimpleNamespace(
+        settings=SimpleNamespace(
+            registry=None, ledger=SimpleNamespace(folder=tmp_path), training=SimpleNamespace(folder=tmp_path)
+        ),
+        plan=SimpleNamespace(
+            fingerprint="f",
+            facts={"data_version": "d", "revision": "r", "settings": {}},
+            split=SimpleNamespace(all=["2024-01"], test=["2024-01"]),
+        ),
+        winner=SimpleNamespace(candidate="tree"),
+        tested=[SimpleNamespace(candidate="tree", scores={"log_loss": 0.5})],
+        remarks=[],
+        gate=SimpleNamespace(
+            report=GateReport([check_served_forms(FormComparison(250, sentence))]), failed=pl.DataFrame(), live=None
+        ),
+    )
+    text = registration.register_outcome(outcome)
+    assert text.startswith("No version was registered, see the check `forms`: tree")
+    assert sentence in text
+    (entry,) = Ledger(tmp_path).entries()
+    assert (entry.verdict, entry.versions) == ("fail", {})

@@ -11,7 +11,7 @@ from penumbra.core.columns import DAY_COLUMN, name_loss_column
 from penumbra.core.settings import load_settings
 from penumbra.training import bootstrap, gate
 from penumbra.training.bootstrap import Interval
-from penumbra.training.gate_checks import ServingMeasurements, check_calibration, check_serving_budgets
+from penumbra.training.gate_checks import FormComparison, ServingMeasurements, check_calibration, check_serving_budgets
 from penumbra.training.gate_comparisons import (
     ComparisonRule,
     check_loss_difference,
@@ -157,6 +157,14 @@ def test_a_better_model_passes_every_check():
     assert report.overall == "pass"
 
 
+@pytest.mark.parametrize(("difference", "is_servable"), [("", True), ("size is 1 in training and 2 for a list", False)])
+def test_a_model_can_be_served_that_answers_the_same_in_every_form(difference, is_servable):
+    forms = FormComparison(250, difference)
+    report = gate.run_gate_checks(LIMITS, days(candidate=0.2), "superiority", SHIPPED, findings=[], forms=forms)
+    assert (report.is_servable, report.overall == "pass") == (is_servable, is_servable)
+    assert (difference or "over 250 records") in str(report)
+
+
 @pytest.mark.parametrize(
     ("change", "name"),
     [
@@ -169,6 +177,7 @@ def test_a_better_model_passes_every_check():
         ({"shipped": ServingMeasurements(20, 1000, 1e-8, 1e-9)}, "compiled"),
         ({"shipped": ServingMeasurements(20, 1000, float("nan"), 1e-9)}, "compiled"),
         ({"findings": ["leakage: air_time"]}, "doctor"),
+        ({"forms": FormComparison(250, "size is 1 in training and 2 for a list")}, "forms"),
     ],
 )
 def test_one_failing_check_fails_the_whole(change, name):
