@@ -6,7 +6,7 @@ it goes on where it was.
 """
 
 import datetime as dt
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -176,10 +176,11 @@ def run_days(settings: Settings, problem: Problem, plan: ReplayPlan) -> None:
         ReplayFailed: A flow or a request failed.
     """
     journal, done = Journal(Path(JOURNAL_FILE)), {step["day"] for step in Journal(Path(JOURNAL_FILE)).steps()}
-    left = [day for day in plan.days if str(day) not in done]
-    if not left:
+    if len(done) == len(plan.days):
         return
     rows = traffic.load_traffic(day_loop.make_source_settings(settings), problem)
+    plan = move_to_rows(plan, rows)
+    left = [day for day in plan.days if str(day) not in done]
     loop, fault = DayLoop(settings, problem, rows), plan_fault(problem, rows, plan)
     with sandbox.run_service(settings) as service:
         loop.train_first_model(plan.first)
@@ -187,6 +188,26 @@ def run_days(settings: Settings, problem: Problem, plan: ReplayPlan) -> None:
         for day in left:
             journal.add(loop.run_day(service, day, fault if day in plan.fault_days else None, day == plan.first))
             report.print_progress(journal.steps(), len(plan.days))
+
+
+def move_to_rows(plan: ReplayPlan, rows: Traffic) -> ReplayPlan:
+    """Move a plan to the first days that have rows, where its own have none.
+
+    Args:
+        plan: The plan.
+        rows: The traffic.
+
+    Returns:
+        A plan of as many days.
+
+    Raises:
+        ReplayFailed: No later day has any rows.
+    """
+    found = rows.find_first_day(plan.first)
+    if found is None:
+        raise sandbox.ReplayFailed(f"no row of the source is from {plan.first} or later: set an earlier data.today")
+    later = found - plan.first if found > plan.last else dt.timedelta(0)
+    return replace(plan, first=plan.first + later, last=plan.last + later, fault=plan.fault + later)
 
 
 def plan_fault(problem: Problem, rows: Traffic, plan: ReplayPlan) -> InjectedFault | None:

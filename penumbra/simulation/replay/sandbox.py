@@ -184,8 +184,8 @@ class RunningService:
     def _caught_up(self, role: str, version: str) -> bool:
         if read_pointer(self.settings.service.state, role) != version:
             return False
-        progress = load_shadow_state(self.settings.service.shadow_log, repair=False).models.get(version)
         sizes = append_log.read_segment_sizes(self.settings.service.predictions)
-        return progress is not None and not any(
-            any(progress.split_unscored(path.stem, size)) for path, size in sizes.items()
-        )
+        progress = load_shadow_state(self.settings.service.shadow_log, repair=False).models.get(version)
+        if progress is None:
+            return not sizes
+        return not any(any(progress.split_unscored(path.stem, size)) for path, size in sizes.items())

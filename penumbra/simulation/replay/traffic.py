@@ -68,6 +68,11 @@ class Traffic:
         """Select the rows of a `day` (UTC); returns none where there are none."""
         return TrafficDay(day, self._select_days(day, day), self.schema)
 
+    def find_first_day(self, since: dt.date) -> dt.date | None:
+        """Find the first day (UTC) from `since` on that has rows; returns None where none has."""
+        days = self.rows.select(build_utc_date(self.schema)).to_series()
+        return days.filter(days >= since).min()  # type: ignore[return-value]
+
     def select_days_before(self, day: dt.date, days: int = DAYS_BEFORE) -> pl.DataFrame:
         """Select the rows of some days.
 
