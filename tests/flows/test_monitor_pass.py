@@ -4,11 +4,12 @@ import datetime as dt
 import multiprocessing
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import polars as pl
 import pytest
 
-from flows.steps.monitor import retraining, window_summary
+from flows.steps.monitor import due_windows, retraining, window_summary
 from monitoring.reports import window_figures
 from penumbra.core.problem_loading import load_problem
 from penumbra.data import versions
@@ -56,6 +57,30 @@ def test_each_window_that_is_over_is_judged_once_however_late_the_pass_comes(fol
     before = record.stat().st_mtime_ns
     assert run_monitor_pass(folder, DONE) == []
     assert record.stat().st_mtime_ns == before
+
+
+def test_after_a_change_of_features_a_version_is_watched_by_what_it_reads_itself(folder: Path) -> None:
+    features = SimpleNamespace(FEATURES=PROBLEM.features.FEATURES[:3])
+    changed = SimpleNamespace(**{**PROBLEM.loaded, "features": features})
+    due_windows.judge_due_windows(world.make_monitor_settings(folder, DONE), changed)
+    after = world.read_windows(folder)
+    shutil.rmtree(folder / "monitor")
+    run_monitor_pass(folder, DONE)
+    before = world.read_windows(folder)
+    assert [(each.verdict, each.columns, each.drift) for each in after] == [
+        (each.verdict, each.columns, each.drift) for each in before
+    ]
+    assert "temp" in after[0].columns  # no feature of the changed code reads it
+
+
+def test_after_a_change_of_the_task_the_answers_of_an_earlier_version_are_passed_over(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    schema = SimpleNamespace(**{**vars(PROBLEM.schema), "target": lambda: pl.col("arr_delay")})
+    changed = SimpleNamespace(**{**PROBLEM.loaded, "schema": schema})
+    due_windows.judge_due_windows(world.make_monitor_settings(folder, DONE), changed)
+    assert world.read_windows(folder) == []
+    assert "the answers of version 1 aren't watched: it was made for another task" in capsys.readouterr().out
 
 
 def test_a_window_says_what_is_known_of_its_rows(folder: Path) -> None:

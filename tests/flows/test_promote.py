@@ -2,11 +2,14 @@ import datetime as dt
 import multiprocessing
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import dataframely as dy
 import numpy as np
 import pytest
 
-from flows.steps.model_version import open_model_version
+from flows.steps.model_version import ModelVersion, open_model_version
 from flows.steps.promote import paired_evidence, verdicts
 from flows.steps.promote.verdicts import ForcedPromotion, PromotionRefused
 from penumbra.core.actor import get_actor
@@ -14,6 +17,7 @@ from penumbra.core.problem_loading import load_problem
 from penumbra.logs.shadow_log import REFUSED_FILE
 from penumbra.registry import aliases
 from penumbra.registry.ledger import Ledger, LedgerEntry
+from penumbra.registry.manifest import UnfitBundle
 from tests.helpers import registered_versions
 from tests.helpers.flow_workspace import Workspace
 from tests.helpers.registered_versions import (
@@ -222,6 +226,45 @@ def test_a_promotion_by_force_that_cant_be_is_refused(
     with pytest.raises(PromotionRefused, match=words):
         run_promotion(tmp_path, forced)
     assert (models.aliases(), read_ledger(tmp_path)) == ({"live": "1"}, [])
+
+
+def drop_column(name: str) -> Any:
+    """The flights with a contract that hasn't this column."""
+    columns = {column: made for column, made in PROBLEM.schema.Row.columns().items() if column != name}
+    fewer = type("Fewer", (dy.Schema,), {"__module__": __name__, **columns})
+    return SimpleNamespace(**{**PROBLEM.loaded, "schema": SimpleNamespace(**{**vars(PROBLEM.schema), "Row": fewer})})
+
+
+def test_a_version_that_cant_answer_with_this_code_is_neither_compared_nor_promoted(
+    tmp_path: Path, database: Path
+) -> None:
+    models = make_aliased_registry(tmp_path, database, live="1", candidate="2")
+    settings, changed = registered_versions.make_registry_settings(tmp_path), drop_column("temp")
+    for forced, version in ((None, "1"), (ForcedPromotion("now"), "2")):
+        with pytest.raises(
+            UnfitBundle, match=f"version {version} can't answer with this code: .*the column temp, which"
+        ):
+            verdicts.judge_cases(settings, changed, models.aliases(), forced)
+
+
+def test_a_candidate_that_cant_answer_with_this_code_waits_and_the_promotion_is_reviewed_without_its_like(
+    tmp_path: Path, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = make_aliased_registry(tmp_path, database, live="1", candidate="2", previous="3")
+    settings = registered_versions.make_registry_settings(tmp_path)
+    append_earlier_event(tmp_path, "promotion", "promote", live="1", previous="3")
+    fit = ModelVersion.require_fit
+    changed = SimpleNamespace(**{**vars(PROBLEM), **PROBLEM.loaded, **vars(drop_column("temp"))})
+
+    def require_fit(version: ModelVersion) -> None:
+        fit(version if version.folder.name == "1" else replace(version, problem=changed))
+
+    monkeypatch.setattr(ModelVersion, "require_fit", require_fit)
+    promoted, candidate = verdicts.judge_cases(settings, PROBLEM, models.aliases())
+    assert promoted.decision.verdict == "ok"
+    assert promoted.decision.reason.startswith("it isn't compared with the previous version: version 3 can't answer")
+    assert candidate.decision.verdict == "keep collecting"
+    assert candidate.decision.reason.startswith("version 2 can't answer with this code: ")
 
 
 def test_without_candidate_or_live_model_nothing_is_decided(tmp_path: Path, database: Path) -> None:

@@ -131,15 +131,19 @@ def open_test_client(
 
 
 @contextlib.contextmanager
-def start_server(folder: Path, **settings: Any) -> Iterator[tuple[subprocess.Popen[bytes], httpx.Client]]:
-    """`python -m service` on a free port, once it answers, with settings as `section__key`; its output goes to
-    <folder>/output."""
+def start_server(
+    folder: Path, project: Path = PROJECT_ROOT, **settings: Any
+) -> Iterator[tuple[subprocess.Popen[bytes], httpx.Client]]:
+    """`python -m service` of a project on a free port, once it answers, with settings as `section__key`.
+
+    Its output goes to <folder>/output."""
     overrides = {f"PENUMBRA_{key.upper()}": str(value) for key, value in settings.items()}
     environ = {**os.environ, **make_service_environment(folder, port=find_free_port()), **overrides}
+    environ["PYTHONPATH"] = os.pathsep.join([str(project), environ.get("PYTHONPATH", "")])
     port = environ["PENUMBRA_SERVICE__PORT"]
     with (folder / "output").open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "service"], cwd=PROJECT_ROOT, env=environ, stdout=output, stderr=subprocess.STDOUT
+            [sys.executable, "-m", "service"], cwd=project, env=environ, stdout=output, stderr=subprocess.STDOUT
         )
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:

@@ -21,6 +21,7 @@ from service.processes import launcher
 from service.processes.supervisor import ChildProcess, Supervisor
 from service.shadow import scorer_client
 from tests.helpers import local_service
+from tests.helpers.checkout import FLIGHTS, link_checkout
 
 SLICE, SHORT = "se.slice", 100_000
 OWN = Path("/proc/self/sched").read_text() if Path("/proc/self/sched").exists() else ""
@@ -214,3 +215,22 @@ def test_a_child_that_dies_is_started_again_ever_later(tmp_path: Path, capfd: py
             signal.signal(number, handler)
     assert "short ended with code 3, starts again in 0.5 s" in capfd.readouterr().err
     assert child.restart_delay == 2
+
+
+@pytest.mark.slow
+def test_after_a_change_of_features_and_a_restart_the_live_version_answers_what_it_answered_before(
+    tmp_path: Path,
+) -> None:
+    changed = shutil.copytree(FLIGHTS, tmp_path / "problem")
+    features = (changed / "features.py").read_text()
+    (changed / "features.py").write_text(features.replace('    Number("visib"),\n', ""))
+    (tmp_path / "checkout").mkdir()
+    local_service.deploy_version(tmp_path, "1")
+    answers = []
+    for project in (PROJECT_ROOT, link_checkout(tmp_path / "checkout", changed)):
+        with local_service.start_server(tmp_path, project) as (_, http):
+            local_service.wait_until(lambda http=http: http.get("/readyz").status_code == 200, 30)
+            listed = http.post("/predict", json=[EXAMPLE] * 2).json()
+            answers.append([answer["probability"] for answer in [*listed, http.post("/predict", json=EXAMPLE).json()]])
+    assert answers[0] == answers[1]
+    assert len(set(answers[0])) == 1
