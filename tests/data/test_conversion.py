@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from penumbra.data.conversion import Inconvertible, convert_column, describe_dtype
+from penumbra.logs.append_log import encode_json
 from service.http.record_reader import build_record_model
 
 UTC, NEW_YORK = pl.Datetime("us", "UTC"), pl.Datetime("us", "America/New_York")
@@ -228,3 +229,26 @@ WRITTEN = {
 def test_what_python_writes_is_read_back_as_it_was(written):
     dtype, value = written
     assert read(str(value), dtype) == value
+
+
+years = st.datetimes(dt.datetime(1900, 1, 1), dt.datetime(2200, 1, 1))
+LOGGED = {
+    "positive": st.integers(0, 2**64 - 1),
+    "number": st.floats(allow_nan=False, allow_infinity=False),
+    "yes": st.booleans(),
+    "day": st.dates(),
+    "clock": st.times(),
+    "local": years,
+    "instant": years.map(lambda moment: moment.replace(tzinfo=dt.UTC)),
+    "coarse": years.map(lambda moment: moment.replace(tzinfo=dt.UTC)),
+    "lasts": st.timedeltas(dt.timedelta(days=-(10**6)), dt.timedelta(days=10**6)),
+    "money": st.decimals(-(10**5), 10**5, places=2),
+}
+
+
+@given(st.sampled_from(list(LOGGED)).flatmap(lambda column: st.tuples(st.just(column), LOGGED[column])))
+def test_what_a_log_writes_of_a_frames_value_is_that_value_again_over_http_and_in_a_file(written):
+    column, value = written
+    value = pl.Series([value], dtype=Kinds.columns()[column].dtype).to_list()[0]
+    literal = encode_json(value).decode()
+    assert read_over_http(column, literal) == read(literal.strip('"'), Kinds.columns()[column].dtype) == value
