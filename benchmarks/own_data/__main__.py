@@ -22,7 +22,7 @@ def main(names: Sequence[str] = ()) -> None:
     chosen = names or NAMES
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(AT_ONCE) as pool:
         began = time.perf_counter()
-        results = dict(zip(chosen, pool.map(lambda name: run_loop(name, Path(folder) / name), chosen), strict=True))
+        results = dict(pool.map(lambda name: (name, run_and_tell(name, Path(folder) / name)), chosen))
         seconds = time.perf_counter() - began
     print(f"{'problem':<12}{'targets passed':>15}{'seconds':>9}")
     for name, targets in results.items():
@@ -33,6 +33,14 @@ def main(names: Sequence[str] = ()) -> None:
             if target.fault:
                 print(f"\n{name}, {target.name}: {target.fault}")
     print(json.dumps(summarize(results) | {"seconds": round(seconds)}))
+
+
+def run_and_tell(name: str, folder: Path) -> list[Target]:
+    """Run the loop on a problem, and say on stderr when it is through."""
+    targets = run_loop(name, folder)
+    times = ", ".join(f"{target.name} {target.seconds:.0f} s" for target in targets)
+    print(f"{name} is through: {times}", file=sys.stderr)
+    return targets
 
 
 def summarize(results: dict[str, list[Target]]) -> dict[str, int]:

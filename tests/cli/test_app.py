@@ -147,9 +147,11 @@ def test_the_reason_that_a_flow_stopped_for_is_on_stderr(monkeypatch: pytest.Mon
 
 
 def test_every_benchmark_has_a_name() -> None:
-    runnable = {
-        path.stem for path in (PROJECT_ROOT / "benchmarks").glob("*.py") if "penumbra bench" in path.read_text()
+    folder = PROJECT_ROOT / "benchmarks"
+    named = {path.stem: path for path in folder.glob("*.py")} | {
+        path.parent.name: path for path in folder.glob("*/__main__.py")
     }
+    runnable = {name.replace("_", "-") for name, path in named.items() if "penumbra bench" in path.read_text()}
     assert runnable == set(BENCHMARKS)
 
 

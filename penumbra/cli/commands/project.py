@@ -13,6 +13,7 @@ BENCHMARKS = {
     "cli": "how long help and light commands take, beside starting Python",
     "ingest": "ingest beside plain polars; one more batch after 10, 100 and 1,000",
     "monitor": "counting a million answers, judging a window, the reports on it, beside Evidently on all rows",
+    "own-data": "the whole loop on eight problems that aren't the example: what passes, and how long it takes",
     "patterns": "each pattern of problem/candidates.py beside its plain counterpart, month by month",
     "promotion": "how often equal models are promoted, how soon better ones, how soon broken ones stop",
     "serve": "POST /predict beside other servers, with the shadow on and off, with faulty candidates, swapped",
@@ -61,7 +62,7 @@ def run_benchmark(name: str) -> None:
         _require_environment(MLFLOW_READY)
     environment = {"OMP_NUM_THREADS": "1"} if name in ONE_THREAD else {}
     if run_command(sys.executable, "-m", "benchmarks", name.replace("-", "_"), environment=environment):
-        raise Refusal(f"benchmarks/{name}.py failed: its output above says why")
+        raise Refusal(f"the benchmark {name} failed: its output above says why")
 
 
 @click.command("docs", cls=ProjectCommand, example="penumbra docs")

@@ -1,0 +1,23 @@
+"""The matrix: problems of every task that aren't the example, each through the whole loop over real processes."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from benchmarks.own_data.__main__ import AT_ONCE
+from benchmarks.own_data.loop import NAMES, run_loop
+
+pytestmark = pytest.mark.alone
+
+
+@pytest.fixture(scope="module")
+def loops(tmp_path_factory: pytest.TempPathFactory):
+    """By the name of a problem: the targets of its loop."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return dict(pool.map(lambda name: (name, run_loop(name, tmp_path_factory.mktemp(name) / "project")), NAMES))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_whole_loop_runs_on_a_problem_that_is_not_the_example(loops, name):
+    faults = [f"{target.name}: {target.fault}" for target in loops[name] if target.fault]
+    assert not faults, "\n\n".join(faults)
