@@ -13,9 +13,17 @@ class Columns(Protocol):
     Numbers are float64 with NaN for missing; categories are codes from 0, and -1 for missing or never seen.
     """
 
-    names: list[str]
-    categorical: list[int]
-    numeric: list[int]
+    @property
+    def names(self) -> list[str]:
+        """The names of all columns."""
+
+    @property
+    def categorical(self) -> list[int]:
+        """The positions of the categories."""
+
+    @property
+    def numeric(self) -> list[int]:
+        """The positions of the numbers."""
 
 
 @dataclass(frozen=True)
