@@ -130,8 +130,7 @@ def test_a_feature_that_knows_the_outcome_is_found(tmp_path):
 
 
 def test_a_feature_without_values_is_found(tmp_path):
-    empty = 'CONVERSIONS = [\n    pl.lit(None, pl.Float64).alias("amount"),'
-    sample = sample_orders(tmp_path, source=[("CONVERSIONS = [", empty)])
+    sample = sample_orders(tmp_path, source=[('"amount": amount', '"amount": ""')])
     said = fail_message(test_features.test_every_feature_has_values, sample)
     assert said == "problem/features.py: amount is missing in all 3,600 rows of the newest batches"
 
