@@ -181,7 +181,7 @@ def build_loss_table(
         model: compute_row_losses(matrices.task, labels, np.asarray(given)) for model, given in predictions.items()
     }
     parts = matrices.problem.slices
-    table = rows.select(parts.DAY.alias(DAY_COLUMN), **parts.SLICES)
+    table = rows.select(parts.DAY.alias(DAY_COLUMN), *(each.alias(name) for name, each in parts.SLICES.items()))
     return table.with_columns(pl.Series(name_loss_column(model), loss) for model, loss in losses.items())
 
 

@@ -126,6 +126,24 @@ def test_the_quality_of_predictions_is_reported_for_each_kind_of_task(reports, t
 
 
 @pytest.mark.parametrize(
+    "names", [("label", "clear", "prediction"), ("target", "a.b", "amount (EUR)"), ("{x}", "%s", "x" * 300)]
+)
+@pytest.mark.parametrize("task", [BINARY, WEATHER])
+def test_reports_say_the_same_whatever_the_columns_are_called(reports, names, task):
+    called = dict(zip(DECLARED, names, strict=True))
+    plain = ReportSides(rows(1, task), rows(2, task), task, DECLARED, 0.5)
+    declared = {called[name]: dtype for name, dtype in DECLARED.items()}
+    named = ReportSides(plain.current.rename(called), plain.reference.rename(called), task, declared, 0.5)
+    found, expected = (
+        values(reports.build_data_report(sides, dict.fromkeys(sides.declared, (0.1, 0.2)), [], {}))
+        for sides in (named, plain)
+    )
+    assert {f"ValueDrift(column={name},method=over all rows,threshold=0.2)" for name in names} <= found.keys()
+    assert list(map(str, found.values())) == list(map(str, expected.values()))
+    np.testing.assert_equal(*(values(reports.build_quality_report(sides)) for sides in (named, plain)))
+
+
+@pytest.mark.parametrize(
     "odd",
     [
         rows(1).with_columns(pl.when(pl.int_range(ROWS) % 2 == 0).then(np.nan).otherwise(PREDICTION).alias(PREDICTION)),
