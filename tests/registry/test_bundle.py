@@ -234,6 +234,13 @@ def uncompiled(folder, estimator, task=BINARY, y=LABELS):
     return folder, estimator, inputs
 
 
+def test_reference_rows_of_the_first_release_are_read(tmp_path):
+    bundle.write_reference_rows(tmp_path, pl.DataFrame({"size": [1.5], "batch": "a", "label": True, "prediction": 0.5}))
+    assert bundle.read_reference_rows(tmp_path).columns == [
+        "size", "penumbra.batch", "penumbra.label", "penumbra.prediction"
+    ]  # fmt: skip
+
+
 def test_an_uncompiled_model_is_shipped_as_an_archive_and_scores_as_it_did(fallback):
     folder, estimator, inputs = fallback
     read = bundle.read_bundle(folder, PROBLEM)

@@ -50,6 +50,14 @@ def test_a_row_stays_as_it_was_first_added(store):
     assert store.read().select("penumbra.batch", "penumbra.model", "penumbra.loss").rows() == [("2013-04", "1", 3.0)]
 
 
+def test_files_of_the_first_release_are_read(store):
+    store.add(failed(7))
+    (path,) = store.folder.iterdir()
+    pl.read_parquet(path).rename(lambda name: name.removeprefix("penumbra.")).write_parquet(path)
+    assert store.add(failed(7, 8)) == 1
+    assert (places(store), store.read()["penumbra.loss"].to_list()) == ([7, 8], [3.0, 3.0])
+
+
 def test_the_last_ones_are_read_where_there_are_too_many(store):
     store.add(failed(1, 2, 3))
     store.add(failed(4))

@@ -126,10 +126,9 @@ def test_the_quality_of_predictions_is_reported_for_each_kind_of_task(reports, t
 
 
 @pytest.mark.parametrize(
-    "names", [("label", "clear", "prediction"), ("target", "a.b", "amount (EUR)"), ("{x}", "%s", "x" * 300)]
+    ("task", "names"), [(BINARY, ("label", "amount (EUR)", "x" * 300)), (WEATHER, ("clear", "prediction", "{a.b}"))]
 )
-@pytest.mark.parametrize("task", [BINARY, WEATHER])
-def test_reports_say_the_same_whatever_the_columns_are_called(reports, names, task):
+def test_reports_say_the_same_whatever_the_columns_are_called(reports, task, names):
     called = dict(zip(DECLARED, names, strict=True))
     plain = ReportSides(rows(1, task), rows(2, task), task, DECLARED, 0.5)
     declared = {called[name]: dtype for name, dtype in DECLARED.items()}
