@@ -110,11 +110,12 @@ class LoggedPrediction(msgspec.Struct):
 
 
 class LoggedRecord(msgspec.Struct):
-    """Projection to the request's record, as undecoded JSON, and the version that answered it."""
+    """Projection to the request's record, as undecoded JSON, the version that answered it, and the contract it kept."""
 
     record: msgspec.Raw
     id: str = ""
     model: str = ""
+    contract: str = ""
 
 
 class RuleMarks(msgspec.Struct):

@@ -55,7 +55,7 @@ class Scorer:
 
         Returns:
             For each line the output and decision, or the status and the reason of the failure; for a line that this
-            version has answered itself, "skipped".
+            version has answered itself, or that kept an earlier contract and doesn't keep this one, "skipped".
         """
         parsed = [self._read(line) for line in lines]
         records = [record for record in parsed if not isinstance(record, ShadowResult)]
@@ -67,11 +67,16 @@ class Scorer:
             logged = self._decode(line)
             if logged.model and logged.model == self.bundle.version:
                 return ShadowResult(status=STATUS_SKIPPED, reason="this version has answered it itself")
-            return self.contract.parse_one(bytes(logged.record))
-        except RequestRefused as refused:
-            return ShadowResult(status=STATUS_ERROR, reason=f"the record doesn't keep this contract: {refused}")
         except (msgspec.MsgspecError, ValueError) as error:
             return ShadowResult(status=STATUS_ERROR, reason=f"the line can't be read: {error}")
+        try:
+            return self.contract.parse_one(bytes(logged.record))
+        except RequestRefused as refused:
+            is_earlier = logged.contract not in ("", self.contract.version)  # which is no fault of the version's
+            status, kind = (
+                (STATUS_SKIPPED, "the contract as it is now") if is_earlier else (STATUS_ERROR, "this contract")
+            )
+            return ShadowResult(status=status, reason=f"the record doesn't keep {kind}: {refused}")
 
     def _score_records(self, records: Sequence[RecordDict]) -> list[ShadowResult]:
         try:

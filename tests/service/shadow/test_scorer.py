@@ -66,3 +66,11 @@ def test_a_record_of_another_contract_is_an_error_that_says_so(tmp_path: Path) -
     assert [each.status for each in results] == ["error", "ok", "error"]
     assert "doesn't keep this contract" in results[0].reason
     assert "can't be read" in results[2].reason
+
+
+def test_a_record_of_an_earlier_contract_is_no_error_of_the_version(tmp_path: Path) -> None:
+    line = encode_json(make_entry(100)).replace(b'"distance":100', b'"miles":100')
+    earlier = line.replace(RECORD_CONTRACT.version.encode(), b"earlier")
+    results = make_scorer(tmp_path, "").score([line, earlier])
+    assert [result.status for result in results] == ["error", "skipped"]
+    assert results[1].reason.startswith("the record doesn't keep the contract as it is now")
