@@ -8,7 +8,7 @@ import polars as pl
 from penumbra.core.encoding import FeatureEncoder
 from penumbra.core.settings import Settings
 from penumbra.features import Expression, Feature
-from penumbra.patterns.candidate import Candidate
+from penumbra.patterns.candidate import Candidate, Columns
 
 MAX_BOOSTING_VALUES = 255  # of a category, in scikit-learn's histogram gradient boosting
 WIDE_MARGIN_SHARE = 0.2  # of the baseline's loss; a model seldom gains more over the baseline than that
@@ -56,7 +56,7 @@ def note_large_categories(
     Yields:
         A sentence for each such category.
     """
-    encoder = FeatureEncoder(tuple(kinds), {})
+    encoder: Any = FeatureEncoder(tuple(kinds), {})
     limited = {name: _find_limited_columns(candidate, encoder) for name, candidate in candidates.items()}
     for position in encoder.categorical:
         name = encoder.names[position]
@@ -68,7 +68,7 @@ def note_large_categories(
             )
 
 
-def _find_limited_columns(candidate: Candidate, columns: FeatureEncoder) -> set[int]:
+def _find_limited_columns(candidate: Candidate, columns: Columns) -> set[int]:
     """The positions that a candidate's boosting takes as categories; none where it can't be made."""
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
