@@ -17,6 +17,7 @@ import polars as pl
 
 from penumbra.core.columns import DAY_COLUMN, RESERVED_PREFIX, name_loss_column
 from penumbra.core.metrics.losses import LossScale
+from penumbra.core.tables import format_number
 from penumbra.training import bootstrap, slices
 from penumbra.training.bootstrap import Interval
 from penumbra.training.gate_checks import NOT_ENOUGH_DATA, GateCheck, GateLimits, GateVerdict
@@ -50,7 +51,8 @@ def check_loss_difference(
     limit = 0.0 if rule == "superiority" else margin
     verdict = judge_difference(difference, count, rule, limits, margin)
     more = _estimate_days_needed(difference, limit, count, limits) if verdict == NOT_ENOUGH_DATA else ""
-    shown = f"{difference.value:+.4g} [{difference.low:+.4g}, {difference.high:+.4g}] over {count} days"
+    value, low, high = (format_number(each, "+") for each in (difference.value, difference.low, difference.high))
+    shown = f"{value} [{low}, {high}] over {count} days"
     wanted = "0" if rule == "superiority" else scale.describe_share(limits.margin_share)
     sentence = f"{loss} less the {other} model's: {shown}; {rule} has the upper limit below {wanted}{more}"
     return GateCheck(other, difference.value, limit, verdict, sentence, difference.low, difference.high)
@@ -110,7 +112,10 @@ def check_slices(rows: pl.DataFrame, limits: GateLimits, loss: str = "loss") -> 
     days = rows.select(pl.col(DAY_COLUMN).unique().sort())
     contributions = _compute_contributions([days.join(sums[name], on=DAY_COLUMN, how="left") for name in kept])
     is_harmed, worst = find_harmed_slices(contributions, limits, margin)
-    listed = ", ".join(f"{kept[k]} {contributions[k].mean():+.4g}" for k in np.flatnonzero(is_harmed)) or "none"
+    listed = (
+        ", ".join(f"{kept[k]} {format_number(contributions[k].mean(), '+')}" for k in np.flatnonzero(is_harmed))
+        or "none"
+    )
     wanted = f"by more than {scale.describe_share(limits.slice_margin_share)}"
     sentence = f"of {len(kept)} slices with {limits.min_days} days or more are worse than live {wanted}: {listed}"
     measured = float(contributions[worst].mean())
