@@ -1,5 +1,7 @@
 """The days of a replay, on batches of any length."""
 
+import datetime as dt
+
 import pytest
 
 from penumbra.core.settings import load_settings
@@ -41,13 +43,15 @@ def test_daily_batches_are_played_from_today_on(tmp_path):
 def test_days_without_rows_give_way_to_the_next_ones_that_have_some(tmp_path):
     monthly = {"source": [("for day in days:", "for day in days[:1]:")]}
     problem, settings = load_orders(tmp_path, **monthly), load_with_today("2024-02-10")
+    today = settings.data.today
     update = {"folder": tmp_path / "data", "derived": tmp_path / "derived"}
     rows = load_traffic(settings.data.model_copy(update=update), problem)
     plan = plan_replay(settings, problem, 3)
-    moved = move_to_rows(plan, rows)
+    moved = move_to_rows(plan, rows, today)
     assert (str(plan.first), str(moved.first), str(moved.last)) == ("2024-02-27", "2024-03-01", "2024-03-03")
     assert moved.fault - moved.first == plan.fault - plan.first
-    assert move_to_rows(moved, rows) == moved
+    assert move_to_rows(moved, rows, today) == moved
+    assert str(move_to_rows(plan, rows, dt.date(2024, 2, 1)).first) == "2024-02-01"
     late = plan_replay(load_with_today("2024-06-20"), problem, 3)
-    with pytest.raises(ReplayFailed, match=r"no row of the source is from 2024-06-28 or later"):
-        move_to_rows(late, rows)
+    with pytest.raises(ReplayFailed, match=r"no row of the source is from 2024-06-20 or later"):
+        move_to_rows(late, rows, dt.date(2024, 6, 20))

@@ -179,7 +179,7 @@ def run_days(settings: Settings, problem: Problem, plan: ReplayPlan) -> None:
     if len(done) == len(plan.days):
         return
     rows = traffic.load_traffic(day_loop.make_source_settings(settings), problem)
-    plan = move_to_rows(plan, rows)
+    plan = move_to_rows(plan, rows, settings.data.today)
     left = [day for day in plan.days if str(day) not in done]
     loop, fault = DayLoop(settings, problem, rows), plan_fault(problem, rows, plan)
     with sandbox.run_service(settings) as service:
@@ -190,23 +190,26 @@ def run_days(settings: Settings, problem: Problem, plan: ReplayPlan) -> None:
             report.print_progress(journal.steps(), len(plan.days))
 
 
-def move_to_rows(plan: ReplayPlan, rows: Traffic) -> ReplayPlan:
+def move_to_rows(plan: ReplayPlan, rows: Traffic, today: dt.date) -> ReplayPlan:
     """Move a plan to the first days that have rows, where its own have none.
 
     Args:
         plan: The plan.
         rows: The traffic.
+        today: The earliest day.
 
     Returns:
         A plan of as many days.
 
     Raises:
-        ReplayFailed: No later day has any rows.
+        ReplayFailed: No day from `today` on has any rows.
     """
     found = rows.find_first_day(plan.first)
+    if found is None or found > plan.last:
+        found = rows.find_first_day(today)
     if found is None:
-        raise sandbox.ReplayFailed(f"no row of the source is from {plan.first} or later: set an earlier data.today")
-    later = found - plan.first if found > plan.last else dt.timedelta(0)
+        raise sandbox.ReplayFailed(f"no row of the source is from {today} or later: set an earlier data.today")
+    later = found - plan.first if found > plan.last or found < plan.first else dt.timedelta(0)
     return replace(plan, first=plan.first + later, last=plan.last + later, fault=plan.fault + later)
 
 
