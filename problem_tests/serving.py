@@ -22,11 +22,9 @@ from penumbra.training.fit import compute_baseline, count_category_values
 from penumbra.training.release import build_release
 from problem_tests.sample import Sample
 
-with warnings.catch_warnings():  # importing BentoML and Starlette's test client warns about what is old in them
+with warnings.catch_warnings():  # importing Starlette's test client warns about what is old in it
     warnings.simplefilter("ignore")
     from starlette.testclient import TestClient
-
-    from service.app import build_service
 
 VERSION = "1"
 
@@ -83,6 +81,8 @@ def open_service(sample: Sample, state: Path, rules: Sequence[Rule] = ()) -> Ite
     )
     with warnings.catch_warnings():  # of what is old in BentoML
         warnings.simplefilter("ignore")
+        from service.app import build_service  # it loads problem/, which another test does first
+
         app = build_service(settings, problem).to_asgi()
     with TestClient(app, client=("127.0.0.1", 50000)) as http:
         yield http
