@@ -34,7 +34,7 @@ def settings(tmp_path):
 def test_the_loss_has_its_own_name_and_the_fault_is_told_with_its_column(settings, tmp_path):
     steps = make_steps([400.0, 300.0], fault="amount is missing from all rows", columns=["amount"], sabotaged="2")
     words = report.write_replay_report(settings, steps, "squared_error", tmp_path)
-    assert "The fault: 2024-05-01 to 2024-05-01: amount is missing from all rows; the monitor noticed nothing." in words
+    assert "The fault: 2024-05-01: amount is missing from all rows; the monitor noticed nothing." in words
     assert "The saboteur: version 2 was never promoted." in words
     figures = json.loads(words.splitlines()[-1])
     assert (figures["served_squared_error"], figures["fault_noticed"]) == (350.0, False)

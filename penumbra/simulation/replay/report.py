@@ -149,7 +149,8 @@ def describe_injections(steps: ReplaySteps, facts: dict[str, Any]) -> str:
         A sentence about the fault and one about the saboteur.
     """
     faulty = [step for step in steps if step["fault"]]
-    fault = f"{faulty[0]['day']} to {faulty[-1]['day']}: {faulty[0]['fault']}" if faulty else NO_FAULT
+    days = " to ".join(dict.fromkeys((faulty[0]["day"], faulty[-1]["day"]))) if faulty else ""
+    fault = f"{days}: {faulty[0]['fault']}" if faulty else NO_FAULT
     noticed = {True: "; the monitor noticed", False: "; the monitor noticed nothing", None: ""}[facts["fault_noticed"]]
     saboteurs = ", ".join(step["sabotaged"] for step in steps if step["sabotaged"])
     fate = "was promoted" if facts["sabotage_promoted"] else "was never promoted"
