@@ -135,9 +135,7 @@ class DataStore:
         Raises:
             BatchRefused: Where too many rows break a contract that has changed.
         """
-        partition = self._partition(batch, self.sums(batch))
-        if not partition.exists():
-            self._derive(batch, {name: path.read_bytes() for name, path in self._raw_files(batch).items()})
+        partition = self._ensure_partition(batch)
         return pl.read_parquet(partition, columns=None if columns is None else list(columns), glob=False)
 
     def sums(self, batch: str) -> dict[str, str]:
@@ -155,9 +153,21 @@ class DataStore:
         Returns:
             A frame with `penumbra.batch`, `penumbra.row` (UInt32, the row's number in the raw files), `penumbra.broken`
             (List(String), the rules) and the columns of the original text; empty where no row was rejected.
+
+        Raises:
+            BatchRefused: Where too many rows break a contract that has changed.
         """
         path = self._quarantine_path(batch)
+        if (self.raw / batch).is_dir():
+            self._ensure_partition(batch)
         return pl.read_parquet(path, glob=False) if path.exists() else pl.DataFrame()
+
+    def _ensure_partition(self, batch: str) -> Path:
+        """Derive what an admitted batch has no current partition of; return the partition's path."""
+        partition = self._partition(batch, self.sums(batch))
+        if not partition.exists():
+            self._derive(batch, {name: path.read_bytes() for name, path in self._raw_files(batch).items()})
+        return partition
 
     def _raw_files(self, batch: str) -> dict[str, Path]:
         folder = self.raw / batch

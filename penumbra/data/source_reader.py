@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import polars as pl
 
+from penumbra.core.columns import RESERVED_PREFIX
 from penumbra.core.problem import Problem, SourceBatch
 
 MAX_NAME_BYTES = 150  # a file name has at most 255 bytes, and derived files add to the batch's name
@@ -91,13 +92,18 @@ def parse_batch_files(problem: Problem, batch: str, files: Mapping[str, bytes]) 
         The frame that `parse()` gives, with any columns and dtypes; a LazyFrame is collected, a pandas frame converted.
 
     Raises:
-        BatchRefused: `parse()` fails, or gives no frame.
+        BatchRefused: `parse()` fails, gives no frame, or a column that is called as one of the engine's.
     """
     begin = _begin(batch)
     rows = _call_source(problem, "parse()", lambda: _collect(problem.source.parse(dict(files))), BatchRefused, begin)
     if not isinstance(rows, pl.DataFrame):
         raise BatchRefused(
             f"{begin}parse() of {name_source_file(problem)} gives {_describe(rows)}: expected a polars DataFrame"
+        )
+    if taken := [name for name in rows.columns if name.startswith(RESERVED_PREFIX)]:
+        raise BatchRefused(
+            f"{begin}parse() of {name_source_file(problem)} gives the column {taken[0]!r}: expected names that don't "
+            f"begin with {RESERVED_PREFIX!r}, which the engine's do"
         )
     return rows
 

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from penumbra.core.columns import RESERVED_PREFIX, find_illegal_names
 from penumbra.core.problem import ProblemError
+from penumbra.data.source_reader import BatchRefused
+from tests.helpers.orders import open_orders_store
 from tests.helpers.renamed_orders import PLAIN_NAMES, collect_loop_facts, load_renamed_orders
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML's use of pydantic
@@ -64,6 +66,18 @@ def test_every_stage_gives_the_same_whatever_the_columns_are_called(
 def test_a_problem_with_legal_names_loads(tmp_path_factory: pytest.TempPathFactory, names: dict[str, str]) -> None:
     problem = load_renamed_orders(tmp_path_factory.mktemp("named"), names)
     assert list(problem.schema.Labelled.columns()) == list(names.values())
+
+
+def test_a_raw_column_of_the_engines_is_refused_and_others_beside_the_contract_are_kept(tmp_path: Path) -> None:
+    raw = {"order_id,": "order_id,row,{},", '"order_id": day': '"row": 1, "x": 2, "order_id": day'}
+    changes = [(old, new.format("primary_key")) for old, new in raw.items()]
+    store = open_orders_store(tmp_path / "kept", source=changes, schema=[("min=18", "min=30")])
+    store.stage("2024-01", store.problem.source.fetch("2024-01"))
+    assert {"row", "primary_key"} <= set(store.quarantine("2024-01").columns)
+    changes = [(old, new.format("penumbra.row")) for old, new in raw.items()]
+    store = open_orders_store(tmp_path / "refused", source=changes)
+    with pytest.raises(BatchRefused, match=r"gives the column 'penumbra.row': expected names that don't begin with"):
+        store.stage("2024-01", store.problem.source.fetch("2024-01"))
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ class ExaminedData:
         self.days = self.rows[schema.TIME].dt.date()
         self.times = {batch: self.rows.filter(pl.col(BATCH_COLUMN) == batch)[schema.TIME] for batch in self.batches}
         labelled = select_labelled_rows(self.rows, target).sort(schema.TIME)
-        self.label = labelled[LABEL_COLUMN].alias("the target")
+        self.label = labelled[LABEL_COLUMN]
         self.inputs = labelled[INPUTS_COLUMN].struct.unnest()
         numeric = pl.selectors.numeric() | pl.selectors.boolean()
         self.outcomes = labelled.select(*self.outcome_columns, self.label).select(numeric.cast(pl.Float64))

@@ -38,8 +38,9 @@ def show_quarantine(as_json: bool) -> None:
     from penumbra.core.problem_loading import load_problem
     from penumbra.core.settings import SettingsError, load_settings
     from penumbra.data.partition_code import STORED_PARTS
+    from penumbra.data.source_reader import BatchRefused
 
-    with refuse_on(SettingsError, ProblemError):
+    with refuse_on(SettingsError, ProblemError, BatchRefused):
         rejected = quarantine_report.read_quarantine(load_settings().data, load_problem(STORED_PARTS))
     if as_json:
         print_json(quarantine_report.count_rejected_rows(rejected))

@@ -3,6 +3,7 @@
 import numpy as np
 import polars as pl
 
+from penumbra.core.columns import LABEL_COLUMN, VALUE_COLUMN
 from penumbra.training.doctor.checks import Finding
 
 MIN_EXACT_R2 = 0.999  # R² of a sum that is the target
@@ -22,7 +23,7 @@ def find_linear_leaks(features: pl.DataFrame, outcomes: pl.DataFrame) -> list[Fi
 
     Args:
         features: Numbers, [n, k], null for missing.
-        outcomes: The target and the columns that it is made of, [n, m], null for missing.
+        outcomes: The target (`penumbra.label`) and the columns that it is made of, [n, m], null for missing.
 
     Returns:
         A finding for each such outcome.
@@ -32,7 +33,8 @@ def find_linear_leaks(features: pl.DataFrame, outcomes: pl.DataFrame) -> list[Fi
     for name in outcomes.columns:
         weights = _find_weights(features, outcomes[name])
         if weights:
-            evidence = f"{name} = {_format_sum(weights)} + a constant (R² above {MIN_EXACT_R2})"
+            called = "the target" if name == LABEL_COLUMN else name
+            evidence = f"{called} = {_format_sum(weights)} + a constant (R² above {MIN_EXACT_R2})"
             found.append(Finding("leakage", ", ".join(weights), evidence, LINEAR_LEAK_REMEDY))
     return found
 
@@ -64,10 +66,12 @@ def _select_complete_rows(features: pl.DataFrame, outcome: pl.Series) -> tuple[l
     """Select rows without a gap: names [k], inputs [m, k], outcome [m]. Drops the emptiest columns if they are few."""
     names = sorted(features.columns, key=lambda name: features[name].null_count())
     while names:
-        rows = features.select(names).with_columns(outcome.alias("")).cast(pl.Float64).drop_nulls().drop_nans()
+        rows = (
+            features.select(names).with_columns(outcome.alias(VALUE_COLUMN)).cast(pl.Float64).drop_nulls().drop_nans()
+        )
         if rows.height >= MIN_ROWS_PER_TERM * (len(names) + 1):
             varying = [name for name in names if rows[name].n_unique() > 1]
-            return varying, rows.select(varying).to_numpy(), rows[""].to_numpy()
+            return varying, rows.select(varying).to_numpy(), rows[VALUE_COLUMN].to_numpy()
         names = names[:-1]
     return [], np.empty((0, 0)), np.empty(0)
 
