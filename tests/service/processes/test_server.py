@@ -223,7 +223,9 @@ def test_after_a_change_of_features_and_a_restart_the_live_version_answers_what_
 ) -> None:
     changed = shutil.copytree(FLIGHTS, tmp_path / "problem")
     features = (changed / "features.py").read_text()
-    (changed / "features.py").write_text(features.replace('    Number("visib"),\n', ""))
+    less = features.replace('    Number("visib"),\n', "")
+    assert less != features
+    (changed / "features.py").write_text(less)
     (tmp_path / "checkout").mkdir()
     local_service.deploy_version(tmp_path, "1")
     answers = []
