@@ -74,17 +74,18 @@ class Traffic:
         return days.filter(days >= since).min()  # type: ignore[return-value]
 
     def select_days_before(self, day: dt.date, days: int = DAYS_BEFORE) -> pl.DataFrame:
-        """Select the rows of some days.
+        """Select the rows of the last days that have any.
 
         Args:
-            day: The day (UTC) after the last one.
+            day: The day (UTC) after them.
             days: How many days, at most.
 
         Returns:
             The columns of a request.
         """
-        before = self._select_days(day - dt.timedelta(days=days), day - dt.timedelta(days=1))
-        return TrafficDay(day, before, self.schema).requests
+        dates = self.rows.select(build_utc_date(self.schema)).to_series()
+        (first, *_) = (*dates.filter(dates < day).unique().sort().tail(days), day)
+        return TrafficDay(day, self._select_days(first, day - dt.timedelta(days=1)), self.schema).requests
 
     def _select_days(self, first: dt.date, last: dt.date) -> pl.DataFrame:
         return self.rows.filter(build_utc_date(self.schema).is_between(first, last))
