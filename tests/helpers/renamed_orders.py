@@ -24,6 +24,7 @@ from penumbra.core.columns import (
     INPUTS_COLUMN,
     LOSS_COLUMN,
     MODEL_COLUMN,
+    PREDICTION_COLUMN,
     name_loss_column,
 )
 from penumbra.core.histograms import list_profiled_columns
@@ -281,9 +282,10 @@ def _monitor(settings: Settings, problem: Problem, plain: Mapping[str, str]) -> 
 
 def _read_counts(settings: Settings, problem: Problem, plain: Mapping[str, str]) -> dict[str, list[int]]:
     """The counts of all columns in the live answers' profiles, and of the reference's."""
-    features = problem.features.FEATURES
-    store = ProfileStore(settings.monitor.folder, settings.service.predictions, problem.schema, features)
-    store.update(lambda version: bundle.read_reference_rows(settings.service.state / "bundles" / version))
+    store = ProfileStore(settings.monitor.folder, settings.service.predictions, problem.schema)
+    columns = list_profiled_columns(problem.features.FEATURES, problem.schema.TIME)
+    reference = bundle.read_reference_rows(settings.service.state / "bundles/1")
+    store.update(lambda version: reference.select(*columns, problem.schema.TIME, PREDICTION_COLUMN))
     binning = store.binning("1")
     profiles = [*store.window(dt.date.min, dt.date.max, "1").values(), *store.reference("1").values()]
     counts = np.array([profile.counts for profile in profiles])
@@ -293,9 +295,8 @@ def _read_counts(settings: Settings, problem: Problem, plain: Mapping[str, str])
 def _archive(settings: Settings, problem: Problem) -> None:
     """Keep the prediction log as columns, and delete its lines."""
     folder = settings.service.predictions
-    columns = list_profiled_columns(problem.features.FEATURES, problem.schema.TIME)
     tomorrow = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1)
-    reader = LogFrameReader(problem.schema, columns).read_aligned
+    reader = LogFrameReader(problem.schema).read_aligned
     archive.compact_segments(folder, archive.seal_closed_segments(folder), tomorrow, reader)
 
 
