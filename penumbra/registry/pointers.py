@@ -12,13 +12,17 @@ import contextlib
 import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from penumbra.storage.atomic import replace_file
 from penumbra.storage.locks import hold_file_lock
 
-LIVE_ALIAS, PREVIOUS_ALIAS, CANDIDATE_ALIAS, CANARY_ALIAS = "live", "previous", "candidate", "canary"
+LIVE_ALIAS: Final = "live"
+PREVIOUS_ALIAS: Final = "previous"
+CANDIDATE_ALIAS: Final = "candidate"
+CANARY_ALIAS: Final = "canary"
 BUNDLES_FOLDER, RUNS_FOLDER = "bundles", "runs"
 ROLLBACK_PIN_FILE, CANARY_ENDED_FILE, POINTERS_LOCK_FILE = "rolled-back", "canary-ended", "pointers.lock"
 LIVE_REFUSED_FILE = "live-refused"

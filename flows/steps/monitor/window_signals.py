@@ -136,7 +136,10 @@ def _list_refusal_faults(turned_away: pl.DataFrame, day: dt.date) -> list[DataFa
     share = pl.col("records") / (pl.col("records") + pl.col("answered"))
     before = turned_away.filter(pl.col("day") < day).select(share).to_series().to_list()
     today = turned_away.filter(pl.col("day") == day).select("records", "answered", "field")
-    return find_refusal_faults(*today.row(0), before) if today.height else []
+    if not today.height:
+        return []
+    records, answered, field = today.row(0)
+    return find_refusal_faults(records, answered, field, before)
 
 
 def measure_drift(

@@ -70,11 +70,11 @@ def _is_better(settings: Settings, plan: TrainingPlan, matrices: Matrices, job: 
     labels = matrices.read_evaluation_set(batches)[1]
     rows = read_training_rows(settings, matrices.problem, batches)
     days = rows.select(matrices.problem.slices.DAY).to_series().to_numpy()
-    losses = [
+    losses, others = (
         compute_row_losses(matrices.task, labels, matrices.arrays.read(f"validation-{name}")) for name in (job, other)
-    ]
+    )
     confidence = gate_comparisons.to_two_sided_confidence(settings.gate.confidence)
-    return bootstrap.compare_paired_losses(*losses, days, confidence).high < 0
+    return bootstrap.compare_paired_losses(losses, others, days, confidence).high < 0
 
 
 def _read_live_manifest(registry: RegistrySettings) -> dict[str, Any]:
