@@ -44,6 +44,7 @@ class Loop:
     answers: list[dict[str, Any]] = field(default_factory=list)
     records: list[dict[str, Any]] = field(default_factory=list)
     outcomes: list[dict[str, Any]] = field(default_factory=list)
+    last_answer: dict[str, Any] = field(default_factory=dict)
     service: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def __post_init__(self) -> None:
@@ -72,7 +73,9 @@ class Loop:
         self.service.enter_context(self.project.serve())
 
     def stop(self) -> None:
-        """Stop the service."""
+        """Ask once more, and stop the service."""
+        if self.records:
+            self.last_answer = self.project.post("/predict", self.records[0])
         self.service.close()
 
     def serve(self) -> None:
@@ -96,8 +99,9 @@ class Loop:
         for start in range(0, len(known), LIST_ROWS):
             self.project.post("/feedback", known[start : start + LIST_ROWS])
         counts = json.loads(self.run("labels", "--json", day=self.last_day))
-        attached = sum(row["labels"] for row in counts["by_model"])
-        expect(attached == len(known), f"{attached} of {len(known)} labels are attached: {counts}")
+        attached = sum(row["labelled"] for row in counts["by_model"])  # who was asked for twice may count twice
+        holds = len(known) <= attached <= len(known) + SINGLE_ROWS
+        expect(holds, f"the {len(known)} labels are attached, not {attached}: {counts}")
 
     def shadow(self) -> None:
         """Train again a batch later; the candidate scores what was asked before."""
@@ -145,7 +149,7 @@ class Loop:
     def pack(self) -> None:
         """Build a bento, and ask it."""
         folder = self.run("bento", day=self.last_day).split()[-1]
-        expected = drop_id(self.answers[0])
+        expected = drop_id(self.last_answer)
         with self.project.serve(
             sys.executable, "-m", "bentoml", "serve", folder, "--host", "127.0.0.1", "--port", str(self.project.port)
         ):
@@ -188,12 +192,12 @@ def run_loop(name: str, folder: Path) -> list[Target]:
         The targets in their order; those after a fault are tried as well.
     """
     delay = DELAY_HOURS.get(name, 0.001)
-    project = ProjectCopy(folder, PROBLEMS / name, training__candidates="boosting,linear", replay__candidate="linear")
+    candidates = {"training__candidates": "boosting,linear", "replay__candidate": "linear"}
+    project = ProjectCopy(folder, PROBLEMS / name, monitor__every_days=0, **candidates)
     loop = Loop(project, delay)
     targets = [run_target(step) for step in (loop.ingest, loop.train, loop.examine, loop.start)]
     targets += [run_target(step) for step in (loop.serve, loop.feed_back, loop.shadow, loop.promote, loop.monitor)]
-    loop.stop()
-    after = (loop.overview, loop.explain, loop.reproduce, loop.pack, loop.replay, loop.backtest)
+    after = (loop.stop, loop.overview, loop.explain, loop.reproduce, loop.pack, loop.replay, loop.backtest)
     return targets + [run_target(step) for step in after]
 
 

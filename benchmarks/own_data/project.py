@@ -189,7 +189,8 @@ class ProjectCopy:
 
     def _make_environment(self, overrides: dict[str, object]) -> dict[str, str]:
         settings = {f"PENUMBRA_{key.upper()}": str(value) for key, value in {**self.overrides, **overrides}.items()}
-        inherited = {key: value for key, value in os.environ.items() if not key.startswith("PENUMBRA_")}
+        dropped = ("PENUMBRA_", "PYTHONDONTWRITEBYTECODE")  # without bytecode every process compiles all it imports
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith(dropped)}
         return {**inherited, "PYTHONPATH": str(self.folder), "METAFLOW_USER": "owner", **settings}
 
 
