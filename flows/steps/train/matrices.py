@@ -203,7 +203,11 @@ def write_matrices(
     arrays.write("inputs", inputs)
     arrays.write("labels", extract_labels(rows[LABEL_COLUMN], task))
     faults = _write_learnt_labels(problem, rows, arrays)
-    columns: dict[str, list[Any]] = {"names": encoding.names, "categorical": encoding.categorical, "numeric": encoding.numeric}
+    columns: dict[str, list[Any]] = {
+        "names": encoding.names,
+        "categorical": encoding.categorical,
+        "numeric": encoding.numeric,
+    }
     matrices = Matrices(arrays, columns, encoding.tables, task, problem, faults)
     context = _load_context(recorded_context) if recorded_context else _collect_context(settings, rows, matrices)
     for name, array in context.items():

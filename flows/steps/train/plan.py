@@ -21,8 +21,10 @@ from penumbra.training.fit import select_labelled_rows
 from penumbra.training.split import Split, split_batches
 
 RECIPE_ROOMS = ("penumbra.features", "penumbra.rules", "penumbra.patterns", "penumbra.core.encoding")
-MODEL_ROOMS: tuple[str, ...] = ("penumbra.features", "penumbra.rules", "penumbra.patterns", "penumbra.core", "penumbra.data")
-MODEL_ROOMS += ("penumbra.training", "flows.train", "flows.steps.train")
+MODEL_ROOMS = (
+    *("penumbra.features", "penumbra.rules", "penumbra.patterns", "penumbra.core", "penumbra.data"),
+    *("penumbra.training", "flows.train", "flows.steps.train"),
+)
 
 
 class DataNotRecorded(RuntimeError):
