@@ -7,7 +7,7 @@ import pytest
 from benchmarks.own_data.__main__ import AT_ONCE
 from benchmarks.own_data.loop import NAMES, run_loop
 
-pytestmark = pytest.mark.alone
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 
 @pytest.fixture(scope="module")
