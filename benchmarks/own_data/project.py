@@ -23,8 +23,10 @@ from penumbra.core.settings import PROJECT_ROOT
 
 PROBLEMS = Path(__file__).parent / "problems"
 COMMON_FILES = ("source.py", "candidates.py", "tables.py")
-COPIED = ("penumbra", "flows", "service", "monitoring", "deploy", "locks", ".dvc", ".metaflow", "settings.toml")
-COPIED += ("pyproject.toml", "README.md", "LICENSE", "data.dvc", ".gitignore", ".dvcignore", "bin", "examples")
+COPIED = (
+    *("penumbra", "flows", "service", "monitoring", "deploy", "locks", ".dvc", ".metaflow", "settings.toml"),
+    *("pyproject.toml", "README.md", "LICENSE", "data.dvc", ".gitignore", ".dvcignore", "bin", "examples"),
+)
 TIMEOUT_SECONDS = 300.0
 GIT = ("git", "-c", "user.name=owner", "-c", "user.email=owner@localhost")
 
@@ -83,7 +85,7 @@ class ProjectCopy:
             StepFailed: It ended with another code, in a traceback, or not within five minutes.
         """
         command = [sys.executable, "-m", "penumbra.cli.app", *words]
-        with tempfile_output(self.folder) as output:
+        with open_output(self.folder) as output:
             process = subprocess.Popen(
                 command,
                 cwd=self.folder,
@@ -214,7 +216,7 @@ def convert_to_json(text: str | None, dtype: pl.DataType) -> Any:
 
 
 @contextlib.contextmanager
-def tempfile_output(folder: Path) -> Iterator[Any]:
+def open_output(folder: Path) -> Iterator[Any]:
     """A file for the output of a command, which is deleted at the end."""
     path = folder / f"output-{time.monotonic_ns()}.txt"
     with path.open("w+b") as output:
