@@ -27,7 +27,7 @@ COPIED = (
     *("penumbra", "flows", "service", "monitoring", "deploy", "locks", ".dvc", ".metaflow", "settings.toml"),
     *("pyproject.toml", "README.md", "LICENSE", "data.dvc", ".gitignore", ".dvcignore", "bin", "examples"),
 )
-TIMEOUT_SECONDS = 300.0
+TIMEOUT_SECONDS = 600.0
 GIT = ("git", "-c", "user.name=owner", "-c", "user.email=owner@localhost")
 
 
@@ -82,7 +82,7 @@ class ProjectCopy:
             What it wrote.
 
         Raises:
-            StepFailed: It ended with another code, in a traceback, or not within five minutes.
+            StepFailed: It ended with another code, in a traceback, or not within ten minutes.
         """
         command = [sys.executable, "-m", "penumbra.cli.app", *words]
         with open_output(self.folder) as output:

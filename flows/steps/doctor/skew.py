@@ -108,19 +108,19 @@ def make_skew_sample(
 
 @contextlib.contextmanager
 def _run_service(folder: Path) -> Iterator[str]:
-    """Run a service with a state and a prediction log of its own and without business rules; yields its address.
+    """Run a service with all its files in `folder`, without an archive and business rules; yields its address.
 
     Raises:
         ServiceNotStarted: It ended, or wasn't ready in a minute.
     """
     port = find_free_port()
-    service = {"STATE": folder / "state", "PREDICTIONS": folder / "predictions", "HOST": "127.0.0.1", "PORT": port}
-    environ = {
-        **_environment_without_keys(),
-        **{f"PENUMBRA_SERVICE__{key}": str(value) for key, value in service.items()},
+    settings = {
+        **{"SERVICE__STATE": folder / "state", "SERVICE__PREDICTIONS": folder / "predictions"},
+        **{"LABELS__FOLDER": folder / "labels", "LEDGER__FOLDER": folder / "ledger", "LOG__ARCHIVE": ""},
+        **{"SERVICE__HOST": "127.0.0.1", "SERVICE__PORT": port, "SERVICE__WORKERS": 1, "SERVICE__MAX_RECORDS": 10_000},
+        **{"RULES__APPLY": "false", "SHADOW__ENABLED": "false"},
     }
-    environ |= {"PENUMBRA_SERVICE__WORKERS": "1", "PENUMBRA_SERVICE__MAX_RECORDS": "10000"}
-    environ |= {"PENUMBRA_RULES__APPLY": "false"}
+    environ = _environment_without_keys() | {f"PENUMBRA_{name}": str(value) for name, value in settings.items()}
     with (folder / "output").open("w") as output:
         process = subprocess.Popen([sys.executable, "-m", "service"], env=environ, stdout=output, stderr=output)
     try:
