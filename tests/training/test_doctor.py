@@ -382,7 +382,6 @@ def test_the_service_gives_the_predictions_of_training_time(space, live):
     examined = examine(space, **live)
     assert (examined.code, examined.found) == (0, {})
     assert "  ok       the service gives training's predictions" in examined.output
-    assert not (space.folder / "var/predictions").exists()
     folders = [space.folder / "var" / name for name in ("service", "predictions", "labels")]
     assert not [folder for folder in folders if folder.exists()]  # its rows are nobody's predictions
 
