@@ -159,7 +159,7 @@ def test_a_month_later_the_new_model_is_the_candidate_and_is_compared_with_the_l
     assert open_registry(trained).version("candidate") == "2"
     assert "live (version 1)" in trained.latest_receipt
     failures = FailureSet(trained.folder / "var/failures", problem.schema.Row).read()
-    assert set(failures["model"]) == {"1"}
+    assert set(failures["penumbra.model"]) == {"1"}
     assert set(failures["penumbra.batch"]) == {"2013-04"}
 
 
