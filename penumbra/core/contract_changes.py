@@ -7,7 +7,7 @@
 | an Enum gained or lost a value                        | yes: for it a new value is one never seen       |
 | the same, and something else than a Category reads it | only where values were added behind the others  |
 | text became an Enum or the other way round            | yes, if a Category reads it                     |
-| a number became another type of number                | yes                                             |
+| a number became another type of number                | yes, unless an Expression reads it              |
 | any other change of a dtype                           | no                                              |
 | may be null, or no longer                             | yes                                             |
 | another task, or other classes                        | no                                              |
@@ -89,7 +89,7 @@ def _find_column_breaks(feature: Feature, made_for: Contract, now: Contract) -> 
         reads = f"its feature {feature.name} reads the column {column}"
         if column not in now:
             yield f"{reads}, which Row in problem/schema.py doesn't have"
-        elif (then := made_for.get(column)) and not _suffices(then, now[column], feature.categorical):
+        elif (then := made_for.get(column)) and not _suffices(then, now[column], feature):
             yield f"{reads} as {_name_dtype(then)}, and Row in problem/schema.py has {_name_dtype(now[column])} now"
 
 
@@ -98,10 +98,11 @@ def _find_kind_faults(feature: Feature, row: type[dy.Schema]) -> Iterator[str]:
     yield from () if isinstance(feature, Expression) else find_feature_faults(feature, row)
 
 
-def _suffices(then: ContractColumn, now: ContractColumn, by_value: bool) -> bool:
-    """Whether a feature reads the same of a column as before; `by_value`: if it looks at nothing but its text."""
-    if by_value or not (then["values"] or now["values"]):
-        return bool(then["family"] == now["family"])
+def _suffices(then: ContractColumn, now: ContractColumn, feature: Feature) -> bool:
+    """Whether a feature reads the same of a column as before: a category its text, an expression any of its bits."""
+    if feature.categorical or not (then["values"] or now["values"]):
+        compared = "dtype" if isinstance(feature, Expression) else "family"
+        return bool(then[compared] == now[compared])
     return bool(then["values"]) and now["values"][: len(then["values"])] == then["values"]
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,12 @@ from sklearn.tree import DecisionTreeClassifier
 from flows.steps.train.gate_evaluation import list_skipped_checks
 from flows.steps.train.live_model import predict_with_live
 from penumbra.core.columns import BATCH_COLUMN, LABEL_COLUMN, PREDICTION_COLUMN
-from penumbra.core.contract_changes import describe_contract
+from penumbra.core.contract_changes import describe_contract, find_contract_break
 from penumbra.core.encoding import FeatureEncoder, derive_features, learn_category_tables
 from penumbra.core.problem import Problem
 from penumbra.core.settings import RegistrySettings
+from penumbra.core.task import Task
+from penumbra.features import Expression, Number
 from penumbra.registry import bundle
 from penumbra.registry.manifest import UnfitBundle
 from penumbra.registry.models import FinishedRun, ModelRegistry
@@ -177,6 +180,26 @@ def test_where_the_live_version_cant_go_on_everybody_says_why_and_what_to_do(
     assert "`penumbra train`, then `penumbra promote --force --version" in reason
     assert (ready.status_code, asked.status_code, asked.json()["error"]) == (503, 503, reason)
     assert any(reason in message for message in caplog.messages)
+
+
+@pytest.mark.parametrize(
+    ("then", "now"),
+    [(dy.Int16(), dy.UInt16()), (dy.Int8(), dy.Int64()), (dy.Decimal(10, 2), dy.Float64()), (dy.Int16(), dy.Float64())],
+    ids=["unsigned", "wider", "no decimals", "a float"],
+)
+def test_an_expression_needs_the_type_of_number_that_it_was_made_for_and_a_number_any(
+    then: dy.Column, now: dy.Column
+) -> None:
+    visits = Expression("made", pl.col("visits") - 50, type("Then", (dy.Schema,), {"visits": then}))
+    labelled = type("Labelled", (dy.Schema,), {"visits": now, "left": dy.Bool()})
+    schema = types.SimpleNamespace(
+        Row=type("Row", (dy.Schema,), {"visits": now}), Labelled=labelled, target=lambda: pl.col("left")
+    )
+    made_for, task = describe_contract(visits.schema), Task.from_schema(schema)
+    assert find_contract_break(made_for, [Number("visits")], task, schema) == ""
+    assert find_contract_break(made_for, [visits], task, schema) == (
+        f"its feature made reads the column visits as {then.dtype}, and Row in problem/schema.py has {now.dtype} now"
+    )
 
 
 def test_the_deployer_keeps_the_last_good_version_and_says_why(made: Path, tmp_path: Path) -> None:
