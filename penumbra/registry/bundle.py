@@ -82,8 +82,10 @@ class Bundle:
 
         Returns:
             [n, classes] probabilities, or [n] values of a regression; float64 of an estimator, of a compiled model the
-            dtype that its graph has.
+            dtype that its graph has. Of no rows, empty in that shape and float64: estimators refuse to be asked.
         """
+        if not len(matrix):
+            return np.empty((0, *_get_output_shape(self.task)))
         if self.session is not None:
             return self.session.run(None, {"inputs": matrix})[0]
         predict = self.fitted.predict if self.task.kind == "regression" else self.fitted.predict_proba
@@ -283,10 +285,15 @@ def read_bundle_task(facts: Mapping[str, Any]) -> Task:
     return Task(task["kind"], tuple(task.get("classes", ())))
 
 
+def _get_output_shape(task: Task) -> tuple[int, ...]:
+    """The shape of a model's raw output for one row."""
+    return {"binary": (2,), "multiclass": (len(task.classes),), "regression": ()}[task.kind]
+
+
 def _check_probe_outputs(bundle: Bundle) -> None:
     probe = np.load(io.BytesIO((bundle.path / "probe.npz").read_bytes()), allow_pickle=False)
     outputs, task = bundle.compute_outputs(probe["inputs"]), bundle.task
-    columns = {"binary": (2,), "multiclass": (len(task.classes),), "regression": ()}[task.kind]
+    columns = _get_output_shape(task)
     if outputs.shape[1:] != columns:
         raise BrokenBundle(f"{bundle.path}: its answers have the shape {outputs.shape}: expected {columns} for {task}")
     difference = float(np.abs(outputs - probe["outputs"]).max())

@@ -255,6 +255,31 @@ def test_an_uncompiled_regression_answers_with_values(tmp_path):
     np.testing.assert_array_equal(read.score(ROWS), estimator.predict(inputs))
 
 
+class NeverAsked:
+    """An estimator that fails when it is asked, as scikit-learn's do where there are no rows."""
+
+    def predict_proba(self, inputs):
+        raise ValueError(f"Found array with {len(inputs)} sample(s)")
+
+    predict = predict_proba
+
+
+@pytest.mark.parametrize(
+    ("kind", "classes", "outputs", "scores"),
+    [
+        ("binary", [], (0, 2), (0,)),
+        ("multiclass", ["fog", "haze", "clear"], (0, 3), (0, 3)),
+        ("regression", [], (0,), (0,)),
+    ],
+)
+def test_a_model_is_not_asked_about_no_rows(kind, classes, outputs, scores):
+    facts = {"version": "7", "task": {"kind": kind, "classes": classes}}
+    model = bundle.Bundle(Path(), facts, FeatureEncoder(KINDS, {"colour": {"blue": 0}}), None, NeverAsked())
+    matrix = np.empty((0, 2))
+    assert (model.compute_outputs(matrix).shape, model.predictions(matrix).shape) == (outputs, scores)
+    assert (model.score(ROWS.head(0)).shape, model.score(ROWS.head(0)).dtype) == (scores, float)
+
+
 def test_patterns_around_an_uncompiled_model_are_shipped_without_what_only_training_needs(tmp_path):
     within = HardNegatives(make_pipeline(SimpleImputer(), KNeighborsClassifier()))
     folder, estimator, inputs = uncompiled(tmp_path / "p", Augmented(within, lambda m, c, rng: m, object()))
