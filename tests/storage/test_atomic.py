@@ -8,7 +8,8 @@ from penumbra.core.settings import PROJECT_ROOT
 from penumbra.storage.atomic import fill_folder_aside, replace_file, write_aside
 
 ROOMS = ("penumbra", "service", "monitoring", "flows", "problem", "benchmarks")
-MOVES = {"penumbra/storage/atomic.py", "penumbra/data/batches.py"}  # the data store moves staged batches
+# Folders are moved whole where batches are staged, and where another problem's are set aside.
+MOVES = {"penumbra/storage/atomic.py", "penumbra/data/staging.py", "penumbra/cli/fresh_start.py"}
 
 
 def list_names(folder):

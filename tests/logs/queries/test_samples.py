@@ -63,17 +63,15 @@ def test_rows_are_found_as_profiles_count_them_but_those_that_are_not_in_the_log
     whole = msgspec.structs.replace(entry, record={**entry.record, "temp": 50.0})
     odd = msgspec.structs.replace(entry, record={**entry.record, "temp": "warm"})
     names = prediction_logs.log_predictions(tmp_path, whole, odd)
-    found, rows = samples.read_profile_rows(
-        tmp_path / "predictions", [*names, "none"], LogFrameReader(schema, ["temp"])
-    )
+    found, rows = samples.read_profile_rows(tmp_path / "predictions", [*names, "none"], LogFrameReader(schema))
     assert found.to_list() == names[:1]
-    assert rows.rows() == [(50.0, 0.5, DAY)]
+    assert rows.select("temp", "penumbra.prediction", "penumbra.day").rows() == [(50.0, 0.5, DAY)]
 
 
 def test_rows_that_are_in_parquet_as_columns_are_found_as_such_and_the_others_as_lines(tmp_path, monkeypatch):
     entry = prediction_logs.make_prediction(5)
     warm, cold = (msgspec.structs.replace(entry, record={**entry.record, "temp": degrees}) for degrees in (50.0, 20.0))
-    answered, folder = LogFrameReader(schema, ["temp"]), tmp_path / "predictions"
+    answered, folder = LogFrameReader(schema), tmp_path / "predictions"
     names = prediction_logs.log_predictions(tmp_path, warm)
     archive.compact_segments(folder, archive.seal_closed_segments(folder), dt.date.max, answered.read_aligned)
     names += prediction_logs.log_predictions(tmp_path, cold)
