@@ -8,7 +8,7 @@ import datetime as dt
 import decimal
 import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Optional
 from zoneinfo import ZoneInfo
 
@@ -16,7 +16,17 @@ import dataframely as dy
 import numpy as np
 import polars as pl
 from annotated_types import MinLen
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, NaiveDatetime, Strict, create_model
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NaiveDatetime,
+    Strict,
+    create_model,
+)
 from pydantic_core import PydanticCustomError
 
 Convert = Callable[[Any], Any]
@@ -42,12 +52,7 @@ def build_model_fields(schema: type[dy.Schema]) -> dict[str, Any]:
     Returns:
         Annotation and default of each column, as pydantic's `create_model` takes them.
     """
-    columns = schema.columns()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # a column's own checks aren't translated
-        annotations: Any = {f"field{n}": column.pydantic_field() for n, column in enumerate(columns.values())}
-    generated = create_model(schema.__name__, **annotations).model_fields.values()
-    return {name: _make_field(column, field) for (name, column), field in zip(columns.items(), generated, strict=True)}
+    return _make_fields(schema.columns())
 
 
 def annotate_value(dtype: pl.DataType, annotation: Any, bounds: Sequence[Any] = ()) -> Any:
@@ -69,14 +74,47 @@ def annotate_value(dtype: pl.DataType, annotation: Any, bounds: Sequence[Any] = 
     return Annotated[*annotated] if len(annotated) > 1 else annotation
 
 
+def _make_fields(columns: Mapping[str, dy.Column]) -> dict[str, tuple[Any, Any]]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a column's own checks aren't translated
+        annotations: Any = {f"field{n}": column.pydantic_field() for n, column in enumerate(columns.values())}
+    generated = create_model("Generated", **annotations).model_fields.values()
+    return {name: _make_field(column, field) for (name, column), field in zip(columns.items(), generated, strict=True)}
+
+
 def _make_field(column: dy.Column, generated: Any) -> tuple[Any, Any]:
     """Return annotation and default of a column: dataframely's translation, and what it loses of the dtype."""
     bounds = generated.metadata
+    if isinstance(column, dy.Array) and len(column.shape) > 1:
+        bounds = []  # dataframely counts the values of all dimensions; the reader of nested values counts each
     if isinstance(column, dy.String) and (column.min_length or column.max_length):
         # dataframely counts bytes, pydantic characters, of which there may be fewer
         bounds = [item for item in bounds if not isinstance(item, MinLen)]
         bounds.append(AfterValidator(_unless_none(_make_length_check(column.min_length or 0, column.max_length))))
-    return annotate_value(column.dtype, generated.annotation, bounds), None if column.nullable else ...
+    nested = _annotate_inner_values(column)
+    if nested and column.nullable:
+        nested = Optional[nested]  # noqa: UP045 (a value, not a type)
+    return annotate_value(column.dtype, nested or generated.annotation, bounds), None if column.nullable else ...
+
+
+def _annotate_inner_values(column: dy.Column) -> Any:
+    """The type of a list or struct whose inner values are read as columns are; None for other columns."""
+    if isinstance(column, dy.Struct):
+        return _create_struct_model(column)
+    if isinstance(column, dy.List | dy.Array):
+        inner: Any = _make_fields({"item": column.inner})["item"][0]
+        for _ in column.shape if isinstance(column, dy.Array) else [1]:
+            inner = list[inner]
+        return inner
+    return None
+
+
+def _create_struct_model(column: dy.Struct) -> type[BaseModel]:
+    fields: Any = {
+        f"field{n}": (Annotated[annotation, Field(alias=name)], default)
+        for n, (name, (annotation, default)) in enumerate(_make_fields(column.inner).items())
+    }
+    return create_model("Struct", __config__=ConfigDict(strict=True, extra="forbid"), **fields)
 
 
 def _make_readers(dtype: pl.DataType) -> list[Any]:
@@ -125,7 +163,7 @@ def _make_nested_reader(dtype: pl.DataType) -> Convert:
 def _to_plain_value(value: Any) -> Any:
     """Replace pydantic's models of structs by dicts."""
     if isinstance(value, BaseModel):
-        return {name: _to_plain_value(inner) for name, inner in value.__dict__.items()}
+        return value.model_dump(by_alias=True)
     return [_to_plain_value(inner) for inner in value] if isinstance(value, list) else value
 
 

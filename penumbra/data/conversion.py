@@ -15,6 +15,7 @@ import polars as pl
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from penumbra.core.record_fields import MAX_WHOLE_FLOAT, NUMBER_PATTERN, annotate_value
+from penumbra.data.nested_conversion import convert_nested
 
 TRUE_WORDS, FALSE_WORDS = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
 FLOAT_WORDS_PATTERN = r"[+-]?(nan|inf|infinity)"  # read, and then refused by the contract where it doesn't allow them
@@ -49,7 +50,11 @@ def convert_column(values: pl.Series, dtype: pl.DataType) -> pl.Series:
     """
     if values.dtype == dtype or values.dtype == pl.Null:
         return values.cast(dtype)
+    if isinstance(values.dtype, pl.Categorical | pl.Enum):
+        return convert_column(values.cast(pl.String), dtype)
     try:
+        if values.dtype.is_nested() or dtype.is_nested():
+            return _convert_nested(values, dtype)
         if values.dtype != pl.String:
             return _convert_typed(values, dtype)
         if dtype.is_numeric() and not isinstance(dtype, pl.Decimal):
@@ -182,6 +187,20 @@ def _convert_typed(values: pl.Series, dtype: pl.DataType) -> pl.Series:
     if isinstance(values.dtype, pl.Decimal) or isinstance(dtype, pl.Decimal):
         return _keep(cast, cast.cast(values.dtype, strict=False) == values)
     return cast
+
+
+def _convert_nested(values: pl.Series, dtype: pl.DataType) -> pl.Series:
+    if values.dtype.is_nested() and dtype.is_nested():
+        return convert_nested(values, dtype, _convert_inner)
+    raise Inconvertible(f"{values.dtype} can't be converted to {dtype}")
+
+
+def _convert_inner(values: pl.Series, dtype: pl.DataType) -> pl.Series:
+    """A column's conversion, of inner values: where none can be converted, the rows without any still can."""
+    try:
+        return convert_column(values, dtype)
+    except Inconvertible:
+        return pl.Series([None], dtype=dtype).new_from_index(0, len(values))
 
 
 def _convert_moments(values: pl.Series, dtype: Any) -> pl.Series:

@@ -252,3 +252,104 @@ def test_what_a_log_writes_of_a_frames_value_is_that_value_again_over_http_and_i
     value = pl.Series([value], dtype=Kinds.columns()[column].dtype).to_list()[0]
     literal = encode_json(value).decode()
     assert read_over_http(column, literal) == read(literal.strip('"'), Kinds.columns()[column].dtype) == value
+
+
+# Lists, arrays and structs
+
+
+class NestedKinds(dy.Schema):
+    """Columns whose inner values are read by the rules of columns."""
+
+    counts = dy.List(dy.Int64(nullable=True), nullable=True)
+    times = dy.List(dy.Datetime(nullable=True), nullable=True)
+    pair = dy.Array(dy.Int64(nullable=True), 2, nullable=True)
+    grid = dy.Array(dy.Int64(nullable=True), (2, 2), nullable=True)
+    part = dy.Struct({"a b": dy.Int8(nullable=True), "day": dy.Date(nullable=True)}, nullable=True)
+    parts = dy.List(dy.Struct({"sizes": dy.List(dy.Int8(nullable=True), nullable=True)}, nullable=True), nullable=True)
+
+
+NESTED_MODEL = build_record_model(NestedKinds, (), {})
+
+
+def read_nested(column, value):
+    dtype = NestedKinds.columns()[column].dtype
+    try:
+        return convert_column(pl.Series([value], strict=False), dtype).to_list()[0]
+    except Inconvertible:
+        return None
+
+
+def read_nested_over_http(column, value):
+    try:
+        return NESTED_MODEL.model_validate_json(json.dumps({column: value})).values[column]
+    except ValidationError:
+        return None
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "read"),
+    [
+        ("counts", [1, 2.0, None], [1, 2, None]),
+        ("counts", [], []),
+        ("times", ["2024-03-01T12:00:00"], [NOON]),
+        ("pair", [1.0, 2.0], [1, 2]),
+        ("grid", [[1, 2.0], [3, 4]], [[1, 2], [3, 4]]),
+        ("part", {"a b": 7.0, "day": "2024-03-01"}, {"a b": 7, "day": NOON.date()}),
+        ("part", {"a b": 7}, {"a b": 7, "day": None}),
+        ("parts", [{"sizes": [1.0]}, {"sizes": None}], [{"sizes": [1]}, {"sizes": None}]),
+    ],
+)
+def test_inner_values_are_read_like_a_columns_own_from_a_frame_and_over_http(column, value, read):
+    assert read_nested(column, value) == read_nested_over_http(column, value) == read
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("counts", [1.5, 2.0]),
+        ("counts", ["1", "x"]),
+        ("counts", 1),
+        ("counts", {"a": 1}),
+        ("times", ["2024-01-01T00:00:00Z"]),
+        ("times", [1]),
+        ("pair", [1.9, 2]),
+        ("pair", [1, 2, 3]),
+        ("pair", []),
+        ("grid", [[1, 2], [3, 4.5]]),
+        ("grid", [1, 2, 3, 4]),
+        ("part", {"a b": 300}),
+        ("part", {"b": 300}),
+        ("part", {"a b": 1, "b": 2}),
+        ("part", [1]),
+        ("parts", [{"sizes": [1, 300]}]),
+    ],
+)
+def test_a_value_with_an_unreadable_inner_value_is_unreadable_as_a_whole(column, value):
+    assert read_nested(column, value) is None
+    assert read_nested_over_http(column, value) is None
+
+
+def test_an_unreadable_inner_value_costs_its_own_row_only():
+    rows = pl.Series([[1.0], [1.5], [], None, [None, 2.0]])
+    assert convert_column(rows, pl.List(pl.Int64())).to_list() == [[1], None, [], None, [None, 2]]
+    assert convert_column(pl.Series([[], [7]]), pl.List(pl.Date())).to_list() == [[], None]
+
+
+inner_numbers = st.none() | st.integers(-400, 400) | st.floats(-400, 400).map(lambda value: round(value, 1))
+NESTED_VALUES = {
+    "counts": st.lists(inner_numbers, max_size=4),
+    "pair": st.lists(inner_numbers, min_size=1, max_size=3),
+    "part": st.fixed_dictionaries({"a b": inner_numbers}),
+    "parts": st.lists(st.fixed_dictionaries({"sizes": st.lists(inner_numbers, max_size=2)}), max_size=2),
+}
+
+
+@given(st.sampled_from(list(NESTED_VALUES)).flatmap(lambda name: st.tuples(st.just(name), NESTED_VALUES[name])))
+def test_a_nested_value_is_accepted_from_a_frame_where_it_is_accepted_over_http(written):
+    column, value = written
+    assert read_nested(column, value) == read_nested_over_http(column, value)
+
+
+@pytest.mark.parametrize("dtype", [pl.Categorical(), pl.Enum(["5", "x"])])
+def test_categories_are_read_as_the_texts_that_they_are(dtype):
+    assert convert_column(pl.Series(["5", "x"], dtype=dtype), pl.Int64()).to_list() == [5, None]
