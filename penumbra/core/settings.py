@@ -1,6 +1,7 @@
 """`settings.toml` as one frozen, typed object; environment variables `PENUMBRA_SECTION__KEY` override it."""
 
 import datetime as dt
+import json
 import os
 import re
 import tomllib
@@ -27,13 +28,25 @@ class SettingsSection(BaseModel):
 
 
 def _split_words(value: Any) -> Any:
-    """Split a list that comes from the environment as words, with commas or spaces between them."""
-    return value.replace(",", " ").split() if isinstance(value, str) else value
+    """Split a list that comes from the environment: a JSON list, or words with commas or spaces between them."""
+    given = _parse_json_list(value)
+    return given.replace(",", " ").split() if isinstance(given, str) else given
 
 
 def _split_phrases(value: Any) -> Any:
-    """Split a list that comes from the environment as phrases with commas between them."""
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+    """Split a list that comes from the environment: a JSON list, or phrases with commas between them."""
+    given = _parse_json_list(value)
+    return [part.strip() for part in given.split(",") if part.strip()] if isinstance(given, str) else given
+
+
+def _parse_json_list(value: Any) -> Any:
+    """The list in text such as '["a", "b"]', the form of settings.toml; anything else stays as it is."""
+    if not isinstance(value, str) or not value.strip().startswith("["):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise ValueError('expected a list such as ["a", "b"], or a,b') from None
 
 
 def _resolve_today(value: Any) -> Any:
@@ -302,7 +315,7 @@ def _format_errors(error: ValidationError, path: Path, overridden: set[tuple[str
 
 def _format_error(item: Any, path: Path, overridden: set[tuple[str, ...]]) -> str:
     keys = tuple(str(key) for key in item["loc"])
-    variable = next((ENV_PREFIX + "__".join(name).upper() for name in overridden if name[: len(keys)] == keys), "")
+    variable = next((ENV_PREFIX + "__".join(name).upper() for name in overridden if name[: len(keys)] == keys[:2]), "")
     source = f"environment variable {variable}" if variable else str(path)
     if item["type"] == "missing":
         return f"{source}: setting {'.'.join(keys)} is missing"

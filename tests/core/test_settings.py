@@ -120,6 +120,26 @@ def test_what_is_known_and_no_fault_is_listed_with_commas_in_the_environment():
     assert settings.monitor.accept == ["2013-07-08 temp", "dest"]
 
 
+@pytest.mark.parametrize(
+    "value", ["boosting,linear", "boosting linear", '["boosting", "linear"]', ' ["boosting","linear"] ']
+)
+def test_a_list_is_given_in_the_environment_as_words_or_as_in_the_file(value):
+    assert load_settings(environ={"PENUMBRA_TRAINING__CANDIDATES": value}).training.candidates == ["boosting", "linear"]
+
+
+def test_a_list_of_phrases_is_given_in_the_environment_as_in_the_file():
+    settings = load_settings(environ={"PENUMBRA_MONITOR__ACCEPT": '["2013-07-08 temp", "dest"]'})
+    assert settings.monitor.accept == ["2013-07-08 temp", "dest"]
+    assert load_settings(environ={"PENUMBRA_MONITOR__ACCEPT": "[]"}).monitor.accept == []
+
+
+@pytest.mark.parametrize(("value", "words"), [("[boosting]", 'a list such as ["a", "b"]'), ("[1]", "valid string")])
+def test_a_list_in_the_environment_that_is_none_is_refused_with_the_form(value, words):
+    with pytest.raises(SettingsError, match="PENUMBRA_TRAINING__CANDIDATES") as refused:
+        load_settings(environ={"PENUMBRA_TRAINING__CANDIDATES": value})
+    assert words in str(refused.value)
+
+
 def test_the_flows_clock_can_be_the_real_one():
     assert load_settings(environ={"PENUMBRA_DATA__TODAY": "now"}).data.today == dt.datetime.now(dt.UTC).date()
     assert load_settings(environ={"PENUMBRA_DATA__TODAY": "2013-05-01"}).data.today == dt.date(2013, 5, 1)
