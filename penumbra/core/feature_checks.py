@@ -1,14 +1,12 @@
 """The checks that features and checks between columns pass when they are loaded: both of their forms give the same."""
 
-import datetime as dt
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from zoneinfo import ZoneInfo
 
 import dataframely as dy
 import polars as pl
 
-from penumbra.core.feature_specs import find_foreign_code
+from penumbra.core.expression_checks import find_expression_faults
 from penumbra.features import (
     Category,
     ClockMinutes,
@@ -20,10 +18,8 @@ from penumbra.features import (
     ValidClock,
     Weekday,
 )
-from penumbra.features.kinds import select_column
 
 Dtype = pl.DataType
-PROBE_ROWS, SAMPLE_SEED = 20, 2013
 SMALL_INTEGERS = (pl.Int8, pl.Int16, pl.Int32, pl.UInt8, pl.UInt16, pl.UInt32)
 ORDERED_DTYPES = (pl.Boolean, pl.String, pl.Date, pl.Datetime, pl.Time, pl.Duration, pl.Decimal, pl.Binary)
 
@@ -61,7 +57,7 @@ def find_feature_faults(feature: Feature, row: type[dy.Schema]) -> Iterator[str]
         Words that complete "FEATURES has …".
     """
     if isinstance(feature, Expression):
-        yield from _find_expression_faults(feature, row)
+        yield from find_expression_faults(feature, row)
         return
     accepts, expected = EXPECTED_DTYPES[type(feature)]
     for column in feature.columns:
@@ -136,91 +132,3 @@ SUGGESTED_METHODS: Mapping[type[Dtype], tuple[str, str]] = {
     pl.Binary: ("bin.size()", ""),
     pl.Struct: ("struct.field(…)", ""),
 }
-
-
-def _find_expression_faults(feature: Expression, row: type[dy.Schema]) -> Iterator[str]:
-    """Find out why an expression can't be a feature; the first reason is enough."""
-    name, meta = f"the Expression {feature.name!r}", feature.expression.meta
-    if meta.has_multiple_outputs() or not feature.columns:
-        yield f"{name}, which names no columns: expected columns by their names, pl.col(…), not selectors or literals"
-        return
-    if foreign := find_foreign_code(feature):
-        yield (
-            f"{name}, which has code that isn't polars' ({foreign}), and no model carries such code: write it with "
-            "polars' own expressions, or compute the column in problem/source.py"
-        )
-        return
-    try:
-        dtype = row.create_empty().select(value=feature.expression).schema["value"]
-    except pl.exceptions.PolarsError as error:
-        yield f"{name}, which can't be computed from the columns of Row: {_first_line(error)}"
-        return
-    if not (_is_number(dtype) or dtype.is_temporal()):
-        yield f"{name}, which gives {dtype}: expected a number or Boolean (a text is a column of its own)"
-    elif reason := _find_dependence(feature, row):
-        yield (
-            f"{name}, {reason}: expected one that gives a row the same number whatever the rows beside it, as a "
-            "request has none (no mean(), rank(), shift() or over(); parse() may compute such a column)"
-        )
-
-
-def _find_dependence(feature: Expression, row: type[dy.Schema]) -> str:
-    """Say why a row's value depends on other rows, or "" if nothing shows that it does."""
-    try:
-        separable = feature.expression.meta.is_row_separable()
-    except pl.exceptions.PolarsError:  # polars doesn't look into functions of Python without the columns
-        separable = True
-    if not separable:
-        return "which reads other rows"
-    try:
-        rows = _sample_rows(feature, row)
-        values = rows.select(feature.expr().fill_null(math.nan)).to_series().to_list()
-    except Exception:  # the contract can't be sampled, or these rows can't be computed: real rows tell, at the gate
-        return ""
-    scalar = feature.scalar()
-    try:
-        alone = [scalar(record) for record in rows.iter_rows(named=True)]
-    except Exception as error:
-        return f"which fails for a row by itself ({_first_line(error)})"
-    for value, single in zip(values, alone, strict=True):
-        if value != single and not (math.isnan(value) and math.isnan(single)):
-            return f"which gives {value} for a row among others and {single} for the same row by itself"
-    return ""
-
-
-def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
-
-
-def sample_columns(row: type[dy.Schema], names: Sequence[str], count: int) -> pl.DataFrame:
-    """Sample values of some columns, each column for itself: rules between columns may be broken.
-
-    Args:
-        row: A schema with these columns.
-        names: Names of columns.
-        count: The number of rows.
-
-    Returns:
-        The rows, the same ones each time; a time that Python can't hold is null.
-
-    Raises:
-        ValueError: dataframely can't sample a column with such conditions; those of the user's own may raise others.
-    """
-    columns = {name: row.columns()[name] for name in names}
-    schema: type[dy.Schema] = type("Sampled", (dy.Schema,), {"__module__": __name__, **columns})
-    rows = schema.sample(count, generator=dy.random.Generator(SAMPLE_SEED))
-    times = [name for name, dtype in rows.schema.items() if isinstance(dtype, pl.Datetime)]
-    return rows.with_columns(_drop_years_beyond_python(name) for name in times)
-
-
-def _drop_years_beyond_python(name: str) -> pl.Expr:
-    """dataframely samples milliseconds a thousandfold too large; polars panics where a value isn't one of Python's."""
-    column = select_column(name)
-    return pl.when(column.dt.year().is_between(dt.MINYEAR + 1, dt.MAXYEAR - 1)).then(column).alias(name)
-
-
-def _sample_rows(feature: Expression, row: type[dy.Schema]) -> pl.DataFrame:
-    """Sample rows of the columns that are read; each row twice, and once with other values in the first column."""
-    rows = sample_columns(row, feature.columns, PROBE_ROWS)
-    first = pl.col(feature.columns[0])
-    return pl.concat([rows, rows, rows.with_columns(first.reverse())])

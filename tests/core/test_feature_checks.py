@@ -80,7 +80,10 @@ def test_a_check_takes_the_columns_of_which_both_of_its_forms_hold_for_the_same(
         pl.when(pl.col("bool")).then("int8").otherwise("int64"),
         pl.col("list").list.sum(),
         pl.col("struct").struct.field("a"),
-        pl.col("string").str.to_datetime("%Y").dt.year(),
+        pl.col("string").str.to_datetime("%Y", strict=False).dt.year(),
+        pl.col("list").list.eval(pl.element().max()).list.first(),
+        pl.col("string").replace_strict({"a": 1}, default=None),
+        pl.col("int8").fill_null(pl.lit(1).cast(pl.Int8)).clip(0, 10),
     ],
     ids=str,
 )
@@ -95,7 +98,17 @@ def test_an_expression_that_reads_one_row_is_a_feature(expression):
         (pl.col("int8").shift(), "which reads other rows"),
         (pl.col("int8").max().over("string"), "which reads other rows"),
         (pl.col("int8").is_duplicated(), "which reads other rows"),
-        (pl.col("int8") - pl.col("int8").mean(), "for a row among others and 0.0 for the same row by itself"),
+        (pl.col("int8") - pl.col("int8").mean(), "which reads other rows"),
+        (pl.col("int8").drop_nulls(), "numbers for 60 rows"),
+        (pl.len() + pl.col("float64"), "which reads other rows"),
+        (pl.int_range(pl.len()) + pl.col("float64"), "which reads other rows"),
+        (pl.col("float64").count() + pl.col("float64"), "which reads other rows"),
+        (pl.col("string").str.to_date(strict=False), "which infers the format of a time from the texts that come"),
+        (pl.col("string").str.to_datetime(strict=False).dt.hour(), "which infers the format of a time"),
+        (pl.col("string").str.to_time(strict=False), "which infers the format of a time"),
+        (pl.col("string").cast(pl.Int64), "which fails for values that Row allows (InvalidOperationError: conversion"),
+        (pl.col("string").str.to_date("%Y"), "let what can't be computed be missing, by strict=False"),
+        (pl.col("string").replace_strict({"a": 1}), "default=None in replace_strict()"),
         (pl.col("float64").map_batches(lambda s: s - s.mean()), "which has code that isn't polars'"),
         (pl.col("float64").map_elements(lambda value: [value][0]), "or compute the column in problem/source.py"),
         (pl.col("string"), "which gives String: expected a number"),
@@ -109,6 +122,35 @@ def test_an_expression_that_a_single_record_has_no_answer_to_is_refused(expressi
     (fault,) = find_feature_faults(Expression("made", expression, EveryType), EveryType)
     assert words in fault
     assert "\n" not in fault
+
+
+class Checked(dy.Schema):
+    amount = dy.Float64(check=lambda column: column > 1)
+    code = dy.String(check=lambda column: column.str.contains(r"^[0-9]{4}$"))
+    year = dy.String(regex="^20[0-9]{2}$")
+
+
+@pytest.mark.parametrize(
+    ("expression", "faults"),
+    [
+        (pl.col("amount") / pl.col("amount").max(), 1),
+        (pl.col("amount") * 2, 0),
+        (pl.col("code").cast(pl.Int64), 0),
+        (pl.col("year").str.to_date("%Y"), 0),
+    ],
+    ids=str,
+)
+def test_an_expression_on_columns_with_conditions_is_judged_by_what_they_allow(expression, faults):
+    assert len(list(find_feature_faults(Expression("made", expression, Checked), Checked))) == faults
+
+
+def test_an_expression_of_an_outcome_loads_like_a_number_of_one_and_is_left_to_the_doctor(tmp_path):
+    leak = [
+        ("import Category, Feature, Number", "import Category, Expression, Feature, Number"),
+        ('Number("age"))', 'Number("age"), Expression("leak", pl.col("churned"), Row))'),
+        ('"""The model\'s inputs."""', '"""The inputs."""\n\nimport polars as pl\n\nfrom .schema import Row'),
+    ]
+    assert [feature.name for feature in load_orders(tmp_path, features=leak).features.FEATURES][-1] == "leak"
 
 
 SEEN = [("    region =", '    seen = dy.Datetime(nullable=True, time_zone="UTC")\n    region =')]

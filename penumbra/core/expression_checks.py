@@ -1,0 +1,158 @@
+"""The checks that an expression passes to be a feature: a row gets the same number alone and among others."""
+
+import copy
+import datetime as dt
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import dataframely as dy
+import polars as pl
+
+from penumbra.core.feature_specs import find_foreign_code
+from penumbra.features import Expression
+from penumbra.features.kinds import select_column
+
+PROBE_ROWS, SAMPLE_SEED = 20, 2013
+
+
+def find_expression_faults(feature: Expression, row: type[dy.Schema]) -> Iterator[str]:
+    """Find out why an expression can't be a feature; the first reason is enough.
+
+    Args:
+        feature: An expression that reads columns of `row` only.
+        row: The schema whose columns it reads.
+
+    Yields:
+        Words that complete "FEATURES has …".
+    """
+    name, meta = f"the Expression {feature.name!r}", feature.expression.meta
+    if meta.has_multiple_outputs() or not feature.columns:
+        yield f"{name}, which names no columns: expected columns by their names, pl.col(…), not selectors or literals"
+        return
+    if foreign := find_foreign_code(feature):
+        yield (
+            f"{name}, which has code that isn't polars' ({foreign}), and no model carries such code: write it with "
+            "polars' own expressions, or compute the column in problem/source.py"
+        )
+        return
+    try:
+        dtype = row.create_empty().select(value=feature.expression).schema["value"]
+    except pl.exceptions.PolarsError as error:
+        yield f"{name}, which can't be computed from the columns of Row: {_first_line(error)}"
+        return
+    if not (dtype.is_numeric() or dtype == pl.Boolean or dtype.is_temporal()):
+        yield f"{name}, which gives {dtype}: expected a number or Boolean (a text is a column of its own)"
+    elif _infers_format(json.loads(meta.serialize(format="json"))):
+        yield (
+            f"{name}, which infers the format of a time from the texts that come together: give it, as in "
+            'str.to_date("%Y-%m-%d", strict=False)'
+        )
+    elif reason := _find_dependence(replace(feature, schema=row), row):
+        yield f"{name}, {reason}"
+
+
+def _infers_format(node: Any) -> bool:
+    """Whether polars' JSON has options for parsing times whose format is null."""
+    if isinstance(node, dict):
+        return ("strict" in node and node.get("format", "") is None) or any(map(_infers_format, node.values()))
+    return isinstance(node, list) and any(map(_infers_format, node))
+
+
+def _find_dependence(feature: Expression, row: type[dy.Schema]) -> str:
+    """Say why a row's value depends on other rows, or fails, or "" if nothing shows that it does."""
+    if any(map(_reads_other_rows, _list_parts(feature.expression))):
+        return f"which reads other rows: {ONE_ROW}"
+    rows, allowed = _sample_rows(feature, row)
+    try:
+        values = rows.select(feature.expr().fill_null(math.nan)).to_series().to_list()
+        if len(values) != len(rows):
+            return f"which gives {len(values)} numbers for {len(rows)} rows: {ONE_ROW}"
+        alone = list(map(feature.scalar(), rows.iter_rows(named=True)))
+    except Exception as error:
+        return f"which fails for values that Row allows ({_first_line(error)}): {NO_FAILURE}" if allowed else ""
+    for value, single in zip(values, alone, strict=True):
+        if value != single and not (math.isnan(value) and math.isnan(single)):
+            return f"which gives {value} for a row among others and {single} for the same row by itself: {ONE_ROW}"
+    return ""
+
+
+ONE_ROW = (
+    "expected one that gives a row the same number whatever the rows beside it, as a request has none (no mean(), "
+    "len(), rank(), shift() or over(); parse() may compute such a column)"
+)
+NO_FAILURE = (
+    "let what can't be computed be missing, by strict=False in cast() and the methods of str, default=None in "
+    "replace_strict(); or have Row refuse such values"
+)
+
+
+def _list_parts(expression: pl.Expr) -> Iterator[pl.Expr]:
+    """Yield an expression and all that it is made of: polars looks at the outermost operation only."""
+    yield expression
+    for part in expression.meta.pop():
+        yield from _list_parts(part)
+
+
+def _reads_other_rows(part: pl.Expr) -> bool:
+    within_list = not part.meta.root_names() and '"Element"' in part.meta.serialize(format="json")
+    try:
+        return not (within_list or part.meta.is_literal() or part.meta.is_row_separable())
+    except pl.exceptions.PolarsError:  # polars can't tell without the columns
+        return False
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+
+
+def sample_columns(row: type[dy.Schema], names: Sequence[str], count: int) -> pl.DataFrame:
+    """Sample values of some columns, each column for itself: rules between columns may be broken.
+
+    Args:
+        row: A schema with these columns.
+        names: Names of columns.
+        count: The number of rows.
+
+    Returns:
+        The rows, the same ones each time; a time that Python can't hold is null.
+
+    Raises:
+        ValueError: dataframely can't sample a column with such conditions; those of the user's own may raise others.
+    """
+    columns = {name: row.columns()[name] for name in names}
+    schema: type[dy.Schema] = type("Sampled", (dy.Schema,), {"__module__": __name__, **columns})
+    rows = schema.sample(count, generator=dy.random.Generator(SAMPLE_SEED))
+    times = [name for name, dtype in rows.schema.items() if isinstance(dtype, pl.Datetime)]
+    return rows.with_columns(_drop_years_beyond_python(name) for name in times)
+
+
+def _drop_years_beyond_python(name: str) -> pl.Expr:
+    """dataframely samples milliseconds a thousandfold too large; polars panics where a value isn't one of Python's."""
+    column = select_column(name)
+    return pl.when(column.dt.year().is_between(dt.MINYEAR + 1, dt.MAXYEAR - 1)).then(column).alias(name)
+
+
+def _sample_rows(feature: Expression, row: type[dy.Schema]) -> tuple[pl.DataFrame, bool]:
+    """Sample rows of the columns that are read, each row twice, and once with other values in the first column.
+
+    The second result is whether they keep the contract: dataframely can't sample what the user's own `check` demands.
+    """
+    names, allowed = feature.columns, True
+    try:
+        rows = sample_columns(row, names, PROBE_ROWS)
+    except Exception:  # whatever the user's conditions do
+        rows, allowed = _sample_without_checks(row, names), False
+    return pl.concat([rows, rows, rows.with_columns(pl.col(names[0]).reverse())]), allowed
+
+
+def _sample_without_checks(row: type[dy.Schema], names: Sequence[str]) -> pl.DataFrame:
+    columns = {name: copy.copy(row.columns()[name]) for name in names}
+    for column in columns.values():
+        column.check = None
+    try:
+        return sample_columns(type("Unchecked", (dy.Schema,), columns), names, PROBE_ROWS)
+    except Exception:  # nor what other conditions do
+        return row.create_empty().select(names)
