@@ -15,6 +15,10 @@ UNSEEN_CODE = -1.0
 CategoryTables = Mapping[str, Mapping[str, int]]
 
 
+class UncomputableFeature(ValueError):
+    """A feature can't be computed for one of the rows; names it and says why."""
+
+
 def derive_features(kinds: Sequence[Feature], rows: pl.DataFrame) -> pl.DataFrame:
     """Compute the features of each row.
 
@@ -24,8 +28,27 @@ def derive_features(kinds: Sequence[Feature], rows: pl.DataFrame) -> pl.DataFram
 
     Returns:
         A column for each feature, under its name: Float64, or String for a category; null is missing.
+
+    Raises:
+        UncomputableFeature: An expression fails for a row, as a strict cast does for a text that is no number.
     """
-    return rows.select(kind.expr().alias(kind.name) for kind in kinds)
+    try:
+        return rows.select(kind.expr().alias(kind.name) for kind in kinds)
+    except pl.exceptions.PolarsError as error:
+        names = [kind.name for kind in kinds if not _can_compute(kind, rows)]
+        text = str(error).partition("\n")[0]
+        raise UncomputableFeature(
+            f"the feature {', '.join(names)} can't be computed: {type(error).__name__}: {text}; let what can't be "
+            "computed be missing, by strict=False or default=None"
+        ) from error
+
+
+def _can_compute(kind: Feature, rows: pl.DataFrame) -> bool:
+    try:
+        rows.select(kind.expr())
+    except pl.exceptions.PolarsError:
+        return False
+    return True
 
 
 def learn_category_tables(kinds: Sequence[Feature], features: pl.DataFrame) -> dict[str, dict[str, int]]:

@@ -90,7 +90,8 @@ class DataStore:
             The counts of rows, of rejected rows, and of rows that break each rule.
 
         Raises:
-            BatchRefused: Where the files can't be read or too many rows break the contract; nothing is kept then.
+            BatchRefused: The files can't be read, too many rows break the contract, or a feature fails for a row; nothing is
+                kept then.
             BatchEmpty: Where it has no rows.
             OSError: Where the quarantine, the partition or the files can't be written.
         """
@@ -133,7 +134,7 @@ class DataStore:
             (String).
 
         Raises:
-            BatchRefused: Where too many rows break a contract that has changed.
+            BatchRefused: Too many rows break a contract that has changed, or a feature that has changed fails for one.
         """
         partition = self._ensure_partition(batch)
         return pl.read_parquet(partition, columns=None if columns is None else list(columns), glob=False)
@@ -155,7 +156,7 @@ class DataStore:
             (List(String), the rules) and the columns of the original text; empty where no row was rejected.
 
         Raises:
-            BatchRefused: Where too many rows break a contract that has changed.
+            BatchRefused: Too many rows break a contract that has changed, or a feature that has changed fails for one.
         """
         path = self._quarantine_path(batch)
         if (self.raw / batch).is_dir():
@@ -178,7 +179,7 @@ class DataStore:
         checked = check_rows(self.problem, batch, rows)
         result = BatchCheckResult(batch, rows.height, checked.broken, checked.rejected.height)
         self._refuse_if_too_bad(result, checked.faults)
-        features = encoding.derive_features(self.problem.features.FEATURES, checked.good)
+        features = self._derive_features(batch, checked.good)
         partition = checked.good.with_columns(
             pl.struct(features).alias(INPUTS_COLUMN), pl.lit(batch).alias(BATCH_COLUMN)
         )
@@ -186,6 +187,12 @@ class DataStore:
         sums = {name: hashlib.md5(content).hexdigest() for name, content in files.items()}
         _write_parquet(partition, self._partition(batch, sums))  # last: what has a partition isn't derived again
         return result
+
+    def _derive_features(self, batch: str, rows: pl.DataFrame) -> pl.DataFrame:
+        try:
+            return encoding.derive_features(self.problem.features.FEATURES, rows)
+        except encoding.UncomputableFeature as error:
+            raise BatchRefused(f"batch {batch} refused: {error}") from error
 
     def _refuse_if_too_bad(self, result: BatchCheckResult, faults: Sequence[str]) -> None:
         limit = self.settings.bad_row_share

@@ -126,6 +126,25 @@ def test_conversions_that_fail_are_told_with_the_remedy(tmp_path):
         stage(open_store(tmp_path, own), {})
 
 
+def test_a_feature_that_fails_for_a_row_is_named_with_the_remedy(tmp_path):
+    checked = "code = dy.String(check=lambda column: column.str.len_chars() == 2)"
+    store = open_orders_store(
+        tmp_path,
+        schema=[
+            ("    region =", f"    {checked}\n    region ="),
+            ('"region": "west"', '"code": "12", "region": "west"'),
+        ],
+        features=[
+            ("import Category, Feature, Number", "import Category, Expression, Feature, Number"),
+            ('Number("age"))', 'Number("age"), Expression("number", pl.col("code").cast(pl.Int64), Row))'),
+            ('"""The model\'s inputs."""', '"""The inputs."""\n\nimport polars as pl\n\nfrom .schema import Row'),
+        ],
+    )
+    words = r"batch march refused: the feature number can't be computed: InvalidOperationError: .*\"x2\".*strict=False"
+    with pytest.raises(BatchRefused, match=words):
+        stage(store, {"code": "12"}, {"code": "x2"})
+
+
 def test_a_repeated_key_is_not_said_of_rows_whose_key_cannot_be_read(tmp_path):
     store = open_orders_store(tmp_path, bad_row_share=1, source=[(CONVERSIONS, "")])
     _, rejected = stage(store, {}, {}, {"order_id": "x"}, {"order_id": "y"}, {"order_id": "1"})
