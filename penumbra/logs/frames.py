@@ -32,11 +32,11 @@ class LogFrameReader:
         columns = [name for name, dtype in dtypes.items() if is_countable_dtype(dtype)]
         self.columns: Mapping[str, Any] = {name: _to_frame_dtype(dtypes[name]) for name in columns}
         self._decimals = [name for name in columns if isinstance(dtypes[name], pl.Decimal)]
-        types: dict[str, Any] = {name: _to_python_type(dtype) | None for name, dtype in self.columns.items()}
-        types |= dict.fromkeys([schema.TIME, *self._decimals], str | None)  # both are text in JSON
-        attributes = {name: attrgetter(f"field{n}") for n, name in enumerate(types)}
+        types: dict[str, Any] = {name: _to_python_type(dtype) for name, dtype in self.columns.items()}
+        types |= dict.fromkeys(self._decimals, str)  # decimals are text in JSON, as the time is
+        attributes = {name: attrgetter(f"field{n}") for n, name in enumerate([schema.TIME, *types])}
         self._values, self._time = {name: attributes[name] for name in columns}, attributes[schema.TIME]
-        projection = add_record_fields(ProfiledPrediction, types, gc=False)
+        projection = add_record_fields(ProfiledPrediction, {schema.TIME: str | None}, types, gc=False)
         self._decoder: Any = msgspec.json.Decoder(projection)
 
     def frame(self, content: bytes) -> tuple[pl.DataFrame, int]:

@@ -68,6 +68,14 @@ def test_rows_are_found_as_profiles_count_them_but_those_that_are_not_in_the_log
     assert rows.select("temp", "penumbra.prediction", "penumbra.day").rows() == [(50.0, 0.5, DAY)]
 
 
+def test_a_row_that_was_logged_before_the_contract_had_a_column_has_no_value_there(tmp_path):
+    entry = prediction_logs.make_prediction(5)
+    assert "temp" not in entry.record
+    names = prediction_logs.log_predictions(tmp_path, entry)
+    found, rows = samples.read_profile_rows(tmp_path / "predictions", names, LogFrameReader(schema))
+    assert (found.to_list(), rows["temp"].to_list()) == (names, [None])
+
+
 def test_rows_that_are_in_parquet_as_columns_are_found_as_such_and_the_others_as_lines(tmp_path, monkeypatch):
     entry = prediction_logs.make_prediction(5)
     warm, cold = (msgspec.structs.replace(entry, record={**entry.record, "temp": degrees}) for degrees in (50.0, 20.0))
