@@ -87,6 +87,23 @@ def has_expected_type(name: str, value: Any) -> bool:
     return True
 
 
+def find_impossible_dtypes(schema: ProblemSchema) -> Iterator[str]:
+    """Find columns that no frame can have: dataframely takes any arguments, polars looks at them when it makes a dtype.
+
+    Args:
+        schema: The part, of which every name has the right type.
+
+    Yields:
+        A sentence for each column, without which nothing else can be told.
+    """
+    for name, column in {**schema.Row.columns(), **schema.Labelled.columns()}.items():
+        try:
+            pl.Series([], dtype=column.dtype)
+        except Exception as error:  # polars raises what it likes
+            text = str(error).replace("\n\n", ": ").partition("\n")[0]
+            yield f"{name} is a dy.{type(column).__name__} that can't be made: {text}"
+
+
 def check_schema(schema: ProblemSchema) -> Iterator[str]:
     """Find what doesn't fit together in `problem/schema.py`.
 

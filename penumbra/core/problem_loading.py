@@ -18,7 +18,7 @@ from penumbra.core.problem import (
     Problem,
     ProblemError,
 )
-from penumbra.core.problem_checks import PART_CHECKS, describe_expectation, has_expected_type
+from penumbra.core.problem_checks import PART_CHECKS, describe_expectation, find_impossible_dtypes, has_expected_type
 from penumbra.core.rule_checks import find_uncounted_columns
 from penumbra.core.settings import PROJECT_ROOT
 
@@ -49,6 +49,7 @@ def load_problem(parts: Sequence[str] = tuple(PROBLEM_PARTS), package: str = PRO
     _raise_faults(package, {name: _find_missing_and_mistyped(name, module) for name, module in modules.items()})
     problem = LoadedProblem(package, modules)
     schema = problem.loaded["schema"]
+    _raise_faults(package, {"schema": find_impossible_dtypes(schema)})
     _raise_faults(package, {name: PART_CHECKS[name](part, schema) for name, part in problem.loaded.items()})
     if {"features", "rules"} <= problem.loaded.keys():
         _raise_faults(package, {"rules": find_uncounted_columns(problem.rules.RULES, problem.features.FEATURES)})

@@ -90,8 +90,8 @@ class DataStore:
             The counts of rows, of rejected rows, and of rows that break each rule.
 
         Raises:
-            BatchRefused: The files can't be read, too many rows break the contract, or a feature fails for a row; nothing is
-                kept then.
+            BatchRefused: The files can't be read, too many rows break the contract, or a feature fails for a row;
+                nothing is kept then.
             BatchEmpty: Where it has no rows.
             OSError: Where the quarantine, the partition or the files can't be written.
         """

@@ -10,6 +10,7 @@ import pytest
 from penumbra.core.problem import OPTIONAL_NAMES, PROBLEM_PARTS, ProblemError
 from penumbra.core.problem_loading import SERVED_PARTS, load_problem
 from penumbra.core.settings import PROJECT_ROOT
+from tests.helpers.orders import load_orders
 
 NUMBERS = itertools.count()
 FILES = {
@@ -220,3 +221,27 @@ def test_a_missing_folder_is_named():
 
 def test_every_optional_name_belongs_to_a_part():
     assert set(OPTIONAL_NAMES) <= {name for protocol in PROBLEM_PARTS.values() for name in protocol.__annotations__}
+
+
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [
+        ('dy.Enum(["west", "west"])', "region is a dy.Enum that can't be made: Enum categories must be unique; found"),
+        ("dy.Enum([1, 2])", "region is a dy.Enum that can't be made: Enum categories must be strings"),
+        ('dy.List(dy.Enum(["a", "a"]))', "region is a dy.List that can't be made: Enum categories must be unique"),
+        ("dy.Decimal(50, 2)", "region is a dy.Decimal that can't be made: precision must be between 1 and 38, got 50"),
+        (
+            'dy.Datetime(time_zone="Mars")',
+            "region is a dy.Datetime that can't be made: unable to parse time zone: 'Mars'",
+        ),
+        (
+            'dy.Datetime(time_unit="s")',
+            "region is a dy.Datetime that can't be made: invalid `time_unit`: Expected one of",
+        ),
+    ],
+)
+def test_a_column_of_a_dtype_that_polars_refuses_is_named(tmp_path, column, words):
+    with pytest.raises(ProblemError) as refused:
+        load_orders(tmp_path, schema=[('dy.Enum(["north", "south", "west"])', column)])
+    assert f"schema.py: {words}" in str(refused.value)
+    assert "\n" not in str(refused.value)
