@@ -18,12 +18,15 @@ def runs(monkeypatch):
     def record(command, cwd=".", env=None, **options):
         if command[0] == "git":
             return run(command, cwd=cwd, env=env, **options)
-        path = env and env["PYTHONPATH"]
-        seen.append((command[-1], (Path(cwd) / "problem").resolve(), path and (Path(path) / "problem").resolve()))
+        seen.append((command[-1], find_problem(cwd), env and find_problem(env["PYTHONPATH"])))
         return SimpleNamespace(returncode=0)
 
     monkeypatch.setattr(subprocess, "run", record)
     return seen
+
+
+def find_problem(checkout):
+    return (Path(checkout) / "problem/schema.py").resolve().parent
 
 
 def test_beside_another_problem_the_example_is_measured_and_that_is_said(runs, monkeypatch, capsys):
