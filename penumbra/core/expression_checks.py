@@ -63,7 +63,7 @@ def _infers_format(node: Any) -> bool:
 
 def _find_dependence(feature: Expression, row: type[dy.Schema]) -> str:
     """Say why a row's value depends on other rows, or fails, or "" if nothing shows that it does."""
-    if any(map(_reads_other_rows, _list_parts(feature.expression))):
+    if has_other_rows(feature.expression):
         return f"which reads other rows: {ONE_ROW}"
     rows, allowed = _sample_rows(feature, row)
     try:
@@ -87,6 +87,18 @@ NO_FAILURE = (
     "let what can't be computed be missing, by strict=False in cast() and the methods of str, default=None in "
     "replace_strict(); or have Row refuse such values"
 )
+
+
+def has_other_rows(expression: pl.Expr) -> bool:
+    """Check whether any part of an expression reads other rows than the one that it gives a value for.
+
+    Args:
+        expression: A polars expression.
+
+    Returns:
+        Whether polars says so of a part; it knows nothing of functions of Python.
+    """
+    return any(map(_reads_other_rows, _list_parts(expression)))
 
 
 def _list_parts(expression: pl.Expr) -> Iterator[pl.Expr]:

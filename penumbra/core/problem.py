@@ -35,7 +35,10 @@ class ProblemSchema(Protocol):
     """Required. The contract of a batch: the columns of `Row`, and those that tell the outcome."""
 
     def target(self) -> pl.Expr:
-        """Required. The target, computed from the columns of `Labelled`; null where the outcome isn't known.
+        """Required. The target, computed from the columns that only `Labelled` has; null where it isn't known.
+
+        Each label has its own target, whatever the others are: labels that are reported later come one by one, and
+        without the columns of `Row`.
 
         Returns:
             An expression of dtype Boolean (binary), Enum (multi-class) or a number (regression).

@@ -11,7 +11,8 @@ from penumbra.core.columns import find_illegal_names
 from penumbra.core.feature_checks import find_check_faults, find_feature_faults
 from penumbra.core.problem import ProblemCandidates, ProblemFeatures, ProblemRules, ProblemSchema, ProblemSlices
 from penumbra.core.rule_checks import find_rule_faults
-from penumbra.core.task import Task, UnsupportedTargetError, read_target_dtype
+from penumbra.core.schema_checks import find_failing_rules, find_target_faults
+from penumbra.core.task import Task
 from penumbra.features import ColumnCheck, Feature
 from penumbra.patterns.candidate import Candidate
 from penumbra.rules import Rule
@@ -122,6 +123,8 @@ def check_schema(schema: ProblemSchema) -> Iterator[str]:
     elif not isinstance(row[schema.TIME], dy.Datetime):
         kind = type(row[schema.TIME]).__name__
         yield f"TIME names the column {schema.TIME!r}, a dy.{kind}: expected a dy.Datetime"
+    elif row[schema.TIME].nullable:
+        yield f"TIME names the column {schema.TIME!r}, which may be null: expected nullable=False"
     if lost := [name for name in row if name not in labelled]:
         yield f"Labelled lacks {', '.join(lost)}: expected every column of Row"
     outcome = [name for name in labelled if name not in row]
@@ -137,7 +140,8 @@ def check_schema(schema: ProblemSchema) -> Iterator[str]:
             yield from unknown
         else:
             yield from (f"CHECKS has {fault}" for fault in find_check_faults(check, schema.Row))
-    yield from _check_target(schema)
+    yield from find_target_faults(schema)
+    yield from find_failing_rules(schema.Labelled, schema.Labelled.create_empty())
 
 
 def _check_dtypes(schema: ProblemSchema) -> Iterator[str]:
@@ -149,36 +153,8 @@ def _check_dtypes(schema: ProblemSchema) -> Iterator[str]:
             yield f"{name} is {row[name].dtype} in Row and {column.dtype} in Labelled: expected the same dtype in both"
 
 
-def _check_target(schema: ProblemSchema) -> Iterator[str]:
-    try:
-        Task.from_schema(schema)
-    except UnsupportedTargetError as error:
-        yield str(error)
-    except Exception as error:  # whatever the user's function does
-        yield f"target() fails on the columns of Labelled: {type(error).__name__}: {error}"
-    else:
-        yield from _find_binary_number(schema)
-
-
-def _find_binary_number(schema: ProblemSchema) -> Iterator[str]:
-    """Find a target that is a column of integers from 0 to 1: it would be learnt as a number."""
-    target = schema.target()
-    names, columns = target.meta.root_names(), schema.Labelled.columns()
-    if len(names) != 1 or not read_target_dtype(schema).is_integer():
-        return
-    name, column = names[0], columns[names[0]]
-    limits = getattr(column, "min", None), getattr(column, "max", None)
-    if target.meta.undo_aliases().meta.is_column() and (
-        limits == (0, 1) or list(getattr(column, "is_in", None) or ()) == [0, 1]
-    ):
-        yield (
-            f'target() gives the numbers 0 and 1 of {name!r}: write pl.col("{name}") == 1 for yes or no, or cast to '
-            "Float64 to predict a number"
-        )
-
-
 def _read_task(schema: ProblemSchema) -> Task | None:
-    """The task; None where `_check_target` has a sentence about it."""
+    """The task; None where `find_target_faults` has a sentence about it."""
     try:
         return Task.from_schema(schema)
     except Exception:  # whatever the user's function does
@@ -276,13 +252,23 @@ PART_CHECKS: Mapping[str, Callable[[Any, ProblemSchema], Iterator[str]]] = {
 
 
 def _check_dtype(name: str, expression: pl.Expr, schema: ProblemSchema, expected: pl.DataType) -> Iterator[str]:
+    empty = schema.Labelled.create_empty()
     try:
-        dtype = schema.Labelled.create_empty().select(value=expression).schema["value"]
+        dtype = empty.select(value=expression).schema["value"]
     except pl.exceptions.PolarsError as error:
         yield f"{name} can't be computed from the columns of Row: {type(error).__name__}: {error}"
         return
     if dtype != expected:
         yield f"{name} gives {dtype}: expected {expected}"
+    elif not _gives_a_value_each(expression, empty.clear(2)):
+        yield f"{name} doesn't give each row a value of its own: expected an expression without max(), first() and such"
+
+
+def _gives_a_value_each(expression: pl.Expr, rows: pl.DataFrame) -> bool:
+    try:
+        return rows.select(expression).height == rows.height
+    except pl.exceptions.PolarsError:  # it refuses these rows, of nulls
+        return True
 
 
 def _find_unknown(verb: str, used: Iterable[str], known: Iterable[str], kind: str) -> Iterator[str]:

@@ -9,6 +9,7 @@ import polars as pl
 
 from penumbra.core.columns import BROKEN_RULES_COLUMN, ROW_NUMBER_COLUMN
 from penumbra.core.problem import Problem
+from penumbra.core.schema_checks import find_failing_rules
 from penumbra.data.conversion import Inconvertible, convert_column, describe_dtype
 from penumbra.data.source_reader import BatchRefused, name_source_file
 
@@ -50,7 +51,7 @@ def check_rows(problem: Problem, batch: str, rows: pl.DataFrame) -> CheckedRows:
         The rows that keep the contract, and the others with their reasons.
 
     Raises:
-        BatchRefused: CONVERSIONS fail, or a column is missing.
+        BatchRefused: CONVERSIONS or a rule of the contract fail, or a column is missing.
     """
     converted = _apply_conversions(problem, batch, rows)
     columns = {name: column.dtype for name, column in problem.schema.Labelled.columns().items()}
@@ -63,8 +64,8 @@ def check_rows(problem: Problem, batch: str, rows: pl.DataFrame) -> CheckedRows:
     there = {name: _find_given_values(problem, name, rows, converted) for name in columns}
     unreadable = {name: there[name] & values[name].is_null() for name in columns}
     numbered = pl.DataFrame(values).with_row_index(ROW_NUMBER_COLUMN)
-    good, failure = _number_rows(problem.schema.Labelled).filter(numbered)
-    reasons = pl.concat([_empty_reasons(), *_list_reasons(problem, numbered, failure.details(), unreadable)])
+    good, details = _apply_rules(problem, batch, numbered)
+    reasons = pl.concat([_empty_reasons(), *_list_reasons(problem, numbered, details, unreadable)])
     rejected = reasons.group_by(ROW_NUMBER_COLUMN).agg(BROKEN_RULES_COLUMN).sort(ROW_NUMBER_COLUMN)
     return CheckedRows(
         good.filter(~pl.col(ROW_NUMBER_COLUMN).is_in(rejected[ROW_NUMBER_COLUMN].implode())).drop(ROW_NUMBER_COLUMN),
@@ -86,6 +87,20 @@ def _apply_conversions(problem: Problem, batch: str, rows: pl.DataFrame) -> pl.D
         raise BatchRefused(
             f"batch {batch} refused: CONVERSIONS of {name_source_file(problem)} fail: {type(error).__name__}: {text}; "
             "a conversion with strict=False has unreadable values quarantined"
+        ) from error
+
+
+def _apply_rules(problem: Problem, batch: str, numbered: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows that keep the contract; of the others, what each rule says."""
+    labelled = problem.schema.Labelled
+    try:
+        good, failure = _number_rows(labelled).filter(numbered)
+        return good, failure.details()
+    except Exception as error:  # whatever the user's rules do
+        text = str(error).partition("\n")[0]
+        reasons = "; ".join(find_failing_rules(labelled, numbered)) or f"{type(error).__name__}: {text}"
+        raise BatchRefused(
+            f"batch {batch} refused: {reasons}; a rule has to give true or false for any row (strict=False gives null)"
         ) from error
 
 

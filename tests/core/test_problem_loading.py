@@ -147,6 +147,57 @@ ROW_OF_TEXT = FILES["schema"].replace("dy.Datetime(nullable=False)", "dy.String(
         ),
         (
             "schema",
+            FILES["schema"] + "target = lambda: pl.col('wingspan') - pl.col('grams')",
+            "schema.py: target() reads grams of Row, which a label that is reported later hasn't: expected columns of "
+            "the outcome only (wingspan); have parse() in problem/source.py compute what it needs as one more column",
+        ),
+        ("schema", FILES["schema"] + "target = lambda: pl.lit(True)", "schema.py: target() reads no column: expected"),
+        (
+            "schema",
+            FILES["schema"] + "target = lambda: pl.col('wingspan').cum_sum() > 3",
+            "schema.py: target() reads other rows",
+        ),
+        (
+            "schema",
+            FILES["schema"] + "target = lambda: pl.col('wingspan') > pl.col('wingspan').mean()",
+            "schema.py: target() reads other rows",
+        ),
+        (
+            "schema",
+            FILES["schema"].replace(
+                "    grams", "    @dy.rule()\n    def odd(cls): return pl.col('nope') > 1\n    grams"
+            ),
+            "schema.py: the rule 'odd' fails on the columns of Labelled: ColumnNotFoundError: unable to find column",
+        ),
+        (
+            "schema",
+            FILES["schema"].replace(
+                "    wing", "    @dy.rule()\n    def odd(cls): return pl.col('ring') + 1\n    wing"
+            ),
+            "schema.py: the rule 'odd' gives Int32: expected Boolean, true where a row keeps it",
+        ),
+        (
+            "schema",
+            FILES["schema"].replace("    grams", "    @dy.rule()\n    def odd(cls): return 1 / 0\n    grams"),
+            "schema.py: the rule 'odd' fails on the columns of Labelled: ZeroDivisionError: division by zero",
+        ),
+        (
+            "schema",
+            FILES["schema"].replace("dy.Datetime(nullable=False)", "dy.Datetime(nullable=True)"),
+            "schema.py: TIME names the column 'seen', which may be null: expected nullable=False",
+        ),
+        (
+            "slices",
+            "import polars as pl\nDAY = pl.col('seen').dt.date().max()",
+            "slices.py: DAY doesn't give each row a value of its own",
+        ),
+        (
+            "slices",
+            "import polars as pl\nSLICES = {'ring': pl.col('ring').cast(pl.String).first()}",
+            "slices.py: SLICES['ring'] doesn't give each row a value of its own",
+        ),
+        (
+            "schema",
             FILES["schema"] + "from penumbra.features import *\nCHECKS = (NotAbove('grams', 'most'),)",
             "schema.py: CHECKS reads most, no column of Row: expected any of ring, seen, grams",
         ),

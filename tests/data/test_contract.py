@@ -145,6 +145,16 @@ def test_a_feature_that_fails_for_a_row_is_named_with_the_remedy(tmp_path):
         stage(store, {"code": "12"}, {"code": "x2"})
 
 
+def test_a_rule_that_fails_on_the_rows_of_a_batch_is_told_by_name(tmp_path):
+    rule = "    @dy.rule()\n    def spelt(cls):\n        return pl.col('note').str.to_integer() > 1\n"
+    noted = [("    amount = dy", f"    note = dy.String(nullable=True)\n{rule}    amount = dy")]
+    words = (
+        r"batch march refused: the rule 'spelt' fails on the columns of Labelled: ComputeError: .*strict=False gives"
+    )
+    with pytest.raises(BatchRefused, match=words):
+        stage(open_store(tmp_path, schema=noted), {"note": "two"})
+
+
 def test_a_repeated_key_is_not_said_of_rows_whose_key_cannot_be_read(tmp_path):
     store = open_orders_store(tmp_path, bad_row_share=1, source=[(CONVERSIONS, "")])
     _, rejected = stage(store, {}, {}, {"order_id": "x"}, {"order_id": "y"}, {"order_id": "1"})

@@ -65,7 +65,7 @@ def test_a_target_that_is_1_is_binary(tmp_path):
 
 
 def test_classifiers_beside_a_numeric_target_are_named_and_nothing_is_trained(run_orders):
-    run = run_orders(schema=[('pl.col("churned")', 'pl.col("age").cast(pl.Float64)')])
+    run = run_orders(schema=[('pl.col("churned")', 'pl.col("churned").cast(pl.Float64)')])
     with pytest.raises(TrainingRefused, match=r"DummyClassifier is no regressor and target\(\) gives numbers"):
         screening.screen_run(run.matrices, ["boosting"], run.plan)
     with pytest.raises(TrainingRefused, match="boosting is left out: a HistGradientBoostingClassifier is no regressor"):
@@ -277,7 +277,7 @@ def test_a_class_that_the_training_rows_lack_has_no_probability_until_it_is_lear
     np.testing.assert_allclose(answers.sum(axis=1), 1)
 
 
-NUMBER = [('pl.col("churned")', 'pl.when("member").then(pl.col("amount")).otherwise(pl.lit(1.0) / 0)')]
+NUMBER = [('pl.col("churned")', 'pl.when("churned").then(1.5).otherwise(pl.lit(1.0) / 0)')]
 
 
 def test_outcomes_that_are_infinite_are_no_outcomes_and_said(run_orders):
@@ -288,6 +288,11 @@ def test_outcomes_that_are_infinite_are_no_outcomes_and_said(run_orders):
 
 # To the end
 
+SPENT = [
+    ("churned = dy.Bool(nullable=True)", "churned = dy.Float64(nullable=True)"),
+    ('OUTCOME = {"churned": False}', 'OUTCOME = {"churned": 20.5}'),
+]
+AMOUNTS = [(KNOWN, '"churned": str(amount),'), ('for name in ("member", "churned")', 'for name in ("member",)')]
 REGRESSION = [
     (IMPORT, IMPORT.replace("Classifier", "Regressor")),
     ("return HistGradientBoostingClassifier(", "return HistGradientBoostingRegressor("),
@@ -299,10 +304,15 @@ ODD_RUNS = {
     "one class in the test batch": {
         "source": [(KNOWN, '"churned": "true" if day.month == 4 else str(churned).lower(),')]
     },
-    "numbers": {"schema": [('pl.col("churned")', 'pl.col("amount")')], "candidates": REGRESSION},
-    "large numbers": {"schema": [('pl.col("churned")', 'pl.col("amount") * 1e60')], "candidates": REGRESSION},
+    "numbers": {"schema": SPENT, "source": AMOUNTS, "candidates": REGRESSION},
+    "large numbers": {
+        "schema": [*SPENT, ('pl.col("churned")', 'pl.col("churned") * 1e60')],
+        "source": AMOUNTS,
+        "candidates": REGRESSION,
+    },
     "equal numbers in the test batch": {
-        "schema": [('pl.col("churned")', 'pl.when(pl.col("at").dt.month() < 4).then("amount").otherwise(3.0)')],
+        "schema": SPENT,
+        "source": [*AMOUNTS, ("str(amount)", "str(amount if day.month < 4 else 3.0)")],
         "candidates": REGRESSION,
     },
     "a class that is new in the test batch": {"schema": ENUM, "source": CLASSES},
@@ -326,12 +336,15 @@ def test_odd_rows_end_in_a_verdict(run_orders, name):
 
 
 def test_numbers_whose_squared_errors_overflow_are_refused(run_orders):
-    run = run_orders(schema=[('pl.col("churned")', 'pl.col("amount") * 1e100')], candidates=REGRESSION)
+    large = [*SPENT, ('pl.col("churned")', 'pl.col("churned") * 1e100')]
+    run = run_orders(schema=large, source=AMOUNTS, candidates=REGRESSION)
     with pytest.raises(TrainingRefused, match=r"the outcomes go up to .*e\+102, and squared errors of numbers above"):
         screening.check_outcomes(run.matrices, run.plan.split)
 
 
-@pytest.mark.parametrize(("target", "outcome_of_all"), [("pl.lit(3.0)", "3.0"), ("pl.col('churned') & False", "False")])
+@pytest.mark.parametrize(
+    ("target", "outcome_of_all"), [("pl.col('churned') * 0.0 + 3", "3.0"), ("pl.col('churned') & False", "False")]
+)
 def test_equal_outcomes_are_refused_at_the_start(run_orders, target, outcome_of_all):
     run = run_orders(schema=[('pl.col("churned")', target)])
     with pytest.raises(TrainingRefused, match=f"training rows .* have the outcome {outcome_of_all}: nothing can be"):
