@@ -112,14 +112,15 @@ class ShadowDisagreement(msgspec.Struct, frozen=True):
 
 
 class DayFault(msgspec.Struct, frozen=True):
-    """A data fault of one day.
+    """A data fault of one day, or of the few days that were judged together.
 
     Attributes:
-        day: The day.
+        day: The first day.
         what: The kind of fault, such as "nulls".
         column: The column; "" where the fault is of the rows as a whole.
         text: How much is wrong.
         cause: What is likely behind it.
+        days: How many days were judged together.
     """
 
     day: dt.date
@@ -127,6 +128,17 @@ class DayFault(msgspec.Struct, frozen=True):
     column: str
     text: str
     cause: str
+    days: int = 1
+
+    @property
+    def last(self) -> dt.date:
+        """The last day."""
+        return self.day + dt.timedelta(days=self.days - 1)
+
+    @property
+    def span(self) -> str:
+        """The day, or the first and the last one, in words."""
+        return str(self.day) if self.days == 1 else f"{self.day} to {self.last}"
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):

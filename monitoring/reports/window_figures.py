@@ -113,7 +113,7 @@ def _list_descriptions(window: Window) -> Iterator[tuple[str, str]]:
         floor = "unknown" if shadow.floor is None else format_number(shadow.floor)
         yield "shadow", f"{format_number(shadow.disagreement)} apart over {shadow.rows:,} rows; noise floor {floor}"
     for fault in window.faults:
-        yield f"fault: {fault.what} {fault.column}".strip(), f"{fault.day}: {fault.text}; likely {fault.cause}"
+        yield f"fault: {fault.what} {fault.column}".strip(), f"{fault.span}: {fault.text}; likely {fault.cause}"
     if window.prediction:
         yield "drift of the predictions", _format_distance(window.prediction)
     yield from ((f"drift: {name}", _format_distance(measured)) for name, measured in _sort_by_ratio(window))

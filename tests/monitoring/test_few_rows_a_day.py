@@ -6,10 +6,16 @@ from types import SimpleNamespace
 import polars as pl
 import pytest
 
-from flows.steps.monitor.window_signals import WindowSpan, describe_fault_limits
+from flows.steps.monitor import window_signals
+from flows.steps.monitor.alarms import record_alarm
+from flows.steps.monitor.window_signals import WindowSpan, describe_fault_limits, list_window_faults
 from monitoring.data_faults import find_data_faults
 from monitoring.expectations import Expectations, learn_expectations
+from monitoring.windows import DayFault
+from penumbra.core.settings import load_settings
+from penumbra.registry.ledger import Ledger
 from tests.helpers.orders import load_orders
+from tests.helpers.recorded_windows import make_window
 
 FIRST = dt.date(2024, 1, 1)
 WEEK = [FIRST + dt.timedelta(days=n) for n in range(60, 67)]
@@ -58,3 +64,28 @@ def test_a_window_says_how_its_days_were_judged(norms, rows, words):
     span = WindowSpan(WEEK[0], WEEK[-1] + dt.timedelta(days=1), NOON, dict.fromkeys(WEEK, rows))
     monitor, model = SimpleNamespace(on_faults=True), SimpleNamespace(norms=norms)
     assert describe_fault_limits(monitor, model, span) == words
+
+
+def test_a_fault_of_days_that_are_judged_together_names_the_first_and_the_last(orders, norms, monkeypatch):
+    rows = make_rows(orders, WEEK).with_columns(
+        amount=pl.when(pl.col("at").dt.date() != WEEK[1]).then("amount")  # the second of three days
+    )
+    records = dict(rows.group_by(pl.col("at").dt.date()))
+    empty = pl.DataFrame(schema={"day": pl.Date, "records": pl.Int64, "answered": pl.Int64, "field": pl.String})
+    monkeypatch.setattr(window_signals, "summarise_broken_records", lambda index: empty)
+    monkeypatch.setattr(window_signals, "read_day_records", lambda index, day, schema: records[(day,)])
+    span = WindowSpan(WEEK[0], WEEK[-1] + dt.timedelta(days=1), NOON, dict.fromkeys(WEEK, 24))
+    model, monitor = SimpleNamespace(norms=norms, problem=orders), SimpleNamespace(on_faults=True, accept=[])
+    (fault,) = list_window_faults(monitor, None, model, span)
+    assert (fault.what, fault.column, fault.day, fault.last) == ("nulls", "amount", WEEK[0], WEEK[2])
+    assert fault.span == "2024-03-01 to 2024-03-03"
+
+
+def test_a_fault_that_goes_on_in_the_days_that_are_judged_next_is_one_alarm(tmp_path):
+    settings = load_settings(environ={"PENUMBRA_LEDGER__FOLDER": str(tmp_path)})
+    window = make_window(0)
+    first = DayFault(window.begin, "nulls", "amount", "33% are missing", "a join", 3)
+    second = DayFault(first.last + dt.timedelta(days=1), "nulls", "amount", "40% are missing", "a join", 4)
+    record_alarm(settings, make_window(0, "investigate", faults=[first, second]), [], "v1")
+    (entry,) = Ledger(tmp_path).entries()
+    assert [fault["days"] for fault in entry.evidence["faults"]] == [3]

@@ -13,7 +13,7 @@ from penumbra.core.actor import get_actor
 from penumbra.core.settings import Settings
 from penumbra.registry.ledger import Ledger, LedgerEntry, LedgerEvent
 
-SAME_DAY, NEXT_DAY = dt.timedelta(0), dt.timedelta(days=1)
+ONE_DAY = dt.timedelta(days=1)
 MAX_SILENT_DAYS = 2
 STALE_KEY = "stale"  # in the evidence: since when
 EVIDENCE_FIELDS = ("rows", "prediction", "drift", "loss", "estimated", "labels", "calibration", "slices", "shadow")
@@ -104,8 +104,8 @@ def _select_new_faults(window: Window, before: Window | None) -> Iterator[DayFau
     """The faults that begin in the window: one that was there the day before goes on."""
     found = [*(before.faults if before and before.end == window.begin else []), *window.faults]
     open_: set[tuple[str, str]] = set()
-    for day in sorted({each + step for each in {fault.day for fault in found} for step in (SAME_DAY, NEXT_DAY)}):
-        today = {(each.what, each.column): each for each in found if each.day == day}
+    for day in sorted({each for fault in found for each in (fault.day, fault.last + ONE_DAY)}):
+        today = {(each.what, each.column): each for each in found if each.day <= day <= each.last}
         new, ended = find_fault_changes(
             [DataFault(each.what, each.column, each.text, each.cause) for each in today.values()], open_
         )

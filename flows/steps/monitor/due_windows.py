@@ -227,4 +227,4 @@ def _format_faults(faults: Sequence[DayFault]) -> list[str]:
     """A sentence for each fault, however many days it lasts."""
     first = {(each.what, each.column): each for each in reversed(faults)}
     ordered = sorted(first.values(), key=lambda each: (each.day, each.column))
-    return [f"{each.day}: {each.text} ({each.cause})" for each in ordered]
+    return [f"{each.span}: {each.text} ({each.cause})" for each in ordered]

@@ -92,7 +92,7 @@ def list_window_faults(
     arrivals = [([day], [*find_volume_faults(span.rows, day), *_list_refusal_faults(turned_away, day)]) for day in days]
     for together, found in [*arrivals, *_list_row_faults(index, model, span, days)]:
         yield from (
-            DayFault(together[0], each.what, each.column, each.text, each.cause)
+            DayFault(together[0], each.what, each.column, each.text, each.cause, len(together))
             for each in found
             if not any(is_accepted_fault(each, day, monitor.accept) for day in together)
         )
