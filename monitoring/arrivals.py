@@ -7,6 +7,7 @@ import numpy as np
 
 from monitoring.data_faults import MIN_VALUE_ROWS, DataFault
 
+STALE_KEY = "stale"  # in a verdict's evidence: the last day with any rows
 REFUSED_SHARE_MARGIN = 0.05  # of what was asked, above any day before
 MIN_HISTORY_DAYS, MAX_VOLUME_RATIO, MIN_VOLUME_RATIO = (
     7,

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from mlflow.exceptions import MlflowException
 
+from monitoring.arrivals import STALE_KEY
 from monitoring.dashboard import cards, flow_runs, window_charts
 from monitoring.dashboard.flow_runs import FlowRun
 from monitoring.reports.workspace import ReportWorkspace
@@ -110,7 +111,7 @@ def _collect_facts(settings: Settings, problem: Problem, addresses: PageAddresse
         "model": models.name,
         "made": f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M} UTC",
         "links": [("MLflow", addresses.mlflow), ("Evidently", f"{addresses.evidently}/projects/{reports.project}")],
-        "status": _describe_status(windows),
+        "status": _describe_status(windows, entries),
         "data": reader.try_read(lambda: cards.build_data_card(settings.data, problem), unknown),
         "live": reader.try_read(lambda: cards.build_live_card(models, entries, addresses.mlflow), unknown),
         "candidate": candidate,
@@ -129,16 +130,26 @@ def _collect_facts(settings: Settings, problem: Problem, addresses: PageAddresse
     }
 
 
-def _describe_status(windows: Sequence[Window]) -> dict[str, str]:
-    if not windows:
-        return {"verdict": "nothing watched yet", "days": "", "reason": NO_WINDOWS_MESSAGE, "risen": ""}
-    last = windows[-1]
-    return {
-        "verdict": last.verdict,
-        "days": cards.format_window_days(last),
-        "reason": last.reason,
-        "risen": cards.describe_degraded_slices(windows),
-    }
+def _describe_status(windows: Sequence[Window], entries: Sequence[LedgerEntry]) -> dict[str, str]:
+    """The last window's verdict, or that rows have stopped arriving, which no window says."""
+    status = {"verdict": "nothing watched yet", "where": "", "reason": NO_WINDOWS_MESSAGE, "risen": ""}
+    if windows:
+        last = windows[-1]
+        where, risen = f"in the window {cards.format_window_days(last)}", cards.describe_degraded_slices(windows)
+        status = {"verdict": last.verdict, "where": where, "reason": last.reason, "risen": risen}
+    if silence := _find_open_silence(windows, entries):
+        before = f"; {status['verdict']} {status['where']}: {status['reason']}" if windows else ""
+        where = f"since {silence.evidence[STALE_KEY]}"
+        return status | {"verdict": silence.verdict, "where": where, "reason": f"{silence.reason}{before}"}
+    return status
+
+
+def _find_open_silence(windows: Sequence[Window], entries: Sequence[LedgerEntry]) -> LedgerEntry | None:
+    """The last verdict that no rows arrive, unless a window has begun after the last day that had any."""
+    found = [entry for entry in entries if STALE_KEY in entry.evidence]
+    if found and all(str(each.begin) <= found[-1].evidence[STALE_KEY] for each in windows):
+        return found[-1]
+    return None
 
 
 def _describe_flows(folder: Path, schedule: ScheduleSettings) -> list[dict[str, str]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from flows.steps.monitor.retraining import NOTHING_NEW, WINDOW_KEY
-from monitoring.arrivals import find_staleness_faults
+from monitoring.arrivals import STALE_KEY, find_staleness_faults
 from monitoring.data_faults import DataFault, find_fault_changes
 from monitoring.windows import DayFault, Window
 from penumbra.core.actor import get_actor
@@ -15,7 +15,6 @@ from penumbra.registry.ledger import Ledger, LedgerEntry, LedgerEvent
 
 ONE_DAY = dt.timedelta(days=1)
 MAX_SILENT_DAYS = 2
-STALE_KEY = "stale"  # in the evidence: since when
 EVIDENCE_FIELDS = ("rows", "prediction", "drift", "loss", "estimated", "labels", "calibration", "slices", "shadow")
 
 

@@ -1,6 +1,7 @@
 """The overview page as a reader sees it, in a browser."""
 
 import itertools
+import re
 
 import pytest
 
@@ -8,7 +9,7 @@ from monitoring.dashboard import overview
 from monitoring.reports.workspace import ReportWorkspace
 from monitoring.windows import WindowStore
 from penumbra.core.problem_loading import load_problem
-from penumbra.registry.ledger import LEDGER_FILE
+from penumbra.registry.ledger import LEDGER_FILE, Ledger, LedgerEvent
 from tests.helpers import browser_pages, recorded_windows
 
 PROBLEM = load_problem()
@@ -143,6 +144,37 @@ def test_before_anything_was_trained_the_page_says_what_to_do(browser, tmp_path)
         ]
         assert "make train" in seen.page.inner_text("#live")
         assert seen.width <= 375
+
+
+def record_silence(settings, last):
+    text = f"the last rows are of {last}, 52 days before 2013-06-05"
+    event = LedgerEvent(kind="verdict", verdict="investigate", actor="ann", reason=text, evidence={"stale": last})
+    Ledger(settings.ledger.folder).append(event)
+    return text
+
+
+def read_head(settings):
+    """The page's head as text, without a browser."""
+    page = overview.write_overview(settings, PROBLEM).read_text()
+    section = page.partition('id="status">')[2].partition("</section>")[0]
+    return " ".join(re.sub("<[^>]+>", " ", section).split())
+
+
+def test_the_head_says_that_rows_have_stopped_arriving_and_what_the_last_window_said(tmp_path):
+    settings = recorded_windows.make_history_settings(tmp_path)
+    WindowStore(settings.monitor.folder).write(recorded_windows.make_window(0))
+    assert read_head(settings).startswith("✓ ok in the window 2013-04-01 to 2013-04-07")
+    text = record_silence(settings, "2013-04-05")
+    head = read_head(settings)
+    assert head.startswith(f"? investigate since 2013-04-05 {text}; ok in the window 2013-04-01 to 2013-04-07")
+
+
+def test_the_head_is_the_windows_again_when_one_begins_after_the_silence(tmp_path):
+    settings = recorded_windows.make_history_settings(tmp_path)
+    record_silence(settings, "2013-04-05")
+    assert read_head(settings).startswith("? investigate since 2013-04-05")
+    WindowStore(settings.monitor.folder).write(recorded_windows.make_window(1))
+    assert read_head(settings).startswith("✓ ok in the window 2013-04-08 to 2013-04-14")
 
 
 def test_what_can_t_be_read_is_said_on_the_page_and_the_rest_is_shown(browser, tmp_path, database):
