@@ -83,6 +83,19 @@ def test_the_fraction_of_a_number_in_a_frame_is_not_cut(tmp_path):
     assert (rejected[BROKEN_RULES_COLUMN].to_list(), rejected["age"].to_list()) == ([["age|dtype"]], [19.9])
 
 
+def test_a_list_with_an_unreadable_inner_value_is_quarantined_as_it_was(tmp_path):
+    sizes = ("amount = dy", "sizes = dy.List(dy.Int64(nullable=True), nullable=True)\n    amount = dy")
+    store = open_store(tmp_path, schema=[sizes])
+    parse = store.problem.source.parse
+    store.problem.source.parse = lambda files: parse(files).with_columns(
+        sizes=pl.concat_list(pl.col("age").cast(float))
+    )
+    rows, rejected = stage(store, {"age": "19"}, {"age": "19.5"})
+    assert rows["sizes"].to_list() == [[19]]
+    assert rejected[BROKEN_RULES_COLUMN].to_list() == [["sizes|dtype", "age|dtype"]]
+    assert rejected["sizes"].to_list() == [[19.5]]
+
+
 def test_a_value_that_a_conversion_makes_null_is_quarantined_though_the_column_may_be_null(tmp_path):
     store = open_store(tmp_path, OWN_CONVERSION, schema=[DAY])
     rows, rejected = stage(store, {"joined": "31.01.2024"}, {"joined": "31.31.2024"}, {"joined": ""})
