@@ -65,6 +65,8 @@ def _find_dependence(feature: Expression, row: type[dy.Schema]) -> str:
     """Say why a row's value depends on other rows, or fails, or "" if nothing shows that it does."""
     if has_other_rows(feature.expression):
         return f"which reads other rows: {ONE_ROW}"
+    if any(_numbers_categorical(part, row) for part in _list_parts(feature.expression)):
+        return "which numbers a Categorical's values as each process happens to meet them: make the column a dy.Enum"
     rows, allowed = _sample_rows(feature, row)
     try:
         values = rows.select(feature.expr().fill_null(math.nan)).to_series().to_list()
@@ -114,6 +116,13 @@ def _reads_other_rows(part: pl.Expr) -> bool:
         return not (within_list or part.meta.is_literal() or part.meta.is_row_separable())
     except pl.exceptions.PolarsError:  # polars can't tell without the columns
         return False
+
+
+def _numbers_categorical(part: pl.Expr, row: type[dy.Schema]) -> bool:
+    if not part.meta.serialize(format="json").endswith('"function":"ToPhysical"}}'):
+        return False
+    (numbered,) = part.meta.pop()
+    return bool(row.create_empty().select(value=numbered).schema["value"] == pl.Categorical)
 
 
 def _first_line(error: Exception) -> str:

@@ -83,6 +83,7 @@ def test_a_check_takes_the_columns_of_which_both_of_its_forms_hold_for_the_same(
         pl.col("string").str.to_datetime("%Y", strict=False).dt.year(),
         pl.col("list").list.eval(pl.element().max()).list.first(),
         pl.col("string").replace_strict({"a": 1}, default=None),
+        pl.col("enum").to_physical(),
         pl.col("int8").fill_null(pl.lit(1).cast(pl.Int8)).clip(0, 10),
     ],
     ids=str,
@@ -100,6 +101,10 @@ def test_an_expression_that_reads_one_row_is_a_feature(expression):
         (pl.col("int8").is_duplicated(), "which reads other rows"),
         (pl.col("int8") - pl.col("int8").mean(), "which reads other rows"),
         (pl.col("int8").drop_nulls(), "numbers for 60 rows"),
+        (
+            pl.col("categorical").to_physical() * 2,
+            "which numbers a Categorical's values as each process happens to meet",
+        ),
         (pl.len() + pl.col("float64"), "which reads other rows"),
         (pl.int_range(pl.len()) + pl.col("float64"), "which reads other rows"),
         (pl.col("float64").count() + pl.col("float64"), "which reads other rows"),
