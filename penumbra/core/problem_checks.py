@@ -252,8 +252,8 @@ PART_CHECKS: Mapping[str, Callable[[Any, ProblemSchema], Iterator[str]]] = {
 
 
 def _check_dtype(name: str, expression: pl.Expr, schema: ProblemSchema, expected: pl.DataType) -> Iterator[str]:
-    empty = schema.Labelled.create_empty()
     try:
+        empty = schema.Labelled.create_empty()
         dtype = empty.select(value=expression).schema["value"]
     except pl.exceptions.PolarsError as error:
         yield f"{name} can't be computed from the columns of Row: {type(error).__name__}: {error}"
