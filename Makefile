@@ -36,7 +36,7 @@ test: $(VENV)/development checkout ## your problem on a sample, then what the en
 	$(call run_tests,problem_tests)
 	$(call run_tests,tests)
 
-test-all: $(VENV)/development checkout ## that and the whole flows: trained, killed, rebuilt, reproduced (twenty minutes)
+test-all: $(VENV)/development checkout ## that and the whole flows: trained, killed, rebuilt, reproduced (forty minutes)
 	$(call run_tests,problem_tests)
 	$(call run_tests,tests,-m "not alone" -n 2 --dist loadfile)
 	$(call run_tests,tests,-m alone)
