@@ -191,7 +191,7 @@ def run_loop(name: str, folder: Path) -> list[Target]:
         The targets in their order; those after a fault are tried as well.
     """
     delay = DELAY_HOURS.get(name, 0.001)
-    candidates = {"training__candidates": "boosting,linear", "replay__candidate": "linear"}
+    candidates = {"training__candidates": "boosting,linear", "replay__candidate": "boosting"}
     project = ProjectCopy(folder, PROBLEMS / name, **candidates)
     loop = Loop(project, delay)
     targets = [run_target(step) for step in (loop.ingest, loop.train, loop.examine, loop.start)]

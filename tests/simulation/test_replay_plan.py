@@ -5,6 +5,7 @@ import datetime as dt
 import pytest
 
 from penumbra.core.settings import load_settings
+from penumbra.simulation.replay.day_loop import explain_missing_model
 from penumbra.simulation.replay.run import build_replay_environment, move_to_rows, plan_replay
 from penumbra.simulation.replay.sandbox import ReplayFailed
 from penumbra.simulation.replay.traffic import load_traffic
@@ -55,3 +56,11 @@ def test_days_without_rows_give_way_to_the_next_ones_that_have_some(tmp_path):
     late = plan_replay(load_with_today("2024-06-20"), problem, 3)
     with pytest.raises(ReplayFailed, match=r"no row of the source is from 2024-06-20 or later"):
         move_to_rows(late, rows, dt.date(2024, 6, 20))
+
+
+def test_a_first_model_that_does_not_pass_the_gate_ends_the_replay_with_the_checks_that_failed():
+    receipt = "check  measured  limit  verdict\ncalibration  0.18  0.1  fail  error\nsize  1  9  pass\n"
+    assert explain_missing_model("linear", receipt) == (
+        "the first model, linear, isn't live, as it didn't pass the gate: calibration; "
+        "set replay.candidate to one that does"
+    )

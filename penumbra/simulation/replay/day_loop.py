@@ -45,11 +45,19 @@ class DayLoop:
         self.label_days = count_label_days(settings)
 
     def train_first_model(self, first: dt.date) -> None:
-        """Train the first model, of the batches that are complete on the `first` day, unless there is a live one."""
+        """Train the first model, of the batches that are complete on the `first` day, unless there is a live one.
+
+        Raises:
+            ReplayFailed: The ingest or the training failed, or the model didn't pass the gate.
+        """
         self._set_clock(first)
+        if LIVE_ALIAS in self._aliases():
+            return
+        _ingest_in_process()
+        sandbox.run_replay_flow("train")
         if LIVE_ALIAS not in self._aliases():
-            _ingest_in_process()
-            sandbox.run_replay_flow("train")
+            receipt = (self.settings.training.folder / "receipts" / "latest.txt").read_text()
+            raise ReplayFailed(explain_missing_model(self.settings.replay.candidate, receipt))
 
     def run_day(
         self, service: RunningService, day: dt.date, fault: InjectedFault | None, sabotaged: bool
@@ -168,6 +176,24 @@ def to_plain_json(facts: dict[str, Any]) -> dict[str, Any]:
         Dictionaries, lists, texts and numbers.
     """
     return dict(json.loads(json.dumps(facts, default=str)))
+
+
+def explain_missing_model(candidate: str, receipt: str) -> str:
+    """Explain why a replay has no model to begin with.
+
+    Args:
+        candidate: The candidate that was trained.
+        receipt: What the training said.
+
+    Returns:
+        A sentence with the checks of the gate that failed, and the remedy.
+    """
+    lines = [line.split() for line in receipt.splitlines()]
+    failed = ", ".join(words[0] for words in lines if len(words) > 3 and words[3] == "fail")
+    return (
+        f"the first model, {candidate}, isn't live, as it didn't pass the gate: {failed or receipt}; "
+        "set replay.candidate to one that does"
+    )
 
 
 def count_label_days(settings: Settings) -> int:
