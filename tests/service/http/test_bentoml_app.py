@@ -164,7 +164,7 @@ def test_a_sender_that_is_too_slow_is_told_so(tmp_path: Path, monkeypatch: Any, 
         socket.create_connection(("127.0.0.1", port), 10) as connection,
     ):
         connection.sendall(piece)
-        response_bytes = connection.recv(65536)
+        response_bytes = b"".join(iter(lambda: connection.recv(65536), b""))
     assert response_bytes.startswith(b"HTTP/1.1 503")
     assert b"this took longer than 0.2 s" in response_bytes
 
