@@ -20,7 +20,7 @@ from typing import Any
 import dataframely as dy
 import polars as pl
 
-from penumbra.core.feature_checks import find_feature_faults
+from penumbra.core.checks.feature_checks import find_feature_faults
 from penumbra.core.problem import ProblemSchema
 from penumbra.core.task import Task
 from penumbra.features import Expression, Feature

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from penumbra.core.errors import describe_error
 from penumbra.features import Feature, Number, Record
 from penumbra.features.kinds import select_column
 
@@ -36,10 +37,9 @@ def derive_features(kinds: Sequence[Feature], rows: pl.DataFrame) -> pl.DataFram
         return rows.select(kind.expr().alias(kind.name) for kind in kinds)
     except pl.exceptions.PolarsError as error:
         names = [kind.name for kind in kinds if not _can_compute(kind, rows)]
-        text = str(error).partition("\n")[0]
         raise UncomputableFeature(
-            f"the feature {', '.join(names)} can't be computed: {type(error).__name__}: {text}; let what can't be "
-            "computed be missing, by strict=False or default=None"
+            f"the feature {', '.join(names)} can't be computed: {describe_error(error)}; let what can't be computed be "
+            "missing, by strict=False or default=None"
         ) from error
 
 

@@ -11,6 +11,13 @@ from typing import Any, cast
 
 from typing_extensions import get_protocol_members
 
+from penumbra.core.checks.problem_checks import (
+    PART_CHECKS,
+    describe_expectation,
+    find_impossible_dtypes,
+    has_expected_type,
+)
+from penumbra.core.checks.rule_checks import find_uncounted_columns
 from penumbra.core.problem import (
     OPTIONAL_FILES,
     OPTIONAL_NAMES,
@@ -18,8 +25,6 @@ from penumbra.core.problem import (
     Problem,
     ProblemError,
 )
-from penumbra.core.problem_checks import PART_CHECKS, describe_expectation, find_impossible_dtypes, has_expected_type
-from penumbra.core.rule_checks import find_uncounted_columns
 from penumbra.core.settings import PROJECT_ROOT
 
 PROBLEM_PACKAGE = "problem"

@@ -7,9 +7,10 @@ from typing import Any
 import dataframely as dy
 import polars as pl
 
+from penumbra.core.checks.schema_checks import find_failing_rules
 from penumbra.core.columns import BROKEN_RULES_COLUMN, ROW_NUMBER_COLUMN
+from penumbra.core.errors import describe_error
 from penumbra.core.problem import Problem
-from penumbra.core.schema_checks import find_failing_rules
 from penumbra.data.conversion import Inconvertible, convert_column, describe_dtype
 from penumbra.data.source_reader import BatchRefused, name_source_file
 
@@ -83,9 +84,8 @@ def _apply_conversions(problem: Problem, batch: str, rows: pl.DataFrame) -> pl.D
     try:
         return rows.with_columns(problem.source.CONVERSIONS)
     except Exception as error:  # whatever the user's expressions do
-        text = str(error).partition("\n")[0]
         raise BatchRefused(
-            f"batch {batch} refused: CONVERSIONS of {name_source_file(problem)} fail: {type(error).__name__}: {text}; "
+            f"batch {batch} refused: CONVERSIONS of {name_source_file(problem)} fail: {describe_error(error)}; "
             "a conversion with strict=False has unreadable values quarantined"
         ) from error
 
@@ -97,8 +97,7 @@ def _apply_rules(problem: Problem, batch: str, numbered: pl.DataFrame) -> tuple[
         good, failure = _number_rows(labelled).filter(numbered)
         return good, failure.details()
     except Exception as error:  # whatever the user's rules do
-        text = str(error).partition("\n")[0]
-        reasons = "; ".join(find_failing_rules(labelled, numbered)) or f"{type(error).__name__}: {text}"
+        reasons = "; ".join(find_failing_rules(labelled, numbered)) or describe_error(error)
         raise BatchRefused(
             f"batch {batch} refused: {reasons}; a rule has to give true or false for any row (strict=False gives null)"
         ) from error

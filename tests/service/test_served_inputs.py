@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from penumbra.core.checks.feature_checks import find_check_faults, find_feature_faults
 from penumbra.core.encoding import FeatureEncoder, derive_features, learn_category_tables
-from penumbra.core.feature_checks import find_check_faults, find_feature_faults
 from penumbra.features import (
     Category,
     ClockMinutes,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import dataframely as dy
 import polars as pl
 
-from penumbra.core.expression_checks import sample_columns
+from penumbra.core.checks.expression_checks import sample_columns
 
 SAMPLED_SHARE = 0.25  # of the number of real rows
 

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import dataframely as dy
 import polars as pl
 
-from penumbra.core.expression_checks import has_other_rows
+from penumbra.core.checks.expression_checks import has_other_rows
+from penumbra.core.errors import describe_error
 from penumbra.core.problem import ProblemSchema
 from penumbra.core.task import Task, UnsupportedTargetError, read_target_dtype
 
@@ -43,8 +44,7 @@ def find_failing_rules(schema: type[dy.Schema], rows: pl.DataFrame) -> Iterator[
         try:
             dtype = rows.select(value=rule.expr).schema["value"]
         except Exception as error:  # whatever the user's function does
-            text = str(error).partition("\n")[0]
-            yield f"the rule {name!r} fails on the columns of {schema.__name__}: {type(error).__name__}: {text}"
+            yield f"the rule {name!r} fails on the columns of {schema.__name__}: {describe_error(error)}"
         else:
             if dtype != pl.Boolean:
                 yield f"the rule {name!r} gives {dtype}: expected Boolean, true where a row keeps it"

@@ -7,11 +7,11 @@ from typing import Any, get_args
 import dataframely as dy
 import polars as pl
 
+from penumbra.core.checks.feature_checks import find_check_faults, find_feature_faults
+from penumbra.core.checks.rule_checks import find_rule_faults
+from penumbra.core.checks.schema_checks import find_failing_rules, find_target_faults
 from penumbra.core.columns import find_illegal_names
-from penumbra.core.feature_checks import find_check_faults, find_feature_faults
 from penumbra.core.problem import ProblemCandidates, ProblemFeatures, ProblemRules, ProblemSchema, ProblemSlices
-from penumbra.core.rule_checks import find_rule_faults
-from penumbra.core.schema_checks import find_failing_rules, find_target_faults
 from penumbra.core.task import Task
 from penumbra.features import ColumnCheck, Feature
 from penumbra.patterns.candidate import Candidate

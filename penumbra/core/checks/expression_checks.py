@@ -11,6 +11,7 @@ from typing import Any
 import dataframely as dy
 import polars as pl
 
+from penumbra.core.errors import describe_error
 from penumbra.core.feature_specs import find_foreign_code
 from penumbra.features import Expression
 from penumbra.features.kinds import select_column
@@ -41,7 +42,7 @@ def find_expression_faults(feature: Expression, row: type[dy.Schema]) -> Iterato
     try:
         dtype = row.create_empty().select(value=feature.expression).schema["value"]
     except pl.exceptions.PolarsError as error:
-        yield f"{name}, which can't be computed from the columns of Row: {_first_line(error)}"
+        yield f"{name}, which can't be computed from the columns of Row: {describe_error(error)}"
         return
     if not (dtype.is_numeric() or dtype == pl.Boolean or dtype.is_temporal()):
         yield f"{name}, which gives {dtype}: expected a number or Boolean (a text is a column of its own)"
@@ -74,7 +75,7 @@ def _find_dependence(feature: Expression, row: type[dy.Schema]) -> str:
             return f"which gives {len(values)} numbers for {len(rows)} rows: {ONE_ROW}"
         alone = list(map(feature.scalar(), rows.iter_rows(named=True)))
     except Exception as error:
-        return f"which fails for values that Row allows ({_first_line(error)}): {NO_FAILURE}" if allowed else ""
+        return f"which fails for values that Row allows ({describe_error(error)}): {NO_FAILURE}" if allowed else ""
     for value, single in zip(values, alone, strict=True):
         if value != single and not (math.isnan(value) and math.isnan(single)):
             return f"which gives {value} for a row among others and {single} for the same row by itself: {ONE_ROW}"
@@ -123,10 +124,6 @@ def _numbers_categorical(part: pl.Expr, row: type[dy.Schema]) -> bool:
         return False
     (numbered,) = part.meta.pop()
     return bool(row.create_empty().select(value=numbered).schema["value"] == pl.Categorical)
-
-
-def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
 
 
 def sample_columns(row: type[dy.Schema], names: Sequence[str], count: int) -> pl.DataFrame:

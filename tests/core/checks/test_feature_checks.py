@@ -2,7 +2,7 @@ import dataframely as dy
 import polars as pl
 import pytest
 
-from penumbra.core.feature_checks import find_check_faults, find_feature_faults
+from penumbra.core.checks.feature_checks import find_check_faults, find_feature_faults
 from penumbra.core.problem import ProblemError
 from penumbra.features import Category, ClockMinutes, Difference, Expression, NotAbove, Number, ValidClock, Weekday
 from tests.helpers.orders import load_orders

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import dataframely as dy
 import polars as pl
 
-from penumbra.core.expression_checks import find_expression_faults
+from penumbra.core.checks.expression_checks import find_expression_faults
 from penumbra.features import (
     Category,
     ClockMinutes,

@@ -1,0 +1,13 @@
+"""Errors of libraries in the words of a message."""
+
+
+def describe_error(error: Exception) -> str:
+    """Describe an error on one line.
+
+    Args:
+        error: An error, whose text may have many lines, as those of polars have.
+
+    Returns:
+        Its type, and the first line of its text.
+    """
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
