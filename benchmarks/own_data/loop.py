@@ -118,7 +118,7 @@ class Loop:
 
         def has_scored() -> bool:
             models = json.loads(self.run("shadow", "--json", day=self.middle_day))["models"]
-            return any(asked in row.values() or f"{asked:,}" in row.values() for row in models)
+            return any((row["role"], row["answered"]) == ("candidate", asked) for row in models)
 
         self.project.wait_until(has_scored, f"the candidate has scored {asked} rows", 60)
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import polars as pl
 
-from penumbra.core.http_client import OPEN_WITHOUT_PROXY, find_free_port
+from penumbra.core.http_client import OPEN_WITHOUT_PROXY, find_free_port, is_service_ready
 from penumbra.core.problem import Problem
 from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT
@@ -60,6 +60,7 @@ class ProjectCopy:
         for command in (("init", "--quiet"), ("add", "--all"), ("commit", "--quiet", "--message", "start")):
             subprocess.run([*GIT, *command], cwd=folder, check=True, capture_output=True)
         self.port = find_free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
         self.overrides: dict[str, object] = {"service__port": self.port, **overrides}
 
     def load_problem(self) -> Problem:
@@ -127,7 +128,9 @@ class ProjectCopy:
                 start_new_session=True,
             )
         try:
-            self.wait_until(lambda: process.poll() is not None or self._is_ready(), "the service is ready", 60)
+            self.wait_until(
+                lambda: process.poll() is not None or is_service_ready(self.url), "the service is ready", 60
+            )
             if process.poll() is not None:
                 raise StepFailed(f"the service ended:\n{(self.folder / 'service.txt').read_text()[-3000:]}")
             yield
@@ -152,8 +155,9 @@ class ProjectCopy:
         Raises:
             StepFailed: The answer has another status code.
         """
-        url = f"http://127.0.0.1:{self.port}{path}"
-        request = urllib.request.Request(url, json.dumps(body).encode(), {"content-type": "application/json"})
+        request = urllib.request.Request(
+            self.url + path, json.dumps(body).encode(), {"content-type": "application/json"}
+        )
         try:
             with OPEN_WITHOUT_PROXY(request, timeout=30) as answer:
                 status, content = answer.status, answer.read()
@@ -181,13 +185,6 @@ class ProjectCopy:
                 tail = log.read_text()[-2000:] if log.exists() else ""
                 raise StepFailed(f"after {seconds:.0f} s it isn't so that {what}\n{tail}")
             time.sleep(0.1)
-
-    def _is_ready(self) -> bool:
-        try:
-            with OPEN_WITHOUT_PROXY(f"http://127.0.0.1:{self.port}/readyz", timeout=5) as answer:
-                return bool(answer.status == 200)
-        except OSError:
-            return False
 
     def _make_environment(self, overrides: dict[str, object]) -> dict[str, str]:
         settings = {f"PENUMBRA_{key.upper()}": str(value) for key, value in {**self.overrides, **overrides}.items()}

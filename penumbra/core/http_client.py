@@ -17,6 +17,22 @@ def find_free_port() -> int:
         return int(server.getsockname()[1])
 
 
+def is_service_ready(url: str) -> bool:
+    """Ask a service whether it can answer predictions.
+
+    Args:
+        url: Its address, without a path.
+
+    Returns:
+        Whether `/readyz` says so within a second.
+    """
+    try:
+        with OPEN_WITHOUT_PROXY(f"{url}/readyz", timeout=1) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
 def extract_prediction(answer: dict[str, Any]) -> float | list[float]:
     """Extract the prediction from an answer of `POST /predict`.
 

@@ -55,6 +55,21 @@ def build_model_fields(schema: type[dy.Schema]) -> dict[str, Any]:
     return _make_fields(schema.columns())
 
 
+def name_fields(columns: Mapping[str, tuple[Any, Any]]) -> dict[str, Any]:
+    """Give pydantic fields names that it takes, whatever the columns are called.
+
+    Args:
+        columns: Annotation and default by column.
+
+    Returns:
+        The same by `field0`, `field1`, …, each with the column's name as its alias.
+    """
+    return {
+        f"field{n}": (Annotated[annotation, Field(alias=name)], default)
+        for n, (name, (annotation, default)) in enumerate(columns.items())
+    }
+
+
 def annotate_value(dtype: pl.DataType, annotation: Any, bounds: Sequence[Any] = ()) -> Any:
     """Annotate how a value of a dtype is read.
 
@@ -110,10 +125,7 @@ def _annotate_inner_values(column: dy.Column) -> Any:
 
 
 def _create_struct_model(column: dy.Struct) -> type[BaseModel]:
-    fields: Any = {
-        f"field{n}": (Annotated[annotation, Field(alias=name)], default)
-        for n, (name, (annotation, default)) in enumerate(_make_fields(column.inner).items())
-    }
+    fields = name_fields(_make_fields(column.inner))
     return create_model("Struct", __config__=ConfigDict(strict=True, extra="forbid"), **fields)
 
 

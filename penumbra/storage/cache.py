@@ -116,6 +116,10 @@ class RunReceipts:
         """Write the summary `text` of a run to `latest.txt`, which `make train` prints."""
         self._texts.save("latest", text)
 
+    def read_latest(self) -> str | None:
+        """Return the summary that `write_latest` wrote last, or None."""
+        return self._texts.find("latest")
+
     def save_facts(self, fingerprint: str, facts: Any) -> None:
         """Keep `facts`, anything that JSON can hold, under this fingerprint."""
         self._facts.save(fingerprint, facts)

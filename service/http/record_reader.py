@@ -4,15 +4,15 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 import dataframely as dy
 import msgspec
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model, model_validator
 from pydantic_core import PydanticCustomError
 
-from penumbra.core.record_fields import build_model_fields
+from penumbra.core.record_fields import build_model_fields, name_fields
 from penumbra.features import ColumnCheck
 from service.http import fast_parser
 from service.http.refusals import RequestRefused, build_contract_refusal
@@ -186,11 +186,7 @@ def create_named_model(
     Returns:
         The model.
     """
-    fields: Any = {
-        f"field{n}": (Annotated[annotation, Field(alias=column)], default)
-        for n, (column, (annotation, default)) in enumerate(columns.items())
-    }
-    model = create_model(name, __base__=base, __doc__=doc, **fields)
+    model = create_model(name, __base__=base, __doc__=doc, **name_fields(columns))
     model.names = tuple(columns)
     return model
 

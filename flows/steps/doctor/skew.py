@@ -19,7 +19,7 @@ import polars as pl
 
 from flows.steps.doctor.skew_sample import pick_skew_rows
 from penumbra.core.encoding import derive_features
-from penumbra.core.http_client import OPEN_WITHOUT_PROXY, extract_prediction, find_free_port
+from penumbra.core.http_client import OPEN_WITHOUT_PROXY, extract_prediction, find_free_port, is_service_ready
 from penumbra.core.problem import Problem
 from penumbra.core.settings import API_KEY_PREFIX, RegistrySettings
 from penumbra.features import Record
@@ -138,17 +138,10 @@ def _environment_without_keys() -> dict[str, str]:
 
 def _wait_until_ready(process: subprocess.Popen[bytes], url: str, output: Path) -> None:
     end = time.monotonic() + START_TIMEOUT_SECONDS
-    while not _is_ready(url):
+    while not is_service_ready(url):
         if process.poll() is not None or time.monotonic() > end:
             raise ServiceNotStarted(f"the service isn't ready: {' / '.join(output.read_text().splitlines()[-3:])}")
         time.sleep(0.1)
-
-
-def _is_ready(url: str) -> bool:
-    try:
-        return bool(OPEN_WITHOUT_PROXY(url + "/readyz", timeout=1).status == 200)
-    except OSError:
-        return False
 
 
 def _post_records(url: str, records: Sequence[Record]) -> list[Any]:

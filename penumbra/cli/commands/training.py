@@ -19,8 +19,6 @@ from penumbra.cli.processes import run_flow_process
 if TYPE_CHECKING:
     from penumbra.core.settings import Settings
 
-LATEST_RECEIPT = "receipts/latest.txt"
-
 
 @click.command("train", cls=ProjectCommand, example="penumbra train")
 @click.option(
@@ -38,7 +36,7 @@ def train_model(skip_doctor: bool, reason: str) -> None:
     with refuse_on(SettingsError):
         settings = load_settings()
     run_flow_process("ingest")
-    if not skip_doctor and not (settings.training.folder / LATEST_RECEIPT).parent.exists():
+    if not skip_doctor and not (settings.training.folder / "receipts").exists():
         from flows.steps.doctor import examination
 
         examination.main()
@@ -140,7 +138,9 @@ def _is_trained(settings: "Settings") -> bool:
 
 
 def _print_latest_receipt(folder: Path) -> None:
-    click.echo("\n" + (folder / LATEST_RECEIPT).read_text().rstrip("\n"))
+    from penumbra.storage.cache import RunReceipts
+
+    click.echo("\n" + (RunReceipts(folder).read_latest() or "").rstrip("\n"))
 
 
 COMMANDS = (train_model, start_experiment, compare_latest_runs, reproduce_model)

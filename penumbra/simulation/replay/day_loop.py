@@ -27,6 +27,7 @@ from penumbra.simulation.replay import sabotage, sandbox
 from penumbra.simulation.replay.faults import InjectedFault
 from penumbra.simulation.replay.sandbox import ReplayFailed, RunningService
 from penumbra.simulation.replay.traffic import Traffic, TrafficDay, encode_records
+from penumbra.storage.cache import RunReceipts
 
 FIRST_VERSION = "1"
 
@@ -56,8 +57,8 @@ class DayLoop:
         _ingest_in_process()
         sandbox.run_replay_flow("train")
         if LIVE_ALIAS not in self._aliases():
-            receipt = (self.settings.training.folder / "receipts" / "latest.txt").read_text()
-            raise ReplayFailed(explain_missing_model(self.settings.replay.candidate, receipt))
+            receipt = RunReceipts(self.settings.training.folder).read_latest()
+            raise ReplayFailed(explain_missing_model(self.settings.replay.candidate, receipt or ""))
 
     def run_day(
         self, service: RunningService, day: dt.date, fault: InjectedFault | None, sabotaged: bool
