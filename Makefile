@@ -32,9 +32,9 @@ dashboard: $(VENV)/runtime ## the loop, MLflow's pages and Evidently's side by s
 replay: $(VENV)/runtime checkout ## the later months day by day through the real loop, with a report at its end
 	@$(BIN)/penumbra replay
 
-test: $(VENV)/development checkout ## your problem on a sample, then what the engine promises, in two minutes (ARGS="-k name" for a part)
+test: $(VENV)/development checkout ## your problem on a sample, then what the engine promises, in three minutes (ARGS="-k name" for a part)
 	$(call run_tests,problem_tests)
-	$(call run_tests,tests)
+	$(call run_tests,tests,-n 2 --dist loadfile)
 
 test-all: $(VENV)/development checkout ## that and the whole flows: trained, killed, rebuilt, reproduced (forty minutes)
 	$(call run_tests,problem_tests)
