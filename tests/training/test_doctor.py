@@ -379,11 +379,18 @@ def live(space, migrated_database):
 
 @pytest.mark.slow
 def test_the_service_gives_the_predictions_of_training_time(space, live):
+    before = list_log_files(space)
     examined = examine(space, **live)
     assert (examined.code, examined.found) == (0, {})
     assert "  ok       the service gives training's predictions" in examined.output
+    assert list_log_files(space) == before  # its rows are nobody's predictions
+
+
+def list_log_files(space):
+    """The service's files with their sizes and times of change; the labels are those that came with the batches."""
     folders = [space.folder / "var" / name for name in ("service", "predictions", "labels")]
-    assert not [folder for folder in folders if folder.exists()]  # its rows are nobody's predictions
+    files = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
+    return {file: (file.stat().st_size, file.stat().st_mtime_ns) for file in files}
 
 
 @pytest.mark.slow
