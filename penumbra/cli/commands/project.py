@@ -11,6 +11,7 @@ from penumbra.cli.processes import run_command
 BENCHMARKS = {
     "alarms": "how often nothing raises an alarm, how soon drift does, which data faults are found",
     "cli": "how long help and light commands take, beside starting Python",
+    "faults": "kills, flipped bytes, hostile peers and load by the hundred: what is lost, doubled or undetected",
     "ingest": "ingest beside plain polars; one more batch after 10, 100 and 1,000",
     "monitor": "counting a million answers, judging a window, the reports on it, beside Evidently on all rows",
     "own-data": "the whole loop on eight problems that aren't the example: what passes, and how long it takes",

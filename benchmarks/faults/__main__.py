@@ -1,0 +1,36 @@
+"""`penumbra bench faults`: inject faults by the hundred, and count what was lost, doubled, undetected or unanswered.
+
+A harness is a module of this folder with a function `inject_faults() -> FaultReport`.
+`python -m benchmarks.faults kill_points` runs one of them.
+"""
+
+import importlib
+import json
+import sys
+from collections.abc import Sequence
+
+from penumbra.core.tables import format_table
+
+HARNESSES: tuple[str, ...] = ()
+
+
+def main(names: Sequence[str] = ()) -> None:
+    """Print the table and the findings of each harness, and the counts of all as a JSON document in the last line.
+
+    Args:
+        names: The harnesses; none: all.
+    """
+    if unknown := set(names).difference(HARNESSES):
+        sys.exit(f"there is no harness {', '.join(sorted(unknown))}: there are {', '.join(HARNESSES)}")
+    counts: dict[str, float] = {}
+    for name in names or HARNESSES:
+        report = importlib.import_module(f"benchmarks.faults.{name}").inject_faults()
+        counts |= report.counts
+        print(f"{name}\n\n{format_table(report.table)}\n")
+        for finding in report.findings:
+            print(f"{name}: {finding}", flush=True)
+    print(json.dumps(counts))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
