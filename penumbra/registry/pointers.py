@@ -6,6 +6,7 @@ As they are files, the version that answers can be changed without the registry.
 <state>/rolled-back                        a rollback that the registry doesn't know of yet
 <state>/canary-ended                       the version that is no canary any more, whatever the registry says
 <state>/live-refused                       why the deployer doesn't deploy the registry's live version
+<state>/unfit/<version>                    why the code of the service can't answer with a version that is here
 """
 
 import contextlib
@@ -26,6 +27,7 @@ CANARY_ALIAS: Final = "canary"
 BUNDLES_FOLDER, RUNS_FOLDER = "bundles", "runs"
 ROLLBACK_PIN_FILE, CANARY_ENDED_FILE, POINTERS_LOCK_FILE = "rolled-back", "canary-ended", "pointers.lock"
 LIVE_REFUSED_FILE = "live-refused"
+UNFIT_FOLDER = "unfit"
 
 
 class RollbackPin(msgspec.Struct, frozen=True):

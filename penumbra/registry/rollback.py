@@ -15,6 +15,7 @@ from penumbra.registry.pointers import (
     CANARY_ENDED_FILE,
     LIVE_ALIAS,
     PREVIOUS_ALIAS,
+    UNFIT_FOLDER,
     RollbackPin,
     read_pointer,
 )
@@ -40,7 +41,8 @@ def roll_back_live(settings: Settings, reason: str, to: str = "") -> str:
         A sentence that says which version answers now.
 
     Raises:
-        RollbackRefused: There is no version to go back to, its bundle is damaged, or the last move was this rollback.
+        RollbackRefused: There is no version to go back to, its bundle is damaged, the service's code can't answer with
+            it, or the last move was this rollback.
         BrokenLedger: The ledger can't be continued. The rollback is done all the same.
         OSError: The ledger can't be written. The rollback is done all the same.
     """
@@ -101,6 +103,8 @@ def _make_pin(settings: Settings, to: str) -> RollbackPin:
     if not bundle.is_dir():
         here = ", ".join(sorted(path.name for path in bundle.parent.iterdir() if path.is_dir()))
         raise RollbackRefused(f"version {target} can't answer: the service has never had it; it has {here}")
+    if (unfit := state / UNFIT_FOLDER / target).exists():
+        raise RollbackRefused(unfit.read_text())
     try:
         verify_bundle(bundle)
     except BrokenBundle as error:

@@ -8,6 +8,7 @@ Only this process talks to the registry. While the registry is away, workers and
 | rolled-back, canary-ended         | changes to report to the registry (penumbra/registry/pointers.py)              |
 | refused                           | the candidate that is not let into the shadow, with the reason                 |
 | live-refused                      | why the registry's live version is not deployed                                |
+| unfit/<version>                   | why a version that is here can't answer with this code                         |
 """
 
 import logging
@@ -24,7 +25,7 @@ from penumbra.core.problem_loading import SERVED_PARTS, load_problem
 from penumbra.core.settings import Settings, load_settings
 from penumbra.logs.shadow_log import REFUSED_FILE
 from penumbra.registry import aliases, bundle
-from penumbra.registry.manifest import UnfitBundle, verify_bundle
+from penumbra.registry.manifest import BrokenBundle, UnfitBundle, read_manifest, verify_bundle
 from penumbra.registry.pointers import (
     BUNDLES_FOLDER,
     CANARY_ALIAS,
@@ -34,6 +35,7 @@ from penumbra.registry.pointers import (
     LIVE_REFUSED_FILE,
     PREVIOUS_ALIAS,
     RUNS_FOLDER,
+    UNFIT_FOLDER,
     read_pointer,
     swap_live_pointer,
 )
@@ -106,6 +108,25 @@ def discard_damaged_bundle(state: Path, problem: Problem) -> None:
         logger.error("the bundle of the live version %s is damaged and is fetched again: %s", version, error)
         shutil.rmtree(state / BUNDLES_FOLDER / version, ignore_errors=True)
         (state / LIVE_ALIAS).unlink(missing_ok=True)
+
+
+def record_unfit_versions(state: Path, problem: Problem) -> None:
+    """Record which of the versions that are here can't answer with this code: a rollback has no time to find out.
+
+    Args:
+        state: The service's state folder.
+        problem: The problem, with schema and features.
+    """
+    for folder in _list_bundles(state):
+        reason = state / UNFIT_FOLDER / folder.name
+        try:
+            bundle.read_bundle_features(read_manifest(folder), problem, folder.name)
+            reason.unlink(missing_ok=True)
+        except UnfitBundle as unfit:
+            reason.parent.mkdir(exist_ok=True)
+            replace_file(reason, str(unfit))
+        except BrokenBundle:  # found whenever it is to answer
+            continue
 
 
 def deploy_candidate(models: DeployRegistry, state: Path) -> str | None:
@@ -230,10 +251,14 @@ def run_deployer(models: DeployRegistry, settings: Settings, problem: Problem, r
         AliasDeployment(PREVIOUS_ALIAS, lambda: deploy_previous(models, state), "", poll),
         AliasDeployment(CANARY_ALIAS, lambda: deploy_canary(models, state), "", poll),
     ]
+    checked: list[Path] = []
     while running():
         if live.deploy_if_due():
             for deployment in others:
                 deployment.deploy_if_due()
+        if (bundles := _list_bundles(state)) != checked:
+            record_unfit_versions(state, problem)
+            checked = bundles
         sleep_while_running(poll, running)
 
 
@@ -250,6 +275,10 @@ def _sync_and_deploy_live(models: DeployRegistry, settings: Settings, problem: P
     """Report rollbacks that were made without the registry to it, then deploy its live version."""
     aliases.sync_registry(models, settings.service.state, settings.ledger.folder)
     return deploy_live(models, settings.service.state, problem)
+
+
+def _list_bundles(state: Path) -> list[Path]:
+    return sorted(path for path in (state / BUNDLES_FOLDER).glob("*") if path.is_dir())
 
 
 def _require_usable(folder: Path, problem: Problem, version: str, state: Path) -> None:

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -16,10 +17,11 @@ from penumbra.registry.ledger import LEDGER_FILE, BrokenLedger, Ledger
 from penumbra.registry.pointers import RollbackPin, read_pointer, read_rollback_pin
 from penumbra.registry.rollback import RollbackRefused, roll_back_live, sync_rollback
 from problem import schema
-from service.processes.deployer import deploy_live
+from service.processes.deployer import deploy_live, record_unfit_versions
 from tests.helpers import local_service
 from tests.helpers import registered_versions as world
 from tests.helpers.local_service import FolderRegistry
+from tests.helpers.orders import load_orders
 from tests.helpers.registered_versions import append_earlier_event, make_aliased_registry
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML's use of pydantic
@@ -129,6 +131,24 @@ def test_a_damaged_bundle_is_not_gone_back_to(tmp_path: Path) -> None:
     with pytest.raises(RollbackRefused, match="version 1 can't answer"):
         roll_back_live(world.make_registry_settings(tmp_path), "")
     assert read_pointer(tmp_path / "state") == "2"
+
+
+def test_a_version_that_the_code_of_the_service_cannot_serve_is_not_gone_back_to(tmp_path: Path) -> None:
+    served(tmp_path)
+    changed = SimpleNamespace(features=local_service.PROBLEM.features, schema=load_orders(tmp_path / "orders").schema)
+    record_unfit_versions(tmp_path / "state", changed)
+    with pytest.raises(RollbackRefused, match=r"^version 1 can't answer with this code: "):
+        roll_back_live(world.make_registry_settings(tmp_path), "")
+    assert pointers_of(tmp_path) == ["2", "1"]
+
+
+def test_a_version_that_the_code_can_serve_again_is_gone_back_to(tmp_path: Path) -> None:
+    served(tmp_path)
+    changed = SimpleNamespace(features=local_service.PROBLEM.features, schema=load_orders(tmp_path / "orders").schema)
+    for problem in (changed, local_service.PROBLEM):
+        record_unfit_versions(tmp_path / "state", problem)
+    roll_back_live(world.make_registry_settings(tmp_path), "")
+    assert pointers_of(tmp_path) == ["1", "2"]
 
 
 def test_a_broken_ledger_keeps_nobody_from_going_back(tmp_path: Path) -> None:
