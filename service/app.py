@@ -67,9 +67,8 @@ def build_service(settings: Settings, problem: Problem, keys: KeyDigests = ()) -
     @bentoml.service(name=name, service_class=bentoml_app.FastService, workers=service.workers, **BENTOML_CONFIG)
     class Service:
         document = openapi.build_openapi_document(name, contract, answer, labels, feedback.build_label_examples(schema))
-        max_body_bytes = service.max_body_bytes
+        service_settings = service
         metrics_file = service.shadow_log / METRICS_FILE
-        limits = service.max_concurrency, service.timeout_seconds
         access = AccessControl(keys, service.open)
 
         def __init__(self) -> None:

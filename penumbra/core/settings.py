@@ -112,6 +112,8 @@ class ServiceSettings(SettingsSection):
     max_body_bytes: int = Field(ge=1024)
     max_concurrency: int = Field(ge=1)
     timeout_seconds: float = Field(gt=0)
+    max_connections: int = Field(ge=16)
+    keep_alive_seconds: float = Field(gt=0)
     open: bool
     poll_seconds: float = Field(gt=0)
     state: Path

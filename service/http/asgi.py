@@ -25,9 +25,6 @@ JSON_HEADER = (b"content-type", JSON_MEDIA_TYPE)
 EXPLAIN_PREFIX = "/explain/"
 READ_METHODS = ("GET", "HEAD")
 JSON_WHITESPACE = b" \t\r\n"
-MAX_DRAIN_FACTOR = (
-    4  # bodies of up to so many times the limit are read to their end, so that the sender sees the refusal
-)
 
 encode_response = msgspec.json.Encoder().encode
 logger = logging.getLogger("service.http.asgi")
@@ -188,7 +185,7 @@ async def _read_whole_body(message: Message, receive: Receive, limit: int) -> by
     """
     parts: list[bytes] = [message.get("body", b"")]
     size = len(parts[0])
-    while message["type"] == "http.request" and message.get("more_body") and size <= MAX_DRAIN_FACTOR * limit:
+    while message["type"] == "http.request" and message.get("more_body") and size <= limit:
         message = await receive()
         size += len(message.get("body", b""))
         if size <= limit:

@@ -13,22 +13,31 @@ CHECKS_PER_TIMEOUT = 20  # checks for late requests within the time that a reque
 AsyncioTask = asyncio.Task[object] | None
 
 
+def build_timeout_refusal(seconds: float) -> RequestRefused:
+    """Return the refusal (503) for a request that took longer than `seconds`."""
+    return RequestRefused(503, f"this took longer than {seconds:g} s", headers=[(b"retry-after", b"5")])
+
+
 class RequestLimits:
     """Counts and times the requests in progress.
 
-    Single records are answered as soon as they are complete; lists, slow senders and slow readers add up here.
+    Single records are answered as soon as they are complete; lists and slow readers add up here. Slow senders don't: a
+    request is in progress once its body is complete (see service/connections/http_protocol.py).
     """
 
     def __init__(self, max_requests: int, timeout_seconds: float) -> None:
         """Allow at most `max_requests` at once, each for at most `timeout_seconds`."""
         self._max_requests = max_requests
-        self._timeout_seconds = timeout_seconds
+        self.timeout_seconds = timeout_seconds
         self._began: dict[AsyncioTask, float] = {}
         self._late: set[AsyncioTask] = set()
         self._is_check_scheduled = False
 
-    def register(self) -> AsyncioTask:
+    def register(self, arrived: float | None = None) -> AsyncioTask:
         """Register the current task as a request in progress; pass the result to `release` at its end.
+
+        Args:
+            arrived: When the request's body began to arrive, by the event loop's clock; None for now.
 
         Returns:
             The current asyncio task.
@@ -40,10 +49,10 @@ class RequestLimits:
             message = f"{self._max_requests} requests are under way already, more than that this worker doesn't take"
             raise RequestRefused(429, message, headers=[(b"retry-after", b"1")])
         task, loop = asyncio.current_task(), asyncio.get_running_loop()
-        self._began[task] = loop.time()
+        self._began[task] = loop.time() if arrived is None else arrived
         if not self._is_check_scheduled:
             self._is_check_scheduled = True
-            loop.call_later(self._timeout_seconds / CHECKS_PER_TIMEOUT, self._cancel_late)
+            loop.call_later(self.timeout_seconds / CHECKS_PER_TIMEOUT, self._cancel_late)
         return task
 
     @property
@@ -67,22 +76,16 @@ class RequestLimits:
         """
         return task in self._late
 
-    def build_timeout_refusal(self) -> RequestRefused:
-        """Return the refusal (503) for a request that took too long."""
-        return RequestRefused(
-            503, f"this took longer than {self._timeout_seconds:g} s", headers=[(b"retry-after", b"5")]
-        )
-
     def _cancel_late(self) -> None:
         """Cancel requests that take too long; schedule the next check as long as any request is in progress."""
         loop = asyncio.get_running_loop()
         for task, began in self._began.items():
-            if task and task not in self._late and loop.time() - began > self._timeout_seconds:
+            if task and task not in self._late and loop.time() - began > self.timeout_seconds:
                 self._late.add(task)
                 task.cancel()
         self._is_check_scheduled = bool(self._began)
         if self._is_check_scheduled:
-            loop.call_later(self._timeout_seconds / CHECKS_PER_TIMEOUT, self._cancel_late)
+            loop.call_later(self.timeout_seconds / CHECKS_PER_TIMEOUT, self._cancel_late)
 
 
 def guard_app(app: AsgiApp, access: AccessControl, limits: RequestLimits) -> AsgiApp:
@@ -104,7 +107,7 @@ def guard_app(app: AsgiApp, access: AccessControl, limits: RequestLimits) -> Asg
         task = None
         try:
             access.check(scope)
-            task = limits.register()
+            task = limits.register(scope.get("arrived"))
             await app(scope, receive, send)
         except RequestRefused as refused:
             await _refuse(send, refused)
@@ -112,28 +115,33 @@ def guard_app(app: AsgiApp, access: AccessControl, limits: RequestLimits) -> Asg
             if task is None or not limits.is_late(task):
                 raise
             task.uncancel()
-            await _refuse(send, limits.build_timeout_refusal())
+            await _refuse(send, build_timeout_refusal(limits.timeout_seconds))
         finally:
             limits.release(task)
 
     return serve
 
 
-def is_request_allowed(scope: Message, access: AccessControl, limits: RequestLimits) -> bool:
-    """Check whether a request would pass, before its body is complete.
+def admit_request(scope: Message, access: AccessControl) -> bool:
+    """Check the access of a request whose headers are complete, before any of its body is kept.
 
     Args:
-        scope: The request's ASGI scope.
+        scope: The request's ASGI scope; path, headers and client address are read.
         access: Checks its key.
-        limits: Must have room for it.
 
     Returns:
-        True if the request may be answered.
+        True for a peer that may go on asking, False for one that has no right to anything but this probe.
+
+    Raises:
+        RequestRefused: As `AccessControl.check` does, for all but the probes in `PUBLIC_PATHS`.
     """
-    with contextlib.suppress(RequestRefused):
+    try:
         access.check(scope)
-        return not limits.is_reached
-    return False
+    except RequestRefused:
+        if scope["path"] not in PUBLIC_PATHS:
+            raise
+        return False
+    return True
 
 
 async def _refuse(send: Send, refused: RequestRefused) -> None:

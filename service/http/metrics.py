@@ -25,6 +25,9 @@ fallbacks = Counter("penumbra_fallbacks", "Records that the live model failed on
 turned_away_requests = Counter(
     "penumbra_turned_away", "Requests without a right or without room, by HTTP status.", ["status"]
 )
+crowded_connections = Counter(
+    "penumbra_crowded_connections", "Connections closed because a worker had too many, or held too much for them."
+)
 _live = Gauge("penumbra_live_model", "1 for the version that answers.", ["version"], multiprocess_mode="mostrecent")
 
 

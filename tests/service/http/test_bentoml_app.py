@@ -1,8 +1,5 @@
 """What `service/http/bentoml_app.py` relies on without its being documented; both ways through uvicorn are one."""
 
-import contextlib
-import json
-import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -10,32 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from problem.schema import EXAMPLE
-from service.http import bentoml_app
+from service.connections.http_protocol import FastHttpProtocol
 from tests.helpers import local_service
+from tests.helpers.raw_http import BODY, encode_request, exchange_bytes, run_server, without_ids
 
-BODY = json.dumps(EXAMPLE).encode()
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML's use of pydantic
-
-
-@contextlib.contextmanager
-def run_server(app: Any, **options: Any) -> Iterator[Any]:
-    """uvicorn with this application, in a thread, as BentoML's worker starts it."""
-    config = uvicorn.Config(app, log_config=None, server_header=False, date_header=False, **options)
-    listening, server = socket.create_server(("127.0.0.1", 0)), uvicorn.Server(config)
-    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-    thread.start()
-    try:
-        local_service.wait_until(lambda: server.started)
-        yield listening.getsockname()[1], config
-    finally:
-        server.should_exit = True
-        thread.join(10)
-        listening.close()
 
 
 @pytest.fixture(scope="module")
@@ -46,61 +24,15 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     local_service.deploy_version(folder, "1")
     taken: list[int] = []
     with pytest.MonkeyPatch.context() as patch:
-        respond = bentoml_app.FastHttpProtocol._respond
-        patch.setattr(
-            bentoml_app.FastHttpProtocol, "_respond", lambda *args: (taken.append(args[1][0]), respond(*args))[1]
-        )
+        respond = FastHttpProtocol._respond
+        patch.setattr(FastHttpProtocol, "_respond", lambda *args: (taken.append(args[1][0]), respond(*args))[1])
         service = local_service.build_service(local_service.make_service_settings(folder), local_service.PROBLEM)
         with (
             run_server(service.to_asgi()) as (short, config),
             run_server(service.to_asgi(), http=HttpToolsProtocol) as (usual, _),
         ):
-            assert issubclass(config.http_protocol_class, bentoml_app.FastHttpProtocol)
+            assert issubclass(config.http_protocol_class, FastHttpProtocol)
             yield short, usual, taken
-
-
-def encode_request(body: bytes = BODY, target: str = "/predict", method: str = "POST", **headers: str) -> bytes:
-    fields = {"Host": "x", "Content_Type": "application/json", "Content_Length": str(len(body)), **headers}
-    lines = [f"{name.replace('_', '-')}: {value}" for name, value in fields.items() if value]
-    return "\r\n".join([f"{method} {target} HTTP/1.1", *lines, "", ""]).encode() + body
-
-
-def exchange_bytes(port: int, *pieces: bytes) -> bytes:
-    """All that is said to these pieces, sent one by one, until the server has nothing to say any more; after the last
-    one it has time to begin."""
-    response_bytes = b""
-    with socket.create_connection(("127.0.0.1", port), 10) as connection:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for number, piece in enumerate(pieces, 1):
-            connection.sendall(piece)
-            connection.settimeout(2 if number == len(pieces) else 0.05)
-            with contextlib.suppress(TimeoutError):
-                while more := connection.recv(65536):
-                    response_bytes += more
-                    connection.settimeout(0.05 if is_response_complete(response_bytes) else 2)
-    return response_bytes
-
-
-def is_response_complete(response_bytes: bytes) -> bool:
-    """Has the last answer all of its body?"""
-    head, _, body = response_bytes[response_bytes.rfind(b"HTTP/1.1 ") :].partition(b"\r\n\r\n")
-    length = re.search(rb"content-length: (\d+)", head)
-    return length is not None and len(body) >= int(length[1])
-
-
-def without_ids(response_bytes: bytes) -> list[Any]:
-    """Status lines, headers without regard to order, and bodies."""
-    heads = []
-    for part in response_bytes.split(b"HTTP/1.1 ")[1:]:
-        head, _, body = part.partition(b"\r\n\r\n")
-        status, *fields = head.split(b"\r\n")
-        decoded = json.loads(body) if body[:1] in (b"{", b"[") else body
-        for answer in decoded if isinstance(decoded, list) else [decoded]:
-            if isinstance(answer, dict):
-                answer.pop("prediction_id", None)
-        kept = [field for field in fields if not field.startswith(b"content-length")]
-        heads.append((status, sorted(kept), decoded))
-    return heads
 
 
 CUT = encode_request()
@@ -132,7 +64,6 @@ REQUESTS: dict[str, tuple[int, list[bytes]]] = {  # how many are answered the sh
     "the last of its connection": (0, [encode_request(Connection="close")]),
     "HTTP/1.0": (0, [CUT.replace(b"HTTP/1.1", b"HTTP/1.0")]),
     "asking before it sends": (0, [encode_request(Expect="100-continue")]),
-    "not HTTP": (0, [b"nonsense\r\n\r\n"]),
 }
 
 
@@ -154,8 +85,7 @@ def test_a_client_that_goes_away_halfway_leaves_the_server_well(servers: Any) ->
 
 
 @pytest.mark.parametrize("piece", [CUT[:-20], CHUNKED[:-30]])
-def test_a_sender_that_is_too_slow_is_told_so(tmp_path: Path, monkeypatch: Any, piece: bytes) -> None:
-    monkeypatch.setattr(bentoml_app, "BODY_WAIT_SECONDS", 0.05)
+def test_a_sender_that_is_too_slow_is_told_so(tmp_path: Path, piece: bytes) -> None:
     service = local_service.build_service(
         local_service.make_service_settings(tmp_path, timeout_seconds=0.2), local_service.PROBLEM
     )

@@ -1,0 +1,124 @@
+"""The connections of a worker: how many there are, how long each may wait, and which give way to new ones."""
+
+import asyncio
+import heapq
+import math
+from asyncio import Transport
+from typing import Protocol
+
+from service.connections.bounds import MAX_HELD_BODIES, MIN_BYTES_PER_SECOND, PATIENCE_SECONDS, ConnectionBounds
+from service.http import metrics
+
+REFUSED, ARRIVING, IDLE, SENDING, BUSY = range(5)
+"""Stages of a connection, in the order in which they give way: refused or closing; without a request, or amid its
+headers; between two requests; amid a body; and with a request under way, which never gives way."""
+
+SWEEP_SECONDS = 0.25
+CROWD_SHARE = 16  # one of so many strangers gives way at once, so that a crowd of them costs little
+
+
+class PooledConnection(Protocol):
+    """A connection: its stage, and until when it may stay in it, by the event loop's clock in seconds."""
+
+    stage: int
+    deadline: float
+
+    def end_overdue(self, now: float) -> None:
+        """End the connection, or what it is amid, as its deadline is over at `now`."""
+
+    def give_way(self) -> None:
+        """Close the connection at once and leave the pool, so that another one has its place."""
+
+
+class ConnectionPool:
+    """The connections of one worker.
+
+    Where there are too many, those that have been silent longest give way, strangers first. So a new connection is
+    always accepted, and a probe always answered.
+    """
+
+    def __init__(self, bounds: ConnectionBounds) -> None:
+        """Bound connections by `max_connections`, and incomplete bodies by `MAX_HELD_BODIES` of `max_body_bytes`."""
+        self._max_connections = bounds.max_connections
+        self._max_held_bytes = MAX_HELD_BODIES * bounds.max_body_bytes
+        self._connections: dict[PooledConnection, None] = {}  # the oldest first
+        self._held: dict[PooledConnection, int] = {}
+        self._held_bytes = 0
+        self._is_sweeping = False
+
+    def add(self, connection: PooledConnection) -> None:
+        """Add a new connection; where there are too many, others give way to it."""
+        if len(self._connections) >= self._max_connections:
+            self._make_room()
+        self._connections[connection] = None
+        if not self._is_sweeping:
+            self._is_sweeping = True
+            asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._sweep)
+
+    def discard(self, connection: PooledConnection) -> None:
+        """Forget a connection that is closed, or about to be."""
+        self._connections.pop(connection, None)
+        self.release_body(connection)
+
+    def hold_body(self, connection: PooledConnection, size: int) -> None:
+        """Note how much of an incomplete body there is; where all hold too much, the slowest sender gives way.
+
+        Args:
+            connection: The sender's connection.
+            size: The bytes received so far.
+        """
+        self._held_bytes += size - self._held.get(connection, 0)
+        self._held[connection] = size
+        if self._held_bytes > self._max_held_bytes:
+            self._end(min(self._held, key=lambda held: held.deadline))
+
+    def release_body(self, connection: PooledConnection) -> None:
+        """Forget the body of a connection, as it is complete or dropped."""
+        self._held_bytes -= self._held.pop(connection, 0)
+
+    def _make_room(self) -> None:
+        strangers = [each for each in self._connections if each.stage <= ARRIVING]
+        crowd = heapq.nsmallest(1 + len(strangers) // CROWD_SHARE, strangers, key=lambda each: each.deadline)
+        waiting = (each for each in self._connections if each.stage < BUSY)
+        for connection in crowd or heapq.nsmallest(1, waiting, key=lambda each: (each.stage, each.deadline)):
+            self._end(connection)
+
+    def _end(self, connection: PooledConnection) -> None:
+        metrics.crowded_connections.inc()
+        connection.give_way()
+
+    def _sweep(self) -> None:
+        """End what is overdue; again as long as there are any connections."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for connection in [each for each in self._connections if each.deadline < now]:
+            connection.end_overdue(now)
+        self._is_sweeping = bool(self._connections)
+        if self._is_sweeping:
+            loop.call_later(SWEEP_SECONDS, self._sweep)
+
+
+class ReadingCheck:
+    """Checks whether the peer of one connection goes on reading its answers."""
+
+    def __init__(self) -> None:
+        self._unread: float = math.inf
+
+    def end_unless_read(self, connection: PooledConnection, transport: Transport, now: float) -> None:
+        """Close a connection that is silent, or whose peer reads fewer than `MIN_BYTES_PER_SECOND` of its answers.
+
+        Args:
+            connection: The connection, whose deadline is over. It gets a new one where the peer does read.
+            transport: Its transport.
+            now: The time by the event loop's clock, in seconds.
+        """
+        unread, before = transport.get_write_buffer_size(), self._unread
+        self._unread = unread or math.inf
+        if unread and before - unread < MIN_BYTES_PER_SECOND * PATIENCE_SECONDS:
+            transport.abort()
+        elif unread:
+            connection.deadline = now + PATIENCE_SECONDS
+        elif connection.stage == BUSY:
+            connection.deadline = math.inf
+        else:
+            transport.close()

@@ -1,0 +1,355 @@
+"""What a peer may hold of the real server before its key is known, and after: sent as bytes, over sockets."""
+
+import contextlib
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.connections import body_intake, connection_pool, http_protocol, request_head
+from service.http.access import read_keys
+from tests.helpers import local_service
+from tests.helpers.raw_http import BODY, encode_request, run_server
+
+KEY = "predict-key-of-tests"
+KNOWN = {"Authorization": f"Bearer {KEY}"}
+PATIENCE = 0.4
+RECORD = encode_request(**KNOWN)
+LIST = encode_request(b"[%b]" % BODY, **KNOWN)
+STRANGER = encode_request()
+PROBE = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML's use of pydantic
+
+
+@contextlib.contextmanager
+def serve(folder: Path, **settings: Any) -> Iterator[int]:
+    """The port of the service, with a key to predict and these settings, that is patient for a moment only."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (http_protocol, request_head, body_intake, connection_pool):
+            patch.setattr(module, "PATIENCE_SECONDS", PATIENCE)
+        patch.setattr(connection_pool, "SWEEP_SECONDS", 0.05)
+        options = {"max_body_bytes": 100_000, "max_connections": 64, "keep_alive_seconds": 1, **settings}
+        made = local_service.make_service_settings(folder, **options)
+        service = local_service.build_service(made, local_service.PROBLEM, read_keys({"PENUMBRA_KEYS__PREDICT": KEY}))
+        with run_server(service.to_asgi()) as (port, _):
+            yield port
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("connections")
+    local_service.deploy_version(place, "1")
+    return place
+
+
+@pytest.fixture(scope="module")
+def port(folder: Path) -> Iterator[int]:
+    with serve(folder) as found:
+        yield found
+
+
+def connect(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), 5)
+
+
+def talk(port: int, *pieces: bytes, half_close: bool = False) -> list[tuple[int, Any]]:
+    """The answers to these pieces until the server closes the connection: status, and body where there is one."""
+    with connect(port) as connection:
+        send(connection, *pieces)
+        if half_close:
+            connection.shutdown(socket.SHUT_WR)
+        return read_answers(connection)
+
+
+def send(connection: socket.socket, *pieces: bytes) -> None:
+    for number, piece in enumerate(pieces):
+        time.sleep(0.02 * (number > 0))
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(piece)
+
+
+def read_answers(connection: socket.socket) -> list[tuple[int, Any]]:
+    received = b""
+    with contextlib.suppress(ConnectionError):
+        while more := connection.recv(65536):
+            received += more
+    return parse_answers(received)
+
+
+def parse_answers(received: bytes) -> list[tuple[int, Any]]:
+    answers = []
+    for part in received.split(b"HTTP/1.1 ")[1:]:
+        head, _, body = part.partition(b"\r\n\r\n")
+        answers.append((int(head[:3]), json.loads(body) if body[:1] in (b"{", b"[") else body))
+    return answers
+
+
+def statuses(answers: Sequence[tuple[int, Any]]) -> list[int]:
+    return [status for status, _ in answers]
+
+
+LARGE_HEADS = {
+    "one header": (431, [encode_request(X_Padding="x" * 20_000)]),
+    "one header in pieces": (431, [STRANGER[:40], *[b"x" * 6_000] * 3]),
+    "many headers": (431, [b"GET /livez HTTP/1.1\r\n" + b"a: b\r\n" * 200 + b"\r\n"]),
+    "many headers without an end": (431, [b"GET /livez HTTP/1.1\r\n" + b"a: b\r\n" * 200]),
+    "empty lines before a request": (431, [b"\r\n" * 10_000]),
+    "the request line": (414, [encode_request(target="/" + "x" * 20_000)]),
+    "the request line in pieces": (414, [b"GET /", *[b"x" * 6_000] * 3]),
+    "of a known peer": (431, [encode_request(X_Padding="x" * 20_000, **KNOWN)]),
+}
+
+
+@pytest.mark.parametrize("name", LARGE_HEADS)
+def test_a_head_is_bounded_however_it_comes(port: int, name: str) -> None:
+    status, pieces = LARGE_HEADS[name]
+    answers = talk(port, *pieces)
+    assert statuses(answers) == [status]
+    assert "at most 16384 bytes" in answers[0][1]["error"]
+
+
+def test_a_head_just_below_the_bound_is_answered(port: int) -> None:
+    assert statuses(talk(port, encode_request(X_Padding="x" * 16_000, Connection="close", **KNOWN))) == [200]
+
+
+LARGE_BODIES = {
+    "stated": (401, [encode_request(b"", Content_Length="90000") + b"{"]),
+    "more than anybody may": (401, [encode_request(b"", Content_Length="900000000") + b"{"]),
+    "in chunks": (401, [encode_request(b"", Content_Length="", Transfer_Encoding="chunked") + b"5\r\n[1,2,"]),
+    "asking before": (401, [encode_request(b"", Content_Length="90000", Expect="100-continue")]),
+    "of a probe": (413, [encode_request(b"", target="/readyz", Content_Length="90000") + b"{"]),
+    "complete, of a probe": (413, [encode_request(target="/readyz")]),
+    "of a known peer": (413, [encode_request(b"", Content_Length="100001", **KNOWN) + b"{"]),
+    "of a known peer, asking before": (
+        413,
+        [encode_request(b"", Content_Length="100001", Expect="100-continue", **KNOWN)],
+    ),
+    "of a known peer, in chunks": (
+        413,
+        [
+            encode_request(b"", Content_Length="", Transfer_Encoding="chunked", **KNOWN),
+            *[b"9c40\r\n%b\r\n" % (b" " * 40_000)] * 3,
+        ],
+    ),
+    "of a known peer, complete": (413, [encode_request(b" " * 100_001, **KNOWN)]),
+}
+
+
+@pytest.mark.parametrize("name", LARGE_BODIES)
+def test_a_body_that_is_not_wanted_is_refused_before_it_has_come(port: int, name: str) -> None:
+    status, pieces = LARGE_BODIES[name]
+    assert statuses(talk(port, *pieces)) == [status]
+
+
+def test_a_stranger_that_goes_on_sending_sees_the_refusal_and_is_closed(port: int) -> None:
+    began = time.monotonic()
+    answers = talk(port, encode_request(b"", Content_Length="90000"), *[b" " * 1000] * 10)
+    assert statuses(answers) == [401]
+    assert time.monotonic() - began < 10 * PATIENCE
+
+
+def test_a_known_peer_is_asked_for_its_body(port: int) -> None:
+    with connect(port) as connection:
+        connection.sendall(encode_request(b"", Content_Length=str(len(BODY)), Expect="100-continue", **KNOWN))
+        assert connection.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(BODY)
+        assert parse_answers(connection.recv(65536))[0][0] == 200
+
+
+def test_a_stranger_has_one_answer_of_a_probe(port: int) -> None:
+    assert statuses(talk(port, PROBE * 50)) == [200]
+
+
+def test_a_known_peer_may_go_on_asking(port: int) -> None:
+    assert statuses(talk(port, RECORD, LIST, RECORD)) == [200, 200, 200]
+
+
+SILENT = {
+    "nothing": ([b""], []),
+    "half a head": ([STRANGER[:30]], [408]),
+    "half a head of a known peer, after a request": ([RECORD, RECORD[:30]], [200, 408]),
+    "half a body": ([RECORD[:-20]], [408]),
+    "half a body behind a list": ([LIST + RECORD[:-20]], [200, 408]),
+    "half a head behind a list": ([LIST + RECORD[:30]], [200, 408]),
+    "half a body in chunks": (
+        [encode_request(b"", Content_Length="", Transfer_Encoding="chunked", **KNOWN) + b"5\r\n{"],
+        [408],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SILENT)
+def test_who_falls_silent_is_told_so_and_closed(port: int, name: str) -> None:
+    pieces, expected = SILENT[name]
+    began = time.monotonic()
+    assert statuses(talk(port, *pieces)) == expected
+    assert time.monotonic() - began < 5 * PATIENCE + 1
+
+
+def test_a_head_that_comes_byte_by_byte_has_no_more_time(port: int) -> None:
+    answers = talk(port, *[STRANGER[i : i + 1] for i in range(60)])
+    assert statuses(answers) == [408]
+
+
+def test_a_body_that_keeps_its_rate_may_take_longer(port: int) -> None:
+    body = b"{" + b" " * 1_200 + BODY[1:]
+    pieces = [body[i : i + 100] for i in range(0, len(body), 100)]
+    with connect(port) as connection:
+        connection.sendall(encode_request(b"", Content_Length=str(len(body)), **KNOWN))
+        for piece in pieces:
+            time.sleep(0.06)
+            connection.sendall(piece)
+        assert parse_answers(connection.recv(65536))[0][0] == 200
+
+
+def test_a_connection_between_two_requests_is_kept_for_as_long_as_the_settings_say(port: int) -> None:
+    with connect(port) as connection:
+        connection.sendall(RECORD)
+        assert connection.recv(65536)
+        began = time.monotonic()
+        assert connection.recv(65536) == b""
+    assert 0.9 < time.monotonic() - began < 3
+
+
+GARBAGE = {
+    "a record": ([RECORD + b"garbage\r\n\r\n"], [200, 400]),
+    "three records": ([RECORD * 3 + b"garbage\r\n\r\n"], [200, 200, 200, 400]),
+    "a list": ([LIST + b"garbage\r\n\r\n"], [200, 400]),
+    "a list and records": ([RECORD + LIST + RECORD + b"\x00"], [200, 200, 200, 400]),
+    "a record, then a stranger": ([RECORD + STRANGER], [200, 401]),
+    "a list, then a stranger": ([LIST + STRANGER], [200, 401]),
+    "a list, then a large head": ([LIST, encode_request(X_Padding="x" * 20_000)], [200, 431]),
+    "nothing": ([b"garbage\r\n\r\n"], [400]),
+}
+
+
+@pytest.mark.parametrize("half_close", [False, True])
+@pytest.mark.parametrize("name", GARBAGE)
+def test_what_came_before_garbage_is_answered_first(port: int, name: str, half_close: bool) -> None:
+    pieces, expected = GARBAGE[name]
+    assert statuses(talk(port, *pieces, half_close=half_close)) == expected
+
+
+@pytest.mark.parametrize("request_bytes", [RECORD, LIST, RECORD + LIST, LIST + RECORD, LIST + LIST])
+def test_a_client_that_has_closed_its_side_gets_its_answers(port: int, request_bytes: bytes) -> None:
+    expected = [200] * request_bytes.count(b"POST")
+    assert statuses(talk(port, request_bytes, half_close=True)) == expected
+    with connect(port) as connection:
+        connection.sendall(request_bytes)
+        time.sleep(0.05)
+        connection.shutdown(socket.SHUT_WR)
+        assert statuses(read_answers(connection)) == expected
+
+
+def test_answers_that_nobody_reads_are_bounded(folder: Path) -> None:
+    """Requests wait on a connection for one another; beyond a number of them it is refused more."""
+    with serve(folder, max_concurrency=64) as port:
+        assert statuses(talk(port, LIST * 40)) == [200] * 33 + [429]
+
+
+def test_a_web_socket_is_no_way_round_the_key(port: int) -> None:
+    upgrade = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec_WebSocket_Version": "13",
+        "Sec_WebSocket_Key": "x" * 24,
+    }
+    for target, expected in {"/": [401], "/livez": [200]}.items():
+        assert statuses(talk(port, encode_request(b"", target, "GET", **upgrade))) == expected
+
+
+def test_slow_senders_take_no_room_from_others(folder: Path) -> None:
+    with serve(folder, max_concurrency=2, timeout_seconds=20) as port, contextlib.ExitStack() as stack:
+        slow = [stack.enter_context(connect(port)) for _ in range(10)]
+        for connection in slow:
+            connection.sendall(LIST[:-5])
+        time.sleep(0.05)
+        assert statuses(talk(port, RECORD, LIST, PROBE)) == [200, 200, 200]
+        for connection in slow[:2]:
+            connection.sendall(LIST[-5:])
+            assert parse_answers(connection.recv(65536))[0][0] == 200
+
+
+def test_more_connections_than_fit_close_the_longest_silent_strangers_first(folder: Path) -> None:
+    with serve(folder, max_connections=16, keep_alive_seconds=20) as port, contextlib.ExitStack() as stack:
+        known = stack.enter_context(connect(port))
+        known.sendall(RECORD)
+        assert known.recv(65536)
+        strangers = [stack.enter_context(connect(port)) for _ in range(40)]
+        assert statuses(talk(port, PROBE)) == [200]
+        open_ones = [is_open(each) for each in strangers]
+        assert open_ones == sorted(open_ones)
+        assert 10 <= sum(open_ones) <= 16
+        known.sendall(RECORD)
+        assert parse_answers(known.recv(65536))[0][0] == 200
+
+
+def test_idle_clients_give_way_where_there_are_no_strangers(folder: Path) -> None:
+    with serve(folder, max_connections=16, keep_alive_seconds=20) as port, contextlib.ExitStack() as stack:
+        known = []
+        for _ in range(20):
+            known.append(stack.enter_context(connect(port)))
+            known[-1].sendall(RECORD)
+            assert known[-1].recv(65536)
+        assert statuses(talk(port, PROBE)) == [200]
+        assert [is_open(each) for each in known] == [False] * 5 + [True] * 15
+
+
+def is_open(connection: socket.socket) -> bool:
+    connection.setblocking(False)
+    try:
+        return connection.recv(65536) != b""
+    except BlockingIOError:
+        return True
+    except ConnectionError:
+        return False
+    finally:
+        connection.settimeout(5)
+
+
+def test_incomplete_bodies_are_bounded_together_and_the_slowest_gives_way(folder: Path) -> None:
+    head = encode_request(b"", Content_Length="100000", **KNOWN)
+    with serve(folder) as port, contextlib.ExitStack() as stack:
+        senders = [stack.enter_context(connect(port)) for _ in range(9)]
+        for connection in senders:
+            connection.sendall(head + b" " * 95_000)
+            time.sleep(0.02)
+        assert statuses(read_answers(senders[0])) == [503]
+        assert all(is_open(each) for each in senders[1:])
+        assert statuses(talk(port, RECORD)) == [200]
+
+
+def test_who_reads_no_answers_is_closed(folder: Path) -> None:
+    """Its answers fill what the kernel keeps for it, and then the server's own buffer."""
+    many = encode_request(b"[%b]" % b",".join([BODY] * 200), **KNOWN)
+    with serve(folder) as port, socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(("127.0.0.1", port))
+        connection.settimeout(0.2)
+        sending = threading.Thread(target=flood, args=(connection, many))
+        sending.start()
+        sending.join(20)
+        assert not sending.is_alive()
+
+
+def flood(connection: socket.socket, request_bytes: bytes) -> None:
+    """Send until the connection is ended."""
+    while True:
+        try:
+            connection.sendall(request_bytes)
+        except TimeoutError:
+            continue
+        except OSError:
+            return
+
+
+def test_garbage_of_strangers_leaves_no_lines_in_the_log(port: int, caplog: pytest.LogCaptureFixture) -> None:
+    talk(port, b"garbage\r\n\r\n")
+    talk(port, encode_request(b"", "/", "GET", Connection="Upgrade", Upgrade="h2c"))
+    assert caplog.messages == []
