@@ -1,8 +1,11 @@
 """Experiment: one candidate, on a sample first and then in full, judged on the validation batches and recorded."""
 
+import sys
+
 from metaflow import FlowSpec, Parameter, current, environment, retry, step
 
 from flows.steps.errors import stop_with_one_sentence
+from flows.steps.flow_locks import hold_flow_locks
 from flows.steps.parallel import SINGLE_THREAD_ENVIRONMENT
 
 
@@ -62,4 +65,5 @@ class ExperimentFlow(FlowSpec):
 
 
 if __name__ == "__main__":
-    ExperimentFlow()
+    with hold_flow_locks("experiment", sys.argv):
+        ExperimentFlow()

@@ -5,7 +5,7 @@ import sys
 from metaflow import FlowSpec, Parameter, schedule, step
 
 from flows.steps.errors import stop_with_one_sentence
-from flows.steps.ingest_lock import hold_ingest_lock
+from flows.steps.flow_locks import hold_flow_locks
 from flows.steps.parallel import limit_parallel_tasks
 
 
@@ -71,5 +71,5 @@ class IngestFlow(FlowSpec):
 
 if __name__ == "__main__":
     limit_parallel_tasks()
-    with hold_ingest_lock(sys.argv):
+    with hold_flow_locks("ingest", sys.argv):
         IngestFlow()

@@ -1,8 +1,11 @@
 """Train: data version -> candidates side by side -> choose -> score on later data -> gate -> bundle -> registry."""
 
+import sys
+
 from metaflow import FlowSpec, Parameter, card, current, environment, retry, step, trigger
 
 from flows.steps.errors import stop_with_one_sentence
+from flows.steps.flow_locks import hold_flow_locks
 from flows.steps.parallel import (
     SINGLE_THREAD_ENVIRONMENT,
     count_parallel_tasks,
@@ -21,14 +24,15 @@ class TrainFlow(FlowSpec):
     @step
     def start(self):
         """Write the matrices where every task can map them, and deal the candidates to the tasks that run at once."""
-        from flows.steps.train import excluded_days, gate_evaluation, matrices, plan
+        from flows.steps.train import excluded_days, gate_evaluation, matrices, plan, registration
         from flows.steps.train.trials import screening
         from penumbra.core.problem_loading import load_problem
         from penumbra.core.settings import load_settings
 
-        with stop_with_one_sentence(*plan.PLAN_ERRORS):
+        with stop_with_one_sentence(*plan.PLAN_ERRORS, *registration.REGISTRATION_ERRORS):
             self.doctor_skipped = gate_evaluation.read_skip_reason(self.doctor)
             self.settings, problem = load_settings(), load_problem()
+            registration.prepare_registration(self.settings)
             self.plan = plan.make_plan(self.settings, problem)
             print(excluded_days.describe_excluded_days(self.plan.facts["left_out"], self.settings.monitor.on_faults))
             folder = self.settings.training.folder / current.run_id
@@ -103,12 +107,11 @@ class TrainFlow(FlowSpec):
         If the best candidate can't be released, the next best goes.
         """
         from flows.steps.train import evaluation, final_fit, outcome, registration
-        from penumbra.registry.models import REGISTRY_ERRORS
         from penumbra.training.rejection import TrainingRefused
 
         _, score, *_ = inputs
         run = score.settings, score.plan, score.matrices
-        with stop_with_one_sentence(TrainingRefused, *REGISTRY_ERRORS):
+        with stop_with_one_sentence(TrainingRefused, *registration.REGISTRATION_ERRORS):
             final = final_fit.settle_winner(*run, score.ranking, score.baseline)
             doctor_skipped = score.doctor_skipped or final_fit.examine_data(score.settings, score.matrices)
             remarks = [*score.remarks, *map(str, [*score.rejections, *final.rejections])]
@@ -124,6 +127,17 @@ class TrainFlow(FlowSpec):
         """End the flow."""
 
 
+def is_trained_meanwhile():
+    """Tell whether another training, which this one has waited for, has made what this one would make."""
+    from flows.steps.train import settlement
+    from penumbra.core.problem_loading import load_problem
+    from penumbra.core.settings import load_settings
+
+    return settlement.settle_training(load_settings(), load_problem())
+
+
 if __name__ == "__main__":
     limit_parallel_tasks()
-    TrainFlow()
+    with hold_flow_locks("train", sys.argv) as has_waited:
+        if not (has_waited and is_trained_meanwhile()):
+            TrainFlow()

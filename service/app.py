@@ -16,7 +16,6 @@ from penumbra.core.problem_loading import SERVED_PARTS, load_problem
 from penumbra.core.settings import Settings, SettingsError, load_settings
 from penumbra.logs.append_log import LogWriter
 from penumbra.logs.labels import LabelSpec
-from penumbra.logs.shadow_log import METRICS_FILE
 from penumbra.registry.lineage import explain_prediction
 from service.http import bentoml_app, feedback, openapi
 from service.http.access import AccessControl, KeyDigests, read_keys
@@ -68,7 +67,6 @@ def build_service(settings: Settings, problem: Problem, keys: KeyDigests = ()) -
     class Service:
         document = openapi.build_openapi_document(name, contract, answer, labels, feedback.build_label_examples(schema))
         service_settings = service
-        metrics_file = service.shadow_log / METRICS_FILE
         access = AccessControl(keys, service.open)
 
         def __init__(self) -> None:

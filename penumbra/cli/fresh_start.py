@@ -1,12 +1,16 @@
 """Setting aside what another problem left: its data, models, logs and ledger, so that a new one begins with none."""
 
+import contextlib
 import datetime as dt
 import os
 import socket
 from pathlib import Path
 
+from flows.steps.flow_locks import get_data_lock, get_training_lock
 from penumbra.core.settings import Settings
 from penumbra.data.versions import get_dvc_file
+from penumbra.registry.aliases import ALIASES_LOCK_FILE
+from penumbra.storage.work_lock import WorkInProgress, hold_work_lock
 
 STATE_FOLDER = Path("var")
 BEFORE_PREFIX = "before-"
@@ -21,16 +25,39 @@ def start_over(settings: Settings) -> str:
     """Move the data folder, its .dvc file and everything below var/ into a new folder below var/.
 
     Args:
-        settings: Sections [data], [service] (`port`) and [registry] are read.
+        settings: All sections with folders, and `service.port`, are read.
 
     Returns:
         What was moved where, and what the settings keep elsewhere.
 
     Raises:
-        StartOverRefused: The service runs, or there is nothing to move.
+        StartOverRefused: The service runs, somebody is at work, or there is nothing to move.
     """
     if _is_listening(settings.service.port):
         raise StartOverRefused(f"something listens at service.port = {settings.service.port}: end the service first")
+    with contextlib.ExitStack() as held:
+        for path in filter(lambda path: path.exists(), _list_lock_files(settings)):
+            try:
+                held.enter_context(hold_work_lock(path, "start-over", wait=False))
+            except WorkInProgress as other:
+                raise StartOverRefused(f"{other}: end it or wait for it first") from None
+        return _set_aside(settings)
+
+
+def _list_lock_files(settings: Settings) -> list[Path]:
+    """The files that are locked while data, models, logs or ledger are being changed."""
+    passes = [settings.monitor.folder / f"{name}.lock" for name in ("watch", "retrain")]
+    archiver = settings.service.predictions / "archive.lock"
+    return [
+        get_data_lock(settings),
+        get_training_lock(settings),
+        *passes,
+        archiver,
+        settings.ledger.folder / ALIASES_LOCK_FILE,
+    ]
+
+
+def _set_aside(settings: Settings) -> str:
     paths = [path for path in (settings.data.folder, get_dvc_file(settings.data), *_list_state()) if path.exists()]
     if not paths:
         raise StartOverRefused("there is neither data nor state: nothing was to be set aside")

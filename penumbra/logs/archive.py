@@ -11,6 +11,7 @@ A day has several parts where it was large, or where a segment was closed late. 
 again: the lines of a segment in Parquet have the checksum of the segment, a shipped file that of the local one.
 """
 
+import contextlib
 import datetime as dt
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
@@ -37,26 +38,44 @@ from penumbra.storage.atomic import replace_file, write_aside
 from penumbra.storage.locks import is_file_locked
 
 MAX_PART_BYTES = 128 * append_log.BYTES_PER_MEGABYTE
+FailureHandler = Callable[[Exception], object]
 
 
-def seal_closed_segments(folder: Path, but: Path | None = None) -> list[Path]:
+def raise_failure(error: Exception) -> None:
+    """Raise an error: what becomes of the failure of one segment or part unless a caller wants the others done."""
+    raise error
+
+
+def seal_closed_segments(
+    folder: Path, but: Path | None = None, on_failure: FailureHandler = raise_failure
+) -> list[Path]:
     """Write the checksums of all segments that nobody writes any more.
 
     Args:
         folder: The log's folder.
         but: A segment to leave as it is.
+        on_failure: Takes the error of a segment that can't be sealed, which is left out.
 
     Returns:
         The closed segments, oldest first.
     """
     found = [path for path, size in append_log.read_segment_sizes(folder).items() if size and path != but]
-    closed = [path for path in found if path.with_suffix(segments.SEAL_SUFFIX).exists() or not is_file_locked(path)]
-    for path in closed:
-        segments.seal_segment(path)
+    closed: list[Path] = []
+    for path in found:
+        with _handle_failure(on_failure):
+            if path.with_suffix(segments.SEAL_SUFFIX).exists() or not is_file_locked(path):
+                segments.seal_segment(path)
+                closed.append(path)
     return closed
 
 
-def compact_segments(folder: Path, closed: Sequence[Path], today: dt.date, rows: RowReader | None = None) -> list[Path]:
+def compact_segments(
+    folder: Path,
+    closed: Sequence[Path],
+    today: dt.date,
+    rows: RowReader | None = None,
+    on_failure: FailureHandler = raise_failure,
+) -> list[Path]:
     """Write Parquet files of the closed segments of each day before today that aren't archived yet.
 
     Args:
@@ -64,69 +83,102 @@ def compact_segments(folder: Path, closed: Sequence[Path], today: dt.date, rows:
         closed: Sealed segments.
         today: The day (UTC) from which on segments are left alone.
         rows: Reads lines to a frame of the same height, whose columns are kept beside the lines; None for none.
+        on_failure: Takes the error of a part that can't be written, such as DamagedArchive where it reads back
+            differently.
 
     Returns:
         The paths of the new parts' facts.
-
-    Raises:
-        DamagedArchive: Where a file reads back differently.
     """
     compacted = {segment for _, part in list_parts(folder) for segment in part.segments}
     days: dict[dt.date, list[Path]] = {}
     for path in closed:
         if path.stem not in compacted and (day := segments.parse_start_time(path.stem).date()) < today:
             days.setdefault(day, []).append(path)
-    return [_write_part(folder, day, some, rows) for day, paths in days.items() for some in _split_by_size(paths)]
+    written: list[Path] = []
+    for day, paths in days.items():
+        for some in _split_by_size(paths):
+            with _handle_failure(on_failure):
+                written.append(_write_part(folder, day, some, rows))
+    return written
 
 
-def ship_parts(folder: Path, archive: str) -> list[str]:
+def ship_parts(folder: Path, archive: str, on_failure: FailureHandler = raise_failure) -> list[str]:
     """Copy the parts that weren't shipped yet to the archive.
 
     Args:
         folder: The log's folder.
         archive: A folder or a URL that fsspec knows.
+        on_failure: Takes the error of a part that isn't shipped: DamagedArchive where the copy reads back differently,
+            OSError where the archive can't be written; other stores raise errors of their own.
 
     Returns:
         The addresses of the copies.
-
-    Raises:
-        DamagedArchive: Where a copy reads back differently.
-        OSError: Where the archive can't be written; other stores raise errors of their own.
     """
-    waiting = [(path, part) for path, part in list_parts(folder) if not part.shipped]
-    return [_ship_part(path, part, archive) for path, part in waiting]
+    shipped: list[str] = []
+    for path, part in list_parts(folder):
+        if not part.shipped:
+            with _handle_failure(on_failure):
+                shipped.append(_ship_part(path, part, archive))
+    return shipped
 
 
 def delete_archived_files(
-    folder: Path, archive: str, before: dt.datetime, needed: Callable[[Path], bool] = lambda path: False
+    folder: Path,
+    archive: str,
+    before: dt.datetime,
+    needed: Callable[[Path], bool] = lambda path: False,
+    on_failure: FailureHandler = raise_failure,
 ) -> list[Path]:
-    """Delete segments that are in Parquet, and Parquet files that are shipped.
+    """Delete segments that are in Parquet, and Parquet files that are shipped once their segments are gone.
 
-    Skips segments that a reader still needs, or whose part is damaged or, with an archive, not shipped yet.
+    Skips segments that a reader still needs, or whose part is damaged or, with an archive, not shipped yet. A pass that
+    was killed between two deletions is continued by the next one.
 
     Args:
         folder: The log's folder.
         archive: The archive; "" for none.
         before: Parts of this day (UTC) and later ones are kept.
-        needed: Tells whether a reader still needs a segment.
+        needed: Tells whether a reader still needs a segment, which exists.
+        on_failure: Takes the error of a part whose files can't be deleted, such as DamagedArchive.
 
     Returns:
         The paths of the deleted files.
     """
     deleted: list[Path] = []
     for path, part in list_parts(folder):
-        if read_part_day(path) >= before.date() or (archive and not part.shipped):
-            continue
-        files = [folder / (segment + append_log.SEGMENT_SUFFIX) for segment in part.segments]
-        table = path.with_suffix(TABLE_SUFFIX)
-        if table.exists() and _hash_file(table) != part.sha256:
-            continue
-        deleted += [file for file in files if file.exists() and not needed(file)]
-        deleted += [table] if part.shipped and table.exists() and not any(map(needed, files)) else []
-    for file in deleted:
-        file.unlink()
-        file.with_suffix(segments.SEAL_SUFFIX).unlink(missing_ok=True)
+        if read_part_day(path) < before.date() and (part.shipped or not archive):
+            with _handle_failure(on_failure):
+                deleted += _delete_part_files(path, part, needed)
     return deleted
+
+
+def _delete_part_files(path: Path, part: ArchivePart, needed: Callable[[Path], bool]) -> Iterator[Path]:
+    """Delete the part's segments that nobody needs, then its table if it is shipped and no segment is left."""
+    folder, table = path.parent.parent, path.with_suffix(TABLE_SUFFIX)
+    files = [folder / (name + append_log.SEGMENT_SUFFIX) for name in part.segments]
+    here = [file for file in files if file.exists()]
+    if table.exists() and _hash_file(table) != part.sha256:
+        raise DamagedArchive(f"{table} is not what was written: the segments in it are kept")
+    if here and not table.exists() and not part.shipped:
+        raise DamagedArchive(f"{table} is gone and wasn't shipped: the segments in it are kept")
+    kept = [file for file in here if needed(file)]
+    for file in files:
+        if file not in kept:
+            file.with_suffix(segments.SEAL_SUFFIX).unlink(missing_ok=True)
+        if file in here and file not in kept:
+            file.unlink()
+            yield file
+    if part.shipped and table.exists() and not kept:
+        table.unlink()
+        yield table
+
+
+@contextlib.contextmanager
+def _handle_failure(on_failure: FailureHandler) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # a full disk, an unreachable archive, a damaged file: whatever it is, others go on
+        on_failure(error)
 
 
 def _write_part(folder: Path, day: dt.date, paths: Sequence[Path], rows: RowReader | None) -> Path:

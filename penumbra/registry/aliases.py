@@ -94,7 +94,9 @@ def require_aliases(models: AliasRegistry, before: AliasVersions) -> None:
         )
 
 
-def move_aliases(models: AliasRegistry, before: AliasVersions, after: AliasVersions) -> None:
+def move_aliases(
+    models: AliasRegistry, before: AliasVersions, after: AliasVersions, since: dt.datetime | None = None
+) -> None:
     """Move the aliases if they are still those that the decision was based on; the caller holds the lock.
 
     A version that becomes live is tagged with the time.
@@ -103,6 +105,7 @@ def move_aliases(models: AliasRegistry, before: AliasVersions, after: AliasVersi
         models: The registry.
         before: The version behind each alias when the move was decided.
         after: The version behind each alias afterwards; an alias that is missing here is deleted.
+        since: When the live version became live, if it may be so already without its tag; None for now, if it changes.
 
     Raises:
         AliasesChanged: The aliases are not `before` at the start, and nothing was moved; or not `after` at the end,
@@ -114,8 +117,8 @@ def move_aliases(models: AliasRegistry, before: AliasVersions, after: AliasVersi
             models.delete_alias(alias)
         elif alias in after and before.get(alias) != after[alias]:
             models.set_alias(alias, after[alias])
-    if LIVE_ALIAS in after and before.get(LIVE_ALIAS) != after[LIVE_ALIAS]:
-        models.tag(after[LIVE_ALIAS], LIVE_SINCE_TAG, dt.datetime.now(dt.UTC).isoformat())
+    if LIVE_ALIAS in after and (since or before.get(LIVE_ALIAS) != after[LIVE_ALIAS]):
+        models.tag(after[LIVE_ALIAS], LIVE_SINCE_TAG, (since or dt.datetime.now(dt.UTC)).isoformat())
     require_aliases(models, after)
 
 
@@ -142,9 +145,10 @@ def sync_registry(models: AliasRegistry, state: Path, ledger: Path) -> None:
         if not before:
             return
         after = drop_version(before, ended) if ended and before.get(CANARY_ALIAS) == ended else before
-        if pin and after.get(LIVE_ALIAS) != pin.live and not _is_newer(models, after.get(LIVE_ALIAS), pin):
+        is_in_force = pin and not _is_newer(models, after.get(LIVE_ALIAS), pin)
+        if pin and is_in_force:
             after = compute_rolled_back_aliases(after, pin.live, pin.previous)
-        move_aliases(models, before, after)
+        move_aliases(models, before, after, pin.time if pin and is_in_force else None)
     if pin:
         pointers.clear_rollback_pin(state, pin)
     (state / CANARY_ENDED_FILE).unlink(missing_ok=True)
@@ -164,10 +168,10 @@ def drop_version(aliases: AliasVersions, version: str) -> dict[str, str]:
 
 
 def compute_aliases_after(last: LedgerEntry, aliases: AliasVersions) -> dict[str, str]:
-    """Compute the aliases after a promotion or a rollback of the ledger.
+    """Compute the aliases after an entry of the ledger that moves some.
 
     Args:
-        last: The ledger's entry of the promotion or rollback.
+        last: The entry: a promotion, a rollback, a canary's begin or end, or the rejection of a candidate.
         aliases: The version behind each alias before it.
 
     Returns:
@@ -175,8 +179,12 @@ def compute_aliases_after(last: LedgerEntry, aliases: AliasVersions) -> dict[str
     """
     if last.kind == "rollback":
         return compute_rolled_back_aliases(aliases, last.versions[LIVE_ALIAS], last.versions[PREVIOUS_ALIAS])
-    moved = {alias: last.versions[alias] for alias in (LIVE_ALIAS, PREVIOUS_ALIAS) if alias in last.versions}
-    return drop_version(aliases, last.versions[LIVE_ALIAS]) | moved
+    if last.kind == "promotion":
+        moved = {alias: last.versions[alias] for alias in (LIVE_ALIAS, PREVIOUS_ALIAS) if alias in last.versions}
+        return drop_version(aliases, last.versions[LIVE_ALIAS]) | moved
+    if last.kind == "canary" and last.verdict != "ended":
+        return {**aliases, CANARY_ALIAS: last.versions[CANARY_ALIAS]}
+    return drop_version(aliases, last.versions[CANARY_ALIAS if last.kind == "canary" else CANDIDATE_ALIAS])
 
 
 def compute_rolled_back_aliases(aliases: AliasVersions, live: str, previous: str) -> dict[str, str]:

@@ -14,7 +14,7 @@ import datetime as dt
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -87,14 +87,16 @@ class Ledger:
 
     folder: Path
 
-    def append(self, event: LedgerEvent) -> LedgerEntry:
+    def append(self, event: LedgerEvent, then: Callable[[LedgerEntry], LedgerEvent] | None = None) -> LedgerEntry:
         """Append an entry; it is on disk when this returns, also if other processes append at the same time.
 
         Args:
             event: What happened.
+            then: Makes a second event from the first one's entry. Both are written at once, so that a process that is
+                killed leaves both or none.
 
         Returns:
-            The event with its number, time and link to the entry before.
+            The first event with its number, time and link to the entry before.
 
         Raises:
             BrokenLedger: The ledger or its head is missing or damaged.
@@ -102,15 +104,14 @@ class Ledger:
         """
         with self._hold_lock(), (self.folder / LEDGER_FILE).open("a+b") as file:
             head = self._recover_head(file)
-            position: dict[str, Any] = {
-                "number": head.entries + 1,
-                "time": dt.datetime.now(dt.UTC),
-                "previous": head.sha256,
-            }
-            line = encode_json({**msgspec.structs.asdict(event), **position}) + b"\n"
-            _write_and_sync(file.fileno(), line)
-            self._seal(_advance_head(head, line))
-        return _decode_entry(line)
+            line = _encode_entry(event, head)
+            entry, lines, head = _decode_entry(line), line, _advance_head(head, line)
+            if then:
+                line = _encode_entry(then(entry), head)
+                lines, head = lines + line, _advance_head(head, line)
+            _write_and_sync(file.fileno(), lines)
+            self._seal(head)
+        return entry
 
     def entries(self) -> list[LedgerEntry]:
         """Read every entry.
@@ -183,16 +184,19 @@ class Ledger:
             yield
 
 
-def find_last_move(entries: Sequence[LedgerEntry]) -> LedgerEntry | None:
+def find_last_move(
+    entries: Sequence[LedgerEntry], kinds: Sequence[str] = ("promotion", "rollback")
+) -> LedgerEntry | None:
     """Find the latest promotion or rollback.
 
     Args:
         entries: The ledger's entries, oldest first.
+        kinds: The kinds of entry to look for.
 
     Returns:
         The entry, None if there is none.
     """
-    return next((entry for entry in reversed(entries) if entry.kind in ("promotion", "rollback")), None)
+    return next((entry for entry in reversed(entries) if entry.kind in kinds), None)
 
 
 def format_versions(event: LedgerEvent) -> str:
@@ -210,6 +214,11 @@ def format_versions(event: LedgerEvent) -> str:
 def _split_lines(content: bytes) -> list[bytes]:
     """Split into lines with their newlines; the last may have none."""
     return re.findall(rb"[^\n]*\n|[^\n]+", content)
+
+
+def _encode_entry(event: LedgerEvent, head: LedgerHead) -> bytes:
+    position = {"number": head.entries + 1, "time": dt.datetime.now(dt.UTC), "previous": head.sha256}
+    return encode_json({**msgspec.structs.asdict(event), **position}) + b"\n"
 
 
 def _advance_head(head: LedgerHead, line: bytes) -> LedgerHead:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from penumbra.core.settings import Settings
 from penumbra.registry import aliases
 from penumbra.registry.ledger import LedgerEntry, format_versions
-from penumbra.registry.pointers import CANARY_ALIAS, CANDIDATE_ALIAS, LIVE_ALIAS
+from penumbra.registry.pointers import CANARY_ALIAS, CANDIDATE_ALIAS, LIVE_ALIAS, PREVIOUS_ALIAS
 
 if TYPE_CHECKING:
     from penumbra.registry.models import ModelRegistry
@@ -31,20 +31,37 @@ def derive_aliases(entries: Sequence[LedgerEntry]) -> dict[str, str]:
     derived: dict[str, str] = {}
     for entry in entries:
         candidate = entry.versions.get(CANDIDATE_ALIAS)
-        if entry.kind in ("promotion", "rollback"):
+        if _is_move(entry) and (entry.kind != "verdict" or derived.get(CANDIDATE_ALIAS) == candidate):
             derived = aliases.compute_aliases_after(entry, derived)
-        elif entry.kind == "canary":
-            derived = _apply_canary(entry, derived)
-        elif (
-            candidate
-            and entry.verdict == "reject"
-            and OVERTAKEN_KEY not in entry.evidence
-            and derived.get(CANDIDATE_ALIAS) == candidate
-        ):
-            derived = aliases.drop_version(derived, candidate)
         elif candidate and entry.verdict in ("pass", "not enough data") and LIVE_ALIAS in derived:
             derived[CANDIDATE_ALIAS] = candidate
     return derived
+
+
+def finish_last_move(models: aliases.AliasRegistry, entries: Sequence[LedgerEntry]) -> dict[str, str]:
+    """Move the aliases by the ledger's last move, if a process was killed after it was entered; the caller holds the
+    lock.
+
+    A move is done once its versions are tagged with its entry. Aliases that somebody has set otherwise since stay.
+
+    Args:
+        models: The registry.
+        entries: The ledger's entries, oldest first.
+
+    Returns:
+        The version behind each alias by now.
+
+    Raises:
+        AliasesChanged: Somebody else moved an alias meanwhile.
+    """
+    current = models.aliases() or {}
+    last = next((entry for entry in reversed(entries) if _is_move(entry)), None)
+    if last is None or not _can_follow(last, current) or _is_tagged(models, last):
+        return current
+    after = aliases.compute_aliases_after(last, current)
+    is_of_live = last.kind in ("promotion", "rollback")
+    aliases.move_aliases(models, current, after, last.time if is_of_live else None)
+    return after
 
 
 def rebuild_aliases(settings: Settings, entries: Sequence[LedgerEntry]) -> str:
@@ -68,6 +85,11 @@ def rebuild_aliases(settings: Settings, entries: Sequence[LedgerEntry]) -> str:
             return (
                 f"The registry {settings.registry.tracking} has no model {settings.registry.model}: nothing to rebuild."
             )
+        if LIVE_ALIAS in before and LIVE_ALIAS not in derived:
+            return (
+                f"The ledger {settings.ledger.folder} has no promotion, and version {before[LIVE_ALIAS]} is live: "
+                "nothing was changed. `make train` finishes a training that was cut short."
+            )
         others = {alias: version for alias, version in before.items() if alias not in aliases.ALIAS_MOVE_ORDER}
         aliases.move_aliases(models, before, others | derived)
     tag_ledger_entries(models, settings.ledger.folder, entries)
@@ -90,7 +112,7 @@ def tag_ledger_entries(models: "ModelRegistry", ledger: Path, entries: Sequence[
         for version in {version for entry in entries for version in entry.versions.values()}:
             present = models.tags(version)
             for entry in entries:
-                if version in entry.versions.values() and (name := f"ledger.{entry.number:05}") not in present:
+                if version in entry.versions.values() and (name := _name_tag(entry)) not in present:
                     models.tag(version, name, _format_tag(entry)[:MAX_TAG_LENGTH])
 
 
@@ -99,7 +121,26 @@ def _format_tag(entry: LedgerEntry) -> str:
     return f"{event} ({format_versions(entry)}) by {entry.actor}: {entry.reason}"
 
 
-def _apply_canary(entry: LedgerEntry, versions: Mapping[str, str]) -> dict[str, str]:
-    """Return the aliases after a canary began or was ended by a person."""
-    canary = entry.versions[CANARY_ALIAS]
-    return aliases.drop_version(versions, canary) if entry.verdict == "ended" else {**versions, CANARY_ALIAS: canary}
+def _is_move(entry: LedgerEntry) -> bool:
+    """Tell whether an entry moves aliases by itself; the gate's verdicts do where there is a live version."""
+    is_rejection = entry.verdict == "reject" and CANDIDATE_ALIAS in entry.versions
+    return entry.kind in ("promotion", "rollback", "canary") or (is_rejection and OVERTAKEN_KEY not in entry.evidence)
+
+
+def _can_follow(last: LedgerEntry, current: Mapping[str, str]) -> bool:
+    """Tell whether these may be the aliases before a move, or while it is carried out."""
+    live, versions = current.get(LIVE_ALIAS), last.versions
+    if last.kind in ("promotion", "rollback"):
+        return live in (versions.get(PREVIOUS_ALIAS), versions[LIVE_ALIAS])
+    if last.kind == "canary" and last.verdict == "ended":
+        return current.get(CANARY_ALIAS) == versions[CANARY_ALIAS]
+    judged = versions[CANARY_ALIAS if last.kind == "canary" else CANDIDATE_ALIAS]
+    return (live, current.get(CANDIDATE_ALIAS)) == (versions.get(LIVE_ALIAS), judged)
+
+
+def _is_tagged(models: aliases.AliasRegistry, entry: LedgerEntry) -> bool:
+    return all(_name_tag(entry) in models.tags(version) for version in set(entry.versions.values()))
+
+
+def _name_tag(entry: LedgerEntry) -> str:
+    return f"ledger.{entry.number:05}"

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,7 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run
 from mlflow.exceptions import MlflowException
 
 from penumbra.core.settings import RegistrySettings
@@ -29,6 +30,8 @@ from penumbra.storage.locks import hold_file_lock
 
 SQLITE_PREFIX = "sqlite:///"
 REGISTRY_ERRORS = (MlflowException, BrokenBundle)  # the registry can't be reached, or has a damaged bundle
+KEY_TAG, BEGUN_TAG = "penumbra.key", "penumbra.begun"  # of runs: what identifies one, since when it is recorded
+MAX_RECORDING_SECONDS = 900.0
 MAX_METRIC_NAME = 200  # characters; MLflow takes 250
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
 
@@ -78,15 +81,24 @@ class ModelRegistry:
         return self._client
 
     def record(
-        self, run: FinishedRun, parent: str = "", artifacts: Mapping[str, Path] | None = None, data_version: str = ""
+        self,
+        run: FinishedRun,
+        parent: str = "",
+        artifacts: Mapping[str, Path] | None = None,
+        data_version: str = "",
+        key: str = "",
     ) -> str:
         """Record a finished run. Of parameters and tags that are too long for MLflow it gets a digest and an artifact.
+
+        With a key, a run that a killed process has begun to record is completed, and one that is recorded is left as it
+        is.
 
         Args:
             run: The run.
             parent: The id of the run that it is part of, "" for none.
             artifacts: Files and folders to log, by their artifact path.
             data_version: The data version, recorded as the run's input; "" for none.
+            key: What identifies the run among all of this experiment; "" for nothing.
 
         Returns:
             The run's id.
@@ -94,11 +106,16 @@ class ModelRegistry:
         Raises:
             MlflowException: MLflow refuses or can't be reached; so do all methods here.
         """
-        tags = {**run.tags, "mlflow.runName": run.name} | ({"mlflow.parentRunId": parent} if parent else {})
+        begun = self._find_keyed_run(key) if key else None
+        if begun and begun.info.status == "FINISHED":
+            return str(begun.info.run_id)
+        tags = {**run.tags, "mlflow.runName": run.name, BEGUN_TAG: f"{time.time():.0f}"}
+        tags |= ({"mlflow.parentRunId": parent} if parent else {}) | ({KEY_TAG: key} if key else {})
         tags, long_tags = shorten_texts(tags, "tags")
         params, long_params = shorten_texts({key: str(value) for key, value in run.params.items()}, "params")
         start, end = int(run.start * 1000), int(run.end * 1000)
-        run_id = self.client.create_run(self._experiment(), start_time=start, tags=tags).info.run_id
+        made = begun or self.client.create_run(self._experiment(), start_time=start, tags=tags)
+        run_id = str(made.info.run_id)
         self.client.log_batch(
             run_id,
             [Metric(_to_metric_name(key), float(value), end, 0) for key, value in run.metrics.items()],
@@ -115,6 +132,25 @@ class ModelRegistry:
             self.client.log_inputs(run_id, [DatasetInput(data, [InputTag("mlflow.data.context", "training")])])
         self.client.set_terminated(run_id, end_time=end)
         return run_id
+
+    def end_aborted_runs(self) -> int:
+        """End the runs that processes were killed while recording, minutes ago: they would be running for ever.
+
+        Returns:
+            How many runs were ended, with the status KILLED.
+        """
+        if not _has_database(self.uri):
+            return 0
+        running = self.client.search_runs([self._experiment()], "attributes.status = 'RUNNING'")
+        limit = time.time() - MAX_RECORDING_SECONDS
+        aborted = [run for run in running if float(run.data.tags.get(BEGUN_TAG, "inf")) < limit]
+        for run in aborted:
+            self.client.set_terminated(run.info.run_id, status="KILLED")
+        return len(aborted)
+
+    def _find_keyed_run(self, key: str) -> Run | None:
+        found = self.client.search_runs([self._experiment()], f"tags.`{KEY_TAG}` = '{key}'", max_results=1)
+        return found[0] if found else None
 
     def register(self, run_id: str, path: str, tags: Mapping[str, str]) -> str:
         """Register a bundle as the model's next version.
@@ -255,6 +291,18 @@ class ModelRegistry:
         query = f"name = '{self.name}' and tag.fingerprint = '{fingerprint}'"
         versions = [int(version.version) for version in self.client.search_model_versions(query)]
         return str(max(versions)) if versions else None
+
+    def find_version_by_run(self, run_id: str) -> str | None:
+        """Find the version whose bundle a run has logged.
+
+        Args:
+            run_id: The run's id.
+
+        Returns:
+            The version's number; None if there is none.
+        """
+        versions = self.client.search_model_versions(f"name = '{self.name}' and run_id = '{run_id}'")
+        return str(versions[0].version) if versions else None
 
     def find_run_id(self, name: str) -> str:
         """Find the run of a model version.

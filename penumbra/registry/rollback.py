@@ -2,6 +2,7 @@
 
 import datetime as dt
 import os
+from pathlib import Path
 from typing import Literal
 
 from penumbra.core.actor import get_actor
@@ -49,13 +50,13 @@ def roll_back_live(settings: Settings, reason: str, to: str = "") -> str:
     state = settings.service.state
     if read_pointer(state) is None:
         raise RollbackRefused(f"{state} names no live version: `make serve` has not begun to serve one yet")
-    if not to and (ended := pointers.end_canary(state)):
-        live = read_pointer(state)
-        _append_event(settings, "canary", "ended", {CANARY_ALIAS: ended, LIVE_ALIAS: live or ""}, reason)
-        return f"version {ended} was the canary and answers no more: version {live} does"
-    pin = _make_pin(settings, to)
+    if not to and (canary := read_pointer(state, CANARY_ALIAS)):
+        return _end_canary(settings, canary, reason)
+    pin = _find_begun_pin(state, to) or _make_pin(settings, to)
+    versions = {LIVE_ALIAS: pin.live, PREVIOUS_ALIAS: pin.previous}
     try:
-        _append_event(settings, "rollback", "rollback", {LIVE_ALIAS: pin.live, PREVIOUS_ALIAS: pin.previous}, reason)
+        if not _is_entered(settings, versions):
+            _append_event(settings, "rollback", "rollback", versions, reason)
     finally:
         pointers.roll_back_pointers(state, pin)
     return f"version {pin.live} answers in place of version {pin.previous}"
@@ -83,6 +84,32 @@ def sync_rollback(settings: Settings) -> str:
     except Exception as error:  # whatever is wrong with the registry, the rollback stands
         reason = f"{type(error).__name__}: {error}"
     return f"the registry doesn't know yet ({reason}): the deployer tells it when it can"
+
+
+def _end_canary(settings: Settings, canary: str, reason: str) -> str:
+    state = settings.service.state
+    live = read_pointer(state) or ""
+    versions = {CANARY_ALIAS: canary, LIVE_ALIAS: live}
+    try:
+        if not _is_entered(settings, versions):
+            _append_event(settings, "canary", "ended", versions, reason)
+    finally:
+        pointers.end_canary(state)
+    return f"version {canary} was the canary and answers no more: version {live} does"
+
+
+def _find_begun_pin(state: Path, to: str) -> RollbackPin | None:
+    """Return the pin of a rollback that was cut short between the pin and the pointers, if the same one is wanted."""
+    pin = pointers.read_rollback_pin(state)
+    return pin if pin and read_pointer(state) != pin.live and to in ("", pin.live) else None
+
+
+def _is_entered(settings: Settings, versions: dict[str, str]) -> bool:
+    """Tell whether the ledger has this as its last move, of which nothing was done yet: the process was killed."""
+    last = find_last_move(_read_entries(settings), ("promotion", "rollback", "canary"))
+    pointer = settings.service.state / (CANARY_ALIAS if CANARY_ALIAS in versions else LIVE_ALIAS)
+    is_same = last is not None and last.versions == versions and (last.kind != "canary" or last.verdict == "ended")
+    return last is not None and is_same and pointer.stat().st_mtime < last.time.timestamp()
 
 
 def _make_pin(settings: Settings, to: str) -> RollbackPin:
@@ -113,13 +140,17 @@ def _make_pin(settings: Settings, to: str) -> RollbackPin:
 
 
 def _find_last_rollback(settings: Settings, live: str) -> LedgerEntry | None:
-    """Return the last move if it was a rollback to the live version. A ledger that can't be read blocks no rollback."""
-    try:
-        entries = Ledger(settings.ledger.folder).entries()
-    except (BrokenLedger, OSError):
-        return None
-    last = find_last_move(entries)
+    """Return the last move if it was a rollback to the live version."""
+    last = find_last_move(_read_entries(settings))
     return last if last and last.kind == "rollback" and last.versions[LIVE_ALIAS] == live else None
+
+
+def _read_entries(settings: Settings) -> list[LedgerEntry]:
+    """Read the ledger; one that can't be read has no entries, as it must block no rollback."""
+    try:
+        return Ledger(settings.ledger.folder).entries()
+    except (BrokenLedger, OSError):
+        return []
 
 
 def _append_event(

@@ -100,6 +100,7 @@ class RunReceipts:
 
     def __init__(self, folder: Path) -> None:
         """`folder` is the settings' `training.folder`; the receipts are in its subfolder `receipts`."""
+        self.begun_file = folder / "registration.msgpack"  # of a run whose model is being registered
         self._texts = FileCache(folder / "receipts", TEXT)
         self._facts = FileCache(folder / "receipts", JSON)
 

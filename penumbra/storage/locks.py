@@ -7,10 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 
-class PassInProgress(RuntimeError):
-    """Another process works in the same folder; names the lock that it holds."""
-
-
 @contextlib.contextmanager
 def hold_file_lock(path: Path) -> Iterator[None]:
     """Hold an exclusive lock for the block; wait as long as another process holds it.
@@ -28,49 +24,24 @@ def hold_file_lock(path: Path) -> Iterator[None]:
         os.close(lock)
 
 
-@contextlib.contextmanager
-def hold_pass_lock(folder: Path, name: str) -> Iterator[None]:
-    """Hold the lock `<folder>/<name>.lock` for the block; don't wait where another process holds it.
-
-    Args:
-        folder: The folder that the processes share; created where there is none.
-        name: What is done by one process at a time, as part of a file name.
-
-    Yields:
-        Nothing.
-
-    Raises:
-        PassInProgress: Where another process holds the lock.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        lock = acquire_lock(folder / f"{name}.lock")
-    except BlockingIOError:
-        raise PassInProgress(
-            f"another pass is at it: {folder / name}.lock is held; this one has nothing to do"
-        ) from None
-    try:
-        yield
-    finally:
-        os.close(lock)
-
-
-def acquire_lock(path: Path, wait: bool = False) -> int:
-    """Take an exclusive lock on a file, which is created where there is none.
+def acquire_lock(path: Path, wait: bool = False, shared: bool = False) -> int:
+    """Take a lock on a file, which is created where there is none.
 
     Args:
         path: The lock file; its folder must exist.
         wait: Whether to wait for a process that holds the lock.
+        shared: Whether others may hold the lock as well, if they share it too.
 
     Returns:
         The file descriptor that holds the lock until it is closed; child programs don't inherit it.
 
     Raises:
-        BlockingIOError: Where another process holds the lock and `wait` is false.
+        BlockingIOError: Where another process is in the way and `wait` is false.
     """
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    mode = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     try:
-        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, mode if wait else mode | fcntl.LOCK_NB)
     except BaseException:
         os.close(file)
         raise

@@ -29,8 +29,8 @@ THREAD_SWITCH_SECONDS = 0.0005
 class FastService(Service):
     """A BentoML service whose own paths bypass BentoML's middleware, for 12 times the throughput.
 
-    The service's class has `document` (its OpenAPI document), `service_settings` (section [service]), `access` (an
-    `AccessControl`) and `metrics_file` (see service/shadow/metrics_file.py). Its instances are `asgi.ServiceParts`.
+    The service's class has `document` (its OpenAPI document), `service_settings` (section [service]) and `access` (an
+    `AccessControl`). Its instances are `asgi.ServiceParts`.
     """
 
     def to_asgi(self, is_main: bool = True) -> Any:
@@ -48,7 +48,7 @@ class FastService(Service):
             return JSONResponse(self.inner.document)
 
         factory.openapi_spec_view = docs
-        factory.metrics = self._append_shadow_metrics(factory.metrics)
+        factory.metrics = self._append_side_metrics(factory.metrics)
         access, settings = self.inner.access, self.inner.service_settings
         limits = RequestLimits(settings.max_concurrency, settings.timeout_seconds)
         batcher = MicroBatcher(lambda: factory._service_instance.predictor)
@@ -57,13 +57,14 @@ class FastService(Service):
         paths = asgi.build_asgi_app(factory(), lambda: factory._service_instance, settings.max_body_bytes)
         return guard.guard_app(paths, access, limits)
 
-    def _append_shadow_metrics(self, bentoml_metrics: Any) -> Any:
-        """Return the view of `/metrics`: BentoML's text, with the metrics that the shadow process left in a file."""
+    def _append_side_metrics(self, bentoml_metrics: Any) -> Any:
+        """Return the view of `/metrics`: BentoML's text, with the metrics of the processes beside the workers."""
 
         async def metrics(request: Request) -> Response:
             response = await bentoml_metrics(request)
-            shadow_metrics = self.inner.metrics_file.read_bytes() if self.inner.metrics_file.exists() else b""
-            return Response(response.body + shadow_metrics, media_type=response.media_type)
+            return Response(
+                response.body + read_side_metrics(self.inner.service_settings), media_type=response.media_type
+            )
 
         return metrics
 

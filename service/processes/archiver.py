@@ -3,18 +3,23 @@
 import datetime as dt
 import logging
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+from penumbra.core.errors import describe_error
 from penumbra.core.problem import Problem
 from penumbra.core.problem_loading import SERVED_PARTS, load_problem
 from penumbra.core.settings import LogSettings, Settings, load_settings
 from penumbra.logs import archive, archive_parts
+from penumbra.logs.archive import FailureHandler
+from penumbra.logs.archive_health import save_archive_health
 from penumbra.logs.archive_parts import RowReader
 from penumbra.logs.frames import LogFrameReader
 from penumbra.logs.queries import lookup
 from penumbra.logs.shadow_log import SHADOW_ROLES, find_newest_segment, load_shadow_state
 from penumbra.registry.pointers import find_shadow_version
+from penumbra.storage.work_lock import hold_pass_lock
 from service.processes.process_control import log_to_stderr, make_running_check, sleep_while_running
 
 ARCHIVE_POLL_SECONDS = 60.0
@@ -22,45 +27,56 @@ ARCHIVE_POLL_SECONDS = 60.0
 logger = logging.getLogger("service.processes.archiver")
 
 
-def archive_due_segments(settings: Settings, problem: Problem, now: dt.datetime) -> Iterator[str]:
+def archive_due_segments(
+    settings: Settings, problem: Problem, now: dt.datetime, on_failure: FailureHandler = archive.raise_failure
+) -> Iterator[str]:
     """Compact, ship and delete what is due in the prediction log and the shadow log.
 
     Args:
         settings: Folders of the logs, `log.archive` and `log.keep_days`.
         problem: The problem, with its schema.
         now: The current time, with a time zone.
+        on_failure: Takes the error of a segment, a part or a log; the others are gone on with. A disk or a local
+            archive fails with OSError, a remote archive may have errors of its own.
 
     Yields:
         A sentence about each thing that was done.
 
     Raises:
-        OSError: A disk or a local archive fails. A remote archive may raise errors of its own.
+        PassInProgress: Another archiver works on the same logs.
     """
     predictions, shadow = settings.service.predictions, settings.service.shadow_log
-    last = find_newest_segment(shadow)
     rows = LogFrameReader(problem.schema).read_aligned
-    yield from _archive_log(
-        settings.log, predictions, now, archive.seal_closed_segments(predictions), _make_needed_check(settings), rows
-    )
-    closed = archive.seal_closed_segments(shadow, but=last)
-    yield from _archive_log(settings.log, shadow, now, closed, lambda path: False)
+    with hold_pass_lock(predictions, "archive"):
+        needed = _make_needed_check(settings)
+        yield from _archive_log(settings.log, _ArchivedLog(predictions, None, needed, rows), now, on_failure)
+        last = find_newest_segment(shadow)
+        yield from _archive_log(settings.log, _ArchivedLog(shadow, last, lambda path: False), now, on_failure)
 
 
-def _archive_log(
-    settings: LogSettings,
-    folder: Path,
-    now: dt.datetime,
-    closed: Sequence[Path],
-    needed: Callable[[Path], bool],
-    rows: RowReader | None = None,
-) -> Iterator[str]:
-    destination = f"{settings.archive.rstrip('/')}/{folder.name}" if settings.archive else ""
-    for path in archive.compact_segments(folder, closed, now.date(), rows):
-        yield f"{path.with_suffix(archive_parts.TABLE_SUFFIX)} is written"
-    for address in archive.ship_parts(folder, destination) if destination else ():
-        yield f"{address} is shipped"
-    for path in archive.delete_archived_files(folder, destination, now - dt.timedelta(days=settings.keep_days), needed):
-        yield f"{path} is deleted"
+@dataclass(frozen=True)
+class _ArchivedLog:
+    """A log: its folder, a segment to leave alone, which segments are needed, and how its lines become columns."""
+
+    folder: Path
+    but: Path | None
+    needed: Callable[[Path], bool]
+    rows: RowReader | None = None
+
+
+def _archive_log(settings: LogSettings, log: _ArchivedLog, now: dt.datetime, failed: FailureHandler) -> Iterator[str]:
+    destination = f"{settings.archive.rstrip('/')}/{log.folder.name}" if settings.archive else ""
+    before = now - dt.timedelta(days=settings.keep_days)
+    try:
+        closed = archive.seal_closed_segments(log.folder, log.but, failed)
+        for path in archive.compact_segments(log.folder, closed, now.date(), log.rows, failed):
+            yield f"{path.with_suffix(archive_parts.TABLE_SUFFIX)} is written"
+        for address in archive.ship_parts(log.folder, destination, failed) if destination else ():
+            yield f"{address} is shipped"
+        for path in archive.delete_archived_files(log.folder, destination, before, log.needed, failed):
+            yield f"{path} is deleted"
+    except Exception as error:  # such as a part's facts that can't be read: the other log goes on
+        failed(error)
 
 
 def _make_needed_check(settings: Settings) -> Callable[[Path], bool]:
@@ -86,25 +102,37 @@ def _read_indexed_positions(labels: Path) -> dict[str, int]:
 
 
 def run_archiver(settings: Settings, problem: Problem, running: Callable[[], bool]) -> None:
-    """Archive once a minute; log a failure once, and try again.
+    """Archive once a minute; log a failure once, leave it for metrics and monitor, and try again.
 
     Args:
         settings: As for `archive_due_segments`.
         problem: The problem, with its schema.
         running: Returns False when it is time to stop.
     """
-    last_message = ""
+    logged: list[str] = []
     while running():
-        try:
-            for sentence in archive_due_segments(settings, problem, dt.datetime.now(dt.UTC)):
-                logger.info(sentence)
-            last_message = ""
-        except Exception as error:  # such as a full disk, an unreachable archive, a damaged file: nothing is deleted
-            message = f"archiving the logs failed, trying again: {type(error).__name__}: {error}"
-            if message != last_message:
-                logger.error(message)
-            last_message = message
+        failures = [describe_error(error) for error in _run_pass(settings, problem)]
+        for failure in failures:
+            if failure not in logged:
+                logger.error("archiving the logs failed in part, trying again: %s", failure)
+        logged = failures
         sleep_while_running(ARCHIVE_POLL_SECONDS, running)
+
+
+def _run_pass(settings: Settings, problem: Problem) -> list[Exception]:
+    """Archive what is due and leave the outcome in a file; return what failed."""
+    failures: list[Exception] = []
+    try:
+        for sentence in archive_due_segments(settings, problem, dt.datetime.now(dt.UTC), failures.append):
+            logger.info(sentence)
+    except Exception as error:  # such as a folder that can't be written, or another archiver
+        failures.append(error)
+    try:
+        found = [describe_error(error) for error in failures]
+        save_archive_health(settings.service.predictions, found, dt.datetime.now(dt.UTC))
+    except OSError as error:
+        failures.append(error)
+    return failures
 
 
 def main() -> None:

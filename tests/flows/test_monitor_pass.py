@@ -13,8 +13,9 @@ from flows.steps.monitor import due_windows, retraining, window_summary
 from monitoring.reports import window_figures
 from penumbra.core.problem_loading import load_problem
 from penumbra.data import versions
+from penumbra.logs.archive_health import save_archive_health
 from penumbra.registry.ledger import Ledger, LedgerEvent
-from penumbra.storage.locks import PassInProgress, hold_pass_lock
+from penumbra.storage.work_lock import PassInProgress, hold_pass_lock
 from tests.helpers import local_service
 from tests.helpers import monitored_model as world
 from tests.helpers.monitored_model import ONE_DAY, WINDOW_BEGIN, read_ledger_entries, run_monitor_pass
@@ -289,3 +290,13 @@ def test_data_that_a_version_was_made_from_is_not_newer(empty: Path) -> None:
     Ledger(empty / "ledger").append(LedgerEvent(kind="verdict", verdict="pass", actor="ann", reason="gate", **gate))
     assert not retraining.has_new_data(early.data, PROBLEM, read_ledger_entries(empty))
     assert retraining.has_new_data(later.data, PROBLEM, read_ledger_entries(empty))
+
+
+def test_an_archiver_that_fails_is_an_alarm_once(empty: Path) -> None:
+    settings = world.make_monitor_settings(empty, DONE)
+    since = dt.datetime(2013, 4, 1, tzinfo=dt.UTC)
+    save_archive_health(settings.service.predictions, ["DamagedArchive: a part", "OSError: disk"], since)
+    reason = "the archiver fails since 2013-04-01 00:00 UTC, and the logs may fill the disk: DamagedArchive: a part"
+    assert run_monitor_pass(empty, DONE) == [f"investigate: {reason} (and 1 more)"]
+    assert run_monitor_pass(empty, DONE) == []
+    assert read_ledger_entries(empty)[-1].verdict == "investigate"

@@ -10,6 +10,7 @@ import pytest
 from sklearn.tree import DecisionTreeClassifier
 
 from flows.steps.train import registration
+from flows.steps.train.run_record import TrainingRuns
 from flows.steps.train.served_forms import compare_served_forms
 from penumbra.core.columns import INPUTS_COLUMN
 from penumbra.core.encoding import FeatureEncoder, derive_features, learn_category_tables
@@ -17,6 +18,7 @@ from penumbra.core.problem import Problem
 from penumbra.features import Category, Expression, Feature, Number, Weekday
 from penumbra.registry.bundle import Bundle, open_onnx_session
 from penumbra.registry.ledger import Ledger
+from penumbra.registry.models import FinishedRun
 from penumbra.training.gate import GateReport
 from penumbra.training.gate_checks import FormComparison, check_served_forms
 from penumbra.training.onnx.compile import compile_model
@@ -130,8 +132,10 @@ def test_a_model_that_fails_on_real_rows_is_said_to_in_one_line(problem: Problem
 
 
 def test_a_model_whose_answers_differ_is_not_registered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    registry = SimpleNamespace(register=lambda *_: pytest.fail("it was registered"))
+    registry = SimpleNamespace(register=lambda *_: pytest.fail("it was registered"), aliases=dict)
+    runs = TrainingRuns(FinishedRun("train", 0, 1), [], {}, "d")
     monkeypatch.setattr(registration, "ModelRegistry", lambda settings: registry)
+    monkeypatch.setattr(registration, "build_training_runs", lambda *_: runs)
     monkeypatch.setattr(registration, "record_training_runs", lambda *_: "run")
     monkeypatch.setattr(registration, "complete_bundle", lambda outcome: tmp_path)
     sentence = "amount is 1 in training and 2 for a list where amount = 2.0"

@@ -332,7 +332,7 @@ def test_odd_rows_end_in_a_verdict(run_orders, name):
     made = outcome.evaluate_winner(run.settings, run.plan, run.matrices, final, trials, remarks)
     evaluation.write_evaluation(made)
     assert made.gate.report.overall in ("pass", "fail", "not enough data")
-    assert "\n".join(remarks) in outcome.describe_outcome(made, "1", "live")
+    assert "\n".join(remarks) in outcome.describe_outcome(outcome.summarise_outcome(made), "1", "live")
 
 
 def test_numbers_whose_squared_errors_overflow_are_refused(run_orders):

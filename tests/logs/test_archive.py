@@ -8,7 +8,10 @@ from hypothesis import strategies as st
 
 from penumbra.logs import append_log, archive, archive_parts, segments
 from penumbra.logs.append_log import LogWriter, encode_json
+from penumbra.logs.archive_health import read_archive_health, save_archive_health
 from penumbra.storage.locks import is_file_locked
+from penumbra.storage.work_lock import PassInProgress, hold_pass_lock
+from service.processes import archiver
 from service.processes.archiver import archive_due_segments
 from tests.helpers import local_service, prediction_logs
 from tests.helpers.prediction_logs import make_prediction
@@ -113,8 +116,54 @@ def test_nothing_is_deleted_that_is_needed_young_unshipped_or_damaged(tmp_path: 
     assert archive.delete_archived_files(tmp_path, "", dt.datetime.now(dt.UTC)) == []
     assert archive.delete_archived_files(tmp_path, "memory://archive", LATER) == []
     facts.with_suffix(archive_parts.TABLE_SUFFIX).write_bytes(b"damaged")
-    assert archive.delete_archived_files(tmp_path, "", LATER) == []
+    with pytest.raises(archive_parts.DamagedArchive, match="the segments in it are kept"):
+        archive.delete_archived_files(tmp_path, "", LATER)
     assert path.exists()
+
+
+def test_segments_stay_whose_table_is_gone_and_was_never_shipped(tmp_path: Path) -> None:
+    closed(tmp_path, 1)
+    (facts,) = compacted(tmp_path)
+    facts.with_suffix(archive_parts.TABLE_SUFFIX).unlink()
+    with pytest.raises(archive_parts.DamagedArchive, match="gone and wasn't shipped"):
+        archive.delete_archived_files(tmp_path, "", LATER)
+    assert len(append_log.list_segments(tmp_path)) == 1
+
+
+def test_a_pass_that_was_killed_between_segment_and_table_is_continued(tmp_path: Path) -> None:
+    folder, place = tmp_path / "log", str(tmp_path / "archive")
+    closed(folder, 1)
+    closed(folder, 2)
+    (facts,) = compacted(folder)
+    archive.ship_parts(folder, place)
+    first, second = append_log.list_segments(folder)
+    first.unlink()
+
+    def needed(path: Path) -> bool:
+        return path.stat().st_size > 0  # as the index that has yet to read it, whose size is asked
+
+    assert archive.delete_archived_files(folder, place, LATER, needed) == []
+    assert archive.delete_archived_files(folder, place, LATER) == [second, facts.with_suffix(".parquet")]
+    assert sorted(path.suffix for path in folder.iterdir()) == [""]
+
+
+def test_one_bad_item_keeps_no_other_from_being_archived_and_is_told(tmp_path: Path) -> None:
+    settings = local_service.make_service_settings(tmp_path)
+    predictions = settings.service.predictions
+    for flight in (1, 2):
+        closed(predictions, flight)
+        compacted(predictions)
+    bad, _ = (path.with_suffix(".parquet") for path, _ in archive_parts.list_parts(predictions))
+    bad.write_bytes(b"damaged")
+    prediction_logs.make_updated_index(tmp_path)
+    passes = iter([True, False])
+    archiver.run_archiver(settings, local_service.PROBLEM, lambda: next(passes, False))
+    assert read_archive_health(predictions).failures == []  # nothing of today is due
+    failures: list[Exception] = []
+    done = list(archive_due_segments(settings, local_service.PROBLEM, LATER, failures.append))
+    assert [str(each) for each in failures] == [f"{bad} is not what was written: the segments in it are kept"]
+    assert [path.suffix for path in append_log.list_segments(predictions)] == [".jsonl"]
+    assert any("is deleted" in each for each in done)
 
 
 def test_what_is_shipped_is_read_again(tmp_path: Path) -> None:
@@ -134,3 +183,18 @@ def test_the_archiver_keeps_what_the_index_or_the_shadow_has_yet_to_read(tmp_pat
     assert any("is deleted" in done for done in archive_due_segments(settings, local_service.PROBLEM, LATER))
     assert append_log.list_segments(tmp_path / "predictions") == []
     assert archive_parts.find_entry(tmp_path / "predictions", name) is not None
+
+
+def test_a_second_archiver_leaves_the_logs_alone(tmp_path: Path) -> None:
+    settings = local_service.make_service_settings(tmp_path)
+    with hold_pass_lock(settings.service.predictions, "archive"), pytest.raises(PassInProgress):
+        list(archive_due_segments(settings, local_service.PROBLEM, LATER))
+
+
+def test_the_health_says_since_when_something_fails(tmp_path: Path) -> None:
+    first, second, third = (dt.datetime(2024, 1, day, tzinfo=dt.UTC) for day in (1, 2, 3))
+    save_archive_health(tmp_path, ["a", "a"], first)
+    save_archive_health(tmp_path, ["b"], second)
+    assert (read_archive_health(tmp_path).since, read_archive_health(tmp_path).failures) == (first, ["b"])
+    save_archive_health(tmp_path, [], third)
+    assert read_archive_health(tmp_path).since is None

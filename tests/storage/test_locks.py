@@ -7,11 +7,9 @@ import sys
 import pytest
 
 from penumbra.storage.locks import (
-    PassInProgress,
     acquire_lock,
     create_locked_file,
     hold_file_lock,
-    hold_pass_lock,
     is_file_locked,
 )
 
@@ -37,13 +35,6 @@ def test_a_lock_is_free_again_once_its_holder_is_killed(tmp_path):
         assert is_file_locked(tmp_path / "lock")
     holder.communicate()
     assert not is_file_locked(tmp_path / "lock")
-
-
-def test_a_second_pass_is_told_which_lock_is_held(tmp_path):
-    with hold_pass_lock(tmp_path / "new", "watch"), pytest.raises(PassInProgress, match=r"new/watch.lock is held"):
-        hold_pass_lock(tmp_path / "new", "watch").__enter__()
-    with hold_pass_lock(tmp_path / "new", "watch"):
-        pass
 
 
 def test_a_new_file_is_locked_until_it_is_closed_and_never_made_twice(tmp_path):

@@ -12,6 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from flows.steps.doctor import skew
+from flows.steps.flow_locks import hold_flow_locks
 from penumbra.core.columns import BATCH_COLUMN, INPUTS_COLUMN, LABEL_COLUMN
 from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.problem_loading import load_problem
@@ -68,6 +69,11 @@ class ExaminedData:
 
 def main() -> None:
     """Print a line for each check that finds nothing or is skipped, and a block for each finding."""
+    with hold_flow_locks("doctor", ["doctor", "run"]):
+        _examine_data_folder()
+
+
+def _examine_data_folder() -> None:
     try:
         settings, problem = load_settings(), load_problem()
         store = DataStore(settings.data, problem)

@@ -11,10 +11,12 @@ from monitoring.data_faults import DataFault, find_fault_changes
 from monitoring.windows import DayFault, Window
 from penumbra.core.actor import get_actor
 from penumbra.core.settings import Settings
+from penumbra.logs.archive_health import read_archive_health
 from penumbra.registry.ledger import Ledger, LedgerEntry, LedgerEvent
 
 ONE_DAY = dt.timedelta(days=1)
 MAX_SILENT_DAYS = 2
+ARCHIVE_KEY = "archive"  # in a verdict's evidence: since when the archiver fails
 EVIDENCE_FIELDS = ("rows", "prediction", "drift", "loss", "estimated", "labels", "calibration", "slices", "shadow")
 
 
@@ -80,6 +82,32 @@ def record_silence(settings: Settings, last: dt.date | None, today: dt.date) -> 
     ledger.append(
         LedgerEvent(kind="verdict", verdict="investigate", actor=get_actor(), reason=reason, evidence=evidence)
     )
+    return [f"investigate: {reason}"]
+
+
+def record_archive_failure(settings: Settings) -> list[str]:
+    """Enter in the ledger that the archiver fails, once for each time that it began to.
+
+    Args:
+        settings: The settings' sections `service` and `ledger` are read.
+
+    Returns:
+        The alarm in one sentence, or nothing.
+
+    Raises:
+        BrokenLedger: The ledger is damaged.
+    """
+    health, ledger = read_archive_health(settings.service.predictions), Ledger(settings.ledger.folder)
+    if health is None or health.since is None:
+        return []
+    evidence = {ARCHIVE_KEY: health.since.isoformat()}
+    if any(entry.evidence.get(ARCHIVE_KEY) == evidence[ARCHIVE_KEY] for entry in ledger.entries()):
+        return []
+    first, more = health.failures[0], len(health.failures) - 1
+    reason = f"the archiver fails since {health.since:%Y-%m-%d %H:%M} UTC, and the logs may fill the disk: {first}"
+    reason += f" (and {more} more)" if more else ""
+    event = LedgerEvent(kind="verdict", verdict="investigate", actor=get_actor(), reason=reason, evidence=evidence)
+    ledger.append(event)
     return [f"investigate: {reason}"]
 
 

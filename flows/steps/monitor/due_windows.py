@@ -24,7 +24,7 @@ from penumbra.registry.ledger import BrokenLedger, Ledger
 from penumbra.registry.manifest import BrokenBundle, UnfitBundle
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import CANDIDATE_ALIAS
-from penumbra.storage.locks import PassInProgress, hold_pass_lock
+from penumbra.storage.work_lock import PassInProgress, hold_pass_lock
 
 MONITOR_ERRORS = (
     PassInProgress,
@@ -117,7 +117,8 @@ def judge_due_windows(settings: Settings, problem: Problem) -> list[str]:
         for begin in _list_due_windows(settings, rows, monitor_pass.now):
             _judge_window(monitor_pass, rows, begin)
         last = rows["day"][-1] if rows.height else None
-        return [*monitor_pass.alarms, *alarms.record_silence(settings, last, monitor_pass.now.date())]
+        silence = alarms.record_silence(settings, last, monitor_pass.now.date())
+        return [*monitor_pass.alarms, *silence, *alarms.record_archive_failure(settings)]
 
 
 def _begin_pass(settings: Settings, problem: Problem) -> MonitorPass:

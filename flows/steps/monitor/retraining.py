@@ -16,7 +16,7 @@ from penumbra.data.batches import DataStore
 from penumbra.registry.ledger import Ledger, LedgerEntry, LedgerEvent
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import CANDIDATE_ALIAS
-from penumbra.storage.locks import hold_pass_lock
+from penumbra.storage.work_lock import hold_pass_lock
 
 RETRAIN_EVENT = "penumbra-retrain"
 NOTHING_NEW, TRAINED, FAILED, REQUESTED = "nothing new", "trained", "failed", "requested"

@@ -82,10 +82,12 @@ def record_case(settings: Settings, models: ModelRegistry, ledger: Ledger, case:
     except AliasesChanged as overtaken:
         ledger.append(_build_verdict_event(settings, case, overtaken))
         return f"{case}\n  Nothing was moved: {overtaken}."
-    entry = ledger.append(_build_verdict_event(settings, case))
     after = case.compute_new_aliases()
-    if case.decision.verdict in MOVES_BY_VERDICT:
-        ledger.append(_build_move_event(case, after, entry))
+    moves = case.decision.verdict in MOVES_BY_VERDICT
+    ledger.append(
+        _build_verdict_event(settings, case),
+        (lambda verdict: _build_move_event(case, after, verdict)) if moves else None,
+    )
     if after != case.aliases:
         move_aliases(models, case.aliases, after)
     return f"{case}\n  Live is version {after[LIVE_ALIAS]}; the candidate: {after.get(CANDIDATE_ALIAS, 'none')}."

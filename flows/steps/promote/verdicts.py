@@ -15,13 +15,7 @@ from penumbra.data.source_reader import SourceFailed
 from penumbra.logs.shadow_log import REFUSED_FILE
 from penumbra.promotion.decision import PromotionDecision, decide_canary, decide_candidate, review_promotion
 from penumbra.registry import ledger_sync
-from penumbra.registry.aliases import (
-    AliasesChanged,
-    compute_aliases_after,
-    hold_alias_lock,
-    move_aliases,
-    sync_registry,
-)
+from penumbra.registry.aliases import AliasesChanged, hold_alias_lock, sync_registry
 from penumbra.registry.ledger import BrokenLedger, Ledger, LedgerEntry, find_last_move
 from penumbra.registry.manifest import BrokenBundle, UnfitBundle
 from penumbra.registry.models import ModelRegistry
@@ -73,23 +67,15 @@ def prepare_aliases(settings: Settings) -> dict[str, str]:
     """
     models = ModelRegistry(settings.registry)
     sync_registry(models, settings.service.state, settings.ledger.folder)
+    entries = _read_entries(settings)
     with hold_alias_lock(settings.ledger.folder):
-        aliases = models.aliases() or {}
-        if LIVE_ALIAS not in aliases:
-            raise PromotionRefused(NO_LIVE_MESSAGE)
-        last = find_last_move(_read_entries(settings))
-        if last and _is_half_done(last, aliases):
-            move_aliases(models, aliases, aliases := compute_aliases_after(last, aliases))
+        before = models.aliases() or {}
+        aliases = ledger_sync.finish_last_move(models, entries)
+    if aliases != before:
+        ledger_sync.tag_ledger_entries(models, settings.ledger.folder, entries)
+    if LIVE_ALIAS not in aliases:
+        raise PromotionRefused(NO_LIVE_MESSAGE)
     return aliases
-
-
-def _is_half_done(last: LedgerEntry, aliases: dict[str, str]) -> bool:
-    """Whether the process was killed, or the registry away, after this move was entered into the ledger."""
-    new, old = last.versions[LIVE_ALIAS], last.versions.get(PREVIOUS_ALIAS)
-    is_unmoved = (
-        aliases.get(CANDIDATE_ALIAS) == new if last.kind == "promotion" else aliases.get(PREVIOUS_ALIAS) in (new, old)
-    )
-    return aliases[LIVE_ALIAS] == old and is_unmoved
 
 
 def judge_cases(

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from flows.steps.train import gate_evaluation
 from flows.steps.train.final_fit import FinalTrials
 from flows.steps.train.gate_evaluation import GateOutcome
@@ -84,37 +86,64 @@ def evaluate_winner(
     return TrainingOutcome(settings, plan, matrices, winner, all_trials, tested, final.cost, gate, remarks)
 
 
-def describe_outcome(outcome: TrainingOutcome, version: str, alias: str) -> str:
-    """Describe the result of a training run for the terminal.
+class OutcomeSummary(msgspec.Struct, frozen=True):
+    """What there is to say of a training, whatever version and alias its model gets.
+
+    Attributes:
+        model: The candidate, and what it was fitted on.
+        origin: The versions of data and code, and the batches of the scores.
+        results: The scores, the gate's report, and the remarks.
+        unfit_live: The live version, if it can't answer with this code; "" where it can or there is none.
+    """
+
+    model: str
+    origin: str
+    results: str
+    unfit_live: str
+
+
+def summarise_outcome(outcome: TrainingOutcome) -> OutcomeSummary:
+    """Summarise the result of a training run.
 
     Args:
         outcome: The result.
+
+    Returns:
+        Its summary.
+    """
+    plan, live = outcome.plan, outcome.gate.live
+    results = [
+        format_score_table([(trial.candidate, trial.scores) for trial in outcome.tested]),
+        "",
+        str(outcome.gate.report),
+        "",
+        *([*outcome.remarks, ""] if outcome.remarks else []),
+    ]
+    return OutcomeSummary(
+        model=f"{outcome.winner.candidate}, fitted on {format_batch_range(plan.split.all)}",
+        origin=f"(data {plan.facts['data_version'][:8]}, code {plan.facts['revision'][:8]}). "
+        f"Its recipe, fitted on the batches before, scored on {format_batch_range(plan.split.test)}:",
+        results="\n".join(results),
+        unfit_live=live.version if live and live.unfit else "",
+    )
+
+
+def describe_outcome(summary: OutcomeSummary, version: str, alias: str) -> str:
+    """Describe the result of a training run for the terminal.
+
+    Args:
+        summary: The result.
         version: The registered model version, "" if it can't be served as it was trained.
         alias: The alias that it got: "live", "candidate", or "" for none.
 
     Returns:
         Several lines: the version and its state, the scores on the test batches, the gate's report, what is next.
     """
-    plan, winner = outcome.plan, outcome.winner.candidate
     state, advice = STATE_AND_ADVICE[alias]
-    if alias == CANDIDATE_ALIAS and outcome.gate.live and outcome.gate.live.unfit:
-        advice = UNFIT_LIVE_ADVICE.format(live=outcome.gate.live.version, new=version)
+    if alias == CANDIDATE_ALIAS and summary.unfit_live:
+        advice = UNFIT_LIVE_ADVICE.format(live=summary.unfit_live, new=version)
     subject = f"Version {version} {state}" if version else "No version was registered, see the check `forms`"
-    return "\n".join(
-        [
-            f"{subject}: {winner}, fitted on {format_batch_range(plan.split.all)}",
-            f"(data {plan.facts['data_version'][:8]}, code {plan.facts['revision'][:8]}). "
-            f"Its recipe, fitted on the batches before, scored on {format_batch_range(plan.split.test)}:",
-            "",
-            format_score_table([(trial.candidate, trial.scores) for trial in outcome.tested]),
-            "",
-            str(outcome.gate.report),
-            "",
-            *([*outcome.remarks, ""] if outcome.remarks else []),
-            advice,
-            "",
-        ]
-    )
+    return "\n".join([f"{subject}: {summary.model}", summary.origin, "", summary.results, advice, ""])
 
 
 def _score_live(live: LivePredictions, matrices: Matrices, batches: list[str]) -> list[Trial]:

@@ -1,20 +1,57 @@
-"""The end of a training run: bundle, MLflow runs, model version with its alias, ledger and receipt."""
+"""The end of a training run: bundle, MLflow runs, model version, ledger, alias and receipt.
 
+All that these steps need is written into one file first. Each step finds out whether it was done already, so that
+whoever finds the file carries out what a killed process has left: the model isn't trained again, and no version answers
+that the ledger doesn't have.
+"""
+
+import contextlib
 import dataclasses
+import secrets
+from collections.abc import Iterator
 from pathlib import Path
 
-from flows.steps.train.outcome import TrainingOutcome, describe_outcome
-from flows.steps.train.run_record import record_training_runs
+import msgspec
+
+from flows.steps.train.outcome import OutcomeSummary, TrainingOutcome, describe_outcome, summarise_outcome
+from flows.steps.train.run_record import TrainingRuns, build_training_runs, record_training_runs
 from penumbra.core.actor import get_actor
 from penumbra.core.contract_changes import describe_contract
+from penumbra.core.settings import Settings
 from penumbra.data.failure_set import FailureSet
-from penumbra.registry import aliases, bundle
-from penumbra.registry.ledger import Ledger, LedgerEvent
-from penumbra.registry.models import ModelRegistry
+from penumbra.registry import aliases, bundle, ledger_sync
+from penumbra.registry.ledger import BrokenLedger, Ledger, LedgerEntry, LedgerEvent
+from penumbra.registry.models import REGISTRY_ERRORS, ModelRegistry
 from penumbra.registry.pointers import CANDIDATE_ALIAS, LIVE_ALIAS
+from penumbra.storage.atomic import replace_file
 from penumbra.storage.cache import RunReceipts
+from penumbra.storage.locks import hold_file_lock
 from penumbra.training.fit import compute_baseline, count_category_values
 from penumbra.training.split import format_batch_range
+
+REGISTRATION_LOCK_FILE = "registration.lock"
+REGISTRATION_ERRORS = (*REGISTRY_ERRORS, BrokenLedger)
+RUN_KEY = "run"  # in the evidence of the gate's verdict: the id of the training's run
+
+
+class BegunRegistration(msgspec.Struct, frozen=True):
+    """All that registering a trained model needs.
+
+    Attributes:
+        key: What identifies it among all registrations.
+        fingerprint: The fingerprint of the training's plan.
+        runs: Its MLflow runs.
+        is_servable: Whether the model can be registered.
+        verdict: The gate's verdict, without the version and the run, which don't exist yet.
+        summary: What `make train` ends with, but for version and alias.
+    """
+
+    key: str
+    fingerprint: str
+    runs: TrainingRuns
+    is_servable: bool
+    verdict: LedgerEvent
+    summary: OutcomeSummary
 
 
 def register_outcome(outcome: TrainingOutcome, reason: str = "") -> str:
@@ -26,21 +63,45 @@ def register_outcome(outcome: TrainingOutcome, reason: str = "") -> str:
 
     Returns:
         The words that `make train` ends with, which are also kept as a receipt.
+
+    Raises:
+        BrokenLedger: The ledger isn't whole.
+        MlflowException: The registry can't be reached.
     """
-    settings, plan = outcome.settings, outcome.plan
-    models = ModelRegistry(settings.registry)
-    run = record_training_runs(models, outcome, complete_bundle(outcome), reason)
-    tags = {"fingerprint": plan.fingerprint, "data_version": plan.facts["data_version"]}
-    version = models.register(run, "bundle", tags) if outcome.gate.report.is_servable else ""
-    with aliases.hold_alias_lock(settings.ledger.folder):
-        if alias := _choose_alias(models, outcome):
-            models.set_alias(alias, version)
+    settings = outcome.settings
     if outcome.gate.failed.height:
         FailureSet(settings.training.failures, outcome.matrices.problem.schema.Row).add(outcome.gate.failed)
-    _append_verdict(outcome, version, alias)
-    text = describe_outcome(outcome, version, alias)
-    RunReceipts(settings.training.folder).save(plan.fingerprint, text)
-    return text
+    begun = BegunRegistration(
+        key=secrets.token_hex(16),
+        fingerprint=outcome.plan.fingerprint,
+        runs=build_training_runs(outcome, complete_bundle(outcome), reason),
+        is_servable=outcome.gate.report.is_servable,
+        verdict=_build_verdict(outcome),
+        summary=summarise_outcome(outcome),
+    )
+    with _hold_registration_lock(settings) as file:
+        if text := _finish_from_file(settings, file).get(begun.fingerprint):
+            return text
+        replace_file(file, msgspec.msgpack.encode(begun))
+        return _finish(settings, begun, file)
+
+
+def prepare_registration(settings: Settings) -> None:
+    """Find out before a training whether its model can be registered, and finish what a killed process has begun.
+
+    A registration that was cut short is carried out, which is printed; runs that nobody records any more are ended.
+
+    Args:
+        settings: Sections [training], [registry] and [ledger] are read.
+
+    Raises:
+        BrokenLedger: The ledger isn't whole.
+        MlflowException: The registry can't be reached.
+    """
+    Ledger(settings.ledger.folder).entries()
+    with _hold_registration_lock(settings) as file:
+        _finish_from_file(settings, file)
+        ModelRegistry(settings.registry).end_aborted_runs()
 
 
 def complete_bundle(outcome: TrainingOutcome) -> Path:
@@ -71,35 +132,108 @@ def complete_bundle(outcome: TrainingOutcome) -> Path:
     return folder
 
 
-def _choose_alias(models: ModelRegistry, outcome: TrainingOutcome) -> str:
-    """Return "live" for the first model, "candidate" for a later one, and "" for one that fails at the gate."""
-    if outcome.gate.report.overall == "fail":
-        return ""
-    return CANDIDATE_ALIAS if models.version(LIVE_ALIAS) else LIVE_ALIAS
-
-
-def _append_verdict(outcome: TrainingOutcome, version: str, alias: str) -> None:
-    """Enter the verdict into the ledger, and the first model's promotion."""
+def _build_verdict(outcome: TrainingOutcome) -> LedgerEvent:
     live, facts = outcome.gate.live, outcome.plan.facts
-    verdict = LedgerEvent(
+    return LedgerEvent(
         kind="verdict",
         verdict=outcome.gate.report.overall,
         actor=get_actor(),
         reason=f"gate on {format_batch_range(outcome.plan.split.test)}",
-        versions={**({CANDIDATE_ALIAS: version} if version else {}), **({LIVE_ALIAS: live.version} if live else {})},
+        versions={LIVE_ALIAS: live.version} if live else {},
         data_version=facts["data_version"],
         settings=facts["settings"],
         evidence=outcome.gate.report.facts(),
     )
-    ledger = Ledger(outcome.settings.ledger.folder)
-    ledger.append(verdict)
-    if alias == LIVE_ALIAS:
-        promotion = LedgerEvent(
-            kind="promotion",
-            verdict="promote",
-            reason="there was no live model",
-            actor=get_actor(),
-            versions={LIVE_ALIAS: version},
-            data_version=facts["data_version"],
-        )
-        ledger.append(promotion)
+
+
+@contextlib.contextmanager
+def _hold_registration_lock(settings: Settings) -> Iterator[Path]:
+    """Hold the lock that lets one process at a time register; yield the path of the file with what was begun."""
+    settings.training.folder.mkdir(parents=True, exist_ok=True)
+    with hold_file_lock(settings.training.folder / REGISTRATION_LOCK_FILE):
+        yield RunReceipts(settings.training.folder).begun_file
+
+
+def _finish_from_file(settings: Settings, file: Path) -> dict[str, str]:
+    """Carry out what the file holds; without its artifacts it can't be, and is given up.
+
+    Returns its words by its fingerprint; empty where nothing was carried out.
+    """
+    if not file.exists():
+        return {}
+    begun = msgspec.msgpack.decode(file.read_bytes(), type=BegunRegistration)
+    if missing := [path for path in begun.runs.artifacts.values() if not Path(path).exists()]:
+        print(f"a registration that was cut short is given up: {missing[0]} is gone; its model is trained again")
+        file.unlink()
+        return {}
+    print("a registration that was cut short is carried out:", text := _finish(settings, begun, file), sep="\n")
+    return {begun.fingerprint: text}
+
+
+def _finish(settings: Settings, begun: BegunRegistration, file: Path) -> str:
+    """Do what isn't done yet, in an order in which nothing is answered or promised that the ledger doesn't have."""
+    models = ModelRegistry(settings.registry)
+    run = record_training_runs(models, begun.runs, begun.key)
+    tags = {"fingerprint": begun.fingerprint, "data_version": begun.runs.data_version}
+    version = _register_once(models, run, tags) if begun.is_servable else ""
+    with aliases.hold_alias_lock(settings.ledger.folder):
+        alias = _enter_and_set_alias(models, Ledger(settings.ledger.folder), begun, run, version)
+    text = describe_outcome(begun.summary, version, alias)
+    RunReceipts(settings.training.folder).save(begun.fingerprint, text)
+    file.unlink()
+    return text
+
+
+def _register_once(models: ModelRegistry, run: str, tags: dict[str, str]) -> str:
+    return models.find_version_by_run(run) or models.register(run, "bundle", tags)
+
+
+def _enter_and_set_alias(
+    models: ModelRegistry, ledger: Ledger, begun: BegunRegistration, run: str, version: str
+) -> str:
+    """Enter the verdict in the ledger, then set the alias that follows from it: "live" for the first model,
+    "candidate" for a later one, "" for one that fails at the gate."""
+    entries = ledger.entries()
+    ledger_sync.finish_last_move(models, [entry for entry in entries if entry.evidence.get(RUN_KEY) != run])
+    entered = next((entry for entry in entries if entry.evidence.get(RUN_KEY) == run), None)
+    if entered is None:
+        alias = _choose_alias(models, begun.verdict.verdict)
+        then = (lambda _: _build_first_promotion(begun, version)) if alias == LIVE_ALIAS else None
+        ledger.append(_complete_verdict(begun.verdict, run, version), then)
+        later = []
+    else:
+        later = [entry for entry in entries[entered.number :] if version in entry.versions.values()]
+        is_first = bool(later) and _is_first_promotion(later[0], version)
+        alias = LIVE_ALIAS if is_first else "" if begun.verdict.verdict == "fail" else CANDIDATE_ALIAS
+        later = later[is_first:]
+    if alias and not later and models.version(alias) != version:  # what came later has moved it already
+        models.set_alias(alias, version)
+    return alias
+
+
+def _choose_alias(models: ModelRegistry, verdict: str) -> str:
+    if verdict == "fail":
+        return ""
+    return CANDIDATE_ALIAS if models.version(LIVE_ALIAS) else LIVE_ALIAS
+
+
+def _complete_verdict(verdict: LedgerEvent, run: str, version: str) -> LedgerEvent:
+    named = {CANDIDATE_ALIAS: version} if version else {}
+    return msgspec.structs.replace(
+        verdict, versions={**named, **verdict.versions}, evidence={**verdict.evidence, RUN_KEY: run}
+    )
+
+
+def _build_first_promotion(begun: BegunRegistration, version: str) -> LedgerEvent:
+    return LedgerEvent(
+        kind="promotion",
+        verdict="promote",
+        reason="there was no live model",
+        actor=begun.verdict.actor,
+        versions={LIVE_ALIAS: version},
+        data_version=begun.verdict.data_version,
+    )
+
+
+def _is_first_promotion(entry: LedgerEntry, version: str) -> bool:
+    return entry.kind == "promotion" and entry.versions == {LIVE_ALIAS: version}

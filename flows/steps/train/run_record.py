@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from flows.steps.train.gate_evaluation import GateOutcome
 from flows.steps.train.matrices import TRAINING_SET_ARTIFACT
 from flows.steps.train.outcome import TrainingOutcome
@@ -19,17 +21,32 @@ PLAIN_TAG_FACTS = ("data_version", "revision", "fingerprint")
 JSON_TAG_FACTS = ("settings", "environment")
 
 
-def record_training_runs(models: ModelRegistry, outcome: TrainingOutcome, bundle_folder: Path, reason: str) -> str:
-    """Record a training: one run with the bundle, and a child run for each candidate.
+class TrainingRuns(msgspec.Struct, frozen=True):
+    """The MLflow runs of a training, which aren't recorded yet.
+
+    Attributes:
+        main: The run of the training.
+        trials: The run of each candidate, its children.
+        artifacts: The files and folders that go with the main run, by their artifact path.
+        data_version: The data version that was trained on.
+    """
+
+    main: FinishedRun
+    trials: list[FinishedRun]
+    artifacts: dict[str, str]
+    data_version: str
+
+
+def build_training_runs(outcome: TrainingOutcome, bundle_folder: Path, reason: str) -> TrainingRuns:
+    """Build the runs of a training: one with the bundle, and a child run for each candidate.
 
     Args:
-        models: The registry to record it in.
         outcome: The result of the training.
         bundle_folder: The sealed bundle, which becomes the artifact "bundle".
         reason: Why it was trained, "" if nobody said.
 
     Returns:
-        The run's id.
+        The runs.
     """
     winner, plan, arrays = outcome.tested[0], outcome.plan, outcome.matrices.arrays
     params = {"candidate": winner.candidate, **{part: plan.facts[part] for part in ("train", "validation", "test")}}
@@ -43,10 +60,33 @@ def record_training_runs(models: ModelRegistry, outcome: TrainingOutcome, bundle
         "evaluation": outcome.evaluation_folder,
         TRAINING_SET_ARTIFACT: arrays.folder / TRAINING_SET_ARTIFACT,
     }
-    run = FinishedRun(f"train {winner.job}", began, winner.ended, params, metrics, tags)
-    run_id = models.record(run, artifacts=artifacts, data_version=plan.facts["data_version"])
-    for trial in outcome.trials:
-        models.record(_build_trial_run(trial), parent=run_id)
+    return TrainingRuns(
+        _build_run(f"train {winner.job}", began, winner.ended, params, metrics, tags),
+        [_build_trial_run(trial) for trial in outcome.trials],
+        {name: str(path.absolute()) for name, path in artifacts.items()},
+        plan.facts["data_version"],
+    )
+
+
+def record_training_runs(models: ModelRegistry, runs: TrainingRuns, key: str) -> str:
+    """Record the runs of a training, or complete what of them a killed process has recorded.
+
+    Args:
+        models: The registry to record them in.
+        runs: The runs.
+        key: What identifies this training among all runs.
+
+    Returns:
+        The id of the main run.
+
+    Raises:
+        MlflowException: MLflow refuses or can't be reached.
+        OSError: An artifact can't be read.
+    """
+    artifacts = {name: Path(path) for name, path in runs.artifacts.items()}
+    run_id = models.record(runs.main, artifacts=artifacts, data_version=runs.data_version, key=key)
+    for number, trial in enumerate(runs.trials):
+        models.record(trial, parent=run_id, key=f"{key}/{number}")
     return run_id
 
 
@@ -99,4 +139,17 @@ def build_run_tags(plan: TrainingPlan, job: TrialJob, kind: str, gate: GateOutco
 
 def _build_trial_run(trial: Trial) -> FinishedRun:
     metrics = {"fit_seconds": trial.fit_seconds, **trial.scores, **trial.report}
-    return FinishedRun(str(trial.job), trial.began, trial.ended, trial.job.parameters, metrics)
+    return _build_run(str(trial.job), trial.began, trial.ended, trial.job.parameters, metrics)
+
+
+def _build_run(
+    name: str,
+    began: float,
+    ended: float,
+    params: Mapping[str, Any],
+    metrics: Mapping[str, float],
+    tags: Mapping[str, str] | None = None,
+) -> FinishedRun:
+    """A run of plain texts and numbers, as a file can hold it."""
+    texts = {key: str(value) for key, value in params.items()}
+    return FinishedRun(name, began, ended, texts, {key: float(value) for key, value in metrics.items()}, tags or {})

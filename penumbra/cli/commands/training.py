@@ -1,5 +1,6 @@
 """Commands about training: train, experiment, compare, reproduce."""
 
+import contextlib
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -120,21 +121,16 @@ def reproduce_model(ctx: click.Context, model: str, as_json: bool) -> None:
 
 
 def _is_trained(settings: "Settings") -> bool:
-    """Tell whether this data, code and settings were trained before; if so, write a receipt that says so."""
-    from flows.steps.train import plan
+    """Tell whether this data, code and settings were trained before, once nobody else trains or ingests."""
+    from flows.steps import flow_locks
+    from flows.steps.train import plan, settlement
     from penumbra.core.problem_loading import load_problem
-    from penumbra.storage.cache import RunReceipts
+    from penumbra.registry.ledger import BrokenLedger
 
-    with refuse_on(*plan.PLAN_ERRORS):
-        current = plan.make_plan(settings, load_problem())
-        version = plan.find_trained_version(current, settings)
-    if version is None:
-        return False
-    RunReceipts(settings.training.folder).write_latest(
-        f"Nothing to train: version {version} was made from this data, code and settings.\n"
-        f"(data {current.facts['data_version'][:8]}, fingerprint {current.fingerprint[:8]})\n"
-    )
-    return True
+    with contextlib.ExitStack() as held, refuse_on(*plan.PLAN_ERRORS, BrokenLedger):
+        for lock in flow_locks.list_work_locks("train", settings):
+            held.enter_context(lock)
+        return settlement.settle_training(settings, load_problem())
 
 
 def _print_latest_receipt(folder: Path) -> None:
