@@ -4,7 +4,8 @@ import json
 
 from flows.steps.train.run_record import JSON_TAG_FACTS
 from penumbra.core.settings import RegistrySettings
-from penumbra.registry.models import ModelRegistry, RecordedRun
+from penumbra.registry.models import ModelRegistry
+from penumbra.registry.run_records import RecordedRun
 from penumbra.training.comparison import ComparedRun
 
 

@@ -1,61 +1,27 @@
 """The model registry and the runs, in MLflow. Runs are written when they are finished, by one process, in few calls."""
 
 import contextlib
-import hashlib
-import json
 import logging
-import os
-import re
 import shutil
 import tempfile
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run
 from mlflow.exceptions import MlflowException
 
 from penumbra.core.settings import RegistrySettings
-from penumbra.registry.long_texts import find_long_text, shorten_texts
+from penumbra.registry import run_records
+from penumbra.registry.long_texts import find_long_text
 from penumbra.registry.manifest import BrokenBundle
+from penumbra.registry.run_records import BegunRun, FinishedRun, RecordedRun
 from penumbra.storage.atomic import write_aside
 from penumbra.storage.locks import hold_file_lock
 
 SQLITE_PREFIX = "sqlite:///"
 REGISTRY_ERRORS = (MlflowException, BrokenBundle)  # the registry can't be reached, or has a damaged bundle
-KEY_TAG, BEGUN_TAG = "penumbra.key", "penumbra.begun"  # of runs: what identifies one, since when it is recorded
-MAX_RECORDING_SECONDS = 900.0
-MAX_METRIC_NAME = 200  # characters; MLflow takes 250
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
-
-
-@dataclass(frozen=True)
-class FinishedRun:
-    """A finished run that is to be recorded; `start` and `end` in seconds since the epoch."""
-
-    name: str
-    start: float
-    end: float
-    params: Mapping[str, Any] = field(default_factory=dict)
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    tags: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class RecordedRun:
-    """A run as MLflow has it; `start` in seconds since the epoch."""
-
-    id: str
-    start: float
-    metrics: Mapping[str, float]
-    tags: Mapping[str, str]
 
 
 class ModelRegistry:
@@ -106,32 +72,8 @@ class ModelRegistry:
         Raises:
             MlflowException: MLflow refuses or can't be reached; so do all methods here.
         """
-        begun = self._find_keyed_run(key) if key else None
-        if begun and begun.info.status == "FINISHED":
-            return str(begun.info.run_id)
-        tags = {**run.tags, "mlflow.runName": run.name, BEGUN_TAG: f"{time.time():.0f}"}
-        tags |= ({"mlflow.parentRunId": parent} if parent else {}) | ({KEY_TAG: key} if key else {})
-        tags, long_tags = shorten_texts(tags, "tags")
-        params, long_params = shorten_texts({key: str(value) for key, value in run.params.items()}, "params")
-        start, end = int(run.start * 1000), int(run.end * 1000)
-        made = begun or self.client.create_run(self._experiment(), start_time=start, tags=tags)
-        run_id = str(made.info.run_id)
-        self.client.log_batch(
-            run_id,
-            [Metric(_to_metric_name(key), float(value), end, 0) for key, value in run.metrics.items()],
-            [Param(key, value) for key, value in params.items()],
-            [],
-        )
-        for path, text in (long_tags | long_params).items():
-            self.client.log_text(run_id, text, path)
-        for path, source in (artifacts or {}).items():
-            log = self.client.log_artifacts if source.is_dir() else self.client.log_artifact
-            log(run_id, str(source), path)
-        if data_version:
-            data = Dataset("data", data_version, "dvc", json.dumps({"md5": data_version}))
-            self.client.log_inputs(run_id, [DatasetInput(data, [InputTag("mlflow.data.context", "training")])])
-        self.client.set_terminated(run_id, end_time=end)
-        return run_id
+        made = BegunRun(run, parent, key, artifacts or {}, data_version)
+        return run_records.record_run(self.client, self._experiment(), made)
 
     def end_aborted_runs(self) -> int:
         """End the runs that processes were killed while recording, minutes ago: they would be running for ever.
@@ -141,16 +83,7 @@ class ModelRegistry:
         """
         if not _has_database(self.uri):
             return 0
-        running = self.client.search_runs([self._experiment()], "attributes.status = 'RUNNING'")
-        limit = time.time() - MAX_RECORDING_SECONDS
-        aborted = [run for run in running if float(run.data.tags.get(BEGUN_TAG, "inf")) < limit]
-        for run in aborted:
-            self.client.set_terminated(run.info.run_id, status="KILLED")
-        return len(aborted)
-
-    def _find_keyed_run(self, key: str) -> Run | None:
-        found = self.client.search_runs([self._experiment()], f"tags.`{KEY_TAG}` = '{key}'", max_results=1)
-        return found[0] if found else None
+        return run_records.end_aborted_runs(self.client, self._experiment())
 
     def register(self, run_id: str, path: str, tags: Mapping[str, str]) -> str:
         """Register a bundle as the model's next version.
@@ -404,9 +337,3 @@ def _create_database(uri: str) -> None:
         if not database.exists():
             with write_aside(database) as new:
                 MlflowClient(tracking_uri=f"{SQLITE_PREFIX}{new}").search_experiments()
-
-
-def _to_metric_name(name: str) -> str:
-    """A name that MLflow takes; a digest tells apart those with other characters than it allows, such as "a (EUR)"."""
-    plain = re.sub(r"[^\w. :-]", "_", name)[:MAX_METRIC_NAME]
-    return name if plain == name else f"{plain} {hashlib.sha256(name.encode()).hexdigest()[:8]}"

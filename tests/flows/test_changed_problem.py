@@ -24,8 +24,9 @@ from penumbra.core.task import Task
 from penumbra.features import Expression, Number
 from penumbra.registry import bundle
 from penumbra.registry.manifest import UnfitBundle
-from penumbra.registry.models import FinishedRun, ModelRegistry
+from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import read_pointer
+from penumbra.registry.run_records import FinishedRun
 from penumbra.training.onnx.compile import compile_model
 from service.http.record_reader import Contract
 from service.processes.deployer import deploy_live, discard_damaged_bundle

@@ -6,7 +6,8 @@ import pytest
 
 from flows.steps.monitor import retraining, window_summary
 from monitoring.reports.workspace import ReportWorkspace
-from penumbra.registry.models import FinishedRun, ModelRegistry
+from penumbra.registry.models import ModelRegistry
+from penumbra.registry.run_records import FinishedRun
 from tests.helpers import monitored_model as world
 from tests.helpers.flow_workspace import Workspace
 from tests.helpers.monitored_model import ONE_DAY, WINDOW_BEGIN, read_ledger_entries

@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from penumbra.core.settings import PROJECT_ROOT, RegistrySettings
-from penumbra.registry.models import FinishedRun, ModelRegistry
+from penumbra.registry.models import ModelRegistry
+from penumbra.registry.run_records import FinishedRun
 
 
 @pytest.fixture

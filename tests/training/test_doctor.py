@@ -13,7 +13,8 @@ from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT, load_settings
 from penumbra.features import Category, Expression, Number
 from penumbra.patterns.candidate import Candidate
-from penumbra.registry.models import FinishedRun, ModelRegistry
+from penumbra.registry.models import ModelRegistry
+from penumbra.registry.run_records import FinishedRun
 from penumbra.training.doctor import checks, notes, serving_skew
 from problem import schema
 from tests.helpers.flow_workspace import Workspace

@@ -34,8 +34,9 @@ from penumbra.logs.queries.bottom_k import MAX_WINDOW_ROWS
 from penumbra.logs.queries.labels import join_labels
 from penumbra.logs.queries.shadow import read_shadow_outputs
 from penumbra.logs.schema import STATUS_OK
-from penumbra.registry.models import FinishedRun, ModelRegistry
+from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import CANDIDATE_ALIAS
+from penumbra.registry.run_records import FinishedRun
 
 REFERENCE_SAMPLE_SEED = 2013
 DATA_REPORT, QUALITY_REPORT, CANDIDATE_REPORT, CANDIDATE_QUALITY_REPORT = (

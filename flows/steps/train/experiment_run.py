@@ -11,7 +11,8 @@ from flows.steps.train.plan import TrainingPlan
 from flows.steps.train.trials.attempts import attempt_once, require_shippable
 from flows.steps.train.trials.shipping import ship_model
 from penumbra.core.settings import Settings
-from penumbra.registry.models import FinishedRun, ModelRegistry
+from penumbra.registry.models import ModelRegistry
+from penumbra.registry.run_records import FinishedRun
 from penumbra.storage.cache import RunReceipts
 from penumbra.training.evaluate import METRIC_TITLES, Trial, TrialJob, format_score_table, run_trial
 from penumbra.training.gate_checks import ServingMeasurements

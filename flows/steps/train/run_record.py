@@ -13,7 +13,8 @@ from flows.steps.train.outcome import TrainingOutcome
 from flows.steps.train.plan import TrainingPlan
 from penumbra.core.settings import DataSettings
 from penumbra.data import versions
-from penumbra.registry.models import FinishedRun, ModelRegistry
+from penumbra.registry.models import ModelRegistry
+from penumbra.registry.run_records import FinishedRun
 from penumbra.training.evaluate import Trial, TrialJob
 from penumbra.training.gate_checks import ServingMeasurements
 

@@ -14,8 +14,9 @@ from penumbra.core.settings import Settings
 from penumbra.core.task import Task
 from penumbra.registry import aliases, bundle
 from penumbra.registry.ledger import Ledger, LedgerEvent
-from penumbra.registry.models import FinishedRun, ModelRegistry
+from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import CANDIDATE_ALIAS, LIVE_ALIAS
+from penumbra.registry.run_records import FinishedRun
 from penumbra.training.onnx.compile import compile_model, predict_outputs
 
 TREE_LEAVES, SABOTAGE_PROBE_ROWS, SABOTAGED_NAME = 200, 256, "sabotaged"
