@@ -22,6 +22,7 @@ from service.http import asgi, guard
 from service.http.access import AccessControl
 from service.http.guard import RequestLimits
 from service.http.micro_batching import MicroBatcher, RespondCallback
+from service.http.side_metrics import read_side_metrics
 
 THREAD_SWITCH_SECONDS = 0.0005
 
@@ -61,10 +62,8 @@ class FastService(Service):
         """Return the view of `/metrics`: BentoML's text, with the metrics of the processes beside the workers."""
 
         async def metrics(request: Request) -> Response:
-            response = await bentoml_metrics(request)
-            return Response(
-                response.body + read_side_metrics(self.inner.service_settings), media_type=response.media_type
-            )
+            response, beside = await bentoml_metrics(request), read_side_metrics(self.inner.service_settings)
+            return Response(response.body + beside, media_type=response.media_type)
 
         return metrics
 
