@@ -5,13 +5,17 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 
 import penumbra
 import service
+from deploy.sbom import write_sbom
+from penumbra.core.masking import mask_settings
 from penumbra.core.problem import Problem
 from penumbra.core.problem_loading import PROBLEM_PACKAGE, SERVED_PARTS
-from penumbra.core.settings import PROJECT_ROOT, Settings
+from penumbra.core.project_root import SETTINGS_FILE
+from penumbra.core.settings import ENV_PREFIX, PROJECT_ROOT, Settings
 from penumbra.registry.skops_model import TRUSTED_TYPES
 from penumbra.storage.fingerprints import list_imported_modules, list_module_files
 from service.inference.pinned_models import PINNED_FOLDER
@@ -37,7 +41,7 @@ def build_bento(settings: Settings, registry: DeployRegistry, problem: Problem) 
         The folder of the new bento.
 
     Raises:
-        BentoNotBuilt: There is no live model, or BentoML fails.
+        BentoNotBuilt: There is no live model, settings.toml has a secret, or BentoML fails.
         BrokenBundle: A bundle is damaged or can't be served. Whatever the registry raises is raised too.
     """
     with tempfile.TemporaryDirectory() as folder:
@@ -47,6 +51,7 @@ def build_bento(settings: Settings, registry: DeployRegistry, problem: Problem) 
             raise BentoNotBuilt("there is no live model to pin: `make train` makes the first")
         deploy_candidate(registry, context / PINNED_FOLDER)
         deploy_previous(registry, context / PINNED_FOLDER)
+        write_sbom(context, settings.registry.model, context / PINNED_FOLDER)
         return _run_bentoml_build(settings.service.state, context)
 
 
@@ -72,11 +77,27 @@ def stage_service_code(context: Path) -> None:
 
     Args:
         context: The folder, from which BentoML builds a bento.
+
+    Raises:
+        BentoNotBuilt: settings.toml has a secret.
     """
+    _require_no_secrets(PROJECT_ROOT / SETTINGS_FILE)
     for name in (*list_service_files(), *BENTO_FILES):
         (context / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(PROJECT_ROOT / name, context / name)
     shutil.copy(PROJECT_ROOT / "deploy" / "bentofile.yaml", context / "bentofile.yaml")
+
+
+def _require_no_secrets(file: Path) -> None:
+    """Refuse settings whose secrets the bento would carry to wherever it goes."""
+    values = tomllib.loads(file.read_text(encoding="utf-8"))
+    masked = mask_settings(values)
+    names = [f"{name}.{key}" for name in values for key in values[name] if values[name][key] != masked[name][key]]
+    if names:
+        raise BentoNotBuilt(
+            f"{file} has a secret in {', '.join(names)}, which the bento would carry along: give it in the environment "
+            f"({', '.join(f'{ENV_PREFIX}{name.upper()}'.replace('.', '__') for name in names)})"
+        )
 
 
 def _run_bentoml_build(state: Path, context: Path) -> Path:

@@ -1,7 +1,7 @@
 """`python -m docs.build [FOLDER]`: the documentation as a site that works offline, built strictly.
 
-The pages of `docs/`, README, CONTRIBUTING and CHANGELOG, and the generated pages (settings, commands, API reference)
-are put into one folder of sources, which Sphinx makes HTML of. Any warning ends the build with exit code 1.
+The pages of `docs/`, README, SECURITY, CONTRIBUTING and CHANGELOG, and the generated pages (settings, commands, API
+reference) are put into one folder of sources, which Sphinx makes HTML of. Any warning ends the build with exit code 1.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from penumbra.core.settings import PROJECT_ROOT
 
 DOCS_FOLDER = PROJECT_ROOT / "docs"
 SITE_FOLDER = PROJECT_ROOT / "var" / "docs"
-ROOT_PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+ROOT_PAGES = ("README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md")
 REFERENCE_SECTION = """
 ## Reference
 
@@ -98,7 +98,7 @@ def move_links(text: str) -> str:
     """
     text = re.sub(r"\]\(docs/", "](", text)
     text = re.sub(r'(src(?:set)?=")docs/', r"\1", text)
-    return re.sub(r"\]\(\.\./(README|CONTRIBUTING|CHANGELOG)\.md", r"](\1.md", text)
+    return re.sub(r"\]\(\.\./(README|SECURITY|CONTRIBUTING|CHANGELOG)\.md", r"](\1.md", text)
 
 
 def add_toctrees(index: str) -> str:

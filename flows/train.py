@@ -28,11 +28,13 @@ class TrainFlow(FlowSpec):
         from flows.steps.train.trials import screening
         from penumbra.core.problem_loading import load_problem
         from penumbra.core.settings import load_settings
+        from penumbra.registry.signatures import require_signing_key
 
         with stop_with_one_sentence(*plan.PLAN_ERRORS, *registration.REGISTRATION_ERRORS):
             self.doctor_skipped = gate_evaluation.read_skip_reason(self.doctor)
             self.settings, problem = load_settings(), load_problem()
             registration.prepare_registration(self.settings)
+            require_signing_key(self.settings.registry.signed_by)
             self.plan = plan.make_plan(self.settings, problem)
             print(excluded_days.describe_excluded_days(self.plan.facts["left_out"], self.settings.monitor.on_faults))
             folder = self.settings.training.folder / current.run_id

@@ -75,7 +75,7 @@ def build_service(settings: Settings, problem: Problem, keys: KeyDigests = ()) -
             make_rules = make_rule_engine_factory(
                 problem.rules.RULES if settings.rules.apply else (), settings.rules.on_error
             )
-            live = LiveModels(service.state, problem, make_rules, canaries=share is not None)
+            live = LiveModels(service.state, problem, make_rules, share is not None, settings.registry.signed_by)
             self.predictor = Predictor(contract, spec.task, live, LogWriter(service.predictions, *rotation), share)
             self.feedback = FeedbackEndpoint(labels, spec, LogWriter(settings.labels.folder, *rotation))
             self.explain = functools.partial(explain_prediction, settings)

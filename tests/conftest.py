@@ -37,7 +37,7 @@ def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
     ModelRegistry(
-        RegistrySettings(tracking=f"sqlite:///{path}", artifacts="unused", model="unused")
+        RegistrySettings(tracking=f"sqlite:///{path}", artifacts="unused", model="unused", signed_by=[])
     ).client.search_experiments()
     return path
 
@@ -47,7 +47,10 @@ def registry(tmp_path: Path, migrated_database: Path) -> RegistrySettings:
     """An empty model store of the test's own."""
     shutil.copy(migrated_database, tmp_path / "mlflow.db")
     return RegistrySettings(
-        tracking=f"sqlite:///{tmp_path}/mlflow.db", artifacts=str(tmp_path / "artifacts"), model="lateness"
+        tracking=f"sqlite:///{tmp_path}/mlflow.db",
+        artifacts=str(tmp_path / "artifacts"),
+        model="lateness",
+        signed_by=[],
     )
 
 

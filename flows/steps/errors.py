@@ -8,6 +8,7 @@ from pathlib import Path
 from metaflow.exception import MetaflowException
 
 from flows.steps import REASON_VARIABLE
+from penumbra.core.masking import mask_text
 
 
 class FlowStopped(MetaflowException):
@@ -31,6 +32,7 @@ def stop_with_one_sentence(*errors: type[Exception]) -> Iterator[None]:
     try:
         yield
     except errors as error:
+        reason = mask_text(str(error))
         if file := os.environ.get(REASON_VARIABLE):
-            Path(file).write_text(str(error))
-        raise FlowStopped(str(error)) from None
+            Path(file).write_text(reason)
+        raise FlowStopped(reason) from None

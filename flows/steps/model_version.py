@@ -123,7 +123,7 @@ def open_model_version(
     """Open a model version as a context manager: the service's whole copy of its bundle, or else a download.
 
     Args:
-        settings: Section [service] (`state`, the folder of the copies) is read.
+        settings: Sections [service] (`state`, the folder of the copies) and [registry] (`signed_by`) are read.
         problem: The problem, with schema, source and features.
         models: The registry to download from.
         version: The version's number.
@@ -132,15 +132,15 @@ def open_model_version(
         The version. A download is deleted at the end.
 
     Raises:
-        BrokenBundle: The registry's bundle is damaged.
+        BrokenBundle: The registry's bundle is damaged, or not signed as the settings ask.
         MlflowException: The registry can't be reached, or doesn't have the version.
     """
     folder = settings.service.state / BUNDLES_FOLDER / version
     with TemporaryDirectory() as temporary:
         try:
-            facts = verify_bundle(folder)
+            facts = verify_bundle(folder, settings.registry.signed_by)
         except BrokenBundle:
             folder = Path(temporary) / version
             models.download(version, folder)
-            facts = verify_bundle(folder)
+            facts = verify_bundle(folder, settings.registry.signed_by)
         yield ModelVersion(folder, facts, problem)

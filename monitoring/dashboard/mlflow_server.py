@@ -24,7 +24,8 @@ def main(host: str, port: str) -> None:
         sys.exit(str(error))
     models = ModelRegistry(settings.registry)
     models.client.search_experiments()
-    store = ["--backend-store-uri", models.uri, "--default-artifact-root", models.artifacts]
+    os.environ["MLFLOW_BACKEND_STORE_URI"] = models.uri  # which may have a password; everybody sees the arguments
+    store = ["--default-artifact-root", models.artifacts]
     command = ["-m", "mlflow", "server", *store, "--host", host, "--port", port, "--workers", "1"]
     os.execv(sys.executable, [sys.executable, *command])
 

@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 
+from penumbra.core.masking import strip_secrets
 from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError, load_settings
 from service.processes.supervisor import ChildProcess, Supervisor
 
@@ -64,7 +65,7 @@ def build_page_addresses(host: str, tracking: str, ports: Mapping[str, int]) -> 
         Addresses by page name; MLflow's own where the registry is a server, which has pages already.
     """
     found = {name: f"http://{host}:{port}" for name, port in ports.items()}
-    return found | ({"mlflow": tracking} if _is_server(tracking) else {})
+    return found | ({"mlflow": strip_secrets(tracking)} if _is_server(tracking) else {})
 
 
 def list_dashboard_processes(

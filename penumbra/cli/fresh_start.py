@@ -7,6 +7,7 @@ import socket
 from pathlib import Path
 
 from flows.steps.flow_locks import get_data_lock, get_training_lock
+from penumbra.core.masking import mask_address
 from penumbra.core.settings import Settings
 from penumbra.data.versions import get_dvc_file
 from penumbra.registry.aliases import ALIASES_LOCK_FILE
@@ -77,7 +78,7 @@ def _list_state() -> list[Path]:
 
 
 def _describe_elsewhere(settings: Settings) -> list[str]:
-    tracking = settings.registry.tracking
+    tracking = mask_address(settings.registry.tracking)
     if tracking.startswith(f"sqlite:///{STATE_FOLDER}/"):
         return []
     return [f"registry.tracking = {tracking!r} was left as it is: give the new problem another registry.model"]

@@ -20,6 +20,7 @@ from typing import IO, Any
 
 import click
 
+from penumbra.core.masking import mask_text
 from penumbra.core.project_root import CODE_ROOT, find_enclosing_project
 
 EXIT_FINDINGS = 3
@@ -164,7 +165,7 @@ def refuse_on(*errors: type[Exception], prefix: str = "") -> Iterator[None]:
     try:
         yield
     except errors as error:
-        raise Refusal(f"{prefix}{error}") from None
+        raise Refusal(f"{prefix}{mask_text(str(error))}") from None
 
 
 @contextlib.contextmanager

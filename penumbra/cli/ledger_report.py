@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import polars as pl
 
+from penumbra.core.masking import mask_settings
 from penumbra.core.tables import format_table
 from penumbra.registry.ledger import LedgerEntry, format_versions
 
@@ -32,9 +33,9 @@ def encode_ledger(entries: Sequence[LedgerEntry]) -> str:
         entries: The ledger's entries.
 
     Returns:
-        A JSON list of all entries with their evidence.
+        A JSON list of all entries with their evidence; secrets in the settings are masked.
     """
-    return msgspec.json.encode(list(entries)).decode()
+    return msgspec.json.encode(list(map(_mask_entry, entries))).decode()
 
 
 def find_ledger_entry(entries: Sequence[LedgerEntry], number: int) -> LedgerEntry:
@@ -63,9 +64,13 @@ def format_ledger_entry(entry: LedgerEntry) -> str:
         entry: The entry.
 
     Returns:
-        Indented JSON.
+        Indented JSON; secrets in the settings are masked.
     """
-    return msgspec.json.format(msgspec.json.encode(entry), indent=2).decode()
+    return msgspec.json.format(msgspec.json.encode(_mask_entry(entry)), indent=2).decode()
+
+
+def _mask_entry(entry: LedgerEntry) -> LedgerEntry:
+    return msgspec.structs.replace(entry, settings=mask_settings(entry.settings))
 
 
 def _build_row(entry: LedgerEntry) -> Mapping[str, str]:

@@ -3,6 +3,7 @@
 import json
 
 from flows.steps.train.run_record import JSON_TAG_FACTS
+from penumbra.core.masking import mask_settings
 from penumbra.core.settings import RegistrySettings
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.run_records import RecordedRun
@@ -26,5 +27,5 @@ def read_compared_runs(registry: RegistrySettings, count: int) -> list[ComparedR
 
 
 def _to_compared_run(run: RecordedRun) -> ComparedRun:
-    facts = {key: json.loads(run.tags[key]) for key in JSON_TAG_FACTS}
+    facts = {key: mask_settings(json.loads(run.tags[key])) for key in JSON_TAG_FACTS}
     return ComparedRun(run.id, run.start, run.metrics, json.loads(run.tags["facts"]) | facts)

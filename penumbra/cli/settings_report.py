@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from penumbra.core.settings import ENV_PREFIX, load_settings
-from penumbra.registry.lineage import hide_passwords
 
 FILE_SOURCE = "settings.toml"
 
@@ -22,12 +21,12 @@ def list_settings() -> list[EffectiveSetting]:
     """List all settings as they take effect.
 
     Returns:
-        In the order of the settings' types; passwords in addresses are hidden.
+        In the order of the settings' types; secrets in addresses are masked.
 
     Raises:
         SettingsError: The file or a variable is wrong.
     """
-    sections = hide_passwords(load_settings().model_dump(mode="json"))
+    sections = load_settings().describe_sections()
     variables = {name.upper(): name for name in os.environ if name.startswith(ENV_PREFIX)}
     return [
         EffectiveSetting(f"{section}.{key}", value, variables.get(f"{ENV_PREFIX}{section}__{key}".upper(), FILE_SOURCE))

@@ -1,5 +1,7 @@
 """Errors of libraries in the words of a message."""
 
+from penumbra.core.masking import mask_text
+
 
 def describe_error(error: Exception) -> str:
     """Describe an error on one line.
@@ -8,6 +10,6 @@ def describe_error(error: Exception) -> str:
         error: An error, whose text may have many lines, as those of polars have.
 
     Returns:
-        Its type, and the first line of its text.
+        Its type, and the first line of its text, in which passwords in addresses are masked.
     """
-    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+    return f"{type(error).__name__}: {mask_text(str(error).partition(chr(10))[0])}"

@@ -1,5 +1,7 @@
 """`settings.toml` as one frozen, typed object; environment variables `PENUMBRA_SECTION__KEY` override it."""
 
+import base64
+import binascii
 import datetime as dt
 import json
 import os
@@ -8,13 +10,15 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
 
+from penumbra.core.masking import mask_address, mask_settings, mask_webhook
 from penumbra.core.project_root import SETTINGS_FILE, find_project_root
 
 PROJECT_ROOT = find_project_root()
 ENV_PREFIX = "PENUMBRA_"
 API_KEY_PREFIX = ENV_PREFIX + "KEYS__"  # no settings: see service/http/access.py
+ED25519_PREFIX = bytes.fromhex("302a300506032b6570032100")  # of a public key in DER, before its 32 bytes
 
 
 class SettingsError(ValueError):
@@ -25,6 +29,34 @@ class SettingsSection(BaseModel):
     """A section of settings.toml; the comments there say what each setting means."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def __repr__(self) -> str:
+        """Show all values with their secrets masked, as in a traceback or on a card."""
+        return f"{type(self).__name__}({mask_settings(self.model_dump(mode='json'))})"
+
+    __str__ = __repr__
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle without secrets: whoever reads the copy takes them from its own settings, and must have the same."""
+        values = self.model_dump(mode="json")
+        masked = mask_settings(values)
+        return _restore_section, (type(self), masked, masked != values)
+
+
+def _restore_section(section: type[SettingsSection], values: dict[str, Any], is_masked: bool) -> SettingsSection:
+    """Read a pickled section, with the secrets of the settings of this process."""
+    if is_masked:
+        settings = load_settings()
+        own = settings if section is Settings else next(each for _, each in settings if type(each) is section)
+        values = _unmask(values, own.model_dump(mode="json"))
+    return section.model_validate(values)
+
+
+def _unmask(values: Any, own: Any) -> Any:
+    """The values with those of `own` where they are the same but for their masks."""
+    if isinstance(values, dict):
+        return {key: _unmask(value, own[key]) for key, value in values.items()}
+    return own if values in (mask_address(str(own)), mask_webhook(str(own))) else values
 
 
 def _split_words(value: Any) -> Any:
@@ -63,11 +95,45 @@ def _parse_time(value: Any) -> Any:
     raise ValueError('expected a time of day as "HH:MM", from "00:00" to "23:59"')
 
 
+def _require_no_secret(address: str) -> str:
+    """Refuse an address with a secret where the address itself becomes part of records."""
+    if mask_address(address) != address:
+        raise ValueError(
+            "this address is recorded with every file that is kept there, so it can't carry a password or token: give "
+            "the store's credentials to its client (AWS_ACCESS_KEY_ID and its kin, or FSSPEC_… for other stores)"
+        )
+    return address
+
+
+def _require_web_address(address: str) -> str:
+    if address and not re.fullmatch(r"https?://[^\s/?#]+\S*", address):
+        raise ValueError('expected an address that begins with "https://" or "http://", without blanks; "" for none')
+    return address
+
+
 DateSetting = Annotated[dt.date, BeforeValidator(_resolve_today)]
 TimeSetting = Annotated[
     dt.time, BeforeValidator(_parse_time), PlainSerializer(lambda time: f"{time:%H:%M}", return_type=str)
 ]
+
+
+def _require_public_keys(keys: list[str]) -> list[str]:
+    for key in keys:
+        try:
+            der = base64.b64decode(key, validate=True)
+        except binascii.Error:
+            der = b""
+        if not der.startswith(ED25519_PREFIX) or len(der) != len(ED25519_PREFIX) + 32:
+            raise ValueError(
+                "expected Ed25519 public keys, each the middle line of what `openssl pkey -in KEY.pem -pubout` prints"
+            )
+    return keys
+
+
+RecordedAddressSetting = Annotated[str, AfterValidator(_require_no_secret)]
+WebAddressSetting = Annotated[str, AfterValidator(_require_web_address)]
 WordListSetting = Annotated[list[str], BeforeValidator(_split_words)]
+PublicKeysSetting = Annotated[WordListSetting, AfterValidator(_require_public_keys)]
 PhraseListSetting = Annotated[list[str], BeforeValidator(_split_phrases)]
 
 
@@ -98,8 +164,9 @@ class RegistrySettings(SettingsSection):
     """Section [registry]."""
 
     tracking: str
-    artifacts: str
+    artifacts: RecordedAddressSetting
     model: str = Field(min_length=1)
+    signed_by: PublicKeysSetting
 
 
 class ServiceSettings(SettingsSection):
@@ -130,7 +197,7 @@ class LogSettings(SettingsSection):
 
     segment_mb: float = Field(gt=0)
     segment_hours: float = Field(gt=0)
-    archive: str
+    archive: RecordedAddressSetting
     keep_days: float = Field(ge=0)
 
 
@@ -209,7 +276,7 @@ class MonitorSettings(SettingsSection):
     max_retrains: int = Field(ge=0)
     period_days: int = Field(ge=1)
     accept: PhraseListSetting
-    webhook: str
+    webhook: WebAddressSetting
 
 
 class ScheduleSettings(SettingsSection):
@@ -262,6 +329,17 @@ class Settings(SettingsSection):
     dashboard: DashboardSettings
     backtest: BacktestSettings
     replay: ReplaySettings
+
+    def describe_sections(self, *sections: str) -> dict[str, Any]:
+        """Describe settings for records and for people, with the secrets in addresses masked.
+
+        Args:
+            sections: The names of the sections; all if none is named.
+
+        Returns:
+            The settings of each section by name, of JSON's types.
+        """
+        return dict(mask_settings(self.model_dump(mode="json", include=set(sections) or None)))
 
 
 def load_settings(path: Path = PROJECT_ROOT / SETTINGS_FILE, environ: dict[str, str] | None = None) -> Settings:
@@ -323,4 +401,6 @@ def _format_error(item: Any, path: Path, overridden: set[tuple[str, ...]]) -> st
         return f"{source}: setting {'.'.join(keys)} is missing"
     if item["type"] == "extra_forbidden":
         return f"{source}: unknown setting {'.'.join(keys)}"
-    return f"{source}: {'.'.join(keys)} = {item['input']!r}: {item['msg'][0].lower()}{item['msg'][1:]}"
+    shown = mask_settings({keys[-1]: item["input"]})[keys[-1]]
+    message = item["msg"].removeprefix("Value error, ")
+    return f"{source}: {'.'.join(keys)} = {shown!r}: {message[0].lower()}{message[1:]}"

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import polars as pl
 
 from penumbra.core.columns import RESERVED_PREFIX
+from penumbra.core.masking import mask_text
 from penumbra.core.problem import Problem, SourceBatch
 
 MAX_NAME_BYTES = 150  # a file name has at most 255 bytes, and derived files add to the batch's name
@@ -123,7 +124,7 @@ def _call_source(
     except Exception as error:  # whatever the user's function does
         if name == "parse()" and type(error) is ValueError:
             raise refusal(f"{begin}{error}") from None
-        text = " ".join(str(error).split())
+        text = mask_text(" ".join(str(error).split()))
         raise refusal(
             f"{begin}{name} of {name_source_file(problem)} fails{_locate(problem, error)}: "
             f"{type(error).__name__}: {text}"

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from penumbra.core.errors import describe_error
+from penumbra.core.masking import mask_address, mask_settings, mask_text
 from penumbra.core.settings import DataSettings
 from penumbra.data.checksums import ChecksumCache
 from penumbra.data.dvc_file import DvcFile, format_dvc_file, parse_dvc_file
@@ -196,7 +198,7 @@ def _pull_version(data: DataSettings, pointer: DvcFile, folder: Path) -> None:
     except (DvcException, OSError) as error:
         raise RestoreFailed(
             f"data version {pointer.md5} is neither in the cache nor in the remote "
-            f"{data.remote or '(none set)'}: {error}"
+            f"{mask_address(data.remote) or '(none set)'}: {mask_text(str(error))}"
         ) from None
 
 
@@ -228,7 +230,7 @@ class _RemotePushes:
         try:
             self._transfer(repo, listing)
         except (DvcException, OSError) as error:
-            return f"{type(error).__name__}: {error}"
+            return describe_error(error)
         self.receipts.mkdir(parents=True, exist_ok=True)
         (self.receipts / self._name(compute_listing_md5(listing))).touch()
         return ""
@@ -241,7 +243,7 @@ class _RemotePushes:
         remote.add([cache.oid_to_path(oid) for oid in oids], cache.fs, oids, on_error=_raise_error)
 
     def _name(self, md5: str) -> str:
-        return hashlib.md5(f"{md5} {_build_dvc_config(self.data)}".encode()).hexdigest()
+        return hashlib.md5(f"{md5} {mask_settings(_build_dvc_config(self.data))}".encode()).hexdigest()
 
 
 def _store_in_cache(cache: Any, folder: Path, new: FileListing, listing: FileListing) -> None:

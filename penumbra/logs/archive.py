@@ -1,4 +1,4 @@
-"""The archive: closed segments of a log become Parquet by day, are shipped where the settings say, then deleted here.
+"""The archive: closed segments of a log become Parquet by day, are shipped (see shipping.py), then deleted here.
 
 | file                            | content                                                                          |
 |---------------------------------|----------------------------------------------------------------------------------|
@@ -11,13 +11,11 @@ A day has several parts where it was large, or where a segment was closed late. 
 again: the lines of a segment in Parquet have the checksum of the segment, a shipped file that of the local one.
 """
 
-import contextlib
 import datetime as dt
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import fsspec
 import msgspec
 
 from penumbra.logs import append_log, segments
@@ -28,22 +26,20 @@ from penumbra.logs.archive_parts import (
     ArchivedSegment,
     ArchivePart,
     DamagedArchive,
+    FailureHandler,
     RowReader,
     build_archive_frame,
+    handle_failure,
     list_parts,
+    raise_failure,
     read_archived_segment,
     read_part_day,
 )
+from penumbra.logs.shipping import require_whole_copy
 from penumbra.storage.atomic import replace_file, write_aside
 from penumbra.storage.locks import is_file_locked
 
 MAX_PART_BYTES = 128 * append_log.BYTES_PER_MEGABYTE
-FailureHandler = Callable[[Exception], object]
-
-
-def raise_failure(error: Exception) -> None:
-    """Raise an error: what becomes of the failure of one segment or part unless a caller wants the others done."""
-    raise error
 
 
 def seal_closed_segments(
@@ -62,7 +58,7 @@ def seal_closed_segments(
     found = [path for path, size in append_log.read_segment_sizes(folder).items() if size and path != but]
     closed: list[Path] = []
     for path in found:
-        with _handle_failure(on_failure):
+        with handle_failure(on_failure):
             if path.with_suffix(segments.SEAL_SUFFIX).exists() or not is_file_locked(path):
                 segments.seal_segment(path)
                 closed.append(path)
@@ -97,29 +93,9 @@ def compact_segments(
     written: list[Path] = []
     for day, paths in days.items():
         for some in _split_by_size(paths):
-            with _handle_failure(on_failure):
+            with handle_failure(on_failure):
                 written.append(_write_part(folder, day, some, rows))
     return written
-
-
-def ship_parts(folder: Path, archive: str, on_failure: FailureHandler = raise_failure) -> list[str]:
-    """Copy the parts that weren't shipped yet to the archive.
-
-    Args:
-        folder: The log's folder.
-        archive: A folder or a URL that fsspec knows.
-        on_failure: Takes the error of a part that isn't shipped: DamagedArchive where the copy reads back differently,
-            OSError where the archive can't be written; other stores raise errors of their own.
-
-    Returns:
-        The addresses of the copies.
-    """
-    shipped: list[str] = []
-    for path, part in list_parts(folder):
-        if not part.shipped:
-            with _handle_failure(on_failure):
-                shipped.append(_ship_part(path, part, archive))
-    return shipped
 
 
 def delete_archived_files(
@@ -131,8 +107,9 @@ def delete_archived_files(
 ) -> list[Path]:
     """Delete segments that are in Parquet, and Parquet files that are shipped once their segments are gone.
 
-    Skips segments that a reader still needs, or whose part is damaged or, with an archive, not shipped yet. A pass that
-    was killed between two deletions is continued by the next one.
+    Skips segments that a reader still needs, or whose part is damaged or, with an archive, not shipped yet; the copy in
+    the archive is read again before anything of a part is deleted. A pass that was killed between two deletions is
+    continued by the next one.
 
     Args:
         folder: The log's folder.
@@ -147,7 +124,7 @@ def delete_archived_files(
     deleted: list[Path] = []
     for path, part in list_parts(folder):
         if read_part_day(path) < before.date() and (part.shipped or not archive):
-            with _handle_failure(on_failure):
+            with handle_failure(on_failure):
                 deleted += _delete_part_files(path, part, needed)
     return deleted
 
@@ -162,6 +139,8 @@ def _delete_part_files(path: Path, part: ArchivePart, needed: Callable[[Path], b
     if here and not table.exists() and not part.shipped:
         raise DamagedArchive(f"{table} is gone and wasn't shipped: the segments in it are kept")
     kept = [file for file in here if needed(file)]
+    if part.shipped and (len(kept) < len(here) or (table.exists() and not kept)):
+        require_whole_copy(path, part)
     for file in files:
         if file not in kept:
             file.with_suffix(segments.SEAL_SUFFIX).unlink(missing_ok=True)
@@ -171,14 +150,6 @@ def _delete_part_files(path: Path, part: ArchivePart, needed: Callable[[Path], b
     if part.shipped and table.exists() and not kept:
         table.unlink()
         yield table
-
-
-@contextlib.contextmanager
-def _handle_failure(on_failure: FailureHandler) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:  # a full disk, an unreachable archive, a damaged file: whatever it is, others go on
-        on_failure(error)
 
 
 def _write_part(folder: Path, day: dt.date, paths: Sequence[Path], rows: RowReader | None) -> Path:
@@ -198,20 +169,6 @@ def _write_part(folder: Path, day: dt.date, paths: Sequence[Path], rows: RowRead
         read_archived_segment(facts, part, segment)
     replace_file(facts, msgspec.json.encode(part))
     return facts
-
-
-def _ship_part(path: Path, part: ArchivePart, archive: str) -> str:
-    table = path.with_suffix(TABLE_SUFFIX)
-    store, root = fsspec.core.url_to_fs(archive)
-    place = f"{root.rstrip('/')}/{table.name}"
-    store.makedirs(root, exist_ok=True)
-    store.put_file(str(table), place)
-    if hashlib.sha256(store.cat_file(place)).hexdigest() != part.sha256:
-        raise DamagedArchive(f"{place} in {archive} is not what was shipped")
-    part.shipped = str(store.unstrip_protocol(place))
-    store.pipe_file(place.removesuffix(TABLE_SUFFIX) + FACTS_SUFFIX, msgspec.json.encode(part))
-    replace_file(path, msgspec.json.encode(part))
-    return part.shipped
 
 
 def _split_by_size(paths: Sequence[Path]) -> Iterator[list[Path]]:

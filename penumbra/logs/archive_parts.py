@@ -1,5 +1,6 @@
 """The parts of a log's archive: Parquet files by day with their facts, how they are built and read (see archive.py)."""
 
+import contextlib
 import datetime as dt
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
@@ -17,8 +18,29 @@ ROW_PREFIX = "row."  # before the names of the columns that a `RowReader` reads
 RowReader = Callable[[Sequence[bytes]], Any]
 
 
+FailureHandler = Callable[[Exception], object]
+
+
 class DamagedArchive(RuntimeError):
     """An archived file reads back differently from what was written; says which."""
+
+
+def raise_failure(error: Exception) -> None:
+    """Raise an error: what becomes of the failure of one segment or part unless a caller wants the others done."""
+    raise error
+
+
+@contextlib.contextmanager
+def handle_failure(on_failure: FailureHandler) -> Iterator[None]:
+    """Give the error of one segment or part to a handler, so that others go on, as a context manager.
+
+    Args:
+        on_failure: Takes the error, whatever it is: a full disk, an unreachable archive, a damaged file.
+    """
+    try:
+        yield
+    except Exception as error:
+        on_failure(error)
 
 
 class ArchivedSegment(msgspec.Struct):

@@ -1,5 +1,6 @@
 """Bundles: a directory with everything that serving needs of one model version; nothing in it executes on load.
 
+bundle.json.sig    the signature of bundle.json, if training had a key (penumbra/registry/signatures.py)
 bundle.json        task, features and category tables, the contract's columns, threshold, metrics, and its origin
 model.onnx         the compiled model (penumbra/training/onnx/compile.py); or, of an estimator that can't be compiled,
 model.skops        the fitted estimator, made only of types that penumbra/registry/skops_model.py lists
@@ -182,13 +183,15 @@ def seal_bundle(folder: Path, facts: Mapping[str, Any], features: Sequence[Featu
     write_manifest(folder, json.loads(json.dumps({**facts, **contents}, default=str)))
 
 
-def read_bundle(folder: Path, problem: Problem, version: str = "") -> Bundle:
+def read_bundle(folder: Path, problem: Problem, version: str = "", signers: Sequence[str] = ()) -> Bundle:
     """Load a bundle with the features that it was made with; check that it is whole and answers as the fitted model.
 
     Args:
         folder: The bundle's folder.
         problem: The problem as it is today, with schema and features.
         version: The model version's number, "" for a bundle that isn't registered.
+        signers: Public keys, one of which must have signed the bundle, if any; where it is to answer, those of the
+            settings' `registry.signed_by`.
 
     Returns:
         The bundle, ready to score.
@@ -197,9 +200,9 @@ def read_bundle(folder: Path, problem: Problem, version: str = "") -> Bundle:
         BrokenBundle: A file is missing or changed; the bundle has no threshold although its task is binary; or its
             answers to the probe are wrong.
         UnfitBundle: The bundle is whole, but the problem has changed so that it can't be used: another task, a column
-            that its features read is gone or of another type, a feature that this code can't read.
+            that its features read is gone or of another type, a feature that this code can't read; or it isn't signed.
     """
-    facts = verify_bundle(folder)
+    facts = verify_bundle(folder, signers)
     inputs = FeatureEncoder(read_bundle_features(facts, problem, version), facts["tables"])
     if read_bundle_task(facts).kind == "binary" and "threshold" not in facts:
         raise BrokenBundle(f"{folder}: has no threshold")

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from penumbra.core.masking import mask_address
 from penumbra.core.settings import Settings
 from penumbra.registry import aliases
 from penumbra.registry.ledger import LedgerEntry, format_versions
@@ -82,9 +83,8 @@ def rebuild_aliases(settings: Settings, entries: Sequence[LedgerEntry]) -> str:
     models, derived = ModelRegistry(settings.registry), derive_aliases(entries)
     with aliases.hold_alias_lock(settings.ledger.folder):
         if (before := models.aliases()) is None:
-            return (
-                f"The registry {settings.registry.tracking} has no model {settings.registry.model}: nothing to rebuild."
-            )
+            address = mask_address(settings.registry.tracking)
+            return f"The registry {address} has no model {settings.registry.model}: nothing to rebuild."
         if LIVE_ALIAS in before and LIVE_ALIAS not in derived:
             return (
                 f"The ledger {settings.ledger.folder} has no promotion, and version {before[LIVE_ALIAS]} is live: "

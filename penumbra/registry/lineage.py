@@ -7,11 +7,11 @@ Everything is found by its position or by an index, however long the logs are; t
 """
 
 import datetime as dt
-import re
 import sqlite3
 from pathlib import Path
 from typing import Any
 
+from penumbra.core.masking import mask_settings
 from penumbra.core.settings import Settings
 from penumbra.logs import append_log, archive_parts
 from penumbra.logs.queries.lookup import is_label_index_current, read_label_history, read_shadow_results
@@ -20,7 +20,6 @@ from penumbra.registry.pointers import BUNDLES_FOLDER, RUNS_FOLDER
 
 UNLOGGED_PREFIX = "unlogged-"
 MAX_SHOWN_ID_LENGTH = 100
-URL_PASSWORD_PATTERN = re.compile(r"(://[^/:@]*:)[^/@]+@")
 INDEX_BEHIND_MESSAGE = "the index is behind the logs: `penumbra labels` brings it up to date"
 
 
@@ -54,20 +53,6 @@ def explain_prediction(settings: Settings, prediction_id: str) -> dict[str, Any]
     }
 
 
-def hide_passwords(settings: Any) -> Any:
-    """Hide passwords in addresses, such as that of a registry.
-
-    Args:
-        settings: Settings as dictionaries, or one value.
-
-    Returns:
-        The same with `***` in place of each password.
-    """
-    if isinstance(settings, dict):
-        return {key: hide_passwords(value) for key, value in settings.items()}
-    return URL_PASSWORD_PATTERN.sub(r"\1***@", settings) if isinstance(settings, str) else settings
-
-
 def _explain_unknown_id(settings: Settings, prediction_id: str) -> str:
     if prediction_id.startswith(UNLOGGED_PREFIX):
         return f"{prediction_id} was answered while the prediction log could not be written: nothing is known of it"
@@ -87,7 +72,7 @@ def _describe_model(state: Path, version: str) -> dict[str, Any]:
         "threshold": facts.get("threshold"),
         "metrics": facts.get("metrics"),
         "run": _read_run_id(state, version),
-        "settings": hide_passwords(facts.get("settings")),
+        "settings": mask_settings(facts.get("settings")),
         "revision": facts.get("revision"),
         "data_version": facts.get("data_version"),
         "batches": [batch for part in ("train", "validation", "test") for batch in facts.get(part, [])],

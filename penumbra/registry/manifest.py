@@ -2,9 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from penumbra.registry.signatures import find_signature_fault
 
 MANIFEST_FILE = "bundle.json"
 REQUIRED_FACTS = frozenset({"inputs", "tables", "sha256", "seal"})
@@ -51,19 +53,26 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return dict(facts)
 
 
-def verify_bundle(folder: Path) -> dict[str, Any]:
+def verify_bundle(folder: Path, signers: Sequence[str] = ()) -> dict[str, Any]:
     """Read bundle.json and check every file of the bundle against it.
 
     Args:
         folder: The bundle's folder.
+        signers: The settings' `registry.signed_by`: public keys, one of which must have signed the bundle, if any.
 
     Returns:
         The facts of bundle.json, without the seal.
 
     Raises:
         BrokenBundle: bundle.json or another file is missing, damaged or replaced.
+        UnfitBundle: The bundle isn't signed as the settings ask.
     """
     facts = read_manifest(folder)
+    if fault := find_signature_fault(folder / MANIFEST_FILE, signers):
+        raise UnfitBundle(
+            f"version {folder.name} is not used, as {fault} and registry.signed_by asks for a signature: train it "
+            "again with BUNDLE_SIGNING_KEY set, or go back to a signed version"
+        )
     for name, expected in facts["sha256"].items():
         if hash_bundle_file(folder / name) != expected:
             raise BrokenBundle(f"{folder / name}: content is not what bundle.json says: damaged or replaced")

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
@@ -15,6 +16,7 @@ from penumbra.core.settings import RegistrySettings
 from penumbra.registry import run_records
 from penumbra.registry.long_texts import find_long_text
 from penumbra.registry.manifest import BrokenBundle
+from penumbra.registry.masked_client import MaskedClient, mask_registry_errors
 from penumbra.registry.run_records import BegunRun, FinishedRun, RecordedRun
 from penumbra.storage.atomic import write_aside
 from penumbra.storage.locks import hold_file_lock
@@ -34,16 +36,18 @@ class ModelRegistry:
             registry: Section [registry] of the settings.
         """
         self.name = registry.model
+        self.signed_by = registry.signed_by
         self.artifacts = _to_absolute(registry.artifacts)
         self.uri = registry.tracking
-        self._client: MlflowClient | None = None
+        self._client: MaskedClient | None = None
 
     @property
-    def client(self) -> MlflowClient:
-        """MLflow's client; the first use creates an SQLite database that is missing."""
+    def client(self) -> Any:
+        """MLflow's client with masked errors; the first use creates an SQLite database that is missing."""
         if self._client is None:
-            _create_database(self.uri)
-            self._client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+            with mask_registry_errors(self.uri):
+                _create_database(self.uri)
+                self._client = MaskedClient(self.uri)
         return self._client
 
     def record(
@@ -268,7 +272,8 @@ class ModelRegistry:
             MlflowException: There is no such run, version or artifact.
         """
         source = f"{self.client.get_run(self.find_run_id(name)).info.artifact_uri}/{path}"
-        return Path(download_artifacts(artifact_uri=source, tracking_uri=self.uri, dst_path=str(into)))
+        with mask_registry_errors(self.uri):
+            return Path(download_artifacts(artifact_uri=source, tracking_uri=self.uri, dst_path=str(into)))
 
     def download(self, version: str, folder: Path) -> None:
         """Copy the bundle of a version into a new folder.
@@ -282,7 +287,8 @@ class ModelRegistry:
             FileExistsError: The folder exists.
         """
         source = self.client.get_model_version_download_uri(self.name, version)
-        local = Path(download_artifacts(artifact_uri=source, tracking_uri=self.uri))
+        with mask_registry_errors(self.uri):
+            local = Path(download_artifacts(artifact_uri=source, tracking_uri=self.uri))
         shutil.copytree(local, folder)
 
     def find_latest_runs(self, count: int, query: str = "tags.kind LIKE '%'") -> list[RecordedRun]:
@@ -319,7 +325,9 @@ def _to_absolute(location: str) -> str:
 
 
 def _get_sqlite_path(uri: str) -> Path | None:
-    return Path(uri.removeprefix(SQLITE_PREFIX)) if uri.startswith(SQLITE_PREFIX) else None
+    """The path in `sqlite:///path?…` or `sqlite:///file:path?…`; None of another address."""
+    path = uri.partition("?")[0].removeprefix(SQLITE_PREFIX).removeprefix("file:")
+    return Path(path) if uri.startswith(SQLITE_PREFIX) else None
 
 
 def _has_database(uri: str) -> bool:

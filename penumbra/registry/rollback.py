@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from penumbra.core.actor import get_actor
+from penumbra.core.errors import describe_error
 from penumbra.core.settings import Settings
 from penumbra.registry import aliases, ledger_sync, pointers
 from penumbra.registry.ledger import BrokenLedger, Ledger, LedgerEntry, LedgerEvent, find_last_move
@@ -82,7 +83,7 @@ def sync_rollback(settings: Settings) -> str:
             return "the registry's aliases say so too"
         reason = "it isn't there"
     except Exception as error:  # whatever is wrong with the registry, the rollback stands
-        reason = f"{type(error).__name__}: {error}"
+        reason = describe_error(error)
     return f"the registry doesn't know yet ({reason}): the deployer tells it when it can"
 
 
@@ -133,7 +134,7 @@ def _make_pin(settings: Settings, to: str) -> RollbackPin:
     if (unfit := state / UNFIT_FOLDER / target).exists():
         raise RollbackRefused(unfit.read_text())
     try:
-        verify_bundle(bundle)
+        verify_bundle(bundle, settings.registry.signed_by)
     except BrokenBundle as error:
         raise RollbackRefused(f"version {target} can't answer: {error}") from None
     return RollbackPin(target, live, dt.datetime.now(dt.UTC))

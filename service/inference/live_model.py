@@ -107,6 +107,7 @@ class LiveModels:
         problem: Problem,
         make_rules: RuleEngineFactory = make_empty_rule_engine,
         canaries: bool = False,
+        signers: Sequence[str] = (),
     ) -> None:
         self.model: LoadedModel | None = None
         self.previous: LoadedModel | None = None
@@ -115,6 +116,7 @@ class LiveModels:
         self._problem = problem
         self._refusal = ""
         self._ruled = make_rules
+        self._signers = signers
         self._watched = (LIVE_ALIAS, CANARY_ALIAS) if canaries else (LIVE_ALIAS,)
         self._stamps: PointerStamps = ()
 
@@ -166,7 +168,7 @@ class LiveModels:
         if version is None:
             return None
         try:
-            return load_model_version(self._state, version, self._problem, self._ruled)
+            return load_model_version(self._state, version, self._problem, self._ruled, self._signers)
         except Exception as error:  # whatever is wrong with the files, the worker continues
             metrics.refused_bundles.inc()
             if pointer == LIVE_ALIAS:
@@ -183,7 +185,11 @@ class LiveModels:
 
 
 def load_model_version(
-    state: Path, version: str, problem: Problem, make_rules: RuleEngineFactory = make_empty_rule_engine
+    state: Path,
+    version: str,
+    problem: Problem,
+    make_rules: RuleEngineFactory = make_empty_rule_engine,
+    signers: Sequence[str] = (),
 ) -> LoadedModel:
     """Load and check one version's bundle.
 
@@ -192,15 +198,17 @@ def load_model_version(
         version: The version to load.
         problem: The problem, with schema and features; the bundle brings the features that it was made with.
         make_rules: Builds the rule engine of the version.
+        signers: Public keys, one of which must have signed the bundle, if any.
 
     Returns:
         The model, ready to score.
 
     Raises:
         BrokenBundle: The bundle is damaged. Damaged files may cause other errors.
-        UnfitBundle: The problem has changed so that the version can't answer.
+        UnfitBundle: The problem has changed so that the version can't answer, or it isn't signed.
     """
-    return make_loaded_model(bundle.read_bundle(state / BUNDLES_FOLDER / version, problem, version), make_rules)
+    folder = state / BUNDLES_FOLDER / version
+    return make_loaded_model(bundle.read_bundle(folder, problem, version, signers), make_rules)
 
 
 def make_loaded_model(loaded: bundle.Bundle, make_rules: RuleEngineFactory = make_empty_rule_engine) -> LoadedModel:

@@ -12,12 +12,12 @@ from penumbra.core.problem import Problem
 from penumbra.core.problem_loading import SERVED_PARTS, load_problem
 from penumbra.core.settings import LogSettings, Settings, load_settings
 from penumbra.logs import archive, archive_parts
-from penumbra.logs.archive import FailureHandler
 from penumbra.logs.archive_health import save_archive_health
-from penumbra.logs.archive_parts import RowReader
+from penumbra.logs.archive_parts import FailureHandler, RowReader, raise_failure
 from penumbra.logs.frames import LogFrameReader
 from penumbra.logs.queries import lookup
 from penumbra.logs.shadow_log import SHADOW_ROLES, find_newest_segment, load_shadow_state
+from penumbra.logs.shipping import ship_parts
 from penumbra.registry.pointers import find_shadow_version
 from penumbra.storage.work_lock import hold_pass_lock
 from service.processes.process_control import log_to_stderr, make_running_check, sleep_while_running
@@ -28,7 +28,7 @@ logger = logging.getLogger("service.processes.archiver")
 
 
 def archive_due_segments(
-    settings: Settings, problem: Problem, now: dt.datetime, on_failure: FailureHandler = archive.raise_failure
+    settings: Settings, problem: Problem, now: dt.datetime, on_failure: FailureHandler = raise_failure
 ) -> Iterator[str]:
     """Compact, ship and delete what is due in the prediction log and the shadow log.
 
@@ -71,7 +71,7 @@ def _archive_log(settings: LogSettings, log: _ArchivedLog, now: dt.datetime, fai
         closed = archive.seal_closed_segments(log.folder, log.but, failed)
         for path in archive.compact_segments(log.folder, closed, now.date(), log.rows, failed):
             yield f"{path.with_suffix(archive_parts.TABLE_SUFFIX)} is written"
-        for address in archive.ship_parts(log.folder, destination, failed) if destination else ():
+        for address in ship_parts(log.folder, destination, failed) if destination else ():
             yield f"{address} is shipped"
         for path in archive.delete_archived_files(log.folder, destination, before, log.needed, failed):
             yield f"{path} is deleted"

@@ -14,12 +14,13 @@ Only this process talks to the registry. While the registry is away, workers and
 import logging
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from penumbra.core.errors import describe_error
 from penumbra.core.problem import Problem
 from penumbra.core.problem_loading import SERVED_PARTS, load_problem
 from penumbra.core.settings import Settings, load_settings
@@ -51,6 +52,10 @@ logger = logging.getLogger("service.processes.deployer")
 class DeployRegistry(aliases.AliasRegistry, Protocol):
     """The part of `penumbra.registry.models.ModelRegistry` that the deployer uses."""
 
+    @property
+    def signed_by(self) -> Sequence[str]:
+        """The settings' `registry.signed_by`."""
+
     def version(self, alias: str) -> str | None:
         """Return the version that an `alias` names, or None."""
 
@@ -81,9 +86,9 @@ def deploy_live(models: DeployRegistry, state: Path, problem: Problem) -> str | 
         return None
     folder = state / BUNDLES_FOLDER / version
     if not folder.exists():
-        _fetch_bundle(models, version, folder, lambda aside: _require_usable(aside, problem, version, state))
+        _fetch_bundle(models, version, folder, lambda aside: _require_usable(models, aside, problem, version, state))
     if old != version:
-        _require_usable(folder, problem, version, state)
+        _require_usable(models, folder, problem, version, state)
         if not swap_live_pointer(state, old, version):  # rolled back since the registry was read
             return read_pointer(state)
     _record_run_id(models, state, version)
@@ -221,7 +226,7 @@ class AliasDeployment:
             message = f"version {version} is {self.name}" if version else self.absent_message
             self.has_version = version is not None
         except Exception as error:
-            message = f"deploying {self.name} failed, trying again: {type(error).__name__}: {error}"
+            message = f"deploying {self.name} failed, trying again: {describe_error(error)}"
             self.has_version = False
             self.wait = min(max(self.wait, self.poll_seconds) * 2, max(MAX_DEPLOY_WAIT_SECONDS, self.poll_seconds))
         if message != self.message:
@@ -281,10 +286,10 @@ def _list_bundles(state: Path) -> list[Path]:
     return sorted(path for path in (state / BUNDLES_FOLDER).glob("*") if path.is_dir())
 
 
-def _require_usable(folder: Path, problem: Problem, version: str, state: Path) -> None:
+def _require_usable(models: DeployRegistry, folder: Path, problem: Problem, version: str, state: Path) -> None:
     """Read a bundle that is to be live; where it doesn't fit the problem, the reason is left in the state folder."""
     try:
-        bundle.read_bundle(folder, problem, version)
+        bundle.read_bundle(folder, problem, version, models.signed_by)
     except UnfitBundle as error:
         replace_file(state / LIVE_REFUSED_FILE, str(error))
         raise
@@ -302,10 +307,10 @@ def _deploy_version(models: DeployRegistry, state: Path, role: str, version: str
     """Point a role to a version whose bundle is complete; remove a damaged bundle, to be downloaded again."""
     folder = state / BUNDLES_FOLDER / version
     if not folder.exists():
-        _fetch_bundle(models, version, folder, verify_bundle)
+        _fetch_bundle(models, version, folder, lambda aside: verify_bundle(aside, models.signed_by))
     if read_pointer(state, role) != version:
         try:
-            verify_bundle(folder)
+            verify_bundle(folder, models.signed_by)
         except bundle.BrokenBundle:
             shutil.rmtree(folder, ignore_errors=True)
             raise

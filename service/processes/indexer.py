@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 
+from penumbra.core.errors import describe_error
 from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import load_settings
 from penumbra.logs.index import LogIndex
@@ -28,7 +29,7 @@ def run_indexer(index: LogIndex, running: Callable[[], bool]) -> None:
             index.catch_up()
             wait, last_message = INDEX_POLL_SECONDS, ""
         except Exception as error:  # such as a full disk or a damaged file: labels wait in their log
-            wait, message = min(wait * 2, MAX_INDEX_WAIT_SECONDS), f"{type(error).__name__}: {error}"
+            wait, message = min(wait * 2, MAX_INDEX_WAIT_SECONDS), describe_error(error)
             if message != last_message:
                 logger.error("labels can't be joined to predictions, trying again: %s", message)
             last_message = message

@@ -97,7 +97,8 @@ class ShadowRoleWorker:
         if self.client is None:
             limits = self.settings.shadow
             folder = self.settings.service.state / BUNDLES_FOLDER / str(self.version)
-            self.client = ScorerClient(folder, limits.timeout_seconds, limits.memory_mb)
+            signers = self.settings.registry.signed_by
+            self.client = ScorerClient(folder, limits.timeout_seconds, limits.memory_mb, signers)
         if not self.client.is_ready():
             return False
         if self.client.refused:

@@ -110,12 +110,13 @@ def main(arguments: list[str]) -> None:
     """Load a bundle and answer scoring requests until the socket ends.
 
     Args:
-        arguments: A socket's file descriptor, the bundle's folder, and the memory limit in MB.
+        arguments: A socket's file descriptor, the bundle's folder, the memory limit in MB, and any public keys, one of
+            which must have signed the bundle.
     """
     connection = Connection(int(arguments[0]))
     limit_memory(float(arguments[2]))
     try:
-        scorer = _load_scorer(Path(arguments[1]))
+        scorer = _load_scorer(Path(arguments[1]), arguments[3:])
     except Exception as error:
         connection.send_bytes(msgspec.msgpack.encode(LoadResult(str(error) or repr(error))))
         return
@@ -145,9 +146,9 @@ def limit_memory(megabytes: float) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
-def _load_scorer(folder: Path) -> Scorer:
+def _load_scorer(folder: Path, signers: Sequence[str]) -> Scorer:
     problem = load_problem(SERVED_PARTS)
-    schema, loaded = problem.schema, bundle.read_bundle(folder, problem, folder.name)
+    schema, loaded = problem.schema, bundle.read_bundle(folder, problem, folder.name, signers)
     return Scorer(loaded, Contract(schema.Row, schema.CHECKS, schema.EXAMPLE, max_records=1))
 
 

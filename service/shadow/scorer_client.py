@@ -55,16 +55,17 @@ class ScorerDied(Exception):
 class ScorerClient:
     """One process with one model. It gets one request at a time; no method waits for its result."""
 
-    def __init__(self, folder: Path, timeout_seconds: float, memory_mb: float) -> None:
+    def __init__(self, folder: Path, timeout_seconds: float, memory_mb: float, signers: Sequence[str] = ()) -> None:
         """Start the process.
 
         Args:
             folder: The model's bundle.
             timeout_seconds: The most time for a request; loading may take at least `LOAD_TIMEOUT_SECONDS`.
             memory_mb: The memory limit of the process, in MB.
+            signers: Public keys, one of which must have signed the bundle, if any.
         """
         ours, theirs = socket.socketpair()
-        command = [sys.executable, "-m", SCORER_MODULE, str(theirs.fileno()), str(folder), str(memory_mb)]
+        command = [sys.executable, "-m", SCORER_MODULE, str(theirs.fileno()), str(folder), str(memory_mb), *signers]
         self.refused: str | None = None  # None while it loads
         self.connection = Connection(ours.detach())
         self._process = start_process(

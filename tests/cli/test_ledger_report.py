@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from penumbra.cli.ledger_report import find_ledger_entry, format_ledger, format_ledger_entry
+from penumbra.cli.ledger_report import encode_ledger, find_ledger_entry, format_ledger, format_ledger_entry
 from penumbra.registry.ledger import Ledger, LedgerEvent
 from tests.helpers.command_line import run_command_line
 from tests.helpers.registered_versions import make_registry_environment, write_example_ledger
@@ -27,6 +27,15 @@ def test_an_entry_expands_to_all_its_evidence(tmp_path: Path) -> None:
     assert '"better": 80.5' in format_ledger_entry(find_ledger_entry(ledger.entries(), 1))
     with pytest.raises(LookupError, match="no entry 2: it has 1"):
         find_ledger_entry(ledger.entries(), 2)
+
+
+def test_an_older_entry_is_shown_without_its_password(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    settings = {"registry": {"tracking": "postgresql://me:secret@host"}, "monitor": {"webhook": "https://host/secret"}}
+    ledger.append(LedgerEvent(kind="verdict", actor="ann", reason="r", settings=settings))
+    shown = format_ledger_entry(ledger.entries()[0]) + encode_ledger(ledger.entries())
+    assert "secret" not in shown
+    assert shown.count("postgresql://me:***@host") == shown.count("https://host/***") == 2
 
 
 @pytest.fixture

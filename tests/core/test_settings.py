@@ -1,4 +1,5 @@
 import datetime as dt
+import pickle
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError, find_project_root, load_settings
+from tests.helpers.planted_secrets import PLANTED
 
 SHIPPED = (PROJECT_ROOT / "settings.toml").read_text()
 
@@ -172,3 +174,61 @@ def test_installed_code_can_be_imported_outside_of_a_project_and_says_so_when_se
     assert f"{tmp_path}/elsewhere/settings.toml is missing" in done.stdout
     assert "run this in the project's folder or below it" in done.stdout
     assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+ADDRESSES = [
+    ("registry", "tracking", "postgres://me:Planted5ecret@host/base?token=Planted5ecret#Planted5ecret"),
+    ("data", "remote", "ssh://me:Planted5ecret@host/data"),
+    ("monitor", "webhook", "https://hooks.example.org/services/T0/B0/Planted5ecret"),
+]
+
+
+def copy_by_pickle(settings):
+    return pickle.loads(pickle.dumps(settings))  # noqa: S301
+
+
+@pytest.mark.parametrize(("section", "key", "address"), ADDRESSES)
+def test_no_description_copy_or_card_of_the_settings_has_their_secrets(section, key, address, monkeypatch):
+    variable = f"PENUMBRA_{section}__{key}".upper()
+    monkeypatch.setenv(variable, address)
+    settings = load_settings()
+    for copied in (settings, getattr(settings, section)):
+        assert PLANTED not in repr(copied) + str(copied)
+        assert PLANTED.encode() not in pickle.dumps(copied)
+        assert copy_by_pickle(copied) == copied
+    assert PLANTED not in str(settings.describe_sections())
+    assert set(settings.describe_sections(section)) == {section}
+    monkeypatch.setenv(variable, address.replace(PLANTED, "changed"))
+    assert PLANTED not in str(getattr(copy_by_pickle(settings), section).model_dump())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        (
+            "PENUMBRA_REGISTRY__ARTIFACTS",
+            "ftp://me:Planted5ecret@host",
+            ["ftp://me:***@host", "can't carry"],
+        ),
+        ("PENUMBRA_LOG__ARCHIVE", "s3://key:Planted5ecret@bucket", ["s3://key:***@bucket", "AWS_ACCESS_KEY_ID"]),
+        ("PENUMBRA_MONITOR__WEBHOOK", "hooks.example.org/Planted5ecret", ["'***'", "https://"]),
+        ("PENUMBRA_MONITOR__WEBHOOK", "https://host/a b/Planted5ecret", ["'https://host/***'", "without blanks"]),
+        ("PENUMBRA_REGISTRY__SIGNED_BY", "MCowBQYDK2VwAyEA", ["Ed25519", "-pubout"]),
+    ],
+)
+def test_an_address_that_is_recorded_elsewhere_carries_no_secret_and_the_refusal_shows_none(name, value, words):
+    with pytest.raises(SettingsError) as error:
+        load_settings(environ={name: value})
+    assert PLANTED not in str(error.value)
+    assert [word for word in [name, *words] if word not in str(error.value)] == []
+
+
+def test_only_the_settings_themselves_turn_settings_into_records():
+    """Whatever else dumps them would write their secrets."""
+    found = [
+        str(path.relative_to(PROJECT_ROOT))
+        for room in ("penumbra", "flows", "service", "monitoring", "deploy")
+        for path in (PROJECT_ROOT / room).rglob("*.py")
+        if 'model_dump(mode="json"' in path.read_text()
+    ]
+    assert found == ["penumbra/core/settings.py"]

@@ -91,6 +91,21 @@ def test_without_a_live_model_there_is_no_bento(tmp_path: Path) -> None:
         )
 
 
+def test_no_bento_carries_a_secret_of_the_settings_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (PROJECT_ROOT / "settings.toml").read_text()
+    secret = text.replace(
+        'tracking = "sqlite:///var/mlflow.db"', 'tracking = "postgresql://me:Planted5ecret@host/base"'
+    )
+    (tmp_path / "settings.toml").write_text(secret)
+    monkeypatch.setattr("deploy.bento.PROJECT_ROOT", tmp_path)
+    with pytest.raises(
+        BentoNotBuilt, match=r"a secret in registry.tracking, .*\(PENUMBRA_REGISTRY__TRACKING\)"
+    ) as refusal:
+        stage_service_code(tmp_path / "context")
+    assert "Planted5ecret" not in str(refusal.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["settings.toml"]
+
+
 IMPORT_FROM_HERE_ALONE = """
 import importlib, pathlib, sys
 folder = pathlib.Path(sys.argv[1])

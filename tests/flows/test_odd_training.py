@@ -1,9 +1,18 @@
-"""A training on the orders: candidates that can't do beside a good one, a newest batch without outcomes, no slices."""
+"""A training on the orders: candidates that can't do beside a good one, a newest batch without outcomes, no slices.
+
+Its settings have secrets wherever they can, and it signs the bundle.
+"""
+
+import base64
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from penumbra.registry.manifest import verify_bundle
 from tests.helpers.flow_workspace import Workspace
 from tests.helpers.orders import write_orders
+from tests.helpers.planted_secrets import PLANTED, find_planted_files
 
 pytestmark = pytest.mark.slow
 
@@ -72,6 +81,9 @@ SETTINGS = {
     "data__today": "2024-05-01",
     "training__candidates": ", ".join([*REASONS, "boosting"]),
     "registry__model": "orders",
+    "data__remote": f"ssh://me:{PLANTED}@127.0.0.1:1/data",
+    "monitor__webhook": f"https://hooks.example.org/services/{PLANTED}",
+    "keys__predict": PLANTED * 2,
 }
 
 
@@ -88,8 +100,21 @@ def trained(tmp_path_factory):
         candidates=[('CANDIDATES = {"boosting": Candidate(boosting)}\n', CANDIDATES.lstrip())],
     )
     space.use_problem(problem)
-    space.run(*space.flow("ingest"), **SETTINGS)
-    space.output = space.run(*space.flow("train"), **SETTINGS)
+    key = Ed25519PrivateKey.generate()
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    key_file = tmp_path_factory.mktemp("keys") / "key.pem"
+    key_file.write_bytes(pem)
+    space.key = pem.split(b"\n")[1]
+    public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    space.settings = {
+        **SETTINGS,
+        "registry__tracking": f"sqlite:///file:{folder}/var/mlflow.db?uri=true&password={PLANTED}",
+        "registry__signed_by": base64.b64encode(public).decode(),
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BUNDLE_SIGNING_KEY", str(key_file))
+        space.output = space.run(*space.flow("ingest"), **space.settings)
+        space.output += space.run(*space.flow("train"), **space.settings)
     return space
 
 
@@ -110,7 +135,26 @@ def test_a_newest_batch_without_outcomes_is_left_for_later(trained):
 
 
 def test_an_experiment_that_is_refused_ends_in_the_reason(trained):
-    output, code = trained.run_unchecked(*trained.command("experiment", "gapless"), **SETTINGS)
+    output, code = trained.run_unchecked(*trained.command("experiment", "gapless"), **trained.settings)
     assert code == 1
     assert REASONS["gapless"] in output.splitlines()[-1]
     assert "Traceback" not in output
+
+
+def test_a_training_writes_no_secret_of_its_settings_anywhere(trained):
+    """In data, results, MLflow's database and artifacts, Metaflow's artifacts and logs, ledger, and on the terminal."""
+    assert find_planted_files(trained.folder) == []
+    assert PLANTED not in trained.output
+    assert all(trained.key not in path.read_bytes() for path in trained.folder.rglob("*") if path.is_file())
+
+
+def test_a_training_with_a_signing_key_signs_its_bundle(trained):
+    (manifest,) = trained.folder.glob("var/artifacts/**/bundle.json")
+    key = trained.settings["registry__signed_by"]
+    assert verify_bundle(manifest.parent, [key])["candidate"] == "boosting"
+
+
+def test_commands_show_no_secret_of_the_settings(trained):
+    for words in (["settings"], ["settings", "--json"], ["compare"], ["history", "1"], ["history", "--json"]):
+        output, code = trained.run_unchecked(*trained.command(*words), **trained.settings)
+        assert (code, PLANTED in output) == (0, False), output

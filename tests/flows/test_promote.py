@@ -53,6 +53,16 @@ def score_inverted(chances: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return 1 - chances
 
 
+def test_an_unsigned_version_is_not_promoted(tmp_path: Path, database: Path) -> None:
+    models = make_aliased_registry(tmp_path, database, live="1", candidate="2")
+    settings = registered_versions.make_registry_settings(tmp_path)
+    registry = settings.registry.model_copy(update={"signed_by": ["a key that signed none"]})
+    asking = settings.model_copy(update={"registry": registry})
+    with pytest.raises(UnfitBundle, match=r"version \d is not used, as it isn't signed and registry.signed_by asks"):
+        verdicts.judge_cases(asking, PROBLEM, verdicts.prepare_aliases(asking), ForcedPromotion("now", "2"))
+    assert models.aliases() == {"live": "1", "candidate": "2"}
+
+
 def test_a_better_new_recipe_becomes_live_and_the_old_one_previous(tmp_path: Path, database: Path) -> None:
     models = make_aliased_registry(tmp_path, database, live="1", candidate="2")
     append_earlier_event(tmp_path, "verdict", "pass", candidate="2")

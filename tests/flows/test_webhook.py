@@ -10,6 +10,7 @@ import pytest
 
 from flows.steps.monitor.webhook import post_alarms
 from penumbra.core.http_client import find_free_port
+from tests.helpers.planted_secrets import PLANTED
 
 
 class Chat(ThreadingHTTPServer):
@@ -50,6 +51,15 @@ def test_alarms_arrive_as_one_message_that_slack_reads() -> None:
     with chat(200) as server:
         assert send(server, "temp is stuck", "é → °C")
     assert server.received == [("application/json", {"text": "temp is stuck\né → °C"})]
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:{port}/{secret}", "http://[{secret}/", "http://h\t/{secret}"])
+def test_a_failure_is_told_without_the_address_which_is_a_secret(
+    capsys: pytest.CaptureFixture[str], address: str
+) -> None:
+    assert not post_alarms(address.format(port=find_free_port(), secret=PLANTED), ["temp is stuck"], pause=0.01)
+    assert "the webhook was not reached" in (printed := capsys.readouterr().out)
+    assert PLANTED not in printed
 
 
 def test_a_server_that_comes_to_itself_gets_the_message() -> None:

@@ -66,6 +66,7 @@ class FolderRegistry:
 
     def __init__(self, folder: Path, live: str | None = None, **aliases: str | None) -> None:
         self.folder = folder
+        self.signed_by: Sequence[str] = ()
         self.versions_by_alias = {"live": live, **aliases}
         self.tags_by_version: dict[str, dict[str, str]] = {}
         self.downloads = 0

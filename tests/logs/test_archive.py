@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penumbra.logs import append_log, archive, archive_parts, segments
+from penumbra.logs import append_log, archive, archive_parts, segments, shipping
 from penumbra.logs.append_log import LogWriter, encode_json
 from penumbra.logs.archive_health import read_archive_health, save_archive_health
 from penumbra.storage.locks import is_file_locked
@@ -101,7 +101,7 @@ def test_a_prediction_is_found_in_its_segment_in_parquet_and_in_the_archive(tmp_
     assert archive_parts.find_entry(folder, name) == expected
     assert {p.suffix for p in archive.delete_archived_files(folder, "", LATER)} == {".jsonl"}
     assert archive_parts.find_entry(folder, name) == expected
-    archive.ship_parts(folder, place)
+    shipping.ship_parts(folder, place)
     assert {p.suffix for p in archive.delete_archived_files(folder, place, LATER)} == {".parquet"}
     assert archive_parts.find_entry(folder, name) == expected
     assert archive_parts.find_entry(folder, other)["record"]["flight"] == 2  # type: ignore[index]
@@ -135,7 +135,7 @@ def test_a_pass_that_was_killed_between_segment_and_table_is_continued(tmp_path:
     closed(folder, 1)
     closed(folder, 2)
     (facts,) = compacted(folder)
-    archive.ship_parts(folder, place)
+    shipping.ship_parts(folder, place)
     first, second = append_log.list_segments(folder)
     first.unlink()
 
@@ -171,7 +171,7 @@ def test_what_is_shipped_is_read_again(tmp_path: Path) -> None:
     (facts,) = compacted(tmp_path)
     facts.with_suffix(archive_parts.TABLE_SUFFIX).write_bytes(b"damaged")
     with pytest.raises(archive_parts.DamagedArchive, match="is not what was shipped"):
-        archive.ship_parts(tmp_path, "memory://archive")
+        shipping.ship_parts(tmp_path, "memory://archive")
     assert archive_parts.list_parts(tmp_path)[0][1].shipped == ""
 
 

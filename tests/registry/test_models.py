@@ -59,7 +59,7 @@ def test_aliases_are_independent(models, bundle):
 
 def test_there_is_no_version_behind_an_alias_before_there_is_a_database(tmp_path):
     models = ModelRegistry(
-        RegistrySettings(tracking=f"sqlite:///{tmp_path}/new/mlflow.db", artifacts="a", model="lateness")
+        RegistrySettings(tracking=f"sqlite:///{tmp_path}/new/mlflow.db", artifacts="a", model="lateness", signed_by=[])
     )
     assert (models.version("live"), models.find_version_by_fingerprint("f1")) == (None, None)
     assert list(tmp_path.iterdir()) == []
@@ -186,7 +186,8 @@ OPEN = """
 import sys
 from penumbra.core.settings import RegistrySettings
 from penumbra.registry.models import ModelRegistry
-ModelRegistry(RegistrySettings(tracking=sys.argv[1], artifacts="a", model="m")).client.search_experiments()
+registry = RegistrySettings(tracking=sys.argv[1], artifacts="a", model="m", signed_by=[])
+ModelRegistry(registry).client.search_experiments()
 """
 
 
@@ -206,7 +207,7 @@ def test_two_processes_that_open_a_new_database_at_once_both_succeed(tmp_path):
 def test_a_new_database_is_made_where_a_killed_process_left_a_half_made_one(tmp_path):
     (tmp_path / "mlflow.new").write_bytes(b"half")
     models = ModelRegistry(
-        RegistrySettings(tracking=f"sqlite:///{tmp_path}/mlflow.db", artifacts=str(tmp_path), model="m")
+        RegistrySettings(tracking=f"sqlite:///{tmp_path}/mlflow.db", artifacts=str(tmp_path), model="m", signed_by=[])
     )
     assert models.record(run())
 
@@ -214,7 +215,10 @@ def test_a_new_database_is_made_where_a_killed_process_left_a_half_made_one(tmp_
 def test_a_relative_place_is_meant_from_the_working_directory(tmp_path, migrated_database, monkeypatch, bundle):
     monkeypatch.chdir(tmp_path)
     shutil.copy(migrated_database, "here.db")
-    register(ModelRegistry(RegistrySettings(tracking="sqlite:///here.db", artifacts="artifacts", model="m")), bundle)
+    register(
+        ModelRegistry(RegistrySettings(tracking="sqlite:///here.db", artifacts="artifacts", model="m", signed_by=[])),
+        bundle,
+    )
     with sqlite3.connect("here.db") as database:
         (source,) = database.execute("select source from model_versions").fetchone()
     database.close()
@@ -234,6 +238,6 @@ def test_the_latest_runs_of_a_kind_come_newest_first_without_their_children(mode
 
 def test_there_are_no_latest_runs_before_there_is_a_database(tmp_path):
     models = ModelRegistry(
-        RegistrySettings(tracking=f"sqlite:///{tmp_path}/new/mlflow.db", artifacts="a", model="lateness")
+        RegistrySettings(tracking=f"sqlite:///{tmp_path}/new/mlflow.db", artifacts="a", model="lateness", signed_by=[])
     )
     assert models.find_latest_runs(5) == []

@@ -14,6 +14,7 @@ import polars as pl
 from flows.steps.doctor import skew
 from flows.steps.flow_locks import hold_flow_locks
 from penumbra.core.columns import BATCH_COLUMN, INPUTS_COLUMN, LABEL_COLUMN
+from penumbra.core.masking import mask_text
 from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError, load_settings
@@ -83,7 +84,7 @@ def _examine_data_folder() -> None:
         examination.run("every feature reads only what a request has", partial(_check_feature_columns, problem))
         data = ExaminedData(store)
     except (SettingsError, ProblemError, BatchRefused, OSError, pl.exceptions.PolarsError) as error:
-        sys.exit(f"The data can't be examined: {error}")
+        sys.exit(f"The data can't be examined: {mask_text(str(error))}")
     for title, check in _list_checks(data):
         examination.run(title, check)
     _save_findings(settings, examination.findings)

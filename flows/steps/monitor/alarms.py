@@ -50,7 +50,7 @@ def record_alarm(settings: Settings, window: Window, before: Sequence[Window], d
         reason=window.reason,
         versions={"live": window.model},
         data_version=data_version,
-        settings=settings.model_dump(mode="json", include={"monitor", "labels"}),
+        settings=settings.describe_sections("monitor", "labels"),
         evidence={WINDOW_KEY: span, **facts, "faults": msgspec.to_builtins(new)},
     )
     ledger.append(event)

@@ -16,6 +16,7 @@ from tempfile import TemporaryFile
 import msgspec
 
 from monitoring.reports.workspace import ReportWorkspace
+from penumbra.core.errors import describe_error
 from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT, Settings
 
@@ -99,7 +100,7 @@ def main() -> None:
         )
     except Exception as error:  # whatever it is, the pass that waits for the reply reports it
         place = traceback.extract_tb(error.__traceback__)[-1]
-        reply = ReportReply(error=f"{type(error).__name__}: {error} ({place.filename}:{place.lineno})")
+        reply = ReportReply(error=f"{describe_error(error)} ({place.filename}:{place.lineno})")
     output.write(msgspec.json.encode(reply))
     output.flush()
 

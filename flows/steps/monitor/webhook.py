@@ -2,6 +2,7 @@
 
 import json
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Sequence
 
@@ -39,5 +40,9 @@ def _post_json(url: str, body: bytes) -> str:
         request = urllib.request.Request(url, body, {"content-type": "application/json"}, method="POST")
         with urllib.request.urlopen(request, timeout=WEBHOOK_TIMEOUT_SECONDS):
             return ""
-    except Exception as error:  # an address that is none, a name that is unknown, a refusal, a broken answer, …
-        return f"{type(error).__name__}: {error}"
+    except urllib.error.HTTPError as refusal:
+        return f"HTTPError: HTTP Error {refusal.code}"
+    except urllib.error.URLError as error:
+        return f"URLError: {error.reason}"
+    except Exception as error:  # a broken answer, …; its text may have parts of the address, which is a secret
+        return type(error).__name__

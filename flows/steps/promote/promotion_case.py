@@ -105,7 +105,7 @@ def _build_verdict_event(
         reason=f"not acted on: {overtaken}; {case.decision.reason}" if overtaken else case.decision.reason,
         versions={case.role: case.version, other: case.aliases[other]},
         data_version=case.data_version,
-        settings=settings.model_dump(mode="json", include={"promotion", "labels"}),
+        settings=settings.describe_sections("promotion", "labels"),
         evidence={**unmoved, **(case.comparison.facts() if case.comparison else {})},
     )
 

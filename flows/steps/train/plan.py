@@ -114,10 +114,10 @@ def make_plan(settings: Settings, problem: Problem) -> TrainingPlan:
     facts = {
         "data_version": data,
         "revision": code_version.read_git_revision(PROJECT_ROOT),
-        "settings": settings.model_dump(mode="json"),
+        "settings": settings.describe_sections(),
         "environment": code_version.describe_environment(PROJECT_ROOT),
         "fingerprint": fingerprints.compute_fingerprint(
-            PROJECT_ROOT, files, data, settings.model_dump(mode="json", include={"training", "gate"}), list(left_out)
+            PROJECT_ROOT, files, data, settings.describe_sections("training", "gate"), list(left_out)
         ),
         "files": fingerprints.hash_files(PROJECT_ROOT, files),
         "train": split.train,

@@ -21,8 +21,10 @@ from penumbra.core.settings import Settings
 from penumbra.data.failure_set import FailureSet
 from penumbra.registry import aliases, bundle, ledger_sync
 from penumbra.registry.ledger import BrokenLedger, Ledger, LedgerEntry, LedgerEvent
+from penumbra.registry.manifest import MANIFEST_FILE
 from penumbra.registry.models import REGISTRY_ERRORS, ModelRegistry
 from penumbra.registry.pointers import CANDIDATE_ALIAS, LIVE_ALIAS
+from penumbra.registry.signatures import sign_manifest
 from penumbra.storage.atomic import replace_file
 from penumbra.storage.cache import RunReceipts
 from penumbra.storage.locks import hold_file_lock
@@ -129,6 +131,7 @@ def complete_bundle(outcome: TrainingOutcome) -> Path:
         **outcome.plan.facts,
     }
     bundle.seal_bundle(folder, facts, matrices.problem.features.FEATURES, matrices.tables)
+    sign_manifest(folder / MANIFEST_FILE)
     return folder
 
 

@@ -11,7 +11,6 @@ from flows.steps.train.gate_evaluation import GateOutcome
 from flows.steps.train.matrices import TRAINING_SET_ARTIFACT
 from flows.steps.train.outcome import TrainingOutcome
 from flows.steps.train.plan import TrainingPlan
-from penumbra.core.settings import DataSettings
 from penumbra.data import versions
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.run_records import FinishedRun
@@ -57,7 +56,7 @@ def build_training_runs(outcome: TrainingOutcome, bundle_folder: Path, reason: s
     tags = build_run_tags(plan, outcome.winner, "train", outcome.gate) | ({"reason": reason} if reason else {})
     artifacts = {
         "bundle": bundle_folder,
-        "data": versions.get_dvc_file(DataSettings(**plan.facts["settings"]["data"])),
+        "data": versions.get_dvc_file(outcome.settings.data),
         "evaluation": outcome.evaluation_folder,
         TRAINING_SET_ARTIFACT: arrays.folder / TRAINING_SET_ARTIFACT,
     }

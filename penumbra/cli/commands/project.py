@@ -1,11 +1,11 @@
-"""Commands about the project itself: settings, bench, docs."""
+"""Commands about the project itself: settings, bench, docs, sbom, audit."""
 
 import sys
 from pathlib import Path
 
 import click
 
-from penumbra.cli.group import ProjectCommand, Refusal, as_json_option, print_json, refuse_on
+from penumbra.cli.group import EXIT_FINDINGS, ProjectCommand, Refusal, as_json_option, print_json, refuse_on
 from penumbra.cli.processes import run_command
 
 BENCHMARKS = {
@@ -74,10 +74,46 @@ def build_site() -> None:
         raise Refusal("the documentation could not be built: its output above says why")
 
 
+@click.command("sbom", cls=ProjectCommand, example="penumbra sbom")
+def print_sbom() -> None:
+    """Print what the serving image consists of, as a bill of materials in CycloneDX JSON.
+
+    `penumbra bento` writes the same, with the models, to sbom.cdx.json in the bento.
+    """
+    from deploy.sbom import build_sbom
+    from penumbra.core.settings import SettingsError, load_settings
+
+    with refuse_on(SettingsError):
+        print_json(build_sbom(load_settings().registry.model))
+
+
+@click.command("audit", cls=ProjectCommand, example="penumbra audit --accept PYSEC-2026-1")
+@click.option("--accept", multiple=True, help="An advisory that is known and no fault here; may be repeated.")
+@as_json_option
+@click.pass_context
+def audit_locks(ctx: click.Context, accept: tuple[str, ...], as_json: bool) -> None:
+    """Ask a database of advisories for known vulnerabilities of what the locks pin.
+
+    It needs the network, and tells the database names and versions. Exit code 3 if there is one.
+    """
+    from dataclasses import asdict
+
+    from deploy.advisories import DatabaseUnreachable, find_advisories, list_audited_distributions
+
+    with refuse_on(DatabaseUnreachable, prefix="nothing was audited: "):
+        found = find_advisories(list_audited_distributions(), accept)
+    if as_json:
+        print_json([asdict(advisory) for advisory in found])
+    else:
+        lines = [f"{advisory.name} {advisory.version}: {advisory.identifier}" for advisory in found]
+        click.echo("\n".join(lines) or "No advisory is known of what the locks pin.")
+    ctx.exit(EXIT_FINDINGS if found else 0)
+
+
 def _require_environment(ready: str) -> None:
     """Set up an environment by the Makefile's rule, unless it is there. Raises Refusal if that fails."""
     if not Path(ready).exists() and run_command("make", "--no-print-directory", ready):
         raise Refusal(f"{ready} could not be made: `make {ready}` says why")
 
 
-COMMANDS = (show_settings, run_benchmark, build_site)
+COMMANDS = (show_settings, run_benchmark, build_site, print_sbom, audit_locks)

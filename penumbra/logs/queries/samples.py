@@ -90,16 +90,17 @@ def _read_archived_columns(
     predictions: Path, ids: Sequence[str], answered: LogFrameReader
 ) -> Iterator[tuple[pl.Series, pl.DataFrame]]:
     """Ids and rows out of Parquet files here that keep the columns of `answered` beside the lines."""
-    segments = {each.partition("-")[0] for each in ids}
+    segments, remaining = {each.partition("-")[0] for each in ids}, set(ids)  # two parts may hold the same segment
     for path, part in archive_parts.list_parts(predictions):
         table = path.with_suffix(archive_parts.TABLE_SUFFIX)
         if segments.isdisjoint(part.segments) or not table.exists():
             continue
         with suppress(pl.exceptions.PolarsError, OSError):
             names = [name for name in pl.read_parquet_schema(table) if name.startswith(ROW_PREFIX)]
-            rows = pl.scan_parquet(table).filter(pl.col("id").is_in(ids)).select("id", *names).collect()
+            rows = pl.scan_parquet(table).filter(pl.col("id").is_in(remaining)).select("id", *names).collect()
             columns = rows.drop("id").rename(lambda name: name.removeprefix(ROW_PREFIX))
             if answered.has_profile_columns(columns):
+                remaining -= set(rows["id"])
                 yield rows["id"], columns
 
 
@@ -121,7 +122,7 @@ def _read_lines_by_id(predictions: Path, ids: Iterable[str]) -> Iterator[tuple[s
         yield from found.items()
         elsewhere[segment] += [name for name in names if name not in found]
     for path, part in archive_parts.list_parts(predictions):
-        if here := [each for segment in part.segments for each in elsewhere.get(segment, [])]:
+        if here := [each for segment in part.segments for each in elsewhere.pop(segment, [])]:
             lines = archive_parts.scan_part(path, part).filter(pl.col("id").is_in(here)).select("id", "line").collect()
             yield from ((name, line.encode()) for name, line in lines.iter_rows())
 

@@ -83,7 +83,7 @@ def main(days: int = 0) -> tuple[Path, str]:
         {
             **asdict(plan),
             "code": fingerprints.compute_fingerprint(PROJECT_ROOT, list_replay_files()),
-            "settings": settings.model_dump(mode="json"),
+            "settings": settings.describe_sections(),
         }
     )
     if not Journal(folder / JOURNAL_FILE).begin(work):
