@@ -10,8 +10,9 @@ import polars as pl
 from penumbra.core.settings import Settings
 from penumbra.core.tables import format_table
 from penumbra.logs import append_log
+from penumbra.logs.lag import METRICS_FILE
 from penumbra.logs.schema import STATUS_OK
-from penumbra.logs.shadow_log import METRICS_FILE, REFUSED_FILE, SHADOW_ROLES, load_shadow_state
+from penumbra.logs.shadow_log import REFUSED_FILE, SHADOW_ROLES, load_shadow_state
 from penumbra.logs.shadow_state import ShadowProgress
 from penumbra.registry.ledger import Ledger
 from penumbra.registry.pointers import CANDIDATE_ALIAS, find_shadow_version

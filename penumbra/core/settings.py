@@ -198,6 +198,7 @@ class LogSettings(SettingsSection):
     segment_mb: float = Field(gt=0)
     segment_hours: float = Field(gt=0)
     archive: RecordedAddressSetting
+    max_lag_hours: float = Field(gt=0)
     keep_days: float = Field(ge=0)
 
 
@@ -207,6 +208,7 @@ class ShadowSettings(SettingsSection):
     enabled: bool
     batch_rows: int = Field(ge=1)
     timeout_seconds: float = Field(gt=0)
+    max_lag_seconds: float = Field(gt=0)
     memory_mb: float = Field(gt=0)
     catch_up_hours: float = Field(gt=0)
 
@@ -222,6 +224,7 @@ class LabelSettings(SettingsSection):
     """Section [labels]."""
 
     folder: Path
+    max_lag_seconds: float = Field(gt=0)
     delay_hours: float = Field(gt=0)
 
 

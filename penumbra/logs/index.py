@@ -10,7 +10,7 @@ import datetime as dt
 import hashlib
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,65 +21,24 @@ from penumbra.core.columns import BATCH_COLUMN
 from penumbra.core.problem import ProblemSchema
 from penumbra.core.settings import Settings
 from penumbra.logs import append_log, archive_parts, parsing
+from penumbra.logs.index_tables import (
+    ADD_TO_ARRIVALS,
+    ADD_TO_DAY,
+    ADVANCE_INDEX_POSITION,
+    EXISTING_IDS_QUERY,
+    INDEX_DDL,
+    INDEX_PRAGMAS,
+    INDEX_TIMEOUT_SECONDS,
+    INSERT_BY_TABLE,
+    LATEST_LABELS_QUERY,
+    RESOLVE_LABEL_KEYS,
+)
 from penumbra.logs.keys import KeyEncoder
 from penumbra.logs.labels import LabelSpec
 from penumbra.logs.queries import bottom_k
 from penumbra.logs.queries.bottom_k import DAY_SECONDS
 from penumbra.logs.queries.lookup import INDEX_FILE
 from penumbra.storage.sqlite import read_user_version, recreate_tables, write_transaction
-
-# labels.key is '' as long as all that is known is the id of a prediction that isn't in the log (yet).
-INDEX_DDL = f"""
-CREATE TABLE segments (name TEXT PRIMARY KEY, position INTEGER NOT NULL, unreadable INTEGER NOT NULL);
-CREATE TABLE predictions (id TEXT PRIMARY KEY, key TEXT NOT NULL, time REAL NOT NULL, event REAL NOT NULL,
-  model TEXT NOT NULL, output NOT NULL, decision NOT NULL, alone INTEGER NOT NULL) WITHOUT ROWID;
-CREATE INDEX predictions_by_key ON predictions (key);
-CREATE INDEX predictions_by_event ON predictions (event);
-CREATE TABLE days (day INTEGER, model TEXT, rows INTEGER NOT NULL, PRIMARY KEY (day, model)) WITHOUT ROWID;
-CREATE TABLE arrivals (day INTEGER PRIMARY KEY, rows INTEGER NOT NULL);
-CREATE TABLE labels (key TEXT, time REAL, segment TEXT, position INTEGER, prediction TEXT NOT NULL,
-  value TEXT NOT NULL, target TEXT, source TEXT NOT NULL, PRIMARY KEY (key, time, segment, position)) WITHOUT ROWID;
-CREATE INDEX labels_by_source ON labels (source);
-CREATE TABLE shadow (prediction TEXT, model TEXT, time REAL NOT NULL, output, decision, status TEXT NOT NULL,
-  reason TEXT NOT NULL, PRIMARY KEY (prediction, model)) WITHOUT ROWID;
-CREATE VIEW truth AS SELECT key, value, target, time, source,
-    (SELECT min(time) FROM labels AS any WHERE any.key = labels.key) AS first
-  FROM labels WHERE NOT EXISTS (SELECT 1 FROM labels AS later WHERE later.key = labels.key
-    AND (later.time, later.segment, later.position) > (labels.time, labels.segment, labels.position));
-CREATE VIEW outcomes AS SELECT *, segment || '-' || printf('%x', position) AS id, CASE
-    WHEN NOT EXISTS (SELECT 1 FROM predictions WHERE predictions.key = ordered.key) THEN 'orphan'
-    WHEN before IS NULL THEN 'attached'
-    WHEN before = value THEN 'duplicate'
-    ELSE 'correction' END AS outcome
-  FROM (SELECT *, lag(value) OVER (PARTITION BY key ORDER BY time, segment, position) AS before FROM labels) AS ordered;
-{bottom_k.SAMPLE_TABLES_DDL.strip()}
-"""
-INSERT_BY_TABLE = {
-    "predictions": "INSERT OR IGNORE INTO predictions VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-    "labels": "INSERT OR IGNORE INTO labels VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-    "shadow": "INSERT OR REPLACE INTO shadow VALUES (?, ?, ?, ?, ?, ?, ?)",
-}
-EXISTING_IDS_QUERY = "SELECT id FROM predictions WHERE id BETWEEN ? AND ?"
-ADD_TO_DAY = "INSERT INTO days VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET rows = rows + excluded.rows"
-ADD_TO_ARRIVALS = "INSERT INTO arrivals VALUES (?, ?) ON CONFLICT DO UPDATE SET rows = rows + excluded.rows"
-RESOLVE_LABEL_KEYS = """
-UPDATE OR REPLACE labels SET key = (SELECT key FROM predictions WHERE id = labels.prediction)
-WHERE key = '' AND EXISTS (SELECT 1 FROM predictions WHERE id = labels.prediction)
-"""
-ADVANCE_INDEX_POSITION = """
-INSERT INTO segments VALUES (?, ?, ?)
-ON CONFLICT DO UPDATE SET position = excluded.position, unreadable = unreadable + excluded.unreadable
-"""
-LATEST_LABELS_QUERY = "SELECT key, value FROM labels WHERE source = ? ORDER BY time, segment, position"
-INDEX_TIMEOUT_SECONDS = 60
-# Pages and steps between checkpoints larger than SQLite's own: takes a million lines in two thirds of the time.
-INDEX_PRAGMAS = (
-    "page_size = 16384",
-    "journal_mode = WAL",
-    "synchronous = NORMAL",
-    "cache_size = -200000",
-    "wal_autocheckpoint = 10000",
-)
 
 
 class LogIndex:
@@ -97,6 +56,8 @@ class LogIndex:
         }
         self._encode_key = KeyEncoder(label_spec.key).encode_values
         self._sizes: dict[Path, int] = {}
+        self._is_keeping, self._kept_inode = False, 0
+        self._kept: sqlite3.Connection | None = None
         self._layout = int(hashlib.sha256(f"{INDEX_DDL}{label_spec.describe()}".encode()).hexdigest()[:7], 16)
 
     @classmethod
@@ -112,8 +73,11 @@ class LogIndex:
         """
         return cls(settings.service.predictions, settings.labels.folder, LabelSpec.from_schema(schema))
 
-    def catch_up(self) -> int:
-        """Take in what was appended to the logs; a damaged index is created anew.
+    def catch_up(self, after_piece: Callable[[], object] = lambda: None) -> int:
+        """Take in what was appended to the logs until now; a damaged index is created anew.
+
+        Args:
+            after_piece: Called after each piece of some megabytes.
 
         Returns:
             How many lines were taken in.
@@ -128,13 +92,14 @@ class LogIndex:
         if sizes == self._sizes and self.path.exists():
             return 0
         try:
-            taken = self._read_on()
+            taken = self._read_on(sizes, after_piece)
         except sqlite3.DatabaseError as error:
             if type(error) is not sqlite3.DatabaseError:  # it isn't damaged, but busy, read-only, …
                 raise
+            self._close_kept()
             for suffix in ("", "-wal", "-shm"):
                 Path(f"{self.path}{suffix}").unlink(missing_ok=True)
-            taken = self._read_on()
+            taken = self._read_on(sizes, after_piece)
         self._sizes = sizes
         return taken
 
@@ -163,15 +128,50 @@ class LogIndex:
         """Open a connection to the index, which is created where there is none.
 
         Yields:
-            A connection in autocommit mode.
+            A connection in autocommit mode; within `keep_open` always the same one.
         """
+        if self._kept_inode != _read_inode(self.path):  # another process has made the index anew
+            self._close_kept()
+        db = self._kept or self._connect()
+        try:
+            yield db
+        finally:
+            if self._is_keeping:
+                self._kept, self._kept_inode = db, _read_inode(self.path)
+            else:
+                db.close()
+
+    @contextlib.contextmanager
+    def keep_open(self) -> Iterator["LogIndex"]:
+        """Keep one connection for all passes: a new one has an empty cache, and closing the last costs a checkpoint.
+
+        Yields:
+            This index.
+        """
+        self._is_keeping = True
+        try:
+            yield self
+        finally:
+            self._is_keeping = False
+            self._close_kept()
+
+    def _connect(self) -> sqlite3.Connection:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.closing(sqlite3.connect(self.path, INDEX_TIMEOUT_SECONDS, isolation_level=None)) as db:
+        with contextlib.ExitStack() as on_error:
+            db = on_error.enter_context(
+                contextlib.closing(sqlite3.connect(self.path, INDEX_TIMEOUT_SECONDS, isolation_level=None))
+            )
             for pragma in INDEX_PRAGMAS:
                 db.execute(f"PRAGMA {pragma}")
             if read_user_version(db) != self._layout:
                 recreate_tables(db, INDEX_DDL, self._layout)
-            yield db
+            on_error.pop_all()
+            return db
+
+    def _close_kept(self) -> None:
+        if self._kept:
+            self._kept.close()
+        self._kept, self._kept_inode = None, 0
 
     def _append(self, db: sqlite3.Connection, writer: append_log.LogWriter, source: str, rows: pl.DataFrame) -> int:
         said = dict(db.execute(LATEST_LABELS_QUERY, (source,)))
@@ -181,22 +181,25 @@ class LogIndex:
             writer.append([append_log.encode_json(label) for label in new])
         return len(new)
 
-    def _read_on(self) -> int:
+    def _read_on(self, sizes: Mapping[Path, int], after_piece: Callable[[], object]) -> int:
+        """Take in the segments up to these sizes: what arrives meanwhile is for the next pass, so this one ends."""
         taken = 0
         with self.open() as db:
             for table, folder in self._logs.items():
                 for segment, content in archive_parts.read_deleted_segments(folder, partial(_is_indexed, db, table)):
                     taken += self._insert(db, table, segment, 0, content)
-                for path in append_log.list_segments(folder):
-                    while new := self._read_piece(db, table, path):
+                    after_piece()
+                for path in [path for path in sizes if path.parent == folder]:
+                    while new := self._read_piece(db, table, path, sizes[path]):
                         taken += new
+                        after_piece()
         return taken
 
-    def _read_piece(self, db: sqlite3.Connection, table: str, path: Path) -> int:
-        """One piece of a segment; return its lines, 0 where there are none (yet)."""
+    def _read_piece(self, db: sqlite3.Connection, table: str, path: Path, size: int) -> int:
+        """One piece of a segment that has this size; return its lines, 0 where there are none (yet)."""
         position = _read_position(db, f"{table}/{path.stem}")
         try:
-            content = append_log.read_tail(path, position)
+            content = append_log.read_tail(path, position) if position < size else b""
         except FileNotFoundError:  # deleted since it was listed
             return 0
         return self._insert(db, table, path.stem, position, content) if content else 0
@@ -234,6 +237,10 @@ def _sample_new_predictions(
     """Let new predictions take part in the draw."""
     answers = [(fact[0], fact[4], fact[3]) for fact in facts]
     bottom_k.add_to_sample(db, answers, lambda name: parsing.extract_record(content, name, position))
+
+
+def _read_inode(path: Path) -> int:
+    return path.stat().st_ino if path.exists() else 0
 
 
 def _is_indexed(db: sqlite3.Connection, table: str, segment: str) -> bool:

@@ -14,6 +14,7 @@ import msgspec
 from penumbra.rules import DecisionValue
 
 OutputValue = float | list[float]
+FEEDBACK_SOURCE = "feedback"  # of the labels that came by HTTP
 STATUS_OK, STATUS_ERROR, STATUS_TIMEOUT, STATUS_NAN, STATUS_SHAPE, STATUS_SKIPPED = SHADOW_STATUSES = (
     "ok",
     "error",
@@ -21,6 +22,9 @@ STATUS_OK, STATUS_ERROR, STATUS_TIMEOUT, STATUS_NAN, STATUS_SHAPE, STATUS_SKIPPE
     "nan",
     "shape",
     "skipped",
+)
+BEHIND_REASON = (
+    "left out by age, whatever it holds, as the shadow was more than"  # … s behind: how such a reason begins
 )
 
 
@@ -107,6 +111,12 @@ class LoggedPrediction(msgspec.Struct):
     model: str = ""
     rules: Sequence[str] = ()
     fallback: str = ""
+
+
+class TimedEntry(msgspec.Struct):
+    """Projection of an entry of any log to its time (UTC)."""
+
+    time: dt.datetime
 
 
 class LoggedRecord(msgspec.Struct):

@@ -18,14 +18,13 @@ from penumbra.core.problem import ProblemSchema
 from penumbra.core.record_fields import build_model_fields
 from penumbra.logs.append_log import ENTRY_ID_PATTERN, LogWriter, encode_json
 from penumbra.logs.labels import LabelSpec
-from penumbra.logs.schema import LabelEntry
+from penumbra.logs.schema import FEEDBACK_SOURCE, LabelEntry
 from service.http import metrics
 from service.http.record_reader import STRICT_CONFIG, NamedModel, RecordDict, RecordReader, create_named_model
 from service.http.refusals import RequestRefused
 
 PREDICTION_ID_FIELDS = ("prediction_id", "penumbra.prediction_id")  # the second where a column is called as the first
 EXAMPLE_ID = "019fa1c2d3e4b5a69-0"
-FEEDBACK_SOURCE = "feedback"
 RETRY_HEADER = (b"retry-after", b"5")
 
 logger = logging.getLogger("service.http.feedback")

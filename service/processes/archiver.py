@@ -2,6 +2,7 @@
 
 import datetime as dt
 import logging
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,14 +16,23 @@ from penumbra.logs import archive, archive_parts
 from penumbra.logs.archive_health import save_archive_health
 from penumbra.logs.archive_parts import FailureHandler, RowReader, raise_failure
 from penumbra.logs.frames import LogFrameReader
+from penumbra.logs.lag import ARCHIVE_METRICS_FILE, measure_archive_lag, measure_folder_bytes
 from penumbra.logs.queries import lookup
 from penumbra.logs.shadow_log import SHADOW_ROLES, find_newest_segment, load_shadow_state
 from penumbra.logs.shipping import ship_parts
 from penumbra.registry.pointers import find_shadow_version
+from penumbra.storage.atomic import replace_file
 from penumbra.storage.work_lock import hold_pass_lock
+from service.processes.exposition import MetricSample, format_exposition
 from service.processes.process_control import log_to_stderr, make_running_check, sleep_while_running
 
 ARCHIVE_POLL_SECONDS = 60.0
+ARCHIVE_METRIC_HELP = {
+    "lag_seconds": "How long ago the oldest day ended that isn't whole in Parquet, or not shipped.",
+    "lag_rows": "How many lines of such days wait, estimated from their bytes.",
+    "log_bytes": "Bytes of a log on this disk, with its Parquet files.",
+    "free_bytes": "Bytes that are free on the disk of the prediction log.",
+}
 
 logger = logging.getLogger("service.processes.archiver")
 
@@ -130,9 +140,34 @@ def _run_pass(settings: Settings, problem: Problem) -> list[Exception]:
     try:
         found = [describe_error(error) for error in failures]
         save_archive_health(settings.service.predictions, found, dt.datetime.now(dt.UTC))
-    except OSError as error:
+        write_archive_metrics(settings, dt.datetime.now(dt.UTC))
+    except Exception as error:  # such as a full disk, or a part whose facts can't be read
         failures.append(error)
     return failures
+
+
+def write_archive_metrics(settings: Settings, now: dt.datetime) -> None:
+    """Replace the metrics file of the archiver.
+
+    Args:
+        settings: The folders of the logs, and the address of the archive.
+        now: The current time, with a time zone.
+
+    Raises:
+        OSError: The file can't be written.
+    """
+    samples = [*_list_archive_samples(settings, now)]
+    text = format_exposition("penumbra_archive_", ARCHIVE_METRIC_HELP, samples)
+    replace_file(settings.service.predictions / ARCHIVE_METRICS_FILE, text)
+
+
+def _list_archive_samples(settings: Settings, now: dt.datetime) -> Iterator[MetricSample]:
+    predictions, lag = settings.service.predictions, measure_archive_lag(settings, now)
+    yield "lag_seconds", {}, lag.count_seconds(now)
+    yield "lag_rows", {}, lag.rows
+    for folder in (predictions, settings.service.shadow_log, settings.labels.folder):
+        yield "log_bytes", {"log": folder.name}, measure_folder_bytes(folder)
+    yield "free_bytes", {}, shutil.disk_usage(predictions).free
 
 
 def main() -> None:

@@ -1,48 +1,109 @@
-"""The indexer process: joins labels to predictions as both arrive, at the lowest priority."""
+"""The indexer process: joins labels to predictions as both arrive."""
 
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 from penumbra.core.errors import describe_error
 from penumbra.core.problem_loading import load_problem
-from penumbra.core.settings import load_settings
+from penumbra.core.settings import Settings, load_settings
 from penumbra.logs.index import LogIndex
+from penumbra.logs.lag import INDEX_METRICS_FILE, measure_index_lags
+from penumbra.storage.atomic import replace_file
+from service.processes.exposition import MetricSample, format_exposition
 from service.processes.process_control import log_to_stderr, make_running_check, sleep_while_running
 
-INDEX_POLL_SECONDS = 1.0  # a pass has a fixed cost, each line nearly none
-MAX_INDEX_WAIT_SECONDS = 15.0
+INDEX_POLL_SECONDS, MAX_INDEX_POLL_SECONDS = 1.0, 10.0  # between passes
+INDEX_SHARE = 0.1  # of the time that passes may take: the more lines a pass has, the less each costs
+MAX_INDEX_WAIT_SECONDS = 15.0  # after failures
+INDEX_METRIC_HELP = {
+    "heartbeat_seconds": "When the index last took in lines or found none, in seconds since 1970.",
+    "lag_seconds": "For how long the oldest line of a log waits for the index.",
+    "lag_rows": "How many lines of a log wait for the index, estimated from their bytes.",
+    "failing": "1 while the index can't be brought up to date.",
+}
 
 logger = logging.getLogger("service.processes.indexer")
 
 
-def run_indexer(index: LogIndex, running: Callable[[], bool]) -> None:
+def run_indexer(
+    index: LogIndex, running: Callable[[], bool], report: Callable[[bool], None] = lambda is_failing: None
+) -> None:
     """Bring the index up to date at intervals, and once more at the end; wait longer while that fails.
 
     Args:
         index: The index of predictions and labels.
         running: Returns False when it is time to stop.
+        report: Called after each piece of a log that was taken in and after each pass, with whether that failed.
     """
     wait, last_message = INDEX_POLL_SECONDS, ""
     while True:
-        last = not running()
+        last, began = not running(), time.monotonic()
         try:
-            index.catch_up()
-            wait, last_message = INDEX_POLL_SECONDS, ""
+            index.catch_up(lambda: report(False))
+            report(False)
+            wait, last_message = compute_index_wait(time.monotonic() - began), ""
         except Exception as error:  # such as a full disk or a damaged file: labels wait in their log
             wait, message = min(wait * 2, MAX_INDEX_WAIT_SECONDS), describe_error(error)
             if message != last_message:
                 logger.error("labels can't be joined to predictions, trying again: %s", message)
             last_message = message
+            report(True)
         if last:
             return
         sleep_while_running(wait, running)
 
 
+def compute_index_wait(seconds: float) -> float:
+    """Compute how long to wait after a pass.
+
+    Args:
+        seconds: How long the pass took.
+
+    Returns:
+        The seconds until the next pass, so that passes take `INDEX_SHARE` of the time.
+    """
+    return min(max(INDEX_POLL_SECONDS, seconds / INDEX_SHARE - seconds), MAX_INDEX_POLL_SECONDS)
+
+
+def make_index_reporter(settings: Settings) -> Callable[[bool], None]:
+    """Make a function that writes the index's metrics, at most once a second.
+
+    Args:
+        settings: The folders of the logs.
+
+    Returns:
+        A function that takes whether the last pass failed.
+    """
+    due = 0.0
+
+    def report(is_failing: bool) -> None:
+        nonlocal due
+        if time.monotonic() < due:
+            return
+        due = time.monotonic() + INDEX_POLL_SECONDS
+        text = format_exposition("penumbra_index_", INDEX_METRIC_HELP, [*_list_index_samples(settings, is_failing)])
+        with suppress(OSError):  # the disk is full, which the log of failures tells
+            replace_file(settings.service.predictions / INDEX_METRICS_FILE, text)
+
+    return report
+
+
+def _list_index_samples(settings: Settings, is_failing: bool) -> Iterator[MetricSample]:
+    yield "heartbeat_seconds", {}, time.time()
+    yield "failing", {}, float(is_failing)
+    for log, lag in measure_index_lags(settings).items():
+        yield "lag_seconds", {"log": log}, lag.count_seconds()
+        yield "lag_rows", {"log": log}, lag.rows
+
+
 def main() -> None:
     """Run the indexer until the parent process ends or SIGTERM arrives."""
     log_to_stderr(logger)
-    running = make_running_check()
-    run_indexer(LogIndex.from_settings(load_settings(), load_problem(["schema"]).schema), running)
+    running, settings = make_running_check(), load_settings()
+    with LogIndex.from_settings(settings, load_problem(["schema"]).schema).keep_open() as index:
+        run_indexer(index, running, make_index_reporter(settings))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import service
 from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError, load_settings
 from service import processes, shadow
 from service.http.access import read_keys, require_safe_access
+from service.processes.process_control import IDLE_NICENESS
 from service.processes.supervisor import ChildProcess, Supervisor, start_process
 
 DRAIN_SECONDS = 10
@@ -23,6 +24,8 @@ PROCESS_MODULES = {
     **{name: f"{processes.__name__}.{name}" for name in ("deployer", "indexer", "archiver")},
     "shadow": f"{shadow.__name__}.process",
 }  # by package, as importing the modules themselves would cost their memory once more
+# In this order they give way, where the machine can't do all: answers come first, and labels before the shadow.
+PROCESS_NICENESS = {"indexer": 5, "archiver": 10, "shadow": IDLE_NICENESS}
 PROBLEM_CHECK = """
 import sys
 from penumbra.core.problem import ProblemError
@@ -55,7 +58,7 @@ def main() -> None:
     _require_free_port(settings.service.host, settings.service.port)
     environment = build_service_environment(settings.service.state)
     supervisor = Supervisor(list_service_processes(settings), environment)
-    check = start_process([sys.executable, "-c", PROBLEM_CHECK], environment, background=True)
+    check = start_process([sys.executable, "-c", PROBLEM_CHECK], environment, niceness=IDLE_NICENESS)
     announce = _make_announcer(settings)
 
     def announce_or_stop() -> None:
@@ -84,7 +87,10 @@ def list_service_processes(settings: Settings) -> list[ChildProcess]:
     companions = [name for name in PROCESS_MODULES if not disabled.get(name)]
     return [
         ChildProcess("service", [*python, "bentoml", "serve", "--quiet", SERVICE_TARGET, *address, *drain]),
-        *(ChildProcess(name, [*python, PROCESS_MODULES[name]], background=name != "deployer") for name in companions),
+        *(
+            ChildProcess(name, [*python, PROCESS_MODULES[name]], niceness=PROCESS_NICENESS.get(name, 0))
+            for name in companions
+        ),
     ]
 
 

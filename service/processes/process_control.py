@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
 
-LOWEST_NICENESS = 19
+IDLE_NICENESS = 19  # of the idle class
 SETATTR_SYSCALLS = {
     "x86_64": 314,
     "aarch64": 274,
@@ -51,18 +51,22 @@ def sleep_while_running(seconds: float, running: Callable[[], bool]) -> None:
         time.sleep(min(left, 0.2))
 
 
-def set_lowest_priority() -> None:
-    """Run this process only when no other one of its session wants to. Call it before there are threads.
+def lower_priority(niceness: int) -> None:
+    """Let others have the processor before this process. Call it before there are threads.
 
-    Under mere niceness a process keeps a processor for milliseconds after another one wakes up; under SCHED_IDLE it
-    gives way at once.
+    Under mere niceness a process keeps a processor for milliseconds after another one wakes up, but gets its share of a
+    machine that is never idle. In the idle class, that of `IDLE_NICENESS`, it gives way at once, and may get nothing.
+
+    Args:
+        niceness: Above 0, up to `IDLE_NICENESS` to run only when no other process of the session wants to.
 
     Source:
         sched(7), SCHED_IDLE.
     """
-    os.nice(LOWEST_NICENESS)
-    with suppress(OSError, AttributeError):
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    os.setpriority(os.PRIO_PROCESS, 0, max(niceness, os.getpriority(os.PRIO_PROCESS, 0)))
+    if niceness == IDLE_NICENESS:
+        with suppress(OSError, AttributeError):
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 class _SchedAttributes(ctypes.Structure):

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any
 
-from service.processes.process_control import set_lowest_priority
+from service.processes.process_control import lower_priority
 
 FIRST_RESTART_SECONDS, MAX_RESTART_SECONDS, STABLE_SECONDS = 0.5, 30.0, 60.0
 TICK_SECONDS = 0.1
@@ -24,14 +24,14 @@ _libc: Any = ctypes.CDLL(None) if sys.platform == "linux" else None
 class ChildProcess:
     """A command, its process, and when to start it next.
 
-    What it prints goes to `log`, or to this process's output. A child in the background runs at the lowest priority
-    from its start on. Times are by `time.monotonic`, in seconds.
+    What it prints goes to `log`, or to this process's output. It gives way to others by its `niceness` from its start
+    on (see `process_control.lower_priority`). Times are by `time.monotonic`, in seconds.
     """
 
     name: str
     command: Sequence[str]
     log: Path | None = None
-    background: bool = False
+    niceness: int = 0
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
     start_at: float = 0.0
@@ -53,7 +53,7 @@ class ChildProcess:
 
     def _start(self, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
         with self.log.open("ab") if self.log else nullcontext() as output:
-            return start_process(self.command, environment, output=output, background=self.background)
+            return start_process(self.command, environment, output=output, niceness=self.niceness)
 
     def _schedule_restart(self, code: int, now: float) -> None:
         self.restart_delay = FIRST_RESTART_SECONDS if now - self.started_at > STABLE_SECONDS else self.restart_delay
@@ -112,7 +112,7 @@ def start_process(
     environment: Mapping[str, str],
     pass_fds: Sequence[int] = (),
     output: IO[bytes] | None = None,
-    background: bool = False,
+    niceness: int = 0,
 ) -> subprocess.Popen[bytes]:
     """Start a process that ends when this one does, however that happens.
 
@@ -124,7 +124,7 @@ def start_process(
         environment: All environment variables of the process.
         pass_fds: File descriptors that it inherits.
         output: Where stdout and stderr go; None for those of this process.
-        background: Whether it runs at the lowest priority (see `process_control.set_lowest_priority`).
+        niceness: How far it gives way to others (see `process_control.lower_priority`).
 
     Returns:
         The running process.
@@ -136,8 +136,8 @@ def start_process(
     def prepare_child() -> None:
         if sys.platform == "linux":
             _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-        if background:
-            set_lowest_priority()
+        if niceness:
+            lower_priority(niceness)
 
     return subprocess.Popen(
         command,

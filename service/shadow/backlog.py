@@ -4,27 +4,30 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
 from penumbra.logs import append_log
+from penumbra.logs.lag import LogLag, UnreadSpan, measure_lag
 from penumbra.logs.schema import LoggedPrediction, ShadowStart
 from penumbra.logs.segments import read_last_write_time
 from penumbra.logs.shadow_state import ByteSpan, ShadowProgress
 
-READ_BYTES = 1 << 22
+LINE_BYTES = 1024  # to read for a line at first
 UNREADABLE_TIME = dt.datetime.max.replace(tzinfo=dt.UTC)
 
 
 @dataclass(frozen=True)
 class ScoringJob:
-    """Whole lines of a segment, in the bytes [start, end)."""
+    """Whole lines of a segment, in the bytes [start, end); new where they were logged since the model's start."""
 
     path: Path
     start: int
     end: int
     lines: Sequence[LoggedPrediction]
     content: Sequence[bytes]
+    is_new: bool
     tries: int = 1
 
     def take_first(self, n_lines: int) -> "ScoringJob":
@@ -43,15 +46,6 @@ class ScoringJob:
             The number of lines before the first one that is not older.
         """
         return next((n for n, line in enumerate(self.lines) if line.time >= moment), len(self.lines))
-
-
-@dataclass(frozen=True)
-class Backlog:
-    """Unscored bytes of lines since the model's start (`new`) and before it (`past`); the oldest new time."""
-
-    new: int
-    past: int
-    since: dt.datetime | None
 
 
 def make_shadow_start(predictions: Path, model: str, catch_up_hours: float) -> ShadowStart:
@@ -82,13 +76,14 @@ def read_next_job(predictions: Path, progress: ShadowProgress, rows: int) -> Sco
     Returns:
         The job, or None where nothing is left to score.
     """
-    for path, span in list_unscored_spans(predictions, progress):
-        if job := _read_job(path, span, rows):
+    new, past = _split_unscored_spans(predictions, progress)
+    for path, span, is_new in [*((*each, True) for each in new), *((*each, False) for each in reversed(past))]:
+        if job := _read_job(path, span, rows, is_new):
             return job
     return None
 
 
-def measure_backlog(predictions: Path, progress: ShadowProgress) -> Backlog:
+def measure_backlog(predictions: Path, progress: ShadowProgress) -> tuple[LogLag, LogLag]:
     """Measure how much a model has yet to score.
 
     Args:
@@ -96,31 +91,13 @@ def measure_backlog(predictions: Path, progress: ShadowProgress) -> Backlog:
         progress: What the model has scored so far.
 
     Returns:
-        New and past bytes, and the time of the oldest new line.
+        What was logged since its start, and before it.
     """
     new, past = _split_unscored_spans(predictions, progress)
-    waiting = [job.lines[0].time for path, span in new if (job := _read_job(path, span, 1))]
-    return Backlog(_count_bytes(new) if waiting else 0, _count_bytes(past), min(waiting, default=None))
+    return measure_lag(new), measure_lag(past)
 
 
-def list_unscored_spans(predictions: Path, progress: ShadowProgress) -> Iterator[tuple[Path, ByteSpan]]:
-    """List the spans of bytes that a model has yet to score.
-
-    Args:
-        predictions: The folder of the prediction log.
-        progress: What the model has scored so far.
-
-    Yields:
-        Segment and span, in the order in which `read_next_job` takes them.
-    """
-    new, past = _split_unscored_spans(predictions, progress)
-    yield from new
-    yield from reversed(past)
-
-
-def _split_unscored_spans(
-    predictions: Path, progress: ShadowProgress
-) -> tuple[list[tuple[Path, ByteSpan]], list[tuple[Path, ByteSpan]]]:
+def _split_unscored_spans(predictions: Path, progress: ShadowProgress) -> tuple[list[UnreadSpan], list[UnreadSpan]]:
     new, past = [], []
     for path, size in append_log.read_segment_sizes(predictions).items():
         before, since = progress.split_unscored(path.stem, size)
@@ -129,20 +106,28 @@ def _split_unscored_spans(
     return new, past
 
 
-def _read_job(path: Path, span: ByteSpan, rows: int) -> ScoringJob | None:
+def _read_job(path: Path, span: ByteSpan, rows: int, is_new: bool) -> ScoringJob | None:
     """Read at most `rows` whole lines from the span's start; None where there is no whole line."""
     start, end = span
     try:
         with path.open("rb") as file:
             file.seek(start)
-            content = file.read(min(end - start, READ_BYTES))
-            content += file.readline() if start + len(content) < end else b""
+            lines = _read_lines(file, end - start, rows)
     except FileNotFoundError:  # deleted since it was listed
         return None
-    lines = content[: content.rfind(b"\n") + 1].split(b"\n")[:-1][:rows]
     if not lines:
         return None
-    return ScoringJob(path, start, end, [*_decode_lines(path.stem, start, lines)], lines).take_first(len(lines))
+    decoded = [*_decode_lines(path.stem, start, lines)]
+    return ScoringJob(path, start, end, decoded, lines, is_new).take_first(len(lines))
+
+
+def _read_lines(file: BinaryIO, size: int, rows: int) -> list[bytes]:
+    content = b""
+    while content.count(b"\n") < rows and (left := size - len(content)) > 0:
+        if not (read := file.read(min(left, rows * LINE_BYTES))):
+            break
+        content += read
+    return content.split(b"\n", rows)[:-1]
 
 
 _decode_line = msgspec.json.Decoder(LoggedPrediction).decode
@@ -155,7 +140,3 @@ def _decode_lines(segment: str, position: int, lines: Sequence[bytes]) -> Iterat
         except (msgspec.MsgspecError, ValueError):  # a damaged line has its position as id too
             yield LoggedPrediction(f"{segment}-{position:x}", UNREADABLE_TIME)
         position += len(line) + 1
-
-
-def _count_bytes(spans: Sequence[tuple[Path, ByteSpan]]) -> int:
-    return sum(end - start for _, (start, end) in spans)

@@ -9,12 +9,14 @@ import time
 from collections.abc import Callable
 from multiprocessing.connection import wait
 
+from penumbra.core.process_tree import adopt_orphans, end_orphans
 from penumbra.core.settings import Settings, load_settings
 from penumbra.logs.shadow_log import SHADOW_ROLES, ShadowLog, ShadowLogLocked
 from service.processes.process_control import (
+    IDLE_NICENESS,
     log_to_stderr,
+    lower_priority,
     make_running_check,
-    set_lowest_priority,
     sleep_while_running,
 )
 from service.shadow import metrics_file
@@ -44,6 +46,7 @@ def run_shadow(settings: Settings, log: ShadowLog, running: Callable[[], bool]) 
         while running():
             busy = sum(worker.step() for worker in workers) > 0
             if time.monotonic() >= due:
+                end_orphans([worker.client.pid for worker in workers if worker.client])
                 log.recover()
                 metrics_file.write_shadow_metrics(settings.service, log.state, workers)
                 due = time.monotonic() + HEARTBEAT_SECONDS
@@ -61,7 +64,8 @@ def main() -> None:
     """Run until the parent process ends or SIGTERM arrives; start again where the shadow log can't be written."""
     log_to_stderr(logger)
     running = make_running_check()
-    set_lowest_priority()
+    adopt_orphans()  # those of a model that ended by itself
+    lower_priority(IDLE_NICENESS)
     settings, last_message = load_settings(), ""
     while running():
         try:

@@ -11,7 +11,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from penumbra.core.settings import Settings
-from penumbra.logs.schema import STATUS_ERROR, STATUS_OK, STATUS_SKIPPED, STATUS_TIMEOUT, ShadowBatch, ShadowRow
+from penumbra.logs.schema import (
+    BEHIND_REASON,
+    STATUS_ERROR,
+    STATUS_OK,
+    STATUS_SKIPPED,
+    STATUS_TIMEOUT,
+    ShadowBatch,
+    ShadowRow,
+)
 from penumbra.logs.shadow_log import ShadowLog
 from penumbra.registry.pointers import BUNDLES_FOLDER, find_shadow_version
 from service.shadow.backlog import LoggedPrediction, ScoringJob, make_shadow_start, read_next_job
@@ -20,6 +28,7 @@ from service.shadow.scorer_client import ScorerClient, ScorerDied, ScoreRequest,
 FAILURES_BEFORE_BACKOFF = 3  # failures in a row before the model is left alone
 FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 2.0, 300.0
 MAX_JOB_TRIES = 2
+SKIPPED_BATCHES = 32  # batches that a model that is behind leaves out at most before its next one
 GATHER_SECONDS = 0.2  # pause after a batch that wasn't full: a few rows cost as much as many
 
 logger = logging.getLogger("service.shadow.process")
@@ -40,6 +49,7 @@ class ShadowRoleWorker:
     _retry_job: ScoringJob | None = None
     _resume_at: float = 0.0
     _next_batch_at: float = 0.0
+    _busy_since: float | None = None  # it has had work ever since
 
     def step(self) -> bool:
         """Do what can be done without waiting; call it repeatedly.
@@ -92,6 +102,7 @@ class ShadowRoleWorker:
         if version:
             logger.info("version %s is in the shadow as %s", version, self.role)
         self.version, self.last_failure, self.failures, self._retry_job, self._resume_at = version, "", 0, None, 0.0
+        self._busy_since = None
 
     def _is_client_ready(self) -> bool:
         if self.client is None:
@@ -109,18 +120,28 @@ class ShadowRoleWorker:
     def _start_next_job(self) -> bool:
         """Send the next rows to the model, or record why it doesn't get them; False where there are none."""
         settings, progress = self.settings, self.log.state.models[str(self.version)]
-        rows = settings.shadow.batch_rows
-        if not (job := self._retry_job or read_next_job(settings.service.predictions, progress, rows)):
+        rows, now, is_overloaded = settings.shadow.batch_rows, dt.datetime.now(dt.UTC), self._is_overloaded()
+        most = rows * SKIPPED_BATCHES if is_overloaded else rows
+        if not (job := self._retry_job or read_next_job(settings.service.predictions, progress, most)):
+            self._busy_since = None
             return False
-        hours = settings.shadow.catch_up_hours
-        if old := job.count_older(dt.datetime.now(dt.UTC) - dt.timedelta(hours=hours)):
+        self._busy_since = self._busy_since or time.monotonic()
+        hours, seconds = settings.shadow.catch_up_hours, settings.shadow.max_lag_seconds
+        if old := job.count_older(now - dt.timedelta(hours=hours)):
             self._skip(job.take_first(old), f"older than {hours:g} h when its turn came")
         elif self.is_backing_off:
             self._skip(job, f"left alone after {self.failures} failures: {self.last_failure}")
+        elif is_overloaded and job.is_new and (old := job.count_older(now - dt.timedelta(seconds=seconds))):
+            self._skip(job.take_first(old), f"{BEHIND_REASON} {seconds:g} s behind")
         else:
-            self._job = job
-            self._get_client().send_request(ScoreRequest(str(job.path), job.start, job.end))
+            self._job = job.take_first(rows)
+            self._get_client().send_request(ScoreRequest(str(job.path), job.start, self._job.end))
         return True
+
+    def _is_overloaded(self) -> bool:
+        """Tell whether more has arrived than the model could answer for so long as it may be behind."""
+        limit = self.settings.shadow.max_lag_seconds
+        return self._busy_since is not None and time.monotonic() - self._busy_since > limit
 
     def _collect(self, job: ScoringJob) -> bool:
         if (results := self._get_client().poll_results()) is None:
@@ -160,9 +181,8 @@ class ShadowRoleWorker:
         rows = [ShadowRow(line.id, version, now, *_result_fields(result)) for line, result in pairs]
         self.log.append(summarise_shadow_batch(version, job, pairs), rows)
         self._job = self._retry_job = None
-        self._next_batch_at = (
-            0.0 if len(job.lines) >= self.settings.shadow.batch_rows else time.monotonic() + GATHER_SECONDS
-        )
+        is_full = len(job.lines) >= self.settings.shadow.batch_rows or self._is_overloaded()
+        self._next_batch_at = 0.0 if is_full else time.monotonic() + GATHER_SECONDS
 
     def _get_client(self) -> ScorerClient:
         if self.client is None:

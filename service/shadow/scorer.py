@@ -17,6 +17,7 @@ import numpy as np
 
 from penumbra.core.encoding import derive_features
 from penumbra.core.problem_loading import SERVED_PARTS, load_problem
+from penumbra.core.process_tree import adopt_orphans
 from penumbra.logs.append_log import BYTES_PER_MEGABYTE
 from penumbra.logs.schema import STATUS_ERROR, STATUS_NAN, STATUS_SHAPE, STATUS_SKIPPED, LoggedRecord
 from penumbra.registry import bundle
@@ -113,6 +114,7 @@ def main(arguments: list[str]) -> None:
         arguments: A socket's file descriptor, the bundle's folder, the memory limit in MB, and any public keys, one of
             which must have signed the bundle.
     """
+    adopt_orphans()  # so that the client finds whatever the model starts
     connection = Connection(int(arguments[0]))
     limit_memory(float(arguments[2]))
     try:

@@ -4,7 +4,6 @@ import os
 import signal
 import socket
 import sys
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -13,8 +12,11 @@ from typing import Any
 
 import msgspec
 
+from penumbra.core.process_tree import kill_process_tree
 from penumbra.logs.schema import STATUS_OK
+from service.processes.process_control import IDLE_NICENESS
 from service.processes.supervisor import start_process
+from service.shadow.request_clock import RequestClock
 
 SCORER_MODULE = f"{__package__}.scorer"
 LOAD_TIMEOUT_SECONDS = 30.0
@@ -69,15 +71,20 @@ class ScorerClient:
         self.refused: str | None = None  # None while it loads
         self.connection = Connection(ours.detach())
         self._process = start_process(
-            command, os.environ | SCORER_ENVIRONMENT, pass_fds=[theirs.fileno()], background=True
+            command, os.environ | SCORER_ENVIRONMENT, pass_fds=[theirs.fileno()], niceness=IDLE_NICENESS
         )
         theirs.close()
         self._timeout_seconds = timeout_seconds
-        self._started_at, self._limit = self._measure_own_seconds(), max(LOAD_TIMEOUT_SECONDS, timeout_seconds)
+        self._clock = RequestClock(self._process.pid, max(LOAD_TIMEOUT_SECONDS, timeout_seconds))
+
+    @property
+    def pid(self) -> int:
+        """The id of the process."""
+        return self._process.pid
 
     def send_request(self, request: ScoreRequest) -> None:
         """Send a scoring `request` without blocking; call `poll_results` for its results."""
-        self._started_at, self._limit = self._measure_own_seconds(), self._timeout_seconds
+        self._clock.restart(self._timeout_seconds)
         with suppress(OSError):  # the process ended: `poll_results` reports it
             self.connection.send_bytes(msgspec.msgpack.encode(request))
 
@@ -109,9 +116,8 @@ class ScorerClient:
         return None if content is None else msgspec.msgpack.decode(content, type=list[ShadowResult])
 
     def close(self) -> None:
-        """Kill the process, and close the connection to it."""
-        self._process.kill()
-        self._process.wait()
+        """Kill the process with all that it started, and close the connection to it."""
+        kill_process_tree(self._process)
         self.connection.close()
 
     def _receive(self) -> bytes | None:
@@ -119,26 +125,14 @@ class ScorerClient:
             if self.connection.poll():
                 return self.connection.recv_bytes()
         except (EOFError, OSError):
-            self._process.kill()
-            raise ScorerDied(_describe_exit(self._process.wait())) from None
+            raise ScorerDied(_describe_exit(kill_process_tree(self._process))) from None
         self._check_time()
         return None
 
     def _check_time(self) -> None:
-        if (taken := self._measure_own_seconds() - self._started_at) > self._limit:
+        if (taken := self._clock.measure_overdue_seconds()) is not None:
             self.close()
-            raise ScorerTimeout(f"it took {taken:.1f} s, at most {self._limit:g} s are allowed")
-
-    def _measure_own_seconds(self) -> float:
-        """Return the time by the clock, less the time for which the process's threads waited for a processor.
-
-        At the lowest priority on a busy machine that wait is long, and no fault of the model's.
-        """
-        waited = 0
-        for path in Path(f"/proc/{self._process.pid}/task").glob("*/schedstat"):
-            with suppress(OSError, ValueError):
-                waited += int(path.read_text().split()[1])
-        return time.monotonic() - waited / 1e9
+            raise ScorerTimeout(f"it took {taken:.1f} s, at most {self._clock.limit:g} s are allowed")
 
 
 def _describe_exit(code: int) -> str:

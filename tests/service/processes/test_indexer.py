@@ -30,7 +30,7 @@ def test_the_indexer_goes_on_after_a_failure_and_complains_once(
 ) -> None:
     made, passes = prediction_logs.make_index(tmp_path), iter([OSError("disk full"), OSError("disk full"), None])
 
-    def catch_up() -> int:
+    def catch_up(after_piece: object) -> int:
         if error := next(passes):
             raise error
         return 0

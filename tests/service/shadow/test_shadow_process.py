@@ -5,7 +5,7 @@ import psutil
 import pytest
 
 from penumbra.logs import append_log
-from penumbra.logs.shadow_log import METRICS_FILE
+from penumbra.logs.lag import METRICS_FILE
 from service.shadow import metrics_file, process
 from tests.helpers import local_service
 from tests.helpers.local_shadow import (

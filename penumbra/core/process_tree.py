@@ -1,0 +1,121 @@
+"""Process trees: a process ends with all that it started, whatever groups and sessions those moved to.
+
+Processes that lose their parent go to the nearest ancestor that adopts orphans, and are found there.
+"""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Collection
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER, PR_GET_CHILD_SUBREAPER = 1, 36, 37
+KILL_SECONDS, KILL_POLL_SECONDS = 2.0, 0.005
+ENDED_STATES = (b"Z", b"X")
+_libc: Any = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+def end_with_parent(number: int = signal.SIGKILL) -> None:
+    """Have the kernel send this process the signal `number` as soon as its parent ends. Only on Linux.
+
+    Source:
+        prctl(2), PR_SET_PDEATHSIG.
+    """
+    if _libc:
+        _libc.prctl(PR_SET_PDEATHSIG, number)
+
+
+def adopt_orphans() -> None:
+    """Make this process the parent of every descendant whose own parent ends. Only on Linux.
+
+    Source:
+        prctl(2), PR_SET_CHILD_SUBREAPER.
+    """
+    if _libc:
+        _libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def end_orphans(kept: Collection[int]) -> list[int]:
+    """Kill the processes that this one has adopted, with all that they started, and reap them.
+
+    Args:
+        kept: The ids of the processes that it started itself. Nothing is ended before `adopt_orphans` was called.
+
+    Returns:
+        The ids of the processes that were adopted.
+    """
+    if not _is_adopting():
+        return []
+    adopted = [pid for pid, parent in _read_parents().items() if parent == os.getpid() and pid not in kept]
+    for pid in adopted:
+        _kill_descendants(pid)
+        _send_signal(pid, signal.SIGKILL)
+        with suppress(ChildProcessError):
+            os.waitpid(pid, 0)
+    return adopted
+
+
+def kill_process_tree(process: subprocess.Popen[Any]) -> int:
+    """Kill a process with all that it started, and wait for it.
+
+    Args:
+        process: The process. Where it has ended already, `end_orphans` finds what it left.
+
+    Returns:
+        Its exit code.
+    """
+    if process.poll() is None:
+        _kill_descendants(process.pid)
+        process.kill()
+    return process.wait()
+
+
+def _is_adopting() -> bool:
+    answer = ctypes.c_int()
+    if _libc:
+        _libc.prctl(PR_GET_CHILD_SUBREAPER, ctypes.byref(answer))
+    return bool(answer.value)
+
+
+def _kill_descendants(pid: int) -> None:
+    """Stop a process, so that it starts nothing more, and kill its descendants until there are none."""
+    _send_signal(pid, signal.SIGSTOP)
+    deadline = time.monotonic() + KILL_SECONDS
+    while (found := _list_descendants(pid)) and time.monotonic() < deadline:
+        for each in found:
+            _send_signal(each, signal.SIGKILL)
+        time.sleep(KILL_POLL_SECONDS)
+
+
+def _list_descendants(pid: int) -> list[int]:
+    children: dict[int, list[int]] = defaultdict(list)
+    for child, parent in _read_parents(but=ENDED_STATES).items():
+        children[parent].append(child)
+    found, waiting = [], [pid]
+    while waiting:
+        started = children[waiting.pop()]
+        found += started
+        waiting += started
+    return found
+
+
+def _read_parents(but: Collection[bytes] = ()) -> dict[int, int]:
+    """The parent of every process that isn't in one of these states; nothing where there is no /proc."""
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has ended since
+            state, parent = path.read_bytes().rpartition(b")")[2].split()[:2]
+            if state not in but:
+                parents[int(path.parent.name)] = int(parent)
+    return parents
+
+
+def _send_signal(pid: int, number: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number)

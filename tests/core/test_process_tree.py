@@ -1,0 +1,75 @@
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from penumbra.core.process_tree import kill_process_tree
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+# Starts two processes that go to sessions of their own, one of which loses its parent, and prints their ids.
+PARENT_SCRIPT = """
+import os, time
+from penumbra.core import process_tree
+
+def start(name, orphaned):
+    if child := os.fork():
+        return child
+    os.setsid()
+    if orphaned and os.fork():
+        os._exit(0)
+    print(name, os.getpid(), flush=True)
+    time.sleep(600)
+
+process_tree.adopt_orphans()
+kept = start("child", False)
+os.waitpid(start("orphan", True), 0)
+{then}
+time.sleep(600)
+"""
+
+
+@contextlib.contextmanager
+def start_parent(then: str = "") -> Iterator[tuple[subprocess.Popen[str], dict[str, int]]]:
+    command = [sys.executable, "-c", PARENT_SCRIPT.format(then=then)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout
+        lines = [parent.stdout.readline().split() for _ in range(2)]
+        started = {name: int(pid) for name, pid in lines}
+        try:
+            yield parent, started
+        finally:
+            for pid in (parent.pid, *started.values()):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+
+def is_alive(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_a_process_ends_with_what_it_started_in_whatever_session() -> None:
+    with start_parent() as (parent, started):
+        assert kill_process_tree(parent) == -signal.SIGKILL
+        wait_until(lambda: not any(map(is_alive, started.values())))
+
+
+def test_adopted_orphans_are_ended_and_own_children_kept() -> None:
+    with start_parent("process_tree.end_orphans([kept])") as (_, started):
+        wait_until(lambda: not is_alive(started["orphan"]))
+        assert is_alive(started["child"])

@@ -1,0 +1,75 @@
+"""The client's limits, with a real process of 16 threads at the other end: tests/helpers/threaded_scorer.py."""
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from service.shadow import scorer_client
+from service.shadow.scorer_client import ScorerClient, ScoreRequest, ScorerTimeout
+from tests.helpers import threaded_scorer
+from tests.helpers.local_service import wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
+LIMIT = 0.3  # seconds for a request
+
+
+@pytest.fixture
+def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ScorerClient]:
+    monkeypatch.setattr(scorer_client, "SCORER_MODULE", threaded_scorer.__name__)
+    made = ScorerClient(tmp_path / "pid", LIMIT, memory_mb=100)
+    wait_until(made.is_ready, 30)
+    yield made
+    made.close()
+
+
+@contextlib.contextmanager
+def keep_busy(core: int) -> Iterator[None]:
+    command = f"import os\nos.sched_setaffinity(0, [{core}])\nwhile True: pass"
+    with subprocess.Popen([sys.executable, "-c", command]) as hog:
+        try:
+            yield
+        finally:
+            hog.kill()
+
+
+def is_alive(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+@pytest.mark.parametrize("fault", [threaded_scorer.BURN, threaded_scorer.HANG])
+def test_16_threads_that_burn_or_hang_are_timed_out_by_the_clock(client: ScorerClient, fault: int) -> None:
+    began = time.monotonic()
+    client.send_request(ScoreRequest("", fault, 0))
+    with pytest.raises(ScorerTimeout, match=r"it took \d+\.\d s, at most 0.3 s are allowed"):
+        wait_until(client.poll_results, 30)
+    assert LIMIT < time.monotonic() - began < 10
+
+
+def test_waiting_for_a_processor_at_the_lowest_priority_is_no_fault_of_16_threads(client: ScorerClient) -> None:
+    core = min(os.sched_getaffinity(0))
+    os.sched_setaffinity(client.pid, [core])
+    with keep_busy(core):
+        client.send_request(ScoreRequest("", threaded_scorer.WORK, 0))
+        end = time.monotonic() + 5 * LIMIT
+        while time.monotonic() < end:
+            client.poll_results()
+            time.sleep(0.02)
+    wait_until(client.poll_results, 30)
+
+
+def test_a_process_that_left_group_and_session_ends_with_the_model_that_started_it(
+    client: ScorerClient, tmp_path: Path
+) -> None:
+    client.send_request(ScoreRequest("", threaded_scorer.FORK, 0))
+    wait_until(client.poll_results)
+    wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
+    client.close()
+    assert not is_alive(int((tmp_path / "pid").read_text()))
