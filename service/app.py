@@ -1,11 +1,16 @@
 """The BentoML service: `bentoml serve service.app:Service`, or with its companion processes `python -m service`."""
 
 import asyncio
+import contextlib
+import faulthandler
 import functools
 import logging
 import os
 import signal
+import sys
+import threading
 import time
+from pathlib import Path
 from typing import Any, cast
 
 import bentoml
@@ -13,7 +18,7 @@ from pydantic import ConfigDict, RootModel
 
 from penumbra.core.problem import Problem
 from penumbra.core.problem_loading import SERVED_PARTS, load_problem
-from penumbra.core.settings import Settings, SettingsError, load_settings
+from penumbra.core.settings import ServiceSettings, Settings, SettingsError, load_settings
 from penumbra.logs.append_log import LogWriter
 from penumbra.logs.labels import LabelSpec
 from penumbra.registry.lineage import explain_prediction
@@ -23,16 +28,21 @@ from service.http.feedback import FeedbackEndpoint
 from service.http.record_reader import Contract
 from service.http.responses import build_answer_type
 from service.inference import pinned_models
+from service.inference.blocked_records import record_crashes
 from service.inference.live_model import LiveModels
 from service.inference.pipeline import CanaryShare
 from service.inference.predictor import Predictor
 from service.inference.rule_engine import make_rule_engine_factory
-from service.processes import process_control
+from service.inference.scoring_marks import HANG_SIGNAL, WorkerMarks
+from service.processes import inheritance, process_control
+from service.processes.state_lock import StateFolderRefused, acquire_state_lock
 
 BENTOML_CONFIG = {
     "logging": {"access": {"enabled": False}},
     "tracing": {"excluded_urls": [".*"]},
 }
+
+logger = logging.getLogger("service.app")
 
 
 def build_service(settings: Settings, problem: Problem, keys: KeyDigests = ()) -> bentoml_app.FastService:
@@ -76,19 +86,24 @@ def build_service(settings: Settings, problem: Problem, keys: KeyDigests = ()) -
                 problem.rules.RULES if settings.rules.apply else (), settings.rules.on_error
             )
             live = LiveModels(service.state, problem, make_rules, share is not None, settings.registry.signed_by)
-            self.predictor = Predictor(contract, spec.task, live, LogWriter(service.predictions, *rotation), share)
+            self.marks = open_worker_marks(service)
+            log = LogWriter(service.predictions, *rotation)
+            self.predictor = Predictor(contract, spec.task, live, log, share, self.marks)
             self.feedback = FeedbackEndpoint(labels, spec, LogWriter(settings.labels.folder, *rotation))
             self.explain = functools.partial(explain_prediction, settings)
             live.refresh()
 
         @bentoml.on_deployment
         def prepare() -> None:
+            """Run once before the workers of `bentoml serve` start."""
+            os.close(_acquire_lock_or_exit(service.state))
             pinned_models.prepare_bento_start(settings)
 
         @bentoml.on_startup
         async def start(self) -> None:
             self.tasks = [
                 asyncio.create_task(self.predictor.run_maintenance()),
+                asyncio.create_task(self.marks.run_heartbeat(service.timeout_seconds + service.hang_seconds)),
                 asyncio.create_task(_end_with_parent()),
             ]
             bentoml_app.tune_worker()
@@ -99,6 +114,7 @@ def build_service(settings: Settings, problem: Problem, keys: KeyDigests = ()) -
         async def stop(self) -> None:
             for task in self.tasks:
                 task.cancel()
+            self.marks.close()
             self.predictor.log.close()
             self.predictor.refusals.close()
             self.feedback.log.close()
@@ -112,6 +128,35 @@ def build_service(settings: Settings, problem: Problem, keys: KeyDigests = ()) -
             return Answers(self.predictor.answer_one(body.root.values, began))
 
     return cast(bentoml_app.FastService, Service)
+
+
+def open_worker_marks(service: ServiceSettings) -> WorkerMarks:
+    """Open the marks of this worker, and make it print where it hangs before it is ended for that.
+
+    A worker of `bentoml serve` has no host, so it records what others left that have ended, and has the kernel end it.
+
+    Args:
+        service: `state` and `hang_seconds` are read.
+
+    Returns:
+        The marks of this process.
+    """
+    if threading.current_thread() is not threading.main_thread():  # within another program, such as a test
+        return WorkerMarks(service.state, service.hang_seconds)
+    faulthandler.register(HANG_SIGNAL, chain=True)
+    if inheritance.inherited is None:
+        acquire_state_lock(service.state, shared=True)
+        with contextlib.suppress(OSError):
+            for sentence in record_crashes(service.state):
+                logger.error("%s", sentence)
+    return WorkerMarks(service.state, service.hang_seconds, has_timer=inheritance.inherited is None)
+
+
+def _acquire_lock_or_exit(state: Path) -> int:
+    try:
+        return acquire_state_lock(state)
+    except StateFolderRefused as error:
+        sys.exit(str(error))
 
 
 def _make_canary_share(share: float, spec: LabelSpec) -> CanaryShare | None:
@@ -138,4 +183,8 @@ async def _end_with_parent() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-Service = build_service(load_settings(), load_problem(SERVED_PARTS), read_keys())
+Service = build_service(
+    load_settings(),
+    load_problem(SERVED_PARTS),
+    inheritance.inherited.keys if inheritance.inherited else read_keys(),
+)

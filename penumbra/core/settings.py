@@ -181,6 +181,7 @@ class ServiceSettings(SettingsSection):
     timeout_seconds: float = Field(gt=0)
     max_connections: int = Field(ge=16)
     keep_alive_seconds: float = Field(gt=0)
+    hang_seconds: float = Field(ge=0.5)
     open: bool
     poll_seconds: float = Field(gt=0)
     state: Path

@@ -56,7 +56,7 @@ class PredictionEntry(msgspec.Struct, omit_defaults=True):
 
     time: dt.datetime
     contract: str
-    record: Mapping[str, Any]
+    record: Mapping[str, Any] | msgspec.Raw
     inputs: Sequence[float]
     output: OutputValue
     decision: DecisionValue

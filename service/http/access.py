@@ -1,15 +1,19 @@
 """Access control: API keys by role, read from the environment and from nowhere else.
 
 PENUMBRA_KEYS__PREDICT, PENUMBRA_KEYS__FEEDBACK and PENUMBRA_KEYS__ADMIN each hold keys separated by commas. They are
-not settings, because settings are recorded with every run. Keys are kept as digests, in the serving process only.
+not settings, because settings are recorded with every run. Keys are kept as digests, in the serving process only:
+`python -m service` takes them out of the environment, and hands the digests to its workers in a file without a name.
 """
 
 import hashlib
 import hmac
 import ipaddress
 import os
+import tempfile
 from collections.abc import Mapping, MutableMapping, Sequence
-from typing import Any, Literal, get_args
+from typing import IO, Any, Literal, get_args
+
+import msgspec
 
 from penumbra.core.settings import API_KEY_PREFIX, ServiceSettings, SettingsError
 from service.http.refusals import RequestRefused
@@ -53,6 +57,40 @@ def read_keys(environ: Mapping[str, str] = os.environ) -> KeyDigests:
                 )
             digests.append((_digest(key.encode()), role))
     return digests
+
+
+def store_key_digests(keys: KeyDigests) -> IO[bytes]:
+    """Write the digests of keys to an open file without a name, for a child process to inherit.
+
+    Args:
+        keys: As returned by `read_keys`.
+
+    Returns:
+        The file; its descriptor can be inherited.
+    """
+    file = tempfile.TemporaryFile()  # noqa: SIM115 (it stays open)
+    file.write(msgspec.json.encode(keys))
+    file.flush()
+    os.set_inheritable(file.fileno(), True)
+    return file
+
+
+def load_key_digests(descriptor: int) -> KeyDigests:
+    """Read the digests that `store_key_digests` wrote.
+
+    Args:
+        descriptor: The inherited file descriptor, which stays open.
+
+    Returns:
+        A pair (SHA-256 digest, role) for each key.
+    """
+    content = os.pread(descriptor, os.fstat(descriptor).st_size, 0)
+    return msgspec.json.decode(content, type=list[tuple[bytes, Role]])
+
+
+def remove_api_keys(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment without API keys, for processes that check none."""
+    return {name: value for name, value in environ.items() if not name.startswith(API_KEY_PREFIX)}
 
 
 def require_safe_access(service: ServiceSettings, keys: KeyDigests) -> None:

@@ -28,6 +28,12 @@ turned_away_requests = Counter(
 crowded_connections = Counter(
     "penumbra_crowded_connections", "Connections closed because a worker had too many, or held too much for them."
 )
+_blocked = Gauge(
+    "penumbra_blocked_records", "Records that are blocked because they ended a worker.", multiprocess_mode="mostrecent"
+)
+_crashes = Gauge(
+    "penumbra_worker_crashes", "Workers that ended while they were scoring.", multiprocess_mode="mostrecent"
+)
 _live = Gauge("penumbra_live_model", "1 for the version that answers.", ["version"], multiprocess_mode="mostrecent")
 
 
@@ -42,6 +48,12 @@ def record_live_version(version: str, replaced: str | None) -> None:
     if replaced is not None:
         _live.labels(replaced).set(0)
     _live.labels(version).set(1)
+
+
+def record_blocked(n_blocked: int, n_crashes: int) -> None:
+    """Record that `n_blocked` records are blocked, after `n_crashes` workers ended while they were scoring."""
+    _blocked.set(n_blocked)
+    _crashes.set(n_crashes)
 
 
 def count_feedback_request(status: int, n_labels: int) -> None:

@@ -96,6 +96,7 @@ class LiveModels:
     """The models that one worker has loaded; only `refresh` replaces them, each by one assignment.
 
     Attributes:
+        state: The service's state folder.
         model: The live model, or None.
         previous: The model that answers where the live one fails, or None.
         canary: The model that answers for a share of the keys, or None; always None where `canaries` is false.
@@ -112,7 +113,7 @@ class LiveModels:
         self.model: LoadedModel | None = None
         self.previous: LoadedModel | None = None
         self.canary: LoadedModel | None = None
-        self._state = state
+        self.state = state
         self._problem = problem
         self._refusal = ""
         self._ruled = make_rules
@@ -135,7 +136,7 @@ class LiveModels:
             A sentence for clients and readiness, with what to do about it.
         """
         try:
-            return self._refusal or (self._state / LIVE_REFUSED_FILE).read_text()
+            return self._refusal or (self.state / LIVE_REFUSED_FILE).read_text()
         except OSError:
             return NO_LIVE_MODEL
 
@@ -154,21 +155,21 @@ class LiveModels:
 
     def _load_other(self, pointer: str, old: LoadedModel | None) -> LoadedModel | None:
         """Return the model of another pointer than `live`, if it is another version; load it only if necessary."""
-        version = read_pointer(self._state, pointer)
+        version = read_pointer(self.state, pointer)
         if version is None or self.model is None or version == self.model.version:
             return None
         at_hand = (model for model in (old, self.previous, self.canary) if model and model.version == version)
         return next(at_hand, None) or self._load(pointer)
 
     def _read_stamps(self) -> PointerStamps:
-        return tuple(_read_stamp(self._state / pointer) for pointer in self._watched)
+        return tuple(_read_stamp(self.state / pointer) for pointer in self._watched)
 
     def _load(self, pointer: str) -> LoadedModel | None:
-        version = read_pointer(self._state, pointer)
+        version = read_pointer(self.state, pointer)
         if version is None:
             return None
         try:
-            return load_model_version(self._state, version, self._problem, self._ruled, self._signers)
+            return load_model_version(self.state, version, self._problem, self._ruled, self._signers)
         except Exception as error:  # whatever is wrong with the files, the worker continues
             metrics.refused_bundles.inc()
             if pointer == LIVE_ALIAS:

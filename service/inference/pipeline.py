@@ -13,15 +13,21 @@ from itertools import repeat
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar
 
+import msgspec
+
 from penumbra.logs.append_log import encode_json
 from penumbra.rules import DecisionValue, Prediction, Rule
 from service.http import metrics
 from service.http.record_reader import Contract, RecordDict
 from service.http.refusals import RequestRefused
+from service.inference.blocked_records import BlockedRecords, RecordBlocked
 from service.inference.live_model import LiveModels, LoadedModel, ScoredInputs
 from service.inference.rule_engine import RefusedByRule
+from service.inference.scoring_marks import CallMarker, WorkerMarks
 
+BASELINE = "baseline"
 CallResult = TypeVar("CallResult")
+RecordGroup = tuple[LoadedModel, list[int]]  # a model and the positions of the records that it scores in one call
 BatchScorer = Callable[[Sequence[RecordDict]], tuple[Sequence[Sequence[float]], Sequence[Prediction]]]
 
 logger = logging.getLogger("service.inference.pipeline")
@@ -30,11 +36,26 @@ logger = logging.getLogger("service.inference.pipeline")
 class ScoredRecord(NamedTuple):
     """The fields of `PredictionEntry` that the pipeline determines; `marks` are its optional fields."""
 
+    record: msgspec.Raw
     model: str
     inputs: Sequence[float]
     output: Prediction
     decision: DecisionValue
     marks: dict[str, Any]
+
+
+class PendingRecords(NamedTuple):
+    """Records to score in one call, each also as one line of JSON, and the function that marks that call."""
+
+    records: Sequence[RecordDict]
+    lines: Sequence[bytes]
+    mark: CallMarker
+
+    def select(self, positions: Sequence[int]) -> "PendingRecords":
+        """Select those at `positions`."""
+        return PendingRecords(
+            [self.records[each] for each in positions], [self.lines[each] for each in positions], self.mark
+        )
 
 
 class RefusedByRules(Exception):
@@ -74,11 +95,21 @@ class NonFiniteOutput(ArithmeticError):
 class InferencePipeline:
     """Predicts with the models that are loaded now.
 
-    `predict_one` and `predict_coalesced` run on the event loop only, `predict_batch` in any thread.
+    `predict_one` and `predict_coalesced` run on the event loop only, `predict_batch` in any thread. All mark what they
+    score, so that a record that ends the worker is known by it.
     """
 
-    def __init__(self, live: LiveModels, contract: Contract, share: CanaryShare | None = None) -> None:
+    def __init__(
+        self,
+        live: LiveModels,
+        contract: Contract,
+        share: CanaryShare | None = None,
+        marks: WorkerMarks | None = None,
+    ) -> None:
+        """Predict by `live`; `marks` are those of this process, created where they are not given."""
         self.live = live
+        self.marks = marks or WorkerMarks(live.state)
+        self.blocked = BlockedRecords(live.state)
         self._contract = contract
         self._share = share
         self._reported = ""
@@ -96,9 +127,10 @@ class InferencePipeline:
             RefusedByRules: A rule refuses the record.
             RequestRefused: There is no live model, or neither a model nor the baseline has an answer.
         """
-        return self._predict_with(
-            self._get_live_model() if self.live.canary is None else self._choose_model(record), record
-        )
+        (outcome,) = self.predict_coalesced([record])
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
 
     def predict_coalesced(self, records: Sequence[RecordDict]) -> list[ScoredRecord | Exception]:
         """Predict for a few records of separate requests that arrived together.
@@ -109,26 +141,43 @@ class InferencePipeline:
         Returns:
             For each record the result of `predict_one`, or the exception that it raises.
         """
-        model, is_separate = self.live.model, len(records) == 1 or self.live.canary is not None
-        if is_separate or model is None:
-            return [try_call(self.predict_one, record) for record in records]
-        return [
-            try_call(self._predict_with, model, *pair)
-            for pair in zip(records, _score_coalesced(model, records), strict=True)
-        ]
-
-    def _predict_with(self, model: LoadedModel, record: RecordDict, scored: ScoredInputs | None = None) -> ScoredRecord:
+        lines, model = [encode_json(record) for record in records], self.live.model
         try:
+            if model is None or self.live.canary is not None or len(records) == 1 or self._has_doubtful(model, lines):
+                return [try_call(self._predict_alone, *pair) for pair in zip(records, lines, strict=True)]
+            self.marks.mark_call(model.version, lines)
+            scored = _score_coalesced(model, records)
+            return [try_call(self._predict_with, model, *each) for each in zip(records, lines, scored, strict=True)]
+        finally:
+            self.marks.clear_call()
+
+    def _predict_alone(self, record: RecordDict, line: bytes) -> ScoredRecord:
+        model = self._get_live_model() if self.live.canary is None else self._choose_model(record)
+        return self._predict_with(model, record, line)
+
+    def _predict_with(
+        self, model: LoadedModel, record: RecordDict, line: bytes, scored: ScoredInputs | None = None
+    ) -> ScoredRecord:
+        self.marks.mark_call(model.version, (line,))
+        try:
+            if self.blocked.is_active:
+                self.blocked.require_allowed(model.version, (line,))
             ruled, failed = model.rules.apply_before(record)
             if ruled is not None:
-                return ScoredRecord(model.version, (), *ruled)
+                return ScoredRecord(msgspec.Raw(line), model.version, (), *ruled)
             inputs, output = scored or model.score_one(record)
             _require_finite(output)
-            return ScoredRecord(model.version, inputs, *model.rules.apply_after(record, output, failed))
+            ruled = model.rules.apply_after(record, output, failed)
         except RefusedByRule as refused:
             raise RefusedByRules([(0, record, refused.rule)], model.version) from None
         except Exception as error:
-            return self._fall_back(model, [record], error)[0]
+            return self._fall_back(model, PendingRecords([record], [line], self.marks.mark_call), error)[0]
+        if self.blocked.is_active:
+            self.blocked.clear_suspect(model.version, line)
+        return ScoredRecord(msgspec.Raw(line), model.version, inputs, *ruled)
+
+    def _has_doubtful(self, model: LoadedModel, lines: Sequence[bytes]) -> bool:
+        return self.blocked.is_active and any(self.blocked.is_doubtful(model.version, line) for line in lines)
 
     def predict_batch(self, records: Sequence[RecordDict]) -> list[ScoredRecord]:
         """Predict for a list of records, all with one version, or with two where there is a canary.
@@ -143,18 +192,43 @@ class InferencePipeline:
             RefusedByRules: Rules refuse at least one record.
             RequestRefused: There is no live model, or neither a model nor the baseline has an answer.
         """
-        if self.live.canary is None:
-            return self._predict_batch_with(self._get_live_model(), records)
-        models = [self._choose_model(record) for record in records]
-        return _predict_by_version(models, records, self._predict_batch_with)
+        lines, model = [encode_json(record) for record in records], self._get_live_model()
+        with self.marks.open_thread_call() as mark:
+            pending = PendingRecords(records, lines, mark)
+            if self.live.canary is None and not self._has_doubtful(model, lines):
+                return self._predict_batch_with(model, pending)
+            groups = self._assign_groups([self._choose_model(record) for record in records], lines)
+            return _predict_by_group(
+                groups, lambda model, positions: self._predict_batch_with(model, pending.select(positions))
+            )
 
-    def _predict_batch_with(self, model: LoadedModel, records: Sequence[RecordDict]) -> list[ScoredRecord]:
+    def _assign_groups(self, models: Sequence[LoadedModel], lines: Sequence[bytes]) -> list[RecordGroup]:
+        """Put the positions of records together by version, but those of doubtful records apart."""
+        groups: dict[tuple[str, bytes], RecordGroup] = {}
+        for position, (model, line) in enumerate(zip(models, lines, strict=True)):
+            apart = line if self._has_doubtful(model, [line]) else b""
+            groups.setdefault((model.version, apart), (model, []))[1].append(position)
+        return list(groups.values())
+
+    def _predict_batch_with(self, model: LoadedModel, pending: PendingRecords) -> list[ScoredRecord]:
         try:
-            return _run_pipeline(model, records, self._make_batch_scorer(model))
+            scored = self._run_marked(model.version, model, pending, self._make_batch_scorer(model))
         except RefusedByRules:
             raise
         except Exception as error:
-            return self._fall_back(model, records, error)
+            return self._fall_back(model, pending, error)
+        if self.blocked.is_active:
+            self.blocked.clear_suspect(model.version, pending.lines[0])
+        return scored
+
+    def _run_marked(
+        self, name: str, model: LoadedModel, pending: PendingRecords, score: BatchScorer
+    ) -> list[ScoredRecord]:
+        """Run the pipeline, marked as a call of the version `name`, unless a record is blocked for that."""
+        if self.blocked.is_active:
+            self.blocked.require_allowed(name, pending.lines)
+        pending.mark(name, pending.lines)
+        return _run_pipeline(model, pending, score)
 
     def _get_live_model(self) -> LoadedModel:
         if (model := self.live.model) is None:
@@ -172,24 +246,24 @@ class InferencePipeline:
 
         return score
 
-    def _fall_back(self, model: LoadedModel, records: Sequence[RecordDict], error: Exception) -> list[ScoredRecord]:
+    def _fall_back(self, model: LoadedModel, pending: PendingRecords, error: Exception) -> list[ScoredRecord]:
         """Predict without this model (the live one or the canary), which failed with this error."""
         self._report_failure(model, error)
         for role, other in self._list_fallback_models(model):
             try:
-                return _mark_fallback(_run_pipeline(other, records, self._make_batch_scorer(other)), role)
+                scored = self._run_marked(other.version, other, pending, self._make_batch_scorer(other))
+                return _mark_fallback(scored, role)
             except RefusedByRules:
                 raise
             except Exception as another:
                 logger.debug("version %s, the %s one, failed too: %r", other.version, role, another)
-        if (baseline := model.bundle.facts.get("baseline")) is None:
-            reason = str(error) if isinstance(error, NonFiniteOutput) else "it failed"
-            raise RequestRefused(
-                500, f"version {model.version} of the model has no answer ({reason}): nothing was predicted"
-            )
-        return _mark_fallback(
-            _run_pipeline(model, records, lambda rest: ([()] * len(rest), [baseline] * len(rest))), "baseline"
-        )
+        if (baseline := model.bundle.facts.get(BASELINE)) is None:
+            raise _build_failure_refusal(model, error)
+        try:
+            scored = self._run_marked(BASELINE, model, pending, lambda rest: ([()] * len(rest), [baseline] * len(rest)))
+        except RecordBlocked as blocked:
+            raise _build_failure_refusal(model, blocked) from None
+        return _mark_fallback(scored, BASELINE)
 
     def _list_fallback_models(self, model: LoadedModel) -> list[tuple[str, LoadedModel]]:
         others = {"live": self.live.model, "previous": self.live.previous}
@@ -197,7 +271,7 @@ class InferencePipeline:
 
     def _report_failure(self, model: LoadedModel, error: Exception) -> None:
         """Log the failure once for each version; metrics count all of them."""
-        if self._reported != model.version:
+        if self._reported != model.version and not isinstance(error, RecordBlocked):
             self._reported = model.version
             logger.error("version %s fails, see penumbra_fallbacks for how often: %r", model.version, error)
 
@@ -225,12 +299,17 @@ def _score_coalesced(model: LoadedModel, records: Sequence[RecordDict]) -> Seque
         return [None] * len(records)
 
 
-def _predict_by_version(
-    models: Sequence[LoadedModel],
-    records: Sequence[RecordDict],
-    predict: Callable[[LoadedModel, Sequence[RecordDict]], list[ScoredRecord]],
+def _build_failure_refusal(model: LoadedModel, error: Exception) -> RequestRefused:
+    if isinstance(error, RecordBlocked):
+        return RequestRefused(422, f"{error}, and no other model has an answer: nothing was predicted")
+    reason = str(error) if isinstance(error, NonFiniteOutput) else "it failed"
+    return RequestRefused(500, f"version {model.version} of the model has no answer ({reason}): nothing was predicted")
+
+
+def _predict_by_group(
+    groups: Sequence[RecordGroup], predict: Callable[[LoadedModel, Sequence[int]], list[ScoredRecord]]
 ) -> list[ScoredRecord]:
-    """Let each model predict for its own records.
+    """Let the model of each group predict for its records.
 
     Returns:
         The predictions in the records' order.
@@ -240,35 +319,33 @@ def _predict_by_version(
     """
     scored: dict[int, ScoredRecord] = {}
     refused: list[tuple[int, RecordDict, Rule]] = []
-    for version in dict.fromkeys(model.version for model in models):
-        positions = [position for position, model in enumerate(models) if model.version == version]
-        model = models[positions[0]]
+    for model, positions in groups:
         try:
-            scored |= zip(positions, predict(model, [records[position] for position in positions]), strict=True)
+            scored |= zip(positions, predict(model, positions), strict=True)
         except RefusedByRules as by_version:
             refused += [(positions[index], record, rule) for index, record, rule in by_version.refused]
     if refused:
-        raise RefusedByRules(sorted(refused, key=itemgetter(0)), models[0].version)
-    return [scored[position] for position in range(len(records))]
+        raise RefusedByRules(sorted(refused, key=itemgetter(0)), groups[0][0].version)
+    return [scored[position] for position in range(len(scored))]
 
 
-def _run_pipeline(model: LoadedModel, records: Sequence[RecordDict], score: BatchScorer) -> list[ScoredRecord]:
+def _run_pipeline(model: LoadedModel, pending: PendingRecords, score: BatchScorer) -> list[ScoredRecord]:
     """Predict for a list with one version's rules, and `score` in place of the model.
 
     Raises:
         RefusedByRules: Rules refuse at least one record.
         NonFiniteOutput: An output is NaN or infinite. Whatever `score` raises is raised too.
     """
-    before = _apply_before_rules(model, records)
-    unruled = [record for record, (ruled, _) in zip(records, before, strict=True) if ruled is None]
+    before = _apply_before_rules(model, pending.records)
+    unruled = [record for record, (ruled, _) in zip(pending.records, before, strict=True) if ruled is None]
     scores = zip(*score(unruled), strict=True) if unruled else repeat(((), None))
     scored = []
-    for record, (ruled, failed) in zip(records, before, strict=True):
+    for record, line, (ruled, failed) in zip(pending.records, pending.lines, before, strict=True):
         inputs, output = ((), None) if ruled else next(scores)
         if ruled is None:
             _require_finite(output)
             ruled = model.rules.apply_after(record, output, failed)
-        scored.append(ScoredRecord(model.version, inputs, *ruled))
+        scored.append(ScoredRecord(msgspec.Raw(line), model.version, inputs, *ruled))
     return scored
 
 

@@ -25,15 +25,11 @@ from service.http.refusals import RequestRefused
 from service.http.responses import AnswerBody, make_answer_formatter
 from service.inference import rule_engine
 from service.inference.live_model import LiveModels
-from service.inference.pipeline import (
-    CanaryShare,
-    InferencePipeline,
-    RefusedByRules,
-    ScoredRecord,
-    try_call,
-)
+from service.inference.pipeline import CanaryShare, InferencePipeline, RefusedByRules, ScoredRecord, try_call
+from service.inference.scoring_marks import WorkerMarks
 
 MAINTENANCE_SECONDS, BROKEN_LOG_SECONDS = 0.1, 1.0
+LOAD_PATIENCE_SECONDS = 60.0  # loading a model may keep the event loop waiting for so long
 
 DraftedAnswer = tuple[ScoredRecord, bytes]  # a scored record, and its encoded log entry
 
@@ -47,7 +43,13 @@ class Predictor:
     """
 
     def __init__(
-        self, contract: Contract, task: Task, live: LiveModels, log: LogWriter, share: CanaryShare | None = None
+        self,
+        contract: Contract,
+        task: Task,
+        live: LiveModels,
+        log: LogWriter,
+        share: CanaryShare | None = None,
+        marks: WorkerMarks | None = None,
     ) -> None:
         self.contract = contract
         self.live = live
@@ -56,7 +58,8 @@ class Predictor:
         self.broken_log = LogWriter(get_broken_counts_folder(log.folder))
         self._broken_logged_at = 0.0
         self.tally = metrics.RequestTally()
-        self._pipeline = InferencePipeline(live, contract, share)
+        self.marks = marks or WorkerMarks(live.state)
+        self._pipeline = InferencePipeline(live, contract, share, self.marks)
         self._format_answer = make_answer_formatter(task)
 
     def answer_one(self, record: RecordDict, began: float) -> AnswerBody:
@@ -139,8 +142,10 @@ class Predictor:
                 self.log.recover()
                 self.refusals.recover()
                 self._log_broken_records()
+                self._pipeline.blocked.refresh()
                 if self.live.has_changed():
-                    await asyncio.to_thread(self.live.refresh)
+                    with self.marks.extend_patience(LOAD_PATIENCE_SECONDS):
+                        await asyncio.to_thread(self.live.refresh)
             except Exception:
                 logger.exception("following the live model failed, trying again")
 
@@ -159,25 +164,25 @@ class Predictor:
 
     def _score(self, records: Sequence[RecordDict], began: float) -> tuple[list[ScoredRecord], list[PredictionEntry]]:
         scored = self._pipeline.predict_batch(records)
-        return scored, [self._make_entry(record, answer, began) for record, answer in zip(records, scored, strict=True)]
+        return scored, [self._make_entry(answer, began) for answer in scored]
 
     def _draft(self, arrival: tuple[RecordDict, float], scored: ScoredRecord | Exception) -> DraftedAnswer:
         if isinstance(scored, RefusedByRules):
             raise self._log_and_refuse(scored)
         if isinstance(scored, Exception):
             raise scored
-        return scored, encode_json(self._make_entry(arrival[0], scored, arrival[1]))
+        return scored, encode_json(self._make_entry(scored, arrival[1]))
 
     def _log_and_answer(self, drafts: Sequence[DraftedAnswer]) -> list[AnswerBody]:
         """Write the entries to the log, then return the answers."""
         ids, logged = self._write_to_log([entry for _, entry in drafts])
         return [self._make_answer(name, scored, logged) for name, (scored, _) in zip(ids, drafts, strict=True)]
 
-    def _make_entry(self, record: RecordDict, scored: ScoredRecord, began: float) -> PredictionEntry:
-        model, inputs, output, decision, marks = scored
+    def _make_entry(self, scored: ScoredRecord, began: float) -> PredictionEntry:
+        line, model, inputs, output, decision, marks = scored
         micros = round((time.perf_counter() - began) * 1e6)
         now = dt.datetime.now(dt.UTC)
-        return PredictionEntry(now, self.contract.version, record, inputs, output, decision, model, micros, **marks)
+        return PredictionEntry(now, self.contract.version, line, inputs, output, decision, model, micros, **marks)
 
     def _make_answer(self, name: str, scored: ScoredRecord, logged: bool) -> AnswerBody:
         answer = {

@@ -2,45 +2,48 @@
 
 import json
 import os
+import shutil
+import signal
 import socket
-import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import service
 from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError, load_settings
 from service import processes, shadow
-from service.http.access import read_keys, require_safe_access
+from service.http.access import (
+    KeyDigests,
+    load_key_digests,
+    read_keys,
+    remove_api_keys,
+    require_safe_access,
+    store_key_digests,
+)
 from service.processes.process_control import IDLE_NICENESS
-from service.processes.supervisor import ChildProcess, Supervisor, start_process
+from service.processes.state_lock import StateFolderRefused, acquire_state_lock
+from service.processes.supervisor import ChildProcess, Supervisor
 
-DRAIN_SECONDS = 10
+BACKLOG = 2048  # connections that wait for a worker
+KEYS_OPTION = "--key-digests"  # followed by an inherited file descriptor
 PROCESS_MODULES = {
+    "service": f"{processes.__name__}.worker_host",
     **{name: f"{processes.__name__}.{name}" for name in ("deployer", "indexer", "archiver")},
     "shadow": f"{shadow.__name__}.process",
 }  # by package, as importing the modules themselves would cost their memory once more
 # In this order they give way, where the machine can't do all: answers come first, and labels before the shadow.
 PROCESS_NICENESS = {"indexer": 5, "archiver": 10, "shadow": IDLE_NICENESS}
-PROBLEM_CHECK = """
-import sys
-from penumbra.core.problem import ProblemError
-from penumbra.core.problem_loading import SERVED_PARTS, load_problem
-try:
-    load_problem(SERVED_PARTS)
-except ProblemError as error:
-    sys.exit(str(error))
-"""  # in a process of its own beside the start, as loading it costs more than all that the launcher does
-SERVICE_TARGET = f"{service.__name__}.app:Service"
+SERVICE_MODULE = service.__name__
 QUIET_ENVIRONMENT = {
     "BENTOML_DO_NOT_TRACK": "True",
     "BENTOML_QUIET": "True",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "OMP_NUM_THREADS": "1",
+    "ORT_DISABLE_TELEMETRY": "1",
     "PYTHONUNBUFFERED": "1",
 }
 
@@ -48,48 +51,51 @@ QUIET_ENVIRONMENT = {
 def main() -> None:
     """Serve until SIGTERM or SIGINT.
 
-    Exits with 1 where settings or `problem/` are wrong, settings are unsafe, or the port is taken.
+    Exits with 1 where settings or `problem/` are wrong, settings are unsafe, the port is taken, or another service has
+    the state folder. Where the environment has API keys, this process starts once more without them.
     """
     try:
         settings = load_settings()
-        require_safe_access(settings.service, read_keys())
-    except SettingsError as error:
+        keys, keys_file = _take_keys(settings.service.state)
+        require_safe_access(settings.service, keys)
+        acquire_state_lock(settings.service.state)
+    except (SettingsError, StateFolderRefused) as error:
         sys.exit(str(error))
-    _require_free_port(settings.service.host, settings.service.port)
-    environment = build_service_environment(settings.service.state)
-    supervisor = Supervisor(list_service_processes(settings), environment)
-    check = start_process([sys.executable, "-c", PROBLEM_CHECK], environment, niceness=IDLE_NICENESS)
-    announce = _make_announcer(settings)
+    with _listen(settings.service.host, settings.service.port) as listening:
+        os.environ |= build_service_environment(settings.service.state)
+        children = list_service_processes(settings, [listening.fileno(), keys_file.fileno()])
+        _empty_folder(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]))
+        supervisor = Supervisor(children, os.environ)
+        announce = _make_announcer(settings)
 
-    def announce_or_stop() -> None:
-        if check.poll() == 1:
-            supervisor.stop()
-        else:
-            announce()
+        def announce_or_stop() -> None:
+            if children[0].last_code == os.EX_CONFIG:
+                supervisor.stop()
+            else:
+                announce()
 
-    supervisor.run(announce_or_stop)
-    sys.exit(_end_check(check))
+        supervisor.run(announce_or_stop)
+    sys.exit(int(children[0].last_code == os.EX_CONFIG))
 
 
-def list_service_processes(settings: Settings) -> list[ChildProcess]:
+def list_service_processes(settings: Settings, descriptors: Sequence[int]) -> list[ChildProcess]:
     """List the processes that make up the service.
 
     Args:
-        settings: Host and port, and whether there are a registry and a shadow.
+        settings: Whether there are a registry and a shadow.
+        descriptors: Those of the listening socket and of the file with the digests of the API keys.
 
     Returns:
-        The BentoML server first, then the companions that the settings enable; none of them is started.
+        The worker host first, then the companions that the settings enable; none of them is started.
     """
-    address = ["--host", settings.service.host, "--port", str(settings.service.port)]
-    drain = ["--timeout-graceful-shutdown", str(DRAIN_SECONDS)]
-    python = [sys.executable, "-m"]
     disabled = {"deployer": not settings.registry.tracking, "shadow": not settings.shadow.enabled}
-    companions = [name for name in PROCESS_MODULES if not disabled.get(name)]
+    python, kill = [sys.executable, "-m"], signal.SIGKILL
+    host, *companions = [(name, module) for name, module in PROCESS_MODULES.items() if not disabled.get(name)]
     return [
-        ChildProcess("service", [*python, "bentoml", "serve", "--quiet", SERVICE_TARGET, *address, *drain]),
+        ChildProcess(host[0], [*python, host[1], *map(str, descriptors)], pass_fds=descriptors, death_signal=kill),
         *(
-            ChildProcess(name, [*python, PROCESS_MODULES[name]], niceness=PROCESS_NICENESS.get(name, 0))
-            for name in companions
+            ChildProcess(name, [*python, module], niceness=PROCESS_NICENESS.get(name, 0), death_signal=kill)
+            for name, module in companions
         ),
     ]
 
@@ -104,22 +110,41 @@ def build_service_environment(state: Path) -> dict[str, str]:
         This process's environment, with the project on PYTHONPATH, and with telemetry and banners of libraries off.
     """
     path = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH", ""), str(PROJECT_ROOT)]))
-    home = str((state / "bentoml").absolute())
-    return {"BENTOML_HOME": home, **QUIET_ENVIRONMENT, **os.environ, "PYTHONPATH": path}
+    home = (state / "bentoml").absolute()
+    own = {"PYTHONPATH": path, "PROMETHEUS_MULTIPROC_DIR": str(home / "prometheus_multiproc_dir")}
+    return {"BENTOML_HOME": str(home), **QUIET_ENVIRONMENT, **remove_api_keys(os.environ), **own}
 
 
-def _end_check(check: subprocess.Popen[bytes]) -> int:
-    """End the check of `problem/` if it still runs, and return 1 where it found a fault, else 0."""
-    check.terminate()
-    return int(check.wait() == 1)
+def _take_keys(state: Path) -> tuple[KeyDigests, IO[bytes]]:
+    """Return the digests of the API keys with the file that hands them on.
+
+    Where the environment has keys, this process is replaced by one without them: others of the same user could read the
+    environment that a process was started with.
+    """
+    if len(sys.argv) > 1 and sys.argv[1] == KEYS_OPTION:
+        inherited: IO[bytes] = os.fdopen(int(sys.argv[2]), "rb")
+        return load_key_digests(inherited.fileno()), inherited
+    keys = read_keys()
+    file = store_key_digests(keys)
+    if keys:
+        command = [sys.executable, "-m", SERVICE_MODULE, KEYS_OPTION, str(file.fileno())]
+        os.execve(sys.executable, command, build_service_environment(state))
+    return keys, file
 
 
-def _require_free_port(host: str, port: int) -> None:
+def _listen(host: str, port: int) -> socket.socket:
+    """Open the listening socket. Exits where that can't be."""
     try:
-        socket.create_server((host, port)).close()
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         reason = os.strerror(error.errno or 0).lower()
         sys.exit(f"port {port} of {host} can't be used ({reason}): set PENUMBRA_SERVICE__PORT to another one")
+
+
+def _empty_folder(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
 
 
 def _make_announcer(settings: Settings) -> Callable[[], None]:

@@ -1,6 +1,7 @@
 """The supervisor: starts named commands, restarts them when they end, and ends them together."""
 
 import ctypes
+import os
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 from service.processes.process_control import lower_priority
 
@@ -20,19 +21,34 @@ PR_SET_PDEATHSIG = 1
 _libc: Any = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
+class RunningProcess(Protocol):
+    """A child process that leads a process group of its own."""
+
+    @property
+    def pid(self) -> int:
+        """The process id, which is that of its group too."""
+
+    def poll(self) -> int | None:
+        """Return the exit code, negative for a signal, or None while it runs."""
+
+
 @dataclass
 class ChildProcess:
     """A command, its process, and when to start it next.
 
     What it prints goes to `log`, or to this process's output. It gives way to others by its `niceness` from its start
-    on (see `process_control.lower_priority`). Times are by `time.monotonic`, in seconds.
+    on (see `process_control.lower_priority`). It inherits the file descriptors `pass_fds`, and gets `death_signal` when
+    this process dies. Times are by `time.monotonic`, in seconds. `last_code` is the exit code of the last process.
     """
 
     name: str
-    command: Sequence[str]
+    command: Sequence[str] = ()
     log: Path | None = None
     niceness: int = 0
-    process: subprocess.Popen[bytes] | None = None
+    pass_fds: Sequence[int] = ()
+    death_signal: signal.Signals = signal.SIGTERM
+    process: RunningProcess | None = None
+    last_code: int | None = None
     started_at: float = 0.0
     start_at: float = 0.0
     restart_delay: float = FIRST_RESTART_SECONDS
@@ -49,17 +65,20 @@ class ChildProcess:
                 self.started_at = now
                 self.process = self._start(environment)
         elif (code := self.process.poll()) is not None:
+            signal_group(self.process, signal.SIGKILL)
+            self.last_code = code
             self._schedule_restart(code, now)
 
-    def _start(self, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    def _start(self, environment: Mapping[str, str]) -> RunningProcess:
         with self.log.open("ab") if self.log else nullcontext() as output:
-            return start_process(self.command, environment, output=output, niceness=self.niceness)
+            return start_process(
+                self.command, environment, self.pass_fds, output, self.niceness, death_signal=self.death_signal
+            )
 
     def _schedule_restart(self, code: int, now: float) -> None:
         self.restart_delay = FIRST_RESTART_SECONDS if now - self.started_at > STABLE_SECONDS else self.restart_delay
-        print(
-            f"{self.name} ended with code {code}, starts again in {self.restart_delay:g} s", file=sys.stderr, flush=True
-        )
+        if code != os.EX_CONFIG:  # with that it has said itself what is wrong
+            print(f"{self.name} ended with code {code}, starts again in {self.restart_delay:g} s", file=sys.stderr)
         self.process, self.start_at = None, now + self.restart_delay
         self.restart_delay = min(self.restart_delay * 2, MAX_RESTART_SECONDS)
 
@@ -89,22 +108,41 @@ class Supervisor:
                 child.keep_running(self.environment, time.monotonic())
             each_tick()
             time.sleep(TICK_SECONDS)
-        self._end_children()
+        end_processes([child.process for child in self.children if child.process], self.grace_seconds)
 
     def stop(self, number: int = 0, frame: FrameType | None = None) -> None:
         """Let `run` end. Takes `number` and `frame` as a signal handler does, and ignores them."""
         self.stopping = True
 
-    def _end_children(self) -> None:
-        processes = [child.process for child in self.children if child.process]
-        for process in processes:
-            process.terminate()
-        deadline = time.monotonic() + self.grace_seconds
-        for process in processes:
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(max(0.0, deadline - time.monotonic()))
-            process.kill()
-            process.wait()
+
+def end_processes(processes: Sequence[RunningProcess], grace_seconds: float) -> None:
+    """Ask processes to end, and kill their groups once they have ended or the time is over.
+
+    Args:
+        processes: The leaders of the groups.
+        grace_seconds: The time that all of them have together.
+    """
+    for process in processes:
+        if process.poll() is None:
+            os.kill(process.pid, signal.SIGTERM)
+    deadline = time.monotonic() + grace_seconds
+    for process in processes:
+        while process.poll() is None and time.monotonic() < deadline:
+            time.sleep(TICK_SECONDS / 5)
+        signal_group(process, signal.SIGKILL)
+        while process.poll() is None:
+            time.sleep(TICK_SECONDS / 5)
+
+
+def signal_group(process: RunningProcess, number: signal.Signals) -> None:
+    """Send a signal to a process, if it still runs, and to all that it started in its group.
+
+    Args:
+        process: The leader of the group, which may have ended.
+        number: The signal.
+    """
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
 
 
 def start_process(
@@ -113,6 +151,7 @@ def start_process(
     pass_fds: Sequence[int] = (),
     output: IO[bytes] | None = None,
     niceness: int = 0,
+    death_signal: signal.Signals = signal.SIGTERM,
 ) -> subprocess.Popen[bytes]:
     """Start a process that ends when this one does, however that happens.
 
@@ -125,17 +164,18 @@ def start_process(
         pass_fds: File descriptors that it inherits.
         output: Where stdout and stderr go; None for those of this process.
         niceness: How far it gives way to others (see `process_control.lower_priority`).
+        death_signal: What it gets when this process dies; SIGKILL ends it for sure, but none of its own children.
 
     Returns:
         The running process.
 
     Source:
-        sched(7), autogroup; prctl(2), PR_SET_PDEATHSIG.
+        sched(7), autogroup.
     """
+    parent = os.getpid()
 
     def prepare_child() -> None:
-        if sys.platform == "linux":
-            _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        end_with_parent(parent, death_signal)
         if niceness:
             lower_priority(niceness)
 
@@ -149,3 +189,19 @@ def start_process(
         stdout=output,
         stderr=output,
     )
+
+
+def end_with_parent(parent: int, number: signal.Signals) -> None:
+    """Let the kernel send this process a signal when its parent process dies; only Linux does.
+
+    Args:
+        parent: The process id of the parent; where it has died already, this process gets the signal at once.
+        number: The signal.
+
+    Source:
+        prctl(2), PR_SET_PDEATHSIG.
+    """
+    if sys.platform == "linux":
+        _libc.prctl(PR_SET_PDEATHSIG, number)
+        if os.getppid() != parent:
+            os.kill(os.getpid(), number)

@@ -17,6 +17,7 @@ import dataframely as dy
 import httpx
 import numpy as np
 import polars as pl
+import psutil
 from sklearn.base import ClassifierMixin
 from sklearn.tree import DecisionTreeClassifier
 
@@ -30,6 +31,7 @@ from penumbra.rules import Rule
 from penumbra.training.onnx.compile import compile_model
 from problem import features, schema
 from service.http.access import KeyDigests
+from service.processes import launcher
 from service.processes.deployer import deploy_live
 
 with warnings.catch_warnings():  # importing BentoML and Starlette's test client warns about what is old in them
@@ -153,6 +155,21 @@ def start_server(
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
+
+
+def find_host(pid: int) -> psutil.Process:
+    """The worker host of `python -m service`, which has this process id."""
+    (host,) = (
+        each
+        for each in psutil.Process(pid).children()
+        if launcher.PROCESS_MODULES["service"] in " ".join(each.cmdline())
+    )
+    return host
+
+
+def find_workers(pid: int) -> list[psutil.Process]:
+    """The workers of `python -m service`, which has this process id."""
+    return find_host(pid).children()
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 10.0) -> None:

@@ -1,4 +1,4 @@
-"""Commands about answering: serve, bento, explain, labels, rules, shadow."""
+"""Commands about answering: serve, bento, explain, labels, rules, blocked, shadow."""
 
 import click
 
@@ -100,6 +100,34 @@ def show_rules(as_json: bool) -> None:
         click.echo("\n\n".join(rule_report.report_rules(settings, rules)))
 
 
+@click.command("blocked", cls=ProjectCommand, example="penumbra blocked --release 4253a10f")
+@click.option("--add", "text", metavar="JSON", help="Block this record for the live version.")
+@click.option("--release", "digest", metavar="DIGEST", help="Let the record be scored again.")
+@as_json_option
+def manage_blocked_records(text: str | None, digest: str | None, as_json: bool) -> None:
+    """Show the records that are blocked because they ended a worker; block one more, or release one.
+
+    The previous model answers them, or else the baseline. A running service follows within a second.
+    """
+    from penumbra.cli import blocked_report
+    from penumbra.core.problem import ProblemError
+    from penumbra.core.problem_loading import load_problem
+    from penumbra.core.settings import SettingsError, load_settings
+    from service.http.refusals import RequestRefused
+
+    with refuse_on(SettingsError, ProblemError, RequestRefused, blocked_report.BlockingRefused, OSError):
+        service = load_settings().service
+        if text is not None:
+            blocked_report.block_record(service, load_problem(["schema"]).schema, text)
+        if digest is not None:
+            blocked_report.release_record(service, digest)
+        blocked = blocked_report.list_blocked_records(service)
+    if as_json:
+        print_json(blocked_report.describe_blocked_records(blocked))
+    else:
+        click.echo(blocked_report.format_blocked_records(blocked))
+
+
 @click.command("shadow", cls=ProjectCommand, example="penumbra shadow")
 @as_json_option
 def show_shadow(as_json: bool) -> None:
@@ -115,4 +143,12 @@ def show_shadow(as_json: bool) -> None:
         click.echo("\n\n".join(shadow_report.report_shadow(settings)))
 
 
-COMMANDS = (serve_predictions, print_bento_folder, explain_answer, show_labels, show_rules, show_shadow)
+COMMANDS = (
+    serve_predictions,
+    print_bento_folder,
+    explain_answer,
+    show_labels,
+    show_rules,
+    manage_blocked_records,
+    show_shadow,
+)

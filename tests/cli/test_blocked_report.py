@@ -1,0 +1,44 @@
+"""The output of `penumbra blocked`, and what it changes."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from problem import schema
+from tests.helpers import local_service
+from tests.helpers.command_line import run_command_line
+
+RECORD = json.dumps(schema.EXAMPLE, default=str)
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    for name, value in local_service.make_service_environment(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state/live").write_text("7")
+    return tmp_path / "state"
+
+
+def test_a_record_is_blocked_by_hand_whatever_its_spacing_and_released(state: Path) -> None:
+    assert run_command_line("blocked").stdout == "No record is blocked.\n"
+    (added,) = json.loads(run_command_line("blocked", "--json", "--add", RECORD).stdout)
+    (again,) = json.loads(run_command_line("blocked", "--json", "--add", f"  {RECORD} ").stdout)
+    assert (added["digest"], added["version"]) == (again["digest"], "7")
+    assert added["cause"].startswith("blocked by ")
+    assert f"{added['digest']}  version 7  since 20" in run_command_line("blocked").stdout
+    assert run_command_line("blocked", "--release", added["digest"][:8]).stdout == "No record is blocked.\n"
+
+
+def test_what_is_no_record_is_refused_in_a_sentence(state: Path) -> None:
+    result = run_command_line("blocked", "--add", "{}")
+    assert result.exit_code == 1
+    assert "breaks the contract" in result.stderr
+
+
+def test_a_digest_that_nothing_has_is_refused_in_a_sentence(state: Path) -> None:
+    result = run_command_line("blocked", "--release", "abc")
+    assert result.exit_code == 1
+    assert result.stderr == "no blocked record has the digest 'abc': `penumbra blocked` lists them\n"

@@ -1,0 +1,118 @@
+"""Workers that hang or die are replaced, nothing survives its owner, and API keys are in no environment."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from penumbra.core.settings import PROJECT_ROOT
+from problem.schema import EXAMPLE
+from service.inference.blocked_records import read_events
+from tests.helpers import faulty_bundles, local_service
+
+pytestmark = pytest.mark.slow
+
+KEY = "predict-key-of-a-test"
+HANGING = {**EXAMPLE, "temp": faulty_bundles.TRIGGER_TEMP, "dewp": faulty_bundles.TRIGGER_TEMP}
+SETTINGS = {"service__hang_seconds": 1, "shadow__enabled": False, "registry__tracking": ""}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The live model never returns from a record that hangs; the previous one does."""
+    folder = tmp_path_factory.mktemp("workers")
+    bundles = folder / "state/bundles"
+    faulty_bundles.make_faulty_bundle(bundles / "2", "burns")
+    local_service.make_bundle(bundles / "1")
+    (folder / "state/live").write_text("2")
+    (folder / "state/previous").write_text("1")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], httpx.Client]]:
+    with local_service.start_server(folder, **SETTINGS, keys__predict=KEY, keys__admin="admin" + KEY) as (
+        process,
+        http,
+    ):
+        http.headers["authorization"] = f"Bearer admin{KEY}"
+        http.timeout = httpx.Timeout(60)
+        yield process, http
+
+
+def post_again(http: httpx.Client, record: Any) -> Any:
+    """What comes at last: a request whose connection ends is sent once more, on a new one."""
+    for _ in range(2):
+        try:
+            return http.post("/predict", json=record).json()
+        except httpx.TransportError:
+            continue
+    raise AssertionError("no answer to the second request either")
+
+
+def test_api_keys_are_in_no_environment(server: Any) -> None:
+    tree = [psutil.Process(server[0].pid), *psutil.Process(server[0].pid).children(recursive=True)]
+    assert len(tree) >= 5
+    assert [process for process in tree if KEY in Path(f"/proc/{process.pid}/environ").read_text()] == []
+    assert httpx.post(f"{server[1].base_url}/predict", json=EXAMPLE, trust_env=False).status_code == 401
+    assert server[1].post("/predict", json=EXAMPLE).json()["model_version"] == "2"
+
+
+def test_the_host_has_one_thread_as_others_would_not_survive_a_fork(server: Any) -> None:
+    assert local_service.find_host(server[0].pid).num_threads() == 1
+
+
+def test_a_worker_that_hangs_is_replaced_and_the_record_blocked(server: Any, folder: Path) -> None:
+    process, http = server
+    (worker,) = local_service.find_workers(process.pid)
+    answer = post_again(http, HANGING)
+    assert (answer["model_version"], answer["fallback"]) == ("1", "previous")
+    assert not worker.is_running()
+    assert http.post("/predict", json=EXAMPLE).json()["model_version"] == "2"
+    assert [each["model_version"] for each in http.post("/predict", json=[EXAMPLE, HANGING]).json()] == ["2", "1"]
+    (event,) = read_events(folder / "state")
+    output = (folder / "output").read_text()
+    assert "worker 1 stood still for 1.0 s and is ended" in output
+    assert f"(hung) was scoring 1 record(s) by version 2: {event.records[0].digest}; blocked" in output
+    assert "live_model.py" in output  # where it hung
+    assert str(faulty_bundles.TRIGGER_TEMP) not in output
+    assert "penumbra_blocked_records 1.0" in http.get("/metrics").text
+
+
+def test_a_worker_that_is_killed_is_replaced(server: Any) -> None:
+    process, http = server
+    (worker,) = local_service.find_workers(process.pid)
+    worker.kill()
+    assert post_again(http, EXAMPLE)["model_version"] == "2"
+    assert worker not in local_service.find_workers(process.pid)
+
+
+def test_a_second_service_on_the_same_state_is_refused_in_a_sentence(server: Any, folder: Path) -> None:
+    environ = local_service.make_service_environment(folder, port=local_service.find_free_port())
+    done = subprocess.run(
+        [sys.executable, "-m", "service"],
+        cwd=PROJECT_ROOT,
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"another service works in {folder}/state: end it, or set PENUMBRA_SERVICE__STATE to another folder\n"
+    )
+
+
+def test_whoever_kills_the_launcher_ends_everything_and_frees_the_port(server: Any) -> None:
+    process, http = server
+    tree = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    _, alive = psutil.wait_procs(tree, 20)
+    assert alive == []
+    socket.create_server(("127.0.0.1", http.base_url.port)).close()
