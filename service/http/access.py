@@ -89,7 +89,14 @@ def load_key_digests(descriptor: int) -> KeyDigests:
 
 
 def remove_api_keys(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment without API keys, for processes that check none."""
+    """Remove API keys from an environment, for processes that check none.
+
+    Args:
+        environ: The environment, by name of the variable.
+
+    Returns:
+        The environment without them.
+    """
     return {name: value for name, value in environ.items() if not name.startswith(API_KEY_PREFIX)}
 
 

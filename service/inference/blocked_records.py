@@ -82,7 +82,15 @@ class BlockedRecords:
             metrics.record_blocked(len(self._blocked), sum(event.event == "crash" for event in events))
 
     def is_doubtful(self, version: str, line: bytes) -> bool:
-        """Check whether a record, as JSON, is blocked for this version or suspect, so that it must be scored alone."""
+        """Check whether a record must be scored alone.
+
+        Args:
+            version: The version that is to score it.
+            line: The record as JSON.
+
+        Returns:
+            True where it is blocked for this version, or suspect.
+        """
         key = version, compute_digest(line)
         return key in self._blocked or key in self._suspects
 
@@ -102,12 +110,19 @@ class BlockedRecords:
                     raise RecordBlocked(f"record {digest} is blocked for version {version}: {found.cause}")
 
     def clear_suspect(self, version: str, line: bytes) -> None:
-        """Trust a record, as JSON, that this version has answered alone."""
+        """Trust a record that this `version` has answered alone; `line` is the record as JSON."""
         self._suspects.discard((version, compute_digest(line)))
 
 
 def compute_digest(line: bytes) -> str:
-    """Compute the digest that a record, as JSON in the order of the contract, is known by."""
+    """Compute the digest that a record is known by.
+
+    Args:
+        line: The record as JSON, in the order of the contract.
+
+    Returns:
+        16 hexadecimal digits.
+    """
     return hashlib.sha256(line).hexdigest()[:16]
 
 
@@ -160,7 +175,14 @@ def append_event(
 
 
 def read_events(state: Path) -> list[RecordEvent]:
-    """Read all events of the state folder, the oldest first; lines that can't be read are left out."""
+    """Read all events.
+
+    Args:
+        state: The service's state folder.
+
+    Returns:
+        The events, the oldest first; lines that can't be read are left out.
+    """
     try:
         lines = (state / EVENTS_FILE).read_bytes().split(b"\n")
     except FileNotFoundError:

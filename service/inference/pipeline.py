@@ -5,66 +5,37 @@ A canary answers for its share of the keys, and where it fails, the live model d
 """
 
 import logging
-import math
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import repeat
-from operator import itemgetter
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from penumbra.logs.append_log import encode_json
-from penumbra.rules import DecisionValue, Prediction, Rule
 from service.http import metrics
 from service.http.record_reader import Contract, RecordDict
 from service.http.refusals import RequestRefused
+from service.inference.batch_run import (
+    BatchScorer,
+    NonFiniteOutput,
+    PendingRecords,
+    RecordGroup,
+    RefusedByRules,
+    ScoredRecord,
+    predict_by_group,
+    require_finite,
+    run_batch,
+)
 from service.inference.blocked_records import BlockedRecords, RecordBlocked
 from service.inference.live_model import LiveModels, LoadedModel, ScoredInputs
 from service.inference.rule_engine import RefusedByRule
-from service.inference.scoring_marks import CallMarker, WorkerMarks
+from service.inference.scoring_marks import WorkerMarks
 
 BASELINE = "baseline"
 CallResult = TypeVar("CallResult")
-RecordGroup = tuple[LoadedModel, list[int]]  # a model and the positions of the records that it scores in one call
-BatchScorer = Callable[[Sequence[RecordDict]], tuple[Sequence[Sequence[float]], Sequence[Prediction]]]
 
 logger = logging.getLogger("service.inference.pipeline")
-
-
-class ScoredRecord(NamedTuple):
-    """The fields of `PredictionEntry` that the pipeline determines; `marks` are its optional fields."""
-
-    record: msgspec.Raw
-    model: str
-    inputs: Sequence[float]
-    output: Prediction
-    decision: DecisionValue
-    marks: dict[str, Any]
-
-
-class PendingRecords(NamedTuple):
-    """Records to score in one call, each also as one line of JSON, and the function that marks that call."""
-
-    records: Sequence[RecordDict]
-    lines: Sequence[bytes]
-    mark: CallMarker
-
-    def select(self, positions: Sequence[int]) -> "PendingRecords":
-        """Select those at `positions`."""
-        return PendingRecords(
-            [self.records[each] for each in positions], [self.lines[each] for each in positions], self.mark
-        )
-
-
-class RefusedByRules(Exception):
-    """Rules refuse some records: position, record and rule of each, and the `model` version."""
-
-    def __init__(self, refused: Sequence[tuple[int, RecordDict, Rule]], model: str) -> None:
-        super().__init__([rule.name for *_, rule in refused])
-        self.refused = refused
-        self.model = model
 
 
 @dataclass(frozen=True)
@@ -86,10 +57,6 @@ class CanaryShare:
         """
         hashed = zlib.crc32(encode_json([version, *(record[column] for column in self.key)]))
         return hashed < self.fraction * 2**32
-
-
-class NonFiniteOutput(ArithmeticError):
-    """A model's output is NaN or infinite."""
 
 
 class InferencePipeline:
@@ -166,7 +133,7 @@ class InferencePipeline:
             if ruled is not None:
                 return ScoredRecord(msgspec.Raw(line), model.version, (), *ruled)
             inputs, output = scored or model.score_one(record)
-            _require_finite(output)
+            require_finite(output)
             ruled = model.rules.apply_after(record, output, failed)
         except RefusedByRule as refused:
             raise RefusedByRules([(0, record, refused.rule)], model.version) from None
@@ -198,7 +165,7 @@ class InferencePipeline:
             if self.live.canary is None and not self._has_doubtful(model, lines):
                 return self._predict_batch_with(model, pending)
             groups = self._assign_groups([self._choose_model(record) for record in records], lines)
-            return _predict_by_group(
+            return predict_by_group(
                 groups, lambda model, positions: self._predict_batch_with(model, pending.select(positions))
             )
 
@@ -228,7 +195,7 @@ class InferencePipeline:
         if self.blocked.is_active:
             self.blocked.require_allowed(name, pending.lines)
         pending.mark(name, pending.lines)
-        return _run_pipeline(model, pending, score)
+        return run_batch(model, pending, score)
 
     def _get_live_model(self) -> LoadedModel:
         if (model := self.live.model) is None:
@@ -306,71 +273,6 @@ def _build_failure_refusal(model: LoadedModel, error: Exception) -> RequestRefus
     return RequestRefused(500, f"version {model.version} of the model has no answer ({reason}): nothing was predicted")
 
 
-def _predict_by_group(
-    groups: Sequence[RecordGroup], predict: Callable[[LoadedModel, Sequence[int]], list[ScoredRecord]]
-) -> list[ScoredRecord]:
-    """Let the model of each group predict for its records.
-
-    Returns:
-        The predictions in the records' order.
-
-    Raises:
-        RefusedByRules: Rules of any version refuse at least one record; all refused records are in it.
-    """
-    scored: dict[int, ScoredRecord] = {}
-    refused: list[tuple[int, RecordDict, Rule]] = []
-    for model, positions in groups:
-        try:
-            scored |= zip(positions, predict(model, positions), strict=True)
-        except RefusedByRules as by_version:
-            refused += [(positions[index], record, rule) for index, record, rule in by_version.refused]
-    if refused:
-        raise RefusedByRules(sorted(refused, key=itemgetter(0)), groups[0][0].version)
-    return [scored[position] for position in range(len(scored))]
-
-
-def _run_pipeline(model: LoadedModel, pending: PendingRecords, score: BatchScorer) -> list[ScoredRecord]:
-    """Predict for a list with one version's rules, and `score` in place of the model.
-
-    Raises:
-        RefusedByRules: Rules refuse at least one record.
-        NonFiniteOutput: An output is NaN or infinite. Whatever `score` raises is raised too.
-    """
-    before = _apply_before_rules(model, pending.records)
-    unruled = [record for record, (ruled, _) in zip(pending.records, before, strict=True) if ruled is None]
-    scores = zip(*score(unruled), strict=True) if unruled else repeat(((), None))
-    scored = []
-    for record, line, (ruled, failed) in zip(pending.records, pending.lines, before, strict=True):
-        inputs, output = ((), None) if ruled else next(scores)
-        if ruled is None:
-            _require_finite(output)
-            ruled = model.rules.apply_after(record, output, failed)
-        scored.append(ScoredRecord(msgspec.Raw(line), model.version, inputs, *ruled))
-    return scored
-
-
-def _apply_before_rules(model: LoadedModel, records: Sequence[RecordDict]) -> list[Any]:
-    """Apply the rules that come before the model to each record.
-
-    Raises:
-        RefusedByRules: Rules refuse at least one record; all refused records are in it.
-    """
-    before, refused = [], []
-    for index, record in enumerate(records):
-        try:
-            before.append(model.rules.apply_before(record))
-        except RefusedByRule as refusal:
-            refused.append((index, record, refusal.rule))
-    if refused:
-        raise RefusedByRules(refused, model.version)
-    return before
-
-
 def _mark_fallback(scored: Sequence[ScoredRecord], fallback: str) -> list[ScoredRecord]:
     metrics.fallbacks.labels(fallback).inc(len(scored))
     return [record._replace(marks={**record.marks, "fallback": fallback}) for record in scored]
-
-
-def _require_finite(output: Prediction) -> None:
-    if not (all(map(math.isfinite, output)) if isinstance(output, list) else math.isfinite(output)):
-        raise NonFiniteOutput("NaN or infinity")

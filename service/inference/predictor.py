@@ -24,8 +24,9 @@ from service.http.record_reader import Contract, RecordDict
 from service.http.refusals import RequestRefused
 from service.http.responses import AnswerBody, make_answer_formatter
 from service.inference import rule_engine
+from service.inference.batch_run import RefusedByRules, ScoredRecord
 from service.inference.live_model import LiveModels
-from service.inference.pipeline import CanaryShare, InferencePipeline, RefusedByRules, ScoredRecord, try_call
+from service.inference.pipeline import CanaryShare, InferencePipeline, try_call
 from service.inference.scoring_marks import WorkerMarks
 
 MAINTENANCE_SECONDS, BROKEN_LOG_SECONDS = 0.1, 1.0

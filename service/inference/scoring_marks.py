@@ -87,7 +87,7 @@ class WorkerMarks:
 
     @contextlib.contextmanager
     def extend_patience(self, seconds: float) -> Iterator[None]:
-        """Let so many seconds pass between two heartbeats for the block."""
+        """Let so many `seconds` pass between two heartbeats for the block, as a context manager."""
         patience, self.patience = self.patience, seconds
         self.send_heartbeat()
         try:

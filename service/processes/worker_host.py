@@ -200,7 +200,12 @@ def make_worker_main(socket: int, number: int) -> Callable[[], None]:
 
 
 def report_crashes(state: Path, causes: Mapping[int, str]) -> None:
-    """Record what ended workers were scoring (see `record_crashes`), and log it."""
+    """Record what ended workers were scoring (see `record_crashes`), and log it.
+
+    Args:
+        state: The service's state folder.
+        causes: How the workers ended, by process id.
+    """
     try:
         for sentence in record_crashes(state, causes):
             logger.error("%s", sentence)

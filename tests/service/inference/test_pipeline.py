@@ -16,8 +16,9 @@ from penumbra.rules import Answer, Between, CloseCall, OneOf, Refuse, Review, Ru
 from problem import schema
 from service.http.record_reader import Contract
 from service.http.refusals import RequestRefused
+from service.inference.batch_run import RefusedByRules, ScoredRecord
 from service.inference.live_model import LiveModels, LoadedModel, load_model_version
-from service.inference.pipeline import InferencePipeline, RefusedByRules, ScoredRecord
+from service.inference.pipeline import InferencePipeline
 from service.inference.rule_engine import make_rule_engine_factory
 from tests.helpers import local_service
 
