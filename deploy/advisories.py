@@ -1,83 +1,71 @@
-"""Known vulnerabilities of the locked distributions, asked of a database of advisories (OSV, https://osv.dev).
+"""Known vulnerabilities of the locked distributions, which pip-audit asks of the database of advisories at osv.dev.
 
-The database gets names and versions, nothing else. It is asked in one request for each 500 distributions; its answer
-names the advisories of each.
+The database gets names and versions, nothing else.
 """
 
 import json
-import urllib.error
-import urllib.request
+import subprocess
+import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
-from deploy.locks import LockedDistribution, read_locked_distributions
 from penumbra.core.settings import PROJECT_ROOT
 
-DATABASE_ADDRESS = "https://api.osv.dev"
 AUDITED_LOCKS = ("locks/dev.lock", "locks/uv.lock")  # all but the one of a benchmark
-QUERIES_PER_REQUEST = 500
-REQUEST_TIMEOUT_SECONDS = 10.0
+QUIET_OPTIONS = ("--progress-spinner=off", "--disable-pip", "--require-hashes", "--vulnerability-service=osv")
 
 
-class DatabaseUnreachable(RuntimeError):
-    """The database of advisories didn't answer; says which and why."""
+class AuditFailed(RuntimeError):
+    """The database of advisories can't be asked; says why."""
 
 
 @dataclass(frozen=True)
 class Advisory:
-    """A known vulnerability of a locked distribution: its identifier, and the distribution's name and version."""
+    """A known vulnerability of a locked distribution.
+
+    Attributes:
+        identifier: What it is called, such as "PYSEC-2026-1".
+        name: The distribution's name.
+        version: The version that is locked.
+        fixed_in: The versions that mend it; empty where there is none yet.
+    """
 
     identifier: str
     name: str
     version: str
-
-
-def list_audited_distributions() -> list[LockedDistribution]:
-    """List all distributions that the project installs somewhere.
-
-    Returns:
-        The distributions, each once.
-    """
-    found = [each for lock in AUDITED_LOCKS for each in read_locked_distributions(PROJECT_ROOT / lock)]
-    return list(dict.fromkeys(found))
+    fixed_in: tuple[str, ...] = ()
 
 
 def find_advisories(
-    distributions: Sequence[LockedDistribution], accepted: Sequence[str] = (), address: str = DATABASE_ADDRESS
+    accepted: Sequence[str] = (),
+    locks: Sequence[Path] = tuple(map(PROJECT_ROOT.joinpath, AUDITED_LOCKS)),
+    address: str = "",
 ) -> list[Advisory]:
-    """Find the advisories about distributions.
+    """Find the advisories about the distributions of locks, for this machine's Python and platform.
 
     Args:
-        distributions: The distributions.
         accepted: Identifiers of advisories that are known and no fault here.
-        address: The database's address.
+        locks: The lock files.
+        address: Where the database answers queries; "" for pip-audit's default.
 
     Returns:
-        The advisories that aren't accepted, in the order of the distributions.
+        The advisories that aren't accepted, by distribution.
 
     Raises:
-        DatabaseUnreachable: The database doesn't answer, or not as its protocol says.
+        AuditFailed: The database doesn't answer, or pip-audit can't read a lock or the answers.
     """
-    found: list[Advisory] = []
-    for start in range(0, len(distributions), QUERIES_PER_REQUEST):
-        portion = distributions[start : start + QUERIES_PER_REQUEST]
-        for distribution, result in zip(portion, _ask_database(portion, address), strict=True):
-            names = [each["id"] for each in result.get("vulns", [])]
-            found += [Advisory(each, distribution.name, distribution.version) for each in names if each not in accepted]
-    return found
-
-
-def _ask_database(portion: Sequence[LockedDistribution], address: str) -> list[dict[str, Any]]:
-    queries = [{"package": {"ecosystem": "PyPI", "name": each.name}, "version": each.version} for each in portion]
-    request = urllib.request.Request(
-        f"{address}/v1/querybatch", json.dumps({"queries": queries}).encode(), {"content-type": "application/json"}
-    )
-    try:
-        with urllib.request.urlopen(request, timeout=REQUEST_TIMEOUT_SECONDS) as answer:
-            results = json.load(answer)["results"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DatabaseUnreachable(f"the database of advisories at {address} can't be asked: {error}") from None
-    if not isinstance(results, list) or len(results) != len(portion):
-        raise DatabaseUnreachable(f"the database of advisories at {address} answers otherwise than its protocol says")
-    return results
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.json"
+        command = [sys.executable, "-m", "pip_audit", *QUIET_OPTIONS, "--format=json", f"--output={report}"]
+        command += [f"--requirement={lock}" for lock in locks] + [f"--ignore-vuln={each}" for each in accepted]
+        done = subprocess.run([*command, *([f"--osv-url={address}"] * bool(address))], capture_output=True, text=True)
+        if not report.exists():  # it ends with 1 for advisories and for failures alike
+            raise AuditFailed((done.stderr.strip() or "pip-audit gave no reason").splitlines()[-1])
+        found = json.loads(report.read_text())["dependencies"]
+    return [
+        Advisory(each["id"], audited["name"], audited["version"], tuple(each["fix_versions"]))
+        for audited in found
+        for each in audited.get("vulns", ())
+    ]

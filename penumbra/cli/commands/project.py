@@ -2,11 +2,15 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from penumbra.cli.group import EXIT_FINDINGS, ProjectCommand, Refusal, as_json_option, print_json, refuse_on
 from penumbra.cli.processes import run_command
+
+if TYPE_CHECKING:
+    from deploy.advisories import Advisory
 
 BENCHMARKS = {
     "alarms": "how often nothing raises an alarm, how soon drift does, which data faults are found",
@@ -98,16 +102,21 @@ def audit_locks(ctx: click.Context, accept: tuple[str, ...], as_json: bool) -> N
     """
     from dataclasses import asdict
 
-    from deploy.advisories import DatabaseUnreachable, find_advisories, list_audited_distributions
+    from deploy.advisories import AuditFailed, find_advisories
 
-    with refuse_on(DatabaseUnreachable, prefix="nothing was audited: "):
-        found = find_advisories(list_audited_distributions(), accept)
+    _require_environment(DEVELOPMENT_READY)
+    with refuse_on(AuditFailed, prefix="nothing was audited: "):
+        found = find_advisories(accept)
     if as_json:
         print_json([asdict(advisory) for advisory in found])
     else:
-        lines = [f"{advisory.name} {advisory.version}: {advisory.identifier}" for advisory in found]
-        click.echo("\n".join(lines) or "No advisory is known of what the locks pin.")
+        click.echo("\n".join(map(_describe_advisory, found)) or "No advisory is known of what the locks pin.")
     ctx.exit(EXIT_FINDINGS if found else 0)
+
+
+def _describe_advisory(advisory: "Advisory") -> str:
+    remedy = f"mended in {', '.join(advisory.fixed_in)}" if advisory.fixed_in else "no version mends it yet"
+    return f"{advisory.name} {advisory.version}: {advisory.identifier}, {remedy}"
 
 
 def _require_environment(ready: str) -> None:
