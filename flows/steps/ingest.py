@@ -3,6 +3,7 @@
 import sqlite3
 
 from flows.steps.parallel import count_parallel_tasks, distribute_jobs
+from penumbra.core.masking import mask_address
 from penumbra.core.problem import ProblemError
 from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT, DataSettings, SettingsError, load_settings
@@ -184,7 +185,8 @@ def report_data_version(store: DataStore) -> str:
     version = versions.record_data_version(data, DataOrigin.of_batches(batches, store.problem).to_meta())
     lines = [f"data version {version.md5}: {len(batches)} batches, {batches[0]} to {batches[-1]}"]
     if version.problem:
-        lines.append(f"not in the remote {data.remote} yet, the next ingest tries again: {version.problem}")
+        remote = mask_address(data.remote)
+        lines.append(f"not in the remote {remote} yet, the next ingest tries again: {version.problem}")
     if version.changed:
         lines.append(_commit_pointer(data, f"Data until {batches[-1]}"))
     return "\n".join(lines)

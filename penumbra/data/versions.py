@@ -151,7 +151,7 @@ def pull_data(data: DataSettings) -> bool:
         with _open_repository(data) as repo:
             logging.getLogger("dvc").setLevel(logging.ERROR)
             repo.pull()
-    except (DvcException, OSError):
+    except (DvcException, OSError, ImportError):
         return False
     return compute_data_version(data) == read_recorded_version(data)
 
@@ -195,7 +195,7 @@ def _pull_version(data: DataSettings, pointer: DvcFile, folder: Path) -> None:
         (aside / ".dvc" / "config").write_text("[core]\n    no_scm = true\n")
         with Repo(str(aside), config=config) as repo:
             repo.pull()
-    except (DvcException, OSError) as error:
+    except (DvcException, OSError, ImportError) as error:
         raise RestoreFailed(
             f"data version {pointer.md5} is neither in the cache nor in the remote "
             f"{mask_address(data.remote) or '(none set)'}: {mask_text(str(error))}"
@@ -229,7 +229,7 @@ class _RemotePushes:
 
         try:
             self._transfer(repo, listing)
-        except (DvcException, OSError) as error:
+        except (DvcException, OSError, ImportError) as error:
             return describe_error(error)
         self.receipts.mkdir(parents=True, exist_ok=True)
         (self.receipts / self._name(compute_listing_md5(listing))).touch()
