@@ -18,14 +18,17 @@ class ExperimentFlow(FlowSpec):
     @step
     def start(self):
         """Write the matrices where every task can map them, and try the candidate on a sample."""
+        from flows.steps import admission
         from flows.steps.train import experiment_run, matrices, plan
         from flows.steps.train.trials import screening
         from penumbra.core.problem_loading import load_problem
         from penumbra.core.settings import load_settings
+        from penumbra.registry.models import REGISTRY_ERRORS
 
-        with stop_with_one_sentence(*plan.PLAN_ERRORS):
+        with stop_with_one_sentence(*plan.PLAN_ERRORS, *REGISTRY_ERRORS):
             problem = load_problem()
             self.settings = experiment_run.restrict_to_candidate(load_settings(), self.only)
+            admission.prepare_training(self.settings, problem)
             self.plan = plan.make_plan(self.settings, problem)
             folder = self.settings.training.folder / f"experiment-{current.run_id}"
             self.matrices = matrices.write_matrices(self.settings, problem, self.plan.split.before_test, folder)

@@ -18,12 +18,14 @@ class IngestFlow(FlowSpec):
     @step
     def start(self):
         """Fill an empty data folder from the remote, and list the batches that have arrived and aren't admitted."""
-        from flows.steps import ingest
+        from flows.steps import admission, ingest
 
         with stop_with_one_sentence(*ingest.INGEST_ERRORS):
             data = ingest.open_data_store()
             data.staging.discard()
             self.version_to_rebuild = ingest.restore_recorded_data(data)
+            for sentence in admission.heal_changed_batches(data, but=self.again):
+                print(sentence)
             self.shares = ingest.share_batches_to_check(data, self.again)
         self.plan = "new" if self.shares else "nothing"
         self.next({"new": self.list_new, "nothing": self.finish}, condition="plan")

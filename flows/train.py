@@ -24,6 +24,7 @@ class TrainFlow(FlowSpec):
     @step
     def start(self):
         """Write the matrices where every task can map them, and deal the candidates to the tasks that run at once."""
+        from flows.steps import admission
         from flows.steps.train import excluded_days, gate_evaluation, matrices, plan, registration
         from flows.steps.train.trials import screening
         from penumbra.core.problem_loading import load_problem
@@ -35,6 +36,7 @@ class TrainFlow(FlowSpec):
             self.settings, problem = load_settings(), load_problem()
             registration.prepare_registration(self.settings)
             require_signing_key(self.settings.registry.signed_by)
+            admission.prepare_training(self.settings, problem)
             self.plan = plan.make_plan(self.settings, problem)
             print(excluded_days.describe_excluded_days(self.plan.facts["left_out"], self.settings.monitor.on_faults))
             folder = self.settings.training.folder / current.run_id

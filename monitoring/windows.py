@@ -12,9 +12,10 @@ from pathlib import Path
 import msgspec
 
 from penumbra.core.histograms import DegradedSlice
-from penumbra.storage.atomic import replace_file
+from penumbra.storage.sealed import DamagedFile, get_seal_path, read_sealed_file, replace_sealed_file
 
 WINDOWS_FOLDER = "windows"
+DAMAGED_SUFFIX = ".damaged"
 MIN_THRESHOLD = 1e-9
 
 
@@ -204,7 +205,7 @@ class WindowStore:
         """
         path = self.folder / WINDOWS_FOLDER / f"{window.begin}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, msgspec.json.format(msgspec.json.encode(window), indent=1) + b"\n")
+        replace_sealed_file(path, msgspec.json.format(msgspec.json.encode(window), indent=1) + b"\n")
         return path
 
     def read(self) -> list[Window]:
@@ -216,11 +217,33 @@ class WindowStore:
         Raises:
             DamagedWindow: A file can't be read.
         """
-        return [_read_window(path) for path in sorted((self.folder / WINDOWS_FOLDER).glob("[0-9]*.json"))]
+        return [_read_window(path) for path in self._paths()]
+
+    def set_damaged_aside(self) -> list[str]:
+        """Rename the files that can't be read, so that their windows are judged again.
+
+        Returns:
+            A sentence for each.
+        """
+        said = []
+        for path in self._paths():
+            try:
+                _read_window(path)
+            except DamagedWindow as error:
+                aside = path.with_suffix(DAMAGED_SUFFIX)
+                path.replace(aside)
+                get_seal_path(path).unlink(missing_ok=True)
+                said.append(f"{error}; it is kept as {aside.name}")
+        return said
+
+    def _paths(self) -> list[Path]:
+        return sorted((self.folder / WINDOWS_FOLDER).glob("[0-9]*.json"))
 
 
 def _read_window(path: Path) -> Window:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Window)
+        return msgspec.json.decode(read_sealed_file(path), type=Window)
+    except DamagedFile as error:
+        raise DamagedWindow(f"{error}: the next `penumbra monitor` judges the window again") from None
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise DamagedWindow(f"{path}: {error}") from None
+        raise DamagedWindow(f"{path}: {error}: the next `penumbra monitor` judges the window again") from None

@@ -8,6 +8,7 @@ from penumbra.core.problem import ProblemError
 from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT, DataSettings, SettingsError, load_settings
 from penumbra.data import versions
+from penumbra.data.admitted import BatchesChanged
 from penumbra.data.batches import DataStore
 from penumbra.data.dvc_file import DamagedDvcFile
 from penumbra.data.origin import DataOrigin
@@ -25,7 +26,7 @@ class IngestRefused(RuntimeError):
 
 INGEST_ERRORS = (
     *(SettingsError, ProblemError, IngestRefused, DamagedDvcFile),
-    *(SourceFailed, BatchRefused, StagingLost, DamagedArchive, sqlite3.Error, OSError),
+    *(SourceFailed, BatchRefused, BatchesChanged, StagingLost, DamagedArchive, sqlite3.Error, OSError),
 )
 
 

@@ -21,6 +21,7 @@ import msgspec
 
 from monitoring.windows import Window, WindowStore
 from penumbra.storage.atomic import replace_file
+from penumbra.storage.sealed import hash_file, read_derived_file, remove_sealed_file, replace_sealed_file
 
 EVIDENTLY_FOLDER, REPORT_PAGES_FOLDER, PUBLISHED_FILE = "evidently", "reports", "published.json"
 PROJECT_NAMESPACE = uuid.UUID("2f0e9a52-0000-5000-8000-70656e756d62")
@@ -73,9 +74,12 @@ DASHBOARD_PANELS = (
 
 
 class _Published(msgspec.Struct, frozen=True):
+    """Which record of the window the reports are of, their kinds and run; and the SHA-256 of each file by its path."""
+
     sha256: str
     kinds: list[str]
     run: str = ""
+    files: dict[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -122,6 +126,33 @@ class ReportWorkspace:
         """
         published = self._published(window)
         return published is not None and published.sha256 == _hash_window(window)
+
+    def unpublish_damaged(self) -> list[str]:
+        """Forget the reports of which a page or a snapshot isn't what was written, so that they are made again.
+
+        Returns:
+            A sentence for each damaged file.
+
+        Raises:
+            DamagedWindow: A window's record is damaged.
+        """
+        said = []
+        for window in WindowStore(self.folder).read():
+            published = self._published(window)
+            damaged = (
+                [name for name, digest in published.files.items() if not self._is_whole(name, digest)]
+                if published
+                else []
+            )
+            said += [
+                f"{self.folder / name} is not what was written: the window's reports are made again" for name in damaged
+            ]
+            if damaged:
+                remove_sealed_file(self._receipt(window))
+        return said
+
+    def _is_whole(self, name: str, digest: str) -> bool:
+        return (self.folder / name).is_file() and hash_file(self.folder / name) == digest
 
     def pages(self, window: Window) -> dict[str, Path]:
         """List the published pages of a window.
@@ -174,10 +205,10 @@ class ReportWorkspace:
             kinds: The kinds of report that were written.
             run: The id of the MLflow run that they were logged to, "" for none.
         """
-        receipt = _Published(_hash_window(window), kinds, run)
-        replace_file(
-            self.folder / REPORT_PAGES_FOLDER / str(window.begin) / PUBLISHED_FILE, msgspec.json.encode(receipt)
-        )
+        written = [path for kind in kinds for path in (self._page(window, kind), self._snapshot(window, kind))]
+        files = {str(path.relative_to(self.folder)): hash_file(path) for path in written if path.is_file()}
+        receipt = _Published(_hash_window(window), kinds, run, files)
+        replace_sealed_file(self._receipt(window), msgspec.json.encode(receipt))
 
     def build_snapshot_id(self, window: Window, kind: str) -> uuid.UUID:
         """Derive the id of a report in the workspace.
@@ -208,12 +239,19 @@ class ReportWorkspace:
     def _page(self, window: Window, kind: str) -> Path:
         return self.folder / REPORT_PAGES_FOLDER / str(window.begin) / f"{kind}.html"
 
+    def _snapshot(self, window: Window, kind: str) -> Path:
+        """Where Evidently's workspace has a report."""
+        name = f"{self.build_snapshot_id(window, kind)}.json"
+        return self.workspace / str(self.project) / "snapshots" / name
+
+    def _receipt(self, window: Window) -> Path:
+        return self.folder / REPORT_PAGES_FOLDER / str(window.begin) / PUBLISHED_FILE
+
     def _published(self, window: Window) -> _Published | None:
         try:
-            content = (self.folder / REPORT_PAGES_FOLDER / str(window.begin) / PUBLISHED_FILE).read_bytes()
-        except FileNotFoundError:
+            return msgspec.json.decode(read_derived_file(self._receipt(window)) or b"", type=_Published)
+        except msgspec.MsgspecError:
             return None
-        return msgspec.json.decode(content, type=_Published)
 
 
 def _build_verdict_panel(window: Window) -> Any:

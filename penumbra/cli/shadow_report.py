@@ -12,10 +12,10 @@ from penumbra.core.tables import format_table
 from penumbra.logs import append_log
 from penumbra.logs.lag import METRICS_FILE
 from penumbra.logs.schema import STATUS_OK
-from penumbra.logs.shadow_log import REFUSED_FILE, SHADOW_ROLES, load_shadow_state
+from penumbra.logs.shadow_log import SHADOW_ROLES, load_shadow_state
 from penumbra.logs.shadow_state import ShadowProgress
 from penumbra.registry.ledger import Ledger
-from penumbra.registry.pointers import CANDIDATE_ALIAS, find_shadow_version
+from penumbra.registry.pointers import CANDIDATE_ALIAS, find_shadow_version, read_refusal
 
 MAX_HEARTBEAT_AGE_SECONDS = 10.0
 KEEP_COLLECTING = "keep collecting"
@@ -39,8 +39,8 @@ def report_shadow(settings: Settings) -> Iterator[str]:
             yield from _quote_last_verdict(settings, *model)
     else:
         yield "Nobody is in the shadow: a candidate is from `make train` on, the previous model after a promotion."
-    if refused := _read_text(settings.service.state / REFUSED_FILE):
-        version, _, reason = refused.partition("\n")
+    version, reason = read_refusal(settings.service.state)
+    if version:
         yield f"Version {version} is refused: {reason}"
     yield _describe_heartbeat(settings)
 
@@ -56,7 +56,7 @@ def collect_shadow_roles(settings: Settings) -> dict[str, Any]:
         sentence), in types of JSON.
     """
     models = [_build_role_row(settings.service.predictions, *model) for model in _list_present_models(settings)]
-    refused = _read_text(settings.service.state / REFUSED_FILE)
+    refused = "\n".join(read_refusal(settings.service.state)).strip()
     return {"models": models, "refused": refused, "state": _describe_heartbeat(settings)}
 
 
@@ -133,10 +133,3 @@ def _describe_heartbeat(settings: Settings) -> str:
     if age > MAX_HEARTBEAT_AGE_SECONDS:
         return f"The shadow isn't running: it last looked for work {age:,.0f} s ago."
     return "The shadow is running."
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return ""

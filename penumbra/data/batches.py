@@ -1,6 +1,6 @@
 """The data store: raw batches stay byte for byte as they arrived, everything else is derived from them once.
 
-data/batches/<batch>/<file>            raw, immutable, versioned (see penumbra/data/versions.py)
+data/batches/<batch>/<file>            raw, immutable, versioned (see penumbra/data/versions.py and admitted.py)
 .data.staged/batches/<batch>/<file>    accepted but not admitted yet
 <derived>/rows/<batch>-<key>.parquet   the rows that keep the contract, with their features as a struct
 <derived>/quarantine/<batch>.parquet   the rows that don't: row number, rules broken, original text
@@ -10,45 +10,20 @@ import functools
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
-from penumbra.core import encoding
-from penumbra.core.columns import BATCH_COLUMN, BROKEN_RULES_COLUMN, INPUTS_COLUMN, ROW_NUMBER_COLUMN
 from penumbra.core.problem import Problem
 from penumbra.core.settings import DataSettings
+from penumbra.data import admitted
 from penumbra.data.checksums import ChecksumCache
-from penumbra.data.contract import check_rows
+from penumbra.data.derivation import BatchCheckResult, derive_batch
 from penumbra.data.dvc_listing import list_files
 from penumbra.data.partition_code import fingerprint_partition_code
-from penumbra.data.source_reader import BatchEmpty, BatchRefused, list_source_batches, parse_batch_files
+from penumbra.data.source_reader import BatchRefused, list_source_batches
 from penumbra.data.staging import Staging
-from penumbra.storage.atomic import write_aside
-
-
-@dataclass(frozen=True)
-class BatchCheckResult:
-    """The result of checking one batch against the contract.
-
-    Attributes:
-        batch: The batch's name.
-        rows: How many rows it has.
-        broken: How many rows break each rule, by the rule's name.
-        rejected: How many rows break at least one.
-    """
-
-    batch: str
-    rows: int
-    broken: Mapping[str, int]
-    rejected: int
-
-    def __str__(self) -> str:
-        if not self.rejected:
-            return f"{self.batch}: {self.rows:,} rows, all keep the contract"
-        rules = ", ".join(f"{rule} {count:,}" for rule, count in self.broken.items())
-        return f"{self.batch}: {self.rows:,} rows, {self.rejected:,} of them quarantined ({rules})"
+from penumbra.storage.sealed import is_derived_file_whole, remove_sealed_file, write_sealed_aside
 
 
 class DataStore:
@@ -134,7 +109,8 @@ class DataStore:
             (String).
 
         Raises:
-            BatchRefused: Too many rows break a contract that has changed, or a feature that has changed fails for one.
+            BatchRefused: The batch isn't what was admitted, too many rows break a contract that has changed, or a
+                feature that has changed fails for one.
         """
         partition = self._ensure_partition(batch)
         return pl.read_parquet(partition, columns=None if columns is None else list(columns), glob=False)
@@ -156,62 +132,52 @@ class DataStore:
             (List(String), the rules) and the columns of the original text; empty where no row was rejected.
 
         Raises:
-            BatchRefused: Too many rows break a contract that has changed, or a feature that has changed fails for one.
+            BatchRefused: As in `rows`.
         """
         path = self._quarantine_path(batch)
         if (self.raw / batch).is_dir():
             self._ensure_partition(batch)
         return pl.read_parquet(path, glob=False) if path.exists() else pl.DataFrame()
 
+    def has_partition(self, batch: str) -> bool:
+        """Return whether rows of exactly these raw files of an admitted `batch` were derived by the present code."""
+        return self._partition(batch, self.sums(batch)).exists()
+
     def _ensure_partition(self, batch: str) -> Path:
-        """Derive what an admitted batch has no current partition of; return the partition's path."""
+        """Derive what an admitted batch has no current and whole partition of; return the partition's path."""
         partition = self._partition(batch, self.sums(batch))
-        if not partition.exists():
-            self._derive(batch, {name: path.read_bytes() for name, path in self._raw_files(batch).items()})
+        if not partition.exists() or not all(map(is_derived_file_whole, (partition, self._quarantine_path(batch)))):
+            self._derive(batch, self._read_raw_files(batch))
         return partition
+
+    def _read_raw_files(self, batch: str) -> dict[str, bytes]:
+        """Read the raw files of a batch, if they are what was admitted."""
+        files = {name: path.read_bytes() for name, path in self._raw_files(batch).items()}
+        if admitted.is_admitted(self.settings, batch, _compute_sums(files)):
+            return files
+        raise BatchRefused(
+            f"{batch} isn't what was admitted: {self.raw / batch} has other content than {self.settings.folder}.dvc "
+            "names; `penumbra ingest` brings it back"
+        )
 
     def _raw_files(self, batch: str) -> dict[str, Path]:
         folder = self.raw / batch
         return {path.relative_to(folder).as_posix(): path for path in sorted(list_files(folder))}
 
     def _derive(self, batch: str, files: Mapping[str, bytes]) -> BatchCheckResult:
-        rows = parse_batch_files(self.problem, batch, files)
-        checked = check_rows(self.problem, batch, rows)
-        result = BatchCheckResult(batch, rows.height, checked.broken, checked.rejected.height)
-        self._refuse_if_too_bad(result, checked.faults)
-        features = self._derive_features(batch, checked.good)
-        partition = checked.good.with_columns(
-            pl.struct(features).alias(INPUTS_COLUMN), pl.lit(batch).alias(BATCH_COLUMN)
-        )
-        self._keep_rejected(batch, rows, checked.rejected)
-        sums = {name: hashlib.md5(content).hexdigest() for name, content in files.items()}
-        _write_parquet(partition, self._partition(batch, sums))  # last: what has a partition isn't derived again
-        return result
+        derived = derive_batch(self.problem, batch, files, self.settings.bad_row_share)
+        self._keep_rejected(batch, derived.rejected)
+        _write_parquet(
+            derived.rows, self._partition(batch, _compute_sums(files))
+        )  # last: a partition isn't derived again
+        return derived.result
 
-    def _derive_features(self, batch: str, rows: pl.DataFrame) -> pl.DataFrame:
-        try:
-            return encoding.derive_features(self.problem.features.FEATURES, rows)
-        except encoding.UncomputableFeature as error:
-            raise BatchRefused(f"batch {batch} refused: {error}") from error
-
-    def _refuse_if_too_bad(self, result: BatchCheckResult, faults: Sequence[str]) -> None:
-        limit = self.settings.bad_row_share
-        if not result.rows:
-            raise BatchEmpty(f"batch {result.batch} refused: it has no rows")
-        if result.rejected > limit * result.rows:
-            share = result.rejected / result.rows
-            raise BatchRefused(
-                f"batch {result.batch} refused: {share:.1%} of its rows break the contract, {limit:.1%} is allowed "
-                f"(data.bad_row_share); {'; '.join([str(result), *faults])}"
-            )
-
-    def _keep_rejected(self, batch: str, rows: pl.DataFrame, rejected: pl.DataFrame) -> None:
+    def _keep_rejected(self, batch: str, rejected: pl.DataFrame) -> None:
         path = self._quarantine_path(batch)
         if rejected.is_empty():
-            path.unlink(missing_ok=True)
-            return
-        named = rejected.select(pl.lit(batch).alias(BATCH_COLUMN), ROW_NUMBER_COLUMN, BROKEN_RULES_COLUMN)
-        _write_parquet(pl.concat([named, rows[rejected[ROW_NUMBER_COLUMN]]], how="horizontal"), path)
+            remove_sealed_file(path)
+        else:
+            _write_parquet(rejected, path)
 
     def _quarantine_path(self, batch: str) -> Path:
         return self.settings.derived / "quarantine" / f"{batch}.parquet"
@@ -225,7 +191,11 @@ class DataStore:
         return fingerprint_partition_code(self.problem.files)
 
 
+def _compute_sums(files: Mapping[str, bytes]) -> dict[str, str]:
+    return {name: hashlib.md5(content).hexdigest() for name, content in files.items()}
+
+
 def _write_parquet(frame: pl.DataFrame, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with write_aside(path) as aside:
+    with write_sealed_aside(path) as aside:
         frame.write_parquet(aside, compression="lz4", statistics=False)

@@ -1,22 +1,26 @@
 """The md5 of files, each computed once: a file of the same size, change time and inode isn't read again."""
 
 import hashlib
+import logging
 import os
 from pathlib import Path
 
 import msgspec
 
-from penumbra.storage.atomic import replace_file
+from penumbra.storage.sealed import DamagedFile, read_sealed_file, replace_sealed_file
 
 FileStat = tuple[int, int, int]
+
+logger = logging.getLogger("penumbra.data")
 
 
 class ChecksumCache:
     """An index of checksums in one file, which may be deleted at any time: what is missing is computed again."""
 
-    def __init__(self, index: Path):
+    def __init__(self, index: Path, thorough: bool = False):
+        """`thorough`: read every file once, as a changed byte may leave size and change time as they were."""
         self.index = index
-        self.known: dict[str, tuple[FileStat, str]] = _load_index(index)
+        self.known: dict[str, tuple[FileStat, str]] = {} if thorough else _load_index(index)
         self.changed = False
 
     def md5(self, path: Path) -> str:
@@ -43,7 +47,7 @@ class ChecksumCache:
         if not self.changed:
             return
         self.index.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(self.index, msgspec.json.encode(self.known))
+        replace_sealed_file(self.index, msgspec.json.encode(self.known))
         self.changed = False
 
 
@@ -54,6 +58,9 @@ def _read_file_stat(path: Path) -> FileStat:
 
 def _load_index(index: Path) -> dict[str, tuple[FileStat, str]]:
     try:
-        return msgspec.json.decode(index.read_bytes(), type=dict[str, tuple[FileStat, str]])
+        return msgspec.json.decode(read_sealed_file(index), type=dict[str, tuple[FileStat, str]])
+    except DamagedFile as error:
+        logger.warning("%s: the checksums in it are computed again", error)
     except (OSError, ValueError):
-        return {}
+        pass
+    return {}

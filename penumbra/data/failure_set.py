@@ -13,7 +13,7 @@ import dataframely as dy
 import polars as pl
 
 from penumbra.core.columns import ADDED_AT_COLUMN, BATCH_COLUMN, LOSS_COLUMN, MODEL_COLUMN, add_missing_prefix
-from penumbra.storage.atomic import write_aside
+from penumbra.storage.sealed import DamagedFile, check_sealed_file, write_sealed_aside
 
 FAILURE_COLUMNS = {BATCH_COLUMN: pl.String(), MODEL_COLUMN: pl.String(), LOSS_COLUMN: pl.Float64()}
 ADDED_AT_DTYPE = pl.Datetime("us", "UTC")
@@ -59,6 +59,9 @@ class FailureSet:
         Returns:
             A frame with the key's columns, those of `add` and `penumbra.when` (Datetime, UTC). Rows whose key the
             contract no longer admits are left out.
+
+        Raises:
+            DamagedFile: A file isn't what was written; says what to do.
         """
         found = pl.concat([self._empty(), *(self._part(path) for path in sorted(self.folder.glob("*.parquet")))])
         found = found.unique(list(self.key) or None, keep="first", maintain_order=True)
@@ -68,6 +71,10 @@ class FailureSet:
         return pl.DataFrame(schema=self.key | FAILURE_COLUMNS | {ADDED_AT_COLUMN: ADDED_AT_DTYPE})
 
     def _part(self, path: Path) -> pl.DataFrame:
+        try:
+            check_sealed_file(path)
+        except DamagedFile as error:
+            raise DamagedFile(f"{error}: bring it back from a backup, or remove it to forget its rows") from None
         when = dt.datetime.fromtimestamp(int(path.name[:13], 16) / 1e6, dt.UTC)
         part = add_missing_prefix(pl.read_parquet(path, glob=False), FAILURE_COLUMNS)
         part = part.with_columns(pl.lit(when).cast(ADDED_AT_DTYPE).alias(ADDED_AT_COLUMN))
@@ -84,5 +91,5 @@ def _write_failures(rows: pl.DataFrame, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     now = int(dt.datetime.now(dt.UTC).timestamp() * 1e6)
     path = folder / f"{now:013x}-{secrets.token_hex(3)}.parquet"
-    with write_aside(path) as aside:
+    with write_sealed_aside(path) as aside:
         rows.write_parquet(aside)

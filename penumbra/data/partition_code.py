@@ -8,7 +8,7 @@ from penumbra.core.project_root import CODE_ROOT
 from penumbra.storage import fingerprints
 
 STORED_PARTS = ("schema", "source", "features")  # of a problem, those that the rows of the store depend on
-ENGINE_MODULE = "penumbra.data.batches"
+ENGINE_MODULE = "penumbra.data.derivation"
 ENGINE_ROOMS = (
     *("penumbra.features", "penumbra.core.columns", "penumbra.core.encoding", "penumbra.core.record_fields"),
     "penumbra.data",

@@ -18,6 +18,7 @@ from typing import Any
 from penumbra.core.errors import describe_error
 from penumbra.core.masking import mask_address, mask_settings, mask_text
 from penumbra.core.settings import DataSettings
+from penumbra.data import objects
 from penumbra.data.checksums import ChecksumCache
 from penumbra.data.dvc_file import DvcFile, format_dvc_file, parse_dvc_file
 from penumbra.data.dvc_listing import (
@@ -67,8 +68,62 @@ def compute_data_version(data: DataSettings) -> str:
     Returns:
         DVC's md5 of the folder; "" where it is empty or doesn't exist.
     """
-    listing = _build_current_listing(data)
+    listing = build_current_listing(data)
     return compute_listing_md5(listing) if listing else ""
+
+
+def build_current_listing(data: DataSettings, thorough: bool = False) -> FileListing:
+    """List the files of the data folder.
+
+    Args:
+        data: The settings' section `data`.
+        thorough: Whether to read the files whose size and change time are as they were, too.
+
+    Returns:
+        The md5 of each file by its path in the folder.
+    """
+    checksums = ChecksumCache(data.derived / "md5.json", thorough)
+    listing = build_listing(data.folder, list_files(data.folder), checksums)
+    checksums.save()
+    return listing
+
+
+def read_recorded_listing(data: DataSettings, fetch: bool = False) -> FileListing:
+    """Read which files the version has that the pointer file names.
+
+    Args:
+        data: The settings' section `data`.
+        fetch: Whether to ask the remote where DVC's cache lacks the listing.
+
+    Returns:
+        The md5 of each file by its path in the data folder; empty where there is no pointer file, or the listing isn't
+        there.
+
+    Raises:
+        DamagedDvcFile: Where the pointer file isn't one.
+    """
+    md5 = read_recorded_version(data)
+    if fetch and md5:
+        fetch_version_object(data, md5)
+    return _read_cached_listing(data, md5)
+
+
+def fetch_version_object(data: DataSettings, oid: str) -> bytes | None:
+    """Read one object of a data version from DVC's cache, or else from the remote.
+
+    Args:
+        data: The settings' section `data`.
+        oid: A file's md5, or a version's.
+
+    Returns:
+        The content, checked against its md5; None where neither has it.
+    """
+    from dvc.exceptions import DvcException
+
+    try:
+        return objects.fetch_object(data, oid, _open_repository)
+    except (DvcException, OSError):
+        return None
 
 
 def read_recorded_version(data: DataSettings) -> str:
@@ -119,10 +174,10 @@ def record_data_version(data: DataSettings, meta: Mapping[str, Any] | None = Non
     Raises:
         DamagedDvcFile: Where the pointer file isn't one.
     """
-    listing = _build_current_listing(data)
+    listing = build_current_listing(data)
     before, now = read_recorded_version(data), compute_listing_md5(listing)
     pushed = _RemotePushes(data)
-    if before == now and pushed.has(now) and _get_cache_path(data, now).exists():
+    if before == now and pushed.has(now) and _read_cached_listing(data, now):
         return DataVersion(now, changed=False)
     with _open_repository(data) as repo, repo.lock:
         known = _read_cached_listing(data, before)
@@ -153,6 +208,8 @@ def pull_data(data: DataSettings) -> bool:
             repo.pull()
     except (DvcException, OSError, ImportError):
         return False
+    listing = read_recorded_listing(data)
+    _bring_back_changed(data, data.folder, listing, build_current_listing(data))
     return compute_data_version(data) == read_recorded_version(data)
 
 
@@ -176,10 +233,21 @@ def restore_data_version(data: DataSettings, text: str, into: Path) -> str:
         raise RestoreFailed(f"{into} exists already: name a folder that doesn't")
     with fill_folder_aside(into) as folder:
         _pull_version(data, pointer, folder)
-        found = compute_directory_md5(folder, ChecksumCache(folder.with_name("md5.json")))
+        checksums = ChecksumCache(folder.with_name("md5.json"))
+        present = build_listing(folder, list_files(folder), checksums) if folder.is_dir() else {}
+        _bring_back_changed(data, folder, _read_cached_listing(data, pointer.md5), present)
+        found = compute_directory_md5(folder, checksums)
         if found != pointer.md5:
             raise RestoreFailed(f"what came back is version {found or 'nothing'}, wanted was {pointer.md5}")
     return found
+
+
+def _bring_back_changed(data: DataSettings, folder: Path, listing: FileListing, present: FileListing) -> None:
+    """Write the files anew that DVC's cache gave with other content than the listing names."""
+    for name, md5 in listing.items():
+        if present.get(name) != md5 and (content := fetch_version_object(data, md5)) is not None:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            replace_file(folder / name, content)
 
 
 def _pull_version(data: DataSettings, pointer: DvcFile, folder: Path) -> None:
@@ -189,7 +257,7 @@ def _pull_version(data: DataSettings, pointer: DvcFile, folder: Path) -> None:
 
     aside = folder.parent
     (aside / "data.dvc").write_text(pointer.format(folder.name))
-    config = _build_dvc_config(data) | {"cache": {"dir": str(_get_repository_root(data) / ".dvc" / "cache")}}
+    config = _build_dvc_config(data) | {"cache": {"dir": str(objects.get_repository_root(data) / ".dvc" / "cache")}}
     try:
         (aside / ".dvc").mkdir()
         (aside / ".dvc" / "config").write_text("[core]\n    no_scm = true\n")
@@ -206,7 +274,7 @@ def _pull_version(data: DataSettings, pointer: DvcFile, folder: Path) -> None:
 def _open_repository(data: DataSettings) -> Iterator[Any]:
     from dvc.repo import Repo
 
-    with Repo(str(_get_repository_root(data)), config=_build_dvc_config(data), _wait_for_lock=True) as repo:
+    with Repo(str(objects.get_repository_root(data)), config=_build_dvc_config(data), _wait_for_lock=True) as repo:
         repo.scm_context.quiet = True
         yield repo
 
@@ -264,22 +332,10 @@ def _write_dvc_file(data: DataSettings, md5: str, listing: FileListing, meta: Ma
     replace_file(get_dvc_file(data), format_dvc_file(md5, size, len(listing), data.folder.name, meta))
 
 
-def _build_current_listing(data: DataSettings) -> FileListing:
-    checksums = ChecksumCache(data.derived / "md5.json")
-    listing = build_listing(data.folder, list_files(data.folder), checksums)
-    checksums.save()
-    return listing
-
-
 def _read_cached_listing(data: DataSettings, md5: str) -> FileListing:
     """The listing of a version in the cache, empty where the cache lacks it."""
-    if not md5 or not _get_cache_path(data, md5).exists():
-        return {}
-    return {entry["relpath"]: entry["md5"] for entry in json.loads(_get_cache_path(data, md5).read_bytes())}
-
-
-def _get_cache_path(data: DataSettings, md5: str) -> Path:
-    return _get_repository_root(data) / ".dvc" / "cache" / "files" / "md5" / md5[:2] / md5[2:]
+    content = objects.read_cached_object(data, md5) if md5 else None
+    return {entry["relpath"]: entry["md5"] for entry in json.loads(content)} if content else {}
 
 
 def _raise_error(_: str, error: BaseException) -> None:
@@ -291,7 +347,3 @@ def _build_dvc_config(data: DataSettings) -> dict[str, Any]:
         return {"core": {"remote": ""}}
     url = data.remote if "://" in data.remote else str(Path(data.remote).absolute())
     return {"core": {"remote": "settings"}, "remote": {"settings": {"url": url}}}
-
-
-def _get_repository_root(data: DataSettings) -> Path:
-    return data.folder.absolute().parent

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from penumbra.core.histograms import OutcomeSums
-from penumbra.storage.atomic import replace_file
+from penumbra.storage.sealed import read_derived_file, replace_sealed_file
 
 OUTCOME_SUMS_FOLDER = "settled"
 
@@ -41,7 +41,8 @@ class OutcomeSumStore:
         """
         path = self._path(day)
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, msgspec.msgpack.encode({"terms": cache_key, **asdict(outcomes)}, enc_hook=np.ndarray.tolist))
+        content = {"terms": cache_key, **asdict(outcomes)}
+        replace_sealed_file(path, msgspec.msgpack.encode(content, enc_hook=np.ndarray.tolist))
 
     def find(self, day: dt.date, cache_key: str) -> OutcomeSums | None:
         """Read the sums of a day.
@@ -51,11 +52,11 @@ class OutcomeSumStore:
             cache_key: As in `save`.
 
         Returns:
-            The sums; None where none were kept with this key, or their file can't be read.
+            The sums; None where none were kept with this key, or their file is damaged, which is logged.
         """
         try:
-            found = msgspec.msgpack.decode(self._path(day).read_bytes())
-        except (FileNotFoundError, msgspec.MsgspecError):
+            found = msgspec.msgpack.decode(read_derived_file(self._path(day)) or b"")
+        except msgspec.MsgspecError:
             return None
         if found.pop("terms") != cache_key:
             return None

@@ -25,7 +25,6 @@ from penumbra.logs.shadow_state import ShadowState
 from penumbra.storage.locks import acquire_lock
 
 SHADOW_ROLES = ("candidate", "previous", "live")  # who can be in the shadow; the live model only beside a canary
-REFUSED_FILE = "refused"  # a file of the service's state, see service/processes/deployer.py
 ROW_MARKER = b',"is":"row",'
 MARKER_SEARCH_BYTES = 50
 

@@ -21,9 +21,10 @@ from penumbra.registry.pointers import (
     LIVE_ALIAS,
     PREVIOUS_ALIAS,
     RollbackPin,
-    read_pointer,
 )
+from penumbra.registry.state_repair import restore_damaged_marks
 from penumbra.storage.locks import hold_file_lock
+from penumbra.storage.sealed import remove_sealed_file
 
 ALIASES_LOCK_FILE = "aliases.lock"
 LIVE_SINCE_TAG = "live_since"  # a tag of model versions
@@ -134,10 +135,13 @@ def sync_registry(models: AliasRegistry, state: Path, ledger: Path) -> None:
         ledger: The ledger's folder, which holds the lock.
 
     Raises:
+        DamagedFile: The mark of a rollback or an ended canary is damaged, and the ledger doesn't say what it was.
+        BrokenLedger: It is damaged, and so is the ledger.
         AliasesChanged: Somebody else moved an alias meanwhile. After this or any error of the registry's, the rollback
             stays in force by its pin until the next call.
     """
-    pin, ended = pointers.read_rollback_pin(state), read_pointer(state, CANARY_ENDED_FILE)
+    restore_damaged_marks(state, ledger)
+    pin, ended = pointers.read_rollback_pin(state), pointers.read_ended_canary(state)
     if pin is None and ended is None:
         return
     with hold_alias_lock(ledger):
@@ -151,7 +155,7 @@ def sync_registry(models: AliasRegistry, state: Path, ledger: Path) -> None:
         move_aliases(models, before, after, pin.time if pin and is_in_force else None)
     if pin:
         pointers.clear_rollback_pin(state, pin)
-    (state / CANARY_ENDED_FILE).unlink(missing_ok=True)
+    remove_sealed_file(state / CANARY_ENDED_FILE)
 
 
 def drop_version(aliases: AliasVersions, version: str) -> dict[str, str]:

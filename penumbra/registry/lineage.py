@@ -16,7 +16,7 @@ from penumbra.core.settings import Settings
 from penumbra.logs import append_log, archive_parts
 from penumbra.logs.queries.lookup import is_label_index_current, read_label_history, read_shadow_results
 from penumbra.registry.manifest import BrokenBundle, read_manifest
-from penumbra.registry.pointers import BUNDLES_FOLDER, RUNS_FOLDER
+from penumbra.registry.pointers import BUNDLES_FOLDER, RUNS_FOLDER, read_note
 
 UNLOGGED_PREFIX = "unlogged-"
 MAX_SHOWN_ID_LENGTH = 100
@@ -80,10 +80,7 @@ def _describe_model(state: Path, version: str) -> dict[str, Any]:
 
 
 def _read_run_id(state: Path, version: str) -> str | None:
-    try:
-        return (state / RUNS_FOLDER / version).read_text()
-    except OSError:
-        return None
+    return read_note(state / RUNS_FOLDER / version) or None
 
 
 def _read_shadow(labels: Path, prediction_id: str) -> list[dict[str, Any]]:

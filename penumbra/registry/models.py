@@ -14,14 +14,12 @@ from mlflow.exceptions import MlflowException
 
 from penumbra.core.settings import RegistrySettings
 from penumbra.registry import run_records
+from penumbra.registry.database import check_database, create_database, has_database
 from penumbra.registry.long_texts import find_long_text
 from penumbra.registry.manifest import BrokenBundle
 from penumbra.registry.masked_client import MaskedClient, mask_registry_errors
 from penumbra.registry.run_records import BegunRun, FinishedRun, RecordedRun
-from penumbra.storage.atomic import write_aside
-from penumbra.storage.locks import hold_file_lock
 
-SQLITE_PREFIX = "sqlite:///"
 REGISTRY_ERRORS = (MlflowException, BrokenBundle)  # the registry can't be reached, or has a damaged bundle
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
 
@@ -43,12 +41,22 @@ class ModelRegistry:
 
     @property
     def client(self) -> Any:
-        """MLflow's client with masked errors; the first use creates an SQLite database that is missing."""
+        """MLflow's client with masked errors; the first use makes an SQLite database, or checks one that is there."""
         if self._client is None:
             with mask_registry_errors(self.uri):
-                _create_database(self.uri)
+                create_database(self.uri)
+                check_database(self.uri)
                 self._client = MaskedClient(self.uri)
         return self._client
+
+    def require_writable(self) -> None:
+        """Check that the registry can be asked and written, before work begins whose result it is to keep.
+
+        Raises:
+            MlflowException: It can't be; the message says why and what to do.
+        """
+        check_database(self.uri, writable=True)
+        self.aliases()
 
     def record(
         self,
@@ -85,7 +93,7 @@ class ModelRegistry:
         Returns:
             How many runs were ended, with the status KILLED.
         """
-        if not _has_database(self.uri):
+        if not has_database(self.uri):
             return 0
         return run_records.end_aborted_runs(self.client, self._experiment())
 
@@ -131,7 +139,7 @@ class ModelRegistry:
         Returns:
             The version's number behind each alias; None if there is no database or no model yet.
         """
-        if not _has_database(self.uri):
+        if not has_database(self.uri):
             return None
         try:
             aliases = self.client.get_registered_model(self.name).aliases
@@ -205,7 +213,7 @@ class ModelRegistry:
         Returns:
             The version's number; None if there is no such alias, model or database yet.
         """
-        if not _has_database(self.uri):
+        if not has_database(self.uri):
             return None
         try:
             return str(self.client.get_model_version_by_alias(self.name, alias).version)
@@ -223,7 +231,7 @@ class ModelRegistry:
         Returns:
             The version's number; None if there is none.
         """
-        if not _has_database(self.uri):
+        if not has_database(self.uri):
             return None
         query = f"name = '{self.name}' and tag.fingerprint = '{fingerprint}'"
         versions = [int(version.version) for version in self.client.search_model_versions(query)]
@@ -301,7 +309,7 @@ class ModelRegistry:
         Returns:
             The runs, newest first; none if there is no database yet.
         """
-        if not _has_database(self.uri):
+        if not has_database(self.uri):
             return []
         runs = self.client.search_runs([self._experiment()], query, max_results=count)
         return [
@@ -322,26 +330,3 @@ class ModelRegistry:
 
 def _to_absolute(location: str) -> str:
     return location if "://" in location else str(Path(location).absolute())
-
-
-def _get_sqlite_path(uri: str) -> Path | None:
-    """The path in `sqlite:///path?…` or `sqlite:///file:path?…`; None of another address."""
-    path = uri.partition("?")[0].removeprefix(SQLITE_PREFIX).removeprefix("file:")
-    return Path(path) if uri.startswith(SQLITE_PREFIX) else None
-
-
-def _has_database(uri: str) -> bool:
-    database = _get_sqlite_path(uri)
-    return database is None or database.exists()
-
-
-def _create_database(uri: str) -> None:
-    """Create a new SQLite database aside and rename it when whole: two processes migrating one at once break it."""
-    database = _get_sqlite_path(uri)
-    if database is None or database.exists():
-        return
-    database.parent.mkdir(parents=True, exist_ok=True)
-    with hold_file_lock(database.with_suffix(".lock")):
-        if not database.exists():
-            with write_aside(database) as new:
-                MlflowClient(tracking_uri=f"{SQLITE_PREFIX}{new}").search_experiments()

@@ -1,10 +1,12 @@
 """Pointers: files in the service's state folder that name the version behind each alias.
 
-As they are files, the version that answers can be changed without the registry.
+As they are files, the version that answers can be changed without the registry. Each is sealed
+(penumbra/storage/sealed.py), so that none is followed in which a byte has changed.
 
 <state>/live, candidate, previous, canary  a version each, replaced as a whole
 <state>/rolled-back                        a rollback that the registry doesn't know of yet
 <state>/canary-ended                       the version that is no canary any more, whatever the registry says
+<state>/refused                            the candidate that the deployer doesn't let into the shadow, and why
 <state>/live-refused                       why the deployer doesn't deploy the registry's live version
 <state>/unfit/<version>                    why the code of the service can't answer with a version that is here
 """
@@ -17,8 +19,8 @@ from typing import Final
 
 import msgspec
 
-from penumbra.storage.atomic import replace_file
 from penumbra.storage.locks import hold_file_lock
+from penumbra.storage.sealed import DamagedFile, read_sealed_file, remove_sealed_file, replace_sealed_file
 
 LIVE_ALIAS: Final = "live"
 PREVIOUS_ALIAS: Final = "previous"
@@ -26,7 +28,7 @@ CANDIDATE_ALIAS: Final = "candidate"
 CANARY_ALIAS: Final = "canary"
 BUNDLES_FOLDER, RUNS_FOLDER = "bundles", "runs"
 ROLLBACK_PIN_FILE, CANARY_ENDED_FILE, POINTERS_LOCK_FILE = "rolled-back", "canary-ended", "pointers.lock"
-LIVE_REFUSED_FILE = "live-refused"
+LIVE_REFUSED_FILE, REFUSED_FILE = "live-refused", "refused"
 UNFIT_FOLDER = "unfit"
 
 
@@ -52,10 +54,10 @@ def read_pointer(state: Path, pointer: str = LIVE_ALIAS) -> str | None:
         pointer: The alias, which is the file's name.
 
     Returns:
-        The version; None if the file is missing or names none.
+        The version; None if the file is missing or damaged, or names none.
     """
     try:
-        version = (state / pointer).read_text().strip()
+        version = read_sealed_file(state / pointer).decode().strip()
     except (OSError, ValueError):
         return None
     return version if version and Path(version).name == version else None
@@ -92,8 +94,8 @@ def swap_live_pointer(state: Path, old: str | None, new: str) -> bool:
         if read_pointer(state) != old or read_rollback_pin(state):
             return False
         if old is not None:
-            replace_file(state / PREVIOUS_ALIAS, old)
-        replace_file(state / LIVE_ALIAS, new)
+            replace_sealed_file(state / PREVIOUS_ALIAS, old)
+        replace_sealed_file(state / LIVE_ALIAS, new)
         return True
 
 
@@ -107,9 +109,9 @@ def roll_back_pointers(state: Path, pin: RollbackPin) -> None:
         pin: The rollback.
     """
     with hold_pointer_lock(state):
-        replace_file(state / ROLLBACK_PIN_FILE, msgspec.json.encode(pin).decode())
-        replace_file(state / PREVIOUS_ALIAS, pin.previous)
-        replace_file(state / LIVE_ALIAS, pin.live)
+        replace_sealed_file(state / ROLLBACK_PIN_FILE, msgspec.json.encode(pin).decode())
+        replace_sealed_file(state / PREVIOUS_ALIAS, pin.previous)
+        replace_sealed_file(state / LIVE_ALIAS, pin.live)
 
 
 def end_canary(state: Path) -> str | None:
@@ -123,9 +125,29 @@ def end_canary(state: Path) -> str | None:
     """
     with hold_pointer_lock(state):
         if version := read_pointer(state, CANARY_ALIAS):
-            replace_file(state / CANARY_ENDED_FILE, version)
-            (state / CANARY_ALIAS).unlink(missing_ok=True)
+            replace_sealed_file(state / CANARY_ENDED_FILE, version)
+            remove_sealed_file(state / CANARY_ALIAS)
     return version
+
+
+def read_ended_canary(state: Path) -> str | None:
+    """Read the version that is no canary any more, though the registry doesn't know that yet.
+
+    Args:
+        state: The service's state folder.
+
+    Returns:
+        The version, None if there is none.
+
+    Raises:
+        DamagedFile: The file isn't what was written; nothing may be taken for a canary then.
+    """
+    try:
+        return read_sealed_file(state / CANARY_ENDED_FILE).decode().strip()
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError as error:
+        raise DamagedFile(f"{state / CANARY_ENDED_FILE}: {error}") from None
 
 
 def read_rollback_pin(state: Path) -> RollbackPin | None:
@@ -136,11 +158,16 @@ def read_rollback_pin(state: Path) -> RollbackPin | None:
 
     Returns:
         The rollback, None if there is none.
+
+    Raises:
+        DamagedFile: The file isn't what was written: which version was rolled back to is in the ledger alone then.
     """
     try:
-        return msgspec.json.decode((state / ROLLBACK_PIN_FILE).read_bytes(), type=RollbackPin)
-    except (OSError, msgspec.MsgspecError):
+        return msgspec.json.decode(read_sealed_file(state / ROLLBACK_PIN_FILE), type=RollbackPin)
+    except FileNotFoundError:
         return None
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise DamagedFile(f"{state / ROLLBACK_PIN_FILE}: {error}") from None
 
 
 def clear_rollback_pin(state: Path, pin: RollbackPin) -> None:
@@ -152,7 +179,35 @@ def clear_rollback_pin(state: Path, pin: RollbackPin) -> None:
     """
     with hold_pointer_lock(state):
         if read_rollback_pin(state) == pin:
-            (state / ROLLBACK_PIN_FILE).unlink()
+            remove_sealed_file(state / ROLLBACK_PIN_FILE)
+
+
+def read_note(path: Path) -> str:
+    """Read a text that the deployer left in the state folder for others.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The text; "" where there is none, or it isn't what was written.
+    """
+    try:
+        return read_sealed_file(path).decode()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def read_refusal(state: Path) -> tuple[str, str]:
+    """Read which candidate the deployer doesn't let into the shadow.
+
+    Args:
+        state: The service's state folder.
+
+    Returns:
+        The version and the reason; both "" where none is refused.
+    """
+    version, newline, reason = read_note(state / REFUSED_FILE).partition("\n")
+    return (version, reason.strip()) if newline else ("", "")
 
 
 @contextlib.contextmanager

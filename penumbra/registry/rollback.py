@@ -14,7 +14,6 @@ from penumbra.registry.manifest import BrokenBundle, verify_bundle
 from penumbra.registry.pointers import (
     BUNDLES_FOLDER,
     CANARY_ALIAS,
-    CANARY_ENDED_FILE,
     LIVE_ALIAS,
     PREVIOUS_ALIAS,
     UNFIT_FOLDER,
@@ -78,7 +77,7 @@ def sync_rollback(settings: Settings) -> str:
     state, ledger, models = settings.service.state, settings.ledger.folder, ModelRegistry(settings.registry)
     try:
         aliases.sync_registry(models, state, ledger)
-        if pointers.read_rollback_pin(state) is None and read_pointer(state, CANARY_ENDED_FILE) is None:
+        if pointers.read_rollback_pin(state) is None and pointers.read_ended_canary(state) is None:
             ledger_sync.tag_ledger_entries(models, ledger, Ledger(ledger).entries())
             return "the registry's aliases say so too"
         reason = "it isn't there"
@@ -131,8 +130,8 @@ def _make_pin(settings: Settings, to: str) -> RollbackPin:
     if not bundle.is_dir():
         here = ", ".join(sorted(path.name for path in bundle.parent.iterdir() if path.is_dir()))
         raise RollbackRefused(f"version {target} can't answer: the service has never had it; it has {here}")
-    if (unfit := state / UNFIT_FOLDER / target).exists():
-        raise RollbackRefused(unfit.read_text())
+    if unfit := pointers.read_note(state / UNFIT_FOLDER / target):
+        raise RollbackRefused(unfit)
     try:
         verify_bundle(bundle, settings.registry.signed_by)
     except BrokenBundle as error:

@@ -1,5 +1,6 @@
 """Results of costly work on disk, one file each: what any process computed once is there for the next."""
 
+import io
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,8 +9,8 @@ from typing import IO, Any, Generic, TypeVar
 
 import numpy as np
 
-from penumbra.storage.atomic import write_aside
 from penumbra.storage.locks import hold_file_lock
+from penumbra.storage.sealed import read_derived_file, write_sealed_aside
 
 NamedArrays = Mapping[str, np.ndarray]
 Value = TypeVar("Value")
@@ -49,12 +50,14 @@ class FileCache(Generic[Value]):
             name: The value's name.
 
         Returns:
-            The value, or None where there is none of this name or its file can't be read.
+            The value, or None where there is none of this name or its file is damaged, which is logged.
         """
+        content = read_derived_file(self._path(name))
+        if content is None:
+            return None
         try:
-            with self._path(name).open("rb") as file:
-                return self.format.read(file)
-        except (FileNotFoundError, ValueError, EOFError):
+            return self.format.read(io.BytesIO(content))
+        except (ValueError, EOFError):
             return None
 
     def save(self, name: str, value: Value) -> None:
@@ -68,7 +71,7 @@ class FileCache(Generic[Value]):
             OSError: Where the file can't be written; an earlier value is then unchanged.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        with write_aside(self._path(name)) as aside, aside.open("wb") as file:
+        with write_sealed_aside(self._path(name)) as aside, aside.open("wb") as file:
             self.format.write(file, value)
 
     def get_or_make(self, name: str, make: Callable[[], Value]) -> Value:
@@ -83,11 +86,13 @@ class FileCache(Generic[Value]):
         Returns:
             The value as it was read back from the file.
         """
-        if not self.has(name):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with hold_file_lock(self.folder / f"{name}.lock"):
-                if not self.has(name):
-                    self.save(name, make())
+        if (value := self.find(name)) is not None:
+            return value
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with hold_file_lock(self.folder / f"{name}.lock"):
+            if (value := self.find(name)) is not None:
+                return value
+            self.save(name, make())
         with self._path(name).open("rb") as file:
             return self.format.read(file)
 

@@ -24,6 +24,27 @@ def hold_file_lock(path: Path) -> Iterator[None]:
         os.close(lock)
 
 
+@contextlib.contextmanager
+def hold_folder_lock(folder: Path) -> Iterator[None]:
+    """Hold an exclusive lock on a folder itself for the block, for a few renames in it; wait for other processes.
+
+    Where the file system can't lock a folder, as NFS can't, nothing is locked.
+
+    Args:
+        folder: The folder.
+
+    Yields:
+        Nothing.
+    """
+    file = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(file)
+
+
 def acquire_lock(path: Path, wait: bool = False, shared: bool = False) -> int:
     """Take a lock on a file, which is created where there is none.
 

@@ -28,6 +28,7 @@ from penumbra.registry.pointers import (
     LIVE_ALIAS,
     LIVE_REFUSED_FILE,
     PREVIOUS_ALIAS,
+    read_note,
     read_pointer,
 )
 from penumbra.rules import DecisionValue, ModelPriors
@@ -135,10 +136,7 @@ class LiveModels:
         Returns:
             A sentence for clients and readiness, with what to do about it.
         """
-        try:
-            return self._refusal or (self.state / LIVE_REFUSED_FILE).read_text()
-        except OSError:
-            return NO_LIVE_MODEL
+        return self._refusal or read_note(self.state / LIVE_REFUSED_FILE) or NO_LIVE_MODEL
 
     def refresh(self) -> None:
         """Load the versions that the pointers name.

@@ -24,24 +24,27 @@ from penumbra.core.errors import describe_error
 from penumbra.core.problem import Problem
 from penumbra.core.problem_loading import SERVED_PARTS, load_problem
 from penumbra.core.settings import Settings, load_settings
-from penumbra.logs.shadow_log import REFUSED_FILE
 from penumbra.registry import aliases, bundle
 from penumbra.registry.manifest import BrokenBundle, UnfitBundle, read_manifest, verify_bundle
 from penumbra.registry.pointers import (
     BUNDLES_FOLDER,
     CANARY_ALIAS,
-    CANARY_ENDED_FILE,
     CANDIDATE_ALIAS,
     LIVE_ALIAS,
     LIVE_REFUSED_FILE,
     PREVIOUS_ALIAS,
+    REFUSED_FILE,
     RUNS_FOLDER,
     UNFIT_FOLDER,
+    read_ended_canary,
+    read_note,
     read_pointer,
     swap_live_pointer,
 )
-from penumbra.storage.atomic import fill_folder_aside, replace_file
+from penumbra.storage.atomic import fill_folder_aside
+from penumbra.storage.sealed import remove_sealed_file, replace_sealed_file
 from service.processes.process_control import log_to_stderr, make_running_check, sleep_while_running
+from service.processes.state_watch import StateWatch
 
 MAX_DEPLOY_WAIT_SECONDS = 15.0
 NO_REGISTERED_MODEL = "the registry has no live model yet: `make train`"
@@ -112,7 +115,7 @@ def discard_damaged_bundle(state: Path, problem: Problem) -> None:
     except Exception as error:
         logger.error("the bundle of the live version %s is damaged and is fetched again: %s", version, error)
         shutil.rmtree(state / BUNDLES_FOLDER / version, ignore_errors=True)
-        (state / LIVE_ALIAS).unlink(missing_ok=True)
+        remove_sealed_file(state / LIVE_ALIAS)
 
 
 def record_unfit_versions(state: Path, problem: Problem) -> None:
@@ -126,10 +129,10 @@ def record_unfit_versions(state: Path, problem: Problem) -> None:
         reason = state / UNFIT_FOLDER / folder.name
         try:
             bundle.read_bundle_features(read_manifest(folder), problem, folder.name)
-            reason.unlink(missing_ok=True)
+            remove_sealed_file(reason)
         except UnfitBundle as unfit:
             reason.parent.mkdir(exist_ok=True)
-            replace_file(reason, str(unfit))
+            replace_sealed_file(reason, str(unfit))
         except BrokenBundle:  # found whenever it is to answer
             continue
 
@@ -151,11 +154,11 @@ def deploy_candidate(models: DeployRegistry, state: Path) -> str | None:
     """
     version = models.version(CANDIDATE_ALIAS)
     if version is None or version == read_pointer(state):
-        (state / CANDIDATE_ALIAS).unlink(missing_ok=True)
+        remove_sealed_file(state / CANDIDATE_ALIAS)
         version = None
     else:
         _deploy_version(models, state, CANDIDATE_ALIAS, version)
-    (state / REFUSED_FILE).unlink(missing_ok=True)
+    remove_sealed_file(state / REFUSED_FILE)
     return version
 
 
@@ -193,8 +196,8 @@ def deploy_canary(models: DeployRegistry, state: Path) -> str | None:
         BrokenBundle: The bundle isn't what was registered. Whatever the registry raises is raised too.
     """
     version = models.version(CANARY_ALIAS)
-    if version in (None, read_pointer(state), read_pointer(state, CANARY_ENDED_FILE)):
-        (state / CANARY_ALIAS).unlink(missing_ok=True)
+    if version in (None, read_pointer(state), read_ended_canary(state)):
+        remove_sealed_file(state / CANARY_ALIAS)
         return None
     _deploy_version(models, state, CANARY_ALIAS, version)
     return version
@@ -256,8 +259,9 @@ def run_deployer(models: DeployRegistry, settings: Settings, problem: Problem, r
         AliasDeployment(PREVIOUS_ALIAS, lambda: deploy_previous(models, state), "", poll),
         AliasDeployment(CANARY_ALIAS, lambda: deploy_canary(models, state), "", poll),
     ]
-    checked: list[Path] = []
+    checked, watch = list[Path](), StateWatch(state)
     while running():
+        watch.check()
         if live.deploy_if_due():
             for deployment in others:
                 deployment.deploy_if_due()
@@ -291,9 +295,9 @@ def _require_usable(models: DeployRegistry, folder: Path, problem: Problem, vers
     try:
         bundle.read_bundle(folder, problem, version, models.signed_by)
     except UnfitBundle as error:
-        replace_file(state / LIVE_REFUSED_FILE, str(error))
+        replace_sealed_file(state / LIVE_REFUSED_FILE, str(error))
         raise
-    (state / LIVE_REFUSED_FILE).unlink(missing_ok=True)
+    remove_sealed_file(state / LIVE_REFUSED_FILE)
 
 
 def _fetch_bundle(models: DeployRegistry, version: str, folder: Path, check: Callable[[Path], object]) -> None:
@@ -314,7 +318,7 @@ def _deploy_version(models: DeployRegistry, state: Path, role: str, version: str
         except bundle.BrokenBundle:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        replace_file(state / role, version)
+        replace_sealed_file(state / role, version)
     _record_run_id(models, state, version)
 
 
@@ -323,16 +327,16 @@ def _deploy_or_refuse_candidate(models: DeployRegistry, state: Path) -> str | No
         return deploy_candidate(models, state)
     except bundle.BrokenBundle as error:
         state.mkdir(parents=True, exist_ok=True)
-        replace_file(state / REFUSED_FILE, f"{models.version(CANDIDATE_ALIAS)}\n{error}\n")
-        (state / CANDIDATE_ALIAS).unlink(missing_ok=True)
+        replace_sealed_file(state / REFUSED_FILE, f"{models.version(CANDIDATE_ALIAS)}\n{error}\n")
+        remove_sealed_file(state / CANDIDATE_ALIAS)
         raise
 
 
 def _record_run_id(models: DeployRegistry, state: Path, version: str) -> None:
     """Write the version's MLflow run id to where `explain` finds it without the registry."""
-    if not (state / RUNS_FOLDER / version).exists():
+    if not read_note(state / RUNS_FOLDER / version):
         (state / RUNS_FOLDER).mkdir(exist_ok=True)
-        replace_file(state / RUNS_FOLDER / version, models.find_run_id(version))
+        replace_sealed_file(state / RUNS_FOLDER / version, models.find_run_id(version))
 
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ from typing import Protocol
 from penumbra.core.settings import ServiceSettings
 from penumbra.logs.lag import METRICS_FILE
 from penumbra.logs.schema import STATUS_OK
-from penumbra.logs.shadow_log import REFUSED_FILE
 from penumbra.logs.shadow_state import ShadowProgress, ShadowState
+from penumbra.registry.pointers import read_refusal
 from penumbra.storage.atomic import replace_file
 from service.processes.exposition import MetricSample, format_exposition
 from service.shadow.backlog import measure_backlog
@@ -64,11 +64,8 @@ def read_refused_versions(state: Path) -> dict[str, str]:
     Returns:
         The reason by version; empty where none is refused.
     """
-    try:
-        version, reason = (state / REFUSED_FILE).read_text().split("\n", 1)
-    except (OSError, ValueError):
-        return {}
-    return {version: reason.strip()}
+    version, reason = read_refusal(state)
+    return {version: reason} if version else {}
 
 
 def _list_samples(predictions: Path, state: ShadowState, workers: Sequence[RoleStatus]) -> Iterator[MetricSample]:

@@ -14,7 +14,6 @@ from flows.steps.promote import paired_evidence, verdicts
 from flows.steps.promote.verdicts import ForcedPromotion, PromotionRefused
 from penumbra.core.actor import get_actor
 from penumbra.core.problem_loading import load_problem
-from penumbra.logs.shadow_log import REFUSED_FILE
 from penumbra.registry import aliases
 from penumbra.registry.ledger import Ledger, LedgerEntry
 from penumbra.registry.manifest import UnfitBundle
@@ -154,7 +153,7 @@ def test_days_of_which_the_candidate_has_learnt_some_are_no_evidence(tmp_path: P
 def test_a_candidate_that_isnt_let_into_the_shadow_is_said_to_be(tmp_path: Path, database: Path) -> None:
     make_aliased_registry(tmp_path, database, live="1", candidate="2")
     (tmp_path / "state").mkdir()
-    (tmp_path / "state" / REFUSED_FILE).write_text("2\nmodel.onnx is damaged\n")
+    (tmp_path / "state/refused").write_text("2\nmodel.onnx is damaged\n")
     assert "the deployer doesn't let it into the shadow: model.onnx is damaged" in run_promotion(tmp_path)
 
 

@@ -28,7 +28,13 @@ from penumbra.training.fit import select_labelled_rows
 from penumbra.training.split import format_batch_range
 
 EXIT_FINDINGS = 3
-DOCTOR_ROOMS: tuple[str, ...] = ("penumbra.features", "penumbra.core", "penumbra.data.batches", "penumbra.training")
+DOCTOR_ROOMS: tuple[str, ...] = (
+    "penumbra.features",
+    "penumbra.core",
+    "penumbra.data.batches",
+    "penumbra.data.derivation",
+    "penumbra.training",
+)
 DOCTOR_ROOMS += ("flows.steps.doctor",)
 
 

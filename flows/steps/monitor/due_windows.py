@@ -108,10 +108,11 @@ def judge_due_windows(settings: Settings, problem: Problem) -> list[str]:
         PassInProgress: Another pass is running.
         BrokenBundle: The bundle of a window's model is damaged.
         BrokenLedger: The ledger is damaged.
-        DamagedWindow: A window's record is damaged.
         MlflowException: The registry can't be read.
     """
     with hold_pass_lock(settings.monitor.folder, "watch"):
+        for sentence in WindowStore(settings.monitor.folder).set_damaged_aside():
+            print(sentence)
         monitor_pass = _begin_pass(settings, problem)
         rows = count_daily_answers(monitor_pass.index)
         for begin in _list_due_windows(settings, rows, monitor_pass.now):

@@ -54,7 +54,10 @@ def publish_reports(settings: Settings) -> list[Path]:
             call makes the others.
         DamagedWindow: A window's record is damaged.
     """
-    if not ReportWorkspace(settings.monitor.folder, settings.registry.model).list_unpublished():
+    workspace = ReportWorkspace(settings.monitor.folder, settings.registry.model)
+    for sentence in workspace.unpublish_damaged():
+        print(sentence)
+    if not workspace.list_unpublished():
         return []
     reply = _run_process(settings)
     if reply.error:

@@ -12,14 +12,14 @@ from flows.steps.promote.promotion_case import PromotionCase, record_case
 from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.settings import Settings, SettingsError
 from penumbra.data.source_reader import SourceFailed
-from penumbra.logs.shadow_log import REFUSED_FILE
 from penumbra.promotion.decision import PromotionDecision, decide_canary, decide_candidate, review_promotion
 from penumbra.registry import ledger_sync
 from penumbra.registry.aliases import AliasesChanged, hold_alias_lock, sync_registry
 from penumbra.registry.ledger import BrokenLedger, Ledger, LedgerEntry, find_last_move
 from penumbra.registry.manifest import BrokenBundle, UnfitBundle
 from penumbra.registry.models import ModelRegistry
-from penumbra.registry.pointers import CANARY_ALIAS, CANDIDATE_ALIAS, LIVE_ALIAS, PREVIOUS_ALIAS
+from penumbra.registry.pointers import CANARY_ALIAS, CANDIDATE_ALIAS, LIVE_ALIAS, PREVIOUS_ALIAS, read_refusal
+from penumbra.storage.sealed import DamagedFile
 
 GATE_VERDICTS = ("pass", "fail", "not enough data")  # those of the ledger's verdicts that are the gate's
 NO_LIVE_MESSAGE = "Nothing to decide: there is no live model yet: `make train` makes the first."
@@ -39,6 +39,7 @@ PROMOTION_ERRORS = (
     SettingsError,
     ProblemError,
     SourceFailed,
+    DamagedFile,
 )
 
 
@@ -240,11 +241,8 @@ def _find_canary_start(entries: Sequence[LedgerEntry], aliases: dict[str, str]) 
 
 def _read_refusal_reason(settings: Settings, version: str) -> str:
     """Return why the deployer refuses this candidate; "" if it doesn't."""
-    try:
-        refused, why = (settings.service.state / REFUSED_FILE).read_text().split("\n", 1)
-    except (OSError, ValueError):
-        return ""
-    return why.strip() if refused == version else ""
+    refused, why = read_refusal(settings.service.state)
+    return why if refused == version else ""
 
 
 def _build_forced_case(

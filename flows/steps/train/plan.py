@@ -11,11 +11,14 @@ from flows.steps.train import excluded_days
 from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError
 from penumbra.data import versions
+from penumbra.data.admitted import BatchesChanged
 from penumbra.data.batches import DataStore
+from penumbra.data.source_reader import BatchRefused, SourceFailed
 from penumbra.patterns.candidate import Candidate
 from penumbra.registry import code_version
 from penumbra.storage import fingerprints
 from penumbra.storage.cache import RunReceipts
+from penumbra.storage.sealed import DamagedFile
 from penumbra.training.evaluate import TrialJob
 from penumbra.training.fit import select_labelled_rows
 from penumbra.training.split import Split, split_batches
@@ -31,7 +34,10 @@ class DataNotRecorded(RuntimeError):
     """The data folder's content has no version."""
 
 
-PLAN_ERRORS = (SettingsError, ProblemError, DataNotRecorded, code_version.NoGitRevision, ValueError)
+PLAN_ERRORS = (
+    *(SettingsError, ProblemError, SourceFailed, DataNotRecorded, BatchesChanged, BatchRefused, DamagedFile),
+    *(code_version.NoGitRevision, ValueError),
+)
 
 
 @dataclass(frozen=True)

@@ -126,8 +126,9 @@ def _is_trained(settings: "Settings") -> bool:
     from flows.steps.train import plan, settlement
     from penumbra.core.problem_loading import load_problem
     from penumbra.registry.ledger import BrokenLedger
+    from penumbra.registry.models import REGISTRY_ERRORS
 
-    with contextlib.ExitStack() as held, refuse_on(*plan.PLAN_ERRORS, BrokenLedger):
+    with contextlib.ExitStack() as held, refuse_on(*plan.PLAN_ERRORS, BrokenLedger, *REGISTRY_ERRORS):
         for lock in flow_locks.list_work_locks("train", settings):
             held.enter_context(lock)
         return settlement.settle_training(settings, load_problem())

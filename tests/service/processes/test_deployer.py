@@ -8,6 +8,7 @@ import pytest
 
 from penumbra.registry.bundle import BrokenBundle
 from penumbra.registry.pointers import read_pointer
+from penumbra.storage.sealed import replace_sealed_file
 from problem.schema import EXAMPLE
 from service.inference import live_model
 from service.processes.deployer import (
@@ -107,7 +108,7 @@ def test_loading_swaps_one_reference_and_keeps_it_when_the_next_is_broken(
     followed.refresh()
     assert not followed.has_changed()
     shutil.copytree(versions / "broken", tmp_path / "bundles/broken")
-    (tmp_path / "live").write_text("broken")
+    replace_sealed_file(tmp_path / "live", "broken")
     followed.refresh()
     assert followed.model is not None
     assert followed.model.version == "1"

@@ -1,0 +1,156 @@
+"""The check that raw batches are still what was admitted, byte for byte, and the way back where one isn't.
+
+What was admitted is what the recorded data version lists (`data.dvc`, and its listing in DVC's cache). A file that has
+changed, or is missing, is brought back from the cache or the remote; what is in its place is set aside.
+
+<derived>/changed/<batch>/<file>.<md5>   a raw file that wasn't what was admitted
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from penumbra.core.settings import DataSettings
+from penumbra.data import versions
+from penumbra.data.dvc_listing import FileListing, compute_listing_md5
+from penumbra.storage.atomic import replace_file
+
+BATCHES_PREFIX = "batches/"
+CHANGED_FOLDER = "changed"
+
+
+class BatchesChanged(RuntimeError):
+    """Raw batches aren't what was admitted, and can't be brought back; names them and what to do."""
+
+
+@dataclass(frozen=True)
+class ChangedFile:
+    """A raw file that isn't what was admitted.
+
+    Attributes:
+        name: Its path in the data folder.
+        admitted: The md5 that it was admitted with.
+        found: The md5 that it has; "" where it is missing.
+    """
+
+    name: str
+    admitted: str
+    found: str
+
+    @property
+    def batch(self) -> str:
+        """The name of its batch."""
+        return _get_batch(self.name)
+
+    def describe(self, data: DataSettings) -> str:
+        """Describe what is wrong with it.
+
+        Args:
+            data: The settings' section `data`, which has the folder's name.
+
+        Returns:
+            A clause that names batch, file, and both md5.
+        """
+        state = f"has the md5 {self.found}" if self.found else "is missing"
+        return f"{self.batch} isn't what was admitted: {data.folder / self.name} {state}, not {self.admitted}"
+
+
+def find_changed_files(data: DataSettings, thorough: bool = False) -> list[ChangedFile]:
+    """Compare the data folder with the recorded version. Files that the version doesn't have are left alone.
+
+    Args:
+        data: The settings' section `data`.
+        thorough: Whether to read the files whose size and change time are as they were, too.
+
+    Returns:
+        The changed and missing files, in the order of their names; none where no version is recorded.
+
+    Raises:
+        DamagedDvcFile: The pointer file isn't one.
+        BatchesChanged: Something has changed, and neither DVC's cache nor the remote can say what.
+    """
+    current = versions.build_current_listing(data, thorough)
+    recorded = versions.read_recorded_version(data)
+    if not recorded or compute_listing_md5(current) == recorded:
+        return []
+    listing = versions.read_recorded_listing(data, fetch=True) or _find_recorded_part(current, recorded)
+    if not listing:
+        raise BatchesChanged(
+            f"{data.folder}/ isn't what {data.folder}.dvc names, and neither DVC's cache nor the remote "
+            f"{data.remote or '(none set)'} has the list of its files: bring one of them back, or remove "
+            f"{data.folder}.dvc to begin a history of your own"
+        )
+    return [
+        ChangedFile(name, md5, current.get(name, "")) for name, md5 in listing.items() if current.get(name, "") != md5
+    ]
+
+
+def bring_back_files(data: DataSettings, changed: Sequence[ChangedFile]) -> list[str]:
+    """Bring raw files back from DVC's cache or the remote; what is in their place is set aside.
+
+    Args:
+        data: The settings' section `data`.
+        changed: The files.
+
+    Returns:
+        A sentence for each.
+
+    Raises:
+        BatchesChanged: Neither has one of them; nothing is brought back then.
+        OSError: A file can't be written.
+    """
+    contents = {file: versions.fetch_version_object(data, file.admitted) for file in changed}
+    if lost := [file for file, content in contents.items() if content is None]:
+        raise BatchesChanged(
+            f"{'; '.join(file.describe(data) for file in lost)}; neither DVC's cache nor the remote "
+            f"{data.remote or '(none set)'} has what was: bring it back from a backup, or let `penumbra ingest --again "
+            f"{lost[0].batch}` fetch and check the batch anew, which makes a new data version"
+        )
+    return [_bring_back(data, file, content) for file, content in contents.items() if content is not None]
+
+
+def is_admitted(data: DataSettings, batch: str, sums: FileListing) -> bool:
+    """Tell whether the recorded version has a batch with exactly these files, or doesn't have it yet.
+
+    Args:
+        data: The settings' section `data`.
+        batch: The batch's name.
+        sums: The md5 of each of its files, by path in the batch's folder.
+
+    Returns:
+        False where the version has other files for it.
+    """
+    start = f"{BATCHES_PREFIX}{batch}/"
+    listing = versions.read_recorded_listing(data)
+    recorded = {name.removeprefix(start): md5 for name, md5 in listing.items() if name.startswith(start)}
+    return not recorded or recorded == sums
+
+
+def _find_recorded_part(current: FileListing, recorded: str) -> FileListing:
+    """The files of the first batches that make the recorded version, where later ones were only admitted since."""
+    batches = sorted({_get_batch(name) for name in current})
+    for last in batches:
+        part = {name: md5 for name, md5 in current.items() if _get_batch(name) <= last}
+        if compute_listing_md5(part) == recorded:
+            return part
+    return {}
+
+
+def _bring_back(data: DataSettings, file: ChangedFile, content: bytes) -> str:
+    path = data.folder / file.name
+    aside = _set_aside(data, file) if file.found else ""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, content)
+    return f"{file.describe(data)}; brought back from DVC's cache or the remote{aside}"
+
+
+def _set_aside(data: DataSettings, file: ChangedFile) -> str:
+    aside = data.derived / CHANGED_FOLDER / f"{file.name.removeprefix(BATCHES_PREFIX)}.{file.found}"
+    aside.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(aside, (data.folder / file.name).read_bytes())
+    return f"; what was in its place is kept as {Path(os.path.relpath(aside))}"
+
+
+def _get_batch(name: str) -> str:
+    return name.removeprefix(BATCHES_PREFIX).split("/")[0]

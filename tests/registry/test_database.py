@@ -1,0 +1,50 @@
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from penumbra.registry import database
+from penumbra.registry.database import UnusableRegistry
+from penumbra.registry.models import REGISTRY_ERRORS, ModelRegistry
+
+
+@pytest.fixture
+def file(registry):
+    return database.get_database_path(registry.tracking)
+
+
+@pytest.mark.parametrize("use", [ModelRegistry.aliases, ModelRegistry.require_writable])
+def test_a_registry_of_garbage_is_named_in_one_sentence_before_anything_is_done(registry, file, use):
+    file.write_bytes(b"garbage" * 2000)
+    with pytest.raises(UnusableRegistry, match=r"mlflow.db is damaged .*backup") as refused:
+        use(ModelRegistry(registry))
+    assert isinstance(refused.value, REGISTRY_ERRORS)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_registry_that_was_cut_off_is_damaged(registry, file):
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    with pytest.raises(UnusableRegistry, match="is damaged"):
+        ModelRegistry(registry).aliases()
+
+
+def test_a_locked_registry_is_named_before_minutes_are_spent(registry, file, monkeypatch):
+    monkeypatch.setattr(database, "LOCK_WAIT_SECONDS", 0.1)
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(UnusableRegistry, match=r"locked by another process for more than 0\.1 s"):
+            ModelRegistry(registry).require_writable()
+    ModelRegistry(registry).require_writable()
+
+
+def test_a_registry_that_is_no_file_is_named(registry, file):
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(UnusableRegistry, match="can't be used"):
+        ModelRegistry(registry).aliases()
+
+
+def test_where_there_is_no_registry_yet_nothing_is_wrong(registry, file):
+    file.unlink()
+    ModelRegistry(registry).require_writable()
+    assert not file.exists()
