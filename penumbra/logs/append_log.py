@@ -1,5 +1,8 @@
 """Append-only logs: files that only grow, one line of JSON per entry.
 
+Each line ends with a checksum of itself, so that one in which a byte has changed is left out by every reader; a line
+without one, of an earlier release, is taken as it is.
+
 Each process writes a segment of its own. A segment's name sorts by the time it was begun, and an entry's id is the
 segment's name with the position of its line, so an entry is found by a seek, without an index. A segment that is large
 or old is closed and a new one begun. What becomes of closed segments is in penumbra/logs/segments.py and
@@ -15,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import msgspec
 
@@ -25,7 +29,8 @@ ENTRY_ID_PATTERN = re.compile(r"([0-9a-f]{17})-([0-9a-f]{1,12})")
 CLOSED_FILE = -1
 CHUNK_BYTES = 1 << 24
 BYTES_PER_MEGABYTE = 1 << 20
-
+CHECK_MARKER = b',"crc":"'
+CHECK_BYTES = len(CHECK_MARKER) + 10  # with eight digits, the quote and the brace
 encode_json = msgspec.json.Encoder().encode
 
 
@@ -100,7 +105,8 @@ class LogWriter:
         ids, lines, size = [], [], self._size
         for entry in entries:
             name = f"{self._segment}-{size:x}"
-            line = b'{"id":"%b",%b\n' % (name.encode(), entry[1:])
+            body = b'{"id":"%b",%b' % (name.encode(), entry[1:-1])
+            line = b'%b,"crc":"%08x"}\n' % (body, crc32(body))
             ids.append(name)
             lines.append(line)
             size += len(line)
@@ -182,7 +188,7 @@ def read_entries(folder: Path) -> Iterator[dict[str, Any]]:
     """
     for path in list_segments(folder):
         with path.open("rb") as lines:
-            yield from (msgspec.json.decode(line) for line in lines if line.endswith(b"\n"))
+            yield from (decode_entry(line) for line in lines if line.endswith(b"\n") and is_line_whole(line))
 
 
 def read_tail(path: Path, position: int) -> bytes:
@@ -219,10 +225,71 @@ def find_entry_in_segments(folder: Path, entry_id: str) -> dict[str, Any] | None
     try:
         with (folder / (match[1] + SEGMENT_SUFFIX)).open("rb") as file:
             file.seek(int(match[2], 16))
-            found = msgspec.json.decode(file.readline())
-    except (FileNotFoundError, msgspec.DecodeError):
+            line = file.readline()
+            found = decode_entry(line)
+    except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
         return None
-    return found if isinstance(found, dict) and found.get("id") == entry_id else None
+    return found if isinstance(found, dict) and found.get("id") == entry_id and is_line_whole(line) else None
+
+
+def is_line_whole(line: bytes) -> bool:
+    """Tell whether a line of a log is what was written, by the checksum at its end.
+
+    Args:
+        line: The line, with or without its end.
+
+    Returns:
+        False where a byte of it has changed. A line without a checksum, of an earlier release, is taken as it is.
+    """
+    body, check = line.rstrip(b"\n")[:-CHECK_BYTES], line.rstrip(b"\n")[-CHECK_BYTES:]
+    return not check.startswith(CHECK_MARKER) or check == b'%b%08x"}' % (CHECK_MARKER, crc32(body))
+
+
+def find_damaged_lines(path: Path) -> list[int]:
+    """Find the lines of a segment that aren't what was written.
+
+    Args:
+        path: The segment.
+
+    Returns:
+        The position of each in bytes; a last line that has no end yet isn't looked at.
+
+    Raises:
+        FileNotFoundError: Where the segment was deleted.
+    """
+    damaged, position = [], 0
+    with path.open("rb") as lines:
+        for line in lines:
+            if line.endswith(b"\n") and not (is_line_whole(line) and _is_json(line)):
+                damaged.append(position)
+            position += len(line)
+    return damaged
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        return isinstance(decode_entry(line), dict)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+
+
+def decode_entry(line: bytes) -> Any:
+    """Decode a line of a log.
+
+    Args:
+        line: The line, with or without its end.
+
+    Returns:
+        The entry without its checksum: a dictionary, of a line that is an entry.
+
+    Raises:
+        msgspec.DecodeError: Where the line isn't JSON.
+        UnicodeDecodeError: Where it isn't text.
+    """
+    entry = msgspec.json.decode(line)
+    if isinstance(entry, dict):
+        entry.pop("crc", None)
+    return entry
 
 
 def _make_segment_name() -> str:

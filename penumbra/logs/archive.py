@@ -34,10 +34,12 @@ from penumbra.logs.archive_parts import (
     raise_failure,
     read_archived_segment,
     read_part_day,
+    write_part_facts,
 )
 from penumbra.logs.shipping import require_whole_copy
-from penumbra.storage.atomic import replace_file, write_aside
+from penumbra.storage.atomic import write_aside
 from penumbra.storage.locks import is_file_locked
+from penumbra.storage.sealed import hash_file
 
 MAX_PART_BYTES = 128 * append_log.BYTES_PER_MEGABYTE
 
@@ -134,7 +136,7 @@ def _delete_part_files(path: Path, part: ArchivePart, needed: Callable[[Path], b
     folder, table = path.parent.parent, path.with_suffix(TABLE_SUFFIX)
     files = [folder / (name + append_log.SEGMENT_SUFFIX) for name in part.segments]
     here = [file for file in files if file.exists()]
-    if table.exists() and _hash_file(table) != part.sha256:
+    if table.exists() and hash_file(table) != part.sha256:
         raise DamagedArchive(f"{table} is not what was written: the segments in it are kept")
     if here and not table.exists() and not part.shipped:
         raise DamagedArchive(f"{table} is gone and wasn't shipped: the segments in it are kept")
@@ -158,16 +160,16 @@ def _write_part(folder: Path, day: dt.date, paths: Sequence[Path], rows: RowRead
     table = folder / DAYS_FOLDER / f"{day}.{number:03}{TABLE_SUFFIX}"
     archived, lines = {}, []
     for path in paths:
-        new = path.read_bytes().split(b"\n")[:-1]
-        archived[path.stem] = ArchivedSegment(segments.seal_segment(path), len(new))
+        digest, new = segments.seal_changed_segment(path), path.read_bytes().split(b"\n")[:-1]
+        archived[path.stem] = ArchivedSegment(digest, len(new))
         lines += new
     with write_aside(table) as aside:
         build_archive_frame(lines, rows).write_parquet(aside)
-        part = ArchivePart(archived, _hash_file(aside))
+        part = ArchivePart(archived, hash_file(aside))
     facts = table.with_suffix(FACTS_SUFFIX)
     for segment in archived:
         read_archived_segment(facts, part, segment)
-    replace_file(facts, msgspec.json.encode(part))
+    write_part_facts(facts, part)
     return facts
 
 
@@ -182,7 +184,3 @@ def _split_by_size(paths: Sequence[Path]) -> Iterator[list[Path]]:
         portion.append(path)
         size += path.stat().st_size
     yield portion
-
-
-def _hash_file(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

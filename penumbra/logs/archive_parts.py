@@ -12,8 +12,10 @@ import msgspec
 
 from penumbra.logs import append_log, segments
 from penumbra.logs.schema import ArchivedPrediction
+from penumbra.storage.sealed import hash_file, read_derived_file, replace_sealed_file
 
 DAYS_FOLDER, FACTS_SUFFIX, TABLE_SUFFIX = "days", ".json", ".parquet"
+ID_START = b'{"id":"'  # of each line
 ROW_PREFIX = "row."  # before the names of the columns that a `RowReader` reads
 RowReader = Callable[[Sequence[bytes]], Any]
 
@@ -90,7 +92,20 @@ def build_archive_frame(lines: Sequence[bytes], rows: RowReader | None) -> Any:
 def list_parts(folder: Path) -> list[tuple[Path, ArchivePart]]:
     """Return the paths and contents of the facts of every part of the log in `folder`, oldest first."""
     found = sorted((folder / DAYS_FOLDER).glob(f"[0-9]*{FACTS_SUFFIX}"))
-    return [(path, msgspec.json.decode(path.read_bytes(), type=ArchivePart)) for path in found]
+    return [(path, _read_part(path)) for path in found]
+
+
+def write_part_facts(path: Path, part: ArchivePart) -> None:
+    """Write the facts of a part, sealed.
+
+    Args:
+        path: The path of the facts.
+        part: The facts.
+
+    Raises:
+        OSError: Where they can't be written.
+    """
+    replace_sealed_file(path, msgspec.json.encode(part))
 
 
 def scan_part(path: Path, part: ArchivePart) -> Any:
@@ -131,7 +146,7 @@ def find_entry(folder: Path, entry_id: str) -> dict[str, Any] | None:
     import polars as pl
 
     lines = scan_part(*part).filter(pl.col("id") == entry_id).select("line").collect()["line"]
-    return msgspec.json.decode(lines[0]) if len(lines) else None
+    return append_log.decode_entry(lines[0].encode()) if len(lines) else None
 
 
 def read_deleted_segments(folder: Path, known: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:
@@ -214,10 +229,40 @@ def read_part_day(path: Path) -> dt.date:
 def _find_part_of(folder: Path, segment: str) -> tuple[Path, ArchivePart] | None:
     """The part that a segment is in."""
     for path in sorted((folder / DAYS_FOLDER).glob(f"{segments.parse_start_time(segment).date()}.*{FACTS_SUFFIX}")):
-        part = msgspec.json.decode(path.read_bytes(), type=ArchivePart)
-        if segment in part.segments:
+        if segment in (part := _read_part(path)).segments:
             return path, part
     return None
+
+
+def _read_part(path: Path) -> ArchivePart:
+    """The facts of a part, made again from its table where they are damaged."""
+    try:
+        return msgspec.json.decode(read_derived_file(path) or b"", type=ArchivePart)
+    except msgspec.MsgspecError:
+        part = _rebuild_part(path)
+        write_part_facts(path, part)
+        return part
+
+
+def _rebuild_part(path: Path) -> ArchivePart:
+    import polars as pl
+
+    table = path.with_suffix(TABLE_SUFFIX)
+    try:
+        rows = pl.read_parquet(table, columns=["line", "raw"])
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise DamagedArchive(
+            f"{path} is not what was written, and can't be made from {table} ({str(error).splitlines()[0]}): bring it "
+            "back from a backup or from the archive"
+        ) from None
+    lines = [line.encode() if raw is None else raw for line, raw in rows.iter_rows()]
+    found: dict[str, list[bytes]] = {}
+    for line in lines:
+        match = append_log.ENTRY_ID_PATTERN.match(line[len(ID_START) :].decode(errors="replace"))
+        name = match[1] if match else next(reversed(found), "")
+        found.setdefault(name, []).append(line + b"\n")
+    named = {name: ArchivedSegment(hashlib.sha256(b"".join(own)).hexdigest(), len(own)) for name, own in found.items()}
+    return ArchivePart(named, hash_file(table))
 
 
 _decode = msgspec.json.Decoder(ArchivedPrediction).decode

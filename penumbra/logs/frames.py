@@ -17,6 +17,7 @@ from penumbra.core.columns import (
     READABLE_COLUMN,
 )
 from penumbra.core.problem import ProblemSchema
+from penumbra.logs.append_log import is_line_whole
 from penumbra.logs.schema import ProfiledPrediction, add_record_fields
 
 
@@ -112,16 +113,18 @@ class LogFrameReader:
 
     def _decode_lines(self, content: bytes) -> list[Any]:
         """What each whole line says, None where it can't be read."""
+        lines = content.split(b"\n")[:-1]
+        if not all(map(is_line_whole, lines)):
+            return [self._one(line) for line in lines]
         try:
             each = self._decoder.decode_lines(content)
         except (msgspec.MsgspecError, ValueError):
             each = []
-        lines = content.count(b"\n")
-        return list(each) if len(each) == lines else [self._one(line) for line in content.split(b"\n")[:-1]]
+        return list(each) if len(each) == len(lines) else [self._one(line) for line in lines]
 
     def _one(self, line: bytes) -> Any:
         try:
-            return self._decoder.decode(line)
+            return self._decoder.decode(line) if is_line_whole(line) else None
         except (msgspec.MsgspecError, ValueError):
             return None
 

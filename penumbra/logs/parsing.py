@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from penumbra.logs.append_log import encode_json
+from penumbra.logs.append_log import encode_json, is_line_whole
 from penumbra.logs.keys import KeyEncoder
 from penumbra.logs.labels import LabelSpec
 from penumbra.logs.schema import IndexedLabel, IndexedPrediction, LoggedRecord, ShadowRow, add_record_fields
@@ -122,6 +122,8 @@ _decode_shadow_row = msgspec.json.Decoder(ShadowRow).decode
 
 def _skip_unreadable(lines: Iterable[bytes], read: Callable[[bytes], Any]) -> Iterator[Any]:
     for line in lines:
+        if not is_line_whole(line):
+            continue
         try:
             yield read(line)
         except (msgspec.MsgspecError, ValueError):

@@ -1,12 +1,15 @@
 """Facts about a log's segments that can be read from outside its writer, and the sealing of closed ones."""
 
 import datetime as dt
-import hashlib
+import logging
 from pathlib import Path
 
 from penumbra.storage.atomic import replace_file
+from penumbra.storage.sealed import hash_file
 
 SEAL_SUFFIX = ".sha256"
+
+logger = logging.getLogger("penumbra.logs")
 
 
 def parse_start_time(segment: str) -> dt.datetime:
@@ -51,5 +54,21 @@ def seal_segment(path: Path) -> str:
     beside = path.with_suffix(SEAL_SUFFIX)
     if not beside.exists():
         repair_segment(path)
-        replace_file(beside, hashlib.sha256(path.read_bytes()).hexdigest().encode())
-    return beside.read_text()
+        replace_file(beside, hash_file(path).encode())
+    return beside.read_bytes().decode(errors="replace")
+
+
+def seal_changed_segment(path: Path) -> str:
+    """Seal a segment as it is, though it isn't what was sealed: its damaged lines are told by their own checksums.
+
+    Args:
+        path: The segment.
+
+    Returns:
+        The SHA-256 of its content.
+    """
+    digest = hash_file(path)
+    if seal_segment(path) != digest:
+        logger.error("%s is not what was sealed: it is archived as it is, its damaged lines are left out", path)
+        replace_file(path.with_suffix(SEAL_SUFFIX), digest.encode())
+    return digest

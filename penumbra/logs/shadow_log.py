@@ -10,6 +10,7 @@ penumbra/logs/schema.py, the state in penumbra/logs/shadow_state.py.
 """
 
 import datetime as dt
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -19,7 +20,7 @@ from typing import Any
 import msgspec
 
 from penumbra.logs import segments
-from penumbra.logs.append_log import LogWriter, encode_json, list_segments
+from penumbra.logs.append_log import LogWriter, decode_entry, encode_json, is_line_whole, list_segments
 from penumbra.logs.schema import ShadowBatch, ShadowRow, ShadowStart
 from penumbra.logs.shadow_state import ShadowState
 from penumbra.storage.locks import acquire_lock
@@ -27,6 +28,9 @@ from penumbra.storage.locks import acquire_lock
 SHADOW_ROLES = ("candidate", "previous", "live")  # who can be in the shadow; the live model only beside a canary
 ROW_MARKER = b',"is":"row",'
 MARKER_SEARCH_BYTES = 50
+DAMAGED_SEGMENT_SUFFIX = ".damaged"
+
+logger = logging.getLogger("penumbra.logs")
 
 
 class ShadowLogLocked(RuntimeError):
@@ -95,7 +99,7 @@ def load_shadow_state(folder: Path, repair: bool = True) -> ShadowState:
 
     Args:
         folder: The log's folder.
-        repair: Whether to cut off rows that don't count: only for the log's writer.
+        repair: Whether to cut off rows that don't count, and to set a damaged segment aside: only for the log's writer.
 
     Returns:
         The progress of every model; empty where there is no log.
@@ -104,12 +108,24 @@ def load_shadow_state(folder: Path, repair: bool = True) -> ShadowState:
         lines = [line for line, _ in read_committed_lines(path) if not is_shadow_row(line)]
         if repair:
             cut_uncommitted_rows(path)
-        if lines:
-            state = _state_decoder.decode(lines[0])
-            for line in lines[1:]:
-                state.apply_line(_line_decoder.decode(line))
-            return state
+        try:
+            if lines:
+                return _read_state(lines)
+        except ValueError as error:
+            logger.warning("%s can't be read to its end (%s): what it answers for is scored again", path, error)
+            if repair:
+                path.rename(path.with_suffix(DAMAGED_SEGMENT_SUFFIX))
     return ShadowState({})
+
+
+def _read_state(lines: Sequence[bytes]) -> ShadowState:
+    """The state after a segment's lines that aren't rows. Raises ValueError where one is damaged."""
+    if not all(map(is_line_whole, lines)):
+        raise ValueError("a byte has changed in one of its lines")
+    state = _state_decoder.decode(lines[0])
+    for line in lines[1:]:
+        state.apply_line(_line_decoder.decode(line))
+    return state
 
 
 def find_newest_segment(folder: Path) -> Path | None:
@@ -121,7 +137,7 @@ def _read_serial(path: Path) -> int:
     try:
         with path.open("rb") as lines:
             return int(_state_decoder.decode(lines.readline()).serial)
-    except (FileNotFoundError, msgspec.MsgspecError):
+    except (FileNotFoundError, msgspec.MsgspecError, UnicodeDecodeError):
         return 0
 
 
@@ -170,4 +186,5 @@ def read_shadow_rows(folder: Path) -> Iterator[dict[str, Any]]:
         The fields of a `ShadowRow` that don't have their default, with `id`.
     """
     for path in list_segments(folder):
-        yield from (msgspec.json.decode(line) for line, _ in read_committed_lines(path) if is_shadow_row(line))
+        whole = (line for line, _ in read_committed_lines(path) if is_shadow_row(line) and is_line_whole(line))
+        yield from map(decode_entry, whole)

@@ -135,8 +135,13 @@ _decode_line = msgspec.json.Decoder(LoggedPrediction).decode
 
 def _decode_lines(segment: str, position: int, lines: Sequence[bytes]) -> Iterator[LoggedPrediction]:
     for line in lines:
-        try:
-            yield _decode_line(line)
-        except (msgspec.MsgspecError, ValueError):  # a damaged line has its position as id too
-            yield LoggedPrediction(f"{segment}-{position:x}", UNREADABLE_TIME)
+        yield _decode_whole(line) or LoggedPrediction(f"{segment}-{position:x}", UNREADABLE_TIME)
         position += len(line) + 1
+
+
+def _decode_whole(line: bytes) -> LoggedPrediction | None:
+    """What a line says; None where it is damaged."""
+    try:
+        return _decode_line(line) if append_log.is_line_whole(line) else None
+    except (msgspec.MsgspecError, ValueError):
+        return None

@@ -18,7 +18,7 @@ import numpy as np
 from penumbra.core.encoding import derive_features
 from penumbra.core.problem_loading import SERVED_PARTS, load_problem
 from penumbra.core.process_tree import adopt_orphans
-from penumbra.logs.append_log import BYTES_PER_MEGABYTE
+from penumbra.logs.append_log import BYTES_PER_MEGABYTE, is_line_whole
 from penumbra.logs.schema import STATUS_ERROR, STATUS_NAN, STATUS_SHAPE, STATUS_SKIPPED, LoggedRecord
 from penumbra.registry import bundle
 from service.http.record_reader import Contract, RecordDict
@@ -65,6 +65,8 @@ class Scorer:
 
     def _read(self, line: bytes) -> RecordDict | ShadowResult:
         try:
+            if not is_line_whole(line):
+                return ShadowResult(status=STATUS_ERROR, reason="the line can't be read: a byte of it has changed")
             logged = self._decode(line)
             if logged.model and logged.model == self.bundle.version:
                 return ShadowResult(status=STATUS_SKIPPED, reason="this version has answered it itself")

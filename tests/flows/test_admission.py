@@ -73,7 +73,7 @@ def test_where_nobody_has_it_the_batch_is_refused_and_nothing_is_recorded(store:
         for path in (tmp_path / folder).rglob("*"):
             if path.is_file() and path.suffix != ".dir":
                 path.unlink()
-    with pytest.raises(BatchesChanged, match="2024-02 isn't what was admitted.*ingest --again 2024-02"):
+    with pytest.raises(BatchesChanged, match=r"2024-02 isn't what was admitted.*ingest --again 2024-02"):
         heal_changed_batches(store)
     assert heal_changed_batches(store, but="2024-02") == []
 

@@ -10,6 +10,7 @@ from penumbra.logs import append_log, archive, archive_parts, segments, shipping
 from penumbra.logs.append_log import LogWriter, encode_json
 from penumbra.logs.archive_health import read_archive_health, save_archive_health
 from penumbra.storage.locks import is_file_locked
+from penumbra.storage.sealed import hash_file
 from penumbra.storage.work_lock import PassInProgress, hold_pass_lock
 from service.processes import archiver
 from service.processes.archiver import archive_due_segments
@@ -47,7 +48,7 @@ def test_a_torn_last_line_is_cut_off_before_the_checksum(tmp_path: Path) -> None
     path.write_bytes(whole + b'{"id":"torn')
     archive.seal_closed_segments(tmp_path)
     assert path.read_bytes() == whole
-    assert path.with_suffix(segments.SEAL_SUFFIX).read_text() == archive._hash_file(path)
+    assert path.with_suffix(segments.SEAL_SUFFIX).read_text() == hash_file(path)
 
 
 def test_a_day_becomes_one_parquet_file_with_every_line_of_its_segments(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def _read_in_chunks(folder: Path) -> Iterator[list[RuleMarks]]:
         position = 0
         while content := append_log.read_tail(path, position):
             position += len(content)
-            yield [decode(line) for line in content.splitlines()]
+            yield [decode(line) for line in content.splitlines() if append_log.is_line_whole(line)]
 
 
 def _count_waiting(before: int, review: Sequence[str], labels: Path) -> int | None:

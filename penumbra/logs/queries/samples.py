@@ -132,7 +132,8 @@ def _read_segment_lines(path: Path, names: Sequence[str]) -> dict[str, bytes]:
     with suppress(FileNotFoundError), path.open("rb") as file:
         for match in filter(None, map(append_log.ENTRY_ID_PATTERN.fullmatch, names)):
             file.seek(int(match[2], 16))
-            if (line := file.readline()).startswith(b'{"id":"%b"' % match[0].encode()):
+            line = file.readline()
+            if line.startswith(b'{"id":"%b"' % match[0].encode()) and append_log.is_line_whole(line):
                 found[match[0]] = line.rstrip(b"\n")
     return found
 
