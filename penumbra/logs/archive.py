@@ -12,11 +12,8 @@ again: the lines of a segment in Parquet have the checksum of the segment, a shi
 """
 
 import datetime as dt
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-
-import msgspec
 
 from penumbra.logs import append_log, segments
 from penumbra.logs.archive_parts import (

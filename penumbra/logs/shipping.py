@@ -28,8 +28,9 @@ from penumbra.logs.archive_parts import (
     handle_failure,
     list_parts,
     raise_failure,
+    write_part_facts,
 )
-from penumbra.storage.atomic import replace_file
+from penumbra.storage.sealed import read_derived_file, replace_sealed_file
 
 SERVICE_FILE = "service"  # in the folder of the parts
 NAME_DIGITS = 16
@@ -70,7 +71,7 @@ def require_whole_copy(path: Path, part: ArchivePart) -> None:
     if not _has_content(store, place, part.sha256):
         address, part.shipped = part.shipped, ""
         if path.with_suffix(TABLE_SUFFIX).exists():
-            replace_file(path, msgspec.json.encode(part))
+            write_part_facts(path, part)
         raise DamagedArchive(
             f"{address} is not what was shipped any more: what is here of it is kept, and shipped again"
         )
@@ -87,16 +88,16 @@ def _ship_part(path: Path, part: ArchivePart, archive: str, service: str) -> str
             raise DamagedArchive(f"{place}{TABLE_SUFFIX} in {archive} is not what was shipped")
     part.shipped = str(store.unstrip_protocol(place + TABLE_SUFFIX))
     store.pipe_file(place + FACTS_SUFFIX, msgspec.json.encode(part))
-    replace_file(path, msgspec.json.encode(part))
+    write_part_facts(path, part)
     return part.shipped
 
 
 def _read_service_id(folder: Path) -> str:
-    """The id of the log's folder, which the first call makes."""
+    """The id of the log's folder, which the first call makes; a damaged one is made anew."""
     file = folder / DAYS_FOLDER / SERVICE_FILE
-    if not file.exists():
-        replace_file(file, secrets.token_hex(4))
-    return file.read_text()
+    if (found := read_derived_file(file)) is None:
+        replace_sealed_file(file, found := secrets.token_hex(4).encode())
+    return found.decode()
 
 
 def _has_content(store: Any, place: str, sha256: str) -> bool:

@@ -40,7 +40,7 @@ def move_to_old_name(folder: Path, place: Path) -> Path:
     old = place / facts.with_suffix(archive_parts.TABLE_SUFFIX).name
     Path(part.shipped.removeprefix("file://")).rename(old)
     part.shipped = f"file://{old}"
-    facts.write_bytes(append_log.encode_json(part))
+    archive_parts.write_part_facts(facts, part)
     return old
 
 
@@ -126,7 +126,7 @@ def test_the_same_content_shipped_again_changes_nothing(tmp_path: Path) -> None:
     (address,) = shipping.ship_parts(log, str(place))
     ((facts, part),) = archive_parts.list_parts(log)
     part.shipped = ""  # killed before that was noted
-    facts.write_bytes(append_log.encode_json(part))
+    archive_parts.write_part_facts(facts, part)
     copy = Path(address.removeprefix("file://"))
     before = copy.stat()
     assert shipping.ship_parts(log, str(place)) == [address]
