@@ -21,14 +21,20 @@ ENDED_STATES = (b"Z", b"X")
 _libc: Any = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
-def end_with_parent(number: int = signal.SIGKILL) -> None:
-    """Have the kernel send this process the signal `number` as soon as its parent ends. Only on Linux.
+def end_with_parent(parent: int, number: int = signal.SIGKILL) -> None:
+    """Have the kernel send this process a signal as soon as its parent ends. Only on Linux.
+
+    Args:
+        parent: The id of the parent; where that has ended already, the signal comes at once.
+        number: The signal.
 
     Source:
         prctl(2), PR_SET_PDEATHSIG.
     """
     if _libc:
         _libc.prctl(PR_SET_PDEATHSIG, number)
+        if os.getppid() != parent:
+            os.kill(os.getpid(), number)
 
 
 def adopt_orphans() -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import service
+from penumbra.core.process_tree import adopt_orphans
 from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError, load_settings
 from service import processes, shadow
 from service.http.access import (
@@ -61,6 +62,7 @@ def main() -> None:
         acquire_state_lock(settings.service.state)
     except (SettingsError, StateFolderRefused) as error:
         sys.exit(str(error))
+    adopt_orphans()
     with _listen(settings.service.host, settings.service.port) as listening:
         os.environ |= build_service_environment(settings.service.state)
         children = list_service_processes(settings, [listening.fileno(), keys_file.fileno()])
@@ -89,14 +91,17 @@ def list_service_processes(settings: Settings, descriptors: Sequence[int]) -> li
         The worker host first, then the companions that the settings enable; none of them is started.
     """
     disabled = {"deployer": not settings.registry.tracking, "shadow": not settings.shadow.enabled}
-    python, kill = [sys.executable, "-m"], signal.SIGKILL
-    host, *companions = [(name, module) for name, module in PROCESS_MODULES.items() if not disabled.get(name)]
+    arguments = {"service": descriptors}
     return [
-        ChildProcess(host[0], [*python, host[1], *map(str, descriptors)], pass_fds=descriptors, death_signal=kill),
-        *(
-            ChildProcess(name, [*python, module], niceness=PROCESS_NICENESS.get(name, 0), death_signal=kill)
-            for name, module in companions
-        ),
+        ChildProcess(
+            name,
+            [sys.executable, "-m", module, *map(str, arguments.get(name, ()))],
+            niceness=PROCESS_NICENESS.get(name, 0),
+            pass_fds=arguments.get(name, ()),
+            death_signal=signal.SIGTERM if name == "shadow" else signal.SIGKILL,  # that ends what its models started
+        )
+        for name, module in PROCESS_MODULES.items()
+        if not disabled.get(name)
     ]
 
 

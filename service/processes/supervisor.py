@@ -1,6 +1,5 @@
 """The supervisor: starts named commands, restarts them when they end, and ends them together."""
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -11,14 +10,13 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import IO, Any, Protocol
+from typing import IO, Protocol
 
+from penumbra.core.process_tree import end_orphans, end_with_parent
 from service.processes.process_control import lower_priority
 
 FIRST_RESTART_SECONDS, MAX_RESTART_SECONDS, STABLE_SECONDS = 0.5, 30.0, 60.0
 TICK_SECONDS = 0.1
-PR_SET_PDEATHSIG = 1
-_libc: Any = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 class RunningProcess(Protocol):
@@ -105,14 +103,22 @@ class Supervisor:
             signal.signal(number, self.stop)
         while not self.stopping:
             for child in self.children:
+                before = child.process
                 child.keep_running(self.environment, time.monotonic())
+                if before and child.process is None:
+                    self._end_orphans()
             each_tick()
             time.sleep(TICK_SECONDS)
         end_processes([child.process for child in self.children if child.process], self.grace_seconds)
+        self._end_orphans()
 
     def stop(self, number: int = 0, frame: FrameType | None = None) -> None:
         """Let `run` end. Takes `number` and `frame` as a signal handler does, and ignores them."""
         self.stopping = True
+
+    def _end_orphans(self) -> None:
+        """End what a child that ended has left, where this process adopts orphans."""
+        end_orphans([child.process.pid for child in self.children if child.process])
 
 
 def end_processes(processes: Sequence[RunningProcess], grace_seconds: float) -> None:
@@ -189,19 +195,3 @@ def start_process(
         stdout=output,
         stderr=output,
     )
-
-
-def end_with_parent(parent: int, number: signal.Signals) -> None:
-    """Let the kernel send this process a signal when its parent process dies; only Linux does.
-
-    Args:
-        parent: The process id of the parent; where it has died already, this process gets the signal at once.
-        number: The signal.
-
-    Source:
-        prctl(2), PR_SET_PDEATHSIG.
-    """
-    if sys.platform == "linux":
-        _libc.prctl(PR_SET_PDEATHSIG, number)
-        if os.getppid() != parent:
-            os.kill(os.getpid(), number)

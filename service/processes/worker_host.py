@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import service
+from penumbra.core.process_tree import adopt_orphans, end_with_parent
 from penumbra.core.settings import SettingsError, load_settings
 from service.http.access import load_key_digests
 from service.inference import pinned_models
@@ -33,7 +34,6 @@ from service.processes.supervisor import (
     ChildProcess,
     RunningProcess,
     Supervisor,
-    end_with_parent,
 )
 
 APP_MODULE = f"{service.__name__}.app"
@@ -130,6 +130,7 @@ def main(socket: int, keys: int) -> None:
     """
     log_to_stderr(logger)
     escape_log_output()
+    adopt_orphans()
     settings = load_settings()
     pinned_models.prepare_bento_start(settings)
     inheritance.inherited = inheritance.WorkerInheritance(load_key_digests(keys))
@@ -220,7 +221,7 @@ def _run_and_exit(run: Callable[[], None], parent: int) -> NoReturn:
         os.setpgid(0, 0)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
-        end_with_parent(parent, signal.SIGKILL)
+        end_with_parent(parent)
         run()
         code = 0
     except SystemExit as error:

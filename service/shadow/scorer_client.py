@@ -71,7 +71,11 @@ class ScorerClient:
         self.refused: str | None = None  # None while it loads
         self.connection = Connection(ours.detach())
         self._process = start_process(
-            command, os.environ | SCORER_ENVIRONMENT, pass_fds=[theirs.fileno()], niceness=IDLE_NICENESS
+            command,
+            os.environ | SCORER_ENVIRONMENT,
+            pass_fds=[theirs.fileno()],
+            niceness=IDLE_NICENESS,
+            death_signal=signal.SIGKILL,
         )
         theirs.close()
         self._timeout_seconds = timeout_seconds
