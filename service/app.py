@@ -9,9 +9,8 @@ import os
 import signal
 import sys
 import threading
-import time
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import bentoml
 from pydantic import ConfigDict, RootModel
@@ -19,7 +18,6 @@ from pydantic import ConfigDict, RootModel
 from penumbra.core.problem import Problem
 from penumbra.core.problem_loading import SERVED_PARTS, load_problem
 from penumbra.core.settings import ServiceSettings, Settings, SettingsError, load_settings
-from penumbra.logs.append_log import LogWriter
 from penumbra.logs.labels import LabelSpec
 from penumbra.registry.lineage import explain_prediction
 from service.http import bentoml_app, feedback, openapi
@@ -34,6 +32,7 @@ from service.inference.pipeline import CanaryShare
 from service.inference.predictor import Predictor
 from service.inference.rule_engine import make_rule_engine_factory
 from service.inference.scoring_marks import HANG_SIGNAL, WorkerMarks
+from service.inference.service_logs import ServiceLogs
 from service.processes import inheritance, process_control
 from service.processes.state_lock import StateFolderRefused, acquire_state_lock
 
@@ -67,11 +66,11 @@ def build_service(settings: Settings, problem: Problem, keys: KeyDigests = ()) -
     share = _make_canary_share(settings.promotion.canary_share, spec)
     rotation = settings.log.segment_mb, settings.log.segment_hours
 
-    class Body(RootModel[contract.model | list[contract.model]]):  # type: ignore[name-defined]
-        model_config = ConfigDict(json_schema_extra=_replace_any_of)
+    class Body(bentoml_app.RequestBody):
+        described = RootModel[contract.model | list[contract.model]]  # type: ignore[name-defined]
 
     class Answers(RootModel[answer | list[answer]]):  # type: ignore[valid-type]
-        model_config = ConfigDict(json_schema_extra=_replace_any_of)
+        model_config = ConfigDict(json_schema_extra=bentoml_app.replace_any_of)
 
     @bentoml.service(name=name, service_class=bentoml_app.FastService, workers=service.workers, **BENTOML_CONFIG)
     class Service:
@@ -87,9 +86,9 @@ def build_service(settings: Settings, problem: Problem, keys: KeyDigests = ()) -
             )
             live = LiveModels(service.state, problem, make_rules, share is not None, settings.registry.signed_by)
             self.marks = open_worker_marks(service)
-            log = LogWriter(service.predictions, *rotation)
-            self.predictor = Predictor(contract, spec.task, live, log, share, self.marks)
-            self.feedback = FeedbackEndpoint(labels, spec, LogWriter(settings.labels.folder, *rotation))
+            self.logs = ServiceLogs(service.predictions, settings.labels.folder, *rotation)
+            self.predictor = Predictor(contract, spec.task, live, self.logs, share, self.marks)
+            self.feedback = FeedbackEndpoint(labels, spec, self.logs.labels)
             self.explain = functools.partial(explain_prediction, settings)
             live.refresh()
 
@@ -115,17 +114,12 @@ def build_service(settings: Settings, problem: Problem, keys: KeyDigests = ()) -
             for task in self.tasks:
                 task.cancel()
             self.marks.close()
-            self.predictor.log.close()
-            self.predictor.refusals.close()
-            self.feedback.log.close()
+            self.logs.close()
 
         @bentoml.api
         async def predict(self, body: Body, /) -> Answers:
-            """What `POST /predict` does; there `service/http/asgi.py` does it, in a twelfth of the time."""
-            began = time.perf_counter()
-            if isinstance(body.root, list):
-                return Answers(await self.predictor.answer_batch([record.values for record in body.root], began))
-            return Answers(self.predictor.answer_one(body.root.values, began))
+            """What `POST /predict` does; there `service/http/asgi.py` does it by itself, in a twelfth of the time."""
+            return await bentoml_app.answer_request(self.predictor, body, service.max_body_bytes)  # type: ignore[return-value]
 
     return cast(bentoml_app.FastService, Service)
 
@@ -168,11 +162,6 @@ def _make_canary_share(share: float, spec: LabelSpec) -> CanaryShare | None:
     if share and not spec.key:
         raise SettingsError(f"promotion.canary_share = {share} needs a primary key in the contract (problem/schema.py)")
     return CanaryShare(tuple(spec.key), share) if share else None
-
-
-def _replace_any_of(json_schema: dict[str, Any]) -> None:
-    """Write `oneOf` for `anyOf`, of which BentoML keeps only the first alternative."""
-    json_schema["oneOf"] = json_schema.pop("anyOf")
 
 
 async def _end_with_parent() -> None:

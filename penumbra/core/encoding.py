@@ -35,7 +35,7 @@ def derive_features(kinds: Sequence[Feature], rows: pl.DataFrame) -> pl.DataFram
     """
     try:
         return rows.select(kind.expr().alias(kind.name) for kind in kinds)
-    except pl.exceptions.PolarsError as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         names = [kind.name for kind in kinds if not _can_compute(kind, rows)]
         raise UncomputableFeature(
             f"the feature {', '.join(names)} can't be computed: {describe_error(error)}; let what can't be computed be "
@@ -46,7 +46,7 @@ def derive_features(kinds: Sequence[Feature], rows: pl.DataFrame) -> pl.DataFram
 def _can_compute(kind: Feature, rows: pl.DataFrame) -> bool:
     try:
         rows.select(kind.expr())
-    except pl.exceptions.PolarsError:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
         return False
     return True
 

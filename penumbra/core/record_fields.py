@@ -1,5 +1,7 @@
 """The contract's columns as fields of pydantic: how a value in JSON is read, and by ingest a value in text as well.
 
+What dataframely can't say to pydantic, a column's own `check` and its `resolution`, polars checks of each value, which
+takes 100 µs.
 Where the two forms of a value can differ without a difference in meaning, it is brought to the one form that a frame
 has: a time with an offset to the column's zone and unit, a decimal to the column's scale.
 """
@@ -15,7 +17,7 @@ from zoneinfo import ZoneInfo
 import dataframely as dy
 import numpy as np
 import polars as pl
-from annotated_types import MinLen
+from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import (
     AfterValidator,
     AwareDatetime,
@@ -36,6 +38,13 @@ MAX_WHOLE_FLOAT = 2.0**53  # from here on, a float doesn't tell which whole numb
 EXACT_FLOAT_DIGITS = 15  # a decimal of so many digits survives being a float
 UNIT_MICROSECONDS = {"ms": 1_000, "us": 1, "ns": 1}
 YEARS = ((1, 9999), (1678, 2261))  # that Python has, and that a column of nanoseconds has
+FIRST_INSTANT = dt.datetime(1, 1, 2, tzinfo=dt.UTC)  # before it and after the last one, a zone may have no such time
+LAST_INSTANT = dt.datetime(9999, 12, 30, tzinfo=dt.UTC)
+VALUE = "value"
+TRANSLATED_RULES = frozenset(
+    ("nullability", "unique", "min", "min_exclusive", "max", "max_exclusive", "is_in", "inf", "nan")
+    + ("min_length", "max_length", "regex")
+)
 MAX_DURATION_DAYS = {"ms": 999_999_999, "us": 106_751_990, "ns": 106_750}
 ISO_FORMS = {
     pl.Date: (r"\d{4}-\d\d-\d\d", "a valid date in the format YYYY-MM-DD"),
@@ -47,12 +56,30 @@ def build_model_fields(schema: type[dy.Schema]) -> dict[str, Any]:
     """Translate a dataframely schema to pydantic fields.
 
     Args:
-        schema: The schema; its rules and primary key are not translated.
+        schema: The schema; its rules, primary key and uniqueness are not translated.
 
     Returns:
         Annotation and default of each column, as pydantic's `create_model` takes them.
     """
-    return _make_fields(schema.columns())
+    columns = schema.columns()
+    return {name: _add_rule_check(columns[name], *field) for name, field in _make_fields(columns).items()}
+
+
+def list_polars_rules(column: dy.Column) -> dict[str, pl.Expr]:
+    """List what dataframely can't say of a column to pydantic: `check`, `resolution`, and such rules of inner values.
+
+    Args:
+        column: The column.
+
+    Returns:
+        Expressions on a column "value" by the rule's name, true or null where a value keeps the rule.
+    """
+    has_inner = any(map(list_polars_rules, _list_inner_columns(column)))
+    return {
+        name: rule
+        for name, rule in column.validation_rules(pl.col(VALUE)).items()
+        if name not in TRANSLATED_RULES and (has_inner or not name.startswith("inner_"))
+    }
 
 
 def name_fields(columns: Mapping[str, tuple[Any, Any]]) -> dict[str, Any]:
@@ -89,6 +116,46 @@ def annotate_value(dtype: pl.DataType, annotation: Any, bounds: Sequence[Any] = 
     return Annotated[*annotated] if len(annotated) > 1 else annotation
 
 
+def _list_inner_columns(column: dy.Column) -> list[dy.Column]:
+    if isinstance(column, dy.Struct):
+        return list(column.inner.values())
+    return [column.inner] if isinstance(column, dy.List | dy.Array) else []
+
+
+def _add_rule_check(column: dy.Column, annotation: Any, default: Any) -> tuple[Any, Any]:
+    """Have polars check a column's rules, if it has such; where null breaks one, a value is required."""
+    if not (rules := list_polars_rules(column)):
+        return annotation, default
+    check = _make_rule_check(column, rules)
+    try:
+        check(None)
+    except PydanticCustomError:
+        default = ...
+    return Annotated[annotation, AfterValidator(check)], default
+
+
+def _make_rule_check(column: dy.Column, rules: Mapping[str, pl.Expr]) -> Convert:
+    """Return a function that refuses values, nulls too, for which a rule gives false or fails."""
+    schema = {VALUE: column.dtype}
+    verdicts = [rule.fill_null(value=True).alias(name) for name, rule in rules.items()]
+
+    def check(value: Any) -> Any:
+        try:
+            kept = pl.DataFrame({VALUE: [value]}, schema=schema).select(verdicts).row(0, named=True)
+        except (Exception, pl.exceptions.PanicException):  # whatever the user's check does
+            kept = dict.fromkeys(rules, False)
+        if all(kept.values()):
+            return value
+        broken = ", ".join(_name_rule(column, name) for name, is_kept in kept.items() if not is_kept)
+        raise PydanticCustomError("rule", "Input should be a value that keeps the rule {rule}", {"rule": broken})
+
+    return check
+
+
+def _name_rule(column: dy.Column, rule: str) -> str:
+    return f"{rule} {getattr(column, rule, '')}".strip() if rule == "resolution" else rule
+
+
 def _make_fields(columns: Mapping[str, dy.Column]) -> dict[str, tuple[Any, Any]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a column's own checks aren't translated
@@ -106,10 +173,15 @@ def _make_field(column: dy.Column, generated: Any) -> tuple[Any, Any]:
         # dataframely counts bytes, pydantic characters, of which there may be fewer
         bounds = [item for item in bounds if not isinstance(item, MinLen)]
         bounds.append(AfterValidator(_unless_none(_make_length_check(column.min_length or 0, column.max_length))))
+    if column.dtype == pl.Float32:
+        bounds = [_widen_to_float32(item) for item in bounds]
     nested = _annotate_inner_values(column)
     if nested and column.nullable:
         nested = Optional[nested]  # noqa: UP045 (a value, not a type)
-    return annotate_value(column.dtype, nested or generated.annotation, bounds), None if column.nullable else ...
+    annotation = annotate_value(column.dtype, nested or generated.annotation, bounds)
+    if column.dtype == pl.Float32 and (excluded := [item for item in bounds if isinstance(item, Gt | Lt)]):
+        annotation = Annotated[annotation, AfterValidator(_unless_none(_make_exclusion(excluded)))]
+    return annotation, None if column.nullable else ...
 
 
 def _annotate_inner_values(column: dy.Column) -> Any:
@@ -145,7 +217,35 @@ def _make_readers(dtype: pl.DataType) -> list[Any]:
         return [BeforeValidator(read_whole_number)]
     if dtype.is_nested():
         return [AfterValidator(_unless_none(_make_nested_reader(dtype)))]
-    return [AfterValidator(_unless_none(lambda value: float(np.float32(value))))] if dtype == pl.Float32 else []
+    return [AfterValidator(_unless_none(_round_to_float32))] if dtype == pl.Float32 else []
+
+
+def _round_to_float32(value: float) -> float:
+    return float(np.float32(value))
+
+
+def _widen_to_float32(item: Any) -> Any:
+    """Let an inclusive bound admit what it is itself in the column, as polars compares them."""
+    if isinstance(item, Ge):
+        least: Any = item.ge
+        return Ge(min(least, _round_to_float32(least)))
+    if isinstance(item, Le):
+        most: Any = item.le
+        return Le(max(most, _round_to_float32(most)))
+    return item
+
+
+def _make_exclusion(excluded: Sequence[Gt | Lt]) -> Convert:
+    """Refuse a value that has become an exclusive bound when it was rounded."""
+    limits: list[Any] = [item.gt if isinstance(item, Gt) else item.lt for item in excluded]
+
+    def check(value: float) -> float:
+        for limit in limits:
+            if value == _round_to_float32(limit):
+                raise PydanticCustomError("bound", "Input should differ from {limit} as a Float32", {"limit": limit})
+        return value
+
+    return check
 
 
 def _make_length_check(least: int, most: int | None) -> Convert:
@@ -199,19 +299,24 @@ def _make_form_check(pattern: str, expected: str) -> Convert:
 def _make_moment_reader(dtype: pl.Datetime) -> Convert:
     """Convert to the column's zone, and cut what is finer than its unit."""
     zone = dtype.time_zone and (dt.UTC if dtype.time_zone == "UTC" else ZoneInfo(dtype.time_zone))
-    unit, first, last = UNIT_MICROSECONDS[dtype.time_unit], *YEARS[dtype.time_unit == "ns"]
-    words = f"Input should be a time between the years {first} and {last}"
+    unit, (first, last) = UNIT_MICROSECONDS[dtype.time_unit], YEARS[dtype.time_unit == "ns"]
+    words = f"Input should be a time between the years {first} and {last}{' in every time zone' if zone else ''}"
 
     def read(value: dt.datetime) -> dt.datetime:
-        try:
-            value = value.astimezone(zone) if zone else value
-        except OverflowError:
-            raise PydanticCustomError("time_range", words) from None
+        if zone and not FIRST_INSTANT <= value <= LAST_INSTANT:
+            raise PydanticCustomError("time_range", words)
+        value = _convert_to_zone(value, zone) if zone else value
         if not first <= value.year <= last:
             raise PydanticCustomError("time_range", words)
         return value if unit == 1 else value.replace(microsecond=value.microsecond // unit * unit)
 
     return read
+
+
+def _convert_to_zone(value: dt.datetime, zone: dt.tzinfo) -> dt.datetime:
+    """The time in a zone; in UTC where the zone's offset had seconds then, which are no part of a time in JSON."""
+    local = value.astimezone(zone)
+    return local.astimezone(dt.UTC) if zone is not dt.UTC and local.utcoffset().seconds % 60 else local  # type: ignore[union-attr]
 
 
 def _make_duration_reader(dtype: pl.Duration) -> Convert:

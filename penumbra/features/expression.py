@@ -43,7 +43,10 @@ class Expression:
 
         def value(record: Record) -> float:
             row = pl.DataFrame({name: [record[name]] for name in dtypes}, schema=dtypes)
-            return _none_to_nan(row.select(self.expr()).item())
+            try:
+                return _none_to_nan(row.select(self.expr()).item())
+            except pl.exceptions.PanicException as error:  # which is no Exception
+                raise ArithmeticError(f"polars can't compute it: {error}") from None
 
         return value
 

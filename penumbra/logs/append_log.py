@@ -64,9 +64,12 @@ class LogWriter:
             The ids of the entries, in their order.
 
         Raises:
-            OSError: Where the write fails, wholly or in part; the next call begins a new segment.
+            OSError: Where the write fails, wholly or in part: none of the entries counts. The next call begins a new
+                segment, or first writes a segment anew that has vanished.
         """
         try:
+            if self.is_failing and self._file != CLOSED_FILE:
+                self._bring_back()
             if self._size >= self._largest:
                 self.close()
             if self._file == CLOSED_FILE:
@@ -82,24 +85,31 @@ class LogWriter:
     def recover(self) -> None:
         """Repair the log; called from time to time.
 
-        Checks whether a failing disk works again, writes a segment anew that was deleted while it was open, and closes
-        one that is too old.
-
-        Raises:
-            OSError: Where a deleted segment can't be written.
+        Writes a segment anew that was deleted or moved while it was open, checks whether a failing disk works again,
+        and closes a segment that is too old. `is_failing` says afterwards whether the log can be written.
         """
-        if self.is_failing:
-            self.is_failing = not self._disk_works()
-        elif self._file != CLOSED_FILE and os.fstat(self._file).st_nlink == 0:
-            self._bring_back()
-        elif self._file != CLOSED_FILE and time.monotonic() - self._opened > self._oldest:
-            self.close()
+        try:
+            if self._file != CLOSED_FILE and not self._is_in_place():
+                self._bring_back()
+            if self.is_failing:
+                self._probe_disk()
+            elif self._file != CLOSED_FILE and time.monotonic() - self._opened > self._oldest:
+                self.close()
+        except OSError:
+            self.is_failing = True
+        else:
+            self.is_failing = False
 
     def close(self) -> None:
-        """Close the open segment, if any; the next write begins a new one."""
+        """Close the open segment, if any; the next write begins a new one.
+
+        Raises:
+            OSError: Where a segment that has vanished can't be written anew; it stays open.
+        """
         if self._file != CLOSED_FILE:
-            os.close(self._file)
-            self._file, self._size = CLOSED_FILE, 0
+            if self._size and not self._is_in_place():
+                self._bring_back()
+            self._release()
 
     def _write(self, entries: Sequence[bytes]) -> list[str]:
         ids, lines, size = [], [], self._size
@@ -110,11 +120,13 @@ class LogWriter:
             ids.append(name)
             lines.append(line)
             size += len(line)
-        total = size - self._size
-        if (written := os.write(self._file, b"".join(lines))) != total:
-            raise OSError(errno.ENOSPC, f"only {written} of {total} bytes could be written", self._segment)
+        self._write_whole(self._file, b"".join(lines))
         self._size = size
         return ids
+
+    def _write_whole(self, file: int, content: bytes) -> None:
+        if (written := os.write(file, content)) != len(content):
+            raise OSError(errno.ENOSPC, f"only {written} of {len(content)} bytes could be written", self._segment)
 
     def _open(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -124,19 +136,38 @@ class LogWriter:
         if self._heading:
             self._write([self._heading()])
 
+    def _release(self) -> None:
+        os.close(self._file)
+        self._file, self._size = CLOSED_FILE, 0
+
     def _abandon(self) -> None:
-        """Close a segment after a failure; without a whole entry in it, it isn't kept."""
-        if self._file != CLOSED_FILE and self._size == 0:
-            self._path().unlink(missing_ok=True)
-        self.close()
+        """Close a segment after a failure, unless it holds entries and has vanished: then nobody else has them.
+
+        Without a whole entry in it, a segment isn't kept.
+        """
+        if self._file == CLOSED_FILE or (self._size and not self._is_in_place()):
+            return
+        if self._size == 0:
+            with suppress(OSError):
+                self._path().unlink()
+        self._release()
+
+    def _is_in_place(self) -> bool:
+        """Whether the open segment is where readers look for it; it isn't where it or its folder was deleted."""
+        try:
+            return os.path.samestat(os.fstat(self._file), self._path().stat())
+        except OSError:
+            return False
 
     def _bring_back(self) -> None:
         """Write the segment's content, which is there as long as it is open, to a new file of the same name."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._path().unlink(missing_ok=True)  # whoever put a file there had a part of this one
         whole = create_locked_file(self._path())
         try:
             for position in range(0, self._size, CHUNK_BYTES):
-                os.write(whole, os.pread(self._file, CHUNK_BYTES, position))
+                count = min(CHUNK_BYTES, self._size - position)
+                self._write_whole(whole, os.pread(self._file, count, position))
         except OSError:
             os.close(whole)
             self._path().unlink(missing_ok=True)
@@ -147,17 +178,14 @@ class LogWriter:
     def _path(self) -> Path:
         return self.folder / (self._segment + SEGMENT_SUFFIX)
 
-    def _disk_works(self) -> bool:
+    def _probe_disk(self) -> None:
         probe = self.folder / f".probe-{os.getpid()}"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             probe.write_bytes(bytes(4096))
-        except OSError:
-            return False
         finally:
             with suppress(OSError):
                 probe.unlink()
-        return True
 
 
 def list_segments(folder: Path) -> list[Path]:

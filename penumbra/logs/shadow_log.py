@@ -75,17 +75,19 @@ class ShadowLog:
         self.state.apply_line(line)
 
     def recover(self) -> None:
-        """Repair the log as `LogWriter.recover` does; called from time to time.
-
-        Raises:
-            OSError: Where the disk fails.
-        """
+        """Repair the log as `LogWriter.recover` does; called from time to time."""
         self._writer.recover()
 
     def close(self) -> None:
-        """Close the log and release its lock."""
-        self._writer.close()
-        os.close(self._lock)
+        """Close the log and release its lock.
+
+        Raises:
+            OSError: Where a segment has vanished and can't be written anew; its rows are scored again later.
+        """
+        try:
+            self._writer.close()
+        finally:
+            os.close(self._lock)
 
     def _heading(self) -> bytes:
         existing = {path.stem for path in list_segments(self._predictions)}

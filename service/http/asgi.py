@@ -1,6 +1,7 @@
 """The service's own paths as plain ASGI, where microseconds count. All other paths are passed on to BentoML."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
@@ -111,17 +112,36 @@ def build_asgi_app(rest: AsgiApp, parts: Callable[[], ServiceParts], max_body_by
     return serve
 
 
-async def _handle_post(endpoint: Endpoint, limit: int, scope: Message, receive: Receive, send: Send) -> None:
+async def answer_post(endpoint: Endpoint, limit: int, scope: Message, receive: Receive) -> RawResponse:
+    """Answer one request, and count it.
+
+    Args:
+        endpoint: What answers.
+        limit: The most bytes of a body.
+        scope: The request's scope in ASGI.
+        receive: Receives its body.
+
+    Returns:
+        Status, body and headers of the response: an answer or a refusal.
+
+    Raises:
+        ClientDisconnected: The client went away.
+    """
     began, n_records = time.perf_counter(), 0
     try:
         answer, n_records = await _answer_request(endpoint, limit, scope, receive, began)
         response: RawResponse = 200, answer, ()
     except ClientDisconnected:
-        return
+        raise
     except Exception as error:
         response = build_error_response(endpoint, error)
-    await _send(send, *response)
     endpoint.count_request(response[0], n_records, time.perf_counter() - began)
+    return response
+
+
+async def _handle_post(endpoint: Endpoint, limit: int, scope: Message, receive: Receive, send: Send) -> None:
+    with contextlib.suppress(ClientDisconnected):
+        await _send(send, *await answer_post(endpoint, limit, scope, receive))
 
 
 def build_error_response(endpoint: Endpoint, error: Exception) -> RawResponse:

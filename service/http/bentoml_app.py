@@ -7,10 +7,12 @@ uvicorn; tests/service/http/test_bentoml_app.py fails where those change.
 import gc
 import logging
 import sys
-from typing import Any
+from typing import Any, ClassVar
 
 from _bentoml_impl.server.app import ServiceAppFactory
+from _bentoml_sdk.io_models import IOMixin
 from _bentoml_sdk.service.factory import Service
+from pydantic import RootModel
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from uvicorn import config
@@ -77,6 +79,50 @@ class FastService(Service):
         factory.timeout = None  # BentoML never cancels its timers: memory would grow with every request
         factory.enable_metrics = False  # keeps /metrics, without a series for every path that anybody requests
         return factory
+
+
+class RequestBody(IOMixin, RootModel[Any]):
+    """The request that BentoML hands to an API, unread: `answer_request` reads it as on the service's own path.
+
+    BentoML's clients send any value as it is. `described` is a root model whose JSON schema is shown for this one.
+    """
+
+    described: ClassVar[type[RootModel[Any]]]
+
+    @classmethod
+    async def from_http_request(cls, request: Request, serde: Any) -> "RequestBody":
+        """Return the body of `request`, unread; `serde` is not used."""
+        return cls.model_construct(root=request)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> Any:
+        """Return the JSON schema of `described`, whatever `core_schema` is."""
+        schema = handler.resolve_ref_schema(handler(cls.described.__pydantic_core_schema__))
+        replace_any_of(schema)
+        return schema
+
+
+def replace_any_of(json_schema: dict[str, Any]) -> None:
+    """Write `oneOf` for `anyOf` in `json_schema`: BentoML keeps only the first alternative of the latter."""
+    json_schema["oneOf"] = json_schema.pop("anyOf")
+
+
+async def answer_request(endpoint: asgi.Endpoint, body: RequestBody, max_body_bytes: int) -> Response:
+    """Answer a request that came through BentoML's own route.
+
+    Args:
+        endpoint: What answers.
+        body: The body, as BentoML gave it to the API.
+        max_body_bytes: Larger bodies are refused.
+
+    Returns:
+        The response, refusals included: the same as on the service's own path.
+    """
+    request: Request = body.root
+    status, content, headers = await asgi.answer_post(endpoint, max_body_bytes, request.scope, request.receive)
+    response = Response(content, status, media_type="application/json")
+    response.raw_headers.extend(headers)
+    return response
 
 
 def _bind_protocol(

@@ -18,7 +18,7 @@ from penumbra.features import ColumnCheck, Record
 
 MAX_KNOWN_STRINGS = 10_000  # strings of one column that are kept as matches of its pattern
 INSTANT_PATTERN = r"\d{4}-\d\d-\d\dT([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,6})?"
-ZONE_PATTERN = r"(Z|[+-]\d\d:\d\d)"
+ZONE_PATTERN = r"(Z|[+-]([01]\d|2[0-3]):[0-5]\d)"
 BOUND_NAMES = {annotated_types.Ge: "ge", annotated_types.Gt: "gt", annotated_types.Le: "le", annotated_types.Lt: "lt"}
 LENGTH_NAMES = {annotated_types.MinLen: "min_length", annotated_types.MaxLen: "max_length"}
 MAX_BOUND = 2**63 - 1  # msgspec's bounds are no larger
@@ -123,9 +123,11 @@ class FastParser:
         core, optional = _split_optional(core)
         type_, converters = _resolve_type(core)
         meta: dict[str, Any] = {}
+        readers: list[Any] = [item.func for item in metadata if isinstance(item, AfterValidator)]  # they take None too
         for item in metadata:
             converters += self._add_constraint(position, item, type_, meta)
         self._converters += [(position, _unless_none(convert) if optional else convert) for convert in converters]
+        self._converters += [(position, read) for read in readers]
         constrained = Annotated[type_, msgspec.Meta(**meta)] if meta else type_
         member_type = Optional[constrained] if optional else constrained  # noqa: UP045 (a value, not a type)
         return f"field{position}", member_type, *([] if default is ... else [default])
@@ -134,10 +136,8 @@ class FastParser:
         name = BOUND_NAMES.get(type(item)) or LENGTH_NAMES.get(type(item))
         if name:
             return _constrain_bound(item, name, getattr(item, name), type_, meta)
-        if isinstance(item, AfterValidator):
-            return [item.func]  # type: ignore[list-item]
-        if isinstance(item, AllowInfNan | BeforeValidator | Strict):  # what they are for isn't plainly valid
-            return []
+        if isinstance(item, AllowInfNan | AfterValidator | BeforeValidator | Strict):
+            return []  # what the others than AfterValidator are for isn't plainly valid
         if set(getattr(item, "__dict__", {})) == {"pattern"}:
             return [KnownMatches(position)]
         return _raise_needs_pydantic()

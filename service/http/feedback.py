@@ -6,7 +6,6 @@ A label is only accepted here. Which prediction it belongs to is found by the in
 
 import asyncio
 import datetime as dt
-import logging
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
@@ -26,8 +25,6 @@ from service.http.refusals import RequestRefused
 PREDICTION_ID_FIELDS = ("prediction_id", "penumbra.prediction_id")  # the second where a column is called as the first
 EXAMPLE_ID = "019fa1c2d3e4b5a69-0"
 RETRY_HEADER = (b"retry-after", b"5")
-
-logger = logging.getLogger("service.http.feedback")
 
 
 class Accepted(TypedDict):
@@ -88,13 +85,10 @@ class FeedbackEndpoint:
         Raises:
             RequestRefused: 503, the label log can't be written.
         """
-        failed_before = self.log.is_failing
         try:
             self.log.recover()
             ids = self.log.append(entries)
-        except OSError as error:
-            if not failed_before:
-                logger.error("the label log can't be written, labels are refused: %s", error)
+        except OSError:
             raise RequestRefused(
                 503, "the label log can't be written: send this again", headers=[RETRY_HEADER]
             ) from None

@@ -14,7 +14,7 @@ _requests = Counter("penumbra_requests", "Requests to /predict, by class of HTTP
 _by_status = {status: _requests.labels(f"{status}xx") for status in (2, 4, 5)}
 _records = Counter("penumbra_records", "Records answered with a prediction.")
 _latency = Histogram("penumbra_request_seconds", "From a request's arrival to its answer.", buckets=LATENCY_BUCKETS)
-log_failures = Counter("penumbra_log_failures", "Answers that could not be written to the prediction log.")
+log_failures = Counter("penumbra_log_failures", "Entries that could not be written to a log, by log.", ["log"])
 model_swaps = Counter("penumbra_model_swaps", "Live models taken into service, counted in each worker.")
 _feedback = Counter("penumbra_feedback_requests", "Requests to /feedback, by class of HTTP status.", ["status"])
 _labels = Counter("penumbra_labels", "Labels accepted: written to the label log.")

@@ -12,7 +12,8 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model, model_validator
 from pydantic_core import PydanticCustomError
 
-from penumbra.core.record_fields import build_model_fields, name_fields
+from penumbra.core.feature_specs import describe_expression
+from penumbra.core.record_fields import build_model_fields, list_polars_rules, name_fields
 from penumbra.features import ColumnCheck
 from service.http import fast_parser
 from service.http.refusals import RequestRefused, build_contract_refusal
@@ -137,7 +138,7 @@ class Contract(RecordReader):
         super().__init__(build_record_model(schema, checks, example), max_records, "nothing was predicted", parser)
         self.example = example
         self.dtypes = {name: column.dtype for name, column in schema.columns().items()}
-        self.version = _hash_contract(self.model, checks)
+        self.version = _hash_contract(self.model, schema, checks)
 
     def to_frame(self, records: Sequence[RecordDict]) -> pl.DataFrame:
         """Return `records` as a DataFrame, one row each, with the contract's columns and dtypes."""
@@ -197,9 +198,15 @@ def _build_check_error(checks: Sequence[ColumnCheck], values: RecordDict) -> Pyd
     return PydanticCustomError("check", "Value error", {"faults": faults})
 
 
-def _hash_contract(model: type[BaseModel], checks: Sequence[ColumnCheck]) -> str:
-    description = {
+def _hash_contract(model: type[BaseModel], schema: type[dy.Schema], checks: Sequence[ColumnCheck]) -> str:
+    described = {
         key: value for key, value in model.model_json_schema().items() if key not in ("example", "description")
     }
-    text = json.dumps([description, [check.expectation for check in checks]], sort_keys=True, default=str)
+    rules = {
+        f"{name}|{rule}": describe_expression(expression)
+        for name, column in schema.columns().items()
+        for rule, expression in list_polars_rules(column).items()
+    }
+    facts = [described, [check.expectation for check in checks], *([rules] if rules else [])]
+    text = json.dumps(facts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

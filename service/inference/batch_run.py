@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Sequence
-from itertools import repeat
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -10,12 +9,12 @@ import msgspec
 
 from penumbra.rules import DecisionValue, Prediction, Rule
 from service.http.record_reader import RecordDict
-from service.inference.live_model import LoadedModel
-from service.inference.rule_engine import RefusedByRule
+from service.inference.live_model import LoadedModel, ScoredInputs
+from service.inference.rule_engine import RefusedByRule, RuledPrediction
 from service.inference.scoring_marks import CallMarker
 
 RecordGroup = tuple[LoadedModel, list[int]]  # a model and the positions of the records that it scores in one call
-BatchScorer = Callable[[Sequence[RecordDict]], tuple[Sequence[Sequence[float]], Sequence[Prediction]]]
+BatchScorer = Callable[[Sequence[RecordDict]], Sequence[ScoredInputs | Exception]]
 
 
 class ScoredRecord(NamedTuple):
@@ -30,24 +29,27 @@ class ScoredRecord(NamedTuple):
 
 
 class PendingRecords(NamedTuple):
-    """Records to score in one call, each also as one line of JSON, and the function that marks that call."""
+    """Records to score in one call.
+
+    Each is there as one line of JSON too, and with its position in the list that it came in; `mark` marks the call.
+    """
 
     records: Sequence[RecordDict]
     lines: Sequence[bytes]
+    positions: Sequence[int]
     mark: CallMarker
 
-    def select(self, positions: Sequence[int]) -> "PendingRecords":
+    def select(self, indices: Sequence[int]) -> "PendingRecords":
         """Select some of them.
 
         Args:
-            positions: Their positions, from 0.
+            indices: Which of these records, from 0.
 
         Returns:
-            The records at these positions, in their order.
+            Those records, in the order of `indices`.
         """
-        return PendingRecords(
-            [self.records[each] for each in positions], [self.lines[each] for each in positions], self.mark
-        )
+        chosen = ([values[each] for each in indices] for values in (self.records, self.lines, self.positions))
+        return PendingRecords(*chosen, self.mark)  # type: ignore[arg-type]
 
 
 class RefusedByRules(Exception):
@@ -84,52 +86,72 @@ def predict_by_group(
         try:
             scored |= zip(positions, predict(model, positions), strict=True)
         except RefusedByRules as by_version:
-            refused += [(positions[index], record, rule) for index, record, rule in by_version.refused]
+            refused += by_version.refused
     if refused:
         raise RefusedByRules(sorted(refused, key=itemgetter(0)), groups[0][0].version)
     return [scored[position] for position in range(len(scored))]
 
 
-def run_batch(model: LoadedModel, pending: PendingRecords, score: BatchScorer) -> list[ScoredRecord]:
+def run_batch(model: LoadedModel, pending: PendingRecords, score: BatchScorer) -> list[ScoredRecord | Exception]:
     """Predict for a list with one version's rules, and `score` in place of the model.
 
     Args:
         model: The version.
         pending: The records.
-        score: Returns inputs and outputs of records; it is given those that no rule answered before.
+        score: Returns input and output of each record, or why there is none; it is given those that no rule answered
+            before.
 
     Returns:
-        The predictions in the records' order.
+        For each record its prediction, or why there is none, such as `NonFiniteOutput`.
 
     Raises:
         RefusedByRules: Rules refuse at least one record.
-        NonFiniteOutput: An output is NaN or infinite. Whatever `score` raises is raised too.
     """
-    before = _apply_before_rules(model, pending.records)
+    before = _apply_before_rules(model, pending)
     unruled = [record for record, (ruled, _) in zip(pending.records, before, strict=True) if ruled is None]
-    scores = zip(*score(unruled), strict=True) if unruled else repeat(((), None))
-    scored = []
-    for record, line, (ruled, failed) in zip(pending.records, pending.lines, before, strict=True):
-        inputs, output = ((), None) if ruled else next(scores)
-        if ruled is None:
-            require_finite(output)
-            ruled = model.rules.apply_after(record, output, failed)
-        scored.append(ScoredRecord(msgspec.Raw(line), model.version, inputs, *ruled))
-    return scored
+    scores = iter(score(unruled) if unruled else ())
+    return [
+        _conclude(model, record, line, *each, None if each[0] else next(scores))
+        for record, line, each in zip(pending.records, pending.lines, before, strict=True)
+    ]
 
 
-def _apply_before_rules(model: LoadedModel, records: Sequence[RecordDict]) -> list[Any]:
+def _conclude(
+    model: LoadedModel,
+    record: RecordDict,
+    line: bytes,
+    ruled: RuledPrediction | None,
+    failed: Sequence[str],
+    scored: ScoredInputs | Exception | None,
+) -> ScoredRecord | Exception:
+    """Apply the rules that come after the model to what it said of a record, unless one before it has decided."""
+    if ruled is not None:
+        return ScoredRecord(msgspec.Raw(line), model.version, (), *ruled)
+    if scored is None or isinstance(scored, Exception):
+        return scored or NonFiniteOutput("no output")
+    inputs, output = scored
+    try:
+        require_finite(output)
+        after = model.rules.apply_after(record, output, failed)
+    except Exception as error:
+        return error
+    return ScoredRecord(msgspec.Raw(line), model.version, inputs, *after)
+
+
+def _apply_before_rules(
+    model: LoadedModel, pending: PendingRecords
+) -> list[tuple[RuledPrediction | None, Sequence[str]]]:
     """Apply the rules that come before the model to each record.
 
     Raises:
         RefusedByRules: Rules refuse at least one record; all refused records are in it.
     """
     before, refused = [], []
-    for index, record in enumerate(records):
+    for position, record in zip(pending.positions, pending.records, strict=True):
         try:
             before.append(model.rules.apply_before(record))
         except RefusedByRule as refusal:
-            refused.append((index, record, refusal.rule))
+            refused.append((position, record, refusal.rule))
     if refused:
         raise RefusedByRules(refused, model.version)
     return before

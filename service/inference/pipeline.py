@@ -6,7 +6,7 @@ A canary answers for its share of the keys, and where it fails, the live model d
 
 import logging
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -138,7 +138,7 @@ class InferencePipeline:
         except RefusedByRule as refused:
             raise RefusedByRules([(0, record, refused.rule)], model.version) from None
         except Exception as error:
-            return self._fall_back(model, PendingRecords([record], [line], self.marks.mark_call), error)[0]
+            return self._fall_back(model, PendingRecords([record], [line], [0], self.marks.mark_call), error)[0]
         if self.blocked.is_active:
             self.blocked.clear_suspect(model.version, line)
         return ScoredRecord(msgspec.Raw(line), model.version, inputs, *ruled)
@@ -147,7 +147,7 @@ class InferencePipeline:
         return self.blocked.is_active and any(self.blocked.is_doubtful(model.version, line) for line in lines)
 
     def predict_batch(self, records: Sequence[RecordDict]) -> list[ScoredRecord]:
-        """Predict for a list of records, all with one version, or with two where there is a canary.
+        """Predict for a list of records, each as `predict_one` does.
 
         Args:
             records: The records by column.
@@ -156,12 +156,12 @@ class InferencePipeline:
             The predictions in the records' order.
 
         Raises:
-            RefusedByRules: Rules refuse at least one record.
+            RefusedByRules: Rules refuse at least one record; all refused records are in it.
             RequestRefused: There is no live model, or neither a model nor the baseline has an answer.
         """
         lines, model = [encode_json(record) for record in records], self._get_live_model()
         with self.marks.open_thread_call() as mark:
-            pending = PendingRecords(records, lines, mark)
+            pending = PendingRecords(records, lines, range(len(records)), mark)
             if self.live.canary is None and not self._has_doubtful(model, lines):
                 return self._predict_batch_with(model, pending)
             groups = self._assign_groups([self._choose_model(record) for record in records], lines)
@@ -178,22 +178,25 @@ class InferencePipeline:
         return list(groups.values())
 
     def _predict_batch_with(self, model: LoadedModel, pending: PendingRecords) -> list[ScoredRecord]:
-        try:
-            scored = self._run_marked(model.version, model, pending, self._make_batch_scorer(model))
-        except RefusedByRules:
-            raise
-        except Exception as error:
-            return self._fall_back(model, pending, error)
-        if self.blocked.is_active:
+        outcomes = self._run_marked(model.version, model, pending, self._make_batch_scorer(model))
+        answers = {index: outcome for index, outcome in enumerate(outcomes) if isinstance(outcome, ScoredRecord)}
+        errors = {index: outcome for index, outcome in enumerate(outcomes) if isinstance(outcome, Exception)}
+        if errors:
+            stand_ins = self._fall_back(model, pending.select([*errors]), next(iter(errors.values())))
+            answers |= zip(errors, stand_ins, strict=True)
+        elif self.blocked.is_active:
             self.blocked.clear_suspect(model.version, pending.lines[0])
-        return scored
+        return [answers[index] for index in range(len(outcomes))]
 
     def _run_marked(
         self, name: str, model: LoadedModel, pending: PendingRecords, score: BatchScorer
-    ) -> list[ScoredRecord]:
+    ) -> list[ScoredRecord | Exception]:
         """Run the pipeline, marked as a call of the version `name`, unless a record is blocked for that."""
         if self.blocked.is_active:
-            self.blocked.require_allowed(name, pending.lines)
+            try:
+                self.blocked.require_allowed(name, pending.lines)
+            except RecordBlocked as blocked:
+                return [blocked] * len(pending.lines)
         pending.mark(name, pending.lines)
         return run_batch(model, pending, score)
 
@@ -207,34 +210,43 @@ class InferencePipeline:
         return canary if canary and self._share and self._share.includes(record, canary.version) else model
 
     def _make_batch_scorer(self, model: LoadedModel) -> BatchScorer:
-        def score(records: Sequence[RecordDict]) -> Any:
-            inputs, outputs = model.score_batch(self._contract.to_frame(records))
-            return inputs.tolist(), outputs.tolist()
+        def score(records: Sequence[RecordDict]) -> list[ScoredInputs | Exception]:
+            """Score records in one call, and in halves where that fails, down to the records that fail alone."""
+            try:
+                inputs, outputs = model.score_batch(self._contract.to_frame(records))
+                return list(zip(inputs.tolist(), outputs.tolist(), strict=True))
+            except Exception as error:
+                middle = len(records) // 2
+                return [*score(records[:middle]), *score(records[middle:])] if middle else [error]
 
         return score
 
     def _fall_back(self, model: LoadedModel, pending: PendingRecords, error: Exception) -> list[ScoredRecord]:
-        """Predict without this model (the live one or the canary), which failed with this error."""
-        self._report_failure(model, error)
-        for role, other in self._list_fallback_models(model):
-            try:
-                scored = self._run_marked(other.version, other, pending, self._make_batch_scorer(other))
-                return _mark_fallback(scored, role)
-            except RefusedByRules:
-                raise
-            except Exception as another:
-                logger.debug("version %s, the %s one, failed too: %r", other.version, role, another)
-        if (baseline := model.bundle.facts.get(BASELINE)) is None:
-            raise _build_failure_refusal(model, error)
-        try:
-            scored = self._run_marked(BASELINE, model, pending, lambda rest: ([()] * len(rest), [baseline] * len(rest)))
-        except RecordBlocked as blocked:
-            raise _build_failure_refusal(model, blocked) from None
-        return _mark_fallback(scored, BASELINE)
+        """Predict for records that this model (the live one or the canary) failed on, with such an error.
 
-    def _list_fallback_models(self, model: LoadedModel) -> list[tuple[str, LoadedModel]]:
-        others = {"live": self.live.model, "previous": self.live.previous}
-        return [(role, other) for role, other in others.items() if other and other.version != model.version]
+        Raises:
+            RefusedByRules: Rules of another version refuse at least one record.
+            RequestRefused: A record has no answer.
+        """
+        self._report_failure(model, error)
+        answers: dict[int, ScoredRecord] = {}
+        for role, name, other, score in self._list_fallbacks(model):
+            if rest := [index for index in range(len(pending.lines)) if index not in answers]:
+                outcomes = self._run_marked(name, other, pending.select(rest), score)
+                answers |= _mark_fallback(rest, outcomes, role)
+                if name == BASELINE:
+                    error = next((each for each in outcomes if isinstance(each, Exception)), error)
+        if len(answers) < len(pending.lines):
+            raise _build_failure_refusal(model, error)
+        return [answers[index] for index in range(len(pending.lines))]
+
+    def _list_fallbacks(self, model: LoadedModel) -> Iterator[tuple[str, str, LoadedModel, BatchScorer]]:
+        """Yield what answers where this model fails: role, name of the call, the version whose rules apply, scorer."""
+        for role, other in (("live", self.live.model), ("previous", self.live.previous)):
+            if other and other.version != model.version:
+                yield role, other.version, other, self._make_batch_scorer(other)
+        if (baseline := model.bundle.facts.get(BASELINE)) is not None:
+            yield BASELINE, BASELINE, model, lambda records: [([], baseline)] * len(records)
 
     def _report_failure(self, model: LoadedModel, error: Exception) -> None:
         """Log the failure once for each version; metrics count all of them."""
@@ -273,6 +285,14 @@ def _build_failure_refusal(model: LoadedModel, error: Exception) -> RequestRefus
     return RequestRefused(500, f"version {model.version} of the model has no answer ({reason}): nothing was predicted")
 
 
-def _mark_fallback(scored: Sequence[ScoredRecord], fallback: str) -> list[ScoredRecord]:
-    metrics.fallbacks.labels(fallback).inc(len(scored))
-    return [record._replace(marks={**record.marks, "fallback": fallback}) for record in scored]
+def _mark_fallback(
+    indices: Sequence[int], outcomes: Sequence[ScoredRecord | Exception], role: str
+) -> dict[int, ScoredRecord]:
+    """Return the answers among the outcomes by index, each with what gave it; count them."""
+    answers = {
+        index: outcome._replace(marks={**outcome.marks, "fallback": role})
+        for index, outcome in zip(indices, outcomes, strict=True)
+        if isinstance(outcome, ScoredRecord)
+    }
+    metrics.fallbacks.labels(role).inc(len(answers))
+    return answers

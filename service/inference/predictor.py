@@ -7,17 +7,12 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from penumbra.core.task import Task
-from penumbra.logs.append_log import LogWriter, encode_json
-from penumbra.logs.schema import (
-    BrokenCountEntry,
-    PredictionEntry,
-    RefusalEntry,
-    get_broken_counts_folder,
-    get_refusals_folder,
-)
+from penumbra.logs.append_log import encode_json
+from penumbra.logs.schema import BrokenCountEntry, PredictionEntry, RefusalEntry
 from penumbra.registry.lineage import UNLOGGED_PREFIX
 from service.http import metrics
 from service.http.record_reader import Contract, RecordDict
@@ -28,6 +23,7 @@ from service.inference.batch_run import RefusedByRules, ScoredRecord
 from service.inference.live_model import LiveModels
 from service.inference.pipeline import CanaryShare, InferencePipeline, try_call
 from service.inference.scoring_marks import WorkerMarks
+from service.inference.service_logs import ServiceLogs
 
 MAINTENANCE_SECONDS, BROKEN_LOG_SECONDS = 0.1, 1.0
 LOAD_PATIENCE_SECONDS = 60.0  # loading a model may keep the event loop waiting for so long
@@ -38,7 +34,7 @@ logger = logging.getLogger("service.inference.predictor")
 
 
 class Predictor:
-    """One worker's contract, live model and prediction log.
+    """One worker's contract, live model and logs.
 
     Everything but the scoring of lists runs on the event loop.
     """
@@ -48,15 +44,13 @@ class Predictor:
         contract: Contract,
         task: Task,
         live: LiveModels,
-        log: LogWriter,
+        logs: ServiceLogs,
         share: CanaryShare | None = None,
         marks: WorkerMarks | None = None,
     ) -> None:
         self.contract = contract
         self.live = live
-        self.log = log
-        self.refusals = LogWriter(get_refusals_folder(log.folder))
-        self.broken_log = LogWriter(get_broken_counts_folder(log.folder))
+        self.logs = logs
         self._broken_logged_at = 0.0
         self.tally = metrics.RequestTally()
         self.marks = marks or WorkerMarks(live.state)
@@ -97,7 +91,7 @@ class Predictor:
         return [draft if isinstance(draft, Exception) else next(answers) for draft in drafts]
 
     async def answer_batch(self, records: Sequence[RecordDict], began: float) -> list[AnswerBody]:
-        """Answer a list of records, scored in a thread by one model version, or two with a canary.
+        """Answer a list of records, scored in a thread.
 
         Args:
             records: The records as parsed by the contract.
@@ -129,8 +123,8 @@ class Predictor:
         """
         if self.live.model is None:
             return {"ready": False, "reason": self.live.explain_absence()}
-        if self.log.is_failing:
-            return {"ready": False, "reason": f"the prediction log {self.log.folder} can't be written"}
+        if reason := self.logs.describe_failures():
+            return {"ready": False, "reason": reason}
         extra = {"canary": canary.version} if (canary := self.live.canary) else {}
         return {"ready": True, "model_version": self.live.model.version, **extra}
 
@@ -140,8 +134,7 @@ class Predictor:
             await asyncio.sleep(MAINTENANCE_SECONDS)
             try:
                 self.tally.flush()
-                self.log.recover()
-                self.refusals.recover()
+                self.logs.recover()
                 self._log_broken_records()
                 self._pipeline.blocked.refresh()
                 if self.live.has_changed():
@@ -152,16 +145,15 @@ class Predictor:
 
     def _log_broken_records(self) -> None:
         """Write the counts of records that broke the contract for the monitor, at most one line a second."""
-        self.broken_log.recover()
         if not self.contract.broken_counts or time.monotonic() - self._broken_logged_at < BROKEN_LOG_SECONDS:
             return
-        fields, self.contract.broken_counts, self._broken_logged_at = (
-            self.contract.broken_counts,
-            Counter(),
-            time.monotonic(),
-        )
+        counts, self.contract.broken_counts = self.contract.broken_counts, Counter()
+        self._broken_logged_at, fields = time.monotonic(), dict(counts)
         entry = BrokenCountEntry(dt.datetime.now(dt.UTC), fields.pop("", 0), fields)
-        self.broken_log.append([encode_json(entry)])
+        try:
+            self.logs.broken_counts.append([encode_json(entry)])
+        except OSError:
+            self.contract.broken_counts.update(counts)
 
     def _score(self, records: Sequence[RecordDict], began: float) -> tuple[list[ScoredRecord], list[PredictionEntry]]:
         scored = self._pipeline.predict_batch(records)
@@ -199,21 +191,15 @@ class Predictor:
         """Log refused records, and return the refusal; `total` is the length of the list that they came in."""
         now, version, model = dt.datetime.now(dt.UTC), self.contract.version, by_rules.model
         entries = [RefusalEntry(now, version, record, rule.name, model) for _, record, rule in by_rules.refused]
-        try:
-            self.refusals.append([encode_json(refusal) for refusal in entries])
-        except OSError:
-            metrics.log_failures.inc(len(entries))
+        with suppress(OSError):
+            self.logs.refusals.append([encode_json(refusal) for refusal in entries])
         return rule_engine.build_rule_refusal(
             [(index if total else None, rule) for index, _, rule in by_rules.refused], total or 1
         )
 
     def _write_to_log(self, entries: Sequence[bytes]) -> tuple[list[str], bool]:
         """Return the prediction ids, and whether the entries are in the log."""
-        failed_before = self.log.is_failing
         try:
-            return self.log.append(entries), True
-        except OSError as error:
-            metrics.log_failures.inc(len(entries))
-            if not failed_before:
-                logger.error("the prediction log can't be written, answers go out without it: %s", error)
+            return self.logs.predictions.append(entries), True
+        except OSError:
             return [f"{UNLOGGED_PREFIX}{secrets.token_hex(8)}" for _ in entries], False

@@ -4,6 +4,7 @@ It reads the prediction log, at the lowest priority, and writes the shadow log (
 runs in a process of its own (service/shadow/scorer.py), so it can harm neither the other model nor anything else.
 """
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -82,11 +83,10 @@ def main() -> None:
 
 def _run_and_close(settings: Settings, log: ShadowLog, running: Callable[[], bool]) -> str:
     try:
-        run_shadow(settings, log, running)
+        with contextlib.closing(log):
+            run_shadow(settings, log, running)
     except OSError as error:
         return f"the shadow log can't be written, trying again: {error}"
-    finally:
-        log.close()
     return ""
 
 

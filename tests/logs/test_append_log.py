@@ -3,7 +3,7 @@ import os
 import resource
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -167,6 +167,60 @@ def test_a_segment_deleted_while_it_is_written_is_brought_back(tmp_path: Path) -
     writer.recover()
     third = writer.append([entry({"n": 3})])
     assert [line["id"] for line in read_entries(tmp_path / "log")] == first + second + third
+
+
+@pytest.mark.parametrize("take_away", [shutil.rmtree, lambda folder: folder.rename(folder.with_name("moved"))])
+@pytest.mark.parametrize("ending", ["close", "recover", "grow"])
+def test_a_vanished_segment_is_whole_again_however_its_writer_goes_on(
+    tmp_path: Path, take_away: Callable[[Path], object], ending: str
+) -> None:
+    writer = LogWriter(tmp_path / "log", megabytes=0.0001)
+    ids = writer.append([entry({"n": 1})])
+    take_away(tmp_path / "log")
+    ids += writer.append([entry({"n": 2})]) if ending == "grow" else (getattr(writer, ending)() or [])
+    assert [line["id"] for line in read_entries(tmp_path / "log")] == ids
+    assert not writer.is_failing
+
+
+def test_what_vanished_is_kept_until_it_can_be_written_and_nothing_is_accepted_meanwhile(tmp_path: Path) -> None:
+    writer = LogWriter(tmp_path / "log")
+    first = writer.append([entry({"n": 1})])
+    shutil.rmtree(tmp_path / "log")
+    (tmp_path / "log").write_text("in the way")
+    for _ in range(2):
+        writer.recover()
+        assert writer.is_failing
+        with pytest.raises(FileExistsError):
+            writer.append([entry({"n": 2})])
+        with pytest.raises(FileExistsError):
+            writer.close()
+    (tmp_path / "log").unlink()
+    third = writer.append([entry({"n": 3})])
+    assert [line["id"] for line in read_entries(tmp_path / "log")] == first + third
+
+
+def test_a_vanished_segment_stays_as_long_as_the_disk_has_no_room_for_it(tmp_path: Path) -> None:
+    writer = LogWriter(tmp_path / "log")
+    ids = writer.append([entry({"n": 1})])
+    shutil.rmtree(tmp_path / "log")
+    with largest_file(10):
+        writer.recover()
+        assert writer.is_failing
+        assert list_segments(tmp_path / "log") == []
+    writer.recover()
+    assert not writer.is_failing
+    assert [line["id"] for line in read_entries(tmp_path / "log")] == ids
+
+
+def test_a_segment_that_somebody_put_back_in_part_is_whole_again(tmp_path: Path) -> None:
+    writer = LogWriter(tmp_path / "log")
+    ids = writer.append([entry({"n": 1}), entry({"n": 2})])
+    (path,) = list_segments(tmp_path / "log")
+    part = path.read_bytes()[:50]
+    path.unlink()
+    path.write_bytes(part)
+    writer.recover()
+    assert [line["id"] for line in read_entries(tmp_path / "log")] == ids
 
 
 def test_a_large_segment_is_left_for_a_new_one(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def _find_dependence(feature: Expression, row: type[dy.Schema]) -> str:
         if len(values) != len(rows):
             return f"which gives {len(values)} numbers for {len(rows)} rows: {ONE_ROW}"
         alone = list(map(feature.scalar(), rows.iter_rows(named=True)))
-    except Exception as error:
+    except (Exception, pl.exceptions.PanicException) as error:
         return f"which fails for values that Row allows ({describe_error(error)}): {NO_FAILURE}" if allowed else ""
     for value, single in zip(values, alone, strict=True):
         if value != single and not (math.isnan(value) and math.isnan(single)):
@@ -140,15 +140,25 @@ def sample_columns(row: type[dy.Schema], names: Sequence[str], count: int) -> pl
     Raises:
         ValueError: dataframely can't sample a column with such conditions; those of the user's own may raise others.
     """
-    columns = {name: row.columns()[name] for name in names}
+    columns = {name: _sample_as_microseconds(row.columns()[name]) for name in names}
     schema: type[dy.Schema] = type("Sampled", (dy.Schema,), {"__module__": __name__, **columns})
-    rows = schema.sample(count, generator=dy.random.Generator(SAMPLE_SEED))
+    sampled = schema.sample(count, generator=dy.random.Generator(SAMPLE_SEED))
+    rows = sampled.cast({name: row.columns()[name].dtype for name in names})
     times = [name for name, dtype in rows.schema.items() if isinstance(dtype, pl.Datetime)]
     return rows.with_columns(_drop_years_beyond_python(name) for name in times)
 
 
+def _sample_as_microseconds(column: dy.Column) -> dy.Column:
+    """dataframely samples milliseconds a thousandfold too large; in a time zone, polars panics then."""
+    if not isinstance(column, dy.Datetime) or column.time_unit != "ms":
+        return column
+    sampled = copy.copy(column)
+    sampled.time_unit = "us"
+    return sampled
+
+
 def _drop_years_beyond_python(name: str) -> pl.Expr:
-    """dataframely samples milliseconds a thousandfold too large; polars panics where a value isn't one of Python's."""
+    """polars panics where a value isn't one of Python's."""
     column = select_column(name)
     return pl.when(column.dt.year().is_between(dt.MINYEAR + 1, dt.MAXYEAR - 1)).then(column).alias(name)
 
@@ -161,7 +171,7 @@ def _sample_rows(feature: Expression, row: type[dy.Schema]) -> tuple[pl.DataFram
     names, allowed = feature.columns, True
     try:
         rows = sample_columns(row, names, PROBE_ROWS)
-    except Exception:  # whatever the user's conditions do
+    except (Exception, pl.exceptions.PanicException):  # whatever the user's conditions do
         rows, allowed = _sample_without_checks(row, names), False
     return pl.concat([rows, rows, rows.with_columns(pl.col(names[0]).reverse())]), allowed
 
@@ -172,5 +182,5 @@ def _sample_without_checks(row: type[dy.Schema], names: Sequence[str]) -> pl.Dat
         column.check = None
     try:
         return sample_columns(type("Unchecked", (dy.Schema,), columns), names, PROBE_ROWS)
-    except Exception:  # nor what other conditions do
+    except (Exception, pl.exceptions.PanicException):  # nor what other conditions do
         return row.create_empty().select(names)

@@ -27,11 +27,11 @@ def predictor(tmp_path: Path) -> Iterator[Any]:
         .predictor
     )
     yield made
-    made.log.close()
+    made.logs.close()
 
 
 def read_logged_ids(predictor: Any) -> list[str]:
-    return [entry["id"] for entry in append_log.read_entries(predictor.log.folder)]
+    return [entry["id"] for entry in append_log.read_entries(predictor.logs.predictions.folder)]
 
 
 def accept_in_one_turn(predictor: Any, *bodies: bytes) -> tuple[list[RawResponse], list[list[str]]]:
@@ -75,10 +75,10 @@ def test_what_is_refused_is_told_at_once_and_keeps_nobody_from_an_answer(predict
 
 
 def test_where_the_log_cant_be_written_all_answers_say_so(predictor: Any) -> None:
-    predictor.log.folder.write_text("a file where the folder should be")
+    predictor.logs.predictions.folder.write_text("a file where the folder should be")
     responses, _ = accept_in_one_turn(predictor, BODY, BODY)
     assert [json.loads(body)["logged"] for _, body, _ in responses] == [False, False]
-    predictor.log.folder.unlink()
+    predictor.logs.predictions.folder.unlink()
 
 
 def test_a_list_is_left_to_others(predictor: Any) -> None:

@@ -128,11 +128,52 @@ def test_where_that_fails_too_the_live_models_baseline_answers(pipeline: Inferen
     assert {scored.marks["fallback"] for scored in predict_every_way(pipeline)} == {"baseline"}
 
 
-def test_a_list_with_answers_by_rule_is_still_all_of_one_version(pipeline: InferencePipeline) -> None:
+def test_a_row_that_a_rule_answers_needs_no_fallback_in_a_list_either(pipeline: InferencePipeline) -> None:
     break_model(pipeline, "model", "raises")
-    scored = pipeline.predict_batch([{**RECORD, "distance": 9500}, RECORD])
-    assert [one.model for one in scored] == ["1", "1"]
-    assert scored[0].marks["rules"] == ["far"]
+    records = [{**RECORD, "distance": 9500}, RECORD]
+    scored = pipeline.predict_batch(records)
+    assert [one.model for one in scored] == ["2", "1"]
+    assert scored[0].marks == {"rules": ["far"]}
+    assert scored == [pipeline.predict_one(record) for record in records]
+
+
+@pytest.mark.parametrize("what", [ValueError("this row"), float("nan")])
+def test_only_the_rows_that_a_model_fails_on_are_answered_without_it(pipeline: InferencePipeline, what: Any) -> None:
+    """Rows 3 and 7 fail the live model, row 7 the previous one too."""
+    records = [{**RECORD, "distance": 100 + n} for n in range(10)]
+    stumble(pipeline, "model", what, {103.0, 107.0})
+    stumble(pipeline, "previous", what, {107.0})
+    scored = pipeline.predict_batch(records)
+    expected = ["", "", "", "previous", "", "", "", "baseline", "", ""]
+    assert [one.marks.get("fallback", "") for one in scored] == expected
+    assert [one.model for one in scored] == ["1" if fallback == "previous" else "2" for fallback in expected]
+    for ways in (list(map(pipeline.predict_one, records)), pipeline.predict_coalesced(records)):
+        assert [(one.model, one.output, one.marks) for one in ways] == [  # type: ignore[union-attr]
+            (one.model, one.output, one.marks) for one in scored
+        ]
+
+
+def stumble(pipeline: InferencePipeline, which: str, what: Any, distances: set[float]) -> None:
+    """Make a model fail on rows of these distances, whatever comes with them."""
+    model = getattr(pipeline.live, which)
+
+    class StumblingInBatches(LoadedModel):
+        def score_batch(self, rows: Any) -> Any:
+            inputs, outputs = model.score_batch(rows)
+            mask = np.isin(rows["distance"].to_numpy(), list(distances))
+            if isinstance(what, Exception) and mask.any():
+                raise what
+            return inputs, np.where(mask, np.nan, outputs)
+
+        def score_few(self, records: Any) -> Any:
+            return [self.score_one(record) for record in records]
+
+    def score_one(record: Any) -> Any:
+        inputs, outputs = made.score_batch(CONTRACT.to_frame([record]))
+        return inputs[0].tolist(), outputs[0].item()
+
+    made = StumblingInBatches(model.version, score_one, model.decide, model.rules, model.bundle)
+    setattr(pipeline.live, which, made)
 
 
 def test_rules_hold_for_what_stands_in(pipeline: InferencePipeline) -> None:
