@@ -37,6 +37,9 @@ class Expression:
 
         Returns:
             A function from a record to a float, NaN for missing.
+
+        Raises:
+            ArithmeticError: By that function, where polars panics.
         """
         columns = self.schema.columns()
         dtypes = {name: columns[name].dtype for name in self.columns}

@@ -12,8 +12,9 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model, model_validator
 from pydantic_core import PydanticCustomError
 
+from penumbra.core.column_rules import list_polars_rules
 from penumbra.core.feature_specs import describe_expression
-from penumbra.core.record_fields import build_model_fields, list_polars_rules, name_fields
+from penumbra.core.record_fields import build_model_fields, name_fields
 from penumbra.features import ColumnCheck
 from service.http import fast_parser
 from service.http.refusals import RequestRefused, build_contract_refusal

@@ -80,3 +80,89 @@ def test_a_value_that_a_frame_would_change_or_not_hold_is_refused(column, litera
     with pytest.raises(ValidationError) as refused:
         read(column, literal)
     assert expected in str(refused.value)
+
+
+class Checked(dy.Schema):
+    """Rules that dataframely doesn't translate, some of inner values."""
+
+    even = dy.Int16(nullable=True, check=lambda column: column % 2 == 0)
+    known = dy.String(nullable=True, check={"known": lambda column: column.is_not_null()})
+    hourly = dy.Datetime(nullable=True, time_zone="UTC", resolution="1h")
+    monthly = dy.Date(nullable=True, resolution="1mo")
+    halves = dy.Time(nullable=True, resolution="30m")
+    lasts = dy.Duration(nullable=True, resolution="1h")
+    parts = dy.List(dy.Int8(check=lambda column: column > 0), nullable=True)
+    inner = dy.Struct({"odd": dy.Int8(check=lambda column: column % 2 == 1)}, nullable=True)
+    failing = dy.String(nullable=True, check=lambda column: column.cast(pl.Int8) > 0)
+
+
+CHECKED = build_record_model(Checked, (), {})
+
+
+@pytest.mark.parametrize(
+    ("column", "literal", "broken"),
+    [
+        ("even", "2", ""),
+        ("even", "null", ""),
+        ("even", "3", "check"),
+        ("known", "null", "check__known"),
+        ("hourly", '"2024-03-01T12:00:00Z"', ""),
+        ("hourly", '"2024-03-01T12:30:00Z"', "resolution 1h"),
+        ("hourly", '"2024-03-01T12:30:00+00:30"', ""),
+        ("monthly", '"2024-03-01"', ""),
+        ("monthly", '"2024-03-02"', "resolution 1mo"),
+        ("halves", '"12:15:00"', "resolution 30m"),
+        ("lasts", '"PT90M"', "resolution 1h"),
+        ("parts", "[1, 2]", ""),
+        ("parts", "[1, 0]", "inner_check"),
+        ("inner", '{"odd": 2}', "inner_odd_check"),
+        ("failing", '"1"', ""),
+        ("failing", '"one"', "check"),
+    ],
+)
+def test_a_columns_own_checks_and_resolution_hold_for_requests_as_for_batches(column, literal, broken):
+    known = "" if column == "known" else ', "known": "x"'
+    body = f'{{"{column}": {literal}{known}}}'
+    if broken:
+        with pytest.raises(ValidationError, match=f"a value that keeps the rule {broken} "):
+            CHECKED.model_validate_json(body)
+    else:
+        record = CHECKED.model_validate_json(body).values
+        assert Checked.filter(pl.DataFrame([record], schema=Checked.create_empty().schema))[0].height == 1
+
+
+def test_a_column_whose_check_refuses_null_cant_be_left_out():
+    with pytest.raises(ValidationError, match="Field required"):
+        CHECKED.model_validate_json("{}")
+
+
+class Small(dy.Schema):
+    """Bounds that a Float32 rounds up (0.1) and down (0.7)."""
+
+    most = dy.Float32(nullable=True, max=0.1)
+    less = dy.Float32(nullable=True, max_exclusive=0.7)
+
+
+SMALL = build_record_model(Small, (), {})
+
+
+@pytest.mark.parametrize(
+    ("column", "literal", "is_kept"),
+    [
+        ("most", "0.1", True),
+        ("most", "0.10000000149011612", True),
+        ("most", "0.10000001", False),
+        ("less", "0.69999", True),
+        ("less", "0.6999999999", False),
+        ("less", "0.7", False),
+    ],
+)
+def test_a_float32_is_compared_with_its_bounds_as_a_frame_compares_it(column, literal, is_kept):
+    frame = pl.DataFrame({"most": None, "less": None} | {column: float(literal)}, schema=Small.create_empty().schema)
+    assert (Small.filter(frame)[0].height == 1) is is_kept
+    if is_kept:
+        value = SMALL.model_validate_json(f'{{"{column}": {literal}}}').values[column]
+        assert SMALL.model_validate_json(f'{{"{column}": {value!r}}}').values[column] == value
+    else:
+        with pytest.raises(ValidationError):
+            SMALL.model_validate_json(f'{{"{column}": {literal}}}')

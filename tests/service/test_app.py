@@ -72,17 +72,42 @@ def test_every_answer_is_in_the_log(client: Any, folder: Path) -> None:
     assert [line and line["output"] for line in found] == [answer["probability"] for answer in answers]
 
 
-@pytest.mark.parametrize("body", [EXAMPLE, [EXAMPLE, EXAMPLE], {**EXAMPLE, "temp": None}])
-def test_the_fast_path_answers_as_bentoml_would(client: Any, live: bundle.Bundle, folder: Path, body: Any) -> None:
+@pytest.fixture(scope="module")
+def bentoml_client(client: Any, folder: Path) -> Iterator[Any]:
+    """BentoML's own API, without the service's paths around it."""
+    service = local_service.build_service(local_service.make_service_settings(folder), local_service.PROBLEM)
+    with local_service.TestClient(service.to_plain_asgi()) as plain:
+        yield plain
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        EXAMPLE,
+        [EXAMPLE, EXAMPLE],
+        {**EXAMPLE, "temp": None},
+        {**EXAMPLE, "time_hour": "2013-04-01T21:00:00+00:60"},
+        {**EXAMPLE, "time_hour": "0001-01-01T00:00:00+01:00"},
+        {**EXAMPLE, "carrier": "?"},
+        [EXAMPLE, {**EXAMPLE, "carrier": "?"}],
+        [EXAMPLE] * 10_001,
+        [],
+        7,
+    ],
+)
+def test_the_fast_path_answers_as_bentoml_would(client: Any, bentoml_client: Any, body: Any) -> None:
     def without_ids(answers: Any) -> Any:
         return [{**answer, "prediction_id": ""} for answer in (answers if isinstance(answers, list) else [answers])]
 
-    service = local_service.build_service(local_service.make_service_settings(folder), local_service.PROBLEM)
-    with local_service.TestClient(service.to_plain_asgi()) as plain:
-        expected = plain.post("/predict", json=body)
-    answer = client.post("/predict", json=body)
-    assert answer.status_code == expected.status_code == 200
+    answer, expected = (http.post("/predict", json=body) for http in (client, bentoml_client))
+    assert answer.status_code == expected.status_code
     assert without_ids(answer.json()) == without_ids(expected.json())
+
+
+def test_an_offset_of_sixty_minutes_is_refused_alone_and_in_a_list(client: Any) -> None:
+    """Read before a record that only pydantic can read, it made the whole list refuse."""
+    odd = {**EXAMPLE, "time_hour": "2013-04-01T21:00:00+00:60"}
+    assert [client.post("/predict", json=body).status_code for body in (odd, [odd], [odd, EXAMPLE])] == [422] * 3
 
 
 def test_a_failure_in_the_model_is_a_500_that_keeps_the_service_going(client: Any, monkeypatch: Any) -> None:

@@ -90,7 +90,7 @@ def compare(name: str, body: bytes) -> bool:
 numbers = st.integers() | st.floats() | st.integers(-10, 10) | st.sampled_from([2**63, 2**64, 2**64 - 1, -(2**63)])
 instants = st.datetimes(dt.datetime(2012, 6, 1), dt.datetime(2021, 1, 1)).map(dt.datetime.isoformat)
 endings = st.sampled_from(
-    ["", "Z", "z", "+00:00", "-00:00", "+02:00", "-23:59", "+24:00", "+0200", ".5Z", ".1234567Z", "9Z"]
+    ["", "Z", "z", "+00:00", "-00:00", "+00:60", "+02:00", "-23:59", "+24:00", "+0200", ".5Z", ".1234567Z", "9Z"]
 )
 times = st.builds(str.__add__, instants, endings) | st.from_regex(
     r"\A20(12|13|19|20)-?(0[1-9]|W14)-?[0-3]?\d[T ](2[0-4]|0\d):?[0-5]\d(:[0-6]\d)?(\.\d{1,8})?(Z|[+-]\d\d:?\d\d)?\Z"
