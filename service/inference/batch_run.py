@@ -48,8 +48,12 @@ class PendingRecords(NamedTuple):
         Returns:
             Those records, in the order of `indices`.
         """
-        chosen = ([values[each] for each in indices] for values in (self.records, self.lines, self.positions))
-        return PendingRecords(*chosen, self.mark)  # type: ignore[arg-type]
+        return PendingRecords(
+            [self.records[each] for each in indices],
+            [self.lines[each] for each in indices],
+            [self.positions[each] for each in indices],
+            self.mark,
+        )
 
 
 class RefusedByRules(Exception):
