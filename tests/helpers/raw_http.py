@@ -6,14 +6,20 @@ import re
 import socket
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import pytest
 import uvicorn
 
 from problem.schema import EXAMPLE
+from service.connections import body_intake, connection_pool, http_protocol, request_head
+from service.http.access import read_keys
 from tests.helpers import local_service
 
 BODY = json.dumps(EXAMPLE).encode()
+KEY = "predict-key-of-tests"
+PATIENCE = 0.4  # seconds that the impatient server has, instead of 5
 
 
 @contextlib.contextmanager
@@ -31,6 +37,22 @@ def run_server(app: Any, **options: Any) -> Iterator[Any]:
         server.should_exit = True
         thread.join(10)
         listening.close()
+
+
+@contextlib.contextmanager
+def run_impatient_server(folder: Path, **settings: Any) -> Iterator[int]:
+    """The port of the service, with a key to predict and these settings, that is patient for a moment only."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (http_protocol, request_head, body_intake, connection_pool):
+            patch.setattr(module, "PATIENCE_SECONDS", PATIENCE)
+        patch.setattr(connection_pool, "SWEEP_SECONDS", 0.05)
+        options = {"max_body_bytes": 100_000, "max_connections": 64, "keep_alive_seconds": 1, **settings}
+        made, keys = (
+            local_service.make_service_settings(folder, **options),
+            read_keys({"PENUMBRA_KEYS__PREDICT": KEY}),
+        )
+        with run_server(local_service.build_service(made, local_service.PROBLEM, keys).to_asgi()) as (port, _):
+            yield port
 
 
 def encode_request(body: bytes = BODY, target: str = "/predict", method: str = "POST", **headers: str) -> bytes:

@@ -11,34 +11,16 @@ from typing import Any
 
 import pytest
 
-from service.connections import body_intake, connection_pool, http_protocol, request_head
-from service.http.access import read_keys
 from tests.helpers import local_service
-from tests.helpers.raw_http import BODY, encode_request, run_server
+from tests.helpers.raw_http import BODY, KEY, PATIENCE, encode_request, run_impatient_server
 
-KEY = "predict-key-of-tests"
 KNOWN = {"Authorization": f"Bearer {KEY}"}
-PATIENCE = 0.4
 RECORD = encode_request(**KNOWN)
 LIST = encode_request(b"[%b]" % BODY, **KNOWN)
 STRANGER = encode_request()
 PROBE = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML's use of pydantic
-
-
-@contextlib.contextmanager
-def serve(folder: Path, **settings: Any) -> Iterator[int]:
-    """The port of the service, with a key to predict and these settings, that is patient for a moment only."""
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (http_protocol, request_head, body_intake, connection_pool):
-            patch.setattr(module, "PATIENCE_SECONDS", PATIENCE)
-        patch.setattr(connection_pool, "SWEEP_SECONDS", 0.05)
-        options = {"max_body_bytes": 100_000, "max_connections": 64, "keep_alive_seconds": 1, **settings}
-        made = local_service.make_service_settings(folder, **options)
-        service = local_service.build_service(made, local_service.PROBLEM, read_keys({"PENUMBRA_KEYS__PREDICT": KEY}))
-        with run_server(service.to_asgi()) as (port, _):
-            yield port
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def port(folder: Path) -> Iterator[int]:
-    with serve(folder) as found:
+    with run_impatient_server(folder) as found:
         yield found
 
 
@@ -249,7 +231,7 @@ def test_a_client_that_has_closed_its_side_gets_its_answers(port: int, request_b
 
 def test_answers_that_nobody_reads_are_bounded(folder: Path) -> None:
     """Requests wait on a connection for one another; beyond a number of them it is refused more."""
-    with serve(folder, max_concurrency=64) as port:
+    with run_impatient_server(folder, max_concurrency=64) as port:
         assert statuses(talk(port, LIST * 40)) == [200] * 33 + [429]
 
 
@@ -265,7 +247,7 @@ def test_a_web_socket_is_no_way_round_the_key(port: int) -> None:
 
 
 def test_slow_senders_take_no_room_from_others(folder: Path) -> None:
-    with serve(folder, max_concurrency=2, timeout_seconds=20) as port, contextlib.ExitStack() as stack:
+    with run_impatient_server(folder, max_concurrency=2, timeout_seconds=20) as port, contextlib.ExitStack() as stack:
         slow = [stack.enter_context(connect(port)) for _ in range(10)]
         for connection in slow:
             connection.sendall(LIST[:-5])
@@ -277,7 +259,10 @@ def test_slow_senders_take_no_room_from_others(folder: Path) -> None:
 
 
 def test_more_connections_than_fit_close_the_longest_silent_strangers_first(folder: Path) -> None:
-    with serve(folder, max_connections=16, keep_alive_seconds=20) as port, contextlib.ExitStack() as stack:
+    with (
+        run_impatient_server(folder, max_connections=16, keep_alive_seconds=20) as port,
+        contextlib.ExitStack() as stack,
+    ):
         known = stack.enter_context(connect(port))
         known.sendall(RECORD)
         assert known.recv(65536)
@@ -291,7 +276,10 @@ def test_more_connections_than_fit_close_the_longest_silent_strangers_first(fold
 
 
 def test_idle_clients_give_way_where_there_are_no_strangers(folder: Path) -> None:
-    with serve(folder, max_connections=16, keep_alive_seconds=20) as port, contextlib.ExitStack() as stack:
+    with (
+        run_impatient_server(folder, max_connections=16, keep_alive_seconds=20) as port,
+        contextlib.ExitStack() as stack,
+    ):
         known = []
         for _ in range(20):
             known.append(stack.enter_context(connect(port)))
@@ -315,7 +303,7 @@ def is_open(connection: socket.socket) -> bool:
 
 def test_incomplete_bodies_are_bounded_together_and_the_slowest_gives_way(folder: Path) -> None:
     head = encode_request(b"", Content_Length="100000", **KNOWN)
-    with serve(folder) as port, contextlib.ExitStack() as stack:
+    with run_impatient_server(folder) as port, contextlib.ExitStack() as stack:
         senders = [stack.enter_context(connect(port)) for _ in range(9)]
         for connection in senders:
             connection.sendall(head + b" " * 95_000)
@@ -328,7 +316,7 @@ def test_incomplete_bodies_are_bounded_together_and_the_slowest_gives_way(folder
 def test_who_reads_no_answers_is_closed(folder: Path) -> None:
     """Its answers fill what the kernel keeps for it, and then the server's own buffer."""
     many = encode_request(b"[%b]" % b",".join([BODY] * 200), **KNOWN)
-    with serve(folder) as port, socket.socket() as connection:
+    with run_impatient_server(folder) as port, socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.connect(("127.0.0.1", port))
         connection.settimeout(0.2)
