@@ -14,6 +14,7 @@ MAX_HELD_BODIES = 8  # as many of the largest bodies are held while they are inc
 MAX_DRAIN_FACTOR = 4  # so many times the largest body may come after a refusal, so that the sender sees it
 RESERVED_HANDLES = 128  # for files, models, and connections on their way out
 MIN_CONNECTIONS = 16
+CROWD_FACTOR = 2  # so many times the most connections there may be for a moment
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class ConnectionBounds:
         Returns:
             The bounds, with fewer connections than the settings allow where there aren't as many handles.
         """
-        possible = _raise_handle_limit() - RESERVED_HANDLES - settings.max_concurrency
+        possible = (_raise_handle_limit() - RESERVED_HANDLES - settings.max_concurrency) // CROWD_FACTOR
         connections = max(MIN_CONNECTIONS, min(settings.max_connections, possible))
         return cls(settings.max_body_bytes, settings.timeout_seconds, settings.keep_alive_seconds, connections)
 

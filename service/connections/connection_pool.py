@@ -6,7 +6,13 @@ import math
 from asyncio import Transport
 from typing import Protocol
 
-from service.connections.bounds import MAX_HELD_BODIES, MIN_BYTES_PER_SECOND, PATIENCE_SECONDS, ConnectionBounds
+from service.connections.bounds import (
+    CROWD_FACTOR,
+    MAX_HELD_BODIES,
+    MIN_BYTES_PER_SECOND,
+    PATIENCE_SECONDS,
+    ConnectionBounds,
+)
 from service.http import metrics
 
 REFUSED, ARRIVING, IDLE, SENDING, BUSY = range(5)
@@ -14,7 +20,8 @@ REFUSED, ARRIVING, IDLE, SENDING, BUSY = range(5)
 headers; between two requests; amid a body; and with a request under way, which never gives way."""
 
 SWEEP_SECONDS = 0.25
-CROWD_SHARE = 16  # one of so many strangers gives way at once, so that a crowd of them costs little
+CROWD_SECONDS = 0.02  # until others give way to new connections, which by then have sent what they wanted
+CROWD_SHARE = 16  # one in so many ends at once where there are too many even for a moment
 
 
 class PooledConnection(Protocol):
@@ -34,7 +41,7 @@ class ConnectionPool:
     """The connections of one worker.
 
     Where there are too many, those that have been silent longest give way, strangers first. So a new connection is
-    always accepted, and a probe always answered.
+    always accepted, and a probe always answered: it has its answer before it is its turn.
     """
 
     def __init__(self, bounds: ConnectionBounds) -> None:
@@ -44,16 +51,20 @@ class ConnectionPool:
         self._connections: dict[PooledConnection, None] = {}  # the oldest first
         self._held: dict[PooledConnection, int] = {}
         self._held_bytes = 0
-        self._is_sweeping = False
+        self._is_sweeping = self._is_crowded = False
 
     def add(self, connection: PooledConnection) -> None:
         """Add a new connection; where there are too many, others give way to it."""
-        if len(self._connections) >= self._max_connections:
-            self._make_room()
         self._connections[connection] = None
         if not self._is_sweeping:
             self._is_sweeping = True
             asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._sweep)
+        excess = len(self._connections) - self._max_connections
+        if excess > (CROWD_FACTOR - 1) * self._max_connections:
+            self._end_longest_silent(len(self._connections) // CROWD_SHARE)
+        elif excess > 0 and not self._is_crowded:
+            self._is_crowded = True
+            asyncio.get_running_loop().call_later(CROWD_SECONDS, self._make_room)
 
     def discard(self, connection: PooledConnection) -> None:
         """Forget a connection that is closed, or about to be."""
@@ -77,10 +88,12 @@ class ConnectionPool:
         self._held_bytes -= self._held.pop(connection, 0)
 
     def _make_room(self) -> None:
-        strangers = [each for each in self._connections if each.stage <= ARRIVING]
-        crowd = heapq.nsmallest(1 + len(strangers) // CROWD_SHARE, strangers, key=lambda each: each.deadline)
-        waiting = (each for each in self._connections if each.stage < BUSY)
-        for connection in crowd or heapq.nsmallest(1, waiting, key=lambda each: (each.stage, each.deadline)):
+        self._is_crowded = False
+        self._end_longest_silent(len(self._connections) - self._max_connections)
+
+    def _end_longest_silent(self, count: int) -> None:
+        waiting = [each for each in self._connections if each.stage < BUSY]
+        for connection in heapq.nsmallest(count, waiting, key=lambda each: (each.stage, each.deadline)):
             self._end(connection)
 
     def _end(self, connection: PooledConnection) -> None:
