@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from penumbra.core.tables import format_table
 
-HARNESSES: tuple[str, ...] = ("worker_gap",)
+HARNESSES: tuple[str, ...] = ("hostile_peers", "worker_gap")
 
 
 def main(names: Sequence[str] = ()) -> None:

@@ -8,10 +8,11 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 from monitoring.dashboard import overview
+from monitoring.dashboard.bounded_server import BoundedHttpServer, BoundedRequestHandler
 from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import Settings, SettingsError, load_settings
@@ -47,12 +48,12 @@ def make_overview_server(
         found = settings.monitor.folder / path.lstrip("/")
         return found if LINKED_PAGE.fullmatch(path) and found.is_file() else None
 
-    return ThreadingHTTPServer((host, port), _make_handler(page))
+    return BoundedHttpServer((host, port), _make_handler(page))
 
 
-def _make_handler(page: Callable[[str], Path | None]) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
+def _make_handler(page: Callable[[str], Path | None]) -> type[BoundedRequestHandler]:
+    class Handler(BoundedRequestHandler):
+        def do_GET(self) -> None:  # noqa: N802
             if self.path == "/healthz":
                 self._answer(b"ok")
                 return
@@ -67,11 +68,7 @@ def _make_handler(page: Callable[[str], Path | None]) -> type[BaseHTTPRequestHan
             for name, value in _headers(content).items():
                 self.send_header(name, value)
             self.end_headers()
-            with suppress(ConnectionError):  # the reader is gone
-                self.wfile.write(content)
-
-        def log_message(self, format: str, *words: object) -> None:
-            pass
+            self.wfile.write(content)
 
     return Handler
 
