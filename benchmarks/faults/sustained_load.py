@@ -27,7 +27,7 @@ from benchmarks.faults.report import FaultReport
 from benchmarks.served_model import make_service_state
 from benchmarks.servers import BenchmarkServer
 from penumbra.core.http_client import OPEN_WITHOUT_PROXY
-from penumbra.core.project_root import PROJECT_ROOT
+from penumbra.core.settings import PROJECT_ROOT
 from penumbra.core.tables import format_table
 from penumbra.logs import append_log
 from tests.helpers.local_service import make_bundle, make_service_settings

@@ -19,8 +19,10 @@ from penumbra.core.problem import Problem
 from penumbra.core.settings import DashboardSettings, ScheduleSettings, Settings
 from penumbra.core.task import Task
 from penumbra.data.dvc_file import DamagedDvcFile
+from penumbra.logs.lag_alarms import list_lag_alarms
 from penumbra.registry.ledger import BrokenLedger, Ledger, LedgerEntry
 from penumbra.registry.models import ModelRegistry
+from penumbra.registry.pointers import read_shadow_versions
 from penumbra.scheduling.schedule import compute_next_runs
 from penumbra.storage.atomic import replace_file
 
@@ -100,6 +102,8 @@ def write_overview(settings: Settings, problem: Problem, addresses: PageAddresse
 def _collect_facts(settings: Settings, problem: Problem, addresses: PageAddresses) -> dict[str, Any]:
     """All that the template shows."""
     reader, models = ProblemCollector(), ModelRegistry(settings.registry)
+    shadow, now = read_shadow_versions(settings.service.state), dt.datetime.now(dt.UTC)
+    reader.problems += reader.try_read(lambda: list_lag_alarms(settings, shadow, now), [])
     windows: list[Window] = reader.try_read(WindowStore(settings.monitor.folder).read, [])
     entries: list[LedgerEntry] = reader.try_read(Ledger(settings.ledger.folder).entries, [])
     unknown = cards.OverviewCard("unknown", [])

@@ -1,5 +1,6 @@
 """The models in the shadow: how much of the traffic each has answered, and how far it agrees with the live model."""
 
+import datetime as dt
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,17 +10,16 @@ import polars as pl
 
 from penumbra.core.settings import Settings
 from penumbra.core.tables import format_table
-from penumbra.logs import append_log
-from penumbra.logs.lag import METRICS_FILE
+from penumbra.logs.lag import METRICS_FILE, measure_backlog
+from penumbra.logs.lag_alarms import list_lag_alarms
 from penumbra.logs.schema import STATUS_OK
-from penumbra.logs.shadow_log import SHADOW_ROLES, load_shadow_state
+from penumbra.logs.shadow_log import load_shadow_state
 from penumbra.logs.shadow_state import ShadowProgress
 from penumbra.registry.ledger import Ledger
-from penumbra.registry.pointers import CANDIDATE_ALIAS, find_shadow_version, read_refusal
+from penumbra.registry.pointers import CANDIDATE_ALIAS, read_refusal, read_shadow_versions
 
 MAX_HEARTBEAT_AGE_SECONDS = 10.0
 KEEP_COLLECTING = "keep collecting"
-ASSUMED_PREDICTION_BYTES = 600  # of a logged prediction, until one has been scored
 
 
 def report_shadow(settings: Settings) -> Iterator[str]:
@@ -43,6 +43,7 @@ def report_shadow(settings: Settings) -> Iterator[str]:
     if version:
         yield f"Version {version} is refused: {reason}"
     yield _describe_heartbeat(settings)
+    yield from list_lag_alarms(settings, read_shadow_versions(settings.service.state), dt.datetime.now(dt.UTC))
 
 
 def collect_shadow_roles(settings: Settings) -> dict[str, Any]:
@@ -62,18 +63,14 @@ def collect_shadow_roles(settings: Settings) -> dict[str, Any]:
 
 def _list_present_models(settings: Settings) -> list[tuple[str, str, ShadowProgress]]:
     """List role, version and progress of each model that is in the shadow."""
-    state, models = settings.service.state, load_shadow_state(settings.service.shadow_log, repair=False).models
-    roles = [(role, version) for role in SHADOW_ROLES if (version := find_shadow_version(state, role))]
-    return [(role, version, models[version]) for role, version in roles if version in models]
+    models = load_shadow_state(settings.service.shadow_log, repair=False).models
+    roles = read_shadow_versions(settings.service.state)
+    return [(role, version, models[version]) for role, version in roles.items() if version in models]
 
 
 def _build_role_row(predictions: Path, role: str, version: str, progress: ShadowProgress) -> dict[str, Any]:
     scored = sum(progress.statuses.values())
-    left = sum(
-        _count_unscored_bytes(progress, path.stem, size)
-        for path, size in append_log.read_segment_sizes(predictions).items()
-    )
-    waiting = round(left / (progress.bytes / scored if scored else ASSUMED_PREDICTION_BYTES))
+    waiting = sum(lag.rows for lag in measure_backlog(predictions, progress))
     answered = progress.statuses.get(STATUS_OK, 0)
     return {
         "role": role,
@@ -87,10 +84,6 @@ def _build_role_row(predictions: Path, role: str, version: str, progress: Shadow
         "mean difference": f"{progress.difference / progress.compared:.4g}" if progress.compared else "",
         "other decisions": _format_percent(progress.differing, progress.decided),
     }
-
-
-def _count_unscored_bytes(progress: ShadowProgress, segment: str, size: int) -> int:
-    return sum(end - start for spans in progress.split_unscored(segment, size) for start, end in spans)
 
 
 def _format_percent(part: int, total: int) -> str:

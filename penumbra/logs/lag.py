@@ -14,11 +14,11 @@ from penumbra.logs import append_log, archive_parts
 from penumbra.logs.queries import lookup
 from penumbra.logs.schema import TimedEntry
 from penumbra.logs.segments import parse_start_time
-from penumbra.logs.shadow_state import ByteSpan
+from penumbra.logs.shadow_state import ByteSpan, ShadowProgress
 
 # What the readers say of themselves: the shadow beside its log, the others beside the prediction log.
 METRICS_FILE, INDEX_METRICS_FILE, ARCHIVE_METRICS_FILE = "metrics", "index-metrics", "archive-metrics"
-SAMPLE_BYTES = 1 << 16
+SAMPLE_BYTES, SAMPLED_SPANS = 1 << 16, 8
 UnreadSpan = tuple[Path, ByteSpan]
 _decode_time = msgspec.json.Decoder(TimedEntry).decode
 
@@ -45,17 +45,17 @@ def measure_lag(unread: Iterable[UnreadSpan]) -> LogLag:
     """Measure what spans of a log's segments hold.
 
     Args:
-        unread: Segments, each with a span of bytes that begins with a line.
+        unread: Segments, oldest first, each with a span of bytes that begins with a line.
 
     Returns:
-        The lag, from the first lines of each span.
+        The lag, from the first lines of the first spans.
     """
-    rows, since = 0, None
-    for path, (start, end) in unread:
-        lines = _read_first_lines(path, start, end)
-        rows += round((end - start) * len(lines) / sum(map(len, lines))) if lines else 0
-        since = min(filter(None, (since, _find_first_time(lines))), default=None)
-    return LogLag(rows, since)
+    spans = list(unread)
+    samples = [_read_first_lines(path, *span) for path, span in spans[:SAMPLED_SPANS]]
+    lines = [line for sample in samples for line in sample]
+    length = sum(end - start for _, (start, end) in spans)
+    rows = round(length * len(lines) / sum(map(len, lines))) if lines else 0
+    return LogLag(rows, min(filter(None, map(_find_first_time, samples)), default=None))
 
 
 def measure_index_lags(settings: Settings) -> dict[str, LogLag]:
@@ -74,6 +74,38 @@ def measure_index_lags(settings: Settings) -> dict[str, LogLag]:
         taken = {}
     logs = {"predictions": service.predictions, "labels": labels, "shadow": service.shadow_log}
     return {name: measure_lag(_list_unindexed(folder, name, taken)) for name, folder in logs.items()}
+
+
+def measure_backlog(predictions: Path, progress: ShadowProgress) -> tuple[LogLag, LogLag]:
+    """Measure how much a model of the shadow has yet to score.
+
+    Args:
+        predictions: The folder of the prediction log.
+        progress: What the model has scored so far.
+
+    Returns:
+        What was logged since its start, and before it.
+    """
+    new, past = list_unscored_spans(predictions, progress)
+    return measure_lag(new), measure_lag(past)
+
+
+def list_unscored_spans(predictions: Path, progress: ShadowProgress) -> tuple[list[UnreadSpan], list[UnreadSpan]]:
+    """List the spans of bytes that a model of the shadow has yet to score.
+
+    Args:
+        predictions: The folder of the prediction log.
+        progress: What the model has scored so far.
+
+    Returns:
+        What was logged since its start, and before it: segments with spans, oldest first.
+    """
+    new, past = [], []
+    for path, size in append_log.read_segment_sizes(predictions).items():
+        before, since = progress.split_unscored(path.stem, size)
+        past += [(path, span) for span in before]
+        new += [(path, span) for span in since]
+    return new, past
 
 
 def measure_archive_lag(settings: Settings, now: dt.datetime) -> LogLag:

@@ -19,6 +19,7 @@ from typing import Final
 
 import msgspec
 
+from penumbra.logs.shadow_log import SHADOW_ROLES
 from penumbra.storage.locks import hold_file_lock
 from penumbra.storage.sealed import DamagedFile, read_sealed_file, remove_sealed_file, replace_sealed_file
 
@@ -77,6 +78,19 @@ def find_shadow_version(state: Path, role: str) -> str | None:
         The version, None if nothing answers in this role.
     """
     return None if role == LIVE_ALIAS and not (state / CANARY_ALIAS).exists() else read_pointer(state, role)
+
+
+def read_shadow_versions(state: Path) -> dict[str, str]:
+    """Read which versions answer in the shadow.
+
+    Args:
+        state: The service's state folder.
+
+    Returns:
+        The version by role, in the order of `SHADOW_ROLES`.
+    """
+    found = {role: find_shadow_version(state, role) for role in SHADOW_ROLES}
+    return {role: version for role, version in found.items() if version}
 
 
 def swap_live_pointer(state: Path, old: str | None, new: str) -> bool:

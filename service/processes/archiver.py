@@ -18,9 +18,9 @@ from penumbra.logs.archive_parts import FailureHandler, RowReader, raise_failure
 from penumbra.logs.frames import LogFrameReader
 from penumbra.logs.lag import ARCHIVE_METRICS_FILE, measure_archive_lag, measure_folder_bytes
 from penumbra.logs.queries import lookup
-from penumbra.logs.shadow_log import SHADOW_ROLES, find_newest_segment, load_shadow_state
+from penumbra.logs.shadow_log import find_newest_segment, load_shadow_state
 from penumbra.logs.shipping import ship_parts
-from penumbra.registry.pointers import find_shadow_version
+from penumbra.registry.pointers import read_shadow_versions
 from penumbra.storage.atomic import replace_file
 from penumbra.storage.work_lock import hold_pass_lock
 from service.processes.exposition import MetricSample, format_exposition
@@ -92,7 +92,7 @@ def _archive_log(settings: LogSettings, log: _ArchivedLog, now: dt.datetime, fai
 def _make_needed_check(settings: Settings) -> Callable[[Path], bool]:
     """Return a function that tells whether the shadow or the label index has yet to read a segment to its end."""
     state = load_shadow_state(settings.service.shadow_log, repair=False)
-    versions = [find_shadow_version(settings.service.state, role) for role in SHADOW_ROLES]
+    versions = read_shadow_versions(settings.service.state).values()
     models = [state.models[version] for version in versions if version in state.models]
     indexed = _read_indexed_positions(settings.labels.folder)
 

@@ -9,7 +9,7 @@ from typing import BinaryIO
 import msgspec
 
 from penumbra.logs import append_log
-from penumbra.logs.lag import LogLag, UnreadSpan, measure_lag
+from penumbra.logs.lag import list_unscored_spans
 from penumbra.logs.schema import LoggedPrediction, ShadowStart
 from penumbra.logs.segments import read_last_write_time
 from penumbra.logs.shadow_state import ByteSpan, ShadowProgress
@@ -76,34 +76,11 @@ def read_next_job(predictions: Path, progress: ShadowProgress, rows: int) -> Sco
     Returns:
         The job, or None where nothing is left to score.
     """
-    new, past = _split_unscored_spans(predictions, progress)
+    new, past = list_unscored_spans(predictions, progress)
     for path, span, is_new in [*((*each, True) for each in new), *((*each, False) for each in reversed(past))]:
         if job := _read_job(path, span, rows, is_new):
             return job
     return None
-
-
-def measure_backlog(predictions: Path, progress: ShadowProgress) -> tuple[LogLag, LogLag]:
-    """Measure how much a model has yet to score.
-
-    Args:
-        predictions: The folder of the prediction log.
-        progress: What the model has scored so far.
-
-    Returns:
-        What was logged since its start, and before it.
-    """
-    new, past = _split_unscored_spans(predictions, progress)
-    return measure_lag(new), measure_lag(past)
-
-
-def _split_unscored_spans(predictions: Path, progress: ShadowProgress) -> tuple[list[UnreadSpan], list[UnreadSpan]]:
-    new, past = [], []
-    for path, size in append_log.read_segment_sizes(predictions).items():
-        before, since = progress.split_unscored(path.stem, size)
-        past += [(path, span) for span in before]
-        new += [(path, span) for span in since]
-    return new, past
 
 
 def _read_job(path: Path, span: ByteSpan, rows: int, is_new: bool) -> ScoringJob | None:

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Protocol
 
 from penumbra.core.settings import ServiceSettings
-from penumbra.logs.lag import METRICS_FILE
+from penumbra.logs.lag import METRICS_FILE, measure_backlog
 from penumbra.logs.schema import STATUS_OK
 from penumbra.logs.shadow_state import ShadowProgress, ShadowState
 from penumbra.registry.pointers import read_refusal
 from penumbra.storage.atomic import replace_file
 from service.processes.exposition import MetricSample, format_exposition
-from service.shadow.backlog import measure_backlog
 
 METRIC_HELP = {
     "heartbeat_seconds": "When the shadow last looked for work, in seconds since 1970.",

@@ -48,6 +48,10 @@ def score_with_failures(chances: np.ndarray, rng: np.random.Generator) -> np.nda
     return np.where(rng.random(len(chances)) < 0.2, np.nan, chances)
 
 
+def score_some(chances: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return np.where(rng.random(len(chances)) < 0.4, np.inf, chances)
+
+
 def score_inverted(chances: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return 1 - chances
 
@@ -84,6 +88,18 @@ def test_a_better_new_recipe_becomes_live_and_the_old_one_previous(tmp_path: Pat
     assert verdict.settings["promotion"]["promote_level"] == 0.02
     assert (promotion.kind, promotion.versions) == ("promotion", {"live": "2", "previous": "1"})
     assert "promotion promote (live 2, previous 1)" in models.tags("2")["ledger.00003"]
+
+
+def test_rows_that_the_shadow_left_out_as_it_was_behind_are_no_part_of_a_day(tmp_path: Path, database: Path) -> None:
+    models = make_aliased_registry(tmp_path, database, live="1", candidate="2")
+    append_earlier_event(tmp_path, "verdict", "pass", candidate="2")
+    log_compared_days(tmp_path, "1", {"2": score_some}, score_noisy)
+    text = run_promotion(tmp_path)
+    assert models.aliases() == {"live": "2", "previous": "1"}, text
+    found = read_ledger(tmp_path)[1].evidence
+    assert found["evidence"]["labels"] == found["shadow"]["answered"]
+    assert found["shadow"]["left_out"] == found["shadow"]["rows"] - found["shadow"]["answered"] > 0
+    assert "left out as it was behind" in text
 
 
 def test_the_same_recipe_is_promoted_after_the_shadow_days_unless_it_is_worse(tmp_path: Path, database: Path) -> None:

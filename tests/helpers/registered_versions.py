@@ -2,6 +2,7 @@
 
 import datetime as dt
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from penumbra.core.settings import Settings, load_settings
-from penumbra.logs.schema import LabelEntry, PredictionEntry, ShadowBatch, ShadowRow, ShadowStart
+from penumbra.logs.schema import BEHIND_REASON, LabelEntry, PredictionEntry, ShadowBatch, ShadowRow, ShadowStart
 from penumbra.logs.shadow_log import ShadowLog
 from penumbra.registry.ledger import Ledger, LedgerEvent
 from penumbra.registry.models import ModelRegistry
@@ -109,20 +110,25 @@ def _make_entry(number: int, time: dt.datetime, model: str, output: float, marks
     return PredictionEntry(time, "contract", record, [], output, output >= local_service.THRESHOLD, model, 80, **marks)
 
 
+def make_shadow_row(name: str, version: str, time: dt.datetime, output: Any) -> ShadowRow:
+    if output != output:
+        return ShadowRow(name, version, time, status="error", reason="it raised")
+    if output == float("inf"):
+        return ShadowRow(name, version, time, status="skipped", reason=f"{BEHIND_REASON} 300 s behind")
+    return ShadowRow(name, version, time, output, output >= local_service.THRESHOLD)
+
+
 def log_shadow_answers(
     folder: Path, version: str, ids: list[str], times: list[dt.datetime], outputs: list[Any]
 ) -> None:
-    """NaN is logged as an error."""
+    """NaN is logged as an error, and infinity as left out by a shadow that was behind."""
     log = ShadowLog(folder / "shadow", folder / "predictions")
     segment = ids[0].partition("-")[0]
     end = (folder / "predictions" / f"{segment}.jsonl").stat().st_size
     rows = [
-        ShadowRow(name, version, time, output, output >= local_service.THRESHOLD)
-        if output == output
-        else ShadowRow(name, version, time, status="error", reason="it raised")
-        for name, time, output in zip(ids, times, outputs, strict=True)
+        make_shadow_row(name, version, time, output) for name, time, output in zip(ids, times, outputs, strict=True)
     ]
-    counts = {"ok": sum(row.status == "ok" for row in rows), "error": sum(row.status != "ok" for row in rows)}
+    counts = Counter(row.status for row in rows)
     log.append(ShadowStart(version, times[0], {segment: 0}, []))
     log.append(ShadowBatch(version, segment, 0, end, counts), rows)
     log.close()

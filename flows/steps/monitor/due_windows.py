@@ -18,12 +18,13 @@ from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.settings import Settings, SettingsError
 from penumbra.data.source_reader import SourceFailed
 from penumbra.logs.index import LogIndex
+from penumbra.logs.lag_alarms import list_lag_alarms
 from penumbra.logs.profiles import ProfileStore
 from penumbra.logs.queries.daily import count_daily_answers
 from penumbra.registry.ledger import BrokenLedger, Ledger
 from penumbra.registry.manifest import BrokenBundle, UnfitBundle
 from penumbra.registry.models import ModelRegistry
-from penumbra.registry.pointers import CANDIDATE_ALIAS
+from penumbra.registry.pointers import CANDIDATE_ALIAS, read_shadow_versions
 from penumbra.storage.work_lock import PassInProgress, hold_pass_lock
 
 MONITOR_ERRORS = (
@@ -102,7 +103,7 @@ def judge_due_windows(settings: Settings, problem: Problem) -> list[str]:
         problem: The user's problem.
 
     Returns:
-        The alarms that are new, a sentence each.
+        The alarms that are new, a sentence each, and who is behind with the logs as long as that lasts.
 
     Raises:
         PassInProgress: Another pass is running.
@@ -113,13 +114,14 @@ def judge_due_windows(settings: Settings, problem: Problem) -> list[str]:
     with hold_pass_lock(settings.monitor.folder, "watch"):
         for sentence in WindowStore(settings.monitor.folder).set_damaged_aside():
             print(sentence)
+        behind = list_lag_alarms(settings, read_shadow_versions(settings.service.state), dt.datetime.now(dt.UTC))
         monitor_pass = _begin_pass(settings, problem)
         rows = count_daily_answers(monitor_pass.index)
         for begin in _list_due_windows(settings, rows, monitor_pass.now):
             _judge_window(monitor_pass, rows, begin)
         last = rows["day"][-1] if rows.height else None
         silence = alarms.record_silence(settings, last, monitor_pass.now.date())
-        return [*monitor_pass.alarms, *silence, *alarms.record_archive_failure(settings)]
+        return [*monitor_pass.alarms, *silence, *alarms.record_archive_failure(settings), *behind]
 
 
 def _begin_pass(settings: Settings, problem: Problem) -> MonitorPass:

@@ -17,7 +17,7 @@ from penumbra.core.task import Task
 from penumbra.logs.index import LogIndex
 from penumbra.logs.queries.labels import join_labels
 from penumbra.logs.queries.shadow import read_shadow_outputs
-from penumbra.logs.schema import STATUS_OK, STATUS_SKIPPED
+from penumbra.logs.schema import BEHIND_REASON, STATUS_OK, STATUS_SKIPPED
 from penumbra.promotion.day_blocks import sum_losses_by_block
 from penumbra.promotion.evidence import Evidence, PromotionRule, compute_evidence
 from penumbra.promotion.guardrails import GuardrailFault, find_guardrail_faults
@@ -48,6 +48,7 @@ class PairedEvidence:
         """How many rows the shadow answered, and how far it is from the served answers."""
         s = self.shadow
         rows = f"{s['answered']:,} of {s['rows']:,} rows answered in the shadow, {s['errors']:,} failed"
+        rows += f", {s['left_out']:,} left out as it was behind" if s["left_out"] else ""
         apart = "" if s["difference"] is None else f", {s['difference']:.4g} apart on average of these"
         differing = "" if s["differing"] is None else f", {s['differing']:.1%} of the decisions differ"
         return f"{rows}{apart}{differing}"
@@ -153,15 +154,19 @@ def read_paired_answers(settings: Settings, live: ModelVersion, other: ModelVers
 
     Returns:
         The columns of `penumbra.logs.queries.labels.join_labels`, and `shadow` (an output) and `status` (String), null
-        where the shadow has no answer yet; and `differs` (Boolean), whether the decisions do. The rows begin with the
-        first day of which the shadow has seen any.
+        where the shadow has no answer yet; `differs` (Boolean), whether the decisions do; and `left_out` (Boolean),
+        whether the shadow didn't ask the other version as it was behind. The rows begin with the first day of which the
+        shadow has seen any.
     """
     index = LogIndex.from_settings(settings, live.problem.schema)
     index.catch_up()
     outputs = read_shadow_outputs(index, other.folder.name)
-    shadow = outputs.select("id", "status", _cast_output("output", live.task).alias(SHADOW), differs="decision")
+    left_out = pl.col("reason").str.starts_with(BEHIND_REASON)
+    output = _cast_output("output", live.task).alias(SHADOW)
+    shadow = outputs.select("id", "status", output, differs="decision", left_out=left_out)
     rows = join_labels(index).filter(pl.col("model") == live.folder.name, "alone").join(shadow, on="id", how="left")
-    rows = rows.with_columns(differs=pl.col("differs") != _decision_as_indexed(index.label_spec.task))
+    differs = pl.col("differs") != _decision_as_indexed(index.label_spec.task)
+    rows = rows.with_columns(differs, pl.col("left_out").fill_null(False))
     first = rows.filter(pl.col("status").is_not_null() & (pl.col("status") != STATUS_SKIPPED))["event"].min()
     return rows.clear() if first is None else rows.filter(pl.col("event").dt.date() >= first.date())  # type: ignore[union-attr]
 
@@ -174,8 +179,11 @@ def _build_evidence(
     rule: PromotionRule,
     now: dt.datetime,
 ) -> Evidence:
-    """Weigh the losses of two models; the reference of `standard`, which stands as live, sets the ceiling of a loss."""
-    rows = answers.filter(pl.col("target").is_not_null() | pl.col("arrived").is_null())
+    """Weigh the losses of two models; the reference of `standard`, which stands as live, sets the ceiling of a loss.
+
+    Rows that the shadow left out as it was behind are no part of a day: which these are depends on nothing in them.
+    """
+    rows = answers.filter(pl.col("target").is_not_null() | pl.col("arrived").is_null(), ~pl.col("left_out"))
     task, loss, (ceiling, scale) = standard.task, settings.promotion.loss, _measure_reference(settings, standard)
     live, judged = (
         compute_known_losses(task, loss, rows["target"], extract_predictions(task, rows[column]), ceiling)
@@ -229,6 +237,7 @@ def _summarise_shadow(answers: pl.DataFrame, task: Task) -> dict[str, Any]:
         "rows": answers.height,
         "answered": ok.height,
         "skipped": skipped,
+        "left_out": int(answers["left_out"].sum()),
         "waiting": answers["status"].null_count(),
         "errors": sum(counts.values()) - ok.height - skipped,
         "statuses": counts,

@@ -1,4 +1,5 @@
 import signal
+import time
 from pathlib import Path
 
 import psutil
@@ -80,6 +81,22 @@ def test_what_is_too_old_is_skipped_with_the_reason(tmp_path: Path) -> None:
     found = read_rows_by_id(tmp_path, "2")
     assert (found[old]["status"], found[recent]["status"]) == ("skipped", "ok")
     assert found[old]["reason"] == "older than 1 h when its turn came"
+
+
+@pytest.mark.slow
+@pytest.mark.alone
+def test_a_model_that_always_has_work_leaves_out_what_waited_too_long_and_says_so(tmp_path: Path) -> None:
+    point_role(tmp_path, "candidate", "2")
+    with start_role_worker(tmp_path, max_lag_seconds=60) as worker:
+        worker.step()
+        (late,) = log_entries(tmp_path, make_entry(100, ago=100))
+        step_until(worker, make_completion_check(worker, tmp_path, "2"))
+        worker._busy_since = time.monotonic() - 61
+        old, recent = log_entries(tmp_path, make_entry(200, ago=100), make_entry(300, ago=10))
+        step_until(worker, make_completion_check(worker, tmp_path, "2"))
+    found = read_rows_by_id(tmp_path, "2")
+    assert [found[name]["status"] for name in (late, old, recent)] == ["ok", "skipped", "ok"]
+    assert found[old]["reason"] == "left out by age, whatever it holds, as the shadow was more than 60 s behind"
 
 
 @pytest.mark.slow
