@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from penumbra.core.tables import format_table
 
-HARNESSES: tuple[str, ...] = ("hostile_peers", "worker_gap")
+HARNESSES: tuple[str, ...] = ("hostile_peers", "worker_gap", "sustained_load")
 
 
 def main(names: Sequence[str] = ()) -> None:
@@ -25,7 +25,7 @@ def main(names: Sequence[str] = ()) -> None:
     counts: dict[str, float] = {}
     for name in names or HARNESSES:
         report = importlib.import_module(f"benchmarks.faults.{name}").inject_faults()
-        counts |= report.counts
+        counts |= {name: counts.get(name, 0) + number for name, number in report.counts.items()}
         print(f"{name}\n\n{format_table(report.table)}\n")
         for finding in report.findings:
             print(f"{name}: {finding}", flush=True)

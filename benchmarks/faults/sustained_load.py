@@ -6,14 +6,15 @@ are behind, and what processor and memory each process takes; at the end, what w
 """
 
 import argparse
+import contextlib
 import itertools
 import json
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,9 +28,10 @@ from benchmarks.faults.report import FaultReport
 from benchmarks.served_model import make_service_state
 from benchmarks.servers import BenchmarkServer
 from penumbra.core.http_client import OPEN_WITHOUT_PROXY
-from penumbra.core.settings import PROJECT_ROOT
+from penumbra.core.settings import PROJECT_ROOT, Settings
 from penumbra.core.tables import format_table
 from penumbra.logs import append_log
+from penumbra.logs.queries.lookup import INDEX_FILE
 from tests.helpers.local_service import make_bundle, make_service_settings
 
 MINUTES, PER_SECOND = 30.0, 2000.0
@@ -81,7 +83,7 @@ def inject_faults(minutes: float = MINUTES, per_second: float = PER_SECOND) -> F
         with servers.start_penumbra(place, shadow=True) as server:
             samples, counts = _run_load(server, minutes * 60, per_second)
             caught_up = _wait_until_caught_up(server)
-        lost = _count_lost(place, counts)
+        lost = _count_lost(make_service_settings(place), counts)
     return FaultReport(
         {
             "index_lag_s": round(samples[-1].lags["index"], 1),
@@ -99,10 +101,10 @@ def _run_load(server: BenchmarkServer, seconds: float, per_second: float) -> tup
     began, samples = time.monotonic(), [_take_sample(server, 0.0)]
     with subprocess.Popen(list(map(str, command)), cwd=PROJECT_ROOT, stdout=subprocess.PIPE) as load:
         while load.poll() is None:
-            with suppress(subprocess.TimeoutExpired):
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 load.wait(max(1.0, seconds / SAMPLES))
             samples.append(_take_sample(server, time.monotonic() - began))
-            print(json.dumps(_format_sample(*samples[-2:])), flush=True)
+            print(*_format_sample(*samples[-2:]).items(), file=sys.stderr, flush=True)
         assert load.stdout
         printed = load.stdout.read()
     if load.returncode:
@@ -113,7 +115,7 @@ def _run_load(server: BenchmarkServer, seconds: float, per_second: float) -> tup
 def _take_sample(server: BenchmarkServer, elapsed: float) -> LoadSample:
     memory, processor = dict.fromkeys(PROCESS_WORDS, 0.0), dict.fromkeys(PROCESS_WORDS, 0.0)
     for process in server.tree():
-        with suppress(psutil.Error):
+        with contextlib.suppress(psutil.Error):
             words = " ".join(process.cmdline())
             if name := next((name for name, word in PROCESS_WORDS.items() if word in words), None):
                 memory[name] += process.memory_full_info().pss / MEGABYTE
@@ -140,17 +142,16 @@ def _wait_until_caught_up(server: BenchmarkServer) -> float | None:
     return None
 
 
-def _count_lost(place: Path, counts: dict[str, Any]) -> int:
-    """Acknowledged answers and labels without a line in the log, and predictions that the index has not in it."""
-    settings = make_service_settings(place)
-    lost = 0
-    for folder, acknowledged in (
-        (settings.service.predictions, counts["predictions"]),
-        (settings.labels.folder, counts["labels"]),
-    ):
-        lines = sum(path.read_bytes().count(b"\n") for path in append_log.list_segments(folder))
-        lost += max(0, acknowledged - lines)
-    return lost
+def _count_lost(settings: Settings, counts: dict[str, Any]) -> int:
+    """Count acknowledged answers and labels that aren't in their log, or not in the index."""
+    folders = {"predictions": settings.service.predictions, "labels": settings.labels.folder}
+    logged = {
+        name: sum(path.read_bytes().count(b"\n") for path in append_log.list_segments(folder))
+        for name, folder in folders.items()
+    }
+    with contextlib.closing(sqlite3.connect(settings.labels.folder / INDEX_FILE)) as db:
+        indexed = {name: db.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in folders}
+    return sum(max(0, counts[name] - min(logged[name], indexed[name])) for name in folders)
 
 
 def _measure_growth(samples: list[LoadSample]) -> float:

@@ -21,6 +21,7 @@ from flows.steps.doctor.skew_sample import pick_skew_rows
 from penumbra.core.encoding import derive_features
 from penumbra.core.http_client import OPEN_WITHOUT_PROXY, extract_prediction, find_free_port, is_service_ready
 from penumbra.core.problem import Problem
+from penumbra.core.process_tree import kill_process_tree
 from penumbra.core.settings import API_KEY_PREFIX, RegistrySettings
 from penumbra.features import Record
 from penumbra.registry import bundle
@@ -28,6 +29,7 @@ from penumbra.training.doctor import checks, serving_skew
 
 SKEW_ROWS = 200
 START_TIMEOUT_SECONDS = 60.0  # seconds for the service to start
+STOP_TIMEOUT_SECONDS = 30.0
 
 
 class CheckSkipped(Exception):
@@ -128,7 +130,9 @@ def _run_service(folder: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
-        process.wait(30)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_TIMEOUT_SECONDS)
+        kill_process_tree(process)
 
 
 def _environment_without_keys() -> dict[str, str]:

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import traceback
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -18,6 +19,7 @@ import msgspec
 from monitoring.reports.workspace import ReportWorkspace
 from penumbra.core.errors import describe_error
 from penumbra.core.problem_loading import load_problem
+from penumbra.core.process_tree import end_with_parent
 from penumbra.core.settings import PROJECT_ROOT, Settings
 
 REPORTED_PARTS = ("schema", "source", "features")  # of the problem
@@ -75,6 +77,7 @@ def _run_process(settings: Settings) -> ReportReply:
             stdout=subprocess.PIPE,
             stderr=printed,
             env=environment,
+            preexec_fn=partial(end_with_parent, os.getpid()),
             check=False,
         )
         if done.returncode == 0:

@@ -17,6 +17,7 @@ from typing import Any
 
 from flows.steps import REASON_VARIABLE
 from penumbra.core.http_client import OPEN_WITHOUT_PROXY
+from penumbra.core.process_tree import kill_process_tree
 from penumbra.core.settings import API_KEY_PREFIX, PROJECT_ROOT, Settings, load_settings
 from penumbra.logs import append_log
 from penumbra.logs.shadow_log import load_shadow_state
@@ -114,7 +115,9 @@ def run_service(settings: Settings) -> Iterator["RunningService"]:
         yield service
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(60)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(60)
+        kill_process_tree(process)
 
 
 class RunningService:
