@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from monitoring.data_faults import MIN_VALUE_ROWS, DataFault
+from penumbra.core.columns import UNKNOWN_FIELD
 
 STALE_KEY = "stale"  # in a verdict's evidence: the last day with any rows
 REFUSED_SHARE_MARGIN = 0.05  # of what was asked, above any day before
@@ -44,7 +45,7 @@ def find_refusal_faults(records: int, answered: int, field: str, before: Sequenc
     Args:
         records: How many of the day's records broke the contract.
         answered: How many were answered.
-        field: The field in which most of them broke it.
+        field: The column in which most of them broke it, or `UNKNOWN_FIELD`.
         before: The share of such records on each earlier day, 0 to 1.
 
     Returns:
@@ -53,8 +54,11 @@ def find_refusal_faults(records: int, answered: int, field: str, before: Sequenc
     share = records / max(records + answered, 1)
     if records < MIN_VALUE_ROWS or share <= REFUSED_SHARE_MARGIN + max(before, default=0.0):
         return []
-    text = f"{share:.0%} of what was asked broke the contract ({records:,} records), mostly by {field}"
-    return [DataFault("refused", field, text, "another unit, or a client that changed")]
+    by, column = (
+        (f"mostly by {field}", field) if field != UNKNOWN_FIELD else ("mostly by fields that it doesn't have", "")
+    )
+    text = f"{share:.0%} of what was asked broke the contract ({records:,} records), {by}"
+    return [DataFault("refused", column, text, "another unit, or a client that changed")]
 
 
 def find_staleness_faults(last: dt.date | None, today: dt.date, days: int) -> list[DataFault]:

@@ -13,6 +13,7 @@ import polars as pl
 from monitoring import units
 from monitoring.expectations import CONSTANT_TOLERANCE, MIN_DAY_ROWS, Expectations, count_moments
 from penumbra.core.columns import COUNT_COLUMN, FOUND_COLUMN, MOMENTS_COLUMN, VALUE_COLUMN
+from penumbra.core.quoting import escape_text, list_names, quote_value
 
 NULL_SHARE_MARGIN = 0.1  # than ever on a day of the reference
 MIN_NEW_VALUE_SHARE = 0.01  # of a day's rows, of a value that was never seen
@@ -148,15 +149,16 @@ def _compare_categories(
         like = [new for new, count in unknown.items() if rate / 2 <= count <= 2 * rate]
         if like:
             unknown.pop(like[0])
-            text = f"{name} {value} is gone, with {rate:.0f} rows in a usual {period}, "
-            text += f"and {like[0]} came, never seen before"
-            yield DataFault("renamed", name, text, f"{value} was renamed to {like[0]}")
+            before, after = escape_text(value), escape_text(like[0])
+            text = f"{name} {before} is gone, with {rate:.0f} rows in a usual {period}, "
+            text += f"and {after} came, never seen before"
+            yield DataFault("renamed", name, text, f"{before} was renamed to {after}")
         elif rate >= MIN_VALUE_ROWS:
-            text = f"{name} has no {value}, which has {rate:.0f} rows in a usual {period}"
+            text = f"{name} has no {escape_text(value)}, which has {rate:.0f} rows in a usual {period}"
             yield DataFault("vanished", name, text, "a part of the source fell away")
     for value, count in sorted(unknown.items()):
         if count > max(MIN_NEW_VALUE_SHARE * rows, MIN_VALUE_ROWS):
-            text = f"{name} has a new value {value!r} with {count:,} of {rows:,} rows"
+            text = f"{name} has a new value {quote_value(value)} with {count:,} of {rows:,} rows"
             yield DataFault("new", name, text, "something new, or a new spelling of something known")
 
 
@@ -196,7 +198,7 @@ def _find_frozen_values(rows: pl.DataFrame, norms: Expectations) -> Iterator[Dat
                 pl.col(name) == 1, pl.col(MOMENTS_COLUMN) >= spans / 2, pl.col(COUNT_COLUMN) >= MIN_FROZEN_ROWS
             )
             if stuck.height and not (by and (name, "") in norms.fewest_values and rows[name].n_unique() == 1):
-                where = f" where {by} is {', '.join(sorted(map(str, stuck[by])))}" if by else ""
+                where = f" where {by} is {list_names(sorted(map(str, stuck[by])))}" if by else ""
                 text = f"{name} has one value {span}{where}; in no {norms.period} of the reference fewer than {usual}"
                 yield DataFault("frozen", name, text, "a stuck sensor, or a source that repeats its last value")
 

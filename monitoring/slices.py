@@ -18,6 +18,7 @@ from monitoring.loss import compute_mean_band
 from monitoring.permutation import compute_permutation_limit, draw_permutations
 from penumbra.core.columns import PREDICTION_COLUMN
 from penumbra.core.histograms import Binning, DegradedSlice
+from penumbra.core.quoting import escape_text
 
 WINDOWS_PER_ALARM = 20
 MIN_SLICE_LABELS = 50  # labels, in the window and in the reference
@@ -87,4 +88,4 @@ def _describe_slice(window: SliceSums, reference: SliceSums, column: str, value:
     if now is None:
         return None
     before = float(reference[1][:, at].sum() / _count_labels(reference, at))
-    return DegradedSlice(column, value, now.rows, now.mean, now.low, now.high, before)
+    return DegradedSlice(column, escape_text(value), now.rows, now.mean, now.low, now.high, before)

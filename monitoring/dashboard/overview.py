@@ -12,6 +12,7 @@ from mlflow.exceptions import MlflowException
 from monitoring.arrivals import STALE_KEY
 from monitoring.dashboard import cards, flow_runs, window_charts
 from monitoring.dashboard.flow_runs import FlowRun
+from monitoring.reports.foreign_pages import seal_page
 from monitoring.reports.workspace import ReportWorkspace
 from monitoring.windows import DamagedWindow, Window, WindowStore
 from penumbra.core.metrics.losses import describe_loss
@@ -189,7 +190,7 @@ def _describe_flow(name: str, run: FlowRun | None, folder: Path) -> dict[str, st
 
 def _copy_card(run: FlowRun, page: Path, folder: Path) -> str:
     page.parent.mkdir(exist_ok=True)
-    replace_file(page, run.card.encode())
+    replace_file(page, seal_page(run.card).encode())
     return str(page.relative_to(folder))
 
 

@@ -1,18 +1,27 @@
-"""The processes of `make dashboard`: MLflow, Evidently and the overview, started, watched and ended together."""
+"""The processes of `make dashboard`: MLflow, Evidently, and the server in front of both, watched and ended together."""
 
 import os
-import socket
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
-from penumbra.core.masking import strip_secrets
-from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError, load_settings
+from monitoring.dashboard.places import (
+    PAGE_NAMES,
+    build_page_addresses,
+    find_free_ports,
+    get_socket,
+    list_served_pages,
+    write_admin_digests,
+)
+from penumbra.core.settings import API_KEY_PREFIX, PROJECT_ROOT, Settings, SettingsError, load_settings
+from service.http.access import KeyDigests, read_keys
+from service.http.hosts import is_loopback
 from service.processes.supervisor import ChildProcess, Supervisor
 
-PAGE_NAMES = ("overview", "mlflow", "evidently")  # in the order of their ports
 # In the monitor's folder: what monitoring/reports/workspace.py (slow to import) calls so, and what the processes print.
 DASHBOARD_WORKSPACE, DASHBOARD_LOG_FOLDER = "evidently", "dashboard"
 DASHBOARD_ENVIRONMENT = {
@@ -23,95 +32,79 @@ DASHBOARD_ENVIRONMENT = {
 }
 PROBE_SECONDS = 0.5
 PROBE_PATHS = {"overview": "/healthz"}  # cheaper than the page
+STARTING_STATUS = 503  # of the proxy while nothing listens behind it
 SHUTDOWN_SECONDS = 10.0
 
 
 def main() -> None:
-    """Serve until SIGTERM or SIGINT. Exits with 1 where the settings are wrong."""
+    """Serve until SIGTERM or SIGINT. Exits with 1 where the settings are wrong or unsafe."""
     try:
-        settings = load_settings()
+        settings, keys = load_settings(), read_keys()
+        require_closed_pages(settings, keys)
     except SettingsError as error:
         sys.exit(str(error))
     ports = find_free_ports(settings.dashboard.host, settings.dashboard.first_port)
-    addresses = build_page_addresses(settings.dashboard.host, settings.registry.tracking, ports)
     print("Starting the overview, MLflow and Evidently, which takes half a minute ...", flush=True)
-    Supervisor(
-        list_dashboard_processes(settings, ports, addresses), build_dashboard_environment(), SHUTDOWN_SECONDS
-    ).run(make_page_announcer(addresses))
+    with tempfile.TemporaryDirectory(prefix="penumbra-") as folder:  # for this user alone
+        write_admin_digests(Path(folder), keys)
+        children = list_dashboard_processes(settings, ports, Path(folder))
+        announce = make_page_announcer(build_page_addresses(settings, ports))
+        Supervisor(children, build_dashboard_environment(), SHUTDOWN_SECONDS).run(announce)
 
 
-def find_free_ports(host: str, first: int) -> dict[str, int]:
-    """Find a port for each page.
-
-    Args:
-        host: The address to listen on.
-        first: The first port.
-
-    Returns:
-        Ports by page name: `first` and those after it; in place of one that is taken any free one.
-    """
-    return {name: _find_open_port(host, first + offset) for offset, name in enumerate(PAGE_NAMES)}
-
-
-def build_page_addresses(host: str, tracking: str, ports: Mapping[str, int]) -> dict[str, str]:
-    """Build the address of each page.
+def require_closed_pages(settings: Settings, keys: KeyDigests) -> None:
+    """Refuse settings under which other machines could read the pages without a key.
 
     Args:
-        host: The address that the pages listen on.
-        tracking: The settings' `registry.tracking`.
-        ports: Ports by page name.
+        settings: The settings' `dashboard.host` is read.
+        keys: As returned by `read_keys`.
 
-    Returns:
-        Addresses by page name; MLflow's own where the registry is a server, which has pages already.
+    Raises:
+        SettingsError: The host is not a loopback address, and there is no admin key.
     """
-    found = {name: f"http://{host}:{port}" for name, port in ports.items()}
-    return found | ({"mlflow": strip_secrets(tracking)} if _is_server(tracking) else {})
+    if not is_loopback(settings.dashboard.host) and not any(role == "admin" for _, role in keys):
+        raise SettingsError(
+            f"dashboard.host = {settings.dashboard.host!r} can be reached from other machines and no admin key is set: "
+            f"set {API_KEY_PREFIX}ADMIN, which readers are then asked for"
+        )
 
 
-def list_dashboard_processes(
-    settings: Settings, ports: Mapping[str, int], addresses: Mapping[str, str]
-) -> list[ChildProcess]:
+def list_dashboard_processes(settings: Settings, ports: Mapping[str, int], folder: Path) -> list[ChildProcess]:
     """List the processes to start, and create their folders.
 
     Args:
-        settings: The settings' sections `dashboard`, `monitor` and `registry` are read.
+        settings: The settings' sections `monitor` and `registry` are read.
         ports: Ports by page name.
-        addresses: Addresses by page name.
+        folder: The folder for sockets and digests.
 
     Returns:
         The processes; none for MLflow where the registry is a server.
     """
-    host, python = settings.dashboard.host, [sys.executable, "-m"]
+    python = [sys.executable, "-m"]
     workspace, logs = (
         (settings.monitor.folder / name).absolute() for name in (DASHBOARD_WORKSPACE, DASHBOARD_LOG_FOLDER)
     )
-    for folder in (workspace, logs):
-        folder.mkdir(parents=True, exist_ok=True)
-    listen = ["--host", host, "--port", str(ports["evidently"])]
+    for needed in (workspace, logs):
+        needed.mkdir(parents=True, exist_ok=True)
+    listened = [str(ports[name]) for name in PAGE_NAMES]
+    sockets = {name: str(get_socket(folder, name)) for name in PAGE_NAMES}
     commands = {
-        "overview": [
-            *python,
-            "monitoring.dashboard.server",
-            host,
-            str(ports["overview"]),
-            addresses["mlflow"],
-            addresses["evidently"],
-        ],
-        "mlflow": [*python, "monitoring.dashboard.mlflow_server", host, str(ports["mlflow"])],
-        "evidently": [*python, "evidently.cli", "ui", "--workspace", str(workspace), *listen],
+        "overview": [*python, "monitoring.dashboard.server", *listened, str(folder)],
+        "mlflow": [*python, "monitoring.dashboard.mlflow_server", sockets["mlflow"]],
+        "evidently": [*python, "monitoring.dashboard.evidently_server", sockets["evidently"], str(workspace)],
     }
-    wanted = [name for name in PAGE_NAMES if not (name == "mlflow" and _is_server(settings.registry.tracking))]
-    return [ChildProcess(name, commands[name], logs / f"{name}.log") for name in wanted]
+    return [ChildProcess(name, commands[name], logs / f"{name}.log") for name in list_served_pages(settings)]
 
 
 def build_dashboard_environment() -> dict[str, str]:
     """Build the environment of the processes.
 
     Returns:
-        This process's environment without telemetry, with the project on Python's path.
+        This process's environment without telemetry and API keys, with the project on Python's path.
     """
     path = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH", ""), str(PROJECT_ROOT)]))
-    return {**DASHBOARD_ENVIRONMENT, **os.environ, "PYTHONPATH": path}
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(API_KEY_PREFIX)}
+    return {**DASHBOARD_ENVIRONMENT, **environ, "PYTHONPATH": path}
 
 
 def make_page_announcer(addresses: Mapping[str, str]) -> Callable[[], None]:
@@ -138,27 +131,12 @@ def make_page_announcer(addresses: Mapping[str, str]) -> Callable[[], None]:
     return announce
 
 
-def _is_server(tracking: str) -> bool:
-    return tracking.startswith(("http://", "https://"))
-
-
-def _find_open_port(host: str, port: int) -> int:
-    for wanted in (port, 0):
-        try:
-            with socket.create_server((host, wanted)) as found:
-                return int(found.getsockname()[1])
-        except OSError:
-            if wanted == 0:
-                raise
-    return port
-
-
 def _is_answering(address: str) -> bool:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         opener.open(address, timeout=PROBE_SECONDS).close()
-    except urllib.error.HTTPError:
-        return True
+    except urllib.error.HTTPError as error:
+        return error.code != STARTING_STATUS
     except OSError:
         return False
     return True

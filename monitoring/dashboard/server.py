@@ -1,104 +1,91 @@
-"""The overview page over HTTP, made anew for each reader, with the reports and cards that it links to.
+"""The dashboard's server: the overview, and MLflow and Evidently behind a proxy, each at a port of its own.
 
-Started by `make dashboard`: python -m monitoring.dashboard.server HOST PORT MLFLOW EVIDENTLY
+Started by `make dashboard`: python -m monitoring.dashboard.server OVERVIEW_PORT MLFLOW_PORT EVIDENTLY_PORT FOLDER; the
+folder has the sockets of MLflow and Evidently, and the digests of the admin keys.
 """
 
-import re
+import socket
 import sys
-import threading
-from collections.abc import Callable
+from collections.abc import Mapping
 from contextlib import suppress
-from http.server import ThreadingHTTPServer
 from pathlib import Path
 
+import uvicorn
+
 from monitoring.dashboard import overview
-from monitoring.dashboard.bounded_server import BoundedHttpServer, BoundedRequestHandler
+from monitoring.dashboard.overview_site import make_overview_site
+from monitoring.dashboard.page_access import PageAccess, guard_site
+from monitoring.dashboard.page_protocol import make_page_protocol
+from monitoring.dashboard.places import (
+    PAGE_NAMES,
+    build_page_addresses,
+    get_socket,
+    list_served_pages,
+    read_admin_digests,
+)
+from monitoring.dashboard.reverse_proxy import make_reverse_proxy
+from monitoring.dashboard.sites import SITES
 from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import Settings, SettingsError, load_settings
+from service.http.asgi import Message, Receive, Send
+from service.http.hosts import HostCheck, is_loopback
 
-LINKED_PAGE = re.compile(r"/(reports/\d{4}-\d\d-\d\d|cards)/[a-z-]+\.html")
+HOST_REMEDY = "open 127.0.0.1 or localhost, or name it in the setting dashboard.hosts"
 
 
-def make_overview_server(
-    settings: Settings, problem: Problem, host: str, port: int, addresses: overview.PageAddresses
-) -> ThreadingHTTPServer:
-    """Make a server that answers as soon as its `serve_forever` is called.
+def make_dashboard_config(
+    settings: Settings, problem: Problem, ports: Mapping[str, int], folder: Path
+) -> uvicorn.Config:
+    """Make the configuration of uvicorn for all sites, told apart by the port that a request arrives at.
 
     Args:
-        settings: The settings, for the overview.
+        settings: The settings, for the overview; the section `dashboard` says who may reach the sites.
         problem: The user's problem, for the overview.
-        host: The address to listen on.
-        port: The port to listen on.
-        addresses: Where MLflow's and Evidently's pages are.
+        ports: Ports by page name.
+        folder: The folder with sockets and digests.
 
     Returns:
-        The server.
-
-    Raises:
-        OSError: The port is taken.
+        The configuration, with application and protocol.
     """
-    alone = threading.Lock()
+    dashboard, addresses = settings.dashboard, build_page_addresses(settings, ports)
+    pages = overview.PageAddresses(addresses["mlflow"], addresses["evidently"])
+    apps = {"overview": make_overview_site(settings, problem, pages)}
+    for name in list_served_pages(settings)[1:]:
+        apps[name] = make_reverse_proxy(get_socket(folder, name), SITES[name].title)
+    hosts = HostCheck([dashboard.host, *dashboard.hosts], HOST_REMEDY)
+    access = PageAccess(hosts, read_admin_digests(folder), is_closed=not is_loopback(dashboard.host))
+    sites = {ports[name]: SITES[name] for name in apps}
+    guarded = {ports[name]: guard_site(app, SITES[name], access) for name, app in apps.items()}
 
-    def page(path: str) -> Path | None:
-        """The file of what was asked for, which is made where it is the overview; None where there is none."""
-        if path == "/":
-            with alone:
-                return overview.write_overview(settings, problem, addresses)
-        found = settings.monitor.folder / path.lstrip("/")
-        return found if LINKED_PAGE.fullmatch(path) and found.is_file() else None
+    async def serve(scope: Message, receive: Receive, send: Send) -> None:
+        await guarded[scope["server"][1]](scope, receive, send)
 
-    return BoundedHttpServer((host, port), _make_handler(page))
+    def check(scope: Message) -> None:
+        access.check(sites[scope["server"][1]], scope)
 
-
-def _make_handler(page: Callable[[str], Path | None]) -> type[BoundedRequestHandler]:
-    class Handler(BoundedRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802
-            if self.path == "/healthz":
-                self._answer(b"ok")
-                return
-            found = page(self.path.partition("?")[0])
-            if found is None:
-                self.send_error(404, "There is no such page")
-                return
-            self._answer(found.read_bytes())
-
-        def _answer(self, content: bytes) -> None:
-            self.send_response(200)
-            for name, value in _headers(content).items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(content)
-
-    return Handler
+    protocol = make_page_protocol(check)
+    return uvicorn.Config(serve, http=protocol, lifespan="off", log_level="warning", server_header=False, ws="none")
 
 
-def _headers(content: bytes) -> dict[str, str]:
-    return {
-        "Content-Type": "text/html; charset=utf-8",
-        "Content-Length": str(len(content)),
-        "Cache-Control": "no-store",
-        "X-Content-Type-Options": "nosniff",
-    }
-
-
-def main(host: str, port: str, mlflow: str, evidently: str) -> None:
-    """Serve the overview until the process is ended.
-
-    Exits with a message where the settings are wrong or the port is taken.
+def main(*arguments: str) -> None:
+    """Serve until the process is ended. Exits with a message where the settings are wrong or a port is taken.
 
     Args:
-        host: The address to listen on.
-        port: The port to listen on.
-        mlflow: The address of MLflow's pages.
-        evidently: The address of Evidently's pages.
+        *arguments: Three ports and a folder, as in this module's description.
     """
+    ports, folder = dict(zip(PAGE_NAMES, map(int, arguments), strict=False)), Path(arguments[-1])
     try:
         settings, problem = load_settings(), load_problem(overview.SHOWN_PARTS)
-        addresses = overview.PageAddresses(mlflow, evidently)
-        make_overview_server(settings, problem, host, int(port), addresses).serve_forever()
+        sockets = [_listen(settings.dashboard.host, ports[name]) for name in list_served_pages(settings)]
     except (SettingsError, ProblemError, OSError) as error:
         sys.exit(str(error))
+    uvicorn.Server(make_dashboard_config(settings, problem, ports, folder)).run(sockets)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family)
 
 
 if __name__ == "__main__":

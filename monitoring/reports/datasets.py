@@ -12,6 +12,7 @@ import polars as pl
 
 from monitoring.reports.columns import ReportColumns
 from penumbra.core.columns import DECISION_COLUMN, LABEL_COLUMN, PREDICTION_COLUMN, name_class_column
+from penumbra.core.quoting import escape_text
 from penumbra.core.task import Task
 
 with warnings.catch_warnings():  # Evidently uses deprecated parts of its dependencies
@@ -30,7 +31,8 @@ def build_dataset(rows: pl.DataFrame, task: Task, usable: ReportColumns, judge: 
             declared in its role.
 
     Returns:
-        The dataset; numbers are float64 (NaN for null and infinite), categories objects (None for null).
+        The dataset; numbers are float64 (NaN for null and infinite), categories objects (None for null), escaped,
+        because charts take some text for markup.
     """
     return Dataset.from_pandas(_to_pandas(rows, task, usable, judge), data_definition=_definition(task, usable, judge))
 
@@ -59,7 +61,7 @@ def _classes(task: Task) -> Any:
 
 def _to_pandas(rows: pl.DataFrame, task: Task, usable: ReportColumns, judge: bool) -> pd.DataFrame:
     columns = {name: _to_floats(rows[name]) for name in usable.numbers}
-    columns |= {name: _to_strings(rows[name]) for name in usable.categories}
+    columns |= {name: _to_escaped_strings(rows[name]) for name in usable.categories}
     if judge:
         columns |= _quality_columns(rows, task)
     return pd.DataFrame(columns)
@@ -85,3 +87,10 @@ def _to_floats(values: pl.Series) -> np.ndarray:
 def _to_strings(values: pl.Series) -> np.ndarray:
     """Object [n] of str, None for null."""
     return np.array(values.cast(pl.String).to_list(), dtype=object)
+
+
+def _to_escaped_strings(values: pl.Series) -> np.ndarray:
+    """Object [n] of str, None for null: values of clients, as `escape_text` writes them."""
+    known = values.cast(pl.String).unique().drop_nulls().to_list()
+    shown = {value: escape_text(value) for value in known}
+    return np.array([shown.get(value) for value in _to_strings(values)], dtype=object)

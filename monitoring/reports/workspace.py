@@ -10,7 +10,6 @@ two copies. Only what the report process calls imports Evidently; the rest is ch
 
 import datetime as dt
 import hashlib
-import html
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import Any
 
 import msgspec
 
+from monitoring.reports.foreign_pages import render_snapshot, seal_page
 from monitoring.windows import Window, WindowStore
 from penumbra.storage.atomic import replace_file
 from penumbra.storage.sealed import hash_file, read_derived_file, remove_sealed_file, replace_sealed_file
@@ -193,7 +193,7 @@ class ReportWorkspace:
         for kind, snapshot in snapshots.items():
             page = self._page(window, kind)
             page.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(page, _add_title(snapshot.get_html_str(as_iframe=False), snapshot.get_name() or kind).encode())
+            replace_file(page, seal_page(render_snapshot(snapshot), snapshot.get_name() or kind).encode())
             state.write_snapshot(self.project, self.build_snapshot_id(window, kind), snapshot.to_snapshot_model())
         return {kind: self._page(window, kind) for kind in snapshots}
 
@@ -273,8 +273,3 @@ def _build_panel(panel: DashboardPanel) -> Any:
 
 def _hash_window(window: Window) -> str:
     return hashlib.sha256(msgspec.json.encode(window)).hexdigest()
-
-
-def _add_title(page: str, title: str) -> str:
-    """The page with a title, which Evidently's pages lack."""
-    return page.replace("<head>", f"<head>\n<title>{html.escape(title)}</title>", 1)

@@ -10,6 +10,7 @@ from penumbra.core.columns import (
     ROW_NUMBER_COLUMN,
 )
 from penumbra.core.problem import Problem
+from penumbra.core.quoting import quote_value
 from penumbra.core.settings import DataSettings
 from penumbra.data.batches import DataStore
 
@@ -75,5 +76,5 @@ def _format_rule(rule: dict[str, object]) -> str:
     column = str(broken).rpartition("|")[0]
     shown = {column: values[column]} if column in values else values
     return f"  {broken}: {count:,} rows, the first is row {row} with " + ", ".join(
-        f"{name} = {value!r}" for name, value in shown.items()
+        f"{name} = {quote_value(value)}" for name, value in shown.items()
     )

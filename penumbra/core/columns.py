@@ -35,6 +35,7 @@ COUNT_COLUMN = "penumbra.count"
 MOMENTS_COLUMN = "penumbra.moments"
 FOUND_COLUMN = "penumbra.found"
 SPREAD_COLUMN = "penumbra.spread"
+UNKNOWN_FIELD = "penumbra.unknown"  # stands for every name of a client's that is none of the contract's
 
 
 def name_class_column(label: str) -> str:

@@ -295,6 +295,7 @@ class DashboardSettings(SettingsSection):
     """Section [dashboard]."""
 
     host: str
+    hosts: WordListSetting
     first_port: int = Field(ge=1, le=65533)
 
 

@@ -11,6 +11,7 @@ from penumbra.core.checks.schema_checks import find_failing_rules
 from penumbra.core.columns import BROKEN_RULES_COLUMN, ROW_NUMBER_COLUMN
 from penumbra.core.errors import describe_error
 from penumbra.core.problem import Problem
+from penumbra.core.quoting import list_names, quote_value
 from penumbra.data.conversion import Inconvertible, convert_column, describe_dtype
 from penumbra.data.source_reader import BatchRefused, name_source_file
 
@@ -59,7 +60,7 @@ def check_rows(problem: Problem, batch: str, rows: pl.DataFrame) -> CheckedRows:
     if lost := [name for name in columns if name not in converted.columns]:
         raise BatchRefused(
             f"batch {batch} refused: parse() of {name_source_file(problem)} gives no column {', '.join(lost)}; "
-            f"it gives {', '.join(rows.columns) or 'none'}"
+            f"it gives {list_names(rows.columns)}"
         )
     values = {name: _convert(converted[name], dtype) for name, dtype in columns.items()}
     there = {name: _find_given_values(problem, name, rows, converted) for name in columns}
@@ -154,6 +155,6 @@ def _empty_reasons() -> pl.DataFrame:
 
 def _describe_fault(problem: Problem, name: str, dtype: Any, value: Any) -> str:
     return (
-        f"no value of {name} can be read, the first is {value!r}: expected {describe_dtype(dtype)}; convert the column "
-        f"in CONVERSIONS of {name_source_file(problem)}"
+        f"no value of {name} can be read, the first is {quote_value(value)}: expected {describe_dtype(dtype)}; "
+        f"convert the column in CONVERSIONS of {name_source_file(problem)}"
     )

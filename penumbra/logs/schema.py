@@ -158,7 +158,10 @@ class RefusalEntry(msgspec.Struct):
 
 
 class BrokenCountEntry(msgspec.Struct):
-    """Counts of the records that broke the contract during some seconds until `time` (UTC): all, and by field."""
+    """Counts of the records that broke the contract during some seconds until `time` (UTC): all, and by column.
+
+    Names that the contract doesn't have are counted together, as `UNKNOWN_FIELD`.
+    """
 
     time: dt.datetime
     records: int

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from penumbra.core.columns import COUNT_COLUMN
+from penumbra.core.quoting import escape_text
 from penumbra.core.task import Task
 from penumbra.training import bootstrap
 
@@ -60,7 +61,7 @@ def find_slice_members(rows: pl.DataFrame, columns: Sequence[str]) -> Iterator[t
             .sort(COUNT_COLUMN, column, descending=[True, False])
         )
         for value in counts[column].head(MAX_SLICE_VALUES).sort():
-            yield f"{column}={value}", (rows[column] == value).fill_null(value=False).to_numpy()
+            yield f"{column}={escape_text(value)}", (rows[column] == value).fill_null(value=False).to_numpy()
 
 
 def score_slices(
@@ -214,7 +215,7 @@ def _name_slices(
     for row in ranked.iter_rows(named=True):
         way = ways[row["way"]]
         codes = np.unravel_index(row["cell"], _count_values([coded[name] for name in way]))
-        parts = [f"{name}={coded[name][1][code]}" for name, code in zip(way, codes, strict=True)]
+        parts = [f"{name}={escape_text(coded[name][1][code])}" for name, code in zip(way, codes, strict=True)]
         if not seen.intersection(parts):
             named.append({**row, "slice": " and ".join(parts)})
         seen |= set(parts) if len(parts) == 1 else set()

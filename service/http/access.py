@@ -7,7 +7,6 @@ not settings, because settings are recorded with every run. Keys are kept as dig
 
 import hashlib
 import hmac
-import ipaddress
 import os
 import tempfile
 from collections.abc import Mapping, MutableMapping, Sequence
@@ -16,6 +15,7 @@ from typing import IO, Any, Literal, get_args
 import msgspec
 
 from penumbra.core.settings import API_KEY_PREFIX, ServiceSettings, SettingsError
+from service.http.hosts import HostCheck, is_loopback
 from service.http.refusals import RequestRefused
 
 Role = Literal["predict", "feedback", "admin"]
@@ -26,6 +26,9 @@ PUBLIC_PATHS = frozenset(["/livez", "/healthz", "/readyz"])
 ROLE_BY_PATH: dict[str, Role] = {"/predict": "predict", "/feedback": "feedback"}  # all other paths: admin
 MIN_KEY_LENGTH = 16  # characters of a key
 NO_KEYS_MESSAGE = "no keys are set, so only requests from this machine are answered: set PENUMBRA_KEYS__PREDICT"
+HOST_REMEDY = (
+    "send to 127.0.0.1 or localhost, or set PENUMBRA_KEYS__PREDICT; or service.open = true where a proxy asks for keys"
+)
 BEARER_CHALLENGE = (b"www-authenticate", b"Bearer")
 
 KeyDigests = Sequence[tuple[bytes, Role]]
@@ -110,7 +113,7 @@ def require_safe_access(service: ServiceSettings, keys: KeyDigests) -> None:
     Raises:
         SettingsError: There are no keys, the host is not a loopback address, and `service.open` is not set.
     """
-    if not keys and not service.open and not _is_loopback(service.host):
+    if not keys and not service.open and not is_loopback(service.host):
         raise SettingsError(
             f"service.host = {service.host!r} can be reached from other machines and no keys are set: set "
             f"{API_KEY_PREFIX}PREDICT, or service.open = true where something in front of the service asks for keys"
@@ -127,6 +130,7 @@ class AccessControl:
         """Keep the digests of `keys`; `is_open` lets every machine in where there are none."""
         self._keys = keys
         self._is_open = is_open and not keys
+        self._hosts = HostCheck((), HOST_REMEDY)
 
     def check(self, scope: Scope) -> None:
         """Let an HTTP request pass, or refuse it.
@@ -136,17 +140,22 @@ class AccessControl:
 
         Raises:
             RequestRefused: 401 without a valid key, 403 with the key of another role, or from another machine where no
-                keys are set.
+                keys are set, 421 for a host that isn't this machine where no keys are set.
         """
         if self._is_open:
             return
         if self._keys:
             self._check_key(scope)
-        elif (client := scope.get("client")) and client[0] != "127.0.0.1" and not _is_loopback(client[0]):
-            raise RequestRefused(403, NO_KEYS_MESSAGE)
+        else:
+            client = scope.get("client")
+            if client and client[0] != "127.0.0.1" and not is_loopback(client[0]):
+                raise RequestRefused(403, NO_KEYS_MESSAGE)
+            self._hosts.require_own_host(scope["headers"])
 
     def _check_key(self, scope: Scope) -> None:
-        roles = self._find_roles(scope["headers"])
+        header = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+        scheme, _, key = header.partition(b" ")
+        roles = find_key_roles(self._keys, key.strip() if scheme.lower() == b"bearer" else b"")
         needed = ROLE_BY_PATH.get(scope["path"], "admin")
         if not roles:
             raise RequestRefused(
@@ -155,20 +164,20 @@ class AccessControl:
         if not roles & {needed, "admin"}:
             raise RequestRefused(403, f"this key is for {' and '.join(sorted(roles))}, and this takes one for {needed}")
 
-    def _find_roles(self, headers: Sequence[tuple[bytes, bytes]]) -> set[Role]:
-        """Return the roles of the key in the headers, in the same time whichever key it is, valid or not."""
-        header = next((value for name, value in headers if name == b"authorization"), b"")
-        scheme, _, key = header.partition(b" ")
-        digest = _digest(key.strip() if scheme.lower() == b"bearer" else b"")
-        return {role for known, role in self._keys if hmac.compare_digest(known, digest)}
+
+def find_key_roles(keys: KeyDigests, key: bytes) -> set[Role]:
+    """Find the roles of a key, in the same time whichever key it is, valid or not.
+
+    Args:
+        keys: As returned by `read_keys`.
+        key: The key that was sent; empty for none.
+
+    Returns:
+        Its roles; empty for an unknown key.
+    """
+    digest = _digest(key)
+    return {role for known, role in keys if hmac.compare_digest(known, digest)}
 
 
 def _digest(key: bytes) -> bytes:
     return hashlib.sha256(key).digest()
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

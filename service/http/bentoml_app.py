@@ -24,6 +24,7 @@ from service.http import asgi, guard
 from service.http.access import AccessControl
 from service.http.guard import RequestLimits
 from service.http.micro_batching import MicroBatcher, RespondCallback
+from service.http.page_headers import OWN_ORIGIN_POLICY, add_page_headers
 from service.http.side_metrics import read_side_metrics
 
 THREAD_SWITCH_SECONDS = 0.0005
@@ -57,7 +58,8 @@ class FastService(Service):
         batcher = MicroBatcher(lambda: factory._service_instance.predictor)
         bounds = ConnectionBounds.from_settings(settings)
         config.HTTP_PROTOCOLS["auto"] = _bind_protocol(bounds, access, limits, batcher)  # type: ignore[assignment]
-        paths = asgi.build_asgi_app(factory(), lambda: factory._service_instance, settings.max_body_bytes)
+        rest = add_page_headers(factory(), OWN_ORIGIN_POLICY)
+        paths = asgi.build_asgi_app(rest, lambda: factory._service_instance, settings.max_body_bytes)
         return guard.guard_app(paths, access, limits)
 
     def _append_side_metrics(self, bentoml_metrics: Any) -> Any:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model, model
 from pydantic_core import PydanticCustomError
 
 from penumbra.core.column_rules import list_polars_rules
+from penumbra.core.columns import UNKNOWN_FIELD
 from penumbra.core.feature_specs import describe_expression
 from penumbra.core.record_fields import build_model_fields, name_fields
 from penumbra.features import ColumnCheck
@@ -39,8 +40,8 @@ class RecordReader:
 
     Attributes:
         consequence: What a refusal means for the client, such as "nothing was predicted".
-        broken_counts: The number of records that broke the contract, by field, and of all of them as "", since somebody
-            last replaced the counter.
+        broken_counts: The number of records that broke the contract, by column, and of all of them as "", since
+            somebody last replaced the counter. Names that the contract doesn't have count as `UNKNOWN_FIELD` together.
     """
 
     def __init__(
@@ -103,9 +104,17 @@ class RecordReader:
 
     def _count_and_refuse(self, broken: Sequence[tuple[int | None, ValidationError]], total: int) -> RequestRefused:
         refused = build_contract_refusal(broken, total, self.consequence)
-        fields = {(fault.get("index"), fault["field"]) for fault in refused.details if "field" in fault}
+        fields = {
+            (fault.get("index"), self._find_column(fault["field"])) for fault in refused.details if "field" in fault
+        }
         self.broken_counts.update([field for _, field in fields] + [""] * len({index for index, _ in fields}))
         return refused
+
+    def _find_column(self, field: str) -> str:
+        """The column that a field is or is a part of; `UNKNOWN_FIELD` where there is none."""
+        if field in self.model.names:
+            return field
+        return next((name for name in self.model.names if field.startswith(f"{name}.")), UNKNOWN_FIELD)
 
     def _parse_with_pydantic(self, body: bytes) -> RecordDict:
         record: RecordDict = self._validate(body).values

@@ -20,6 +20,7 @@ SETATTR_SYSCALLS = {
 }  # numbers of the system call sched_setattr, for which the C library has no function
 CONTROL_ESCAPES = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
 CONTROL_ESCAPES |= {0x2028: "\\u2028", 0x2029: "\\u2029", ord("\n"): "\\n", ord("\r"): "\\r", ord("\t"): "\\t"}
+MAX_MESSAGE_LENGTH, MAX_TRACEBACK_LENGTH = 4_000, 20_000  # characters; of longer ones the middle is left out
 TRACEBACK_ESCAPES = {code: text for code, text in CONTROL_ESCAPES.items() if code != ord("\n")}
 
 
@@ -116,17 +117,26 @@ def log_to_stderr(logger: logging.Logger) -> None:
 
 
 class EscapeFilter(logging.Filter):
-    """Escapes control characters in log records, so that nothing that a client sent can forge a line of the log.
+    """Escapes control characters in log records and bounds their length.
 
-    A traceback keeps its lines, each indented so that none looks like a record.
+    So nothing that a client sent can forge a line of the log, or fill it. A traceback keeps its lines, each
+    indented so that none looks like a record.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = record.getMessage().translate(CONTROL_ESCAPES), ()
+        message = _cut_middle(record.getMessage(), MAX_MESSAGE_LENGTH)
+        record.msg, record.args = message.translate(CONTROL_ESCAPES), ()
         if record.exc_info and not record.exc_text:
-            text = "".join(traceback.format_exception(*record.exc_info)).translate(TRACEBACK_ESCAPES)
+            text = _cut_middle("".join(traceback.format_exception(*record.exc_info)), MAX_TRACEBACK_LENGTH)
+            text = text.translate(TRACEBACK_ESCAPES)
             record.exc_text = textwrap.indent(text.rstrip("\n"), "    ", lambda line: True)
         return True
+
+
+def _cut_middle(text: str, most: int) -> str:
+    if len(text) <= most:
+        return text
+    return f"{text[: most // 2]} … {len(text) - most:,} characters … {text[-(most // 2) :]}"
 
 
 ESCAPE_FILTER = EscapeFilter()

@@ -62,6 +62,21 @@ def test_a_failure_is_told_without_the_address_which_is_a_secret(
     assert PLANTED not in printed
 
 
+def test_an_alarm_mentions_nobody_links_nowhere_and_is_one_line_of_bounded_length() -> None:
+    with chat(200) as server:
+        assert send(server, "<!channel> see\n<http://a.example|here> & now", "x" * 5_000)
+    (_, message) = server.received[0]
+    first, second = message["text"].split("\n")
+    assert first == "&lt;!channel&gt; see &lt;http://a.example|here&gt; &amp; now"
+    assert len(second) == 1_000
+
+
+def test_of_very_many_alarms_the_first_are_told_and_the_others_counted() -> None:
+    with chat(200) as server:
+        assert send(server, *(f"alarm {number}" for number in range(50)))
+    assert server.received[0][1]["text"].split("\n")[-2:] == ["alarm 19", "and 30 more: penumbra history"]
+
+
 def test_a_server_that_comes_to_itself_gets_the_message() -> None:
     with chat(503, 500, 200) as server:
         assert send(server, "temp is stuck")

@@ -129,7 +129,7 @@ def open_test_client(
         schema=PROBLEM.schema, features=PROBLEM.features, rules=SimpleNamespace(RULES=rules)
     )
     app = build_service(make_service_settings(folder, **service), problem_with_rules, keys).to_asgi()
-    with TestClient(app, client=("127.0.0.1", 50000)) as http:
+    with TestClient(app, "http://127.0.0.1", client=("127.0.0.1", 50000)) as http:
         yield http
 
 

@@ -72,7 +72,7 @@ def test_a_fault_of_days_that_are_judged_together_names_the_first_and_the_last(o
     )
     records = dict(rows.group_by(pl.col("at").dt.date()))
     empty = pl.DataFrame(schema={"day": pl.Date, "records": pl.Int64, "answered": pl.Int64, "field": pl.String})
-    monkeypatch.setattr(window_signals, "summarise_broken_records", lambda index: empty)
+    monkeypatch.setattr(window_signals, "summarise_broken_records", lambda index, schema: empty)
     monkeypatch.setattr(window_signals, "read_day_records", lambda index, day, schema: records[(day,)])
     span = WindowSpan(WEEK[0], WEEK[-1] + dt.timedelta(days=1), NOON, dict.fromkeys(WEEK, 24))
     model, monitor = SimpleNamespace(norms=norms, problem=orders), SimpleNamespace(on_faults=True, accept=[])

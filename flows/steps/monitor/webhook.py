@@ -4,8 +4,10 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+MAX_ALARMS, MAX_ALARM_LENGTH = 20, 1_000  # in one message; characters of each
+MESSAGE_ESCAPES = {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;"}  # all that the format has
 WEBHOOK_TRIES, WEBHOOK_TIMEOUT_SECONDS, WEBHOOK_PAUSE_SECONDS = 3, 5.0, 1.0
 
 
@@ -22,7 +24,7 @@ def post_alarms(url: str, alarms: Sequence[str], pause: float = WEBHOOK_PAUSE_SE
     """
     if not url or not alarms:
         return True
-    body = json.dumps({"text": "\n".join(alarms)}).encode()
+    body = json.dumps({"text": "\n".join(_format_alarms(alarms))}).encode()
     reason = ""
     for number in range(WEBHOOK_TRIES):
         if number:
@@ -32,6 +34,15 @@ def post_alarms(url: str, alarms: Sequence[str], pause: float = WEBHOOK_PAUSE_SE
             return True
     print(f"the webhook was not reached ({reason}): the ledger has what it would have said")
     return False
+
+
+def _format_alarms(alarms: Sequence[str]) -> Iterator[str]:
+    """The alarms, a bounded line each, without mentions, links and markup."""
+    for alarm in alarms[:MAX_ALARMS]:
+        line = " ".join(alarm.split())
+        yield (line if len(line) <= MAX_ALARM_LENGTH else f"{line[: MAX_ALARM_LENGTH - 1]}…").translate(MESSAGE_ESCAPES)
+    if len(alarms) > MAX_ALARMS:
+        yield f"and {len(alarms) - MAX_ALARMS} more: penumbra history"
 
 
 def _post_json(url: str, body: bytes) -> str:

@@ -88,7 +88,8 @@ def list_window_faults(
     Yields:
         The faults, day by day.
     """
-    turned_away, days = summarise_broken_records(index), span.days if monitor.on_faults else []
+    turned_away = summarise_broken_records(index, model.problem.schema)
+    days = span.days if monitor.on_faults else []
     arrivals = [([day], [*find_volume_faults(span.rows, day), *_list_refusal_faults(turned_away, day)]) for day in days]
     for together, found in [*arrivals, *_list_row_faults(index, model, span, days)]:
         yield from (

@@ -5,7 +5,7 @@ from collections import Counter
 
 import polars as pl
 
-from penumbra.core.columns import EVENT_COLUMN, ID_COLUMN
+from penumbra.core.columns import EVENT_COLUMN, ID_COLUMN, UNKNOWN_FIELD
 from penumbra.core.problem import ProblemSchema
 from penumbra.logs import append_log
 from penumbra.logs.index import LogIndex
@@ -60,16 +60,19 @@ def count_daily_answers(index: LogIndex) -> pl.DataFrame:
     return frame.with_columns(pl.col("day").cast(pl.Date))
 
 
-def summarise_broken_records(index: LogIndex) -> pl.DataFrame:
+def summarise_broken_records(index: LogIndex, schema: ProblemSchema) -> pl.DataFrame:
     """Count the records that broke the contract, by day of arrival.
 
     Args:
         index: The index.
+        schema: The problem's schema, whose contract has the columns.
 
     Returns:
-        A frame with `day` (Date, UTC), `records` (Int64, how many broke it), `field` (String, in which the most did)
-        and `answered` (Int64, how many were); only days on which any broke it, the earliest first.
+        A frame with `day` (Date, UTC), `records` (Int64, how many broke it), `field` (String, the column in which the
+        most did, or `UNKNOWN_FIELD`) and `answered` (Int64, how many were); only days on which any broke it, the
+        earliest first.
     """
+    columns = schema.Row.columns()
     entries = [
         (entry["time"][:10], entry["records"], entry["fields"])
         for entry in append_log.read_entries(get_broken_counts_folder(index.predictions))
@@ -79,7 +82,11 @@ def summarise_broken_records(index: LogIndex) -> pl.DataFrame:
         answered = dict(db.execute(ARRIVALS_QUERY))
     rows = []
     for day in sorted({day for day, _, _ in entries}):
-        fields = sum((Counter(fields) for each, _, fields in entries if each == day), Counter[str]())
+        fields: Counter[str] = Counter()
+        for name, count in (
+            (name, count) for each, _, found in entries if each == day for name, count in found.items()
+        ):
+            fields[name if name in columns else UNKNOWN_FIELD] += count
         records = sum(records for each, records, _ in entries if each == day)
         rows.append((day, records, max(fields, key=lambda name: fields[name], default=""), answered.get(day, 0)))
     return pl.DataFrame(rows, schema=schema, orient="row").with_columns(pl.col("day").str.to_date())

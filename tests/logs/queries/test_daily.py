@@ -74,11 +74,17 @@ def test_what_broke_the_contract_is_counted_by_day_of_arrival(tmp_path: Path) ->
         [BrokenCountEntry(MORNING, 3, {"temp": 3, "dewp": 1}), BrokenCountEntry(MORNING, 2, {"dewp": 1, "temp": 1})],
     )
     log_entries(tmp_path, make_prediction(1))
-    assert summarise_broken_records(make_updated_index(tmp_path)).rows() == [(DAY, 5, "temp", 1)]
+    assert summarise_broken_records(make_updated_index(tmp_path), schema).rows() == [(DAY, 5, "temp", 1)]
+
+
+def test_names_that_the_contract_doesn_t_have_are_counted_together(tmp_path: Path) -> None:
+    folder = get_broken_counts_folder(tmp_path / "predictions")
+    append_to_new_segment(folder, [BrokenCountEntry(MORNING, 3, {"<b id=marker>": 2, "colour": 2, "temp": 3})])
+    assert summarise_broken_records(make_updated_index(tmp_path), schema)["field"].to_list() == ["penumbra.unknown"]
 
 
 def test_where_nothing_broke_the_contract_there_are_no_refusals(tmp_path: Path) -> None:
-    assert summarise_broken_records(make_updated_index(tmp_path)).is_empty()
+    assert summarise_broken_records(make_updated_index(tmp_path), schema).is_empty()
 
 
 @pytest.mark.parametrize("query", [DAY_IDS_QUERY, labels.ANSWERS_WITH_TARGETS_QUERY, shadow.PAIRED_OUTPUTS_QUERY])

@@ -7,10 +7,12 @@ import socket
 import subprocess
 import sys
 
+import httpx
+import psutil
 import pytest
 
 from flows.steps.monitor import reports
-from monitoring.dashboard import processes
+from monitoring.dashboard import places, processes
 from monitoring.reports.workspace import DASHBOARD_PANELS, ReportWorkspace
 from monitoring.windows import WindowStore
 from penumbra.core.http_client import find_free_port
@@ -20,6 +22,8 @@ from tests.helpers import browser_pages, local_service, recorded_windows
 
 PATIENCE = 120.0
 TIMEOUT = PATIENCE * 1000
+ADMIN = "admin-key-of-anna"
+BEHIND = "monitoring.dashboard.evidently_server"
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +46,7 @@ def addresses(browser, watched):
     folder = watched.monitor.folder.parent
     environ = {**os.environ, **recorded_windows.make_history_environment(folder)}
     environ["PENUMBRA_DASHBOARD__FIRST_PORT"] = str(find_free_port())
+    environ["PENUMBRA_KEYS__ADMIN"] = ADMIN
     with (folder / "output").open("wb") as output:
         command = [sys.executable, "-m", "monitoring.dashboard.processes"]
         process = subprocess.Popen(command, cwd=PROJECT_ROOT, env=environ, stdout=output, stderr=subprocess.STDOUT)
@@ -101,15 +106,42 @@ def test_evidently_shows_the_last_verdict_and_a_point_for_each_window(browser, a
 
 
 @pytest.mark.slow
-def test_mlflow_shows_the_run_of_a_window(browser, addresses):
+def test_mlflow_shows_the_run_of_a_window_with_its_report(browser, watched, addresses):
+    run = ReportWorkspace(watched.monitor.folder, watched.registry.model).run(recorded_windows.make_window(0))
     with browser_pages.open_page(browser, addresses["mlflow"] + "/#/experiments/1/runs") as seen:
         seen.page.get_by_text("window 2013-04-01").first.wait_for(timeout=TIMEOUT)
+        seen.page.goto(f"{addresses['mlflow']}/#/experiments/1/runs/{run}/artifacts/reports/data.html")
+        frame = seen.page.frame_locator("iframe")
+        frame.get_by_text("Counted over all rows").wait_for(timeout=TIMEOUT)
+        assert seen.requested_hosts == {"127.0.0.1"}
+
+
+@pytest.mark.slow
+def test_pages_of_mlflow_and_evidently_delete_with_an_admin_key_only(watched, addresses):
+    workspace = ReportWorkspace(watched.monitor.folder, watched.registry.model)
+    project = f"{addresses['evidently']}/api/projects/{workspace.project}"
+    delete = f"{addresses['mlflow']}/ajax-api/2.0/mlflow/registered-models/delete-tag"
+    with httpx.Client(trust_env=False) as http:
+        assert http.delete(project).status_code == 401
+        assert http.request("DELETE", delete, json={"name": "flight-delay", "key": "x"}).status_code == 401
+        key = {"authorization": f"Bearer {ADMIN}"}
+        assert http.request("DELETE", delete, json={"name": "flight-delay", "key": "x"}, headers=key).status_code == 200
+        assert http.get(f"{project}/info").status_code == 200
+
+
+@pytest.mark.slow
+def test_nothing_behind_the_dashboard_listens_at_a_port_or_has_a_key(addresses):
+    started = psutil.Process().children(recursive=True)
+    behind = [each for each in started if "--uds" in each.cmdline() or BEHIND in each.cmdline()]
+    assert len(behind) >= 2
+    assert not [each for each in behind if any(one.status == "LISTEN" for one in each.net_connections("tcp"))]
+    assert not [each for each in behind if any(name.startswith("PENUMBRA_KEYS") for name in each.environ())]
 
 
 def test_a_port_that_is_taken_is_replaced_by_a_free_one():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         first = taken.getsockname()[1]
-        ports = processes.find_free_ports("127.0.0.1", first)
+        ports = places.find_free_ports("127.0.0.1", first)
     assert ports["overview"] != first
     assert len(set(ports.values())) == 3
 
@@ -119,11 +151,9 @@ def test_a_registry_with_pages_of_its_own_gets_no_others(tmp_path):
     served = settings.model_copy(
         update={"registry": settings.registry.model_copy(update={"tracking": "http://mlflow.example"})}
     )
-    to = processes.build_page_addresses(
-        served.dashboard.host, served.registry.tracking, {"overview": 1, "mlflow": 2, "evidently": 3}
-    )
+    to = places.build_page_addresses(served, {"overview": 1, "mlflow": 2, "evidently": 3})
     assert to["mlflow"] == "http://mlflow.example"
-    assert [child.name for child in processes.list_dashboard_processes(served, dict.fromkeys(to, 1), to)] == [
+    assert [child.name for child in processes.list_dashboard_processes(served, dict.fromkeys(to, 1), tmp_path)] == [
         "overview",
         "evidently",
     ]

@@ -76,6 +76,17 @@ def test_what_breaks_the_contract_is_counted_by_field_for_the_monitor(tmp_path: 
     assert (entry["records"], entry["fields"]) == (2, {"temp": 2, "dewp": 1})
 
 
+def test_names_that_a_client_makes_up_are_counted_together(tmp_path: Path) -> None:
+    made_up = [{**EXAMPLE, f"<b id=marker{number}>": 1} for number in range(3)]
+    with local_service.open_test_client(tmp_path) as http:
+        post_body(http, json.dumps([*made_up, {**EXAMPLE, "temp": 300.0}]).encode())
+        local_service.wait_until(
+            lambda: list(append_log.read_entries(get_broken_counts_folder(tmp_path / "predictions")))
+        )
+    (entry,) = append_log.read_entries(get_broken_counts_folder(tmp_path / "predictions"))
+    assert (entry["records"], entry["fields"]) == (4, {"penumbra.unknown": 3, "temp": 1})
+
+
 def test_a_refused_request_leaves_nothing_in_the_log(client: Any, folder: Path) -> None:
     before = len(list(append_log.read_entries(folder / "predictions")))
     post_body(client, json.dumps([EXAMPLE, {}]).encode())

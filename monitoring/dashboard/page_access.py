@@ -1,0 +1,130 @@
+"""Who may do what on the dashboard: this machine's readers read, and an admin key opens what writes."""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from monitoring.dashboard.sites import READ_METHODS, Site
+from service.http.access import BEARER_CHALLENGE, KeyDigests, find_key_roles
+from service.http.asgi import JSON_HEADER, AsgiApp, Headers, Message, Receive, Send
+from service.http.hosts import HostCheck
+from service.http.page_headers import build_page_headers, replace_headers
+from service.http.refusals import RequestRefused
+
+BASIC_CHALLENGE = (b"www-authenticate", b'Basic realm="dashboard: any name, an admin key as password", charset="UTF-8"')
+MAX_SHOWN_ORIGIN = 100
+MAX_READING_BYTES = 1 << 20  # of the body of a search
+
+
+@dataclass(frozen=True)
+class PageAccess:
+    """Checks the requests to the dashboard.
+
+    Attributes:
+        hosts: The hosts that are ours.
+        keys: Digests of the admin keys; empty where there are none.
+        is_closed: Whether reading takes a key, too.
+    """
+
+    hosts: HostCheck
+    keys: KeyDigests
+    is_closed: bool = False
+
+    def check(self, site: Site, scope: Message) -> None:
+        """Let a request pass, or refuse it.
+
+        Args:
+            site: The site that it is sent to.
+            scope: Its ASGI scope.
+
+        Raises:
+            RequestRefused: 421 for a host that isn't ours; 403 where a page of another origin sent it, or it writes and
+                there is no admin key; 401 where it needs an admin key and has none; 413 for a large search.
+        """
+        headers, is_reading = scope["headers"], site.is_reading(scope["method"], scope["path"])
+        self.hosts.require_own_host(headers)
+        if scope["method"] not in READ_METHODS:
+            _require_own_origin(headers)
+        if "admin" in find_key_roles(self.keys, _read_key(headers)):
+            return
+        if is_reading and not self.is_closed:
+            return _require_small_body(headers)
+        what = f"reading {site.title}" if is_reading else f"{scope['method']} at {site.title}, which is read-only here,"
+        if not self.keys:
+            raise RequestRefused(403, f"{what} takes an admin key, and none is set: set PENUMBRA_KEYS__ADMIN")
+        message = f"{what} takes an admin key: send one as 'authorization: Bearer <key>', or as password of any name"
+        raise RequestRefused(401, message, headers=[BEARER_CHALLENGE, BASIC_CHALLENGE])
+
+
+def guard_site(app: AsgiApp, site: Site, access: PageAccess) -> AsgiApp:
+    """Put a site behind the checks, and give its answers the headers of its pages.
+
+    Args:
+        app: The site's ASGI application, which may raise RequestRefused before it answers.
+        site: Which requests read, and what its pages may do.
+        access: The checks.
+
+    Returns:
+        The guarded application.
+    """
+
+    async def serve(scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":  # a WebSocket, which no site has
+            await send({"type": f"{scope['type']}.close"})
+            return
+        added = build_page_headers(site.choose_policy(scope["path"]))
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": replace_headers(message.get("headers", ()), added)}
+            await send(message)
+
+        try:
+            access.check(site, scope)
+            await app(scope, receive, send_with_headers)
+        except RequestRefused as refused:
+            await _refuse(send_with_headers, refused)
+
+    return serve
+
+
+async def _refuse(send: Send, refused: RequestRefused) -> None:
+    body = refused.encode_body()
+    headers = [JSON_HEADER, (b"content-length", b"%d" % len(body)), (b"connection", b"close"), *refused.headers]
+    await send({"type": "http.response.start", "status": refused.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _require_own_origin(headers: Headers) -> None:
+    """Refuse what a page of another origin sends: a browser names the origin, and may add a key that it knows."""
+    host = _find_header(headers, b"host")
+    for origin in (value for name, value in headers if name == b"origin"):
+        if origin.partition(b"://")[2] != host:
+            shown = origin.decode("latin-1")[:MAX_SHOWN_ORIGIN]
+            raise RequestRefused(403, f"a page of the origin {shown!r} sent this: only pages of this site may")
+    if _find_header(headers, b"sec-fetch-site") in (b"cross-site", b"same-site"):
+        raise RequestRefused(403, "a page of another site sent this: only pages of this one may")
+
+
+def _require_small_body(headers: Headers) -> None:
+    length = _find_header(headers, b"content-length") or b"0"
+    if _find_header(headers, b"transfer-encoding") or not length.isdigit() or int(length) > MAX_READING_BYTES:
+        raise RequestRefused(413, f"the body has to be of known length, and at most {MAX_READING_BYTES:,} bytes")
+
+
+def _read_key(headers: Headers) -> bytes:
+    """The key of a Bearer header, or the password of a Basic one; empty for none."""
+    scheme, _, credentials = _find_header(headers, b"authorization").partition(b" ")
+    if scheme.lower() == b"bearer":
+        return credentials.strip()
+    if scheme.lower() == b"basic":
+        try:
+            return base64.b64decode(credentials, validate=True).partition(b":")[2]
+        except binascii.Error:
+            return b""
+    return b""
+
+
+def _find_header(headers: Sequence[tuple[bytes, bytes]], wanted: bytes) -> bytes:
+    return next((value for name, value in headers if name == wanted), b"")

@@ -1,0 +1,105 @@
+"""Where the dashboard's pages are: ports and addresses, and the folder with the sockets behind the proxy."""
+
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+from penumbra.core.masking import strip_secrets
+from penumbra.core.settings import Settings
+from service.http.access import KeyDigests
+
+PAGE_NAMES = ("overview", "mlflow", "evidently")  # in the order of their ports
+SHOWN_HOSTS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+DIGEST_FILE = "admin-digests"
+
+
+def find_free_ports(host: str, first: int) -> dict[str, int]:
+    """Find a port for each page.
+
+    Args:
+        host: The address to listen on.
+        first: The first port.
+
+    Returns:
+        Ports by page name: `first` and those after it; in place of one that is taken any free one.
+    """
+    return {name: _find_open_port(host, first + offset) for offset, name in enumerate(PAGE_NAMES)}
+
+
+def build_page_addresses(settings: Settings, ports: Mapping[str, int]) -> dict[str, str]:
+    """Build the address of each page.
+
+    Args:
+        settings: The settings' `dashboard.host` and `registry.tracking` are read.
+        ports: Ports by page name.
+
+    Returns:
+        Addresses by page name; MLflow's own where the registry is a server, which has pages already.
+    """
+    host = SHOWN_HOSTS.get(settings.dashboard.host, settings.dashboard.host)
+    found = {name: f"http://{f'[{host}]' if ':' in host else host}:{port}" for name, port in ports.items()}
+    tracking = settings.registry.tracking
+    return found | ({"mlflow": strip_secrets(tracking)} if _is_server(tracking) else {})
+
+
+def list_served_pages(settings: Settings) -> list[str]:
+    """List the pages that the dashboard serves.
+
+    Args:
+        settings: The settings' `registry.tracking` is read.
+
+    Returns:
+        Page names, the overview first; without MLflow where the registry is a server.
+    """
+    return [name for name in PAGE_NAMES if not (name == "mlflow" and _is_server(settings.registry.tracking))]
+
+
+def get_socket(folder: Path, name: str) -> Path:
+    """Get the Unix socket of a server behind the proxy.
+
+    Args:
+        folder: The folder of this run of the dashboard, which only this user can enter.
+        name: The page's name.
+
+    Returns:
+        The socket's path.
+    """
+    return folder / name
+
+
+def write_admin_digests(folder: Path, keys: KeyDigests) -> None:
+    """Leave the digests of the admin keys for the server, whose environment has no keys.
+
+    Args:
+        folder: The folder of this run of the dashboard, which only this user can enter.
+        keys: As `read_keys` returns them.
+    """
+    (folder / DIGEST_FILE).write_text("\n".join(digest.hex() for digest, role in keys if role == "admin"))
+
+
+def read_admin_digests(folder: Path) -> KeyDigests:
+    """Read the digests of the admin keys.
+
+    Args:
+        folder: The folder that they were left in.
+
+    Returns:
+        Pairs (digest, "admin"); empty where there is no such key.
+    """
+    return [(bytes.fromhex(line), "admin") for line in (folder / DIGEST_FILE).read_text().split()]
+
+
+def _is_server(tracking: str) -> bool:
+    return tracking.startswith(("http://", "https://"))
+
+
+def _find_open_port(host: str, port: int) -> int:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for wanted in (port, 0):
+        try:
+            with socket.create_server((host, wanted), family=family) as found:
+                return int(found.getsockname()[1])
+        except OSError:
+            if wanted == 0:
+                raise
+    return port

@@ -1,0 +1,69 @@
+"""The dashboard's three sites: which requests only read, and what a browser may do with each page."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from monitoring.reports.foreign_pages import FOREIGN_PAGE_POLICY
+
+READ_METHODS = frozenset(["GET", "HEAD"])
+# A report or a card: its scripts run, in an origin of its own that nothing else belongs to.
+SANDBOX_POLICY = f"sandbox allow-scripts; {FOREIGN_PAGE_POLICY}"
+OVERVIEW_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; connect-src 'none'; form-action 'none'; "
+    "base-uri 'none'"
+)
+# MLflow and Evidently write styles and parts of scripts as they go; MLflow shows artifacts in frames that it fills.
+APPLICATION_POLICY = (
+    "default-src 'none'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' data: blob:; worker-src 'self' blob:; "
+    "frame-src 'self' blob:; manifest-src 'self'; media-src 'self' blob:; form-action 'none'; base-uri 'none'"
+)
+
+# What MLflow's pages read by POST: searches, and a query language without anything that writes.
+MLFLOW_READING_POST = re.compile(
+    r"/graphql|/(ajax-)?api/\d\.0/mlflow/"
+    r"((experiments|runs|logged-models|datasets|traces|issues|prompt-optimization/jobs)/search|experiments/search-datasets"
+    r"|registered-models/get-latest-versions|traces/(metrics|calculate-filter-correlation))"
+)
+MLFLOW_ARTIFACT = re.compile(r".*(get-artifact|get-trace-artifact|mlflow-artifacts/).*|.*/artifacts(/.*)?")
+EVIDENTLY_READING_POST = re.compile(r"/api/v2/snapshots/[0-9a-f-]+/data_series_batch")
+
+
+@dataclass(frozen=True)
+class Site:
+    """A site of the dashboard.
+
+    Attributes:
+        title: What it is called.
+        reading_post: The paths at which a POST only reads.
+        choose_policy: The content security policy of the answer at a path.
+    """
+
+    title: str
+    reading_post: re.Pattern[str]
+    choose_policy: Callable[[str], str]
+
+    def is_reading(self, method: str, path: str) -> bool:
+        """Say whether a request only reads.
+
+        Args:
+            method: The HTTP method.
+            path: The path, decoded.
+
+        Returns:
+            False for everything that isn't known to read.
+        """
+        return method in READ_METHODS or (method == "POST" and self.reading_post.fullmatch(path) is not None)
+
+
+NOTHING = re.compile(r"(?!)")
+SITES = {
+    "overview": Site("the overview", NOTHING, lambda path: OVERVIEW_POLICY if path == "/" else SANDBOX_POLICY),
+    "mlflow": Site(
+        "MLflow",
+        MLFLOW_READING_POST,
+        lambda path: SANDBOX_POLICY if MLFLOW_ARTIFACT.fullmatch(path) else APPLICATION_POLICY,
+    ),
+    "evidently": Site("Evidently", EVIDENTLY_READING_POST, lambda path: APPLICATION_POLICY),
+}

@@ -1,0 +1,75 @@
+"""Text from clients and from batches, made harmless: it reads much as it is and can't act as anything else.
+
+Values of requests, batches and labels reach pages of other tools, the ledger, the webhook, cards and logs. Each of
+these has characters of its own that make text into markup, a mention, a link or a line. So nothing but letters, digits,
+blanks and a little punctuation stays as it is, whatever the reader; all else is written as an escape.
+"""
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Iterable
+
+MAX_QUOTED_LENGTH = 80  # characters of a value
+MAX_QUOTED_NAMES = 20
+PLAIN_PUNCTUATION = frozenset(" -_.,:;/+%=()?!~")
+PLAIN_TEXT = re.compile(r"(?a:[\w \-.,:;/+%=()?!~])*")  # what needs no look at each character
+DIGEST_LENGTH = 8
+
+
+def escape_text(value: object, most: int = MAX_QUOTED_LENGTH) -> str:
+    r"""Escape a value that came from a client or a batch.
+
+    Args:
+        value: The value; its text is taken.
+        most: The largest number of characters of it that are shown.
+
+    Returns:
+        One line. All but letters, digits, blanks and a little punctuation is written as `\x3c` or `\u202e`, a colon
+        before two slashes too. Of a longer text the beginning, "…" and a digest, so that different texts stay
+        different.
+    """
+    text = str(value)
+    shown = text if len(text) <= most else text[:most]
+    if not PLAIN_TEXT.fullmatch(shown):
+        shown = "".join(map(_escape_character, shown))
+    shown = shown.replace("://", "\\x3a//")
+    return shown if len(text) <= most else f"{shown}… ({_digest(text)})"
+
+
+def quote_value(value: object) -> str:
+    """Write a value that came from a client or a batch as Python would, escaped and cut as by `escape_text`.
+
+    Args:
+        value: The value.
+
+    Returns:
+        A text within quotation marks; any other value as its text.
+    """
+    return f"'{escape_text(value)}'" if isinstance(value, str) else escape_text(value)
+
+
+def list_names(names: Iterable[str]) -> str:
+    """List names that came from a batch.
+
+    Args:
+        names: The names.
+
+    Returns:
+        The first twenty, escaped, with how many more there are; "none" without any.
+    """
+    found = list(names)
+    more = len(found) - MAX_QUOTED_NAMES
+    shown = ", ".join(map(escape_text, found[:MAX_QUOTED_NAMES])) or "none"
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _escape_character(character: str) -> str:
+    if character in PLAIN_PUNCTUATION or unicodedata.category(character)[0] in "LMN":
+        return character
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:DIGEST_LENGTH]

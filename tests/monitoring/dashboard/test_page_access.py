@@ -1,0 +1,195 @@
+"""Access to the dashboard: what reads is open, what writes takes an admin key, and pages of others get nothing."""
+
+import base64
+import contextlib
+import json
+import socket
+import tempfile
+from pathlib import Path
+from types import SimpleNamespace
+
+import httpx
+import pytest
+
+from monitoring.dashboard.places import find_free_ports, get_socket, write_admin_digests
+from monitoring.dashboard.processes import require_closed_pages
+from monitoring.dashboard.server import make_dashboard_config
+from penumbra.core.http_client import find_free_port
+from penumbra.core.problem_loading import load_problem
+from penumbra.core.settings import SettingsError
+from service.http.access import read_keys
+from tests.helpers import local_sites, recorded_windows
+
+ADMIN = "admin-key-of-anna"
+KEYS = read_keys({"PENUMBRA_KEYS__ADMIN": ADMIN, "PENUMBRA_KEYS__PREDICT": "predict-key-of-web"})
+SEARCH, DELETE = "/ajax-api/2.0/mlflow/runs/search", "/ajax-api/2.0/mlflow/runs/delete"
+PROJECT = "/api/v2/snapshots/019aa3b2-0000-7000-8000-000000000000"
+
+
+async def echo(scope, receive, send):
+    """Answer with what arrived."""
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body, more = body + message.get("body", b""), message.get("more_body", False)
+    said = {
+        "what": f"{scope['method']} {scope['raw_path'].decode()}?{scope['query_string'].decode()}",
+        "headers": {name.decode(): value.decode() for name, value in scope["headers"]},
+        "body": body.decode(),
+    }
+    headers = [(b"access-control-allow-origin", b"*"), (b"content-security-policy", b"default-src *")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": json.dumps(said).encode()})
+
+
+@contextlib.contextmanager
+def serve(folder, keys=KEYS, **dashboard):
+    """The dashboard's server, and a client for each site; nothing is behind the proxy."""
+    settings = recorded_windows.make_history_settings(folder)
+    settings = settings.model_copy(update={"dashboard": settings.dashboard.model_copy(update=dashboard)})
+    sockets, ports = Path(tempfile.mkdtemp()), find_free_ports("127.0.0.1", find_free_port())
+    write_admin_digests(sockets, keys)
+    config = make_dashboard_config(settings, load_problem(), ports, sockets)
+    listening = [socket.create_server(("127.0.0.1", port)) for port in ports.values()]
+    clients = {name: httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) for name, port in ports.items()}
+    with local_sites.serve_config(config, listening):
+        yield SimpleNamespace(sockets=sockets, **clients)
+    for each in (*listening, *clients.values()):
+        each.close()
+
+
+@pytest.fixture(scope="module")
+def sites(tmp_path_factory):
+    with (
+        serve(tmp_path_factory.mktemp("sites")) as found,
+        local_sites.serve_app(echo, uds=get_socket(found.sockets, "mlflow")),
+        local_sites.serve_app(echo, uds=get_socket(found.sockets, "evidently")),
+    ):
+        yield found
+
+
+def test_reading_needs_no_key(sites):
+    answer = sites.mlflow.get("/ajax-api/2.0/mlflow/runs/get", params={"run_id": "a b"})
+    assert answer.json()["what"] == "GET /ajax-api/2.0/mlflow/runs/get?run_id=a+b"
+    assert sites.mlflow.post(SEARCH, json={"filter": ""}).json()["body"] == '{"filter":""}'
+    assert sites.evidently.post(f"{PROJECT}/data_series_batch", json={}).status_code == 200
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "SEARCH"])
+@pytest.mark.parametrize("site", ["mlflow", "evidently"])
+def test_all_else_takes_an_admin_key(sites, site, method):
+    refused = getattr(sites, site).request(method, PROJECT)
+    assert refused.status_code == 401
+    assert "which is read-only here, takes an admin key" in refused.json()["error"]
+    assert {"bearer", "basic"} <= {each.split()[0].lower() for each in refused.headers.get_list("www-authenticate")}
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [f"Bearer {ADMIN}", f"bearer {ADMIN}", "Basic " + base64.b64encode(f"any:{ADMIN}".encode()).decode()],
+)
+def test_an_admin_key_opens_what_writes_and_goes_no_further(sites, authorization):
+    answer = sites.mlflow.post(DELETE, json={"run_id": "1"}, headers={"authorization": authorization})
+    assert (answer.status_code, answer.json()["body"]) == (200, '{"run_id":"1"}')
+    assert "authorization" not in answer.json()["headers"]
+    assert answer.json()["headers"]["host"] == "localhost"
+
+
+@pytest.mark.parametrize("key", ["Bearer predict-key-of-web", "Bearer x", "Basic !!", "Basic YTpi", f"Digest {ADMIN}"])
+def test_another_key_opens_nothing(sites, key):
+    assert sites.mlflow.post(DELETE, json={}, headers={"authorization": key}).status_code == 401
+
+
+@pytest.mark.parametrize("site", ["overview", "mlflow", "evidently"])
+def test_another_host_gets_nothing(sites, site):
+    answer = getattr(sites, site).get("/", headers={"host": "a.example"})
+    assert (answer.status_code, "dashboard.hosts" in answer.json()["error"]) == (421, True)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "http://a.example"},
+        {"origin": "null"},
+        {"origin": "http://127.0.0.1:1"},
+        {"sec-fetch-site": "cross-site"},
+    ],
+)
+def test_a_page_of_another_origin_can_t_post_even_with_the_key_that_a_browser_adds(sites, headers):
+    answer = sites.mlflow.post(DELETE, json={}, headers={**headers, "authorization": f"Bearer {ADMIN}"})
+    assert answer.status_code == 403
+    assert sites.mlflow.post(SEARCH, json={}, headers=headers).status_code == 403
+
+
+def test_a_page_of_the_site_itself_can(sites):
+    headers = {"origin": str(sites.mlflow.base_url).rstrip("/"), "sec-fetch-site": "same-origin"}
+    assert sites.mlflow.post(SEARCH, json={}, headers=headers).status_code == 200
+
+
+def test_what_has_no_right_is_refused_before_its_body_is_sent(sites):
+    head = f"POST {DELETE} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000000\r\n\r\n"
+    assert send_bytes(sites.mlflow, head).startswith(b"HTTP/1.1 401 ")
+
+
+def test_a_large_head_is_refused(sites):
+    head = "GET / HTTP/1.1\r\nHost: localhost\r\n" + "x: y\r\n" * 200
+    assert send_bytes(sites.overview, head).startswith(b"HTTP/1.1 431 ")
+
+
+def send_bytes(site, text):
+    with socket.create_connection(("127.0.0.1", site.base_url.port), 10) as connection:
+        connection.sendall(text.encode())
+        return connection.recv(65536)
+
+
+def test_a_search_is_bounded(sites):
+    assert sites.mlflow.post(SEARCH, content=b" " * 2_000_000).status_code == 413
+    assert sites.mlflow.post(SEARCH, content=iter([b"{}"])).status_code == 413
+
+
+@pytest.mark.parametrize(
+    ("site", "path", "policy"),
+    [
+        ("overview", "/", "default-src 'none'; style-src"),
+        ("overview", "/cards/train.html", "sandbox allow-scripts; default-src 'none'"),
+        ("mlflow", "/", "default-src 'none'; script-src 'self'"),
+        ("mlflow", "/get-artifact?path=reports/data.html", "sandbox allow-scripts;"),
+        ("mlflow", "/api/2.0/mlflow-artifacts/artifacts/1/a.html", "sandbox allow-scripts;"),
+        ("evidently", "/projects/1", "default-src 'none'; script-src 'self'"),
+    ],
+)
+def test_every_answer_says_what_a_browser_may_do_with_it(sites, site, path, policy):
+    headers = getattr(sites, site).get(path).headers
+    assert headers["content-security-policy"].startswith(policy)
+    assert headers["content-security-policy"].endswith("frame-ancestors 'none'")
+    assert (headers["x-content-type-options"], headers["referrer-policy"]) == ("nosniff", "no-referrer")
+    assert "access-control-allow-origin" not in headers
+
+
+def test_without_an_admin_key_nothing_writes(tmp_path):
+    with serve(tmp_path, keys=[]) as found:
+        refused = found.mlflow.post(DELETE, json={}, headers={"authorization": "Basic YTo="})
+        assert (refused.status_code, "set PENUMBRA_KEYS__ADMIN" in refused.json()["error"]) == (403, True)
+
+
+def test_while_nothing_listens_behind_it_the_proxy_says_so(tmp_path):
+    with serve(tmp_path) as found:
+        waiting = found.mlflow.get("/")
+        assert (waiting.status_code, waiting.headers["retry-after"]) == (503, "1")
+        assert waiting.json()["error"].startswith("MLflow is starting, or has ended")
+
+
+def test_pages_that_other_machines_reach_take_the_key_for_reading_too(tmp_path):
+    with serve(tmp_path, host="0.0.0.0", hosts=["pages.example"]) as found:
+        assert found.overview.get("/").status_code == 401
+        headers = {"authorization": f"Bearer {ADMIN}", "host": "pages.example"}
+        assert found.overview.get("/", headers=headers).status_code == 200
+
+
+def test_pages_that_other_machines_reach_are_refused_without_a_key(tmp_path):
+    settings = recorded_windows.make_history_settings(tmp_path)
+    reached = settings.model_copy(update={"dashboard": settings.dashboard.model_copy(update={"host": "0.0.0.0"})})
+    require_closed_pages(settings, [])
+    require_closed_pages(reached, KEYS)
+    with pytest.raises(SettingsError, match="no admin key is set"):
+        require_closed_pages(reached, read_keys({"PENUMBRA_KEYS__PREDICT": "predict-key-of-web"}))
