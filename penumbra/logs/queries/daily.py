@@ -77,7 +77,7 @@ def summarise_broken_records(index: LogIndex, schema: ProblemSchema) -> pl.DataF
         (entry["time"][:10], entry["records"], entry["fields"])
         for entry in append_log.read_entries(get_broken_counts_folder(index.predictions))
     ]
-    schema = {"day": pl.String, "records": pl.Int64, "field": pl.String, "answered": pl.Int64}
+    dtypes = {"day": pl.String, "records": pl.Int64, "field": pl.String, "answered": pl.Int64}
     with index.open() as db:
         answered = dict(db.execute(ARRIVALS_QUERY))
     rows = []
@@ -89,4 +89,4 @@ def summarise_broken_records(index: LogIndex, schema: ProblemSchema) -> pl.DataF
             fields[name if name in columns else UNKNOWN_FIELD] += count
         records = sum(records for each, records, _ in entries if each == day)
         rows.append((day, records, max(fields, key=lambda name: fields[name], default=""), answered.get(day, 0)))
-    return pl.DataFrame(rows, schema=schema, orient="row").with_columns(pl.col("day").str.to_date())
+    return pl.DataFrame(rows, schema=dtypes, orient="row").with_columns(pl.col("day").str.to_date())

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from service.app import build_service
 from tests.helpers import browser_pages, local_service, local_sites
 
 pytestmark = [
@@ -19,7 +18,7 @@ pytestmark = [
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("page")
     local_service.deploy_version(folder, "1")
-    app = build_service(local_service.make_service_settings(folder), local_service.PROBLEM).to_asgi()
+    app = local_service.build_service(local_service.make_service_settings(folder), local_service.PROBLEM).to_asgi()
     listening = socket.create_server(("127.0.0.1", 0))
     with local_sites.serve_app(app, [listening]):
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
