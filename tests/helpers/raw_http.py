@@ -56,7 +56,7 @@ def run_impatient_server(folder: Path, **settings: Any) -> Iterator[int]:
 
 
 def encode_request(body: bytes = BODY, target: str = "/predict", method: str = "POST", **headers: str) -> bytes:
-    fields = {"Host": "x", "Content_Type": "application/json", "Content_Length": str(len(body)), **headers}
+    fields = {"Host": "localhost", "Content_Type": "application/json", "Content_Length": str(len(body)), **headers}
     lines = [f"{name.replace('_', '-')}: {value}" for name, value in fields.items() if value]
     return "\r\n".join([f"{method} {target} HTTP/1.1", *lines, "", ""]).encode() + body
 

@@ -131,7 +131,7 @@ def test_a_client_that_goes_away_in_the_middle_harms_nobody(http: httpx.Client) 
     assert http.base_url.port
     with socket.create_connection(("127.0.0.1", http.base_url.port)) as half:
         half.sendall(
-            b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{"
+            b"POST /predict HTTP/1.1\r\nHost: [::1]\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{"
         )
     assert http.post("/predict", json=EXAMPLE).status_code == 200
 
