@@ -5,6 +5,12 @@ SHELL := /bin/bash
 .PHONY: help train serve test test-all lint monitor promote dashboard replay bench docs lock clean
 
 PYTHON ?= python3
+# What is said on the command line is text: make expands nothing in it, and no shell does, as recipes read the environment.
+override PYTHON := $(value PYTHON)
+override ARGS := $(value ARGS)
+override NAME := $(value NAME)
+override UPGRADE := $(value UPGRADE)
+export PYTHON ARGS NAME
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode
@@ -43,13 +49,14 @@ test-all: $(VENV)/development checkout ## that and the whole flows: trained, kil
 
 # The tests of a folder, unless ARGS names paths in the other one only. That ARGS choose none of them (5) is no failure.
 chosen = $(or $(filter $1 $1/%,$(ARGS)),$(if $(filter tests tests/% problem_tests problem_tests/%,$(ARGS)),,$1))
-run_tests = @$(if $(chosen),$(BIN)/python -m pytest $(filter-out $(ARGS),$(chosen)) $2 $(ARGS) || [ $$? = 5 ],:)
+PYTEST := $(BIN)/python -c 'import os, shlex, sys, pytest; sys.exit(pytest.main(sys.argv[1:] + shlex.split(os.environ["ARGS"])))'
+run_tests = @$(if $(chosen),$(PYTEST) $(filter-out $(ARGS),$(chosen)) $2 || [ $$? = 5 ],:)
 
 lint: $(VENV)/development ## format, lint and type checks
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy
 
 bench: $(VENV)/development checkout ## measure something: NAME=serve (`penumbra bench --help` lists the names)
-	@$(BIN)/penumbra bench "$(or $(NAME),$(error say which: make bench NAME=serve))"
+	$(if $(NAME),,$(error say which: make bench NAME=serve))@$(BIN)/penumbra bench "$$NAME"
 
 docs: $(VENV)/development ## the documentation as a site that works offline
 	@$(BIN)/penumbra docs
@@ -74,9 +81,9 @@ checkout:
 	record the revision that made them: run 'git init && git add -A && git commit -m start' first." >&2; exit 1; }
 
 $(VENV)/uv:
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { echo "Penumbra needs Python \
-	3.11 to 3.13 and $(PYTHON) is $$($(PYTHON) --version 2>&1): name another one with 'make PYTHON=python3.12 …'." >&2; exit 1; }
-	@$(PYTHON) -m venv $(VENV)
+	@"$$PYTHON" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { echo "Penumbra needs Python \
+	3.11 to 3.13 and $$PYTHON is $$("$$PYTHON" --version 2>&1): name another one with 'make PYTHON=python3.12 …'." >&2; exit 1; }
+	@"$$PYTHON" -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/uv.lock
 	@touch $@
 
@@ -91,6 +98,6 @@ $(VENV)/development: locks/dev.lock $(VENV)/runtime
 	@touch $@
 
 $(VENV)-mlflow/ready: locks/mlflow.lock | $(VENV)/uv
-	@$(PYTHON) -m venv $(VENV)-mlflow
+	@"$$PYTHON" -m venv $(VENV)-mlflow
 	@$(BIN)/uv pip install --quiet --python $(VENV)-mlflow/bin/python --compile-bytecode --require-hashes -r locks/mlflow.lock
 	@touch $@

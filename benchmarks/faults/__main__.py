@@ -11,7 +11,12 @@ from collections.abc import Sequence
 
 from penumbra.core.tables import format_table
 
-HARNESSES: tuple[str, ...] = ("hostile_peers", "worker_gap", "sustained_load")
+HARNESSES: tuple[str, ...] = (
+    "hostile_peers",
+    "kill_points",
+    "sustained_load",
+    "worker_gap",
+)
 
 
 def main(names: Sequence[str] = ()) -> None:

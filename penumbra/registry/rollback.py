@@ -48,11 +48,12 @@ def roll_back_live(settings: Settings, reason: str, to: str = "") -> str:
         OSError: The ledger can't be written. The rollback is done all the same.
     """
     state = settings.service.state
-    if read_pointer(state) is None:
+    begun = _find_begun_pin(state, to)
+    if begun is None and read_pointer(state) is None:
         raise RollbackRefused(f"{state} names no live version: `make serve` has not begun to serve one yet")
-    if not to and (canary := read_pointer(state, CANARY_ALIAS)):
+    if begun is None and not to and (canary := read_pointer(state, CANARY_ALIAS)):
         return _end_canary(settings, canary, reason)
-    pin = _find_begun_pin(state, to) or _make_pin(settings, to)
+    pin = begun or _make_pin(settings, to)
     versions = {LIVE_ALIAS: pin.live, PREVIOUS_ALIAS: pin.previous}
     try:
         if not _is_entered(settings, versions):

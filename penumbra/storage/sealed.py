@@ -44,7 +44,7 @@ def write_sealed_aside(path: Path) -> Iterator[Path]:
             yield aside
             digest = hash_file(aside)
             stack.enter_context(hold_folder_lock(path.parent))
-            before = _read_digests(path)
+            before = _read_digests(path) if _has_seal(path) or not path.exists() else [hash_file(path)]
             _write_seal(path, [digest, *before])
         if before not in ([], [digest]):
             _write_seal(path, [digest])

@@ -1,0 +1,52 @@
+"""Kills each operation before and after each of its steps, runs it again, and compares with the undisturbed end."""
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import polars as pl
+
+from benchmarks.faults.killed_operation import OPERATIONS, Outcome
+from benchmarks.faults.report import FaultReport
+from penumbra.core.settings import PROJECT_ROOT
+
+AT_ONCE = 2
+
+
+def inject_faults(operations: Sequence[str] = tuple(OPERATIONS), every: int = 1) -> FaultReport:
+    """Kill operations at their steps.
+
+    Args:
+        operations: Names of operations.
+        every: Kill at every so many of the moments only.
+
+    Returns:
+        By operation the number of kills, of those that lost something, and of those that left something twice.
+    """
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(AT_ONCE) as pool:
+        outcomes = dict(
+            zip(operations, pool.map(lambda name: _run_alone(name, Path(folder), every), operations), strict=True)
+        )
+    rows = [(name, *map(len, (found["kills"], found["lost"], found["twice"]))) for name, found in outcomes.items()]
+    table = pl.DataFrame(rows, ["operation", "kill_points", "lost", "twice"], orient="row")
+    counts = {name: int(table[name].sum()) for name in ("kill_points", "lost", "twice")}
+    said = [f"{name}: {text}" for name, found in outcomes.items() for text in [*found["lost"], *found["twice"]]]
+    return FaultReport(counts, table, tuple(said))
+
+
+def _run_alone(name: str, folder: Path, every: int) -> Outcome:
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.faults.killed_operation",
+        name,
+        str(folder.resolve() / name),
+        str(every),
+    ]
+    done = subprocess.run(command, cwd=PROJECT_ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    found: Outcome = json.loads(done.stdout.splitlines()[-1])
+    return found

@@ -1,0 +1,58 @@
+"""A promotion pass that promotes, rejects or begins a canary."""
+
+import datetime as dt
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks.faults.operations.operation import (
+    MLFLOW_MODULES,
+    Operation,
+    describe_ledger,
+    describe_registry,
+    make_settings,
+)
+
+NOW = dt.datetime(2013, 4, 28, 12, tzinfo=dt.UTC)  # the logged days are over, with all labels
+
+
+def prepare_candidate(folder: Path, gate: str) -> None:
+    """Register a live model and a better candidate, with their answers, labels, and this verdict of the gate."""
+    from tests.helpers import registered_versions
+
+    database = registered_versions.register_versions(folder / "registered", "ab")
+    registered_versions.make_aliased_registry(folder, database, live="1", candidate="2")
+    registered_versions.append_earlier_event(folder, "promotion", "promote", live="1")
+    registered_versions.append_earlier_event(folder, "verdict", gate, candidate="2", live="1")
+    scores = registered_versions.score_calibrated, registered_versions.score_noisy
+    registered_versions.log_compared_days(folder, "1", {"2": scores[0]}, scores[1])
+
+
+def run_promotion(folder: Path, **changes: Any) -> None:
+    """Call what the flow's steps call, in their order."""
+    from flows.steps.promote import verdicts
+    from penumbra.core.problem_loading import load_problem
+
+    settings = make_settings(folder, **changes)
+    aliases = verdicts.prepare_aliases(settings)
+    print(verdicts.act_on_cases(settings, verdicts.judge_cases(settings, load_problem(), aliases, None, NOW)))
+
+
+def describe_promotion(folder: Path) -> Iterator[str]:
+    """Yield a text for each alias, version and entry of the ledger."""
+    settings = make_settings(folder)
+    yield from describe_registry(settings)
+    yield from describe_ledger(settings)
+
+
+def _make_operation(gate: str, **changes: Any) -> Operation:
+    run = partial(run_promotion, **changes)
+    return Operation(partial(prepare_candidate, gate=gate), run, describe_promotion, MLFLOW_MODULES)
+
+
+OPERATIONS = {
+    "promote": _make_operation("pass"),
+    "reject": _make_operation("fail"),
+    "canary": _make_operation("pass", promotion__canary_share=0.2),
+}

@@ -1,0 +1,140 @@
+"""A registration that was cut short is carried out by the next training: ledger first, each step once."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from flows.steps.train import registration
+from flows.steps.train.outcome import OutcomeSummary
+from flows.steps.train.registration import BegunRegistration, prepare_registration
+from flows.steps.train.run_record import TrainingRuns
+from penumbra.core.settings import RegistrySettings, Settings, load_settings
+from penumbra.registry import ledger_sync
+from penumbra.registry.ledger import Ledger, LedgerEvent
+from penumbra.registry.models import ModelRegistry
+from penumbra.registry.run_records import FinishedRun
+
+
+class KilledError(BaseException):
+    """The process is no more."""
+
+
+@pytest.fixture
+def settings(tmp_path: Path, registry: RegistrySettings) -> Settings:
+    places = {"TRAINING__FOLDER": "train", "LEDGER__FOLDER": "ledger", "SERVICE__STATE": "state"}
+    environ = {f"PENUMBRA_{name}": str(tmp_path / place) for name, place in places.items()}
+    return load_settings(environ=environ).model_copy(update={"registry": registry})
+
+
+def begin(settings: Settings, key: str = "k", verdict: str = "pass") -> Path:
+    """Write what a training leaves before it registers anything."""
+    folder = settings.training.folder / "bundle"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "bundle.json").write_text("{}")
+    runs = TrainingRuns(FinishedRun("train", 0, 1), [FinishedRun("trial", 0, 1)], {"bundle": str(folder)}, "d.dir")
+    event = LedgerEvent(kind="verdict", actor="ann", reason="gate on 2024-01", verdict=verdict)
+    begun = BegunRegistration(
+        key, f"print of {key}", runs, True, event, OutcomeSummary("tree", "(data d)", "table", "")
+    )
+    file = settings.training.folder / "registration.msgpack"
+    file.write_bytes(msgspec.msgpack.encode(begun))
+    return file
+
+
+def read_state(settings: Settings) -> tuple[dict[str, str] | None, list[tuple[str, dict[str, str]]], list[str]]:
+    models = ModelRegistry(settings.registry)
+    runs = models.client.search_runs([models._experiment()])
+    entries = [(entry.kind, entry.versions) for entry in Ledger(settings.ledger.folder).entries()]
+    return models.aliases(), entries, sorted(run.info.status for run in runs)
+
+
+FIRST = (
+    {"live": "1"},
+    [("verdict", {"candidate": "1"}), ("promotion", {"live": "1"})],
+    ["FINISHED", "FINISHED"],
+)
+
+
+@pytest.mark.parametrize(
+    "step", ["log_batch", "set_terminated", "create_model_version", "set_registered_model_alias", "search_runs"]
+)
+def test_whatever_step_it_was_killed_at_the_next_training_does_the_rest_once(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    file = begin(settings)
+    client = type(ModelRegistry(settings.registry).client)
+
+    def die(*_: object, **__: object) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(client, step, die)
+        with pytest.raises(KilledError):
+            prepare_registration(settings)
+    assert file.exists()
+    prepare_registration(settings)
+    assert read_state(settings) == FIRST
+    assert not file.exists()
+    prepare_registration(settings)
+    assert read_state(settings) == FIRST
+
+
+def test_the_ledger_has_the_first_model_before_it_is_live(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    begin(settings)
+
+    def die(*_: object) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ModelRegistry, "set_alias", die)
+        with pytest.raises(KilledError):
+            prepare_registration(settings)
+    assert read_state(settings)[:2] == ({}, FIRST[1])
+    assert ledger_sync.rebuild_aliases(settings, Ledger(settings.ledger.folder).entries()) == "live: none -> 1"
+
+
+def test_an_alias_that_was_moved_since_the_verdict_stays(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    begin(settings)
+    prepare_registration(settings)
+    file = begin(settings, key="second")
+    with monkeypatch.context() as patched:
+        patched.setattr(registration, "describe_outcome", lambda *_: (_ for _ in ()).throw(KilledError()))
+        with pytest.raises(KilledError):
+            prepare_registration(settings)
+    event = LedgerEvent(
+        kind="verdict", actor="a", reason="r", verdict="reject", versions={"candidate": "2", "live": "1"}
+    )
+    Ledger(settings.ledger.folder).append(event)
+    ModelRegistry(settings.registry).delete_alias("candidate")
+    prepare_registration(settings)
+    assert ModelRegistry(settings.registry).aliases() == {"live": "1"}
+    assert not file.exists()
+
+
+def test_without_the_bundle_it_is_given_up(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    file = begin(settings)
+    (settings.training.folder / "bundle/bundle.json").unlink()
+    (settings.training.folder / "bundle").rmdir()
+    prepare_registration(settings)
+    assert "its model is trained again" in capsys.readouterr().out
+    assert not file.exists()
+
+
+def test_a_ledger_without_a_promotion_takes_no_live_alias_away(settings: Settings) -> None:
+    begin(settings)
+    prepare_registration(settings)
+    assert "version 1 is live: nothing was changed" in ledger_sync.rebuild_aliases(settings, [])
+    assert ModelRegistry(settings.registry).aliases() == {"live": "1"}
+
+
+def test_a_run_that_nobody_records_any_more_is_ended(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    models = ModelRegistry(settings.registry)
+    with monkeypatch.context() as patched:
+        patched.setattr(type(models.client), "log_batch", lambda *_: (_ for _ in ()).throw(KilledError()))
+        with pytest.raises(KilledError):
+            models.record(FinishedRun("experiment", 0, 1))
+    assert models.end_aborted_runs() == 0
+    monkeypatch.setattr("penumbra.registry.run_records.MAX_RECORDING_SECONDS", -1.0)
+    assert models.end_aborted_runs() == 1
+    assert read_state(settings)[2] == ["KILLED"]

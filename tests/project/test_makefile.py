@@ -1,0 +1,65 @@
+"""What is said to make is text: neither make nor a shell expands it."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from penumbra.core.settings import PROJECT_ROOT
+
+FAKE_PYTEST = "import json\ndef main(words):\n    print(json.dumps(words))\n    return 0\n"
+READY = ("uv", "runtime", "development", "bin/uv")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A checkout whose environment has a pytest and a penumbra that print what they are called with."""
+    shutil.copy(PROJECT_ROOT / "Makefile", tmp_path)
+    for name in ("pyproject.toml", "locks/uv.lock", "locks/runtime.lock", "locks/dev.lock"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (0, 0))
+    (tmp_path / ".venv/bin").mkdir(parents=True)
+    for number, name in enumerate(READY, 1):
+        (tmp_path / ".venv" / name).touch()
+        os.utime(tmp_path / ".venv" / name, (number, number))
+    (tmp_path / "pytest.py").write_text(FAKE_PYTEST)
+    (tmp_path / ".venv/bin/python").symlink_to(sys.executable)
+    (tmp_path / ".venv/bin/penumbra").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    (tmp_path / ".venv/bin/penumbra").chmod(0o755)
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t"]
+    subprocess.run([*git, "init", "-q"], cwd=tmp_path, check=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "start"], cwd=tmp_path, check=True)
+    return tmp_path
+
+
+def run_make(folder, *words):
+    environ = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "ARGS", "NAME")}
+    environ |= {"PYTHONPATH": str(folder)}
+    done = subprocess.run(["make", *words], cwd=folder, env=environ, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_words_for_the_tests_are_passed_on_as_they_are(folder):
+    words = "-k 'a or b' $(shell touch made) $$(touch made)"
+    shown = [json.loads(line) for line in run_make(folder, "test", f"ARGS={words}")]
+    assert [each[-1] for each in shown] == ["made)", "made)"]
+    assert shown[0][:6] == ["problem_tests", "-k", "a or b", "$(shell", "touch", "made)"]
+    assert not (folder / "made").exists()
+
+
+def test_paths_in_one_folder_leave_the_other_out(folder):
+    (shown,) = map(json.loads, run_make(folder, "test", "ARGS=tests/cli -x"))
+    assert shown == ["-n", "2", "--dist", "loadfile", "tests/cli", "-x"]
+
+
+def test_the_name_of_a_benchmark_is_taken_as_text(folder):
+    assert run_make(folder, "bench", "NAME=`touch made`$(shell touch made)\"'") == [
+        "bench",
+        "`touch made`$(shell touch made)\"'",
+    ]
+    assert not (folder / "made").exists()
