@@ -11,6 +11,7 @@ from benchmarks.faults.operations.operation import (
     describe_registry,
     make_settings,
 )
+from penumbra.storage.sealed import SEAL_SUFFIX, find_damaged_files
 
 LIGHT_MODULES = ("penumbra.registry.rollback", "penumbra.core.settings")
 
@@ -53,8 +54,9 @@ def describe_pointers(folder: Path, has_registry: bool) -> Iterator[str]:
     """Yield a text for each pointer, alias, version and entry of the ledger."""
     settings = make_settings(folder)
     for path in settings.service.state.iterdir():
-        if path.is_file() and not path.name.startswith(".") and path.suffix != ".lock":
+        if path.is_file() and not path.name.startswith(".") and path.suffix not in (".lock", SEAL_SUFFIX):
             yield f"pointer: {path.name} {path.read_text() if path.name != 'rolled-back' else ''}"
+    yield from (f"damaged: {path}" for path in find_damaged_files(settings.service.state))
     yield from describe_ledger(settings)
     if has_registry:
         yield from describe_registry(settings)
