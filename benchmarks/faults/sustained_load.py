@@ -45,7 +45,7 @@ LAG_METRICS = {
     "archive": "penumbra_archive_lag_seconds",
 }
 PROCESS_WORDS = {
-    "worker": "_bentoml_impl.worker",
+    "workers": "processes.worker_host",
     "indexer": "processes.indexer",
     "archiver": "processes.archiver",
     "scorers": "shadow.scorer",
