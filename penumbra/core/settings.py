@@ -7,6 +7,7 @@ import json
 import os
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -367,6 +368,18 @@ def load_settings(path: Path = PROJECT_ROOT / SETTINGS_FILE, environ: dict[str, 
         return Settings.model_validate(values)
     except ValidationError as error:
         raise SettingsError(_format_errors(error, path, overridden)) from None
+
+
+def remove_api_keys(environ: Mapping[str, str]) -> dict[str, str]:
+    """Remove API keys from an environment, for processes that check none.
+
+    Args:
+        environ: The environment, by name of the variable.
+
+    Returns:
+        The environment without them.
+    """
+    return {name: value for name, value in environ.items() if not name.startswith(API_KEY_PREFIX)}
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

@@ -91,18 +91,6 @@ def load_key_digests(descriptor: int) -> KeyDigests:
     return msgspec.json.decode(content, type=list[tuple[bytes, Role]])
 
 
-def remove_api_keys(environ: Mapping[str, str]) -> dict[str, str]:
-    """Remove API keys from an environment, for processes that check none.
-
-    Args:
-        environ: The environment, by name of the variable.
-
-    Returns:
-        The environment without them.
-    """
-    return {name: value for name, value in environ.items() if not name.startswith(API_KEY_PREFIX)}
-
-
 def require_safe_access(service: ServiceSettings, keys: KeyDigests) -> None:
     """Refuse settings under which other machines could send requests without a key.
 

@@ -15,13 +15,13 @@ from typing import IO, Any
 
 import service
 from penumbra.core.process_tree import adopt_orphans
-from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError, load_settings
+from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError, load_settings, remove_api_keys
+from penumbra.registry.signatures import SIGNING_KEY_VARIABLE
 from service import processes, shadow
 from service.http.access import (
     KeyDigests,
     load_key_digests,
     read_keys,
-    remove_api_keys,
     require_safe_access,
     store_key_digests,
 )
@@ -38,6 +38,12 @@ PROCESS_MODULES = {
 }  # by package, as importing the modules themselves would cost their memory once more
 # In this order they give way, where the machine can't do all: answers come first, and labels before the shadow.
 PROCESS_NICENESS = {"indexer": 5, "archiver": 10, "shadow": IDLE_NICENESS}
+SECRET_USERS = {  # by the beginning of a variable's name; no other process is given it
+    "AWS_": ("archiver", "deployer"),
+    "MLFLOW_TRACKING_": ("deployer",),
+    "PENUMBRA_MONITOR__WEBHOOK": (),
+    SIGNING_KEY_VARIABLE: (),
+}
 SERVICE_MODULE = service.__name__
 QUIET_ENVIRONMENT = {
     "BENTOML_DO_NOT_TRACK": "True",
@@ -98,6 +104,7 @@ def list_service_processes(settings: Settings, descriptors: Sequence[int]) -> li
             [sys.executable, "-m", module, *map(str, arguments.get(name, ()))],
             niceness=PROCESS_NICENESS.get(name, 0),
             pass_fds=arguments.get(name, ()),
+            hidden_variables=tuple(prefix for prefix, users in SECRET_USERS.items() if name not in users),
             death_signal=signal.SIGTERM if name == "shadow" else signal.SIGKILL,  # that ends what its models started
         )
         for name, module in PROCESS_MODULES.items()

@@ -35,8 +35,9 @@ class ChildProcess:
     """A command, its process, and when to start it next.
 
     What it prints goes to `log`, or to this process's output. It gives way to others by its `niceness` from its start
-    on (see `process_control.lower_priority`). It inherits the file descriptors `pass_fds`, and gets `death_signal` when
-    this process dies. Times are by `time.monotonic`, in seconds. `last_code` is the exit code of the last process.
+    on (see `process_control.lower_priority`). It inherits the file descriptors `pass_fds`, but no environment variable
+    whose name begins as one of `hidden_variables` does, and gets `death_signal` when this process dies. Times are by
+    `time.monotonic`, in seconds. `last_code` is the exit code of the last process.
     """
 
     name: str
@@ -44,6 +45,7 @@ class ChildProcess:
     log: Path | None = None
     niceness: int = 0
     pass_fds: Sequence[int] = ()
+    hidden_variables: tuple[str, ...] = ()
     death_signal: signal.Signals = signal.SIGTERM
     process: RunningProcess | None = None
     last_code: int | None = None
@@ -68,9 +70,10 @@ class ChildProcess:
             self._schedule_restart(code, now)
 
     def _start(self, environment: Mapping[str, str]) -> RunningProcess:
+        shown = {name: value for name, value in environment.items() if not name.startswith(self.hidden_variables)}
         with self.log.open("ab") if self.log else nullcontext() as output:
             return start_process(
-                self.command, environment, self.pass_fds, output, self.niceness, death_signal=self.death_signal
+                self.command, shown, self.pass_fds, output, self.niceness, death_signal=self.death_signal
             )
 
     def _schedule_restart(self, code: int, now: float) -> None:

@@ -22,7 +22,7 @@ from penumbra.core.encoding import derive_features
 from penumbra.core.http_client import OPEN_WITHOUT_PROXY, extract_prediction, find_free_port, is_service_ready
 from penumbra.core.problem import Problem
 from penumbra.core.process_tree import kill_process_tree
-from penumbra.core.settings import API_KEY_PREFIX, RegistrySettings
+from penumbra.core.settings import RegistrySettings, remove_api_keys
 from penumbra.features import Record
 from penumbra.registry import bundle
 from penumbra.training.doctor import checks, serving_skew
@@ -122,7 +122,7 @@ def _run_service(folder: Path) -> Iterator[str]:
         **{"SERVICE__HOST": "127.0.0.1", "SERVICE__PORT": port, "SERVICE__WORKERS": 1, "SERVICE__MAX_RECORDS": 10_000},
         **{"RULES__APPLY": "false", "SHADOW__ENABLED": "false"},
     }
-    environ = _environment_without_keys() | {f"PENUMBRA_{name}": str(value) for name, value in settings.items()}
+    environ = remove_api_keys(os.environ) | {f"PENUMBRA_{name}": str(value) for name, value in settings.items()}
     with (folder / "output").open("w") as output:
         process = subprocess.Popen([sys.executable, "-m", "service"], env=environ, stdout=output, stderr=output)
     try:
@@ -133,11 +133,6 @@ def _run_service(folder: Path) -> Iterator[str]:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(STOP_TIMEOUT_SECONDS)
         kill_process_tree(process)
-
-
-def _environment_without_keys() -> dict[str, str]:
-    """Return this process' environment without API keys, so that requests need none."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(API_KEY_PREFIX)}
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], url: str, output: Path) -> None:

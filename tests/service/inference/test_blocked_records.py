@@ -141,6 +141,14 @@ def test_a_heartbeat_says_how_long_until_the_next(tmp_path: Path) -> None:
     assert read_heartbeat(tmp_path, os.getpid()) == (0, 0.0)
 
 
+def test_where_no_host_watches_a_timer_ends_a_worker_even_while_native_code_holds_pythons_lock(tmp_path: Path) -> None:
+    pid = os.fork()
+    if pid == 0:
+        WorkerMarks(tmp_path, patience=0.1, has_timer=True).send_heartbeat()
+        7**10**8  # for minutes, within one instruction
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGALRM
+
+
 def test_where_the_state_folder_cant_be_written_marks_are_lost_with_the_worker(tmp_path: Path) -> None:
     (tmp_path / "workers").write_text("no folder")
     marks = WorkerMarks(tmp_path)
