@@ -38,6 +38,7 @@ MINUTES, PER_SECOND = 30.0, 2000.0
 SAMPLES = 30  # of a run
 WARM_UP_SHARE = 0.2  # of a run, after which memory is to stay as it is
 CATCH_UP_SECONDS = 600.0
+MAX_LATE_SECONDS = 5.0
 MEGABYTE = 1 << 20
 LAG_METRICS = {
     "index": "penumbra_index_lag_seconds",
@@ -80,10 +81,11 @@ def inject_faults(minutes: float = MINUTES, per_second: float = PER_SECOND) -> F
         root = Path(folder)
         bundle = make_bundle(root / "bundle", estimator=HistGradientBoostingClassifier(max_iter=100, random_state=1))
         place = make_service_state(bundle, root / "service", candidate=make_bundle(root / "candidate", seed=2))
+        settings = make_service_settings(place)
         with servers.start_penumbra(place, shadow=True) as server:
             samples, counts = _run_load(server, minutes * 60, per_second)
             caught_up = _wait_until_caught_up(server)
-        lost = _count_lost(make_service_settings(place), counts)
+        lost = _count_lost(settings, counts)
     return FaultReport(
         {
             "index_lag_s": round(samples[-1].lags["index"], 1),
@@ -176,6 +178,8 @@ def _list_findings(counts: dict[str, Any], lost: int, caught_up: float | None) -
         yield f"{lost:,} acknowledged answers or labels are lost"
     if caught_up is None:
         yield f"not all had caught up {CATCH_UP_SECONDS:g} s after the load"
+    if counts["late"] > MAX_LATE_SECONDS:
+        yield f"requests were sent up to {counts['late']:.1f} s late: the load was more than could be answered"
     for status, number in counts["refused"].items():
         yield f"{number:,} requests got a {status}"
 

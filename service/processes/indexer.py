@@ -15,10 +15,10 @@ from service.processes.exposition import MetricSample, format_exposition
 from service.processes.process_control import log_to_stderr, make_running_check, sleep_while_running
 
 INDEX_POLL_SECONDS, MAX_INDEX_POLL_SECONDS = 1.0, 10.0  # between passes
-INDEX_SHARE = 0.1  # of the time that passes may take: the more lines a pass has, the less each costs
+INDEX_SHARE = 0.1  # of a processor that passes may take: the more lines a pass has, the less each costs
 MAX_INDEX_WAIT_SECONDS = 15.0  # after failures
 INDEX_METRIC_HELP = {
-    "heartbeat_seconds": "When the index last took in lines or found none, in seconds since 1970.",
+    "heartbeat_seconds": "When the indexer was last at work or waited for it, in seconds since 1970.",
     "lag_seconds": "For how long the oldest line of a log waits for the index.",
     "lag_rows": "How many lines of a log wait for the index, estimated from their bytes.",
     "failing": "1 while the index can't be brought up to date.",
@@ -35,34 +35,37 @@ def run_indexer(
     Args:
         index: The index of predictions and labels.
         running: Returns False when it is time to stop.
-        report: Called after each piece of a log that was taken in and after each pass, with whether that failed.
+        report: Called often, with whether the last pass failed.
     """
     wait, last_message = INDEX_POLL_SECONDS, ""
+
+    def report_and_check() -> bool:
+        report(bool(last_message))
+        return running()
+
     while True:
-        last, began = not running(), time.monotonic()
+        last, began = not running(), time.process_time()
         try:
             index.catch_up(lambda: report(False))
-            report(False)
-            wait, last_message = compute_index_wait(time.monotonic() - began), ""
+            wait, last_message = compute_index_wait(time.process_time() - began), ""
         except Exception as error:  # such as a full disk or a damaged file: labels wait in their log
             wait, message = min(wait * 2, MAX_INDEX_WAIT_SECONDS), describe_error(error)
             if message != last_message:
                 logger.error("labels can't be joined to predictions, trying again: %s", message)
             last_message = message
-            report(True)
         if last:
             return
-        sleep_while_running(wait, running)
+        sleep_while_running(wait, report_and_check)
 
 
 def compute_index_wait(seconds: float) -> float:
     """Compute how long to wait after a pass.
 
     Args:
-        seconds: How long the pass took.
+        seconds: The processor time that the pass took.
 
     Returns:
-        The seconds until the next pass, so that passes take `INDEX_SHARE` of the time.
+        The seconds until the next pass, so that passes take `INDEX_SHARE` of a processor.
     """
     return min(max(INDEX_POLL_SECONDS, seconds / INDEX_SHARE - seconds), MAX_INDEX_POLL_SECONDS)
 

@@ -6,6 +6,7 @@ import pytest
 
 from penumbra.cli.label_report import collect_label_counts, format_label_counts
 from penumbra.core.tables import format_table
+from penumbra.logs.lag import INDEX_METRICS_FILE
 from penumbra.logs.queries import labels
 from service.processes import indexer
 from tests.helpers import local_service, prediction_logs
@@ -75,3 +76,36 @@ def test_make_labels_counts_lines_that_cannot_be_read(tmp_path: Path) -> None:
 def test_a_table_aligns_text_left_and_numbers_right() -> None:
     shown = pl.DataFrame({"day": ["a", "bcd"], "predictions": [1, 23456], "share": [0.5, 1.0]})
     assert format_table(shown) == "day  predictions    share\na              1   50.0 %\nbcd       23,456  100.0 %"
+
+
+@pytest.mark.parametrize(("pass_seconds", "wait"), [(0.01, 1.0), (0.5, 4.5), (60.0, 10.0)])
+def test_passes_take_a_tenth_of_a_processor_and_are_ten_seconds_apart_at_most(pass_seconds: float, wait: float) -> None:
+    assert indexer.compute_index_wait(pass_seconds) == pytest.approx(wait)
+
+
+def test_the_lag_is_told_while_the_indexer_waits_and_a_failure_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexer, "INDEX_POLL_SECONDS", 0.0)
+    settings = local_service.make_service_settings(tmp_path)
+    log_predictions(tmp_path, make_prediction(1))
+    report = indexer.make_index_reporter(settings)
+    told = lambda: (tmp_path / "predictions" / INDEX_METRICS_FILE).read_text().splitlines()  # noqa: E731
+    report(True)
+    assert 'penumbra_index_lag_rows{log="predictions"} 1' in told()
+    assert "penumbra_index_failing 1" in told()
+    running = iter([True, True, False])
+    indexer.run_indexer(prediction_logs.make_index(tmp_path), lambda: next(running, False), report)
+    assert 'penumbra_index_lag_rows{log="predictions"} 0' in told()
+    assert "penumbra_index_failing 0" in told()
+
+
+def test_an_indexer_goes_on_with_an_index_that_another_process_made_anew(tmp_path: Path) -> None:
+    with prediction_logs.make_index(tmp_path).keep_open() as index:
+        log_predictions(tmp_path, make_prediction(1))
+        index.catch_up()
+        for path in (tmp_path / "labels").glob("index.db*"):
+            path.unlink()
+        log_predictions(tmp_path, make_prediction(2))
+        index.catch_up()
+    assert labels.join_labels(prediction_logs.make_index(tmp_path)).height == 2
