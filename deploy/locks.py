@@ -1,7 +1,6 @@
 """Reading of lock files: which distributions an installation gets, with the hashes that it accepts."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,12 +33,11 @@ class LockedDistribution:
         return f"pkg:pypi/{self.name}@{self.version}"
 
 
-def read_locked_distributions(lock: Path, environment: Mapping[str, str] | None = None) -> list[LockedDistribution]:
-    """Read the distributions of a lock.
+def read_locked_distributions(lock: Path) -> list[LockedDistribution]:
+    """Read which distributions the serving image gets from a lock.
 
     Args:
-        lock: A lock file with hashes, as `make lock` writes it.
-        environment: What markers are evaluated for, such as `IMAGE_ENVIRONMENT`; None for all distributions.
+        lock: A lock file with hashes, as `make lock` writes it; its markers are evaluated for the image.
 
     Returns:
         The distributions, in the order of the file.
@@ -48,5 +46,5 @@ def read_locked_distributions(lock: Path, environment: Mapping[str, str] | None 
     return [
         LockedDistribution(pin.name, next(iter(pin.specifier)).version, tuple(re.findall(r"[0-9a-f]{64}", hashes)))
         for pin, hashes in pins
-        if environment is None or pin.marker is None or pin.marker.evaluate(dict(environment))
+        if pin.marker is None or pin.marker.evaluate(IMAGE_ENVIRONMENT)
     ]

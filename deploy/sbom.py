@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from deploy.locks import IMAGE_ENVIRONMENT, LockedDistribution, read_locked_distributions
+from deploy.locks import LockedDistribution, read_locked_distributions
 from penumbra.core.settings import PROJECT_ROOT
 from penumbra.registry.manifest import MANIFEST_FILE, hash_bundle_file
 from penumbra.registry.pointers import BUNDLES_FOLDER
@@ -38,7 +38,7 @@ def build_sbom(name: str, pinned: Path | None = None) -> dict[str, Any]:
         BrokenBundle: A pinned bundle can't be read.
     """
     application = {"type": "application", "bom-ref": name, "name": name, **_describe_engine()}
-    components = [_describe_distribution(each) for each in _read_image_distributions()]
+    components = [_describe_distribution(each) for each in read_locked_distributions(PROJECT_ROOT / SERVE_LOCK)]
     components += _describe_models(name, pinned) if pinned else []
     references = [component["bom-ref"] for component in components]
     document = {
@@ -64,10 +64,6 @@ def write_sbom(folder: Path, name: str, pinned: Path) -> None:
         BrokenBundle: A pinned bundle can't be read.
     """
     (folder / SBOM_FILE).write_text(json.dumps(build_sbom(name, pinned), indent=1))
-
-
-def _read_image_distributions() -> list[LockedDistribution]:
-    return read_locked_distributions(PROJECT_ROOT / SERVE_LOCK, IMAGE_ENVIRONMENT)
 
 
 def _describe_engine() -> dict[str, Any]:

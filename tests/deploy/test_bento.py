@@ -1,6 +1,7 @@
 """The bento serves its pinned models from anywhere; the container's file and user keep to what they promise."""
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -19,6 +20,7 @@ import pytest
 import yaml
 
 from deploy.bento import BENTO_FILES, BentoNotBuilt, build_bento, stage_service_code
+from deploy.sbom import SBOM_FILE
 from penumbra.core.http_client import find_free_port
 from penumbra.core.settings import PROJECT_ROOT, load_settings
 from penumbra.logs import append_log
@@ -241,6 +243,8 @@ def test_a_bento_serves_from_an_empty_folder_with_the_registry_away(pinned_bento
     assert (response_body["model_version"], response_body["probability"]) == ("1", compute_expected_probability(model))
     assert append_log.find_entry_in_segments(tmp_path / "var/predictions", response_body["prediction_id"])
     assert not (bento / "src/var").exists()
+    materials = json.loads((bento / "src" / SBOM_FILE).read_text())["components"]
+    assert {"machine-learning-model", "library"} == {each["type"] for each in materials}
 
 
 @pytest.mark.slow

@@ -159,6 +159,7 @@ def build_replay_environment(settings: Settings, plan: ReplayPlan) -> dict[str, 
         "PENUMBRA_SHADOW__CATCH_UP_HOURS": "87600",  # the days are seconds: none is too old
         "PENUMBRA_SHADOW__BATCH_ROWS": "4096",
         "PENUMBRA_LOG__KEEP_DAYS": "3650",
+        "PENUMBRA_REGISTRY__SIGNED_BY": "[]",  # nobody signs the sabotaged candidate
         "PENUMBRA_RULES__APPLY": "false",  # it is models that are compared
     }
 
