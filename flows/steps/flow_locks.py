@@ -11,11 +11,13 @@ of their own for as long as they write.
 """
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
+from penumbra.core.process_tree import end_with_parent
 from penumbra.core.settings import Settings, SettingsError, load_settings
 from penumbra.storage.work_lock import hold_work_lock
 
@@ -26,7 +28,8 @@ FlowName = Literal["ingest", "train", "experiment", "doctor"]
 def hold_flow_locks(flow: FlowName, arguments: Sequence[str]) -> Iterator[bool]:
     """Hold the locks of a flow while this process runs it, as a context manager.
 
-    The tasks of a run are processes of their own, which work under the locks of the process that started them.
+    The tasks of a run are processes of their own, which work under the locks of the process that started them, and end
+    with it.
 
     Args:
         flow: The flow.
@@ -38,6 +41,8 @@ def hold_flow_locks(flow: FlowName, arguments: Sequence[str]) -> Iterator[bool]:
     Raises:
         SystemExit: The settings are wrong, or a lock's folder can't be written.
     """
+    if "step" in arguments[1:]:
+        end_with_parent(os.getppid())
     if not {"run", "resume"} & set(arguments[1:]):
         yield False
         return

@@ -1,6 +1,7 @@
 """The steps of an ingest: restore, list, check, record, attach labels."""
 
 import sqlite3
+import subprocess
 
 from flows.steps.parallel import count_parallel_tasks, distribute_jobs
 from penumbra.core.masking import mask_address
@@ -188,8 +189,7 @@ def report_data_version(store: DataStore) -> str:
     if version.problem:
         remote = mask_address(data.remote)
         lines.append(f"not in the remote {remote} yet, the next ingest tries again: {version.problem}")
-    if version.changed:
-        lines.append(_commit_pointer(data, f"Data until {batches[-1]}"))
+    lines += _commit_pointer(data, f"Data until {batches[-1]}", version.changed)
     return "\n".join(lines)
 
 
@@ -207,9 +207,16 @@ def attach_batch_labels(store: DataStore) -> str:
     return f"{new:,} labels are new"
 
 
-def _commit_pointer(data: DataSettings, message: str) -> str:
+def _commit_pointer(data: DataSettings, message: str, is_new: bool) -> list[str]:
+    """Commit the .dvc file if the settings say so and git lacks it, whichever ingest has written it."""
     pointer = versions.get_dvc_file(data)
-    if data.commit:
+    if not data.commit:
+        advice = f"the version is new; record it with: git add {pointer} && git commit -m '{message}'"
+        return [advice] if is_new else []
+    try:
+        if not code_version.has_uncommitted_changes(PROJECT_ROOT, pointer.absolute()):
+            return []
         code_version.commit_file(PROJECT_ROOT, pointer.absolute(), message)
-        return f"committed {pointer}: {message}"
-    return f"the version is new; record it with: git add {pointer} && git commit -m '{message}'"
+    except subprocess.CalledProcessError as error:
+        raise IngestRefused(f"git doesn't commit {pointer} (data.commit = true): {error.stderr.strip()}") from None
+    return [f"committed {pointer}: {message}"]

@@ -70,6 +70,23 @@ def commit_file(root: Path, file: Path, message: str) -> None:
     _run_git(root, "commit", "--quiet", "-m", message, "--", str(file))
 
 
+def has_uncommitted_changes(root: Path, file: Path) -> bool:
+    """Tell whether git lacks a file as it is.
+
+    Args:
+        root: A folder in the checkout.
+        file: The file's path, absolute or relative to `root`.
+
+    Returns:
+        True where the file is new, or differs from the last commit.
+
+    Raises:
+        subprocess.CalledProcessError: `root` is no checkout.
+        OSError: git isn't installed.
+    """
+    return bool(_run_git(root, "status", "--porcelain", "--", str(file)))
+
+
 def _run_git(root: Path, *arguments: str) -> str:
     git = subprocess.run(["git", "-C", str(root), *arguments], check=True, capture_output=True, text=True)
     return git.stdout.strip()

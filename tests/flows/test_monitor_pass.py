@@ -253,6 +253,20 @@ def test_a_retraining_that_fails_is_entered_and_not_tried_again_and_again(empty:
     assert retraining.respond_to_verdict(settings, PROBLEM, ingest=lambda: False, train=lambda reason: True) == ""
 
 
+def test_a_training_whose_pass_was_killed_before_it_was_entered_is_entered_as_one(
+    empty: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked(empty)
+    versions = {"candidate": "2", "live": "1"}
+    event = LedgerEvent(kind="verdict", actor="ann", reason="gate", verdict="pass", versions=versions)
+    Ledger(empty / "ledger").append(event)
+    monkeypatch.setattr(retraining.plan, "make_plan", lambda *_: None)
+    monkeypatch.setattr(retraining.plan, "find_trained_version", lambda *_: "2")
+    retraining.respond_to_verdict(world.make_monitor_settings(empty, DONE), PROBLEM, lambda: True, lambda reason: True)
+    last = read_ledger_entries(empty)[-1]
+    assert (last.kind, last.verdict, last.versions) == ("retrain", "trained", {"new": "2"})
+
+
 def test_the_ledger_has_the_reason_that_a_flow_stopped_for(empty: Path) -> None:
     asked(empty)
 

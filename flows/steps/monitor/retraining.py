@@ -152,16 +152,31 @@ def _ingest_and_train(
     if failure := _run_to_failure(ingest):
         return FAILED, "", f"nothing was trained: the ingest failed, {failure}"
     training_plan = plan.make_plan(settings, problem)
-    if known := plan.find_trained_version(training_plan, settings):
+    known = plan.find_trained_version(training_plan, settings)
+    if known and _is_judged_since(
+        settings, verdict, known
+    ):  # by an earlier pass, which was killed before it entered it
+        return TRAINED, known, _describe_new_version(settings, known)
+    if known:
         return NOTHING_NEW, "", f"nothing to train: version {known} was made from this data, code and settings"
     if failure := _run_to_failure(lambda: train(f"entry {verdict.number}: {verdict.reason}")):
         return FAILED, "", f"the training failed, {failure}"
     version = plan.find_trained_version(training_plan, settings)
     if not version:
         return REQUESTED, "", "the training was asked for"
+    return TRAINED, version, _describe_new_version(settings, version)
+
+
+def _is_judged_since(settings: Settings, verdict: LedgerEntry, version: str) -> bool:
+    """Tell whether the gate has judged a version after this verdict."""
+    later = Ledger(settings.ledger.folder).entries()[verdict.number :]
+    return any(entry.kind == "verdict" and entry.versions.get(CANDIDATE_ALIAS) == version for entry in later)
+
+
+def _describe_new_version(settings: Settings, version: str) -> str:
     passed = (ModelRegistry(settings.registry).aliases() or {}).get(CANDIDATE_ALIAS) == version
     became = "is the candidate, and has to earn its place in the shadow" if passed else "did not pass the gate"
-    return TRAINED, version, f"version {version} was made and {became}"
+    return f"version {version} was made and {became}"
 
 
 def _run_to_failure(run: Callable[[], bool]) -> str:

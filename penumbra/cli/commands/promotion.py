@@ -31,12 +31,17 @@ def return_to_previous(reason: str, to: str) -> None:
     """Let the previous model answer again at once, with or without the registry."""
     from penumbra.core.settings import SettingsError, load_settings
     from penumbra.registry.ledger import BrokenLedger
+    from penumbra.registry.pointers import ROLLBACK_PIN_FILE
     from penumbra.registry.rollback import RollbackRefused, roll_back_live, sync_rollback
 
     with refuse_on(RollbackRefused, SettingsError):
         settings = load_settings()
         try:
             click.echo(roll_back_live(settings, reason, to))
+        except RollbackRefused:
+            if (settings.service.state / ROLLBACK_PIN_FILE).exists():  # the last one was cut short
+                sync_rollback(settings)
+            raise
         except (BrokenLedger, OSError) as error:
             sync_rollback(settings)
             raise Refusal(f"the previous version answers again, but the ledger doesn't have it: {error}") from None
