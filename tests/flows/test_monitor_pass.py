@@ -19,6 +19,7 @@ from penumbra.storage.work_lock import PassInProgress, hold_pass_lock
 from tests.helpers import local_service
 from tests.helpers import monitored_model as world
 from tests.helpers.monitored_model import ONE_DAY, WINDOW_BEGIN, read_ledger_entries, run_monitor_pass
+from tests.helpers.planted_secrets import PLANTED, find_planted_files
 from tests.helpers.regular_flights import make_regular_flights
 
 PROBLEM = load_problem()
@@ -58,6 +59,13 @@ def test_each_window_that_is_over_is_judged_once_however_late_the_pass_comes(fol
     before = record.stat().st_mtime_ns
     assert run_monitor_pass(folder, DONE) == []
     assert record.stat().st_mtime_ns == before
+
+
+def test_a_pass_writes_no_secret_of_its_settings_anywhere(folder: Path) -> None:
+    assert run_monitor_pass(folder, DONE, every_days=1, webhook=f"https://hooks.example.org/{PLANTED}") != []
+    recorded = [entry.settings["monitor"]["webhook"] for entry in read_ledger_entries(folder) if entry.settings]
+    assert set(recorded) == {"https://hooks.example.org/***"}
+    assert find_planted_files(folder) == []
 
 
 def test_after_a_change_of_features_a_version_is_watched_by_what_it_reads_itself(folder: Path) -> None:

@@ -22,6 +22,7 @@ from service.processes.supervisor import ChildProcess, Supervisor
 from service.shadow import scorer_client
 from tests.helpers import local_service
 from tests.helpers.checkout import FLIGHTS, link_checkout
+from tests.helpers.planted_secrets import PLANTED, find_planted_files
 
 SLICE, SHORT = "se.slice", 100_000
 OWN = Path("/proc/self/sched").read_text() if Path("/proc/self/sched").exists() else ""
@@ -40,8 +41,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server_without_model(folder: Path) -> Iterator[tuple[Any, httpx.Response, httpx.Response]]:
-    """A running server, with what it answered before there was a model."""
-    with local_service.start_server(folder) as (process, http):
+    """A running server, with what it answered before there was a model; its settings have secrets."""
+    secrets = {
+        "registry__tracking": f"sqlite:///file:{folder}/mlflow.db?uri=true&password={PLANTED}",
+        "data__remote": f"ssh://me:{PLANTED}@127.0.0.1:1/data",
+        "monitor__webhook": f"https://hooks.example.org/{PLANTED}",
+    }
+    with local_service.start_server(folder, **secrets) as (process, http):
         yield (process, http), http.get("/readyz"), http.post("/predict", json=EXAMPLE)
 
 
@@ -83,6 +89,12 @@ def test_a_new_version_is_swapped_in_without_an_error(http: httpx.Client, folder
 
     local_service.wait_until(swapped)
     assert answers[0]["model_version"] == "1"
+
+
+def test_a_running_service_writes_and_answers_no_secret_of_its_settings(http: httpx.Client, folder: Path) -> None:
+    name = http.post("/predict", json=EXAMPLE).json()["prediction_id"]
+    assert find_planted_files(folder) == []
+    assert [path for path in ("/readyz", f"/explain/{name}", "/metrics") if PLANTED in http.get(path).text] == []
 
 
 def test_metrics_count_requests_records_and_time(http: httpx.Client) -> None:
