@@ -8,6 +8,7 @@ logs are read makes no difference.
 import contextlib
 import datetime as dt
 import hashlib
+import logging
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -38,7 +39,9 @@ from penumbra.logs.labels import LabelSpec
 from penumbra.logs.queries import bottom_k
 from penumbra.logs.queries.bottom_k import DAY_SECONDS
 from penumbra.logs.queries.lookup import INDEX_FILE
-from penumbra.storage.sqlite import read_user_version, recreate_tables, write_transaction
+from penumbra.storage.sqlite import read_user_version, recreate_tables, remove_database, write_transaction
+
+logger = logging.getLogger("penumbra.logs")
 
 
 class LogIndex:
@@ -97,8 +100,8 @@ class LogIndex:
             if type(error) is not sqlite3.DatabaseError:  # it isn't damaged, but busy, read-only, …
                 raise
             self._close_kept()
-            for suffix in ("", "-wal", "-shm"):
-                Path(f"{self.path}{suffix}").unlink(missing_ok=True)
+            logger.warning("%s is damaged (%s): it is made again from the logs", self.path, error)
+            remove_database(self.path)
             taken = self._read_on(sizes, after_piece)
         self._sizes = sizes
         return taken

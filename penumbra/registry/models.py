@@ -293,10 +293,19 @@ class ModelRegistry:
             MlflowException: There is no such version.
             FileExistsError: The folder exists.
         """
-        source = self.client.get_model_version_download_uri(self.name, version)
+        source = self.get_bundle_address(version)
         with mask_registry_errors(self.uri):
             local = Path(download_artifacts(artifact_uri=source, tracking_uri=self.uri))
         shutil.copytree(local, folder)
+
+    def get_bundle_address(self, version: str) -> str:
+        """Return the address at which the bundle of a `version` is kept; raises MlflowException if there is none."""
+        return str(self.client.get_model_version_download_uri(self.name, version))
+
+    def list_versions(self) -> list[str]:
+        """Return the numbers of all versions, oldest first; raises MlflowException where MLflow can't be reached."""
+        found = self.client.search_model_versions(f"name = '{self.name}'")
+        return [str(number) for number in sorted(int(version.version) for version in found)]
 
     def find_latest_runs(self, count: int, query: str = "tags.kind LIKE '%'") -> list[RecordedRun]:
         """Find the latest runs of the experiment.

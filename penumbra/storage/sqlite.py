@@ -2,7 +2,8 @@
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from pathlib import Path
 
 
 @contextlib.contextmanager
@@ -48,3 +49,35 @@ def recreate_tables(db: sqlite3.Connection, statements: str, version: int) -> No
         for statement in statements.split(";\n"):
             db.execute(statement)
         db.execute(f"PRAGMA user_version = {version}")
+
+
+def remove_database(path: Path) -> None:
+    """Remove the SQLite file at `path` with the files that belong to it, as far as they exist."""
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def find_differing_tables(path: Path, other: Path, but: Collection[str] = ()) -> list[str]:
+    """Compare the rows of two SQLite files with the same tables.
+
+    Args:
+        path: A file.
+        other: Another one.
+        but: Names of tables that aren't compared.
+
+    Returns:
+        The names of the tables whose rows differ.
+
+    Raises:
+        sqlite3.DatabaseError: One of them is damaged, or lacks a table.
+    """
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute("ATTACH ? AS other", (str(other),))
+        names = "SELECT name FROM other.sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name"
+        tables = [name for (name,) in db.execute(names).fetchall() if name not in but]
+        return [name for name in tables if _has_more(db, "main", "other", name) or _has_more(db, "other", "main", name)]
+
+
+def _has_more(db: sqlite3.Connection, one: str, two: str, table: str) -> bool:
+    found = db.execute(f"SELECT 1 FROM (SELECT * FROM {one}.{table} EXCEPT SELECT * FROM {two}.{table}) LIMIT 1")
+    return found.fetchone() is not None

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from flows.steps.doctor import skew
+from flows.steps.doctor import skew, stored_files
 from flows.steps.flow_locks import hold_flow_locks
 from penumbra.core.columns import BATCH_COLUMN, INPUTS_COLUMN, LABEL_COLUMN
 from penumbra.core.masking import mask_text
@@ -86,7 +86,8 @@ def _examine_data_folder() -> None:
         store = DataStore(settings.data, problem)
         if not store.batches():
             sys.exit(f"There is no data in {settings.data.folder}/ to examine: run `penumbra ingest` first.")
-        examination = Examination()
+        examination, files = Examination(), Examination()
+        files.run("every file is what was written", partial(stored_files.examine_files, settings, problem))
         examination.run("every feature reads only what a request has", partial(_check_feature_columns, problem))
         data = ExaminedData(store)
     except (SettingsError, ProblemError, BatchRefused, OSError, pl.exceptions.PolarsError) as error:
@@ -98,7 +99,8 @@ def _examine_data_folder() -> None:
     examination.run("the service gives training's predictions", live_skew)
     for note in _list_notes(data, settings, problem):
         print(f"  note     {note}")
-    if faults := [finding for finding in examination.findings if finding.column not in settings.gate.accept]:
+    found = [*files.findings, *examination.findings]
+    if faults := [finding for finding in found if finding.column not in settings.gate.accept]:
         advice = "Repair it, accept it (gate.accept), or train all the same: `penumbra train --skip-doctor`."
         print(f"\n{len(faults)} found in {data}. {advice}", file=sys.stderr)
         sys.exit(EXIT_FINDINGS)

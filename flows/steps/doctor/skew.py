@@ -52,22 +52,30 @@ def examine_live_skew(rows: pl.DataFrame, registry: RegistrySettings, problem: P
         A finding for each way of asking that gives other predictions; also where the service doesn't start.
 
     Raises:
-        CheckSkipped: There is no live model.
+        CheckSkipped: There is no live model, or the registry can't be asked for it.
     """
-    from penumbra.registry.models import ModelRegistry
-
-    models = ModelRegistry(registry)
-    version = models.version("live")
-    if version is None:
-        raise CheckSkipped("there is no live model yet")
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary) / version
-        models.download(version, folder)
+        version, folder = _download_live(registry, Path(temporary))
         try:
             live = bundle.read_bundle(folder, problem, version)
             return _compare_with_service(rows, live, problem.schema.Row, Path(temporary))
         except (bundle.BrokenBundle, ServiceNotStarted) as error:
             return [checks.Finding("skew", f"version {version}", str(error), "see that `make serve` gets ready")]
+
+
+def _download_live(registry: RegistrySettings, folder: Path) -> tuple[str, Path]:
+    """Return the live version and its bundle, which is downloaded into a folder."""
+    from penumbra.registry.models import REGISTRY_ERRORS, ModelRegistry
+
+    models = ModelRegistry(registry)
+    try:
+        version = models.version("live")
+        if version is None:
+            raise CheckSkipped("there is no live model yet")
+        models.download(version, folder / version)
+    except REGISTRY_ERRORS as error:
+        raise CheckSkipped(f"the registry can't be asked: {error}") from None
+    return version, folder / version
 
 
 def _compare_with_service(

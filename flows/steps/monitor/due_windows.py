@@ -1,6 +1,7 @@
 """A monitor pass: judges the windows that are due and enters what is new in the ledger."""
 
 import datetime as dt
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,12 +20,13 @@ from penumbra.core.settings import Settings, SettingsError
 from penumbra.data.source_reader import SourceFailed
 from penumbra.logs.index import LogIndex
 from penumbra.logs.lag_alarms import list_lag_alarms
-from penumbra.logs.profiles import ProfileStore
+from penumbra.logs.profiles import ProfileStore, ReferenceLoader
 from penumbra.logs.queries.daily import count_daily_answers
 from penumbra.registry.ledger import BrokenLedger, Ledger
 from penumbra.registry.manifest import BrokenBundle, UnfitBundle
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import CANDIDATE_ALIAS, read_shadow_versions
+from penumbra.storage.sqlite import remove_database
 from penumbra.storage.work_lock import PassInProgress, hold_pass_lock
 
 MONITOR_ERRORS = (
@@ -124,14 +126,43 @@ def judge_due_windows(settings: Settings, problem: Problem) -> list[str]:
         return [*monitor_pass.alarms, *silence, *alarms.record_archive_failure(settings), *behind]
 
 
+def make_reference_loader(settings: Settings, problem: Problem) -> ReferenceLoader:
+    """Make what profiles learn a model's bins from.
+
+    Args:
+        settings: The settings.
+        problem: The user's problem.
+
+    Returns:
+        A function from a model's version to the profiled columns of its reference; None where it can't be compared.
+    """
+    return partial(_find_profiled_reference, _make_pass(settings, problem))
+
+
 def _begin_pass(settings: Settings, problem: Problem) -> MonitorPass:
+    monitor_pass = _make_pass(settings, problem)
+    monitor_pass.index.catch_up()
+    _update_profiles(monitor_pass)
+    return monitor_pass
+
+
+def _make_pass(settings: Settings, problem: Problem) -> MonitorPass:
     index = LogIndex.from_settings(settings, problem.schema)
-    index.catch_up()
     profiles = ProfileStore(settings.monitor.folder, settings.service.predictions, problem.schema)
     models, ledger = ModelRegistry(settings.registry), Ledger(settings.ledger.folder)
-    monitor_pass = MonitorPass(settings, problem, get_flow_time(settings.data.today), index, models, profiles, ledger)
-    profiles.update(partial(_find_profiled_reference, monitor_pass))
-    return monitor_pass
+    return MonitorPass(settings, problem, get_flow_time(settings.data.today), index, models, profiles, ledger)
+
+
+def _update_profiles(monitor_pass: MonitorPass) -> None:
+    """Count what was appended to the log; profiles that are damaged are made again."""
+    try:
+        monitor_pass.profiles.update(partial(_find_profiled_reference, monitor_pass))
+    except sqlite3.DatabaseError as error:
+        if type(error) is not sqlite3.DatabaseError:
+            raise
+        print(f"{monitor_pass.profiles.path} is damaged ({error}): it is made again from the logs")
+        remove_database(monitor_pass.profiles.path)
+        monitor_pass.profiles.update(partial(_find_profiled_reference, monitor_pass))
 
 
 def _find_profiled_reference(monitor_pass: MonitorPass, name: str) -> pl.DataFrame | None:

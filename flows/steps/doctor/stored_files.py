@@ -1,0 +1,165 @@
+"""The doctor's look at every file of `data/` and `var/`: what has changed is named, and made again where it can be.
+
+Whatever is derived is made again from what it is derived from; the index and the profiles are made again aside and
+compared row by row, as SQLite has no checksums of its own.
+"""
+
+import itertools
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from flows.steps.admission import heal_changed_batches
+from flows.steps.monitor.due_windows import make_reference_loader
+from monitoring.reports.workspace import ReportWorkspace
+from monitoring.windows import DamagedWindow, WindowStore
+from penumbra.core.problem import Problem
+from penumbra.core.settings import Settings
+from penumbra.data.admitted import BatchesChanged
+from penumbra.data.batches import DataStore
+from penumbra.data.objects import check_objects
+from penumbra.logs import append_log, archive_repair
+from penumbra.logs.archive_parts import DamagedArchive
+from penumbra.logs.index import LogIndex
+from penumbra.logs.outcome_sums import OUTCOME_SUMS_FOLDER
+from penumbra.logs.profiles import ProfileStore
+from penumbra.registry import registry_check
+from penumbra.registry.ledger import BrokenLedger, Ledger
+from penumbra.registry.manifest import BrokenBundle, verify_bundle
+from penumbra.registry.models import REGISTRY_ERRORS, ModelRegistry
+from penumbra.registry.pointers import BUNDLES_FOLDER
+from penumbra.registry.state_repair import restore_damaged_marks
+from penumbra.storage.sealed import find_damaged_files, remove_sealed_file
+from penumbra.storage.sqlite import find_differing_tables, remove_database
+from penumbra.training.doctor.checks import Finding
+
+MAX_ROUNDS = 3  # of catching up with logs that are being written
+FILE_ERRORS = (BatchesChanged, BrokenLedger, DamagedArchive, DamagedWindow, *REGISTRY_ERRORS, sqlite3.Error, OSError)
+
+
+def examine_files(settings: Settings, problem: Problem) -> list[Finding]:
+    """Check every file; print a line about each that was made again.
+
+    Args:
+        settings: All folders are read.
+        problem: The problem, with every part.
+
+    Returns:
+        A finding for each file that can't be made again here.
+    """
+    findings: list[Finding] = []
+    store = DataStore(settings.data, problem)
+    checks: list[Callable[[], Iterator[str]]] = [
+        lambda: iter(heal_changed_batches(store, thorough=True)),
+        lambda: check_objects(settings.data),
+        lambda: _remove_damaged(settings),
+        lambda: iter(WindowStore(settings.monitor.folder).set_damaged_aside()),
+        lambda: iter(ReportWorkspace(settings.monitor.folder, settings.registry.model).unpublish_damaged()),
+        lambda: _repair_state(settings),
+        lambda: _repair_logs(settings),
+        lambda: registry_check.check_registry(ModelRegistry(settings.registry), settings),
+        lambda: _compare_index(settings, problem),
+        lambda: _compare_profiles(settings, problem),
+    ]
+    for check in checks:
+        try:
+            for sentence in check():
+                print(f"  healed   {sentence}", flush=True)
+        except FILE_ERRORS as error:
+            findings.append(_make_finding(str(error)))
+    return [*findings, *map(_make_finding, _list_lost(settings))]
+
+
+def _make_finding(sentence: str) -> Finding:
+    return Finding("files", "files", sentence, "bring it back from a backup, or do as it says")
+
+
+def _remove_damaged(settings: Settings) -> Iterator[str]:
+    """Of what is made again when it is next needed."""
+    derived = (settings.data.derived, settings.training.folder, settings.monitor.folder / OUTCOME_SUMS_FOLDER)
+    for path in itertools.chain.from_iterable(map(find_damaged_files, derived)):
+        remove_sealed_file(path)
+        yield f"{path} is not what was written: it is removed, and made again when it is next needed"
+
+
+def _repair_state(settings: Settings) -> Iterator[str]:
+    state = settings.service.state
+    restore_damaged_marks(state, settings.ledger.folder)
+    for path in find_damaged_files(state):
+        remove_sealed_file(path)
+        yield f"{path} is not what was written: it is removed, and the service's deployer writes it again"
+
+
+def _repair_logs(settings: Settings) -> Iterator[str]:
+    for folder in (settings.service.predictions, settings.service.shadow_log):
+        yield from archive_repair.repair_parts(folder)
+
+
+def _list_lost(settings: Settings) -> Iterator[str]:
+    """What nothing can make again."""
+    for path in find_damaged_files(settings.training.failures):
+        yield f"{path} is not what was written: remove it to forget its rows, which are withheld from training"
+    for folder in (settings.service.predictions, settings.labels.folder, settings.service.shadow_log):
+        for path in append_log.list_segments(folder):
+            for position in append_log.find_damaged_lines(path):
+                yield f"{path}, byte {position}: the line is not what was written and is left out by every reader"
+    try:
+        Ledger(settings.ledger.folder).entries()
+    except BrokenLedger as error:
+        yield str(error)
+    bundles = settings.service.state / BUNDLES_FOLDER
+    for folder in sorted(bundles.iterdir()) if bundles.is_dir() else ():
+        try:
+            verify_bundle(folder)
+        except BrokenBundle as error:
+            yield f"{error}; a running service fetches it again, or remove {folder}"
+
+
+def _compare_index(settings: Settings, problem: Problem) -> Iterator[str]:
+    index, copy = (LogIndex.from_settings(settings, problem.schema) for _ in range(2))
+    if not index.path.exists():
+        return
+    with tempfile.TemporaryDirectory(dir=settings.labels.folder) as folder:
+        copy.path = Path(folder) / index.path.name
+        for _ in range(MAX_ROUNDS):
+            index.catch_up(), copy.catch_up()
+            differing = _find_differences(index.path, copy.path)
+            if not differing:
+                return
+    remove_database(index.path)
+    LogIndex.from_settings(settings, problem.schema).catch_up()
+    yield f"{index.path} is not what the logs say ({', '.join(differing)}): it is made again"
+
+
+def _compare_profiles(settings: Settings, problem: Problem) -> Iterator[str]:
+    folder, predictions = settings.monitor.folder, settings.service.predictions
+    kept = ProfileStore(folder, predictions, problem.schema)
+    if not kept.path.exists():
+        return
+    load_reference = make_reference_loader(settings, problem)
+    with tempfile.TemporaryDirectory(dir=folder) as temporary:
+        copy = ProfileStore(Path(temporary), predictions, problem.schema)
+        for _ in range(MAX_ROUNDS):
+            differing = _update_and_compare(kept, copy, load_reference)
+            if not differing:
+                return
+    remove_database(kept.path)
+    ProfileStore(folder, predictions, problem.schema).update(load_reference)
+    yield f"{kept.path} is not what the log says ({', '.join(differing)}): it is made again"
+
+
+def _update_and_compare(kept: ProfileStore, copy: ProfileStore, load_reference: Callable[[str], object]) -> list[str]:
+    try:
+        kept.update(load_reference)  # type: ignore[arg-type]
+    except sqlite3.DatabaseError as error:
+        return [str(error)]
+    copy.update(load_reference)  # type: ignore[arg-type]
+    return _find_differences(kept.path, copy.path, ["segments"])
+
+
+def _find_differences(path: Path, copy: Path, but: list[str] | None = None) -> list[str]:
+    try:
+        return find_differing_tables(path, copy, but or [])
+    except sqlite3.DatabaseError as error:
+        return [str(error)]
