@@ -18,7 +18,9 @@ from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.data.admitted import BatchesChanged
 from penumbra.data.batches import DataStore
+from penumbra.data.dvc_file import DamagedDvcFile
 from penumbra.data.objects import check_objects
+from penumbra.data.source_reader import SourceFailed
 from penumbra.logs import append_log, archive_repair
 from penumbra.logs.archive_parts import DamagedArchive
 from penumbra.logs.index import LogIndex
@@ -35,7 +37,10 @@ from penumbra.storage.sqlite import find_differing_tables, remove_database
 from penumbra.training.doctor.checks import Finding
 
 MAX_ROUNDS = 3  # of catching up with logs that are being written
-FILE_ERRORS = (BatchesChanged, BrokenLedger, DamagedArchive, DamagedWindow, *REGISTRY_ERRORS, sqlite3.Error, OSError)
+FILE_ERRORS = (
+    *(BatchesChanged, BrokenLedger, DamagedArchive, DamagedDvcFile, DamagedWindow, SourceFailed),
+    *(*REGISTRY_ERRORS, sqlite3.Error, OSError),
+)
 
 
 def examine_files(settings: Settings, problem: Problem) -> list[Finding]:

@@ -1,0 +1,341 @@
+"""`python -m benchmarks.faults flipped_bytes`: a byte of every kind of file is changed, and all that reads it is run.
+
+A change is detected where the file is named by what reads it; it is harmless where nothing reads the byte, so that
+every result is that of the undisturbed state; otherwise it is undetected, and so is one that ends in an error that no
+command would tell in a sentence.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from benchmarks.faults import small_state
+from benchmarks.faults.report import FaultReport
+from flows.steps.admission import heal_changed_batches
+from flows.steps.doctor.stored_files import FILE_ERRORS, examine_files
+from flows.steps.monitor import due_windows
+from monitoring.reports.workspace import ReportWorkspace
+from monitoring.windows import WindowStore
+from penumbra.core.problem import Problem
+from penumbra.core.problem_loading import load_problem
+from penumbra.core.settings import Settings
+from penumbra.data.batches import BatchRefused, DataStore
+from penumbra.data.failure_set import FailureSet
+from penumbra.logs import append_log, archive_parts
+from penumbra.logs.index import LogIndex
+from penumbra.logs.profiles import ProfileStore
+from penumbra.logs.queries.labels import join_labels
+from penumbra.logs.shadow_log import load_shadow_state
+from penumbra.registry.ledger import Ledger
+from penumbra.registry.models import ModelRegistry
+from penumbra.registry.pointers import read_pointer
+from penumbra.storage.cache import RunReceipts
+from service.inference.live_model import LiveModels
+from service.processes.deployer import deploy_candidate, deploy_live
+from service.processes.state_watch import StateWatch
+from tests.helpers.orders import write_orders
+
+SEED = 16
+FEW_ROWS = [("ROWS_PER_DAY = 60", "ROWS_PER_DAY = 5")]
+EXPECTED_ERRORS = (*FILE_ERRORS, BatchRefused)
+PACKAGE, CHILD_SECONDS = "flipped_orders", 300
+KINDS = {
+    "raw batch": "data/batches/*/*",
+    "data.dvc": "data.dvc",
+    "DVC cache": ".dvc/cache/files/md5/*/*",
+    "DVC remote": "var/remote/files/md5/*/*",
+    "partition": "var/data/rows/*.parquet",
+    "quarantine": "var/data/quarantine/*.parquet",
+    "checksums": "var/data/md5.json",
+    "receipt": "var/train/receipts/*.*",
+    "failure set": "var/failures/*.parquet",
+    "registry's bundle": "var/artifacts/**/bundle/*",
+    "registry": "var/mlflow.db",
+    "pointer": "var/service/[clp]*",
+    "service's bundle": "var/service/bundles/*/*",
+    "run id": "var/service/runs/*",
+    "prediction log": "var/predictions/*.jsonl",
+    "label log": "var/labels/*.jsonl",
+    "shadow log": "var/shadow/*.jsonl",
+    "archived part": "var/*/days/*.parquet",
+    "archived part's facts": "var/*/days/*.json",
+    "index": "var/labels/index.db",
+    "profiles": "var/monitor/profiles.db",
+    "outcome sums": "var/monitor/settled/*/*.msgpack",
+    "window": "var/monitor/windows/*.json",
+    "report": "var/monitor/reports/*/*",
+    "ledger": "var/ledger/ledger.jsonl",
+    "ledger's head": "var/ledger/head.json",
+    "seal": "var/**/*.sha256",
+}
+FLIPS_PER_KIND = {"registry": 6, "index": 4, "profiles": 4, "seal": 4}
+
+
+@dataclass(frozen=True)
+class Flip:
+    """A byte to change: the kind and the file (relative to the project), the position, and what it is changed by."""
+
+    kind: str
+    file: Path
+    position: int
+    mask: int
+
+
+@dataclass(frozen=True)
+class FlipOutcome:
+    """What became of a flip: "detected", "harmless" or "undetected", and what was said."""
+
+    flip: Flip
+    outcome: str
+    said: str
+
+
+def inject_faults() -> FaultReport:
+    """Change bytes of every kind of file: at the beginning, in the middle and at the end.
+
+    Returns:
+        The number of flips and of undetected ones, and both by kind of file.
+    """
+    with open_flip_bench() as bench:
+        outcomes = [bench.try_flip(flip) for flip in bench.list_flips()]
+    undetected = [each for each in outcomes if each.outcome == "undetected"]
+    counts = {"flipped": len(outcomes), "undetected": len(undetected)}
+    findings = [f"{each.flip.kind}, {each.flip.file}, byte {each.flip.position}: {each.said}" for each in undetected]
+    return FaultReport(counts, _count_by_kind(outcomes), tuple(findings))
+
+
+def _count_by_kind(outcomes: list[FlipOutcome]) -> pl.DataFrame:
+    kinds = dict.fromkeys(each.flip.kind for each in outcomes)
+    return pl.DataFrame(
+        [
+            {"kind": kind}
+            | {
+                name: sum(each.flip.kind == kind and each.outcome == name for each in outcomes)
+                for name in ("detected", "harmless", "undetected")
+            }
+            for kind in kinds
+        ]
+    )
+
+
+@contextlib.contextmanager
+def open_flip_bench() -> Iterator["FlipBench"]:
+    """Make the state, in a temporary folder that is removed afterwards.
+
+    Yields:
+        The bench.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary).resolve()
+        write_orders(folder / PACKAGE, source=FEW_ROWS)
+        (folder / "project").mkdir()
+        yield FlipBench(folder)
+
+
+class FlipBench:
+    """A state that is brought back before each flip, and all that reads it.
+
+    It is made and read in child processes: one that is forked from a process whose polars has worked would hang.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.project, self.pristine = folder, folder / "project", folder / "pristine"
+        _, said = self._call_in_child(lambda problem: str(small_state.make_state(self.project, problem)))
+        if not (self.project / "var").exists():
+            raise RuntimeError(f"the state can't be made: {said}")
+        shutil.copytree(self.project, self.pristine)
+        self.undisturbed, self.said = self._consume()
+        if self.undisturbed is None:
+            raise RuntimeError(f"the undisturbed state can't be read: {self.said}")
+
+    def list_flips(self, seed: int = SEED) -> list[Flip]:
+        """List the flips: of each kind at the beginning, in the middle and at the end of a file.
+
+        Args:
+            seed: Decides which files and positions.
+
+        Returns:
+            The flips.
+
+        Raises:
+            RuntimeError: There is no file of a kind.
+        """
+        draw = random.Random(seed)
+        return [flip for kind in KINDS for flip in self._list_of_kind(kind, draw)]
+
+    def _list_of_kind(self, kind: str, draw: random.Random) -> Iterator[Flip]:
+        found = sorted(path for path in self.pristine.glob(KINDS[kind]) if path.is_file() and path.stat().st_size)
+        files = [path for path in found if kind == "seal" or path.suffix not in (".lock", ".sha256")]
+        if not files:
+            raise RuntimeError(f"the state has no {kind}: {KINDS[kind]}")
+        count = FLIPS_PER_KIND.get(kind, 3)
+        for number in range(count):
+            path = draw.choice(files)
+            last = path.stat().st_size - 1
+            at = 0 if number == 0 else last if number == count - 1 else draw.randint(0, last)
+            yield Flip(kind, path.relative_to(self.pristine), at, 1 << draw.randrange(8))
+
+    def try_flip(self, flip: Flip) -> FlipOutcome:
+        """Change a byte, run all that reads the state in a process of its own, and judge what it said.
+
+        Args:
+            flip: The byte to change.
+
+        Returns:
+            The outcome.
+        """
+        self._bring_back()
+        path = self.project / flip.file
+        path.chmod(0o644)
+        content = bytearray(path.read_bytes())
+        content[flip.position] ^= flip.mask
+        path.write_bytes(content)
+        results, said = self._consume()
+        if results is None or "Traceback" in said:
+            return FlipOutcome(flip, "undetected", said[-1500:])
+        if any(name in said.replace(self.said, "") for name in _list_names(flip)):
+            return FlipOutcome(flip, "detected", said)
+        if results == self.undisturbed:
+            return FlipOutcome(flip, "harmless", said)
+        differing = [name for name in results if results[name] != self.undisturbed[name]]
+        return FlipOutcome(flip, "undetected", f"{', '.join(differing)} differ, and nothing was said: {said[-500:]}")
+
+    def _bring_back(self) -> None:
+        shutil.rmtree(self.project)
+        shutil.copytree(self.pristine, self.project)
+
+    def _consume(self) -> tuple[Any, str]:
+        """Run the readers; return their results (None where the process died) and all that they said."""
+        return self._call_in_child(lambda problem: _run_readers(small_state.make_state_settings(self.project), problem))
+
+    def _call_in_child(self, function: Callable[[Problem], Any]) -> tuple[Any, str]:
+        """Call a function with the problem in a child process; return its result, and all that was said."""
+        output, results = self.folder / "output", self.folder / "results.json"
+        results.unlink(missing_ok=True)
+        child = os.fork()
+        if child == 0:
+            _call_and_exit(self.folder, function, output, results)
+        _, status = os.waitpid(child, 0)
+        said = output.read_text(errors="replace") if output.exists() else ""
+        return (json.loads(results.read_bytes()) if status == 0 and results.exists() else None), said
+
+
+def _call_and_exit(folder: Path, function: Callable[[Problem], Any], output: Path, results: Path) -> None:
+    code = 1
+    try:
+        signal.alarm(CHILD_SECONDS)
+        file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(file, 1)
+        os.dup2(file, 2)
+        sys.path.insert(0, str(folder))
+        os.environ["DVC_SITE_CACHE_DIR"] = str(folder / ".dvc-site")
+        results.write_text(json.dumps(function(load_problem(package=PACKAGE))))
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        os._exit(code)
+
+
+def _run_readers(settings: Settings, problem: Problem) -> dict[str, str]:
+    """Each reader in turn, twice over with the doctor in between."""
+    readers = _list_readers(settings, problem)
+    first = {name: _read(reader) for name, reader in readers.items()}
+    print(*map(str, examine_files(settings, problem)), sep="\n", flush=True)
+    return first | {f"{name} after the doctor": _read(reader) for name, reader in readers.items()}
+
+
+def _read(reader: Callable[[], Any]) -> str:
+    """A digest of what a reader gives, or the sentence of an error that a command would tell."""
+    try:
+        return hashlib.sha256(repr(reader()).encode()).hexdigest()
+    except EXPECTED_ERRORS as error:
+        print(error, flush=True)
+        return f"refused: {error}"
+    except Exception:
+        traceback.print_exc()
+        return "failed"
+
+
+def _list_readers(settings: Settings, problem: Problem) -> Mapping[str, Callable[[], Any]]:
+    store, models = DataStore(settings.data, problem), ModelRegistry(settings.registry)
+    service, folder = settings.service, settings.monitor.folder
+    return {
+        "ingest": lambda: print(*heal_changed_batches(store, thorough=True), sep="\n", flush=True),
+        "rows": lambda: [store.rows(batch).rows() for batch in store.batches()],
+        "quarantine": lambda: [store.quarantine(batch).rows() for batch in store.batches()],
+        "failures": lambda: FailureSet(settings.training.failures, problem.schema.Row).read().rows(),
+        "receipts": lambda: [RunReceipts(settings.training.folder).read_latest(), _read_receipts(settings)],
+        "registry": lambda: [
+            (version, sorted(models.tags(version).items()), models.params(version), models.find_run_id(version))
+            for version in models.list_versions()
+        ],
+        "aliases": lambda: sorted((models.aliases() or {}).items()),
+        "runs": lambda: [(run.id, run.start, run.metrics, run.tags) for run in models.find_latest_runs(9, "")],
+        "ledger": Ledger(settings.ledger.folder).entries,
+        "service": lambda: _deploy(settings, problem, models),
+        "index": lambda: _read_index(settings, problem),
+        "predictions": lambda: list(append_log.read_entries(service.predictions)),
+        "labels": lambda: list(append_log.read_entries(settings.labels.folder)),
+        "archive": lambda: [
+            hashlib.sha256(content).hexdigest()
+            for log in (service.predictions, service.shadow_log)
+            for _, content in archive_parts.read_deleted_segments(log, lambda name: False)
+        ],
+        "shadow": lambda: load_shadow_state(service.shadow_log, repair=False),
+        "monitor": lambda: due_windows.judge_due_windows(settings, problem),
+        "windows": lambda: [(window.begin, window.verdict, window.loss) for window in WindowStore(folder).read()],
+        "profiles": lambda: [
+            (day, profile.rows, profile.counts.tolist())
+            for day, profile in ProfileStore(folder, service.predictions, problem.schema).reference("1").items()
+        ],
+        "reports": lambda: print(*ReportWorkspace(folder, small_state.MODEL).unpublish_damaged(), sep="\n", flush=True),
+    }
+
+
+def _read_receipts(settings: Settings) -> list[Any]:
+    receipts = RunReceipts(settings.training.folder)
+    return [receipts.facts("e" * 64), receipts._texts.find("f" * 64)]
+
+
+def _deploy(settings: Settings, problem: Problem, models: ModelRegistry) -> list[Any]:
+    """What the deployer and a worker make of the state folder."""
+    state = settings.service.state
+    StateWatch(state).check()
+    deploy_live(models, state, problem)
+    deploy_candidate(models, state)
+    worker = LiveModels(state, problem)
+    worker.refresh()
+    return [worker.model and worker.model.version, *(read_pointer(state, name) for name in ("live", "candidate"))]
+
+
+def _read_index(settings: Settings, problem: Problem) -> list[Any]:
+    index = LogIndex.from_settings(settings, problem.schema)
+    index.catch_up()
+    return join_labels(index).rows()
+
+
+def _list_names(flip: Flip) -> list[str]:
+    """What the file can be named by: its own name, or that of the batch, segment or version that it belongs to."""
+    name = flip.file.name.removesuffix(".sha256")
+    own = {
+        "raw batch": flip.file.parent.name,
+        "registry's bundle": "the registry: version",
+        "run id": f"runs/{name}",
+        "pointer": f"service/{name}",
+    }
+    return [own.get(flip.kind, name)]
