@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from penumbra.core.tables import format_table
 
 HARNESSES: tuple[str, ...] = (
+    "flipped_bytes",
     "hostile_peers",
     "kill_points",
     "sustained_load",

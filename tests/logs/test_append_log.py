@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from penumbra.logs.append_log import (
     LogWriter,
     encode_json,
+    find_damaged_lines,
     find_entry_in_segments,
     list_segments,
     read_entries,
@@ -251,3 +252,22 @@ def test_a_disk_that_stays_full_collects_no_empty_segments(tmp_path: Path) -> No
         with largest_file(10), pytest.raises(OSError, match="only 10 of"):
             writer.append([entry({"n": 1})])
     assert list_segments(tmp_path) == []
+
+
+@given(st.data())
+def test_a_line_in_which_a_byte_has_changed_is_left_out_and_found_alone(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    folder = tmp_path_factory.mktemp("log")
+    writer = LogWriter(folder)
+    ids = writer.append([encode_json({"n": number, "text": "a" * 9}) for number in range(3)])
+    writer.close()
+    (path,) = list_segments(folder)
+    lines = path.read_bytes().splitlines(keepends=True)
+    changed = bytearray(lines[1])
+    at = data.draw(st.integers(0, changed.index(b',"crc"') - 1))
+    changed[at] ^= data.draw(st.sampled_from([mask for mask in range(1, 256) if changed[at] ^ mask != 10]))
+    path.write_bytes(lines[0] + changed + lines[2])
+    assert [entry["n"] for entry in read_entries(folder)] == [0, 2]
+    assert find_damaged_lines(path) == [len(lines[0])]
+    assert find_entry_in_segments(folder, ids[1]) is None

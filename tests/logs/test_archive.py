@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penumbra.logs import append_log, archive, archive_parts, segments, shipping
+from penumbra.logs import append_log, archive, archive_parts, archive_repair, segments, shipping
 from penumbra.logs.append_log import LogWriter, encode_json
 from penumbra.logs.archive_health import read_archive_health, save_archive_health
 from penumbra.storage.locks import is_file_locked
@@ -199,3 +199,43 @@ def test_the_health_says_since_when_something_fails(tmp_path: Path) -> None:
     assert (read_archive_health(tmp_path).since, read_archive_health(tmp_path).failures) == (first, ["b"])
     save_archive_health(tmp_path, [], third)
     assert read_archive_health(tmp_path).since is None
+
+
+def test_damaged_facts_of_a_part_are_made_again_from_its_table(tmp_path: Path) -> None:
+    closed(tmp_path, 1, 2)
+    (facts,) = compacted(tmp_path)
+    whole = facts.read_bytes()
+    facts.write_bytes(b"x" + whole[1:])
+    assert archive_parts.list_parts(tmp_path)[0][1].segments.keys() == {append_log.list_segments(tmp_path)[0].stem}
+    assert facts.read_bytes() == whole
+
+
+def test_a_damaged_table_is_made_again_from_its_segments(tmp_path: Path) -> None:
+    closed(tmp_path, 1)
+    (facts,) = compacted(tmp_path)
+    table = facts.with_suffix(archive_parts.TABLE_SUFFIX)
+    whole = table.read_bytes()
+    table.write_bytes(whole[:-1] + b"x")
+    (said,) = archive_repair.repair_parts(tmp_path)
+    assert f"{table} is not what was written" in said
+    assert compacted(tmp_path) == [facts]
+    assert table.read_bytes() == whole
+
+
+def test_a_damaged_table_without_segments_is_fetched_from_where_it_was_shipped(tmp_path: Path) -> None:
+    folder, place = tmp_path / "log", str(tmp_path / "archive")
+    closed(folder, 1)
+    (facts,) = compacted(folder)
+    shipping.ship_parts(folder, place)
+    for path in append_log.list_segments(folder):
+        path.unlink()
+    table = facts.with_suffix(archive_parts.TABLE_SUFFIX)
+    whole = table.read_bytes()
+    table.write_bytes(whole[:-1] + b"x")
+    (said,) = archive_repair.repair_parts(folder)
+    assert "brought back from" in said
+    assert table.read_bytes() == whole
+    table.write_bytes(b"x")
+    Path(archive_parts.list_parts(folder)[0][1].shipped.removeprefix("file://")).unlink()
+    with pytest.raises(archive_parts.DamagedArchive, match="backup"):
+        list(archive_repair.repair_parts(folder))
