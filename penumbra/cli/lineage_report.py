@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from penumbra.core.quoting import escape_text
+
 NOT_RECORDED = "not recorded"
 
 
@@ -95,4 +97,4 @@ def _format_labels(labels: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _format_values(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name}={value}" for name, value in values.items())
+    return ", ".join(f"{name}={escape_text(value)}" for name, value in values.items())

@@ -2,6 +2,8 @@
 
 from penumbra.core.masking import mask_text
 
+MAX_ERROR_LENGTH = 1_000
+
 
 def describe_error(error: Exception) -> str:
     """Describe an error on one line.
@@ -10,6 +12,6 @@ def describe_error(error: Exception) -> str:
         error: An error, whose text may have many lines, as those of polars have.
 
     Returns:
-        Its type, and the first line of its text, in which passwords in addresses are masked.
+        Its type, and the first line of its text, cut to 1,000 characters, in which passwords in addresses are masked.
     """
-    return f"{type(error).__name__}: {mask_text(str(error).partition(chr(10))[0])}"
+    return f"{type(error).__name__}: {mask_text(str(error).partition(chr(10))[0])[:MAX_ERROR_LENGTH]}"

@@ -64,6 +64,19 @@ def list_names(names: Iterable[str]) -> str:
     return f"{shown} and {more} more" if more > 0 else shown
 
 
+def fence_text(text: str) -> str:
+    """Make text a block of Markdown that shows it as it is.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        The text between two fences, which are longer than any row of backticks in it.
+    """
+    fence = "`" * (2 + max(map(len, re.findall("`+", text)), default=1))
+    return f"{fence}\n{text}\n{fence}"
+
+
 def _escape_character(character: str) -> str:
     if character in PLAIN_PUNCTUATION or unicodedata.category(character)[0] in "LMN":
         return character

@@ -13,6 +13,7 @@ import polars as pl
 from penumbra.core.columns import RESERVED_PREFIX
 from penumbra.core.masking import mask_text
 from penumbra.core.problem import Problem, SourceBatch
+from penumbra.core.quoting import quote_value
 
 MAX_NAME_BYTES = 150  # a file name has at most 255 bytes, and derived files add to the batch's name
 
@@ -103,8 +104,8 @@ def parse_batch_files(problem: Problem, batch: str, files: Mapping[str, bytes]) 
         )
     if taken := [name for name in rows.columns if name.startswith(RESERVED_PREFIX)]:
         raise BatchRefused(
-            f"{begin}parse() of {name_source_file(problem)} gives the column {taken[0]!r}: expected names that don't "
-            f"begin with {RESERVED_PREFIX!r}, which the engine's do"
+            f"{begin}parse() of {name_source_file(problem)} gives the column {quote_value(taken[0])}: expected names "
+            f"that don't begin with {RESERVED_PREFIX!r}, which the engine's do"
         )
     return rows
 

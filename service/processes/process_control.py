@@ -111,9 +111,10 @@ def request_short_slices(nanoseconds: int = 100_000) -> None:
 
 
 def log_to_stderr(logger: logging.Logger) -> None:
-    """Write this `logger`'s messages from INFO on to stderr, and only warnings of all others."""
+    """Write this `logger`'s messages from INFO on to stderr, and only warnings of all others; all are escaped."""
     logging.basicConfig(format="%(asctime)s [%(levelname)s] %(message)s", level=logging.WARNING)
     logger.setLevel(logging.INFO)
+    escape_log_output()
 
 
 class EscapeFilter(logging.Filter):

@@ -26,7 +26,7 @@ from service.inference import pinned_models
 from service.inference.blocked_records import HUNG, record_crashes
 from service.inference.scoring_marks import HANG_SIGNAL, read_heartbeat
 from service.processes import inheritance
-from service.processes.process_control import escape_log_output, log_to_stderr
+from service.processes.process_control import log_to_stderr
 from service.processes.supervisor import (
     FIRST_RESTART_SECONDS,
     MAX_RESTART_SECONDS,
@@ -129,7 +129,6 @@ def main(socket: int, keys: int) -> None:
         keys: The inherited descriptor of the file with the digests of the API keys.
     """
     log_to_stderr(logger)
-    escape_log_output()
     adopt_orphans()
     settings = load_settings()
     pinned_models.prepare_bento_start(settings)

@@ -35,10 +35,12 @@ class OpenedPage:
     Attributes:
         page: The browser's page.
         requested: The addresses of everything that it requested.
+        answered: Those of them that got an answer.
     """
 
     page: Page
     requested: list[str] = field(default_factory=list)
+    answered: list[str] = field(default_factory=list)
 
     @property
     def requested_hosts(self) -> set[str]:
@@ -82,6 +84,7 @@ def open_page(browser: Browser, address: str, size: dict[str, int] = DESKTOP_SIZ
     page = browser.new_page(viewport=size)  # type: ignore[arg-type]
     opened = OpenedPage(page)
     page.on("request", lambda request: opened.requested.append(request.url))
+    page.on("response", lambda response: opened.answered.append(response.url))
     page.goto(address)
     yield opened
     page.close()

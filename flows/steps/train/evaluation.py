@@ -1,6 +1,5 @@
 """Tables and pictures of a training run, for the Metaflow card and beside the MLflow run."""
 
-import re
 from typing import Any
 
 import numpy as np
@@ -9,6 +8,7 @@ import polars as pl
 from flows.steps.train.outcome import TrainingOutcome
 from penumbra.core.columns import DAY_COLUMN
 from penumbra.core.metrics.losses import compute_row_losses, get_primary_metric
+from penumbra.core.quoting import fence_text
 from penumbra.training import charts, slices
 from penumbra.training.evaluate import format_score_table
 
@@ -101,20 +101,14 @@ def fill_training_card(outcome: TrainingOutcome, text: str, specs: ChartSpecs) -
     add = current.card.append
     validated = format_score_table([(str(trial.job), trial.scores) for trial in outcome.trials])
     tested = format_score_table([(outcome.winner.candidate, outcome.gate.intervals)])
-    add(Markdown(f"# Training\n{_fence_text(text)}"))
-    add(Markdown(f"## All candidates on validation\n{_fence_text(validated)}"))
-    add(Markdown(f"## On the test batches, with 95 % intervals over days\n{_fence_text(tested)}"))
+    add(Markdown(f"# Training\n{fence_text(text)}"))
+    add(Markdown(f"## All candidates on validation\n{fence_text(validated)}"))
+    add(Markdown(f"## On the test batches, with 95 % intervals over days\n{fence_text(tested)}"))
     for spec in specs.values():
         add(VegaChart(spec))
     add(Markdown("## Where it is surely worse than elsewhere on the same day"))
     worst = outcome.gate.worst
     add(Table([[str(value) for value in row] for row in worst.rows()], headers=worst.columns))
-
-
-def _fence_text(text: str) -> str:
-    """Text as a block of Markdown that nothing in it can end."""
-    fence = "`" * (2 + max(map(len, re.findall("`+", text)), default=1))
-    return f"{fence}\n{text}\n{fence}"
 
 
 def _losses_by_batch(outcome: TrainingOutcome, name: str) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from flows.steps.train.matrices import Matrices
 from penumbra.core.columns import INPUTS_COLUMN
 from penumbra.core.encoding import FeatureEncoder, derive_features
 from penumbra.core.problem import Problem
+from penumbra.core.quoting import quote_value
 from penumbra.features import Expression, Feature
 from penumbra.logs.append_log import encode_json
 from penumbra.registry import bundle
@@ -121,7 +122,7 @@ def _describe_difference(
     if not same.all():
         row, column = np.argwhere(~same)[0]
         kind, record = kinds[column], sample.row(row, named=True)
-        values = ", ".join(f"{name} = {record[name]!r}" for name in kind.columns)
+        values = ", ".join(f"{name} = {quote_value(record[name])}" for name in kind.columns)
         numbers = trained.inputs[row, column], given.inputs[row, column]
         return (
             f"{kind.name} is {numbers[0]:.9g} in training and {numbers[1]:.9g} for {form} where {values} "
