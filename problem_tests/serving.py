@@ -84,7 +84,7 @@ def open_service(sample: Sample, state: Path, rules: Sequence[Rule] = ()) -> Ite
         from service.app import build_service  # it loads problem/, which another test does first
 
         app = build_service(settings, problem).to_asgi()
-    with TestClient(app, client=("127.0.0.1", 50000)) as http:
+    with TestClient(app, base_url="http://127.0.0.1", client=("127.0.0.1", 50000)) as http:
         yield http
 
 

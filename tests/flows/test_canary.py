@@ -66,6 +66,7 @@ def registry(tmp_path: Path) -> FolderRegistry:
 def open_client(folder: Path, share: float = SHARE) -> Iterator[Any]:
     with local_service.TestClient(
         local_service.build_service(make_settings(folder, share), local_service.PROBLEM).to_asgi(),
+        base_url="http://127.0.0.1",
         client=("127.0.0.1", 50000),
     ) as http:
         yield http

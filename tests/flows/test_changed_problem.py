@@ -99,7 +99,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def serve(folder: Path, problem: Problem) -> Iterator[Any]:
     """The service with this problem, as it would be after a restart."""
     app = local_service.build_service(local_service.make_service_settings(folder), problem).to_asgi()
-    with local_service.TestClient(app, client=("127.0.0.1", 50000)) as http:
+    with local_service.TestClient(app, base_url="http://127.0.0.1", client=("127.0.0.1", 50000)) as http:
         yield http
 
 

@@ -228,7 +228,9 @@ def _serve(settings: Settings, problem: Problem, plain: Mapping[str, str]) -> di
     rows = rows.filter(at >= FIRST_DAY, at < FIRST_DAY + dt.timedelta(days=SERVED_DAYS))
     records = json.loads(traffic.encode_records(rows.select(list(row.columns()))))
     names = {column: name for name, column in plain.items()}
-    with TestClient(build_service(settings, problem, ()).to_asgi(), client=("127.0.0.1", 50000)) as http:
+    with TestClient(
+        build_service(settings, problem, ()).to_asgi(), base_url="http://127.0.0.1", client=("127.0.0.1", 50000)
+    ) as http:
         answers = [http.post("/predict", json=record).json() for record in records[:3]]
         answers += http.post("/predict", json=records[3:]).json()
         broken = http.post("/predict", json={**records[0], names["age"]: 5})

@@ -69,7 +69,9 @@ def test_a_record_has_one_answer_on_all_ways(draw: random.Random) -> None:
     with tempfile.TemporaryDirectory() as name:
         made = make_generated_service(Path(name), draw_problem(draw), draw)
         with (
-            local_service.TestClient(made.service.to_asgi(), client=("127.0.0.1", 50000)) as own,
+            local_service.TestClient(
+                made.service.to_asgi(), base_url="http://127.0.0.1", client=("127.0.0.1", 50000)
+            ) as own,
             local_service.TestClient(made.service.to_plain_asgi()) as bentoml,
         ):
             bodies = [made.requests.draw_body(draw) for _ in range(40)]

@@ -88,7 +88,7 @@ def served(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[A
     kind, place = request.param, tmp_path_factory.mktemp("answers")
     live = deploy(place, TASKS[kind])
     service = local_service.build_service(local_service.make_service_settings(place), PROBLEMS[kind])
-    with local_service.TestClient(service.to_asgi(), client=("127.0.0.1", 50000)) as http:
+    with local_service.TestClient(service.to_asgi(), base_url="http://127.0.0.1", client=("127.0.0.1", 50000)) as http:
         yield SimpleNamespace(kind=kind, place=place, live=live, http=http, service=service)
 
 
@@ -113,7 +113,7 @@ def test_a_close_call_among_classes_compares_the_two_most_probable(tmp_path: Pat
     rules = (Rule("close", "either class is about as likely", CloseCall(margin), Review()),)
     ruled = SimpleNamespace(**{**vars(PROBLEMS["multiclass"]), "rules": SimpleNamespace(RULES=rules)})
     service = local_service.build_service(local_service.make_service_settings(tmp_path), ruled)
-    with local_service.TestClient(service.to_asgi(), client=("127.0.0.1", 50000)) as http:
+    with local_service.TestClient(service.to_asgi(), base_url="http://127.0.0.1", client=("127.0.0.1", 50000)) as http:
         single, (listed,) = http.post("/predict", json=GIVEN).json(), http.post("/predict", json=[GIVEN]).json()
     names = ("rules", "review", "failed_rules")
     assert [{name: each[name] for name in names if name in each} for each in (single, listed)] == [marks, marks]
