@@ -13,6 +13,7 @@ from penumbra.core.tables import format_table
 
 HARNESSES: tuple[str, ...] = (
     "flipped_bytes",
+    "fuzzed_requests",
     "hostile_peers",
     "kill_points",
     "sustained_load",

@@ -101,7 +101,7 @@ class RequestBody(IOMixin, RootModel[Any]):
         """Return the JSON schema of `described`, whatever `core_schema` is."""
         schema = handler.resolve_ref_schema(handler(cls.described.__pydantic_core_schema__))
         replace_any_of(schema)
-        return schema
+        return {**schema, "title": "Body"}
 
 
 def replace_any_of(json_schema: dict[str, Any]) -> None:

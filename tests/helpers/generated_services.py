@@ -3,15 +3,12 @@
 import contextlib
 import json
 import random
-import socket
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
-import uvicorn
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from penumbra.core.encoding import FeatureEncoder, derive_features, learn_category_tables
@@ -49,23 +46,6 @@ def make_generated_service(folder: Path, problem: Any, draw: random.Random, **se
 def read_inputs(folder: Path) -> dict[str, Any]:
     """By prediction id: what the model was given, as in the prediction log."""
     return {line["id"]: line["inputs"] for line in append_log.read_entries(folder / "predictions")}
-
-
-@contextlib.contextmanager
-def run_in_thread(app: Any, **options: Any) -> Iterator[tuple[int, uvicorn.Config]]:
-    """uvicorn with this application, in a thread, as BentoML's worker starts it: its port, and its configuration."""
-    config = uvicorn.Config(app, log_config=None, server_header=False, date_header=False, **options)
-    listening, server = socket.create_server(("127.0.0.1", 0)), uvicorn.Server(config)
-    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-    thread.start()
-    try:
-        local_service.wait_until(lambda: server.started)
-        yield listening.getsockname()[1], config
-    finally:
-        server.should_exit = True
-        thread.join(10)
-        listening.close()
 
 
 def _deploy(folder: Path, problem: Any, requests: RequestMaker, draw: random.Random) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -85,6 +86,30 @@ def test_a_record_has_one_answer_on_all_ways(draw: random.Random) -> None:
             answers = [describe_answer(posts[0][n].content, inputs) for n in good]
             assert [describe_answer(posts[1][n].content, inputs) for n in good] == answers
             assert [each for answer in decode_answers(listed.content) for each in [describe(answer, inputs)]] == answers
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [8, 13])
+def test_no_request_that_the_document_allows_is_a_5xx(tmp_path: Path, seed: int) -> None:
+    draw = random.Random(seed)
+    made = make_generated_service(tmp_path, draw_problem(draw), draw)
+    with local_service.TestClient(made.service.to_asgi(), client=("127.0.0.1", 50000)) as http:
+        document = schemathesis.openapi.from_dict(http.get("/docs.json").json())
+        statuses = {status for path in ("/predict", "/feedback") for status in collect_statuses(http, document, path)}
+    assert {200} <= statuses <= {200, 413, 422}
+
+
+def collect_statuses(http: Any, document: Any, path: str) -> set[int]:
+    """The statuses of answers to requests that the document allows there."""
+    statuses: set[int] = set()
+
+    @settings(max_examples=50, suppress_health_check=list(HealthCheck), deadline=None)
+    @given(case=document[path]["POST"].as_strategy())
+    def send(case: Any) -> None:
+        statuses.add(http.post(path, json=case.body).status_code)
+
+    send()
+    return statuses
 
 
 def describe_answer(body: bytes, inputs: dict[str, Any]) -> Any:

@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import bentoml
 import pytest
+from bentoml.exceptions import BentoMLException
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from problem.schema import EXAMPLE
 from service.connections.http_protocol import FastHttpProtocol
 from tests.helpers import local_service
 from tests.helpers.raw_http import BODY, encode_request, exchange_bytes, run_server, without_ids
@@ -76,6 +79,15 @@ def test_the_short_way_says_what_the_usual_way_says(servers: Any, name: str) -> 
     assert without_ids(answered) == without_ids(exchange_bytes(usual, *pieces))
     assert len(taken) == expected_short
     assert answered.startswith(b"HTTP/1.1 ")
+
+
+def test_bentomls_client_gets_what_the_service_answers(servers: Any) -> None:
+    with bentoml.SyncHTTPClient(f"http://127.0.0.1:{servers[0]}") as client:
+        one, (first, second) = client.predict(EXAMPLE), client.predict([EXAMPLE, EXAMPLE])
+        with pytest.raises(BentoMLException, match="the record breaks the contract") as refused:
+            client.predict({**EXAMPLE, "time_hour": "2013-04-01T21:00:00+00:60"})
+    assert one["probability"] == first["probability"] == second["probability"]
+    assert refused.value.error_code == 422
 
 
 def test_a_client_that_goes_away_halfway_leaves_the_server_well(servers: Any) -> None:
