@@ -38,8 +38,10 @@ PROCESS_MODULES = {
 }  # by package, as importing the modules themselves would cost their memory once more
 # In this order they give way, where the machine can't do all: answers come first, and labels before the shadow.
 PROCESS_NICENESS = {"indexer": 5, "archiver": 10, "shadow": IDLE_NICENESS}
+STORE_READERS = ("service", "indexer", "archiver", "deployer")  # predictions are explained out of the archive, too
 SECRET_USERS = {  # by the beginning of a variable's name; no other process is given it
-    "AWS_": ("archiver", "deployer"),
+    "AWS_": STORE_READERS,
+    "FSSPEC_": STORE_READERS,
     "MLFLOW_TRACKING_": ("deployer",),
     "PENUMBRA_MONITOR__WEBHOOK": (),
     SIGNING_KEY_VARIABLE: (),

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 import service
 from penumbra.core.settings import PROJECT_ROOT
 from penumbra.logs import append_log
+from penumbra.registry.signatures import SIGNING_KEY_VARIABLE
 from problem.schema import EXAMPLE, OUTCOME
 from service.processes import launcher
 from service.processes.supervisor import ChildProcess, Supervisor
@@ -209,6 +211,26 @@ def test_every_module_of_the_service_that_runs_as_a_process_is_started_by_one() 
     }
     started = {*launcher.PROCESS_MODULES.values(), scorer_client.SCORER_MODULE}
     assert runnable == {"service.__main__", *started}
+
+
+def has_ended(child: ChildProcess) -> bool:
+    return child.process is not None and child.process.poll() == 0
+
+
+def test_keys_of_stores_are_for_readers_of_the_archive_and_the_shadow_has_no_secret(tmp_path: Path) -> None:
+    variables = {"AWS_SECRET_ACCESS_KEY", "FSSPEC_S3_KEY", "MLFLOW_TRACKING_PASSWORD", SIGNING_KEY_VARIABLE}
+    given = {}
+    for child in launcher.list_service_processes(local_service.make_service_settings(tmp_path), []):
+        child.command, child.log = [sys.executable, "-c", "import os; print(*os.environ)"], tmp_path / child.name
+        child.keep_running(dict.fromkeys(variables, "x"), time.monotonic())
+        local_service.wait_until(partial(has_ended, child))
+        given[child.name] = variables & set(child.log.read_text().split())
+    reading = {"AWS_SECRET_ACCESS_KEY", "FSSPEC_S3_KEY"}
+    assert given == {
+        **dict.fromkeys(("service", "indexer", "archiver"), reading),
+        "deployer": {*reading, "MLFLOW_TRACKING_PASSWORD"},
+        "shadow": set(),
+    }
 
 
 def test_a_child_that_dies_is_started_again_ever_later(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
