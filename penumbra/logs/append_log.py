@@ -269,8 +269,13 @@ def is_line_whole(line: bytes) -> bool:
     Returns:
         False where a byte of it has changed. A line without a checksum, of an earlier release, is taken as it is.
     """
-    body, check = line.rstrip(b"\n")[:-CHECK_BYTES], line.rstrip(b"\n")[-CHECK_BYTES:]
-    return not check.startswith(CHECK_MARKER) or check == b'%b%08x"}' % (CHECK_MARKER, crc32(body))
+    whole = line.rstrip(b"\n")
+    return whole[-CHECK_BYTES:-10] != CHECK_MARKER or has_valid_checksum(whole)
+
+
+def has_valid_checksum(line: bytes) -> bool:
+    """Return whether a `line` without its end has a checksum, which is that of what is before it."""
+    return line[-CHECK_BYTES:] == b'%b%08x"}' % (CHECK_MARKER, crc32(line[:-CHECK_BYTES]))
 
 
 def find_damaged_lines(path: Path) -> list[int]:

@@ -145,7 +145,7 @@ def find_entry(folder: Path, entry_id: str) -> dict[str, Any] | None:
         return None
     import polars as pl
 
-    lines = scan_part(*part).filter(pl.col("id") == entry_id).select("line").collect()["line"]
+    lines = _collect(part[0], scan_part(*part).filter(pl.col("id") == entry_id).select("line"))["line"]
     return append_log.decode_entry(lines[0].encode()) if len(lines) else None
 
 
@@ -214,7 +214,7 @@ def read_archived_segment(path: Path, part: ArchivePart, segment: str) -> bytes:
     names = list(part.segments)
     start = sum(part.segments[name].rows for name in names[: names.index(segment)])
     archived = part.segments[segment]
-    rows = scan_part(path, part).select("line", "raw").slice(start, archived.rows).collect().iter_rows()
+    rows = _collect(path, scan_part(path, part).select("line", "raw").slice(start, archived.rows)).iter_rows()
     content = b"".join((line.encode() if raw is None else raw) + b"\n" for line, raw in rows)
     if hashlib.sha256(content).hexdigest() != archived.sha256:
         raise DamagedArchive(f"{path.with_suffix(TABLE_SUFFIX)}: segment {segment} is not what was logged")
@@ -232,6 +232,17 @@ def _find_part_of(folder: Path, segment: str) -> tuple[Path, ArchivePart] | None
         if segment in (part := _read_part(path)).segments:
             return path, part
     return None
+
+
+def _collect(path: Path, rows: Any) -> Any:
+    """The rows of a scan. Raises DamagedArchive where the part at `path` can't be read."""
+    import polars as pl
+
+    try:
+        return rows.collect()
+    except pl.exceptions.PolarsError as error:
+        table, reason = path.with_suffix(TABLE_SUFFIX), str(error).splitlines()[0]
+        raise DamagedArchive(f"{table} is not what was written ({reason}): see `penumbra doctor`") from None
 
 
 def _read_part(path: Path) -> ArchivePart:

@@ -2,8 +2,10 @@
 
 import datetime as dt
 import logging
+import os
 from pathlib import Path
 
+from penumbra.logs import append_log
 from penumbra.storage.atomic import replace_file
 from penumbra.storage.sealed import hash_file
 
@@ -35,6 +37,26 @@ def repair_segment(path: Path, whole: int | None = None) -> int:
     return len(content) - keep
 
 
+def restore_last_newline(path: Path) -> bool:
+    """Write the end of a closed segment's last line again, where that byte alone has changed: it isn't a torn line.
+
+    Args:
+        path: The segment.
+
+    Returns:
+        Whether it was; that is logged.
+    """
+    with path.open("r+b") as file:
+        content = file.read()
+        tail = content[content.rfind(b"\n") + 1 :]
+        if not append_log.has_valid_checksum(tail[:-1]):
+            return False
+        file.seek(-1, os.SEEK_END)
+        file.write(b"\n")
+    logger.error("%s: the last byte had changed, and is the end of its line again", path)
+    return True
+
+
 def read_last_write_time(path: Path) -> dt.datetime:
     """Return the time (UTC) at which the segment at `path` was last written to."""
     return dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC)
@@ -53,6 +75,7 @@ def seal_segment(path: Path) -> str:
     """
     beside = path.with_suffix(SEAL_SUFFIX)
     if not beside.exists():
+        restore_last_newline(path)
         repair_segment(path)
         replace_file(beside, hash_file(path).encode())
     return beside.read_bytes().decode(errors="replace")

@@ -9,7 +9,7 @@ from benchmarks.faults import flipped_bytes
 from benchmarks.faults.flipped_bytes import FlipBench, open_flip_bench
 
 pytestmark = pytest.mark.slow
-SAMPLE = ("raw batch", "partition", "pointer", "prediction log", "window", "index")
+SAMPLE = ("raw batch", "pointer", "prediction log", "window")
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,7 @@ from penumbra.logs.append_log import (
     read_tail,
 )
 from penumbra.logs.schema import PredictionEntry
+from penumbra.logs.segments import restore_last_newline, seal_segment
 
 NOON = dt.datetime(2013, 4, 1, 12, tzinfo=dt.UTC)
 values = st.none() | st.text() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False)
@@ -271,3 +272,16 @@ def test_a_line_in_which_a_byte_has_changed_is_left_out_and_found_alone(
     assert [entry["n"] for entry in read_entries(folder)] == [0, 2]
     assert find_damaged_lines(path) == [len(lines[0])]
     assert find_entry_in_segments(folder, ids[1]) is None
+
+
+def test_a_closed_segment_whose_last_newline_has_changed_keeps_its_last_line(tmp_path: Path) -> None:
+    writer = LogWriter(tmp_path)
+    writer.append([encode_json({"n": number}) for number in range(2)])
+    writer.close()
+    (path,) = list_segments(tmp_path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + b"x")
+    seal_segment(path)
+    assert path.read_bytes() == whole
+    path.write_bytes(whole + whole[:9])
+    assert restore_last_newline(path) is False

@@ -26,12 +26,14 @@ from penumbra.logs.archive_parts import DamagedArchive
 from penumbra.logs.index import LogIndex
 from penumbra.logs.outcome_sums import OUTCOME_SUMS_FOLDER
 from penumbra.logs.profiles import ProfileStore
+from penumbra.logs.segments import restore_last_newline
 from penumbra.registry import registry_check
 from penumbra.registry.ledger import BrokenLedger, Ledger
 from penumbra.registry.manifest import BrokenBundle, verify_bundle
 from penumbra.registry.models import REGISTRY_ERRORS, ModelRegistry
 from penumbra.registry.pointers import BUNDLES_FOLDER
 from penumbra.registry.state_repair import restore_damaged_marks
+from penumbra.storage.locks import is_file_locked
 from penumbra.storage.sealed import find_damaged_files, remove_sealed_file
 from penumbra.storage.sqlite import find_differing_tables, remove_database
 from penumbra.training.doctor.checks import Finding
@@ -97,15 +99,22 @@ def _repair_state(settings: Settings) -> Iterator[str]:
 
 
 def _repair_logs(settings: Settings) -> Iterator[str]:
-    for folder in (settings.service.predictions, settings.service.shadow_log):
+    for folder in _list_logs(settings):
+        closed = [path for path in append_log.list_segments(folder) if not is_file_locked(path)]
+        for path in filter(restore_last_newline, closed):
+            yield f"{path}: the last byte had changed, and is the end of its line again"
         yield from archive_repair.repair_parts(folder)
+
+
+def _list_logs(settings: Settings) -> tuple[Path, ...]:
+    return settings.service.predictions, settings.labels.folder, settings.service.shadow_log
 
 
 def _list_lost(settings: Settings) -> Iterator[str]:
     """What nothing can make again."""
     for path in find_damaged_files(settings.training.failures):
         yield f"{path} is not what was written: remove it to forget its rows, which are withheld from training"
-    for folder in (settings.service.predictions, settings.labels.folder, settings.service.shadow_log):
+    for folder in _list_logs(settings):
         for path in append_log.list_segments(folder):
             for position in append_log.find_damaged_lines(path):
                 yield f"{path}, byte {position}: the line is not what was written and is left out by every reader"
