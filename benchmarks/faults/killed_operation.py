@@ -61,6 +61,7 @@ def kill_operation(name: str, folder: Path, every: int) -> Outcome:
 
     shutil.copytree(template, state, symlinks=True)
     moments = _count_moments(operation.run, state, answer)
+    print(f"{name}: {len(moments)} moments", file=sys.stderr, flush=True)
     shutil.rmtree(state)
     shutil.copytree(template, state, symlinks=True)
     _fork(run_undisturbed)

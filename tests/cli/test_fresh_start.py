@@ -4,9 +4,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from flows.steps.flow_locks import get_data_lock
 from penumbra.cli.fresh_start import StartOverRefused, start_over
 from penumbra.core.http_client import find_free_port
 from penumbra.core.settings import load_settings
+from penumbra.storage.work_lock import hold_work_lock
 
 
 def make_settings(**data):
@@ -53,3 +55,14 @@ def test_a_registry_elsewhere_is_named(tmp_path, monkeypatch):
     told = start_over(make_settings(registry=SimpleNamespace(tracking="http://mlflow:5000")))
     assert "http://mlflow:5000" in told
     assert "registry.model" in told
+
+
+def test_while_somebody_is_at_work_nothing_is_moved_and_it_says_who(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data.dvc").write_text("")
+    settings = make_settings()
+    who = r"^ingest is at work \(since 20.*, process [0-9]+\): end it or wait for it first$"
+    with hold_work_lock(get_data_lock(settings), "ingest"), pytest.raises(StartOverRefused, match=who):
+        start_over(settings)
+    assert (tmp_path / "data.dvc").exists()
+    assert "data.dvc" in start_over(settings)
