@@ -14,9 +14,10 @@ from monitoring.reports import window_figures
 from penumbra.core.problem_loading import load_problem
 from penumbra.data import versions
 from penumbra.logs.archive_health import save_archive_health
+from penumbra.logs.lag import INDEX_METRICS_FILE
 from penumbra.registry.ledger import Ledger, LedgerEvent
 from penumbra.storage.work_lock import PassInProgress, hold_pass_lock
-from tests.helpers import local_service
+from tests.helpers import local_service, prediction_logs
 from tests.helpers import monitored_model as world
 from tests.helpers.monitored_model import ONE_DAY, WINDOW_BEGIN, read_ledger_entries, run_monitor_pass
 from tests.helpers.planted_secrets import PLANTED, find_planted_files
@@ -213,6 +214,15 @@ def test_rows_that_stop_coming_are_one_alarm(folder: Path) -> None:
     (alarm,) = run_monitor_pass(folder, DONE + 5 * ONE_DAY)
     assert "the last rows are of 2013-04-17" in alarm
     assert run_monitor_pass(folder, DONE + 6 * ONE_DAY) == []
+
+
+def test_who_is_behind_with_the_logs_is_an_alarm_of_the_pass(empty: Path) -> None:
+    prediction_logs.log_labels(empty, prediction_logs.make_label_by_key(1, 42))
+    (empty / "predictions").mkdir()
+    (empty / "predictions" / INDEX_METRICS_FILE).touch()
+    (alarm,) = run_monitor_pass(empty, DONE)
+    assert "labels wait for the index, more than 60 s (labels.max_lag_seconds)" in alarm
+    assert run_monitor_pass(empty, DONE) == []
 
 
 def test_a_day_with_few_rows_is_a_fault(empty: Path) -> None:

@@ -9,8 +9,9 @@ from monitoring.dashboard import overview
 from monitoring.reports.workspace import ReportWorkspace
 from monitoring.windows import WindowStore
 from penumbra.core.problem_loading import load_problem
+from penumbra.logs.lag import INDEX_METRICS_FILE
 from penumbra.registry.ledger import LEDGER_FILE, Ledger, LedgerEvent
-from tests.helpers import browser_pages, recorded_windows
+from tests.helpers import browser_pages, prediction_logs, recorded_windows
 
 PROBLEM = load_problem()
 
@@ -187,6 +188,14 @@ def test_what_can_t_be_read_is_said_on_the_page_and_the_rest_is_shown(browser, t
             True
         ] * 2
         assert "version 1" in seen.page.inner_text("#live")
+
+
+def test_who_is_behind_with_the_logs_is_said_on_the_page(browser, tmp_path):
+    settings = recorded_windows.make_history_settings(tmp_path)
+    prediction_logs.append_to_new_segment(settings.service.predictions, [prediction_logs.make_prediction(1)])
+    (settings.service.predictions / INDEX_METRICS_FILE).touch()
+    with browser_pages.open_page(browser, overview.write_overview(settings, PROBLEM).absolute().as_uri()) as seen:
+        assert "predictions wait for the index" in seen.page.locator(".problem").first.inner_text()
 
 
 def test_what_records_say_is_text_on_the_page(browser, tmp_path):
