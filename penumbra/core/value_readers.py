@@ -25,7 +25,7 @@ UNIT_MICROSECONDS = {"ms": 1_000, "us": 1, "ns": 1}
 YEARS = ((1, 9999), (1678, 2261))  # that Python has, and that a column of nanoseconds has
 FIRST_INSTANT = dt.datetime(1, 1, 2, tzinfo=dt.UTC)  # before it and after the last one, a zone may have no such time
 LAST_INSTANT = dt.datetime(9999, 12, 30, tzinfo=dt.UTC)
-MAX_DURATION_DAYS = {"ms": 999_999_999, "us": 106_751_990, "ns": 106_750}
+MAX_DURATION_DAYS = {"ms": 106_751_990, "us": 106_751_990, "ns": 106_750}  # polars reads timedeltas as microseconds
 ISO_FORMS = {
     pl.Date: (r"\d{4}-\d\d-\d\d", "a valid date in the format YYYY-MM-DD"),
     pl.Datetime: (r"\d{4}-\d\d-\d\d[Tt _].*", "a valid datetime"),

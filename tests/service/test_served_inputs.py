@@ -228,6 +228,14 @@ def test_a_value_is_read_alike_from_a_list_and_alone_as_a_frame_holds_it_or_refu
             assert contract.parse_one(encode_json(alone)) == alone  # as the prediction log keeps it
 
 
+@pytest.mark.parametrize("longest", ["P106751990D", "-P106751990D"])
+def test_the_longest_duration_can_stand_beside_a_short_one(longest: str) -> None:
+    """polars made no column of milliseconds of a duration that its microseconds can't hold and another one."""
+    records = CONTRACTS["Duration ms"].parse_batch(f'[{{"x":"{longest}"}},{{"x":"PT1S"}}]'.encode())
+    assert CONTRACTS["Duration ms"].to_frame(records)["x"].to_list() == [record["x"] for record in records]
+    assert read(CONTRACTS["Duration ms"], b'{"x":"P106751991D"}', listed=False) == "refused"
+
+
 @pytest.mark.parametrize(
     ("text", "is_read"), [("é", True), ("éé", True), ("ééé", False), ("a", False), ("ab", True), ("abcde", False)]
 )

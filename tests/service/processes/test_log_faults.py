@@ -55,8 +55,7 @@ class FaultyLogs:
         local_service.wait_until(is_ready, 60)
 
     def find_worker(self) -> psutil.Process:
-        every = psutil.Process(self.process.pid).children(recursive=True)
-        (worker,) = (each for each in every if "_bentoml_impl.worker.service" in each.cmdline())
+        (worker,) = local_service.find_workers(self.process.pid)
         return worker
 
     def read_ids(self) -> dict[str, set[str]]:
