@@ -145,8 +145,9 @@ def _read_serial(path: Path) -> int:
 
 def cut_uncommitted_rows(path: Path) -> None:
     """Cut off the rows at the end of `path` that no line makes count; remove a segment without such a line."""
-    end = max((end for _, end in read_committed_lines(path)), default=0)
     with suppress(FileNotFoundError):
+        segments.restore_last_newline(path)
+        end = max((end for _, end in read_committed_lines(path)), default=0)
         segments.repair_segment(path, end) if end else path.unlink()
 
 

@@ -40,9 +40,12 @@ def explain_prediction(settings: Settings, prediction_id: str) -> dict[str, Any]
         can't be found out.
 
     Raises:
-        UnknownPrediction: The id isn't in the log.
+        UnknownPrediction: The id isn't in the log, or the archive that has it is damaged.
     """
-    prediction = archive_parts.find_entry(settings.service.predictions, prediction_id)
+    try:
+        prediction = archive_parts.find_entry(settings.service.predictions, prediction_id)
+    except archive_parts.DamagedArchive as error:
+        raise UnknownPrediction(f"{prediction_id[:MAX_SHOWN_ID_LENGTH]} can't be looked up: {error}") from None
     if prediction is None:
         raise UnknownPrediction(_explain_unknown_id(settings, prediction_id[:MAX_SHOWN_ID_LENGTH]))
     return {
