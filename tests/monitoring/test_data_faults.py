@@ -15,12 +15,16 @@ from monitoring.data_faults import (
     is_accepted_fault,
 )
 from monitoring.expectations import learn_expectations
+from penumbra.core.columns import UNKNOWN_FIELD
 from problem import schema
 from tests.helpers.regular_flights import make_regular_flights
 
 DAY = dt.date(2013, 3, 1)
 NORMS = learn_expectations(pl.concat([make_regular_flights(number) for number in range(30)]), schema)
 TODAY = make_regular_flights(40)
+
+
+HOSTILE = "<b id=marker><!here> http://a.example"
 
 
 def named(rows: pl.DataFrame) -> set[tuple[str, str]]:
@@ -86,6 +90,20 @@ def test_a_distance_in_another_unit_is_told_by_its_routes():
 def test_a_rename_names_both_values():
     (fault,) = find_data_faults(FAULTS["renamed", "dest"], NORMS)
     assert fault.cause == "ATL was renamed to XXX"
+
+
+@pytest.mark.parametrize(
+    "rows", [TODAY.with_columns(pl.col("dest").replace("ATL", HOSTILE)), where(EVERY_EIGHTH, HOSTILE, "dest")]
+)
+def test_a_value_in_a_fault_is_neither_markup_nor_a_mention_nor_a_link(rows):
+    (fault,) = find_data_faults(rows, NORMS)
+    assert "\\x3cb id=marker\\x3e\\x3c!here\\x3e http\\x3a//a.example" in fault.text
+    assert HOSTILE not in f"{fault.text} {fault.cause}"
+
+
+def test_fields_that_the_contract_doesn_t_have_are_named_in_no_fault():
+    (fault,) = find_refusal_faults(60, 1_000, UNKNOWN_FIELD, [0.0])
+    assert (fault.column, fault.text.endswith("mostly by fields that it doesn't have")) == ("", True)
 
 
 def test_values_that_no_conversion_explains_are_a_fault_all_the_same():
