@@ -1,5 +1,6 @@
 import datetime as dt
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -114,6 +115,17 @@ def test_what_cannot_be_written_does_not_count(tmp_path: Path) -> None:
     made.append(batch(0, 4), rows(0, 4))
     made.close()
     assert answered(tmp_path) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("way", ["recover", "close"])
+def test_what_was_deleted_while_it_was_written_is_there_again(tmp_path: Path, way: str) -> None:
+    made = opened(tmp_path / "shadow")
+    made.append(BEGAN)
+    made.append(batch(0, 4), rows(0, 4))
+    shutil.rmtree(tmp_path / "shadow")
+    getattr(made, way)()
+    assert answered(tmp_path / "shadow") == [0, 1, 2, 3]
+    assert load_shadow_state(tmp_path / "shadow", repair=False) == made.state
 
 
 def test_what_was_there_before_the_model_is_past_and_the_rest_is_new(tmp_path: Path) -> None:
