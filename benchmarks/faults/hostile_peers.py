@@ -34,12 +34,13 @@ MEGABYTE = 1 << 20
 
 @dataclass
 class Watch:
-    """What was measured in one phase: milliseconds by kind of request, failures, and the worker's size."""
+    """What was measured in one phase: milliseconds by kind of request, failures, and what the worker took."""
 
     milliseconds: dict[str, list[float]] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
     memory: list[float] = field(default_factory=list)
     handles: list[int] = field(default_factory=list)
+    load: float = 0.0
 
     def format_latency(self, kind: str) -> tuple[str, str, str]:
         """The number of answers to a kind of request, and median and longest time, in milliseconds."""
@@ -88,7 +89,7 @@ async def watch_service(port: int, worker: psutil.Process, seconds: float, key: 
     Returns:
         What was measured.
     """
-    watch, end = Watch(), time.monotonic() + seconds
+    watch, end, before = Watch(), time.monotonic() + seconds, worker.cpu_times()
     record = json.dumps(EXAMPLE).encode()
     one, many = (_encode_post(body, key) for body in (record, b"[" + b",".join([record] * 100) + b"]"))
     probes = [f"GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n".encode() for path in PROBES]
@@ -98,6 +99,8 @@ async def watch_service(port: int, worker: psutil.Process, seconds: float, key: 
         _ask_again_and_again(watch, port, "list", many, LIST_SECONDS, end),
         _repeat(end, MEMORY_SECONDS, lambda _: asyncio.to_thread(_measure_size, watch, worker)),
     )
+    after = worker.cpu_times()
+    watch.load = (after.user + after.system - before.user - before.system) / seconds
     return watch
 
 
@@ -107,6 +110,7 @@ def make_report(before: Watch, under: Watch, held: dict[str, tuple[int, float]],
     rows = [
         ("worker's memory (PSS), at most, MB", *(f"{max(phase.memory):.0f}" for phase in phases)),
         ("open handles, at most", *(f"{max(phase.handles):,}" for phase in phases)),
+        ("processor time of the worker, s per s", *(f"{phase.load:.2f}" for phase in phases)),
         ("not answered", *(str(len(phase.failures)) for phase in phases)),
     ]
     for kind in ("probe", "record", "list"):

@@ -11,7 +11,8 @@ MIN_BYTES_PER_SECOND = 1000  # of a body that is sent, and of an answer that is 
 MAX_HEAD_BYTES, MAX_HEADERS = 16_384, 100  # of request line and headers
 MAX_PIPELINED = 32  # requests on one connection that wait for the answer to another one
 MAX_HELD_BODIES = 8  # as many of the largest bodies are held while they are incomplete
-MAX_DRAIN_FACTOR = 4  # so many times the largest body may come after a refusal, so that the sender sees it
+MAX_DRAIN_FACTOR = 4  # so many times the largest body may come after a refusal, so that the sender sees it,
+MAX_STRANGER_BYTES = 1 << 20  # and so much where the sender has shown no key
 RESERVED_HANDLES = 128  # for files, models, and connections on their way out
 MIN_CONNECTIONS = 16
 CROWD_FACTOR = 2  # so many times the most connections there may be for a moment
@@ -26,10 +27,16 @@ class ConnectionBounds:
     keep_alive_seconds: float
     max_connections: int
 
-    @property
-    def max_drained_bytes(self) -> int:
-        """The most bytes that are read, and dropped, after a refusal."""
-        return MAX_DRAIN_FACTOR * self.max_body_bytes
+    def compute_drain_limit(self, is_admitted: bool) -> int:
+        """Compute how much is read, and dropped, after a refusal.
+
+        Args:
+            is_admitted: Whether the peer has shown a key, or needs none.
+
+        Returns:
+            The most bytes; after them the connection is closed.
+        """
+        return MAX_DRAIN_FACTOR * self.max_body_bytes if is_admitted else MAX_STRANGER_BYTES
 
     @classmethod
     def from_settings(cls, settings: ServiceSettings) -> "ConnectionBounds":

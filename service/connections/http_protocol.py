@@ -15,7 +15,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from service.connections import request_head
 from service.connections.body_intake import BodyIntake
-from service.connections.bounds import MAX_HEAD_BYTES, MAX_HEADERS, MAX_PIPELINED, PATIENCE_SECONDS, ConnectionBounds
+from service.connections.bounds import MAX_HEAD_BYTES, MAX_HEADERS, PATIENCE_SECONDS, ConnectionBounds
 from service.connections.connection_pool import ARRIVING, BUSY, IDLE, REFUSED, SENDING, ConnectionPool, ReadingCheck
 from service.http import metrics
 from service.http.asgi import Message, RawResponse
@@ -72,9 +72,11 @@ class FastHttpProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse `data`; refuse what is no HTTP, too large, or not allowed."""
+        """Parse `data`; refuse what is no HTTP, too large, or not allowed; drop what comes after the last request."""
         if self._refusal is not None or (self._is_last and self._body.content is None):
-            self._drop_input(len(data))
+            self._dropped_bytes += len(data)
+            if self._dropped_bytes > self.bounds.compute_drain_limit(self._is_admitted):
+                self.transport.abort()
             return
         self._head_bytes += len(data)
         try:
@@ -197,17 +199,20 @@ class FastHttpProtocol(HttpToolsProtocol):
 
     def give_way(self) -> None:
         """Close the connection at once and leave the pool; the sender of an incomplete request is told so."""
-        is_read = not self.transport.get_write_buffer_size()
-        if is_read and self._head_bytes and self._refusal is None:
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
+        elif self._head_bytes and self._refusal is None:
             self._refuse(request_head.build_crowd_refusal())
         if self.stage != BUSY:
             self.pool.discard(self)
-            self.transport.close() if is_read else self.transport.abort()
+            self.transport.close()
+
+    def _has_answered(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
 
     def _is_fast(self) -> bool:
-        is_next = self.cycle is None or self.cycle.response_complete
-        is_usual = not (self._is_last or self.expect_100_continue or self.root_path or self.flow.write_paused)
-        return is_next and is_usual and request_head.is_plain_request(self.parser, self.headers)
+        is_unusual = self._is_last or self.expect_100_continue or self.root_path or self.flow.write_paused
+        return not is_unusual and self._has_answered() and request_head.is_plain_request(self.parser, self.headers)
 
     def _respond(self, response: RawResponse) -> None:
         self._is_answer_due = False
@@ -221,8 +226,9 @@ class FastHttpProtocol(HttpToolsProtocol):
 
     def _start_task(self, body: bytes, since: float) -> None:
         """Let uvicorn process the complete request, whose body has been coming `since` then (0: it came at once)."""
-        if len(self.pipeline) >= MAX_PIPELINED:
-            raise RequestRefused(429, f"{MAX_PIPELINED} requests wait on this connection already: read their answers")
+        request_head.require_short_pipeline(len(self.pipeline))
+        if self.flow.write_paused:
+            self._wait(BUSY, PATIENCE_SECONDS)
         self.scope["arrived"] = since or self.loop.time()  # type: ignore[typeddict-unknown-key]
         super().on_headers_complete()
         keep = self.cycle.keep_alive and self._is_admitted and not self._is_last and not self.parser.should_upgrade()
@@ -234,7 +240,7 @@ class FastHttpProtocol(HttpToolsProtocol):
     def _invite_body(self) -> None:
         """Let a client send its body that waits to be told so."""
         self._body.require_small(self.headers)
-        if self.cycle is None or self.cycle.response_complete:
+        if self._has_answered():
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _bound_incomplete_request(self) -> None:
@@ -265,7 +271,7 @@ class FastHttpProtocol(HttpToolsProtocol):
         if self._is_answer_due:
             self.flush()
         self._refusal = refused
-        if self.cycle is None or self.cycle.response_complete:
+        if self._has_answered():
             self._send_refusal(refused)
 
     def _send_refusal(self, refused: RequestRefused) -> None:
@@ -277,8 +283,3 @@ class FastHttpProtocol(HttpToolsProtocol):
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.flow.resume_reading()
-
-    def _drop_input(self, size: int) -> None:
-        self._dropped_bytes += size
-        if self._dropped_bytes > self.bounds.max_drained_bytes:
-            self.transport.abort()

@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 import httptools
 
-from service.connections.bounds import MAX_HEAD_BYTES, MAX_HEADERS, PATIENCE_SECONDS
+from service.connections.bounds import MAX_HEAD_BYTES, MAX_HEADERS, MAX_PIPELINED, PATIENCE_SECONDS
 from service.http.asgi import Headers
 from service.http.refusals import RequestRefused
 
@@ -80,6 +80,19 @@ def build_head_refusal(target: bytes) -> RequestRefused:
     if len(target) > MAX_HEAD_BYTES // 2:
         return RequestRefused(414, f"the request line is too long: a head has at most {MAX_HEAD_BYTES} bytes")
     return RequestRefused(431, f"the headers are too large: at most {MAX_HEAD_BYTES} bytes and {MAX_HEADERS} headers")
+
+
+def require_short_pipeline(waiting: int) -> None:
+    """Refuse a request behind too many others.
+
+    Args:
+        waiting: The requests of its connection that wait for the answer to another one.
+
+    Raises:
+        RequestRefused: 429, there are `MAX_PIPELINED`.
+    """
+    if waiting >= MAX_PIPELINED:
+        raise RequestRefused(429, f"{MAX_PIPELINED} requests wait on this connection already: read their answers")
 
 
 def build_late_head_refusal() -> RequestRefused:
