@@ -19,7 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML
 def test_hostile_peers_take_nothing_from_probes_and_good_clients(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(hostile_seats, "DRIP_SECONDS", PATIENCE / 10)
     local_service.deploy_version(tmp_path, "1")
-    with run_impatient_server(tmp_path, max_connections=64) as port:
+    with run_impatient_server(tmp_path, max_connections=100, keep_alive_seconds=30) as port:
         watch, held = asyncio.run(attack_and_watch(port))
     assert watch.failures == []
     assert all(watch.milliseconds[kind] for kind in ("probe", "record", "list"))
