@@ -34,6 +34,7 @@ class RequestClock:
     def restart(self, limit: float) -> None:
         """Start anew, for a request that may take `limit` seconds."""
         self.limit, self._began = limit, time.monotonic()
+        self._waited = 0.0  # the longest wait that was counted so far: a thread that ends takes its own along
         self._threads, self._processor_seconds = read_thread_times(self._pid), read_processor_seconds(self._pid)
 
     def measure_overdue_seconds(self) -> float | None:
@@ -45,19 +46,17 @@ class RequestClock:
             limit.
         """
         elapsed = time.monotonic() - self._began
-        if elapsed <= self.limit:  # none of the three is larger
+        if elapsed <= self.limit / 2:  # none of the three is larger
             return None
         ran = read_processor_seconds(self._pid) - self._processor_seconds
         taken = max(elapsed - self._find_longest_wait(elapsed), ran / _count_processors(), elapsed / MAX_WAIT_FACTOR)
         return taken if taken > self.limit else None
 
     def _find_longest_wait(self, elapsed: float) -> float:
-        waits = [0.0]
-        for name, now in read_thread_times(self._pid).items():
-            before = self._threads.get(name, ThreadTimes())
-            # The kernel counts a wait when it is over: a thread that wants to run has waited whenever it didn't run.
-            waits.append(elapsed - (now.ran - before.ran) if now.is_runnable else now.waited - before.waited)
-        return max(waits)
+        pairs = [(self._threads.get(name, ThreadTimes()), now) for name, now in read_thread_times(self._pid).items()]
+        self._waited = max([self._waited, *(now.waited - before.waited for before, now in pairs)])
+        # The kernel counts a wait when it is over: a thread that wants to run has waited whenever it didn't run.
+        return max([self._waited, *(elapsed - (now.ran - before.ran) for before, now in pairs if now.is_runnable)])
 
 
 def read_thread_times(pid: int) -> dict[str, ThreadTimes]:
