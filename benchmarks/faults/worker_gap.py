@@ -78,6 +78,11 @@ class RetryingLoad:
             for thread in threads:
                 thread.join()
 
+    def wait_for_answer(self) -> None:
+        """Wait for an answer after those that came up to now and may have been under way."""
+        before = len(self.answered_at) + SENDERS
+        local_service.wait_until(lambda: len(self.answered_at) > before, 60)
+
     def _send(self) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         while not self._stop.is_set():
@@ -115,6 +120,7 @@ def _kill_workers(n_workers: int) -> RetryingLoad:
                 time.sleep(SETTLE_SECONDS)
                 local_service.wait_until(lambda: len(local_service.find_workers(process.pid)) == n_workers)
                 local_service.find_workers(process.pid)[0].kill()
+                load.wait_for_answer()
             time.sleep(2 * SETTLE_SECONDS)
     return load
 
