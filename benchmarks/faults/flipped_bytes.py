@@ -240,6 +240,7 @@ def _call_and_exit(folder: Path, function: Callable[[Problem], Any], output: Pat
         file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(file, 1)
         os.dup2(file, 2)
+        sys.stdout = sys.stderr = os.fdopen(file, "w", buffering=1)  # whatever they are in the parent
         sys.path.insert(0, str(folder))
         os.environ["DVC_SITE_CACHE_DIR"] = str(folder / ".dvc-site")
         results.write_text(json.dumps(function(load_problem(package=PACKAGE))))

@@ -114,10 +114,7 @@ def _list_lost(settings: Settings) -> Iterator[str]:
     """What nothing can make again."""
     for path in find_damaged_files(settings.training.failures):
         yield f"{path} is not what was written: remove it to forget its rows, which are withheld from training"
-    for folder in _list_logs(settings):
-        for path in append_log.list_segments(folder):
-            for position in append_log.find_damaged_lines(path):
-                yield f"{path}, byte {position}: the line is not what was written and is left out by every reader"
+    yield from _list_damaged_lines(settings)
     try:
         Ledger(settings.ledger.folder).entries()
     except BrokenLedger as error:
@@ -130,9 +127,16 @@ def _list_lost(settings: Settings) -> Iterator[str]:
             yield f"{error}; a running service fetches it again, or remove {folder}"
 
 
+def _list_damaged_lines(settings: Settings) -> Iterator[str]:
+    for folder in _list_logs(settings):
+        for path in append_log.list_segments(folder):
+            for position in append_log.find_damaged_lines(path):
+                yield f"{path}, byte {position}: the line is not what was written and is left out by every reader"
+
+
 def _compare_index(settings: Settings, problem: Problem) -> Iterator[str]:
     index, copy = (LogIndex.from_settings(settings, problem.schema) for _ in range(2))
-    if not index.path.exists():
+    if not index.path.exists() or any(_list_damaged_lines(settings)):  # it may have what was in such a line
         return
     with tempfile.TemporaryDirectory(dir=settings.labels.folder) as folder:
         copy.path = Path(folder) / index.path.name
@@ -149,7 +153,7 @@ def _compare_index(settings: Settings, problem: Problem) -> Iterator[str]:
 def _compare_profiles(settings: Settings, problem: Problem) -> Iterator[str]:
     folder, predictions = settings.monitor.folder, settings.service.predictions
     kept = ProfileStore(folder, predictions, problem.schema)
-    if not kept.path.exists():
+    if not kept.path.exists() or any(_list_damaged_lines(settings)):
         return
     load_reference = make_reference_loader(settings, problem)
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
