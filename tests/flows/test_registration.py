@@ -4,6 +4,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from mlflow import MlflowClient
 
 from flows.steps.train import registration
 from flows.steps.train.outcome import OutcomeSummary
@@ -63,13 +64,12 @@ def test_whatever_step_it_was_killed_at_the_next_training_does_the_rest_once(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     file = begin(settings)
-    client = type(ModelRegistry(settings.registry).client)
 
     def die(*_: object, **__: object) -> None:
         raise KilledError
 
     with monkeypatch.context() as patched:
-        patched.setattr(client, step, die)
+        patched.setattr(MlflowClient, step, die)
         with pytest.raises(KilledError):
             prepare_registration(settings)
     assert file.exists()
@@ -131,7 +131,7 @@ def test_a_ledger_without_a_promotion_takes_no_live_alias_away(settings: Setting
 def test_a_run_that_nobody_records_any_more_is_ended(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     models = ModelRegistry(settings.registry)
     with monkeypatch.context() as patched:
-        patched.setattr(type(models.client), "log_batch", lambda *_: (_ for _ in ()).throw(KilledError()))
+        patched.setattr(MlflowClient, "log_batch", lambda *_: (_ for _ in ()).throw(KilledError()))
         with pytest.raises(KilledError):
             models.record(FinishedRun("experiment", 0, 1))
     assert models.end_aborted_runs() == 0
