@@ -26,7 +26,7 @@ MLFLOW_READING_POST = re.compile(
     r"((experiments|runs|logged-models|datasets|traces|issues|prompt-optimization/jobs)/search|experiments/search-datasets"
     r"|registered-models/get-latest-versions|traces/(metrics|calculate-filter-correlation))"
 )
-MLFLOW_ARTIFACT = re.compile(r".*(get-artifact|get-trace-artifact|mlflow-artifacts/).*|.*/artifacts(/.*)?")
+MLFLOW_ARTIFACT = re.compile(r"(?s).*(get-artifact|get-trace-artifact|mlflow-artifacts/).*|.*/artifacts(/.*)?")
 EVIDENTLY_READING_POST = re.compile(r"/api/v2/snapshots/[0-9a-f-]+/data_series_batch")
 
 

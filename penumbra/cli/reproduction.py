@@ -75,7 +75,7 @@ def restore_run_data(settings: Settings, run: str, into: Path) -> str:
         pointer = ModelRegistry(settings.registry).download_artifact(
             run, f"data/{versions.get_dvc_file(settings.data).name}", Path(folder)
         )
-        return versions.restore_data_version(settings.data, pointer.read_text(), into)
+        return versions.restore_data_version(settings.data, pointer.read_bytes(), into)
 
 
 def reproduce_run(settings: Settings, problem: Problem, run: str, folder: Path) -> Reproduction:

@@ -44,11 +44,11 @@ class DvcFile:
         return _format_yaml({**self.document, "outs": [{**entry, "path": path}]})
 
 
-def parse_dvc_file(text: str, name: str) -> DvcFile:
+def parse_dvc_file(text: str | bytes, name: str) -> DvcFile:
     """Read the text of a `.dvc` file.
 
     Args:
-        text: The file's content, YAML.
+        text: The file's content, YAML; bytes are UTF-8.
         name: What the file is called in an error.
 
     Returns:
@@ -61,7 +61,7 @@ def parse_dvc_file(text: str, name: str) -> DvcFile:
 
     try:
         document = YAML(typ="safe", pure=True).load(text)
-    except YAMLError as error:
+    except (YAMLError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark else ""
         raise DamagedDvcFile(

@@ -139,7 +139,7 @@ def read_recorded_version(data: DataSettings) -> str:
         DamagedDvcFile: Where the pointer file isn't one.
     """
     file = get_dvc_file(data)
-    return parse_dvc_file(file.read_text(), str(file)).md5 if file.exists() else ""
+    return parse_dvc_file(file.read_bytes(), str(file)).md5 if file.exists() else ""
 
 
 def read_recorded_meta(data: DataSettings) -> Mapping[str, Any] | None:
@@ -155,7 +155,7 @@ def read_recorded_meta(data: DataSettings) -> Mapping[str, Any] | None:
         DamagedDvcFile: Where the pointer file isn't one.
     """
     file = get_dvc_file(data)
-    return parse_dvc_file(file.read_text(), str(file)).meta if file.exists() else None
+    return parse_dvc_file(file.read_bytes(), str(file)).meta if file.exists() else None
 
 
 def record_data_version(data: DataSettings, meta: Mapping[str, Any] | None = None) -> DataVersion:
@@ -213,7 +213,7 @@ def pull_data(data: DataSettings) -> bool:
     return compute_data_version(data) == read_recorded_version(data)
 
 
-def restore_data_version(data: DataSettings, text: str, into: Path) -> str:
+def restore_data_version(data: DataSettings, text: str | bytes, into: Path) -> str:
     """Bring a data version into a new folder and verify it, without git and without touching the data folder.
 
     Args:

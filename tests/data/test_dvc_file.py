@@ -42,6 +42,8 @@ def test_a_copy_for_another_folder_keeps_everything_else():
     [
         ("", "expected `outs` with one entry, found nothing"),
         ("outs:\n<<<<<<< HEAD\n- md5: x\n=======\n", "expected YAML as DVC writes it, found none at line"),
+        (b"outs:\n- md5: \xfc\x80\n", "expected YAML as DVC writes it, found none"),
+        ("meta:\n  first: 2024-13-45\n", "expected YAML as DVC writes it, found none"),
         ("just words", "expected `outs` with one entry, found 'just words'"),
         ("outs: []\n", "expected `outs` with one entry, found \\[\\]"),
         ("deps:\n- path: data\n", "expected `outs` with one entry, found nothing"),

@@ -155,6 +155,7 @@ def test_a_search_is_bounded(sites):
         ("mlflow", "/", "default-src 'none'; script-src 'self'"),
         ("mlflow", "/get-artifact?path=reports/data.html", "sandbox allow-scripts;"),
         ("mlflow", "/api/2.0/mlflow-artifacts/artifacts/1/a.html", "sandbox allow-scripts;"),
+        ("mlflow", "/api/2.0/mlflow-artifacts/artifacts/1/a%0A.html", "sandbox allow-scripts;"),
         ("evidently", "/projects/1", "default-src 'none'; script-src 'self'"),
     ],
 )
