@@ -2,6 +2,7 @@
 
 <state>/workers/<pid>      mapped into the worker's memory: its heartbeat, and the call on its event loop
 <state>/workers/<pid>.<n>  one call in a thread of it, which scores a list
+<state>/workers/<pid>.long the call on its event loop, where that is too long for the first one
 
 A worker holds a lock on the first one until it ends, however it ends. A call is the version on one line, and each
 record as one line of JSON.
@@ -27,7 +28,8 @@ HANG_SIGNAL = signal.SIGALRM  # ends a worker that hangs; the kernel's timer sen
 HEARTBEAT_SECONDS = 0.1
 HEARTBEAT, CALL_LENGTH = struct.Struct("<Qd"), struct.Struct("<Q")  # beats, seconds until the next; bytes of the call
 CALL_OFFSET = HEARTBEAT.size + CALL_LENGTH.size
-MARK_BYTES = 1 << 17  # of a worker's own file; what is longer is cut
+MARK_BYTES = 1 << 17  # of a worker's own file
+MAX_CALL_BYTES = MARK_BYTES - CALL_OFFSET
 
 CallMarker = Callable[[str, Sequence[bytes]], None]
 
@@ -60,6 +62,7 @@ class WorkerMarks:
         self.patience = patience
         self._has_timer = has_timer
         self._path = state / WORKERS_FOLDER / str(os.getpid())
+        self._long_path, self._is_long = self._path.with_name(f"{self._path.name}.long"), False
         self._beats = 0
         self._numbers = itertools.count()
         self._began: dict[int, float] = {}
@@ -103,7 +106,10 @@ class WorkerMarks:
             version: The model version.
             lines: Each record as JSON.
         """
-        content = b"\n".join((version.encode(), *lines))[: MARK_BYTES - CALL_OFFSET]
+        content = b"\n".join((version.encode(), *lines))
+        if self._is_long or len(content) > MAX_CALL_BYTES:
+            self._mark_long_call(content)
+            content = content[:MAX_CALL_BYTES]
         length = len(content)
         self._memory[CALL_OFFSET : CALL_OFFSET + length] = content
         CALL_LENGTH.pack_into(self._memory, HEARTBEAT.size, length)
@@ -111,6 +117,8 @@ class WorkerMarks:
     def clear_call(self) -> None:
         """Mark that there is no call on the event loop."""
         CALL_LENGTH.pack_into(self._memory, HEARTBEAT.size, 0)
+        if self._is_long:
+            self._mark_long_call(b"")
 
     @contextlib.contextmanager
     def open_thread_call(self) -> Iterator[CallMarker]:
@@ -142,6 +150,15 @@ class WorkerMarks:
             self._path.unlink(missing_ok=True)
             os.close(self._lock)
             self._lock = None
+
+    def _mark_long_call(self, content: bytes) -> None:
+        """Write a call that is too long into a file of its own; remove that at the next one that isn't."""
+        self._is_long = len(content) > MAX_CALL_BYTES
+        with contextlib.suppress(OSError):
+            if self._is_long:
+                self._long_path.write_bytes(content)
+            else:
+                self._long_path.unlink(missing_ok=True)
 
     def _measure_longest_call(self) -> float:
         """Return for how many seconds the oldest call in a thread has been going on; 0 where there is none."""

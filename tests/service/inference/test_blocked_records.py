@@ -33,6 +33,7 @@ from tests.helpers import local_service
 
 BASELINE = 0.25
 ONE, TWO = b'{"x":1}', b'{"x":2}'
+LONG = b'"%s"' % (b"y" * MARK_BYTES)
 CONTRACT = Contract(schema.Row, schema.CHECKS, schema.EXAMPLE, max_records=100)
 RECORD = CONTRACT.parse_one(msgspec.json.encode(schema.EXAMPLE))
 OTHER = {**RECORD, "distance": 500}
@@ -104,12 +105,29 @@ def test_a_worker_that_ends_between_two_calls_accuses_nobody(tmp_path: Path) -> 
     assert read_events(tmp_path) == []
 
 
-def test_of_a_call_too_long_for_its_mark_the_whole_records_are_known(tmp_path: Path) -> None:
-    long = b'"%s"' % (b"y" * MARK_BYTES)
-    leave_marks(tmp_path, lambda marks: marks.mark_call("7", [ONE, TWO, long]))
+def test_of_a_call_too_long_for_its_mark_all_records_are_known(tmp_path: Path) -> None:
+    leave_marks(tmp_path, lambda marks: marks.mark_call("7", [ONE, TWO, LONG]))
     record_crashes(tmp_path)
     (event,) = read_events(tmp_path)
-    assert [bytes(each.record) for each in event.records] == [ONE, TWO]
+    assert [bytes(each.record) for each in event.records] == [ONE, TWO, LONG]
+
+
+def test_a_record_too_long_for_its_mark_is_blocked_like_others(tmp_path: Path) -> None:
+    pid = leave_marks(tmp_path, lambda marks: marks.mark_call("7", [LONG]))
+    record_crashes(tmp_path, {pid: HUNG})
+    blocked, _ = fold_events(read_events(tmp_path))
+    assert list(blocked) == [("7", compute_digest(LONG))]
+
+
+@pytest.mark.parametrize("end", [WorkerMarks.clear_call, lambda marks: marks.mark_call("7", [ONE])])
+def test_a_long_call_that_ended_accuses_nobody(tmp_path: Path, end: Callable[[WorkerMarks], None]) -> None:
+    def work(marks: WorkerMarks) -> None:
+        marks.mark_call("7", [LONG])
+        end(marks)
+
+    leave_marks(tmp_path, work)
+    record_crashes(tmp_path)
+    assert LONG not in [bytes(each.record) for event in read_events(tmp_path) for each in event.records]
 
 
 def test_a_line_that_a_kill_cut_off_costs_no_other(tmp_path: Path) -> None:
