@@ -8,6 +8,7 @@ command would tell in a sentence.
 import contextlib
 import hashlib
 import json
+import multiprocessing
 import os
 import random
 import shutil
@@ -17,6 +18,7 @@ import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +83,7 @@ KINDS = {
     "ledger's head": "var/ledger/head.json",
     "seal": "var/**/*.sha256",
 }
+CHILDREN = multiprocessing.get_context("forkserver")  # a fork of a process whose polars has worked would hang
 FLIPS_PER_KIND = {"registry": 6, "index": 4, "profiles": 4, "seal": 4}
 
 
@@ -146,14 +149,12 @@ def open_flip_bench() -> Iterator["FlipBench"]:
 
 
 class FlipBench:
-    """A state that is brought back before each flip, and all that reads it.
-
-    It is made and read in child processes: one that is forked from a process whose polars has worked would hang.
-    """
+    """A state that is brought back before each flip, and all that reads it. It is made and read in child processes."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.project, self.pristine = folder, folder / "project", folder / "pristine"
-        _, said = self._call_in_child(lambda problem: str(small_state.make_state(self.project, problem)))
+        CHILDREN.set_forkserver_preload([__name__])
+        _, said = self._call_in_child(partial(_make_state, self.project))
         if not (self.project / "var").exists():
             raise RuntimeError(f"the state can't be made: {said}")
         shutil.copytree(self.project, self.pristine)
@@ -219,18 +220,17 @@ class FlipBench:
 
     def _consume(self) -> tuple[Any, str]:
         """Run the readers; return their results (None where the process died) and all that they said."""
-        return self._call_in_child(lambda problem: _run_readers(small_state.make_state_settings(self.project), problem))
+        return self._call_in_child(partial(_run_readers, self.project))
 
     def _call_in_child(self, function: Callable[[Problem], Any]) -> tuple[Any, str]:
         """Call a function with the problem in a child process; return its result, and all that was said."""
         output, results = self.folder / "output", self.folder / "results.json"
         results.unlink(missing_ok=True)
-        child = os.fork()
-        if child == 0:
-            _call_and_exit(self.folder, function, output, results)
-        _, status = os.waitpid(child, 0)
+        child = CHILDREN.Process(target=_call_and_exit, args=(self.folder, function, output, results))
+        child.start()
+        child.join()
         said = output.read_text(errors="replace") if output.exists() else ""
-        return (json.loads(results.read_bytes()) if status == 0 and results.exists() else None), said
+        return (json.loads(results.read_bytes()) if child.exitcode == 0 and results.exists() else None), said
 
 
 def _call_and_exit(folder: Path, function: Callable[[Problem], Any], output: Path, results: Path) -> None:
@@ -252,8 +252,13 @@ def _call_and_exit(folder: Path, function: Callable[[Problem], Any], output: Pat
         os._exit(code)
 
 
-def _run_readers(settings: Settings, problem: Problem) -> dict[str, str]:
+def _make_state(project: Path, problem: Problem) -> str:
+    return str(small_state.make_state(project, problem))
+
+
+def _run_readers(project: Path, problem: Problem) -> dict[str, str]:
     """Each reader in turn, twice over with the doctor in between."""
+    settings = small_state.make_state_settings(project)
     readers = _list_readers(settings, problem)
     first = {name: _read(reader) for name, reader in readers.items()}
     print(*map(str, examine_files(settings, problem)), sep="\n", flush=True)

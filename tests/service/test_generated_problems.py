@@ -93,7 +93,7 @@ def test_a_record_has_one_answer_on_all_ways(draw: random.Random) -> None:
 def test_no_request_that_the_document_allows_is_a_5xx(tmp_path: Path, seed: int) -> None:
     draw = random.Random(seed)
     made = make_generated_service(tmp_path, draw_problem(draw), draw)
-    with local_service.TestClient(made.service.to_asgi(), client=("127.0.0.1", 50000)) as http:
+    with local_service.TestClient(made.service.to_asgi(), "http://127.0.0.1", client=("127.0.0.1", 50000)) as http:
         document = schemathesis.openapi.from_dict(http.get("/docs.json").json())
         statuses = {status for path in ("/predict", "/feedback") for status in collect_statuses(http, document, path)}
     assert {200} <= statuses <= {200, 413, 422}

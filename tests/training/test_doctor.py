@@ -295,7 +295,7 @@ def examine(space, **overrides):
 def test_the_example_comes_out_clean(space):
     examined = examine(space)
     assert (examined.code, examined.found) == (0, {})
-    assert examined.output.count("  ok  ") == 10
+    assert examined.output.count("  ok  ") == 11
     assert "skipped  the service gives training's predictions: there is no live model yet" in examined.output
     assert "Nothing to repair in 15 features and 80,789 rows (77,911 with an outcome)" in examined.output
 
@@ -370,7 +370,8 @@ def live(space, migrated_database):
 
     tracking = f"sqlite:///{space.folder}/live.db"
     (space.folder / "live.db").write_bytes(migrated_database.read_bytes())
-    registry = SimpleNamespace(tracking=tracking, artifacts=str(space.folder / "live"), model="flight-delay")
+    places = {"tracking": tracking, "artifacts": str(space.folder / "live")}
+    registry = load_settings().registry.model_copy(update=places)
     models = ModelRegistry(registry)
     deep = local_service.make_bundle(space.folder / "bundle", depth=None)
     run = models.record(FinishedRun("deep", 0, 1), artifacts={"bundle": deep})
