@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from _bentoml_impl.server.app import ServiceAppFactory
 from _bentoml_sdk.io_models import IOMixin
 from _bentoml_sdk.service.factory import Service
-from pydantic import RootModel
+from pydantic import BaseModel, RootModel
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from uvicorn import config
@@ -89,7 +89,7 @@ class RequestBody(IOMixin, RootModel[Any]):
     BentoML's clients send any value as it is. `described` is a root model whose JSON schema is shown for this one.
     """
 
-    described: ClassVar[type[RootModel[Any]]]
+    described: ClassVar[type[BaseModel]]
 
     @classmethod
     async def from_http_request(cls, request: Request, serde: Any) -> "RequestBody":
