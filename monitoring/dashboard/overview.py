@@ -182,8 +182,8 @@ def _describe_flow(name: str, run: FlowRun | None, folder: Path) -> dict[str, st
     return {
         "name": name,
         "last": f"{run.begun:%Y-%m-%d %H:%M} UTC",
-        "state": run.state(dt.datetime.now(dt.UTC)),
-        "took": f"{(run.ended - run.begun).total_seconds():,.0f} s" if run.ended else "",
+        "state": run.state,
+        "took": f"{(run.ended - run.begun).total_seconds():,.0f} s" if run.ended and run.state != "running" else "",
         "card": _copy_card(run, folder / CARDS_FOLDER / f"{name}.html", folder) if run.card else "",
     }
 

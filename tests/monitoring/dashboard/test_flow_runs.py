@@ -10,11 +10,14 @@ import pytest
 
 from monitoring.dashboard.flow_runs import FlowRun
 from monitoring.dashboard.sites import SANDBOX_POLICY
+from penumbra.core.process_tree import kill_process_tree
 from penumbra.core.settings import PROJECT_ROOT
 from service.http.page_headers import add_page_headers
 from tests.helpers import browser_pages, local_sites
+from tests.helpers.local_service import wait_until
 
 FLOW = r"""
+import time
 from metaflow import FlowSpec, card, current, step
 from metaflow.cards import Markdown, Table
 from penumbra.core.quoting import escape_text, fence_text
@@ -28,11 +31,13 @@ class SmallFlow(FlowSpec):
     def start(self):
         current.card.append(Markdown("a card of a small flow\n" + fence_text(HOSTILE)))
         current.card.append(Table([[escape_text(HOSTILE)]]))
+        time.sleep({seconds})
+        assert {good}
         self.next(self.end)
 
     @step
     def end(self):
-        assert {good}
+        pass
 
 
 if __name__ == "__main__":
@@ -43,27 +48,44 @@ import pathlib
 from monitoring.reports.foreign_pages import seal_page
 from monitoring.dashboard import flow_runs
 (run,) = flow_runs.list_latest_flow_runs(["SmallFlow", "NoFlow"])
-print(run.flow, run.good, run.ended is not None, "<html" in run.card)
+print(run.flow, run.state, run.ended is not None, "<html" in run.card)
 pathlib.Path("card.html").write_text(seal_page(run.card))
 """
 NOW = dt.datetime(2013, 4, 1, 12, tzinfo=dt.UTC)
 
 
-def python(*words, cwd, check=True):
+def start_python(*words, cwd):
     environ = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT), "METAFLOW_USER": "ann"}
-    command = [sys.executable, *words]
-    return subprocess.run(command, cwd=cwd, env=environ, check=check, capture_output=True, text=True).stdout
+    return subprocess.Popen([sys.executable, *words], cwd=cwd, env=environ, stdout=subprocess.PIPE, text=True)
+
+
+def python(*words, cwd, check=True):
+    with start_python(*words, cwd=cwd) as process:
+        said = process.communicate()[0]
+    assert process.returncode == 0 or not check
+    return said
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("good", "said"), [(True, "SmallFlow True True True"), (False, "SmallFlow False")])
+@pytest.mark.parametrize(("good", "said"), [(True, "SmallFlow done True True"), (False, "SmallFlow failed True")])
 def test_the_latest_run_of_a_flow_comes_with_its_end_and_its_card(tmp_path, good, said):
     (tmp_path / ".metaflow").mkdir()
-    (tmp_path / "small.py").write_text(FLOW.format(good=good))
+    (tmp_path / "small.py").write_text(FLOW.format(good=good, seconds=0))
     python("small.py", "--no-pylint", "run", cwd=tmp_path, check=good)
     assert python("-c", ASK, cwd=tmp_path).startswith(said)
     if good:
         require_text_alone((tmp_path / "card.html").read_bytes())
+
+
+@pytest.mark.slow
+def test_a_run_is_running_while_it_has_a_process_and_killed_once_that_is_gone(tmp_path):
+    (tmp_path / ".metaflow").mkdir()
+    (tmp_path / "small.py").write_text(FLOW.format(good=True, seconds=60))
+    with start_python("small.py", "--no-pylint", "run", cwd=tmp_path) as flow:
+        wait_until(lambda: list(tmp_path.glob(".metaflow/SmallFlow/*/start/1")))
+        assert python("-c", ASK, cwd=tmp_path).startswith("SmallFlow running False")
+        kill_process_tree(flow)
+    assert python("-c", ASK, cwd=tmp_path).startswith("SmallFlow killed False")
 
 
 def require_text_alone(content):
@@ -88,16 +110,16 @@ def require_text_alone(content):
         assert (seen.page.evaluate("origin"), seen.answered) == ("null", [address])
 
 
-def run(hours: float, ended: bool = False, good: bool = False) -> FlowRun:
-    begun = NOW - dt.timedelta(hours=hours)
-    return FlowRun("TrainFlow", "1", begun, NOW if ended else None, good)
+def run(**facts) -> FlowRun:
+    return FlowRun("TrainFlow", "1", NOW, **{"ended": None, "good": False} | facts)
 
 
-def test_a_run_without_an_end_is_running_until_that_can_t_be_any_more():
-    assert run(1).state(NOW) == "running"
-    assert run(25).state(NOW) == "killed"
+def test_a_run_without_an_end_is_running_as_long_as_it_has_a_process():
+    assert run(at_work=True).state == "running"
+    assert run(at_work=True, ended=NOW).state == "running"  # what has failed is tried again
+    assert run().state == "killed"
 
 
 def test_a_run_with_an_end_is_done_or_failed():
-    assert run(1, ended=True, good=True).state(NOW) == "done"
-    assert run(1, ended=True).state(NOW) == "failed"
+    assert run(ended=NOW, good=True).state == "done"
+    assert run(ended=NOW).state == "failed"
