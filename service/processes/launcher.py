@@ -1,17 +1,13 @@
 """The launcher, `python -m service`: starts, watches and ends the HTTP service and the processes beside it."""
 
-import json
 import os
 import shutil
 import signal
 import socket
 import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import service
 from penumbra.core.process_tree import adopt_orphans
@@ -25,6 +21,7 @@ from service.http.access import (
     require_safe_access,
     store_key_digests,
 )
+from service.processes.announcer import make_announcer
 from service.processes.process_control import IDLE_NICENESS
 from service.processes.state_lock import StateFolderRefused, acquire_state_lock
 from service.processes.supervisor import ChildProcess, Supervisor
@@ -76,7 +73,7 @@ def main() -> None:
         children = list_service_processes(settings, [listening.fileno(), keys_file.fileno()])
         _empty_folder(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]))
         supervisor = Supervisor(children, os.environ)
-        announce = _make_announcer(settings)
+        announce = make_announcer(settings)
 
         def announce_or_stop() -> None:
             if children[0].last_code == os.EX_CONFIG:
@@ -159,35 +156,3 @@ def _listen(host: str, port: int) -> socket.socket:
 def _empty_folder(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
-
-
-def _make_announcer(settings: Settings) -> Callable[[], None]:
-    """Return a function that prints once, as soon as the service answers, its address and live version."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.service.host, settings.service.host)
-    url, due = f"http://{host}:{settings.service.port}", 0.0
-
-    def announce() -> None:
-        nonlocal due
-        if time.monotonic() >= due:
-            state = _fetch_readiness(url)
-            due = time.monotonic() + 0.25 if state is None else float("inf")
-            if state is not None:
-                print(f"{settings.registry.model} answers at {url}: {_describe_readiness(state)}", flush=True)
-
-    return announce
-
-
-def _describe_readiness(state: dict[str, Any]) -> str:
-    return f"version {state['model_version']} is live" if state["ready"] else state["reason"]
-
-
-def _fetch_readiness(url: str) -> dict[str, Any] | None:
-    """Return the body of /readyz, or None while nothing answers."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(url + "/readyz", timeout=0.5) as answer:
-            return dict(json.load(answer))
-    except urllib.error.HTTPError as error:
-        return json.load(error) if error.code == 503 else None
-    except (OSError, ValueError):
-        return None
