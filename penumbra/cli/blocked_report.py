@@ -10,6 +10,7 @@ from penumbra.core.settings import ServiceSettings
 from penumbra.logs.append_log import encode_json
 from penumbra.registry.pointers import read_pointer
 from service.http.record_reader import Contract
+from service.http.refusals import Fault, RequestRefused
 from service.inference.blocked_records import (
     BlockedRecord,
     SuspectRecord,
@@ -45,10 +46,13 @@ def block_record(service: ServiceSettings, schema: ProblemSchema, text: str) -> 
         text: The record as JSON, as a client sends it.
 
     Raises:
-        BlockingRefused: There is no live version.
-        RequestRefused: The text is no record that keeps the contract.
+        BlockingRefused: There is no live version, or the text is no record that keeps the contract.
     """
-    record = Contract(schema.Row, schema.CHECKS, schema.EXAMPLE, max_records=1).parse_one(text.encode())
+    try:
+        record = Contract(schema.Row, schema.CHECKS, schema.EXAMPLE, max_records=1).parse_one(text.encode())
+    except RequestRefused as refused:
+        faults = "; ".join(map(_describe_fault, refused.details)) or str(refused)
+        raise BlockingRefused(f"nothing was blocked, as this is no record that keeps the contract: {faults}") from None
     version = read_pointer(service.state)
     if version is None:
         raise BlockingRefused(f"{service.state} names no live version, for which a record could be blocked")
@@ -98,3 +102,8 @@ def describe_blocked_records(blocked: list[BlockedRecord]) -> list[dict[str, Any
         {**msgspec.structs.asdict(each), "since": each.since.isoformat(), "record": msgspec.json.decode(each.record)}
         for each in blocked
     ]
+
+
+def _describe_fault(fault: Fault) -> str:
+    where = " ".join(filter(None, (fault.get("field"), fault.get("value"))))
+    return f"{where}: expected {fault['expected']}"

@@ -32,10 +32,19 @@ def test_a_record_is_blocked_by_hand_whatever_its_spacing_and_released(state: Pa
     assert run_command_line("blocked", "--release", added["digest"][:8]).stdout == "No record is blocked.\n"
 
 
-def test_what_is_no_record_is_refused_in_a_sentence(state: Path) -> None:
-    result = run_command_line("blocked", "--add", "{}")
-    assert result.exit_code == 1
-    assert "breaks the contract" in result.stderr
+@pytest.mark.parametrize(
+    ("text", "faults"),
+    [
+        ('{"a": 1}', ["distance: expected a value: the field is required", "a 1: expected no field of this name"]),
+        ("7", ["7: expected an object with the fields of one record"]),
+        ("{", ["the body is not valid JSON: "]),
+    ],
+)
+def test_what_is_no_record_is_refused_with_its_faults(state: Path, text: str, faults: list[str]) -> None:
+    result = run_command_line("blocked", "--add", text)
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert result.stderr.startswith("nothing was blocked, as this is no record that keeps the contract: ")
+    assert all(fault in result.stderr for fault in faults)
 
 
 def test_a_digest_that_nothing_has_is_refused_in_a_sentence(state: Path) -> None:

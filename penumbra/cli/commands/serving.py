@@ -113,9 +113,8 @@ def manage_blocked_records(text: str | None, digest: str | None, as_json: bool) 
     from penumbra.core.problem import ProblemError
     from penumbra.core.problem_loading import load_problem
     from penumbra.core.settings import SettingsError, load_settings
-    from service.http.refusals import RequestRefused
 
-    with refuse_on(SettingsError, ProblemError, RequestRefused, blocked_report.BlockingRefused, OSError):
+    with refuse_on(SettingsError, ProblemError, blocked_report.BlockingRefused, OSError):
         service = load_settings().service
         if text is not None:
             blocked_report.block_record(service, load_problem(["schema"]).schema, text)
