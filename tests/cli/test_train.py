@@ -1,4 +1,4 @@
-"""`penumbra train`: which parts run, in which order."""
+"""`penumbra train` and `penumbra experiment`: which parts run, in which order."""
 
 import sys
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from penumbra.cli.commands import training
+from problem.candidates import CANDIDATES
 from tests.helpers.command_line import run_command_line
 
 Steps = list[tuple[str, ...]]
@@ -21,7 +22,7 @@ def steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Steps:
 
     def run(flow: str, *options: str) -> None:
         ran.append((flow, *options))
-        if flow == "train":
+        if flow != "ingest":
             (tmp_path / "receipts").mkdir(exist_ok=True)
             (tmp_path / "receipts/latest.txt").write_text("version 1 is live\n")
 
@@ -59,3 +60,14 @@ def test_what_was_trained_before_is_not_trained_again(steps: Steps, monkeypatch:
     monkeypatch.setattr(training, "_is_trained", lambda settings: True)
     assert "version 1 is live" in run_command_line("train").stdout
     assert steps == [("ingest",)]
+
+
+def test_an_experiment_with_a_candidate_that_there_is_not_is_refused_before_a_flow_starts(steps: Steps) -> None:
+    result = run_command_line("experiment", "no_such")
+    assert (result.exit_code, steps) == (1, [])
+    assert result.stderr == f"there is no candidate 'no_such': problem/candidates.py has {', '.join(CANDIDATES)}\n"
+
+
+def test_an_experiment_is_run_with_the_candidate_that_is_named(steps: Steps) -> None:
+    assert run_command_line("experiment", next(iter(CANDIDATES))).exit_code == 0
+    assert steps[-1] == ("experiment", f"--only={next(iter(CANDIDATES))}")

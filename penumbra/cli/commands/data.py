@@ -8,7 +8,7 @@ from penumbra.cli.group import ProjectCommand, as_json_option, print_json, refus
 from penumbra.cli.processes import run_flow_process
 
 
-@click.command("ingest", cls=ProjectCommand, example="penumbra ingest --again 2024-02")
+@click.command("ingest", cls=ProjectCommand, example='penumbra ingest --again "$(ls data/batches | tail -n 1)"')
 @click.option(
     "--again", metavar="BATCH", help="Fetch and check this batch anew, once its source or the contract is mended."
 )

@@ -10,6 +10,7 @@ import click
 from penumbra.cli.group import (
     EXIT_FINDINGS,
     ProjectCommand,
+    Refusal,
     as_json_option,
     print_json,
     refuse_on,
@@ -47,14 +48,18 @@ def train_model(skip_doctor: bool, reason: str) -> None:
     _print_latest_receipt(settings.training.folder)
 
 
-@click.command("experiment", cls=ProjectCommand, example="penumbra experiment boosting")
+@click.command("experiment", cls=ProjectCommand, example="penumbra experiment forest")
 @click.argument("candidate")
 def start_experiment(candidate: str) -> None:
     """Try one CANDIDATE of problem/candidates.py, on a sample first and then in full."""
+    from penumbra.core.problem import ProblemError
+    from penumbra.core.problem_loading import load_problem
     from penumbra.core.settings import SettingsError, load_settings
 
-    with refuse_on(SettingsError):
-        settings = load_settings()
+    with refuse_on(SettingsError, ProblemError):
+        settings, known = load_settings(), load_problem(["candidates"]).candidates.CANDIDATES
+    if candidate not in known:
+        raise Refusal(f"there is no candidate {candidate!r}: problem/candidates.py has {', '.join(known)}")
     if not (settings.data.folder / "batches").is_dir():
         run_flow_process("ingest")
     run_flow_process("experiment", f"--only={candidate}")
