@@ -19,6 +19,35 @@ DAMAGED_SUFFIX = ".damaged"
 MIN_THRESHOLD = 1e-9
 
 
+def format_window_days(begin: dt.date, end: dt.date) -> str:
+    """Format the days of a window, the last one included.
+
+    Args:
+        begin: The first day.
+        end: The first day after the window.
+
+    Returns:
+        Such as "2024-04-01 to 2024-04-07".
+    """
+    return f"{begin} to {end - dt.timedelta(days=1)}"
+
+
+def describe_missing_windows(days: int, today: dt.date) -> str:
+    """Describe why a monitor pass has judged no window yet.
+
+    Args:
+        days: The settings' `monitor.window_days`.
+        today: The settings' `data.today`.
+
+    Returns:
+        A sentence.
+    """
+    return (
+        f"No window is over yet: the service has to answer for {days} days of events, and data.today ({today}) to be "
+        "after them."
+    )
+
+
 class DamagedWindow(ValueError):
     """A window's file can't be read; says which one and what is wrong."""
 
@@ -182,6 +211,11 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     shadow: ShadowDisagreement | None = None
     faults: list[DayFault] = []
     slices: list[DegradedSlice] = []
+
+    @property
+    def days(self) -> str:
+        """The first and the last day, in words."""
+        return format_window_days(self.begin, self.end)
 
 
 @dataclass(frozen=True)

@@ -141,25 +141,13 @@ def build_label_card(windows: Sequence[Window]) -> OverviewCard:
             "none due", [("next", "labels come by POST /feedback and with the batches of penumbra ingest")]
         )
     last = known[-1]
-    lines = [("window", format_window_days(last))]
+    lines = [("window", last.days)]
     if last.labels:
         lines.append(("arrived", f"{last.labels.arrived:,} of {last.labels.due:,} due"))
         if last.calibration is not None:
             lines.append(("calibration", f"{last.calibration:.3f}"))
         return OverviewCard(f"{last.labels.arrived / last.labels.due:.1%} of those due", lines)
     return OverviewCard("none due", lines)
-
-
-def format_window_days(window: Window) -> str:
-    """Format the days of a window, the last one included.
-
-    Args:
-        window: The window's record.
-
-    Returns:
-        Such as "2024-04-01 to 2024-04-07".
-    """
-    return f"{window.begin} to {window.end - dt.timedelta(days=1)}"
 
 
 def describe_degraded_slices(windows: Sequence[Window]) -> str:
@@ -178,7 +166,7 @@ def describe_degraded_slices(windows: Sequence[Window]) -> str:
         f"{each.column} is {each.value} ({format_number(each.reference)} → {format_number(each.mean)})"
         for each in last.slices[:MAX_CARD_SLICES]
     )
-    return f"Loss of {format_window_days(last)} has risen most where {', '.join(worst)}."
+    return f"Loss of {last.days} has risen most where {', '.join(worst)}."
 
 
 def _verdict_lines(entry: LedgerEntry) -> Iterator[tuple[str, str]]:

@@ -14,7 +14,7 @@ from monitoring.dashboard import cards, flow_runs, window_charts
 from monitoring.dashboard.flow_runs import FlowRun
 from monitoring.reports.foreign_pages import seal_page
 from monitoring.reports.workspace import ReportWorkspace
-from monitoring.windows import DamagedWindow, Window, WindowStore
+from monitoring.windows import DamagedWindow, Window, WindowStore, describe_missing_windows
 from penumbra.core.metrics.losses import describe_loss
 from penumbra.core.problem import Problem
 from penumbra.core.settings import DashboardSettings, ScheduleSettings, Settings
@@ -32,7 +32,7 @@ PAGE_FILE, PAGE_TEMPLATE, CARDS_FOLDER = "overview.html", "overview.html", "card
 TARGET_BY_FLOW = {"IngestFlow": "ingest", "TrainFlow": "train", "MonitorFlow": "monitor", "PromoteFlow": "promote"}
 MAX_ENTRIES = 8
 MAX_ENTRY_REASON = 240
-NO_WINDOWS_MESSAGE = "make monitor does a pass; before that, make train and make serve."
+NO_PASS_MESSAGE = "make monitor does a pass; before that, make train and make serve."
 UNREADABLE_ERRORS = (BrokenLedger, DamagedDvcFile, DamagedWindow, MlflowException, OSError)
 
 ResultT = TypeVar("ResultT")
@@ -112,11 +112,12 @@ def _collect_facts(settings: Settings, problem: Problem, addresses: PageAddresse
         lambda: cards.build_candidate_card(models, entries, addresses.mlflow), (unknown, None)
     )
     reports = ReportWorkspace(settings.monitor.folder, models.name)
+    flows = reader.try_read(lambda: _describe_flows(settings.monitor.folder, settings.schedule), [])
     return {
         "model": models.name,
         "made": f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M} UTC",
-        "links": [("MLflow", addresses.mlflow), ("Evidently", f"{addresses.evidently}/projects/{reports.project}")],
-        "status": _describe_status(windows, entries),
+        "links": [("MLflow", addresses.mlflow), ("Evidently", _find_evidently_page(addresses.evidently, reports))],
+        "status": _describe_status(windows, entries, _describe_missing_verdict(settings, flows)),
         "data": reader.try_read(lambda: cards.build_data_card(settings.data, problem), unknown),
         "live": reader.try_read(lambda: cards.build_live_card(models, entries, addresses.mlflow), unknown),
         "candidate": candidate,
@@ -129,18 +130,33 @@ def _collect_facts(settings: Settings, problem: Problem, addresses: PageAddresse
             lambda: window_charts.build_window_table(windows, reports, settings.monitor.folder), []
         ),
         "shown": f"{min(len(windows), window_charts.MAX_TABLE_WINDOWS)} of {len(windows)}",
-        "flows": reader.try_read(lambda: _describe_flows(settings.monitor.folder, settings.schedule), []),
+        "flows": flows,
         "entries": [_format_entry(entry) for entry in reversed(entries[-MAX_ENTRIES:])],
         "problems": reader.problems,
     }
 
 
-def _describe_status(windows: Sequence[Window], entries: Sequence[LedgerEntry]) -> dict[str, str]:
-    """The last window's verdict, or that rows have stopped arriving, which no window says."""
-    status = {"verdict": "nothing watched yet", "where": "", "reason": NO_WINDOWS_MESSAGE, "risen": ""}
+def _find_evidently_page(address: str, reports: ReportWorkspace) -> str:
+    """The project's page; before there are reports, Evidently's first."""
+    return f"{address}/projects/{reports.project}" if reports.has_project else address
+
+
+def _describe_missing_verdict(settings: Settings, flows: Sequence[dict[str, str]]) -> dict[str, str]:
+    """What is shown before any window was judged: that no pass was done, or why it judged none."""
+    status = {"verdict": "nothing has been watched yet", "where": "", "reason": NO_PASS_MESSAGE, "risen": ""}
+    if any(flow["name"] == "monitor" and flow["state"] for flow in flows):
+        reason = describe_missing_windows(settings.monitor.window_days, settings.data.today)
+        return status | {"verdict": "no verdict yet", "reason": reason}
+    return status
+
+
+def _describe_status(
+    windows: Sequence[Window], entries: Sequence[LedgerEntry], status: dict[str, str]
+) -> dict[str, str]:
+    """The last window's verdict, or that rows have stopped arriving, which no window says; else this status."""
     if windows:
         last = windows[-1]
-        where, risen = f"in the window {cards.format_window_days(last)}", cards.describe_degraded_slices(windows)
+        where, risen = f"in the window {last.days}", cards.describe_degraded_slices(windows)
         status = {"verdict": last.verdict, "where": where, "reason": last.reason, "risen": risen}
     if silence := _find_open_silence(windows, entries):
         before = f"; {status['verdict']} {status['where']}: {status['reason']}" if windows else ""

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from monitoring import charts
-from monitoring.dashboard.cards import format_window_days
 from monitoring.reports.workspace import ReportWorkspace
 from monitoring.windows import Window
 from penumbra.core.tables import format_number
@@ -84,7 +83,7 @@ def _draw_chart(
 
 def _chart_row(window: Window, value: float, last: str, alarm: bool = False, **more: Any) -> ChartRow:
     mark = "alarm" if alarm else "fault" if window.faults else ""
-    said = f"{format_window_days(window)}: {last}" + MARK_WORDS[mark]
+    said = f"{window.days}: {last}" + MARK_WORDS[mark]
     return {"begin": str(window.begin), "value": value, "mark": mark, "said": said, "last": last, **more}
 
 
@@ -138,7 +137,7 @@ def build_window_table(windows: Sequence[Window], reports: ReportWorkspace, fold
     """
     return [
         {
-            "days": format_window_days(window),
+            "days": window.days,
             "verdict": window.verdict,
             "reason": window.reason,
             "drift": f"{window.drift.ratio:.2f} ({window.drift.column})" if window.drift else "",

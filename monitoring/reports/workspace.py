@@ -8,7 +8,6 @@ The id of a report in the workspace is derived from window and kind, so a pass t
 two copies. Only what the report process calls imports Evidently; the rest is cheap.
 """
 
-import datetime as dt
 import hashlib
 import uuid
 from collections.abc import Mapping
@@ -103,6 +102,11 @@ class ReportWorkspace:
     def project(self) -> uuid.UUID:
         """The id of the project in the workspace."""
         return uuid.uuid5(PROJECT_NAMESPACE, self.name)
+
+    @property
+    def has_project(self) -> bool:
+        """Whether the workspace has the project, which the first reports make."""
+        return (self.workspace / str(self.project)).is_dir()
 
     def list_unpublished(self) -> list[Window]:
         """List the windows whose record has no reports yet.
@@ -257,8 +261,7 @@ class ReportWorkspace:
 def _build_verdict_panel(window: Window) -> Any:
     from evidently.sdk.panels import text_panel
 
-    last = window.end - dt.timedelta(days=1)
-    return text_panel(f"The latest window, {window.begin} to {last}: {window.verdict}", window.reason)
+    return text_panel(f"The latest window, {window.days}: {window.verdict}", window.reason)
 
 
 def _build_panel(panel: DashboardPanel) -> Any:

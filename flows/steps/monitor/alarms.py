@@ -54,7 +54,7 @@ def record_alarm(settings: Settings, window: Window, before: Sequence[Window], d
         evidence={WINDOW_KEY: span, **facts, "faults": msgspec.to_builtins(new)},
     )
     ledger.append(event)
-    return [f"{window.begin} to {window.end}, version {window.model}: {window.verdict}: {window.reason}"]
+    return [f"{window.days}, version {window.model}: {window.verdict}: {window.reason}"]
 
 
 def record_silence(settings: Settings, last: dt.date | None, today: dt.date) -> list[str]:

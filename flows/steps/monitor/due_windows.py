@@ -14,7 +14,7 @@ from flows.steps.monitor.outcomes import OutcomeReader
 from flows.steps.monitor.watched_model import WatchedModel
 from flows.steps.monitor.window_signals import WindowSpan, get_day_start
 from monitoring.response import WindowSignals, decide_response
-from monitoring.windows import DamagedWindow, DayFault, Window, WindowStore
+from monitoring.windows import DamagedWindow, DayFault, Window, WindowStore, format_window_days
 from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.settings import Settings, SettingsError
 from penumbra.data.source_reader import SourceFailed
@@ -206,7 +206,7 @@ def _judge_window(monitor_pass: MonitorPass, rows: pl.DataFrame, begin: dt.date)
     try:
         model = monitor_pass.model(name)
     except UnfitBundle as reason:
-        print(f"{begin} to {end}: {reason}")
+        print(f"{format_window_days(begin, end)}: {reason}")
         return
     by_day = dict(rows.group_by("day").agg(pl.col("rows").sum()).iter_rows())
     window = _build_window(monitor_pass, model, WindowSpan(begin, end, monitor_pass.now, by_day))

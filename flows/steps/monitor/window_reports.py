@@ -186,7 +186,6 @@ def _log_window_run(models: ModelRegistry, window: Window, pages: dict[str, Path
 
 def _build_snapshot_metadata(window: Window, kind: str) -> dict[str, Any]:
     """Evidently's `name`, `tags` and `timestamp` of a snapshot, which its pages show."""
-    last = window.end - dt.timedelta(days=1)
-    name = f"{window.begin} to {last}: {kind.replace('-', ' ')}, {window.verdict}"
+    name = f"{window.days}: {kind.replace('-', ' ')}, {window.verdict}"
     tags = [kind, window.verdict, f"version {window.model}"]
     return {"name": name, "tags": tags, "timestamp": dt.datetime.combine(window.begin, dt.time())}

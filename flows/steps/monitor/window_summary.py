@@ -5,15 +5,11 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from monitoring.windows import Window, WindowStore
+from monitoring.windows import Window, WindowStore, describe_missing_windows
 from penumbra.core.settings import MonitorSettings
 from penumbra.core.tables import format_number, format_table
 
 SHOWN_WINDOWS = 8
-NO_WINDOW_MESSAGE = (
-    "No window is over yet: the service has to answer for {days} days of events, and data.today ({today}) to be after"
-    " them."
-)
 
 
 def format_window_summary(monitor: MonitorSettings, today: dt.date, alarms: Sequence[str], retraining: str) -> str:
@@ -33,7 +29,7 @@ def format_window_summary(monitor: MonitorSettings, today: dt.date, alarms: Sequ
     """
     found = WindowStore(monitor.folder).read()
     if not found:
-        shown = NO_WINDOW_MESSAGE.format(days=monitor.window_days, today=today)
+        shown = describe_missing_windows(monitor.window_days, today)
     else:
         shown = format_table(pl.DataFrame([_build_window_row(window) for window in found[-SHOWN_WINDOWS:]]))
     new = "Nothing new." if not alarms else "New:\n" + "\n".join(f"  {alarm}" for alarm in alarms)

@@ -1,11 +1,14 @@
 """The overview page as a reader sees it, in a browser."""
 
+import datetime as dt
 import itertools
 import re
 
 import pytest
 
+from flows.steps.monitor.window_summary import format_window_summary
 from monitoring.dashboard import overview
+from monitoring.dashboard.flow_runs import FlowRun
 from monitoring.reports.workspace import ReportWorkspace
 from monitoring.windows import WindowStore
 from penumbra.core.problem_loading import load_problem
@@ -100,6 +103,17 @@ def test_every_flow_has_its_last_run_and_the_ledger_its_latest_entries(seen):
     assert seen.page.locator("#ledger tbody th").all_inner_texts() == ["2", "1"]
 
 
+def test_evidently_is_linked_at_its_first_page_until_there_are_reports(tmp_path):
+    settings = recorded_windows.make_history_settings(tmp_path)
+    addresses = overview.PageAddresses("http://a", "http://b")
+    assert 'href="http://b"' in overview.write_overview(settings, PROBLEM, addresses).read_text()
+    kept = ReportWorkspace(settings.monitor.folder, settings.registry.model)
+    kept.workspace.joinpath(str(kept.project)).mkdir(parents=True)
+    assert (
+        f'href="http://b/projects/{kept.project}"' in overview.write_overview(settings, PROBLEM, addresses).read_text()
+    )
+
+
 @pytest.mark.parametrize("width", [320, 375, 768, 1280])
 def test_nothing_has_to_be_scrolled_sideways(browser, written, width):
     with browser_pages.open_page(browser, written, {"width": width, "height": 800}) as seen:
@@ -159,6 +173,14 @@ def read_head(settings):
     page = overview.write_overview(settings, PROBLEM).read_text()
     section = page.partition('id="status">')[2].partition("</section>")[0]
     return " ".join(re.sub("<[^>]+>", " ", section).split())
+
+
+def test_after_a_pass_that_judged_no_window_the_head_says_what_the_pass_said(tmp_path, monkeypatch):
+    settings = recorded_windows.make_history_settings(tmp_path)
+    passed = FlowRun("MonitorFlow", "1", dt.datetime.now(dt.UTC), dt.datetime.now(dt.UTC), good=True)
+    monkeypatch.setattr(overview.flow_runs, "list_latest_flow_runs", lambda flows: [passed])
+    said = format_window_summary(settings.monitor, settings.data.today, [], "").splitlines()[0]
+    assert read_head(settings).endswith(f"No verdict yet {said}")
 
 
 def test_the_head_says_that_rows_have_stopped_arriving_and_what_the_last_window_said(tmp_path):
