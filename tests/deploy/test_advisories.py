@@ -34,6 +34,7 @@ class Database(ThreadingHTTPServer):
     """Knows of one fault, of the old distribution; `answer` is sent instead where there is one."""
 
     answer: bytes = b""
+    status: int = 200
 
 
 class Answering(BaseHTTPRequestHandler):
@@ -43,7 +44,7 @@ class Answering(BaseHTTPRequestHandler):
         asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
         known = (asked["package"]["name"], asked["version"]) == ("jinja2", "2.4.1")
         body = self.server.answer or json.dumps({"vulns": [FAULT]} if known else {}).encode()
-        self.send_response(200)
+        self.send_response(self.server.status)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -66,6 +67,11 @@ def lock(tmp_path: Path) -> Path:
     return tmp_path / "small.lock"
 
 
+@pytest.fixture
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "*")
+
+
 def address_of(server: Database) -> str:
     return f"http://127.0.0.1:{server.server_port}"
 
@@ -83,7 +89,21 @@ def test_an_accepted_advisory_is_left_out(database: Database, lock: Path) -> Non
 
 def test_what_is_no_answer_of_a_database_is_not_taken_for_no_advisory(database: Database, lock: Path) -> None:
     database.answer = b"<html>"
-    with pytest.raises(AuditFailed):
+    with pytest.raises(AuditFailed, match=r"can't be asked: it answers with something else than JSON$"):
+        find_advisories((), [lock], address_of(database))
+
+
+def test_an_error_of_the_database_is_told_as_such(database: Database, lock: Path) -> None:
+    database.status = 503
+    with pytest.raises(
+        AuditFailed, match=f"at 127.0.0.1:{database.server_port} can't be asked: it answers with an error$"
+    ):
+        find_advisories((), [lock], address_of(database))
+
+
+def test_a_lock_without_hashes_is_refused_in_the_words_of_the_audit(database: Database, lock: Path) -> None:
+    lock.write_text("click==8.5.1\n")
+    with pytest.raises(AuditFailed, match="hash"):
         find_advisories((), [lock], address_of(database))
 
 
@@ -100,8 +120,20 @@ def test_the_command_ends_with_3_at_an_advisory(
 
 
 def test_the_command_says_when_no_database_can_be_reached(lock: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    done = run_audit(monkeypatch, lock, f"http://127.0.0.1:{find_free_port()}")
+    host = f"127.0.0.1:{find_free_port()}"
+    done = run_audit(monkeypatch, lock, f"http://{host}")
     assert done.exit_code == 1
-    assert done.stderr.startswith("nothing was audited: ")
-    assert "127.0.0.1" in done.stderr
-    assert done.stderr.count("\n") == 1
+    assert done.stderr == (
+        f"nothing was audited: the database of advisories at {host} can't be asked: it refuses the connection\n"
+    )
+
+
+def test_a_name_that_nobody_knows_is_told_as_such(lock: Path, no_proxy: None) -> None:
+    with pytest.raises(AuditFailed, match=r"advisories at nowhere\.invalid can't be asked: its name can't be resolved"):
+        find_advisories((), [lock], "https://nowhere.invalid/v1/query")
+
+
+def test_a_proxy_that_is_not_there_is_told_as_such(lock: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{find_free_port()}")
+    with pytest.raises(AuditFailed, match=r"at nowhere\.invalid can't be asked: the proxy doesn't let it through$"):
+        find_advisories((), [lock], "https://nowhere.invalid/v1/query")
