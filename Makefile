@@ -88,7 +88,7 @@ $(VENV)/uv:
 	@touch $@
 
 $(VENV)/runtime: locks/runtime.lock pyproject.toml | $(VENV)/uv
-	@echo "Setting up $(VENV) from locks/runtime.lock (once) ..."
+	@echo "Setting up $(VENV) from locks/runtime.lock (once, one to two minutes) ..."
 	@$(UV) --require-hashes -r locks/runtime.lock
 	@$(UV) --no-deps --no-build-isolation --editable .
 	@touch $@
