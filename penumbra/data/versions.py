@@ -204,7 +204,8 @@ def pull_data(data: DataSettings) -> bool:
 
     try:
         with _open_repository(data) as repo:
-            logging.getLogger("dvc").setLevel(logging.ERROR)
+            for logger in ("dvc", "dvc_data"):  # they warn of what is missing, which the answer says
+                logging.getLogger(logger).setLevel(logging.ERROR)
             repo.pull()
     except (DvcException, OSError, ImportError):
         return False

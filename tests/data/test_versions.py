@@ -1,4 +1,5 @@
 import datetime as dt
+import logging
 import shutil
 
 import pytest
@@ -123,11 +124,15 @@ def test_an_old_version_comes_back_from_the_remote_alone(project, tmp_path):
     assert content(project.folder) == before
 
 
-def test_pulling_what_neither_cache_nor_remote_has_says_no(project, tmp_path):
+def test_pulling_what_neither_cache_nor_remote_has_says_no_without_a_warning(project, tmp_path, monkeypatch, caplog):
+    for name in ("dvc", "dvc_data"):
+        logging.getLogger(name).setLevel(logging.NOTSET)
+        monkeypatch.setattr(logging.getLogger(name), "handlers", [caplog.handler])
     versions.record_data_version(project)
     for folder in (project.folder, project.folder.parent / ".dvc" / "cache", tmp_path / "remote"):
         shutil.rmtree(folder)
     assert versions.pull_data(project) is False
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 def test_a_version_is_restored_beside_the_work_tree_which_stays_as_it_is(project, tmp_path):

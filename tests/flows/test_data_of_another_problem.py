@@ -65,6 +65,10 @@ def test_what_is_recorded_is_of_this_problem(store, monkeypatch, tmp_path):
     assert DataOrigin.from_meta(versions.read_recorded_meta(store.settings)).is_of(store.problem)
 
 
-def test_a_pointer_that_names_no_problem_is_rebuilt_as_ever(store):
+def test_a_pointer_that_names_no_problem_is_rebuilt_as_ever_and_that_is_said(store, capsys):
     versions.get_dvc_file(store.settings).write_text(format_dvc_file(OTHER_VERSION, 1, 1, "data"))
     assert restore_recorded_data(store) == OTHER_VERSION
+    assert capsys.readouterr().out.endswith(
+        f"data.dvc names data version {OTHER_VERSION}, which neither DVC's cache nor the remote has: "
+        "it is rebuilt from the source\n"
+    )
