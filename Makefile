@@ -38,13 +38,13 @@ dashboard: $(VENV)/runtime ## the loop, MLflow's pages and Evidently's side by s
 replay: $(VENV)/runtime checkout ## the later months day by day through the real loop, with a report at its end
 	@$(BIN)/penumbra replay
 
-test: $(VENV)/development checkout ## your problem on a sample, then what the engine promises, in three minutes (ARGS="-k name" for a part)
+test: $(VENV)/development checkout ## your problem on a sample, then what the engine promises, in four minutes (ARGS="-k name" for a part)
 	$(call run_tests,problem_tests)
-	$(call run_tests,tests,-n 2 --dist loadfile)
+	$(call run_tests,tests,-n 2 --dist loadfile --no-loadscope-reorder)
 
 test-all: $(VENV)/development checkout ## that and the whole flows: trained, killed, rebuilt, reproduced (forty minutes)
 	$(call run_tests,problem_tests)
-	$(call run_tests,tests,-m "not alone" -n 2 --dist loadfile)
+	$(call run_tests,tests,-m "not alone" -n 2 --dist loadfile --no-loadscope-reorder)
 	$(call run_tests,tests,-m alone)
 
 # The tests of a folder, unless ARGS names paths in the other one only. That ARGS choose none of them (5) is no failure.

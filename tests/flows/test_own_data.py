@@ -13,7 +13,7 @@ from benchmarks.own_data.loop import NAMES, run_loop
 
 CHOSEN = [name for name in os.environ.get("OWN_DATA", "").split(",") if name] or NAMES
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

@@ -145,8 +145,8 @@ def other_python(minor: int) -> Path | None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("minor", [minor for minor in (11, 12, 13) if minor != sys.version_info.minor])
-def test_on_every_other_supported_python_the_lock_installs_and_can_be_imported(tmp_path, minor):
+@pytest.mark.parametrize("minor", [minor for minor in (11, 13) if minor != sys.version_info.minor])
+def test_on_the_oldest_and_newest_python_the_lock_installs_and_can_be_imported(tmp_path, minor):
     if (python := other_python(minor)) is None:
         pytest.skip(f"no Python 3.{minor} on this machine")
     venv = tmp_path / "venv"
