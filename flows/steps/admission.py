@@ -11,7 +11,7 @@ from penumbra.data.origin import DataOrigin
 
 
 def heal_changed_batches(store: DataStore, thorough: bool = False, but: str = "") -> list[str]:
-    """Bring back the raw files that aren't what was admitted, from DVC's cache or the remote.
+    """Bring back the raw files that aren't what was admitted, from DVC's cache or the remote; set foreign ones aside.
 
     Batches that an ingest has admitted but not recorded yet are left alone: it has checked them, so there are rows of
     exactly these files. So are batches that are missing as a whole and can't be brought back: the next ingest fetches
@@ -20,10 +20,10 @@ def heal_changed_batches(store: DataStore, thorough: bool = False, but: str = ""
     Args:
         store: The data store.
         thorough: Whether to read the files whose size and change time are as they were, too.
-        but: A batch that is about to be fetched anew; "" for none.
+        but: A batch that is about to be fetched anew, of which only foreign files matter; "" for none.
 
     Returns:
-        A sentence for each file that was brought back.
+        A sentence for each file that was brought back or set aside.
 
     Raises:
         BatchesChanged: A changed file can't be brought back.
@@ -33,7 +33,7 @@ def heal_changed_batches(store: DataStore, thorough: bool = False, but: str = ""
     """
     if not (there := set(store.batches())):
         return []
-    changed = [file for file in find_changed_files(store.settings, thorough) if file.batch != but]
+    changed = [file for file in find_changed_files(store.settings, thorough) if file.batch != but or not file.admitted]
     if not changed or _is_of_another_problem(store):
         return []
     present = [file for file in changed if file.batch in there and not store.has_partition(file.batch)]

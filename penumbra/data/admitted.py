@@ -1,7 +1,8 @@
 """The check that raw batches are still what was admitted, byte for byte, and the way back where one isn't.
 
 What was admitted is what the recorded data version lists (`data.dvc`, and its listing in DVC's cache). A file that has
-changed, or is missing, is brought back from the cache or the remote; what is in its place is set aside.
+changed, or is missing, is brought back from the cache or the remote; what is in its place is set aside, as is a file
+that the batch didn't have.
 
 <derived>/changed/<batch>/<file>.<md5>   a raw file that wasn't what was admitted
 """
@@ -9,7 +10,6 @@ changed, or is missing, is brought back from the cache or the remote; what is in
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from penumbra.core.settings import DataSettings
 from penumbra.data import versions
@@ -30,7 +30,7 @@ class ChangedFile:
 
     Attributes:
         name: Its path in the data folder.
-        admitted: The md5 that it was admitted with.
+        admitted: The md5 that it was admitted with; "" where the batch has no such file.
         found: The md5 that it has; "" where it is missing.
     """
 
@@ -50,21 +50,24 @@ class ChangedFile:
             data: The settings' section `data`, which has the folder's name.
 
         Returns:
-            A clause that names batch, file, and both md5.
+            A clause that names batch, file, and both md5 where there are two.
         """
+        if not self.admitted:
+            return f"{self.batch} isn't what was admitted: {data.folder / self.name} is no file of it"
         state = f"has the md5 {self.found}" if self.found else "is missing"
         return f"{self.batch} isn't what was admitted: {data.folder / self.name} {state}, not {self.admitted}"
 
 
 def find_changed_files(data: DataSettings, thorough: bool = False) -> list[ChangedFile]:
-    """Compare the data folder with the recorded version. Files that the version doesn't have are left alone.
+    """Compare the data folder with the recorded version. Batches that the version doesn't have are left alone.
 
     Args:
         data: The settings' section `data`.
         thorough: Whether to read the files whose size and change time are as they were, too.
 
     Returns:
-        The changed and missing files, in the order of their names; none where no version is recorded.
+        The changed and missing files, then those that a batch of the version doesn't have, in the order of their names;
+        none where no version is recorded.
 
     Raises:
         DamagedDvcFile: The pointer file isn't one.
@@ -81,13 +84,18 @@ def find_changed_files(data: DataSettings, thorough: bool = False) -> list[Chang
             f"{data.remote or '(none set)'} has the list of its files: bring one of them back, or remove "
             f"{data.folder}.dvc to begin a history of your own"
         )
-    return [
-        ChangedFile(name, md5, current.get(name, "")) for name, md5 in listing.items() if current.get(name, "") != md5
-    ]
+    changed = [name for name, md5 in listing.items() if current.get(name) != md5]
+    batches = {_get_batch(name) for name in listing if name.startswith(BATCHES_PREFIX)}
+    foreign = sorted(
+        name
+        for name in current.keys() - listing.keys()
+        if name.startswith(BATCHES_PREFIX) and _get_batch(name) in batches
+    )
+    return [ChangedFile(name, listing.get(name, ""), current.get(name, "")) for name in [*changed, *foreign]]
 
 
 def bring_back_files(data: DataSettings, changed: Sequence[ChangedFile]) -> list[str]:
-    """Bring raw files back from DVC's cache or the remote; what is in their place is set aside.
+    """Bring raw files back from DVC's cache or the remote; set aside what is in their place, or is no file of a batch.
 
     Args:
         data: The settings' section `data`.
@@ -100,14 +108,15 @@ def bring_back_files(data: DataSettings, changed: Sequence[ChangedFile]) -> list
         BatchesChanged: Neither has one of them; nothing is brought back then.
         OSError: A file can't be written.
     """
-    contents = {file: versions.fetch_version_object(data, file.admitted) for file in changed}
+    contents = {file: versions.fetch_version_object(data, file.admitted) for file in changed if file.admitted}
     if lost := [file for file, content in contents.items() if content is None]:
         raise BatchesChanged(
             f"{'; '.join(file.describe(data) for file in lost)}; neither DVC's cache nor the remote "
             f"{data.remote or '(none set)'} has what was: bring it back from a backup, or let `penumbra ingest --again "
             f"{lost[0].batch}` fetch and check the batch anew, which makes a new data version"
         )
-    return [_bring_back(data, file, content) for file, content in contents.items() if content is not None]
+    back = [_bring_back(data, file, content) for file, content in contents.items() if content is not None]
+    return back + [_remove(data, file) for file in changed if not file.admitted]
 
 
 def is_admitted(data: DataSettings, batch: str, sums: FileListing) -> bool:
@@ -142,14 +151,21 @@ def _bring_back(data: DataSettings, file: ChangedFile, content: bytes) -> str:
     aside = _set_aside(data, file) if file.found else ""
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, content)
-    return f"{file.describe(data)}; brought back from DVC's cache or the remote{aside}"
+    kept = aside and f"; what was in its place is kept as {aside}"
+    return f"{file.describe(data)}; brought back from DVC's cache or the remote{kept}"
+
+
+def _remove(data: DataSettings, file: ChangedFile) -> str:
+    aside = _set_aside(data, file)
+    (data.folder / file.name).unlink()
+    return f"{file.describe(data)}; it is no part of a data version, and kept as {aside}"
 
 
 def _set_aside(data: DataSettings, file: ChangedFile) -> str:
     aside = data.derived / CHANGED_FOLDER / f"{file.name.removeprefix(BATCHES_PREFIX)}.{file.found}"
     aside.parent.mkdir(parents=True, exist_ok=True)
     replace_file(aside, (data.folder / file.name).read_bytes())
-    return f"; what was in its place is kept as {Path(os.path.relpath(aside))}"
+    return os.path.relpath(aside)
 
 
 def _get_batch(name: str) -> str:

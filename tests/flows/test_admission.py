@@ -50,6 +50,14 @@ def cut_in_half(path: Path) -> bytes:
     return whole
 
 
+def remove_contents(root: Path) -> None:
+    """Remove the files' contents from cache and remote, which keep the listings."""
+    for folder in (".dvc/cache/files", "remote/files"):
+        for path in (root / folder).rglob("*"):
+            if path.is_file() and path.suffix != ".dir":
+                path.unlink()
+
+
 def test_a_batch_cut_in_half_is_brought_back_and_what_was_in_its_place_is_kept(store: DataStore) -> None:
     recorded, whole = versions.read_recorded_version(store.settings), cut_in_half(raw_file(store))
     (said,) = heal_changed_batches(store)
@@ -69,10 +77,7 @@ def test_without_a_cache_it_comes_from_the_remote(store: DataStore, tmp_path: Pa
 
 def test_where_nobody_has_it_the_batch_is_refused_and_nothing_is_recorded(store: DataStore, tmp_path: Path) -> None:
     cut_in_half(raw_file(store))
-    for folder in (".dvc/cache/files", "remote/files"):
-        for path in (tmp_path / folder).rglob("*"):
-            if path.is_file() and path.suffix != ".dir":
-                path.unlink()
+    remove_contents(tmp_path)
     with pytest.raises(BatchesChanged, match=r"2024-02 isn't what was admitted.*ingest --again 2024-02"):
         heal_changed_batches(store)
     assert heal_changed_batches(store, but="2024-02") == []
@@ -113,6 +118,28 @@ def test_a_missing_file_comes_back_and_a_missing_batch_does_too(store: DataStore
     assert len(heal_changed_batches(store)) == 2
     assert raw_file(store).read_bytes() == whole
     assert store.batches() == ["2024-01", "2024-02"]
+
+
+@pytest.mark.parametrize("again", ["", "2024-02"])
+def test_a_file_that_is_put_into_an_admitted_batch_is_named_and_set_aside(store: DataStore, again: str) -> None:
+    recorded, extra = versions.read_recorded_version(store.settings), raw_file(store).with_name("extra.csv")
+    extra.write_text("1\n")
+    (said,) = heal_changed_batches(store, but=again)
+    assert f"2024-02 isn't what was admitted: {extra} is no file of it; it is no part of a data version" in said
+    assert not extra.exists()
+    assert record(store) == recorded
+    (aside,) = (store.settings.derived / "changed/2024-02").iterdir()
+    assert aside.read_text() == "1\n"
+    assert heal_changed_batches(store) == []
+
+
+def test_a_file_beside_one_that_nobody_can_bring_back_stays(store: DataStore, tmp_path: Path) -> None:
+    cut_in_half(raw_file(store))
+    raw_file(store).with_name("extra.csv").write_text("1\n")
+    remove_contents(tmp_path)
+    with pytest.raises(BatchesChanged, match=r"2024-02/orders\.csv has the md5"):
+        heal_changed_batches(store)
+    assert raw_file(store).with_name("extra.csv").exists()
 
 
 def test_what_an_ingest_admitted_and_was_killed_before_it_recorded_is_left_alone(store: DataStore) -> None:
