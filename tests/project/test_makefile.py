@@ -54,7 +54,7 @@ def test_words_for_the_tests_are_passed_on_as_they_are(folder):
 
 def test_paths_in_one_folder_leave_the_other_out(folder):
     (shown,) = map(json.loads, run_make(folder, "test", "ARGS=tests/cli -x"))
-    assert shown == ["-n", "2", "--dist", "loadfile", "tests/cli", "-x"]
+    assert shown == ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", "tests/cli", "-x"]
 
 
 def test_the_name_of_a_benchmark_is_taken_as_text(folder):
