@@ -16,7 +16,7 @@ from benchmarks.servers import BenchmarkServer, suspend_others
 from penumbra.core.http_client import OPEN_WITHOUT_PROXY
 from penumbra.core.problem_loading import SERVED_PARTS, load_problem
 from penumbra.registry import bundle
-from penumbra.storage.atomic import replace_file
+from penumbra.storage.sealed import replace_sealed_file
 from problem.schema import EXAMPLE, Row
 
 REQUEST_RATES = (800, 4000)  # requests a second
@@ -71,7 +71,7 @@ def measure_swaps(root: Path) -> dict[str, float]:
             nonlocal seen
             for number in range(SWAPS):
                 version = str(2 - number % 2)
-                replace_file(state / "live", version)
+                replace_sealed_file(state / "live", version)
                 while not stop.wait(0.01) and _read_live_version(server.port) != version:
                     pass
                 seen += not stop.is_set()

@@ -18,6 +18,7 @@ import pytest
 from penumbra.core.settings import PROJECT_ROOT
 from penumbra.logs import append_log
 from penumbra.logs.append_log import encode_json
+from penumbra.storage.sealed import replace_sealed_file
 from problem import schema
 from tests.helpers import local_service, local_shadow, registered_versions
 from tests.helpers.http_load import HttpLoad
@@ -230,9 +231,7 @@ def test_20_hot_swaps_a_broken_one_among_them(tmp_path: Path) -> None:
     with start_shadowed_server(tmp_path, previous=False) as server:
         with server.make_load().run_in_background() as load:
             for turn in range(20):
-                aside = tmp_path / "state/.live"
-                aside.write_text(("4", "5", "6", LIVE)[turn % 4])
-                aside.replace(tmp_path / "state/live")
+                replace_sealed_file(tmp_path / "state/live", ("4", "5", "6", LIVE)[turn % 4])
                 time.sleep(0.25)
         check_answers_by_version(server, load, {LIVE, "4", "5"})
 
