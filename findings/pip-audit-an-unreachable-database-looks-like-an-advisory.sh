@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # pip-audit 2.10.1: a database of advisories that can't be reached ends with exit code 1, the code of "vulnerabilities
 # found", and with a traceback instead of a message; a report file isn't written then, and is written when something is
 # found. So a CI job that lets findings pass (`|| [ $? = 1 ]`, to tell them elsewhere) also lets an audit pass that never
@@ -6,14 +6,14 @@
 #
 # Seen: "exit code 1, report written: no" for a port on which nothing listens, and "exit code 1, report written: yes"
 # for a database on this machine that knows of one advisory.
-set -eu
+set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
 "$folder/venv/bin/pip" install --quiet --disable-pip-version-check pip-audit==2.10.1
 printf 'jinja2==2.4.1 \\\n    --hash=sha256:%064d\n' 0 > "$folder/requirements.txt"
 
-"$folder/venv/bin/python" - "$folder" <<'PYTHON'
+"$folder/venv/bin/python" - "$folder" > "$folder/seen" <<'PYTHON'
 import json
 import socket
 import subprocess
@@ -49,14 +49,13 @@ def audit(address):
     done = subprocess.run([sys.executable, *command], capture_output=True, text=True)
     print(f"exit code {done.returncode}, report written: {'yes' if report.exists() else 'no'}, "
           f"traceback: {'yes' if 'Traceback' in done.stderr else 'no'}")
-    return done.returncode, report.exists(), "Traceback" in done.stderr
 
 
 with socket.create_server(("127.0.0.1", 0)) as unused:
     port = unused.getsockname()[1]
-away = audit(f"http://127.0.0.1:{port}")
+audit(f"http://127.0.0.1:{port}")
 server = HTTPServer(("127.0.0.1", 0), Database)
 threading.Thread(target=server.serve_forever, daemon=True).start()
-found = audit(f"http://127.0.0.1:{server.server_port}")
-sys.exit((away, found) != ((1, False, True), (1, True, False)))
+audit(f"http://127.0.0.1:{server.server_port}")
 PYTHON
+printf 'exit code 1, report written: %s, traceback: %s\n' no yes yes no | diff - "$folder/seen" && echo "pip-audit 2.10.1: as described"

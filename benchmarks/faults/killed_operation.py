@@ -50,67 +50,90 @@ def kill_operation(name: str, folder: Path, every: int) -> Outcome:
     operation: Operation = importlib.import_module(f"benchmarks.faults.operations.{OPERATIONS[name]}").OPERATIONS[name]
     for module in operation.preloaded:
         importlib.import_module(module)
-    template, state, answer = folder / "template", folder / "state", folder / "answer.json"
-    state.mkdir(parents=True)
-    _fork(lambda: operation.prepare(state))
-    state.rename(template)
-
-    def run_undisturbed() -> None:
-        operation.run(state)
-        answer.write_text(json.dumps(sorted(operation.describe(state))))
-
-    shutil.copytree(template, state, symlinks=True)
-    moments = _count_moments(operation.run, state, answer)
+    trial = OperationTrial(operation, folder)
+    moments = trial.list_moments()
     print(f"{name}: {len(moments)} moments", file=sys.stderr, flush=True)
-    shutil.rmtree(state)
-    shutil.copytree(template, state, symlinks=True)
-    _fork(run_undisturbed)
-    expected = Counter(json.loads(answer.read_text()))
+    expected = trial.run_undisturbed()
     outcome: Outcome = {"kills": [], "lost": [], "twice": []}
     for number in range(1, len(moments) + 1, every):
-        shutil.rmtree(state)
-        shutil.copytree(template, state, symlinks=True)
-        if not _is_killed(operation.run, state, number):
+        if not trial.is_killed_at(number):
             continue
         moment = f"moment {number}, {moments[number - 1]}"
         outcome["kills"].append(moment)
-        answer.unlink()
         try:
-            _fork(run_undisturbed)
+            found = trial.run_on()
         except ChildProcessError:
             outcome["lost"].append(f"{moment}: the next run fails")
-            answer.write_text(json.dumps(sorted(expected.elements())))
             continue
-        found = Counter(json.loads(answer.read_text()))
-        for name, difference in (("lost", expected - found), ("twice", found - expected)):
+        for fault, difference in (("lost", expected - found), ("twice", found - expected)):
             if difference:
-                outcome[name].append(f"{moment}: {list(difference.elements())[:SHOWN_DIFFERENCES]}")
-                print(name, outcome[name][-1], file=sys.stderr, flush=True)
+                outcome[fault].append(f"{moment}: {list(difference.elements())[:SHOWN_DIFFERENCES]}")
+                print(fault, outcome[fault][-1], file=sys.stderr, flush=True)
     return outcome
 
 
-def _count_moments(run: Callable[[Path], object], state: Path, answer: Path) -> list[str]:
-    def count() -> None:
-        counter = StepCounter(state)
-        counter.install()
-        run(state)
-        moments = counter.moments.copy()
-        answer.write_text(json.dumps(moments))
+class OperationTrial:
+    """One operation on copies of one state, each time in a forked process."""
 
-    _fork(count)
-    found: list[str] = json.loads(answer.read_text())
-    return found
+    def __init__(self, operation: Operation, folder: Path) -> None:
+        """Prepare the state, in `folder`."""
+        self._operation = operation
+        self._template, self._state, self._answer = folder / "template", folder / "state", folder / "answer.json"
+        self._state.mkdir(parents=True)
+        _fork(lambda: operation.prepare(self._state))
+        self._state.rename(self._template)
 
+    def list_moments(self) -> list[str]:
+        """Return in words the moments at which the operation can be killed, in their order."""
 
-def _is_killed(run: Callable[[Path], object], state: Path, number: int) -> bool:
-    """Run the operation in a process that is killed at a moment; tell whether it came to that."""
+        def count() -> None:
+            counter = StepCounter(self._state)
+            counter.install()
+            self._operation.run(self._state)
+            moments = counter.moments.copy()
+            self._answer.write_text(json.dumps(moments))
 
-    def run_to_death() -> None:
-        counter = StepCounter(state, number)
-        counter.install()
-        run(state)
+        self._bring_back()
+        _fork(count)
+        found: list[str] = json.loads(self._answer.read_text())
+        return found
 
-    return _wait(_start(run_to_death)) == -signal.SIGKILL
+    def run_undisturbed(self) -> Counter[str]:
+        """Run the operation on a fresh state, and return what `run_on` does."""
+        self._bring_back()
+        return self.run_on()
+
+    def is_killed_at(self, number: int) -> bool:
+        """Run the operation on a fresh state until its moment `number`, and return whether it came to that."""
+
+        def run_to_death() -> None:
+            counter = StepCounter(self._state, number)
+            counter.install()
+            self._operation.run(self._state)
+
+        self._bring_back()
+        return _wait(_start(run_to_death)) == -signal.SIGKILL
+
+    def run_on(self) -> Counter[str]:
+        """Run the operation on the state as it is.
+
+        Returns:
+            How often each thing is in the state afterwards.
+
+        Raises:
+            ChildProcessError: It fails.
+        """
+
+        def run() -> None:
+            self._operation.run(self._state)
+            self._answer.write_text(json.dumps(sorted(self._operation.describe(self._state))))
+
+        _fork(run)
+        return Counter(json.loads(self._answer.read_text()))
+
+    def _bring_back(self) -> None:
+        shutil.rmtree(self._state, ignore_errors=True)
+        shutil.copytree(self._template, self._state, symlinks=True)
 
 
 def _allow_polars() -> None:

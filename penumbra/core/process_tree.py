@@ -82,6 +82,29 @@ def kill_process_tree(process: subprocess.Popen[Any]) -> int:
     return process.wait()
 
 
+def read_process_stat(folder: Path) -> list[bytes]:
+    """Read the fields of a process or thread behind its name: its state, its parent's id, and so on.
+
+    Args:
+        folder: Its folder in /proc.
+
+    Returns:
+        The fields, from the third one on; empty where it has ended, or there is no /proc.
+
+    Source:
+        proc_pid_stat(5).
+    """
+    try:
+        return (folder / "stat").read_bytes().rpartition(b")")[2].split()
+    except OSError:
+        return []
+
+
+def describe_exit_code(code: int) -> str:
+    """Return in words how a process ended, by its exit `code`, which is negative for a signal: "SIGKILL", "code 1"."""
+    return signal.Signals(-code).name if code < 0 else f"code {code}"
+
+
 def _is_adopting() -> bool:
     answer = ctypes.c_int()
     if _libc:
@@ -114,11 +137,10 @@ def _list_descendants(pid: int) -> list[int]:
 def _read_parents(but: Collection[bytes] = ()) -> dict[int, int]:
     """The parent of every process that isn't in one of these states; nothing where there is no /proc."""
     parents = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):  # it has ended since
-            state, parent = path.read_bytes().rpartition(b")")[2].split()[:2]
-            if state not in but:
-                parents[int(path.parent.name)] = int(parent)
+    for folder in Path("/proc").glob("[0-9]*"):
+        fields = read_process_stat(folder)
+        if fields and fields[0] not in but:
+            parents[int(folder.name)] = int(fields[1])
     return parents
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from penumbra.registry.signatures import find_signature_fault
+from penumbra.storage.sealed import hash_file
 
 MANIFEST_FILE = "bundle.json"
 REQUIRED_FACTS = frozenset({"inputs", "tables", "sha256", "seal"})
@@ -92,7 +93,7 @@ def hash_bundle_file(path: Path) -> str:
         BrokenBundle: The file can't be read.
     """
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return hash_file(path)
     except OSError as error:
         raise BrokenBundle(f"{path}: {error}") from None
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import service
-from penumbra.core.process_tree import adopt_orphans, end_with_parent
+from penumbra.core.process_tree import adopt_orphans, describe_exit_code, end_with_parent, read_process_stat
 from penumbra.core.settings import SettingsError, load_settings
 from service.http.access import load_key_digests
 from service.inference import pinned_models
@@ -114,7 +114,7 @@ class WorkerProcess(ChildProcess):
         pid = self.process.pid if self.process else 0
         self.restart_delay = 0.0 if self.has_served else max(self.restart_delay, FIRST_RESTART_SECONDS)
         if code not in ORDERLY_ENDS:
-            how = HUNG if self._is_hung else _describe_exit(code)
+            how = HUNG if self._is_hung or code == -HANG_SIGNAL else describe_exit_code(code)
             logger.warning("%s ended (%s), starts again in %g s", self.name, how, self.restart_delay)
             report_crashes(self.state, {pid: how})
         self.process, self.start_at = None, now + self.restart_delay
@@ -234,16 +234,7 @@ def _run_and_exit(run: Callable[[], None], parent: int) -> NoReturn:
 
 
 def _is_suspended(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] in "Tt"
-    except OSError:
-        return False
-
-
-def _describe_exit(code: int) -> str:
-    if code == -HANG_SIGNAL:
-        return HUNG
-    return signal.Signals(-code).name if code < 0 else f"code {code}"
+    return read_process_stat(Path(f"/proc/{pid}"))[:1] in ([b"T"], [b"t"])
 
 
 if __name__ == "__main__":

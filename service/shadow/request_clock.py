@@ -10,6 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from penumbra.core.process_tree import read_process_stat
+
 MAX_WAIT_FACTOR = 60  # so many times its limit a request may take by the clock, however long it waits for a processor
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -72,7 +74,7 @@ def read_thread_times(pid: int) -> dict[str, ThreadTimes]:
     for folder in Path(f"/proc/{pid}/task").glob("*"):
         with suppress(OSError, ValueError):  # the thread has ended since
             ran, waited, _ = (folder / "schedstat").read_bytes().split()
-            state = (folder / "stat").read_bytes().rpartition(b")")[2].split()[0]
+            (state,) = read_process_stat(folder)[:1]
             found[folder.name] = ThreadTimes(state == b"R", int(ran) / 1e9, int(waited) / 1e9)
     return found
 
@@ -86,11 +88,8 @@ def read_processor_seconds(pid: int) -> float:
     Returns:
         The seconds; 0 where there is no /proc.
     """
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
-    except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
+    fields = read_process_stat(Path(f"/proc/{pid}"))
+    return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS if fields else 0.0
 
 
 def _count_processors() -> int:

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from penumbra.core.process_tree import kill_process_tree
+from penumbra.core.process_tree import describe_exit_code, kill_process_tree
 from penumbra.logs.schema import STATUS_OK
 from service.processes.process_control import IDLE_NICENESS
 from service.processes.supervisor import start_process
@@ -129,7 +129,8 @@ class ScorerClient:
             if self.connection.poll():
                 return self.connection.recv_bytes()
         except (EOFError, OSError):
-            raise ScorerDied(_describe_exit(kill_process_tree(self._process))) from None
+            code = kill_process_tree(self._process)
+            raise ScorerDied(f"its process ended {'by' if code < 0 else 'with'} {describe_exit_code(code)}") from None
         self._check_time()
         return None
 
@@ -137,7 +138,3 @@ class ScorerClient:
         if (taken := self._clock.measure_overdue_seconds()) is not None:
             self.close()
             raise ScorerTimeout(f"it took {taken:.1f} s, at most {self._clock.limit:g} s are allowed")
-
-
-def _describe_exit(code: int) -> str:
-    return f"its process ended by {signal.Signals(-code).name}" if code < 0 else f"its process ended with code {code}"

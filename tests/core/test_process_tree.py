@@ -5,11 +5,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
 from penumbra.core.process_tree import kill_process_tree
+from tests.helpers.processes import is_alive
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -48,12 +48,6 @@ def start_parent(then: str = "") -> Iterator[tuple[subprocess.Popen[str], dict[s
             for pid in (parent.pid, *started.values()):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-
-
-def is_alive(pid: int) -> bool:
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    return False
 
 
 def wait_until(condition: Callable[[], object]) -> None:

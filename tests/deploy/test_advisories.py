@@ -1,10 +1,9 @@
 """The real pip-audit is asked about a lock of two distributions; the database that it asks is a small one in here."""
 
 import json
-import threading
 from collections.abc import Iterator
+from email.message import Message
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from deploy import advisories
 from deploy.advisories import Advisory, AuditFailed, find_advisories
 from penumbra.cli.app import main
 from penumbra.core.http_client import find_free_port
+from tests.helpers.small_server import SmallServer, run_small_server
 
 LOCK = "".join(f"{pin} \\\n    --hash=sha256:{'0' * 64}\n" for pin in ("click==8.5.1", "jinja2==2.4.1"))
 FAULT = {
@@ -30,35 +30,22 @@ FAULT = {
 }
 
 
-class Database(ThreadingHTTPServer):
+class Database(SmallServer):
     """Knows of one fault, of the old distribution; `answer` is sent instead where there is one."""
 
     answer: bytes = b""
     status: int = 200
 
-
-class Answering(BaseHTTPRequestHandler):
-    server: Database
-
-    def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+    def respond(self, headers: Message, body: bytes) -> tuple[int, bytes]:
+        asked = json.loads(body)
         known = (asked["package"]["name"], asked["version"]) == ("jinja2", "2.4.1")
-        body = self.server.answer or json.dumps({"vulns": [FAULT]} if known else {}).encode()
-        self.send_response(self.server.status)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *words: object) -> None:
-        pass
+        return self.status, self.answer or json.dumps({"vulns": [FAULT]} if known else {}).encode()
 
 
 @pytest.fixture
 def database() -> Iterator[Database]:
-    with Database(("127.0.0.1", 0), Answering) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with run_small_server(Database()) as server:
         yield server
-        server.shutdown()
 
 
 @pytest.fixture

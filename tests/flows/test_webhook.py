@@ -1,46 +1,31 @@
 """Alarms over HTTP, to a server that is there, slow to come to itself, or not there at all."""
 
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import AbstractContextManager
+from email.message import Message
 
 import pytest
 
 from flows.steps.monitor.webhook import post_alarms
 from penumbra.core.http_client import find_free_port
 from tests.helpers.planted_secrets import PLANTED
+from tests.helpers.small_server import SmallServer, run_small_server
 
 
-class Chat(ThreadingHTTPServer):
+class Chat(SmallServer):
     """Answers with these statuses in turn, the last one for ever; keeps what it was sent."""
 
     def __init__(self, *statuses: int) -> None:
-        super().__init__(("127.0.0.1", 0), Answering)
+        super().__init__()
         self.statuses, self.received = list(statuses), []
 
-
-class Answering(BaseHTTPRequestHandler):
-    server: Chat
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
-        self.server.received.append((self.headers["content-type"], json.loads(body)))
-        statuses = self.server.statuses
-        self.send_response(statuses.pop(0) if len(statuses) > 1 else statuses[0])
-        self.end_headers()
-
-    def log_message(self, *words: object) -> None:
-        pass
+    def respond(self, headers: Message, body: bytes) -> tuple[int, bytes]:
+        self.received.append((headers["content-type"], json.loads(body)))
+        return (self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]), b""
 
 
-@contextmanager
-def chat(*statuses: int) -> Iterator[Chat]:
-    with Chat(*statuses) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server
-        server.shutdown()
+def chat(*statuses: int) -> AbstractContextManager[Chat]:
+    return run_small_server(Chat(*statuses))
 
 
 def send(server: Chat, *alarms: str) -> bool:

@@ -30,9 +30,9 @@ FLOW_OPTIONS = {  # by flow: what its make target passes, without the doctor
 WAIT_SECONDS, PAUSE_SECONDS = 600.0, 0.1  # seconds
 SERVICE_OUTPUT, REASON_FILE = "service.txt", "reason.txt"
 SERVE_SCRIPT = """
-import ctypes, runpy, signal, sys
-if sys.platform == "linux":
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG: it ends with this process, however that happens
+import os, runpy, signal
+from penumbra.core.process_tree import end_with_parent
+end_with_parent(os.getppid(), signal.SIGTERM)
 runpy.run_module("service", run_name="__main__", alter_sys=True)
 """
 

@@ -1,10 +1,9 @@
 """The announcer of the launcher, which asks a small server in here."""
 
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from email.message import Message
 from pathlib import Path
 from typing import Any
 
@@ -12,35 +11,23 @@ import pytest
 
 from service.processes.announcer import make_announcer
 from tests.helpers import local_service
+from tests.helpers.small_server import SmallServer, run_small_server
 
 NOT_READY = {"ready": False, "reason": "there is no live model yet"}
 READY = {"ready": True, "model_version": "1"}
 
 
-class Service(ThreadingHTTPServer):
+class Service(SmallServer):
     state: dict[str, Any] = NOT_READY
 
-
-class Answering(BaseHTTPRequestHandler):
-    server: Service
-
-    def do_GET(self) -> None:
-        body = json.dumps(self.server.state).encode()
-        self.send_response(200 if self.server.state["ready"] else 503)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *words: object) -> None:
-        pass
+    def respond(self, headers: Message, body: bytes) -> tuple[int, bytes]:
+        return 200 if self.state["ready"] else 503, json.dumps(self.state).encode()
 
 
 @pytest.fixture
 def service() -> Iterator[Service]:
-    with Service(("127.0.0.1", 0), Answering) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with run_small_server(Service()) as server:
         yield server
-        server.shutdown()
 
 
 @pytest.fixture

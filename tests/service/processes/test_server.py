@@ -1,8 +1,6 @@
-import os
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -25,6 +23,7 @@ from service.shadow import scorer_client
 from tests.helpers import local_service
 from tests.helpers.checkout import FLIGHTS, link_checkout
 from tests.helpers.planted_secrets import PLANTED, find_planted_files
+from tests.helpers.processes import run_service_to_its_end
 
 SLICE, SHORT = "se.slice", 100_000
 OWN = Path("/proc/self/sched").read_text() if Path("/proc/self/sched").exists() else ""
@@ -170,13 +169,7 @@ def test_the_output_is_a_few_plain_lines(http: httpx.Client, folder: Path) -> No
 
 def test_a_port_that_is_taken_is_said_in_one_line(tmp_path: Path, http: httpx.Client) -> None:
     environ = local_service.make_service_environment(tmp_path, port=http.base_url.port)
-    done = subprocess.run(
-        [sys.executable, "-m", "service"],
-        cwd=PROJECT_ROOT,
-        env={**os.environ, **environ},
-        capture_output=True,
-        text=True,
-    )
+    done = run_service_to_its_end(environ)
     assert done.returncode == 1
     assert done.stderr == (
         f"port {http.base_url.port} of 127.0.0.1 can't be used (address already in use): "
@@ -190,8 +183,7 @@ def test_a_fault_in_the_problem_ends_the_service_with_a_sentence_that_names_the_
     with (tmp_path / "problem" / "schema.py").open("a") as schema:
         schema.write('TIME = "when"\n')
     environ = local_service.make_service_environment(tmp_path) | {"PYTHONPATH": str(PROJECT_ROOT)}
-    command = [sys.executable, "-m", "service"]
-    done = subprocess.run(command, cwd=tmp_path, env={**os.environ, **environ}, capture_output=True, text=True)
+    done = run_service_to_its_end(environ, tmp_path)
     assert done.returncode == 1
     assert "problem/schema.py: TIME names the column 'when'" in done.stderr
 

@@ -1,9 +1,7 @@
 """Workers that hang or die are replaced, nothing survives its owner, and API keys are in no environment."""
 
-import os
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,10 +10,10 @@ import httpx
 import psutil
 import pytest
 
-from penumbra.core.settings import PROJECT_ROOT
 from problem.schema import EXAMPLE
 from service.inference.blocked_records import read_events
 from tests.helpers import faulty_bundles, local_service
+from tests.helpers.processes import run_service_to_its_end
 
 pytestmark = pytest.mark.slow
 
@@ -96,13 +94,7 @@ def test_a_worker_that_is_killed_is_replaced(server: Any) -> None:
 
 def test_a_second_service_on_the_same_state_is_refused_in_a_sentence(server: Any, folder: Path) -> None:
     environ = local_service.make_service_environment(folder, port=local_service.find_free_port())
-    done = subprocess.run(
-        [sys.executable, "-m", "service"],
-        cwd=PROJECT_ROOT,
-        env={**os.environ, **environ},
-        capture_output=True,
-        text=True,
-    )
+    done = run_service_to_its_end(environ)
     assert done.returncode == 1
     assert done.stderr == (
         f"another service works in {folder}/state: end it, or set PENUMBRA_SERVICE__STATE to another folder\n"

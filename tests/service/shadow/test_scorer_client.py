@@ -14,6 +14,7 @@ from service.shadow import scorer_client
 from service.shadow.scorer_client import ScorerClient, ScoreRequest, ScorerTimeout
 from tests.helpers import threaded_scorer
 from tests.helpers.local_service import wait_until
+from tests.helpers.processes import is_alive
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 LIMIT = 0.3  # seconds for a request
@@ -36,12 +37,6 @@ def keep_busy(core: int) -> Iterator[None]:
             yield
         finally:
             hog.kill()
-
-
-def is_alive(pid: int) -> bool:
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    return False
 
 
 @pytest.mark.parametrize("fault", [threaded_scorer.BURN, threaded_scorer.HANG])

@@ -1,0 +1,24 @@
+"""Processes as /proc shows them, and a service that is expected to end by itself."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from penumbra.core.process_tree import ENDED_STATES, read_process_stat
+from penumbra.core.settings import PROJECT_ROOT
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process is there and hasn't ended."""
+    state = read_process_stat(Path(f"/proc/{pid}"))[:1]
+    return bool(state) and state[0] not in ENDED_STATES
+
+
+def run_service_to_its_end(
+    environ: Mapping[str, str], project: Path = PROJECT_ROOT
+) -> "subprocess.CompletedProcess[str]":
+    """`python -m service` of a project, with this process's environment and more, once it has ended."""
+    command = [sys.executable, "-m", "service"]
+    return subprocess.run(command, cwd=project, env={**os.environ, **environ}, capture_output=True, text=True)
