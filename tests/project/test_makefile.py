@@ -11,6 +11,7 @@ import pytest
 from penumbra.core.settings import PROJECT_ROOT
 
 FAKE_PYTEST = "import json\ndef main(words):\n    print(json.dumps(words))\n    return 0\n"
+OF_MAKE = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "ARGS", "NAME")  # what `make test` would hand on to the make in a test
 READY = ("uv", "runtime", "development", "bin/uv")
 
 
@@ -37,7 +38,7 @@ def folder(tmp_path):
 
 
 def run_make(folder, *words):
-    environ = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "ARGS", "NAME")}
+    environ = {name: value for name, value in os.environ.items() if name not in OF_MAKE}
     environ |= {"PYTHONPATH": str(folder)}
     done = subprocess.run(["make", *words], cwd=folder, env=environ, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
