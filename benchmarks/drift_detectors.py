@@ -19,7 +19,7 @@ def judge_by_penumbra(world: ShuffledYear, week: int, one_in: float) -> tuple[bo
     """Are drift and loss beyond what they may be, each in half of the budget?"""
     first, end = world.days(week)
     window, before = world.profiles[first:end], world.profiles[: world.known]
-    found = drift.compute_drift(window, before, world.binning, 2 * one_in, seed=week)
+    found = drift.compute_drift(window, before, world.binning, 2 * one_in, DAYS_PER_WEEK, seed=week)
     return found.has_drifted, has_high_loss(world, week, one_in)
 
 

@@ -76,22 +76,30 @@ class DriftResult:
 
 
 def compute_drift(
-    window: Sequence[Profile], reference: Sequence[Profile], binning: Binning, one_in: float, seed: int = 0
+    recent: Sequence[Profile],
+    reference: Sequence[Profile],
+    binning: Binning,
+    one_in: float,
+    window_days: int,
+    seed: int = 0,
 ) -> DriftResult:
     """Compare the distribution of a window's rows with that of the reference.
 
     Args:
-        window: A profile of each day of the window, in the order of time.
+        recent: A profile of each day of the window, the last `window_days`, and of days before it that the same model
+            answered, in the order of time. Each day of the calendar has one, if an empty one.
         reference: A profile of each day of the reference, in the order of time.
         binning: The bins of the profiles.
-        one_in: At most one in so many windows without drift raises an alarm. Where two kinds of alarm share a budget,
-            each gets half of it.
+        one_in: At most one in so many windows without drift raises an alarm. Where kinds of alarm share a budget, each
+            gets its share of it.
+        window_days: How many days a window has.
         seed: Seed of the permutations.
 
     Returns:
         Distances with thresholds; empty where window or reference have no rows.
     """
-    window, reference = [day for day in window if day.rows], [day for day in reference if day.rows]
+    window = [day for day in recent[-window_days:] if day.rows]
+    reference = [day for day in reference if day.rows]
     if not window or not reference:
         return DriftResult({}, None)
     days = np.concatenate([np.array([day.counts for day in window]), _thin_reference(reference, window, seed)])

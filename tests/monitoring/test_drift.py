@@ -38,7 +38,7 @@ def binning(reference: pl.DataFrame) -> Binning:
 
 
 def test_a_week_like_all_others_is_not_drift(reference: pl.DataFrame, binning: Binning) -> None:
-    found = compute_drift(profiles(rows(WEEK, 2), binning), profiles(reference, binning), binning, 100)
+    found = compute_drift(profiles(rows(WEEK, 2), binning), profiles(reference, binning), binning, 100, WEEK)
     assert not found.has_drifted
     assert set(found.columns) == {"temp", "origin"}
     assert found.prediction is not None
@@ -46,7 +46,7 @@ def test_a_week_like_all_others_is_not_drift(reference: pl.DataFrame, binning: B
 
 def test_a_column_that_has_moved_is_named(reference: pl.DataFrame, binning: Binning) -> None:
     now = rows(WEEK, 2).with_columns(origin=pl.lit("JFK"))
-    found = compute_drift(profiles(now, binning), profiles(reference, binning), binning, 100)
+    found = compute_drift(profiles(now, binning), profiles(reference, binning), binning, 100, WEEK)
     assert found.has_drifted
     assert found.column == "origin"
     assert found.columns["origin"].distance > found.columns["origin"].threshold
@@ -55,7 +55,7 @@ def test_a_column_that_has_moved_is_named(reference: pl.DataFrame, binning: Binn
 
 def test_moved_predictions_are_drift_though_no_column_has_moved(reference: pl.DataFrame, binning: Binning) -> None:
     now = rows(WEEK, 2).with_columns(pl.col("penumbra.prediction") / 2)
-    found = compute_drift(profiles(now, binning), profiles(reference, binning), binning, 100)
+    found = compute_drift(profiles(now, binning), profiles(reference, binning), binning, 100, WEEK)
     assert found.column == "the predictions"
     assert found.has_drifted
 
@@ -68,39 +68,41 @@ def test_one_window_in_ten_without_drift_is_beyond_at_most(each: int) -> None:
         before = rows(20, 2 * seed)
         binning = Binning.learn(before, ["temp", "origin"])
         now = profiles(rows(WEEK, 2 * seed + 1, each), binning)
-        alarms += compute_drift(now, profiles(before, binning), binning, 10, seed).has_drifted
+        alarms += compute_drift(now, profiles(before, binning), binning, 10, WEEK, seed).has_drifted
     assert alarms / weeks <= 0.1 + 2 * np.sqrt(0.1 * 0.9 / weeks)
 
 
 def test_a_column_that_is_constant_or_all_null_is_left_out(reference: pl.DataFrame) -> None:
     dead = reference.with_columns(temp=pl.lit(None, pl.Float64), origin=pl.lit("JFK"))
     binning = Binning.learn(dead, ["temp", "origin"])
-    found = compute_drift(profiles(dead[: WEEK * ROWS], binning), profiles(dead, binning), binning, 100)
+    found = compute_drift(profiles(dead[: WEEK * ROWS], binning), profiles(dead, binning), binning, 100, WEEK)
     assert found.columns == {}
     assert found.column == "the predictions"
 
 
 def test_a_column_that_becomes_null_is_drift(reference: pl.DataFrame, binning: Binning) -> None:
     now = rows(WEEK, 2).with_columns(temp=pl.lit(None, pl.Float64))
-    assert compute_drift(profiles(now, binning), profiles(reference, binning), binning, 100).column == "temp"
+    assert compute_drift(profiles(now, binning), profiles(reference, binning), binning, 100, WEEK).column == "temp"
 
 
 @pytest.mark.parametrize(("window", "before"), [(0, 40), (WEEK, 0), (0, 0)])
 def test_without_rows_nothing_can_be_said(reference: pl.DataFrame, binning: Binning, window: int, before: int) -> None:
     found = compute_drift(
-        profiles(rows(window, 2), binning), profiles(reference[: before * ROWS], binning), binning, 100
+        profiles(rows(window, 2), binning), profiles(reference[: before * ROWS], binning), binning, 100, WEEK
     )
     assert (found.columns, found.prediction, found.has_drifted) == ({}, None, False)
 
 
 def test_a_few_days_are_too_few_for_any_alarm(reference: pl.DataFrame, binning: Binning) -> None:
     now = rows(1, 2).with_columns(origin=pl.lit("JFK"))
-    assert not compute_drift(profiles(now, binning), profiles(reference[: 3 * ROWS], binning), binning, 100).has_drifted
+    assert not compute_drift(
+        profiles(now, binning), profiles(reference[: 3 * ROWS], binning), binning, 100, WEEK
+    ).has_drifted
 
 
 def test_the_same_window_gets_the_same_verdict(reference: pl.DataFrame, binning: Binning) -> None:
     now, before = profiles(rows(WEEK, 2), binning), profiles(reference, binning)
-    assert compute_drift(now, before, binning, 100) == compute_drift(now, before, binning, 100)
+    assert compute_drift(now, before, binning, 100, WEEK) == compute_drift(now, before, binning, 100, WEEK)
 
 
 def test_the_first_draw_is_the_window_and_every_draw_as_large() -> None:

@@ -159,7 +159,9 @@ def measure_drift(
     """
     window = list(profiles.window(span.begin, span.end, model.version).values())
     reference = list(profiles.reference(model.version).values())
-    found = drift.compute_drift(window, reference, profiles.binning(model.version), compute_alarm_budget(monitor))
+    found = drift.compute_drift(
+        window, reference, profiles.binning(model.version), compute_alarm_budget(monitor), monitor.window_days
+    )
     if not found.column:
         return {}
     columns = {name: WindowDistance(each.distance, each.threshold) for name, each in found.columns.items()}

@@ -235,7 +235,7 @@ class BacktestHistory:
 
     def drift(self, fit: ModelFit, first: int) -> float:
         """Return the drift of the window that begins on day `first` against the reference of `fit`; 1 is the alarm."""
-        return compute_drift(self._profiles(fit, first), *self._reference(fit), self._one_in).ratio
+        return compute_drift(self._profiles(fit, first), *self._reference(fit), self._one_in, self.window).ratio
 
     def loss_ratio(self, fit: ModelFit, first: int) -> float:
         """Return the loss of `fit` in the window from day `first` by its threshold; 0 where there is no threshold."""
