@@ -81,6 +81,7 @@ def build_service(settings: Settings, problem: Problem, keys: KeyDigests = ()) -
         def __init__(self) -> None:
             logging.getLogger("bentoml").setLevel(logging.WARNING)
             logging.getLogger("service").setLevel(logging.INFO)
+            process_control.enable_loggers()
             make_rules = make_rule_engine_factory(
                 problem.rules.RULES if settings.rules.apply else (), settings.rules.on_error
             )
@@ -102,7 +103,7 @@ def build_service(settings: Settings, problem: Problem, keys: KeyDigests = ()) -
         async def start(self) -> None:
             self.tasks = [
                 asyncio.create_task(self.predictor.run_maintenance()),
-                asyncio.create_task(self.marks.run_heartbeat(service.timeout_seconds + service.hang_seconds)),
+                asyncio.create_task(self.marks.run_heartbeat()),
                 asyncio.create_task(_end_with_parent()),
             ]
             bentoml_app.tune_worker()

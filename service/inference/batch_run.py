@@ -1,7 +1,8 @@
 """One run of records through a version's rules and its model, and the records and results of such a run."""
 
 import math
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -13,7 +14,9 @@ from service.inference.live_model import LoadedModel, ScoredInputs
 from service.inference.rule_engine import RefusedByRule, RuledPrediction
 from service.inference.scoring_marks import CallMarker
 
-RecordGroup = tuple[LoadedModel, list[int]]  # a model and the positions of the records that it scores in one call
+FIRST_PART_ROWS, MAX_PART_ROWS = 16, 1024
+
+RecordGroup = tuple[LoadedModel, Sequence[int]]  # a model and the positions of the records that it scores in one call
 BatchScorer = Callable[[Sequence[RecordDict]], Sequence[ScoredInputs | Exception]]
 
 
@@ -69,13 +72,32 @@ class NonFiniteOutput(ArithmeticError):
     """A model's output is NaN or infinite."""
 
 
+def split_by_duration(positions: Sequence[int], seconds: float) -> Iterator[Sequence[int]]:
+    """Split positions into parts that are scored one after the other, each in a short time.
+
+    Args:
+        positions: The positions of records.
+        seconds: The next part has twice as many, up to 1,024, where one took less than that, and half as many where it
+            took more.
+
+    Yields:
+        The parts in their order, the first of 16.
+    """
+    size, begin = FIRST_PART_ROWS, 0
+    while begin < len(positions):
+        began = time.monotonic()
+        yield positions[begin : begin + size]
+        begin += size
+        size = min(2 * size, MAX_PART_ROWS) if time.monotonic() - began < seconds else max(size // 2, 1)
+
+
 def predict_by_group(
-    groups: Sequence[RecordGroup], predict: Callable[[LoadedModel, Sequence[int]], list[ScoredRecord]]
+    groups: Iterable[RecordGroup], predict: Callable[[LoadedModel, Sequence[int]], list[ScoredRecord]]
 ) -> list[ScoredRecord]:
     """Let the model of each group predict for its records.
 
     Args:
-        groups: Models, each with the positions of its records.
+        groups: Models, each with the positions of its records; the first has the first record.
         predict: Predicts with a model for the records at some positions.
 
     Returns:
@@ -86,13 +108,15 @@ def predict_by_group(
     """
     scored: dict[int, ScoredRecord] = {}
     refused: list[tuple[int, RecordDict, Rule]] = []
+    first = ""
     for model, positions in groups:
+        first = first or model.version
         try:
             scored |= zip(positions, predict(model, positions), strict=True)
         except RefusedByRules as by_version:
             refused += by_version.refused
     if refused:
-        raise RefusedByRules(sorted(refused, key=itemgetter(0)), groups[0][0].version)
+        raise RefusedByRules(sorted(refused, key=itemgetter(0)), first)
     return [scored[position] for position in range(len(scored))]
 
 

@@ -26,6 +26,7 @@ from service.inference.batch_run import (
     predict_by_group,
     require_finite,
     run_batch,
+    split_by_duration,
 )
 from service.inference.blocked_records import BlockedRecords, RecordBlocked
 from service.inference.live_model import LiveModels, LoadedModel, ScoredInputs
@@ -33,6 +34,7 @@ from service.inference.rule_engine import RefusedByRule
 from service.inference.scoring_marks import WorkerMarks
 
 BASELINE = "baseline"
+PART_SHARE = 0.1  # of the time after which a worker counts as hanging, for a part of a list
 CallResult = TypeVar("CallResult")
 
 logger = logging.getLogger("service.inference.pipeline")
@@ -162,20 +164,28 @@ class InferencePipeline:
         lines, model = [encode_json(record) for record in records], self._get_live_model()
         with self.marks.open_thread_call() as mark:
             pending = PendingRecords(records, lines, range(len(records)), mark)
-            if self.live.canary is None and not self._has_doubtful(model, lines):
-                return self._predict_batch_with(model, pending)
-            groups = self._assign_groups([self._choose_model(record) for record in records], lines)
             return predict_by_group(
-                groups, lambda model, positions: self._predict_batch_with(model, pending.select(positions))
+                self._list_parts(model, pending),
+                lambda model, positions: self._predict_batch_with(model, pending.select(positions)),
             )
+
+    def _list_parts(self, live: LoadedModel, pending: PendingRecords) -> Iterator[RecordGroup]:
+        """Yield the parts of a list that are scored in one call each, one after the other: so the worker is known to
+        hang long before the whole list could be done."""
+        groups: list[RecordGroup] = [(live, range(len(pending.lines)))]
+        if self.live.canary is not None or self._has_doubtful(live, pending.lines):
+            groups = self._assign_groups([self._choose_model(record) for record in pending.records], pending.lines)
+        for model, positions in groups:
+            for part in split_by_duration(positions, PART_SHARE * self.marks.patience):
+                yield model, part
 
     def _assign_groups(self, models: Sequence[LoadedModel], lines: Sequence[bytes]) -> list[RecordGroup]:
         """Put the positions of records together by version, but those of doubtful records apart."""
-        groups: dict[tuple[str, bytes], RecordGroup] = {}
+        groups: dict[tuple[str, bytes], tuple[LoadedModel, list[int]]] = {}
         for position, (model, line) in enumerate(zip(models, lines, strict=True)):
             apart = line if self._has_doubtful(model, [line]) else b""
             groups.setdefault((model.version, apart), (model, []))[1].append(position)
-        return list(groups.values())
+        return [*groups.values()]
 
     def _predict_batch_with(self, model: LoadedModel, pending: PendingRecords) -> list[ScoredRecord]:
         outcomes = self._run_marked(model.version, model, pending, self._make_batch_scorer(model))

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import itertools
 import logging
+import math
 import mmap
 import os
 import signal
@@ -50,7 +51,7 @@ class WorkerMarks:
         patience: Seconds that may pass until the next heartbeat.
     """
 
-    def __init__(self, state: Path, patience: float = 0.0, has_timer: bool = False) -> None:
+    def __init__(self, state: Path, patience: float = math.inf, has_timer: bool = False) -> None:
         """Create the file; where that can't be, the marks are lost with the process.
 
         Args:
@@ -75,16 +76,12 @@ class WorkerMarks:
         if self._has_timer:
             signal.setitimer(signal.ITIMER_REAL, self.patience)
 
-    async def run_heartbeat(self, max_call_seconds: float) -> None:
-        """Send heartbeats until cancelled; end this process where a call in a thread takes too long.
-
-        Args:
-            max_call_seconds: The most time for a call in a thread, after which its request was answered by a refusal.
-        """
+    async def run_heartbeat(self) -> None:
+        """Send heartbeats until cancelled; end this process where a call in a thread outlasts the patience."""
         while True:
             self.send_heartbeat()
-            if (seconds := self._measure_longest_call()) > max_call_seconds:
-                logger.error("a list has been scored for %.0f s: this worker ends, another one starts", seconds)
+            if (seconds := self._measure_longest_call()) > self.patience:
+                logger.error("a part of a list has been scored for %.0f s: this worker ends, another starts", seconds)
                 os.kill(os.getpid(), HANG_SIGNAL)
             await asyncio.sleep(HEARTBEAT_SECONDS)
 
@@ -122,15 +119,16 @@ class WorkerMarks:
 
     @contextlib.contextmanager
     def open_thread_call(self) -> Iterator[CallMarker]:
-        """Mark a call in a thread for the block.
+        """Mark calls in a thread for the block, one after the other; each begins with its mark.
 
         Yields:
-            A function like `mark_call`, for this call.
+            A function like `mark_call`, for these calls.
         """
         number = next(self._numbers)
         path = self._path.with_name(f"{self._path.name}.{number}")
 
         def mark(version: str, lines: Sequence[bytes]) -> None:
+            self._began[number] = time.monotonic()
             with contextlib.suppress(OSError):
                 path.write_bytes(b"\n".join((version.encode(), *lines)))
 

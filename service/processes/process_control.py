@@ -148,3 +148,10 @@ def escape_log_output() -> None:
     loggers = [logging.root, *map(logging.getLogger, logging.root.manager.loggerDict)]
     for handler in {handler for logger in loggers for handler in logger.handlers}:
         handler.addFilter(ESCAPE_FILTER)
+
+
+def enable_loggers() -> None:
+    """Enable every logger: BentoML's configuration disables those that exist before it, as in a forked worker."""
+    for logger in logging.root.manager.loggerDict.values():
+        if isinstance(logger, logging.Logger):
+            logger.disabled = False

@@ -8,6 +8,8 @@ import dataframely as dy
 import msgspec
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 from sklearn.ensemble import HistGradientBoostingClassifier
 
@@ -16,6 +18,7 @@ from penumbra.rules import Answer, Between, CloseCall, OneOf, Refuse, Review, Ru
 from problem import schema
 from service.http.record_reader import Contract
 from service.http.refusals import RequestRefused
+from service.inference import batch_run
 from service.inference.batch_run import RefusedByRules, ScoredRecord
 from service.inference.live_model import LiveModels, LoadedModel, load_model_version
 from service.inference.pipeline import InferencePipeline
@@ -135,6 +138,20 @@ def test_a_row_that_a_rule_answers_needs_no_fallback_in_a_list_either(pipeline: 
     assert [one.model for one in scored] == ["2", "1"]
     assert scored[0].marks == {"rules": ["far"]}
     assert scored == [pipeline.predict_one(record) for record in records]
+
+
+def test_parts_of_a_list_grow_while_they_are_quick_and_shrink_where_they_are_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = iter([0, 0.1, 1, 1.1, 2, 5, 6, 6.1, 7, 7.1, 8, 8.1])  # each part's begin and end
+    monkeypatch.setattr(batch_run.time, "monotonic", lambda: next(clock))
+    assert [len(part) for part in batch_run.split_by_duration(range(300), 0.5)] == [16, 32, 64, 32, 64, 92]
+
+
+@given(rows=st.integers(0, 3000), seconds=st.sampled_from([0.0, 60.0]))
+def test_the_parts_of_a_list_are_the_whole_list_in_its_order(rows: int, seconds: float) -> None:
+    parts = batch_run.split_by_duration(range(rows), seconds)
+    assert [position for part in parts for position in part] == list(range(rows))
 
 
 @pytest.mark.parametrize("what", [ValueError("this row"), float("nan")])

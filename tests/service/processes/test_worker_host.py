@@ -84,6 +84,17 @@ def test_a_worker_that_hangs_is_replaced_and_the_record_blocked(server: Any, fol
     assert "penumbra_blocked_records 1.0" in http.get("/metrics").text
 
 
+def test_a_record_of_a_list_that_hangs_ends_the_worker_as_soon_and_is_blocked_once_it_was_alone(
+    server: Any, folder: Path
+) -> None:
+    records = [EXAMPLE, {**HANGING, "wind_speed": 1.5}]
+    for _ in range(2):
+        with pytest.raises(httpx.TransportError):
+            server[1].post("/predict", json=records)
+    assert [each["model_version"] for each in server[1].post("/predict", json=records).json()] == ["2", "1"]
+    assert (folder / "output").read_text().count("a part of a list has been scored for ") == 2
+
+
 def test_a_worker_that_is_killed_is_replaced(server: Any) -> None:
     process, http = server
     (worker,) = local_service.find_workers(process.pid)
