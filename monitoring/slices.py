@@ -45,7 +45,7 @@ def find_degraded_slices(
     """
     places = [
         each
-        for each in _list_slices(binning)
+        for each in list_category_slices(binning)
         if _count_labels(window, each[2]) >= MIN_SLICE_LABELS <= _count_labels(reference, each[2])
     ]
     if not places:
@@ -64,8 +64,15 @@ def find_degraded_slices(
     return [each for each in named if each]
 
 
-def _list_slices(binning: Binning) -> Iterator[tuple[str, str, int]]:
-    """Column, word and bin of each slice that can be looked at."""
+def list_category_slices(binning: Binning) -> Iterator[tuple[str, str, int]]:
+    """List the slices that can be looked at: each value of each category column, and that it is missing.
+
+    Args:
+        binning: The bins.
+
+    Yields:
+        Column, value, and the place of its bin in a profile.
+    """
     for column, words in binning.words.items():
         if column != PREDICTION_COLUMN:
             place = binning.columns[column]

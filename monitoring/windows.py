@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from monitoring.explanations.records import Explanation
 from penumbra.core.histograms import DegradedSlice
 from penumbra.storage.sealed import DamagedFile, get_seal_path, read_sealed_file, replace_sealed_file
 
@@ -192,6 +193,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
         shadow: The candidate's difference from the live model.
         faults: The data faults.
         slices: The slices whose loss has risen, the most risen first.
+        explanation: Why, since when, and what the loss's rise is made of; None in records of earlier versions.
     """
 
     begin: dt.date
@@ -211,11 +213,37 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     shadow: ShadowDisagreement | None = None
     faults: list[DayFault] = []
     slices: list[DegradedSlice] = []
+    explanation: Explanation | None = None
 
     @property
     def days(self) -> str:
         """The first and the last day, in words."""
         return format_window_days(self.begin, self.end)
+
+
+def is_loss_high(window: Window) -> bool:
+    """Say whether a window's realised loss is above its threshold.
+
+    Args:
+        window: The window's record.
+
+    Returns:
+        Whether it is; False where either is unknown.
+    """
+    return bool(window.loss and window.loss.threshold is not None and window.loss.mean > window.loss.threshold)
+
+
+def has_alarm(window: Window) -> bool:
+    """Say whether a window has an alarm, whatever followed from it.
+
+    Args:
+        window: The window's record.
+
+    Returns:
+        Whether the verdict isn't "ok", or drift or loss is beyond its threshold.
+    """
+    has_drift = window.drift is not None and window.drift.ratio > 1
+    return window.verdict != "ok" or has_drift or is_loss_high(window)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Charts and table of the windows on the overview."""
+"""Charts and table of the windows on the overview, and the explanation of one of them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,8 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from monitoring import charts
+from monitoring.explanations.sentences import (
+    describe_column_shift,
+    describe_loss_rise,
+    describe_unseen_values,
+    list_part_rows,
+)
 from monitoring.reports.workspace import ReportWorkspace
-from monitoring.windows import Window
+from monitoring.windows import Window, has_alarm, is_loss_high
 from penumbra.core.tables import format_number
 
 MAX_TABLE_WINDOWS = 12  # in the table; the pictures show more
@@ -102,7 +108,7 @@ def _loss_row(window: Window) -> ChartRow | None:
         return None
     guess = window.estimated.mean if window.estimated else None
     band = {"low": loss.low, "high": loss.high, "limit": loss.threshold, "other": guess}
-    return _chart_row(window, loss.mean, format_number(loss.mean), _is_loss_high(window), **band)
+    return _chart_row(window, loss.mean, format_number(loss.mean), is_loss_high(window), **band)
 
 
 def _label_row(window: Window) -> ChartRow | None:
@@ -118,10 +124,6 @@ def _shadow_row(window: Window) -> ChartRow | None:
     return _chart_row(
         window, window.shadow.disagreement, format_number(window.shadow.disagreement), other=window.shadow.floor
     )
-
-
-def _is_loss_high(window: Window) -> bool:
-    return bool(window.loss and window.loss.threshold is not None and window.loss.mean > window.loss.threshold)
 
 
 def build_window_table(windows: Sequence[Window], reports: ReportWorkspace, folder: Path) -> list[ChartRow]:
@@ -141,7 +143,7 @@ def build_window_table(windows: Sequence[Window], reports: ReportWorkspace, fold
             "verdict": window.verdict,
             "reason": window.reason,
             "drift": f"{window.drift.ratio:.2f} ({window.drift.column})" if window.drift else "",
-            "loss": format_number(window.loss.mean) + (" ▲" if _is_loss_high(window) else "") if window.loss else "",
+            "loss": format_number(window.loss.mean) + (" ▲" if is_loss_high(window) else "") if window.loss else "",
             "labels": f"{window.labels.arrived:,} of {window.labels.due:,}" if window.labels else "",
             "reports": [
                 (kind.replace("-", " "), str(page.relative_to(folder))) for kind, page in reports.pages(window).items()
@@ -149,3 +151,25 @@ def build_window_table(windows: Sequence[Window], reports: ReportWorkspace, fold
         }
         for window in reversed(windows[-MAX_TABLE_WINDOWS:])
     ]
+
+
+def build_window_explanation(windows: Sequence[Window]) -> ChartRow | None:
+    """Build the explanation of the latest window with an alarm, or of the latest one where none has any.
+
+    Args:
+        windows: The windows, the earliest first.
+
+    Returns:
+        `days`, `verdict`, `lines` (pairs of a subject and a sentence) and `parts` (rows of a table); None where there is
+        no window, or its record has no explanation.
+    """
+    window = next(filter(has_alarm, reversed(windows)), windows[-1] if windows else None)
+    if window is None or window.explanation is None:
+        return None
+    found, loss = window.explanation, window.explanation.loss
+    lines = [(shift.column, describe_column_shift(shift)) for shift in found.shifts]
+    lines += [("loss", describe_loss_rise(loss, found.since))] if loss else []
+    lines += [(name, describe_unseen_values(share)) for name, share in loss.unseen.items()] if loss else []
+    lines += [("unknown", sentence) for sentence in found.limits]
+    parts = list(list_part_rows(loss)) if loss else []
+    return {"days": window.days, "verdict": window.verdict, "lines": lines, "parts": parts}

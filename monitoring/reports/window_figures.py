@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from monitoring.explanations.sentences import list_sentences
 from monitoring.windows import EstimatedLoss, Window, WindowDistance, WindowLoss
 from penumbra.core.columns import PREDICTION_COLUMN, RESERVED_PREFIX
 from penumbra.core.histograms import DegradedSlice
@@ -99,6 +100,7 @@ def _list_loss_figures(window: Window) -> Iterator[tuple[str, str, float]]:
 
 
 def _list_descriptions(window: Window) -> Iterator[tuple[str, str]]:
+    yield from list_sentences(window.explanation) if window.explanation else ()
     if loss := window.loss:
         limit = "" if loss.threshold is None else f"; an alarm above {format_number(loss.threshold)}"
         yield "loss", f"{_format_band(loss)} over {loss.labels:,} labels{limit}"

@@ -203,6 +203,23 @@ def sum_losses_by_day(
     return counts, sums
 
 
+def assign_row_bins(rows: pl.DataFrame, binning: Binning) -> np.ndarray:
+    """Assign each row's values to their bins.
+
+    Args:
+        rows: Rows with the columns of the binning.
+        binning: The bins.
+
+    Returns:
+        The place of the bin of each column in a profile, int64 [rows, columns of the binning].
+    """
+    plain, found = _cast_to_binning(rows, binning), np.zeros((rows.height, len(binning.columns)), np.int64)
+    for number, (name, span) in enumerate(binning.columns.items()):
+        bins = _assign_bins(plain[name], binning, name)
+        found[:, number] = np.where(bins > 0, span.start + bins - 1, span.stop - 1)
+    return found
+
+
 def _index_days(rows: pl.DataFrame, time: str) -> tuple[np.ndarray, pl.Series]:
     """Find the days of rows, ascending, and for each row the position of its day, int64 [rows]."""
     dates = rows[time].cast(pl.Date)

@@ -12,7 +12,7 @@ from penumbra.core.settings import PROJECT_ROOT
 from tests.helpers.checkout import REPOSITORY
 
 BUILDING_BLOCKS = {"penumbra.features", "penumbra.rules", "penumbra.patterns"}
-LOGIC = {"penumbra.core", "penumbra.training", "penumbra.promotion", "monitoring"}
+LOGIC = {"penumbra.core", "penumbra.training", "penumbra.promotion", "monitoring", "monitoring.explanations"}
 STATE = {"penumbra.storage", "penumbra.data", "penumbra.logs", "penumbra.registry", "monitoring.windows"}
 # Each room with the rooms that it may import. Packages of a room belong to it, but for those with a line of their own.
 MAY_IMPORT = {
@@ -25,12 +25,19 @@ MAY_IMPORT = {
     "penumbra.training": {"penumbra.core", "penumbra.features", "penumbra.patterns"},
     "penumbra.promotion": {"penumbra.core"},
     "monitoring": {"penumbra.core", "penumbra.features"},
+    "monitoring.explanations": {"penumbra.core", "monitoring"},
     "penumbra.storage": set(),
     "penumbra.data": {"penumbra.core", "penumbra.features", "penumbra.storage"},
     "penumbra.logs": {"penumbra.core", "penumbra.features", "penumbra.rules", "penumbra.storage"},
     "penumbra.registry": {"penumbra.core", "penumbra.features", "penumbra.storage", "penumbra.logs"},
-    "monitoring.windows": {"penumbra.core", "penumbra.logs", "penumbra.storage"},
-    "monitoring.reports": {"penumbra.core", "penumbra.logs", "penumbra.storage", "monitoring.windows"},
+    "monitoring.windows": {"penumbra.core", "penumbra.logs", "penumbra.storage", "monitoring.explanations"},
+    "monitoring.reports": {
+        "penumbra.core",
+        "penumbra.logs",
+        "penumbra.storage",
+        "monitoring.explanations",
+        "monitoring.windows",
+    },
     "penumbra.scheduling": {"penumbra.core"},
     "monitoring.dashboard": {*LOGIC, *STATE, "monitoring.reports", "penumbra.scheduling", "service"},
     "flows": {

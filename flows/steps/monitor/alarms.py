@@ -17,7 +17,18 @@ from penumbra.registry.ledger import Ledger, LedgerEntry, LedgerEvent
 ONE_DAY = dt.timedelta(days=1)
 MAX_SILENT_DAYS = 2
 ARCHIVE_KEY = "archive"  # in a verdict's evidence: since when the archiver fails
-EVIDENCE_FIELDS = ("rows", "prediction", "drift", "loss", "estimated", "labels", "calibration", "slices", "shadow")
+EVIDENCE_FIELDS = (
+    "rows",
+    "prediction",
+    "drift",
+    "loss",
+    "estimated",
+    "labels",
+    "calibration",
+    "slices",
+    "shadow",
+    "explanation",
+)
 
 
 def record_alarm(settings: Settings, window: Window, before: Sequence[Window], data_version: str) -> list[str]:

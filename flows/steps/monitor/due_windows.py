@@ -10,6 +10,7 @@ import polars as pl
 from mlflow.exceptions import MlflowException
 
 from flows.steps.monitor import alarms, retraining, watched_model, window_signals
+from flows.steps.monitor.explanations import WindowExplainer
 from flows.steps.monitor.outcomes import OutcomeReader
 from flows.steps.monitor.watched_model import WatchedModel
 from flows.steps.monitor.window_signals import WindowSpan, get_day_start
@@ -53,6 +54,7 @@ class MonitorPass:
         models: The model registry.
         profiles: The daily profiles of answers.
         ledger: The ledger.
+        explainer: What explains the windows.
         loaded: The models that were loaded so far, by version.
         alarms: The new alarms so far, a sentence each.
     """
@@ -64,6 +66,7 @@ class MonitorPass:
     models: ModelRegistry
     profiles: ProfileStore
     ledger: Ledger
+    explainer: WindowExplainer
     loaded: dict[str, WatchedModel] = field(default_factory=dict)
     alarms: list[str] = field(default_factory=list)
 
@@ -150,7 +153,8 @@ def _make_pass(settings: Settings, problem: Problem) -> MonitorPass:
     index = LogIndex.from_settings(settings, problem.schema)
     profiles = ProfileStore(settings.monitor.folder, settings.service.predictions, problem.schema)
     models, ledger = ModelRegistry(settings.registry), Ledger(settings.ledger.folder)
-    return MonitorPass(settings, problem, get_flow_time(settings.data.today), index, models, profiles, ledger)
+    now, explainer = get_flow_time(settings.data.today), WindowExplainer(settings, profiles)
+    return MonitorPass(settings, problem, now, index, models, profiles, ledger, explainer)
 
 
 def _update_profiles(monitor_pass: MonitorPass) -> None:
@@ -226,7 +230,8 @@ def _build_window(monitor_pass: MonitorPass, model: WatchedModel, span: WindowSp
     settings = monitor_pass.settings
     binning = monitor_pass.profiles.binning(model.version)
     drift = window_signals.measure_drift(settings.monitor, monitor_pass.profiles, model, span)
-    outcomes = OutcomeReader(settings, monitor_pass.index, model, binning, span).outcomes()
+    reader = OutcomeReader(settings, monitor_pass.index, model, binning, span)
+    outcomes = reader.outcomes()
     losses = window_signals.measure_losses(settings, outcomes, model, binning)
     faults = list(window_signals.list_window_faults(settings.monitor, monitor_pass.index, model, span))
     candidate = (monitor_pass.models.aliases() or {}).get(CANDIDATE_ALIAS)
@@ -253,6 +258,7 @@ def _build_window(monitor_pass: MonitorPass, model: WatchedModel, span: WindowSp
         judged=span.now,
         shadow=window_signals.measure_disagreement(monitor_pass.index, candidate, model, span),
         faults=faults,
+        explanation=monitor_pass.explainer.explain(model, reader, outcomes, {**drift, **losses}),
         **drift,
         **losses,
     )

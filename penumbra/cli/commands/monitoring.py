@@ -1,8 +1,10 @@
-"""Commands about watching the loop: monitor, overview, dashboard, schedule."""
+"""Commands about watching the loop: monitor, explain-window, overview, dashboard, schedule."""
+
+import datetime as dt
 
 import click
 
-from penumbra.cli.group import ProjectCommand, refuse_on, show_progress
+from penumbra.cli.group import ProjectCommand, as_json_option, print_json, refuse_on, show_progress
 from penumbra.cli.processes import run_flow_process
 
 
@@ -10,6 +12,26 @@ from penumbra.cli.processes import run_flow_process
 def monitor_windows() -> None:
     """Judge the windows that are over: data faults, drift, loss; retrain where that is called for."""
     run_flow_process("monitor")
+
+
+@click.command("explain-window", cls=ProjectCommand, example="penumbra explain-window 2024-07-01")
+@click.argument("begin", type=click.DateTime(["%Y-%m-%d"]), required=False)
+@as_json_option
+def print_window_explanation(begin: dt.datetime | None, as_json: bool) -> None:
+    """Explain the window that has the day BEGIN: which columns, since when, and why the loss has risen.
+
+    Without BEGIN the latest window with an alarm; where none has any, the latest one.
+    """
+    from monitoring.windows import DamagedWindow
+    from penumbra.cli import window_report
+    from penumbra.core.settings import SettingsError, load_settings
+
+    with refuse_on(SettingsError, DamagedWindow, window_report.NoExplanation):
+        window = window_report.find_explained_window(load_settings(), begin.date() if begin else None)
+    if as_json:
+        print_json(window_report.encode_window_explanation(window))
+    else:
+        click.echo("\n\n".join(window_report.format_window_explanation(window)))
 
 
 @click.command("overview", cls=ProjectCommand, example="penumbra overview")
@@ -48,4 +70,4 @@ def set_schedule(off: bool) -> None:
         click.echo(unschedule_flows() if off else schedule_flows(load_settings().schedule))
 
 
-COMMANDS = (monitor_windows, print_overview_path, open_dashboard, set_schedule)
+COMMANDS = (monitor_windows, print_window_explanation, print_overview_path, open_dashboard, set_schedule)

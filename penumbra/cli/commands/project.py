@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 BENCHMARKS = {
     "alarms": "how often nothing raises an alarm, how soon drift does, which data faults are found",
     "cli": "how long help and light commands take, beside starting Python",
+    "explanations": "whether the parts of a loss's rise are what was put into made worlds, and intervals hold them",
     "faults": "kills, flipped bytes, hostile peers and load by the hundred: what is lost, doubled or undetected",
     "ingest": "ingest beside plain polars; one more batch after 10, 100 and 1,000",
     "monitor": "counting a million answers, judging a window, the reports on it, beside Evidently on all rows",
@@ -25,7 +26,7 @@ BENCHMARKS = {
     "slices": "seconds and memory of the search for the worst slices, with thousands of values",
     "train": "the training flow beside a plain script doing the same fits",
 }
-ONE_THREAD = ("alarms", "monitor", "promotion", "slices")  # they do their work on one core
+ONE_THREAD = ("alarms", "explanations", "monitor", "promotion", "slices")  # they do their work on one core
 DEVELOPMENT_READY, MLFLOW_READY = ".venv/development", ".venv-mlflow/ready"
 
 
@@ -50,7 +51,7 @@ def show_settings(as_json: bool) -> None:
     example="penumbra bench serve",
     help="Measure something of the project; the last line is one JSON document. What needs rows takes those of the "
     "shipped example, whatever problem/ is.\n\n\b\n"
-    + "\n".join(f"{name:<11}{measured}" for name, measured in BENCHMARKS.items()),
+    + "\n".join(f"{name:<14}{measured}" for name, measured in BENCHMARKS.items()),
 )
 @click.argument("name", type=click.Choice(list(BENCHMARKS)))
 def run_benchmark(name: str) -> None:

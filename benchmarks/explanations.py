@@ -1,0 +1,199 @@
+"""`penumbra bench explanations`: are the parts of a loss's rise what was put into made worlds, and do intervals cover?
+
+Rows are drawn with a known relation between columns and outcome, and a known change of columns, of the relation, or of
+both. The truth is the mean over very many days. Rows of a day share a level of the temperature and of the outcome.
+"""
+
+import datetime as dt
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import product
+
+import numpy as np
+import polars as pl
+
+from monitoring.explanations.change_days import estimate_change_day
+from monitoring.explanations.loss_regression import learn_loss_regression
+from monitoring.explanations.loss_rise import SlicePlace, decompose_loss_rise
+from monitoring.explanations.records import LossPart, LossRise
+from penumbra.core.columns import PREDICTION_COLUMN
+from penumbra.core.histograms import Binning, assign_row_bins, sum_losses_by_day
+from penumbra.core.metrics.losses import compute_probability_losses
+
+WORLDS, TRUTH_DAYS = 200, 5_000
+REFERENCE_DAYS, WINDOW_DAYS, DAY_ROWS = 60, 7, 200
+SHOPS = ("north", "east", "south", "west", "web")
+SHOP_LEVELS = np.array([-0.5, 0.0, 0.3, 0.6, 1.0])
+FIRST_DAY = dt.date(2024, 1, 1)
+COLUMNS = ("temperature", "hour", "shop")
+
+
+@dataclass(frozen=True)
+class WorldChange:
+    """What is different in the window: the mean temperature, in its standard deviations of a day; the share of rows
+    that move to the web shop; the log-odds of the outcome; and those of the web shop alone. `numbers` predicts a number
+    whose spread grows with the temperature, in place of an outcome."""
+
+    temperature: float = 0.0
+    moved: float = 0.0
+    relation: float = 0.0
+    slice: float = 0.0
+    numbers: bool = False
+
+    @property
+    def inputs(self) -> "WorldChange":
+        """The change of the inputs alone."""
+        return replace(self, relation=0.0, slice=0.0)
+
+
+CHANGES = {
+    "nothing": WorldChange(),
+    "inputs: temperature +1 sd": WorldChange(temperature=1.0),
+    "inputs: 20 % more web": WorldChange(moved=0.2),
+    "relation: everywhere": WorldChange(relation=0.7),
+    "relation: web alone": WorldChange(slice=1.5),
+    "both": WorldChange(temperature=1.0, relation=0.5),
+    "inputs up, relation down": WorldChange(moved=0.2, relation=-0.5),
+}
+
+
+def main(worlds: int = WORLDS, truth_days: int = TRUTH_DAYS) -> None:
+    """Print what each change was taken for, and a JSON document in the last line.
+
+    Args:
+        worlds: The number of worlds of each change.
+        truth_days: The number of days over which the truth is computed.
+    """
+    print(
+        f"Parts of the loss's rise in {worlds} worlds of each change: {REFERENCE_DAYS} days of reference, "
+        f"{WINDOW_DAYS} of window, {DAY_ROWS} rows a day"
+    )
+    print("truth, mean estimate, share of the 95 % intervals that hold the truth, share of intervals above 0")
+    print(f"{'':<36}{'inputs':>28}{'relation':>28}{'web shop':>28}")
+    covered = []
+    for (name, change), numbers in product(CHANGES.items(), (False, True)):
+        kind = "numbers" if numbers else "binary"
+        covered += list(_print_change(f"{kind}, {name}", replace(change, numbers=numbers), worlds, truth_days))
+    days = _measure_change_days(worlds * 5)
+    print(json.dumps({"worlds": worlds, "coverage_min": min(covered), "change_day_coverage_min": min(days)}))
+
+
+def _print_change(name: str, change: WorldChange, worlds: int, truth_days: int) -> Iterator[float]:
+    """Print a line; yield the coverage of each part."""
+    truth = _compute_truth(change, truth_days)
+    found = [_explain_world(change, seed) for seed in range(worlds)]
+    cells = []
+    for at, true in enumerate(truth):
+        parts = [each[at] for each in found]
+        covers = float(np.mean([part.low <= true <= part.high for part in parts]))
+        mean, clear = np.mean([part.amount for part in parts]), np.mean([part.is_rise for part in parts])
+        cells.append(f"{true:>+9.4f}{mean:>+9.4f}{covers:>5.2f}{clear:>5.2f}")
+        yield round(covers, 3)
+    print(f"{name:<36}{''.join(cells)}", flush=True)
+
+
+def _explain_world(change: WorldChange, seed: int) -> tuple[LossPart, LossPart, LossPart]:
+    """The parts of inputs, relation and web shop in one world."""
+    random = np.random.default_rng([2024, seed])
+    reference, before = draw_days(random, WorldChange(numbers=change.numbers), REFERENCE_DAYS)
+    window, now = draw_days(random, change, WINDOW_DAYS)
+    found = decompose_world(reference, before, window, now)
+    if found.relation is None:
+        raise ValueError(f"world {seed} has no labels")
+    return found.inputs, found.relation, found.slices[0]
+
+
+def decompose_world(reference: pl.DataFrame, before: np.ndarray, window: pl.DataFrame, losses: np.ndarray) -> LossRise:
+    """Take the loss's rise in a world apart, as the monitor does.
+
+    Args:
+        reference: The rows of the reference, as `draw_days` returns them.
+        before: Their losses, float64 [rows].
+        window: The rows of the window.
+        losses: Their losses.
+
+    Returns:
+        The parts.
+    """
+    binning = Binning.learn(reference, COLUMNS)
+    learnt = learn_loss_regression(assign_row_bins(reference, binning), before, reference["day"].to_numpy(), binning)
+    place = SlicePlace("web", binning.columns["shop"].start + binning.words["shop"].index("web"))
+    found = learnt and decompose_loss_rise(*sum_losses_by_day(window, binning, "day", losses), learnt, binning, [place])
+    if not found:
+        raise ValueError("the world has too few days")
+    return found
+
+
+def draw_days(random: np.random.Generator, change: WorldChange, days: int) -> tuple[pl.DataFrame, np.ndarray]:
+    """Draw the rows of some days.
+
+    Args:
+        random: The generator.
+        change: What is different from the world as it was.
+        days: The number of days.
+
+    Returns:
+        Rows with `day`, the columns and the prediction, and the loss of each row, float64 [rows].
+    """
+    day = np.repeat(np.arange(days), DAY_ROWS)
+    temperature = random.normal(change.temperature, 0.7, days)[day] + random.normal(0, 0.7, len(day))
+    hour, shop = random.uniform(0, 24, len(day)), random.integers(0, len(SHOPS), len(day))
+    shop = np.where(random.random(len(day)) < change.moved, len(SHOPS) - 1, shop)
+    said = SHOP_LEVELS[shop] + 0.8 * temperature + 0.5 * temperature * (hour > 12) - 1.5  # an interaction
+    true = said + change.relation + change.slice * (shop == len(SHOPS) - 1) + random.normal(0, 0.2, days)[day]
+    predictions, losses = _lose_number(random, true, said, temperature) if change.numbers else _lose(random, true, said)
+    columns = {"temperature": temperature, "hour": hour, "shop": np.array(SHOPS)[shop], PREDICTION_COLUMN: predictions}
+    dates = pl.Series("day", day).cast(pl.Int32).cast(pl.Date)
+    return pl.DataFrame(columns).with_columns(dates), losses
+
+
+def _lose(random: np.random.Generator, true: np.ndarray, said: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    chances, happened = 1 / (1 + np.exp(-said)), random.random(len(true)) < 1 / (1 + np.exp(-true))
+    return chances, compute_probability_losses(np.where(happened, chances, 1 - chances), "log_loss")
+
+
+def _lose_number(
+    random: np.random.Generator, true: np.ndarray, said: np.ndarray, temperature: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    spread = np.exp(0.3 * temperature)
+    return said, np.minimum((true - said + spread * random.normal(0, 1, len(true))) ** 2, 20.0)
+
+
+def _compute_truth(change: WorldChange, days: int) -> tuple[float, float, float]:
+    """The parts of inputs, relation and web shop over very many days."""
+    worlds = (WorldChange(numbers=change.numbers), change.inputs, change)
+    (old, then), (_, moved), (new, now) = (draw_days(np.random.default_rng(1), each, days) for each in worlds)
+    web_then, web_now = ((rows["shop"] == "web").to_numpy() for rows in (old, new))
+    of_web = float(web_now.mean() * (now[web_now].mean() - then[web_then].mean()))
+    return float(moved.mean() - then.mean()), float(now.mean() - moved.mean()), of_web
+
+
+def _measure_change_days(worlds: int) -> Iterator[float]:
+    """Print how well the day of a change is found; yield the coverage of each row."""
+    print(
+        f"\nThe day of a change, {worlds:,} series of {REFERENCE_DAYS} days of reference and 28 more, changed on the 20th"
+    )
+    print(f"{'':<46}{'covered':>9}{'within a day':>14}{'days of interval':>18}")
+    for correlation, size in product((0.0, 0.5), (1.0, 2.0, 3.0)):
+        found = np.array([_find_change(seed, correlation, size) for seed in range(worlds)])
+        covered, near, width = found.mean(axis=0)
+        print(f"{f'{size:g} sd, days correlated by {correlation:g}':<46}{covered:>9.3f}{near:>14.2f}{width:>18.1f}")
+        yield round(float(covered), 3)
+
+
+def _find_change(seed: int, correlation: float, size: float) -> tuple[bool, bool, int]:
+    """Whether the interval has the day, whether the estimate is at most a day off, and how long the interval is."""
+    noise = np.random.default_rng([7, seed]).normal(0, 1, REFERENCE_DAYS + 28)
+    for at in range(1, len(noise)):
+        noise[at] = correlation * noise[at - 1] + np.sqrt(1 - correlation**2) * noise[at]
+    noise[REFERENCE_DAYS + 19 :] += size
+    days = {FIRST_DAY + dt.timedelta(days=at): value for at, value in enumerate(noise[REFERENCE_DAYS:].tolist())}
+    true, found = FIRST_DAY + dt.timedelta(days=19), estimate_change_day(days, noise[:REFERENCE_DAYS].tolist())
+    if found is None:
+        return False, False, len(days)
+    return found.low <= true <= found.high, abs((found.day - true).days) <= 1, (found.high - found.low).days + 1
+
+
+if __name__ == "__main__":
+    main()
