@@ -171,9 +171,7 @@ def _compute_truth(change: WorldChange, days: int) -> tuple[float, float, float]
 
 def _measure_change_days(worlds: int) -> Iterator[float]:
     """Print how well the day of a change is found; yield the coverage of each row."""
-    print(
-        f"\nThe day of a change, {worlds:,} series of {REFERENCE_DAYS} days of reference and 28 more, changed on the 20th"
-    )
+    print(f"\nThe day of a change, {worlds:,} series: {REFERENCE_DAYS} days of reference, 28 more, changed on the 20th")
     print(f"{'':<46}{'covered':>9}{'within a day':>14}{'days of interval':>18}")
     for correlation, size in product((0.0, 0.5), (1.0, 2.0, 3.0)):
         found = np.array([_find_change(seed, correlation, size) for seed in range(worlds)])

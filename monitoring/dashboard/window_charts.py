@@ -160,8 +160,8 @@ def build_window_explanation(windows: Sequence[Window]) -> ChartRow | None:
         windows: The windows, the earliest first.
 
     Returns:
-        `days`, `verdict`, `lines` (pairs of a subject and a sentence) and `parts` (rows of a table); None where there is
-        no window, or its record has no explanation.
+        `days`, `verdict`, `lines` (pairs of a subject and a sentence) and `parts` (rows of a table); None where there
+        is no window, or its record has no explanation.
     """
     window = next(filter(has_alarm, reversed(windows)), windows[-1] if windows else None)
     if window is None or window.explanation is None:

@@ -1,10 +1,10 @@
 """The rise of the mean loss above the reference's, taken apart: shift of the inputs, and change of the relation.
 
-The shift of the inputs is what the window's rows would lose above the reference's if each were as hard as it was on the
-reference (see loss_regression.py): the sum over all bins of (share now - share then) times the bin's effect. The rest of
-the rise is the change of the relation: the same rows lose more. The regression on the columns alone gives each column
-its part of the inputs; what columns and predictions together explain beyond that is a part of its own. A slice's part is
-(loss now - loss then) times the share that it has now, whatever is behind it.
+The shift of the inputs is what the window's rows would lose above the reference's if each were as hard as it was on
+the reference (see loss_regression.py): the sum over all bins of (share now - share then) times the bin's effect. The
+rest of the rise is the change of the relation: the same rows lose more. The regression on the columns alone gives each
+column its part of the inputs; what columns and predictions together explain beyond that is a part of its own. A slice's
+part is (loss now - loss then) times the share that it has now, whatever is behind it.
 
 Intervals are Student's t about the jackknife's variance, over the window's days and over stretches of the reference's
 days, with the degrees of freedom of Welch and Satterthwaite.

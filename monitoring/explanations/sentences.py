@@ -37,7 +37,7 @@ def list_sentences(explanation: Explanation) -> Iterator[tuple[str, str]]:
         explanation: The explanation.
 
     Yields:
-        Pairs of a subject, such as "why: temp", and a sentence.
+        Pairs of a subject, such as "why: loss", and a sentence.
     """
     for shift in explanation.shifts:
         yield f"why: {shift.column}", describe_column_shift(shift)
@@ -128,7 +128,7 @@ def describe_unseen_values(share: float) -> str:
     Returns:
         A sentence without the column's name.
     """
-    return f"{share:.1%} of the rows have a value that the reference never had; what they lose is no shift of the inputs here"
+    return f"{share:.1%} of the rows have a value that the reference never had, and count as average ones"
 
 
 def _build_part_row(part: LossPart, name: str, depth: int, whole: float | None) -> PartRow:

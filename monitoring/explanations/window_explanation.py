@@ -111,10 +111,11 @@ def _list_limits(evidence: WindowEvidence) -> Iterator[str]:
         yield "No column can be compared: the model has no reference."
     if evidence.regression is None:
         yield (
-            f"The loss can't be taken apart: the model's reference has fewer than {MIN_REFERENCE_DAYS} days with labels."
+            f"The loss can't be taken apart: the model's reference has fewer than {MIN_REFERENCE_DAYS} days with "
+            "labels."
         )
     elif not evidence.outcomes:
         yield (
-            "Whether the relation has changed isn't known: it takes the labels of the window's days, and they aren't all "
-            "due, or too few have arrived."
+            "Whether the relation has changed isn't known: it takes the labels of the window's days, and they aren't "
+            "all due, or too few have arrived."
         )

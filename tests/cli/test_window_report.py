@@ -44,7 +44,8 @@ def test_the_latest_window_with_an_alarm_is_explained(store):
         "temp: 1.60 times its threshold, since 2024-07-03: higher: quartiles 29, 37, 44 → 59, 66, 73\n\n"
         "Loss: 0.5100 over 6,000 labels, +0.0600 (+0.0200 to +0.1000) against the 0.4500 of the reference, since about "
         "2024-07-03 (2024-07-01 to 2024-07-05). The rows aren't clearly of a harder kind, +0.0150 (-0.0100 to +0.0400) "
-        "(25% of the rise); the same rows lose more than they did on the reference, +0.0450 (+0.0100 to +0.0800) (75%).\n\n"
+        "(25% of the rise); the same rows lose more than they did on the reference, +0.0450 (+0.0100 to +0.0800) (75%)."
+        "\n\n"
         "                                         mean loss       95 % interval  of the rise\n"
         "rise of the loss                           +0.0600  +0.0200 to +0.1000         100%\n"
         "  shift of the inputs                      +0.0150  -0.0100 to +0.0400          25%\n"
@@ -53,8 +54,7 @@ def test_the_latest_window_with_an_alarm_is_explained(store):
         "  change of the relation                   +0.0450  +0.0100 to +0.0800          75%\n"
         "    where carrier is EV                    +0.0200  +0.0100 to +0.0300          33%\n"
         "Slices overlap, with each other and with the other parts.\n\n"
-        "dest: 5.0% of the rows have a value that the reference never had; what they lose is no shift of the inputs "
-        "here\n"
+        "dest: 5.0% of the rows have a value that the reference never had, and count as average ones\n"
     )
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from flows.steps.monitor.outcomes import OutcomeReader
 from flows.steps.monitor.watched_model import WatchedModel
-from flows.steps.monitor.window_signals import WindowSpan
 from flows.steps.prediction_losses import compute_known_losses, extract_predictions
 from monitoring.explanations.loss_regression import LossRegression, learn_loss_regression
 from monitoring.explanations.records import Explanation
@@ -43,7 +42,7 @@ class WindowExplainer:
             model: The model that answered.
             reader: The reader of the window's outcomes.
             outcomes: The outcome sums of each day of the window.
-            signals: The fields `columns`, `prediction`, `loss` and `slices` of the window's record, those that are known.
+            signals: The fields `columns`, `prediction`, `loss` and `slices` of the window's record, as far as known.
 
         Returns:
             The explanation.
