@@ -258,6 +258,7 @@ class PromotionSettings(SettingsSection):
     coverage: float = Field(gt=0, le=1)
     promote_level: float = Field(gt=0, lt=1)
     harm_level: float = Field(gt=0, lt=1)
+    seen_days: int = Field(ge=1)
     shadow_days: int = Field(ge=1)
     margin_share: float = Field(ge=0, lt=1)
     error_share: float = Field(ge=0, le=1)

@@ -4,14 +4,17 @@ Looking every day doesn't make false promotions more likely. The statistic is de
 
 What is assumed: blocks of two equal models could swap names (their loss differences are symmetric about 0 given the
 past), days further apart than a few blocks don't depend on each other, and the rows with labels are like those without.
-What no test can know is a storm that hasn't come yet: a candidate that is a bit better on calm days and much worse on
-rare ones is promoted, and demoted afterwards by the same test with the roles swapped.
+For a new recipe the symmetry isn't relied on alone: a bet that survives days like the worst so far (betting.py) must
+have won at the same odds, over a number of days. What no test can know is a storm that hasn't come yet
+(unseen_losses.py): a candidate that is a bit better on calm days and much worse on rarer ones is promoted, and demoted
+afterwards by the same test with the roles swapped.
 
 Source:
     Choe and Ramdas, "Comparing sequential forecasters", 2023; here by blocks in place of rounds.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -19,7 +22,14 @@ import numpy as np
 import polars as pl
 
 from penumbra.core.metrics.losses import LossScale
-from penumbra.promotion.sequential import compute_log_e_values, compute_lower_bound, estimate_blocks_needed
+from penumbra.promotion import betting
+from penumbra.promotion.sequential import (
+    MAX_BLOCKS_AHEAD,
+    compute_log_e_values,
+    compute_lower_bound,
+    estimate_blocks_needed,
+)
+from penumbra.promotion.unseen_losses import EarlierDays, UnseenLoss, find_unseen_loss
 
 PromotionRule = Literal["superiority", "non-inferiority"]
 EvidenceVerdict = Literal["promote", "reject", "keep collecting"]
@@ -33,6 +43,7 @@ class EvidenceSettings(Protocol):
     block_days: int
     promote_level: float
     harm_level: float
+    seen_days: int
     shadow_days: int
     margin_share: float
 
@@ -59,6 +70,9 @@ class Evidence:
         loss: The loss in words.
         baseline_loss: The baseline's mean loss per row, of which the margin is a share.
         margin: The loss per row by which the same recipe may be worse.
+        capital: The capital of a bet that survives days like the worst so far: odds against "no better on average".
+        seen_days_needed: Days that a new recipe must still be seen on, whatever the odds.
+        unseen: What the days can't know; None without a gain.
     """
 
     rule: PromotionRule
@@ -78,14 +92,27 @@ class Evidence:
     loss: str
     baseline_loss: float
     margin: float
+    capital: float = 1.0
+    seen_days_needed: int = 0
+    unseen: UnseenLoss | None = None
 
     def __str__(self) -> str:
-        """The verdict, with days, labels, e-values and the difference per row."""
+        """The verdict, with days, labels, e-values, the difference per row, and what isn't known."""
         text = f"{self.verdict}: {self.days:,} days, {self.labels:,} labels; e-values {self.better:.3g} for better"
         text += f" and {self.worse:.3g} for worse"
         if self.difference is not None:
             text += f"; {self.loss} {self.difference:+.4g} a row in its favour ({self._describe_interval()})"
+        text += "".join(f"; {clause}" for clause in self._describe_rare_losses())
         return text + (f"; about {self.days_needed:,} more days" if self.days_needed else "")
+
+    def _describe_rare_losses(self) -> Iterator[str]:
+        """What rare losses have to do with the verdict: what it still takes, or what it can't know."""
+        if self.unseen and self.rule == "superiority":
+            yield f"{self.capital:.3g} for a bet that survives days like the worst"
+        if more := self.seen_days_needed:
+            yield f"a new recipe has to be seen on {more:,} more day{'s' if more > 1 else ''} (promotion.seen_days)"
+        if self.unseen and self.verdict == "promote":
+            yield str(self.unseen)
 
     def _describe_interval(self) -> str:
         """The interval of the difference, or why it has no ends yet; and the margin where one counts."""
@@ -100,7 +127,11 @@ class Evidence:
 
 
 def compute_evidence(
-    blocks: pl.DataFrame, rule: PromotionRule, settings: EvidenceSettings, scale: LossScale
+    blocks: pl.DataFrame,
+    rule: PromotionRule,
+    settings: EvidenceSettings,
+    scale: LossScale,
+    earlier: EarlierDays | None = None,
 ) -> Evidence:
     """Compute the evidence and its verdict; incomplete blocks don't count.
 
@@ -110,26 +141,35 @@ def compute_evidence(
     Args:
         blocks: The columns of `penumbra.promotion.day_blocks.sum_losses_by_block`, of which `first` (Date), `complete`
             (Boolean), `labels`, `live`, `candidate` and `difference` (sums) are used.
-        rule: "superiority", for a new recipe: promoted once it is shown to be better. "non-inferiority", for the same
-            recipe on newer data: promoted after `settings.shadow_days`, if its mean loss isn't higher by more than
-            `settings.margin_share` of the baseline's: in a week nothing can be shown to be worse at such odds, but
-            what is broken looks it.
+        rule: "superiority", for a new recipe: promoted once it is shown to be better, and was seen on
+            `settings.seen_days`, the earlier ones included. "non-inferiority", for the same recipe on newer data:
+            promoted after `settings.shadow_days`, if its mean loss isn't higher by more than `settings.margin_share` of
+            the baseline's: in a week nothing can be shown to be worse at such odds, but what is broken looks it.
         settings: Levels, margin, and lengths in days.
         scale: What the losses are, and the baseline's.
+        earlier: Days before the shadow on which a rare loss would have shown; None for none.
 
     Returns:
         The evidence.
     """
-    used = blocks.filter("complete").sort("first")
+    used, earlier = blocks.filter("complete").sort("first"), earlier or EarlierDays()
     sums, weights = used["difference"].to_numpy(), used["labels"].cast(pl.Float64).to_numpy()
+    worst_before = earlier.worst * float(weights.mean()) if len(weights) else 0.0
     better, worse = (_final_e_value(compute_log_e_values(sign * sums)) for sign in (1, -1))
+    capital = math.exp(min(betting.compute_final_log_capital(sums, worst_before), MAX_LOG_E_VALUE))
     days, labels = used.height * settings.block_days, int(used["labels"].sum())
     difference = _mean_loss(used["difference"], labels)
     margin = settings.margin_share * scale.baseline
-    is_within = (difference or 0.0) >= -margin
-    verdict = _decide_verdict(better, worse, is_within and days >= settings.shadow_days, rule, settings)
-    needed = None if verdict != "keep collecting" else _days_needed(sums, days, rule, settings)
-    low, high = _confidence_interval(sums, weights, settings)
+    unseen_days = max(settings.seen_days - days - earlier.days, 0) if rule == "superiority" else 0
+    if rule == "superiority":
+        is_earned = min(better, capital) >= 1 / settings.promote_level and not unseen_days
+    else:
+        is_earned = (difference or 0.0) >= -margin and days >= settings.shadow_days
+    verdict = _decide_verdict(worse, is_earned, settings)
+    needed = (
+        None if verdict != "keep collecting" else _days_needed(sums, days, rule, settings, worst_before, unseen_days)
+    )
+    low, high = _confidence_interval(sums, weights, settings, worst_before)
     return Evidence(
         rule=rule,
         verdict=verdict,
@@ -148,6 +188,9 @@ def compute_evidence(
         loss=scale.name,
         baseline_loss=scale.baseline,
         margin=margin,
+        capital=capital,
+        seen_days_needed=unseen_days if days else 0,
+        unseen=find_unseen_loss(difference, _worst_loss(used, earlier), days, earlier.days),
     )
 
 
@@ -169,35 +212,43 @@ def compute_e_value_path(blocks: pl.DataFrame) -> pl.DataFrame:
     return used.select("first").with_columns(**{name: pl.Series(value) for name, value in values.items()})
 
 
-def _decide_verdict(
-    better: float, worse: float, has_waited: bool, rule: PromotionRule, settings: EvidenceSettings
-) -> EvidenceVerdict:
+def _decide_verdict(worse: float, is_earned: bool, settings: EvidenceSettings) -> EvidenceVerdict:
     if worse >= 1 / settings.harm_level:
         return "reject"
-    earned = better >= 1 / settings.promote_level if rule == "superiority" else has_waited
-    return "promote" if earned else "keep collecting"
+    return "promote" if is_earned else "keep collecting"
 
 
-def _days_needed(sums: np.ndarray, days: int, rule: PromotionRule, settings: EvidenceSettings) -> int | None:
+def _days_needed(
+    sums: np.ndarray, days: int, rule: PromotionRule, settings: EvidenceSettings, worst_before: float, unseen_days: int
+) -> int | None:
     """Estimate the days to a verdict if the days to come are like those so far; None if years away or unknown."""
     if rule == "non-inferiority":
         return settings.shadow_days - days if days < settings.shadow_days else None
-    favour = sums.sum() > 0
-    blocks = estimate_blocks_needed(
-        sums if favour else -sums, settings.promote_level if favour else settings.harm_level
-    )
-    return None if blocks is None else blocks * settings.block_days
+    if sums.sum() <= 0:
+        blocks = estimate_blocks_needed(-sums, settings.harm_level)
+        return None if blocks is None else blocks * settings.block_days
+    blocks = estimate_blocks_needed(sums, settings.promote_level)
+    to_capital = betting.estimate_blocks_to_capital(sums, settings.promote_level, worst_before)
+    if blocks is None or to_capital is None or to_capital > MAX_BLOCKS_AHEAD:
+        return None
+    return max(max(blocks, to_capital) * settings.block_days, unseen_days)
+
+
+def _worst_loss(blocks: pl.DataFrame, earlier: EarlierDays) -> float:
+    """Return the largest mean loss a row by which the candidate was worse in a block or on an earlier day, or 0."""
+    in_shadow = (-blocks["difference"] / blocks["labels"]).max()
+    return max(float(in_shadow or 0.0), earlier.worst)  # type: ignore[arg-type]
 
 
 def _confidence_interval(
-    sums: np.ndarray, weights: np.ndarray, settings: EvidenceSettings
+    sums: np.ndarray, weights: np.ndarray, settings: EvidenceSettings, worst_before: float
 ) -> tuple[float | None, float | None]:
     if not weights.sum():
         return None, None
-    low, high = (
-        compute_lower_bound(sums, weights, settings.promote_level),
-        compute_lower_bound(-sums, weights, settings.harm_level),
+    low = compute_lower_bound(
+        sums, weights, settings.promote_level, lambda x: betting.compute_joint_log_evidence(x, worst_before)
     )
+    high = compute_lower_bound(-sums, weights, settings.harm_level)
     return low, None if high is None else -high
 
 

@@ -20,6 +20,8 @@ Source:
     consistent covariance matrix", 1987.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 MIXTURE_RHO = 5.0  # effects that show within about so many blocks get the most weight
@@ -41,22 +43,40 @@ def compute_log_e_values(sums: np.ndarray) -> np.ndarray:
     return _log_mixture(scaled.cumsum(axis=-1), _long_run_variance(scaled))
 
 
-def compute_lower_bound(sums: np.ndarray, weights: np.ndarray, level: float) -> float | None:
+def compute_final_log_e_value(sums: np.ndarray) -> float:
+    """Compute the logarithm of E after the last sum.
+
+    Args:
+        sums: Block sums, oldest first, float64 [n].
+
+    Returns:
+        The logarithm; 0 without sums.
+    """
+    return float(compute_log_e_values(sums)[-1]) if len(sums) else 0.0
+
+
+def compute_lower_bound(
+    sums: np.ndarray,
+    weights: np.ndarray,
+    level: float,
+    compute_evidence: Callable[[np.ndarray], float] = compute_final_log_e_value,
+) -> float | None:
     """Compute the lower end of a confidence sequence for the mean of sums per weight.
 
-    The probability that it is ever above the truth is `level`. It is above 0 exactly if E is above 1/level.
+    The probability that it is ever above the truth is `level`. It is above 0 exactly if the evidence is above 1/level.
 
     Args:
         sums: Block sums, oldest first, float64 [n].
         weights: The weight of each block, such as its number of rows, float64 [n].
         level: The probability of error.
+        compute_evidence: Computes from such sums the logarithm of the evidence against a mean of 0 or less.
 
     Returns:
         The bound; None while nothing can be said.
     """
 
     def shown(mean: float) -> bool:
-        return bool(compute_log_e_values(sums - mean * weights)[-1] >= -np.log(level))
+        return compute_evidence(sums - mean * weights) >= -np.log(level)
 
     inside = float(sums.sum() / weights.sum())
     step = max(float(np.sqrt(np.mean((sums - inside * weights) ** 2)) / weights.mean()), 1e-12)

@@ -25,6 +25,7 @@ from penumbra.logs.append_log import encode_json
 from penumbra.storage.locks import hold_file_lock
 
 LEDGER_FILE, LEDGER_HEAD_FILE, LEDGER_LOCK_FILE = "ledger.jsonl", "head.json", "lock"
+COMPARED_DAYS_KEY = "compared_days"  # in the gate's evidence: days, rows and differences between live and candidate
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 
 

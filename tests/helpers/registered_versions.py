@@ -18,7 +18,7 @@ from penumbra.registry.run_records import FinishedRun
 from tests.helpers import local_service, prediction_logs
 
 FIRST_TIME = dt.datetime(2013, 4, 1, 12, tzinfo=dt.UTC)
-ROWS_PER_DAY, NUMBER_OF_DAYS = 50, 22
+ROWS_PER_DAY, NUMBER_OF_DAYS, SEEN_DAYS = 50, 22, 20
 DAY = dt.timedelta(days=1)
 NOW = FIRST_TIME + dt.timedelta(days=NUMBER_OF_DAYS + 5)
 
@@ -35,7 +35,8 @@ def score_noisy(chances: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def make_registry_environment(folder: Path) -> dict[str, str]:
-    return {**local_service.make_service_environment(folder), "PENUMBRA_REGISTRY__ARTIFACTS": str(folder / "artifacts")}
+    own = {"PENUMBRA_REGISTRY__ARTIFACTS": str(folder / "artifacts"), "PENUMBRA_PROMOTION__SEEN_DAYS": str(SEEN_DAYS)}
+    return {**local_service.make_service_environment(folder), **own}
 
 
 def make_registry_settings(folder: Path) -> Settings:

@@ -14,9 +14,11 @@ from penumbra.core.settings import load_settings
 from penumbra.core.task import Task
 from penumbra.promotion.day_blocks import sum_losses_by_block
 from penumbra.promotion.evidence import compute_e_value_path, compute_evidence
+from penumbra.promotion.unseen_losses import EarlierDays
 
 TERMS = load_settings(environ={}).promotion
 SCALE = LossScale("log-loss", 1.0)
+GATE = EarlierDays(TERMS.seen_days)  # as many days at the gate as a new recipe has to be seen on
 DAY = dt.date(2013, 4, 1)
 
 
@@ -37,7 +39,7 @@ def blocks(differences, complete=True):
 
 
 def test_a_new_recipe_is_promoted_once_it_is_shown_to_be_better():
-    said = compute_evidence(blocks([1.0] * 12), "superiority", TERMS, SCALE)
+    said = compute_evidence(blocks([1.0] * 12), "superiority", TERMS, SCALE, GATE)
     assert (said.verdict, said.days, said.labels, said.days_needed) == ("promote", 12, 1200, None)
     assert said.better >= 1 / TERMS.promote_level
 
@@ -73,7 +75,7 @@ def test_the_same_recipe_waits_longer_where_its_mean_loss_is_higher_by_more_than
 
 
 def test_while_collecting_the_forecast_is_in_days_and_in_labels():
-    said = compute_evidence(blocks([1.0] * 9), "superiority", TERMS, SCALE)
+    said = compute_evidence(blocks([1.0] * 9), "superiority", TERMS, SCALE, GATE)
     assert (said.verdict, said.days_needed, said.labels_needed) == ("keep collecting", 3, 300)
 
 
@@ -87,6 +89,39 @@ def test_before_the_first_block_nothing_is_said():
     said = compute_evidence(blocks([]), "superiority", TERMS, SCALE)
     assert (said.verdict, said.better, said.worse, said.difference, said.low) == ("keep collecting", 1, 1, None, None)
     assert str(said) == "keep collecting: 0 days, 0 labels; e-values 1 for better and 1 for worse"
+
+
+def test_a_new_recipe_is_promoted_once_it_was_seen_on_enough_days_those_at_the_gate_included():
+    def weigh(days, earlier):
+        return compute_evidence(blocks([1.0] * days), "superiority", TERMS, SCALE, EarlierDays(earlier))
+
+    assert [weigh(days, 30).verdict for days in (25, 26)] == ["keep collecting", "promote"]
+    waiting = weigh(25, 30)
+    assert (waiting.seen_days_needed, waiting.days_needed) == (1, 1)
+    assert "a new recipe has to be seen on 1 more day (promotion.seen_days)" in str(waiting)
+    assert weigh(25, 0).days_needed == TERMS.seen_days - 25
+
+
+def test_a_gain_that_one_day_has_cancelled_is_no_gain_however_small_it_looks_among_the_others():
+    said = compute_evidence(blocks([1.0] * 40 + [-40.0]), "superiority", TERMS, SCALE, GATE)
+    assert (said.verdict, said.better >= 1 / TERMS.promote_level, said.capital < 1) == ("keep collecting", True, True)
+
+
+def test_a_storm_at_the_gate_makes_a_new_recipe_wait_longer():
+    calm, storm = (
+        compute_evidence(blocks([1.0] * 20), "superiority", TERMS, SCALE, EarlierDays(60, worst)) for worst in (0, 0.2)
+    )
+    assert (calm.verdict, storm.verdict) == ("promote", "keep collecting")
+    assert storm.capital < calm.capital
+    assert storm.days_needed > 0
+
+
+def test_a_promotion_says_what_it_cannot_know():
+    said = str(compute_evidence(blocks([1.0] * 30), "superiority", TERMS, SCALE, EarlierDays(30, 0.02)))
+    assert said.endswith(
+        "60 days, 30 of them at the gate, can't show what comes on fewer than one day in 20: 0.19 a row worse there "
+        "would cancel the gain, the worst day seen was 0.02 worse"
+    )
 
 
 def test_incomplete_blocks_are_counted_and_count_for_nothing():

@@ -21,6 +21,7 @@ from penumbra.logs.schema import BEHIND_REASON, STATUS_OK, STATUS_SKIPPED
 from penumbra.promotion.day_blocks import sum_losses_by_block
 from penumbra.promotion.evidence import Evidence, PromotionRule, compute_evidence
 from penumbra.promotion.guardrails import GuardrailFault, find_guardrail_faults
+from penumbra.promotion.unseen_losses import EarlierDays
 
 PredictionColumns = tuple[str, str]  # the column of the model that stands as live, and of the one that is judged
 SERVED, SHADOW = "output", "shadow"
@@ -54,7 +55,9 @@ class PairedEvidence:
         return f"{rows}{apart}{differing}"
 
 
-def compare_candidate(settings: Settings, live: ModelVersion, new: ModelVersion, now: dt.datetime) -> PairedEvidence:
+def compare_candidate(
+    settings: Settings, live: ModelVersion, new: ModelVersion, now: dt.datetime, earlier: EarlierDays | None = None
+) -> PairedEvidence:
     """Compare the candidate in the shadow with the live model's answers.
 
     Only days after all that the candidate learnt from was complete count as evidence, however far back it was shown
@@ -65,6 +68,7 @@ def compare_candidate(settings: Settings, live: ModelVersion, new: ModelVersion,
         live: The live version.
         new: The candidate.
         now: The time by which labels are due.
+        earlier: The days on which the gate compared the two; None for none.
 
     Returns:
         The evidence; by non-inferiority if both have the same recipe, by superiority otherwise.
@@ -72,7 +76,7 @@ def compare_candidate(settings: Settings, live: ModelVersion, new: ModelVersion,
     recipe = live.facts.get("recipe")
     rule: PromotionRule = "non-inferiority" if recipe and recipe == new.facts.get("recipe") else "superiority"
     answers = read_paired_answers(settings, live, new)
-    return _weigh_answers(settings, live, new, rule, now, answers)
+    return _weigh_answers(settings, live, new, rule, now, answers, earlier)
 
 
 def compare_canary(
@@ -132,8 +136,9 @@ def _weigh_answers(
     rule: PromotionRule,
     now: dt.datetime,
     answers: pl.DataFrame,
+    earlier: EarlierDays | None = None,
 ) -> PairedEvidence:
-    evidence = _build_evidence(settings, drop_learnt_rows(answers, new), (SERVED, SHADOW), live, rule, now)
+    evidence = _build_evidence(settings, drop_learnt_rows(answers, new), (SERVED, SHADOW), live, rule, now, earlier)
     shadow, ok, task = _summarise_shadow(answers, new.task), answers.filter(status=STATUS_OK), new.task
     reference, milliseconds = extract_predictions(task, new.reference[PREDICTION_COLUMN]), new.measure_latency_ms()
     faults = _find_guardrail_faults(
@@ -178,6 +183,7 @@ def _build_evidence(
     standard: ModelVersion,
     rule: PromotionRule,
     now: dt.datetime,
+    earlier: EarlierDays | None = None,
 ) -> Evidence:
     """Weigh the losses of two models; the reference of `standard`, which stands as live, sets the ceiling of a loss.
 
@@ -196,9 +202,8 @@ def _build_evidence(
         loss_live=pl.Series(live, dtype=pl.Float64),
         loss_candidate=pl.Series(judged, dtype=pl.Float64),
     )
-    return compute_evidence(
-        sum_losses_by_block(paired, now.date(), settings.promotion), rule, settings.promotion, scale
-    )
+    blocks = sum_losses_by_block(paired, now.date(), settings.promotion)
+    return compute_evidence(blocks, rule, settings.promotion, scale, earlier)
 
 
 def _measure_reference(settings: Settings, standard: ModelVersion) -> tuple[float, LossScale]:

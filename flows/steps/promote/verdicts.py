@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 from mlflow.exceptions import MlflowException
 
 from flows.steps.model_version import ModelVersion, open_model_version
@@ -13,9 +14,10 @@ from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.settings import Settings, SettingsError
 from penumbra.data.source_reader import SourceFailed
 from penumbra.promotion.decision import PromotionDecision, decide_canary, decide_candidate, review_promotion
+from penumbra.promotion.unseen_losses import EarlierDays, summarise_earlier_days
 from penumbra.registry import ledger_sync
 from penumbra.registry.aliases import AliasesChanged, hold_alias_lock, sync_registry
-from penumbra.registry.ledger import BrokenLedger, Ledger, LedgerEntry, find_last_move
+from penumbra.registry.ledger import COMPARED_DAYS_KEY, BrokenLedger, Ledger, LedgerEntry, find_last_move
 from penumbra.registry.manifest import BrokenBundle, UnfitBundle
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import CANARY_ALIAS, CANDIDATE_ALIAS, LIVE_ALIAS, PREVIOUS_ALIAS, read_refusal
@@ -159,6 +161,24 @@ def find_gate_verdict(entries: Sequence[LedgerEntry], version: str) -> str | Non
     return verdicts[-1] if verdicts else None
 
 
+def find_gate_days(entries: Sequence[LedgerEntry], version: str, live: str) -> EarlierDays:
+    """Find the days on which the gate compared a version with the live one.
+
+    Args:
+        entries: The ledger's entries, in their order.
+        version: The version that was judged.
+        live: The live version.
+
+    Returns:
+        Their number and the worst of them; none if the gate compared it with another version, or not at all.
+    """
+    pair = {CANDIDATE_ALIAS: version, LIVE_ALIAS: live}
+    at_gate = [entry for entry in entries if entry.verdict in GATE_VERDICTS and entry.versions == pair]
+    days = at_gate[-1].evidence.get(COMPARED_DAYS_KEY, []) if at_gate else []
+    _, rows, differences = zip(*days, strict=True) if days else ((), (), ())
+    return summarise_earlier_days(np.array(differences, float), np.array(rows, float))
+
+
 def _find_promotion_times(entries: Sequence[LedgerEntry], aliases: dict[str, str]) -> list[dt.datetime]:
     """Return the time at which the live model was promoted over the previous one; [] if it came otherwise."""
     last = find_last_move(entries)
@@ -214,7 +234,8 @@ def _judge_candidate(
         if share and since:
             comparison = paired_evidence.compare_canary(settings, standard, judged, since, now)
         else:
-            comparison = paired_evidence.compare_candidate(settings, standard, judged, now)
+            earlier = find_gate_days(entries, aliases[CANDIDATE_ALIAS], aliases[LIVE_ALIAS])
+            comparison = paired_evidence.compare_candidate(settings, standard, judged, now, earlier)
         decision = decide_candidate(
             comparison.evidence, comparison.faults, find_gate_verdict(entries, aliases[CANDIDATE_ALIAS])
         )

@@ -15,8 +15,9 @@ from flows.steps.train.matrices import Matrices
 from flows.steps.train.plan import TrainingPlan, read_training_rows
 from flows.steps.train.trials.screening import describe_single_class
 from penumbra.core.columns import DAY_COLUMN, INPUTS_COLUMN, LOSS_COLUMN, MODEL_COLUMN, name_loss_column
-from penumbra.core.metrics.losses import compute_row_losses, describe_loss
-from penumbra.core.settings import Settings
+from penumbra.core.metrics.losses import compute_clipped_losses, compute_row_losses, describe_loss
+from penumbra.core.settings import PromotionSettings, Settings
+from penumbra.core.task import Task
 from penumbra.training import bootstrap, gate, slices
 from penumbra.training.evaluate import TrialJob
 from penumbra.training.gate_checks import ServingMeasurements
@@ -33,7 +34,8 @@ class GateOutcome:
 
     `rows` has a row for each held-out row (see `build_loss_table`); `intervals` the candidate's scores by metric;
     `live` the live model that it was compared with; `worst` the slices where the candidate is surely worse than
-    elsewhere on the same day; `failed` the rows on which the live model failed.
+    elsewhere on the same day; `failed` the rows on which the live model failed; `compared` the days on which candidate
+    and live model were compared (see `sum_compared_days`).
     """
 
     report: gate.GateReport
@@ -42,6 +44,7 @@ class GateOutcome:
     live: LivePredictions | None
     worst: pl.DataFrame
     failed: pl.DataFrame
+    compared: pl.DataFrame
 
 
 def evaluate_gate(
@@ -84,7 +87,9 @@ def evaluate_gate(
     worst = slices.find_worst_slices(
         rows[INPUTS_COLUMN].struct.unnest(), losses[name_loss_column("candidate")].to_numpy(), days
     )
-    return GateOutcome(report, losses, intervals, live, worst, find_live_failures(live, rows, losses))
+    failed = find_live_failures(live, rows, losses)
+    by_day = sum_compared_days(settings.promotion, matrices.task, labels, predictions, live, losses[DAY_COLUMN])
+    return GateOutcome(report, losses, intervals, live, worst, failed, by_day)
 
 
 def locate_model(matrices: Matrices, job: TrialJob, part: HeldOutPart) -> Path:
@@ -183,6 +188,42 @@ def build_loss_table(
     parts = matrices.problem.slices
     table = rows.select(parts.DAY.alias(DAY_COLUMN), *(each.alias(name) for name, each in parts.SLICES.items()))
     return table.with_columns(pl.Series(name_loss_column(model), loss) for model, loss in losses.items())
+
+
+def sum_compared_days(
+    promotion: PromotionSettings,
+    task: Task,
+    labels: np.ndarray,
+    predictions: np.ndarray,
+    live: LivePredictions | None,
+    days: pl.Series,
+) -> pl.DataFrame:
+    """Sum the losses by which the promotion's test compares models, by day: days on which a rare loss would show.
+
+    Args:
+        promotion: `loss` and `loss_ceiling` are used; the ceiling is that many times the live model's mean loss here.
+        task: The task.
+        labels: The labels [n].
+        predictions: The candidate's predictions, [n] or [n, classes].
+        live: The live model's predictions of the same rows, None if there is no live model.
+        days: The day of each row (Date).
+
+    Returns:
+        A row for each day on which the live model has predictions: `day` (Date), `rows`, and `difference` (Float64),
+        the sum of its losses less the candidate's.
+    """
+    known = np.zeros(len(labels), bool) if live is None else live.known
+    if not known.any():
+        return pl.DataFrame(schema={"day": pl.Date, "rows": pl.UInt32, "difference": pl.Float64})
+    given = (live.predictions[known], np.asarray(predictions)[known])  # type: ignore[union-attr]
+    usual = compute_clipped_losses(task, labels[known], given[0], promotion.loss, np.inf).mean()
+    ceiling = promotion.loss_ceiling * float(usual)
+    of_live, of_candidate = (
+        compute_clipped_losses(task, labels[known], each, promotion.loss, ceiling) for each in given
+    )
+    paired = pl.DataFrame({"day": days.filter(pl.Series(known)), "difference": of_live - of_candidate})
+    sound = paired.filter(pl.col("difference").is_finite())
+    return sound.group_by("day").agg(rows=pl.len(), difference=pl.col("difference").sum()).sort("day")
 
 
 def find_live_failures(live: LivePredictions | None, rows: pl.DataFrame, losses: pl.DataFrame) -> pl.DataFrame:

@@ -10,8 +10,10 @@ import dataclasses
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
+import polars as pl
 
 from flows.steps.train.outcome import OutcomeSummary, TrainingOutcome, describe_outcome, summarise_outcome
 from flows.steps.train.run_record import TrainingRuns, build_training_runs, record_training_runs
@@ -20,7 +22,7 @@ from penumbra.core.contract_changes import describe_contract
 from penumbra.core.settings import Settings
 from penumbra.data.failure_set import FailureSet
 from penumbra.registry import aliases, bundle, ledger_sync
-from penumbra.registry.ledger import BrokenLedger, Ledger, LedgerEntry, LedgerEvent
+from penumbra.registry.ledger import COMPARED_DAYS_KEY, BrokenLedger, Ledger, LedgerEntry, LedgerEvent
 from penumbra.registry.manifest import MANIFEST_FILE
 from penumbra.registry.models import REGISTRY_ERRORS, ModelRegistry
 from penumbra.registry.pointers import CANDIDATE_ALIAS, LIVE_ALIAS
@@ -145,8 +147,13 @@ def _build_verdict(outcome: TrainingOutcome) -> LedgerEvent:
         versions={LIVE_ALIAS: live.version} if live else {},
         data_version=facts["data_version"],
         settings=facts["settings"],
-        evidence=outcome.gate.report.facts(),
+        evidence={**outcome.gate.report.facts(), COMPARED_DAYS_KEY: _list_compared_days(outcome.gate.compared)},
     )
+
+
+def _list_compared_days(days: pl.DataFrame) -> list[list[Any]]:
+    """List days in types of JSON: date, rows, and the sum of the live model's losses less the candidate's."""
+    return [[day.isoformat(), rows, difference] for day, rows, difference in days.iter_rows()]
 
 
 @contextlib.contextmanager
