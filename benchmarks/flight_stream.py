@@ -13,7 +13,8 @@ import problem.features
 import problem.schema
 import problem.source
 from penumbra.core.columns import BATCH_COLUMN, LABEL_COLUMN
-from penumbra.core.metrics.losses import LossName, compute_clipped_losses
+from penumbra.core.loss_names import CLASS_LOSSES
+from penumbra.core.metrics.losses import compute_clipped_losses, compute_loss_ceiling, name_compared_loss
 from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import load_settings
 from penumbra.core.task import Task
@@ -34,21 +35,21 @@ BINARY_TASK = Task("binary")
 @dataclass(frozen=True)
 class FlightStream:
     """Rows in the order of time: `times` datetime64[us] [n], `days` int [n] from 0, `months` and `labels` [n];
-    `scores`: what each model said of them, float64 [n]; `usual`: the live recipe's mean losses on rows before."""
+    `scores`: what each model said of them, float64 [n]; `ceilings`: of each loss, by the live recipe on rows before."""
 
     times: np.ndarray
     days: np.ndarray
     months: np.ndarray
     labels: np.ndarray
     scores: dict[str, np.ndarray]
-    usual: dict[str, float]
+    ceilings: dict[str, float]
 
-    def losses(self, scores: np.ndarray, loss: LossName) -> np.ndarray:
+    def losses(self, scores: np.ndarray, loss: str) -> np.ndarray:
         """Return the clipped losses of `scores` (float64 [n]) by the `loss` of that name: float64 [n]."""
-        ceiling = load_settings().promotion.loss_ceiling * self.usual[loss]
+        ceiling = self.ceilings[name_compared_loss(BINARY_TASK, loss)]
         return compute_clipped_losses(BINARY_TASK, self.labels, scores, loss, ceiling)
 
-    def compute_differences(self, live: np.ndarray, candidate: np.ndarray, loss: LossName) -> np.ndarray:
+    def compute_differences(self, live: np.ndarray, candidate: np.ndarray, loss: str) -> np.ndarray:
         """How much better the candidate was on each row: float64 [n]."""
         return self.losses(live, loss) - self.losses(candidate, loss)
 
@@ -66,16 +67,19 @@ def read_flight_stream() -> FlightStream:
 
     reference = months == "2013-03"
     before = scores(gradient_boosting(columns), "2013-03", reference)
+    multiple = load_settings().promotion.loss_ceiling
+
+    def ceiling(loss: str) -> float:
+        usual = compute_clipped_losses(BINARY_TASK, labels[reference], before, loss, np.inf)
+        return compute_loss_ceiling(BINARY_TASK, labels[reference], usual, multiple)
+
     return FlightStream(
         rows["time_hour"].dt.replace_time_zone(None).to_numpy()[served],
         np.unique(rows["time_hour"].dt.date().to_numpy()[served], return_inverse=True)[1],
         months[served],
         labels[served],
         {name: scores(make(columns), month) for name, (make, month) in _list_models().items()},
-        {
-            loss: float(compute_clipped_losses(BINARY_TASK, labels[reference], before, loss, np.inf).mean())
-            for loss in ("log_loss", "brier")
-        },
+        {loss: ceiling(loss) for loss in CLASS_LOSSES},
     )
 
 

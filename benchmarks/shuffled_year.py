@@ -12,7 +12,7 @@ from benchmarks import flight_stream
 from monitoring.loss_threshold import DailyLosses
 from penumbra.core.columns import DAY_COLUMN, LABEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.histograms import Binning, Profile, compute_daily_profiles, list_profiled_columns, sum_losses_by_day
-from penumbra.core.metrics.losses import compute_clipped_losses
+from penumbra.core.metrics.losses import compute_clipped_losses, compute_loss_ceiling
 from penumbra.core.settings import load_settings
 from penumbra.training.fit import build_matrix, extract_labels
 from problem.candidates import gradient_boosting
@@ -92,14 +92,10 @@ class ShuffledYear:
     def losses_by_row(self) -> np.ndarray:
         """The clipped loss of each row: float64 [n]."""
         labels, scores = (self.rows[name].to_numpy() for name in (LABEL_COLUMN, PREDICTION_COLUMN))
-        usual = compute_clipped_losses(
-            flight_stream.BINARY_TASK,
-            *(self.reference[name].to_numpy() for name in (LABEL_COLUMN, PREDICTION_COLUMN)),
-            "log_loss",
-            np.inf,
-        )
-        ceiling = load_settings().promotion.loss_ceiling * usual.mean()
-        return compute_clipped_losses(flight_stream.BINARY_TASK, labels, scores, "log_loss", ceiling)
+        task, known = flight_stream.BINARY_TASK, self.reference[LABEL_COLUMN].to_numpy()
+        usual = compute_clipped_losses(task, known, self.reference[PREDICTION_COLUMN].to_numpy(), "log_loss", np.inf)
+        ceiling = compute_loss_ceiling(task, known, usual, load_settings().promotion.loss_ceiling)
+        return compute_clipped_losses(task, labels, scores, "log_loss", ceiling)
 
     @cached_property
     def losses(self) -> DailyLosses:

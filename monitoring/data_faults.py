@@ -5,7 +5,7 @@ lie beyond everything that the reference's days ever showed: people look at each
 """
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import polars as pl
@@ -22,6 +22,7 @@ MIN_RENAMED_ROWS = 4  # rows of one, where an unknown one came at the same time
 MAX_VIOLATION_SHARE = 0.005  # the share of rows outside the contract
 MIN_FROZEN_ROWS = 20  # rows of a group with one value
 MAX_MISMATCH_SHARE = 0.05  # the share of groups, or of rows, that don't agree any more
+MIN_MISMATCHES = 3  # groups, or rows, that don't agree: one or two may be slips
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,29 @@ class DataFault:
     def key(self) -> tuple[str, str]:
         """The kind and the column, which identify the fault from day to day."""
         return self.what, self.column
+
+
+def find_grouped_faults(
+    days: Sequence[dt.date],
+    counts: Mapping[dt.date, int],
+    read_rows: Callable[[list[dt.date]], pl.DataFrame],
+    norms: Expectations,
+) -> Iterator[tuple[list[dt.date], list[DataFault]]]:
+    """Find the faults of days, each by itself if it has rows enough, or together with others.
+
+    Args:
+        days: The days to judge, ascending.
+        counts: The number of rows of these days and of those before them, which are reached back to.
+        read_rows: Reads the rows of days with the contract's columns.
+        norms: What is expected of a day.
+
+    Yields:
+        Days that were judged together, which may begin before the first of `days`, with their faults; none for days
+        with fewer than 50 rows in all.
+    """
+    for together in norms.group_days(days, counts):
+        if sum(counts.get(day, 0) for day in together) >= MIN_DAY_ROWS:
+            yield together, find_data_faults(read_rows(together), norms)
 
 
 def find_data_faults(rows: pl.DataFrame, norms: Expectations) -> list[DataFault]:
@@ -221,7 +245,8 @@ def _find_constant_faults(rows: pl.DataFrame, norms: Expectations) -> Iterator[D
         both = rows.select(pl.col(by).cast(pl.String), found).drop_nulls().join(values, on=by)
         now, usually = pl.col(FOUND_COLUMN), pl.col(VALUE_COLUMN)
         apart = (now - usually).abs() > 2 * CONSTANT_TOLERANCE * usually.abs()
-        if both.height and (share := float(both.select(apart.mean()).item() or 0)) > MAX_MISMATCH_SHARE:
+        count = int(both.select(apart.sum()).item() or 0)
+        if count >= MIN_MISMATCHES and (share := count / both.height) > MAX_MISMATCH_SHARE:
             ratio = float(both.select((now / usually).median()).item() or 0)
             text = f"{share:.0%} of {name} are not what they always were for their {' and '.join(by)}"
             cause = units.explain_ratio(ratio) or "another unit, or a wrong table"
@@ -234,6 +259,7 @@ def _find_mismatched_groups(rows: pl.DataFrame, norms: Expectations, empty: Set[
             continue
         differs, count = (pl.col(name).n_unique() > 1).alias(VALUE_COLUMN), pl.len().alias(COUNT_COLUMN)
         groups = rows.group_by(by).agg(differs, count).filter(pl.col(COUNT_COLUMN) > 1)
-        if groups.height and (share := groups[VALUE_COLUMN].sum() / groups.height) > MAX_MISMATCH_SHARE:
+        torn = int(groups[VALUE_COLUMN].sum())
+        if torn >= MIN_MISMATCHES and (share := torn / groups.height) > MAX_MISMATCH_SHARE:
             text = f"{name} differs between rows of the same {' and '.join(by)} in {share:.0%} of them, before in none"
             yield DataFault("torn", name, text, "values are lost or altered on the way, row by row")

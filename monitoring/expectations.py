@@ -1,6 +1,7 @@
 """Expectations of the rows of a usual day, learned from the whole days of a reference and from the contract.
 
-Where a usual day has too few rows to be judged, a few days that follow each other are learned from, and judged, as one.
+Where a usual day has too few rows to be judged, some days that follow each other are learned from, and judged, as one:
+so many that they have rows enough, in a window or before it.
 """
 
 import datetime as dt
@@ -30,6 +31,8 @@ MIN_WHOLE_DAY_SHARE = 0.5  # a day with a smaller share of the usual day's rows 
 MAX_WATCHED_GROUPS = 8  # a category with no more values is a place to watch each of: a sensor, a line
 MIN_VARYING_VALUES = 3  # where there were never fewer different values in a day, one alone is suspicious
 CONSTANT_TOLERANCE = 0.01  # of a number: two that differ by less are the same constant
+MAX_CHANCE = 1e-3  # of values that don't belong together to agree so often: then they do belong together
+MAX_BLOCK_DAYS = 92  # a window's days are judged together with so many days before its end at most
 
 
 @dataclass(frozen=True)
@@ -72,17 +75,35 @@ class Expectations:
         """The days that are judged at a time, in words."""
         return "day" if self.block_days == 1 else f"{self.block_days} days"
 
-    def group_days(self, days: Sequence[dt.date]) -> list[list[dt.date]]:
+    def group_days(self, days: Sequence[dt.date], rows: Mapping[dt.date, int] | None = None) -> list[list[dt.date]]:
         """Group days that are judged together.
 
         Args:
             days: The days of a window or a batch, ascending.
+            rows: The number of rows of these days and of those before them.
 
         Returns:
-            Groups of `block_days` days; what is left over at the end belongs to the last one.
+            Groups of `block_days` days; what is left over at the end belongs to the last one. A group with too few days
+            or rows begins with the days before it, as many as it takes, of the last 92 days.
         """
         starts = range(0, max(len(days) // self.block_days, 1) * self.block_days, self.block_days)
-        return [list(days[start : None if start == starts[-1] else start + self.block_days]) for start in starts]
+        groups = [list(days[start : None if start == starts[-1] else start + self.block_days]) for start in starts]
+        return [self._reach_back(group, rows or {}) for group in groups if group]
+
+    def _reach_back(self, group: list[dt.date], rows: Mapping[dt.date, int]) -> list[dt.date]:
+        """The group with the days before it that it takes to have rows enough; as it is where it has none itself."""
+        first, end = min(rows, default=group[0]), group[-1] + dt.timedelta(days=1)
+        known, before = sum(rows.get(day, 0) for day in group), group[0] - dt.timedelta(days=1)
+        reached: list[dt.date] = []
+        while (
+            known
+            and (known < MIN_DAY_ROWS or (end - before).days <= self.block_days)
+            and before >= max(first, end - dt.timedelta(days=MAX_BLOCK_DAYS))
+        ):
+            known += rows.get(before, 0)
+            reached.append(before)
+            before -= dt.timedelta(days=1)
+        return [*reversed(reached), *group]
 
 
 def learn_expectations(reference: pl.DataFrame, schema: ProblemSchema) -> Expectations:
@@ -145,9 +166,12 @@ def count_moments(time: str) -> pl.Expr:
 
 
 def _count_block_days(reference: pl.DataFrame, time: str) -> int:
-    """How many usual days have rows enough to be judged."""
-    usual = reference.group_by(pl.col(time).dt.date()).len()["len"].median()
-    return math.ceil(MIN_DAY_ROWS / usual) if usual else 1  # type: ignore[operator]
+    """How many days that follow each other have rows enough to be judged; some of them may have none."""
+    counts = reference.group_by(pl.col(time).dt.date().alias(DAY_COLUMN)).len()
+    if counts.is_empty() or counts["len"].median() >= MIN_DAY_ROWS:  # type: ignore[operator]
+        return 1
+    span = (counts[DAY_COLUMN].max() - counts[DAY_COLUMN].min()).days + 1  # type: ignore[operator,union-attr]
+    return math.ceil(MIN_DAY_ROWS * span / reference.height)
 
 
 def _select_whole_days(reference: pl.DataFrame, time: str, block_days: int) -> pl.DataFrame:
@@ -188,11 +212,18 @@ def _learn_constant(rows: pl.DataFrame, name: str, texts: Sequence[str]) -> tupl
         groups = (
             rows.drop_nulls(name)
             .group_by(by)
-            .agg(value.alias(VALUE_COLUMN), spread.alias(SPREAD_COLUMN), pl.col(DAY_COLUMN).n_unique())
+            .agg(
+                value.alias(VALUE_COLUMN),
+                spread.alias(SPREAD_COLUMN),
+                pl.col(DAY_COLUMN).n_unique(),
+                pl.len().alias(COUNT_COLUMN),
+            )
         )
         often = groups.filter(pl.col(DAY_COLUMN) > 1)
+        repeated = int(often[COUNT_COLUMN].sum()) - often.height
         if (
             often.height >= MIN_VARYING_VALUES
+            and not _may_agree_by_chance(rows[name].drop_nulls(), repeated)
             and often.select((pl.col(SPREAD_COLUMN) <= CONSTANT_TOLERANCE * pl.col(VALUE_COLUMN).abs()).all()).item()
         ):
             return by, often.select(pl.col(by).cast(pl.String), VALUE_COLUMN)
@@ -207,10 +238,18 @@ def _learn_shared_keys(rows: pl.DataFrame, time: str, name: str, texts: Sequence
         if (
             groups.height >= MIN_VARYING_VALUES
             and groups[VALUE_COLUMN].max() == 1
+            and not _may_agree_by_chance(rows[name], groups.height)
             and rows[name].n_unique() >= MIN_VARYING_VALUES
         ):
             return by
     return None
+
+
+def _may_agree_by_chance(values: pl.Series, times: int) -> bool:
+    """Whether values drawn at random from these would agree so many times in a row more often than once in a thousand:
+    few rows tell little, and what is nearly always the same (no rain) agrees with anything."""
+    shares = values.value_counts()["count"] / max(len(values), 1)
+    return float((shares**2).sum()) ** times > MAX_CHANCE
 
 
 def _to_floats(column: pl.Series) -> Any:

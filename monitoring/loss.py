@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from penumbra.core.metrics.losses import LossName, compute_probability_losses
+from penumbra.core.metrics.losses import compute_probability_losses, name_compared_loss
 from penumbra.core.task import Task
 
 CALIBRATION_GROUPS, MAX_SCORE_BINS = 10, 64
@@ -134,7 +134,7 @@ def sum_by_score_bin(scores: np.ndarray, happened: np.ndarray, edges: np.ndarray
 
 
 def estimate_losses(
-    task: Task, scores: np.ndarray, reference: np.ndarray, labels: np.ndarray, loss: LossName, ceiling: float
+    task: Task, scores: np.ndarray, reference: np.ndarray, labels: np.ndarray, loss: str, ceiling: float
 ) -> np.ndarray | None:
     """Estimate each row's loss from its score, before there is any label ("confidence-based performance estimation").
 
@@ -146,7 +146,7 @@ def estimate_losses(
         scores: Predictions, float64 [n], or [n, classes].
         reference: The reference's predictions, float64 [m], or [m, classes].
         labels: The reference's labels, bool or int64 [m].
-        loss: The loss to estimate.
+        loss: The loss to estimate, as `promotion.loss` names it.
         ceiling: The largest loss of a row.
 
     Returns:
@@ -157,6 +157,7 @@ def estimate_losses(
     """
     if task.kind == "regression" or len(labels) < CALIBRATION_GROUPS * CALIBRATION_GROUPS:
         return None
+    loss = name_compared_loss(task, loss)
     if task.kind == "multiclass":
         return _expected_multiclass_loss(scores, loss, ceiling)
     edges = np.quantile(reference, np.linspace(0, 1, CALIBRATION_GROUPS + 1)[1:-1])
@@ -170,7 +171,7 @@ def estimate_losses(
     return chances * if_happened + (1 - chances) * if_not
 
 
-def _expected_multiclass_loss(scores: np.ndarray, loss: LossName, ceiling: float) -> np.ndarray:
+def _expected_multiclass_loss(scores: np.ndarray, loss: str, ceiling: float) -> np.ndarray:
     """Of several classes the scores are taken as they are."""
     squares = (scores**2).sum(axis=1, keepdims=True)
     log_losses = np.minimum(compute_probability_losses(scores, loss), ceiling)

@@ -40,6 +40,25 @@ def draw_permutations(window_days: int, reference_days: int, one_in: float, seed
     return drawn
 
 
+def has_enough_days(window_days: int, reference_days: int, one_in: float) -> bool:
+    """Say whether any window of so many days could be beyond the limit.
+
+    So many days can be drawn in so many different ways alone; with few of them the window itself is drawn again and
+    again, and can't be rarer than the promise asks for.
+
+    Args:
+        window_days: The number of days of the window.
+        reference_days: The number of days of the reference.
+        one_in: The promise.
+
+    Returns:
+        Whether it could.
+    """
+    permutations = max(MIN_PERMUTATIONS, round(PERMUTATIONS_PER_ALARM * one_in))
+    above = math.ceil(permutations / one_in) - 1
+    return math.comb(window_days + reference_days, window_days) * above >= permutations
+
+
 def compute_permutation_limit(statistics: np.ndarray, one_in: float) -> np.ndarray:
     """Compute the limit that fewer than 1 in `one_in` of the permutations exceed.
 

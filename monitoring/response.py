@@ -45,7 +45,7 @@ class WindowSignals:
         threshold: The mean loss above which it is an alarm.
         age: How many days of events ago the live model's data ended.
         has_newer_data: Whether there is data that no version was made from.
-        fault_limits: What of the window can't be judged for data faults, or not by the day, in words; "" for nothing.
+        limits: What of the window isn't judged, or not as usual, and why: a clause each.
     """
 
     faults: Sequence[str] = ()
@@ -55,7 +55,7 @@ class WindowSignals:
     threshold: float | None = None
     age: int | None = None
     has_newer_data: bool = True
-    fault_limits: str = ""
+    limits: Sequence[str] = ()
 
 
 def decide_response(
@@ -74,8 +74,16 @@ def decide_response(
         policy: The settings that decide.
 
     Returns:
-        The verdict with its reason.
+        The verdict with its reason, which ends with what isn't judged.
     """
+    found = _choose_response(signals, day, retrained, policy)
+    return WindowVerdict(found.verdict, "; ".join([found.reason, *signals.limits]))
+
+
+def _choose_response(
+    signals: WindowSignals, day: dt.date, retrained: Sequence[dt.date], policy: ResponseSettings
+) -> WindowVerdict:
+    """The verdict, with the reason but for what isn't judged."""
     if policy.on_faults and signals.faults:
         return WindowVerdict("investigate", "; ".join(signals.faults))
     alarms = list(_list_alarms(signals, policy))
@@ -121,4 +129,4 @@ def _describe_signals(signals: WindowSignals) -> list[str]:
     if signals.loss is not None:
         limit = "" if signals.threshold is None else f", up to {format_number(signals.threshold)} is usual"
         found.append(f"loss: {format_number(signals.loss)} on mature labels{limit}")
-    return [*found, signals.fault_limits] if signals.fault_limits else found
+    return found

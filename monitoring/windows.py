@@ -91,6 +91,7 @@ class WindowLoss(msgspec.Struct, frozen=True):
         low: The lower end of its confidence band.
         high: The upper end of its confidence band.
         threshold: The mean loss above which it is an alarm; None where that is unknown.
+        clipped: The share of rows whose loss counts as the ceiling.
     """
 
     labels: int
@@ -98,6 +99,7 @@ class WindowLoss(msgspec.Struct, frozen=True):
     low: float
     high: float
     threshold: float | None
+    clipped: float = 0.0
 
 
 class EstimatedLoss(msgspec.Struct, frozen=True):
@@ -194,6 +196,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
         faults: The data faults.
         slices: The slices whose loss has risen, the most risen first.
         explanation: Why, since when, and what the loss's rise is made of; None in records of earlier versions.
+        limits: What isn't judged, or not as usual, and why: a clause each; the reason ends with them.
     """
 
     begin: dt.date
@@ -214,6 +217,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     faults: list[DayFault] = []
     slices: list[DegradedSlice] = []
     explanation: Explanation | None = None
+    limits: list[str] = []
 
     @property
     def days(self) -> str:

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from penumbra.core.metrics.losses import build_judged_task
 from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import Settings, SettingsError, load_settings
@@ -15,9 +16,11 @@ from service.http.refusals import RequestRefused
 
 def test_the_folder_and_the_settings_are_whole() -> None:
     try:
-        settings, candidates = load_settings(), load_problem().candidates.CANDIDATES
+        settings, loaded = load_settings(), load_problem()
+        build_judged_task(loaded.schema, settings.promotion.loss)
     except (ProblemError, SettingsError) as error:
         pytest.fail(str(error), pytrace=False)
+    candidates = loaded.candidates.CANDIDATES
     for name in settings.training.candidates:
         if name not in candidates:
             pytest.fail(

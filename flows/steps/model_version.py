@@ -15,6 +15,8 @@ from penumbra.core.columns import LABEL_COLUMN
 from penumbra.core.contract_changes import list_changed_columns
 from penumbra.core.feature_specs import UnreadableFeature, read_features
 from penumbra.core.histograms import list_profiled_columns
+from penumbra.core.loss_names import AUTO_LOSS
+from penumbra.core.metrics.losses import build_judged_task, name_compared_loss
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.core.task import Task
@@ -97,12 +99,23 @@ class ModelVersion:
         known = schema.Row.columns().keys() & set(self.reference.columns)
         return [name for name in list_profiled_columns(features, schema.TIME) if name in known]
 
-    @property
-    def baseline(self) -> float | list[float]:
-        """The prediction without looking at the record: the bundle's, or where that has none its reference's."""
-        if (known := self.facts.get("baseline")) is not None:
+    def find_baseline(self, loss: str) -> float | list[float]:
+        """Find the prediction without looking at the record.
+
+        Args:
+            loss: The setting `promotion.loss`.
+
+        Returns:
+            The bundle's; or that of its reference where the bundle has none, or one of another loss.
+
+        Raises:
+            SettingsError: It is no loss of the task.
+        """
+        task, known = build_judged_task(self.problem.schema, loss), self.facts.get("baseline")
+        made_by = name_compared_loss(task, self.facts.get("task", {}).get("loss", AUTO_LOSS))
+        if known is not None and (task.kind != "regression" or made_by == task.loss):
             return known
-        return compute_baseline(self.task, extract_labels(self.reference[LABEL_COLUMN], self.task))
+        return compute_baseline(task, extract_labels(self.reference[LABEL_COLUMN], task))
 
     def measure_latency_ms(self) -> np.ndarray:
         """Measure how long the model takes for some of the bundle's own rows, one by one, on this machine.

@@ -3,19 +3,21 @@
 import numpy as np
 import polars as pl
 
-from penumbra.core.metrics.losses import LossName, compute_clipped_losses
+from penumbra.core.columns import LABEL_COLUMN, PREDICTION_COLUMN
+from penumbra.core.metrics.losses import compute_clipped_losses, compute_loss_ceiling
+from penumbra.core.settings import PromotionSettings
 from penumbra.core.task import Task
 from penumbra.training.fit import extract_labels
 
 
 def compute_known_losses(
-    task: Task, loss: LossName, labels: pl.Series, predictions: np.ndarray, ceiling: float
+    task: Task, loss: str, labels: pl.Series, predictions: np.ndarray, ceiling: float
 ) -> np.ndarray:
     """Compute the loss of each prediction that has a label.
 
     Args:
         task: What is predicted.
-        loss: The loss of probabilities, as `promotion.loss` names it.
+        loss: The loss, as `promotion.loss` names it.
         labels: The problem's target, null where it isn't known.
         predictions: Float64 [n] or [n, classes], NaN where there is none.
         ceiling: The most that a row's loss counts; infinity for no limit.
@@ -28,6 +30,28 @@ def compute_known_losses(
     of_known = extract_labels(labels.filter(known), task)
     losses[known] = compute_clipped_losses(task, of_known, predictions[known], loss, ceiling)
     return losses
+
+
+def measure_loss_ceiling(task: Task, settings: PromotionSettings, reference: pl.DataFrame) -> float:
+    """Measure the most that a row's loss counts, on a model's reference.
+
+    Args:
+        task: What is predicted.
+        settings: Section [promotion] of the settings (`loss`, `loss_ceiling`).
+        reference: A frame with the columns `penumbra.label` (the problem's target) and `penumbra.prediction` (as the logs
+            have it).
+
+    Returns:
+        The ceiling, see `penumbra.core.metrics.losses.compute_loss_ceiling`.
+
+    Raises:
+        SettingsError: `promotion.loss` is no loss of the task.
+    """
+    labels, predictions = reference[LABEL_COLUMN], extract_predictions(task, reference[PREDICTION_COLUMN])
+    losses = compute_known_losses(task, settings.loss, labels, predictions, np.inf)
+    known = np.isfinite(losses)
+    of_known = extract_labels(labels.filter(known), task)
+    return compute_loss_ceiling(task, of_known, losses[known], settings.loss_ceiling)
 
 
 def extract_predictions(task: Task, values: pl.Series) -> np.ndarray:

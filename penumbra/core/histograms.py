@@ -126,6 +126,7 @@ class OutcomeSums:
         losses: Sum of their losses by bin, float64 [size of the binning].
         scores: By bin of scores, float64 [3, bins]: number of rows, sum of scores, how often the predicted outcome
             happened.
+        clipped: Labelled rows that count whose loss is the ceiling.
     """
 
     rows: int
@@ -138,6 +139,7 @@ class OutcomeSums:
     counts: np.ndarray
     losses: np.ndarray
     scores: np.ndarray
+    clipped: int = 0
 
     def __add__(self, other: "OutcomeSums") -> "OutcomeSums":
         return OutcomeSums(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))

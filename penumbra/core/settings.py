@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
 
+from penumbra.core.loss_names import require_loss_name
 from penumbra.core.masking import mask_address, mask_settings, mask_webhook
 from penumbra.core.project_root import SETTINGS_FILE, find_project_root
 
@@ -135,6 +136,7 @@ RecordedAddressSetting = Annotated[str, AfterValidator(_require_no_secret)]
 WebAddressSetting = Annotated[str, AfterValidator(_require_web_address)]
 WordListSetting = Annotated[list[str], BeforeValidator(_split_words)]
 PublicKeysSetting = Annotated[WordListSetting, AfterValidator(_require_public_keys)]
+LossSetting = Annotated[str, AfterValidator(require_loss_name)]
 PhraseListSetting = Annotated[list[str], BeforeValidator(_split_phrases)]
 
 
@@ -252,7 +254,7 @@ class GateSettings(SettingsSection):
 class PromotionSettings(SettingsSection):
     """Section [promotion]."""
 
-    loss: Literal["log_loss", "brier"]
+    loss: LossSetting
     loss_ceiling: float = Field(gt=0)
     block_days: int = Field(ge=1)
     coverage: float = Field(gt=0, le=1)

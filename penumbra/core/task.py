@@ -7,11 +7,12 @@
 | `regression` | a number  | float64 [n]             | float64 [n]                                             |
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import polars as pl
 
+from penumbra.core.loss_names import AUTO_LOSS
 from penumbra.core.problem import ProblemSchema
 
 TaskKind = Literal["binary", "multiclass", "regression"]
@@ -28,10 +29,12 @@ class Task:
     Attributes:
         kind: One of the rows of the table above.
         classes: The names of the columns of a multi-class prediction; empty for the other kinds.
+        loss: What predictions are judged by, as `promotion.loss` names it. Two tasks that differ in it alone are equal.
     """
 
     kind: TaskKind
     classes: tuple[str, ...] = ()
+    loss: str = field(default=AUTO_LOSS, compare=False, repr=False)
 
     def __str__(self) -> str:
         """The kind, and the classes where it has any."""

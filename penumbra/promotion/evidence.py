@@ -21,7 +21,7 @@ from typing import Literal, Protocol
 import numpy as np
 import polars as pl
 
-from penumbra.core.metrics.losses import LossScale
+from penumbra.core.metrics.losses import LossScale, describe_clipping
 from penumbra.promotion import betting
 from penumbra.promotion.sequential import (
     MAX_BLOCKS_AHEAD,
@@ -73,6 +73,8 @@ class Evidence:
         capital: The capital of a bet that survives days like the worst so far: odds against "no better on average".
         seen_days_needed: Days that a new recipe must still be seen on, whatever the odds.
         unseen: What the days can't know; None without a gain.
+        clipped: The share of rows on which the loss of either model counts as the ceiling.
+        ceiling: The most that a row's loss counts; None where that isn't known.
     """
 
     rule: PromotionRule
@@ -95,6 +97,8 @@ class Evidence:
     capital: float = 1.0
     seen_days_needed: int = 0
     unseen: UnseenLoss | None = None
+    clipped: float = 0.0
+    ceiling: float | None = None
 
     def __str__(self) -> str:
         """The verdict, with days, labels, e-values, the difference per row, and what isn't known."""
@@ -103,7 +107,9 @@ class Evidence:
         if self.difference is not None:
             text += f"; {self.loss} {self.difference:+.4g} a row in its favour ({self._describe_interval()})"
         text += "".join(f"; {clause}" for clause in self._describe_rare_losses())
-        return text + (f"; about {self.days_needed:,} more days" if self.days_needed else "")
+        text += f"; about {self.days_needed:,} more days" if self.days_needed else ""
+        clipping = describe_clipping(self.clipped, self.ceiling or math.inf)
+        return text + (f"; {clipping}" if clipping else "")
 
     def _describe_rare_losses(self) -> Iterator[str]:
         """What rare losses have to do with the verdict: what it still takes, or what it can't know."""

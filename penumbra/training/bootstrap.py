@@ -31,7 +31,7 @@ BLOCK_DAYS, MAX_BLOCKS = 5, 8
 BOOTSTRAP_REPLICATES = 1000
 MAX_JACKKNIFE_UNITS = 50
 SIGNED_METRIC_RANGES = {"r2": (-np.inf, 1.0), "bias": (-np.inf, np.inf)}
-SHARE_METRIC_RANGES = dict.fromkeys(("roc_auc", "pr_auc", "accuracy", "calibration_error"), (0.0, 1.0))
+SHARE_METRIC_RANGES = dict.fromkeys(("roc_auc", "pr_auc", "accuracy", "calibration_error", "coverage"), (0.0, 1.0))
 BOOTSTRAP_SEED = 2013
 
 

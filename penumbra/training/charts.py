@@ -56,7 +56,12 @@ def build_batch_chart(title: str, rows: list[dict[str, Any]], metric: str) -> Ve
         "mark": {"type": "line", "point": True},
         "encoding": {
             "x": {"field": "batch", "type": "ordinal"},
-            "y": {"field": metric, "type": "quantitative", "scale": {"zero": False}},
+            "y": {
+                "field": metric.replace(".", "\\."),
+                "type": "quantitative",
+                "scale": {"zero": False},
+                "title": metric,
+            },
             "color": _model_encoding(),
         },
     }

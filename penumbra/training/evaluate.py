@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from penumbra.core.loss_names import LOSS_WORDS, describe_loss_name, read_quantile_level
 from penumbra.core.metrics.curves import compute_curves
 from penumbra.core.metrics.scores import compute_defined_metrics
 from penumbra.core.task import Task
@@ -19,17 +20,16 @@ EvaluationSet = tuple[np.ndarray, np.ndarray]
 ModelScores = Sequence[tuple[str, Mapping[str, float | Interval]]]
 """Each model's name, and its scores by metric."""
 METRIC_TITLES = {
-    "log_loss": "log-loss",
     "brier": "Brier",
     "roc_auc": "ROC AUC",
     "pr_auc": "PR AUC",
     "accuracy": "accuracy",
     "calibration_error": "calibration",
-    "squared_error": "squared error",
     "rmse": "RMSE",
     "mae": "MAE",
     "r2": "R²",
     "bias": "bias",
+    "coverage": "coverage",
 }
 
 
@@ -119,7 +119,7 @@ def run_trial(
     scores = compute_defined_metrics(task, labels, predictions)
     metric, loss = next(iter(scores.items()))
     if not np.isfinite(loss):
-        raise UnsoundPredictions(f"its {METRIC_TITLES[metric]} is {loss}")
+        raise UnsoundPredictions(f"its {get_metric_title(metric)} is {loss}")
     report = dict(getattr(estimator, "report_", {}))
     curves = compute_curves(task, labels, predictions)
     return Trial(job, began, time.time(), fit_seconds, scores, curves, report), predictions
@@ -213,6 +213,20 @@ def predict_for_task(task: Task, estimator: Any, inputs: np.ndarray) -> np.ndarr
     return probabilities
 
 
+def get_metric_title(name: str) -> str:
+    """Get the title of a metric, for a table or a sentence.
+
+    Args:
+        name: Its name.
+
+    Returns:
+        Such as "ROC AUC"; the words of a loss; or else the name.
+    """
+    if name in METRIC_TITLES:
+        return METRIC_TITLES[name]
+    return describe_loss_name(name) if name in LOSS_WORDS or read_quantile_level(name) is not None else name
+
+
 def format_score_table(models: ModelScores) -> str:
     """Format scores as a table with a line for each model.
 
@@ -223,7 +237,7 @@ def format_score_table(models: ModelScores) -> str:
         The table, with a column for each metric in the order of the first model's.
     """
     names = list(models[0][1])
-    cells = [["", *(METRIC_TITLES.get(name, name) for name in names)]]
+    cells = [["", *map(get_metric_title, names)]]
     cells += [[model, *(_format_score(scores.get(name)) for name in names)] for model, scores in models]
     first, *rest = (max(map(len, column)) for column in zip(*cells, strict=True))
     widths = [max(width + 2, 13) for width in rest]

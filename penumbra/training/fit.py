@@ -10,6 +10,8 @@ import polars as pl
 
 from penumbra.core.columns import INPUTS_COLUMN, LABEL_COLUMN
 from penumbra.core.encoding import CategoryTables, FeatureEncoder, learn_category_tables
+from penumbra.core.loss_names import read_quantile_level
+from penumbra.core.metrics.losses import get_primary_metric
 from penumbra.core.task import Task
 from penumbra.features import Feature
 
@@ -118,15 +120,18 @@ def compute_baseline(task: Task, labels: np.ndarray) -> float | list[float]:
     """Compute the prediction for one row that looks at no record.
 
     Args:
-        task: The task.
+        task: The task, with the loss that it is the best constant by.
         labels: The labels [n].
 
     Returns:
-        The rate of True, the share of each class, or the mean.
+        The rate of True, or the share of each class; of numbers the mean, by absolute error the median, by a quantile
+        loss the quantile.
     """
     if task.kind == "multiclass":
         return (np.bincount(labels, minlength=len(task.classes)) / len(labels)).tolist()
-    return float(labels.mean())
+    loss = get_primary_metric(task)
+    level = 0.5 if loss == "absolute_error" else read_quantile_level(loss)
+    return float(labels.mean() if level is None else np.quantile(labels, level))
 
 
 def count_category_values(

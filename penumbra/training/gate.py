@@ -1,7 +1,7 @@
 """The gate before the shadow: decides whether a trained model may be scored in the shadow of the live one."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -75,6 +75,7 @@ def run_gate_checks(
     loss: str = "loss",
     single_class: str = "",
     forms: FormComparison | None = None,
+    clipping: str = "",
 ) -> GateReport:
     """Run every check for which there is data.
 
@@ -93,6 +94,7 @@ def run_gate_checks(
         loss: What the losses are, in words.
         single_class: Says that the rows have one class only; "" if they have several, or are numbers.
         forms: The answers in each form, where they were compared.
+        clipping: How many losses were above their ceiling, in words; "" where none was.
 
     Returns:
         The report, with the checks "baseline", "live", "slices", "outcomes", "calibration", "forms", "latency", "size",
@@ -104,6 +106,7 @@ def run_gate_checks(
     checks = [check_loss_difference("baseline", rows, "superiority", limits, loss)]
     if name_loss_column("live") in rows.columns:
         checks.append(check_loss_difference("live", rows, rule, limits, loss))
+    checks = [replace(check, sentence=f"{check.sentence}; {clipping}") for check in checks] if clipping else checks
     if name_loss_column("live") in rows.columns and list_slice_columns(rows):
         checks.append(check_slices(rows, limits, loss))
     checks += [skip_check(name, reason) for name, reason in reasons.items()]

@@ -1,6 +1,7 @@
 """Data faults where a day has 24 orders: some days are judged together, or it is said that they can't be."""
 
 import datetime as dt
+from dataclasses import replace
 from types import SimpleNamespace
 
 import polars as pl
@@ -8,7 +9,8 @@ import pytest
 
 from flows.steps.monitor import window_signals
 from flows.steps.monitor.alarms import record_alarm
-from flows.steps.monitor.window_signals import WindowSpan, describe_fault_limits, list_window_faults
+from flows.steps.monitor.window_limits import describe_fault_limits
+from flows.steps.monitor.window_signals import WindowSpan, list_window_faults
 from monitoring.data_faults import find_data_faults
 from monitoring.expectations import Expectations, learn_expectations
 from monitoring.windows import DayFault
@@ -17,7 +19,7 @@ from penumbra.registry.ledger import Ledger
 from tests.helpers.orders import load_orders
 from tests.helpers.recorded_windows import make_window
 
-FIRST = dt.date(2024, 1, 1)
+FIRST, ONE_DAY = dt.date(2024, 1, 1), dt.timedelta(days=1)
 WEEK = [FIRST + dt.timedelta(days=n) for n in range(60, 67)]
 NOON = dt.datetime(2024, 4, 1, 12, tzinfo=dt.UTC)
 
@@ -64,6 +66,74 @@ def test_a_window_says_how_its_days_were_judged(norms, rows, words):
     span = WindowSpan(WEEK[0], WEEK[-1] + dt.timedelta(days=1), NOON, dict.fromkeys(WEEK, rows))
     monitor, model = SimpleNamespace(on_faults=True), SimpleNamespace(norms=norms)
     assert describe_fault_limits(monitor, model, span) == words
+
+
+def span_of(rows: dict[dt.date, int]) -> WindowSpan:
+    return WindowSpan(WEEK[0], WEEK[-1] + ONE_DAY, NOON, rows)
+
+
+def test_a_window_with_few_rows_reaches_back_as_far_as_it_takes(norms):
+    ten = replace(norms, block_days=10)
+    rows = {WEEK[-1] - n * ONE_DAY: 5 for n in range(40)}
+    (group,) = ten.group_days(WEEK, rows)
+    assert (group[0], group[-1]) == (WEEK[-1] - 9 * ONE_DAY, WEEK[-1])
+    halved = {day: 5 - 3 * (day in WEEK) for day in rows}  # 14 rows in the window, and 5 a day before
+    assert len(ten.group_days(WEEK, halved)[0]) == 7 + 8
+    assert describe_fault_limits(SimpleNamespace(on_faults=True), SimpleNamespace(norms=ten), span_of(rows)) == (
+        f"data faults are judged on {group[0]} to {group[-1]} together, as a day has too few rows"
+    )
+
+
+@pytest.mark.parametrize(
+    ("rows", "days"),
+    [
+        (dict.fromkeys(WEEK, 7), 7),  # nothing was before
+        ({WEEK[-1] - n * ONE_DAY: 1 for n in range(49)}, 49),
+        ({WEEK[-1] - n * ONE_DAY: 0.25 for n in range(400)}, 92),
+    ],
+)
+def test_where_no_days_have_rows_enough_that_is_said(norms, rows, days):
+    ten = replace(norms, block_days=10)
+    (group,) = ten.group_days(WEEK, rows)
+    assert len(group) == days
+    words = describe_fault_limits(SimpleNamespace(on_faults=True), SimpleNamespace(norms=ten), span_of(rows))
+    assert words.startswith("data faults aren't judged: the window ")
+    assert words.endswith(", and it takes 50")
+
+
+def test_days_without_rows_count_when_days_are_put_together(orders):
+    """20 orders on each weekday and none at weekends: 14 a day."""
+    rows = make_rows(orders, [FIRST + n * ONE_DAY for n in range(60)])
+    weekdays = rows.filter(pl.col("at").dt.weekday() <= 5).group_by(pl.col("at").dt.date(), maintain_order=True)
+    assert learn_expectations(weekdays.head(20).select(rows.columns), orders.schema).block_days == 4
+
+
+def test_values_that_hardly_ever_differ_are_not_taken_for_the_same_by_rule(orders):
+    """Nearly every amount is 0, so that few orders of one moment or region agree by chance."""
+    days = [FIRST + n * ONE_DAY for n in range(60)]
+    rows = (
+        make_rows(orders, days)
+        .with_row_index("n")
+        .with_columns(
+            amount=pl.when(pl.col("n") % 50 == 0).then(pl.col("n") + 1.0).otherwise(0.0),
+            at=pl.col("at").dt.truncate("6h"),
+        )
+    )
+    few = rows.filter(pl.col("n") % 100 >= 90).drop("n")
+    learnt = learn_expectations(few, orders.schema)
+    assert ("amount" in learnt.shared, "amount" in learnt.constants) == (False, False)
+
+
+def test_a_fault_of_a_block_that_began_before_its_window_is_one_alarm(tmp_path):
+    settings = load_settings(environ={"PENUMBRA_LEDGER__FOLDER": str(tmp_path)})
+    windows = [
+        make_window(n, "investigate", faults=[DayFault(make_window(n).begin - 3 * ONE_DAY, "nulls", "a", "", "", 10)])
+        for n in range(3)
+    ]
+    alarms = [record_alarm(settings, window, windows[:n], "v1") for n, window in enumerate(windows)]
+    assert [len(each) for each in alarms] == [1, 0, 0]
+    (entry,) = Ledger(tmp_path).entries()
+    assert [fault["days"] for fault in entry.evidence["faults"]] == [10]
 
 
 def test_a_fault_of_days_that_are_judged_together_names_the_first_and_the_last(orders, norms, monkeypatch):

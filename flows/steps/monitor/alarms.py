@@ -139,11 +139,13 @@ def list_retrained_ends(entries: Sequence[LedgerEntry], begin: dt.date) -> list[
 
 
 def _select_new_faults(window: Window, before: Window | None) -> Iterator[DayFault]:
-    """The faults that begin in the window: one that was there the day before goes on."""
-    found = [*(before.faults if before and before.end == window.begin else []), *window.faults]
+    """The faults that begin in the window: one that was there the day before goes on. Days before the window, which
+    were judged together with some of its own, count as its first."""
+    now = [(max(fault.day, window.begin), fault) for fault in window.faults]
+    found = [*((fault.day, fault) for fault in (before.faults if before and before.end == window.begin else [])), *now]
     open_: set[tuple[str, str]] = set()
-    for day in sorted({each for fault in found for each in (fault.day, fault.last + ONE_DAY)}):
-        today = {(each.what, each.column): each for each in found if each.day <= day <= each.last}
+    for day in sorted({each for begin, fault in found for each in (begin, fault.last + ONE_DAY)}):
+        today = {(each.what, each.column): each for begin, each in found if begin <= day <= each.last}
         new, ended = find_fault_changes(
             [DataFault(each.what, each.column, each.text, each.cause) for each in today.values()], open_
         )

@@ -9,7 +9,7 @@ from functools import partial
 import polars as pl
 from mlflow.exceptions import MlflowException
 
-from flows.steps.monitor import alarms, retraining, watched_model, window_signals
+from flows.steps.monitor import alarms, retraining, watched_model, window_limits, window_signals
 from flows.steps.monitor.explanations import WindowExplainer
 from flows.steps.monitor.outcomes import OutcomeReader
 from flows.steps.monitor.watched_model import WatchedModel
@@ -243,7 +243,11 @@ def _build_window(monitor_pass: MonitorPass, model: WatchedModel, span: WindowSp
         loss=loss and loss.mean,
         threshold=loss and loss.threshold,
         age=model.age(span.end),
-        fault_limits=window_signals.describe_fault_limits(settings.monitor, model, span),
+        limits=(
+            limits := list(
+                window_limits.list_window_limits(settings, model, monitor_pass.profiles, span, outcomes, losses["loss"])
+            )
+        ),
         has_newer_data=retraining.has_new_data(settings.data, monitor_pass.problem, entries),
     )
     verdict = decide_response(signals, span.end, alarms.list_retrained_ends(entries, span.begin), settings.monitor)
@@ -259,6 +263,7 @@ def _build_window(monitor_pass: MonitorPass, model: WatchedModel, span: WindowSp
         shadow=window_signals.measure_disagreement(monitor_pass.index, candidate, model, span),
         faults=faults,
         explanation=monitor_pass.explainer.explain(model, reader, outcomes, {**drift, **losses}),
+        limits=limits,
         **drift,
         **losses,
     )

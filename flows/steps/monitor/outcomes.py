@@ -102,6 +102,7 @@ class OutcomeReader:
             counts=counts,
             losses=sums,
             scores=loss.sum_by_score_bin(scores, happened, self._edges),
+            clipped=counted.filter(pl.col("loss") >= self.model.ceiling).height,
         )
 
     def _rows(self, day: dt.date) -> pl.DataFrame:

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from flows.steps.model_version import ModelVersion, open_model_version
-from flows.steps.prediction_losses import compute_known_losses, extract_predictions
+from flows.steps.prediction_losses import compute_known_losses, extract_predictions, measure_loss_ceiling
 from monitoring.expectations import Expectations, learn_expectations
 from monitoring.loss_threshold import DailyLosses
 from penumbra.core.columns import LABEL_COLUMN, PREDICTION_COLUMN
@@ -95,10 +95,12 @@ def load_watched_model(settings: Settings, problem: Problem, models: ModelRegist
         opened.require_comparable()
         reference = opened.reference
         predictions = extract_predictions(opened.task, reference[PREDICTION_COLUMN])
-        usual = compute_known_losses(opened.task, settings.promotion.loss, reference[LABEL_COLUMN], predictions, np.inf)
-        ceiling = settings.promotion.loss_ceiling * float(usual.mean())
+        ceiling = measure_loss_ceiling(opened.task, settings.promotion, reference)
+        usual = compute_known_losses(
+            opened.task, settings.promotion.loss, reference[LABEL_COLUMN], predictions, ceiling
+        )
         days = reference[problem.schema.TIME].dt.date().to_numpy()
-        daily = DailyLosses.from_rows(days, np.minimum(usual, ceiling))
+        daily = DailyLosses.from_rows(days, usual)
         floor = _measure_noise_floor(opened, predictions)
         norms = _learn_expectations(reference, problem.schema)
         columns, learnt = opened.read_columns, opened.learnt

@@ -15,8 +15,7 @@ from flows.steps.monitor.watched_model import WatchedModel
 from flows.steps.prediction_losses import compute_known_losses, extract_predictions
 from monitoring import drift, loss, slices
 from monitoring.arrivals import find_refusal_faults, find_volume_faults
-from monitoring.data_faults import DataFault, find_data_faults, is_accepted_fault
-from monitoring.expectations import MIN_DAY_ROWS
+from monitoring.data_faults import DataFault, find_grouped_faults, is_accepted_fault
 from monitoring.loss_threshold import DailyLosses, compute_loss_threshold
 from monitoring.windows import (
     DayFault,
@@ -103,33 +102,12 @@ def _list_row_faults(
     index: LogIndex, model: WatchedModel, span: WindowSpan, days: Sequence[dt.date]
 ) -> Iterator[tuple[list[dt.date], list[DataFault]]]:
     """Yield the faults of each day's rows; of the rows of some days together where a day has too few."""
-    for together in model.norms.group_days(days) if model.norms and days else []:
-        rows = [read_day_records(index, day, model.problem.schema) for day in together if span.rows.get(day)]
-        if rows and model.norms:
-            yield together, find_data_faults(pl.concat(rows), model.norms)
 
+    def read_rows(together: list[dt.date]) -> pl.DataFrame:
+        return pl.concat(read_day_records(index, day, model.problem.schema) for day in together if span.rows.get(day))
 
-def describe_fault_limits(monitor: MonitorSettings, model: WatchedModel, span: WindowSpan) -> str:
-    """Describe what of a window can't be judged for data faults, or not by the day.
-
-    Args:
-        monitor: The settings' section `monitor`.
-        model: The model that answered, with what is expected of a day.
-        span: The window's days.
-
-    Returns:
-        Words; "" where each day is judged, or `monitor.on_faults` is off.
-    """
-    rows = sum(span.rows.get(day, 0) for day in span.days)
-    if not monitor.on_faults:
-        return ""
-    if model.norms is None:
-        return "data faults aren't judged: the live model's reference has too few days to say what is normal"
-    if rows < MIN_DAY_ROWS:
-        return f"data faults aren't judged: the window has {rows} rows, and it takes {MIN_DAY_ROWS}"
-    if model.norms.block_days > 1:
-        return f"data faults are judged by {model.norms.period}, as a day has too few rows"
-    return ""
+    if model.norms:
+        yield from find_grouped_faults(days, span.rows, read_rows, model.norms)
 
 
 def _list_refusal_faults(turned_away: pl.DataFrame, day: dt.date) -> list[DataFault]:
@@ -248,7 +226,8 @@ def _measure_realised_loss(
     limit = compute_loss_threshold(
         DailyLosses(sums, squares, labels), model.losses, compute_alarm_budget(settings.monitor)
     )
-    return WindowLoss(found.rows, found.mean, found.low, found.high, limit)
+    clipped = sum(day.clipped for day in counted) / found.rows
+    return WindowLoss(found.rows, found.mean, found.low, found.high, limit, clipped)
 
 
 def _measure_estimated_loss(outcomes: Sequence[OutcomeSums]) -> EstimatedLoss | None:

@@ -32,6 +32,7 @@ def format_window_summary(monitor: MonitorSettings, today: dt.date, alarms: Sequ
         shown = describe_missing_windows(monitor.window_days, today)
     else:
         shown = format_table(pl.DataFrame([_build_window_row(window) for window in found[-SHOWN_WINDOWS:]]))
+        shown += "".join(f"\n{found[-1].begin}: {limit}" for limit in found[-1].limits)
     new = "Nothing new." if not alarms else "New:\n" + "\n".join(f"  {alarm}" for alarm in alarms)
     return "\n\n".join(part for part in (shown, new, retraining) if part)
 

@@ -1,14 +1,14 @@
 """Two models on the same rows: the service's answers, the shadow's and the labels, as evidence for a promotion."""
 
 import datetime as dt
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from flows.steps.model_version import ModelVersion
-from flows.steps.prediction_losses import compute_known_losses, extract_predictions
+from flows.steps.prediction_losses import compute_known_losses, extract_predictions, measure_loss_ceiling
 from flows.steps.promote.waiting import drop_learnt_rows, explain_waiting
 from penumbra.core.columns import LABEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.metrics.losses import LossScale, describe_loss
@@ -203,16 +203,18 @@ def _build_evidence(
         loss_candidate=pl.Series(judged, dtype=pl.Float64),
     )
     blocks = sum_losses_by_block(paired, now.date(), settings.promotion)
-    return compute_evidence(blocks, rule, settings.promotion, scale, earlier)
+    evidence = compute_evidence(blocks, rule, settings.promotion, scale, earlier)
+    known = np.isfinite(live + judged)
+    clipped = float(np.mean(np.maximum(live, judged)[known] >= ceiling)) if known.any() else 0.0
+    return replace(evidence, clipped=clipped, ceiling=ceiling if np.isfinite(ceiling) else None)
 
 
 def _measure_reference(settings: Settings, standard: ModelVersion) -> tuple[float, LossScale]:
     """Return the ceiling of a row's loss, and the baseline's mean loss, on the reference of a version."""
     task, loss, reference = standard.task, settings.promotion.loss, standard.reference
+    ceiling = measure_loss_ceiling(task, settings.promotion, reference)
     predictions = extract_predictions(task, reference[PREDICTION_COLUMN])
-    usual = compute_known_losses(task, loss, reference[LABEL_COLUMN], predictions, np.inf)
-    ceiling = settings.promotion.loss_ceiling * float(usual.mean())
-    baseline = np.broadcast_to(standard.baseline, predictions.shape)
+    baseline = np.broadcast_to(standard.find_baseline(loss), predictions.shape)
     losses = compute_known_losses(task, loss, reference[LABEL_COLUMN], baseline, ceiling)
     return ceiling, LossScale(describe_loss(task, loss), float(losses.mean()))
 

@@ -1,16 +1,18 @@
 """What nothing should be learnt from: days with a data fault that isn't accepted, and rows without an outcome.
 
-Each batch is judged day by day against the batches before it, so the result depends on the data, the code and
+Each batch is judged day by day against the batches before it (days with few rows together, reaching back into those
+batches where it has too few itself), so the result depends on the data, the code and
 `monitor.accept` alone: whoever trains on a data version again leaves out the same days.
 """
 
+import datetime as dt
 import functools
 from dataclasses import dataclass
 
 import polars as pl
 
-from monitoring.data_faults import find_data_faults, is_accepted_fault
-from monitoring.expectations import MIN_WHOLE_DAY_SHARE, learn_expectations
+from monitoring.data_faults import find_grouped_faults, is_accepted_fault
+from monitoring.expectations import MIN_DAY_ROWS, MIN_WHOLE_DAY_SHARE, Expectations, learn_expectations
 from penumbra.core.columns import DAY_COLUMN
 from penumbra.core.problem import Problem
 from penumbra.core.settings import PROJECT_ROOT, Settings
@@ -137,18 +139,30 @@ def _find_batch_faults(
 ) -> ExcludedDays:
     schema = store.problem.schema
     try:
-        rows = pl.concat([store.rows(name) for name in earlier])
-        expectations = learn_expectations(drop_excluded_days(rows, schema.TIME, excluded), schema)
-    except ValueError:  # there is nothing before it, or less than two days
+        before = drop_excluded_days(pl.concat([store.rows(name) for name in earlier]), schema.TIME, excluded)
+        expectations = learn_expectations(before, schema)
+    except ValueError as reason:  # there is nothing before it, or too little
+        print(f"{batch}: its days aren't looked at for data faults: {reason if earlier else 'it is the first batch'}")
         return {}
-    judged = store.rows(batch).with_columns(pl.col(schema.TIME).dt.date().alias(DAY_COLUMN))
-    days = judged.group_by(DAY_COLUMN).len().sort(DAY_COLUMN)
-    whole = days.filter(pl.col("len") >= MIN_WHOLE_DAY_SHARE * days["len"].sort()[days.height // 2])[DAY_COLUMN]
-    groups = expectations.group_days(whole.to_list())
-    faults = [find_data_faults(judged.filter(pl.col(DAY_COLUMN).is_in(group)), expectations) for group in groups]
+    day = pl.col(schema.TIME).dt.date().alias(DAY_COLUMN)
+    judged = store.rows(batch).with_columns(day)
+    whole = _list_whole_days(judged, expectations)
+    rows = pl.concat([before.with_columns(day).filter(pl.col(DAY_COLUMN) < whole[0]), judged], how="diagonal_relaxed")
+    counts = dict(rows.group_by(DAY_COLUMN).len().iter_rows())
+    if sum(counts.values()) < MIN_DAY_ROWS:
+        print(f"{batch}: its days aren't looked at for data faults: they and those before have too few rows")
+    found = find_grouped_faults(whole, counts, lambda days: rows.filter(pl.col(DAY_COLUMN).is_in(days)), expectations)
     return {
         str(day): texts
-        for group, of_group in zip(groups, faults, strict=True)
+        for group, faults in found
         for day in group
-        if (texts := [f"{each.text} ({each.cause})" for each in of_group if not is_accepted_fault(each, day, accept)])
+        if day in whole
+        and (texts := [f"{each.text} ({each.cause})" for each in faults if not is_accepted_fault(each, day, accept)])
     }
+
+
+def _list_whole_days(rows: pl.DataFrame, expectations: Expectations) -> list[dt.date]:
+    """The days of a batch, ascending; where each is judged by itself without those that it has but a part of."""
+    days = rows.group_by(DAY_COLUMN).len().sort(DAY_COLUMN)
+    usual = days["len"].sort()[days.height // 2] if expectations.block_days == 1 else 0
+    return days.filter(pl.col("len") >= MIN_WHOLE_DAY_SHARE * usual)[DAY_COLUMN].to_list()

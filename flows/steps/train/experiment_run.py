@@ -14,7 +14,7 @@ from penumbra.core.settings import Settings
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.run_records import FinishedRun
 from penumbra.storage.cache import RunReceipts
-from penumbra.training.evaluate import METRIC_TITLES, Trial, TrialJob, format_score_table, run_trial
+from penumbra.training.evaluate import Trial, TrialJob, format_score_table, get_metric_title, run_trial
 from penumbra.training.gate_checks import ServingMeasurements
 from penumbra.training.rejection import Rejection, refuse_training
 from penumbra.training.search import thin_training_set
@@ -63,7 +63,7 @@ def _look_quickly(matrices: Matrices, job: TrialJob, split: Split, quick_rows: i
     sample = thin_training_set(all_rows, min(1.0, quick_rows / len(all_rows.y)))
     evaluation_set = matrices.read_evaluation_set(split.validation)
     done, _ = run_trial(job, matrices.task, matrices.make_estimator(job), sample, evaluation_set)
-    title = METRIC_TITLES[next(iter(done.scores))]
+    title = get_metric_title(next(iter(done.scores)))
     return (
         f"A quick look at {job.candidate}: {title} {done.loss:.4f} on {format_batch_range(split.validation)}, "
         f"learnt from {len(sample.y):,} of {len(all_rows.y):,} rows in {time.time() - began:.1f} s"

@@ -9,22 +9,29 @@ import numpy as np
 import polars as pl
 
 from flows.steps.doctor import examination
+from flows.steps.prediction_losses import measure_loss_ceiling
 from flows.steps.train import served_forms
 from flows.steps.train.live_model import LivePredictions, predict_with_live
 from flows.steps.train.matrices import Matrices
 from flows.steps.train.plan import TrainingPlan, read_training_rows
 from flows.steps.train.trials.screening import describe_single_class
 from penumbra.core.columns import DAY_COLUMN, INPUTS_COLUMN, LOSS_COLUMN, MODEL_COLUMN, name_loss_column
-from penumbra.core.metrics.losses import compute_clipped_losses, compute_row_losses, describe_loss
+from penumbra.core.metrics.losses import (
+    compute_loss_ceiling,
+    compute_row_losses,
+    describe_clipping,
+    describe_loss,
+)
 from penumbra.core.settings import PromotionSettings, Settings
-from penumbra.core.task import Task
 from penumbra.training import bootstrap, gate, slices
 from penumbra.training.evaluate import TrialJob
+from penumbra.training.fit import compute_baseline
 from penumbra.training.gate_checks import ServingMeasurements
 from penumbra.training.gate_comparisons import ComparisonRule
 from penumbra.training.split import select_worst_failures
 
 CALIBRATION_METRIC = "calibration_error"
+COMPARED_MODELS = ("candidate", "baseline", "live")
 HeldOutPart = Literal["validation", "test"]
 
 
@@ -59,7 +66,8 @@ def evaluate_gate(
     """Run the gate on held-out batches, of which the predictions are beside the matrices.
 
     Args:
-        settings: Section [gate], and those that the doctor and the reading of rows need.
+        settings: Sections [gate] and [promotion] (`loss`, `loss_ceiling`), and those that the doctor and the reading of
+            rows need.
         plan: The plan of the run.
         matrices: The matrices of the run, with the predictions of the candidate and the baseline.
         job: The candidate with its parameters.
@@ -76,19 +84,23 @@ def evaluate_gate(
     labels, days = matrices.read_evaluation_set(batches)[1], losses[DAY_COLUMN].to_numpy()
     predictions = matrices.arrays.read(f"{part}-{job}")
     intervals = bootstrap.compute_defined_intervals(matrices.task, labels, predictions, days)
+    ceiling = measure_gate_ceiling(settings.promotion, matrices, batches, live)
     compared = losses if live is None or not live.known.any() else losses.filter(live.known)
+    compared, clipping = clip_compared_losses(compared, ceiling)
     skipped = list_skipped_checks(live, doctor_skipped)
     findings = None if doctor_skipped else examination.list_unaccepted_findings(settings, matrices.problem)
     calibration, rule = intervals.get(CALIBRATION_METRIC), choose_comparison_rule(plan, job, live)
     released = served_forms.open_released_model(matrices, locate_model(matrices, job, part))
     forms = served_forms.compare_served_forms(matrices.problem, released, rows)
-    words = describe_loss(matrices.task), describe_single_class(matrices, batches)
-    report = gate.run_gate_checks(settings.gate, compared, rule, shipped, calibration, findings, skipped, *words, forms)
+    words = describe_loss(matrices.task, matrices.task.loss), describe_single_class(matrices, batches)
+    report = gate.run_gate_checks(
+        settings.gate, compared, rule, shipped, calibration, findings, skipped, *words, forms, clipping
+    )
     worst = slices.find_worst_slices(
         rows[INPUTS_COLUMN].struct.unnest(), losses[name_loss_column("candidate")].to_numpy(), days
     )
     failed = find_live_failures(live, rows, losses)
-    by_day = sum_compared_days(settings.promotion, matrices.task, labels, predictions, live, losses[DAY_COLUMN])
+    by_day = sum_compared_days(compared)
     return GateOutcome(report, losses, intervals, live, worst, failed, by_day)
 
 
@@ -190,40 +202,59 @@ def build_loss_table(
     return table.with_columns(pl.Series(name_loss_column(model), loss) for model, loss in losses.items())
 
 
-def sum_compared_days(
-    promotion: PromotionSettings,
-    task: Task,
-    labels: np.ndarray,
-    predictions: np.ndarray,
-    live: LivePredictions | None,
-    days: pl.Series,
-) -> pl.DataFrame:
+def sum_compared_days(compared: pl.DataFrame) -> pl.DataFrame:
     """Sum the losses by which the promotion's test compares models, by day: days on which a rare loss would show.
 
     Args:
-        promotion: `loss` and `loss_ceiling` are used; the ceiling is that many times the live model's mean loss here.
-        task: The task.
-        labels: The labels [n].
-        predictions: The candidate's predictions, [n] or [n, classes].
-        live: The live model's predictions of the same rows, None if there is no live model.
-        days: The day of each row (Date).
+        compared: The table of clipped losses; NaN where the live model has no prediction.
 
     Returns:
         A row for each day on which the live model has predictions: `day` (Date), `rows`, and `difference` (Float64),
         the sum of its losses less the candidate's.
     """
-    known = np.zeros(len(labels), bool) if live is None else live.known
-    if not known.any():
+    if name_loss_column("live") not in compared.columns:
         return pl.DataFrame(schema={"day": pl.Date, "rows": pl.UInt32, "difference": pl.Float64})
-    given = (live.predictions[known], np.asarray(predictions)[known])  # type: ignore[union-attr]
-    usual = compute_clipped_losses(task, labels[known], given[0], promotion.loss, np.inf).mean()
-    ceiling = promotion.loss_ceiling * float(usual)
-    of_live, of_candidate = (
-        compute_clipped_losses(task, labels[known], each, promotion.loss, ceiling) for each in given
-    )
-    paired = pl.DataFrame({"day": days.filter(pl.Series(known)), "difference": of_live - of_candidate})
-    sound = paired.filter(pl.col("difference").is_finite())
-    return sound.group_by("day").agg(rows=pl.len(), difference=pl.col("difference").sum()).sort("day")
+    difference = pl.col(name_loss_column("live")) - pl.col(name_loss_column("candidate"))
+    paired = compared.select(day=DAY_COLUMN, difference=difference).filter(pl.col("difference").is_finite())
+    return paired.group_by("day").agg(rows=pl.len(), difference=pl.col("difference").sum()).sort("day")
+
+
+def measure_gate_ceiling(
+    settings: PromotionSettings, matrices: Matrices, batches: Sequence[str], live: LivePredictions | None
+) -> float:
+    """Measure the most that a row's loss counts in the gate.
+
+    Args:
+        settings: Section [promotion] (`loss`, `loss_ceiling`).
+        matrices: The matrices of the run.
+        batches: The held-out batches, which have no say.
+        live: The live model's predictions, None if there is no live model.
+
+    Returns:
+        The ceiling: by the live model's reference or, where it has none, by the best constant on all other rows.
+    """
+    task = matrices.task
+    if live is not None and live.reference is not None and live.reference.height:
+        return measure_loss_ceiling(task, settings, live.reference)
+    labels = matrices.read_evaluation_set([batch for batch in matrices.arrays.sizes if batch not in batches])[1]
+    constant = np.array(compute_baseline(task, labels))
+    losses = compute_row_losses(task, labels, np.broadcast_to(constant, (len(labels), *constant.shape)))
+    return compute_loss_ceiling(task, labels, losses, settings.loss_ceiling)
+
+
+def clip_compared_losses(losses: pl.DataFrame, ceiling: float) -> tuple[pl.DataFrame, str]:
+    """Clip the losses that the gate compares, so that no single row decides.
+
+    Args:
+        losses: A table of `build_loss_table`.
+        ceiling: The most that a row's loss counts.
+
+    Returns:
+        The table with losses (Float64) of at most that, NaN kept; and how many the candidate has above it in words.
+    """
+    known = [name for model in COMPARED_MODELS if (name := name_loss_column(model)) in losses.columns]
+    share = float((losses[name_loss_column("candidate")] > ceiling).mean() or 0)  # type: ignore[arg-type]
+    return losses.with_columns(pl.col(known).clip(upper_bound=ceiling)), describe_clipping(share, ceiling)
 
 
 def find_live_failures(live: LivePredictions | None, rows: pl.DataFrame, losses: pl.DataFrame) -> pl.DataFrame:

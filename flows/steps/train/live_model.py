@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from penumbra.core.columns import BATCH_COLUMN, PREDICTION_COLUMN, ROW_NUMBER_COLUMN
+from penumbra.core.columns import BATCH_COLUMN, LABEL_COLUMN, PREDICTION_COLUMN, ROW_NUMBER_COLUMN
 from penumbra.core.problem import Problem
 from penumbra.core.settings import RegistrySettings, Settings
 from penumbra.core.task import Task
@@ -25,13 +25,15 @@ class LivePredictions:
     """The live model's version, the facts of its bundle, and its predictions of some rows.
 
     `predictions` is float64 [n] or [n, classes], with NaN for rows that it has learnt from and that its recipe was
-    never scored on before. `unfit` says why it can't predict any row with this code, "" where it can.
+    never scored on before. `unfit` says why it can't predict any row with this code, "" where it can. `reference` has
+    the columns `penumbra.label` and `penumbra.prediction` of its reference, None where it is unfit.
     """
 
     version: str
     facts: Mapping[str, Any]
     predictions: np.ndarray
     unfit: str = ""
+    reference: pl.DataFrame | None = None
 
     @property
     def known(self) -> np.ndarray:
@@ -72,7 +74,9 @@ def predict_with_live(registry: RegistrySettings, problem: Problem, rows: pl.Dat
         except UnfitBundle as reason:
             facts = read_manifest(Path(folder) / version)
             return LivePredictions(version, facts, _make_unknown(rows, Task.from_schema(problem.schema)), str(reason))
-        return LivePredictions(version, live.facts, predict_held_out(live, rows, problem.schema.Row.primary_key()))
+        reference = bundle.read_reference_rows(live.path).select(LABEL_COLUMN, PREDICTION_COLUMN)
+        predictions = predict_held_out(live, rows, problem.schema.Row.primary_key())
+        return LivePredictions(version, live.facts, predictions, reference=reference)
 
 
 def collect_live_predictions(settings: Settings, problem: Problem, rows: pl.DataFrame) -> np.ndarray | None:

@@ -13,7 +13,7 @@ import polars as pl
 from flows.steps.train import live_model, plan
 from penumbra.core.columns import BATCH_COLUMN, LABEL_COLUMN
 from penumbra.core.encoding import CategoryTables
-from penumbra.core.metrics.losses import compute_row_losses
+from penumbra.core.metrics.losses import build_judged_task, compute_row_losses
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.core.task import Task
@@ -187,7 +187,8 @@ def write_matrices(
     """Write the matrices of some batches, with what trials depend on beside data, code and settings.
 
     Args:
-        settings: Those that the rows, the set of failures and the live model's predictions are read by.
+        settings: Those that the rows, the set of failures and the live model's predictions are read by, and
+            `promotion.loss`.
         problem: The problem, with every part.
         batches: Names of admitted batches; their rows are written in this order.
         folder: Where the arrays are written.
@@ -197,7 +198,8 @@ def write_matrices(
     Returns:
         The matrices.
     """
-    rows, task = plan.read_training_rows(settings, problem, batches), Task.from_schema(problem.schema)
+    rows = plan.read_training_rows(settings, problem, batches)
+    task = build_judged_task(problem.schema, settings.promotion.loss)
     inputs, encoding = build_matrix(rows, problem.features.FEATURES)
     arrays = ArrayStore(folder, dict(rows.group_by(BATCH_COLUMN, maintain_order=True).len().iter_rows()))
     arrays.write("inputs", inputs)

@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from flows.steps.train import excluded_days
+from penumbra.core.metrics.losses import build_judged_task
 from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError
 from penumbra.data import versions
@@ -60,7 +61,7 @@ class TrainingPlan:
 
     @property
     def fingerprint(self) -> str:
-        """The sha256 in hex of code, tables, data version, settings of training and gate, and excluded days."""
+        """The sha256 in hex of code, tables, data version, settings of training, gate and loss, and excluded days."""
         return str(self.facts["fingerprint"])
 
 
@@ -102,10 +103,12 @@ def make_plan(settings: Settings, problem: Problem) -> TrainingPlan:
     Raises:
         DataNotRecorded: The data folder isn't at the version that its .dvc file names.
         NoGitRevision: The project is no git checkout with a commit.
-        SettingsError: `training.candidates` names a candidate that problem/candidates.py doesn't have.
+        SettingsError: `training.candidates` names a candidate that problem/candidates.py doesn't have, or
+            `promotion.loss` no loss of the problem's task.
         ValueError: There are too few batches with outcomes to split.
     """
     require_known_candidates("training.candidates", settings.training.candidates, problem.candidates.CANDIDATES)
+    build_judged_task(problem.schema, settings.promotion.loss)
     data = versions.compute_data_version(settings.data)
     if not data or data != versions.read_recorded_version(settings.data):
         raise DataNotRecorded(
@@ -116,14 +119,14 @@ def make_plan(settings: Settings, problem: Problem) -> TrainingPlan:
     outcomes = excluded_days.count_batch_outcomes(store, left_out)
     remarks = [f"{batch}: {found.remark}" for batch, found in outcomes.items() if found.remark]
     split = _split_usable_batches(settings, outcomes, remarks)
-    files = list_training_files()
+    files, judged = list_training_files(), [settings.promotion.loss, settings.promotion.loss_ceiling]
     facts = {
         "data_version": data,
         "revision": code_version.read_git_revision(PROJECT_ROOT),
         "settings": settings.describe_sections(),
         "environment": code_version.describe_environment(PROJECT_ROOT),
         "fingerprint": fingerprints.compute_fingerprint(
-            PROJECT_ROOT, files, data, settings.describe_sections("training", "gate"), list(left_out)
+            PROJECT_ROOT, files, data, settings.describe_sections("training", "gate"), judged, list(left_out)
         ),
         "files": fingerprints.hash_files(PROJECT_ROOT, files),
         "train": split.train,

@@ -16,9 +16,11 @@ BENCHMARKS = {
     "alarms": "how often nothing raises an alarm, how soon drift does, which data faults are found",
     "cli": "how long help and light commands take, beside starting Python",
     "explanations": "whether the parts of a loss's rise are what was put into made worlds, and intervals hold them",
+    "few-rows": "which data faults are found where a day has few rows, how soon, and how many are false",
     "faults": "kills, flipped bytes, hostile peers and load by the hundred: what is lost, doubled or undetected",
     "ingest": "ingest beside plain polars; one more batch after 10, 100 and 1,000",
     "monitor": "counting a million answers, judging a window, the reports on it, beside Evidently on all rows",
+    "number-losses": "false promotions, alarms and passes of the gate where errors of numbers have heavy tails",
     "own-data": "the whole loop on eight problems that aren't the example: what passes, and how long it takes",
     "patterns": "each pattern of problem/candidates.py beside its plain counterpart, month by month",
     "promotion": "how often equal models are promoted, how soon better ones, how soon broken ones stop",
@@ -26,7 +28,9 @@ BENCHMARKS = {
     "slices": "seconds and memory of the search for the worst slices, with thousands of values",
     "train": "the training flow beside a plain script doing the same fits",
 }
-ONE_THREAD = ("alarms", "explanations", "monitor", "promotion", "slices")  # they do their work on one core
+ONE_THREAD = (  # they do their work on one core
+    *("alarms", "explanations", "few-rows", "monitor", "number-losses", "promotion", "slices"),
+)
 DEVELOPMENT_READY, MLFLOW_READY = ".venv/development", ".venv-mlflow/ready"
 
 
@@ -51,7 +55,7 @@ def show_settings(as_json: bool) -> None:
     example="penumbra bench serve",
     help="Measure something of the project; the last line is one JSON document. What needs rows takes those of the "
     "shipped example, whatever problem/ is.\n\n\b\n"
-    + "\n".join(f"{name:<14}{measured}" for name, measured in BENCHMARKS.items()),
+    + "\n".join(f"{name:<15}{measured}" for name, measured in BENCHMARKS.items()),
 )
 @click.argument("name", type=click.Choice(list(BENCHMARKS)))
 def run_benchmark(name: str) -> None:

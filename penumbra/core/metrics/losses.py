@@ -1,16 +1,26 @@
 """Losses by row, by which two models can be compared on the same rows."""
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from penumbra.core.loss_names import (
+    AUTO_LOSS,
+    CLASS_LOSSES,
+    NUMBER_LOSSES,
+    describe_loss_name,
+    list_loss_choices,
+    read_quantile_level,
+)
+from penumbra.core.problem import ProblemSchema
+from penumbra.core.settings import SettingsError
 from penumbra.core.task import Task
 
-LossName = Literal["log_loss", "brier"]
 PROBABILITY_EPSILON = float(np.finfo(np.float64).eps)
 """The smallest probability that a logarithm is taken of, as in scikit-learn."""
-LOSS_WORDS = {"log_loss": "log-loss", "brier": "Brier score", "squared_error": "squared error"}
+USUAL_QUANTILE = 0.99  # of a reference's losses: what is larger counts as much in their usual mean
+CLASS_MULTIPLE = 2  # times the mean loss of the class that loses most, a row may lose in any case
+MANY_CLIPPED = 0.05  # share of rows with a clipped loss, from which on the comparison is another than was asked for
 
 
 @dataclass(frozen=True)
@@ -41,78 +51,116 @@ def get_primary_metric(task: Task) -> str:
     """Name the metric that decides: a mean of losses by row, where less is better.
 
     Args:
-        task: The task.
+        task: The task, with its loss.
 
     Returns:
-        "squared_error" or "log_loss".
+        The name of the loss, such as "squared_error" or "log_loss".
     """
-    return name_compared_loss(task, "log_loss")
+    return name_compared_loss(task, task.loss)
 
 
-def name_compared_loss(task: Task, loss: LossName) -> str:
+def name_compared_loss(task: Task, loss: str) -> str:
     """Name the loss that models of a task are compared by.
 
     Args:
         task: The task.
-        loss: The loss of probabilities, as `promotion.loss` names it.
+        loss: The setting `promotion.loss`.
 
     Returns:
-        "squared_error", or `loss`.
+        `loss`, or for "auto" the log-loss of classes and the squared error of numbers.
+
+    Raises:
+        SettingsError: It is no loss of such a task.
     """
-    return "squared_error" if task.kind == "regression" else loss
+    has_classes = task.kind != "regression"
+    usual, *others = CLASS_LOSSES if has_classes else NUMBER_LOSSES
+    if loss == AUTO_LOSS:
+        return usual
+    if loss in (usual, *others) or (not has_classes and read_quantile_level(loss) is not None):
+        return loss
+    target = "classes" if has_classes else "a number"
+    raise SettingsError(
+        f"promotion.loss = {loss!r}: the target of problem/schema.py is {target}: expected "
+        f"{list_loss_choices(has_classes)}"
+    )
 
 
-def describe_loss(task: Task, loss: LossName = "log_loss") -> str:
+def build_judged_task(schema: ProblemSchema, loss: str) -> Task:
+    """Build the task of a problem with the loss that its predictions are judged by.
+
+    Args:
+        schema: The problem's schema.
+        loss: The setting `promotion.loss`.
+
+    Returns:
+        The task.
+
+    Raises:
+        SettingsError: It is no loss of such a task.
+    """
+    task = Task.from_schema(schema)
+    return replace(task, loss=name_compared_loss(task, loss))
+
+
+def describe_loss(task: Task, loss: str = AUTO_LOSS) -> str:
     """Name the loss that a task is judged by, in words.
 
     Args:
         task: The task.
-        loss: The loss of probabilities.
+        loss: The setting `promotion.loss`.
 
     Returns:
-        "log-loss" or "Brier score"; "squared error" of numbers in any case.
+        Such as "log-loss".
+
+    Raises:
+        SettingsError: It is no loss of such a task.
     """
-    return LOSS_WORDS[name_compared_loss(task, loss)]
+    return describe_loss_name(name_compared_loss(task, loss))
 
 
 def compute_row_losses(task: Task, labels: np.ndarray, predictions: np.ndarray) -> np.ndarray:
     """Compute what each row contributes to the primary metric.
 
     Args:
-        task: The task.
+        task: The task, with its loss.
         labels: The labels [n].
         predictions: The predictions, [n] or [n, classes].
 
     Returns:
-        float64 [n], log-losses in nats or squared errors.
+        float64 [n].
     """
-    return compute_clipped_losses(task, labels, predictions, "log_loss", np.inf)
+    return compute_clipped_losses(task, labels, predictions, task.loss, np.inf)
 
 
 def compute_clipped_losses(
-    task: Task, labels: np.ndarray, predictions: np.ndarray, loss: LossName, ceiling: float
+    task: Task, labels: np.ndarray, predictions: np.ndarray, loss: str, ceiling: float
 ) -> np.ndarray:
     """Compute each row's loss, at most `ceiling`.
 
-    The ceiling keeps a single surprise from deciding a comparison. It is a multiple of the live model's mean loss on
-    its reference, and must be chosen before the rows are seen.
+    The ceiling keeps a single surprise from deciding a comparison (see `compute_loss_ceiling`), and must be chosen
+    before the rows are seen.
 
     Args:
         task: The task.
         labels: The labels [n].
         predictions: The predictions, [n] or [n, classes].
-        loss: The loss of probabilities: log-loss in nats, or Brier score, over all classes where there are several.
-            Numbers have the squared error in any case.
+        loss: The setting `promotion.loss`: log-loss in nats or Brier score, over all classes where there are several;
+            squared, absolute or quantile loss of numbers.
         ceiling: The largest loss of a row.
 
     Returns:
         float64 [n], NaN where the prediction is NaN.
 
+    Raises:
+        SettingsError: It is no loss of such a task.
+
     Source:
-        Brier, "Verification of forecasts expressed in terms of probability", 1950.
+        Brier, "Verification of forecasts expressed in terms of probability", 1950; Koenker, Bassett, "Regression
+        quantiles", 1978.
     """
+    loss = name_compared_loss(task, loss)
     if task.kind == "regression":
-        return np.minimum((predictions - labels) ** 2, ceiling)
+        return np.minimum(_compute_number_losses(labels - predictions, loss), ceiling)
     given = _select_outcome_probability(task, labels, predictions)
     losses = compute_probability_losses(given, loss)
     if task.kind == "multiclass" and loss == "brier":
@@ -120,12 +168,12 @@ def compute_clipped_losses(
     return np.minimum(losses, ceiling)
 
 
-def compute_probability_losses(given: np.ndarray, loss: LossName) -> np.ndarray:
+def compute_probability_losses(given: np.ndarray, loss: str) -> np.ndarray:
     """Compute the losses of the probabilities that were given to what happened.
 
     Args:
         given: The probabilities, float64 of any shape.
-        loss: Log-loss in nats, or Brier score of a binary outcome.
+        loss: "brier" for the Brier score of a binary outcome; log-loss in nats otherwise.
 
     Returns:
         float64 of the same shape.
@@ -133,6 +181,67 @@ def compute_probability_losses(given: np.ndarray, loss: LossName) -> np.ndarray:
     if loss == "brier":
         return np.asarray((1 - given) ** 2)
     return np.asarray(-np.log(np.clip(given, PROBABILITY_EPSILON, 1)))
+
+
+def compute_loss_ceiling(task: Task, labels: np.ndarray, losses: np.ndarray, multiple: float) -> float:
+    """Compute the most that a row's loss counts, from the losses of a model on its reference.
+
+    Of numbers it is a multiple of the usual loss: the mean of the losses where each counts as much as their 99 %
+    quantile at most. With heavy tails the plain mean is the work of its few largest rows, and so would be the ceiling.
+    At most 1 in `multiple` of rows like the reference's has a larger loss, whatever the distribution.
+
+    Of classes it is a multiple of the mean, which no row can move far; and no less than twice the mean loss of the rows
+    of any class, or nothing would count that is said of a rare one.
+
+    Args:
+        task: The task.
+        labels: The reference's labels [n].
+        losses: The losses of its rows, float64 [n] without NaN.
+        multiple: The setting `promotion.loss_ceiling`.
+
+    Returns:
+        The ceiling; infinity without rows, or where no row has a loss.
+
+    Source:
+        Winsorised mean: Tukey, "The future of data analysis", 1962.
+    """
+    if not len(losses):
+        return np.inf
+    if task.kind == "regression":
+        usual = float(np.minimum(losses, np.quantile(losses, USUAL_QUANTILE)).mean())
+        return multiple * usual or np.inf
+    rows = np.bincount(labels.astype(np.int64))
+    by_class = np.bincount(labels.astype(np.int64), losses)[rows > 0] / rows[rows > 0]
+    return max(multiple * float(losses.mean()), CLASS_MULTIPLE * float(by_class.max())) or np.inf
+
+
+def describe_clipping(share: float, ceiling: float) -> str:
+    """Describe how many losses were larger than the ceiling.
+
+    Args:
+        share: The share of rows, 0 to 1.
+        ceiling: The ceiling.
+
+    Returns:
+        A clause, with what to do where they are many; "" where there is none.
+    """
+    if not share:
+        return ""
+    words = f"{share:.2%} of the losses count as the ceiling, {ceiling:.3g} (promotion.loss_ceiling)"
+    if share <= MANY_CLIPPED:
+        return words
+    return f"{words}: so many that large errors hardly count; raise it, or compare by absolute_error (promotion.loss)"
+
+
+def _compute_number_losses(short: np.ndarray, loss: str) -> np.ndarray:
+    """The losses of numbers by how much each prediction falls short of its label: float64 of the same shape."""
+    if loss == "squared_error":
+        return np.asarray(short**2)
+    if loss == "absolute_error":
+        return np.abs(short)
+    level = read_quantile_level(loss)
+    assert level is not None
+    return np.maximum(level * short, (level - 1) * short)
 
 
 def _select_outcome_probability(task: Task, labels: np.ndarray, predictions: np.ndarray) -> np.ndarray:

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from penumbra.core.loss_names import read_quantile_level
 from penumbra.core.metrics.calibration import compute_calibration_error
-from penumbra.core.metrics.losses import compute_row_losses, get_primary_metric
+from penumbra.core.metrics.losses import compute_clipped_losses, compute_row_losses, get_primary_metric
 from penumbra.core.task import Task
 
 
@@ -17,17 +18,19 @@ def compute_metrics(task: Task, labels: np.ndarray, predictions: np.ndarray) -> 
 
     Returns:
         The metrics by name, the primary one first: "log_loss", "brier", "roc_auc", "pr_auc" (binary) or "accuracy"
-        (multi-class) and "calibration_error"; or of numbers "squared_error", "rmse", "mae", "r2" and "bias".
+        (multi-class) and "calibration_error"; or of numbers "squared_error", "rmse", "mae", "r2" and "bias", and with a
+        quantile loss "coverage", the share of labels that aren't above the prediction.
 
     Raises:
         ValueError: If there are no rows, or only one class among them.
     """
     if task.kind == "regression":
-        return _compute_regression_metrics(labels, predictions)
+        return _put_primary_first(task, labels, predictions, _compute_regression_metrics(labels, predictions))
     if (classes := len(np.unique(labels))) < 2:
         raise ValueError(f"{_describe_classes(task, labels)}: a score needs two classes and there are {classes}")
     score = _compute_binary_metrics if task.kind == "binary" else _compute_multiclass_metrics
-    return {"log_loss": float(compute_row_losses(task, labels, predictions).mean()), **score(labels, predictions)}
+    log_loss = float(compute_clipped_losses(task, labels, predictions, "log_loss", np.inf).mean())
+    return _put_primary_first(task, labels, predictions, {"log_loss": log_loss, **score(labels, predictions)})
 
 
 def compute_defined_metrics(task: Task, labels: np.ndarray, predictions: np.ndarray) -> dict[str, float]:
@@ -47,6 +50,16 @@ def compute_defined_metrics(task: Task, labels: np.ndarray, predictions: np.ndar
     except ValueError:
         return {get_primary_metric(task): float(compute_row_losses(task, labels, predictions).mean())}
     return {name: score for name, score in scores.items() if not np.isnan(score)}
+
+
+def _put_primary_first(
+    task: Task, labels: np.ndarray, predictions: np.ndarray, scores: dict[str, float]
+) -> dict[str, float]:
+    """Put the primary metric before the others, and behind them what a quantile loss asks for."""
+    primary = get_primary_metric(task)
+    first = {primary: float(compute_row_losses(task, labels, predictions).mean())}
+    is_quantile = read_quantile_level(primary) is not None
+    return first | scores | ({"coverage": float(np.mean(labels <= predictions))} if is_quantile else {})
 
 
 def _describe_classes(task: Task, labels: np.ndarray) -> str:

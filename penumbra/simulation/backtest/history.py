@@ -17,7 +17,7 @@ from monitoring.drift import compute_drift
 from monitoring.loss_threshold import DailyLosses, compute_loss_threshold
 from penumbra.core.columns import DAY_COLUMN, PREDICTION_COLUMN
 from penumbra.core.histograms import Binning, Profile, compute_daily_profiles, list_profiled_columns
-from penumbra.core.metrics.losses import LossScale, compute_clipped_losses, describe_loss
+from penumbra.core.metrics.losses import LossScale, compute_clipped_losses, compute_loss_ceiling, describe_loss
 from penumbra.core.problem import Problem, build_utc_date
 from penumbra.core.settings import PROJECT_ROOT, Settings
 from penumbra.simulation import future
@@ -286,11 +286,12 @@ class BacktestHistory:
 
     @cached_property
     def ceiling(self) -> float:
-        """The most that a row's loss counts: some times the mean loss of the first model on its reference."""
+        """The most that a row's loss counts, by the first model on its reference."""
         learnt = self.name_fit(self.history.first_unlearnt_day, 0)
         first = self._reference_fit(learnt)
         reference = self.day[self.day >= first.end] < learnt.end
-        return self.settings.promotion.loss_ceiling * float(self.row_losses(first)[reference].mean())
+        labels, losses = self.labels[self.day >= first.end][reference], self.row_losses(first)[reference]
+        return compute_loss_ceiling(self.history.matrices.task, labels, losses, self.settings.promotion.loss_ceiling)
 
     @cached_property
     def scale(self) -> LossScale:

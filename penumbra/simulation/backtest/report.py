@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from penumbra.core.metrics.losses import LOSS_WORDS
+from penumbra.core.loss_names import describe_loss_name
 from penumbra.core.settings import Settings
 from penumbra.core.tables import align_columns, format_number
 from penumbra.simulation.backtest.trials import UNTRAINED_POLICY, PolicyResult
@@ -30,7 +30,7 @@ def format_result_table(results: Sequence[PolicyResult], standard: PolicyResult,
         A line for each policy; intervals are over days, mistakes in hindsight.
     """
     return align_columns(
-        [["", LOSS_WORDS[loss], *RESULT_HEADER], *(_format_cells(result, standard) for result in results)]
+        [["", describe_loss_name(loss), *RESULT_HEADER], *(_format_cells(result, standard) for result in results)]
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from monitoring.windows import WindowStore
-from penumbra.core.metrics.losses import LOSS_WORDS
+from penumbra.core.loss_names import describe_loss_name
 from penumbra.core.settings import PROJECT_ROOT, Settings
 from penumbra.core.tables import align_columns, format_number
 from penumbra.training import charts
@@ -217,7 +217,7 @@ def build_replay_picture(steps: ReplaySteps, loss: str) -> charts.VegaLiteSpec:
         {"model": f"version {r[0]['version']}", "begin": r[0]["day"], "end": _next_day(r[-1]["day"])}
         for r in group_by_version(steps)
     ]
-    title, every = LOSS_WORDS[loss], "a week's mean" if span == 7 else "a day's mean"
+    title, every = describe_loss_name(loss), "a week's mean" if span == 7 else "a day's mean"
     return charts.build_model_history_chart(
         f"{title[0].upper()}{title[1:]} a row ({every}), and what was decided", points, marks, bars, VERDICT_COLOURS
     )

@@ -7,9 +7,10 @@ import numpy as np
 from flows.steps.train.matrices import Matrices
 from flows.steps.train.plan import TrainingPlan
 from flows.steps.train.trials.attempts import find_problem_folder
+from penumbra.core.metrics.losses import compute_row_losses, describe_loss
 from penumbra.core.task import read_target_dtype
-from penumbra.training.evaluate import TrialJob, predict_soundly
-from penumbra.training.fit import fit_estimator
+from penumbra.training.evaluate import TrialJob, predict_for_task, predict_soundly
+from penumbra.training.fit import compute_baseline, fit_estimator
 from penumbra.training.rejection import (
     USER_ERRORS,
     Rejection,
@@ -21,6 +22,7 @@ from penumbra.training.rejection import (
 from penumbra.training.split import Split, format_batch_range
 
 BASELINE_REFUSED = "nothing can be compared with baseline() of problem/candidates.py"
+WEAK_BASELINE_RATIO = 1.01  # of the baseline's loss to that of the best constant: beyond that it is said
 LARGEST_NUMBER = 1e70  # a spread of squared errors, its fourth power, is within float64
 FEWER_BATCHES = "or lower training.validation_batches or training.test_batches"
 
@@ -68,6 +70,37 @@ def require_baseline(matrices: Matrices, split: Split) -> None:
         raise TrainingRefused(f"{BASELINE_REFUSED}: {fault}")
 
 
+def describe_weak_baseline(matrices: Matrices, split: Split) -> list[str]:
+    """Say that a constant does better than the baseline of numbers, of whose loss margins are shares.
+
+    Args:
+        matrices: The matrices of the run.
+        split: The batches of the run.
+
+    Returns:
+        A sentence, or none.
+    """
+    task = matrices.task
+    if task.kind != "regression":
+        return []
+    estimator, learnt = (
+        matrices.make_estimator(TrialJob("baseline")),
+        matrices.build_training_set("baseline", split.train),
+    )
+    fit_estimator(estimator, learnt)
+    constant = compute_baseline(task, learnt.y)
+    loss, best = (
+        float(compute_row_losses(task, learnt.y, np.broadcast_to(said, learnt.y.shape)).mean())
+        for said in (predict_for_task(task, estimator, learnt.inputs), np.array(constant))
+    )
+    if loss <= WEAK_BASELINE_RATIO * best:
+        return []
+    return [
+        f"by {describe_loss(task, task.loss)} the baseline of problem/candidates.py loses {loss:.4g} a row, and the "
+        f"constant {constant:.4g} {best:.4g}: margins are shares of the baseline's loss; see docs/your-problem.md"
+    ]
+
+
 def check_outcomes(matrices: Matrices, split: Split) -> list[str]:
     """Look whether there is something to learn from the outcomes of the rows.
 
@@ -112,6 +145,7 @@ def screen_run(matrices: Matrices, names: Sequence[str], plan: TrainingPlan) -> 
     """
     remarks = [*plan.facts["remarks"], *check_outcomes(matrices, plan.split)]
     require_baseline(matrices, plan.split)
+    remarks += describe_weak_baseline(matrices, plan.split)
     rejections = screen_candidates(matrices, names)
     for sentence in [*remarks, *rejections]:
         print(sentence, flush=True)

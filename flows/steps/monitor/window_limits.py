@@ -1,0 +1,149 @@
+"""What of a window isn't judged, or not as usual, and why: few rows, few days, labels that haven't come."""
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from functools import reduce
+from operator import add
+
+from flows.steps.monitor.watched_model import WatchedModel
+from flows.steps.monitor.window_signals import WindowSpan, compute_alarm_budget
+from monitoring.expectations import MIN_DAY_ROWS, Expectations
+from monitoring.loss import MIN_BAND_DAYS
+from monitoring.permutation import has_enough_days
+from monitoring.windows import WindowLoss
+from penumbra.core.histograms import OutcomeSums
+from penumbra.core.metrics.losses import MANY_CLIPPED, describe_clipping
+from penumbra.core.settings import MonitorSettings, Settings
+from penumbra.logs.profiles import ProfileStore
+
+
+def list_window_limits(
+    settings: Settings,
+    model: WatchedModel,
+    profiles: ProfileStore,
+    span: WindowSpan,
+    outcomes: Sequence[OutcomeSums],
+    loss: WindowLoss | None,
+) -> Iterator[str]:
+    """List what of a window isn't judged.
+
+    Args:
+        settings: The settings' sections `monitor` and `promotion` are read.
+        model: The model that answered.
+        profiles: The daily profiles of its answers.
+        span: The window's days.
+        outcomes: The outcome sums of these days, at least one.
+        loss: The realised loss; None where it isn't known.
+
+    Yields:
+        A clause each. What the settings switch off isn't named.
+    """
+    if words := describe_fault_limits(settings.monitor, model, span):
+        yield words
+    if settings.monitor.on_drift and (words := _describe_drift_limits(settings.monitor, profiles, model, span)):
+        yield words
+    if settings.monitor.on_loss and (words := describe_loss_limits(settings, model, outcomes)):
+        yield words
+    if loss and loss.clipped > MANY_CLIPPED:
+        yield f"loss: {describe_clipping(loss.clipped, model.ceiling)}"
+
+
+def describe_fault_limits(monitor: MonitorSettings, model: WatchedModel, span: WindowSpan) -> str:
+    """Describe what of a window can't be judged for data faults, or not by the day.
+
+    Args:
+        monitor: The settings' section `monitor`.
+        model: The model that answered, with what is expected of a day.
+        span: The window's days.
+
+    Returns:
+        Words; "" where each day is judged, or `monitor.on_faults` is off.
+    """
+    if not monitor.on_faults:
+        return ""
+    if model.norms is None:
+        return "data faults aren't judged: the live model's reference has too few days to say what is normal"
+    groups = model.norms.group_days(span.days, span.rows)
+    few = [group for group in groups if 0 < _count_rows(span, group) < MIN_DAY_ROWS]
+    if few and len(few) == sum(_count_rows(span, group) > 0 for group in groups):
+        return f"data faults aren't judged: {_describe_rows(span, few[-1])}, and it takes {MIN_DAY_ROWS}"
+    return "; ".join(_list_group_limits(model.norms, span, groups, few))
+
+
+def _list_group_limits(
+    norms: Expectations, span: WindowSpan, groups: Sequence[list[dt.date]], few: Sequence[list[dt.date]]
+) -> Iterator[str]:
+    reached = [group for group in groups if group[0] < span.begin]
+    if reached:
+        yield f"data faults are judged on {reached[0][0]} to {reached[0][-1]} together, as a day has too few rows"
+    elif norms.block_days > 1:
+        yield f"data faults are judged by {norms.period}, as a day has too few rows"
+    if few:
+        yield f"data faults aren't judged on {few[0][0]} to {few[-1][-1]}: fewer than {MIN_DAY_ROWS} rows"
+
+
+def _describe_rows(span: WindowSpan, group: Sequence[dt.date]) -> str:
+    rows = _count_rows(span, group)
+    if group[0] >= span.begin:
+        return f"the window has {rows} rows"
+    return f"the window and the days before it have {rows} rows in {len(group)} days"
+
+
+def _count_rows(span: WindowSpan, days: Sequence[dt.date]) -> int:
+    return sum(span.rows.get(day, 0) for day in days)
+
+
+def _describe_drift_limits(
+    monitor: MonitorSettings, profiles: ProfileStore, model: WatchedModel, span: WindowSpan
+) -> str:
+    window, reference = (
+        sum(day.rows > 0 for day in days.values())
+        for days in (profiles.window(span.begin, span.end, model.version), profiles.reference(model.version))
+    )
+    return describe_day_limits("drift", monitor, window, reference)
+
+
+def describe_day_limits(kind: str, monitor: MonitorSettings, window: int, reference: int) -> str:
+    """Describe that a kind of alarm can't be raised, for lack of days.
+
+    Args:
+        kind: "drift" or "loss".
+        monitor: The settings' section `monitor`.
+        window: The number of the window's days with rows.
+        reference: The number of the reference's.
+
+    Returns:
+        Words; "" where there are days enough.
+    """
+    if has_enough_days(window, reference, compute_alarm_budget(monitor)):
+        return ""
+    return (
+        f"{kind} can't be an alarm: {window} days of the window and {reference} of the model's reference can be drawn "
+        f"in too few ways for one false alarm in {monitor.one_in} windows"
+    )
+
+
+def describe_loss_limits(settings: Settings, model: WatchedModel, outcomes: Sequence[OutcomeSums]) -> str:
+    """Describe why a window's loss isn't judged, or not on all of its days.
+
+    Args:
+        settings: The settings' sections `monitor` and `promotion` are read.
+        model: The model that answered.
+        outcomes: The outcome sums of the window's days, at least one.
+
+    Returns:
+        Words; "" where it is judged on all days with rows.
+    """
+    whole, counted = reduce(add, outcomes), sum(day.labels > 0 for day in outcomes)
+    days = sum(day.rows > 0 for day in outcomes)
+    if whole.due < whole.rows:
+        return f"loss isn't judged yet: {whole.due:,} of {whole.rows:,} labels are due"
+    if counted < MIN_BAND_DAYS:
+        arrived = f"{whole.arrived:,} of {whole.due:,} labels have arrived"
+        return f"loss isn't judged: {arrived}, on {counted} days enough of them, and it takes {MIN_BAND_DAYS} days"
+    if words := describe_day_limits("loss", settings.monitor, counted, len(model.losses.sums)):
+        return words
+    if counted < days:
+        few = f"fewer than {settings.promotion.coverage:.0%} of the labels have arrived"
+        return f"loss is judged on {counted} of {days} days: on the others {few}"
+    return ""

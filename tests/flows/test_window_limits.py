@@ -1,0 +1,88 @@
+"""What of a window isn't judged, and that it is said."""
+
+import datetime as dt
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from flows.steps.monitor import window_summary
+from flows.steps.monitor.window_limits import describe_day_limits, describe_loss_limits
+from monitoring.permutation import compute_permutation_limit, draw_permutations, has_enough_days
+from penumbra.core.histograms import OutcomeSums
+from penumbra.core.settings import load_settings
+from tests.helpers import monitored_model as world
+from tests.helpers.monitored_model import ONE_DAY, WINDOW_BEGIN, run_monitor_pass
+from tests.helpers.regular_flights import make_regular_flights
+
+SETTINGS = load_settings(environ={})
+DAY = OutcomeSums(10, 10, 10, 1.0, 10, 5.0, 3.0, np.zeros(1), np.zeros(1), np.zeros((3, 1)))
+MODEL = SimpleNamespace(losses=SimpleNamespace(sums=np.zeros(59)))
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "words"),
+    [
+        ([DAY] * 7, ""),
+        ([DAY] * 6 + [replace(DAY, due=4)], "loss isn't judged yet: 64 of 70 labels are due"),
+        (
+            [DAY] + [replace(DAY, arrived=1, labels=0)] * 6,
+            "loss isn't judged: 16 of 70 labels have arrived, on 1 days enough of them, and it takes 2 days",
+        ),
+        (
+            [DAY] * 5 + [replace(DAY, arrived=1, labels=0)] * 2,
+            "loss is judged on 5 of 7 days: on the others fewer than 95% of the labels have arrived",
+        ),
+        ([DAY] * 5 + [replace(DAY, rows=0, due=0, arrived=0, labels=0)] * 2, ""),
+    ],
+    ids=["all", "not due", "not there", "some days", "weekend"],
+)
+def test_a_loss_that_is_not_judged_or_on_some_days_alone_is_said(outcomes, words):
+    assert describe_loss_limits(SETTINGS, MODEL, outcomes) == words
+
+
+def test_days_that_can_be_drawn_in_too_few_ways_can_be_no_alarm():
+    assert describe_day_limits("drift", SETTINGS.monitor, 7, 59) == ""
+    assert describe_day_limits("drift", SETTINGS.monitor, 7, 2) == (
+        "drift can't be an alarm: 7 days of the window and 2 of the model's reference can be drawn in too few ways for "
+        "one false alarm in 100 windows"
+    )
+
+
+@pytest.mark.parametrize("reference", range(2, 8))
+def test_a_window_is_beyond_the_limit_only_where_there_are_days_enough(reference):
+    """The window's days are far beyond all others, and the limit is reached by the window's own copies or not."""
+    drawn = draw_permutations(7, reference, 200, seed=1)
+    far = drawn @ np.append(np.full(7, 1000.0), np.zeros(reference))
+    if not has_enough_days(7, reference, 200):
+        assert far[0] <= compute_permutation_limit(far, 200)
+    elif reference > 5:
+        assert far[0] > compute_permutation_limit(far, 200)
+
+
+def test_a_window_of_few_rows_says_what_it_could_not_judge_in_record_reason_and_summary(tmp_path, database):
+    world.make_live_model(tmp_path, database)
+    few = {day: make_regular_flights(world.WINDOW_BEGIN_NUMBER + day).head(5) for day in range(14)}
+    world.log_monitored_days(tmp_path, 14, few)
+    done = WINDOW_BEGIN + 15 * ONE_DAY
+    run_monitor_pass(tmp_path, done)
+    first, second = world.read_windows(tmp_path)
+    assert first.limits == ["data faults aren't judged: the window has 35 rows, and it takes 50"]
+    assert first.reason.endswith(first.limits[0])
+    assert second.limits[0].startswith(f"data faults are judged on {WINDOW_BEGIN} to ")
+    shown = window_summary.format_window_summary(world.make_monitor_settings(tmp_path, done).monitor, done, [], "")
+    assert f"{second.begin}: {second.limits[0]}" in shown
+
+
+def test_a_fault_in_few_rows_is_found_once_there_are_rows_enough(tmp_path, database):
+    world.make_live_model(tmp_path, database)
+    days = [make_regular_flights(world.WINDOW_BEGIN_NUMBER + day).head(5) for day in range(21)]
+    stuck = {day: rows.with_columns(temp=50.0) if day >= 7 else rows for day, rows in enumerate(days)}
+    world.log_monitored_days(tmp_path, 21, stuck)
+    alarms = run_monitor_pass(tmp_path, WINDOW_BEGIN + 22 * ONE_DAY)
+    third = world.read_windows(tmp_path)[2]
+    assert ("frozen", "temp") in {(fault.what, fault.column) for fault in third.faults}
+    assert sum("temp has one value" in alarm for alarm in alarms) == 1
+    assert all(fault.last < third.end for fault in third.faults)
+    assert dt.timedelta(days=7) < third.end - third.faults[0].day
