@@ -38,8 +38,7 @@ def measure_loss_ceiling(task: Task, settings: PromotionSettings, reference: pl.
     Args:
         task: What is predicted.
         settings: Section [promotion] of the settings (`loss`, `loss_ceiling`).
-        reference: A frame with the columns `penumbra.label` (the problem's target) and `penumbra.prediction` (as the logs
-            have it).
+        reference: A frame with the columns `penumbra.label` (the target) and `penumbra.prediction` (as in the logs).
 
     Returns:
         The ceiling, see `penumbra.core.metrics.losses.compute_loss_ceiling`.
