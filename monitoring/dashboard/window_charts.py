@@ -160,8 +160,8 @@ def build_window_explanation(windows: Sequence[Window]) -> ChartRow | None:
         windows: The windows, the earliest first.
 
     Returns:
-        `days`, `verdict`, `lines` (pairs of a subject and a sentence) and `parts` (rows of a table); None where there
-        is no window, or its record has no explanation.
+        `window` (which one, in words), `verdict`, `lines` (pairs of a subject and a sentence) and `parts` (rows of a
+        table); None where there is no window, or its record has no explanation.
     """
     window = next(filter(has_alarm, reversed(windows)), windows[-1] if windows else None)
     if window is None or window.explanation is None:
@@ -172,4 +172,5 @@ def build_window_explanation(windows: Sequence[Window]) -> ChartRow | None:
     lines += [(name, describe_unseen_values(share)) for name, share in loss.unseen.items()] if loss else []
     lines += [("unknown", sentence) for sentence in found.limits]
     parts = list(list_part_rows(loss)) if loss else []
-    return {"days": window.days, "verdict": window.verdict, "lines": lines, "parts": parts}
+    which = "The latest window with an alarm" if has_alarm(window) else "The latest window, without an alarm"
+    return {"window": f"{which}: {window.days}", "verdict": window.verdict, "lines": lines, "parts": parts}

@@ -1,6 +1,7 @@
 """The shift of a column in words, and how far each day is on the way of it, from counts by bin."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -46,7 +47,8 @@ def describe_shift(
         classes: Names of the classes, where the column's words are their positions.
 
     Returns:
-        Words, such as "higher: quartiles 29.0, 37.0, 44.0 → 59.0, 66.0, 73.0"; "" where nothing of it can be named.
+        Words, such as "higher: quartiles 29, 37, 44 → 59, 66, 73", or for categories, and numbers whose middle is where
+        it was, "more web (20.0% → 50.0%); less north (30.0% → 5.0%)"; "" where nothing of it can be named.
     """
     now, then = _compute_shares(window), _compute_shares(reference)
     nulls = f"missing in {then[-1]:.1%} → {now[-1]:.1%}" if abs(now[-1] - then[-1]) >= MIN_NULL_SHIFT else ""
@@ -65,14 +67,24 @@ def _describe_number(edges: Sequence[float], now: np.ndarray, then: np.ndarray) 
         return ""
     now, then = now / now.sum(), then / then.sum()
     moved = float((now - then) @ (then.cumsum() - then / 2))
-    word = "higher" if moved > MIN_RANK_SHIFT else "lower" if moved < -MIN_RANK_SHIFT else "spread otherwise"
+    if abs(moved) < MIN_RANK_SHIFT:
+        return _describe_words(_name_number_bins(edges), now - then, now, then)
+    word = "higher" if moved > 0 else "lower"
     return f"{word}: quartiles {_format_quartiles(edges, then)} → {_format_quartiles(edges, now)}"
+
+
+def _name_number_bins(edges: Sequence[float]) -> list[str]:
+    """What is in each bin: above the edge before, and up to its own."""
+    if not edges:
+        return ["any number"]
+    between = [f"{low:.4g} to {high:.4g}" for low, high in pairwise(edges)]
+    return [f"up to {edges[0]:.4g}", *between, f"above {edges[-1]:.4g}"]
 
 
 def _format_quartiles(edges: Sequence[float], shares: np.ndarray) -> str:
     """Of each quartile the upper edge of its bin."""
     at = np.searchsorted(shares.cumsum(), np.array(QUARTILES) - 1e-9)
-    shown = [f"{edges[each]:.4g}" if each < len(edges) else f"above {edges[-1]:.4g}" if edges else "?" for each in at]
+    shown = [f"{edges[each]:.4g}" if each < len(edges) else f"above {edges[-1]:.4g}" for each in at]
     return ", ".join(shown)
 
 

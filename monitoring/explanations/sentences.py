@@ -81,7 +81,7 @@ def describe_change_day(since: ChangeDay | None) -> str:
     if since is None:
         return UNKNOWN_DAY
     if since.is_open:
-        return f"since {since.high} at the latest, perhaps since before {since.low}, the first day that was looked at"
+        return f"since {since.high} or before"
     return f"since {since.day}" if since.low == since.high else f"since about {since.day} ({since.low} to {since.high})"
 
 
@@ -100,7 +100,7 @@ def describe_loss_rise(loss: LossRise, since: ChangeDay | None) -> str:
     moved = f"{format_number(loss.usual + loss.rise.amount)} over {loss.labels:,} labels, {_format_part(loss.rise)}"
     against = f"{moved} against the {format_number(loss.usual)} of the reference"
     if not loss.rise.is_rise:
-        return f"{against}: not clearly higher."
+        return f"{against}: {'lower' if loss.rise.is_fall else 'not clearly higher'}."
     return f"{against}, {describe_change_day(since)}. {_describe_parts(loss)}"
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import dataframely as dy
 import numpy as np
 
+from monitoring.explanations.records import ChangeDay, ColumnShift, Explanation, LossPart, LossRise
 from monitoring.windows import (
     DayFault,
     EstimatedLoss,
@@ -151,6 +152,7 @@ def make_window(number: int, verdict: str = "ok", ratio: float = 0.5, **changes:
         "shadow": ShadowDisagreement(6_000, 0.03, 0.02),
         "slices": [DegradedSlice("carrier", "EV", 1_200, 0.61, 0.55, 0.67, 0.45)] if verdict == "retrain" else [],
         "faults": [fault] if verdict == "investigate" else [],
+        "explanation": make_explanation(begin) if verdict == "retrain" else Explanation(),
     }
     judged = dt.datetime.combine(begin + dt.timedelta(days=8), dt.time(6), dt.UTC)
     return Window(
@@ -162,6 +164,32 @@ def make_window(number: int, verdict: str = "ok", ratio: float = 0.5, **changes:
         judged=judged,
         **{**fields, **changes},
     )
+
+
+def make_explanation(day: dt.date) -> Explanation:
+    """Make the explanation of a window with an alarm.
+
+    Args:
+        day: The day of the change.
+
+    Returns:
+        The explanation: one column shifted, and both inputs and relation have a part in the rise of the loss.
+    """
+    since = ChangeDay(day, day - dt.timedelta(days=2), day + dt.timedelta(days=1))
+    loss = LossRise(
+        usual=0.45,
+        labels=6000,
+        rise=LossPart("rise", 0.06, 0.02, 0.1),
+        inputs=LossPart("inputs", 0.015, -0.01, 0.04),
+        relation=LossPart("relation", 0.045, 0.01, 0.08),
+        columns=[
+            LossPart("temp", 0.012, 0.0, 0.024),
+            LossPart("all other columns, and combinations", 0.003, -0.01, 0.02),
+        ],
+        slices=[LossPart("carrier is EV", 0.02, 0.01, 0.03)],
+        unseen={"dest": 0.05},
+    )
+    return Explanation([ColumnShift("temp", 1.6, "higher: quartiles 29, 37, 44 → 59, 66, 73", since)], loss, since)
 
 
 def _compute_noon(day: int) -> dt.datetime:

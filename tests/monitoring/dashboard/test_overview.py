@@ -52,6 +52,17 @@ def test_title_and_first_lines_say_what_is_watched_and_the_last_verdict(seen):
     assert "risen most where carrier is EV (0.4500 → 0.6100)" in seen.page.inner_text("#status")
 
 
+def test_why_the_latest_alarm_was_raised_is_said_in_words_and_as_a_table(seen):
+    why = seen.page.inner_text("#why")
+    assert "The latest window with an alarm: 2013-04-22 to 2013-04-28, ▲ retrain" in why
+    assert "1.60 times its threshold, since about 2013-04-22 (2013-04-20 to 2013-04-23): higher: quartiles 29" in why
+    assert "the same rows lose more than they did on the reference" in why
+    assert "dest\n5.0% of the rows have a value that the reference never had" in why
+    rows = seen.page.locator("#parts tbody tr").all_inner_texts()
+    assert rows[0].split("\t") == ["rise of the loss", "+0.0600", "+0.0200 to +0.1000", "100%"]
+    assert rows[-1].split("\t") == ["where carrier is EV", "+0.0200", "+0.0100 to +0.0300", "33%"]
+
+
 def test_every_picture_has_a_point_for_each_window(seen):
     counts = {
         name: seen.page.locator(f"#chart-{name} {POINT}").count() for name in ("drift", "loss", "labels", "shadow")

@@ -25,9 +25,9 @@ def test_a_number_that_is_lower_or_missing_more_often():
     )
 
 
-def test_a_number_with_the_same_middle_and_other_ends_is_spread_otherwise():
+def test_a_number_with_the_same_middle_has_the_values_that_grew_and_shrank():
     assert describe("temp", [50, 0, 0, 50, 0], [0, 50, 50, 0, 0]) == (
-        "spread otherwise: quartiles 20, 20, 30 → 10, 10, above 30"
+        "more up to 10 (0.0% → 50.0%), above 30 (0.0% → 50.0%); less 20 to 30 (50.0% → 0.0%), 10 to 20 (50.0% → 0.0%)"
     )
 
 
