@@ -1,18 +1,20 @@
 """`penumbra bench explanations`: are the parts of a loss's rise what was put into made worlds, and do intervals cover?
 
 Rows are drawn with a known relation between columns and outcome, and a known change of columns, of the relation, or of
-both. The truth is the mean over very many days. Rows of a day share a level of the temperature and of the outcome.
+both. The truth is the mean over very many days. Rows of a day share a level of the temperature and of the outcome. Then
+the same with real flights, whose truth is the mean over all days of the year.
 """
 
 import datetime as dt
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
 import polars as pl
 
+from benchmarks import explained_flights, shuffled_year
 from monitoring.explanations.change_days import estimate_change_day
 from monitoring.explanations.loss_regression import learn_loss_regression
 from monitoring.explanations.loss_rise import SlicePlace, decompose_loss_rise
@@ -22,6 +24,7 @@ from penumbra.core.histograms import Binning, assign_row_bins, sum_losses_by_day
 from penumbra.core.metrics.losses import compute_probability_losses
 
 WORLDS, TRUTH_DAYS = 200, 5_000
+FLIGHT_WORLDS, FLIGHT_WEEKS = 40, 5
 REFERENCE_DAYS, WINDOW_DAYS, DAY_ROWS = 60, 7, 200
 SHOPS = ("north", "east", "south", "west", "web")
 SHOP_LEVELS = np.array([-0.5, 0.0, 0.3, 0.6, 1.0])
@@ -58,31 +61,70 @@ CHANGES = {
 }
 
 
-def main(worlds: int = WORLDS, truth_days: int = TRUTH_DAYS) -> None:
-    """Print what each change was taken for, and a JSON document in the last line.
+def main() -> None:
+    """Print what each change was taken for, and a JSON document in the last line."""
+    made = explain_made_worlds(WORLDS, TRUTH_DAYS)
+    flights = explain_flights(shuffled_year.read_scored_year(), FLIGHT_WORLDS, FLIGHT_WEEKS)
+    days = list(measure_change_days(5 * WORLDS))
+    found = {"coverage_min": min(made), "flights_coverage_min": min(flights), "change_day_coverage_min": min(days)}
+    print(json.dumps({"worlds": WORLDS, **found}))
+
+
+def explain_made_worlds(worlds: int, truth_days: int) -> list[float]:
+    """Print what known changes of made worlds were taken for.
 
     Args:
         worlds: The number of worlds of each change.
         truth_days: The number of days over which the truth is computed.
+
+    Returns:
+        The coverage of each part's intervals.
     """
     print(
         f"Parts of the loss's rise in {worlds} worlds of each change: {REFERENCE_DAYS} days of reference, "
         f"{WINDOW_DAYS} of window, {DAY_ROWS} rows a day"
     )
-    print("truth, mean estimate, share of the 95 % intervals that hold the truth, share of intervals above 0")
-    print(f"{'':<36}{'inputs':>28}{'relation':>28}{'web shop':>28}")
+    _print_heading("web shop")
     covered = []
-    for (name, change), numbers in product(CHANGES.items(), (False, True)):
+    for number, ((name, change), numbers) in enumerate(product(CHANGES.items(), (False, True))):
+        judged = replace(change, numbers=numbers)
+        found = [_explain_world(judged, seed) for seed in range(number * worlds, (number + 1) * worlds)]
         kind = "numbers" if numbers else "binary"
-        covered += list(_print_change(f"{kind}, {name}", replace(change, numbers=numbers), worlds, truth_days))
-    days = _measure_change_days(worlds * 5)
-    print(json.dumps({"worlds": worlds, "coverage_min": min(covered), "change_day_coverage_min": min(days)}))
+        covered += list(_print_change(f"{kind}, {name}", _compute_truth(judged, truth_days), found))
+    return covered
 
 
-def _print_change(name: str, change: WorldChange, worlds: int, truth_days: int) -> Iterator[float]:
+def explain_flights(rows: pl.DataFrame, worlds: int, weeks: int) -> list[float]:
+    """Print what known changes of weeks of flights were taken for.
+
+    Args:
+        rows: The scored year, as `shuffled_year.read_scored_year` returns it.
+        worlds: The number of orders of its days.
+        weeks: The number of weeks of each.
+
+    Returns:
+        The coverage of each part's intervals.
+    """
+    print(f"\nThe same for flights, {worlds * weeks:,} weeks in {worlds} orders of the days")
+    _print_heading("UA")
+    every = list(explained_flights.explain_flight_weeks(rows, worlds, weeks))
+    covered = []
+    for name in explained_flights.CHANGES:
+        found = [_select_parts(rise) for each, _, rise in every if each == name]
+        truth = np.mean([true for each, true, _ in every if each == name], axis=0)
+        covered += list(_print_change(name, truth.tolist(), found))
+    return covered
+
+
+def _print_heading(of_slice: str) -> None:
+    print("truth, mean estimate, share of the 95 % intervals that hold the truth, share of intervals above 0")
+    print(f"{'':<36}{'inputs':>28}{'relation':>28}{of_slice:>28}")
+
+
+def _print_change(
+    name: str, truth: Sequence[float], found: Sequence[tuple[LossPart, LossPart, LossPart]]
+) -> Iterator[float]:
     """Print a line; yield the coverage of each part."""
-    truth = _compute_truth(change, truth_days)
-    found = [_explain_world(change, seed) for seed in range(worlds)]
     cells = []
     for at, true in enumerate(truth):
         parts = [each[at] for each in found]
@@ -98,9 +140,12 @@ def _explain_world(change: WorldChange, seed: int) -> tuple[LossPart, LossPart, 
     random = np.random.default_rng([2024, seed])
     reference, before = draw_days(random, WorldChange(numbers=change.numbers), REFERENCE_DAYS)
     window, now = draw_days(random, change, WINDOW_DAYS)
-    found = decompose_world(reference, before, window, now)
+    return _select_parts(decompose_world(reference, before, window, now))
+
+
+def _select_parts(found: LossRise) -> tuple[LossPart, LossPart, LossPart]:
     if found.relation is None:
-        raise ValueError(f"world {seed} has no labels")
+        raise ValueError("the window has no labels")
     return found.inputs, found.relation, found.slices[0]
 
 
@@ -169,8 +214,15 @@ def _compute_truth(change: WorldChange, days: int) -> tuple[float, float, float]
     return float(moved.mean() - then.mean()), float(now.mean() - moved.mean()), of_web
 
 
-def _measure_change_days(worlds: int) -> Iterator[float]:
-    """Print how well the day of a change is found; yield the coverage of each row."""
+def measure_change_days(worlds: int) -> Iterator[float]:
+    """Print how well the day of a change is found.
+
+    Args:
+        worlds: The number of series for each size of the change.
+
+    Yields:
+        The coverage of the intervals, for each size.
+    """
     print(f"\nThe day of a change, {worlds:,} series: {REFERENCE_DAYS} days of reference, 28 more, changed on the 20th")
     print(f"{'':<46}{'covered':>9}{'within a day':>14}{'days of interval':>18}")
     for correlation, size in product((0.0, 0.5), (1.0, 2.0, 3.0)):

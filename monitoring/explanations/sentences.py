@@ -133,7 +133,7 @@ def describe_unseen_values(share: float) -> str:
 
 def _build_part_row(part: LossPart, name: str, depth: int, whole: float | None) -> PartRow:
     interval = f"{format_number(part.low, '+')} to {format_number(part.high, '+')}"
-    share = f"{part.amount / whole:.0%}" if whole else ""
+    share = _format_share(part.amount / whole) if whole else ""
     return PartRow(name, format_number(part.amount, "+"), interval, share, depth)
 
 
@@ -141,14 +141,14 @@ def _describe_parts(loss: LossRise) -> str:
     rise, relation = loss.rise, loss.relation
     if rise is None or relation is None:
         return ""
-    inputs = f"{_describe_inputs(loss.inputs)} ({loss.inputs.amount / rise.amount:.0%} of the rise)"
+    inputs = f"{_describe_inputs(loss.inputs)} ({_format_share(loss.inputs.amount / rise.amount)} of the rise)"
     if relation.is_rise:
         changed = "the same rows lose more than they did on the reference"
     elif relation.is_fall:
         changed = "the same rows lose less than they did on the reference"
     else:
         changed = "nothing shows that the same rows lose more than they did on the reference"
-    return f"{inputs}; {changed}, {_format_part(relation)} ({relation.amount / rise.amount:.0%})."
+    return f"{inputs}; {changed}, {_format_part(relation)} ({_format_share(relation.amount / rise.amount)})."
 
 
 def _describe_inputs(inputs: LossPart) -> str:
@@ -157,6 +157,10 @@ def _describe_inputs(inputs: LossPart) -> str:
     if inputs.is_fall:
         return f"The rows are of an easier kind, {_format_part(inputs)}"
     return f"The rows aren't clearly of a harder kind, {_format_part(inputs)}"
+
+
+def _format_share(share: float) -> str:
+    return f"{round(100 * share)}%"
 
 
 def _format_part(part: LossPart) -> str:

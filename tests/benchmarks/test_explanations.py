@@ -1,16 +1,16 @@
 """The benchmark of explanations, on a sample of its worlds."""
 
-import json
-
 from benchmarks import explanations
 
 
 def test_known_changes_are_put_into_made_worlds_and_judged(monkeypatch, capsys):
-    changes = {name: explanations.CHANGES[name] for name in ("nothing", "both")}
-    monkeypatch.setattr(explanations, "CHANGES", changes)
-    explanations.main(worlds=2, truth_days=30)
-    printed = capsys.readouterr().out.splitlines()
-    assert [line for line in printed if line.startswith(("binary", "numbers"))] != []
-    found = json.loads(printed[-1])
-    assert found["worlds"] == 2
-    assert 0 <= found["coverage_min"] <= 1
+    monkeypatch.setattr(explanations, "CHANGES", {"both": explanations.CHANGES["both"]})
+    covered = explanations.explain_made_worlds(worlds=2, truth_days=30)
+    assert len(covered) == 2 * 3
+    assert set(covered) <= {0.0, 0.5, 1.0}
+    assert [line.split(",")[0] for line in capsys.readouterr().out.splitlines()[3:]] == ["binary", "numbers"]
+
+
+def test_the_day_of_a_change_is_looked_for_in_made_series(capsys):
+    assert len(list(explanations.measure_change_days(worlds=2))) == 6
+    assert "days correlated by 0.5" in capsys.readouterr().out
