@@ -1,6 +1,11 @@
-"""Kills each operation before and after each of its steps, runs it again, and compares with the undisturbed end."""
+"""Kills each operation before and after each of its steps, runs it again, and compares with the undisturbed end.
 
+`python -m benchmarks.faults.kill_points --every 5 promote reject` is a part of it.
+"""
+
+import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -13,8 +18,10 @@ import polars as pl
 from benchmarks.faults.killed_operation import OPERATIONS, Outcome
 from benchmarks.faults.report import FaultReport
 from penumbra.core.settings import PROJECT_ROOT
+from penumbra.core.tables import format_table
 
 AT_ONCE = 2
+ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS")}  # of those that fork
 
 
 def inject_faults(operations: Sequence[str] = tuple(OPERATIONS), every: int = 1) -> FaultReport:
@@ -47,6 +54,21 @@ def _run_alone(name: str, folder: Path, every: int) -> Outcome:
         str(folder.resolve() / name),
         str(every),
     ]
-    done = subprocess.run(command, cwd=PROJECT_ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    environment = {**os.environ, **ONE_THREAD}
+    done = subprocess.run(command, cwd=PROJECT_ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     found: Outcome = json.loads(done.stdout.splitlines()[-1])
     return found
+
+
+def main() -> None:
+    """Run with the arguments of the command line, and print table, findings and counts."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("operations", nargs="*", default=list(OPERATIONS), metavar="operation")
+    parser.add_argument("--every", type=int, default=1, help="kill at every so many of the moments only")
+    given = parser.parse_args()
+    report = inject_faults(given.operations, given.every)
+    print(format_table(report.table), *report.findings, json.dumps(dict(report.counts)), sep="\n")
+
+
+if __name__ == "__main__":
+    main()

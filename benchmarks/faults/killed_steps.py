@@ -63,7 +63,7 @@ class StepCounter:
         return count
 
     def _count_transactions(self) -> None:
-        """Those of our own SQLite files, in modules that are imported from now on."""
+        """Those of our own SQLite files, in modules that are imported and in those that will be."""
         from penumbra.storage import sqlite
 
         original = sqlite.write_transaction
@@ -75,7 +75,9 @@ class StepCounter:
                 self.pass_moment("before commit")
             self.pass_moment("after commit")
 
-        sqlite.write_transaction = count
+        for module in list(sys.modules.values()):
+            if getattr(module, "__dict__", {}).get("write_transaction") is original:
+                module.write_transaction = count  # type: ignore[attr-defined]
 
     def _count_commits(self) -> None:
         """Those of MLflow's database."""

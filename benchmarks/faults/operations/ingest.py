@@ -22,24 +22,16 @@ def prepare_orders(folder: Path) -> None:
 
 
 def run_ingest(folder: Path) -> None:
-    """Call what the flow's steps call, in their order."""
+    """Ingest with the problem that is beside the data."""
     sys.path.insert(0, str(folder / "code"))
     os.environ.update(make_environment(folder, data__today=TODAY))
-    from flows.steps import ingest
     from penumbra.core.problem_loading import load_problem
     from penumbra.data.batches import DataStore
     from penumbra.data.partition_code import STORED_PARTS
+    from tests.helpers.plain_ingest import ingest_in_process
 
-    store = DataStore(make_settings(folder, data__today=TODAY).data, load_problem(STORED_PARTS, PACKAGE))
-    store.staging.discard()
-    version = ingest.restore_recorded_data(store)
-    shares = ingest.share_batches_to_check(store)
-    accepted = [batch for share in shares for batch in ingest.check_batches(store, share)]
-    if shares:
-        ingest.require_rebuilt_version(store, version)
-        store.admit(accepted)
-    print(ingest.report_data_version(store))
-    print(ingest.attach_batch_labels(store))
+    settings = make_settings(folder, data__today=TODAY)
+    ingest_in_process(DataStore(settings.data, load_problem(STORED_PARTS, PACKAGE)))
 
 
 def describe_data(folder: Path) -> Iterator[str]:
@@ -56,4 +48,6 @@ def describe_data(folder: Path) -> Iterator[str]:
         yield f"label: {label['key']} {label['label']} {label['source']}"
 
 
-OPERATIONS = {"ingest": Operation(prepare_orders, run_ingest, describe_data, ("dvc.repo",))}
+OPERATIONS = {
+    "ingest": Operation(prepare_orders, run_ingest, describe_data, ("dvc.repo", "tests.helpers.plain_ingest"))
+}

@@ -65,6 +65,6 @@ def describe_index(folder: Path) -> Iterator[str]:
 
 
 OPERATIONS = {
-    "archive": Operation(prepare_indexed_logs, run_archive, describe_archive),
-    "index": Operation(prepare_logs, run_index, describe_index),
+    "archive": Operation(prepare_indexed_logs, run_archive, describe_archive, ("service.processes.archiver",)),
+    "index": Operation(prepare_logs, run_index, describe_index, ("penumbra.logs.index",)),
 }

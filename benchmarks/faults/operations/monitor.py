@@ -8,6 +8,7 @@ from typing import Any
 
 from benchmarks.faults.operations.operation import MLFLOW_MODULES, Operation, describe_ledger, make_settings
 
+PRELOADED = (*MLFLOW_MODULES, "flows.steps.monitor.due_windows")
 TODAY = dt.date(2013, 4, 19)
 
 
@@ -44,4 +45,4 @@ def _make_settings(folder: Path) -> Any:
     return make_settings(folder, data__today=TODAY, monitor__every_days=0)
 
 
-OPERATIONS = {"monitor": Operation(prepare_answers, run_monitor, describe_windows, MLFLOW_MODULES)}
+OPERATIONS = {"monitor": Operation(prepare_answers, run_monitor, describe_windows, PRELOADED)}

@@ -8,7 +8,11 @@ from typing import Any
 
 from penumbra.core.settings import Settings, load_settings
 
-MLFLOW_MODULES = ("mlflow", "mlflow.store.tracking.sqlalchemy_store", "mlflow.store.model_registry.sqlalchemy_store")
+MLFLOW_MODULES = (
+    "mlflow.store.tracking.sqlalchemy_store",
+    "mlflow.store.model_registry.sqlalchemy_store",
+    "penumbra.registry.models",
+)
 
 
 @dataclass(frozen=True)
@@ -19,7 +23,8 @@ class Operation:
         prepare: Makes the state that it begins with, in an empty folder.
         run: Carries it out on the state in a folder.
         describe: Yields a text for each thing that the state has in the end, without times and ids.
-        preloaded: Modules that its processes have imported when they begin; none of them may import polars.
+        preloaded: Modules that its processes have imported when they begin; none may let polars
+            compute something.
     """
 
     prepare: Callable[[Path], object]

@@ -16,6 +16,7 @@ from benchmarks.faults.operations.operation import (
 )
 
 OUTCOME_FILE = "outcome.pickle"
+PRELOADED = (*MLFLOW_MODULES, "flows.steps.train.plan", "flows.steps.train.registration")
 
 
 def prepare_outcome(folder: Path, has_live: bool) -> None:
@@ -91,6 +92,6 @@ def _load_orders(folder: Path) -> Any:
 
 
 OPERATIONS = {
-    name: Operation(partial(prepare_outcome, has_live=live), run_registration, describe_registration, MLFLOW_MODULES)
+    name: Operation(partial(prepare_outcome, has_live=live), run_registration, describe_registration, PRELOADED)
     for name, live in (("train", False), ("retrain", True))
 }

@@ -1,0 +1,22 @@
+"""Sample program `python -m tests.helpers.plain_ingest`: an ingest without a process for each step of the flow."""
+
+from flows.steps import admission, ingest
+from penumbra.data.batches import DataStore
+
+
+def ingest_in_process(store: DataStore) -> None:
+    """Call what the flow's steps call, in their order."""
+    store.staging.discard()
+    version = ingest.restore_recorded_data(store)
+    for sentence in admission.heal_changed_batches(store):
+        print(sentence)
+    if shares := ingest.share_batches_to_check(store):
+        accepted = [batch for share in shares for batch in ingest.check_batches(store, share)]
+        ingest.require_rebuilt_version(store, version)
+        store.admit(accepted)
+    print(ingest.report_data_version(store))
+    print(ingest.attach_batch_labels(store))
+
+
+if __name__ == "__main__":
+    ingest_in_process(ingest.open_data_store())
