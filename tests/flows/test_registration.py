@@ -12,6 +12,7 @@ from flows.steps.train.registration import BegunRegistration, prepare_registrati
 from flows.steps.train.run_record import TrainingRuns
 from penumbra.core.settings import RegistrySettings, Settings, load_settings
 from penumbra.registry import ledger_sync
+from penumbra.registry.aliases import LIVE_SINCE_TAG
 from penumbra.registry.ledger import Ledger, LedgerEvent
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.run_records import FinishedRun
@@ -50,6 +51,10 @@ def read_state(settings: Settings) -> tuple[dict[str, str] | None, list[tuple[st
     return models.aliases(), entries, sorted(run.info.status for run in runs)
 
 
+def read_live_since(settings: Settings) -> str | None:
+    return ModelRegistry(settings.registry).tags("1").get(LIVE_SINCE_TAG)
+
+
 FIRST = (
     {"live": "1"},
     [("verdict", {"candidate": "1"}), ("promotion", {"live": "1"})],
@@ -57,9 +62,16 @@ FIRST = (
 )
 
 
-@pytest.mark.parametrize(
-    "step", ["log_batch", "set_terminated", "create_model_version", "set_registered_model_alias", "search_runs"]
-)
+def test_the_first_model_is_live_since_its_promotion(settings: Settings) -> None:
+    begin(settings)
+    prepare_registration(settings)
+    assert read_live_since(settings) == Ledger(settings.ledger.folder).entries()[1].time.isoformat()
+
+
+STEPS = ("log_batch", "set_terminated", "create_model_version", "set_registered_model_alias", "search_runs")
+
+
+@pytest.mark.parametrize("step", [*STEPS, "set_model_version_tag"])
 def test_whatever_step_it_was_killed_at_the_next_training_does_the_rest_once(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -78,6 +90,7 @@ def test_whatever_step_it_was_killed_at_the_next_training_does_the_rest_once(
     assert not file.exists()
     prepare_registration(settings)
     assert read_state(settings) == FIRST
+    assert read_live_since(settings) == Ledger(settings.ledger.folder).entries()[1].time.isoformat()
 
 
 def test_the_ledger_has_the_first_model_before_it_is_live(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -216,7 +216,9 @@ def _enter_and_set_alias(
         is_first = bool(later) and _is_first_promotion(later[0], version)
         alias = LIVE_ALIAS if is_first else "" if begun.verdict.verdict == "fail" else CANDIDATE_ALIAS
         later = later[is_first:]
-    if alias and not later and models.version(alias) != version:  # what came later has moved it already
+    if alias == LIVE_ALIAS and not later:  # what came later has moved it already
+        ledger_sync.finish_last_move(models, ledger.entries())
+    elif alias and not later and models.version(alias) != version:
         models.set_alias(alias, version)
     return alias
 
