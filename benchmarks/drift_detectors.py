@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.shuffled_year import DAYS_PER_WEEK, WATCHED_COLUMNS, ShuffledYear
 from monitoring import drift, loss_threshold, slices
-from monitoring.permutation import compute_permutation_limit
+from monitoring.permutation import compute_permutation_limit, count_memory_days
 from penumbra.core.columns import PREDICTION_COLUMN
 from penumbra.core.metrics.distances import compute_js_distances
 
@@ -17,16 +17,22 @@ SIGMAS = 3
 
 def judge_by_penumbra(world: ShuffledYear, week: int, one_in: float) -> tuple[bool, bool]:
     """Are drift and loss beyond what they may be, each in half of the budget?"""
-    first, end = world.days(week)
-    window, before = world.profiles[first:end], world.profiles[: world.known]
-    found = drift.compute_drift(window, before, world.binning, 2 * one_in, DAYS_PER_WEEK, seed=week)
+    end = world.days(week)[1]
+    recent, before = world.profiles[find_memory_begin(world, week) : end], world.profiles[: world.known]
+    found = drift.compute_drift(recent, before, world.binning, 2 * one_in, DAYS_PER_WEEK, seed=week)
     return found.has_drifted, has_high_loss(world, week, one_in)
+
+
+def find_memory_begin(world: ShuffledYear, week: int) -> int:
+    """The first day that is judged together with a `week` of `world`."""
+    return max(world.known, world.days(week)[1] - count_memory_days(DAYS_PER_WEEK))
 
 
 def has_high_loss(world: ShuffledYear, week: int, one_in: float) -> bool:
     """Return whether the loss of a `week` of `world` is above the threshold at one alarm `one_in` weeks."""
-    loss, usual = world.loss(*world.days(week)), world.loss(0, world.known)
-    return loss.mean > (loss_threshold.compute_loss_threshold(loss, usual, 2 * one_in, seed=week) or np.inf)
+    recent, usual = world.loss(find_memory_begin(world, week), world.days(week)[1]), world.loss(0, world.known)
+    judged = loss_threshold.judge_losses(recent, usual, 2 * one_in, DAYS_PER_WEEK, seed=week)
+    return any(each.ratio > 1 for each in judged)
 
 
 def find_risen_slices(world: ShuffledYear, week: int) -> set[tuple[str, str]]:

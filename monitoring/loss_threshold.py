@@ -1,10 +1,16 @@
-"""The threshold of a window's mean loss, from the losses of the model's own reference."""
+"""The thresholds of the mean loss over the latest days, from the losses of the model's own reference.
+
+The window is judged, and the last two, four and eight windows together, by one permutation of days for all of them
+(see permutation.py). Only a higher loss is an alarm.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from monitoring.permutation import compute_permutation_limit, draw_permutations
+from monitoring.permutation import LEAST_PART, compute_simultaneous_limits, draw_orders, list_stretches
+
+MIN_THRESHOLD = 1e-9
 
 
 @dataclass(frozen=True)
@@ -41,31 +47,73 @@ class DailyLosses:
         """The mean loss of a row; NaN without labels."""
         return float(self.sums.sum() / self.labels.sum()) if self.labels.sum() else float("nan")
 
+    def __getitem__(self, days: slice | np.ndarray) -> "DailyLosses":
+        return DailyLosses(self.sums[days], self.squares[days], self.labels[days])
 
-def compute_loss_threshold(window: DailyLosses, reference: DailyLosses, one_in: float, seed: int = 0) -> float | None:
-    """Compute the mean loss above which a window raises an alarm.
+
+@dataclass(frozen=True)
+class StretchLoss:
+    """The mean loss over the latest days.
+
+    Attributes:
+        days: How many days, those without labels included.
+        mean: The mean loss.
+        threshold: The mean loss above which it is an alarm.
+    """
+
+    days: int
+    mean: float
+    threshold: float
+
+    @property
+    def ratio(self) -> float:
+        """Mean divided by threshold; above 1 is an alarm."""
+        return self.mean / max(self.threshold, MIN_THRESHOLD)
+
+
+def judge_losses(
+    recent: DailyLosses, reference: DailyLosses, one_in: float, window_days: int, seed: int = 0
+) -> list[StretchLoss]:
+    """Compare the mean losses of the last one, two, four and eight windows with that of the reference.
+
+    A longer stretch counts where the window itself shows at least half of its rise, so that no alarm outlasts its
+    cause.
 
     Args:
-        window: The window's days with labels.
+        recent: The latest days in the order of time, the window's last; days without labels are among them.
         reference: The reference's days.
-        one_in: At most one in so many windows without a change has a larger loss (see permutation.py).
+        one_in: At most one in so many windows without a change is above any of the thresholds (see permutation.py).
+        window_days: The number of days of a window.
         seed: Seed of the permutations.
 
     Returns:
-        The threshold, or None where window or reference have no day with labels.
+        The window, and each longer stretch that counts; empty where window or reference have no day with labels.
     """
-    days = len(window.sums)
-    if not days or not len(reference.sums):
-        return None
-    before = _thin_reference(reference, window, np.random.default_rng([seed, 1]))
-    sums, labels = np.append(window.sums, before.sums), np.append(window.labels, before.labels)
-    drawn = draw_permutations(days, len(before.sums), one_in, seed)
-    more = drawn @ sums / (drawn @ labels) - ~drawn @ sums / (~drawn @ labels)
-    return before.mean + float(compute_permutation_limit(more, one_in))
+    backwards, before = recent[::-1], reference[reference.labels > 0]
+    stretches = list_stretches(len(backwards.labels), window_days)
+    sizes = [int((backwards.labels[:days] > 0).sum()) for days in stretches]
+    if not sizes[0] or not len(before.labels):
+        return []
+    now = backwards[backwards.labels > 0]
+    usual = _thin_reference(before, min(now.labels[:size].mean() for size in sizes), np.random.default_rng([seed, 1]))
+    sums, labels = np.append(now.sums, usual.sums), np.append(now.labels, usual.labels)
+    orders = draw_orders(len(sums), one_in, seed)
+    known = _compute_means(orders >= len(now.sums), sums, labels)
+    rises = np.array([_compute_means(orders < size, sums, labels) - known for size in sizes]).T
+    rise, limits = rises[0], compute_simultaneous_limits(rises, one_in)
+    limits = np.where(limits > 0, limits, np.maximum(rise, 0))
+    counts = [True, *(rise[0] >= LEAST_PART * rise[1:])]
+    found = zip(stretches, (usual.mean + rise).tolist(), (usual.mean + limits).tolist(), counts, strict=True)
+    return [StretchLoss(days, mean, threshold) for days, mean, threshold, each in found if each]
 
 
-def _thin_reference(reference: DailyLosses, window: DailyLosses, random: np.random.Generator) -> DailyLosses:
-    """The reference's days as they would be with as few labels as the window has in a day."""
-    share = min(1.0, float(window.labels.mean() / reference.labels.mean()))
+def _compute_means(chosen: np.ndarray, sums: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The mean loss of the rows of chosen days: float64 [orders] of bool [orders, days]."""
+    return np.asarray(chosen @ sums / (chosen @ labels))
+
+
+def _thin_reference(reference: DailyLosses, labels: float, random: np.random.Generator) -> DailyLosses:
+    """The reference's days as they would be with as few labels in a day."""
+    share = min(1.0, float(labels / reference.labels.mean()))
     noise = np.sqrt(share * (1 - share) * reference.squares) * random.standard_normal(len(reference.sums))
     return DailyLosses(reference.sums * share + noise, reference.squares * share, reference.labels * share)

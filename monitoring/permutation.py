@@ -1,15 +1,16 @@
-"""Permutation test of a window against the reference, with the day as its unit.
+"""Permutation test of the latest days against the reference, with the day as its unit.
 
-The window is put back among the reference's days, and as many days as it has are drawn from all of them, again and
-again. Where the days of reference and window could stand in any order, the window's statistic is beyond the limit with
-a probability of at most 1 in `one_in`, whatever the statistic is, however the rows of a day depend on each other, and
-however few days there are. A limit from the reference's days alone doesn't keep that promise: 59 days know too little
-of rare ones (windows of real data were beyond it three times as often). One permutation fewer may be beyond the limit
-than the promise allows: what the reference alone has decided, such as the bins of a column, makes it and the window a
-little less alike.
+The latest days are put back among the reference's, and all of them are put in a random order, again and again. Where
+they could stand in any order, a statistic of them is beyond its limit with a probability of at most 1 in `one_in`,
+whatever the statistic is, however the rows of a day depend on each other, and however few days there are. So it may
+look at several stretches of days at once: one order serves all of them, and the largest of their ratios is judged like
+any other statistic. A limit from the reference's days alone doesn't keep that promise: 59 days know too little of rare
+ones (windows of real data were beyond it three times as often). One order fewer may be beyond the limit than the
+promise allows: what the reference alone has decided, such as the bins of a column, makes it and the window a little
+less alike.
 
 Source: Pitman, 1937; Lehmann, Romano, *Testing Statistical Hypotheses*, chapter 15; Phipson, Smyth, 2010, for counting
-the window itself as one of the draws.
+the days as they were as one of the draws; for the ratios Westfall, Young, *Resampling-Based Multiple Testing*, 1993.
 """
 
 import math
@@ -17,6 +18,49 @@ import math
 import numpy as np
 
 MIN_PERMUTATIONS, PERMUTATIONS_PER_ALARM = 1000, 5
+STRETCH_WINDOWS = (1, 2, 4, 8)  # how many of the latest windows are judged together
+LEAST_PART = 0.5  # of a longer stretch's change: as much must its last window show, or it doesn't count
+ROUNDING = 1e-9  # relative: orders that draw the same days are no further apart
+
+
+def list_stretches(days: int, window_days: int) -> list[int]:
+    """List the lengths of the stretches that end today: one, two, four and eight windows, as far as there are days.
+
+    Args:
+        days: The number of latest days, at least one.
+        window_days: The number of days of a window.
+
+    Returns:
+        The lengths in days, ascending; the first is the window, or all days where it isn't whole.
+    """
+    return [min(days, window_days), *(n * window_days for n in STRETCH_WINDOWS[1:] if n * window_days <= days)]
+
+
+def count_memory_days(window_days: int) -> int:
+    """Count the latest days that a verdict looks at, those of the window included.
+
+    Args:
+        window_days: The number of days of a window.
+
+    Returns:
+        The length of the longest stretch.
+    """
+    return STRETCH_WINDOWS[-1] * window_days
+
+
+def draw_orders(days: int, one_in: float, seed: int) -> np.ndarray:
+    """Draw the place of each day in a random order of all of them, again and again.
+
+    Args:
+        days: The number of days.
+        one_in: The promise that the limit must resolve: there are at least five orders for each alarm.
+        seed: Seed of the draws.
+
+    Returns:
+        The place of each day, from 0: int64 [orders, days]. The first order is the days as they were.
+    """
+    places = np.tile(np.arange(days), (max(MIN_PERMUTATIONS, round(PERMUTATIONS_PER_ALARM * one_in)), 1))
+    return np.append(places[:1], np.random.default_rng(seed).permuted(places[1:], axis=1), axis=0)
 
 
 def draw_permutations(window_days: int, reference_days: int, one_in: float, seed: int) -> np.ndarray:
@@ -25,19 +69,14 @@ def draw_permutations(window_days: int, reference_days: int, one_in: float, seed
     Args:
         window_days: The number of days of the window.
         reference_days: The number of days of the reference.
-        one_in: The promise that the limit must resolve: there are at least five permutations for each alarm.
+        one_in: The promise that the limit must resolve.
         seed: Seed of the draws.
 
     Returns:
         Which days are drawn, bool [permutations, window_days + reference_days], the window's days first. The first
         permutation is the window as it was.
     """
-    pool = window_days + reference_days
-    random = np.random.default_rng(seed).random((max(MIN_PERMUTATIONS, round(PERMUTATIONS_PER_ALARM * one_in)), pool))
-    random[0] = np.arange(pool)
-    drawn = np.zeros(random.shape, bool)
-    np.put_along_axis(drawn, np.argsort(random, axis=1)[:, :window_days], True, axis=1)
-    return drawn
+    return draw_orders(window_days + reference_days, one_in, seed) < window_days
 
 
 def has_enough_days(window_days: int, reference_days: int, one_in: float) -> bool:
@@ -70,4 +109,22 @@ def compute_permutation_limit(statistics: np.ndarray, one_in: float) -> np.ndarr
         The limit, float64 [...].
     """
     above = math.ceil(len(statistics) / one_in) - 1
-    return np.asarray(np.sort(statistics, axis=0)[-(above + 1)])
+    return np.asarray(np.partition(statistics, -(above + 1), axis=0)[-(above + 1)])
+
+
+def compute_simultaneous_limits(statistics: np.ndarray, one_in: float) -> np.ndarray:
+    """Compute a limit for each of several statistics, of which in fewer than 1 in `one_in` permutations any is beyond.
+
+    Each has its own limit, and all of these are raised by one factor.
+
+    Args:
+        statistics: Of each permutation, float64 [permutations, ...].
+        one_in: The promise.
+
+    Returns:
+        The limits, float64 [...]; 0 where a statistic is hardly ever above 0 and can't be judged.
+    """
+    scale = np.maximum(compute_permutation_limit(statistics, one_in), 0)
+    ratios = np.divide(statistics, scale, out=np.zeros_like(statistics), where=scale > 0)
+    factor = compute_permutation_limit(ratios.reshape(len(ratios), -1).max(axis=1), one_in)
+    return np.asarray(scale * factor * (1 + ROUNDING))

@@ -41,8 +41,10 @@ class WindowSignals:
         faults: Data faults in words.
         column: The column that drifted the most.
         ratio: Its ratio of distance to threshold.
-        loss: Realised mean loss.
+        stretch: Over which days it has moved and where to, as `windows.describe_stretch` says it.
+        loss: Realised mean loss, over the days that are nearest to an alarm.
         threshold: The mean loss above which it is an alarm.
+        loss_stretch: Over which days, as `windows.describe_stretch` says it.
         age: How many days of events ago the live model's data ended.
         has_newer_data: Whether there is data that no version was made from.
         limits: What of the window isn't judged, or not as usual, and why: a clause each.
@@ -51,8 +53,10 @@ class WindowSignals:
     faults: Sequence[str] = ()
     column: str = ""
     ratio: float | None = None
+    stretch: str = ""
     loss: float | None = None
     threshold: float | None = None
+    loss_stretch: str = ""
     age: int | None = None
     has_newer_data: bool = True
     limits: Sequence[str] = ()
@@ -108,14 +112,14 @@ def _choose_response(
 def _list_alarms(signals: WindowSignals, policy: ResponseSettings) -> list[str]:
     found = []
     if policy.on_drift and signals.ratio is not None and signals.ratio > 1:
-        found.append(f"drift: {signals.column} is at {signals.ratio:.2f} times its threshold")
+        found.append(_describe_drift(signals))
     if (
         policy.on_loss
         and signals.loss is not None
         and signals.threshold is not None
         and signals.loss > signals.threshold
     ):
-        found.append(f"loss: {format_number(signals.loss)} on mature labels, above {format_number(signals.threshold)}")
+        found.append(f"{_describe_loss(signals)}, above {format_number(signals.threshold)}")
     if policy.every_days and signals.age is not None and signals.age >= policy.every_days:
         found.append(f"age: the live model's data ended {signals.age} days ago")
     return found
@@ -125,8 +129,16 @@ def _describe_signals(signals: WindowSignals) -> list[str]:
     """What was looked at."""
     found = []
     if signals.ratio is not None:
-        found.append(f"drift: {signals.column or 'nothing'} is at {signals.ratio:.2f} times its threshold")
+        found.append(_describe_drift(signals))
     if signals.loss is not None:
         limit = "" if signals.threshold is None else f", up to {format_number(signals.threshold)} is usual"
-        found.append(f"loss: {format_number(signals.loss)} on mature labels{limit}")
+        found.append(f"{_describe_loss(signals)}{limit}")
     return found
+
+
+def _describe_drift(signals: WindowSignals) -> str:
+    return f"drift: {signals.column or 'nothing'} is at {signals.ratio:.2f} times its threshold{signals.stretch}"
+
+
+def _describe_loss(signals: WindowSignals) -> str:
+    return f"loss: {format_number(signals.loss or 0.0)} on mature labels{signals.loss_stretch}"

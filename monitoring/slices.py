@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from monitoring.loss import compute_mean_band
-from monitoring.permutation import compute_permutation_limit, draw_permutations
+from monitoring.permutation import compute_simultaneous_limits, draw_permutations
 from penumbra.core.columns import PREDICTION_COLUMN
 from penumbra.core.histograms import Binning, DegradedSlice
 from penumbra.core.quoting import escape_text
@@ -54,9 +54,8 @@ def find_degraded_slices(
     rows, losses = (np.concatenate([now[:, at], before[:, at]]) for now, before in zip(window, reference, strict=True))
     drawn = draw_permutations(len(window[0]), len(reference[0]), WINDOWS_PER_ALARM, seed)
     more = _slice_means(drawn, rows, losses) - _slice_means(~drawn, rows, losses)
-    scale = compute_permutation_limit(more, WINDOWS_PER_ALARM)
-    ratios = np.divide(more, scale, out=np.zeros_like(more), where=scale > 0)
-    risen = np.flatnonzero(ratios[0] > compute_permutation_limit(ratios.max(axis=1), WINDOWS_PER_ALARM))
+    limits = compute_simultaneous_limits(more, WINDOWS_PER_ALARM)
+    risen = np.flatnonzero((limits > 0) & (more[0] > limits))
     named = [
         _describe_slice(window, reference, *places[each])
         for each in risen[np.argsort(-more[0, risen])][:MAX_NAMED_SLICES]

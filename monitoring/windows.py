@@ -33,6 +33,21 @@ def format_window_days(begin: dt.date, end: dt.date) -> str:
     return f"{begin} to {end - dt.timedelta(days=1)}"
 
 
+def describe_stretch(days: int | None, window_days: int, shift: str = "") -> str:
+    """Describe over which days something has moved, and where to.
+
+    Args:
+        days: Over how many of the latest days; None for the window's own.
+        window_days: The number of days of the window.
+        shift: "higher", "lower" or "".
+
+    Returns:
+        Such as ", higher over the last 28 days"; "" for the window's own days without a shift.
+    """
+    words = [shift, f"over the last {days} days" if days and days > window_days else ""]
+    return "".join([", ", " ".join(filter(None, words))]) if any(words) else ""
+
+
 def describe_missing_windows(days: int, today: dt.date) -> str:
     """Describe why a monitor pass has judged no window yet.
 
@@ -54,15 +69,19 @@ class DamagedWindow(ValueError):
 
 
 class WindowDistance(msgspec.Struct, frozen=True):
-    """The distance of a column from the reference.
+    """The distance of a column from the reference, by the measure and the days that are nearest to an alarm.
 
     Attributes:
         distance: The distance, 0 to 1.
         threshold: The largest distance that is no alarm.
+        days: Over how many of the latest days; None for the window's own.
+        shift: "higher" or "lower" where it is the shift of the column's values, else "".
     """
 
     distance: float
     threshold: float
+    days: int | None = None
+    shift: str = ""
 
     @property
     def ratio(self) -> float:
@@ -76,10 +95,33 @@ class LargestDrift(msgspec.Struct, frozen=True):
     Attributes:
         ratio: The largest ratio of distance to threshold.
         column: The column that has it, or "the predictions".
+        days: Over how many of the latest days; None for the window's own.
+        shift: "higher" or "lower" where the values have shifted, else "".
     """
 
     ratio: float
     column: str
+    days: int | None = None
+    shift: str = ""
+
+
+class LongerLoss(msgspec.Struct, frozen=True):
+    """Mean loss over more of the latest days than the window's.
+
+    Attributes:
+        days: How many days.
+        mean: The mean loss.
+        threshold: The mean loss above which it is an alarm.
+    """
+
+    days: int
+    mean: float
+    threshold: float
+
+    @property
+    def is_high(self) -> bool:
+        """Whether it is an alarm."""
+        return self.mean > self.threshold
 
 
 class WindowLoss(msgspec.Struct, frozen=True):
@@ -92,6 +134,7 @@ class WindowLoss(msgspec.Struct, frozen=True):
         high: The upper end of its confidence band.
         threshold: The mean loss above which it is an alarm; None where that is unknown.
         clipped: The share of rows whose loss counts as the ceiling.
+        longer: The same over more of the latest days, where that is nearer to an alarm.
     """
 
     labels: int
@@ -100,6 +143,13 @@ class WindowLoss(msgspec.Struct, frozen=True):
     high: float
     threshold: float | None
     clipped: float = 0.0
+    longer: LongerLoss | None = None
+
+    @property
+    def is_high(self) -> bool:
+        """Whether it is an alarm, over the window's days or more of the latest ones."""
+        is_longer_high = self.longer is not None and self.longer.is_high
+        return is_longer_high or (self.threshold is not None and self.mean > self.threshold)
 
 
 class EstimatedLoss(msgspec.Struct, frozen=True):
@@ -224,17 +274,15 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
         """The first and the last day, in words."""
         return format_window_days(self.begin, self.end)
 
+    @property
+    def length(self) -> int:
+        """The number of days."""
+        return (self.end - self.begin).days
 
-def is_loss_high(window: Window) -> bool:
-    """Say whether a window's realised loss is above its threshold.
-
-    Args:
-        window: The window's record.
-
-    Returns:
-        Whether it is; False where either is unknown.
-    """
-    return bool(window.loss and window.loss.threshold is not None and window.loss.mean > window.loss.threshold)
+    @property
+    def drift_stretch(self) -> str:
+        """Over which days the most drifted column has moved, and where to, in words."""
+        return describe_stretch(self.drift.days, self.length, self.drift.shift) if self.drift else ""
 
 
 def has_alarm(window: Window) -> bool:
@@ -247,7 +295,8 @@ def has_alarm(window: Window) -> bool:
         Whether the verdict isn't "ok", or drift or loss is beyond its threshold.
     """
     has_drift = window.drift is not None and window.drift.ratio > 1
-    return window.verdict != "ok" or has_drift or is_loss_high(window)
+    is_high = window.loss is not None and window.loss.is_high
+    return window.verdict != "ok" or has_drift or is_high
 
 
 @dataclass(frozen=True)

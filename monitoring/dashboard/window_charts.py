@@ -13,7 +13,7 @@ from monitoring.explanations.sentences import (
     list_part_rows,
 )
 from monitoring.reports.workspace import ReportWorkspace
-from monitoring.windows import Window, has_alarm, is_loss_high
+from monitoring.windows import Window, describe_stretch, has_alarm
 from penumbra.core.tables import format_number
 
 MAX_TABLE_WINDOWS = 12  # in the table; the pictures show more
@@ -59,11 +59,13 @@ def build_window_charts(windows: Sequence[Window], loss: str) -> list[WindowChar
 
 
 CHART_DESCRIPTIONS = {
-    "drift": "The column that is furthest from the reference, as a share of its threshold.",
+    "drift": "The column that is furthest from the reference, over the window or more of the latest days, as a share "
+    "of its threshold.",
     "loss": "The mean of a row on mature labels, with its confidence band.",
     "labels": "Labels that have arrived, of those that are due.",
     "shadow": "How far the candidate is from the live model. Dotted: the noise floor, as far as a refit is.",
 }
+LONGER_LOSS_DESCRIPTION = " An alarm below the dashed line is one over more of the latest days than the window's."
 ESTIMATE_DESCRIPTION = " Dotted: estimated from the scores, assuming {assumed}."
 
 
@@ -81,6 +83,8 @@ def _draw_chart(
         return None
     assumed = next((each.estimated.assumes for each in reversed(windows) if each.estimated), "")
     about = CHART_DESCRIPTIONS[name]
+    has_longer = any(each.loss and each.loss.longer and each.loss.longer.is_high for each in windows)
+    about += LONGER_LOSS_DESCRIPTION if name == "loss" and has_longer else ""
     about += ESTIMATE_DESCRIPTION.format(assumed=assumed) if assumed and name == "loss" else ""
     return WindowChart(
         name, title, f"{about} Last: {rows[-1]['last']}.", vegalite_to_svg(charts.build_line_chart(rows, domain))
@@ -100,7 +104,8 @@ def _drift_row(window: Window) -> ChartRow | None:
     if window.drift is None:
         return None
     ratio = window.drift.ratio
-    return _chart_row(window, ratio, f"{ratio:.2f} ({window.drift.column})", ratio > 1, limit=1.0)
+    last = f"{ratio:.2f} ({window.drift.column}{window.drift_stretch})"
+    return _chart_row(window, ratio, last, ratio > 1, limit=1.0)
 
 
 def _loss_row(window: Window) -> ChartRow | None:
@@ -108,7 +113,7 @@ def _loss_row(window: Window) -> ChartRow | None:
         return None
     guess = window.estimated.mean if window.estimated else None
     band = {"low": loss.low, "high": loss.high, "limit": loss.threshold, "other": guess}
-    return _chart_row(window, loss.mean, format_number(loss.mean), is_loss_high(window), **band)
+    return _chart_row(window, loss.mean, _format_loss(window), loss.is_high, **band)
 
 
 def _label_row(window: Window) -> ChartRow | None:
@@ -124,6 +129,16 @@ def _shadow_row(window: Window) -> ChartRow | None:
     return _chart_row(
         window, window.shadow.disagreement, format_number(window.shadow.disagreement), other=window.shadow.floor
     )
+
+
+def _format_loss(window: Window) -> str:
+    """The window's loss, and that over a longer stretch where it alone is an alarm."""
+    loss = window.loss
+    if loss is None:
+        return ""
+    longer = loss.longer if loss.longer and loss.longer.is_high else None
+    over = describe_stretch(longer.days, window.length) if longer else ""
+    return format_number(loss.mean) + (f" ({format_number(longer.mean)}{over})" if longer else "")
 
 
 def build_window_table(windows: Sequence[Window], reports: ReportWorkspace, folder: Path) -> list[ChartRow]:
@@ -142,8 +157,8 @@ def build_window_table(windows: Sequence[Window], reports: ReportWorkspace, fold
             "days": window.days,
             "verdict": window.verdict,
             "reason": window.reason,
-            "drift": f"{window.drift.ratio:.2f} ({window.drift.column})" if window.drift else "",
-            "loss": format_number(window.loss.mean) + (" ▲" if is_loss_high(window) else "") if window.loss else "",
+            "drift": f"{window.drift.ratio:.2f} ({window.drift.column}{window.drift_stretch})" if window.drift else "",
+            "loss": _format_loss(window) + (" ▲" if window.loss and window.loss.is_high else ""),
             "labels": f"{window.labels.arrived:,} of {window.labels.due:,}" if window.labels else "",
             "reports": [
                 (kind.replace("-", " "), str(page.relative_to(folder))) for kind, page in reports.pages(window).items()

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from monitoring.explanations.sentences import list_sentences
-from monitoring.windows import EstimatedLoss, Window, WindowDistance, WindowLoss
+from monitoring.windows import EstimatedLoss, Window, WindowDistance, WindowLoss, describe_stretch
 from penumbra.core.columns import PREDICTION_COLUMN, RESERVED_PREFIX
 from penumbra.core.histograms import DegradedSlice
 from penumbra.core.tables import format_number
@@ -104,6 +104,9 @@ def _list_descriptions(window: Window) -> Iterator[tuple[str, str]]:
     if loss := window.loss:
         limit = "" if loss.threshold is None else f"; an alarm above {format_number(loss.threshold)}"
         yield "loss", f"{_format_band(loss)} over {loss.labels:,} labels{limit}"
+        if longer := loss.longer:
+            limit = f"; an alarm above {format_number(longer.threshold)}"
+            yield f"loss over the last {longer.days} days", f"{format_number(longer.mean)}{limit}"
     yield from ((f"loss where {each.column} is {each.value}", _format_slice(each)) for each in window.slices)
     if guess := window.estimated:
         yield "loss, estimated", f"{_format_band(guess)}, assuming {guess.assumes}"
@@ -117,8 +120,8 @@ def _list_descriptions(window: Window) -> Iterator[tuple[str, str]]:
     for fault in window.faults:
         yield f"fault: {fault.what} {fault.column}".strip(), f"{fault.span}: {fault.text}; likely {fault.cause}"
     if window.prediction:
-        yield "drift of the predictions", _format_distance(window.prediction)
-    yield from ((f"drift: {name}", _format_distance(measured)) for name, measured in _sort_by_ratio(window))
+        yield "drift of the predictions", _format_distance(window, window.prediction)
+    yield from ((f"drift: {name}", _format_distance(window, measured)) for name, measured in _sort_by_ratio(window))
 
 
 def _format_slice(degraded: DegradedSlice) -> str:
@@ -135,6 +138,7 @@ def _sort_by_ratio(window: Window) -> list[tuple[str, WindowDistance]]:
     return sorted(window.columns.items(), key=lambda item: -item[1].ratio)
 
 
-def _format_distance(measured: WindowDistance) -> str:
+def _format_distance(window: Window, measured: WindowDistance) -> str:
     alarm = ", an alarm" if measured.ratio > 1 else ""
-    return f"{measured.distance:.4f}, with a threshold of {measured.threshold:.4f}{alarm}"
+    over = describe_stretch(measured.days, window.length, measured.shift)
+    return f"{measured.distance:.4f}{over}, with a threshold of {measured.threshold:.4f}{alarm}"

@@ -1,12 +1,8 @@
-import datetime as dt
-
 import numpy as np
 import polars as pl
 import pytest
 
 from monitoring.drift import compute_drift
-from monitoring.loss_threshold import DailyLosses, compute_loss_threshold
-from monitoring.permutation import compute_permutation_limit, draw_permutations
 from penumbra.core.histograms import Binning, Profile, compute_daily_profiles
 
 ROWS, WEEK = 60, 7
@@ -105,44 +101,88 @@ def test_the_same_window_gets_the_same_verdict(reference: pl.DataFrame, binning:
     assert compute_drift(now, before, binning, 100, WEEK) == compute_drift(now, before, binning, 100, WEEK)
 
 
-def test_the_first_draw_is_the_window_and_every_draw_as_large() -> None:
-    drawn = draw_permutations(3, 5, 100, seed=0)
-    assert drawn[0].tolist() == [True] * 3 + [False] * 5
-    assert set(drawn.sum(axis=1)) == {3}
-    assert drawn.shape == (1000, 8)
+def shifted(days: int, seed: int, by: float) -> pl.DataFrame:
+    return rows(days, seed).with_columns(pl.col("temp") + by)
 
 
-def test_fewer_than_the_promised_share_exceed_the_limit() -> None:
-    statistics = np.arange(1000.0)
-    assert (statistics > compute_permutation_limit(statistics, 100)).sum() == 9
-    assert (np.zeros(1000) > compute_permutation_limit(np.zeros(1000), 100)).sum() == 0
+def test_a_small_change_of_level_shows_once_it_has_lasted(reference: pl.DataFrame, binning: Binning) -> None:
+    before, changed = profiles(reference, binning), profiles(shifted(8 * WEEK, 3, 1.0), binning)
+    seen = [compute_drift(changed[: weeks * WEEK], before, binning, 300, WEEK) for weeks in (1, 8)]
+    assert [found.has_drifted for found in seen] == [False, True]
+    assert seen[1].column == "temp"
+    assert seen[1].columns["temp"].days > WEEK
+    assert seen[1].columns["temp"].shift == "higher"
+    assert " over the last " in str(seen[1])
 
 
-def loss(days: int, seed: int, worse: float = 0.0, labels: int = 50) -> DailyLosses:
-    random = np.random.default_rng(seed)
-    means = np.repeat(random.gamma(4, 0.1, days) + worse, labels)
-    return DailyLosses.from_rows(np.repeat(np.arange(days), labels), means + random.gamma(1, 0.1, days * labels))
-
-
-def test_a_loss_far_above_the_references_is_beyond_its_threshold() -> None:
-    usual, worse = (compute_loss_threshold(loss(WEEK, 2, more), loss(60, 1), 100) for more in (0.0, 0.5))
-    assert usual is not None
-    assert worse is not None
-    assert loss(WEEK, 2).mean < usual
-    assert loss(WEEK, 2, 0.5).mean > worse
-
-
-@pytest.mark.parametrize("labels", [50, 3])
-def test_one_window_in_ten_without_change_has_a_loss_beyond_its_threshold_at_most(labels: int) -> None:
-    weeks = 400
-    windows = [(loss(WEEK, 2 * seed + 1, labels=labels), loss(20, 2 * seed)) for seed in range(weeks)]
-    alarms = [
-        now.mean > (compute_loss_threshold(now, before, 10, seed) or 0) for seed, (now, before) in enumerate(windows)
+def test_a_share_of_a_word_that_moves_a_little_shows_once_it_has_lasted(
+    reference: pl.DataFrame, binning: Binning
+) -> None:
+    few = pl.when(pl.int_range(pl.len()) % 10 == 0).then(pl.lit("LGA")).otherwise("origin").alias("origin")
+    changed = profiles(rows(8 * WEEK, 6).with_columns(few), binning)
+    seen = [
+        compute_drift(changed[: weeks * WEEK], profiles(reference, binning), binning, 300, WEEK) for weeks in (1, 8)
     ]
-    assert np.mean(alarms) <= 0.1 + 2 * np.sqrt(0.1 * 0.9 / weeks)
+    assert [found.has_drifted for found in seen] == [False, True]
+    assert seen[1].columns["origin"].shift == ""
 
 
-def test_without_labels_there_is_no_threshold() -> None:
-    none = DailyLosses.from_rows(np.array([], dt.date), np.array([]))
-    assert compute_loss_threshold(none, loss(20, 1), 100) is None
-    assert compute_loss_threshold(loss(WEEK, 1), none, 100) is None
+def test_an_alarm_doesnt_outlast_its_cause(reference: pl.DataFrame, binning: Binning) -> None:
+    before, storm = profiles(reference, binning), profiles(shifted(WEEK, 4, 5.0), binning)
+    calm = profiles(rows(WEEK, 2), binning)
+    assert compute_drift(calm + storm, before, binning, 100, WEEK).has_drifted
+    assert not compute_drift(storm + calm, before, binning, 100, WEEK).has_drifted
+
+
+def test_a_cold_spell_is_no_drift_where_the_reference_had_one(reference: pl.DataFrame) -> None:
+    cold = pl.when(pl.col("day").dt.epoch("d").is_between(10, 10 + WEEK - 1)).then(-4.0).otherwise(0.0)
+    spell = reference.with_columns(pl.col("temp") + cold)
+    binning = Binning.learn(spell, ["temp"])
+    now = profiles(shifted(WEEK, 2, -4.0), binning)
+    assert not compute_drift(now, profiles(spell, binning), binning, 10, WEEK).columns["temp"].ratio > 1
+
+
+def test_days_without_rows_count_as_days_of_their_window(reference: pl.DataFrame, binning: Binning) -> None:
+    """Of 14 days the last seven, of which three have rows, are the window: the seven days before it aren't in it."""
+    before, moved = profiles(reference, binning), profiles(shifted(WEEK, 4, 5.0), binning)
+    nothing = [Profile(0, np.zeros(binning.size, np.int64))] * 4
+    calm = profiles(rows(3, 2), binning)
+    assert not compute_drift(moved + nothing + calm, before, binning, 100, WEEK).has_drifted
+    assert not compute_drift(moved + nothing + nothing[:3], before, binning, 100, WEEK).columns
+
+
+def test_a_single_column_of_words_can_be_judged_alone(reference: pl.DataFrame) -> None:
+    binning = Binning({}, {"origin": ["EWR", "JFK", "LGA"]})
+    found = compute_drift(
+        profiles(rows(WEEK, 2).with_columns(origin=pl.lit("JFK")), binning),
+        profiles(reference, binning),
+        binning,
+        100,
+        WEEK,
+    )
+    assert (found.column, found.has_drifted, found.prediction) == ("origin", True, None)
+
+
+@pytest.mark.parametrize("volumes", [(1, 1, 1, 3), (3, 3, 3, 1), (1, 2, 3, 4)])
+def test_windows_with_more_or_fewer_rows_than_others_keep_the_promise(volumes: tuple[int, ...]) -> None:
+    """One in ten of 200 windows without drift at most, two standard errors allowed."""
+    binning = Binning({"temp": np.linspace(-2, 2, 15).tolist()}, {})
+    alarms = [
+        compute_drift(
+            [day for n, volume in enumerate(volumes) for day in _draw_days(5, 6 * volume, [seed, n])],
+            _draw_days(30, 20, [seed, 9]),
+            binning,
+            10,
+            5,
+            seed,
+        ).has_drifted
+        for seed in range(200)
+    ]
+    assert np.mean(alarms) <= 0.1 + 2 * np.sqrt(0.1 * 0.9 / 200)
+
+
+def _draw_days(days: int, each: int, seed: list[int]) -> list[Profile]:
+    random = np.random.default_rng(seed)
+    values = random.standard_normal((days, 1)) + random.standard_normal((days, each))
+    bins = np.searchsorted(np.linspace(-2, 2, 15), values)
+    return [Profile(each, np.bincount(day, minlength=17)) for day in bins]

@@ -39,10 +39,10 @@ class SimpleHistory:
     def losses(self, fit):
         return np.array([self.loss(fit, day) if day >= fit.end else 0.0 for day in range(self.end)])
 
-    def drift(self, fit, first):
+    def drift(self, fit, since, first):
         return 2.0 if first in self.drifting else 0.5
 
-    def loss_ratio(self, fit, first):
+    def loss_ratio(self, fit, since, first):
         return 2.0 if first in self.costly else 0.5
 
 

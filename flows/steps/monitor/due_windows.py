@@ -3,7 +3,7 @@
 import datetime as dt
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import polars as pl
@@ -15,7 +15,7 @@ from flows.steps.monitor.outcomes import OutcomeReader
 from flows.steps.monitor.watched_model import WatchedModel
 from flows.steps.monitor.window_signals import WindowSpan, get_day_start
 from monitoring.response import WindowSignals, decide_response
-from monitoring.windows import DamagedWindow, DayFault, Window, WindowStore, format_window_days
+from monitoring.windows import DamagedWindow, DayFault, Window, WindowStore, describe_stretch, format_window_days
 from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.settings import Settings, SettingsError
 from penumbra.data.source_reader import SourceFailed
@@ -231,17 +231,22 @@ def _build_window(monitor_pass: MonitorPass, model: WatchedModel, span: WindowSp
     binning = monitor_pass.profiles.binning(model.version)
     drift = window_signals.measure_drift(settings.monitor, monitor_pass.profiles, model, span)
     reader = OutcomeReader(settings, monitor_pass.index, model, binning, span)
-    outcomes = reader.outcomes()
-    losses = window_signals.measure_losses(settings, outcomes, model, binning)
+    memory = window_signals.find_memory_span(settings.monitor, monitor_pass.profiles, model, span)
+    before, outcomes = replace(reader, span=memory).outcomes(), reader.outcomes()
+    losses = window_signals.measure_losses(settings, outcomes, before, model, binning)
     faults = list(window_signals.list_window_faults(settings.monitor, monitor_pass.index, model, span))
     candidate = (monitor_pass.models.aliases() or {}).get(CANDIDATE_ALIAS)
-    largest, loss, entries = drift.get("drift"), losses["loss"], monitor_pass.ledger.entries()
+    largest, entries = drift.get("drift"), monitor_pass.ledger.entries()
+    loss = losses["loss"]
+    nearest = loss and (loss.longer or loss)
     signals = WindowSignals(
         faults=_format_faults(faults),
         column=largest.column if largest else "",
         ratio=largest and largest.ratio,
-        loss=loss and loss.mean,
-        threshold=loss and loss.threshold,
+        stretch=describe_stretch(largest.days, settings.monitor.window_days, largest.shift) if largest else "",
+        loss=nearest and nearest.mean,
+        threshold=nearest and nearest.threshold,
+        loss_stretch=describe_stretch(loss.longer.days, settings.monitor.window_days) if loss and loss.longer else "",
         age=model.age(span.end),
         limits=(
             limits := list(

@@ -3,7 +3,7 @@
 import datetime as dt
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
 from typing import Any
@@ -16,12 +16,14 @@ from flows.steps.prediction_losses import compute_known_losses, extract_predicti
 from monitoring import drift, loss, slices
 from monitoring.arrivals import find_refusal_faults, find_volume_faults
 from monitoring.data_faults import DataFault, find_grouped_faults, is_accepted_fault
-from monitoring.loss_threshold import DailyLosses, compute_loss_threshold
+from monitoring.loss_threshold import DailyLosses, judge_losses
+from monitoring.permutation import count_memory_days
 from monitoring.windows import (
     DayFault,
     EstimatedLoss,
     LabelArrivals,
     LargestDrift,
+    LongerLoss,
     ShadowDisagreement,
     WindowDistance,
     WindowLoss,
@@ -135,16 +137,40 @@ def measure_drift(
     Returns:
         The fields `columns`, `prediction` and `drift` of the window's record; empty where too few days are known.
     """
-    window = list(profiles.window(span.begin, span.end, model.version).values())
-    reference = list(profiles.reference(model.version).values())
-    found = drift.compute_drift(
-        window, reference, profiles.binning(model.version), compute_alarm_budget(monitor), monitor.window_days
-    )
-    if not found.column:
+    first = span.end - count_memory_days(monitor.window_days) * ONE_DAY
+    recent = drift.list_recent_profiles(profiles.window(first, span.end, model.version), span.end)
+    reference, binning = list(profiles.reference(model.version).values()), profiles.binning(model.version)
+    found = drift.compute_drift(recent, reference, binning, compute_alarm_budget(monitor), monitor.window_days)
+    if found.largest is None:
         return {}
-    columns = {name: WindowDistance(each.distance, each.threshold) for name, each in found.columns.items()}
-    prediction = found.prediction and WindowDistance(found.prediction.distance, found.prediction.threshold)
-    return {"columns": columns, "prediction": prediction, "drift": LargestDrift(found.ratio, found.column)}
+    columns = {name: _record_distance(each) for name, each in found.columns.items()}
+    prediction = _record_distance(found.prediction) if found.prediction else None
+    largest = LargestDrift(found.ratio, found.column, found.largest.days, found.largest.shift)
+    return {"columns": columns, "prediction": prediction, "drift": largest}
+
+
+def _record_distance(found: drift.ColumnDrift) -> WindowDistance:
+    return WindowDistance(found.distance, found.threshold, found.days, found.shift)
+
+
+def find_memory_span(
+    monitor: MonitorSettings, profiles: ProfileStore, model: WatchedModel, span: WindowSpan
+) -> WindowSpan:
+    """Find the days before a window that are judged together with it.
+
+    Args:
+        monitor: The settings' section `monitor`.
+        profiles: The daily profiles of the model's answers.
+        model: The model that answered.
+        span: The window's days.
+
+    Returns:
+        The days, from the first one on that the model has answered; none where it has answered nothing before.
+    """
+    first = span.end - count_memory_days(monitor.window_days) * ONE_DAY
+    return replace(
+        span, begin=min(profiles.window(first, span.begin, model.version), default=span.begin), end=span.begin
+    )
 
 
 def compute_alarm_budget(monitor: MonitorSettings) -> float:
@@ -160,13 +186,18 @@ def compute_alarm_budget(monitor: MonitorSettings) -> float:
 
 
 def measure_losses(
-    settings: Settings, outcomes: Sequence[OutcomeSums], model: WatchedModel, binning: Binning
+    settings: Settings,
+    outcomes: Sequence[OutcomeSums],
+    before: Sequence[OutcomeSums],
+    model: WatchedModel,
+    binning: Binning,
 ) -> dict[str, Any]:
     """Measure loss and labels of a window.
 
     Args:
         settings: The settings' sections `monitor` and `promotion` are read.
         outcomes: The outcome sums of the window's days, at least one.
+        before: Those of the days before it that are judged together with it.
         model: The model that answered.
         binning: The bins of the sums.
 
@@ -176,7 +207,7 @@ def measure_losses(
     whole = reduce(add, outcomes)
     counted = [day for day in outcomes if day.labels and whole.due == whole.rows]
     return {
-        "loss": _measure_realised_loss(settings, counted, model),
+        "loss": _measure_realised_loss(settings, [*before, *outcomes], counted, model),
         "estimated": _measure_estimated_loss(outcomes),
         "labels": LabelArrivals(whole.due, whole.arrived),
         "calibration": compute_binned_calibration_error(whole.scores) if counted else None,
@@ -217,17 +248,19 @@ def measure_disagreement(
 
 
 def _measure_realised_loss(
-    settings: Settings, counted: Sequence[OutcomeSums], model: WatchedModel
+    settings: Settings, recent: Sequence[OutcomeSums], counted: Sequence[OutcomeSums], model: WatchedModel
 ) -> WindowLoss | None:
-    sums, squares, labels = (_collect_values(counted, name) for name in ("loss", "squares", "labels"))
-    found = loss.compute_mean_band(sums, labels)
+    found = loss.compute_mean_band(_collect_values(counted, "loss"), _collect_values(counted, "labels"))
     if found is None:
         return None
-    limit = compute_loss_threshold(
-        DailyLosses(sums, squares, labels), model.losses, compute_alarm_budget(settings.monitor)
-    )
+    monitor, daily = settings.monitor, (_collect_values(recent, name) for name in ("loss", "squares", "labels"))
+    judged = judge_losses(DailyLosses(*daily), model.losses, compute_alarm_budget(monitor), monitor.window_days)
+    nearest = max(judged, key=lambda each: each.ratio, default=None)
+    is_longer = nearest is not None and nearest is not judged[0]
+    longer = LongerLoss(nearest.days, nearest.mean, nearest.threshold) if nearest and is_longer else None
+    limit = judged[0].threshold if judged else None
     clipped = sum(day.clipped for day in counted) / found.rows
-    return WindowLoss(found.rows, found.mean, found.low, found.high, limit, clipped)
+    return WindowLoss(found.rows, found.mean, found.low, found.high, limit, clipped, longer)
 
 
 def _measure_estimated_loss(outcomes: Sequence[OutcomeSums]) -> EstimatedLoss | None:

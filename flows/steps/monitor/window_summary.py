@@ -46,7 +46,7 @@ def _build_window_row(window: Window) -> dict[str, str | int]:
         "model": window.model,
         "rows": window.rows,
         "labels": f"{labels.arrived / labels.due:.0%}" if labels and labels.due else "-",
-        "drift": f"{drift.ratio:.2f} {drift.column}" if drift else "-",
+        "drift": f"{drift.ratio:.2f} {drift.column}{window.drift_stretch}" if drift else "-",
         "loss": f"{format_number(loss.mean)}{limit}" if loss else "-",
         "estimated": guess,
         "faults": len({(fault.what, fault.column) for fault in window.faults}),

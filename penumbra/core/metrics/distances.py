@@ -26,7 +26,7 @@ def _largest_gap(first: np.ndarray, second: np.ndarray) -> float:
     return float(np.abs(shares[0] - shares[1]).max())
 
 
-def compute_js_distances(drawn: np.ndarray, total: np.ndarray, starts: Sequence[int]) -> np.ndarray:
+def compute_js_distances(drawn: np.ndarray, total: np.ndarray, starts: Sequence[int] | np.ndarray) -> np.ndarray:
     """Compute the Jensen-Shannon distance between some counts and all others, by column.
 
     Args:
@@ -42,21 +42,29 @@ def compute_js_distances(drawn: np.ndarray, total: np.ndarray, starts: Sequence[
         Lin, "Divergence measures based on the Shannon entropy", 1991; its root is a metric: Endres & Schindelin, "A new
         metric for probability distributions", 2003.
     """
-    first, second = (_compute_bin_shares(counts, starts) for counts in (drawn, total - drawn))
-    middle = (first + second) / 2
-    entropies = _relative_entropy(first, middle) + _relative_entropy(second, middle)
-    squared = np.add.reduceat(entropies, starts, axis=1) / 2
+    first, second = (compute_bin_shares(counts, starts) for counts in (drawn, total - drawn))
+    less = (_weigh_surprise(first) + _weigh_surprise(second)) / 2 - _weigh_surprise((first + second) / 2)
+    squared = np.add.reduceat(less, starts, axis=1)
     return np.sqrt(np.where(squared > MIN_SQUARED_DISTANCE, squared, 0))
 
 
-def _compute_bin_shares(counts: np.ndarray, starts: Sequence[int]) -> np.ndarray:
-    """Divide counts by the sum over their column's bins."""
+def compute_bin_shares(counts: np.ndarray, starts: Sequence[int] | np.ndarray) -> np.ndarray:
+    """Divide counts by the sum over their column's bins.
+
+    Args:
+        counts: Counts by bin, float64 [draws, bins], with the bins of several columns side by side.
+        starts: The first bin of each column, ascending.
+
+    Returns:
+        float64 [draws, bins]; 0 in a column without rows.
+    """
     rows = np.add.reduceat(counts, starts, axis=1)
     sizes = np.diff([*starts, counts.shape[1]])
     return counts / np.repeat(np.maximum(rows, 1), sizes, axis=1)
 
 
-def _relative_entropy(shares: np.ndarray, middle: np.ndarray) -> np.ndarray:
-    """The bits by which each bin's share surprises one who expects `middle`."""
-    parts = np.divide(shares, middle, out=np.ones_like(shares), where=shares > 0)
-    return shares * np.log2(parts, out=parts)
+def _weigh_surprise(shares: np.ndarray) -> np.ndarray:
+    """What each bin takes from the entropy, in bits."""
+    bits = np.maximum(shares, np.finfo(float).tiny)
+    np.log2(bits, out=bits)
+    return np.multiply(bits, shares, out=bits)

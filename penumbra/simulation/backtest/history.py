@@ -13,8 +13,9 @@ import polars as pl
 
 from flows.steps.train import matrices, plan
 from flows.steps.train.matrices import Matrices
-from monitoring.drift import compute_drift
-from monitoring.loss_threshold import DailyLosses, compute_loss_threshold
+from monitoring.drift import compute_drift, list_recent_profiles
+from monitoring.loss_threshold import DailyLosses, judge_losses
+from monitoring.permutation import count_memory_days
 from penumbra.core.columns import DAY_COLUMN, PREDICTION_COLUMN
 from penumbra.core.histograms import Binning, Profile, compute_daily_profiles, list_profiled_columns
 from penumbra.core.metrics.losses import LossScale, compute_clipped_losses, compute_loss_ceiling, describe_loss
@@ -233,16 +234,21 @@ class BacktestHistory:
             self._sums[fit] = np.bincount(later, self.row_losses(fit, self.ceiling), self.end + 1)[: self.end]
         return self._sums[fit]
 
-    def drift(self, fit: ModelFit, first: int) -> float:
-        """Return the drift of the window that begins on day `first` against the reference of `fit`; 1 is the alarm."""
-        return compute_drift(self._profiles(fit, first), *self._reference(fit), self._one_in, self.window).ratio
+    def drift(self, fit: ModelFit, since: int, first: int) -> float:
+        """Return the drift of `fit`, which answers since day `since`, in the window from day `first` or more of the
+        latest days; 1 is the alarm."""
+        recent = self._profiles(fit, self._memory_begin(since, first), first + self.window)
+        return compute_drift(recent, *self._reference(fit), self._one_in, self.window).ratio
 
-    def loss_ratio(self, fit: ModelFit, first: int) -> float:
-        """Return the loss of `fit` in the window from day `first` by its threshold; 0 where there is no threshold."""
-        window = self._daily_losses(fit, first, first + self.window)
+    def loss_ratio(self, fit: ModelFit, since: int, first: int) -> float:
+        """Return the loss of `fit`, which answers since day `since`, in the window from day `first` or more of the
+        latest days, by its threshold; 0 where there is none."""
+        recent = self._daily_losses(fit, self._memory_begin(since, first), first + self.window)
         reference = self._daily_losses(self._reference_fit(fit), fit.end - self.history.holdout_days, fit.end)
-        usual = compute_loss_threshold(window, reference, self._one_in)
-        return 0.0 if usual is None else window.mean / usual
+        return max((each.ratio for each in judge_losses(recent, reference, self._one_in, self.window)), default=0.0)
+
+    def _memory_begin(self, since: int, first: int) -> int:
+        return max(since, first + self.window - count_memory_days(self.window))
 
     @property
     def _one_in(self) -> float:
@@ -255,7 +261,9 @@ class BacktestHistory:
     def _daily_losses(self, fit: ModelFit, first: int, end: int) -> DailyLosses:
         later = self.day[self.day >= fit.end]
         wanted = (later >= first) & (later < end)
-        return DailyLosses.from_rows(later[wanted], self.row_losses(fit, self.ceiling)[wanted])
+        losses = self.row_losses(fit, self.ceiling)[wanted]
+        counted = (np.bincount(later[wanted] - first, each, end - first) for each in (losses, losses**2, None))
+        return DailyLosses(*counted)
 
     def _reference(self, fit: ModelFit) -> tuple[list[Profile], Binning]:
         if fit not in self._references:
@@ -266,12 +274,9 @@ class BacktestHistory:
             self._references[fit] = [*compute_daily_profiles(rows, binning, DAY_COLUMN).values()], binning
         return self._references[fit]
 
-    def _profiles(self, fit: ModelFit, first: int) -> list[Profile]:
-        return [
-            *compute_daily_profiles(
-                self._rows(fit, first, first + self.window), self._reference(fit)[1], DAY_COLUMN
-            ).values()
-        ]
+    def _profiles(self, fit: ModelFit, first: int, end: int) -> list[Profile]:
+        found = compute_daily_profiles(self._rows(fit, first, end), self._reference(fit)[1], DAY_COLUMN)
+        return list_recent_profiles(found, UNIX_EPOCH_DAY + dt.timedelta(days=end))
 
     def _rows(self, fit: ModelFit, first: int, end: int) -> pl.DataFrame:
         """Return the rows of the days from `first` to before `end`, with the predictions of `fit`."""

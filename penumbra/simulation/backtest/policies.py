@@ -66,11 +66,13 @@ class HistoryProtocol(Protocol):
     def losses(self, fit: ModelFit) -> np.ndarray:
         """Return the sum of the losses of `fit` on each day: float64 [end], 0 before its own end."""
 
-    def drift(self, fit: ModelFit, first: int) -> float:
-        """Return how far the window that begins on day `first` is from what `fit` learnt from; above 1 is an alarm."""
+    def drift(self, fit: ModelFit, since: int, first: int) -> float:
+        """Return how far the window from day `first` is, alone or with days before it that `fit` has answered since day
+        `since`, from what `fit` learnt from; above 1 is an alarm."""
 
-    def loss_ratio(self, fit: ModelFit, first: int) -> float:
-        """Return the loss of `fit` in the window from day `first` by its threshold; above 1 is an alarm."""
+    def loss_ratio(self, fit: ModelFit, since: int, first: int) -> float:
+        """Return the loss of `fit` in the window from day `first`, alone or with days before it since day `since`, by
+        its threshold; above 1 is an alarm."""
 
 
 @dataclass(frozen=True)
@@ -227,11 +229,12 @@ def _find_retrain_reason(policy: RetrainingPolicy, past: HistoryProtocol, state:
     if (
         policy.on_drift
         and (first := _window_start(past, day, state.live)) is not None
-        and past.drift(state.live, first) > 1
+        and past.drift(state.live, state.since, first) > 1
     ):
         return "drift"
     late = _window_start(past, day + 1 - past.delay, state.live)
-    return "loss" if policy.on_loss and late is not None and past.loss_ratio(state.live, late) > 1 else ""
+    alarms = policy.on_loss and late is not None and past.loss_ratio(state.live, state.since, late) > 1
+    return "loss" if alarms else ""
 
 
 def _window_start(past: HistoryProtocol, day: int, live: ModelFit) -> int | None:

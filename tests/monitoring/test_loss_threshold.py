@@ -1,0 +1,90 @@
+import datetime as dt
+
+import numpy as np
+import pytest
+
+from monitoring.loss_threshold import DailyLosses, StretchLoss, judge_losses
+from monitoring.permutation import compute_permutation_limit, draw_permutations
+
+WEEK = 7
+
+
+def loss(days: int, seed: int, worse: float = 0.0, labels: int = 50) -> DailyLosses:
+    random = np.random.default_rng(seed)
+    means = np.repeat(random.gamma(4, 0.1, days) + worse, labels)
+    return DailyLosses.from_rows(np.repeat(np.arange(days), labels), means + random.gamma(1, 0.1, days * labels))
+
+
+def join(*parts: DailyLosses) -> DailyLosses:
+    return DailyLosses(
+        *(np.concatenate([getattr(each, name) for each in parts]) for name in ("sums", "squares", "labels"))
+    )
+
+
+def list_alarms(found: list[StretchLoss]) -> list[int]:
+    return [each.days for each in found if each.ratio > 1]
+
+
+def test_a_loss_far_above_the_references_is_beyond_its_threshold() -> None:
+    usual, worse = (judge_losses(loss(WEEK, 2, more), loss(60, 1), 100, WEEK) for more in (0.0, 0.5))
+    assert (list_alarms(usual), list_alarms(worse)) == ([], [WEEK])
+    assert worse[0].mean == pytest.approx(loss(WEEK, 2, 0.5).mean)
+
+
+def test_of_a_single_window_the_threshold_is_the_limit_of_its_permutations() -> None:
+    window, before = loss(WEEK, 2), loss(60, 1)
+    drawn = draw_permutations(WEEK, 60, 100, seed=0)
+    sums, labels = join(window[::-1], before).sums, join(window, before).labels
+    more = drawn @ sums / (drawn @ labels) - ~drawn @ sums / (~drawn @ labels)
+    (found,) = judge_losses(window, before, 100, WEEK)
+    assert found.threshold == pytest.approx(before.mean + compute_permutation_limit(more, 100))
+
+
+def test_a_small_rise_shows_once_it_has_lasted_and_a_lower_loss_never() -> None:
+    worse, better = loss(8 * WEEK, 3, 0.12), loss(8 * WEEK, 3, -0.12)
+    assert list_alarms(judge_losses(worse[:WEEK], loss(60, 1), 300, WEEK)) == []
+    assert 8 * WEEK in list_alarms(judge_losses(worse, loss(60, 1), 300, WEEK))
+    assert list_alarms(judge_losses(better, loss(60, 1), 300, WEEK)) == []
+
+
+def test_an_alarm_doesnt_outlast_its_cause() -> None:
+    storm, calm = loss(WEEK, 4, 1.0), loss(WEEK, 2)
+    assert list_alarms(judge_losses(join(calm, storm), loss(60, 1), 100, WEEK)) == [WEEK, 2 * WEEK]
+    assert list_alarms(judge_losses(join(storm, calm), loss(60, 1), 100, WEEK)) == []
+
+
+def test_the_larger_a_lasting_rise_the_nearer_to_an_alarm() -> None:
+    ratios = [
+        max(each.ratio for each in judge_losses(loss(4 * WEEK, 3, more), loss(60, 1), 100, WEEK))
+        for more in (0, 0.05, 0.1, 0.2, 0.4, 0.8)
+    ]
+    assert ratios == sorted(ratios)
+
+
+@pytest.mark.parametrize("windows", [1, 4])
+@pytest.mark.parametrize("labels", [50, 3])
+def test_one_window_in_ten_without_change_has_a_loss_beyond_its_threshold_at_most(labels: int, windows: int) -> None:
+    days, worlds = windows * WEEK, 400
+    found = [
+        judge_losses(loss(days, 2 * seed + 1, labels=labels), loss(20, 2 * seed), 10, WEEK, seed)
+        for seed in range(worlds)
+    ]
+    assert np.mean([bool(list_alarms(each)) for each in found]) <= 0.1 + 2 * np.sqrt(0.1 * 0.9 / worlds)
+
+
+def test_days_without_labels_count_as_days_of_their_window() -> None:
+    nothing = DailyLosses(*np.zeros((3, 4)))
+    found = judge_losses(join(loss(WEEK, 4, 1.0), nothing, loss(3, 2)), loss(60, 1), 100, WEEK)
+    assert (found[0].days, found[0].mean) == (WEEK, pytest.approx(loss(3, 2).mean))
+    assert list_alarms(found) == []
+
+
+def test_losses_that_are_all_the_same_raise_no_alarm() -> None:
+    same = DailyLosses(np.full(30, 5.0), np.full(30, 2.5), np.full(30, 10.0))
+    assert list_alarms(judge_losses(same[:WEEK], same[WEEK:], 100, WEEK)) == []
+
+
+def test_without_labels_there_is_no_threshold() -> None:
+    none = DailyLosses.from_rows(np.array([], dt.date), np.array([]))
+    assert judge_losses(none, loss(20, 1), 100, WEEK) == []
+    assert judge_losses(loss(WEEK, 1), none, 100, WEEK) == []
