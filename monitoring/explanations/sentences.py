@@ -44,7 +44,7 @@ def list_sentences(explanation: Explanation) -> Iterator[tuple[str, str]]:
     if explanation.loss:
         yield "why: loss", describe_loss_rise(explanation.loss, explanation.since)
         yield from (
-            (f"why: loss by {row.name}", f"{row.amount} ({row.interval})")
+            (f"part of the rise: {row.name}", f"{row.amount} ({row.interval})")
             for row in list_part_rows(explanation.loss)
             if row.depth
         )

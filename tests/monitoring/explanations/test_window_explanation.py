@@ -155,5 +155,5 @@ def test_all_of_it_is_said_by_subject():
     said = dict(sentences.list_sentences(whole))
     assert said["why: shop"] == "1.50 times its threshold, since when can't be told: more web"
     assert said["why: new values of shop"].startswith("25.0% of the rows have a value")
-    assert said["why: loss by change of the relation"] == "+0.0600 (+0.0200 to +0.1000)"
+    assert said["part of the rise: change of the relation"] == "+0.0600 (+0.0200 to +0.1000)"
     assert said["why: can't be said"] == "A limit. Another."
