@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from monitoring.loss_threshold import DailyLosses, compute_loss_threshold
+from monitoring.loss_threshold import DailyLosses, judge_losses
 from penumbra.core.metrics.losses import compute_clipped_losses, compute_loss_ceiling
 from penumbra.core.settings import Settings, load_settings
 from penumbra.core.task import Task
@@ -137,9 +137,9 @@ def _list_alarms(settings: Settings, world: NumberWorld) -> Iterator[bool]:
         return DailyLosses(losses.sum(axis=1), (losses**2).sum(axis=1), np.full(len(losses), float(losses.shape[1])))
 
     for week in range(WINDOWS):
-        window = daily(world.live[week * WINDOW_DAYS : (week + 1) * WINDOW_DAYS])
-        limit = compute_loss_threshold(window, daily(world.reference), settings.monitor.one_in, seed=week)
-        yield window.mean > (limit or np.inf)
+        recent = daily(world.live[: (week + 1) * WINDOW_DAYS])
+        judged = judge_losses(recent, daily(world.reference), settings.monitor.one_in, WINDOW_DAYS, seed=week)
+        yield any(stretch.ratio > 1 for stretch in judged)
 
 
 def _passes_gate(settings: Settings, world: NumberWorld) -> bool:

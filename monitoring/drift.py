@@ -108,7 +108,7 @@ def compute_drift(
         Distances with thresholds; empty where window or reference have no rows.
     """
     backwards = recent[::-1]
-    stretches = list_stretches(len(recent), window_days)
+    stretches = list_stretches([day.rows > 0 for day in recent], window_days)
     sizes = [sum(day.rows > 0 for day in backwards[:days]) for days in stretches]
     now, before = ([day for day in days if day.rows] for days in (backwards[: stretches[-1]], reference))
     if not sizes[0] or not before:

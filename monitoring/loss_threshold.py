@@ -90,7 +90,7 @@ def judge_losses(
         The window, and each longer stretch that counts; empty where window or reference have no day with labels.
     """
     backwards, before = recent[::-1], reference[reference.labels > 0]
-    stretches = list_stretches(len(backwards.labels), window_days)
+    stretches = list_stretches(recent.labels > 0, window_days)
     sizes = [int((backwards.labels[:days] > 0).sum()) for days in stretches]
     if not sizes[0] or not len(before.labels):
         return []

@@ -14,6 +14,7 @@ the days as they were as one of the draws; for the ratios Westfall, Young, *Resa
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -23,16 +24,17 @@ LEAST_PART = 0.5  # of a longer stretch's change: as much must its last window s
 ROUNDING = 1e-9  # relative: orders that draw the same days are no further apart
 
 
-def list_stretches(days: int, window_days: int) -> list[int]:
-    """List the lengths of the stretches that end today: one, two, four and eight windows, as far as there are days.
+def list_stretches(known: Sequence[bool] | np.ndarray, window_days: int) -> list[int]:
+    """List the lengths of the stretches that end today: one, two, four and eight windows, as far back as is known.
 
     Args:
-        days: The number of latest days, at least one.
+        known: Of each of the latest days, in the order of time, whether anything is known of it, bool [days].
         window_days: The number of days of a window.
 
     Returns:
-        The lengths in days, ascending; the first is the window, or all days where it isn't whole.
+        The lengths in days, ascending; the first is the window, or as many of its days as are known.
     """
+    days = len(known) - int(np.argmax([*known, True]))
     return [min(days, window_days), *(n * window_days for n in STRETCH_WINDOWS[1:] if n * window_days <= days)]
 
 

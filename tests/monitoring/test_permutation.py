@@ -29,7 +29,8 @@ def test_every_order_has_each_place_once_and_each_day_comes_to_all_places() -> N
     [(0, [0]), (3, [3]), (7, [7]), (13, [7]), (14, [7, 14]), (27, [7, 14]), (28, [7, 14, 28]), (90, [7, 14, 28, 56])],
 )
 def test_a_stretch_is_one_two_four_or_eight_windows_as_far_as_there_are_days(days: int, stretches: list[int]) -> None:
-    assert list_stretches(days, 7) == stretches
+    assert list_stretches([False] * 3 + [True] * days, 7) == stretches
+    assert list_stretches(([True] + [False] * (days - 1))[:days], 7) == stretches
 
 
 def test_fewer_than_the_promised_share_exceed_the_limit() -> None:
