@@ -7,6 +7,7 @@ normal. Rows are few and independent, so that tails matter the most.
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from monitoring.loss_threshold import DailyLosses, judge_losses
 from penumbra.core.metrics.losses import compute_clipped_losses, compute_loss_ceiling
 from penumbra.core.settings import Settings, load_settings
 from penumbra.core.task import Task
-from penumbra.promotion.sequential import compute_log_e_values
+from penumbra.promotion.betting import find_shown_gains
 from penumbra.training import bootstrap, gate_comparisons
 
 NUMBER = Task("regression")
@@ -22,6 +23,8 @@ WORLDS, KNOWN_DAYS, SERVED_DAYS, GATE_DAYS, WINDOW_DAYS, ROWS_PER_DAY = 400, 59,
 ONE_MODEL_ERROR, GAIN = 1.0, 0.7  # a model's own error, in usual errors; of a better one, in those of the live model's
 WINDOWS = 6  # weeks of each world that are judged
 LOSSES = ("squared_error", "absolute_error", "quantile_0.9")
+HEADER = f"{'promoted':>10}{'alarms':>8}{'gate':>7}{'found':>7}{'days':>6}"
+MAXIMA = ("promoted", "alarms", "gate", "clipped")
 Draws = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
 TAILS: dict[str, Draws] = {
     "normal": lambda random, shape: random.standard_normal(shape),
@@ -62,16 +65,14 @@ def main() -> None:
     settings, result = load_settings(), {}
     for loss in LOSSES:
         print(f"\n{loss}: {WORLDS} worlds, {ROWS_PER_DAY} rows a day")
-        print(
-            f"{'errors':<26}{'ceiling':<22}{'spread':>8}{'clipped':>9}{'promoted':>10}{'alarms':>8}{'gate':>7}{'found':>7}{'days':>6}"
-        )
-        for tails, rule in ((tails, rule) for tails in TAILS for rule in CEILINGS):
+        print(f"{'errors':<26}{'ceiling':<22}{'spread':>8}{'clipped':>9}{HEADER}")
+        rules = CEILINGS if loss == LOSSES[0] else ("ours",)
+        for tails, rule in product(TAILS, rules):
             figures = measure_rates(settings, list(draw_worlds(loss, tails, rule, settings.promotion.loss_ceiling)))
             print(f"{tails:<26}{rule:<22}{_format_figures(figures)}", flush=True)
-            if rule == "ours":
-                result[f"{loss}, {tails}"] = {name: round(value, 4) for name, value in figures.items()}
-    names = ("promoted", "alarms", "gate", "clipped")
-    print(json.dumps({f"{name}_max": max(each[name] for each in result.values()) for name in names}))
+            result |= {f"{loss}, {tails}": figures} if rule == "ours" else {}
+    largest = {f"{name}_max": round(max(each[name] for each in result.values()), 4) for name in MAXIMA}
+    print(json.dumps({**largest, "found_min": min(each["found"] for each in result.values())}))
 
 
 def draw_worlds(loss: str, tails: str, rule: str, multiple: float, worlds: int = WORLDS) -> Iterator[NumberWorld]:
@@ -128,7 +129,8 @@ def measure_rates(settings: Settings, worlds: list[NumberWorld]) -> dict[str, fl
 
 def _find_promotion_days(settings: Settings, worlds: list[NumberWorld], model: str) -> np.ndarray:
     sums = np.array([(world.live - getattr(world, model)).sum(axis=1) for world in worlds])
-    shown = compute_log_e_values(sums) >= -np.log(settings.promotion.promote_level)
+    required = settings.promotion.seen_days - GATE_DAYS
+    shown = find_shown_gains(sums, settings.promotion.promote_level, required)
     return np.where(shown.any(axis=1), shown.argmax(axis=1) + 1.0, np.inf)
 
 

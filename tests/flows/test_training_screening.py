@@ -1,14 +1,16 @@
 """What is said before anything is fitted, and what becomes of candidates that fail."""
 
+import json
 from functools import partial
 
 import numpy as np
 import pytest
 
 from flows.steps.doctor import examination
-from flows.steps.train import evaluation, excluded_days, experiment_run, final_fit, outcome
+from flows.steps.train import evaluation, excluded_days, experiment_run, final_fit, outcome, registration
 from flows.steps.train.trials import attempts, screening, selection
 from penumbra.core.problem import ProblemError
+from penumbra.core.settings import SettingsError
 from penumbra.data.batches import DataStore
 from penumbra.registry import bundle
 from penumbra.training.evaluate import Trial, TrialJob
@@ -333,6 +335,37 @@ def test_odd_rows_end_in_a_verdict(run_orders, name):
     evaluation.write_evaluation(made)
     assert made.gate.report.overall in ("pass", "fail", "not enough data")
     assert "\n".join(remarks) in outcome.describe_outcome(outcome.summarise_outcome(made), "1", "live")
+
+
+def test_a_training_is_judged_by_the_loss_of_the_setting(run_orders):
+    by_quantile = (
+        "return HistGradientBoostingRegressor(",
+        'return HistGradientBoostingRegressor(loss="quantile", quantile=0.9,',
+    )
+    candidates = [*REGRESSION, by_quantile]
+    run = run_orders({"promotion__loss": "quantile_0.9"}, schema=SPENT, source=AMOUNTS, candidates=candidates)
+    _, remarks = screening.screen_run(run.matrices, ["boosting"], run.plan)
+    assert remarks[-1].startswith("by quantile loss (0.9) the baseline of problem/candidates.py loses")
+    trial = try_boosting(run)
+    baseline = final_fit.score_baseline_parts(run.matrices, run.plan.split)
+    final = final_fit.settle_winner(run.settings, run.plan, run.matrices, [trial.job], baseline)
+    made = outcome.evaluate_winner(run.settings, run.plan, run.matrices, final, [trial], remarks)
+    evaluation.write_evaluation(made)
+    assert (next(iter(trial.scores)), next(iter(made.gate.intervals))) == ("quantile_0.9", "quantile_0.9")
+    assert trial.scores["coverage"] == pytest.approx(0.9, abs=0.1)
+    checks = {check.name: check for check in made.gate.report.checks}
+    assert checks["baseline"].sentence.startswith("quantile loss (0.9) less the baseline model's: -")
+    assert checks["compiled"].measured < 1e-9
+    facts = json.loads((registration.complete_bundle(made) / "bundle.json").read_text())
+    assert facts["task"]["loss"] == "quantile_0.9"
+    assert facts["baseline"] == np.quantile(run.matrices.arrays.read("labels"), 0.9)
+
+
+def test_a_loss_that_does_not_fit_the_target_stops_a_training_at_the_start(run_orders):
+    with pytest.raises(
+        SettingsError, match=r"promotion.loss = 'absolute_error': .* is classes: expected auto, log_loss"
+    ):
+        run_orders({"promotion__loss": "absolute_error"})
 
 
 def test_numbers_whose_squared_errors_overflow_are_refused(run_orders):

@@ -97,6 +97,8 @@ CASES = {
     "boosting of three classes": (BoostingClassifier(categorical_features=[0, 1, 4], **BOOSTED), three),
     "boosted regression": (BoostingRegressor(categorical_features=[0, 1, 4], **BOOSTED), signal),
     "boosted poisson": (BoostingRegressor(loss="poisson", **BOOSTED), positive),
+    "boosted median": (BoostingRegressor(loss="absolute_error", categorical_features=[0, 1, 4], **BOOSTED), signal),
+    "boosted quantile": (BoostingRegressor(loss="quantile", quantile=0.9, **BOOSTED), signal),
     "boosting in a pipeline": (make_pipeline("passthrough", BoostingClassifier(**BOOSTED)), binary),
     "forest": (RandomForestClassifier(**FOREST), binary),
     "forest of three classes": (RandomForestClassifier(**FOREST), three),
