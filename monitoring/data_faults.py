@@ -19,6 +19,7 @@ NULL_SHARE_MARGIN = 0.1  # than ever on a day of the reference
 MIN_NEW_VALUE_SHARE = 0.01  # of a day's rows, of a value that was never seen
 MIN_VALUE_ROWS = 10  # rows of a value that was always there and isn't, or never was and is
 MIN_RENAMED_ROWS = 4  # rows of one, where an unknown one came at the same time
+MIN_WIDE_RENAMED_ROWS = 6  # where weeks are looked at together, because a day has few rows
 MAX_VIOLATION_SHARE = 0.005  # the share of rows outside the contract
 MIN_FROZEN_ROWS = 20  # rows of a group with one value
 MAX_MISMATCH_SHARE = 0.05  # the share of groups, or of rows, that don't agree any more
@@ -64,11 +65,17 @@ def find_grouped_faults(
 
     Yields:
         Days that were judged together, which may begin before the first of `days`, with their faults; none for days
-        with fewer than 50 rows in all.
+        with fewer than 50 rows in all. Where a day has few rows, last the weeks up to the last day, with the values
+        that were renamed in them.
     """
     for together in norms.group_days(days, counts):
         if sum(counts.get(day, 0) for day in together) >= MIN_DAY_ROWS:
             yield together, find_data_faults(read_rows(together), norms)
+    if norms.wide and days:
+        weeks = [days[-1] - dt.timedelta(days=number) for number in reversed(range(norms.wide.block_days))]
+        if min(counts, default=days[-1]) <= weeks[0] and sum(counts.get(day, 0) for day in weeks) >= MIN_DAY_ROWS:
+            found = _find_category_faults(read_rows(weeks), norms.wide, MIN_WIDE_RENAMED_ROWS)
+            yield weeks, [fault for fault in found if fault.what == "renamed"]
 
 
 def find_data_faults(rows: pl.DataFrame, norms: Expectations) -> list[DataFault]:
@@ -152,7 +159,9 @@ def _find_null_faults(rows: pl.DataFrame, norms: Expectations) -> Iterator[DataF
             yield DataFault("nulls", name, text, "a source fell away, or a join finds nothing")
 
 
-def _find_category_faults(rows: pl.DataFrame, norms: Expectations) -> Iterator[DataFault]:
+def _find_category_faults(
+    rows: pl.DataFrame, norms: Expectations, fewest: float = MIN_RENAMED_ROWS
+) -> Iterator[DataFault]:
     """In a part of a day nothing is missed: some values come in the morning only."""
     whole = rows[norms.time].n_unique() >= norms.moments / 2
     for name, usual in norms.categories.items():
@@ -161,6 +170,7 @@ def _find_category_faults(rows: pl.DataFrame, norms: Expectations) -> Iterator[D
             expected = {value: share * rows.height for value, share, days in usual.iter_rows() if whole and days >= 1}
             gone = {value: rate for value, rate in expected.items() if value not in counts}
             unknown = {value: counts[value] for value in counts.keys() - set(usual[VALUE_COLUMN])}
+            gone = {value: rate for value, rate in gone.items() if rate >= fewest}
             yield from _compare_categories(name, rows.height, gone, unknown, norms.period)
 
 
@@ -168,8 +178,6 @@ def _compare_categories(
     name: str, rows: int, gone: dict[str, float], unknown: dict[str, int], period: str
 ) -> Iterator[DataFault]:
     for value, rate in sorted(gone.items(), key=lambda item: -item[1]):
-        if rate < MIN_RENAMED_ROWS:  # so are all that follow, of which a column of thousands of values has many
-            break
         like = [new for new, count in unknown.items() if rate / 2 <= count <= 2 * rate]
         if like:
             unknown.pop(like[0])

@@ -7,7 +7,7 @@ so many that they have rows enough, in a window or before it.
 import datetime as dt
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -32,6 +32,7 @@ MAX_WATCHED_GROUPS = 8  # a category with no more values is a place to watch eac
 MIN_VARYING_VALUES = 3  # where there were never fewer different values in a day, one alone is suspicious
 CONSTANT_TOLERANCE = 0.01  # of a number: two that differ by less are the same constant
 MAX_CHANCE = 1e-3  # of values that don't belong together to agree so often: then they do belong together
+MIN_WIDE_ROWS, MAX_WIDE_WEEKS = 140, 4  # rows in which a renamed value shows; the most weeks to gather them from
 MAX_BLOCK_DAYS = 92  # a window's days are judged together with so many days before its end at most
 
 
@@ -55,6 +56,8 @@ class Expectations:
         constants: By column the columns that determine it, and a frame with its value (`penumbra.value`) for each of
             theirs.
         shared: By column the columns whose values rows share whenever they share this one.
+        wide: What is expected of the values of text columns in some weeks together, where a day has few rows: a value
+            that was renamed shows in more rows only. None where a day has rows enough.
     """
 
     block_days: int
@@ -69,6 +72,7 @@ class Expectations:
     grids: Mapping[str, ValueGrid]
     constants: Mapping[str, tuple[tuple[str, ...], pl.DataFrame]]
     shared: Mapping[str, tuple[str, ...]]
+    wide: "Expectations | None" = None
 
     @property
     def period(self) -> str:
@@ -119,9 +123,25 @@ def learn_expectations(reference: pl.DataFrame, schema: ProblemSchema) -> Expect
     Raises:
         ValueError: The reference has fewer than two whole days.
     """
+    block_days, wide_days = _count_block_days(reference, schema.TIME), _count_wide_days(reference, schema.TIME)
+    learnt = _learn_of_blocks(reference, schema, block_days)
+    return replace(learnt, wide=_learn_wide(reference, learnt, wide_days) if wide_days > block_days else None)
+
+
+def _learn_wide(reference: pl.DataFrame, learnt: Expectations, wide_days: int) -> Expectations | None:
+    """The same with the values of text columns in so many days together; None where there are too few such spans."""
+    rows = _select_whole_days(reference, learnt.time, wide_days)
+    spans = rows.partition_by(DAY_COLUMN)
+    if len(spans) < 2:
+        return None
+    categories = {name: _learn_categories(rows, name, len(spans)) for name in learnt.categories}
+    moments = min(span[learnt.time].n_unique() for span in spans)
+    return replace(learnt, block_days=wide_days, moments=moments, categories=categories)
+
+
+def _learn_of_blocks(reference: pl.DataFrame, schema: ProblemSchema, block_days: int) -> Expectations:
     known = set(reference.columns) - {schema.TIME}
     columns = {name: column for name, column in schema.Row.columns().items() if name in known}
-    block_days = _count_block_days(reference, schema.TIME)
     rows = _select_whole_days(reference, schema.TIME, block_days)
     numbers = [name for name, column in columns.items() if column.dtype.is_numeric() and not column.primary_key]
     texts = [name for name, column in columns.items() if not column.dtype.is_numeric()]
@@ -172,6 +192,14 @@ def _count_block_days(reference: pl.DataFrame, time: str) -> int:
         return 1
     span = (counts[DAY_COLUMN].max() - counts[DAY_COLUMN].min()).days + 1  # type: ignore[operator,union-attr]
     return math.ceil(MIN_DAY_ROWS * span / reference.height)
+
+
+def _count_wide_days(reference: pl.DataFrame, time: str) -> int:
+    """How many whole weeks have rows enough to miss a value that one row in twenty has, in days; 0 if a day has."""
+    dates = reference[time].dt.date()
+    span = (dates.max() - dates.min()).days + 1 if len(dates) else 1  # type: ignore[operator,union-attr]
+    weeks = math.ceil(MIN_WIDE_ROWS * span / 7 / max(reference.height, 1))
+    return 0 if reference.height >= MIN_WIDE_ROWS * span else 7 * min(weeks, MAX_WIDE_WEEKS)
 
 
 def _select_whole_days(reference: pl.DataFrame, time: str, block_days: int) -> pl.DataFrame:

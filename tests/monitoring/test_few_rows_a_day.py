@@ -11,7 +11,7 @@ from flows.steps.monitor import window_signals
 from flows.steps.monitor.alarms import record_alarm
 from flows.steps.monitor.window_limits import describe_fault_limits
 from flows.steps.monitor.window_signals import WindowSpan, list_window_faults
-from monitoring.data_faults import find_data_faults
+from monitoring.data_faults import find_data_faults, find_grouped_faults
 from monitoring.expectations import Expectations, learn_expectations
 from monitoring.windows import DayFault
 from penumbra.core.settings import load_settings
@@ -122,6 +122,27 @@ def test_values_that_hardly_ever_differ_are_not_taken_for_the_same_by_rule(order
     few = rows.filter(pl.col("n") % 100 >= 90).drop("n")
     learnt = learn_expectations(few, orders.schema)
     assert ("amount" in learnt.shared, "amount" in learnt.constants) == (False, False)
+
+
+def test_a_value_with_few_rows_a_day_that_is_renamed_shows_in_weeks(orders):
+    """One order of 25 is from the region "rare": four in four days, and seven in a week."""
+    days = [FIRST + n * ONE_DAY for n in range(70)]
+    is_rare, region = pl.int_range(pl.len()) % 25 == 0, pl.col("region").cast(pl.String)
+    rows = make_rows(orders, days).with_columns(region=pl.when(is_rare).then(pl.lit("rare")).otherwise(region))
+    reference, later = (rows.filter((pl.col("at").dt.date() >= days[56]) == is_later) for is_later in (False, True))
+    norms = learn_expectations(reference, orders.schema)
+    assert (norms.block_days, norms.wide and norms.wide.block_days) == (3, 7)
+    renamed = later.with_columns(pl.col("region").replace("rare", "raar"))
+
+    def find(judged: pl.DataFrame) -> list[tuple[dt.date, int, str]]:
+        counts = dict(judged.group_by(pl.col("at").dt.date()).len().iter_rows())
+        groups = find_grouped_faults(
+            days[63:], counts, lambda group: judged.filter(pl.col("at").dt.date().is_in(group)), norms
+        )
+        return [(group[0], len(group), fault.what) for group, faults in groups for fault in faults]
+
+    assert find(later) == []
+    assert find(renamed) == [(days[63], 7, "renamed")]
 
 
 def test_a_fault_of_a_block_that_began_before_its_window_is_one_alarm(tmp_path):
