@@ -277,7 +277,7 @@ def main() -> None:
     from penumbra.registry.models import ModelRegistry  # imports mlflow, which no other process of the service needs
 
     settings = load_settings()
-    run_deployer(ModelRegistry(settings.registry), settings, load_problem(SERVED_PARTS), make_running_check())
+    run_deployer(ModelRegistry(settings.registry), settings, load_problem(SERVED_PARTS), make_running_check(hard=True))
 
 
 def _sync_and_deploy_live(models: DeployRegistry, settings: Settings, problem: Problem) -> str | None:

@@ -24,16 +24,25 @@ MAX_MESSAGE_LENGTH, MAX_TRACEBACK_LENGTH = 4_000, 20_000  # characters; of longe
 TRACEBACK_ESCAPES = {code: text for code, text in CONTROL_ESCAPES.items() if code != ord("\n")}
 
 
-def make_running_check() -> Callable[[], bool]:
+def make_running_check(hard: bool = False) -> Callable[[], bool]:
     """Return a function that tells whether to continue. Installs handlers of SIGTERM and SIGINT.
+
+    Args:
+        hard: Whether the signals end the process wherever it is: for one that may wait in a library's call for
+            minutes, and whose changes are whole whenever it ends.
 
     Returns:
         A function that returns False once the parent process has ended, or one of the signals has arrived.
+
+    Raises:
+        SystemExit: Later, when one of the signals arrives; only where they end it `hard`.
     """
     parent, stopped = os.getppid(), []
 
     def stop(number: int, frame: FrameType | None) -> None:
         stopped.append(number)
+        if hard:
+            raise SystemExit
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)

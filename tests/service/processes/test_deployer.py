@@ -1,4 +1,5 @@
 import shutil
+import signal
 import threading
 import time
 from pathlib import Path
@@ -18,6 +19,7 @@ from service.processes.deployer import (
     discard_damaged_bundle,
     run_deployer,
 )
+from service.processes.process_control import make_running_check
 from tests.helpers import local_service
 from tests.helpers.local_service import FolderRegistry
 
@@ -204,3 +206,23 @@ def test_a_candidate_damaged_on_disk_is_fetched_anew(versions: Path, tmp_path: P
         deploy_candidate(registry, tmp_path)
     assert deploy_candidate(registry, tmp_path) == "2"
     assert registry.downloads == 2
+
+
+def test_a_signal_ends_the_process_in_the_middle_of_a_call_to_the_registry(tmp_path: Path) -> None:
+    class Waiting(FolderRegistry):
+        def version(self, alias: str) -> str | None:
+            signal.raise_signal(signal.SIGTERM)
+            raise AssertionError("the call went on")
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        with pytest.raises(SystemExit):
+            run_deployer(
+                Waiting(tmp_path),
+                local_service.make_service_settings(tmp_path),
+                PROBLEM,
+                make_running_check(hard=True),
+            )
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
