@@ -88,7 +88,7 @@ def test_runs_are_compared_with_what_changed_between_them(trained):
 
 
 def test_a_month_later_the_new_model_is_held_against_the_live_one(trained):
-    trained.run(*trained.flow("ingest"), **trained.settings, **LATER)
+    trained.ingest(**trained.settings, **LATER)
     trained.run(*trained.flow("train"), **trained.settings, **LATER)
     lines = {line.split()[0]: line for line in trained.latest_receipt.splitlines() if line.strip()}
     assert "non-inferiority" in lines["live"] or "superiority" in lines["live"]
@@ -106,7 +106,7 @@ def test_an_experiment_with_an_unknown_name_says_what_there_is(trained):
 def test_the_monitor_judges_windows_of_any_kind_of_task(trained):
     apart = {name: str(trained.folder / name) for name in ("service__predictions", "labels__folder", "monitor__folder")}
     settings = {**trained.settings, **apart, **LATER, "monitor__on_drift": "False", "monitor__every_days": "0"}
-    trained.run(*trained.flow("ingest"), **settings)
+    trained.ingest(**settings)
     said = trained.run("-m", "tests.helpers.april_monitoring", **settings)
     lines = {line.split()[0]: line.split() for line in said.splitlines() if line.startswith("2013-04-")}
     assert {begin: line[2:4] for begin, line in lines.items()} == {"2013-04-04": ALL, "2013-04-11": ALL}

@@ -20,7 +20,7 @@ from penumbra.data.failure_set import FailureSet
 from penumbra.registry import bundle
 from penumbra.registry.ledger import Ledger
 from penumbra.registry.models import ModelRegistry
-from tests.helpers.flow_workspace import Workspace
+from tests.helpers.flow_workspace import FLOW_ENVIRONMENT, Workspace
 
 pytestmark = pytest.mark.slow
 
@@ -32,6 +32,28 @@ def fetch(batch):
         {harm}
     return files
 """
+
+REFUSED = """
+_fetch = fetch
+def fetch(batch):
+    files = _fetch(batch)
+    flights = files["flights.csv"]
+    if batch == "2013-01":
+        files["flights.csv"] = flights.replace(b",distance,", b",length,")
+    elif batch == "2013-02":
+        files["flights.csv"] = bytes(range(256)) * 40
+    elif batch == "2013-03":
+        files["flights.csv"] = flights.replace(b",EWR,", b",XXX,").replace(b",JFK,", b",XXX,")
+    else:
+        del files["weather.csv"]
+    return files
+"""
+REFUSALS = {
+    "2013-01": "has no column distance",
+    "2013-02": "flights.csv",
+    "2013-03": "break",
+    "2013-04": "file weather.csv is missing",
+}
 
 SAME_RECIPE, CHEAP = ({"training__candidates": name} for name in ("augmented_boosting", "logistic_regression"))
 
@@ -163,24 +185,13 @@ def test_a_month_later_the_new_model_is_the_candidate_and_is_compared_with_the_l
     assert set(failures["penumbra.batch"]) == {"2013-04"}
 
 
-@pytest.mark.parametrize(
-    ("harm", "complaint"),
-    [
-        ('files["flights.csv"] = files["flights.csv"].replace(b",distance,", b",length,")', "has no column distance"),
-        ('files["flights.csv"] = bytes(range(256)) * 40', "batch 2013-02 refused"),
-        (
-            'files["flights.csv"] = files["flights.csv"].replace(b",EWR,", b",XXX,").replace(b",JFK,", b",XXX,")',
-            "break",
-        ),
-        ('del files["weather.csv"]', "file weather.csv is missing"),
-    ],
-    ids=["a missing column", "a corrupt file", "too many bad rows", "a missing file"],
-)
-def test_a_refused_batch_stops_the_flow_with_one_sentence_and_leaves_no_version(fresh, harm, complaint):
-    fresh.append_to_source(BROKEN.format(harm=harm))
-    output, code = fresh.run_unchecked(*fresh.flow("ingest"))
+def test_refused_batches_stop_the_flow_with_a_sentence_each_and_leave_no_version(fresh, monkeypatch):
+    monkeypatch.setitem(FLOW_ENVIRONMENT, "METAFLOW_RUN_MAX_WORKERS", "1")  # one task checks all
+    fresh.append_to_source(REFUSED)
+    output, code = fresh.run_unchecked(*fresh.flow("ingest"), data__today="2013-05-01")
     assert code != 0
-    assert complaint in output
+    for batch, complaint in REFUSALS.items():
+        assert re.search(f"batch {batch} refused: .*{complaint}", output), output
     assert "Traceback" not in output
     assert fresh.data_version == ""
     assert not (fresh.folder / "data").exists()

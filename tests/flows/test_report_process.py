@@ -1,15 +1,11 @@
 """The process that makes reports: when it is started, how it fails, and that nothing is patched outside of it."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 
 from flows.steps.monitor import reports
 from monitoring.windows import WindowStore
-from penumbra.core.settings import PROJECT_ROOT
 from tests.helpers import recorded_windows
+from tests.helpers.processes import run_python
 
 IMPORT_ALL = """
 import gc, importlib, pathlib
@@ -19,27 +15,6 @@ for path in pathlib.Path("monitoring/reports").glob("[a-z]*.py"):
     importlib.import_module(f"monitoring.reports.{path.stem}")
 print(column_statistics.distribution is own, gc.isenabled(), gc.get_freeze_count())
 """
-PUBLISH = """
-import gc, sys
-from flows.steps.monitor import reports
-from penumbra.core.settings import load_settings
-pages = reports.publish_reports(load_settings())
-print(len(pages), "evidently" in sys.modules, gc.isenabled(), gc.get_freeze_count())
-from evidently.metrics import column_statistics
-print(column_statistics.distribution.__module__.partition(".")[0])
-"""
-
-
-def run_python(code, environment=()):
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code],
-        cwd=PROJECT_ROOT,
-        env={**os.environ, **dict(environment), "PYTHONPATH": str(PROJECT_ROOT)},
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return done.stdout.splitlines()
 
 
 def test_where_every_window_has_its_reports_no_process_is_started(tmp_path, monkeypatch):
@@ -77,10 +52,3 @@ def test_an_error_in_the_report_process_is_one_sentence_that_says_where(settings
 @pytest.mark.slow
 def test_importing_the_reports_changes_neither_evidently_nor_the_garbage_collector():
     assert run_python(IMPORT_ALL) == ["True True 0"]
-
-
-@pytest.mark.slow
-def test_a_pass_with_reports_changes_neither_evidently_nor_the_garbage_collector(tmp_path, database):
-    recorded_windows.make_monitored_history(tmp_path, database, weeks=1)
-    printed = run_python(PUBLISH, recorded_windows.make_history_environment(tmp_path))
-    assert printed == ["4 False True 0", "evidently"]

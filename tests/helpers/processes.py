@@ -22,3 +22,16 @@ def run_service_to_its_end(
     """`python -m service` of a project, with this process's environment and more, once it has ended."""
     command = [sys.executable, "-m", "service"]
     return subprocess.run(command, cwd=project, env={**os.environ, **environ}, capture_output=True, text=True)
+
+
+def run_python(code: str, environ: Mapping[str, str] = {}) -> list[str]:
+    """The lines that some code prints in a process of its own, with this process's environment and more."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        cwd=PROJECT_ROOT,
+        env={**os.environ, **environ, "PYTHONPATH": str(PROJECT_ROOT)},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return done.stdout.splitlines()

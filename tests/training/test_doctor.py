@@ -263,7 +263,7 @@ def test_a_margin_in_another_unit_is_noted():
 @pytest.fixture(scope="module")
 def space(tmp_path_factory):
     made = Workspace(tmp_path_factory.mktemp("examination"))
-    made.run(*made.flow("ingest"))
+    made.ingest()
     return made
 
 
@@ -344,7 +344,7 @@ def fetch(batch):
 def test_faulty_batches_are_found(tmp_path):
     space = Workspace(tmp_path / "faulty")
     space.append_to_source(FAULTY_BATCH)
-    space.run(*space.flow("ingest"))
+    space.ingest()
     examined = examine(space)
     assert examined.code == 3
     assert examined.found == {

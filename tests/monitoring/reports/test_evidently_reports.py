@@ -18,8 +18,19 @@ from penumbra.core.columns import DECISION_COLUMN, LABEL_COLUMN, PREDICTION_COLU
 from penumbra.core.task import Task
 from penumbra.registry.models import ModelRegistry
 from tests.helpers import recorded_windows
+from tests.helpers.processes import run_python
 
 pytestmark = pytest.mark.slow  # the import alone takes some seconds
+
+PUBLISH = """
+import gc, sys
+from flows.steps.monitor import reports
+from penumbra.core.settings import load_settings
+pages = reports.publish_reports(load_settings())
+print(len(pages), "evidently" in sys.modules, gc.isenabled(), gc.get_freeze_count())
+from evidently.metrics import column_statistics
+print(column_statistics.distribution.__module__.partition(".")[0])
+"""
 
 ROWS = 30
 DECLARED = {"temp": pl.Float64(), "carrier": pl.String(), "distance": pl.Int16()}
@@ -36,12 +47,17 @@ def reports():
 
 
 @pytest.fixture(scope="module")
-def published(tmp_path_factory, database):
-    """A folder with the reports of two windows."""
+def history(tmp_path_factory, database):
+    """The settings of a model with two windows, and what a process printed that made their reports."""
     folder = tmp_path_factory.mktemp("watched")
     settings = recorded_windows.make_monitored_history(folder, database, weeks=2)
-    reporting.publish_reports(settings)
-    return settings
+    return settings, run_python(PUBLISH, recorded_windows.make_history_environment(folder))
+
+
+@pytest.fixture(scope="module")
+def published(history):
+    """The settings of a folder with the reports of two windows."""
+    return history[0]
 
 
 def rows(seed: int, task: Task = BINARY) -> pl.DataFrame:
@@ -184,6 +200,10 @@ def test_a_class_that_the_reference_never_had_makes_no_report(reports):
 )
 def test_without_labels_of_two_classes_there_is_no_quality_to_report(reports, lacking):
     assert reports.build_quality_report(ReportSides(lacking, rows(2), BINARY, {}, 0.5)) is None
+
+
+def test_a_pass_with_reports_changes_neither_evidently_nor_the_garbage_collector(history):
+    assert history[1] == ["8 False True 0", "evidently"]
 
 
 def test_a_pass_makes_the_reports_of_every_window_and_the_next_has_nothing_to_do(published):

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -46,6 +47,16 @@ def test_16_threads_that_burn_or_hang_are_timed_out_by_the_clock(client: ScorerC
     with pytest.raises(ScorerTimeout, match=r"it took \d+\.\d s, at most 0.3 s are allowed"):
         wait_until(client.poll_results, 30)
     assert LIMIT < time.monotonic() - began < 10
+
+
+def test_a_model_that_hangs_while_it_loads_is_timed_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scorer_client, "SCORER_MODULE", threaded_scorer.__name__)
+    monkeypatch.setattr(scorer_client, "LOAD_TIMEOUT_SECONDS", LIMIT)
+    client = ScorerClient(tmp_path / "pid", LIMIT, memory_mb=100)
+    os.kill(client.pid, signal.SIGSTOP)
+    with pytest.raises(ScorerTimeout):
+        wait_until(client.is_ready, 30)
+    assert not is_alive(client.pid)
 
 
 def test_waiting_for_a_processor_at_the_lowest_priority_is_no_fault_of_16_threads(client: ScorerClient) -> None:

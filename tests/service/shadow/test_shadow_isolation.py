@@ -72,7 +72,7 @@ def test_a_candidate_that_goes_wrong_on_some_rows(tmp_path: Path, fault: str, ba
 def test_a_candidate_that_hangs_for_ever(tmp_path: Path) -> None:
     with start_shadowed_server(tmp_path, shadow__timeout_seconds=3) as server:
         with server.make_load().run_in_background() as load:
-            local_service.wait_until(lambda: server.find_child(f"bundles/{CANDIDATE}"), 60)
+            local_service.wait_until(lambda: local_shadow.read_rows_by_id(tmp_path, CANDIDATE), 60)  # it has loaded
             server.find_child(f"bundles/{CANDIDATE}").send_signal(signal.SIGSTOP)  # type: ignore[union-attr]
             load.wait_for_more(ENOUGH)
         check_isolation(server, load)
