@@ -23,6 +23,12 @@ hypothesis.settings.register_profile("penumbra", deadline=None, max_examples=30,
 hypothesis.settings.load_profile("penumbra")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that have slow tests: at the end of a run a long file would have no other beside it."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def working_folder() -> Iterator[Path]:
     """The checkout of links as the working folder: commands look for their project there."""

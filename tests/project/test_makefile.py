@@ -58,6 +58,15 @@ def test_paths_in_one_folder_leave_the_other_out(folder):
     assert shown == ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", "tests/cli", "-x"]
 
 
+def test_of_tests_that_run_alone_only_the_files_are_collected(folder):
+    for name, mark in (("test_load.py", "alone"), ("test_other.py", "slow")):
+        (folder / "tests").mkdir(exist_ok=True)
+        (folder / "tests" / name).write_text(f"@pytest.mark.{mark}\n")
+    *_, beside, alone = map(json.loads, run_make(folder, "test-all"))
+    assert beside[:3] == ["tests", "-m", "not alone"]
+    assert alone == ["tests/test_load.py", "-m", "alone"]
+
+
 def test_the_name_of_a_benchmark_is_taken_as_text(folder):
     assert run_make(folder, "bench", "NAME=`touch made`$(shell touch made)\"'") == [
         "bench",
