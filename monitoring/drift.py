@@ -105,13 +105,13 @@ def compute_drift(
         seed: Seed of the permutations.
 
     Returns:
-        Distances with thresholds; empty where window or reference have no rows.
+        Distances with thresholds; empty where window or reference have no rows, or the binning no columns.
     """
     backwards = recent[::-1]
     stretches = list_stretches([day.rows > 0 for day in recent], window_days)
     sizes = [sum(day.rows > 0 for day in backwards[:days]) for days in stretches]
     now, before = ([day for day in days if day.rows] for days in (backwards[: stretches[-1]], reference))
-    if not sizes[0] or not before:
+    if not (binning.size and sizes[0] and before):
         return DriftResult({}, None)
     level = min(np.mean([day.rows for day in now[:size]]) for size in sizes)
     pool = PooledDays.from_counts(

@@ -124,6 +124,26 @@ class LongerLoss(msgspec.Struct, frozen=True):
         return self.mean > self.threshold
 
 
+class ScoreReference(msgspec.Struct, frozen=True):
+    """The days whose scores by the same version a window's predictions are compared with.
+
+    Attributes:
+        first: The first day.
+        last: The last day.
+        days: How many days these are.
+        live: On how many of them the version answered; on the others it was in the shadow.
+    """
+
+    first: dt.date
+    last: dt.date
+    days: int
+    live: int
+
+    def __str__(self) -> str:
+        where = "" if self.live == self.days else f", {self.days - self.live} of them in the shadow"
+        return f"the same version's scores of {self.days} days, {self.first} to {self.last}{where}"
+
+
 class WindowLoss(msgspec.Struct, frozen=True):
     """Mean loss on rows with mature labels.
 
@@ -237,6 +257,8 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
         judged: When the verdict was given.
         columns: The distance of each column from the reference.
         prediction: The distance of the predictions.
+        compared: What the predictions are compared with; None where they aren't judged, and in records of releases that
+            compared them with the bundle's reference.
         drift: The largest of these, in thresholds.
         loss: The realised loss.
         estimated: The estimated loss.
@@ -258,6 +280,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     judged: dt.datetime
     columns: dict[str, WindowDistance] = {}
     prediction: WindowDistance | None = None
+    compared: ScoreReference | None = None
     drift: LargestDrift | None = None
     loss: WindowLoss | None = None
     estimated: EstimatedLoss | None = None

@@ -6,7 +6,7 @@ the other in a single vector, so that profiles are added, stacked and compared a
 """
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -82,6 +82,11 @@ class Binning:
         sizes |= {name: len(words) + 2 for name, words in self.words.items()}
         ends = np.cumsum([0, *sizes.values()]).tolist()
         return {name: slice(ends[i], ends[i + 1]) for i, name in enumerate(sizes)}
+
+    def select(self, names: Collection[str]) -> "Binning":
+        """Return the binning of the columns `names` alone, in the order that they have here."""
+        edges = {name: each for name, each in self.edges.items() if name in names}
+        return Binning(edges, {name: each for name, each in self.words.items() if name in names})
 
     @property
     def starts(self) -> list[int]:
@@ -183,6 +188,24 @@ def compute_daily_profiles(rows: pl.DataFrame, binning: Binning, time: str) -> d
     (counts,) = _sum_by_group(rows, binning, day_index, len(days), None)
     sizes = np.bincount(day_index, minlength=len(days)).tolist()
     return {day: Profile(sizes[i], counts[i]) for i, day in enumerate(days)}
+
+
+def select_profile_columns(
+    profiles: Mapping[dt.date, Profile], binning: Binning, names: Collection[str]
+) -> dict[dt.date, Profile]:
+    """Select some columns of profiles.
+
+    Args:
+        profiles: Profiles by day.
+        binning: Their bins.
+        names: Names of columns.
+
+    Returns:
+        By day the profiles with the bins of `binning.select(names)`.
+    """
+    wanted = [np.arange(span.start, span.stop) for name, span in binning.columns.items() if name in names]
+    bins = np.concatenate([np.zeros(0, int), *wanted])
+    return {day: Profile(each.rows, each.counts[bins]) for day, each in profiles.items()}
 
 
 def sum_losses_by_day(

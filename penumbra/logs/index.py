@@ -25,6 +25,7 @@ from penumbra.logs import append_log, archive_parts, parsing
 from penumbra.logs.index_tables import (
     ADD_TO_ARRIVALS,
     ADD_TO_DAY,
+    ADD_TO_SHADOW,
     ADVANCE_INDEX_POSITION,
     EXISTING_IDS_QUERY,
     INDEX_DDL,
@@ -216,6 +217,8 @@ class LogIndex:
                 if table == "predictions":
                     _count_new_predictions(db, facts)
                     _sample_new_predictions(db, facts, content, position)
+                if table == "shadow":
+                    db.executemany(ADD_TO_SHADOW, Counter(fact[1] for fact in facts if fact).items())
                 db.executemany(INSERT_BY_TABLE[table], filter(None, facts))
                 db.execute(RESOLVE_LABEL_KEYS)
                 db.execute(ADVANCE_INDEX_POSITION, (name, position + len(content), len(whole) - len(facts)))

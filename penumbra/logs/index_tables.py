@@ -17,6 +17,7 @@ CREATE TABLE labels (key TEXT, time REAL, segment TEXT, position INTEGER, predic
 CREATE INDEX labels_by_batch ON labels (source) WHERE source <> '{FEEDBACK_SOURCE}';
 CREATE TABLE shadow (prediction TEXT, model TEXT, time REAL NOT NULL, output, decision, status TEXT NOT NULL,
   reason TEXT NOT NULL, PRIMARY KEY (prediction, model)) WITHOUT ROWID;
+CREATE TABLE shadow_counts (model TEXT PRIMARY KEY, rows INTEGER NOT NULL) WITHOUT ROWID;
 CREATE VIEW truth AS SELECT key, value, target, time, source,
     (SELECT min(time) FROM labels AS any WHERE any.key = labels.key) AS first
   FROM labels WHERE NOT EXISTS (SELECT 1 FROM labels AS later WHERE later.key = labels.key
@@ -37,6 +38,7 @@ INSERT_BY_TABLE = {
 EXISTING_IDS_QUERY = "SELECT id FROM predictions WHERE id BETWEEN ? AND ?"
 ADD_TO_DAY = "INSERT INTO days VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET rows = rows + excluded.rows"
 ADD_TO_ARRIVALS = "INSERT INTO arrivals VALUES (?, ?) ON CONFLICT DO UPDATE SET rows = rows + excluded.rows"
+ADD_TO_SHADOW = "INSERT INTO shadow_counts VALUES (?, ?) ON CONFLICT DO UPDATE SET rows = rows + excluded.rows"
 RESOLVE_LABEL_KEYS = """
 UPDATE OR REPLACE labels SET key = (SELECT key FROM predictions WHERE id = labels.prediction)
 WHERE key = '' AND EXISTS (SELECT 1 FROM predictions WHERE id = labels.prediction)

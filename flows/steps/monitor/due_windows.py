@@ -10,6 +10,7 @@ import polars as pl
 from mlflow.exceptions import MlflowException
 
 from flows.steps.monitor import alarms, retraining, watched_model, window_limits, window_signals
+from flows.steps.monitor.drift_signals import measure_drift
 from flows.steps.monitor.explanations import WindowExplainer
 from flows.steps.monitor.outcomes import OutcomeReader
 from flows.steps.monitor.watched_model import WatchedModel
@@ -229,7 +230,7 @@ def _find_main_model(rows: pl.DataFrame, begin: dt.date, end: dt.date) -> str | 
 def _build_window(monitor_pass: MonitorPass, model: WatchedModel, span: WindowSpan) -> Window:
     settings = monitor_pass.settings
     binning = monitor_pass.profiles.binning(model.version)
-    drift = window_signals.measure_drift(settings.monitor, monitor_pass.profiles, model, span)
+    drift, unjudged = measure_drift(settings.monitor, monitor_pass.index, monitor_pass.profiles, model, span)
     reader = OutcomeReader(settings, monitor_pass.index, model, binning, span)
     memory = window_signals.find_memory_span(settings.monitor, monitor_pass.profiles, model, span)
     before, outcomes = replace(reader, span=memory).outcomes(), reader.outcomes()
@@ -239,6 +240,11 @@ def _build_window(monitor_pass: MonitorPass, model: WatchedModel, span: WindowSp
     largest, entries = drift.get("drift"), monitor_pass.ledger.entries()
     loss = losses["loss"]
     nearest = loss and (loss.longer or loss)
+    limits = list(
+        window_limits.list_window_limits(
+            settings, model, monitor_pass.profiles, span, outcomes, losses["loss"], unjudged
+        )
+    )
     signals = WindowSignals(
         faults=_format_faults(faults),
         column=largest.column if largest else "",
@@ -248,11 +254,7 @@ def _build_window(monitor_pass: MonitorPass, model: WatchedModel, span: WindowSp
         threshold=nearest and nearest.threshold,
         loss_stretch=describe_stretch(loss.longer.days, settings.monitor.window_days) if loss and loss.longer else "",
         age=model.age(span.end),
-        limits=(
-            limits := list(
-                window_limits.list_window_limits(settings, model, monitor_pass.profiles, span, outcomes, losses["loss"])
-            )
-        ),
+        limits=limits,
         has_newer_data=retraining.has_new_data(settings.data, monitor_pass.problem, entries),
     )
     verdict = decide_response(signals, span.end, alarms.list_retrained_ends(entries, span.begin), settings.monitor)

@@ -6,10 +6,11 @@ from functools import reduce
 from operator import add
 
 from flows.steps.monitor.watched_model import WatchedModel
-from flows.steps.monitor.window_signals import WindowSpan, compute_alarm_budget
+from flows.steps.monitor.window_signals import WindowSpan
 from monitoring.expectations import MIN_DAY_ROWS, Expectations
 from monitoring.loss import MIN_BAND_DAYS
 from monitoring.permutation import has_enough_days
+from monitoring.window_drift import compute_alarm_budget
 from monitoring.windows import WindowLoss
 from penumbra.core.histograms import OutcomeSums
 from penumbra.core.metrics.losses import MANY_CLIPPED, describe_clipping
@@ -24,6 +25,7 @@ def list_window_limits(
     span: WindowSpan,
     outcomes: Sequence[OutcomeSums],
     loss: WindowLoss | None,
+    predictions: str,
 ) -> Iterator[str]:
     """List what of a window isn't judged.
 
@@ -34,14 +36,16 @@ def list_window_limits(
         span: The window's days.
         outcomes: The outcome sums of these days, at least one.
         loss: The realised loss; None where it isn't known.
+        predictions: Why the drift of the predictions isn't judged; "" where it is.
 
     Yields:
         A clause each. What the settings switch off isn't named.
     """
     if words := describe_fault_limits(settings.monitor, model, span):
         yield words
-    if settings.monitor.on_drift and (words := _describe_drift_limits(settings.monitor, profiles, model, span)):
-        yield words
+    if settings.monitor.on_drift:
+        words = _describe_drift_limits(settings.monitor, profiles, model, span) or predictions
+        yield from [words] if words else []
     if settings.monitor.on_loss and (words := describe_loss_limits(settings, model, outcomes)):
         yield words
     if loss and loss.clipped > MANY_CLIPPED:

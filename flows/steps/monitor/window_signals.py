@@ -1,4 +1,4 @@
-"""Signals of a window: faults of each day, drift, loss, labels, and the candidate's difference from the live model."""
+"""Signals of a window: faults of each day, loss, labels, and the candidate's difference from the live model."""
 
 import datetime as dt
 import math
@@ -13,19 +13,18 @@ import polars as pl
 
 from flows.steps.monitor.watched_model import WatchedModel
 from flows.steps.prediction_losses import compute_known_losses, extract_predictions
-from monitoring import drift, loss, slices
+from monitoring import loss, slices
 from monitoring.arrivals import find_refusal_faults, find_volume_faults
 from monitoring.data_faults import DataFault, find_grouped_faults, is_accepted_fault
 from monitoring.loss_threshold import DailyLosses, judge_losses
 from monitoring.permutation import count_memory_days
+from monitoring.window_drift import compute_alarm_budget
 from monitoring.windows import (
     DayFault,
     EstimatedLoss,
     LabelArrivals,
-    LargestDrift,
     LongerLoss,
     ShadowDisagreement,
-    WindowDistance,
     WindowLoss,
 )
 from penumbra.core.columns import LABEL_COLUMN, PREDICTION_COLUMN
@@ -123,36 +122,6 @@ def _list_refusal_faults(turned_away: pl.DataFrame, day: dt.date) -> list[DataFa
     return find_refusal_faults(records, answered, field, before)
 
 
-def measure_drift(
-    monitor: MonitorSettings, profiles: ProfileStore, model: WatchedModel, span: WindowSpan
-) -> dict[str, Any]:
-    """Measure the drift of a window.
-
-    Args:
-        monitor: The settings' section `monitor`.
-        profiles: The daily profiles of the model's answers.
-        model: The model that answered.
-        span: The window's days.
-
-    Returns:
-        The fields `columns`, `prediction` and `drift` of the window's record; empty where too few days are known.
-    """
-    first = span.end - count_memory_days(monitor.window_days) * ONE_DAY
-    recent = drift.list_recent_profiles(profiles.window(first, span.end, model.version), span.end)
-    reference, binning = list(profiles.reference(model.version).values()), profiles.binning(model.version)
-    found = drift.compute_drift(recent, reference, binning, compute_alarm_budget(monitor), monitor.window_days)
-    if found.largest is None:
-        return {}
-    columns = {name: _record_distance(each) for name, each in found.columns.items()}
-    prediction = _record_distance(found.prediction) if found.prediction else None
-    largest = LargestDrift(found.ratio, found.column, found.largest.days, found.largest.shift)
-    return {"columns": columns, "prediction": prediction, "drift": largest}
-
-
-def _record_distance(found: drift.ColumnDrift) -> WindowDistance:
-    return WindowDistance(found.distance, found.threshold, found.days, found.shift)
-
-
 def find_memory_span(
     monitor: MonitorSettings, profiles: ProfileStore, model: WatchedModel, span: WindowSpan
 ) -> WindowSpan:
@@ -171,18 +140,6 @@ def find_memory_span(
     return replace(
         span, begin=min(profiles.window(first, span.begin, model.version), default=span.begin), end=span.begin
     )
-
-
-def compute_alarm_budget(monitor: MonitorSettings) -> float:
-    """Compute how rare an alarm of one kind has to be.
-
-    Args:
-        monitor: The settings' section `monitor`.
-
-    Returns:
-        `one_in`, or twice as much where alarms on drift and on loss share it.
-    """
-    return monitor.one_in * (1 + (monitor.on_drift and monitor.on_loss))
 
 
 def measure_losses(

@@ -4,7 +4,7 @@ import datetime as dt
 import math
 import time
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +13,16 @@ import polars as pl
 
 from flows.steps.train import matrices, plan
 from flows.steps.train.matrices import Matrices
-from monitoring.drift import compute_drift, list_recent_profiles
 from monitoring.loss_threshold import DailyLosses, judge_losses
 from monitoring.permutation import count_memory_days
+from monitoring.window_drift import compute_alarm_budget, compute_window_drift
 from penumbra.core.columns import DAY_COLUMN, PREDICTION_COLUMN
-from penumbra.core.histograms import Binning, Profile, compute_daily_profiles, list_profiled_columns
+from penumbra.core.histograms import list_profiled_columns
 from penumbra.core.metrics.losses import LossScale, compute_clipped_losses, compute_loss_ceiling, describe_loss
 from penumbra.core.problem import Problem, build_utc_date
 from penumbra.core.settings import PROJECT_ROOT, Settings
 from penumbra.simulation import future
+from penumbra.simulation.backtest.fit_profiles import FitProfiles
 from penumbra.simulation.backtest.policies import ModelFit
 from penumbra.storage import fingerprints
 from penumbra.storage.cache import ARRAYS, FileCache
@@ -162,7 +163,7 @@ class BacktestHistory:
             dict[ModelFit, Any](),
             dict[ModelFit, np.ndarray](),
         )
-        self._references = dict[ModelFit, tuple[list[Profile], Binning]]()
+        self._profiles = dict[ModelFit, FitProfiles]()
         self.spent_seconds = 0.0  # of what was fitted here and now
 
     @property
@@ -237,22 +238,28 @@ class BacktestHistory:
     def drift(self, fit: ModelFit, since: int, first: int) -> float:
         """Return the drift of `fit`, which answers since day `since`, in the window from day `first` or more of the
         latest days; 1 is the alarm."""
-        recent = self._profiles(fit, self._memory_begin(since, first), first + self.window)
-        return compute_drift(recent, *self._reference(fit), self._one_in, self.window).ratio
+        if fit not in self._profiles:
+            held_out = self._rows(self._reference_fit(fit), fit.end - self.history.holdout_days, fit.end)
+            self._profiles[fit] = FitProfiles(held_out, fit.end, partial(self._rows, fit))
+        begin, one_in = UNIX_EPOCH_DAY + dt.timedelta(days=first), compute_alarm_budget(self.settings.monitor)
+        known = self._profiles[fit].read(since, first + self.window)
+        return compute_window_drift(known, begin, self.window, one_in).result.ratio
 
     def loss_ratio(self, fit: ModelFit, since: int, first: int) -> float:
         """Return the loss of `fit`, which answers since day `since`, in the window from day `first` or more of the
         latest days, by its threshold; 0 where there is none."""
         recent = self._daily_losses(fit, self._memory_begin(since, first), first + self.window)
         reference = self._daily_losses(self._reference_fit(fit), fit.end - self.history.holdout_days, fit.end)
-        return max((each.ratio for each in judge_losses(recent, reference, self._one_in, self.window)), default=0.0)
+        return max(
+            (
+                each.ratio
+                for each in judge_losses(recent, reference, compute_alarm_budget(self.settings.monitor), self.window)
+            ),
+            default=0.0,
+        )
 
     def _memory_begin(self, since: int, first: int) -> int:
         return max(since, first + self.window - count_memory_days(self.window))
-
-    @property
-    def _one_in(self) -> float:
-        return 2.0 * self.settings.monitor.one_in  # drift and loss share the budget
 
     def _reference_fit(self, fit: ModelFit) -> ModelFit:
         """Return the model that learnt like `fit`, but not the last days before its end."""
@@ -264,19 +271,6 @@ class BacktestHistory:
         losses = self.row_losses(fit, self.ceiling)[wanted]
         counted = (np.bincount(later[wanted] - first, each, end - first) for each in (losses, losses**2, None))
         return DailyLosses(*counted)
-
-    def _reference(self, fit: ModelFit) -> tuple[list[Profile], Binning]:
-        if fit not in self._references:
-            rows = self._rows(self._reference_fit(fit), fit.end - self.history.holdout_days, fit.end)
-            binning = Binning.learn(
-                rows, [name for name in rows.columns if name not in (DAY_COLUMN, PREDICTION_COLUMN)]
-            )
-            self._references[fit] = [*compute_daily_profiles(rows, binning, DAY_COLUMN).values()], binning
-        return self._references[fit]
-
-    def _profiles(self, fit: ModelFit, first: int, end: int) -> list[Profile]:
-        found = compute_daily_profiles(self._rows(fit, first, end), self._reference(fit)[1], DAY_COLUMN)
-        return list_recent_profiles(found, UNIX_EPOCH_DAY + dt.timedelta(days=end))
 
     def _rows(self, fit: ModelFit, first: int, end: int) -> pl.DataFrame:
         """Return the rows of the days from `first` to before `end`, with the predictions of `fit`."""

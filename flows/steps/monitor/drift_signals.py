@@ -1,0 +1,79 @@
+"""Drift of a window as its record has it, from the kept daily profiles."""
+
+import datetime as dt
+from typing import Any
+
+from flows.steps.monitor.watched_model import WatchedModel
+from flows.steps.monitor.window_signals import ONE_DAY, WindowSpan
+from monitoring.drift import ColumnDrift
+from monitoring.window_drift import ModelProfiles, compute_alarm_budget, compute_window_drift
+from monitoring.windows import LargestDrift, ScoreReference, WindowDistance
+from penumbra.core.columns import PREDICTION_COLUMN
+from penumbra.core.histograms import select_profile_columns
+from penumbra.core.settings import MonitorSettings
+from penumbra.logs.index import LogIndex
+from penumbra.logs.profiles import ProfileStore
+from penumbra.logs.shadow_profiles import ShadowProfileStore
+
+
+def measure_drift(
+    monitor: MonitorSettings, index: LogIndex, profiles: ProfileStore, model: WatchedModel, span: WindowSpan
+) -> tuple[dict[str, Any], str]:
+    """Measure the drift of a window.
+
+    Args:
+        monitor: The settings' section `monitor`.
+        index: The index of predictions and shadow answers.
+        profiles: The daily profiles of the model's answers.
+        model: The model that answered.
+        span: The window's days.
+
+    Returns:
+        The fields `columns`, `prediction`, `compared` and `drift` of the window's record, empty where too few days are
+        known; and why the predictions aren't judged, "" where they are.
+    """
+    known = read_model_profiles(ShadowProfileStore(monitor.folder, index), profiles, model, span.end)
+    found = compute_window_drift(known, span.begin, monitor.window_days, compute_alarm_budget(monitor))
+    said, largest = found.result.prediction, found.result.largest
+    if largest is None:
+        return {}, found.limits
+    live = [day for day in found.scored if day in known.answered]
+    fields = {
+        "columns": {name: _record_distance(each) for name, each in found.result.columns.items()},
+        "prediction": _record_distance(said) if said else None,
+        "compared": ScoreReference(found.scored[0], found.scored[-1], len(found.scored), len(live)) if said else None,
+        "drift": LargestDrift(found.result.ratio, found.result.column, largest.days, largest.shift),
+    }
+    return fields, found.limits
+
+
+def _record_distance(found: ColumnDrift) -> WindowDistance:
+    return WindowDistance(found.distance, found.threshold, found.days, found.shift)
+
+
+def read_model_profiles(
+    shadow: ShadowProfileStore, profiles: ProfileStore, model: WatchedModel, end: dt.date
+) -> ModelProfiles:
+    """Read what a window of a model is judged for drift by.
+
+    Args:
+        shadow: The profiles of what models said in the shadow.
+        profiles: The daily profiles of answers and references.
+        model: The model.
+        end: The first day after the window.
+
+    Returns:
+        The model's profiles. The days of the shadow are those up to the first that the model answered, and none where
+        it is unknown what it learnt from.
+    """
+    binning = profiles.binning(model.version)
+    answered = profiles.window(dt.date.min, end, model.version)
+    said = select_profile_columns(answered, binning, [PREDICTION_COLUMN])
+    if model.learnt is None:
+        return ModelProfiles(binning, profiles.reference(model.version), answered, said)
+    own = {day: each for day, each in said.items() if day > model.learnt}
+    before = shadow.read(model.version, binning, model.learnt + ONE_DAY, min(own, default=end) + ONE_DAY)
+    scored = {
+        day: before[day] + own[day] if day in before and day in own else each for day, each in (own | before).items()
+    }
+    return ModelProfiles(binning, profiles.reference(model.version), answered, scored)
