@@ -13,13 +13,14 @@ from penumbra.core.columns import PREDICTION_COLUMN
 from penumbra.core.metrics.distances import compute_js_distances
 
 SIGMAS = 3
+CUSUM_SLACK, CUSUM_LIMIT = 0.5, 4.0  # standard deviations of a week
 
 
 def judge_by_penumbra(world: ShuffledYear, week: int, one_in: float) -> tuple[bool, bool]:
-    """Are drift and loss beyond what they may be, each in half of the budget?"""
+    """Are drift and loss beyond what they may be? Columns, predictions and loss have a third of the budget each."""
     end = world.days(week)[1]
     recent, before = world.profiles[find_memory_begin(world, week) : end], world.profiles[: world.known]
-    found = drift.compute_drift(recent, before, world.binning, 2 * one_in, DAYS_PER_WEEK, seed=week)
+    found = drift.compute_drift(recent, before, world.binning, 1.5 * one_in, DAYS_PER_WEEK, seed=week)
     return found.has_drifted, has_high_loss(world, week, one_in)
 
 
@@ -29,9 +30,10 @@ def find_memory_begin(world: ShuffledYear, week: int) -> int:
 
 
 def has_high_loss(world: ShuffledYear, week: int, one_in: float) -> bool:
-    """Return whether the loss of a `week` of `world` is above the threshold at one alarm `one_in` weeks."""
+    """Return whether the loss of a `week` of `world`, or of more of the latest ones, is above its threshold at one
+    alarm of any kind in `one_in` weeks."""
     recent, usual = world.loss(find_memory_begin(world, week), world.days(week)[1]), world.loss(0, world.known)
-    judged = loss_threshold.judge_losses(recent, usual, 2 * one_in, DAYS_PER_WEEK, seed=week)
+    judged = loss_threshold.judge_losses(recent, usual, 3 * one_in, DAYS_PER_WEEK, seed=week)
     return any(each.ratio > 1 for each in judged)
 
 
@@ -55,6 +57,21 @@ def judge_by_reference_limits(world: ShuffledYear, one_in: float, seed: int = 0)
     weeks = days[world.known :][: DAYS_PER_WEEK * world.weeks].reshape(world.weeks, DAYS_PER_WEEK, -1).sum(axis=1)
     found = compute_js_distances(weeks, weeks + total, world.binning.starts)
     return [bool(each) for each in (found / scale).max(axis=1) > far]
+
+
+def judge_by_cusum(world: ShuffledYear) -> list[bool]:
+    """Of each week: is a CUSUM of the mean loss beyond its limit, as textbooks set it (Montgomery, *Introduction to
+    Statistical Quality Control*, chapter 9)? In standard deviations of a week, which are learnt from the reference, it
+    adds up what is above a half, begins anew after an alarm, and would raise one in 336 weeks if the reference's mean
+    and deviation were the true ones."""
+    usual = world.loss(0, world.known)
+    spread = (usual.sums / usual.labels).std(ddof=1) / np.sqrt(DAYS_PER_WEEK)
+    found, height = [], 0.0
+    for week in range(world.weeks):
+        height = max(0.0, height + (world.loss(*world.days(week)).mean - usual.mean) / spread - CUSUM_SLACK)
+        found.append(height > CUSUM_LIMIT)
+        height = 0.0 if found[-1] else height
+    return found
 
 
 def judge_by_three_sigma(world: ShuffledYear) -> list[tuple[bool, bool]]:

@@ -112,12 +112,16 @@ class ShuffledYear:
         every = self.losses
         return DailyLosses(every.sums[first:end], every.squares[first:end], every.labels[first:end])
 
-    def with_change(self, change: Callable[[pl.DataFrame], pl.DataFrame], weeks: int) -> "ShuffledYear":
-        """Return the year cut off after some `weeks` past the reference, all rows of which went through `change`."""
-        after = change(self.part(self.known, self.known + DAYS_PER_WEEK * weeks))
-        made = replace(self, rows=pl.concat([self.reference, after], how="vertical_relaxed"))
-        counted = {"binning": self.binning, "profiles": self.profiles[: self.known] + self._count_profiles(after)}
-        vars(made).update(counted)  # what is known of the reference isn't counted anew
+    def with_change(
+        self, change: Callable[[pl.DataFrame], pl.DataFrame], weeks: int, calm_weeks: int = 0
+    ) -> "ShuffledYear":
+        """Return the year cut off some `weeks` after `calm_weeks` past the reference, all rows of which went through
+        `change`."""
+        begin = self.known + DAYS_PER_WEEK * calm_weeks
+        after = change(self.part(begin, begin + DAYS_PER_WEEK * weeks))
+        made = replace(self, rows=pl.concat([self.part(0, begin), after], how="vertical_relaxed"))
+        counted = {"binning": self.binning, "profiles": self.profiles[:begin] + self._count_profiles(after)}
+        vars(made).update(counted)  # what is known of the days before isn't counted anew
         return made
 
 

@@ -2,8 +2,8 @@
 
 Two statistics compare a column: the distance of Jensen and Shannon between the shares of rows in groups of bins, null
 included, which sees any change of shape; and for numbers the shift, the difference of mean ranks, which sees a small
-change of level sooner. Both are from 0, alike, to 1, nothing in common. A rank is the share of the pool's values that
-are smaller, half of those in the same bin included; nulls have none.
+change of level sooner. Both are 0 where days are alike and 1 at most. A rank is the share of the pool's values that are
+smaller, half of those in the same bin included; nulls have none.
 
 Source: Lin, "Divergence measures based on the Shannon entropy", 1991; for its root Endres, Schindelin, "A new metric
 for probability distributions", 2003; for ranks Wilcoxon, "Individual comparisons by ranking methods", 1945.

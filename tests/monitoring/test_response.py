@@ -85,3 +85,17 @@ def test_no_more_retrainings_than_allowed_whatever_the_history(days, most, coold
     if said.verdict == "retrain":
         assert sum(each < POLICY.period_days for each in days) < most
         assert all(each >= cooldown for each in days)
+
+
+def test_the_reason_says_over_which_days_where_these_are_more_than_the_window():
+    seen = WindowSignals(
+        column="temp",
+        ratio=1.5,
+        stretch=", higher over the last 28 days",
+        loss=0.6,
+        threshold=0.5,
+        loss_stretch=", over the last 56 days",
+    )
+    said = decide_response(seen, DAY, [], POLICY).reason
+    assert "temp is at 1.50 times its threshold, higher over the last 28 days" in said
+    assert "loss: 0.6000 on mature labels, over the last 56 days, above 0.5000" in said

@@ -2,6 +2,7 @@
 
 import datetime as dt
 
+import msgspec
 import pytest
 
 from monitoring.windows import (
@@ -9,11 +10,13 @@ from monitoring.windows import (
     DayFault,
     LabelArrivals,
     LargestDrift,
+    LongerLoss,
     ShadowDisagreement,
     Window,
     WindowDistance,
     WindowLoss,
     WindowStore,
+    describe_stretch,
 )
 from penumbra.core.histograms import DegradedSlice
 from penumbra.storage.sealed import get_seal_path
@@ -85,3 +88,31 @@ def test_a_damaged_record_is_named(tmp_path):
 
 def test_a_distance_is_seen_in_proportion_to_its_threshold():
     assert WindowDistance(0.2, 0.1).ratio == pytest.approx(2)
+
+
+@pytest.mark.parametrize(
+    ("days", "shift", "words"),
+    [
+        (None, "", ""),
+        (7, "", ""),
+        (7, "lower", ", lower"),
+        (28, "", ", over the last 28 days"),
+        (28, "higher", ", higher over the last 28 days"),
+    ],
+)
+def test_over_which_days_something_moved_is_said_where_it_isn_t_the_window(days, shift, words):
+    assert describe_stretch(days, 7, shift) == words
+
+
+def test_a_loss_that_is_high_over_more_days_alone_is_an_alarm():
+    calm = WindowLoss(5800, 0.49, 0.47, 0.51, 0.55)
+    assert not calm.is_high
+    assert not msgspec.structs.replace(calm, longer=LongerLoss(28, 0.49, 0.5)).is_high
+    assert msgspec.structs.replace(calm, longer=LongerLoss(28, 0.51, 0.5)).is_high
+    assert msgspec.structs.replace(calm, mean=0.56).is_high
+
+
+def test_a_record_of_an_earlier_release_has_no_stretches():
+    distance = msgspec.json.decode(b'{"distance": 0.2, "threshold": 0.1}', type=WindowDistance)
+    loss = msgspec.json.decode(b'{"labels": 9, "mean": 1, "low": 1, "high": 1, "threshold": 2}', type=WindowLoss)
+    assert (distance.days, distance.shift, loss.longer) == (None, "", None)

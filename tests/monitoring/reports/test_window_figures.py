@@ -7,7 +7,7 @@ import pytest
 
 from monitoring.reports import window_figures
 from monitoring.reports.columns import build_report_frame
-from monitoring.windows import WindowDistance, WindowLoss
+from monitoring.windows import LongerLoss, WindowDistance, WindowLoss
 from penumbra.core.histograms import DegradedSlice
 from penumbra.core.task import Task
 from tests.helpers import recorded_windows
@@ -87,3 +87,11 @@ def test_each_fault_is_named_with_its_likely_cause():
     said = window_figures.describe_window(recorded_windows.make_window(0, "investigate"))
     day = dt.date(2013, 4, 1)
     assert said["fault: frozen temp"] == f"{day}: 61.2 in all of 120 rows; likely a sensor that stopped"
+
+
+def test_a_stretch_longer_than_the_window_is_named_with_its_own_figures():
+    drift = {"temp": WindowDistance(0.2, 0.1, 28, "higher")}
+    loss = WindowLoss(100, 0.5, 0.4, 0.6, 0.7, longer=LongerLoss(56, 0.55, 0.52))
+    said = window_figures.describe_window(recorded_windows.make_window(0, columns=drift, loss=loss))
+    assert said["drift: temp"].startswith("0.2000, higher over the last 28 days, with a threshold of 0.1000")
+    assert said["loss over the last 56 days"] == "0.5500; an alarm above 0.5200"
