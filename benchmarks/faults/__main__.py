@@ -7,6 +7,7 @@ A harness is a module of this folder with a function `inject_faults() -> FaultRe
 import importlib
 import json
 import sys
+import traceback
 from collections.abc import Sequence
 
 from penumbra.core.tables import format_table
@@ -24,19 +25,29 @@ HARNESSES: tuple[str, ...] = (
 def main(names: Sequence[str] = ()) -> None:
     """Print the table and the findings of each harness, and the counts of all as a JSON document in the last line.
 
+    The others are run after one that ends in an error, whose traceback is printed. Exits with 1 then.
+
     Args:
         names: The harnesses; none: all.
     """
     if unknown := set(names).difference(HARNESSES):
         sys.exit(f"there is no harness {', '.join(sorted(unknown))}: there are {', '.join(HARNESSES)}")
     counts: dict[str, float] = {}
+    failed = []
     for name in names or HARNESSES:
-        report = importlib.import_module(f"benchmarks.faults.{name}").inject_faults()
+        try:
+            report = importlib.import_module(f"benchmarks.faults.{name}").inject_faults()
+        except Exception:
+            traceback.print_exc()
+            failed.append(name)
+            continue
         counts |= {name: counts.get(name, 0) + number for name, number in report.counts.items()}
         print(f"{name}\n\n{format_table(report.table)}\n")
         for finding in report.findings:
             print(f"{name}: {finding}", flush=True)
     print(json.dumps(counts))
+    if failed:
+        sys.exit(f"{', '.join(failed)}: ended in an error, see above")
 
 
 if __name__ == "__main__":

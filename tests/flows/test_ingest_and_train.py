@@ -287,7 +287,7 @@ def test_an_unknown_setting_stops_the_flow_with_one_sentence(fresh):
 def test_candidates_do_not_learn_from_the_live_models_failures_and_are_tried_on_them(trained):
     flow = (str(PROJECT_ROOT / "flows/experiment.py"), "--no-pylint", "run", "--only", "hard_negatives")
     later = {"data__today": "2013-07-01"}
-    trained.run(*trained.flow("ingest"), **later)
+    trained.ingest(**later)
     trained.run(*flow, **later)
     assert "loss_on_failures = " in trained.latest_receipt
 
