@@ -242,7 +242,7 @@ def _build_window(monitor_pass: MonitorPass, model: WatchedModel, span: WindowSp
     nearest = loss and (loss.longer or loss)
     limits = list(
         window_limits.list_window_limits(
-            settings, model, monitor_pass.profiles, span, outcomes, losses["loss"], unjudged
+            settings, model, monitor_pass.profiles, span, outcomes, before, loss, unjudged
         )
     )
     signals = WindowSignals(

@@ -6,10 +6,10 @@ from functools import reduce
 from operator import add
 
 from flows.steps.monitor.watched_model import WatchedModel
-from flows.steps.monitor.window_signals import WindowSpan
+from flows.steps.monitor.window_signals import ONE_DAY, WindowSpan
 from monitoring.expectations import MIN_DAY_ROWS, Expectations
 from monitoring.loss import MIN_BAND_DAYS
-from monitoring.permutation import has_enough_days
+from monitoring.permutation import count_memory_days, has_enough_days
 from monitoring.window_drift import compute_alarm_budget
 from monitoring.windows import WindowLoss
 from penumbra.core.histograms import OutcomeSums
@@ -24,6 +24,7 @@ def list_window_limits(
     profiles: ProfileStore,
     span: WindowSpan,
     outcomes: Sequence[OutcomeSums],
+    before: Sequence[OutcomeSums],
     loss: WindowLoss | None,
     predictions: str,
 ) -> Iterator[str]:
@@ -35,6 +36,7 @@ def list_window_limits(
         profiles: The daily profiles of its answers.
         span: The window's days.
         outcomes: The outcome sums of these days, at least one.
+        before: Those of the days before it that are judged together with it.
         loss: The realised loss; None where it isn't known.
         predictions: Why the drift of the predictions isn't judged; "" where it is.
 
@@ -46,7 +48,7 @@ def list_window_limits(
     if settings.monitor.on_drift:
         words = _describe_drift_limits(settings.monitor, profiles, model, span) or predictions
         yield from [words] if words else []
-    if settings.monitor.on_loss and (words := describe_loss_limits(settings, model, outcomes)):
+    if settings.monitor.on_loss and (words := describe_loss_limits(settings, model, outcomes, before)):
         yield words
     if loss and loss.clipped > MANY_CLIPPED:
         yield f"loss: {describe_clipping(loss.clipped, model.ceiling)}"
@@ -100,40 +102,44 @@ def _count_rows(span: WindowSpan, days: Sequence[dt.date]) -> int:
 def _describe_drift_limits(
     monitor: MonitorSettings, profiles: ProfileStore, model: WatchedModel, span: WindowSpan
 ) -> str:
-    window, reference = (
+    first = span.end - count_memory_days(monitor.window_days) * ONE_DAY
+    latest, reference = (
         sum(day.rows > 0 for day in days.values())
-        for days in (profiles.window(span.begin, span.end, model.version), profiles.reference(model.version))
+        for days in (profiles.window(first, span.end, model.version), profiles.reference(model.version))
     )
-    return describe_day_limits("drift", monitor, window, reference)
+    return describe_day_limits("drift", monitor, latest, reference)
 
 
-def describe_day_limits(kind: str, monitor: MonitorSettings, window: int, reference: int) -> str:
+def describe_day_limits(kind: str, monitor: MonitorSettings, latest: int, reference: int) -> str:
     """Describe that a kind of alarm can't be raised, for lack of days.
 
     Args:
         kind: "drift" or "loss".
         monitor: The settings' section `monitor`.
-        window: The number of the window's days with rows.
+        latest: The number of days with rows that are judged: the window's, and those before it.
         reference: The number of the reference's.
 
     Returns:
         Words; "" where there are days enough.
     """
-    if has_enough_days(window, reference, compute_alarm_budget(monitor)):
+    if has_enough_days(latest, reference, compute_alarm_budget(monitor)):
         return ""
     return (
-        f"{kind} can't be an alarm: {window} days of the window and {reference} of the model's reference can be drawn "
+        f"{kind} can't be an alarm: the latest {latest} days and the {reference} of the model's reference can be mixed "
         f"in too few ways for one false alarm in {monitor.one_in} windows"
     )
 
 
-def describe_loss_limits(settings: Settings, model: WatchedModel, outcomes: Sequence[OutcomeSums]) -> str:
+def describe_loss_limits(
+    settings: Settings, model: WatchedModel, outcomes: Sequence[OutcomeSums], before: Sequence[OutcomeSums] = ()
+) -> str:
     """Describe why a window's loss isn't judged, or not on all of its days.
 
     Args:
         settings: The settings' sections `monitor` and `promotion` are read.
         model: The model that answered.
         outcomes: The outcome sums of the window's days, at least one.
+        before: Those of the days before it that are judged together with it.
 
     Returns:
         Words; "" where it is judged on all days with rows.
@@ -145,7 +151,8 @@ def describe_loss_limits(settings: Settings, model: WatchedModel, outcomes: Sequ
     if counted < MIN_BAND_DAYS:
         arrived = f"{whole.arrived:,} of {whole.due:,} labels have arrived"
         return f"loss isn't judged: {arrived}, on {counted} days enough of them, and it takes {MIN_BAND_DAYS} days"
-    if words := describe_day_limits("loss", settings.monitor, counted, len(model.losses.sums)):
+    latest = counted + sum(day.labels > 0 for day in before)
+    if words := describe_day_limits("loss", settings.monitor, latest, len(model.losses.sums)):
         return words
     if counted < days:
         few = f"fewer than {settings.promotion.coverage:.0%} of the labels have arrived"
