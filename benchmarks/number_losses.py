@@ -19,7 +19,7 @@ from penumbra.promotion.betting import find_shown_gains
 from penumbra.training import bootstrap, gate_comparisons
 
 NUMBER = Task("regression")
-WORLDS, KNOWN_DAYS, SERVED_DAYS, GATE_DAYS, WINDOW_DAYS, ROWS_PER_DAY = 400, 59, 180, 31, 7, 60
+WORLDS, KNOWN_DAYS, SERVED_DAYS, GATE_DAYS, WINDOW_DAYS, ROWS_PER_DAY = 300, 59, 180, 31, 7, 60
 ONE_MODEL_ERROR, GAIN = 1.0, 0.7  # a model's own error, in usual errors; of a better one, in those of the live model's
 WINDOWS = 6  # weeks of each world that are judged
 LOSSES = ("squared_error", "absolute_error", "quantile_0.9")
