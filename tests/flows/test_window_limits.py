@@ -45,8 +45,8 @@ def test_a_loss_that_is_not_judged_or_on_some_days_alone_is_said(outcomes, words
 def test_days_that_can_be_drawn_in_too_few_ways_can_be_no_alarm():
     assert describe_day_limits("drift", SETTINGS.monitor, 7, 59) == ""
     assert describe_day_limits("drift", SETTINGS.monitor, 7, 2) == (
-        "drift can't be an alarm: the latest 7 days and the 2 of the model's reference can be mixed in too few ways for "
-        "one false alarm in 100 windows"
+        "drift can't be an alarm: the latest 7 days and the 2 of the model's reference can be mixed in too few ways "
+        "for one false alarm in 100 windows"
     )
 
 
