@@ -68,8 +68,8 @@ def test_a_window_of_few_rows_says_what_it_could_not_judge_in_record_reason_and_
     done = WINDOW_BEGIN + 15 * ONE_DAY
     run_monitor_pass(tmp_path, done)
     first, second = world.read_windows(tmp_path)
-    assert first.limits == ["data faults aren't judged: the window has 35 rows, and it takes 50"]
-    assert first.reason.endswith(first.limits[0])
+    assert first.limits[0] == "data faults aren't judged: the window has 35 rows, and it takes 50"
+    assert first.reason.endswith("; ".join(first.limits))
     assert second.limits[0].startswith(f"data faults are judged on {WINDOW_BEGIN} to ")
     shown = window_summary.format_window_summary(world.make_monitor_settings(tmp_path, done).monitor, done, [], "")
     assert f"{second.begin}: {second.limits[0]}" in shown

@@ -241,9 +241,7 @@ def _build_window(monitor_pass: MonitorPass, model: WatchedModel, span: WindowSp
     loss = losses["loss"]
     nearest = loss and (loss.longer or loss)
     limits = list(
-        window_limits.list_window_limits(
-            settings, model, monitor_pass.profiles, span, outcomes, before, loss, unjudged
-        )
+        window_limits.list_window_limits(settings, model, monitor_pass.profiles, span, outcomes, before, loss, unjudged)
     )
     signals = WindowSignals(
         faults=_format_faults(faults),
