@@ -30,12 +30,14 @@ class ColumnShift:
         ratio: Its distance from the reference, in thresholds.
         shift: What is different, in words.
         since: Since when; None where that can't be told.
+        days: Over how many of the latest days; None for the window's own.
     """
 
     column: str
     ratio: float
     shift: str
     since: ChangeDay | None = None
+    days: int | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ class LossRise:
         columns: The parts of `inputs` by column, which add up to it, the largest first; the last one is all others.
         slices: What the slices whose loss has risen add to the rise; they overlap.
         unseen: By column the share of rows with a value that the reference never had, where it is 1 % or more.
+        days: Over how many of the latest days; None for the window's own.
     """
 
     usual: float
@@ -88,6 +91,7 @@ class LossRise:
     columns: list[LossPart]
     slices: list[LossPart] = field(default_factory=list)
     unseen: dict[str, float] = field(default_factory=dict)
+    days: int | None = None
 
 
 @dataclass(frozen=True)

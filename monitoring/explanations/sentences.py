@@ -66,7 +66,8 @@ def describe_column_shift(shift: ColumnShift) -> str:
         A sentence without the column's name.
     """
     said = f": {shift.shift}" if shift.shift else ""
-    return f"{shift.ratio:.2f} times its threshold, {describe_change_day(shift.since)}{said}"
+    over = f" over the last {shift.days} days" if shift.days else ""
+    return f"{shift.ratio:.2f} times its threshold{over}, {describe_change_day(shift.since)}{said}"
 
 
 def describe_change_day(since: ChangeDay | None) -> str:
@@ -97,7 +98,8 @@ def describe_loss_rise(loss: LossRise, since: ChangeDay | None) -> str:
     """
     if loss.rise is None:
         return f"{_describe_inputs(loss.inputs)}, whatever has become of the relation."
-    moved = f"{format_number(loss.usual + loss.rise.amount)} over {loss.labels:,} labels, {_format_part(loss.rise)}"
+    over = f"{loss.labels:,} labels" + (f" of the last {loss.days} days" if loss.days else "")
+    moved = f"{format_number(loss.usual + loss.rise.amount)} over {over}, {_format_part(loss.rise)}"
     against = f"{moved} against the {format_number(loss.usual)} of the reference"
     if not loss.rise.is_rise:
         return f"{against}: {'lower' if loss.rise.is_fall else 'not clearly higher'}."

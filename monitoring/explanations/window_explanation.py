@@ -2,7 +2,8 @@
 
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -18,92 +19,120 @@ from penumbra.core.quoting import escape_text
 
 PREDICTIONS = "the predictions"
 
+DayT = TypeVar("DayT")
+
 
 @dataclass(frozen=True)
 class WindowEvidence:
     """What a window is explained from. Days are in the order of time; all are of the window's model.
 
     Attributes:
+        begin: The window's first day.
+        end: The day after its last.
         binning: The bins of the counts.
-        window: The profiles of the window's days.
-        earlier: The profiles of days before the window.
+        profiles: The profiles of the window's days and of days before it.
         reference: The profiles of the reference's days.
-        outcomes: The outcome sums of the window's days whose labels count; empty where they aren't all due.
-        earlier_losses: The mean loss of days before the window.
+        outcomes: The outcome sums of the window's days whose labels count, and of days before it; empty where the
+            labels of the window aren't all due.
         reference_losses: The mean loss of the reference's days, float64 [days].
         regression: What is known of the reference's loss; None where that is too little.
         classes: The names of the classes, where the model's predictions are classes.
     """
 
+    begin: dt.date
+    end: dt.date
     binning: Binning
-    window: Mapping[dt.date, Profile]
-    earlier: Mapping[dt.date, Profile]
+    profiles: Mapping[dt.date, Profile]
     reference: Mapping[dt.date, Profile]
     outcomes: Mapping[dt.date, OutcomeSums]
-    earlier_losses: Mapping[dt.date, float]
     reference_losses: np.ndarray
     regression: LossRegression | None = field(repr=False)
     classes: Sequence[str] = ()
 
+    @property
+    def length(self) -> int:
+        """The number of the window's days."""
+        return (self.end - self.begin).days
+
+    def select_latest(self, days: Mapping[dt.date, DayT], count: int | None) -> list[DayT]:
+        """Select what is known of so many of the latest days, of the window's own for None."""
+        first = self.end - dt.timedelta(days=count or self.length)
+        return [each for day, each in days.items() if day >= first]
+
+
+@dataclass(frozen=True)
+class ColumnMove:
+    """How far a column is from the reference.
+
+    Attributes:
+        ratio: The distance in thresholds.
+        days: Over how many of the latest days; None for the window's own.
+    """
+
+    ratio: float
+    days: int | None = None
+
 
 def explain_window(
-    evidence: WindowEvidence, ratios: Mapping[str, float], slices: Sequence[DegradedSlice]
+    evidence: WindowEvidence,
+    moves: Mapping[str, ColumnMove],
+    slices: Sequence[DegradedSlice] = (),
+    loss_days: int | None = None,
 ) -> Explanation:
     """Explain a window.
 
     Args:
         evidence: What it is explained from.
-        ratios: Of each column, and of `penumbra.prediction`, the distance from the reference in thresholds.
+        moves: How far each column, and `penumbra.prediction`, is from the reference.
         slices: The slices whose loss has risen.
+        loss_days: Over how many of the latest days the loss is taken apart; None for the window's own.
 
     Returns:
         The columns beyond their threshold, and the parts of the loss's rise.
     """
-    beyond = sorted((name for name, ratio in ratios.items() if ratio > 1), key=lambda name: -ratios[name])
-    loss = _explain_loss(evidence, slices)
+    beyond = sorted((name for name, move in moves.items() if move.ratio > 1), key=lambda name: -moves[name].ratio)
+    loss = _explain_loss(evidence, slices, loss_days)
     return Explanation(
-        [_explain_column(evidence, name, ratios[name]) for name in beyond if name in evidence.binning.columns],
+        [_explain_column(evidence, name, moves[name]) for name in beyond if name in evidence.binning.columns],
         loss,
         _find_loss_change(evidence) if loss and loss.rise and loss.rise.is_rise else None,
         list(_list_limits(evidence)),
     )
 
 
-def _explain_column(evidence: WindowEvidence, name: str, ratio: float) -> ColumnShift:
+def _explain_column(evidence: WindowEvidence, name: str, move: ColumnMove) -> ColumnShift:
     span = evidence.binning.columns[name]
-    window, earlier, reference = (
-        np.array([day.counts[span] for day in days.values()]).reshape(-1, span.stop - span.start)
-        for days in (evidence.window, evidence.earlier, evidence.reference)
+    latest = evidence.select_latest(evidence.profiles, move.days)
+    recent, reference = (
+        np.array([day.counts[span] for day in days])
+        for days in (evidence.profiles.values(), evidence.reference.values())
     )
-    now, then = window.sum(axis=0), reference.sum(axis=0)
-    places = project_days(np.concatenate([earlier, window]), now, then)
-    days = dict(zip([*evidence.earlier, *evidence.window], places.tolist(), strict=True))
-    since = estimate_change_day(_select_known(days), project_days(reference, now, then).tolist())
+    now, then = np.sum([day.counts[span] for day in latest], axis=0), reference.sum(axis=0)
+    places = dict(zip(evidence.profiles, project_days(recent, now, then).tolist(), strict=True))
+    known = {day: place for day, place in places.items() if np.isfinite(place)}
+    since = estimate_change_day(known, project_days(reference, now, then).tolist())
     classes = evidence.classes if name == PREDICTION_COLUMN else ()
     shift = describe_shift(evidence.binning, name, now, then, classes)
-    return ColumnShift(PREDICTIONS if name == PREDICTION_COLUMN else name, ratio, shift, since)
+    return ColumnShift(PREDICTIONS if name == PREDICTION_COLUMN else name, move.ratio, shift, since, move.days)
 
 
-def _explain_loss(evidence: WindowEvidence, slices: Sequence[DegradedSlice]) -> LossRise | None:
-    if evidence.regression is None or not evidence.window:
+def _explain_loss(evidence: WindowEvidence, slices: Sequence[DegradedSlice], days: int | None) -> LossRise | None:
+    if evidence.regression is None:
         return None
     if not evidence.outcomes:
-        counts = np.array([day.counts for day in evidence.window.values()])
-        return decompose_loss_rise(counts, None, evidence.regression, evidence.binning)
-    days = evidence.outcomes.values()
-    counts, losses = np.array([day.counts for day in days]), np.array([day.losses for day in days])
+        counts = np.array([day.counts for day in evidence.select_latest(evidence.profiles, None)])
+        return decompose_loss_rise(counts, None, evidence.regression, evidence.binning) if len(counts) else None
+    sums = evidence.select_latest(evidence.outcomes, days)
+    counts, losses = np.array([day.counts for day in sums]), np.array([day.losses for day in sums])
     known = {(column, escape_text(value)): at for column, value, at in list_category_slices(evidence.binning)}
     places = [SlicePlace(f"{each.column} is {each.value}", known[each.column, each.value]) for each in slices]
-    return decompose_loss_rise(counts, losses, evidence.regression, evidence.binning, places)
+    found = decompose_loss_rise(counts, losses, evidence.regression, evidence.binning, places)
+    return replace(found, days=days) if found else None
 
 
 def _find_loss_change(evidence: WindowEvidence) -> ChangeDay | None:
-    window = {day: each.loss / each.labels for day, each in evidence.outcomes.items() if each.labels}
-    return estimate_change_day({**evidence.earlier_losses, **window}, evidence.reference_losses.tolist())
-
-
-def _select_known(days: Mapping[dt.date, float]) -> dict[dt.date, float]:
-    return {day: value for day, value in days.items() if np.isfinite(value)}
+    daily = {day: each.loss / each.labels for day, each in evidence.outcomes.items()}
+    return estimate_change_day(daily, evidence.reference_losses.tolist())
 
 
 def _list_limits(evidence: WindowEvidence) -> Iterator[str]:

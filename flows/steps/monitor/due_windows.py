@@ -235,6 +235,7 @@ def _build_window(monitor_pass: MonitorPass, model: WatchedModel, span: WindowSp
     memory = window_signals.find_memory_span(settings.monitor, monitor_pass.profiles, model, span)
     before, outcomes = replace(reader, span=memory).outcomes(), reader.outcomes()
     losses = window_signals.measure_losses(settings, outcomes, before, model, binning)
+    recent = dict(zip([*memory.days, *span.days], [*before, *outcomes], strict=True))
     faults = list(window_signals.list_window_faults(settings.monitor, monitor_pass.index, model, span))
     candidate = (monitor_pass.models.aliases() or {}).get(CANDIDATE_ALIAS)
     largest, entries = drift.get("drift"), monitor_pass.ledger.entries()
@@ -267,7 +268,7 @@ def _build_window(monitor_pass: MonitorPass, model: WatchedModel, span: WindowSp
         judged=span.now,
         shadow=window_signals.measure_disagreement(monitor_pass.index, candidate, model, span),
         faults=faults,
-        explanation=monitor_pass.explainer.explain(model, reader, outcomes, {**drift, **losses}),
+        explanation=monitor_pass.explainer.explain(model, span, recent, {**drift, **losses}),
         limits=limits,
         **drift,
         **losses,

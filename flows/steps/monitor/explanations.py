@@ -1,22 +1,22 @@
 """Explanations of windows: reads what they take from profiles, kept sums and the model's reference."""
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from flows.steps.monitor.outcomes import OutcomeReader
 from flows.steps.monitor.watched_model import WatchedModel
+from flows.steps.monitor.window_signals import ONE_DAY, WindowSpan
 from flows.steps.prediction_losses import compute_known_losses, extract_predictions
 from monitoring.explanations.loss_regression import LossRegression, learn_loss_regression
 from monitoring.explanations.records import Explanation
-from monitoring.explanations.window_explanation import WindowEvidence, explain_window
+from monitoring.explanations.window_explanation import ColumnMove, WindowEvidence, explain_window
+from monitoring.permutation import count_memory_days
+from monitoring.windows import WindowDistance
 from penumbra.core.columns import LABEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.histograms import Binning, OutcomeSums, assign_row_bins
 from penumbra.core.settings import Settings
 from penumbra.logs.profiles import ProfileStore
-
-EARLIER_WINDOWS = 7  # before the one that is explained, in which its change may have begun
 
 
 @dataclass
@@ -34,35 +34,34 @@ class WindowExplainer:
     regressions: dict[str, LossRegression | None] = field(default_factory=dict)
 
     def explain(
-        self, model: WatchedModel, reader: OutcomeReader, outcomes: Sequence[OutcomeSums], signals: Mapping[str, Any]
+        self, model: WatchedModel, span: WindowSpan, outcomes: Mapping[dt.date, OutcomeSums], signals: Mapping[str, Any]
     ) -> Explanation:
         """Explain a window.
 
         Args:
             model: The model that answered.
-            reader: The reader of the window's outcomes.
-            outcomes: The outcome sums of each day of the window.
+            span: The window's days.
+            outcomes: The outcome sums of the window's days, and of those before it that are judged together with it.
             signals: The fields `columns`, `prediction`, `loss` and `slices` of the window's record, as far as known.
 
         Returns:
             The explanation.
         """
-        span, binning, version = reader.span, reader.binning, model.version
-        length = dt.timedelta(days=EARLIER_WINDOWS * self.settings.monitor.window_days)
-        before = replace(span, begin=span.begin - length, end=span.begin)
-        counted = signals.get("loss") is not None
+        first = span.end - count_memory_days(self.settings.monitor.window_days) * ONE_DAY
+        binning, version, loss = self.profiles.binning(model.version), model.version, signals["loss"]
         evidence = WindowEvidence(
+            begin=span.begin,
+            end=span.end,
             binning=binning,
-            window=self.profiles.window(span.begin, span.end, version),
-            earlier=self.profiles.window(before.begin, before.end, version),
+            profiles=self.profiles.window(first, span.end, version),
             reference=self.profiles.reference(version),
-            outcomes={day: each for day, each in zip(span.days, outcomes, strict=True) if counted and each.labels},
-            earlier_losses=_read_earlier_losses(replace(reader, span=before)),
+            outcomes={day: each for day, each in outcomes.items() if loss is not None and each.labels},
             reference_losses=model.losses.sums / model.losses.labels,
             regression=self._learn_regression(model, binning),
             classes=model.task.classes if model.task.kind == "multiclass" else (),
         )
-        return explain_window(evidence, _collect_ratios(signals), signals["slices"])
+        longer = loss.longer if loss and loss.longer and loss.longer.is_high else None
+        return explain_window(evidence, _collect_moves(signals, evidence), signals["slices"], longer and longer.days)
 
     def _learn_regression(self, model: WatchedModel, binning: Binning) -> LossRegression | None:
         if model.version not in self.regressions:
@@ -77,10 +76,10 @@ class WindowExplainer:
         return self.regressions[model.version]
 
 
-def _read_earlier_losses(reader: OutcomeReader) -> dict[dt.date, float]:
-    return {day: each.loss / each.labels for day, each in reader.find_kept().items() if each.labels}
-
-
-def _collect_ratios(signals: Mapping[str, Any]) -> dict[str, float]:
-    found = {name: each.ratio for name, each in signals.get("columns", {}).items()}
-    return found | ({PREDICTION_COLUMN: signals["prediction"].ratio} if signals.get("prediction") else {})
+def _collect_moves(signals: Mapping[str, Any], evidence: WindowEvidence) -> dict[str, ColumnMove]:
+    distances: dict[str, WindowDistance] = dict(signals.get("columns", {}))
+    distances |= {PREDICTION_COLUMN: signals["prediction"]} if signals.get("prediction") else {}
+    return {
+        name: ColumnMove(each.ratio, each.days if each.days and each.days > evidence.length else None)
+        for name, each in distances.items()
+    }

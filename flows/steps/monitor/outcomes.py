@@ -58,26 +58,13 @@ class OutcomeReader:
         """
         return [self._kept(day) for day in self.span.days]
 
-    def find_kept(self) -> dict[dt.date, OutcomeSums]:
-        """Find the kept sums of the window's days, without reading any row.
-
-        Returns:
-            The sums by day, in the order of time; days of which none are kept are left out.
-        """
-        found = {day: self._store.find(day, self._cache_key(day)) for day in self.span.days}
-        return {day: each for day, each in found.items() if each is not None}
-
-    @property
-    def _store(self) -> OutcomeSumStore:
-        return OutcomeSumStore(self.settings.monitor.folder, self.model.version)
-
     def _kept(self, day: dt.date) -> OutcomeSums:
-        cache_key = self._cache_key(day)
-        found = self._store.find(day, cache_key)
+        kept_sums, cache_key = OutcomeSumStore(self.settings.monitor.folder, self.model.version), self._cache_key(day)
+        found = kept_sums.find(day, cache_key)
         if found is None:
             found = self._read(day)
             if found.labels:
-                self._store.save(day, cache_key, found)
+                kept_sums.save(day, cache_key, found)
         return found
 
     def _cache_key(self, day: dt.date) -> str:

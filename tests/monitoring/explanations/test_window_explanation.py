@@ -8,7 +8,7 @@ import pytest
 from monitoring.explanations import sentences
 from monitoring.explanations.loss_regression import learn_loss_regression
 from monitoring.explanations.records import ChangeDay, ColumnShift, Explanation, LossPart, LossRise
-from monitoring.explanations.window_explanation import WindowEvidence, explain_window
+from monitoring.explanations.window_explanation import ColumnMove, WindowEvidence, explain_window
 from penumbra.core.histograms import Binning, DegradedSlice, OutcomeSums, Profile
 
 BINNING = Binning({}, {"shop": ["north", "web"]})
@@ -38,13 +38,13 @@ def make_evidence(north: float = 0.5, web: float = 1.0, labelled: bool = True) -
     learnt = learn_loss_regression(bins, np.where(bins[:, 0] == 1, 1.0, 0.5), np.repeat(np.arange(20), 100), BINNING)
     usual = np.array([0.5 + 0.005 * day.counts[1] for day in reference.values()])
     earlier = days(BEGIN - 7 * ONE_DAY, 20, 22, 20, 22, 20, 22, 50)
-    losses = {day: each.loss / 100 for day, each in outcomes(earlier, north, web).items()}
-    known = outcomes(window, north, web) if labelled else {}
-    return WindowEvidence(BINNING, window, earlier, reference, known, losses, usual, learnt)
+    recent = {**earlier, **window}
+    known = outcomes(recent, north, web) if labelled else {}
+    return WindowEvidence(BEGIN, BEGIN + 7 * ONE_DAY, BINNING, recent, reference, known, usual, learnt)
 
 
 def test_a_column_beyond_its_threshold_has_its_shift_and_the_day_of_it():
-    found = explain_window(make_evidence(), {"shop": 1.5}, [])
+    found = explain_window(make_evidence(), {"shop": ColumnMove(1.5)})
     (shift,) = found.shifts
     assert (shift.column, shift.ratio) == ("shop", 1.5)
     assert shift.shift == "more web (21.0% → 50.9%); less north (79.0% → 49.1%)"
@@ -52,11 +52,11 @@ def test_a_column_beyond_its_threshold_has_its_shift_and_the_day_of_it():
 
 
 def test_a_column_within_its_threshold_is_not_explained():
-    assert explain_window(make_evidence(), {"shop": 0.9}, []).shifts == []
+    assert explain_window(make_evidence(), {"shop": ColumnMove(0.9)}).shifts == []
 
 
 def test_the_loss_has_its_parts_and_the_day_since_when_it_is_higher():
-    found = explain_window(make_evidence(), {}, [])
+    found = explain_window(make_evidence(), {})
     assert found.loss is not None
     assert found.loss.relation is not None
     assert found.loss.inputs.is_rise
@@ -64,6 +64,16 @@ def test_the_loss_has_its_parts_and_the_day_since_when_it_is_higher():
     assert found.since is not None
     assert found.since.day == BEGIN - ONE_DAY
     assert found.limits == []
+
+
+def test_what_alarms_over_more_days_than_the_window_is_explained_over_those():
+    found = explain_window(make_evidence(), {"shop": ColumnMove(1.2, 14)}, loss_days=14)
+    assert found.shifts[0].shift == "more web (21.0% → 38.0%); less north (79.0% → 62.0%)"
+    assert found.loss is not None
+    assert (found.loss.labels, found.loss.days) == (1400, 14)
+    said = dict(sentences.list_sentences(found))
+    assert said["why: shop"].startswith("1.20 times its threshold over the last 14 days, since")
+    assert said["why: loss"].startswith("0.6900 over 1,400 labels of the last 14 days, ")
 
 
 def test_a_slice_is_found_by_its_name():
@@ -75,7 +85,7 @@ def test_a_slice_is_found_by_its_name():
 
 
 def test_without_labels_what_can_t_be_said_is_said():
-    found = explain_window(make_evidence(labelled=False), {}, [])
+    found = explain_window(make_evidence(labelled=False), {})
     assert found.loss is not None
     assert (found.loss.rise, found.since) == (None, None)
     assert found.loss.inputs.is_rise
@@ -83,8 +93,8 @@ def test_without_labels_what_can_t_be_said_is_said():
 
 
 def test_without_a_reference_nothing_is_taken_apart():
-    bare = WindowEvidence(BINNING, days(BEGIN, 50, 50), {}, {}, {}, {}, np.zeros(0), None)
-    found = explain_window(bare, {}, [])
+    bare = WindowEvidence(BEGIN, BEGIN + 2 * ONE_DAY, BINNING, days(BEGIN, 50, 50), {}, {}, np.zeros(0), None)
+    found = explain_window(bare, {})
     assert (found.shifts, found.loss) == ([], None)
     assert [limit.split(":")[0] for limit in found.limits] == [
         "No column can be compared",
