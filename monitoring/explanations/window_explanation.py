@@ -36,6 +36,8 @@ class WindowEvidence:
             labels of the window aren't all due.
         reference_losses: The mean loss of the reference's days, float64 [days].
         regression: What is known of the reference's loss; None where that is too little.
+        scores: Of the days whose scores by the same version the predictions are compared with, profiles of these scores
+            alone; empty where the predictions aren't beyond their threshold.
         classes: The names of the classes, where the model's predictions are classes.
     """
 
@@ -47,6 +49,7 @@ class WindowEvidence:
     outcomes: Mapping[dt.date, OutcomeSums]
     reference_losses: np.ndarray
     regression: LossRegression | None = field(repr=False)
+    scores: Mapping[dt.date, Profile] = field(default_factory=dict)
     classes: Sequence[str] = ()
 
     @property
@@ -55,7 +58,15 @@ class WindowEvidence:
         return (self.end - self.begin).days
 
     def select_latest(self, days: Mapping[dt.date, DayT], count: int | None) -> list[DayT]:
-        """Select what is known of so many of the latest days, of the window's own for None."""
+        """Select what is known of the latest days.
+
+        Args:
+            days: Something of each day, by day.
+            count: How many of the latest days of the calendar; None for the window's own.
+
+        Returns:
+            What is known of those that are there, in the order of time.
+        """
         first = self.end - dt.timedelta(days=count or self.length)
         return [each for day, each in days.items() if day >= first]
 
@@ -101,19 +112,27 @@ def explain_window(
 
 
 def _explain_column(evidence: WindowEvidence, name: str, move: ColumnMove) -> ColumnShift:
-    span = evidence.binning.columns[name]
-    latest = evidence.select_latest(evidence.profiles, move.days)
-    recent, reference = (
-        np.array([day.counts[span] for day in days])
-        for days in (evidence.profiles.values(), evidence.reference.values())
-    )
-    now, then = np.sum([day.counts[span] for day in latest], axis=0), reference.sum(axis=0)
-    places = dict(zip(evidence.profiles, project_days(recent, now, then).tolist(), strict=True))
+    recent, before = _select_counts(evidence, name)
+    reference = np.array(list(before.values()))
+    now, then = np.sum(evidence.select_latest(recent, move.days), axis=0), reference.sum(axis=0)
+    places = dict(zip(recent, project_days(np.array(list(recent.values())), now, then).tolist(), strict=True))
     known = {day: place for day, place in places.items() if np.isfinite(place)}
     since = estimate_change_day(known, project_days(reference, now, then).tolist())
     classes = evidence.classes if name == PREDICTION_COLUMN else ()
     shift = describe_shift(evidence.binning, name, now, then, classes)
     return ColumnShift(PREDICTIONS if name == PREDICTION_COLUMN else name, move.ratio, shift, since, move.days)
+
+
+def _select_counts(evidence: WindowEvidence, name: str) -> tuple[dict[dt.date, np.ndarray], dict[dt.date, np.ndarray]]:
+    """The counts of a column by day, int64 [bins of the column]: of the latest days, and of those they are compared
+    with."""
+    span = evidence.binning.columns[name]
+    recent = {day: each.counts[span] for day, each in evidence.profiles.items()}
+    if name == PREDICTION_COLUMN and evidence.scores:
+        last = max(evidence.scores)
+        own = {day: each.counts for day, each in evidence.scores.items()}
+        return {day: each for day, each in recent.items() if day > last}, own
+    return recent, {day: each.counts[span] for day, each in evidence.reference.items()}
 
 
 def _explain_loss(evidence: WindowEvidence, slices: Sequence[DegradedSlice], days: int | None) -> LossRise | None:

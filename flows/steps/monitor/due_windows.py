@@ -154,7 +154,7 @@ def _make_pass(settings: Settings, problem: Problem) -> MonitorPass:
     index = LogIndex.from_settings(settings, problem.schema)
     profiles = ProfileStore(settings.monitor.folder, settings.service.predictions, problem.schema)
     models, ledger = ModelRegistry(settings.registry), Ledger(settings.ledger.folder)
-    now, explainer = get_flow_time(settings.data.today), WindowExplainer(settings, profiles)
+    now, explainer = get_flow_time(settings.data.today), WindowExplainer(settings, index, profiles)
     return MonitorPass(settings, problem, now, index, models, profiles, ledger, explainer)
 
 

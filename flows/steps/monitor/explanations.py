@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from flows.steps.monitor.drift_signals import read_model_profiles
 from flows.steps.monitor.watched_model import WatchedModel
 from flows.steps.monitor.window_signals import ONE_DAY, WindowSpan
 from flows.steps.prediction_losses import compute_known_losses, extract_predictions
@@ -12,11 +13,14 @@ from monitoring.explanations.loss_regression import LossRegression, learn_loss_r
 from monitoring.explanations.records import Explanation
 from monitoring.explanations.window_explanation import ColumnMove, WindowEvidence, explain_window
 from monitoring.permutation import count_memory_days
+from monitoring.window_drift import select_score_reference
 from monitoring.windows import WindowDistance
 from penumbra.core.columns import LABEL_COLUMN, PREDICTION_COLUMN
-from penumbra.core.histograms import Binning, OutcomeSums, assign_row_bins
+from penumbra.core.histograms import Binning, OutcomeSums, Profile, assign_row_bins
 from penumbra.core.settings import Settings
+from penumbra.logs.index import LogIndex
 from penumbra.logs.profiles import ProfileStore
+from penumbra.logs.shadow_profiles import ShadowProfileStore
 
 
 @dataclass
@@ -25,11 +29,13 @@ class WindowExplainer:
 
     Attributes:
         settings: The settings' sections `monitor` and `promotion` are read.
+        index: The index of predictions and shadow answers.
         profiles: The daily profiles of answers.
         regressions: What is known so far of the references' losses, by version.
     """
 
     settings: Settings
+    index: LogIndex
     profiles: ProfileStore
     regressions: dict[str, LossRegression | None] = field(default_factory=dict)
 
@@ -58,10 +64,17 @@ class WindowExplainer:
             outcomes={day: each for day, each in outcomes.items() if loss is not None and each.labels},
             reference_losses=model.losses.sums / model.losses.labels,
             regression=self._learn_regression(model, binning),
+            scores=self._read_score_reference(model, span) if _has_other_scores(signals) else {},
             classes=model.task.classes if model.task.kind == "multiclass" else (),
         )
         longer = loss.longer if loss and loss.longer and loss.longer.is_high else None
         return explain_window(evidence, _collect_moves(signals, evidence), signals["slices"], longer and longer.days)
+
+    def _read_score_reference(self, model: WatchedModel, span: WindowSpan) -> dict[dt.date, Profile]:
+        shadow = ShadowProfileStore(self.settings.monitor.folder, self.index)
+        known = read_model_profiles(shadow, self.profiles, model, span.end)
+        days = select_score_reference(known, span.begin, self.settings.monitor.window_days)
+        return {day: known.scored[day] for day in days}
 
     def _learn_regression(self, model: WatchedModel, binning: Binning) -> LossRegression | None:
         if model.version not in self.regressions:
@@ -74,6 +87,11 @@ class WindowExplainer:
             bins = assign_row_bins(reference, binning)
             self.regressions[model.version] = learn_loss_regression(bins, losses, days, binning)
         return self.regressions[model.version]
+
+
+def _has_other_scores(signals: Mapping[str, Any]) -> bool:
+    """Whether the predictions are beyond their threshold."""
+    return bool(signals.get("prediction") and signals["prediction"].ratio > 1)
 
 
 def _collect_moves(signals: Mapping[str, Any], evidence: WindowEvidence) -> dict[str, ColumnMove]:

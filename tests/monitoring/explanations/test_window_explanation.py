@@ -76,6 +76,19 @@ def test_what_alarms_over_more_days_than_the_window_is_explained_over_those():
     assert said["why: loss"].startswith("0.6900 over 1,400 labels of the last 14 days, ")
 
 
+def test_predictions_are_compared_with_the_same_version_s_own_scores_and_days_after_those():
+    binning = Binning({}, {"penumbra.prediction": ["no", "yes"]})
+    own = days(BEGIN - 7 * ONE_DAY, 20, 22, 20, 22, 20)
+    recent = {**own, **days(BEGIN - 2 * ONE_DAY, 50, 52, 50, 52)}
+    fitted = days(dt.date(2024, 5, 1), *[80] * 9)
+    evidence = WindowEvidence(
+        BEGIN, BEGIN + 2 * ONE_DAY, binning, recent, fitted, {}, np.zeros(0), None, own, ("stay", "leave")
+    )
+    (shift,) = explain_window(evidence, {"penumbra.prediction": ColumnMove(2.0)}).shifts
+    assert (shift.column, shift.shift) == ("the predictions", "more yes (20.8% → 51.0%); less no (79.2% → 49.0%)")
+    assert shift.since == ChangeDay(BEGIN - 2 * ONE_DAY, BEGIN - 2 * ONE_DAY, BEGIN - 2 * ONE_DAY, is_open=True)
+
+
 def test_a_slice_is_found_by_its_name():
     risen = DegradedSlice("shop", "web", 350, 1.4, 1.3, 1.5, 1.0)
     found = explain_window(make_evidence(web=1.4), {}, [risen])
