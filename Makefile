@@ -69,12 +69,13 @@ lock: $(VENV)/uv ## pin the dependencies anew, moving only what must; UPGRADE=1 
 	             "pyproject.toml --extra s3 -c locks/dev.lock -o locks/s3.lock" \
 	             "pyproject.toml -c locks/dev.lock -o locks/serve.lock" \
 	             "locks/mlflow.in -o locks/mlflow.lock" \
+	             "locks/series.in --no-deps -o locks/series.lock" \
 	             "locks/uv.in -o locks/uv.lock"; do \
 	  $(BIN)/uv pip compile --quiet $(LOCK) $(if $(UPGRADE),--upgrade) $$lock; \
 	done
 
 clean: ## forget everything derived: environments, runs, models, logs (data/ and its versions stay)
-	@rm -rf $(VENV) $(VENV)-mlflow var .metaflow/[A-Z]* .pytest_cache .mypy_cache .ruff_cache
+	@rm -rf $(VENV) $(VENV)-mlflow $(VENV)-series var .metaflow/[A-Z]* .pytest_cache .mypy_cache .ruff_cache
 
 .PHONY: checkout
 checkout:
@@ -101,4 +102,8 @@ $(VENV)/development: locks/dev.lock $(VENV)/runtime
 $(VENV)-mlflow/ready: locks/mlflow.lock | $(VENV)/uv
 	@"$$PYTHON" -m venv $(VENV)-mlflow
 	@$(BIN)/uv pip install --quiet --python $(VENV)-mlflow/bin/python --compile-bytecode --require-hashes -r locks/mlflow.lock
+	@touch $@
+
+$(VENV)-series/ready: locks/series.lock | $(VENV)/uv
+	@$(BIN)/uv pip install --quiet --no-deps --require-hashes --target $(VENV)-series -r locks/series.lock
 	@touch $@

@@ -1,6 +1,7 @@
 """`penumbra bench alarms`: measure how often alarms are false, how soon drift is found, and which data faults are.
 
-The data are weeks of real flights whose days stand in a random order, so that the truth is known.
+The data are weeks of real flights whose days stand in a random order, so that the truth is known; and then problems of
+every kind, made and real.
 """
 
 import datetime as dt
@@ -11,7 +12,9 @@ import numpy as np
 import polars as pl
 
 from benchmarks import drift_detectors, injected_faults, lasting_changes, shuffled_year
+from benchmarks.rates import compute_alarm_rate
 from benchmarks.shuffled_year import DAYS_PER_WEEK, ShuffledYear, shuffle_years
+from benchmarks.stationary import tables
 from penumbra.core.columns import DAY_COLUMN, LABEL_COLUMN
 from penumbra.core.settings import load_settings
 
@@ -24,15 +27,18 @@ REFERENCE_LENGTHS = (30, 59, 90, 180)
 
 def main() -> None:
     rows, one_in = shuffled_year.read_scored_year(), load_settings().monitor.one_in
-    rate, bound = measure_false_alarms(rows, one_in)
+    ours = measure_false_alarms(rows, one_in)
     compare_reference_lengths(rows, one_in)
     weeks_to_1_sigma = lasting_changes.measure_shift_detection(rows, REFERENCE_DAYS, one_in)
     lasting_changes.compare_with_cusum(rows, REFERENCE_DAYS, one_in)
     measure_slice_detection(rows)
     found = injected_faults.measure_fault_detection(rows, REFERENCE_DAYS, FEW_YEARS)
     judge_real_year(rows, one_in)
-    result = {"false_alarm_rate": rate, "false_alarm_upper95": bound, "fault_detection_min": found}
-    result |= {"weeks_to_1_sigma": weeks_to_1_sigma}
+    print("\nOther problems")
+    results = tables.measure_problems()
+    rates = [ours, *((each.alarms.rate, each.alarms.bound) for each in results)]
+    worst = dict(zip(("false_alarm_max", "false_alarm_upper95_max"), map(max, zip(*rates, strict=True)), strict=True))
+    result = {"problems": len(results), **worst, "fault_detection_min": found, "weeks_to_1_sigma": weeks_to_1_sigma}
     print(json.dumps(result))
 
 
@@ -63,22 +69,10 @@ def measure_false_alarms(rows: pl.DataFrame, one_in: float) -> tuple[float, floa
 
 def _print_row(name: str, found: list[list[tuple[bool, bool]]]) -> tuple[float, float]:
     weeks = np.array([flags for world in found for flags in world])
-    rate, bound = _compute_rate([[any(flags) for flags in world] for world in found])
+    rate, bound = compute_alarm_rate([[any(flags) for flags in world] for world in found])
     shares = "".join(f"{share:>8.3f}" for share in [*weeks.mean(axis=0), rate])
     print(f"{name:<46}{len(weeks):>7,}{shares}{bound:>12.3f}", flush=True)
     return rate, bound
-
-
-def _compute_rate(worlds: list[list[bool]]) -> tuple[float, float]:
-    """The share of weeks and its upper 95 % bound: by worlds, whose weeks share a reference, or if that is larger as if
-    every week stood for itself (Clopper, Pearson, 1934)."""
-    from scipy.stats import beta, t
-
-    weeks, alarms = sum(map(len, worlds)), sum(map(sum, worlds))
-    rates = np.array([np.mean(world) for world in worlds])
-    by_worlds = rates.mean() + t.ppf(0.95, len(rates) - 1) * rates.std(ddof=1) / np.sqrt(len(rates))
-    by_weeks = 1.0 if alarms == weeks else beta.ppf(0.95, alarms + 1, weeks - alarms)
-    return round(alarms / weeks, 4), round(float(max(by_worlds, by_weeks)), 4)
 
 
 def compare_reference_lengths(rows: pl.DataFrame, one_in: float) -> None:

@@ -10,11 +10,10 @@ import numpy as np
 import polars as pl
 
 import problem.features
-import problem.schema
-import problem.source
 from penumbra.core.columns import BATCH_COLUMN, LABEL_COLUMN
 from penumbra.core.loss_names import CLASS_LOSSES
 from penumbra.core.metrics.losses import compute_clipped_losses, compute_loss_ceiling, name_compared_loss
+from penumbra.core.problem import Problem
 from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import load_settings
 from penumbra.core.task import Task
@@ -104,14 +103,15 @@ def _list_models() -> dict[str, tuple[Any, str]]:
     return {name: (make, FIRST_MONTH) for name, make in recipes.items()} | refits
 
 
-def read_checked_rows(last: str) -> pl.DataFrame:
-    """The rows with an outcome of all batches up to one, checked in a folder of its own."""
+def read_checked_rows(last: str, of: Problem | None = None) -> pl.DataFrame:
+    """The rows with an outcome of all batches up to one, checked in a folder of its own: the example, or `of`."""
+    known = of or load_problem()
     with tempfile.TemporaryDirectory() as folder:
         where = {"folder": Path(folder) / "data", "derived": Path(folder) / "derived"}
-        store = DataStore(load_settings().data.model_copy(update=where), load_problem())
-        batches = [batch.name for batch in problem.source.batches() if batch.name <= last]
+        store = DataStore(load_settings().data.model_copy(update=where), known)
+        batches = [batch.name for batch in known.source.batches() if batch.name <= last]
         for batch in batches:
-            store.stage(batch, problem.source.fetch(batch))
+            store.stage(batch, known.source.fetch(batch))
         store.admit(batches)
         rows = pl.concat([store.rows(batch) for batch in batches])
-    return select_labelled_rows(rows, problem.schema.target())
+    return select_labelled_rows(rows, known.schema.target())

@@ -15,10 +15,12 @@ the days as they were as one of the draws; for the ratios Westfall, Young, *Resa
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
 MIN_PERMUTATIONS, PERMUTATIONS_PER_ALARM = 1000, 5
+KEPT_DRAWS = 8  # of orders: the kinds of alarm, and window after window, ask for the same ones
 STRETCH_WINDOWS = (1, 2, 4, 8)  # how many of the latest windows are judged together
 LEAST_PART = 0.5  # of a longer stretch's change: as much must its last window show, or it doesn't count
 ROUNDING = 1e-9  # relative: orders that draw the same days are no further apart
@@ -50,6 +52,7 @@ def count_memory_days(window_days: int) -> int:
     return STRETCH_WINDOWS[-1] * window_days
 
 
+@lru_cache(maxsize=KEPT_DRAWS)
 def draw_orders(days: int, one_in: float, seed: int) -> np.ndarray:
     """Draw the place of each day in a random order of all of them, again and again.
 
@@ -59,10 +62,12 @@ def draw_orders(days: int, one_in: float, seed: int) -> np.ndarray:
         seed: Seed of the draws.
 
     Returns:
-        The place of each day, from 0: int64 [orders, days]. The first order is the days as they were.
+        The place of each day, from 0: int64 [orders, days], read-only. The first order is the days as they were.
     """
     places = np.tile(np.arange(days), (max(MIN_PERMUTATIONS, round(PERMUTATIONS_PER_ALARM * one_in)), 1))
-    return np.append(places[:1], np.random.default_rng(seed).permuted(places[1:], axis=1), axis=0)
+    orders = np.append(places[:1], np.random.default_rng(seed).permuted(places[1:], axis=1), axis=0)
+    orders.flags.writeable = False
+    return orders
 
 
 def draw_permutations(window_days: int, reference_days: int, one_in: float, seed: int) -> np.ndarray:

@@ -37,8 +37,8 @@ class DaySums:
 class PooledDays:
     """Daily counts, with the bins of each column merged into at most sixteen groups and one of nulls.
 
-    Of numbers the groups have about equal shares of the pool; of categories the most frequent ones stay, and the others
-    are one.
+    Of numbers the groups have about equal shares of the pool; of categories the most frequent ones stay, and the rare
+    and unknown ones are one.
 
     Attributes:
         counts: The number of rows by group, float64 [days, groups].
@@ -71,7 +71,7 @@ class PooledDays:
                 ranks[values] = _compute_ranks(total[values])
                 groups[values] = np.minimum(MAX_GROUPS * ranks[values], MAX_GROUPS - 1)
             else:
-                groups[values] = np.minimum(np.argsort(np.argsort(-total[values], kind="stable")), MAX_GROUPS - 1)
+                groups[values] = _group_categories(total[values], len(counts))
             groups[span] += number * (MAX_GROUPS + 1)
         numbers = slice(len(binning.edges))
         sums, known = (
@@ -129,6 +129,15 @@ class PooledDays:
 def _compute_ranks(counts: np.ndarray) -> np.ndarray:
     """The mean rank of the values in each bin, 0 to 1: float64 [bins]."""
     return np.asarray((np.cumsum(counts) - counts / 2) / max(counts.sum(), 1))
+
+
+def _group_categories(counts: np.ndarray, days: int) -> np.ndarray:
+    """The group of each category, the last of which is all that the reference hasn't: int64 [bins]. That one, the rare
+    ones (fewer rows than days) and those beyond the fifteenth are a group together: the categories are learnt from the
+    reference, so that only later days can have unknown ones."""
+    ranks = np.argsort(np.argsort(-counts, kind="stable"))
+    alone = (ranks < MAX_GROUPS - 1) & (counts >= days) & (np.arange(len(counts)) < len(counts) - 1)
+    return np.where(alone, ranks, MAX_GROUPS - 1)
 
 
 def _merge_bins(counts: np.ndarray, groups: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -56,7 +56,7 @@ class ProjectCopy:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(origin, folder / name)
         for target in (folder / "problem", folder / "packages" / self.package):
-            _copy_problem(source, target)
+            copy_problem(source, target)
         for command in (("init", "--quiet"), ("add", "--all"), ("commit", "--quiet", "--message", "start")):
             subprocess.run([*GIT, *command], cwd=folder, check=True, capture_output=True)
         self.port = find_free_port()
@@ -223,7 +223,13 @@ def open_output(folder: Path) -> Iterator[Any]:
             path.unlink()
 
 
-def _copy_problem(source: Path, target: Path) -> None:
+def copy_problem(source: Path, target: Path) -> None:
+    """Copy the files of a problem, with those that it shares with others.
+
+    Args:
+        source: The folder of the problem; files of `COMMON_FILES` that it lacks come from the folder above it.
+        target: The folder to make.
+    """
     shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
     for name in COMMON_FILES:
         if not (target / name).exists() and (source.parent / name).exists():

@@ -49,3 +49,10 @@ def test_a_statistic_that_never_moves_has_no_limit_and_changes_no_other() -> Non
     limits = compute_simultaneous_limits(np.hstack([moving, np.zeros((1000, 1))]), 100)
     assert limits[1] == 0
     assert limits[0] == compute_simultaneous_limits(moving, 100)[0]
+
+
+def test_the_orders_of_as_many_days_are_drawn_once_and_nobody_can_change_them() -> None:
+    orders = draw_orders(6, 100, seed=0)
+    assert draw_orders(6, 100, seed=0) is orders
+    with pytest.raises(ValueError, match="read-only"):
+        orders[0, 0] = 1

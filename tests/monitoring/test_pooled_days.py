@@ -60,3 +60,16 @@ def test_merging_keeps_every_row_and_distances_lie_between_0_and_1(counts: np.nd
     far = compare(pool, [True] * 3 + [False] * 3, [False] * 3 + [True] * 3)
     assert ((far >= 0) & (far <= 1)).all()
     assert pool.counts.shape[1] <= 2 * (MAX_GROUPS + 1)
+
+
+def group(words: list[str], counts: list[list[int]]) -> list[list[float]]:
+    """The counts by group of a category with these words; of each day the words, what is unknown, and nulls."""
+    return PooledDays.from_counts(np.array(counts), Binning({}, {"word": words})).counts.tolist()
+
+
+def test_categories_that_the_reference_has_not_are_one_group_with_its_rare_ones() -> None:
+    assert group(["a", "b", "c"], [[9, 8, 0, 2, 0], [9, 8, 1, 0, 1]]) == [[9, 8, 2, 0], [9, 8, 1, 1]]
+
+
+def test_categories_that_the_reference_has_not_are_a_group_where_none_is_rare() -> None:
+    assert group(["a", "b"], [[9, 8, 5, 0], [9, 8, 0, 0]]) == [[9, 8, 5, 0], [9, 8, 0, 0]]

@@ -23,16 +23,27 @@ def read_package_table(package: str, path: str, columns: Sequence[str] = (), sep
     Returns:
         The table, all text.
     """
-    spec = importlib.util.find_spec(package)
-    folder = Path(next(iter(spec.submodule_search_locations or ()))) if spec else Path()
     table = pl.read_csv(
-        folder / path,
+        find_package_folder(package) / path,
         separator=separator,
         has_header=not columns,
         skip_rows=1 if columns and separator == "," else 0,
         infer_schema=False,
     )
     return table.rename(dict(zip(table.columns, columns, strict=True))) if columns else table
+
+
+def find_package_folder(package: str) -> Path:
+    """Find the folder of an installed package, without importing it.
+
+    Args:
+        package: The package's import name.
+
+    Returns:
+        The folder; the current one if there is no such package.
+    """
+    spec = importlib.util.find_spec(package)
+    return Path(next(iter(spec.submodule_search_locations or ()))) if spec else Path()
 
 
 def spread_over_days(rows: int, seconds: bool = True, days: int = DAYS) -> pl.Series:

@@ -31,7 +31,8 @@ BENCHMARKS = {
 ONE_THREAD = (  # they do their work on one core
     *("alarms", "explanations", "few-rows", "monitor", "number-losses", "promotion", "slices"),
 )
-DEVELOPMENT_READY, MLFLOW_READY = ".venv/development", ".venv-mlflow/ready"
+DEVELOPMENT_READY = ".venv/development"
+APART_READY = {"serve": ".venv-mlflow/ready", "alarms": ".venv-series/ready"}  # what a benchmark needs apart
 
 
 @click.command("settings", cls=ProjectCommand, example="PENUMBRA_SERVICE__PORT=8080 penumbra settings --json")
@@ -68,8 +69,8 @@ def run_benchmark(name: str) -> None:
         Refusal: The benchmark failed.
     """
     _require_environment(DEVELOPMENT_READY)
-    if name == "serve":
-        _require_environment(MLFLOW_READY)
+    if name in APART_READY:
+        _require_environment(APART_READY[name])
     environment = {"OMP_NUM_THREADS": "1"} if name in ONE_THREAD else {}
     if run_command(sys.executable, "-m", "benchmarks", name.replace("-", "_"), environment=environment):
         raise Refusal(f"the benchmark {name} failed: its output above says why")
