@@ -18,6 +18,8 @@ from penumbra.core.histograms import Binning, Profile, select_profile_columns
 
 ONE_DAY = dt.timedelta(days=1)
 
+DailyProfiles = Mapping[dt.date, Profile]
+
 
 class BudgetSettings(Protocol):
     """The part of the settings' section `monitor` that alarms without a cause share."""
@@ -52,9 +54,9 @@ class ModelProfiles:
     """
 
     binning: Binning
-    reference: Mapping[dt.date, Profile]
-    answered: Mapping[dt.date, Profile]
-    scored: Mapping[dt.date, Profile]
+    reference: DailyProfiles
+    answered: DailyProfiles
+    scored: DailyProfiles
 
 
 @dataclass(frozen=True)
@@ -89,18 +91,24 @@ def compute_window_drift(
     Returns:
         The drift of both kinds.
     """
+    end = begin + window_days * ONE_DAY
+    first = end - count_memory_days(window_days) * ONE_DAY
+
+    def judge(names: Sequence[str], recent: DailyProfiles, reference: Sequence[Profile]) -> DriftResult:
+        latest = list_recent_profiles({day: each for day, each in recent.items() if day < end}, end)
+        return compute_drift(latest, reference, profiles.binning.select(names), one_in, window_days, seed)
+
+    answered = {day: each for day, each in profiles.answered.items() if day >= first}
     names = [name for name in profiles.binning.columns if name != PREDICTION_COLUMN]
-    answered = select_profile_columns(profiles.answered, profiles.binning, names)
-    reference = select_profile_columns(profiles.reference, profiles.binning, names).values()
-    end, first = begin + window_days * ONE_DAY, begin - (count_memory_days(window_days) - window_days) * ONE_DAY
-    recent, binning = _list_recent_days(answered, first, end), profiles.binning.select(names)
-    of_columns = compute_drift(recent, list(reference), binning, one_in, window_days, seed)
+    recent, reference = (
+        select_profile_columns(days, profiles.binning, names) for days in (answered, profiles.reference)
+    )
+    of_columns = judge(names, recent, list(reference.values()))
     known = select_score_reference(profiles, begin, window_days)
     if PREDICTION_COLUMN not in profiles.binning.columns or len(known) < window_days:
         return WindowDrift(of_columns, [], _describe_limits(profiles, known, window_days))
-    own, binning = profiles.scored, profiles.binning.select([PREDICTION_COLUMN])
-    recent = _list_recent_days(own, max(first, known[-1] + ONE_DAY), end)
-    of_scores = compute_drift(recent, [own[day] for day in known], binning, one_in, window_days, seed)
+    later = {day: each for day, each in profiles.scored.items() if day >= first and day > known[-1]}
+    of_scores = judge([PREDICTION_COLUMN], later, [profiles.scored[day] for day in known])
     return WindowDrift(_merge_results(of_columns, of_scores), known, "")
 
 
@@ -117,10 +125,6 @@ def select_score_reference(profiles: ModelProfiles, begin: dt.date, window_days:
     """
     earlier = sorted(day for day in profiles.scored if day < begin)
     return earlier[: max(len(profiles.reference), window_days)]
-
-
-def _list_recent_days(profiles: Mapping[dt.date, Profile], first: dt.date, end: dt.date) -> list[Profile]:
-    return list_recent_profiles({day: each for day, each in profiles.items() if first <= day < end}, end)
 
 
 def _describe_limits(profiles: ModelProfiles, known: Sequence[dt.date], window_days: int) -> str:

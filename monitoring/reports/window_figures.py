@@ -120,7 +120,7 @@ def _list_descriptions(window: Window) -> Iterator[tuple[str, str]]:
     for fault in window.faults:
         yield f"fault: {fault.what} {fault.column}".strip(), f"{fault.span}: {fault.text}; likely {fault.cause}"
     if window.prediction:
-        against = f"; compared with {window.compared}" if window.compared else ""
+        against = f"; compared with {window.compared}; pictures show the bundle's reference" if window.compared else ""
         yield "drift of the predictions", _format_distance(window, window.prediction) + against
     yield from ((f"drift: {name}", _format_distance(window, measured)) for name, measured in _sort_by_ratio(window))
 

@@ -36,6 +36,7 @@ ADVANCE_PROFILE_POSITION = """
 INSERT INTO segments VALUES (?, ?, ?, 0)
 ON CONFLICT DO UPDATE SET position = excluded.position, unreadable = unreadable + excluded.unreadable
 """
+DAY_ROWS_QUERY = "SELECT day, rows FROM profiles WHERE model = ? AND part = ? ORDER BY day"
 LIVE_PART, REFERENCE_PART = "live", "reference"
 PROFILES_TIMEOUT_SECONDS = 60
 ReferenceLoader = Callable[[str], pl.DataFrame | None]
@@ -90,7 +91,9 @@ class ProfileStore:
 
     def days(self, model: str) -> dict[dt.date, int]:
         """Return the number of rows that `model` has answered by day (UTC), the earliest first."""
-        return {day: profile.rows for day, profile in self.window(dt.date.min, dt.date.max, model).items()}
+        with self._open() as db:
+            found = db.execute(DAY_ROWS_QUERY, (model, LIVE_PART)).fetchall()
+        return {dt.date.fromisoformat(day): rows for day, rows in found}
 
     def window(self, begin: dt.date, end: dt.date, model: str) -> dict[dt.date, Profile]:
         """Read the profiles of some days that a model has answered.

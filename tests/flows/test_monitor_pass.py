@@ -11,6 +11,7 @@ import pytest
 
 from flows.steps.monitor import due_windows, retraining, window_summary
 from monitoring.reports import window_figures
+from monitoring.windows import ScoreReference
 from penumbra.core.problem_loading import load_problem
 from penumbra.data import versions
 from penumbra.logs.archive_health import save_archive_health
@@ -110,6 +111,23 @@ def test_a_window_says_what_is_known_of_its_rows(folder: Path) -> None:
     assert 0 < found.drift.ratio < 1
     assert found.columns["temp"].threshold > 0
     assert found.slices == []
+
+
+def test_predictions_are_compared_with_the_version_s_own_earlier_days_and_until_then_it_is_said_that_they_arent(
+    folder: Path,
+) -> None:
+    run_monitor_pass(folder, DONE)
+    first, second = world.read_windows(folder)
+    (unjudged,) = first.limits
+    assert unjudged.startswith("predictions aren't judged yet: before this window")
+    assert first.reason.endswith(unjudged)
+    assert (first.prediction, first.compared) == (None, None)
+    assert (second.compared, second.limits) == (ScoreReference(WINDOW_BEGIN, SECOND - ONE_DAY, 7, 7), [])
+    assert second.prediction
+    assert window_figures.describe_window(second)["drift of the predictions"].endswith(
+        "; compared with the same version's scores of 7 days, 2013-04-04 to 2013-04-10; pictures show the bundle's "
+        "reference"
+    )
 
 
 def test_a_window_that_isnt_over_is_not_judged(folder: Path) -> None:

@@ -1,11 +1,11 @@
 """Drift of a window as its record has it, from the kept daily profiles."""
 
-import datetime as dt
 from typing import Any
 
 from flows.steps.monitor.watched_model import WatchedModel
 from flows.steps.monitor.window_signals import ONE_DAY, WindowSpan
 from monitoring.drift import ColumnDrift
+from monitoring.permutation import count_memory_days
 from monitoring.window_drift import ModelProfiles, compute_alarm_budget, compute_window_drift
 from monitoring.windows import LargestDrift, ScoreReference, WindowDistance
 from penumbra.core.columns import PREDICTION_COLUMN
@@ -32,7 +32,7 @@ def measure_drift(
         The fields `columns`, `prediction`, `compared` and `drift` of the window's record, empty where too few days are
         known; and why the predictions aren't judged, "" where they are.
     """
-    known = read_model_profiles(ShadowProfileStore(monitor.folder, index), profiles, model, span.end)
+    known = read_model_profiles(ShadowProfileStore(monitor.folder, index), profiles, model, span)
     found = compute_window_drift(known, span.begin, monitor.window_days, compute_alarm_budget(monitor))
     said, largest = found.result.prediction, found.result.largest
     if largest is None:
@@ -52,7 +52,7 @@ def _record_distance(found: ColumnDrift) -> WindowDistance:
 
 
 def read_model_profiles(
-    shadow: ShadowProfileStore, profiles: ProfileStore, model: WatchedModel, end: dt.date
+    shadow: ShadowProfileStore, profiles: ProfileStore, model: WatchedModel, span: WindowSpan
 ) -> ModelProfiles:
     """Read what a window of a model is judged for drift by.
 
@@ -60,20 +60,23 @@ def read_model_profiles(
         shadow: The profiles of what models said in the shadow.
         profiles: The daily profiles of answers and references.
         model: The model.
-        end: The first day after the window.
+        span: The window's days.
 
     Returns:
-        The model's profiles. The days of the shadow are those up to the first that the model answered, and none where
-        it is unknown what it learnt from.
+        The model's profiles of its first days and of the latest. The days of the shadow are those up to the first that
+        the model answered, and none where it is unknown what it learnt from.
     """
-    binning = profiles.binning(model.version)
-    answered = profiles.window(dt.date.min, end, model.version)
+    binning, reference = profiles.binning(model.version), profiles.reference(model.version)
+    own = [day for day in profiles.days(model.version) if day < span.end and (not model.learnt or day > model.learnt)]
+    length = span.end - span.begin
+    first = own[: max(len(reference), length.days)]
+    latest = span.end - count_memory_days(length.days) * ONE_DAY
+    answered = profiles.window(latest, span.end, model.version)
+    if first:
+        answered |= profiles.window(first[0], min(first[-1] + ONE_DAY, latest), model.version)
     said = select_profile_columns(answered, binning, [PREDICTION_COLUMN])
-    if model.learnt is None:
-        return ModelProfiles(binning, profiles.reference(model.version), answered, said)
-    own = {day: each for day, each in said.items() if day > model.learnt}
-    before = shadow.read(model.version, binning, model.learnt + ONE_DAY, min(own, default=end) + ONE_DAY)
-    scored = {
-        day: before[day] + own[day] if day in before and day in own else each for day, each in (own | before).items()
-    }
-    return ModelProfiles(binning, profiles.reference(model.version), answered, scored)
+    scored = {day: each for day, each in said.items() if not model.learnt or day > model.learnt}
+    if model.learnt:
+        before = shadow.read(model.version, binning, model.learnt + ONE_DAY, min(own, default=span.end) + ONE_DAY)
+        scored |= {day: each + scored[day] if day in scored else each for day, each in before.items()}
+    return ModelProfiles(binning, reference, answered, scored)
