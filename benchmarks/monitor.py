@@ -179,7 +179,7 @@ def time_evidently(folder: Path) -> dict[str, float]:
 
 
 def time_verdict(folder: Path) -> dict[str, float]:
-    """Milliseconds of a verdict: the profiles of the latest days and the reference from the store, and the judgement."""
+    """Milliseconds of a verdict: the profiles of days and reference from the store, and the judgement."""
     made, model, begin = _open_profiles(folder / "1"), "1", dt.date(2013, 5, 6)
     taken = []
     for week in range(VERDICT_ROUNDS):
