@@ -32,6 +32,7 @@ OPERATIONS = {  # by name: the module of benchmarks/faults/operations that has i
     "monitor": "monitor",
 }
 SHOWN_DIFFERENCES = 3
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 HARMLESS_THREADS = {"jemalloc_bg_thd", "polars-ooc-clea"}  # polars starts them anew in a forked process, or needs none
 Outcome = dict[str, list[str]]
 
@@ -48,8 +49,9 @@ def kill_operation(name: str, folder: Path, every: int) -> Outcome:
         "kills": the moments; "lost" and "twice": a sentence for each moment after which that was so.
 
     Raises:
-        RuntimeError: What the operation imports beforehand has started threads.
+        RuntimeError: What the operation imports beforehand has started threads, or it doesn't do what it is to do.
     """
+    os.environ.update(ONE_THREAD)
     operation: Operation = importlib.import_module(f"benchmarks.faults.operations.{OPERATIONS[name]}").OPERATIONS[name]
     for module in operation.preloaded:
         importlib.import_module(module)
@@ -59,6 +61,8 @@ def kill_operation(name: str, folder: Path, every: int) -> Outcome:
     moments = trial.list_moments()
     print(f"{name}: {len(moments)} moments", file=sys.stderr, flush=True)
     expected = trial.run_undisturbed()
+    if not any(text.startswith(operation.leaves) for text in expected):
+        raise RuntimeError(f"{name}: an undisturbed run leaves nothing that begins with {operation.leaves!r}")
     outcome: Outcome = {"kills": [], "lost": [], "twice": []}
     for number in range(1, len(moments) + 1, every):
         if not trial.is_killed_at(number):

@@ -49,5 +49,7 @@ def describe_data(folder: Path) -> Iterator[str]:
 
 
 OPERATIONS = {
-    "ingest": Operation(prepare_orders, run_ingest, describe_data, ("dvc.repo", "tests.helpers.plain_ingest"))
+    "ingest": Operation(
+        prepare_orders, run_ingest, describe_data, "derived/rows/2024-02", ("dvc.repo", "tests.helpers.plain_ingest")
+    )
 }

@@ -65,6 +65,8 @@ def describe_index(folder: Path) -> Iterator[str]:
 
 
 OPERATIONS = {
-    "archive": Operation(prepare_indexed_logs, run_archive, describe_archive, ("service.processes.archiver",)),
-    "index": Operation(prepare_logs, run_index, describe_index, ("penumbra.logs.index",)),
+    "archive": Operation(
+        prepare_indexed_logs, run_archive, describe_archive, "archived line of ", ("service.processes.archiver",)
+    ),
+    "index": Operation(prepare_logs, run_index, describe_index, "predictions: ", ("penumbra.logs.index",)),
 }

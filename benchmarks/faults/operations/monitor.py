@@ -45,4 +45,4 @@ def _make_settings(folder: Path) -> Any:
     return make_settings(folder, data__today=TODAY, monitor__every_days=0)
 
 
-OPERATIONS = {"monitor": Operation(prepare_answers, run_monitor, describe_windows, PRELOADED)}
+OPERATIONS = {"monitor": Operation(prepare_answers, run_monitor, describe_windows, "window: ", PRELOADED)}

@@ -23,6 +23,7 @@ class Operation:
         prepare: Makes the state that it begins with, in an empty folder.
         run: Carries it out on the state in a folder.
         describe: Yields a text for each thing that the state has in the end, without times and ids.
+        leaves: How one of the texts begins after an undisturbed run: without it that did something else.
         preloaded: Modules that its processes have imported when they begin; none may let polars
             compute something.
     """
@@ -30,6 +31,7 @@ class Operation:
     prepare: Callable[[Path], object]
     run: Callable[[Path], object]
     describe: Callable[[Path], Iterator[str]]
+    leaves: str
     preloaded: tuple[str, ...] = ()
 
 

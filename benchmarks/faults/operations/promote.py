@@ -15,6 +15,7 @@ from benchmarks.faults.operations.operation import (
 )
 
 PRELOADED = (*MLFLOW_MODULES, "flows.steps.promote.verdicts")
+SEEN_DAYS = 20  # of a new recipe, before it is promoted; the logged days are a few more
 NOW = dt.datetime(2013, 4, 28, 12, tzinfo=dt.UTC)  # the logged days are over, with all labels
 
 
@@ -51,13 +52,13 @@ def describe_promotion(folder: Path) -> Iterator[str]:
     yield from describe_ledger(settings)
 
 
-def _make_operation(gate: str, **changes: Any) -> Operation:
-    run = partial(run_promotion, **changes)
-    return Operation(partial(prepare_candidate, gate=gate), run, describe_promotion, PRELOADED)
+def _make_operation(gate: str, leaves: str, **changes: Any) -> Operation:
+    run = partial(run_promotion, promotion__seen_days=SEEN_DAYS, **changes)
+    return Operation(partial(prepare_candidate, gate=gate), run, describe_promotion, leaves, PRELOADED)
 
 
 OPERATIONS = {
-    "promote": _make_operation("pass"),
-    "reject": _make_operation("fail"),
-    "canary": _make_operation("pass", promotion__canary_share=0.2),
+    "promote": _make_operation("pass", "ledger: promotion promote {'live': '2'"),
+    "reject": _make_operation("fail", "ledger: verdict reject"),
+    "canary": _make_operation("pass", "ledger: canary canary", promotion__canary_share=0.2),
 }

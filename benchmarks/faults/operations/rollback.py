@@ -66,7 +66,9 @@ def _make_operation(has_registry: bool) -> Operation:
     prepare, run, describe = (
         partial(each, has_registry=has_registry) for each in (prepare_promoted, run_rollback, describe_pointers)
     )
-    return Operation(prepare, run, describe, (*LIGHT_MODULES, *(MLFLOW_MODULES if has_registry else ())))
+    return Operation(
+        prepare, run, describe, "ledger: rollback", (*LIGHT_MODULES, *(MLFLOW_MODULES if has_registry else ()))
+    )
 
 
 OPERATIONS = {"rollback": _make_operation(True), "rollback_alone": _make_operation(False)}

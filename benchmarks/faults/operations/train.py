@@ -91,7 +91,9 @@ def _load_orders(folder: Path) -> Any:
     return load_problem(package="killed_orders")
 
 
-OPERATIONS = {
-    name: Operation(partial(prepare_outcome, has_live=live), run_registration, describe_registration, PRELOADED)
-    for name, live in (("train", False), ("retrain", True))
-}
+def _make_operation(has_live: bool, leaves: str) -> Operation:
+    prepare = partial(prepare_outcome, has_live=has_live)
+    return Operation(prepare, run_registration, describe_registration, leaves, PRELOADED)
+
+
+OPERATIONS = {"train": _make_operation(False, "alias: live 1"), "retrain": _make_operation(True, "alias: candidate 2")}
