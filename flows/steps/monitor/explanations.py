@@ -72,7 +72,7 @@ class WindowExplainer:
 
     def _read_score_reference(self, model: WatchedModel, span: WindowSpan) -> dict[dt.date, Profile]:
         shadow = ShadowProfileStore(self.settings.monitor.folder, self.index)
-        known = read_model_profiles(shadow, self.profiles, model, span.end)
+        known = read_model_profiles(shadow, self.profiles, model, span)
         days = select_score_reference(known, span.begin, self.settings.monitor.window_days)
         return {day: known.scored[day] for day in days}
 
