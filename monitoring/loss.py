@@ -1,4 +1,4 @@
-"""The model's loss: realised on rows whose labels are all due, and before that estimated from its own scores.
+"""The model's loss, realised on rows whose labels are all due.
 
 Late outcomes are reported late (what takes three hours longer ends three hours later), so the first labels are too
 good: in the example 17.0 % of the outcomes were bad by the labels of the same evening, 22.9 % by all. So a day counts
@@ -11,15 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from penumbra.core.metrics.losses import compute_probability_losses, name_compared_loss
 from penumbra.core.task import Task
 
-CALIBRATION_GROUPS, MAX_SCORE_BINS = 10, 64
+MAX_SCORE_BINS = 64
 MIN_BAND_DAYS = 2
-ESTIMATE_ASSUMPTION = (
-    "that a score means what it meant on the model's reference, whoever asks: this sees rows become harder, and "
-    "is blind to a change of what follows from them"
-)
 
 
 @dataclass(frozen=True)
@@ -131,49 +126,3 @@ def sum_by_score_bin(scores: np.ndarray, happened: np.ndarray, edges: np.ndarray
     scores, happened = scores[known], happened[known]
     bins = np.searchsorted(edges, scores)
     return np.array([np.bincount(bins, each, len(edges) + 1) for each in (np.ones(len(bins)), scores, happened)])
-
-
-def estimate_losses(
-    task: Task, scores: np.ndarray, reference: np.ndarray, labels: np.ndarray, loss: str, ceiling: float
-) -> np.ndarray | None:
-    """Estimate each row's loss from its score, before there is any label ("confidence-based performance estimation").
-
-    What a score means is learned from the reference, in ten groups of scores; the scores of several classes are taken
-    as they are.
-
-    Args:
-        task: The kind of prediction.
-        scores: Predictions, float64 [n], or [n, classes].
-        reference: The reference's predictions, float64 [m], or [m, classes].
-        labels: The reference's labels, bool or int64 [m].
-        loss: The loss to estimate, as `promotion.loss` names it.
-        ceiling: The largest loss of a row.
-
-    Returns:
-        Expected losses, float64 [n]. None for regression, which has no confidence, and with fewer than 100 reference
-        rows.
-
-    Source: NannyML, "confidence-based performance estimation".
-    """
-    if task.kind == "regression" or len(labels) < CALIBRATION_GROUPS * CALIBRATION_GROUPS:
-        return None
-    loss = name_compared_loss(task, loss)
-    if task.kind == "multiclass":
-        return _expected_multiclass_loss(scores, loss, ceiling)
-    edges = np.quantile(reference, np.linspace(0, 1, CALIBRATION_GROUPS + 1)[1:-1])
-    groups = np.searchsorted(edges, reference)
-    rows = np.bincount(groups, minlength=CALIBRATION_GROUPS)
-    gaps = np.bincount(groups, labels - reference, CALIBRATION_GROUPS) / np.maximum(rows, 1)
-    chances = np.clip(scores + gaps[np.searchsorted(edges, scores)], 0, 1)
-    if_happened, if_not = (
-        np.minimum(compute_probability_losses(given, loss), ceiling) for given in (scores, 1 - scores)
-    )
-    return chances * if_happened + (1 - chances) * if_not
-
-
-def _expected_multiclass_loss(scores: np.ndarray, loss: str, ceiling: float) -> np.ndarray:
-    """Of several classes the scores are taken as they are."""
-    squares = (scores**2).sum(axis=1, keepdims=True)
-    log_losses = np.minimum(compute_probability_losses(scores, loss), ceiling)
-    cost = log_losses if loss == "log_loss" else 1 - 2 * scores + squares
-    return np.asarray((scores * cost).sum(axis=1))

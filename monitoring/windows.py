@@ -173,19 +173,32 @@ class WindowLoss(msgspec.Struct, frozen=True):
 
 
 class EstimatedLoss(msgspec.Struct, frozen=True):
-    """Mean loss estimated from the scores, without labels.
+    """Mean loss estimated without labels.
 
     Attributes:
         mean: The mean loss.
-        low: The lower end of its confidence band.
-        high: The upper end of its confidence band.
+        low: The lower end of the band that contains the realised loss if the assumptions hold.
+        high: The upper end of that band.
         assumes: The assumptions of the estimate.
+        method: How it was estimated, and if the reference couldn't be weighted why not.
+        effective_rows: How many equal rows the weighted reference is worth; None where it wasn't weighted.
+        effective_days: How many equal days it is worth.
     """
 
     mean: float
     low: float
     high: float
     assumes: str
+    method: str = "by the calibration of scores on the reference"
+    effective_rows: float | None = None
+    effective_days: float | None = None
+
+    @property
+    def basis(self) -> str:
+        """The method with what the reference is worth, in words."""
+        if self.effective_rows is None or self.effective_days is None:
+            return self.method
+        return f"{self.method}, worth {self.effective_rows:,.0f} rows and {self.effective_days:.0f} days"
 
 
 class LabelArrivals(msgspec.Struct, frozen=True):

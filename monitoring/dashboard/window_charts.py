@@ -66,7 +66,7 @@ CHART_DESCRIPTIONS = {
     "shadow": "How far the candidate is from the live model. Dotted: the noise floor, as far as a refit is.",
 }
 LONGER_LOSS_DESCRIPTION = " An alarm below the dashed line is one over more of the latest days than the window's."
-ESTIMATE_DESCRIPTION = " Dotted: estimated from the scores, assuming {assumed}."
+ESTIMATE_DESCRIPTION = " Dotted: estimated without labels, {basis}; assuming {assumed}."
 
 
 def _draw_chart(
@@ -81,17 +81,20 @@ def _draw_chart(
     rows = [found for window in windows[-MAX_CHART_WINDOWS:] if (found := row(window)) is not None]
     if not rows:
         return None
-    assumed = next((each.estimated.assumes for each in reversed(windows) if each.estimated), "")
-    about = CHART_DESCRIPTIONS[name]
-    has_longer = any(each.loss and each.loss.longer and each.loss.longer.is_high for each in windows)
-    about += LONGER_LOSS_DESCRIPTION if name == "loss" and has_longer else ""
-    about += ESTIMATE_DESCRIPTION.format(assumed=assumed) if assumed and name == "loss" else ""
+    about = CHART_DESCRIPTIONS[name] + (_describe_loss_lines(windows) if name == "loss" else "")
     return WindowChart(
         name, title, f"{about} Last: {rows[-1]['last']}.", vegalite_to_svg(charts.build_line_chart(rows, domain))
     )
 
 
-def _chart_row(window: Window, value: float, last: str, alarm: bool = False, **more: Any) -> ChartRow:
+def _describe_loss_lines(windows: Sequence[Window]) -> str:
+    has_longer = any(each.loss and each.loss.longer and each.loss.longer.is_high for each in windows)
+    guess = next((each.estimated for each in reversed(windows) if each.estimated), None)
+    described = ESTIMATE_DESCRIPTION.format(basis=guess.basis, assumed=guess.assumes) if guess else ""
+    return (LONGER_LOSS_DESCRIPTION if has_longer else "") + described
+
+
+def _chart_row(window: Window, value: float | None, last: str, alarm: bool = False, **more: Any) -> ChartRow:
     mark = "alarm" if alarm else "fault" if window.faults else ""
     said = f"{window.days}: {last}" + MARK_WORDS[mark]
     return {"begin": str(window.begin), "value": value, "mark": mark, "said": said, "last": last, **more}
@@ -109,9 +112,9 @@ def _drift_row(window: Window) -> ChartRow | None:
 
 
 def _loss_row(window: Window) -> ChartRow | None:
-    if (loss := window.loss) is None:
-        return None
     guess = window.estimated.mean if window.estimated else None
+    if (loss := window.loss) is None:
+        return None if guess is None else _chart_row(window, None, _format_loss(window), other=guess)
     band = {"low": loss.low, "high": loss.high, "limit": loss.threshold, "other": guess}
     return _chart_row(window, loss.mean, _format_loss(window), loss.is_high, **band)
 
@@ -132,10 +135,9 @@ def _shadow_row(window: Window) -> ChartRow | None:
 
 
 def _format_loss(window: Window) -> str:
-    """The window's loss, and that over a longer stretch where it alone is an alarm."""
-    loss = window.loss
-    if loss is None:
-        return ""
+    """The window's loss, and that over a longer stretch where it alone is an alarm; before the labels the estimate."""
+    if (loss := window.loss) is None:
+        return f"{format_number(window.estimated.mean)} (estimated)" if window.estimated else ""
     longer = loss.longer if loss.longer and loss.longer.is_high else None
     over = describe_stretch(longer.days, window.length) if longer else ""
     return format_number(loss.mean) + (f" ({format_number(longer.mean)}{over})" if longer else "")

@@ -95,8 +95,9 @@ def _list_loss_figures(window: Window) -> Iterator[tuple[str, str, float]]:
     if loss := window.loss:
         yield from (("loss", "mean", loss.mean), ("loss", "low", loss.low), ("loss", "high", loss.high))
         yield from [("loss", "threshold", loss.threshold)] if loss.threshold is not None else []
-    if window.estimated:
-        yield "loss", "estimated", window.estimated.mean
+    if guess := window.estimated:
+        yield from (("loss", "estimated", guess.mean), ("loss", "estimated low", guess.low))
+        yield "loss", "estimated high", guess.high
 
 
 def _list_descriptions(window: Window) -> Iterator[tuple[str, str]]:
@@ -109,7 +110,7 @@ def _list_descriptions(window: Window) -> Iterator[tuple[str, str]]:
             yield f"loss over the last {longer.days} days", f"{format_number(longer.mean)}{limit}"
     yield from ((f"loss where {each.column} is {each.value}", _format_slice(each)) for each in window.slices)
     if guess := window.estimated:
-        yield "loss, estimated", f"{_format_band(guess)}, assuming {guess.assumes}"
+        yield "loss, estimated", f"{_format_band(guess)}, {guess.basis}; assuming {guess.assumes}"
     if window.calibration is not None:
         yield "expected calibration error", f"{window.calibration:.4f}"
     if window.labels:

@@ -58,7 +58,7 @@ DASHBOARD_PANELS = (
     DashboardPanel(
         "loss",
         "Loss",
-        "On mature labels, with its confidence band and threshold; estimated from the scores alone beside it.",
+        "On mature labels, with its confidence band and threshold; with its band what was estimated without labels.",
     ),
     DashboardPanel("calibration", "Calibration", "Expected calibration error."),
     DashboardPanel("labels", "Label coverage", "Share of the labels that are due which have arrived."),

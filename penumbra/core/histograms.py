@@ -123,7 +123,6 @@ class OutcomeSums:
         rows: Rows that can have a label.
         due: Those of them whose label is due.
         arrived: Due labels that have arrived.
-        guessed: Sum of the losses estimated before; NaN if unknown.
         labels: Labelled rows that count.
         loss: Sum of their losses.
         squares: Sum of their squared losses.
@@ -137,7 +136,6 @@ class OutcomeSums:
     rows: int
     due: int
     arrived: int
-    guessed: float
     labels: int
     loss: float
     squares: float

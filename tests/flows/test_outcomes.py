@@ -29,7 +29,7 @@ PROBLEM = load_problem()
 
 DAYS = 3
 LATER = dt.datetime.combine(WINDOW_BEGIN + 10 * ONE_DAY, dt.time(), dt.UTC)
-SUMS = OutcomeSums(9, 8, 7, 4.5, 7, 3.5, 2.5, np.array([3, 4]), np.array([1.5, 2.0]), np.arange(6.0).reshape(3, 2))
+SUMS = OutcomeSums(9, 8, 7, 7, 3.5, 2.5, np.array([3, 4]), np.array([1.5, 2.0]), np.arange(6.0).reshape(3, 2))
 
 
 def plain(outcomes: OutcomeSums) -> dict[str, object]:

@@ -17,7 +17,7 @@ from tests.helpers.monitored_model import ONE_DAY, WINDOW_BEGIN, run_monitor_pas
 from tests.helpers.regular_flights import make_regular_flights
 
 SETTINGS = load_settings(environ={})
-DAY = OutcomeSums(10, 10, 10, 1.0, 10, 5.0, 3.0, np.zeros(1), np.zeros(1), np.zeros((3, 1)))
+DAY = OutcomeSums(10, 10, 10, 10, 5.0, 3.0, np.zeros(1), np.zeros(1), np.zeros((3, 1)))
 MODEL = SimpleNamespace(losses=SimpleNamespace(sums=np.zeros(59)))
 
 

@@ -1,4 +1,4 @@
-"""Realised loss behind the watermark, its band, calibration, and the estimate without labels."""
+"""Realised loss behind the watermark, its band and calibration."""
 
 import datetime as dt
 
@@ -13,7 +13,6 @@ from monitoring.loss import (
     compute_mean_band,
     compute_score_edges,
     compute_top_scores,
-    estimate_losses,
     select_mature_rows,
     sum_by_score_bin,
 )
@@ -85,10 +84,6 @@ def world(n: int = 4000) -> tuple[np.ndarray, np.ndarray]:
     return chances, rng.random(n) < chances
 
 
-def log_loss(scores: np.ndarray, labels: np.ndarray) -> float:
-    return float(-np.log(np.where(labels, scores, 1 - scores)).mean())
-
-
 def error(task: Task, labels: np.ndarray, said: np.ndarray) -> float | None:
     scores, happened = compute_top_scores(task, labels.astype(float), said)
     return compute_binned_calibration_error(sum_by_score_bin(scores, happened, compute_score_edges(scores)))
@@ -130,35 +125,10 @@ def test_of_several_classes_the_likeliest_is_calibrated():
     assert error(Task("multiclass", ("a", "b")), np.array([0, 0, 1, 1, 1]), said) == pytest.approx(0.4)
 
 
-def test_numbers_have_no_calibration_and_no_estimate():
+def test_numbers_have_no_calibration():
     ones, task = np.ones(200), Task("regression")
     assert error(task, ones, ones) is None
-    assert estimate_losses(task, ones, ones, ones, "log_loss", 10) is None
 
 
 def test_without_rows_there_is_no_calibration():
     assert error(BINARY, np.zeros(0, bool), np.zeros(0)) is None
-
-
-def test_the_estimate_is_the_loss_that_calibrated_scores_have():
-    scores, labels = world()
-    found = estimate_losses(BINARY, scores[:2000], scores[2000:], labels[2000:], "log_loss", 10)
-    assert found.mean() == pytest.approx(log_loss(scores[:2000], labels[:2000]), abs=0.03)
-
-
-def test_scores_that_are_too_bold_are_seen_through_by_what_they_meant_before():
-    scores, labels = world()
-    bold = np.clip(1.6 * scores - 0.3, 0.01, 0.99)
-    found = estimate_losses(BINARY, bold[:2000], bold[2000:], labels[2000:], "log_loss", 10)
-    assert found.mean() == pytest.approx(log_loss(bold[:2000], labels[:2000]), abs=0.05)
-
-
-@pytest.mark.parametrize(("loss", "worst"), [("log_loss", np.log(2)), ("brier", 0.5)])
-def test_of_several_classes_the_estimate_is_largest_where_nothing_is_known(loss, worst):
-    task, flat, labels = Task("multiclass", ("a", "b")), np.full((100, 2), 0.5), np.zeros(100, int)
-    assert estimate_losses(task, flat, flat, labels, loss, 10) == pytest.approx(worst)
-
-
-def test_too_few_rows_say_nothing_of_what_a_score_means():
-    scores, labels = world(99)
-    assert estimate_losses(BINARY, scores, scores, labels, "log_loss", 10) is None

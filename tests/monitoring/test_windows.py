@@ -8,6 +8,7 @@ import pytest
 from monitoring.windows import (
     DamagedWindow,
     DayFault,
+    EstimatedLoss,
     LabelArrivals,
     LargestDrift,
     LongerLoss,
@@ -116,3 +117,8 @@ def test_a_record_of_an_earlier_release_has_no_stretches():
     distance = msgspec.json.decode(b'{"distance": 0.2, "threshold": 0.1}', type=WindowDistance)
     loss = msgspec.json.decode(b'{"labels": 9, "mean": 1, "low": 1, "high": 1, "threshold": 2}', type=WindowLoss)
     assert (distance.days, distance.shift, loss.longer) == (None, "", None)
+
+
+def test_an_estimate_of_an_earlier_version_is_read_with_the_method_that_it_had():
+    kept = msgspec.json.decode(b'{"mean": 0.5, "low": 0.4, "high": 0.6, "assumes": "calibration"}', type=EstimatedLoss)
+    assert (kept.basis, kept.effective_days) == ("by the calibration of scores on the reference", None)

@@ -13,6 +13,7 @@ from flows.steps.monitor import alarms, retraining, watched_model, window_limits
 from flows.steps.monitor.drift_signals import measure_drift
 from flows.steps.monitor.explanations import WindowExplainer
 from flows.steps.monitor.outcomes import OutcomeReader
+from flows.steps.monitor.unlabelled_loss import UnlabelledLosses
 from flows.steps.monitor.watched_model import WatchedModel
 from flows.steps.monitor.window_signals import WindowSpan, get_day_start
 from monitoring.response import WindowSignals, decide_response
@@ -56,6 +57,7 @@ class MonitorPass:
         profiles: The daily profiles of answers.
         ledger: The ledger.
         explainer: What explains the windows.
+        unlabelled: What estimates their loss.
         loaded: The models that were loaded so far, by version.
         alarms: The new alarms so far, a sentence each.
     """
@@ -68,6 +70,7 @@ class MonitorPass:
     profiles: ProfileStore
     ledger: Ledger
     explainer: WindowExplainer
+    unlabelled: UnlabelledLosses
     loaded: dict[str, WatchedModel] = field(default_factory=dict)
     alarms: list[str] = field(default_factory=list)
 
@@ -155,7 +158,8 @@ def _make_pass(settings: Settings, problem: Problem) -> MonitorPass:
     profiles = ProfileStore(settings.monitor.folder, settings.service.predictions, problem.schema)
     models, ledger = ModelRegistry(settings.registry), Ledger(settings.ledger.folder)
     now, explainer = get_flow_time(settings.data.today), WindowExplainer(settings, index, profiles)
-    return MonitorPass(settings, problem, now, index, models, profiles, ledger, explainer)
+    unlabelled = UnlabelledLosses(index, settings.promotion.loss)
+    return MonitorPass(settings, problem, now, index, models, profiles, ledger, explainer, unlabelled)
 
 
 def _update_profiles(monitor_pass: MonitorPass) -> None:
@@ -270,6 +274,7 @@ def _build_window(monitor_pass: MonitorPass, model: WatchedModel, span: WindowSp
         faults=faults,
         explanation=monitor_pass.explainer.explain(model, span, recent, {**drift, **losses}),
         limits=limits,
+        estimated=monitor_pass.unlabelled.estimate(model, span),
         **drift,
         **losses,
     )

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 
 import numpy as np
@@ -22,10 +22,9 @@ from penumbra.logs.index import LogIndex
 from penumbra.logs.outcome_sums import OutcomeSumStore
 from penumbra.logs.queries import samples
 from penumbra.logs.queries.labels import read_answers_with_targets
-from penumbra.training.fit import extract_labels
 
 MAX_ROWS_PER_READ = 50_000  # rows of the log
-SUMMED_COLUMNS = ("loss", "guess", "score", "happened")
+SUMMED_COLUMNS = ("loss", "score", "happened")
 OUTCOME_ROW_SCHEMA = {"id": pl.String, "day": pl.Date, "due": pl.Boolean, **dict.fromkeys(SUMMED_COLUMNS, pl.Float64)}
 
 
@@ -71,6 +70,7 @@ class OutcomeReader:
         settings = self.settings.promotion
         key_parts = [self.binning, self.span.rows.get(day, 0), settings.loss, self.model.ceiling, settings.coverage]
         key_parts += [self.settings.labels.delay_hours, self.index.label_spec.describe()]
+        key_parts += [[field.name for field in fields(OutcomeSums)]]
         return hashlib.sha256(encode_json(key_parts)).hexdigest()
 
     def _read(self, day: dt.date) -> OutcomeSums:
@@ -82,7 +82,6 @@ class OutcomeReader:
             rows=rows.height,
             due=int(rows["due"].sum()),
             arrived=rows.filter("due", pl.col("loss").is_finite()).height,
-            guessed=float(rows["guess"].sum()),
             labels=counted.height,
             loss=float(counted["loss"].sum()),
             squares=float((counted["loss"] ** 2).sum()),
@@ -107,7 +106,6 @@ class OutcomeReader:
             "loss": compute_known_losses(
                 self.model.task, self.settings.promotion.loss, answers["target"], predictions, self.model.ceiling
             ),
-            "guess": self._estimate_losses(predictions),
             "score": score,
             "happened": happened,
         }
@@ -120,19 +118,6 @@ class OutcomeReader:
         known = labels.to_physical().cast(pl.Float64).fill_null(np.nan).to_numpy()
         task = self.model.task
         return loss.compute_top_scores(task, known, extract_predictions(task, output))
-
-    def _estimate_losses(self, predictions: np.ndarray) -> np.ndarray:
-        """Estimate the loss of each row, float64 [n]; NaN where that can't be."""
-        each = loss.estimate_losses(
-            self.model.task, predictions, *self._known, self.settings.promotion.loss, self.model.ceiling
-        )
-        return np.full(len(predictions), np.nan) if each is None else each
-
-    @cached_property
-    def _known(self) -> tuple[np.ndarray, np.ndarray]:
-        """The reference's predictions and labels."""
-        reference, task = self.model.reference, self.model.task
-        return extract_predictions(task, reference[PREDICTION_COLUMN]), extract_labels(reference[LABEL_COLUMN], task)
 
     @cached_property
     def _edges(self) -> np.ndarray:

@@ -1,7 +1,6 @@
 """Signals of a window: faults of each day, loss, labels, and the candidate's difference from the live model."""
 
 import datetime as dt
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
@@ -21,7 +20,6 @@ from monitoring.permutation import count_memory_days
 from monitoring.window_drift import compute_alarm_budget
 from monitoring.windows import (
     DayFault,
-    EstimatedLoss,
     LabelArrivals,
     LongerLoss,
     ShadowDisagreement,
@@ -159,13 +157,12 @@ def measure_losses(
         binning: The bins of the sums.
 
     Returns:
-        The fields `loss`, `estimated`, `labels`, `calibration` and `slices` of the window's record.
+        The fields `loss`, `labels`, `calibration` and `slices` of the window's record.
     """
     whole = reduce(add, outcomes)
     counted = [day for day in outcomes if day.labels and whole.due == whole.rows]
     return {
         "loss": _measure_realised_loss(settings, [*before, *outcomes], counted, model),
-        "estimated": _measure_estimated_loss(outcomes),
         "labels": LabelArrivals(whole.due, whole.arrived),
         "calibration": compute_binned_calibration_error(whole.scores) if counted else None,
         "slices": _find_degraded_slices(settings, counted, model, binning) if counted else [],
@@ -218,12 +215,6 @@ def _measure_realised_loss(
     limit = judged[0].threshold if judged else None
     clipped = sum(day.clipped for day in counted) / found.rows
     return WindowLoss(found.rows, found.mean, found.low, found.high, limit, clipped, longer)
-
-
-def _measure_estimated_loss(outcomes: Sequence[OutcomeSums]) -> EstimatedLoss | None:
-    found = loss.compute_mean_band(_collect_values(outcomes, "guessed"), _collect_values(outcomes, "rows"))
-    known = found is not None and math.isfinite(found.mean)
-    return EstimatedLoss(found.mean, found.low, found.high, loss.ESTIMATE_ASSUMPTION) if found and known else None
 
 
 def _find_degraded_slices(

@@ -1,12 +1,13 @@
-"""The overview of a model that predicts a number, whose losses are in thousands and can't be estimated."""
+"""The overview of a model that predicts a number, whose losses are in thousands."""
 
 import datetime as dt
 
 import pytest
 
 from monitoring.dashboard.cards import build_data_card
-from monitoring.dashboard.window_charts import build_window_charts
-from monitoring.windows import WindowLoss
+from monitoring.dashboard.window_charts import build_window_charts, build_window_table
+from monitoring.reports.workspace import ReportWorkspace
+from monitoring.windows import EstimatedLoss, WindowLoss
 from penumbra.core.settings import load_settings
 from tests.helpers.orders import load_orders
 from tests.helpers.recorded_windows import make_window
@@ -21,7 +22,20 @@ def test_the_loss_is_called_by_its_name_and_nothing_is_said_of_an_estimate_that_
 
 def test_an_estimate_is_described_with_what_it_assumes():
     (chart,) = [each for each in build_window_charts([make_window(0)], "log-loss") if each.id == "loss"]
-    assert "Dotted: estimated from the scores, assuming that the scores are calibrated. Last: 0.4950." in chart.about
+    assert (
+        "Dotted: estimated without labels, by the calibration of scores on the reference; assuming that the scores are "
+        "calibrated. Last: 0.4950." in chart.about
+    )
+
+
+def test_before_the_labels_come_a_regression_has_an_estimate_on_chart_and_table(tmp_path):
+    guess = EstimatedLoss(6100.0, 5800.0, 6400.0, "that equal inputs stay", "by a model of the losses", 900.0, 31.2)
+    windows = [make_window(0, loss=None, estimated=guess)]
+    (chart,) = [each for each in build_window_charts(windows, "squared error") if each.id == "loss"]
+    assert "by a model of the losses, worth 900 rows and 31 days; assuming that equal inputs stay" in chart.about
+    assert "Last: 6,100.0 (estimated)." in chart.about
+    (row,) = build_window_table(windows, ReportWorkspace(tmp_path, "model"), tmp_path)
+    assert row["loss"] == "6,100.0 (estimated)"
 
 
 @pytest.mark.parametrize(

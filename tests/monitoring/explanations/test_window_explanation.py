@@ -27,7 +27,7 @@ def outcomes(window: dict[dt.date, Profile], north: float, web: float) -> dict[d
     found = {}
     for day, profile in window.items():
         by_bin = profile.counts * [north, web, 0, 0]
-        found[day] = OutcomeSums(100, 100, 100, 0.0, 100, by_bin.sum(), 0.0, profile.counts, by_bin, np.zeros((3, 1)))
+        found[day] = OutcomeSums(100, 100, 100, 100, by_bin.sum(), 0.0, profile.counts, by_bin, np.zeros((3, 1)))
     return found
 
 
