@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 BENCHMARKS = {
     "alarms": "how often nothing raises an alarm, how soon drift does, which data faults are found",
     "cli": "how long help and light commands take, beside starting Python",
+    "estimate": "the error of the loss estimated without labels, on flights and on made shifts of inputs",
     "explanations": "whether the parts of a loss's rise are what was put into made worlds, and intervals hold them",
     "few-rows": "which data faults are found where a day has few rows, how soon, and how many are false",
     "faults": "kills, flipped bytes, hostile peers and load by the hundred: what is lost, doubled or undetected",
@@ -29,7 +30,7 @@ BENCHMARKS = {
     "train": "the training flow beside a plain script doing the same fits",
 }
 ONE_THREAD = (  # they do their work on one core
-    *("alarms", "explanations", "few-rows", "monitor", "number-losses", "promotion", "slices"),
+    *("alarms", "estimate", "explanations", "few-rows", "monitor", "number-losses", "promotion", "slices"),
 )
 DEVELOPMENT_READY = ".venv/development"
 APART_READY = {"serve": ".venv-mlflow/ready", "alarms": ".venv-series/ready"}  # what a benchmark needs apart
