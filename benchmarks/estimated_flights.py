@@ -1,4 +1,4 @@
-"""Weeks of flights from April on, and what a model that learnt from January to March said: of classes and of minutes."""
+"""Weeks of flights from April on, and what a model that learnt from the months before said: classes and minutes."""
 
 from collections.abc import Iterator
 from typing import Any
