@@ -28,6 +28,7 @@ from penumbra.core.task import Task
 MIN_REFERENCE_ROWS, MIN_REFERENCE_DAYS = 100, 5
 MAX_REFERENCE_ROWS, MAX_SAMPLED_ROWS = 15_000, 10_000
 MIN_EFFECTIVE_SHARE = 0.5  # of the reference's days
+MIN_COVERED, MOSTLY_COVERED = 0.25, 0.75  # of the window, to weight the reference, and to say nothing of it
 LOSS_GROUPS = 10
 SCORES_METHOD, LOSSES_METHOD = "by calibrated scores", "by a model of the losses"
 ESTIMATE_ASSUMPTION = (
@@ -145,8 +146,11 @@ class LossEstimator:
         method, before = self._expected
         now, matrix = self._expect_losses(method, window), self._columns.build_matrix(window.inputs)
         found = compute_shift_weights(self._matrix, self.reference.days, matrix, window.days, self._columns.categorical)
+        if found.covered < MOSTLY_COVERED:
+            method += f", extrapolated: the reference has rows like only {found.covered:.0%} of the window's"
         if found.effective_days < MIN_EFFECTIVE_SHARE * days:
             method += f", unweighted: the reference has only {found.effective_days:.0f} days like the window's"
+        if found.covered < MIN_COVERED or found.effective_days < MIN_EFFECTIVE_SHARE * days:
             return self._calibrate(before, now, window, None, method)
         added = _sum_weighted_residuals(before, self._losses - before, found.weights, now)
         return self._calibrate(before + added[0], now + added[1], window, found, method)

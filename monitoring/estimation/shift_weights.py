@@ -31,25 +31,29 @@ class ShiftWeights:
         weights: float64 [n], 1 on average.
         effective_rows: As many rows of equal weight would say as much about a mean.
         effective_days: As many days of equal weight would.
+        covered: The share of the window whose like the reference has, 0 to 1: density ratios average to 1 over the
+            reference where it has rows wherever the window has any.
     """
 
     weights: np.ndarray
     effective_rows: float
     effective_days: float
+    covered: float
 
     @classmethod
     def from_rows(cls, weights: np.ndarray, days: np.ndarray) -> "ShiftWeights":
         """Scale weights, and measure what they leave of the reference.
 
         Args:
-            weights: The weight of each row, float64 [n], not all 0.
+            weights: The density ratio of each row, float64 [n], not all 0.
             days: Each row's day, [n] of anything that sorts.
 
         Returns:
             The weights.
         """
         by_day = np.bincount(np.unique(days, return_inverse=True)[1], weights)
-        return cls(weights / weights.mean(), compute_effective_size(weights), compute_effective_size(by_day))
+        rows, every_day = compute_effective_size(weights), compute_effective_size(by_day)
+        return cls(weights / weights.mean(), rows, every_day, min(1.0, float(weights.mean())))
 
 
 def compute_effective_size(weights: np.ndarray) -> float:
@@ -94,9 +98,9 @@ def compute_shift_weights(
     log_odds = np.zeros(len(rows))
     for fold in range(FOLDS):
         learn = folds != fold
-        classifier = _make_classifier(int(learn.sum()), categorical)
-        classifier.fit(rows[learn], is_window[learn], balance[learn])
-        log_odds[~learn] = classifier.decision_function(rows[~learn])
+        classifier = _make_classifier(int(learn.sum()), categorical).fit(rows[learn], is_window[learn])
+        share = is_window[learn].mean()
+        log_odds[~learn] = classifier.decision_function(rows[~learn]) - np.log(share / (1 - share))
     shrunk = _find_shrinkage(log_odds, is_window, balance) * log_odds[:n]
     return ShiftWeights.from_rows(np.minimum(np.exp(shrunk), MAX_WEIGHT), reference_days)
 

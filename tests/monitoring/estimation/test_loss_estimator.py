@@ -1,5 +1,7 @@
 """The loss of a window without its labels: where inputs shift, where they don't, and where the relation changes."""
 
+import re
+
 import numpy as np
 import polars as pl
 import pytest
@@ -67,10 +69,20 @@ def test_a_changed_relation_isnt_seen(problems, estimators):
     assert not found.low < realised < found.high
 
 
-def test_where_no_day_of_the_reference_is_like_the_window_that_is_said_and_nothing_is_weighted(problems, estimators):
+def test_where_no_row_of_the_reference_is_like_the_window_that_is_said_and_nothing_is_weighted(problems, estimators):
     found, _ = estimate(problems[0], estimators[0], FAR)
     assert found.weights is None
-    assert "unweighted: the reference has only" in found.method
+    assert "extrapolated: the reference has rows like only " in found.method
+
+
+def test_where_few_days_of_the_reference_are_like_the_window_that_is_said_and_nothing_is_weighted():
+    """Days are warm or cold as a whole, and only two of the reference's 30 are warm."""
+    rng, days = np.random.default_rng(1), np.repeat(np.arange(30), 20)
+    before = ScoredRows(pl.DataFrame({"x": rng.normal(np.where(days % 15 == 4, 5.0, 0.0))}), np.zeros(600), days)
+    week = ScoredRows(pl.DataFrame({"x": rng.normal(5.0, 1.0, 140)}), np.zeros(140), np.repeat(np.arange(7), 20))
+    found = LossEstimator(Task("regression"), "auto", 100.0, before, rng.normal(size=600)).estimate_window(week)
+    assert found.weights is None
+    assert re.search("unweighted: the reference has only [2-5] days like the window's", found.method)
 
 
 def test_where_nothing_shifts_the_scores_expectation_is_the_estimate():

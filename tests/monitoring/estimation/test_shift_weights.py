@@ -23,6 +23,11 @@ def test_rows_like_those_of_the_window_weigh_more():
     before, found = weigh(1.0)
     assert np.average(before, weights=found.weights) == pytest.approx(1.0, abs=0.25)
     assert 100 < found.effective_rows < 900
+    assert found.covered > 0.75
+
+
+def test_of_a_window_unlike_anything_in_the_reference_hardly_any_row_is_covered():
+    assert weigh(9.0)[1].covered < 0.25
 
 
 def test_without_a_shift_all_rows_weigh_nearly_the_same():
