@@ -2,6 +2,7 @@
 
 import datetime as dt
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,14 @@ from flows.steps.monitor import window_signals
 from flows.steps.monitor.outcomes import OutcomeReader
 from flows.steps.monitor.watched_model import load_watched_model
 from flows.steps.prediction_losses import compute_known_losses, extract_predictions
+from monitoring.loss_threshold import DailyLosses
 from penumbra.core.histograms import Binning, OutcomeSums, list_profiled_columns
 from penumbra.core.problem_loading import load_problem
 from penumbra.logs import archive
 from penumbra.logs.frames import LogFrameReader
 from penumbra.logs.index import LogIndex
 from penumbra.logs.outcome_sums import OutcomeSumStore
+from penumbra.logs.profiles import ProfileStore
 from penumbra.logs.queries.labels import join_labels
 from penumbra.registry.models import ModelRegistry
 from problem import features, schema
@@ -174,3 +177,32 @@ def test_a_damaged_file_is_as_good_as_none(tmp_path: Path) -> None:
 def test_what_came_of_days_adds_up() -> None:
     assert plain(SUMS + SUMS)["scores"] == (2 * SUMS.scores).tolist()
     assert (SUMS + SUMS).rows == 18
+
+
+def test_a_rise_that_a_window_can_t_show_alone_is_in_the_record_with_the_days_before(folder: Path) -> None:
+    made = reader(folder)
+    day = made.outcomes()[0]
+    spread = np.random.default_rng(5).normal(0, 0.05, 120) + 0.4
+    days = [replace(day, loss=mean * day.labels, squares=mean**2 * day.labels) for mean in spread.tolist()]
+    worse = [replace(each, loss=each.loss * 1.1) for each in days[60:]]
+    rows = np.full(60, float(day.labels))
+    losses = DailyLosses(*(np.array([getattr(each, name) for each in days[:60]]) for name in ("loss", "squares")), rows)
+    model = replace(made.model, losses=losses)
+    alone, together = (
+        window_signals.measure_losses(made.settings, worse[-7:], before, model, made.binning)["loss"]
+        for before in ([], worse[-56:-7])
+    )
+    assert (alone.is_high, alone.longer, together.is_high) == (False, None, True)
+    assert together.longer.days > 7
+    assert together.threshold > together.mean
+
+
+def test_the_days_before_a_window_are_those_since_the_model_s_first_answer(folder: Path) -> None:
+    made = reader(folder)
+    profiles = ProfileStore(made.settings.monitor.folder, made.settings.service.predictions, schema)
+    profiles.update(lambda _: made.model.profiled_reference)
+    later = replace(made.span, begin=WINDOW_BEGIN + 7 * ONE_DAY, end=WINDOW_BEGIN + 14 * ONE_DAY)
+    memory = window_signals.find_memory_span(made.settings.monitor, profiles, made.model, later)
+    assert (memory.begin, memory.end) == (WINDOW_BEGIN, later.begin)
+    first = window_signals.find_memory_span(made.settings.monitor, profiles, made.model, made.span)
+    assert replace(made, span=first).outcomes() == []
