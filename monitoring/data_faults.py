@@ -66,7 +66,7 @@ def find_grouped_faults(
     Yields:
         Days that were judged together, which may begin before the first of `days`, with their faults; none for days
         with fewer than 50 rows in all. Where a day has few rows, last the weeks up to the last day, with the values
-        that were renamed in them.
+        that were renamed or are stuck in them.
     """
     for together in norms.group_days(days, counts):
         if sum(counts.get(day, 0) for day in together) >= MIN_DAY_ROWS:
@@ -74,8 +74,10 @@ def find_grouped_faults(
     if norms.wide and days:
         weeks = [days[-1] - dt.timedelta(days=number) for number in reversed(range(norms.wide.block_days))]
         if min(counts, default=days[-1]) <= weeks[0] and sum(counts.get(day, 0) for day in weeks) >= MIN_DAY_ROWS:
-            found = _find_category_faults(read_rows(weeks), norms.wide, MIN_WIDE_RENAMED_ROWS)
-            yield weeks, [fault for fault in found if fault.what == "renamed"]
+            rows = read_rows(weeks)
+            found = _find_category_faults(rows, norms.wide, MIN_WIDE_RENAMED_ROWS)
+            renamed = [fault for fault in found if fault.what == "renamed"]
+            yield weeks, [*renamed, *_find_frozen_values(rows, norms.wide)]
 
 
 def find_data_faults(rows: pl.DataFrame, norms: Expectations) -> list[DataFault]:

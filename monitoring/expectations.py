@@ -56,8 +56,8 @@ class Expectations:
         constants: By column the columns that determine it, and a frame with its value (`penumbra.value`) for each of
             theirs.
         shared: By column the columns whose values rows share whenever they share this one.
-        wide: What is expected of the values of text columns in some weeks together, where a day has few rows: a value
-            that was renamed shows in more rows only. None where a day has rows enough.
+        wide: What is expected of some weeks together, where a day has few rows: a value that was renamed, or a place
+            where a number is stuck, shows in more rows only. None where a day has rows enough.
     """
 
     block_days: int
@@ -129,14 +129,15 @@ def learn_expectations(reference: pl.DataFrame, schema: ProblemSchema) -> Expect
 
 
 def _learn_wide(reference: pl.DataFrame, learnt: Expectations, wide_days: int) -> Expectations | None:
-    """The same with the values of text columns in so many days together; None where there are too few such spans."""
+    """The same with the values of so many days together; None where there are too few such spans."""
     rows = _select_whole_days(reference, learnt.time, wide_days)
     spans = rows.partition_by(DAY_COLUMN)
     if len(spans) < 2:
         return None
     categories = {name: _learn_categories(rows, name, len(spans)) for name in learnt.categories}
     moments = min(span[learnt.time].n_unique() for span in spans)
-    return replace(learnt, block_days=wide_days, moments=moments, categories=categories)
+    fewest = dict(_learn_fewest_values(rows, learnt.time, list(learnt.ranges), list(learnt.categories)))
+    return replace(learnt, block_days=wide_days, moments=moments, categories=categories, fewest_values=fewest)
 
 
 def _learn_of_blocks(reference: pl.DataFrame, schema: ProblemSchema, block_days: int) -> Expectations:
