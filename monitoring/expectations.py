@@ -31,6 +31,7 @@ MIN_WHOLE_DAY_SHARE = 0.5  # a day with a smaller share of the usual day's rows 
 MAX_WATCHED_GROUPS = 8  # a category with no more values is a place to watch each of: a sensor, a line
 MIN_VARYING_VALUES = 3  # where there were never fewer different values in a day, one alone is suspicious
 CONSTANT_TOLERANCE = 0.01  # of a number: two that differ by less are the same constant
+MIN_KNOWN_SPANS = 20  # spans of days; of fewer the fewest values are little known, and twice as many are asked for
 MAX_CHANCE = 1e-3  # of values that don't belong together to agree so often: then they do belong together
 MIN_WIDE_ROWS, MAX_WIDE_WEEKS = 140, 4  # rows in which a renamed value shows; the most weeks to gather them from
 MAX_BLOCK_DAYS = 92  # a window's days are judged together with so many days before its end at most
@@ -222,12 +223,13 @@ def _learn_categories(rows: pl.DataFrame, name: str, days: int) -> pl.DataFrame:
 def _learn_fewest_values(
     rows: pl.DataFrame, time: str, numbers: Sequence[str], texts: Sequence[str]
 ) -> Iterator[tuple[tuple[str, str], tuple[int, int]]]:
+    least = MIN_VARYING_VALUES * (1 if rows[DAY_COLUMN].n_unique() >= MIN_KNOWN_SPANS else 2)
     for by in ["", *(name for name in texts if rows[name].n_unique() <= MAX_WATCHED_GROUPS)]:
         different = [pl.col(name).drop_nulls().n_unique().alias(name) for name in numbers]
         moments = count_moments(time).alias(MOMENTS_COLUMN)
         fewest = rows.group_by(DAY_COLUMN, *([by] if by else [])).agg(*different, moments).min()
         for name in numbers:
-            if fewest[name][0] >= MIN_VARYING_VALUES:
+            if fewest[name][0] >= least:
                 yield (name, by), (fewest[name][0], fewest[MOMENTS_COLUMN][0])
 
 
