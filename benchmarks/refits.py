@@ -1,4 +1,4 @@
-"""Drift of the predictions where nothing drifts, with models that are fitted as the pipeline fits them: `bench refits`.
+"""Drift of the predictions of refitted models where nothing drifts: `penumbra bench refits`.
 
 A recipe learns from the days before the reference and scores it; then it learns from the reference, too, and answers.
 The weeks that it answers are compared with the bundle's reference, scored by the fit before, and with its own first

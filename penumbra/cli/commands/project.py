@@ -25,12 +25,13 @@ BENCHMARKS = {
     "own-data": "the whole loop on eight problems that aren't the example: what passes, and how long it takes",
     "patterns": "each pattern of problem/candidates.py beside its plain counterpart, month by month",
     "promotion": "how often equal models are promoted, how soon better ones, how soon broken ones stop",
+    "refits": "how often predictions of refitted models are drift where nothing drifts, beside another comparison",
     "serve": "POST /predict beside other servers, with the shadow on and off, with faulty candidates, swapped",
     "slices": "seconds and memory of the search for the worst slices, with thousands of values",
     "train": "the training flow beside a plain script doing the same fits",
 }
 ONE_THREAD = (  # they do their work on one core
-    *("alarms", "estimate", "explanations", "few-rows", "monitor", "number-losses", "promotion", "slices"),
+    *("alarms", "estimate", "explanations", "few-rows", "monitor", "number-losses", "promotion", "refits", "slices"),
 )
 DEVELOPMENT_READY = ".venv/development"
 APART_READY = {"serve": ".venv-mlflow/ready", "alarms": ".venv-series/ready"}  # what a benchmark needs apart
