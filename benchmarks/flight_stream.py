@@ -34,7 +34,8 @@ BINARY_TASK = Task("binary")
 @dataclass(frozen=True)
 class FlightStream:
     """Rows in the order of time: `times` datetime64[us] [n], `days` int [n] from 0, `months` and `labels` [n];
-    `scores`: what each model said of them, float64 [n]; `ceilings`: of each loss, by the live recipe on rows before."""
+    `scores`: what each model said of them, float64 [n]; `ceilings`: of each loss, by the live recipe on rows before;
+    `places`: each row's airport and its carrier, str [n] by the column's name."""
 
     times: np.ndarray
     days: np.ndarray
@@ -42,6 +43,7 @@ class FlightStream:
     labels: np.ndarray
     scores: dict[str, np.ndarray]
     ceilings: dict[str, float]
+    places: dict[str, np.ndarray]
 
     def losses(self, scores: np.ndarray, loss: str) -> np.ndarray:
         """Return the clipped losses of `scores` (float64 [n]) by the `loss` of that name: float64 [n]."""
@@ -79,6 +81,7 @@ def read_flight_stream() -> FlightStream:
         labels[served],
         {name: scores(make(columns), month) for name, (make, month) in _list_models().items()},
         {loss: ceiling(loss) for loss in CLASS_LOSSES},
+        {name: rows[name].cast(pl.String).to_numpy()[served] for name in ("origin", "carrier")},
     )
 
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from penumbra.core.settings import PromotionSettings
+from penumbra.promotion.betting import find_shown_gains
 from penumbra.promotion.sequential import compute_log_e_values
 
 WEEK_LENGTH = 7
@@ -27,11 +29,20 @@ class DailyDifferences:
     def resample_equal(self, worlds: int, length: int, random: np.random.Generator) -> "DailyDifferences":
         """Worlds [worlds, length] of randomly drawn weeks in which the two models swap names at random, week by week:
         neither is better, and days of a week lean on each other as they really do."""
-        weeks = -(-length // WEEK_LENGTH)
-        begin = random.integers(0, len(self.sums) - WEEK_LENGTH + 1, (worlds, weeks, 1))
-        days = (begin + np.arange(WEEK_LENGTH)).reshape(worlds, -1)[:, :length]
-        signs = np.repeat(random.choice([-1.0, 1.0], (worlds, weeks)), WEEK_LENGTH, axis=1)[:, :length]
+        days = self._draw_weeks(worlds, length, random)
+        signs = random.choice([-1.0, 1.0], (worlds, -(-length // WEEK_LENGTH)))
+        signs = np.repeat(signs, WEEK_LENGTH, axis=1)[:, :length]
         return DailyDifferences(self.sums[days] * signs, self.squares[days], self.rows[days])
+
+    def resample_centred(self, worlds: int, length: int, random: np.random.Generator) -> "DailyDifferences":
+        """Worlds [worlds, length] of randomly drawn weeks less the stream's mean: neither is better, and what is skewed
+        stays so."""
+        days = self._draw_weeks(worlds, length, random)
+        return DailyDifferences(self.sums[days] - self.sums[days].mean(), self.squares[days], self.rows[days])
+
+    def _draw_weeks(self, worlds: int, length: int, random: np.random.Generator) -> np.ndarray:
+        begin = random.integers(0, len(self.sums) - WEEK_LENGTH + 1, (worlds, -(-length // WEEK_LENGTH), 1))
+        return (begin + np.arange(WEEK_LENGTH)).reshape(worlds, -1)[:, :length]
 
     def better(self, by: float) -> "DailyDifferences":
         """The same with a candidate that is better by so much a day."""
@@ -42,12 +53,26 @@ class DailyDifferences:
         return DailyDifferences(-self.sums, self.squares, self.rows)
 
 
+def find_promotion_days(world: DailyDifferences, terms: PromotionSettings) -> np.ndarray:
+    """The day on which the rule first promotes a new recipe, looked at after each block: int [worlds], or NEVER."""
+    required = -(-terms.seen_days // terms.block_days)
+    shown = find_shown_gains(_sum_by_block(world.sums, terms.block_days), terms.promote_level, required)
+    return _to_days(find_first_true(shown), terms.block_days)
+
+
 def find_evidence_days(world: DailyDifferences, level: float, block_days: int = 1) -> np.ndarray:
-    """The day on which ours first shows a gain at `level`, looked at after each block: int [worlds], or NEVER."""
-    blocks = world.sums.shape[1] // block_days
-    sums = world.sums[:, : blocks * block_days].reshape(-1, blocks, block_days).sum(axis=2)
-    found = find_first_true(compute_log_e_values(sums) >= -np.log(level))
-    return np.where(found == NOT_REACHED, NOT_REACHED, found * block_days)
+    """The day on which the self-normalised test alone first shows a gain at `level`: int [worlds], or NEVER."""
+    values = compute_log_e_values(_sum_by_block(world.sums, block_days))
+    return _to_days(find_first_true(values >= -np.log(level)), block_days)
+
+
+def _sum_by_block(sums: np.ndarray, block_days: int) -> np.ndarray:
+    blocks = sums.shape[1] // block_days
+    return sums[:, : blocks * block_days].reshape(-1, blocks, block_days).sum(axis=2)
+
+
+def _to_days(blocks: np.ndarray, block_days: int) -> np.ndarray:
+    return np.where(blocks == NOT_REACHED, NOT_REACHED, blocks * block_days)
 
 
 def find_row_t_test_days(world: DailyDifferences, level: float) -> np.ndarray:

@@ -74,7 +74,7 @@ def find_least_false_promotions(days: np.ndarray, one_in: float, gate_days: int 
     return float(((1 - 1 / one_in) ** (reached + gate_days)).sum() / len(days))
 
 
-def measure_symmetric_worlds(terms: PromotionSettings) -> tuple[int, float]:
+def measure_symmetric_worlds(terms: PromotionSettings) -> dict[str, float]:
     """Print how often equal models whose days are symmetric are promoted; return the number of worlds and the worst."""
     print(f"\nEqual models whose days are symmetric: promoted in {LOOKS} daily looks, {WORLDS:,} worlds each")
     print(f"{'days':<10}{'block':<7}{'before':>8}{'now':>8}")
@@ -85,7 +85,7 @@ def measure_symmetric_worlds(terms: PromotionSettings) -> tuple[int, float]:
             before, now = (float((days <= LOOKS).mean()) for days in _find_days(sums, terms))
             found.append(now)
             print(f"{kind:<10}{block:<7}{before:>8.3f}{now:>8.3f}", flush=True)
-    return len(found) * WORLDS, max(found)
+    return {"worlds": len(found) * WORLDS, "equal_max": max(found)}
 
 
 def measure_skewed_worlds(terms: PromotionSettings) -> dict[str, float]:
