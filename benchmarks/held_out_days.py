@@ -14,9 +14,10 @@ from benchmarks.daily_series import Comparison
 from benchmarks.flight_stream import FlightStream
 from benchmarks.resampled_days import NOT_REACHED, DailyDifferences
 from penumbra.core.settings import PromotionSettings
+from penumbra.promotion.betting import find_shown_gains
 
 WORLDS, LOOKS, SEED = 1000, 180, 20_132
-EFFECT = 0.5
+EFFECT, GATE_DAYS = 0.5, 90
 ALL_FLIGHTS = "all flights"
 MODELS = (flight_stream.TWIN_MODEL, flight_stream.LINEAR_MODEL)
 CARRIERS = ("UA", "B6", "EV", "DL")
@@ -26,10 +27,12 @@ def measure_held_out(flights: FlightStream, terms: PromotionSettings) -> dict[st
     """Print the rates on the stream of development and on the others; return the worlds, and the others' worst."""
     print(
         f"\nEqual models promoted on other streams, daily looks for {LOOKS} days, {WORLDS:,} worlds each: weeks that "
-        "swap names,\nand weeks less the mean, by the self-normalised test alone and by the rule; median days to promote "
-        f"a gain of {EFFECT} day-sigma"
+        "swap names,\nand weeks less the mean, by the self-normalised test alone, by the rule, and by the rule with "
+        f"{GATE_DAYS} such days at the gate;\nmedian days to promote a gain of {EFFECT} day-sigma"
     )
-    print(f"{'stream':<22}{'beside':<22}{'swapped':>8}{'now':>7}{'skew':>7}{'centred':>9}{'now':>7}{'median':>8}")
+    print(
+        f"{'stream':<22}{'beside':<22}{'swapped':>8}{'now':>7}{'skew':>7}{'centred':>9}{'now':>7}{'gate':>7}{'median':>8}"
+    )
     _print_rows("developed on", [(ALL_FLIGHTS, name, _sum_place(flights, name)) for name in MODELS], terms)
     found = [
         *_print_rows("held out", _list_slices(flights), terms),
@@ -60,14 +63,17 @@ def _print_rows(
     found = []
     for stream, beside, daily in comparisons:
         random = np.random.default_rng(SEED)
-        swapped, centred = (draw(WORLDS, LOOKS, random) for draw in (daily.resample_equal, daily.resample_centred))
-        rates = [_measure_rates(world, terms) for world in (swapped, centred)]
+        swapped = daily.resample_equal(WORLDS, LOOKS, random)
+        centred = daily.resample_centred(WORLDS, GATE_DAYS + LOOKS, random)
+        (before, now), (skewed_before, skewed_now) = (
+            _measure_rates(world, terms) for world in (swapped, centred.head(LOOKS))
+        )
+        with_gate = _measure_gate_rate(centred, terms)
         better = swapped.better(EFFECT * float(swapped.sums.std()))
         median = float(np.median(resampled_days.find_promotion_days(better, terms)))
         around = daily.sums - daily.sums.mean()
         skew = float((around**3).mean() / around.std() ** 3)
-        (before, now), (skewed_before, skewed_now) = rates
-        values = f"{before:>8.3f}{now:>7.3f}{skew:>7.1f}{skewed_before:>9.3f}{skewed_now:>7.3f}"
+        values = f"{before:>8.3f}{now:>7.3f}{skew:>7.1f}{skewed_before:>9.3f}{skewed_now:>7.3f}{with_gate:>7.3f}"
         print(f"{stream:<22}{beside:<22}{values}{median:>8.0f}", flush=True)
         found.append((now, skewed_now))
     return found
@@ -79,3 +85,10 @@ def _measure_rates(world: DailyDifferences, terms: PromotionSettings) -> tuple[f
     return float((single < NOT_REACHED).mean()), float(
         (resampled_days.find_promotion_days(world, terms) < NOT_REACHED).mean()
     )
+
+
+def _measure_gate_rate(world: DailyDifferences, terms: PromotionSettings) -> float:
+    """The share of worlds that the rule promotes after the first days, on which the gate compared the models."""
+    worst = np.maximum(-world.sums[:, :GATE_DAYS], 0).max(axis=1, keepdims=True)
+    required = max(terms.seen_days - GATE_DAYS, 1)
+    return float(find_shown_gains(world.sums[:, GATE_DAYS:], terms.promote_level, required, worst).any(axis=1).mean())

@@ -48,6 +48,10 @@ class DailyDifferences:
         """The same with a candidate that is better by so much a day."""
         return DailyDifferences(self.sums + by, self.squares, self.rows)
 
+    def head(self, days: int) -> "DailyDifferences":
+        """The first days of each world."""
+        return DailyDifferences(self.sums[:, :days], self.squares[:, :days], self.rows[:, :days])
+
     def negated(self) -> "DailyDifferences":
         """Seen from the other side."""
         return DailyDifferences(-self.sums, self.squares, self.rows)

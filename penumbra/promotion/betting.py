@@ -4,7 +4,7 @@ The test in sequential.py divides each sum by the scale of its time. A candidate
 loses much on rare ones has therefore gathered its evidence on a small scale before the rare day comes, which then
 counts as one large day among them. Here a gambler stakes the same share of the capital each day,
 
-    K_n = (1 + x_1 / b) (1 + x_2 / b) … (1 + x_n / b),   b = the largest loss so far + 2 root mean squares so far
+    K_n = (1 + x_1 / b) (1 + x_2 / b) … (1 + x_n / b),   b = the largest loss so far + 4 root mean squares so far
 
 and after each day all days are reckoned anew with that day's b, so that a loss counts in full whenever it came. For a b
 that is known beforehand and that no loss exceeds, K is a martingale and never negative if the candidate is no better
@@ -22,7 +22,7 @@ import numpy as np
 
 from penumbra.promotion.sequential import compute_final_log_e_value, compute_log_e_values
 
-RESERVE_RMS = 2.0  # the next block may lose so many root mean squares more than the worst so far
+RESERVE_RMS = 4.0  # the next block may lose so many root mean squares more than the worst so far
 
 
 def find_shown_gains(

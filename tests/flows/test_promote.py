@@ -95,16 +95,16 @@ def test_a_better_new_recipe_becomes_live_and_the_old_one_previous(tmp_path: Pat
 def test_days_at_the_gate_count_as_days_seen_where_it_compared_the_same_two_versions(
     tmp_path: Path, database: Path
 ) -> None:
-    days = [["2013-03-01", 50, 2.0], ["2013-03-02", 40, -10.0]]
+    days = [["2013-03-01", 50, 2.0], ["2013-03-02", 40, -2.0]]
     event = LedgerEvent(kind="verdict", actor="ann", reason="gate", verdict="pass", evidence={"compared_days": days})
     entry = Ledger(tmp_path / "ledger").append(replace_fields(event, versions={"candidate": "2", "live": "1"}))
     earlier = replace_fields(entry, evidence={"overall": "pass"})  # as it was before days were recorded
-    assert verdicts.find_gate_days([entry], "2", "1") == EarlierDays(2, 0.25)
+    assert verdicts.find_gate_days([entry], "2", "1") == EarlierDays(2, 0.05)
     for entries, live in (([entry], "3"), ([earlier], "1"), ([], "1")):
         assert verdicts.find_gate_days(entries, "2", live) == EarlierDays()
     make_aliased_registry(tmp_path, database, live="1", candidate="2")
     log_compared_days(tmp_path, "1", {"2": score_calibrated}, score_noisy)
-    assert "24 days, 2 of them at the gate, can't show what comes on fewer than one day in 8" in run_promotion(tmp_path)
+    assert "28 days, 2 of them at the gate, can't show what comes on fewer than one day in 9" in run_promotion(tmp_path)
 
 
 def test_rows_that_the_shadow_left_out_as_it_was_behind_are_no_part_of_a_day(tmp_path: Path, database: Path) -> None:

@@ -18,7 +18,7 @@ from penumbra.registry.run_records import FinishedRun
 from tests.helpers import local_service, prediction_logs
 
 FIRST_TIME = dt.datetime(2013, 4, 1, 12, tzinfo=dt.UTC)
-ROWS_PER_DAY, NUMBER_OF_DAYS, SEEN_DAYS = 50, 22, 20
+ROWS_PER_DAY, NUMBER_OF_DAYS, SEEN_DAYS = 50, 26, 20
 DAY = dt.timedelta(days=1)
 NOW = FIRST_TIME + dt.timedelta(days=NUMBER_OF_DAYS + 5)
 

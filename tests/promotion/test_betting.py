@@ -24,9 +24,9 @@ def list_outcomes(gain, loss, days):
 
 
 def test_the_capital_of_two_days_is_that_computed_by_hand():
-    """The worst day lost 1, the root mean square is 2: the bound is 5, and (1 + √7 / 5) (1 - 1 / 5) is left."""
+    """The worst day lost 1, the root mean square is 2: the bound is 9, and (1 + √7 / 9) (1 - 1 / 9) is left."""
     assert betting.compute_log_capital(np.array([math.sqrt(7), -1.0]))[-1] == pytest.approx(
-        math.log((1 + math.sqrt(7) / 5) * 0.8)
+        math.log((1 + math.sqrt(7) / 9) * 8 / 9)
     )
 
 
@@ -121,7 +121,7 @@ def test_after_the_first_rare_day_equal_models_are_hardly_ever_promoted():
 
 def test_a_gain_is_shown_by_both_tests_over_enough_days():
     days = np.ones(60)
-    assert betting.find_shown_gains(days, 0.02, 1).argmax() + 1 == 12
+    assert betting.find_shown_gains(days, 0.02, 1).argmax() + 1 == 18
     assert betting.find_shown_gains(days, 0.02, 56).argmax() + 1 == 56
 
 

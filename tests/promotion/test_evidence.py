@@ -39,8 +39,8 @@ def blocks(differences, complete=True):
 
 
 def test_a_new_recipe_is_promoted_once_it_is_shown_to_be_better():
-    said = compute_evidence(blocks([1.0] * 12), "superiority", TERMS, SCALE, GATE)
-    assert (said.verdict, said.days, said.labels, said.days_needed) == ("promote", 12, 1200, None)
+    said = compute_evidence(blocks([1.0] * 18), "superiority", TERMS, SCALE, GATE)
+    assert (said.verdict, said.days, said.labels, said.days_needed) == ("promote", 18, 1800, None)
     assert said.better >= 1 / TERMS.promote_level
 
 
@@ -76,7 +76,7 @@ def test_the_same_recipe_waits_longer_where_its_mean_loss_is_higher_by_more_than
 
 def test_while_collecting_the_forecast_is_in_days_and_in_labels():
     said = compute_evidence(blocks([1.0] * 9), "superiority", TERMS, SCALE, GATE)
-    assert (said.verdict, said.days_needed, said.labels_needed) == ("keep collecting", 3, 300)
+    assert (said.verdict, said.days_needed, said.labels_needed) == ("keep collecting", 9, 900)
 
 
 def test_losses_are_means_per_row_with_an_interval_about_their_difference():
@@ -95,8 +95,8 @@ def test_a_new_recipe_is_promoted_once_it_was_seen_on_enough_days_those_at_the_g
     def weigh(days, earlier):
         return compute_evidence(blocks([1.0] * days), "superiority", TERMS, SCALE, EarlierDays(earlier))
 
-    assert [weigh(days, 30).verdict for days in (25, 26)] == ["keep collecting", "promote"]
-    waiting = weigh(25, 30)
+    assert [weigh(days, 10).verdict for days in (24, 25)] == ["keep collecting", "promote"]
+    waiting = weigh(24, 10)
     assert (waiting.seen_days_needed, waiting.days_needed) == (1, 1)
     assert "a new recipe has to be seen on 1 more day (promotion.seen_days)" in str(waiting)
     assert weigh(25, 0).days_needed == TERMS.seen_days - 25
