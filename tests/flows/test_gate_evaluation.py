@@ -2,15 +2,12 @@
 
 import datetime as dt
 
-import numpy as np
 import polars as pl
 import pytest
 
 from flows.steps.train.excluded_days import describe_excluded_days
 from flows.steps.train.gate_evaluation import list_skipped_checks, read_skip_reason, sum_compared_days
-from flows.steps.train.live_model import LivePredictions
-from penumbra.core.settings import load_settings
-from penumbra.core.task import Task
+from penumbra.core.columns import DAY_COLUMN, name_loss_column
 
 
 @pytest.mark.parametrize(("doctor", "reason"), [("on", ""), ("skipped: DOCTOR=off", "DOCTOR=off")])
@@ -36,10 +33,8 @@ def test_a_training_that_did_not_look_for_data_faults_says_so() -> None:
 
 
 def test_the_days_on_which_the_gate_compared_are_summed_without_what_the_live_model_has_learnt() -> None:
-    live = LivePredictions("1", {}, np.array([0.5, 0.5, np.nan, 0.5]))
-    days = pl.Series([dt.date(2013, 3, day) for day in (1, 1, 1, 2)])
-    labels, candidate = np.array([True, True, True, False]), np.array([0.75, 0.5, 0.5, 0.0])
-    promotion = load_settings(environ={}).promotion.model_copy(update={"loss": "brier"})
-    found = sum_compared_days(promotion, Task("binary"), labels, candidate, live, days)
-    assert found.rows() == [(days[0], 2, pytest.approx(0.25 - 0.0625)), (days[3], 1, pytest.approx(0.25))]
-    assert sum_compared_days(promotion, Task("binary"), labels, candidate, None, days).is_empty()
+    days = [dt.date(2013, 3, day) for day in (1, 1, 1, 2)]
+    losses = {"candidate": [0.25, 0.5, 0.5, 0.0], "live": [0.5, 0.5, float("nan"), 0.25]}
+    table = pl.DataFrame({DAY_COLUMN: days, **{name_loss_column(name): each for name, each in losses.items()}})
+    assert sum_compared_days(table).rows() == [(days[0], 2, 0.25), (days[3], 1, 0.25)]
+    assert sum_compared_days(table.drop(name_loss_column("live"))).is_empty()

@@ -202,21 +202,22 @@ def build_loss_table(
     return table.with_columns(pl.Series(name_loss_column(model), loss) for model, loss in losses.items())
 
 
-def sum_compared_days(compared: pl.DataFrame) -> pl.DataFrame:
-    """Sum the losses by which the promotion's test compares models, by day: days on which a rare loss would show.
+def sum_compared_days(losses: pl.DataFrame) -> pl.DataFrame:
+    """Sum the losses of candidate and live model by day: the days on which a rare loss would have shown.
 
     Args:
-        compared: The table of clipped losses; NaN where the live model has no prediction.
+        losses: The columns of `build_loss_table`.
 
     Returns:
-        A row for each day on which the live model has predictions: `day` (Date), `rows`, and `difference` (Float64),
-        the sum of its losses less the candidate's.
+        A row for each day on which both have a loss: `day` (Date), `rows`, and `difference` (Float64), the sum of the
+        live model's losses less the candidate's.
     """
-    if name_loss_column("live") not in compared.columns:
+    live, candidate = name_loss_column("live"), name_loss_column("candidate")
+    if live not in losses.columns:
         return pl.DataFrame(schema={"day": pl.Date, "rows": pl.UInt32, "difference": pl.Float64})
-    difference = pl.col(name_loss_column("live")) - pl.col(name_loss_column("candidate"))
-    paired = compared.select(day=DAY_COLUMN, difference=difference).filter(pl.col("difference").is_finite())
-    return paired.group_by("day").agg(rows=pl.len(), difference=pl.col("difference").sum()).sort("day")
+    paired = losses.select(day=DAY_COLUMN, difference=pl.col(live) - pl.col(candidate))
+    known = paired.filter(pl.col("difference").is_finite())
+    return known.group_by("day").agg(rows=pl.len(), difference=pl.col("difference").sum()).sort("day")
 
 
 def measure_gate_ceiling(
