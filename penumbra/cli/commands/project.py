@@ -34,7 +34,11 @@ ONE_THREAD = (  # they do their work on one core
     *("alarms", "estimate", "explanations", "few-rows", "monitor", "number-losses", "promotion", "refits", "slices"),
 )
 DEVELOPMENT_READY = ".venv/development"
-APART_READY = {"serve": ".venv-mlflow/ready", "alarms": ".venv-series/ready"}  # what a benchmark needs apart
+APART_READY = {
+    "serve": ".venv-mlflow/ready",
+    "alarms": ".venv-series/ready",
+    "promotion": ".venv-series/ready",
+}  # what a benchmark needs apart
 
 
 @click.command("settings", cls=ProjectCommand, example="PENUMBRA_SERVICE__PORT=8080 penumbra settings --json")
