@@ -16,7 +16,7 @@ from benchmarks.resampled_days import NOT_REACHED, DailyDifferences
 from penumbra.core.settings import PromotionSettings
 from penumbra.promotion.betting import find_shown_gains
 
-WORLDS, LOOKS, SEED = 1000, 180, 20_132
+WORLDS, LOOKS, SEED = 1000, 180, 77_130
 EFFECT, GATE_DAYS = 0.5, 90
 ALL_FLIGHTS = "all flights"
 MODELS = (flight_stream.TWIN_MODEL, flight_stream.LINEAR_MODEL)

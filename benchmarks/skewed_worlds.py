@@ -18,7 +18,7 @@ from penumbra.core.settings import PromotionSettings
 from penumbra.promotion.betting import find_shown_gains
 from penumbra.promotion.sequential import compute_log_e_values
 
-DEVELOPMENT_SEED, REPORT_SEED = 100, 20_131
+DEVELOPMENT_SEED, REPORT_SEED = 100, 77_129
 WORLDS, LOOKS = 1000, 180
 GAINS, RARE_ONE_IN, BLOCKS = (0.1, 0.2, 0.3, 0.5, 1.0), (30, 100), (1, 7)
 GATE_DAYS = (0, 30, 90, 300)
