@@ -36,7 +36,7 @@ def main() -> None:
     judge_real_year(rows, one_in)
     print("\nOther problems")
     results = tables.measure_problems()
-    rates = [ours, *((each.alarms.rate, each.alarms.bound) for each in results)]
+    rates = [ours, *((each.counted.rate, each.counted.bound) for each in results)]
     worst = dict(zip(("false_alarm_max", "false_alarm_upper95_max"), map(max, zip(*rates, strict=True)), strict=True))
     result = {"problems": len(results), **worst, "fault_detection_min": found, "weeks_to_1_sigma": weeks_to_1_sigma}
     print(json.dumps(result))
