@@ -20,18 +20,18 @@ def main(module: str) -> int:
     `examples/flights` in that place.
 
     Args:
-        module: Its module in this folder.
+        module: Its module or package in this folder.
 
     Returns:
         Its exit code.
     """
-    command = [sys.executable, "-m", f"benchmarks.{module}"]
+    command, name = [sys.executable, "-m", f"benchmarks.{module}"], module.replace("_", "-")
     if module in ON_ANY_PROBLEM or is_example():
         return subprocess.run(command).returncode
     if not FLIGHTS.exists():
-        print(f"benchmarks/{module}.py measures the shipped example, and there is no examples/flights", file=sys.stderr)
+        print(f"bench {name} measures the shipped example, and there is no examples/flights", file=sys.stderr)
         return 1
-    print(f"problem/ is not the shipped example: benchmarks/{module}.py measures examples/flights instead", flush=True)
+    print(f"problem/ is not the shipped example: bench {name} measures examples/flights instead", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         checkout = link_checkout(Path(folder).resolve())
         return subprocess.run(command, cwd=checkout, env={**os.environ, "PYTHONPATH": str(checkout)}).returncode

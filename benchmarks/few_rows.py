@@ -14,8 +14,8 @@ import polars as pl
 
 import problem.schema
 from benchmarks import flight_stream
-from benchmarks.injected_faults import CONTRACT_COLUMNS, INJECTED_FAULTS, RowChange
-from benchmarks.shuffled_year import DAYS_PER_WEEK, YEAR_DAYS
+from benchmarks.alarms.injected_faults import CONTRACT_COLUMNS, INJECTED_FAULTS, RowChange
+from benchmarks.alarms.shuffled_year import DAYS_PER_WEEK, YEAR_DAYS
 from monitoring.data_faults import find_grouped_faults
 from monitoring.expectations import Expectations, learn_expectations
 from penumbra.core.columns import DAY_COLUMN

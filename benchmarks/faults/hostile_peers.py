@@ -20,7 +20,7 @@ import polars as pl
 import psutil
 
 from benchmarks.faults.report import FaultReport
-from benchmarks.servers import BenchmarkServer
+from benchmarks.serve.servers import BenchmarkServer
 from problem.schema import EXAMPLE
 
 SEATS, QUIET_SECONDS, SECONDS = 500, 10.0, 60.0

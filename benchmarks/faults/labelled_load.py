@@ -13,7 +13,7 @@ import time
 from collections import deque
 from dataclasses import asdict, dataclass, field
 
-from benchmarks.load_generator import encode_post
+from benchmarks.serve.load_generator import encode_post
 from problem.schema import CARRIERS, EXAMPLE
 
 TURN_SECONDS = 0.002

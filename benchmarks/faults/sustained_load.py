@@ -23,10 +23,10 @@ import polars as pl
 import psutil
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from benchmarks import servers
 from benchmarks.faults.report import FaultReport
-from benchmarks.served_model import make_service_state
-from benchmarks.servers import BenchmarkServer
+from benchmarks.serve import servers
+from benchmarks.serve.served_model import make_service_state
+from benchmarks.serve.servers import BenchmarkServer
 from penumbra.core.http_client import OPEN_WITHOUT_PROXY
 from penumbra.core.settings import PROJECT_ROOT, Settings
 from penumbra.core.tables import format_table

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.estimate import measure_made_problems
+from benchmarks.estimate.__main__ import measure_made_problems
 
 
 @pytest.mark.slow

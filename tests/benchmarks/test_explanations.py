@@ -1,6 +1,6 @@
 """The benchmark of explanations, on a sample of its worlds."""
 
-from benchmarks import explanations
+from benchmarks.explanations import __main__ as explanations
 
 
 def test_known_changes_are_put_into_made_worlds_and_judged(monkeypatch, capsys):

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from benchmarks import few_rows
-from benchmarks.injected_faults import CONTRACT_COLUMNS
+from benchmarks.alarms.injected_faults import CONTRACT_COLUMNS
 from penumbra.core.columns import DAY_COLUMN
 from tests.helpers.regular_flights import make_regular_flights
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from benchmarks import daily_series, skewed_worlds
-from benchmarks.resampled_days import NOT_REACHED, DailyDifferences, find_promotion_days
+from benchmarks.promotion import daily_series, skewed_worlds
+from benchmarks.promotion.resampled_days import NOT_REACHED, DailyDifferences, find_promotion_days
 from penumbra.core.settings import load_settings
 
 TERMS = load_settings(environ={}).promotion

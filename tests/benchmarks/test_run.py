@@ -34,7 +34,7 @@ def test_beside_another_problem_the_example_is_measured_and_that_is_said(runs, m
     assert benchmark.main("train") == 0
     assert runs == [("benchmarks.train", FLIGHTS.resolve(), FLIGHTS.resolve())]
     assert capsys.readouterr().out == (
-        "problem/ is not the shipped example: benchmarks/train.py measures examples/flights instead\n"
+        "problem/ is not the shipped example: bench train measures examples/flights instead\n"
     )
 
 

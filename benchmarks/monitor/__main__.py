@@ -21,7 +21,7 @@ import polars as pl
 import problem.features
 import problem.schema
 from benchmarks import flight_stream
-from benchmarks.report_process import read_cpu_seconds
+from benchmarks.monitor.report_process import read_cpu_seconds
 from monitoring.permutation import count_memory_days
 from monitoring.window_drift import ModelProfiles, compute_window_drift
 from penumbra.core.columns import BATCH_COLUMN, INPUTS_COLUMN, PREDICTION_COLUMN

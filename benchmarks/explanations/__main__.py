@@ -14,7 +14,8 @@ from itertools import product
 import numpy as np
 import polars as pl
 
-from benchmarks import explained_flights, shuffled_year
+from benchmarks.alarms import shuffled_year
+from benchmarks.explanations import explained_flights
 from monitoring.explanations.change_days import estimate_change_day
 from monitoring.explanations.loss_regression import learn_loss_regression
 from monitoring.explanations.loss_rise import SlicePlace, decompose_loss_rise

@@ -14,9 +14,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks import live_path, served_model, servers
-from benchmarks.load_generator import LoadMeasurement, encode_post, run_closed_loop
-from benchmarks.servers import BenchmarkServer, suspend_others
+from benchmarks.serve import live_path, served_model, servers
+from benchmarks.serve.load_generator import LoadMeasurement, encode_post, run_closed_loop
+from benchmarks.serve.servers import BenchmarkServer, suspend_others
 from problem.schema import EXAMPLE
 
 CONNECTION_COUNTS = (1, 8, 32)

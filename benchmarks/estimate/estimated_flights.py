@@ -8,8 +8,8 @@ import polars as pl
 
 import problem.features
 from benchmarks import flight_stream
-from benchmarks.shifted_inputs import MadeRows
-from benchmarks.shuffled_year import DAYS_PER_WEEK, WATCHED_COLUMNS
+from benchmarks.alarms.shuffled_year import DAYS_PER_WEEK, WATCHED_COLUMNS
+from benchmarks.estimate.shifted_inputs import MadeRows
 from monitoring.estimation.loss_estimator import ScoredRows
 from penumbra.core.columns import BATCH_COLUMN, LABEL_COLUMN
 from penumbra.core.task import Task

@@ -32,7 +32,7 @@ LABEL_KEY = Row.primary_key()
 
 
 def measure_reports(folder: Path) -> dict[str, float]:
-    """`folder` has the year's rows, and those of a reference, as benchmarks/monitor.py writes them."""
+    """`folder` has the year's rows, and those of a reference, as benchmarks/monitor/__main__.py writes them."""
     print(f"{'the four reports on a window':<54}{'rows':>12}{'CPU s':>9}{'imports':>11}")
     found = [_publish_in_process(folder, rows) for rows in LOG_ROWS]
     return {"report_cpu_s": round(found[-1]["cpu"], 1), "report_cpu_s_imports": round(found[-1]["imports"], 1)}
@@ -40,7 +40,7 @@ def measure_reports(folder: Path) -> dict[str, float]:
 
 def _publish_in_process(folder: Path, rows: int) -> dict[str, float]:
     environ = {**os.environ, **build_report_window(folder, rows)}
-    command = [sys.executable, "-m", "benchmarks.report_process"]
+    command = [sys.executable, "-m", "benchmarks.monitor.report_process"]
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=environ)
     found = dict(json.loads(done.stdout.splitlines()[-1]))
     assert found["pages"] == REPORT_COUNT, f"{found['pages']} reports in place of {REPORT_COUNT}"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.resampled_days import NOT_REACHED, find_first_true
+from benchmarks.promotion.resampled_days import NOT_REACHED, find_first_true
 from penumbra.core.settings import PromotionSettings
 from penumbra.promotion.betting import find_shown_gains
 from penumbra.promotion.sequential import compute_log_e_values

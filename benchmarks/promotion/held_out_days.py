@@ -9,10 +9,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from benchmarks import daily_series, flight_stream, resampled_days
-from benchmarks.daily_series import Comparison
+from benchmarks import flight_stream
 from benchmarks.flight_stream import FlightStream
-from benchmarks.resampled_days import NOT_REACHED, DailyDifferences
+from benchmarks.promotion import daily_series, resampled_days
+from benchmarks.promotion.daily_series import Comparison
+from benchmarks.promotion.resampled_days import NOT_REACHED, DailyDifferences
 from penumbra.core.settings import PromotionSettings
 from penumbra.promotion.betting import find_shown_gains
 

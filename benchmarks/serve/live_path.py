@@ -10,9 +10,9 @@ from pathlib import Path
 
 import polars as pl
 
-from benchmarks import served_model, servers
-from benchmarks.load_generator import LoadMeasurement, encode_post, run_closed_loop, run_open_loop
-from benchmarks.servers import BenchmarkServer, suspend_others
+from benchmarks.serve import served_model, servers
+from benchmarks.serve.load_generator import LoadMeasurement, encode_post, run_closed_loop, run_open_loop
+from benchmarks.serve.servers import BenchmarkServer, suspend_others
 from penumbra.core.http_client import OPEN_WITHOUT_PROXY
 from penumbra.core.problem_loading import SERVED_PARTS, load_problem
 from penumbra.registry import bundle

@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 
-from benchmarks.shuffled_year import DAYS_PER_WEEK, WATCHED_COLUMNS, ShuffledYear
+from benchmarks.alarms.shuffled_year import DAYS_PER_WEEK, WATCHED_COLUMNS, ShuffledYear
 from monitoring import drift, loss_threshold, slices
 from monitoring.permutation import compute_permutation_limit, count_memory_days
 from penumbra.core.columns import PREDICTION_COLUMN

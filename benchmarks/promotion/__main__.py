@@ -11,9 +11,10 @@ from collections.abc import Iterator
 import numpy as np
 import polars as pl
 
-from benchmarks import broken_candidates, flight_stream, held_out_days, resampled_days, skewed_worlds
+from benchmarks import flight_stream
 from benchmarks.flight_stream import FlightStream
-from benchmarks.resampled_days import NOT_REACHED, DailyDifferences
+from benchmarks.promotion import broken_candidates, held_out_days, resampled_days, skewed_worlds
+from benchmarks.promotion.resampled_days import NOT_REACHED, DailyDifferences
 from penumbra.core.metrics.losses import LossScale, describe_loss
 from penumbra.core.settings import PromotionSettings, load_settings
 from penumbra.promotion.betting import find_shown_gains

@@ -11,9 +11,9 @@ from itertools import product
 import numpy as np
 import polars as pl
 
-from benchmarks import drift_detectors, injected_faults, lasting_changes, shuffled_year
+from benchmarks.alarms import drift_detectors, injected_faults, lasting_changes, shuffled_year
+from benchmarks.alarms.shuffled_year import DAYS_PER_WEEK, ShuffledYear, shuffle_years
 from benchmarks.rates import compute_alarm_rate
-from benchmarks.shuffled_year import DAYS_PER_WEEK, ShuffledYear, shuffle_years
 from benchmarks.stationary import tables
 from penumbra.core.columns import DAY_COLUMN, LABEL_COLUMN
 from penumbra.core.settings import load_settings

@@ -6,8 +6,8 @@ from functools import partial
 import numpy as np
 import polars as pl
 
-from benchmarks import drift_detectors
-from benchmarks.shuffled_year import DAYS_PER_WEEK, ShuffledYear, shuffle_years
+from benchmarks.alarms import drift_detectors
+from benchmarks.alarms.shuffled_year import DAYS_PER_WEEK, ShuffledYear, shuffle_years
 from penumbra.core.columns import DAY_COLUMN, LABEL_COLUMN, PREDICTION_COLUMN
 
 CHANGED_YEARS = 20

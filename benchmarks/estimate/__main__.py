@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import estimated_flights
-from benchmarks.shifted_inputs import CHANGED_RELATIONS, INPUT_SHIFTS, MODELS, MadeRows, make_problems
+from benchmarks.estimate import estimated_flights
+from benchmarks.estimate.shifted_inputs import CHANGED_RELATIONS, INPUT_SHIFTS, MODELS, MadeRows, make_problems
 from monitoring.estimation.expected_losses import compute_expected_losses
 from monitoring.estimation.loss_estimator import LossEstimator
 from penumbra.core.metrics.losses import compute_clipped_losses

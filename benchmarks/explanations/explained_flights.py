@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from benchmarks import flight_stream
-from benchmarks.shuffled_year import DAYS_PER_WEEK, ShuffledYear, shuffle_years
+from benchmarks.alarms.shuffled_year import DAYS_PER_WEEK, ShuffledYear, shuffle_years
 from monitoring.explanations.loss_regression import LossRegression, learn_loss_regression
 from monitoring.explanations.loss_rise import SlicePlace, decompose_loss_rise
 from monitoring.explanations.records import LossRise

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from benchmarks.resampled_days import DailyDifferences
+from benchmarks.promotion.resampled_days import DailyDifferences
 from benchmarks.stationary.real_series import SERIES_FOLDER
 
 LEARNT_SHARE, LOSS_CEILING = 1 / 3, 10

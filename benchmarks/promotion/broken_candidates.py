@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from benchmarks import flight_stream, resampled_days
+from benchmarks import flight_stream
 from benchmarks.flight_stream import FlightStream
-from benchmarks.resampled_days import NOT_REACHED, DailyDifferences
+from benchmarks.promotion import resampled_days
+from benchmarks.promotion.resampled_days import NOT_REACHED, DailyDifferences
 from penumbra.core.settings import PromotionSettings
 from penumbra.promotion.guardrails import MIN_GUARDRAIL_ROWS, find_guardrail_faults
 

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 import problem.schema
-from benchmarks.shuffled_year import DAYS_PER_WEEK, ShuffledYear, shuffle_years
+from benchmarks.alarms.shuffled_year import DAYS_PER_WEEK, ShuffledYear, shuffle_years
 from monitoring.data_faults import find_data_faults
 from monitoring.expectations import Expectations, learn_expectations
 from penumbra.core.columns import DAY_COLUMN

@@ -1,0 +1,1 @@
+"""False alarms of the monitor, and what it detects."""

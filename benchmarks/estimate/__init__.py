@@ -1,0 +1,1 @@
+"""The error of the loss estimated without labels."""

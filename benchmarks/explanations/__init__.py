@@ -1,0 +1,1 @@
+"""How often explanations of an alarm are right."""

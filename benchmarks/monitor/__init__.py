@@ -1,0 +1,1 @@
+"""What monitoring and its reports cost."""

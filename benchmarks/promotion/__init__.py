@@ -1,0 +1,1 @@
+"""How often equal models are promoted, and how soon better ones are."""

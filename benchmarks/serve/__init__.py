@@ -1,0 +1,1 @@
+"""What serving costs: latency, throughput, footprint, isolation of the live path."""
