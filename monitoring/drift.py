@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from monitoring.permutation import LEAST_PART, compute_simultaneous_limits, draw_orders, list_stretches
+from monitoring.permutation import LEAST_PART, compute_simultaneous_limits, draw_orders, list_stretches, thin_parts
 from monitoring.pooled_days import PooledDays
 from penumbra.core.columns import PREDICTION_COLUMN
 from penumbra.core.histograms import Binning, Profile
@@ -113,10 +113,11 @@ def compute_drift(
     now, before = ([day for day in days if day.rows] for days in (backwards[: stretches[-1]], reference))
     if not (binning.size and sizes[0] and before):
         return DriftResult({}, None)
-    level = min(np.mean([day.rows for day in now[:size]]) for size in sizes)
-    pool = PooledDays.from_counts(
-        np.concatenate([np.array([day.counts for day in now]), _thin_days(before, float(level), seed)]), binning
-    )
+    known, level, shares = thin_parts(np.array([day.rows for day in now], float), sizes)
+    stretches, sizes = stretches[:known], sizes[:known]
+    usual = min(1.0, level / float(np.mean([day.rows for day in before])))
+    days, kept = [*now[: sizes[-1]], *before], np.append(shares, np.full(len(before), usual))
+    pool = PooledDays.from_counts(_thin_days(days, kept, seed), binning)
     far, thresholds, shifts = _judge_stretches(pool, sizes, one_in, seed)
     ratios = np.divide(far, thresholds, out=np.full_like(far, -1), where=thresholds > 0)
     found = dict[str, ColumnDrift]()
@@ -188,9 +189,7 @@ def _find_largest_distances(pool: PooledDays, reference: np.ndarray, size: int) 
     return np.asarray(distances.max(axis=0))
 
 
-def _thin_days(reference: Sequence[Profile], level: float, seed: int) -> np.ndarray:
-    """The days' counts as they would be if as few of their rows were known in a day as `level`: fewer rows are further
-    from anything, by chance alone."""
-    counts = np.array([day.counts for day in reference])
-    share = level / np.mean([day.rows for day in reference])
-    return counts if share >= 1 else np.random.default_rng([seed, 1]).binomial(counts, share)
+def _thin_days(days: Sequence[Profile], shares: np.ndarray, seed: int) -> np.ndarray:
+    """The days' counts as they would be if only these shares of their rows were known."""
+    counts = np.array([day.counts for day in days])
+    return np.where(shares[:, None] < 1, np.random.default_rng([seed, 1]).binomial(counts, shares[:, None]), counts)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from monitoring.permutation import LEAST_PART, compute_simultaneous_limits, draw_orders, list_stretches
+from monitoring.permutation import LEAST_PART, compute_simultaneous_limits, draw_orders, list_stretches, thin_parts
 
 MIN_THRESHOLD = 1e-9
 
@@ -94,16 +94,20 @@ def judge_losses(
     sizes = [int((backwards.labels[:days] > 0).sum()) for days in stretches]
     if not sizes[0] or not len(before.labels):
         return []
-    now = backwards[backwards.labels > 0]
-    usual = _thin_reference(before, min(now.labels[:size].mean() for size in sizes), np.random.default_rng([seed, 1]))
-    sums, labels = np.append(now.sums, usual.sums), np.append(now.labels, usual.labels)
+    now, random = backwards[backwards.labels > 0], np.random.default_rng([seed, 1])
+    known, level, shares = thin_parts(now.labels, sizes)
+    sizes = sizes[:known]
+    usual = _thin_days(before, min(1.0, level / float(before.labels.mean())), random)
+    thinned = _thin_days(now[: sizes[-1]], shares, random)
+    sums, labels = np.append(thinned.sums, usual.sums), np.append(thinned.labels, usual.labels)
     orders = draw_orders(len(sums), one_in, seed)
-    known = _compute_means(orders >= len(now.sums), sums, labels)
-    rises = np.array([_compute_means(orders < size, sums, labels) - known for size in sizes]).T
-    rise, limits = rises[0], compute_simultaneous_limits(rises, one_in)
+    rest = _compute_means(orders >= sizes[-1], sums, labels)
+    rises = np.array([_compute_means(orders < size, sums, labels) - rest for size in sizes]).T
+    means = np.array([now[:size].mean for size in sizes])
+    rise, limits = means - usual.mean, compute_simultaneous_limits(rises, one_in)
     limits = np.where(limits > 0, limits, np.maximum(rise, 0))
     counts = [True, *(rise[0] >= LEAST_PART * rise[1:])]
-    found = zip(stretches, (usual.mean + rise).tolist(), (usual.mean + limits).tolist(), counts, strict=True)
+    found = zip(stretches[:known], means.tolist(), (usual.mean + limits).tolist(), counts, strict=True)
     return [StretchLoss(days, mean, threshold) for days, mean, threshold, each in found if each]
 
 
@@ -112,8 +116,7 @@ def _compute_means(chosen: np.ndarray, sums: np.ndarray, labels: np.ndarray) -> 
     return np.asarray(chosen @ sums / (chosen @ labels))
 
 
-def _thin_reference(reference: DailyLosses, labels: float, random: np.random.Generator) -> DailyLosses:
-    """The reference's days as they would be with as few labels in a day."""
-    share = min(1.0, float(labels / reference.labels.mean()))
-    noise = np.sqrt(share * (1 - share) * reference.squares) * random.standard_normal(len(reference.sums))
-    return DailyLosses(reference.sums * share + noise, reference.squares * share, reference.labels * share)
+def _thin_days(days: DailyLosses, shares: np.ndarray | float, random: np.random.Generator) -> DailyLosses:
+    """The days as they would be if only these shares of their labels were known."""
+    noise = np.sqrt(shares * (1 - shares) * days.squares) * random.standard_normal(len(days.sums))
+    return DailyLosses(days.sums * shares + noise, days.squares * shares, days.labels * shares)

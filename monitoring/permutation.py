@@ -16,6 +16,7 @@ the days as they were as one of the draws; for the ratios Westfall, Young, *Resa
 import math
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 
@@ -23,6 +24,7 @@ MIN_PERMUTATIONS, PERMUTATIONS_PER_ALARM = 1000, 5
 KEPT_DRAWS = 8  # of orders: the kinds of alarm, and window after window, ask for the same ones
 STRETCH_WINDOWS = (1, 2, 4, 8)  # how many of the latest windows are judged together
 LEAST_PART = 0.5  # of a longer stretch's change: as much must its last window show, or it doesn't count
+MIN_PART_ROWS = 0.25  # of the window's rows a day: a memory ends where an earlier part of it has fewer
 ROUNDING = 1e-9  # relative: orders that draw the same days are no further apart
 
 
@@ -38,6 +40,30 @@ def list_stretches(known: Sequence[bool] | np.ndarray, window_days: int) -> list
     """
     days = len(known) - int(np.argmax([*known, True]))
     return [min(days, window_days), *(n * window_days for n in STRETCH_WINDOWS[1:] if n * window_days <= days)]
+
+
+def thin_parts(rows: np.ndarray, sizes: Sequence[int]) -> tuple[int, float, np.ndarray]:
+    """Compute how to make days alike that have other numbers of rows.
+
+    Days can stand in any order only where they have about as many rows: fewer rows are further from anything, by chance
+    alone. So each part of the stretches, from one's end to the next one's, keeps as many rows a day as the sparsest.
+
+    Args:
+        rows: The rows of each day that has any, the latest first, float64 [days].
+        sizes: How many of these days are in each stretch, ascending.
+
+    Returns:
+        How many of the stretches can be judged, as an earlier part with few rows ends them; the rows a day of all of
+        their parts; and the share of its rows that each of their days keeps, float64 [days].
+    """
+    parts = [rows[begin:end] for begin, end in pairwise([0, *sizes])]
+    usual = np.array([part.mean() if len(part) else np.inf for part in parts])
+    known = int(np.argmin([*(usual >= MIN_PART_ROWS * usual[0]), False]))
+    level = float(usual[:known].min())
+    shares = [
+        np.full(len(part), min(1.0, level / mean)) for part, mean in zip(parts[:known], usual[:known], strict=True)
+    ]
+    return known, level, np.concatenate(shares)
 
 
 def count_memory_days(window_days: int) -> int:

@@ -88,3 +88,16 @@ def test_without_labels_there_is_no_threshold() -> None:
     none = DailyLosses.from_rows(np.array([], dt.date), np.array([]))
     assert judge_losses(none, loss(20, 1), 100, WEEK) == []
     assert judge_losses(loss(WEEK, 1), none, 100, WEEK) == []
+
+
+def test_a_week_with_few_labels_after_busy_ones_is_no_alarm_by_that_alone() -> None:
+    weeks = [judge_quiet_week(seed, labels=3) for seed in range(40)]
+    assert sum(bool(list_alarms(found)) for found in weeks) <= 1
+
+
+def judge_quiet_week(seed: int, labels: int) -> list[StretchLoss]:
+    """A week with few labels a day after seven with as many as the reference has, all of one distribution."""
+    random = np.random.default_rng(seed)
+    counts = np.array([200] * 109 + [labels] * WEEK)
+    days = DailyLosses.from_rows(np.repeat(np.arange(116), counts), random.exponential(size=counts.sum()))
+    return judge_losses(days[60:], days[:60], 100, WEEK)

@@ -7,6 +7,7 @@ from monitoring.permutation import (
     draw_orders,
     draw_permutations,
     list_stretches,
+    thin_parts,
 )
 
 
@@ -56,3 +57,23 @@ def test_the_orders_of_as_many_days_are_drawn_once_and_nobody_can_change_them() 
     assert draw_orders(6, 100, seed=0) is orders
     with pytest.raises(ValueError, match="read-only"):
         orders[0, 0] = 1
+
+
+@pytest.mark.parametrize(
+    ("rows", "known", "level", "shares"),
+    [
+        ([10, 10, 10, 10], 2, 10, [1, 1, 1, 1]),
+        ([2, 2, 10, 10], 2, 2, [1, 1, 0.2, 0.2]),  # a quiet window after busy ones
+        ([10, 10, 5, 5], 2, 5, [0.5, 0.5, 1, 1]),
+        ([10, 10, 2, 2], 1, 10, [1, 1]),  # far fewer rows before: the memory ends there
+    ],
+)
+def test_parts_of_the_memory_keep_as_many_rows_a_day_as_the_sparsest(
+    rows: list[float], known: int, level: float, shares: list[float]
+) -> None:
+    found = thin_parts(np.array(rows, float), [2, 4])
+    assert (found[0], found[1], found[2].tolist()) == (known, level, shares)
+
+
+def test_a_part_without_days_ends_no_memory() -> None:
+    assert thin_parts(np.array([10.0, 10.0]), [2, 2])[0] == 2
