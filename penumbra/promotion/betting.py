@@ -20,7 +20,7 @@ import math
 
 import numpy as np
 
-from penumbra.promotion.sequential import compute_final_log_e_value, compute_log_e_values
+from penumbra.promotion.sequential import compute_final_log_e_value, compute_log_e_values, compute_root_mean_squares
 
 RESERVE_RMS = 4.0  # the next block may lose so many root mean squares more than the worst so far
 
@@ -51,9 +51,9 @@ def compute_joint_log_evidence(sums: np.ndarray, worst_before: float = 0.0) -> f
         worst_before: The largest loss of a block that was seen before these, 0 or more.
 
     Returns:
-        The logarithm; 0 without sums.
+        The logarithm; 0 without sums, NaN if either is NaN.
     """
-    return min(compute_final_log_e_value(sums), compute_final_log_capital(sums, worst_before))
+    return float(np.minimum(compute_final_log_e_value(sums), compute_final_log_capital(sums, worst_before)))
 
 
 def compute_log_capital(sums: np.ndarray, worst_before: float | np.ndarray = 0.0) -> np.ndarray:
@@ -96,7 +96,7 @@ def estimate_blocks_to_capital(sums: np.ndarray, level: float, worst_before: flo
         The number of blocks; None if the capital hasn't grown.
     """
     grown = compute_final_log_capital(sums, worst_before)
-    return None if grown <= 0 else max(math.ceil(len(sums) * (-math.log(level) / grown - 1)), 0)
+    return max(math.ceil(len(sums) * (-math.log(level) / grown - 1)), 0) if grown > 0 else None
 
 
 def compute_loss_bounds(sums: np.ndarray, worst_before: float | np.ndarray = 0.0) -> np.ndarray:
@@ -107,14 +107,15 @@ def compute_loss_bounds(sums: np.ndarray, worst_before: float | np.ndarray = 0.0
         worst_before: The largest loss of a block that was seen before these, 0 or more, float or float64 [..., 1].
 
     Returns:
-        float64 [..., n], above each loss so far; 1 while all sums are 0.
+        float64 [..., n], above each loss so far; 1 while all sums are 0, NaN where one is NaN.
     """
     counts = np.arange(1, sums.shape[-1] + 1)
     worst, largest = (np.maximum.accumulate(each, axis=-1) for each in (-sums, np.abs(sums)))
-    root_mean_square = np.sqrt((sums**2).cumsum(axis=-1) / counts)
-    scale = np.maximum(root_mean_square, largest / np.sqrt(counts))  # which it is never below, unless squares underflow
+    scale = np.maximum(
+        compute_root_mean_squares(sums), largest / np.sqrt(counts)
+    )  # which it is never below, unless squares underflow
     bounds = np.maximum(np.maximum(worst, worst_before), 0.0) + RESERVE_RMS * scale
-    return np.where(bounds > 0, bounds, 1.0)
+    return np.where(bounds == 0, 1.0, bounds)
 
 
 def bet_log_capital(sums: np.ndarray, bound: np.ndarray) -> np.ndarray:

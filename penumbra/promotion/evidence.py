@@ -102,34 +102,47 @@ class Evidence:
 
     def __str__(self) -> str:
         """The verdict, with days, labels, e-values, the difference per row, and what isn't known."""
-        text = f"{self.verdict}: {self.days:,} days, {self.labels:,} labels; e-values {self.better:.3g} for better"
+        text = f"{self.verdict}: {_count(self.days, 'day')}, {_count(self.labels, 'label')}; "
+        text += f"e-values {self.better:.3g} for better"
         text += f" and {self.worse:.3g} for worse"
         if self.difference is not None:
             text += f"; {self.loss} {self.difference:+.4g} a row in its favour ({self._describe_interval()})"
         text += "".join(f"; {clause}" for clause in self._describe_rare_losses())
-        text += f"; about {self.days_needed:,} more days" if self.days_needed else ""
+        text += f"; {self._describe_forecast(self.days_needed)}" if self.days_needed else ""
         clipping = describe_clipping(self.clipped, self.ceiling or math.inf)
         return text + (f"; {clipping}" if clipping else "")
 
+    def _describe_forecast(self, days: int) -> str:
+        """How many more days the verdict takes; and which one, if it isn't the one that a candidate hopes for."""
+        is_worse = self.rule == "superiority" and (self.difference or 0.0) < 0
+        return f"about {_count(days, 'more day')}{' to a rejection' if is_worse else ''}"
+
     def _describe_rare_losses(self) -> Iterator[str]:
         """What rare losses have to do with the verdict: what it still takes, or what it can't know."""
-        if self.unseen and self.rule == "superiority":
+        if self.rule == "superiority" and (self.difference or 0.0) > 0:
             yield f"{self.capital:.3g} for a bet that survives days like the worst"
         if more := self.seen_days_needed:
-            yield f"a new recipe has to be seen on {more:,} more day{'s' if more > 1 else ''} (promotion.seen_days)"
+            yield f"a new recipe has to be seen on {_count(more, 'more day')} (promotion.seen_days)"
         if self.unseen and self.verdict == "promote":
             yield str(self.unseen)
 
     def _describe_interval(self) -> str:
         """The interval of the difference, or why it has no ends yet; and the margin where one counts."""
         if self.low is None and self.high is None:
-            ends = f"of {self.days:,} days, too few for an interval at these odds"
+            ends = f"of {_count(self.days, 'day')}, too few for an interval at these odds"
         else:
             low = "no lower limit yet" if self.low is None else f"{self.low:+.4g}"
             ends = f"{low} to {'no upper limit yet' if self.high is None else f'{self.high:+.4g}'}"
-        share = self.margin / self.baseline_loss if self.baseline_loss else 0.0
-        margin = f"; the margin is {LossScale(self.loss, self.baseline_loss).describe_share(share)}"
-        return ends + (margin if self.rule == "non-inferiority" else "")
+        return ends + (f"; {self._describe_margin()}" if self.rule == "non-inferiority" else "")
+
+    def _describe_margin(self) -> str:
+        """The margin in the loss's unit and as a share of the baseline's loss, or why there is none."""
+        if math.isnan(self.baseline_loss):
+            return f"no margin is known, as the baseline's {self.loss} isn't"
+        if not self.baseline_loss:
+            return f"there is no margin, as the baseline's {self.loss} is 0"
+        share = self.margin / self.baseline_loss
+        return f"the margin is {LossScale(self.loss, self.baseline_loss).describe_share(share)}"
 
 
 def compute_evidence(
@@ -168,7 +181,8 @@ def compute_evidence(
     margin = settings.margin_share * scale.baseline
     unseen_days = max(settings.seen_days - days - earlier.days, 0) if rule == "superiority" else 0
     if rule == "superiority":
-        is_earned = min(better, capital) >= 1 / settings.promote_level and not unseen_days
+        is_shown = all(odds >= 1 / settings.promote_level for odds in (better, capital))  # which NaN never is
+        is_earned = is_shown and not unseen_days
     else:
         is_earned = (difference or 0.0) >= -margin and days >= settings.shadow_days
     verdict = _decide_verdict(worse, is_earned, settings)
@@ -252,10 +266,14 @@ def _confidence_interval(
     if not weights.sum():
         return None, None
     low = compute_lower_bound(
-        sums, weights, settings.promote_level, lambda x: betting.compute_joint_log_evidence(x, worst_before)
+        sums,
+        weights,
+        settings.promote_level,
+        lambda x: betting.compute_joint_log_evidence(x, worst_before),
+        reach=worst_before,
     )
     high = compute_lower_bound(-sums, weights, settings.harm_level)
-    return low, None if high is None else -high
+    return low, None if high is None else 0.0 - high  # 0 has no sign
 
 
 def _final_e_value(path: np.ndarray) -> float:
@@ -264,3 +282,7 @@ def _final_e_value(path: np.ndarray) -> float:
 
 def _mean_loss(sums: pl.Series, labels: int) -> float | None:
     return float(sums.sum()) / labels if labels else None
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -27,7 +27,8 @@ import numpy as np
 MIXTURE_RHO = 5.0  # effects that show within about so many blocks get the most weight
 NEWEY_WEST_LAGS = 3
 MAX_BLOCKS_AHEAD = 3650
-BISECTION_STEPS = 60
+SMALLEST_STEP = 1e-12  # of the largest sum: where all are the same, so are their mean and its bounds
+SEARCH_STEPS, BISECTION_STEPS = 12, 60
 
 
 def compute_log_e_values(sums: np.ndarray) -> np.ndarray:
@@ -60,6 +61,7 @@ def compute_lower_bound(
     weights: np.ndarray,
     level: float,
     compute_evidence: Callable[[np.ndarray], float] = compute_final_log_e_value,
+    reach: float = 0.0,
 ) -> float | None:
     """Compute the lower end of a confidence sequence for the mean of sums per weight.
 
@@ -70,6 +72,7 @@ def compute_lower_bound(
         weights: The weight of each block, such as its number of rows, float64 [n].
         level: The probability of error.
         compute_evidence: Computes from such sums the logarithm of the evidence against a mean of 0 or less.
+        reach: A sum beside which the evidence weighs these, such as the largest loss before them; 0 for none.
 
     Returns:
         The bound; None while nothing can be said.
@@ -79,15 +82,16 @@ def compute_lower_bound(
         return compute_evidence(sums - mean * weights) >= -np.log(level)
 
     inside = float(sums.sum() / weights.sum())
-    step = max(float(np.sqrt(np.mean((sums - inside * weights) ** 2)) / weights.mean()), 1e-12)
-    distances = (inside - step * 2.0**power for power in range(12))
-    outside = next((mean for mean in distances if shown(mean)), None)
+    spread = compute_root_mean_squares(sums - inside * weights)[-1]
+    steps = np.array([max(spread, SMALLEST_STEP * np.abs(sums).max()) or 1.0, reach]) / weights.mean()
+    distances = np.unique(np.outer(steps[(steps > 0) & np.isfinite(steps)], 2.0 ** np.arange(SEARCH_STEPS)))
+    outside = next((mean for mean in (inside - distances).tolist() if shown(mean)), None)
     if outside is None:
         return None
     for _ in range(BISECTION_STEPS):
         middle = (inside + outside) / 2
         inside, outside = (inside, middle) if shown(middle) else (middle, outside)
-    return outside
+    return inside
 
 
 def estimate_blocks_needed(sums: np.ndarray, level: float) -> int | None:
@@ -109,9 +113,23 @@ def estimate_blocks_needed(sums: np.ndarray, level: float) -> int | None:
     return int(more[reached.argmax()]) if reached.any() else None
 
 
+def compute_root_mean_squares(sums: np.ndarray) -> np.ndarray:
+    """Compute the root mean square of the sums so far, in whatever unit they are: no square overflows.
+
+    Args:
+        sums: Block sums, oldest first, float64 [..., n].
+
+    Returns:
+        float64 [..., n].
+    """
+    _, exponent = np.frexp(np.abs(sums).max(axis=-1, keepdims=True, initial=0.0))
+    squares = np.ldexp(sums, -exponent) ** 2
+    return np.ldexp(np.sqrt(squares.cumsum(axis=-1) / np.arange(1, sums.shape[-1] + 1)), exponent)
+
+
 def _self_normalise(sums: np.ndarray) -> np.ndarray:
     """Divide each sum by the root mean square of those so far, itself included; 0 where all were 0."""
-    scale = np.sqrt((sums**2).cumsum(axis=-1) / np.arange(1, sums.shape[-1] + 1))
+    scale = compute_root_mean_squares(sums)
     return sums / np.where(scale > 0, scale, 1)
 
 

@@ -24,23 +24,27 @@ class EarlierDays:
     Args:
         days: Their number.
         worst: The largest mean loss a row by which the candidate was worse on one of them; 0 if it never was.
+        fault: Why days that are on record don't count, in a clause; "" if there are none such.
     """
 
     days: int = 0
     worst: float = 0.0
+    fault: str = ""
 
 
 def summarise_earlier_days(differences: np.ndarray, rows: np.ndarray) -> EarlierDays:
-    """Summarise the days on which two models were compared.
+    """Summarise the days on which two models were compared; a day without a finite loss and a row doesn't count.
 
     Args:
         differences: The live model's loss less the candidate's, summed by day, float64 [n].
-        rows: The number of rows of each day, float64 [n], above 0.
+        rows: The number of rows of each day, float64 [n].
 
     Returns:
         Their number and the worst of them.
     """
-    return EarlierDays(len(rows), float(max((-differences / rows).max(initial=0.0), 0.0)))
+    is_known = np.isfinite(differences) & np.isfinite(rows) & (rows > 0)
+    losses = -differences[is_known] / rows[is_known]
+    return EarlierDays(len(losses), float(losses.max(initial=0.0)))
 
 
 @dataclass(frozen=True)
@@ -64,10 +68,10 @@ class UnseenLoss:
     def __str__(self) -> str:
         """One clause: which days may be missing, what loss on them would cancel the gain, and the worst loss seen."""
         at_gate = f", {self.earlier_days:,} of them at the gate," if self.earlier_days else ""
+        worst = f"the worst day seen was {self.worst:.2g} worse" if self.worst else "on no day seen was it worse"
         return (
             f"{self.days:,} days{at_gate} can't show what comes on fewer than one day in {self.one_in:.0f}: "
-            f"{self.cancelling:.2g} a row worse there would cancel the gain, the worst day seen was {self.worst:.2g} "
-            "worse"
+            f"{self.cancelling:.2g} a row worse there would cancel the gain, {worst}"
         )
 
 
@@ -81,9 +85,9 @@ def find_unseen_loss(difference: float | None, worst: float, days: int, earlier_
         earlier_days: Number of days before it.
 
     Returns:
-        The loss; None without a gain, or of so few days that nothing can be said.
+        The loss; None without a gain, or of so few days that every other one may be of a kind that is missing.
     """
     one_in = (days + earlier_days) / RULE_OF_THREE
-    if not difference or difference < 0 or one_in <= 1:
+    if difference is None or not difference > 0 or one_in < 2:
         return None
     return UnseenLoss(one_in, days + earlier_days, earlier_days, difference * (one_in - 1), worst)

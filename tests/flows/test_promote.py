@@ -107,6 +107,27 @@ def test_days_at_the_gate_count_as_days_seen_where_it_compared_the_same_two_vers
     assert "28 days, 2 of them at the gate, can't show what comes on fewer than one day in 9" in run_promotion(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "days", [[["2024-01-01", 10]], "x", [["2024-01-01", 10, None]], 3, None, [["monday", 10, 0.5]], {"a": 1}]
+)
+def test_days_at_the_gate_that_are_not_what_the_gate_writes_count_for_nothing_and_are_said(
+    tmp_path: Path, days: object
+) -> None:
+    event = LedgerEvent(kind="verdict", actor="ann", reason="gate", verdict="pass", evidence={"compared_days": days})
+    entry = Ledger(tmp_path / "ledger").append(replace_fields(event, versions={"candidate": "2", "live": "1"}))
+    found = verdicts.find_gate_days([entry], "2", "1")
+    assert (found.days, found.worst) == (0, 0.0)
+    assert found.fault.startswith("no day at the gate counts: compared_days of the ledger's entry 1 is odd: ")
+
+
+def test_a_verdict_says_that_the_days_at_the_gate_cannot_be_read(tmp_path: Path, database: Path) -> None:
+    event = LedgerEvent(kind="verdict", actor="ann", reason="gate", verdict="pass", evidence={"compared_days": "x"})
+    Ledger(tmp_path / "ledger").append(replace_fields(event, versions={"candidate": "2", "live": "1"}))
+    make_aliased_registry(tmp_path, database, live="1", candidate="2")
+    log_compared_days(tmp_path, "1", {"2": score_calibrated}, score_noisy)
+    assert "compared_days of the ledger's entry 1 is odd: Expected `array`, got `str`" in run_promotion(tmp_path)
+
+
 def test_rows_that_the_shadow_left_out_as_it_was_behind_are_no_part_of_a_day(tmp_path: Path, database: Path) -> None:
     models = make_aliased_registry(tmp_path, database, live="1", candidate="2")
     append_earlier_event(tmp_path, "verdict", "pass", candidate="2")

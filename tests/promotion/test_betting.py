@@ -52,6 +52,20 @@ def test_the_unit_of_the_losses_makes_no_difference(sums, unit):
     )
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("unit", [1e-300, 1e200])
+def test_sums_whose_squares_no_float_holds_are_weighed_like_others(unit):
+    sums = np.array([1.0, -0.5, 2.0] * 5)
+    np.testing.assert_allclose(betting.compute_log_capital(sums * unit, unit), betting.compute_log_capital(sums, 1.0))
+
+
+@pytest.mark.parametrize("worst_before", [math.nan, math.inf])
+def test_a_worst_day_that_is_no_number_shows_nothing(worst_before):
+    assert not betting.compute_joint_log_evidence(np.ones(60), worst_before) > 0
+    assert not betting.find_shown_gains(np.ones(60), 0.02, 1, worst_before).any()
+    assert betting.estimate_blocks_to_capital(np.ones(60), 0.02, worst_before) is None
+
+
 @given(SUMS, st.integers(1, 40))
 def test_what_was_said_of_the_first_days_is_not_changed_by_later_ones(sums, count):
     np.testing.assert_array_equal(betting.compute_log_capital(sums[:count]), betting.compute_log_capital(sums)[:count])
@@ -125,12 +139,12 @@ def test_a_gain_is_shown_by_both_tests_over_enough_days():
     assert betting.find_shown_gains(days, 0.02, 56).argmax() + 1 == 56
 
 
-@given(SUMS.filter(lambda sums: len(sums) > 12), st.floats(0, 10))
+@given(SUMS.filter(lambda sums: len(sums) > 12), st.floats(0, 10) | st.floats(1e4, 1e9))
 def test_the_lower_bound_is_above_0_just_when_both_tests_are_beyond_the_level(sums, worst_before):
     def measure(days):
         return betting.compute_joint_log_evidence(days, worst_before)
 
-    bound = compute_lower_bound(sums, np.ones(len(sums)), 0.05, measure)
+    bound = compute_lower_bound(sums, np.ones(len(sums)), 0.05, measure, reach=worst_before)
     assume(abs(measure(sums) - math.log(20)) > 1e-6)
     assert (bound is not None and bound > 0) == (measure(sums) > math.log(20))
 

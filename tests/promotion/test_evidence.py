@@ -1,5 +1,6 @@
 import datetime as dt
 import json
+import math
 from dataclasses import asdict
 from types import SimpleNamespace
 
@@ -116,6 +117,26 @@ def test_a_storm_at_the_gate_makes_a_new_recipe_wait_longer():
     assert storm.days_needed > 0
 
 
+def test_a_promotion_has_a_lower_limit_above_0_however_small_the_spread_beside_the_worst_day_at_the_gate():
+    said = compute_evidence(blocks([1.0] * 30), "superiority", TERMS, SCALE, EarlierDays(30, 0.02))
+    assert (said.verdict, 0 < said.low < 0.01) == ("promote", True)
+
+
+@pytest.mark.parametrize("worst", [math.nan, math.inf])
+def test_what_is_no_number_shows_no_gain(worst):
+    said = compute_evidence(blocks([1.0] * 40), "superiority", TERMS, SCALE, EarlierDays(60, worst))
+    assert (said.verdict, said.days_needed) == ("keep collecting", None)
+    assert said.better >= 1 / TERMS.promote_level
+    assert compute_evidence(blocks([1.0] * 40), "superiority", TERMS, SCALE, GATE).verdict == "promote"
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("sign", "verdict"), [(1, "promote"), (-1, "reject")])
+def test_losses_whose_squares_no_float_holds_are_decided_like_others(sign, verdict):
+    said = compute_evidence(blocks([sign * 1e200] * 40), "superiority", TERMS, SCALE, GATE)
+    assert (said.verdict, said.low is not None, said.high is not None) == (verdict, True, True)
+
+
 def test_a_promotion_says_what_it_cannot_know():
     said = str(compute_evidence(blocks([1.0] * 30), "superiority", TERMS, SCALE, EarlierDays(30, 0.02)))
     assert said.endswith(
@@ -139,6 +160,36 @@ def test_the_verdict_is_the_same_in_every_unit_of_the_loss_and_names_it():
         assert (said.verdict, said.margin) == ("promote", pytest.approx(0.6 * unit * TERMS.margin_share))
         assert f"squared error {said.difference:+.4g} a row in its favour" in str(said)
         assert f"the margin is {said.margin:.3g} (0.04 of the baseline's squared error, {0.6 * unit:g})" in str(said)
+
+
+def test_one_is_said_in_the_singular():
+    once = compute_evidence(blocks([1.0]), "superiority", TERMS, SCALE)
+    assert str(once).startswith("keep collecting: 1 day, 100 labels; ")
+    assert "(of 1 day, too few for an interval at these odds)" in str(once)
+    almost = compute_evidence(blocks([1.0] * (TERMS.shadow_days - 1)), "non-inferiority", TERMS, SCALE)
+    assert str(almost).endswith("; about 1 more day")
+
+
+def test_of_a_candidate_that_is_worse_the_days_to_a_rejection_are_said():
+    said = str(compute_evidence(blocks([-1.0] * 4), "superiority", TERMS, SCALE))
+    assert said.endswith("has to be seen on 31 more days (promotion.seen_days); about 4 more days to a rejection")
+
+
+def test_models_with_the_same_losses_differ_by_exactly_nothing():
+    assert "in its favour (+0 to +0)" in str(compute_evidence(blocks([0.0] * 20), "superiority", TERMS, SCALE))
+
+
+@pytest.mark.parametrize(
+    ("baseline", "words"),
+    [
+        (0.0, "there is no margin, as the baseline's log-loss is 0"),
+        (math.nan, "no margin is known, as the baseline's log-loss isn't"),
+    ],
+)
+def test_without_a_baseline_the_margin_is_said_to_be_missing(baseline, words):
+    said = compute_evidence(blocks([-1.0, 1.0] * 5), "non-inferiority", TERMS, LossScale("log-loss", baseline))
+    assert words in str(said)
+    assert said.verdict == ("keep collecting" if math.isnan(baseline) else "promote")
 
 
 def test_without_an_interval_the_reason_stands_in_its_place():

@@ -6,7 +6,13 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from penumbra.promotion.sequential import MIXTURE_RHO, compute_log_e_values, compute_lower_bound, estimate_blocks_needed
+from penumbra.promotion.sequential import (
+    MIXTURE_RHO,
+    compute_log_e_values,
+    compute_lower_bound,
+    compute_root_mean_squares,
+    estimate_blocks_needed,
+)
 
 SUMS = arrays(float, st.integers(1, 40), elements=st.floats(-1e3, 1e3).filter(lambda x: x == 0 or abs(x) > 1e-3))
 
@@ -22,6 +28,17 @@ def test_the_evidence_of_one_block_is_that_computed_by_hand():
 @given(SUMS, st.floats(1e-3, 1e3))
 def test_the_unit_of_the_losses_makes_no_difference(sums, unit):
     np.testing.assert_allclose(compute_log_e_values(sums * unit), compute_log_e_values(sums), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("unit", [1e-300, 1e200])
+def test_sums_whose_squares_no_float_holds_are_weighed_like_others(unit):
+    sums = np.array([1.0, -0.5, 2.0] * 5)
+    np.testing.assert_allclose(compute_root_mean_squares(sums * unit) / unit, compute_root_mean_squares(sums))
+    np.testing.assert_allclose(compute_log_e_values(sums * unit), compute_log_e_values(sums))
+    assert compute_lower_bound(sums * unit, np.ones(15), 0.05) / unit == pytest.approx(
+        compute_lower_bound(sums, np.ones(15), 0.05)
+    )
 
 
 @given(SUMS, st.integers(1, 40))
@@ -71,6 +88,10 @@ def test_the_lower_bound_is_above_0_just_when_the_evidence_is_beyond_the_level(s
 def test_the_bound_is_that_of_a_mean_per_row():
     sums, rows = np.array([3.0, 1.0, 2.0, 2.0] * 5), np.array([300.0, 100.0, 200.0, 200.0] * 5)
     assert compute_lower_bound(sums, rows, 0.05) == pytest.approx(0.01, abs=1e-6)
+
+
+def test_the_mean_of_equal_models_is_exactly_0():
+    assert compute_lower_bound(np.zeros(20), np.full(20, 100.0), 0.05) == 0
 
 
 def test_too_few_blocks_say_nothing_of_the_mean():

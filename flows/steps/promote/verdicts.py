@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import msgspec
 import numpy as np
 from mlflow.exceptions import MlflowException
 
@@ -170,13 +171,21 @@ def find_gate_days(entries: Sequence[LedgerEntry], version: str, live: str) -> E
         live: The live version.
 
     Returns:
-        Their number and the worst of them; none if the gate compared it with another version, or not at all.
+        Their number and the worst of them; none if the gate compared it with another version, or not at all, and none
+        but a fault that names the entry if its days aren't what the gate writes.
     """
     pair = {CANDIDATE_ALIAS: version, LIVE_ALIAS: live}
     at_gate = [entry for entry in entries if entry.verdict in GATE_VERDICTS and entry.versions == pair]
-    days = at_gate[-1].evidence.get(COMPARED_DAYS_KEY, []) if at_gate else []
-    _, rows, differences = zip(*days, strict=True) if days else ((), (), ())
-    return summarise_earlier_days(np.array(differences, float), np.array(rows, float))
+    if not at_gate:
+        return EarlierDays()
+    try:
+        days = msgspec.convert(at_gate[-1].evidence.get(COMPARED_DAYS_KEY, []), list[tuple[dt.date, float, float]])
+    except msgspec.ValidationError as odd:
+        fault = (
+            f"no day at the gate counts: {COMPARED_DAYS_KEY} of the ledger's entry {at_gate[-1].number} is odd: {odd}"
+        )
+        return EarlierDays(fault=fault)
+    return summarise_earlier_days(*(np.array([day[place] for day in days], float) for place in (2, 1)))
 
 
 def _find_promotion_times(entries: Sequence[LedgerEntry], aliases: dict[str, str]) -> list[dt.datetime]:
@@ -231,6 +240,7 @@ def _judge_candidate(
         if why := _explain_unfitness(judged):
             decision = PromotionDecision("keep collecting", why)
             return PromotionCase(CANDIDATE_ALIAS, aliases[CANDIDATE_ALIAS], aliases, decision, judged.data_version)
+        earlier = EarlierDays()
         if share and since:
             comparison = paired_evidence.compare_canary(settings, standard, judged, since, now)
         else:
@@ -243,6 +253,8 @@ def _judge_candidate(
             decision = decide_canary(decision, share)
         if comparison.waits_for and decision.verdict == "keep collecting":
             decision = replace(decision, reason=f"{decision.reason}; {'; '.join(comparison.waits_for)}")
+        if earlier.fault:
+            decision = replace(decision, reason=f"{decision.reason}; {earlier.fault}")
         if why := _read_refusal_reason(settings, aliases[CANDIDATE_ALIAS]):
             decision = replace(
                 decision, reason=f"the deployer doesn't let it into the shadow: {why}; {decision.reason}"
