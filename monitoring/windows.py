@@ -335,6 +335,23 @@ def has_alarm(window: Window) -> bool:
     return window.verdict != "ok" or has_drift or is_high
 
 
+def describe_missing_explanation(window: Window, folder: Path) -> str:
+    """Describe why a window isn't explained that was judged before explanations were recorded.
+
+    Args:
+        window: The window's record.
+        folder: The settings' `monitor.folder`.
+
+    Returns:
+        A sentence without its full stop, with the remedy.
+    """
+    record = folder / WINDOWS_FOLDER / f"{window.begin}.json"
+    return (
+        f"the window {window.days} was judged by a version that kept no explanation: remove {record} and run "
+        "`penumbra monitor`, which judges it again"
+    )
+
+
 @dataclass(frozen=True)
 class WindowStore:
     """The records of all windows.

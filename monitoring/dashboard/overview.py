@@ -126,7 +126,7 @@ def _collect_facts(settings: Settings, problem: Problem, addresses: PageAddresse
         "charts": window_charts.build_window_charts(
             windows, describe_loss(Task.from_schema(problem.schema), settings.promotion.loss)
         ),
-        "why": window_charts.build_window_explanation(windows),
+        "why": window_charts.build_window_explanation(windows, settings.monitor.folder),
         "windows": reader.try_read(
             lambda: window_charts.build_window_table(windows, reports, settings.monitor.folder), []
         ),

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from monitoring import charts
+from monitoring.explanations.records import Explanation
 from monitoring.explanations.sentences import (
     describe_column_shift,
     describe_loss_rise,
@@ -13,7 +14,7 @@ from monitoring.explanations.sentences import (
     list_part_rows,
 )
 from monitoring.reports.workspace import ReportWorkspace
-from monitoring.windows import Window, describe_stretch, has_alarm
+from monitoring.windows import Window, describe_missing_explanation, describe_stretch, has_alarm
 from penumbra.core.tables import format_number
 
 MAX_TABLE_WINDOWS = 12  # in the table; the pictures show more
@@ -170,20 +171,22 @@ def build_window_table(windows: Sequence[Window], reports: ReportWorkspace, fold
     ]
 
 
-def build_window_explanation(windows: Sequence[Window]) -> ChartRow | None:
+def build_window_explanation(windows: Sequence[Window], folder: Path) -> ChartRow | None:
     """Build the explanation of the latest window with an alarm, or of the latest one where none has any.
 
     Args:
         windows: The windows, the earliest first.
+        folder: The settings' `monitor.folder`.
 
     Returns:
         `window` (which one, in words), `verdict`, `lines` (pairs of a subject and a sentence) and `parts` (rows of a
-        table); None where there is no window, or its record has no explanation.
+        table); None where there is no window.
     """
-    window = next(filter(has_alarm, reversed(windows)), windows[-1] if windows else None)
-    if window is None or window.explanation is None:
+    if not windows:
         return None
-    found, loss = window.explanation, window.explanation.loss
+    window = next(filter(has_alarm, reversed(windows)), windows[-1])
+    found = window.explanation or Explanation(limits=[describe_missing_explanation(window, folder)])
+    loss = found.loss
     lines = [(shift.column, describe_column_shift(shift)) for shift in found.shifts]
     lines += [("loss", describe_loss_rise(loss, found.since))] if loss else []
     lines += [(name, describe_unseen_values(share)) for name, share in loss.unseen.items()] if loss else []

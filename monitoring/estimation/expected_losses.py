@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monitoring.estimation.day_folds import FOLDS, assign_day_folds
+from monitoring.estimation.input_matrix import fill_empty_columns
 from penumbra.core.metrics.losses import compute_probability_losses, name_compared_loss
 from penumbra.core.task import Task
 
@@ -89,7 +90,8 @@ class LossModel:
         folds, judged, models = assign_day_folds(days), np.zeros(len(losses)), []
         for fold in range(FOLDS):
             learn = folds != fold
-            models.append(_make_regressor(len(losses), categorical).fit(inputs[learn], losses[learn]))
+            known = fill_empty_columns(inputs[learn])
+            models.append(_make_regressor(len(losses), categorical).fit(known, losses[learn]))
             judged[~learn] = models[-1].predict(inputs[~learn])
         return cls(models, judged)
 

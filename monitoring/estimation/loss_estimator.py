@@ -52,7 +52,7 @@ class ScoredRows:
     days: np.ndarray
 
     def select_sample(self, most: int) -> np.ndarray:
-        """Select the positions of a sample.
+        """Select the positions of a sample of the rows whose predictions are finite.
 
         Args:
             most: How many rows it has at most.
@@ -60,7 +60,8 @@ class ScoredRows:
         Returns:
             The positions, int64 [at most `most`], ascending; the same ones each time.
         """
-        return np.sort(np.random.default_rng(0).permutation(len(self.days))[:most])
+        finite = np.isfinite(np.atleast_2d(self.predictions.T)).all(axis=0)
+        return np.sort(np.random.default_rng(0).permutation(np.flatnonzero(finite))[:most])
 
     def take_rows(self, positions: np.ndarray) -> "ScoredRows":
         """Take some of the rows.
@@ -137,12 +138,13 @@ class LossEstimator:
             window: The rows.
 
         Returns:
-            The estimate; None without rows, or where the reference has fewer than 100 rows or five days.
+            The estimate; None without rows that have a finite prediction, or where the reference has fewer than 100
+            rows or five days.
         """
         days = len(np.unique(self.reference.days))
+        window = window.take_rows(window.select_sample(MAX_SAMPLED_ROWS))
         if len(self.labels) < MIN_REFERENCE_ROWS or days < MIN_REFERENCE_DAYS or not len(window.days):
             return None
-        window = window.take_rows(window.select_sample(MAX_SAMPLED_ROWS))
         method, before = self._expected
         now, matrix = self._expect_losses(method, window), self._columns.build_matrix(window.inputs)
         found = compute_shift_weights(self._matrix, self.reference.days, matrix, window.days, self._columns.categorical)

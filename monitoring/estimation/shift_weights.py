@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monitoring.estimation.day_folds import FOLDS, assign_day_folds
+from monitoring.estimation.input_matrix import fill_empty_columns
 
 if TYPE_CHECKING:  # importing it takes longer than all that doesn't estimate
     from sklearn.ensemble import HistGradientBoostingClassifier
@@ -87,18 +88,19 @@ def compute_shift_weights(
         categorical: The positions of the columns of category codes.
 
     Returns:
-        The weights; all equal where the window has fewer than three days.
+        The weights; all equal where the window has fewer than three days, or without any column.
     """
     n = len(reference)
     rows, is_window = np.vstack([reference, window]), np.arange(n + len(window)) >= n
     folds = np.append(assign_day_folds(reference_days), assign_day_folds(window_days))
-    if len(np.unique(window_days)) < FOLDS:
+    if len(np.unique(window_days)) < FOLDS or not rows.shape[1]:
         return ShiftWeights.from_rows(np.ones(n), reference_days)
     balance = np.where(is_window, 1 / len(window), 1 / n) * len(rows) / 2
     log_odds = np.zeros(len(rows))
     for fold in range(FOLDS):
         learn = folds != fold
-        classifier = _make_classifier(int(learn.sum()), categorical).fit(rows[learn], is_window[learn])
+        known = fill_empty_columns(rows[learn])
+        classifier = _make_classifier(int(learn.sum()), categorical).fit(known, is_window[learn])
         share = is_window[learn].mean()
         log_odds[~learn] = classifier.decision_function(rows[~learn]) - np.log(share / (1 - share))
     shrunk = _find_shrinkage(log_odds, is_window, balance) * log_odds[:n]

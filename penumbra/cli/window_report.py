@@ -2,7 +2,6 @@
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -15,9 +14,9 @@ from monitoring.explanations.sentences import (
     list_part_rows,
 )
 from monitoring.windows import (
-    WINDOWS_FOLDER,
     Window,
     WindowStore,
+    describe_missing_explanation,
     describe_missing_windows,
     format_window_days,
     has_alarm,
@@ -51,8 +50,7 @@ def find_explained_window(settings: Settings, day: dt.date | None) -> Window:
         raise NoExplanation(describe_missing_windows(settings.monitor.window_days, settings.data.today))
     found = _select_window(windows, day)
     if found.explanation is None:
-        path = settings.monitor.folder / WINDOWS_FOLDER / f"{found.begin}.json"
-        raise NoExplanation(_describe_old_record(found, path))
+        raise NoExplanation(describe_missing_explanation(found, settings.monitor.folder))
     return found
 
 
@@ -96,13 +94,6 @@ def _select_window(windows: Sequence[Window], day: dt.date | None) -> Window:
         kept = format_window_days(windows[0].begin, windows[-1].end)
         raise NoExplanation(f"no window has {day}: those that are kept are from {kept}")
     return found[0]
-
-
-def _describe_old_record(window: Window, path: Path) -> str:
-    return (
-        f"the window {window.days} was judged by a version that kept no explanation: remove {path} and run "
-        "`penumbra monitor`, which judges it again"
-    )
 
 
 def _list_shifts(window: Window, explanation: Explanation) -> Iterator[str]:

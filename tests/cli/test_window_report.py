@@ -80,6 +80,13 @@ def test_what_can_t_be_explained_is_refused_in_a_sentence(store, words, said):
     assert said in result.stderr
 
 
+def test_its_help_names_the_day_as_its_usage_does():
+    said = run_command_line("explain-window", "--help").stdout
+    assert "[DAY]" in said
+    assert "has the day DAY:" in said
+    assert "%Y" not in said
+
+
 def test_before_any_window_it_says_what_it_takes(store):
     result = run_command_line("explain-window")
     assert result.exit_code == 1

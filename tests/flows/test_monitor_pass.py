@@ -16,6 +16,7 @@ from penumbra.core.problem_loading import load_problem
 from penumbra.data import versions
 from penumbra.logs.archive_health import save_archive_health
 from penumbra.logs.lag import INDEX_METRICS_FILE
+from penumbra.registry import bundle
 from penumbra.registry.ledger import Ledger, LedgerEvent
 from penumbra.storage.work_lock import PassInProgress, hold_pass_lock
 from tests.helpers import local_service, prediction_logs
@@ -128,6 +129,22 @@ def test_predictions_are_compared_with_the_version_s_own_earlier_days_and_until_
         "; compared with the same version's scores of 7 days, 2013-04-04 to 2013-04-10; pictures show the bundle's "
         "reference"
     )
+
+
+def test_a_column_without_any_value_in_the_reference_ends_no_pass_whether_the_window_has_it_or_not(
+    empty: Path,
+) -> None:
+    nothing = pl.lit(None, pl.Float64)
+    reference = bundle.read_reference_rows(empty / "state/bundles/1")
+    world.make_reference_bundle(empty, reference.with_columns(temp=nothing))
+    days = (make_regular_flights(world.WINDOW_BEGIN_NUMBER + number) for number in range(7))
+    world.log_monitored_days(empty, 14, {number: day.with_columns(temp=nothing) for number, day in enumerate(days)})
+    run_monitor_pass(empty, DONE)
+    without, appeared = world.read_windows(empty)
+    assert without.estimated
+    assert appeared.estimated
+    assert "extrapolated" not in without.estimated.method
+    assert "extrapolated" in appeared.estimated.method
 
 
 def test_a_window_that_isnt_over_is_not_judged(folder: Path) -> None:

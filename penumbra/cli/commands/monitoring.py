@@ -15,19 +15,19 @@ def monitor_windows() -> None:
 
 
 @click.command("explain-window", cls=ProjectCommand, example="penumbra explain-window 2024-07-01")
-@click.argument("begin", type=click.DateTime(["%Y-%m-%d"]), required=False)
+@click.argument("day", type=click.DateTime(["%Y-%m-%d"]), metavar="[DAY]", required=False)
 @as_json_option
-def print_window_explanation(begin: dt.datetime | None, as_json: bool) -> None:
-    """Explain the window that has the day BEGIN: which columns, since when, and why the loss has risen.
+def print_window_explanation(day: dt.datetime | None, as_json: bool) -> None:
+    """Explain the window that has the day DAY: which columns, since when, and why the loss has risen.
 
-    Without BEGIN the latest window with an alarm; where none has any, the latest one.
+    Without DAY the latest window with an alarm; where none has any, the latest one.
     """
     from monitoring.windows import DamagedWindow
     from penumbra.cli import window_report
     from penumbra.core.settings import SettingsError, load_settings
 
     with refuse_on(SettingsError, DamagedWindow, window_report.NoExplanation):
-        window = window_report.find_explained_window(load_settings(), begin.date() if begin else None)
+        window = window_report.find_explained_window(load_settings(), day.date() if day else None)
     if as_json:
         print_json(window_report.encode_window_explanation(window))
     else:

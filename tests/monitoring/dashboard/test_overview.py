@@ -9,6 +9,7 @@ import pytest
 from flows.steps.monitor.window_summary import format_window_summary
 from monitoring.dashboard import overview
 from monitoring.dashboard.flow_runs import FlowRun
+from monitoring.dashboard.window_charts import build_window_explanation
 from monitoring.reports.workspace import ReportWorkspace
 from monitoring.windows import WindowStore
 from penumbra.core.problem_loading import load_problem
@@ -112,6 +113,16 @@ def test_the_table_of_windows_begins_with_the_latest_and_leads_to_its_reports(se
 def test_every_flow_has_its_last_run_and_the_ledger_its_latest_entries(seen):
     assert seen.page.locator("#flows tbody th").all_inner_texts() == ["ingest", "train", "monitor", "promote"]
     assert seen.page.locator("#ledger tbody th").all_inner_texts() == ["2", "1"]
+
+
+def test_a_window_judged_before_explanations_were_recorded_says_so_and_how_to_get_one(tmp_path):
+    old = recorded_windows.make_window(0, "retrain", explanation=None)
+    why = build_window_explanation([old], tmp_path)
+    ((subject, sentence),) = why["lines"]
+    assert subject == "unknown"
+    assert "2013-04-01 to 2013-04-07 was judged by a version that kept no explanation: remove " in sentence
+    assert f"{tmp_path}/windows/2013-04-01.json" in sentence
+    assert (why["verdict"], why["parts"]) == ("retrain", [])
 
 
 def test_evidently_is_linked_at_its_first_page_until_there_are_reports(tmp_path):
