@@ -11,11 +11,10 @@ class MonitorFlow(FlowSpec):
     def start(self):
         """Judge the windows that are due, enter what is new, and tell people."""
         from flows.steps.monitor import due_windows, webhook
-        from penumbra.core.problem_loading import load_problem
-        from penumbra.core.settings import load_settings
+        from penumbra.core.project_loading import load_project
 
         with stop_with_one_sentence(*due_windows.MONITOR_ERRORS):
-            self.settings, self.problem = load_settings(), load_problem()
+            self.settings, self.problem = load_project()
             self.alarms = due_windows.judge_due_windows(self.settings, self.problem)
         webhook.post_alarms(self.settings.monitor.webhook, self.alarms)
         self.next(self.respond)

@@ -17,11 +17,10 @@ class PromoteFlow(FlowSpec):
     def start(self):
         """Read which versions are live, candidate and previous."""
         from flows.steps.promote import verdicts
-        from penumbra.core.problem_loading import load_problem
-        from penumbra.core.settings import load_settings
+        from penumbra.core.project_loading import load_project
 
         with stop_with_one_sentence(*verdicts.PROMOTION_ERRORS):
-            self.settings, self.problem = load_settings(), load_problem()
+            self.settings, self.problem = load_project()
             self.aliases = verdicts.prepare_aliases(self.settings)
         self.next(self.judge)
 

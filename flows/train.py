@@ -27,13 +27,12 @@ class TrainFlow(FlowSpec):
         from flows.steps import admission
         from flows.steps.train import excluded_days, gate_evaluation, matrices, plan, registration
         from flows.steps.train.trials import screening
-        from penumbra.core.problem_loading import load_problem
-        from penumbra.core.settings import load_settings
+        from penumbra.core.project_loading import load_project
         from penumbra.registry.signatures import require_signing_key
 
         with stop_with_one_sentence(*plan.PLAN_ERRORS, *registration.REGISTRATION_ERRORS):
             self.doctor_skipped = gate_evaluation.read_skip_reason(self.doctor)
-            self.settings, problem = load_settings(), load_problem()
+            self.settings, problem = load_project()
             registration.prepare_registration(self.settings)
             require_signing_key(self.settings.registry.signed_by)
             admission.prepare_training(self.settings, problem)
@@ -134,10 +133,9 @@ class TrainFlow(FlowSpec):
 def is_trained_meanwhile():
     """Tell whether another training, which this one has waited for, has made what this one would make."""
     from flows.steps.train import settlement
-    from penumbra.core.problem_loading import load_problem
-    from penumbra.core.settings import load_settings
+    from penumbra.core.project_loading import load_project
 
-    return settlement.settle_training(load_settings(), load_problem())
+    return settlement.settle_training(*load_project())
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ command would tell in a sentence.
 """
 
 import contextlib
+import datetime as dt
 import hashlib
 import json
 import multiprocessing
@@ -31,6 +32,7 @@ from flows.steps.doctor.stored_files import FILE_ERRORS, examine_files
 from flows.steps.monitor import due_windows
 from monitoring.reports.workspace import ReportWorkspace
 from monitoring.windows import WindowStore
+from penumbra.core.histograms import Profile
 from penumbra.core.problem import Problem
 from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import Settings
@@ -77,6 +79,7 @@ KINDS = {
     "index": "var/labels/index.db",
     "profiles": "var/monitor/profiles.db",
     "outcome sums": "var/monitor/settled/*/*.msgpack",
+    "shadow profiles": "var/monitor/scored/*.msgpack",
     "window": "var/monitor/windows/*.json",
     "report": "var/monitor/reports/*/*",
     "ledger": "var/ledger/ledger.jsonl",
@@ -305,12 +308,14 @@ def _list_readers(settings: Settings, problem: Problem) -> Mapping[str, Callable
         "shadow": lambda: load_shadow_state(service.shadow_log, repair=False),
         "monitor": lambda: due_windows.judge_due_windows(settings, problem),
         "windows": lambda: [(window.begin, window.verdict, window.loss) for window in WindowStore(folder).read()],
-        "profiles": lambda: [
-            (day, profile.rows, profile.counts.tolist())
-            for day, profile in ProfileStore(folder, service.predictions, problem.schema).reference("1").items()
-        ],
+        "profiles": lambda: _list_counts(ProfileStore(folder, service.predictions, problem.schema).reference("1")),
+        "shadow profiles": lambda: _list_counts(small_state.read_candidate_profiles(settings, problem)),
         "reports": lambda: print(*ReportWorkspace(folder, small_state.MODEL).unpublish_damaged(), sep="\n", flush=True),
     }
+
+
+def _list_counts(profiles: Mapping[dt.date, Profile]) -> list[Any]:
+    return [(day, profile.rows, profile.counts.tolist()) for day, profile in profiles.items()]
 
 
 def _read_receipts(settings: Settings) -> list[Any]:

@@ -13,6 +13,7 @@ from monitoring.reports.workspace import REPORT_PAGES_FOLDER, ReportWorkspace
 from monitoring.windows import WindowStore
 from penumbra.core.columns import INPUTS_COLUMN, LABEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.contract_changes import describe_contract
+from penumbra.core.histograms import Profile
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings, load_settings
 from penumbra.data import versions
@@ -21,8 +22,10 @@ from penumbra.data.failure_set import FailureSet
 from penumbra.data.origin import DataOrigin
 from penumbra.logs.append_log import LogWriter, encode_json, list_segments
 from penumbra.logs.index import LogIndex
+from penumbra.logs.profiles import ProfileStore
 from penumbra.logs.schema import LabelEntry, PredictionEntry, ShadowBatch, ShadowRow, ShadowStart
 from penumbra.logs.shadow_log import ShadowLog
+from penumbra.logs.shadow_profiles import ShadowProfileStore
 from penumbra.registry import bundle
 from penumbra.registry.ledger import Ledger, LedgerEvent
 from penumbra.registry.models import FinishedRun, ModelRegistry
@@ -33,6 +36,7 @@ from service.processes.archiver import archive_due_segments
 from service.processes.deployer import deploy_candidate, deploy_live
 
 BATCHES, MODEL, THRESHOLD = ("2024-01", "2024-02"), "orders", 0.5
+SHADOW_DAYS = dt.date(2024, 2, 1), dt.date(2024, 3, 1)
 FOLDERS = {
     "data__folder": "data",
     "data__derived": "var/data",
@@ -180,9 +184,25 @@ def _log_shadow(settings: Settings, ids: list[str], chances: list[float], now: d
 def _watch_windows(settings: Settings, problem: Problem) -> None:
     """Judge every window, and write a page for each in place of Evidently's, which takes seconds."""
     due_windows.judge_due_windows(settings, problem)
+    read_candidate_profiles(settings, problem)
     reports = ReportWorkspace(settings.monitor.folder, MODEL)
     for window in WindowStore(settings.monitor.folder).read():
         page = settings.monitor.folder / REPORT_PAGES_FOLDER / str(window.begin) / "data.html"
         page.parent.mkdir(parents=True, exist_ok=True)
         page.write_text(f"<html><body>{window.reason}</body></html>")
         reports.mark_published(window, ["data"])
+
+
+def read_candidate_profiles(settings: Settings, problem: Problem) -> dict[dt.date, Profile]:
+    """Read the profiles of what the candidate said in the shadow, which are counted and kept where they aren't yet.
+
+    Args:
+        settings: Of a state whose windows are judged.
+        problem: The orders.
+
+    Returns:
+        The profiles by day, in the bins of the live model's predictions.
+    """
+    folder, index = settings.monitor.folder, LogIndex.from_settings(settings, problem.schema)
+    binning = ProfileStore(folder, settings.service.predictions, problem.schema).binning("1")
+    return ShadowProfileStore(folder, index).read("2", binning, *SHADOW_DAYS)

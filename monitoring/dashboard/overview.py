@@ -17,7 +17,7 @@ from monitoring.reports.workspace import ReportWorkspace
 from monitoring.windows import DamagedWindow, Window, WindowStore, describe_missing_windows
 from penumbra.core.metrics.losses import describe_loss
 from penumbra.core.problem import Problem
-from penumbra.core.settings import DashboardSettings, ScheduleSettings, Settings
+from penumbra.core.settings import DashboardSettings, ScheduleSettings, Settings, SettingsError
 from penumbra.core.task import Task
 from penumbra.data.dvc_file import DamagedDvcFile
 from penumbra.logs.lag_alarms import list_lag_alarms
@@ -33,7 +33,7 @@ TARGET_BY_FLOW = {"IngestFlow": "ingest", "TrainFlow": "train", "MonitorFlow": "
 MAX_ENTRIES = 8
 MAX_ENTRY_REASON = 240
 NO_PASS_MESSAGE = "make monitor does a pass; before that, make train and make serve."
-UNREADABLE_ERRORS = (BrokenLedger, DamagedDvcFile, DamagedWindow, MlflowException, OSError)
+UNREADABLE_ERRORS = (BrokenLedger, DamagedDvcFile, DamagedWindow, MlflowException, SettingsError, OSError)
 
 ResultT = TypeVar("ResultT")
 
@@ -111,6 +111,7 @@ def _collect_facts(settings: Settings, problem: Problem, addresses: PageAddresse
     candidate, progress = reader.try_read(
         lambda: cards.build_candidate_card(models, entries, addresses.mlflow), (unknown, None)
     )
+    loss = reader.try_read(lambda: describe_loss(Task.from_schema(problem.schema), settings.promotion.loss), "loss")
     reports = ReportWorkspace(settings.monitor.folder, models.name)
     flows = reader.try_read(lambda: _describe_flows(settings.monitor.folder, settings.schedule), [])
     return {
@@ -123,9 +124,7 @@ def _collect_facts(settings: Settings, problem: Problem, addresses: PageAddresse
         "candidate": candidate,
         "progress": progress,
         "labels": cards.build_label_card(windows),
-        "charts": window_charts.build_window_charts(
-            windows, describe_loss(Task.from_schema(problem.schema), settings.promotion.loss)
-        ),
+        "charts": window_charts.build_window_charts(windows, loss),
         "why": window_charts.build_window_explanation(windows, settings.monitor.folder),
         "windows": reader.try_read(
             lambda: window_charts.build_window_table(windows, reports, settings.monitor.folder), []

@@ -1,10 +1,9 @@
 """The effective settings, each with where its value comes from."""
 
-import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from penumbra.core.settings import ENV_PREFIX, load_settings
+from penumbra.core.settings import find_setting_variable, load_settings
 
 FILE_SOURCE = "settings.toml"
 
@@ -27,11 +26,10 @@ def list_settings() -> list[EffectiveSetting]:
         SettingsError: The file or a variable is wrong.
     """
     sections = load_settings().describe_sections()
-    variables = {name.upper(): name for name in os.environ if name.startswith(ENV_PREFIX)}
     return [
-        EffectiveSetting(f"{section}.{key}", value, variables.get(f"{ENV_PREFIX}{section}__{key}".upper(), FILE_SOURCE))
+        EffectiveSetting(name, value, find_setting_variable(name) or FILE_SOURCE)
         for section, values in sections.items()
-        for key, value in values.items()
+        for name, value in ((f"{section}.{key}", value) for key, value in values.items())
     ]
 
 

@@ -1,11 +1,12 @@
 """The names of losses, as `promotion.loss` has them; each is also the name of the metric that is its mean over rows."""
 
 import re
+from decimal import Decimal
 
 AUTO_LOSS = "auto"
 CLASS_LOSSES = ("log_loss", "brier")
 NUMBER_LOSSES = ("squared_error", "absolute_error")
-QUANTILE_NAME = re.compile(r"quantile_(0?\.\d*[1-9]\d*)")
+QUANTILE_NAME = re.compile(r"quantile_(0?\.[0-9]+)")
 """A quantile loss carries its level, above 0 and below 1."""
 QUANTILE_EXAMPLE = "quantile_0.9"
 LOSS_WORDS = {
@@ -26,7 +27,8 @@ def read_quantile_level(name: str) -> float | None:
         The level, above 0 and below 1; None for a name of another loss, or of none.
     """
     found = QUANTILE_NAME.fullmatch(name)
-    return float(found[1]) if found else None
+    level = float(found[1]) if found else 0.0
+    return level if 0 < level < 1 else None
 
 
 def describe_loss_name(name: str) -> str:
@@ -49,14 +51,16 @@ def require_loss_name(name: str) -> str:
         name: The value of `promotion.loss`.
 
     Returns:
-        The same.
+        The name in its one spelling: "quantile_0.5" for "quantile_.5" or "quantile_0.50".
 
     Raises:
         ValueError: It is neither; says what is.
     """
-    if name in (AUTO_LOSS, *CLASS_LOSSES, *NUMBER_LOSSES) or read_quantile_level(name) is not None:
+    if name in (AUTO_LOSS, *CLASS_LOSSES, *NUMBER_LOSSES):
         return name
-    raise ValueError(f"expected {list_loss_choices(True)} for classes, {list_loss_choices(False)} for numbers")
+    if (level := read_quantile_level(name)) is not None:
+        return f"quantile_{Decimal(repr(level)):f}"
+    raise ValueError(f"expected for classes: {list_loss_choices(True)}; for numbers: {list_loss_choices(False)}")
 
 
 def list_loss_choices(has_classes: bool) -> str:

@@ -373,6 +373,19 @@ def load_settings(path: Path = PROJECT_ROOT / SETTINGS_FILE, environ: dict[str, 
         raise SettingsError(_format_errors(error, path, overridden)) from None
 
 
+def find_setting_variable(name: str) -> str:
+    """Find the environment variable that a setting's value comes from.
+
+    Args:
+        name: The setting's dotted name, such as "service.port".
+
+    Returns:
+        The variable's name; "" where the value is that of settings.toml.
+    """
+    wanted = f"{ENV_PREFIX}{name.replace('.', '__')}".upper()
+    return next((each for each in os.environ if each.startswith(ENV_PREFIX) and each.upper() == wanted), "")
+
+
 def remove_api_keys(environ: Mapping[str, str]) -> dict[str, str]:
     """Remove API keys from an environment, for processes that check none.
 

@@ -71,3 +71,16 @@ def test_an_experiment_with_a_candidate_that_there_is_not_is_refused_before_a_fl
 def test_an_experiment_is_run_with_the_candidate_that_is_named(steps: Steps) -> None:
     assert run_command_line("experiment", next(iter(CANDIDATES))).exit_code == 0
     assert steps[-1] == ("experiment", f"--only={next(iter(CANDIDATES))}")
+
+
+@pytest.mark.parametrize("words", [("train",), ("experiment", next(iter(CANDIDATES)))])
+def test_a_loss_that_does_not_fit_the_target_is_refused_before_a_flow_starts(
+    steps: Steps, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("PENUMBRA_PROMOTION__LOSS", "absolute_error")
+    result = run_command_line(*words)
+    assert (result.exit_code, steps) == (1, [])
+    assert result.stderr == (
+        "environment variable PENUMBRA_PROMOTION__LOSS: promotion.loss = 'absolute_error': the target of "
+        "problem/schema.py is classes: expected auto, log_loss or brier\n"
+    )

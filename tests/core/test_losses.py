@@ -92,15 +92,29 @@ def test_a_loss_that_does_not_fit_the_target_is_named_with_those_that_do(task, l
     assert f"promotion.loss = '{loss}': the target of problem/schema.py {words}" in str(error.value)
 
 
-@pytest.mark.parametrize("loss", ["mae", "quantile", "quantile_1.0", "quantile_0", "quantile_90"])
+@pytest.mark.parametrize(
+    "loss",
+    [*("mae", "quantile", "quantile_1.0", "quantile_0", "quantile_90", "quantile_0.0"), f"quantile_0.{20 * '9'}"],
+)
 def test_a_setting_that_names_no_loss_is_refused_with_the_choices(loss):
     with pytest.raises(SettingsError) as error:
         load_settings(environ={"PENUMBRA_PROMOTION__LOSS": loss})
     assert str(error.value) == (
-        f"environment variable PENUMBRA_PROMOTION__LOSS: promotion.loss = '{loss}': expected auto, log_loss or brier "
-        "for classes, auto, squared_error, absolute_error or quantile_0.9 (or another level between 0 and 1) for "
-        "numbers"
+        f"environment variable PENUMBRA_PROMOTION__LOSS: promotion.loss = '{loss}': expected for classes: auto, "
+        "log_loss or brier; for numbers: auto, squared_error, absolute_error or quantile_0.9 (or another level "
+        "between 0 and 1)"
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "known"),
+    [
+        *(("quantile_.5", "quantile_0.5"), ("quantile_0.50", "quantile_0.5"), ("quantile_0.5", "quantile_0.5")),
+        *(("quantile_0.00001", "quantile_0.00001"), ("auto", "auto")),
+    ],
+)
+def test_a_quantile_loss_has_one_name_however_its_level_is_written(given, known):
+    assert load_settings(environ={"PENUMBRA_PROMOTION__LOSS": given}).promotion.loss == known
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ from flows.steps.flow_locks import hold_flow_locks
 from penumbra.core.columns import BATCH_COLUMN, INPUTS_COLUMN, LABEL_COLUMN
 from penumbra.core.masking import mask_text
 from penumbra.core.problem import Problem, ProblemError
-from penumbra.core.problem_loading import load_problem
-from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError, load_settings
+from penumbra.core.project_loading import load_project
+from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError
 from penumbra.data import versions
 from penumbra.data.batches import BatchRefused, DataStore
 from penumbra.storage import fingerprints
@@ -82,7 +82,7 @@ def main() -> None:
 
 def _examine_data_folder() -> None:
     try:
-        settings, problem = load_settings(), load_problem()
+        settings, problem = load_project()
         store = DataStore(settings.data, problem)
         if not store.batches():
             sys.exit(f"There is no data in {settings.data.folder}/ to examine: run `penumbra ingest` first.")

@@ -27,6 +27,7 @@ from penumbra.logs.index import LogIndex
 from penumbra.logs.outcome_sums import OUTCOME_SUMS_FOLDER
 from penumbra.logs.profiles import ProfileStore
 from penumbra.logs.segments import restore_last_newline
+from penumbra.logs.shadow_profiles import SHADOW_PROFILES_FOLDER
 from penumbra.registry import registry_check
 from penumbra.registry.ledger import BrokenLedger, Ledger
 from penumbra.registry.manifest import BrokenBundle, verify_bundle
@@ -84,7 +85,8 @@ def _make_finding(sentence: str) -> Finding:
 
 def _remove_damaged(settings: Settings) -> Iterator[str]:
     """Of what is made again when it is next needed."""
-    derived = (settings.data.derived, settings.training.folder, settings.monitor.folder / OUTCOME_SUMS_FOLDER)
+    counted = [settings.monitor.folder / name for name in (OUTCOME_SUMS_FOLDER, SHADOW_PROFILES_FOLDER)]
+    derived = (settings.data.derived, settings.training.folder, *counted)
     for path in itertools.chain.from_iterable(map(find_damaged_files, derived)):
         remove_sealed_file(path)
         yield f"{path} is not what was written: it is removed, and made again when it is next needed"

@@ -8,7 +8,6 @@ from typing import Any
 import polars as pl
 
 from flows.steps.train import excluded_days
-from penumbra.core.metrics.losses import build_judged_task
 from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError
 from penumbra.data import versions
@@ -103,12 +102,10 @@ def make_plan(settings: Settings, problem: Problem) -> TrainingPlan:
     Raises:
         DataNotRecorded: The data folder isn't at the version that its .dvc file names.
         NoGitRevision: The project is no git checkout with a commit.
-        SettingsError: `training.candidates` names a candidate that problem/candidates.py doesn't have, or
-            `promotion.loss` no loss of the problem's task.
+        SettingsError: `training.candidates` names a candidate that problem/candidates.py doesn't have.
         ValueError: There are too few batches with outcomes to split.
     """
     require_known_candidates("training.candidates", settings.training.candidates, problem.candidates.CANDIDATES)
-    build_judged_task(problem.schema, settings.promotion.loss)
     data = versions.compute_data_version(settings.data)
     if not data or data != versions.read_recorded_version(settings.data):
         raise DataNotRecorded(

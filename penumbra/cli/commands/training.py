@@ -33,10 +33,12 @@ def train_model(skip_doctor: bool, reason: str) -> None:
     The first model becomes live, later ones go into the shadow. The doctor examines the data before the first
     training. If data, code and settings were trained before, that is all the command says.
     """
-    from penumbra.core.settings import SettingsError, load_settings
+    from penumbra.core.problem import ProblemError
+    from penumbra.core.project_loading import load_project
+    from penumbra.core.settings import SettingsError
 
-    with refuse_on(SettingsError):
-        settings = load_settings()
+    with refuse_on(SettingsError, ProblemError):
+        settings, _ = load_project(["schema"])
     run_flow_process("ingest")
     if not skip_doctor and not (settings.training.folder / "receipts").exists():
         from flows.steps.doctor import examination
@@ -53,12 +55,12 @@ def train_model(skip_doctor: bool, reason: str) -> None:
 def start_experiment(candidate: str) -> None:
     """Try one CANDIDATE of problem/candidates.py, on a sample first and then in full."""
     from penumbra.core.problem import ProblemError
-    from penumbra.core.problem_loading import load_problem
-    from penumbra.core.settings import SettingsError, load_settings
+    from penumbra.core.project_loading import load_project
+    from penumbra.core.settings import SettingsError
 
     with refuse_on(SettingsError, ProblemError):
-        settings, known = load_settings(), load_problem(["candidates"]).candidates.CANDIDATES
-    if candidate not in known:
+        settings, problem = load_project(["candidates"])
+    if candidate not in (known := problem.candidates.CANDIDATES):
         raise Refusal(f"there is no candidate {candidate!r}: problem/candidates.py has {', '.join(known)}")
     if not (settings.data.folder / "batches").is_dir():
         run_flow_process("ingest")

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 
 from penumbra.core.metrics.losses import name_compared_loss
 from penumbra.core.problem import ProblemError
-from penumbra.core.problem_loading import load_problem
-from penumbra.core.settings import Settings, SettingsError, load_settings
+from penumbra.core.project_loading import load_project
+from penumbra.core.settings import Settings, SettingsError
 from penumbra.core.tables import format_number
 from penumbra.data.source_reader import BatchRefused, SourceFailed
 from penumbra.simulation.backtest import report, trials
@@ -32,7 +32,7 @@ def main() -> None:
         BatchRefused: A batch of the source breaks the contract.
         BacktestRefused: There are too few days, or a model that all others are compared with can't be fitted.
     """
-    settings, problem = load_settings(), load_problem()
+    settings, problem = load_project()
     history = prepare_backtest_data(settings, problem, settings.backtest.folder)
     policies = [*trials.list_rival_trials(), PolicyTrial(trials.build_configured_policy(settings))]
     results = list(run_trials(settings, history, [*policies, *trials.list_variant_trials(settings)]))

@@ -15,8 +15,8 @@ from flows.steps.train.plan import require_known_candidates
 from penumbra.core.http_client import find_free_port
 from penumbra.core.metrics.losses import name_compared_loss
 from penumbra.core.problem import Problem, ProblemError
-from penumbra.core.problem_loading import load_problem
-from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError, load_settings
+from penumbra.core.project_loading import load_project
+from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError
 from penumbra.core.task import Task
 from penumbra.data.source_reader import BatchRefused, SourceFailed, list_source_batches
 from penumbra.simulation.replay import day_loop, report, sandbox, traffic
@@ -75,7 +75,7 @@ def main(days: int = 0) -> tuple[Path, str]:
         BatchRefused: A batch of the source breaks the contract.
         SystemExit: There is nothing to replay, or the replay stopped; what was played is kept.
     """
-    settings, problem = load_settings(), load_problem()
+    settings, problem = load_project()
     require_known_candidates("replay.candidate", [settings.replay.candidate], problem.candidates.CANDIDATES)
     plan = plan_replay(settings, problem, days)
     folder = settings.replay.folder.absolute()

@@ -234,6 +234,14 @@ def test_what_can_t_be_read_is_said_on_the_page_and_the_rest_is_shown(browser, t
         assert "version 1" in seen.page.inner_text("#live")
 
 
+def test_a_loss_that_does_not_fit_the_target_is_said_on_the_page(tmp_path):
+    settings = recorded_windows.make_history_settings(tmp_path)
+    WindowStore(settings.monitor.folder).write(recorded_windows.make_window(0))
+    unfit = settings.model_copy(update={"promotion": settings.promotion.model_copy(update={"loss": "absolute_error"})})
+    assert "the target of problem/schema.py is classes" in overview.write_overview(unfit, PROBLEM).read_text()
+    assert read_head(unfit).startswith("✓ ok in the window")
+
+
 def test_who_is_behind_with_the_logs_is_said_on_the_page(browser, tmp_path):
     settings = recorded_windows.make_history_settings(tmp_path)
     prediction_logs.append_to_new_segment(settings.service.predictions, [prediction_logs.make_prediction(1)])

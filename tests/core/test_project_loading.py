@@ -1,0 +1,43 @@
+"""Settings and problem that don't fit each other, in all that begins with both."""
+
+from collections.abc import Callable
+
+import pytest
+
+from flows.steps.doctor import examination
+from penumbra.core.project_loading import load_project
+from penumbra.core.settings import PROJECT_ROOT, SettingsError
+from penumbra.simulation.backtest import run as backtest
+from penumbra.simulation.replay import run as replay
+
+UNFIT = (
+    "environment variable PENUMBRA_PROMOTION__LOSS: promotion.loss = 'absolute_error': the target of "
+    "problem/schema.py is classes: expected auto, log_loss or brier"
+)
+
+
+@pytest.fixture
+def unfit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PENUMBRA_PROMOTION__LOSS", "absolute_error")
+
+
+@pytest.mark.usefixtures("unfit")
+@pytest.mark.parametrize("start", [load_project, backtest.main, replay.main])
+def test_a_loss_that_does_not_fit_the_target_is_refused_at_the_start(start: Callable[[], object]) -> None:
+    with pytest.raises(SettingsError) as refused:
+        start()
+    assert str(refused.value) == UNFIT
+
+
+@pytest.mark.usefixtures("unfit")
+def test_the_doctor_says_so_in_a_sentence() -> None:
+    with pytest.raises(SystemExit) as ended:
+        examination._examine_data_folder()
+    assert ended.value.code == f"The data can't be examined: {UNFIT}"
+
+
+@pytest.mark.parametrize("flow", ["train", "experiment", "monitor", "promote"])
+def test_every_flow_that_judges_begins_with_settings_and_problem_that_fit(flow: str) -> None:
+    text = (PROJECT_ROOT / f"flows/{flow}.py").read_text()
+    assert "load_project()" in text
+    assert "load_settings" not in text
