@@ -29,6 +29,7 @@ from penumbra.registry.ledger import BrokenLedger, Ledger
 from penumbra.registry.manifest import BrokenBundle, UnfitBundle
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import CANDIDATE_ALIAS, read_shadow_versions
+from penumbra.storage.sealed import DamagedFile
 from penumbra.storage.sqlite import remove_database
 from penumbra.storage.work_lock import PassInProgress, hold_pass_lock
 
@@ -37,6 +38,7 @@ MONITOR_ERRORS = (
     BrokenBundle,
     BrokenLedger,
     DamagedWindow,
+    DamagedFile,
     MlflowException,
     SettingsError,
     ProblemError,

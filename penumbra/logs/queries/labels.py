@@ -16,6 +16,7 @@ from penumbra.logs.index import LogIndex
 from penumbra.logs.keys import KeyEncoder
 from penumbra.logs.queries import samples
 from penumbra.logs.queries.bottom_k import DAY_SECONDS
+from penumbra.storage.sealed import DamagedFile
 
 HOUR_SECONDS = 3600.0
 COVERAGE_GROUPS = {"day": "date(event, 'unixepoch')", "model": "model"}
@@ -130,18 +131,21 @@ def join_labels(index: LogIndex, ids: Sequence[str] | None = None) -> pl.DataFra
         another model had a part in it), arrived and delay (hours) of its label, and target; null without a label.
         Output and decision are Float64 and Boolean, Array(Float64, classes) and the Enum of classes, or both Float64
         (see `PredictionEntry`).
+
+    Raises:
+        DamagedFile: A byte of the index has changed.
     """
     schema = _build_join_schema(index.label_spec.task)
     among, given = ("", ()) if ids is None else (IDS_CONDITION, (encode_json(list(ids)).decode(),))
     with index.open() as db:
         rows = db.execute(f"SELECT {', '.join(schema)} FROM ({LABEL_JOIN_QUERY}) {among} ORDER BY id", given).fetchall()
-    frame = pl.DataFrame(rows, schema=schema, orient="row")
-    return frame.with_columns(
+    columns = (
         *(_to_datetime(name) for name in ("time", "event", "arrived")),
         *_decode_output_columns(index.label_spec.task),
         pl.col("delay") / HOUR_SECONDS,
         _decode_target(index.label_spec.task),
     )
+    return _decode_rows(index, rows, schema, *columns)
 
 
 def read_answers_with_targets(
@@ -159,18 +163,17 @@ def read_answers_with_targets(
     Yields:
         Frames with the columns id, time, event, output and target of `join_labels`; the target is null where there is
         no label yet.
+
+    Raises:
+        DamagedFile: A byte of the index has changed.
     """
     said = {"output": SQLITE_DTYPES[index.label_spec.task.kind][0], "target": pl.String}
-    schema = {"id": pl.String, "time": pl.Float64, "event": pl.Float64, **said}
+    schema, task = {"id": pl.String, "time": pl.Float64, "event": pl.Float64, **said}, index.label_spec.task
+    columns = _to_datetime("time"), _to_datetime("event"), _decode_output_columns(task)[0], _decode_target(task)
     with index.open() as db:
         found = db.execute(ANSWERS_WITH_TARGETS_QUERY, (since.timestamp(), until.timestamp(), model))
         while rows := found.fetchmany(at_once):
-            yield pl.DataFrame(rows, schema=schema, orient="row").with_columns(
-                _to_datetime("time"),
-                _to_datetime("event"),
-                _decode_output_columns(index.label_spec.task)[0],
-                _decode_target(index.label_spec.task),
-            )
+            yield _decode_rows(index, rows, schema, *columns)
 
 
 def find_first_outputs(index: LogIndex, rows: pl.DataFrame) -> pl.Series:
@@ -201,23 +204,31 @@ def read_day_outputs(index: LogIndex, day: dt.date) -> pl.DataFrame:
 
     Returns:
         A frame with `id` (String) and `output`, Float64 or Array(Float64, classes).
+
+    Raises:
+        DamagedFile: A byte of the index has changed.
     """
     schema = {"id": pl.String, "output": SQLITE_DTYPES[index.label_spec.task.kind][0]}
     begin = samples.to_day_timestamp(day)
     with index.open() as db:
         rows = db.execute(DAY_OUTPUTS_QUERY, (begin, begin + DAY_SECONDS)).fetchall()
     segment, position = (pl.col("id").str.split("-").list.get(part) for part in (0, 1))
-    return (
-        pl.DataFrame(rows, schema=schema, orient="row")
-        .sort(segment, position.str.to_integer(base=16))
-        .select("id", _decode_output_columns(index.label_spec.task)[0])
-    )
+    frame = _decode_rows(index, rows, schema, _decode_output_columns(index.label_spec.task)[0])
+    return frame.sort(segment, position.str.to_integer(base=16))
 
 
 def count_unreadable_lines(index: LogIndex) -> int:
     """Return the number of lines of all logs that `index` couldn't read: damaged, or of another contract."""
     with index.open() as db:
         return int(db.execute("SELECT coalesce(sum(unreadable), 0) FROM segments").fetchone()[0])
+
+
+def _decode_rows(index: LogIndex, rows: Sequence[Any], schema: dict[str, Any], *columns: pl.Expr) -> pl.DataFrame:
+    try:
+        return pl.DataFrame(rows, schema=schema, orient="row").with_columns(*columns)
+    except (pl.exceptions.PolarsError, TypeError) as error:
+        said = str(error).partition("\n")[0]
+        raise DamagedFile(f"{index.path} isn't what the logs say: {said}: `penumbra doctor` makes it again") from None
 
 
 def _build_join_schema(task: Task) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What a model answered by itself of some time, with the labels there are."""
 
+import sqlite3
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,7 @@ from penumbra.logs.index import LogIndex
 from penumbra.logs.labels import LabelSpec
 from penumbra.logs.queries.labels import join_labels, read_answers_with_targets
 from penumbra.logs.schema import LabelEntry, PredictionEntry
+from penumbra.storage.sealed import DamagedFile
 from tests.helpers.prediction_logs import (
     EVENING,
     NOON,
@@ -84,3 +86,16 @@ def test_targets_of_every_kind_are_read(tmp_path: Path, dtype: Any, column: Any,
     assert rows.select("id", "target").rows() == [(first, None), (second, label)]
     assert rows.schema["target"] == dtype
     assert rows["output"].to_list() == [output] * 2
+
+
+def test_a_target_that_no_log_has_is_a_sentence_with_the_file_and_what_mends_it(tmp_path: Path) -> None:
+    log_predictions(tmp_path, make_prediction(1))
+    log_labels(tmp_path, make_label_by_key(1, 42))
+    index = make_updated_index(tmp_path)
+    with sqlite3.connect(index.path) as db:
+        db.execute("UPDATE labels SET target = 'tzue' WHERE target NOT NULL")
+    for read in (join_labels, lambda index: list(read_answers_with_targets(index, "7", NOON, NOON + make_hours(1)))):
+        with pytest.raises(
+            DamagedFile, match=r"index\.db isn't what the logs say: .*: `penumbra doctor` makes it again"
+        ):
+            read(index)
