@@ -51,7 +51,7 @@ def require_loss_name(name: str) -> str:
         name: The value of `promotion.loss`.
 
     Returns:
-        The name in its one spelling: "quantile_0.5" for "quantile_.5" or "quantile_0.50".
+        The name in its one spelling, such as "quantile_0.5" where the level is written .5 or 0.50.
 
     Raises:
         ValueError: It is neither; says what is.
