@@ -152,7 +152,10 @@ def test_a_model_whose_answers_differ_is_not_registered(tmp_path: Path, monkeypa
         tested=[SimpleNamespace(candidate="tree", scores={"log_loss": 0.5})],
         remarks=[],
         gate=SimpleNamespace(
-            report=GateReport([check_served_forms(FormComparison(250, sentence))]), failed=pl.DataFrame(), live=None
+            report=GateReport([check_served_forms(FormComparison(250, sentence))]),
+            failed=pl.DataFrame(),
+            live=None,
+            compared=pl.DataFrame(),
         ),
     )
     text = registration.register_outcome(outcome)

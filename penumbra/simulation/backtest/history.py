@@ -259,7 +259,8 @@ class BacktestHistory:
         )
 
     def _memory_begin(self, since: int, first: int) -> int:
-        return max(since, first + self.window - count_memory_days(self.window))
+        """The first day to look at: the window's whole, and before it the days since which the model has answered."""
+        return min(max(since, first + self.window - count_memory_days(self.window)), first)
 
     def _reference_fit(self, fit: ModelFit) -> ModelFit:
         """Return the model that learnt like `fit`, but not the last days before its end."""
