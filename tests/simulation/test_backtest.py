@@ -95,3 +95,4 @@ def test_a_week_is_judged_by_the_monitors_detectors(year: tuple[Any, Path]) -> N
     march, july = (played.drift(first, day, day) for day in (first.end, 182))
     assert july > march
     assert played.loss_ratio(first, 182, 182) > 0.8
+    assert played.loss_ratio(first, 250, 182) == played.loss_ratio(first, 182, 182)  # a model that answers only later
