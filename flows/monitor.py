@@ -35,7 +35,7 @@ class MonitorFlow(FlowSpec):
     def report(self):
         """Make the reports of the windows that have none."""
         from flows.steps.monitor import reports
-        from monitoring.windows import DamagedWindow
+        from monitoring.window_store import DamagedWindow
 
         with stop_with_one_sentence(reports.ReportsFailed, DamagedWindow):
             self.pages = [str(page) for page in reports.publish_reports(self.settings)]

@@ -23,29 +23,30 @@ from monitoring.pooled_days import PooledDays
 from penumbra.core.columns import PREDICTION_COLUMN
 from penumbra.core.histograms import Binning, Profile
 
+MIN_THRESHOLD = 1e-9
 ORDERS_AT_ONCE = 250  # whose sums stay in the processor's cache
 
 
 @dataclass(frozen=True)
 class ColumnDrift:
-    """The drift of one column.
+    """The drift of one column, by the measure and the days that are nearest to an alarm.
 
     Attributes:
         distance: Distance from the reference, 0 to 1: of Jensen and Shannon, or the shift.
         threshold: The largest distance that is no alarm.
-        days: Over how many of the latest days.
+        days: Over how many of the latest days; None, in records of earlier versions, for the window's own.
         shift: "higher" or "lower" where the distance is the shift of its values, else "".
     """
 
     distance: float
     threshold: float
-    days: int
+    days: int | None = None
     shift: str = ""
 
     @property
     def ratio(self) -> float:
         """Distance divided by threshold; above 1 is an alarm."""
-        return self.distance / self.threshold
+        return self.distance / max(self.threshold, MIN_THRESHOLD)
 
 
 @dataclass(frozen=True)

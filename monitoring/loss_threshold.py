@@ -70,6 +70,11 @@ class StretchLoss:
         """Mean divided by threshold; above 1 is an alarm."""
         return self.mean / max(self.threshold, MIN_THRESHOLD)
 
+    @property
+    def is_high(self) -> bool:
+        """Whether it is an alarm."""
+        return self.mean > self.threshold
+
 
 def judge_losses(
     recent: DailyLosses, reference: DailyLosses, one_in: float, window_days: int, seed: int = 0

@@ -1,23 +1,16 @@
-"""The records of the windows that were judged, one JSON file a window, each written as a whole or not at all.
-
-<monitor>/windows/<first day>.json
+"""The record of a window that was judged, and the words for its days.
 
 A window is some whole days of events (UTC), by the rows' own time; windows lie side by side. Each is of one model.
 """
 
 import datetime as dt
-from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
 
+from monitoring.drift import ColumnDrift
 from monitoring.explanations.records import Explanation
+from monitoring.loss_threshold import StretchLoss
 from penumbra.core.histograms import DegradedSlice
-from penumbra.storage.sealed import DamagedFile, get_seal_path, read_sealed_file, replace_sealed_file
-
-WINDOWS_FOLDER = "windows"
-DAMAGED_SUFFIX = ".damaged"
-MIN_THRESHOLD = 1e-9
 
 
 def format_window_days(begin: dt.date, end: dt.date) -> str:
@@ -64,31 +57,6 @@ def describe_missing_windows(days: int, today: dt.date) -> str:
     )
 
 
-class DamagedWindow(ValueError):
-    """A window's file can't be read; says which one and what is wrong."""
-
-
-class WindowDistance(msgspec.Struct, frozen=True):
-    """The distance of a column from the reference, by the measure and the days that are nearest to an alarm.
-
-    Attributes:
-        distance: The distance, 0 to 1.
-        threshold: The largest distance that is no alarm.
-        days: Over how many of the latest days; None for the window's own.
-        shift: "higher" or "lower" where it is the shift of the column's values, else "".
-    """
-
-    distance: float
-    threshold: float
-    days: int | None = None
-    shift: str = ""
-
-    @property
-    def ratio(self) -> float:
-        """Distance divided by threshold; above 1 is an alarm."""
-        return self.distance / max(self.threshold, MIN_THRESHOLD)
-
-
 class LargestDrift(msgspec.Struct, frozen=True):
     """The drift of a window.
 
@@ -103,25 +71,6 @@ class LargestDrift(msgspec.Struct, frozen=True):
     column: str
     days: int | None = None
     shift: str = ""
-
-
-class LongerLoss(msgspec.Struct, frozen=True):
-    """Mean loss over more of the latest days than the window's.
-
-    Attributes:
-        days: How many days.
-        mean: The mean loss.
-        threshold: The mean loss above which it is an alarm.
-    """
-
-    days: int
-    mean: float
-    threshold: float
-
-    @property
-    def is_high(self) -> bool:
-        """Whether it is an alarm."""
-        return self.mean > self.threshold
 
 
 class ScoreReference(msgspec.Struct, frozen=True):
@@ -163,7 +112,7 @@ class WindowLoss(msgspec.Struct, frozen=True):
     high: float
     threshold: float | None
     clipped: float = 0.0
-    longer: LongerLoss | None = None
+    longer: StretchLoss | None = None
 
     @property
     def is_high(self) -> bool:
@@ -291,8 +240,8 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     verdict: str
     reason: str
     judged: dt.datetime
-    columns: dict[str, WindowDistance] = {}
-    prediction: WindowDistance | None = None
+    columns: dict[str, ColumnDrift] = {}
+    prediction: ColumnDrift | None = None
     compared: ScoreReference | None = None
     drift: LargestDrift | None = None
     loss: WindowLoss | None = None
@@ -333,85 +282,3 @@ def has_alarm(window: Window) -> bool:
     has_drift = window.drift is not None and window.drift.ratio > 1
     is_high = window.loss is not None and window.loss.is_high
     return window.verdict != "ok" or has_drift or is_high
-
-
-def describe_missing_explanation(window: Window, folder: Path) -> str:
-    """Describe why a window isn't explained that was judged before explanations were recorded.
-
-    Args:
-        window: The window's record.
-        folder: The settings' `monitor.folder`.
-
-    Returns:
-        A sentence without its full stop, with the remedy.
-    """
-    record = folder / WINDOWS_FOLDER / f"{window.begin}.json"
-    return (
-        f"the window {window.days} was judged by a version that kept no explanation: remove {record} and run "
-        "`penumbra monitor`, which judges it again"
-    )
-
-
-@dataclass(frozen=True)
-class WindowStore:
-    """The records of all windows.
-
-    Attributes:
-        folder: The settings' `monitor.folder`.
-    """
-
-    folder: Path
-
-    def write(self, window: Window) -> Path:
-        """Write the record of a window, in place of an earlier one.
-
-        Args:
-            window: The record.
-
-        Returns:
-            The file.
-        """
-        path = self.folder / WINDOWS_FOLDER / f"{window.begin}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace_sealed_file(path, msgspec.json.format(msgspec.json.encode(window), indent=1) + b"\n")
-        return path
-
-    def read(self) -> list[Window]:
-        """Read every window.
-
-        Returns:
-            The records, the earliest first.
-
-        Raises:
-            DamagedWindow: A file can't be read.
-        """
-        return [_read_window(path) for path in self._paths()]
-
-    def set_damaged_aside(self) -> list[str]:
-        """Rename the files that can't be read, so that their windows are judged again.
-
-        Returns:
-            A sentence for each.
-        """
-        said = []
-        for path in self._paths():
-            try:
-                _read_window(path)
-            except DamagedWindow as error:
-                aside = path.with_suffix(DAMAGED_SUFFIX)
-                path.replace(aside)
-                get_seal_path(path).unlink(missing_ok=True)
-                said.append(f"{error}; it is kept as {aside.name}")
-        return said
-
-    def _paths(self) -> list[Path]:
-        return sorted((self.folder / WINDOWS_FOLDER).glob("[0-9]*.json"))
-
-
-def _read_window(path: Path) -> Window:
-    try:
-        return msgspec.json.decode(read_sealed_file(path), type=Window)
-    except DamagedFile as error:
-        raise DamagedWindow(f"{error}: the next `penumbra monitor` judges the window again") from None
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise DamagedWindow(f"{path}: {error}: the next `penumbra monitor` judges the window again") from None

@@ -14,7 +14,8 @@ from monitoring.dashboard import cards, flow_runs, window_charts
 from monitoring.dashboard.flow_runs import FlowRun
 from monitoring.reports.foreign_pages import seal_page
 from monitoring.reports.workspace import ReportWorkspace
-from monitoring.windows import DamagedWindow, Window, WindowStore, describe_missing_windows
+from monitoring.window_store import DamagedWindow, WindowStore
+from monitoring.windows import Window, describe_missing_windows
 from penumbra.core.metrics.losses import describe_loss
 from penumbra.core.problem import Problem
 from penumbra.core.settings import DashboardSettings, ScheduleSettings, Settings, SettingsError

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monitoring.estimation.day_folds import FOLDS, assign_day_folds
-from monitoring.estimation.input_matrix import fill_empty_columns
+from monitoring.estimation.input_matrix import fill_empty_columns, make_boosting_options
 from penumbra.core.metrics.losses import compute_probability_losses, name_compared_loss
 from penumbra.core.task import Task
 
@@ -110,13 +110,4 @@ class LossModel:
 def _make_regressor(rows: int, categorical: Sequence[int]) -> "HistGradientBoostingRegressor":
     from sklearn.ensemble import HistGradientBoostingRegressor
 
-    return HistGradientBoostingRegressor(
-        categorical_features=list(categorical),
-        max_iter=40,
-        learning_rate=0.1,
-        max_leaf_nodes=8,
-        min_samples_leaf=max(20, rows // 100),
-        l2_regularization=10.0,
-        early_stopping=False,
-        random_state=0,
-    )
+    return HistGradientBoostingRegressor(max_iter=40, learning_rate=0.1, **make_boosting_options(rows, categorical))

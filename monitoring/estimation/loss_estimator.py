@@ -146,7 +146,8 @@ class LossEstimator:
         if len(self.labels) < MIN_REFERENCE_ROWS or days < MIN_REFERENCE_DAYS or not len(window.days):
             return None
         method, before = self._expected
-        now, matrix = self._expect_losses(method, window), self._columns.build_matrix(window.inputs)
+        matrix = self._columns.build_matrix(window.inputs)
+        now = self._expect_losses(method, window.predictions, matrix)
         found = compute_shift_weights(self._matrix, self.reference.days, matrix, window.days, self._columns.categorical)
         if found.covered < MOSTLY_COVERED:
             method += f", extrapolated: the reference has rows like only {found.covered:.0%} of the window's"
@@ -188,18 +189,17 @@ class LossEstimator:
         """The method, and the reference's expected losses by it, float64 [n]."""
         ways = {LOSSES_METHOD: self._loss_model.judged}
         if self.task.kind != "regression":
-            ways = {SCORES_METHOD: self._expect_losses(SCORES_METHOD, self.reference), **ways}
+            ways = {SCORES_METHOD: self._expect_losses(SCORES_METHOD, self.reference.predictions, self._matrix), **ways}
         return min(ways.items(), key=lambda way: self._measure_spread(way[1]))
 
     def _measure_spread(self, expected: np.ndarray) -> float:
         return DayCalibration.fit(expected, self._losses, np.ones(len(expected)), self.reference.days).spread
 
-    def _expect_losses(self, method: str, rows: ScoredRows) -> np.ndarray:
+    def _expect_losses(self, method: str, predictions: np.ndarray, matrix: np.ndarray) -> np.ndarray:
         if method == SCORES_METHOD:
             known = self.reference.predictions, self.labels
-            return compute_expected_losses(self.task, rows.predictions, *known, self.loss, self.ceiling)
-        matrix = self._columns.build_matrix(rows.inputs)
-        return self._loss_model.predict_losses(np.column_stack([matrix, rows.predictions]))
+            return compute_expected_losses(self.task, predictions, *known, self.loss, self.ceiling)
+        return self._loss_model.predict_losses(np.column_stack([matrix, predictions]))
 
 
 def _sum_weighted_residuals(

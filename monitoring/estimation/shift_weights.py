@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monitoring.estimation.day_folds import FOLDS, assign_day_folds
-from monitoring.estimation.input_matrix import fill_empty_columns
+from monitoring.estimation.input_matrix import fill_empty_columns, make_boosting_options
 
 if TYPE_CHECKING:  # importing it takes longer than all that doesn't estimate
     from sklearn.ensemble import HistGradientBoostingClassifier
@@ -117,13 +117,4 @@ def _find_shrinkage(log_odds: np.ndarray, is_window: np.ndarray, balance: np.nda
 def _make_classifier(rows: int, categorical: Sequence[int]) -> "HistGradientBoostingClassifier":
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    return HistGradientBoostingClassifier(
-        categorical_features=list(categorical),
-        max_iter=20,
-        learning_rate=0.15,
-        max_leaf_nodes=8,
-        min_samples_leaf=max(20, rows // 100),
-        l2_regularization=10.0,
-        early_stopping=False,
-        random_state=0,
-    )
+    return HistGradientBoostingClassifier(max_iter=20, learning_rate=0.15, **make_boosting_options(rows, categorical))

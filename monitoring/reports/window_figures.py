@@ -4,8 +4,9 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from monitoring.drift import ColumnDrift
 from monitoring.explanations.sentences import list_sentences
-from monitoring.windows import EstimatedLoss, Window, WindowDistance, WindowLoss, describe_stretch
+from monitoring.windows import EstimatedLoss, Window, WindowLoss, describe_stretch
 from penumbra.core.columns import PREDICTION_COLUMN, RESERVED_PREFIX
 from penumbra.core.histograms import DegradedSlice
 from penumbra.core.tables import format_number
@@ -135,12 +136,12 @@ def _format_band(measured: WindowLoss | EstimatedLoss | DegradedSlice) -> str:
     return f"{format_number(measured.mean)} ({format_number(measured.low)} to {format_number(measured.high)})"
 
 
-def _sort_by_ratio(window: Window) -> list[tuple[str, WindowDistance]]:
+def _sort_by_ratio(window: Window) -> list[tuple[str, ColumnDrift]]:
     """The columns with their distances, those nearest to an alarm first."""
     return sorted(window.columns.items(), key=lambda item: -item[1].ratio)
 
 
-def _format_distance(window: Window, measured: WindowDistance) -> str:
+def _format_distance(window: Window, measured: ColumnDrift) -> str:
     alarm = ", an alarm" if measured.ratio > 1 else ""
     over = describe_stretch(measured.days, window.length, measured.shift)
     return f"{measured.distance:.4f}{over}, with a threshold of {measured.threshold:.4f}{alarm}"

@@ -13,14 +13,8 @@ from monitoring.explanations.sentences import (
     describe_unseen_values,
     list_part_rows,
 )
-from monitoring.windows import (
-    Window,
-    WindowStore,
-    describe_missing_explanation,
-    describe_missing_windows,
-    format_window_days,
-    has_alarm,
-)
+from monitoring.window_store import WindowStore, describe_missing_explanation
+from monitoring.windows import Window, describe_missing_windows, format_window_days, has_alarm
 from penumbra.core.settings import Settings
 from penumbra.core.tables import align_columns
 

@@ -9,13 +9,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from flows.steps.monitor.drift_signals import measure_drift
+from flows.steps.monitor.drift_signals import measure_drift, read_model_profiles
 from flows.steps.monitor.window_signals import WindowSpan
 from monitoring.windows import ScoreReference
 from penumbra.core.columns import PREDICTION_COLUMN
 from penumbra.logs.index import LogIndex
 from penumbra.logs.profiles import ProfileStore
 from penumbra.logs.schema import PredictionEntry
+from penumbra.logs.shadow_profiles import ShadowProfileStore
 from problem import schema
 from tests.helpers import prediction_logs, registered_versions
 from tests.helpers.prediction_logs import NOON, make_hours
@@ -56,7 +57,8 @@ def measure(folder: Path, begin: int, learnt: int | None = -1) -> tuple[dict[str
     profiles.update(reference)
     model: Any = SimpleNamespace(version="8", learnt=None if learnt is None else FIRST + learnt * ONE_DAY)
     span = WindowSpan(FIRST + begin * ONE_DAY, FIRST + (begin + DAYS) * ONE_DAY, NOON, {})
-    return measure_drift(settings, index, profiles, model, span)
+    known = read_model_profiles(ShadowProfileStore(settings.folder, index), profiles, model, span)
+    return measure_drift(settings, known, span)
 
 
 def compared(first: int, last: int, days: int, live: int) -> ScoreReference:

@@ -10,6 +10,7 @@ import pytest
 
 from flows.steps.monitor import outcomes as settling
 from flows.steps.monitor import window_signals
+from flows.steps.monitor.drift_signals import read_model_profiles
 from flows.steps.monitor.outcomes import OutcomeReader
 from flows.steps.monitor.watched_model import load_watched_model
 from flows.steps.prediction_losses import compute_known_losses, extract_predictions
@@ -22,6 +23,7 @@ from penumbra.logs.index import LogIndex
 from penumbra.logs.outcome_sums import OutcomeSumStore
 from penumbra.logs.profiles import ProfileStore
 from penumbra.logs.queries.labels import join_labels
+from penumbra.logs.shadow_profiles import ShadowProfileStore
 from penumbra.registry.models import ModelRegistry
 from problem import features, schema
 from tests.helpers import monitored_model as world
@@ -202,7 +204,9 @@ def test_the_days_before_a_window_are_those_since_the_model_s_first_answer(folde
     profiles = ProfileStore(made.settings.monitor.folder, made.settings.service.predictions, schema)
     profiles.update(lambda _: made.model.profiled_reference)
     later = replace(made.span, begin=WINDOW_BEGIN + 7 * ONE_DAY, end=WINDOW_BEGIN + 14 * ONE_DAY)
-    memory = window_signals.find_memory_span(made.settings.monitor, profiles, made.model, later)
+    shadow = ShadowProfileStore(made.settings.monitor.folder, made.index)
+    known = read_model_profiles(shadow, profiles, made.model, later)
+    memory = window_signals.find_memory_span(made.settings.monitor, known, later)
     assert (memory.begin, memory.end) == (WINDOW_BEGIN, later.begin)
-    first = window_signals.find_memory_span(made.settings.monitor, profiles, made.model, made.span)
+    first = window_signals.find_memory_span(made.settings.monitor, known, made.span)
     assert replace(made, span=first).outcomes() == []

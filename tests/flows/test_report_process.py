@@ -3,7 +3,7 @@
 import pytest
 
 from flows.steps.monitor import reports
-from monitoring.windows import WindowStore
+from monitoring.window_store import WindowStore
 from tests.helpers import recorded_windows
 from tests.helpers.processes import run_python
 

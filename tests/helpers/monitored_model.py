@@ -8,7 +8,8 @@ import numpy as np
 import polars as pl
 
 from flows.steps.monitor import due_windows
-from monitoring.windows import Window, WindowStore
+from monitoring.window_store import WindowStore
+from monitoring.windows import Window
 from penumbra.core.columns import LABEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import Settings, load_settings

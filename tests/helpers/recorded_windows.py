@@ -7,7 +7,9 @@ from typing import Any
 import dataframely as dy
 import numpy as np
 
+from monitoring.drift import ColumnDrift
 from monitoring.explanations.records import ChangeDay, ColumnShift, Explanation, LossPart, LossRise
+from monitoring.window_store import WindowStore
 from monitoring.windows import (
     DayFault,
     EstimatedLoss,
@@ -15,9 +17,7 @@ from monitoring.windows import (
     LargestDrift,
     ShadowDisagreement,
     Window,
-    WindowDistance,
     WindowLoss,
-    WindowStore,
 )
 from penumbra.core.histograms import DegradedSlice
 from penumbra.core.settings import Settings, load_settings
@@ -142,8 +142,8 @@ def make_window(number: int, verdict: str = "ok", ratio: float = 0.5, **changes:
     loss = 0.47 + ratio / 20
     fields: dict[str, Any] = {
         "reason": {"ok": "nothing is beyond its threshold", "investigate": "temp: frozen"}.get(verdict, "temp drifted"),
-        "columns": {"temp": WindowDistance(0.1 * ratio, 0.1), "carrier": WindowDistance(0.02, 0.08)},
-        "prediction": WindowDistance(0.04, 0.09),
+        "columns": {"temp": ColumnDrift(0.1 * ratio, 0.1), "carrier": ColumnDrift(0.02, 0.08)},
+        "prediction": ColumnDrift(0.04, 0.09),
         "drift": LargestDrift(ratio, "temp"),
         "loss": WindowLoss(6_000, loss, loss - 0.02, loss + 0.02, 0.53),
         "estimated": EstimatedLoss(0.49, 0.46, 0.52, "that the scores are calibrated"),

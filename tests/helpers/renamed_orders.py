@@ -13,7 +13,7 @@ import polars as pl
 from flows.steps.doctor import examination
 from flows.steps.monitor import due_windows
 from flows.steps.train import final_fit, gate_evaluation, matrices, plan
-from monitoring.windows import WindowStore
+from monitoring.window_store import WindowStore
 from penumbra.cli.label_report import collect_label_counts, format_label_counts
 from penumbra.cli.lineage_report import format_lineage
 from penumbra.cli.quarantine_report import describe_quarantine

@@ -5,18 +5,17 @@ import datetime as dt
 import msgspec
 import pytest
 
+from monitoring.drift import ColumnDrift
+from monitoring.loss_threshold import StretchLoss
+from monitoring.window_store import DamagedWindow, WindowStore
 from monitoring.windows import (
-    DamagedWindow,
     DayFault,
     EstimatedLoss,
     LabelArrivals,
     LargestDrift,
-    LongerLoss,
     ShadowDisagreement,
     Window,
-    WindowDistance,
     WindowLoss,
-    WindowStore,
     describe_stretch,
 )
 from penumbra.core.histograms import DegradedSlice
@@ -32,8 +31,8 @@ def window(begin=DAY, **facts):
 
 
 WHOLE = window(
-    columns={"temp": WindowDistance(0.2, 0.1)},
-    prediction=WindowDistance(0.01, 0.1),
+    columns={"temp": ColumnDrift(0.2, 0.1)},
+    prediction=ColumnDrift(0.01, 0.1),
     drift=LargestDrift(2.0, "temp"),
     loss=WindowLoss(5800, 0.49, 0.47, 0.51, 0.55),
     labels=LabelArrivals(6000, 5800),
@@ -88,7 +87,7 @@ def test_a_damaged_record_is_named(tmp_path):
 
 
 def test_a_distance_is_seen_in_proportion_to_its_threshold():
-    assert WindowDistance(0.2, 0.1).ratio == pytest.approx(2)
+    assert ColumnDrift(0.2, 0.1).ratio == pytest.approx(2)
 
 
 @pytest.mark.parametrize(
@@ -108,13 +107,13 @@ def test_over_which_days_something_moved_is_said_where_it_isn_t_the_window(days,
 def test_a_loss_that_is_high_over_more_days_alone_is_an_alarm():
     calm = WindowLoss(5800, 0.49, 0.47, 0.51, 0.55)
     assert not calm.is_high
-    assert not msgspec.structs.replace(calm, longer=LongerLoss(28, 0.49, 0.5)).is_high
-    assert msgspec.structs.replace(calm, longer=LongerLoss(28, 0.51, 0.5)).is_high
+    assert not msgspec.structs.replace(calm, longer=StretchLoss(28, 0.49, 0.5)).is_high
+    assert msgspec.structs.replace(calm, longer=StretchLoss(28, 0.51, 0.5)).is_high
     assert msgspec.structs.replace(calm, mean=0.56).is_high
 
 
 def test_a_record_of_an_earlier_release_has_no_stretches():
-    distance = msgspec.json.decode(b'{"distance": 0.2, "threshold": 0.1}', type=WindowDistance)
+    distance = msgspec.json.decode(b'{"distance": 0.2, "threshold": 0.1}', type=ColumnDrift)
     loss = msgspec.json.decode(b'{"labels": 9, "mean": 1, "low": 1, "high": 1, "threshold": 2}', type=WindowLoss)
     assert (distance.days, distance.shift, loss.longer) == (None, "", None)
 

@@ -4,51 +4,40 @@ from typing import Any
 
 from flows.steps.monitor.watched_model import WatchedModel
 from flows.steps.monitor.window_signals import ONE_DAY, WindowSpan
-from monitoring.drift import ColumnDrift
 from monitoring.permutation import count_memory_days
 from monitoring.window_drift import ModelProfiles, compute_alarm_budget, compute_window_drift
-from monitoring.windows import LargestDrift, ScoreReference, WindowDistance
+from monitoring.windows import LargestDrift, ScoreReference
 from penumbra.core.columns import PREDICTION_COLUMN
 from penumbra.core.histograms import select_profile_columns
 from penumbra.core.settings import MonitorSettings
-from penumbra.logs.index import LogIndex
 from penumbra.logs.profiles import ProfileStore
 from penumbra.logs.shadow_profiles import ShadowProfileStore
 
 
-def measure_drift(
-    monitor: MonitorSettings, index: LogIndex, profiles: ProfileStore, model: WatchedModel, span: WindowSpan
-) -> tuple[dict[str, Any], str]:
+def measure_drift(monitor: MonitorSettings, known: ModelProfiles, span: WindowSpan) -> tuple[dict[str, Any], str]:
     """Measure the drift of a window.
 
     Args:
         monitor: The settings' section `monitor`.
-        index: The index of predictions and shadow answers.
-        profiles: The daily profiles of the model's answers.
-        model: The model that answered.
+        known: The profiles of the model that answered, as `read_model_profiles` returns them.
         span: The window's days.
 
     Returns:
         The fields `columns`, `prediction`, `compared` and `drift` of the window's record, empty where too few days are
         known; and why the predictions aren't judged, "" where they are.
     """
-    known = read_model_profiles(ShadowProfileStore(monitor.folder, index), profiles, model, span)
     found = compute_window_drift(known, span.begin, monitor.window_days, compute_alarm_budget(monitor))
     said, largest = found.result.prediction, found.result.largest
     if largest is None:
         return {}, found.limits
     live = [day for day in found.scored if day in known.answered]
     fields = {
-        "columns": {name: _record_distance(each) for name, each in found.result.columns.items()},
-        "prediction": _record_distance(said) if said else None,
+        "columns": found.result.columns,
+        "prediction": said,
         "compared": ScoreReference(found.scored[0], found.scored[-1], len(found.scored), len(live)) if said else None,
         "drift": LargestDrift(found.result.ratio, found.result.column, largest.days, largest.shift),
     }
     return fields, found.limits
-
-
-def _record_distance(found: ColumnDrift) -> WindowDistance:
-    return WindowDistance(found.distance, found.threshold, found.days, found.shift)
 
 
 def read_model_profiles(

@@ -10,14 +10,15 @@ import polars as pl
 from mlflow.exceptions import MlflowException
 
 from flows.steps.monitor import alarms, retraining, watched_model, window_limits, window_signals
-from flows.steps.monitor.drift_signals import measure_drift
+from flows.steps.monitor.drift_signals import measure_drift, read_model_profiles
 from flows.steps.monitor.explanations import WindowExplainer
 from flows.steps.monitor.outcomes import OutcomeReader
 from flows.steps.monitor.unlabelled_loss import UnlabelledLosses
 from flows.steps.monitor.watched_model import WatchedModel
 from flows.steps.monitor.window_signals import WindowSpan, get_day_start
 from monitoring.response import WindowSignals, decide_response
-from monitoring.windows import DamagedWindow, DayFault, Window, WindowStore, describe_stretch, format_window_days
+from monitoring.window_store import DamagedWindow, WindowStore
+from monitoring.windows import DayFault, Window, describe_stretch, format_window_days
 from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.settings import Settings, SettingsError
 from penumbra.data.source_reader import SourceFailed
@@ -25,6 +26,7 @@ from penumbra.logs.index import LogIndex
 from penumbra.logs.lag_alarms import list_lag_alarms
 from penumbra.logs.profiles import ProfileStore, ReferenceLoader
 from penumbra.logs.queries.daily import count_daily_answers
+from penumbra.logs.shadow_profiles import ShadowProfileStore
 from penumbra.registry.ledger import BrokenLedger, Ledger
 from penumbra.registry.manifest import BrokenBundle, UnfitBundle
 from penumbra.registry.models import ModelRegistry
@@ -159,7 +161,7 @@ def _make_pass(settings: Settings, problem: Problem) -> MonitorPass:
     index = LogIndex.from_settings(settings, problem.schema)
     profiles = ProfileStore(settings.monitor.folder, settings.service.predictions, problem.schema)
     models, ledger = ModelRegistry(settings.registry), Ledger(settings.ledger.folder)
-    now, explainer = get_flow_time(settings.data.today), WindowExplainer(settings, index, profiles)
+    now, explainer = get_flow_time(settings.data.today), WindowExplainer(settings)
     unlabelled = UnlabelledLosses(index, settings.promotion.loss)
     return MonitorPass(settings, problem, now, index, models, profiles, ledger, explainer, unlabelled)
 
@@ -235,10 +237,12 @@ def _find_main_model(rows: pl.DataFrame, begin: dt.date, end: dt.date) -> str | 
 
 def _build_window(monitor_pass: MonitorPass, model: WatchedModel, span: WindowSpan) -> Window:
     settings = monitor_pass.settings
-    binning = monitor_pass.profiles.binning(model.version)
-    drift, unjudged = measure_drift(settings.monitor, monitor_pass.index, monitor_pass.profiles, model, span)
+    shadow = ShadowProfileStore(settings.monitor.folder, monitor_pass.index)
+    known = read_model_profiles(shadow, monitor_pass.profiles, model, span)
+    drift, unjudged = measure_drift(settings.monitor, known, span)
+    binning = known.binning
     reader = OutcomeReader(settings, monitor_pass.index, model, binning, span)
-    memory = window_signals.find_memory_span(settings.monitor, monitor_pass.profiles, model, span)
+    memory = window_signals.find_memory_span(settings.monitor, known, span)
     before, outcomes = replace(reader, span=memory).outcomes(), reader.outcomes()
     losses = window_signals.measure_losses(settings, outcomes, before, model, binning)
     recent = dict(zip([*memory.days, *span.days], [*before, *outcomes], strict=True))
@@ -247,9 +251,7 @@ def _build_window(monitor_pass: MonitorPass, model: WatchedModel, span: WindowSp
     largest, entries = drift.get("drift"), monitor_pass.ledger.entries()
     loss = losses["loss"]
     nearest = loss and (loss.longer or loss)
-    limits = list(
-        window_limits.list_window_limits(settings, model, monitor_pass.profiles, span, outcomes, before, loss, unjudged)
-    )
+    limits = list(window_limits.list_window_limits(settings, model, known, span, outcomes, before, loss, unjudged))
     signals = WindowSignals(
         faults=_format_faults(faults),
         column=largest.column if largest else "",
@@ -274,7 +276,7 @@ def _build_window(monitor_pass: MonitorPass, model: WatchedModel, span: WindowSp
         judged=span.now,
         shadow=window_signals.measure_disagreement(monitor_pass.index, candidate, model, span),
         faults=faults,
-        explanation=monitor_pass.explainer.explain(model, span, recent, {**drift, **losses}),
+        explanation=monitor_pass.explainer.explain(model, known, span, recent, {**drift, **losses}),
         limits=limits,
         estimated=monitor_pass.unlabelled.estimate(model, span),
         **drift,

@@ -10,18 +10,17 @@ from flows.steps.monitor.window_signals import ONE_DAY, WindowSpan
 from monitoring.expectations import MIN_DAY_ROWS, Expectations
 from monitoring.loss import MIN_BAND_DAYS
 from monitoring.permutation import count_memory_days, has_enough_days
-from monitoring.window_drift import compute_alarm_budget
+from monitoring.window_drift import ModelProfiles, compute_alarm_budget
 from monitoring.windows import WindowLoss
 from penumbra.core.histograms import OutcomeSums
 from penumbra.core.metrics.losses import MANY_CLIPPED, describe_clipping
 from penumbra.core.settings import MonitorSettings, Settings
-from penumbra.logs.profiles import ProfileStore
 
 
 def list_window_limits(
     settings: Settings,
     model: WatchedModel,
-    profiles: ProfileStore,
+    known: ModelProfiles,
     span: WindowSpan,
     outcomes: Sequence[OutcomeSums],
     before: Sequence[OutcomeSums],
@@ -33,7 +32,7 @@ def list_window_limits(
     Args:
         settings: The settings' sections `monitor` and `promotion` are read.
         model: The model that answered.
-        profiles: The daily profiles of its answers.
+        known: Its daily profiles.
         span: The window's days.
         outcomes: The outcome sums of these days, at least one.
         before: Those of the days before it that are judged together with it.
@@ -46,7 +45,7 @@ def list_window_limits(
     if words := describe_fault_limits(settings.monitor, model, span):
         yield words
     if settings.monitor.on_drift:
-        words = _describe_drift_limits(settings.monitor, profiles, model, span) or predictions
+        words = _describe_drift_limits(settings.monitor, known, span) or predictions
         yield from [words] if words else []
     if settings.monitor.on_loss and (words := describe_loss_limits(settings, model, outcomes, before)):
         yield words
@@ -99,15 +98,10 @@ def _count_rows(span: WindowSpan, days: Sequence[dt.date]) -> int:
     return sum(span.rows.get(day, 0) for day in days)
 
 
-def _describe_drift_limits(
-    monitor: MonitorSettings, profiles: ProfileStore, model: WatchedModel, span: WindowSpan
-) -> str:
+def _describe_drift_limits(monitor: MonitorSettings, known: ModelProfiles, span: WindowSpan) -> str:
     first = span.end - count_memory_days(monitor.window_days) * ONE_DAY
-    latest, reference = (
-        sum(day.rows > 0 for day in days.values())
-        for days in (profiles.window(first, span.end, model.version), profiles.reference(model.version))
-    )
-    return describe_day_limits("drift", monitor, latest, reference)
+    latest = sum(profile.rows > 0 for day, profile in known.answered.items() if day >= first)
+    return describe_day_limits("drift", monitor, latest, sum(day.rows > 0 for day in known.reference.values()))
 
 
 def describe_day_limits(kind: str, monitor: MonitorSettings, latest: int, reference: int) -> str:

@@ -17,20 +17,13 @@ from monitoring.arrivals import find_refusal_faults, find_volume_faults
 from monitoring.data_faults import DataFault, find_grouped_faults, is_accepted_fault
 from monitoring.loss_threshold import DailyLosses, judge_losses
 from monitoring.permutation import count_memory_days
-from monitoring.window_drift import compute_alarm_budget
-from monitoring.windows import (
-    DayFault,
-    LabelArrivals,
-    LongerLoss,
-    ShadowDisagreement,
-    WindowLoss,
-)
+from monitoring.window_drift import ModelProfiles, compute_alarm_budget
+from monitoring.windows import DayFault, LabelArrivals, ShadowDisagreement, WindowLoss
 from penumbra.core.columns import LABEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.histograms import Binning, DegradedSlice, OutcomeSums, sum_losses_by_day
 from penumbra.core.metrics.calibration import compute_binned_calibration_error
 from penumbra.core.settings import MonitorSettings, Settings
 from penumbra.logs.index import LogIndex
-from penumbra.logs.profiles import ProfileStore
 from penumbra.logs.queries.daily import read_day_records, summarise_broken_records
 from penumbra.logs.queries.shadow import pair_shadow_outputs
 
@@ -120,24 +113,20 @@ def _list_refusal_faults(turned_away: pl.DataFrame, day: dt.date) -> list[DataFa
     return find_refusal_faults(records, answered, field, before)
 
 
-def find_memory_span(
-    monitor: MonitorSettings, profiles: ProfileStore, model: WatchedModel, span: WindowSpan
-) -> WindowSpan:
+def find_memory_span(monitor: MonitorSettings, known: ModelProfiles, span: WindowSpan) -> WindowSpan:
     """Find the days before a window that are judged together with it.
 
     Args:
         monitor: The settings' section `monitor`.
-        profiles: The daily profiles of the model's answers.
-        model: The model that answered.
+        known: The profiles of the model that answered.
         span: The window's days.
 
     Returns:
         The days, from the first one on that the model has answered; none where it has answered nothing before.
     """
     first = span.end - count_memory_days(monitor.window_days) * ONE_DAY
-    return replace(
-        span, begin=min(profiles.window(first, span.begin, model.version), default=span.begin), end=span.begin
-    )
+    before = [day for day in known.answered if first <= day < span.begin]
+    return replace(span, begin=min(before, default=span.begin), end=span.begin)
 
 
 def measure_losses(
@@ -210,8 +199,7 @@ def _measure_realised_loss(
     monitor, daily = settings.monitor, (_collect_values(recent, name) for name in ("loss", "squares", "labels"))
     judged = judge_losses(DailyLosses(*daily), model.losses, compute_alarm_budget(monitor), monitor.window_days)
     nearest = max(judged, key=lambda each: each.ratio, default=None)
-    is_longer = nearest is not None and nearest is not judged[0]
-    longer = LongerLoss(nearest.days, nearest.mean, nearest.threshold) if nearest and is_longer else None
+    longer = None if nearest is None or nearest is judged[0] else nearest
     limit = judged[0].threshold if judged else None
     clipped = sum(day.clipped for day in counted) / found.rows
     return WindowLoss(found.rows, found.mean, found.low, found.high, limit, clipped, longer)

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from monitoring.windows import Window, WindowStore, describe_missing_windows
+from monitoring.window_store import WindowStore
+from monitoring.windows import Window, describe_missing_windows
 from penumbra.core.settings import MonitorSettings
 from penumbra.core.tables import format_number, format_table
 

@@ -11,7 +11,7 @@ from monitoring.dashboard import overview
 from monitoring.dashboard.flow_runs import FlowRun
 from monitoring.dashboard.window_charts import build_window_explanation
 from monitoring.reports.workspace import ReportWorkspace
-from monitoring.windows import WindowStore
+from monitoring.window_store import WindowStore
 from penumbra.core.problem_loading import load_problem
 from penumbra.logs.lag import INDEX_METRICS_FILE
 from penumbra.registry.ledger import LEDGER_FILE, Ledger, LedgerEvent

@@ -1,12 +1,13 @@
 """What charts say of an alarm that more days than the window's raise."""
 
 from monitoring.dashboard.window_charts import build_window_charts
-from monitoring.windows import LargestDrift, LongerLoss, WindowLoss
+from monitoring.loss_threshold import StretchLoss
+from monitoring.windows import LargestDrift, WindowLoss
 from tests.helpers.recorded_windows import make_window
 
 
 def test_a_chart_says_over_which_days_and_that_the_alarm_lies_below_the_line():
-    loss = WindowLoss(900, 0.5, 0.4, 0.6, 0.7, longer=LongerLoss(56, 0.55, 0.52))
+    loss = WindowLoss(900, 0.5, 0.4, 0.6, 0.7, longer=StretchLoss(56, 0.55, 0.52))
     window = make_window(0, drift=LargestDrift(1.2, "temp", 28, "higher"), loss=loss)
     drift, losses = build_window_charts([window], "log-loss")[:2]
     assert drift.about.endswith("Last: 1.20 (temp, higher over the last 28 days).")

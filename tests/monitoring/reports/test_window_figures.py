@@ -5,9 +5,11 @@ import datetime as dt
 import polars as pl
 import pytest
 
+from monitoring.drift import ColumnDrift
+from monitoring.loss_threshold import StretchLoss
 from monitoring.reports import window_figures
 from monitoring.reports.columns import build_report_frame
-from monitoring.windows import LongerLoss, WindowDistance, WindowLoss
+from monitoring.windows import WindowLoss
 from penumbra.core.histograms import DegradedSlice
 from penumbra.core.task import Task
 from tests.helpers import recorded_windows
@@ -60,7 +62,7 @@ def test_what_isn_t_known_has_no_figure():
 
 
 def test_a_column_without_any_spread_has_no_figure_that_isn_t_a_number():
-    found = values(recorded_windows.make_window(0, columns={"temp": WindowDistance(float("inf"), 0.1)}))
+    found = values(recorded_windows.make_window(0, columns={"temp": ColumnDrift(float("inf"), 0.1)}))
     assert ("drift", "temp") not in found
 
 
@@ -90,8 +92,8 @@ def test_each_fault_is_named_with_its_likely_cause():
 
 
 def test_a_stretch_longer_than_the_window_is_named_with_its_own_figures():
-    drift = {"temp": WindowDistance(0.2, 0.1, 28, "higher")}
-    loss = WindowLoss(100, 0.5, 0.4, 0.6, 0.7, longer=LongerLoss(56, 0.55, 0.52))
+    drift = {"temp": ColumnDrift(0.2, 0.1, 28, "higher")}
+    loss = WindowLoss(100, 0.5, 0.4, 0.6, 0.7, longer=StretchLoss(56, 0.55, 0.52))
     said = window_figures.describe_window(recorded_windows.make_window(0, columns=drift, loss=loss))
     assert said["drift: temp"].startswith("0.2000, higher over the last 28 days, with a threshold of 0.1000")
     assert said["loss over the last 56 days"] == "0.5500; an alarm above 0.5200"
