@@ -120,9 +120,18 @@ class LogWriter:
             ids.append(name)
             lines.append(line)
             size += len(line)
-        self._write_whole(self._file, b"".join(lines))
+        self._write_all_or_none(b"".join(lines))
         self._size = size
         return ids
+
+    def _write_all_or_none(self, content: bytes) -> None:
+        """Append to the open segment; of a write that was cut short nothing stays, as its first lines may be whole."""
+        try:
+            self._write_whole(self._file, content)
+        except OSError:
+            with suppress(OSError):
+                os.ftruncate(self._file, self._size)
+            raise
 
     def _write_whole(self, file: int, content: bytes) -> None:
         if (written := os.write(file, content)) != len(content):

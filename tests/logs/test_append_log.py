@@ -161,6 +161,19 @@ def test_a_write_cut_short_is_an_error_and_the_next_goes_to_a_new_segment(tmp_pa
     assert len(list_segments(tmp_path)) == 2
 
 
+@given(st.data())
+def test_of_several_entries_cut_short_none_is_in_the_log(data: st.DataObject) -> None:
+    """Whole lines at the beginning of the write are taken back, too: their answers say that they aren't logged."""
+    with tempfile.TemporaryDirectory() as name:
+        writer = LogWriter(Path(name))
+        first = writer.append([entry({"n": 1})])
+        size = list_segments(Path(name))[0].stat().st_size
+        with largest_file(size + data.draw(st.integers(0, 3 * size - 1))), pytest.raises(OSError, match=r"only|large"):
+            writer.append([entry({"n": n}) for n in (2, 3, 4)])
+        third = writer.append([entry({"n": 5})])
+        assert sorted(line["id"] for line in read_entries(Path(name))) == sorted(first + third)
+
+
 def test_a_segment_deleted_while_it_is_written_is_brought_back(tmp_path: Path) -> None:
     writer = LogWriter(tmp_path / "log")
     first = writer.append([entry({"n": 1})])
