@@ -232,6 +232,17 @@ class LabelSettings(SettingsSection):
     delay_hours: float = Field(gt=0)
 
 
+class ReviewSettings(SettingsSection):
+    """Section [review]."""
+
+    folder: Path
+    per_day: int = Field(ge=0)
+    chance_share: float = Field(ge=0, le=1)
+    double_share: float = Field(ge=0, le=1)
+    every_minutes: float = Field(gt=0)
+    blind: bool
+
+
 class LedgerSettings(SettingsSection):
     """Section [ledger]."""
 
@@ -268,6 +279,9 @@ class PromotionSettings(SettingsSection):
     latency_ms: float = Field(gt=0)
     canary_share: float = Field(ge=0, le=0.5)
     canary_days: int = Field(ge=1)
+    approve: Literal["rule", "people"]
+    approvers: int = Field(ge=1, le=2)
+    approval_days: int = Field(ge=1)
 
 
 class MonitorSettings(SettingsSection):
@@ -330,6 +344,7 @@ class Settings(SettingsSection):
     log: LogSettings
     shadow: ShadowSettings
     labels: LabelSettings
+    review: ReviewSettings
     ledger: LedgerSettings
     gate: GateSettings
     promotion: PromotionSettings

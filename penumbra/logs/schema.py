@@ -15,6 +15,7 @@ from penumbra.rules import DecisionValue
 
 OutputValue = float | list[float]
 FEEDBACK_SOURCE = "feedback"  # of the labels that came by HTTP
+REVIEW_SOURCE = "review"  # of the labels that people gave to cases of the review queue
 STATUS_OK, STATUS_ERROR, STATUS_TIMEOUT, STATUS_NAN, STATUS_SHAPE, STATUS_SKIPPED = SHADOW_STATUSES = (
     "ok",
     "error",
@@ -173,11 +174,16 @@ class LabelEntry(msgspec.Struct, omit_defaults=True):
 
     Attributes:
         time: When the label arrived (UTC).
-        source: "feedback", or "batch" and the batch's name.
-        label: The contract's outcome columns with their values.
+        source: "feedback", "review", or "batch" and the batch's name.
+        label: The contract's outcome columns with their values; empty where people take their label back.
         key: The key of the row that the label belongs to, in the order of the contract's; empty where `prediction` is
             given.
         prediction: The id of the prediction that the label belongs to; "" where `key` is given.
+        reviewers: The people whose answer it is; empty but for labels of source "review", as are the rest.
+        reasons: Why the row was picked for review, as in `ReviewCase`.
+        probability: The chance that the row had of being picked; 0 for all other sources.
+        sureness: How sure the people were: "sure", "likely", "guess"; "" where they weren't asked.
+        note: What they wrote beside it.
     """
 
     time: dt.datetime
@@ -185,6 +191,11 @@ class LabelEntry(msgspec.Struct, omit_defaults=True):
     label: Mapping[str, Any]
     key: Sequence[Any] = ()
     prediction: str = ""
+    reviewers: Sequence[str] = ()
+    reasons: Sequence[str] = ()
+    probability: float = 0.0
+    sureness: str = ""
+    note: str = ""
 
 
 class IndexedLabel(msgspec.Struct):

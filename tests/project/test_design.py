@@ -16,7 +16,10 @@ LOGIC = {
     *("penumbra.core", "penumbra.training", "penumbra.promotion"),
     *("monitoring", "monitoring.explanations", "monitoring.windows"),
 }
-STATE = {"penumbra.storage", "penumbra.data", "penumbra.logs", "penumbra.registry", "monitoring.window_store"}
+STATE = {
+    *("penumbra.storage", "penumbra.data", "penumbra.logs", "penumbra.registry", "penumbra.reviews"),
+    "monitoring.window_store",
+}
 # Each room with the rooms that it may import. Packages of a room belong to it, but for those with a line of their own.
 MAY_IMPORT = {
     "penumbra": set(),
@@ -33,6 +36,10 @@ MAY_IMPORT = {
     "penumbra.data": {"penumbra.core", "penumbra.features", "penumbra.storage"},
     "penumbra.logs": {"penumbra.core", "penumbra.features", "penumbra.rules", "penumbra.storage"},
     "penumbra.registry": {"penumbra.core", "penumbra.features", "penumbra.storage", "penumbra.logs"},
+    "penumbra.reviews": {
+        *("penumbra.core", "penumbra.features", "penumbra.rules"),
+        *("penumbra.storage", "penumbra.logs", "penumbra.registry"),
+    },
     "monitoring.windows": {"penumbra.core", "monitoring", "monitoring.explanations"},
     "monitoring.window_store": {"penumbra.storage", "monitoring.windows"},
     "monitoring.reports": {

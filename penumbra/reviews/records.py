@@ -1,0 +1,81 @@
+"""Records of the review log: which rows were picked, and what people did with them.
+
+The log lies in the folder of the setting `review.folder`, an append-only log like the others
+(penumbra/logs/append_log.py). A case is a row of the prediction log that was picked; its name is the prediction's id.
+What people answer is a `ReviewAction` here first, and becomes a label in the label log once the case is decided
+(`LabelEntry` in penumbra/logs/schema.py).
+"""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+ActionKind = Literal["answer", "cannot_tell", "skip", "undo", "adjudicate"]
+Sureness = Literal["", "sure", "likely", "guess"]
+
+
+class ReviewCase(msgspec.Struct, tag_field="is", tag="case", omit_defaults=True):
+    """One row that was picked. It counts once the `ReviewBlock` after it is in the log, too.
+
+    Attributes:
+        prediction: The id of the prediction, which is the case's name.
+        reasons: Why: "rule NAME", "close call", "wide set", "disagreement", "slice NAME VALUE", "unseen COLUMN";
+            "chance" alone where none of these holds.
+        probability: The chance that the row had of being picked, above 0 and at most 1.
+        reviewers: How many people are asked, 1 or 2.
+        due: When a case that decides a pending answer is decided by its default (UTC); None for all others.
+        default: The decision that counts from then on; None for all others.
+    """
+
+    prediction: str
+    reasons: Sequence[str]
+    probability: float
+    reviewers: int = 1
+    due: dt.datetime | None = None
+    default: Any = None
+
+
+class ReviewBlock(msgspec.Struct, tag_field="is", tag="block"):
+    """The line after a block's cases, which makes them count: they were picked among the rows of these spans.
+
+    Attributes:
+        time: When they were picked (UTC).
+        spans: By name of a segment of the prediction log, the bytes at which the block's span begins and ends.
+        rows: How many rows the block has.
+        picked: How many of them were picked.
+        budget: How many were to be picked.
+        reasons: How many of the block's rows have which reason to be picked; "chance" stands for all others.
+    """
+
+    time: dt.datetime
+    spans: Mapping[str, tuple[int, int]]
+    rows: int
+    picked: int
+    budget: float
+    reasons: Mapping[str, int]
+
+
+class ReviewAction(msgspec.Struct, tag_field="is", tag="action", omit_defaults=True):
+    """What one person did with one case.
+
+    Attributes:
+        case: The case, named by its prediction's id.
+        reviewer: Who.
+        kind: "answer" and "adjudicate" have a label; "undo" takes back the same person's last action on the case.
+        time: When (UTC).
+        label: The contract's outcome columns with their values; empty without an answer.
+        sureness: How sure the person is; "" where they weren't asked.
+        note: What they wrote beside it.
+        via: Where it was done: "page", "label studio", "replay".
+    """
+
+    case: str
+    reviewer: str
+    kind: ActionKind
+    time: dt.datetime
+    label: Mapping[str, Any] = {}
+    sureness: Sureness = ""
+    note: str = ""
+    via: str = "page"
