@@ -10,25 +10,27 @@ class MonitorFlow(FlowSpec):
     @step
     def start(self):
         """Judge the windows that are due, enter what is new, and tell people."""
-        from flows.steps.monitor import due_windows, webhook
+        from flows.steps.monitor import due_windows
         from penumbra.core.project_loading import load_project
+        from penumbra.core.webhook import post_alarms
 
         with stop_with_one_sentence(*due_windows.MONITOR_ERRORS):
             self.settings, self.problem = load_project()
             self.alarms = due_windows.judge_due_windows(self.settings, self.problem)
-        webhook.post_alarms(self.settings.monitor.webhook, self.alarms)
+        post_alarms(self.settings.monitor.webhook, self.alarms)
         self.next(self.respond)
 
     @step
     def respond(self):
         """Retrain where a verdict asks for it."""
-        from flows.steps.monitor import due_windows, retraining, webhook
+        from flows.steps.monitor import due_windows, retraining
         from flows.steps.train import plan
+        from penumbra.core.webhook import post_alarms
 
         ways = retraining.make_deployed_runners() if retraining.is_deployed() else retraining.make_local_runners()
         with stop_with_one_sentence(*due_windows.MONITOR_ERRORS, *plan.PLAN_ERRORS):
             self.said = retraining.respond_to_verdict(self.settings, self.problem, *ways)
-        webhook.post_alarms(self.settings.monitor.webhook, [self.said] if self.said else [])
+        post_alarms(self.settings.monitor.webhook, [self.said] if self.said else [])
         self.next(self.report)
 
     @step

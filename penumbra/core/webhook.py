@@ -1,10 +1,10 @@
-"""Alarms to a webhook, in the form that Slack and its like read. A failure never stops the pass."""
+"""Messages to a webhook, in the form that Slack and its like read. A failure never stops the pass."""
 
 import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 MAX_ALARMS, MAX_ALARM_LENGTH = 20, 1_000  # in one message; characters of each
 MESSAGE_ESCAPES = {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;"}  # all that the format has
@@ -24,16 +24,31 @@ def post_alarms(url: str, alarms: Sequence[str], pause: float = WEBHOOK_PAUSE_SE
     """
     if not url or not alarms:
         return True
-    body = json.dumps({"text": "\n".join(_format_alarms(alarms))}).encode()
-    reason = ""
+    if reason := post_message(url, {"text": "\n".join(_format_alarms(alarms))}, pause):
+        print(f"the webhook was not reached ({reason}): the ledger has what it would have said")
+        return False
+    print(f"the webhook was told: {len(alarms)}")
+    return True
+
+
+def post_message(url: str, message: Mapping[str, str], pause: float = WEBHOOK_PAUSE_SECONDS) -> str:
+    """Post a message to a webhook, with a few tries and longer and longer pauses.
+
+    Args:
+        url: The webhook's address.
+        message: The fields of the message, of which chats show `text`.
+        pause: Seconds before the second try; each later pause is twice as long.
+
+    Returns:
+        Why it didn't arrive, without the address, which is a secret; "" where it did.
+    """
+    body, reason = json.dumps(message).encode(), ""
     for number in range(WEBHOOK_TRIES):
         if number:
             time.sleep(pause * 2 ** (number - 1))
         if not (reason := _post_json(url, body)):
-            print(f"the webhook was told: {len(alarms)}")
-            return True
-    print(f"the webhook was not reached ({reason}): the ledger has what it would have said")
-    return False
+            break
+    return reason
 
 
 def _format_alarms(alarms: Sequence[str]) -> Iterator[str]:
