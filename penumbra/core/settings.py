@@ -241,6 +241,7 @@ class ReviewSettings(SettingsSection):
     double_share: float = Field(ge=0, le=1)
     every_minutes: float = Field(gt=0)
     blind: bool
+    webhook: WebAddressSetting
 
 
 class LedgerSettings(SettingsSection):

@@ -53,6 +53,9 @@ class PredictionEntry(msgspec.Struct, omit_defaults=True):
         failed_rules: The names of the rules that raised an error.
         fallback: "previous" or "baseline" where that answered because the live model failed, "live" where that
             answered because a canary failed; "" otherwise.
+        pending: True where a rule defers the decision to people: `decision` is what was answered meanwhile.
+        due: When `default` counts, if people haven't decided until then (UTC); None where nothing is pending.
+        default: The decision that counts from then on; None where nothing is pending.
     """
 
     time: dt.datetime
@@ -67,6 +70,9 @@ class PredictionEntry(msgspec.Struct, omit_defaults=True):
     review: bool = False
     failed_rules: Sequence[str] = ()
     fallback: str = ""
+    pending: bool = False
+    due: dt.datetime | None = None
+    default: DecisionValue | None = None
 
 
 class IndexedPrediction(msgspec.Struct, kw_only=True):

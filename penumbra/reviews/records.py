@@ -79,3 +79,17 @@ class ReviewAction(msgspec.Struct, tag_field="is", tag="action", omit_defaults=T
     sureness: Sureness = ""
     note: str = ""
     via: str = "page"
+
+
+class ReviewNotice(msgspec.Struct, tag_field="is", tag="notice"):
+    """The webhook has been told what became of a deferred answer.
+
+    Attributes:
+        case: The case, named by its prediction's id.
+        status: What it was told: "decided" or "defaulted".
+        time: When (UTC).
+    """
+
+    case: str
+    status: str
+    time: dt.datetime

@@ -180,6 +180,7 @@ ADDRESSES = [
     ("registry", "tracking", "postgres://me:Planted5ecret@host/base?token=Planted5ecret#Planted5ecret"),
     ("data", "remote", "ssh://me:Planted5ecret@host/data"),
     ("monitor", "webhook", "https://hooks.example.org/services/T0/B0/Planted5ecret"),
+    ("review", "webhook", "https://hooks.example.org/services/T0/B0/Planted5ecret"),
 ]
 
 
