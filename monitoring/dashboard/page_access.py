@@ -1,4 +1,4 @@
-"""Who may do what on the dashboard: this machine's readers read, and an admin key opens what writes."""
+"""Who may do what on the dashboard: this machine's readers read, and a key of the right role opens what writes."""
 
 import base64
 import binascii
@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from monitoring.dashboard.sites import READ_METHODS, Site
-from service.http.access import BEARER_CHALLENGE, KeyDigests, find_key_roles
+from penumbra.core.settings import API_KEY_PREFIX
+from service.http.access import BEARER_CHALLENGE, KeyDigests, KeyHolder, Role, find_key_holder
 from service.http.asgi import JSON_HEADER, AsgiApp, Headers, Message, Receive, Send
 from service.http.hosts import HostCheck
 from service.http.page_headers import build_page_headers, replace_headers
 from service.http.refusals import RequestRefused
 
-BASIC_CHALLENGE = (b"www-authenticate", b'Basic realm="dashboard: any name, an admin key as password", charset="UTF-8"')
+BASIC_CHALLENGE = (b"www-authenticate", b'Basic realm="dashboard: any name, a key as password", charset="UTF-8"')
+KEY_HOLDER = "key_holder"  # in the scope: who sends the request, a `KeyHolder`
 MAX_SHOWN_ORIGIN = 100
 MAX_READING_BYTES = 1 << 20  # of the body of a search
 
@@ -23,7 +25,7 @@ class PageAccess:
 
     Attributes:
         hosts: The hosts that are ours.
-        keys: Digests of the admin keys; empty where there are none.
+        keys: Digests of the keys of the roles admin, review and approve; empty where there are none.
         is_closed: Whether reading takes a key, too.
     """
 
@@ -31,30 +33,45 @@ class PageAccess:
     keys: KeyDigests
     is_closed: bool = False
 
-    def check(self, site: Site, scope: Message) -> None:
+    def check(self, site: Site, scope: Message) -> KeyHolder:
         """Let a request pass, or refuse it.
 
         Args:
             site: The site that it is sent to.
             scope: Its ASGI scope.
 
+        Returns:
+            Who sends it; without a name where it came without a key and needs none.
+
         Raises:
-            RequestRefused: 421 for a host that isn't ours; 403 where a page of another origin sent it, or it writes and
-                there is no admin key; 401 where it needs an admin key and has none; 413 for a large search.
+            RequestRefused: 421 for a host that isn't ours; 403 where a page of another origin sent it, or it takes a
+                key and none is set; 401 where it takes a key and has none that will do; 413 for a large body without
+                a key.
         """
         headers, is_reading = scope["headers"], site.is_reading(scope["method"], scope["path"])
         self.hosts.require_own_host(headers)
         if scope["method"] not in READ_METHODS:
             _require_own_origin(headers)
-        if "admin" in find_key_roles(self.keys, _read_key(headers)):
-            return
-        if is_reading and not self.is_closed:
-            return _require_small_body(headers)
+        role = site.find_role(scope["path"])
+        holder = find_key_holder(self.keys, _read_key(headers))
+        if holder.roles & {role, "admin"}:
+            return holder
+        if self._is_open(role, is_reading):
+            _require_small_body(headers)
+            return KeyHolder("", frozenset())
         what = f"reading {site.title}" if is_reading else f"{scope['method']} at {site.title}, which is read-only here,"
-        if not self.keys:
-            raise RequestRefused(403, f"{what} takes an admin key, and none is set: set PENUMBRA_KEYS__ADMIN")
-        message = f"{what} takes an admin key: send one as 'authorization: Bearer <key>', or as password of any name"
-        raise RequestRefused(401, message, headers=[BEARER_CHALLENGE, BASIC_CHALLENGE])
+        raise self._refuse(what if role == "admin" else scope["path"], role)
+
+    def _is_open(self, role: Role, is_reading: bool) -> bool:
+        """Whether no key is needed: to read, or where no keys are set for what people do under their names."""
+        return not self.is_closed and (is_reading if role == "admin" else not self.keys)
+
+    def _refuse(self, what: str, role: Role) -> RequestRefused:
+        article = "an admin key" if role == "admin" else f"a key of the role {role}"
+        if not any(key.role in (role, "admin") for key in self.keys):
+            return RequestRefused(403, f"{what} takes {article}, and none is set: set {API_KEY_PREFIX}{role.upper()}")
+        message = f"{what} takes {article}: send one as 'authorization: Bearer <key>', or as password of any name"
+        return RequestRefused(401, message, headers=[BEARER_CHALLENGE, BASIC_CHALLENGE])
 
 
 def guard_site(app: AsgiApp, site: Site, access: PageAccess) -> AsgiApp:
@@ -81,8 +98,8 @@ def guard_site(app: AsgiApp, site: Site, access: PageAccess) -> AsgiApp:
             await send(message)
 
         try:
-            access.check(site, scope)
-            await app(scope, receive, send_with_headers)
+            holder = access.check(site, scope)
+            await app({**scope, KEY_HOLDER: holder}, receive, send_with_headers)
         except RequestRefused as refused:
             await _refuse(send_with_headers, refused)
 

@@ -4,13 +4,16 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
+
 from penumbra.core.masking import strip_secrets
 from penumbra.core.settings import Settings
-from service.http.access import KeyDigests
+from service.http.access import KeyDigest, KeyDigests, Role
 
 PAGE_NAMES = ("overview", "mlflow", "evidently")  # in the order of their ports
 SHOWN_HOSTS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
-DIGEST_FILE = "admin-digests"
+DIGEST_FILE = "page-digests"
+PAGE_ROLES: frozenset[Role] = frozenset(["admin", "review", "approve"])
 
 
 def find_free_ports(host: str, first: int) -> dict[str, int]:
@@ -67,26 +70,26 @@ def get_socket(folder: Path, name: str) -> Path:
     return folder / name
 
 
-def write_admin_digests(folder: Path, keys: KeyDigests) -> None:
-    """Leave the digests of the admin keys for the server, whose environment has no keys.
+def write_page_digests(folder: Path, keys: KeyDigests) -> None:
+    """Leave the digests of the keys that open pages for the server, whose environment has no keys.
 
     Args:
         folder: The folder of this run of the dashboard, which only this user can enter.
-        keys: As `read_keys` returns them.
+        keys: As `read_keys` returns them; those of other roles are left out.
     """
-    (folder / DIGEST_FILE).write_text("\n".join(digest.hex() for digest, role in keys if role == "admin"))
+    (folder / DIGEST_FILE).write_bytes(msgspec.json.encode([key for key in keys if key.role in PAGE_ROLES]))
 
 
-def read_admin_digests(folder: Path) -> KeyDigests:
-    """Read the digests of the admin keys.
+def read_page_digests(folder: Path) -> KeyDigests:
+    """Read the digests of the keys that open pages.
 
     Args:
         folder: The folder that they were left in.
 
     Returns:
-        Pairs (digest, "admin"); empty where there is no such key.
+        The keys of the roles admin, review and approve; empty where there are none.
     """
-    return [(bytes.fromhex(line), "admin") for line in (folder / DIGEST_FILE).read_text().split()]
+    return msgspec.json.decode((folder / DIGEST_FILE).read_bytes(), type=list[KeyDigest])
 
 
 def _is_server(tracking: str) -> bool:

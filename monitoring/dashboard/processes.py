@@ -15,7 +15,7 @@ from monitoring.dashboard.places import (
     find_free_ports,
     get_socket,
     list_served_pages,
-    write_admin_digests,
+    write_page_digests,
 )
 from penumbra.core.settings import API_KEY_PREFIX, PROJECT_ROOT, Settings, SettingsError, load_settings
 from service.http.access import KeyDigests, read_keys
@@ -46,7 +46,7 @@ def main() -> None:
     ports = find_free_ports(settings.dashboard.host, settings.dashboard.first_port)
     print("Starting the overview, MLflow and Evidently, which takes half a minute ...", flush=True)
     with tempfile.TemporaryDirectory(prefix="penumbra-") as folder:  # for this user alone
-        write_admin_digests(Path(folder), keys)
+        write_page_digests(Path(folder), keys)
         children = list_dashboard_processes(settings, ports, Path(folder))
         announce = make_page_announcer(build_page_addresses(settings, ports))
         Supervisor(children, build_dashboard_environment(), SHUTDOWN_SECONDS).run(announce)
@@ -62,7 +62,7 @@ def require_closed_pages(settings: Settings, keys: KeyDigests) -> None:
     Raises:
         SettingsError: The host is not a loopback address, and there is no admin key.
     """
-    if not is_loopback(settings.dashboard.host) and not any(role == "admin" for _, role in keys):
+    if not is_loopback(settings.dashboard.host) and not any(key.role == "admin" for key in keys):
         raise SettingsError(
             f"dashboard.host = {settings.dashboard.host!r} can be reached from other machines and no admin key is set: "
             f"set {API_KEY_PREFIX}ADMIN, which readers are then asked for"

@@ -1,7 +1,7 @@
 """The dashboard's server: the overview, and MLflow and Evidently behind a proxy, each at a port of its own.
 
 Started by `make dashboard`: python -m monitoring.dashboard.server OVERVIEW_PORT MLFLOW_PORT EVIDENTLY_PORT FOLDER; the
-folder has the sockets of MLflow and Evidently, and the digests of the admin keys.
+folder has the sockets of MLflow and Evidently, and the digests of the keys that open pages.
 """
 
 import socket
@@ -21,7 +21,7 @@ from monitoring.dashboard.places import (
     build_page_addresses,
     get_socket,
     list_served_pages,
-    read_admin_digests,
+    read_page_digests,
 )
 from monitoring.dashboard.reverse_proxy import make_reverse_proxy
 from monitoring.dashboard.sites import SITES
@@ -54,7 +54,7 @@ def make_dashboard_config(
     for name in list_served_pages(settings)[1:]:
         apps[name] = make_reverse_proxy(get_socket(folder, name), SITES[name].title)
     hosts = HostCheck([dashboard.host, *dashboard.hosts], HOST_REMEDY)
-    access = PageAccess(hosts, read_admin_digests(folder), is_closed=not is_loopback(dashboard.host))
+    access = PageAccess(hosts, read_page_digests(folder), is_closed=not is_loopback(dashboard.host))
     sites = {ports[name]: SITES[name] for name in apps}
     guarded = {ports[name]: guard_site(app, SITES[name], access) for name, app in apps.items()}
 

@@ -1,16 +1,22 @@
 """The dashboard's three sites: which requests only read, and what a browser may do with each page."""
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from monitoring.reports.foreign_pages import FOREIGN_PAGE_POLICY
+from service.http.access import Role
 
 READ_METHODS = frozenset(["GET", "HEAD"])
 # A report or a card: its scripts run, in an origin of its own that nothing else belongs to.
 SANDBOX_POLICY = f"sandbox allow-scripts; {FOREIGN_PAGE_POLICY}"
 OVERVIEW_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; connect-src 'none'; form-action 'none'; "
+    "base-uri 'none'"
+)
+REVIEW_PATH = "/review"
+REVIEW_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; form-action 'none'; "
     "base-uri 'none'"
 )
 # MLflow and Evidently write styles and parts of scripts as they go; MLflow shows artifacts in frames that it fills.
@@ -38,11 +44,25 @@ class Site:
         title: What it is called.
         reading_post: The paths at which a POST only reads.
         choose_policy: The content security policy of the answer at a path.
+        personal: By first part of a path, such as "/review", the role of the people who read and write there under
+            their names; everywhere else reading is open, and writing is for admins.
     """
 
     title: str
     reading_post: re.Pattern[str]
     choose_policy: Callable[[str], str]
+    personal: Mapping[str, Role] = field(default_factory=dict)
+
+    def find_role(self, path: str) -> Role:
+        """Find the role that a path belongs to.
+
+        Args:
+            path: The path, decoded.
+
+        Returns:
+            The role of `personal`, or "admin".
+        """
+        return self.personal.get(_get_first_part(path), "admin")
 
     def is_reading(self, method: str, path: str) -> bool:
         """Say whether a request only reads.
@@ -57,9 +77,19 @@ class Site:
         return method in READ_METHODS or (method == "POST" and self.reading_post.fullmatch(path) is not None)
 
 
+def _get_first_part(path: str) -> str:
+    return "/" + path[1:].partition("/")[0]
+
+
+def _choose_overview_policy(path: str) -> str:
+    if _get_first_part(path) == REVIEW_PATH:
+        return REVIEW_POLICY
+    return OVERVIEW_POLICY if path == "/" else SANDBOX_POLICY
+
+
 NOTHING = re.compile(r"(?!)")
 SITES = {
-    "overview": Site("the overview", NOTHING, lambda path: OVERVIEW_POLICY if path == "/" else SANDBOX_POLICY),
+    "overview": Site("the overview", NOTHING, _choose_overview_policy, {REVIEW_PATH: "review"}),
     "mlflow": Site(
         "MLflow",
         MLFLOW_READING_POST,

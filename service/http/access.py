@@ -1,16 +1,18 @@
 """Access control: API keys by role, read from the environment and from nowhere else.
 
-PENUMBRA_KEYS__PREDICT, PENUMBRA_KEYS__FEEDBACK and PENUMBRA_KEYS__ADMIN each hold keys separated by commas. They are
-not settings, because settings are recorded with every run. Keys are kept as digests, in the serving process only:
+PENUMBRA_KEYS__PREDICT, PENUMBRA_KEYS__FEEDBACK and PENUMBRA_KEYS__ADMIN each hold keys separated by commas; those of
+people, PENUMBRA_KEYS__REVIEW and PENUMBRA_KEYS__APPROVE, have the holder's name before each: "alice:KEY,bob:KEY". They
+are not settings, because settings are recorded with every run. Keys are kept as digests, in the serving process only:
 `python -m service` takes them out of the environment, and hands the digests to its workers in a file without a name.
 """
 
 import hashlib
 import hmac
 import os
+import re
 import tempfile
 from collections.abc import Mapping, MutableMapping, Sequence
-from typing import IO, Any, Literal, get_args
+from typing import IO, Any, Literal, NamedTuple, get_args
 
 import msgspec
 
@@ -18,10 +20,13 @@ from penumbra.core.settings import API_KEY_PREFIX, ServiceSettings, SettingsErro
 from service.http.hosts import HostCheck, is_loopback
 from service.http.refusals import RequestRefused
 
-Role = Literal["predict", "feedback", "admin"]
+Role = Literal["predict", "feedback", "review", "approve", "admin"]
 Scope = MutableMapping[str, Any]
 
 KEY_ROLES: tuple[Role, ...] = get_args(Role)
+NAMED_ROLES = frozenset(["review", "approve"])  # what people do, each under their name
+ADMIN_NAME = "admin"  # of whoever holds an admin key
+PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,39}")
 PUBLIC_PATHS = frozenset(["/livez", "/healthz", "/readyz"])
 ROLE_BY_PATH: dict[str, Role] = {"/predict": "predict", "/feedback": "feedback"}  # all other paths: admin
 MIN_KEY_LENGTH = 16  # characters of a key
@@ -31,7 +36,34 @@ HOST_REMEDY = (
 )
 BEARER_CHALLENGE = (b"www-authenticate", b"Bearer")
 
-KeyDigests = Sequence[tuple[bytes, Role]]
+
+class KeyDigest(NamedTuple):
+    """An API key, by its digest.
+
+    Attributes:
+        digest: SHA-256 of the key.
+        role: What it is for.
+        name: Whose it is; "" for the roles of programs.
+    """
+
+    digest: bytes
+    role: Role
+    name: str = ""
+
+
+class KeyHolder(NamedTuple):
+    """Who holds a key, and what they may do.
+
+    Attributes:
+        name: The name that the key was given with, or "admin" for an admin key without one; "" for all others.
+        roles: The key's roles; empty for an unknown key.
+    """
+
+    name: str
+    roles: frozenset[Role]
+
+
+KeyDigests = Sequence[KeyDigest]
 
 
 def read_keys(environ: Mapping[str, str] = os.environ) -> KeyDigests:
@@ -41,25 +73,59 @@ def read_keys(environ: Mapping[str, str] = os.environ) -> KeyDigests:
         environ: The environment, by name of the variable.
 
     Returns:
-        A pair (SHA-256 digest, role) for each key; empty where no key is set.
+        The digest of each key with its role and name; empty where no key is set.
 
     Raises:
-        SettingsError: A variable names an unknown role, or a key is shorter than `MIN_KEY_LENGTH` characters.
+        SettingsError: A variable names an unknown role, a key is shorter than `MIN_KEY_LENGTH` characters or belongs to
+            two people, or a name is missing or isn't plain.
     """
-    digests = []
-    for name in (name for name in environ if name.startswith(API_KEY_PREFIX)):
-        role = next((role for role in KEY_ROLES if name == API_KEY_PREFIX + role.upper()), None)
+    digests: list[KeyDigest] = []
+    for variable in (name for name in environ if name.startswith(API_KEY_PREFIX)):
+        role = next((role for role in KEY_ROLES if variable == API_KEY_PREFIX + role.upper()), None)
         if role is None:
-            raise SettingsError(
-                f"environment variable {name}: expected {API_KEY_PREFIX} and one of PREDICT, FEEDBACK, ADMIN"
-            )
-        for key in filter(None, (key.strip() for key in environ[name].split(","))):
-            if len(key) < MIN_KEY_LENGTH:
-                raise SettingsError(
-                    f"environment variable {name}: a key has {len(key)} characters, expected at least {MIN_KEY_LENGTH}"
-                )
-            digests.append((_digest(key.encode()), role))
+            expected = ", ".join(role.upper() for role in KEY_ROLES)
+            raise SettingsError(f"environment variable {variable}: expected {API_KEY_PREFIX} and one of {expected}")
+        entries = filter(None, (entry.strip() for entry in environ[variable].split(",")))
+        digests += [_read_entry(variable, role, entry) for entry in entries]
+    _require_one_holder(digests)
     return digests
+
+
+def _read_entry(variable: str, role: Role, entry: str) -> KeyDigest:
+    name, key = "", entry
+    if role in NAMED_ROLES:
+        name, separator, key = (part.strip() for part in entry.partition(":"))
+        if not separator or not is_plain_name(name):
+            raise SettingsError(
+                f"environment variable {variable}: expected NAME:KEY, and again after a comma, each name of at most 40 "
+                f"letters, digits, dots, dashes and underscores, a letter first, and not {ADMIN_NAME!r}"
+            )
+    if len(key) < MIN_KEY_LENGTH:
+        raise SettingsError(
+            f"environment variable {variable}: a key has {len(key)} characters, expected at least {MIN_KEY_LENGTH}"
+        )
+    return KeyDigest(_digest(key.encode()), role, name)
+
+
+def _require_one_holder(keys: KeyDigests) -> None:
+    holders: dict[bytes, str] = {}
+    for key in filter(lambda key: key.name, keys):
+        if holders.setdefault(key.digest, key.name) != key.name:
+            raise SettingsError(
+                f"{holders[key.digest]} and {key.name} have the same API key: each takes one of their own"
+            )
+
+
+def is_plain_name(name: str) -> bool:
+    """Say whether a person may go by a name: in logs, on pages, in messages.
+
+    Args:
+        name: The name.
+
+    Returns:
+        True for a letter and at most 39 letters, digits, dots, dashes and underscores, but for "admin".
+    """
+    return PLAIN_NAME.fullmatch(name) is not None and name.lower() != ADMIN_NAME
 
 
 def store_key_digests(keys: KeyDigests) -> IO[bytes]:
@@ -85,10 +151,10 @@ def load_key_digests(descriptor: int) -> KeyDigests:
         descriptor: The inherited file descriptor, which stays open.
 
     Returns:
-        A pair (SHA-256 digest, role) for each key.
+        The keys as they were stored.
     """
     content = os.pread(descriptor, os.fstat(descriptor).st_size, 0)
-    return msgspec.json.decode(content, type=list[tuple[bytes, Role]])
+    return msgspec.json.decode(content, type=list[KeyDigest])
 
 
 def require_safe_access(service: ServiceSettings, keys: KeyDigests) -> None:
@@ -143,7 +209,7 @@ class AccessControl:
     def _check_key(self, scope: Scope) -> None:
         header = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
         scheme, _, key = header.partition(b" ")
-        roles = find_key_roles(self._keys, key.strip() if scheme.lower() == b"bearer" else b"")
+        roles = find_key_holder(self._keys, key.strip() if scheme.lower() == b"bearer" else b"").roles
         needed = ROLE_BY_PATH.get(scope["path"], "admin")
         if not roles:
             raise RequestRefused(
@@ -153,18 +219,21 @@ class AccessControl:
             raise RequestRefused(403, f"this key is for {' and '.join(sorted(roles))}, and this takes one for {needed}")
 
 
-def find_key_roles(keys: KeyDigests, key: bytes) -> set[Role]:
-    """Find the roles of a key, in the same time whichever key it is, valid or not.
+def find_key_holder(keys: KeyDigests, key: bytes) -> KeyHolder:
+    """Find who holds a key and what it is for, in the same time whichever key it is, valid or not.
 
     Args:
         keys: As returned by `read_keys`.
         key: The key that was sent; empty for none.
 
     Returns:
-        Its roles; empty for an unknown key.
+        Its holder's name and its roles; no name and no roles for an unknown key.
     """
     digest = _digest(key)
-    return {role for known, role in keys if hmac.compare_digest(known, digest)}
+    found = [known for known in keys if hmac.compare_digest(known.digest, digest)]
+    roles = frozenset(known.role for known in found)
+    name = max((known.name for known in found), default="")
+    return KeyHolder(name or (ADMIN_NAME if "admin" in roles else ""), roles)
 
 
 def _digest(key: bytes) -> bytes:

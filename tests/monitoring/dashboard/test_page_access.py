@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import httpx
 import pytest
 
-from monitoring.dashboard.places import find_free_ports, get_socket, write_admin_digests
+from monitoring.dashboard.places import find_free_ports, get_socket, write_page_digests
 from monitoring.dashboard.processes import require_closed_pages
 from monitoring.dashboard.server import make_dashboard_config
 from penumbra.core.http_client import find_free_port
@@ -48,7 +48,7 @@ def serve(folder, keys=KEYS, **dashboard):
     settings = recorded_windows.make_history_settings(folder)
     settings = settings.model_copy(update={"dashboard": settings.dashboard.model_copy(update=dashboard)})
     sockets, ports = Path(tempfile.mkdtemp()), find_free_ports("127.0.0.1", find_free_port())
-    write_admin_digests(sockets, keys)
+    write_page_digests(sockets, keys)
     config = make_dashboard_config(settings, load_problem(), ports, sockets)
     listening = [socket.create_server(("127.0.0.1", port)) for port in ports.values()]
     clients = {name: httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) for name, port in ports.items()}
@@ -165,6 +165,23 @@ def test_every_answer_says_what_a_browser_may_do_with_it(sites, site, path, poli
     assert headers["content-security-policy"].endswith("frame-ancestors 'none'")
     assert (headers["x-content-type-options"], headers["referrer-policy"]) == ("nosniff", "no-referrer")
     assert "access-control-allow-origin" not in headers
+
+
+def test_a_key_of_a_reviewer_opens_the_review_page_and_nothing_else(tmp_path):
+    keys = read_keys(
+        {"PENUMBRA_KEYS__REVIEW": "alice:key-of-alice-1234", "PENUMBRA_KEYS__APPROVE": f"carol:{'k' * 20}"}
+    )
+    alice, carol = ({"authorization": f"Bearer {key}"} for key in ("key-of-alice-1234", "k" * 20))
+    with serve(tmp_path, keys=keys) as found:
+        assert found.overview.get("/review").status_code == 401
+        assert found.overview.get("/review/nothing", headers=carol).status_code == 401
+        assert found.overview.get("/review/nothing", headers=alice).status_code == 404
+        assert found.overview.get("/").status_code == 200
+        assert found.mlflow.post(DELETE, json={}, headers=alice).status_code == 403
+
+
+def test_a_request_without_a_path_is_refused(sites):
+    assert send_bytes(sites.overview, "OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n").startswith(b"HTTP/1.1 401 ")
 
 
 def test_without_an_admin_key_nothing_writes(tmp_path):

@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 
 from penumbra.core.settings import PROJECT_ROOT, SettingsError, load_settings
 from problem.schema import EXAMPLE
-from service.http.access import AccessControl, read_keys, require_safe_access
+from service.http.access import (
+    AccessControl,
+    find_key_holder,
+    load_key_digests,
+    read_keys,
+    require_safe_access,
+    store_key_digests,
+)
 from service.http.guard import RequestLimits, guard_app
 from service.http.refusals import RequestRefused
 from tests.helpers import local_service
@@ -113,13 +120,41 @@ def test_keys_are_no_settings_and_in_no_record_of_them() -> None:
 
 
 def test_keys_are_kept_as_digests_only() -> None:
-    assert not [digest for digest, _ in KEYS if b"key-of" in digest]
+    assert not [key for key in KEYS if b"key-of" in key.digest]
+
+
+def test_a_key_with_a_name_says_whose_it_is_and_what_for() -> None:
+    named = {"PENUMBRA_KEYS__REVIEW": "alice:key-of-alice-1234, bob:key-of-bob:567890", "PENUMBRA_KEYS__ADMIN": ADMIN}
+    keys = read_keys({**named, "PENUMBRA_KEYS__APPROVE": "alice:key-of-alice-1234"})
+    assert find_key_holder(keys, b"key-of-alice-1234") == ("alice", {"review", "approve"})
+    assert find_key_holder(keys, b"key-of-bob:567890") == ("bob", {"review"})
+    assert find_key_holder(keys, ADMIN.encode()) == ("admin", {"admin"})
+    assert find_key_holder(keys, b"") == find_key_holder(keys, b"key-of-alice") == ("", set())
+
+
+def test_workers_inherit_keys_with_their_names() -> None:
+    keys = read_keys({**ENVIRONMENT, "PENUMBRA_KEYS__REVIEW": "alice:key-of-alice-1234"})
+    with store_key_digests(keys) as file:
+        assert load_key_digests(file.fileno()) == keys
+
+
+@pytest.mark.parametrize("name", ["", "admin", "Admin", "4lice", "a b", "a<b>", "@alice", "x" * 41, "alïce", "a/b"])
+def test_a_name_that_is_not_plain_is_refused(name: str) -> None:
+    with pytest.raises(SettingsError, match="PENUMBRA_KEYS__REVIEW: expected NAME:KEY"):
+        read_keys({"PENUMBRA_KEYS__REVIEW": f"{name}:key-of-somebody-123"})
+
+
+def test_a_key_of_two_people_is_refused() -> None:
+    with pytest.raises(SettingsError, match="alice and bob have the same API key"):
+        read_keys({"PENUMBRA_KEYS__REVIEW": f"alice:{'k' * 20},bob:{'k' * 20}"})
 
 
 @pytest.mark.parametrize(
     ("environ", "words"),
     [
         ({"PENUMBRA_KEYS__PREDICT": "secret"}, "PENUMBRA_KEYS__PREDICT: a key has 6 characters, expected at least 16"),
+        ({"PENUMBRA_KEYS__REVIEW": "x" * 20}, "PENUMBRA_KEYS__REVIEW: expected NAME:KEY"),
+        ({"PENUMBRA_KEYS__APPROVE": "carol:secret"}, "PENUMBRA_KEYS__APPROVE: a key has 6 characters"),
         ({"PENUMBRA_KEYS__ROOT": "x" * 20}, "PENUMBRA_KEYS__ROOT: expected PENUMBRA_KEYS__ and one of PREDICT"),
     ],
 )
