@@ -38,7 +38,7 @@ class InputColumns:
         """
         plain = cast_countable(reference, reference.columns)
         numbers = tuple(name for name, dtype in plain.schema.items() if dtype == pl.Float64)
-        return cls(numbers, {n: list_top_categories(plain[n])[:MAX_WORDS] for n in plain.columns if n not in numbers})
+        return cls(numbers, {n: list_top_categories(plain[n], MAX_WORDS) for n in plain.columns if n not in numbers})
 
     @property
     def categorical(self) -> list[int]:

@@ -143,7 +143,7 @@ class LossEstimator:
         """
         days = len(np.unique(self.reference.days))
         window = window.take_rows(window.select_sample(MAX_SAMPLED_ROWS))
-        if len(self.labels) < MIN_REFERENCE_ROWS or days < MIN_REFERENCE_DAYS or not len(window.days):
+        if self.describe_shortage() or not len(window.days):
             return None
         method, before = self._expected
         matrix = self._columns.build_matrix(window.inputs)
@@ -157,6 +157,18 @@ class LossEstimator:
             return self._calibrate(before, now, window, None, method)
         added = _sum_weighted_residuals(before, self._losses - before, found.weights, now)
         return self._calibrate(before + added[0], now + added[1], window, found, method)
+
+    def describe_shortage(self) -> str:
+        """Describe that the reference has too few rows or days to estimate by.
+
+        Returns:
+            Words; "" where it has enough.
+        """
+        days = len(np.unique(self.reference.days))
+        if len(self.labels) >= MIN_REFERENCE_ROWS and days >= MIN_REFERENCE_DAYS:
+            return ""
+        has = f"the model's reference has {len(self.labels)} rows on {days} days"
+        return f"{has}, and it takes {MIN_REFERENCE_ROWS} on {MIN_REFERENCE_DAYS}"
 
     def _calibrate(
         self, before: np.ndarray, now: np.ndarray, window: ScoredRows, found: ShiftWeights | None, method: str

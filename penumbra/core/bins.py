@@ -65,17 +65,19 @@ def compute_quantile_edges(values: pl.Series) -> list[float]:
     return np.unique(np.quantile(known, inner, method="inverted_cdf")).tolist()
 
 
-def list_top_categories(values: pl.Series) -> list[str]:
-    """List the most frequent categories.
+def list_top_categories(values: pl.Series, most: int = MAX_CATEGORIES) -> list[str]:
+    """List the most frequent categories; of equally frequent ones those first in the alphabet.
 
     Args:
         values: String [n].
+        most: How many there are at most.
 
     Returns:
-        At most 256 of them, in alphabetical order.
+        The categories, in alphabetical order.
     """
-    counted = values.drop_nulls().value_counts(sort=True)
-    return sorted(counted[values.name].head(MAX_CATEGORIES).to_list())
+    counted = values.drop_nulls().value_counts(name="penumbra.count")
+    frequent = counted.sort("penumbra.count", values.name, descending=[True, False])
+    return sorted(frequent[values.name].head(most).to_list())
 
 
 def assign_number_bins(values: pl.Series, edges: Sequence[float]) -> np.ndarray:

@@ -251,7 +251,10 @@ def _build_window(monitor_pass: MonitorPass, model: WatchedModel, span: WindowSp
     largest, entries = drift.get("drift"), monitor_pass.ledger.entries()
     loss = losses["loss"]
     nearest = loss and (loss.longer or loss)
-    limits = list(window_limits.list_window_limits(settings, model, known, span, outcomes, before, loss, unjudged))
+    shortage = monitor_pass.unlabelled.describe_shortage(model)
+    limits = list(
+        window_limits.list_window_limits(settings, model, known, span, outcomes, before, loss, unjudged, shortage)
+    )
     signals = WindowSignals(
         faults=_format_faults(faults),
         column=largest.column if largest else "",

@@ -48,6 +48,17 @@ class UnlabelledLosses:
         worth = found.weights and (found.weights.effective_rows, found.weights.effective_days)
         return EstimatedLoss(found.mean, found.low, found.high, ESTIMATE_ASSUMPTION, found.method, *(worth or ()))
 
+    def describe_shortage(self, model: WatchedModel) -> str:
+        """Describe that the loss of a model's windows can't be estimated.
+
+        Args:
+            model: The model that answered.
+
+        Returns:
+            Words; "" where its reference has rows and days enough.
+        """
+        return self._estimator(model).describe_shortage()
+
     def _estimator(self, model: WatchedModel) -> LossEstimator:
         if model.version not in self.estimators:
             reference = _score_rows(model, model.reference, PREDICTION_COLUMN, model.problem.schema.TIME)

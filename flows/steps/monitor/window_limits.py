@@ -26,6 +26,7 @@ def list_window_limits(
     before: Sequence[OutcomeSums],
     loss: WindowLoss | None,
     predictions: str,
+    shortage: str,
 ) -> Iterator[str]:
     """List what of a window isn't judged.
 
@@ -38,6 +39,7 @@ def list_window_limits(
         before: Those of the days before it that are judged together with it.
         loss: The realised loss; None where it isn't known.
         predictions: Why the drift of the predictions isn't judged; "" where it is.
+        shortage: Why the loss can't be estimated before the labels arrive; "" where it can.
 
     Yields:
         A clause each. What the settings switch off isn't named.
@@ -49,6 +51,8 @@ def list_window_limits(
         yield from [words] if words else []
     if settings.monitor.on_loss and (words := describe_loss_limits(settings, model, outcomes, before)):
         yield words
+    if loss is None and shortage:
+        yield f"loss can't be estimated without labels: {shortage}"
     if loss and loss.clipped > MANY_CLIPPED:
         yield f"loss: {describe_clipping(loss.clipped, model.ceiling)}"
 

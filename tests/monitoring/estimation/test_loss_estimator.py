@@ -97,9 +97,19 @@ def test_where_nothing_shifts_the_scores_expectation_is_the_estimate():
 
 
 @pytest.mark.parametrize(("rows", "days"), [(99, 9), (400, 4)])
-def test_too_small_a_reference_says_nothing(rows, days):
+def test_too_small_a_reference_gives_no_estimate_and_says_why(rows, days):
     few = ScoredRows(pl.DataFrame({"x": np.zeros(rows)}), np.zeros(rows), np.arange(rows) % days)
-    assert LossEstimator(Task("regression"), "auto", 1.0, few, np.zeros(rows)).estimate_window(few) is None
+    estimator = LossEstimator(Task("regression"), "auto", 1.0, few, np.zeros(rows))
+    assert estimator.estimate_window(few) is None
+    assert estimator.describe_shortage() == (
+        f"the model's reference has {rows} rows on {days} days, and it takes 100 on 5"
+    )
+
+
+def test_of_many_categories_the_most_frequent_are_known_and_of_equals_the_first():
+    words = [f"w{number:03}" for number in range(400)]
+    known = InputColumns.learn(pl.DataFrame({"word": [*words, *words[300:]]}))
+    assert known.words["word"] == [*words[:152], *words[300:]]
 
 
 def test_a_window_without_rows_has_no_estimate(problems, estimators):
