@@ -15,11 +15,12 @@ from typing_extensions import TypedDict
 
 from penumbra.core.problem import ProblemSchema
 from penumbra.core.record_fields import build_model_fields
+from penumbra.core.record_models import STRICT_CONFIG, NamedModel, create_named_model
 from penumbra.logs.append_log import ENTRY_ID_PATTERN, LogWriter, encode_json
 from penumbra.logs.labels import LabelSpec
 from penumbra.logs.schema import FEEDBACK_SOURCE, LabelEntry
 from service.http import metrics
-from service.http.record_reader import STRICT_CONFIG, NamedModel, RecordDict, RecordReader, create_named_model
+from service.http.record_reader import RecordDict, RecordReader
 from service.http.refusals import RequestRefused
 
 PREDICTION_ID_FIELDS = ("prediction_id", "penumbra.prediction_id")  # the second where a column is called as the first

@@ -4,35 +4,24 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import dataframely as dy
 import msgspec
 import polars as pl
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from penumbra.core.column_rules import list_polars_rules
 from penumbra.core.columns import UNKNOWN_FIELD
 from penumbra.core.feature_specs import describe_expression
-from penumbra.core.record_fields import build_model_fields, name_fields
+from penumbra.core.record_fields import build_model_fields
+from penumbra.core.record_models import STRICT_CONFIG, NamedModel, create_named_model
 from penumbra.features import ColumnCheck
 from service.http import fast_parser
 from service.http.refusals import RequestRefused, build_contract_refusal
 
 RecordDict = dict[str, Any]
-STRICT_CONFIG: Any = {"strict": True, "extra": "forbid", "allow_inf_nan": False, "val_json_bytes": "base64"}
-
-
-class NamedModel(BaseModel):
-    """A pydantic model whose fields are columns of any name, such as "model_config", "_a" or "amount (EUR)"."""
-
-    names: ClassVar[tuple[str, ...]]
-
-    @property
-    def values(self) -> RecordDict:
-        """The values by column."""
-        return dict(zip(self.names, self.__dict__.values(), strict=True))
 
 
 class RecordReader:
@@ -181,25 +170,6 @@ def build_record_model(
             return self
 
     return create_named_model(schema.__name__, Base, schema.__doc__, build_model_fields(schema))
-
-
-def create_named_model(
-    name: str, base: type[NamedModel], doc: str | None, columns: Mapping[str, tuple[Any, Any]]
-) -> type[NamedModel]:
-    """Create a pydantic model whose fields have any names.
-
-    Args:
-        name: The model's name.
-        base: Its base, with the configuration and validators.
-        doc: Its docstring.
-        columns: Annotation and default by name; the name is the field's alias.
-
-    Returns:
-        The model.
-    """
-    model = create_model(name, __base__=base, __doc__=doc, **name_fields(columns))
-    model.names = tuple(columns)
-    return model
 
 
 def _build_check_error(checks: Sequence[ColumnCheck], values: RecordDict) -> PydanticCustomError:

@@ -7,16 +7,10 @@ import msgspec
 from pydantic import ValidationError, with_config
 from typing_extensions import TypedDict
 
+from penumbra.core.record_models import describe_expectation, format_shown_value
+
 MAX_DETAILS = 100
 MAX_FAULTS_PER_RECORD = 1000
-MAX_FAULT_VALUE_LENGTH = 100
-EXPECTED_BY_ERROR_TYPE = {
-    "missing": "a value: the field is required",
-    "timezone_aware": "a date and time with its offset from UTC, such as 2024-04-01T21:00:00Z",
-    "timezone_naive": "a date and time without an offset, such as 2024-04-01T21:00:00",
-    "extra_forbidden": "no field of this name",
-    "model_type": "an object with the fields of one record",
-}
 
 
 class Fault(TypedDict):
@@ -125,29 +119,15 @@ def _find_json_error(error: ValidationError) -> str | None:
 def _list_item_faults(item: Any) -> list[Fault]:
     if item["type"] == "check":
         return [_make_fault(**fault) if "value" in fault else fault for fault in item["ctx"]["faults"]]
-    expected, field = _describe_expectation(item), ".".join(map(str, item["loc"]))
+    expected, field = describe_expectation(item), ".".join(map(str, item["loc"]))
     if item["type"] == "missing":
         return [{"field": field, "expected": expected}]
     return [
         _make_fault(field, item["input"], expected)
         if field
-        else {"value": _format_value(item["input"]), "expected": expected}
+        else {"value": format_shown_value(item["input"]), "expected": expected}
     ]
 
 
 def _make_fault(field: str, value: Any, expected: str) -> Fault:
-    return {"field": field, "value": _format_value(value), "expected": expected}
-
-
-def _describe_expectation(item: Any) -> str:
-    message: str = item["msg"]
-    return EXPECTED_BY_ERROR_TYPE.get(
-        item["type"], message.removeprefix("Input should be ").removeprefix("Input should ")
-    )
-
-
-def _format_value(value: Any) -> str:
-    try:
-        return repr(value)[:MAX_FAULT_VALUE_LENGTH]
-    except ValueError:  # Python prints no integers of more than 4,300 digits
-        return "a number too long to show"
+    return {"field": field, "value": format_shown_value(value), "expected": expected}
