@@ -69,6 +69,7 @@ class ReviewAction(msgspec.Struct, tag_field="is", tag="action", omit_defaults=T
         sureness: How sure the person is; "" where they weren't asked.
         note: What they wrote beside it.
         via: Where it was done: "page", "label studio", "replay".
+        token: Made by who sends the action, so that one that is sent twice counts once; "" without.
     """
 
     case: str
@@ -79,6 +80,7 @@ class ReviewAction(msgspec.Struct, tag_field="is", tag="action", omit_defaults=T
     sureness: Sureness = ""
     note: str = ""
     via: str = "page"
+    token: str = ""
 
 
 class ReviewNotice(msgspec.Struct, tag_field="is", tag="notice"):
