@@ -1,0 +1,206 @@
+"""The review queue: what the review log says of each case, and which case a reviewer looks at next."""
+
+import datetime as dt
+import functools
+import hashlib
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from operator import attrgetter
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from penumbra.logs.append_log import is_line_whole, read_segment_sizes, read_tail
+from penumbra.reviews.records import ReviewAction, ReviewBlock, ReviewCase, ReviewNotice
+
+CaseStatus = Literal["open", "conflict", "decided", "cannot tell", "defaulted"]
+CASE_STATUSES: tuple[CaseStatus, ...] = ("open", "conflict", "decided", "cannot tell", "defaulted")
+ANSWERS = ("answer", "cannot_tell")
+KEPT_FOLDERS = 8
+LogLine = ReviewCase | ReviewBlock | ReviewAction | ReviewNotice
+
+
+@dataclass(frozen=True)
+class CaseState:
+    """A case with what people have done with it so far.
+
+    Attributes:
+        case: The row that was picked.
+        picked: When it was picked (UTC).
+        actions: Each reviewer's last action that wasn't undone.
+        status: "decided" once as many reviewers as are asked agree, or one has adjudicated; "conflict" where they
+            differ, or one gave an answer and the other couldn't tell; "cannot tell" where none of them could;
+            "defaulted" where its time ran out before; "open" otherwise.
+        label: The contract's outcome columns with their values; empty unless the case is decided.
+        decided: The action that decided the case, the last of those that agree; None unless the case is decided.
+    """
+
+    case: ReviewCase
+    picked: dt.datetime
+    actions: Mapping[str, ReviewAction]
+    status: CaseStatus
+    label: Mapping[str, Any]
+    decided: ReviewAction | None
+
+
+@dataclass(frozen=True)
+class ReviewQueue:
+    """All cases at one moment.
+
+    Attributes:
+        states: The cases by name, in the order in which they were picked.
+        blocks: The blocks among whose rows they were picked, oldest first.
+        now: The moment (UTC).
+    """
+
+    states: Mapping[str, CaseState]
+    blocks: Sequence[ReviewBlock]
+    now: dt.datetime
+
+    @classmethod
+    def read(cls, folder: Path, now: dt.datetime | None = None) -> "ReviewQueue":
+        """Read the review log; of a folder that this process has read before, only what is new.
+
+        Args:
+            folder: The review log's folder, the setting `review.folder`; empty where it doesn't exist.
+            now: The time (UTC) at which cases are due; the clock's by default.
+
+        Returns:
+            The queue, which doesn't change when the log does.
+        """
+        now = now or dt.datetime.now(dt.UTC)
+        states, blocks = _keep_fold(folder.absolute()).read_on()
+        return cls({name: _apply_due_time(state, now) for name, state in states.items()}, blocks, now)
+
+    def next_case(self, reviewer: str) -> CaseState | None:
+        """Choose the case that a reviewer looks at next.
+
+        Those that decide a pending answer come first, the most urgent at the front; then the others by the day on which
+        they were picked. Within a day each reviewer has an order of their own, so that two who work at the same time
+        seldom look at the same case. What the reviewer has skipped comes last.
+
+        Args:
+            reviewer: The reviewer's name.
+
+        Returns:
+            An open case that the reviewer hasn't answered; None where there is none.
+        """
+        waiting = [state for state in self.list_cases("open") if not _has_answered(state, reviewer)]
+        return min(waiting, key=functools.partial(_rank, reviewer), default=None)
+
+    def list_cases(self, status: CaseStatus) -> list[CaseState]:
+        """Return the cases of a `status` in the order in which they were picked."""
+        return [state for state in self.states.values() if state.status == status]
+
+    def count_statuses(self) -> dict[CaseStatus, int]:
+        """Return how many cases have each status, those that none has included."""
+        counts = Counter(state.status for state in self.states.values())
+        return {status: counts[status] for status in CASE_STATUSES}
+
+
+class _ReviewFold:
+    """What the review log in a folder says so far, by process; the log is read on from where it was read to."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._lock = folder, threading.Lock()
+        self._forget()
+
+    def read_on(self) -> tuple[dict[str, CaseState], list[ReviewBlock]]:
+        """Take in what is new; return a copy of the cases' states as if no time ran out, and of the blocks."""
+        with self._lock:
+            sizes = read_segment_sizes(self._folder)
+            if any(sizes.get(path, 0) < position for path, position in self._positions.items()):
+                self._forget()
+            touched = {name for path in sizes for name in self._read_segment(path, sizes[path])}
+            for name in touched & self._cases.keys():
+                self._states[name] = _resolve_case(*self._cases[name], self._actions[name])
+            return dict(self._states), sorted(self._blocks, key=attrgetter("time"))
+
+    def _forget(self) -> None:
+        self._positions: dict[Path, int] = defaultdict(int)
+        self._pending: dict[Path, list[ReviewCase]] = defaultdict(list)  # cases whose block isn't there yet
+        self._cases: dict[str, tuple[ReviewCase, dt.datetime]] = {}
+        self._actions: dict[str, list[ReviewAction]] = defaultdict(list)
+        self._states: dict[str, CaseState] = {}
+        self._blocks: list[ReviewBlock] = []
+
+    def _read_segment(self, path: Path, size: int) -> set[str]:
+        """Read a segment on; return the names of the cases that its new lines are about."""
+        touched: set[str] = set()
+        while self._positions[path] < size and (content := read_tail(path, self._positions[path])):
+            self._positions[path] += len(content)
+            for line in filter(is_line_whole, content.splitlines()):
+                with suppress(msgspec.MsgspecError):
+                    touched.update(self._take_in(path, _decode_line(line)))
+        return touched
+
+    def _take_in(self, path: Path, entry: LogLine) -> Sequence[str]:
+        if isinstance(entry, ReviewCase):
+            self._pending[path].append(entry)
+        if isinstance(entry, ReviewAction):
+            self._actions[entry.case].append(entry)
+            return [entry.case]
+        if not isinstance(entry, ReviewBlock):
+            return ()
+        picked = self._pending.pop(path, [])
+        self._blocks.append(entry)
+        for case in picked:
+            self._cases.setdefault(case.prediction, (case, entry.time))
+        return [case.prediction for case in picked]
+
+
+_keep_fold = functools.lru_cache(maxsize=KEPT_FOLDERS)(_ReviewFold)
+_decode_line = msgspec.json.Decoder(LogLine).decode
+
+
+def _resolve_case(case: ReviewCase, picked: dt.datetime, actions: Iterable[ReviewAction]) -> CaseState:
+    last = _apply_undo(actions)
+    status, decided = _judge(case, sorted(last.values(), key=attrgetter("time")))
+    return CaseState(case, picked, last, status, decided.label if decided else {}, decided)
+
+
+def _apply_undo(actions: Iterable[ReviewAction]) -> dict[str, ReviewAction]:
+    """Each reviewer's last action that wasn't undone."""
+    standing: dict[str, list[ReviewAction]] = defaultdict(list)
+    for action in sorted(actions, key=attrgetter("time")):
+        if action.kind != "undo":
+            standing[action.reviewer].append(action)
+        elif standing[action.reviewer]:
+            standing[action.reviewer].pop()
+    return {reviewer: own[-1] for reviewer, own in standing.items() if own}
+
+
+def _judge(case: ReviewCase, actions: Sequence[ReviewAction]) -> tuple[CaseStatus, ReviewAction | None]:
+    """The status that follows from the reviewers' last actions, the earliest first, and which of them decides."""
+    if adjudicated := [action for action in actions if action.kind == "adjudicate"]:
+        return "decided", adjudicated[-1]
+    answers = [action for action in actions if action.kind == "answer"]
+    if any(answer.label != answers[0].label for answer in answers):
+        return "conflict", None
+    if len(answers) >= case.reviewers:
+        return "decided", answers[-1]
+    if sum(action.kind in ANSWERS for action in actions) < case.reviewers:
+        return "open", None
+    return ("conflict" if answers else "cannot tell"), None
+
+
+def _apply_due_time(state: CaseState, now: dt.datetime) -> CaseState:
+    has_run_out = state.case.due is not None and state.case.due <= now
+    return replace(state, status="defaulted") if has_run_out and state.status != "decided" else state
+
+
+def _has_answered(state: CaseState, reviewer: str) -> bool:
+    return reviewer in state.actions and state.actions[reviewer].kind != "skip"
+
+
+def _rank(reviewer: str, state: CaseState) -> tuple[Any, ...]:
+    """What comes first in a reviewer's order is smallest."""
+    name = state.case.prediction
+    own = hashlib.blake2b(f"{reviewer} {name}".encode(), digest_size=8).digest()
+    due = (0, state.case.due.timestamp()) if state.case.due else (1, 0.0)
+    skipped = state.actions[reviewer].time.timestamp() if reviewer in state.actions else 0.0
+    return skipped, *due, state.picked.date(), own
