@@ -3,6 +3,7 @@
 import datetime as dt
 import functools
 import hashlib
+import heapq
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,6 +38,7 @@ class CaseState:
             "defaulted" where its time ran out before; "open" otherwise.
         label: The contract's outcome columns with their values; empty unless the case is decided.
         decided: The action that decided the case, the last of those that agree; None unless the case is decided.
+        tokens: The tokens of all actions on the case, undone ones included.
     """
 
     case: ReviewCase
@@ -45,6 +47,7 @@ class CaseState:
     status: CaseStatus
     label: Mapping[str, Any]
     decided: ReviewAction | None
+    tokens: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,11 @@ class ReviewQueue:
         return cls({name: _apply_due_time(state, now) for name, state in states.items()}, blocks, now)
 
     def next_case(self, reviewer: str) -> CaseState | None:
-        """Choose the case that a reviewer looks at next.
+        """Return the first of `list_waiting(reviewer)`, None where there is none."""
+        return next(iter(self.list_waiting(reviewer, 1)), None)
+
+    def list_waiting(self, reviewer: str, count: int) -> list[CaseState]:
+        """List the cases that a reviewer looks at next.
 
         Those that decide a pending answer come first, the most urgent at the front; then the others by the day on which
         they were picked. Within a day each reviewer has an order of their own, so that two who work at the same time
@@ -85,12 +92,13 @@ class ReviewQueue:
 
         Args:
             reviewer: The reviewer's name.
+            count: How many to list at most.
 
         Returns:
-            An open case that the reviewer hasn't answered; None where there is none.
+            Open cases that the reviewer hasn't answered, the first one at the front.
         """
         waiting = [state for state in self.list_cases("open") if not _has_answered(state, reviewer)]
-        return min(waiting, key=functools.partial(_rank, reviewer), default=None)
+        return heapq.nsmallest(count, waiting, key=functools.partial(_rank, reviewer))
 
     def list_cases(self, status: CaseStatus) -> list[CaseState]:
         """Return the cases of a `status` in the order in which they were picked."""
@@ -142,7 +150,8 @@ class _ReviewFold:
         if isinstance(entry, ReviewCase):
             self._pending[path].append(entry)
         if isinstance(entry, ReviewAction):
-            self._actions[entry.case].append(entry)
+            if not (entry.token and any(entry.token == known.token for known in self._actions[entry.case])):
+                self._actions[entry.case].append(entry)
             return [entry.case]
         if not isinstance(entry, ReviewBlock):
             return ()
@@ -157,10 +166,10 @@ _keep_fold = functools.lru_cache(maxsize=KEPT_FOLDERS)(_ReviewFold)
 _decode_line = msgspec.json.Decoder(LogLine).decode
 
 
-def _resolve_case(case: ReviewCase, picked: dt.datetime, actions: Iterable[ReviewAction]) -> CaseState:
-    last = _apply_undo(actions)
+def _resolve_case(case: ReviewCase, picked: dt.datetime, actions: Sequence[ReviewAction]) -> CaseState:
+    last, tokens = _apply_undo(actions), frozenset(action.token for action in actions)
     status, decided = _judge(case, sorted(last.values(), key=attrgetter("time")))
-    return CaseState(case, picked, last, status, decided.label if decided else {}, decided)
+    return CaseState(case, picked, last, status, decided.label if decided else {}, decided, tokens)
 
 
 def _apply_undo(actions: Iterable[ReviewAction]) -> dict[str, ReviewAction]:

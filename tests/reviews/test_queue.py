@@ -125,6 +125,12 @@ def test_nobody_is_asked_again_what_they_have_answered(tmp_path):
     assert queue.next_case("bob").case.prediction == "1-0"
 
 
+def test_an_action_that_was_sent_twice_counts_once(tmp_path):
+    answer = ReviewAction("1-0", "ann", "answer", at(1), YES, token="a")
+    undone = read_state(tmp_path, 1, answer, answer, act("ann", "undo", minutes=2))
+    assert (undone.status, undone.tokens) == ("open", {"a", ""})
+
+
 def test_two_who_work_at_the_same_time_have_orders_of_their_own(tmp_path):
     write(tmp_path, *(ReviewCase(f"{n}-0", [], 0.5) for n in range(20)), block(picked=20))
     queue = ReviewQueue.read(tmp_path)
