@@ -126,6 +126,15 @@ def test_coverage_tells_what_is_labelled_waiting_and_missing(tmp_path: Path) -> 
     assert [row["share"] for row in found] == [2 / 3, 0]
 
 
+def test_coverage_counts_labels_of_people_apart_until_an_outcome_arrives(tmp_path: Path) -> None:
+    first, second = log_predictions(tmp_path, make_prediction(1), make_prediction(2))
+    for name in (first, second):
+        log_labels(tmp_path, LabelEntry(NOON, "review", {"arr_delay": 42}, prediction=name))
+    log_labels(tmp_path, make_label_by_key(2, 7, NOON + make_hours(30)))
+    (found,) = labels.compute_label_coverage(make_updated_index(tmp_path), "model", DUE).rows(named=True)
+    assert (found["labelled"], found["by_people"]) == (2, 1)
+
+
 def test_coverage_by_day_goes_by_the_rows_time(tmp_path: Path) -> None:
     log_predictions(tmp_path, make_prediction(1, time=NOON - make_hours(300)))
     assert labels.compute_label_coverage(make_updated_index(tmp_path), "day", DUE)["day"].to_list() == ["2013-04-01"]

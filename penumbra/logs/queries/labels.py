@@ -16,12 +16,13 @@ from penumbra.logs.index import LogIndex
 from penumbra.logs.keys import KeyEncoder
 from penumbra.logs.queries import samples
 from penumbra.logs.queries.bottom_k import DAY_SECONDS
+from penumbra.logs.schema import REVIEW_SOURCE
 from penumbra.storage.sealed import DamagedFile
 
 HOUR_SECONDS = 3600.0
 COVERAGE_GROUPS = {"day": "date(event, 'unixepoch')", "model": "model"}
 LABEL_JOIN_QUERY = """
-SELECT p.id, p.model, p.time, p.event, p.output, p.decision, p.alone, t.target, t.time AS arrived,
+SELECT p.id, p.model, p.time, p.event, p.output, p.decision, p.alone, t.target, t.source, t.time AS arrived,
   t.first - max(p.event, p.time) AS delay, max(p.event, p.time) AS since
 FROM predictions AS p LEFT JOIN truth AS t ON t.key = p.key
 """
@@ -32,8 +33,9 @@ SELECT p.id, p.time, p.event, p.output, t.target FROM predictions AS p LEFT JOIN
 WHERE p.event >= ? AND p.event < ? AND p.model = ? AND p.alone AND (t.target NOT NULL OR t.key IS NULL) ORDER BY +p.id
 """
 COVERAGE_QUERY = """
-SELECT {group}, count(*), sum(target NOT NULL), sum(arrived NOT NULL AND target IS NULL),
-  sum(arrived IS NULL AND since > :mature), sum(arrived IS NULL AND since <= :mature), sum(coalesce(delay, 0) > :due)
+SELECT {group}, count(*), sum(target NOT NULL), sum(target NOT NULL AND source = :people),
+  sum(arrived NOT NULL AND target IS NULL), sum(arrived IS NULL AND since > :mature),
+  sum(arrived IS NULL AND since <= :mature), sum(coalesce(delay, 0) > :due)
 FROM ({pairs}) GROUP BY 1 ORDER BY 1
 """
 LABEL_OUTCOMES_QUERY = """
@@ -44,7 +46,7 @@ LABEL_DELAYS_QUERY = (
     "SELECT CAST(max(delay, 0) / 3600 AS INTEGER) + 1, count(*) FROM ({pairs}) WHERE delay NOT NULL GROUP BY 1"
 )
 LATEST_OUTPUTS_FIRST_QUERY = "SELECT key, output FROM predictions ORDER BY time DESC"
-DAY_OUTPUTS_QUERY = "SELECT id, output FROM predictions WHERE event >= ? AND event < ?"
+DAY_ANSWERS_QUERY = "SELECT id, output, decision FROM predictions WHERE event >= ? AND event < ?"
 SQLITE_DTYPES = {"binary": (pl.Float64, pl.Int8), "multiclass": (pl.String, pl.String), "regression": (pl.Float64,) * 2}
 
 
@@ -60,15 +62,17 @@ def compute_label_coverage(
         now: The time (UTC) at which labels are due; the clock's by default.
 
     Returns:
-        A frame with `by` (String) and the columns (Int64) `predictions`, `labelled`, `no_outcome` (a label says that
-        there was none), `waiting` (for a label that isn't due), `missing` (one that is due) and `late`; and `share`
-        (Float64) of those with a label.
+        A frame with `by` (String) and the columns (Int64) `predictions`, `labelled`, `by_people` (those of them whose
+        label is a reviewer's answer, as no outcome has arrived), `no_outcome` (a label says that there was none),
+        `waiting` (for a label that isn't due), `missing` (one that is due) and `late`; and `share` (Float64) of those
+        with a label.
     """
-    names = ["predictions", "labelled", "no_outcome", "waiting", "missing", "late"]
+    names = ["predictions", "labelled", "by_people", "no_outcome", "waiting", "missing", "late"]
     due, now = delay_hours * HOUR_SECONDS, now or dt.datetime.now(dt.UTC)
     with index.open() as db:
         query = COVERAGE_QUERY.format(group=COVERAGE_GROUPS[by], pairs=LABEL_JOIN_QUERY)
-        rows = db.execute(query, {"due": due, "mature": now.timestamp() - due}).fetchall()
+        given = {"due": due, "mature": now.timestamp() - due, "people": REVIEW_SOURCE}
+        rows = db.execute(query, given).fetchall()
     frame = pl.DataFrame(rows, schema={by: pl.String, **dict.fromkeys(names, pl.Int64)}, orient="row")
     return frame.with_columns(share=(pl.col("labelled") + pl.col("no_outcome")) / pl.col("predictions"))
 
@@ -80,8 +84,8 @@ def count_label_outcomes(index: LogIndex) -> pl.DataFrame:
         index: The index.
 
     Returns:
-        A frame with `source` (String: "feedback" or "batch"), `outcome` (String: "attached", "duplicate", "correction"
-        or "orphan") and `labels` (Int64).
+        A frame with `source` (String: "feedback", "review" or "batch"), `outcome` (String: "attached", "duplicate",
+        "correction" or "orphan") and `labels` (Int64).
     """
     with index.open() as db:
         rows = db.execute(LABEL_OUTCOMES_QUERY).fetchall()
@@ -195,7 +199,7 @@ def find_first_outputs(index: LogIndex, rows: pl.DataFrame) -> pl.Series:
     return output.to_frame().select(_decode_output_columns(index.label_spec.task)[0]).to_series()
 
 
-def read_day_outputs(index: LogIndex, day: dt.date) -> pl.DataFrame:
+def read_day_answers(index: LogIndex, day: dt.date) -> pl.DataFrame:
     """Read the answers to a day's rows in the order of the log.
 
     Args:
@@ -203,17 +207,20 @@ def read_day_outputs(index: LogIndex, day: dt.date) -> pl.DataFrame:
         day: The day of the rows' own time (UTC).
 
     Returns:
-        A frame with `id` (String) and `output`, Float64 or Array(Float64, classes).
+        A frame with the columns id, output and decision of `join_labels`.
 
     Raises:
         DamagedFile: A byte of the index has changed.
     """
-    schema = {"id": pl.String, "output": SQLITE_DTYPES[index.label_spec.task.kind][0]}
+    schema = {
+        "id": pl.String,
+        **dict(zip(("output", "decision"), SQLITE_DTYPES[index.label_spec.task.kind], strict=True)),
+    }
     begin = samples.to_day_timestamp(day)
     with index.open() as db:
-        rows = db.execute(DAY_OUTPUTS_QUERY, (begin, begin + DAY_SECONDS)).fetchall()
+        rows = db.execute(DAY_ANSWERS_QUERY, (begin, begin + DAY_SECONDS)).fetchall()
     segment, position = (pl.col("id").str.split("-").list.get(part) for part in (0, 1))
-    frame = _decode_rows(index, rows, schema, _decode_output_columns(index.label_spec.task)[0])
+    frame = _decode_rows(index, rows, schema, *_decode_output_columns(index.label_spec.task))
     return frame.sort(segment, position.str.to_integer(base=16))
 
 

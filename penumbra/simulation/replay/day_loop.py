@@ -18,7 +18,7 @@ from penumbra.core.problem import Problem
 from penumbra.core.settings import DataSettings, Settings, load_settings
 from penumbra.core.task import Task
 from penumbra.logs.index import LogIndex
-from penumbra.logs.queries.labels import read_day_outputs
+from penumbra.logs.queries.labels import read_day_answers
 from penumbra.registry import bundle
 from penumbra.registry.ledger import Ledger, LedgerEntry
 from penumbra.registry.models import ModelRegistry
@@ -140,9 +140,9 @@ class DayLoop:
                 service.post(path, encode_records(part))
 
     def _read_answers(self, day: dt.date) -> pl.DataFrame:
-        """Return ids and outputs of the answers to the first rows of a day, in the order of the rows."""
+        """Return ids, outputs and decisions of the answers to the first rows of a day, in the order of the rows."""
         self.index.catch_up()
-        return read_day_outputs(self.index, day)
+        return read_day_answers(self.index, day)
 
     def _read_first_version(self) -> bundle.Bundle:
         folder = self.settings.service.state / BUNDLES_FOLDER / FIRST_VERSION
