@@ -10,6 +10,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from penumbra.patterns.candidate import Columns
+from penumbra.patterns.weighting import fit_weighted
 
 AlterFunction = Callable[[np.ndarray, Columns, np.random.Generator], np.ndarray]
 
@@ -42,12 +43,13 @@ class Augmented(MetaEstimatorMixin, BaseEstimator):
         self.copies = copies
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any) -> "Augmented":
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "Augmented":
         """Fit the estimator on rows and altered copies.
 
         Args:
             X: float64 [n, k], NaN for missing.
             y: The labels [n].
+            sample_weight: How much each row counts, its copies likewise, float64 [n]; None for 1 each.
 
         Returns:
             The fitted estimator itself.
@@ -59,7 +61,8 @@ class Augmented(MetaEstimatorMixin, BaseEstimator):
         random = np.random.default_rng(self.random_state)
         altered = [self._altered(X, random) for _ in range(self.copies)]
         rows = np.stack([X, *altered], axis=1).reshape(-1, X.shape[1])
-        self.estimator_ = clone(self.estimator).fit(rows, np.repeat(y, 1 + self.copies))
+        weights = None if sample_weight is None else np.repeat(sample_weight, 1 + self.copies)
+        self.estimator_ = fit_weighted(clone(self.estimator), rows, np.repeat(y, 1 + self.copies), weights)
         self.report_ = {"rows_added": float(len(X) * self.copies)}
         return self
 

@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from penumbra.core.metrics.losses import compute_row_losses
 from penumbra.core.task import Task
 from penumbra.patterns.out_of_sample import predict_scores, require_two_classes, set_binary_tags
+from penumbra.patterns.weighting import fit_weighted, select_weights
 
 MAX_THRESHOLDS = 256  # thresholds that are tried on each side
 MIN_THRESHOLD_GAP = 1e-9
@@ -38,12 +39,13 @@ class Cascade(ClassifierMixin, BaseEstimator):
         self.budget = budget
         self.tail = tail
 
-    def fit(self, X: Any, y: Any) -> "Cascade":
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "Cascade":
         """Choose the thresholds, and fit both models.
 
         Args:
             X: float64 [n, k], NaN allowed, oldest row first.
             y: The labels [n], two classes.
+            sample_weight: How much each row counts, float64 [n]; None for 1 each.
 
         Returns:
             The fitted cascade itself.
@@ -54,14 +56,16 @@ class Cascade(ClassifierMixin, BaseEstimator):
         X, y = validate_data(self, X, y, ensure_all_finite="allow-nan")
         self.classes_ = require_two_classes(self, y)
         first = len(y) - max(1, int(len(y) * self.tail))
+        early, late = select_weights(sample_weight, slice(first)), select_weights(sample_weight, slice(first, None))
         said = [
-            predict_scores(clone(each).fit(X[:first], y[:first]), X[first:]) for each in (self.cheap, self.expensive)
+            predict_scores(fit_weighted(clone(each), X[:first], y[:first], early), X[first:])
+            for each in (self.cheap, self.expensive)
         ]
         truth = y[first:] == self.classes_[1]
         cheap, expensive = (compute_row_losses(Task("binary"), truth, each) for each in said)
-        self.report_ = choose_thresholds(said[0], cheap - expensive, self.budget)
-        self.cheap_ = clone(self.cheap).fit(X, y)
-        self.expensive_ = clone(self.expensive).fit(X, y)
+        self.report_ = choose_thresholds(said[0], cheap - expensive, self.budget, late)
+        self.cheap_ = fit_weighted(clone(self.cheap), X, y, sample_weight)
+        self.expensive_ = fit_weighted(clone(self.expensive), X, y, sample_weight)
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -111,7 +115,9 @@ class Cascade(ClassifierMixin, BaseEstimator):
         return (probabilities < self.report_["low"]) | (probabilities > self.report_["high"])
 
 
-def choose_thresholds(cheap: np.ndarray, excess: np.ndarray, budget: float) -> dict[str, float]:
+def choose_thresholds(
+    cheap: np.ndarray, excess: np.ndarray, budget: float, weights: np.ndarray | None = None
+) -> dict[str, float]:
     """Choose the thresholds between which the expensive model has to answer.
 
     Of all pairs from a grid of quantiles it takes the one that leaves the fewest rows to the expensive model at a mean
@@ -121,17 +127,18 @@ def choose_thresholds(cheap: np.ndarray, excess: np.ndarray, budget: float) -> d
         cheap: The cheap model's probabilities, float64 [n].
         excess: Its loss less the expensive model's, float64 [n].
         budget: The largest mean excess.
+        weights: How much each row counts, float64 [n]; 1 by default.
 
     Returns:
         `low` and `high`; and for these rows `cheap_share` and `expensive_share`, the shares that each model answers,
         and `loss_above_expensive`, the mean excess.
     """
     order = np.argsort(cheap)
-    known, total = cheap[order], np.concatenate([[0.0], np.cumsum(excess[order])])
+    counts = np.ones(len(cheap)) if weights is None else weights[order]
+    known, total, size = cheap[order], _sum_up(excess[order] * counts), _sum_up(counts)
     edges = _candidate_thresholds(known)
     below, above = np.searchsorted(known, edges, "left"), np.searchsorted(known, edges, "right")
-    spent = (total[below][:, None] + total[-1] - total[above][None, :]) / len(cheap)
-    share = (below[:, None] + len(cheap) - above[None, :]) / len(cheap)
+    spent, share = ((each[below][:, None] + each[-1] - each[above][None, :]) / size[-1] for each in (total, size))
     allowed = (spent <= budget) & (edges[:, None] <= edges[None, :])
     low, high = np.unravel_index(np.argmax(np.where(allowed, share, -1.0)), share.shape)
     return {
@@ -141,6 +148,11 @@ def choose_thresholds(cheap: np.ndarray, excess: np.ndarray, budget: float) -> d
         "expensive_share": 1 - float(share[low, high]),
         "loss_above_expensive": float(spent[low, high]),
     }
+
+
+def _sum_up(values: np.ndarray) -> np.ndarray:
+    """Return the sum of no value, of the first, of the first two, …: float64 [n + 1]."""
+    return np.concatenate([[0.0], np.cumsum(values)])
 
 
 def _candidate_thresholds(probabilities: np.ndarray) -> np.ndarray:

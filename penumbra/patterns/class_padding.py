@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 
+from penumbra.patterns.weighting import fit_weighted
+
 
 class PaddedClasses(ClassifierMixin, BaseEstimator):
     """A fitted classifier whose probabilities have a column for each class; a class that it never saw has 0.
@@ -18,17 +20,18 @@ class PaddedClasses(ClassifierMixin, BaseEstimator):
         self.estimator = estimator
         self.classes = classes
 
-    def fit(self, X: Any, y: Any) -> "PaddedClasses":
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "PaddedClasses":
         """Fit the estimator again.
 
         Args:
             X: float64 [n, k].
             y: Codes of classes [n].
+            sample_weight: How much each row counts, float64 [n]; None for 1 each.
 
         Returns:
             The classifier itself.
         """
-        self.estimator.fit(X, y)
+        fit_weighted(self.estimator, X, y, sample_weight)
         return self
 
     def __sklearn_is_fitted__(self) -> bool:

@@ -16,6 +16,7 @@ from penumbra.patterns.out_of_sample import (
     set_binary_tags,
     stack_class_probabilities,
 )
+from penumbra.patterns.weighting import fit_weighted, select_weights
 
 
 class HardNegatives(ClassifierMixin, BaseEstimator):
@@ -51,13 +52,14 @@ class HardNegatives(ClassifierMixin, BaseEstimator):
         self.noise = noise
         self.folds = folds
 
-    def fit(self, X: Any, y: Any, live: Any = None) -> "HardNegatives":
+    def fit(self, X: Any, y: Any, live: Any = None, sample_weight: Any = None) -> "HardNegatives":
         """Find the hard rows, fit the estimator, and calibrate it.
 
         Args:
             X: float64 [n, k], NaN allowed, oldest row first.
             y: The labels [n], two classes.
             live: The live model's out-of-sample probability of the second class, float64 [n], NaN where unknown.
+            sample_weight: How much each row counts, float64 [n]; None for 1 each.
 
         Returns:
             The fitted classifier itself.
@@ -68,14 +70,15 @@ class HardNegatives(ClassifierMixin, BaseEstimator):
         X, y = validate_data(self, X, y, ensure_all_finite="allow-nan")
         self.classes_ = require_two_classes(self, y)
         truth = y == self.classes_[1]
-        own = predict_out_of_sample(self.estimator, X, y, self.folds)
+        own = predict_out_of_sample(self.estimator, X, y, self.folds, weights=sample_weight)
         predicted = own if live is None else np.where(np.isfinite(live), live, own)
         copies = self._count_copies(predicted, own, truth)
         rows = np.repeat(np.arange(len(y)), copies)
-        self.estimator_ = clone(self.estimator).fit(X[rows], y[rows])
-        weighted = predict_out_of_sample(self.estimator, X, y, self.folds, copies), predict_scores(self.estimator_, X)
+        self.estimator_ = fit_weighted(clone(self.estimator), X[rows], y[rows], select_weights(sample_weight, rows))
+        repeated = predict_out_of_sample(self.estimator, X, y, self.folds, copies, sample_weight)
+        final = predict_scores(self.estimator_, X)
         self.slope_, self.intercept_ = fit_calibration(
-            compute_logits(weighted[0]), compute_logits(weighted[1]), truth, self.folds
+            compute_logits(repeated), compute_logits(final), truth, self.folds, sample_weight
         )
         return self
 

@@ -10,12 +10,19 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import TimeSeriesSplit
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
+from penumbra.patterns.weighting import fit_weighted, select_weights
+
 LOGIT_CLIP = 1e-6  # probabilities are kept so far from 0 and 1 before their logit is taken
 INVERSE_PENALTY = 1e4  # the inverse of the penalty that keeps a logistic function finite where classes are apart
 
 
 def predict_out_of_sample(
-    estimator: Any, inputs: np.ndarray, y: np.ndarray, folds: int, copies: np.ndarray | None = None
+    estimator: Any,
+    inputs: np.ndarray,
+    y: np.ndarray,
+    folds: int,
+    copies: np.ndarray | None = None,
+    weights: Any = None,
 ) -> np.ndarray:
     """Predict rows with models fitted on earlier rows only.
 
@@ -27,7 +34,8 @@ def predict_out_of_sample(
         inputs: float64 [n, k], oldest row first.
         y: Labels or values [n].
         folds: Number of blocks that are predicted.
-        copies: How often each row counts in fitting, int [n]; once by default.
+        copies: How often each row stands in what is fitted on, int [n]; once by default.
+        weights: How much a row counts each time, float64 [n]; 1 by default.
 
     Returns:
         float64 [n], NaN for the oldest block.
@@ -38,7 +46,8 @@ def predict_out_of_sample(
     predicted = np.full(len(y), np.nan)
     for earlier, later in TimeSeriesSplit(folds).split(inputs):
         rows = earlier if copies is None else np.repeat(earlier, copies[earlier])
-        predicted[later] = predict_scores(clone(estimator).fit(inputs[rows], y[rows]), inputs[later])
+        fitted = fit_weighted(clone(estimator), inputs[rows], y[rows], select_weights(weights, rows))
+        predicted[later] = predict_scores(fitted, inputs[later])
     return predicted
 
 
@@ -99,7 +108,9 @@ def set_binary_tags(tags: Any) -> Any:
     return tags
 
 
-def fit_calibration(out_of_sample: np.ndarray, final: np.ndarray, truth: np.ndarray, folds: int) -> tuple[float, float]:
+def fit_calibration(
+    out_of_sample: np.ndarray, final: np.ndarray, truth: np.ndarray, folds: int, weights: Any = None
+) -> tuple[float, float]:
     """Fit slope and intercept with which expit(slope · score + intercept) is a probability.
 
     The slope is fitted to out-of-sample scores, with an intercept for each block: from month to month base rates rise
@@ -111,6 +122,7 @@ def fit_calibration(out_of_sample: np.ndarray, final: np.ndarray, truth: np.ndar
         final: The final model's scores, float64 [n].
         truth: The labels, bool [n].
         folds: Number of blocks that were predicted.
+        weights: How much each row counts, float64 [n]; 1 by default.
 
     Returns:
         Slope and intercept.
@@ -123,18 +135,23 @@ def fit_calibration(out_of_sample: np.ndarray, final: np.ndarray, truth: np.ndar
     blocks = np.repeat(np.eye(folds), known.sum() // folds, axis=0)
     scale = out_of_sample[known].std() or 1.0
     design = np.column_stack([out_of_sample[known] / scale, blocks])
-    fitted = LogisticRegression(C=INVERSE_PENALTY, fit_intercept=False, max_iter=1000).fit(design, truth[known])
+    logistic = LogisticRegression(C=INVERSE_PENALTY, fit_intercept=False, max_iter=1000)
+    fitted = fit_weighted(logistic, design, truth[known], select_weights(weights, known))
     slope = float(fitted.coef_[0, 0] / scale)
-    return slope, _solve_intercept(slope * final, truth.mean())
+    return slope, _solve_intercept(slope * final, np.average(truth, weights=weights), weights)
 
 
-def _solve_intercept(scores: np.ndarray, rate: float) -> float:
-    """Solve for the intercept that makes `rate` the mean probability of the scores."""
+def _solve_intercept(scores: np.ndarray, rate: float, weights: Any) -> float:
+    """Solve for the intercept that makes `rate` the (weighted) mean probability of the scores."""
     odds = np.log(rate / (1 - rate))
     lowest, highest = odds - scores.max(), odds - scores.min()
     if lowest == highest:
         return float(lowest)
-    return float(brentq(lambda intercept: expit(scores + intercept).mean() - rate, lowest, highest))
+
+    def exceed(intercept: float) -> float:
+        return float(np.average(expit(scores + intercept), weights=weights) - rate)
+
+    return float(brentq(exceed, lowest, highest))
 
 
 def compute_logits(probabilities: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from penumbra.patterns.out_of_sample import (
     set_binary_tags,
     stack_class_probabilities,
 )
+from penumbra.patterns.weighting import fit_weighted
 
 
 class Reframed(ClassifierMixin, BaseEstimator):
@@ -41,12 +42,13 @@ class Reframed(ClassifierMixin, BaseEstimator):
         self.scale = scale
         self.folds = folds
 
-    def fit(self, X: Any, y: Any) -> "Reframed":
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "Reframed":
         """Fit the regressor, and calibrate it.
 
         Args:
             X: float64 [n, k], NaN allowed, oldest row first.
             y: The quantity, finite numbers [n].
+            sample_weight: How much each row counts, float64 [n]; None for 1 each.
 
         Returns:
             The fitted classifier itself.
@@ -54,10 +56,10 @@ class Reframed(ClassifierMixin, BaseEstimator):
         X, y = validate_data(self, X, y, ensure_all_finite="allow-nan", y_numeric=True)
         squashed = np.tanh((y - self.above) / self.scale)
         self.classes_ = np.array([False, True])
-        self.regressor_ = clone(self.regressor).fit(X, squashed)
-        predicted = predict_out_of_sample(self.regressor, X, squashed, self.folds)
+        self.regressor_ = fit_weighted(clone(self.regressor), X, squashed, sample_weight)
+        predicted = predict_out_of_sample(self.regressor, X, squashed, self.folds, weights=sample_weight)
         self.slope_, self.intercept_ = fit_calibration(
-            predicted, self.regressor_.predict(X), y > self.above, self.folds
+            predicted, self.regressor_.predict(X), y > self.above, self.folds, sample_weight
         )
         return self
 

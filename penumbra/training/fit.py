@@ -14,6 +14,7 @@ from penumbra.core.loss_names import read_quantile_level
 from penumbra.core.metrics.losses import get_primary_metric
 from penumbra.core.task import Task
 from penumbra.features import Feature
+from penumbra.patterns.weighting import fit_weighted, select_weights
 
 LABEL_DTYPES: dict[str, type[pl.DataType]] = {
     "binary": pl.Boolean,
@@ -30,11 +31,13 @@ class TrainingSet:
         inputs: float64 [n, k].
         y: The labels [n], or what a candidate learns in their place.
         live: float64 [n], the live model's out-of-sample predictions, NaN where unknown; None without any.
+        weights: float64 [n], how much each row counts; None for 1 each.
     """
 
     inputs: np.ndarray
     y: np.ndarray
     live: np.ndarray | None = None
+    weights: np.ndarray | None = None
 
     def select_rows(self, rows: Any) -> "TrainingSet":
         """Select some of the rows.
@@ -45,7 +48,8 @@ class TrainingSet:
         Returns:
             Those rows as a training set.
         """
-        return TrainingSet(self.inputs[rows], self.y[rows], None if self.live is None else self.live[rows])
+        live = None if self.live is None else self.live[rows]
+        return TrainingSet(self.inputs[rows], self.y[rows], live, select_weights(self.weights, rows))
 
 
 def accepts_live_predictions(estimator: Any) -> bool:
@@ -63,12 +67,18 @@ def accepts_live_predictions(estimator: Any) -> bool:
 def fit_estimator(estimator: Any, training: TrainingSet) -> None:
     """Fit an estimator in place, with the live model's predictions where it takes them and they are known.
 
+    Weights that are all 1 are left out (see `penumbra.patterns.weighting.fit_weighted`).
+
     Args:
         estimator: Unfitted scikit-learn estimator.
         training: The rows to fit on.
+
+    Raises:
+        WeightsRefused: Rows have weights other than 1, and the estimator takes none.
     """
     has_live = training.live is not None and accepts_live_predictions(estimator)
-    estimator.fit(training.inputs, training.y, **({"live": training.live} if has_live else {}))
+    more = {"live": training.live} if has_live else {}
+    fit_weighted(estimator, training.inputs, training.y, training.weights, **more)
 
 
 def select_labelled_rows(rows: pl.DataFrame, target: pl.Expr) -> pl.DataFrame:
@@ -116,22 +126,28 @@ def extract_labels(targets: pl.Series, task: Task) -> np.ndarray:
     return targets.to_physical().cast(LABEL_DTYPES[task.kind]).to_numpy()
 
 
-def compute_baseline(task: Task, labels: np.ndarray) -> float | list[float]:
+def compute_baseline(task: Task, labels: np.ndarray, weights: np.ndarray | None = None) -> float | list[float]:
     """Compute the prediction for one row that looks at no record.
 
     Args:
         task: The task, with the loss that it is the best constant by.
         labels: The labels [n].
+        weights: How much each counts, float64 [n]; 1 by default.
 
     Returns:
         The rate of True, or the share of each class; of numbers the mean, by absolute error the median, by a quantile
         loss the quantile.
     """
     if task.kind == "multiclass":
-        return (np.bincount(labels, minlength=len(task.classes)) / len(labels)).tolist()
+        counts = np.bincount(labels, weights, len(task.classes))
+        return (counts / (len(labels) if weights is None else weights.sum())).tolist()
     loss = get_primary_metric(task)
     level = 0.5 if loss == "absolute_error" else read_quantile_level(loss)
-    return float(labels.mean() if level is None else np.quantile(labels, level))
+    if level is None:
+        return float(np.average(labels, weights=weights))
+    if weights is None:
+        return float(np.quantile(labels, level))
+    return float(np.quantile(labels, level, method="inverted_cdf", weights=weights))  # numpy weighs by no other
 
 
 def count_category_values(

@@ -74,3 +74,19 @@ def test_each_value_of_each_category_is_counted_and_missing_ones_are_not():
         encoding.encode_frame(derive_features(KINDS, rows)), encoding.categorical, encoding.tables
     )
     assert found == {"place": {"field": 1, "wood": 2}, "ring": {"x": 1}}
+
+
+def test_weights_of_rows_go_with_them_into_the_fit():
+    weights = np.array([1.0, 1.0, 1.0, 3.0])
+    training, fitted = TrainingSet(INPUTS, LABELS, weights=weights), DummyClassifier()
+    fit_estimator(fitted, training.select_rows(np.array([0, 3])))
+    assert fitted.class_prior_.tolist() == [0.25, 0.75]
+
+
+def test_the_baseline_counts_rows_by_their_weights():
+    weights = np.array([1.0, 3.0])
+    assert compute_baseline(Task("binary"), np.array([True, False]), weights) == 0.25
+    assert compute_baseline(Task("multiclass", ("a", "b")), np.array([0, 1]), weights) == [0.25, 0.75]
+    assert compute_baseline(Task("regression"), np.array([1.0, 3.0]), weights) == 2.5
+    absolute = Task("regression", loss="absolute_error")
+    assert compute_baseline(absolute, np.array([1.0, 3.0]), weights) == 3.0
