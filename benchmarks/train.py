@@ -103,6 +103,7 @@ def _prepare_environment(root: Path, today: str) -> dict[str, str]:
         "PENUMBRA_DATA__DERIVED": str(root / "derived"),
         "PENUMBRA_DATA__REMOTE": "",
         "PENUMBRA_LABELS__FOLDER": str(root / "labels"),
+        "PENUMBRA_REVIEW__FOLDER": str(root / "reviews"),
         "PENUMBRA_TRAINING__FOLDER": str(root / "train"),
         "PENUMBRA_LEDGER__FOLDER": str(root / "ledger"),
         "PENUMBRA_REGISTRY__TRACKING": f"sqlite:///{root}/mlflow.db",

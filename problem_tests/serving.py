@@ -73,6 +73,7 @@ def open_service(sample: Sample, state: Path, rules: Sequence[Rule] = ()) -> Ite
         A client for HTTP requests.
     """
     places = {"SERVICE__STATE": state, "SERVICE__PREDICTIONS": state / "log", "LABELS__FOLDER": state / "labels"}
+    places |= {"REVIEW__FOLDER": state / "reviews"}
     environ = {name: str(place) for name, place in {**places, "LEDGER__FOLDER": state / "ledger"}.items()}
     environ |= {"SERVICE__MAX_RECORDS": "10000", "SERVICE__OPEN": "True"}
     settings = load_settings(environ={f"PENUMBRA_{name}": value for name, value in environ.items()})

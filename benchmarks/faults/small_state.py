@@ -47,6 +47,7 @@ FOLDERS = {
     "service__state": "var/service",
     "service__predictions": "var/predictions",
     "labels__folder": "var/labels",
+    "review__folder": "var/reviews",
     "ledger__folder": "var/ledger",
     "monitor__folder": "var/monitor",
 }

@@ -73,6 +73,7 @@ def start_penumbra(
         "SERVICE__STATE": root / "state",
         "SERVICE__PREDICTIONS": root / "predictions",
         "LABELS__FOLDER": root / "labels",
+        "REVIEW__FOLDER": root / "reviews",
         "REGISTRY__TRACKING": f"sqlite:///{root}/away/mlflow.db",
         "SHADOW__ENABLED": str(shadow).lower(),
     }

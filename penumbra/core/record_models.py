@@ -48,7 +48,7 @@ def create_named_model(
     return model
 
 
-def describe_expectation(item: Any) -> str:
+def describe_expected_value(item: Any) -> str:
     """Describe what a value should have been.
 
     Args:

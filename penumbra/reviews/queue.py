@@ -38,7 +38,7 @@ class CaseState:
             "defaulted" where its time ran out before; "open" otherwise.
         label: The contract's outcome columns with their values; empty unless the case is decided.
         decided: The action that decided the case, the last of those that agree; None unless the case is decided.
-        tokens: The tokens of all actions on the case, undone ones included.
+        history: All actions on the case, those that were undone included, the earliest first.
     """
 
     case: ReviewCase
@@ -47,7 +47,7 @@ class CaseState:
     status: CaseStatus
     label: Mapping[str, Any]
     decided: ReviewAction | None
-    tokens: frozenset[str] = frozenset()
+    history: Sequence[ReviewAction]
 
 
 @dataclass(frozen=True)
@@ -166,16 +166,17 @@ _keep_fold = functools.lru_cache(maxsize=KEPT_FOLDERS)(_ReviewFold)
 _decode_line = msgspec.json.Decoder(LogLine).decode
 
 
-def _resolve_case(case: ReviewCase, picked: dt.datetime, actions: Sequence[ReviewAction]) -> CaseState:
-    last, tokens = _apply_undo(actions), frozenset(action.token for action in actions)
+def _resolve_case(case: ReviewCase, picked: dt.datetime, actions: Iterable[ReviewAction]) -> CaseState:
+    history = sorted(actions, key=attrgetter("time"))
+    last = _apply_undo(history)
     status, decided = _judge(case, sorted(last.values(), key=attrgetter("time")))
-    return CaseState(case, picked, last, status, decided.label if decided else {}, decided, tokens)
+    return CaseState(case, picked, last, status, decided.label if decided else {}, decided, history)
 
 
 def _apply_undo(actions: Iterable[ReviewAction]) -> dict[str, ReviewAction]:
     """Each reviewer's last action that wasn't undone."""
     standing: dict[str, list[ReviewAction]] = defaultdict(list)
-    for action in sorted(actions, key=attrgetter("time")):
+    for action in actions:
         if action.kind != "undo":
             standing[action.reviewer].append(action)
         elif standing[action.reviewer]:

@@ -7,7 +7,7 @@ import msgspec
 from pydantic import ValidationError, with_config
 from typing_extensions import TypedDict
 
-from penumbra.core.record_models import describe_expectation, format_shown_value
+from penumbra.core.record_models import describe_expected_value, format_shown_value
 
 MAX_DETAILS = 100
 MAX_FAULTS_PER_RECORD = 1000
@@ -119,7 +119,7 @@ def _find_json_error(error: ValidationError) -> str | None:
 def _list_item_faults(item: Any) -> list[Fault]:
     if item["type"] == "check":
         return [_make_fault(**fault) if "value" in fault else fault for fault in item["ctx"]["faults"]]
-    expected, field = describe_expectation(item), ".".join(map(str, item["loc"]))
+    expected, field = describe_expected_value(item), ".".join(map(str, item["loc"]))
     if item["type"] == "missing":
         return [{"field": field, "expected": expected}]
     return [

@@ -104,7 +104,10 @@ def test_an_experiment_with_an_unknown_name_says_what_there_is(trained):
 
 
 def test_the_monitor_judges_windows_of_any_kind_of_task(trained):
-    apart = {name: str(trained.folder / name) for name in ("service__predictions", "labels__folder", "monitor__folder")}
+    apart = {
+        name: str(trained.folder / name)
+        for name in ("service__predictions", "labels__folder", "review__folder", "monitor__folder")
+    }
     settings = {**trained.settings, **apart, **LATER, "monitor__on_drift": "False", "monitor__every_days": "0"}
     trained.ingest(**settings)
     said = trained.run("-m", "tests.helpers.april_monitoring", **settings)

@@ -113,6 +113,7 @@ def make_service_environment(folder: Path, **service: Any) -> dict[str, str]:
     paths = {"state": folder / "state", "predictions": folder / "predictions", **service}
     overrides = {f"PENUMBRA_SERVICE__{key.upper()}": str(value) for key, value in paths.items()}
     overrides |= {"PENUMBRA_LABELS__FOLDER": str(folder / "labels"), "PENUMBRA_LEDGER__FOLDER": str(folder / "ledger")}
+    overrides["PENUMBRA_REVIEW__FOLDER"] = str(folder / "reviews")
     return {**overrides, "PENUMBRA_REGISTRY__TRACKING": f"sqlite:///{folder}/mlflow.db"}
 
 

@@ -44,6 +44,7 @@ def admit_batches(folder: Path, problem: Problem, **changes: str) -> Settings:
         "service__predictions": "predictions",
         "service__state": "state",
         "labels__folder": "labels",
+        "review__folder": "reviews",
         "ledger__folder": "ledger",
         "registry__artifacts": "artifacts",
     }

@@ -59,6 +59,7 @@ def make_environment(folder: Path, **changes: Any) -> dict[str, str]:
         "service__state": "state",
         "service__predictions": "predictions",
         "labels__folder": "labels",
+        "review__folder": "reviews",
         "ledger__folder": "ledger",
         "monitor__folder": "monitor",
         "registry__artifacts": "artifacts",

@@ -1,0 +1,241 @@
+"""The desk at which people answer: the one way by which an answer enters the review log, and becomes a label.
+
+An action is in the review log first. The label that follows from it, or its being taken back, is appended to the label
+log after that; where a process ends between the two, the next call or pass of any process appends it. The index of
+labels says what is there already, so a decision is appended once.
+"""
+
+import datetime as dt
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from pydantic import ConfigDict, ValidationError
+
+from penumbra.core.problem import Problem, ProblemSchema
+from penumbra.core.record_fields import build_model_fields
+from penumbra.core.record_models import (
+    STRICT_CONFIG,
+    NamedModel,
+    create_named_model,
+    describe_expected_value,
+    format_shown_value,
+)
+from penumbra.core.settings import Settings
+from penumbra.logs.append_log import LogWriter, encode_json, read_segment_sizes
+from penumbra.logs.index import LogIndex
+from penumbra.logs.labels import LabelSpec
+from penumbra.logs.schema import REVIEW_SOURCE, LabelEntry
+from penumbra.reviews.queue import CaseState, ReviewQueue
+from penumbra.reviews.records import ReviewAction, Sureness
+from penumbra.storage.locks import hold_file_lock
+
+DESK_LOCK_FILE = "desk.lock"
+DECIDING_KINDS = ("answer", "adjudicate")
+MAX_NOTE_LENGTH, MAX_REVIEWER_LENGTH = 2_000, 100  # characters
+SURENESS_FROM_LEAST: tuple[Sureness, ...] = ("guess", "likely", "sure")
+TAKEN_BACK: Mapping[str, Any] = {}  # the label of an entry that takes back the case's label
+REVIEW_LABELS_QUERY = f"""
+SELECT prediction, value FROM labels WHERE source = '{REVIEW_SOURCE}' AND source <> 'feedback'
+ORDER BY time, segment, position
+"""
+
+
+class ReviewRefused(ValueError):
+    """An action isn't recorded; the message says what of it is wrong, and what was expected."""
+
+
+class ReviewDesk:
+    """Records what people do with cases. Any number of processes and threads may have one; they take turns."""
+
+    def __init__(self, settings: Settings, problem: Problem) -> None:
+        """Open the logs that `settings` name; nothing is written yet."""
+        rotation = settings.log.segment_mb, settings.log.segment_hours
+        self._folder = settings.review.folder
+        self._actions = LogWriter(settings.review.folder, *rotation)
+        self._labels = LogWriter(settings.labels.folder, *rotation)
+        self._index = LogIndex.from_settings(settings, problem.schema)
+        self._read_label = make_answer_reader(problem.schema)
+        self._settled: dict[Path, int] = {}
+
+    def record(self, action: ReviewAction, now: dt.datetime | None = None) -> CaseState:
+        """Record what a person did with a case, and log the label that follows from it.
+
+        An action that is there already, such as one that is imported twice, changes nothing.
+
+        Args:
+            action: The action; the values of its label as JSON has them.
+            now: The time (UTC) at which it arrives; the clock's by default.
+
+        Returns:
+            The case after it.
+
+        Raises:
+            ReviewRefused: There is no such case, its label isn't the contract's, or it can't follow on the case's
+                actions so far.
+            OSError: One of the logs can't be written.
+        """
+        now = now or dt.datetime.now(dt.UTC)
+        action = self._check_content(action)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with hold_file_lock(self._folder / DESK_LOCK_FILE):
+            queue = self._settle(now)
+            state = _require_case(queue, action)
+            if _is_repeated(state, action):
+                return state
+            _require_possible(state, action, now)
+            self._actions.recover()
+            self._actions.append([encode_json(_put_in_order(state, action, now))])
+            return self._settle(now).states[action.case]
+
+    def complete(self, now: dt.datetime | None = None) -> None:
+        """Log the labels that follow from the review log and aren't in the label log, as a process was killed.
+
+        Args:
+            now: The time (UTC) at which they arrive; the clock's by default.
+
+        Raises:
+            OSError: The label log can't be written.
+            sqlite3.OperationalError: The index of labels is busy for longer than a minute, or can't be written.
+        """
+        if read_segment_sizes(self._folder) != self._settled:
+            with hold_file_lock(self._folder / DESK_LOCK_FILE):
+                self._settle(now or dt.datetime.now(dt.UTC))
+
+    def close(self) -> None:
+        """Close the segments of both logs that are open."""
+        self._actions.close()
+        self._labels.close()
+
+    def _settle(self, now: dt.datetime) -> ReviewQueue:
+        """Log the labels that are missing, under the lock; return the queue that they follow from."""
+        sizes = read_segment_sizes(self._folder)
+        queue = ReviewQueue.read(self._folder, now)
+        self._index.catch_up()
+        with self._index.open() as db:
+            logged = dict(db.execute(REVIEW_LABELS_QUERY).fetchall())
+        entries = [encode_json(label) for label in _list_missing_labels(queue, logged, now)]
+        if entries:
+            self._labels.recover()
+            self._labels.append(entries)
+        self._settled = sizes
+        return queue
+
+    def _check_content(self, action: ReviewAction) -> ReviewAction:
+        if not 0 < len(action.reviewer.strip()) <= MAX_REVIEWER_LENGTH:
+            raise ReviewRefused(
+                f"the reviewer's name is {action.reviewer[:MAX_REVIEWER_LENGTH]!r}: expected 1 to "
+                f"{MAX_REVIEWER_LENGTH} characters"
+            )
+        if len(action.note) > MAX_NOTE_LENGTH:
+            raise ReviewRefused(f"the note has {len(action.note)} characters: expected at most {MAX_NOTE_LENGTH}")
+        if action.kind in DECIDING_KINDS:
+            label = msgspec.json.decode(encode_json(self._read_label(action.label)))  # as the log has it
+            return msgspec.structs.replace(action, label=label)
+        if action.label:
+            raise ReviewRefused(f"{action.kind!r} came with the label {dict(action.label)}: expected none")
+        return action
+
+
+def make_answer_reader(schema: ProblemSchema) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+    """Make a function that reads the label of an answer by the contract, as `POST /feedback` reads its labels.
+
+    Args:
+        schema: The problem's schema.
+
+    Returns:
+        A function from the outcome columns' values, as JSON has them, to the same as the contract has them.
+
+    Raises:
+        ReviewRefused: By the function that is returned, for a label that the contract doesn't admit.
+    """
+    columns = build_model_fields(schema.Labelled)
+
+    class Base(NamedModel):
+        model_config = ConfigDict(**STRICT_CONFIG)
+
+    members = {name: (columns[name][0], ...) for name in LabelSpec.from_schema(schema).outcome}
+    model = create_named_model("Answer", Base, "What a person says the outcome is.", members)
+
+    def read(label: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            return model.model_validate_json(encode_json(label)).values
+        except ValidationError as error:
+            raise ReviewRefused("; ".join(map(_describe_fault, error.errors(include_url=False)))) from None
+
+    return read
+
+
+def _describe_fault(item: Any) -> str:
+    value = "missing" if item["type"] == "missing" else f"is {format_shown_value(item['input'])}"
+    return f"{'.'.join(map(str, item['loc'])) or 'the label'} {value}: expected {describe_expected_value(item)}"
+
+
+def _require_case(queue: ReviewQueue, action: ReviewAction) -> CaseState:
+    if state := queue.states.get(action.case):
+        return state
+    raise ReviewRefused(f"{action.case!r} is no case of the review queue: expected the id of a row that was picked")
+
+
+def _is_repeated(state: CaseState, action: ReviewAction) -> bool:
+    """Whether this very action was sent before, or says what the reviewer's last one on the case says."""
+    if action.token and any(action.token == each.token for each in state.history):
+        return True
+    last = state.actions.get(action.reviewer)
+    return (
+        last is not None
+        and last.kind != "skip"
+        and action == msgspec.structs.replace(last, time=action.time, via=action.via, token=action.token)
+    )
+
+
+def _require_possible(state: CaseState, action: ReviewAction, now: dt.datetime) -> None:
+    last, due = state.actions.get(action.reviewer), state.case.due
+    if action.kind == "undo" and last is None:
+        raise ReviewRefused(f"{action.reviewer} has done nothing with {action.case} that could be undone")
+    if action.kind == "adjudicate" and state.status != "conflict":
+        raise ReviewRefused(f"{action.case} is {state.status}: expected a conflict to be adjudicated")
+    if action.kind in ("answer", "cannot_tell") and last is not None and last.kind != "skip":
+        raise ReviewRefused(f"{action.reviewer} has answered {action.case} already: undo that first")
+    if due and due <= now and state.decided and state.decided.time <= due:
+        raise ReviewRefused(
+            f"{action.case} was decided, and that counts since {due:%Y-%m-%d %H:%M} UTC: send what really happened to "
+            f"POST /feedback"
+        )
+
+
+def _put_in_order(state: CaseState, action: ReviewAction, now: dt.datetime) -> ReviewAction:
+    """The action no earlier than those that it follows on, nor than a default that counts already.
+
+    The queue takes actions in the order of their times, and one that is imported was done before.
+    """
+    due, times = state.case.due, [each.time + dt.timedelta(microseconds=1) for each in state.history]
+    if due and action.time <= due <= now:
+        times.append(now)
+    return msgspec.structs.replace(action, time=max([action.time, *times]))
+
+
+def _list_missing_labels(queue: ReviewQueue, logged: Mapping[str, str], now: dt.datetime) -> Iterator[LabelEntry]:
+    """Yield a label for each case about which the label log says something else than the review log."""
+    for name, state in queue.states.items():
+        label = state.label if state.decided else TAKEN_BACK
+        if encode_json(label).decode() != logged.get(name, "{}"):
+            yield _make_label(state, now) if state.decided else LabelEntry(now, REVIEW_SOURCE, {}, prediction=name)
+
+
+def _make_label(state: CaseState, now: dt.datetime) -> LabelEntry:
+    case = state.case
+    agreeing = [each for each in state.actions.values() if each.kind in DECIDING_KINDS and each.label == state.label]
+    said = {each.sureness for each in agreeing}
+    return LabelEntry(
+        now,
+        REVIEW_SOURCE,
+        state.label,
+        prediction=case.prediction,
+        reviewers=sorted(each.reviewer for each in agreeing),
+        reasons=case.reasons,
+        probability=case.probability,
+        sureness=next((each for each in SURENESS_FROM_LEAST if each in said), ""),
+        note=" / ".join(each.note for each in agreeing if each.note),
+    )
