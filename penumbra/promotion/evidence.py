@@ -75,6 +75,7 @@ class Evidence:
         unseen: What the days can't know; None without a gain.
         clipped: The share of rows on which the loss of either model counts as the ceiling.
         ceiling: The most that a row's loss counts; None where that isn't known.
+        by_people: How many of the labels are reviewers' answers, as no outcome has arrived.
     """
 
     rule: PromotionRule
@@ -99,11 +100,13 @@ class Evidence:
     unseen: UnseenLoss | None = None
     clipped: float = 0.0
     ceiling: float | None = None
+    by_people: int = 0
 
     def __str__(self) -> str:
         """The verdict, with days, labels, e-values, the difference per row, and what isn't known."""
-        text = f"{self.verdict}: {_count(self.days, 'day')}, {_count(self.labels, 'label')}; "
-        text += f"e-values {self.better:.3g} for better"
+        text = f"{self.verdict}: {_count(self.days, 'day')}, {_count(self.labels, 'label')}"
+        text += f", {self.by_people:,} of them by people" if self.by_people else ""
+        text += f"; e-values {self.better:.3g} for better"
         text += f" and {self.worse:.3g} for worse"
         if self.difference is not None:
             text += f"; {self.loss} {self.difference:+.4g} a row in its favour ({self._describe_interval()})"

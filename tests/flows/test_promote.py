@@ -140,6 +140,16 @@ def test_rows_that_the_shadow_left_out_as_it_was_behind_are_no_part_of_a_day(tmp
     assert "left out as it was behind" in text
 
 
+def test_the_evidence_counts_labels_of_people_apart(tmp_path: Path, database: Path) -> None:
+    make_aliased_registry(tmp_path, database, live="1", candidate="3")
+    append_earlier_event(tmp_path, "verdict", "pass", candidate="3")
+    log_compared_days(tmp_path, "1", {"3": score_calibrated}, reviewed=12)
+    run_promotion(tmp_path)
+    entry = read_ledger(tmp_path)[1]
+    assert entry.evidence["evidence"]["by_people"] == 12
+    assert "labels, 12 of them by people; e-values" in entry.reason
+
+
 def test_the_same_recipe_is_promoted_after_the_shadow_days_unless_it_is_worse(tmp_path: Path, database: Path) -> None:
     models = make_aliased_registry(tmp_path, database, live="1", candidate="3")
     append_earlier_event(tmp_path, "verdict", "pass", candidate="3")

@@ -82,10 +82,11 @@ def log_compared_days(
     says: ScoreSimulator = score_calibrated,
     first: dt.datetime = FIRST_TIME,
     canary: dict[str, ScoreSimulator] | None = None,
+    reviewed: int = 0,
     **marks: Any,
 ) -> None:
     """Some rows a day: what the live version answered (and the canary, of every fifth row), what others say in the
-    shadow, and all labels. `marks` are fields of the answers."""
+    shadow, and all labels, the first `reviewed` of which people gave. `marks` are fields of the answers."""
     rng = np.random.default_rng(3)
     chances = rng.uniform(0.05, 0.95, NUMBER_OF_DAYS * ROWS_PER_DAY)
     times = [first + dt.timedelta(days=number // ROWS_PER_DAY) for number in range(NUMBER_OF_DAYS * ROWS_PER_DAY)]
@@ -97,9 +98,10 @@ def log_compared_days(
     entries = [_make_entry(number, *answer, marks) for number, answer in enumerate(answers)]
     ids = prediction_logs.log_predictions(folder, *entries)
     minutes = np.where(rng.random(len(ids)) < chances, 60, 0).tolist()
+    sources = ["review"] * reviewed + ["feedback"] * (len(ids) - reviewed)
     labels = [
-        LabelEntry(time + dt.timedelta(hours=5), "feedback", {"arr_delay": each}, prediction=name)
-        for name, time, each in zip(ids, times, minutes, strict=True)
+        LabelEntry(time + dt.timedelta(hours=5), source, {"arr_delay": each}, prediction=name)
+        for name, time, each, source in zip(ids, times, minutes, sources, strict=True)
     ]
     prediction_logs.log_labels(folder, *labels)
     for version, model in others.items():

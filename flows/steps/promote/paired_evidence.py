@@ -17,8 +17,8 @@ from penumbra.core.task import Task
 from penumbra.logs.index import LogIndex
 from penumbra.logs.queries.labels import join_labels
 from penumbra.logs.queries.shadow import read_shadow_outputs
-from penumbra.logs.schema import BEHIND_REASON, STATUS_OK, STATUS_SKIPPED
-from penumbra.promotion.day_blocks import sum_losses_by_block
+from penumbra.logs.schema import BEHIND_REASON, REVIEW_SOURCE, STATUS_OK, STATUS_SKIPPED
+from penumbra.promotion.day_blocks import compute_block_start, sum_losses_by_block
 from penumbra.promotion.evidence import Evidence, PromotionRule, compute_evidence
 from penumbra.promotion.guardrails import GuardrailFault, find_guardrail_faults
 from penumbra.promotion.unseen_losses import EarlierDays
@@ -201,12 +201,20 @@ def _build_evidence(
         mature=due <= now,
         loss_live=pl.Series(live, dtype=pl.Float64),
         loss_candidate=pl.Series(judged, dtype=pl.Float64),
+        by_people=pl.col("source") == REVIEW_SOURCE,
     )
     blocks = sum_losses_by_block(paired, now.date(), settings.promotion)
     evidence = compute_evidence(blocks, rule, settings.promotion, scale, earlier)
     known = np.isfinite(live + judged)
     clipped = float(np.mean(np.maximum(live, judged)[known] >= ceiling)) if known.any() else 0.0
-    return replace(evidence, clipped=clipped, ceiling=ceiling if np.isfinite(ceiling) else None)
+    by_people = _count_people_labels(paired.filter(known), blocks, settings.promotion.block_days)
+    return replace(evidence, by_people=by_people, clipped=clipped, ceiling=ceiling if np.isfinite(ceiling) else None)
+
+
+def _count_people_labels(labelled: pl.DataFrame, blocks: pl.DataFrame, days: int) -> int:
+    """Count the rows of complete blocks whose label is a reviewer's answer."""
+    firsts = labelled.filter("by_people").select(compute_block_start("time", days))
+    return firsts.join(blocks.filter("complete"), on="first", how="semi").height
 
 
 def _measure_reference(settings: Settings, standard: ModelVersion) -> tuple[float, LossScale]:

@@ -132,7 +132,8 @@ def join_labels(index: LogIndex, ids: Sequence[str] | None = None) -> pl.DataFra
 
     Returns:
         A row for each prediction: id, model, time, event (the row's time), output, decision, alone (neither a rule nor
-        another model had a part in it), arrived and delay (hours) of its label, and target; null without a label.
+        another model had a part in it), arrived, delay (hours) and source of its label, and target; null without a
+        label.
         Output and decision are Float64 and Boolean, Array(Float64, classes) and the Enum of classes, or both Float64
         (see `PredictionEntry`).
 
@@ -242,7 +243,7 @@ def _build_join_schema(task: Task) -> dict[str, Any]:
     output, decision = SQLITE_DTYPES[task.kind]
     moments = dict.fromkeys(("time", "event", "arrived", "delay"), pl.Float64)
     said = {"output": output, "decision": decision, "alone": pl.Boolean}
-    return {"id": pl.String, "model": pl.String, **moments, **said, "target": pl.String}
+    return {"id": pl.String, "model": pl.String, **moments, **said, "source": pl.String, "target": pl.String}
 
 
 def _decode_output_columns(task: Task) -> list[pl.Expr]:
