@@ -3,7 +3,19 @@
 from penumbra.logs.queries import bottom_k
 from penumbra.logs.schema import FEEDBACK_SOURCE
 
-# labels.key is '' as long as all that is known is the id of a prediction that isn't in the log (yet).
+TAKEN_BACK = "{}"  # the value of a label with which people take back the one that they gave to the same prediction
+# The value that counted for a key when a label arrived.
+COUNTED_BEFORE = f"""(SELECT value FROM labels AS earlier WHERE earlier.key = labels.key
+    AND (earlier.time, earlier.segment, earlier.position) < (labels.time, labels.segment, labels.position)
+    AND (earlier.rank = 1 OR earlier.value <> '{TAKEN_BACK}' AND NOT EXISTS (SELECT 1 FROM labels AS newer
+      WHERE newer.key = earlier.key AND newer.rank = 0 AND newer.prediction = earlier.prediction
+      AND (newer.time, newer.segment, newer.position) > (earlier.time, earlier.segment, earlier.position)
+      AND (newer.time, newer.segment, newer.position) < (labels.time, labels.segment, labels.position)))
+    ORDER BY earlier.rank DESC, earlier.time DESC, earlier.segment DESC, earlier.position DESC LIMIT 1)"""
+
+# labels.key is '' as long as all that is known is the id of a prediction that isn't in the log (yet). labels.rank is 0
+# of labels of people and 1 of all others, which outrank those. In `standing` are the labels that the people who gave
+# them haven't replaced or taken back; the highest and latest of a key is its truth.
 INDEX_DDL = f"""
 CREATE TABLE segments (name TEXT PRIMARY KEY, position INTEGER NOT NULL, unreadable INTEGER NOT NULL);
 CREATE TABLE predictions (id TEXT PRIMARY KEY, key TEXT NOT NULL, time REAL NOT NULL, event REAL NOT NULL,
@@ -12,27 +24,39 @@ CREATE INDEX predictions_by_key ON predictions (key);
 CREATE INDEX predictions_by_event ON predictions (event);
 CREATE TABLE days (day INTEGER, model TEXT, rows INTEGER NOT NULL, PRIMARY KEY (day, model)) WITHOUT ROWID;
 CREATE TABLE arrivals (day INTEGER PRIMARY KEY, rows INTEGER NOT NULL);
-CREATE TABLE labels (key TEXT, time REAL, segment TEXT, position INTEGER, prediction TEXT NOT NULL,
-  value TEXT NOT NULL, target TEXT, source TEXT NOT NULL, PRIMARY KEY (key, time, segment, position)) WITHOUT ROWID;
+CREATE TABLE labels (key TEXT, rank INTEGER, time REAL, segment TEXT, position INTEGER, prediction TEXT NOT NULL,
+  value TEXT NOT NULL, target TEXT, source TEXT NOT NULL, probability REAL NOT NULL,
+  PRIMARY KEY (key, rank, time, segment, position)) WITHOUT ROWID;
 CREATE INDEX labels_by_batch ON labels (source) WHERE source <> '{FEEDBACK_SOURCE}';
 CREATE TABLE shadow (prediction TEXT, model TEXT, time REAL NOT NULL, output, decision, status TEXT NOT NULL,
   reason TEXT NOT NULL, PRIMARY KEY (prediction, model)) WITHOUT ROWID;
 CREATE TABLE shadow_counts (model TEXT PRIMARY KEY, rows INTEGER NOT NULL) WITHOUT ROWID;
-CREATE VIEW truth AS SELECT key, value, target, time, source,
-    (SELECT min(time) FROM labels AS any WHERE any.key = labels.key) AS first
-  FROM labels WHERE NOT EXISTS (SELECT 1 FROM labels AS later WHERE later.key = labels.key
-    AND (later.time, later.segment, later.position) > (labels.time, labels.segment, labels.position));
+CREATE VIEW standing AS SELECT * FROM labels WHERE rank = 1 OR value <> '{TAKEN_BACK}'
+  AND NOT EXISTS (SELECT 1 FROM labels AS newer WHERE newer.key = labels.key AND newer.rank = 0
+    AND newer.prediction = labels.prediction
+    AND (newer.time, newer.segment, newer.position) > (labels.time, labels.segment, labels.position));
+CREATE VIEW truth AS SELECT key, value, target, time, source, probability,
+    segment || '-' || printf('%x', position) AS id,
+    (SELECT min(time) FROM standing AS any WHERE any.key = counted.key AND any.rank = counted.rank) AS first
+  FROM standing AS counted WHERE NOT EXISTS (SELECT 1 FROM standing AS later WHERE later.key = counted.key
+    AND (later.rank, later.time, later.segment, later.position)
+      > (counted.rank, counted.time, counted.segment, counted.position));
 CREATE VIEW outcomes AS SELECT *, segment || '-' || printf('%x', position) AS id, CASE
-    WHEN NOT EXISTS (SELECT 1 FROM predictions WHERE predictions.key = ordered.key) THEN 'orphan'
+    WHEN NOT EXISTS (SELECT 1 FROM predictions WHERE predictions.key = arrived.key) THEN 'orphan'
+    WHEN value = '{TAKEN_BACK}' THEN 'taken back'
     WHEN before IS NULL THEN 'attached'
     WHEN before = value THEN 'duplicate'
+    WHEN rank = 0 AND outranked THEN 'outranked'
     ELSE 'correction' END AS outcome
-  FROM (SELECT *, lag(value) OVER (PARTITION BY key ORDER BY time, segment, position) AS before FROM labels) AS ordered;
+  FROM (SELECT *, {COUNTED_BEFORE} AS before, EXISTS (SELECT 1 FROM labels AS earlier WHERE earlier.key = labels.key
+      AND earlier.rank = 1 AND (earlier.time, earlier.segment, earlier.position)
+        < (labels.time, labels.segment, labels.position)) AS outranked
+    FROM labels) AS arrived;
 {bottom_k.SAMPLE_TABLES_DDL.strip()}
 """
 INSERT_BY_TABLE = {
     "predictions": "INSERT OR IGNORE INTO predictions VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-    "labels": "INSERT OR IGNORE INTO labels VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    "labels": "INSERT OR IGNORE INTO labels VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     "shadow": "INSERT OR REPLACE INTO shadow VALUES (?, ?, ?, ?, ?, ?, ?)",
 }
 EXISTING_IDS_QUERY = "SELECT id FROM predictions WHERE id BETWEEN ? AND ?"

@@ -1,8 +1,8 @@
-"""Labels: the outcomes that `POST /feedback` and the batches of ingest report.
+"""Labels: the outcomes that `POST /feedback` and the batches of ingest report, and what people say in reviews.
 
 A label is the contract's outcome columns (those of `Labelled` that `Row` hasn't) with the key of the row that they
-belong to, or with the id of a prediction made for it. Its record is `LabelEntry` (penumbra/logs/schema.py); whether it
-is attached, a duplicate, a correction or an orphan is decided in the index (penumbra/logs/index.py).
+belong to, or with the id of a prediction made for it. Its record is `LabelEntry` (penumbra/logs/schema.py); what comes
+of it, such as that it corrects an earlier one, is decided in the index (penumbra/logs/index.py).
 """
 
 import datetime as dt

@@ -9,7 +9,14 @@ import msgspec
 from penumbra.logs.append_log import encode_json, is_line_whole
 from penumbra.logs.keys import KeyEncoder
 from penumbra.logs.labels import LabelSpec
-from penumbra.logs.schema import IndexedLabel, IndexedPrediction, LoggedRecord, ShadowRow, add_record_fields
+from penumbra.logs.schema import (
+    REVIEW_SOURCE,
+    IndexedLabel,
+    IndexedPrediction,
+    LoggedRecord,
+    ShadowRow,
+    add_record_fields,
+)
 from penumbra.logs.shadow_log import is_shadow_row
 
 IndexRow = tuple[Any, ...]
@@ -70,8 +77,9 @@ def make_label_parser(label_spec: LabelSpec) -> Callable[[Sequence[bytes]], list
         label_spec: The outcome columns, and the target that they make.
 
     Returns:
-        A function from lines to rows (key, time, segment, position, prediction, value, target, source). The key is ""
-        where only a prediction's id was given; value and target are JSON, the target None where there was no outcome.
+        A function from lines to rows (key, rank, time, segment, position, prediction, value, target, source,
+        probability). The key is "" where only a prediction's id was given; the rank is 0 of labels of people, which all
+        others outrank, and 1 of those; value and target are JSON, the target None where there was no outcome.
     """
     decode = msgspec.json.Decoder(IndexedLabel).decode
     outcome, elements = msgspec.json.Decoder(dict[str, Any]).decode, msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -81,14 +89,15 @@ def make_label_parser(label_spec: LabelSpec) -> Callable[[Sequence[bytes]], list
         label = decode(line)
         segment, _, position = label.id.partition("-")
         key = encode_key(elements(label.key)) if bytes(label.key) else ""
-        where = key, label.time.timestamp(), segment, int(position, 16), label.prediction
+        rank = int(label.source != REVIEW_SOURCE)
+        where = key, rank, label.time.timestamp(), segment, int(position, 16), label.prediction
         return label, where, outcome(label.label)
 
     def facts(lines: Sequence[bytes]) -> list[IndexRow]:
         found = list(_skip_unreadable(lines, read))
         targets = label_spec.compute_targets([values for *_, values in found]).to_list()
         return [
-            (*where, _decode_raw(label.label), _encode_target(target), label.source)
+            (*where, _decode_raw(label.label), _encode_target(target), label.source, label.probability)
             for (label, where, _), target in zip(found, targets, strict=True)
         ]
 

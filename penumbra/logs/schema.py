@@ -213,6 +213,7 @@ class IndexedLabel(msgspec.Struct):
     label: msgspec.Raw
     key: msgspec.Raw = msgspec.Raw()
     prediction: str = ""
+    probability: float = 0.0
 
 
 class ShadowRow(msgspec.Struct, tag_field="is", tag="row", omit_defaults=True):

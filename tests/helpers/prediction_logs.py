@@ -50,6 +50,17 @@ def make_label_by_id(name: str, minutes: int | None, time: dt.datetime = EVENING
     return LabelEntry(time, "feedback", {"arr_delay": minutes}, prediction=name)
 
 
+def make_review_label(
+    name: str, minutes: int | None, time: dt.datetime = EVENING, probability: float = 0.25
+) -> LabelEntry:
+    """A label of people for a prediction."""
+    return LabelEntry(time, "review", {"arr_delay": minutes}, prediction=name, probability=probability)
+
+
+def take_label_back(name: str, time: dt.datetime = EVENING) -> LabelEntry:
+    return LabelEntry(time, "review", {}, prediction=name)
+
+
 def log_predictions(folder: Path, *entries: PredictionEntry) -> list[str]:
     return append_to_new_segment(folder / "predictions", entries)
 

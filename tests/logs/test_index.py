@@ -1,4 +1,5 @@
 import contextlib
+import datetime as dt
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from penumbra.logs import append_log
 from penumbra.logs.index import LogIndex
 from penumbra.logs.labels import LabelSpec
 from penumbra.logs.queries import labels
+from penumbra.logs.schema import LabelEntry
 from tests.helpers.prediction_logs import (
     LABEL_SPEC,
     NOON,
@@ -24,8 +26,10 @@ from tests.helpers.prediction_logs import (
     make_label_by_id,
     make_label_by_key,
     make_prediction,
+    make_review_label,
     make_updated_index,
     read_joined_delays,
+    take_label_back,
 )
 
 
@@ -91,11 +95,12 @@ def test_only_new_bytes_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 minutes = st.none() | st.integers(-1, 1)
 moments = st.integers(0, 3).map(lambda number: NOON + make_hours(number))
+ways = st.sampled_from(["key", "id", "review", "taken back"])
 worlds = st.fixed_dictionaries(
     {
         "predictions": st.lists(st.lists(st.integers(1, 3), min_size=1, max_size=3), max_size=3),
         "labels": st.lists(
-            st.lists(st.tuples(st.booleans(), st.integers(1, 4), minutes, moments), min_size=1, max_size=4), max_size=3
+            st.lists(st.tuples(ways, st.integers(1, 4), minutes, moments), min_size=1, max_size=4), max_size=3
         ),
     }
 )
@@ -107,13 +112,15 @@ def build(folder: Path, world: Any) -> None:
     names = [name for part in world["predictions"] for name in log_predictions(folder, *map(make_prediction, part))]
     names.append("0" * 17 + "-0")
     for part in world["labels"]:
-        log_labels(
-            folder,
-            *(
-                make_label_by_id(names[n % len(names)], v, t) if use_id else make_label_by_key(n, v, t)
-                for use_id, n, v, t in part
-            ),
-        )
+        log_labels(folder, *(make_label(way, n, names[n % len(names)], value, time) for way, n, value, time in part))
+
+
+def make_label(way: str, flight: int, name: str, value: int | None, time: dt.datetime) -> LabelEntry:
+    if way == "key":
+        return make_label_by_key(flight, value, time)
+    if way == "id":
+        return make_label_by_id(name, value, time)
+    return make_review_label(name, value, time) if way == "review" else take_label_back(name, time)
 
 
 def content(made: LogIndex) -> tuple[Any, ...]:
@@ -215,12 +222,30 @@ def expectation(folder: Path) -> dict[str, Any]:
     outcomes, latest = {}, {}
     for flight, lines in by_flight.items():
         lines.sort(key=lambda line: (line["time"], line["id"][:17], int(line["id"][18:], 16)))
-        values = [line["label"]["arr_delay"] for line in lines]
         for position, line in enumerate(lines):
-            first, same = position == 0, position and values[position] == values[position - 1]
-            named = "attached" if first else "duplicate" if same else "correction"
-            outcomes[line["id"]] = named if flight in flights.values() else "orphan"
-        latest[flight] = values[-1]
-    delays = {name: latest.get(flight) for name, flight in flights.items()}
+            outcomes[line["id"]] = name_outcome(line, lines[:position]) if flight in flights.values() else "orphan"
+        latest[flight] = counted_label(lines)
+    delays = {name: (latest.get(flight) or {"arr_delay": None})["arr_delay"] for name, flight in flights.items()}
     targets = {name: None if delay is None else delay > 15 for name, delay in delays.items()}
     return {"outcomes": outcomes, "targets": targets}
+
+
+def counted_label(lines: list[Any]) -> Any:
+    """The label that counts of those that have arrived: the latest outcome, or else what people said last."""
+    told = [line["label"] for line in lines if line["source"] != "review"]
+    by_case = {line["prediction"]: line["label"] for line in lines if line["source"] == "review"}
+    order = [line["prediction"] for line in lines if line["source"] == "review"]
+    by_people = [by_case[case] for case in sorted(by_case, key=lambda case: order[::-1].index(case)) if by_case[case]]
+    return told[-1] if told else by_people[0] if by_people else None
+
+
+def name_outcome(line: Any, earlier: list[Any]) -> str:
+    before = counted_label(earlier)
+    if not line["label"]:
+        return "taken back"
+    if before is None:
+        return "attached"
+    if line["label"] == before:
+        return "duplicate"
+    is_outranked = line["source"] == "review" and any(each["source"] != "review" for each in earlier)
+    return "outranked" if is_outranked else "correction"

@@ -22,7 +22,8 @@ from penumbra.storage.sealed import DamagedFile
 HOUR_SECONDS = 3600.0
 COVERAGE_GROUPS = {"day": "date(event, 'unixepoch')", "model": "model"}
 LABEL_JOIN_QUERY = """
-SELECT p.id, p.model, p.time, p.event, p.output, p.decision, p.alone, t.target, t.source, t.time AS arrived,
+SELECT p.id, p.model, p.time, p.event, p.output, p.decision, p.alone, t.target, t.source, t.probability,
+  t.time AS arrived,
   t.first - max(p.event, p.time) AS delay, max(p.event, p.time) AS since
 FROM predictions AS p LEFT JOIN truth AS t ON t.key = p.key
 """
@@ -85,7 +86,7 @@ def count_label_outcomes(index: LogIndex) -> pl.DataFrame:
 
     Returns:
         A frame with `source` (String: "feedback", "review" or "batch"), `outcome` (String: "attached", "duplicate",
-        "correction" or "orphan") and `labels` (Int64).
+        "correction", "outranked", "taken back" or "orphan") and `labels` (Int64).
     """
     with index.open() as db:
         rows = db.execute(LABEL_OUTCOMES_QUERY).fetchall()
@@ -132,8 +133,9 @@ def join_labels(index: LogIndex, ids: Sequence[str] | None = None) -> pl.DataFra
 
     Returns:
         A row for each prediction: id, model, time, event (the row's time), output, decision, alone (neither a rule nor
-        another model had a part in it), arrived, delay (hours) and source of its label, and target; null without a
-        label.
+        another model had a part in it), arrived and delay (hours) of its label, the label's source ("review" for
+        one that people gave), the probability with which its row was picked for review (0 for other sources), and
+        target; null without a label.
         Output and decision are Float64 and Boolean, Array(Float64, classes) and the Enum of classes, or both Float64
         (see `PredictionEntry`).
 
@@ -243,7 +245,8 @@ def _build_join_schema(task: Task) -> dict[str, Any]:
     output, decision = SQLITE_DTYPES[task.kind]
     moments = dict.fromkeys(("time", "event", "arrived", "delay"), pl.Float64)
     said = {"output": output, "decision": decision, "alone": pl.Boolean}
-    return {"id": pl.String, "model": pl.String, **moments, **said, "source": pl.String, "target": pl.String}
+    given = {"source": pl.String, "probability": pl.Float64, "target": pl.String}
+    return {"id": pl.String, "model": pl.String, **moments, **said, **given}
 
 
 def _decode_output_columns(task: Task) -> list[pl.Expr]:

@@ -14,7 +14,7 @@ INDEX_FILE = "index.db"
 PREDICTION_QUERY = "SELECT key, max(event, time) FROM predictions WHERE id = ?"
 LABELLED_IDS_QUERY = """
 SELECT id FROM predictions AS p WHERE id IN (SELECT value FROM json_each(?))
-  AND EXISTS (SELECT 1 FROM labels WHERE labels.key = p.key)
+  AND EXISTS (SELECT 1 FROM truth WHERE truth.key = p.key)
 """
 LABEL_HISTORY_QUERY = (
     "SELECT id, value, target, time, source, outcome FROM outcomes WHERE key = ? ORDER BY time, segment, position"
