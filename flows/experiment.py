@@ -21,12 +21,13 @@ class ExperimentFlow(FlowSpec):
         from flows.steps import admission
         from flows.steps.train import experiment_run, matrices, plan
         from flows.steps.train.trials import screening
+        from penumbra.approvals.accepted_faults import include_accepted_faults
         from penumbra.core.project_loading import load_project
         from penumbra.registry.models import REGISTRY_ERRORS
 
         with stop_with_one_sentence(*plan.PLAN_ERRORS, *REGISTRY_ERRORS):
             settings, problem = load_project()
-            self.settings = experiment_run.restrict_to_candidate(settings, self.only)
+            self.settings = experiment_run.restrict_to_candidate(include_accepted_faults(settings), self.only)
             admission.prepare_training(self.settings, problem)
             self.plan = plan.make_plan(self.settings, problem)
             folder = self.settings.training.folder / f"experiment-{current.run_id}"

@@ -11,25 +11,29 @@ class MonitorFlow(FlowSpec):
     def start(self):
         """Judge the windows that are due, enter what is new, and tell people."""
         from flows.steps.monitor import due_windows
+        from penumbra.approvals.accepted_faults import include_accepted_faults
         from penumbra.core.project_loading import load_project
         from penumbra.core.webhook import post_alarms
 
         with stop_with_one_sentence(*due_windows.MONITOR_ERRORS):
-            self.settings, self.problem = load_project()
+            settings, self.problem = load_project()
+            self.settings = include_accepted_faults(settings)
             self.alarms = due_windows.judge_due_windows(self.settings, self.problem)
         post_alarms(self.settings.monitor.webhook, self.alarms)
         self.next(self.respond)
 
     @step
     def respond(self):
-        """Retrain where a verdict asks for it."""
+        """Retrain where a verdict asks for it, and people approved it where they have to."""
         from flows.steps.monitor import due_windows, retraining
         from flows.steps.train import plan
+        from penumbra.approvals.announcements import announce_approvals
         from penumbra.core.webhook import post_alarms
 
         ways = retraining.make_deployed_runners() if retraining.is_deployed() else retraining.make_local_runners()
         with stop_with_one_sentence(*due_windows.MONITOR_ERRORS, *plan.PLAN_ERRORS):
             self.said = retraining.respond_to_verdict(self.settings, self.problem, *ways)
+            announce_approvals(self.settings)
         post_alarms(self.settings.monitor.webhook, [self.said] if self.said else [])
         self.next(self.report)
 

@@ -36,11 +36,13 @@ class PromoteFlow(FlowSpec):
 
     @step
     def act(self):
-        """Enter the verdicts into the ledger, and move the aliases by them."""
+        """Enter the verdicts into the ledger, and move the aliases by them or let them wait for people."""
         from flows.steps.promote import verdicts
+        from penumbra.approvals.announcements import announce_approvals
 
         with stop_with_one_sentence(*verdicts.PROMOTION_ERRORS):
             print(verdicts.act_on_cases(self.settings, self.cases))
+            announce_approvals(self.settings)
         self.next(self.end)
 
     @step

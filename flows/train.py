@@ -27,12 +27,14 @@ class TrainFlow(FlowSpec):
         from flows.steps import admission
         from flows.steps.train import excluded_days, gate_evaluation, matrices, plan, registration
         from flows.steps.train.trials import screening
+        from penumbra.approvals.accepted_faults import include_accepted_faults
         from penumbra.core.project_loading import load_project
         from penumbra.registry.signatures import require_signing_key
 
         with stop_with_one_sentence(*plan.PLAN_ERRORS, *registration.REGISTRATION_ERRORS):
             self.doctor_skipped = gate_evaluation.read_skip_reason(self.doctor)
-            self.settings, problem = load_project()
+            settings, problem = load_project()
+            self.settings = include_accepted_faults(settings)
             registration.prepare_registration(self.settings)
             require_signing_key(self.settings.registry.signed_by)
             admission.prepare_training(self.settings, problem)

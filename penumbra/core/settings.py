@@ -298,6 +298,7 @@ class MonitorSettings(SettingsSection):
     cooldown_days: int = Field(ge=0)
     max_retrains: int = Field(ge=0)
     period_days: int = Field(ge=1)
+    approve: Literal["rule", "people"]
     accept: PhraseListSetting
     webhook: WebAddressSetting
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from penumbra.registry import pointers
-from penumbra.registry.ledger import LedgerEntry
+from penumbra.registry.ledger import LedgerEvent
 from penumbra.registry.pointers import (
     CANARY_ALIAS,
     CANARY_ENDED_FILE,
@@ -171,11 +171,11 @@ def drop_version(aliases: AliasVersions, version: str) -> dict[str, str]:
     return {alias: other for alias, other in aliases.items() if other != version}
 
 
-def compute_aliases_after(last: LedgerEntry, aliases: AliasVersions) -> dict[str, str]:
-    """Compute the aliases after an entry of the ledger that moves some.
+def compute_aliases_after(last: LedgerEvent, aliases: AliasVersions) -> dict[str, str]:
+    """Compute the aliases after an event of the ledger that moves some.
 
     Args:
-        last: The entry: a promotion, a rollback, a canary's begin or end, or the rejection of a candidate.
+        last: The event: a promotion, a rollback, a canary's begin or end, or the rejection of a candidate.
         aliases: The version behind each alias before it.
 
     Returns:

@@ -1,4 +1,4 @@
-"""The ledger: every verdict, promotion, rollback and retraining, with its evidence.
+"""The ledger: every verdict, approval, promotion, rollback and retraining, with its evidence.
 
 Append-only, one line of JSON for each entry. Each line carries the SHA-256 of the line before, so that an edit or a
 removal shows; a head file beside it holds the number of entries, their bytes and the last line's hash, so that a
@@ -47,7 +47,7 @@ class LedgerEvent(msgspec.Struct, frozen=True, kw_only=True):
         evidence: What the decision was based on, in types of JSON.
     """
 
-    kind: Literal["verdict", "canary", "promotion", "rollback", "retrain"]
+    kind: Literal["verdict", "approval", "canary", "promotion", "rollback", "retrain"]
     actor: str
     reason: str
     verdict: str = ""

@@ -18,7 +18,7 @@ LOGIC = {
 }
 STATE = {
     *("penumbra.storage", "penumbra.data", "penumbra.logs", "penumbra.registry", "penumbra.reviews"),
-    "monitoring.window_store",
+    *("monitoring.window_store", "penumbra.approvals"),
 }
 # Each room with the rooms that it may import. Packages of a room belong to it, but for those with a line of their own.
 MAY_IMPORT = {
@@ -39,6 +39,10 @@ MAY_IMPORT = {
     "penumbra.reviews": {
         *("penumbra.core", "penumbra.features", "penumbra.rules"),
         *("penumbra.storage", "penumbra.logs", "penumbra.registry"),
+    },
+    "penumbra.approvals": {
+        *("penumbra.core", "penumbra.storage", "penumbra.registry"),
+        *("monitoring.windows", "monitoring.window_store"),
     },
     "monitoring.windows": {"penumbra.core", "monitoring", "monitoring.explanations"},
     "monitoring.window_store": {"penumbra.storage", "monitoring.windows"},

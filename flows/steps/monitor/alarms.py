@@ -9,6 +9,8 @@ from flows.steps.monitor.retraining import NOTHING_NEW, WINDOW_KEY
 from monitoring.arrivals import STALE_KEY, find_staleness_faults
 from monitoring.data_faults import DataFault, find_fault_changes
 from monitoring.windows import DayFault, Window
+from penumbra.approvals.accepted_faults import FAULTS_KEY
+from penumbra.approvals.requests import list_requests, make_approval_terms
 from penumbra.core.actor import get_actor
 from penumbra.core.settings import Settings
 from penumbra.logs.archive_health import read_archive_health
@@ -35,7 +37,8 @@ def record_alarm(settings: Settings, window: Window, before: Sequence[Window], d
     """Enter a window's verdict in the ledger where it is new.
 
     Args:
-        settings: The settings; the sections `monitor` and `labels` become part of the entry.
+        settings: The settings; the sections `monitor` and `labels` become part of the entry. With `monitor.approve =
+            "people"` it has what it waits for.
         window: The window's record.
         before: The records of earlier windows, the earliest first.
         data_version: The data version that the window's model was made from.
@@ -54,6 +57,8 @@ def record_alarm(settings: Settings, window: Window, before: Sequence[Window], d
     if any(e.evidence.get(WINDOW_KEY) == span and e.verdict == window.verdict for e in ledger.entries()):
         return []
     facts = {name: value for name, value in msgspec.to_builtins(window).items() if name in EVIDENCE_FIELDS}
+    is_asked = settings.monitor.approve == "people"
+    terms = make_approval_terms(settings.promotion, is_lasting=window.verdict == "investigate") if is_asked else {}
     event = LedgerEvent(
         kind="verdict",
         verdict=window.verdict,
@@ -62,7 +67,7 @@ def record_alarm(settings: Settings, window: Window, before: Sequence[Window], d
         versions={"live": window.model},
         data_version=data_version,
         settings=settings.describe_sections("monitor", "labels"),
-        evidence={WINDOW_KEY: span, **facts, "faults": msgspec.to_builtins(new)},
+        evidence={WINDOW_KEY: span, **terms, **facts, FAULTS_KEY: msgspec.to_builtins(new)},
     )
     ledger.append(event)
     return [f"{window.days}, version {window.model}: {window.verdict}: {window.reason}"]
@@ -130,9 +135,11 @@ def list_retrained_ends(entries: Sequence[LedgerEntry], begin: dt.date) -> list[
         begin: The first day of the window that is judged, which doesn't count.
 
     Returns:
-        The first day after each such window, without those for which there was nothing new to learn from.
+        The first day after each such window, without those for which there was nothing new to learn from, and those
+        that people declined or let expire.
     """
     idle = {e.evidence.get("verdict") for e in entries if e.kind == "retrain" and e.verdict == NOTHING_NEW}
+    idle |= {each.number for each in list_requests(entries) if each.status in ("declined", "void")}
     led = [e for e in entries if e.kind == "verdict" and e.verdict == "retrain" and WINDOW_KEY in e.evidence]
     spans = [e.evidence[WINDOW_KEY] for e in led if e.number not in idle]
     return [dt.date.fromisoformat(span["end"]) for span in spans if span["begin"] != str(begin)]

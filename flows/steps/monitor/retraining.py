@@ -8,6 +8,8 @@ from typing import Any
 
 from flows.steps import REASON_VARIABLE
 from flows.steps.train import plan
+from penumbra.approvals.requests import APPROVERS_KEY, REQUEST_KEY, list_requests
+from penumbra.approvals.voiding import void_outdated_retrainings
 from penumbra.core.actor import get_actor
 from penumbra.core.problem import Problem
 from penumbra.core.settings import PROJECT_ROOT, DataSettings, Settings
@@ -36,10 +38,18 @@ def find_pending_verdict(entries: Sequence[LedgerEntry]) -> LedgerEntry | None:
         entries: The ledger's entries.
 
     Returns:
-        The verdict's entry, or None.
+        The verdict's entry, or None. One that waits for people isn't found until they approved it.
     """
+    unapproved = {request.number for request in list_requests(entries) if request.status != "approved"}
     done = max((entry.number for entry in entries if entry.kind == "retrain"), default=0)
-    asked = [e for e in entries if e.kind == "verdict" and e.verdict == "retrain" and WINDOW_KEY in e.evidence]
+    asked = [
+        entry
+        for entry in entries
+        if entry.kind == "verdict"
+        and entry.verdict == "retrain"
+        and WINDOW_KEY in entry.evidence
+        and entry.number not in unapproved
+    ]
     return asked[-1] if asked and asked[-1].number > done else None
 
 
@@ -80,6 +90,8 @@ def respond_to_verdict(settings: Settings, problem: Problem, ingest: Callable[[]
         MlflowException: The registry can't be read.
     """
     ledger = Ledger(settings.ledger.folder)
+    for sentence in void_outdated_retrainings(ledger):
+        print(sentence)
     verdict = find_pending_verdict(ledger.entries())
     if verdict is None:
         return ""
@@ -87,7 +99,13 @@ def respond_to_verdict(settings: Settings, problem: Problem, ingest: Callable[[]
         if find_pending_verdict(ledger.entries()) != verdict:
             return ""
         outcome, version, sentence = _ingest_and_train(settings, problem, verdict, ingest, train)
-        ledger.append(_build_retrain_event(verdict, outcome, version, sentence))
+        approvers = [
+            name
+            for request in list_requests(ledger.entries())
+            if request.number == verdict.number
+            for name in request.list_approvers()
+        ]
+        ledger.append(_build_retrain_event(verdict, outcome, version, sentence, approvers))
     return f"retrain (entry {verdict.number}): {sentence}"
 
 
@@ -187,12 +205,15 @@ def _run_to_failure(run: Callable[[], bool]) -> str:
         return str(failure)
 
 
-def _build_retrain_event(verdict: LedgerEntry, outcome: str, version: str, sentence: str) -> LedgerEvent:
+def _build_retrain_event(
+    verdict: LedgerEntry, outcome: str, version: str, sentence: str, approvers: Sequence[str]
+) -> LedgerEvent:
+    approved = {APPROVERS_KEY: list(approvers)} if approvers else {}
     return LedgerEvent(
         kind="retrain",
         verdict=outcome,
         actor=get_actor(),
         reason=f"entry {verdict.number}: {verdict.reason}; {sentence}",
         versions={"new": version} if version else {},
-        evidence={"verdict": verdict.number, WINDOW_KEY: verdict.evidence[WINDOW_KEY]},
+        evidence={REQUEST_KEY: verdict.number, WINDOW_KEY: verdict.evidence[WINDOW_KEY], **approved},
     )

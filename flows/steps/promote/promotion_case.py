@@ -1,9 +1,11 @@
 """One comparison of two models, and its record: entries in the ledger, moves of aliases in the registry."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from flows.steps.promote.paired_evidence import PairedEvidence
+from penumbra.approvals.requests import find_waiting_promotion, make_approval_terms
 from penumbra.core.actor import get_actor
 from penumbra.core.settings import Settings
 from penumbra.promotion.decision import PromotionDecision
@@ -66,7 +68,8 @@ def record_case(settings: Settings, models: ModelRegistry, ledger: Ledger, case:
     """Enter a verdict into the ledger and move the aliases that it moves.
 
     The caller holds the lock of the aliases. If somebody has moved them since the case was judged, the ledger records
-    that the verdict was not acted on.
+    that the verdict was not acted on. With `promotion.approve = "people"` a promotion moves nothing: it waits, and is
+    entered once for as long as it does.
 
     Args:
         settings: Sections [promotion] and [labels] are recorded.
@@ -80,8 +83,10 @@ def record_case(settings: Settings, models: ModelRegistry, ledger: Ledger, case:
     try:
         require_aliases(models, case.aliases)
     except AliasesChanged as overtaken:
-        ledger.append(_build_verdict_event(settings, case, overtaken))
+        ledger.append(_build_verdict_event(settings, case, overtaken=overtaken))
         return f"{case}\n  Nothing was moved: {overtaken}."
+    if case.decision.verdict == "promote" and settings.promotion.approve == "people":
+        return _await_people(settings, ledger, case)
     after = case.compute_new_aliases()
     moves = case.decision.verdict in MOVES_BY_VERDICT
     ledger.append(
@@ -93,11 +98,24 @@ def record_case(settings: Settings, models: ModelRegistry, ledger: Ledger, case:
     return f"{case}\n  Live is version {after[LIVE_ALIAS]}; the candidate: {after.get(CANDIDATE_ALIAS, 'none')}."
 
 
+def _await_people(settings: Settings, ledger: Ledger, case: PromotionCase) -> str:
+    """Enter that a promotion waits, unless the same one does already."""
+    pair = case.version, case.aliases[LIVE_ALIAS]
+    if find_waiting_promotion(ledger.entries(), *pair) is None:
+        terms = make_approval_terms(settings.promotion, is_forced=case.comparison is None)
+        ledger.append(_build_verdict_event(settings, case, terms))
+    waiting = find_waiting_promotion(ledger.entries(), *pair)
+    return f"{case}\n  Nothing was moved: {waiting and waiting.describe_waiting()}."
+
+
 def _build_verdict_event(
-    settings: Settings, case: PromotionCase, overtaken: AliasesChanged | None = None
+    settings: Settings,
+    case: PromotionCase,
+    waiting: Mapping[str, Any] | None = None,
+    overtaken: AliasesChanged | None = None,
 ) -> LedgerEvent:
     other = PREVIOUS_ALIAS if case.role == LIVE_ALIAS else LIVE_ALIAS
-    unmoved = {ledger_sync.OVERTAKEN_KEY: str(overtaken)} if overtaken else {}
+    unmoved = {ledger_sync.OVERTAKEN_KEY: str(overtaken)} if overtaken else waiting or {}
     return LedgerEvent(
         kind="verdict",
         verdict=case.decision.verdict,

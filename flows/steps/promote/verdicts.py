@@ -11,6 +11,7 @@ from mlflow.exceptions import MlflowException
 from flows.steps.model_version import ModelVersion, open_model_version
 from flows.steps.promote import paired_evidence
 from flows.steps.promote.promotion_case import PromotionCase, record_case
+from penumbra.approvals.voiding import void_outdated_promotions
 from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.settings import Settings, SettingsError
 from penumbra.data.source_reader import SourceFailed
@@ -120,7 +121,7 @@ def judge_cases(
 
 
 def act_on_cases(settings: Settings, cases: Sequence[PromotionCase]) -> str:
-    """Enter each verdict into the ledger and move the aliases by it.
+    """Enter each verdict into the ledger and move the aliases by it, or let it wait for people.
 
     Of two passes at once one moves them, the other enters that it was overtaken.
 
@@ -131,7 +132,9 @@ def act_on_cases(settings: Settings, cases: Sequence[PromotionCase]) -> str:
     Returns:
         The words that `make promote` ends with.
     """
-    models, ledger, lines = ModelRegistry(settings.registry), Ledger(settings.ledger.folder), []
+    models, ledger = ModelRegistry(settings.registry), Ledger(settings.ledger.folder)
+    judged = {case.version: (case.decision.verdict, case.decision.reason) for case in cases}
+    lines = void_outdated_promotions(ledger, models.aliases() or {}, judged, settings.promotion.approve)
     for case in cases:
         if case.decision.verdict == "ok":
             lines.append(str(case))
@@ -141,7 +144,7 @@ def act_on_cases(settings: Settings, cases: Sequence[PromotionCase]) -> str:
         if case.decision.verdict == "investigate":
             break  # the candidate was compared with a model that isn't live any more
     ledger_sync.tag_ledger_entries(models, ledger.folder, ledger.entries())
-    return "\n".join(lines or [NO_CANDIDATE_MESSAGE])
+    return "\n".join(lines if cases else [*lines, NO_CANDIDATE_MESSAGE])
 
 
 def _read_entries(settings: Settings) -> list[LedgerEntry]:

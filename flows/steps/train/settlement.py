@@ -1,6 +1,7 @@
 """Whether there is anything to train: what is left of an earlier training is finished first."""
 
 from flows.steps.train import plan
+from penumbra.approvals.accepted_faults import include_accepted_faults
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.storage.cache import RunReceipts
@@ -26,7 +27,7 @@ def settle_training(settings: Settings, problem: Problem) -> bool:
         from flows.steps.train import registration
 
         registration.prepare_registration(settings)
-    current = plan.make_plan(settings, problem)
+    current = plan.make_plan(include_accepted_faults(settings), problem)
     version = plan.find_trained_version(current, settings)
     if version is not None:
         receipts.write_latest(

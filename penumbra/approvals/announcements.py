@@ -1,0 +1,66 @@
+"""What the webhook is told of approvals: that something waits, and how it ended; each once.
+
+The number of the last entry that was told is written before its message is posted. A process that is killed in between
+has told one thing less, never one twice; what was entered by a process that was killed before is told by the next one.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from penumbra.approvals.requests import REQUEST_KEY, VOID, ApprovalRequest, find_request, list_requests
+from penumbra.core.settings import Settings
+from penumbra.core.webhook import post_alarms
+from penumbra.registry.ledger import Ledger, LedgerEntry
+from penumbra.storage.atomic import replace_file
+from penumbra.storage.locks import hold_file_lock
+
+ANNOUNCED_FILE, ANNOUNCED_LOCK_FILE = "announced", "announced.lock"  # in the ledger's folder
+
+
+def announce_approvals(settings: Settings) -> list[str]:
+    """Post what the webhook wasn't told yet; called by whoever entered something, and by each pass.
+
+    Args:
+        settings: The section [ledger] and `monitor.webhook` are read.
+
+    Returns:
+        A sentence for each verdict that began to wait, and for each that was decided or became void.
+
+    Raises:
+        BrokenLedger: The ledger isn't whole.
+    """
+    folder = settings.ledger.folder
+    if not folder.is_dir():
+        return []
+    with hold_file_lock(folder / ANNOUNCED_LOCK_FILE):
+        entries, mark = Ledger(folder).entries(), folder / ANNOUNCED_FILE
+        told = int(mark.read_bytes() or 0) if mark.exists() else 0
+        if told < len(entries):
+            replace_file(mark, str(len(entries)).encode())
+    requests = [ApprovalRequest(each.entry, each.terms) for each in list_requests(entries)]
+    asked = {each.number: each for each in requests if each.kind != "investigation"}
+    news = [sentence for entry in entries[told:] for sentence in _describe_news(entry, asked, entries)]
+    post_alarms(settings.monitor.webhook, news)
+    return news
+
+
+def _describe_news(
+    entry: LedgerEntry, asked: Mapping[int, ApprovalRequest], entries: Sequence[LedgerEntry]
+) -> Iterator[str]:
+    """What an entry makes worth telling; of an investigation only its end, as an alarm tells of its begin."""
+    if request := asked.get(entry.number):
+        yield (
+            f"{request.describe_waiting()}: {request} "
+            f"(penumbra approve {request.number}, or the dashboard's page /approvals)"
+        )
+    if entry.kind == "approval":
+        request = find_request(entries[: entry.number], entry.evidence[REQUEST_KEY])
+        if request.status != "waiting":
+            yield _describe_end(request, entry)
+
+
+def _describe_end(request: ApprovalRequest, last: LedgerEntry) -> str:
+    what = f"entry {request.number} ({request.kind})"
+    if last.verdict == VOID:
+        return f"{what} is void: {last.reason}"
+    names = " and ".join(request.list_approvers(request.choice))
+    return f"{what}: {request.choice} by {names}: {last.reason}"

@@ -1,0 +1,202 @@
+"""Answers of people to what waits for them, and what follows: entries in the ledger first, then moves of aliases.
+
+The answer that decides and the move that it leads to are written to the ledger at once. A process that is killed after
+that has the next pass, or the next answer, move the aliases (`penumbra.registry.ledger_sync.finish_last_move`).
+"""
+
+import datetime as dt
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from penumbra.approvals.accepted_faults import list_accepted_phrases
+from penumbra.approvals.requests import (
+    ACCEPT_COLUMNS,
+    ACCEPT_DAYS,
+    ACCEPTED_KEY,
+    APPROVE,
+    APPROVERS_KEY,
+    CHOICES_BY_KIND,
+    DECLINE,
+    KEEP,
+    REQUEST_KEY,
+    ApprovalRefused,
+    ApprovalRequest,
+    Choice,
+    find_request,
+)
+from penumbra.core.settings import Settings
+from penumbra.registry import ledger_sync
+from penumbra.registry.aliases import compute_aliases_after, hold_alias_lock, move_aliases
+from penumbra.registry.ledger import Ledger, LedgerEvent
+from penumbra.registry.pointers import CANDIDATE_ALIAS, LIVE_ALIAS, PREVIOUS_ALIAS
+
+HOW_TO_END = "end it with --accept, --accept-columns or --keep"
+
+
+@dataclass(frozen=True)
+class ApprovalAnswer:
+    """What a person says to a request.
+
+    Attributes:
+        number: The number of the verdict's entry.
+        actor: Who.
+        choice: What they chose.
+        reason: Why, in their words; may be empty for an approval.
+    """
+
+    number: int
+    actor: str
+    choice: Choice
+    reason: str = ""
+
+
+def record_answer(settings: Settings, answer: ApprovalAnswer) -> str:
+    """Enter a person's answer into the ledger, and do what follows where it decides. The same answer counts once.
+
+    Args:
+        settings: Sections [ledger], [monitor] and, of a promotion, [registry] are read.
+        answer: The answer.
+
+    Returns:
+        What came of it, in a sentence.
+
+    Raises:
+        ApprovalRefused: The entry doesn't wait for such an answer, or the aliases were moved since it was judged.
+        AliasesChanged: Somebody else moves the aliases at the same time without the lock.
+        BrokenLedger: The ledger isn't whole.
+        DamagedWindow: The record of a window with faults is damaged.
+        MlflowException: The registry can't be reached; nothing was entered then.
+    """
+    ledger = Ledger(settings.ledger.folder)
+    if find_request(ledger.entries(), answer.number).kind == "promotion":
+        return _answer_promotion(settings, ledger, answer)
+    with hold_alias_lock(ledger.folder):
+        request = find_request(ledger.entries(), answer.number)
+        return _enter_answer(ledger, request, answer, _find_accepted(settings, request, answer))
+
+
+def _answer_promotion(settings: Settings, ledger: Ledger, answer: ApprovalAnswer) -> str:
+    from penumbra.registry.models import ModelRegistry
+
+    models = ModelRegistry(settings.registry)
+    with hold_alias_lock(ledger.folder):
+        entries = ledger.entries()
+        request, current = find_request(entries, answer.number), ledger_sync.finish_last_move(models, entries)
+        if request.status == "waiting" and answer.choice == APPROVE:
+            _require_judged_aliases(request, current)
+        move = _plan_move(request, answer, current) if request.status == "waiting" else None
+        said = _enter_answer(ledger, request, answer, {}, move)
+        if move:
+            after = compute_aliases_after(move, current)
+            move_aliases(models, current, after)
+            said += f": live is version {after[LIVE_ALIAS]}; the candidate: {after.get(CANDIDATE_ALIAS, 'none')}"
+    ledger_sync.tag_ledger_entries(models, ledger.folder, ledger.entries())
+    return said
+
+
+def _enter_answer(
+    ledger: Ledger,
+    request: ApprovalRequest,
+    answer: ApprovalAnswer,
+    evidence: Mapping[str, Any],
+    move: LedgerEvent | None = None,
+) -> str:
+    if request.choices.get(answer.actor) == answer.choice:
+        return f"{_describe_state(request)}; {answer.actor} has said so already"
+    _require_open(request, answer)
+    event = LedgerEvent(
+        kind="approval",
+        verdict=answer.choice,
+        actor=answer.actor,
+        reason=answer.reason.strip() or "none given",
+        versions=request.entry.versions,
+        data_version=request.entry.data_version,
+        evidence={REQUEST_KEY: request.number, **evidence},
+    )
+    ledger.append(event, (lambda _: move) if move else None)
+    return _describe_state(find_request(ledger.entries(), request.number))
+
+
+def _require_open(request: ApprovalRequest, answer: ApprovalAnswer) -> None:
+    for why in _list_objections(request, answer):
+        raise ApprovalRefused(f"entry {request.number}: {why}")
+
+
+def _list_objections(request: ApprovalRequest, answer: ApprovalAnswer) -> Iterator[str]:
+    if request.status != "waiting":
+        yield f"it waits no more: {_describe_state(request)}"
+    if request.has_expired(dt.datetime.now(dt.UTC)):
+        yield f"its time ended at {request.expiry}: the next pass judges anew"
+    if answer.choice not in CHOICES_BY_KIND[request.kind]:
+        yield (
+            f"it is an investigation: {HOW_TO_END}"
+            if request.kind == "investigation"
+            else (f"it is a {request.kind}: approve it without --accept, --accept-columns and --keep, or decline it")
+        )
+    if answer.choice in (DECLINE, ACCEPT_DAYS, ACCEPT_COLUMNS, KEEP) and not answer.reason.strip():
+        yield 'say why: --reason "…"'
+
+
+def _require_judged_aliases(request: ApprovalRequest, current: Mapping[str, str]) -> None:
+    version, live = request.versions
+    if current.get(LIVE_ALIAS) != live:
+        now = f"version {current.get(LIVE_ALIAS, 'none')} is live by now, where version {live} was"
+    elif not request.is_forced and current.get(CANDIDATE_ALIAS) != version:
+        now = f"the candidate is version {current.get(CANDIDATE_ALIAS, 'none')} by now, where version {version} was"
+    else:
+        return
+    raise ApprovalRefused(f"entry {request.number}: {now} when it was judged: the next pass judges anew")
+
+
+def _plan_move(request: ApprovalRequest, answer: ApprovalAnswer, current: Mapping[str, str]) -> LedgerEvent | None:
+    """Make the event that moves aliases, if this answer decides: a promotion, or the rejection of a candidate."""
+    version, live = request.versions
+    approvers = [*(name for name in request.list_approvers() if name != answer.actor), answer.actor]
+    if answer.choice == APPROVE and len(approvers) >= request.needed:
+        return LedgerEvent(
+            kind="promotion",
+            verdict="promote",
+            actor=answer.actor,
+            reason=f"entry {request.number}: {request.entry.reason}; approved by {' and '.join(approvers)}",
+            versions={LIVE_ALIAS: version, PREVIOUS_ALIAS: live},
+            data_version=request.entry.data_version,
+            evidence={REQUEST_KEY: request.number, APPROVERS_KEY: approvers},
+        )
+    if answer.choice == DECLINE and not request.is_forced and current.get(CANDIDATE_ALIAS) == version:
+        return LedgerEvent(
+            kind="verdict",
+            verdict="reject",
+            actor=answer.actor,
+            reason=f"entry {request.number}: declined by {answer.actor}: {answer.reason}",
+            versions={CANDIDATE_ALIAS: version, LIVE_ALIAS: current[LIVE_ALIAS]},
+            data_version=request.entry.data_version,
+            evidence={REQUEST_KEY: request.number},
+        )
+    return None
+
+
+def _find_accepted(settings: Settings, request: ApprovalRequest, answer: ApprovalAnswer) -> dict[str, Any]:
+    if request.kind != "investigation" or answer.choice not in (ACCEPT_DAYS, ACCEPT_COLUMNS):
+        return {}
+    phrases = list_accepted_phrases(settings.monitor.folder, request.entry, answer.choice == ACCEPT_COLUMNS)
+    if not phrases:
+        raise ApprovalRefused(
+            f"entry {request.number}: it names no fault of the data, so there is nothing to accept: end it with --keep"
+        )
+    return {ACCEPTED_KEY: phrases}
+
+
+def _describe_state(request: ApprovalRequest) -> str:
+    names = " and ".join(request.list_approvers(request.choice or APPROVE))
+    match request.status:
+        case "waiting":
+            return request.describe_waiting()
+        case "void":
+            return f"entry {request.number} is void: {request.answers[-1].reason}"
+        case "declined":
+            return f"entry {request.number} is declined by {names}"
+    if request.kind == "investigation":
+        return f"investigation {request.number} is ended by {names}: {request.choice}"
+    later = ", and the next pass of `penumbra monitor` trains" if request.kind == "retraining" else ""
+    return f"entry {request.number} is approved by {names}{later}"

@@ -1,0 +1,255 @@
+"""What waits for people, read off the ledger: promotions and retrainings to approve, investigations to end."""
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+
+from penumbra.core.settings import PromotionSettings
+from penumbra.registry.ledger import LedgerEntry, format_versions
+from penumbra.registry.ledger_sync import OVERTAKEN_KEY
+from penumbra.registry.pointers import CANDIDATE_ALIAS, LIVE_ALIAS
+
+Choice = Literal["approve", "decline", "accept days", "accept columns", "keep"]
+RequestKind = Literal["promotion", "retraining", "investigation"]
+RequestStatus = Literal["waiting", "approved", "declined", "void"]
+
+TERMS_KEY = "approval"  # in a verdict's evidence: its `ApprovalTerms`
+REQUEST_KEY = "verdict"  # in the evidence of an answer and of what follows: the number of the verdict's entry
+APPROVERS_KEY = "approved_by"  # in the evidence of what follows: names
+ACCEPTED_KEY = "accept"  # in the evidence of an answer: phrases as in the setting `monitor.accept`
+APPROVE, DECLINE, ACCEPT_DAYS, ACCEPT_COLUMNS, KEEP, VOID = (
+    "approve",
+    "decline",
+    "accept days",
+    "accept columns",
+    "keep",
+    "void",
+)
+KIND_BY_VERDICT: dict[str, RequestKind] = {
+    "promote": "promotion",
+    "retrain": "retraining",
+    "investigate": "investigation",
+}
+CHOICES_BY_KIND: dict[RequestKind, tuple[str, ...]] = {
+    "promotion": (APPROVE, DECLINE),
+    "retraining": (APPROVE, DECLINE),
+    "investigation": (ACCEPT_DAYS, ACCEPT_COLUMNS, KEEP),
+}
+
+
+class ApprovalRefused(ValueError):
+    """An answer can't be taken; the message says why and what to do."""
+
+
+class ApprovalTerms(msgspec.Struct, frozen=True):
+    """What a verdict waits for.
+
+    Attributes:
+        approvers: How many different people have to approve it.
+        expires: When it is void without them (UTC); None for never.
+        forced: Whether a person ordered it, rather than a rule.
+    """
+
+    approvers: int
+    expires: dt.datetime | None = None
+    forced: bool = False
+
+
+@dataclass(frozen=True)
+class ApprovalRequest:
+    """A verdict that people decide about, with their answers so far.
+
+    Attributes:
+        entry: The verdict's entry.
+        terms: What it waits for; None for an investigation that any one person may end.
+        answers: The entries of the answers, and of the end by expiry, oldest first.
+    """
+
+    entry: LedgerEntry
+    terms: ApprovalTerms | None = None
+    answers: tuple[LedgerEntry, ...] = ()
+
+    @property
+    def number(self) -> int:
+        """The number of the verdict's entry."""
+        return self.entry.number
+
+    @property
+    def kind(self) -> RequestKind:
+        """What is decided."""
+        return KIND_BY_VERDICT[self.entry.verdict]
+
+    @property
+    def needed(self) -> int:
+        """How many people have to make the same choice."""
+        return self.terms.approvers if self.terms else 1
+
+    @property
+    def choices(self) -> dict[str, str]:
+        """The latest choice by name of the person; a person counts once."""
+        return {answer.actor: answer.verdict for answer in self.answers if answer.verdict != VOID}
+
+    @property
+    def choice(self) -> str:
+        """The choice that enough people made, "" while there is none. One person's is enough to decline."""
+        counts = Counter(self.choices.values())
+        return next((each for each, count in counts.items() if count >= self.needed or each == DECLINE), "")
+
+    @property
+    def status(self) -> RequestStatus:
+        """Whether it waits, or how it ended."""
+        if any(answer.verdict == VOID for answer in self.answers):
+            return "void"
+        if self.choice == DECLINE:
+            return "declined"
+        return "approved" if self.choice else "waiting"
+
+    @property
+    def is_forced(self) -> bool:
+        """Whether a person ordered what the verdict says."""
+        return self.terms is not None and self.terms.forced
+
+    @property
+    def expiry(self) -> str:
+        """When its time ends, in words; "" for never."""
+        return f"{self.terms.expires:%Y-%m-%d %H:%M} UTC" if self.terms and self.terms.expires else ""
+
+    @property
+    def versions(self) -> tuple[str, str]:
+        """Of a promotion the version to promote, and the one that is live."""
+        return self.entry.versions[CANDIDATE_ALIAS], self.entry.versions[LIVE_ALIAS]
+
+    def list_approvers(self, choice: str = APPROVE) -> list[str]:
+        """List who made a choice.
+
+        Args:
+            choice: One of the choices.
+
+        Returns:
+            Names, in the order of their first answers.
+        """
+        return [name for name, made in self.choices.items() if made == choice]
+
+    def has_expired(self, now: dt.datetime) -> bool:
+        """Say whether its time is over.
+
+        Args:
+            now: The time (UTC).
+
+        Returns:
+            False also where it never is.
+        """
+        return self.terms is not None and self.terms.expires is not None and now >= self.terms.expires
+
+    def describe_waiting(self) -> str:
+        """Describe whom it waits for.
+
+        Returns:
+            A sentence without its full stop.
+        """
+        who = "1 person" if self.needed == 1 else f"{self.needed} people"
+        so_far = f", of whom {' and '.join(self.choices)} answered" if self.choices else ""
+        until = f" until {self.expiry}" if self.expiry else ""
+        return f"entry {self.number} waits for {who}{so_far}{until}"
+
+    def __str__(self) -> str:
+        """What is asked for, in one sentence."""
+        match self.kind:
+            case "promotion":
+                new, live = self.versions
+                forced = "by force " if self.is_forced else ""
+                return f"promote version {new} {forced}over version {live}: {self.entry.reason}"
+            case "retraining":
+                return f"retrain ({format_versions(self.entry)}): {self.entry.reason}"
+            case _:
+                return f"investigate: {self.entry.reason}"
+
+
+def make_approval_terms(
+    promotion: PromotionSettings, is_forced: bool = False, is_lasting: bool = False
+) -> dict[str, Any]:
+    """Make the part of a verdict's evidence that lets it wait for people.
+
+    Args:
+        promotion: `approvers` and `approval_days` are read.
+        is_forced: Whether a person ordered what the verdict says.
+        is_lasting: Whether it waits however long it takes.
+
+    Returns:
+        `ApprovalTerms` under `TERMS_KEY`, in types of JSON.
+    """
+    expires = dt.datetime.now(dt.UTC) + dt.timedelta(days=promotion.approval_days)
+    terms = ApprovalTerms(promotion.approvers, None if is_lasting else expires, is_forced)
+    return {TERMS_KEY: msgspec.to_builtins(terms)}
+
+
+def list_requests(entries: Sequence[LedgerEntry]) -> list[ApprovalRequest]:
+    """List all that people decide or decided about.
+
+    Args:
+        entries: The ledger's entries, oldest first.
+
+    Returns:
+        Promotions and retrainings that wait or waited for approval, and all investigations, oldest first.
+    """
+    answers: dict[int, list[LedgerEntry]] = {}
+    for entry in entries:
+        if entry.kind == "approval":
+            answers.setdefault(entry.evidence[REQUEST_KEY], []).append(entry)
+    return [
+        ApprovalRequest(entry, _read_terms(entry), tuple(answers.get(entry.number, ())))
+        for entry in entries
+        if _is_request(entry)
+    ]
+
+
+def find_request(entries: Sequence[LedgerEntry], number: int) -> ApprovalRequest:
+    """Find what an entry of the ledger asks for.
+
+    Args:
+        entries: The ledger's entries, oldest first.
+        number: The number of a verdict's entry.
+
+    Returns:
+        The request, however it ended.
+
+    Raises:
+        ApprovalRefused: There is no such entry, or it asks for nothing.
+    """
+    if not 1 <= number <= len(entries):
+        raise ApprovalRefused(f"the ledger has no entry {number}: it has {len(entries)}")
+    for request in list_requests(entries):
+        if request.number == number:
+            return request
+    entry = entries[number - 1]
+    said = f"{entry.kind} {entry.verdict}" if entry.kind != entry.verdict else entry.kind
+    raise ApprovalRefused(f"entry {number} ({said}) waits for nobody: `penumbra approvals` lists what does")
+
+
+def find_waiting_promotion(entries: Sequence[LedgerEntry], version: str, live: str) -> ApprovalRequest | None:
+    """Find the promotion of a version that waits.
+
+    Args:
+        entries: The ledger's entries, oldest first.
+        version: The version to promote.
+        live: The version that was live when that was judged.
+
+    Returns:
+        The request, None where there is none or it has ended.
+    """
+    asked = [each for each in list_requests(entries) if each.kind == "promotion" and each.status == "waiting"]
+    return next((each for each in asked if each.versions == (version, live)), None)
+
+
+def _is_request(entry: LedgerEntry) -> bool:
+    if entry.kind != "verdict" or OVERTAKEN_KEY in entry.evidence:
+        return False
+    return entry.verdict == "investigate" or (entry.verdict in KIND_BY_VERDICT and TERMS_KEY in entry.evidence)
+
+
+def _read_terms(entry: LedgerEntry) -> ApprovalTerms | None:
+    return msgspec.convert(entry.evidence[TERMS_KEY], ApprovalTerms) if TERMS_KEY in entry.evidence else None

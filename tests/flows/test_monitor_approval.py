@@ -1,0 +1,149 @@
+"""Retrainings that wait for people, and investigations that people end."""
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from flows.steps.monitor import alarms, retraining
+from penumbra.approvals.accepted_faults import include_accepted_faults
+from penumbra.approvals.announcements import announce_approvals
+from penumbra.approvals.answers import ApprovalAnswer, record_answer
+from penumbra.approvals.requests import ApprovalRefused, make_approval_terms
+from penumbra.core.problem_loading import load_problem
+from penumbra.core.settings import Settings
+from penumbra.registry.ledger import Ledger, LedgerEvent
+from tests.helpers import monitored_model as world
+from tests.helpers.monitored_model import ONE_DAY, WINDOW_BEGIN, read_ledger_entries, run_monitor_pass
+from tests.helpers.regular_flights import make_regular_flights
+
+PROBLEM = load_problem()
+AFTER_A_WINDOW = WINDOW_BEGIN + 8 * ONE_DAY
+SPAN = {"begin": str(WINDOW_BEGIN), "end": str(WINDOW_BEGIN + 7 * ONE_DAY)}
+FROZEN_DAYS = [str(WINDOW_BEGIN + number * ONE_DAY) for number in (1, 2)]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return world.make_monitor_settings(tmp_path, AFTER_A_WINDOW, approve="people")
+
+
+def append_verdict(settings: Settings, verdict: str, **evidence: Any) -> int:
+    event = LedgerEvent(kind="verdict", verdict=verdict, actor="ann", reason="drift: temp", evidence=evidence)
+    return Ledger(settings.ledger.folder).append(event).number
+
+
+def ask_retraining(settings: Settings) -> int:
+    return append_verdict(settings, "retrain", window=SPAN, **make_approval_terms(settings.promotion))
+
+
+def answer(settings: Settings, number: int, choice: Any, actor: str = "carol", reason: str = "as it is") -> str:
+    return record_answer(settings, ApprovalAnswer(number, actor, choice, reason))
+
+
+def respond(settings: Settings) -> str:
+    """A pass's response, whose ingest fails: nothing has to be trained for it to be seen."""
+    return retraining.respond_to_verdict(settings, PROBLEM, ingest=lambda: False, train=lambda reason: True)
+
+
+def test_a_retraining_waits_and_is_done_by_the_pass_after_its_approval(settings: Settings, tmp_path: Path) -> None:
+    number = ask_retraining(settings)
+    assert respond(settings) == ""
+    assert "approved by carol, and the next pass of `penumbra monitor` trains" in answer(settings, number, "approve")
+    assert respond(settings).startswith("retrain (entry 1): nothing was trained: the ingest failed")
+    last = read_ledger_entries(tmp_path)[-1]
+    assert (last.kind, last.evidence["approved_by"]) == ("retrain", ["carol"])
+    assert respond(settings) == ""
+
+
+def test_a_declined_retraining_is_not_done_and_begins_no_cool_down(settings: Settings, tmp_path: Path) -> None:
+    answer(settings, ask_retraining(settings), "decline")
+    assert respond(settings) == ""
+    later = WINDOW_BEGIN + 7 * ONE_DAY
+    assert alarms.list_retrained_ends(read_ledger_entries(tmp_path), later) == []
+
+
+def test_of_two_retrainings_that_wait_the_earlier_is_void(settings: Settings, tmp_path: Path) -> None:
+    ask_retraining(settings)
+    ask_retraining(settings)
+    respond(settings)
+    respond(settings)
+    (void,) = read_ledger_entries(tmp_path)[2:]
+    assert (void.verdict, void.evidence, void.reason) == ("void", {"verdict": 1}, "entry 2 asks for one")
+    with pytest.raises(ApprovalRefused, match="entry 1: it waits no more: entry 1 is void: entry 2 asks for one"):
+        answer(settings, 1, "approve")
+    answer(settings, 2, "approve")
+    assert respond(settings).startswith("retrain (entry 2)")
+
+
+def test_a_pass_lets_its_verdicts_wait_for_as_many_people_as_are_set(tmp_path: Path, database: Path) -> None:
+    world.make_live_model(tmp_path, database)
+    world.log_monitored_days(tmp_path, 7, wrong=True)
+    run_monitor_pass(tmp_path, AFTER_A_WINDOW, approve="people")
+    (entry,) = read_ledger_entries(tmp_path)
+    assert (entry.verdict, entry.evidence["approval"]["approvers"]) == ("retrain", 1)
+    people = world.make_monitor_settings(tmp_path, AFTER_A_WINDOW, approve="people")
+    assert respond(people) == ""
+    assert [each.partition(" until ")[0] for each in announce_approvals(people)] == ["entry 1 waits for 1 person"]
+
+
+@pytest.fixture
+def stuck(tmp_path: Path, database: Path) -> Path:
+    """A thermometer was stuck on two days, which the ledger has as entry 1."""
+    world.make_live_model(tmp_path, database)
+    days = {
+        number: make_regular_flights(world.WINDOW_BEGIN_NUMBER + number).with_columns(temp=pl.lit(50.0))
+        for number in (1, 2)
+    }
+    world.log_monitored_days(tmp_path, 7, days)
+    assert len(run_monitor_pass(tmp_path, AFTER_A_WINDOW)) == 1
+    return tmp_path
+
+
+def test_accepted_days_are_those_of_the_fault_and_raise_no_alarm_again(stuck: Path) -> None:
+    settings = world.make_monitor_settings(stuck, AFTER_A_WINDOW)
+    said = answer(settings, 1, "accept days", reason="the sensor was replaced, the mean is right")
+    assert said == "investigation 1 is ended by carol: accept days"
+    accepted = include_accepted_faults(settings).monitor.accept
+    assert accepted == [f"{day} temp" for day in FROZEN_DAYS]
+    (stuck / "monitor/windows" / f"{WINDOW_BEGIN}.json").unlink()
+    assert run_monitor_pass(stuck, AFTER_A_WINDOW, accept=", ".join(accepted)) == []
+    assert world.read_windows(stuck)[0].faults == []
+
+
+def test_an_accepted_column_is_accepted_on_all_days(stuck: Path) -> None:
+    settings = world.make_monitor_settings(stuck, AFTER_A_WINDOW, accept="humid")
+    answer(settings, 1, "accept columns")
+    assert include_accepted_faults(settings).monitor.accept == ["humid", "temp"]
+
+
+def test_a_confirmed_fault_stays_excluded(stuck: Path) -> None:
+    settings = world.make_monitor_settings(stuck, AFTER_A_WINDOW)
+    answer(settings, 1, "keep")
+    assert include_accepted_faults(settings) == settings
+    with pytest.raises(ApprovalRefused, match="entry 1: it waits no more: investigation 1 is ended by carol: keep"):
+        answer(settings, 1, "accept days", "bob")
+
+
+def test_where_two_have_to_end_an_investigation_they_have_to_agree(settings: Settings) -> None:
+    two = settings.promotion.model_copy(update={"approvers": 2})
+    fault = {"day": FROZEN_DAYS[0], "what": "frozen", "column": "temp", "text": "stuck", "cause": "a sensor"}
+    number = append_verdict(settings, "investigate", faults=[fault], **make_approval_terms(two, is_lasting=True))
+    answer(settings, number, "keep", "carol")
+    answer(settings, number, "accept days", "bob")
+    assert include_accepted_faults(settings).monitor.accept == []
+    assert answer(settings, number, "accept days", "carol") == "investigation 1 is ended by carol and bob: accept days"
+    assert include_accepted_faults(settings).monitor.accept == [f"{FROZEN_DAYS[0]} temp"]
+
+
+def test_what_is_no_fault_of_the_data_can_only_be_closed(settings: Settings) -> None:
+    number = append_verdict(settings, "investigate", stale="2013-04-01")
+    with pytest.raises(ApprovalRefused, match="entry 1: it names no fault of the data, so there is nothing to accept"):
+        answer(settings, number, "accept days")
+    with pytest.raises(ApprovalRefused, match="it is an investigation: end it with --accept"):
+        answer(settings, number, "approve")
+    with pytest.raises(ApprovalRefused, match="say why"):
+        answer(settings, number, "keep", reason=" ")
+    answer(settings, number, "keep")
+    assert announce_approvals(settings) == ["entry 1 (investigation): keep by carol: as it is"]
