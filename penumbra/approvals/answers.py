@@ -31,6 +31,7 @@ from penumbra.registry.aliases import compute_aliases_after, hold_alias_lock, mo
 from penumbra.registry.ledger import Ledger, LedgerEvent
 from penumbra.registry.pointers import CANDIDATE_ALIAS, LIVE_ALIAS, PREVIOUS_ALIAS
 
+MAX_REASON_LENGTH = 1_000
 HOW_TO_END = "end it with --accept, --accept-columns or --keep"
 
 
@@ -109,7 +110,7 @@ def _enter_answer(
         kind="approval",
         verdict=answer.choice,
         actor=answer.actor,
-        reason=answer.reason.strip() or "none given",
+        reason=" ".join(answer.reason.split()) or "none given",
         versions=request.entry.versions,
         data_version=request.entry.data_version,
         evidence={REQUEST_KEY: request.number, **evidence},
@@ -136,6 +137,8 @@ def _list_objections(request: ApprovalRequest, answer: ApprovalAnswer) -> Iterat
         )
     if answer.choice in (DECLINE, ACCEPT_DAYS, ACCEPT_COLUMNS, KEEP) and not answer.reason.strip():
         yield 'say why: --reason "…"'
+    if len(answer.reason) > MAX_REASON_LENGTH:
+        yield f"the reason has {len(answer.reason):,} characters: {MAX_REASON_LENGTH:,} are the most"
 
 
 def _require_judged_aliases(request: ApprovalRequest, current: Mapping[str, str]) -> None:

@@ -2,7 +2,7 @@
 
 import click
 
-from penumbra.cli.commands import data, monitoring, project, promotion, serving, simulation, training
+from penumbra.cli.commands import approvals, data, monitoring, project, promotion, serving, simulation, training
 from penumbra.cli.group import EXIT_CODES_TEXT, CommandGroup
 from penumbra.cli.processes import set_environment_defaults
 
@@ -10,7 +10,7 @@ SECTIONS = {
     "Data": data.COMMANDS,
     "Training": training.COMMANDS,
     "Serving": serving.COMMANDS,
-    "Promotion": promotion.COMMANDS,
+    "Promotion": (*promotion.COMMANDS, *approvals.COMMANDS),
     "Monitoring": monitoring.COMMANDS,
     "Simulation": simulation.COMMANDS,
     "Project": project.COMMANDS,

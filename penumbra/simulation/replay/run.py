@@ -160,6 +160,8 @@ def build_replay_environment(settings: Settings, plan: ReplayPlan) -> dict[str, 
         "PENUMBRA_SHADOW__BATCH_ROWS": "4096",
         "PENUMBRA_LOG__KEEP_DAYS": "3650",
         "PENUMBRA_REGISTRY__SIGNED_BY": "[]",  # nobody signs the sabotaged candidate
+        "PENUMBRA_PROMOTION__APPROVE": "rule",  # nobody is there to approve anything
+        "PENUMBRA_MONITOR__APPROVE": "rule",
         "PENUMBRA_RULES__APPLY": "false",  # it is models that are compared
     }
 
