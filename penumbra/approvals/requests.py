@@ -80,12 +80,12 @@ class ApprovalRequest:
 
     @property
     def kind(self) -> RequestKind:
-        """What is decided."""
+        """The kind of decision."""
         return KIND_BY_VERDICT[self.entry.verdict]
 
     @property
     def needed(self) -> int:
-        """How many people have to make the same choice."""
+        """The number of people who have to make the same choice."""
         return self.terms.approvers if self.terms else 1
 
     @property
@@ -120,7 +120,7 @@ class ApprovalRequest:
 
     @property
     def versions(self) -> tuple[str, str]:
-        """Of a promotion the version to promote, and the one that is live."""
+        """The version to promote, and the one that is live; of a promotion only."""
         return self.entry.versions[CANDIDATE_ALIAS], self.entry.versions[LIVE_ALIAS]
 
     def list_approvers(self, choice: str = APPROVE) -> list[str]:
