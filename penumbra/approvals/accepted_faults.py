@@ -53,7 +53,7 @@ def list_accepted_phrases(monitor: Path, entry: LedgerEntry, columns: bool) -> l
         columns: Whether its columns are accepted on all days, rather than on those days.
 
     Returns:
-        Phrases such as "2013-07-08 temp", or "temp"; a fault without a column is accepted by its days.
+        Phrases such as "2024-07-08 size", or "size"; a fault without a column is accepted by its days.
 
     Raises:
         DamagedWindow: The record of a window can't be read.

@@ -24,7 +24,7 @@ def list_approvals(with_ended: bool, as_json: bool) -> None:
         click.echo(approval_report.format_requests(shown))
 
 
-@click.command("approve", cls=ProjectCommand, example='penumbra approve 12 --reason "checked with the airline"')
+@click.command("approve", cls=ProjectCommand, example='penumbra approve 12 --reason "the shop agrees"')
 @click.argument("entry", type=click.IntRange(min=1))
 @click.option("--reason", default="", help="Why, for the ledger; needed to end an investigation.")
 @click.option("--accept", is_flag=True, help="Of an investigation: its days are no fault, and are learnt from.")
