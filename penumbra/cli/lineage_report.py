@@ -1,6 +1,6 @@
 """The lineage of an answer as text: from the record that was scored to the raw batches."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from penumbra.core.quoting import escape_text
@@ -91,9 +91,25 @@ def _format_labels(labels: Mapping[str, Any]) -> Iterator[str]:
         yield "none yet"
     for label in labels["history"]:
         time, values = f"{label['time']:%Y-%m-%d %H:%M:%S}", _format_values(label["label"])
-        yield f"{time} {label['outcome']} {values} ({label['source']})"
+        yield f"{time} {label['outcome']} {values or 'no longer'} ({label['source']})"
+        yield from _format_review(label.get("review", {}), labels["history"])
     if problem := labels.get("problem"):
         yield f"({problem})"
+
+
+def _format_review(review: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield who gave a label and why they were asked, what they wrote, and which outcome corrected it."""
+    if not review:
+        return
+    sureness = f" ({review['sureness']})" if review.get("sureness") else ""
+    people, reasons = (", ".join(map(escape_text, review.get(name, ()))) for name in ("reviewers", "reasons"))
+    yield f"  by {people}{sureness}, picked with a chance of {review.get('probability', 0):.3g}: {reasons}"
+    if note := review.get("note"):
+        yield f"  note: {escape_text(note)}"
+    for label in history:
+        if label["label_id"] == review.get("corrected_by"):
+            values, time = _format_values(label["label"]), f"{label['time']:%Y-%m-%d %H:%M}"
+            yield f"  corrected by {values} ({label['source']}) at {time}"
 
 
 def _format_values(values: Mapping[str, Any]) -> str:

@@ -15,9 +15,11 @@ from penumbra.core.masking import mask_settings
 from penumbra.core.settings import Settings
 from penumbra.logs import append_log, archive_parts
 from penumbra.logs.queries.lookup import is_label_index_current, read_label_history, read_shadow_results
+from penumbra.logs.schema import REVIEW_SOURCE
 from penumbra.registry.manifest import BrokenBundle, read_manifest
 from penumbra.registry.pointers import BUNDLES_FOLDER, RUNS_FOLDER, read_note
 
+REVIEW_FIELDS = ("prediction", "reviewers", "reasons", "probability", "sureness", "note")  # of a label of people
 UNLOGGED_PREFIX = "unlogged-"
 MAX_SHOWN_ID_LENGTH = 100
 INDEX_BEHIND_MESSAGE = "the index is behind the logs: `penumbra labels` brings it up to date"
@@ -36,8 +38,9 @@ def explain_prediction(settings: Settings, prediction_id: str) -> dict[str, Any]
 
     Returns:
         "prediction", the entry of the prediction log; "model", the facts of its version; "shadow", a list of results of
-        models in the shadow; "labels", with "current" and "history". A "problem" in "model" or "labels" says what
-        can't be found out.
+        models in the shadow; "labels", with "current" and "history", where labels of people have a "review": who said
+        it, why the row was picked and with which chance, how sure they are, their note, and "corrected_by", the id of
+        the outcome that arrived later and differs. A "problem" in "model" or "labels" says what can't be found out.
 
     Raises:
         UnknownPrediction: The id isn't in the log, or the archive that has it is damaged.
@@ -105,14 +108,31 @@ def _describe_labels(settings: Settings, prediction_id: str) -> dict[str, Any]:
             "problem": f"{folder} has no readable index ({error}): see `penumbra labels`",
         }
     problem = {} if label_history and is_current else {"problem": INDEX_BEHIND_MESSAGE}
-    if not label_history or not label_history[1]:
+    if not label_history:
         return {"current": None, "history": [], **problem}
-    waiting_since, history = label_history
-    delay = (history[0]["time"] - waiting_since) / 3600
+    history = [_describe_label(folder, label, label_history.labels[n:]) for n, label in enumerate(label_history.labels)]
+    counted = next((label for label in history if label["counts"]), None)
+    if counted is None or label_history.first is None:
+        return {"current": None, "history": history, **problem}
+    delay = (label_history.first - label_history.since) / 3600
     return {
         **problem,
-        "current": {key: history[-1][key] for key in ("label", "target")},
+        "current": {key: counted[key] for key in ("label", "target")},
         "delay_hours": round(delay, 3),
         "late": delay > settings.labels.delay_hours,
-        "history": [{**label, "time": dt.datetime.fromtimestamp(label["time"], dt.UTC)} for label in history],
+        "history": history,
     }
+
+
+def _describe_label(folder: Path, label: dict[str, Any], since: list[dict[str, Any]]) -> dict[str, Any]:
+    """A label of the index, with what its entry in the log says of the people who gave it; `since` begins with it."""
+    described = {**label, "time": dt.datetime.fromtimestamp(label["time"], dt.UTC)}
+    if label["source"] != REVIEW_SOURCE or not label["label"]:
+        return described
+    try:
+        entry = archive_parts.find_entry(folder, label["label_id"]) or {}
+    except archive_parts.DamagedArchive:
+        entry = {}
+    outcome = next((each for each in since if each["source"] != REVIEW_SOURCE), label)
+    corrected = {"corrected_by": outcome["label_id"]} if outcome["label"] != label["label"] else {}
+    return {**described, "review": {name: entry[name] for name in REVIEW_FIELDS if name in entry} | corrected}

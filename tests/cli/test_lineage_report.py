@@ -1,3 +1,4 @@
+import datetime as dt
 import os
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from penumbra.registry.lineage import explain_prediction
 from penumbra.registry.manifest import read_manifest, write_manifest
 from problem import schema
 from problem.schema import EXAMPLE
-from tests.helpers import local_service, prediction_logs
+from tests.helpers import local_service, prediction_logs, review_cases
 
 FACTS = {
     "candidate": "forest",
@@ -112,6 +113,36 @@ def test_a_label_later_than_due_is_late(tmp_path: Path) -> None:
     )
     labels = explain_prediction(catch_up(tmp_path), name)["labels"]
     assert (labels["late"], labels["delay_hours"]) == (True, 24.5)
+
+
+def test_a_label_of_people_says_who_why_and_how_sure_and_what_corrected_it(tmp_path: Path) -> None:
+    (case,) = review_cases.pick_predictions(tmp_path)
+    with review_cases.open_desk(tmp_path) as desk:
+        desk.record(review_cases.make_action(case, "ann", 5, sureness="guess", note="<b>no</b> storm"))
+    (given,) = explain_prediction(catch_up(tmp_path), case)["labels"]["history"]
+    assert given["counts"]
+    said = {"reviewers": ["ann"], "reasons": ["close call"], "probability": 0.25, "sureness": "guess"}
+    assert given["review"] == {"prediction": case, **said, "note": "<b>no</b> storm"}
+    tomorrow = dt.datetime.now(dt.UTC) + prediction_logs.make_hours(24)
+    (later,) = prediction_logs.log_labels(tmp_path, prediction_logs.make_label_by_id(case, 42, tomorrow))
+    facts = explain_prediction(catch_up(tmp_path), case)
+    assert [label["counts"] for label in facts["labels"]["history"]] == [False, True]
+    assert facts["labels"]["history"][0]["review"]["corrected_by"] == later
+    shown = format_lineage(facts)
+    assert "by ann (guess), picked with a chance of 0.25: close call" in shown
+    assert "note: \\x3cb\\x3eno\\x3c/b\\x3e storm" in shown
+    assert f"corrected by arr_delay=42 (feedback) at {tomorrow:%Y-%m-%d %H:%M}" in shown
+
+
+def test_a_label_that_people_took_back_is_told_and_does_not_count(tmp_path: Path) -> None:
+    (case,) = review_cases.pick_predictions(tmp_path)
+    with review_cases.open_desk(tmp_path) as desk:
+        desk.record(review_cases.make_action(case, "ann", 5))
+        desk.record(review_cases.make_action(case, "ann", kind="undo", at=2))
+    labels = explain_prediction(catch_up(tmp_path), case)["labels"]
+    assert labels["current"] is None
+    assert [label["outcome"] for label in labels["history"]] == ["attached", "taken back"]
+    assert "corrected_by" not in labels["history"][0]["review"]
 
 
 def test_an_index_that_is_behind_or_missing_is_owned_up_to(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from penumbra.logs import append_log
 from penumbra.logs.schema import STATUS_OK
@@ -19,10 +19,25 @@ SELECT id FROM predictions AS p WHERE id IN (SELECT value FROM json_each(?))
 LABEL_HISTORY_QUERY = (
     "SELECT id, value, target, time, source, outcome FROM outcomes WHERE key = ? ORDER BY time, segment, position"
 )
+COUNTED_LABEL_QUERY = "SELECT id, first FROM truth WHERE key = ?"
 SHADOW_RESULTS_QUERY = "SELECT model, output, status, reason FROM shadow WHERE prediction = ? ORDER BY model"
 
 
-def read_label_history(folder: Path, prediction_id: str) -> tuple[float, list[dict[str, Any]]] | None:
+class LabelHistory(NamedTuple):
+    """The labels of one prediction; times in seconds since 1970.
+
+    Attributes:
+        since: Since when the prediction waits for a label.
+        labels: Its labels as dictionaries in the order of their arrival; `counts` is true of the one that does.
+        first: When the first label of that one's kind arrived; None where none counts.
+    """
+
+    since: float
+    labels: list[dict[str, Any]]
+    first: float | None
+
+
+def read_label_history(folder: Path, prediction_id: str) -> LabelHistory | None:
     """Read all labels of a prediction.
 
     Args:
@@ -30,8 +45,7 @@ def read_label_history(folder: Path, prediction_id: str) -> tuple[float, list[di
         prediction_id: The prediction's id.
 
     Returns:
-        Since when (seconds since 1970) the prediction waits for a label, and its labels as dictionaries, the one that
-        counts last; None where the prediction isn't in the index yet.
+        Its labels; None where the prediction isn't in the index yet.
 
     Raises:
         sqlite3.Error: Where there is no index or it can't be read.
@@ -41,7 +55,9 @@ def read_label_history(folder: Path, prediction_id: str) -> tuple[float, list[di
         if found is None:
             return None
         key, since = found
-        return since, [_format_label(*row) for row in db.execute(LABEL_HISTORY_QUERY, (key,))]
+        counted, first = db.execute(COUNTED_LABEL_QUERY, (key,)).fetchone() or ("", None)
+        labels = [_format_label(*row) for row in db.execute(LABEL_HISTORY_QUERY, (key,))]
+    return LabelHistory(since, [{**label, "counts": label["label_id"] == counted} for label in labels], first)
 
 
 def find_labelled_ids(folder: Path, prediction_ids: Sequence[str]) -> set[str]:
