@@ -17,13 +17,12 @@ import numpy as np
 from monitoring.loss import compute_mean_band
 from monitoring.permutation import compute_simultaneous_limits, draw_permutations
 from penumbra.core.columns import PREDICTION_COLUMN
-from penumbra.core.histograms import Binning, DegradedSlice
+from penumbra.core.histograms import MISSING_CATEGORY, Binning, DegradedSlice
 from penumbra.core.quoting import escape_text
 
 WINDOWS_PER_ALARM = 20
 MIN_SLICE_LABELS = 50  # labels, in the window and in the reference
 MAX_NAMED_SLICES = 10
-MISSING_CATEGORY = "(missing)"
 
 SliceSums = tuple[np.ndarray, np.ndarray]
 

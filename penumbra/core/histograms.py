@@ -23,6 +23,8 @@ from penumbra.core.bins import (
 )
 from penumbra.core.columns import PREDICTION_COLUMN
 
+MISSING_CATEGORY = "(missing)"  # the slice of the rows that have no value of a category
+
 if TYPE_CHECKING:  # importing it takes half a second, which readers of windows don't need
     from penumbra.features import Feature
 

@@ -17,7 +17,7 @@ from penumbra.core.columns import (
     READABLE_COLUMN,
 )
 from penumbra.core.problem import ProblemSchema
-from penumbra.logs.append_log import is_line_whole
+from penumbra.logs.parsing import decode_each_line
 from penumbra.logs.schema import ProfiledPrediction, add_record_fields
 
 
@@ -51,7 +51,7 @@ class LogFrameReader:
             `penumbra.model` (String) and `penumbra.day` (Date, UTC; of the answer where the row has no time); and how
             many lines can't be read.
         """
-        each = self._decode_lines(content)
+        each = decode_each_line(self._decoder, content)
         read = [answer for answer in each if answer is not None]
         unreadable = len(each) - len(read)
         frame = self._frame([answer for answer in read if not answer.fallback])
@@ -68,7 +68,7 @@ class LogFrameReader:
             A frame with the columns of `frame` and `penumbra.readable` (Boolean). The day is null where there is
             nothing to count: where the line can't be read, or a fallback answered.
         """
-        each = self._decode_lines(b"".join(line + b"\n" for line in lines))
+        each = decode_each_line(self._decoder, b"".join(line + b"\n" for line in lines))
         counted = [at for at, answer in enumerate(each) if answer and not answer.fallback]
         frame = self._frame([each[at] for at in counted])
         readable = pl.Series(READABLE_COLUMN, [answer is not None for answer in each], pl.Boolean)
@@ -110,23 +110,6 @@ class LogFrameReader:
         if name in self._decimals:
             return pl.Series(name, values, pl.String).cast(self.columns[name], strict=False)
         return pl.Series(name, values, self.columns[name])
-
-    def _decode_lines(self, content: bytes) -> list[Any]:
-        """What each whole line says, None where it can't be read."""
-        lines = content.split(b"\n")[:-1]
-        if not all(map(is_line_whole, lines)):
-            return [self._one(line) for line in lines]
-        try:
-            each = self._decoder.decode_lines(content)
-        except (msgspec.MsgspecError, ValueError):
-            each = []
-        return list(each) if len(each) == len(lines) else [self._one(line) for line in lines]
-
-    def _one(self, line: bytes) -> Any:
-        try:
-            return self._decoder.decode(line) if is_line_whole(line) else None
-        except (msgspec.MsgspecError, ValueError):
-            return None
 
 
 def _to_frame_dtype(dtype: Any) -> Any:

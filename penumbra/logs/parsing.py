@@ -104,6 +104,26 @@ def make_label_parser(label_spec: LabelSpec) -> Callable[[Sequence[bytes]], list
     return facts
 
 
+def decode_each_line(decoder: Any, content: bytes) -> list[Any]:
+    """Decode lines of a log, all at once where that is possible.
+
+    Args:
+        decoder: A decoder of msgspec, of JSON.
+        content: Whole lines with their ends.
+
+    Returns:
+        What each line says; None where it can't be read or isn't what was written.
+    """
+    lines = content.split(b"\n")[:-1]
+    if not all(map(is_line_whole, lines)):
+        return [_decode_or_none(decoder, line) for line in lines]
+    try:
+        each = list(decoder.decode_lines(content))
+    except (msgspec.MsgspecError, ValueError):
+        each = []
+    return each if len(each) == len(lines) else [_decode_or_none(decoder, line) for line in lines]
+
+
 def parse_shadow_lines(lines: Sequence[bytes]) -> list[IndexRow]:
     """Parse lines of the shadow log.
 
@@ -137,6 +157,13 @@ def _skip_unreadable(lines: Iterable[bytes], read: Callable[[bytes], Any]) -> It
             yield read(line)
         except (msgspec.MsgspecError, ValueError):
             continue
+
+
+def _decode_or_none(decoder: Any, line: bytes) -> Any:
+    try:
+        return decoder.decode(line) if is_line_whole(line) else None
+    except (msgspec.MsgspecError, ValueError):
+        return None
 
 
 def _encode_target(target: Any) -> str | None:

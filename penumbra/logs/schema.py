@@ -146,6 +146,32 @@ class RuleMarks(msgspec.Struct):
     rule: str = ""
 
 
+class ReviewedPrediction(msgspec.Struct, kw_only=True, gc=False):
+    """Projection of a prediction to what it may be picked for review by, to which some fields of the record are added.
+
+    The inputs stay undecoded JSON.
+    """
+
+    id: str
+    output: OutputValue
+    model: str
+    inputs: msgspec.Raw
+    rules: Sequence[str] = ()
+    failed_rules: Sequence[str] = ()
+    review: bool = False
+    pending: bool = False
+
+
+class DeferredPrediction(msgspec.Struct):
+    """Projection of a prediction whose decision a rule defers to people."""
+
+    id: str
+    rules: Sequence[str] = ()
+    pending: bool = False
+    due: dt.datetime | None = None
+    default: DecisionValue | None = None
+
+
 class RefusalEntry(msgspec.Struct):
     """One record in the log of refusals, which the business rule `rule` refused to answer; `model` is the live version.
 
@@ -289,7 +315,7 @@ def add_record_fields(
     """Derive a projection that also decodes some fields of the logged record.
 
     Args:
-        projection: `IndexedPrediction` or `ProfiledPrediction`.
+        projection: `IndexedPrediction`, `ProfiledPrediction` or `ReviewedPrediction`.
         fields: Names of the contract's columns with the types to decode them to; a type that admits None is still
             required in the line.
         optional: Such names and types of columns that a line may lack, as the contract didn't have them when it was

@@ -79,6 +79,15 @@ class ReviewQueue:
         states, blocks = _keep_fold(folder.absolute()).read_on()
         return cls({name: _apply_due_time(state, now) for name, state in states.items()}, blocks, now)
 
+    @property
+    def taken(self) -> dict[str, int]:
+        """The end of what has been in a block, in bytes, by name of a segment of the prediction log."""
+        taken: dict[str, int] = {}
+        for block in self.blocks:
+            for segment, (_, end) in block.spans.items():
+                taken[segment] = max(end, taken.get(segment, 0))
+        return taken
+
     def next_case(self, reviewer: str) -> CaseState | None:
         """Return the first of `list_waiting(reviewer)`, None where there is none."""
         return next(iter(self.list_waiting(reviewer, 1)), None)

@@ -40,13 +40,16 @@ class ReviewCase(msgspec.Struct, tag_field="is", tag="case", omit_defaults=True)
 class ReviewBlock(msgspec.Struct, tag_field="is", tag="block"):
     """The line after a block's cases, which makes them count: they were picked among the rows of these spans.
 
+    A block without spans has the cases that a rule deferred to people, which are picked at once and for certain.
+
     Attributes:
         time: When they were picked (UTC).
         spans: By name of a segment of the prediction log, the bytes at which the block's span begins and ends.
-        rows: How many rows the block has.
+        rows: How many rows took part: those of the spans that had no label, and weren't deferred.
         picked: How many of them were picked.
         budget: How many were to be picked.
         reasons: How many of the block's rows have which reason to be picked; "chance" stands for all others.
+        deferred: How many cases that a rule deferred to people have been taken off this budget.
     """
 
     time: dt.datetime
@@ -55,6 +58,7 @@ class ReviewBlock(msgspec.Struct, tag_field="is", tag="block"):
     picked: int
     budget: float
     reasons: Mapping[str, int]
+    deferred: int = 0
 
 
 class ReviewAction(msgspec.Struct, tag_field="is", tag="action", omit_defaults=True):

@@ -10,14 +10,70 @@ Source:
 """
 
 import hashlib
-from collections import Counter
-from collections.abc import Iterable, Sequence
+import heapq
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 HASH_BYTES = 8
+
+
+class DrawnRow(NamedTuple):
+    """A row that was picked: its name, its reasons, and the chance that it had."""
+
+    name: str
+    reasons: tuple[str, ...]
+    probability: float
+
+
+class PriorityDraw:
+    """A draw among rows that come piece by piece, the same as `draw_by_priority` with `mix_weights` of all of them.
+
+    Rows with the same reasons have the same weight, so among them the smallest uniform numbers are the highest
+    priorities: no more than `count` + 1 rows of each combination of reasons are held, whatever the number of rows.
+
+    Attributes:
+        count: How many rows to pick.
+        rows: How many of the rows so far have each combination of reasons.
+    """
+
+    def __init__(self, count: int, chance_share: float) -> None:
+        self.count = count
+        self.rows: Counter[tuple[str, ...]] = Counter()
+        self._chance_share = chance_share
+        self._lowest: dict[tuple[str, ...], list[tuple[float, str]]] = {}
+
+    def add(self, names: Sequence[str], reasons: Sequence[Sequence[str]], uniforms: FloatArray) -> None:
+        """Let more rows take part.
+
+        Args:
+            names: Their names.
+            reasons: The reasons of each, as for `mix_weights`.
+            uniforms: As for `draw_by_priority`.
+        """
+        members: dict[tuple[str, ...], list[int]] = defaultdict(list)
+        for at, row in enumerate(reasons):
+            members[tuple(row)].append(at)
+        for combination, places in members.items():
+            self.rows[combination] += len(places)
+            new = heapq.nsmallest(self.count + 1, ((uniforms[at], names[at]) for at in places))
+            lowest = heapq.merge(self._lowest.get(combination, []), new)
+            self._lowest[combination] = list(islice(lowest, self.count + 1))
+
+    def finish(self) -> list[DrawnRow]:
+        """Return the rows that are picked, those with a higher priority first."""
+        shares = _share_weight(self.rows, self._chance_share)
+        held = [(each, *row) for each, lowest in self._lowest.items() for row in lowest]
+        weights = np.array([shares[combination] for combination, *_ in held])
+        uniforms = np.array([uniform for _, uniform, _ in held])
+        picked, chances = draw_by_priority(weights, uniforms, self.count)
+        order = sorted(np.flatnonzero(picked), key=lambda at: -weights[at] / uniforms[at])
+        return [DrawnRow(held[at][2], held[at][0], float(chances[at])) for at in order]
 
 
 def mix_weights(reasons: Sequence[Sequence[str]], chance_share: float) -> FloatArray:
@@ -33,12 +89,9 @@ def mix_weights(reasons: Sequence[Sequence[str]], chance_share: float) -> FloatA
     Returns:
         The weights, float64 (rows,), whose sum is 1.
     """
-    counts = Counter(reason for row in reasons for reason in row)
-    if not counts:
-        return np.full(len(reasons), 1 / max(len(reasons), 1))
-    shares = {reason: (1 - chance_share) / len(counts) / rows for reason, rows in counts.items()}
-    needs = np.fromiter((sum(shares[reason] for reason in row) for row in reasons), float, len(reasons))
-    return needs + chance_share / len(reasons)
+    rows = [tuple(row) for row in reasons]
+    shares = _share_weight(Counter(rows), chance_share)
+    return np.fromiter((shares[row] for row in rows), float, len(rows))
 
 
 def draw_by_priority(weights: FloatArray, uniforms: FloatArray, count: int) -> tuple[NDArray[np.bool_], FloatArray]:
@@ -78,3 +131,13 @@ def hash_uniforms(names: Iterable[str], key: str) -> FloatArray:
     secret = key.encode()
     hashes = b"".join(hashlib.blake2b(name.encode(), digest_size=HASH_BYTES, key=secret).digest() for name in names)
     return (np.frombuffer(hashes, ">u8") >> 11).astype(np.float64) / 2.0**53 + 2.0**-53
+
+
+def _share_weight(rows: Mapping[tuple[str, ...], int], chance_share: float) -> dict[tuple[str, ...], float]:
+    """The weight of a row with each combination of reasons, from how many rows have it."""
+    counts: Counter[str] = Counter()
+    for combination, number in rows.items():
+        counts.update(dict.fromkeys(combination, number))
+    by_need = (1 - chance_share) / max(len(counts), 1)
+    by_chance = (chance_share if counts else 1) / max(sum(rows.values()), 1)
+    return {each: by_chance + sum(by_need / counts[reason] for reason in each) for each in rows}

@@ -16,6 +16,8 @@ PREDICTION_PROJECTIONS = [
     schema.ArchivedPrediction,
     schema.LoggedPrediction,
     schema.LoggedRecord,
+    schema.ReviewedPrediction,
+    schema.DeferredPrediction,
 ]
 PREDICTION = schema.PredictionEntry(
     dt.datetime(2013, 4, 1, tzinfo=dt.UTC), "c", {"dest": "IAH"}, [1.0], 0.4, True, "7", 80, ["r"], True, ["f"], "live"

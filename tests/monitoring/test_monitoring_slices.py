@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from monitoring.slices import MAX_NAMED_SLICES, MIN_SLICE_LABELS, MISSING_CATEGORY, SliceSums, find_degraded_slices
-from penumbra.core.histograms import Binning
+from monitoring.slices import MAX_NAMED_SLICES, MIN_SLICE_LABELS, SliceSums, find_degraded_slices
+from penumbra.core.histograms import MISSING_CATEGORY, Binning
 
 CARRIERS = ["AA", "B6", "DL", "EV", "UA", "US"]
 BINNING = Binning({"temp": [40.0]}, {"carrier": CARRIERS, "penumbra.prediction": ["clear", "rain"]})

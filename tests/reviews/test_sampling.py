@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from penumbra.reviews.sampling import draw_by_priority, hash_uniforms, mix_weights
+from penumbra.reviews.sampling import PriorityDraw, draw_by_priority, hash_uniforms, mix_weights
 
 WEIGHTS = st.integers(1, 30).flatmap(lambda rows: arrays(float, rows, elements=st.floats(1e-6, 1e3)))
 REASONS = st.lists(st.lists(st.sampled_from("abc"), unique=True), min_size=1, max_size=20)
@@ -93,3 +93,21 @@ def test_hashes_of_names_are_uniform_the_same_again_and_others_under_another_key
     assert np.abs(np.sort(uniforms) - np.arange(20_000) / 20_000).max() < 0.015
     assert abs(np.corrcoef(uniforms, hash_uniforms(names, "double"))[0, 1]) < 0.03
     assert 0 < uniforms.min() < uniforms.max() <= 1
+
+
+@given(REASONS, st.integers(1, 8), st.floats(0.05, 1), st.integers(1, 5), st.integers(0, 1000))
+def test_rows_that_come_piece_by_piece_are_picked_as_if_all_came_at_once(reasons, count, share, size, seed):
+    uniforms = 1 - np.random.default_rng(seed).random(len(reasons))
+    picked, chances = draw_by_priority(mix_weights(reasons, share), uniforms, count)
+    drawn = PriorityDraw(count, share)
+    for at in range(0, len(reasons), size):
+        piece = slice(at, at + size)
+        drawn.add([str(at) for at in range(len(reasons))][piece], reasons[piece], uniforms[piece])
+    found = {int(row.name): row for row in drawn.finish()}
+    assert set(found) == set(np.flatnonzero(picked))
+    assert [found[at].probability for at in sorted(found)] == pytest.approx(chances[picked])
+    assert all(list(found[at].reasons) == reasons[at] for at in found)
+
+
+def test_of_no_rows_none_is_picked():
+    assert PriorityDraw(3, 0.2).finish() == []

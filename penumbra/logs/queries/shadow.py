@@ -30,6 +30,10 @@ SHADOW_BY_IDS_QUERY = """
 SELECT prediction, model, time, decision, status, reason, output
 FROM shadow WHERE model = ? AND prediction IN (SELECT value FROM json_each(?)) ORDER BY prediction
 """
+DISAGREEMENTS_QUERY = """
+SELECT p.id, max({difference}) FROM predictions AS p JOIN shadow AS s ON s.prediction = p.id
+WHERE p.id IN (SELECT value FROM json_each(?)) AND p.alone AND s.status = ? GROUP BY p.id
+"""
 
 
 def read_shadow_outputs(
@@ -74,6 +78,24 @@ def pair_shadow_outputs(index: LogIndex, live: str, model: str, begin: dt.dateti
     return pl.DataFrame(
         {"output": list(map(_decode_output, output)), "said": list(map(_decode_output, said))}, strict=False
     )
+
+
+def measure_disagreements(index: LogIndex, ids: Sequence[str]) -> dict[str, float]:
+    """Measure how far the shadow's models are from the model's own answers.
+
+    Args:
+        index: The index.
+        ids: The predictions' ids.
+
+    Returns:
+        By id of a prediction that a shadow model has answered: 1 where the decision of one differs and else 0; of
+        numbers, the largest absolute difference of an output.
+    """
+    is_number = index.label_spec.task.kind == "regression"
+    difference = "abs(s.output - p.output)" if is_number else "s.decision <> p.decision"
+    with index.open() as db:
+        found = db.execute(DISAGREEMENTS_QUERY.format(difference=difference), (json.dumps(list(ids)), STATUS_OK))
+        return dict(found)
 
 
 def _decode_output(value: Any) -> Any:
