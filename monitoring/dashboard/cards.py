@@ -190,12 +190,12 @@ def _evidence_progress(facts: dict[str, Any]) -> EvidenceProgress | None:
 def _format_live_since(models: ModelRegistry, version: str, entries: Sequence[LedgerEntry]) -> str:
     """By the version's tag, or the ledger's last move, or else the version's own age."""
     if tagged := models.tags(version).get(LIVE_SINCE_TAG):
-        return _format_moment(dt.datetime.fromisoformat(tagged))
+        return format_moment(dt.datetime.fromisoformat(tagged))
     last = find_last_move(entries)
     if last and last.versions.get(LIVE_ALIAS) == version:
-        return _format_moment(last.time)
+        return format_moment(last.time)
     made = models.client.get_model_version(models.name, version).creation_timestamp
-    return _format_moment(dt.datetime.fromtimestamp(made / 1000, dt.UTC))
+    return format_moment(dt.datetime.fromtimestamp(made / 1000, dt.UTC))
 
 
 def _recipe_lines(models: ModelRegistry, version: str) -> Iterator[tuple[str, str]]:
@@ -217,7 +217,8 @@ def _version_address(base: str, models: ModelRegistry, version: str) -> str:
     return f"{base}/#/models/{models.name}/versions/{version}"
 
 
-def _format_moment(time: dt.datetime) -> str:
+def format_moment(time: dt.datetime) -> str:
+    """Return a `time` (with its zone) to the minute, such as "2026-03-02 09:30 UTC"."""
     return f"{time.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC"
 
 

@@ -12,6 +12,8 @@ from mlflow.exceptions import MlflowException
 from monitoring.arrivals import STALE_KEY
 from monitoring.dashboard import cards, flow_runs, window_charts
 from monitoring.dashboard.flow_runs import FlowRun
+from monitoring.dashboard.review_card import build_review_card
+from monitoring.dashboard.sites import REVIEW_PATH
 from monitoring.reports.foreign_pages import seal_page
 from monitoring.reports.workspace import ReportWorkspace
 from monitoring.window_store import DamagedWindow, WindowStore
@@ -46,10 +48,12 @@ class PageAddresses:
     Attributes:
         mlflow: The address of MLflow's pages.
         evidently: The address of Evidently's pages.
+        review: The address of the review page.
     """
 
     mlflow: str
     evidently: str
+    review: str = REVIEW_PATH
 
 
 @dataclass
@@ -125,6 +129,7 @@ def _collect_facts(settings: Settings, problem: Problem, addresses: PageAddresse
         "candidate": candidate,
         "progress": progress,
         "labels": cards.build_label_card(windows),
+        "reviews": reader.try_read(lambda: build_review_card(settings, problem, addresses.review), unknown),
         "charts": window_charts.build_window_charts(windows, loss),
         "why": window_charts.build_window_explanation(windows, settings.monitor.folder),
         "windows": reader.try_read(
@@ -224,4 +229,5 @@ def _format_entry(entry: LedgerEntry) -> dict[str, str]:
 
 def _default_addresses(dashboard: DashboardSettings) -> PageAddresses:
     at = f"http://{dashboard.host}"
-    return PageAddresses(f"{at}:{dashboard.first_port + 1}", f"{at}:{dashboard.first_port + 2}")
+    overview, mlflow, evidently = (f"{at}:{dashboard.first_port + offset}" for offset in range(3))
+    return PageAddresses(mlflow, evidently, overview + REVIEW_PATH)

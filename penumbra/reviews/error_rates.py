@@ -56,14 +56,15 @@ def measure_case_errors(index: LogIndex, states: Sequence[CaseState]) -> Weighte
     Raises:
         DamagedFile: A byte of the index has changed.
     """
-    rows = join_labels(index, [state.case.prediction for state in states])
-    chances = {state.case.prediction: state.case.probability for state in states}
+    picked = [(state.case.prediction, state.case.probability) for state in states]
+    cases = pl.DataFrame(picked, schema={"id": pl.String, "chance": pl.Float64}, orient="row")
+    rows = cases.join(join_labels(index, cases["id"].to_list()), on="id", how="left")
     errors = compute_decision_errors(rows["decision"], rows["target"])
-    return estimate_error(errors, [chances[name] for name in rows["id"]], index.label_spec.task.kind)
+    return estimate_error(errors, rows["chance"].to_list(), index.label_spec.task.kind)
 
 
 def name_error(kind: TaskKind) -> str:
-    """Name the mean error: "error rate", or "mean error" of numbers."""
+    """Return the name of the mean error of tasks of this `kind`: "error rate", or "mean error" of numbers."""
     return "mean error" if kind == "regression" else "error rate"
 
 

@@ -41,7 +41,7 @@ def make_history_environment(folder: Path) -> dict[str, str]:
     Returns:
         Variables by name.
     """
-    places = {"PENUMBRA_MONITOR__FOLDER": folder / "monitor", "PENUMBRA_DATA__FOLDER": folder / "data"}
+    places = {f"PENUMBRA_{name.upper()}__FOLDER": folder / name for name in ("monitor", "data", "review")}
     return {
         **registered_versions.make_registry_environment(folder),
         **{name: str(place) for name, place in places.items()},

@@ -4,6 +4,7 @@ import datetime as dt
 import itertools
 import re
 
+import msgspec
 import pytest
 
 from flows.steps.monitor.window_summary import format_window_summary
@@ -13,8 +14,10 @@ from monitoring.dashboard.window_charts import build_window_explanation
 from monitoring.reports.workspace import ReportWorkspace
 from monitoring.window_store import WindowStore
 from penumbra.core.problem_loading import load_problem
+from penumbra.logs.append_log import LogWriter, encode_json, list_segments
 from penumbra.logs.lag import INDEX_METRICS_FILE
 from penumbra.registry.ledger import LEDGER_FILE, Ledger, LedgerEvent
+from penumbra.reviews.records import ReviewBlock, ReviewCase
 from tests.helpers import browser_pages, prediction_logs, recorded_windows
 
 PROBLEM = load_problem()
@@ -28,6 +31,16 @@ def browser():
         yield found
 
 
+def pick_first_rows(settings, count):
+    segment, *_ = list_segments(settings.service.predictions)
+    lines = segment.read_bytes().splitlines()[:count]
+    cases = [ReviewCase(msgspec.json.decode(line)["id"], ["chance"], 0.5) for line in lines]
+    log = LogWriter(settings.review.folder)
+    block = ReviewBlock(dt.datetime.now(dt.UTC), {}, count, count, count, {"chance": count})
+    log.append([encode_json(entry) for entry in (*cases, block)])
+    log.close()
+
+
 @pytest.fixture(scope="module")
 def written(tmp_path_factory, database):
     """The page of four windows, the last of which retrains; the last two have reports."""
@@ -36,6 +49,7 @@ def written(tmp_path_factory, database):
     for window in WindowStore(settings.monitor.folder).read()[2:]:
         kept.folder.joinpath("reports", str(window.begin)).mkdir(parents=True)
         kept.mark_published(window, ["data", "candidate-quality"])
+    pick_first_rows(settings, 2)
     return overview.write_overview(settings, PROBLEM).absolute().as_uri()
 
 
@@ -96,6 +110,13 @@ def test_the_cards_say_who_is_live_and_how_far_the_candidate_has_come(seen):
     )
     assert "the next day to count is 2013-04-29" in card
     assert "98.2% of those due" in seen.page.inner_text("#labels")
+
+
+def test_the_card_of_reviews_says_what_waits_and_leads_to_the_page(seen):
+    card = seen.page.inner_text("#reviews")
+    assert "2 open" in card
+    assert "no error rate yet: none of 2 picked rows is answered" in card
+    assert seen.page.get_attribute("#reviews a", "href").endswith(":3001/review")
 
 
 def test_the_table_of_windows_begins_with_the_latest_and_leads_to_its_reports(seen):
