@@ -72,7 +72,7 @@ class NeedFinder:
         """
         return [row for row in decode_each_line(self._decoder, content) if row is not None]
 
-    def find_reasons(self, rows: Sequence[Any]) -> list[list[str]]:
+    def find_reasons(self, rows: Sequence[Any]) -> list[tuple[str, ...]]:
         """Find the reasons of rows.
 
         Args:
@@ -84,19 +84,19 @@ class NeedFinder:
         Raises:
             sqlite3.Error: The index can't be read.
         """
-        found = [self._list_rules(row) if row.review else [] for row in rows]
+        found = [self._list_rules(row) if row.review else () for row in rows]
         for reason, places in (
             *self._find_disagreements(rows),
             *self._find_slices(rows),
             *self._find_model_needs(rows),
         ):
             for at in places:
-                found[at].append(reason)
+                found[at] += (reason,)
         return found
 
-    def _list_rules(self, row: Any) -> list[str]:
+    def _list_rules(self, row: Any) -> tuple[str, ...]:
         fired = [name for name in row.rules if name not in self._silent]
-        return [f"rule {name}" for name in [*fired, *row.failed_rules] or row.rules]
+        return tuple(f"rule {name}" for name in [*fired, *row.failed_rules] or row.rules)
 
     def _find_disagreements(self, rows: Sequence[Any]) -> Iterator[tuple[str, RowPlaces]]:
         """The rows that a shadow model decides otherwise; of numbers those with the largest differences."""
@@ -104,7 +104,7 @@ class NeedFinder:
         if measured:
             is_number = self._index.label_spec.task.kind == "regression"
             least = float(np.quantile([*measured.values()], 1 - LARGEST_SHARE)) if is_number else 1.0
-            yield "disagreement", [at for at, row in enumerate(rows) if measured.get(row.id, 0) >= least > 0]
+            yield "disagreement", [at for at, row in enumerate(rows) if measured.get(row.id, 0) >= least]
 
     def _find_slices(self, rows: Sequence[Any]) -> Iterator[tuple[str, RowPlaces]]:
         for column, reasons in self._slices.items():

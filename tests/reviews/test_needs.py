@@ -20,7 +20,7 @@ def find_reasons(folder, *slices):
     index.catch_up()
     finder = NeedFinder(settings.service.state, RULED, index, slices)
     rows = finder.read(b"".join(path.read_bytes() for path in list_segments(folder / "predictions")))
-    return finder.find_reasons(rows)
+    return [list(reasons) for reasons in finder.find_reasons(rows)]
 
 
 def name_slice(column, value):

@@ -32,7 +32,7 @@ FROM shadow WHERE model = ? AND prediction IN (SELECT value FROM json_each(?)) O
 """
 DISAGREEMENTS_QUERY = """
 SELECT p.id, max({difference}) FROM predictions AS p JOIN shadow AS s ON s.prediction = p.id
-WHERE p.id IN (SELECT value FROM json_each(?)) AND p.alone AND s.status = ? GROUP BY p.id
+WHERE p.id IN (SELECT value FROM json_each(?)) AND p.alone AND s.status = ? AND {difference} > 0 GROUP BY p.id
 """
 
 
@@ -88,11 +88,11 @@ def measure_disagreements(index: LogIndex, ids: Sequence[str]) -> dict[str, floa
         ids: The predictions' ids.
 
     Returns:
-        By id of a prediction that a shadow model has answered: 1 where the decision of one differs and else 0; of
-        numbers, the largest absolute difference of an output.
+        By id of a prediction that a shadow model has answered otherwise: 1 where a decision differs; of numbers, the
+        largest absolute difference of an output.
     """
     is_number = index.label_spec.task.kind == "regression"
-    difference = "abs(s.output - p.output)" if is_number else "s.decision <> p.decision"
+    difference = "abs(s.output - p.output)" if is_number else "(s.decision <> p.decision)"
     with index.open() as db:
         found = db.execute(DISAGREEMENTS_QUERY.format(difference=difference), (json.dumps(list(ids)), STATUS_OK))
         return dict(found)
