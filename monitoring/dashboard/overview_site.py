@@ -1,4 +1,4 @@
-"""The overview page over HTTP, made anew for each reader, with the reports and cards that it links to."""
+"""The overview page over HTTP, made anew for each reader, with what it links to: reports, cards, the review page."""
 
 import asyncio
 import re
@@ -6,7 +6,8 @@ import threading
 from pathlib import Path
 
 from monitoring.dashboard import overview
-from monitoring.dashboard.sites import READ_METHODS
+from monitoring.dashboard.review.review_site import make_review_site
+from monitoring.dashboard.sites import READ_METHODS, REVIEW_PATH, get_first_part
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from service.http.asgi import AsgiApp, Message, Receive, Send
@@ -27,7 +28,7 @@ def make_overview_site(settings: Settings, problem: Problem, addresses: overview
     Returns:
         The application. Raises RequestRefused for another path (404) or method (405).
     """
-    alone = threading.Lock()
+    alone, review = threading.Lock(), make_review_site(settings, problem)
 
     def read_page(path: str) -> bytes:
         """The page, which is made where it is the overview."""
@@ -42,6 +43,8 @@ def make_overview_site(settings: Settings, problem: Problem, addresses: overview
         return found.read_bytes()
 
     async def serve(scope: Message, receive: Receive, send: Send) -> None:
+        if get_first_part(scope["path"]) == REVIEW_PATH:
+            return await review(scope, receive, send)
         if scope["method"] not in READ_METHODS:
             raise RequestRefused(
                 405, f"{scope['method']} is not possible here: GET", headers=[(b"allow", b"GET, HEAD")]

@@ -76,7 +76,7 @@ def main(*arguments: str) -> None:
     """
     ports, folder = dict(zip(PAGE_NAMES, map(int, arguments), strict=False)), Path(arguments[-1])
     try:
-        settings, problem = load_settings(), load_problem(overview.SHOWN_PARTS)
+        settings, problem = load_settings(), load_problem((*overview.SHOWN_PARTS, "features"))
         sockets = [_listen(settings.dashboard.host, ports[name]) for name in list_served_pages(settings)]
     except (SettingsError, ProblemError, OSError) as error:
         sys.exit(str(error))

@@ -62,7 +62,7 @@ class Site:
         Returns:
             The role of `personal`, or "admin".
         """
-        return self.personal.get(_get_first_part(path), "admin")
+        return self.personal.get(get_first_part(path), "admin")
 
     def is_reading(self, method: str, path: str) -> bool:
         """Say whether a request only reads.
@@ -77,12 +77,13 @@ class Site:
         return method in READ_METHODS or (method == "POST" and self.reading_post.fullmatch(path) is not None)
 
 
-def _get_first_part(path: str) -> str:
+def get_first_part(path: str) -> str:
+    """Return the first part of a `path`, such as "/review" of "/review/next"."""
     return "/" + path[1:].partition("/")[0]
 
 
 def _choose_overview_policy(path: str) -> str:
-    if _get_first_part(path) == REVIEW_PATH:
+    if get_first_part(path) == REVIEW_PATH:
         return REVIEW_POLICY
     return OVERVIEW_POLICY if path == "/" else SANDBOX_POLICY
 

@@ -177,16 +177,35 @@ async def _answer_request(
         raise RequestRefused(
             405, f"{scope['method']} is not possible here: POST a record or a list", headers=[(b"allow", b"POST")]
         )
+    body = await read_json_body(limit, scope, receive)
+    if body[:1] != b"{" and body.lstrip(JSON_WHITESPACE)[:1] == b"[":
+        answers = await endpoint.answer_batch(await asyncio.to_thread(endpoint.contract.parse_batch, body), began)
+        return encode_response(answers), len(answers)
+    return encode_response(endpoint.answer_one(endpoint.contract.parse_one(body), began)), 1
+
+
+async def read_json_body(limit: int, scope: Message, receive: Receive) -> bytes:
+    """Read the body of a request that says it is JSON.
+
+    Args:
+        limit: The most bytes of a body.
+        scope: The request's scope in ASGI.
+        receive: Receives its body.
+
+    Returns:
+        The body, which isn't parsed.
+
+    Raises:
+        RequestRefused: 415 for another content type, 413 for a larger body.
+        ClientDisconnected: The body never ends.
+    """
     if JSON_HEADER not in scope["headers"]:
         _require_json(scope["headers"])
     message = await receive()
     body: bytes = message.get("body", b"")
     if len(body) > limit or message.get("more_body") or message["type"] != "http.request":
         body = await _read_whole_body(message, receive, limit)
-    if body[:1] != b"{" and body.lstrip(JSON_WHITESPACE)[:1] == b"[":
-        answers = await endpoint.answer_batch(await asyncio.to_thread(endpoint.contract.parse_batch, body), began)
-        return encode_response(answers), len(answers)
-    return encode_response(endpoint.answer_one(endpoint.contract.parse_one(body), began)), 1
+    return body
 
 
 def _require_json(headers: Headers) -> None:

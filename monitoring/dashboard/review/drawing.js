@@ -1,0 +1,152 @@
+// Drawing: elements from what the server sent. Text is only ever set as text.
+
+export const find = id => document.getElementById(id);
+
+export function make(tag, properties = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name in element) element[name] = value;
+    else element.setAttribute(name, value);
+  }
+  element.append(...children);
+  return element;
+}
+
+export function makeButton(words, key, act, properties = {}) {
+  const button = make("button", { type: "button", "aria-keyshortcuts": key, onclick: act, ...properties }, words);
+  if (key) button.append(make("kbd", { "aria-hidden": "true", textContent: key === "Enter" ? "⏎" : key.toUpperCase() }));
+  return button;
+}
+
+const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d/;
+
+export function formatValue(value) {
+  if (typeof value === "number") return String(Number(value.toPrecision(6)));
+  if (typeof value === "string" && INSTANT.test(value)) return value.replace("T", " ").replace(/(:00)?(\.\d+)?Z$/, " UTC");
+  if (value === null || value === undefined) return "missing";
+  if (value === true || value === false) return value ? "yes" : "no";
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
+}
+
+export const formatLabel = label => Object.entries(label).map(([name, value]) => `${name} ${formatValue(value)}`).join(", ");
+
+export function drawCase(shown) {
+  find("row-about").textContent = [...describeTimes(shown), shown.case, shown.problem].filter(Boolean).join(" · ");
+  find("columns").hidden = !shown.columns.length;
+  find("columns").caption.textContent = shown.columns.some(([, , weight]) => weight > 0)
+    ? "What mattered most for the model's answer comes first" : "In the contract's order";
+  find("columns").tBodies[0].replaceChildren(...shown.columns.map(drawColumn));
+  drawNeighbours(shown.neighbours);
+  find("answers").replaceChildren(...(shown.answers || []).map(drawAnswer));
+}
+
+function drawColumn([name, value, weight]) {
+  const head = make("th", { scope: "row" }, name);
+  if (weight > 0) {
+    const bar = make("span", { className: "weight", "aria-hidden": "true" });
+    bar.style.width = `${Math.max(2, weight * 90)}%`;
+    head.append(bar);
+  }
+  return make("tr", {}, head, drawValue(value));
+}
+
+function drawValue(value) {
+  return make("td", { className: value === null ? "missing" : "", textContent: formatValue(value),
+    title: typeof value === "number" ? String(value) : "" });
+}
+
+function drawNeighbours(near) {
+  find("neighbours").hidden = !near;
+  if (!near) return;
+  const [head, body] = find("neighbours").querySelectorAll("thead, tbody");
+  head.replaceChildren(make("tr", {}, ...["outcome", ...near.columns].map(name => make("th", { scope: "col" }, name))));
+  body.replaceChildren(
+    ...near.rows.map(([outcome, values]) => make("tr", {}, ...[outcome, ...values].map(drawValue))));
+}
+
+function drawAnswer({ reviewer, kind, label, sureness, note }) {
+  const said = kind === "cannot_tell" ? "can't tell" : formatLabel(label);
+  return make("p", {}, make("strong", {}, reviewer), `: ${[said, sureness, note].filter(Boolean).join(" · ")}`);
+}
+
+function describeTimes({ picked, due }) {
+  const times = [`Picked ${new Date(picked).toLocaleString([], { dateStyle: "medium", timeStyle: "short" })}`];
+  if (due) times.push(`an answer waits for it until ${new Date(due).toLocaleString()}`);
+  return times;
+}
+
+export function drawPairs(list, pairs) {
+  list.replaceChildren(...pairs.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
+}
+
+export function listOpinions(said) {
+  const pairs = [...said.models];
+  if (said.rules.length) pairs.push(["rules", said.rules.join(", ")]);
+  pairs.push(["picked for", `${said.reasons.join(", ")} (chance ${Number(said.probability.toPrecision(2))})`]);
+  return pairs;
+}
+
+// The fields of an answer. `answer(label)` is called with the outcome columns' values.
+export function drawFields(place, form, answer) {
+  const [only] = form;
+  if (form.length === 1 && only.kind === "boolean") return drawChoices(place, only, [[true, "y"], [false, "n"]], answer);
+  if (form.length === 1 && only.kind === "classes") {
+    return drawChoices(place, only, only.classes.map((name, n) => [name, n < 10 ? String((n + 1) % 10) : ""]), answer);
+  }
+  const inputs = form.map(drawInput);
+  const button = makeButton("Answer", "Enter", null, { type: "submit", className: "choice" });
+  place.replaceChildren(...inputs.map(({ label }) => label), button);
+  place.noValidate = true; // faults are said in words below the field
+  place.onsubmit = event => {
+    event.preventDefault();
+    const label = readInputs(inputs);
+    if (label) answer(label);
+  };
+}
+
+function drawChoices(place, field, choices, answer) {
+  const buttons = choices.map(([value, key]) =>
+    makeButton(value === true ? "Yes" : value === false ? "No" : value, key, () => answer({ [field.name]: value }),
+      { className: "choice" }));
+  place.replaceChildren(...buttons);
+  place.setAttribute("aria-label", field.name);
+}
+
+const KIND_WORDS = { number: "a number", whole: "a whole number", text: "", boolean: "", classes: "" };
+
+function drawInput(field) {
+  const options = field.kind === "boolean" ? [true, false] : field.classes;
+  const entry = options
+    ? make("select", { required: true }, ...["", ...options].map(each => make("option", { value: each }, formatValue(each))))
+    : make("input", { autocomplete: "off", required: true, "aria-describedby": "answer-error",
+        inputMode: { number: "decimal", whole: "numeric" }[field.kind] || "text" });
+  entry.dataset.kind = field.kind;
+  const bounds = field.min !== undefined && field.max !== undefined ? ` from ${field.min} to ${field.max}` : "";
+  const words = KIND_WORDS[field.kind] ? ` (${KIND_WORDS[field.kind]}${bounds})` : "";
+  return { field, entry, label: make("label", {}, make("span", {}, field.name + words), entry) };
+}
+
+function readInputs(inputs) {
+  const problems = inputs.map(({ field, entry }) => findFault(field, entry.value.trim()));
+  inputs.forEach(({ entry }, n) => entry.setAttribute("aria-invalid", String(Boolean(problems[n]))));
+  find("answer-error").textContent = problems.filter(Boolean).join("; ");
+  const wrong = problems.findIndex(Boolean);
+  if (wrong >= 0) return inputs[wrong].entry.focus();
+  return Object.fromEntries(inputs.map(({ field, entry }) => [field.name, readValue(field, entry.value.trim())]));
+}
+
+function readValue({ kind }, text) {
+  if (kind === "boolean") return text === "true";
+  return kind === "number" || kind === "whole" ? Number(text.replace(",", ".")) : text;
+}
+
+function findFault(field, text) {
+  if (!text) return `${field.name}: a value is needed`;
+  const value = readValue(field, text);
+  if (typeof value !== "number") return "";
+  if (!Number.isFinite(value) || (field.kind === "whole" && !Number.isInteger(value))) {
+    return `${field.name}: expected ${KIND_WORDS[field.kind]}, not ${text}`;
+  }
+  if (value < field.min || value > field.max) return `${field.name}: expected ${field.min} to ${field.max}`;
+  return "";
+}

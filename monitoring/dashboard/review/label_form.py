@@ -1,0 +1,73 @@
+"""The form of an answer, and how labels and predictions are written on the page."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+
+from penumbra.core.problem import ProblemSchema
+from penumbra.core.task import Task
+
+YES_NO = {True: "yes", False: "no", None: "none"}
+
+
+def build_label_form(schema: ProblemSchema) -> list[dict[str, Any]]:
+    """Build the fields that a reviewer fills in, from the contract's outcome columns.
+
+    Args:
+        schema: The problem's schema.
+
+    Returns:
+        For each column its `name`, its `kind` ("boolean", "classes", "number", "whole", "text"), of classes the
+        `classes`, and the bounds `min` and `max` of a number that the contract states.
+    """
+    given = schema.Row.columns()
+    return [_make_field(name, column) for name, column in schema.Labelled.columns().items() if name not in given]
+
+
+def _make_field(name: str, column: Any) -> dict[str, Any]:
+    dtype = column.dtype
+    if dtype == pl.Boolean:
+        return {"name": name, "kind": "boolean"}
+    if isinstance(dtype, pl.Enum):
+        return {"name": name, "kind": "classes", "classes": dtype.categories.to_list()}
+    if not dtype.is_integer() and not dtype.is_float():
+        return {"name": name, "kind": "text"}
+    bounds = {bound: getattr(column, bound, None) for bound in ("min", "max")}
+    kind = "whole" if dtype.is_integer() else "number"
+    return {"name": name, "kind": kind, **{bound: value for bound, value in bounds.items() if value is not None}}
+
+
+def format_target(task: Task, target: Any) -> str:
+    """Format a target as the page shows it.
+
+    Args:
+        task: The problem's task.
+        target: A bool, a class by its code or name, or a number.
+
+    Returns:
+        "yes" or "no", the class, or the number.
+    """
+    if task.kind == "binary":
+        return YES_NO[target]
+    if task.kind == "multiclass":
+        return target if isinstance(target, str) else task.classes[int(target)]
+    return f"{target:.6g}"
+
+
+def format_output(task: Task, output: float | Sequence[float]) -> str:
+    """Format a model's output as the page shows it.
+
+    Args:
+        task: The problem's task.
+        output: As in `PredictionEntry`.
+
+    Returns:
+        Such as "probability 0.62", "fog 0.61, haze 0.30, clear 0.09", or the value.
+    """
+    if task.kind == "binary":
+        return f"probability {output:.2f}"
+    if task.kind == "multiclass" and isinstance(output, Sequence):
+        ranked = sorted(zip(output, task.classes, strict=True), reverse=True)
+        return ", ".join(f"{name} {share:.2f}" for share, name in ranked)
+    return f"{output:.6g}"

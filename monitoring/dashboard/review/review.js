@@ -1,0 +1,262 @@
+// The review page: one row at a time, by keyboard; answers go to the outbox at once, and the next rows are here already.
+
+import { Outbox, makeToken, request } from "/review/outbox.js";
+import { drawCase, drawFields, drawPairs, find, formatLabel, formatValue, listOpinions, makeButton } from "/review/drawing.js";
+
+const FETCHED = 20, FEW = 8, LOOK_AGAIN = 30000;
+const NAME_KEY = "review.name", KEYS_KEY = "review.single-keys";
+const SURENESS = [["sure", "r"], ["likely", "l"], ["guess", "g"]];
+const state = { reviewer: "", isNamed: false, cases: [], current: null, done: [], mode: "", sureness: "", refused: "" };
+let outbox, last = null, isFetching = false;
+
+async function begin() {
+  const found = await request("/review/next?count=0");
+  state.form = found.form;
+  state.isNamed = !found.reviewer;
+  const name = found.reviewer || localStorage.getItem(NAME_KEY) || "";
+  return name ? work(name) : askName();
+}
+
+function askName() {
+  find("name-form").hidden = false;
+  find("name").focus();
+}
+
+find("name-form").onsubmit = async event => {
+  event.preventDefault();
+  const name = find("name").value.trim();
+  try {
+    await request(address("next", { count: 0, reviewer: name }));
+  } catch (error) {
+    find("name-error").textContent = error.message;
+    return;
+  }
+  localStorage.setItem(NAME_KEY, name);
+  find("name-form").hidden = true;
+  work(name);
+};
+
+async function work(name) {
+  state.reviewer = name;
+  find("who").textContent = name;
+  find("other-name").hidden = !state.isNamed;
+  outbox = new Outbox(name, takeResult, takeAttempt);
+  drawCommands();
+  await outbox.send();
+  await fetchCases();
+  showNext();
+}
+
+const address = (what, query) => `/review/${what}?${new URLSearchParams(query)}`;
+
+async function fetchCases() {
+  if (isFetching) return;
+  isFetching = true;
+  const mode = state.mode;
+  try {
+    const query = { count: FETCHED, mode, ...(state.isNamed ? { reviewer: state.reviewer } : {}) };
+    const { cases } = await request(address("next", query));
+    if (mode === state.mode) takeCases(cases);
+    await fetchProgress();
+    showBanner("");
+  } catch (error) {
+    showBanner(error.message);
+  } finally {
+    isFetching = false;
+  }
+}
+
+const fetchProgress = async () => showProgress(await request(address("progress", {})));
+
+function takeAttempt(failure) {
+  showBanner(failure);
+  if (!failure) fetchProgress().catch(error => showBanner(error.message));
+}
+
+// What was answered here may still be listed: the list was made before the answer arrived.
+function takeCases(cases) {
+  const known = new Set([...state.cases, state.current].filter(Boolean).map(each => each.case));
+  const handled = new Set(state.done.filter(({ kind }) => kind !== "skip").map(({ shown }) => shown.case));
+  outbox.waiting().forEach(action => handled.add(action.case));
+  state.cases.push(...cases.filter(each => !known.has(each.case) && !handled.has(each.case)));
+}
+
+async function showNext() {
+  if (!state.cases.length) await fetchCases();
+  show(state.cases.shift() || null);
+  if (state.cases.length < FEW) fetchCases();
+}
+
+function show(shown, { note = "", sureness = "" } = {}) {
+  state.current = shown;
+  find("work").hidden = find("answer").hidden = !shown;
+  find("nothing").hidden = Boolean(shown);
+  clearTimeout(state.timer);
+  if (!shown) return showNothing();
+  find("row-title").textContent = state.mode ? "A row on which two answers differ" : "Row";
+  drawCase(shown);
+  find("answer-error").textContent = "";
+  find("note").value = note;
+  find("note-box").hidden = !note;
+  drawFields(find("fields"), state.form, label => act(state.mode || "answer", label));
+  chooseSureness(sureness);
+  scrollTo(0, 0);
+  const entry = find("fields").querySelector("input, select");
+  (entry && !matchMedia("(pointer: coarse)").matches ? entry : find("row-title")).focus({ preventScroll: true });
+  const most = shown.columns.slice(0, 5).map(([name, value]) => `${name} ${formatValue(value)}`);
+  announce(`Next row. ${most.join(", ")}`);
+}
+
+function showNothing() {
+  find("nothing-why").textContent = state.mode ? "There is no row on which answers differ."
+    : "New rows are picked as requests arrive. This page looks again by itself.";
+  find("nothing-title").focus();
+  announce("Nothing waits for you.");
+  state.timer = setTimeout(showNext, LOOK_AGAIN);
+}
+
+function act(kind, label = {}) {
+  const shown = state.current, action = { token: makeToken(), case: shown.case, kind };
+  const given = { note: find("note").value.trim(), sureness: kind === "skip" ? "" : state.sureness };
+  state.done.push({ shown, kind, ...given });
+  last = { shown, words: describeAction(kind, label) };
+  state.refused = "";
+  showLast(shown.said);
+  outbox.add({ ...action, label, ...given });
+  showNext();
+}
+
+function undo() {
+  const before = state.done.pop();
+  if (!before) return announce("There is nothing to undo.");
+  if (state.current) state.cases.unshift(state.current);
+  if (before.kind !== "pass") outbox.add({ token: makeToken(), case: before.shown.case, kind: "undo" });
+  last = null;
+  find("last").hidden = true;
+  show(before.shown, before);
+  announce("Undone. The row is back.");
+}
+
+// To leave a conflict to others isn't recorded: a skip would take the place of one's own answer.
+function skip() {
+  if (!state.mode) return act("skip");
+  state.done.push({ shown: state.current, kind: "pass" });
+  showNext();
+}
+
+function describeAction(kind, label) {
+  const words = { skip: "Skipped", cannot_tell: "Can't tell" }[kind];
+  return words || `You said: ${formatLabel(label)}`;
+}
+
+function takeResult(action, result) {
+  if (result.error) {
+    state.done = state.done.filter(({ shown }) => shown.case !== action.case || action.kind === "undo");
+    state.refused = `Not recorded: ${result.error}`;
+  } else if (result.said && last && last.shown.case === action.case) {
+    last.shown.said = result.said;
+    showLast(result.said, result.status);
+  }
+}
+
+function showLast(said, status = "") {
+  const more = { conflict: " Another answer differs: it waits under Conflicts.", open: " It waits for a second person." };
+  find("last").hidden = false;
+  find("last-answer").textContent = `${last.words}.${(!last.words.startsWith("Skipped") && more[status]) || ""}`;
+  drawPairs(find("last-said"), said ? listOpinions(said) : []);
+  const first = said && said.models[0];
+  announce(first ? `${last.words}. ${first[0]}: ${first[1]}` : last.words);
+}
+
+function showProgress({ today, statuses, facts }) {
+  const own = today[state.reviewer] || 0;
+  find("progress").hidden = false;
+  find("progress-bar").max = Math.max(1, own + statuses.open);
+  find("progress-bar").value = own;
+  const others = Object.entries(today).filter(([name]) => name !== state.reviewer);
+  drawPairs(find("progress-facts"), [
+    ["open", String(statuses.open)], ["done by you today", String(own)],
+    ...others.map(([name, count]) => [`by ${name}`, String(count)]), ...facts]);
+  find("mode").hidden = !statuses.conflict && !state.mode;
+  find("mode").textContent = `Conflicts (${statuses.conflict})`;
+}
+
+function showBanner(failure) {
+  const waiting = outbox ? outbox.keys().length : 0;
+  const words = waiting === 1 ? "1 answer is" : `${waiting} answers are`;
+  const parts = [state.refused, failure && `${failure[0].toUpperCase()}${failure.slice(1)}.`,
+    waiting && failure && `${words} kept in this browser, and sent as soon as that works.`];
+  const text = parts.filter(Boolean).join(" ");
+  find("banner").hidden = !text;
+  if (find("banner").textContent !== text) find("banner").textContent = text;
+}
+
+function announce(words) {
+  const live = find("live");
+  live.textContent = live.textContent && Date.now() - live.dataset.at < 300 ? `${live.textContent}. ${words}` : words;
+  live.dataset.at = Date.now();
+}
+
+function drawCommands() {
+  const sureness = SURENESS.map(([name, key]) =>
+    makeButton(name[0].toUpperCase() + name.slice(1), key, () => chooseSureness(state.sureness === name ? "" : name),
+      { id: `sureness-${name}` }));
+  find("sureness").replaceChildren(...sureness);
+  const commands = [["Skip", "s", skip], ["Can't tell", "c", () => act("cannot_tell")], ["Undo", "u", undo],
+    ["Note", "o", openNote]];
+  const isOffered = ([words]) => !state.mode || words !== "Can't tell";
+  find("commands").replaceChildren(...commands.filter(isOffered).map(command => makeButton(...command)));
+}
+
+function chooseSureness(name) {
+  state.sureness = name;
+  SURENESS.forEach(([each]) => find(`sureness-${each}`).setAttribute("aria-pressed", String(each === name)));
+}
+
+function openNote() {
+  find("note-box").hidden = false;
+  find("note").focus();
+}
+
+function openHelp() {
+  const shown = [...document.querySelectorAll("#answer [aria-keyshortcuts], #open-help")];
+  const words = button => button.firstChild.textContent.trim();
+  drawPairs(find("help-keys"), [...shown.map(each => [each.getAttribute("aria-keyshortcuts").toUpperCase(), words(each)]),
+    ["ESC", "Leave the note"]]);
+  find("single-keys").checked = localStorage.getItem(KEYS_KEY) !== "off";
+  find("help").showModal();
+}
+
+addEventListener("keydown", event => {
+  if (event.ctrlKey || event.altKey || event.metaKey || find("help").open || event.isComposing) return;
+  const target = event.target, isText = target.matches("textarea, select, input:not([data-kind=number], [data-kind=whole])");
+  if (event.key === "Escape" && target === find("note")) return find("row-title").focus();
+  if (isText || localStorage.getItem(KEYS_KEY) === "off") return;
+  const key = event.key.toLowerCase(), isTyped = target.matches("input") && /^[0-9]$/.test(key);
+  const button = key === "?" ? find("open-help") : !isTyped && key !== "enter" && state.current
+    && [...document.querySelectorAll("#answer [aria-keyshortcuts]")].find(each => each.getAttribute("aria-keyshortcuts") === key);
+  const undoing = key === "u" && !state.current;
+  if (!button && !undoing) return;
+  event.preventDefault();
+  if (event.repeat) return;
+  if (undoing) undo();
+  else button.click();
+});
+
+find("open-help").onclick = openHelp;
+find("close-help").onclick = () => find("help").close();
+find("single-keys").onchange = event => localStorage.setItem(KEYS_KEY, event.target.checked ? "on" : "off");
+find("look-again").onclick = showNext;
+find("other-name").onclick = () => {
+  localStorage.removeItem(NAME_KEY);
+  location.reload();
+};
+find("mode").onclick = () => {
+  state.mode = state.mode ? "" : "adjudicate";
+  find("mode").setAttribute("aria-pressed", String(Boolean(state.mode)));
+  state.cases = [];
+  state.current = null;
+  drawCommands();
+  showNext();
+};
+begin().catch(error => showBanner(error.message));
