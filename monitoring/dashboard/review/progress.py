@@ -1,47 +1,54 @@
-"""How far reviewers have come: what was done today, what is open, how far they agree, and what follows from it."""
+"""How far reviewers have come: what was done today, what is open, how wrong decisions are, and how far people agree."""
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Sequence
 from typing import Any
 
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.logs.index import LogIndex
-from penumbra.reviews.error_rates import describe_error, measure_case_errors
-from penumbra.reviews.queue import CaseState, ReviewQueue
+from penumbra.reviews.error_rates import describe_error
+from penumbra.reviews.queue import ReviewQueue
+from penumbra.reviews.summary import summarise_reviews
 
-RECENT_DAYS = 30  # the cases that estimates are made of were picked in so many days
 DONE_KINDS = ("answer", "cannot_tell", "adjudicate")
+RECENT = dt.timedelta(days=30)  # since when cases were picked that estimates are made of
+KEPT = dt.timedelta(minutes=1)  # how long estimates are kept, as making them takes longer than an answer
 
 
-def describe_progress(settings: Settings, problem: Problem) -> dict[str, Any]:
-    """Describe the progress of all reviewers.
+class ProgressReader:
+    """Reads the progress of all reviewers. May be used by one thread at a time."""
 
-    Args:
-        settings: The settings, of which the section `review` is read.
-        problem: The user's problem, with the schema.
+    def __init__(self, settings: Settings, problem: Problem) -> None:
+        """Read the review log and the index of labels that `settings` name."""
+        self._folder = settings.review.folder
+        self._index = LogIndex.from_settings(settings, problem.schema)
+        self._facts: list[tuple[str, str]] = []
+        self._made = dt.datetime.min.replace(tzinfo=dt.UTC)
 
-    Returns:
-        `today`, the number of cases done since midnight UTC by reviewer; `statuses`, the number of cases by status;
-        `facts`, pairs of a name and words: how wrong the decisions of all rows were that cases of the last 30 days were
-        picked from.
-    """
-    now, queue = dt.datetime.now(dt.UTC), ReviewQueue.read(settings.review.folder)
-    done = Counter(
-        action.reviewer
-        for state in queue.states.values()
-        for action in state.actions.values()
-        if action.kind in DONE_KINDS and action.time.date() == now.date()
-    )
-    recent = [state for state in queue.states.values() if now - state.picked <= dt.timedelta(days=RECENT_DAYS)]
-    return {"today": done, "statuses": queue.count_statuses(), "facts": _describe_error_rate(settings, problem, recent)}
+    def describe_progress(self) -> dict[str, Any]:
+        """Describe the progress of all reviewers.
 
+        Returns:
+            `today`, the number of cases done since midnight UTC by reviewer; `statuses`, the number of cases by status;
+            `facts`, pairs of a name and words: how wrong the decisions of all rows were that cases of the last 30 days
+            were picked from, and how far people agree, as of a minute ago at most.
+        """
+        now, queue = dt.datetime.now(dt.UTC), ReviewQueue.read(self._folder)
+        done = Counter(
+            action.reviewer
+            for state in queue.states.values()
+            for action in state.actions.values()
+            if action.kind in DONE_KINDS and action.time.date() == now.date()
+        )
+        if now - self._made > KEPT:
+            self._facts, self._made = self._describe_estimates(queue, now), now
+        return {"today": done, "statuses": queue.count_statuses(), "facts": self._facts}
 
-def _describe_error_rate(settings: Settings, problem: Problem, states: Sequence[CaseState]) -> list[tuple[str, str]]:
-    if not states:
-        return []
-    index = LogIndex.from_settings(settings, problem.schema)
-    index.catch_up()
-    estimate, kind = measure_case_errors(index, states), index.label_spec.task.kind
-    return [("decisions", describe_error(estimate, kind))]
+    def _describe_estimates(self, queue: ReviewQueue, now: dt.datetime) -> list[tuple[str, str]]:
+        if not queue.states:
+            return []
+        self._index.catch_up()
+        summary = summarise_reviews(queue, self._index, now - RECENT)
+        agreement = [("agreement", str(summary.agreement))] if summary.agreement.cases else []
+        return [("decisions", describe_error(summary.error, self._index.label_spec.task.kind)), *agreement]

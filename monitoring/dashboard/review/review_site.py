@@ -22,7 +22,7 @@ import msgspec
 from monitoring.dashboard.page_access import KEY_HOLDER
 from monitoring.dashboard.review.cases import CaseReader
 from monitoring.dashboard.review.label_form import build_label_form
-from monitoring.dashboard.review.progress import describe_progress
+from monitoring.dashboard.review.progress import ProgressReader
 from monitoring.dashboard.sites import READ_METHODS, REVIEW_PATH
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
@@ -66,8 +66,9 @@ class ReviewPage:
 
     def __init__(self, settings: Settings, problem: Problem) -> None:
         """Read and write the logs that `settings` name; labels are the contract's."""
-        self._settings, self._problem = settings, problem
+        self._review = settings.review
         self._cases, self._desk = CaseReader(settings, problem), ReviewDesk(settings, problem)
+        self._progress = ProgressReader(settings, problem)
         self._form = build_label_form(problem.schema)
         self._alone = threading.Lock()
 
@@ -132,9 +133,9 @@ class ReviewPage:
         return {"token": sent.token, "status": state.status, "said": said}
 
     def _describe_next(self, reviewer: str, query: Mapping[str, str]) -> dict[str, Any]:
-        count, blind = query.get("count", "1"), self._settings.review.blind
+        count, blind = query.get("count", "1"), self._review.blind
         number = min(int(count), MAX_CASES) if count.isdecimal() else 1
-        queue = ReviewQueue.read(self._settings.review.folder)
+        queue = ReviewQueue.read(self._review.folder)
         has_conflicts = query.get("mode") == "adjudicate"
         found = queue.list_cases("conflict")[:number] if has_conflicts else queue.list_waiting(reviewer, number)
         cases = [self._cases.describe_case(state, not blind) for state in found if reviewer]
@@ -143,7 +144,7 @@ class ReviewPage:
         return {"reviewer": reviewer, "form": self._form, "cases": cases}
 
     def _describe_progress(self, reviewer: str, query: Mapping[str, str]) -> dict[str, Any]:
-        return {"reviewer": reviewer, **describe_progress(self._settings, self._problem)}
+        return {"reviewer": reviewer, **self._progress.describe_progress()}
 
 
 def make_review_site(settings: Settings, problem: Problem) -> AsgiApp:
