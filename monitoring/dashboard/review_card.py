@@ -6,7 +6,7 @@ from monitoring.dashboard.cards import OverviewCard, format_moment
 from penumbra.core.problem import Problem
 from penumbra.core.settings import ReviewSettings, Settings
 from penumbra.logs.index import LogIndex
-from penumbra.reviews.error_rates import describe_error
+from penumbra.reviews.error_rates import describe_mean_error
 from penumbra.reviews.queue import ReviewQueue
 from penumbra.reviews.summary import summarise_reviews
 
@@ -34,7 +34,7 @@ def build_review_card(settings: Settings, problem: Problem, address: str) -> Ove
     lines = [("oldest", format_moment(summary.oldest))] if summary.oldest else []
     lines += [("to adjudicate", f"{summary.conflicts:,}")] if summary.conflicts else []
     lines.append(("decided", f"{summary.decided:,} in {REVIEW_DAYS} days"))
-    lines.append(("errors", describe_error(summary.error, index.label_spec.task.kind)))
+    lines.append(("errors", describe_mean_error(summary.error, index.label_spec.task.kind)))
     lines += [("agreement", str(summary.agreement))] if summary.agreement.cases else []
     return OverviewCard(f"{summary.open:,} open", lines, address)
 

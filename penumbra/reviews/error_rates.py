@@ -68,7 +68,7 @@ def name_error(kind: TaskKind) -> str:
     return "mean error" if kind == "regression" else "error rate"
 
 
-def describe_error(estimate: WeightedEstimate, kind: TaskKind) -> str:
+def describe_mean_error(estimate: WeightedEstimate, kind: TaskKind) -> str:
     """Describe an estimated mean error.
 
     Args:

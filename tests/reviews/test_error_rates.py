@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from penumbra.reviews.error_rates import compute_decision_errors, describe_error, estimate_error
+from penumbra.reviews.error_rates import compute_decision_errors, describe_mean_error, estimate_error
 
 
 @pytest.mark.parametrize(
@@ -25,9 +25,9 @@ def test_a_row_that_was_picked_with_a_small_chance_stands_for_many():
 
 def test_an_error_of_numbers_is_a_mean_in_their_unit():
     estimate = estimate_error(pl.Series([10.0, 20.0, 30.0]), [0.5, 0.5, 0.5], "regression")
-    assert describe_error(estimate, "regression").startswith("mean error 20 (95 %:")
+    assert describe_mean_error(estimate, "regression").startswith("mean error 20 (95 %:")
 
 
 def test_without_answers_nothing_is_claimed():
     nothing = estimate_error(pl.Series([None, None], dtype=pl.Float64), [0.5, 0.5], "binary")
-    assert describe_error(nothing, "binary") == "no error rate yet: none of 2 picked rows is answered"
+    assert describe_mean_error(nothing, "binary") == "no error rate yet: none of 2 picked rows is answered"

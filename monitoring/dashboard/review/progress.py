@@ -7,7 +7,7 @@ from typing import Any
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.logs.index import LogIndex
-from penumbra.reviews.error_rates import describe_error
+from penumbra.reviews.error_rates import describe_mean_error
 from penumbra.reviews.queue import ReviewQueue
 from penumbra.reviews.summary import summarise_reviews
 
@@ -51,4 +51,4 @@ class ProgressReader:
         self._index.catch_up()
         summary = summarise_reviews(queue, self._index, now - RECENT)
         agreement = [("agreement", str(summary.agreement))] if summary.agreement.cases else []
-        return [("decisions", describe_error(summary.error, self._index.label_spec.task.kind)), *agreement]
+        return [("decisions", describe_mean_error(summary.error, self._index.label_spec.task.kind)), *agreement]
