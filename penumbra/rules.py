@@ -1,8 +1,8 @@
 """The building blocks of business rules, for `problem/rules.py`: conditions and actions.
 
 The action says when a rule is tried. `Refuse` and `Answer` are tried before the model predicts, and the first rule that
-holds is the only one that is applied. `Override`, `Clamp` and `Review` are tried after it, and every rule that holds is
-applied, in their order. A list is decided record by record by the same functions as a single record.
+holds is the only one that is applied. `Override`, `Clamp`, `Review` and `Defer` are tried after it, and every rule that
+holds is applied, in their order. A list is decided record by record by the same functions as a single record.
 
 A prediction is what penumbra/core/task.py calls so, for one row: a float, or the list of probabilities of the classes.
 """
@@ -312,8 +312,39 @@ class Review:
         return prediction, decision
 
 
+@dataclass(frozen=True)
+class Defer:
+    """Answer as decided, marked as pending, and let people decide within so many hours. If they haven't by then, the
+    default counts: this decision, or the answer's own where it is None."""
+
+    hours: float
+    default: DecisionValue | None = None
+    review = True
+
+    @property
+    def words(self) -> str:
+        """The words that complete a sentence about the rule."""
+        default = "what was answered" if self.default is None else self.default
+        return f"let people decide within {self.hours:g} h, or else {default}"
+
+    def change(
+        self, prediction: Prediction, decision: DecisionValue, decide: DecideFunction
+    ) -> tuple[Prediction, DecisionValue]:
+        """Change what the model said.
+
+        Args:
+            prediction: What the model, or the rule before, predicted.
+            decision: What follows from that.
+            decide: A function from a prediction to the decision.
+
+        Returns:
+            The prediction and the decision from now on.
+        """
+        return prediction, decision
+
+
 PreModelAction = Refuse | Answer
-PostModelAction = Override | Clamp | Review
+PostModelAction = Override | Clamp | Review | Defer
 
 
 @dataclass(frozen=True)

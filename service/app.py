@@ -20,11 +20,12 @@ from penumbra.core.problem_loading import SERVED_PARTS, load_problem
 from penumbra.core.settings import ServiceSettings, Settings, SettingsError, load_settings
 from penumbra.logs.labels import LabelSpec
 from penumbra.registry.lineage import explain_prediction
+from penumbra.reviews.deferred import describe_deferred_answer
 from service.http import bentoml_app, feedback, openapi
 from service.http.access import AccessControl, KeyDigests, read_keys
 from service.http.feedback import FeedbackEndpoint
 from service.http.record_reader import Contract
-from service.http.responses import build_answer_type
+from service.http.responses import build_answer_type, build_review_type
 from service.inference import pinned_models
 from service.inference.blocked_records import record_crashes
 from service.inference.live_model import LiveModels
@@ -74,7 +75,9 @@ def build_service(settings: Settings, problem: Problem, keys: KeyDigests = ()) -
 
     @bentoml.service(name=name, service_class=bentoml_app.FastService, workers=service.workers, **BENTOML_CONFIG)
     class Service:
-        document = openapi.build_openapi_document(name, contract, answer, labels, feedback.build_label_examples(schema))
+        document = openapi.build_openapi_document(
+            name, contract, answer, build_review_type(spec.task), labels, feedback.build_label_examples(schema)
+        )
         service_settings = service
         access = AccessControl(keys, service.open)
 
@@ -91,6 +94,7 @@ def build_service(settings: Settings, problem: Problem, keys: KeyDigests = ()) -
             self.predictor = Predictor(contract, spec.task, live, self.logs, share, self.marks)
             self.feedback = FeedbackEndpoint(labels, spec, self.logs.labels)
             self.explain = functools.partial(explain_prediction, settings)
+            self.find_review = functools.partial(describe_deferred_answer, settings, spec)
             live.refresh()
 
         @bentoml.on_deployment

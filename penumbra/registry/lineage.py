@@ -45,18 +45,35 @@ def explain_prediction(settings: Settings, prediction_id: str) -> dict[str, Any]
     Raises:
         UnknownPrediction: The id isn't in the log, or the archive that has it is damaged.
     """
-    try:
-        prediction = archive_parts.find_entry(settings.service.predictions, prediction_id)
-    except archive_parts.DamagedArchive as error:
-        raise UnknownPrediction(f"{prediction_id[:MAX_SHOWN_ID_LENGTH]} can't be looked up: {error}") from None
-    if prediction is None:
-        raise UnknownPrediction(_explain_unknown_id(settings, prediction_id[:MAX_SHOWN_ID_LENGTH]))
+    prediction = find_prediction(settings, prediction_id)
     return {
         "prediction": prediction,
         "model": _describe_model(settings.service.state, prediction["model"]),
         "shadow": _read_shadow(settings.labels.folder, prediction_id),
         "labels": _describe_labels(settings, prediction_id),
     }
+
+
+def find_prediction(settings: Settings, prediction_id: str) -> dict[str, Any]:
+    """Find the entry of a prediction in the log or its archive.
+
+    Args:
+        settings: Section [service] is read.
+        prediction_id: The id that came with the answer.
+
+    Returns:
+        The entry.
+
+    Raises:
+        UnknownPrediction: The id isn't in the log, or the archive that has it is damaged.
+    """
+    try:
+        prediction = archive_parts.find_entry(settings.service.predictions, prediction_id)
+    except archive_parts.DamagedArchive as error:
+        raise UnknownPrediction(f"{prediction_id[:MAX_SHOWN_ID_LENGTH]} can't be looked up: {error}") from None
+    if prediction is None:
+        raise UnknownPrediction(_explain_unknown_id(settings, prediction_id[:MAX_SHOWN_ID_LENGTH]))
+    return prediction
 
 
 def _explain_unknown_id(settings: Settings, prediction_id: str) -> str:

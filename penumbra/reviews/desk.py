@@ -27,12 +27,12 @@ from penumbra.logs.append_log import LogWriter, encode_json, read_segment_sizes
 from penumbra.logs.index import LogIndex
 from penumbra.logs.labels import LabelSpec
 from penumbra.logs.schema import REVIEW_SOURCE, LabelEntry
+from penumbra.reviews.deferred import list_agreeing_actions
 from penumbra.reviews.queue import CaseState, ReviewQueue
-from penumbra.reviews.records import ReviewAction, Sureness
+from penumbra.reviews.records import DECIDING_KINDS, ReviewAction, Sureness
 from penumbra.storage.locks import hold_file_lock
 
 DESK_LOCK_FILE = "desk.lock"
-DECIDING_KINDS = ("answer", "adjudicate")
 MAX_NOTE_LENGTH, MAX_REVIEWER_LENGTH = 2_000, 100  # characters
 SURENESS_FROM_LEAST: tuple[Sureness, ...] = ("guess", "likely", "sure")
 TAKEN_BACK: Mapping[str, Any] = {}  # the label of an entry that takes back the case's label
@@ -226,7 +226,7 @@ def _list_missing_labels(queue: ReviewQueue, logged: Mapping[str, str], now: dt.
 
 def _make_label(state: CaseState, now: dt.datetime) -> LabelEntry:
     case = state.case
-    agreeing = [each for each in state.actions.values() if each.kind in DECIDING_KINDS and each.label == state.label]
+    agreeing = list_agreeing_actions(state)
     said = {each.sureness for each in agreeing}
     return LabelEntry(
         now,

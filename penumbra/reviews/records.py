@@ -13,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 ActionKind = Literal["answer", "cannot_tell", "skip", "undo", "adjudicate"]
+DECIDING_KINDS = ("answer", "adjudicate")  # of actions that have a label
 Sureness = Literal["", "sure", "likely", "guess"]
 
 

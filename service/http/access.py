@@ -30,7 +30,8 @@ OWN_KEY_VARIABLE = API_KEY_PREFIX + "MINE"
 ADMIN_NAME = "admin"  # of whoever holds an admin key
 PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,39}")
 PUBLIC_PATHS = frozenset(["/livez", "/healthz", "/readyz"])
-ROLE_BY_PATH: dict[str, Role] = {"/predict": "predict", "/feedback": "feedback"}  # all other paths: admin
+ROLE_BY_PATH: dict[str, Role] = {"/predict": "predict", "/feedback": "feedback"}  # all other paths: admin, but
+REVIEWS_PREFIX = "/reviews/"  # for what became of an answer, which is for whoever was answered
 MIN_KEY_LENGTH = 16  # characters of a key
 NO_KEYS_MESSAGE = "no keys are set, so only requests from this machine are answered: set PENUMBRA_KEYS__PREDICT"
 HOST_REMEDY = (
@@ -212,7 +213,7 @@ class AccessControl:
         header = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
         scheme, _, key = header.partition(b" ")
         roles = find_key_holder(self._keys, key.strip() if scheme.lower() == b"bearer" else b"").roles
-        needed = ROLE_BY_PATH.get(scope["path"], "admin")
+        needed = find_needed_role(scope["path"])
         if not roles:
             raise RequestRefused(
                 401, "no valid key: send one as 'authorization: Bearer <key>'", headers=[BEARER_CHALLENGE]
@@ -236,6 +237,11 @@ def find_key_holder(keys: KeyDigests, key: bytes) -> KeyHolder:
     roles = frozenset(known.role for known in found)
     name = max((known.name for known in found), default="")
     return KeyHolder(name or (ADMIN_NAME if "admin" in roles else ""), roles)
+
+
+def find_needed_role(path: str) -> Role:
+    """Return the role whose keys open a `path` of the service, beside those of admins."""
+    return "predict" if path.startswith(REVIEWS_PREFIX) else ROLE_BY_PATH.get(path, "admin")
 
 
 def _digest(key: bytes) -> bytes:

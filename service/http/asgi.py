@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import msgspec
 
 from penumbra.registry.lineage import UnknownPrediction
+from service.http.access import REVIEWS_PREFIX
 from service.http.record_reader import RecordReader
 from service.http.refusals import RequestRefused
 from service.inference.predictor import Predictor
@@ -75,11 +76,12 @@ class Endpoint(Protocol):
 
 
 class ServiceParts(Protocol):
-    """The objects behind the paths. `explain` may block, and raises UnknownPrediction."""
+    """The objects behind the paths. `explain` and `find_review` may block, and raise UnknownPrediction."""
 
     predictor: Predictor
     feedback: Endpoint
     explain: Callable[[str], Any]
+    find_review: Callable[[str], Any]
 
 
 def build_asgi_app(rest: AsgiApp, parts: Callable[[], ServiceParts], max_body_bytes: int) -> AsgiApp:
@@ -105,7 +107,9 @@ def build_asgi_app(rest: AsgiApp, parts: Callable[[], ServiceParts], max_body_by
         elif path == "/readyz" and scope["method"] in READ_METHODS:
             await _handle_ready(parts().predictor, send)
         elif path.startswith(EXPLAIN_PREFIX):
-            await _handle_explain(parts().explain, scope, send)
+            await _handle_look_up(parts().explain, EXPLAIN_PREFIX, scope, send)
+        elif path.startswith(REVIEWS_PREFIX):
+            await _handle_look_up(parts().find_review, REVIEWS_PREFIX, scope, send)
         else:
             await rest(scope, receive, send)
 
@@ -237,13 +241,13 @@ async def _read_whole_body(message: Message, receive: Receive, limit: int) -> by
     return b"".join(parts)
 
 
-async def _handle_explain(explain: Callable[[str], Any], scope: Message, send: Send) -> None:
-    """Answer `GET /explain/<id>` from a thread, as that reads files."""
+async def _handle_look_up(look_up: Callable[[str], Any], prefix: str, scope: Message, send: Send) -> None:
+    """Answer `GET <prefix><id>` from a thread, as that reads files."""
     status, headers = 200, ()  # type: tuple[int, Headers]
     try:
         if scope["method"] not in READ_METHODS:
             raise RequestRefused(405, f"{scope['method']} is not possible here: GET", headers=[(b"allow", b"GET")])
-        answer = encode_response(await asyncio.to_thread(explain, scope["path"].removeprefix(EXPLAIN_PREFIX)))
+        answer = encode_response(await asyncio.to_thread(look_up, scope["path"].removeprefix(prefix)))
     except UnknownPrediction as error:
         status, answer = 404, RequestRefused(404, str(error)).encode_body()
     except RequestRefused as refused:

@@ -25,11 +25,23 @@ REFUSAL_RESPONSES = GUARD_RESPONSES | {
 }
 NO_MODEL_RESPONSE = {"503": "There is no live model yet, or it took too long."}
 NO_LOG_RESPONSE = {"503": "The label log can't be written, or it took too long."}
+ID_PARAMETER = {
+    "name": "id",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string"},
+    "description": "A prediction's id.",
+}
 API_KEY_SCHEME = {"type": "http", "scheme": "bearer", "description": "Where keys are set; the probes need none."}
 
 
 def build_openapi_document(
-    name: str, contract: Contract, answer: Any, labels: RecordReader, label_examples: Sequence[RecordDict]
+    name: str,
+    contract: Contract,
+    answer: Any,
+    review: Any,
+    labels: RecordReader,
+    label_examples: Sequence[RecordDict],
 ) -> dict[str, Any]:
     """Build the OpenAPI 3.1 document of the service, with examples that work when pasted.
 
@@ -37,6 +49,7 @@ def build_openapi_document(
         name: The service's name, used as title.
         contract: The reader of records; its version becomes that of the document.
         answer: The type of an answer to one record.
+        review: The type of what has become of a deferred answer.
         labels: The reader of labels.
         label_examples: Examples of labels.
 
@@ -52,12 +65,16 @@ def build_openapi_document(
             "/predict": {"post": _predict(contract)},
             "/feedback": {"post": _feedback(labels, label_examples)},
             "/explain/{id}": {"get": _explain()},
+            "/reviews/{id}": {"get": _review()},
             "/readyz": {"get": _ready()},
             "/livez": {"get": _plain("Is the process alive?")},
             "/healthz": {"get": _plain("Is the process alive?")},
             "/metrics": {"get": _plain("Metrics in Prometheus' format.", **GUARD_RESPONSES)},
         },
-        "components": {"securitySchemes": {"key": API_KEY_SCHEME}, "schemas": _schemas(answer, contract, labels)},
+        "components": {
+            "securitySchemes": {"key": API_KEY_SCHEME},
+            "schemas": _schemas(answer, review, contract, labels),
+        },
     }
 
 
@@ -88,14 +105,26 @@ def _feedback(labels: RecordReader, examples: Sequence[RecordDict]) -> dict[str,
 
 
 def _explain() -> dict[str, Any]:
-    name = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
     return {
         "operationId": "explain",
         "summary": "Where an answer came from: model version, run, settings, revision, data, and its labels.",
-        "parameters": [{**name, "description": "A prediction's id."}],
+        "parameters": [ID_PARAMETER],
         "responses": {
             "200": _response("The chain.", {"type": "object", "required": ["prediction", "model", "labels"]}),
             **_refusals(GUARD_RESPONSES | {"404": "There is no such prediction.", "405": "Another method than GET."}),
+        },
+    }
+
+
+def _review() -> dict[str, Any]:
+    unknown = {"404": "There is no such prediction, or it wasn't left to people.", "405": "Another method than GET."}
+    return {
+        "operationId": "review",
+        "summary": "What has become of an answer that people decide.",
+        "parameters": [ID_PARAMETER],
+        "responses": {
+            "200": _response("What people, or the default, decided, or that it is pending.", _ref("Review")),
+            **_refusals(GUARD_RESPONSES | unknown),
         },
     }
 
@@ -143,8 +172,8 @@ def _ref(name: str) -> dict[str, Any]:
     return {"$ref": REF_TEMPLATE.format(model=name)}
 
 
-def _schemas(answer: Any, *readers: RecordReader) -> dict[str, Any]:
-    types: dict[str, Any] = {"Answer": answer, "Accepted": Accepted, "Problem": ErrorBody}
+def _schemas(answer: Any, review: Any, *readers: RecordReader) -> dict[str, Any]:
+    types: dict[str, Any] = {"Answer": answer, "Review": review, "Accepted": Accepted, "Problem": ErrorBody}
     types |= {reader.model.__name__: reader.model for reader in readers}
     schemas, shared = TypeAdapter.json_schemas(
         [(name, "validation", TypeAdapter(type_)) for name, type_ in types.items()], ref_template=REF_TEMPLATE

@@ -1,5 +1,6 @@
 """The fields of an answer by kind of task, defined once for response, prediction log and OpenAPI document."""
 
+import datetime as dt
 from collections.abc import Callable
 from typing import Any, Literal, NotRequired
 
@@ -16,12 +17,21 @@ MARK_FIELDS = {
     "review": NotRequired[bool],
     "failed_rules": NotRequired[list[str]],
     "fallback": NotRequired[Literal["live", "previous", "baseline"]],
+    "pending": NotRequired[bool],
+    "due": NotRequired[dt.datetime],
 }
 COMMON_FIELDS = {"model_version": str, "logged": NotRequired[bool], **MARK_FIELDS}
 ANSWER_DOC = """\
 `logged` is there, and false, only where the prediction log couldn't be written: the id then finds nothing.
 `rules` names the business rules that fired, `failed_rules` those that couldn't be applied; `review` is there, and true,
-where people will look at it; `fallback` says what answered because the live model, or the canary, failed."""
+where people will look at it; `fallback` says what answered because the live model, or the canary, failed. `pending` is
+there, and true, where people decide: what `GET /reviews/{id}` says counts then, and from `due` on at the latest."""
+
+REVIEW_FIELDS = {"status": Literal["pending", "decided", "defaulted"], "due": dt.datetime}
+REVIEWER_FIELDS = {"label": NotRequired[dict[str, Any]], "reviewers": NotRequired[list[str]]}
+REVIEW_DOC = """\
+`decided` by people, with their `label` and the `decision` that follows from it, null where they say that there was no
+outcome; `defaulted` where they hadn't until `due`, so that the `default` is the decision; `pending` until then."""
 
 AnswerBody = dict[str, Any]
 
@@ -72,12 +82,35 @@ def build_answer_type(task: Task) -> Any:
     """
     task_fields: dict[str, Any] = {
         "binary": {"probability": float, "decision": bool},
-        "multiclass": {"probabilities": _probabilities_type(task), "decision": Literal[*(task.classes or "?")]},
+        "multiclass": {"probabilities": _probabilities_type(task), "decision": build_decision_type(task)},
         "regression": {"value": float},
     }[task.kind]
-    answer_type = _typed_dict("Answer", {**LEADING_FIELDS, **task_fields, **COMMON_FIELDS})
+    default = {"default": NotRequired[build_decision_type(task)]}
+    answer_type = _typed_dict("Answer", {**LEADING_FIELDS, **task_fields, **COMMON_FIELDS, **default})
     answer_type.__doc__ = ANSWER_DOC
     return answer_type
+
+
+def build_review_type(task: Task) -> Any:
+    """Build the type of what has become of a deferred answer, from which pydantic makes the JSON schema.
+
+    Args:
+        task: The problem's task.
+
+    Returns:
+        A TypedDict with the fields that `describe_deferred_answer` (penumbra/reviews/deferred.py) returns.
+    """
+    decision = build_decision_type(task)
+    decided = {"decision": NotRequired[decision | None], "decided_at": NotRequired[dt.datetime]}
+    fields = {**LEADING_FIELDS, **REVIEW_FIELDS, "default": decision, **decided, **REVIEWER_FIELDS}
+    review_type = _typed_dict("Review", fields)
+    review_type.__doc__ = REVIEW_DOC
+    return review_type
+
+
+def build_decision_type(task: Task) -> Any:
+    """Return the type of the `task`'s decisions: bool, a literal of the classes, or float."""
+    return {"binary": bool, "multiclass": Literal[*(task.classes or "?")], "regression": float}[task.kind]
 
 
 def _map_to_classes(task: Task, output: Any) -> dict[str, float]:

@@ -183,8 +183,9 @@ class Predictor:
             **self._format_answer(scored.output, scored.decision),
             "model_version": scored.model,
         }
-        if not logged:
-            answer["logged"] = False
+        if not logged:  # nobody will see it, so nobody can decide it later
+            marks = {field: mark for field, mark in scored.marks.items() if field not in ("pending", "due")}
+            return {**answer, "logged": False, **marks}
         return {**answer, **scored.marks} if scored.marks else answer
 
     def _log_and_refuse(self, by_rules: RefusedByRules, total: int | None = None) -> RequestRefused:

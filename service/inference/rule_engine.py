@@ -1,11 +1,12 @@
 """The rule engine: the rules of `problem/rules.py` with one loaded model version, and the marks that they leave."""
 
+import datetime as dt
 import logging
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from penumbra.features import Record
-from penumbra.rules import DecideFunction, DecisionValue, ModelPriors, Prediction, Refuse, Rule
+from penumbra.rules import DecideFunction, DecisionValue, Defer, ModelPriors, Prediction, Refuse, Rule
 from service.http import metrics
 from service.http.refusals import MAX_DETAILS, Fault, RequestRefused
 
@@ -30,7 +31,8 @@ class RuleEngine:
     """Rules prepared for one version. May be used by several threads at once.
 
     Marks are the optional fields of an answer and its log entry: `rules` (names, in the order in which they fired),
-    `review` (true), `failed_rules` (names); each is present only where it isn't empty.
+    `review` (true), `failed_rules` (names), and `pending` (true) with `due` and `default` where the first rule of those
+    that defer the decision to people says so; each is present only where it isn't empty.
     """
 
     def __init__(self, rules: Sequence[Rule], priors: ModelPriors, decide: DecideFunction, on_error: OnError) -> None:
@@ -109,7 +111,8 @@ class RuleEngine:
         for rule in fired:
             metrics.rules_fired.labels(rule.name).inc()
         marks = {"rules": [rule.name for rule in fired], "review": review, "failed_rules": list(failed)}
-        return prediction, decision, {name: mark for name, mark in marks.items() if mark}
+        marks = {name: mark for name, mark in marks.items() if mark}
+        return prediction, decision, marks | _defer_decision(fired, decision)
 
     def _report_failure(self, rule: Rule, error: Exception) -> str:
         """Count a failed rule, and log it the first time. Returns the rule's name."""
@@ -118,6 +121,15 @@ class RuleEngine:
             self._reported.add(rule.name)
             logger.error("rule %s fails, see penumbra_rule_failures for how often: %r", rule.name, error)
         return rule.name
+
+
+def _defer_decision(fired: Sequence[Rule], decision: DecisionValue) -> dict[str, Any]:
+    """The marks of an answer whose decision is left to people; `decision` is what it says meanwhile."""
+    deferring = next((rule.then for rule in fired if isinstance(rule.then, Defer)), None)
+    if deferring is None:
+        return NO_MARKS
+    due = dt.datetime.now(dt.UTC).replace(microsecond=0) + dt.timedelta(hours=deferring.hours)
+    return {"pending": True, "due": due, "default": decision if deferring.default is None else deferring.default}
 
 
 RuleEngineFactory = Callable[[ModelPriors, DecideFunction], RuleEngine]

@@ -9,9 +9,22 @@ import polars as pl
 from penumbra.core.problem import ProblemSchema
 from penumbra.core.task import Task
 from penumbra.features import Feature
-from penumbra.rules import Answer, Between, Clamp, CloseCall, FewRows, OneOf, Outside, Override, Prediction, Rule
+from penumbra.rules import (
+    Answer,
+    Between,
+    Clamp,
+    CloseCall,
+    Defer,
+    FewRows,
+    OneOf,
+    Outside,
+    Override,
+    Prediction,
+    Rule,
+)
 
 PROBABILITY_SUM_TOLERANCE = 1e-6  # the probabilities of all classes add up to 1, but for this
+MAX_DEFERRED_HOURS = 24 * 365.0
 TASK_WORDS = {"binary": "true or false", "multiclass": "several classes", "regression": "a number"}
 
 
@@ -83,6 +96,10 @@ def _check_action(rule: Rule, task: Task) -> Iterator[str]:
         yield f"{_name(rule, then)}, and the target is {TASK_WORDS[task.kind]}: expected Override or Review"
     elif isinstance(then, Clamp) and then.low > then.high:
         yield f"{_name(rule, then)}: expected low up to high"
+    if isinstance(then, Defer) and not (_is_number(then.hours) and 0 < then.hours <= MAX_DEFERRED_HOURS):
+        yield f"{_name(rule, then)}: expected hours above 0, up to {MAX_DEFERRED_HOURS:g}"
+    if isinstance(then, Defer) and not (then.default is None or _is_decision(then.default, task)):
+        yield f"{_name(rule, then)}: expected as the default {_describe_decision(task)}"
     if isinstance(then, Answer) and not (then.prediction is None or _is_prediction(then.prediction, task)):
         yield f"{_name(rule, then)}: expected as the prediction {_describe_prediction(task)}"
     if isinstance(then, Answer | Override) and not (then.decision is None or _is_decision(then.decision, task)):

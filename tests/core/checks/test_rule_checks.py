@@ -59,6 +59,9 @@ def test_conditions_on_columns_suit_every_task(load_rule, when, then, kind):
         ("regression", "Outside(0, 100)", "Clamp(0, 100)"),
         ("regression", 'OneOf("age", [18])', "Answer(12.5)"),
         ("regression", "Outside(0, 100)", "Override(50)"),
+        ("binary", "CloseCall(0.05)", "Defer(hours=0.5, default=True)"),
+        ("multiclass", "CloseCall(0.05)", "Defer(4, 'unsure')"),
+        ("regression", 'OneOf("age", [18])', "Defer(4)"),
     ],
 )
 def test_conditions_and_actions_on_predictions_suit_their_task(load_rule, kind, when, then):
@@ -85,6 +88,11 @@ def test_conditions_and_actions_on_predictions_suit_their_task(load_rule, kind, 
         ("multiclass", 'OneOf("age", [18])', "Answer([0.5, 0.5, 0.5])", "which add up to 1"),
         ("multiclass", 'OneOf("age", [18])', "Override('left')", "one of the classes stays, leaves, unsure"),
         ("regression", 'OneOf("age", [18])', "Override('much')", "expected as the decision a number"),
+        ("binary", "CloseCall(0.05)", "Defer(0)", "Defer(hours=0, default=None): expected hours above 0, up to 8760"),
+        ("binary", "CloseCall(0.05)", "Defer('a day')", "expected hours above 0, up to 8760"),
+        ("binary", "CloseCall(0.05)", "Defer(float('nan'))", "expected hours above 0, up to 8760"),
+        ("binary", "CloseCall(0.05)", "Defer(4, 1)", "expected as the default True or False"),
+        ("multiclass", "CloseCall(0.05)", "Defer(4, 'left')", "as the default one of the classes stays, leaves,"),
     ],
 )
 def test_a_rule_that_suits_neither_task_nor_column_is_refused_when_it_is_loaded(load_rule, kind, when, then, sentence):

@@ -1,3 +1,5 @@
+import datetime as dt
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +11,7 @@ from penumbra.rules import (
     Between,
     Clamp,
     CloseCall,
+    Defer,
     FewRows,
     ModelPriors,
     OneOf,
@@ -150,6 +153,28 @@ def test_a_clamp_brings_the_prediction_into_the_interval_and_decides_by_that():
 
 def test_review_marks_the_answer_and_leaves_it_as_it_is():
     assert apply_rules(rule(CloseCall(0.3), Review())) == (0.7, True, {"rules": ["it"], "review": True})
+
+
+def test_a_decision_that_is_left_to_people_is_pending_until_its_default_counts():
+    before = dt.datetime.now(dt.UTC)
+    prediction, decision, marks = apply_rules(rule(CloseCall(0.3), Defer(hours=4, default=False)))
+    assert (prediction, decision) == (0.7, True)
+    due = marks.pop("due")
+    assert marks == {"rules": ["it"], "review": True, "pending": True, "default": False}
+    assert before + dt.timedelta(hours=3.99) < due <= dt.datetime.now(dt.UTC) + dt.timedelta(hours=4)
+
+
+def test_without_a_default_what_was_answered_in_the_end_counts():
+    rules = rule(CloseCall(0.3), Defer(4), "one"), rule(CloseCall(0.3), Override(False), "two")
+    _, decision, marks = apply_rules(*rules)
+    assert (decision, marks["default"]) == (False, False)
+
+
+def test_of_several_rules_that_leave_it_to_people_the_first_says_for_how_long():
+    rules = rule(CloseCall(0.3), Defer(4, True), "one"), rule(CloseCall(0.3), Defer(1, False), "two")
+    marks = apply_rules(*rules)[2]
+    assert marks["default"] is True
+    assert marks["due"] > dt.datetime.now(dt.UTC) + dt.timedelta(hours=3)
 
 
 def test_all_rules_after_the_model_that_hold_are_named_in_order():
