@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from monitoring.windows import Window
+from penumbra.core.histograms import DegradedSlice
 from penumbra.storage.sealed import DamagedFile, get_seal_path, read_sealed_file, replace_sealed_file
 
 WINDOWS_FOLDER = "windows"
@@ -73,6 +74,22 @@ class WindowStore:
 
     def _paths(self) -> list[Path]:
         return sorted((self.folder / WINDOWS_FOLDER).glob("[0-9]*.json"))
+
+
+def read_degraded_slices(folder: Path) -> list[DegradedSlice]:
+    """Read where the loss has risen, by the last window whose loss is known.
+
+    Args:
+        folder: The settings' `monitor.folder`.
+
+    Returns:
+        The slices, the most risen first; none where no window has a loss yet.
+
+    Raises:
+        DamagedWindow: A window's file can't be read.
+    """
+    windows = WindowStore(folder).read()
+    return next((window.slices for window in reversed(windows) if window.loss), [])
 
 
 def _read_window(path: Path) -> Window:

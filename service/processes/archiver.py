@@ -21,6 +21,7 @@ from penumbra.logs.queries import lookup
 from penumbra.logs.shadow_log import find_newest_segment, load_shadow_state
 from penumbra.logs.shipping import ship_parts
 from penumbra.registry.pointers import read_shadow_versions
+from penumbra.reviews.queue import ReviewQueue
 from penumbra.storage.atomic import replace_file
 from penumbra.storage.work_lock import hold_pass_lock
 from service.processes.exposition import MetricSample, format_exposition
@@ -90,16 +91,18 @@ def _archive_log(settings: LogSettings, log: _ArchivedLog, now: dt.datetime, fai
 
 
 def _make_needed_check(settings: Settings) -> Callable[[Path], bool]:
-    """Return a function that tells whether the shadow or the label index has yet to read a segment to its end."""
+    """Return a function that tells whether shadow, label index or review queue has yet to read a segment to its end."""
     state = load_shadow_state(settings.service.shadow_log, repair=False)
     versions = read_shadow_versions(settings.service.state).values()
     models = [state.models[version] for version in versions if version in state.models]
     indexed = _read_indexed_positions(settings.labels.folder)
+    drawn = ReviewQueue.read(settings.review.folder).taken
 
     def needed(path: Path) -> bool:
         size = path.stat().st_size
         unscored = any(any(model.split_unscored(path.stem, size)) for model in models)
-        return unscored or indexed.get(f"predictions/{path.stem}", 0) < size
+        undrawn = bool(drawn) and settings.review.per_day > 0 and drawn.get(path.stem, 0) < size
+        return unscored or undrawn or indexed.get(f"predictions/{path.stem}", 0) < size
 
     return needed
 

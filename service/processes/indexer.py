@@ -1,4 +1,4 @@
-"""The indexer process: joins labels to predictions as both arrive."""
+"""The indexer process: joins labels to predictions as both arrive, and picks the rows that people look at."""
 
 import logging
 import time
@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from penumbra.core.errors import describe_error
-from penumbra.core.problem_loading import load_problem
+from penumbra.core.problem_loading import SERVED_PARTS, load_problem
 from penumbra.core.settings import Settings, load_settings
 from penumbra.logs.index import LogIndex
 from penumbra.logs.lag import INDEX_METRICS_FILE, measure_index_lags
 from penumbra.storage.atomic import replace_file
 from service.processes.exposition import MetricSample, format_exposition
 from service.processes.process_control import log_to_stderr, make_running_check, sleep_while_running
+from service.processes.review_pass import ReviewPass
 
 INDEX_POLL_SECONDS, MAX_INDEX_POLL_SECONDS = 1.0, 10.0  # between passes
 INDEX_SHARE = 0.1  # of a processor that passes may take: the more lines a pass has, the less each costs
@@ -28,7 +29,10 @@ logger = logging.getLogger("service.processes.indexer")
 
 
 def run_indexer(
-    index: LogIndex, running: Callable[[], bool], report: Callable[[bool], None] = lambda is_failing: None
+    index: LogIndex,
+    running: Callable[[], bool],
+    report: Callable[[bool], None] = lambda is_failing: None,
+    after_pass: Callable[[], None] = lambda: None,
 ) -> None:
     """Bring the index up to date at intervals, and once more at the end; wait longer while that fails.
 
@@ -36,6 +40,7 @@ def run_indexer(
         index: The index of predictions and labels.
         running: Returns False when it is time to stop.
         report: Called often, with whether the last pass failed.
+        after_pass: Called after each pass that has brought the index up to date; it must not raise.
     """
     wait, last_message = INDEX_POLL_SECONDS, ""
 
@@ -47,6 +52,7 @@ def run_indexer(
         last, began = not running(), time.process_time()
         try:
             index.catch_up(lambda: report(False))
+            after_pass()
             wait, last_message = compute_index_wait(time.process_time() - began), ""
         except Exception as error:  # such as a full disk or a damaged file: labels wait in their log
             wait, message = min(wait * 2, MAX_INDEX_WAIT_SECONDS), describe_error(error)
@@ -70,11 +76,12 @@ def compute_index_wait(seconds: float) -> float:
     return min(max(INDEX_POLL_SECONDS, seconds / INDEX_SHARE - seconds), MAX_INDEX_POLL_SECONDS)
 
 
-def make_index_reporter(settings: Settings) -> Callable[[bool], None]:
+def make_index_reporter(settings: Settings, more: Callable[[], str] = str) -> Callable[[bool], None]:
     """Make a function that writes the index's metrics, at most once a second.
 
     Args:
         settings: The folders of the logs.
+        more: Returns further metrics for the same file, in Prometheus' text format.
 
     Returns:
         A function that takes whether the last pass failed.
@@ -88,7 +95,7 @@ def make_index_reporter(settings: Settings) -> Callable[[bool], None]:
         due = time.monotonic() + INDEX_POLL_SECONDS
         text = format_exposition("penumbra_index_", INDEX_METRIC_HELP, [*_list_index_samples(settings, is_failing)])
         with suppress(OSError):  # the disk is full, which the log of failures tells
-            replace_file(settings.service.predictions / INDEX_METRICS_FILE, text)
+            replace_file(settings.service.predictions / INDEX_METRICS_FILE, text + more())
 
     return report
 
@@ -104,9 +111,10 @@ def _list_index_samples(settings: Settings, is_failing: bool) -> Iterator[Metric
 def main() -> None:
     """Run the indexer until the parent process ends or SIGTERM arrives."""
     log_to_stderr(logger)
-    running, settings = make_running_check(), load_settings()
-    with LogIndex.from_settings(settings, load_problem(["schema"]).schema).keep_open() as index:
-        run_indexer(index, running, make_index_reporter(settings))
+    running, settings, problem = make_running_check(), load_settings(), load_problem(SERVED_PARTS)
+    reviews = ReviewPass(settings, problem)
+    with LogIndex.from_settings(settings, problem.schema).keep_open() as index:
+        run_indexer(index, running, make_index_reporter(settings, lambda: reviews.metrics), reviews.run)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from penumbra.logs import append_log, archive, archive_parts, archive_repair, segments, shipping
 from penumbra.logs.append_log import LogWriter, encode_json
 from penumbra.logs.archive_health import read_archive_health, save_archive_health
+from penumbra.reviews.selection import pick_cases
 from penumbra.storage.locks import is_file_locked
 from penumbra.storage.sealed import hash_file
 from penumbra.storage.work_lock import PassInProgress, hold_pass_lock
@@ -184,6 +185,19 @@ def test_the_archiver_keeps_what_the_index_or_the_shadow_has_yet_to_read(tmp_pat
     assert any("is deleted" in done for done in archive_due_segments(settings, local_service.PROBLEM, LATER))
     assert append_log.list_segments(tmp_path / "predictions") == []
     assert archive_parts.find_entry(tmp_path / "predictions", name) is not None
+
+
+def test_once_rows_are_picked_for_review_the_archiver_keeps_what_was_in_no_block_yet(tmp_path: Path) -> None:
+    closed(tmp_path / "predictions", 1)
+    settings = local_service.make_service_settings(tmp_path)
+    pick_cases(settings, local_service.PROBLEM, 9)
+    closed(tmp_path / "predictions", 2)
+    prediction_logs.make_updated_index(tmp_path)
+    list(archive_due_segments(settings, local_service.PROBLEM, LATER))
+    assert len(append_log.list_segments(tmp_path / "predictions")) == 1
+    pick_cases(settings, local_service.PROBLEM, 9)
+    list(archive_due_segments(settings, local_service.PROBLEM, LATER))
+    assert append_log.list_segments(tmp_path / "predictions") == []
 
 
 def test_a_second_archiver_leaves_the_logs_alone(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ MAY_IMPORT = {
         *("monitoring.windows", "monitoring.window_store"),
     },
     "monitoring.windows": {"penumbra.core", "monitoring", "monitoring.explanations"},
-    "monitoring.window_store": {"penumbra.storage", "monitoring.windows"},
+    "monitoring.window_store": {"penumbra.core", "penumbra.storage", "monitoring.windows"},
     "monitoring.reports": {
         "penumbra.core",
         "penumbra.logs",

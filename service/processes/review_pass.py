@@ -1,0 +1,79 @@
+"""The review queue's part of the indexer process: it picks the rows that people look at, as they arrive."""
+
+import datetime as dt
+import logging
+import time
+from collections.abc import Iterator
+
+from monitoring.window_store import DamagedWindow, read_degraded_slices
+from penumbra.core.errors import describe_error
+from penumbra.core.histograms import DegradedSlice
+from penumbra.core.problem import Problem
+from penumbra.core.settings import Settings
+from penumbra.reviews.queue import ReviewQueue
+from penumbra.reviews.selection import CasePicker
+from service.processes.exposition import MetricSample, format_exposition
+
+MAX_RETRY_SECONDS = 60.0
+REVIEW_METRIC_HELP = {
+    "cases": "Rows that people are asked to look at, by what has become of them.",
+    "picked_total": "Rows that were picked for people to look at.",
+    "oldest_open_seconds": "For how long the oldest open case waits for an answer.",
+    "failing": "1 while no rows can be picked for review.",
+}
+
+logger = logging.getLogger("service.processes.indexer")
+
+
+class ReviewPass:
+    """Picks deferred rows at every pass, and others every `review.every_minutes`. A failure is logged and tried again.
+
+    Attributes:
+        metrics: The queue after the last pass, in Prometheus' text format.
+    """
+
+    def __init__(self, settings: Settings, problem: Problem) -> None:
+        """Prepare to pick rows of the `problem`, with the `settings` of logs, index, bundles, monitor and reviews."""
+        self.metrics = ""
+        self._settings = settings
+        self._picker = CasePicker(settings, problem)
+        self._last_message = ""
+        self._wait = dt.timedelta(minutes=settings.review.every_minutes).total_seconds()
+        drawn = [block for block in ReviewQueue.read(settings.review.folder).blocks if block.spans]
+        since = (dt.datetime.now(dt.UTC) - drawn[-1].time).total_seconds() if drawn else 0.0
+        self._due = time.monotonic() + max(self._wait - since, 0.0)
+
+    def run(self) -> None:
+        """Pick what is due, and bring the metrics up to date; nothing is raised."""
+        try:
+            self._pick_due()
+            message = ""
+        except Exception as error:  # such as a full disk: the rows wait in their log
+            self._due = time.monotonic() + min(self._wait, MAX_RETRY_SECONDS)
+            message = describe_error(error)
+            if message != self._last_message:
+                logger.error("no rows can be picked for review, trying again: %s", message)
+        self._last_message = message
+        samples = [*_list_queue_samples(ReviewQueue.read(self._settings.review.folder)), ("failing", {}, bool(message))]
+        self.metrics = format_exposition("penumbra_review_", REVIEW_METRIC_HELP, samples)
+
+    def _pick_due(self) -> None:
+        self._picker.pick_deferred()
+        if time.monotonic() >= self._due:
+            self._picker.pick(slices=self._read_slices())
+            self._due = time.monotonic() + self._wait
+
+    def _read_slices(self) -> list[DegradedSlice]:
+        try:
+            return read_degraded_slices(self._settings.monitor.folder)
+        except (DamagedWindow, OSError) as error:
+            logger.warning("no row is picked for its slice: %s", error)
+            return []
+
+
+def _list_queue_samples(queue: ReviewQueue) -> Iterator[MetricSample]:
+    for status, count in queue.count_statuses().items():
+        yield "cases", {"status": status}, count
+    yield "picked_total", {}, len(queue.states)
+    since = min((state.picked for state in queue.list_cases("open")), default=queue.now)
+    yield "oldest_open_seconds", {}, max((queue.now - since).total_seconds(), 0.0)
