@@ -1,111 +1,62 @@
-"""A live model, its logged answers and a queue of cases in a temporary folder, and the dashboard's site with them."""
+"""Predictions that were picked for review, and what people do with them, in a temporary folder."""
 
-import contextlib
 import datetime as dt
-import socket
-import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import dataframely as dy
-import polars as pl
-
-from monitoring.dashboard.places import find_free_ports, write_page_digests
-from monitoring.dashboard.server import make_dashboard_config
-from penumbra.core.http_client import find_free_port
-from penumbra.core.problem_loading import load_problem
-from penumbra.core.settings import Settings, load_settings
-from penumbra.logs.append_log import read_entries
-from penumbra.logs.schema import PredictionEntry
-from penumbra.reviews.records import ReviewBlock, ReviewCase
+from penumbra.core.settings import Settings
+from penumbra.logs import append_log
+from penumbra.reviews.desk import ReviewDesk
+from penumbra.reviews.records import ActionKind, ReviewAction, ReviewBlock, ReviewCase
 from problem import schema
-from service.http.access import KeyDigests
-from tests.helpers import local_service, local_sites, prediction_logs
+from tests.helpers import prediction_logs
+from tests.helpers.local_service import make_service_settings
 
-MARKUP = "<script>document.title='taken'</script>"  # in a column of each eighth row and the last one
-
-
-class JudgedFlight(schema.Row):
-    """A flight of which people say whether it was late."""
-
-    late = dy.Bool(nullable=True)
+PROBLEM: Any = SimpleNamespace(schema=schema)
+MONDAY = dt.datetime(2026, 3, 2, 12, tzinfo=dt.UTC)
 
 
-FLIGHT_SCHEMA = load_problem().schema
-JUDGED_SCHEMA = SimpleNamespace(
-    **{**vars(FLIGHT_SCHEMA), "Labelled": JudgedFlight, "target": lambda: pl.col("late"), "OUTCOME": {"late": True}}
-)
-JUDGED_FLIGHTS: Any = SimpleNamespace(
-    schema=JUDGED_SCHEMA, features=load_problem().features, source=load_problem().source
-)
+def make_moment(minutes: float) -> dt.datetime:
+    return MONDAY + dt.timedelta(minutes=minutes)
 
 
-@dataclass
-class ReviewedLog:
-    """A prediction log of which some rows were picked.
-
-    Attributes:
-        settings: Where everything is.
-        ids: The predictions, which are cases.
-        outputs: The live model's answers.
-    """
-
-    settings: Settings
-    ids: list[str]
-    outputs: list[float]
-
-    def read_actions(self) -> list[dict[str, Any]]:
-        """Read what reviewers did."""
-        return [entry for entry in read_entries(self.settings.review.folder) if entry["is"] == "action"]
+def make_review_settings(folder: Path, **review: Any) -> Settings:
+    settings = make_service_settings(folder)
+    return settings.model_copy(update={"review": settings.review.model_copy(update=review)})
 
 
-def make_review_settings(folder: Path, blind: bool = True) -> Settings:
-    environ = local_service.make_service_environment(folder) | {
-        "PENUMBRA_REVIEW__FOLDER": str(folder / "reviews"),
-        "PENUMBRA_REVIEW__BLIND": str(blind),
-        "PENUMBRA_MONITOR__FOLDER": str(folder / "monitor"),
-    }
-    return load_settings(environ=environ)
-
-
-def pick_logged_rows(folder: Path, count: int, blind: bool = True, reviewers: int = 1) -> ReviewedLog:
-    """Log a model's answers to some rows, and pick all of them."""
-    loaded = local_service.deploy_version(folder, "1")
-    rows = schema.Row.sample(count, generator=dy.random.Generator(9))
-    outputs, records = loaded.score(rows).tolist(), rows.to_dicts()
-    for record in [*records[7::8], records[-1]]:
-        record["dest"] = MARKUP
-    now = dt.datetime.now(dt.UTC)
-    entries = [
-        PredictionEntry(now, "c", record, [], output, output >= local_service.THRESHOLD, "1", 80, ["a rule"])
-        for record, output in zip(records, outputs, strict=True)
-    ]
-    ids = prediction_logs.log_predictions(folder, *entries)
-    cases = [ReviewCase(name, ["close call"], 0.25, reviewers) for name in ids]
-    block = ReviewBlock(now, {}, 4 * count, count, count, {"close call": count})
+def pick_predictions(folder: Path, flights: int = 1, reviewers: int = 1, **case: Any) -> list[str]:
+    """Log a prediction for each of so many flights, and pick all of them; their ids."""
+    names = prediction_logs.log_predictions(folder, *map(prediction_logs.make_prediction, range(1, flights + 1)))
+    cases = [ReviewCase(name, ["close call"], 0.25, reviewers, **case) for name in names]
+    block = ReviewBlock(MONDAY, {}, flights, flights, flights, {"close call": flights})
     prediction_logs.append_to_new_segment(folder / "reviews", [*cases, block])
-    return ReviewedLog(make_review_settings(folder, blind), ids, outputs)
+    return names
 
 
-@contextlib.contextmanager
-def serve_overview_site(settings: Settings, problem: Any, keys: KeyDigests = ()) -> Iterator[str]:
-    """Serve the dashboard.
-
-    Yields:
-        The address of the overview.
-    """
-    sockets, ports = Path(tempfile.mkdtemp()), find_free_ports("127.0.0.1", find_free_port())
-    write_page_digests(sockets, keys)
-    listening = [socket.create_server(("127.0.0.1", port)) for port in ports.values()]
-    with local_sites.serve_config(make_dashboard_config(settings, problem, ports, sockets), listening):
-        yield f"http://127.0.0.1:{ports['overview']}"
-    for each in listening:
-        each.close()
+def make_action(
+    case: str,
+    reviewer: str = "ann",
+    minutes: int | None = None,
+    kind: ActionKind = "answer",
+    at: float = 1,
+    **fields: Any,
+) -> ReviewAction:
+    """An action of a reviewer; an answer says by how many minutes the flight arrived late."""
+    label = {"arr_delay": minutes} if kind in ("answer", "adjudicate") else {}
+    return ReviewAction(case, reviewer, kind, make_moment(at), label, **fields)
 
 
-def list_actions(actions: Sequence[dict[str, Any]]) -> list[tuple[str, str, Any]]:
-    """Reviewer, kind and label of each."""
-    return [(action["reviewer"], action["kind"], action.get("label", {})) for action in actions]
+@contextmanager
+def open_desk(folder: Path) -> Iterator[ReviewDesk]:
+    with closing(ReviewDesk(make_review_settings(folder), PROBLEM)) as desk:
+        yield desk
+
+
+def read_review_labels(folder: Path) -> list[dict[str, Any]]:
+    """The labels that people gave, in the order of the log, without ids and times."""
+    entries = append_log.read_entries(folder / "labels")
+    return [{key: entry[key] for key in entry if key not in ("id", "time")} for entry in entries]

@@ -4,8 +4,8 @@ import contextlib
 
 import pytest
 
-from tests.helpers import browser_pages, review_cases
-from tests.helpers.review_cases import JUDGED_FLIGHTS, MARKUP, list_actions, pick_logged_rows
+from tests.helpers import browser_pages, review_pages
+from tests.helpers.review_pages import JUDGED_FLIGHTS, MARKUP, list_actions, pick_logged_rows
 
 PHONE = {"width": 390, "height": 844}
 TARGETS_SCRIPT = """() => [...document.querySelectorAll('button, a, input, textarea')]
@@ -33,7 +33,7 @@ def reviewed(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def address(reviewed):
-    with review_cases.serve_overview_site(reviewed.settings, JUDGED_FLIGHTS) as found:
+    with review_pages.serve_overview_site(reviewed.settings, JUDGED_FLIGHTS) as found:
         yield f"{found}/review"
 
 

@@ -10,8 +10,8 @@ from monitoring.dashboard.review.review_site import ReviewPage
 from penumbra.logs.append_log import read_entries
 from service.http.access import KeyHolder, read_keys
 from service.http.refusals import RequestRefused
-from tests.helpers import review_cases
-from tests.helpers.review_cases import JUDGED_FLIGHTS, list_actions, pick_logged_rows
+from tests.helpers import review_pages
+from tests.helpers.review_pages import JUDGED_FLIGHTS, list_actions, pick_logged_rows
 
 ALICE, BOB = (KeyHolder(name, frozenset(["review"])) for name in ("alice", "bob"))
 NOBODY = KeyHolder("", frozenset())
@@ -56,7 +56,7 @@ def test_a_row_that_keeps_the_contract_no_more_is_shown_as_it_is(made):
     shown = read(open_page(made), "next", count="30")["cases"]
     odd = next(case for case in shown if case["case"] == made.ids[-1])
     assert ({name: value for name, value, _ in odd["columns"]}["dest"], odd["neighbours"]) == (
-        review_cases.MARKUP,
+        review_pages.MARKUP,
         None,
     )
 
@@ -162,7 +162,7 @@ def test_over_http_only_a_reviewer_s_key_and_pages_of_the_site_itself_get_in(mad
     keys = read_keys(
         {"PENUMBRA_KEYS__REVIEW": "alice:key-of-alice-1234", "PENUMBRA_KEYS__APPROVE": f"carol:{'k' * 20}"}
     )
-    with review_cases.serve_overview_site(made.settings, JUDGED_FLIGHTS, keys) as address:
+    with review_pages.serve_overview_site(made.settings, JUDGED_FLIGHTS, keys) as address:
         client = httpx.Client(base_url=address, trust_env=False)
         key = {"authorization": "Bearer key-of-alice-1234"}
         assert client.get("/review").status_code == 401
