@@ -11,7 +11,7 @@ budget of the next block, of which the share of chance stays whatever is deferre
 import contextlib
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from penumbra.logs.schema import DeferredPrediction
 from penumbra.reviews.needs import NeedFinder
 from penumbra.reviews.queue import ReviewQueue
 from penumbra.reviews.records import ReviewBlock, ReviewCase
-from penumbra.reviews.sampling import PriorityDraw, hash_uniforms
+from penumbra.reviews.sampling import FloatArray, PriorityDraw, hash_uniforms
 from penumbra.storage.locks import hold_file_lock
 
 MAX_BLOCK_BYTES = 1 << 28  # so that a pass over a long log takes seconds; the rest is for the next block
@@ -38,13 +38,15 @@ CHANCE_REASON = "chance"
 LOCK_FILE = "pick.lock"
 DAY = dt.timedelta(days=1)
 
+UniformSource = Callable[[Sequence[str], str], FloatArray]  # of ids and a key, as `hash_uniforms`
+
 
 class CasePicker:
     """Picks cases; one at a time over all processes."""
 
-    def __init__(self, settings: Settings, problem: Problem) -> None:
+    def __init__(self, settings: Settings, problem: Problem, draw_uniforms: UniformSource = hash_uniforms) -> None:
         """Prepare to pick rows of the `problem`, with the `settings` of logs, index, bundles and reviews."""
-        self._settings, self._problem = settings, problem
+        self._settings, self._problem, self._draw_uniforms = settings, problem, draw_uniforms
         self._index = LogIndex.from_settings(settings, problem.schema)
         self._writer = LogWriter(settings.review.folder, hours=24)
         self._scanned: dict[Path, int] | None = None
@@ -129,7 +131,7 @@ class CasePicker:
             labelled = find_labelled_ids(self._settings.labels.folder, [row.id for row in rows])
             rows = [row for row in rows if row.id not in labelled]
             names = [row.id for row in rows]
-            draw.add(names, finder.find_reasons(rows), hash_uniforms(names, PICK_KEY))
+            draw.add(names, finder.find_reasons(rows), self._draw_uniforms(names, PICK_KEY))
             spans[path.stem] = spans.get(path.stem, (start, 0))[0], start + len(content)
         return spans
 
@@ -138,7 +140,7 @@ class CasePicker:
         return {folder / f"{segment}.jsonl": position for segment, position in queue.taken.items()}
 
     def _make_case(self, name: str, reasons: Sequence[str], probability: float) -> ReviewCase:
-        is_double = hash_uniforms([name], DOUBLE_KEY)[0] <= self._settings.review.double_share
+        is_double = self._draw_uniforms([name], DOUBLE_KEY)[0] <= self._settings.review.double_share
         return ReviewCase(name, reasons or [CHANCE_REASON], probability, 2 if is_double else 1)
 
     def _write_deferred(self, rows: Sequence[DeferredPrediction], now: dt.datetime) -> ReviewBlock | None:
@@ -160,6 +162,7 @@ def pick_cases(
     budget: float | None = None,
     now: dt.datetime | None = None,
     slices: Sequence[DegradedSlice] = (),
+    draw_uniforms: UniformSource = hash_uniforms,
 ) -> ReviewBlock | None:
     """Pick what is new: first the rows that a rule defers to people, then among the others.
 
@@ -169,6 +172,7 @@ def pick_cases(
         budget: As in `CasePicker.pick`.
         now: The time (UTC); the clock's by default.
         slices: The slices whose loss has risen.
+        draw_uniforms: What takes the place of `hash_uniforms`, where a simulation must draw the same rows again.
 
     Returns:
         The block that was drawn; None where nothing is new, or no whole row may be picked yet.
@@ -178,7 +182,7 @@ def pick_cases(
         sqlite3.Error: The index can't be read.
         DamagedArchive: The archive of a log is damaged.
     """
-    with contextlib.closing(CasePicker(settings, problem)) as picker:
+    with contextlib.closing(CasePicker(settings, problem, draw_uniforms)) as picker:
         picker.pick_deferred(now)
         return picker.pick(budget, now, slices)
 
