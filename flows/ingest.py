@@ -1,4 +1,7 @@
-"""Ingest: new batches are checked once, side by side, and become a data version together, or not at all."""
+"""Ingest: new batches are checked once, side by side, and become a data version together, or not at all.
+
+Batches made of the logs follow once the source's are admitted.
+"""
 
 import sys
 
@@ -14,6 +17,7 @@ class IngestFlow(FlowSpec):
     """Check the batches that have arrived, and record the data folder as a version."""
 
     again = Parameter("again", default="", help="a batch to fetch and check anew, though it is admitted")
+    flywheel = Parameter("flywheel", default="", help='"once": make a batch of all that was answered and labelled')
 
     @step
     def start(self):
@@ -28,7 +32,7 @@ class IngestFlow(FlowSpec):
                 print(sentence)
             self.shares = ingest.share_batches_to_check(data, self.again)
         self.plan = "new" if self.shares else "nothing"
-        self.next({"new": self.list_new, "nothing": self.finish}, condition="plan")
+        self.next({"new": self.list_new, "nothing": self.feed_back}, condition="plan")
 
     @step
     def list_new(self):
@@ -53,6 +57,20 @@ class IngestFlow(FlowSpec):
             data = ingest.open_data_store()
             ingest.require_rebuilt_version(data, inputs[0].version_to_rebuild)
             data.admit(batch for task in inputs for batch in task.accepted)
+        self.next(self.feed_back)
+
+    @step
+    def feed_back(self):
+        """Make batches of what the service answered and what was labelled since, where the settings say so."""
+        from flows.steps import ingest
+        from flows.steps.flywheel import batch_making
+        from penumbra.core.problem_loading import load_problem
+        from penumbra.core.settings import load_settings
+
+        with stop_with_one_sentence(*ingest.INGEST_ERRORS):
+            problem = load_problem(batch_making.FED_PARTS)
+            for line in batch_making.feed_back_labels(load_settings(), problem, self.flywheel):
+                print(line)
         self.next(self.finish)
 
     @step

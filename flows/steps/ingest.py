@@ -185,10 +185,10 @@ def report_data_version(store: DataStore) -> str:
     Raises:
         IngestRefused: There is no batch.
     """
-    data, batches = store.settings, store.batches()
-    if not batches:
+    data, batches, of_source = store.settings, store.batches(), store.source_batches()
+    if not of_source:
         raise IngestRefused("no batch that has arrived has rows: there is nothing to record")
-    version = versions.record_data_version(data, DataOrigin.of_batches(batches, store.problem).to_meta())
+    version = versions.record_data_version(data, DataOrigin.of_batches(of_source, store.problem).to_meta())
     lines = [f"data version {version.md5}: {len(batches)} batches, {batches[0]} to {batches[-1]}"]
     if version.problem:
         remote = mask_address(data.remote)
@@ -198,7 +198,9 @@ def report_data_version(store: DataStore) -> str:
 
 
 def attach_batch_labels(store: DataStore) -> str:
-    """Write the batches' outcomes into the label log; those that are there already cost a look.
+    """Write the outcomes of the source's batches into the label log; those that are there already cost a look.
+
+    The labels of flywheel batches come from that log.
 
     Args:
         store: The data store.
@@ -207,7 +209,7 @@ def attach_batch_labels(store: DataStore) -> str:
         How many labels are new, in words.
     """
     index = LogIndex.from_settings(load_settings(), store.problem.schema)
-    new = index.attach_labels(store.rows(batch) for batch in store.batches())
+    new = index.attach_labels(store.rows(batch) for batch in store.source_batches())
     return f"{new:,} labels are new"
 
 

@@ -26,6 +26,7 @@ from penumbra.registry.manifest import BrokenBundle, UnfitBundle, verify_bundle
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import BUNDLES_FOLDER
 from penumbra.training.fit import compute_baseline, extract_labels
+from penumbra.training.split import SPLIT_PARTS
 
 TIMED_PROBE_ROWS, ROUNDS_PER_ROW = 10, 5
 
@@ -76,7 +77,7 @@ class ModelVersion:
         Raises:
             SourceFailed: The source, which knows when a batch was complete, can't be read.
         """
-        names = {name for part in ("train", "validation", "test") for name in self.facts.get(part, [])}
+        names = {name for part in SPLIT_PARTS for name in self.facts.get(part, [])}
         return max((batch.complete for batch in list_source_batches(self.problem) if batch.name in names), default=None)
 
     @property

@@ -11,6 +11,7 @@ from penumbra.core.settings import DataSettings
 from penumbra.core.tables import format_number
 from penumbra.data import versions
 from penumbra.data.batches import DataStore
+from penumbra.data.flywheel import read_period_end
 from penumbra.registry.aliases import LIVE_SINCE_TAG
 from penumbra.registry.ledger import LedgerEntry, find_last_move
 from penumbra.registry.models import ModelRegistry
@@ -64,13 +65,15 @@ def build_data_card(data: DataSettings, problem: Problem) -> OverviewCard:
     Returns:
         The card.
     """
-    batches, version = DataStore(data, problem).batches(), versions.read_recorded_version(data)
+    store, version = DataStore(data, problem), versions.read_recorded_version(data)
+    batches, made = store.source_batches(), store.flywheel_batches()
     if not batches or not version:
         return OverviewCard("none", [("next", "penumbra ingest")])
     complete = {batch.name: batch.complete for batch in problem.source.batches()}
     lines = [("batches", f"{len(batches)}: {batches[0]} to {batches[-1]}")]
     if until := complete.get(batches[-1]):
         lines.append(("age", f"complete until {until}, {_describe_age(until, data.today)}"))
+    lines += [("flywheel", f"{len(made)} batches, the last until {read_period_end(made[-1])}")] if made else []
     return OverviewCard(version[:8], lines)
 
 

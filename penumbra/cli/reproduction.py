@@ -19,7 +19,7 @@ from penumbra.registry import bundle, code_version
 from penumbra.registry.manifest import UnfitBundle
 from penumbra.registry.models import ModelRegistry
 from penumbra.training.evaluate import TrialJob
-from penumbra.training.split import Split
+from penumbra.training.split import SPLIT_PARTS, Split
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def reproduce_run(settings: Settings, problem: Problem, run: str, folder: Path) 
     facts = first.facts
     _require_same_features(first, problem)
     data = settings.data.model_copy(update={"folder": folder / "data", "derived": folder / "derived"})
-    split = Split(facts["train"], facts["validation"], facts["test"])
+    split = Split(**{part: facts.get(part, []) for part in SPLIT_PARTS})
     training_set = models.download_artifact(run, "lesson", folder)
     monitor = {**settings.monitor.model_dump(), **facts["settings"].get("monitor", {"on_faults": False})}
     settings_then = settings.model_copy(update={"data": data, "monitor": MonitorSettings(**monitor)})

@@ -35,6 +35,12 @@ COUNT_COLUMN = "penumbra.count"
 MOMENTS_COLUMN = "penumbra.moments"
 FOUND_COLUMN = "penumbra.found"
 SPREAD_COLUMN = "penumbra.spread"
+WEIGHT_COLUMN = "penumbra.weight"
+PROBABILITY_COLUMN = "penumbra.probability"
+ORIGIN_COLUMN = "penumbra.origin"
+SURENESS_COLUMN = "penumbra.sureness"
+SELECTED_COLUMN = "penumbra.selected"
+FLYWHEEL_COLUMN = "penumbra.flywheel"
 UNKNOWN_FIELD = "penumbra.unknown"  # stands for every name of a client's that is none of the contract's
 
 

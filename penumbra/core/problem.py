@@ -153,6 +153,11 @@ class ProblemRules(Protocol):
     RULES: Sequence[Rule]
     """Optional; none. The rules in the order in which they are tried, each with a name of its own."""
 
+    OBSERVED_DECISIONS: Sequence[bool | str]
+    """Optional; none. The decisions under which an outcome can be seen, where it can't under all: `(False,)` if True
+    means that a loan is refused, as nobody learns whether a refused loan would have been paid back. None: outcomes come
+    whatever is decided."""
+
 
 class Problem(Protocol):
     """A loaded and checked `problem/` folder. `load_problem` returns one; parts that weren't asked for are absent."""
@@ -210,4 +215,5 @@ OPTIONAL_NAMES: Mapping[str, Callable[[ProblemSchema], Any]] = {
     "DAY": lambda schema: pl.col(schema.TIME).dt.date(),
     "SLICES": lambda schema: {},
     "RULES": lambda schema: (),
+    "OBSERVED_DECISIONS": lambda schema: (),
 }

@@ -136,6 +136,7 @@ RecordedAddressSetting = Annotated[str, AfterValidator(_require_no_secret)]
 WebAddressSetting = Annotated[str, AfterValidator(_require_web_address)]
 WordListSetting = Annotated[list[str], BeforeValidator(_split_words)]
 PublicKeysSetting = Annotated[WordListSetting, AfterValidator(_require_public_keys)]
+FlywheelPeriod = Literal["", "day", "week", "month"]
 LossSetting = Annotated[str, AfterValidator(require_loss_name)]
 PhraseListSetting = Annotated[list[str], BeforeValidator(_split_phrases)]
 
@@ -244,6 +245,12 @@ class ReviewSettings(SettingsSection):
     webhook: WebAddressSetting
 
 
+class FlywheelSettings(SettingsSection):
+    """Section [flywheel]."""
+
+    period: FlywheelPeriod
+
+
 class LedgerSettings(SettingsSection):
     """Section [ledger]."""
 
@@ -347,6 +354,7 @@ class Settings(SettingsSection):
     shadow: ShadowSettings
     labels: LabelSettings
     review: ReviewSettings
+    flywheel: FlywheelSettings
     ledger: LedgerSettings
     gate: GateSettings
     promotion: PromotionSettings

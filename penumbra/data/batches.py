@@ -14,12 +14,14 @@ from pathlib import Path
 
 import polars as pl
 
+from penumbra.core.columns import BATCH_COLUMN, WEIGHT_COLUMN
 from penumbra.core.problem import Problem
 from penumbra.core.settings import DataSettings
 from penumbra.data import admitted
 from penumbra.data.checksums import ChecksumCache
 from penumbra.data.derivation import BatchCheckResult, derive_batch
 from penumbra.data.dvc_listing import list_files
+from penumbra.data.flywheel import FLYWHEEL_COLUMNS, is_flywheel_batch, read_period_end
 from penumbra.data.partition_code import fingerprint_partition_code
 from penumbra.data.source_reader import BatchRefused, list_source_batches
 from penumbra.data.staging import Staging
@@ -42,6 +44,14 @@ class DataStore:
     def batches(self) -> list[str]:
         """Return the names of the admitted batches, oldest first."""
         return sorted(folder.name for folder in self.raw.iterdir()) if self.raw.is_dir() else []
+
+    def source_batches(self) -> list[str]:
+        """Return the names of the admitted batches that are the source's, oldest first."""
+        return [batch for batch in self.batches() if not is_flywheel_batch(batch)]
+
+    def flywheel_batches(self) -> list[str]:
+        """Return the names of the admitted batches that were made of the logs, by their periods."""
+        return sorted((batch for batch in self.batches() if is_flywheel_batch(batch)), key=read_period_end)
 
     def arrived(self) -> list[str]:
         """List the batches that the source has completed by `data.today`.
@@ -97,12 +107,14 @@ class DataStore:
     def rows(self, batch: str, columns: Sequence[str] | None = None) -> pl.DataFrame:
         """Read a batch's rows that keep the contract.
 
-        They are derived again only where the raw files, or the code and tables that they are made by, have changed (see
-        penumbra/data/partition_code.py).
+        A row of a flywheel batch whose key the source has brought, or a later flywheel batch has anew, is no longer one
+        of its rows. Rows are derived again only where the raw files, or the code and tables that they are made by, have
+        changed (see penumbra/data/partition_code.py).
 
         Args:
             batch: The name of an admitted batch.
-            columns: The columns to read; all of them by default.
+            columns: The columns to read, of a flywheel batch also those of `FLYWHEEL_COLUMNS`; by default those of
+                any batch.
 
         Returns:
             A frame with the contract's columns, `penumbra.inputs` (a struct of the features) and `penumbra.batch`
@@ -112,14 +124,75 @@ class DataStore:
             BatchRefused: The batch isn't what was admitted, too many rows break a contract that has changed, or a
                 feature that has changed fails for one.
         """
+        if is_flywheel_batch(batch):
+            rows = self._read_flywheel_rows(batch)
+            return rows.drop(FLYWHEEL_COLUMNS) if columns is None else rows.select(columns)
         partition = self._ensure_partition(batch)
         return pl.read_parquet(partition, columns=None if columns is None else list(columns), glob=False)
+
+    def weighted_rows(self, batch: str, columns: Sequence[str] | None = None) -> pl.DataFrame:
+        """Read a batch's rows with their weights.
+
+        Args:
+            batch: The name of an admitted batch.
+            columns: The columns to read beside the weight, as in `rows`.
+
+        Returns:
+            What `rows` returns, with `penumbra.weight` (Float64): how many rows a row of a flywheel batch stands for;
+            1 for rows of the source.
+
+        Raises:
+            BatchRefused: As in `rows`.
+        """
+        if not is_flywheel_batch(batch):
+            return self.rows(batch, columns).with_columns(pl.lit(1.0).alias(WEIGHT_COLUMN))
+        rows = self._read_flywheel_rows(batch)
+        kept = rows.drop(FLYWHEEL_COLUMNS).columns if columns is None else columns
+        return rows.select(*kept, WEIGHT_COLUMN)
+
+    def read_keys(self, batches: Iterable[str]) -> pl.DataFrame:
+        """Read the keys of rows that keep the contract, of superseded ones as well.
+
+        Args:
+            batches: Names of admitted batches.
+
+        Returns:
+            A frame with the columns of the contract's key and `penumbra.batch` (String).
+
+        Raises:
+            BatchRefused: As in `rows`.
+        """
+        columns = [*self.problem.schema.Row.primary_key(), BATCH_COLUMN]
+        dtypes = {name: column.dtype for name, column in self.problem.schema.Row.columns().items()}
+        empty = pl.DataFrame(schema={name: dtypes.get(name, pl.String) for name in columns})
+        found = (pl.read_parquet(self._ensure_partition(batch), columns=columns, glob=False) for batch in batches)
+        return pl.concat([empty, *found])
 
     def sums(self, batch: str) -> dict[str, str]:
         """Return the md5 of each raw file of an admitted `batch`, by the file's path in the batch's folder."""
         found = {name: self.checksums.md5(path) for name, path in self._raw_files(batch).items()}
         self.checksums.save()
         return found
+
+    def read_raw_files(self, batch: str) -> dict[str, bytes]:
+        """Read the raw files of an admitted batch.
+
+        Args:
+            batch: The batch's name.
+
+        Returns:
+            The content of each file, by its path in the batch's folder.
+
+        Raises:
+            BatchRefused: They aren't what was admitted.
+        """
+        files = {name: path.read_bytes() for name, path in self._raw_files(batch).items()}
+        if admitted.is_admitted(self.settings, batch, _compute_sums(files)):
+            return files
+        raise BatchRefused(
+            f"{batch} isn't what was admitted: {self.raw / batch} has other content than {self.settings.folder}.dvc "
+            "names; `penumbra ingest` brings it back"
+        )
 
     def quarantine(self, batch: str) -> pl.DataFrame:
         """Read a batch's rejected rows.
@@ -143,22 +216,20 @@ class DataStore:
         """Return whether rows of exactly these raw files of an admitted `batch` were derived by the present code."""
         return self._partition(batch, self.sums(batch)).exists()
 
+    def _read_flywheel_rows(self, batch: str) -> pl.DataFrame:
+        """Read the rows of a flywheel batch that neither the source nor a later flywheel batch has."""
+        rows = pl.read_parquet(self._ensure_partition(batch), glob=False)
+        made = self.flywheel_batches()
+        key, later = self.problem.schema.Row.primary_key(), made[made.index(batch) + 1 :]
+        others = self.read_keys([*self.source_batches(), *later])
+        return rows.join(others, on=key, how="anti", maintain_order="left")
+
     def _ensure_partition(self, batch: str) -> Path:
         """Derive what an admitted batch has no current and whole partition of; return the partition's path."""
         partition = self._partition(batch, self.sums(batch))
         if not partition.exists() or not all(map(is_derived_file_whole, (partition, self._quarantine_path(batch)))):
-            self._derive(batch, self._read_raw_files(batch))
+            self._derive(batch, self.read_raw_files(batch))
         return partition
-
-    def _read_raw_files(self, batch: str) -> dict[str, bytes]:
-        """Read the raw files of a batch, if they are what was admitted."""
-        files = {name: path.read_bytes() for name, path in self._raw_files(batch).items()}
-        if admitted.is_admitted(self.settings, batch, _compute_sums(files)):
-            return files
-        raise BatchRefused(
-            f"{batch} isn't what was admitted: {self.raw / batch} has other content than {self.settings.folder}.dvc "
-            "names; `penumbra ingest` brings it back"
-        )
 
     def _raw_files(self, batch: str) -> dict[str, Path]:
         folder = self.raw / batch

@@ -1,6 +1,6 @@
 """The check of a batch's rows against the contract: each row keeps it, or is rejected with the rules that it breaks."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +39,7 @@ class CheckedRows:
     faults: list[str]
 
 
-def check_rows(problem: Problem, batch: str, rows: pl.DataFrame) -> CheckedRows:
+def check_rows(problem: Problem, batch: str, rows: pl.DataFrame, conversions: Sequence[pl.Expr]) -> CheckedRows:
     """Convert rows to the contract's dtypes and check them.
 
     A value that was there and can't be read breaks the contract, also where its column may be null.
@@ -47,7 +47,8 @@ def check_rows(problem: Problem, batch: str, rows: pl.DataFrame) -> CheckedRows:
     Args:
         problem: The problem, loaded with schema and source.
         batch: The batch's name.
-        rows: What `parse()` gives.
+        rows: What `parse()` gives, or a flywheel batch has.
+        conversions: The CONVERSIONS of the source; none of a flywheel batch.
 
     Returns:
         The rows that keep the contract, and the others with their reasons.
@@ -55,7 +56,7 @@ def check_rows(problem: Problem, batch: str, rows: pl.DataFrame) -> CheckedRows:
     Raises:
         BatchRefused: CONVERSIONS or a rule of the contract fail, or a column is missing.
     """
-    converted = _apply_conversions(problem, batch, rows)
+    converted = _apply_conversions(problem, batch, rows, conversions)
     columns = {name: column.dtype for name, column in problem.schema.Labelled.columns().items()}
     if lost := [name for name in columns if name not in converted.columns]:
         raise BatchRefused(
@@ -63,7 +64,7 @@ def check_rows(problem: Problem, batch: str, rows: pl.DataFrame) -> CheckedRows:
             f"it gives {list_names(rows.columns)}"
         )
     values = {name: _convert(converted[name], dtype) for name, dtype in columns.items()}
-    there = {name: _find_given_values(problem, name, rows, converted) for name in columns}
+    there = {name: _find_given_values(conversions, name, rows, converted) for name in columns}
     unreadable = {name: there[name] & values[name].is_null() for name in columns}
     numbered = pl.DataFrame(values).with_row_index(ROW_NUMBER_COLUMN)
     good, details = _apply_rules(problem, batch, numbered)
@@ -81,9 +82,11 @@ def check_rows(problem: Problem, batch: str, rows: pl.DataFrame) -> CheckedRows:
     )
 
 
-def _apply_conversions(problem: Problem, batch: str, rows: pl.DataFrame) -> pl.DataFrame:
+def _apply_conversions(
+    problem: Problem, batch: str, rows: pl.DataFrame, conversions: Sequence[pl.Expr]
+) -> pl.DataFrame:
     try:
-        return rows.with_columns(problem.source.CONVERSIONS)
+        return rows.with_columns(conversions)
     except Exception as error:  # whatever the user's expressions do
         raise BatchRefused(
             f"batch {batch} refused: CONVERSIONS of {name_source_file(problem)} fail: {describe_error(error)}; "
@@ -111,11 +114,13 @@ def _convert(values: pl.Series, dtype: Any) -> pl.Series:
         return pl.Series([None], dtype=dtype).new_from_index(0, len(values))
 
 
-def _find_given_values(problem: Problem, name: str, rows: pl.DataFrame, converted: pl.DataFrame) -> pl.Series:
+def _find_given_values(
+    conversions: Sequence[pl.Expr], name: str, rows: pl.DataFrame, converted: pl.DataFrame
+) -> pl.Series:
     """Where there was a value: in the column as it arrived, or in all that a conversion makes it from."""
     if name in rows.columns:
         return rows[name].is_not_null() | converted[name].is_not_null()
-    made = [each.meta for each in problem.source.CONVERSIONS if not each.meta.has_multiple_outputs()]
+    made = [each.meta for each in conversions if not each.meta.has_multiple_outputs()]
     sources = [source for meta in made if meta.output_name() == name for source in meta.root_names()]
     if not sources:
         return converted[name].is_not_null()

@@ -9,6 +9,7 @@ from penumbra.core import encoding
 from penumbra.core.columns import BATCH_COLUMN, BROKEN_RULES_COLUMN, INPUTS_COLUMN, ROW_NUMBER_COLUMN
 from penumbra.core.problem import Problem
 from penumbra.data.contract import check_rows
+from penumbra.data.flywheel import FLYWHEEL_COLUMNS, build_flywheel_frame, decode_flywheel_rows, is_flywheel_batch
 from penumbra.data.source_reader import BatchEmpty, BatchRefused, parse_batch_files
 
 
@@ -41,7 +42,8 @@ class DerivedBatch:
 
     Attributes:
         result: The counts of rows and of broken rules.
-        rows: The rows that keep the contract, with their features as a struct and the batch's name.
+        rows: The rows that keep the contract, with their features as a struct and the batch's name; of a flywheel batch
+            also `penumbra.data.flywheel.FLYWHEEL_COLUMNS`.
         rejected: The other rows: batch, row number, broken rules, and the original text.
     """
 
@@ -66,15 +68,27 @@ def derive_batch(problem: Problem, batch: str, files: Mapping[str, bytes], bad_r
         BatchRefused: The files can't be read, too many rows break the contract, or a feature fails for a row.
         BatchEmpty: Where it has no rows.
     """
-    rows = parse_batch_files(problem, batch, files)
-    checked = check_rows(problem, batch, rows)
+    rows, conversions = _read_rows(problem, batch, files)
+    checked = check_rows(problem, batch, rows, conversions)
     result = BatchCheckResult(batch, rows.height, checked.broken, checked.rejected.height)
     _refuse_if_too_bad(result, checked.faults, bad_row_share)
     features = _derive_features(problem, batch, checked.good)
-    good = checked.good.with_columns(pl.struct(features).alias(INPUTS_COLUMN), pl.lit(batch).alias(BATCH_COLUMN))
+    kept = rows.with_row_index(ROW_NUMBER_COLUMN).join(checked.rejected, on=ROW_NUMBER_COLUMN, how="anti")
+    own = kept.select(name for name in FLYWHEEL_COLUMNS if name in rows.columns)
+    good = checked.good.with_columns(
+        pl.struct(features).alias(INPUTS_COLUMN), pl.lit(batch).alias(BATCH_COLUMN), *own.iter_columns()
+    )
     named = checked.rejected.select(pl.lit(batch).alias(BATCH_COLUMN), ROW_NUMBER_COLUMN, BROKEN_RULES_COLUMN)
     rejected = pl.concat([named, rows[checked.rejected[ROW_NUMBER_COLUMN]]], how="horizontal")
     return DerivedBatch(result, good, rejected)
+
+
+def _read_rows(problem: Problem, batch: str, files: Mapping[str, bytes]) -> tuple[pl.DataFrame, Sequence[pl.Expr]]:
+    """The rows, and the conversions that the problem's source asks for of its own."""
+    if is_flywheel_batch(batch):
+        names = list(problem.schema.Labelled.columns())
+        return build_flywheel_frame(decode_flywheel_rows(batch, files), names), ()
+    return parse_batch_files(problem, batch, files), problem.source.CONVERSIONS
 
 
 def _derive_features(problem: Problem, batch: str, rows: pl.DataFrame) -> pl.DataFrame:

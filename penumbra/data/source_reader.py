@@ -15,6 +15,7 @@ from penumbra.core.masking import mask_text
 from penumbra.core.problem import Problem, SourceBatch
 from penumbra.core.quoting import quote_value
 
+FLYWHEEL_MARK = "+flywheel-"  # in the names of batches that are made of the logs (penumbra/data/flywheel.py)
 MAX_NAME_BYTES = 150  # a file name has at most 255 bytes, and derived files add to the batch's name
 
 Result = TypeVar("Result")
@@ -145,6 +146,8 @@ def _find_batch_fault(batch: Any) -> str | None:
     name, complete = getattr(batch, "name", None), getattr(batch, "complete", None)
     if not isinstance(name, str):
         return f"{_describe(batch)}: expected objects with a `name` and the date on which they are `complete`"
+    if FLYWHEEL_MARK in name:
+        return f"a batch named {name!r}: expected a name without {FLYWHEEL_MARK!r}, which those made of the logs have"
     if not _is_file_name(name):
         return (
             f"a batch named {name!r}: expected a name that a folder can have, without `/`, without a dot at its "

@@ -36,7 +36,7 @@ from penumbra.logs.index_tables import (
     RESOLVE_LABEL_KEYS,
 )
 from penumbra.logs.keys import KeyEncoder
-from penumbra.logs.labels import LabelSpec
+from penumbra.logs.labels import BATCH_PREFIX, LabelSpec
 from penumbra.logs.queries import bottom_k
 from penumbra.logs.queries.bottom_k import DAY_SECONDS
 from penumbra.logs.queries.lookup import INDEX_FILE
@@ -123,7 +123,7 @@ class LogIndex:
         self.catch_up()
         with contextlib.closing(append_log.LogWriter(self._logs["labels"])) as writer, self.open() as db:
             parts = (part for rows in batches for part in rows.group_by(BATCH_COLUMN, maintain_order=True))
-            new = sum(self._append(db, writer, f"batch {batch}", part) for (batch,), part in parts)
+            new = sum(self._append(db, writer, f"{BATCH_PREFIX}{batch}", part) for (batch,), part in parts)
         self.catch_up()
         return new
 

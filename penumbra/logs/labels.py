@@ -16,7 +16,14 @@ from penumbra.core.feature_specs import describe_expression
 from penumbra.core.problem import ProblemSchema
 from penumbra.core.task import Task
 from penumbra.logs.keys import KEY_FORMAT
-from penumbra.logs.schema import LabelEntry
+from penumbra.logs.schema import FEEDBACK_SOURCE, REVIEW_SOURCE, LabelEntry
+
+BATCH_PREFIX = "batch "  # of the source of labels that a batch brought, before its name
+
+
+def is_source_of_truth(source: str) -> bool:
+    """Return whether labels of a `source` count as truth: outcomes and people's answers do, what a model says never."""
+    return source in (FEEDBACK_SOURCE, REVIEW_SOURCE) or source.startswith(BATCH_PREFIX)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import msgspec
 
 from penumbra.logs.append_log import encode_json, is_line_whole
 from penumbra.logs.keys import KeyEncoder
-from penumbra.logs.labels import LabelSpec
+from penumbra.logs.labels import LabelSpec, is_source_of_truth
 from penumbra.logs.schema import (
     REVIEW_SOURCE,
     IndexedLabel,
@@ -71,7 +71,7 @@ def extract_record(content: bytes, name: str, start: int) -> bytes | None:
 
 
 def make_label_parser(label_spec: LabelSpec) -> Callable[[Sequence[bytes]], list[IndexRow]]:
-    """Make a parser of lines of the label log.
+    """Make a parser of lines of the label log, which leaves out labels of a source that can't know the truth.
 
     Args:
         label_spec: The outcome columns, and the target that they make.
@@ -87,6 +87,7 @@ def make_label_parser(label_spec: LabelSpec) -> Callable[[Sequence[bytes]], list
 
     def read(line: bytes) -> tuple[IndexedLabel, IndexRow, dict[str, Any]]:
         label = decode(line)
+        _require_source_of_truth(label)
         segment, _, position = label.id.partition("-")
         key = encode_key(elements(label.key)) if bytes(label.key) else ""
         rank = int(label.source != REVIEW_SOURCE)
@@ -147,6 +148,11 @@ def parse_shadow_lines(lines: Sequence[bytes]) -> list[IndexRow]:
 
 _decode_record_line = msgspec.json.Decoder(LoggedRecord).decode
 _decode_shadow_row = msgspec.json.Decoder(ShadowRow).decode
+
+
+def _require_source_of_truth(label: IndexedLabel) -> None:
+    if not is_source_of_truth(label.source):
+        raise ValueError(f"label {label.id} is of the source {label.source!r}, which can't know the truth")
 
 
 def _skip_unreadable(lines: Iterable[bytes], read: Callable[[bytes], Any]) -> Iterator[Any]:

@@ -56,6 +56,9 @@ class PredictionEntry(msgspec.Struct, omit_defaults=True):
         pending: True where a rule defers the decision to people: `decision` is what was answered meanwhile.
         due: When `default` counts, if people haven't decided until then (UTC); None where nothing is pending.
         default: The decision that counts from then on; None where nothing is pending.
+        explore_share: The chance with which the decision was to be replaced by one under which an outcome can be seen
+            (`rules.explore_share`); 0 where that wasn't in question.
+        explored: True where it was replaced.
     """
 
     time: dt.datetime
@@ -73,6 +76,8 @@ class PredictionEntry(msgspec.Struct, omit_defaults=True):
     pending: bool = False
     due: dt.datetime | None = None
     default: DecisionValue | None = None
+    explore_share: float = 0.0
+    explored: bool = False
 
 
 class IndexedPrediction(msgspec.Struct, kw_only=True):
@@ -133,6 +138,15 @@ class LoggedRecord(msgspec.Struct):
     id: str = ""
     model: str = ""
     contract: str = ""
+
+
+class AnsweredRecord(msgspec.Struct):
+    """Projection of a prediction to what is learnt from it once it has a label (see `PredictionEntry`)."""
+
+    id: str
+    record: msgspec.Raw
+    explored: bool = False
+    explore_share: float = 0.0
 
 
 class RuleMarks(msgspec.Struct):
@@ -228,6 +242,12 @@ class LabelEntry(msgspec.Struct, omit_defaults=True):
     probability: float = 0.0
     sureness: str = ""
     note: str = ""
+
+
+class LoggedLabel(LabelEntry, kw_only=True):
+    """Projection of a label to all of it, with its id."""
+
+    id: str
 
 
 class IndexedLabel(msgspec.Struct):

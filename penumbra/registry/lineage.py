@@ -98,7 +98,7 @@ def _describe_model(state: Path, version: str) -> dict[str, Any]:
         "settings": mask_settings(facts.get("settings")),
         "revision": facts.get("revision"),
         "data_version": facts.get("data_version"),
-        "batches": [batch for part in ("train", "validation", "test") for batch in facts.get(part, [])],
+        "batches": [batch for part in ("train", "validation", "test", "release_only") for batch in facts.get(part, [])],
     }
 
 

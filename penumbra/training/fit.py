@@ -22,6 +22,8 @@ LABEL_DTYPES: dict[str, type[pl.DataType]] = {
     "regression": pl.Float64,
 }
 
+MAX_WEIGHT_RATIO = 20.0  # of a row's weight to the mean of its batch
+
 
 @dataclass(frozen=True)
 class TrainingSet:
@@ -111,6 +113,32 @@ def build_matrix(rows: pl.DataFrame, kinds: Sequence[Feature]) -> tuple[np.ndarr
     features = rows[INPUTS_COLUMN].struct.unnest()
     encoder = FeatureEncoder(tuple(kinds), learn_category_tables(kinds, features))
     return encoder.encode_frame(features), encoder
+
+
+def compute_fit_weights(batches: pl.Series, counts: pl.Series) -> np.ndarray:
+    """Compute how much each row counts in a fit.
+
+    Within a batch the weights are to each other as the numbers of rows that the rows stand for, but none is more than
+    `MAX_WEIGHT_RATIO` times their mean: one row in thousands would otherwise decide, at the price of a bias towards the
+    rows that were likelier to be labelled. Their mean is 1, so a batch counts by the rows that it has, not by those
+    that they stand for.
+
+    Args:
+        batches: The batch of each row, String [n].
+        counts: How many rows it stands for, Float64 [n], above 0.
+
+    Returns:
+        float64 [n]; exactly 1 where all rows of a batch stand for equally many.
+
+    Source:
+        Horvitz & Thompson, "A generalization of sampling without replacement from a finite universe", JASA 47, 1952;
+        Potter, "A study of procedures to identify and trim extreme sampling weights", 1990.
+    """
+    means = pl.col("count").mean().over("batch")
+    frame = pl.DataFrame({"batch": batches, "count": counts})
+    capped = frame.with_columns(pl.min_horizontal("count", MAX_WEIGHT_RATIO * means))
+    equal = pl.col("count").n_unique().over("batch") == 1
+    return capped.select(pl.when(equal).then(1.0).otherwise(pl.col("count") / means)).to_series().to_numpy()
 
 
 def extract_labels(targets: pl.Series, task: Task) -> np.ndarray:

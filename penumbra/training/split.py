@@ -10,13 +10,15 @@ Source:
     Kiela et al., "Dynabench: rethinking benchmarking in NLP", 2021 (validation that grows with the failures).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
 
 from penumbra.core.columns import DAY_COLUMN, LOSS_COLUMN, VALUE_COLUMN
+
+SPLIT_PARTS = ("train", "validation", "test", "release_only")  # of a split, as a bundle's facts name them
 
 
 @dataclass(frozen=True)
@@ -27,11 +29,14 @@ class Split:
         train: Names of the batches that candidates are fitted on.
         validation: Names of the batches on which one of them is chosen.
         test: Names of the batches that give its score.
+        release_only: Names of batches that only the released model learns from: they are as new as those that
+            candidates are judged on, and none is judged on them.
     """
 
     train: list[str]
     validation: list[str]
     test: list[str]
+    release_only: list[str] = field(default_factory=list)
 
     @property
     def before_test(self) -> list[str]:
@@ -40,17 +45,19 @@ class Split:
 
     @property
     def all(self) -> list[str]:
-        """All batches."""
-        return self.train + self.validation + self.test
+        """All batches: those of the released model."""
+        return self.train + self.validation + self.test + self.release_only
 
 
-def split_batches(batches: Sequence[str], validation: int, test: int) -> Split:
+def split_batches(batches: Sequence[str], validation: int, test: int, unjudged: Collection[str] = ()) -> Split:
     """Split batches by time: the last ones for the test, those before for validation, the rest for training.
 
     Args:
         batches: Names that sort by time.
         validation: Number of batches for validation.
         test: Number of batches for the test.
+        unjudged: Names among `batches` of those that can be learnt from, but that nothing is judged on. Candidates
+            learn from those before the batches for validation.
 
     Returns:
         The split.
@@ -58,7 +65,7 @@ def split_batches(batches: Sequence[str], validation: int, test: int) -> Split:
     Raises:
         ValueError: If no batch is left for training.
     """
-    ordered = sorted(batches)
+    ordered, others = sorted(set(batches) - set(unjudged)), sorted(set(batches) & set(unjudged))
     first_test = len(ordered) - test
     first_validation = first_test - validation
     if first_validation < 1:
@@ -67,7 +74,9 @@ def split_batches(batches: Sequence[str], validation: int, test: int) -> Split:
             f"{test} for the test) and there are {len(ordered)}: {', '.join(ordered) or 'none'}; "
             "ingest more (data.today) or lower training.validation_batches or training.test_batches"
         )
-    return Split(ordered[:first_validation], ordered[first_validation:first_test], ordered[first_test:])
+    train, judged = ordered[:first_validation], ordered[first_validation:]
+    older, newer = ([name for name in others if (name < judged[0]) is is_older] for is_older in (True, False))
+    return Split(sorted([*train, *older]), judged[:validation], judged[validation:], newer)
 
 
 def format_batch_range(batches: Sequence[str]) -> str:

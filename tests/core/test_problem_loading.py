@@ -243,6 +243,12 @@ ROW_OF_TEXT = FILES["schema"].replace("dy.Datetime(nullable=False)", "dy.String(
             "from penumbra.rules import *\nRULES = (Rule('odd', 'why', OneOf('ring', [1]), Review()),) * 2",
             "rules.py: RULES has odd more than once: expected a name of its own for each",
         ),
+        ("rules", "OBSERVED_DECISIONS = False", "rules.py: OBSERVED_DECISIONS is False: expected a tuple of decisions"),
+        (
+            "rules",
+            "OBSERVED_DECISIONS = ('no',)",
+            "rules.py: OBSERVED_DECISIONS has 'no', no decision: expected any of ",
+        ),
         ("source", "a = 1\nb = a +\n", "problem/source.py, line 2: SyntaxError: invalid syntax"),
         ("source", "\nimport no_such_library\n", "problem/source.py, line 2: ModuleNotFoundError: No module named"),
         ("features", "def a():\n    return 1 / 0\na()\n", "problem/features.py, line 2: ZeroDivisionError"),

@@ -45,6 +45,10 @@ def on(month, day=1):
     ("batches", "words"),
     [
         ([batch("a/b", on(1))], "a batch named 'a/b': expected a name that a folder can have"),
+        (
+            [batch("a+flywheel-b", on(1))],
+            "a batch named 'a.flywheel-b': expected a name without '.flywheel-', which th",
+        ),
         ([batch("..", on(1))], "a batch named '..': expected a name"),
         ([batch("", on(1))], "a batch named '': expected a name"),
         ([batch("a\nb", on(1))], r"a batch named 'a\\nb': expected a name"),

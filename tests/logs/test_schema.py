@@ -16,9 +16,11 @@ PREDICTION_PROJECTIONS = [
     schema.ArchivedPrediction,
     schema.LoggedPrediction,
     schema.LoggedRecord,
+    schema.AnsweredRecord,
     schema.ReviewedPrediction,
     schema.DeferredPrediction,
 ]
+LABEL_PROJECTIONS = [schema.IndexedLabel, schema.LoggedLabel]
 PREDICTION = schema.PredictionEntry(
     dt.datetime(2013, 4, 1, tzinfo=dt.UTC), "c", {"dest": "IAH"}, [1.0], 0.4, True, "7", 80, ["r"], True, ["f"], "live"
 )
@@ -57,8 +59,9 @@ def test_what_is_counted_of_rules_is_in_predictions_or_refusals():
     assert list_undeclared_fields(schema.RuleMarks, schema.PredictionEntry, schema.RefusalEntry) == []
 
 
-def test_the_fields_of_a_labels_projection_are_some_of_the_labels():
-    assert list_undeclared_fields(schema.IndexedLabel, schema.LabelEntry) == []
+@pytest.mark.parametrize("projection", LABEL_PROJECTIONS)
+def test_the_fields_of_a_labels_projection_are_some_of_the_labels(projection):
+    assert list_undeclared_fields(projection, schema.LabelEntry) == []
 
 
 def test_a_field_of_another_name_or_type_would_be_found():
@@ -69,13 +72,13 @@ def test_a_field_of_another_name_or_type_would_be_found():
 def test_every_projection_of_the_module_is_in_these_tests():
     structs = {kind for kind in vars(schema).values() if isinstance(kind, type) and issubclass(kind, msgspec.Struct)}
     records = {kind for kind in structs if kind.__name__.endswith("Entry") or kind.__name__.startswith("Shadow")}
-    assert structs - records == {*PREDICTION_PROJECTIONS, schema.RuleMarks, schema.IndexedLabel}
+    assert structs - records == {*PREDICTION_PROJECTIONS, *LABEL_PROJECTIONS, schema.RuleMarks}
 
 
 @pytest.mark.parametrize(
     ("entry", "projection"),
     [(PREDICTION, kind) for kind in (*PREDICTION_PROJECTIONS, schema.RuleMarks)]
-    + [(REFUSAL, schema.RuleMarks), (LABEL, schema.IndexedLabel)],
+    + [(REFUSAL, schema.RuleMarks), *((LABEL, kind) for kind in LABEL_PROJECTIONS)],
 )
 def test_every_projection_reads_what_the_log_holds(entry, projection):
     line = encode_json({"id": "x-0", **msgspec.to_builtins(entry)})

@@ -2,6 +2,7 @@
 
 import numpy as np
 import polars as pl
+import pytest
 from sklearn.dummy import DummyClassifier
 
 from penumbra.core.columns import INPUTS_COLUMN, LABEL_COLUMN
@@ -9,9 +10,11 @@ from penumbra.core.encoding import FeatureEncoder, derive_features, learn_catego
 from penumbra.core.task import Task
 from penumbra.features import Category, Number
 from penumbra.training.fit import (
+    MAX_WEIGHT_RATIO,
     TrainingSet,
     build_matrix,
     compute_baseline,
+    compute_fit_weights,
     count_category_values,
     extract_labels,
     fit_estimator,
@@ -90,3 +93,19 @@ def test_the_baseline_counts_rows_by_their_weights():
     assert compute_baseline(Task("regression"), np.array([1.0, 3.0]), weights) == 2.5
     absolute = Task("regression", loss="absolute_error")
     assert compute_baseline(absolute, np.array([1.0, 3.0]), weights) == 3.0
+
+
+def test_rows_of_a_batch_count_in_proportion_to_those_they_stand_for_and_once_on_average():
+    batches, counts = pl.Series(["a", "a", "b", "b"]), pl.Series([1.0, 1.0, 1.0, 3.0])
+    assert compute_fit_weights(batches, counts).tolist() == [1.0, 1.0, 0.5, 1.5]
+
+
+def test_rows_that_stand_for_equally_many_count_exactly_once():
+    assert compute_fit_weights(pl.Series(["a"] * 3), pl.Series([0.1] * 3)).tolist() == [1.0] * 3
+
+
+def test_no_row_counts_more_than_the_cap_says():
+    weights = compute_fit_weights(pl.Series(["a"] * 1000), pl.Series([1.0] * 999 + [1e6]))
+    mean = (999 + 1e6) / 1000
+    assert weights[-1] / weights[0] == MAX_WEIGHT_RATIO * mean
+    assert weights.mean() == pytest.approx(1)

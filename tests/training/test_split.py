@@ -4,7 +4,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from penumbra.training.split import split_batches
+from penumbra.training.split import Split, split_batches
 
 BATCHES = ["2013-01", "2013-02", "2013-03", "2013-04"]
 
@@ -31,3 +31,9 @@ def test_too_few_batches_are_refused_with_what_is_needed_and_what_is_there(batch
         ValueError, match=rf"at least 3 batches.*there are {len(batches)}: {', '.join(batches) or 'none'}.*ingest"
     ):
         split_batches(batches, validation=1, test=1)
+
+
+def test_a_batch_that_nothing_is_judged_on_teaches_candidates_if_it_is_older_and_else_the_released_model_alone():
+    split = split_batches(["1", "1+", "2", "3", "3+", "4", "4+"], 1, 1, ["1+", "3+", "4+"])
+    assert split == Split(["1", "1+", "2"], ["3"], ["4"], ["3+", "4+"])
+    assert split.all == ["1", "1+", "2", "3", "4", "3+", "4+"]

@@ -39,7 +39,7 @@ DOCTOR_ROOMS += ("flows.steps.doctor",)
 
 
 class ExaminedData:
-    """The admitted batches, with each part in the form that the checks take.
+    """The admitted batches of the source, with each part in the form that the checks take.
 
     `rows` are those of the data store, `rejected` the quarantined ones (String), `features` the derived features,
     `columns` these beside the contract's columns that they read, `days` the day of each row, `times` the event times by
@@ -48,9 +48,9 @@ class ExaminedData:
     """
 
     def __init__(self, store: DataStore) -> None:
-        """Read all admitted batches of a data store."""
+        """Read all batches of the source in a data store."""
         schema, self.features_read = store.problem.schema, store.problem.features.FEATURES
-        target, self.batches = schema.target(), store.batches()
+        target, self.batches = schema.target(), store.source_batches()
         self.key, row = schema.Row.primary_key(), schema.Row.columns()
         self.outcome_columns = [column for column in schema.Labelled.columns() if column not in row]
         self.rows = pl.concat([store.rows(batch) for batch in self.batches])

@@ -2,7 +2,8 @@
 
 Each batch is judged day by day against the batches before it (days with few rows together, reaching back into those
 batches where it has too few itself), so the result depends on the data, the code and
-`monitor.accept` alone: whoever trains on a data version again leaves out the same days.
+`monitor.accept` alone: whoever trains on a data version again leaves out the same days. Flywheel batches aren't judged,
+as their rows may have been picked; the days that the source's batches exclude are left out of them as well.
 """
 
 import datetime as dt
@@ -13,10 +14,11 @@ import polars as pl
 
 from monitoring.data_faults import find_grouped_faults, is_accepted_fault
 from monitoring.expectations import MIN_DAY_ROWS, MIN_WHOLE_DAY_SHARE, Expectations, learn_expectations
-from penumbra.core.columns import DAY_COLUMN
+from penumbra.core.columns import DAY_COLUMN, WEIGHT_COLUMN
 from penumbra.core.problem import Problem
 from penumbra.core.settings import PROJECT_ROOT, Settings
 from penumbra.data.batches import DataStore
+from penumbra.data.flywheel import is_flywheel_batch
 from penumbra.storage import fingerprints
 from penumbra.storage.cache import RunReceipts
 from penumbra.training.fit import select_labelled_rows
@@ -39,7 +41,7 @@ def find_excluded_days(settings: Settings, problem: Problem) -> ExcludedDays:
     """
     store, receipts = DataStore(settings.data, problem), RunReceipts(settings.training.folder)
     excluded: ExcludedDays = {}
-    batches = store.batches() if settings.monitor.on_faults else []
+    batches = store.source_batches() if settings.monitor.on_faults else []
     sums = {batch: store.sums(batch) for batch in batches}
     for number, batch in enumerate(batches):
         earlier = batches[max(0, number - EARLIER_BATCHES) : number]
@@ -74,10 +76,12 @@ class BatchOutcomes:
     Args:
         rows: Rows with an outcome, on days without faults.
         remark: What is wrong with the outcomes in words; "" if nothing is.
+        is_weighted: Whether some of them stand for more rows than others: nothing is judged on such a batch.
     """
 
     rows: int
     remark: str
+    is_weighted: bool = False
 
 
 def count_batch_outcomes(store: DataStore, excluded: ExcludedDays) -> dict[str, BatchOutcomes]:
@@ -95,15 +99,17 @@ def count_batch_outcomes(store: DataStore, excluded: ExcludedDays) -> dict[str, 
 
 def _count_outcomes(store: DataStore, batch: str, excluded: ExcludedDays) -> BatchOutcomes:
     schema = store.problem.schema
-    rows = store.rows(batch, list(schema.Labelled.columns()))
+    rows = store.weighted_rows(batch, list(schema.Labelled.columns()))
     known = select_labelled_rows(rows, schema.target())
-    count = drop_excluded_days(known, schema.TIME, excluded).height
+    learnt = drop_excluded_days(known, schema.TIME, excluded)
+    count, is_weighted = learnt.height, bool((learnt[WEIGHT_COLUMN] != 1).any())
     lost = rows.select(schema.target().is_not_null().sum()).item() - known.height
     if lost:
-        return BatchOutcomes(count, f"{lost:,} outcomes are NaN or infinite, from which nothing is learnt")
+        remark = f"{lost:,} outcomes are NaN or infinite, from which nothing is learnt"
+        return BatchOutcomes(count, remark, is_weighted)
     if known.is_empty():
-        return BatchOutcomes(0, "no row has an outcome yet")
-    return BatchOutcomes(count, "" if count else "every day with outcomes has data faults")
+        return BatchOutcomes(0, "" if is_flywheel_batch(batch) else "no row has an outcome yet")
+    return BatchOutcomes(count, "" if count else "every day with outcomes has data faults", is_weighted)
 
 
 def describe_excluded_days(days: ExcludedDays, on_faults: bool = True) -> str:

@@ -14,7 +14,7 @@ from flows.steps.train.plan import TrainingPlan, read_training_rows
 from flows.steps.train.trials.attempts import attempt_once
 from flows.steps.train.trials.screening import BASELINE_REFUSED
 from flows.steps.train.trials.shipping import ship_model
-from penumbra.core.columns import INPUTS_COLUMN, PREDICTION_COLUMN
+from penumbra.core.columns import FLYWHEEL_COLUMN, INPUTS_COLUMN, PREDICTION_COLUMN, WEIGHT_COLUMN
 from penumbra.core.settings import Settings
 from penumbra.registry import bundle
 from penumbra.training.evaluate import Trial, TrialJob
@@ -117,7 +117,9 @@ def score_winner(settings: Settings, matrices: Matrices, winner: TrialJob, split
     """
     tested = _try_one(matrices, winner, split.before_test, split.test, "test")
     predictions = np.concatenate([matrices.arrays.read(f"{part}-{winner}") for part in ("validation", "test")])
-    held_out = read_training_rows(settings, matrices.problem, split.validation + split.test).drop(INPUTS_COLUMN)
+    held_out = read_training_rows(settings, matrices.problem, split.validation + split.test).drop(
+        INPUTS_COLUMN, WEIGHT_COLUMN, FLYWHEEL_COLUMN
+    )
     reference = held_out.with_columns(pl.Series(PREDICTION_COLUMN, predictions))
     bundle.write_reference_rows(matrices.arrays.folder / "bundle", reference)
     return tested

@@ -232,12 +232,13 @@ def measure_gate_ceiling(
         live: The live model's predictions, None if there is no live model.
 
     Returns:
-        The ceiling: by the live model's reference or, where it has none, by the best constant on all other rows.
+        The ceiling: by the live model's reference or, where it has none, by the best constant on all rows before.
     """
     task = matrices.task
     if live is not None and live.reference is not None and live.reference.height:
         return measure_loss_ceiling(task, settings, live.reference)
-    labels = matrices.read_evaluation_set([batch for batch in matrices.arrays.sizes if batch not in batches])[1]
+    names = list(matrices.arrays.sizes)
+    labels = matrices.read_evaluation_set(names[: names.index(batches[0])])[1]
     constant = np.array(compute_baseline(task, labels))
     losses = compute_row_losses(task, labels, np.broadcast_to(constant, (len(labels), *constant.shape)))
     return compute_loss_ceiling(task, labels, losses, settings.loss_ceiling)

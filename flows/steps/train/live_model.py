@@ -9,7 +9,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from penumbra.core.columns import BATCH_COLUMN, LABEL_COLUMN, PREDICTION_COLUMN, ROW_NUMBER_COLUMN
+from penumbra.core.columns import (
+    BATCH_COLUMN,
+    FLYWHEEL_COLUMN,
+    LABEL_COLUMN,
+    PREDICTION_COLUMN,
+    ROW_NUMBER_COLUMN,
+)
 from penumbra.core.problem import Problem
 from penumbra.core.settings import RegistrySettings, Settings
 from penumbra.core.task import Task
@@ -18,6 +24,7 @@ from penumbra.logs.queries.labels import find_first_outputs
 from penumbra.registry import bundle
 from penumbra.registry.manifest import UnfitBundle, read_manifest
 from penumbra.registry.pointers import LIVE_ALIAS
+from penumbra.training.split import SPLIT_PARTS
 
 
 @dataclass(frozen=True)
@@ -105,14 +112,15 @@ def predict_held_out(live: bundle.Bundle, rows: pl.DataFrame, key: Sequence[str]
 
     Args:
         live: The model's bundle.
-        rows: Rows as the data store gives them, with the contract's columns and the batch.
+        rows: Rows with the contract's columns, the batch, and the first flywheel batch that had them.
         key: The columns of the contract's primary key.
 
     Returns:
         Float64 [n] or [n, classes]: its predictions of rows of other batches than it learnt from; of the others what
         its recipe predicted before it learnt from them too, NaN where that isn't known.
     """
-    learnt = pl.col(BATCH_COLUMN).is_in(live.facts["train"] + live.facts["validation"] + live.facts["test"])
+    batches = [name for part in SPLIT_PARTS for name in live.facts.get(part, [])]
+    learnt = pl.col(BATCH_COLUMN).is_in(batches) | pl.col(FLYWHEEL_COLUMN).is_in(batches).fill_null(value=False)
     rows = rows.with_row_index(ROW_NUMBER_COLUMN)
     new = rows.filter(~learnt)
     reference = bundle.read_reference_rows(live.path)

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from flows.steps.train import live_model, plan
-from penumbra.core.columns import BATCH_COLUMN, LABEL_COLUMN
+from penumbra.core.columns import BATCH_COLUMN, LABEL_COLUMN, WEIGHT_COLUMN
 from penumbra.core.encoding import CategoryTables
 from penumbra.core.metrics.losses import build_judged_task, compute_row_losses
 from penumbra.core.problem import Problem
@@ -22,7 +22,13 @@ from penumbra.patterns.candidate import Candidate
 from penumbra.patterns.class_padding import pad_missing_classes
 from penumbra.storage.arrays import ArrayStore
 from penumbra.training.evaluate import EvaluationSet, Trial, TrialJob, predict_for_task, run_trial
-from penumbra.training.fit import TrainingSet, accepts_live_predictions, build_matrix, extract_labels
+from penumbra.training.fit import (
+    TrainingSet,
+    accepts_live_predictions,
+    build_matrix,
+    compute_fit_weights,
+    extract_labels,
+)
 from penumbra.training.rejection import USER_ERRORS, describe_failure
 from penumbra.training.release import find_optional_columns
 from penumbra.training.search import search_parameters
@@ -30,6 +36,7 @@ from penumbra.training.split import mask_matching_rows
 
 TRAINING_SET_ARTIFACT = "lesson"  # kept with a run: without it the run could not be reproduced
 WITHHELD_ARRAY, LIVE_ARRAY = f"{TRAINING_SET_ARTIFACT}/withheld", f"{TRAINING_SET_ARTIFACT}/live"
+WEIGHTS_ARRAY = "weights"
 MAX_WITHHELD_ROWS = 2000
 SEARCHES_PER_CANDIDATE = 2  # side by side, each from a seed of its own with its share of a candidate's trials
 
@@ -39,7 +46,8 @@ class Matrices:
     """Where the matrices are, and what their columns mean.
 
     All arrays have the rows of the same batches in the same order: "inputs" is float64 [n, features], "labels" as the
-    task has them (see penumbra/core/task.py), "learns-<candidate>" the labels of candidates that learn something else.
+    task has them (see penumbra/core/task.py), "learns-<candidate>" the labels of candidates that learn something else,
+    "weights" float64 [n], which isn't there where all rows count once.
     `columns` has the names, and the positions of categorical and numeric features; `tables` the values of categories;
     `faults` by candidate why what it learns can't be computed.
     """
@@ -92,14 +100,26 @@ class Matrices:
             withhold: Whether to leave out the rows that are withheld from trials.
 
         Returns:
-            Inputs, labels, and the live model's predictions where they were written.
+            Inputs, labels, the live model's predictions where they were written, and weights where any isn't 1.
         """
         recipe = get_candidate(self.problem, name)
         learnt = batches[-recipe.window :] if recipe.window else batches
         labels = "labels" if recipe.learns is None else f"learns-{name}"
         live = self.arrays.part(learnt, LIVE_ARRAY) if self.arrays.has(LIVE_ARRAY) else None
-        training_set = TrainingSet(self.arrays.part(learnt, "inputs"), self.arrays.part(learnt, labels), live)
+        inputs, y = self.arrays.part(learnt, "inputs"), self.arrays.part(learnt, labels)
+        training_set = TrainingSet(inputs, y, live, self.read_weights(learnt))
         return training_set.select_rows(~self.arrays.part(learnt, WITHHELD_ARRAY)) if withhold else training_set
+
+    def read_weights(self, batches: Sequence[str]) -> np.ndarray | None:
+        """Read how much each row counts in a fit.
+
+        Args:
+            batches: Names of batches.
+
+        Returns:
+            Float64 [n]; None where all rows of the run count once.
+        """
+        return self.arrays.part(batches, WEIGHTS_ARRAY) if self.arrays.has(WEIGHTS_ARRAY) else None
 
     def read_evaluation_set(self, batches: Sequence[str]) -> EvaluationSet:
         """Read the rows that a model is scored on.
@@ -204,6 +224,9 @@ def write_matrices(
     arrays = ArrayStore(folder, dict(rows.group_by(BATCH_COLUMN, maintain_order=True).len().iter_rows()))
     arrays.write("inputs", inputs)
     arrays.write("labels", extract_labels(rows[LABEL_COLUMN], task))
+    weights = compute_fit_weights(rows[BATCH_COLUMN], rows[WEIGHT_COLUMN])
+    if (weights != 1).any():
+        arrays.write(WEIGHTS_ARRAY, weights)
     faults = _write_learnt_labels(problem, rows, arrays)
     columns: dict[str, list[Any]] = {
         "names": encoding.names,

@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from flows.steps.train import excluded_days
+from penumbra.core.columns import BATCH_COLUMN, FLYWHEEL_COLUMN
 from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError
 from penumbra.data import versions
@@ -129,6 +130,7 @@ def make_plan(settings: Settings, problem: Problem) -> TrainingPlan:
         "train": split.train,
         "validation": split.validation,
         "test": split.test,
+        "release_only": split.release_only,
         "left_out": left_out,
         "remarks": remarks,
     }
@@ -139,8 +141,9 @@ def _split_usable_batches(
     settings: Settings, outcomes: Mapping[str, excluded_days.BatchOutcomes], remarks: Sequence[str]
 ) -> Split:
     usable = [batch for batch, found in outcomes.items() if found.rows]
+    unjudged = [batch for batch in usable if outcomes[batch].is_weighted]
     try:
-        return split_batches(usable, settings.training.validation_batches, settings.training.test_batches)
+        return split_batches(usable, settings.training.validation_batches, settings.training.test_batches, unjudged)
     except ValueError as error:
         raise ValueError("; ".join([str(error), *remarks])) from None
 
@@ -188,12 +191,23 @@ def read_training_rows(settings: Settings, problem: Problem, batches: Sequence[s
         batches: Names of admitted batches.
 
     Returns:
-        Their rows, in the order of the batches, as the data store gives them, with the outcome in `penumbra.label`.
-        Rows without an outcome and those of days with data faults are left out.
+        Their rows, in the order of the batches, as the data store gives them, with the outcome in `penumbra.label`, how
+        many rows they stand for in `penumbra.weight` (Float64), and in `penumbra.flywheel` (String) the first flywheel
+        batch that had the row; null where none had it. Rows without an outcome and those of days with data faults are
+        left out.
     """
     store = DataStore(settings.data, problem)
-    rows = pl.concat([store.rows(batch) for batch in batches])
+    rows = _name_first_flywheel(store, pl.concat([store.weighted_rows(batch) for batch in batches]))
     sound = excluded_days.drop_excluded_days(
         rows, problem.schema.TIME, excluded_days.find_excluded_days(settings, problem)
     )
     return select_labelled_rows(sound, problem.schema.target())
+
+
+def _name_first_flywheel(store: DataStore, rows: pl.DataFrame) -> pl.DataFrame:
+    """Add the first flywheel batch of each row: by it, a model may have learnt what the source brings only now."""
+    key = store.problem.schema.Row.primary_key()
+    if not (made := store.flywheel_batches()):
+        return rows.with_columns(pl.lit(None, pl.String).alias(FLYWHEEL_COLUMN))
+    first = store.read_keys(made).rename({BATCH_COLUMN: FLYWHEEL_COLUMN}).unique(key, keep="first", maintain_order=True)
+    return rows.join(first, on=key, how="left", maintain_order="left")

@@ -128,7 +128,9 @@ def complete_bundle(outcome: TrainingOutcome) -> Path:
         "contract": describe_contract(matrices.problem.schema.Row),
         **({"threshold": outcome.settings.training.threshold} if matrices.task.kind == "binary" else {}),
         "metrics": outcome.tested[0].scores,
-        "baseline": compute_baseline(matrices.task, arrays.read("labels")),
+        "baseline": compute_baseline(
+            matrices.task, arrays.read("labels"), matrices.read_weights(outcome.plan.split.all)
+        ),
         "counts": count_category_values(arrays.read("inputs"), categorical, matrices.tables),
         **outcome.plan.facts,
     }

@@ -1,4 +1,4 @@
-"""Commands about the data: ingest, doctor, quarantine, restore, start-over."""
+"""Commands about the data: ingest, flywheel, doctor, quarantine, restore, start-over."""
 
 from pathlib import Path
 
@@ -15,6 +15,16 @@ from penumbra.cli.processes import run_flow_process
 def ingest_batches(again: str | None) -> None:
     """Check the batches that have arrived, and make them a data version."""
     run_flow_process("ingest", *([f"--again={again}"] if again else []))
+
+
+@click.command("flywheel", cls=ProjectCommand, example="penumbra flywheel")
+def make_flywheel_batch() -> None:
+    """Make one batch of what was answered and labelled, until the last day whose labels are mature.
+
+    The source's batches that have arrived are ingested first: what the source has is the source's. With
+    `flywheel.period` set, `penumbra ingest` makes a batch of each period by itself.
+    """
+    run_flow_process("ingest", "--flywheel=once")
 
 
 @click.command("doctor", cls=ProjectCommand, example="penumbra doctor")
@@ -97,4 +107,4 @@ def set_problem_aside() -> None:
         click.echo(start_over(load_settings()))
 
 
-COMMANDS = (ingest_batches, examine_batches, show_quarantine, restore_data, set_problem_aside)
+COMMANDS = (ingest_batches, make_flywheel_batch, examine_batches, show_quarantine, restore_data, set_problem_aside)

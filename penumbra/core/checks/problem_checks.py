@@ -46,6 +46,7 @@ TYPE_CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "DAY": (lambda value: isinstance(value, pl.Expr), "a polars expression of dtype Date"),
     "SLICES": (_is_mapping_to(pl.Expr), "a dict of polars expressions by name"),
     "RULES": (_is_sequence_of(Rule), "a tuple of penumbra.rules.Rule"),
+    "OBSERVED_DECISIONS": (_is_sequence_of(bool, str), "a tuple of decisions: True or False, or names of classes"),
 }
 # By function: how many arguments it is called with.
 FUNCTION_ARGUMENTS = {"target": 0, "batches": 0, "fetch": 1, "parse": 1, "baseline": 1}
@@ -233,11 +234,21 @@ def check_rules(part: ProblemRules, schema: ProblemSchema) -> Iterator[str]:
     """
     yield from _find_repeated("RULES", [rule.name for rule in part.RULES])
     row, task = schema.Row.columns(), _read_task(schema)
+    if task:
+        yield from _check_observed_decisions(part.OBSERVED_DECISIONS, task)
     for rule in part.RULES:
         columns = [rule.when.column] if hasattr(rule.when, "column") else []
         yield from _find_unknown(f"RULES has {rule.name}, which reads", columns, row, "column of Row")
         if task and all(column in row for column in columns):
             yield from find_rule_faults(rule, schema, task)
+
+
+def _check_observed_decisions(decisions: Sequence[bool | str], task: Task) -> Iterator[str]:
+    """Find values that are no decisions of the task; a number that is predicted decides nothing that could be named."""
+    possible = {"binary": (True, False), "multiclass": task.classes, "regression": ()}[task.kind]
+    if unknown := [repr(value) for value in decisions if value not in possible]:
+        expected = f"any of {', '.join(map(repr, possible))}" if possible else "none, as a number is predicted"
+        yield f"OBSERVED_DECISIONS has {', '.join(unknown)}, no decision: expected {expected}"
 
 
 # What to check of a part beside the types of its names.

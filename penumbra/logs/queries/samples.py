@@ -57,7 +57,7 @@ def read_records_by_id(predictions: Path, ids: Sequence[str], columns: Mapping[s
         A frame with `penumbra.id` (String) and the columns (an Enum as String); null where a record has no value or
         one of another type. Ids that are no longer in the log have no row.
     """
-    found = _read_lines_by_id(predictions, ids)
+    found = read_lines_by_id(predictions, ids)
     return _build_typed_frame([(name, msgspec.json.decode(line)["record"]) for name, line in found], columns)
 
 
@@ -77,7 +77,7 @@ def read_profile_rows(
     """
     found = list(_read_archived_columns(predictions, ids, answered))
     there = {name for names, _ in found for name in names}
-    lines = dict(_read_lines_by_id(predictions, (name for name in ids if name not in there)))
+    lines = dict(read_lines_by_id(predictions, (name for name in ids if name not in there)))
     if lines or not found:
         found.append((pl.Series("id", list(lines), pl.String), answered.read_aligned(list(lines.values()))))
     wanted = [*answered.columns, PREDICTION_COLUMN, DAY_COLUMN]
@@ -113,15 +113,23 @@ def _build_typed_frame(records: Sequence[tuple[str, Mapping[str, Any]]], columns
     return pl.DataFrame({ID_COLUMN: pl.Series([name for name, _ in records], dtype=pl.String), **values})
 
 
-def _read_lines_by_id(predictions: Path, ids: Iterable[str]) -> Iterator[tuple[str, bytes]]:
-    """Ids with their lines: from segments, each by its position; or from Parquet, all of a file's at once."""
+def read_lines_by_id(folder: Path, ids: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+    """Read lines of a log: from segments, each by its position; or from Parquet, all of a file's at once.
+
+    Args:
+        folder: The folder of the log.
+        ids: The entries' ids, those of a segment one after the other.
+
+    Yields:
+        Ids with their lines, without those that are no longer in the log.
+    """
     elsewhere: dict[str, list[str]] = defaultdict(list)
     for segment, named in groupby(ids, lambda each: each.partition("-")[0]):
         names = list(named)
-        found = _read_segment_lines(predictions / (segment + append_log.SEGMENT_SUFFIX), names)
+        found = _read_segment_lines(folder / (segment + append_log.SEGMENT_SUFFIX), names)
         yield from found.items()
         elsewhere[segment] += [name for name in names if name not in found]
-    for path, part in archive_parts.list_parts(predictions):
+    for path, part in archive_parts.list_parts(folder):
         if here := [each for segment in part.segments for each in elsewhere.pop(segment, [])]:
             lines = archive_parts.scan_part(path, part).filter(pl.col("id").is_in(here)).select("id", "line").collect()
             yield from ((name, line.encode()) for name, line in lines.iter_rows())

@@ -53,7 +53,7 @@ def load_traffic(data: DataSettings, problem: Problem) -> "Traffic":
         BatchRefused: A batch breaks the contract.
     """
     store = future.fill_data_store(data, problem)
-    rows = pl.concat([store.rows(batch) for batch in store.batches()])
+    rows = pl.concat([store.rows(batch) for batch in store.source_batches()])
     return Traffic(rows.sort(problem.schema.TIME, maintain_order=True), problem.schema)
 
 

@@ -1,6 +1,7 @@
 """What is said before anything is fitted: candidates that don't suit the task, a baseline or outcomes that can't do."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -85,7 +86,7 @@ def describe_weak_baseline(matrices: Matrices, split: Split) -> list[str]:
         return []
     estimator, learnt = (
         matrices.make_estimator(TrialJob("baseline")),
-        matrices.build_training_set("baseline", split.train),
+        replace(matrices.build_training_set("baseline", split.train), weights=None),
     )
     fit_estimator(estimator, learnt)
     constant = compute_baseline(task, learnt.y)

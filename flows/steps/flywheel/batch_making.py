@@ -1,0 +1,205 @@
+"""The flywheel batches that are due: made of the logs, checked by the contract, and admitted like any batch."""
+
+import datetime as dt
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import polars as pl
+
+from flows.steps.flywheel.batch_rows import SortedAnswers, build_batch_rows, count_by, sort_answers
+from flows.steps.prediction_losses import compute_known_losses, extract_predictions
+from penumbra.core.columns import (
+    BATCH_COLUMN,
+    DAY_COLUMN,
+    ID_COLUMN,
+    LABEL_COLUMN,
+    LOSS_COLUMN,
+    MODEL_COLUMN,
+    ORIGIN_COLUMN,
+)
+from penumbra.core.metrics.losses import build_judged_task
+from penumbra.core.problem import Problem, build_utc_date
+from penumbra.core.settings import FlywheelPeriod, Settings
+from penumbra.data.batches import DataStore
+from penumbra.data.failure_set import FailureSet
+from penumbra.data.flywheel import (
+    FlywheelManifest,
+    encode_flywheel_files,
+    name_flywheel_batch,
+    read_period_end,
+)
+from penumbra.data.partition_code import STORED_PARTS
+from penumbra.data.source_reader import BatchRefused, list_source_batches
+from penumbra.logs.index import LogIndex
+from penumbra.logs.queries import labelled_answers
+from penumbra.logs.queries.labelled_answers import LabelledAnswer
+from penumbra.training.fit import select_labelled_rows
+from penumbra.training.split import select_worst_failures
+
+FED_PARTS = (*STORED_PARTS, "rules")  # of a problem
+ONCE = "once"  # the option that asks for one batch of all that is labelled and mature
+
+
+def feed_back_labels(settings: Settings, problem: Problem, wanted: str = "") -> list[str]:
+    """Make the batches that are due out of the logs, and admit them.
+
+    Args:
+        settings: Sections [data], [service], [labels], [flywheel], [training] (`failures`) and [promotion] (`loss`) are
+            read.
+        problem: The problem, with `FED_PARTS`.
+        wanted: "once" for one batch until the last day whose labels are mature; "" for a batch of each period that is
+            over, as `flywheel.period` has them.
+
+    Returns:
+        A line for each batch, or why there is none.
+
+    Raises:
+        SettingsError: `promotion.loss` is no loss of the task.
+        SourceFailed: The source can't name its batches.
+        BatchRefused: A batch that was made before isn't what was admitted.
+        OSError: A batch can't be written.
+    """
+    if not (wanted or settings.flywheel.period):
+        return []
+    if not problem.schema.Row.primary_key():
+        return ["no flywheel batch: Row of problem/schema.py has no primary key to tell its rows from the source's by"]
+    index = LogIndex.from_settings(settings, problem.schema)
+    index.catch_up()
+    store = DataStore(settings.data, problem)
+    ends = list_due_ends(settings, index, store, wanted == ONCE)
+    lines = [line for end in ends if (line := _make_batch(settings, problem, store, index, end))]
+    return lines or (["no flywheel batch: no answered row has a label that is mature and new"] if wanted else [])
+
+
+def list_due_ends(settings: Settings, index: LogIndex, store: DataStore, is_once: bool = False) -> list[dt.date]:
+    """List the days at which the periods end that batches are to be made of.
+
+    A period is over once the labels of its last row are mature. What is labelled later goes into the next batch.
+
+    Args:
+        settings: Sections [data] (`today`), [labels] (`delay_hours`) and [flywheel] (`period`) are read.
+        index: The index of the logs.
+        store: The data store, with the batches that were made before.
+        is_once: Whether there is one period only, until the last day whose labels are mature.
+
+    Returns:
+        The days, ascending; all after the period of the last batch.
+    """
+    mature = settings.data.today - dt.timedelta(days=math.ceil(settings.labels.delay_hours / 24))
+    first = labelled_answers.find_first_answer_day(index)
+    made = store.flywheel_batches()
+    since = read_period_end(made[-1]) if made else first
+    if first is None or since is None or since >= mature:
+        return []
+    return [mature] if is_once else list(_list_period_ends(settings.flywheel.period, since, mature))
+
+
+def describe_manifest(batch: str, manifest: FlywheelManifest) -> str:
+    """Describe a flywheel batch in words: whose labels its rows have, and what the labels don't say.
+
+    Args:
+        batch: Its name.
+        manifest: Its manifest.
+
+    Returns:
+        A line; with a second one where decisions prevent outcomes.
+    """
+    origins = ", ".join(f"{count:,} labelled by {origin}" for origin, count in manifest.origins.items())
+    others = [
+        f"{count:,} {words}"
+        for count, words in (
+            (manifest.late, "of earlier periods"),
+            (manifest.of_source, "left out as the source has them"),
+            (manifest.unsigned, "left out as the people who labelled them aren't named"),
+        )
+        if count
+    ]
+    line = f"{batch}: of {manifest.predictions:,} answered rows {', '.join([origins, *others])}"
+    if not (manifest.prevented or manifest.explored):
+        return line
+    share = manifest.prevented / max(manifest.predictions, 1)
+    return (
+        f"{line}\n{share:.1%} of the rows have no outcome because of what was decided, so the batch is selected; "
+        f"{manifest.explored:,} rows were decided otherwise by chance, and stand for such rows"
+    )
+
+
+def _list_period_ends(period: FlywheelPeriod, since: dt.date, mature: dt.date) -> Iterator[dt.date]:
+    end = since
+    while (end := _find_period_end(period, end)) <= mature:
+        yield end
+
+
+def _find_period_end(period: FlywheelPeriod, day: dt.date) -> dt.date:
+    """The first day after the period that a day is in."""
+    if period == "month":
+        return (day.replace(day=1) + dt.timedelta(days=31)).replace(day=1)
+    return day + dt.timedelta(days=7 - day.weekday() if period == "week" else 1)
+
+
+def _make_batch(settings: Settings, problem: Problem, store: DataStore, index: LogIndex, end: dt.date) -> str:
+    """Make the batch of the period that ends at a day; "" where it has no rows. One that is refused is said so."""
+    made = store.flywheel_batches()
+    begin = read_period_end(made[-1]) if made else None
+    observed = problem.rules.OBSERVED_DECISIONS
+    answers = sort_answers(store, labelled_answers.read_labelled_answers(index, begin, end))
+    if not answers.kept:
+        return ""
+    rows = build_batch_rows(answers.kept, observed, list(index.label_spec.outcome))
+    manifest = _build_manifest(index, begin, end, observed, answers, rows)
+    batch = name_flywheel_batch(_find_batch_before(problem, store, end), end)
+    try:
+        result = store.stage(batch, encode_flywheel_files(manifest, rows))
+    except BatchRefused as reason:
+        return str(reason)
+    store.admit([batch])
+    _add_failures(settings, store, batch, answers.kept)
+    return f"{result}\n{describe_manifest(batch, manifest)}"
+
+
+def _build_manifest(
+    index: LogIndex,
+    begin: dt.date | None,
+    end: dt.date,
+    observed: Sequence[bool | str],
+    answers: SortedAnswers,
+    rows: Sequence[dict[str, Any]],
+) -> FlywheelManifest:
+    ids, labels = (sorted(each) for each in zip(*((a.id, a.label.id) for a in answers.kept), strict=True))
+    first_second = dt.datetime.combine(begin, dt.time(), dt.UTC).timestamp() if begin else float("-inf")
+    return FlywheelManifest(
+        begin=begin,
+        end=end,
+        predictions=labelled_answers.count_answered_rows(index, begin, end),
+        first=ids[0],
+        last=ids[-1],
+        labels=(labels[0], labels[-1]),
+        models=count_by([row[MODEL_COLUMN] for row in rows]),
+        origins=count_by([row[ORIGIN_COLUMN] for row in rows]),
+        late=sum(answer.since < first_second for answer in answers.kept),
+        of_source=answers.of_source,
+        unsigned=answers.unsigned,
+        prevented=labelled_answers.count_prevented_rows(index, begin, end, observed) if observed else 0,
+        explored=sum(answer.answer.explored for answer in answers.kept),
+    )
+
+
+def _find_batch_before(problem: Problem, store: DataStore, end: dt.date) -> str:
+    """The last admitted batch of the source that was complete by then, or else the first one."""
+    complete = {batch.name: batch.complete for batch in list_source_batches(problem)}
+    batches = store.source_batches()
+    return next((name for name in reversed(batches) if complete.get(name, dt.date.max) <= end), batches[0])
+
+
+def _add_failures(settings: Settings, store: DataStore, batch: str, answers: Sequence[LabelledAnswer]) -> None:
+    """Add the rows on which the service's answers were the furthest off to the set of failures."""
+    schema = store.problem.schema
+    columns = [*schema.Labelled.columns(), BATCH_COLUMN, ID_COLUMN, MODEL_COLUMN]
+    rows = select_labelled_rows(store.rows(batch, columns), schema.target())
+    outputs = {answer.id: answer.output for answer in answers}
+    task = build_judged_task(schema, settings.promotion.loss)
+    predictions = extract_predictions(task, pl.Series([outputs[name] for name in rows[ID_COLUMN]], strict=False))
+    losses = compute_known_losses(task, settings.promotion.loss, rows[LABEL_COLUMN], predictions, float("inf"))
+    of_rows = rows.with_columns(pl.Series(LOSS_COLUMN, losses), build_utc_date(schema).alias(DAY_COLUMN))
+    FailureSet(settings.training.failures, schema.Row).add(select_worst_failures(of_rows.drop_nans(LOSS_COLUMN)))

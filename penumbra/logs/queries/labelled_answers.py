@@ -1,0 +1,159 @@
+"""Answered rows that have a label by now: what a flywheel batch is made of."""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from penumbra.logs.index import LogIndex
+from penumbra.logs.queries.samples import read_lines_by_id, to_day_timestamp
+from penumbra.logs.schema import REVIEW_SOURCE, AnsweredRecord, LoggedLabel
+
+WAITS_SINCE = "max(p.event, p.time)"
+LABELLED_ANSWERS_QUERY = f"""
+SELECT p.key, p.id, p.model, p.output, p.decision, {WAITS_SINCE}, t.target NOT NULL, t.id
+FROM truth AS t JOIN predictions AS p ON p.key = t.key
+WHERE {WAITS_SINCE} < :end AND ({WAITS_SINCE} >= :begin OR t.time >= :begin)
+ORDER BY p.time, p.id
+"""
+ANSWERED_ROWS_QUERY = f"SELECT count(DISTINCT key) FROM predictions AS p WHERE {WAITS_SINCE} >= ? AND {WAITS_SINCE} < ?"
+PREVENTED_ROWS_QUERY = f"""
+SELECT count(DISTINCT key) FROM predictions AS p WHERE {WAITS_SINCE} >= ? AND {WAITS_SINCE} < ?
+  AND p.decision NOT IN (SELECT value FROM json_each(?))
+  AND NOT EXISTS (SELECT 1 FROM truth AS t WHERE t.key = p.key AND t.target NOT NULL)
+"""
+FIRST_ANSWER_QUERY = f"SELECT min({WAITS_SINCE}) FROM predictions AS p"
+
+
+@dataclass(frozen=True)
+class LabelledAnswer:
+    """An answered row with its label.
+
+    Attributes:
+        key: The text of the row's key.
+        id: The id of the prediction that people labelled, or else of the row's last.
+        model: The version that answered.
+        output: As in `PredictionEntry`.
+        decision: As in `PredictionEntry`.
+        since: Since when the label was waited for (seconds since 1970): the row's time, or the prediction's if later.
+        has_target: Whether there was an outcome; a label may say that there was none.
+        label: The label's entry in the label log.
+        answer: The prediction's record, and whether its decision was explored.
+    """
+
+    key: str
+    id: str
+    model: str
+    output: Any
+    decision: Any
+    since: float
+    has_target: bool
+    label: LoggedLabel
+    answer: AnsweredRecord
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The request's record, by column, in types of JSON."""
+        record: dict[str, Any] = msgspec.json.decode(self.answer.record)
+        return record
+
+    @property
+    def is_of_people(self) -> bool:
+        """Whether people gave the label; it is an outcome that was reported otherwise."""
+        return self.label.source == REVIEW_SOURCE
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether the people are named, where people gave the label."""
+        return not self.is_of_people or bool(self.label.reviewers)
+
+
+def read_labelled_answers(index: LogIndex, begin: dt.date | None, end: dt.date) -> list[LabelledAnswer]:
+    """Read the answered rows whose label arrived, or was due, since a day.
+
+    Args:
+        index: The index.
+        begin: The first day (UTC) of the rows (see `since`), or of the labels of earlier rows; None for all.
+        end: The day (UTC) before which the rows are.
+
+    Returns:
+        Each row once, in the order of their times; those whose record is no longer in the logs are left out.
+    """
+    span = {"begin": to_day_timestamp(begin) if begin else float("-inf"), "end": to_day_timestamp(end)}
+    with index.open() as db:
+        found = db.execute(LABELLED_ANSWERS_QUERY, span).fetchall()
+    labels = _read_entries(index.path.parent, [row[7] for row in found], LoggedLabel)
+    by_key = {row[0]: row for row in found if row[7] in labels}
+    by_key |= {row[0]: row for row in found if row[7] in labels and row[1] == labels[row[7]].prediction}
+    answers = _read_entries(index.predictions, [row[1] for row in by_key.values()], AnsweredRecord)
+    return [
+        LabelledAnswer(
+            key, name, model, _decode_output(output), decision, since, bool(has_target), labels[label], answers[name]
+        )
+        for key, name, model, output, decision, since, has_target, label in sorted(by_key.values(), key=_get_order)
+        if name in answers
+    ]
+
+
+def count_answered_rows(index: LogIndex, begin: dt.date | None, end: dt.date) -> int:
+    """Count the different rows that were answered in some days.
+
+    Args:
+        index: The index.
+        begin: The first day (UTC) of the rows; None for all.
+        end: The day after the last.
+
+    Returns:
+        How many there are, each counted once however often it was answered.
+    """
+    with index.open() as db:
+        return int(db.execute(ANSWERED_ROWS_QUERY, _to_span(begin, end)).fetchone()[0])
+
+
+def count_prevented_rows(index: LogIndex, begin: dt.date | None, end: dt.date, observed: Sequence[bool | str]) -> int:
+    """Count the rows that have no label because of what was decided.
+
+    Args:
+        index: The index.
+        begin: The first day (UTC) of the rows; None for all.
+        end: The day after the last.
+        observed: The decisions under which an outcome can be seen.
+
+    Returns:
+        How many different rows were decided otherwise, and have no label.
+    """
+    with index.open() as db:
+        given = (*_to_span(begin, end), msgspec.json.encode([_to_sqlite(value) for value in observed]).decode())
+        return int(db.execute(PREVENTED_ROWS_QUERY, given).fetchone()[0])
+
+
+def find_first_answer_day(index: LogIndex) -> dt.date | None:
+    """Return the day (UTC) since which the first row in `index` waits for its label; None without a prediction."""
+    with index.open() as db:
+        first = db.execute(FIRST_ANSWER_QUERY).fetchone()[0]
+    return None if first is None else dt.datetime.fromtimestamp(first, dt.UTC).date()
+
+
+def _get_order(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """By time, then by id."""
+    return row[5], row[1]
+
+
+def _to_span(begin: dt.date | None, end: dt.date) -> tuple[float, float]:
+    return to_day_timestamp(begin) if begin else float("-inf"), to_day_timestamp(end)
+
+
+def _to_sqlite(value: bool | str) -> int | str:
+    return int(value) if isinstance(value, bool) else value
+
+
+def _decode_output(output: Any) -> Any:
+    return msgspec.json.decode(output) if isinstance(output, str) else output
+
+
+def _read_entries(folder: Path, ids: Sequence[str], kind: type[Any]) -> Mapping[str, Any]:
+    decode = msgspec.json.Decoder(kind).decode
+    return {name: decode(line) for name, line in read_lines_by_id(folder, sorted(set(ids)))}

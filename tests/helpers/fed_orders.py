@@ -1,0 +1,78 @@
+"""Orders of May 2024 that the service answered and that were labelled, beside the source's months before."""
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+from flows.steps.flywheel.batch_making import feed_back_labels
+from penumbra.core.problem import Problem
+from penumbra.core.settings import Settings
+from penumbra.data.batches import DataStore
+from penumbra.logs.index import LogIndex
+from penumbra.logs.schema import LabelEntry, PredictionEntry
+from tests.helpers import training_runs
+from tests.helpers.orders import Replacements, load_orders
+from tests.helpers.prediction_logs import append_to_new_segment
+
+MAY = dt.datetime(2024, 5, 1, 12, tzinfo=dt.UTC)
+REFUSED_LOANS = [("", '"""Rules."""\n\nRULES = ()\nOBSERVED_DECISIONS = (False,)\n')]
+"""A file rules.py: of orders that are decided True, nobody learns the outcome."""
+
+
+def open_fed_project(
+    folder: Path, today: str = "2024-06-02", settings: dict[str, str] | None = None, **changes: Replacements
+) -> tuple[Settings, Problem]:
+    """The orders of January to April in the data store, on a day on which May's labels are mature."""
+    problem = load_orders(folder, source=training_runs.FEW_ROWS, **changes)
+    given = {"data__today": today, "flywheel__period": "month", "labels__delay_hours": "24", **(settings or {})}
+    return training_runs.admit_batches(folder, problem, **given), problem
+
+
+def log_order(folder: Path, number: int, day: int = 1, decision: bool = False, **changes: Any) -> str:
+    """Log an answer to order `number` on a day of May; return its id."""
+    time = MAY + dt.timedelta(days=day - 1)
+    at = time.replace(tzinfo=None).isoformat()
+    record = {"order_id": number, "at": at, "region": "west", "amount": 20.0 + number % 7, "age": 40, "member": True}
+    marks = {name: changes.pop(name) for name in ("explored", "explore_share") if name in changes}
+    answer = PredictionEntry(time, "contract", {**record, **changes}, [], 0.3, decision, "3", 80, **marks)
+    return append_to_new_segment(folder / "predictions", [answer])[0]
+
+
+def log_outcome(folder: Path, number: int, churned: bool | None, day: int = 2, source: str = "feedback") -> None:
+    """Log what was reported of an order on a day of May."""
+    label = LabelEntry(MAY + dt.timedelta(days=day - 1), source, {"churned": churned}, [number])
+    append_to_new_segment(folder / "labels", [label])
+
+
+def log_answer(folder: Path, prediction: str, churned: bool, probability: float = 0.25, **fields: Any) -> None:
+    """Log what people said of a prediction that was picked for them with a chance."""
+    given = {"reviewers": ["ann"], "sureness": "sure", **fields}
+    label = LabelEntry(
+        MAY + dt.timedelta(days=1),
+        given.pop("source", "review"),
+        {"churned": churned},
+        prediction=prediction,
+        probability=probability,
+        **given,
+    )
+    append_to_new_segment(folder / "labels", [label])
+
+
+def feed(settings: Settings, problem: Problem, wanted: str = "") -> list[str]:
+    """Make the batches that are due."""
+    return feed_back_labels(settings, problem, wanted)
+
+
+def open_store(settings: Settings, problem: Problem) -> DataStore:
+    return DataStore(settings.data, problem)
+
+
+def open_index(settings: Settings, problem: Problem) -> LogIndex:
+    return LogIndex.from_settings(settings, problem.schema)
+
+
+def on_day(settings: Settings, today: str) -> Settings:
+    """The settings on another day."""
+    return settings.model_copy(
+        update={"data": settings.data.model_copy(update={"today": dt.date.fromisoformat(today)})}
+    )
