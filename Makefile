@@ -42,7 +42,7 @@ test: $(VENV)/development checkout ## your problem on a sample, then what the en
 	$(call run_tests,problem_tests)
 	$(call run_tests,tests,-n 2 --dist loadfile --no-loadscope-reorder)
 
-test-all: $(VENV)/development checkout ## that and the whole flows: trained, killed, rebuilt, reproduced (forty minutes)
+test-all: $(VENV)/development $(VENV)-label-studio/ready checkout ## that and the whole flows: trained, killed, rebuilt, reproduced (forty minutes)
 	$(call run_tests,problem_tests)
 	$(call run_tests,tests,-m "not alone" -n 2 --dist loadfile --no-loadscope-reorder)
 	$(call run_tests,tests,-m alone,$(shell grep -rl --include='test_*.py' 'mark\.alone' tests))
@@ -70,12 +70,13 @@ lock: $(VENV)/uv ## pin the dependencies anew, moving only what must; UPGRADE=1 
 	             "pyproject.toml -c locks/dev.lock -o locks/serve.lock" \
 	             "locks/mlflow.in -o locks/mlflow.lock" \
 	             "locks/series.in --no-deps -o locks/series.lock" \
+	             "locks/label-studio.in --no-deps -o locks/label-studio.lock" \
 	             "locks/uv.in -o locks/uv.lock"; do \
 	  $(BIN)/uv pip compile --quiet $(LOCK) $(if $(UPGRADE),--upgrade) $$lock; \
 	done
 
 clean: ## forget everything derived: environments, runs, models, logs (data/ and its versions stay)
-	@rm -rf $(VENV) $(VENV)-mlflow $(VENV)-series var .metaflow/[A-Z]* .pytest_cache .mypy_cache .ruff_cache
+	@rm -rf $(VENV) $(VENV)-mlflow $(VENV)-series $(VENV)-label-studio var .metaflow/[A-Z]* .pytest_cache .mypy_cache .ruff_cache
 
 .PHONY: checkout
 checkout:
@@ -106,4 +107,8 @@ $(VENV)-mlflow/ready: locks/mlflow.lock | $(VENV)/uv
 
 $(VENV)-series/ready: locks/series.lock | $(VENV)/uv
 	@$(BIN)/uv pip install --quiet --no-deps --require-hashes --target $(VENV)-series -r locks/series.lock
+	@touch $@
+
+$(VENV)-label-studio/ready: locks/label-studio.lock | $(VENV)/uv
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes --target $(VENV)-label-studio -r locks/label-studio.lock
 	@touch $@

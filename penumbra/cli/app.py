@@ -2,7 +2,17 @@
 
 import click
 
-from penumbra.cli.commands import approvals, data, monitoring, project, promotion, serving, simulation, training
+from penumbra.cli.commands import (
+    approvals,
+    data,
+    monitoring,
+    project,
+    promotion,
+    reviews,
+    serving,
+    simulation,
+    training,
+)
 from penumbra.cli.group import EXIT_CODES_TEXT, CommandGroup
 from penumbra.cli.processes import set_environment_defaults
 
@@ -12,6 +22,7 @@ SECTIONS = {
     "Serving": serving.COMMANDS,
     "Promotion": (*promotion.COMMANDS, *approvals.COMMANDS),
     "Monitoring": monitoring.COMMANDS,
+    "Reviews": reviews.COMMANDS,
     "Simulation": simulation.COMMANDS,
     "Project": project.COMMANDS,
 }

@@ -52,7 +52,7 @@ def measure_agreement(cases: AnsweredCases, kind: TaskKind) -> Agreement:
 
     Args:
         cases: Of each case the target by reviewer, as they answered each for themselves: a bool, the name of a class,
-            or a number. Cases with fewer than two answers don't count.
+            or a number; None where the answer has no target. Cases with fewer than two targets don't count.
         kind: The task's kind: two different numbers disagree by the square of their distance, all others wholly.
 
     Returns:
@@ -62,7 +62,8 @@ def measure_agreement(cases: AnsweredCases, kind: TaskKind) -> Agreement:
         Krippendorff, "Content Analysis", 1980. The interval: the jackknife over at most 50 groups of cases, of
         log(1 - alpha), which has no limit above 1 (Efron & Tibshirani, "An Introduction to the Bootstrap", 1993).
     """
-    shared = [case for case in cases if len(case) > 1]
+    given = [{reviewer: answer for reviewer, answer in case.items() if answer is not None} for case in cases]
+    shared = [case for case in given if len(case) > 1]
     differing = sum(len(set(case.values())) > 1 for case in shared)
     if len({answer for case in shared for answer in case.values()}) < 2:
         return Agreement(len(shared), 0, undefined="all answers are the same" if shared else "no case has two answers")

@@ -183,11 +183,7 @@ def _is_repeated(state: CaseState, action: ReviewAction) -> bool:
     if action.token and any(action.token == each.token for each in state.history):
         return True
     last = state.actions.get(action.reviewer)
-    return (
-        last is not None
-        and last.kind != "skip"
-        and action == msgspec.structs.replace(last, time=action.time, via=action.via, token=action.token)
-    )
+    return last is not None and last.kind != "skip" and action.is_same_answer(last)
 
 
 def _require_possible(state: CaseState, action: ReviewAction, now: dt.datetime) -> None:

@@ -75,6 +75,7 @@ class ReviewAction(msgspec.Struct, tag_field="is", tag="action", omit_defaults=T
         note: What they wrote beside it.
         via: Where it was done: "page", "label studio", "replay".
         token: Made by who sends the action, so that one that is sent twice counts once; "" without.
+        seconds: How long the person took; 0 where that isn't known.
     """
 
     case: str
@@ -86,6 +87,11 @@ class ReviewAction(msgspec.Struct, tag_field="is", tag="action", omit_defaults=T
     note: str = ""
     via: str = "page"
     token: str = ""
+    seconds: float = 0.0
+
+    def is_same_answer(self, other: "ReviewAction") -> bool:
+        """Return whether this says the same as `other`, whenever and wherever it was done."""
+        return all(getattr(self, name) == getattr(other, name) for name in ("kind", "label", "sureness", "note"))
 
 
 class ReviewNotice(msgspec.Struct, tag_field="is", tag="notice"):

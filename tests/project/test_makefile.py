@@ -19,7 +19,7 @@ READY = ("uv", "runtime", "development", "bin/uv")
 def folder(tmp_path):
     """A checkout whose environment has a pytest and a penumbra that print what they are called with."""
     shutil.copy(PROJECT_ROOT / "Makefile", tmp_path)
-    for name in ("pyproject.toml", "locks/uv.lock", "locks/runtime.lock", "locks/dev.lock"):
+    for name in ("pyproject.toml", "locks/uv.lock", "locks/runtime.lock", "locks/dev.lock", "locks/label-studio.lock"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
         os.utime(tmp_path / name, (0, 0))
@@ -27,6 +27,8 @@ def folder(tmp_path):
     for number, name in enumerate(READY, 1):
         (tmp_path / ".venv" / name).touch()
         os.utime(tmp_path / ".venv" / name, (number, number))
+    (tmp_path / ".venv-label-studio").mkdir()
+    (tmp_path / ".venv-label-studio/ready").touch()
     (tmp_path / "pytest.py").write_text(FAKE_PYTEST)
     (tmp_path / ".venv/bin/python").symlink_to(sys.executable)
     (tmp_path / ".venv/bin/penumbra").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')

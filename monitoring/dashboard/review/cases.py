@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from monitoring.dashboard.review.label_form import format_output, format_target
 from monitoring.dashboard.review.row_comparison import RowComparison
 from penumbra.core.columns import LABEL_COLUMN
 from penumbra.core.encoding import UncomputableFeature
@@ -20,6 +19,7 @@ from penumbra.logs.queries.lookup import read_shadow_results
 from penumbra.registry.bundle import read_bundle
 from penumbra.registry.manifest import BrokenBundle
 from penumbra.registry.pointers import BUNDLES_FOLDER, read_pointer, read_shadow_versions
+from penumbra.reviews.label_form import format_output, format_target
 from penumbra.reviews.queue import CaseState
 from service.http.record_reader import Contract
 from service.http.refusals import RequestRefused

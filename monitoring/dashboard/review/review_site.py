@@ -21,12 +21,12 @@ import msgspec
 
 from monitoring.dashboard.page_access import KEY_HOLDER
 from monitoring.dashboard.review.cases import CaseReader
-from monitoring.dashboard.review.label_form import build_label_form
 from monitoring.dashboard.review.progress import ProgressReader
 from monitoring.dashboard.sites import READ_METHODS, REVIEW_PATH
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.reviews.desk import ReviewDesk, ReviewRefused
+from penumbra.reviews.label_form import build_label_form
 from penumbra.reviews.queue import CaseState, ReviewQueue
 from penumbra.reviews.records import ActionKind, ReviewAction, Sureness
 from service.http.access import KeyHolder, is_plain_name

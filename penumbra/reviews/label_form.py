@@ -1,4 +1,4 @@
-"""The form of an answer, and how labels and predictions are written on the page."""
+"""The form of an answer, on the review page as in Label Studio, and how people read labels and predictions."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -39,7 +39,7 @@ def _make_field(name: str, column: Any) -> dict[str, Any]:
 
 
 def format_target(task: Task, target: Any) -> str:
-    """Format a target as the page shows it.
+    """Format a target as people read it.
 
     Args:
         task: The problem's task.
@@ -56,7 +56,7 @@ def format_target(task: Task, target: Any) -> str:
 
 
 def format_output(task: Task, output: float | Sequence[float]) -> str:
-    """Format a model's output as the page shows it.
+    """Format a model's output as people read it.
 
     Args:
         task: The problem's task.
