@@ -2,7 +2,9 @@
 
 Rows are taken in blocks: a block is what arrived since the last one, and its rows are picked by one draw whose chances
 are recorded (penumbra/reviews/sampling.py). A block is closed only when at least one whole row may be picked of it, and
-with a weight above 0 for each, so no row is ever without a chance; what is left of the budget is carried over.
+with a weight above 0 for each, so no row is ever without a chance; what is left of the budget is carried over. By the
+clock it isn't closed before eight may be picked, or a day's budget where that is less: of a draw of a row or two the
+chances vary so much that an error rate's interval is two to three times as wide.
 
 A row that a rule defers to people is always picked, and at once: it takes part in no draw, and counts against the
 budget of the next block, of which the share of chance stays whatever is deferred, so that measuring goes on.
@@ -35,6 +37,7 @@ MAX_BLOCK_BYTES = 1 << 28  # so that a pass over a long log takes seconds; the r
 PICK_KEY, DOUBLE_KEY = "pick", "double"  # of the hashes of ids that the two draws go by
 PENDING_MARK = b'"pending":true'
 CHANCE_REASON = "chance"
+LEAST_BY_CLOCK = 8  # rows that a block's budget has
 LOCK_FILE = "pick.lock"
 DAY = dt.timedelta(days=1)
 
@@ -63,7 +66,7 @@ class CasePicker:
             slices: The slices whose loss has risen.
 
         Returns:
-            The block; None where nothing is new, or no whole row may be picked yet.
+            The block; None where nothing is new, no whole row may be picked yet, or by the clock not yet eight.
 
         Raises:
             OSError: A log can't be read, or the review log can't be written; nothing is picked then.
@@ -73,7 +76,7 @@ class CasePicker:
         now = now or dt.datetime.now(dt.UTC)
         with self._hold_queue(now) as queue:
             available = compute_budget(queue.blocks, self._settings.review, now, budget)
-            if available < 1:
+            if available < (1 if budget is not None else max(1, min(LEAST_BY_CLOCK, self._settings.review.per_day))):
                 return None
             draw = PriorityDraw(int(available), self._settings.review.chance_share)
             if not (spans := self._draw(draw, queue, slices)):

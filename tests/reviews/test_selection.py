@@ -62,6 +62,16 @@ def test_a_block_waits_until_a_whole_row_may_be_picked_and_then_has_all_rows_sin
     assert (block.rows, block.picked, block.budget) == (8, 1, 1.4)
 
 
+def test_by_the_clock_a_block_waits_until_eight_rows_may_be_picked_or_a_days_budget(tmp_path):
+    for folder, per_day, hours in (tmp_path / "many", 48, 4), (tmp_path / "few", 2, 24):
+        reviews = make_review_settings(folder, per_day=per_day)
+        log_rows(folder, per_day)
+        assert pick_cases(reviews, RULED, now=at(0)).picked == per_day
+        log_rows(folder, 20, first=per_day)
+        assert pick_cases(reviews, RULED, now=at(hours - 0.1)) is None
+        assert pick_cases(reviews, RULED, now=at(hours)).picked == min(8, per_day)
+
+
 def test_what_is_left_of_the_budget_is_carried_over():
     assert compute_budget([make_block(0, 1.75, 1)], REVIEW, at(0.5)) == pytest.approx(1.25)
 
