@@ -18,6 +18,7 @@ from monitoring.reports.foreign_pages import seal_page
 from monitoring.reports.workspace import ReportWorkspace
 from monitoring.window_store import DamagedWindow, WindowStore
 from monitoring.windows import Window, describe_missing_windows
+from penumbra.approvals.requests import list_requests
 from penumbra.core.metrics.losses import describe_loss
 from penumbra.core.problem import Problem
 from penumbra.core.settings import DashboardSettings, ScheduleSettings, Settings, SettingsError
@@ -124,6 +125,7 @@ def _collect_facts(settings: Settings, problem: Problem, addresses: PageAddresse
         "made": f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M} UTC",
         "links": [("MLflow", addresses.mlflow), ("Evidently", _find_evidently_page(addresses.evidently, reports))],
         "status": _describe_status(windows, entries, _describe_missing_verdict(settings, flows)),
+        **_describe_requests(entries),
         "data": reader.try_read(lambda: cards.build_data_card(settings.data, problem), unknown),
         "live": reader.try_read(lambda: cards.build_live_card(models, entries, addresses.mlflow), unknown),
         "candidate": candidate,
@@ -139,6 +141,17 @@ def _collect_facts(settings: Settings, problem: Problem, addresses: PageAddresse
         "flows": flows,
         "entries": [_format_entry(entry) for entry in reversed(entries[-MAX_ENTRIES:])],
         "problems": reader.problems,
+    }
+
+
+def _describe_requests(entries: Sequence[LedgerEntry]) -> dict[str, Any]:
+    """What waits for people: a sentence for each approval, and how many investigations are open."""
+    waiting = [request for request in list_requests(entries) if request.status == "waiting"]
+    asked = [request for request in waiting if request.kind != "investigation"]
+    numbers = [str(request.number) for request in waiting if request.kind == "investigation"]
+    return {
+        "waiting": [f"{request.describe_waiting()}: {request}" for request in asked],
+        "investigations": f"Investigations that nobody has ended: {', '.join(numbers)}" if numbers else "",
     }
 
 

@@ -1,13 +1,13 @@
-"""The overview page over HTTP, made anew for each reader, with what it links to: reports, cards, the review page."""
+"""The overview page over HTTP, made anew for each reader, with what it links to: reports, cards, pages for people."""
 
 import asyncio
 import re
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 from monitoring.dashboard import overview
-from monitoring.dashboard.review.review_site import make_review_site
-from monitoring.dashboard.sites import READ_METHODS, REVIEW_PATH, get_first_part
+from monitoring.dashboard.sites import READ_METHODS, get_first_part
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from service.http.asgi import AsgiApp, Message, Receive, Send
@@ -17,18 +17,21 @@ LINKED_PAGE = re.compile(r"/(reports/\d{4}-\d\d-\d\d|cards)/[a-z-]+\.html")
 HEALTH_PATH = "/healthz"
 
 
-def make_overview_site(settings: Settings, problem: Problem, addresses: overview.PageAddresses) -> AsgiApp:
-    """Make the ASGI application of the overview.
+def make_overview_site(
+    settings: Settings, problem: Problem, addresses: overview.PageAddresses, parts: Mapping[str, AsgiApp]
+) -> AsgiApp:
+    """Make the ASGI application of the overview, and of the pages for people below it.
 
     Args:
         settings: The settings, for the overview.
         problem: The user's problem, for the overview.
         addresses: Where MLflow's and Evidently's pages are.
+        parts: By first part of a path, such as "/approvals", the application that answers there.
 
     Returns:
         The application. Raises RequestRefused for another path (404) or method (405).
     """
-    alone, review = threading.Lock(), make_review_site(settings, problem)
+    alone = threading.Lock()
 
     def read_page(path: str) -> bytes:
         """The page, which is made where it is the overview."""
@@ -43,19 +46,30 @@ def make_overview_site(settings: Settings, problem: Problem, addresses: overview
         return found.read_bytes()
 
     async def serve(scope: Message, receive: Receive, send: Send) -> None:
-        if get_first_part(scope["path"]) == REVIEW_PATH:
-            return await review(scope, receive, send)
+        if part := parts.get(get_first_part(scope["path"])):
+            return await part(scope, receive, send)
         if scope["method"] not in READ_METHODS:
             raise RequestRefused(
                 405, f"{scope['method']} is not possible here: GET", headers=[(b"allow", b"GET, HEAD")]
             )
         content = await asyncio.to_thread(read_page, scope["path"])
-        headers = [
-            (b"content-type", b"text/html; charset=utf-8"),
-            (b"content-length", b"%d" % len(content)),
-            (b"cache-control", b"no-store"),
-        ]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": content})
+        await send_page(send, content)
 
     return serve
+
+
+async def send_page(
+    send: Send, content: bytes, status: int = 200, media_type: bytes = b"text/html; charset=utf-8"
+) -> None:
+    """Send a page, or a part of one, that no browser keeps.
+
+    Args:
+        send: ASGI's function.
+        content: The body.
+        status: The status of the answer.
+        media_type: The type of the body.
+    """
+    length = b"%d" % len(content)
+    headers = [(b"content-type", media_type), (b"content-length", length), (b"cache-control", b"no-store")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": content})

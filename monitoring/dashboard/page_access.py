@@ -56,15 +56,11 @@ class PageAccess:
         holder = find_key_holder(self.keys, _read_key(headers))
         if holder.roles & {role, "admin"}:
             return holder
-        if self._is_open(role, is_reading):
+        if not self.is_closed and (not self.keys if site.is_private(scope["path"]) else is_reading):
             _require_small_body(headers)
             return KeyHolder("", frozenset())
         what = f"reading {site.title}" if is_reading else f"{scope['method']} at {site.title}, which is read-only here,"
         raise self._refuse(what if role == "admin" else scope["path"], role)
-
-    def _is_open(self, role: Role, is_reading: bool) -> bool:
-        """Whether no key is needed: to read, or where no keys are set for what people do under their names."""
-        return not self.is_closed and (is_reading if role == "admin" else not self.keys)
 
     def _refuse(self, what: str, role: Role) -> RequestRefused:
         article = "an admin key" if role == "admin" else f"a key of the role {role}"

@@ -13,6 +13,7 @@ from pathlib import Path
 import uvicorn
 
 from monitoring.dashboard import overview
+from monitoring.dashboard.approvals.site import make_approvals_site
 from monitoring.dashboard.overview_site import make_overview_site
 from monitoring.dashboard.page_access import PageAccess, guard_site
 from monitoring.dashboard.page_protocol import make_page_protocol
@@ -24,7 +25,8 @@ from monitoring.dashboard.places import (
     read_page_digests,
 )
 from monitoring.dashboard.reverse_proxy import make_reverse_proxy
-from monitoring.dashboard.sites import SITES
+from monitoring.dashboard.review.review_site import make_review_site
+from monitoring.dashboard.sites import APPROVALS_PATH, REVIEW_PATH, SITES
 from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import Settings, SettingsError, load_settings
@@ -50,11 +52,17 @@ def make_dashboard_config(
     """
     dashboard, addresses = settings.dashboard, build_page_addresses(settings, ports)
     pages = overview.PageAddresses(addresses["mlflow"], addresses["evidently"])
-    apps = {"overview": make_overview_site(settings, problem, pages)}
+    keys = read_page_digests(folder)
+    is_answerable = any(key.role in ("approve", "admin") for key in keys)
+    parts = {
+        REVIEW_PATH: make_review_site(settings, problem),
+        APPROVALS_PATH: make_approvals_site(settings, is_answerable),
+    }
+    apps = {"overview": make_overview_site(settings, problem, pages, parts)}
     for name in list_served_pages(settings)[1:]:
         apps[name] = make_reverse_proxy(get_socket(folder, name), SITES[name].title)
     hosts = HostCheck([dashboard.host, *dashboard.hosts], HOST_REMEDY)
-    access = PageAccess(hosts, read_page_digests(folder), is_closed=not is_loopback(dashboard.host))
+    access = PageAccess(hosts, keys, is_closed=not is_loopback(dashboard.host))
     sites = {ports[name]: SITES[name] for name in apps}
     guarded = {ports[name]: guard_site(app, SITES[name], access) for name, app in apps.items()}
 

@@ -14,11 +14,12 @@ OVERVIEW_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; connect-src 'none'; form-action 'none'; "
     "base-uri 'none'"
 )
-REVIEW_PATH = "/review"
+REVIEW_PATH, APPROVALS_PATH = "/review", "/approvals"
 REVIEW_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; form-action 'none'; "
     "base-uri 'none'"
 )
+APPROVALS_POLICY = OVERVIEW_POLICY.replace("form-action 'none'", "form-action 'self'")
 # MLflow and Evidently write styles and parts of scripts as they go; MLflow shows artifacts in frames that it fills.
 APPLICATION_POLICY = (
     "default-src 'none'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
@@ -46,12 +47,14 @@ class Site:
         choose_policy: The content security policy of the answer at a path.
         personal: By first part of a path, such as "/review", the role of the people who read and write there under
             their names; everywhere else reading is open, and writing is for admins.
+        shown: Those first parts at which reading is as open as elsewhere, and only writing takes the role.
     """
 
     title: str
     reading_post: re.Pattern[str]
     choose_policy: Callable[[str], str]
     personal: Mapping[str, Role] = field(default_factory=dict)
+    shown: frozenset[str] = frozenset()
 
     def find_role(self, path: str) -> Role:
         """Find the role that a path belongs to.
@@ -63,6 +66,17 @@ class Site:
             The role of `personal`, or "admin".
         """
         return self.personal.get(get_first_part(path), "admin")
+
+    def is_private(self, path: str) -> bool:
+        """Say whether reading at a path is for people under their names.
+
+        Args:
+            path: The path, decoded.
+
+        Returns:
+            True within `personal` but for what is in `shown`.
+        """
+        return get_first_part(path) in self.personal.keys() - self.shown
 
     def is_reading(self, method: str, path: str) -> bool:
         """Say whether a request only reads.
@@ -85,12 +99,20 @@ def get_first_part(path: str) -> str:
 def _choose_overview_policy(path: str) -> str:
     if get_first_part(path) == REVIEW_PATH:
         return REVIEW_POLICY
+    if get_first_part(path) == APPROVALS_PATH:
+        return APPROVALS_POLICY
     return OVERVIEW_POLICY if path == "/" else SANDBOX_POLICY
 
 
 NOTHING = re.compile(r"(?!)")
 SITES = {
-    "overview": Site("the overview", NOTHING, _choose_overview_policy, {REVIEW_PATH: "review"}),
+    "overview": Site(
+        "the overview",
+        NOTHING,
+        _choose_overview_policy,
+        {REVIEW_PATH: "review", APPROVALS_PATH: "approve"},
+        frozenset([APPROVALS_PATH]),
+    ),
     "mlflow": Site(
         "MLflow",
         MLFLOW_READING_POST,

@@ -1,12 +1,7 @@
 """Runs of the registry, read for a comparison."""
 
-import json
-
-from flows.steps.train.run_record import JSON_TAG_FACTS
-from penumbra.core.masking import mask_settings
 from penumbra.core.settings import RegistrySettings
 from penumbra.registry.models import ModelRegistry
-from penumbra.registry.run_records import RecordedRun
 from penumbra.training.comparison import ComparedRun
 
 
@@ -23,9 +18,5 @@ def read_compared_runs(registry: RegistrySettings, count: int) -> list[ComparedR
     Raises:
         MlflowException: The registry can't be read.
     """
-    return [_to_compared_run(run) for run in reversed(ModelRegistry(registry).find_latest_runs(count))]
-
-
-def _to_compared_run(run: RecordedRun) -> ComparedRun:
-    facts = {key: mask_settings(json.loads(run.tags[key])) for key in JSON_TAG_FACTS}
-    return ComparedRun(run.id, run.start, run.metrics, json.loads(run.tags["facts"]) | facts)
+    runs = reversed(ModelRegistry(registry).find_latest_runs(count))
+    return [ComparedRun(run.id, run.start, run.metrics, run.read_facts()) for run in runs]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mlflow.artifacts import download_artifacts
+from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from penumbra.core.settings import RegistrySettings
@@ -190,6 +191,24 @@ class ModelRegistry:
         run_id = self.find_run_id(version)
         return self._read_whole(run_id, self.client.get_run(run_id).data.params)
 
+    def read_run(self, version: str) -> RecordedRun:
+        """Read the run that a version was made by.
+
+        Args:
+            version: The version's number.
+
+        Returns:
+            The run with its tags whole.
+
+        Raises:
+            MlflowException: There is no such version.
+        """
+        return self._record(self.client.get_run(self.find_run_id(version)))
+
+    def _record(self, run: Run) -> RecordedRun:
+        tags = self._read_whole(run.info.run_id, run.data.tags)
+        return RecordedRun(run.info.run_id, run.info.start_time / 1000, run.data.metrics, tags)
+
     def _read_whole(self, run_id: str, texts: Mapping[str, str]) -> dict[str, str]:
         """Read the long ones among parameters or tags from the run's artifacts."""
         paths = {name: find_long_text(text) for name, text in texts.items()}
@@ -320,15 +339,7 @@ class ModelRegistry:
         if not has_database(self.uri):
             return []
         runs = self.client.search_runs([self._experiment()], query, max_results=count)
-        return [
-            RecordedRun(
-                run.info.run_id,
-                run.info.start_time / 1000,
-                run.data.metrics,
-                self._read_whole(run.info.run_id, run.data.tags),
-            )
-            for run in runs
-        ]
+        return [self._record(run) for run in runs]
 
     def _experiment(self) -> str:
         if experiment := self.client.get_experiment_by_name(self.name):

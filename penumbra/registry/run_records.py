@@ -12,9 +12,11 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run
 
+from penumbra.core.masking import mask_settings
 from penumbra.registry.long_texts import shorten_texts
 
 KEY_TAG, BEGUN_TAG = "penumbra.key", "penumbra.begun"  # of runs: what identifies one, since when it is recorded
+FACTS_TAG, JSON_TAG_FACTS = "facts", ("settings", "environment")  # tags of trainings that hold JSON
 MAX_RECORDING_SECONDS = 900.0
 MAX_METRIC_NAME = 200  # characters; MLflow takes 250
 
@@ -39,6 +41,16 @@ class RecordedRun:
     start: float
     metrics: Mapping[str, float]
     tags: Mapping[str, str]
+
+    def read_facts(self) -> dict[str, Any]:
+        """Read what made a training or experiment run.
+
+        Returns:
+            "candidate", "parameters", "train" and "judged" (batches), "data_version", "revision", "files" (digests by
+            path), "gate", "settings" without their secrets, "environment" and others.
+        """
+        own = {name: mask_settings(json.loads(self.tags[name])) for name in JSON_TAG_FACTS}
+        return {**json.loads(self.tags[FACTS_TAG]), **own}
 
 
 @dataclass(frozen=True)

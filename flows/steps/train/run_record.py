@@ -13,12 +13,11 @@ from flows.steps.train.outcome import TrainingOutcome
 from flows.steps.train.plan import TrainingPlan
 from penumbra.data import versions
 from penumbra.registry.models import ModelRegistry
-from penumbra.registry.run_records import FinishedRun
+from penumbra.registry.run_records import FACTS_TAG, JSON_TAG_FACTS, FinishedRun
 from penumbra.training.evaluate import Trial, TrialJob
 from penumbra.training.gate_checks import ServingMeasurements
 
 PLAIN_TAG_FACTS = ("data_version", "revision", "fingerprint")
-JSON_TAG_FACTS = ("settings", "environment")
 
 
 class TrainingRuns(msgspec.Struct, frozen=True):
@@ -132,7 +131,7 @@ def build_run_tags(plan: TrainingPlan, job: TrialJob, kind: str, gate: GateOutco
         "gate": gate.report.overall,
         **{name: plan.facts[name] for name in ("data_version", "train", "revision", "files")},
     }
-    as_json = {"facts": facts, "gate": gate.report.facts(), **{name: plan.facts[name] for name in JSON_TAG_FACTS}}
+    as_json = {FACTS_TAG: facts, "gate": gate.report.facts(), **{name: plan.facts[name] for name in JSON_TAG_FACTS}}
     plain = {name: plan.facts[name] for name in PLAIN_TAG_FACTS}
     return {"kind": kind, **plain, **{name: json.dumps(value) for name, value in as_json.items()}}
 

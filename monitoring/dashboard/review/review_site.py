@@ -19,6 +19,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
+from monitoring.dashboard.overview_site import send_page
 from monitoring.dashboard.page_access import KEY_HOLDER
 from monitoring.dashboard.review.cases import CaseReader
 from monitoring.dashboard.review.progress import ProgressReader
@@ -169,10 +170,7 @@ def make_review_site(settings: Settings, problem: Problem) -> AsgiApp:
             media_type, content = await asyncio.to_thread(page.read, path, query, holder)
         else:
             raise RequestRefused(405, f"{scope['method']} is not possible here", headers=[(b"allow", b"GET, HEAD")])
-        length = b"%d" % len(content)
-        headers = [(b"content-type", media_type), (b"content-length", length), (b"cache-control", b"no-store")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": content})
+        await send_page(send, content, media_type=media_type)
 
     return serve
 

@@ -1,0 +1,121 @@
+"""What the page of approvals shows of a request: figures, gate, differences and faults, from ledger and registry."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from mlflow.exceptions import MlflowException
+
+from monitoring.windows import DayFault
+from penumbra.approvals.accepted_faults import FAULTS_KEY
+from penumbra.approvals.requests import ApprovalRequest
+from penumbra.core.tables import format_number
+from penumbra.registry.ledger import LedgerEntry, format_versions
+from penumbra.registry.models import ModelRegistry
+from penumbra.registry.pointers import CANDIDATE_ALIAS
+from penumbra.training.comparison import describe_changes
+
+PageLines = list[tuple[str, str]]
+MAX_CHANGES = 40  # lines of differences that are shown
+UNKNOWN_CHANGES = "What changed can't be read off the registry"
+
+
+def describe_evidence(
+    models: ModelRegistry, entries: Sequence[LedgerEntry], request: ApprovalRequest
+) -> dict[str, Any]:
+    """Describe a request with the evidence for it.
+
+    Args:
+        models: The model registry.
+        entries: The ledger's entries, oldest first.
+        request: The request.
+
+    Returns:
+        "number", "kind", "title", "waits", "reason", "about" (pairs of a name and what is known), "answers" (pairs of a
+        name and what was answered), "figures" (pairs), "checks" (rows of the gate's table), "changes" and "faults"
+        (sentences).
+    """
+    entry, is_promotion = request.entry, request.kind == "promotion"
+    return {
+        "number": request.number,
+        "kind": request.kind,
+        "title": _format_title(request),
+        "waits": request.describe_waiting(),
+        "reason": entry.reason,
+        "about": [
+            ("versions", format_versions(entry)),
+            ("data", entry.data_version[:8] or "-"),
+            ("entered", f"{entry.time:%Y-%m-%d %H:%M} UTC by {entry.actor}"),
+        ],
+        "answers": [(answer.actor, f"{answer.verdict}: {answer.reason}") for answer in request.answers],
+        "figures": list(_list_figures(entry.evidence)),
+        "checks": _list_gate_checks(entries, request.versions[0]) if is_promotion else [],
+        "changes": _list_changes(models, request) if is_promotion else [],
+        "faults": list(_list_faults(entry)),
+    }
+
+
+def _format_title(request: ApprovalRequest) -> str:
+    if request.kind == "promotion":
+        new, live = request.versions
+        return f"Promote version {new} over version {live}{', by force' if request.is_forced else ''}"
+    return "Retrain" if request.kind == "retraining" else "Investigation"
+
+
+def _list_figures(evidence: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The numbers of a comparison of two versions, or of a window."""
+    facts = evidence.get("evidence") or {}
+    if "days" in facts:
+        people = f", {facts['by_people']:,} of them by people" if facts.get("by_people") else ""
+        yield "evidence", f"{facts['days']:,} days, {facts['labels']:,} labels{people}"
+    if facts.get("difference") is not None:
+        losses = " → ".join(format_number(facts[name]) for name in ("live_loss", "candidate_loss"))
+        ends = " to ".join("-" if facts[end] is None else format_number(facts[end], "+") for end in ("low", "high"))
+        yield facts["loss"], f"{losses}, {format_number(facts['difference'], '+')} a row in its favour ({ends})"
+        yield "odds", f"{facts['better']:.3g} for better, {facts['worse']:.3g} for worse"
+    if shadow := evidence.get("shadow"):
+        yield from _list_shadow_figures(shadow)
+    for fault in evidence.get("faults", ()):
+        if "day" not in fault:  # a guardrail's
+            yield "guardrail", fault["text"]
+    if drift := evidence.get("drift"):
+        yield "drift", f"{format_number(drift['ratio'])} times its threshold in {drift['column']}"
+    if loss := evidence.get("loss"):
+        limit = "" if loss["threshold"] is None else f", above {format_number(loss['threshold'])} it is an alarm"
+        yield "loss", f"{format_number(loss['mean'])} over {loss['labels']:,} labels{limit}"
+
+
+def _list_shadow_figures(shadow: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    if "answered" in shadow:
+        yield "shadow", f"{shadow['answered']:,} of {shadow['rows']:,} rows answered, {shadow['errors']:,} failed"
+        if shadow["differing"] is not None:
+            yield "decisions", f"{shadow['differing']:.1%} differ"
+
+
+def _list_gate_checks(entries: Sequence[LedgerEntry], version: str) -> list[dict[str, str]]:
+    """The table of the gate's latest verdict on a version."""
+    judged = [e for e in entries if e.versions.get(CANDIDATE_ALIAS) == version and "checks" in e.evidence]
+    return [
+        {"name": check["name"], "verdict": check["verdict"], "sentence": check["sentence"]}
+        for check in (judged[-1].evidence["checks"] if judged else ())
+    ]
+
+
+def _list_changes(models: ModelRegistry, request: ApprovalRequest) -> list[str]:
+    """Data, code, recipe and settings of the new version beside those of the live one."""
+    new, live = request.versions
+    try:
+        facts = [models.read_run(version).read_facts() for version in (live, new)]
+        changes = describe_changes(*facts)
+    except (MlflowException, KeyError, json.JSONDecodeError) as error:
+        return [f"{UNKNOWN_CHANGES}: {str(error).splitlines()[0]}"]
+    more = [f"and {len(changes) - MAX_CHANGES} more"] if len(changes) > MAX_CHANGES else []
+    return [*changes[:MAX_CHANGES], *more]
+
+
+def _list_faults(entry: LedgerEntry) -> Iterator[str]:
+    """The data faults of a window's verdict."""
+    if "window" in entry.evidence:
+        for fault in msgspec.convert(entry.evidence.get(FAULTS_KEY, []), list[DayFault]):
+            yield f"{fault.span}: {fault.text} ({fault.cause})"

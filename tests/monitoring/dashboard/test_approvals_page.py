@@ -1,0 +1,182 @@
+"""The page of approvals: the evidence, and answers under the name of a key's holder."""
+
+import contextlib
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+
+from monitoring.dashboard import overview
+from monitoring.dashboard.approvals.evidence import describe_evidence
+from monitoring.dashboard.places import find_free_ports, write_page_digests
+from monitoring.dashboard.server import make_dashboard_config
+from penumbra.approvals.requests import list_requests, make_approval_terms
+from penumbra.core.http_client import find_free_port
+from penumbra.core.problem_loading import load_problem
+from penumbra.registry.ledger import Ledger, LedgerEvent
+from penumbra.registry.models import ModelRegistry
+from penumbra.registry.run_records import FinishedRun
+from service.http.access import read_keys
+from tests.helpers import browser_pages, local_service, local_sites, recorded_windows
+from tests.helpers.registered_versions import make_aliased_registry
+
+CAROL, ALICE = "carols-own-long-key", "alices-own-long-key"
+KEYS = read_keys({"PENUMBRA_KEYS__APPROVE": f"carol:{CAROL}", "PENUMBRA_KEYS__REVIEW": f"alice:{ALICE}"})
+MARKUP = "<script>alert(1)</script>"
+FAULT = {"day": "2013-04-05", "what": "frozen", "column": "temp", "text": f"temp is stuck {MARKUP}", "cause": "ice"}
+EVIDENCE = {
+    **{"days": 41, "labels": 1200, "by_people": 7, "live_loss": 0.52, "candidate_loss": 0.5, "difference": 0.02},
+    **{"low": 0.001, "high": None, "better": 80.5, "worse": 0.1, "loss": "log-loss"},
+}
+CHECK = {"name": "baseline", "measured": 0.1, "limit": 0.0, "verdict": "pass", "sentence": "better than the baseline"}
+
+
+def fill_ledger(folder: Path, database: Path) -> ModelRegistry:
+    """Entry 2 is a promotion that waits, entry 3 an investigation."""
+    models = make_aliased_registry(folder, database, live="1", candidate="2")
+    settings = recorded_windows.make_history_settings(folder)
+    ledger, pair = Ledger(settings.ledger.folder), {"candidate": "2", "live": "1"}
+    terms = make_approval_terms(settings.promotion)
+    entered: list[tuple[str, dict[str, str], dict[str, Any]]] = [
+        ("pass", pair, {"checks": [CHECK]}),
+        ("promote", pair, {**terms, "evidence": EVIDENCE, "faults": []}),
+        ("investigate", {"live": "1"}, {"window": {"begin": "2013-04-04"}, "faults": [FAULT]}),
+    ]
+    for verdict, versions, evidence in entered:
+        facts: dict[str, Any] = {"reason": f"so {MARKUP}", "versions": versions, "evidence": evidence}
+        ledger.append(LedgerEvent(kind="verdict", verdict=verdict, actor="ann", **facts))
+    return models
+
+
+@contextlib.contextmanager
+def serve_overview(folder: Path, keys: Any = KEYS) -> Iterator[SimpleNamespace]:
+    settings = recorded_windows.make_history_settings(folder)
+    sockets, ports = folder / "sockets", find_free_ports("127.0.0.1", find_free_port())
+    sockets.mkdir(exist_ok=True)
+    write_page_digests(sockets, keys)
+    config = make_dashboard_config(settings, load_problem(overview.SHOWN_PARTS), ports, sockets)
+    listening = [socket.create_server(("127.0.0.1", port)) for port in ports.values()]
+    address = f"http://127.0.0.1:{ports['overview']}"
+    with local_sites.serve_config(config, listening), httpx.Client(base_url=address, trust_env=False) as client:
+        yield SimpleNamespace(client=client, address=address, ledger=Ledger(settings.ledger.folder))
+    for each in listening:
+        each.close()
+
+
+@pytest.fixture
+def site(tmp_path: Path, database: Path) -> Iterator[SimpleNamespace]:
+    models = fill_ledger(tmp_path, database)
+    with serve_overview(tmp_path) as found:
+        found.models = models
+        yield found
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {key}"}
+
+
+def test_whoever_reads_the_overview_reads_the_evidence_and_all_of_it_is_text(site: SimpleNamespace) -> None:
+    shown = site.client.get("/approvals")
+    assert (shown.status_code, "form-action 'self'" in shown.headers["content-security-policy"]) == (200, True)
+    assert MARKUP not in shown.text
+    for words in (
+        "2: Promote version 2 over version 1",
+        "41 days, 1,200 labels, 7 of them by people",
+        "0.5200 → 0.5000, +0.0200 a row in its favour (+0.0010 to -)",
+        "better than the baseline",
+        "3: Investigation",
+        "2013-04-05: temp is stuck",
+    ):
+        assert words in shown.text
+    assert "entry 2 waits for 1 person" in site.client.get("/").text
+    assert "Investigations that nobody has ended: 3" in site.client.get("/").text
+
+
+def test_an_answer_takes_a_key_to_approve_and_is_under_its_holders_name(site: SimpleNamespace) -> None:
+    form = {"choice": "approve", "reason": "looks good"}
+    for headers in ({}, bearer(ALICE), bearer("a guess of no use")):
+        refused = site.client.post("/approvals/2", data=form, headers=headers)
+        assert (refused.status_code, "a key of the role approve" in refused.json()["error"]) == (401, True)
+    foreign = {**bearer(CAROL), "origin": "http://a.example"}
+    assert site.client.post("/approvals/2", data=form, headers=foreign).status_code == 403
+    answered = site.client.post("/approvals/2", data=form, headers=bearer(CAROL))
+    assert (answered.status_code, "live is version 2; the candidate: none" in answered.text) == (200, True)
+    assert site.models.aliases() == {"live": "2", "previous": "1"}
+    assert [(e.kind, e.actor) for e in site.ledger.entries()[3:]] == [("approval", "carol"), ("promotion", "carol")]
+
+
+def test_what_can_t_be_answered_is_said_on_the_page(site: SimpleNamespace) -> None:
+    site.models.set_alias("live", "3")
+    stale = site.client.post("/approvals/2", data={"choice": "approve"}, headers=bearer(CAROL))
+    assert (stale.status_code, "version 3 is live by now, where version 1 was" in stale.text) == (409, True)
+    quiet = site.client.post("/approvals/3", data={"choice": "keep"}, headers=bearer(CAROL))
+    assert (quiet.status_code, "entry 3: say why" in quiet.text) == (409, True)
+    assert len(site.ledger.entries()) == 3
+
+
+@pytest.mark.parametrize(
+    ("path", "form", "status"),
+    [
+        ("/approvals/x", {"choice": "approve"}, 404),
+        ("/approvals/2", {"choice": "void"}, 400),
+        ("/approvals/2", {"choice": "approve", "reason": "x" * 20_000}, 413),
+        ("/approvals/9", {"choice": "approve"}, 409),
+    ],
+)
+def test_what_is_no_answer_is_refused(site: SimpleNamespace, path: str, form: dict[str, str], status: int) -> None:
+    assert site.client.post(path, data=form, headers=bearer(CAROL)).status_code == status
+    assert site.client.get("/approvals/2").status_code == 404
+
+
+def test_without_keys_the_page_shows_the_command_and_answers_nothing(tmp_path: Path, database: Path) -> None:
+    fill_ledger(tmp_path, database)
+    with serve_overview(tmp_path, []) as found:
+        assert "<code>penumbra approve 2</code>" in found.client.get("/approvals").text
+        refused = found.client.post("/approvals/2", data={"choice": "approve"})
+        assert (refused.status_code, "set PENUMBRA_KEYS__APPROVE" in refused.json()["error"]) == (403, True)
+        assert len(found.ledger.entries()) == 3
+
+
+def test_what_differs_from_the_live_version_is_said(tmp_path: Path, database: Path) -> None:
+    models = fill_ledger(tmp_path, database)
+    facts = {
+        **{"candidate": "boosting", "parameters": {}, "train": ["2013-01"], "judged": ["2013-02"], "files": {}},
+        **{"data_version": "a" * 32, "revision": "b" * 40},
+    }
+    for number, settings in ((4, {"gate": {"margin": 0.1}}), (5, {"gate": {"margin": 0.2}})):
+        bundle = local_service.make_bundle(tmp_path / f"made/{number}", number)
+        tags = {"facts": json.dumps(facts), "settings": json.dumps(settings), "environment": "{}"}
+        run = models.record(FinishedRun("train", 0, 1, tags=tags), artifacts={"bundle": bundle})
+        models.register(run, "bundle", {})
+    terms = make_approval_terms(recorded_windows.make_history_settings(tmp_path).promotion, is_forced=True)
+    versions = {"candidate": "5", "live": "4"}
+    ledger = Ledger(tmp_path / "ledger")
+    ledger.append(
+        LedgerEvent(kind="verdict", verdict="promote", actor="ann", reason="forced", versions=versions, evidence=terms)
+    )
+    entries = ledger.entries()
+    by_rule, _, forced = (describe_evidence(models, entries, each) for each in list_requests(entries))
+    assert forced["changes"] == ["settings.gate.margin: 0.1 → 0.2"]
+    assert forced["title"] == "Promote version 5 over version 4, by force"
+    assert by_rule["changes"][0].startswith("What changed can't be read off the registry")
+
+
+def test_a_person_approves_in_a_browser_and_on_a_phone_nothing_is_cut_off(site: SimpleNamespace) -> None:
+    with browser_pages.launch_chromium() as browser:
+        page = browser.new_page(
+            viewport=browser_pages.PHONE_SIZE, http_credentials={"username": "any", "password": CAROL}
+        )
+        page.goto(f"{site.address}/approvals")
+        assert page.evaluate("document.documentElement.scrollWidth") == browser_pages.PHONE_SIZE["width"]
+        contrast = page.evaluate(browser_pages.CONTRAST_SCRIPT)
+        assert contrast[0][0] >= 4.5, contrast[0]
+        page.get_by_label("Why").first.fill("checked")
+        page.get_by_role("button", name="Approve").press("Enter")
+        assert "entry 2 is approved by carol" in page.get_by_role("status").inner_text()
+        assert "Promote version 2" not in page.inner_text("main").split("Ended")[0]
+    assert site.models.aliases() == {"live": "2", "previous": "1"}
