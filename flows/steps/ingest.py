@@ -1,5 +1,6 @@
 """The steps of an ingest: restore, list, check, record, attach labels."""
 
+import contextlib
 import sqlite3
 import subprocess
 
@@ -19,6 +20,7 @@ from penumbra.data.staging import StagingLost
 from penumbra.logs.archive_parts import DamagedArchive
 from penumbra.logs.index import LogIndex
 from penumbra.registry import code_version
+from penumbra.reviews.desk import ReviewDesk
 
 
 class IngestRefused(RuntimeError):
@@ -198,7 +200,7 @@ def report_data_version(store: DataStore) -> str:
 
 
 def attach_batch_labels(store: DataStore) -> str:
-    """Write the outcomes of the source's batches into the label log; those that are there already cost a look.
+    """Log the labels of the source's batches and of what people answered; those that are there already cost a look.
 
     The labels of flywheel batches come from that log.
 
@@ -208,7 +210,10 @@ def attach_batch_labels(store: DataStore) -> str:
     Returns:
         How many labels are new, in words.
     """
-    index = LogIndex.from_settings(load_settings(), store.problem.schema)
+    settings = load_settings()
+    index = LogIndex.from_settings(settings, store.problem.schema)
+    with contextlib.closing(ReviewDesk(settings, store.problem)) as desk:
+        desk.complete()
     new = index.attach_labels(store.rows(batch) for batch in store.source_batches())
     return f"{new:,} labels are new"
 

@@ -5,6 +5,7 @@ log after that; where a process ends between the two, the next call or pass of a
 labels says what is there already, so a decision is appended once.
 """
 
+import contextlib
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -78,8 +79,7 @@ class ReviewDesk:
         """
         now = now or dt.datetime.now(dt.UTC)
         action = self._check_content(action)
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with hold_file_lock(self._folder / DESK_LOCK_FILE):
+        with self._take_turn():
             queue = self._settle(now)
             state = _require_case(queue, action)
             if _is_repeated(state, action):
@@ -100,13 +100,19 @@ class ReviewDesk:
             sqlite3.OperationalError: The index of labels is busy for longer than a minute, or can't be written.
         """
         if read_segment_sizes(self._folder) != self._settled:
-            with hold_file_lock(self._folder / DESK_LOCK_FILE):
+            with self._take_turn():
                 self._settle(now or dt.datetime.now(dt.UTC))
 
     def close(self) -> None:
         """Close the segments of both logs that are open."""
         self._actions.close()
         self._labels.close()
+
+    @contextlib.contextmanager
+    def _take_turn(self) -> Iterator[None]:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with hold_file_lock(self._folder / DESK_LOCK_FILE):
+            yield
 
     def _settle(self, now: dt.datetime) -> ReviewQueue:
         """Log the labels that are missing, under the lock; return the queue that they follow from."""

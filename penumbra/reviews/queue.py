@@ -39,6 +39,7 @@ class CaseState:
         label: The contract's outcome columns with their values; empty unless the case is decided.
         decided: The action that decided the case, the last of those that agree; None unless the case is decided.
         history: All actions on the case, those that were undone included, the earliest first.
+        notice: What the webhook was told last of the case; None where it was told nothing.
     """
 
     case: ReviewCase
@@ -48,6 +49,7 @@ class CaseState:
     label: Mapping[str, Any]
     decided: ReviewAction | None
     history: Sequence[ReviewAction]
+    notice: ReviewNotice | None
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,7 @@ class _ReviewFold:
                 self._forget()
             touched = {name for path in sizes for name in self._read_segment(path, sizes[path])}
             for name in touched & self._cases.keys():
-                self._states[name] = _resolve_case(*self._cases[name], self._actions[name])
+                self._states[name] = _resolve_case(*self._cases[name], self._actions[name], self._notices.get(name))
             return dict(self._states), sorted(self._blocks, key=attrgetter("time"))
 
     def _forget(self) -> None:
@@ -142,6 +144,7 @@ class _ReviewFold:
         self._pending: dict[Path, list[ReviewCase]] = defaultdict(list)  # cases whose block isn't there yet
         self._cases: dict[str, tuple[ReviewCase, dt.datetime]] = {}
         self._actions: dict[str, list[ReviewAction]] = defaultdict(list)
+        self._notices: dict[str, ReviewNotice] = {}
         self._states: dict[str, CaseState] = {}
         self._blocks: list[ReviewBlock] = []
 
@@ -162,6 +165,9 @@ class _ReviewFold:
             if not (entry.token and any(entry.token == known.token for known in self._actions[entry.case])):
                 self._actions[entry.case].append(entry)
             return [entry.case]
+        if isinstance(entry, ReviewNotice):
+            self._notices[entry.case] = max(self._notices.get(entry.case, entry), entry, key=attrgetter("time"))
+            return [entry.case]
         if not isinstance(entry, ReviewBlock):
             return ()
         picked = self._pending.pop(path, [])
@@ -175,11 +181,13 @@ _keep_fold = functools.lru_cache(maxsize=KEPT_FOLDERS)(_ReviewFold)
 _decode_line = msgspec.json.Decoder(LogLine).decode
 
 
-def _resolve_case(case: ReviewCase, picked: dt.datetime, actions: Iterable[ReviewAction]) -> CaseState:
+def _resolve_case(
+    case: ReviewCase, picked: dt.datetime, actions: Iterable[ReviewAction], notice: ReviewNotice | None
+) -> CaseState:
     history = sorted(actions, key=attrgetter("time"))
     last = _apply_undo(history)
     status, decided = _judge(case, sorted(last.values(), key=attrgetter("time")))
-    return CaseState(case, picked, last, status, decided.label if decided else {}, decided, history)
+    return CaseState(case, picked, last, status, decided.label if decided else {}, decided, history, notice)
 
 
 def _apply_undo(actions: Iterable[ReviewAction]) -> dict[str, ReviewAction]:

@@ -11,6 +11,7 @@ from penumbra.core.settings import Settings, load_settings
 from penumbra.logs.index import LogIndex
 from penumbra.logs.lag import INDEX_METRICS_FILE, measure_index_lags
 from penumbra.storage.atomic import replace_file
+from service.processes.decision_notices import start_notices
 from service.processes.exposition import MetricSample, format_exposition
 from service.processes.process_control import log_to_stderr, make_running_check, sleep_while_running
 from service.processes.review_pass import ReviewPass
@@ -113,6 +114,7 @@ def main() -> None:
     log_to_stderr(logger)
     running, settings, problem = make_running_check(), load_settings(), load_problem(SERVED_PARTS)
     reviews = ReviewPass(settings, problem)
+    start_notices(settings, running)
     with LogIndex.from_settings(settings, problem.schema).keep_open() as index:
         run_indexer(index, running, make_index_reporter(settings, lambda: reviews.metrics), reviews.run)
 

@@ -41,6 +41,7 @@ SECRET_USERS = {  # by the beginning of a variable's name; no other process is g
     "FSSPEC_": STORE_READERS,
     "MLFLOW_TRACKING_": ("deployer",),
     "PENUMBRA_MONITOR__WEBHOOK": (),
+    "PENUMBRA_REVIEW__WEBHOOK": ("indexer",),
     SIGNING_KEY_VARIABLE: (),
 }
 SERVICE_MODULE = service.__name__

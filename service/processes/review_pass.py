@@ -1,15 +1,17 @@
-"""The review queue's part of the indexer process: it picks the rows that people look at, as they arrive."""
+"""The review queue's part of the indexer process: it picks the rows that people look at, as they arrive, and completes
+what was answered where the process that recorded it ended in between."""
 
 import datetime as dt
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from monitoring.window_store import DamagedWindow, read_degraded_slices
 from penumbra.core.errors import describe_error
 from penumbra.core.histograms import DegradedSlice
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
+from penumbra.reviews.desk import ReviewDesk
 from penumbra.reviews.queue import ReviewQueue
 from penumbra.reviews.selection import CasePicker
 from service.processes.exposition import MetricSample, format_exposition
@@ -19,14 +21,16 @@ REVIEW_METRIC_HELP = {
     "cases": "Rows that people are asked to look at, by what has become of them.",
     "picked_total": "Rows that were picked for people to look at.",
     "oldest_open_seconds": "For how long the oldest open case waits for an answer.",
-    "failing": "1 while no rows can be picked for review.",
+    "failing": "1 while no rows can be picked for review, or answers can't be completed.",
 }
 
 logger = logging.getLogger("service.processes.indexer")
 
 
 class ReviewPass:
-    """Picks deferred rows at every pass, and others every `review.every_minutes`. A failure is logged and tried again.
+    """Picks deferred rows at every pass, and others every `review.every_minutes`, and logs labels that are missing.
+
+    A failure is logged and tried again.
 
     Attributes:
         metrics: The queue after the last pass, in Prometheus' text format.
@@ -36,30 +40,35 @@ class ReviewPass:
         """Prepare to pick rows of the `problem`, with the `settings` of logs, index, bundles, monitor and reviews."""
         self.metrics = ""
         self._settings = settings
-        self._picker = CasePicker(settings, problem)
-        self._last_message = ""
+        self._picker, self._desk = CasePicker(settings, problem), ReviewDesk(settings, problem)
+        self._messages: dict[str, str] = {}
         self._wait = dt.timedelta(minutes=settings.review.every_minutes).total_seconds()
         drawn = [block for block in ReviewQueue.read(settings.review.folder).blocks if block.spans]
         since = (dt.datetime.now(dt.UTC) - drawn[-1].time).total_seconds() if drawn else 0.0
         self._due = time.monotonic() + max(self._wait - since, 0.0)
 
     def run(self) -> None:
-        """Pick what is due, and bring the metrics up to date; nothing is raised."""
-        try:
-            self._pick_due()
-            message = ""
-        except Exception as error:  # such as a full disk: the rows wait in their log
-            self._due = time.monotonic() + min(self._wait, MAX_RETRY_SECONDS)
-            message = describe_error(error)
-            if message != self._last_message:
-                logger.error("no rows can be picked for review, trying again: %s", message)
-        self._last_message = message
-        samples = [*_list_queue_samples(ReviewQueue.read(self._settings.review.folder)), ("failing", {}, bool(message))]
+        """Pick what is due, log labels that are missing, and bring the metrics up to date; nothing is raised."""
+        self._attempt("no rows can be picked for review", self._pick_due)
+        self._attempt("answers can't be completed", self._desk.complete)
+        is_failing = any(self._messages.values())
+        samples = [*_list_queue_samples(ReviewQueue.read(self._settings.review.folder)), ("failing", {}, is_failing)]
         self.metrics = format_exposition("penumbra_review_", REVIEW_METRIC_HELP, samples)
+
+    def _attempt(self, consequence: str, step: Callable[[], object]) -> None:
+        try:
+            step()
+            message = ""
+        except Exception as error:  # such as a full disk: rows and answers wait in their logs
+            message = describe_error(error)
+            if message != self._messages.get(consequence):
+                logger.error("%s, trying again: %s", consequence, message)
+        self._messages[consequence] = message
 
     def _pick_due(self) -> None:
         self._picker.pick_deferred()
         if time.monotonic() >= self._due:
+            self._due = time.monotonic() + min(self._wait, MAX_RETRY_SECONDS)
             self._picker.pick(slices=self._read_slices())
             self._due = time.monotonic() + self._wait
 

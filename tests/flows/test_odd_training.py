@@ -83,6 +83,7 @@ SETTINGS = {
     "registry__model": "orders",
     "data__remote": f"ssh://me:{PLANTED}@127.0.0.1:1/data",
     "monitor__webhook": f"https://hooks.example.org/services/{PLANTED}",
+    "review__webhook": f"https://hooks.example.org/services/{PLANTED}",
     "keys__predict": PLANTED * 2,
 }
 

@@ -7,7 +7,13 @@ from penumbra.reviews.queue import ReviewQueue
 from penumbra.reviews.selection import CasePicker, pick_cases
 from service.processes.review_pass import ReviewPass
 from tests.helpers.prediction_logs import append_to_new_segment
-from tests.helpers.review_cases import MONDAY, make_action, make_review_settings
+from tests.helpers.review_cases import (
+    MONDAY,
+    make_action,
+    make_review_settings,
+    pick_predictions,
+    read_review_labels,
+)
 from tests.helpers.reviewed_rows import RULED, log_rows
 
 
@@ -85,3 +91,20 @@ def test_the_metrics_say_how_many_cases_have_become_what_and_how_long_the_oldest
         == 3
     )
     assert float(told["penumbra_review_oldest_open_seconds"]) == pytest.approx(3600, abs=60)
+
+
+def test_an_answer_without_its_label_is_completed(tmp_path):
+    (case,) = pick_predictions(tmp_path)
+    append_to_new_segment(tmp_path / "reviews", [make_action(case, "ann", 42)])
+    ReviewPass(make_review_settings(tmp_path), RULED).run()
+    assert [label["prediction"] for label in read_review_labels(tmp_path)] == [case]
+
+
+def test_where_answers_cannot_be_completed_rows_are_picked_all_the_same(tmp_path, caplog):
+    pick_predictions(tmp_path)
+    (name,) = log_rows(tmp_path, 1, pending=True, due=MONDAY, default=False)
+    (tmp_path / "labels").write_text("in the way")
+    with caplog.at_level(logging.ERROR):
+        ReviewPass(make_review_settings(tmp_path), RULED).run()
+    assert caplog.records[0].getMessage().startswith("answers can't be completed, trying again: ")
+    assert name in read_cases(tmp_path)

@@ -47,6 +47,7 @@ def server_without_model(folder: Path) -> Iterator[tuple[Any, httpx.Response, ht
         "registry__tracking": f"sqlite:///file:{folder}/mlflow.db?uri=true&password={PLANTED}",
         "data__remote": f"ssh://me:{PLANTED}@127.0.0.1:1/data",
         "monitor__webhook": f"https://hooks.example.org/{PLANTED}",
+        "review__webhook": f"http://127.0.0.1:9/{PLANTED}",
     }
     with local_service.start_server(folder, **secrets) as (process, http):
         yield (process, http), http.get("/readyz"), http.post("/predict", json=EXAMPLE)

@@ -1,0 +1,76 @@
+"""Tells a webhook what has become of deferred answers: once for each decision, and where the default counts."""
+
+import datetime as dt
+import os
+
+from penumbra.core.settings import Settings
+from penumbra.core.webhook import WEBHOOK_PAUSE_SECONDS, post_message
+from penumbra.logs.append_log import LogWriter, encode_json
+from penumbra.reviews.deferred import DeferredState, find_deferred_state
+from penumbra.reviews.queue import CaseState, ReviewQueue
+from penumbra.reviews.records import ReviewNotice
+from penumbra.storage.locks import acquire_lock
+
+NOTIFY_LOCK_FILE = "notify.lock"
+MAX_NEWS_AGE = dt.timedelta(days=7)  # what is older isn't told any more
+
+
+class DecisionNotifier:
+    """Posts to the webhook of `review.webhook`. Only one at a time does, over all processes.
+
+    The review log notes what was told after it was told: after a kill between the two it is told again, with the same
+    id.
+    """
+
+    def __init__(self, settings: Settings, pause: float = WEBHOOK_PAUSE_SECONDS) -> None:
+        """Take address and folder from `settings`; `pause` is in seconds, before the second try to reach it."""
+        self._url, self._folder, self._pause = settings.review.webhook, settings.review.folder, pause
+        self._writer = LogWriter(settings.review.folder, settings.log.segment_mb, settings.log.segment_hours)
+
+    def notify(self, now: dt.datetime | None = None) -> str:
+        """Tell what is new; nothing where another process is at it.
+
+        Args:
+            now: The time (UTC); the clock's by default.
+
+        Returns:
+            Why the webhook wasn't reached, at which the rest is left for later; "" otherwise.
+
+        Raises:
+            OSError: The review log can't be read or written.
+        """
+        if not self._url or not self._folder.exists():
+            return ""
+        try:
+            lock = acquire_lock(self._folder / NOTIFY_LOCK_FILE)
+        except BlockingIOError:
+            return ""
+        try:
+            return self._tell_news(now or dt.datetime.now(dt.UTC))
+        finally:
+            os.close(lock)
+
+    def close(self) -> None:
+        """Close the segment of the review log that this notifier writes."""
+        self._writer.close()
+
+    def _tell_news(self, now: dt.datetime) -> str:
+        for name, case in ReviewQueue.read(self._folder, now).states.items():
+            if (found := _find_news(case, now)) is None:
+                continue
+            message = {"text": f"review of {name}: {found.status}", "prediction_id": name, "status": found.status}
+            if reason := post_message(self._url, message, self._pause):
+                return reason
+            self._writer.recover()
+            self._writer.append([encode_json(ReviewNotice(name, found.status, now))])
+        return ""
+
+
+def _find_news(case: CaseState, now: dt.datetime) -> DeferredState | None:
+    """What has become of a deferred answer, unless the webhook knows that already or it is old."""
+    if case.case.due is None:
+        return None
+    found, told = find_deferred_state(case.case.due, case, now), case.notice
+    if found.time is None or found.time < now - MAX_NEWS_AGE:
+        return None
+    return None if told and told.status == found.status and told.time >= found.time else found
