@@ -31,6 +31,7 @@ from penumbra.reviews.needs import NeedFinder
 from penumbra.reviews.queue import ReviewQueue
 from penumbra.reviews.records import ReviewBlock, ReviewCase
 from penumbra.reviews.sampling import FloatArray, PriorityDraw, hash_uniforms
+from penumbra.rules import Defer
 from penumbra.storage.locks import hold_file_lock
 
 MAX_BLOCK_BYTES = 1 << 28  # so that a pass over a long log takes seconds; the rest is for the next block
@@ -53,6 +54,8 @@ class CasePicker:
         self._index = LogIndex.from_settings(settings, problem.schema)
         self._writer = LogWriter(settings.review.folder, hours=24)
         self._scanned: dict[Path, int] | None = None
+        defers = any(isinstance(rule.then, Defer) for rule in problem.rules.RULES)
+        self._is_asking = defers or settings.review.per_day > 0
 
     def pick(
         self, budget: float | None = None, now: dt.datetime | None = None, slices: Sequence[DegradedSlice] = ()
@@ -99,6 +102,8 @@ class CasePicker:
         Raises:
             OSError: A log can't be read, or the review log can't be written; nothing is picked then.
         """
+        if not self._is_asking:  # no block follows on another, so each start would read the log from its beginning
+            return None
         now, folder = now or dt.datetime.now(dt.UTC), self._settings.review.folder
         scanned = self._find_start(ReviewQueue.read(folder)) if self._scanned is None else dict(self._scanned)
         rows: list[DeferredPrediction] = []

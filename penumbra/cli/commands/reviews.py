@@ -1,16 +1,63 @@
-"""Commands about people's reviews: export-reviews, import-reviews."""
+"""Commands about people's reviews: reviews, reviews pick, export-reviews, import-reviews."""
 
 from pathlib import Path
 
 import click
 
-from penumbra.cli.group import EXIT_FINDINGS, ProjectCommand, refuse_on, show_progress
+from penumbra.cli.group import (
+    EXIT_FINDINGS,
+    ProjectCommand,
+    ProjectGroup,
+    as_json_option,
+    print_json,
+    refuse_on,
+    show_progress,
+)
 
 file_argument = click.argument(
     "file",
     type=click.Path(path_type=Path, dir_okay=False),
     callback=lambda ctx, parameter, value: value.absolute(),
 )
+
+
+@click.group("reviews", cls=ProjectGroup, example="penumbra reviews", invoke_without_command=True)
+@as_json_option
+@click.pass_context
+def show_reviews(context: click.Context, as_json: bool) -> None:
+    """Show the review queue: what became of the cases, for which reasons they were picked, what waits and how long."""
+    from penumbra.cli import review_report
+    from penumbra.core.settings import SettingsError, load_settings
+    from penumbra.reviews.queue import ReviewQueue
+
+    if context.invoked_subcommand:
+        return
+    with refuse_on(SettingsError):
+        queue = ReviewQueue.read(load_settings().review.folder)
+    if as_json:
+        print_json(review_report.describe_queue(queue))
+    else:
+        click.echo("\n\n".join(review_report.report_queue(queue)))
+
+
+@show_reviews.command("pick", cls=ProjectCommand, example="penumbra reviews pick --count 20")
+@click.option("--count", type=click.IntRange(min=1), help="How many rows; by default what review.per_day allows.")
+def pick_rows(count: int | None) -> None:
+    """Pick rows now among those that arrived since rows were picked last."""
+    import sqlite3
+
+    from monitoring.window_store import DamagedWindow, read_degraded_slices
+    from penumbra.cli import review_report
+    from penumbra.core.problem import ProblemError
+    from penumbra.core.problem_loading import SERVED_PARTS, load_problem
+    from penumbra.core.settings import SettingsError, load_settings
+    from penumbra.reviews.selection import pick_cases
+
+    expected = SettingsError, ProblemError, DamagedWindow, OSError, sqlite3.Error
+    with refuse_on(*expected), show_progress("Picking rows"):
+        settings, problem = load_settings(), load_problem(SERVED_PARTS)
+        block = pick_cases(settings, problem, count, slices=read_degraded_slices(settings.monitor.folder))
+    click.echo(review_report.format_block(block))
 
 
 @click.command("export-reviews", cls=ProjectCommand, example="penumbra export-reviews reviews.json")
@@ -77,4 +124,4 @@ def _split_names(given: tuple[str, ...]) -> dict[str, str]:
     return {annotator: name for annotator, _, name in (each.rpartition("=") for each in given)}
 
 
-COMMANDS = (export_cases, import_annotations)
+COMMANDS = (show_reviews, export_cases, import_annotations)

@@ -1,0 +1,95 @@
+"""The review queue: what became of the cases, for which reasons they were picked, and how long the oldest waits."""
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import polars as pl
+
+from penumbra.core.tables import format_table
+from penumbra.reviews.queue import CaseState, ReviewQueue
+from penumbra.reviews.records import ReviewBlock
+
+NOTHING_PICKED = (
+    "No row was picked: nothing is new, or the budget has no whole row yet (review.per_day in settings.toml; --count)."
+)
+HOUR, DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
+
+
+def report_queue(queue: ReviewQueue) -> Iterator[str]:
+    """Report on the queue for people.
+
+    Args:
+        queue: The queue.
+
+    Yields:
+        Paragraphs.
+    """
+    if not queue.states:
+        yield "No row was picked yet: a running service picks some as they arrive, `penumbra reviews pick` at once."
+        return
+    statuses = [*queue.count_statuses().items()]
+    yield format_table(pl.DataFrame(statuses, schema=["status", "cases"], orient="row"))
+    yield format_table(tabulate_reasons(queue))
+    if waiting := _list_unfinished(queue):
+        yield f"{len(waiting):,} wait, the oldest for {_format_duration(queue.now - waiting[0].picked)}."
+    if drawn := [block for block in queue.blocks if block.spans]:
+        yield f"At {drawn[-1].time:%Y-%m-%d %H:%M} UTC {format_block(drawn[-1])}"
+
+
+def describe_queue(queue: ReviewQueue) -> dict[str, Any]:
+    """Describe the queue for machines.
+
+    Args:
+        queue: The queue.
+
+    Returns:
+        "statuses" (numbers of cases), "reasons" (rows of `tabulate_reasons`), "oldest" (when the oldest case that waits
+        was picked, None for none) and "blocks" (how many there are).
+    """
+    waiting = _list_unfinished(queue)
+    return {
+        "statuses": queue.count_statuses(),
+        "reasons": tabulate_reasons(queue).to_dicts(),
+        "oldest": waiting[0].picked if waiting else None,
+        "blocks": len(queue.blocks),
+    }
+
+
+def tabulate_reasons(queue: ReviewQueue) -> pl.DataFrame:
+    """Tabulate the reasons for which rows were picked.
+
+    Args:
+        queue: The queue.
+
+    Returns:
+        A row for each reason, the most frequent first: "reason" (String), and (Int64) "rows" that had it, "cases" that
+        were picked of them, and those that are "open". A row with two reasons counts for both.
+    """
+    rows: Counter[str] = Counter()
+    for block in queue.blocks:
+        rows.update(block.reasons)
+    cases, unfinished = _count_reasons(queue.states.values()), _count_reasons(_list_unfinished(queue))
+    lines = [(reason, rows[reason], cases[reason], unfinished[reason]) for reason, _ in (rows | cases).most_common()]
+    return pl.DataFrame(lines, schema=["reason", "rows", "cases", "open"], orient="row")
+
+
+def format_block(block: ReviewBlock | None) -> str:
+    """Return in a sentence how many rows of a `block` were picked."""
+    if block is None:
+        return NOTHING_PICKED
+    return f"{block.picked:,} of {block.rows:,} rows were picked."
+
+
+def _list_unfinished(queue: ReviewQueue) -> list[CaseState]:
+    """The cases that somebody has yet to decide, the oldest first."""
+    return sorted([*queue.list_cases("open"), *queue.list_cases("conflict")], key=lambda state: state.picked)
+
+
+def _count_reasons(states: Iterable[CaseState]) -> Counter[str]:
+    return Counter(reason for state in states for reason in state.case.reasons)
+
+
+def _format_duration(time: dt.timedelta) -> str:
+    return f"{time / HOUR:.1f} h" if time < 2 * DAY else f"{time / DAY:.0f} days"

@@ -1,0 +1,59 @@
+import json
+
+import pytest
+
+from penumbra.cli.review_report import describe_queue, report_queue
+from penumbra.reviews.queue import ReviewQueue
+from penumbra.reviews.records import ReviewBlock, ReviewCase
+from tests.helpers.command_line import run_command_line
+from tests.helpers.prediction_logs import append_to_new_segment
+from tests.helpers.review_cases import make_action, make_moment
+from tests.helpers.reviewed_rows import log_rows
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three cases of 2,000 rows, one of which is decided."""
+    cases = [
+        ReviewCase("1-0", ["rule look"], 1),
+        ReviewCase("2-0", ["rule look", "close call"], 0.5),
+        ReviewCase("3-0", ["chance"], 0.001),
+    ]
+    reasons = {"rule look": 2, "close call": 100, "chance": 1899}
+    block = ReviewBlock(make_moment(0), {"a": (0, 9)}, 2000, 3, 3.5, reasons)
+    append_to_new_segment(tmp_path, [*cases, block, make_action("1-0", minutes=5)])
+    return tmp_path
+
+
+def test_the_report_says_what_became_of_the_cases_why_they_were_picked_and_what_waits(folder):
+    text = "\n\n".join(report_queue(ReviewQueue.read(folder, make_moment(90))))
+    rows = [line.split() for line in text.splitlines()]
+    assert ["open", "2"] in rows
+    assert ["decided", "1"] in rows
+    assert ["rule", "look", "2", "2", "1"] in rows
+    assert ["close", "call", "100", "1", "1"] in rows
+    assert "2 wait, the oldest for 1.5 h." in text
+    assert "At 2026-03-02 12:00 UTC 3 of 2,000 rows were picked." in text
+
+
+def test_machines_are_told_the_same(folder):
+    told = describe_queue(ReviewQueue.read(folder, make_moment(90)))
+    assert told["statuses"]["open"] == 2
+    assert told["reasons"][0] == {"reason": "chance", "rows": 1899, "cases": 1, "open": 1}
+    assert (told["oldest"], told["blocks"]) == (make_moment(0), 1)
+
+
+def test_without_a_case_the_report_says_how_to_get_one(tmp_path):
+    (said,) = report_queue(ReviewQueue.read(tmp_path))
+    assert "`penumbra reviews pick`" in said
+
+
+def test_the_command_picks_rows_and_shows_the_queue(tmp_path, monkeypatch):
+    for section, name in (("REVIEW", "reviews"), ("LABELS", "labels"), ("MONITOR", "monitor")):
+        monkeypatch.setenv(f"PENUMBRA_{section}__FOLDER", str(tmp_path / name))
+    monkeypatch.setenv("PENUMBRA_SERVICE__PREDICTIONS", str(tmp_path / "predictions"))
+    log_rows(tmp_path, 5)
+    assert run_command_line("reviews", "pick", "--count", "2").stdout == "2 of 5 rows were picked.\n"
+    assert run_command_line("reviews", "pick").stdout.startswith("No row was picked")
+    assert json.loads(run_command_line("reviews", "--json").stdout)["statuses"]["open"] == 2
+    assert "2 wait" in run_command_line("reviews").stdout
