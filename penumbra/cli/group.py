@@ -74,10 +74,6 @@ class ProjectCommand(click.Command):
         return super().invoke(ctx)
 
 
-class ProjectGroup(ProjectCommand, click.Group):
-    """A command that works in the project's folder, and has further commands."""
-
-
 class CommandGroup(click.Group):
     """A group that lists its commands by section, and suggests one where an unknown one is named."""
 

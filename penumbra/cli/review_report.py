@@ -27,7 +27,7 @@ def report_queue(queue: ReviewQueue) -> Iterator[str]:
         Paragraphs.
     """
     if not queue.states:
-        yield "No row was picked yet: a running service picks some as they arrive, `penumbra reviews pick` at once."
+        yield "No row was picked yet: a running service picks some as they arrive, `penumbra pick-reviews` at once."
         return
     statuses = [*queue.count_statuses().items()]
     yield format_table(pl.DataFrame(statuses, schema=["status", "cases"], orient="row"))

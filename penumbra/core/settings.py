@@ -238,7 +238,7 @@ class ReviewSettings(SettingsSection):
 
     folder: Path
     per_day: int = Field(ge=0)
-    chance_share: float = Field(ge=0, le=1)
+    chance_share: float = Field(gt=0, le=1)
     double_share: float = Field(ge=0, le=1)
     every_minutes: float = Field(gt=0)
     blind: bool

@@ -45,7 +45,7 @@ def test_machines_are_told_the_same(folder):
 
 def test_without_a_case_the_report_says_how_to_get_one(tmp_path):
     (said,) = report_queue(ReviewQueue.read(tmp_path))
-    assert "`penumbra reviews pick`" in said
+    assert "`penumbra pick-reviews`" in said
 
 
 def test_the_command_picks_rows_and_shows_the_queue(tmp_path, monkeypatch):
@@ -53,7 +53,7 @@ def test_the_command_picks_rows_and_shows_the_queue(tmp_path, monkeypatch):
         monkeypatch.setenv(f"PENUMBRA_{section}__FOLDER", str(tmp_path / name))
     monkeypatch.setenv("PENUMBRA_SERVICE__PREDICTIONS", str(tmp_path / "predictions"))
     log_rows(tmp_path, 5)
-    assert run_command_line("reviews", "pick", "--count", "2").stdout == "2 of 5 rows were picked.\n"
-    assert run_command_line("reviews", "pick").stdout.startswith("No row was picked")
+    assert run_command_line("pick-reviews", "--count", "2").stdout == "2 of 5 rows were picked.\n"
+    assert run_command_line("pick-reviews").stdout.startswith("No row was picked")
     assert json.loads(run_command_line("reviews", "--json").stdout)["statuses"]["open"] == 2
     assert "2 wait" in run_command_line("reviews").stdout

@@ -1,9 +1,13 @@
+from types import SimpleNamespace
+
+import dataframely as dy
+import polars as pl
 import pytest
 
 from penumbra.core.histograms import DegradedSlice
 from penumbra.logs.append_log import list_segments
 from penumbra.logs.index import LogIndex
-from penumbra.logs.schema import ShadowRow
+from penumbra.logs.schema import PredictionEntry, ShadowRow
 from penumbra.reviews.needs import NeedFinder
 from problem import features
 from tests.helpers.local_service import deploy_version
@@ -14,11 +18,11 @@ from tests.helpers.reviewed_rows import INPUTS, RULED, log_rows, make_row
 CARRIER = next(at for at, kind in enumerate(features.FEATURES) if kind.name == "carrier")
 
 
-def find_reasons(folder, *slices):
+def find_reasons(folder, *slices, problem=RULED):
     settings = make_review_settings(folder)
-    index = LogIndex.from_settings(settings, RULED.schema)
+    index = LogIndex.from_settings(settings, problem.schema)
     index.catch_up()
-    finder = NeedFinder(settings.service.state, RULED, index, slices)
+    finder = NeedFinder(settings.service.state, problem, index, slices)
     rows = finder.read(b"".join(path.read_bytes() for path in list_segments(folder / "predictions")))
     return [list(reasons) for reasons in finder.find_reasons(rows)]
 
@@ -109,3 +113,28 @@ def test_a_damaged_line_is_left_out(tmp_path):
     (path,) = list_segments(tmp_path / "predictions")
     path.write_bytes(path.read_bytes().replace(b'"flight":0', b'"flight":7'))
     assert find_reasons(tmp_path) == [[]]
+
+
+class Bird(dy.Schema):
+    ring = dy.Int64(primary_key=True)
+    seen = dy.Datetime(time_zone="UTC")
+
+
+class Measured(Bird):
+    wingspan = dy.Float64(nullable=True)
+
+
+BIRDS = SimpleNamespace(
+    schema=SimpleNamespace(Row=Bird, Labelled=Measured, TIME="seen", target=lambda: pl.col("wingspan")),
+    features=SimpleNamespace(FEATURES=()),
+    rules=SimpleNamespace(RULES=()),
+)
+
+
+def test_of_numbers_the_largest_differences_from_the_shadow_are_disagreements(tmp_path):
+    records = [{"ring": number, "seen": MONDAY} for number in range(40)]
+    birds = [PredictionEntry(MONDAY, "contract", record, [], 100.0, 100.0, "1", 80) for record in records]
+    names = append_to_new_segment(tmp_path / "predictions", birds)
+    answers = [ShadowRow(name, "2", MONDAY, 100 + at / 10, 100 + at / 10) for at, name in enumerate(names)]
+    append_to_new_segment(tmp_path / "shadow", answers)
+    assert [at for at, reasons in enumerate(find_reasons(tmp_path, problem=BIRDS)) if reasons] == [38, 39]

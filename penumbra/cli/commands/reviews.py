@@ -1,4 +1,4 @@
-"""Commands about people's reviews: reviews, reviews pick, export-reviews, import-reviews."""
+"""Commands about people's reviews: reviews, pick-reviews, export-reviews, import-reviews."""
 
 from pathlib import Path
 
@@ -7,7 +7,6 @@ import click
 from penumbra.cli.group import (
     EXIT_FINDINGS,
     ProjectCommand,
-    ProjectGroup,
     as_json_option,
     print_json,
     refuse_on,
@@ -21,17 +20,14 @@ file_argument = click.argument(
 )
 
 
-@click.group("reviews", cls=ProjectGroup, example="penumbra reviews", invoke_without_command=True)
+@click.command("reviews", cls=ProjectCommand, example="penumbra reviews")
 @as_json_option
-@click.pass_context
-def show_reviews(context: click.Context, as_json: bool) -> None:
+def show_reviews(as_json: bool) -> None:
     """Show the review queue: what became of the cases, for which reasons they were picked, what waits and how long."""
     from penumbra.cli import review_report
     from penumbra.core.settings import SettingsError, load_settings
     from penumbra.reviews.queue import ReviewQueue
 
-    if context.invoked_subcommand:
-        return
     with refuse_on(SettingsError):
         queue = ReviewQueue.read(load_settings().review.folder)
     if as_json:
@@ -40,7 +36,7 @@ def show_reviews(context: click.Context, as_json: bool) -> None:
         click.echo("\n\n".join(review_report.report_queue(queue)))
 
 
-@show_reviews.command("pick", cls=ProjectCommand, example="penumbra reviews pick --count 20")
+@click.command("pick-reviews", cls=ProjectCommand, example="penumbra pick-reviews --count 20")
 @click.option("--count", type=click.IntRange(min=1), help="How many rows; by default what review.per_day allows.")
 def pick_rows(count: int | None) -> None:
     """Pick rows now among those that arrived since rows were picked last."""
@@ -124,4 +120,4 @@ def _split_names(given: tuple[str, ...]) -> dict[str, str]:
     return {annotator: name for annotator, _, name in (each.rpartition("=") for each in given)}
 
 
-COMMANDS = (show_reviews, export_cases, import_annotations)
+COMMANDS = (show_reviews, pick_rows, export_cases, import_annotations)
