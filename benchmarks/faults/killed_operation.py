@@ -30,6 +30,7 @@ OPERATIONS = {  # by name: the module of benchmarks/faults/operations that has i
     "archive": "logs",
     "index": "logs",
     "monitor": "monitor",
+    "answer": "reviews",
 }
 SHOWN_DIFFERENCES = 3
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}

@@ -134,10 +134,11 @@ class _ReviewFold:
             sizes = read_segment_sizes(self._folder)
             if any(sizes.get(path, 0) < position for path, position in self._positions.items()):
                 self._forget()
-            touched = {name for path in sizes for name in self._read_segment(path, sizes[path])}
-            for name in touched & self._cases.keys():
+            touched = [name for path in sizes for name in self._read_segment(path, sizes[path])]
+            for name in filter(self._cases.__contains__, dict.fromkeys(touched)):
                 self._states[name] = _resolve_case(*self._cases[name], self._actions[name], self._notices.get(name))
-            return dict(self._states), sorted(self._blocks, key=attrgetter("time"))
+            states = dict(sorted(self._states.items(), key=lambda named: named[1].picked))
+            return states, sorted(self._blocks, key=attrgetter("time"))
 
     def _forget(self) -> None:
         self._positions: dict[Path, int] = defaultdict(int)
@@ -148,14 +149,14 @@ class _ReviewFold:
         self._states: dict[str, CaseState] = {}
         self._blocks: list[ReviewBlock] = []
 
-    def _read_segment(self, path: Path, size: int) -> set[str]:
+    def _read_segment(self, path: Path, size: int) -> list[str]:
         """Read a segment on; return the names of the cases that its new lines are about."""
-        touched: set[str] = set()
+        touched: list[str] = []
         while self._positions[path] < size and (content := read_tail(path, self._positions[path])):
             self._positions[path] += len(content)
             for line in filter(is_line_whole, content.splitlines()):
                 with suppress(msgspec.MsgspecError):
-                    touched.update(self._take_in(path, _decode_line(line)))
+                    touched.extend(self._take_in(path, _decode_line(line)))
         return touched
 
     def _take_in(self, path: Path, entry: LogLine) -> Sequence[str]:

@@ -131,6 +131,12 @@ def test_an_action_that_was_sent_twice_counts_once(tmp_path):
     assert (undone.status, [each.token for each in undone.history]) == ("open", ["a", ""])
 
 
+def test_cases_are_in_the_order_in_which_they_were_picked_whatever_segment_they_are_in(tmp_path):
+    write(tmp_path, *(ReviewCase(f"{number}-0", ["chance"], 0.5) for number in range(9, 4, -1)), block(minutes=9))
+    write(tmp_path, ReviewCase("1-0", ["chance"], 0.5), block(minutes=3))
+    assert [*ReviewQueue.read(tmp_path).states] == ["1-0", "9-0", "8-0", "7-0", "6-0", "5-0"]
+
+
 def test_two_who_work_at_the_same_time_have_orders_of_their_own(tmp_path):
     write(tmp_path, *(ReviewCase(f"{n}-0", [], 0.5) for n in range(20)), block(picked=20))
     queue = ReviewQueue.read(tmp_path)
