@@ -340,6 +340,8 @@ class ReplaySettings(SettingsSection):
     folder: Path
     candidate: str
     seed: int
+    reviews_per_day: int = Field(ge=0)
+    reviewer_error: float = Field(ge=0, le=1)
 
 
 class Settings(SettingsSection):

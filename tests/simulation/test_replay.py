@@ -60,6 +60,17 @@ def test_a_batch_arrives_a_model_is_made_of_it_earns_its_place_and_does_better(f
     assert figures["served_log_loss"] < figures["never_log_loss"]
 
 
+def test_people_answer_what_is_picked_each_day_and_the_estimate_covers_the_true_error_rate(
+    figures: dict[str, Any], folder: Path
+) -> None:
+    reviews = [step["reviews"] for step in Journal(folder / "diary.jsonl").steps()]
+    assert [review["cases"] for review in reviews] == [load_settings(environ={}).replay.reviews_per_day] * 14
+    assert {status for review in reviews for status in review["statuses"]} <= {"decided", "cannot tell"}
+    assert figures["reviewed"] == sum(review["statuses"]["decided"] for review in reviews)
+    assert figures["error_rate_low"] <= figures["true_error_rate"] <= figures["error_rate_high"]
+    assert 0 < figures["agreement"] <= 1
+
+
 def test_the_report_needs_nothing_else_and_shows_every_decision(figures: dict[str, Any], folder: Path) -> None:
     page = (folder / "report.html").read_text()
     assert "<svg" in page

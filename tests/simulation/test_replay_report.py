@@ -5,9 +5,11 @@ import json
 import pytest
 
 from penumbra.core.settings import load_settings
-from penumbra.simulation.replay import report
+from penumbra.core.task import Task
+from penumbra.simulation.replay import report, review_report
 
-DAY = {"version": "1", "fault": "", "columns": [], "sabotaged": "", "entries": [], "rows": 24}
+REVIEWS = {"cases": 0, "reasons": {}, "statuses": {}, "targets": [], "picked": [], "error": 6.0, "known": 20}
+DAY = {"version": "1", "fault": "", "columns": [], "sabotaged": "", "entries": [], "rows": 24, "reviews": REVIEWS}
 
 
 def make_steps(losses, **first):
@@ -33,7 +35,7 @@ def settings(tmp_path):
 
 def test_the_loss_has_its_own_name_and_the_fault_is_told_with_its_column(settings, tmp_path):
     steps = make_steps([400.0, 300.0], fault="amount is missing from all rows", columns=["amount"], sabotaged="2")
-    words = report.write_replay_report(settings, steps, "squared_error", tmp_path)
+    words = report.write_replay_report(settings, steps, Task("regression"), 2, tmp_path)
     assert "The fault: 2024-05-01: amount is missing from all rows; the monitor noticed nothing." in words
     assert "The saboteur: version 2 was never promoted." in words
     figures = json.loads(words.splitlines()[-1])
@@ -44,7 +46,42 @@ def test_the_loss_has_its_own_name_and_the_fault_is_told_with_its_column(setting
 
 
 def test_days_without_labels_have_no_loss_and_no_fault_is_said_so(settings, tmp_path):
-    words = report.write_replay_report(settings, make_steps([0.0, 0.0], sabotaged="2"), "log_loss", tmp_path)
+    words = report.write_replay_report(settings, make_steps([0.0, 0.0], sabotaged="2"), Task("binary"), 2, tmp_path)
     assert "none, as no column could be altered within the contract" in words
     figures = json.loads(words.splitlines()[-1])
     assert (figures["served_log_loss"], figures["fault_noticed"]) == (None, None)
+
+
+def make_reviewed_days(picked, **of_each):
+    """Two days on which people answered the same cases: chance, error by people, error by the outcome."""
+    reviews = REVIEWS | {"cases": len(picked), "picked": picked, "reasons": {"chance": len(picked)}} | of_each
+    return [{**step, "reviews": reviews} for step in make_steps([1.0, 1.0])]
+
+
+def test_what_people_answered_is_told_with_the_error_rate_of_all_rows_beside_the_true_one():
+    picked = [[0.5, 1.0, 1.0], [0.5, 0.0, 1.0], [0.5, 0.0, 0.0], [0.5, None, None]]
+    targets = [{"reviewer 1": True, "reviewer 2": False}]
+    steps = make_reviewed_days(picked, statuses={"decided": 3, "cannot tell": 1}, targets=targets)
+    words = list(review_report.describe_reviews(steps, "binary", 2))
+    assert words[0] == "Reviews: 8 of 48 rows were picked (chance 8); 6 decided, 2 cannot tell."
+    assert "of which 2 have answers that differ" in words[1]
+    assert words[2].startswith("By their answers: too few answers to name the error rate, which is")
+    assert "by all outcomes 30.0%. A day's interval holds the true one of that day on 2 of 2 days." in words[2]
+    assert words[3] == "What that brought: 6 labels 2 days before the outcomes, which contradict 2 of them."
+
+
+def test_the_figures_have_the_estimate_and_the_truth_and_none_where_nothing_was_answered():
+    figures = review_report.compute_review_figures(make_reviewed_days([[0.5, 1.0, 1.0], [0.5, 0.0, 0.0]]), "binary")
+    assert (figures["reviewed"], figures["error_rate"], figures["true_error_rate"]) == (4, 0.5, 0.3)
+    assert figures["error_rate_low"] < 0.3 < figures["error_rate_high"]
+    nothing = review_report.compute_review_figures(make_steps([1.0]), "regression")
+    assert (nothing["reviewed"], nothing["agreement"], nothing["mean_error"], nothing["mean_error_low"]) == (
+        0,
+        *[None] * 3,
+    )
+
+
+def test_the_queue_by_day_is_a_table_that_escapes_what_it_shows():
+    steps = make_reviewed_days([[0.5, 1.0, 1.0]], reasons={"unseen <b>": 1}, statuses={"decided": 1})
+    table = review_report.build_review_table(steps, "binary")
+    assert "<td>2024-05-01</td><td>24</td><td>1</td><td>unseen &lt;b&gt; 1</td><td>decided 1</td>" in table

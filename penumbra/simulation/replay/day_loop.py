@@ -23,7 +23,7 @@ from penumbra.registry import bundle
 from penumbra.registry.ledger import Ledger, LedgerEntry
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import BUNDLES_FOLDER, LIVE_ALIAS
-from penumbra.simulation.replay import sabotage, sandbox
+from penumbra.simulation.replay import reviewers, sabotage, sandbox
 from penumbra.simulation.replay.faults import InjectedFault
 from penumbra.simulation.replay.sandbox import ReplayFailed, RunningService
 from penumbra.simulation.replay.traffic import Traffic, TrafficDay, encode_records
@@ -63,7 +63,7 @@ class DayLoop:
     def run_day(
         self, service: RunningService, day: dt.date, fault: InjectedFault | None, sabotaged: bool
     ) -> dict[str, Any]:
-        """Play one day: labels, monitor, retraining, promotion, requests.
+        """Play one day: labels, monitor, retraining, promotion, requests, reviews.
 
         Args:
             service: The running service.
@@ -73,8 +73,8 @@ class DayLoop:
 
         Returns:
             Plain JSON: the day, the live version, numbers of rows and labels, the sums of losses as served and of the
-            first version, words and columns of the fault ("" for none), the sabotaged version ("" for none), and the
-            new entries of the ledger.
+            first version, what people answered (`review_day`), words and columns of the fault ("" for none), the
+            sabotaged version ("" for none), and the new entries of the ledger.
         """
         before = len(self._entries())
         self._set_clock(day)
@@ -84,7 +84,10 @@ class DayLoop:
         self._promote()
         service.wait_for_version(self._aliases()[LIVE_ALIAS])
         version = sabotage.register_sabotaged(self.settings, self.problem) if sabotaged else ""
-        figures = self._send_requests(service, self.traffic.select_day(day), fault)
+        rows = self.traffic.select_day(day)
+        figures = self._send_requests(service, rows, fault)
+        service.wait_for_shadow(self._aliases())
+        figures["reviews"] = reviewers.review_day(self.settings, self.problem, rows, self._read_answers(day))
         entries = [_summarise_entry(entry) for entry in self._entries()[before:]]
         wrong = {"fault": fault.words if fault else "", "columns": fault.columns if fault else (), "sabotaged": version}
         return {"day": str(day), **figures, **wrong, "entries": entries}

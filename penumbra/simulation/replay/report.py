@@ -11,8 +11,11 @@ from typing import Any
 
 from monitoring.window_store import WindowStore
 from penumbra.core.loss_names import describe_loss_name
+from penumbra.core.metrics.losses import name_compared_loss
 from penumbra.core.settings import PROJECT_ROOT, Settings
 from penumbra.core.tables import align_columns, format_number
+from penumbra.core.task import Task, TaskKind
+from penumbra.simulation.replay.review_report import build_review_table, compute_review_figures, describe_reviews
 from penumbra.training import charts
 
 ReplaySteps = Sequence[dict[str, Any]]
@@ -82,31 +85,35 @@ def compute_mean_losses(steps: ReplaySteps) -> tuple[float, float]:
     return sum(step["loss"] for step in steps) / labels, sum(step["never"] for step in steps) / labels
 
 
-def write_replay_report(settings: Settings, steps: ReplaySteps, loss: str, folder: Path) -> str:
+def write_replay_report(settings: Settings, steps: ReplaySteps, task: Task, label_days: int, folder: Path) -> str:
     """Write the report and its picture.
 
     Args:
-        settings: Section [monitor] (`folder`) is read.
+        settings: Sections [monitor] (`folder`) and [promotion] (`loss`) are read.
         steps: The days as they were played.
-        loss: The name of the loss, such as "log_loss".
+        task: The task.
+        label_days: How many days after a row its outcome arrives.
         folder: Where the report is written.
 
     Returns:
-        What is printed at the end: a table, what was injected and noticed, the report's path, and the figures as a line
-        of JSON.
+        What is printed at the end: a table, what was injected and noticed, what people answered, the report's path, and
+        the figures as a line of JSON.
     """
     from vl_convert import vegalite_to_png, vegalite_to_svg
 
+    loss = name_compared_loss(task, settings.promotion.loss)
     spec = build_replay_picture(steps, loss)
     svg = vegalite_to_svg(spec)
     (folder / PICTURE_FILE).write_text(svg)
     (folder / PICTURE_FILE).with_suffix(".png").write_bytes(vegalite_to_png(spec, scale=2))
-    facts = compute_replay_figures(settings, steps, loss)
+    facts = compute_replay_figures(settings, steps, loss) | compute_review_figures(steps, task.kind)
     table, injected = format_version_table(steps), describe_injections(steps, facts)
-    (folder / REPORT_FILE).write_text(build_replay_page(svg, f"{table}\n\n{injected}", facts, steps), encoding="utf-8")
+    reviews = "\n".join(describe_reviews(steps, task.kind, label_days))
+    page = build_replay_page(svg, f"{table}\n\n{injected}", reviews, facts, steps, task.kind)
+    (folder / REPORT_FILE).write_text(page, encoding="utf-8")
     where = folder / REPORT_FILE
     shown = where.relative_to(PROJECT_ROOT) if where.is_relative_to(PROJECT_ROOT) else where
-    return f"\n{table}\n\n{injected}\nThe report: {shown}\n{json.dumps(facts)}"
+    return f"\n{table}\n\n{injected}\n{reviews}\nThe report: {shown}\n{json.dumps(facts)}"
 
 
 def compute_replay_figures(settings: Settings, steps: ReplaySteps, loss: str) -> dict[str, Any]:
@@ -223,14 +230,18 @@ def build_replay_picture(steps: ReplaySteps, loss: str) -> charts.VegaLiteSpec:
     )
 
 
-def build_replay_page(svg: str, table: str, facts: dict[str, Any], steps: ReplaySteps) -> str:
+def build_replay_page(
+    svg: str, table: str, reviews: str, facts: dict[str, Any], steps: ReplaySteps, kind: TaskKind
+) -> str:
     """Build the HTML page of a replay, which needs no other file.
 
     Args:
         svg: The picture.
         table: The table of live versions.
+        reviews: What is said of reviews.
         facts: The figures.
         steps: The days as they were played.
+        kind: The task's kind.
 
     Returns:
         The page.
@@ -244,6 +255,7 @@ def build_replay_page(svg: str, table: str, facts: dict[str, Any], steps: Replay
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Replay</title>
 <style>body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }}
+pre {{ white-space: pre-wrap }}
 td {{ padding: 0 1rem 0 0; vertical-align: top }} td:first-child {{ white-space: nowrap }}
 svg {{ max-width: 100%; height: auto }}
 </style></head><body>
@@ -251,6 +263,8 @@ svg {{ max-width: 100%; height: auto }}
 {svg}
 <h2>Each model's reign</h2><pre>{html.escape(table)}</pre>
 <h2>What was decided</h2><table>{rows}</table>
+<h2>What people answered</h2><pre>{html.escape(reviews)}</pre>
+{build_review_table(steps, kind)}
 <h2>In figures</h2><table>{figures}</table>
 </body></html>
 """

@@ -13,7 +13,6 @@ import numpy as np
 
 from flows.steps.train.plan import require_known_candidates
 from penumbra.core.http_client import find_free_port
-from penumbra.core.metrics.losses import name_compared_loss
 from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.project_loading import load_project
 from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError
@@ -95,8 +94,8 @@ def main(days: int = 0) -> tuple[Path, str]:
     except EXPECTED_ERRORS as error:
         raise SystemExit(f"{error}\nWhat was played is kept: the same command goes on from there.") from None
     steps = Journal(folder / JOURNAL_FILE).steps()
-    loss = name_compared_loss(Task.from_schema(problem.schema), settings.promotion.loss)
-    words = report.write_replay_report(settings, steps, loss, folder)
+    task, label_days = Task.from_schema(problem.schema), day_loop.count_label_days(settings)
+    words = report.write_replay_report(settings, steps, task, label_days, folder)
     print(words)
     return folder, words
 
@@ -163,6 +162,8 @@ def build_replay_environment(settings: Settings, plan: ReplayPlan) -> dict[str, 
         "PENUMBRA_PROMOTION__APPROVE": "rule",  # nobody is there to approve anything
         "PENUMBRA_MONITOR__APPROVE": "rule",
         "PENUMBRA_RULES__APPLY": "false",  # it is models that are compared
+        "PENUMBRA_FLYWHEEL__PERIOD": "",  # the source has the same rows
+        "PENUMBRA_REVIEW__PER_DAY": "0",  # not by the clock: the replay picks when a day is over
     }
 
 

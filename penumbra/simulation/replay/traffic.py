@@ -29,14 +29,21 @@ class TrafficDay:
     @property
     def labels(self) -> pl.DataFrame:
         """The columns of the key, if the contract has one, and of the outcome, null where there was none."""
-        row = self.schema.Row
-        outcome = [name for name in self.schema.Labelled.columns() if name not in row.columns()]
-        return self.rows.select([*row.primary_key(), *outcome])
+        return self.rows.select([*self.schema.Row.primary_key(), *self._outcome_names])
+
+    @property
+    def outcomes(self) -> pl.DataFrame:
+        """The columns of the outcome, null where there was none."""
+        return self.rows.select(self._outcome_names)
 
     @property
     def truth(self) -> pl.Series:
         """The problem's target, in the dtype of the contract; null where there was no outcome."""
         return self.rows.select(self.schema.target()).to_series()
+
+    @property
+    def _outcome_names(self) -> list[str]:
+        return [name for name in self.schema.Labelled.columns() if name not in self.schema.Row.columns()]
 
 
 def load_traffic(data: DataSettings, problem: Problem) -> "Traffic":
