@@ -34,7 +34,7 @@ def build_labelling_config(schema: ProblemSchema, is_blind: bool) -> str:
     columns = schema.Labelled.columns()
     for field in build_label_form(schema):
         name = field["name"]
-        ElementTree.SubElement(view, "Header", value=name)
+        ElementTree.SubElement(view, "Header", value=_write_literally(name))
         _add_outcome_control(view, field)
         if columns[name].nullable:
             _add_choices(view, NONE_PREFIX + name, [NO_VALUE])
@@ -63,8 +63,13 @@ def _add_outcome_control(view: ElementTree.Element, field: Mapping[str, Any]) ->
 def _add_choices(view: ElementTree.Element, name: str, choices: Iterable[str]) -> None:
     control = _add_control(view, "Choices", name, choice="single", showInline="true")
     for choice in choices:
-        ElementTree.SubElement(control, "Choice", value=choice)
+        ElementTree.SubElement(control, "Choice", value=_write_literally(choice), alias=choice)
 
 
 def _add_control(view: ElementTree.Element, tag: str, name: str, **attributes: str) -> ElementTree.Element:
     return ElementTree.SubElement(view, tag, {"name": name, "toName": RECORD, **attributes})
+
+
+def _write_literally(text: str) -> str:
+    """Keep Label Studio from putting a task's data in the place of "$" and a word: a blank without width parts them."""
+    return text.replace("$", "$\u200b")

@@ -14,9 +14,10 @@ import polars as pl
 
 from penumbra.core.problem import Problem, ProblemSchema
 from penumbra.core.settings import Settings
+from penumbra.core.task import Task
 from penumbra.logs.append_log import encode_json
 from penumbra.logs.archive_parts import DamagedArchive, find_entry
-from penumbra.reviews.label_form import YES_NO
+from penumbra.reviews.label_form import YES_NO, format_output
 from penumbra.reviews.label_studio.configuration import (
     OUTCOME_PREFIX,
     RECORD,
@@ -81,12 +82,18 @@ def _find_prediction(settings: Settings, state: CaseState) -> dict[str, Any] | N
 
 
 def _make_task(state: CaseState, entry: Mapping[str, Any], schema: ProblemSchema, is_blind: bool) -> dict[str, Any]:
-    data = {CASE: state.case.prediction, RECORD: entry["record"]}
+    data = {CASE: state.case.prediction, RECORD: _show_values(entry["record"])}
     if is_blind:
         return {"data": data}
-    said = {name: entry[name] for name in ("decision", "output", "model", "rules") if name in entry}
-    data[SAID] = {**said, "reasons": state.case.reasons}
+    said = {name: entry[name] for name in ("decision", "model", "rules") if name in entry}
+    output = format_output(Task.from_schema(schema), entry["output"])
+    data[SAID] = _show_values({**said, "output": output, "reasons": state.case.reasons})
     return {"data": data, "predictions": list(_make_predictions(entry, schema.target()))}
+
+
+def _show_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values as Label Studio's table shows them; it shows nothing for a bool."""
+    return {name: YES_NO[value] if isinstance(value, bool) else value for name, value in values.items()}
 
 
 def _make_predictions(entry: Mapping[str, Any], target: pl.Expr) -> Iterable[dict[str, Any]]:

@@ -8,7 +8,7 @@ from tests.reviews.label_studio.awkward_answers import CLASSES, SCHEMA
 def read_controls(text: str) -> dict[str, tuple[str, list[str | None]]]:
     """Tag and choices of each control by its name."""
     controls = ElementTree.fromstring(text).iterfind("*[@toName]")
-    return {each.attrib["name"]: (each.tag, [choice.get("value") for choice in each]) for each in controls}
+    return {each.attrib["name"]: (each.tag, [choice.get("alias") for choice in each]) for each in controls}
 
 
 def test_a_number_is_asked_for_within_the_contracts_bounds_and_may_have_no_value() -> None:
@@ -40,3 +40,10 @@ def test_what_models_say_is_shown_only_where_reviews_are_not_blind() -> None:
     for is_blind, tables in ((True, ["$record"]), (False, ["$record", "$said"])):
         view = ElementTree.fromstring(build_labelling_config(schema, is_blind))
         assert [table.get("value") for table in view.iterfind("Table")] == tables
+
+
+def test_no_word_is_taken_for_a_name_in_the_tasks_data() -> None:
+    choices = ElementTree.fromstring(build_labelling_config(SCHEMA, is_blind=True)).iterfind(
+        ".//Choice[@alias='$clear']"
+    )
+    assert [choice.get("value") for choice in choices] == ["$\u200bclear"]
