@@ -79,7 +79,8 @@ class CasePicker:
         now = now or dt.datetime.now(dt.UTC)
         with self._hold_queue(now) as queue:
             available = compute_budget(queue.blocks, self._settings.review, now, budget)
-            if available < (1 if budget is not None else max(1, min(LEAST_BY_CLOCK, self._settings.review.per_day))):
+            least = 1 if budget is not None else min(LEAST_BY_CLOCK, self._settings.review.per_day)
+            if available < max(least, 1):
                 return None
             draw = PriorityDraw(int(available), self._settings.review.chance_share)
             if not (spans := self._draw(draw, queue, slices)):

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from penumbra.logs.schema import PredictionEntry
-from penumbra.rules import Between, Override, Review, Rule
+from penumbra.rules import Between, Defer, Override, Review, Rule
 from problem import schema
 from tests.helpers.local_service import PROBLEM
 from tests.helpers.prediction_logs import log_predictions
@@ -14,7 +14,11 @@ from tests.helpers.review_cases import MONDAY
 
 LOOK = Rule("look", "people look at it", Between("distance", 0, 1), Review())
 CHANGE = Rule("change", "something else is decided", Between("distance", 0, 1), Override(True))
-RULED = SimpleNamespace(schema=PROBLEM.schema, features=PROBLEM.features, rules=SimpleNamespace(RULES=(LOOK, CHANGE)))
+ASK = Rule("ask", "people decide", Between("distance", 0, 1), Defer(hours=8))
+RULED, DEFERRING = (
+    SimpleNamespace(schema=PROBLEM.schema, features=PROBLEM.features, rules=SimpleNamespace(RULES=rules))
+    for rules in ((LOOK, CHANGE), (ASK,))
+)
 INPUTS = [0.0] * len(PROBLEM.features.FEATURES)
 
 

@@ -12,7 +12,7 @@ from penumbra.reviews.records import ReviewBlock
 from penumbra.reviews.selection import CasePicker, compute_budget, pick_cases
 from tests.helpers.prediction_logs import log_labels, make_label_by_id
 from tests.helpers.review_cases import make_moment, make_review_settings
-from tests.helpers.reviewed_rows import RULED, log_rows, make_row
+from tests.helpers.reviewed_rows import DEFERRING, RULED, log_rows, make_row
 
 REVIEW = make_review_settings(Path("nowhere"), per_day=24, chance_share=0.25).review
 
@@ -122,7 +122,7 @@ def test_a_deferred_row_is_picked_at_once_and_for_certain_even_without_a_budget(
     deferred = {"pending": True, "rules": ["change"], "review": True, "due": at(8), "default": False}
     (name,) = log_rows(tmp_path, 1, **deferred)
     log_rows(tmp_path, 5)
-    assert pick_cases(make_review_settings(tmp_path, per_day=0), RULED, now=at(1)) is None
+    assert pick_cases(make_review_settings(tmp_path, per_day=0), DEFERRING, now=at(1)) is None
     (case,) = read_cases(tmp_path).values()
     assert (case.prediction, case.probability, case.due, case.default) == (name, 1, at(8), False)
     assert case.reasons == ["rule change"]
