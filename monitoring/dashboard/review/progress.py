@@ -1,6 +1,7 @@
 """How far reviewers have come: what was done today, what is open, how wrong decisions are, and how far people agree."""
 
 import datetime as dt
+import sqlite3
 from collections import Counter
 from typing import Any
 
@@ -10,6 +11,7 @@ from penumbra.logs.index import LogIndex
 from penumbra.reviews.error_rates import describe_mean_error
 from penumbra.reviews.queue import ReviewQueue
 from penumbra.reviews.summary import summarise_reviews
+from penumbra.storage.sealed import DamagedFile
 
 DONE_KINDS = ("answer", "cannot_tell", "adjudicate")
 RECENT = dt.timedelta(days=30)  # since when cases were picked that estimates are made of
@@ -48,7 +50,10 @@ class ProgressReader:
     def _describe_estimates(self, queue: ReviewQueue, now: dt.datetime) -> list[tuple[str, str]]:
         if not queue.states:
             return []
-        self._index.catch_up()
-        summary = summarise_reviews(queue, self._index, now - RECENT)
+        try:
+            self._index.catch_up()
+            summary = summarise_reviews(queue, self._index, now - RECENT)
+        except (DamagedFile, sqlite3.Error) as error:
+            return [("decisions", f"not known: {error}")]
         agreement = [("agreement", str(summary.agreement))] if summary.agreement.cases else []
         return [("decisions", describe_mean_error(summary.error, self._index.label_spec.task.kind)), *agreement]

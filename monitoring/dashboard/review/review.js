@@ -7,7 +7,7 @@ const FETCHED = 20, FEW = 8, LOOK_AGAIN = 30000;
 const NAME_KEY = "review.name", KEYS_KEY = "review.single-keys";
 const SURENESS = [["sure", "r"], ["likely", "l"], ["guess", "g"]];
 const state = { reviewer: "", isNamed: false, cases: [], current: null, done: [], mode: "", sureness: "", refused: "" };
-let outbox, last = null, isFetching = false;
+let outbox, last = null, fetching = null;
 
 async function begin() {
   const found = await request("/review/next?count=0");
@@ -49,9 +49,12 @@ async function work(name) {
 
 const address = (what, query) => `/review/${what}?${new URLSearchParams(query)}`;
 
-async function fetchCases() {
-  if (isFetching) return;
-  isFetching = true;
+function fetchCases() {
+  fetching ||= fetchMore().finally(() => { fetching = null; });
+  return fetching;
+}
+
+async function fetchMore() {
   const mode = state.mode;
   try {
     const query = { count: FETCHED, mode, ...(state.isNamed ? { reviewer: state.reviewer } : {}) };
@@ -61,8 +64,6 @@ async function fetchCases() {
     showBanner("");
   } catch (error) {
     showBanner(error.message);
-  } finally {
-    isFetching = false;
   }
 }
 
@@ -82,7 +83,7 @@ function takeCases(cases) {
 }
 
 async function showNext() {
-  if (!state.cases.length) await fetchCases();
+  for (let tries = 0; tries < 2 && !state.cases.length; tries++) await fetchCases(); // the first may be of another mode
   show(state.cases.shift() || null);
   if (state.cases.length < FEW) fetchCases();
 }
@@ -254,8 +255,7 @@ find("other-name").onclick = () => {
 find("mode").onclick = () => {
   state.mode = state.mode ? "" : "adjudicate";
   find("mode").setAttribute("aria-pressed", String(Boolean(state.mode)));
-  state.cases = [];
-  state.current = null;
+  Object.assign(state, { cases: [], done: [], current: null });
   drawCommands();
   showNext();
 };

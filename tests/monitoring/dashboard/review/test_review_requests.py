@@ -1,0 +1,167 @@
+"""The review page's requests: the next cases, what is hidden until they are answered, and answers that count once."""
+
+import datetime as dt
+import json
+
+import pytest
+
+from monitoring.dashboard.review.review_requests import ReviewRequests
+from penumbra.logs.append_log import encode_json, read_entries
+from penumbra.reviews.records import ReviewBlock, ReviewCase
+from service.http.access import KeyHolder
+from service.http.refusals import RequestRefused
+from tests.helpers import prediction_logs, review_pages
+from tests.helpers.review_pages import JUDGED_FLIGHTS, list_actions, pick_logged_rows
+
+ALICE, BOB = (KeyHolder(name, frozenset(["review"])) for name in ("alice", "bob"))
+NOBODY = KeyHolder("", frozenset())
+LATE = {"late": True}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return pick_logged_rows(tmp_path_factory.mktemp("review"), 30)
+
+
+def open_page(reviewed):
+    return ReviewRequests(reviewed.settings, JUDGED_FLIGHTS)
+
+
+def list_next(page, holder=ALICE, **query):
+    return json.loads(encode_json(page.list_next(query, holder)))
+
+
+def send(page, *actions, holder=ALICE, reviewer=""):
+    body = json.dumps({"actions": actions, "reviewer": reviewer}).encode()
+    return page.record(body, holder)["results"]
+
+
+def act(case, kind="answer", label=LATE, number=1, **fields):
+    given = {} if kind in ("skip", "undo", "cannot_tell") else {"label": label}
+    return {"token": f"{number:032x}", "case": case, "kind": kind, **given, **fields}
+
+
+def test_a_case_has_the_whole_row_those_like_it_and_the_form_of_an_answer(made):
+    found = list_next(open_page(made), count="30")
+    assert (found["reviewer"], found["form"]) == ("alice", [{"name": "late", "kind": "boolean"}])
+    assert {case["case"] for case in found["cases"]} == set(made.ids)
+    first = next(case for case in found["cases"] if case["case"] == made.ids[0])
+    weights = [weight for _, _, weight in first["columns"]]
+    assert (len(weights), weights[0], weights) == (16, 1.0, sorted(weights, reverse=True))
+    assert {outcome for outcome, _ in first["neighbours"]["rows"]} <= {"yes", "no"}
+
+
+def test_a_row_that_keeps_the_contract_no_more_is_shown_as_it_is(made):
+    shown = list_next(open_page(made), count="30")["cases"]
+    odd = next(case for case in shown if case["case"] == made.ids[-1])
+    assert ({name: value for name, value, _ in odd["columns"]}["dest"], odd["neighbours"]) == (
+        review_pages.MARKUP,
+        None,
+    )
+
+
+def test_what_models_and_rules_say_is_hidden_until_the_case_is_answered(tmp_path):
+    reviewed = pick_logged_rows(tmp_path, 2)
+    page = open_page(reviewed)
+    cases = list_next(page, count="9")["cases"]
+    assert not [word for word in ("said", "probability", "a rule", "close call") if word in json.dumps(cases)]
+    (answered,) = send(page, act(reviewed.ids[0]))
+    assert (answered["status"], answered["said"]["rules"]) == ("decided", ["a rule"])
+    assert (answered["said"]["reasons"], answered["said"]["probability"]) == (["close call"], 0.25)
+    assert answered["said"]["models"][0][1].startswith(f"probability {reviewed.outputs[0]:.2f}: ")
+
+
+def test_where_answers_needn_t_be_blind_they_are_said_at_once(tmp_path):
+    reviewed = pick_logged_rows(tmp_path, 1, blind=False)
+    (case,) = list_next(open_page(reviewed))["cases"]
+    assert case["said"]["rules"] == ["a rule"]
+
+
+def test_an_action_that_is_sent_twice_is_recorded_once(tmp_path):
+    reviewed = pick_logged_rows(tmp_path, 2)
+    page, case = open_page(reviewed), reviewed.ids[0]
+    assert send(page, act(case))[0]["status"] == "decided"
+    assert send(page, act(case))[0]["status"] == "decided"
+    assert send(page, act(case, "undo", number=2), act(case))[0]["status"] == "open"
+    assert list_actions(reviewed.read_actions()) == [("alice", "answer", LATE), ("alice", "undo", {})]
+
+
+def test_an_answer_is_a_label_with_its_reviewer_note_and_sureness(tmp_path):
+    reviewed = pick_logged_rows(tmp_path, 1)
+    send(open_page(reviewed), act(reviewed.ids[0], note="as the tower said", sureness="likely"))
+    (label,) = read_entries(tmp_path / "labels")
+    assert (label["label"], label["reviewers"], label["note"]) == (LATE, ["alice"], "as the tower said")
+    assert (label["source"], label["sureness"], label["probability"]) == ("review", "likely", 0.25)
+
+
+def test_a_label_that_the_contract_refuses_is_said_and_the_others_are_recorded(tmp_path):
+    reviewed = pick_logged_rows(tmp_path, 2)
+    odd, good = send(open_page(reviewed), act(reviewed.ids[0], label={"late": "maybe"}), act(reviewed.ids[1], number=2))
+    assert "late is 'maybe'" in odd["error"]
+    assert good["status"] == "decided"
+
+
+def test_two_that_differ_are_a_conflict_which_is_shown_with_both_answers_and_decided_by_adjudication(tmp_path):
+    reviewed = pick_logged_rows(tmp_path, 1, reviewers=2)
+    page, case = open_page(reviewed), reviewed.ids[0]
+    send(page, act(case, note="it rained"))
+    assert list_next(page)["cases"] == []
+    assert send(page, act(case, label={"late": False}, number=2), holder=BOB)[0]["status"] == "conflict"
+    (conflict,) = list_next(page, mode="adjudicate")["cases"]
+    assert [(answer["reviewer"], answer["label"], answer["note"]) for answer in conflict["answers"]] == [
+        ("alice", {"late": True}, "it rained"),
+        ("bob", {"late": False}, ""),
+    ]
+    assert send(page, act(case, "adjudicate", number=3), holder=BOB)[0]["status"] == "decided"
+
+
+def test_progress_counts_what_each_did_today_and_estimates_the_error_rate_of_all_rows(tmp_path):
+    reviewed = pick_logged_rows(tmp_path, 3)
+    page = open_page(reviewed)
+    send(page, act(reviewed.ids[0]), act(reviewed.ids[1], "skip", number=2))
+    found = page.describe_progress()
+    assert (found["today"], found["statuses"]["open"], found["statuses"]["decided"]) == ({"alice": 1}, 2, 1)
+    assert "from 1 of 3 picked rows" in dict(found["facts"])["decisions"]
+
+
+def test_who_has_a_key_answers_under_its_name_only(made):
+    page = open_page(made)
+    with pytest.raises(RequestRefused, match="this key is alice's"):
+        send(page, act(made.ids[0]), reviewer="bob")
+    with pytest.raises(RequestRefused, match="expected a name"):
+        send(page, act(made.ids[0]), holder=NOBODY)
+    with pytest.raises(RequestRefused, match="a name has at most 40 letters"):
+        list_next(page, NOBODY, reviewer="<b>")
+    assert list_next(page, NOBODY)["cases"] == []
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b'{"actions":[]}', b'{"actions":[{"token":"1","case":"1-0","kind":"answer"}]}', b"\xff"]
+)
+def test_a_body_that_is_no_list_of_actions_is_refused(made, body):
+    with pytest.raises(RequestRefused, match="nothing was recorded"):
+        open_page(made).record(body, ALICE)
+
+
+def test_a_log_that_can_t_be_written_is_a_503_after_which_the_page_sends_again(tmp_path):
+    reviewed = pick_logged_rows(tmp_path, 1)
+    page = open_page(reviewed)
+    reviews = tmp_path / "reviews"
+    moved = reviews.rename(tmp_path / "elsewhere")
+    reviews.write_text("a file in its place")
+    with pytest.raises(RequestRefused, match="can't be written") as refused:
+        send(page, act(reviewed.ids[0]))
+    assert refused.value.status == 503
+    reviews.unlink()
+    moved.rename(reviews)
+    assert send(page, act(reviewed.ids[0]))[0]["status"] == "decided"
+
+
+def test_a_case_says_until_when_an_answer_waits_for_it(tmp_path):
+    reviewed = pick_logged_rows(tmp_path, 1)
+    due = dt.datetime(2999, 1, 1, tzinfo=dt.UTC)
+    (name,) = prediction_logs.log_predictions(tmp_path, prediction_logs.make_prediction(7))
+    block = ReviewBlock(dt.datetime.now(dt.UTC), {}, 1, 1, 1, {})
+    prediction_logs.append_to_new_segment(tmp_path / "reviews", [ReviewCase(name, ["rule x"], 1.0, due=due), block])
+    first = list_next(open_page(reviewed))["cases"][0]
+    assert (first["case"], first["due"]) == (name, "2999-01-01T00:00:00Z")
