@@ -108,8 +108,8 @@ function drawChoices(place, field, choices, answer) {
   const buttons = choices.map(([value, key]) =>
     makeButton(value === true ? "Yes" : value === false ? "No" : value, key, () => answer({ [field.name]: value }),
       { className: "choice" }));
-  place.replaceChildren(...buttons);
-  place.setAttribute("aria-label", field.name);
+  place.replaceChildren(make("span", { className: "question", id: "question" }, field.name), ...buttons);
+  place.setAttribute("aria-labelledby", "question");
 }
 
 const KIND_WORDS = { number: "a number", whole: "a whole number", text: "", boolean: "", classes: "" };

@@ -6,7 +6,7 @@ import { drawCase, drawFields, drawPairs, find, formatLabel, formatValue, listOp
 const FETCHED = 20, FEW = 8, LOOK_AGAIN = 30000;
 const NAME_KEY = "review.name", KEYS_KEY = "review.single-keys";
 const SURENESS = [["sure", "r"], ["likely", "l"], ["guess", "g"]];
-const state = { reviewer: "", isNamed: false, cases: [], current: null, done: [], mode: "", sureness: "", refused: "" };
+const state = { reviewer: "", isNamed: false, cases: [], current: null, done: [], mode: "", sureness: "", refused: "", failure: "" };
 let outbox, last = null, fetching = null;
 
 async function begin() {
@@ -61,16 +61,18 @@ async function fetchMore() {
     const { cases } = await request(address("next", query));
     if (mode === state.mode) takeCases(cases);
     await fetchProgress();
-    showBanner("");
+    state.failure = "";
   } catch (error) {
-    showBanner(error.message);
+    state.failure = error.message;
   }
+  showBanner(state.failure);
 }
 
 const fetchProgress = async () => showProgress(await request(address("progress", {})));
 
 function takeAttempt(failure) {
   showBanner(failure);
+  if (!failure && state.failure && !state.current) showNext();
   if (!failure) fetchProgress().catch(error => showBanner(error.message));
 }
 
@@ -109,10 +111,11 @@ function show(shown, { note = "", sureness = "" } = {}) {
 }
 
 function showNothing() {
-  find("nothing-why").textContent = state.mode ? "There is no row on which answers differ."
+  find("nothing-title").textContent = state.failure ? "The next rows aren't here" : "Nothing waits for you";
+  find("nothing-why").textContent = state.failure ? "They are fetched as soon as the dashboard can be reached." : state.mode ? "There is no row on which answers differ."
     : "New rows are picked as requests arrive. This page looks again by itself.";
   find("nothing-title").focus();
-  announce("Nothing waits for you.");
+  announce(find("nothing-title").textContent);
   state.timer = setTimeout(showNext, LOOK_AGAIN);
 }
 

@@ -81,7 +81,7 @@ class ReviewRequests:
         return {"reviewer": reviewer, "form": self._form, "cases": cases}
 
     def describe_progress(self) -> dict[str, Any]:
-        """Describe the progress of all reviewers, as `ProgressReader` does."""
+        """Return the progress of all reviewers, as `ProgressReader` describes it."""
         with self._alone:
             return self._progress.describe_progress()
 
