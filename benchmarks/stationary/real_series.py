@@ -32,9 +32,9 @@ def build_series_problem(
     return shuffle_units(rows, number_days(rows[TIME]), 1, model, task, features)
 
 
-def build_flight_problem(model: str) -> StationaryProblem:
-    """Build the example's problem, with the flights of a year."""
-    problem = load_problem()
+def build_example_problem(model: str, package: str = "problem") -> StationaryProblem:
+    """Build an example's problem with its rows of a year: by default the shipped one, the flights."""
+    problem = load_problem(package=package)
     time = problem.schema.TIME
     rows = read_checked_rows(LAST_MONTH, problem).sort(time)
     task = Task.from_schema(problem.schema)
@@ -98,7 +98,7 @@ def _look_ahead(rows: pl.DataFrame, steps: int) -> pl.DataFrame:
 AHEAD = ("value", "change", "hour")
 WEATHER = ("temp", "dewp", "humid", "wind_speed", "pressure", "visib")
 REAL_SERIES = {
-    "flights": partial(build_flight_problem, "boosting 20"),
+    "flights": partial(build_example_problem, "boosting 20"),
     "weather": partial(build_series_problem, "forest", Task("binary"), read_weather, WEATHER, ("origin",)),
     "bicycles": partial(
         build_series_problem,

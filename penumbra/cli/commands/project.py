@@ -19,6 +19,7 @@ BENCHMARKS = {
     "explanations": "whether the parts of a loss's rise are what was put into made worlds, and intervals hold them",
     "few-rows": "which data faults are found where a day has few rows, how soon, and how many are false",
     "faults": "kills, flipped bytes, hostile peers and load by the hundred: what is lost, doubled or undetected",
+    "flywheel": "what labels of people are worth, by how their rows are picked, and whether error rates are held",
     "ingest": "ingest beside plain polars; one more batch after 10, 100 and 1,000",
     "monitor": "counting a million answers, judging a window, the reports on it, beside Evidently on all rows",
     "number-losses": "false promotions, alarms and passes of the gate where errors of numbers have heavy tails",
@@ -31,7 +32,18 @@ BENCHMARKS = {
     "train": "the training flow beside a plain script doing the same fits",
 }
 ONE_THREAD = (  # they do their work on one core
-    *("alarms", "estimate", "explanations", "few-rows", "monitor", "number-losses", "promotion", "refits", "slices"),
+    *(
+        "alarms",
+        "estimate",
+        "explanations",
+        "few-rows",
+        "flywheel",
+        "monitor",
+        "number-losses",
+        "promotion",
+        "refits",
+        "slices",
+    ),
 )
 DEVELOPMENT_READY = ".venv/development"
 APART_READY = {

@@ -1,0 +1,1 @@
+"""`penumbra bench flywheel`: what labels of people are worth, by how rows are picked, and what they say of all rows."""

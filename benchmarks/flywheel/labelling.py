@@ -1,0 +1,173 @@
+"""Half a year of labels: each day people label some rows, and each month a model learns from all that are labelled."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+
+from benchmarks.flywheel.streams import ANSWERED_DAYS, KNOWN_DAYS, LEARNT_DAYS, RowStream
+from benchmarks.stationary.worlds import build_prediction_column
+from penumbra.core.columns import LABEL_COLUMN
+from penumbra.core.metrics.losses import compute_row_losses
+from penumbra.core.settings import load_settings
+from penumbra.reviews.sampling import draw_by_priority, mix_weights
+from penumbra.reviews.uncertainty import ModelUncertainty
+from penumbra.training.labelling_weights import count_represented_rows
+
+ROUND_DAYS = 30  # after which the model is fitted anew
+THRESHOLD = 0.5  # of a binary decision
+WRONG_SHARE = 0.05  # of the answers of people who err
+
+
+@dataclass(frozen=True)
+class LabellingPolicy:
+    """How rows are picked for people, and how their labels are learnt from.
+
+    Attributes:
+        by_need: Whether rows with a reason are preferred, as the review queue does; by plain chance otherwise.
+        is_weighted: Whether a row counts as the inverse of its chance of being picked; as 1 otherwise.
+        wrong_share: The share of answers that are wrong.
+    """
+
+    by_need: bool
+    is_weighted: bool
+    wrong_share: float = 0.0
+
+
+POLICIES = {
+    "by need, weighted": LabellingPolicy(by_need=True, is_weighted=True),
+    "by need, unweighted": LabellingPolicy(by_need=True, is_weighted=False),
+    "by chance": LabellingPolicy(by_need=False, is_weighted=True),
+    "by need, weighted, 5 % wrong": LabellingPolicy(by_need=True, is_weighted=True, wrong_share=WRONG_SHARE),
+}
+
+
+@dataclass
+class LabelledRows:
+    """What is labelled so far: positions of rows, what is said of each, and the chance that each had.
+
+    Attributes:
+        rows: Positions in the stream, int64 arrays.
+        labels: What is said of them.
+        chances: Their chances, float64 arrays; 1 for outcomes.
+    """
+
+    rows: list[np.ndarray] = field(default_factory=list)
+    labels: list[np.ndarray] = field(default_factory=list)
+    chances: list[np.ndarray] = field(default_factory=list)
+
+    def add(self, rows: np.ndarray, labels: np.ndarray, chances: np.ndarray) -> None:
+        """Add rows with their labels and chances, each [m]."""
+        self.rows.append(rows)
+        self.labels.append(labels)
+        self.chances.append(chances)
+
+    def count_people_labels(self) -> int:
+        """Return how many rows people labelled: those after the ones whose outcomes were known."""
+        return sum(map(len, self.rows[1:]))
+
+    def fit(self, stream: RowStream, policy: LabellingPolicy, without: np.ndarray) -> object:
+        """Fit a model to these rows of the stream, but for those at some positions."""
+        rows, labels, chances = map(np.concatenate, (self.rows, self.labels, self.chances))
+        by_people = np.arange(len(rows)) >= len(self.rows[0])
+        none, zero = np.zeros(len(rows), bool), np.zeros(len(rows))
+        weights = count_represented_rows(by_people, chances, none, none, zero)
+        learnt = ~np.isin(rows, without)
+        weights = weights if policy.is_weighted else np.ones(len(rows))
+        return stream.fit(rows[learnt], labels[learnt], weights[learnt])
+
+
+def measure_all_labels(stream: RowStream, end: int = ANSWERED_DAYS) -> float:
+    """Return the loss on later days of the `stream` of the model that learnt all outcomes before the day `end`."""
+    rows = stream.select_days(0, end)
+    return measure_later_loss(stream, stream.fit(rows, stream.labels[rows], np.ones(len(rows))))
+
+
+def measure_later_loss(stream: RowStream, model: object) -> float:
+    """Return a `model`'s mean loss on the days of the `stream` after those that are labelled."""
+    rows = stream.select_days(ANSWERED_DAYS, int(stream.days[-1]) + 1)
+    return float(compute_row_losses(stream.task, stream.labels[rows], stream.predict(model, rows)).mean())
+
+
+def play_labelling(stream: RowStream, policy: LabellingPolicy, share: float, seed: int) -> tuple[int, float]:
+    """Label a share of each day's rows, learning from them every month.
+
+    Args:
+        stream: The rows.
+        policy: How rows are picked and learnt from.
+        share: The share of a day's rows that people label.
+        seed: Seed of chance.
+
+    Returns:
+        How many rows people labelled; and the loss on later days of the model that learnt from these and from the
+        outcomes known before.
+    """
+    random = np.random.default_rng(seed)
+    known, labelled = stream.select_days(0, KNOWN_DAYS), LabelledRows()
+    labelled.add(known, stream.labels[known], np.ones(len(known)))
+    chance_share = load_settings().review.chance_share
+    for first in range(KNOWN_DAYS, ANSWERED_DAYS, ROUND_DAYS):
+        find = NeedSearch.learn(stream, policy, labelled) if policy.by_need else None
+        for day in range(first, first + ROUND_DAYS):
+            rows = stream.select_days(day, day + 1)
+            reasons = find.list_reasons(rows) if find else [[]] * len(rows)
+            picked, chances = draw_by_priority(
+                mix_weights(reasons, chance_share), 1 - random.random(len(rows)), round(share * len(rows))
+            )
+            labelled.add(rows[picked], _answer_rows(stream, rows[picked], policy, random), chances[picked])
+    model = labelled.fit(stream, policy, np.empty(0, int))
+    return labelled.count_people_labels(), measure_later_loss(stream, model)
+
+
+@dataclass(frozen=True)
+class NeedSearch:
+    """Finds rows that a model is unsure of, as the review queue does.
+
+    Attributes:
+        stream: The rows.
+        model: The model.
+        uncertainty: What it is unsure of, by its predictions of known rows that it hasn't learnt from.
+    """
+
+    stream: RowStream
+    model: object
+    uncertainty: ModelUncertainty
+
+    @classmethod
+    def learn(cls, stream: RowStream, policy: LabellingPolicy, labelled: LabelledRows) -> "NeedSearch":
+        """Learn from labelled rows, but for those of the reference.
+
+        Args:
+            stream: The rows.
+            policy: Whether rows are weighted.
+            labelled: The labelled ones.
+
+        Returns:
+            The search, with its model.
+        """
+        held_out = stream.select_days(LEARNT_DAYS, KNOWN_DAYS)
+        model = labelled.fit(stream, policy, held_out)
+        labels = pl.Series(LABEL_COLUMN, stream.labels[held_out])
+        reference = pl.DataFrame([labels, build_prediction_column(stream.predict(model, held_out))])
+        return cls(stream, model, ModelUncertainty(stream.task, THRESHOLD, reference))
+
+    def list_reasons(self, rows: np.ndarray) -> Sequence[Sequence[str]]:
+        """Return the reasons of each of the rows at these positions of the stream."""
+        outputs = self.stream.predict(self.model, rows) if len(rows) else np.empty(0)
+        found = {
+            "close call": self.uncertainty.find_close_calls(outputs),
+            "wide set": self.uncertainty.find_wide_sets(outputs),
+        }
+        return [[name for name, has in found.items() if has[row]] for row in range(len(rows))]
+
+
+def _answer_rows(
+    stream: RowStream, rows: np.ndarray, policy: LabellingPolicy, random: np.random.Generator
+) -> np.ndarray:
+    """What people say of rows: their outcomes, but for a share of wrong answers, each another class at random."""
+    labels = stream.labels[rows]
+    wrong = random.random(len(rows)) < policy.wrong_share
+    classes = max(len(stream.task.classes), 2)
+    others = (labels.astype(int) + random.integers(1, classes, len(rows))) % classes
+    return np.where(wrong, others, labels).astype(labels.dtype)
