@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
 import msgspec
 import polars as pl
@@ -43,7 +43,7 @@ class LabelStudioAnnotation(msgspec.Struct):
     id: int
     completed_by: Any
     result: Sequence[LabelStudioRegion]
-    updated_at: dt.datetime
+    updated_at: Annotated[dt.datetime, msgspec.Meta(tz=True)]
     was_cancelled: bool = False
     lead_time: float | None = None
     unique_id: str | None = None
@@ -195,7 +195,7 @@ def _read_label(values: Mapping[str, Any], outcome: Mapping[str, Any]) -> Iterat
 def _convert_value(given: Any, dtype: pl.DataType) -> Any:
     """What a control says as JSON of the column's dtype; what can't be one stays, for the contract to refuse."""
     if dtype == pl.Boolean:
-        return TRUTH_BY_CHOICE.get(given, given)
+        return TRUTH_BY_CHOICE.get(str(given), given)
     if isinstance(given, str) and not isinstance(dtype, pl.String | pl.Enum):
         try:
             return msgspec.json.decode(given)
