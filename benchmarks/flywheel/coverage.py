@@ -113,10 +113,12 @@ def judge_stream(stream: RowStream, end: int = ALL_DAYS) -> JudgedDays:
     learnt, labelled = stream.select_days(0, LEARNT_DAYS), LabelledRows()
     labelled.add(learnt, stream.labels[learnt], np.ones(len(learnt)))
     search = NeedSearch.learn(stream, LabellingPolicy(by_need=True, is_weighted=False), labelled)
-    days = [rows for day in range(LEARNT_DAYS, end) if len(rows := stream.select_days(day, day + 1))]
+    judged = stream.select_days(LEARNT_DAYS, end)
+    reasons, errors = search.list_reasons(judged), _find_errors(stream, search.model, judged)
+    days = np.split(np.arange(len(judged)), np.flatnonzero(np.diff(stream.days[judged])) + 1)
     share = load_settings().review.chance_share
-    weights = [mix_weights(search.list_reasons(rows), share) for rows in days]
-    return JudgedDays(weights, [_find_errors(stream, search.model, rows) for rows in days], REAL_WINDOW)
+    weights = [mix_weights([reasons[row] for row in rows], share) for rows in days]
+    return JudgedDays(weights, [errors[rows] for rows in days], REAL_WINDOW)
 
 
 def make_days(rate: float, lift: float, seed: int, days: int = 100) -> JudgedDays:

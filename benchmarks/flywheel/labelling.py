@@ -108,13 +108,11 @@ def play_labelling(stream: RowStream, policy: LabellingPolicy, share: float, see
     labelled.add(known, stream.labels[known], np.ones(len(known)))
     chance_share = load_settings().review.chance_share
     for first in range(KNOWN_DAYS, ANSWERED_DAYS, ROUND_DAYS):
-        find = NeedSearch.learn(stream, policy, labelled) if policy.by_need else None
-        for day in range(first, first + ROUND_DAYS):
-            rows = stream.select_days(day, day + 1)
-            reasons = find.list_reasons(rows) if find else [[]] * len(rows)
-            picked, chances = draw_by_priority(
-                mix_weights(reasons, chance_share), 1 - random.random(len(rows)), round(share * len(rows))
-            )
+        answered = stream.select_days(first, first + ROUND_DAYS)
+        reasons = _list_reasons(stream, policy, labelled, answered)
+        for rows in np.split(answered, np.flatnonzero(np.diff(stream.days[answered])) + 1):
+            weights = mix_weights([reasons[row] for row in rows - answered[0]], chance_share)
+            picked, chances = draw_by_priority(weights, 1 - random.random(len(rows)), round(share * len(rows)))
             labelled.add(rows[picked], _answer_rows(stream, rows[picked], policy, random), chances[picked])
     model = labelled.fit(stream, policy, np.empty(0, int))
     return labelled.count_people_labels(), measure_later_loss(stream, model)
@@ -154,12 +152,20 @@ class NeedSearch:
 
     def list_reasons(self, rows: np.ndarray) -> Sequence[Sequence[str]]:
         """Return the reasons of each of the rows at these positions of the stream."""
-        outputs = self.stream.predict(self.model, rows) if len(rows) else np.empty(0)
+        outputs = self.stream.predict(self.model, rows)
         found = {
             "close call": self.uncertainty.find_close_calls(outputs),
             "wide set": self.uncertainty.find_wide_sets(outputs),
         }
         return [[name for name, has in found.items() if has[row]] for row in range(len(rows))]
+
+
+def _list_reasons(
+    stream: RowStream, policy: LabellingPolicy, labelled: LabelledRows, rows: np.ndarray
+) -> Sequence[Sequence[str]]:
+    if not policy.by_need:
+        return [[]] * len(rows)
+    return NeedSearch.learn(stream, policy, labelled).list_reasons(rows)
 
 
 def _answer_rows(
