@@ -8,7 +8,16 @@ from penumbra.core.settings import load_settings
 from penumbra.core.task import Task
 from penumbra.simulation.replay import report, review_report
 
-REVIEWS = {"cases": 0, "reasons": {}, "statuses": {}, "targets": [], "picked": [], "error": 6.0, "known": 20}
+REVIEWS = {
+    "cases": 0,
+    "reasons": {},
+    "statuses": {},
+    "targets": [],
+    "picked": [],
+    "contradicted": 0,
+    "error": 6.0,
+    "known": 20,
+}
 DAY = {"version": "1", "fault": "", "columns": [], "sabotaged": "", "entries": [], "rows": 24, "reviews": REVIEWS}
 
 
@@ -53,15 +62,15 @@ def test_days_without_labels_have_no_loss_and_no_fault_is_said_so(settings, tmp_
 
 
 def make_reviewed_days(picked, **of_each):
-    """Two days on which people answered the same cases: chance, error by people, error by the outcome."""
+    """Two days on which people answered the same cases, each with its chance and error."""
     reviews = REVIEWS | {"cases": len(picked), "picked": picked, "reasons": {"chance": len(picked)}} | of_each
     return [{**step, "reviews": reviews} for step in make_steps([1.0, 1.0])]
 
 
 def test_what_people_answered_is_told_with_the_error_rate_of_all_rows_beside_the_true_one():
-    picked = [[0.5, 1.0, 1.0], [0.5, 0.0, 1.0], [0.5, 0.0, 0.0], [0.5, None, None]]
+    picked = [[0.5, 1.0], [0.5, 0.0], [0.5, 0.0], [0.5, None]]
     targets = [{"reviewer 1": True, "reviewer 2": False}]
-    steps = make_reviewed_days(picked, statuses={"decided": 3, "cannot tell": 1}, targets=targets)
+    steps = make_reviewed_days(picked, statuses={"decided": 3, "cannot tell": 1}, targets=targets, contradicted=1)
     words = list(review_report.describe_reviews(steps, "binary", 2))
     assert words[0] == "Reviews: 8 of 48 rows were picked (chance 8); 6 decided, 2 cannot tell."
     assert "of which 2 have answers that differ" in words[1]
@@ -71,7 +80,7 @@ def test_what_people_answered_is_told_with_the_error_rate_of_all_rows_beside_the
 
 
 def test_the_figures_have_the_estimate_and_the_truth_and_none_where_nothing_was_answered():
-    figures = review_report.compute_review_figures(make_reviewed_days([[0.5, 1.0, 1.0], [0.5, 0.0, 0.0]]), "binary")
+    figures = review_report.compute_review_figures(make_reviewed_days([[0.5, 1.0], [0.5, 0.0]]), "binary")
     assert (figures["reviewed"], figures["error_rate"], figures["true_error_rate"]) == (4, 0.5, 0.3)
     assert figures["error_rate_low"] < 0.3 < figures["error_rate_high"]
     nothing = review_report.compute_review_figures(make_steps([1.0]), "regression")
@@ -82,6 +91,6 @@ def test_the_figures_have_the_estimate_and_the_truth_and_none_where_nothing_was_
 
 
 def test_the_queue_by_day_is_a_table_that_escapes_what_it_shows():
-    steps = make_reviewed_days([[0.5, 1.0, 1.0]], reasons={"unseen <b>": 1}, statuses={"decided": 1})
+    steps = make_reviewed_days([[0.5, 1.0]], reasons={"unseen <b>": 1}, statuses={"decided": 1})
     table = review_report.build_review_table(steps, "binary")
     assert "<td>2024-05-01</td><td>24</td><td>1</td><td>unseen &lt;b&gt; 1</td><td>decided 1</td>" in table

@@ -61,10 +61,9 @@ def describe_reviews(steps: ReviewSteps, kind: TaskKind, label_days: int) -> Ite
     yield f"Reviews: {picked:,} of {rows:,} rows were picked ({_describe_reasons(steps)}); {ends}."
     yield f"Two people, one row: {_measure_steps_agreement(steps, kind)}."
     yield _describe_error(steps, kind)
-    answered = [case for review in reviews for case in review["picked"] if None not in case]
-    contradicted = sum(by_people != by_outcome for _, by_people, by_outcome in answered)
+    contradicted = sum(review["contradicted"] for review in reviews)
     yield (
-        f"What that brought: {len(answered):,} labels {label_days} days before the outcomes, which contradict "
+        f"What that brought: {statuses['decided']:,} labels {label_days} days before the outcomes, which contradict "
         f"{contradicted:,} of them."
     )
 
@@ -97,8 +96,8 @@ def _describe_error(steps: ReviewSteps, kind: TaskKind) -> str:
 def _estimate_steps_error(steps: ReviewSteps, kind: TaskKind) -> WeightedEstimate:
     """Estimate the mean error of all rows of some days from what people answered."""
     cases = [case for step in steps for case in step["reviews"]["picked"]]
-    errors = pl.Series([by_people for _, by_people, _ in cases], dtype=pl.Float64)
-    return estimate_error(errors, [chance for chance, *_ in cases], kind)
+    errors = pl.Series([error for _, error in cases], dtype=pl.Float64)
+    return estimate_error(errors, [chance for chance, _ in cases], kind)
 
 
 def _measure_steps_agreement(steps: ReviewSteps, kind: TaskKind) -> Agreement:

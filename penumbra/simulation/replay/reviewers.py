@@ -39,10 +39,11 @@ def review_day(settings: Settings, problem: Problem, day: TrafficDay, answers: p
         answers: The answers to them, in their order: id, output and decision, as `read_day_answers` returns them.
 
     Returns:
-        Plain JSON: "cases" (how many were picked), "reasons" and "statuses" (how many of them have which), and
-        "targets" (of each case that two people were asked about, what each said). Of the errors that
-        `compute_decision_errors` defines: "picked" (of each case its chance of being picked, its error by people, and
-        by the outcome; None where unknown), "error" (the sum over all rows with an outcome) and "known" (how many).
+        Plain JSON: "cases" (how many were picked), "reasons" and "statuses" (how many of them have which), "targets"
+        (of each case that two people were asked about, what each said), and "contradicted" (how many labels of people
+        the outcome says to be wrong). Of the errors that `compute_decision_errors` defines: "picked" (of each case its
+        chance of being picked, and its error by people, None where they couldn't tell), "error" (the sum over all rows
+        with an outcome) and "known" (how many those are).
     """
     rows, seed = {name: row for row, name in enumerate(answers["id"])}, [settings.replay.seed, day.date.toordinal()]
     slices = read_degraded_slices(settings.monitor.folder)
@@ -130,5 +131,9 @@ def _list_errors(
     said = spec.compute_targets([state.label or None for state in states])
     by_people = compute_decision_errors(decisions.gather(places), said)
     chances = [state.case.probability for state in states]
-    picked = list(zip(chances, by_people, errors.gather(places), strict=True))
-    return {"picked": picked, "error": float(errors.sum()), "known": len(errors) - errors.null_count()}
+    return {
+        "picked": list(zip(chances, by_people, strict=True)),
+        "contradicted": int((said != truth.gather(places)).sum()),
+        "error": float(errors.sum()),
+        "known": len(errors) - errors.null_count(),
+    }
