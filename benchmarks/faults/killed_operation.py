@@ -30,6 +30,7 @@ OPERATIONS = {  # by name: the module of benchmarks/faults/operations that has i
     "archive": "logs",
     "index": "logs",
     "monitor": "monitor",
+    "pick": "reviews",
     "answer": "reviews",
 }
 SHOWN_DIFFERENCES = 3

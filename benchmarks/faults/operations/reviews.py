@@ -1,4 +1,4 @@
-"""Answers to cases of the review queue: the review log, then the label log."""
+"""The picking of cases for the review queue; and answers to them: the review log, then the label log."""
 
 import datetime as dt
 from collections.abc import Iterator
@@ -19,6 +19,35 @@ def prepare_cases(folder: Path) -> None:
     cases = [ReviewCase(name, ["chance"], 0.5, reviewers) for reviewers, name in enumerate(names, 1)]
     block = ReviewBlock(NOON, {}, 2, 2, 2, {"chance": 2})
     logs.append_to_new_segment(folder / "reviews", [*cases, block])
+
+
+def prepare_rows(folder: Path) -> None:
+    """Log some predictions in two segments, one of which a rule defers to people and one of which has a label."""
+    from msgspec.structs import replace
+
+    from tests.helpers import prediction_logs as logs
+
+    deferred = replace(logs.make_prediction(21), pending=True, rules=["ask"], due=NOON, default=False)
+    logs.log_predictions(folder, *map(logs.make_prediction, range(20)), deferred)
+    logs.log_predictions(folder, *map(logs.make_prediction, range(30, 50)))
+    logs.log_labels(folder, logs.make_label_by_key(3, 3))
+
+
+def run_picking(folder: Path) -> None:
+    """Pick eight rows, and the deferred one."""
+    from penumbra.core.problem_loading import SERVED_PARTS, load_problem
+    from penumbra.reviews.selection import pick_cases
+
+    pick_cases(make_settings(folder), load_problem(SERVED_PARTS), 8, NOON)
+
+
+def describe_cases(folder: Path) -> Iterator[str]:
+    """Yield a text for each case, and for each block."""
+    from penumbra.reviews.queue import ReviewQueue
+
+    queue = ReviewQueue.read(folder / "reviews", NOON)
+    yield from (f"case: {state.case}" for state in queue.states.values())
+    yield from (f"block: {block.rows} rows, {block.picked} picked, {block.spans}" for block in queue.blocks)
 
 
 def run_answers(folder: Path) -> None:
@@ -59,5 +88,6 @@ def describe_reviews(folder: Path) -> Iterator[str]:
 
 
 OPERATIONS = {
+    "pick": Operation(prepare_rows, run_picking, describe_cases, "case: ", ("penumbra.reviews.queue",)),
     "answer": Operation(prepare_cases, run_answers, describe_reviews, "label: ", ("penumbra.reviews.desk",)),
 }
