@@ -78,7 +78,9 @@ def open_service(sample: Sample, state: Path, rules: Sequence[Rule] = ()) -> Ite
     environ |= {"SERVICE__MAX_RECORDS": "10000", "SERVICE__OPEN": "True"}
     settings = load_settings(environ={f"PENUMBRA_{name}": value for name, value in environ.items()})
     problem: Any = SimpleNamespace(
-        schema=sample.problem.schema, features=sample.problem.features, rules=SimpleNamespace(RULES=rules)
+        schema=sample.problem.schema,
+        features=sample.problem.features,
+        rules=SimpleNamespace(RULES=rules, OBSERVED_DECISIONS=()),
     )
     with warnings.catch_warnings():  # of what is old in BentoML
         warnings.simplefilter("ignore")

@@ -223,6 +223,7 @@ class RuleSettings(SettingsSection):
 
     apply: bool
     on_error: Literal["model", "review", "baseline"]
+    explore_share: float = Field(ge=0, lt=1)
 
 
 class LabelSettings(SettingsSection):

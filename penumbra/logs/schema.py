@@ -114,7 +114,7 @@ class ArchivedPrediction(msgspec.Struct):
 
 
 class LoggedPrediction(msgspec.Struct):
-    """Projection for the shadow's backlog: the answer, which is the live model's own without rule or fallback."""
+    """Projection for the shadow's backlog: the answer, the live model's own unless ruled, explored or a fallback's."""
 
     id: str
     time: dt.datetime
@@ -123,6 +123,7 @@ class LoggedPrediction(msgspec.Struct):
     model: str = ""
     rules: Sequence[str] = ()
     fallback: str = ""
+    explored: bool = False
 
 
 class TimedEntry(msgspec.Struct):

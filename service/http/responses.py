@@ -19,13 +19,16 @@ MARK_FIELDS = {
     "fallback": NotRequired[Literal["live", "previous", "baseline"]],
     "pending": NotRequired[bool],
     "due": NotRequired[dt.datetime],
+    "explore_share": NotRequired[float],
+    "explored": NotRequired[bool],
 }
 COMMON_FIELDS = {"model_version": str, "logged": NotRequired[bool], **MARK_FIELDS}
 ANSWER_DOC = """\
 `logged` is there, and false, only where the prediction log couldn't be written: the id then finds nothing.
 `rules` names the business rules that fired, `failed_rules` those that couldn't be applied; `review` is there, and true,
 where people will look at it; `fallback` says what answered because the live model, or the canary, failed. `pending` is
-there, and true, where people decide: what `GET /reviews/{id}` says counts then, and from `due` on at the latest."""
+there, and true, where people decide: what `GET /reviews/{id}` says counts then, and from `due` on at the latest.
+`explored` is there, and true, where the decision was replaced with the chance `explore_share`, to see its outcome."""
 
 REVIEW_FIELDS = {"status": Literal["pending", "decided", "defaulted"], "due": dt.datetime}
 REVIEWER_FIELDS = {"label": NotRequired[dict[str, Any]], "reviewers": NotRequired[list[str]]}

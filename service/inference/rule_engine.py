@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from penumbra.features import Record
-from penumbra.rules import DecideFunction, DecisionValue, Defer, ModelPriors, Prediction, Refuse, Rule
+from penumbra.rules import DecideFunction, DecisionValue, Defer, ModelPriors, Prediction, Refuse, Review, Rule
 from service.http import metrics
 from service.http.refusals import MAX_DETAILS, Fault, RequestRefused
+from service.inference.exploration import ExploreFunction, keep_decision
 
 OnError = Literal["model", "review", "baseline"]
 RuledPrediction = tuple[Prediction, DecisionValue, dict[str, Any]]
@@ -32,16 +33,25 @@ class RuleEngine:
 
     Marks are the optional fields of an answer and its log entry: `rules` (names, in the order in which they fired),
     `review` (true), `failed_rules` (names), and `pending` (true) with `due` and `default` where the first rule of those
-    that defer the decision to people says so; each is present only where it isn't empty.
+    that defer the decision to people says so; each is present only where it isn't empty. Those of `explore` are added
+    where no rule has decided, and none failed.
     """
 
-    def __init__(self, rules: Sequence[Rule], priors: ModelPriors, decide: DecideFunction, on_error: OnError) -> None:
+    def __init__(
+        self,
+        rules: Sequence[Rule],
+        priors: ModelPriors,
+        decide: DecideFunction,
+        on_error: OnError,
+        explore: ExploreFunction = keep_decision,
+    ) -> None:
         tests = [(rule, rule.when.test(priors)) for rule in rules]
         self._before = [(rule, test) for rule, test in tests if rule.stage == "before"]
         self._after = [(rule, test) for rule, test in tests if rule.stage == "after"]
         self._priors = priors
         self._decide = decide
         self._on_error = on_error
+        self._explore = explore
         self._reported: set[str] = set()
 
     def apply_before(self, record: Record) -> tuple[RuledPrediction | None, Sequence[str]]:
@@ -90,8 +100,11 @@ class RuleEngine:
             except Exception as error:
                 failed_here.append(self._report_failure(rule, error))
         if not (fired or failed or failed_here):
-            return prediction, decision, NO_MARKS
-        return self._add_marks(prediction, decision, fired, [*failed, *failed_here])
+            return prediction, *self._explore(prediction, decision)
+        if failed or failed_here or any(not isinstance(rule.then, Review) for rule in fired):
+            return self._add_marks(prediction, decision, fired, [*failed, *failed_here])
+        explored, marks = self._explore(prediction, decision)
+        return prediction, explored, self._add_marks(prediction, decision, fired, ())[2] | marks
 
     def _answer_by_rule(self, rule: Rule, failed: Sequence[str]) -> RuledPrediction:
         if isinstance(rule.then, Refuse):
@@ -135,17 +148,20 @@ def _defer_decision(fired: Sequence[Rule], decision: DecisionValue) -> dict[str,
 RuleEngineFactory = Callable[[ModelPriors, DecideFunction], RuleEngine]
 
 
-def make_rule_engine_factory(rules: Sequence[Rule], on_error: OnError) -> RuleEngineFactory:
+def make_rule_engine_factory(
+    rules: Sequence[Rule], on_error: OnError, explore: ExploreFunction = keep_decision
+) -> RuleEngineFactory:
     """Return a function that prepares rules for a model version.
 
     Args:
         rules: The problem's rules.
         on_error: What happens where a rule fails: keep the model's answer, mark it for review, or use the baseline.
+        explore: See `service.inference.exploration.make_explorer`.
 
     Returns:
         A function of the model's priors and its decision function.
     """
-    return lambda priors, decide: RuleEngine(rules, priors, decide, on_error)
+    return lambda priors, decide: RuleEngine(rules, priors, decide, on_error, explore)
 
 
 make_empty_rule_engine = make_rule_engine_factory((), "model")

@@ -191,8 +191,8 @@ class ShadowRoleWorker:
 
 
 def _is_comparable(line: LoggedPrediction) -> bool:
-    """Tell whether a model gave this answer alone, without rules or fallback."""
-    return line.output is not None and not (line.rules or line.fallback)
+    """Tell whether a model gave this answer alone, without rules, exploration or fallback."""
+    return line.output is not None and not (line.rules or line.fallback or line.explored)
 
 
 def summarise_shadow_batch(

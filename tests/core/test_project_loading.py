@@ -41,3 +41,10 @@ def test_every_flow_that_judges_begins_with_settings_and_problem_that_fit(flow: 
     text = (PROJECT_ROOT / f"flows/{flow}.py").read_text()
     assert "load_project()" in text
     assert "load_settings" not in text
+
+
+def test_exploration_without_decisions_to_explore_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PENUMBRA_RULES__EXPLORE_SHARE", "0.05")
+    words = "EXPLORE_SHARE: rules.explore_share is 0.05, and problem/rules.py has no OBSERVED_DECISIONS: expected those"
+    with pytest.raises(SettingsError, match=words):
+        load_project()

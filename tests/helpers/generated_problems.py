@@ -88,7 +88,7 @@ def draw_problem(draw: random.Random) -> Any:
         target=lambda: pl.col("happened"),
     )
     features = SimpleNamespace(FEATURES=list_features(row))
-    return SimpleNamespace(schema=schema, features=features, rules=SimpleNamespace(RULES=()))
+    return SimpleNamespace(schema=schema, features=features, rules=SimpleNamespace(RULES=(), OBSERVED_DECISIONS=()))
 
 
 def list_features(row: type[dy.Schema]) -> tuple[Feature, ...]:

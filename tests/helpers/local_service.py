@@ -127,7 +127,7 @@ def open_test_client(
 ) -> Iterator[TestClient]:
     """The service in this process, with these business rules and keys."""
     problem_with_rules = SimpleNamespace(
-        schema=PROBLEM.schema, features=PROBLEM.features, rules=SimpleNamespace(RULES=rules)
+        schema=PROBLEM.schema, features=PROBLEM.features, rules=SimpleNamespace(RULES=rules, OBSERVED_DECISIONS=())
     )
     app = build_service(make_service_settings(folder, **service), problem_with_rules, keys).to_asgi()
     with TestClient(app, "http://127.0.0.1", client=("127.0.0.1", 50000)) as http:

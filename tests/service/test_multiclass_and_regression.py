@@ -55,7 +55,9 @@ def problem(column: str) -> Any:
     schema = SimpleNamespace(
         Row=Bird, Labelled=Named, TIME="seen", CHECKS=(), EXAMPLE=GIVEN, OUTCOME=OUTCOME, target=lambda: pl.col(column)
     )
-    return SimpleNamespace(schema=schema, features=SimpleNamespace(FEATURES=KINDS), rules=SimpleNamespace(RULES=()))
+    return SimpleNamespace(
+        schema=schema, features=SimpleNamespace(FEATURES=KINDS), rules=SimpleNamespace(RULES=(), OBSERVED_DECISIONS=())
+    )
 
 
 PROBLEMS = {"multiclass": problem("species"), "regression": problem("wingspan")}
@@ -111,7 +113,9 @@ def test_a_close_call_among_classes_compares_the_two_most_probable(tmp_path: Pat
     """Bundles of release 0.1 have a threshold whatever their task is."""
     deploy(tmp_path, TASKS["multiclass"], threshold=0.3)
     rules = (Rule("close", "either class is about as likely", CloseCall(margin), Review()),)
-    ruled = SimpleNamespace(**{**vars(PROBLEMS["multiclass"]), "rules": SimpleNamespace(RULES=rules)})
+    ruled = SimpleNamespace(
+        **{**vars(PROBLEMS["multiclass"]), "rules": SimpleNamespace(RULES=rules, OBSERVED_DECISIONS=())}
+    )
     service = local_service.build_service(local_service.make_service_settings(tmp_path), ruled)
     with local_service.TestClient(service.to_asgi(), base_url="http://127.0.0.1", client=("127.0.0.1", 50000)) as http:
         single, (listed,) = http.post("/predict", json=GIVEN).json(), http.post("/predict", json=[GIVEN]).json()

@@ -1,0 +1,93 @@
+"""Exploration: decisions that hide their outcome are replaced by chance, at the stated rate, and never a rule's."""
+
+import random
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penumbra.core.task import Task
+from penumbra.logs import append_log
+from penumbra.rules import Between, ModelPriors, Override, Review, Rule
+from service.inference.exploration import keep_decision, make_explorer
+from service.inference.rule_engine import RuleEngine
+from tests.helpers.local_service import PROBLEM, TestClient, build_service, deploy_version, make_service_settings
+
+BINARY, KINDS = Task("binary"), Task("multiclass", ("pay", "ask", "refuse"))
+PRIORS = ModelPriors(0.5)
+
+
+def always():
+    return 0.0
+
+
+def never():
+    return 0.99
+
+
+def apply_rules(*rules, explore, record=None):
+    engine = RuleEngine(rules, PRIORS, lambda probability: probability >= 0.5, "review", explore)
+    return engine.apply_after(record or {"amount": 5}, 0.7)
+
+
+def test_a_decision_that_shows_its_outcome_is_kept_without_marks():
+    assert make_explorer(BINARY, (False,), 0.1, always)(0.2, False) == (False, {})
+
+
+def test_one_that_hides_it_is_replaced_by_chance_and_says_so_either_way():
+    assert make_explorer(BINARY, (False,), 0.1, always)(0.7, True) == (
+        False,
+        {"explore_share": 0.1, "explored": True},
+    )
+    assert make_explorer(BINARY, (False,), 0.1, never)(0.7, True) == (True, {"explore_share": 0.1})
+
+
+def test_of_several_decisions_that_show_it_the_most_probable_one_is_made():
+    explore = make_explorer(KINDS, ("pay", "ask"), 0.1, always)
+    assert explore([0.1, 0.3, 0.6], "refuse") == ("ask", {"explore_share": 0.1, "explored": True})
+
+
+@pytest.mark.parametrize(("observed", "share"), [((), 0.1), ((False,), 0.0)])
+def test_without_a_share_or_decisions_to_explore_nothing_is_drawn(observed, share):
+    assert make_explorer(BINARY, observed, share, always) is keep_decision
+
+
+@given(st.sampled_from([0.05, 0.2, 0.5]))
+def test_the_share_is_what_it_says_whatever_is_predicted(share):
+    explore = make_explorer(BINARY, (False,), share, random.Random(18).random)
+    replaced = sum(not explore(0.5 + number % 50 / 100, True)[0] for number in range(4000))
+    assert replaced / 4000 == pytest.approx(share, abs=0.03)
+
+
+def test_a_rule_that_decides_is_not_explored_and_one_that_only_asks_people_is():
+    explore, holds = make_explorer(BINARY, (False,), 0.1, always), Between("amount", 0, 9)
+    decided = apply_rules(Rule("limit", "it is the law", holds, Override(True)), explore=explore)
+    assert decided == (0.7, True, {"rules": ["limit"]})
+    asked = apply_rules(Rule("look", "it is new", holds, Review()), explore=explore)
+    marks = {"rules": ["look"], "review": True, "explore_share": 0.1, "explored": True}
+    assert asked == (0.7, False, marks)
+
+
+def test_where_a_rule_fails_nothing_is_explored():
+    explore = make_explorer(BINARY, (False,), 0.1, always)
+    _, decision, marks = apply_rules(Rule("odd", "why", Between("missing", 0, 9), Review()), explore=explore)
+    assert (decision, "explored" in marks) == (True, False)
+
+
+@pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecatedSince211")
+def test_an_explored_decision_is_answered_and_logged_with_its_chance(tmp_path):
+    deploy_version(tmp_path, "1", threshold=0.0)
+    settings = make_service_settings(tmp_path)
+    rules = settings.rules.model_copy(update={"explore_share": 1 - 1e-12})
+    problem = SimpleNamespace(
+        schema=PROBLEM.schema,
+        features=PROBLEM.features,
+        rules=SimpleNamespace(RULES=(), OBSERVED_DECISIONS=(False,)),
+    )
+    app = build_service(settings.model_copy(update={"rules": rules}), problem, ()).to_asgi()
+    with TestClient(app, "http://127.0.0.1", client=("127.0.0.1", 50000)) as http:
+        answer = http.post("/predict", json=PROBLEM.schema.EXAMPLE).json()
+    assert (answer["decision"], answer["explored"], answer["explore_share"]) == (False, True, 1 - 1e-12)
+    (entry,) = append_log.read_entries(tmp_path / "predictions")
+    assert (entry["decision"], entry["explored"], entry["explore_share"]) == (False, True, 1 - 1e-12)
