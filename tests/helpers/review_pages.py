@@ -71,8 +71,8 @@ def make_review_settings(folder: Path, blind: bool = True) -> Settings:
     return load_settings(environ=environ)
 
 
-def pick_logged_rows(folder: Path, count: int, blind: bool = True, reviewers: int = 1) -> ReviewedLog:
-    """Log a model's answers to some rows, and pick all of them."""
+def pick_logged_rows(folder: Path, count: int, blind: bool = True, twice: int = 0) -> ReviewedLog:
+    """Log a model's answers to some rows, and pick all of them; two people are asked about the first `twice`."""
     loaded = local_service.deploy_version(folder, "1")
     rows = schema.Row.sample(count, generator=dy.random.Generator(9))
     outputs, records = loaded.score(rows).tolist(), rows.to_dicts()
@@ -84,7 +84,7 @@ def pick_logged_rows(folder: Path, count: int, blind: bool = True, reviewers: in
         for record, output in zip(records, outputs, strict=True)
     ]
     ids = prediction_logs.log_predictions(folder, *entries)
-    cases = [ReviewCase(name, ["close call"], 0.25, reviewers) for name in ids]
+    cases = [ReviewCase(name, ["close call"], 0.25, 1 + (n < twice)) for n, name in enumerate(ids)]
     block = ReviewBlock(now, {}, 4 * count, count, count, {"close call": count})
     prediction_logs.append_to_new_segment(folder / "reviews", [*cases, block])
     return ReviewedLog(make_review_settings(folder, blind), ids, outputs)

@@ -13,7 +13,8 @@ export function make(tag, properties = {}, ...children) {
 }
 
 export function makeButton(words, key, act, properties = {}) {
-  const button = make("button", { type: "button", "aria-keyshortcuts": key, onclick: act, ...properties }, words);
+  const button = make("button", { type: "button", onclick: act, ...properties }, words);
+  if (key) button.setAttribute("aria-keyshortcuts", key);
   if (key) button.append(make("kbd", { "aria-hidden": "true", textContent: key === "Enter" ? "⏎" : key.toUpperCase() }));
   return button;
 }

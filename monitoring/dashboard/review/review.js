@@ -1,10 +1,11 @@
-// The review page: one row at a time, by keyboard; answers go to the outbox at once, and the next rows are here already.
+// The review page: one row at a time; answers go to the outbox at once, and the next rows are here already.
 
 import { Outbox, makeToken, request } from "/review/outbox.js";
+import { listenToKeys } from "/review/keys.js";
 import { drawCase, drawFields, drawPairs, find, formatLabel, formatValue, listOpinions, makeButton } from "/review/drawing.js";
 
 const FETCHED = 20, FEW = 8, LOOK_AGAIN = 30000;
-const NAME_KEY = "review.name", KEYS_KEY = "review.single-keys";
+const NAME_KEY = "review.name";
 const SURENESS = [["sure", "r"], ["likely", "l"], ["guess", "g"]];
 const state = { reviewer: "", isNamed: false, cases: [], current: null, done: [], mode: "", sureness: "", refused: "", failure: "" };
 let outbox, last = null, fetching = null;
@@ -222,34 +223,6 @@ function openNote() {
   find("note").focus();
 }
 
-function openHelp() {
-  const shown = [...document.querySelectorAll("#answer [aria-keyshortcuts], #open-help")];
-  const words = button => button.firstChild.textContent.trim();
-  drawPairs(find("help-keys"), [...shown.map(each => [each.getAttribute("aria-keyshortcuts").toUpperCase(), words(each)]),
-    ["ESC", "Leave the note"]]);
-  find("single-keys").checked = localStorage.getItem(KEYS_KEY) !== "off";
-  find("help").showModal();
-}
-
-addEventListener("keydown", event => {
-  if (event.ctrlKey || event.altKey || event.metaKey || find("help").open || event.isComposing) return;
-  const target = event.target, isText = target.matches("textarea, select, input:not([data-kind=number], [data-kind=whole])");
-  if (event.key === "Escape" && target === find("note")) return find("row-title").focus();
-  if (isText || localStorage.getItem(KEYS_KEY) === "off") return;
-  const key = event.key.toLowerCase(), isTyped = target.matches("input") && /^[0-9]$/.test(key);
-  const button = key === "?" ? find("open-help") : !isTyped && key !== "enter" && state.current
-    && [...document.querySelectorAll("#answer [aria-keyshortcuts]")].find(each => each.getAttribute("aria-keyshortcuts") === key);
-  const undoing = key === "u" && !state.current;
-  if (!button && !undoing) return;
-  event.preventDefault();
-  if (event.repeat) return;
-  if (undoing) undo();
-  else button.click();
-});
-
-find("open-help").onclick = openHelp;
-find("close-help").onclick = () => find("help").close();
-find("single-keys").onchange = event => localStorage.setItem(KEYS_KEY, event.target.checked ? "on" : "off");
 find("look-again").onclick = showNext;
 find("other-name").onclick = () => {
   localStorage.removeItem(NAME_KEY);
@@ -262,4 +235,5 @@ find("mode").onclick = () => {
   drawCommands();
   showNext();
 };
+listenToKeys(key => key === "u" && !state.current && undo());
 begin().catch(error => showBanner(error.message));

@@ -26,7 +26,7 @@ from service.http.refusals import RequestRefused
 
 MEDIA_TYPES = {".html": b"text/html", ".js": b"text/javascript", ".css": b"text/css"}
 PAGE_FILE = "review.html"
-PAGE_FILES = (PAGE_FILE, "review.css", "review.js", "drawing.js", "outbox.js")
+PAGE_FILES = (PAGE_FILE, "review.css", "review.js", "drawing.js", "keys.js", "outbox.js")
 ACTIONS_PATH, NEXT_PATH, PROGRESS_PATH = (f"{REVIEW_PATH}/{name}" for name in ("actions", "next", "progress"))
 MAX_BODY_BYTES = 1 << 20
 

@@ -1,9 +1,13 @@
 """The review page in a real browser: by keyboard, offline, on a phone, and for who can't see it."""
 
 import contextlib
+import datetime as dt
 
 import pytest
 
+from penumbra.reviews.desk import ReviewDesk
+from penumbra.reviews.records import ReviewAction
+from service.http.access import read_keys
 from tests.helpers import browser_pages, review_pages
 from tests.helpers.review_pages import JUDGED_FLIGHTS, MARKUP, list_actions, pick_logged_rows
 
@@ -28,7 +32,7 @@ def browser():
 
 @pytest.fixture(scope="module")
 def reviewed(tmp_path_factory):
-    return pick_logged_rows(tmp_path_factory.mktemp("review"), 40)
+    return pick_logged_rows(tmp_path_factory.mktemp("review"), 40, twice=1)
 
 
 @pytest.fixture(scope="module")
@@ -194,6 +198,39 @@ def test_a_screen_reader_finds_landmarks_names_and_what_has_changed(open_as):
     assert page.evaluate("document.activeElement.id") == "row-title"
     page.keyboard.press("g")
     assert page.get_by_role("button", name="Guess", pressed=True).is_visible()
+
+
+def test_two_answers_that_differ_are_adjudicated_with_both_in_sight(open_as, reviewed):
+    page, case = open_as("nan"), reviewed.ids[0]
+    desk = ReviewDesk(reviewed.settings, JUDGED_FLIGHTS)
+    for name, late in (("lea", True), ("max", False)):
+        desk.record(ReviewAction(case, name, "answer", dt.datetime.now(dt.UTC), {"late": late}, note=f"{name} knows"))
+    press(page, "s")
+    page.get_by_role("button", name="Conflicts (1)").click()
+    page.get_by_role("heading", name="A row on which two answers differ").wait_for()
+    assert page.locator("#answers").inner_text().split("\n\n") == [
+        "lea: late yes · lea knows",
+        "max: late no · max knows",
+    ]
+    assert page.get_by_role("button", name="Can't tell").count() == 0
+    page.keyboard.press("n")
+    page.get_by_text("There is no row on which answers differ.").wait_for()
+    wait_until_sent(page)
+    assert list_actions(find_actions(reviewed, "nan"))[-1] == ("nan", "adjudicate", {"late": False})
+
+
+def test_who_has_a_key_signs_in_by_the_browser_s_own_question(browser, reviewed):
+    keys = read_keys({"PENUMBRA_KEYS__REVIEW": "alice:key-of-alice-1234"})
+    with review_pages.serve_overview_site(reviewed.settings, JUDGED_FLIGHTS, keys) as found:
+        context = browser.new_context(http_credentials={"username": "me", "password": "key-of-alice-1234"})
+        page = context.new_page()
+        page.goto(f"{found}/review")
+        page.locator("#work").wait_for()
+        assert (page.locator("#who").inner_text(), page.locator("#name-form").is_visible()) == ("alice", False)
+        press(page, "y")
+        wait_until_sent(page)
+        context.close()
+    assert list_actions(find_actions(reviewed, "alice")) == [("alice", "answer", {"late": True})]
 
 
 def test_keys_can_be_listed_and_turned_off(open_as, reviewed):

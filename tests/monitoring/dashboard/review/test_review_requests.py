@@ -8,9 +8,10 @@ import pytest
 from monitoring.dashboard.review.review_requests import ReviewRequests
 from penumbra.logs.append_log import encode_json, read_entries
 from penumbra.reviews.records import ReviewBlock, ReviewCase
+from penumbra.storage.sealed import replace_sealed_file
 from service.http.access import KeyHolder
 from service.http.refusals import RequestRefused
-from tests.helpers import prediction_logs, review_pages
+from tests.helpers import prediction_logs, registered_versions, review_pages
 from tests.helpers.review_pages import JUDGED_FLIGHTS, list_actions, pick_logged_rows
 
 ALICE, BOB = (KeyHolder(name, frozenset(["review"])) for name in ("alice", "bob"))
@@ -71,6 +72,15 @@ def test_what_models_and_rules_say_is_hidden_until_the_case_is_answered(tmp_path
     assert answered["said"]["models"][0][1].startswith(f"probability {reviewed.outputs[0]:.2f}: ")
 
 
+def test_what_the_candidate_says_stands_beside_the_service_s_answer(tmp_path):
+    reviewed = pick_logged_rows(tmp_path, 1)
+    now = dt.datetime.now(dt.UTC)
+    registered_versions.log_shadow_answers(tmp_path, "2", reviewed.ids, [now], [0.75])
+    replace_sealed_file(tmp_path / "state" / "candidate", "2")
+    (answered,) = send(open_page(reviewed), act(reviewed.ids[0]))
+    assert answered["said"]["models"][1] == ("candidate (version 2)", "probability 0.75")
+
+
 def test_where_answers_needn_t_be_blind_they_are_said_at_once(tmp_path):
     reviewed = pick_logged_rows(tmp_path, 1, blind=False)
     (case,) = list_next(open_page(reviewed))["cases"]
@@ -102,7 +112,7 @@ def test_a_label_that_the_contract_refuses_is_said_and_the_others_are_recorded(t
 
 
 def test_two_that_differ_are_a_conflict_which_is_shown_with_both_answers_and_decided_by_adjudication(tmp_path):
-    reviewed = pick_logged_rows(tmp_path, 1, reviewers=2)
+    reviewed = pick_logged_rows(tmp_path, 1, twice=1)
     page, case = open_page(reviewed), reviewed.ids[0]
     send(page, act(case, note="it rained"))
     assert list_next(page)["cases"] == []
