@@ -3,10 +3,13 @@
 import dataframely as dy
 import polars as pl
 import pytest
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from monitoring.dashboard.review.row_comparison import RowComparison
-from penumbra.core.columns import LABEL_COLUMN
-from penumbra.registry.bundle import read_bundle, read_reference_rows
+from penumbra.core.columns import LABEL_COLUMN, PREDICTION_COLUMN
+from penumbra.core.encoding import FeatureEncoder, derive_features, learn_category_tables
+from penumbra.features import Category, Number
+from penumbra.registry.bundle import Bundle, read_bundle, read_reference_rows, write_reference_rows
 from problem import schema
 from tests.helpers import local_service
 
@@ -42,6 +45,51 @@ def test_the_nearest_row_is_the_row_itself_where_it_is_in_the_reference(loaded, 
     near = comparison.find_neighbours(row, 5)
     assert near.height == 5
     assert near.select(row.columns)[0].equals(row)
+
+
+class Bird(dy.Schema):
+    place = dy.Enum(["sea", "wood"])
+    grams = dy.Float64(nullable=True)
+    ring = dy.Int32()
+
+
+BIRDS = pl.DataFrame(
+    {"place": ["sea", "wood"] * 8, "grams": [*map(float, range(15)), None], "ring": range(16)},
+    schema=Bird.create_empty().schema,
+)
+KINDS = (Category("place"), Number("grams"))
+
+
+def make_bird_comparison(folder, task, estimator, labels):
+    derived = derive_features(KINDS, BIRDS)
+    inputs = FeatureEncoder(KINDS, learn_category_tables(KINDS, derived))
+    estimator.fit(inputs.encode_frame(derived), labels)
+    write_reference_rows(
+        folder, BIRDS.with_columns(pl.Series(LABEL_COLUMN, labels), pl.lit(0.0).alias(PREDICTION_COLUMN))
+    )
+    return RowComparison(Bundle(folder, {"version": "1", "task": task}, inputs, None, estimator))
+
+
+@pytest.mark.parametrize(
+    ("task", "estimator", "labels", "change"),
+    [
+        ({"kind": "multiclass", "classes": ["a", "b", "c"]}, DecisionTreeClassifier(), [0, 2] * 8, 0.5),
+        ({"kind": "regression"}, DecisionTreeRegressor(), [10.0, 14.0] * 8, 2.0),
+    ],
+    ids=["multi-class", "regression"],
+)
+def test_of_several_classes_and_of_numbers_the_change_is_measured_too(tmp_path, task, estimator, labels, change):
+    comparison = make_bird_comparison(tmp_path, task, estimator, labels)
+    relevance = comparison.measure_relevance(BIRDS[4:5])
+    assert relevance == {"place": pytest.approx(change), "grams": 0, "ring": 0}
+
+
+def test_a_number_counts_by_standard_deviations_and_a_missing_one_like_another_category(tmp_path):
+    comparison = make_bird_comparison(tmp_path, {"kind": "regression"}, DecisionTreeRegressor(), [1.0] * 16)
+    near = comparison.find_neighbours(BIRDS[4:5], 4)
+    assert near["ring"].to_list() == [4, 2, 6, 0]  # the same place, a standard deviation is 4.3 grams
+    missing = comparison.find_neighbours(BIRDS[15:16], 2)
+    assert (missing["ring"][0], missing["place"][1]) == (15, "wood")
 
 
 def test_without_reference_rows_nothing_is_compared(tmp_path):
