@@ -75,7 +75,7 @@ def test_what_people_answered_is_told_with_the_error_rate_of_all_rows_beside_the
     assert words[0] == "Reviews: 8 of 48 rows were picked (chance 8); 6 decided, 2 cannot tell."
     assert "of which 2 have answers that differ" in words[1]
     assert words[2].startswith("By their answers: too few answers to name the error rate, which is")
-    assert "by all outcomes 30.0%. A day's interval holds the true one of that day on 2 of 2 days." in words[2]
+    assert "by all outcomes 30.0 %. A day's interval holds the true one of that day on 2 of 2 days." in words[2]
     assert words[3] == "What that brought: 6 labels 2 days before the outcomes, which contradict 2 of them."
 
 

@@ -140,7 +140,7 @@ def _format_estimate(estimate: WeightedEstimate, kind: TaskKind) -> str:
 def _format_error(value: float, kind: TaskKind) -> str:
     if not math.isfinite(value):
         return "unknown"
-    return f"{value:.4g}" if kind == "regression" else f"{value:.1%}"
+    return f"{value:.4g}" if kind == "regression" else f"{100 * value:.1f} %"
 
 
 def _round(value: float | None) -> float | None:

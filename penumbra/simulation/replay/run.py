@@ -162,6 +162,7 @@ def build_replay_environment(settings: Settings, plan: ReplayPlan) -> dict[str, 
         "PENUMBRA_PROMOTION__APPROVE": "rule",  # nobody is there to approve anything
         "PENUMBRA_MONITOR__APPROVE": "rule",
         "PENUMBRA_RULES__APPLY": "false",  # it is models that are compared
+        "PENUMBRA_RULES__EXPLORE_SHARE": "0",
         "PENUMBRA_FLYWHEEL__PERIOD": "",  # the source has the same rows
         "PENUMBRA_REVIEW__PER_DAY": "0",  # not by the clock: the replay picks when a day is over
     }
