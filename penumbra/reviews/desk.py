@@ -7,7 +7,7 @@ labels says what is there already, so a decision is appended once.
 
 import contextlib
 import datetime as dt
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,7 @@ class ReviewDesk:
         self._index = LogIndex.from_settings(settings, problem.schema)
         self._read_label = make_answer_reader(problem.schema)
         self._settled: dict[Path, int] = {}
+        self._states: Mapping[str, CaseState] = {}
 
     def record(self, action: ReviewAction, now: dt.datetime | None = None) -> CaseState:
         """Record what a person did with a case, and log the label that follows from it.
@@ -118,15 +119,19 @@ class ReviewDesk:
         """Log the labels that are missing, under the lock; return the queue that they follow from."""
         sizes = read_segment_sizes(self._folder)
         queue = ReviewQueue.read(self._folder, now)
+        if changed := [state for name, state in queue.states.items() if self._states.get(name) is not state]:
+            entries = [encode_json(label) for label in _list_missing_labels(changed, self._read_logged(), now)]
+            if entries:
+                self._labels.recover()
+                self._labels.append(entries)
+        self._settled, self._states = sizes, queue.states
+        return queue
+
+    def _read_logged(self) -> dict[str, str]:
+        """What the label log says of each case as JSON, by the id of its prediction."""
         self._index.catch_up()
         with self._index.open() as db:
-            logged = dict(db.execute(REVIEW_LABELS_QUERY).fetchall())
-        entries = [encode_json(label) for label in _list_missing_labels(queue, logged, now)]
-        if entries:
-            self._labels.recover()
-            self._labels.append(entries)
-        self._settled = sizes
-        return queue
+            return dict(db.execute(REVIEW_LABELS_QUERY).fetchall())
 
     def _check_content(self, action: ReviewAction) -> ReviewAction:
         if not 0 < len(action.reviewer.strip()) <= MAX_REVIEWER_LENGTH:
@@ -218,9 +223,12 @@ def _put_in_order(state: CaseState, action: ReviewAction, now: dt.datetime) -> R
     return msgspec.structs.replace(action, time=max([action.time, *times]))
 
 
-def _list_missing_labels(queue: ReviewQueue, logged: Mapping[str, str], now: dt.datetime) -> Iterator[LabelEntry]:
+def _list_missing_labels(
+    states: Sequence[CaseState], logged: Mapping[str, str], now: dt.datetime
+) -> Iterator[LabelEntry]:
     """Yield a label for each case about which the label log says something else than the review log."""
-    for name, state in queue.states.items():
+    for state in states:
+        name = state.case.prediction
         label = state.label if state.decided else TAKEN_BACK
         if encode_json(label).decode() != logged.get(name, "{}"):
             yield _make_label(state, now) if state.decided else LabelEntry(now, REVIEW_SOURCE, {}, prediction=name)

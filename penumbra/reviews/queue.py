@@ -78,8 +78,8 @@ class ReviewQueue:
             The queue, which doesn't change when the log does.
         """
         now = now or dt.datetime.now(dt.UTC)
-        states, blocks = _keep_fold(folder.absolute()).read_on()
-        return cls({name: _apply_due_time(state, now) for name, state in states.items()}, blocks, now)
+        states, blocks = _keep_fold(folder.absolute()).read_on(now)
+        return cls(states, blocks, now)
 
     @property
     def taken(self) -> dict[str, int]:
@@ -128,18 +128,6 @@ class _ReviewFold:
         self._folder, self._lock = folder, threading.Lock()
         self._forget()
 
-    def read_on(self) -> tuple[dict[str, CaseState], list[ReviewBlock]]:
-        """Take in what is new; return a copy of the cases' states as if no time ran out, and of the blocks."""
-        with self._lock:
-            sizes = read_segment_sizes(self._folder)
-            if any(sizes.get(path, 0) < position for path, position in self._positions.items()):
-                self._forget()
-            touched = [name for path in sizes for name in self._read_segment(path, sizes[path])]
-            for name in filter(self._cases.__contains__, dict.fromkeys(touched)):
-                self._states[name] = _resolve_case(*self._cases[name], self._actions[name], self._notices.get(name))
-            states = dict(sorted(self._states.items(), key=lambda named: named[1].picked))
-            return states, sorted(self._blocks, key=attrgetter("time"))
-
     def _forget(self) -> None:
         self._positions: dict[Path, int] = defaultdict(int)
         self._pending: dict[Path, list[ReviewCase]] = defaultdict(list)  # cases whose block isn't there yet
@@ -148,6 +136,23 @@ class _ReviewFold:
         self._notices: dict[str, ReviewNotice] = {}
         self._states: dict[str, CaseState] = {}
         self._blocks: list[ReviewBlock] = []
+        self._deferred: list[str] = []  # the cases that decide a pending answer
+
+    def read_on(self, now: dt.datetime) -> tuple[dict[str, CaseState], list[ReviewBlock]]:
+        """Take in what is new; return a copy of the cases' states at that time, and of the blocks."""
+        with self._lock:
+            sizes = read_segment_sizes(self._folder)
+            if any(sizes.get(path, 0) < position for path, position in self._positions.items()):
+                self._forget()
+            known = len(self._blocks)
+            touched = [name for path in sizes for name in self._read_segment(path, sizes[path])]
+            for name in filter(self._cases.__contains__, dict.fromkeys(touched)):
+                self._states[name] = _resolve_case(*self._cases[name], self._actions[name], self._notices.get(name))
+            if len(self._blocks) > known:  # segments needn't be in the order of time
+                self._blocks.sort(key=attrgetter("time"))
+                self._states = dict(sorted(self._states.items(), key=lambda named: named[1].picked))
+            waiting = {name: _apply_due_time(self._states[name], now) for name in self._deferred}
+            return {**self._states, **waiting}, list(self._blocks)
 
     def _read_segment(self, path: Path, size: int) -> list[str]:
         """Read a segment on; return the names of the cases that its new lines are about."""
@@ -175,6 +180,7 @@ class _ReviewFold:
         self._blocks.append(entry)
         for case in picked:
             self._cases.setdefault(case.prediction, (case, entry.time))
+        self._deferred += [case.prediction for case in picked if case.due]
         return [case.prediction for case in picked]
 
 

@@ -1,11 +1,15 @@
 import sqlite3
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from penumbra.logs import append_log
 from penumbra.logs.append_log import LogWriter
@@ -237,3 +241,35 @@ def test_what_people_decided_in_time_cannot_be_undone_once_it_counts(tmp_path: P
             desk.record(make_action(case, "ann", kind="undo", at=90), now=make_moment(90))
     assert append_log.list_segments(tmp_path / "labels") != []
     assert read_given_delays(tmp_path) == [42]
+
+
+kinds = st.sampled_from(["answer", "adjudicate", "cannot_tell", "skip", "undo"])
+steps = st.lists(
+    st.tuples(kinds, st.integers(0, 1), st.sampled_from(["ann", "bob", "cy"]), st.sampled_from([5, 42]), st.booleans()),
+    max_size=9,
+)
+
+
+@settings(max_examples=12)
+@given(steps)
+def test_whatever_people_do_and_wherever_it_is_killed_each_decision_is_a_label_once(given_steps: Any) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        cases = pick_predictions(folder, flights=2, reviewers=2)
+        for number, (kind, which, reviewer, minutes, is_killed) in enumerate(given_steps):
+            with suppress(ReviewRefused, Stop), open_desk(folder) as desk:
+                if is_killed:  # between the two logs
+                    desk._labels.append = stop  # type: ignore[method-assign]
+                desk.record(make_action(cases[which], reviewer, minutes, kind, at=number))
+        with open_desk(folder) as desk:
+            desk.complete()
+            desk.complete()
+        states = ReviewQueue.read(folder / "reviews").states
+        for case in cases:
+            given_labels = [each["label"] for each in read_review_labels(folder) if each["prediction"] == case]
+            assert (given_labels or [{}])[-1] == states[case].label
+            assert all(one != next_one for one, next_one in pairwise(given_labels))
+
+
+def stop(*_: Any) -> Any:
+    raise Stop
