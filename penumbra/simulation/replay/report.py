@@ -256,7 +256,7 @@ def build_replay_page(
 <html lang="en"><head><meta charset="utf-8"><title>Replay</title>
 <style>body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }}
 pre {{ white-space: pre-wrap }}
-td {{ padding: 0 1rem 0 0; vertical-align: top }} td:first-child {{ white-space: nowrap }}
+td, th {{ padding: 0 1rem 0 0; vertical-align: top; text-align: left }} td:first-child {{ white-space: nowrap }}
 svg {{ max-width: 100%; height: auto }}
 </style></head><body>
 <h1>{steps[0]["day"]} to {steps[-1]["day"]}, day by day through the loop</h1>

@@ -79,9 +79,10 @@ def build_review_table(steps: ReviewSteps, kind: TaskKind) -> str:
         HTML: of each day its rows, how many were picked and why, what came of them, and the error estimated and true.
     """
     names = ("day", "rows", "picked", "why", "what came of them", f"{name_error(kind)} estimated", "of all rows")
-    rows = [list(names), *(_list_day_cells(step, kind) for step in steps)]
-    lines = ("".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in rows)
-    return "<table>" + "\n".join(f"<tr>{line}</tr>" for line in lines) + "</table>"
+    head = "".join(f'<th scope="col">{name}</th>' for name in names)
+    lines = ("".join(f"<td>{html.escape(cell)}</td>" for cell in _list_day_cells(step, kind)) for step in steps)
+    rows = "\n".join(f"<tr>{line}</tr>" for line in lines)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 
 def _describe_error(steps: ReviewSteps, kind: TaskKind) -> str:
