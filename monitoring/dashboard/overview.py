@@ -233,7 +233,7 @@ def _format_entry(entry: LedgerEntry) -> dict[str, str]:
     return {
         "number": str(entry.number),
         "time": f"{entry.time:%Y-%m-%d %H:%M}",
-        "what": f"{entry.kind}: {entry.verdict}" if entry.kind == "verdict" else entry.kind,
+        "what": f"{entry.kind}: {entry.verdict}" if entry.kind in ("verdict", "approval") else entry.kind,
         "versions": ", ".join(f"{role} {version}" for role, version in entry.versions.items()),
         "actor": entry.actor,
         "reason": entry.reason if len(entry.reason) <= MAX_ENTRY_REASON else f"{entry.reason[: MAX_ENTRY_REASON - 1]}…",
