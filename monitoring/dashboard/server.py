@@ -56,7 +56,7 @@ def make_dashboard_config(
     is_answerable = any(key.role in ("approve", "admin") for key in keys)
     parts = {
         REVIEW_PATH: make_review_site(settings, problem),
-        APPROVALS_PATH: make_approvals_site(settings, is_answerable),
+        APPROVALS_PATH: make_approvals_site(settings, problem, is_answerable),
     }
     apps = {"overview": make_overview_site(settings, problem, pages, parts)}
     for name in list_served_pages(settings)[1:]:

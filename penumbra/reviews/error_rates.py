@@ -5,9 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from penumbra.core.task import TaskKind
+from penumbra.core.task import Task, TaskKind
 from penumbra.logs.index import LogIndex
 from penumbra.logs.queries.labels import join_labels
+from penumbra.logs.queries.shadow import read_shadow_outputs
+from penumbra.logs.schema import STATUS_OK
 from penumbra.reviews.estimates import WeightedEstimate, describe_estimate, estimate_mean, estimate_rate
 from penumbra.reviews.queue import CaseState
 
@@ -61,6 +63,47 @@ def measure_case_errors(index: LogIndex, states: Sequence[CaseState]) -> Weighte
     rows = cases.join(join_labels(index, cases["id"].to_list()), on="id", how="left")
     errors = compute_decision_errors(rows["decision"], rows["target"])
     return estimate_error(errors, rows["chance"].to_list(), index.label_spec.task.kind)
+
+
+def measure_shadow_errors(
+    index: LogIndex, states: Sequence[CaseState], version: str
+) -> tuple[WeightedEstimate, WeightedEstimate]:
+    """Estimate the mean errors of a shadow model and of what was served, by the cases that both have decided.
+
+    Args:
+        index: The index of predictions, labels and the shadow's answers, up to date.
+        states: Cases.
+        version: The shadow model's version.
+
+    Returns:
+        The estimates of the shadow model and of the served decisions, over the same rows; see `estimate_error`.
+
+    Raises:
+        DamagedFile: A byte of the index has changed.
+    """
+    picked = [(state.case.prediction, state.case.probability) for state in states]
+    cases = pl.DataFrame(picked, schema={"id": pl.String, "chance": pl.Float64}, orient="row")
+    said = read_shadow_outputs(index, version, ids=cases["id"].to_list()).filter(status=STATUS_OK)
+    rows = said.select("id", shadow=_decode_decision(index.label_spec.task)).join(
+        join_labels(index, said["id"].to_list()), on="id"
+    )
+    rows, kind = rows.join(cases, on="id"), index.label_spec.task.kind
+    served, shadow = (
+        estimate_error(
+            compute_decision_errors(rows[name].cast(rows["target"].dtype), rows["target"]),
+            rows["chance"].to_list(),
+            kind,
+        )
+        for name in ("decision", "shadow")
+    )
+    return shadow, served
+
+
+def _decode_decision(task: Task) -> pl.Expr:
+    """The decision of a shadow's answer, which the index has as text; a number is its own."""
+    if task.kind == "regression":
+        return pl.col("output").cast(pl.Float64)
+    return pl.col("decision") == "1" if task.kind == "binary" else pl.col("decision")
 
 
 def name_error(kind: TaskKind) -> str:

@@ -10,10 +10,16 @@ from mlflow.exceptions import MlflowException
 from monitoring.windows import DayFault
 from penumbra.approvals.accepted_faults import FAULTS_KEY
 from penumbra.approvals.requests import ApprovalRequest
+from penumbra.core.problem import Problem
+from penumbra.core.settings import Settings
 from penumbra.core.tables import format_number
+from penumbra.logs.index import LogIndex
 from penumbra.registry.ledger import LedgerEntry, format_versions
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import CANDIDATE_ALIAS
+from penumbra.reviews.error_rates import describe_mean_error, measure_shadow_errors
+from penumbra.reviews.queue import ReviewQueue
+from penumbra.storage.sealed import DamagedFile
 from penumbra.training.comparison import describe_changes
 
 PageLines = list[tuple[str, str]]
@@ -22,12 +28,13 @@ UNKNOWN_CHANGES = "What changed can't be read off the registry"
 
 
 def describe_evidence(
-    models: ModelRegistry, entries: Sequence[LedgerEntry], request: ApprovalRequest
+    settings: Settings, problem: Problem, entries: Sequence[LedgerEntry], request: ApprovalRequest
 ) -> dict[str, Any]:
     """Describe a request with the evidence for it.
 
     Args:
-        models: The model registry.
+        settings: Sections [registry], [review], and those that the index of the logs needs.
+        problem: The user's problem, with the schema.
         entries: The ledger's entries, oldest first.
         request: The request.
 
@@ -49,9 +56,12 @@ def describe_evidence(
             ("entered", f"{entry.time:%Y-%m-%d %H:%M} UTC by {entry.actor}"),
         ],
         "answers": [(answer.actor, f"{answer.verdict}: {answer.reason}") for answer in request.answers],
-        "figures": list(_list_figures(entry.evidence)),
+        "figures": [
+            *_list_figures(entry.evidence),
+            *(_list_review_figures(settings, problem, request) if is_promotion else ()),
+        ],
         "checks": _list_gate_checks(entries, request.versions[0]) if is_promotion else [],
-        "changes": _list_changes(models, request) if is_promotion else [],
+        "changes": _list_changes(settings, request) if is_promotion else [],
         "faults": list(_list_faults(entry)),
     }
 
@@ -102,9 +112,25 @@ def _list_gate_checks(entries: Sequence[LedgerEntry], version: str) -> list[dict
     ]
 
 
-def _list_changes(models: ModelRegistry, request: ApprovalRequest) -> list[str]:
+def _list_review_figures(settings: Settings, problem: Problem, request: ApprovalRequest) -> Iterator[tuple[str, str]]:
+    """How wrong people found the new version, and what was served, on the rows that were picked for review."""
+    version = request.versions[0]
+    try:
+        states = list(ReviewQueue.read(settings.review.folder).states.values())
+        index = LogIndex.from_settings(settings, problem.schema)
+        shadow, served = measure_shadow_errors(index, states, version) if states else (None, None)
+    except (DamagedFile, OSError) as error:
+        yield "reviews", f"can't be read: {str(error).splitlines()[0]}"
+        return
+    if shadow and served and shadow.answered:
+        kind = index.label_spec.task.kind
+        yield f"version {version} on reviewed rows", describe_mean_error(shadow, kind)
+        yield "served, on these rows", describe_mean_error(served, kind)
+
+
+def _list_changes(settings: Settings, request: ApprovalRequest) -> list[str]:
     """Data, code, recipe and settings of the new version beside those of the live one."""
-    new, live = request.versions
+    (new, live), models = request.versions, ModelRegistry(settings.registry)
     try:
         facts = [models.read_run(version).read_facts() for version in (live, new)]
         changes = describe_changes(*facts)

@@ -28,10 +28,10 @@ from penumbra.approvals.requests import (
     list_requests,
 )
 from penumbra.core.masking import mask_text
+from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.registry.aliases import AliasesChanged
 from penumbra.registry.ledger import BrokenLedger, Ledger
-from penumbra.registry.models import ModelRegistry
 from service.http.asgi import AsgiApp, Message, Receive, Send
 from service.http.refusals import RequestRefused
 
@@ -43,16 +43,17 @@ BUTTONS = {"promotion": TO_APPROVE, "retraining": TO_APPROVE, "investigation": T
 ANSWER_ERRORS = (ApprovalRefused, AliasesChanged, BrokenLedger, DamagedWindow, MlflowException)
 
 
-def make_approvals_site(settings: Settings, is_answerable: bool) -> AsgiApp:
+def make_approvals_site(settings: Settings, problem: Problem, is_answerable: bool) -> AsgiApp:
     """Make the ASGI application of the page.
 
     Args:
-        settings: Sections [ledger], [registry] and [monitor] are read.
+        settings: Sections [ledger], [registry], [monitor] and [review], and those that the index of the logs needs.
+        problem: The user's problem, with the schema.
         is_answerable: Whether there are keys to approve; without any the page shows the command instead.
 
     Returns:
-        The application. Raises RequestRefused for another path (404), a form that isn't the page's (400), and one that
-        is too large (413).
+        The application. Raises RequestRefused for another path (404), a form that isn't the page's (400), one that is
+        too large (413), and where the ledger isn't whole (503).
     """
     alone = threading.Lock()
 
@@ -62,11 +63,11 @@ def make_approvals_site(settings: Settings, is_answerable: bool) -> AsgiApp:
                 said, status = record_answer(settings, answered), 200
             except ANSWER_ERRORS as error:
                 said, status = mask_text(str(error).splitlines()[0]), 409
-            return _render_page(settings, is_answerable, said, status != 200), status
+            return _render_page(settings, problem, is_answerable, said, status != 200), status
 
     def show() -> bytes:
         with alone:
-            return _render_page(settings, is_answerable)
+            return _render_page(settings, problem, is_answerable)
 
     async def serve(scope: Message, receive: Receive, send: Send) -> None:
         if scope["method"] in READ_METHODS:
@@ -79,18 +80,25 @@ def make_approvals_site(settings: Settings, is_answerable: bool) -> AsgiApp:
     return serve
 
 
-def _render_page(settings: Settings, is_answerable: bool, said: str = "", is_refused: bool = False) -> bytes:
-    entries, models = Ledger(settings.ledger.folder).entries(), ModelRegistry(settings.registry)
+def _render_page(
+    settings: Settings, problem: Problem, is_answerable: bool, said: str = "", is_refused: bool = False
+) -> bytes:
+    try:
+        entries = Ledger(settings.ledger.folder).entries()
+    except BrokenLedger as error:
+        raise RequestRefused(503, str(error)) from None
     requests = list_requests(entries)
     ended = [each for each in requests if each.status != "waiting"]
     facts: dict[str, Any] = {
-        "model": models.name,
+        "model": settings.registry.model,
         "said": said,
         "is_refused": is_refused,
         "is_answerable": is_answerable,
         "max_reason": MAX_REASON_LENGTH,
         "choices": BUTTONS,
-        "requests": [describe_evidence(models, entries, each) for each in requests if each.status == "waiting"],
+        "requests": [
+            describe_evidence(settings, problem, entries, each) for each in requests if each.status == "waiting"
+        ],
         "ended": [_describe_end(each) for each in reversed(ended[-MAX_ENDED:])],
     }
     folders = [Path(__file__).parent, Path(__file__).parent.parent]

@@ -1,6 +1,7 @@
 """The page of approvals: the evidence, and answers under the name of a key's holder."""
 
 import contextlib
+import datetime as dt
 import json
 import socket
 from collections.abc import Iterator
@@ -18,9 +19,12 @@ from monitoring.dashboard.server import make_dashboard_config
 from penumbra.approvals.requests import list_requests, make_approval_terms
 from penumbra.core.http_client import find_free_port
 from penumbra.core.problem_loading import load_problem
+from penumbra.logs.append_log import LogWriter, encode_json, list_segments
+from penumbra.logs.index import LogIndex
 from penumbra.registry.ledger import Ledger, LedgerEvent
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.run_records import FinishedRun
+from penumbra.reviews.records import ReviewBlock, ReviewCase
 from service.http.access import read_keys
 from tests.helpers import browser_pages, local_service, local_sites, recorded_windows
 from tests.helpers.registered_versions import make_aliased_registry
@@ -133,6 +137,13 @@ def test_what_is_no_answer_is_refused(site: SimpleNamespace, path: str, form: di
     assert site.client.get("/approvals/2").status_code == 404
 
 
+def test_a_ledger_that_was_edited_is_said(site: SimpleNamespace) -> None:
+    path = site.ledger.folder / "ledger.jsonl"
+    path.write_text(path.read_text().replace("temp is stuck", "temp is fine"))
+    answer = site.client.get("/approvals")
+    assert (answer.status_code, "line 3" in answer.json()["error"]) == (503, True)
+
+
 def test_without_keys_the_page_shows_the_command_and_answers_nothing(tmp_path: Path, database: Path) -> None:
     fill_ledger(tmp_path, database)
     with serve_overview(tmp_path, []) as found:
@@ -153,17 +164,36 @@ def test_what_differs_from_the_live_version_is_said(tmp_path: Path, database: Pa
         tags = {"facts": json.dumps(facts), "settings": json.dumps(settings), "environment": "{}"}
         run = models.record(FinishedRun("train", 0, 1, tags=tags), artifacts={"bundle": bundle})
         models.register(run, "bundle", {})
-    terms = make_approval_terms(recorded_windows.make_history_settings(tmp_path).promotion, is_forced=True)
+    own = recorded_windows.make_history_settings(tmp_path)
+    terms = make_approval_terms(own.promotion, is_forced=True)
     versions = {"candidate": "5", "live": "4"}
     ledger = Ledger(tmp_path / "ledger")
     ledger.append(
         LedgerEvent(kind="verdict", verdict="promote", actor="ann", reason="forced", versions=versions, evidence=terms)
     )
     entries = ledger.entries()
-    by_rule, _, forced = (describe_evidence(models, entries, each) for each in list_requests(entries))
+    by_rule, _, forced = (describe_evidence(own, load_problem(), entries, each) for each in list_requests(entries))
     assert forced["changes"] == ["settings.gate.margin: 0.1 → 0.2"]
     assert forced["title"] == "Promote version 5 over version 4, by force"
     assert by_rule["changes"][0].startswith("What changed can't be read off the registry")
+
+
+def test_how_wrong_both_versions_were_on_reviewed_rows_is_among_the_figures(tmp_path: Path, database: Path) -> None:
+    fill_ledger(tmp_path, database)
+    settings, problem = recorded_windows.make_history_settings(tmp_path), load_problem()
+    recorded_windows.log_weeks(tmp_path, 1)
+    LogIndex.from_settings(settings, problem.schema).catch_up()
+    segment, *_ = list_segments(settings.service.predictions)
+    ids = [json.loads(line)["id"] for line in segment.read_bytes().splitlines()[:10]]
+    log = LogWriter(settings.review.folder)
+    block = ReviewBlock(dt.datetime.now(dt.UTC), {}, 20, 10, 10, {"chance": 20})
+    log.append([encode_json(entry) for entry in (*(ReviewCase(name, ["chance"], 0.5) for name in ids), block)])
+    log.close()
+    entries = Ledger(settings.ledger.folder).entries()
+    figures = dict(describe_evidence(settings, problem, entries, list_requests(entries)[0])["figures"])
+    for name in ("version 2 on reviewed rows", "served, on these rows"):
+        assert figures[name].startswith("error rate ")
+        assert figures[name].endswith("from 10 of 10 picked rows")
 
 
 def test_a_person_approves_in_a_browser_and_on_a_phone_nothing_is_cut_off(site: SimpleNamespace) -> None:
