@@ -4,6 +4,7 @@ Batches made of the logs follow once the source's are admitted.
 """
 
 import sys
+from functools import partial
 
 from metaflow import FlowSpec, Parameter, schedule, step
 
@@ -68,8 +69,8 @@ class IngestFlow(FlowSpec):
         from penumbra.core.settings import load_settings
 
         with stop_with_one_sentence(*ingest.INGEST_ERRORS):
-            problem = load_problem(batch_making.FED_PARTS)
-            for line in batch_making.feed_back_labels(load_settings(), problem, self.flywheel):
+            read_problem = partial(load_problem, batch_making.FED_PARTS)
+            for line in batch_making.feed_back_labels(load_settings(), read_problem, self.flywheel):
                 print(line)
         self.next(self.finish)
 

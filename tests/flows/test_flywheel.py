@@ -278,3 +278,9 @@ def test_rows_on_which_the_service_was_far_off_are_held_out_from_then_on(tmp_pat
     feed(settings, problem)
     failures = FailureSet(settings.training.failures, problem.schema.Row).read()
     assert failures.select("order_id", "penumbra.batch", "penumbra.model").rows() == [(7, BATCH, "3")]
+
+
+def test_without_a_primary_key_no_batch_is_made_and_the_reason_is_said(tmp_path):
+    settings, problem = open_fed_project(tmp_path, schema=[("primary_key=True, min=1", "nullable=False, min=1")])
+    reason = "no flywheel batch: Row of problem/schema.py has no primary key to tell its rows from the source's by"
+    assert feed(settings, problem, "once") == [reason]

@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from flows.steps.doctor import examination
 from flows.steps.train import live_model, matrices, plan
 from penumbra.core.columns import FLYWHEEL_COLUMN, WEIGHT_COLUMN
 from penumbra.data import versions
@@ -147,6 +148,11 @@ def test_a_restored_version_with_a_flywheel_batch_gives_the_same_matrices(fed, t
     second = matrices.write_matrices(then, problem, split.all, tmp_path / "second")
     for name in ("inputs", "labels", "weights"):
         np.testing.assert_array_equal(first.arrays.read(name), second.arrays.read(name))
+
+
+def test_the_doctor_examines_the_sources_rows(fed):
+    data = examination.ExaminedData(open_store(*fed))
+    assert (data.batches[-1], data.rows["penumbra.batch"].n_unique()) == ("2024-04", 4)
 
 
 def test_a_changed_byte_of_a_flywheel_batch_is_brought_back(fed, tmp_path):

@@ -60,7 +60,7 @@ def log_answer(folder: Path, prediction: str, churned: bool, probability: float 
 
 def feed(settings: Settings, problem: Problem, wanted: str = "") -> list[str]:
     """Make the batches that are due."""
-    return feed_back_labels(settings, problem, wanted)
+    return feed_back_labels(settings, lambda: problem, wanted)
 
 
 def open_store(settings: Settings, problem: Problem) -> DataStore:

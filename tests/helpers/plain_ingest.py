@@ -1,6 +1,11 @@
 """Sample program `python -m tests.helpers.plain_ingest`: an ingest without a process for each step of the flow."""
 
+from functools import partial
+
 from flows.steps import admission, ingest
+from flows.steps.flywheel import batch_making
+from penumbra.core.problem_loading import load_problem
+from penumbra.core.settings import load_settings
 from penumbra.data.batches import DataStore
 
 
@@ -14,6 +19,8 @@ def ingest_in_process(store: DataStore) -> None:
         accepted = [batch for share in shares for batch in ingest.check_batches(store, share)]
         ingest.require_rebuilt_version(store, version)
         store.admit(accepted)
+    for line in batch_making.feed_back_labels(load_settings(), partial(load_problem, batch_making.FED_PARTS)):
+        print(line)
     print(ingest.report_data_version(store))
     print(ingest.attach_batch_labels(store))
 

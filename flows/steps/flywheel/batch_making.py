@@ -2,7 +2,7 @@
 
 import datetime as dt
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import polars as pl
@@ -41,13 +41,13 @@ FED_PARTS = (*STORED_PARTS, "rules")  # of a problem
 ONCE = "once"  # the option that asks for one batch of all that is labelled and mature
 
 
-def feed_back_labels(settings: Settings, problem: Problem, wanted: str = "") -> list[str]:
+def feed_back_labels(settings: Settings, read_problem: Callable[[], Problem], wanted: str = "") -> list[str]:
     """Make the batches that are due out of the logs, and admit them.
 
     Args:
         settings: Sections [data], [service], [labels], [flywheel], [training] (`failures`) and [promotion] (`loss`) are
             read.
-        problem: The problem, with `FED_PARTS`.
+        read_problem: Loads the problem with `FED_PARTS`; called only where batches may be due.
         wanted: "once" for one batch until the last day whose labels are mature; "" for a batch of each period that is
             over, as `flywheel.period` has them.
 
@@ -56,12 +56,14 @@ def feed_back_labels(settings: Settings, problem: Problem, wanted: str = "") -> 
 
     Raises:
         SettingsError: `promotion.loss` is no loss of the task.
+        ProblemError: The folder `problem/` is wrong.
         SourceFailed: The source can't name its batches.
         BatchRefused: A batch that was made before isn't what was admitted.
         OSError: A batch can't be written.
     """
     if not (wanted or settings.flywheel.period):
         return []
+    problem = read_problem()
     if not problem.schema.Row.primary_key():
         return ["no flywheel batch: Row of problem/schema.py has no primary key to tell its rows from the source's by"]
     index = LogIndex.from_settings(settings, problem.schema)
