@@ -13,7 +13,8 @@ from typing import Any
 from penumbra.core.task import TaskKind
 
 MIN_AGREEMENT_CASES = 20  # with fewer, intervals cover the truth too seldom
-MAX_GROUPS = 50
+MAX_AGREEMENT_CASES = 1000  # the latest; alpha's time grows with the square of the numbers that differ
+MAX_GROUPS = 25
 GROUPING_SEED = 2013
 
 AnsweredCases = Sequence[Mapping[str, Any]]
@@ -52,18 +53,19 @@ def measure_agreement(cases: AnsweredCases, kind: TaskKind) -> Agreement:
 
     Args:
         cases: Of each case the target by reviewer, as they answered each for themselves: a bool, the name of a class,
-            or a number; None where the answer has no target. Cases with fewer than two targets don't count.
+            or a number; None where the answer has no target. Cases with fewer than two targets don't count, and of the
+            others the last 1,000 do.
         kind: The task's kind: two different numbers disagree by the square of their distance, all others wholly.
 
     Returns:
         Alpha with its interval, or in words why there is none.
 
     Source:
-        Krippendorff, "Content Analysis", 1980. The interval: the jackknife over at most 50 groups of cases, of
+        Krippendorff, "Content Analysis", 1980. The interval: the jackknife over at most 25 groups of cases, of
         log(1 - alpha), which has no limit above 1 (Efron & Tibshirani, "An Introduction to the Bootstrap", 1993).
     """
     given = [{reviewer: answer for reviewer, answer in case.items() if answer is not None} for case in cases]
-    shared = [case for case in given if len(case) > 1]
+    shared = [case for case in given if len(case) > 1][-MAX_AGREEMENT_CASES:]
     differing = sum(len(set(case.values())) > 1 for case in shared)
     if len({answer for case in shared for answer in case.values()}) < 2:
         return Agreement(len(shared), 0, undefined="all answers are the same" if shared else "no case has two answers")
@@ -71,9 +73,10 @@ def measure_agreement(cases: AnsweredCases, kind: TaskKind) -> Agreement:
     if len(shared) < MIN_AGREEMENT_CASES:
         too_few = f"that takes {MIN_AGREEMENT_CASES} cases with two answers"
         return Agreement(len(shared), differing, alpha, undefined=too_few)
-    if differing < 2:
+    left_out = _compute_without_groups(shared, kind)
+    if max(left_out) == 1:
         return Agreement(len(shared), differing, alpha, undefined="too few answers differ")
-    return Agreement(len(shared), differing, alpha, _compute_interval(shared, kind, alpha))
+    return Agreement(len(shared), differing, alpha, _compute_interval(alpha, left_out))
 
 
 def _compute_alpha(cases: AnsweredCases, kind: TaskKind) -> float:
@@ -84,15 +87,19 @@ def _compute_alpha(cases: AnsweredCases, kind: TaskKind) -> float:
     return float(AnnotationTask(answers, interval_distance if kind == "regression" else binary_distance).alpha())
 
 
-def _compute_interval(cases: AnsweredCases, kind: TaskKind, alpha: float) -> tuple[float, float]:
-    from scipy.special import stdtrit
-
+def _compute_without_groups(cases: AnsweredCases, kind: TaskKind) -> list[float]:
+    """Alpha without each of the groups into which the cases are drawn."""
     shuffled = random.Random(GROUPING_SEED).sample(cases, len(cases))
     groups = min(len(cases), MAX_GROUPS)
-    left = [
+    return [
         _compute_alpha([case for n, case in enumerate(shuffled) if n % groups != out], kind) for out in range(groups)
     ]
-    logs = [math.log(1 - each) for each in left]
-    spread = math.sqrt((groups - 1) / groups * sum((each - sum(logs) / groups) ** 2 for each in logs))
-    factor = math.exp(stdtrit(groups - 1, 0.975) * spread)
+
+
+def _compute_interval(alpha: float, left_out: Sequence[float]) -> tuple[float, float]:
+    from scipy.special import stdtrit
+
+    groups, logs = len(left_out), [math.log(1 - each) for each in left_out]
+    error = math.sqrt((groups - 1) / groups * sum((each - sum(logs) / groups) ** 2 for each in logs))
+    factor = math.exp(stdtrit(groups - 1, 0.975) * error)
     return 1 - (1 - alpha) * factor, 1 - (1 - alpha) / factor

@@ -1,6 +1,8 @@
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from penumbra.reviews.agreement import measure_agreement
 
@@ -83,3 +85,23 @@ def test_the_order_of_cases_hardly_matters():
     first, turned = (measure_agreement(each, "binary") for each in (cases, cases[::-1]))
     assert first.alpha == turned.alpha
     assert first.interval == pytest.approx(turned.interval, abs=0.05)
+
+
+@given(st.lists(st.dictionaries(st.sampled_from("abc"), st.sampled_from([True, False, None])), max_size=60))
+def test_whatever_people_answer_there_is_an_alpha_with_an_interval_around_it_or_the_reason_why_not(cases):
+    agreement = measure_agreement(cases, "binary")
+    assert (agreement.interval is None) == (agreement.undefined != "")
+    if agreement.interval:
+        assert agreement.interval[0] <= agreement.alpha <= agreement.interval[1] <= 1
+
+
+def test_where_few_of_many_answers_differ_there_is_no_interval():
+    same = [{"a": n % 2 == 0, "b": n % 2 == 0} for n in range(500)]
+    for differing in (1, 2):
+        agreement = measure_agreement(same + [{"a": True, "b": False}] * differing, "binary")
+        assert (agreement.differing, agreement.interval is None) == (differing, differing == 1)
+
+
+def test_the_latest_thousand_cases_count():
+    agreement = measure_agreement([{"a": 1.0, "b": 2.0}] * 10 + [{"a": 1.0, "b": 1.0}] * 1000, "regression")
+    assert (agreement.cases, agreement.differing) == (1000, 0)

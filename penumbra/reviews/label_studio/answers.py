@@ -10,8 +10,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.reviews.desk import ReviewDesk, ReviewRefused
@@ -81,7 +79,8 @@ def _record_annotation(
         if state and _is_known(state, action):
             return None
         if state and _is_changed(state, action):
-            desk.record(msgspec.structs.replace(action, kind="undo", label={}, token=f"{action.token} undo"))
+            token = f"{action.token} undo"
+            desk.record(ReviewAction(action.case, action.reviewer, "undo", action.time, via=action.via, token=token))
         desk.record(action)
     except ReviewRefused as error:
         return error
