@@ -9,10 +9,9 @@ from pathlib import Path
 import msgspec
 
 from monitoring.windows import Window
-from penumbra.core.histograms import DegradedSlice
 from penumbra.storage.sealed import DamagedFile, get_seal_path, read_sealed_file, replace_sealed_file
+from penumbra.storage.window_files import WINDOWS_FOLDER, list_window_files
 
-WINDOWS_FOLDER = "windows"
 DAMAGED_SUFFIX = ".damaged"
 
 
@@ -53,7 +52,7 @@ class WindowStore:
         Raises:
             DamagedWindow: A file can't be read.
         """
-        return [_read_window(path) for path in self._paths()]
+        return [_read_window(path) for path in list_window_files(self.folder)]
 
     def set_damaged_aside(self) -> list[str]:
         """Rename the files that can't be read, so that their windows are judged again.
@@ -62,7 +61,7 @@ class WindowStore:
             A sentence for each.
         """
         said = []
-        for path in self._paths():
+        for path in list_window_files(self.folder):
             try:
                 _read_window(path)
             except DamagedWindow as error:
@@ -71,25 +70,6 @@ class WindowStore:
                 get_seal_path(path).unlink(missing_ok=True)
                 said.append(f"{error}; it is kept as {aside.name}")
         return said
-
-    def _paths(self) -> list[Path]:
-        return sorted((self.folder / WINDOWS_FOLDER).glob("[0-9]*.json"))
-
-
-def read_degraded_slices(folder: Path) -> list[DegradedSlice]:
-    """Read where the loss has risen, by the last window whose loss is known.
-
-    Args:
-        folder: The settings' `monitor.folder`.
-
-    Returns:
-        The slices, the most risen first; none where no window has a loss yet.
-
-    Raises:
-        DamagedWindow: A window's file can't be read.
-    """
-    windows = WindowStore(folder).read()
-    return next((window.slices for window in reversed(windows) if window.loss), [])
 
 
 def _read_window(path: Path) -> Window:

@@ -6,11 +6,11 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 
-from monitoring.window_store import DamagedWindow, read_degraded_slices
 from penumbra.core.errors import describe_error
 from penumbra.core.histograms import DegradedSlice
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
+from penumbra.reviews.degraded_slices import read_degraded_slices
 from penumbra.reviews.desk import ReviewDesk
 from penumbra.reviews.queue import ReviewQueue
 from penumbra.reviews.selection import CasePicker
@@ -75,7 +75,7 @@ class ReviewPass:
     def _read_slices(self) -> list[DegradedSlice]:
         try:
             return read_degraded_slices(self._settings.monitor.folder)
-        except (DamagedWindow, OSError) as error:
+        except OSError as error:
             logger.warning("no row is picked for its slice: %s", error)
             return []
 

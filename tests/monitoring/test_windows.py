@@ -7,7 +7,7 @@ import pytest
 
 from monitoring.drift import ColumnDrift
 from monitoring.loss_threshold import StretchLoss
-from monitoring.window_store import DamagedWindow, WindowStore, read_degraded_slices
+from monitoring.window_store import DamagedWindow, WindowStore
 from monitoring.windows import (
     DayFault,
     EstimatedLoss,
@@ -61,13 +61,6 @@ def test_windows_come_in_the_order_of_their_days(tmp_path):
     for day in days:
         WindowStore(tmp_path).write(window(day))
     assert [each.begin for each in WindowStore(tmp_path).read()] == sorted(days)
-
-
-def test_the_degraded_slices_are_those_of_the_last_window_whose_loss_is_known(tmp_path):
-    assert read_degraded_slices(tmp_path) == []
-    WindowStore(tmp_path).write(WHOLE)
-    WindowStore(tmp_path).write(window(DAY + dt.timedelta(7)))
-    assert read_degraded_slices(tmp_path) == WHOLE.slices
 
 
 def test_a_window_judged_anew_replaces_its_record(tmp_path):

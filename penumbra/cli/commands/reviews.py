@@ -42,14 +42,14 @@ def pick_rows(count: int | None) -> None:
     """Pick rows now among those that arrived since rows were picked last."""
     import sqlite3
 
-    from monitoring.window_store import DamagedWindow, read_degraded_slices
     from penumbra.cli import review_report
     from penumbra.core.problem import ProblemError
     from penumbra.core.problem_loading import SERVED_PARTS, load_problem
     from penumbra.core.settings import SettingsError, load_settings
+    from penumbra.reviews.degraded_slices import read_degraded_slices
     from penumbra.reviews.selection import pick_cases
 
-    expected = SettingsError, ProblemError, DamagedWindow, OSError, sqlite3.Error
+    expected = SettingsError, ProblemError, OSError, sqlite3.Error
     with refuse_on(*expected), show_progress("Picking rows"):
         settings, problem = load_settings(), load_problem(SERVED_PARTS)
         block = pick_cases(settings, problem, count, slices=read_degraded_slices(settings.monitor.folder))

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from monitoring.window_store import read_degraded_slices
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.logs.labels import LabelSpec
+from penumbra.reviews.degraded_slices import read_degraded_slices
 from penumbra.reviews.desk import ReviewDesk
 from penumbra.reviews.error_rates import compute_decision_errors
 from penumbra.reviews.queue import CaseState, ReviewQueue
