@@ -73,7 +73,8 @@ def build_data_card(data: DataSettings, problem: Problem) -> OverviewCard:
     lines = [("batches", f"{len(batches)}: {batches[0]} to {batches[-1]}")]
     if until := complete.get(batches[-1]):
         lines.append(("age", f"complete until {until}, {_describe_age(until, data.today)}"))
-    lines += [("flywheel", f"{len(made)} batches, the last until {read_period_end(made[-1])}")] if made else []
+    if made:
+        lines.append(("flywheel", f"{len(made)} more of what was labelled, until {read_period_end(made[-1])}"))
     return OverviewCard(version[:8], lines)
 
 

@@ -1,13 +1,16 @@
 """Training with flywheel batches: weights reach the fit, nothing is judged on picked rows, and it can be reproduced."""
 
 import dataclasses
+import datetime as dt
 
 import numpy as np
 import polars as pl
 import pytest
 
 from flows.steps.doctor import examination
+from flows.steps.model_version import ModelVersion
 from flows.steps.train import live_model, matrices, plan
+from monitoring.dashboard.cards import build_data_card
 from penumbra.core.columns import FLYWHEEL_COLUMN, WEIGHT_COLUMN
 from penumbra.data import versions
 from penumbra.data.admitted import bring_back_files, find_changed_files
@@ -153,6 +156,15 @@ def test_a_restored_version_with_a_flywheel_batch_gives_the_same_matrices(fed, t
 def test_the_doctor_examines_the_sources_rows(fed):
     data = examination.ExaminedData(open_store(*fed))
     assert (data.batches[-1], data.rows["penumbra.batch"].n_unique()) == ("2024-04", 4)
+
+
+def test_the_overview_counts_flywheel_batches_apart_and_a_model_is_as_new_as_what_it_learnt(fed, tmp_path):
+    settings, problem = fed
+    lines = dict(build_data_card(settings.data, problem).lines)
+    assert lines["batches"] == "4: 2024-01 to 2024-04"
+    assert lines["flywheel"] == "1 more of what was labelled, until 2024-06-01"
+    facts = {"train": ["2024-01"], "test": ["2024-04"], "release_only": [BATCH]}
+    assert ModelVersion(tmp_path, facts, problem).learnt == dt.date(2024, 6, 1)
 
 
 def test_a_changed_byte_of_a_flywheel_batch_is_brought_back(fed, tmp_path):

@@ -89,10 +89,9 @@ def list_due_ends(settings: Settings, index: LogIndex, store: DataStore, is_once
         The days, ascending; all after the period of the last batch.
     """
     mature = settings.data.today - dt.timedelta(days=math.ceil(settings.labels.delay_hours / 24))
-    first = labelled_answers.find_first_answer_day(index)
     made = store.flywheel_batches()
-    since = read_period_end(made[-1]) if made else first
-    if first is None or since is None or since >= mature:
+    since = read_period_end(made[-1]) if made else labelled_answers.find_first_answer_day(index)
+    if since is None or since >= mature:
         return []
     return [mature] if is_once else list(_list_period_ends(settings.flywheel.period, since, mature))
 
