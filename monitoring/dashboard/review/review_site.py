@@ -26,7 +26,10 @@ from service.http.refusals import RequestRefused
 
 MEDIA_TYPES = {".html": b"text/html", ".js": b"text/javascript", ".css": b"text/css"}
 PAGE_FILE = "review.html"
-PAGE_FILES = (PAGE_FILE, "review.css", "review.js", "drawing.js", "keys.js", "outbox.js")
+PAGE_FILES = {
+    name: Path(__file__).with_name(name)
+    for name in (PAGE_FILE, "review.css", "review.js", "drawing.js", "keys.js", "outbox.js")
+} | {"base.css": Path(__file__).parent.with_name("base.css")}  # which the overview has, too
 ACTIONS_PATH, NEXT_PATH, PROGRESS_PATH = (f"{REVIEW_PATH}/{name}" for name in ("actions", "next", "progress"))
 MAX_BODY_BYTES = 1 << 20
 
@@ -46,8 +49,7 @@ def make_review_site(settings: Settings, problem: Problem) -> AsgiApp:
     def read(path: str, query: bytes, holder: KeyHolder) -> tuple[bytes, bytes]:
         """Media type and content of what is read."""
         name = PAGE_FILE if path == REVIEW_PATH else path.removeprefix(f"{REVIEW_PATH}/")
-        if name in PAGE_FILES:
-            file = Path(__file__).with_name(name)
+        if file := PAGE_FILES.get(name):
             return MEDIA_TYPES[file.suffix] + b"; charset=utf-8", file.read_bytes()
         if path == NEXT_PATH:
             parameters = {name: each[-1] for name, each in parse_qs(query.decode("latin-1")).items()}
