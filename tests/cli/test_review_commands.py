@@ -29,7 +29,7 @@ def answer_tasks(tasks: list[Any], minutes: list[int]) -> list[Any]:
 def test_cases_go_out_as_tasks_and_come_back_as_answers(tmp_path: Path, cases: list[str]) -> None:
     path = tmp_path / "reviews.json"
     exported = run_command_line("export-reviews", str(path))
-    assert exported.stdout == f"2 tasks in {path}, the labelling configuration in {path.with_suffix('.xml')}\n"
+    assert exported.stdout == "2 tasks in reviews.json, the labelling configuration in reviews.xml\n"
     path.write_text(json.dumps(answer_tasks(json.loads(path.read_text()), [42, 5])))
     imported = run_command_line("import-reviews", str(path), "--map", "1=ann")
     assert (imported.exit_code, imported.stdout) == (0, "recorded: 2 answer; known before: 0; refused: 0\n")

@@ -71,7 +71,7 @@ def export_cases(file: Path, is_open: bool) -> None:
 
     with refuse_on(SettingsError, ProblemError, OSError), show_progress("Writing the tasks"):
         exported = export_tasks(load_settings(), load_problem(("schema",)), file, not is_open)
-    click.echo(f"{exported.count} tasks in {file}, the labelling configuration in {exported.configuration}")
+    click.echo(f"{exported.count} tasks in {file.name}, the labelling configuration in {exported.configuration.name}")
     if exported.missing:
         click.echo(
             f"without a task, as their rows aren't in the prediction log any more: {', '.join(exported.missing)}"
