@@ -6,9 +6,9 @@ sampling the covariances of the rows vanish, so the variance is a sum over rows.
 
 Few errors are the usual case, and an error among the rows that were picked by chance alone stands for many rows. A
 normal interval around a rate is too short then: none was seen, and so none can be. The interval here is Wilson's, with
-the number of independent rows that would have the same variance; half an error and half a correct row of the largest
-weight are part of that variance, so that it is never 0 because of what wasn't drawn. How often it holds is measured:
-`penumbra bench flywheel`.
+the number of independent rows that would have the same variance; half an error and half a correct row of a large weight
+(the mean weight, each row counted by its part in the variance) are in that variance, too, so that it is never 0 because
+of what wasn't drawn. How often it holds is measured: `penumbra bench flywheel`.
 
 The interval is about the rows of the blocks that were picked from, so it says nothing of how days differ. With `days`
 it is about days like these: rows of a day are alike, and the spread between days counts, too.
@@ -189,10 +189,11 @@ class _AnsweredSample:
 
     def count_independent_rows(self) -> float:
         """Count how many independent rows would have the variance of this rate; infinite where all rows are known."""
-        heaviest, total = float(self.weights.max()), float(self.weights.sum())
-        whole = total + 2 * PSEUDO_ROWS * heaviest
-        rate = (total * self.compute_mean() + PSEUDO_ROWS * heaviest) / whole
-        added = PSEUDO_ROWS * heaviest * (heaviest - 1) * ((1 - rate) ** 2 + rate**2)
+        spread, total = (1 - self.chances) * self.weights**2, float(self.weights.sum())
+        heavy = float(np.average(self.weights, weights=spread)) if spread.any() else 1.0
+        whole = total + 2 * PSEUDO_ROWS * heavy
+        rate = (total * self.compute_mean() + PSEUDO_ROWS * heavy) / whole
+        added = PSEUDO_ROWS * heavy * (heavy - 1) * ((1 - rate) ** 2 + rate**2)
         variance = (self.compute_variance(rate) * total**2 + added) / whole**2
         return rate * (1 - rate) / variance if variance > 0 else math.inf
 

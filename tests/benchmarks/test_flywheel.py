@@ -35,7 +35,8 @@ def test_labels_lower_the_loss_on_later_days_and_wrong_ones_less(stream):
 
 
 def test_the_tables_have_a_line_for_each_number_of_labels(stream, capsys):
-    measure_label_share("made", stream, (1 / 6,), seeds=2)
+    reached = measure_label_share("made", stream, (1 / 6,), seeds=2)
+    assert reached.keys() == {"by need, weighted", "by chance"}
     title, header, *lines = capsys.readouterr().out.strip().splitlines()
     assert title.startswith("made: 2,160 rows to label, model 'linear'; log-loss with all labels ")
     assert header.split()[:3] == ["labels", "share", "hours"]
