@@ -150,10 +150,9 @@ def _log_day(folder: Path, rows: pl.DataFrame, chances: np.ndarray, late: np.nda
         for record, chance in zip(records, chances.tolist(), strict=True)
     ]
     labels = [
-        LabelEntry(
-            record["time_hour"] + 5 * HOUR, "batch", {"arr_delay": 60 if was else 0}, [record[k] for k in KEY_COLUMNS]
-        )
+        LabelEntry(record["time_hour"] + 5 * HOUR, "batch 2013-04", {"arr_delay": 60 if was else 0}, key)
         for record, was in zip(records, late.tolist(), strict=True)
+        for key in [[record[name] for name in KEY_COLUMNS]]
     ]
     prediction_logs.log_labels(folder, *labels)
     return prediction_logs.log_predictions(folder, *answers)
