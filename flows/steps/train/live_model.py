@@ -112,7 +112,7 @@ def predict_held_out(live: bundle.Bundle, rows: pl.DataFrame, key: Sequence[str]
 
     Args:
         live: The model's bundle.
-        rows: Rows with the contract's columns, the batch, and the first flywheel batch that had them.
+        rows: Rows with the contract's columns, the batch, and the first flywheel batch that had them, if any had.
         key: The columns of the contract's primary key.
 
     Returns:
@@ -120,7 +120,8 @@ def predict_held_out(live: bundle.Bundle, rows: pl.DataFrame, key: Sequence[str]
         its recipe predicted before it learnt from them too, NaN where that isn't known.
     """
     batches = [name for part in SPLIT_PARTS for name in live.facts.get(part, [])]
-    learnt = pl.col(BATCH_COLUMN).is_in(batches) | pl.col(FLYWHEEL_COLUMN).is_in(batches).fill_null(value=False)
+    origins = pl.col(name for name in (BATCH_COLUMN, FLYWHEEL_COLUMN) if name in rows.columns)
+    learnt = pl.any_horizontal(origins.is_in(batches).fill_null(value=False))
     rows = rows.with_row_index(ROW_NUMBER_COLUMN)
     new = rows.filter(~learnt)
     reference = bundle.read_reference_rows(live.path)
