@@ -20,7 +20,7 @@ from monitoring.permutation import count_memory_days
 from monitoring.window_drift import ModelProfiles, compute_window_drift
 from penumbra.core.columns import DAY_COLUMN, PREDICTION_COLUMN
 from penumbra.core.histograms import Binning, Profile, compute_daily_profiles
-from penumbra.core.tables import format_table
+from penumbra.core.text.tables import format_table
 
 MODELS, WEEKS, ROWS = 12, 200, 200  # of each recipe, of each model, of each day
 LEARNT_DAYS, REFERENCE_DAYS, WEEK, BUDGET = 60, 28, 7, 300

@@ -11,11 +11,11 @@ from pathlib import Path
 import penumbra
 import service
 from deploy.sbom import write_sbom
-from penumbra.core.masking import mask_settings
 from penumbra.core.problem import Problem
 from penumbra.core.problem_loading import PROBLEM_PACKAGE, SERVED_PARTS
 from penumbra.core.project_root import SETTINGS_FILE
 from penumbra.core.settings import ENV_PREFIX, PROJECT_ROOT, Settings
+from penumbra.core.text.masking import mask_settings
 from penumbra.registry.skops_model import TRUSTED_TYPES
 from penumbra.storage.fingerprints import list_imported_modules, list_module_files
 from service.inference.pinned_models import PINNED_FOLDER

@@ -13,7 +13,7 @@ import polars as pl
 from monitoring import units
 from monitoring.expectations import CONSTANT_TOLERANCE, MIN_DAY_ROWS, Expectations, count_moments
 from penumbra.core.columns import COUNT_COLUMN, FOUND_COLUMN, MOMENTS_COLUMN, VALUE_COLUMN
-from penumbra.core.quoting import escape_text, list_names, quote_value
+from penumbra.core.text.quoting import escape_text, list_names, quote_value
 
 NULL_SHARE_MARGIN = 0.1  # than ever on a day of the reference
 MIN_NEW_VALUE_SHARE = 0.01  # of a day's rows, of a value that was never seen

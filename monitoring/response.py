@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from penumbra.core.tables import format_number
+from penumbra.core.text.tables import format_number
 
 
 class ResponseSettings(Protocol):

@@ -18,7 +18,7 @@ from monitoring.loss import compute_mean_band
 from monitoring.permutation import compute_simultaneous_limits, draw_permutations
 from penumbra.core.columns import PREDICTION_COLUMN
 from penumbra.core.histograms import MISSING_CATEGORY, Binning, DegradedSlice
-from penumbra.core.quoting import escape_text
+from penumbra.core.text.quoting import escape_text
 
 WINDOWS_PER_ALARM = 20
 MIN_SLICE_LABELS = 50  # labels, in the window and in the reference

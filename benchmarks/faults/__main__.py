@@ -10,7 +10,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from penumbra.core.tables import format_table
+from penumbra.core.text.tables import format_table
 
 HARNESSES: tuple[str, ...] = (
     "flipped_bytes",

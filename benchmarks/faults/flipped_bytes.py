@@ -38,9 +38,10 @@ from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import Settings
 from penumbra.data.batches import BatchRefused, DataStore
 from penumbra.data.failure_set import FailureSet
-from penumbra.logs import append_log, archive_parts
+from penumbra.logs import append_log
+from penumbra.logs.archiving import archive_parts
+from penumbra.logs.daily.profiles import ProfileStore
 from penumbra.logs.index import LogIndex
-from penumbra.logs.profiles import ProfileStore
 from penumbra.logs.queries.labels import join_labels
 from penumbra.logs.shadow_log import load_shadow_state
 from penumbra.registry.ledger import Ledger

@@ -17,7 +17,7 @@ import polars as pl
 from benchmarks.faults.killed_operation import OPERATIONS, Outcome
 from benchmarks.faults.report import FaultReport
 from penumbra.core.settings import PROJECT_ROOT
-from penumbra.core.tables import format_table
+from penumbra.core.text.tables import format_table
 
 AT_ONCE = 2
 

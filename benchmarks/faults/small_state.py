@@ -12,7 +12,7 @@ from flows.steps.monitor import due_windows
 from monitoring.reports.workspace import REPORT_PAGES_FOLDER, ReportWorkspace
 from monitoring.window_store import WindowStore
 from penumbra.core.columns import INPUTS_COLUMN, LABEL_COLUMN, PREDICTION_COLUMN
-from penumbra.core.contract_changes import describe_contract
+from penumbra.core.contract.contract_changes import describe_contract
 from penumbra.core.histograms import Profile
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings, load_settings
@@ -21,11 +21,11 @@ from penumbra.data.batches import DataStore
 from penumbra.data.failure_set import FailureSet
 from penumbra.data.origin import DataOrigin
 from penumbra.logs.append_log import LogWriter, encode_json, list_segments
+from penumbra.logs.daily.profiles import ProfileStore
+from penumbra.logs.daily.shadow_profiles import ShadowProfileStore
 from penumbra.logs.index import LogIndex
-from penumbra.logs.profiles import ProfileStore
 from penumbra.logs.schema import LabelEntry, PredictionEntry, ShadowBatch, ShadowRow, ShadowStart
 from penumbra.logs.shadow_log import ShadowLog
-from penumbra.logs.shadow_profiles import ShadowProfileStore
 from penumbra.registry import bundle
 from penumbra.registry.ledger import Ledger, LedgerEvent
 from penumbra.registry.models import FinishedRun, ModelRegistry

@@ -29,7 +29,7 @@ from benchmarks.serve.served_model import make_service_state
 from benchmarks.serve.servers import BenchmarkServer
 from penumbra.core.http_client import OPEN_WITHOUT_PROXY
 from penumbra.core.settings import PROJECT_ROOT, Settings
-from penumbra.core.tables import format_table
+from penumbra.core.text.tables import format_table
 from penumbra.logs import append_log
 from penumbra.logs.queries.lookup import INDEX_FILE
 from tests.helpers.local_service import make_bundle, make_service_settings

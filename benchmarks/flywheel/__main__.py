@@ -16,7 +16,7 @@ from benchmarks.flywheel.coverage import (
 )
 from benchmarks.flywheel.labelling import POLICIES, measure_all_labels, play_labelling
 from benchmarks.flywheel.streams import ALL_DAYS, ANSWERED_DAYS, KNOWN_DAYS, RowStream, read_streams
-from penumbra.core.tables import align_columns
+from penumbra.core.text.tables import align_columns
 
 SHARES = (1 / 12, 1 / 6, 1 / 3)  # of the answered rows that people label
 SEEDS, FIRST_SEED = 5, 18_000

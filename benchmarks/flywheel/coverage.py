@@ -8,8 +8,8 @@ import numpy as np
 from benchmarks.flywheel.labelling import THRESHOLD, LabelledRows, LabellingPolicy, NeedSearch
 from benchmarks.flywheel.streams import ALL_DAYS, RowStream
 from penumbra.core.settings import load_settings
-from penumbra.reviews.estimates import WeightedEstimate, estimate_rate
-from penumbra.reviews.sampling import draw_by_priority, mix_weights
+from penumbra.reviews.measures.estimates import WeightedEstimate, estimate_rate
+from penumbra.reviews.selection.sampling import draw_by_priority, mix_weights
 
 SIMULATIONS = 1000
 REAL_WINDOW, MADE_WINDOW = 28, 7  # days that an error rate is estimated for

@@ -11,8 +11,8 @@ from benchmarks.stationary.worlds import build_prediction_column
 from penumbra.core.columns import LABEL_COLUMN
 from penumbra.core.metrics.losses import compute_row_losses
 from penumbra.core.settings import load_settings
-from penumbra.reviews.sampling import draw_by_priority, mix_weights
-from penumbra.reviews.uncertainty import ModelUncertainty
+from penumbra.reviews.selection.sampling import draw_by_priority, mix_weights
+from penumbra.reviews.selection.uncertainty import ModelUncertainty
 from penumbra.training.labelling_weights import count_represented_rows
 
 ROUND_DAYS = 30  # after which the model is fitted anew

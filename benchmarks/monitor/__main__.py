@@ -26,10 +26,11 @@ from monitoring.permutation import count_memory_days
 from monitoring.window_drift import ModelProfiles, compute_window_drift
 from penumbra.core.columns import BATCH_COLUMN, INPUTS_COLUMN, PREDICTION_COLUMN
 from penumbra.core.histograms import Binning, list_profiled_columns, select_profile_columns
-from penumbra.logs import append_log, archive, archive_parts
+from penumbra.logs import append_log
 from penumbra.logs.append_log import LogWriter, encode_json
-from penumbra.logs.frames import LogFrameReader
-from penumbra.logs.profiles import ProfileStore
+from penumbra.logs.archiving import archive, archive_parts
+from penumbra.logs.daily.frames import LogFrameReader
+from penumbra.logs.daily.profiles import ProfileStore
 from penumbra.logs.schema import PredictionEntry
 from problem.schema import TIME
 

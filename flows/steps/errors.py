@@ -8,7 +8,7 @@ from pathlib import Path
 from metaflow.exception import MetaflowException
 
 from flows.steps import REASON_VARIABLE
-from penumbra.core.masking import mask_text
+from penumbra.core.text.masking import mask_text
 
 
 class FlowStopped(MetaflowException):

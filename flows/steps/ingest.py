@@ -5,10 +5,10 @@ import sqlite3
 import subprocess
 
 from flows.steps.parallel import count_parallel_tasks, distribute_jobs
-from penumbra.core.masking import mask_address
 from penumbra.core.problem import ProblemError
 from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT, DataSettings, SettingsError, load_settings
+from penumbra.core.text.masking import mask_address
 from penumbra.data import versions
 from penumbra.data.admitted import BatchesChanged
 from penumbra.data.batches import DataStore
@@ -17,7 +17,7 @@ from penumbra.data.origin import DataOrigin
 from penumbra.data.partition_code import STORED_PARTS
 from penumbra.data.source_reader import BatchEmpty, BatchRefused, SourceFailed, fetch_batch_files, list_source_batches
 from penumbra.data.staging import StagingLost
-from penumbra.logs.archive_parts import DamagedArchive
+from penumbra.logs.archiving.archive_parts import DamagedArchive
 from penumbra.logs.index import LogIndex
 from penumbra.registry import code_version
 from penumbra.reviews.desk import ReviewDesk

@@ -8,7 +8,7 @@ from typing import Any
 from monitoring.windows import Window
 from penumbra.core.problem import Problem
 from penumbra.core.settings import DataSettings
-from penumbra.core.tables import format_number
+from penumbra.core.text.tables import format_number
 from penumbra.data import versions
 from penumbra.data.batches import DataStore
 from penumbra.data.flywheel import read_period_end

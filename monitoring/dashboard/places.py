@@ -6,8 +6,8 @@ from pathlib import Path
 
 import msgspec
 
-from penumbra.core.masking import strip_secrets
 from penumbra.core.settings import Settings
+from penumbra.core.text.masking import strip_secrets
 from service.http.access import KeyDigest, KeyDigests, Role
 
 PAGE_NAMES = ("overview", "mlflow", "evidently")  # in the order of their ports

@@ -6,9 +6,9 @@ from monitoring.dashboard.cards import OverviewCard, format_moment
 from penumbra.core.problem import Problem
 from penumbra.core.settings import ReviewSettings, Settings
 from penumbra.logs.index import LogIndex
-from penumbra.reviews.error_rates import describe_mean_error
+from penumbra.reviews.measures.error_rates import describe_mean_error
+from penumbra.reviews.measures.summary import summarise_reviews
 from penumbra.reviews.queue import ReviewQueue
-from penumbra.reviews.summary import summarise_reviews
 
 REVIEW_DAYS = 7  # days whose cases are counted
 

@@ -16,7 +16,7 @@ from monitoring.explanations.sentences import (
 from monitoring.reports.workspace import ReportWorkspace
 from monitoring.window_store import describe_missing_explanation
 from monitoring.windows import Window, describe_stretch, has_alarm
-from penumbra.core.tables import format_number
+from penumbra.core.text.tables import format_number
 
 MAX_TABLE_WINDOWS = 12  # in the table; the pictures show more
 MAX_CHART_WINDOWS = 60

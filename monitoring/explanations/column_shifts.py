@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 
 from penumbra.core.histograms import Binning
-from penumbra.core.quoting import escape_text
+from penumbra.core.text.quoting import escape_text
 
 QUARTILES = (0.25, 0.5, 0.75)
 MIN_RANK_SHIFT = 0.02  # of a number's mean rank, 0 to 1, for it to be called higher or lower

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from monitoring.explanations.records import ChangeDay, ColumnShift, Explanation, LossPart, LossRise
-from penumbra.core.tables import format_number
+from penumbra.core.text.tables import format_number
 
 UNKNOWN_DAY = "since when can't be told"
 INPUTS, RELATION = "shift of the inputs", "change of the relation"

@@ -15,7 +15,7 @@ from monitoring.explanations.records import ChangeDay, ColumnShift, Explanation,
 from monitoring.slices import list_category_slices
 from penumbra.core.columns import PREDICTION_COLUMN
 from penumbra.core.histograms import Binning, DegradedSlice, OutcomeSums, Profile
-from penumbra.core.quoting import escape_text
+from penumbra.core.text.quoting import escape_text
 
 PREDICTIONS = "the predictions"
 

@@ -12,8 +12,8 @@ import polars as pl
 
 from monitoring.reports.columns import ReportColumns
 from penumbra.core.columns import DECISION_COLUMN, LABEL_COLUMN, PREDICTION_COLUMN, name_class_column
-from penumbra.core.quoting import escape_text
 from penumbra.core.task import Task
+from penumbra.core.text.quoting import escape_text
 
 with warnings.catch_warnings():  # Evidently uses deprecated parts of its dependencies
     warnings.simplefilter("ignore")

@@ -9,7 +9,7 @@ from monitoring.explanations.sentences import list_sentences
 from monitoring.windows import EstimatedLoss, Window, WindowLoss, describe_stretch
 from penumbra.core.columns import PREDICTION_COLUMN, RESERVED_PREFIX
 from penumbra.core.histograms import DegradedSlice
-from penumbra.core.tables import format_number
+from penumbra.core.text.tables import format_number
 
 THRESHOLD_SERIES = f"{RESERVED_PREFIX}threshold"  # beside the lines of columns
 VERDICT_CODES = {"ok": 0, "investigate": 1, "retrain": 2}

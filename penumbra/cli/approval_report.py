@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from penumbra.approvals.requests import ApprovalRequest
-from penumbra.core.tables import format_table
+from penumbra.core.text.tables import format_table
 
 MAX_SHOWN_LENGTH = 90
 

@@ -20,8 +20,8 @@ from typing import IO, Any
 
 import click
 
-from penumbra.core.masking import mask_text
 from penumbra.core.project_root import CODE_ROOT, find_enclosing_project
+from penumbra.core.text.masking import mask_text
 
 EXIT_FINDINGS = 3
 EXIT_CODES_TEXT = (

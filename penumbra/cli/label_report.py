@@ -8,7 +8,7 @@ import polars as pl
 
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
-from penumbra.core.tables import format_table
+from penumbra.core.text.tables import format_table
 from penumbra.logs.index import LogIndex
 from penumbra.logs.queries.labels import (
     compute_delay_curve,

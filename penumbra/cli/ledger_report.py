@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import polars as pl
 
-from penumbra.core.masking import mask_settings
-from penumbra.core.tables import format_table
+from penumbra.core.text.masking import mask_settings
+from penumbra.core.text.tables import format_table
 from penumbra.registry.ledger import LedgerEntry, format_versions
 
 MAX_REASON_WIDTH = 80

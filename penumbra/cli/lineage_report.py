@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from penumbra.core.quoting import escape_text
+from penumbra.core.text.quoting import escape_text
 
 NOT_RECORDED = "not recorded"
 

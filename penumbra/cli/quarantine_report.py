@@ -10,8 +10,8 @@ from penumbra.core.columns import (
     ROW_NUMBER_COLUMN,
 )
 from penumbra.core.problem import Problem
-from penumbra.core.quoting import quote_value
 from penumbra.core.settings import DataSettings
+from penumbra.core.text.quoting import quote_value
 from penumbra.data.batches import DataStore
 
 

@@ -10,10 +10,10 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from flows.steps.train import final_fit, matrices
-from penumbra.core.feature_specs import describe_features
+from penumbra.core.contract.feature_specs import describe_features
 from penumbra.core.problem import Problem
 from penumbra.core.settings import PROJECT_ROOT, MonitorSettings, Settings
-from penumbra.core.tables import align_columns
+from penumbra.core.text.tables import align_columns
 from penumbra.data import versions
 from penumbra.registry import bundle, code_version
 from penumbra.registry.manifest import UnfitBundle

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from penumbra.core.tables import format_table
+from penumbra.core.text.tables import format_table
 from penumbra.reviews.queue import CaseState, ReviewQueue
 from penumbra.reviews.records import ReviewBlock
 

@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from penumbra.core.settings import Settings
-from penumbra.core.tables import format_table
+from penumbra.core.text.tables import format_table
 from penumbra.logs.queries.rule_counts import RuleCounts, count_rules
 from penumbra.rules import Rule
 

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from penumbra.core.settings import Settings
-from penumbra.core.tables import format_table
+from penumbra.core.text.tables import format_table
 from penumbra.logs.lag import METRICS_FILE, measure_backlog
 from penumbra.logs.lag_alarms import list_lag_alarms
 from penumbra.logs.schema import STATUS_OK

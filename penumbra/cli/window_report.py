@@ -16,7 +16,7 @@ from monitoring.explanations.sentences import (
 from monitoring.window_store import WindowStore, describe_missing_explanation
 from monitoring.windows import Window, describe_missing_windows, format_window_days, has_alarm
 from penumbra.core.settings import Settings
-from penumbra.core.tables import align_columns
+from penumbra.core.text.tables import align_columns
 
 PART_HEADINGS = ("", "mean loss", "95 % interval", "of the rise")
 

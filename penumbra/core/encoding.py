@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from penumbra.core.errors import describe_error
+from penumbra.core.text.errors import describe_error
 from penumbra.features import Feature, Number, Record
 from penumbra.features.kinds import select_column
 

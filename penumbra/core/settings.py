@@ -14,8 +14,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
 
 from penumbra.core.loss_names import require_loss_name
-from penumbra.core.masking import mask_address, mask_settings, mask_webhook
 from penumbra.core.project_root import SETTINGS_FILE, find_project_root
+from penumbra.core.text.masking import mask_address, mask_settings, mask_webhook
 
 PROJECT_ROOT = find_project_root()
 ENV_PREFIX = "PENUMBRA_"

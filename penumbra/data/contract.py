@@ -9,9 +9,9 @@ import polars as pl
 
 from penumbra.core.checks.schema_checks import find_failing_rules
 from penumbra.core.columns import BROKEN_RULES_COLUMN, ROW_NUMBER_COLUMN
-from penumbra.core.errors import describe_error
 from penumbra.core.problem import Problem
-from penumbra.core.quoting import list_names, quote_value
+from penumbra.core.text.errors import describe_error
+from penumbra.core.text.quoting import list_names, quote_value
 from penumbra.data.conversion import Inconvertible, convert_column, describe_dtype
 from penumbra.data.source_reader import BatchRefused, name_source_file
 

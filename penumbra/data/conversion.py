@@ -14,8 +14,8 @@ import msgspec
 import polars as pl
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from penumbra.core.record_fields import annotate_value
-from penumbra.core.value_readers import MAX_WHOLE_FLOAT, NUMBER_PATTERN
+from penumbra.core.contract.record_fields import annotate_value
+from penumbra.core.contract.value_readers import MAX_WHOLE_FLOAT, NUMBER_PATTERN
 from penumbra.data.nested_conversion import convert_nested
 
 TRUE_WORDS, FALSE_WORDS = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")

@@ -10,7 +10,7 @@ from penumbra.storage import fingerprints
 STORED_PARTS = ("schema", "source", "features")  # of a problem, those that the rows of the store depend on
 ENGINE_MODULE = "penumbra.data.derivation"
 ENGINE_ROOMS = (
-    *("penumbra.features", "penumbra.core.columns", "penumbra.core.encoding", "penumbra.core.record_fields"),
+    *("penumbra.features", "penumbra.core.columns", "penumbra.core.encoding", "penumbra.core.contract.record_fields"),
     "penumbra.data",
 )
 

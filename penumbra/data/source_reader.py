@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 import polars as pl
 
 from penumbra.core.columns import RESERVED_PREFIX
-from penumbra.core.masking import mask_text
 from penumbra.core.problem import Problem, SourceBatch
-from penumbra.core.quoting import quote_value
+from penumbra.core.text.masking import mask_text
+from penumbra.core.text.quoting import quote_value
 
 FLYWHEEL_MARK = "+flywheel-"  # in the names of batches that are made of the logs (penumbra/data/flywheel.py)
 MAX_NAME_BYTES = 150  # a file name has at most 255 bytes, and derived files add to the batch's name

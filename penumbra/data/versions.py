@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from penumbra.core.errors import describe_error
-from penumbra.core.masking import mask_address, mask_settings, mask_text
 from penumbra.core.settings import DataSettings
+from penumbra.core.text.errors import describe_error
+from penumbra.core.text.masking import mask_address, mask_settings, mask_text
 from penumbra.data import objects
 from penumbra.data.checksums import ChecksumCache
 from penumbra.data.dvc_file import DvcFile, format_dvc_file, parse_dvc_file

@@ -6,7 +6,7 @@ without one, of an earlier release, is taken as it is.
 Each process writes a segment of its own. A segment's name sorts by the time it was begun, and an entry's id is the
 segment's name with the position of its line, so an entry is found by a seek, without an index. A segment that is large
 or old is closed and a new one begun. What becomes of closed segments is in penumbra/logs/segments.py and
-penumbra/logs/archive.py.
+penumbra/logs/archiving/archive.py.
 """
 
 import errno

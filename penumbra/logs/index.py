@@ -21,7 +21,8 @@ import polars as pl
 from penumbra.core.columns import BATCH_COLUMN
 from penumbra.core.problem import ProblemSchema
 from penumbra.core.settings import Settings
-from penumbra.logs import append_log, archive_parts, parsing
+from penumbra.logs import append_log, parsing
+from penumbra.logs.archiving import archive_parts
 from penumbra.logs.index_tables import (
     ADD_TO_ARRIVALS,
     ADD_TO_DAY,

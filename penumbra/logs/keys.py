@@ -13,7 +13,7 @@ import msgspec
 import polars as pl
 from pydantic_core import PydanticCustomError
 
-from penumbra.core.value_readers import UNIT_MICROSECONDS, make_decimal_reader
+from penumbra.core.contract.value_readers import UNIT_MICROSECONDS, make_decimal_reader
 from penumbra.logs.append_log import encode_json
 
 KEY_FORMAT = 2  # to be raised where the text of a key changes, so that the index is made anew

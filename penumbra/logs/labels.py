@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from penumbra.core.feature_specs import describe_expression
+from penumbra.core.contract.feature_specs import describe_expression
 from penumbra.core.problem import ProblemSchema
 from penumbra.core.task import Task
 from penumbra.logs.keys import KEY_FORMAT

@@ -10,7 +10,8 @@ from pathlib import Path
 import msgspec
 
 from penumbra.core.settings import Settings
-from penumbra.logs import append_log, archive_parts
+from penumbra.logs import append_log
+from penumbra.logs.archiving import archive_parts
 from penumbra.logs.queries import lookup
 from penumbra.logs.schema import TimedEntry
 from penumbra.logs.segments import parse_start_time

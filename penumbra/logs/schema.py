@@ -94,7 +94,7 @@ class IndexedPrediction(msgspec.Struct, kw_only=True):
 
 
 class ProfiledPrediction(msgspec.Struct, kw_only=True, gc=False):
-    """Projection of a prediction for profiles (penumbra/logs/frames.py), which add some fields of the record."""
+    """Projection of a prediction for profiles (penumbra/logs/daily/frames.py), which add some fields of the record."""
 
     time: str
     output: OutputValue
@@ -103,7 +103,7 @@ class ProfiledPrediction(msgspec.Struct, kw_only=True, gc=False):
 
 
 class ArchivedPrediction(msgspec.Struct):
-    """Projection to the archive's columns beside the whole line (penumbra/logs/archive_parts.py); null where absent."""
+    """Projection to the archive's columns beside the whole line (archiving/archive_parts.py); null where absent."""
 
     id: str | None = None
     time: dt.datetime | None = None

@@ -23,9 +23,9 @@ import onnxruntime
 import polars as pl
 
 from penumbra.core.columns import BATCH_COLUMN, LABEL_COLUMN, PREDICTION_COLUMN, add_missing_prefix
-from penumbra.core.contract_changes import find_contract_break
+from penumbra.core.contract.contract_changes import find_contract_break
+from penumbra.core.contract.feature_specs import UnreadableFeature, describe_features, read_features
 from penumbra.core.encoding import CategoryTables, FeatureEncoder, derive_features
-from penumbra.core.feature_specs import UnreadableFeature, describe_features, read_features
 from penumbra.core.problem import Problem
 from penumbra.core.task import Task
 from penumbra.features import Feature

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from penumbra.core.masking import mask_address
 from penumbra.core.settings import Settings
+from penumbra.core.text.masking import mask_address
 from penumbra.registry import aliases
 from penumbra.registry.ledger import LedgerEntry, format_versions
 from penumbra.registry.pointers import CANARY_ALIAS, CANDIDATE_ALIAS, LIVE_ALIAS, PREVIOUS_ALIAS

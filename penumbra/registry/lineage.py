@@ -11,9 +11,10 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from penumbra.core.masking import mask_settings
 from penumbra.core.settings import Settings
-from penumbra.logs import append_log, archive_parts
+from penumbra.core.text.masking import mask_settings
+from penumbra.logs import append_log
+from penumbra.logs.archiving import archive_parts
 from penumbra.logs.queries.lookup import is_label_index_current, read_label_history, read_shadow_results
 from penumbra.logs.schema import REVIEW_SOURCE
 from penumbra.registry.manifest import BrokenBundle, read_manifest

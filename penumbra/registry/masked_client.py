@@ -9,8 +9,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking.registry import UnsupportedModelRegistryStoreURIException
 from sqlalchemy.exc import SQLAlchemyError
 
-from penumbra.core.errors import describe_error
-from penumbra.core.masking import mask_address, mask_text
+from penumbra.core.text.errors import describe_error
+from penumbra.core.text.masking import mask_address, mask_text
 
 
 class MaskedClient:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Literal
 
 from penumbra.core.actor import get_actor
-from penumbra.core.errors import describe_error
 from penumbra.core.settings import Settings
+from penumbra.core.text.errors import describe_error
 from penumbra.registry import aliases, ledger_sync, pointers
 from penumbra.registry.ledger import BrokenLedger, Ledger, LedgerEntry, LedgerEvent, find_last_move
 from penumbra.registry.manifest import BrokenBundle, verify_bundle

@@ -12,7 +12,7 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run
 
-from penumbra.core.masking import mask_settings
+from penumbra.core.text.masking import mask_settings
 from penumbra.registry.long_texts import shorten_texts
 
 KEY_TAG, BEGUN_TAG = "penumbra.key", "penumbra.begun"  # of runs: what identifies one, since when it is recorded

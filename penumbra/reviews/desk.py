@@ -14,15 +14,15 @@ from typing import Any
 import msgspec
 from pydantic import ConfigDict, ValidationError
 
-from penumbra.core.problem import Problem, ProblemSchema
-from penumbra.core.record_fields import build_model_fields
-from penumbra.core.record_models import (
+from penumbra.core.contract.record_fields import build_model_fields
+from penumbra.core.contract.record_models import (
     STRICT_CONFIG,
     NamedModel,
     create_named_model,
     describe_expected_value,
     format_shown_value,
 )
+from penumbra.core.problem import Problem, ProblemSchema
 from penumbra.core.settings import Settings
 from penumbra.logs.append_log import LogWriter, encode_json, read_segment_sizes
 from penumbra.logs.index import LogIndex

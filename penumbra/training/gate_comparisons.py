@@ -17,7 +17,7 @@ import polars as pl
 
 from penumbra.core.columns import DAY_COLUMN, RESERVED_PREFIX, name_loss_column
 from penumbra.core.metrics.losses import LossScale
-from penumbra.core.tables import format_number
+from penumbra.core.text.tables import format_number
 from penumbra.training import bootstrap, slices
 from penumbra.training.bootstrap import Interval
 from penumbra.training.gate_checks import NOT_ENOUGH_DATA, GateCheck, GateLimits, GateVerdict

@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 
 from penumbra.core.columns import COUNT_COLUMN
-from penumbra.core.quoting import escape_text
 from penumbra.core.task import Task
+from penumbra.core.text.quoting import escape_text
 from penumbra.training import bootstrap
 
 SLICE_BINS = 4

@@ -13,9 +13,9 @@ from pydantic import ConfigDict, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
+from penumbra.core.contract.record_fields import build_model_fields
+from penumbra.core.contract.record_models import STRICT_CONFIG, NamedModel, create_named_model
 from penumbra.core.problem import ProblemSchema
-from penumbra.core.record_fields import build_model_fields
-from penumbra.core.record_models import STRICT_CONFIG, NamedModel, create_named_model
 from penumbra.logs.append_log import ENTRY_ID_PATTERN, LogWriter, encode_json
 from penumbra.logs.labels import LabelSpec
 from penumbra.logs.schema import FEEDBACK_SOURCE, LabelEntry

@@ -12,11 +12,11 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from penumbra.core.column_rules import list_polars_rules
 from penumbra.core.columns import UNKNOWN_FIELD
-from penumbra.core.feature_specs import describe_expression
-from penumbra.core.record_fields import build_model_fields
-from penumbra.core.record_models import STRICT_CONFIG, NamedModel, create_named_model
+from penumbra.core.contract.column_rules import list_polars_rules
+from penumbra.core.contract.feature_specs import describe_expression
+from penumbra.core.contract.record_fields import build_model_fields
+from penumbra.core.contract.record_models import STRICT_CONFIG, NamedModel, create_named_model
 from penumbra.features import ColumnCheck
 from service.http import fast_parser
 from service.http.refusals import RequestRefused, build_contract_refusal

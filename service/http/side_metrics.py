@@ -1,7 +1,7 @@
 """Metrics of the processes beside the workers, from the files that these leave."""
 
 from penumbra.core.settings import ServiceSettings
-from penumbra.logs.archive_health import ArchiveHealth, read_archive_health
+from penumbra.logs.archiving.archive_health import ArchiveHealth, read_archive_health
 from penumbra.logs.lag import ARCHIVE_METRICS_FILE, INDEX_METRICS_FILE, METRICS_FILE
 
 ARCHIVE_METRICS = """\

@@ -8,18 +8,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from penumbra.core.errors import describe_error
 from penumbra.core.problem import Problem
 from penumbra.core.problem_loading import SERVED_PARTS, load_problem
 from penumbra.core.settings import LogSettings, Settings, load_settings
-from penumbra.logs import archive, archive_parts
-from penumbra.logs.archive_health import save_archive_health
-from penumbra.logs.archive_parts import FailureHandler, RowReader, raise_failure
-from penumbra.logs.frames import LogFrameReader
+from penumbra.core.text.errors import describe_error
+from penumbra.logs.archiving import archive, archive_parts
+from penumbra.logs.archiving.archive_health import save_archive_health
+from penumbra.logs.archiving.archive_parts import FailureHandler, RowReader, raise_failure
+from penumbra.logs.archiving.shipping import ship_parts
+from penumbra.logs.daily.frames import LogFrameReader
 from penumbra.logs.lag import ARCHIVE_METRICS_FILE, measure_archive_lag, measure_folder_bytes
 from penumbra.logs.queries import lookup
 from penumbra.logs.shadow_log import find_newest_segment, load_shadow_state
-from penumbra.logs.shipping import ship_parts
 from penumbra.registry.pointers import read_shadow_versions
 from penumbra.reviews.queue import ReviewQueue
 from penumbra.storage.atomic import replace_file

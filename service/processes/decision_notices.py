@@ -5,8 +5,8 @@ import threading
 from collections.abc import Callable
 from contextlib import closing
 
-from penumbra.core.errors import describe_error
 from penumbra.core.settings import Settings
+from penumbra.core.text.errors import describe_error
 from penumbra.reviews.notifier import DecisionNotifier
 from service.processes.process_control import sleep_while_running
 

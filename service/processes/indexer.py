@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
-from penumbra.core.errors import describe_error
 from penumbra.core.problem_loading import SERVED_PARTS, load_problem
 from penumbra.core.settings import Settings, load_settings
+from penumbra.core.text.errors import describe_error
 from penumbra.logs.index import LogIndex
 from penumbra.logs.lag import INDEX_METRICS_FILE, measure_index_lags
 from penumbra.storage.atomic import replace_file

@@ -6,14 +6,14 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 
-from penumbra.core.errors import describe_error
 from penumbra.core.histograms import DegradedSlice
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
-from penumbra.reviews.degraded_slices import read_degraded_slices
+from penumbra.core.text.errors import describe_error
 from penumbra.reviews.desk import ReviewDesk
 from penumbra.reviews.queue import ReviewQueue
-from penumbra.reviews.selection import CasePicker
+from penumbra.reviews.selection.case_picker import CasePicker
+from penumbra.reviews.selection.degraded_slices import read_degraded_slices
 from service.processes.exposition import MetricSample, format_exposition
 
 MAX_RETRY_SECONDS = 60.0

@@ -16,7 +16,7 @@ from sklearn.tree import DecisionTreeClassifier
 from flows.steps.train.gate_evaluation import list_skipped_checks
 from flows.steps.train.live_model import predict_with_live
 from penumbra.core.columns import BATCH_COLUMN, LABEL_COLUMN, PREDICTION_COLUMN
-from penumbra.core.contract_changes import describe_contract, find_contract_break
+from penumbra.core.contract.contract_changes import describe_contract, find_contract_break
 from penumbra.core.encoding import FeatureEncoder, derive_features, learn_category_tables
 from penumbra.core.problem import Problem
 from penumbra.core.settings import RegistrySettings

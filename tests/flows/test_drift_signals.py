@@ -13,10 +13,10 @@ from flows.steps.monitor.drift_signals import measure_drift, read_model_profiles
 from flows.steps.monitor.window_signals import WindowSpan
 from monitoring.windows import ScoreReference
 from penumbra.core.columns import PREDICTION_COLUMN
+from penumbra.logs.daily.profiles import ProfileStore
+from penumbra.logs.daily.shadow_profiles import ShadowProfileStore
 from penumbra.logs.index import LogIndex
-from penumbra.logs.profiles import ProfileStore
 from penumbra.logs.schema import PredictionEntry
-from penumbra.logs.shadow_profiles import ShadowProfileStore
 from problem import schema
 from tests.helpers import prediction_logs, registered_versions
 from tests.helpers.prediction_logs import NOON, make_hours

@@ -14,7 +14,7 @@ from monitoring.reports import window_figures
 from monitoring.windows import ScoreReference
 from penumbra.core.problem_loading import load_problem
 from penumbra.data import versions
-from penumbra.logs.archive_health import save_archive_health
+from penumbra.logs.archiving.archive_health import save_archive_health
 from penumbra.logs.lag import INDEX_METRICS_FILE
 from penumbra.registry import bundle
 from penumbra.registry.ledger import Ledger, LedgerEvent

@@ -17,13 +17,13 @@ from flows.steps.prediction_losses import compute_known_losses, extract_predicti
 from monitoring.loss_threshold import DailyLosses
 from penumbra.core.histograms import Binning, OutcomeSums, list_profiled_columns
 from penumbra.core.problem_loading import load_problem
-from penumbra.logs import archive
-from penumbra.logs.frames import LogFrameReader
+from penumbra.logs.archiving import archive
+from penumbra.logs.daily.frames import LogFrameReader
+from penumbra.logs.daily.outcome_sums import OutcomeSumStore
+from penumbra.logs.daily.profiles import ProfileStore
+from penumbra.logs.daily.shadow_profiles import ShadowProfileStore
 from penumbra.logs.index import LogIndex
-from penumbra.logs.outcome_sums import OutcomeSumStore
-from penumbra.logs.profiles import ProfileStore
 from penumbra.logs.queries.labels import join_labels
-from penumbra.logs.shadow_profiles import ShadowProfileStore
 from penumbra.registry.models import ModelRegistry
 from problem import features, schema
 from tests.helpers import monitored_model as world

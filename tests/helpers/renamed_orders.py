@@ -32,11 +32,11 @@ from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings, load_settings
 from penumbra.data.batches import DataStore
 from penumbra.data.failure_set import FailureSet
-from penumbra.logs import archive
-from penumbra.logs.frames import LogFrameReader
+from penumbra.logs.archiving import archive
+from penumbra.logs.daily.frames import LogFrameReader
+from penumbra.logs.daily.profiles import PROFILES_FILE, ProfileStore
 from penumbra.logs.index import LogIndex
 from penumbra.logs.labels import LabelSpec
-from penumbra.logs.profiles import PROFILES_FILE, ProfileStore
 from penumbra.logs.queries.daily import read_day_records
 from penumbra.logs.queries.labels import join_labels
 from penumbra.registry import bundle

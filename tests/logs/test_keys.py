@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import create_model
 
-from penumbra.core.record_fields import build_model_fields
+from penumbra.core.contract.record_fields import build_model_fields
 from penumbra.logs import append_log
 from penumbra.logs.index import LogIndex
 from penumbra.logs.keys import KeyEncoder

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penumbra.cli.lineage_report import format_lineage
-from penumbra.logs import append_log, archive, shadow_log
+from penumbra.logs import append_log, shadow_log
+from penumbra.logs.archiving import archive
 from penumbra.logs.queries import labels
 from penumbra.logs.queries.shadow import read_shadow_outputs
 from penumbra.logs.schema import ShadowBatch, ShadowRow, ShadowStart

@@ -11,7 +11,7 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from penumbra.core.record_fields import build_model_fields
+from penumbra.core.contract.record_fields import build_model_fields
 from penumbra.logs.append_log import encode_json
 from service.http.fast_parser import build_fast_parser
 from service.http.record_reader import Contract, RecordReader, build_record_model

@@ -46,7 +46,8 @@ def run_index(folder: Path) -> None:
 
 def describe_archive(folder: Path) -> Iterator[str]:
     """Yield a text for each line that can be read, and for each file that is left, by its kind."""
-    from penumbra.logs import append_log, archive_parts
+    from penumbra.logs import append_log
+    from penumbra.logs.archiving import archive_parts
 
     log = folder / "predictions"
     yield from (f"line of a segment: {entry}" for entry in append_log.read_entries(log))

@@ -36,7 +36,7 @@ def prepare_rows(folder: Path) -> None:
 def run_picking(folder: Path) -> None:
     """Pick eight rows, and the deferred one."""
     from penumbra.core.problem_loading import SERVED_PARTS, load_problem
-    from penumbra.reviews.selection import pick_cases
+    from penumbra.reviews.selection.case_picker import pick_cases
 
     pick_cases(make_settings(folder), load_problem(SERVED_PARTS), 8, NOON)
 

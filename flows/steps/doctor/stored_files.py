@@ -21,13 +21,14 @@ from penumbra.data.batches import DataStore
 from penumbra.data.dvc_file import DamagedDvcFile
 from penumbra.data.objects import check_objects
 from penumbra.data.source_reader import SourceFailed
-from penumbra.logs import append_log, archive_repair
-from penumbra.logs.archive_parts import DamagedArchive
+from penumbra.logs import append_log
+from penumbra.logs.archiving import archive_repair
+from penumbra.logs.archiving.archive_parts import DamagedArchive
+from penumbra.logs.daily.outcome_sums import OUTCOME_SUMS_FOLDER
+from penumbra.logs.daily.profiles import ProfileStore
+from penumbra.logs.daily.shadow_profiles import SHADOW_PROFILES_FOLDER
 from penumbra.logs.index import LogIndex
-from penumbra.logs.outcome_sums import OUTCOME_SUMS_FOLDER
-from penumbra.logs.profiles import ProfileStore
 from penumbra.logs.segments import restore_last_newline
-from penumbra.logs.shadow_profiles import SHADOW_PROFILES_FOLDER
 from penumbra.registry import registry_check
 from penumbra.registry.ledger import BrokenLedger, Ledger
 from penumbra.registry.manifest import BrokenBundle, verify_bundle

@@ -13,7 +13,7 @@ from penumbra.approvals.accepted_faults import FAULTS_KEY
 from penumbra.approvals.requests import list_requests, make_approval_terms
 from penumbra.core.actor import get_actor
 from penumbra.core.settings import Settings
-from penumbra.logs.archive_health import read_archive_health
+from penumbra.logs.archiving.archive_health import read_archive_health
 from penumbra.registry.ledger import Ledger, LedgerEntry, LedgerEvent
 
 ONE_DAY = dt.timedelta(days=1)

@@ -10,8 +10,8 @@ from monitoring.windows import LargestDrift, ScoreReference
 from penumbra.core.columns import PREDICTION_COLUMN
 from penumbra.core.histograms import select_profile_columns
 from penumbra.core.settings import MonitorSettings
-from penumbra.logs.profiles import ProfileStore
-from penumbra.logs.shadow_profiles import ShadowProfileStore
+from penumbra.logs.daily.profiles import ProfileStore
+from penumbra.logs.daily.shadow_profiles import ShadowProfileStore
 
 
 def measure_drift(monitor: MonitorSettings, known: ModelProfiles, span: WindowSpan) -> tuple[dict[str, Any], str]:

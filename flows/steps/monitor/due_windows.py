@@ -22,11 +22,11 @@ from monitoring.windows import DayFault, Window, describe_stretch, format_window
 from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.settings import Settings, SettingsError
 from penumbra.data.source_reader import SourceFailed
+from penumbra.logs.daily.profiles import ProfileStore, ReferenceLoader
+from penumbra.logs.daily.shadow_profiles import ShadowProfileStore
 from penumbra.logs.index import LogIndex
 from penumbra.logs.lag_alarms import list_lag_alarms
-from penumbra.logs.profiles import ProfileStore, ReferenceLoader
 from penumbra.logs.queries.daily import count_daily_answers
-from penumbra.logs.shadow_profiles import ShadowProfileStore
 from penumbra.registry.ledger import BrokenLedger, Ledger
 from penumbra.registry.manifest import BrokenBundle, UnfitBundle
 from penumbra.registry.models import ModelRegistry

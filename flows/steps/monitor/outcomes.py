@@ -17,9 +17,9 @@ from penumbra.core.histograms import Binning, OutcomeSums, sum_losses_by_day
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.logs.append_log import encode_json
-from penumbra.logs.frames import LogFrameReader
+from penumbra.logs.daily.frames import LogFrameReader
+from penumbra.logs.daily.outcome_sums import OutcomeSumStore
 from penumbra.logs.index import LogIndex
-from penumbra.logs.outcome_sums import OutcomeSumStore
 from penumbra.logs.queries import samples
 from penumbra.logs.queries.labels import read_answers_with_targets
 

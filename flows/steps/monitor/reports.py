@@ -17,10 +17,10 @@ from tempfile import TemporaryFile
 import msgspec
 
 from monitoring.reports.workspace import ReportWorkspace
-from penumbra.core.errors import describe_error
 from penumbra.core.problem_loading import load_problem
 from penumbra.core.process_tree import end_with_parent
 from penumbra.core.settings import PROJECT_ROOT, Settings
+from penumbra.core.text.errors import describe_error
 
 REPORTED_PARTS = ("schema", "source", "features")  # of the problem
 PROCESS_MODULE = "flows.steps.monitor.reports"

@@ -8,7 +8,7 @@ import polars as pl
 from monitoring.window_store import WindowStore
 from monitoring.windows import Window, describe_missing_windows
 from penumbra.core.settings import MonitorSettings
-from penumbra.core.tables import format_number, format_table
+from penumbra.core.text.tables import format_number, format_table
 
 SHOWN_WINDOWS = 8
 

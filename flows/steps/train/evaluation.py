@@ -8,7 +8,7 @@ import polars as pl
 from flows.steps.train.outcome import TrainingOutcome
 from penumbra.core.columns import DAY_COLUMN
 from penumbra.core.metrics.losses import compute_row_losses, get_primary_metric
-from penumbra.core.quoting import fence_text
+from penumbra.core.text.quoting import fence_text
 from penumbra.training import charts, slices
 from penumbra.training.evaluate import format_score_table
 

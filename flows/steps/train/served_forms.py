@@ -16,7 +16,7 @@ from flows.steps.train.matrices import Matrices
 from penumbra.core.columns import INPUTS_COLUMN
 from penumbra.core.encoding import FeatureEncoder, derive_features
 from penumbra.core.problem import Problem
-from penumbra.core.quoting import quote_value
+from penumbra.core.text.quoting import quote_value
 from penumbra.features import Expression, Feature
 from penumbra.logs.append_log import encode_json
 from penumbra.registry import bundle

@@ -12,12 +12,12 @@ from penumbra.approvals.accepted_faults import FAULTS_KEY
 from penumbra.approvals.requests import ApprovalRequest
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
-from penumbra.core.tables import format_number
+from penumbra.core.text.tables import format_number
 from penumbra.logs.index import LogIndex
 from penumbra.registry.ledger import LedgerEntry, format_versions
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import CANDIDATE_ALIAS
-from penumbra.reviews.error_rates import describe_mean_error, measure_shadow_errors
+from penumbra.reviews.measures.error_rates import describe_mean_error, measure_shadow_errors
 from penumbra.reviews.queue import ReviewQueue
 from penumbra.storage.sealed import DamagedFile
 from penumbra.training.comparison import describe_changes

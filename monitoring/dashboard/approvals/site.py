@@ -27,9 +27,9 @@ from penumbra.approvals.requests import (
     Choice,
     list_requests,
 )
-from penumbra.core.masking import mask_text
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
+from penumbra.core.text.masking import mask_text
 from penumbra.registry.aliases import AliasesChanged
 from penumbra.registry.ledger import BrokenLedger, Ledger
 from service.http.asgi import AsgiApp, Message, Receive, Send

@@ -14,7 +14,7 @@ from penumbra.core.encoding import UncomputableFeature
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.core.task import Task
-from penumbra.logs.archive_parts import DamagedArchive, find_entry
+from penumbra.logs.archiving.archive_parts import DamagedArchive, find_entry
 from penumbra.logs.queries.lookup import read_shadow_results
 from penumbra.registry.bundle import read_bundle
 from penumbra.registry.manifest import BrokenBundle

@@ -8,9 +8,9 @@ from typing import Any
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.logs.index import LogIndex
-from penumbra.reviews.error_rates import describe_mean_error
+from penumbra.reviews.measures.error_rates import describe_mean_error
+from penumbra.reviews.measures.summary import summarise_reviews
 from penumbra.reviews.queue import ReviewQueue
-from penumbra.reviews.summary import summarise_reviews
 from penumbra.storage.sealed import DamagedFile
 
 DONE_KINDS = ("answer", "cannot_tell", "adjudicate")

@@ -46,8 +46,8 @@ def pick_rows(count: int | None) -> None:
     from penumbra.core.problem import ProblemError
     from penumbra.core.problem_loading import SERVED_PARTS, load_problem
     from penumbra.core.settings import SettingsError, load_settings
-    from penumbra.reviews.degraded_slices import read_degraded_slices
-    from penumbra.reviews.selection import pick_cases
+    from penumbra.reviews.selection.case_picker import pick_cases
+    from penumbra.reviews.selection.degraded_slices import read_degraded_slices
 
     expected = SettingsError, ProblemError, OSError, sqlite3.Error
     with refuse_on(*expected), show_progress("Picking rows"):

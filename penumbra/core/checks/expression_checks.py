@@ -11,8 +11,8 @@ from typing import Any
 import dataframely as dy
 import polars as pl
 
-from penumbra.core.errors import describe_error
-from penumbra.core.feature_specs import find_foreign_code
+from penumbra.core.contract.feature_specs import find_foreign_code
+from penumbra.core.text.errors import describe_error
 from penumbra.features import Expression
 from penumbra.features.kinds import select_column
 

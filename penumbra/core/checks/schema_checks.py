@@ -6,9 +6,9 @@ import dataframely as dy
 import polars as pl
 
 from penumbra.core.checks.expression_checks import has_other_rows
-from penumbra.core.errors import describe_error
 from penumbra.core.problem import ProblemSchema
 from penumbra.core.task import Task, UnsupportedTargetError, read_target_dtype
+from penumbra.core.text.errors import describe_error
 
 
 def find_target_faults(schema: ProblemSchema) -> Iterator[str]:

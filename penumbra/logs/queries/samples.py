@@ -12,9 +12,10 @@ import msgspec
 import polars as pl
 
 from penumbra.core.columns import DAY_COLUMN, ID_COLUMN, PREDICTION_COLUMN
-from penumbra.logs import append_log, archive_parts
-from penumbra.logs.archive_parts import ROW_PREFIX
-from penumbra.logs.frames import LogFrameReader
+from penumbra.logs import append_log
+from penumbra.logs.archiving import archive_parts
+from penumbra.logs.archiving.archive_parts import ROW_PREFIX
+from penumbra.logs.daily.frames import LogFrameReader
 from penumbra.logs.index import LogIndex
 from penumbra.logs.queries import bottom_k
 

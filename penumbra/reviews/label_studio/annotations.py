@@ -9,8 +9,8 @@ from typing import Annotated, Any, get_args
 import msgspec
 import polars as pl
 
+from penumbra.core.contract.record_models import format_shown_value
 from penumbra.core.problem import ProblemSchema
-from penumbra.core.record_models import format_shown_value
 from penumbra.logs.labels import LabelSpec
 from penumbra.reviews.desk import ReviewRefused
 from penumbra.reviews.label_form import YES_NO

@@ -16,7 +16,7 @@ from penumbra.core.problem import Problem, ProblemSchema
 from penumbra.core.settings import Settings
 from penumbra.core.task import Task
 from penumbra.logs.append_log import encode_json
-from penumbra.logs.archive_parts import DamagedArchive, find_entry
+from penumbra.logs.archiving.archive_parts import DamagedArchive, find_entry
 from penumbra.reviews.label_form import YES_NO, format_output
 from penumbra.reviews.label_studio.configuration import (
     OUTCOME_PREFIX,

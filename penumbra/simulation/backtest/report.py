@@ -9,7 +9,7 @@ import numpy as np
 
 from penumbra.core.loss_names import describe_loss_name
 from penumbra.core.settings import Settings
-from penumbra.core.tables import align_columns, format_number
+from penumbra.core.text.tables import align_columns, format_number
 from penumbra.simulation.backtest.trials import UNTRAINED_POLICY, PolicyResult
 from penumbra.training import charts
 from penumbra.training.bootstrap import Interval

@@ -10,7 +10,7 @@ from penumbra.core.metrics.losses import name_compared_loss
 from penumbra.core.problem import ProblemError
 from penumbra.core.project_loading import load_project
 from penumbra.core.settings import Settings, SettingsError
-from penumbra.core.tables import format_number
+from penumbra.core.text.tables import format_number
 from penumbra.data.source_reader import BatchRefused, SourceFailed
 from penumbra.simulation.backtest import report, trials
 from penumbra.simulation.backtest.history import BacktestData, BacktestRefused, prepare_backtest_data

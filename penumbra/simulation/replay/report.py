@@ -13,8 +13,8 @@ from monitoring.window_store import WindowStore
 from penumbra.core.loss_names import describe_loss_name
 from penumbra.core.metrics.losses import name_compared_loss
 from penumbra.core.settings import PROJECT_ROOT, Settings
-from penumbra.core.tables import align_columns, format_number
 from penumbra.core.task import Task, TaskKind
+from penumbra.core.text.tables import align_columns, format_number
 from penumbra.simulation.replay.review_report import build_review_table, compute_review_figures, describe_reviews
 from penumbra.training import charts
 

@@ -9,9 +9,9 @@ from typing import Any
 import polars as pl
 
 from penumbra.core.task import TaskKind
-from penumbra.reviews.agreement import Agreement, measure_agreement
-from penumbra.reviews.error_rates import describe_mean_error, estimate_error, name_error
-from penumbra.reviews.estimates import WeightedEstimate
+from penumbra.reviews.measures.agreement import Agreement, measure_agreement
+from penumbra.reviews.measures.error_rates import describe_mean_error, estimate_error, name_error
+from penumbra.reviews.measures.estimates import WeightedEstimate
 
 MAX_SHOWN_REASONS = 6
 ReviewSteps = Sequence[dict[str, Any]]

@@ -13,14 +13,14 @@ import polars as pl
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.logs.labels import LabelSpec
-from penumbra.reviews.degraded_slices import read_degraded_slices
 from penumbra.reviews.desk import ReviewDesk
-from penumbra.reviews.error_rates import compute_decision_errors
+from penumbra.reviews.measures.error_rates import compute_decision_errors
+from penumbra.reviews.measures.summary import read_independent_targets
 from penumbra.reviews.queue import CaseState, ReviewQueue
 from penumbra.reviews.records import ActionKind, ReviewAction
-from penumbra.reviews.sampling import FloatArray
-from penumbra.reviews.selection import pick_cases
-from penumbra.reviews.summary import read_independent_targets
+from penumbra.reviews.selection.case_picker import pick_cases
+from penumbra.reviews.selection.degraded_slices import read_degraded_slices
+from penumbra.reviews.selection.sampling import FloatArray
 from penumbra.simulation.replay.traffic import TrafficDay
 
 REVIEWERS = ("reviewer 1", "reviewer 2", "reviewer 3")  # the third decides where the other two differ

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from penumbra.logs import archive
+from penumbra.logs.archiving import archive
 from penumbra.logs.queries import labels, shadow
 from penumbra.logs.queries.daily import DAY_IDS_QUERY, count_daily_answers, read_day_records, summarise_broken_records
 from penumbra.logs.schema import BrokenCountEntry, get_broken_counts_folder

@@ -5,8 +5,8 @@ import datetime as dt
 import msgspec
 import polars as pl
 
-from penumbra.logs import archive
-from penumbra.logs.frames import LogFrameReader
+from penumbra.logs.archiving import archive
+from penumbra.logs.daily.frames import LogFrameReader
 from penumbra.logs.queries import samples
 from penumbra.logs.queries.labels import join_labels
 from problem import schema

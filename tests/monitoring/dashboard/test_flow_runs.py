@@ -20,7 +20,7 @@ FLOW = r"""
 import time
 from metaflow import FlowSpec, card, current, step
 from metaflow.cards import Markdown, Table
-from penumbra.core.quoting import escape_text, fence_text
+from penumbra.core.text.quoting import escape_text, fence_text
 
 HOSTILE = "</script>```\n~~~\n<b id=marker>there</b>"
 

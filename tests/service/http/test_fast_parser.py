@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from penumbra.core.record_fields import build_model_fields
+from penumbra.core.contract.record_fields import build_model_fields
 from penumbra.features import ColumnCheck, NotAbove
 from problem import schema
 from service.http.fast_parser import build_fast_parser

@@ -10,7 +10,7 @@ import pytest
 from penumbra.logs import append_log
 from penumbra.logs.append_log import LogWriter
 from penumbra.reviews.deferred import describe_deferred_answer
-from penumbra.reviews.selection import pick_cases
+from penumbra.reviews.selection.case_picker import pick_cases
 from penumbra.rules import Defer, OneOf, Rule
 from problem import schema
 from service.http.access import read_keys

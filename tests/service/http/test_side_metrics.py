@@ -1,7 +1,7 @@
 import datetime as dt
 from pathlib import Path
 
-from penumbra.logs.archive_health import save_archive_health
+from penumbra.logs.archiving.archive_health import save_archive_health
 from penumbra.logs.lag import METRICS_FILE
 from service.http.side_metrics import read_side_metrics
 from tests.helpers import local_service

@@ -4,7 +4,7 @@ import logging
 import pytest
 
 from penumbra.reviews.queue import ReviewQueue
-from penumbra.reviews.selection import CasePicker, pick_cases
+from penumbra.reviews.selection.case_picker import CasePicker, pick_cases
 from service.processes.review_pass import ReviewPass
 from tests.helpers.prediction_logs import append_to_new_segment
 from tests.helpers.review_cases import (

@@ -1,0 +1,1 @@
+"""Text for people: errors in a sentence, secrets masked, values quoted, tables."""

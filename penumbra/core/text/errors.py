@@ -1,0 +1,17 @@
+"""Errors of libraries in the words of a message."""
+
+from penumbra.core.text.masking import mask_text
+
+MAX_ERROR_LENGTH = 1_000
+
+
+def describe_error(error: Exception) -> str:
+    """Describe an error on one line.
+
+    Args:
+        error: An error, whose text may have many lines, as those of polars have.
+
+    Returns:
+        Its type, and the first line of its text, cut to 1,000 characters, in which passwords in addresses are masked.
+    """
+    return f"{type(error).__name__}: {mask_text(str(error).partition(chr(10))[0])[:MAX_ERROR_LENGTH]}"

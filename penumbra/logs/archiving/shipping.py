@@ -1,0 +1,107 @@
+"""Shipping of a log's archive: parts are copied under names that nobody else writes, and read again there.
+
+| name in the archive                                    | content                                          |
+|--------------------------------------------------------|--------------------------------------------------|
+| `<log>/<day>.<part>.<service>.<sha256>.parquet`        | a part; `sha256` are 16 digits of its checksum   |
+| `<log>/<day>.<part>.<service>.<sha256>.json`           | its facts, as they are beside the part here      |
+
+`service` is an id of the log's folder, which stays the same, so several services can ship to one archive. The same
+content has the same name: to ship it again changes nothing. Their union is read by a log whose folder `days` has the
+facts of all. Up to version 0.1.0 a name was `<log>/<day>.<part>.parquet`; facts that name one are still read.
+"""
+
+import hashlib
+import secrets
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import msgspec
+
+from penumbra.logs.archiving.archive_parts import (
+    DAYS_FOLDER,
+    FACTS_SUFFIX,
+    TABLE_SUFFIX,
+    ArchivePart,
+    DamagedArchive,
+    FailureHandler,
+    handle_failure,
+    list_parts,
+    raise_failure,
+    write_part_facts,
+)
+from penumbra.storage.sealed import read_derived_file, replace_sealed_file
+
+SERVICE_FILE = "service"  # in the folder of the parts
+NAME_DIGITS = 16
+
+
+def ship_parts(folder: Path, archive: str, on_failure: FailureHandler = raise_failure) -> list[str]:
+    """Copy the parts that weren't shipped yet to the archive.
+
+    Args:
+        folder: The log's folder.
+        archive: A folder or a URL that fsspec knows.
+        on_failure: Takes the error of a part that isn't shipped: DamagedArchive where the copy reads back differently,
+            OSError where the archive can't be written; other stores raise errors of their own.
+
+    Returns:
+        The addresses of the copies.
+    """
+    shipped: list[str] = []
+    for path, part in list_parts(folder):
+        if not part.shipped:
+            with handle_failure(on_failure):
+                shipped.append(_ship_part(path, part, archive, _read_service_id(folder)))
+    return shipped
+
+
+def require_whole_copy(path: Path, part: ArchivePart) -> None:
+    """Read a part's copy in the archive again. One that is lost or replaced is shipped anew by the next `ship_parts`.
+
+    Args:
+        path: The path of the part's facts.
+        part: The facts of a part that was shipped.
+
+    Raises:
+        DamagedArchive: The copy isn't what was shipped.
+        OSError: Where the archive can't be reached; other stores raise errors of their own.
+    """
+    store, place = fsspec.core.url_to_fs(part.shipped)
+    if not _has_content(store, place, part.sha256):
+        address, part.shipped = part.shipped, ""
+        if path.with_suffix(TABLE_SUFFIX).exists():
+            write_part_facts(path, part)
+        raise DamagedArchive(
+            f"{address} is not what was shipped any more: what is here of it is kept, and shipped again"
+        )
+
+
+def _ship_part(path: Path, part: ArchivePart, archive: str, service: str) -> str:
+    store, root = fsspec.core.url_to_fs(archive)
+    place = f"{root.rstrip('/')}/{path.stem}.{service}.{part.sha256[:NAME_DIGITS]}"
+    if not _has_content(store, place + TABLE_SUFFIX, part.sha256):
+        store.makedirs(root, exist_ok=True)
+        store.put_file(str(path.with_suffix(TABLE_SUFFIX)), place + TABLE_SUFFIX)
+        if not _has_content(store, place + TABLE_SUFFIX, part.sha256):
+            store.rm_file(place + TABLE_SUFFIX)
+            raise DamagedArchive(f"{place}{TABLE_SUFFIX} in {archive} is not what was shipped")
+    part.shipped = str(store.unstrip_protocol(place + TABLE_SUFFIX))
+    store.pipe_file(place + FACTS_SUFFIX, msgspec.json.encode(part))
+    write_part_facts(path, part)
+    return part.shipped
+
+
+def _read_service_id(folder: Path) -> str:
+    """The id of the log's folder, which the first call makes; a damaged one is made anew."""
+    file = folder / DAYS_FOLDER / SERVICE_FILE
+    if (found := read_derived_file(file)) is None:
+        replace_sealed_file(file, found := secrets.token_hex(4).encode())
+    return found.decode()
+
+
+def _has_content(store: Any, place: str, sha256: str) -> bool:
+    try:
+        return hashlib.sha256(store.cat_file(place)).hexdigest() == sha256
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,1 @@
+"""What reviewed rows say: error rates of all rows, agreement, the queue at a glance."""

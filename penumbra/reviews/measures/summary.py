@@ -1,0 +1,89 @@
+"""The review queue at a glance: what is open, what was decided, how wrong answers are, and how far people agree."""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from penumbra.logs.index import LogIndex
+from penumbra.logs.labels import LabelSpec
+from penumbra.reviews.measures.agreement import Agreement, measure_agreement
+from penumbra.reviews.measures.error_rates import measure_case_errors
+from penumbra.reviews.measures.estimates import WeightedEstimate
+from penumbra.reviews.queue import CaseState, ReviewQueue
+
+
+@dataclass(frozen=True)
+class ReviewSummary:
+    """The queue at one moment, and what was picked since another.
+
+    Attributes:
+        open: How many cases wait for an answer.
+        conflicts: How many wait for somebody to adjudicate.
+        oldest: When the oldest of both was picked (UTC); None where nothing waits.
+        decided: How many cases people decided since then.
+        error: The mean error of all rows that cases were picked from since then.
+        agreement: How far those agree who answered the same one of these cases, each for themselves.
+    """
+
+    open: int
+    conflicts: int
+    oldest: dt.datetime | None
+    decided: int
+    error: WeightedEstimate
+    agreement: Agreement
+
+
+def summarise_reviews(queue: ReviewQueue, index: LogIndex, since: dt.datetime) -> ReviewSummary:
+    """Summarise the review queue.
+
+    Args:
+        queue: The queue.
+        index: The index of predictions and labels, up to date.
+        since: From when on (UTC) cases are counted that are done.
+
+    Returns:
+        The summary.
+
+    Raises:
+        DamagedFile: A byte of the index has changed.
+    """
+    waiting, conflicts = queue.list_cases("open"), queue.list_cases("conflict")
+    recent = [state for state in queue.states.values() if state.picked >= since]
+    return ReviewSummary(
+        len(waiting),
+        len(conflicts),
+        min((state.picked for state in (*waiting, *conflicts)), default=None),
+        sum(state.decided is not None and state.decided.time >= since for state in queue.states.values()),
+        measure_case_errors(index, recent),
+        measure_agreement(read_independent_targets(index.label_spec, recent), index.label_spec.task.kind),
+    )
+
+
+def read_independent_targets(spec: LabelSpec, states: Sequence[CaseState]) -> list[dict[str, Any]]:
+    """Read what people answered, each for themselves, of the cases that two of them were asked about.
+
+    What one changed after the other had answered doesn't count, as they may have talked.
+
+    Args:
+        spec: The contract's outcome columns, and the target that they make.
+        states: Cases.
+
+    Returns:
+        Of each such case the target by reviewer.
+    """
+    said = [_read_independent_labels(state) for state in states if state.case.reviewers > 1]
+    targets = iter(spec.compute_targets([label for labels in said for label in labels.values()]).to_list())
+    return [{reviewer: next(targets) for reviewer in labels} for labels in said]
+
+
+def _read_independent_labels(state: CaseState) -> dict[str, Any]:
+    labels: dict[str, Any] = {}
+    for action in state.history:
+        if action.kind == "answer":
+            labels[action.reviewer] = action.label
+        elif action.kind == "undo":
+            labels.pop(action.reviewer, None)
+        if len(labels) == state.case.reviewers:
+            break
+    return labels

@@ -1,0 +1,1 @@
+"""Which rows people look at: reasons, chances, and the draw."""

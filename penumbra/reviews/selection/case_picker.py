@@ -1,0 +1,263 @@
+"""The selection policy: which rows of the prediction log people look at, with the chance that each had.
+
+Rows are taken in blocks: a block is what arrived since the last one, and its rows are picked by one draw whose chances
+are recorded (see sampling.py). A block is closed only when at least one whole row may be picked of it, and with a
+weight above 0 for each, so no row is ever without a chance; what is left of the budget is carried over. By the clock it
+isn't closed before eight may be picked, or a day's budget where that is less: of a draw of a row or two the chances
+vary so much that an error rate's interval is two to three times as wide.
+
+A row that a rule defers to people is always picked, and at once: it takes part in no draw, and counts against the
+budget of the next block, of which the share of chance stays whatever is deferred, so that measuring goes on.
+"""
+
+import contextlib
+import datetime as dt
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from penumbra.core.histograms import DegradedSlice
+from penumbra.core.problem import Problem
+from penumbra.core.settings import ReviewSettings, Settings
+from penumbra.logs.append_log import LogWriter, encode_json, read_segment_sizes, read_tail
+from penumbra.logs.index import LogIndex
+from penumbra.logs.parsing import decode_each_line
+from penumbra.logs.queries.lookup import find_labelled_ids
+from penumbra.logs.schema import DeferredPrediction
+from penumbra.reviews.queue import ReviewQueue
+from penumbra.reviews.records import ReviewBlock, ReviewCase
+from penumbra.reviews.selection.needs import NeedFinder
+from penumbra.reviews.selection.sampling import FloatArray, PriorityDraw, hash_uniforms
+from penumbra.rules import Defer
+from penumbra.storage.locks import hold_file_lock
+
+MAX_BLOCK_BYTES = 1 << 28  # so that a pass over a long log takes seconds; the rest is for the next block
+PICK_KEY, DOUBLE_KEY = "pick", "double"  # of the hashes of ids that the two draws go by
+PENDING_MARK = b'"pending":true'
+CHANCE_REASON = "chance"
+LEAST_BY_CLOCK = 8  # rows that a block's budget has
+LOCK_FILE = "pick.lock"
+DAY = dt.timedelta(days=1)
+
+UniformSource = Callable[[Sequence[str], str], FloatArray]  # of ids and a key, as `hash_uniforms`
+
+
+class CasePicker:
+    """Picks cases; one at a time over all processes."""
+
+    def __init__(self, settings: Settings, problem: Problem, draw_uniforms: UniformSource = hash_uniforms) -> None:
+        """Prepare to pick rows of the `problem`, with the `settings` of logs, index, bundles and reviews."""
+        self._settings, self._problem, self._draw_uniforms = settings, problem, draw_uniforms
+        self._index = LogIndex.from_settings(settings, problem.schema)
+        self._writer = LogWriter(settings.review.folder, hours=24)
+        self._scanned: dict[Path, int] | None = None
+        defers = any(isinstance(rule.then, Defer) for rule in problem.rules.RULES)
+        self._is_asking = defers or settings.review.per_day > 0
+
+    def pick(
+        self, budget: float | None = None, now: dt.datetime | None = None, slices: Sequence[DegradedSlice] = ()
+    ) -> ReviewBlock | None:
+        """Pick among the rows that arrived since the last block.
+
+        Args:
+            budget: How many rows may be picked beside those left over from the last block; None for `review.per_day`
+                by the time since then.
+            now: The time (UTC); the clock's by default.
+            slices: The slices whose loss has risen.
+
+        Returns:
+            The block; None where nothing is new, no whole row may be picked yet, or by the clock not yet eight.
+
+        Raises:
+            OSError: A log can't be read, or the review log can't be written; nothing is picked then.
+            sqlite3.Error: The index can't be read.
+            DamagedArchive: The archive of a log is damaged.
+        """
+        now = now or dt.datetime.now(dt.UTC)
+        with self._hold_queue(now) as queue:
+            available = compute_budget(queue.blocks, self._settings.review, now, budget)
+            least = 1 if budget is not None else min(LEAST_BY_CLOCK, self._settings.review.per_day)
+            if available < max(least, 1):
+                return None
+            draw = PriorityDraw(int(available), self._settings.review.chance_share)
+            if not (spans := self._draw(draw, queue, slices)):
+                return None
+            rows, deferred = sum(draw.rows.values()), _count_deferred(queue.blocks)
+            picked = draw.finish()
+            counts = _count_reasons(draw.rows)
+            cases = [self._make_case(*row) for row in picked]
+            return self._write(cases, ReviewBlock(now, spans, rows, len(cases), available, counts, deferred))
+
+    def pick_deferred(self, now: dt.datetime | None = None) -> ReviewBlock | None:
+        """Pick the rows that a rule defers to people, of those that arrived since the last call.
+
+        Args:
+            now: The time (UTC); the clock's by default.
+
+        Returns:
+            A block without spans; None where there is no such row.
+
+        Raises:
+            OSError: A log can't be read, or the review log can't be written; nothing is picked then.
+        """
+        if not self._is_asking:  # no block follows on another, so each start would read the log from its beginning
+            return None
+        now, folder = now or dt.datetime.now(dt.UTC), self._settings.review.folder
+        scanned = self._find_start(ReviewQueue.read(folder)) if self._scanned is None else dict(self._scanned)
+        rows: list[DeferredPrediction] = []
+        for path, start, content in _read_pieces(self._settings.service.predictions, dict(scanned)):
+            rows += _find_deferred(content)
+            scanned[path] = start + len(content)
+        written = self._write_deferred(rows, now) if rows else None
+        self._scanned = scanned
+        return written
+
+    def close(self) -> None:
+        """Close the segment of the review log that this picker writes."""
+        self._writer.close()
+
+    @contextlib.contextmanager
+    def _hold_queue(self, now: dt.datetime) -> Iterator[ReviewQueue]:
+        """The queue as it is while nobody else can pick."""
+        folder = self._settings.review.folder
+        folder.mkdir(parents=True, exist_ok=True)
+        with hold_file_lock(folder / LOCK_FILE):
+            yield ReviewQueue.read(folder, now)
+
+    def _draw(
+        self, draw: PriorityDraw, queue: ReviewQueue, slices: Sequence[DegradedSlice]
+    ) -> dict[str, tuple[int, int]]:
+        """Let the new rows take part; return the spans that they are in."""
+        service, spans = self._settings.service, dict[str, tuple[int, int]]()
+        sizes = read_segment_sizes(service.predictions)
+        self._index.catch_up()
+        finder = NeedFinder(service.state, self._problem, self._index, slices)
+        for path, start, content in _read_pieces(service.predictions, self._find_start(queue), sizes):
+            rows = [row for row in finder.read(content) if not row.pending and row.id not in queue.states]
+            labelled = find_labelled_ids(self._settings.labels.folder, [row.id for row in rows])
+            rows = [row for row in rows if row.id not in labelled]
+            names = [row.id for row in rows]
+            draw.add(names, finder.find_reasons(rows), self._draw_uniforms(names, PICK_KEY))
+            spans[path.stem] = spans.get(path.stem, (start, 0))[0], start + len(content)
+        return spans
+
+    def _find_start(self, queue: ReviewQueue) -> dict[Path, int]:
+        folder = self._settings.service.predictions
+        return {folder / f"{segment}.jsonl": position for segment, position in queue.taken.items()}
+
+    def _make_case(self, name: str, reasons: Sequence[str], probability: float) -> ReviewCase:
+        is_double = self._draw_uniforms([name], DOUBLE_KEY)[0] <= self._settings.review.double_share
+        return ReviewCase(name, reasons or [CHANCE_REASON], probability, 2 if is_double else 1)
+
+    def _write_deferred(self, rows: Sequence[DeferredPrediction], now: dt.datetime) -> ReviewBlock | None:
+        with self._hold_queue(now) as queue:
+            cases = [_make_deferred_case(row) for row in rows if row.id not in queue.states]
+            counts = Counter(reason for case in cases for reason in case.reasons)
+            block = ReviewBlock(now, {}, len(cases), len(cases), len(cases), counts)
+            return self._write(cases, block) if cases else None
+
+    def _write(self, cases: Sequence[ReviewCase], block: ReviewBlock) -> ReviewBlock:
+        self._writer.recover()
+        self._writer.append([encode_json(entry) for entry in (*cases, block)])
+        return block
+
+
+def pick_cases(
+    settings: Settings,
+    problem: Problem,
+    budget: float | None = None,
+    now: dt.datetime | None = None,
+    slices: Sequence[DegradedSlice] = (),
+    draw_uniforms: UniformSource = hash_uniforms,
+) -> ReviewBlock | None:
+    """Pick what is new: first the rows that a rule defers to people, then among the others.
+
+    Args:
+        settings: The settings of logs, index, bundles and reviews.
+        problem: The problem, with schema, features and rules.
+        budget: As in `CasePicker.pick`.
+        now: The time (UTC); the clock's by default.
+        slices: The slices whose loss has risen.
+        draw_uniforms: What takes the place of `hash_uniforms`, where a simulation must draw the same rows again.
+
+    Returns:
+        The block that was drawn; None where nothing is new, or no whole row may be picked yet.
+
+    Raises:
+        OSError: A log can't be read, or the review log can't be written.
+        sqlite3.Error: The index can't be read.
+        DamagedArchive: The archive of a log is damaged.
+    """
+    with contextlib.closing(CasePicker(settings, problem, draw_uniforms)) as picker:
+        picker.pick_deferred(now)
+        return picker.pick(budget, now, slices)
+
+
+def compute_budget(
+    blocks: Sequence[ReviewBlock], settings: ReviewSettings, now: dt.datetime, budget: float | None = None
+) -> float:
+    """Compute how many rows may be picked of the next block.
+
+    Args:
+        blocks: All blocks, oldest first.
+        settings: The setting `per_day`, of which nothing older than a day is left over, and `chance_share`, which stays
+            however many rows were deferred to people.
+        now: The time (UTC).
+        budget: What has been added since the last block; None for `per_day` by the time since then, and for a whole day
+            where there is no block yet.
+
+    Returns:
+        The rows that were left over and those that have been added, less those that were deferred.
+    """
+    drawn = [block for block in blocks if block.spans]
+    if budget is None:
+        days = max((now - drawn[-1].time) / DAY, 0.0) if drawn else 1.0
+        budget = settings.per_day * days
+    left = max(drawn[-1].budget - drawn[-1].picked, 0.0) if drawn else 0.0
+    free = max(budget - _count_deferred(blocks), settings.chance_share * budget)
+    return min(left + free, max(settings.per_day, budget))
+
+
+def _count_deferred(blocks: Sequence[ReviewBlock]) -> int:
+    """The deferred rows that haven't been taken off a budget yet."""
+    return sum(block.picked for block in blocks if not block.spans) - sum(block.deferred for block in blocks)
+
+
+def _count_reasons(rows: Mapping[tuple[str, ...], int]) -> dict[str, int]:
+    counts: Counter[str] = Counter()
+    for combination, number in rows.items():
+        counts.update(dict.fromkeys(combination or (CHANCE_REASON,), number))
+    return dict(counts)
+
+
+def _read_pieces(
+    folder: Path, starts: Mapping[Path, int], sizes: Mapping[Path, int] | None = None
+) -> Iterator[tuple[Path, int, bytes]]:
+    """Read a log on from these positions, some megabytes at a time, up to the end or to these sizes, if they are given:
+    segment, position, and whole lines. With sizes no more than a block's worth."""
+    read = 0
+    for path, size in (read_segment_sizes(folder) if sizes is None else sizes).items():
+        position = starts.get(path, 0)
+        while position < size and (sizes is None or read < MAX_BLOCK_BYTES):
+            content = read_tail(path, position)
+            if not content:
+                break
+            yield path, position, content
+            position, read = position + len(content), read + len(content)
+
+
+def _find_deferred(content: bytes) -> list[DeferredPrediction]:
+    if PENDING_MARK not in content:
+        return []
+    marked = b"".join(line for line in content.splitlines(keepends=True) if PENDING_MARK in line)
+    return [row for row in decode_each_line(_deferred_decoder, marked) if row is not None and row.pending]
+
+
+def _make_deferred_case(row: DeferredPrediction) -> ReviewCase:
+    return ReviewCase(row.id, [f"rule {name}" for name in row.rules], 1.0, 1, row.due, row.default)
+
+
+_deferred_decoder: Any = msgspec.json.Decoder(DeferredPrediction)

@@ -1,0 +1,19 @@
+"""Tables and numbers as text."""
+
+import math
+
+import pytest
+
+from penumbra.core.text.tables import align_columns, format_number
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.50123456, "0.5012"), (12.3456, "12.346"), (1834.25, "1,834.2"), (-7_000_000.4, "-7,000,000"), (math.nan, "-")],
+)
+def test_a_number_has_as_many_digits_as_say_something(value, text):
+    assert format_number(value) == text
+
+
+def test_cells_of_any_length_stay_apart():
+    assert align_columns([["a", "b"], ["longer", "1,000,000"]]) == "a               b\nlonger  1,000,000"

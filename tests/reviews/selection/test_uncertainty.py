@@ -1,0 +1,80 @@
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penumbra.core.columns import LABEL_COLUMN, PREDICTION_COLUMN
+from penumbra.core.task import Task
+from penumbra.reviews.selection.uncertainty import ModelUncertainty, compute_conformal_limit
+
+NAN = float("nan")
+
+
+def learn(task, threshold, labels, predictions):
+    reference = pl.DataFrame({LABEL_COLUMN: labels, PREDICTION_COLUMN: predictions})
+    return ModelUncertainty(task, threshold, reference)
+
+
+def learn_binary(threshold=0.3, errors=0):
+    """Probabilities 0.01 to 0.99, and labels that are wrong so often among the surest."""
+    probabilities = np.arange(1, 100) / 100
+    labels = probabilities > 0.5
+    labels[:errors] = True
+    return learn(Task("binary"), threshold, labels, probabilities)
+
+
+def test_the_closest_twentieth_of_held_out_rows_says_what_a_close_call_is():
+    close = learn_binary().find_close_calls(np.array([0.3, 0.32, 0.28, 0.34, 0.26, 0.5]))
+    assert close.tolist() == [True, True, True, False, False, False]
+
+
+def test_of_several_classes_the_margin_of_the_two_most_probable_counts():
+    shares = np.linspace(0.34, 0.9, 100)
+    predictions = pl.Series([[share, 0.95 - share, 0.05] for share in shares], dtype=pl.Array(pl.Float64, 3))
+    labels = pl.Series(["a"] * 100, dtype=pl.Enum(["a", "b", "c"]))
+    found = learn(Task("multiclass", ("a", "b", "c")), NAN, labels, predictions)
+    assert found.find_close_calls(np.array([[0.48, 0.47, 0.05], [0.1, 0.1, 0.8]])).tolist() == [True, False]
+
+
+def test_a_set_with_both_classes_is_wide_where_the_model_errs_often():
+    wide = learn_binary(errors=30).find_wide_sets(np.array([0.02, 0.5, 0.98]))
+    assert wide.tolist() == [False, True, False]
+
+
+def test_an_empty_set_is_wide_where_the_model_seldom_errs():
+    predictions, labels = [0.01] * 50 + [0.99] * 50, [False] * 50 + [True] * 50
+    wide = learn(Task("binary"), 0.5, labels, predictions).find_wide_sets(np.array([0.01, 0.4, 0.99]))
+    assert wide.tolist() == [False, True, False]
+
+
+def test_of_numbers_the_bin_with_the_widest_interval_is_wide():
+    predictions = np.arange(100.0)
+    labels = predictions + np.where((predictions >= 30) & (predictions < 40), 50.0, 1.0)
+    found = learn(Task("regression"), NAN, labels, predictions)
+    assert found.find_wide_sets(np.array([5.0, 35.0, 95.0])).tolist() == [False, True, False]
+    assert not found.find_close_calls(np.array([5.0, 35.0])).any()
+
+
+@pytest.mark.parametrize("task", [Task("binary"), Task("regression")])
+def test_without_held_out_rows_nothing_is_known_to_be_unsure(task):
+    found = learn(task, 0.5, pl.Series([], dtype=pl.Boolean), pl.Series([], dtype=pl.Float64))
+    assert not found.find_close_calls(np.array([0.5])).any()
+    assert not found.find_wide_sets(np.array([0.5])).any()
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=60))
+def test_the_limit_is_the_smallest_score_that_covers_nine_tenths(scores):
+    limit = compute_conformal_limit(np.array(scores))
+    covered = sum(score <= limit for score in scores)
+    assert limit == max(scores) or covered >= 0.9 * (len(scores) + 1)
+    assert sum(score < limit for score in scores) < 0.9 * (len(scores) + 1)
+
+
+def test_sets_cover_the_truth_of_nine_rows_in_ten():
+    random = np.random.default_rng(1)
+    probabilities = random.random(20_000)
+    truth = random.random(20_000) < probabilities
+    limit = compute_conformal_limit(np.where(truth, 1 - probabilities, probabilities)[:10_000])
+    covered = np.where(truth, 1 - probabilities, probabilities)[10_000:] <= limit
+    assert covered.mean() == pytest.approx(0.9, abs=0.01)
