@@ -203,7 +203,7 @@ def _require_possible(state: CaseState, action: ReviewAction, now: dt.datetime) 
         raise ReviewRefused(f"{action.reviewer} has done nothing with {action.case} that could be undone")
     if action.kind == "adjudicate" and state.status != "conflict":
         raise ReviewRefused(f"{action.case} is {state.status}: expected a conflict to be adjudicated")
-    if action.kind in ("answer", "cannot_tell") and last is not None and last.kind != "skip":
+    if action.kind in ("answer", "cannot_tell", "skip") and last is not None and last.kind != "skip":
         raise ReviewRefused(f"{action.reviewer} has answered {action.case} already: undo that first")
     if due and due <= now and state.decided and state.decided.time <= due:
         raise ReviewRefused(

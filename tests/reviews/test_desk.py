@@ -73,6 +73,15 @@ def test_of_two_that_differ_there_is_no_label_until_one_adjudicates(tmp_path: Pa
     assert (label["label"], label["reviewers"]) == ({"arr_delay": 5}, ["bob", "cy"])
 
 
+def test_an_answer_isnt_lost_because_the_same_person_skips_the_case_in_another_tab(tmp_path: Path) -> None:
+    (case,) = pick_predictions(tmp_path)
+    with open_desk(tmp_path) as desk:
+        desk.record(make_action(case, "ann", 42))
+        with pytest.raises(ReviewRefused, match="ann has answered"):
+            desk.record(make_action(case, "ann", kind="skip", at=2))
+    assert read_given_delays(tmp_path) == [42]
+
+
 def test_an_undone_answer_takes_the_label_back_and_another_one_is_a_label_again(tmp_path: Path) -> None:
     (case,) = pick_predictions(tmp_path)
     with open_desk(tmp_path) as desk:

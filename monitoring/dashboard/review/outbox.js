@@ -24,7 +24,7 @@ export class Outbox {
   }
 
   keys() {
-    const prefix = `${PREFIX}${this.reviewer}.`;
+    const prefix = `${PREFIX}${this.reviewer} `; // no name has a space, and "ann" isn't "ann.lee"
     return Object.keys(localStorage).filter(key => key.startsWith(prefix)).sort();
   }
 
@@ -34,7 +34,7 @@ export class Outbox {
 
   add(action) {
     const order = `${String(Date.now()).padStart(15, "0")}.${String(this.number++).padStart(6, "0")}`;
-    localStorage.setItem(`${PREFIX}${this.reviewer}.${order}.${action.token}`, JSON.stringify(action));
+    localStorage.setItem(`${PREFIX}${this.reviewer} ${order}.${action.token}`, JSON.stringify(action));
     this.send();
   }
 

@@ -145,6 +145,21 @@ def test_an_answer_whose_acknowledgement_was_lost_is_sent_again_and_recorded_onc
     assert (len(lost), len(find_actions(reviewed, "dan"))) == (1, 1)
 
 
+def test_what_waits_is_not_sent_under_a_name_with_which_the_reviewers_begins(open_as, reviewed):
+    page = open_as("flo.lee")
+    page.route("**/review/actions", lambda route: route.abort())
+    press(page, "y")
+    page.unroute("**/review/actions")
+    page.evaluate("localStorage.setItem('review.name', 'flo')")
+    page.reload()
+    page.locator("#work").wait_for()
+    press(page, "s")
+    page.wait_for_function(
+        "() => Object.keys(localStorage).filter(key => key.includes('review.action.flo')).length === 1"
+    )
+    assert list_actions(find_actions(reviewed, "flo")) == [("flo", "skip", {})]
+
+
 def test_what_waits_is_sent_after_the_page_was_closed_and_opened_again(open_as, reviewed):
     page = open_as("eve")
     page.route("**/review/actions", lambda route: route.abort())
