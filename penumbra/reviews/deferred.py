@@ -100,4 +100,5 @@ def find_deferred_state(due: dt.datetime, case: CaseState | None, now: dt.dateti
 
 def list_agreeing_actions(case: CaseState) -> list[ReviewAction]:
     """Return the actions on a decided `case` that say what was decided."""
-    return [each for each in case.actions.values() if each.kind in DECIDING_KINDS and each.label == case.label]
+    given = [each for each in case.actions.values() if each.kind in DECIDING_KINDS]
+    return [each for each in given if case.decided and each.agrees_with(case.decided)]

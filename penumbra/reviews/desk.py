@@ -34,6 +34,7 @@ from penumbra.reviews.records import DECIDING_KINDS, ReviewAction, Sureness
 from penumbra.storage.locks import hold_file_lock
 
 DESK_LOCK_FILE = "desk.lock"
+MAX_CLOCK_LEAD = dt.timedelta(minutes=5)  # by which another machine's clock may be ahead
 MAX_NOTE_LENGTH, MAX_REVIEWER_LENGTH = 2_000, 100  # characters
 SURENESS_FROM_LEAST: tuple[Sureness, ...] = ("guess", "likely", "sure")
 TAKEN_BACK: Mapping[str, Any] = {}  # the label of an entry that takes back the case's label
@@ -143,7 +144,8 @@ class ReviewDesk:
             raise ReviewRefused(f"the note has {len(action.note)} characters: expected at most {MAX_NOTE_LENGTH}")
         if action.kind in DECIDING_KINDS:
             label = msgspec.json.decode(encode_json(self._read_label(action.label)))  # as the log has it
-            return msgspec.structs.replace(action, label=label)
+            (target,) = self._index.label_spec.compute_targets([label]).to_list()
+            return msgspec.structs.replace(action, label=label, target=target)
         if action.label:
             raise ReviewRefused(f"{action.kind!r} came with the label {dict(action.label)}: expected none")
         return action
@@ -199,6 +201,10 @@ def _is_repeated(state: CaseState, action: ReviewAction) -> bool:
 
 def _require_possible(state: CaseState, action: ReviewAction, now: dt.datetime) -> None:
     last, due = state.actions.get(action.reviewer), state.case.due
+    if action.time > now + MAX_CLOCK_LEAD:
+        raise ReviewRefused(
+            f"it was done at {action.time:%Y-%m-%d %H:%M} UTC: expected none after {now:%Y-%m-%d %H:%M} UTC"
+        )
     if action.kind == "undo" and last is None:
         raise ReviewRefused(f"{action.reviewer} has done nothing with {action.case} that could be undone")
     if action.kind == "adjudicate" and state.status != "conflict":

@@ -33,10 +33,11 @@ class CaseState:
         case: The row that was picked.
         picked: When it was picked (UTC).
         actions: Each reviewer's last action that wasn't undone.
-        status: "decided" once as many reviewers as are asked agree, or one has adjudicated; "conflict" where they
-            differ, or one gave an answer and the other couldn't tell; "cannot tell" where none of them could;
-            "defaulted" where its time ran out before; "open" otherwise.
-        label: The contract's outcome columns with their values; empty unless the case is decided.
+        status: "decided" once as many reviewers as are asked agree (on the target), or one has adjudicated; "conflict"
+            where they differ, or one gave an answer and the other couldn't tell; "cannot tell" where none of them
+            could; "defaulted" where its time ran out before; "open" otherwise.
+        label: The contract's outcome columns with their values, of several that agree the last one's; empty unless the
+            case is decided.
         decided: The action that decided the case, the last of those that agree; None unless the case is decided.
         history: All actions on the case, those that were undone included, the earliest first.
         notice: What the webhook was told last of the case; None where it was told nothing.
@@ -213,7 +214,7 @@ def _judge(case: ReviewCase, actions: Sequence[ReviewAction]) -> tuple[CaseStatu
     if adjudicated := [action for action in actions if action.kind == "adjudicate"]:
         return "decided", adjudicated[-1]
     answers = [action for action in actions if action.kind == "answer"]
-    if any(answer.label != answers[0].label for answer in answers):
+    if not all(answer.agrees_with(answers[0]) for answer in answers):
         return "conflict", None
     if len(answers) >= case.reviewers:
         return "decided", answers[-1]

@@ -76,6 +76,7 @@ class ReviewAction(msgspec.Struct, tag_field="is", tag="action", omit_defaults=T
         via: Where it was done: "page", "label studio", "replay".
         token: Made by who sends the action, so that one that is sent twice counts once; "" without.
         seconds: How long the person took; 0 where that isn't known.
+        target: What the label makes of the contract's target, as the desk computed it; None where that is nothing.
     """
 
     case: str
@@ -88,10 +89,17 @@ class ReviewAction(msgspec.Struct, tag_field="is", tag="action", omit_defaults=T
     via: str = "page"
     token: str = ""
     seconds: float = 0.0
+    target: Any = None
 
     def is_same_answer(self, other: "ReviewAction") -> bool:
         """Return whether this says the same as `other`, whenever and wherever it was done."""
         return all(getattr(self, name) == getattr(other, name) for name in ("kind", "label", "sureness", "note"))
+
+    def agrees_with(self, other: "ReviewAction") -> bool:
+        """Return whether both labels have the same target, or are the same where one has none."""
+        if self.target is None or other.target is None:
+            return self.label == other.label
+        return bool(self.target == other.target)
 
 
 class ReviewNotice(msgspec.Struct, tag_field="is", tag="notice"):

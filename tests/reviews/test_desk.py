@@ -62,6 +62,24 @@ def test_two_that_agree_are_one_label_as_sure_as_the_less_sure_of_them(tmp_path:
     assert (label["reviewers"], label["sureness"], label["note"]) == (["ann", "bob"], "guess", "clear / I think")
 
 
+def test_two_agree_where_the_target_is_the_same_though_their_minutes_differ(tmp_path: Path) -> None:
+    (case,) = pick_predictions(tmp_path, reviewers=2)
+    with open_desk(tmp_path) as desk:
+        desk.record(make_action(case, "ann", 40))
+        assert desk.record(make_action(case, "bob", 45, at=2)).status == "decided"
+    (label,) = read_review_labels(tmp_path)
+    assert (label["label"], label["reviewers"]) == ({"arr_delay": 45}, ["ann", "bob"])
+
+
+def test_an_action_of_the_future_is_refused(tmp_path: Path) -> None:
+    (case,) = pick_predictions(tmp_path)
+    with (
+        open_desk(tmp_path) as desk,
+        pytest.raises(ReviewRefused, match="12:30 UTC: expected none after 2026-03-02 12:00"),
+    ):
+        desk.record(make_action(case, "ann", 42, at=30), now=make_moment(0))
+
+
 def test_of_two_that_differ_there_is_no_label_until_one_adjudicates(tmp_path: Path) -> None:
     (case,) = pick_predictions(tmp_path, reviewers=2)
     with open_desk(tmp_path) as desk:

@@ -66,6 +66,15 @@ def test_two_that_agree_decide_a_case_that_two_are_asked(tmp_path):
     assert (state.status, state.label, state.decided.reviewer) == ("decided", YES, "bob")
 
 
+def test_two_whose_labels_differ_but_have_the_same_target_agree_and_the_later_label_counts(tmp_path):
+    late, later = (
+        ReviewAction("1-0", name, "answer", at(minutes), {"arr_delay": delay}, target=True)
+        for name, minutes, delay in (("ann", 1, 40), ("bob", 2, 45))
+    )
+    state = read_state(tmp_path, 2, late, later)
+    assert (state.status, state.label) == ("decided", {"arr_delay": 45})
+
+
 def test_one_of_two_answers_leaves_a_case_open(tmp_path):
     assert read_state(tmp_path, 2, act("ann", "answer", YES)).status == "open"
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, get_args
+from urllib.parse import quote
 
 import msgspec
 import polars as pl
@@ -26,6 +27,7 @@ from penumbra.reviews.label_studio.tasks import CASE
 from penumbra.reviews.records import ReviewAction, Sureness
 
 VIA = "label studio"
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError)  # what msgspec raises for what isn't JSON of that type
 TRUTH_BY_CHOICE = {YES_NO[truth]: truth for truth in (True, False)}
 EXPECTED_EXPORT = "expected an export of Label Studio in its format JSON (JSON-MIN lacks what was skipped)"
 
@@ -120,7 +122,7 @@ def read_annotations(path: Path, schema: ProblemSchema, names: ReviewerNames) ->
     """
     try:
         tasks = msgspec.json.decode(path.read_bytes(), type=list[LabelStudioTask])
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise ReviewRefused(f"{path}: {error}: {EXPECTED_EXPORT}") from None
     outcome = LabelSpec.from_schema(schema).outcome
     found = [_read_annotation(task, raw, outcome, names) for task in tasks for raw in task.annotations]
@@ -136,7 +138,7 @@ def _read_annotation(
         place += f", annotation {annotation.id}"
         values = dict(_read_values(annotation.result))
         action = _make_action(str(task.data.get(CASE)), annotation, values, outcome, names)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         return AnnotationOfCase(place, ReviewRefused(str(error)))
     except ReviewRefused as error:
         return AnnotationOfCase(place, error)
@@ -173,14 +175,21 @@ def _make_action(
         case,
         names.find_name(annotation.completed_by),
         "skip" if annotation.was_cancelled else "cannot_tell" if CANNOT_TELL in values else "answer",
-        annotation.updated_at.astimezone(dt.UTC),
+        _convert_time(annotation.updated_at),
         label,
         _read_sureness(values.get(SURENESS, "")),
         str(values.get(NOTE, "")),
         VIA,
-        f"{annotation.unique_id or annotation.id} {annotation.updated_at.isoformat()}",
+        f"{quote(annotation.unique_id or str(annotation.id))} {annotation.updated_at.isoformat()}",
         annotation.lead_time or 0.0,
     )
+
+
+def _convert_time(time: dt.datetime) -> dt.datetime:
+    try:
+        return time.astimezone(dt.UTC)
+    except OverflowError:
+        raise ReviewRefused(f"it was updated at {time.isoformat()}: expected a time that UTC has, too") from None
 
 
 def _read_label(values: Mapping[str, Any], outcome: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -63,7 +63,7 @@ def summarise_reviews(queue: ReviewQueue, index: LogIndex, since: dt.datetime) -
 def read_independent_targets(spec: LabelSpec, states: Sequence[CaseState]) -> list[dict[str, Any]]:
     """Read what people answered, each for themselves, of the cases that two of them were asked about.
 
-    What one changed after the other had answered doesn't count, as they may have talked.
+    Each one's first answer counts: after it they may have seen what models say, or may have talked.
 
     Args:
         spec: The contract's outcome columns, and the target that they make.
@@ -81,9 +81,7 @@ def _read_independent_labels(state: CaseState) -> dict[str, Any]:
     labels: dict[str, Any] = {}
     for action in state.history:
         if action.kind == "answer":
-            labels[action.reviewer] = action.label
-        elif action.kind == "undo":
-            labels.pop(action.reviewer, None)
+            labels.setdefault(action.reviewer, action.label)
         if len(labels) == state.case.reviewers:
             break
     return labels

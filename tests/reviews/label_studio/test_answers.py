@@ -139,6 +139,10 @@ REFUSED = [
     ),
     ({"completed_by": 2}, "task 7, annotation 3: it was completed by 2: expected a name for that annotator"),
     ({"updated_at": "yesterday"}, "task 7: Invalid RFC3339 encoded datetime - at `$.updated_at`"),
+    (
+        {"updated_at": "0001-01-01T00:00:00+05:00"},
+        "task 7, annotation 3: it was updated at 0001-01-01T00:00:00+05:00: expected a time that UTC has, too",
+    ),
 ]
 
 
@@ -152,6 +156,38 @@ def test_what_cannot_be_recorded_is_named_with_task_and_value_and_the_rest_is_re
     imported = import_tasks(tmp_path, [task, make_task(right, LATE)])
     assert imported.refused == (words,)
     assert [label["prediction"] for label in read_review_labels(tmp_path)] == [right]
+
+
+def test_a_time_in_the_future_is_refused_and_the_case_can_be_answered_on_the_page(tmp_path: Path) -> None:
+    (case,) = pick_predictions(tmp_path)
+    (words,) = import_tasks(tmp_path, [make_task(case, LATE, updated_at="9999-12-31T23:59:59.999999Z")]).refused
+    assert words.startswith("task 7, annotation 3: it was done at 9999-12-31 23:59 UTC: expected none after")
+    with open_desk(tmp_path) as desk:
+        assert desk.record(make_action(case, "bob", 5)).status == "decided"
+
+
+def test_an_annotation_whose_id_has_blanks_counts_once(tmp_path: Path) -> None:
+    (case,) = pick_predictions(tmp_path)
+    tasks = [make_task(case, LATE, unique_id="a b  c")]
+    assert [import_tasks(tmp_path, tasks).known for _ in range(2)] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b'[{"id":1,"data":{"case":"\xe9"},"annotations":[]}]', b"[" * 9999],
+)
+def test_a_file_that_is_no_json_in_utf_8_is_refused_with_words(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "export.json"
+    path.write_bytes(content)
+    with pytest.raises(ReviewRefused, match="expected an export of Label Studio in its format JSON"):
+        import_answers(make_review_settings(tmp_path), PROBLEM, path, ANN)
+
+
+def test_an_annotation_that_is_not_in_utf_8_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "export.json"
+    path.write_bytes(b'[{"id":7,"data":{},"annotations":[{"id":3,"completed_by":"\xe9"}]}]')
+    (words,) = import_answers(make_review_settings(tmp_path), PROBLEM, path, ANN).refused
+    assert words.startswith("task 7: 'utf-8' codec can't decode byte 0xe9")
 
 
 def test_a_task_of_no_case_is_named(tmp_path: Path) -> None:

@@ -56,10 +56,10 @@ def test_what_waits_and_what_the_answers_say_of_all_rows(tmp_path):
     assert (found.agreement.cases, found.agreement.differing) == (1, 1)
 
 
-def test_an_answer_that_was_changed_after_the_others_is_no_answer_for_oneself(tmp_path):
+def test_what_one_says_after_seeing_models_or_the_other_s_answer_is_no_answer_for_oneself(tmp_path):
     write(tmp_path, ReviewCase("1-0", [], 1, 2), block(0, 1))
     write(tmp_path, act("1-0", "ann", "answer", EARLY, 1), act("1-0", "ann", "undo", {}, 2))
     write(tmp_path, act("1-0", "ann", "answer", LATE, 3), act("1-0", "bob", "answer", EARLY, 4))
     write(tmp_path, act("1-0", "bob", "undo", {}, 5), act("1-0", "bob", "answer", LATE, 6))
     spec = make_index(tmp_path).label_spec
-    assert read_independent_targets(spec, [*read_queue(tmp_path).states.values()]) == [{"ann": True, "bob": False}]
+    assert read_independent_targets(spec, [*read_queue(tmp_path).states.values()]) == [{"ann": False, "bob": False}]
