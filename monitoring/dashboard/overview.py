@@ -125,7 +125,7 @@ def _collect_facts(settings: Settings, problem: Problem, addresses: PageAddresse
         "made": f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M} UTC",
         "links": [("MLflow", addresses.mlflow), ("Evidently", _find_evidently_page(addresses.evidently, reports))],
         "status": _describe_status(windows, entries, _describe_missing_verdict(settings, flows)),
-        **_describe_requests(entries),
+        **_describe_requests(entries, settings.promotion.approvers),
         "data": reader.try_read(lambda: cards.build_data_card(settings.data, problem), unknown),
         "live": reader.try_read(lambda: cards.build_live_card(models, entries, addresses.mlflow), unknown),
         "candidate": candidate,
@@ -144,9 +144,10 @@ def _collect_facts(settings: Settings, problem: Problem, addresses: PageAddresse
     }
 
 
-def _describe_requests(entries: Sequence[LedgerEntry]) -> dict[str, Any]:
+def _describe_requests(entries: Sequence[LedgerEntry], approvers: int) -> dict[str, Any]:
     """What waits for people: a sentence for each approval, and how many investigations are open."""
-    waiting = [request for request in list_requests(entries) if request.status == "waiting"]
+    every = (request.require_approvers(approvers) for request in list_requests(entries))
+    waiting = [request for request in every if request.status == "waiting"]
     asked = [request for request in waiting if request.kind != "investigation"]
     numbers = [str(request.number) for request in waiting if request.kind == "investigation"]
     return {

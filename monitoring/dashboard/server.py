@@ -53,7 +53,7 @@ def make_dashboard_config(
     dashboard, addresses = settings.dashboard, build_page_addresses(settings, ports)
     pages = overview.PageAddresses(addresses["mlflow"], addresses["evidently"])
     keys = read_page_digests(folder)
-    is_answerable = any(key.role in ("approve", "admin") for key in keys)
+    is_answerable = any(key.role == "approve" for key in keys)
     parts = {
         REVIEW_PATH: make_review_site(settings, problem),
         APPROVALS_PATH: make_approvals_site(settings, problem, is_answerable),

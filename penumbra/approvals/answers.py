@@ -19,15 +19,17 @@ from penumbra.approvals.requests import (
     CHOICES_BY_KIND,
     DECLINE,
     KEEP,
+    NEEDED_KEY,
     REQUEST_KEY,
     ApprovalRefused,
     ApprovalRequest,
     Choice,
     find_request,
 )
+from penumbra.approvals.voiding import explain_overtaking
 from penumbra.core.settings import Settings
 from penumbra.registry import ledger_sync
-from penumbra.registry.aliases import compute_aliases_after, hold_alias_lock, move_aliases
+from penumbra.registry.aliases import compute_aliases_after, hold_alias_lock, move_aliases, sync_registry
 from penumbra.registry.ledger import Ledger, LedgerEvent
 from penumbra.registry.pointers import CANDIDATE_ALIAS, LIVE_ALIAS, PREVIOUS_ALIAS
 
@@ -55,8 +57,11 @@ class ApprovalAnswer:
 def record_answer(settings: Settings, answer: ApprovalAnswer) -> str:
     """Enter a person's answer into the ledger, and do what follows where it decides. The same answer counts once.
 
+    A rollback that the registry hasn't heard of comes first, as in a promotion pass.
+
     Args:
-        settings: Sections [ledger], [monitor] and, of a promotion, [registry] are read.
+        settings: Sections [ledger], [promotion] (`approvers`), [monitor] and, of a promotion, [registry] and [service]
+            (`state`) are read.
         answer: The answer.
 
     Returns:
@@ -66,6 +71,7 @@ def record_answer(settings: Settings, answer: ApprovalAnswer) -> str:
         ApprovalRefused: The entry doesn't wait for such an answer, or the aliases were moved since it was judged.
         AliasesChanged: Somebody else moves the aliases at the same time without the lock.
         BrokenLedger: The ledger isn't whole.
+        DamagedFile: The mark of a rollback is damaged, and the ledger doesn't say what it was.
         DamagedWindow: The record of a window with faults is damaged.
         MlflowException: The registry can't be reached; nothing was entered then.
     """
@@ -73,21 +79,25 @@ def record_answer(settings: Settings, answer: ApprovalAnswer) -> str:
     if find_request(ledger.entries(), answer.number).kind == "promotion":
         return _answer_promotion(settings, ledger, answer)
     with hold_alias_lock(ledger.folder):
-        request = find_request(ledger.entries(), answer.number)
-        return _enter_answer(ledger, request, answer, _find_accepted(settings, request, answer))
+        request = find_request(ledger.entries(), answer.number).require_approvers(settings.promotion.approvers)
+        event = _build_answer_event(request, answer, _find_accepted(settings, request, answer))
+        return _enter_answer(ledger, request, answer, event)
 
 
 def _answer_promotion(settings: Settings, ledger: Ledger, answer: ApprovalAnswer) -> str:
     from penumbra.registry.models import ModelRegistry
 
     models = ModelRegistry(settings.registry)
+    sync_registry(models, settings.service.state, ledger.folder)
     with hold_alias_lock(ledger.folder):
         entries = ledger.entries()
-        request, current = find_request(entries, answer.number), ledger_sync.finish_last_move(models, entries)
-        if request.status == "waiting" and answer.choice == APPROVE:
-            _require_judged_aliases(request, current)
-        move = _plan_move(request, answer, current) if request.status == "waiting" else None
-        said = _enter_answer(ledger, request, answer, {}, move)
+        current = ledger_sync.finish_last_move(models, entries)
+        request = find_request(entries, answer.number).require_approvers(settings.promotion.approvers)
+        event, is_waiting = _build_answer_event(request, answer), request.status == "waiting"
+        if is_waiting and answer.choice == APPROVE and (why := explain_overtaking(request, entries, current)):
+            raise ApprovalRefused(f"entry {request.number}: {why}: the next pass judges anew")
+        move = _plan_move(request.add_answer(event), event, current) if is_waiting else None
+        said = _enter_answer(ledger, request, answer, event, move)
         if move:
             after = compute_aliases_after(move, current)
             move_aliases(models, current, after)
@@ -100,23 +110,28 @@ def _enter_answer(
     ledger: Ledger,
     request: ApprovalRequest,
     answer: ApprovalAnswer,
-    evidence: Mapping[str, Any],
+    event: LedgerEvent,
     move: LedgerEvent | None = None,
 ) -> str:
-    if request.choices.get(answer.actor) == answer.choice:
+    if request.has_answered(answer.actor, answer.choice):
         return f"{_describe_state(request)}; {answer.actor} has said so already"
     _require_open(request, answer)
-    event = LedgerEvent(
+    ledger.append(event, (lambda _: move) if move else None)
+    return _describe_state(find_request(ledger.entries(), request.number))
+
+
+def _build_answer_event(
+    request: ApprovalRequest, answer: ApprovalAnswer, evidence: Mapping[str, Any] | None = None
+) -> LedgerEvent:
+    return LedgerEvent(
         kind="approval",
         verdict=answer.choice,
         actor=answer.actor,
         reason=" ".join(answer.reason.split()) or "none given",
         versions=request.entry.versions,
         data_version=request.entry.data_version,
-        evidence={REQUEST_KEY: request.number, **evidence},
+        evidence={REQUEST_KEY: request.number, NEEDED_KEY: request.needed, **(evidence or {})},
     )
-    ledger.append(event, (lambda _: move) if move else None)
-    return _describe_state(find_request(ledger.entries(), request.number))
 
 
 def _require_open(request: ApprovalRequest, answer: ApprovalAnswer) -> None:
@@ -141,22 +156,10 @@ def _list_objections(request: ApprovalRequest, answer: ApprovalAnswer) -> Iterat
         yield f"the reason has {len(answer.reason):,} characters: {MAX_REASON_LENGTH:,} are the most"
 
 
-def _require_judged_aliases(request: ApprovalRequest, current: Mapping[str, str]) -> None:
-    version, live = request.versions
-    if current.get(LIVE_ALIAS) != live:
-        now = f"version {current.get(LIVE_ALIAS, 'none')} is live by now, where version {live} was"
-    elif not request.is_forced and current.get(CANDIDATE_ALIAS) != version:
-        now = f"the candidate is version {current.get(CANDIDATE_ALIAS, 'none')} by now, where version {version} was"
-    else:
-        return
-    raise ApprovalRefused(f"entry {request.number}: {now} when it was judged: the next pass judges anew")
-
-
-def _plan_move(request: ApprovalRequest, answer: ApprovalAnswer, current: Mapping[str, str]) -> LedgerEvent | None:
-    """Make the event that moves aliases, if this answer decides: a promotion, or the rejection of a candidate."""
-    version, live = request.versions
-    approvers = [*(name for name in request.list_approvers() if name != answer.actor), answer.actor]
-    if answer.choice == APPROVE and len(approvers) >= request.needed:
+def _plan_move(request: ApprovalRequest, answer: LedgerEvent, current: Mapping[str, str]) -> LedgerEvent | None:
+    """Make the event that moves aliases, if the last answer decides: a promotion, or the rejection of a candidate."""
+    (version, live), approvers = request.versions, request.list_approvers()
+    if request.status == "approved":
         return LedgerEvent(
             kind="promotion",
             verdict="promote",
@@ -166,7 +169,7 @@ def _plan_move(request: ApprovalRequest, answer: ApprovalAnswer, current: Mappin
             data_version=request.entry.data_version,
             evidence={REQUEST_KEY: request.number, APPROVERS_KEY: approvers},
         )
-    if answer.choice == DECLINE and not request.is_forced and current.get(CANDIDATE_ALIAS) == version:
+    if request.status == "declined" and not request.is_forced and current.get(CANDIDATE_ALIAS) == version:
         return LedgerEvent(
             kind="verdict",
             verdict="reject",

@@ -3,15 +3,15 @@
 import datetime as dt
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import msgspec
 
 from penumbra.core.settings import PromotionSettings
-from penumbra.registry.ledger import LedgerEntry, format_versions
+from penumbra.registry.ledger import LedgerEntry, LedgerEvent, format_versions
 from penumbra.registry.ledger_sync import OVERTAKEN_KEY
-from penumbra.registry.pointers import CANDIDATE_ALIAS, LIVE_ALIAS
+from penumbra.registry.pointers import CANDIDATE_ALIAS, LIVE_ALIAS, PREVIOUS_ALIAS
 
 Choice = Literal["approve", "decline", "accept days", "accept columns", "keep"]
 RequestKind = Literal["promotion", "retraining", "investigation"]
@@ -19,6 +19,7 @@ RequestStatus = Literal["waiting", "approved", "declined", "void"]
 
 TERMS_KEY = "approval"  # in a verdict's evidence: its `ApprovalTerms`
 REQUEST_KEY = "verdict"  # in the evidence of an answer and of what follows: the number of the verdict's entry
+NEEDED_KEY = "needed"  # in the evidence of an answer: how many people were asked for by then
 APPROVERS_KEY = "approved_by"  # in the evidence of what follows: names
 ACCEPTED_KEY = "accept"  # in the evidence of an answer: phrases as in the setting `monitor.accept`
 APPROVE, DECLINE, ACCEPT_DAYS, ACCEPT_COLUMNS, KEEP, VOID = (
@@ -66,12 +67,12 @@ class ApprovalRequest:
     Attributes:
         entry: The verdict's entry.
         terms: What it waits for; None for an investigation that any one person may end.
-        answers: The entries of the answers, and of the end by expiry, oldest first.
+        answers: The answers, and the end by expiry, oldest first.
     """
 
     entry: LedgerEntry
     terms: ApprovalTerms | None = None
-    answers: tuple[LedgerEntry, ...] = ()
+    answers: tuple[LedgerEvent, ...] = ()
 
     @property
     def number(self) -> int:
@@ -85,13 +86,15 @@ class ApprovalRequest:
 
     @property
     def needed(self) -> int:
-        """The number of people who have to make the same choice."""
-        return self.terms.approvers if self.terms else 1
+        """The number of people who have to make the same choice: the most that was asked for until an answer."""
+        least = self.terms.approvers if self.terms else 1
+        return max(least, *(answer.evidence.get(NEEDED_KEY, 1) for answer in self.answers), 1)
 
     @property
     def choices(self) -> dict[str, str]:
-        """The latest choice by name of the person; a person counts once."""
-        return {answer.actor: answer.verdict for answer in self.answers if answer.verdict != VOID}
+        """The latest choice by name of the person; a person counts once, in whatever case the name is written."""
+        latest = {answer.actor.casefold(): answer for answer in self.answers if answer.verdict != VOID}
+        return {answer.actor: answer.verdict for answer in latest.values()}
 
     @property
     def choice(self) -> str:
@@ -122,6 +125,43 @@ class ApprovalRequest:
     def versions(self) -> tuple[str, str]:
         """The version to promote, and the one that is live; of a promotion only."""
         return self.entry.versions[CANDIDATE_ALIAS], self.entry.versions[LIVE_ALIAS]
+
+    def add_answer(self, answer: LedgerEvent) -> "ApprovalRequest":
+        """Add an answer.
+
+        Args:
+            answer: The answer's event.
+
+        Returns:
+            The request as it is after that answer.
+        """
+        return replace(self, answers=(*self.answers, answer))
+
+    def require_approvers(self, approvers: int) -> "ApprovalRequest":
+        """Raise the number of people who are needed while it waits, where it waits for people by the settings.
+
+        Args:
+            approvers: The setting `promotion.approvers`, as it is now.
+
+        Returns:
+            The request with the larger of the two numbers.
+        """
+        if self.terms is None or self.status != "waiting":
+            return self
+        terms = msgspec.structs.replace(self.terms, approvers=max(approvers, self.needed))
+        return replace(self, terms=terms)
+
+    def has_answered(self, name: str, choice: str) -> bool:
+        """Say whether a person's latest answer is a choice.
+
+        Args:
+            name: The person's name, in whatever case.
+            choice: The choice.
+
+        Returns:
+            Whether it is.
+        """
+        return name.casefold() in {each.casefold() for each in self.list_approvers(choice)}
 
     def list_approvers(self, choice: str = APPROVE) -> list[str]:
         """List who made a choice.
@@ -164,7 +204,8 @@ class ApprovalRequest:
                 forced = "by force " if self.is_forced else ""
                 return f"promote version {new} {forced}over version {live}: {self.entry.reason}"
             case "retraining":
-                return f"retrain ({format_versions(self.entry)}): {self.entry.reason}"
+                versions = format_versions(self.entry)
+                return f"retrain{f' ({versions})' if versions else ''}: {self.entry.reason}"
             case _:
                 return f"investigate: {self.entry.reason}"
 
@@ -194,7 +235,8 @@ def list_requests(entries: Sequence[LedgerEntry]) -> list[ApprovalRequest]:
         entries: The ledger's entries, oldest first.
 
     Returns:
-        Promotions and retrainings that wait or waited for approval, and all investigations, oldest first.
+        Promotions and retrainings that wait or waited for approval, and all investigations, oldest first. A rollback is
+        none: what it found is over with it.
     """
     answers: dict[int, list[LedgerEntry]] = {}
     for entry in entries:
@@ -248,7 +290,9 @@ def find_waiting_promotion(entries: Sequence[LedgerEntry], version: str, live: s
 def _is_request(entry: LedgerEntry) -> bool:
     if entry.kind != "verdict" or OVERTAKEN_KEY in entry.evidence:
         return False
-    return entry.verdict == "investigate" or (entry.verdict in KIND_BY_VERDICT and TERMS_KEY in entry.evidence)
+    if entry.verdict == "investigate":
+        return PREVIOUS_ALIAS not in entry.versions
+    return entry.verdict in KIND_BY_VERDICT and TERMS_KEY in entry.evidence
 
 
 def _read_terms(entry: LedgerEntry) -> ApprovalTerms | None:

@@ -1,16 +1,16 @@
 """The actor that the ledger names; a module of its own, as a rollback can't wait for heavy imports."""
 
-import getpass
 import os
+import pwd
 
 
 def get_actor() -> str:
     """Return the user that runs this process, who answers for what is entered into the ledger.
 
     Returns:
-        The login name, or "user <id>" where the id has no name.
+        The name of the account, whatever the environment says, or "user <id>" where the id has no name.
     """
     try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # in a container a user id may have no name
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # in a container a user id may have no name
         return f"user {os.getuid()}"

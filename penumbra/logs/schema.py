@@ -175,6 +175,7 @@ class ReviewedPrediction(msgspec.Struct, kw_only=True, gc=False):
     failed_rules: Sequence[str] = ()
     review: bool = False
     pending: bool = False
+    explored: bool = False
 
 
 class DeferredPrediction(msgspec.Struct):

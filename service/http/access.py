@@ -2,9 +2,9 @@
 
 PENUMBRA_KEYS__PREDICT, PENUMBRA_KEYS__FEEDBACK and PENUMBRA_KEYS__ADMIN each hold keys separated by commas; those of
 people, PENUMBRA_KEYS__REVIEW and PENUMBRA_KEYS__APPROVE, have the holder's name before each: "alice:KEY,bob:KEY".
-PENUMBRA_KEYS__MINE is the caller's own key, for commands that ask who one is. They are not settings, because settings
-are recorded with every run. Keys are kept as digests, in the serving process only: `python -m service` takes them out
-of the environment, and hands the digests to its workers in a file without a name.
+They are not settings, because settings are recorded with every run. Keys are kept as digests, in the serving process
+only: `python -m service` takes them out of the environment, and hands the digests to its workers in a file without a
+name.
 """
 
 import hashlib
@@ -26,7 +26,6 @@ Scope = MutableMapping[str, Any]
 
 KEY_ROLES: tuple[Role, ...] = get_args(Role)
 NAMED_ROLES = frozenset(["review", "approve"])  # what people do, each under their name
-OWN_KEY_VARIABLE = API_KEY_PREFIX + "MINE"
 ADMIN_NAME = "admin"  # of whoever holds an admin key
 PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,39}")
 PUBLIC_PATHS = frozenset(["/livez", "/healthz", "/readyz"])
@@ -83,7 +82,7 @@ def read_keys(environ: Mapping[str, str] = os.environ) -> KeyDigests:
             two people, or a name is missing or isn't plain.
     """
     digests: list[KeyDigest] = []
-    for variable in (name for name in environ if name.startswith(API_KEY_PREFIX) and name != OWN_KEY_VARIABLE):
+    for variable in (name for name in environ if name.startswith(API_KEY_PREFIX)):
         role = next((role for role in KEY_ROLES if variable == API_KEY_PREFIX + role.upper()), None)
         if role is None:
             expected = ", ".join(role.upper() for role in KEY_ROLES)

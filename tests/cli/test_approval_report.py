@@ -5,15 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from penumbra.approvals.requests import ApprovalRefused, list_requests, make_approval_terms
+from penumbra.approvals.requests import list_requests, make_approval_terms
 from penumbra.cli.approval_report import format_requests
-from penumbra.cli.approver import find_approver
 from penumbra.core.actor import get_actor
 from penumbra.registry.ledger import Ledger, LedgerEvent
 from tests.helpers.command_line import run_command_line
 from tests.helpers.registered_versions import make_registry_environment, make_registry_settings
-
-CAROLS, ALICES = "carol's own long key", "alice's own long key"
 
 
 @pytest.fixture
@@ -30,40 +27,24 @@ def test_the_table_says_what_waits_for_whom_until_when(ledger: Ledger) -> None:
     head, first, second = format_requests(list_requests(ledger.entries())).splitlines()
     assert head.split() == ["entry", "kind", "status", "answers", "needed", "until", "what"]
     assert first.split()[:5] == ["1", "retraining", "waiting", "-", "1"]
+    assert first.endswith("  retrain: temp")
     assert second.split() == ["2", "investigation", "waiting", "-", "1", "-", "investigate:", "temp"]
     assert format_requests([]) == "Nothing waits."
 
 
-def test_without_keys_to_approve_the_machines_user_does() -> None:
-    assert find_approver({}) == get_actor()
-    assert find_approver({"PENUMBRA_KEYS__REVIEW": f"alice:{ALICES}"}) == get_actor()
-
-
-def test_with_keys_to_approve_it_takes_one_of_them() -> None:
-    keys = {"PENUMBRA_KEYS__APPROVE": f"carol:{CAROLS}", "PENUMBRA_KEYS__REVIEW": f"alice:{ALICES}"}
-    assert find_approver({**keys, "PENUMBRA_KEYS__MINE": CAROLS}) == "carol"
-    for own in ({}, {"PENUMBRA_KEYS__MINE": ALICES}, {"PENUMBRA_KEYS__MINE": "a guess of no use"}):
-        with pytest.raises(ApprovalRefused, match="put yours into the environment variable PENUMBRA_KEYS__MINE"):
-            find_approver({**keys, **own})
-
-
-def test_the_commands_answer_with_one_sentence_and_list_for_machines(
+def test_the_commands_answer_under_the_accounts_name_in_one_sentence_and_list_for_machines(
     tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in {
-        **make_registry_environment(tmp_path),
-        "PENUMBRA_KEYS__APPROVE": f"carol:{CAROLS}",
-    }.items():
+    for name, value in make_registry_environment(tmp_path).items():
         monkeypatch.setenv(name, value)
-    keyless = run_command_line("approve", "1")
-    assert (keyless.exit_code, len(keyless.stderr.splitlines())) == (1, 1)
-    monkeypatch.setenv("PENUMBRA_KEYS__MINE", CAROLS)
+    monkeypatch.setenv("LOGNAME", "bob")
+    me = get_actor()
     kept = run_command_line("approve", "2", "--keep", "--reason", "the sensor is broken")
-    assert kept.stdout == "investigation 2 is ended by carol: keep\n"
-    assert run_command_line("decline", "1", "--reason", "no").stdout == "entry 1 is declined by carol\n"
+    assert kept.stdout == f"investigation 2 is ended by {me}: keep\n"
+    assert run_command_line("decline", "1", "--reason", "no").stdout == f"entry 1 is declined by {me}\n"
     assert run_command_line("approvals").stdout == "Nothing waits.\n"
     listed = json.loads(run_command_line("approvals", "--all", "--json").stdout)
     assert [(each["entry"], each["status"], each["choices"]) for each in listed] == [
-        (1, "declined", {"carol": "decline"}),
-        (2, "approved", {"carol": "keep"}),
+        (1, "declined", {me: "decline"}),
+        (2, "approved", {me: "keep"}),
     ]

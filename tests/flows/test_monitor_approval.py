@@ -1,5 +1,6 @@
 """Retrainings that wait for people, and investigations that people end."""
 
+import datetime as dt
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ from flows.steps.monitor import alarms, retraining
 from penumbra.approvals.accepted_faults import include_accepted_faults
 from penumbra.approvals.announcements import announce_approvals
 from penumbra.approvals.answers import ApprovalAnswer, record_answer
-from penumbra.approvals.requests import ApprovalRefused, make_approval_terms
+from penumbra.approvals.requests import ApprovalRefused, find_request, make_approval_terms
 from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import Settings
+from penumbra.logs.archiving.archive_health import save_archive_health
 from penumbra.registry.ledger import Ledger, LedgerEvent
 from tests.helpers import monitored_model as world
 from tests.helpers.monitored_model import ONE_DAY, WINDOW_BEGIN, read_ledger_entries, run_monitor_pass
@@ -77,6 +79,18 @@ def test_of_two_retrainings_that_wait_the_earlier_is_void(settings: Settings, tm
     assert respond(settings).startswith("retrain (entry 2)")
 
 
+def test_a_retraining_that_waits_is_done_where_the_rule_decides_again(settings: Settings, tmp_path: Path) -> None:
+    ask_retraining(settings)
+    rule = world.make_monitor_settings(tmp_path, AFTER_A_WINDOW, approve="rule")
+    assert respond(rule).startswith("retrain (entry 1): nothing was trained: the ingest failed")
+    retrained, void = read_ledger_entries(tmp_path)[1:]
+    assert (retrained.kind, "approved_by" in retrained.evidence) == ("retrain", False)
+    assert (void.verdict, void.evidence, void.reason) == ("void", {"verdict": 1}, "entry 2 is one")
+    assert respond(rule) == ""
+    ends = alarms.list_retrained_ends(read_ledger_entries(tmp_path), WINDOW_BEGIN + 7 * ONE_DAY)
+    assert ends == [WINDOW_BEGIN + 7 * ONE_DAY]
+
+
 def test_a_pass_lets_its_verdicts_wait_for_as_many_people_as_are_set(tmp_path: Path, database: Path) -> None:
     world.make_live_model(tmp_path, database)
     world.log_monitored_days(tmp_path, 7, wrong=True)
@@ -135,6 +149,29 @@ def test_where_two_have_to_end_an_investigation_they_have_to_agree(settings: Set
     assert include_accepted_faults(settings).monitor.accept == []
     assert answer(settings, number, "accept days", "carol") == "investigation 1 is ended by carol and bob: accept days"
     assert include_accepted_faults(settings).monitor.accept == [f"{FROZEN_DAYS[0]} temp"]
+
+
+def test_rows_that_arrive_again_end_the_investigation_of_their_silence(settings: Settings) -> None:
+    last = dt.date(2013, 4, 5)
+    assert len(alarms.record_silence(settings, last, last + 9 * ONE_DAY)) == 1
+    alarms.record_silence(settings, last, last + 10 * ONE_DAY)
+    alarms.record_silence(settings, None, last + 10 * ONE_DAY)
+    assert announce_approvals(settings) == []
+    assert alarms.record_silence(settings, last + 11 * ONE_DAY, last + 11 * ONE_DAY) == []
+    assert announce_approvals(settings) == [
+        "entry 1 (investigation) is void: rows arrive again, the last of 2013-04-16"
+    ]
+
+
+def test_an_archiver_that_works_again_ends_the_investigation_of_its_failure(settings: Settings) -> None:
+    predictions, number = settings.service.predictions, append_verdict(settings, "investigate", stale="2013-04-01")
+    save_archive_health(predictions, ["OSError: disk"], dt.datetime(2013, 4, 1, tzinfo=dt.UTC))
+    alarms.record_archive_failure(settings)
+    alarms.record_archive_failure(settings)
+    save_archive_health(predictions, [], dt.datetime(2013, 4, 2, tzinfo=dt.UTC))
+    assert alarms.record_archive_failure(settings) == []
+    assert announce_approvals(settings) == ["entry 2 (investigation) is void: the archiver has worked since"]
+    assert find_request(read_ledger_entries(settings.ledger.folder.parent), number).status == "waiting"
 
 
 def test_what_is_no_fault_of_the_data_can_only_be_closed(settings: Settings) -> None:

@@ -13,6 +13,7 @@ from msgspec.structs import replace as replace_fields
 from flows.steps.model_version import ModelVersion, open_model_version
 from flows.steps.promote import paired_evidence, verdicts
 from flows.steps.promote.verdicts import ForcedPromotion, PromotionRefused
+from penumbra.approvals.requests import list_requests
 from penumbra.core.actor import get_actor
 from penumbra.core.problem_loading import load_problem
 from penumbra.promotion.unseen_losses import EarlierDays
@@ -243,6 +244,7 @@ def test_a_promotion_that_does_worse_is_rolled_back_and_investigated(tmp_path: P
     _, verdict, rollback = read_ledger(tmp_path)
     assert (verdict.verdict, verdict.evidence["evidence"]["verdict"]) == ("investigate", "reject")
     assert (rollback.kind, rollback.versions) == ("rollback", {"live": "1", "previous": "2"})
+    assert list_requests(read_ledger(tmp_path)) == []
 
 
 def test_a_promotion_that_does_well_stays(tmp_path: Path, database: Path) -> None:

@@ -1,5 +1,6 @@
 """Promotions that wait for people, on a real registry and ledger."""
 
+import datetime as dt
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from penumbra.approvals.answers import ApprovalAnswer, record_answer
 from penumbra.approvals.requests import ApprovalRefused, find_request
 from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import Settings
-from penumbra.registry.ledger import Ledger, LedgerEntry
+from penumbra.registry import pointers
+from penumbra.registry.ledger import Ledger, LedgerEntry, LedgerEvent
 from penumbra.registry.models import ModelRegistry
 from tests.helpers import registered_versions
 from tests.helpers.registered_versions import (
@@ -114,6 +116,69 @@ def test_two_approvers_are_two_people(tmp_path: Path, ordered: Any) -> None:
     answer(settings, "bob")
     assert models.aliases() == {"live": "3", "previous": "1", "candidate": "2"}
     assert read_ledger(settings)[-1].evidence["approved_by"] == ["carol", "bob"]
+
+
+@pytest.mark.parametrize("order", [("carol", "Carol"), ("Carol", "carol")])
+def test_a_name_in_another_case_is_the_same_person(ordered: Any, order: tuple[str, str]) -> None:
+    settings, models = ordered
+    answer(settings, order[0])
+    assert f"{order[1]} has said so already" in answer(settings, order[1])
+    answer(settings, order[1], "decline", reason="second thoughts")
+    assert models.aliases() == {"live": "1", "candidate": "2"}
+    assert find_request(read_ledger(settings), 2).choices == {order[1]: "decline"}
+
+
+def test_more_approvers_count_for_what_waits_already_and_fewer_do_not(waiting: Any, tmp_path: Path) -> None:
+    settings, models = waiting
+    two = make_settings(tmp_path, approvers=2)
+    assert "entry 2 waits for 2 people" in run_pass(two)
+    assert "waits for 2 people, of whom carol answered" in answer(two, "carol")
+    assert "waits for 2 people, of whom carol answered" in run_pass(settings)
+    assert models.aliases() == {"live": "1", "candidate": "2"}
+    assert answer(settings, "bob").startswith("entry 2 is approved by carol and bob")
+
+
+def test_an_order_takes_the_place_of_the_same_promotion_that_waits(waiting: Any) -> None:
+    settings, models = waiting
+    ordered = ForcedPromotion("the contract ends today")
+    assert "entry 3 waits for 1 person" in run_pass(settings, ordered)
+    assert "entry 3 waits for 1 person" in run_pass(settings, ordered)
+    order, void = read_ledger(settings)[2:]
+    assert (order.verdict, order.reason) == ("promote", "forced: the contract ends today")
+    assert (void.verdict, void.evidence, void.reason) == ("void", {"verdict": 2}, "entry 3 orders it by force")
+    case = verdicts.judge_cases(settings, PROBLEM, models.aliases() or {}, None, registered_versions.NOW)[0]
+    unsure = verdicts.replace(case, decision=verdicts.PromotionDecision("keep collecting", "too few labels"))
+    verdicts.act_on_cases(settings, [unsure])
+    assert find_request(read_ledger(settings), 3).status == "waiting"
+    run_pass(settings, ForcedPromotion("for another reason"))
+    assert [entry.verdict for entry in read_ledger(settings)[5:]] == ["promote", "void"]
+
+
+def test_an_order_to_promote_a_canary_that_was_ended_since_is_refused_and_void(tmp_path: Path, database: Path) -> None:
+    models = make_aliased_registry(tmp_path, database, live="1", candidate="2", canary="2")
+    append_earlier_event(tmp_path, "verdict", "pass", candidate="2")
+    settings = make_settings(tmp_path, canary_share=0.2)
+    run_pass(settings, ForcedPromotion("please"))
+    ended = LedgerEvent(
+        kind="canary", verdict="ended", actor="ann", reason="bad", versions={"canary": "2", "live": "1"}
+    )
+    Ledger(settings.ledger.folder).append(ended)
+    why = r"entry 2: entry 3 \(canary ended\) took version 2 back: the next pass judges anew"
+    with pytest.raises(ApprovalRefused, match=why):
+        answer(settings, "carol")
+    assert models.aliases() == {"live": "1"}
+    assert "entry 2 is void: entry 3 (canary ended) took version 2 back" in run_pass(settings)
+
+
+def test_a_rollback_that_the_registry_has_not_heard_of_comes_before_an_approval(waiting: Any) -> None:
+    settings, models = waiting
+    state = settings.service.state
+    state.mkdir(parents=True, exist_ok=True)
+    pointers.roll_back_pointers(state, pointers.RollbackPin("3", "1", dt.datetime.now(dt.UTC)))
+    with pytest.raises(ApprovalRefused, match="entry 2: version 3 is live by now, where version 1 was"):
+        answer(settings, "carol")
+    assert models.aliases() == {"live": "3", "previous": "1", "candidate": "2"}
+    assert pointers.read_rollback_pin(state) is None
 
 
 def test_a_promotion_by_force_waits_too(ordered: Any) -> None:

@@ -1,7 +1,7 @@
 """Entries of new alarms in the ledger: once, even if a pass is killed, and not again while an alarm lasts."""
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
@@ -10,7 +10,8 @@ from monitoring.arrivals import STALE_KEY, find_staleness_faults
 from monitoring.data_faults import DataFault, find_fault_changes
 from monitoring.windows import DayFault, Window
 from penumbra.approvals.accepted_faults import FAULTS_KEY
-from penumbra.approvals.requests import list_requests, make_approval_terms
+from penumbra.approvals.requests import REQUEST_KEY, ApprovalRequest, list_requests, make_approval_terms
+from penumbra.approvals.voiding import void_requests
 from penumbra.core.actor import get_actor
 from penumbra.core.settings import Settings
 from penumbra.logs.archiving.archive_health import read_archive_health
@@ -74,7 +75,7 @@ def record_alarm(settings: Settings, window: Window, before: Sequence[Window], d
 
 
 def record_silence(settings: Settings, last: dt.date | None, today: dt.date) -> list[str]:
-    """Enter in the ledger that rows have stopped arriving, once for each `last` day.
+    """Enter in the ledger that rows have stopped arriving, once for each `last` day, and that they arrive again.
 
     Args:
         settings: The settings' sections `monitor` and `ledger` are read.
@@ -91,6 +92,7 @@ def record_silence(settings: Settings, last: dt.date | None, today: dt.date) -> 
         Ledger(settings.ledger.folder),
         find_staleness_faults(last, today, MAX_SILENT_DAYS) if settings.monitor.on_faults else [],
     )
+    _end_past_alarms(ledger, STALE_KEY, lambda day: day < str(last or ""), f"rows arrive again, the last of {last}")
     if not found or any(entry.evidence.get(STALE_KEY) == str(last) for entry in ledger.entries()):
         return []
     reason = f"{found[0].text} ({found[0].cause})"
@@ -102,7 +104,7 @@ def record_silence(settings: Settings, last: dt.date | None, today: dt.date) -> 
 
 
 def record_archive_failure(settings: Settings) -> list[str]:
-    """Enter in the ledger that the archiver fails, once for each time that it began to.
+    """Enter in the ledger that the archiver fails, once for each time that it began to, and that it works again.
 
     Args:
         settings: The settings' sections `service` and `ledger` are read.
@@ -114,9 +116,13 @@ def record_archive_failure(settings: Settings) -> list[str]:
         BrokenLedger: The ledger is damaged.
     """
     health, ledger = read_archive_health(settings.service.predictions), Ledger(settings.ledger.folder)
-    if health is None or health.since is None:
+    if health is None:
         return []
-    evidence = {ARCHIVE_KEY: health.since.isoformat()}
+    since = health.since.isoformat() if health.since else ""
+    _end_past_alarms(ledger, ARCHIVE_KEY, lambda begin: begin != since, "the archiver has worked since")
+    if health.since is None:
+        return []
+    evidence = {ARCHIVE_KEY: since}
     if any(entry.evidence.get(ARCHIVE_KEY) == evidence[ARCHIVE_KEY] for entry in ledger.entries()):
         return []
     first, more = health.failures[0], len(health.failures) - 1
@@ -138,11 +144,22 @@ def list_retrained_ends(entries: Sequence[LedgerEntry], begin: dt.date) -> list[
         The first day after each such window, without those for which there was nothing new to learn from, and those
         that people declined or let expire.
     """
-    idle = {e.evidence.get("verdict") for e in entries if e.kind == "retrain" and e.verdict == NOTHING_NEW}
-    idle |= {each.number for each in list_requests(entries) if each.status in ("declined", "void")}
+    done = [e for e in entries if e.kind == "retrain"]
+    idle = {each.number for each in list_requests(entries) if each.status in ("declined", "void")}
+    idle -= {e.evidence.get(REQUEST_KEY) for e in done}
+    idle |= {e.evidence.get(REQUEST_KEY) for e in done if e.verdict == NOTHING_NEW}
     led = [e for e in entries if e.kind == "verdict" and e.verdict == "retrain" and WINDOW_KEY in e.evidence]
     spans = [e.evidence[WINDOW_KEY] for e in led if e.number not in idle]
     return [dt.date.fromisoformat(span["end"]) for span in spans if span["begin"] != str(begin)]
+
+
+def _end_past_alarms(ledger: Ledger, key: str, is_over: Callable[[str], bool], why: str) -> None:
+    """End the investigations of what is over by itself, by what their evidence has under the key."""
+
+    def explain(request: ApprovalRequest) -> str:
+        return why if key in request.entry.evidence and is_over(request.entry.evidence[key]) else ""
+
+    void_requests(ledger, "investigation", explain)
 
 
 def _select_new_faults(window: Window, before: Window | None) -> Iterator[DayFault]:

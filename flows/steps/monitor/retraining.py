@@ -31,16 +31,19 @@ class FlowFailed(RuntimeError):
     """A flow in a process of its own stopped; says why."""
 
 
-def find_pending_verdict(entries: Sequence[LedgerEntry]) -> LedgerEntry | None:
+def find_pending_verdict(entries: Sequence[LedgerEntry], approve: str = "people") -> LedgerEntry | None:
     """Find the last verdict that asks for a retraining and had none yet.
 
     Args:
         entries: The ledger's entries.
+        approve: The setting `monitor.approve`, as it is now.
 
     Returns:
-        The verdict's entry, or None. One that waits for people isn't found until they approved it.
+        The verdict's entry, or None. One that waits for people isn't found until they approved it, or the rule decides
+        again.
     """
-    unapproved = {request.number for request in list_requests(entries) if request.status != "approved"}
+    settled = ("approved",) if approve == "people" else ("approved", "waiting")
+    unapproved = {request.number for request in list_requests(entries) if request.status not in settled}
     done = max((entry.number for entry in entries if entry.kind == "retrain"), default=0)
     asked = [
         entry
@@ -92,20 +95,18 @@ def respond_to_verdict(settings: Settings, problem: Problem, ingest: Callable[[]
     ledger = Ledger(settings.ledger.folder)
     for sentence in void_outdated_retrainings(ledger):
         print(sentence)
-    verdict = find_pending_verdict(ledger.entries())
+    approve = settings.monitor.approve
+    verdict = find_pending_verdict(ledger.entries(), approve)
     if verdict is None:
         return ""
     with hold_pass_lock(settings.monitor.folder, "retrain"):
-        if find_pending_verdict(ledger.entries()) != verdict:
+        if find_pending_verdict(ledger.entries(), approve) != verdict:
             return ""
         outcome, version, sentence = _ingest_and_train(settings, problem, verdict, ingest, train)
-        approvers = [
-            name
-            for request in list_requests(ledger.entries())
-            if request.number == verdict.number
-            for name in request.list_approvers()
-        ]
+        requests = [each for each in list_requests(ledger.entries()) if each.number == verdict.number]
+        approvers = [name for request in requests for name in request.list_approvers()]
         ledger.append(_build_retrain_event(verdict, outcome, version, sentence, approvers))
+        void_outdated_retrainings(ledger)  # where the rule decided for those who were asked
     return f"retrain (entry {verdict.number}): {sentence}"
 
 

@@ -1,11 +1,12 @@
 """One comparison of two models, and its record: entries in the ledger, moves of aliases in the registry."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from flows.steps.promote.paired_evidence import PairedEvidence
-from penumbra.approvals.requests import find_waiting_promotion, make_approval_terms
+from penumbra.approvals.requests import ApprovalRequest, find_waiting_promotion, make_approval_terms
+from penumbra.approvals.voiding import build_void_event
 from penumbra.core.actor import get_actor
 from penumbra.core.settings import Settings
 from penumbra.promotion.decision import PromotionDecision
@@ -99,13 +100,21 @@ def record_case(settings: Settings, models: ModelRegistry, ledger: Ledger, case:
 
 
 def _await_people(settings: Settings, ledger: Ledger, case: PromotionCase) -> str:
-    """Enter that a promotion waits, unless the same one does already."""
-    pair = case.version, case.aliases[LIVE_ALIAS]
-    if find_waiting_promotion(ledger.entries(), *pair) is None:
-        terms = make_approval_terms(settings.promotion, is_forced=case.comparison is None)
-        ledger.append(_build_verdict_event(settings, case, terms))
+    """Enter that a promotion waits, unless the same one does already. An order takes the place of what waits."""
+    pair, is_forced = (case.version, case.aliases[LIVE_ALIAS]), case.comparison is None
     waiting = find_waiting_promotion(ledger.entries(), *pair)
-    return f"{case}\n  Nothing was moved: {waiting and waiting.describe_waiting()}."
+    is_other_order = is_forced and waiting and (waiting.is_forced, waiting.entry.reason) != (True, case.decision.reason)
+    if waiting is None or is_other_order:
+        terms = make_approval_terms(settings.promotion, is_forced=is_forced)
+        replaced = _make_replacement(waiting) if waiting else None
+        ledger.append(_build_verdict_event(settings, case, terms), replaced)
+        waiting = find_waiting_promotion(ledger.entries(), *pair)
+    stands = waiting and waiting.require_approvers(settings.promotion.approvers).describe_waiting()
+    return f"{case}\n  Nothing was moved: {stands}."
+
+
+def _make_replacement(waiting: ApprovalRequest) -> Callable[[LedgerEntry], LedgerEvent]:
+    return lambda order: build_void_event(waiting, f"entry {order.number} orders it by force")
 
 
 def _build_verdict_event(

@@ -32,15 +32,17 @@ from penumbra.core.settings import Settings
 from penumbra.core.text.masking import mask_text
 from penumbra.registry.aliases import AliasesChanged
 from penumbra.registry.ledger import BrokenLedger, Ledger
+from penumbra.storage.sealed import DamagedFile
 from service.http.asgi import AsgiApp, Message, Receive, Send
 from service.http.refusals import RequestRefused
 
 MAX_FORM_BYTES = 16 << 10
 MAX_ENDED = 20  # requests that have ended, the latest
+NAMELESS_MESSAGE = "an admin key names nobody: to answer here takes a key of the role approve"
 TO_APPROVE = [(APPROVE, "Approve"), (DECLINE, "Decline")]
 TO_END = [(ACCEPT_DAYS, "No fault on these days"), (ACCEPT_COLUMNS, "No fault, ever"), (KEEP, "The fault is confirmed")]
 BUTTONS = {"promotion": TO_APPROVE, "retraining": TO_APPROVE, "investigation": TO_END}
-ANSWER_ERRORS = (ApprovalRefused, AliasesChanged, BrokenLedger, DamagedWindow, MlflowException)
+ANSWER_ERRORS = (ApprovalRefused, AliasesChanged, BrokenLedger, DamagedFile, DamagedWindow, MlflowException)
 
 
 def make_approvals_site(settings: Settings, problem: Problem, is_answerable: bool) -> AsgiApp:
@@ -52,8 +54,8 @@ def make_approvals_site(settings: Settings, problem: Problem, is_answerable: boo
         is_answerable: Whether there are keys to approve; without any the page shows the command instead.
 
     Returns:
-        The application. Raises RequestRefused for another path (404), a form that isn't the page's (400), one that is
-        too large (413), and where the ledger isn't whole (503).
+        The application. Raises RequestRefused for an answer with an admin key, which names nobody (403), another path
+        (404), a form that isn't the page's (400), one that is too large (413), and where the ledger isn't whole (503).
     """
     alone = threading.Lock()
 
@@ -73,6 +75,8 @@ def make_approvals_site(settings: Settings, problem: Problem, is_answerable: boo
         if scope["method"] in READ_METHODS:
             _require_path(scope["path"] == APPROVALS_PATH)
             return await send_page(send, await asyncio.to_thread(show))
+        if "approve" not in scope[KEY_HOLDER].roles:
+            raise RequestRefused(403, NAMELESS_MESSAGE)
         answered = _parse_answer(scope, await _read_form(receive))
         await send_page(send, *await asyncio.to_thread(answer, answered))
         await asyncio.to_thread(announce_approvals, settings)  # who answers needn't wait for the webhook
@@ -87,7 +91,7 @@ def _render_page(
         entries = Ledger(settings.ledger.folder).entries()
     except BrokenLedger as error:
         raise RequestRefused(503, str(error)) from None
-    requests = list_requests(entries)
+    requests = [each.require_approvers(settings.promotion.approvers) for each in list_requests(entries)]
     ended = [each for each in requests if each.status != "waiting"]
     facts: dict[str, Any] = {
         "model": settings.registry.model,

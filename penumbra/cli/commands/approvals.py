@@ -16,8 +16,10 @@ def list_approvals(with_ended: bool, as_json: bool) -> None:
     from penumbra.registry.ledger import BrokenLedger, Ledger
 
     with refuse_on(BrokenLedger, SettingsError):
-        every = list_requests(Ledger(load_settings().ledger.folder).entries())
-    shown = [request for request in every if with_ended or request.status == "waiting"]
+        settings = load_settings()
+        every = list_requests(Ledger(settings.ledger.folder).entries())
+    approvers = settings.promotion.approvers
+    shown = [each.require_approvers(approvers) for each in every if with_ended or each.status == "waiting"]
     if as_json:
         print_json([approval_report.describe_request(request) for request in shown])
     else:
@@ -58,15 +60,16 @@ def _answer(entry: int, choice: str, reason: str) -> None:
     from penumbra.approvals.announcements import announce_approvals
     from penumbra.approvals.answers import ApprovalAnswer, record_answer
     from penumbra.approvals.requests import ApprovalRefused
-    from penumbra.cli.approver import find_approver
+    from penumbra.core.actor import get_actor
     from penumbra.core.settings import SettingsError, load_settings
     from penumbra.registry.aliases import AliasesChanged
     from penumbra.registry.ledger import BrokenLedger
+    from penumbra.storage.sealed import DamagedFile
 
-    errors = (ApprovalRefused, AliasesChanged, BrokenLedger, DamagedWindow, MlflowException, SettingsError)
+    errors = (ApprovalRefused, AliasesChanged, BrokenLedger, DamagedFile, DamagedWindow, MlflowException, SettingsError)
     with refuse_on(*errors):
         settings = load_settings()
-        click.echo(record_answer(settings, ApprovalAnswer(entry, find_approver(), choice, reason)))  # type: ignore[arg-type]
+        click.echo(record_answer(settings, ApprovalAnswer(entry, get_actor(), choice, reason)))  # type: ignore[arg-type]
         announce_approvals(settings)
 
 

@@ -88,7 +88,7 @@ def read_labelled_answers(index: LogIndex, begin: dt.date | None, end: dt.date) 
     labels = _read_entries(index.path.parent, [row[7] for row in found], LoggedLabel)
     by_key = {row[0]: row for row in found if row[7] in labels}
     by_key |= {row[0]: row for row in found if row[7] in labels and row[1] == labels[row[7]].prediction}
-    answers = _read_entries(index.predictions, [row[1] for row in by_key.values()], AnsweredRecord)
+    answers = read_answered_records(index, [row[1] for row in by_key.values()])
     return [
         LabelledAnswer(
             key, name, model, _decode_output(output), decision, since, bool(has_target), labels[label], answers[name]
@@ -96,6 +96,19 @@ def read_labelled_answers(index: LogIndex, begin: dt.date | None, end: dt.date) 
         for key, name, model, output, decision, since, has_target, label in sorted(by_key.values(), key=_get_order)
         if name in answers
     ]
+
+
+def read_answered_records(index: LogIndex, ids: Sequence[str]) -> Mapping[str, AnsweredRecord]:
+    """Read what the prediction log has of predictions, beside what is in the index.
+
+    Args:
+        index: The index.
+        ids: The predictions' ids.
+
+    Returns:
+        The records by id, without those that are no longer in the logs.
+    """
+    return _read_entries(index.predictions, ids, AnsweredRecord)
 
 
 def count_answered_rows(index: LogIndex, begin: dt.date | None, end: dt.date) -> int:

@@ -7,6 +7,7 @@ import polars as pl
 
 from penumbra.core.task import Task, TaskKind
 from penumbra.logs.index import LogIndex
+from penumbra.logs.queries.labelled_answers import read_answered_records
 from penumbra.logs.queries.labels import join_labels
 from penumbra.logs.queries.shadow import read_shadow_outputs
 from penumbra.logs.schema import STATUS_OK
@@ -70,6 +71,8 @@ def measure_shadow_errors(
 ) -> tuple[WeightedEstimate, WeightedEstimate]:
     """Estimate the mean errors of a shadow model and of what was served, by the cases that both have decided.
 
+    Rows of which chance decided otherwise are left out: what was served there is no model's mistake.
+
     Args:
         index: The index of predictions, labels and the shadow's answers, up to date.
         states: Cases.
@@ -83,6 +86,8 @@ def measure_shadow_errors(
     """
     picked = [(state.case.prediction, state.case.probability) for state in states]
     cases = pl.DataFrame(picked, schema={"id": pl.String, "chance": pl.Float64}, orient="row")
+    explored = [name for name, row in read_answered_records(index, cases["id"].to_list()).items() if row.explored]
+    cases = cases.filter(~pl.col("id").is_in(explored))
     said = read_shadow_outputs(index, version, ids=cases["id"].to_list()).filter(status=STATUS_OK)
     rows = said.select("id", shadow=_decode_decision(index.label_spec.task)).join(
         join_labels(index, said["id"].to_list()), on="id"

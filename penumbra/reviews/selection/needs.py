@@ -99,8 +99,8 @@ class NeedFinder:
         return tuple(f"rule {name}" for name in [*fired, *row.failed_rules] or row.rules)
 
     def _find_disagreements(self, rows: Sequence[Any]) -> Iterator[tuple[str, RowPlaces]]:
-        """The rows that a shadow model decides otherwise; of numbers those with the largest differences."""
-        measured = measure_disagreements(self._index, [row.id for row in rows])
+        """The rows that a shadow model decides otherwise, where not chance did; of numbers the largest differences."""
+        measured = measure_disagreements(self._index, [row.id for row in rows if not row.explored])
         if measured:
             is_number = self._index.label_spec.task.kind == "regression"
             least = float(np.quantile([*measured.values()], 1 - LARGEST_SHARE)) if is_number else 1.0

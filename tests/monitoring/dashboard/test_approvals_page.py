@@ -29,8 +29,10 @@ from service.http.access import read_keys
 from tests.helpers import browser_pages, local_service, local_sites, recorded_windows
 from tests.helpers.registered_versions import make_aliased_registry
 
-CAROL, ALICE = "carols-own-long-key", "alices-own-long-key"
-KEYS = read_keys({"PENUMBRA_KEYS__APPROVE": f"carol:{CAROL}", "PENUMBRA_KEYS__REVIEW": f"alice:{ALICE}"})
+CAROL, ALICE, ADMINS = "carols-own-long-key", "alices-own-long-key", "a-long-admin-key"
+ADMIN_KEY = {"PENUMBRA_KEYS__ADMIN": ADMINS}
+PEOPLES_KEYS = {"PENUMBRA_KEYS__APPROVE": f"carol:{CAROL}", "PENUMBRA_KEYS__REVIEW": f"alice:{ALICE}"}
+KEYS = read_keys(PEOPLES_KEYS | ADMIN_KEY)
 MARKUP = "<script>alert(1)</script>"
 FAULT = {"day": "2013-04-05", "what": "frozen", "column": "temp", "text": f"temp is stuck {MARKUP}", "cause": "ice"}
 EVIDENCE = {
@@ -106,6 +108,8 @@ def test_an_answer_takes_a_key_to_approve_and_is_under_its_holders_name(site: Si
     for headers in ({}, bearer(ALICE), bearer("a guess of no use")):
         refused = site.client.post("/approvals/2", data=form, headers=headers)
         assert (refused.status_code, "a key of the role approve" in refused.json()["error"]) == (401, True)
+    nameless = site.client.post("/approvals/2", data=form, headers=bearer(ADMINS))
+    assert (nameless.status_code, "an admin key names nobody" in nameless.json()["error"]) == (403, True)
     foreign = {**bearer(CAROL), "origin": "http://a.example"}
     assert site.client.post("/approvals/2", data=form, headers=foreign).status_code == 403
     answered = site.client.post("/approvals/2", data=form, headers=bearer(CAROL))
@@ -144,6 +148,14 @@ def test_a_ledger_that_was_edited_is_said(site: SimpleNamespace) -> None:
     assert (answer.status_code, "line 3" in answer.json()["error"]) == (503, True)
 
 
+def test_with_an_admin_key_alone_the_page_shows_the_command_and_answers_nothing(tmp_path: Path, database: Path) -> None:
+    fill_ledger(tmp_path, database)
+    with serve_overview(tmp_path, read_keys(ADMIN_KEY)) as found:
+        assert "<code>penumbra approve 2</code>" in found.client.get("/approvals").text
+        assert found.client.post("/approvals/2", data={"choice": "approve"}, headers=bearer(ADMINS)).status_code == 403
+        assert len(found.ledger.entries()) == 3
+
+
 def test_without_keys_the_page_shows_the_command_and_answers_nothing(tmp_path: Path, database: Path) -> None:
     fill_ledger(tmp_path, database)
     with serve_overview(tmp_path, []) as found:
@@ -178,15 +190,21 @@ def test_what_differs_from_the_live_version_is_said(tmp_path: Path, database: Pa
     assert by_rule["changes"][0].startswith("What changed can't be read off the registry")
 
 
-def test_how_wrong_both_versions_were_on_reviewed_rows_is_among_the_figures(tmp_path: Path, database: Path) -> None:
+@pytest.mark.parametrize("explored", [0, 4])
+def test_how_wrong_both_versions_were_on_reviewed_rows_that_models_decided_is_among_the_figures(
+    tmp_path: Path, database: Path, explored: int
+) -> None:
     fill_ledger(tmp_path, database)
     settings, problem = recorded_windows.make_history_settings(tmp_path), load_problem()
     recorded_windows.log_weeks(tmp_path, 1)
-    LogIndex.from_settings(settings, problem.schema).catch_up()
     segment, *_ = list_segments(settings.service.predictions)
-    ids = [json.loads(line)["id"] for line in segment.read_bytes().splitlines()[:10]]
+    lines = segment.read_bytes().splitlines(keepends=True)
+    marked = [line.replace(b"{", b'{"explored":true,', 1) for line in lines[:explored]]
+    segment.write_bytes(b"".join([*marked, *lines[explored:]]))
+    LogIndex.from_settings(settings, problem.schema).catch_up()
     log = LogWriter(settings.review.folder)
-    block = ReviewBlock(dt.datetime.now(dt.UTC), {}, 20, 10, 10, {"chance": 20})
+    block = ReviewBlock(dt.datetime.now(dt.UTC), {}, 20, 10 + explored, 10, {"chance": 20})
+    ids = [json.loads(line)["id"] for line in lines[: 10 + explored]]
     log.append([encode_json(entry) for entry in (*(ReviewCase(name, ["chance"], 0.5) for name in ids), block)])
     log.close()
     entries = Ledger(settings.ledger.folder).entries()

@@ -75,6 +75,12 @@ def test_what_a_rule_decided_is_compared_with_no_shadow_model(tmp_path):
     assert find_reasons(tmp_path) == [[]]
 
 
+def test_what_chance_decided_otherwise_is_compared_with_no_shadow_model(tmp_path):
+    (name,) = log_rows(tmp_path, 1, explored=True, explore_share=0.1)
+    answer_in_shadow(tmp_path, name, False)
+    assert find_reasons(tmp_path) == [[]]
+
+
 def test_rows_of_a_slice_that_got_worse_are_named_by_it(tmp_path):
     log_predictions(tmp_path, *(make_row(1, record={"carrier": carrier}) for carrier in ("AA", "U<", None)))
     worse = [name_slice("carrier", "U\\x3c"), name_slice("carrier", "(missing)")]
