@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import msgspec
 
@@ -144,12 +145,11 @@ def list_retrained_ends(entries: Sequence[LedgerEntry], begin: dt.date) -> list[
         The first day after each such window, without those for which there was nothing new to learn from, and those
         that people declined or let expire.
     """
-    done = [e for e in entries if e.kind == "retrain"]
-    idle = {each.number for each in list_requests(entries) if each.status in ("declined", "void")}
-    idle -= {e.evidence.get(REQUEST_KEY) for e in done}
-    idle |= {e.evidence.get(REQUEST_KEY) for e in done if e.verdict == NOTHING_NEW}
+    ended = (each.number for each in list_requests(entries) if each.status in ("declined", "void"))
+    trained = {e.evidence.get(REQUEST_KEY): e.verdict for e in entries if e.kind == "retrain"}
+    outcomes: dict[Any, str] = dict.fromkeys(ended, NOTHING_NEW) | trained
     led = [e for e in entries if e.kind == "verdict" and e.verdict == "retrain" and WINDOW_KEY in e.evidence]
-    spans = [e.evidence[WINDOW_KEY] for e in led if e.number not in idle]
+    spans = [e.evidence[WINDOW_KEY] for e in led if outcomes.get(e.number) != NOTHING_NEW]
     return [dt.date.fromisoformat(span["end"]) for span in spans if span["begin"] != str(begin)]
 
 
