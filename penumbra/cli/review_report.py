@@ -34,8 +34,8 @@ def report_queue(queue: ReviewQueue) -> Iterator[str]:
     yield format_table(tabulate_reasons(queue))
     if waiting := _list_unfinished(queue):
         yield f"{len(waiting):,} wait, the oldest for {_format_duration(queue.now - waiting[0].picked)}."
-    if drawn := [block for block in queue.blocks if block.spans]:
-        yield f"At {drawn[-1].time:%Y-%m-%d %H:%M} UTC {format_block(drawn[-1])}"
+    if queue.blocks:
+        yield f"At {queue.blocks[-1].time:%Y-%m-%d %H:%M} UTC {format_block(queue.blocks[-1])}"
 
 
 def describe_queue(queue: ReviewQueue) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def describe_queue(queue: ReviewQueue) -> dict[str, Any]:
 
     Returns:
         "statuses" (numbers of cases), "reasons" (rows of `tabulate_reasons`), "oldest" (when the oldest case that waits
-        was picked, None for none) and "blocks" (how many there are).
+        was picked, None for none) and "blocks" (how many draws there were).
     """
     waiting = _list_unfinished(queue)
     return {
@@ -67,7 +67,7 @@ def tabulate_reasons(queue: ReviewQueue) -> pl.DataFrame:
         A row for each reason, the most frequent first: "reason" (String), and (Int64) "rows" that had it, "cases" that
         were picked of them, and those that are "open". A row with two reasons counts for both.
     """
-    rows: Counter[str] = Counter()
+    rows = _count_reasons(queue.list_deferred())
     for block in queue.blocks:
         rows.update(block.reasons)
     cases, unfinished = _count_reasons(queue.states.values()), _count_reasons(_list_unfinished(queue))

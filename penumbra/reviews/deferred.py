@@ -90,9 +90,11 @@ def find_deferred_state(due: dt.datetime, case: CaseState | None, now: dt.dateti
         now: The time (UTC).
 
     Returns:
-        Its state; what people say after `due` is a label, and changes nothing here.
+        Its state, by what people had said when it was `due`: what they say or take back after that changes labels, and
+        nothing here.
     """
-    if case is not None and case.decided is not None and case.decided.time <= due:
+    case = case and case.judge_until(due)
+    if case is not None and case.decided is not None:
         reviewers = sorted(action.reviewer for action in list_agreeing_actions(case))
         return DeferredState("decided", case.decided.time, case.label, reviewers)
     return DeferredState("pending") if now < due else DeferredState("defaulted", due)

@@ -9,7 +9,7 @@ import contextlib
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from pydantic import ConfigDict, ValidationError
@@ -28,9 +28,9 @@ from penumbra.logs.append_log import LogWriter, encode_json, read_segment_sizes
 from penumbra.logs.index import LogIndex
 from penumbra.logs.labels import LabelSpec
 from penumbra.logs.schema import REVIEW_SOURCE, LabelEntry
-from penumbra.reviews.deferred import list_agreeing_actions
+from penumbra.reviews.deferred import find_deferred_state, list_agreeing_actions
 from penumbra.reviews.queue import CaseState, ReviewQueue
-from penumbra.reviews.records import DECIDING_KINDS, ReviewAction, Sureness
+from penumbra.reviews.records import DECIDING_KINDS, ReviewAction, Sureness, put_time_after
 from penumbra.storage.locks import hold_file_lock
 
 DESK_LOCK_FILE = "desk.lock"
@@ -39,13 +39,20 @@ MAX_NOTE_LENGTH, MAX_REVIEWER_LENGTH = 2_000, 100  # characters
 SURENESS_FROM_LEAST: tuple[Sureness, ...] = ("guess", "likely", "sure")
 TAKEN_BACK: Mapping[str, Any] = {}  # the label of an entry that takes back the case's label
 REVIEW_LABELS_QUERY = f"""
-SELECT prediction, value FROM labels WHERE source = '{REVIEW_SOURCE}' AND source <> 'feedback'
+SELECT prediction, value, time FROM labels WHERE source = '{REVIEW_SOURCE}' AND source <> 'feedback'
 ORDER BY time, segment, position
 """
 
 
 class ReviewRefused(ValueError):
     """An action isn't recorded; the message says what of it is wrong, and what was expected."""
+
+
+class LoggedAnswer(NamedTuple):
+    """A label of people as the label log has it: its JSON, and its time in seconds since 1970."""
+
+    label: str = "{}"
+    time: float = 0.0
 
 
 class ReviewDesk:
@@ -128,11 +135,11 @@ class ReviewDesk:
         self._settled, self._states = sizes, queue.states
         return queue
 
-    def _read_logged(self) -> dict[str, str]:
-        """What the label log says of each case as JSON, by the id of its prediction."""
+    def _read_logged(self) -> dict[str, LoggedAnswer]:
+        """What the label log says last of each case, by the id of its prediction."""
         self._index.catch_up()
         with self._index.open() as db:
-            return dict(db.execute(REVIEW_LABELS_QUERY).fetchall())
+            return {name: LoggedAnswer(*said) for name, *said in db.execute(REVIEW_LABELS_QUERY)}
 
     def _check_content(self, action: ReviewAction) -> ReviewAction:
         if not 0 < len(action.reviewer.strip()) <= MAX_REVIEWER_LENGTH:
@@ -211,7 +218,7 @@ def _require_possible(state: CaseState, action: ReviewAction, now: dt.datetime) 
         raise ReviewRefused(f"{action.case} is {state.status}: expected a conflict to be adjudicated")
     if action.kind in ("answer", "cannot_tell", "skip") and last is not None and last.kind != "skip":
         raise ReviewRefused(f"{action.reviewer} has answered {action.case} already: undo that first")
-    if due and due <= now and state.decided and state.decided.time <= due:
+    if due and due <= now and find_deferred_state(due, state, now).status == "decided":
         raise ReviewRefused(
             f"{action.case} was decided, and that counts since {due:%Y-%m-%d %H:%M} UTC: send what really happened to "
             f"POST /feedback"
@@ -223,29 +230,34 @@ def _put_in_order(state: CaseState, action: ReviewAction, now: dt.datetime) -> R
 
     The queue takes actions in the order of their times, and one that is imported was done before.
     """
-    due, times = state.case.due, [each.time + dt.timedelta(microseconds=1) for each in state.history]
-    if due and action.time <= due <= now:
-        times.append(now)
-    return msgspec.structs.replace(action, time=max([action.time, *times]))
+    due, earlier = state.case.due, [each.time for each in state.history]
+    is_late = due is not None and action.time <= due <= now
+    time = put_time_after(now, [due]) if due and is_late else action.time
+    return msgspec.structs.replace(action, time=put_time_after(time, earlier))
 
 
 def _list_missing_labels(
-    states: Sequence[CaseState], logged: Mapping[str, str], now: dt.datetime
+    states: Sequence[CaseState], logged: Mapping[str, LoggedAnswer], now: dt.datetime
 ) -> Iterator[LabelEntry]:
-    """Yield a label for each case about which the label log says something else than the review log."""
+    """Yield a label for each case about which the label log says something else than the review log.
+
+    It is later than what it replaces, as the index of labels goes by their times.
+    """
     for state in states:
         name = state.case.prediction
+        last = logged.get(name, LoggedAnswer())
         label = state.label if state.decided else TAKEN_BACK
-        if encode_json(label).decode() != logged.get(name, "{}"):
-            yield _make_label(state, now) if state.decided else LabelEntry(now, REVIEW_SOURCE, {}, prediction=name)
+        if encode_json(label).decode() != last.label:
+            time = put_time_after(now, [dt.datetime.fromtimestamp(last.time, dt.UTC)])
+            yield _make_label(state, time) if state.decided else LabelEntry(time, REVIEW_SOURCE, {}, prediction=name)
 
 
-def _make_label(state: CaseState, now: dt.datetime) -> LabelEntry:
+def _make_label(state: CaseState, time: dt.datetime) -> LabelEntry:
     case = state.case
     agreeing = list_agreeing_actions(state)
     said = {each.sureness for each in agreeing}
     return LabelEntry(
-        now,
+        time,
         REVIEW_SOURCE,
         state.label,
         prediction=case.prediction,

@@ -8,7 +8,7 @@ from penumbra.core.webhook import WEBHOOK_PAUSE_SECONDS, post_message
 from penumbra.logs.append_log import LogWriter, encode_json
 from penumbra.reviews.deferred import DeferredState, find_deferred_state
 from penumbra.reviews.queue import CaseState, ReviewQueue
-from penumbra.reviews.records import ReviewNotice
+from penumbra.reviews.records import ReviewNotice, put_time_after
 from penumbra.storage.locks import acquire_lock
 
 NOTIFY_LOCK_FILE = "notify.lock"
@@ -62,7 +62,8 @@ class DecisionNotifier:
             if reason := post_message(self._url, message, self._pause):
                 return reason
             self._writer.recover()
-            self._writer.append([encode_json(ReviewNotice(name, found.status, now))])
+            earlier = [found.time or now, *([case.notice.time] if case.notice else [])]
+            self._writer.append([encode_json(ReviewNotice(name, found.status, put_time_after(now, earlier)))])
         return ""
 
 

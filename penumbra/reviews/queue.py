@@ -52,6 +52,11 @@ class CaseState:
     history: Sequence[ReviewAction]
     notice: ReviewNotice | None
 
+    def judge_until(self, time: dt.datetime) -> "CaseState":
+        """Return the case as it stood at a `time` (UTC), by the actions that were done by then."""
+        done = [action for action in self.history if action.time <= time]
+        return _resolve_case(self.case, self.picked, done, self.notice)
+
 
 @dataclass(frozen=True)
 class ReviewQueue:
@@ -59,7 +64,7 @@ class ReviewQueue:
 
     Attributes:
         states: The cases by name, in the order in which they were picked.
-        blocks: The blocks among whose rows they were picked, oldest first.
+        blocks: The blocks among whose rows they were drawn, in the order in which that was done.
         now: The moment (UTC).
     """
 
@@ -90,6 +95,10 @@ class ReviewQueue:
             for segment, (_, end) in block.spans.items():
                 taken[segment] = max(end, taken.get(segment, 0))
         return taken
+
+    def list_deferred(self) -> list[CaseState]:
+        """Return the cases of rows that a rule deferred to people, in the order in which they were picked."""
+        return [state for state in self.states.values() if state.case.picked]
 
     def next_case(self, reviewer: str) -> CaseState | None:
         """Return the first of `list_waiting(reviewer)`, None where there is none."""
@@ -145,12 +154,12 @@ class _ReviewFold:
             sizes = read_segment_sizes(self._folder)
             if any(sizes.get(path, 0) < position for path, position in self._positions.items()):
                 self._forget()
-            known = len(self._blocks)
+            known = len(self._cases)
             touched = [name for path in sizes for name in self._read_segment(path, sizes[path])]
             for name in filter(self._cases.__contains__, dict.fromkeys(touched)):
                 self._states[name] = _resolve_case(*self._cases[name], self._actions[name], self._notices.get(name))
-            if len(self._blocks) > known:  # segments needn't be in the order of time
-                self._blocks.sort(key=attrgetter("time"))
+            if len(self._cases) > known:  # segments needn't be in the order of time
+                self._blocks.sort(key=attrgetter("number", "time"))
                 self._states = dict(sorted(self._states.items(), key=lambda named: named[1].picked))
             waiting = {name: _apply_due_time(self._states[name], now) for name in self._deferred}
             return {**self._states, **waiting}, list(self._blocks)
@@ -166,6 +175,8 @@ class _ReviewFold:
         return touched
 
     def _take_in(self, path: Path, entry: LogLine) -> Sequence[str]:
+        if isinstance(entry, ReviewCase) and entry.picked:
+            return self._add_cases([entry], entry.picked)
         if isinstance(entry, ReviewCase):
             self._pending[path].append(entry)
         if isinstance(entry, ReviewAction):
@@ -177,12 +188,14 @@ class _ReviewFold:
             return [entry.case]
         if not isinstance(entry, ReviewBlock):
             return ()
-        picked = self._pending.pop(path, [])
         self._blocks.append(entry)
-        for case in picked:
-            self._cases.setdefault(case.prediction, (case, entry.time))
-        self._deferred += [case.prediction for case in picked if case.due]
-        return [case.prediction for case in picked]
+        return self._add_cases(self._pending.pop(path, []), entry.time)
+
+    def _add_cases(self, cases: Sequence[ReviewCase], picked: dt.datetime) -> Sequence[str]:
+        for case in cases:
+            self._cases.setdefault(case.prediction, (case, picked))
+        self._deferred += [case.prediction for case in cases if case.due]
+        return [case.prediction for case in cases]
 
 
 _keep_fold = functools.lru_cache(maxsize=KEPT_FOLDERS)(_ReviewFold)

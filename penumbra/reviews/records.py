@@ -7,18 +7,22 @@ What people answer is a `ReviewAction` here first, and becomes a label in the la
 """
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
 
 ActionKind = Literal["answer", "cannot_tell", "skip", "undo", "adjudicate"]
 DECIDING_KINDS = ("answer", "adjudicate")  # of actions that have a label
+MICROSECOND = dt.timedelta(microseconds=1)
 Sureness = Literal["", "sure", "likely", "guess"]
 
 
 class ReviewCase(msgspec.Struct, tag_field="is", tag="case", omit_defaults=True):
-    """One row that was picked. It counts once the `ReviewBlock` after it is in the log, too.
+    """One row that was picked.
+
+    One that was drawn counts once the `ReviewBlock` after it is in the log, too; one that a rule deferred to people,
+    which is picked at once and for certain, counts as it is.
 
     Attributes:
         prediction: The id of the prediction, which is the case's name.
@@ -28,6 +32,7 @@ class ReviewCase(msgspec.Struct, tag_field="is", tag="case", omit_defaults=True)
         reviewers: How many people are asked, 1 or 2.
         due: When a case that decides a pending answer is decided by its default (UTC); None for all others.
         default: The decision that counts from then on; None for all others.
+        picked: When a deferred row was picked (UTC); None for one that was drawn.
     """
 
     prediction: str
@@ -36,12 +41,11 @@ class ReviewCase(msgspec.Struct, tag_field="is", tag="case", omit_defaults=True)
     reviewers: int = 1
     due: dt.datetime | None = None
     default: Any = None
+    picked: dt.datetime | None = None
 
 
 class ReviewBlock(msgspec.Struct, tag_field="is", tag="block"):
-    """The line after a block's cases, which makes them count: they were picked among the rows of these spans.
-
-    A block without spans has the cases that a rule deferred to people, which are picked at once and for certain.
+    """The line after a block's cases, which makes them count: they were drawn among the rows of these spans.
 
     Attributes:
         time: When they were picked (UTC).
@@ -51,6 +55,7 @@ class ReviewBlock(msgspec.Struct, tag_field="is", tag="block"):
         budget: How many were to be picked.
         reasons: How many of the block's rows have which reason to be picked; "chance" stands for all others.
         deferred: How many cases that a rule deferred to people have been taken off this budget.
+        number: How many blocks were drawn before, as clocks can be put back.
     """
 
     time: dt.datetime
@@ -60,6 +65,7 @@ class ReviewBlock(msgspec.Struct, tag_field="is", tag="block"):
     budget: float
     reasons: Mapping[str, int]
     deferred: int = 0
+    number: int = 0
 
 
 class ReviewAction(msgspec.Struct, tag_field="is", tag="action", omit_defaults=True):
@@ -114,3 +120,16 @@ class ReviewNotice(msgspec.Struct, tag_field="is", tag="notice"):
     case: str
     status: str
     time: dt.datetime
+
+
+def put_time_after(time: dt.datetime, earlier: Iterable[dt.datetime]) -> dt.datetime:
+    """Return a time for a record that follows on others, as clocks can be put back.
+
+    Args:
+        time: What the clock says (UTC).
+        earlier: The times of the records that it follows on.
+
+    Returns:
+        `time`, or a microsecond after the last of them where that is later.
+    """
+    return max([time, *(each + MICROSECOND for each in earlier)])

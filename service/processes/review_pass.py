@@ -43,9 +43,9 @@ class ReviewPass:
         self._picker, self._desk = CasePicker(settings, problem), ReviewDesk(settings, problem)
         self._messages: dict[str, str] = {}
         self._wait = dt.timedelta(minutes=settings.review.every_minutes).total_seconds()
-        drawn = [block for block in ReviewQueue.read(settings.review.folder).blocks if block.spans]
-        since = (dt.datetime.now(dt.UTC) - drawn[-1].time).total_seconds() if drawn else 0.0
-        self._due = time.monotonic() + max(self._wait - since, 0.0)
+        blocks = ReviewQueue.read(settings.review.folder).blocks
+        since = (dt.datetime.now(dt.UTC) - blocks[-1].time).total_seconds() if blocks else 0.0
+        self._due = time.monotonic() + self._wait - min(max(since, 0.0), self._wait)
 
     def run(self) -> None:
         """Pick what is due, log labels that are missing, and bring the metrics up to date; nothing is raised."""

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from penumbra.logs import append_log
 from penumbra.logs.append_log import LogWriter
+from penumbra.reviews.deferred import DeferredState, find_deferred_state
 from penumbra.reviews.desk import ReviewDesk, ReviewRefused
 from penumbra.reviews.queue import ReviewQueue
 from tests.helpers.prediction_logs import read_joined_delays
@@ -268,6 +269,38 @@ def test_what_people_decided_in_time_cannot_be_undone_once_it_counts(tmp_path: P
             desk.record(make_action(case, "ann", kind="undo", at=90), now=make_moment(90))
     assert append_log.list_segments(tmp_path / "labels") != []
     assert read_given_delays(tmp_path) == [42]
+
+
+def test_a_conflict_that_stood_when_it_was_due_has_defaulted_whatever_is_taken_back_later(tmp_path: Path) -> None:
+    due = make_moment(60)
+    (case,) = pick_predictions(tmp_path, due=due, default=True)
+    with open_desk(tmp_path) as desk:
+        desk.record(make_action(case, "ann", 42, at=10), now=make_moment(10))
+        desk.record(make_action(case, "bob", 5, at=20), now=make_moment(20))
+        state = desk.record(make_action(case, "bob", kind="undo", at=70), now=make_moment(70))
+    assert state.status == "decided"
+    assert find_deferred_state(due, state, make_moment(71)) == DeferredState("defaulted", due)
+    assert read_given_delays(tmp_path) == [42, None, 42]
+
+
+def test_an_answer_at_the_moment_at_which_the_default_counts_comes_too_late(tmp_path: Path) -> None:
+    due = make_moment(60)
+    (case,) = pick_predictions(tmp_path, due=due, default=True)
+    with open_desk(tmp_path) as desk:
+        state = desk.record(make_action(case, "ann", 42, at=60), now=due)
+    assert find_deferred_state(due, state, make_moment(61)).status == "defaulted"
+
+
+def test_what_is_said_after_the_clock_was_put_back_counts_and_is_logged_once(tmp_path: Path) -> None:
+    first, second = pick_predictions(tmp_path, flights=2)
+    with open_desk(tmp_path) as desk:
+        desk.record(make_action(first, "ann", 42), now=make_moment(60))
+        desk.record(make_action(first, "ann", kind="undo", at=2), now=make_moment(0))
+        desk.record(make_action(first, "ann", 5, at=3), now=make_moment(0))
+        for number in range(3):
+            desk.record(make_action(second, "bob", kind="skip", at=4 + number), now=make_moment(1))
+    assert read_given_delays(tmp_path) == [42, None, 5]
+    assert read_joined_delays(tmp_path) == [5, None]
 
 
 kinds = st.sampled_from(["answer", "adjudicate", "cannot_tell", "skip", "undo"])

@@ -70,6 +70,12 @@ def test_a_decision_is_told_once_with_the_id_and_no_word_of_anybody(
     assert receiver.received == [message]
 
 
+def test_a_decision_is_told_once_though_the_clock_was_put_back(tmp_path: Path, notify: Any) -> None:
+    (case,) = pick_predictions(tmp_path, due=DUE, default=True)
+    answer(tmp_path, case, at=30)
+    assert notify(2) == notify(3) == notify(31) == ["decided"]
+
+
 def test_a_default_is_told_once_it_counts_and_a_late_answer_changes_nothing(tmp_path: Path, notify: Any) -> None:
     (case,) = pick_predictions(tmp_path, due=DUE, default=True)
     assert notify(59) == []

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +15,10 @@ PREDICTION_QUERY = "SELECT key, max(event, time) FROM predictions WHERE id = ?"
 LABELLED_IDS_QUERY = """
 SELECT id FROM predictions AS p WHERE id IN (SELECT value FROM json_each(?))
   AND EXISTS (SELECT 1 FROM truth WHERE truth.key = p.key)
+"""
+REPEATED_KEYS_QUERY = """
+SELECT id, key FROM predictions AS p WHERE id IN (SELECT value FROM json_each(?)) AND EXISTS
+  (SELECT 1 FROM predictions AS other WHERE other.key = p.key AND other.id <> p.id)
 """
 LABEL_HISTORY_QUERY = (
     "SELECT id, value, target, time, source, outcome FROM outcomes WHERE key = ? ORDER BY time, segment, position"
@@ -75,6 +79,23 @@ def find_labelled_ids(folder: Path, prediction_ids: Sequence[str]) -> set[str]:
     """
     with _open_read_only(folder) as db:
         return {name for (name,) in db.execute(LABELLED_IDS_QUERY, (json.dumps(prediction_ids),))}
+
+
+def find_repeated_keys(folder: Path, prediction_ids: Iterable[str]) -> dict[str, str]:
+    """Find the predictions whose row was asked about more than once, so that a label of one is one of all.
+
+    Args:
+        folder: The folder of the label log, with the index.
+        prediction_ids: Ids of predictions.
+
+    Returns:
+        The keys of these rows by id; without the ids of rows that were asked about once.
+
+    Raises:
+        sqlite3.Error: Where there is no index or it can't be read.
+    """
+    with _open_read_only(folder) as db:
+        return dict(db.execute(REPEATED_KEYS_QUERY, (json.dumps([*prediction_ids]),)))
 
 
 def read_shadow_results(folder: Path, prediction_id: str) -> list[dict[str, Any]]:

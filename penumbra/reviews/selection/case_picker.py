@@ -25,7 +25,7 @@ from penumbra.core.settings import ReviewSettings, Settings
 from penumbra.logs.append_log import LogWriter, encode_json, read_segment_sizes, read_tail
 from penumbra.logs.index import LogIndex
 from penumbra.logs.parsing import decode_each_line
-from penumbra.logs.queries.lookup import find_labelled_ids
+from penumbra.logs.queries.lookup import find_labelled_ids, find_repeated_keys
 from penumbra.logs.schema import DeferredPrediction
 from penumbra.reviews.queue import ReviewQueue
 from penumbra.reviews.records import ReviewBlock, ReviewCase
@@ -78,40 +78,43 @@ class CasePicker:
         """
         now = now or dt.datetime.now(dt.UTC)
         with self._hold_queue(now) as queue:
-            available = compute_budget(queue.blocks, self._settings.review, now, budget)
+            available = compute_budget(queue, self._settings.review, budget)
             least = 1 if budget is not None else min(LEAST_BY_CLOCK, self._settings.review.per_day)
             if available < max(least, 1):
                 return None
             draw = PriorityDraw(int(available), self._settings.review.chance_share)
-            if not (spans := self._draw(draw, queue, slices)):
+            spans, deferred = self._draw(draw, queue, slices)
+            if not spans:
                 return None
-            rows, deferred = sum(draw.rows.values()), _count_deferred(queue.blocks)
-            picked = draw.finish()
-            counts = _count_reasons(draw.rows)
-            cases = [self._make_case(*row) for row in picked]
-            return self._write(cases, ReviewBlock(now, spans, rows, len(cases), available, counts, deferred))
+            cases = [self._make_case(*row) for row in draw.finish()]
+            rows, counts = sum(draw.rows.values()), _count_reasons(draw.rows)
+            number = queue.blocks[-1].number + 1 if queue.blocks else 0
+            owed = _count_deferred(queue)
+            block = ReviewBlock(now, spans, rows, len(cases), available, counts, owed, number)
+            self._write([*_make_deferred_cases(deferred, queue, now), *cases, block])
+            return block
 
-    def pick_deferred(self, now: dt.datetime | None = None) -> ReviewBlock | None:
+    def pick_deferred(self, now: dt.datetime | None = None) -> int:
         """Pick the rows that a rule defers to people, of those that arrived since the last call.
 
         Args:
             now: The time (UTC); the clock's by default.
 
         Returns:
-            A block without spans; None where there is no such row.
+            How many there were.
 
         Raises:
             OSError: A log can't be read, or the review log can't be written; nothing is picked then.
         """
         if not self._is_asking:  # no block follows on another, so each start would read the log from its beginning
-            return None
+            return 0
         now, folder = now or dt.datetime.now(dt.UTC), self._settings.review.folder
         scanned = self._find_start(ReviewQueue.read(folder)) if self._scanned is None else dict(self._scanned)
         rows: list[DeferredPrediction] = []
         for path, start, content in _read_pieces(self._settings.service.predictions, dict(scanned)):
             rows += _find_deferred(content)
             scanned[path] = start + len(content)
-        written = self._write_deferred(rows, now) if rows else None
+        written = self._write_deferred(rows, now) if rows else 0
         self._scanned = scanned
         return written
 
@@ -129,20 +132,32 @@ class CasePicker:
 
     def _draw(
         self, draw: PriorityDraw, queue: ReviewQueue, slices: Sequence[DegradedSlice]
-    ) -> dict[str, tuple[int, int]]:
-        """Let the new rows take part; return the spans that they are in."""
-        service, spans = self._settings.service, dict[str, tuple[int, int]]()
+    ) -> tuple[dict[str, tuple[int, int]], list[DeferredPrediction]]:
+        """Let the new rows take part; return their spans, and the rows in these that a rule deferred, which don't."""
+        service, spans, deferred = self._settings.service, dict[str, tuple[int, int]](), list[DeferredPrediction]()
         sizes = read_segment_sizes(service.predictions)
         self._index.catch_up()
         finder = NeedFinder(service.state, self._problem, self._index, slices)
+        undecided = [name for name, state in queue.states.items() if not state.decided]
+        asked = set(find_repeated_keys(self._settings.labels.folder, undecided).values())
         for path, start, content in _read_pieces(service.predictions, self._find_start(queue), sizes):
             rows = [row for row in finder.read(content) if not row.pending and row.id not in queue.states]
-            labelled = find_labelled_ids(self._settings.labels.folder, [row.id for row in rows])
-            rows = [row for row in rows if row.id not in labelled]
-            names = [row.id for row in rows]
-            draw.add(names, finder.find_reasons(rows), self._draw_uniforms(names, PICK_KEY))
+            names = self._select_unknown([row.id for row in rows], asked)
+            rows = [row for row in rows if row.id in names]
+            draw.add([*names], finder.find_reasons(rows), self._draw_uniforms([*names], PICK_KEY))
             spans[path.stem] = spans.get(path.stem, (start, 0))[0], start + len(content)
-        return spans
+            deferred += _find_deferred(content)
+        return spans, deferred
+
+    def _select_unknown(self, names: Sequence[str], asked: set[str]) -> dict[str, None]:
+        """Those of the rows without a label, of each key one that wasn't `asked` about, to which theirs are added."""
+        folder, selected = self._settings.labels.folder, dict[str, None]()
+        labelled, keys = find_labelled_ids(folder, names), find_repeated_keys(folder, names)
+        for name in names:
+            if name not in labelled and keys.get(name) not in asked:
+                selected[name] = None
+                asked.update(filter(None, [keys.get(name)]))
+        return selected
 
     def _find_start(self, queue: ReviewQueue) -> dict[Path, int]:
         folder = self._settings.service.predictions
@@ -152,17 +167,16 @@ class CasePicker:
         is_double = self._draw_uniforms([name], DOUBLE_KEY)[0] <= self._settings.review.double_share
         return ReviewCase(name, reasons or [CHANCE_REASON], probability, 2 if is_double else 1)
 
-    def _write_deferred(self, rows: Sequence[DeferredPrediction], now: dt.datetime) -> ReviewBlock | None:
+    def _write_deferred(self, rows: Sequence[DeferredPrediction], now: dt.datetime) -> int:
         with self._hold_queue(now) as queue:
-            cases = [_make_deferred_case(row) for row in rows if row.id not in queue.states]
-            counts = Counter(reason for case in cases for reason in case.reasons)
-            block = ReviewBlock(now, {}, len(cases), len(cases), len(cases), counts)
-            return self._write(cases, block) if cases else None
+            cases = _make_deferred_cases(rows, queue, now)
+            if cases:
+                self._write(cases)
+            return len(cases)
 
-    def _write(self, cases: Sequence[ReviewCase], block: ReviewBlock) -> ReviewBlock:
+    def _write(self, entries: Sequence[ReviewCase | ReviewBlock]) -> None:
         self._writer.recover()
-        self._writer.append([encode_json(entry) for entry in (*cases, block)])
-        return block
+        self._writer.append([encode_json(entry) for entry in entries])
 
 
 def pick_cases(
@@ -196,34 +210,38 @@ def pick_cases(
         return picker.pick(budget, now, slices)
 
 
-def compute_budget(
-    blocks: Sequence[ReviewBlock], settings: ReviewSettings, now: dt.datetime, budget: float | None = None
-) -> float:
+def compute_budget(queue: ReviewQueue, settings: ReviewSettings, budget: float | None = None) -> float:
     """Compute how many rows may be picked of the next block.
 
     Args:
-        blocks: All blocks, oldest first.
+        queue: All blocks and cases at this moment.
         settings: The setting `per_day`, of which nothing older than a day is left over, and `chance_share`, which stays
             however many rows were deferred to people.
-        now: The time (UTC).
-        budget: What has been added since the last block; None for `per_day` by the time since then, and for a whole day
-            where there is no block yet.
+        budget: What has been added since the last block; None for `per_day` by the time since then, and where there is
+            no block yet for a day and the time since the first row was deferred. Where the clock was put back behind
+            the last block, it is taken to have been put back by that much, at most by a day.
 
     Returns:
         The rows that were left over and those that have been added, less those that were deferred.
     """
-    drawn = [block for block in blocks if block.spans]
-    if budget is None:
-        days = max((now - drawn[-1].time) / DAY, 0.0) if drawn else 1.0
-        budget = settings.per_day * days
-    left = max(drawn[-1].budget - drawn[-1].picked, 0.0) if drawn else 0.0
-    free = max(budget - _count_deferred(blocks), settings.chance_share * budget)
+    budget = settings.per_day * _count_days(queue) if budget is None else budget
+    left = max(queue.blocks[-1].budget - queue.blocks[-1].picked, 0.0) if queue.blocks else 0.0
+    free = max(budget - _count_deferred(queue), settings.chance_share * budget)
     return min(left + free, max(settings.per_day, budget))
 
 
-def _count_deferred(blocks: Sequence[ReviewBlock]) -> int:
+def _count_days(queue: ReviewQueue) -> float:
+    """The days for which no budget was given yet."""
+    if not queue.blocks:
+        since = min((state.picked for state in queue.list_deferred()), default=queue.now)
+        return 1 + max((queue.now - since) / DAY, 0.0)
+    passed = (queue.now - queue.blocks[-1].time) / DAY
+    return passed if passed >= 0 else min(-passed, 1.0)
+
+
+def _count_deferred(queue: ReviewQueue) -> int:
     """The deferred rows that haven't been taken off a budget yet."""
-    return sum(block.picked for block in blocks if not block.spans) - sum(block.deferred for block in blocks)
+    return len(queue.list_deferred()) - sum(block.deferred for block in queue.blocks)
 
 
 def _count_reasons(rows: Mapping[tuple[str, ...], int]) -> dict[str, int]:
@@ -256,8 +274,13 @@ def _find_deferred(content: bytes) -> list[DeferredPrediction]:
     return [row for row in decode_each_line(_deferred_decoder, marked) if row is not None and row.pending]
 
 
-def _make_deferred_case(row: DeferredPrediction) -> ReviewCase:
-    return ReviewCase(row.id, [f"rule {name}" for name in row.rules], 1.0, 1, row.due, row.default)
+def _make_deferred_cases(rows: Sequence[DeferredPrediction], queue: ReviewQueue, now: dt.datetime) -> list[ReviewCase]:
+    """Those of the rows that are no cases yet."""
+    return [
+        ReviewCase(row.id, [f"rule {name}" for name in row.rules], 1.0, 1, row.due, row.default, now)
+        for row in rows
+        if row.id not in queue.states
+    ]
 
 
 _deferred_decoder: Any = msgspec.json.Decoder(DeferredPrediction)

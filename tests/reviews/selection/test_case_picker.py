@@ -1,4 +1,5 @@
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -7,10 +8,10 @@ from hypothesis import strategies as st
 
 from penumbra.logs.append_log import LogWriter, encode_json, list_segments, read_entries
 from penumbra.reviews.queue import ReviewQueue
-from penumbra.reviews.records import ReviewBlock
+from penumbra.reviews.records import ReviewBlock, ReviewCase
 from penumbra.reviews.selection import case_picker
 from penumbra.reviews.selection.case_picker import CasePicker, compute_budget, pick_cases
-from tests.helpers.prediction_logs import log_labels, make_label_by_id
+from tests.helpers.prediction_logs import append_to_new_segment, log_labels, make_label_by_id
 from tests.helpers.review_cases import make_moment, make_review_settings
 from tests.helpers.reviewed_rows import DEFERRING, RULED, log_rows, make_row
 
@@ -25,8 +26,18 @@ def read_cases(folder):
     return {name: state.case for name, state in ReviewQueue.read(folder / "reviews").states.items()}
 
 
-def make_block(hours, budget=1.0, picked=1, spans=True, deferred=0):
-    return ReviewBlock(at(hours), {"a": (0, 1)} if spans else {}, picked, picked, budget, {}, deferred)
+def make_block(hours, budget=1.0, picked=1, deferred=0, number=0):
+    return ReviewBlock(at(hours), {"a": (0, 1)}, picked, picked, budget, {}, deferred, number)
+
+
+def make_deferred(hours, count):
+    return [ReviewCase(f"{n}", [], 1.0, 1, at(hours + 8), None, at(hours)) for n in range(count)]
+
+
+def compute(folder, hours, *entries):
+    """The budget at an hour, of blocks and deferred cases in the review log."""
+    append_to_new_segment(folder / "reviews", entries)
+    return compute_budget(ReviewQueue.read(folder / "reviews", at(hours)), REVIEW)
 
 
 def test_as_many_rows_as_the_budget_says_are_picked_each_with_its_chance(tmp_path):
@@ -72,29 +83,54 @@ def test_by_the_clock_a_block_waits_until_eight_rows_may_be_picked_or_a_days_bud
         assert pick_cases(reviews, RULED, now=at(hours)).picked == min(8, per_day)
 
 
-def test_what_is_left_of_the_budget_is_carried_over():
-    assert compute_budget([make_block(0, 1.75, 1)], REVIEW, at(0.5)) == pytest.approx(1.25)
+def test_what_is_left_of_the_budget_is_carried_over(tmp_path):
+    assert compute(tmp_path, 0.5, make_block(0, 1.75, 1)) == pytest.approx(1.25)
 
 
-def test_nothing_older_than_a_day_is_left_over():
-    assert compute_budget([make_block(0, 20, 1)], REVIEW, at(12)) == 24
-    assert compute_budget([make_block(0, 1, 1)], REVIEW, at(100)) == pytest.approx(24 * 100 / 24)
+def test_nothing_older_than_a_day_is_left_over(tmp_path):
+    assert compute(tmp_path / "few", 12, make_block(0, 20, 1)) == 24
+    assert compute(tmp_path, 100, make_block(0, 1, 1)) == pytest.approx(24 * 100 / 24)
 
 
-def test_the_first_block_has_a_days_budget():
-    assert compute_budget([], REVIEW, at(0)) == 24
+def test_the_first_block_has_a_days_budget(tmp_path):
+    assert compute(tmp_path, 0) == 24
 
 
-def test_deferred_rows_count_against_the_budget_but_leave_the_share_of_chance():
-    blocks = [make_block(0), make_block(1, 2, 2, spans=False)]
-    assert compute_budget(blocks, REVIEW, at(4)) == pytest.approx(2)
-    flood = [make_block(0), make_block(1, 500, 500, spans=False)]
-    assert compute_budget(flood, REVIEW, at(4)) == pytest.approx(1)
-    assert compute_budget([*flood, make_block(4, deferred=500)], REVIEW, at(6)) == pytest.approx(2)
+def test_deferred_rows_count_against_the_budget_but_leave_the_share_of_chance(tmp_path):
+    assert compute(tmp_path / "two", 4, make_block(0), *make_deferred(1, 2)) == pytest.approx(2)
+    flood = [make_block(0), *make_deferred(1, 500)]
+    assert compute(tmp_path / "flood", 4, *flood) == pytest.approx(1)
+    assert compute(tmp_path / "paid", 6, *flood, make_block(4, deferred=500)) == pytest.approx(2)
 
 
-def test_a_clock_that_is_put_back_takes_nothing_off_the_budget():
-    assert compute_budget([make_block(0, 1.5, 1)], REVIEW, at(-5)) == pytest.approx(0.5)
+def test_where_nothing_but_deferred_rows_was_picked_yet_the_budget_grows_all_the_same(tmp_path):
+    assert compute(tmp_path / "flood", 0, *make_deferred(0, 500)) == pytest.approx(6)
+    assert compute(tmp_path / "later", 8, *make_deferred(0, 500)) == pytest.approx(8)
+
+
+def test_after_many_deferred_rows_rows_are_drawn_by_the_share_of_chance(tmp_path):
+    reviews = make_review_settings(tmp_path, per_day=10, chance_share=0.2)
+    log_rows(tmp_path, 50, pending=True, due=at(8), default=False)
+    log_rows(tmp_path, 20, first=50)
+    assert pick_cases(reviews, DEFERRING, now=at(0)) is None
+    assert pick_cases(reviews, DEFERRING, now=at(71)) is None
+    assert pick_cases(reviews, DEFERRING, now=at(72)).picked == 8
+
+
+def test_a_clock_that_is_put_back_takes_nothing_off_the_budget_and_gives_a_day_at_most(tmp_path):
+    assert compute(tmp_path / "some", -5, make_block(0, 1.5, 1)) == pytest.approx(5.5)
+    assert compute(tmp_path / "days", -240, make_block(0, 1.5, 1)) == 24
+    again = make_block(0, 24, 1), make_block(-240, 24, 24, number=1)
+    assert compute(tmp_path / "again", -239, *again) == pytest.approx(1)
+
+
+def test_after_the_clock_was_put_back_by_days_no_more_is_picked_than_by_its_time_since(tmp_path):
+    reviews, picked = make_review_settings(tmp_path, per_day=48), []
+    for hour in (240, 0, 1, 2, 3, 4):
+        log_rows(tmp_path, 100, first=100 * hour)
+        block = pick_cases(reviews, RULED, now=at(hour))
+        picked.append(block and block.picked)
+    assert picked == [48, 48, None, None, None, 8]
 
 
 def test_rows_with_a_label_are_not_asked(tmp_path):
@@ -106,7 +142,7 @@ def test_rows_with_a_label_are_not_asked(tmp_path):
 
 def test_a_rule_that_routes_rows_to_people_is_their_reason(tmp_path):
     (name,) = log_rows(tmp_path, 1, review=True, rules=["look", "change"])
-    log_rows(tmp_path, 9)
+    log_rows(tmp_path, 9, first=1)
     block = pick_cases(make_review_settings(tmp_path), RULED, 10)
     assert read_cases(tmp_path)[name].reasons == ["rule look"]
     assert block.reasons == {"rule look": 1, "chance": 9}
@@ -130,11 +166,11 @@ def test_a_deferred_row_is_picked_at_once_and_for_certain_even_without_a_budget(
 
 def test_a_deferred_row_is_in_no_draw_and_never_a_case_twice(tmp_path):
     (name,) = log_rows(tmp_path, 1, pending=True, due=at(8), default=False)
-    log_rows(tmp_path, 3)
+    log_rows(tmp_path, 3, first=1)
     reviews = make_review_settings(tmp_path)
     block = pick_cases(reviews, RULED, 9)
     assert (block.rows, block.deferred) == (3, 1)
-    assert CasePicker(reviews, RULED).pick_deferred() is None
+    assert CasePicker(reviews, RULED).pick_deferred() == 0
     assert [entry["prediction"] for entry in read_entries(tmp_path / "reviews") if entry["is"] == "case"].count(
         name
     ) == 1
@@ -142,14 +178,34 @@ def test_a_deferred_row_is_in_no_draw_and_never_a_case_twice(tmp_path):
 
 def test_a_picker_that_runs_on_takes_in_what_is_new_and_outlives_a_full_disk(tmp_path, monkeypatch):
     picker = CasePicker(make_review_settings(tmp_path), RULED)
-    assert picker.pick_deferred() is None
+    assert picker.pick_deferred() == 0
     names = log_rows(tmp_path, 2, pending=True, due=at(8), default=False)
     with monkeypatch.context() as full:
         full.setattr(LogWriter, "append", lambda *_: (_ for _ in ()).throw(OSError("full")))
         with pytest.raises(OSError, match="full"):
             picker.pick_deferred()
-    assert picker.pick_deferred().picked == 2
+    assert picker.pick_deferred() == 2
     assert set(read_cases(tmp_path)) == set(names)
+
+
+def test_a_deferred_row_that_is_logged_just_before_a_draw_is_asked_though_the_picker_ends_then(tmp_path):
+    reviews = make_review_settings(tmp_path)
+    with closing(CasePicker(reviews, DEFERRING)) as picker:
+        assert picker.pick_deferred() == 0
+        (name,) = log_rows(tmp_path, 1, pending=True, due=at(8), default=False)
+        log_rows(tmp_path, 3, first=1)
+        assert picker.pick(9).picked == 3
+    assert read_cases(tmp_path)[name].due == at(8)
+    assert CasePicker(reviews, DEFERRING).pick_deferred() == 0
+
+
+def test_of_a_row_that_was_asked_about_twice_one_is_drawn(tmp_path):
+    reviews = make_review_settings(tmp_path)
+    log_rows(tmp_path, 3)
+    log_rows(tmp_path, 3)
+    assert pick_cases(reviews, RULED, 9).rows == 3
+    log_rows(tmp_path, 4)
+    assert pick_cases(reviews, RULED, 9).rows == 1
 
 
 def test_about_the_stated_share_of_cases_is_asked_of_two(tmp_path):

@@ -14,7 +14,7 @@ from tests.helpers.review_cases import (
     pick_predictions,
     read_review_labels,
 )
-from tests.helpers.reviewed_rows import RULED, log_rows
+from tests.helpers.reviewed_rows import DEFERRING, RULED, log_rows
 
 
 def read_cases(folder):
@@ -39,6 +39,21 @@ def test_a_process_that_starts_late_after_the_last_block_picks_at_once(tmp_path)
     pick_cases(settings, RULED, 5, dt.datetime.now(dt.UTC) - dt.timedelta(hours=3))
     names = log_rows(tmp_path, 2, first=2)
     ReviewPass(settings, RULED).run()
+    assert set(names) < read_cases(tmp_path)
+
+
+def test_a_process_whose_clock_was_put_back_behind_the_last_block_waits_no_longer_than_the_interval(
+    tmp_path, monkeypatch
+):
+    settings = make_review_settings(tmp_path, every_minutes=30)
+    log_rows(tmp_path, 2)
+    pick_cases(settings, RULED, 5, dt.datetime.now(dt.UTC) + dt.timedelta(days=3))
+    names = log_rows(tmp_path, 2, first=2)
+    clock = [1000.0]
+    monkeypatch.setattr("service.processes.review_pass.time.monotonic", lambda: clock[0])
+    reviews = ReviewPass(settings, RULED)
+    clock[0] += 1800
+    reviews.run()
     assert set(names) < read_cases(tmp_path)
 
 
@@ -105,6 +120,6 @@ def test_where_answers_cannot_be_completed_rows_are_picked_all_the_same(tmp_path
     (name,) = log_rows(tmp_path, 1, pending=True, due=MONDAY, default=False)
     (tmp_path / "labels").write_text("in the way")
     with caplog.at_level(logging.ERROR):
-        ReviewPass(make_review_settings(tmp_path), RULED).run()
+        ReviewPass(make_review_settings(tmp_path, per_day=0), DEFERRING).run()
     assert caplog.records[0].getMessage().startswith("answers can't be completed, trying again: ")
     assert name in read_cases(tmp_path)
