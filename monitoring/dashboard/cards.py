@@ -130,28 +130,28 @@ def build_candidate_card(
     return OverviewCard(f"version {version}", lines, _version_address(base, models, version)), _evidence_progress(facts)
 
 
-def build_label_card(windows: Sequence[Window]) -> OverviewCard:
+def build_label_card(windows: Sequence[Window], has_answers: bool) -> OverviewCard:
     """Build the card of the label coverage of the latest window that has labels due.
 
     Args:
         windows: The windows, the earliest first.
+        has_answers: Whether the service has answered a row.
 
     Returns:
         The card.
     """
-    known = [window for window in windows if window.labels and window.labels.due]
-    if not known:
+    known = [(window, window.labels) for window in windows if window.labels and window.labels.due]
+    if not (known or has_answers):
         return OverviewCard(
             "none due", [("next", "labels come by POST /feedback and with the batches of penumbra ingest")]
         )
-    last = known[-1]
-    lines = [("window", last.days)]
-    if last.labels:
-        lines.append(("arrived", f"{last.labels.arrived:,} of {last.labels.due:,} due"))
-        if last.calibration is not None:
-            lines.append(("calibration", f"{last.calibration:.3f}"))
-        return OverviewCard(f"{last.labels.arrived / last.labels.due:.1%} of those due", lines)
-    return OverviewCard("none due", lines)
+    if not known:
+        return OverviewCard("none in a judged window", [("all rows", "penumbra labels counts theirs")])
+    last, labels = known[-1]
+    lines = [("window", last.days), ("arrived", f"{labels.arrived:,} of {labels.due:,} due")]
+    if last.calibration is not None:
+        lines.append(("calibration", f"{last.calibration:.3f}"))
+    return OverviewCard(f"{labels.arrived / labels.due:.1%} of those due", lines)
 
 
 def describe_degraded_slices(windows: Sequence[Window]) -> str:

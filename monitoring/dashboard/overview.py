@@ -1,7 +1,7 @@
 """The overview: the whole loop on one page, made from the records alone."""
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,6 +24,7 @@ from penumbra.core.problem import Problem
 from penumbra.core.settings import DashboardSettings, ScheduleSettings, Settings, SettingsError
 from penumbra.core.task import Task
 from penumbra.data.dvc_file import DamagedDvcFile
+from penumbra.logs.append_log import read_segment_sizes
 from penumbra.logs.lag_alarms import list_lag_alarms
 from penumbra.registry.ledger import BrokenLedger, Ledger, LedgerEntry
 from penumbra.registry.models import ModelRegistry
@@ -36,7 +37,6 @@ PAGE_FILE, PAGE_TEMPLATE, CARDS_FOLDER = "overview.html", "overview.html", "card
 TARGET_BY_FLOW = {"IngestFlow": "ingest", "TrainFlow": "train", "MonitorFlow": "monitor", "PromoteFlow": "promote"}
 MAX_ENTRIES = 8
 MAX_ENTRY_REASON = 240
-NO_PASS_MESSAGE = "make monitor does a pass; before that, make train and make serve."
 UNREADABLE_ERRORS = (BrokenLedger, DamagedDvcFile, DamagedWindow, MlflowException, SettingsError, OSError)
 
 ResultT = TypeVar("ResultT")
@@ -120,17 +120,20 @@ def _collect_facts(settings: Settings, problem: Problem, addresses: PageAddresse
     loss = reader.try_read(lambda: describe_loss(Task.from_schema(problem.schema), settings.promotion.loss), "loss")
     reports = ReportWorkspace(settings.monitor.folder, models.name)
     flows = reader.try_read(lambda: _describe_flows(settings.monitor.folder, settings.schedule), [])
+    live = reader.try_read(lambda: cards.build_live_card(models, entries, addresses.mlflow), unknown)
+    has_answers = any(read_segment_sizes(settings.service.predictions).values())
+    steps = {"make train": live.title != "none", "make serve": has_answers}
     return {
         "model": models.name,
         "made": f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M} UTC",
         "links": [("MLflow", addresses.mlflow), ("Evidently", _find_evidently_page(addresses.evidently, reports))],
-        "status": _describe_status(windows, entries, _describe_missing_verdict(settings, flows)),
+        "status": _describe_status(windows, entries, _describe_missing_verdict(settings, flows, steps)),
         **_describe_requests(entries, settings.promotion.approvers),
         "data": reader.try_read(lambda: cards.build_data_card(settings.data, problem), unknown),
-        "live": reader.try_read(lambda: cards.build_live_card(models, entries, addresses.mlflow), unknown),
+        "live": live,
         "candidate": candidate,
         "progress": progress,
-        "labels": cards.build_label_card(windows),
+        "labels": cards.build_label_card(windows, has_answers),
         "reviews": reader.try_read(lambda: build_review_card(settings, problem, addresses.review), unknown),
         "charts": window_charts.build_window_charts(windows, loss),
         "why": window_charts.build_window_explanation(windows, settings.monitor.folder),
@@ -161,9 +164,13 @@ def _find_evidently_page(address: str, reports: ReportWorkspace) -> str:
     return f"{address}/projects/{reports.project}" if reports.has_project else address
 
 
-def _describe_missing_verdict(settings: Settings, flows: Sequence[dict[str, str]]) -> dict[str, str]:
-    """What is shown before any window was judged: that no pass was done, or why it judged none."""
-    status = {"verdict": "nothing has been watched yet", "where": "", "reason": NO_PASS_MESSAGE, "risen": ""}
+def _describe_missing_verdict(
+    settings: Settings, flows: Sequence[dict[str, str]], steps: Mapping[str, bool]
+) -> dict[str, str]:
+    """What is shown before any window was judged: that no pass was done, or why it judged none; `steps` come before."""
+    missing = " and ".join(step for step, is_done in steps.items() if not is_done)
+    reason = f"make monitor does a pass{f'; before that, {missing}' if missing else ''}."
+    status = {"verdict": "nothing has been watched yet", "where": "", "reason": reason, "risen": ""}
     if any(flow["name"] == "monitor" and flow["state"] for flow in flows):
         reason = describe_missing_windows(settings.monitor.window_days, settings.data.today)
         return status | {"verdict": "no verdict yet", "reason": reason}

@@ -85,8 +85,7 @@ def _format_shadow_result(result: Mapping[str, Any]) -> str:
 def _format_labels(labels: Mapping[str, Any]) -> Iterator[str]:
     if current := labels["current"]:
         target = "no outcome" if current["target"] is None else f"target {current['target']}"
-        when = f"after {labels['delay_hours']:,.1f} h" + (", late" if labels["late"] else "")
-        yield f"{_format_values(current['label'])}: {target}; the first came {when}"
+        yield f"{_format_values(current['label'])}: {target}; the first {_format_arrival(labels)}"
     else:
         yield "none yet"
     for label in labels["history"]:
@@ -95,6 +94,12 @@ def _format_labels(labels: Mapping[str, Any]) -> Iterator[str]:
         yield from _format_review(label.get("review", {}), labels["history"])
     if problem := labels.get("problem"):
         yield f"({problem})"
+
+
+def _format_arrival(labels: Mapping[str, Any]) -> str:
+    if labels["delay_hours"] < 0:
+        return "was there already"
+    return f"came after {labels['delay_hours']:,.1f} h" + (", late" if labels["late"] else "")
 
 
 def _format_review(review: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -14,10 +14,13 @@ from monitoring.explanations.sentences import (
     list_part_rows,
 )
 from monitoring.window_store import WindowStore, describe_missing_explanation
-from monitoring.windows import Window, describe_missing_windows, format_window_days, has_alarm
+from monitoring.windows import Window, format_window_days, has_alarm
 from penumbra.core.settings import Settings
 from penumbra.core.text.tables import align_columns
 
+NOTHING_JUDGED = (
+    "Nothing has been judged yet: `penumbra monitor` judges the windows that are over, and says if none is."
+)
 PART_HEADINGS = ("", "mean loss", "95 % interval", "of the rise")
 
 
@@ -29,7 +32,7 @@ def find_explained_window(settings: Settings, day: dt.date | None) -> Window:
     """Find a window with its explanation.
 
     Args:
-        settings: The settings' sections `monitor` and `data` are read.
+        settings: The settings' section `monitor` is read.
         day: A day of the window; None for the latest window with an alarm, or the latest one where none has any.
 
     Returns:
@@ -41,7 +44,7 @@ def find_explained_window(settings: Settings, day: dt.date | None) -> Window:
     """
     windows = WindowStore(settings.monitor.folder).read()
     if not windows:
-        raise NoExplanation(describe_missing_windows(settings.monitor.window_days, settings.data.today))
+        raise NoExplanation(NOTHING_JUDGED)
     found = _select_window(windows, day)
     if found.explanation is None:
         raise NoExplanation(describe_missing_explanation(found, settings.monitor.folder))

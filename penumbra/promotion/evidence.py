@@ -22,6 +22,7 @@ import numpy as np
 import polars as pl
 
 from penumbra.core.metrics.losses import LossScale, describe_clipping
+from penumbra.core.text.tables import format_significant
 from penumbra.promotion import betting
 from penumbra.promotion.sequential import (
     MAX_BLOCKS_AHEAD,
@@ -109,7 +110,8 @@ class Evidence:
         text += f"; e-values {self.better:.3g} for better"
         text += f" and {self.worse:.3g} for worse"
         if self.difference is not None:
-            text += f"; {self.loss} {self.difference:+.4g} a row in its favour ({self._describe_interval()})"
+            favour = f"{format_significant(self.difference, '+')} a row in its favour"
+            text += f"; {self.loss} {favour} ({self._describe_interval()})"
         text += "".join(f"; {clause}" for clause in self._describe_rare_losses())
         text += f"; {self._describe_forecast(self.days_needed)}" if self.days_needed else ""
         clipping = describe_clipping(self.clipped, self.ceiling or math.inf)
@@ -134,8 +136,8 @@ class Evidence:
         if self.low is None and self.high is None:
             ends = f"of {_count(self.days, 'day')}, too few for an interval at these odds"
         else:
-            low = "no lower limit yet" if self.low is None else f"{self.low:+.4g}"
-            ends = f"{low} to {'no upper limit yet' if self.high is None else f'{self.high:+.4g}'}"
+            low = "no lower limit yet" if self.low is None else format_significant(self.low, "+")
+            ends = f"{low} to {'no upper limit yet' if self.high is None else format_significant(self.high, '+')}"
         return ends + (f"; {self._describe_margin()}" if self.rule == "non-inferiority" else "")
 
     def _describe_margin(self) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from penumbra.core.columns import DAY_COLUMN, name_loss_column
+from penumbra.core.text.tables import format_significant
 from penumbra.training.bootstrap import Interval
 from penumbra.training.gate_checks import (
     NOT_ENOUGH_DATA,
@@ -120,7 +121,7 @@ def run_gate_checks(
 
 
 def _format_check(check: GateCheck) -> str:
-    numbers = (f"{'-' if np.isnan(number) else format(number, '.4g'):>12}" for number in (check.measured, check.limit))
+    numbers = (f"{format_significant(number):>12}" for number in (check.measured, check.limit))
     return f"{check.name:<14}{''.join(numbers)}  {check.verdict:<17}{check.sentence}"
 
 

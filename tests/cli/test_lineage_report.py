@@ -115,6 +115,14 @@ def test_a_label_later_than_due_is_late(tmp_path: Path) -> None:
     assert (labels["late"], labels["delay_hours"]) == (True, 24.5)
 
 
+def test_a_label_that_was_there_before_its_answer_came_after_no_time(tmp_path: Path) -> None:
+    (name,) = prediction_logs.log_predictions(tmp_path, prediction_logs.make_prediction(1))
+    before = prediction_logs.NOON - prediction_logs.make_hours(24.5)
+    prediction_logs.log_labels(tmp_path, prediction_logs.make_label_by_id(name, 42, before))
+    shown = format_lineage(explain_prediction(catch_up(tmp_path), name))
+    assert "arr_delay=42: target True; the first was there already" in shown
+
+
 def test_a_label_of_people_says_who_why_and_how_sure_and_what_corrected_it(tmp_path: Path) -> None:
     (case,) = review_cases.pick_predictions(tmp_path)
     with review_cases.open_desk(tmp_path) as desk:

@@ -87,7 +87,8 @@ def test_its_help_names_the_day_as_its_usage_does():
     assert "%Y" not in said
 
 
-def test_before_any_window_it_says_what_it_takes(store):
+def test_before_any_window_it_names_the_command_that_judges_them(store):
     result = run_command_line("explain-window")
     assert result.exit_code == 1
-    assert "No window is over yet" in result.stderr
+    assert "Nothing has been judged yet: `penumbra monitor`" in result.stderr
+    assert "data.today" not in result.stderr

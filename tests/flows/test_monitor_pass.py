@@ -64,6 +64,14 @@ def test_each_window_that_is_over_is_judged_once_however_late_the_pass_comes(fol
     assert record.stat().st_mtime_ns == before
 
 
+def test_each_window_is_said_as_it_is_judged(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_monitor_pass(folder, DONE)
+    assert capsys.readouterr().out.splitlines() == [
+        f"{WINDOW_BEGIN} to {SECOND - ONE_DAY}: ok (1 of 2)",
+        f"{SECOND} to {SECOND + WEEK - ONE_DAY}: ok (2 of 2)",
+    ]
+
+
 def test_a_pass_writes_no_secret_of_its_settings_anywhere(folder: Path) -> None:
     assert run_monitor_pass(folder, DONE, every_days=1, webhook=f"https://hooks.example.org/{PLANTED}") != []
     recorded = [entry.settings["monitor"]["webhook"] for entry in read_ledger_entries(folder) if entry.settings]

@@ -63,6 +63,7 @@ def waiting(tmp_path: Path, database: Path) -> tuple[Settings, ModelRegistry]:
     settings = make_settings(tmp_path)
     said = run_pass(settings)
     assert "Nothing was moved: entry 2 waits for 1 person until 20" in said
+    assert said.endswith("`penumbra approve 2` approves it.")
     return settings, models
 
 

@@ -130,8 +130,11 @@ def judge_due_windows(settings: Settings, problem: Problem) -> list[str]:
         behind = list_lag_alarms(settings, read_shadow_versions(settings.service.state), dt.datetime.now(dt.UTC))
         monitor_pass = _begin_pass(settings, problem)
         rows = count_daily_answers(monitor_pass.index)
-        for begin in _list_due_windows(settings, rows, monitor_pass.now):
-            _judge_window(monitor_pass, rows, begin)
+        due = _list_due_windows(settings, rows, monitor_pass.now)
+        for number, begin in enumerate(due, 1):
+            end = begin + dt.timedelta(days=settings.monitor.window_days)
+            outcome = _judge_window(monitor_pass, rows, begin, end)
+            print(f"{format_window_days(begin, end)}: {outcome} ({number} of {len(due)})", flush=True)
         last = rows["day"][-1] if rows.height else None
         silence = alarms.record_silence(settings, last, monitor_pass.now.date())
         return [*monitor_pass.alarms, *silence, *alarms.record_archive_failure(settings), *behind]
@@ -206,26 +209,25 @@ def _list_due_windows(settings: Settings, rows: pl.DataFrame, now: dt.datetime) 
     return [begin for begin in waiting if begin not in judged or now >= get_day_start(begin + length) + delay]
 
 
-def _judge_window(monitor_pass: MonitorPass, rows: pl.DataFrame, begin: dt.date) -> None:
-    """Judge a window, enter what is new in the ledger, and then write the window's record.
+def _judge_window(monitor_pass: MonitorPass, rows: pl.DataFrame, begin: dt.date, end: dt.date) -> str:
+    """Judge a window, enter what is new in the ledger, then write the window's record; return the verdict, or why none.
 
     A pass that is killed in between judges the window again and enters it once.
     """
     settings = monitor_pass.settings
-    end = begin + dt.timedelta(days=settings.monitor.window_days)
     name = _find_main_model(rows, begin, end)
     if name is None:
-        return
+        return "no row was answered"
     try:
         model = monitor_pass.model(name)
     except UnfitBundle as reason:
-        print(f"{format_window_days(begin, end)}: {reason}")
-        return
+        return str(reason)
     by_day = dict(rows.group_by("day").agg(pl.col("rows").sum()).iter_rows())
     window = _build_window(monitor_pass, model, WindowSpan(begin, end, monitor_pass.now, by_day))
     before = [each for each in WindowStore(settings.monitor.folder).read() if each.begin < begin]
     monitor_pass.alarms += alarms.record_alarm(settings, window, before, str(model.facts.get("data_version", "")))
     WindowStore(settings.monitor.folder).write(window)
+    return window.verdict
 
 
 def _find_main_model(rows: pl.DataFrame, begin: dt.date, end: dt.date) -> str | None:

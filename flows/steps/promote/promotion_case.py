@@ -110,7 +110,8 @@ def _await_people(settings: Settings, ledger: Ledger, case: PromotionCase) -> st
         ledger.append(_build_verdict_event(settings, case, terms), replaced)
         waiting = find_waiting_promotion(ledger.entries(), *pair)
     stands = waiting and waiting.require_approvers(settings.promotion.approvers).describe_waiting()
-    return f"{case}\n  Nothing was moved: {stands}."
+    how = f" `penumbra approve {waiting.number}` approves it." if waiting else ""
+    return f"{case}\n  Nothing was moved: {stands}.{how}"
 
 
 def _make_replacement(waiting: ApprovalRequest) -> Callable[[LedgerEntry], LedgerEvent]:

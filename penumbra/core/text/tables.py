@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import polars as pl
 
 SHOWN_DIGITS = 4  # after the point, of a number below 10
+ROUNDING_ERROR = 1e-12  # what is smaller is taken for the rest of a sum that should be 0
 
 
 def align_columns(rows: Sequence[Sequence[str]], left: Sequence[bool] = (True,)) -> str:
@@ -39,6 +40,21 @@ def format_number(value: float, sign: str = "") -> str:
         return "-"
     whole = math.floor(math.log10(abs(value))) if abs(value) >= 1 and math.isfinite(value) else 0
     return f"{value:{sign},.{max(0, SHOWN_DIGITS - whole)}f}"
+
+
+def format_significant(value: float, sign: str = "") -> str:
+    """Format a number with four significant digits, however small it is: "0.5012", "1.2e-06"; a rounding error is 0.
+
+    Args:
+        value: The number.
+        sign: "+" for a sign before numbers above 0, too.
+
+    Returns:
+        The text; "-" for NaN.
+    """
+    if math.isnan(value):
+        return "-"
+    return f"{0.0 if abs(value) < ROUNDING_ERROR else value:{sign}.4g}"
 
 
 def format_table(frame: pl.DataFrame) -> str:

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from penumbra.core.text.tables import align_columns, format_number
+from penumbra.core.text.tables import align_columns, format_number, format_significant
 
 
 @pytest.mark.parametrize(
@@ -13,6 +13,14 @@ from penumbra.core.text.tables import align_columns, format_number
 )
 def test_a_number_has_as_many_digits_as_say_something(value, text):
     assert format_number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1.561e-18, "+0"), (-1e-18, "+0"), (2.5e-7, "+2.5e-07"), (0.50123456, "+0.5012"), (math.nan, "-")],
+)
+def test_of_a_small_number_the_digits_that_count_are_shown_and_a_rounding_error_is_0(value, text):
+    assert format_significant(value, "+") == text
 
 
 def test_cells_of_any_length_stay_apart():

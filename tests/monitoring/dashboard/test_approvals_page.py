@@ -97,6 +97,7 @@ def test_whoever_reads_the_overview_reads_the_evidence_and_all_of_it_is_text(sit
         "better than the baseline",
         "3: Investigation",
         "2013-04-05: temp is stuck",
+        "<code>penumbra history 2</code>",
     ):
         assert words in shown.text
     assert "entry 2 waits for 1 person" in site.client.get("/").text

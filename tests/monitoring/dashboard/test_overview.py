@@ -19,6 +19,7 @@ from penumbra.logs.lag import INDEX_METRICS_FILE
 from penumbra.registry.ledger import LEDGER_FILE, Ledger, LedgerEvent
 from penumbra.reviews.records import ReviewBlock, ReviewCase
 from tests.helpers import browser_pages, prediction_logs, recorded_windows
+from tests.helpers.registered_versions import make_aliased_registry
 
 PROBLEM = load_problem()
 
@@ -201,7 +202,19 @@ def test_before_anything_was_trained_the_page_says_what_to_do(browser, tmp_path)
             "none due",
         ]
         assert "make train" in seen.page.inner_text("#live")
+        assert "before that, make train and make serve." in seen.page.inner_text("#status")
         assert seen.width <= 375
+
+
+def test_what_has_been_done_is_no_step_before_the_first_pass(tmp_path, monkeypatch, database):
+    monkeypatch.setattr(overview.flow_runs, "list_latest_flow_runs", lambda names: [])
+    make_aliased_registry(tmp_path, database, live="1")
+    recorded_windows.log_weeks(tmp_path, 1)
+    settings = recorded_windows.make_history_settings(tmp_path)
+    assert read_head(settings).endswith("make monitor does a pass.")
+    page = overview.write_overview(settings, PROBLEM).read_text()
+    assert "none in a judged window" in page
+    assert "none due" not in page
 
 
 def record_silence(settings, last):
