@@ -28,7 +28,7 @@ from service.http.record_reader import Contract
 from service.http.responses import build_answer_type, build_review_type
 from service.inference import pinned_models
 from service.inference.blocked_records import record_crashes
-from service.inference.exploration import make_explorer
+from service.inference.exploration import make_explorer, make_key_draw
 from service.inference.live_model import LiveModels
 from service.inference.pipeline import CanaryShare
 from service.inference.predictor import Predictor
@@ -87,7 +87,8 @@ def build_service(settings: Settings, problem: Problem, keys: KeyDigests = ()) -
             logging.getLogger("service").setLevel(logging.INFO)
             process_control.enable_loggers()
             rules = settings.rules
-            explore = make_explorer(spec.task, problem.rules.OBSERVED_DECISIONS, rules.explore_share * rules.apply)
+            share_explored, draw = rules.explore_share * rules.apply, make_key_draw(spec.key)
+            explore = make_explorer(spec.task, problem.rules.OBSERVED_DECISIONS, share_explored, draw)
             make_rules = make_rule_engine_factory(problem.rules.RULES if rules.apply else (), rules.on_error, explore)
             live = LiveModels(service.state, problem, make_rules, share is not None, settings.registry.signed_by)
             self.marks = open_worker_marks(service)

@@ -70,9 +70,8 @@ class LabelledRows:
     def fit(self, stream: RowStream, policy: LabellingPolicy, without: np.ndarray) -> object:
         """Fit a model to these rows of the stream, but for those at some positions."""
         rows, labels, chances = map(np.concatenate, (self.rows, self.labels, self.chances))
-        by_people = np.arange(len(rows)) >= len(self.rows[0])
-        none, zero = np.zeros(len(rows), bool), np.zeros(len(rows))
-        weights = count_represented_rows(by_people, chances, none, none, zero)
+        none = np.zeros(len(rows), bool)
+        weights = count_represented_rows(chances, none, none, np.zeros(len(rows)))
         learnt = ~np.isin(rows, without)
         weights = weights if policy.is_weighted else np.ones(len(rows))
         return stream.fit(rows[learnt], labels[learnt], weights[learnt])

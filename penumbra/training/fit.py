@@ -1,6 +1,7 @@
 """What an estimator is fitted on: labelled rows, input matrix, training set; and what its model keeps of them."""
 
 import inspect
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -134,11 +135,26 @@ def compute_fit_weights(batches: pl.Series, counts: pl.Series) -> np.ndarray:
         Horvitz & Thompson, "A generalization of sampling without replacement from a finite universe", JASA 47, 1952;
         Potter, "A study of procedures to identify and trim extreme sampling weights", 1990.
     """
-    means = pl.col("count").mean().over("batch")
     frame = pl.DataFrame({"batch": batches, "count": counts})
-    capped = frame.with_columns(pl.min_horizontal("count", MAX_WEIGHT_RATIO * means))
-    equal = pl.col("count").n_unique().over("batch") == 1
-    return capped.select(pl.when(equal).then(1.0).otherwise(pl.col("count") / means)).to_series().to_numpy()
+    caps = {batch: _compute_cap(of_batch["count"].to_numpy()) for (batch,), of_batch in frame.group_by("batch")}
+    capped = frame.with_columns(
+        pl.min_horizontal("count", pl.col("batch").replace_strict(caps, return_dtype=pl.Float64))
+    )
+    count, is_equal = pl.col("count"), pl.col("count").n_unique().over("batch") == 1
+    weights = pl.when(is_equal).then(1.0).otherwise(count / count.mean().over("batch"))
+    return capped.select(weights).to_series().to_numpy()
+
+
+def _compute_cap(counts: np.ndarray) -> float:
+    """The greatest cap that is at most `MAX_WEIGHT_RATIO` times the mean of the counts [n] with the cap in force.
+
+    With the k largest counts capped it is the others' sum / (n / ratio - k); k is as small as can be.
+    """
+    ordered, size = np.sort(counts), len(counts)
+    largest = np.arange(math.ceil(size / MAX_WEIGHT_RATIO))  # with one more, none could be above the cap
+    others = np.cumsum(ordered)[size - 1 - largest]
+    caps = others / (size / MAX_WEIGHT_RATIO - largest)
+    return float(caps[np.argmax(caps >= ordered[size - 1 - largest])])
 
 
 def extract_labels(targets: pl.Series, task: Task) -> np.ndarray:

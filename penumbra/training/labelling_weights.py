@@ -4,26 +4,22 @@ import numpy as np
 
 
 def count_represented_rows(
-    by_people: np.ndarray,
-    probabilities: np.ndarray,
-    prevented: np.ndarray,
-    explored: np.ndarray,
-    shares: np.ndarray,
+    probabilities: np.ndarray, picked: np.ndarray, explored: np.ndarray, shares: np.ndarray
 ) -> np.ndarray:
     """Count the rows that each labelled row stands for, by the inverse of its chance of getting the label.
 
     A row with an outcome stands for itself: outcomes come of all rows, but for those that a decision prevents. A row
     that people labelled stands for those without an outcome that had the same chance of being picked.
 
-    Rows of which the decision prevents the outcome are known in two ways: by those that were explored, decided
-    otherwise by chance, and by those that people labelled. Each way alone stands for all of them; the two are mixed in
-    the proportion of their rows.
+    Prevented rows that exploration could have shown are in two parts: those that were picked for people are known, so
+    each stands for itself, explored or not; of the others an explored row stands for all that weren't. A row's count
+    depends on the row alone, so it is right whenever the label comes. The inverse of the overall chance of being
+    labelled either way would vary less, but of explored rows that weren't picked the chance of being picked is unknown.
 
     Args:
-        by_people: Whether people gave the label, bool [n]; it is an outcome otherwise.
-        probabilities: The chance of being picked for people, float64 [n]; 1 for outcomes.
-        prevented: Whether the decision, before any exploration, was one under which no outcome is seen, bool [n].
-        explored: Whether it was replaced, bool [n].
+        probabilities: The chance of being picked of rows that people labelled, float64 [n]; 1 for outcomes.
+        picked: Whether the row was picked for people, bool [n].
+        explored: Whether the decision was replaced so that the outcome is seen, bool [n].
         shares: The chance with which it was to be replaced, float64 [n]; 0 where that wasn't in question.
 
     Returns:
@@ -33,10 +29,5 @@ def count_represented_rows(
         Horvitz & Thompson, "A generalization of sampling without replacement from a finite universe", JASA 47, 1952;
         Hartley, "Multiple frame surveys", 1962 (two samples of one population).
     """
-    counts = np.where(by_people, 1 / np.where(by_people, probabilities, 1.0), 1.0)
-    seen, asked = explored, prevented & ~explored & by_people
-    if seen.any():
-        mix = seen.sum() / (seen.sum() + asked.sum())
-        counts[seen] = mix / shares[seen]
-        counts[asked] *= (1 - mix) / (1 - shares[asked])
-    return counts
+    by_exploration = explored & ~picked
+    return np.select([by_exploration, shares > 0], [1 / np.where(by_exploration, shares, 1.0), 1.0], 1 / probabilities)

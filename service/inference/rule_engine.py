@@ -100,10 +100,10 @@ class RuleEngine:
             except Exception as error:
                 failed_here.append(self._report_failure(rule, error))
         if not (fired or failed or failed_here):
-            return prediction, *self._explore(prediction, decision)
+            return prediction, *self._explore(record, prediction, decision)
         if failed or failed_here or any(not isinstance(rule.then, Review) for rule in fired):
             return self._add_marks(prediction, decision, fired, [*failed, *failed_here])
-        explored, marks = self._explore(prediction, decision)
+        explored, marks = self._explore(record, prediction, decision)
         return prediction, explored, self._add_marks(prediction, decision, fired, ())[2] | marks
 
     def _answer_by_rule(self, rule: Rule, failed: Sequence[str]) -> RuledPrediction:

@@ -25,6 +25,8 @@ from tests.helpers.fed_orders import (
     open_fed_project,
     open_index,
     open_store,
+    pick_order,
+    take_back_answer,
 )
 
 BATCH = "2024-04+flywheel-2024-06-01"
@@ -242,6 +244,39 @@ def test_a_row_that_was_explored_stands_for_those_that_were_not(tmp_path):
     found = store.rows(BATCH, ["order_id", SELECTED_COLUMN, PROBABILITY_COLUMN, WEIGHT_COLUMN]).sort("order_id").rows()
     assert found == [(1, True, 1.0, 1.0), (2, False, 0.1, 10.0)]
     assert (read_manifest(store).prevented, read_manifest(store).explored) == (1, 1)
+
+
+def test_rows_that_were_picked_for_people_stand_for_themselves_where_others_are_explored_early_or_late(tmp_path):
+    settings, problem = open_fed_project(tmp_path, rules=REFUSED_LOANS)
+    explored = [log_order(tmp_path, number, explored=True, explore_share=0.1) for number in (1, 2, 3)]
+    refused = log_order(tmp_path, 4, decision=True, explore_share=0.1)
+    for name in (*explored[:2], refused):
+        pick_order(tmp_path, name)
+    log_answer(tmp_path, explored[0], churned=True, probability=0.01)
+    log_outcome(tmp_path, 2, churned=True)
+    log_outcome(tmp_path, 3, churned=True)
+    feed(settings, problem)
+    log_answer(tmp_path, refused, churned=True, day=35)
+    feed(on_day(settings, "2024-07-02"), problem)
+    store, columns = open_store(settings, problem), ["order_id", PROBABILITY_COLUMN, WEIGHT_COLUMN]
+    found = store.rows(BATCH, columns).sort("order_id").rows()
+    assert found == [(1, 0.01, 1.0), (2, 0.1, 1.0), (3, 0.1, 10.0)]
+    assert store.rows(NEXT, columns).rows() == [(4, 0.25, 1.0)]
+
+
+def test_a_label_that_people_took_back_is_learnt_no_more(tmp_path):
+    settings, problem = open_fed_project(tmp_path)
+    names = [log_order(tmp_path, number) for number in (1, 2, 3)]
+    log_answer(tmp_path, names[0], churned=True)
+    log_answer(tmp_path, names[1], churned=True)
+    feed(settings, problem)
+    take_back_answer(tmp_path, names[0])
+    take_back_answer(tmp_path, names[2])
+    july = on_day(settings, "2024-07-02")
+    feed(july, problem)
+    store = open_store(july, problem)
+    assert (numbers(store), store.rows(NEXT, ["order_id", "churned"]).rows()) == ([2], [(1, None)])
+    assert feed(on_day(settings, "2024-08-02"), problem) == []
 
 
 def test_the_labels_of_a_flywheel_batch_are_not_reported_as_outcomes_again(tmp_path):

@@ -10,6 +10,7 @@ from penumbra.core.settings import Settings
 from penumbra.data.batches import DataStore
 from penumbra.logs.index import LogIndex
 from penumbra.logs.schema import LabelEntry, PredictionEntry
+from penumbra.reviews.records import ReviewBlock, ReviewCase
 from tests.helpers import training_runs
 from tests.helpers.orders import Replacements, load_orders
 from tests.helpers.prediction_logs import append_to_new_segment
@@ -48,7 +49,7 @@ def log_answer(folder: Path, prediction: str, churned: bool, probability: float 
     """Log what people said of a prediction that was picked for them with a chance."""
     given = {"reviewers": ["ann"], "sureness": "sure", **fields}
     label = LabelEntry(
-        MAY + dt.timedelta(days=1),
+        MAY + dt.timedelta(days=given.pop("day", 2) - 1),
         given.pop("source", "review"),
         {"churned": churned},
         prediction=prediction,
@@ -56,6 +57,18 @@ def log_answer(folder: Path, prediction: str, churned: bool, probability: float 
         **given,
     )
     append_to_new_segment(folder / "labels", [label])
+
+
+def take_back_answer(folder: Path, prediction: str, day: int = 35) -> None:
+    """Log on a day since May 1 that people took back what they said of a prediction."""
+    label = LabelEntry(MAY + dt.timedelta(days=day - 1), "review", {}, prediction=prediction)
+    append_to_new_segment(folder / "labels", [label])
+
+
+def pick_order(folder: Path, prediction: str, probability: float = 0.25) -> None:
+    """Log that a prediction was picked for people with a chance."""
+    case = ReviewCase(prediction, ["chance"], probability)
+    append_to_new_segment(folder / "reviews", [case, ReviewBlock(MAY, {}, 1, 1, 1, {"chance": 1})])
 
 
 def feed(settings: Settings, problem: Problem, wanted: str = "") -> list[str]:

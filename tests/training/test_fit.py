@@ -3,6 +3,8 @@
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.dummy import DummyClassifier
 
 from penumbra.core.columns import INPUTS_COLUMN, LABEL_COLUMN
@@ -105,7 +107,16 @@ def test_rows_that_stand_for_equally_many_count_exactly_once():
 
 
 def test_no_row_counts_more_than_the_cap_says():
-    weights = compute_fit_weights(pl.Series(["a"] * 1000), pl.Series([1.0] * 999 + [1e6]))
-    mean = (999 + 1e6) / 1000
-    assert weights[-1] / weights[0] == MAX_WEIGHT_RATIO * mean
+    weights = compute_fit_weights(pl.Series(["a"] * 1000), pl.Series([1.0] * 999 + [1e4]))
+    assert weights[-1] / weights[0] == pytest.approx(20 * 999 / 980)
+    assert (weights.max(), weights.mean()) == (pytest.approx(MAX_WEIGHT_RATIO), pytest.approx(1))
+
+
+@given(st.lists(st.floats(1, 1e9), min_size=1, max_size=90))
+def test_the_cap_holds_of_the_weights_that_it_leaves_and_changes_only_those_above_it(counts):
+    weights = compute_fit_weights(pl.Series(["a"] * len(counts)), pl.Series(counts))
+    ratios = weights / np.array(counts)
     assert weights.mean() == pytest.approx(1)
+    assert weights.max() <= MAX_WEIGHT_RATIO * (1 + 1e-9)
+    is_kept = np.isclose(ratios, ratios.max())
+    assert weights[~is_kept] == pytest.approx(MAX_WEIGHT_RATIO)

@@ -34,6 +34,7 @@ from penumbra.data.source_reader import BatchRefused, list_source_batches
 from penumbra.logs.index import LogIndex
 from penumbra.logs.queries import labelled_answers
 from penumbra.logs.queries.labelled_answers import LabelledAnswer
+from penumbra.reviews.queue import ReviewQueue
 from penumbra.training.fit import select_labelled_rows
 from penumbra.training.split import select_worst_failures
 
@@ -45,8 +46,8 @@ def feed_back_labels(settings: Settings, read_problem: Callable[[], Problem], wa
     """Make the batches that are due out of the logs, and admit them.
 
     Args:
-        settings: Sections [data], [service], [labels], [flywheel], [training] (`failures`) and [promotion] (`loss`) are
-            read.
+        settings: Sections [data], [service], [labels], [review] (`folder`), [flywheel], [training] (`failures`) and
+            [promotion] (`loss`) are read.
         read_problem: Loads the problem with `FED_PARTS`; called only where batches may be due.
         wanted: "once" for one batch until the last day whose labels are mature; "" for a batch of each period that is
             over, as `flywheel.period` has them.
@@ -147,7 +148,8 @@ def _make_batch(settings: Settings, problem: Problem, store: DataStore, index: L
     answers = sort_answers(store, labelled_answers.read_labelled_answers(index, begin, end))
     if not answers.kept:
         return ""
-    rows = build_batch_rows(answers.kept, observed, list(index.label_spec.outcome))
+    picked = ReviewQueue.read(settings.review.folder).states
+    rows = build_batch_rows(answers.kept, picked, observed, list(index.label_spec.outcome))
     manifest = _build_manifest(index, begin, end, observed, answers, rows)
     batch = name_flywheel_batch(_find_batch_before(problem, store, end), end)
     try:

@@ -1,7 +1,7 @@
 """The rows of a flywheel batch: which labelled answers become rows, and what the engine notes of each."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,12 +68,16 @@ def sort_answers(store: DataStore, answers: Sequence[LabelledAnswer]) -> SortedA
 
 
 def build_batch_rows(
-    answers: Sequence[LabelledAnswer], observed: Sequence[bool | str], outcome_names: Sequence[str]
+    answers: Sequence[LabelledAnswer],
+    picked: Container[str],
+    observed: Sequence[bool | str],
+    outcome_names: Sequence[str],
 ) -> list[dict[str, Any]]:
     """Build the rows of a batch.
 
     Args:
         answers: The labelled answers.
+        picked: The ids of the predictions that were picked for people.
         observed: The problem's `OBSERVED_DECISIONS`.
         outcome_names: The columns of the outcome.
 
@@ -86,8 +90,9 @@ def build_batch_rows(
     explored = np.array([answer.answer.explored for answer in answers], bool)
     seen = np.array([_is_observed(answer.decision, observed) for answer in answers], bool)
     shares = np.array([answer.answer.explore_share for answer in answers], float)
-    counts = count_represented_rows(by_people, probabilities, explored | ~seen, explored, shares)
-    chances = np.where(explored, shares, probabilities)
+    known = by_people | np.array([answer.id in picked for answer in answers], bool)
+    counts = count_represented_rows(probabilities, known, explored, shares)
+    chances = np.where(explored & ~by_people, shares, probabilities)
     selected = bool(observed) & seen & ~explored & ~by_people
     return [
         {

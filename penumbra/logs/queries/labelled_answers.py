@@ -9,13 +9,20 @@ from typing import Any
 import msgspec
 
 from penumbra.logs.index import LogIndex
+from penumbra.logs.index_tables import TAKEN_BACK
 from penumbra.logs.queries.samples import read_lines_by_id, to_day_timestamp
 from penumbra.logs.schema import REVIEW_SOURCE, AnsweredRecord, LoggedLabel
 
 WAITS_SINCE = "max(p.event, p.time)"
 LABELLED_ANSWERS_QUERY = f"""
+WITH said AS (
+  SELECT key, target, time, id FROM truth UNION ALL
+  SELECT key, NULL, max(time), segment || '-' || printf('%x', position) FROM labels
+  WHERE value = '{TAKEN_BACK}' AND NOT EXISTS (SELECT 1 FROM standing AS s WHERE s.key = labels.key)
+  GROUP BY key
+)
 SELECT p.key, p.id, p.model, p.output, p.decision, {WAITS_SINCE}, t.target NOT NULL, t.id
-FROM truth AS t JOIN predictions AS p ON p.key = t.key
+FROM said AS t JOIN predictions AS p ON p.key = t.key
 WHERE {WAITS_SINCE} < :end AND ({WAITS_SINCE} >= :begin OR t.time >= :begin)
 ORDER BY p.time, p.id
 """
@@ -39,7 +46,7 @@ class LabelledAnswer:
         output: As in `PredictionEntry`.
         decision: As in `PredictionEntry`.
         since: Since when the label was waited for (seconds since 1970): the row's time, or the prediction's if later.
-        has_target: Whether there was an outcome; a label may say that there was none.
+        has_target: Whether there was an outcome; a label may say that there was none, or take an earlier one back.
         label: The label's entry in the label log.
         answer: The prediction's record, and whether its decision was explored.
     """
@@ -67,8 +74,8 @@ class LabelledAnswer:
 
     @property
     def is_signed(self) -> bool:
-        """Whether the people are named, where people gave the label."""
-        return not self.is_of_people or bool(self.label.reviewers)
+        """Whether the people are named, where people gave the label; who takes it back needn't be."""
+        return not (self.is_of_people and self.label.label) or bool(self.label.reviewers)
 
 
 def read_labelled_answers(index: LogIndex, begin: dt.date | None, end: dt.date) -> list[LabelledAnswer]:

@@ -1,8 +1,9 @@
 """Exploration: decisions that hide their outcome are replaced by chance, at the stated rate, and never a rule's."""
 
-import random
+from decimal import Decimal
 from types import SimpleNamespace
 
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,19 +11,19 @@ from hypothesis import strategies as st
 from penumbra.core.task import Task
 from penumbra.logs import append_log
 from penumbra.rules import Between, ModelPriors, Override, Review, Rule
-from service.inference.exploration import keep_decision, make_explorer
+from service.inference.exploration import keep_decision, make_explorer, make_key_draw
 from service.inference.rule_engine import RuleEngine
 from tests.helpers.local_service import PROBLEM, TestClient, build_service, deploy_version, make_service_settings
 
 BINARY, KINDS = Task("binary"), Task("multiclass", ("pay", "ask", "refuse"))
-PRIORS = ModelPriors(0.5)
+KEY, PRIORS = {"number": pl.Int64}, ModelPriors(0.5)
 
 
-def always():
-    return 0.0
+def always(record):
+    return 0.001
 
 
-def never():
+def never(record):
     return 0.99
 
 
@@ -32,20 +33,20 @@ def apply_rules(*rules, explore, record=None):
 
 
 def test_a_decision_that_shows_its_outcome_is_kept_without_marks():
-    assert make_explorer(BINARY, (False,), 0.1, always)(0.2, False) == (False, {})
+    assert make_explorer(BINARY, (False,), 0.1, always)({}, 0.2, False) == (False, {})
 
 
 def test_one_that_hides_it_is_replaced_by_chance_and_says_so_either_way():
-    assert make_explorer(BINARY, (False,), 0.1, always)(0.7, True) == (
+    assert make_explorer(BINARY, (False,), 0.1, always)({}, 0.7, True) == (
         False,
         {"explore_share": 0.1, "explored": True},
     )
-    assert make_explorer(BINARY, (False,), 0.1, never)(0.7, True) == (True, {"explore_share": 0.1})
+    assert make_explorer(BINARY, (False,), 0.1, never)({}, 0.7, True) == (True, {"explore_share": 0.1})
 
 
 def test_of_several_decisions_that_show_it_the_most_probable_one_is_made():
     explore = make_explorer(KINDS, ("pay", "ask"), 0.1, always)
-    assert explore([0.1, 0.3, 0.6], "refuse") == ("ask", {"explore_share": 0.1, "explored": True})
+    assert explore({}, [0.1, 0.3, 0.6], "refuse") == ("ask", {"explore_share": 0.1, "explored": True})
 
 
 @pytest.mark.parametrize(("observed", "share"), [((), 0.1), ((False,), 0.0)])
@@ -55,9 +56,26 @@ def test_without_a_share_or_decisions_to_explore_nothing_is_drawn(observed, shar
 
 @given(st.sampled_from([0.05, 0.2, 0.5]))
 def test_the_share_is_what_it_says_whatever_is_predicted(share):
-    explore = make_explorer(BINARY, (False,), share, random.Random(18).random)
-    replaced = sum(not explore(0.5 + number % 50 / 100, True)[0] for number in range(4000))
+    explore = make_explorer(BINARY, (False,), share, make_key_draw(KEY))
+    replaced = sum(not explore({"number": number}, 0.5 + number % 50 / 100, True)[0] for number in range(4000))
     assert replaced / 4000 == pytest.approx(share, abs=0.03)
+
+
+@given(st.integers(), st.sampled_from([0.1, 0.5]))
+def test_a_row_that_is_asked_about_again_is_explored_again_and_not_otherwise(number, share):
+    made = [make_explorer(BINARY, (False,), share, make_key_draw(KEY)) for _ in range(2)]
+    first, again = (each({"number": number, "hour": hour}, 0.7, True) for hour, each in enumerate(made))
+    assert first == again
+
+
+def test_keys_that_are_written_in_another_way_have_the_same_draw():
+    draw = make_key_draw({"amount": pl.Decimal(10, 2)})
+    assert draw({"amount": Decimal("12.3")}) == draw({"amount": Decimal("12.30")}) != draw({"amount": Decimal("12.31")})
+
+
+def test_without_a_key_each_prediction_has_a_draw_of_its_own():
+    draw = make_key_draw({})
+    assert draw({"amount": 5}) != draw({"amount": 5})
 
 
 def test_a_rule_that_decides_is_not_explored_and_one_that_only_asks_people_is():
