@@ -33,7 +33,7 @@ class IngestFlow(FlowSpec):
                 print(sentence)
             self.shares = ingest.share_batches_to_check(data, self.again)
         self.plan = "new" if self.shares else "nothing"
-        self.next({"new": self.list_new, "nothing": self.feed_back}, condition="plan")
+        self.next({"new": self.list_new, "nothing": self.finish}, condition="plan")
 
     @step
     def list_new(self):
@@ -58,28 +58,24 @@ class IngestFlow(FlowSpec):
             data = ingest.open_data_store()
             ingest.require_rebuilt_version(data, inputs[0].version_to_rebuild)
             data.admit(batch for task in inputs for batch in task.accepted)
-        self.next(self.feed_back)
-
-    @step
-    def feed_back(self):
-        """Make batches of what the service answered and what was labelled since, where the settings say so."""
-        from flows.steps import ingest
-        from flows.steps.flywheel import batch_making
-        from penumbra.core.problem_loading import load_problem
-        from penumbra.core.settings import load_settings
-
-        with stop_with_one_sentence(*ingest.INGEST_ERRORS):
-            read_problem = partial(load_problem, batch_making.FED_PARTS)
-            for line in batch_making.feed_back_labels(load_settings(), read_problem, self.flywheel):
-                print(line)
         self.next(self.finish)
 
     @step
     def finish(self):
-        """Record the data folder as a version, one writer at a time, and attach the outcomes to the predictions."""
+        """Make batches of the logs where they are wanted, record the data folder as a version, and attach the outcomes.
+
+        One writer at a time.
+        """
         from flows.steps import ingest
+        from penumbra.core.problem_loading import load_problem
+        from penumbra.core.settings import load_settings
 
         with stop_with_one_sentence(*ingest.INGEST_ERRORS):
+            settings = load_settings()
+            if self.flywheel or settings.flywheel.period:
+                from flows.steps.flywheel.batch_making import FED_PARTS, feed_back_labels
+
+                print(*feed_back_labels(settings, partial(load_problem, FED_PARTS), self.flywheel), sep="\n")
             data = ingest.open_data_store()
             print(ingest.report_data_version(data))
             print(ingest.attach_batch_labels(data))

@@ -40,6 +40,7 @@ class DataStore:
         self.raw = settings.folder / "batches"
         self.staging = Staging(self.raw, settings.folder.with_name(f".{settings.folder.name}.staged"))
         self.checksums = ChecksumCache(settings.derived / "md5.json")
+        self._lasting: tuple[list[str], pl.DataFrame] = [], pl.DataFrame()
 
     def batches(self) -> list[str]:
         """Return the names of the admitted batches, oldest first."""
@@ -95,6 +96,15 @@ class DataStore:
             OSError: Where a folder can't be moved.
         """
         self.staging.admit(batches)
+        self._lasting = [], pl.DataFrame()
+
+    def staged_rows(self, batch: str, files: Mapping[str, bytes]) -> pl.DataFrame:
+        """Read the rows that keep the contract, of a batch of these raw `files` that was staged as `batch`."""
+        return pl.read_parquet(self._partition(batch, _compute_sums(files)), glob=False)
+
+    def fingerprint(self, batch: str, files: Mapping[str, bytes]) -> str:
+        """Return a text that is another one where `stage` of this `batch` and these raw `files` may end otherwise."""
+        return f"{self._partition(batch, _compute_sums(files)).stem} {self.settings.bad_row_share}"
 
     def staged_versions(self) -> list[str]:
         """Compute the data versions that an empty data folder takes as the staged batches are admitted one by one.
@@ -219,10 +229,16 @@ class DataStore:
     def _read_flywheel_rows(self, batch: str) -> pl.DataFrame:
         """Read the rows of a flywheel batch that neither the source nor a later flywheel batch has."""
         rows = pl.read_parquet(self._ensure_partition(batch), glob=False)
-        made = self.flywheel_batches()
-        key, later = self.problem.schema.Row.primary_key(), made[made.index(batch) + 1 :]
-        others = self.read_keys([*self.source_batches(), *later])
-        return rows.join(others, on=key, how="anti", maintain_order="left")
+        lasting = self._read_lasting_keys().filter(pl.col(BATCH_COLUMN) == batch)
+        return rows.join(lasting, on=self.problem.schema.Row.primary_key(), how="semi", maintain_order="left")
+
+    def _read_lasting_keys(self) -> pl.DataFrame:
+        """The keys that flywheel batches have and the source hasn't, with the last batch of each; read once."""
+        batches, key = self.batches(), self.problem.schema.Row.primary_key()
+        if self._lasting[0] != batches:
+            made = self.read_keys(self.flywheel_batches()).unique(key, keep="last", maintain_order=True)
+            self._lasting = batches, made.join(self.read_keys(self.source_batches()), on=key, how="anti")
+        return self._lasting[1]
 
     def _ensure_partition(self, batch: str) -> Path:
         """Derive what an admitted batch has no current and whole partition of; return the partition's path."""

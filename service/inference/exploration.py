@@ -57,9 +57,8 @@ def make_explorer(task: Task, observed: Sequence[DecisionValue], share: float, d
 
     Returns:
         A function of record, output and decision that returns the decision from now on, of several the most probable
-        one, and
-        the marks of answer and log: `explore_share`, and `explored` (true) where it was replaced; none where nothing is
-        hidden.
+        one, and the marks of answer and log: `explore_share`, and `explored` (true) where it was replaced; none where
+        nothing is hidden.
     """
     if not (share and observed):
         return keep_decision

@@ -13,6 +13,7 @@ from penumbra.core.columns import (
     SURENESS_COLUMN,
     WEIGHT_COLUMN,
 )
+from penumbra.data.batches import DataStore
 from penumbra.data.failure_set import FailureSet
 from penumbra.data.flywheel import read_manifest_file
 from tests.helpers.fed_orders import (
@@ -187,6 +188,61 @@ def test_a_batch_that_is_refused_as_a_whole_is_said_so_and_the_rest_of_the_inges
     assert open_store(settings, problem).flywheel_batches() == []
 
 
+def test_a_refused_period_is_checked_again_only_once_something_has_changed(tmp_path, monkeypatch):
+    settings, problem = open_fed_project(tmp_path)
+    log_order(tmp_path, 1, age=7)
+    log_outcome(tmp_path, 1, churned=True)
+    refused = feed(settings, problem)
+    with monkeypatch.context() as patches:
+        patches.setattr(DataStore, "stage", None)
+        assert feed(settings, problem) == refused
+    lenient = settings.data.model_copy(update={"bad_row_share": 0.5})
+    for number in (2, 3):
+        log_order(tmp_path, number)
+        log_outcome(tmp_path, number, churned=True)
+    feed(settings.model_copy(update={"data": lenient}), problem)
+    assert numbers(open_store(settings, problem)) == [2, 3]
+
+
+@pytest.mark.parametrize("is_admitted", [False, True])
+def test_a_pass_that_is_killed_as_it_admits_a_batch_loses_no_failure_and_adds_none_twice(
+    tmp_path, monkeypatch, is_admitted
+):
+    settings, problem = open_fed_project(tmp_path)
+    for number in range(1, 301):
+        log_order(tmp_path, number)
+        log_outcome(tmp_path, number, churned=number == 7)
+    admit = DataStore.admit
+
+    def be_killed(store, batches):
+        if is_admitted:
+            admit(store, batches)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patches:
+        patches.setattr(DataStore, "admit", be_killed)
+        with pytest.raises(KeyboardInterrupt):
+            feed(settings, problem)
+    feed(settings, problem)
+    failures = FailureSet(settings.training.failures, problem.schema.Row).read()
+    assert failures.select("order_id", "penumbra.batch").rows() == [(7, BATCH)]
+    assert len(numbers(open_store(settings, problem))) == 300
+
+
+def test_all_batches_are_read_with_their_weights_by_reading_each_key_once(tmp_path, monkeypatch):
+    settings, problem = open_fed_project(tmp_path, settings={"flywheel__period": "day"})
+    for number in range(1, 9):
+        log_order(tmp_path, number, day=number)
+        log_outcome(tmp_path, number, churned=True, day=number)
+    feed(settings, problem)
+    store, read = open_store(settings, problem), []
+    ensure = store._ensure_partition
+    monkeypatch.setattr(store, "_ensure_partition", lambda batch: read.append(batch) or ensure(batch))
+    found = [store.weighted_rows(batch).height for batch in store.flywheel_batches()]
+    assert found == [1] * 8
+    assert len(read) == 2 * 8 + len(store.source_batches())
+
+
 def test_by_hand_one_batch_is_made_until_the_last_day_whose_labels_are_mature(tmp_path):
     settings, problem = open_fed_project(tmp_path, today="2024-05-05", settings={"flywheel__period": ""})
     for number, day in ((1, 1), (2, 4)):
@@ -199,6 +255,16 @@ def test_by_hand_one_batch_is_made_until_the_last_day_whose_labels_are_mature(tm
     assert numbers(store, "2024-04+flywheel-2024-05-04") == [1]
     said = feed(settings, problem, "once")
     assert said == ["no flywheel batch: no answered row has a label that is mature and new"]
+
+
+def test_where_rows_were_answered_after_today_as_it_is_set_the_clock_is_named(tmp_path):
+    settings, problem = open_fed_project(tmp_path, today="2024-04-30")
+    log_order(tmp_path, 1)
+    log_outcome(tmp_path, 1, churned=True)
+    assert feed(settings, problem, "once") == [
+        "no flywheel batch: no answered row has a label that is mature and new on data.today = 2024-04-30; 1 rows were "
+        "answered since then"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -277,6 +343,14 @@ def test_a_label_that_people_took_back_is_learnt_no_more(tmp_path):
     store = open_store(july, problem)
     assert (numbers(store), store.rows(NEXT, ["order_id", "churned"]).rows()) == ([2], [(1, None)])
     assert feed(on_day(settings, "2024-08-02"), problem) == []
+
+
+def test_where_nothing_is_prevented_no_share_is_said(tmp_path):
+    settings, problem = open_fed_project(tmp_path, rules=REFUSED_LOANS)
+    log_order(tmp_path, 1, explored=True, explore_share=0.5)
+    log_outcome(tmp_path, 1, churned=True)
+    (line,) = feed(settings, problem)
+    assert line.splitlines()[2:] == ["1 rows were decided otherwise by chance, and stand for such rows"]
 
 
 def test_the_labels_of_a_flywheel_batch_are_not_reported_as_outcomes_again(tmp_path):

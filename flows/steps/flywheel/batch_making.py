@@ -10,7 +10,6 @@ import polars as pl
 from flows.steps.flywheel.batch_rows import SortedAnswers, build_batch_rows, count_by, sort_answers
 from flows.steps.prediction_losses import compute_known_losses, extract_predictions
 from penumbra.core.columns import (
-    BATCH_COLUMN,
     DAY_COLUMN,
     ID_COLUMN,
     LABEL_COLUMN,
@@ -35,6 +34,7 @@ from penumbra.logs.index import LogIndex
 from penumbra.logs.queries import labelled_answers
 from penumbra.logs.queries.labelled_answers import LabelledAnswer
 from penumbra.reviews.queue import ReviewQueue
+from penumbra.storage.cache import JSON, FileCache
 from penumbra.training.fit import select_labelled_rows
 from penumbra.training.split import select_worst_failures
 
@@ -72,7 +72,7 @@ def feed_back_labels(settings: Settings, read_problem: Callable[[], Problem], wa
     store = DataStore(settings.data, problem)
     ends = list_due_ends(settings, index, store, wanted == ONCE)
     lines = [line for end in ends if (line := _make_batch(settings, problem, store, index, end))]
-    return lines or (["no flywheel batch: no answered row has a label that is mature and new"] if wanted else [])
+    return lines or ([_explain_absence(settings.data.today, index)] if wanted else [])
 
 
 def list_due_ends(settings: Settings, index: LogIndex, store: DataStore, is_once: bool = False) -> list[dt.date]:
@@ -118,13 +118,18 @@ def describe_manifest(batch: str, manifest: FlywheelManifest) -> str:
         if count
     ]
     line = f"{batch}: of {manifest.predictions:,} answered rows {', '.join([origins, *others])}"
-    if not (manifest.prevented or manifest.explored):
-        return line
     share = manifest.prevented / max(manifest.predictions, 1)
-    return (
-        f"{line}\n{share:.1%} of the rows have no outcome because of what was decided, so the batch is selected; "
-        f"{manifest.explored:,} rows were decided otherwise by chance, and stand for such rows"
-    )
+    prevented = f"{share:.1%} of the rows have no outcome because of what was decided, so the batch is selected"
+    explored = f"{manifest.explored:,} rows were decided otherwise by chance, and stand for such rows"
+    said = [prevented] * (manifest.prevented > 0) + [explored] * (manifest.explored > 0)
+    return "\n".join([line, *(["; ".join(said)] if said else [])])
+
+
+def _explain_absence(today: dt.date, index: LogIndex) -> str:
+    """Why there is no batch; the clock is named where rows were answered at a time that hasn't come by it."""
+    reason = "no flywheel batch: no answered row has a label that is mature and new"
+    later = labelled_answers.count_answered_rows(index, today, dt.date.max)
+    return f"{reason} on data.today = {today}; {later:,} rows were answered since then" if later else reason
 
 
 def _list_period_ends(period: FlywheelPeriod, since: dt.date, mature: dt.date) -> Iterator[dt.date]:
@@ -152,12 +157,17 @@ def _make_batch(settings: Settings, problem: Problem, store: DataStore, index: L
     rows = build_batch_rows(answers.kept, picked, observed, list(index.label_spec.outcome))
     manifest = _build_manifest(index, begin, end, observed, answers, rows)
     batch = name_flywheel_batch(_find_batch_before(problem, store, end), end)
+    files, refusals = encode_flywheel_files(manifest, rows), FileCache(settings.data.derived / "refused", JSON)
+    fingerprint, refused = store.fingerprint(batch, files), refusals.find(batch) or {}
+    if refused.get("of") == fingerprint:
+        return str(refused["reason"])
     try:
-        result = store.stage(batch, encode_flywheel_files(manifest, rows))
+        result = store.stage(batch, files)
     except BatchRefused as reason:
+        refusals.save(batch, {"of": fingerprint, "reason": str(reason)})
         return str(reason)
-    store.admit([batch])
-    _add_failures(settings, store, batch, answers.kept)
+    _add_failures(settings, problem, store.staged_rows(batch, files), answers.kept)  # before it is admitted: a batch
+    store.admit([batch])  # that a kill leaves staged is made again, and each failure is kept once
     return f"{result}\n{describe_manifest(batch, manifest)}"
 
 
@@ -195,11 +205,12 @@ def _find_batch_before(problem: Problem, store: DataStore, end: dt.date) -> str:
     return next((name for name in reversed(batches) if complete.get(name, dt.date.max) <= end), batches[0])
 
 
-def _add_failures(settings: Settings, store: DataStore, batch: str, answers: Sequence[LabelledAnswer]) -> None:
+def _add_failures(
+    settings: Settings, problem: Problem, staged: pl.DataFrame, answers: Sequence[LabelledAnswer]
+) -> None:
     """Add the rows on which the service's answers were the furthest off to the set of failures."""
-    schema = store.problem.schema
-    columns = [*schema.Labelled.columns(), BATCH_COLUMN, ID_COLUMN, MODEL_COLUMN]
-    rows = select_labelled_rows(store.rows(batch, columns), schema.target())
+    schema = problem.schema
+    rows = select_labelled_rows(staged, schema.target())
     outputs = {answer.id: answer.output for answer in answers}
     task = build_judged_task(schema, settings.promotion.loss)
     predictions = extract_predictions(task, pl.Series([outputs[name] for name in rows[ID_COLUMN]], strict=False))
