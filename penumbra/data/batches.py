@@ -99,7 +99,15 @@ class DataStore:
         self._lasting = [], pl.DataFrame()
 
     def staged_rows(self, batch: str, files: Mapping[str, bytes]) -> pl.DataFrame:
-        """Read the rows that keep the contract, of a batch of these raw `files` that was staged as `batch`."""
+        """Read the rows of a staged batch that keep the contract.
+
+        Args:
+            batch: The batch's name.
+            files: What `stage` was given.
+
+        Returns:
+            What `rows` returns, of a flywheel batch also with `FLYWHEEL_COLUMNS`.
+        """
         return pl.read_parquet(self._partition(batch, _compute_sums(files)), glob=False)
 
     def fingerprint(self, batch: str, files: Mapping[str, bytes]) -> str:
