@@ -18,24 +18,25 @@ def build_label_form(schema: ProblemSchema) -> list[dict[str, Any]]:
         schema: The problem's schema.
 
     Returns:
-        For each column its `name`, its `kind` ("boolean", "classes", "number", "whole", "text"), of classes the
-        `classes`, and the bounds `min` and `max` of a number that the contract states.
+        For each column its `name`, its `kind` ("boolean", "classes", "number", "whole", "text"), whether it may have no
+        value (`nullable`), of classes the `classes`, and the bounds `min` and `max` of a number that the contract
+        states.
     """
     given = schema.Row.columns()
     return [_make_field(name, column) for name, column in schema.Labelled.columns().items() if name not in given]
 
 
 def _make_field(name: str, column: Any) -> dict[str, Any]:
-    dtype = column.dtype
+    dtype, field = column.dtype, {"name": name, "nullable": column.nullable}
     if dtype == pl.Boolean:
-        return {"name": name, "kind": "boolean"}
+        return {**field, "kind": "boolean"}
     if isinstance(dtype, pl.Enum):
-        return {"name": name, "kind": "classes", "classes": dtype.categories.to_list()}
+        return {**field, "kind": "classes", "classes": dtype.categories.to_list()}
     if not dtype.is_integer() and not dtype.is_float():
-        return {"name": name, "kind": "text"}
+        return {**field, "kind": "text"}
     bounds = {bound: getattr(column, bound, None) for bound in ("min", "max")}
     kind = "whole" if dtype.is_integer() else "number"
-    return {"name": name, "kind": kind, **{bound: value for bound, value in bounds.items() if value is not None}}
+    return {**field, "kind": kind, **{bound: value for bound, value in bounds.items() if value is not None}}
 
 
 def format_target(task: Task, target: Any) -> str:
@@ -52,7 +53,7 @@ def format_target(task: Task, target: Any) -> str:
         return YES_NO[target]
     if task.kind == "multiclass":
         return target if isinstance(target, str) else task.classes[int(target)]
-    return f"{target:.6g}"
+    return _format_number(target)
 
 
 def format_output(task: Task, output: float | Sequence[float]) -> str:
@@ -70,4 +71,9 @@ def format_output(task: Task, output: float | Sequence[float]) -> str:
     if task.kind == "multiclass" and isinstance(output, Sequence):
         ranked = sorted(zip(output, task.classes, strict=True), reverse=True)
         return ", ".join(f"{name} {share:.2f}" for share, name in ranked)
-    return f"{output:.6g}"
+    return _format_number(output)
+
+
+def _format_number(value: Any) -> str:
+    """Six digits; of a larger number all before the point."""
+    return f"{value:.6g}" if abs(value) < 1e5 else f"{value:.0f}"

@@ -90,6 +90,15 @@ def pick_logged_rows(folder: Path, count: int, blind: bool = True, twice: int = 
     return ReviewedLog(make_review_settings(folder, blind), ids, outputs)
 
 
+def pick_one_more(reviewed: ReviewedLog, entry: PredictionEntry | None = None, **case: Any) -> str:
+    """Log one more answer, and pick its row; its id."""
+    folder, now = reviewed.settings.review.folder.parent, dt.datetime.now(dt.UTC)
+    (name,) = prediction_logs.log_predictions(folder, entry or prediction_logs.make_prediction(7))
+    block = ReviewBlock(now, {}, 1, 1, 1, {"chance": 1})
+    prediction_logs.append_to_new_segment(folder / "reviews", [ReviewCase(name, ["chance"], 1.0, **case), block])
+    return name
+
+
 @contextlib.contextmanager
 def serve_overview_site(settings: Settings, problem: Any, keys: KeyDigests = ()) -> Iterator[str]:
     """Serve the dashboard.

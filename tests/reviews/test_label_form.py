@@ -25,11 +25,11 @@ class Judged(Row):
 
 def test_each_outcome_column_is_a_field_by_its_dtype_with_the_contract_s_bounds():
     assert build_label_form(SimpleNamespace(Row=Row, Labelled=Judged)) == [
-        {"name": "late", "kind": "boolean"},
-        {"name": "sky", "kind": "classes", "classes": ["clear", "fog"]},
-        {"name": "delay", "kind": "whole", "min": -9, "max": 99},
-        {"name": "degrees", "kind": "number"},
-        {"name": "day", "kind": "text"},
+        {"name": "late", "nullable": True, "kind": "boolean"},
+        {"name": "sky", "nullable": False, "kind": "classes", "classes": ["clear", "fog"]},
+        {"name": "delay", "nullable": False, "kind": "whole", "min": -9, "max": 99},
+        {"name": "degrees", "nullable": False, "kind": "number"},
+        {"name": "day", "nullable": False, "kind": "text"},
     ]
 
 
@@ -41,6 +41,7 @@ def test_each_outcome_column_is_a_field_by_its_dtype_with_the_contract_s_bounds(
         (SKY, 1, "fog"),
         (SKY, "clear", "clear"),
         (Task("regression"), 51.25, "51.25"),
+        (Task("regression"), 1234567.0, "1234567"),
     ],
 )
 def test_a_target_is_written_in_words(task, target, text):
@@ -53,6 +54,7 @@ def test_a_target_is_written_in_words(task, target, text):
         (Task("binary"), 0.618, "probability 0.62"),
         (SKY, [0.25, 0.75], "fog 0.75, clear 0.25"),
         (Task("regression"), 51.123456789, "51.1235"),
+        (Task("regression"), -1234567.4, "-1234567"),
     ],
 )
 def test_an_output_is_written_with_what_it_is(task, output, text):

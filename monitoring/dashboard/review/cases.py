@@ -10,7 +10,6 @@ import polars as pl
 
 from monitoring.dashboard.review.row_comparison import RowComparison
 from penumbra.core.columns import LABEL_COLUMN
-from penumbra.core.encoding import UncomputableFeature
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.core.task import Task
@@ -25,6 +24,7 @@ from service.http.record_reader import Contract
 from service.http.refusals import RequestRefused
 
 KEPT_ROWS, KEPT_MODELS = 500, 2
+LARGEST_EXACT = 2**53 - 1  # whole numbers above it aren't exact in a browser
 NEIGHBOUR_COUNT, NEIGHBOUR_COLUMNS = 5, 4
 
 
@@ -48,8 +48,9 @@ class CaseReader:
             has_opinions: Whether to say what models and rules say, and why the row was picked.
 
         Returns:
-            `case`, `picked` and `due`; `columns`, those that mattered most for the prediction first, and `neighbours`;
-            or a `problem` where the row can't be read. With opinions also `said`, as `describe_opinions` returns it.
+            `case`, `picked` and `due`; `columns`, those that mattered most for the prediction first, `neighbours`, and
+            a `problem` where the row can't be read or compared, else "". With opinions also `said`, as
+            `describe_opinions` returns it.
         """
         case = state.case
         try:
@@ -88,12 +89,22 @@ class CaseReader:
         if entry is None:
             raise LookupError("the row isn't in the prediction log any more")
         record = entry["record"]
-        row, comparison = self._read_frame(record), self._compare(entry["model"])
-        relevance, near = _compare_row(row, comparison)
+        try:
+            (relevance, near), problem = self._compare_row(record, entry["model"]), ""
+        except Exception as error:  # a model may raise anything, on this row or on one that it is compared with
+            relevance, near, problem = {}, None, f"the model fails beside its reference rows ({type(error).__name__})"
         ranked = sorted(record, key=lambda name: -relevance.get(name, 0.0))
         most = max(relevance.values(), default=0.0) or 1.0
-        columns = [(name, record[name], round(relevance.get(name, 0.0) / most, 3)) for name in ranked]
-        return {"columns": columns, "neighbours": self._describe_neighbours(near, ranked[:NEIGHBOUR_COLUMNS])}
+        columns = [(name, _keep_digits(record[name]), round(relevance.get(name, 0.0) / most, 3)) for name in ranked]
+        neighbours = self._describe_neighbours(near, ranked[:NEIGHBOUR_COLUMNS])
+        return {"columns": columns, "neighbours": neighbours, "problem": problem}
+
+    def _compare_row(self, record: Mapping[str, Any], model: str) -> tuple[dict[str, float], pl.DataFrame | None]:
+        """Relevance by column and the nearest rows; neither where the row or the model can't be used any more."""
+        row, comparison = self._read_frame(record), self._compare(model)
+        if row is None or comparison is None:
+            return {}, None
+        return comparison.measure_relevance(row), comparison.find_neighbours(row, NEIGHBOUR_COUNT)
 
     def _read_frame(self, record: Mapping[str, Any]) -> pl.DataFrame | None:
         """The row as a frame; None where it kept an earlier contract and doesn't keep this one."""
@@ -117,7 +128,8 @@ class CaseReader:
             return None
         shown = [name for name in names if name in near.columns]
         outcomes = [format_target(self._task, label) for label in near[LABEL_COLUMN]]
-        return {"columns": shown, "rows": list(zip(outcomes, near.select(shown).rows(), strict=True))}
+        rows = [[_keep_digits(value) for value in row] for row in near.select(shown).rows()]
+        return {"columns": shown, "rows": list(zip(outcomes, rows, strict=True))}
 
     def _describe_answer(self, entry: Mapping[str, Any]) -> list[tuple[str, str]]:
         if not entry:
@@ -142,13 +154,5 @@ class CaseReader:
         ]
 
 
-def _compare_row(
-    row: pl.DataFrame | None, comparison: RowComparison | None
-) -> tuple[dict[str, float], pl.DataFrame | None]:
-    """Relevance by column and the nearest rows; neither where the row or the model can't be used any more."""
-    if row is None or comparison is None:
-        return {}, None
-    try:
-        return comparison.measure_relevance(row), comparison.find_neighbours(row, NEIGHBOUR_COUNT)
-    except (UncomputableFeature, pl.exceptions.PolarsError):
-        return {}, None
+def _keep_digits(value: Any) -> Any:
+    return str(value) if isinstance(value, int) and abs(value) > LARGEST_EXACT else value

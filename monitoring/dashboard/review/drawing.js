@@ -19,17 +19,27 @@ export function makeButton(words, key, act, properties = {}) {
   return button;
 }
 
+// Six digits; of a larger number all before the point.
+function roundNumber(value) {
+  if (Number.isInteger(value)) return value;
+  return Math.abs(value) < 1e5 ? Number(value.toPrecision(6)) : Math.round(value);
+}
+
 const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d/;
 
 export function formatValue(value) {
-  if (typeof value === "number") return String(Number(value.toPrecision(6)));
+  if (typeof value === "number") return String(roundNumber(value));
   if (typeof value === "string" && INSTANT.test(value)) return value.replace("T", " ").replace(/(:00)?(\.\d+)?Z$/, " UTC");
   if (value === null || value === undefined) return "missing";
   if (value === true || value === false) return value ? "yes" : "no";
   return typeof value === "object" ? JSON.stringify(value) : String(value);
 }
 
-export const formatLabel = label => Object.entries(label).map(([name, value]) => `${name} ${formatValue(value)}`).join(", ");
+const NO_VALUE = "no value";
+
+// What people said is never rounded.
+const formatGiven = value => typeof value === "number" ? String(value) : value === null ? NO_VALUE : formatValue(value);
+export const formatLabel = label => Object.entries(label).map(([name, value]) => `${name} ${formatGiven(value)}`).join(", ");
 
 export function drawCase(shown) {
   find("row-about").textContent = [...describeTimes(shown), shown.case, shown.problem].filter(Boolean).join(" · ");
@@ -87,6 +97,8 @@ export function listOpinions(said) {
   return pairs;
 }
 
+const NO_VALUE_KEY = "x";
+
 // The fields of an answer. `answer(label)` is called with the outcome columns' values.
 export function drawFields(place, form, answer) {
   const [only] = form;
@@ -96,7 +108,7 @@ export function drawFields(place, form, answer) {
   }
   const inputs = form.map(drawInput);
   const button = makeButton("Answer", "Enter", null, { type: "submit", className: "choice" });
-  place.replaceChildren(...inputs.map(({ label }) => label), button);
+  place.replaceChildren(...inputs.flatMap(({ label, absence }) => absence ? [label, absence] : [label]), button);
   place.noValidate = true; // faults are said in words below the field
   place.onsubmit = event => {
     event.preventDefault();
@@ -106,9 +118,10 @@ export function drawFields(place, form, answer) {
 }
 
 function drawChoices(place, field, choices, answer) {
-  const buttons = choices.map(([value, key]) =>
-    makeButton(value === true ? "Yes" : value === false ? "No" : value, key, () => answer({ [field.name]: value }),
-      { className: "choice" }));
+  const words = value => value === null ? "No value" : value === true ? "Yes" : value === false ? "No" : value;
+  const offered = field.nullable ? [...choices, [null, NO_VALUE_KEY]] : choices;
+  const buttons = offered.map(([value, key]) =>
+    makeButton(words(value), key, () => answer({ [field.name]: value }), { className: "choice" }));
   place.replaceChildren(make("span", { className: "question", id: "question" }, field.name), ...buttons);
   place.setAttribute("aria-labelledby", "question");
 }
@@ -124,29 +137,46 @@ function drawInput(field) {
   entry.dataset.kind = field.kind;
   const bounds = field.min !== undefined && field.max !== undefined ? ` from ${field.min} to ${field.max}` : "";
   const words = KIND_WORDS[field.kind] ? ` (${KIND_WORDS[field.kind]}${bounds})` : "";
-  return { field, entry, label: make("label", {}, make("span", {}, field.name + words), entry) };
+  const label = make("label", {}, make("span", {}, field.name + words), entry);
+  return { field, entry, label, absence: field.nullable ? makeAbsence(field, entry) : null };
+}
+
+// A button that says that a column has no value; pressed again, it has one.
+function makeAbsence(field, entry) {
+  const button = makeButton("No value", NO_VALUE_KEY, () => {
+    entry.disabled = !entry.disabled;
+    button.setAttribute("aria-pressed", String(entry.disabled));
+    (entry.disabled ? entry.form.querySelector("[type=submit]") : entry).focus();
+  }, { "aria-pressed": "false", "aria-label": `${field.name}: no value` });
+  return button;
 }
 
 function readInputs(inputs) {
-  const problems = inputs.map(({ field, entry }) => findFault(field, entry.value.trim()));
+  const problems = inputs.map(({ field, entry }) => entry.disabled ? "" : findFault(field, entry.value.trim()));
   inputs.forEach(({ entry }, n) => entry.setAttribute("aria-invalid", String(Boolean(problems[n]))));
   find("answer-error").textContent = problems.filter(Boolean).join("; ");
   const wrong = problems.findIndex(Boolean);
   if (wrong >= 0) return inputs[wrong].entry.focus();
-  return Object.fromEntries(inputs.map(({ field, entry }) => [field.name, readValue(field, entry.value.trim())]));
+  return Object.fromEntries(
+    inputs.map(({ field, entry }) => [field.name, entry.disabled ? null : readValue(field, entry.value.trim())]));
 }
+
+// What may be read in two ways, as "1,000", is no number.
+const WRITTEN = { whole: /^[+-]?\d+$/, number: /^[+-]?(?![1-9]\d{0,2},\d{3}$)(\d+|\d*[.,]\d+)(e[+-]?\d+)?$/i };
 
 function readValue({ kind }, text) {
   if (kind === "boolean") return text === "true";
-  return kind === "number" || kind === "whole" ? Number(text.replace(",", ".")) : text;
+  if (!WRITTEN[kind]) return text;
+  return WRITTEN[kind].test(text) ? Number(text.replace(",", ".")) : NaN;
 }
 
 function findFault(field, text) {
   if (!text) return `${field.name}: a value is needed`;
   const value = readValue(field, text);
   if (typeof value !== "number") return "";
-  if (!Number.isFinite(value) || (field.kind === "whole" && !Number.isInteger(value))) {
-    return `${field.name}: expected ${KIND_WORDS[field.kind]}, not ${text}`;
+  if (!Number.isFinite(value) || (field.kind === "whole" && !Number.isSafeInteger(value))) {
+    const hint = field.kind === "number" && text.includes(",") ? ": write a decimal point" : "";
+    return `${field.name}: expected ${KIND_WORDS[field.kind]}, not ${text}${hint}`;
   }
   if (value < field.min || value > field.max) return `${field.name}: expected ${field.min} to ${field.max}`;
   return "";

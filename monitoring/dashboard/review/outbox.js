@@ -4,6 +4,7 @@
 
 const PREFIX = "review.action.";
 const BATCH = 50;
+const UNREADABLE = [413, 422]; // of a body; sent again, it is refused again
 const FIRST_WAIT = 2000, LONGEST_WAIT = 30000;
 
 // Not crypto.randomUUID: pages that aren't at localhost and have no TLS don't have it.
@@ -58,15 +59,26 @@ export class Outbox {
 
   async sendBatch(keys) {
     const actions = keys.map(key => JSON.parse(localStorage.getItem(key)));
-    const answer = await request("/review/actions", { actions, reviewer: this.reviewer });
-    answer.results.forEach((result, number) => {
+    const results = await this.post(actions);
+    if (!results) for (const key of keys) await this.sendBatch([key]);
+    else results.forEach((result, number) => {
       localStorage.removeItem(keys[number]);
       this.onResult(actions[number], result);
     });
   }
+
+  // The result of each action; null where the server takes them one by one only, as it can't read them all at once.
+  async post(actions) {
+    try {
+      return (await request("/review/actions", { actions, reviewer: this.reviewer })).results;
+    } catch (error) {
+      if (!UNREADABLE.includes(error.status)) throw error;
+      return actions.length > 1 ? null : [{ error: error.message }];
+    }
+  }
 }
 
-// Raises an Error whose message is for people; `isRefusal` where the server was reached.
+// Raises an Error whose message is for people; it has the `status` where the server was reached.
 export async function request(address, body) {
   const options = body
     ? { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) } : {};
@@ -78,5 +90,5 @@ export async function request(address, body) {
   }
   const content = await response.json().catch(() => ({}));
   if (response.ok) return content;
-  throw Object.assign(new Error(content.error || `the dashboard answered ${response.status}`), { isRefusal: true });
+  throw Object.assign(new Error(content.error || `the dashboard answered ${response.status}`), { status: response.status });
 }

@@ -1,6 +1,7 @@
 """The review page's requests: the next cases, the answers, and the progress."""
 
 import datetime as dt
+import re
 import sqlite3
 import threading
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ import msgspec
 
 from monitoring.dashboard.review.cases import CaseReader
 from monitoring.dashboard.review.progress import ProgressReader
+from penumbra.core.contract.record_models import format_shown_value
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.reviews.desk import ReviewDesk, ReviewRefused
@@ -20,7 +22,7 @@ from service.http.access import KeyHolder, is_plain_name
 from service.http.refusals import RequestRefused
 
 MAX_CASES, MAX_ACTIONS = 50, 100
-SHOWING_KINDS = ("answer", "cannot_tell", "adjudicate")  # after these the page shows what models and rules say
+SHOWING_KINDS = ("answer", "adjudicate")  # after these the page shows what models and rules say
 
 
 class SentAction(msgspec.Struct, forbid_unknown_fields=True):
@@ -65,13 +67,10 @@ class ReviewRequests:
             `answers`.
 
         Raises:
-            RequestRefused: See `identify_reviewer`.
+            RequestRefused: See `identify_reviewer`; 422 for another count.
         """
-        reviewer, count = identify_reviewer(holder, query.get("reviewer", "")), query.get("count", "1")
-        number, has_conflicts = (
-            min(int(count), MAX_CASES) if count.isdecimal() else 1,
-            query.get("mode") == "adjudicate",
-        )
+        reviewer, number = identify_reviewer(holder, query.get("reviewer", "")), _read_count(query.get("count", "1"))
+        has_conflicts = query.get("mode") == "adjudicate"
         with self._alone:
             queue = ReviewQueue.read(self._review.folder)
             found = queue.list_cases("conflict")[:number] if has_conflicts else queue.list_waiting(reviewer, number)
@@ -142,6 +141,12 @@ def identify_reviewer(holder: KeyHolder, given: str) -> str:
     if given and not is_plain_name(given):
         raise RequestRefused(422, "a name has at most 40 letters, digits, dots, dashes and underscores, a letter first")
     return given
+
+
+def _read_count(given: str) -> int:
+    if re.fullmatch("[0-9]{1,9}", given):
+        return min(int(given), MAX_CASES)
+    raise RequestRefused(422, f"count is {format_shown_value(given)}: expected a number of cases")
 
 
 def _list_answers(state: CaseState) -> list[dict[str, Any]]:

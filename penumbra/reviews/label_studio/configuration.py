@@ -31,12 +31,11 @@ def build_labelling_config(schema: ProblemSchema, is_blind: bool) -> str:
     view = ElementTree.Element("View")
     for name in [RECORD] if is_blind else [RECORD, SAID]:
         ElementTree.SubElement(view, "Table", name=name, value=f"${name}")
-    columns = schema.Labelled.columns()
     for field in build_label_form(schema):
         name = field["name"]
         ElementTree.SubElement(view, "Header", value=_write_literally(name))
         _add_outcome_control(view, field)
-        if columns[name].nullable:
+        if field["nullable"]:
             _add_choices(view, NONE_PREFIX + name, [NO_VALUE])
     _add_choices(view, CANNOT_TELL, [CANNOT_TELL_CHOICE])
     ElementTree.SubElement(view, "Header", value="How sure are you?")

@@ -23,6 +23,11 @@ FORM_SCRIPT = """async form => {
   return [place, answers];
 }"""
 
+NUMBERS_SCRIPT = """async numbers => {
+  const { formatLabel, formatValue } = await import('/review/drawing.js');
+  return [...numbers.map(formatValue), formatLabel({ delay: numbers[3], reason: null })];
+}"""
+
 
 @pytest.fixture(scope="module")
 def browser():
@@ -32,7 +37,7 @@ def browser():
 
 @pytest.fixture(scope="module")
 def reviewed(tmp_path_factory):
-    return pick_logged_rows(tmp_path_factory.mktemp("review"), 40, twice=1)
+    return pick_logged_rows(tmp_path_factory.mktemp("review"), 40)
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +116,10 @@ def test_three_rows_by_keyboard_alone_with_sureness_note_and_undo(open_as, revie
 def test_what_models_say_is_on_the_page_only_after_the_answer(open_as):
     page = open_as("bea")
     assert "probability" not in page.content()
+    press(page, "c")
+    page.get_by_text("done by you today").wait_for()
+    wait_until_sent(page)
+    assert "probability" not in page.content()
     press(page, "y")
     page.locator("#last-said").get_by_text("the service (version 1)").wait_for()
     assert page.locator("#last").get_by_text("close call (chance 0.25)").is_visible()
@@ -143,6 +152,24 @@ def test_an_answer_whose_acknowledgement_was_lost_is_sent_again_and_recorded_onc
     press(page, "y")
     wait_until_sent(page)
     assert (len(lost), len(find_actions(reviewed, "dan"))) == (1, 1)
+
+
+def test_answers_that_cannot_be_sent_together_are_sent_one_by_one_and_the_one_that_is_at_fault_is_named(
+    open_as, reviewed
+):
+    page = open_as("fay")
+    page.context.set_offline(True)
+    for note in ("'x\\ud83d'", "''", "'x'.repeat(1 << 20)"):
+        page.evaluate(f"() => {{ document.getElementById('note').value = {note}; }}")
+        press(page, "y")
+    press(page, "n")
+    page.context.set_offline(False)
+    wait_until_sent(page)
+    assert list_actions(find_actions(reviewed, "fay")) == [
+        ("fay", "answer", {"late": True}),
+        ("fay", "answer", {"late": False}),
+    ]
+    assert page.locator("#banner").inner_text().startswith("Not recorded: ")
 
 
 def test_what_waits_is_not_sent_under_a_name_with_which_the_reviewers_begins(open_as, reviewed):
@@ -216,7 +243,7 @@ def test_a_screen_reader_finds_landmarks_names_and_what_has_changed(open_as):
 
 
 def test_two_answers_that_differ_are_adjudicated_with_both_in_sight(open_as, reviewed):
-    page, case = open_as("nan"), reviewed.ids[0]
+    page, case = open_as("nan"), review_pages.pick_one_more(reviewed, reviewers=2)
     desk = ReviewDesk(reviewed.settings, JUDGED_FLIGHTS)
     for name, late in (("lea", True), ("max", False)):
         desk.record(ReviewAction(case, name, "answer", dt.datetime.now(dt.UTC), {"late": late}, note=f"{name} knows"))
@@ -266,6 +293,12 @@ FORMS = [
     ({"kind": "number", "min": -9, "max": 99}, "100", [], "delay: expected -9 to 99"),
     ({"kind": "number"}, "1,5", [{"delay": 1.5}], ""),
     ({"kind": "number"}, "", [], "delay: a value is needed"),
+    ({"kind": "number"}, "1,000", [], "delay: expected a number, not 1,000: write a decimal point"),
+    ({"kind": "number"}, "-1.25e3", [{"delay": -1250}], ""),
+    ({"kind": "whole"}, "1,000", [], "delay: expected a whole number, not 1,000"),
+    ({"kind": "whole"}, "1.000", [], "delay: expected a whole number, not 1.000"),
+    ({"kind": "whole"}, "0x1F", [], "delay: expected a whole number, not 0x1F"),
+    ({"kind": "whole"}, "9007199254740993", [], "delay: expected a whole number, not 9007199254740993"),
     ({"kind": "text"}, "2013-04-01", [{"delay": "2013-04-01"}], ""),
 ]
 
@@ -286,3 +319,20 @@ def test_the_form_follows_the_outcome_s_columns(open_as):
         place.query_selector("input").fill(typed)
         place.query_selector("input").press("Enter")
         assert (given.json_value(), page.locator("#answer-error").inner_text()) == (answers, fault)
+
+
+def test_a_column_that_may_have_no_value_can_be_answered_with_none(open_as):
+    page = open_as("lou")
+    for field in ({"kind": "boolean"}, {"kind": "classes", "classes": ["null"]}, {"kind": "whole"}, {"kind": "text"}):
+        place, given = draw_form(page, {**field, "nullable": True})
+        place.query_selector("[aria-keyshortcuts=x]").click()
+        if place.query_selector("[type=submit]"):
+            page.keyboard.press("Enter")
+        assert given.json_value() == [{"delay": None}]
+
+
+def test_numbers_are_shown_with_all_digits_before_the_point_and_what_people_said_is_not_rounded(open_as):
+    page = open_as("mia")
+    shown = page.evaluate(NUMBERS_SCRIPT, [1234567, -2000000001, 1234567.25, 0.123456789, 51.0])
+    assert shown[:5] == ["1234567", "-2000000001", "1234567", "0.123457", "51"]
+    assert shown[5] == "delay 0.123456789, reason no value"

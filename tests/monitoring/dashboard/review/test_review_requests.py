@@ -2,16 +2,17 @@
 
 import datetime as dt
 import json
+import shutil
 
 import pytest
 
 from monitoring.dashboard.review.review_requests import ReviewRequests
 from penumbra.logs.append_log import encode_json, read_entries
-from penumbra.reviews.records import ReviewBlock, ReviewCase
 from penumbra.storage.sealed import replace_sealed_file
 from service.http.access import KeyHolder
 from service.http.refusals import RequestRefused
 from tests.helpers import prediction_logs, registered_versions, review_pages
+from tests.helpers.faulty_bundles import make_faulty_bundle
 from tests.helpers.review_pages import JUDGED_FLIGHTS, list_actions, pick_logged_rows
 
 ALICE, BOB = (KeyHolder(name, frozenset(["review"])) for name in ("alice", "bob"))
@@ -44,7 +45,7 @@ def act(case, kind="answer", label=LATE, number=1, **fields):
 
 def test_a_case_has_the_whole_row_those_like_it_and_the_form_of_an_answer(made):
     found = list_next(open_page(made), count="30")
-    assert (found["reviewer"], found["form"]) == ("alice", [{"name": "late", "kind": "boolean"}])
+    assert (found["reviewer"], found["form"]) == ("alice", [{"name": "late", "nullable": True, "kind": "boolean"}])
     assert {case["case"] for case in found["cases"]} == set(made.ids)
     first = next(case for case in found["cases"] if case["case"] == made.ids[0])
     weights = [weight for _, _, weight in first["columns"]]
@@ -70,6 +71,36 @@ def test_what_models_and_rules_say_is_hidden_until_the_case_is_answered(tmp_path
     assert (answered["status"], answered["said"]["rules"]) == ("decided", ["a rule"])
     assert (answered["said"]["reasons"], answered["said"]["probability"]) == (["close call"], 0.25)
     assert answered["said"]["models"][0][1].startswith(f"probability {reviewed.outputs[0]:.2f}: ")
+
+
+def test_who_cannot_tell_is_not_told_what_models_say_as_they_may_answer_after_an_undo(tmp_path):
+    reviewed = pick_logged_rows(tmp_path, 1)
+    (unsure,) = send(open_page(reviewed), act(reviewed.ids[0], "cannot_tell"))
+    assert (unsure["status"], unsure["said"]) == ("cannot tell", None)
+
+
+def test_a_whole_number_that_a_browser_would_round_is_sent_as_text(tmp_path):
+    reviewed = pick_logged_rows(tmp_path, 1)
+    entry = prediction_logs.make_prediction(8)
+    entry.record["flight"] = 2**53 + 1
+    review_pages.pick_one_more(reviewed, entry)
+    cases = list_next(open_page(reviewed), count="9")["cases"]
+    assert ["flight", "9007199254740993", 0.0] in [column for case in cases for column in case["columns"]]
+
+
+def test_a_row_on_which_the_model_fails_is_shown_with_words_among_the_others(tmp_path):
+    reviewed = pick_logged_rows(tmp_path, 2)
+    shutil.rmtree(tmp_path / "state" / "bundles" / "1")
+    make_faulty_bundle(tmp_path / "state" / "bundles" / "1", "raises")
+    cases = list_next(open_page(reviewed), count="9")["cases"]
+    assert [(len(case["columns"]), case["neighbours"]) for case in cases] == [(16, None)] * 2
+    assert cases[0]["problem"].startswith("the model fails beside its reference rows (")
+
+
+@pytest.mark.parametrize("count", ["9" * 5000, "-1", "many", "\u0663"])
+def test_a_count_that_is_no_number_of_cases_is_refused_with_words(made, count):
+    with pytest.raises(RequestRefused, match="expected a number of cases"):
+        open_page(made).list_next({"count": count}, ALICE)
 
 
 def test_what_the_candidate_says_stands_beside_the_service_s_answer(tmp_path):
@@ -169,9 +200,6 @@ def test_a_log_that_can_t_be_written_is_a_503_after_which_the_page_sends_again(t
 
 def test_a_case_says_until_when_an_answer_waits_for_it(tmp_path):
     reviewed = pick_logged_rows(tmp_path, 1)
-    due = dt.datetime(2999, 1, 1, tzinfo=dt.UTC)
-    (name,) = prediction_logs.log_predictions(tmp_path, prediction_logs.make_prediction(7))
-    block = ReviewBlock(dt.datetime.now(dt.UTC), {}, 1, 1, 1, {})
-    prediction_logs.append_to_new_segment(tmp_path / "reviews", [ReviewCase(name, ["rule x"], 1.0, due=due), block])
+    name = review_pages.pick_one_more(reviewed, due=dt.datetime(2999, 1, 1, tzinfo=dt.UTC))
     first = list_next(open_page(reviewed))["cases"][0]
     assert (first["case"], first["due"]) == (name, "2999-01-01T00:00:00Z")
