@@ -102,7 +102,7 @@ class ReviewAction(msgspec.Struct, tag_field="is", tag="action", omit_defaults=T
         return all(getattr(self, name) == getattr(other, name) for name in ("kind", "label", "sureness", "note"))
 
     def agrees_with(self, other: "ReviewAction") -> bool:
-        """Return whether both labels have the same target, or are the same where one has none."""
+        """Return whether the target is that of `other`; whether the labels are the same where one has no target."""
         if self.target is None or other.target is None:
             return self.label == other.label
         return bool(self.target == other.target)
