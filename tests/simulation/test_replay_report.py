@@ -68,7 +68,7 @@ def make_reviewed_days(picked, **of_each):
 
 
 def test_what_people_answered_is_told_with_the_error_rate_of_all_rows_beside_the_true_one():
-    picked = [[0.5, 1.0], [0.5, 0.0], [0.5, 0.0], [0.5, None]]
+    picked = [[0.5, False, 1.0], [0.5, False, 0.0], [0.5, False, 0.0], [0.5, False, None]]
     targets = [{"reviewer 1": True, "reviewer 2": False}]
     steps = make_reviewed_days(picked, statuses={"decided": 3, "cannot tell": 1}, targets=targets, contradicted=1)
     words = list(review_report.describe_reviews(steps, "binary", 2))
@@ -80,7 +80,7 @@ def test_what_people_answered_is_told_with_the_error_rate_of_all_rows_beside_the
 
 
 def test_the_figures_have_the_estimate_and_the_truth_and_none_where_nothing_was_answered():
-    figures = review_report.compute_review_figures(make_reviewed_days([[0.5, 1.0], [0.5, 0.0]]), "binary")
+    figures = review_report.compute_review_figures(make_reviewed_days([[0.5, False, 1.0], [0.5, False, 0.0]]), "binary")
     assert (figures["reviewed"], figures["error_rate"], figures["true_error_rate"]) == (4, 0.5, 0.3)
     assert figures["error_rate_low"] < 0.3 < figures["error_rate_high"]
     nothing = review_report.compute_review_figures(make_steps([1.0]), "regression")
@@ -91,6 +91,6 @@ def test_the_figures_have_the_estimate_and_the_truth_and_none_where_nothing_was_
 
 
 def test_the_queue_by_day_is_a_table_that_escapes_what_it_shows():
-    steps = make_reviewed_days([[0.5, 1.0]], reasons={"unseen <b>": 1}, statuses={"decided": 1})
+    steps = make_reviewed_days([[0.5, False, 1.0]], reasons={"unseen <b>": 1}, statuses={"decided": 1})
     table = review_report.build_review_table(steps, "binary")
     assert "<td>2024-05-01</td><td>24</td><td>1</td><td>unseen &lt;b&gt; 1</td><td>decided 1</td>" in table

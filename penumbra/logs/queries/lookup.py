@@ -81,7 +81,7 @@ def find_labelled_ids(folder: Path, prediction_ids: Sequence[str]) -> set[str]:
         return {name for (name,) in db.execute(LABELLED_IDS_QUERY, (json.dumps(prediction_ids),))}
 
 
-def find_repeated_keys(folder: Path, prediction_ids: Iterable[str]) -> dict[str, str]:
+def find_shared_keys(folder: Path, prediction_ids: Iterable[str]) -> dict[str, str]:
     """Find the predictions whose row was asked about more than once, so that a label of one is one of all.
 
     Args:

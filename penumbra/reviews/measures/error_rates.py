@@ -11,7 +11,13 @@ from penumbra.logs.queries.labelled_answers import read_answered_records
 from penumbra.logs.queries.labels import join_labels
 from penumbra.logs.queries.shadow import read_shadow_outputs
 from penumbra.logs.schema import STATUS_OK
-from penumbra.reviews.measures.estimates import WeightedEstimate, describe_estimate, estimate_mean, estimate_rate
+from penumbra.reviews.measures.estimates import (
+    WeightedEstimate,
+    describe_estimate,
+    describe_source,
+    estimate_mean,
+    estimate_rate,
+)
 from penumbra.reviews.queue import CaseState
 
 
@@ -31,19 +37,23 @@ def compute_decision_errors(decisions: pl.Series, targets: pl.Series) -> pl.Seri
     return (decisions != targets).cast(pl.Float64)
 
 
-def estimate_error(errors: pl.Series, probabilities: Sequence[float], kind: TaskKind) -> WeightedEstimate:
+def estimate_error(
+    errors: pl.Series, probabilities: Sequence[float], deferred: Sequence[bool], kind: TaskKind
+) -> WeightedEstimate:
     """Estimate the mean error of all rows that cases were picked from.
 
     Args:
         errors: Of the cases, as `compute_decision_errors` returns them; null where nobody has answered.
         probabilities: The chance that each case had of being picked, above 0 and at most 1.
+        deferred: Whether a rule deferred it to people, so that it is in no draw.
         kind: The task's kind. The error of numbers is their mean distance, that of all others a rate.
 
     Returns:
         The estimate.
     """
     estimate = estimate_mean if kind == "regression" else estimate_rate
-    return estimate(errors.fill_null(np.nan).to_numpy(), np.asarray(probabilities, float))
+    chances, certain = np.asarray(probabilities, float), np.asarray(deferred, bool)
+    return estimate(errors.fill_null(np.nan).to_numpy(), chances, None, certain)
 
 
 def measure_case_errors(index: LogIndex, states: Sequence[CaseState]) -> WeightedEstimate:
@@ -59,11 +69,10 @@ def measure_case_errors(index: LogIndex, states: Sequence[CaseState]) -> Weighte
     Raises:
         DamagedFile: A byte of the index has changed.
     """
-    picked = [(state.case.prediction, state.case.probability) for state in states]
-    cases = pl.DataFrame(picked, schema={"id": pl.String, "chance": pl.Float64}, orient="row")
+    cases = _tabulate_cases(states)
     rows = cases.join(join_labels(index, cases["id"].to_list()), on="id", how="left")
     errors = compute_decision_errors(rows["decision"], rows["target"])
-    return estimate_error(errors, rows["chance"].to_list(), index.label_spec.task.kind)
+    return _estimate_case_errors(errors, rows, index.label_spec.task.kind)
 
 
 def measure_shadow_errors(
@@ -84,8 +93,7 @@ def measure_shadow_errors(
     Raises:
         DamagedFile: A byte of the index has changed.
     """
-    picked = [(state.case.prediction, state.case.probability) for state in states]
-    cases = pl.DataFrame(picked, schema={"id": pl.String, "chance": pl.Float64}, orient="row")
+    cases = _tabulate_cases(states)
     explored = [name for name, row in read_answered_records(index, cases["id"].to_list()).items() if row.explored]
     cases = cases.filter(~pl.col("id").is_in(explored))
     said = read_shadow_outputs(index, version, ids=cases["id"].to_list()).filter(status=STATUS_OK)
@@ -94,14 +102,21 @@ def measure_shadow_errors(
     )
     rows, kind = rows.join(cases, on="id"), index.label_spec.task.kind
     served, shadow = (
-        estimate_error(
-            compute_decision_errors(rows[name].cast(rows["target"].dtype), rows["target"]),
-            rows["chance"].to_list(),
-            kind,
+        _estimate_case_errors(
+            compute_decision_errors(rows[name].cast(rows["target"].dtype), rows["target"]), rows, kind
         )
         for name in ("decision", "shadow")
     )
     return shadow, served
+
+
+def _tabulate_cases(states: Sequence[CaseState]) -> pl.DataFrame:
+    cases = [(each.case.prediction, each.case.probability, each.case.picked is not None) for each in states]
+    return pl.DataFrame(cases, {"id": pl.String, "chance": pl.Float64, "deferred": pl.Boolean}, orient="row")
+
+
+def _estimate_case_errors(errors: pl.Series, rows: pl.DataFrame, kind: TaskKind) -> WeightedEstimate:
+    return estimate_error(errors, rows["chance"].to_list(), rows["deferred"].to_list(), kind)
 
 
 def _decode_decision(task: Task) -> pl.Expr:
@@ -130,5 +145,4 @@ def describe_mean_error(estimate: WeightedEstimate, kind: TaskKind) -> str:
     if kind != "regression" or estimate.answered < 2:
         return describe_estimate(estimate, name_error(kind))
     limits = f"{estimate.low:.4g} to {estimate.high:.4g}"
-    source = f"{estimate.answered:,} of {estimate.picked:,} picked rows"
-    return f"{name_error(kind)} {estimate.value:.4g} (95 %: {limits}), from {source}"
+    return f"{name_error(kind)} {estimate.value:.4g} (95 %: {limits}), from {describe_source(estimate)}"

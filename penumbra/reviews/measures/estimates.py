@@ -1,8 +1,15 @@
 """Error rates and mean losses of all rows, estimated from those that were picked for review and answered.
 
-A picked row stands for 1/chance rows. The mean of its kind over all rows is the weighted mean of those that people
-answered (Hájek), whatever they were picked for; the plain mean of what was picked by need is far off. Under priority
-sampling the covariances of the rows vanish, so the variance is a sum over rows.
+A drawn row stands for 1/chance rows. The mean over all rows is the weighted mean of those that people answered,
+whatever they were drawn for; the plain mean of what was drawn by need is far off. Under priority sampling the
+covariances of the rows vanish, so the variance is a sum over rows. The weighted mean is a ratio (Hájek): its bias falls
+with the number of answers, unlike that of totals, which have none, and is far less than its interval; a total divided
+by the known number of rows has no bias and varies more.
+
+Rows that a rule deferred to people are a stratum of their own: all are picked, and people answer them first, so they
+say nothing of the drawn ones. Within each of the two the rows without an answer are taken to be like the others. Where
+the answered ones of the drawn rows have less of the weight than of the number, as those of small chance are left open,
+the interval is as if there were fewer of them in this proportion; a stratum without an answer may be anything.
 
 Few errors are the usual case, and an error among the rows that were picked by chance alone stands for many rows. A
 normal interval around a rate is too short then: none was seen, and so none can be. The interval here is Wilson's, with
@@ -30,6 +37,7 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 CONFIDENCE = 0.95
+LEAST_TOLD_SHARE = 0.05  # of all rows; a smaller share without an answer isn't mentioned
 PSEUDO_ROWS = 0.5  # errors, and as many correct rows, that are added to the variance of a rate
 MIN_EFFECTIVE = 10.0  # with fewer rows' worth of answers the interval stands, but the estimate is called uncertain
 
@@ -42,12 +50,12 @@ class WeightedEstimate:
         value: The estimate; NaN without an answer.
         low: Lower end of the 95 % interval; of a rate 0 without an answer, of a mean -infinity.
         high: Its upper end; of a rate 1 without an answer, of a mean infinity.
-        picked: How many rows were picked.
+        picked: How many rows were drawn.
         answered: How many of them have an answer.
         effective: How many rows drawn with equal chances would say as much as these answers.
-        unanswered_share: The share of all rows that picked ones without an answer stand for, 0 to 1. The estimate takes
-            them to be like the others. A rate is at least value * (1 - share) and at most that plus share, whatever
-            they are.
+        unanswered_share: The share of all rows that picked ones without an answer stand for, 0 to 1, deferred ones
+            among them. The estimate takes them to be like the others. A rate is at least value * (1 - share) and at
+            most that plus share, whatever they are.
     """
 
     value: float
@@ -65,7 +73,10 @@ class WeightedEstimate:
 
 
 def estimate_rate(
-    events: FloatArray, probabilities: FloatArray, days: NDArray[np.int64] | None = None
+    events: FloatArray,
+    probabilities: FloatArray,
+    days: NDArray[np.int64] | None = None,
+    deferred: NDArray[np.bool_] | None = None,
 ) -> WeightedEstimate:
     """Estimate the share of all rows that have something, such as a wrong decision.
 
@@ -74,6 +85,7 @@ def estimate_rate(
         probabilities: The chance that each had of being picked, above 0 and at most 1, float64 (picked,).
         days: The number of each row's day, int64 (picked,): the interval is about days like these. None: about these
             rows.
+        deferred: Which rows a rule deferred to people, bool (picked,): all such rows are among these. None: none.
 
     Returns:
         The estimate.
@@ -81,15 +93,20 @@ def estimate_rate(
     Raises:
         ValueError: A chance isn't above 0 and at most 1.
     """
-    sample = _AnsweredSample.select(events, probabilities, days)
+    sample = _AnsweredSample.select(events, probabilities, days, deferred)
     if not len(sample.values):
         return sample.make_estimate(math.nan, 0.0, 1.0)
-    rate = sample.compute_mean()
-    return sample.make_estimate(rate, *_compute_wilson_limits(rate, sample.count_independent_rows(), sample.reach))
+    rate, rows = sample.compute_mean(), sample.count_independent_rows() * sample.balance
+    low, high = _compute_wilson_limits(rate, rows, sample.reach)
+    known = 1 - sample.unknown_share
+    return sample.make_estimate(rate, low * known, high * known + sample.unknown_share)
 
 
 def estimate_mean(
-    values: FloatArray, probabilities: FloatArray, days: NDArray[np.int64] | None = None
+    values: FloatArray,
+    probabilities: FloatArray,
+    days: NDArray[np.int64] | None = None,
+    deferred: NDArray[np.bool_] | None = None,
 ) -> WeightedEstimate:
     """Estimate the mean of all rows' values, such as their losses.
 
@@ -98,6 +115,7 @@ def estimate_mean(
         probabilities: The chance that each had of being picked, above 0 and at most 1, float64 (picked,).
         days: The number of each row's day, int64 (picked,): the interval is about days like these. None: about these
             rows.
+        deferred: Which rows a rule deferred to people, bool (picked,): all such rows are among these. None: none.
 
     Returns:
         The estimate, with Student's t for its interval.
@@ -105,11 +123,11 @@ def estimate_mean(
     Raises:
         ValueError: A chance isn't above 0 and at most 1.
     """
-    sample = _AnsweredSample.select(values, probabilities, days)
+    sample = _AnsweredSample.select(values, probabilities, days, deferred)
     if len(sample.values) < 2:
         return sample.make_estimate(math.nan, -math.inf, math.inf)
     mean = sample.compute_mean()
-    distance = sample.reach * math.sqrt(sample.compute_variance(mean))
+    distance = sample.reach * math.sqrt(sample.compute_variance(mean) / sample.balance)
     return sample.make_estimate(mean, mean - distance, mean + distance)
 
 
@@ -121,10 +139,12 @@ def describe_estimate(estimate: WeightedEstimate, name: str) -> str:
         name: What it is the rate of, such as "error rate".
 
     Returns:
-        Such as "error rate 3.1 % (95 %: 1.2 to 7.4 %), from 43 of 50 picked rows"; with few answers what they leave
-        open, without any that there is none.
+        Such as "error rate 3.1 % (95 %: 1.2 to 7.4 %), from 43 of 50 picked rows, which leave 12 % of all unanswered";
+        with few answers what they leave open, without any that there is none.
     """
-    source = f"{estimate.answered:,} of {estimate.picked:,} picked rows"
+    source = describe_source(estimate)
+    if not estimate.picked:
+        return f"no {name} yet: no row was drawn"
     if not estimate.answered:
         return f"no {name} yet: none of {estimate.picked:,} picked rows is answered"
     limits = f"{100 * estimate.low:.1f} to {100 * estimate.high:.1f} %"
@@ -133,29 +153,66 @@ def describe_estimate(estimate: WeightedEstimate, name: str) -> str:
     return f"{name} {100 * estimate.value:.1f} % (95 %: {limits}), from {source}"
 
 
+def describe_source(estimate: WeightedEstimate) -> str:
+    """Describe the rows that an estimate is from.
+
+    Args:
+        estimate: The estimate.
+
+    Returns:
+        Such as "43 of 50 picked rows, which leave 12 % of all unanswered".
+    """
+    source = f"{estimate.answered:,} of {estimate.picked:,} picked rows"
+    share = estimate.unanswered_share
+    return f"{source}, which leave {100 * share:.0f} % of all unanswered" if share >= LEAST_TOLD_SHARE else source
+
+
 @dataclass(frozen=True)
 class _AnsweredSample:
-    """The answered rows: their values, chances of being picked and answered, and numbers of days, each (rows,)."""
+    """The answered rows: their values, chances of being picked and answered, and numbers of days, each (rows,).
+
+    Attributes:
+        balance: The answered share of the drawn rows' weight, in relation to that of their number, at most 1.
+        unknown_share: The share of all rows that were deferred, where none of these is answered; 0 otherwise.
+    """
 
     values: FloatArray
     chances: FloatArray
     days: NDArray[np.int64] | None
     picked: int
+    answered: int
     unanswered_share: float
+    balance: float
+    unknown_share: float
 
     @classmethod
-    def select(cls, values: FloatArray, probabilities: FloatArray, days: NDArray[np.int64] | None) -> "_AnsweredSample":
+    def select(
+        cls,
+        values: FloatArray,
+        probabilities: FloatArray,
+        days: NDArray[np.int64] | None,
+        deferred: NDArray[np.bool_] | None,
+    ) -> "_AnsweredSample":
         if not ((probabilities > 0) & (probabilities <= 1)).all():
             odd = probabilities[~((probabilities > 0) & (probabilities <= 1))][0]
             raise ValueError(f"{odd} is no chance of a picked row: expected a number above 0 and at most 1")
-        answered = ~np.isnan(values)
-        stands_for = 1 / probabilities
+        drawn, stands_for, answered = np.ones(len(values), bool), 1 / probabilities, ~np.isnan(values)
+        if deferred is not None:
+            drawn = ~deferred
+        chances, whole = probabilities.copy(), max(float(stands_for.sum()), 1.0)
+        for part in (drawn, ~drawn):
+            chances[part] *= stands_for[part & answered].sum() / max(stands_for[part].sum(), 1)
+        number, share = np.mean(answered[drawn]) if drawn.any() else 0.0, chances[drawn & answered]
+        used = answered & (drawn & answered).any()
         return cls(
-            values[answered],
-            probabilities[answered] * np.mean(answered) if answered.any() else probabilities[answered],
-            None if days is None else np.unique(days[answered], return_inverse=True)[1],
-            len(values),
-            float(stands_for[~answered].sum() / max(stands_for.sum(), 1)),
+            values[used],
+            chances[used],
+            None if days is None else np.unique(days[used], return_inverse=True)[1],
+            int(drawn.sum()),
+            int((drawn & answered).sum()),
+            float(stands_for[~answered].sum() / whole),
+            float(min(1.0, (share / probabilities[drawn & answered]).mean() / number)) if number else 0.0,
+            0.0 if (~drawn & answered).any() else float((~drawn).sum() / whole),
         )
 
     @property
@@ -166,15 +223,15 @@ class _AnsweredSample:
     @property
     def effective(self) -> float:
         """How many rows drawn with equal chances would say as much about a mean (Kish)."""
-        return float(self.weights.sum() ** 2 / (self.weights**2).sum()) if len(self.values) else 0.0
+        return self.balance * float(self.weights.sum() ** 2 / (self.weights**2).sum()) if len(self.values) else 0.0
 
     @property
     def reach(self) -> float:
-        """How many standard errors the 95 % interval reaches; infinite with days of which there is but one."""
+        """How many standard errors the 95 % interval reaches; infinite with less than two rows' worth, or one day."""
         from scipy.special import stdtrit
 
         free = self.effective - 1 if self.days is None else self.days.max()
-        return float(stdtrit(free, (1 + CONFIDENCE) / 2)) if free > 0 else math.inf
+        return float(stdtrit(free, (1 + CONFIDENCE) / 2)) if free >= 1 else math.inf
 
     def compute_mean(self) -> float:
         return float(np.average(self.values, weights=self.weights))
@@ -198,8 +255,8 @@ class _AnsweredSample:
         return rate * (1 - rate) / variance if variance > 0 else math.inf
 
     def make_estimate(self, value: float, low: float, high: float) -> WeightedEstimate:
-        answered = len(self.values)
-        return WeightedEstimate(value, low, high, self.picked, answered, self.effective, self.unanswered_share)
+        share = self.unanswered_share
+        return WeightedEstimate(value, low, high, self.picked, self.answered, self.effective, share)
 
 
 def _compute_wilson_limits(rate: float, rows: float, reach: float) -> tuple[float, float]:

@@ -25,7 +25,7 @@ from penumbra.core.settings import ReviewSettings, Settings
 from penumbra.logs.append_log import LogWriter, encode_json, read_segment_sizes, read_tail
 from penumbra.logs.index import LogIndex
 from penumbra.logs.parsing import decode_each_line
-from penumbra.logs.queries.lookup import find_labelled_ids, find_repeated_keys
+from penumbra.logs.queries.lookup import find_labelled_ids, find_shared_keys
 from penumbra.logs.schema import DeferredPrediction
 from penumbra.reviews.queue import ReviewQueue
 from penumbra.reviews.records import ReviewBlock, ReviewCase
@@ -139,7 +139,7 @@ class CasePicker:
         self._index.catch_up()
         finder = NeedFinder(service.state, self._problem, self._index, slices)
         undecided = [name for name, state in queue.states.items() if not state.decided]
-        asked = set(find_repeated_keys(self._settings.labels.folder, undecided).values())
+        asked = set(find_shared_keys(self._settings.labels.folder, undecided).values())
         for path, start, content in _read_pieces(service.predictions, self._find_start(queue), sizes):
             rows = [row for row in finder.read(content) if not row.pending and row.id not in queue.states]
             names = self._select_unknown([row.id for row in rows], asked)
@@ -152,7 +152,7 @@ class CasePicker:
     def _select_unknown(self, names: Sequence[str], asked: set[str]) -> dict[str, None]:
         """Those of the rows without a label, of each key one that wasn't `asked` about, to which theirs are added."""
         folder, selected = self._settings.labels.folder, dict[str, None]()
-        labelled, keys = find_labelled_ids(folder, names), find_repeated_keys(folder, names)
+        labelled, keys = find_labelled_ids(folder, names), find_shared_keys(folder, names)
         for name in names:
             if name not in labelled and keys.get(name) not in asked:
                 selected[name] = None

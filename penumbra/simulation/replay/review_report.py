@@ -97,8 +97,8 @@ def _describe_error(steps: ReviewSteps, kind: TaskKind) -> str:
 def _estimate_steps_error(steps: ReviewSteps, kind: TaskKind) -> WeightedEstimate:
     """Estimate the mean error of all rows of some days from what people answered."""
     cases = [case for step in steps for case in step["reviews"]["picked"]]
-    errors = pl.Series([error for _, error in cases], dtype=pl.Float64)
-    return estimate_error(errors, [chance for chance, _ in cases], kind)
+    errors = pl.Series([error for *_, error in cases], dtype=pl.Float64)
+    return estimate_error(errors, [chance for chance, *_ in cases], [is_deferred for _, is_deferred, _ in cases], kind)
 
 
 def _measure_steps_agreement(steps: ReviewSteps, kind: TaskKind) -> Agreement:

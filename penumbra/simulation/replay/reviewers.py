@@ -42,8 +42,8 @@ def review_day(settings: Settings, problem: Problem, day: TrafficDay, answers: p
         Plain JSON: "cases" (how many were picked), "reasons" and "statuses" (how many of them have which), "targets"
         (of each case that two people were asked about, what each said), and "contradicted" (how many labels of people
         the outcome says to be wrong). Of the errors that `compute_decision_errors` defines: "picked" (of each case its
-        chance of being picked, and its error by people, None where they couldn't tell), "error" (the sum over all rows
-        with an outcome) and "known" (how many those are).
+        chance of being picked, whether a rule deferred it, and its error by people, None where they couldn't tell),
+        "error" (the sum over all rows with an outcome) and "known" (how many those are).
     """
     rows, seed = {name: row for row, name in enumerate(answers["id"])}, [settings.replay.seed, day.date.toordinal()]
     slices = read_degraded_slices(settings.monitor.folder)
@@ -130,9 +130,9 @@ def _list_errors(
     errors = compute_decision_errors(decisions, truth.head(len(decisions)))
     said = spec.compute_targets([state.label or None for state in states])
     by_people = compute_decision_errors(decisions.gather(places), said)
-    chances = [state.case.probability for state in states]
+    cases = [(state.case.probability, state.case.picked is not None) for state in states]
     return {
-        "picked": list(zip(chances, by_people, strict=True)),
+        "picked": [(*case, error) for case, error in zip(cases, by_people, strict=True)],
         "contradicted": int((said != truth.gather(places)).sum()),
         "error": float(errors.sum()),
         "known": len(errors) - errors.null_count(),

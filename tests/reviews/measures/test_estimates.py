@@ -18,6 +18,21 @@ def estimate(events, probabilities):
     return estimate_rate(np.array(events, float), np.array(probabilities, float))
 
 
+def estimate_by_parts(seed, answered_share):
+    """Of thirty deferred rows, half of which are wrong, all are answered; of the drawn ones a share."""
+    random = np.random.default_rng(seed)
+    is_needed = np.arange(ROWS) < NEEDED
+    errors = random.random(ROWS) < np.where(is_needed, 0.3, 0.03)
+    weights = mix_weights([["close call"]] * NEEDED + [[]] * (ROWS - NEEDED), 0.2)
+    picked, chances = draw_by_priority(weights, 1 - random.random(ROWS), BUDGET)
+    first = random.random(30) < 0.5
+    events = np.where(random.random(BUDGET) < answered_share, errors[picked], NO_ANSWER)
+    deferred = np.repeat([True, False], [30, BUDGET])
+    chances = np.concatenate([np.ones(30), chances[picked]])
+    found = estimate_rate(np.concatenate([first, events]), chances, deferred=deferred)
+    return (first.sum() + errors.sum()) / (30 + ROWS), found
+
+
 def draw_estimates(seed, blocks=5):
     """A truth of mostly few errors, which are ten times as frequent where a row is needed; weighted and plain rate."""
     random = np.random.default_rng(seed)
@@ -75,9 +90,43 @@ def test_without_an_answer_nothing_is_known():
 def test_few_answers_are_told_by_what_they_leave_open():
     told = describe_estimate(estimate([1, 0, 0, NO_ANSWER], [0.1] * 4), "error rate")
     assert told.startswith("too few answers to name the error rate, which is ")
-    assert told.endswith(" % (95 %), from 3 of 4 picked rows")
+    assert told.endswith(" % (95 %), from 3 of 4 picked rows, which leave 25 % of all unanswered")
     enough = describe_estimate(estimate([1] + [0] * 49, [0.1] * 50), "error rate")
     assert enough.startswith("error rate 2.0 % (95 %: ")
+
+
+def test_deferred_rows_that_are_answered_first_say_nothing_of_the_drawn_ones():
+    deferred = np.repeat([True, False], [40, 50])
+    chances = np.where(deferred, 1.0, 0.01)
+    events = np.where(deferred, np.arange(90) % 2, NO_ANSWER)
+    open_still = estimate_rate(events, chances, deferred=deferred)
+    assert math.isnan(open_still.value)
+    assert (open_still.low, open_still.high, open_still.answered, open_still.picked) == (0, 1, 0, 50)
+    assert describe_estimate(open_still, "error rate") == "no error rate yet: none of 50 picked rows is answered"
+    alone = estimate_rate(events[:40], chances[:40], deferred=deferred[:40])
+    assert describe_estimate(alone, "error rate") == "no error rate yet: no row was drawn"
+
+
+def test_deferred_and_drawn_rows_each_stand_for_their_own():
+    deferred = np.repeat([True, False], 20)
+    events = np.concatenate([np.ones(10), np.full(10, NO_ANSWER), np.zeros(10), np.full(10, NO_ANSWER)])
+    found = estimate_rate(events, np.where(deferred, 1.0, 0.1), deferred=deferred)
+    assert (found.value, found.unanswered_share) == (pytest.approx(20 / 220), 0.5)
+
+
+def test_of_deferred_rows_none_of_which_is_answered_all_may_be_wrong():
+    deferred = np.repeat([True, False], 20)
+    events = np.where(deferred, NO_ANSWER, 0.0)
+    found = estimate_rate(events, np.where(deferred, 1.0, 0.5), deferred=deferred)
+    assert found.low == 0
+    assert found.high > 20 / 60
+
+
+def test_where_the_rows_that_stand_for_many_are_left_open_little_is_known():
+    left = estimate([1, 0] * 20 + [NO_ANSWER] * 10, [0.9] * 40 + [0.01] * 10)
+    assert not left.is_certain_enough
+    assert left.high - left.low > 0.6
+    assert estimate([1, 0] * 20 + [NO_ANSWER] * 10, [0.5] * 50).is_certain_enough
 
 
 def test_a_chance_that_is_none_is_refused():
@@ -116,3 +165,9 @@ def test_the_interval_covers_the_truth_and_the_plain_rate_is_beside_it():
     assert 0.92 <= covered <= 0.99
     assert np.mean([found.value - truth for truth, found, _ in drawn]) == pytest.approx(0, abs=0.01)
     assert min(plain - truth for truth, _, plain in drawn) > 0.05
+
+
+@pytest.mark.parametrize("answered_share", [0.3, 0.6, 1.0])
+def test_the_interval_covers_the_truth_though_deferred_rows_are_answered_first(answered_share):
+    drawn = [estimate_by_parts(seed, answered_share) for seed in range(200)]
+    assert np.mean([found.low <= truth <= found.high for truth, found in drawn]) >= 0.93
