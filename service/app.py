@@ -19,7 +19,7 @@ from penumbra.core.problem import Problem
 from penumbra.core.problem_loading import SERVED_PARTS, load_problem
 from penumbra.core.settings import ServiceSettings, Settings, SettingsError, load_settings
 from penumbra.logs.labels import LabelSpec
-from penumbra.registry.lineage import explain_prediction
+from penumbra.reviews.case_lineage import explain_reviewed_prediction
 from penumbra.reviews.deferred import describe_deferred_answer
 from service.http import bentoml_app, feedback, openapi
 from service.http.access import AccessControl, KeyDigests, read_keys
@@ -95,7 +95,7 @@ def build_service(settings: Settings, problem: Problem, keys: KeyDigests = ()) -
             self.logs = ServiceLogs(service.predictions, settings.labels.folder, *rotation)
             self.predictor = Predictor(contract, spec.task, live, self.logs, share, self.marks)
             self.feedback = FeedbackEndpoint(labels, spec, self.logs.labels)
-            self.explain = functools.partial(explain_prediction, settings)
+            self.explain = functools.partial(explain_reviewed_prediction, settings)
             self.find_review = functools.partial(describe_deferred_answer, settings, spec)
             live.refresh()
 

@@ -165,7 +165,14 @@ def refuse_on(*errors: type[Exception], prefix: str = "") -> Iterator[None]:
     try:
         yield
     except errors as error:
-        raise Refusal(f"{prefix}{mask_text(str(error))}") from None
+        raise Refusal(f"{prefix}{mask_text(_describe_error(error))}") from None
+
+
+def _describe_error(error: Exception) -> str:
+    """The error's message; of one about a file without the number that Python puts in front."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ def build_lineage_links(facts: Mapping[str, Any]) -> Iterator[tuple[str, list[st
     """List the links of the chain from a prediction to the raw batches.
 
     Args:
-        facts: What `penumbra.registry.lineage.explain_prediction` returns.
+        facts: What `penumbra.reviews.case_lineage.explain_reviewed_prediction` returns.
 
     Yields:
         Each link's name and its lines, at least one.
@@ -27,14 +27,14 @@ def build_lineage_links(facts: Mapping[str, Any]) -> Iterator[tuple[str, list[st
     yield "git revision", [model.get("revision") or NOT_RECORDED]
     yield "data version", [model.get("data_version") or NOT_RECORDED]
     yield "raw batches", [" ".join(model.get("batches", [])) or NOT_RECORDED]
-    yield "label", list(_format_labels(facts["labels"]))
+    yield "label", list(_format_labels(facts["labels"], facts.get("review")))
 
 
 def format_lineage(facts: Mapping[str, Any]) -> str:
     """Format the chain from a prediction to the raw batches.
 
     Args:
-        facts: What `penumbra.registry.lineage.explain_prediction` returns.
+        facts: What `penumbra.reviews.case_lineage.explain_reviewed_prediction` returns.
 
     Returns:
         The links as text, with an arrow from each to the next.
@@ -82,12 +82,12 @@ def _format_shadow_result(result: Mapping[str, Any]) -> str:
     return f"version {result['model']} said {shown}"
 
 
-def _format_labels(labels: Mapping[str, Any]) -> Iterator[str]:
+def _format_labels(labels: Mapping[str, Any], review: Mapping[str, Any] | None) -> Iterator[str]:
     if current := labels["current"]:
         target = "no outcome" if current["target"] is None else f"target {current['target']}"
         yield f"{_format_values(current['label'])}: {target}; the first {_format_arrival(labels)}"
     else:
-        yield "none yet"
+        yield f"none yet{_describe_case(review) if review else ''}"
     for label in labels["history"]:
         time, values = f"{label['time']:%Y-%m-%d %H:%M:%S}", _format_values(label["label"])
         yield f"{time} {label['outcome']} {values or 'no longer'} ({label['source']})"
@@ -100,6 +100,13 @@ def _format_arrival(labels: Mapping[str, Any]) -> str:
     if labels["delay_hours"] < 0:
         return "was there already"
     return f"came after {labels['delay_hours']:,.1f} h" + (", late" if labels["late"] else "")
+
+
+def _describe_case(review: Mapping[str, Any]) -> str:
+    """What people have done with a case that gave no label yet."""
+    people = f"; answered by {escape_text(', '.join(review['answered']))}" if review["answered"] else ""
+    waits = "waits for a second person" if people else "waits for a person"
+    return f": picked for review, {waits if review['status'] == 'open' else review['status']}{people}"
 
 
 def _format_review(review: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -33,7 +33,9 @@ def report_queue(queue: ReviewQueue) -> Iterator[str]:
     yield format_table(pl.DataFrame(statuses, schema=["status", "cases"], orient="row"))
     yield format_table(tabulate_reasons(queue))
     if waiting := _list_unfinished(queue):
-        yield f"{len(waiting):,} wait, the oldest for {_format_duration(queue.now - waiting[0].picked)}."
+        half = len(queue.list_half_answered())
+        second = f", {half:,} of them for a second person" if half else ""
+        yield f"{len(waiting):,} wait{second}; the oldest for {_format_duration(queue.now - waiting[0].picked)}."
     if queue.blocks:
         yield f"At {queue.blocks[-1].time:%Y-%m-%d %H:%M} UTC {format_block(queue.blocks[-1])}"
 
@@ -45,12 +47,14 @@ def describe_queue(queue: ReviewQueue) -> dict[str, Any]:
         queue: The queue.
 
     Returns:
-        "statuses" (numbers of cases), "reasons" (rows of `tabulate_reasons`), "oldest" (when the oldest case that waits
-        was picked, None for none) and "blocks" (how many draws there were).
+        "statuses" (numbers of cases), "half_answered" (how many cases wait for a second person), "reasons" (rows of
+        `tabulate_reasons`), "oldest" (when the oldest case that waits was picked, None for none) and "blocks" (how many
+        draws there were).
     """
     waiting = _list_unfinished(queue)
     return {
         "statuses": queue.count_statuses(),
+        "half_answered": len(queue.list_half_answered()),
         "reasons": tabulate_reasons(queue).to_dicts(),
         "oldest": waiting[0].picked if waiting else None,
         "blocks": len(queue.blocks),

@@ -52,6 +52,11 @@ class CaseState:
     history: Sequence[ReviewAction]
     notice: ReviewNotice | None
 
+    @property
+    def answered_by(self) -> list[str]:
+        """Who has answered, those who couldn't tell included."""
+        return [name for name, action in self.actions.items() if action.kind != "skip"]
+
     def judge_until(self, time: dt.datetime) -> "CaseState":
         """Return the case as it stood at a `time` (UTC), by the actions that were done by then."""
         done = [action for action in self.history if action.time <= time]
@@ -118,12 +123,16 @@ class ReviewQueue:
         Returns:
             Open cases that the reviewer hasn't answered, the first one at the front.
         """
-        waiting = [state for state in self.list_cases("open") if not _has_answered(state, reviewer)]
+        waiting = [state for state in self.list_cases("open") if reviewer not in state.answered_by]
         return heapq.nsmallest(count, waiting, key=functools.partial(_rank, reviewer))
 
     def list_cases(self, status: CaseStatus) -> list[CaseState]:
         """Return the cases of a `status` in the order in which they were picked."""
         return [state for state in self.states.values() if state.status == status]
+
+    def list_half_answered(self) -> list[CaseState]:
+        """Return the open cases that one person has answered and that wait for a second one."""
+        return [state for state in self.list_cases("open") if state.answered_by]
 
     def count_statuses(self) -> dict[CaseStatus, int]:
         """Return how many cases have each status, those that none has included."""
@@ -239,10 +248,6 @@ def _judge(case: ReviewCase, actions: Sequence[ReviewAction]) -> tuple[CaseStatu
 def _apply_due_time(state: CaseState, now: dt.datetime) -> CaseState:
     has_run_out = state.case.due is not None and state.case.due <= now
     return replace(state, status="defaulted") if has_run_out and state.status != "decided" else state
-
-
-def _has_answered(state: CaseState, reviewer: str) -> bool:
-    return reviewer in state.actions and state.actions[reviewer].kind != "skip"
 
 
 def _rank(reviewer: str, state: CaseState) -> tuple[Any, ...]:

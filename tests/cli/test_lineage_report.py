@@ -16,6 +16,7 @@ from penumbra.logs.index import LogIndex
 from penumbra.logs.queries import lookup
 from penumbra.registry.lineage import explain_prediction
 from penumbra.registry.manifest import read_manifest, write_manifest
+from penumbra.reviews.case_lineage import explain_reviewed_prediction
 from problem import schema
 from problem.schema import EXAMPLE
 from tests.helpers import local_service, prediction_logs, review_cases
@@ -88,7 +89,8 @@ def test_no_password_of_the_settings_is_shown(deployed: Path, name: str) -> None
 def test_the_service_explains_as_the_command_does(client: Any, deployed: Path, name: str) -> None:
     answer = client.get(f"/explain/{name}")
     assert answer.status_code == 200
-    assert answer.content == encode_json(explain_prediction(local_service.make_service_settings(deployed), name))
+    told = explain_reviewed_prediction(review_cases.make_review_settings(deployed), name)
+    assert answer.content == encode_json(told)
 
 
 def test_the_labels_are_told_with_what_came_of_each(client: Any, deployed: Path, name: str) -> None:
@@ -104,6 +106,25 @@ def test_the_labels_are_told_with_what_came_of_each(client: Any, deployed: Path,
 def test_a_prediction_without_a_label_says_so(tmp_path: Path) -> None:
     (name,) = prediction_logs.log_predictions(tmp_path, prediction_logs.make_prediction(1))
     assert explain_prediction(catch_up(tmp_path), name)["labels"] == {"current": None, "history": []}
+
+
+@pytest.mark.parametrize(
+    ("answers", "words"),
+    [
+        ([], "none yet: picked for review, waits for a person"),
+        ([("ann", 42)], "none yet: picked for review, waits for a second person; answered by ann"),
+        ([("bob", 42), ("ann", 3)], "none yet: picked for review, conflict; answered by ann, bob"),
+    ],
+)
+def test_a_case_without_a_label_says_whom_it_waits_for(
+    tmp_path: Path, answers: list[tuple[str, int]], words: str
+) -> None:
+    (name,) = review_cases.pick_predictions(tmp_path, reviewers=2)
+    with review_cases.open_desk(tmp_path) as desk:
+        for reviewer, minutes in answers:
+            desk.record(review_cases.make_action(name, reviewer, minutes))
+    catch_up(tmp_path)
+    assert words in format_lineage(explain_reviewed_prediction(review_cases.make_review_settings(tmp_path), name))
 
 
 def test_a_label_later_than_due_is_late(tmp_path: Path) -> None:

@@ -51,6 +51,7 @@ def test_a_file_that_is_not_there_or_no_export_is_one_sentence(tmp_path: Path, c
     for name, words in (("none.json", "No such file"), ("tasks.csv", "expected an export of Label Studio")):
         imported = run_command_line("import-reviews", str(tmp_path / name))
         assert (imported.exit_code, words in imported.stderr, imported.stderr.count("\n")) == (1, True, 1)
+        assert "Errno" not in imported.stderr
 
 
 def test_who_an_annotator_is_is_said_with_an_equals_sign() -> None:

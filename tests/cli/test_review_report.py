@@ -32,7 +32,7 @@ def test_the_report_says_what_became_of_the_cases_why_they_were_picked_and_what_
     assert ["decided", "1"] in rows
     assert ["rule", "look", "2", "2", "1"] in rows
     assert ["close", "call", "100", "1", "1"] in rows
-    assert "2 wait, the oldest for 1.5 h." in text
+    assert "2 wait; the oldest for 1.5 h." in text
     assert "At 2026-03-02 12:00 UTC 3 of 2,000 rows were picked." in text
 
 
@@ -41,6 +41,16 @@ def test_machines_are_told_the_same(folder):
     assert told["statuses"]["open"] == 2
     assert told["reasons"][0] == {"reason": "chance", "rows": 1899, "cases": 1, "open": 1}
     assert (told["oldest"], told["blocks"]) == (make_moment(0), 1)
+
+
+def test_cases_that_wait_for_a_second_person_are_counted(tmp_path):
+    cases = [ReviewCase(name, ["chance"], 0.1, 2) for name in ("1-0", "2-0", "3-0")]
+    block = ReviewBlock(make_moment(0), {}, 30, 3, 3, {"chance": 30})
+    actions = [make_action("1-0", minutes=5), make_action("2-0", kind="cannot_tell"), make_action("3-0", kind="skip")]
+    append_to_new_segment(tmp_path, [*cases, block, *actions])
+    queue = ReviewQueue.read(tmp_path, make_moment(60))
+    assert "3 wait, 2 of them for a second person; the oldest for 1.0 h." in "\n".join(report_queue(queue))
+    assert describe_queue(queue)["half_answered"] == 2
 
 
 def test_without_a_case_the_report_says_how_to_get_one(tmp_path):

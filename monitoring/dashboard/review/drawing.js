@@ -126,6 +126,11 @@ function drawChoices(place, field, choices, answer) {
   place.setAttribute("aria-labelledby", "question");
 }
 
+export function focusAnswer(isTouched = false) {
+  const entry = find("fields").querySelector("input:enabled, select:enabled, [type=submit]");
+  (entry && !isTouched ? entry : find("row-title")).focus({ preventScroll: true });
+}
+
 const KIND_WORDS = { number: "a number", whole: "a whole number", text: "", boolean: "", classes: "" };
 
 function drawInput(field) {
@@ -135,6 +140,7 @@ function drawInput(field) {
     : make("input", { autocomplete: "off", required: true, "aria-describedby": "answer-error",
         inputMode: { number: "decimal", whole: "numeric" }[field.kind] || "text" });
   entry.dataset.kind = field.kind;
+  if (FOREIGN[field.kind]) entry.onbeforeinput = event => refuseLetters(field, event);
   const bounds = field.min !== undefined && field.max !== undefined ? ` from ${field.min} to ${field.max}` : "";
   const words = KIND_WORDS[field.kind] ? ` (${KIND_WORDS[field.kind]}${bounds})` : "";
   const label = make("label", {}, make("span", {}, field.name + words), entry);
@@ -151,12 +157,23 @@ function makeAbsence(field, entry) {
   return button;
 }
 
+// Of the letters only that of an exponent is part of a number. What is pasted is let in, and its fault said.
+const FOREIGN = { whole: /\p{L}/u, number: /(?!e)\p{L}/iu };
+
+function refuseLetters({ kind }, event) {
+  if (event.inputType === "insertText" && FOREIGN[kind].test(event.data)) event.preventDefault();
+}
+
 function readInputs(inputs) {
   const problems = inputs.map(({ field, entry }) => entry.disabled ? "" : findFault(field, entry.value.trim()));
   inputs.forEach(({ entry }, n) => entry.setAttribute("aria-invalid", String(Boolean(problems[n]))));
   find("answer-error").textContent = problems.filter(Boolean).join("; ");
   const wrong = problems.findIndex(Boolean);
-  if (wrong >= 0) return inputs[wrong].entry.focus();
+  if (wrong >= 0) {
+    inputs[wrong].entry.focus();
+    if (inputs[wrong].entry.select) inputs[wrong].entry.select(); // what is typed next takes its place
+    return null;
+  }
   return Object.fromEntries(
     inputs.map(({ field, entry }) => [field.name, entry.disabled ? null : readValue(field, entry.value.trim())]));
 }

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import sqlite3
+import time
 from collections import Counter
 from typing import Any
 
@@ -15,7 +16,7 @@ from penumbra.storage.sealed import DamagedFile
 
 DONE_KINDS = ("answer", "cannot_tell", "adjudicate")
 RECENT = dt.timedelta(days=30)  # since when cases were picked that estimates are made of
-KEPT = dt.timedelta(minutes=1)  # how long estimates are kept, as making them takes longer than an answer
+REST = 9  # times as long as making estimates took they are kept
 
 
 class ProgressReader:
@@ -26,15 +27,16 @@ class ProgressReader:
         self._folder = settings.review.folder
         self._index = LogIndex.from_settings(settings, problem.schema)
         self._facts: list[tuple[str, str]] = []
-        self._made = dt.datetime.min.replace(tzinfo=dt.UTC)
+        self._due = 0.0  # seconds of the monotonic clock
 
     def describe_progress(self) -> dict[str, Any]:
         """Describe the progress of all reviewers.
 
         Returns:
             `today`, the number of cases done since midnight UTC by reviewer; `statuses`, the number of cases by status;
-            `facts`, pairs of a name and words: how wrong the decisions of all rows were that cases of the last 30 days
-            were picked from, and how far people agree, as of a minute ago at most.
+            `half_answered`, how many of the open ones wait for a second person; `facts`, pairs of a name and words: how
+            wrong the decisions of all rows were that cases of the last 30 days were picked from, and how far people
+            agree. The facts are made anew each time, unless that takes long.
         """
         now, queue = dt.datetime.now(dt.UTC), ReviewQueue.read(self._folder)
         done = Counter(
@@ -43,9 +45,11 @@ class ProgressReader:
             for action in state.actions.values()
             if action.kind in DONE_KINDS and action.time.date() == now.date()
         )
-        if now - self._made > KEPT:
-            self._facts, self._made = self._describe_estimates(queue, now), now
-        return {"today": done, "statuses": queue.count_statuses(), "facts": self._facts}
+        if (began := time.monotonic()) >= self._due:
+            self._facts = self._describe_estimates(queue, now)
+            self._due = began + REST * (time.monotonic() - began)
+        half = len(queue.list_half_answered())
+        return {"today": done, "statuses": queue.count_statuses(), "half_answered": half, "facts": self._facts}
 
     def _describe_estimates(self, queue: ReviewQueue, now: dt.datetime) -> list[tuple[str, str]]:
         if not queue.states:

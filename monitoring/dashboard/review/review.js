@@ -2,12 +2,12 @@
 
 import { Outbox, makeToken, request } from "/review/outbox.js";
 import { listenToKeys } from "/review/keys.js";
-import { drawCase, drawFields, drawPairs, find, formatLabel, formatValue, listOpinions, makeButton } from "/review/drawing.js";
+import { drawCase, drawFields, drawPairs, find, focusAnswer, formatLabel, formatValue, listOpinions, makeButton } from "/review/drawing.js";
 
 const FETCHED = 20, FEW = 8, LOOK_AGAIN = 30000;
 const NAME_KEY = "review.name";
 const SURENESS = [["sure", "r"], ["likely", "l"], ["guess", "g"]];
-const state = { reviewer: "", isNamed: false, cases: [], current: null, done: [], mode: "", sureness: "", refused: "", failure: "" };
+const state = { reviewer: "", isNamed: false, cases: [], current: null, done: [], drafts: new Map(), mode: "", sureness: "", refused: "", failure: "" };
 let outbox, last = null, fetching = null;
 
 async function begin() {
@@ -44,6 +44,7 @@ async function work(name) {
   outbox = new Outbox(name, takeResult, takeAttempt);
   drawCommands();
   await outbox.send();
+  setInterval(() => document.hidden || fetchProgress().catch(() => {}), LOOK_AGAIN);
   await fetchCases();
   showNext();
 }
@@ -91,13 +92,14 @@ async function showNext() {
   if (state.cases.length < FEW) fetchCases();
 }
 
-function show(shown, { note = "", sureness = "" } = {}) {
+function show(shown) {
   state.current = shown;
   find("work").hidden = find("answer").hidden = !shown;
   find("nothing").hidden = Boolean(shown);
   clearTimeout(state.timer);
   if (!shown) return showNothing();
   find("row-title").textContent = state.mode ? "A row on which two answers differ" : "Row";
+  const { note, sureness } = state.drafts.get(getDraftKey(shown)) || { note: "", sureness: "" };
   drawCase(shown);
   find("answer-error").textContent = "";
   find("note").value = note;
@@ -105,10 +107,16 @@ function show(shown, { note = "", sureness = "" } = {}) {
   drawFields(find("fields"), state.form, label => act(state.mode || "answer", label));
   chooseSureness(sureness);
   scrollTo(0, 0);
-  const entry = find("fields").querySelector("input, select");
-  (entry && !matchMedia("(pointer: coarse)").matches ? entry : find("row-title")).focus({ preventScroll: true });
+  focusAnswer(matchMedia("(pointer: coarse)").matches); // a field would open the phone's keyboard
   const most = shown.columns.slice(0, 5).map(([name, value]) => `${name} ${formatValue(value)}`);
   announce(`Next row. ${most.join(", ")}`);
+}
+
+// Note and sureness of a row stay until it is answered, and are back after an undo.
+const getDraftKey = shown => `${state.mode} ${shown.case}`;
+
+function keepDraft() {
+  state.drafts.set(getDraftKey(state.current), { note: find("note").value.trim(), sureness: state.sureness });
 }
 
 function showNothing() {
@@ -123,7 +131,8 @@ function showNothing() {
 function act(kind, label = {}) {
   const shown = state.current, action = { token: makeToken(), case: shown.case, kind };
   const given = { note: find("note").value.trim(), sureness: kind === "skip" ? "" : state.sureness };
-  state.done.push({ shown, kind, ...given });
+  keepDraft();
+  state.done.push({ shown, kind });
   last = { shown, words: describeAction(kind, label) };
   state.refused = "";
   showLast(shown.said);
@@ -134,17 +143,21 @@ function act(kind, label = {}) {
 function undo() {
   const before = state.done.pop();
   if (!before) return announce("There is nothing to undo.");
-  if (state.current) state.cases.unshift(state.current);
+  if (state.current) {
+    keepDraft();
+    state.cases.unshift(state.current);
+  }
   if (before.kind !== "pass") outbox.add({ token: makeToken(), case: before.shown.case, kind: "undo" });
   last = null;
   find("last").hidden = true;
-  show(before.shown, before);
+  show(before.shown);
   announce("Undone. The row is back.");
 }
 
 // To leave a conflict to others isn't recorded: a skip would take the place of one's own answer.
 function skip() {
   if (!state.mode) return act("skip");
+  keepDraft();
   state.done.push({ shown: state.current, kind: "pass" });
   showNext();
 }
@@ -173,14 +186,14 @@ function showLast(said, status = "") {
   announce(first ? `${last.words}. ${first[0]}: ${first[1]}` : last.words);
 }
 
-function showProgress({ today, statuses, facts }) {
+function showProgress({ today, statuses, half_answered: half, facts }) {
   const own = today[state.reviewer] || 0;
   find("progress").hidden = false;
   find("progress-bar").max = Math.max(1, own + statuses.open);
   find("progress-bar").value = own;
   const others = Object.entries(today).filter(([name]) => name !== state.reviewer);
   drawPairs(find("progress-facts"), [
-    ["open", String(statuses.open)], ["done by you today", String(own)],
+    ["open", half ? `${statuses.open}, ${half} of them for a second person` : String(statuses.open)], ["done by you today", String(own)],
     ...others.map(([name, count]) => [`by ${name}`, String(count)]), ...facts]);
   find("mode").hidden = !statuses.conflict && !state.mode;
   find("mode").textContent = `Conflicts (${statuses.conflict})`;
@@ -229,6 +242,7 @@ find("other-name").onclick = () => {
   location.reload();
 };
 find("mode").onclick = () => {
+  if (state.current) keepDraft();
   state.mode = state.mode ? "" : "adjudicate";
   find("mode").setAttribute("aria-pressed", String(Boolean(state.mode)));
   Object.assign(state, { cases: [], done: [], current: null });

@@ -56,10 +56,11 @@ def explain_answer(prediction_id: str, as_json: bool) -> None:
     """
     from penumbra.cli.lineage_report import format_lineage
     from penumbra.core.settings import SettingsError, load_settings
-    from penumbra.registry.lineage import UnknownPrediction, explain_prediction
+    from penumbra.registry.lineage import UnknownPrediction
+    from penumbra.reviews.case_lineage import explain_reviewed_prediction
 
     with refuse_on(UnknownPrediction, SettingsError):
-        facts = explain_prediction(load_settings(), prediction_id)
+        facts = explain_reviewed_prediction(load_settings(), prediction_id)
     if as_json:
         print_json(facts)
     else:

@@ -87,7 +87,9 @@ class ReviewerNames:
         keys = [str(user[key]) for key in ("email", "id") if key in user]
         if name := next((self.by_annotator[key] for key in keys if key in self.by_annotator), self.everyone):
             return name
-        raise ReviewRefused(f"it was completed by {keys[0] if keys else 'nobody'}: expected a name for that annotator")
+        if not keys:
+            raise ReviewRefused("it was completed by nobody: expected an annotator")
+        raise ReviewRefused(f"it was completed by {keys[0]}: expected a name for that annotator (--map {keys[0]}=NAME)")
 
 
 @dataclass(frozen=True)

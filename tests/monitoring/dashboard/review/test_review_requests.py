@@ -13,6 +13,7 @@ from service.http.access import KeyHolder
 from service.http.refusals import RequestRefused
 from tests.helpers import prediction_logs, registered_versions, review_pages
 from tests.helpers.faulty_bundles import make_faulty_bundle
+from tests.helpers.local_service import wait_until
 from tests.helpers.review_pages import JUDGED_FLIGHTS, list_actions, pick_logged_rows
 
 ALICE, BOB = (KeyHolder(name, frozenset(["review"])) for name in ("alice", "bob"))
@@ -163,6 +164,15 @@ def test_progress_counts_what_each_did_today_and_estimates_the_error_rate_of_all
     found = page.describe_progress()
     assert (found["today"], found["statuses"]["open"], found["statuses"]["decided"]) == ({"alice": 1}, 2, 1)
     assert "from 1 of 3 picked rows" in dict(found["facts"])["decisions"]
+
+
+def test_progress_tells_of_an_answer_soon_after_it_and_of_cases_that_wait_for_a_second_person(tmp_path):
+    reviewed = pick_logged_rows(tmp_path, 3, twice=1)
+    page = open_page(reviewed)
+    assert page.describe_progress()["half_answered"] == 0
+    send(page, act(reviewed.ids[0]), act(reviewed.ids[1], number=2))
+    wait_until(lambda: "from 1 of 3 picked rows" in dict(page.describe_progress()["facts"])["decisions"])
+    assert page.describe_progress()["half_answered"] == 1
 
 
 def test_who_has_a_key_answers_under_its_name_only(made):
