@@ -91,3 +91,4 @@ EXAMPLE: dict[str, Any] = {
     "visib": 10.0,
 }
 OUTCOME: dict[str, Any] = {"arr_delay": 42}  # what happened to the example
+QUESTION = "How many minutes late did the flight arrive? Below 0: it was early."

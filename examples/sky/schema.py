@@ -55,3 +55,4 @@ EXAMPLE: dict[str, Any] = {
     "visib": 10.0,
 }
 OUTCOME: dict[str, Any] = {"later_visib": 2.5}  # what happened to the example
+QUESTION = "How many miles could one see a day later?"

@@ -52,3 +52,4 @@ EXAMPLE: dict[str, Any] = {
     "visib": 10.0,
 }
 OUTCOME: dict[str, Any] = {"later_temp": 51.0}  # what happened to the example
+QUESTION = "How warm was it a day later, in degrees Fahrenheit?"

@@ -52,6 +52,10 @@ class ProblemSchema(Protocol):
     """Optional; nothing. What was reported of the example later: JSON values of the columns that only `Labelled` has.
     Stands in the HTTP documentation."""
 
+    QUESTION: str
+    """Optional; "". What people are asked who review a row, with the unit of what they answer. Stands above the answer
+    on the review page, and in Label Studio."""
+
     CHECKS: Sequence[ColumnCheck]
     """Optional; none. Rules between columns that requests have to keep. Batches keep the rules of `Row`: state each
     check there too, as a `dy.rule` that returns its `expr()`."""
@@ -210,6 +214,7 @@ OPTIONAL_FILES = ("slices", "rules")
 # What stands for an optional name that a file leaves out, computed from the schema.
 OPTIONAL_NAMES: Mapping[str, Callable[[ProblemSchema], Any]] = {
     "OUTCOME": lambda schema: {},
+    "QUESTION": lambda schema: "",
     "CHECKS": lambda schema: (),
     "CONVERSIONS": lambda schema: (),
     "DAY": lambda schema: pl.col(schema.TIME).dt.date(),

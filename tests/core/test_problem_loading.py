@@ -84,6 +84,7 @@ def test_the_shipped_problem_has_every_name_of_the_protocols():
 def test_what_is_optional_has_its_default(write_package):
     problem = load_problem(package=write_package())
     assert (problem.schema.CHECKS, problem.schema.OUTCOME, problem.source.CONVERSIONS) == ((), {}, ())
+    assert problem.schema.QUESTION == ""
     assert (problem.slices.SLICES, problem.rules.RULES) == ({}, ())
     assert problem.slices.DAY.meta.eq(pl.col("seen").dt.date())
     assert "slices" not in problem.files
@@ -135,6 +136,7 @@ ROW_OF_TEXT = FILES["schema"].replace("dy.Datetime(nullable=False)", "dy.String(
         ("schema", FILES["schema"] + "del EXAMPLE['ring']", "schema.py: EXAMPLE lacks ring: expected every column"),
         ("schema", FILES["schema"] + "EXAMPLE['eggs'] = 2", "schema.py: EXAMPLE has eggs, no column of Row"),
         ("schema", FILES["schema"] + "OUTCOME = {'grams': 2}", "OUTCOME has grams, no column that only Labelled has"),
+        ("schema", FILES["schema"] + "QUESTION = 3", "schema.py: QUESTION is 3: expected a text"),
         ("schema", FILES["schema"] + "Row = {}", "schema.py: Row is {}: expected a subclass of dataframely.Schema"),
         ("schema", FILES["schema"] + "Labelled = Row", "schema.py: Labelled has no column that Row hasn't"),
         ("schema", FILES["schema"] + "target = pl.col('grams')", "expected a function that takes no argument"),

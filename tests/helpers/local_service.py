@@ -57,7 +57,9 @@ def make_bundle(
     model.fit(matrix, labels)
     probabilities = model.predict_proba(matrix)
     bundle.write_model_files(folder, compile_model(model, matrix.shape[1]), matrix[:20], probabilities[:20])
-    reference = rows.with_columns(pl.Series(LABEL_COLUMN, labels), pl.Series(PREDICTION_COLUMN, probabilities[:, 1]))
+    delays = pl.Series("arr_delay", np.where(labels, 42, 3), dtype=pl.Int16)
+    predictions = pl.Series(PREDICTION_COLUMN, probabilities[:, 1])
+    reference = rows.with_columns(delays, pl.Series(LABEL_COLUMN, labels), predictions)
     bundle.write_reference_rows(folder, reference.head(20))
     bundle.seal_bundle(folder, {"threshold": THRESHOLD, **facts}, inputs.kinds, inputs.tables)
     return folder

@@ -10,10 +10,11 @@ import polars as pl
 
 from monitoring.dashboard.review.row_comparison import RowComparison
 from penumbra.core.columns import LABEL_COLUMN
-from penumbra.core.problem import Problem
+from penumbra.core.problem import Problem, ProblemSchema
 from penumbra.core.settings import Settings
 from penumbra.core.task import Task
 from penumbra.logs.archiving.archive_parts import DamagedArchive, find_entry
+from penumbra.logs.labels import LabelSpec
 from penumbra.logs.queries.lookup import read_shadow_results
 from penumbra.registry.bundle import read_bundle
 from penumbra.registry.manifest import BrokenBundle
@@ -36,6 +37,7 @@ class CaseReader:
         schema = problem.schema
         self._settings, self._problem = settings, problem
         self._task = Task.from_schema(schema)
+        self._outcome = _list_outcome_columns(schema)
         self._contract = Contract(schema.Row, schema.CHECKS, schema.EXAMPLE, max_records=1)
         self._describe_row = functools.lru_cache(KEPT_ROWS)(self._read_row)
         self._compare = functools.lru_cache(KEPT_MODELS)(self._load_comparison)
@@ -126,7 +128,7 @@ class CaseReader:
     def _describe_neighbours(self, near: pl.DataFrame | None, names: Sequence[str]) -> dict[str, Any] | None:
         if near is None or near.is_empty():
             return None
-        shown = [name for name in names if name in near.columns]
+        shown = [name for name in (*self._outcome, *names) if name in near.columns]
         outcomes = [format_target(self._task, label) for label in near[LABEL_COLUMN]]
         rows = [[_keep_digits(value) for value in row] for row in near.select(shown).rows()]
         return {"columns": shown, "rows": list(zip(outcomes, rows, strict=True))}
@@ -156,3 +158,13 @@ class CaseReader:
 
 def _keep_digits(value: Any) -> Any:
     return str(value) if isinstance(value, int) and abs(value) > LARGEST_EXACT else value
+
+
+def _list_outcome_columns(schema: ProblemSchema) -> list[str]:
+    """The contract's outcome columns, without one that is the target itself."""
+    target = schema.target().meta
+    return [
+        name
+        for name in LabelSpec.from_schema(schema).outcome
+        if not (target.is_column() and target.output_name() == name)
+    ]

@@ -13,6 +13,7 @@ let outbox, last = null, fetching = null;
 async function begin() {
   const found = await request("/review/next?count=0");
   state.form = found.form;
+  find("problem-question").textContent = found.question;
   state.isNamed = !found.reviewer;
   const name = found.reviewer || localStorage.getItem(NAME_KEY) || "";
   return name ? work(name) : askName();

@@ -51,7 +51,7 @@ class ReviewRequests:
         self._review = settings.review
         self._cases, self._desk = CaseReader(settings, problem), ReviewDesk(settings, problem)
         self._progress = ProgressReader(settings, problem)
-        self._form = build_label_form(problem.schema)
+        self._question, self._form = problem.schema.QUESTION, build_label_form(problem.schema)
         self._alone = threading.Lock()
 
     def list_next(self, query: Mapping[str, str], holder: KeyHolder) -> dict[str, Any]:
@@ -63,8 +63,8 @@ class ReviewRequests:
             holder: Who sends it.
 
         Returns:
-            The `reviewer`, the `form` of an answer, and the `cases`, none for nobody. Those in conflict have the
-            `answers`.
+            The `reviewer`, the problem's `question`, the `form` of an answer, and the `cases`, none for nobody. Those
+            in conflict have the `answers`.
 
         Raises:
             RequestRefused: See `identify_reviewer`; 422 for another count.
@@ -77,7 +77,7 @@ class ReviewRequests:
             cases = [self._cases.describe_case(state, not self._review.blind) for state in found if reviewer]
         if has_conflicts:
             cases = [{**case, "answers": _list_answers(state)} for case, state in zip(cases, found, strict=False)]
-        return {"reviewer": reviewer, "form": self._form, "cases": cases}
+        return {"reviewer": reviewer, "question": self._question, "form": self._form, "cases": cases}
 
     def describe_progress(self) -> dict[str, Any]:
         """Return the progress of all reviewers, as `ProgressReader` describes it."""

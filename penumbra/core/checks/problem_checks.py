@@ -39,6 +39,7 @@ TYPE_CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "Labelled": (_is_schema, "a subclass of Row with the columns of the outcome"),
     "EXAMPLE": (_is_mapping_to(object), "a dict of JSON values by column of Row"),
     "OUTCOME": (_is_mapping_to(object), "a dict of JSON values by column that only Labelled has"),
+    "QUESTION": (lambda value: isinstance(value, str), "a text"),
     "CHECKS": (_is_sequence_of(*get_args(ColumnCheck)), "a tuple of checks from penumbra.features"),
     "CONVERSIONS": (_is_sequence_of(pl.Expr), "a list of polars expressions"),
     "FEATURES": (_is_sequence_of(*get_args(Feature)), "a tuple of features from penumbra.features"),

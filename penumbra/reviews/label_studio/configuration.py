@@ -31,6 +31,8 @@ def build_labelling_config(schema: ProblemSchema, is_blind: bool) -> str:
     view = ElementTree.Element("View")
     for name in [RECORD] if is_blind else [RECORD, SAID]:
         ElementTree.SubElement(view, "Table", name=name, value=f"${name}")
+    if schema.QUESTION:
+        ElementTree.SubElement(view, "Header", value=_write_literally(schema.QUESTION))
     for field in build_label_form(schema):
         name = field["name"]
         ElementTree.SubElement(view, "Header", value=_write_literally(name))

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from flows.steps.monitor.window_summary import format_window_summary
-from monitoring.dashboard import overview
+from monitoring.dashboard import cards, overview
 from monitoring.dashboard.flow_runs import FlowRun
 from monitoring.dashboard.window_charts import build_window_explanation
 from monitoring.reports.workspace import ReportWorkspace
@@ -291,3 +291,11 @@ def test_what_records_say_is_text_on_the_page(browser, tmp_path):
     with browser_pages.open_page(browser, overview.write_overview(settings, PROBLEM).absolute().as_uri()) as seen:
         assert reason in seen.page.inner_text("#status")
         assert seen.page.locator("script, b").count() == 0
+
+
+def test_a_long_name_of_a_recipe_breaks_between_its_words(tmp_path, monkeypatch):
+    settings = recorded_windows.make_history_settings(tmp_path)
+    card = cards.OverviewCard("version 1", [("recipe", "augmented_boosting <b>")])
+    monkeypatch.setattr(cards, "build_live_card", lambda *given: card)
+    page = overview.write_overview(settings, PROBLEM).read_text()
+    assert "<dd>augmented_<wbr>boosting &lt;b&gt;</dd>" in page

@@ -21,4 +21,4 @@ class Labelled(Row):
     tags = dy.List(dy.Int64(), nullable=False)
 
 
-SCHEMA: Any = SimpleNamespace(Row=Row, Labelled=Labelled, TIME="at", target=lambda: pl.col("left"))
+SCHEMA: Any = SimpleNamespace(Row=Row, Labelled=Labelled, TIME="at", QUESTION="", target=lambda: pl.col("left"))

@@ -137,7 +137,10 @@ REFUSED = [
         {"result": [LATE, make_region("sureness", "choices", ["certain"])]},
         "task 7, annotation 3: sureness is 'certain': expected sure, likely, guess",
     ),
-    ({"completed_by": 2}, "task 7, annotation 3: it was completed by 2: expected a name for that annotator (--map 2=NAME)"),
+    (
+        {"completed_by": 2},
+        "task 7, annotation 3: it was completed by 2: expected a name for that annotator (--map 2=NAME)",
+    ),
     ({"updated_at": "yesterday"}, "task 7: Invalid RFC3339 encoded datetime - at `$.updated_at`"),
     (
         {"updated_at": "0001-01-01T00:00:00+05:00"},

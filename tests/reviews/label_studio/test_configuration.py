@@ -24,6 +24,13 @@ def test_a_number_is_asked_for_within_the_contracts_bounds_and_may_have_no_value
     assert (number.get("min"), number.get("max")) == ("-300", "3000")
 
 
+def test_the_problem_s_question_stands_above_the_controls_where_it_has_one() -> None:
+    headers = ElementTree.fromstring(build_labelling_config(schema, is_blind=True)).iterfind("Header")
+    assert [header.get("value") for header in headers][:2] == [schema.QUESTION, "arr_delay"]
+    headers = ElementTree.fromstring(build_labelling_config(SCHEMA, is_blind=True)).iterfind("Header")
+    assert next(headers).get("value") == "left"
+
+
 def test_every_outcome_column_is_asked_for_whatever_it_is_called() -> None:
     controls = read_controls(build_labelling_config(SCHEMA, is_blind=True))
     assert list(controls.items())[:6] == [

@@ -9,6 +9,7 @@ from penumbra.reviews.desk import ReviewDesk
 from penumbra.reviews.records import ReviewAction
 from service.http.access import read_keys
 from tests.helpers import browser_pages, review_pages
+from tests.helpers.local_service import PROBLEM
 from tests.helpers.review_pages import JUDGED_FLIGHTS, MARKUP, list_actions, pick_logged_rows
 
 PHONE = {"width": 390, "height": 844}
@@ -259,6 +260,38 @@ def test_two_answers_that_differ_are_adjudicated_with_both_in_sight(open_as, rev
     page.get_by_text("There is no row on which answers differ.").wait_for()
     wait_until_sent(page)
     assert list_actions(find_actions(reviewed, "nan"))[-1] == ("nan", "adjudicate", {"late": False})
+
+
+def test_a_number_is_typed_wherever_the_focus_is_and_a_note_stays_until_its_row_is_answered(browser, tmp_path):
+    reviewed = pick_logged_rows(tmp_path, 4)
+    with review_pages.serve_overview_site(reviewed.settings, PROBLEM) as found, browser.new_context() as context:
+        page = context.new_page()
+        page.goto(f"{found}/review")
+        page.get_by_label("Name").fill("pat")
+        page.keyboard.press("Enter")
+        page.locator("#work").wait_for()
+        assert page.get_by_text("How many minutes late did the flight arrive?").is_visible()
+        page.keyboard.type("12")
+        first = press(page, "Enter")
+        page.keyboard.type("yox")
+        page.keyboard.press("Escape")
+        assert (page.locator("#fields input").input_value(), page.locator("#note").input_value()) == ("", "x")
+        second = get_case(page)
+        assert press(page, "u") == second
+        page.locator("#row-title").focus()
+        page.keyboard.type("-7")
+        assert press(page, "Enter") == first
+        assert page.locator("#note").input_value() == "x"
+        page.keyboard.type("45")
+        assert press(page, "Enter") == second
+        wait_until_sent(page)
+    said = [(each["case"], each["kind"], each.get("label"), each.get("note")) for each in reviewed.read_actions()]
+    assert said == [
+        (first, "answer", {"arr_delay": 12}, None),
+        (first, "undo", None, None),
+        (first, "answer", {"arr_delay": -7}, None),
+        (second, "answer", {"arr_delay": 45}, "x"),
+    ]
 
 
 def test_who_has_a_key_signs_in_by_the_browser_s_own_question(browser, reviewed):

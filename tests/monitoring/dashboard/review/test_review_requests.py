@@ -13,7 +13,7 @@ from service.http.access import KeyHolder
 from service.http.refusals import RequestRefused
 from tests.helpers import prediction_logs, registered_versions, review_pages
 from tests.helpers.faulty_bundles import make_faulty_bundle
-from tests.helpers.local_service import wait_until
+from tests.helpers.local_service import PROBLEM, wait_until
 from tests.helpers.review_pages import JUDGED_FLIGHTS, list_actions, pick_logged_rows
 
 ALICE, BOB = (KeyHolder(name, frozenset(["review"])) for name in ("alice", "bob"))
@@ -52,6 +52,14 @@ def test_a_case_has_the_whole_row_those_like_it_and_the_form_of_an_answer(made):
     weights = [weight for _, _, weight in first["columns"]]
     assert (len(weights), weights[0], weights) == (16, 1.0, sorted(weights, reverse=True))
     assert {outcome for outcome, _ in first["neighbours"]["rows"]} <= {"yes", "no"}
+
+
+def test_the_question_is_said_and_rows_like_it_show_the_outcome_columns_that_the_target_is_made_of(made):
+    found = list_next(ReviewRequests(made.settings, PROBLEM), count="30")
+    assert found["question"].startswith("How many minutes late")
+    near = next(case for case in found["cases"] if case["case"] == made.ids[0])["neighbours"]
+    assert near["columns"][0] == "arr_delay"
+    assert {(outcome, values[0]) for outcome, values in near["rows"]} <= {("yes", 42), ("no", 3)}
 
 
 def test_a_row_that_keeps_the_contract_no_more_is_shown_as_it_is(made):
