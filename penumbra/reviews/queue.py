@@ -54,7 +54,7 @@ class CaseState:
 
     @property
     def answered_by(self) -> list[str]:
-        """Who has answered, those who couldn't tell included."""
+        """Names of the reviewers who have answered, those who couldn't tell included."""
         return [name for name, action in self.actions.items() if action.kind != "skip"]
 
     def judge_until(self, time: dt.datetime) -> "CaseState":
