@@ -158,7 +158,7 @@ function makeAbsence(field, entry) {
 }
 
 // Of the letters only that of an exponent is part of a number. What is pasted is let in, and its fault said.
-const FOREIGN = { whole: /\p{L}/u, number: /(?!e)\p{L}/iu };
+const FOREIGN = { whole: /^\p{L}$/u, number: /^(?!e)\p{L}$/iu }; // one key
 
 function refuseLetters({ kind }, event) {
   if (event.inputType === "insertText" && FOREIGN[kind].test(event.data)) event.preventDefault();
