@@ -20,8 +20,7 @@ from penumbra.core.metrics.losses import build_judged_task, name_compared_loss
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.core.task import Task
-from penumbra.data.flywheel import is_flywheel_batch, read_period_end
-from penumbra.data.source_reader import list_source_batches
+from penumbra.data.flywheel import find_completion_day
 from penumbra.registry import bundle, serving_cost
 from penumbra.registry.manifest import BrokenBundle, UnfitBundle, verify_bundle
 from penumbra.registry.models import ModelRegistry
@@ -79,8 +78,7 @@ class ModelVersion:
             SourceFailed: The source, which knows when a batch was complete, can't be read.
         """
         names = {name for part in SPLIT_PARTS for name in self.facts.get(part, [])}
-        of_source = [batch.complete for batch in list_source_batches(self.problem) if batch.name in names]
-        return max([*of_source, *(read_period_end(name) for name in names if is_flywheel_batch(name))], default=None)
+        return find_completion_day(self.problem, names)
 
     @property
     def reference(self) -> pl.DataFrame:

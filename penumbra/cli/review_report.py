@@ -7,13 +7,12 @@ from typing import Any
 
 import polars as pl
 
+from penumbra.core.settings import ReviewSettings
 from penumbra.core.text.tables import format_table
 from penumbra.reviews.queue import CaseState, ReviewQueue
 from penumbra.reviews.records import ReviewBlock
+from penumbra.reviews.selection.case_picker import compute_budget, compute_least_budget
 
-NOTHING_PICKED = (
-    "No row was picked: nothing is new, or the budget has no whole row yet (review.per_day in settings.toml; --count)."
-)
 HOUR, DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
 
 
@@ -79,11 +78,34 @@ def tabulate_reasons(queue: ReviewQueue) -> pl.DataFrame:
     return pl.DataFrame(lines, schema=["reason", "rows", "cases", "open"], orient="row")
 
 
-def format_block(block: ReviewBlock | None) -> str:
-    """Return in a sentence how many rows of a `block` were picked."""
-    if block is None:
-        return NOTHING_PICKED
-    return f"{block.picked:,} of {block.rows:,} rows were picked."
+def format_block(block: ReviewBlock) -> str:
+    """Return in a sentence how many rows of a `block` were picked, and how many aren't asked about."""
+    known = f"; {block.labelled:,} more have a label already and aren't asked about" if block.labelled else ""
+    return f"{block.picked:,} of {block.rows:,} rows were picked{known}."
+
+
+def explain_missing_block(queue: ReviewQueue, settings: ReviewSettings, count: int | None) -> str:
+    """Explain why no row was picked.
+
+    Args:
+        queue: The queue at that moment.
+        settings: The settings' section `review`.
+        count: How many rows were asked for; None for what `per_day` allows.
+
+    Returns:
+        A sentence with the one reason.
+    """
+    available, least = compute_budget(queue, settings, count), compute_least_budget(settings, count)
+    if available >= least:
+        return "No row was picked: none has arrived since rows were picked last."
+    if count is not None:
+        return (
+            f"No row was picked: rows that a rule deferred to people have used {count:,} up; ask for more by --count."
+        )
+    return (
+        f"No row was picked: the budget has come to {available:.1f} rows so far, of {least} that it takes "
+        f"(review.per_day is {settings.per_day:g} in settings.toml); --count picks at once."
+    )
 
 
 def _list_unfinished(queue: ReviewQueue) -> list[CaseState]:

@@ -8,7 +8,7 @@ time among the source's names. It isn't read by the problem's `parse()`.
 """
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -23,7 +23,8 @@ from penumbra.core.columns import (
     SURENESS_COLUMN,
     WEIGHT_COLUMN,
 )
-from penumbra.data.source_reader import FLYWHEEL_MARK, BatchRefused
+from penumbra.core.problem import Problem
+from penumbra.data.source_reader import FLYWHEEL_MARK, BatchRefused, list_source_batches
 
 ROWS_FILE, MANIFEST_FILE = "rows.ndjson", "manifest.json"
 OUTCOME_ORIGIN, PEOPLE_ORIGIN = "outcome", "people"
@@ -72,6 +73,23 @@ class FlywheelManifest(msgspec.Struct, forbid_unknown_fields=True):
     unsigned: int
     prevented: int
     explored: int
+
+
+def find_completion_day(problem: Problem, batches: Collection[str]) -> dt.date | None:
+    """Find the first day on which some batches were complete: rows of later days are in none of them.
+
+    Args:
+        problem: The problem, with its source.
+        batches: Names of batches of the source, and of flywheel batches.
+
+    Returns:
+        The day; None where the source names none of the batches.
+
+    Raises:
+        SourceFailed: The source, which knows when a batch was complete, can't be read.
+    """
+    of_source = [batch.complete for batch in list_source_batches(problem) if batch.name in batches]
+    return max([*of_source, *(read_period_end(name) for name in batches if is_flywheel_batch(name))], default=None)
 
 
 def name_flywheel_batch(before: str, end: dt.date) -> str:

@@ -56,6 +56,7 @@ class ReviewBlock(msgspec.Struct, tag_field="is", tag="block"):
         reasons: How many of the block's rows have which reason to be picked; "chance" stands for all others.
         deferred: How many cases that a rule deferred to people have been taken off this budget.
         number: How many blocks were drawn before, as clocks can be put back.
+        labelled: How many rows of the spans had a label already, and so took no part.
     """
 
     time: dt.datetime
@@ -66,6 +67,7 @@ class ReviewBlock(msgspec.Struct, tag_field="is", tag="block"):
     reasons: Mapping[str, int]
     deferred: int = 0
     number: int = 0
+    labelled: int = 0
 
 
 class ReviewAction(msgspec.Struct, tag_field="is", tag="action", omit_defaults=True):

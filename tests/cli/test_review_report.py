@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from penumbra.cli.review_report import describe_queue, report_queue
+from penumbra.cli.review_report import describe_queue, format_block, report_queue
 from penumbra.reviews.queue import ReviewQueue
 from penumbra.reviews.records import ReviewBlock, ReviewCase
 from tests.helpers.command_line import run_command_line
@@ -36,6 +36,12 @@ def test_the_report_says_what_became_of_the_cases_why_they_were_picked_and_what_
     assert "At 2026-03-02 12:00 UTC 3 of 2,000 rows were picked." in text
 
 
+def test_rows_that_have_a_label_already_are_said_not_to_be_asked_about():
+    block = ReviewBlock(make_moment(0), {"a": (0, 9)}, 1, 1, 3.5, {"chance": 1}, labelled=400)
+    said = format_block(block)
+    assert said == "1 of 1 rows were picked; 400 more have a label already and aren't asked about."
+
+
 def test_machines_are_told_the_same(folder):
     told = describe_queue(ReviewQueue.read(folder, make_moment(90)))
     assert told["statuses"]["open"] == 2
@@ -64,6 +70,9 @@ def test_the_command_picks_rows_and_shows_the_queue(tmp_path, monkeypatch):
     monkeypatch.setenv("PENUMBRA_SERVICE__PREDICTIONS", str(tmp_path / "predictions"))
     log_rows(tmp_path, 5)
     assert run_command_line("pick-reviews", "--count", "2").stdout == "2 of 5 rows were picked.\n"
-    assert run_command_line("pick-reviews").stdout.startswith("No row was picked")
+    said = run_command_line("pick-reviews", "--count", "20").stdout
+    assert said == "No row was picked: none has arrived since rows were picked last.\n"
+    said = run_command_line("pick-reviews").stdout
+    assert said.startswith("No row was picked: the budget has come to 0.0 rows so far, of 8 that it takes")
     assert json.loads(run_command_line("reviews", "--json").stdout)["statuses"]["open"] == 2
     assert "2 wait" in run_command_line("reviews").stdout

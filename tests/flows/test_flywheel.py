@@ -254,7 +254,10 @@ def test_by_hand_one_batch_is_made_until_the_last_day_whose_labels_are_mature(tm
     assert store.flywheel_batches() == ["2024-04+flywheel-2024-05-04"]
     assert numbers(store, "2024-04+flywheel-2024-05-04") == [1]
     said = feed(settings, problem, "once")
-    assert said == ["no flywheel batch: no answered row has a label that is mature and new"]
+    assert said == [
+        "no flywheel batch: no answered row has a label that is mature and new; of 2 answered rows 2 are labelled, "
+        "those of 2024-05-04 are mature from 2024-05-06 on (labels.delay_hours)"
+    ]
 
 
 def test_where_rows_were_answered_after_today_as_it_is_set_the_clock_is_named(tmp_path):
@@ -263,7 +266,8 @@ def test_where_rows_were_answered_after_today_as_it_is_set_the_clock_is_named(tm
     log_outcome(tmp_path, 1, churned=True)
     assert feed(settings, problem, "once") == [
         "no flywheel batch: no answered row has a label that is mature and new on data.today = 2024-04-30; 1 rows were "
-        "answered since then"
+        "answered since then; of 1 answered rows 1 are labelled, those of 2024-05-01 are mature from 2024-05-03 on "
+        "(labels.delay_hours)"
     ]
 
 

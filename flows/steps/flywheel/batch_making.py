@@ -72,7 +72,7 @@ def feed_back_labels(settings: Settings, read_problem: Callable[[], Problem], wa
     store = DataStore(settings.data, problem)
     ends = list_due_ends(settings, index, store, wanted == ONCE)
     lines = [line for end in ends if (line := _make_batch(settings, problem, store, index, end))]
-    return lines or ([_explain_absence(settings.data.today, index)] if wanted else [])
+    return lines or ([_explain_missing_batch(settings, index, store)] if wanted else [])
 
 
 def list_due_ends(settings: Settings, index: LogIndex, store: DataStore, is_once: bool = False) -> list[dt.date]:
@@ -89,9 +89,7 @@ def list_due_ends(settings: Settings, index: LogIndex, store: DataStore, is_once
     Returns:
         The days, ascending; all after the period of the last batch.
     """
-    mature = settings.data.today - dt.timedelta(days=math.ceil(settings.labels.delay_hours / 24))
-    made = store.flywheel_batches()
-    since = read_period_end(made[-1]) if made else labelled_answers.find_first_answer_day(index)
+    mature, since = settings.data.today - _get_delay(settings), _find_unused_day(index, store)
     if since is None or since >= mature:
         return []
     return [mature] if is_once else list(_list_period_ends(settings.flywheel.period, since, mature))
@@ -125,11 +123,32 @@ def describe_manifest(batch: str, manifest: FlywheelManifest) -> str:
     return "\n".join([line, *(["; ".join(said)] if said else [])])
 
 
-def _explain_absence(today: dt.date, index: LogIndex) -> str:
-    """Why there is no batch; the clock is named where rows were answered at a time that hasn't come by it."""
-    reason = "no flywheel batch: no answered row has a label that is mature and new"
+def _get_delay(settings: Settings) -> dt.timedelta:
+    """The whole days after which the labels of a day's rows are mature."""
+    return dt.timedelta(days=math.ceil(settings.labels.delay_hours / 24))
+
+
+def _find_unused_day(index: LogIndex, store: DataStore) -> dt.date | None:
+    """The first day whose rows are in no batch; None without a prediction."""
+    made = store.flywheel_batches()
+    return read_period_end(made[-1]) if made else labelled_answers.find_first_answer_day(index)
+
+
+def _explain_missing_batch(settings: Settings, index: LogIndex, store: DataStore) -> str:
+    """Why there is no batch, and when there may be one; the clock is named where it is behind the rows."""
+    today, since = settings.data.today, _find_unused_day(index, store)
+    answered = labelled_answers.count_answered_rows(index, None, dt.date.max)
     later = labelled_answers.count_answered_rows(index, today, dt.date.max)
-    return f"{reason} on data.today = {today}; {later:,} rows were answered since then" if later else reason
+    said = [
+        "no flywheel batch: no answered row has a label that is mature and new",
+        f" on data.today = {today}; {later:,} rows were answered since then" if later else "",
+        f"; of {answered:,} answered rows {labelled_answers.count_labelled_rows(index):,} are labelled",
+    ]
+    if since and (first := since + dt.timedelta(days=1) + _get_delay(settings)) > today:
+        said.append(f", those of {since} are mature from {first} on (labels.delay_hours)")
+    elif since:
+        said.append(", those that are mature are the source's, in a batch already, or of people who aren't named")
+    return "".join(said)
 
 
 def _list_period_ends(period: FlywheelPeriod, since: dt.date, mature: dt.date) -> Iterator[dt.date]:

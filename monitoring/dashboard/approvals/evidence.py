@@ -1,5 +1,6 @@
 """What the page of approvals shows of a request: figures, gate, differences and faults, from ledger and registry."""
 
+import datetime as dt
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -13,6 +14,8 @@ from penumbra.approvals.requests import ApprovalRequest
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.core.text.tables import format_number
+from penumbra.data.flywheel import find_completion_day
+from penumbra.data.source_reader import SourceFailed
 from penumbra.logs.index import LogIndex
 from penumbra.registry.ledger import LedgerEntry, format_versions
 from penumbra.registry.models import ModelRegistry
@@ -21,6 +24,7 @@ from penumbra.reviews.measures.error_rates import describe_mean_error, measure_s
 from penumbra.reviews.queue import ReviewQueue
 from penumbra.storage.sealed import DamagedFile
 from penumbra.training.comparison import describe_changes
+from penumbra.training.split import SPLIT_PARTS
 
 PageLines = list[tuple[str, str]]
 MAX_CHANGES = 40  # lines of differences that are shown
@@ -116,16 +120,27 @@ def _list_review_figures(settings: Settings, problem: Problem, request: Approval
     """How wrong people found the new version, and what was served, on the rows that were picked for review."""
     version = request.versions[0]
     try:
+        learnt = _find_learnt_day(settings, problem, version)
         states = list(ReviewQueue.read(settings.review.folder).states.values())
         index = LogIndex.from_settings(settings, problem.schema)
-        shadow, served = measure_shadow_errors(index, states, version) if states else (None, None)
-    except (DamagedFile, OSError) as error:
+        shadow, served = measure_shadow_errors(index, states, version, learnt) if states else (None, None)
+    except (DamagedFile, SourceFailed, OSError) as error:
         yield "reviews", f"can't be read: {str(error).splitlines()[0]}"
         return
     if shadow and served and shadow.answered:
         kind = index.label_spec.task.kind
-        yield f"version {version} on reviewed rows", describe_mean_error(shadow, kind)
+        since = f" after {learnt}" if learnt else ""
+        yield f"version {version} on reviewed rows{since}", describe_mean_error(shadow, kind)
         yield "served, on these rows", describe_mean_error(served, kind)
+
+
+def _find_learnt_day(settings: Settings, problem: Problem, version: str) -> dt.date | None:
+    """The day up to which a version may have learnt from rows; None where the registry doesn't say."""
+    try:
+        facts = ModelRegistry(settings.registry).read_run(version).read_facts()
+    except (MlflowException, KeyError, json.JSONDecodeError):
+        return None
+    return find_completion_day(problem, {name for part in SPLIT_PARTS for name in facts.get(part, [])})
 
 
 def _list_changes(settings: Settings, request: ApprovalRequest) -> list[str]:

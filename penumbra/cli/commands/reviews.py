@@ -46,6 +46,7 @@ def pick_rows(count: int | None) -> None:
     from penumbra.core.problem import ProblemError
     from penumbra.core.problem_loading import SERVED_PARTS, load_problem
     from penumbra.core.settings import SettingsError, load_settings
+    from penumbra.reviews.queue import ReviewQueue
     from penumbra.reviews.selection.case_picker import pick_cases
     from penumbra.reviews.selection.degraded_slices import read_degraded_slices
 
@@ -53,7 +54,11 @@ def pick_rows(count: int | None) -> None:
     with refuse_on(*expected), show_progress("Picking rows"):
         settings, problem = load_settings(), load_problem(SERVED_PARTS)
         block = pick_cases(settings, problem, count, slices=read_degraded_slices(settings.monitor.folder))
-    click.echo(review_report.format_block(block))
+    if block is None:
+        queue = ReviewQueue.read(settings.review.folder)
+        click.echo(review_report.explain_missing_block(queue, settings.review, count))
+    else:
+        click.echo(review_report.format_block(block))
 
 
 @click.command("export-reviews", cls=ProjectCommand, example="penumbra export-reviews reviews.json")

@@ -32,6 +32,9 @@ SELECT count(DISTINCT key) FROM predictions AS p WHERE {WAITS_SINCE} >= ? AND {W
   AND p.decision NOT IN (SELECT value FROM json_each(?))
   AND NOT EXISTS (SELECT 1 FROM truth AS t WHERE t.key = p.key AND t.target NOT NULL)
 """
+LABELLED_ROWS_QUERY = """
+SELECT count(DISTINCT p.key) FROM predictions AS p JOIN truth AS t ON t.key = p.key WHERE t.target NOT NULL
+"""
 FIRST_ANSWER_QUERY = f"SELECT min({WAITS_SINCE}) FROM predictions AS p"
 
 
@@ -131,6 +134,12 @@ def count_answered_rows(index: LogIndex, begin: dt.date | None, end: dt.date) ->
     """
     with index.open() as db:
         return int(db.execute(ANSWERED_ROWS_QUERY, _to_span(begin, end)).fetchone()[0])
+
+
+def count_labelled_rows(index: LogIndex) -> int:
+    """Return how many different rows that are in `index` were answered and have an outcome by now."""
+    with index.open() as db:
+        return int(db.execute(LABELLED_ROWS_QUERY).fetchone()[0])
 
 
 def count_prevented_rows(index: LogIndex, begin: dt.date | None, end: dt.date, observed: Sequence[bool | str]) -> int:

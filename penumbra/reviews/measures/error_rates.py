@@ -1,5 +1,6 @@
 """How wrong the answers are over all rows, estimated from the rows that people looked at."""
 
+import datetime as dt
 from collections.abc import Sequence
 
 import numpy as np
@@ -76,7 +77,7 @@ def measure_case_errors(index: LogIndex, states: Sequence[CaseState]) -> Weighte
 
 
 def measure_shadow_errors(
-    index: LogIndex, states: Sequence[CaseState], version: str
+    index: LogIndex, states: Sequence[CaseState], version: str, learnt: dt.date | None = None
 ) -> tuple[WeightedEstimate, WeightedEstimate]:
     """Estimate the mean errors of a shadow model and of what was served, by the cases that both have decided.
 
@@ -86,6 +87,7 @@ def measure_shadow_errors(
         index: The index of predictions, labels and the shadow's answers, up to date.
         states: Cases.
         version: The shadow model's version.
+        learnt: The day up to which it may have learnt from rows, which are left out; None for none.
 
     Returns:
         The estimates of the shadow model and of the served decisions, over the same rows; see `estimate_error`.
@@ -100,6 +102,7 @@ def measure_shadow_errors(
     rows = said.select("id", shadow=_decode_decision(index.label_spec.task)).join(
         join_labels(index, said["id"].to_list()), on="id"
     )
+    rows = rows if learnt is None else rows.filter(pl.col("event").dt.date() > learnt)
     rows, kind = rows.join(cases, on="id"), index.label_spec.task.kind
     served, shadow = (
         _estimate_case_errors(

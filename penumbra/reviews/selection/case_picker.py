@@ -79,18 +79,17 @@ class CasePicker:
         now = now or dt.datetime.now(dt.UTC)
         with self._hold_queue(now) as queue:
             available = compute_budget(queue, self._settings.review, budget)
-            least = 1 if budget is not None else min(LEAST_BY_CLOCK, self._settings.review.per_day)
-            if available < max(least, 1):
+            if available < compute_least_budget(self._settings.review, budget):
                 return None
             draw = PriorityDraw(int(available), self._settings.review.chance_share)
-            spans, deferred = self._draw(draw, queue, slices)
+            spans, deferred, labelled = self._draw(draw, queue, slices)
             if not spans:
                 return None
             cases = [self._make_case(*row) for row in draw.finish()]
             rows, counts = sum(draw.rows.values()), _count_reasons(draw.rows)
             number = queue.blocks[-1].number + 1 if queue.blocks else 0
             owed = _count_deferred(queue)
-            block = ReviewBlock(now, spans, rows, len(cases), available, counts, owed, number)
+            block = ReviewBlock(now, spans, rows, len(cases), available, counts, owed, number, labelled)
             self._write([*_make_deferred_cases(deferred, queue, now), *cases, block])
             return block
 
@@ -132,29 +131,31 @@ class CasePicker:
 
     def _draw(
         self, draw: PriorityDraw, queue: ReviewQueue, slices: Sequence[DegradedSlice]
-    ) -> tuple[dict[str, tuple[int, int]], list[DeferredPrediction]]:
-        """Let the new rows take part; return their spans, and the rows in these that a rule deferred, which don't."""
+    ) -> tuple[dict[str, tuple[int, int]], list[DeferredPrediction], int]:
+        """Let the new rows take part; return their spans, and of these the rows that don't: those that a rule deferred,
+        and the number of those that have a label."""
         service, spans, deferred = self._settings.service, dict[str, tuple[int, int]](), list[DeferredPrediction]()
+        labels, count = self._settings.labels.folder, 0
         sizes = read_segment_sizes(service.predictions)
         self._index.catch_up()
         finder = NeedFinder(service.state, self._problem, self._index, slices)
         undecided = [name for name, state in queue.states.items() if not state.decided]
-        asked = set(find_shared_keys(self._settings.labels.folder, undecided).values())
+        asked = set(find_shared_keys(labels, undecided).values())
         for path, start, content in _read_pieces(service.predictions, self._find_start(queue), sizes):
             rows = [row for row in finder.read(content) if not row.pending and row.id not in queue.states]
-            names = self._select_unknown([row.id for row in rows], asked)
-            rows = [row for row in rows if row.id in names]
+            labelled = find_labelled_ids(labels, [row.id for row in rows])
+            names = self._select_unasked([row.id for row in rows if row.id not in labelled], asked)
+            rows, count = [row for row in rows if row.id in names], count + len(labelled)
             draw.add([*names], finder.find_reasons(rows), self._draw_uniforms([*names], PICK_KEY))
             spans[path.stem] = spans.get(path.stem, (start, 0))[0], start + len(content)
             deferred += _find_deferred(content)
-        return spans, deferred
+        return spans, deferred, count
 
-    def _select_unknown(self, names: Sequence[str], asked: set[str]) -> dict[str, None]:
-        """Those of the rows without a label, of each key one that wasn't `asked` about, to which theirs are added."""
-        folder, selected = self._settings.labels.folder, dict[str, None]()
-        labelled, keys = find_labelled_ids(folder, names), find_shared_keys(folder, names)
+    def _select_unasked(self, names: Sequence[str], asked: set[str]) -> dict[str, None]:
+        """Of each key of these rows one that wasn't `asked` about, to which theirs are added."""
+        keys, selected = find_shared_keys(self._settings.labels.folder, names), dict[str, None]()
         for name in names:
-            if name not in labelled and keys.get(name) not in asked:
+            if keys.get(name) not in asked:
                 selected[name] = None
                 asked.update(filter(None, [keys.get(name)]))
         return selected
@@ -228,6 +229,19 @@ def compute_budget(queue: ReviewQueue, settings: ReviewSettings, budget: float |
     left = max(queue.blocks[-1].budget - queue.blocks[-1].picked, 0.0) if queue.blocks else 0.0
     free = max(budget - _count_deferred(queue), settings.chance_share * budget)
     return min(left + free, max(settings.per_day, budget))
+
+
+def compute_least_budget(settings: ReviewSettings, budget: float | None = None) -> int:
+    """Compute how many rows a block has to have a budget for, so that rows are picked of it.
+
+    Args:
+        settings: The setting `per_day`.
+        budget: As for `compute_budget`.
+
+    Returns:
+        By the clock `LEAST_BY_CLOCK`, or a day's rows where that is less; 1 where a budget was given.
+    """
+    return 1 if budget is not None else max(int(min(LEAST_BY_CLOCK, settings.per_day)), 1)
 
 
 def _count_days(queue: ReviewQueue) -> float:

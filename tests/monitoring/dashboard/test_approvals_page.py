@@ -18,12 +18,14 @@ from monitoring.dashboard.places import find_free_ports, write_page_digests
 from monitoring.dashboard.server import make_dashboard_config
 from penumbra.approvals.requests import list_requests, make_approval_terms
 from penumbra.core.http_client import find_free_port
+from penumbra.core.problem import Problem
 from penumbra.core.problem_loading import load_problem
+from penumbra.core.settings import Settings
 from penumbra.logs.append_log import LogWriter, encode_json, list_segments
 from penumbra.logs.index import LogIndex
 from penumbra.registry.ledger import Ledger, LedgerEvent
 from penumbra.registry.models import ModelRegistry
-from penumbra.registry.run_records import FinishedRun
+from penumbra.registry.run_records import FACTS_TAG, JSON_TAG_FACTS, FinishedRun
 from penumbra.reviews.records import ReviewBlock, ReviewCase
 from service.http.access import read_keys
 from tests.helpers import browser_pages, local_service, local_sites, recorded_windows
@@ -191,6 +193,16 @@ def test_what_differs_from_the_live_version_is_said(tmp_path: Path, database: Pa
     assert by_rule["changes"][0].startswith("What changed can't be read off the registry")
 
 
+def pick_first_rows(settings: Settings, problem: Problem, count: int) -> None:
+    LogIndex.from_settings(settings, problem.schema).catch_up()
+    segment, *_ = list_segments(settings.service.predictions)
+    ids = [json.loads(line)["id"] for line in segment.read_bytes().splitlines()[:count]]
+    block = ReviewBlock(dt.datetime.now(dt.UTC), {}, 20, count, 10, {"chance": 20})
+    log = LogWriter(settings.review.folder)
+    log.append([encode_json(entry) for entry in (*(ReviewCase(name, ["chance"], 0.5) for name in ids), block)])
+    log.close()
+
+
 @pytest.mark.parametrize("explored", [0, 4])
 def test_how_wrong_both_versions_were_on_reviewed_rows_that_models_decided_is_among_the_figures(
     tmp_path: Path, database: Path, explored: int
@@ -202,17 +214,26 @@ def test_how_wrong_both_versions_were_on_reviewed_rows_that_models_decided_is_am
     lines = segment.read_bytes().splitlines(keepends=True)
     marked = [line.replace(b"{", b'{"explored":true,', 1) for line in lines[:explored]]
     segment.write_bytes(b"".join([*marked, *lines[explored:]]))
-    LogIndex.from_settings(settings, problem.schema).catch_up()
-    log = LogWriter(settings.review.folder)
-    block = ReviewBlock(dt.datetime.now(dt.UTC), {}, 20, 10 + explored, 10, {"chance": 20})
-    ids = [json.loads(line)["id"] for line in lines[: 10 + explored]]
-    log.append([encode_json(entry) for entry in (*(ReviewCase(name, ["chance"], 0.5) for name in ids), block)])
-    log.close()
+    pick_first_rows(settings, problem, 10 + explored)
     entries = Ledger(settings.ledger.folder).entries()
     figures = dict(describe_evidence(settings, problem, entries, list_requests(entries)[0])["figures"])
     for name in ("version 2 on reviewed rows", "served, on these rows"):
         assert figures[name].startswith("error rate ")
         assert figures[name].endswith("from 10 of 10 picked rows")
+
+
+def test_reviewed_rows_that_the_new_version_may_have_learnt_from_do_not_count(tmp_path: Path, database: Path) -> None:
+    models = fill_ledger(tmp_path, database)
+    settings, problem = recorded_windows.make_history_settings(tmp_path), load_problem()
+    recorded_windows.log_weeks(tmp_path, 1)
+    pick_first_rows(settings, problem, 10)
+    entries, run = Ledger(settings.ledger.folder).entries(), models.find_run_id("2")
+    for name in JSON_TAG_FACTS:
+        models.client.set_tag(run, name, "{}")
+    for batch, shown in (("2013-02", 1), ("2013-04", 0)):
+        models.client.set_tag(run, FACTS_TAG, json.dumps({"train": [batch]}))
+        figures = describe_evidence(settings, problem, entries, list_requests(entries)[0])["figures"]
+        assert sum(name.startswith("version 2 on reviewed rows after 2013-03-0") for name, _ in figures) == shown
 
 
 def test_a_person_approves_in_a_browser_and_on_a_phone_nothing_is_cut_off(site: SimpleNamespace) -> None:

@@ -136,7 +136,8 @@ def test_after_the_clock_was_put_back_by_days_no_more_is_picked_than_by_its_time
 def test_rows_with_a_label_are_not_asked(tmp_path):
     names = log_rows(tmp_path, 4)
     log_labels(tmp_path, make_label_by_id(names[0], 5), make_label_by_id(names[2], 50))
-    assert pick_cases(make_review_settings(tmp_path), RULED, 4).rows == 2
+    block = pick_cases(make_review_settings(tmp_path), RULED, 4)
+    assert (block.rows, block.labelled) == (2, 2)
     assert set(read_cases(tmp_path)) == {names[1], names[3]}
 
 
