@@ -1,4 +1,4 @@
-"""Prints what labels of people are worth, on three data sets; the last line is one JSON object."""
+"""`penumbra bench flywheel`: print what labels of people are worth, on three data sets; the last line is a JSON object."""
 
 import json
 from collections.abc import Mapping, Sequence
