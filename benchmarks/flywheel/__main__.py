@@ -1,4 +1,4 @@
-"""`penumbra bench flywheel`: print what labels of people are worth, on three data sets; the last line is a JSON object."""
+"""`penumbra bench flywheel`: what labels of people are worth, on three data sets; the last line is one JSON object."""
 
 import json
 from collections.abc import Mapping, Sequence
