@@ -108,11 +108,11 @@ def _find_end(run: "Run") -> dt.datetime | None:
 
 def _read_last_card(run: "Run") -> str:
     from metaflow.cards import get_cards
-    from metaflow.plugins.cards.exception import CardNotPresentException
+    from metaflow.plugins.cards.exception import CardNotPresentException, UnresolvableDatastoreException
 
     for step in run:
-        for task in step:
-            with contextlib.suppress(CardNotPresentException):
+        for task in step:  # one that has just begun doesn't say yet where its cards are
+            with contextlib.suppress(CardNotPresentException, UnresolvableDatastoreException):
                 return str(get_cards(task)[-1].get())
     return ""
 

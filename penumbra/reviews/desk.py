@@ -15,15 +15,10 @@ import msgspec
 from pydantic import ConfigDict, ValidationError
 
 from penumbra.core.contract.record_fields import build_model_fields
-from penumbra.core.contract.record_models import (
-    STRICT_CONFIG,
-    NamedModel,
-    create_named_model,
-    describe_expected_value,
-    format_shown_value,
-)
+from penumbra.core.contract.record_models import STRICT_CONFIG, NamedModel, create_named_model
 from penumbra.core.problem import Problem, ProblemSchema
 from penumbra.core.settings import Settings
+from penumbra.core.text.faulty_values import describe_expected_value, format_shown_value
 from penumbra.logs.append_log import LogWriter, encode_json, read_segment_sizes
 from penumbra.logs.index import LogIndex
 from penumbra.logs.labels import LabelSpec

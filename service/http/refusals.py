@@ -7,7 +7,7 @@ import msgspec
 from pydantic import ValidationError, with_config
 from typing_extensions import TypedDict
 
-from penumbra.core.contract.record_models import describe_expected_value, format_shown_value
+from penumbra.core.text.faulty_values import describe_expected_value, format_shown_value
 
 MAX_DETAILS = 100
 MAX_FAULTS_PER_RECORD = 1000

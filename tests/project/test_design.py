@@ -164,6 +164,10 @@ def test_what_the_service_loads_at_start_is_light(module):
     assert {name.split(".")[0] for name in loaded_with(module)} & HEAVY == set()
 
 
+def test_the_worker_host_loads_nothing_that_starts_threads_as_they_would_not_survive_a_fork():
+    assert "polars" not in {name.split(".")[0] for name in loaded_with("service.processes.worker_host")}
+
+
 def test_only_the_deployer_of_the_service_ever_touches_the_model_store():
     users = {
         module for module in MODULES if room(module) == "service" and "penumbra.registry.models" in imports(module)

@@ -11,9 +11,9 @@ import msgspec
 
 from monitoring.dashboard.review.cases import CaseReader
 from monitoring.dashboard.review.progress import ProgressReader
-from penumbra.core.contract.record_models import format_shown_value
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
+from penumbra.core.text.faulty_values import format_shown_value
 from penumbra.reviews.desk import ReviewDesk, ReviewRefused
 from penumbra.reviews.label_form import build_label_form
 from penumbra.reviews.queue import CaseState, ReviewQueue

@@ -10,8 +10,8 @@ from urllib.parse import quote
 import msgspec
 import polars as pl
 
-from penumbra.core.contract.record_models import format_shown_value
 from penumbra.core.problem import ProblemSchema
+from penumbra.core.text.faulty_values import format_shown_value
 from penumbra.logs.labels import LabelSpec
 from penumbra.reviews.desk import ReviewRefused
 from penumbra.reviews.label_form import YES_NO

@@ -88,6 +88,15 @@ def test_a_run_is_running_while_it_has_a_process_and_killed_once_that_is_gone(tm
     assert python("-c", ASK, cwd=tmp_path).startswith("SmallFlow killed False")
 
 
+def test_a_task_that_has_only_begun_has_no_card_yet(tmp_path):
+    (tmp_path / ".metaflow").mkdir()
+    (tmp_path / "small.py").write_text(FLOW.format(good=True, seconds=0))
+    python("small.py", "--no-pylint", "run", cwd=tmp_path)
+    for path in tmp_path.glob(".metaflow/SmallFlow/*/start/*/_meta/sysmeta_*"):
+        path.unlink()
+    assert python("-c", ASK, cwd=tmp_path).startswith("SmallFlow done True False")
+
+
 def require_text_alone(content):
     """Open a card as the dashboard serves it: it shows its text, has an origin of its own and reaches nothing."""
 

@@ -1,0 +1,35 @@
+"""The words for what is wrong with a value: what it is, and what was expected."""
+
+from typing import Any
+
+MAX_SHOWN_VALUE_LENGTH = 100
+EXPECTED_BY_ERROR_TYPE = {
+    "missing": "a value: the field is required",
+    "timezone_aware": "a date and time with its offset from UTC, such as 2024-04-01T21:00:00Z",
+    "timezone_naive": "a date and time without an offset, such as 2024-04-01T21:00:00",
+    "extra_forbidden": "no field of this name",
+    "model_type": "an object with the fields of one record",
+}
+
+
+def describe_expected_value(item: Any) -> str:
+    """Describe what a value should have been.
+
+    Args:
+        item: One of a `ValidationError`'s errors.
+
+    Returns:
+        Words that complete "expected …".
+    """
+    message: str = item["msg"]
+    return EXPECTED_BY_ERROR_TYPE.get(
+        item["type"], message.removeprefix("Input should be ").removeprefix("Input should ")
+    )
+
+
+def format_shown_value(value: Any) -> str:
+    """Return the first hundred characters of a `value` as Python writes it, to be shown to whoever sent it."""
+    try:
+        return repr(value)[:MAX_SHOWN_VALUE_LENGTH]
+    except ValueError:  # Python prints no integers of more than 4,300 digits
+        return "a number too long to show"
