@@ -38,7 +38,7 @@ dashboard: $(VENV)/runtime ## the loop, MLflow's pages and Evidently's side by s
 replay: $(VENV)/runtime checkout ## the later months day by day through the real loop, with a report at its end
 	@$(BIN)/penumbra replay
 
-test: $(VENV)/development checkout ## your problem on a sample, then what the engine promises, in four minutes (ARGS="-k name" for a part)
+test: $(VENV)/development checkout ## your problem on a sample, then what the engine promises, in some minutes (ARGS="-k name" for a part)
 	$(call run_tests,problem_tests)
 	$(call run_tests,tests,-n 2 --dist loadfile --no-loadscope-reorder)
 
