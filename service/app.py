@@ -17,7 +17,7 @@ from pydantic import ConfigDict, RootModel
 
 from penumbra.core.problem import Problem
 from penumbra.core.problem_loading import SERVED_PARTS, load_problem
-from penumbra.core.settings import ServiceSettings, Settings, SettingsError, load_settings
+from penumbra.core.settings import RuleSettings, ServiceSettings, Settings, SettingsError, load_settings
 from penumbra.logs.labels import LabelSpec
 from penumbra.reviews.case_lineage import explain_reviewed_prediction
 from penumbra.reviews.deferred import describe_deferred_answer
@@ -32,7 +32,7 @@ from service.inference.exploration import make_explorer, make_key_draw
 from service.inference.live_model import LiveModels
 from service.inference.pipeline import CanaryShare
 from service.inference.predictor import Predictor
-from service.inference.rule_engine import make_rule_engine_factory
+from service.inference.rule_engine import RuleEngineFactory, make_rule_engine_factory
 from service.inference.scoring_marks import HANG_SIGNAL, WorkerMarks
 from service.inference.service_logs import ServiceLogs
 from service.processes import inheritance, process_control
@@ -86,10 +86,7 @@ def build_service(settings: Settings, problem: Problem, keys: KeyDigests = ()) -
             logging.getLogger("bentoml").setLevel(logging.WARNING)
             logging.getLogger("service").setLevel(logging.INFO)
             process_control.enable_loggers()
-            rules = settings.rules
-            share_explored, draw = rules.explore_share * rules.apply, make_key_draw(spec.key)
-            explore = make_explorer(spec.task, problem.rules.OBSERVED_DECISIONS, share_explored, draw)
-            make_rules = make_rule_engine_factory(problem.rules.RULES if rules.apply else (), rules.on_error, explore)
+            make_rules = _make_rule_engine_factory(settings.rules, problem, spec)
             live = LiveModels(service.state, problem, make_rules, share is not None, settings.registry.signed_by)
             self.marks = open_worker_marks(service)
             self.logs = ServiceLogs(service.predictions, settings.labels.folder, *rotation)
@@ -169,6 +166,12 @@ def _make_canary_share(share: float, spec: LabelSpec) -> CanaryShare | None:
     if share and not spec.key:
         raise SettingsError(f"promotion.canary_share = {share} needs a primary key in the contract (problem/schema.py)")
     return CanaryShare(tuple(spec.key), share) if share else None
+
+
+def _make_rule_engine_factory(rules: RuleSettings, problem: Problem, spec: LabelSpec) -> RuleEngineFactory:
+    share = rules.explore_share if rules.apply else 0.0
+    explore = make_explorer(spec.task, problem.rules.OBSERVED_DECISIONS, share, make_key_draw(spec.key))
+    return make_rule_engine_factory(problem.rules.RULES if rules.apply else (), rules.on_error, explore)
 
 
 async def _end_with_parent() -> None:

@@ -1,5 +1,6 @@
 """A small HTTP server in this process, which stands for one that belongs to somebody else."""
 
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,18 @@ class SmallServer(ThreadingHTTPServer):
     def respond(self, headers: Message, body: bytes) -> tuple[int, bytes]:
         """Status and body of the answer."""
         raise NotImplementedError
+
+
+class MessageReceiver(SmallServer):
+    """Keeps the messages that it is sent, as a webhook does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.received: list[dict[str, str]] = []
+
+    def respond(self, headers: Message, body: bytes) -> tuple[int, bytes]:
+        self.received.append(json.loads(body))
+        return 200, b""
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -1,9 +1,7 @@
 """The webhook that is told of deferred answers: a server that is there, slow to come to itself, or not there."""
 
-import json
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from email.message import Message
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +11,9 @@ from penumbra.core.http_client import find_free_port
 from penumbra.logs.append_log import LogWriter
 from penumbra.reviews.notifier import DecisionNotifier
 from tests.helpers.review_cases import make_action, make_moment, make_review_settings, open_desk, pick_predictions
-from tests.helpers.small_server import SmallServer, run_small_server
+from tests.helpers.small_server import MessageReceiver, run_small_server
 
 DUE = make_moment(60)
-
-
-class Receiver(SmallServer):
-    """Keeps what it is sent."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.received: list[dict[str, str]] = []
-
-    def respond(self, headers: Message, body: bytes) -> tuple[int, bytes]:
-        self.received.append(json.loads(body))
-        return 200, b""
 
 
 @contextmanager
@@ -37,13 +23,13 @@ def open_notifier(folder: Path, address: str) -> Iterator[DecisionNotifier]:
 
 
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with run_small_server(Receiver()) as server:
+def receiver() -> Iterator[MessageReceiver]:
+    with run_small_server(MessageReceiver()) as server:
         yield server
 
 
 @pytest.fixture
-def notify(receiver: Receiver, tmp_path: Path) -> Any:
+def notify(receiver: MessageReceiver, tmp_path: Path) -> Any:
     """A function that tells what is new at so many minutes, and returns all statuses that were told by then."""
 
     def tell(minutes: float) -> list[str]:
@@ -60,7 +46,7 @@ def answer(folder: Path, case: str, minutes: int = 42, at: float = 1, **fields: 
 
 
 def test_a_decision_is_told_once_with_the_id_and_no_word_of_anybody(
-    tmp_path: Path, notify: Any, receiver: Receiver
+    tmp_path: Path, notify: Any, receiver: MessageReceiver
 ) -> None:
     (case,) = pick_predictions(tmp_path, due=DUE, default=True)
     assert notify(0.5) == []

@@ -33,6 +33,7 @@ from penumbra.data.source_reader import BatchRefused, list_source_batches
 from penumbra.logs.index import LogIndex
 from penumbra.logs.queries import labelled_answers
 from penumbra.logs.queries.labelled_answers import LabelledAnswer
+from penumbra.logs.queries.samples import to_day_timestamp
 from penumbra.reviews.queue import ReviewQueue
 from penumbra.storage.cache import JSON, FileCache
 from penumbra.training.fit import select_labelled_rows
@@ -199,7 +200,7 @@ def _build_manifest(
     rows: Sequence[dict[str, Any]],
 ) -> FlywheelManifest:
     ids, labels = (sorted(each) for each in zip(*((a.id, a.label.id) for a in answers.kept), strict=True))
-    first_second = dt.datetime.combine(begin, dt.time(), dt.UTC).timestamp() if begin else float("-inf")
+    first_second = to_day_timestamp(begin) if begin else float("-inf")
     return FlywheelManifest(
         begin=begin,
         end=end,

@@ -92,7 +92,7 @@ def read_labelled_answers(index: LogIndex, begin: dt.date | None, end: dt.date) 
     Returns:
         Each row once, in the order of their times; those whose record is no longer in the logs are left out.
     """
-    span = {"begin": to_day_timestamp(begin) if begin else float("-inf"), "end": to_day_timestamp(end)}
+    span = dict(zip(("begin", "end"), _to_span(begin, end), strict=True))
     with index.open() as db:
         found = db.execute(LABELLED_ANSWERS_QUERY, span).fetchall()
     labels = _read_entries(index.path.parent, [row[7] for row in found], LoggedLabel)

@@ -1,9 +1,7 @@
 """A deferred answer with everything real: server, indexer that picks the row and tells the webhook, reviewer."""
 
 import datetime as dt
-import json
 from collections.abc import Iterator
-from email.message import Message
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,7 @@ from penumbra.reviews.queue import ReviewQueue
 from problem.schema import EXAMPLE
 from tests.helpers import local_service, review_cases
 from tests.helpers.checkout import link_checkout
-from tests.helpers.small_server import SmallServer, run_small_server
+from tests.helpers.small_server import MessageReceiver, run_small_server
 
 RULES = """
 from penumbra.rules import Defer, OneOf, Rule
@@ -29,31 +27,19 @@ pytestmark = pytest.mark.slow
 PREDICT, FEEDBACK = "predict-key-of-ann", "feedback-key-of-bob"
 
 
-class Receiver(SmallServer):
-    """Keeps what it is sent."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.received: list[dict[str, str]] = []
-
-    def respond(self, headers: Message, body: bytes) -> tuple[int, bytes]:
-        self.received.append(json.loads(body))
-        return 200, b""
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("deferred")
 
 
 @pytest.fixture(scope="module")
-def receiver() -> Iterator[Receiver]:
-    with run_small_server(Receiver()) as server:
+def receiver() -> Iterator[MessageReceiver]:
+    with run_small_server(MessageReceiver()) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
-def http(folder: Path, receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+def http(folder: Path, receiver: MessageReceiver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     project = link_checkout(tmp_path_factory.mktemp("checkout"))
     (project / "problem/rules.py").unlink()
     (project / "problem/rules.py").write_text(RULES)
@@ -71,12 +57,12 @@ def ask(http: httpx.Client, origin: str) -> dict[str, Any]:
     return answer
 
 
-def list_told(receiver: Receiver, name: str) -> list[str]:
+def list_told(receiver: MessageReceiver, name: str) -> list[str]:
     return [message["status"] for message in receiver.received if message["prediction_id"] == name]
 
 
 def test_what_people_decide_is_the_answer_and_the_webhook_is_told_once(
-    http: httpx.Client, folder: Path, receiver: Receiver
+    http: httpx.Client, folder: Path, receiver: MessageReceiver
 ) -> None:
     name = ask(http, "JFK")["prediction_id"]
     assert http.get(f"/reviews/{name}").json()["status"] == "pending"
