@@ -24,8 +24,8 @@ from penumbra.core.metrics.losses import compute_row_losses
 from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import Settings, load_settings
 from penumbra.data.batches import DataStore
-from penumbra.registry.bundle import open_onnx_session
-from penumbra.registry.serving_cost import measure_single_row_us
+from penumbra.registry.bundles.bundle import open_onnx_session
+from penumbra.registry.bundles.serving_cost import measure_single_row_us
 from penumbra.training import bootstrap
 from penumbra.training.evaluate import TrialJob, predict_for_task
 from penumbra.training.fit import fit_estimator

@@ -16,7 +16,7 @@ from penumbra.core.problem_loading import PROBLEM_PACKAGE, SERVED_PARTS
 from penumbra.core.project_root import SETTINGS_FILE
 from penumbra.core.settings import ENV_PREFIX, PROJECT_ROOT, Settings
 from penumbra.core.text.masking import mask_settings
-from penumbra.registry.skops_model import TRUSTED_TYPES
+from penumbra.registry.bundles.skops_model import TRUSTED_TYPES
 from penumbra.storage.fingerprints import list_imported_modules, list_module_files
 from service.inference.pinned_models import PINNED_FOLDER
 from service.processes.deployer import DeployRegistry, deploy_candidate, deploy_live, deploy_previous
@@ -58,8 +58,8 @@ def build_bento(settings: Settings, registry: DeployRegistry, problem: Problem) 
 def list_service_files() -> list[str]:
     """List the code that serves: service, served parts of the problem, their imports, and types that a bundle may load.
 
-    Imports inside of functions count. The types are those of this project that penumbra/registry/skops_model.py trusts.
-    Files of the project's own packages that aren't Python, such as lookup tables, are among them.
+    Imports inside of functions count. The types are those of this project that penumbra.registry.bundles.skops_model
+    trusts. Files of the project's own packages that aren't Python, such as lookup tables, are among them.
 
     Returns:
         Paths relative to the project's root, with slashes.

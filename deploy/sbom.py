@@ -15,7 +15,7 @@ from typing import Any
 
 from deploy.locks import LockedDistribution, read_locked_distributions
 from penumbra.core.settings import PROJECT_ROOT
-from penumbra.registry.manifest import MANIFEST_FILE, hash_bundle_file
+from penumbra.registry.bundles.manifest import MANIFEST_FILE, hash_bundle_file
 from penumbra.registry.pointers import BUNDLES_FOLDER
 
 SERVE_LOCK = "locks/serve.lock"

@@ -51,14 +51,14 @@ class MonitorFlow(FlowSpec):
     def end(self):
         """Show the last windows, and make the overview anew."""
         from flows.steps.monitor import window_summary
-        from monitoring.dashboard import overview
+        from monitoring.dashboard.overview import overview_page
 
         print(
             window_summary.format_window_summary(
                 self.settings.monitor, self.settings.data.today, self.alarms, self.said
             )
         )
-        print(f"The loop on one page: {overview.write_overview(self.settings, self.problem)}")
+        print(f"The loop on one page: {overview_page.write_overview(self.settings, self.problem)}")
 
 
 if __name__ == "__main__":

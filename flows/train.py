@@ -29,7 +29,7 @@ class TrainFlow(FlowSpec):
         from flows.steps.train.trials import screening
         from penumbra.approvals.accepted_faults import include_accepted_faults
         from penumbra.core.project_loading import load_project
-        from penumbra.registry.signatures import require_signing_key
+        from penumbra.registry.bundles.signatures import require_signing_key
 
         with stop_with_one_sentence(*plan.PLAN_ERRORS, *registration.REGISTRATION_ERRORS):
             self.doctor_skipped = gate_evaluation.read_skip_reason(self.doctor)

@@ -15,7 +15,7 @@ from penumbra.core.columns import INPUTS_COLUMN
 from penumbra.core.http_client import extract_prediction
 from penumbra.core.settings import load_settings
 from penumbra.features import Record
-from penumbra.registry import bundle
+from penumbra.registry.bundles import bundle
 from penumbra.registry.pointers import BUNDLES_FOLDER, swap_live_pointer
 from penumbra.rules import Rule
 from penumbra.training.fit import compute_baseline, count_category_values

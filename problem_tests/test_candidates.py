@@ -10,7 +10,7 @@ import pytest
 
 from flows.steps.doctor.skew import make_skew_sample
 from penumbra.patterns.candidate import Candidate
-from penumbra.registry.bundle import Bundle
+from penumbra.registry.bundles.bundle import Bundle
 from penumbra.training.doctor.serving_skew import find_serving_skew
 from penumbra.training.evaluate import predict_for_task
 from penumbra.training.rejection import describe_failure

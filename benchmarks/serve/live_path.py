@@ -15,7 +15,7 @@ from benchmarks.serve.load_generator import LoadMeasurement, encode_post, run_cl
 from benchmarks.serve.servers import BenchmarkServer, suspend_others
 from penumbra.core.http_client import OPEN_WITHOUT_PROXY
 from penumbra.core.problem_loading import SERVED_PARTS, load_problem
-from penumbra.registry import bundle
+from penumbra.registry.bundles import bundle
 from penumbra.storage.sealed import replace_sealed_file
 from problem.schema import EXAMPLE, Row
 

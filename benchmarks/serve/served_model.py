@@ -11,7 +11,7 @@ import problem.schema
 import problem.source
 from penumbra.core.encoding import FeatureEncoder, derive_features, learn_category_tables
 from penumbra.core.task import Task
-from penumbra.registry import bundle
+from penumbra.registry.bundles import bundle
 from penumbra.training.fit import TrainingSet
 from penumbra.training.release import fit_release
 from problem.candidates import gradient_boosting

@@ -21,8 +21,8 @@ from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.core.task import Task
 from penumbra.data.flywheel import find_completion_day
-from penumbra.registry import bundle, serving_cost
-from penumbra.registry.manifest import BrokenBundle, UnfitBundle, verify_bundle
+from penumbra.registry.bundles import bundle, serving_cost
+from penumbra.registry.bundles.manifest import BrokenBundle, UnfitBundle, verify_bundle
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import BUNDLES_FOLDER
 from penumbra.training.fit import compute_baseline, extract_labels

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import uvicorn
 
-from monitoring.dashboard import overview
 from monitoring.dashboard.approvals.site import make_approvals_site
-from monitoring.dashboard.overview_site import make_overview_site
+from monitoring.dashboard.overview import overview_page
+from monitoring.dashboard.overview.overview_site import make_overview_site
 from monitoring.dashboard.page_access import PageAccess, guard_site
 from monitoring.dashboard.page_protocol import make_page_protocol
 from monitoring.dashboard.places import (
@@ -51,7 +51,7 @@ def make_dashboard_config(
         The configuration, with application and protocol.
     """
     dashboard, addresses = settings.dashboard, build_page_addresses(settings, ports)
-    pages = overview.PageAddresses(addresses["mlflow"], addresses["evidently"])
+    pages = overview_page.PageAddresses(addresses["mlflow"], addresses["evidently"])
     keys = read_page_digests(folder)
     is_answerable = any(key.role == "approve" for key in keys)
     parts = {
@@ -84,7 +84,7 @@ def main(*arguments: str) -> None:
     """
     ports, folder = dict(zip(PAGE_NAMES, map(int, arguments), strict=False)), Path(arguments[-1])
     try:
-        settings, problem = load_settings(), load_problem((*overview.SHOWN_PARTS, "features"))
+        settings, problem = load_settings(), load_problem((*overview_page.SHOWN_PARTS, "features"))
         sockets = [_listen(settings.dashboard.host, ports[name]) for name in list_served_pages(settings)]
     except (SettingsError, ProblemError, OSError) as error:
         sys.exit(str(error))

@@ -15,8 +15,9 @@ from penumbra.core.problem import Problem
 from penumbra.core.settings import PROJECT_ROOT, MonitorSettings, Settings
 from penumbra.core.text.tables import align_columns
 from penumbra.data import versions
-from penumbra.registry import bundle, code_version
-from penumbra.registry.manifest import UnfitBundle
+from penumbra.registry import code_version
+from penumbra.registry.bundles import bundle
+from penumbra.registry.bundles.manifest import UnfitBundle
 from penumbra.registry.models import ModelRegistry
 from penumbra.training.evaluate import TrialJob
 from penumbra.training.split import SPLIT_PARTS, Split

@@ -2,7 +2,7 @@
 
 Everything is found by its position or by an index, however long the logs are; the registry isn't needed.
 
-<service.state>/bundles/<version>  what the version was made from (see penumbra/registry/manifest.py)
+<service.state>/bundles/<version>  what the version was made from (see penumbra/registry/bundles/manifest.py)
 <service.state>/runs/<version>     the id of its MLflow run, left there by the deployer
 """
 
@@ -17,7 +17,7 @@ from penumbra.logs import append_log
 from penumbra.logs.archiving import archive_parts
 from penumbra.logs.queries.lookup import is_label_index_current, read_label_history, read_shadow_results
 from penumbra.logs.schema import REVIEW_SOURCE
-from penumbra.registry.manifest import BrokenBundle, read_manifest
+from penumbra.registry.bundles.manifest import BrokenBundle, read_manifest
 from penumbra.registry.pointers import BUNDLES_FOLDER, RUNS_FOLDER, read_note
 
 REVIEW_FIELDS = ("prediction", "reviewers", "reasons", "probability", "sureness", "note")  # of a label of people

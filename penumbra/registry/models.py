@@ -14,9 +14,9 @@ from mlflow.exceptions import MlflowException
 
 from penumbra.core.settings import RegistrySettings
 from penumbra.registry import run_records
+from penumbra.registry.bundles.manifest import BrokenBundle
 from penumbra.registry.database import check_database, create_database, has_database
 from penumbra.registry.long_texts import find_long_text
-from penumbra.registry.manifest import BrokenBundle
 from penumbra.registry.masked_client import MaskedClient, mask_registry_errors
 from penumbra.registry.run_records import BegunRun, FinishedRun, RecordedRun
 

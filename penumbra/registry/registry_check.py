@@ -7,9 +7,9 @@ from pathlib import Path
 
 from penumbra.core.settings import Settings
 from penumbra.registry.aliases import ALIAS_MOVE_ORDER
+from penumbra.registry.bundles.manifest import BrokenBundle, verify_bundle
 from penumbra.registry.ledger import Ledger
 from penumbra.registry.ledger_sync import derive_aliases
-from penumbra.registry.manifest import BrokenBundle, verify_bundle
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import BUNDLES_FOLDER
 

@@ -9,8 +9,8 @@ from penumbra.core.actor import get_actor
 from penumbra.core.settings import Settings
 from penumbra.core.text.errors import describe_error
 from penumbra.registry import aliases, ledger_sync, pointers
+from penumbra.registry.bundles.manifest import BrokenBundle, verify_bundle
 from penumbra.registry.ledger import BrokenLedger, Ledger, LedgerEntry, LedgerEvent, find_last_move
-from penumbra.registry.manifest import BrokenBundle, verify_bundle
 from penumbra.registry.pointers import (
     BUNDLES_FOLDER,
     CANARY_ALIAS,

@@ -20,8 +20,8 @@ import polars as pl
 from penumbra.core.encoding import derive_features
 from penumbra.core.problem import Problem
 from penumbra.features import Record
-from penumbra.registry import bundle
-from penumbra.registry.manifest import UnfitBundle
+from penumbra.registry.bundles import bundle
+from penumbra.registry.bundles.manifest import UnfitBundle
 from penumbra.registry.pointers import (
     BUNDLES_FOLDER,
     CANARY_ALIAS,

@@ -24,8 +24,9 @@ from penumbra.core.problem import Problem
 from penumbra.core.problem_loading import SERVED_PARTS, load_problem
 from penumbra.core.settings import Settings, load_settings
 from penumbra.core.text.errors import describe_error
-from penumbra.registry import aliases, bundle
-from penumbra.registry.manifest import BrokenBundle, UnfitBundle, read_manifest, verify_bundle
+from penumbra.registry import aliases
+from penumbra.registry.bundles import bundle
+from penumbra.registry.bundles.manifest import BrokenBundle, UnfitBundle, read_manifest, verify_bundle
 from penumbra.registry.pointers import (
     BUNDLES_FOLDER,
     CANARY_ALIAS,

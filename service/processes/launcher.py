@@ -12,7 +12,7 @@ from typing import IO
 import service
 from penumbra.core.process_tree import adopt_orphans
 from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError, load_settings, remove_api_keys
-from penumbra.registry.signatures import SIGNING_KEY_VARIABLE
+from penumbra.registry.bundles.signatures import SIGNING_KEY_VARIABLE
 from service import processes, shadow
 from service.http.access import (
     KeyDigests,

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from penumbra.registry.manifest import BrokenBundle, verify_bundle
+from penumbra.registry.bundles.manifest import BrokenBundle, verify_bundle
 from penumbra.registry.pointers import (
     BUNDLES_FOLDER,
     CANARY_ALIAS,

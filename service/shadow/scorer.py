@@ -20,7 +20,7 @@ from penumbra.core.problem_loading import SERVED_PARTS, load_problem
 from penumbra.core.process_tree import adopt_orphans
 from penumbra.logs.append_log import BYTES_PER_MEGABYTE, is_line_whole
 from penumbra.logs.schema import STATUS_ERROR, STATUS_NAN, STATUS_SHAPE, STATUS_SKIPPED, LoggedRecord
-from penumbra.registry import bundle
+from penumbra.registry.bundles import bundle
 from service.http.record_reader import Contract, RecordDict
 from service.http.refusals import RequestRefused
 from service.http.responses import make_decision_function

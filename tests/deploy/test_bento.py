@@ -24,7 +24,7 @@ from deploy.sbom import SBOM_FILE
 from penumbra.core.http_client import find_free_port
 from penumbra.core.settings import PROJECT_ROOT, load_settings
 from penumbra.logs import append_log
-from penumbra.registry import bundle
+from penumbra.registry.bundles import bundle
 from problem import schema
 from problem.schema import EXAMPLE
 from service.http.record_reader import Contract

@@ -15,7 +15,7 @@ from deploy.locks import IMAGE_PYTHON
 from deploy.sbom import SBOM_FILE, build_sbom, write_sbom
 from penumbra.cli.app import main
 from penumbra.core.settings import PROJECT_ROOT
-from penumbra.registry.manifest import MANIFEST_FILE, hash_bundle_file
+from penumbra.registry.bundles.manifest import MANIFEST_FILE, hash_bundle_file
 from tests.helpers import local_service
 
 

@@ -14,7 +14,7 @@ from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import Settings, load_settings
 from penumbra.logs import append_log
 from penumbra.registry.aliases import sync_registry
-from penumbra.registry.bundle import read_bundle
+from penumbra.registry.bundles.bundle import read_bundle
 from penumbra.registry.ledger import Ledger
 from penumbra.registry.ledger_sync import rebuild_aliases
 from penumbra.registry.models import ModelRegistry

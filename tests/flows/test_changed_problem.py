@@ -22,8 +22,8 @@ from penumbra.core.problem import Problem
 from penumbra.core.settings import RegistrySettings
 from penumbra.core.task import Task
 from penumbra.features import Expression, Number
-from penumbra.registry import bundle
-from penumbra.registry.manifest import UnfitBundle
+from penumbra.registry.bundles import bundle
+from penumbra.registry.bundles.manifest import UnfitBundle
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import read_pointer
 from penumbra.registry.run_records import FinishedRun

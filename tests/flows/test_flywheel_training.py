@@ -10,7 +10,7 @@ import pytest
 from flows.steps.doctor import examination
 from flows.steps.model_version import ModelVersion
 from flows.steps.train import live_model, matrices, plan
-from monitoring.dashboard.cards import build_data_card
+from monitoring.dashboard.overview.cards import build_data_card
 from penumbra.core.columns import FLYWHEEL_COLUMN, WEIGHT_COLUMN
 from penumbra.data import versions
 from penumbra.data.admitted import bring_back_files, find_changed_files

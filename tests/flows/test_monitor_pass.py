@@ -16,7 +16,7 @@ from penumbra.core.problem_loading import load_problem
 from penumbra.data import versions
 from penumbra.logs.archiving.archive_health import save_archive_health
 from penumbra.logs.lag import INDEX_METRICS_FILE
-from penumbra.registry import bundle
+from penumbra.registry.bundles import bundle
 from penumbra.registry.ledger import Ledger, LedgerEvent
 from penumbra.storage.work_lock import PassInProgress, hold_pass_lock
 from tests.helpers import local_service, prediction_logs

@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from penumbra.registry.manifest import verify_bundle
+from penumbra.registry.bundles.manifest import verify_bundle
 from tests.helpers.flow_workspace import Workspace
 from tests.helpers.orders import write_orders
 from tests.helpers.planted_secrets import PLANTED, find_planted_files

@@ -18,8 +18,8 @@ from penumbra.core.actor import get_actor
 from penumbra.core.problem_loading import load_problem
 from penumbra.promotion.unseen_losses import EarlierDays
 from penumbra.registry import aliases
+from penumbra.registry.bundles.manifest import UnfitBundle
 from penumbra.registry.ledger import Ledger, LedgerEntry, LedgerEvent
-from penumbra.registry.manifest import UnfitBundle
 from tests.helpers import registered_versions
 from tests.helpers.flow_workspace import Workspace
 from tests.helpers.registered_versions import (

@@ -16,7 +16,7 @@ from penumbra.core.columns import INPUTS_COLUMN
 from penumbra.core.encoding import FeatureEncoder, derive_features, learn_category_tables
 from penumbra.core.problem import Problem
 from penumbra.features import Category, Expression, Feature, Number, Weekday
-from penumbra.registry.bundle import Bundle, open_onnx_session
+from penumbra.registry.bundles.bundle import Bundle, open_onnx_session
 from penumbra.registry.ledger import Ledger
 from penumbra.registry.run_records import FinishedRun
 from penumbra.training.gate import GateReport

@@ -31,8 +31,8 @@ TRAINING_MODULES = (
     "locks/runtime.lock",
 )
 OTHER_MODULES = (
-    "monitoring/dashboard/overview.py",
-    "monitoring/dashboard/cards.py",
+    "monitoring/dashboard/overview/overview_page.py",
+    "monitoring/dashboard/overview/cards.py",
     "penumbra/cli/explain.py",
     "penumbra/simulation/replay/run.py",
     "flows/promote.py",

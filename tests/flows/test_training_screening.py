@@ -12,7 +12,7 @@ from flows.steps.train.trials import attempts, screening, selection
 from penumbra.core.problem import ProblemError
 from penumbra.core.settings import SettingsError
 from penumbra.data.batches import DataStore
-from penumbra.registry import bundle
+from penumbra.registry.bundles import bundle
 from penumbra.training.evaluate import Trial, TrialJob
 from penumbra.training.gate_checks import ServingMeasurements
 from penumbra.training.rejection import TrainingRefused

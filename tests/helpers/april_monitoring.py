@@ -14,13 +14,13 @@ import problem
 import problem.schema
 import problem.source
 from flows.steps.monitor import due_windows, reports, window_summary
-from monitoring.dashboard import overview
+from monitoring.dashboard.overview import overview_page
 from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import load_settings
 from penumbra.data.batches import DataStore
 from penumbra.logs.append_log import LogWriter, encode_json
 from penumbra.logs.schema import PredictionEntry
-from penumbra.registry import bundle
+from penumbra.registry.bundles import bundle
 from penumbra.registry.models import ModelRegistry
 
 PROBLEM = load_problem()
@@ -54,7 +54,7 @@ def main() -> None:
     alarms = due_windows.judge_due_windows(settings, PROBLEM)
     print(window_summary.format_window_summary(settings.monitor, settings.data.today, alarms, ""))
     print("reports:", *(page.name for page in reports.publish_reports(settings)))
-    print("overview:", overview.write_overview(settings, PROBLEM).name)
+    print("overview:", overview_page.write_overview(settings, PROBLEM).name)
 
 
 def decide_class(output: float | list[float]) -> str | float:

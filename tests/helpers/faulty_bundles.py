@@ -7,7 +7,7 @@ import polars as pl
 from onnx import TensorProto, helper, numpy_helper
 
 from penumbra.core.encoding import FeatureEncoder, derive_features, learn_category_tables
-from penumbra.registry import bundle
+from penumbra.registry.bundles import bundle
 from penumbra.training.onnx.compile import IR_VERSION, OPSET
 from problem import features, schema
 from tests.helpers.local_service import THRESHOLD

@@ -14,7 +14,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from penumbra.core.encoding import FeatureEncoder, derive_features, learn_category_tables
 from penumbra.core.task import Task
 from penumbra.logs import append_log
-from penumbra.registry import bundle
+from penumbra.registry.bundles import bundle
 from penumbra.training.onnx.compile import compile_model
 from service.http.record_reader import Contract
 from service.http.refusals import RequestRefused

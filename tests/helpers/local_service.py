@@ -26,7 +26,7 @@ from penumbra.core.encoding import FeatureEncoder, derive_features, learn_catego
 from penumbra.core.http_client import find_free_port
 from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT, Settings, load_settings
-from penumbra.registry import bundle
+from penumbra.registry.bundles import bundle
 from penumbra.rules import Rule
 from penumbra.training.onnx.compile import compile_model
 from problem import features, schema

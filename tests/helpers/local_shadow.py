@@ -12,7 +12,7 @@ from penumbra.logs import append_log, shadow_log
 from penumbra.logs.append_log import LogWriter, encode_json
 from penumbra.logs.schema import PredictionEntry
 from penumbra.logs.shadow_log import ShadowLog
-from penumbra.registry.bundle import read_bundle
+from penumbra.registry.bundles.bundle import read_bundle
 from problem import schema
 from service.http.record_reader import Contract
 from service.shadow.role_worker import ShadowRoleWorker

@@ -15,9 +15,9 @@ from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import Settings, load_settings
 from penumbra.logs.schema import LabelEntry
 from penumbra.logs.schema import PredictionEntry as Answer
-from penumbra.registry import bundle
+from penumbra.registry.bundles import bundle
+from penumbra.registry.bundles.manifest import read_manifest
 from penumbra.registry.ledger import Ledger, LedgerEntry
-from penumbra.registry.manifest import read_manifest
 from penumbra.registry.models import ModelRegistry
 from problem import features, schema
 from tests.helpers import local_service, prediction_logs, registered_versions

@@ -14,9 +14,9 @@ from flows.steps.doctor import examination
 from flows.steps.monitor import due_windows
 from flows.steps.train import final_fit, gate_evaluation, matrices, plan
 from monitoring.window_store import WindowStore
-from penumbra.cli.label_report import collect_label_counts, format_label_counts
-from penumbra.cli.lineage_report import format_lineage
-from penumbra.cli.quarantine_report import describe_quarantine
+from penumbra.cli.reports.label_report import collect_label_counts, format_label_counts
+from penumbra.cli.reports.lineage_report import format_lineage
+from penumbra.cli.reports.quarantine_report import describe_quarantine
 from penumbra.core.columns import (
     ADDED_AT_COLUMN,
     BROKEN_RULES_COLUMN,
@@ -39,7 +39,7 @@ from penumbra.logs.index import LogIndex
 from penumbra.logs.labels import LabelSpec
 from penumbra.logs.queries.daily import read_day_records
 from penumbra.logs.queries.labels import join_labels
-from penumbra.registry import bundle
+from penumbra.registry.bundles import bundle
 from penumbra.registry.lineage import explain_prediction
 from penumbra.simulation.replay import traffic
 from penumbra.training import slices

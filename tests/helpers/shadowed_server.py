@@ -12,7 +12,7 @@ import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from penumbra.logs import append_log
-from penumbra.registry import bundle
+from penumbra.registry.bundles import bundle
 from problem import schema
 from service.http.record_reader import Contract
 from tests.helpers import faulty_bundles, local_service, local_shadow

@@ -7,7 +7,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from skops.io import dumps
 
 from penumbra.patterns.class_padding import PaddedClasses, pad_missing_classes
-from penumbra.registry.skops_model import load_skops_model
+from penumbra.registry.bundles.skops_model import load_skops_model
 from penumbra.training.onnx.compile import compile_model, measure_parity
 
 INPUTS = np.arange(12.0)[:, None]

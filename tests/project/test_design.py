@@ -191,7 +191,7 @@ def test_importing_the_settings_or_a_flow_makes_no_files(tmp_path):
 
 
 def test_onnxruntime_is_told_not_to_call_home_before_it_is_imported(tmp_path):
-    code = "import penumbra.registry.bundle"
+    code = "import penumbra.registry.bundles.bundle"
     subprocess.run(
         [sys.executable, "-c", code], env={"PYTHONPATH": str(PROJECT_ROOT), "HOME": str(tmp_path)}, check=True
     )

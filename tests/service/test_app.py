@@ -11,7 +11,7 @@ import pytest
 
 from penumbra.core.settings import PROJECT_ROOT
 from penumbra.logs import append_log
-from penumbra.registry import bundle
+from penumbra.registry.bundles import bundle
 from problem import schema
 from tests.helpers import local_service
 

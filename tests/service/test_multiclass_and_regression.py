@@ -13,13 +13,13 @@ import polars as pl
 import pytest
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-from penumbra.cli import lineage_report
+from penumbra.cli.reports import lineage_report
 from penumbra.core.encoding import FeatureEncoder, derive_features, learn_category_tables
 from penumbra.core.task import Task
 from penumbra.features import Category, Number
 from penumbra.logs.index import LogIndex
 from penumbra.logs.queries import labels
-from penumbra.registry import bundle
+from penumbra.registry.bundles import bundle
 from penumbra.registry.lineage import explain_prediction
 from penumbra.registry.pointers import read_pointer
 from penumbra.rules import CloseCall, Review, Rule

@@ -29,7 +29,7 @@ from penumbra.features import (
     Weekday,
 )
 from penumbra.logs.append_log import encode_json
-from penumbra.registry.bundle import Bundle
+from penumbra.registry.bundles.bundle import Bundle
 from service.http.record_reader import Contract
 from service.http.refusals import RequestRefused
 from service.inference.live_model import make_loaded_model

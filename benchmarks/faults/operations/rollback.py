@@ -18,8 +18,8 @@ LIGHT_MODULES = ("penumbra.registry.rollback", "penumbra.core.settings")
 
 def prepare_promoted(folder: Path, has_registry: bool) -> None:
     """Serve version 2 after version 1."""
+    from penumbra.registry.bundles.manifest import write_manifest
     from penumbra.registry.ledger import Ledger, LedgerEvent
-    from penumbra.registry.manifest import write_manifest
 
     settings = make_settings(folder)
     for version in ("1", "2"):

@@ -24,7 +24,7 @@ from penumbra.core.problem import Problem
 from penumbra.core.process_tree import kill_process_tree
 from penumbra.core.settings import RegistrySettings, remove_api_keys
 from penumbra.features import Record
-from penumbra.registry import bundle
+from penumbra.registry.bundles import bundle
 from penumbra.training.doctor import checks, serving_skew
 
 SKEW_ROWS = 200

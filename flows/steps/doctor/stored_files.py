@@ -30,8 +30,8 @@ from penumbra.logs.daily.shadow_profiles import SHADOW_PROFILES_FOLDER
 from penumbra.logs.index import LogIndex
 from penumbra.logs.segments import restore_last_newline
 from penumbra.registry import registry_check
+from penumbra.registry.bundles.manifest import BrokenBundle, verify_bundle
 from penumbra.registry.ledger import BrokenLedger, Ledger
-from penumbra.registry.manifest import BrokenBundle, verify_bundle
 from penumbra.registry.models import REGISTRY_ERRORS, ModelRegistry
 from penumbra.registry.pointers import BUNDLES_FOLDER
 from penumbra.registry.state_repair import restore_damaged_marks

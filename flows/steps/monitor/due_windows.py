@@ -27,8 +27,8 @@ from penumbra.logs.daily.shadow_profiles import ShadowProfileStore
 from penumbra.logs.index import LogIndex
 from penumbra.logs.lag_alarms import list_lag_alarms
 from penumbra.logs.queries.daily import count_daily_answers
+from penumbra.registry.bundles.manifest import BrokenBundle, UnfitBundle
 from penumbra.registry.ledger import BrokenLedger, Ledger
-from penumbra.registry.manifest import BrokenBundle, UnfitBundle
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import CANDIDATE_ALIAS, read_shadow_versions
 from penumbra.storage.sealed import DamagedFile

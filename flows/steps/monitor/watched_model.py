@@ -16,8 +16,8 @@ from penumbra.core.columns import LABEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.problem import Problem, ProblemSchema
 from penumbra.core.settings import Settings
 from penumbra.core.task import Task
-from penumbra.registry import bundle
-from penumbra.registry.manifest import UnfitBundle
+from penumbra.registry.bundles import bundle
+from penumbra.registry.bundles.manifest import UnfitBundle
 from penumbra.registry.models import ModelRegistry
 
 NOISE_FLOOR_ROWS = 2000

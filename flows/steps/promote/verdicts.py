@@ -19,8 +19,8 @@ from penumbra.promotion.decision import PromotionDecision, decide_canary, decide
 from penumbra.promotion.unseen_losses import EarlierDays, summarise_earlier_days
 from penumbra.registry import ledger_sync
 from penumbra.registry.aliases import AliasesChanged, hold_alias_lock, sync_registry
+from penumbra.registry.bundles.manifest import BrokenBundle, UnfitBundle
 from penumbra.registry.ledger import COMPARED_DAYS_KEY, BrokenLedger, Ledger, LedgerEntry, find_last_move
-from penumbra.registry.manifest import BrokenBundle, UnfitBundle
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import CANARY_ALIAS, CANDIDATE_ALIAS, LIVE_ALIAS, PREVIOUS_ALIAS, read_refusal
 from penumbra.storage.sealed import DamagedFile

@@ -16,7 +16,7 @@ from flows.steps.train.trials.screening import BASELINE_REFUSED
 from flows.steps.train.trials.shipping import ship_model
 from penumbra.core.columns import FLYWHEEL_COLUMN, INPUTS_COLUMN, PREDICTION_COLUMN, WEIGHT_COLUMN
 from penumbra.core.settings import Settings
-from penumbra.registry import bundle
+from penumbra.registry.bundles import bundle
 from penumbra.training.evaluate import Trial, TrialJob
 from penumbra.training.fit import fit_estimator
 from penumbra.training.gate_checks import ServingMeasurements

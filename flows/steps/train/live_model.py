@@ -21,8 +21,8 @@ from penumbra.core.settings import RegistrySettings, Settings
 from penumbra.core.task import Task
 from penumbra.logs.index import LogIndex
 from penumbra.logs.queries.labels import find_first_outputs
-from penumbra.registry import bundle
-from penumbra.registry.manifest import UnfitBundle, read_manifest
+from penumbra.registry.bundles import bundle
+from penumbra.registry.bundles.manifest import UnfitBundle, read_manifest
 from penumbra.registry.pointers import LIVE_ALIAS
 from penumbra.training.split import SPLIT_PARTS
 

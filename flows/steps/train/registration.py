@@ -21,12 +21,13 @@ from penumbra.core.actor import get_actor
 from penumbra.core.contract.contract_changes import describe_contract
 from penumbra.core.settings import Settings
 from penumbra.data.failure_set import FailureSet
-from penumbra.registry import aliases, bundle, ledger_sync
+from penumbra.registry import aliases, ledger_sync
+from penumbra.registry.bundles import bundle
+from penumbra.registry.bundles.manifest import MANIFEST_FILE
+from penumbra.registry.bundles.signatures import sign_manifest
 from penumbra.registry.ledger import COMPARED_DAYS_KEY, BrokenLedger, Ledger, LedgerEntry, LedgerEvent
-from penumbra.registry.manifest import MANIFEST_FILE
 from penumbra.registry.models import REGISTRY_ERRORS, ModelRegistry
 from penumbra.registry.pointers import CANDIDATE_ALIAS, LIVE_ALIAS
-from penumbra.registry.signatures import sign_manifest
 from penumbra.storage.atomic import replace_file
 from penumbra.storage.cache import RunReceipts
 from penumbra.storage.locks import hold_file_lock

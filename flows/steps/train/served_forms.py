@@ -19,7 +19,7 @@ from penumbra.core.problem import Problem
 from penumbra.core.text.quoting import quote_value
 from penumbra.features import Expression, Feature
 from penumbra.logs.append_log import encode_json
-from penumbra.registry import bundle
+from penumbra.registry.bundles import bundle
 from penumbra.training.gate_checks import FormComparison
 from service.http.record_reader import Contract, RecordDict
 from service.http.refusals import RequestRefused

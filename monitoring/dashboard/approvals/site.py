@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import parse_qsl
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from mlflow.exceptions import MlflowException
 
 from monitoring.dashboard.approvals.evidence import describe_evidence
-from monitoring.dashboard.overview_site import send_page
+from monitoring.dashboard.overview.overview_site import send_page
 from monitoring.dashboard.page_access import KEY_HOLDER
+from monitoring.dashboard.page_templates import render_page
 from monitoring.dashboard.sites import APPROVALS_PATH, READ_METHODS
 from monitoring.window_store import DamagedWindow
 from penumbra.approvals.announcements import announce_approvals
@@ -105,9 +105,7 @@ def _render_page(
         ],
         "ended": [_describe_end(each) for each in reversed(ended[-MAX_ENDED:])],
     }
-    folders = [Path(__file__).parent, Path(__file__).parent.parent]
-    environment = Environment(loader=FileSystemLoader(folders), autoescape=True, undefined=StrictUndefined)
-    return environment.get_template("approvals.html").render(page=facts).encode()
+    return render_page(Path(__file__).parent, "approvals.html", facts).encode()
 
 
 def _describe_end(request: ApprovalRequest) -> dict[str, str]:

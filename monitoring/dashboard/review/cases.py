@@ -16,8 +16,8 @@ from penumbra.core.task import Task
 from penumbra.logs.archiving.archive_parts import DamagedArchive, find_entry
 from penumbra.logs.labels import LabelSpec
 from penumbra.logs.queries.lookup import read_shadow_results
-from penumbra.registry.bundle import read_bundle
-from penumbra.registry.manifest import BrokenBundle
+from penumbra.registry.bundles.bundle import read_bundle
+from penumbra.registry.bundles.manifest import BrokenBundle
 from penumbra.registry.pointers import BUNDLES_FOLDER, read_pointer, read_shadow_versions
 from penumbra.reviews.label_form import format_output, format_target
 from penumbra.reviews.queue import CaseState

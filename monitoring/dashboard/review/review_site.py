@@ -14,7 +14,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from monitoring.dashboard.overview_site import send_page
+from monitoring.dashboard.overview.overview_site import send_page
 from monitoring.dashboard.page_access import KEY_HOLDER
 from monitoring.dashboard.review.review_requests import ReviewRequests
 from monitoring.dashboard.sites import READ_METHODS, REVIEW_PATH

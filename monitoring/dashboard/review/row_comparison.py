@@ -7,7 +7,7 @@ import polars as pl
 
 from penumbra.core.columns import LABEL_COLUMN
 from penumbra.core.encoding import derive_features
-from penumbra.registry.bundle import Bundle, read_reference_rows
+from penumbra.registry.bundles.bundle import Bundle, read_reference_rows
 
 REPLACEMENT_ROWS = 32  # of the reference, whose values replace each column's in turn
 MAX_COMPARED_ROWS = 20_000

@@ -43,7 +43,7 @@ def examine_batches() -> None:
 @as_json_option
 def show_quarantine(as_json: bool) -> None:
     """Show the rejected rows by batch and rule, with an example of each."""
-    from penumbra.cli import quarantine_report
+    from penumbra.cli.reports import quarantine_report
     from penumbra.core.problem import ProblemError
     from penumbra.core.problem_loading import load_problem
     from penumbra.core.settings import SettingsError, load_settings

@@ -23,7 +23,7 @@ def print_window_explanation(day: dt.datetime | None, as_json: bool) -> None:
     Without DAY the latest window with an alarm; where none has any, the latest one.
     """
     from monitoring.window_store import DamagedWindow
-    from penumbra.cli import window_report
+    from penumbra.cli.reports import window_report
     from penumbra.core.settings import SettingsError, load_settings
 
     with refuse_on(SettingsError, DamagedWindow, window_report.NoExplanation):
@@ -37,7 +37,7 @@ def print_window_explanation(day: dt.datetime | None, as_json: bool) -> None:
 @click.command("overview", cls=ProjectCommand, example="penumbra overview")
 def print_overview_path() -> None:
     """Write the loop on one page, which works offline and on a phone, and print where it is."""
-    from monitoring.dashboard.overview import SHOWN_PARTS, write_overview
+    from monitoring.dashboard.overview.overview_page import SHOWN_PARTS, write_overview
     from penumbra.core.problem import ProblemError
     from penumbra.core.problem_loading import load_problem
     from penumbra.core.settings import SettingsError, load_settings

@@ -57,7 +57,7 @@ APART_READY = {
 @as_json_option
 def show_settings(as_json: bool) -> None:
     """Show every setting with its value, and whether that comes from settings.toml or the environment."""
-    from penumbra.cli.settings_report import format_settings, list_settings
+    from penumbra.cli.reports.settings_report import format_settings, list_settings
     from penumbra.core.settings import SettingsError
 
     with refuse_on(SettingsError):

@@ -54,7 +54,7 @@ def return_to_previous(reason: str, to: str) -> None:
 @as_json_option
 def show_history(entry: int | None, rebuild: bool, as_json: bool) -> None:
     """Show every verdict, promotion, rollback and retraining; or one ENTRY with its evidence."""
-    from penumbra.cli import ledger_report
+    from penumbra.cli.reports import ledger_report
     from penumbra.core.settings import SettingsError, load_settings
     from penumbra.registry import ledger_sync
     from penumbra.registry.aliases import AliasesChanged

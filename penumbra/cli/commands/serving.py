@@ -29,7 +29,7 @@ def print_bento_folder(as_json: bool) -> None:
     from penumbra.core.problem import ProblemError
     from penumbra.core.problem_loading import SERVED_PARTS, load_problem
     from penumbra.core.settings import SettingsError, load_settings
-    from penumbra.registry.manifest import BrokenBundle
+    from penumbra.registry.bundles.manifest import BrokenBundle
     from penumbra.registry.models import ModelRegistry
 
     with (
@@ -54,7 +54,7 @@ def explain_answer(prediction_id: str, as_json: bool) -> None:
     ID is the answer's prediction_id. The chain: prediction, model version, MLflow run, settings, revision, data
     version, raw batches; with the prediction's label.
     """
-    from penumbra.cli.lineage_report import format_lineage
+    from penumbra.cli.reports.lineage_report import format_lineage
     from penumbra.core.settings import SettingsError, load_settings
     from penumbra.registry.lineage import UnknownPrediction
     from penumbra.reviews.case_lineage import explain_reviewed_prediction
@@ -71,7 +71,7 @@ def explain_answer(prediction_id: str, as_json: bool) -> None:
 @as_json_option
 def show_labels(as_json: bool) -> None:
     """Show which predictions have their labels, after how long, and what became of every label."""
-    from penumbra.cli import label_report
+    from penumbra.cli.reports import label_report
     from penumbra.core.problem import ProblemError
     from penumbra.core.problem_loading import load_problem
     from penumbra.core.settings import SettingsError, load_settings
@@ -88,7 +88,7 @@ def show_labels(as_json: bool) -> None:
 @as_json_option
 def show_rules(as_json: bool) -> None:
     """Show the business rules, how often each fired, and how many rows wait for review."""
-    from penumbra.cli import rule_report
+    from penumbra.cli.reports import rule_report
     from penumbra.core.problem import ProblemError
     from penumbra.core.problem_loading import load_problem
     from penumbra.core.settings import SettingsError, load_settings
@@ -110,7 +110,7 @@ def manage_blocked_records(text: str | None, digest: str | None, as_json: bool) 
 
     The previous model answers them, or else the baseline. A running service follows within a second.
     """
-    from penumbra.cli import blocked_report
+    from penumbra.cli.reports import blocked_report
     from penumbra.core.problem import ProblemError
     from penumbra.core.problem_loading import load_problem
     from penumbra.core.settings import SettingsError, load_settings
@@ -132,7 +132,7 @@ def manage_blocked_records(text: str | None, digest: str | None, as_json: bool) 
 @as_json_option
 def show_shadow(as_json: bool) -> None:
     """Show who is in the shadow, how much of the traffic each has answered, and how far it agrees with live."""
-    from penumbra.cli import shadow_report
+    from penumbra.cli.reports import shadow_report
     from penumbra.core.settings import SettingsError, load_settings
 
     with refuse_on(SettingsError):

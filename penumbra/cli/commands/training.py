@@ -111,7 +111,7 @@ def reproduce_model(ctx: click.Context, model: str, as_json: bool) -> None:
     from penumbra.core.settings import SettingsError, load_settings
     from penumbra.data.dvc_file import DamagedDvcFile
     from penumbra.data.versions import RestoreFailed
-    from penumbra.registry.manifest import BrokenBundle
+    from penumbra.registry.bundles.manifest import BrokenBundle
 
     errors = (SettingsError, ProblemError, RestoreFailed, DamagedDvcFile, BrokenBundle, MlflowException)
     with (

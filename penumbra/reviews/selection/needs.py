@@ -20,8 +20,8 @@ from penumbra.logs.index import LogIndex
 from penumbra.logs.parsing import decode_each_line
 from penumbra.logs.queries.shadow import measure_disagreements
 from penumbra.logs.schema import ReviewedPrediction, add_record_fields
-from penumbra.registry.bundle import read_bundle_task, read_reference_rows
-from penumbra.registry.manifest import BrokenBundle, read_manifest
+from penumbra.registry.bundles.bundle import read_bundle_task, read_reference_rows
+from penumbra.registry.bundles.manifest import BrokenBundle, read_manifest
 from penumbra.registry.pointers import BUNDLES_FOLDER
 from penumbra.reviews.selection.uncertainty import ModelUncertainty
 

@@ -19,7 +19,7 @@ from penumbra.core.settings import DataSettings, Settings, load_settings
 from penumbra.core.task import Task
 from penumbra.logs.index import LogIndex
 from penumbra.logs.queries.labels import read_day_answers
-from penumbra.registry import bundle
+from penumbra.registry.bundles import bundle
 from penumbra.registry.ledger import Ledger, LedgerEntry
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import BUNDLES_FOLDER, LIVE_ALIAS

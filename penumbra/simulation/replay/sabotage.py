@@ -12,7 +12,8 @@ from penumbra.core.encoding import derive_features
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.core.task import Task
-from penumbra.registry import aliases, bundle
+from penumbra.registry import aliases
+from penumbra.registry.bundles import bundle
 from penumbra.registry.ledger import Ledger, LedgerEvent
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import CANDIDATE_ALIAS, LIVE_ALIAS

@@ -60,7 +60,10 @@ def _skew_finding(inputs: FeatureEncoder, sample: SkewSample, way: str, answers:
     )
     if not names:
         return Finding(
-            "skew", "prediction", evidence, "the inputs agree: compare service/ with penumbra/registry/bundle.py"
+            "skew",
+            "prediction",
+            evidence,
+            "the inputs agree: compare service/ with penumbra/registry/bundles/",
         )
     return Finding("skew", names, evidence, "make the kind's expr() and scalar() agree, and run `make train` again")
 

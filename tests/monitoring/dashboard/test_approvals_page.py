@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from monitoring.dashboard import overview
 from monitoring.dashboard.approvals.evidence import describe_evidence
+from monitoring.dashboard.overview import overview_page
 from monitoring.dashboard.places import find_free_ports, write_page_digests
 from monitoring.dashboard.server import make_dashboard_config
 from penumbra.approvals.requests import list_requests, make_approval_terms
@@ -67,7 +67,7 @@ def serve_overview(folder: Path, keys: Any = KEYS) -> Iterator[SimpleNamespace]:
     sockets, ports = folder / "sockets", find_free_ports("127.0.0.1", find_free_port())
     sockets.mkdir(exist_ok=True)
     write_page_digests(sockets, keys)
-    config = make_dashboard_config(settings, load_problem(overview.SHOWN_PARTS), ports, sockets)
+    config = make_dashboard_config(settings, load_problem(overview_page.SHOWN_PARTS), ports, sockets)
     listening = [socket.create_server(("127.0.0.1", port)) for port in ports.values()]
     address = f"http://127.0.0.1:{ports['overview']}"
     with local_sites.serve_config(config, listening), httpx.Client(base_url=address, trust_env=False) as client:

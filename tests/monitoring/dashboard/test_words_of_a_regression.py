@@ -4,8 +4,8 @@ import datetime as dt
 
 import pytest
 
-from monitoring.dashboard.cards import build_data_card
-from monitoring.dashboard.window_charts import build_window_charts, build_window_table
+from monitoring.dashboard.overview.cards import build_data_card
+from monitoring.dashboard.overview.window_charts import build_window_charts, build_window_table
 from monitoring.reports.workspace import ReportWorkspace
 from monitoring.windows import EstimatedLoss, WindowLoss
 from penumbra.core.settings import load_settings

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from penumbra.registry.bundle import read_bundle
+from penumbra.registry.bundles.bundle import read_bundle
 from penumbra.rules import Answer, Between, CloseCall, OneOf, Refuse, Review, Rule
 from problem import schema
 from service.http.record_reader import Contract

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from penumbra.registry.bundle import BrokenBundle
+from penumbra.registry.bundles.bundle import BrokenBundle
 from penumbra.registry.pointers import read_pointer
 from penumbra.storage.sealed import replace_sealed_file
 from problem.schema import EXAMPLE

@@ -15,7 +15,7 @@ import pytest
 import service
 from penumbra.core.settings import PROJECT_ROOT
 from penumbra.logs import append_log
-from penumbra.registry.signatures import SIGNING_KEY_VARIABLE
+from penumbra.registry.bundles.signatures import SIGNING_KEY_VARIABLE
 from problem.schema import EXAMPLE, OUTCOME
 from service.processes import launcher
 from service.processes.supervisor import ChildProcess, Supervisor

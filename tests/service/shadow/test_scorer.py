@@ -5,7 +5,7 @@ import pytest
 
 from penumbra.core.task import Task
 from penumbra.logs.append_log import encode_json
-from penumbra.registry import bundle
+from penumbra.registry.bundles import bundle
 from problem import schema
 from service.shadow.scorer import Scorer
 from tests.helpers import faulty_bundles, local_service

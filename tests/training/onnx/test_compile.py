@@ -29,7 +29,7 @@ from penumbra.patterns.augmentation import Augmented
 from penumbra.patterns.cascade import Cascade
 from penumbra.patterns.hard_negatives import HardNegatives
 from penumbra.patterns.reframing import Reframed
-from penumbra.registry.bundle import open_onnx_session
+from penumbra.registry.bundles.bundle import open_onnx_session
 from penumbra.training.onnx import trees
 from penumbra.training.onnx.compile import CONVERTERS, compile_model, measure_parity
 from penumbra.training.onnx.graph import CannotCompile, Graph

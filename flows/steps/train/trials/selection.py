@@ -9,7 +9,7 @@ from flows.steps.train.matrices import Matrices
 from flows.steps.train.plan import TrainingPlan, read_training_rows
 from penumbra.core.metrics.losses import compute_row_losses
 from penumbra.core.settings import RegistrySettings, Settings
-from penumbra.registry.manifest import read_manifest
+from penumbra.registry.bundles.manifest import read_manifest
 from penumbra.registry.pointers import LIVE_ALIAS
 from penumbra.training import bootstrap, gate_comparisons
 from penumbra.training.evaluate import Trial, TrialJob

@@ -7,7 +7,7 @@ import numpy as np
 
 from flows.steps.train.matrices import Matrices
 from penumbra.patterns.class_padding import pad_missing_classes
-from penumbra.registry import bundle, serving_cost
+from penumbra.registry.bundles import bundle, serving_cost
 from penumbra.training.evaluate import UnsoundPredictions
 from penumbra.training.gate_checks import ServingMeasurements
 from penumbra.training.release import PARITY_TOLERANCE, ParityError, Release, build_release

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from monitoring.dashboard.flow_runs import FlowRun
+from monitoring.dashboard.overview.flow_runs import FlowRun
 from monitoring.dashboard.sites import SANDBOX_POLICY
 from penumbra.core.process_tree import kill_process_tree
 from penumbra.core.settings import PROJECT_ROOT
@@ -46,7 +46,7 @@ if __name__ == "__main__":
 ASK = """
 import pathlib
 from monitoring.reports.foreign_pages import seal_page
-from monitoring.dashboard import flow_runs
+from monitoring.dashboard.overview import flow_runs
 (run,) = flow_runs.list_latest_flow_runs(["SmallFlow", "NoFlow"])
 print(run.flow, run.state, run.ended is not None, "<html" in run.card)
 pathlib.Path("card.html").write_text(seal_page(run.card))

@@ -7,7 +7,7 @@ trusts scikit-learn's public estimators, numpy and Python's plain types.
 from pathlib import Path
 from typing import Any
 
-from penumbra.registry.manifest import BrokenBundle
+from penumbra.registry.bundles.manifest import BrokenBundle
 
 TRUSTED_TYPES = (
     "functools.partial",
@@ -86,7 +86,7 @@ def load_skops_model(archive: Path) -> Any:
         if untrusted := set(get_untrusted_types(file=archive)) - set(TRUSTED_TYPES):
             names = ", ".join(sorted(untrusted))
             raise BrokenBundle(
-                f"{archive}: holds {names}, which penumbra/registry/skops_model.py doesn't list as trusted"
+                f"{archive}: holds {names}, which penumbra/registry/bundles/skops_model.py doesn't list as trusted"
             )
         return load_archive(archive, trusted=list(TRUSTED_TYPES))
     except BrokenBundle:

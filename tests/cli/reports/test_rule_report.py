@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penumbra.cli.rule_report import report_rules
+from penumbra.cli.reports.rule_report import report_rules
 from penumbra.logs.queries.rule_counts import count_rules
 from penumbra.logs.schema import RefusalEntry, get_refusals_folder
 from penumbra.rules import Answer, CloseCall, OneOf, Refuse, Review, Rule

@@ -1,9 +1,9 @@
 """Bundles: a directory with everything that serving needs of one model version; nothing in it executes on load.
 
-bundle.json.sig    the signature of bundle.json, if training had a key (penumbra/registry/signatures.py)
+bundle.json.sig    the signature of bundle.json, if training had a key (penumbra/registry/bundles/signatures.py)
 bundle.json        task, features and category tables, the contract's columns, threshold, metrics, and its origin
 model.onnx         the compiled model (penumbra/training/onnx/compile.py); or, of an estimator that can't be compiled,
-model.skops        the fitted estimator, made only of types that penumbra/registry/skops_model.py lists
+model.skops        the fitted estimator, made only of types that penumbra/registry/bundles/skops_model.py lists
 probe.npz          some input rows with the fitted model's own answers: a bundle that answers otherwise is refused
 reference.parquet  held-out rows with their labels and scores: what "normal" looks like to this model
 """
@@ -29,8 +29,14 @@ from penumbra.core.encoding import CategoryTables, FeatureEncoder, derive_featur
 from penumbra.core.problem import Problem
 from penumbra.core.task import Task
 from penumbra.features import Feature
-from penumbra.registry import skops_model
-from penumbra.registry.manifest import BrokenBundle, UnfitBundle, hash_bundle_file, verify_bundle, write_manifest
+from penumbra.registry.bundles import skops_model
+from penumbra.registry.bundles.manifest import (
+    BrokenBundle,
+    UnfitBundle,
+    hash_bundle_file,
+    verify_bundle,
+    write_manifest,
+)
 
 ONNX_FILE, SKOPS_FILE = "model.onnx", "model.skops"
 PROBE_AND_REFERENCE_FILES = ("probe.npz", "reference.parquet")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from penumbra.approvals.requests import list_requests, make_approval_terms
-from penumbra.cli.approval_report import format_requests
+from penumbra.cli.reports.approval_report import format_requests
 from penumbra.core.actor import get_actor
 from penumbra.registry.ledger import Ledger, LedgerEvent
 from tests.helpers.command_line import run_command_line

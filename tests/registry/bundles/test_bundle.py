@@ -23,9 +23,9 @@ from penumbra.core.task import Task
 from penumbra.features import Category, Expression, Number
 from penumbra.patterns.augmentation import Augmented
 from penumbra.patterns.hard_negatives import HardNegatives
-from penumbra.registry import bundle
-from penumbra.registry.manifest import read_manifest, write_manifest
-from penumbra.registry.serving_cost import measure_bundle_bytes, measure_single_row_us
+from penumbra.registry.bundles import bundle
+from penumbra.registry.bundles.manifest import read_manifest, write_manifest
+from penumbra.registry.bundles.serving_cost import measure_bundle_bytes, measure_single_row_us
 from penumbra.training.fit import TrainingSet
 from penumbra.training.release import fit_release
 
@@ -295,7 +295,8 @@ class Stranger(DummyClassifier):
 def test_a_type_that_the_code_does_not_list_is_refused_by_name_whatever_the_archive_says(tmp_path):
     with pytest.raises(
         bundle.BrokenBundle,
-        match=r"tests\.registry\.test_bundle\.Stranger, which penumbra/registry/skops_model\.py doesn't list",
+        match=r"tests\.registry\.bundles\.test_bundle\.Stranger, which "
+        r"penumbra/registry/bundles/skops_model\.py doesn't list",
     ):
         uncompiled(tmp_path / "s", Stranger())
 

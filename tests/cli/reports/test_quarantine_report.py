@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from penumbra.cli.quarantine_report import describe_quarantine
+from penumbra.cli.reports.quarantine_report import describe_quarantine
 
 REJECTED = pl.DataFrame(
     {

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from penumbra.registry.signatures import find_signature_fault
+from penumbra.registry.bundles.signatures import find_signature_fault
 from penumbra.storage.sealed import hash_file
 
 MANIFEST_FILE = "bundle.json"

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
-from monitoring.dashboard import overview
+from monitoring.dashboard.overview import overview_page
 from monitoring.dashboard.sites import READ_METHODS, get_first_part
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
@@ -18,7 +18,7 @@ HEALTH_PATH = "/healthz"
 
 
 def make_overview_site(
-    settings: Settings, problem: Problem, addresses: overview.PageAddresses, parts: Mapping[str, AsgiApp]
+    settings: Settings, problem: Problem, addresses: overview_page.PageAddresses, parts: Mapping[str, AsgiApp]
 ) -> AsgiApp:
     """Make the ASGI application of the overview, and of the pages for people below it.
 
@@ -39,7 +39,7 @@ def make_overview_site(
             return b"ok"
         if path == "/":
             with alone:
-                return overview.write_overview(settings, problem, addresses).read_bytes()
+                return overview_page.write_overview(settings, problem, addresses).read_bytes()
         found: Path = settings.monitor.folder / path.lstrip("/")
         if not (LINKED_PAGE.fullmatch(path) and found.is_file()):
             raise RequestRefused(404, "there is no such page: the overview at / links to all that there are")

@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from flows.steps.monitor.window_summary import format_window_summary
-from monitoring.dashboard import cards, overview
-from monitoring.dashboard.flow_runs import FlowRun
-from monitoring.dashboard.window_charts import build_window_explanation
+from monitoring.dashboard.overview import cards, overview_page
+from monitoring.dashboard.overview.flow_runs import FlowRun
+from monitoring.dashboard.overview.window_charts import build_window_explanation
 from monitoring.reports.workspace import ReportWorkspace
 from monitoring.window_store import WindowStore
 from penumbra.core.problem_loading import load_problem
@@ -51,7 +51,7 @@ def written(tmp_path_factory, database):
         kept.folder.joinpath("reports", str(window.begin)).mkdir(parents=True)
         kept.mark_published(window, ["data", "candidate-quality"])
     pick_first_rows(settings, 2)
-    return overview.write_overview(settings, PROBLEM).absolute().as_uri()
+    return overview_page.write_overview(settings, PROBLEM).absolute().as_uri()
 
 
 @pytest.fixture
@@ -149,12 +149,13 @@ def test_a_window_judged_before_explanations_were_recorded_says_so_and_how_to_ge
 
 def test_evidently_is_linked_at_its_first_page_until_there_are_reports(tmp_path):
     settings = recorded_windows.make_history_settings(tmp_path)
-    addresses = overview.PageAddresses("http://a", "http://b")
-    assert 'href="http://b"' in overview.write_overview(settings, PROBLEM, addresses).read_text()
+    addresses = overview_page.PageAddresses("http://a", "http://b")
+    assert 'href="http://b"' in overview_page.write_overview(settings, PROBLEM, addresses).read_text()
     kept = ReportWorkspace(settings.monitor.folder, settings.registry.model)
     kept.workspace.joinpath(str(kept.project)).mkdir(parents=True)
     assert (
-        f'href="http://b/projects/{kept.project}"' in overview.write_overview(settings, PROBLEM, addresses).read_text()
+        f'href="http://b/projects/{kept.project}"'
+        in overview_page.write_overview(settings, PROBLEM, addresses).read_text()
     )
 
 
@@ -192,7 +193,7 @@ def test_every_text_stands_out_from_what_is_behind_it(seen):
 
 
 def test_before_anything_was_trained_the_page_says_what_to_do(browser, tmp_path):
-    page = overview.write_overview(recorded_windows.make_history_settings(tmp_path), PROBLEM).absolute().as_uri()
+    page = overview_page.write_overview(recorded_windows.make_history_settings(tmp_path), PROBLEM).absolute().as_uri()
     with browser_pages.open_page(browser, page, browser_pages.PHONE_SIZE) as seen:
         assert "Nothing has been watched yet" in seen.page.inner_text("#status")
         assert [seen.page.inner_text(f"#{card} .big") for card in ("data", "live", "candidate", "labels")] == [
@@ -207,12 +208,12 @@ def test_before_anything_was_trained_the_page_says_what_to_do(browser, tmp_path)
 
 
 def test_what_has_been_done_is_no_step_before_the_first_pass(tmp_path, monkeypatch, database):
-    monkeypatch.setattr(overview.flow_runs, "list_latest_flow_runs", lambda names: [])
+    monkeypatch.setattr(overview_page.flow_runs, "list_latest_flow_runs", lambda names: [])
     make_aliased_registry(tmp_path, database, live="1")
     recorded_windows.log_weeks(tmp_path, 1)
     settings = recorded_windows.make_history_settings(tmp_path)
     assert read_head(settings).endswith("make monitor does a pass.")
-    page = overview.write_overview(settings, PROBLEM).read_text()
+    page = overview_page.write_overview(settings, PROBLEM).read_text()
     assert "none in a judged window" in page
     assert "none due" not in page
 
@@ -226,7 +227,7 @@ def record_silence(settings, last):
 
 def read_head(settings):
     """The page's head as text, without a browser."""
-    page = overview.write_overview(settings, PROBLEM).read_text()
+    page = overview_page.write_overview(settings, PROBLEM).read_text()
     section = page.partition('id="status">')[2].partition("</section>")[0]
     return " ".join(re.sub("<[^>]+>", " ", section).split())
 
@@ -234,7 +235,7 @@ def read_head(settings):
 def test_after_a_pass_that_judged_no_window_the_head_says_what_the_pass_said(tmp_path, monkeypatch):
     settings = recorded_windows.make_history_settings(tmp_path)
     passed = FlowRun("MonitorFlow", "1", dt.datetime.now(dt.UTC), dt.datetime.now(dt.UTC), good=True)
-    monkeypatch.setattr(overview.flow_runs, "list_latest_flow_runs", lambda flows: [passed])
+    monkeypatch.setattr(overview_page.flow_runs, "list_latest_flow_runs", lambda flows: [passed])
     said = format_window_summary(settings.monitor, settings.data.today, [], "").splitlines()[0]
     assert read_head(settings).endswith(f"No verdict yet {said}")
 
@@ -260,7 +261,7 @@ def test_what_can_t_be_read_is_said_on_the_page_and_the_rest_is_shown(browser, t
     settings = recorded_windows.make_monitored_history(tmp_path, database)
     (settings.ledger.folder / LEDGER_FILE).write_text("?\n")
     (settings.monitor.folder / "windows/2013-04-01.json").write_text("?")
-    with browser_pages.open_page(browser, overview.write_overview(settings, PROBLEM).absolute().as_uri()) as seen:
+    with browser_pages.open_page(browser, overview_page.write_overview(settings, PROBLEM).absolute().as_uri()) as seen:
         problems = seen.page.locator(".problem").all_inner_texts()
         assert [word in problem for word, problem in zip(("2013-04-01.json", LEDGER_FILE), problems, strict=True)] == [
             True
@@ -272,7 +273,7 @@ def test_a_loss_that_does_not_fit_the_target_is_said_on_the_page(tmp_path):
     settings = recorded_windows.make_history_settings(tmp_path)
     WindowStore(settings.monitor.folder).write(recorded_windows.make_window(0))
     unfit = settings.model_copy(update={"promotion": settings.promotion.model_copy(update={"loss": "absolute_error"})})
-    assert "the target of problem/schema.py is classes" in overview.write_overview(unfit, PROBLEM).read_text()
+    assert "the target of problem/schema.py is classes" in overview_page.write_overview(unfit, PROBLEM).read_text()
     assert read_head(unfit).startswith("✓ ok in the window")
 
 
@@ -280,7 +281,7 @@ def test_who_is_behind_with_the_logs_is_said_on_the_page(browser, tmp_path):
     settings = recorded_windows.make_history_settings(tmp_path)
     prediction_logs.append_to_new_segment(settings.service.predictions, [prediction_logs.make_prediction(1)])
     (settings.service.predictions / INDEX_METRICS_FILE).touch()
-    with browser_pages.open_page(browser, overview.write_overview(settings, PROBLEM).absolute().as_uri()) as seen:
+    with browser_pages.open_page(browser, overview_page.write_overview(settings, PROBLEM).absolute().as_uri()) as seen:
         assert "predictions wait for the index" in seen.page.locator(".problem").first.inner_text()
 
 
@@ -288,7 +289,7 @@ def test_what_records_say_is_text_on_the_page(browser, tmp_path):
     settings = recorded_windows.make_history_settings(tmp_path)
     reason = "<script>alert(1)</script><b>bold</b>"
     WindowStore(settings.monitor.folder).write(recorded_windows.make_window(0, "investigate", reason=reason))
-    with browser_pages.open_page(browser, overview.write_overview(settings, PROBLEM).absolute().as_uri()) as seen:
+    with browser_pages.open_page(browser, overview_page.write_overview(settings, PROBLEM).absolute().as_uri()) as seen:
         assert reason in seen.page.inner_text("#status")
         assert seen.page.locator("script, b").count() == 0
 
@@ -297,5 +298,5 @@ def test_a_long_name_of_a_recipe_breaks_between_its_words(tmp_path, monkeypatch)
     settings = recorded_windows.make_history_settings(tmp_path)
     card = cards.OverviewCard("version 1", [("recipe", "augmented_boosting <b>")])
     monkeypatch.setattr(cards, "build_live_card", lambda *given: card)
-    page = overview.write_overview(settings, PROBLEM).read_text()
+    page = overview_page.write_overview(settings, PROBLEM).read_text()
     assert "<dd>augmented_<wbr>boosting &lt;b&gt;</dd>" in page

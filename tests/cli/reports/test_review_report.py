@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from penumbra.cli.review_report import describe_queue, format_block, report_queue
+from penumbra.cli.reports.review_report import describe_queue, format_block, report_queue
 from penumbra.reviews.queue import ReviewQueue
 from penumbra.reviews.records import ReviewBlock, ReviewCase
 from tests.helpers.command_line import run_command_line

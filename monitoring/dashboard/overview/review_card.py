@@ -2,7 +2,7 @@
 
 import datetime as dt
 
-from monitoring.dashboard.cards import OverviewCard, format_moment
+from monitoring.dashboard.overview.cards import OverviewCard, format_moment
 from penumbra.core.problem import Problem
 from penumbra.core.settings import ReviewSettings, Settings
 from penumbra.logs.index import LogIndex

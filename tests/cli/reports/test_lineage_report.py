@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from penumbra.cli.lineage_report import format_lineage
+from penumbra.cli.reports.lineage_report import format_lineage
 from penumbra.core.settings import PROJECT_ROOT, Settings
 from penumbra.logs import append_log
 from penumbra.logs.append_log import LogWriter, encode_json
 from penumbra.logs.index import LogIndex
 from penumbra.logs.queries import lookup
+from penumbra.registry.bundles.manifest import read_manifest, write_manifest
 from penumbra.registry.lineage import explain_prediction
-from penumbra.registry.manifest import read_manifest, write_manifest
 from penumbra.reviews.case_lineage import explain_reviewed_prediction
 from problem import schema
 from problem.schema import EXAMPLE
@@ -232,7 +232,7 @@ def test_the_command_refuses_in_one_sentence(tmp_path: Path, words: list[str]) -
 
 
 def test_the_command_loads_nothing_heavy() -> None:
-    code = "import sys, penumbra.cli.app, penumbra.cli.lineage_report, penumbra.registry.lineage; "
+    code = "import sys, penumbra.cli.app, penumbra.cli.reports.lineage_report, penumbra.registry.lineage; "
     code += "print(sorted({'mlflow', 'polars', 'numpy', 'onnxruntime'} & set(sys.modules)))"
     result = subprocess.run([sys.executable, "-c", code], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"

@@ -2,7 +2,7 @@ import datetime as dt
 import os
 from pathlib import Path
 
-from penumbra.cli.shadow_report import report_shadow
+from penumbra.cli.reports.shadow_report import report_shadow
 from penumbra.logs.schema import ShadowBatch, ShadowRow, ShadowStart
 from penumbra.logs.shadow_log import ShadowLog
 from penumbra.registry.ledger import Ledger, LedgerEvent

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from mlflow.exceptions import MlflowException
 
 from monitoring.arrivals import STALE_KEY
-from monitoring.dashboard import cards, flow_runs, window_charts
-from monitoring.dashboard.flow_runs import FlowRun
-from monitoring.dashboard.review_card import build_review_card
+from monitoring.dashboard.overview import cards, flow_runs, window_charts
+from monitoring.dashboard.overview.flow_runs import FlowRun
+from monitoring.dashboard.overview.review_card import build_review_card
+from monitoring.dashboard.page_templates import render_page
 from monitoring.dashboard.sites import REVIEW_PATH
 from monitoring.reports.foreign_pages import seal_page
 from monitoring.reports.workspace import ReportWorkspace
@@ -98,10 +98,7 @@ def write_overview(settings: Settings, problem: Problem, addresses: PageAddresse
     folder = settings.monitor.folder
     folder.mkdir(parents=True, exist_ok=True)
     facts = _collect_facts(settings, problem, addresses or _default_addresses(settings.dashboard))
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    page = environment.get_template(PAGE_TEMPLATE).render(page=facts)
+    page = render_page(Path(__file__).parent, PAGE_TEMPLATE, facts)
     replace_file(folder / PAGE_FILE, page.encode())
     return folder / PAGE_FILE
 

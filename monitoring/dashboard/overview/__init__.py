@@ -1,0 +1,1 @@
+"""The overview: the loop on one page."""
