@@ -64,9 +64,10 @@ docs: $(VENV)/development ## the documentation as a site that works offline
 
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 lock: $(VENV)/uv ## pin the dependencies anew, moving only what must; UPGRADE=1 for the newest (needs the network)
-	@for lock in "pyproject.toml --extra train --extra s3 --extra docs --extra dev -o locks/dev.lock" \
+	@for lock in "pyproject.toml --extra train --extra s3 --extra cluster --extra docs --extra dev -o locks/dev.lock" \
 	             "pyproject.toml --extra train -c locks/dev.lock -o locks/runtime.lock" \
 	             "pyproject.toml --extra s3 -c locks/dev.lock -o locks/s3.lock" \
+	             "pyproject.toml --extra train --extra s3 --extra cluster -c locks/dev.lock -o locks/cluster.lock" \
 	             "pyproject.toml -c locks/dev.lock -o locks/serve.lock" \
 	             "locks/mlflow.in -o locks/mlflow.lock" \
 	             "locks/series.in --no-deps -o locks/series.lock" \
