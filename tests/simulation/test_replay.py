@@ -41,7 +41,9 @@ def figures(folder: Path) -> dict[str, Any]:
     process.send_signal(signal.SIGKILL)
     process.communicate()
     output, _ = start_replay(folder).communicate()
-    return dict(json.loads(output.splitlines()[-1]))
+    last = output.splitlines()[-1]
+    assert last.startswith("{"), output
+    return dict(json.loads(last))
 
 
 def test_it_goes_on_after_a_kill_and_plays_each_day_once(figures: dict[str, Any], folder: Path) -> None:
