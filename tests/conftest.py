@@ -5,11 +5,15 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
 
 from tests.helpers.checkout import import_from_checkout, link_checkout
+
+if TYPE_CHECKING:
+    from tests.helpers.postgres_server import PostgresServer
 
 # These tests are the engine's: whatever problem/, settings.toml and data.dvc are, they find those of examples/flights.
 CHECKOUT = Path(tempfile.mkdtemp(prefix="penumbra-checkout-"))
@@ -58,6 +62,15 @@ def registry(tmp_path: Path, migrated_database: Path) -> RegistrySettings:
         model="lateness",
         signed_by=[],
     )
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator["PostgresServer"]:
+    """A real PostgreSQL server, started when the first test wants it."""
+    from tests.helpers.postgres_server import launch_postgres
+
+    with launch_postgres() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
