@@ -134,7 +134,7 @@ def _require_same_features(first: bundle.Bundle, problem: Problem) -> None:
 def _list_environment_changes(facts: Mapping[str, Any]) -> list[str]:
     """List what differs in code and environment from the first training."""
     current = {
-        "revision": code_version.read_git_revision(PROJECT_ROOT),
+        "revision": code_version.read_code_revision(PROJECT_ROOT),
         **code_version.describe_environment(PROJECT_ROOT),
     }
     recorded = {"revision": facts["revision"], **facts["environment"]}

@@ -33,6 +33,7 @@ from penumbra.data.dvc_listing import (
 from penumbra.storage.atomic import fill_folder_aside, replace_file
 
 os.environ.setdefault("DVC_NO_ANALYTICS", "1")
+REPOSITORY_CONFIG = "[core]\n    no_scm = true\n    site_cache_dir = .dvc/tmp/site\n"  # of one that no checkout has
 
 
 class RestoreFailed(RuntimeError):
@@ -260,8 +261,7 @@ def _pull_version(data: DataSettings, pointer: DvcFile, folder: Path) -> None:
     (aside / "data.dvc").write_text(pointer.format(folder.name))
     config = _build_dvc_config(data) | {"cache": {"dir": str(objects.get_repository_root(data) / ".dvc" / "cache")}}
     try:
-        (aside / ".dvc").mkdir()
-        (aside / ".dvc" / "config").write_text("[core]\n    no_scm = true\n")
+        _make_repository(aside)
         with Repo(str(aside), config=config) as repo:
             repo.pull()
     except (DvcException, OSError, ImportError) as error:
@@ -275,9 +275,18 @@ def _pull_version(data: DataSettings, pointer: DvcFile, folder: Path) -> None:
 def _open_repository(data: DataSettings) -> Iterator[Any]:
     from dvc.repo import Repo
 
-    with Repo(str(objects.get_repository_root(data)), config=_build_dvc_config(data), _wait_for_lock=True) as repo:
+    root = objects.get_repository_root(data)
+    if not (root / ".dvc").exists():  # an empty work folder of a pod
+        _make_repository(root)
+    with Repo(str(root), config=_build_dvc_config(data), _wait_for_lock=True) as repo:
         repo.scm_context.quiet = True
         yield repo
+
+
+def _make_repository(root: Path) -> None:
+    """Make a DVC repository that needs no git, in a folder that has none."""
+    (root / ".dvc").mkdir(parents=True)
+    (root / ".dvc" / "config").write_text(REPOSITORY_CONFIG)
 
 
 class _RemotePushes:

@@ -1,4 +1,7 @@
-"""The version of the code: the git revision and the environment. See also penumbra/storage/fingerprints.py."""
+"""The version of the code: the git revision and the environment. See also penumbra/storage/fingerprints.py.
+
+<root>/REVISION   the revision of a copy of the project that is no git checkout, such as the one in an image
+"""
 
 import hashlib
 import importlib.metadata
@@ -6,33 +9,58 @@ import platform
 import subprocess
 from pathlib import Path
 
+REVISION_FILE = "REVISION"
 RECORDED_LIBRARIES = ("scikit-learn", "numpy", "polars", "onnx", "onnxruntime", "mlflow", "dvc", "metaflow")
 
 
-class NoGitRevision(RuntimeError):
-    """The code has no git revision to record."""
+class NoCodeRevision(RuntimeError):
+    """The code has no revision to record."""
 
 
-def read_git_revision(root: Path) -> str:
-    """Read the git commit of a checkout.
+def read_code_revision(root: Path) -> str:
+    """Read the revision of a project: the git commit of a checkout or, where there is none, what its image names.
 
     Args:
-        root: A folder in the checkout.
+        root: The folder of the project.
 
     Returns:
         The commit's hash, with "+changes" appended if the work tree differs from it.
 
     Raises:
-        NoGitRevision: git isn't installed, or `root` is in no checkout with a commit.
+        NoCodeRevision: `root` is in no git checkout with a commit, or git isn't installed; and it has no file REVISION.
     """
     try:
         commit = _run_git(root, "rev-parse", "HEAD")
     except (OSError, subprocess.CalledProcessError):
-        raise NoGitRevision(
-            f"{root} is no git checkout with a commit: models record the revision that made them; "
-            "run `git init && git add -A && git commit -m start` first"
-        ) from None
+        return _read_revision_file(root)
     return commit + ("+changes" if _run_git(root, "status", "--porcelain") else "")
+
+
+def is_git_checkout(root: Path) -> bool:
+    """Tell whether a folder is in a git checkout, without asking git, which an image may lack.
+
+    Args:
+        root: The folder.
+
+    Returns:
+        Whether it or a folder above it has `.git`.
+    """
+    root = root.absolute()
+    return any((folder / ".git").exists() for folder in (root, *root.parents))
+
+
+def _read_revision_file(root: Path) -> str:
+    try:
+        revision = (root / REVISION_FILE).read_text().strip()
+    except FileNotFoundError:
+        revision = ""
+    if not revision:
+        raise NoCodeRevision(
+            f"{root} is no git checkout with a commit, and has no file {REVISION_FILE} that names one: models record "
+            "the revision that made them; run `git init && git add -A && git commit -m start` first, or build the "
+            f"image with {REVISION_FILE}, which `git rev-parse HEAD` prints"
+        )
+    return revision
 
 
 def describe_environment(root: Path) -> dict[str, str]:

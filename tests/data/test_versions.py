@@ -216,3 +216,12 @@ def test_dvc_itself_takes_a_pointer_file_that_says_whose_data_it_names(project):
         repo.add(str(project.folder))
     assert versions.read_recorded_meta(project)["first"] == "2024-01-01"
     assert (project.folder / "a.csv").exists()
+
+
+def test_a_folder_without_a_repository_gets_one_and_is_filled_from_the_remote(project, tmp_path):
+    recorded = versions.record_data_version(project).md5
+    empty = data_settings(tmp_path / "pod", project.remote)
+    empty.folder.parent.mkdir()
+    shutil.copy(versions.get_dvc_file(project), versions.get_dvc_file(empty))
+    assert versions.pull_data(empty)
+    assert (versions.compute_data_version(empty), content(empty.folder)) == (recorded, {"a.csv": b"1\n"})

@@ -24,13 +24,13 @@ def checkout(tmp_path):
 
 
 def test_the_revision_of_a_clean_checkout_is_its_commit(checkout):
-    assert code_version.read_git_revision(checkout) == git(checkout, "rev-parse", "HEAD")
+    assert code_version.read_code_revision(checkout) == git(checkout, "rev-parse", "HEAD")
 
 
 @pytest.mark.parametrize("name", ["a.py", "new.py"])
 def test_the_revision_says_where_files_were_changed_or_added_since(checkout, name):
     (checkout / name).write_text("a = 2\n")
-    assert code_version.read_git_revision(checkout) == git(checkout, "rev-parse", "HEAD") + "+changes"
+    assert code_version.read_code_revision(checkout) == git(checkout, "rev-parse", "HEAD") + "+changes"
 
 
 def test_ignored_files_are_no_changes(checkout):
@@ -38,18 +38,40 @@ def test_ignored_files_are_no_changes(checkout):
     git(checkout, "add", "-A")
     git(checkout, "commit", "-m", "ignore")
     (checkout / "x.tmp").write_text("")
-    assert code_version.read_git_revision(checkout) == git(checkout, "rev-parse", "HEAD")
+    assert code_version.read_code_revision(checkout) == git(checkout, "rev-parse", "HEAD")
 
 
 def test_without_git_there_is_no_revision_and_the_error_says_what_to_do(tmp_path):
-    with pytest.raises(code_version.NoGitRevision, match="git init"):
-        code_version.read_git_revision(tmp_path)
+    with pytest.raises(code_version.NoCodeRevision, match="git init"):
+        code_version.read_code_revision(tmp_path)
 
 
 def test_a_checkout_without_a_commit_has_no_revision(tmp_path):
     git(tmp_path, "init")
-    with pytest.raises(code_version.NoGitRevision, match="no git checkout with a commit"):
-        code_version.read_git_revision(tmp_path)
+    with pytest.raises(code_version.NoCodeRevision, match="no git checkout with a commit"):
+        code_version.read_code_revision(tmp_path)
+
+
+def test_an_image_without_git_has_the_revision_that_was_baked_into_it(tmp_path):
+    (tmp_path / "REVISION").write_text("0123abc\n")
+    assert code_version.read_code_revision(tmp_path) == "0123abc"
+
+
+def test_a_checkout_says_its_own_commit_whatever_file_lies_in_it(checkout):
+    (checkout / "REVISION").write_text("0123abc\n")
+    assert code_version.read_code_revision(checkout) == git(checkout, "rev-parse", "HEAD") + "+changes"
+
+
+def test_an_empty_revision_is_none(tmp_path):
+    (tmp_path / "REVISION").write_text("\n")
+    with pytest.raises(code_version.NoCodeRevision, match="has no file REVISION"):
+        code_version.read_code_revision(tmp_path)
+
+
+def test_a_folder_of_a_checkout_is_in_it(checkout, tmp_path_factory):
+    (checkout / "project").mkdir()
+    assert code_version.is_git_checkout(checkout / "project")
+    assert not code_version.is_git_checkout(tmp_path_factory.mktemp("image"))
 
 
 def test_the_environment_names_the_versions_that_shape_a_model():

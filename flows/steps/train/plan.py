@@ -37,7 +37,7 @@ class DataNotRecorded(RuntimeError):
 
 PLAN_ERRORS = (
     *(SettingsError, ProblemError, SourceFailed, DataNotRecorded, BatchesChanged, BatchRefused, DamagedFile),
-    *(code_version.NoGitRevision, ValueError),
+    *(code_version.NoCodeRevision, ValueError),
 )
 
 
@@ -102,7 +102,7 @@ def make_plan(settings: Settings, problem: Problem) -> TrainingPlan:
 
     Raises:
         DataNotRecorded: The data folder isn't at the version that its .dvc file names.
-        NoGitRevision: The project is no git checkout with a commit.
+        NoCodeRevision: The project is neither a git checkout with a commit nor has a file REVISION.
         SettingsError: `training.candidates` names a candidate that problem/candidates.py doesn't have.
         ValueError: There are too few batches with outcomes to split.
     """
@@ -120,7 +120,7 @@ def make_plan(settings: Settings, problem: Problem) -> TrainingPlan:
     files, judged = list_training_files(), [settings.promotion.loss, settings.promotion.loss_ceiling]
     facts = {
         "data_version": data,
-        "revision": code_version.read_git_revision(PROJECT_ROOT),
+        "revision": code_version.read_code_revision(PROJECT_ROOT),
         "settings": settings.describe_sections(),
         "environment": code_version.describe_environment(PROJECT_ROOT),
         "fingerprint": fingerprints.compute_fingerprint(
