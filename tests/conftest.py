@@ -13,6 +13,7 @@ import pytest
 from tests.helpers.checkout import import_from_checkout, link_checkout
 
 if TYPE_CHECKING:
+    from tests.helpers.object_stores import MotoServer, SeaweedServer
     from tests.helpers.postgres_server import PostgresServer
 
 # These tests are the engine's: whatever problem/, settings.toml and data.dvc are, they find those of examples/flights.
@@ -71,6 +72,32 @@ def postgres() -> Iterator["PostgresServer"]:
 
     with launch_postgres() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator["MotoServer"]:
+    """moto's S3 in this process."""
+    from tests.helpers.object_stores import launch_moto
+
+    with launch_moto() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def seaweed() -> Iterator["SeaweedServer"]:
+    """A real server of S3, started when the first test wants it."""
+    from tests.helpers.object_stores import launch_seaweed
+
+    with launch_seaweed() as server:
+        yield server
+
+
+@pytest.fixture
+def bucket(moto: "MotoServer", monkeypatch: pytest.MonkeyPatch) -> str:
+    """The address of an empty bucket on moto's S3, which this process uses during the test."""
+    from tests.helpers.object_stores import make_bucket
+
+    return make_bucket(moto, monkeypatch)
 
 
 @pytest.fixture(scope="session")

@@ -319,6 +319,12 @@ class ScheduleSettings(SettingsSection):
     promote: TimeSetting
 
 
+class ClusterSettings(SettingsSection):
+    """Section [cluster]."""
+
+    state: RecordedAddressSetting
+
+
 class DashboardSettings(SettingsSection):
     """Section [dashboard]."""
 
@@ -363,6 +369,7 @@ class Settings(SettingsSection):
     promotion: PromotionSettings
     monitor: MonitorSettings
     schedule: ScheduleSettings
+    cluster: ClusterSettings
     dashboard: DashboardSettings
     backtest: BacktestSettings
     replay: ReplaySettings

@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "penumbra.promotion": {"penumbra.core"},
     "monitoring": {"penumbra.core", "penumbra.features"},
     "monitoring.explanations": {"penumbra.core", "monitoring"},
-    "penumbra.storage": set(),
+    "penumbra.storage": {"penumbra.core"},
     "penumbra.data": {"penumbra.core", "penumbra.features", "penumbra.storage"},
     "penumbra.logs": {"penumbra.core", "penumbra.features", "penumbra.rules", "penumbra.storage"},
     "penumbra.registry": {"penumbra.core", "penumbra.features", "penumbra.storage", "penumbra.logs"},

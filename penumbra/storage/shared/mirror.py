@@ -1,0 +1,142 @@
+"""A local folder and its copy behind a URL: what is new or changed on one side is brought to the other."""
+
+import contextlib
+import fnmatch
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from penumbra.storage.atomic import replace_file
+from penumbra.storage.shared.object_store import ObjectStore
+
+TRANSFERS_AT_ONCE = 8
+LOCK_SUFFIX = ".lock"
+
+# Of a file as it was when both sides were the same: size and time of the local one, version of the object.
+Receipt = tuple[int, int, str]
+
+
+class Mirror:
+    """A local folder and its copy behind a URL. Files appear whole on either side, and none is ever removed.
+
+    What both sides had in common last is noted in a file beside the folder. Hidden files, those below hidden folders
+    (what is written aside) and locks are left out. Where both sides have changed since, the side that is brought wins
+    in `push`, and the local one in `fetch`.
+    """
+
+    def __init__(self, folder: Path, url: str) -> None:
+        """Make a mirror; no request is made yet.
+
+        Args:
+            folder: The local folder; `fetch` creates it.
+            url: A folder, or a URL that fsspec knows.
+
+        Raises:
+            StoreError: The package for such URLs isn't installed, or nothing is known about them.
+        """
+        self.folder = folder
+        self.store = ObjectStore(url)
+        self._notes = folder.with_name(f".{folder.name}.mirror.json")
+
+    def push(self, last: Sequence[str] = ()) -> list[str]:
+        """Upload the files that are new or have changed.
+
+        Args:
+            last: Patterns of the names of files that make others count: they are uploaded once all others are there.
+
+        Returns:
+            The names of what was uploaded, relative to the folder, with slashes.
+
+        Raises:
+            OSError: A file can't be read.
+            StoreError: The store refuses, or is away; what has arrived isn't uploaded again.
+        """
+        there = self.store.list_versions()
+        with self._keep_receipts() as receipts:
+            changed = [
+                name for name, path in self._list_files() if not _is_pushed(path, receipts.get(name), there.get(name))
+            ]
+            final = [name for name in changed if any(fnmatch.fnmatch(name, pattern) for pattern in last)]
+            for names in (sorted({*changed} - {*final}), sorted(final)):
+                _transfer(names, self._upload, receipts)
+        return sorted(changed)
+
+    def fetch(self, prefix: str = "") -> list[str]:
+        """Download the files that are new or have changed, or are missing here.
+
+        Args:
+            prefix: The name of a folder or a file below the folder; "" for all.
+
+        Returns:
+            The names of what was downloaded, relative to the folder, with slashes.
+
+        Raises:
+            OSError: A file can't be written.
+            StoreError: The store refuses, or is away; what has arrived isn't downloaded again.
+        """
+        there = self.store.list_versions(prefix)
+        with self._keep_receipts() as receipts:
+            changed = [
+                name for name in sorted(there) if not _is_fetched(self.folder / name, receipts.get(name), there[name])
+            ]
+            _transfer(changed, lambda name: self._download(name, there[name]), receipts)
+        return changed
+
+    def _upload(self, name: str) -> Receipt:
+        path = self.folder / name
+        facts = path.stat()  # before the content is read, so that a later change counts as one
+        return facts.st_size, facts.st_mtime_ns, self.store.upload(path, name)
+
+    def _download(self, name: str, version: str) -> Receipt:
+        path = self.folder / name
+        self.store.download(name, path)
+        return path.stat().st_size, path.stat().st_mtime_ns, version
+
+    def _list_files(self) -> Iterator[tuple[str, Path]]:
+        for path in self.folder.rglob("*"):
+            inner = path.relative_to(self.folder)
+            is_hidden = any(part.startswith(".") for part in inner.parts)
+            if path.is_file() and not is_hidden and path.suffix != LOCK_SUFFIX:
+                yield inner.as_posix(), path
+
+    @contextlib.contextmanager
+    def _keep_receipts(self) -> Iterator[dict[str, Receipt]]:
+        """Yield the receipts by name, and write them at the end, also after an exception."""
+        notes = json.loads(self._notes.read_text()) if self._notes.exists() else {}
+        is_same_store = notes.get("url") == self.store.url
+        receipts = {name: tuple(each) for name, each in notes["receipts"].items()} if is_same_store else {}
+        before = dict(receipts)
+        try:
+            yield receipts
+        finally:
+            if receipts != before:
+                self._notes.parent.mkdir(parents=True, exist_ok=True)
+                replace_file(self._notes, json.dumps({"url": self.store.url, "receipts": receipts}))
+
+
+def _transfer(names: Iterable[str], move: Callable[[str], Receipt], receipts: dict[str, Receipt]) -> None:
+    """Move files, some at a time; note each that has arrived, also where another fails."""
+
+    def move_and_note(name: str) -> None:
+        receipts[name] = move(name)
+
+    with ThreadPoolExecutor(TRANSFERS_AT_ONCE) as threads:
+        for done in [threads.submit(move_and_note, name) for name in names]:
+            done.result()
+
+
+def _is_pushed(path: Path, receipt: Receipt | None, version: str | None) -> bool:
+    return version is not None and receipt is not None and _is_unchanged(path, receipt)
+
+
+def _is_fetched(path: Path, receipt: Receipt | None, version: str) -> bool:
+    """Whether the local file is the object, or has changed since it was, and is to be pushed."""
+    if receipt is None or not path.exists():
+        return False
+    return receipt[2] == version or not _is_unchanged(path, receipt)
+
+
+def _is_unchanged(path: Path, receipt: Receipt) -> bool:
+    facts = path.stat()
+    return (facts.st_size, facts.st_mtime_ns) == receipt[:2]

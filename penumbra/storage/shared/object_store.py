@@ -1,0 +1,286 @@
+"""Objects behind a URL by fsspec, with errors that say what is the matter, and patience with a store that is away."""
+
+import contextlib
+import errno
+import logging
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from penumbra.core.text.masking import mask_address, mask_text
+from penumbra.storage.atomic import write_aside
+
+Result = TypeVar("Result")
+
+logger = logging.getLogger(__name__)
+
+PATIENCE_SECONDS = 120.0  # a store that is away for longer is an error
+LONGEST_PAUSE_SECONDS = 5.0
+AWAY_ERRORS = {"ConnectionError", "HTTPClientError", "ClientConnectionError", "ClientPayloadError", "TimeoutError"}
+AWAY_CODES = {errno.EBUSY, errno.EREMOTEIO}  # what s3fs makes of 500, 503 and of two conditional writes that met
+NO_CREDENTIALS_ERRORS = {"NoCredentialsError", "PartialCredentialsError"}
+ONE_ATTEMPT = {"retries": {"total_max_attempts": 1}}
+
+
+class StoreError(OSError):
+    """The objects behind a URL can't be read or written; says why, and what to do, with the URL's secrets masked."""
+
+
+class ObjectStore:
+    """The objects below a URL; their names are relative to it."""
+
+    def __init__(self, url: str) -> None:
+        """Open a store; no request is made yet.
+
+        Args:
+            url: A folder, or a URL that fsspec knows.
+
+        Raises:
+            StoreError: The package for such URLs isn't installed, or nothing is known about them.
+        """
+        self.url = url.rstrip("/")
+        self._files, self._root = _open_file_system(self.url)
+        self._is_local = "file" in self._files.protocol
+
+    def create(self, name: str, content: bytes) -> bool:
+        """Create an object as a whole, if there is none of its name; of many that do so at once one succeeds.
+
+        Args:
+            name: The object's name.
+            content: All of its content. After a request whose answer was lost, an object of equal content is taken for
+                the one of that request.
+
+        Returns:
+            False where there is one.
+
+        Raises:
+            StoreError: The store refuses, or is away.
+        """
+        if self._is_local:
+            return self._create_file(Path(self._locate(name)), content)
+        return self._patiently(lambda: self._put_new(name, content), lambda: self._has_content(name, content))
+
+    def write(self, name: str, content: bytes) -> None:
+        """Create or replace the object `name` as a whole by `content`. Raises StoreError where the store refuses."""
+        if self._is_local:
+            return _replace_local(Path(self._locate(name)), lambda aside: aside.write_bytes(content))
+        self._patiently(lambda: self._files.pipe_file(self._locate(name), content))
+
+    def read(self, name: str) -> bytes:
+        """Read an object.
+
+        Args:
+            name: The object's name.
+
+        Returns:
+            Its content.
+
+        Raises:
+            FileNotFoundError: There is none.
+            StoreError: The store refuses, or is away.
+        """
+        return bytes(self._patiently(lambda: self._files.cat_file(self._locate(name), **self._in_one_request)))
+
+    def read_present(self, names: Iterable[str]) -> dict[str, bytes]:
+        """Read several objects at a time.
+
+        Args:
+            names: Their names.
+
+        Returns:
+            The content of each that exists, by name.
+
+        Raises:
+            StoreError: The store refuses, or is away.
+        """
+        paths = {self._locate(name): name for name in names}
+        return {paths[path]: content for path, content in self._patiently(lambda: self._read_paths([*paths])).items()}
+
+    def list_versions(self, prefix: str = "") -> dict[str, str]:
+        """List the objects below a prefix.
+
+        Args:
+            prefix: The names of folders below the URL, such as "train/2024"; "" for all.
+
+        Returns:
+            For each object's name its version: a text that changes when the object does.
+
+        Raises:
+            StoreError: The store refuses, or is away.
+        """
+        found = self._patiently(lambda: self._files.find(self._locate(prefix), detail=True))
+        start = len(self._root) + 1
+        return {path[start:]: _format_version(facts) for path, facts in found.items()}
+
+    def upload(self, path: Path, name: str) -> str:
+        """Create or replace an object by a local file.
+
+        Args:
+            path: The file.
+            name: The object's name.
+
+        Returns:
+            Its version, as `list_versions` has it.
+
+        Raises:
+            OSError: The file can't be read.
+            StoreError: The store refuses, or is away.
+        """
+        target = self._locate(name)
+        if self._is_local:
+            _replace_local(Path(target), lambda aside: shutil.copyfile(path, aside))
+        else:
+            self._patiently(lambda: self._files.put_file(str(path), target))
+        return _format_version(self._patiently(lambda: self._files.info(target)))
+
+    def download(self, name: str, path: Path) -> None:
+        """Create or replace a local file as a whole by an object.
+
+        Args:
+            name: The object's name.
+            path: The file; its folder is created where there is none.
+
+        Raises:
+            FileNotFoundError: There is no such object.
+            OSError: The file can't be written.
+            StoreError: The store refuses, or is away.
+        """
+        _replace_local(
+            path, lambda aside: self._patiently(lambda: self._files.get_file(self._locate(name), str(aside)))
+        )
+
+    def delete(self, names: Iterable[str]) -> None:
+        """Delete the objects `names`, as far as they exist. Raises StoreError where the store refuses."""
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                self._patiently(lambda name=name: self._files.rm_file(self._locate(name)))  # type: ignore[misc]
+
+    @property
+    def _in_one_request(self) -> dict[str, int]:
+        """Arguments that keep s3fs from asking for an object's size first."""
+        return {} if self._is_local else {"max_concurrency": 1}
+
+    def _locate(self, name: str) -> str:
+        return f"{self._root}/{name}" if name else self._root
+
+    def _read_paths(self, paths: list[str]) -> dict[str, bytes]:
+        found = self._files.cat(paths, on_error="return", **self._in_one_request) if paths else {}
+        if failed := [each for each in found.values() if isinstance(each, Exception) and not _is_missing(each)]:
+            raise failed[0]
+        return {path: content for path, content in found.items() if isinstance(content, bytes)}
+
+    def _put_new(self, name: str, content: bytes) -> bool:
+        try:
+            self._files.pipe_file(self._locate(name), content, mode="create")
+        except OSError as error:
+            if not isinstance(error, FileExistsError) and _get_s3_code(error) != "PreconditionFailed":
+                raise
+            return False
+        return True
+
+    def _has_content(self, name: str, content: bytes) -> bool:
+        try:
+            return bool(self._files.cat_file(self._locate(name), **self._in_one_request) == content)
+        except FileNotFoundError:
+            return False
+
+    def _create_file(self, path: Path, content: bytes) -> bool:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = path.with_name(f".{path.name}-{os.urandom(8).hex()}.tmp")
+        aside.write_bytes(content)
+        try:
+            os.link(aside, path)
+        except FileExistsError:
+            return False
+        finally:
+            aside.unlink()
+        return True
+
+    def _patiently(self, request: Callable[[], Result], is_done: Callable[[], Result] | None = None) -> Result:
+        """Make a request, again and again while the store is away; `is_done` tells whether a lost one has succeeded."""
+        end, pause, has_failed = time.monotonic() + PATIENCE_SECONDS, 0.1, False
+        while True:
+            try:
+                return (has_failed and is_done is not None and is_done()) or request()
+            except Exception as error:
+                if not _is_away(error) or time.monotonic() + pause > end:
+                    raise self._explain(error) from error
+                _warn_once(has_failed, self.url, error)
+                has_failed = True
+            time.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+    def _explain(self, error: Exception) -> Exception:
+        """The error that says what is the matter, in place of the library's."""
+        names, address = _list_class_names(error), mask_address(self.url)
+        if isinstance(error, FileNotFoundError) and _get_s3_code(error) == "NoSuchBucket":
+            return StoreError(f"{address}: there is no such bucket; create it, or mend [cluster] state")
+        if isinstance(error, FileNotFoundError) or (not isinstance(error, OSError) and not _is_of_store(names)):
+            return error
+        if names & NO_CREDENTIALS_ERRORS:
+            return StoreError(f"{address}: no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a role")
+        if isinstance(error, PermissionError):
+            return StoreError(f"{address}: access is denied to these credentials ({mask_text(str(error))})")
+        if _is_away(error):
+            text = f"no answer for {PATIENCE_SECONDS:.0f} seconds ({mask_text(str(error))}); try again once it is back"
+            return StoreError(f"{address}: {text}")
+        return StoreError(f"{address}: {mask_text(str(error))}")
+
+
+def _open_file_system(url: str) -> tuple[Any, str]:
+    import fsspec
+
+    options: dict[str, Any] = {"use_listings_cache": False}  # others write, too
+    if url.startswith(("s3://", "s3a://")):
+        # One attempt, as an attempt that succeeded without an answer must not look like somebody else's.
+        options |= {"config_kwargs": ONE_ATTEMPT}
+    try:
+        files, root = fsspec.core.url_to_fs(url, **options)
+    except ImportError as error:
+        wanted = 'pip install "penumbra[s3]"' if url.startswith("s3") else "install the package it names"
+        raise StoreError(f"{mask_address(url)}: {error}; {wanted}") from None
+    except ValueError as error:
+        raise StoreError(f"{mask_address(url)}: {mask_text(str(error))}") from None
+    if hasattr(files, "retries"):
+        files.retries = 1
+    return files, root.rstrip("/")
+
+
+def _replace_local(path: Path, write: Callable[[Path], Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with write_aside(path) as aside:
+        write(aside)
+
+
+def _format_version(facts: dict[str, Any]) -> str:
+    changed = facts.get("ETag") or facts.get("mtime") or facts.get("LastModified") or facts.get("updated")
+    return f"{facts['size']} {changed}"
+
+
+def _warn_once(has_failed: bool, url: str, error: Exception) -> None:
+    if not has_failed:
+        logger.warning("%s: no answer (%s), trying again", mask_address(url), mask_text(str(error)))
+
+
+def _list_class_names(error: BaseException) -> set[str]:
+    return {each.__name__ for each in type(error).__mro__}
+
+
+def _get_s3_code(error: BaseException) -> str:
+    response = getattr(error.__cause__, "response", None) or {}
+    return str(response.get("Error", {}).get("Code", ""))
+
+
+def _is_missing(error: Exception) -> bool:
+    return isinstance(error, FileNotFoundError) and _get_s3_code(error) != "NoSuchBucket"
+
+
+def _is_of_store(names: set[str]) -> bool:
+    return bool(names & (AWAY_ERRORS | NO_CREDENTIALS_ERRORS | {"BotoCoreError"}))
+
+
+def _is_away(error: BaseException) -> bool:
+    return bool(_list_class_names(error) & AWAY_ERRORS) or getattr(error, "errno", None) in AWAY_CODES

@@ -1,0 +1,163 @@
+"""Servers of S3 for tests: moto in this process for quick ones, SeaweedFS for what only a real server can show."""
+
+import contextlib
+import os
+import secrets
+import subprocess
+import sysconfig
+import tempfile
+import threading
+import time
+import urllib.error
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pytest
+from werkzeug.serving import BaseWSGIServer, make_server
+
+from penumbra.core.http_client import OPEN_WITHOUT_PROXY, find_free_port
+
+MAX_START_SECONDS = 60.0
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing-a-store",
+    "AWS_DEFAULT_REGION": "us-east-1",
+}
+
+
+class MotoServer:
+    """moto's S3 in this process, which counts requests; it keeps its objects where it is stopped and started again.
+
+    Attributes:
+        requests: The method and path of each request, in the order in which they came.
+    """
+
+    def __init__(self) -> None:
+        """Choose a port; `start` begins to serve."""
+        from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+        self.port = find_free_port()
+        self.requests: list[str] = []
+        self._application = DomainDispatcherApplication(create_backend_app)
+        self._server: BaseWSGIServer | None = None
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """Environment variables by which the clients of S3 use this server."""
+        return list_store_variables(self.port)
+
+    def start(self) -> None:
+        """Serve in a thread."""
+        self._server = make_server("127.0.0.1", self.port, self._answer, threaded=True)
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def stop(self) -> None:
+        """Stop serving: connections are refused."""
+        if self._server:
+            self._server.shutdown()
+            self._server.server_close()
+
+    def _answer(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        self.requests.append(f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}")
+        return self._application(environ, start_response)  # type: ignore[no-any-return]
+
+
+class SeaweedServer:
+    """SeaweedFS with its S3 gateway in a folder; it keeps its objects where it is stopped and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        """Choose ports; `start` runs the server in `folder`."""
+        self.folder = folder
+        self.ports = {name: find_free_port() for name in ("master", "volume", "filer", "s3")}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """Environment variables by which the clients of S3 use this server."""
+        return list_store_variables(self.ports["s3"])
+
+    def start(self) -> None:
+        """Run the server and wait until it takes objects."""
+        ports = [f"-{name}.port={port}" for name, port in self.ports.items()]
+        hidden = [f"-{name}.port.grpc={find_free_port()}" for name in self.ports]
+        command = [os.path.join(sysconfig.get_path("scripts"), "weed"), "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
+        folder = [f"-dir={self.folder}", f"-filer.localSocket={self.folder}/filer.sock", "-volume.max=300"]
+        with (self.folder / "weed.log").open("ab") as log:
+            command += ["-filer", "-s3", *ports, *hidden, *folder]
+            self._process = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log)
+        limit = time.monotonic() + MAX_START_SECONDS
+        while not self._is_ready():
+            if time.monotonic() > limit or self._process.poll() is not None:
+                pytest.fail((self.folder / "weed.log").read_text()[-4000:])
+            time.sleep(0.2)
+
+    def stop(self) -> None:
+        """Stop the server."""
+        if self._process and self._process.poll() is None:
+            self._process.terminate()
+            self._process.wait()
+
+    def _is_ready(self) -> bool:
+        try:
+            return bool(OPEN_WITHOUT_PROXY(f"http://127.0.0.1:{self.ports['s3']}/healthz", timeout=2).status == 200)
+        except (OSError, urllib.error.URLError):
+            return False
+
+
+def list_store_variables(port: int) -> dict[str, str]:
+    """Return the environment variables by which the clients of S3 use a server at a port of this machine."""
+    address = f"http://127.0.0.1:{port}"
+    endpoints = ("AWS_ENDPOINT_URL", "MLFLOW_S3_ENDPOINT_URL", "METAFLOW_S3_ENDPOINT_URL")
+    return CREDENTIALS | dict.fromkeys(endpoints, address)
+
+
+def make_bucket(server: MotoServer | SeaweedServer, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Create a bucket of a random name, and make this process use its server for the test.
+
+    Args:
+        server: A server that was started.
+        monkeypatch: The test's.
+
+    Returns:
+        The bucket's address, such as "s3://b1c2".
+    """
+    for name, value in server.environ.items():
+        monkeypatch.setenv(name, value)
+    files = fsspec.get_filesystem_class("s3")
+    files.clear_instance_cache()  # those of other tests have the addresses of other servers
+    bucket = f"b{secrets.token_hex(6)}"
+    files(skip_instance_cache=True).mkdir(bucket)
+    return f"s3://{bucket}"
+
+
+@contextlib.contextmanager
+def launch_moto() -> Iterator[MotoServer]:
+    """Serve moto's S3 for the block.
+
+    Yields:
+        The server.
+    """
+    server = MotoServer()
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@contextlib.contextmanager
+def launch_seaweed() -> Iterator[SeaweedServer]:
+    """Run SeaweedFS for the block, in a folder of its own that is deleted at the end.
+
+    Yields:
+        The server.
+    """
+    with tempfile.TemporaryDirectory(prefix="penumbra-seaweed-") as folder:
+        server = SeaweedServer(Path(folder))
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
