@@ -29,6 +29,7 @@ CANDIDATE_ALIAS: Final = "candidate"
 CANARY_ALIAS: Final = "canary"
 BUNDLES_FOLDER, RUNS_FOLDER = "bundles", "runs"
 ROLLBACK_PIN_FILE, CANARY_ENDED_FILE, POINTERS_LOCK_FILE = "rolled-back", "canary-ended", "pointers.lock"
+SERVICE_LOCK_FILE = "service.lock"  # held while a service works in the state folder
 LIVE_REFUSED_FILE, REFUSED_FILE = "live-refused", "refused"
 UNFIT_FOLDER = "unfit"
 

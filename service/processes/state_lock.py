@@ -5,9 +5,8 @@
 
 from pathlib import Path
 
+from penumbra.registry.pointers import SERVICE_LOCK_FILE
 from penumbra.storage.locks import acquire_lock
-
-LOCK_FILE = "service.lock"
 
 
 class StateFolderRefused(RuntimeError):
@@ -29,7 +28,7 @@ def acquire_state_lock(state: Path, shared: bool = False) -> int:
     """
     try:
         state.mkdir(parents=True, exist_ok=True)
-        return acquire_lock(state / LOCK_FILE, shared=shared)
+        return acquire_lock(state / SERVICE_LOCK_FILE, shared=shared)
     except BlockingIOError:
         raise StateFolderRefused(
             f"another service works in {state}: end it, or set PENUMBRA_SERVICE__STATE to another folder"

@@ -21,7 +21,8 @@ from penumbra.core.process_tree import kill_process_tree
 from penumbra.core.settings import API_KEY_PREFIX, PROJECT_ROOT, Settings, load_settings
 from penumbra.logs import append_log
 from penumbra.logs.shadow_log import load_shadow_state
-from penumbra.registry.pointers import CANDIDATE_ALIAS, PREVIOUS_ALIAS, read_pointer
+from penumbra.registry.pointers import CANDIDATE_ALIAS, PREVIOUS_ALIAS, SERVICE_LOCK_FILE, read_pointer
+from penumbra.storage.locks import is_file_locked
 
 FLOW_OPTIONS = {  # by flow: what its make target passes, without the doctor
     "ingest": ("--no-pylint", "run"),
@@ -102,12 +103,19 @@ def run_replay_flow(flow: str) -> None:
 def run_service(settings: Settings) -> Iterator["RunningService"]:
     """Run the service as `make serve` starts it, with or without a live model, as a context manager.
 
+    The service of a replay that was killed, which answers what it has begun to before it ends, is waited for.
+
     Args:
         settings: Those of the replay's folder.
 
     Yields:
         The service, which may not answer yet. It is ended with all its processes.
+
+    Raises:
+        ReplayTimeout: Another service works in the folder, and doesn't end in ten minutes.
     """
+    lock = settings.service.state / SERVICE_LOCK_FILE
+    wait_for_event(lambda: not (lock.exists() and is_file_locked(lock)), f"the service that holds {lock} has ended")
     with Path(SERVICE_OUTPUT).open("w") as output:
         process = subprocess.Popen([sys.executable, "-c", SERVE_SCRIPT], stdout=output, stderr=output)
     service = RunningService(settings, process)
@@ -170,12 +178,11 @@ class RunningService:
         Raises:
             ReplayTimeout: It doesn't happen in ten minutes, or the service ends.
         """
-        end = time.monotonic() + WAIT_SECONDS
-        while not happened():
-            if self.process.poll() is not None or time.monotonic() > end:
-                lines = Path(SERVICE_OUTPUT).read_text().splitlines()[-3:]
-                raise ReplayTimeout(f"waited in vain until {what}; the service's last words: {' / '.join(lines)}")
-            time.sleep(PAUSE_SECONDS)
+        try:
+            wait_for_event(happened, what, lambda: self.process.poll() is not None)
+        except ReplayTimeout as error:
+            lines = Path(SERVICE_OUTPUT).read_text().splitlines()[-3:]
+            raise ReplayTimeout(f"{error}; the service's last words: {' / '.join(lines)}") from None
 
     def _version(self) -> str | None:
         """Return the version that answers, None while none does."""
@@ -192,3 +199,21 @@ class RunningService:
         if progress is None:
             return not sizes
         return not any(any(progress.split_unscored(path.stem, size)) for path, size in sizes.items())
+
+
+def wait_for_event(happened: Callable[[], bool], what: str, is_in_vain: Callable[[], bool] = lambda: False) -> None:
+    """Wait until something happens.
+
+    Args:
+        happened: Whether it has happened.
+        what: A sentence that holds then, for the message.
+        is_in_vain: Whether it can't happen any more.
+
+    Raises:
+        ReplayTimeout: It doesn't happen in ten minutes, or can't any more.
+    """
+    end = time.monotonic() + WAIT_SECONDS
+    while not happened():
+        if is_in_vain() or time.monotonic() > end:
+            raise ReplayTimeout(f"waited in vain until {what}")
+        time.sleep(PAUSE_SECONDS)
