@@ -81,23 +81,34 @@ def stage_service_code(context: Path) -> None:
     Raises:
         BentoNotBuilt: settings.toml has a secret.
     """
-    _require_no_secrets(PROJECT_ROOT / SETTINGS_FILE)
+    if secrets := describe_carried_secrets(PROJECT_ROOT / SETTINGS_FILE, "bento"):
+        raise BentoNotBuilt(secrets)
     for name in (*list_service_files(), *BENTO_FILES):
         (context / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(PROJECT_ROOT / name, context / name)
     shutil.copy(PROJECT_ROOT / "deploy" / "bentofile.yaml", context / "bentofile.yaml")
 
 
-def _require_no_secrets(file: Path) -> None:
-    """Refuse settings whose secrets the bento would carry to wherever it goes."""
+def describe_carried_secrets(file: Path, product: str) -> str:
+    """Describe the secrets of a settings file, which whatever is built with it would carry to wherever it goes.
+
+    Args:
+        file: The settings file.
+        product: What is built, such as "bento".
+
+    Returns:
+        A sentence that names the settings, without their values, and what to do; "" where there is no secret.
+    """
     values = tomllib.loads(file.read_text(encoding="utf-8"))
     masked = mask_settings(values)
     names = [f"{name}.{key}" for name in values for key in values[name] if values[name][key] != masked[name][key]]
-    if names:
-        raise BentoNotBuilt(
-            f"{file} has a secret in {', '.join(names)}, which the bento would carry along: give it in the environment "
-            f"({', '.join(f'{ENV_PREFIX}{name.upper()}'.replace('.', '__') for name in names)})"
-        )
+    variables = ", ".join(f"{ENV_PREFIX}{name.upper()}".replace(".", "__") for name in names)
+    if not names:
+        return ""
+    return (
+        f"{file} has a secret in {', '.join(names)}, which the {product} would carry along: give it in the environment "
+        f"({variables})"
+    )
 
 
 def _run_bentoml_build(state: Path, context: Path) -> Path:

@@ -1,7 +1,7 @@
 """Access control: API keys by role, read from the environment and from nowhere else.
 
-PENUMBRA_KEYS__PREDICT, PENUMBRA_KEYS__FEEDBACK and PENUMBRA_KEYS__ADMIN each hold keys separated by commas; those of
-people, PENUMBRA_KEYS__REVIEW and PENUMBRA_KEYS__APPROVE, have the holder's name before each: "alice:KEY,bob:KEY".
+PENUMBRA_KEYS__PREDICT, …__FEEDBACK, …__METRICS and …__ADMIN each hold keys separated by commas; those of people,
+PENUMBRA_KEYS__REVIEW and PENUMBRA_KEYS__APPROVE, have the holder's name before each: "alice:KEY,bob:KEY".
 They are not settings, because settings are recorded with every run. Keys are kept as digests, in the serving process
 only: `python -m service` takes them out of the environment, and hands the digests to its workers in a file without a
 name.
@@ -21,7 +21,7 @@ from penumbra.core.settings import API_KEY_PREFIX, ServiceSettings, SettingsErro
 from service.http.hosts import HostCheck, is_loopback
 from service.http.refusals import RequestRefused
 
-Role = Literal["predict", "feedback", "review", "approve", "admin"]
+Role = Literal["predict", "feedback", "review", "approve", "metrics", "admin"]
 Scope = MutableMapping[str, Any]
 
 KEY_ROLES: tuple[Role, ...] = get_args(Role)
@@ -29,7 +29,11 @@ NAMED_ROLES = frozenset(["review", "approve"])  # what people do, each under the
 ADMIN_NAME = "admin"  # of whoever holds an admin key
 PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,39}")
 PUBLIC_PATHS = frozenset(["/livez", "/healthz", "/readyz"])
-ROLE_BY_PATH: dict[str, Role] = {"/predict": "predict", "/feedback": "feedback"}  # all other paths: admin, but
+ROLE_BY_PATH: dict[str, Role] = {
+    "/predict": "predict",
+    "/feedback": "feedback",
+    "/metrics": "metrics",
+}  # all other paths: admin, but
 REVIEWS_PREFIX = "/reviews/"  # for what became of an answer, which is for whoever was answered
 MIN_KEY_LENGTH = 16  # characters of a key
 NO_KEYS_MESSAGE = "no keys are set, so only requests from this machine are answered: set PENUMBRA_KEYS__PREDICT"

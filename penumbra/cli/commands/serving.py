@@ -1,4 +1,4 @@
-"""Commands about answering: serve, bento, explain, labels, rules, blocked, shadow."""
+"""Commands about answering: serve, bento, image, explain, labels, rules, blocked, shadow."""
 
 import click
 
@@ -39,6 +39,24 @@ def print_bento_folder(as_json: bool) -> None:
     ):
         settings = load_settings()
         folder = build_bento(settings, ModelRegistry(settings.registry), load_problem(SERVED_PARTS))
+    if as_json:
+        print_json({"folder": folder})
+    else:
+        click.echo(folder)
+
+
+@click.command("image", cls=ProjectCommand, example='docker build -f deploy/cluster.Dockerfile "$(penumbra image)"')
+@as_json_option
+def print_image_folder(as_json: bool) -> None:
+    """Collect what the image for a cluster consists of, as it was committed, and print the folder.
+
+    One image for flows, service, MLflow's server and dashboard. The revision of the code is part of it.
+    """
+    from deploy.image import ImageNotStaged, stage_image_context
+    from penumbra.core.settings import SettingsError, load_settings
+
+    with refuse_on(SettingsError, ImageNotStaged):
+        folder = stage_image_context(load_settings())
     if as_json:
         print_json({"folder": folder})
     else:
@@ -146,6 +164,7 @@ def show_shadow(as_json: bool) -> None:
 COMMANDS = (
     serve_predictions,
     print_bento_folder,
+    print_image_folder,
     explain_answer,
     show_labels,
     show_rules,

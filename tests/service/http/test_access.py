@@ -28,10 +28,12 @@ from tests.helpers import local_service
 ENVIRONMENT = {
     "PENUMBRA_KEYS__PREDICT": "predict-key-of-web, predict-key-of-app",
     "PENUMBRA_KEYS__FEEDBACK": "feedback-key-of-ops",
+    "PENUMBRA_KEYS__METRICS": "metrics-key-of-prometheus",
     "PENUMBRA_KEYS__ADMIN": "admin-key-of-anna",
 }
 KEYS = read_keys(ENVIRONMENT)
 PREDICT, FEEDBACK, ADMIN = "predict-key-of-app", "feedback-key-of-ops", "admin-key-of-anna"
+METRICS = "metrics-key-of-prometheus"
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML's use of pydantic
 
@@ -62,6 +64,8 @@ def test_predictions_are_for_keys_to_predict_and_for_admins(client: Any, key: st
         ("GET", "/explain/019fa1c2d3e4b5a69-0", PREDICT),
         ("GET", "/metrics", PREDICT),
         ("GET", "/docs.json", FEEDBACK),
+        ("POST", "/predict", METRICS),
+        ("GET", "/explain/019fa1c2d3e4b5a69-0", METRICS),
         ("GET", "/", PREDICT),
         ("POST", "/predict/", PREDICT),
         ("POST", "//predict", PREDICT),
@@ -72,6 +76,12 @@ def test_a_key_for_one_thing_is_refused_for_another(client: Any, method: str, pa
     assert answer.status_code == 403
     assert "this key is for" in answer.json()["error"]
     assert answer.json()["details"] == []
+
+
+@pytest.mark.parametrize("key", [METRICS, ADMIN])
+def test_metrics_are_for_keys_of_their_own_and_for_admins(key: str) -> None:
+    headers = [(b"authorization", f"Bearer {key}".encode())]
+    AccessControl(KEYS, is_open=False).check({"path": "/metrics", "headers": headers})
 
 
 @pytest.mark.parametrize("path", ["/docs.json", "/", "/explain/019fa1c2d3e4b5a69-0"])
