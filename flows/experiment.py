@@ -2,11 +2,11 @@
 
 import sys
 
-from metaflow import FlowSpec, Parameter, current, environment, retry, step
+from metaflow import FlowSpec, Parameter, current, environment, resources, retry, step
 
 from flows.steps.errors import stop_with_one_sentence
 from flows.steps.flow_locks import hold_flow_locks
-from flows.steps.parallel import SINGLE_THREAD_ENVIRONMENT
+from flows.steps.pods import get_fit_environment, get_fit_resources, run_code_of_image
 
 
 class ExperimentFlow(FlowSpec):
@@ -14,7 +14,8 @@ class ExperimentFlow(FlowSpec):
 
     only = Parameter("only", required=True, help="the candidate's name in problem/candidates.py")
 
-    @environment(vars=SINGLE_THREAD_ENVIRONMENT)
+    @environment(vars=get_fit_environment())
+    @resources(**get_fit_resources())
     @step
     def start(self):
         """Write the matrices where every task can map them, and try the candidate on a sample."""
@@ -39,7 +40,8 @@ class ExperimentFlow(FlowSpec):
         self.next(self.fit, foreach="jobs")
 
     @retry(times=1, minutes_between_retries=0)
-    @environment(vars=SINGLE_THREAD_ENVIRONMENT)
+    @environment(vars=get_fit_environment())
+    @resources(**get_fit_resources())
     @step
     def fit(self):
         """Try the candidate in full; if it has a search, each search for its parameters is a task of its own."""
@@ -48,7 +50,8 @@ class ExperimentFlow(FlowSpec):
         self.result = experiment_run.run_full_trial(self.matrices, self.input, self.plan.split)
         self.next(self.judge)
 
-    @environment(vars=SINGLE_THREAD_ENVIRONMENT)
+    @environment(vars=get_fit_environment())
+    @resources(**get_fit_resources())
     @step
     def judge(self, inputs):
         """Compare the best trial with baseline and live model, and record it (`inputs`: the tasks of `fit`)."""
@@ -68,5 +71,6 @@ class ExperimentFlow(FlowSpec):
 
 
 if __name__ == "__main__":
+    run_code_of_image(sys.argv)
     with hold_flow_locks("experiment", sys.argv):
         ExperimentFlow()

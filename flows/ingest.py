@@ -11,9 +11,10 @@ from metaflow import FlowSpec, Parameter, schedule, step
 from flows.steps.errors import stop_with_one_sentence
 from flows.steps.flow_locks import hold_flow_locks
 from flows.steps.parallel import limit_parallel_tasks
+from flows.steps.pods import get_daily_schedule, run_code_of_image
 
 
-@schedule(daily=True)
+@schedule(**get_daily_schedule("ingest"))
 class IngestFlow(FlowSpec):
     """Check the batches that have arrived, and record the data folder as a version."""
 
@@ -88,5 +89,6 @@ class IngestFlow(FlowSpec):
 
 if __name__ == "__main__":
     limit_parallel_tasks()
+    run_code_of_image(sys.argv)
     with hold_flow_locks("ingest", sys.argv):
         IngestFlow()

@@ -1,11 +1,14 @@
 """Monitor: prediction log and labels -> windows -> verdicts -> ledger, alarms, and a training where that is due."""
 
+import sys
+
 from metaflow import FlowSpec, schedule, step
 
 from flows.steps.errors import stop_with_one_sentence
+from flows.steps.pods import get_daily_schedule, run_code_of_image
 
 
-@schedule(daily=True)
+@schedule(**get_daily_schedule("monitor"))
 class MonitorFlow(FlowSpec):
     @step
     def start(self):
@@ -62,4 +65,5 @@ class MonitorFlow(FlowSpec):
 
 
 if __name__ == "__main__":
+    run_code_of_image(sys.argv)
     MonitorFlow()

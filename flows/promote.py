@@ -1,11 +1,14 @@
 """Promote: shadow, answers and labels -> evidence -> verdict -> ledger and aliases; or a rollback of what was wrong."""
 
+import sys
+
 from metaflow import FlowSpec, Parameter, schedule, step
 
 from flows.steps.errors import stop_with_one_sentence
+from flows.steps.pods import get_daily_schedule, run_code_of_image
 
 
-@schedule(daily=True)
+@schedule(**get_daily_schedule("promote"))
 class PromoteFlow(FlowSpec):
     """Judge the candidate and the last promotion, and act on the verdicts."""
 
@@ -51,4 +54,5 @@ class PromoteFlow(FlowSpec):
 
 
 if __name__ == "__main__":
+    run_code_of_image(sys.argv)
     PromoteFlow()

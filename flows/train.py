@@ -2,16 +2,12 @@
 
 import sys
 
-from metaflow import FlowSpec, Parameter, card, current, environment, retry, step, trigger
+from metaflow import FlowSpec, Parameter, card, current, environment, resources, retry, step, trigger
 
 from flows.steps.errors import stop_with_one_sentence
 from flows.steps.flow_locks import hold_flow_locks
-from flows.steps.parallel import (
-    SINGLE_THREAD_ENVIRONMENT,
-    count_parallel_tasks,
-    distribute_jobs,
-    limit_parallel_tasks,
-)
+from flows.steps.parallel import count_parallel_tasks, distribute_jobs, limit_parallel_tasks
+from flows.steps.pods import get_fit_environment, get_fit_resources, run_code_of_image
 
 
 @trigger(event={"name": "penumbra-retrain", "parameters": {"reason": "reason"}})
@@ -50,7 +46,8 @@ class TrainFlow(FlowSpec):
         self.next(self.fit, foreach="lanes")
 
     @retry(times=4, minutes_between_retries=0)
-    @environment(vars=SINGLE_THREAD_ENVIRONMENT)
+    @environment(vars=get_fit_environment())
+    @resources(**get_fit_resources())
     @step
     def fit(self):
         """Fit some candidates on the training batches and score them on the validation batches.
@@ -87,7 +84,8 @@ class TrainFlow(FlowSpec):
         self.next(self.refit, foreach="jobs")
 
     @retry(times=1, minutes_between_retries=0)
-    @environment(vars=SINGLE_THREAD_ENVIRONMENT)
+    @environment(vars=get_fit_environment())
+    @resources(**get_fit_resources())
     @step
     def refit(self):
         """Side by side: fit the winner on everything, score winner and baseline on the test batches, examine data."""
@@ -142,6 +140,7 @@ def is_trained_meanwhile():
 
 if __name__ == "__main__":
     limit_parallel_tasks()
+    run_code_of_image(sys.argv)
     with hold_flow_locks("train", sys.argv) as has_waited:
         if not (has_waited and is_trained_meanwhile()):
             TrainFlow()

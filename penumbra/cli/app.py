@@ -4,6 +4,7 @@ import click
 
 from penumbra.cli.commands import (
     approvals,
+    cluster,
     data,
     monitoring,
     project,
@@ -23,6 +24,7 @@ SECTIONS = {
     "Promotion": (*promotion.COMMANDS, *approvals.COMMANDS),
     "Monitoring": monitoring.COMMANDS,
     "Reviews": reviews.COMMANDS,
+    "Cluster": cluster.COMMANDS,
     "Simulation": simulation.COMMANDS,
     "Project": project.COMMANDS,
 }

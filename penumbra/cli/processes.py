@@ -13,14 +13,14 @@ from types import FrameType
 from penumbra.cli.group import Refusal
 
 # No library calls home, and nothing at run time needs the network.
-ENVIRONMENT_DEFAULTS = {
+NO_CALLS_HOME = {
     "BENTOML_DO_NOT_TRACK": "True",
     "DO_NOT_TRACK": "1",
     "DVC_NO_ANALYTICS": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "ORT_DISABLE_TELEMETRY": "1",
-    "METAFLOW_RUN_MAX_WORKERS": str(os.cpu_count() or 1),
 }
+ENVIRONMENT_DEFAULTS = {**NO_CALLS_HOME, "METAFLOW_RUN_MAX_WORKERS": str(os.cpu_count() or 1)}
 
 
 def set_environment_defaults() -> None:

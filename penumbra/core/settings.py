@@ -138,6 +138,8 @@ WordListSetting = Annotated[list[str], BeforeValidator(_split_words)]
 PublicKeysSetting = Annotated[WordListSetting, AfterValidator(_require_public_keys)]
 FlywheelPeriod = Literal["", "day", "week", "month"]
 LossSetting = Annotated[str, AfterValidator(require_loss_name)]
+KUBERNETES_NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+KubernetesName = Annotated[str, Field(pattern=KUBERNETES_NAME)]
 PhraseListSetting = Annotated[list[str], BeforeValidator(_split_phrases)]
 
 
@@ -323,6 +325,17 @@ class ClusterSettings(SettingsSection):
     """Section [cluster]."""
 
     state: RecordedAddressSetting
+    image: str
+    namespace: str = Field(pattern=KUBERNETES_NAME)
+    service_account: str = Field(pattern=KUBERNETES_NAME)
+    secrets: Annotated[list[KubernetesName], BeforeValidator(_split_words)]
+    cpu: float = Field(gt=0)
+    memory_mb: int = Field(ge=256)
+    fit_cpu: float = Field(gt=0)
+    fit_memory_mb: int = Field(ge=256)
+    fit_gpu: int = Field(ge=0)
+    parallel_pods: int = Field(ge=1)
+    retry_seconds: float = Field(gt=0)
 
 
 class DashboardSettings(SettingsSection):

@@ -56,6 +56,7 @@ MAY_IMPORT = {
         "monitoring.window_store",
     },
     "penumbra.scheduling": {"penumbra.core"},
+    "penumbra.cluster": {"penumbra.core"},
     "monitoring.dashboard": {*LOGIC, *STATE, "monitoring.reports", "penumbra.scheduling", "service"},
     "flows": {
         *BUILDING_BLOCKS,
@@ -72,6 +73,7 @@ MAY_IMPORT = {
         *LOGIC,
         *STATE,
         "penumbra.scheduling",
+        "penumbra.cluster",
         "penumbra.simulation",
         "monitoring.dashboard",
         "flows",

@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import click
 import pytest
 
 from penumbra.cli import app
@@ -117,7 +118,9 @@ def unknown_words(words):
     """What the command line has no command or option for: nothing, or the first such word."""
     if words[0].startswith("--"):
         return [] if words[0] == "--help" else words[:1]
-    command = COMMAND_LINE.commands.get(words[0])
+    command, words = COMMAND_LINE, ["penumbra", *words]
+    while words[1:] and isinstance(command, click.Group):
+        command, words = command.commands.get(words[1]), words[1:]
     if command is None:
         return words[:1]
     known = {option for parameter in command.params for option in parameter.opts} | {"--help", "-h"}
