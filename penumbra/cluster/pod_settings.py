@@ -1,6 +1,7 @@
 """The settings of this process that pods get as environment variables: what differs from the image's settings.toml."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from penumbra.core.settings import API_KEY_PREFIX, ENV_PREFIX, Settings, load_settings
 from penumbra.core.text.masking import mask_settings
@@ -18,14 +19,14 @@ def list_pod_settings(settings: Settings, environ: Mapping[str, str]) -> tuple[d
     Returns:
         The variables that pods get, by name; and the names of those that they don't get, as they carry a secret.
     """
-    file = load_settings(environ={}).model_dump(mode="json")
-    own = settings.model_dump(mode="json")
+    file = load_settings(environ={})
     passed, secret = {}, []
     for name in sorted(name for name in environ if name.startswith(ENV_PREFIX) and not name.startswith(API_KEY_PREFIX)):
         section, key = name.removeprefix(ENV_PREFIX).lower().split("__")
-        if own[section][key] == file[section][key]:
+        value = _read_setting(settings, section, key)
+        if value == _read_setting(file, section, key):
             continue
-        if mask_settings({key: own[section][key]}) != {key: own[section][key]}:
+        if mask_settings({key: value}) != {key: value}:
             secret.append(name)
         else:
             passed[name] = environ[name]
@@ -41,6 +42,9 @@ def list_local_places(settings: Settings) -> list[str]:
     Returns:
         Their dotted names.
     """
-    values = settings.model_dump(mode="json")
-    places = {name: str(values[name.split(".")[0]][name.split(".")[1]]) for name in LOCAL_PLACES}
+    places = {name: str(_read_setting(settings, *name.split("."))) for name in LOCAL_PLACES}
     return [name for name, place in places.items() if place and ("://" not in place or place.startswith("sqlite:"))]
+
+
+def _read_setting(settings: Settings, section: str, key: str) -> Any:
+    return getattr(getattr(settings, section), key)
