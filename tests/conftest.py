@@ -1,6 +1,7 @@
 import atexit
 import contextlib
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -54,15 +55,16 @@ def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def registry(tmp_path: Path, migrated_database: Path) -> RegistrySettings:
-    """An empty model store of the test's own."""
+def sqlite_registry(tmp_path: Path, migrated_database: Path) -> RegistrySettings:
+    """An empty model store of the test's own, as an embedded project has it."""
     shutil.copy(migrated_database, tmp_path / "mlflow.db")
-    return RegistrySettings(
-        tracking=f"sqlite:///{tmp_path}/mlflow.db",
-        artifacts=str(tmp_path / "artifacts"),
-        model="lateness",
-        signed_by=[],
-    )
+    return _describe_registry(f"sqlite:///{tmp_path}/mlflow.db", tmp_path)
+
+
+@pytest.fixture
+def registry(sqlite_registry: RegistrySettings) -> RegistrySettings:
+    """An empty model store of the test's own; files whose tests run on each kind of store override it."""
+    return sqlite_registry
 
 
 @pytest.fixture(scope="session")
@@ -98,6 +100,27 @@ def bucket(moto: "MotoServer", monkeypatch: pytest.MonkeyPatch) -> str:
     from tests.helpers.object_stores import make_bucket
 
     return make_bucket(moto, monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres: "PostgresServer") -> "PostgresServer":
+    """The server with an empty MLflow database `migrated`, which tests get copies of."""
+    from penumbra.registry.database import create_database
+
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")  # a template can't have open connections
+        create_database(postgres.create_database("migrated"))
+    return postgres
+
+
+@pytest.fixture
+def postgres_registry(tmp_path: Path, migrated_postgres: "PostgresServer") -> RegistrySettings:
+    """An empty model store of the test's own in PostgreSQL."""
+    return _describe_registry(migrated_postgres.create_database(secrets.token_hex(8), "migrated"), tmp_path)
+
+
+def _describe_registry(tracking: str, folder: Path) -> RegistrySettings:
+    return RegistrySettings(tracking=tracking, artifacts=str(folder / "artifacts"), model="lateness", signed_by=[])
 
 
 @pytest.fixture(scope="session")

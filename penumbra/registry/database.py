@@ -1,9 +1,10 @@
-"""The SQLite database of an embedded registry: made once, and checked before MLflow opens it."""
+"""The registry's database: made once, however many processes find it missing; SQLite's is checked before it is opened."""
 
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import sqlalchemy
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
@@ -11,6 +12,8 @@ from penumbra.storage.atomic import write_aside
 from penumbra.storage.locks import hold_file_lock
 
 SQLITE_PREFIX = "sqlite:///"
+POSTGRES_PREFIXES = ("postgresql://", "postgresql+")
+MIGRATION_LOCK = 0x70656E756D627261  # the key of an advisory lock of PostgreSQL: "penumbra"
 LOCK_WAIT_SECONDS = 10.0
 
 
@@ -31,19 +34,22 @@ def has_database(uri: str) -> bool:
 
 
 def create_database(uri: str) -> None:
-    """Create a new SQLite database aside and rename it when whole: two processes migrating one at once break it.
+    """Have MLflow make its tables in a new database, one process at a time: two that do so at once break it.
+
+    An SQLite database is made aside and renamed when whole. In PostgreSQL the first process has the tables made in
+    transactions, and the others wait for it, by an advisory lock.
 
     Args:
-        uri: The registry's address; nothing happens for another than SQLite's, or where the database exists.
+        uri: The registry's address; nothing happens for a server's, or where an SQLite database exists.
+
+    Raises:
+        MlflowException: The database can't be reached or isn't MLflow's.
+        SQLAlchemyError: PostgreSQL can't be reached or refuses the lock.
     """
-    database = get_database_path(uri)
-    if database is None or database.exists():
-        return
-    database.parent.mkdir(parents=True, exist_ok=True)
-    with hold_file_lock(database.with_suffix(".lock")):
-        if not database.exists():
-            with write_aside(database) as new:
-                MlflowClient(tracking_uri=f"{SQLITE_PREFIX}{new}").search_experiments()
+    if uri.startswith(POSTGRES_PREFIXES):
+        _create_postgres_tables(uri)
+    elif (database := get_database_path(uri)) and not database.exists():
+        _create_sqlite_file(database)
 
 
 def check_database(uri: str, writable: bool = False) -> None:
@@ -69,6 +75,21 @@ def check_database(uri: str, writable: bool = False) -> None:
                 db.execute("ROLLBACK")
     except sqlite3.Error as error:
         raise UnusableRegistry(_describe_fault(database, error)) from None
+
+
+def _create_postgres_tables(uri: str) -> None:
+    engine = sqlalchemy.create_engine(uri, poolclass=sqlalchemy.NullPool)
+    with engine.begin() as connection:
+        connection.execute(sqlalchemy.select(sqlalchemy.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
+        MlflowClient(tracking_uri=uri).search_experiments(max_results=1)
+
+
+def _create_sqlite_file(database: Path) -> None:
+    database.parent.mkdir(parents=True, exist_ok=True)
+    with hold_file_lock(database.with_suffix(".lock")):
+        if not database.exists():
+            with write_aside(database) as new:
+                MlflowClient(tracking_uri=f"{SQLITE_PREFIX}{new}").search_experiments()
 
 
 def _check_pages(db: sqlite3.Connection) -> None:

@@ -342,9 +342,13 @@ class ModelRegistry:
         return [self._record(run) for run in runs]
 
     def _experiment(self) -> str:
-        if experiment := self.client.get_experiment_by_name(self.name):
-            return str(experiment.experiment_id)
-        return str(self.client.create_experiment(self.name, artifact_location=self.artifacts))
+        if not self.client.get_experiment_by_name(self.name):
+            try:
+                self.client.create_experiment(self.name, artifact_location=self.artifacts)
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another process has made it in this moment
+                    raise
+        return str(self.client.get_experiment_by_name(self.name).experiment_id)
 
 
 def _to_absolute(location: str) -> str:

@@ -14,6 +14,12 @@ from penumbra.registry.models import ModelRegistry
 from penumbra.registry.run_records import FinishedRun
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def registry(request):
+    """The same promises hold on each database."""
+    return request.getfixturevalue({"sqlite": "sqlite_registry", "postgresql": "postgres_registry"}[request.param])
+
+
 @pytest.fixture
 def models(registry):
     return ModelRegistry(registry)
