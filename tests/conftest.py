@@ -62,9 +62,10 @@ def sqlite_registry(tmp_path: Path, migrated_database: Path) -> RegistrySettings
 
 
 @pytest.fixture
-def registry(sqlite_registry: RegistrySettings) -> RegistrySettings:
-    """An empty model store of the test's own; files whose tests run on each kind of store override it."""
-    return sqlite_registry
+def registry(request: pytest.FixtureRequest) -> RegistrySettings:
+    """An empty model store of the test's own: SQLite's, unless the test is parametrised by the fixtures of others."""
+    store: RegistrySettings = request.getfixturevalue(getattr(request, "param", "sqlite_registry"))
+    return store
 
 
 @pytest.fixture(scope="session")

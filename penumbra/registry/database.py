@@ -1,4 +1,4 @@
-"""The registry's database: made once, however many processes find it missing; SQLite's is checked before it is opened."""
+"""The registry's database: made once, however many processes find it empty; one of SQLite is checked before its use."""
 
 import sqlite3
 from contextlib import closing

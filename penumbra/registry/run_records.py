@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 
 from penumbra.core.text.masking import mask_settings
 from penumbra.registry.long_texts import shorten_texts
@@ -84,6 +84,8 @@ def record_run(client: MlflowClient, experiment: str, begun: BegunRun) -> str:
     tags, long_tags = shorten_texts(_build_tags(begun), "tags")
     start = int(begun.run.start * 1000)
     made = found or client.create_run(experiment, start_time=start, tags=tags)
+    if found:
+        client.log_batch(found.info.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
     _log_contents(client, str(made.info.run_id), begun, long_tags)
     client.set_terminated(made.info.run_id, end_time=int(begun.run.end * 1000))
     return str(made.info.run_id)

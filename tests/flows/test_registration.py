@@ -1,8 +1,12 @@
 """A registration that was cut short is carried out by the next training: ledger first, each step once."""
 
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import msgspec
+import polars as pl
 import pytest
 from mlflow import MlflowClient
 
@@ -29,12 +33,21 @@ def settings(tmp_path: Path, registry: RegistrySettings) -> Settings:
     return load_settings(environ=environ).model_copy(update={"registry": registry})
 
 
-def begin(settings: Settings, key: str = "k", verdict: str = "pass") -> Path:
-    """Write what a training leaves before it registers anything."""
+def write_bundle(settings: Settings) -> Path:
     folder = settings.training.folder / "bundle"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "bundle.json").write_text("{}")
-    runs = TrainingRuns(FinishedRun("train", 0, 1), [FinishedRun("trial", 0, 1)], {"bundle": str(folder)}, "d.dir")
+    return folder
+
+
+def build_runs(bundle: Path) -> TrainingRuns:
+    run = FinishedRun("train", 0, 1, {"train": "2024-01"}, {"loss": 0.5}, {"kind": "train"})
+    return TrainingRuns(run, [FinishedRun("trial", 0, 1)], {"bundle": str(bundle)}, "d.dir")
+
+
+def begin(settings: Settings, key: str = "k", verdict: str = "pass") -> Path:
+    """Write what a training leaves before it registers anything."""
+    runs = build_runs(write_bundle(settings))
     event = LedgerEvent(kind="verdict", actor="ann", reason="gate on 2024-01", verdict=verdict)
     begun = BegunRegistration(
         key, f"print of {key}", runs, True, event, OutcomeSummary("tree", "(data d)", "table", "")
@@ -91,6 +104,36 @@ def test_whatever_step_it_was_killed_at_the_next_training_does_the_rest_once(
     prepare_registration(settings)
     assert read_state(settings) == FIRST
     assert read_live_since(settings) == Ledger(settings.ledger.folder).entries()[1].time.isoformat()
+
+
+@pytest.mark.parametrize("registry", ["sqlite_registry", "postgres_registry"], indirect=True)
+@pytest.mark.parametrize("step", STEPS)
+def test_a_retry_that_finds_no_file_of_the_first_attempt_finishes_what_that_has_begun(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    monkeypatch.setattr(registration, "complete_bundle", lambda outcome: write_bundle(settings))
+    monkeypatch.setattr(registration, "build_training_runs", lambda outcome, bundle, reason: build_runs(bundle))
+    monkeypatch.setattr(registration, "summarise_outcome", lambda outcome: OutcomeSummary("tree", "d", "table", ""))
+    event = LedgerEvent(kind="verdict", actor="ann", reason="gate on 2024-01", verdict="pass")
+    monkeypatch.setattr(registration, "_build_verdict", lambda outcome: event)
+    outcome: Any = SimpleNamespace(
+        settings=settings,
+        plan=SimpleNamespace(fingerprint="f"),
+        matrices=SimpleNamespace(arrays=SimpleNamespace(folder=settings.training.folder / "train-7")),
+        winner="tree",
+        gate=SimpleNamespace(report=SimpleNamespace(is_servable=True), failed=pl.DataFrame()),
+    )
+
+    def die(*_: object, **__: object) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MlflowClient, step, die)
+        with pytest.raises(KilledError):
+            registration.register_outcome(outcome)
+    shutil.rmtree(settings.training.folder)
+    assert "is live" in registration.register_outcome(outcome)
+    assert read_state(settings) == FIRST
 
 
 def test_the_ledger_has_the_first_model_before_it_is_live(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

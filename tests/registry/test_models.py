@@ -14,10 +14,10 @@ from penumbra.registry.models import ModelRegistry
 from penumbra.registry.run_records import FinishedRun
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgres"])
 def registry(request):
     """The same promises hold on each database."""
-    return request.getfixturevalue({"sqlite": "sqlite_registry", "postgresql": "postgres_registry"}[request.param])
+    return request.getfixturevalue(f"{request.param}_registry")
 
 
 @pytest.fixture

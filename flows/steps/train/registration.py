@@ -7,7 +7,6 @@ that the ledger doesn't have.
 
 import contextlib
 import dataclasses
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from flows.steps.train.outcome import OutcomeSummary, TrainingOutcome, describe_
 from flows.steps.train.run_record import TrainingRuns, build_training_runs, record_training_runs
 from penumbra.core.actor import get_actor
 from penumbra.core.contract.contract_changes import describe_contract
-from penumbra.core.settings import Settings
+from penumbra.core.settings import PROJECT_ROOT, Settings
 from penumbra.data.failure_set import FailureSet
 from penumbra.registry import aliases, ledger_sync
 from penumbra.registry.bundles import bundle
@@ -30,6 +29,7 @@ from penumbra.registry.models import REGISTRY_ERRORS, ModelRegistry
 from penumbra.registry.pointers import CANDIDATE_ALIAS, LIVE_ALIAS
 from penumbra.storage.atomic import replace_file
 from penumbra.storage.cache import RunReceipts
+from penumbra.storage.fingerprints import compute_fingerprint
 from penumbra.storage.locks import hold_file_lock
 from penumbra.training.fit import compute_baseline, count_category_values
 from penumbra.training.split import format_batch_range
@@ -43,7 +43,7 @@ class BegunRegistration(msgspec.Struct, frozen=True):
     """All that registering a trained model needs.
 
     Attributes:
-        key: What identifies it among all registrations.
+        key: What identifies it among all registrations: see `compute_registration_key`.
         fingerprint: The fingerprint of the training's plan.
         runs: Its MLflow runs.
         is_servable: Whether the model can be registered.
@@ -77,7 +77,7 @@ def register_outcome(outcome: TrainingOutcome, reason: str = "") -> str:
     if outcome.gate.failed.height:
         FailureSet(settings.training.failures, outcome.matrices.problem.schema.Row).add(outcome.gate.failed)
     begun = BegunRegistration(
-        key=secrets.token_hex(16),
+        key=compute_registration_key(outcome),
         fingerprint=outcome.plan.fingerprint,
         runs=build_training_runs(outcome, complete_bundle(outcome), reason),
         is_servable=outcome.gate.report.is_servable,
@@ -89,6 +89,19 @@ def register_outcome(outcome: TrainingOutcome, reason: str = "") -> str:
             return text
         replace_file(file, msgspec.msgpack.encode(begun))
         return _finish(settings, begun, file)
+
+
+def compute_registration_key(outcome: TrainingOutcome) -> str:
+    """Compute what identifies a registration, for each attempt at it the same, wherever it runs.
+
+    Args:
+        outcome: The result of the training.
+
+    Returns:
+        A digest of the plan, the training's run and the winner.
+    """
+    facts = outcome.plan.fingerprint, outcome.matrices.arrays.folder.name, str(outcome.winner)
+    return compute_fingerprint(PROJECT_ROOT, (), *facts)
 
 
 def prepare_registration(settings: Settings) -> None:
