@@ -1,9 +1,13 @@
 """The process that makes reports: when it is started, how it fails, and that nothing is patched outside of it."""
 
+import time
+
 import pytest
+from mlflow import MlflowClient
 
 from flows.steps.monitor import reports
 from monitoring.window_store import WindowStore
+from penumbra.registry.models import ModelRegistry
 from tests.helpers import recorded_windows
 from tests.helpers.processes import run_python
 
@@ -52,3 +56,21 @@ def test_an_error_in_the_report_process_is_one_sentence_that_says_where(settings
 @pytest.mark.slow
 def test_importing_the_reports_changes_neither_evidently_nor_the_garbage_collector():
     assert run_python(IMPORT_ALL) == ["True True 0"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("registry", ["sqlite_registry", "postgres_registry"], indirect=True)
+def test_the_run_of_a_window_that_was_cut_short_is_finished_by_the_next_pass(registry, tmp_path, monkeypatch):
+    from flows.steps.monitor.window_reports import log_window_run
+
+    window, models = recorded_windows.make_window(0), ModelRegistry(registry)
+    page = tmp_path / "pages" / "page.html"
+    page.parent.mkdir()
+    page.write_text("page")
+    with monkeypatch.context() as patched:
+        patched.setattr(MlflowClient, "set_terminated", None)
+        with pytest.raises(TypeError):
+            log_window_run(models, window, {"page": page}, time.time())
+    finished = [log_window_run(models, window, {"page": page}, time.time()) for _ in range(2)]
+    (run,) = models.find_latest_runs(5, "")
+    assert (finished, models.client.get_run(run.id).info.status) == ([run.id, run.id], "FINISHED")

@@ -88,7 +88,7 @@ def publish_waiting_windows(settings: Settings, problem: Problem) -> Iterator[Pa
 def _publish_window(sources: ReportSources, workspace: ReportWorkspace, window: Window) -> list[Path]:
     start = time.time()
     pages = workspace.write(window, _build_snapshots(sources, window))
-    run = _log_window_run(sources.models, window, pages, start)
+    run = log_window_run(sources.models, window, pages, start)
     workspace.mark_published(window, list(pages), run)
     return list(pages.values())
 
@@ -169,11 +169,22 @@ def _sample_live_rows(sources: ReportSources, window: Window, dtypes: dict[str, 
     return answers.join(rows, on=ID_COLUMN, how="inner")
 
 
-def _log_window_run(models: ModelRegistry, window: Window, pages: dict[str, Path], start: float) -> str:
+def log_window_run(models: ModelRegistry, window: Window, pages: dict[str, Path], start: float) -> str:
     """Log figures and pages to the window's MLflow run, which is the same one however often it is judged.
 
-    Returns the run's id."""
-    known = models.find_latest_runs(1, f"tags.window = '{window.begin}'")
+    Args:
+        models: The registry.
+        window: The window.
+        pages: The pages by kind of report, all in one folder.
+        start: When work on them began, in seconds since the epoch.
+
+    Returns:
+        The run's id.
+
+    Raises:
+        MlflowException: MLflow refuses or can't be reached.
+    """
+    known = models.find_latest_runs(1, f"tags.window = '{window.begin}' and attributes.status = 'FINISHED'")
     if known:
         for page in pages.values():
             models.client.log_artifact(known[0].id, str(page), "reports")
@@ -181,7 +192,7 @@ def _log_window_run(models: ModelRegistry, window: Window, pages: dict[str, Path
     metrics = {f"{figure.group} {figure.series}": figure.value for figure in build_figures(window, 0)}
     tags = {"window": str(window.begin), "verdict": window.verdict, "model_version": window.model}
     run = FinishedRun(f"window {window.begin}", start, time.time(), metrics=metrics, tags=tags)
-    return models.record(run, artifacts={"reports": next(iter(pages.values())).parent})
+    return models.record(run, artifacts={"reports": next(iter(pages.values())).parent}, key=f"window {window.begin}")
 
 
 def _build_snapshot_metadata(window: Window, kind: str) -> dict[str, Any]:

@@ -133,7 +133,8 @@ def conclude_experiment(
     metrics = {**best.scores, **best.report, **run_record.build_comparable_metrics(best, gate, cost)}
     tags = run_record.build_run_tags(plan, best.job, "experiment", gate)
     run = FinishedRun(f"experiment {best.job}", best.began, best.ended, best.job.parameters, metrics, tags)
-    run_id = ModelRegistry(settings.registry).record(run, data_version=plan.facts["data_version"])
+    key = matrices.arrays.folder.name  # the flow's run: a retry completes what its first attempt has begun to record
+    run_id = ModelRegistry(settings.registry).record(run, data_version=plan.facts["data_version"], key=key)
     text = _describe_experiment(best, baseline, plan.split, str(gate.report), run_id)
     RunReceipts(settings.training.folder).write_latest(text)
     return text
