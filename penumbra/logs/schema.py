@@ -169,6 +169,7 @@ class ReviewedPrediction(msgspec.Struct, kw_only=True, gc=False):
 
     id: str
     output: OutputValue
+    decision: DecisionValue
     model: str
     inputs: msgspec.Raw
     rules: Sequence[str] = ()

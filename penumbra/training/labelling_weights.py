@@ -15,6 +15,7 @@ def count_represented_rows(
     each stands for itself, explored or not; of the others an explored row stands for all that weren't. A row's count
     depends on the row alone, so it is right whenever the label comes. The inverse of the overall chance of being
     labelled either way would vary less, but of explored rows that weren't picked the chance of being picked is unknown.
+    All this holds where whether a row is picked doesn't depend on whether it was explored (penumbra/reviews/selection).
 
     Args:
         probabilities: The chance of being picked of rows that people labelled, float64 [n]; 1 for outcomes.

@@ -334,6 +334,26 @@ def test_rows_that_were_picked_for_people_stand_for_themselves_where_others_are_
     assert store.rows(NEXT, columns).rows() == [(4, 0.25, 1.0)]
 
 
+def test_a_row_that_was_asked_about_again_was_picked_if_one_of_its_predictions_was(tmp_path):
+    settings, problem = open_fed_project(tmp_path, rules=REFUSED_LOANS)
+    pick_order(tmp_path, log_order(tmp_path, 1, explored=True, explore_share=0.1))
+    log_order(tmp_path, 1, day=2, explored=True, explore_share=0.1)
+    log_outcome(tmp_path, 1, churned=True, day=3)
+    feed(settings, problem)
+    assert open_store(settings, problem).rows(BATCH, [WEIGHT_COLUMN]).rows() == [(1.0,)]
+
+
+def test_an_outcome_that_comes_after_what_people_said_makes_the_row_stand_for_itself(tmp_path):
+    settings, problem = open_fed_project(tmp_path)
+    log_answer(tmp_path, log_order(tmp_path, 1), churned=True)
+    feed(settings, problem)
+    log_outcome(tmp_path, 1, churned=True, day=35)
+    july = on_day(settings, "2024-07-02")
+    feed(july, problem)
+    store, columns = open_store(july, problem), [ORIGIN_COLUMN, WEIGHT_COLUMN]
+    assert (store.rows(BATCH, columns).rows(), store.rows(NEXT, columns).rows()) == ([], [("outcome", 1.0)])
+
+
 def test_a_label_that_people_took_back_is_learnt_no_more(tmp_path):
     settings, problem = open_fed_project(tmp_path)
     names = [log_order(tmp_path, number) for number in (1, 2, 3)]

@@ -100,13 +100,13 @@ def pick_one_more(reviewed: ReviewedLog, entry: PredictionEntry | None = None, *
 
 
 @contextlib.contextmanager
-def serve_overview_site(settings: Settings, problem: Any, keys: KeyDigests = ()) -> Iterator[str]:
-    """Serve the dashboard.
+def serve_overview_site(settings: Settings, problem: Any, keys: KeyDigests = (), port: int = 0) -> Iterator[str]:
+    """Serve the dashboard, its overview at a free port unless one is given.
 
     Yields:
         The address of the overview.
     """
-    sockets, ports = Path(tempfile.mkdtemp()), find_free_ports("127.0.0.1", find_free_port())
+    sockets, ports = Path(tempfile.mkdtemp()), find_free_ports("127.0.0.1", port or find_free_port())
     write_page_digests(sockets, keys)
     listening = [socket.create_server(("127.0.0.1", port)) for port in ports.values()]
     with local_sites.serve_config(make_dashboard_config(settings, problem, ports, sockets), listening):

@@ -33,6 +33,7 @@ from penumbra.data.source_reader import BatchRefused, list_source_batches
 from penumbra.logs.index import LogIndex
 from penumbra.logs.queries import labelled_answers
 from penumbra.logs.queries.labelled_answers import LabelledAnswer
+from penumbra.logs.queries.lookup import find_shared_keys
 from penumbra.logs.queries.samples import to_day_timestamp
 from penumbra.reviews.queue import ReviewQueue
 from penumbra.storage.cache import JSON, FileCache
@@ -173,7 +174,7 @@ def _make_batch(settings: Settings, problem: Problem, store: DataStore, index: L
     answers = sort_answers(store, labelled_answers.read_labelled_answers(index, begin, end))
     if not answers.kept:
         return ""
-    picked = ReviewQueue.read(settings.review.folder).states
+    picked = _find_picked_answers(settings, index, answers.kept)
     rows = build_batch_rows(answers.kept, picked, observed, list(index.label_spec.outcome))
     manifest = _build_manifest(index, begin, end, observed, answers, rows)
     batch = name_flywheel_batch(_find_batch_before(problem, store, end), end)
@@ -189,6 +190,13 @@ def _make_batch(settings: Settings, problem: Problem, store: DataStore, index: L
     _add_failures(settings, problem, store.staged_rows(batch, files), answers.kept)  # before it is admitted: a batch
     store.admit([batch])  # that a kill leaves staged is made again, and each failure is kept once
     return f"{result}\n{describe_manifest(batch, manifest)}"
+
+
+def _find_picked_answers(settings: Settings, index: LogIndex, answers: Sequence[LabelledAnswer]) -> set[str]:
+    """The ids of the answers whose row was picked for people, by this prediction or by another one of the same row."""
+    picked = ReviewQueue.read(settings.review.folder).states
+    keys = set(find_shared_keys(index.path.parent, picked).values())
+    return {answer.id for answer in answers if answer.id in picked or answer.key in keys}
 
 
 def _build_manifest(

@@ -50,7 +50,8 @@ def sort_answers(store: DataStore, answers: Sequence[LabelledAnswer]) -> SortedA
     """Tell the answers that become rows from those that don't.
 
     Rows of the source are the source's. A row of an earlier flywheel batch becomes one again where its outcome is
-    another by now; without an outcome, only such a row becomes one, so that what was wrong is no longer learnt.
+    another by now, or came after what people said, so that it stands for itself, as those do that weren't picked.
+    Without an outcome, only such a row becomes one, so that what was wrong is no longer learnt.
 
     Args:
         store: The data store.
@@ -77,7 +78,7 @@ def build_batch_rows(
 
     Args:
         answers: The labelled answers.
-        picked: The ids of the predictions that were picked for people.
+        picked: The ids of those of the answers whose rows were picked for people.
         observed: The problem's `OBSERVED_DECISIONS`.
         outcome_names: The columns of the outcome.
 
@@ -100,7 +101,7 @@ def build_batch_rows(
             **{name: answer.label.label.get(name) for name in outcome_names},
             ID_COLUMN: answer.id,
             MODEL_COLUMN: answer.model,
-            ORIGIN_COLUMN: PEOPLE_ORIGIN if answer.is_of_people else OUTCOME_ORIGIN,
+            ORIGIN_COLUMN: _name_origin(answer),
             PROBABILITY_COLUMN: float(chances[at]),
             WEIGHT_COLUMN: float(counts[at]),
             SURENESS_COLUMN: answer.label.sureness,
@@ -118,15 +119,20 @@ def count_by(values: Sequence[str]) -> dict[str, int]:
 def _is_news(answer: LabelledAnswer, known: Mapping[str, Any] | None) -> bool:
     if known is None:
         return answer.has_target
-    return any(answer.label.label.get(name) != value for name, value in known.items())
+    said = {**answer.label.label, ORIGIN_COLUMN: _name_origin(answer)}
+    return any(said.get(name) != value for name, value in known.items())
+
+
+def _name_origin(answer: LabelledAnswer) -> str:
+    return PEOPLE_ORIGIN if answer.is_of_people else OUTCOME_ORIGIN
 
 
 def _read_known_outcomes(store: DataStore) -> dict[str, dict[str, Any]]:
-    """The outcome of each row of the flywheel batches, the last one's where several have it, by the key's text."""
+    """Outcome and origin of each row of the flywheel batches, as the last one that has it, by the key's text."""
     spec = LabelSpec.from_schema(store.problem.schema)
     encode = KeyEncoder(spec.key).encode_values
     return {
-        encode([row.get(name) for name in spec.key]): {name: row.get(name) for name in spec.outcome}
+        encode([row.get(name) for name in spec.key]): {name: row.get(name) for name in (*spec.outcome, ORIGIN_COLUMN)}
         for batch in store.flywheel_batches()
         for row in decode_flywheel_rows(batch, store.read_raw_files(batch))
     }

@@ -10,7 +10,7 @@ from monitoring.dashboard.overview import overview_page
 from monitoring.dashboard.sites import READ_METHODS, get_first_part
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
-from service.http.asgi import AsgiApp, Message, Receive, Send
+from service.http.asgi import AsgiApp, Headers, Message, Receive, Send
 from service.http.refusals import RequestRefused
 
 LINKED_PAGE = re.compile(r"/(reports/\d{4}-\d\d-\d\d|cards)/[a-z-]+\.html")
@@ -59,7 +59,11 @@ def make_overview_site(
 
 
 async def send_page(
-    send: Send, content: bytes, status: int = 200, media_type: bytes = b"text/html; charset=utf-8"
+    send: Send,
+    content: bytes,
+    status: int = 200,
+    media_type: bytes = b"text/html; charset=utf-8",
+    headers: Headers = (),
 ) -> None:
     """Send a page, or a part of one, that no browser keeps.
 
@@ -68,8 +72,9 @@ async def send_page(
         content: The body.
         status: The status of the answer.
         media_type: The type of the body.
+        headers: Further headers.
     """
     length = b"%d" % len(content)
-    headers = [(b"content-type", media_type), (b"content-length", length), (b"cache-control", b"no-store")]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
+    own = [(b"content-type", media_type), (b"content-length", length), (b"cache-control", b"no-store")]
+    await send({"type": "http.response.start", "status": status, "headers": [*own, *headers]})
     await send({"type": "http.response.body", "body": content})

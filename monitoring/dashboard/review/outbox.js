@@ -78,6 +78,17 @@ export class Outbox {
   }
 }
 
+// What was fetched stays with the tab, for a reload where the dashboard can't be reached; a closed tab forgets it.
+export function keepForReload(name, value) {
+  try {
+    sessionStorage.setItem(`review.${name}`, JSON.stringify(value));
+  } catch {
+    sessionStorage.removeItem(`review.${name}`); // there is no room for it
+  }
+}
+
+export const getKept = name => JSON.parse(sessionStorage.getItem(`review.${name}`));
+
 // Raises an Error whose message is for people; it has the `status` where the server was reached.
 export async function request(address, body) {
   const options = body

@@ -1,6 +1,6 @@
 // The review page: one row at a time; answers go to the outbox at once, and the next rows are here already.
 
-import { Outbox, makeToken, request } from "/review/outbox.js";
+import { Outbox, getKept, keepForReload, makeToken, request } from "/review/outbox.js";
 import { listenToKeys } from "/review/keys.js";
 import { drawCase, drawFields, drawPairs, find, focusAnswer, formatLabel, formatValue, listOpinions, makeButton } from "/review/drawing.js";
 
@@ -11,12 +11,23 @@ const state = { reviewer: "", isNamed: false, cases: [], current: null, done: []
 let outbox, last = null, fetching = null;
 
 async function begin() {
-  const found = await request("/review/next?count=0");
+  const found = await fetchForm();
   state.form = found.form;
   find("problem-question").textContent = found.question;
   state.isNamed = !found.reviewer;
   const name = found.reviewer || localStorage.getItem(NAME_KEY) || "";
   return name ? work(name) : askName();
+}
+
+async function fetchForm() {
+  try {
+    const found = await request("/review/next?count=0");
+    keepForReload("form", found);
+    return found;
+  } catch (error) {
+    if (error.status || !getKept("form")) throw error;
+    return getKept("form");
+  }
 }
 
 function askName() {
@@ -47,8 +58,12 @@ async function work(name) {
   await outbox.send();
   setInterval(() => document.hidden || fetchProgress().catch(() => {}), LOOK_AGAIN);
   await fetchCases();
+  if (state.failure && !state.cases.length) takeCases(getKept(getRowsName()) || []);
   showNext();
 }
+
+const getRowsName = () => `rows ${state.mode} ${state.reviewer}`;
+const keepRows = () => keepForReload(getRowsName(), [state.current, ...state.cases].filter(Boolean));
 
 const address = (what, query) => `/review/${what}?${new URLSearchParams(query)}`;
 
@@ -63,6 +78,7 @@ async function fetchMore() {
     const query = { count: FETCHED, mode, ...(state.isNamed ? { reviewer: state.reviewer } : {}) };
     const { cases } = await request(address("next", query));
     if (mode === state.mode) takeCases(cases);
+    keepRows();
     await fetchProgress();
     state.failure = "";
   } catch (error) {
@@ -95,6 +111,7 @@ async function showNext() {
 
 function show(shown) {
   state.current = shown;
+  keepRows();
   find("work").hidden = find("answer").hidden = !shown;
   find("nothing").hidden = Boolean(shown);
   clearTimeout(state.timer);
@@ -251,4 +268,5 @@ find("mode").onclick = () => {
   showNext();
 };
 listenToKeys(key => key === "u" && !state.current && undo());
+navigator.serviceWorker?.register("/review/worker.js", { scope: "/review" }).catch(() => {}); // then a reload takes the network
 begin().catch(error => showBanner(error.message));

@@ -1,6 +1,7 @@
 """The review page over HTTP: its files, the next cases, the answers, and the progress.
 
 GET  /review, /review/review.css, …              the page and its files
+GET  /review/worker.js                           what shows the page where the dashboard can't be reached
 GET  /review/next?mode=&reviewer=&count=         the cases to look at next; mode "adjudicate": those in conflict
 GET  /review/progress                            what was done today, what is open, and what follows from it
 POST /review/actions                             what a reviewer did, oldest first; the same token again changes nothing
@@ -9,6 +10,7 @@ Who the reviewer is follows from the key; only where no keys are set, on this ma
 """
 
 import asyncio
+import hashlib
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -30,7 +32,10 @@ PAGE_FILES = {
     name: Path(__file__).with_name(name)
     for name in (PAGE_FILE, "review.css", "review.js", "drawing.js", "keys.js", "outbox.js")
 } | {"base.css": Path(__file__).parent.with_name("base.css")}  # which the overview has, too
+WORKER_FILE = Path(__file__).with_name("worker.js")
+WORKER_SCOPE = (b"service-worker-allowed", REVIEW_PATH.encode())  # the page's path isn't below the worker's folder
 ACTIONS_PATH, NEXT_PATH, PROGRESS_PATH = (f"{REVIEW_PATH}/{name}" for name in ("actions", "next", "progress"))
+WORKER_PATH = f"{REVIEW_PATH}/{WORKER_FILE.name}"
 MAX_BODY_BYTES = 1 << 20
 
 
@@ -56,6 +61,8 @@ def make_review_site(settings: Settings, problem: Problem) -> AsgiApp:
             return JSON_MEDIA_TYPE, msgspec.json.encode(requests.list_next(parameters, holder))
         if path == PROGRESS_PATH:
             return JSON_MEDIA_TYPE, msgspec.json.encode(requests.describe_progress())
+        if path == WORKER_PATH:
+            return MEDIA_TYPES[".js"] + b"; charset=utf-8", write_worker_script()
         raise RequestRefused(404, f"there is no such page: the review page is at {REVIEW_PATH}")
 
     async def serve(scope: Message, receive: Receive, send: Send) -> None:
@@ -68,6 +75,16 @@ def make_review_site(settings: Settings, problem: Problem) -> AsgiApp:
             media_type, content = await asyncio.to_thread(read, path, scope["query_string"], holder)
         else:
             raise RequestRefused(405, f"{scope['method']} is not possible here", headers=[(b"allow", b"GET, HEAD")])
-        await send_page(send, content, media_type=media_type)
+        await send_page(send, content, media_type=media_type, headers=[WORKER_SCOPE] * (path == WORKER_PATH))
 
     return serve
+
+
+def write_worker_script() -> bytes:
+    """Return the service worker's script, headed by the paths of the page's files and by a digest of their content."""
+    contents = {
+        f"{REVIEW_PATH}/{name}".removesuffix(f"/{PAGE_FILE}"): file.read_bytes() for name, file in PAGE_FILES.items()
+    }
+    version = hashlib.sha256(msgspec.json.encode(contents)).hexdigest()
+    files = msgspec.json.encode([*contents]).decode()
+    return f'const VERSION = "{version}", FILES = {files};\n'.encode() + WORKER_FILE.read_bytes()

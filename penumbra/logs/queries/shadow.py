@@ -2,7 +2,7 @@
 
 import datetime as dt
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -31,8 +31,9 @@ SELECT prediction, model, time, decision, status, reason, output
 FROM shadow WHERE model = ? AND prediction IN (SELECT value FROM json_each(?)) ORDER BY prediction
 """
 DISAGREEMENTS_QUERY = """
-SELECT p.id, max({difference}) FROM predictions AS p JOIN shadow AS s ON s.prediction = p.id
-WHERE p.id IN (SELECT value FROM json_each(?)) AND p.alone AND s.status = ? AND {difference} > 0 GROUP BY p.id
+SELECT p.id, max({difference}) FROM json_each(?) AS given JOIN predictions AS p ON p.id = given.key
+  JOIN shadow AS s ON s.prediction = p.id
+WHERE p.alone AND s.status = ? AND {difference} > 0 GROUP BY p.id
 """
 
 
@@ -80,21 +81,22 @@ def pair_shadow_outputs(index: LogIndex, live: str, model: str, begin: dt.dateti
     )
 
 
-def measure_disagreements(index: LogIndex, ids: Sequence[str]) -> dict[str, float]:
+def measure_disagreements(index: LogIndex, decided: Mapping[str, bool | str | None]) -> dict[str, float]:
     """Measure how far the shadow's models are from the model's own answers.
 
     Args:
         index: The index.
-        ids: The predictions' ids.
+        decided: By id of a prediction what the model decided, where chance has replaced that in the log; None where the
+            log has it.
 
     Returns:
         By id of a prediction that a shadow model has answered otherwise: 1 where a decision differs; of numbers, the
         largest absolute difference of an output.
     """
     is_number = index.label_spec.task.kind == "regression"
-    difference = "abs(s.output - p.output)" if is_number else "(s.decision <> p.decision)"
+    difference = "abs(s.output - p.output)" if is_number else "(s.decision <> coalesce(given.value, p.decision))"
     with index.open() as db:
-        found = db.execute(DISAGREEMENTS_QUERY.format(difference=difference), (json.dumps(list(ids)), STATUS_OK))
+        found = db.execute(DISAGREEMENTS_QUERY.format(difference=difference), (json.dumps(dict(decided)), STATUS_OK))
         return dict(found)
 
 

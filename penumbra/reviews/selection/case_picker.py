@@ -144,6 +144,7 @@ class CasePicker:
         for path, start, content in _read_pieces(service.predictions, self._find_start(queue), sizes):
             rows = [row for row in finder.read(content) if not row.pending and row.id not in queue.states]
             labelled = find_labelled_ids(labels, [row.id for row in rows])
+            labelled -= {row.id for row in rows if row.explored}  # theirs came of chance, which must change no draw
             names = self._select_unasked([row.id for row in rows if row.id not in labelled], asked)
             rows, count = [row for row in rows if row.id in names], count + len(labelled)
             draw.add([*names], finder.find_reasons(rows), self._draw_uniforms([*names], PICK_KEY))

@@ -15,6 +15,7 @@ from penumbra.core.contract.feature_specs import UnreadableFeature, read_feature
 from penumbra.core.encoding import UNSEEN_CODE
 from penumbra.core.histograms import MISSING_CATEGORY, DegradedSlice
 from penumbra.core.problem import Problem
+from penumbra.core.task import Task
 from penumbra.core.text.quoting import escape_text
 from penumbra.logs.index import LogIndex
 from penumbra.logs.parsing import decode_each_line
@@ -99,10 +100,15 @@ class NeedFinder:
         return tuple(f"rule {name}" for name in [*fired, *row.failed_rules] or row.rules)
 
     def _find_disagreements(self, rows: Sequence[Any]) -> Iterator[tuple[str, RowPlaces]]:
-        """The rows that a shadow model decides otherwise, where not chance did; of numbers the largest differences."""
-        measured = measure_disagreements(self._index, [row.id for row in rows if not row.explored])
+        """The rows that a shadow model decides otherwise; of numbers the largest differences.
+
+        Of a row that was explored it is the model's own decision that counts: whom chance decides otherwise must not
+        change whom people are asked about, or the weights of both would be wrong.
+        """
+        task = self._index.label_spec.task
+        measured = measure_disagreements(self._index, {row.id: _find_replaced(row, task) for row in rows})
         if measured:
-            is_number = self._index.label_spec.task.kind == "regression"
+            is_number = task.kind == "regression"
             least = float(np.quantile([*measured.values()], 1 - LARGEST_SHARE)) if is_number else 1.0
             yield "disagreement", [at for at, row in enumerate(rows) if measured.get(row.id, 0) >= least]
 
@@ -148,6 +154,13 @@ class NeedFinder:
         threshold = float(facts.get("threshold", np.nan))
         uncertainty = ModelUncertainty(read_bundle_task(facts), threshold, read_reference_rows(folder))
         return ModelFacts(uncertainty, {at: kind.columns[0] for at, kind in enumerate(kinds) if kind.categorical})
+
+
+def _find_replaced(row: Any, task: Task) -> bool | str | None:
+    """What the model decided, where chance has replaced it; None where it hasn't."""
+    if not row.explored:
+        return None
+    return task.classes[int(np.argmax(row.output))] if task.classes else not row.decision
 
 
 def _find_uncertain_rows(

@@ -141,6 +141,13 @@ def test_rows_with_a_label_are_not_asked(tmp_path):
     assert set(read_cases(tmp_path)) == {names[1], names[3]}
 
 
+def test_a_row_that_was_explored_takes_part_though_it_has_a_label_as_chance_must_not_change_who_is_asked(tmp_path):
+    (name,) = log_rows(tmp_path, 1, explored=True, explore_share=0.1)
+    log_labels(tmp_path, make_label_by_id(name, 5))
+    block = pick_cases(make_review_settings(tmp_path), RULED, 4)
+    assert (block.rows, block.labelled, set(read_cases(tmp_path))) == (1, 0, {name})
+
+
 def test_a_rule_that_routes_rows_to_people_is_their_reason(tmp_path):
     (name,) = log_rows(tmp_path, 1, review=True, rules=["look", "change"])
     log_rows(tmp_path, 9, first=1)

@@ -75,10 +75,11 @@ def test_what_a_rule_decided_is_compared_with_no_shadow_model(tmp_path):
     assert find_reasons(tmp_path) == [[]]
 
 
-def test_what_chance_decided_otherwise_is_compared_with_no_shadow_model(tmp_path):
-    (name,) = log_rows(tmp_path, 1, explored=True, explore_share=0.1)
-    answer_in_shadow(tmp_path, name, False)
-    assert find_reasons(tmp_path) == [[]]
+def test_where_chance_decided_the_models_own_decision_is_compared_with_the_shadow_as_if_nothing_was_explored(tmp_path):
+    names = log_rows(tmp_path, 2, decision=True, explored=True, explore_share=0.1)
+    for name, decision in zip(names, [False, True], strict=True):
+        answer_in_shadow(tmp_path, name, decision)
+    assert find_reasons(tmp_path) == [[], ["disagreement"]]
 
 
 def test_rows_of_a_slice_that_got_worse_are_named_by_it(tmp_path):
@@ -130,17 +131,35 @@ class Measured(Bird):
     wingspan = dy.Float64(nullable=True)
 
 
-BIRDS = SimpleNamespace(
-    schema=SimpleNamespace(Row=Bird, Labelled=Measured, TIME="seen", target=lambda: pl.col("wingspan")),
-    features=SimpleNamespace(FEATURES=()),
-    rules=SimpleNamespace(RULES=()),
-)
+class Coloured(Bird):
+    colour = dy.Enum(["black", "grey", "white"])
+
+
+def make_problem(labelled, target):
+    return SimpleNamespace(
+        schema=SimpleNamespace(Row=Bird, Labelled=labelled, TIME="seen", target=lambda: pl.col(target)),
+        features=SimpleNamespace(FEATURES=()),
+        rules=SimpleNamespace(RULES=()),
+    )
+
+
+def log_birds(folder, count, output, decision, **fields):
+    records = [{"ring": number, "seen": MONDAY} for number in range(count)]
+    birds = [PredictionEntry(MONDAY, "contract", record, [], output, decision, "1", 80, **fields) for record in records]
+    return append_to_new_segment(folder / "predictions", birds)
 
 
 def test_of_numbers_the_largest_differences_from_the_shadow_are_disagreements(tmp_path):
-    records = [{"ring": number, "seen": MONDAY} for number in range(40)]
-    birds = [PredictionEntry(MONDAY, "contract", record, [], 100.0, 100.0, "1", 80) for record in records]
-    names = append_to_new_segment(tmp_path / "predictions", birds)
+    names = log_birds(tmp_path, 40, 100.0, 100.0)
     answers = [ShadowRow(name, "2", MONDAY, 100 + at / 10, 100 + at / 10) for at, name in enumerate(names)]
     append_to_new_segment(tmp_path / "shadow", answers)
-    assert [at for at, reasons in enumerate(find_reasons(tmp_path, problem=BIRDS)) if reasons] == [38, 39]
+    assert [
+        at for at, reasons in enumerate(find_reasons(tmp_path, problem=make_problem(Measured, "wingspan"))) if reasons
+    ] == [38, 39]
+
+
+def test_of_classes_the_models_own_decision_is_the_most_probable_one_where_chance_decided(tmp_path):
+    names = log_birds(tmp_path, 2, [0.2, 0.5, 0.3], "white", explored=True, explore_share=0.1)
+    for name, decision in zip(names, ["grey", "white"], strict=True):
+        answer_in_shadow(tmp_path, name, decision)
+    assert find_reasons(tmp_path, problem=make_problem(Coloured, "colour")) == [[], ["disagreement"]]

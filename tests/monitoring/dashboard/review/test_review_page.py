@@ -5,11 +5,12 @@ import datetime as dt
 
 import pytest
 
+from monitoring.dashboard.review import review_site
 from penumbra.reviews.desk import ReviewDesk
 from penumbra.reviews.records import ReviewAction
 from service.http.access import read_keys
 from tests.helpers import browser_pages, review_pages
-from tests.helpers.local_service import PROBLEM
+from tests.helpers.local_service import PROBLEM, wait_until
 from tests.helpers.review_pages import JUDGED_FLIGHTS, MARKUP, list_actions, pick_logged_rows
 
 PHONE = {"width": 390, "height": 844}
@@ -24,6 +25,13 @@ FORM_SCRIPT = """async form => {
   return [place, answers];
 }"""
 
+INLINE_SCRIPT = """() => {
+  window.ran = "kept out";
+  const script = document.createElement('script');
+  script.textContent = "window.ran = 'ran'";
+  document.body.append(script);
+  return window.ran;
+}"""
 NUMBERS_SCRIPT = """async numbers => {
   const { formatLabel, formatValue } = await import('/review/drawing.js');
   return [...numbers.map(formatValue), formatLabel({ delay: numbers[3], reason: null })];
@@ -53,19 +61,22 @@ def open_as(browser, address):
     with contextlib.ExitStack() as opened:
 
         def open_as(name, **options):
-            context = browser.new_context(**options)
-            opened.callback(context.close)
-            page = context.new_page()
-            page.errors = []
-            page.on("pageerror", lambda error: page.errors.append(str(error)))
-            page.on("console", lambda message: message.type == "error" and page.errors.append(message.text))
-            page.goto(address)
-            page.get_by_label("Name").fill(name)
-            page.keyboard.press("Enter")
-            page.locator("#work").wait_for()
-            return page
+            context = opened.enter_context(contextlib.closing(browser.new_context(**options)))
+            return open_page_as(context, address, name)
 
         yield open_as
+
+
+def open_page_as(context, address, name):
+    page = context.new_page()
+    page.errors = []
+    page.on("pageerror", lambda error: page.errors.append(str(error)))
+    page.on("console", lambda message: message.type == "error" and page.errors.append(message.text))
+    page.goto(address)
+    page.get_by_label("Name").fill(name)
+    page.keyboard.press("Enter")
+    page.locator("#work").wait_for()
+    return page
 
 
 def get_case(page):
@@ -82,6 +93,10 @@ def press(page, key):
 
 def wait_until_sent(page):
     page.wait_for_function("() => !Object.keys(localStorage).some(key => key.startsWith('review.action'))")
+
+
+def wait_for_worker(page):
+    page.evaluate("() => navigator.serviceWorker.ready.then(() => null)")
 
 
 def find_actions(reviewed, reviewer):
@@ -296,15 +311,21 @@ def test_a_number_is_typed_wherever_the_focus_is_and_a_note_stays_until_its_row_
 
 def test_who_has_a_key_signs_in_by_the_browser_s_own_question(browser, reviewed):
     keys = read_keys({"PENUMBRA_KEYS__REVIEW": "alice:key-of-alice-1234"})
+    context = browser.new_context(http_credentials={"username": "me", "password": "key-of-alice-1234"})
+    page = context.new_page()
     with review_pages.serve_overview_site(reviewed.settings, JUDGED_FLIGHTS, keys) as found:
-        context = browser.new_context(http_credentials={"username": "me", "password": "key-of-alice-1234"})
-        page = context.new_page()
         page.goto(f"{found}/review")
         page.locator("#work").wait_for()
         assert (page.locator("#who").inner_text(), page.locator("#name-form").is_visible()) == ("alice", False)
         press(page, "y")
         wait_until_sent(page)
-        context.close()
+        wait_for_worker(page)
+        page.reload()
+        page.locator("#work").wait_for()
+    page.reload()  # the dashboard has ended by now
+    page.locator("#work").wait_for()
+    assert page.locator("#who").inner_text() == "alice"
+    context.close()
     assert list_actions(find_actions(reviewed, "alice")) == [("alice", "answer", {"late": True})]
 
 
@@ -369,3 +390,40 @@ def test_numbers_are_shown_with_all_digits_before_the_point_and_what_people_said
     shown = page.evaluate(NUMBERS_SCRIPT, [1234567, -2000000001, 1234567.25, 0.123456789, 51.0])
     assert shown[:5] == ["1234567", "-2000000001", "1234567", "0.123457", "51"]
     assert shown[5] == "delay 0.123456789, reason no value"
+
+
+def test_offline_the_page_is_reloaded_with_its_rows_and_answers_are_recorded_once(browser, reviewed):
+    with contextlib.closing(browser.new_context()) as context:
+        with review_pages.serve_overview_site(reviewed.settings, JUDGED_FLIGHTS) as found:
+            page = open_page_as(context, f"{found}/review", "ira")
+            wait_for_worker(page)
+            answered = [press(page, "y")]
+            wait_until_sent(page)
+        answered.append(press(page, "n"))
+        for key in "yc":
+            page.reload()
+            page.locator("#work").wait_for()
+            answered.append(press(page, key))
+        page.get_by_role("status").filter(has_text="3 answers are kept in this browser").wait_for()
+        assert page.evaluate(INLINE_SCRIPT) == "kept out"
+        assert len(find_actions(reviewed, "ira")) == 1
+        with review_pages.serve_overview_site(reviewed.settings, JUDGED_FLIGHTS, port=int(found.rpartition(":")[2])):
+            page.evaluate("dispatchEvent(new Event('online'))")
+            wait_until_sent(page)
+    assert [action["case"] for action in find_actions(reviewed, "ira")] == answered
+    assert len(set(answered)) == 4
+
+
+def test_other_files_of_the_page_replace_those_that_a_browser_keeps(open_as, tmp_path, monkeypatch):
+    page = open_as("kim")
+    wait_for_worker(page)
+    before = page.evaluate("caches.keys()")
+    style = tmp_path / "review.css"
+    style.write_text("body { outline-color: rgb(1, 2, 3); }")
+    monkeypatch.setitem(review_site.PAGE_FILES, "review.css", style)
+    page.reload()
+    wait_until(lambda: set(page.evaluate("caches.keys()")).isdisjoint(before))
+    page.context.set_offline(True)
+    page.reload()
+    assert page.evaluate("getComputedStyle(document.body).outlineColor") == "rgb(1, 2, 3)"
+    assert len(before) == len(page.evaluate("caches.keys()")) == 1

@@ -44,6 +44,17 @@ def test_the_page_runs_its_own_scripts_only_and_asks_nobody_else(client):
     assert client.get("/review/review.js", headers=ALICE).headers["content-type"] == "text/javascript; charset=utf-8"
 
 
+def test_the_worker_is_for_the_page_alone_and_is_kept_to_the_same_policy(client):
+    worker = client.get("/review/worker.js", headers=ALICE)
+    assert worker.headers["service-worker-allowed"] == "/review"
+    assert (
+        worker.headers["content-security-policy"]
+        == client.get("/review", headers=ALICE).headers["content-security-policy"]
+    )
+    assert client.get("/review/worker.js").status_code == 401
+    assert "/review/next" not in worker.text
+
+
 @pytest.mark.parametrize("path", ["/review/", "/review/../overview.html", "/review/review_site.py", "/review/next/x"])
 def test_there_is_nothing_beside_the_page_s_own_files(client, path):
     assert client.get(path, headers=ALICE).status_code == 404
