@@ -162,10 +162,7 @@ class RuleMarks(msgspec.Struct):
 
 
 class ReviewedPrediction(msgspec.Struct, kw_only=True, gc=False):
-    """Projection of a prediction to what it may be picked for review by, to which some fields of the record are added.
-
-    The inputs stay undecoded JSON.
-    """
+    """Projection to what a row may be picked for review by; fields of the record are added, inputs are undecoded."""
 
     id: str
     output: OutputValue
