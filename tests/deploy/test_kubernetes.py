@@ -15,6 +15,8 @@ from prometheus_client import REGISTRY
 
 from deploy.grafana import build_grafana_dashboard
 from monitoring.dashboard.places import find_free_ports
+from penumbra.cluster.manifests import POD_SECURITY
+from penumbra.cluster.metaflow_config import EVENT_PORT, build_metaflow_environment
 from penumbra.core.settings import PROJECT_ROOT, Settings, load_settings
 from service.http import metrics, side_metrics
 from service.http.access import KEY_ROLES, PUBLIC_PATHS, find_needed_role
@@ -94,6 +96,26 @@ def test_the_settings_of_an_overlay_exist_and_share_state(overlay: str) -> None:
     assert settings.service.host == "0.0.0.0"
     service = find(RENDERED[overlay], "Service", "mlflow")
     assert settings.registry.tracking == f"http://mlflow:{service['spec']['ports'][0]['port']}"
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_flows_are_compiled_for_the_namespace_the_accounts_and_the_secrets_of_an_overlay(overlay: str) -> None:
+    cluster, manifests = read_overlay_settings(overlay).cluster, RENDERED[overlay]
+    assert cluster.namespace == find(manifests, "StatefulSet", "penumbra")["metadata"]["namespace"]
+    assert set(cluster.secrets) <= SECRETS
+    sensor = build_metaflow_environment(cluster)["METAFLOW_ARGO_EVENTS_SERVICE_ACCOUNT"]
+    for account in (cluster.service_account, sensor):
+        find(manifests, "ServiceAccount", account)
+        assert find(manifests, "RoleBinding", account)["subjects"][0]["name"] == account
+
+
+def test_flows_reach_the_event_source_at_its_port() -> None:
+    ports = [each["ports"][0]["port"] for each in find(BASE, "NetworkPolicy", "flows")["spec"]["egress"]]
+    assert ports == [5000, EVENT_PORT, 6443]
+
+
+def test_pods_of_flows_run_as_the_images_user() -> None:
+    assert POD_SECURITY["runAsUser"] == PODS["penumbra"]["securityContext"]["runAsUser"]
 
 
 def test_variables_of_containers_are_settings_too() -> None:
