@@ -289,3 +289,30 @@ def test_a_file_of_settings_can_be_read_by_a_shell_too(overlay: str) -> None:
     path = Path(FOLDER / "overlays" / overlay / "settings.env")
     printed = subprocess.run(["sh", "-ac", f". {path}; env"], check=True, capture_output=True, text=True, env={}).stdout
     assert read_env_file(path).items() <= dict(line.split("=", 1) for line in printed.splitlines()).items()
+
+
+def is_selected(labels: dict[str, str], selector: Manifest) -> bool:
+    checks = {
+        "In": lambda key, values: labels.get(key) in values,
+        "NotIn": lambda key, values: labels.get(key) not in values,
+        "Exists": lambda key, values: key in labels,
+        "DoesNotExist": lambda key, values: key not in labels,
+    }
+    wanted = selector.get("matchLabels", {}).items()
+    expressions = selector.get("matchExpressions", ())
+    return wanted <= labels.items() and all(
+        checks[each["operator"]](each["key"], each.get("values")) for each in expressions
+    )
+
+
+@pytest.mark.parametrize("kind", ["service", "mlflow", "dashboard", "flows", "events"])
+def test_exactly_one_network_policy_is_about_a_kind_of_pod_beside_those_about_all(kind: str) -> None:
+    labels = {
+        "flows": {"app.kubernetes.io/name": "metaflow-task", "workflows.argoproj.io/workflow": "penumbra-train-x"},
+        "events": {"app.kubernetes.io/name": "penumbra-eventsource", "app.kubernetes.io/part-of": "argo-events"},
+    }.get(kind, {"app.kubernetes.io/name": "penumbra", "app.kubernetes.io/component": kind})
+    policies = [each for each in RENDERED["production"] if each["kind"] == "NetworkPolicy"]
+    own = [each["metadata"]["name"] for each in policies if each["spec"]["podSelector"]]
+    assert [
+        name for name in own if is_selected(labels, find(policies, "NetworkPolicy", name)["spec"]["podSelector"])
+    ] == [kind]
