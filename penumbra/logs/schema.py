@@ -133,19 +133,12 @@ class TimedEntry(msgspec.Struct):
 
 
 class LoggedRecord(msgspec.Struct):
-    """Projection to the request's record, as undecoded JSON, the version that answered it, and the contract it kept."""
+    """Projection to the request's record, as undecoded JSON, who answered it, and what chance decided of it."""
 
     record: msgspec.Raw
     id: str = ""
     model: str = ""
     contract: str = ""
-
-
-class AnsweredRecord(msgspec.Struct):
-    """Projection of a prediction to what is learnt from it once it has a label (see `PredictionEntry`)."""
-
-    id: str
-    record: msgspec.Raw
     explored: bool = False
     explore_share: float = 0.0
 

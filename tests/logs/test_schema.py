@@ -16,7 +16,6 @@ PREDICTION_PROJECTIONS = [
     schema.ArchivedPrediction,
     schema.LoggedPrediction,
     schema.LoggedRecord,
-    schema.AnsweredRecord,
     schema.ReviewedPrediction,
     schema.DeferredPrediction,
 ]

@@ -11,7 +11,7 @@ import msgspec
 from penumbra.logs.index import LogIndex
 from penumbra.logs.index_tables import TAKEN_BACK
 from penumbra.logs.queries.samples import read_lines_by_id, to_day_timestamp
-from penumbra.logs.schema import REVIEW_SOURCE, AnsweredRecord, LoggedLabel
+from penumbra.logs.schema import REVIEW_SOURCE, LoggedLabel, LoggedRecord
 
 WAITS_SINCE = "max(p.event, p.time)"
 LABELLED_ANSWERS_QUERY = f"""
@@ -62,7 +62,7 @@ class LabelledAnswer:
     since: float
     has_target: bool
     label: LoggedLabel
-    answer: AnsweredRecord
+    answer: LoggedRecord
 
     @property
     def record(self) -> dict[str, Any]:
@@ -108,7 +108,7 @@ def read_labelled_answers(index: LogIndex, begin: dt.date | None, end: dt.date) 
     ]
 
 
-def read_answered_records(index: LogIndex, ids: Sequence[str]) -> Mapping[str, AnsweredRecord]:
+def read_answered_records(index: LogIndex, ids: Sequence[str]) -> Mapping[str, LoggedRecord]:
     """Read what the prediction log has of predictions, beside what is in the index.
 
     Args:
@@ -118,7 +118,7 @@ def read_answered_records(index: LogIndex, ids: Sequence[str]) -> Mapping[str, A
     Returns:
         The records by id, without those that are no longer in the logs.
     """
-    return _read_entries(index.predictions, ids, AnsweredRecord)
+    return _read_entries(index.predictions, ids, LoggedRecord)
 
 
 def count_answered_rows(index: LogIndex, begin: dt.date | None, end: dt.date) -> int:
