@@ -7,6 +7,7 @@ from metaflow import FlowSpec, Parameter, current, environment, resources, retry
 from flows.steps.errors import stop_with_one_sentence
 from flows.steps.flow_locks import hold_flow_locks
 from flows.steps.pods import get_fit_environment, get_fit_resources, run_code_of_image
+from flows.steps.shared_work import share_work
 
 
 class ExperimentFlow(FlowSpec):
@@ -26,12 +27,12 @@ class ExperimentFlow(FlowSpec):
         from penumbra.core.project_loading import load_project
         from penumbra.registry.models import REGISTRY_ERRORS
 
-        with stop_with_one_sentence(*plan.PLAN_ERRORS, *REGISTRY_ERRORS):
+        with share_work("train", name_run_folder()), stop_with_one_sentence(*plan.PLAN_ERRORS, *REGISTRY_ERRORS):
             settings, problem = load_project()
             self.settings = experiment_run.restrict_to_candidate(include_accepted_faults(settings), self.only)
             admission.prepare_training(self.settings, problem)
             self.plan = plan.make_plan(self.settings, problem)
-            folder = self.settings.training.folder / f"experiment-{current.run_id}"
+            folder = self.settings.training.folder / name_run_folder()
             self.matrices = matrices.write_matrices(self.settings, problem, self.plan.split.before_test, folder)
             screening.screen_run(self.matrices, [self.only], self.plan)
             rows = self.settings.training.quick_rows
@@ -47,7 +48,8 @@ class ExperimentFlow(FlowSpec):
         """Try the candidate in full; if it has a search, each search for its parameters is a task of its own."""
         from flows.steps.train import experiment_run
 
-        self.result = experiment_run.run_full_trial(self.matrices, self.input, self.plan.split)
+        with share_work("train", name_run_folder()):
+            self.result = experiment_run.run_full_trial(self.matrices, self.input, self.plan.split)
         self.next(self.judge)
 
     @environment(vars=get_fit_environment())
@@ -60,7 +62,7 @@ class ExperimentFlow(FlowSpec):
         from penumbra.training.rejection import TrainingRefused
 
         self.merge_artifacts(inputs, include=["settings", "plan", "matrices"])
-        with stop_with_one_sentence(TrainingRefused, *REGISTRY_ERRORS):
+        with share_work("train", name_run_folder()), stop_with_one_sentence(TrainingRefused, *REGISTRY_ERRORS):
             best = experiment_run.choose_best_trial([task.result for task in inputs])
             print(experiment_run.conclude_experiment(self.settings, self.plan, self.matrices, *best))
         self.next(self.end)
@@ -68,6 +70,11 @@ class ExperimentFlow(FlowSpec):
     @step
     def end(self):
         """End the flow."""
+
+
+def name_run_folder():
+    """Name the folder of this run beside those of trainings."""
+    return f"experiment-{current.run_id}"
 
 
 if __name__ == "__main__":

@@ -6,12 +6,13 @@ Batches made of the logs follow once the source's are admitted.
 import sys
 from functools import partial
 
-from metaflow import FlowSpec, Parameter, schedule, step
+from metaflow import FlowSpec, Parameter, current, schedule, step
 
 from flows.steps.errors import stop_with_one_sentence
 from flows.steps.flow_locks import hold_flow_locks
 from flows.steps.parallel import limit_parallel_tasks
 from flows.steps.pods import get_daily_schedule, run_code_of_image
+from flows.steps.shared_work import share_work
 
 
 @schedule(**get_daily_schedule("ingest"))
@@ -26,13 +27,14 @@ class IngestFlow(FlowSpec):
         """Fill an empty data folder from the remote, and list the batches that have arrived and aren't admitted."""
         from flows.steps import admission, ingest
 
-        with stop_with_one_sentence(*ingest.INGEST_ERRORS):
+        with share_work("ingest", current.run_id), stop_with_one_sentence(*ingest.INGEST_ERRORS):
             data = ingest.open_data_store()
             data.staging.discard()
             self.version_to_rebuild = ingest.restore_recorded_data(data)
             for sentence in admission.heal_changed_batches(data, but=self.again):
                 print(sentence)
             self.shares = ingest.share_batches_to_check(data, self.again)
+        self.accepted = []
         self.plan = "new" if self.shares else "nothing"
         self.next({"new": self.list_new, "nothing": self.finish}, condition="plan")
 
@@ -46,7 +48,7 @@ class IngestFlow(FlowSpec):
         """Fetch some batches and check them by the contract."""
         from flows.steps import ingest
 
-        with stop_with_one_sentence(*ingest.INGEST_ERRORS):
+        with share_work("ingest", current.run_id), stop_with_one_sentence(*ingest.INGEST_ERRORS):
             self.accepted = ingest.check_batches(ingest.open_data_store(), self.input)
         self.next(self.admit)
 
@@ -55,10 +57,12 @@ class IngestFlow(FlowSpec):
         """Move all accepted batches into the data folder together (`inputs`: the tasks of `check`)."""
         from flows.steps import ingest
 
-        with stop_with_one_sentence(*ingest.INGEST_ERRORS):
+        with share_work("ingest", current.run_id), stop_with_one_sentence(*ingest.INGEST_ERRORS):
             data = ingest.open_data_store()
-            ingest.require_rebuilt_version(data, inputs[0].version_to_rebuild)
-            data.admit(batch for task in inputs for batch in task.accepted)
+            self.version_to_rebuild = inputs[0].version_to_rebuild
+            self.accepted = [batch for task in inputs for batch in task.accepted]
+            ingest.require_rebuilt_version(data, self.version_to_rebuild)
+            data.admit(self.accepted)
         self.next(self.finish)
 
     @step
@@ -71,13 +75,13 @@ class IngestFlow(FlowSpec):
         from penumbra.core.problem_loading import load_problem
         from penumbra.core.settings import load_settings
 
-        with stop_with_one_sentence(*ingest.INGEST_ERRORS):
-            settings = load_settings()
+        with share_work("ingest", current.run_id), stop_with_one_sentence(*ingest.INGEST_ERRORS):
+            settings, data = load_settings(), ingest.open_data_store()
+            ingest.complete_data_folder(data, self.accepted, self.version_to_rebuild)
             if self.flywheel or settings.flywheel.period:
                 from flows.steps.flywheel.batch_making import FED_PARTS, feed_back_labels
 
                 print(*feed_back_labels(settings, partial(load_problem, FED_PARTS), self.flywheel), sep="\n")
-            data = ingest.open_data_store()
             print(ingest.report_data_version(data))
             print(ingest.attach_batch_labels(data))
         self.next(self.end)

@@ -6,6 +6,7 @@ from metaflow import FlowSpec, schedule, step
 
 from flows.steps.errors import stop_with_one_sentence
 from flows.steps.pods import get_daily_schedule, run_code_of_image
+from flows.steps.shared_work import share_work
 
 
 @schedule(**get_daily_schedule("monitor"))
@@ -18,7 +19,7 @@ class MonitorFlow(FlowSpec):
         from penumbra.core.project_loading import load_project
         from penumbra.core.webhook import post_alarms
 
-        with stop_with_one_sentence(*due_windows.MONITOR_ERRORS):
+        with share_work("monitor"), stop_with_one_sentence(*due_windows.MONITOR_ERRORS):
             settings, self.problem = load_project()
             self.settings = include_accepted_faults(settings)
             self.alarms = due_windows.judge_due_windows(self.settings, self.problem)
@@ -34,7 +35,7 @@ class MonitorFlow(FlowSpec):
         from penumbra.core.webhook import post_alarms
 
         ways = retraining.make_deployed_runners() if retraining.is_deployed() else retraining.make_local_runners()
-        with stop_with_one_sentence(*due_windows.MONITOR_ERRORS, *plan.PLAN_ERRORS):
+        with share_work("monitor"), stop_with_one_sentence(*due_windows.MONITOR_ERRORS, *plan.PLAN_ERRORS):
             self.said = retraining.respond_to_verdict(self.settings, self.problem, *ways)
             announce_approvals(self.settings)
         post_alarms(self.settings.monitor.webhook, [self.said] if self.said else [])
@@ -46,7 +47,7 @@ class MonitorFlow(FlowSpec):
         from flows.steps.monitor import reports
         from monitoring.window_store import DamagedWindow
 
-        with stop_with_one_sentence(reports.ReportsFailed, DamagedWindow):
+        with share_work("monitor"), stop_with_one_sentence(reports.ReportsFailed, DamagedWindow):
             self.pages = [str(page) for page in reports.publish_reports(self.settings)]
         self.next(self.end)
 
@@ -56,12 +57,10 @@ class MonitorFlow(FlowSpec):
         from flows.steps.monitor import window_summary
         from monitoring.dashboard.overview import overview_page
 
-        print(
-            window_summary.format_window_summary(
-                self.settings.monitor, self.settings.data.today, self.alarms, self.said
-            )
-        )
-        print(f"The loop on one page: {overview_page.write_overview(self.settings, self.problem)}")
+        monitor, today = self.settings.monitor, self.settings.data.today
+        with share_work("monitor"):
+            print(window_summary.format_window_summary(monitor, today, self.alarms, self.said))
+            print(f"The loop on one page: {overview_page.write_overview(self.settings, self.problem)}")
 
 
 if __name__ == "__main__":

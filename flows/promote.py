@@ -6,6 +6,7 @@ from metaflow import FlowSpec, Parameter, schedule, step
 
 from flows.steps.errors import stop_with_one_sentence
 from flows.steps.pods import get_daily_schedule, run_code_of_image
+from flows.steps.shared_work import share_work
 
 
 @schedule(**get_daily_schedule("promote"))
@@ -22,7 +23,7 @@ class PromoteFlow(FlowSpec):
         from flows.steps.promote import verdicts
         from penumbra.core.project_loading import load_project
 
-        with stop_with_one_sentence(*verdicts.PROMOTION_ERRORS):
+        with share_work("promote"), stop_with_one_sentence(*verdicts.PROMOTION_ERRORS):
             self.settings, self.problem = load_project()
             self.aliases = verdicts.prepare_aliases(self.settings)
         self.next(self.judge)
@@ -33,7 +34,7 @@ class PromoteFlow(FlowSpec):
         from flows.steps.promote import verdicts
 
         forced = verdicts.ForcedPromotion(self.reason, self.version) if self.force else None
-        with stop_with_one_sentence(*verdicts.PROMOTION_ERRORS):
+        with share_work("promote"), stop_with_one_sentence(*verdicts.PROMOTION_ERRORS):
             self.cases = verdicts.judge_cases(self.settings, self.problem, self.aliases, forced)
         self.next(self.act)
 
@@ -43,7 +44,7 @@ class PromoteFlow(FlowSpec):
         from flows.steps.promote import verdicts
         from penumbra.approvals.announcements import announce_approvals
 
-        with stop_with_one_sentence(*verdicts.PROMOTION_ERRORS):
+        with share_work("promote"), stop_with_one_sentence(*verdicts.PROMOTION_ERRORS):
             print(verdicts.act_on_cases(self.settings, self.cases))
             announce_approvals(self.settings)
         self.next(self.end)

@@ -8,6 +8,7 @@ from flows.steps.errors import stop_with_one_sentence
 from flows.steps.flow_locks import hold_flow_locks
 from flows.steps.parallel import count_parallel_tasks, distribute_jobs, limit_parallel_tasks
 from flows.steps.pods import get_fit_environment, get_fit_resources, run_code_of_image
+from flows.steps.shared_work import share_work
 
 
 @trigger(event={"name": "penumbra-retrain", "parameters": {"reason": "reason"}})
@@ -27,7 +28,8 @@ class TrainFlow(FlowSpec):
         from penumbra.core.project_loading import load_project
         from penumbra.registry.bundles.signatures import require_signing_key
 
-        with stop_with_one_sentence(*plan.PLAN_ERRORS, *registration.REGISTRATION_ERRORS):
+        errors = *plan.PLAN_ERRORS, *registration.REGISTRATION_ERRORS
+        with share_work("train", current.run_id), stop_with_one_sentence(*errors):
             self.doctor_skipped = gate_evaluation.read_skip_reason(self.doctor)
             settings, problem = load_project()
             self.settings = include_accepted_faults(settings)
@@ -57,7 +59,8 @@ class TrainFlow(FlowSpec):
         """
         from flows.steps.train.trials import attempts
 
-        self.lane = attempts.run_lane(self.matrices, self.input, self.plan.split)
+        with share_work("train", current.run_id):
+            self.lane = attempts.run_lane(self.matrices, self.input, self.plan.split)
         self.next(self.select)
 
     @step
@@ -72,7 +75,7 @@ class TrainFlow(FlowSpec):
 
         self.merge_artifacts(inputs, include=["settings", "plan", "matrices", "doctor_skipped", "remarks"])
         results = [*inputs[0].rejections, *(result for lane in inputs for result in lane.lane)]
-        with stop_with_one_sentence(TrainingRefused, *REGISTRY_ERRORS):
+        with share_work("train", current.run_id), stop_with_one_sentence(TrainingRefused, *REGISTRY_ERRORS):
             self.trials, self.rejections = selection.split_results(results)
             self.ranking = selection.rank_candidates(self.settings, self.plan, self.matrices, self.trials)
         self.next(self.finals)
@@ -92,7 +95,7 @@ class TrainFlow(FlowSpec):
         from flows.steps.train import final_fit
         from penumbra.training.rejection import TrainingRefused
 
-        with stop_with_one_sentence(TrainingRefused):
+        with share_work("train", current.run_id), stop_with_one_sentence(TrainingRefused):
             if self.input == "release":
                 final_fit.try_release(self.matrices, self.ranking[0], self.plan.split)
             elif self.input == "score":
@@ -114,7 +117,8 @@ class TrainFlow(FlowSpec):
 
         _, score, *_ = inputs
         run = score.settings, score.plan, score.matrices
-        with stop_with_one_sentence(TrainingRefused, *registration.REGISTRATION_ERRORS):
+        errors = TrainingRefused, *registration.REGISTRATION_ERRORS
+        with share_work("train", current.run_id), stop_with_one_sentence(*errors):
             final = final_fit.settle_winner(*run, score.ranking, score.baseline)
             doctor_skipped = score.doctor_skipped or final_fit.examine_data(score.settings, score.matrices)
             remarks = [*score.remarks, *map(str, [*score.rejections, *final.rejections])]

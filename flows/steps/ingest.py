@@ -4,7 +4,9 @@ import contextlib
 import sqlite3
 import subprocess
 
+from flows.steps import shared_data
 from flows.steps.parallel import count_parallel_tasks, distribute_jobs
+from flows.steps.shared_folders import fetch_folders, list_partition_folders
 from penumbra.core.problem import ProblemError
 from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT, DataSettings, SettingsError, load_settings
@@ -175,8 +177,34 @@ def require_rebuilt_version(store: DataStore, version: str) -> None:
     )
 
 
+def complete_data_folder(store: DataStore, accepted: list[str], version_to_rebuild: str) -> None:
+    """Bring the recorded version and the admitted batches here, where another machine has admitted them.
+
+    Args:
+        store: The data store.
+        accepted: The batches that this ingest has admitted, which are still staged where machines share their state.
+        version_to_rebuild: What `restore_recorded_data` returned.
+
+    Raises:
+        RestoreFailed: The remote lacks the recorded version.
+        StagingLost: One of the batches isn't staged.
+        StoreError: The store of what machines share refuses, or is away.
+        OSError: A file can't be written.
+    """
+    settings = load_settings()
+    if not settings.cluster.state:
+        return
+    if not version_to_rebuild and not find_foreign_origin(store):
+        shared_data.fill_data_folder(settings)
+    fetch_folders(list_partition_folders(settings))
+    if accepted:
+        store.admit(accepted)
+
+
 def report_data_version(store: DataStore) -> str:
     """Record the data folder's content as a version, and commit the .dvc file if `data.commit` says so.
+
+    Machines that share their state find it from then on.
 
     Args:
         store: The data store.
@@ -185,17 +213,25 @@ def report_data_version(store: DataStore) -> str:
         A line with the version, and lines about the remote and about git where there is something to say.
 
     Raises:
-        IngestRefused: There is no batch.
+        IngestRefused: There is no batch; or the remote doesn't get it, where other machines would look for it.
+        PointerMoved: Another ingest has recorded a version meanwhile.
     """
-    data, batches, of_source = store.settings, store.batches(), store.source_batches()
+    settings, data, batches, of_source = load_settings(), store.settings, store.batches(), store.source_batches()
     if not of_source:
         raise IngestRefused("no batch that has arrived has rows: there is nothing to record")
+    before = shared_data.read_pointer_content(data)
     version = versions.record_data_version(data, DataOrigin.of_batches(of_source, store.problem).to_meta())
     lines = [f"data version {version.md5}: {len(batches)} batches, {batches[0]} to {batches[-1]}"]
+    remote = mask_address(data.remote)
+    if version.problem and settings.cluster.state:
+        raise IngestRefused(
+            f"nothing is recorded, since other machines look into the remote {remote}: {version.problem}"
+        )
     if version.problem:
-        remote = mask_address(data.remote)
         lines.append(f"not in the remote {remote} yet, the next ingest tries again: {version.problem}")
-    lines += _commit_pointer(data, f"Data until {batches[-1]}", version.changed)
+    shared_data.publish_pointer(settings, before)
+    if not settings.cluster.state or code_version.is_git_checkout(data.folder.absolute()):
+        lines += _commit_pointer(data, f"Data until {batches[-1]}", version.changed)
     return "\n".join(lines)
 
 

@@ -94,6 +94,11 @@ def find_changed_files(data: DataSettings, thorough: bool = False) -> list[Chang
     return [ChangedFile(name, listing.get(name, ""), current.get(name, "")) for name in [*changed, *foreign]]
 
 
+def list_recorded_batches(listing: FileListing) -> list[str]:
+    """Return the names of the batches of a recorded version, by its `listing` of files."""
+    return sorted({_get_batch(name) for name in listing if name.startswith(BATCHES_PREFIX)})
+
+
 def bring_back_files(data: DataSettings, changed: Sequence[ChangedFile]) -> list[str]:
     """Bring raw files back from DVC's cache or the remote; set aside what is in their place, or is no file of a batch.
 

@@ -24,8 +24,10 @@ from penumbra.data.dvc_listing import list_files
 from penumbra.data.flywheel import FLYWHEEL_COLUMNS, is_flywheel_batch, read_period_end
 from penumbra.data.partition_code import fingerprint_partition_code
 from penumbra.data.source_reader import BatchRefused, list_source_batches
-from penumbra.data.staging import Staging
+from penumbra.data.staging import Staging, get_staging_folder
 from penumbra.storage.sealed import is_derived_file_whole, remove_sealed_file, write_sealed_aside
+
+ROWS_FOLDER, QUARANTINE_FOLDER = "rows", "quarantine"
 
 
 class DataStore:
@@ -38,7 +40,7 @@ class DataStore:
         self.settings = settings
         self.problem = problem
         self.raw = settings.folder / "batches"
-        self.staging = Staging(self.raw, settings.folder.with_name(f".{settings.folder.name}.staged"))
+        self.staging = Staging(self.raw, get_staging_folder(settings.folder))
         self.checksums = ChecksumCache(settings.derived / "md5.json")
         self._lasting: tuple[list[str], pl.DataFrame] = [], pl.DataFrame()
 
@@ -275,11 +277,13 @@ class DataStore:
             _write_parquet(rejected, path)
 
     def _quarantine_path(self, batch: str) -> Path:
-        return self.settings.derived / "quarantine" / f"{batch}.parquet"
+        return self.settings.derived / QUARANTINE_FOLDER / f"{batch}.parquet"
 
     def _partition(self, batch: str, sums: dict[str, str]) -> Path:
         facts = json.dumps([sorted(sums.items()), self._code])
-        return self.settings.derived / "rows" / f"{batch}-{hashlib.sha256(facts.encode()).hexdigest()[:16]}.parquet"
+        return (
+            self.settings.derived / ROWS_FOLDER / f"{batch}-{hashlib.sha256(facts.encode()).hexdigest()[:16]}.parquet"
+        )
 
     @functools.cached_property
     def _code(self) -> str:

@@ -14,6 +14,11 @@ class StagingLost(RuntimeError):
     """A batch that is to be admitted is no longer staged; names it."""
 
 
+def get_staging_folder(data: Path) -> Path:
+    """Return the folder of staged batches beside the data folder `data`."""
+    return data.with_name(f".{data.name}.staged")
+
+
 class Staging:
     """The folder of staged batches beside the data folder."""
 

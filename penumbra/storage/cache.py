@@ -14,6 +14,7 @@ from penumbra.storage.sealed import read_derived_file, write_sealed_aside
 
 NamedArrays = Mapping[str, np.ndarray]
 Value = TypeVar("Value")
+RECEIPTS_FOLDER = "receipts"
 
 
 @dataclass(frozen=True)
@@ -106,8 +107,8 @@ class RunReceipts:
     def __init__(self, folder: Path) -> None:
         """`folder` is the settings' `training.folder`; the receipts are in its subfolder `receipts`."""
         self.begun_file = folder / "registration.msgpack"  # of a run whose model is being registered
-        self._texts = FileCache(folder / "receipts", TEXT)
-        self._facts = FileCache(folder / "receipts", JSON)
+        self._texts = FileCache(folder / RECEIPTS_FOLDER, TEXT)
+        self._facts = FileCache(folder / RECEIPTS_FOLDER, JSON)
 
     def has_receipt(self, fingerprint: str) -> bool:
         """Return whether a run with this `fingerprint` has ended."""

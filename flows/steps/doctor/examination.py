@@ -11,6 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
+from flows.steps import shared_data
 from flows.steps.doctor import skew, stored_files
 from flows.steps.flow_locks import hold_flow_locks
 from penumbra.core.columns import BATCH_COLUMN, INPUTS_COLUMN, LABEL_COLUMN
@@ -164,6 +165,7 @@ def list_unaccepted_findings(settings: Settings, problem: Problem) -> list[str]:
     Returns:
         A sentence for each finding whose column isn't accepted by `gate.accept`.
     """
+    shared_data.fill_data_folder(settings)
     receipts, key = RunReceipts(settings.training.folder), _compute_findings_key(settings)
     if receipts.facts(key) is None:
         _save_findings(settings, examine_store(DataStore(settings.data, problem)))

@@ -14,6 +14,7 @@ from penumbra.core.actor import get_actor
 from penumbra.core.problem import Problem
 from penumbra.core.settings import PROJECT_ROOT, DataSettings, Settings
 from penumbra.data import versions
+from penumbra.data.admitted import list_recorded_batches
 from penumbra.data.batches import DataStore
 from penumbra.registry.ledger import Ledger, LedgerEntry, LedgerEvent
 from penumbra.registry.models import ModelRegistry
@@ -68,9 +69,12 @@ def has_new_data(data: DataSettings, problem: Problem, entries: Sequence[LedgerE
         Whether a batch has arrived that isn't admitted, or no version was made from the data as it is.
     """
     store = DataStore(data, problem)
-    if set(store.arrived()) - set(store.batches()):
+    recorded, version = store.batches(), versions.compute_data_version(data)
+    if not recorded:  # a machine whose work folder is empty
+        listing = versions.read_recorded_listing(data, fetch=True)
+        recorded, version = list_recorded_batches(listing), versions.read_recorded_version(data)
+    if set(store.arrived()) - set(recorded):
         return True
-    version = versions.compute_data_version(data)
     return not any(entry.data_version == version and CANDIDATE_ALIAS in entry.versions for entry in entries)
 
 

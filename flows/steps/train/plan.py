@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from flows.steps import shared_data
 from flows.steps.train import excluded_days
 from penumbra.core.columns import BATCH_COLUMN, FLYWHEEL_COLUMN
 from penumbra.core.problem import Problem, ProblemError
@@ -107,6 +108,7 @@ def make_plan(settings: Settings, problem: Problem) -> TrainingPlan:
         ValueError: There are too few batches with outcomes to split.
     """
     require_known_candidates("training.candidates", settings.training.candidates, problem.candidates.CANDIDATES)
+    shared_data.fill_data_folder(settings)
     data = versions.compute_data_version(settings.data)
     if not data or data != versions.read_recorded_version(settings.data):
         raise DataNotRecorded(
@@ -196,6 +198,7 @@ def read_training_rows(settings: Settings, problem: Problem, batches: Sequence[s
         batch that had the row; null where none had it. Rows without an outcome and those of days with data faults are
         left out.
     """
+    shared_data.fill_data_folder(settings)
     store = DataStore(settings.data, problem)
     rows = _name_first_flywheel(store, pl.concat([store.weighted_rows(batch) for batch in batches]))
     sound = excluded_days.drop_excluded_days(

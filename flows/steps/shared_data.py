@@ -1,0 +1,97 @@
+"""Data on a machine whose work folder is empty: the pointer file of its run, and the batches that it names.
+
+Where this machine has everything (`cluster.state = ""`), none of this does anything.
+"""
+
+import shutil
+
+from flows.steps.shared_folders import (
+    SharingFlow,
+    fetch_folders,
+    list_partition_folders,
+    open_shared_state,
+)
+from penumbra.core.settings import DataSettings, Settings
+from penumbra.core.text.masking import mask_address
+from penumbra.data import versions
+from penumbra.registry.code_version import is_git_checkout
+
+RUN_POINTER_FILE = "data-version.yaml"  # in a run's folder: its pointer file, under a name that DVC doesn't look for
+
+
+def fetch_pointer(settings: Settings, flow: SharingFlow, run: str) -> None:
+    """Bring the pointer file here: of a training the one that its run began with, else the latest.
+
+    In a git checkout git has the pointer file; only an ingest, which goes on from there, brings the latest.
+
+    Args:
+        settings: With `cluster.state` set.
+        flow: The flow.
+        run: The name of the run's folder.
+
+    Raises:
+        StoreError: The store refuses, or is away.
+        OSError: The file can't be written.
+    """
+    from penumbra.data.shared_pointer import SharedPointer
+
+    pointer = versions.get_dvc_file(settings.data)
+    begun = settings.training.folder / run / RUN_POINTER_FILE
+    if flow == "train" and begun.exists():
+        shutil.copyfile(begun, pointer)
+        return
+    if flow == "ingest" or not is_git_checkout(pointer.absolute().parent):
+        SharedPointer(pointer, open_shared_state(settings).locate("data-version")).fetch()
+    if flow == "train" and pointer.exists():
+        begun.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(pointer, begun)
+
+
+def read_pointer_content(data: DataSettings) -> bytes:
+    """Return the content of the pointer file of `data`; empty where there is none."""
+    file = versions.get_dvc_file(data)
+    return file.read_bytes() if file.exists() else b""
+
+
+def publish_pointer(settings: Settings, before: bytes) -> None:
+    """Let other machines find the data version that the pointer file names.
+
+    Args:
+        settings: Sections [cluster] and [data] are read.
+        before: The content of the pointer file that the new one follows; empty for none.
+
+    Raises:
+        PointerMoved: Another ingest has recorded a version meanwhile.
+        StoreError: The store refuses, or is away.
+    """
+    if not settings.cluster.state:
+        return
+    from penumbra.data.shared_pointer import SharedPointer
+
+    url = open_shared_state(settings).locate("data-version")
+    SharedPointer(versions.get_dvc_file(settings.data), url).publish(before)
+
+
+def fill_data_folder(settings: Settings) -> None:
+    """Bring the batches that the pointer file names into the data folder, and what was derived of them beside it.
+
+    Args:
+        settings: Sections [cluster] and [data] are read.
+
+    Raises:
+        RestoreFailed: The remote lacks the version.
+        StoreError: The store refuses, or is away.
+    """
+    if not settings.cluster.state:
+        return
+    data = settings.data
+    version = versions.read_recorded_version(data)
+    if not version or version == versions.compute_data_version(data):
+        return
+    if not versions.pull_data(data):
+        raise versions.RestoreFailed(
+            f"data version {version}, which {versions.get_dvc_file(data)} names, isn't in the remote "
+            f"{mask_address(data.remote) or '(none set)'}: machines that share their state need data.remote, where "
+            "each of them finds the data"
+        )
+    fetch_folders(list_partition_folders(settings))

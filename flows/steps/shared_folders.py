@@ -1,0 +1,106 @@
+"""What the steps of flows share where each works on a machine of its own: what is behind `cluster.state`, nothing else.
+
+<state>/data-version/…                       the pointer file data.dvc, see penumbra/data/shared_pointer.py
+<state>/data/staged/<run>/…                  batches that an ingest has checked and not admitted yet
+<state>/data/rows, <state>/data/quarantine   what was derived of batches
+<state>/train/<run>/…                        matrices, results and bundle of a training or an experiment
+<state>/receipts, <state>/failures           what trainings leave for later ones
+<state>/monitor/<folder>/…                   windows, reports, and sums of days
+
+Files appear whole. None is removed: objects below `train` and `data/staged` may be once their runs are over. Where this
+machine has everything (`cluster.state = ""`), none of this is read or written.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from penumbra.core.settings import Settings
+from penumbra.data.batches import QUARANTINE_FOLDER, ROWS_FOLDER
+from penumbra.data.staging import get_staging_folder
+from penumbra.storage.cache import RECEIPTS_FOLDER
+from penumbra.storage.shared.state import SharedState
+
+SharingFlow = Literal["ingest", "train", "monitor", "promote"]
+FolderUrls = Mapping[Path, str]
+MONITOR_FOLDERS = ("windows", "reports", "evidently", "settled", "scored")
+
+
+def open_shared_state(settings: Settings) -> SharedState:
+    """Return the state that `settings` share with other machines, which `cluster.state` names."""
+    state = SharedState.from_settings(settings)
+    assert state
+    return state
+
+
+def list_flow_folders(settings: Settings, flow: SharingFlow, run: str) -> FolderUrls:
+    """List the folders that the steps of a run share.
+
+    Args:
+        settings: With `cluster.state` set.
+        flow: The flow; "train" for an experiment, too.
+        run: The name of the run's folder, "" for flows whose runs have none.
+
+    Returns:
+        The URL of each local folder.
+    """
+    data, training, state = settings.data, settings.training, open_shared_state(settings)
+    of_trainings = {
+        training.folder / RECEIPTS_FOLDER: state.locate("receipts"),
+        training.failures: state.locate("failures"),
+    }
+    if flow == "ingest":
+        staged = {get_staging_folder(data.folder): state.locate("data", "staged", run)}
+        return {**staged, training.failures: state.locate("failures")}
+    if flow == "train":
+        return {training.folder / run: state.locate("train", run), **of_trainings}
+    if flow == "monitor":
+        of_windows = {settings.monitor.folder / name: state.locate("monitor", name) for name in MONITOR_FOLDERS}
+        return {**of_windows, **of_trainings}
+    return {}
+
+
+def list_partition_folders(settings: Settings) -> FolderUrls:
+    """List the folders of what was derived of batches.
+
+    Args:
+        settings: With `cluster.state` set.
+
+    Returns:
+        The URL of each local folder.
+    """
+    state = open_shared_state(settings)
+    return {settings.data.derived / name: state.locate("data", name) for name in (ROWS_FOLDER, QUARANTINE_FOLDER)}
+
+
+def fetch_folders(folders: FolderUrls) -> None:
+    """Bring what is new or has changed into the local folders.
+
+    Args:
+        folders: The URL of each.
+
+    Raises:
+        StoreError: The store refuses, or is away.
+        OSError: A file can't be written.
+    """
+    from penumbra.storage.shared.mirror import Mirror
+
+    for folder, url in folders.items():
+        Mirror(folder, url).fetch()
+
+
+def push_folders(folders: FolderUrls) -> None:
+    """Bring what is new or has changed in the local folders to where other machines find it.
+
+    Args:
+        folders: The URL of each; those that don't exist are left out.
+
+    Raises:
+        StoreError: The store refuses, or is away.
+        OSError: A file can't be read.
+    """
+    from penumbra.storage.shared.mirror import Mirror
+
+    for folder, url in folders.items():
+        if folder.is_dir():
+            Mirror(folder, url).push()
