@@ -66,7 +66,7 @@ def build_service(settings: Settings, problem: Problem, keys: KeyDigests = ()) -
     spec = LabelSpec.from_schema(schema)
     answer = build_answer_type(spec.task)
     share = _make_canary_share(settings.promotion.canary_share, spec)
-    rotation = settings.log.segment_mb, settings.log.segment_hours
+    rotation = settings.log.segment_mb, settings.limit_segment_hours(settings.log.segment_hours)
 
     class Body(bentoml_app.RequestBody):
         described = RootModel[contract.model | list[contract.model]]  # type: ignore[name-defined]

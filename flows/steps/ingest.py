@@ -21,6 +21,7 @@ from penumbra.data.source_reader import BatchEmpty, BatchRefused, SourceFailed, 
 from penumbra.data.staging import StagingLost
 from penumbra.logs.archiving.archive_parts import DamagedArchive
 from penumbra.logs.index import LogIndex
+from penumbra.logs.replicas.shared_turn import take_shared_turn
 from penumbra.registry import code_version
 from penumbra.reviews.desk import ReviewDesk
 
@@ -250,7 +251,8 @@ def attach_batch_labels(store: DataStore) -> str:
     index = LogIndex.from_settings(settings, store.problem.schema)
     with contextlib.closing(ReviewDesk(settings, store.problem)) as desk:
         desk.complete()
-    new = index.attach_labels(store.rows(batch) for batch in store.source_batches())
+    with take_shared_turn(settings, "labels", ("labels",)):
+        new = index.attach_labels(store.rows(batch) for batch in store.source_batches())
     return f"{new:,} labels are new"
 
 

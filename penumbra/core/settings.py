@@ -325,6 +325,7 @@ class ClusterSettings(SettingsSection):
     """Section [cluster]."""
 
     state: RecordedAddressSetting
+    ship_minutes: float = Field(gt=0)
     image: str
     namespace: str = Field(pattern=KUBERNETES_NAME)
     service_account: str = Field(pattern=KUBERNETES_NAME)
@@ -386,6 +387,17 @@ class Settings(SettingsSection):
     dashboard: DashboardSettings
     backtest: BacktestSettings
     replay: ReplaySettings
+
+    def limit_segment_hours(self, hours: float) -> float:
+        """Limit the age at which a log's segment is closed.
+
+        Args:
+            hours: The age, in hours, for a machine that shares its logs with no other.
+
+        Returns:
+            That age, or `cluster.ship_minutes` where segments are shipped as they are closed, if that is less.
+        """
+        return min(hours, self.cluster.ship_minutes / 60) if self.cluster.state else hours
 
     def describe_sections(self, *sections: str) -> dict[str, Any]:
         """Describe settings for records and for people, with the secrets in addresses masked.

@@ -41,6 +41,7 @@ from penumbra.logs.labels import BATCH_PREFIX, LabelSpec
 from penumbra.logs.queries import bottom_k
 from penumbra.logs.queries.bottom_k import DAY_SECONDS
 from penumbra.logs.queries.lookup import INDEX_FILE
+from penumbra.logs.replicas.log_union import fetch_logs
 from penumbra.storage.sqlite import read_user_version, recreate_tables, remove_database, write_transaction
 
 logger = logging.getLogger("penumbra.logs")
@@ -77,6 +78,29 @@ class LogIndex:
             The index, which isn't opened yet.
         """
         return cls(settings.service.predictions, settings.labels.folder, LabelSpec.from_schema(schema))
+
+    @classmethod
+    def of_all_replicas(cls, settings: Settings, schema: ProblemSchema) -> "LogIndex":
+        """Bring the logs of all replicas here, where machines share them, and the index of them up to date.
+
+        Args:
+            settings: The settings of the logs and of what machines share.
+            schema: The problem's schema.
+
+        Returns:
+            The index, which has taken in all that was logged, or shipped, until now.
+
+        Raises:
+            sqlite3.OperationalError: Where the index is busy for longer than a minute, or can't be written.
+            DamagedArchive: Where the archive of a log is damaged.
+            StoreError: What machines share refuses, or is away.
+        """
+        fetched = fetch_logs(settings)
+        for sentence in fetched.damaged if fetched else ():
+            logger.error("%s", sentence)
+        index = cls.from_settings(settings, schema)
+        index.catch_up()
+        return index
 
     def catch_up(self, after_piece: Callable[[], object] = lambda: None) -> int:
         """Take in what was appended to the logs until now; a damaged index is created anew.

@@ -14,11 +14,12 @@ from penumbra.logs import append_log
 from penumbra.logs.archiving import archive_parts
 from penumbra.logs.queries import lookup
 from penumbra.logs.schema import TimedEntry
-from penumbra.logs.segments import parse_start_time
+from penumbra.logs.segments import parse_start_time, read_own_segment_sizes
 from penumbra.logs.shadow_state import ByteSpan, ShadowProgress
 
 # What the readers say of themselves: the shadow beside its log, the others beside the prediction log.
 METRICS_FILE, INDEX_METRICS_FILE, ARCHIVE_METRICS_FILE = "metrics", "index-metrics", "archive-metrics"
+SHIP_METRICS_FILE = "ship-metrics"
 SAMPLE_BYTES, SAMPLED_SPANS = 1 << 16, 8
 UnreadSpan = tuple[Path, ByteSpan]
 _decode_time = msgspec.json.Decoder(TimedEntry).decode
@@ -102,7 +103,7 @@ def list_unscored_spans(predictions: Path, progress: ShadowProgress) -> tuple[li
         What was logged since its start, and before it: segments with spans, oldest first.
     """
     new, past = [], []
-    for path, size in append_log.read_segment_sizes(predictions).items():
+    for path, size in read_own_segment_sizes(predictions).items():
         before, since = progress.split_unscored(path.stem, size)
         past += [(path, span) for span in before]
         new += [(path, span) for span in since]
@@ -120,7 +121,11 @@ def measure_archive_lag(settings: Settings, now: dt.datetime) -> LogLag:
         The lag, since the end of the oldest of these days.
     """
     folders = settings.service.predictions, settings.service.shadow_log
-    due = [span for folder in folders for span in _list_unarchived(folder, bool(settings.log.archive), now)]
+    due = [
+        span
+        for folder in folders
+        for span in _list_unarchived(folder, bool(settings.log.archive or settings.cluster.state), now)
+    ]
     days = [parse_start_time(path.stem).date() for path, _ in due]
     since = dt.datetime.combine(min(days), dt.time(tzinfo=dt.UTC)) + dt.timedelta(days=1) if days else None
     return LogLag(measure_lag(due).rows, since)
@@ -148,7 +153,7 @@ def _list_unarchived(folder: Path, is_shipping: bool, now: dt.datetime) -> Itera
         if part.shipped or not is_shipping
         for name in part.segments
     }
-    for path, size in append_log.read_segment_sizes(folder).items():
+    for path, size in read_own_segment_sizes(folder).items():
         if size and path.stem not in done and parse_start_time(path.stem).date() < now.date():
             yield path, (0, size)
 

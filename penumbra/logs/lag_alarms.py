@@ -19,6 +19,7 @@ from penumbra.logs.lag import (
     measure_backlog,
     measure_index_lags,
 )
+from penumbra.logs.replicas.log_union import read_coverage
 from penumbra.logs.segments import parse_start_time
 from penumbra.logs.shadow_log import load_shadow_state
 
@@ -43,6 +44,7 @@ def list_lag_alarms(settings: Settings, shadow: Mapping[str, str], now: dt.datet
         *_find_archive_alarms(settings, now),
         *_find_shadow_alarms(settings, shadow, now),
         *_find_disk_alarms(settings, now),
+        *_find_replica_alarms(settings, now),
     ]
 
 
@@ -110,6 +112,14 @@ def _find_disk_alarms(settings: Settings, now: dt.datetime) -> Iterator[str]:
             f"the disk of {settings.service.predictions} is full in {hours:.1f} h at the rate of the last day: "
             "log.keep_days decides when archived days are deleted here"
         )
+
+
+def _find_replica_alarms(settings: Settings, now: dt.datetime) -> list[str]:
+    try:
+        coverage = read_coverage(settings, now)
+    except OSError as error:
+        return [f"the replicas can't be looked up: {error}"]
+    return coverage.list_alarms() if coverage else []
 
 
 def _describe_lag(lag: LogLag, now: dt.datetime) -> str:

@@ -3,6 +3,7 @@
 import datetime as dt
 import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from penumbra.logs import append_log
@@ -10,6 +11,8 @@ from penumbra.storage.atomic import replace_file
 from penumbra.storage.sealed import hash_file
 
 SEAL_SUFFIX = ".sha256"
+SHIPPED_SUFFIX = ".shipped"  # beside a segment that was shipped to other replicas: under which name
+PEER_SUFFIX = ".peer"  # beside a segment that was fetched from another replica: its id
 
 logger = logging.getLogger("penumbra.logs")
 
@@ -17,6 +20,60 @@ logger = logging.getLogger("penumbra.logs")
 def parse_start_time(segment: str) -> dt.datetime:
     """Return the time (UTC) at which a `segment` was begun, from its name."""
     return dt.datetime.fromtimestamp(int(segment[:11], 16) / 1000, dt.UTC)
+
+
+def has_start_time(segment: str) -> bool:
+    """Return whether the name of a `segment` begins with a time that there is."""
+    try:
+        parse_start_time(segment)
+    except (ValueError, OverflowError):
+        return False
+    return True
+
+
+def list_own_segments(folder: Path) -> list[Path]:
+    """Return the segments of the log in `folder` that were written here, the one begun first at the front."""
+    others = {path.stem for path in folder.glob("*" + PEER_SUFFIX)}
+    return [path for path in append_log.list_segments(folder) if path.stem not in others]
+
+
+def read_own_segment_sizes(folder: Path) -> dict[Path, int]:
+    """Return the segments of the log in `folder` that were written here, with their sizes in bytes, first one first."""
+    others = {path.stem for path in folder.glob("*" + PEER_SUFFIX)}
+    return {path: size for path, size in append_log.read_segment_sizes(folder).items() if path.stem not in others}
+
+
+def is_segment_fetched(path: Path) -> bool:
+    """Return whether the segment at `path` was fetched from another replica."""
+    return path.with_suffix(PEER_SUFFIX).exists()
+
+
+def is_segment_shipped(path: Path) -> bool:
+    """Return whether the segment at `path` was shipped to other replicas, or fetched from one."""
+    return path.with_suffix(SHIPPED_SUFFIX).exists() or path.with_suffix(PEER_SUFFIX).exists()
+
+
+def remove_segment(path: Path) -> None:
+    """Remove the segment at `path`, then the marks beside it, without which it would count as new."""
+    for suffix in (append_log.SEGMENT_SUFFIX, SEAL_SUFFIX, SHIPPED_SUFFIX, PEER_SUFFIX):
+        path.with_suffix(suffix).unlink(missing_ok=True)
+
+
+def delete_fetched_segments(folder: Path, before: dt.datetime) -> Iterator[Path]:
+    """Delete segments that were fetched from other replicas; whoever wants one again fetches it again.
+
+    Args:
+        folder: The log's folder.
+        before: Those that were begun later (UTC) are kept.
+
+    Yields:
+        The paths of the deleted segments.
+    """
+    for mark in sorted(folder.glob("*" + PEER_SUFFIX)):
+        path = mark.with_suffix(append_log.SEGMENT_SUFFIX)
+        if parse_start_time(path.stem) < before:
+            remove_segment(path)
+            yield path
 
 
 def repair_segment(path: Path, whole: int | None = None) -> int:

@@ -43,7 +43,7 @@ _line_decoder, _state_decoder = msgspec.json.Decoder(ShadowBatch | ShadowStart),
 class ShadowLog:
     """The one writer of the shadow log; raises ShadowLogLocked where another process writes it."""
 
-    def __init__(self, folder: Path, predictions: Path, megabytes: float = 64) -> None:
+    def __init__(self, folder: Path, predictions: Path, megabytes: float = 64, hours: float = 24) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self._predictions = predictions
@@ -51,7 +51,7 @@ class ShadowLog:
             self._lock = acquire_lock(folder / "lock")
         except BlockingIOError:
             raise ShadowLogLocked(f"another process writes {folder}") from None
-        self._writer = LogWriter(folder, megabytes, hours=24, heading=self._heading)
+        self._writer = LogWriter(folder, megabytes, hours, heading=self._heading)
         self.state = load_shadow_state(folder)
 
     def append(self, line: ShadowBatch | ShadowStart, rows: Sequence[ShadowRow] = ()) -> None:
@@ -68,7 +68,7 @@ class ShadowLog:
         try:
             self._writer.append([encode_json(each) for each in (*rows, line)])
         except OSError:
-            for path in list_segments(self.folder):
+            for path in segments.list_own_segments(self.folder):
                 if _read_serial(path) == self.state.serial:
                     cut_uncommitted_rows(path)
             raise
@@ -106,7 +106,7 @@ def load_shadow_state(folder: Path, repair: bool = True) -> ShadowState:
     Returns:
         The progress of every model; empty where there is no log.
     """
-    for path in sorted(list_segments(folder), key=_read_serial, reverse=True):
+    for path in sorted(segments.list_own_segments(folder), key=_read_serial, reverse=True):
         lines = [line for line, _ in read_committed_lines(path) if not is_shadow_row(line)]
         if repair:
             cut_uncommitted_rows(path)
@@ -131,8 +131,8 @@ def _read_state(lines: Sequence[bytes]) -> ShadowState:
 
 
 def find_newest_segment(folder: Path) -> Path | None:
-    """Return the path of the segment of the log in `folder` that was begun last, or None."""
-    return max(list_segments(folder), key=_read_serial, default=None)
+    """Return the path of the segment that was begun last of those written to the log in `folder` here, or None."""
+    return max(segments.list_own_segments(folder), key=_read_serial, default=None)
 
 
 def _read_serial(path: Path) -> int:

@@ -16,9 +16,11 @@ from penumbra.core.text.masking import mask_settings
 from penumbra.logs import append_log
 from penumbra.logs.archiving import archive_parts
 from penumbra.logs.queries.lookup import is_label_index_current, read_label_history, read_shadow_results
+from penumbra.logs.replicas.log_union import find_logged_entry
 from penumbra.logs.schema import REVIEW_SOURCE
 from penumbra.registry.bundles.manifest import BrokenBundle, read_manifest
 from penumbra.registry.pointers import BUNDLES_FOLDER, RUNS_FOLDER, read_note
+from penumbra.storage.shared.object_store import StoreError
 
 REVIEW_FIELDS = ("prediction", "reviewers", "reasons", "probability", "sureness", "note")  # of a label of people
 UNLOGGED_PREFIX = "unlogged-"
@@ -56,21 +58,21 @@ def explain_prediction(settings: Settings, prediction_id: str) -> dict[str, Any]
 
 
 def find_prediction(settings: Settings, prediction_id: str) -> dict[str, Any]:
-    """Find the entry of a prediction in the log or its archive.
+    """Find the entry of a prediction in the log or its archive, or in that of another replica.
 
     Args:
-        settings: Section [service] is read.
+        settings: Sections [service] and [cluster] are read.
         prediction_id: The id that came with the answer.
 
     Returns:
         The entry.
 
     Raises:
-        UnknownPrediction: The id isn't in the log, or the archive that has it is damaged.
+        UnknownPrediction: The id isn't in the log of any replica, or where it may be can't be read.
     """
     try:
-        prediction = archive_parts.find_entry(settings.service.predictions, prediction_id)
-    except archive_parts.DamagedArchive as error:
+        prediction = find_logged_entry(settings, "predictions", prediction_id)
+    except (archive_parts.DamagedArchive, StoreError) as error:
         raise UnknownPrediction(f"{prediction_id[:MAX_SHOWN_ID_LENGTH]} can't be looked up: {error}") from None
     if prediction is None:
         raise UnknownPrediction(_explain_unknown_id(settings, prediction_id[:MAX_SHOWN_ID_LENGTH]))
@@ -82,6 +84,8 @@ def _explain_unknown_id(settings: Settings, prediction_id: str) -> str:
         return f"{prediction_id} was answered while the prediction log could not be written: nothing is known of it"
     if not append_log.ENTRY_ID_PATTERN.fullmatch(prediction_id):
         return f"{prediction_id!r} is no prediction id, which is 17 hexadecimal digits, a dash and a position"
+    if settings.cluster.state:
+        return f"no replica has shipped a prediction {prediction_id} yet (cluster.ship_minutes), or there is none"
     return f"{settings.service.predictions} has no prediction {prediction_id}"
 
 

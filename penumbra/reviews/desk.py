@@ -22,6 +22,7 @@ from penumbra.core.text.faulty_values import describe_expected_value, format_sho
 from penumbra.logs.append_log import LogWriter, encode_json, read_segment_sizes
 from penumbra.logs.index import LogIndex
 from penumbra.logs.labels import LabelSpec
+from penumbra.logs.replicas.shared_turn import take_shared_turn
 from penumbra.logs.schema import REVIEW_SOURCE, LabelEntry
 from penumbra.reviews.deferred import find_deferred_state, list_agreeing_actions
 from penumbra.reviews.queue import CaseState, ReviewQueue
@@ -55,8 +56,8 @@ class ReviewDesk:
 
     def __init__(self, settings: Settings, problem: Problem) -> None:
         """Open the logs that `settings` name; nothing is written yet."""
-        rotation = settings.log.segment_mb, settings.log.segment_hours
-        self._folder = settings.review.folder
+        rotation = settings.log.segment_mb, settings.limit_segment_hours(settings.log.segment_hours)
+        self._settings, self._folder = settings, settings.review.folder
         self._actions = LogWriter(settings.review.folder, *rotation)
         self._labels = LogWriter(settings.labels.folder, *rotation)
         self._index = LogIndex.from_settings(settings, problem.schema)
@@ -115,8 +116,15 @@ class ReviewDesk:
     @contextlib.contextmanager
     def _take_turn(self) -> Iterator[None]:
         self._folder.mkdir(parents=True, exist_ok=True)
-        with hold_file_lock(self._folder / DESK_LOCK_FILE):
-            yield
+        with (
+            hold_file_lock(self._folder / DESK_LOCK_FILE),
+            take_shared_turn(self._settings, "reviews", ("reviews", "labels")),
+        ):
+            try:
+                yield
+            finally:
+                if self._settings.cluster.state:  # what isn't closed isn't shipped
+                    self.close()
 
     def _settle(self, now: dt.datetime) -> ReviewQueue:
         """Log the labels that are missing, under the lock; return the queue that they follow from."""

@@ -2,10 +2,13 @@
 
 import datetime as dt
 import os
+from collections.abc import Iterator
+from pathlib import Path
 
 from penumbra.core.settings import Settings
 from penumbra.core.webhook import WEBHOOK_PAUSE_SECONDS, post_message
 from penumbra.logs.append_log import LogWriter, encode_json
+from penumbra.logs.replicas.shared_turn import take_shared_turn
 from penumbra.reviews.deferred import DeferredState, find_deferred_state
 from penumbra.reviews.queue import CaseState, ReviewQueue
 from penumbra.reviews.records import ReviewNotice, put_time_after
@@ -24,8 +27,10 @@ class DecisionNotifier:
 
     def __init__(self, settings: Settings, pause: float = WEBHOOK_PAUSE_SECONDS) -> None:
         """Take address and folder from `settings`; `pause` is in seconds, before the second try to reach it."""
+        self._settings = settings
         self._url, self._folder, self._pause = settings.review.webhook, settings.review.folder, pause
-        self._writer = LogWriter(settings.review.folder, settings.log.segment_mb, settings.log.segment_hours)
+        hours = settings.limit_segment_hours(settings.log.segment_hours)
+        self._writer = LogWriter(settings.review.folder, settings.log.segment_mb, hours)
 
     def notify(self, now: dt.datetime | None = None) -> str:
         """Tell what is new; nothing where another process is at it.
@@ -39,14 +44,16 @@ class DecisionNotifier:
         Raises:
             OSError: The review log can't be read or written.
         """
-        if not self._url or not self._folder.exists():
+        now = now or dt.datetime.now(dt.UTC)
+        if not self._url or not any(_list_news(self._folder, now)):
             return ""
         try:
             lock = acquire_lock(self._folder / NOTIFY_LOCK_FILE)
         except BlockingIOError:
             return ""
         try:
-            return self._tell_news(now or dt.datetime.now(dt.UTC))
+            with take_shared_turn(self._settings, "notices", ("reviews",)):
+                return self._tell_and_close(now)
         finally:
             os.close(lock)
 
@@ -54,10 +61,16 @@ class DecisionNotifier:
         """Close the segment of the review log that this notifier writes."""
         self._writer.close()
 
+    def _tell_and_close(self, now: dt.datetime) -> str:
+        """What isn't closed isn't shipped to other replicas, which would tell it again."""
+        try:
+            return self._tell_news(now)
+        finally:
+            if self._settings.cluster.state:
+                self.close()
+
     def _tell_news(self, now: dt.datetime) -> str:
-        for name, case in ReviewQueue.read(self._folder, now).states.items():
-            if (found := _find_news(case, now)) is None:
-                continue
+        for name, case, found in _list_news(self._folder, now):
             message = {"text": f"review of {name}: {found.status}", "prediction_id": name, "status": found.status}
             if reason := post_message(self._url, message, self._pause):
                 return reason
@@ -65,6 +78,13 @@ class DecisionNotifier:
             earlier = [found.time or now, *([case.notice.time] if case.notice else [])]
             self._writer.append([encode_json(ReviewNotice(name, found.status, put_time_after(now, earlier)))])
         return ""
+
+
+def _list_news(folder: Path, now: dt.datetime) -> Iterator[tuple[str, CaseState, DeferredState]]:
+    if folder.exists():
+        for name, case in ReviewQueue.read(folder, now).states.items():
+            if found := _find_news(case, now):
+                yield name, case, found
 
 
 def _find_news(case: CaseState, now: dt.datetime) -> DeferredState | None:

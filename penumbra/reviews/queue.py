@@ -16,6 +16,7 @@ from typing import Any, Literal
 import msgspec
 
 from penumbra.logs.append_log import is_line_whole, read_segment_sizes, read_tail
+from penumbra.logs.segments import is_segment_fetched
 from penumbra.reviews.records import ReviewAction, ReviewBlock, ReviewCase, ReviewNotice
 
 CaseStatus = Literal["open", "conflict", "decided", "cannot tell", "defaulted"]
@@ -78,18 +79,19 @@ class ReviewQueue:
     now: dt.datetime
 
     @classmethod
-    def read(cls, folder: Path, now: dt.datetime | None = None) -> "ReviewQueue":
+    def read(cls, folder: Path, now: dt.datetime | None = None, own: bool = False) -> "ReviewQueue":
         """Read the review log; of a folder that this process has read before, only what is new.
 
         Args:
             folder: The review log's folder, the setting `review.folder`; empty where it doesn't exist.
             now: The time (UTC) at which cases are due; the clock's by default.
+            own: Whether to leave out the blocks and cases that other replicas picked.
 
         Returns:
             The queue, which doesn't change when the log does.
         """
         now = now or dt.datetime.now(dt.UTC)
-        states, blocks = _keep_fold(folder.absolute()).read_on(now)
+        states, blocks = _keep_fold(folder.absolute()).read_on(now, own)
         return cls(states, blocks, now)
 
     @property
@@ -156,9 +158,11 @@ class _ReviewFold:
         self._states: dict[str, CaseState] = {}
         self._blocks: list[ReviewBlock] = []
         self._deferred: list[str] = []  # the cases that decide a pending answer
+        self._others: set[str] = set()  # cases that other replicas picked
+        self._other_blocks: set[int] = set()  # by identity, as these lines are kept
 
-    def read_on(self, now: dt.datetime) -> tuple[dict[str, CaseState], list[ReviewBlock]]:
-        """Take in what is new; return a copy of the cases' states at that time, and of the blocks."""
+    def read_on(self, now: dt.datetime, own: bool = False) -> tuple[dict[str, CaseState], list[ReviewBlock]]:
+        """Take in what is new; return copies of the states of all cases, or own ones, and blocks."""
         with self._lock:
             sizes = read_segment_sizes(self._folder)
             if any(sizes.get(path, 0) < position for path, position in self._positions.items()):
@@ -171,7 +175,11 @@ class _ReviewFold:
                 self._blocks.sort(key=attrgetter("number", "time"))
                 self._states = dict(sorted(self._states.items(), key=lambda named: named[1].picked))
             waiting = {name: _apply_due_time(self._states[name], now) for name in self._deferred}
-            return {**self._states, **waiting}, list(self._blocks)
+            states, blocks = {**self._states, **waiting}, list(self._blocks)
+            if own and (self._others or self._other_blocks):
+                states = {name: state for name, state in states.items() if name not in self._others}
+                blocks = [block for block in blocks if id(block) not in self._other_blocks]
+            return states, blocks
 
     def _read_segment(self, path: Path, size: int) -> list[str]:
         """Read a segment on; return the names of the cases that its new lines are about."""
@@ -185,7 +193,7 @@ class _ReviewFold:
 
     def _take_in(self, path: Path, entry: LogLine) -> Sequence[str]:
         if isinstance(entry, ReviewCase) and entry.picked:
-            return self._add_cases([entry], entry.picked)
+            return self._add_cases(path, [entry], entry.picked)
         if isinstance(entry, ReviewCase):
             self._pending[path].append(entry)
         if isinstance(entry, ReviewAction):
@@ -198,9 +206,12 @@ class _ReviewFold:
         if not isinstance(entry, ReviewBlock):
             return ()
         self._blocks.append(entry)
-        return self._add_cases(self._pending.pop(path, []), entry.time)
+        self._other_blocks.update([id(entry)] * is_segment_fetched(path))
+        return self._add_cases(path, self._pending.pop(path, []), entry.time)
 
-    def _add_cases(self, cases: Sequence[ReviewCase], picked: dt.datetime) -> Sequence[str]:
+    def _add_cases(self, path: Path, cases: Sequence[ReviewCase], picked: dt.datetime) -> Sequence[str]:
+        if is_segment_fetched(path):
+            self._others.update(case.prediction for case in cases)
         for case in cases:
             self._cases.setdefault(case.prediction, (case, picked))
         self._deferred += [case.prediction for case in cases if case.due]

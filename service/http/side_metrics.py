@@ -2,7 +2,7 @@
 
 from penumbra.core.settings import ServiceSettings
 from penumbra.logs.archiving.archive_health import ArchiveHealth, read_archive_health
-from penumbra.logs.lag import ARCHIVE_METRICS_FILE, INDEX_METRICS_FILE, METRICS_FILE
+from penumbra.logs.lag import ARCHIVE_METRICS_FILE, INDEX_METRICS_FILE, METRICS_FILE, SHIP_METRICS_FILE
 
 ARCHIVE_METRICS = """\
 # HELP penumbra_archive_failures Segments, parts and logs that failed in the archiver's last pass.
@@ -15,7 +15,7 @@ penumbra_archive_pass_seconds {checked:.17g}
 
 
 def read_side_metrics(service: ServiceSettings) -> bytes:
-    """Read the metrics of shadow, indexer and archiver.
+    """Read the metrics of shadow, indexer, archiver and shipper.
 
     Args:
         service: `shadow_log` and `predictions` are read.
@@ -23,7 +23,7 @@ def read_side_metrics(service: ServiceSettings) -> bytes:
     Returns:
         Prometheus' text format; empty where none has run yet.
     """
-    beside = [service.predictions / name for name in (INDEX_METRICS_FILE, ARCHIVE_METRICS_FILE)]
+    beside = [service.predictions / name for name in (INDEX_METRICS_FILE, ARCHIVE_METRICS_FILE, SHIP_METRICS_FILE)]
     left = [path.read_bytes() for path in (service.shadow_log / METRICS_FILE, *beside) if path.exists()]
     health = read_archive_health(service.predictions)
     return b"".join([*left, _format_archive_metrics(health) if health else b""])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from penumbra.core.problem import Problem
 from penumbra.core.problem_loading import SERVED_PARTS, load_problem
-from penumbra.core.settings import LogSettings, Settings, load_settings
+from penumbra.core.settings import Settings, load_settings
 from penumbra.core.text.errors import describe_error
 from penumbra.logs.archiving import archive, archive_parts
 from penumbra.logs.archiving.archive_health import save_archive_health
@@ -19,6 +19,9 @@ from penumbra.logs.archiving.shipping import ship_parts
 from penumbra.logs.daily.frames import LogFrameReader
 from penumbra.logs.lag import ARCHIVE_METRICS_FILE, measure_archive_lag, measure_folder_bytes
 from penumbra.logs.queries import lookup
+from penumbra.logs.replicas.log_shipping import delete_archived_copies
+from penumbra.logs.replicas.shared_logs import SharedLogs, find_archive
+from penumbra.logs.segments import delete_fetched_segments, is_segment_shipped
 from penumbra.logs.shadow_log import find_newest_segment, load_shadow_state
 from penumbra.registry.pointers import read_shadow_versions
 from penumbra.reviews.queue import ReviewQueue
@@ -41,10 +44,12 @@ logger = logging.getLogger("service.processes.archiver")
 def archive_due_segments(
     settings: Settings, problem: Problem, now: dt.datetime, on_failure: FailureHandler = raise_failure
 ) -> Iterator[str]:
-    """Compact, ship and delete what is due in the prediction log and the shadow log.
+    """Compact, ship and delete what is due in the prediction log and the shadow log, and in a shared label log.
+
+    Each replica archives what was written to its own volume, in parts of its own.
 
     Args:
-        settings: Folders of the logs, `log.archive` and `log.keep_days`.
+        settings: Folders of the logs, `log.archive`, `log.keep_days` and `cluster.state`.
         problem: The problem, with its schema.
         now: The current time, with a time zone.
         on_failure: Takes the error of a segment, a part or a log; the others are gone on with. A disk or a local
@@ -57,35 +62,45 @@ def archive_due_segments(
         PassInProgress: Another archiver works on the same logs.
     """
     predictions, shadow = settings.service.predictions, settings.service.shadow_log
-    rows = LogFrameReader(problem.schema).read_aligned
+    rows, logs = LogFrameReader(problem.schema).read_aligned, SharedLogs.from_settings(settings)
     with hold_pass_lock(predictions, "archive"):
-        needed = _make_needed_check(settings)
-        yield from _archive_log(settings.log, _ArchivedLog(predictions, None, needed, rows), now, on_failure)
-        last = find_newest_segment(shadow)
-        yield from _archive_log(settings.log, _ArchivedLog(shadow, last, lambda path: False), now, on_failure)
+        needed, is_unshipped = _make_needed_check(settings), _make_unshipped_check(settings)
+        archived = [_ArchivedLog("predictions", predictions, None, needed, rows)]
+        archived.append(_ArchivedLog("shadow", shadow, find_newest_segment(shadow), is_unshipped))
+        if logs:  # a reader that begins anew takes what is old from there; of labels nothing is deleted here
+            archived.append(_ArchivedLog("labels", settings.labels.folder, None, lambda path: True))
+        for log in archived:
+            yield from _archive_log(settings, log, logs, now, on_failure)
 
 
 @dataclass(frozen=True)
 class _ArchivedLog:
     """A log: its folder, a segment to leave alone, which segments are needed, and how its lines become columns."""
 
+    name: str
     folder: Path
     but: Path | None
     needed: Callable[[Path], bool]
     rows: RowReader | None = None
 
 
-def _archive_log(settings: LogSettings, log: _ArchivedLog, now: dt.datetime, failed: FailureHandler) -> Iterator[str]:
-    destination = f"{settings.archive.rstrip('/')}/{log.folder.name}" if settings.archive else ""
-    before = now - dt.timedelta(days=settings.keep_days)
+def _archive_log(
+    settings: Settings, log: _ArchivedLog, logs: SharedLogs | None, now: dt.datetime, failed: FailureHandler
+) -> Iterator[str]:
+    place, before = find_archive(settings).rstrip("/"), now - dt.timedelta(days=settings.log.keep_days)
+    destination = f"{place}/{log.folder.name}" if place else ""
     try:
         closed = archive.seal_closed_segments(log.folder, log.but, failed)
         for path in archive.compact_segments(log.folder, closed, now.date(), log.rows, failed):
             yield f"{path.with_suffix(archive_parts.TABLE_SUFFIX)} is written"
         for address in ship_parts(log.folder, destination, failed) if destination else ():
             yield f"{address} is shipped"
+        if logs and (count := delete_archived_copies(logs, log.name)):
+            yield f"{count} segments of {log.folder} are whole in the archive: their copies are deleted"
         for path in archive.delete_archived_files(log.folder, destination, before, log.needed, failed):
             yield f"{path} is deleted"
+        for path in delete_fetched_segments(log.folder, before) if log.name != "labels" else ():
+            yield f"{path} of another replica is deleted here"
     except Exception as error:  # such as a part's facts that can't be read: the other log goes on
         failed(error)
 
@@ -96,15 +111,20 @@ def _make_needed_check(settings: Settings) -> Callable[[Path], bool]:
     versions = read_shadow_versions(settings.service.state).values()
     models = [state.models[version] for version in versions if version in state.models]
     indexed = _read_indexed_positions(settings.labels.folder)
-    drawn = ReviewQueue.read(settings.review.folder).taken
+    drawn, is_unshipped = ReviewQueue.read(settings.review.folder).taken, _make_unshipped_check(settings)
 
     def needed(path: Path) -> bool:
         size = path.stat().st_size
         unscored = any(any(model.split_unscored(path.stem, size)) for model in models)
         undrawn = bool(drawn) and settings.review.per_day > 0 and drawn.get(path.stem, 0) < size
-        return unscored or undrawn or indexed.get(f"predictions/{path.stem}", 0) < size
+        return is_unshipped(path) or unscored or undrawn or indexed.get(f"predictions/{path.stem}", 0) < size
 
     return needed
+
+
+def _make_unshipped_check(settings: Settings) -> Callable[[Path], bool]:
+    """Return a function that tells whether the other replicas have yet to be given a segment."""
+    return lambda path: bool(settings.cluster.state) and not is_segment_shipped(path)
 
 
 def _read_indexed_positions(labels: Path) -> dict[str, int]:

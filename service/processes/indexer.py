@@ -14,7 +14,7 @@ from penumbra.storage.atomic import replace_file
 from service.processes.decision_notices import start_notices
 from service.processes.exposition import MetricSample, format_exposition
 from service.processes.process_control import log_to_stderr, make_running_check, sleep_while_running
-from service.processes.review_pass import ReviewPass
+from service.processes.review_pass import ReviewPass, start_completion
 
 INDEX_POLL_SECONDS, MAX_INDEX_POLL_SECONDS = 1.0, 10.0  # between passes
 INDEX_SHARE = 0.1  # of a processor that passes may take: the more lines a pass has, the less each costs
@@ -115,6 +115,7 @@ def main() -> None:
     running, settings, problem = make_running_check(), load_settings(), load_problem(SERVED_PARTS)
     reviews = ReviewPass(settings, problem)
     start_notices(settings, running)
+    start_completion(settings, reviews, running)
     with LogIndex.from_settings(settings, problem.schema).keep_open() as index:
         run_indexer(index, running, make_index_reporter(settings, lambda: reviews.metrics), reviews.run)
 

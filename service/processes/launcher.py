@@ -30,12 +30,18 @@ BACKLOG = 2048  # connections that wait for a worker
 KEYS_OPTION = "--key-digests"  # followed by an inherited file descriptor
 PROCESS_MODULES = {
     "service": f"{processes.__name__}.worker_host",
-    **{name: f"{processes.__name__}.{name}" for name in ("deployer", "indexer", "archiver")},
+    **{name: f"{processes.__name__}.{name}" for name in ("deployer", "indexer", "archiver", "shipper")},
     "shadow": f"{shadow.__name__}.process",
 }  # by package, as importing the modules themselves would cost their memory once more
 # In this order they give way, where the machine can't do all: answers come first, and labels before the shadow.
-PROCESS_NICENESS = {"indexer": 5, "archiver": 10, "shadow": IDLE_NICENESS}
-STORE_READERS = ("service", "indexer", "archiver", "deployer")  # predictions are explained out of the archive, too
+PROCESS_NICENESS = {"indexer": 5, "archiver": 10, "shipper": 5, "shadow": IDLE_NICENESS}
+STORE_READERS = (
+    "service",
+    "indexer",
+    "archiver",
+    "deployer",
+    "shipper",
+)  # predictions are explained out of the archive, too
 SECRET_USERS = {  # by the beginning of a variable's name; no other process is given it
     "AWS_": STORE_READERS,
     "FSSPEC_": STORE_READERS,
@@ -44,6 +50,10 @@ SECRET_USERS = {  # by the beginning of a variable's name; no other process is g
     "PENUMBRA_REVIEW__WEBHOOK": ("indexer",),
     SIGNING_KEY_VARIABLE: (),
 }
+ORDERLY_ENDING = (
+    "shadow",
+    "shipper",
+)  # even where the launcher is killed: what models started ends, what is closed is shipped
 SERVICE_MODULE = service.__name__
 QUIET_ENVIRONMENT = {
     "BENTOML_DO_NOT_TRACK": "True",
@@ -96,7 +106,11 @@ def list_service_processes(settings: Settings, descriptors: Sequence[int]) -> li
     Returns:
         The worker host first, then the companions that the settings enable; none of them is started.
     """
-    disabled = {"deployer": not settings.registry.tracking, "shadow": not settings.shadow.enabled}
+    disabled = {
+        "deployer": not settings.registry.tracking,
+        "shadow": not settings.shadow.enabled,
+        "shipper": not settings.cluster.state,
+    }
     arguments = {"service": descriptors}
     return [
         ChildProcess(
@@ -104,8 +118,9 @@ def list_service_processes(settings: Settings, descriptors: Sequence[int]) -> li
             [sys.executable, "-m", module, *map(str, arguments.get(name, ()))],
             niceness=PROCESS_NICENESS.get(name, 0),
             pass_fds=arguments.get(name, ()),
+            ends_last=name == "shipper",
             hidden_variables=tuple(prefix for prefix, users in SECRET_USERS.items() if name not in users),
-            death_signal=signal.SIGTERM if name == "shadow" else signal.SIGKILL,  # that ends what its models started
+            death_signal=signal.SIGKILL if name not in ORDERLY_ENDING else signal.SIGTERM,
         )
         for name, module in PROCESS_MODULES.items()
         if not disabled.get(name)

@@ -3,6 +3,7 @@ what was answered where the process that recorded it ended in between."""
 
 import datetime as dt
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -15,6 +16,7 @@ from penumbra.reviews.queue import ReviewQueue
 from penumbra.reviews.selection.case_picker import CasePicker
 from penumbra.reviews.selection.degraded_slices import read_degraded_slices
 from service.processes.exposition import MetricSample, format_exposition
+from service.processes.process_control import sleep_while_running
 
 MAX_RETRY_SECONDS = 60.0
 REVIEW_METRIC_HELP = {
@@ -50,10 +52,16 @@ class ReviewPass:
     def run(self) -> None:
         """Pick what is due, log labels that are missing, and bring the metrics up to date; nothing is raised."""
         self._attempt("no rows can be picked for review", self._pick_due)
-        self._attempt("answers can't be completed", self._desk.complete)
+        self._picker.recover()
+        if not self._settings.cluster.state:  # there it waits for a store: see `start_completion`
+            self.complete()
         is_failing = any(self._messages.values())
         samples = [*_list_queue_samples(ReviewQueue.read(self._settings.review.folder)), ("failing", {}, is_failing)]
         self.metrics = format_exposition("penumbra_review_", REVIEW_METRIC_HELP, samples)
+
+    def complete(self) -> None:
+        """Log labels that are missing; nothing is raised."""
+        self._attempt("answers can't be completed", self._desk.complete)
 
     def _attempt(self, consequence: str, step: Callable[[], object]) -> None:
         try:
@@ -78,6 +86,24 @@ class ReviewPass:
         except OSError as error:
             logger.warning("no row is picked for its slice: %s", error)
             return []
+
+
+def start_completion(settings: Settings, reviews: ReviewPass, running: Callable[[], bool]) -> None:
+    """Start a thread that logs labels that are missing, where machines share what people said, and it takes a store.
+
+    Args:
+        settings: The section [cluster] is read.
+        reviews: What logs them.
+        running: Returns False when it is time to stop.
+    """
+
+    def complete_at_intervals() -> None:
+        while running():
+            reviews.complete()
+            sleep_while_running(settings.cluster.ship_minutes * 60, running)
+
+    if settings.cluster.state:
+        threading.Thread(target=complete_at_intervals, daemon=True).start()
 
 
 def _list_queue_samples(queue: ReviewQueue) -> Iterator[MetricSample]:

@@ -36,8 +36,9 @@ class ChildProcess:
 
     What it prints goes to `log`, or to this process's output. It gives way to others by its `niceness` from its start
     on (see `process_control.lower_priority`). It inherits the file descriptors `pass_fds`, but no environment variable
-    whose name begins as one of `hidden_variables` does, and gets `death_signal` when this process dies. Times are by
-    `time.monotonic`, in seconds. `last_code` is the exit code of the last process.
+    whose name begins as one of `hidden_variables` does, and gets `death_signal` when this process dies. One that
+    `ends_last` is asked to end once all others have. Times are by `time.monotonic`, in seconds. `last_code` is the exit
+    code of the last process.
     """
 
     name: str
@@ -47,6 +48,7 @@ class ChildProcess:
     pass_fds: Sequence[int] = ()
     hidden_variables: tuple[str, ...] = ()
     death_signal: signal.Signals = signal.SIGTERM
+    ends_last: bool = False
     process: RunningProcess | None = None
     last_code: int | None = None
     started_at: float = 0.0
@@ -112,7 +114,9 @@ class Supervisor:
                     self._end_orphans()
             each_tick()
             time.sleep(TICK_SECONDS)
-        end_processes([child.process for child in self.children if child.process], self.grace_seconds)
+        for is_last in (False, True):
+            ending = [child.process for child in self.children if child.process and child.ends_last is is_last]
+            end_processes(ending, self.grace_seconds)
         self._end_orphans()
 
     def stop(self, number: int = 0, frame: FrameType | None = None) -> None:

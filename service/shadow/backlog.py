@@ -11,7 +11,7 @@ import msgspec
 from penumbra.logs import append_log
 from penumbra.logs.lag import list_unscored_spans
 from penumbra.logs.schema import LoggedPrediction, ShadowStart
-from penumbra.logs.segments import read_last_write_time
+from penumbra.logs.segments import read_last_write_time, read_own_segment_sizes
 from penumbra.logs.shadow_state import ByteSpan, ShadowProgress
 
 LINE_BYTES = 1024  # to read for a line at first
@@ -60,7 +60,7 @@ def make_shadow_start(predictions: Path, model: str, catch_up_hours: float) -> S
         The entry, with the present size in bytes of each segment, and the segments that are too old.
     """
     now = dt.datetime.now(dt.UTC)
-    sizes, oldest = append_log.read_segment_sizes(predictions), now - dt.timedelta(hours=catch_up_hours)
+    sizes, oldest = read_own_segment_sizes(predictions), now - dt.timedelta(hours=catch_up_hours)
     outside = [path.stem for path in sizes if read_last_write_time(path) < oldest]
     return ShadowStart(model, now, {path.stem: size for path, size in sizes.items()}, outside)
 

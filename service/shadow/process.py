@@ -70,7 +70,8 @@ def main() -> None:
     settings, last_message = load_settings(), ""
     while running():
         try:
-            log = ShadowLog(settings.service.shadow_log, settings.service.predictions, settings.log.segment_mb)
+            rotation = settings.log.segment_mb, settings.limit_segment_hours(24)
+            log = ShadowLog(settings.service.shadow_log, settings.service.predictions, *rotation)
         except (ShadowLogLocked, OSError) as error:
             message = f"the shadow log can't be opened, trying again: {error}"
         else:

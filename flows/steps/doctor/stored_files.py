@@ -28,6 +28,7 @@ from penumbra.logs.daily.outcome_sums import OUTCOME_SUMS_FOLDER
 from penumbra.logs.daily.profiles import ProfileStore
 from penumbra.logs.daily.shadow_profiles import SHADOW_PROFILES_FOLDER
 from penumbra.logs.index import LogIndex
+from penumbra.logs.replicas.log_union import read_coverage
 from penumbra.logs.segments import restore_last_newline
 from penumbra.registry import registry_check
 from penumbra.registry.bundles.manifest import BrokenBundle, verify_bundle
@@ -118,6 +119,8 @@ def _list_lost(settings: Settings) -> Iterator[str]:
     for path in find_damaged_files(settings.training.failures):
         yield f"{path} is not what was written: remove it to forget its rows, which are withheld from training"
     yield from _list_damaged_lines(settings)
+    if coverage := read_coverage(settings):
+        yield from coverage.list_alarms()
     try:
         Ledger(settings.ledger.folder).entries()
     except BrokenLedger as error:

@@ -69,8 +69,7 @@ def feed_back_labels(settings: Settings, read_problem: Callable[[], Problem], wa
     problem = read_problem()
     if not problem.schema.Row.primary_key():
         return ["no flywheel batch: Row of problem/schema.py has no primary key to tell its rows from the source's by"]
-    index = LogIndex.from_settings(settings, problem.schema)
-    index.catch_up()
+    index = LogIndex.of_all_replicas(settings, problem.schema)
     store = DataStore(settings.data, problem)
     ends = list_due_ends(settings, index, store, wanted == ONCE)
     lines = [line for end in ends if (line := _make_batch(settings, problem, store, index, end))]

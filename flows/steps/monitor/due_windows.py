@@ -27,6 +27,8 @@ from penumbra.logs.daily.shadow_profiles import ShadowProfileStore
 from penumbra.logs.index import LogIndex
 from penumbra.logs.lag_alarms import list_lag_alarms
 from penumbra.logs.queries.daily import count_daily_answers
+from penumbra.logs.replicas.heartbeats import ReplicaCoverage
+from penumbra.logs.replicas.log_union import fetch_logs
 from penumbra.registry.bundles.manifest import BrokenBundle, UnfitBundle
 from penumbra.registry.ledger import BrokenLedger, Ledger
 from penumbra.registry.models import ModelRegistry
@@ -62,6 +64,7 @@ class MonitorPass:
         ledger: The ledger.
         explainer: What explains the windows.
         unlabelled: What estimates their loss.
+        coverage: How far the replicas have shipped their logs; None where there is one machine.
         loaded: The models that were loaded so far, by version.
         alarms: The new alarms so far, a sentence each.
     """
@@ -75,6 +78,7 @@ class MonitorPass:
     ledger: Ledger
     explainer: WindowExplainer
     unlabelled: UnlabelledLosses
+    coverage: ReplicaCoverage | None = None
     loaded: dict[str, WatchedModel] = field(default_factory=dict)
     alarms: list[str] = field(default_factory=list)
 
@@ -154,7 +158,12 @@ def make_reference_loader(settings: Settings, problem: Problem) -> ReferenceLoad
 
 
 def _begin_pass(settings: Settings, problem: Problem) -> MonitorPass:
+    fetched = fetch_logs(settings)
     monitor_pass = _make_pass(settings, problem)
+    if fetched:  # windows that end after that wait for the replicas that have yet to ship
+        monitor_pass.coverage = fetched.coverage
+        monitor_pass.now = min(monitor_pass.now, fetched.coverage.find_complete_until())
+        monitor_pass.alarms += fetched.damaged
     monitor_pass.index.catch_up()
     _update_profiles(monitor_pass)
     return monitor_pass
@@ -257,6 +266,7 @@ def _build_window(monitor_pass: MonitorPass, model: WatchedModel, span: WindowSp
     limits = list(
         window_limits.list_window_limits(settings, model, known, span, outcomes, before, loss, unjudged, shortage)
     )
+    limits += _describe_missing(monitor_pass.coverage, span)
     signals = WindowSignals(
         faults=_format_faults(faults),
         column=largest.column if largest else "",
@@ -287,6 +297,14 @@ def _build_window(monitor_pass: MonitorPass, model: WatchedModel, span: WindowSp
         **drift,
         **losses,
     )
+
+
+def _describe_missing(coverage: ReplicaCoverage | None, span: WindowSpan) -> list[str]:
+    """What a window lacks as a replica was lost with it."""
+    begin, end = get_day_start(span.begin), get_day_start(span.end)
+    if coverage is None or not (missing := coverage.count_missing(begin, end)):
+        return []
+    return [f"{missing:,} answers are missing, which replicas that were lost had not shipped yet"]
 
 
 def _format_faults(faults: Sequence[DayFault]) -> list[str]:

@@ -75,9 +75,8 @@ def publish_waiting_windows(settings: Settings, problem: Problem) -> Iterator[Pa
         DamagedWindow: A window's record is damaged.
         MlflowException: The registry can't be read or written.
     """
-    index = LogIndex.from_settings(settings, problem.schema)
+    index = LogIndex.of_all_replicas(settings, problem.schema)
     sources = ReportSources(settings, problem, index, ModelRegistry(settings.registry))
-    sources.index.catch_up()
     workspace = ReportWorkspace(settings.monitor.folder, settings.registry.model)
     with evidently_reports.skip_hidden_pictures():
         for window in workspace.list_unpublished():

@@ -163,8 +163,7 @@ def read_paired_answers(settings: Settings, live: ModelVersion, other: ModelVers
         whether the shadow didn't ask the other version as it was behind. The rows begin with the first day of which the
         shadow has seen any.
     """
-    index = LogIndex.from_settings(settings, live.problem.schema)
-    index.catch_up()
+    index = LogIndex.of_all_replicas(settings, live.problem.schema)
     outputs = read_shadow_outputs(index, other.folder.name)
     left_out = pl.col("reason").str.starts_with(BEHIND_REASON)
     output = _cast_output("output", live.task).alias(SHADOW)

@@ -15,6 +15,7 @@ from penumbra.approvals.voiding import void_outdated_promotions
 from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.settings import Settings, SettingsError
 from penumbra.data.source_reader import SourceFailed
+from penumbra.logs.replicas.log_union import read_coverage
 from penumbra.promotion.decision import PromotionDecision, decide_canary, decide_candidate, review_promotion
 from penumbra.promotion.unseen_losses import EarlierDays, summarise_earlier_days
 from penumbra.registry import ledger_sync
@@ -109,6 +110,8 @@ def judge_cases(
         MlflowException: The registry can't be reached.
     """
     now, entries, models = now or dt.datetime.now(dt.UTC), _read_entries(settings), ModelRegistry(settings.registry)
+    if coverage := read_coverage(settings):  # a day counts once it is whole
+        now = min(now, coverage.find_complete_until())
     if forced:
         return [_build_forced_case(settings, problem, models, aliases, forced)]
     cases = [

@@ -99,8 +99,7 @@ def collect_live_predictions(settings: Settings, problem: Problem, rows: pl.Data
         what the service answered before; NaN where neither is known, None if nothing at all is.
     """
     live = predict_with_live(settings.registry, problem, rows)
-    index = LogIndex.from_settings(settings, problem.schema)
-    index.catch_up()
+    index = LogIndex.of_all_replicas(settings, problem.schema)
     served = find_first_outputs(index, rows).to_numpy()
     if live is None:
         return None if np.isnan(served).all() else served

@@ -58,8 +58,7 @@ def collect_label_counts(settings: Settings, problem: Problem) -> LabelCounts:
     Returns:
         The counts.
     """
-    index = LogIndex.from_settings(settings, problem.schema)
-    index.catch_up()
+    index = LogIndex.of_all_replicas(settings, problem.schema)
     due = settings.labels.delay_hours
     return LabelCounts(
         due,

@@ -44,7 +44,7 @@ MAX_PART_BYTES = 128 * append_log.BYTES_PER_MEGABYTE
 def seal_closed_segments(
     folder: Path, but: Path | None = None, on_failure: FailureHandler = raise_failure
 ) -> list[Path]:
-    """Write the checksums of all segments that nobody writes any more.
+    """Write the checksums of all segments that were written here and that nobody writes any more.
 
     Args:
         folder: The log's folder.
@@ -54,7 +54,7 @@ def seal_closed_segments(
     Returns:
         The closed segments, oldest first.
     """
-    found = [path for path, size in append_log.read_segment_sizes(folder).items() if size and path != but]
+    found = [path for path, size in segments.read_own_segment_sizes(folder).items() if size and path != but]
     closed: list[Path] = []
     for path in found:
         with handle_failure(on_failure):
@@ -142,9 +142,8 @@ def _delete_part_files(path: Path, part: ArchivePart, needed: Callable[[Path], b
         require_whole_copy(path, part)
     for file in files:
         if file not in kept:
-            file.with_suffix(segments.SEAL_SUFFIX).unlink(missing_ok=True)
+            segments.remove_segment(file)
         if file in here and file not in kept:
-            file.unlink()
             yield file
     if part.shipped and table.exists() and not kept:
         table.unlink()

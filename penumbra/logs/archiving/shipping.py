@@ -7,7 +7,8 @@
 
 `service` is an id of the log's folder, which stays the same, so several services can ship to one archive. The same
 content has the same name: to ship it again changes nothing. Their union is read by a log whose folder `days` has the
-facts of all. Up to version 0.1.0 a name was `<log>/<day>.<part>.parquet`; facts that name one are still read.
+facts of all, which `fetch_parts` brings. Up to version 0.1.0 a name was `<log>/<day>.<part>.parquet`; facts that name
+one are still read.
 """
 
 import hashlib
@@ -18,6 +19,7 @@ from typing import Any
 import fsspec
 import msgspec
 
+from penumbra.logs.append_log import SEGMENT_SUFFIX
 from penumbra.logs.archiving.archive_parts import (
     DAYS_FOLDER,
     FACTS_SUFFIX,
@@ -30,7 +32,10 @@ from penumbra.logs.archiving.archive_parts import (
     raise_failure,
     write_part_facts,
 )
+from penumbra.storage.atomic import replace_file
+from penumbra.storage.locks import hold_file_lock
 from penumbra.storage.sealed import read_derived_file, replace_sealed_file
+from penumbra.storage.shared.object_store import ObjectStore
 
 SERVICE_FILE = "service"  # in the folder of the parts
 NAME_DIGITS = 16
@@ -52,8 +57,43 @@ def ship_parts(folder: Path, archive: str, on_failure: FailureHandler = raise_fa
     for path, part in list_parts(folder):
         if not part.shipped:
             with handle_failure(on_failure):
-                shipped.append(_ship_part(path, part, archive, _read_service_id(folder)))
+                shipped.append(_ship_part(path, part, archive, read_service_id(folder)))
     return shipped
+
+
+def fetch_parts(folder: Path, archive: str) -> int:
+    """Bring the parts of other services, so that readers of the log take them in: tables first, then their facts.
+
+    Args:
+        folder: The log's folder.
+        archive: A folder or a URL that fsspec knows; nothing needs to be there.
+
+    Returns:
+        How many parts were new.
+
+    Raises:
+        DamagedArchive: A table isn't what was shipped.
+        StoreError: The archive refuses, or is away.
+    """
+    store, known, own = ObjectStore(archive), {path.name for path, _ in list_parts(folder)}, read_service_id(folder)
+    new = [name for name in sorted(store.list_versions()) if _is_foreign_part(name, own, known)]
+    for name in new:
+        _fetch_part(folder, store, name)
+    return len(new)
+
+
+def _is_foreign_part(name: str, own: str, known: set[str]) -> bool:
+    return name.endswith(FACTS_SUFFIX) and name not in known and f".{own}." not in name
+
+
+def _fetch_part(folder: Path, store: ObjectStore, name: str) -> None:
+    part, facts = msgspec.json.decode(store.read(name), type=ArchivePart), folder / DAYS_FOLDER / name
+    if not all((folder / (name + SEGMENT_SUFFIX)).exists() for name in part.segments):
+        content = store.read(name.removesuffix(FACTS_SUFFIX) + TABLE_SUFFIX)
+        if hashlib.sha256(content).hexdigest() != part.sha256:
+            raise DamagedArchive(f"{part.shipped} is not what was shipped")
+        replace_file(facts.with_suffix(TABLE_SUFFIX), content)
+    write_part_facts(facts, part)
 
 
 def require_whole_copy(path: Path, part: ArchivePart) -> None:
@@ -92,11 +132,14 @@ def _ship_part(path: Path, part: ArchivePart, archive: str, service: str) -> str
     return part.shipped
 
 
-def _read_service_id(folder: Path) -> str:
-    """The id of the log's folder, which the first call makes; a damaged one is made anew."""
+def read_service_id(folder: Path) -> str:
+    """Return the id of the log in `folder`, which the first call makes; a damaged one is made anew."""
     file = folder / DAYS_FOLDER / SERVICE_FILE
     if (found := read_derived_file(file)) is None:
-        replace_sealed_file(file, found := secrets.token_hex(4).encode())
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with hold_file_lock(file.with_suffix(".lock")):  # several processes begin at once
+            if (found := read_derived_file(file)) is None:
+                replace_sealed_file(file, found := secrets.token_hex(4).encode())
     return found.decode()
 
 

@@ -22,11 +22,13 @@ import msgspec
 from penumbra.core.histograms import DegradedSlice
 from penumbra.core.problem import Problem
 from penumbra.core.settings import ReviewSettings, Settings
-from penumbra.logs.append_log import LogWriter, encode_json, read_segment_sizes, read_tail
+from penumbra.logs.append_log import LogWriter, encode_json, read_tail
 from penumbra.logs.index import LogIndex
 from penumbra.logs.parsing import decode_each_line
 from penumbra.logs.queries.lookup import find_labelled_ids, find_shared_keys
+from penumbra.logs.replicas.heartbeats import count_known_replicas
 from penumbra.logs.schema import DeferredPrediction
+from penumbra.logs.segments import read_own_segment_sizes
 from penumbra.reviews.queue import ReviewQueue
 from penumbra.reviews.records import ReviewBlock, ReviewCase
 from penumbra.reviews.selection.needs import NeedFinder
@@ -52,7 +54,7 @@ class CasePicker:
         """Prepare to pick rows of the `problem`, with the `settings` of logs, index, bundles and reviews."""
         self._settings, self._problem, self._draw_uniforms = settings, problem, draw_uniforms
         self._index = LogIndex.from_settings(settings, problem.schema)
-        self._writer = LogWriter(settings.review.folder, hours=24)
+        self._writer = LogWriter(settings.review.folder, hours=settings.limit_segment_hours(24))
         self._scanned: dict[Path, int] | None = None
         defers = any(isinstance(rule.then, Defer) for rule in problem.rules.RULES)
         self._is_asking = defers or settings.review.per_day > 0
@@ -78,17 +80,18 @@ class CasePicker:
         """
         now = now or dt.datetime.now(dt.UTC)
         with self._hold_queue(now) as queue:
-            available = compute_budget(queue, self._settings.review, budget)
-            if available < compute_least_budget(self._settings.review, budget):
+            own, review = self._read_own(queue), self._share_budget()
+            available = compute_budget(own, review, budget)
+            if available < compute_least_budget(review, budget):
                 return None
             draw = PriorityDraw(int(available), self._settings.review.chance_share)
-            spans, deferred, labelled = self._draw(draw, queue, slices)
+            spans, deferred, labelled = self._draw(draw, queue, own, slices)
             if not spans:
                 return None
             cases = [self._make_case(*row) for row in draw.finish()]
             rows, counts = sum(draw.rows.values()), _count_reasons(draw.rows)
-            number = queue.blocks[-1].number + 1 if queue.blocks else 0
-            owed = _count_deferred(queue)
+            number = own.blocks[-1].number + 1 if own.blocks else 0
+            owed = _count_deferred(own)
             block = ReviewBlock(now, spans, rows, len(cases), available, counts, owed, number, labelled)
             self._write([*_make_deferred_cases(deferred, queue, now), *cases, block])
             return block
@@ -108,7 +111,7 @@ class CasePicker:
         if not self._is_asking:  # no block follows on another, so each start would read the log from its beginning
             return 0
         now, folder = now or dt.datetime.now(dt.UTC), self._settings.review.folder
-        scanned = self._find_start(ReviewQueue.read(folder)) if self._scanned is None else dict(self._scanned)
+        scanned = self._find_start(ReviewQueue.read(folder, own=True)) if self._scanned is None else dict(self._scanned)
         rows: list[DeferredPrediction] = []
         for path, start, content in _read_pieces(self._settings.service.predictions, dict(scanned)):
             rows += _find_deferred(content)
@@ -129,19 +132,33 @@ class CasePicker:
         with hold_file_lock(folder / LOCK_FILE):
             yield ReviewQueue.read(folder, now)
 
+    def recover(self) -> None:
+        """Close the segment of the review log that this picker writes, if it is old."""
+        self._writer.recover()
+
+    def _read_own(self, queue: ReviewQueue) -> ReviewQueue:
+        """What was picked here: each replica picks among its own answers."""
+        is_shared = bool(self._settings.cluster.state)
+        return ReviewQueue.read(self._settings.review.folder, queue.now, own=True) if is_shared else queue
+
+    def _share_budget(self) -> ReviewSettings:
+        """The settings with a replica's share of the rows that people look at in a day."""
+        review, replicas = self._settings.review, count_known_replicas(self._settings.service.predictions)
+        return review.model_copy(update={"per_day": review.per_day / replicas}) if replicas > 1 else review
+
     def _draw(
-        self, draw: PriorityDraw, queue: ReviewQueue, slices: Sequence[DegradedSlice]
+        self, draw: PriorityDraw, queue: ReviewQueue, own: ReviewQueue, slices: Sequence[DegradedSlice]
     ) -> tuple[dict[str, tuple[int, int]], list[DeferredPrediction], int]:
         """Let the new rows take part; return their spans, and of these the rows that don't: those that a rule deferred,
         and the number of those that have a label."""
         service, spans, deferred = self._settings.service, dict[str, tuple[int, int]](), list[DeferredPrediction]()
         labels, count = self._settings.labels.folder, 0
-        sizes = read_segment_sizes(service.predictions)
+        sizes = read_own_segment_sizes(service.predictions)
         self._index.catch_up()
         finder = NeedFinder(service.state, self._problem, self._index, slices)
         undecided = [name for name, state in queue.states.items() if not state.decided]
         asked = set(find_shared_keys(labels, undecided).values())
-        for path, start, content in _read_pieces(service.predictions, self._find_start(queue), sizes):
+        for path, start, content in _read_pieces(service.predictions, self._find_start(own), sizes):
             rows = [row for row in finder.read(content) if not row.pending and row.id not in queue.states]
             labelled = find_labelled_ids(labels, [row.id for row in rows])
             labelled -= {row.id for row in rows if row.explored}  # theirs came of chance, which must change no draw
@@ -272,7 +289,7 @@ def _read_pieces(
     """Read a log on from these positions, some megabytes at a time, up to the end or to these sizes, if they are given:
     segment, position, and whole lines. With sizes no more than a block's worth."""
     read = 0
-    for path, size in (read_segment_sizes(folder) if sizes is None else sizes).items():
+    for path, size in (read_own_segment_sizes(folder) if sizes is None else sizes).items():
         position = starts.get(path, 0)
         while position < size and (sizes is None or read < MAX_BLOCK_BYTES):
             content = read_tail(path, position)

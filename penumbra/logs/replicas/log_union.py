@@ -1,0 +1,159 @@
+"""The union of all replicas' logs: what the others have shipped is fetched into the folders here.
+
+Readers find it there as if it had been written here, each entry once: segments have unique names, those that are whole
+in a part of the archive are taken from that, and what is here already isn't fetched again. What was fetched is marked,
+so that it is neither shipped, archived nor scored as an own one.
+"""
+
+import datetime as dt
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from penumbra.core.settings import Settings
+from penumbra.logs.append_log import ENTRY_ID_PATTERN, SEGMENT_SUFFIX, list_segments
+from penumbra.logs.archiving import archive_parts
+from penumbra.logs.archiving.shipping import fetch_parts
+from penumbra.logs.replicas.heartbeats import ReplicaCoverage
+from penumbra.logs.replicas.segment_store import DamagedSegment, SegmentStore, ShippedSegment
+from penumbra.logs.replicas.shared_logs import SharedLogs, list_log_folders
+from penumbra.logs.segments import has_start_time, list_own_segments, parse_start_time
+
+ARCHIVED_LOGS = ("predictions", "shadow", "labels")
+FETCH_THREADS = 8  # a store answers each request after some milliseconds, several at once no later
+
+
+@dataclass
+class FetchedLogs:
+    """The outcome of a fetch.
+
+    Attributes:
+        coverage: Which replicas there are, and how far each has shipped, read before anything was fetched.
+        segments: How many segments and parts were new.
+        damaged: A sentence for each shipped segment that was left out.
+    """
+
+    coverage: ReplicaCoverage
+    segments: int = 0
+    damaged: list[str] = field(default_factory=list)
+
+
+def fetch_logs(settings: Settings, names: Sequence[str] = (), now: dt.datetime | None = None) -> FetchedLogs | None:
+    """Bring what other replicas have shipped and isn't here.
+
+    Args:
+        settings: The folders of the logs, and `cluster.state`.
+        names: The names of some logs, as in `SharedLogs`; empty for all.
+        now: The time (UTC) at which heartbeats are old; the clock's by default.
+
+    Returns:
+        What was fetched; None where the settings have one machine only.
+
+    Raises:
+        DamagedArchive: A part of the archive isn't what was shipped.
+        OSError: A folder can't be written.
+        StoreError: The store refuses, or is away.
+    """
+    logs, coverage = SharedLogs.from_settings(settings), read_coverage(settings, now)
+    if logs is None or coverage is None:
+        return None
+    fetched = FetchedLogs(coverage)
+    for log, folder in logs.folders.items():
+        if log in names or not names:
+            _fetch_log(logs, log, folder, fetched)
+    return fetched
+
+
+def read_coverage(settings: Settings, now: dt.datetime | None = None) -> ReplicaCoverage | None:
+    """Read which replicas there are, and how far each has shipped.
+
+    Args:
+        settings: `cluster.state` and `cluster.ship_minutes`.
+        now: The time (UTC) at which heartbeats are old; the clock's by default.
+
+    Returns:
+        The coverage; None where the settings have one machine only.
+
+    Raises:
+        StoreError: The store refuses, or is away.
+    """
+    if (logs := SharedLogs.from_settings(settings)) is None:
+        return None
+    return ReplicaCoverage(logs.heartbeats.read(), logs.lost_after, now or dt.datetime.now(dt.UTC))
+
+
+def find_logged_entry(settings: Settings, log: str, entry_id: str) -> dict[str, Any] | None:
+    """Look up an entry by its id in a log of any replica; of another one its segment alone is fetched.
+
+    Args:
+        settings: The folders of the logs, and `cluster.state`.
+        log: The log's name, as in `SharedLogs`.
+        entry_id: The id; any text is allowed.
+
+    Returns:
+        The entry, or None where it isn't here and no replica has shipped it.
+
+    Raises:
+        DamagedArchive: The archive is damaged.
+        OSError: A folder can't be written.
+        StoreError: The store refuses, or is away.
+    """
+    folder, logs = list_log_folders(settings)[log], SharedLogs.from_settings(settings)
+    if (found := archive_parts.find_entry(folder, entry_id)) or logs is None:
+        return found
+    match = ENTRY_ID_PATTERN.fullmatch(entry_id)
+    return _fetch_and_find(logs, log, match[1], entry_id) if match and has_start_time(match[1]) else None
+
+
+def _fetch_and_find(logs: SharedLogs, log: str, segment: str, entry_id: str) -> dict[str, Any] | None:
+    folder, fetched = logs.folders[log], FetchedLogs(ReplicaCoverage([], logs.lost_after, dt.datetime.now(dt.UTC)))
+    shipped = logs.open_store(log).list_shipped(parse_start_time(segment).date())
+    with suppress(FileNotFoundError):  # deleted since it was listed, as it is in the archive by now
+        _fetch_segments(logs, log, [each for each in shipped if each.segment == segment], fetched)
+    if log in ARCHIVED_LOGS and not (folder / (segment + SEGMENT_SUFFIX)).exists():
+        fetch_parts(folder, f"{logs.archive}/{folder.name}")
+    return archive_parts.find_entry(folder, entry_id)
+
+
+def _fetch_log(logs: SharedLogs, log: str, folder: Path, fetched: FetchedLogs) -> None:
+    """List segments before parts, so that what is deleted of them in between is in a part."""
+    shipped = logs.open_store(log).list_shipped()
+    if log in ARCHIVED_LOGS:
+        fetched.segments += fetch_parts(folder, f"{logs.archive}/{folder.name}")
+    archived = {name for _, part in archive_parts.list_parts(folder) for name in part.segments}
+    try:
+        _fetch_segments(logs, log, [each for each in shipped if each.segment not in archived], fetched)
+    except FileNotFoundError:  # deleted since it was listed, as it is in the archive by now
+        _fetch_log(logs, log, folder, fetched)
+
+
+def _fetch_segments(logs: SharedLogs, log: str, shipped: Sequence[ShippedSegment], fetched: FetchedLogs) -> None:
+    """Fetch the segments of others that aren't here; of several with one name the first, which is said."""
+    folder, own, store = logs.folders[log], logs.replica, logs.open_store(log)
+    folder.mkdir(parents=True, exist_ok=True)
+    here, written = ({path.stem for path in listed} for listed in (list_segments(folder), list_own_segments(folder)))
+    named: dict[str, ShippedSegment] = {}
+    for each in shipped:
+        if each.replica != named.setdefault(each.segment, each).replica or (
+            each.replica != own and each.segment in written
+        ):
+            fetched.damaged.append(
+                f"{store.url}/{each.place} has the name of another replica's segment: it is left out"
+            )
+    new = [each for each in named.values() if each.replica != own and each.segment not in here]
+    with ThreadPoolExecutor(FETCH_THREADS) as pool:
+        outcomes = list(pool.map(lambda each: _fetch_segment(store, each, folder), new))
+    fetched.damaged += filter(None, outcomes)
+    fetched.segments += outcomes.count("")
+
+
+def _fetch_segment(store: SegmentStore, shipped: ShippedSegment, folder: Path) -> str:
+    """Why a segment is left out; "" for one that was fetched."""
+    try:
+        store.fetch(shipped, folder)
+    except DamagedSegment as error:
+        return str(error)
+    return ""
