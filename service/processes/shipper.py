@@ -77,7 +77,7 @@ class LogShipper:
             self._report(describe_error(error))
 
     def make_heartbeat(self, now: dt.datetime) -> ReplicaHeartbeat:
-        """Make what this replica says of itself at the time `now` (UTC)."""
+        """Return what this replica says of itself at the time `now` (UTC)."""
         last = {log: find_last_shipped(folder) for log, folder in self.logs.folders.items()}
         return ReplicaHeartbeat(
             replica=self.logs.replica,

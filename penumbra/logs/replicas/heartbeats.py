@@ -112,7 +112,15 @@ def _format_counts(unshipped: Mapping[str, int]) -> str:
 
 
 def save_replica_count(predictions: Path, coverage: ReplicaCoverage) -> None:
-    """Note beside the log in `predictions` how many replicas are at work, for readers without access to the store."""
+    """Note how many replicas are at work, for readers that don't ask the store.
+
+    Args:
+        predictions: The folder of the prediction log.
+        coverage: What the replicas said last.
+
+    Raises:
+        OSError: The file can't be written.
+    """
     replace_file(predictions / REPLICA_COUNT_FILE, str(sum(not coverage.is_lost(each) for each in coverage.heartbeats)))
 
 
