@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from penumbra.core.settings import API_KEY_PREFIX, ENV_PREFIX, Settings, load_settings
+from penumbra.core.settings import ENV_PREFIX, Settings, list_setting_variables, load_settings
 from penumbra.core.text.masking import mask_settings
 
 LOCAL_PLACES = ("data.remote", "registry.tracking", "registry.artifacts")
@@ -21,7 +21,7 @@ def list_pod_settings(settings: Settings, environ: Mapping[str, str]) -> tuple[d
     """
     file = load_settings(environ={})
     passed, secret = {}, []
-    for name in sorted(name for name in environ if name.startswith(ENV_PREFIX) and not name.startswith(API_KEY_PREFIX)):
+    for name in sorted(list_setting_variables(environ)):
         section, key = name.removeprefix(ENV_PREFIX).lower().split("__")
         value = _read_setting(settings, section, key)
         if value == _read_setting(file, section, key):

@@ -20,6 +20,8 @@ from penumbra.core.text.masking import mask_address, mask_settings, mask_webhook
 PROJECT_ROOT = find_project_root()
 ENV_PREFIX = "PENUMBRA_"
 API_KEY_PREFIX = ENV_PREFIX + "KEYS__"  # no settings: see service/http/access.py
+LINK_ADDRESS = re.compile(r"(tcp|udp|sctp)://")  # of a Service, which Kubernetes gives to each pod of its namespace
+LINK_SUFFIX = re.compile(r"_SERVICE_HOST|_SERVICE_PORT(_[A-Z0-9]\w*)?|_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?")
 ED25519_PREFIX = bytes.fromhex("302a300506032b6570032100")  # of a public key in DER, before its 32 bytes
 
 
@@ -446,6 +448,27 @@ def find_setting_variable(name: str) -> str:
     return next((each for each in os.environ if each.startswith(ENV_PREFIX) and each.upper() == wanted), "")
 
 
+def list_setting_variables(environ: Mapping[str, str]) -> list[str]:
+    """List the environment variables that are meant as settings, misspelt ones, too.
+
+    Those aren't by which Kubernetes tells pods of a Service called "penumbra" or "penumbra-…", such as
+    PENUMBRA_SERVICE_PORT: it gives a pod the Service's host and its address, tcp://…, with each of them.
+
+    Args:
+        environ: The environment, by name of the variable.
+
+    Returns:
+        Their names.
+
+    Source:
+        https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
+    """
+    ours = [name for name in environ if name.startswith(ENV_PREFIX) and not name.startswith(API_KEY_PREFIX)]
+    hosts = (name.removesuffix("_SERVICE_HOST") for name in ours if name.endswith("_SERVICE_HOST"))
+    links = [host for host in hosts if LINK_ADDRESS.match(environ.get(f"{host}_PORT", ""))]
+    return [name for name in ours if not any(LINK_SUFFIX.fullmatch(name.removeprefix(link)) for link in links)]
+
+
 def remove_api_keys(environ: Mapping[str, str]) -> dict[str, str]:
     """Remove API keys from an environment, for processes that check none.
 
@@ -472,7 +495,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
 def _apply_environment(values: dict[str, Any], environ: Any) -> set[tuple[str, ...]]:
     """Put the environment's values in place; return the keys of the settings that they replaced."""
     replaced: set[tuple[str, ...]] = set()
-    for name in (name for name in environ if name.startswith(ENV_PREFIX) and not name.startswith(API_KEY_PREFIX)):
+    for name in list_setting_variables(environ):
         keys = tuple(name.removeprefix(ENV_PREFIX).lower().split("__"))
         if len(keys) != 2:
             raise SettingsError(f"environment variable {name}: expected {ENV_PREFIX}SECTION__KEY")

@@ -89,6 +89,42 @@ def test_an_error_in_the_environment_names_variable_setting_value_and_expectatio
     assert [word for word in [f"environment variable {name}", *words] if word not in str(error.value)] == []
 
 
+SERVICE_LINKS = {  # what a pod gets of a Service called "penumbra", and of one called "penumbra-shadow"
+    "PENUMBRA_SERVICE_HOST": "10.0.0.11",
+    "PENUMBRA_SERVICE_PORT": "3000",
+    "PENUMBRA_SERVICE_PORT_HTTP": "3000",
+    "PENUMBRA_PORT": "tcp://10.0.0.11:3000",
+    "PENUMBRA_PORT_3000_TCP": "tcp://10.0.0.11:3000",
+    "PENUMBRA_PORT_3000_TCP_PROTO": "tcp",
+    "PENUMBRA_PORT_3000_TCP_PORT": "3000",
+    "PENUMBRA_PORT_3000_TCP_ADDR": "10.0.0.11",
+    "PENUMBRA_SHADOW_SERVICE_HOST": "10.0.0.12",
+    "PENUMBRA_SHADOW_SERVICE_PORT": "3000",
+    "PENUMBRA_SHADOW_PORT": "tcp://10.0.0.12:3000",
+    "PENUMBRA_SHADOW_PORT_3000_TCP_ADDR": "10.0.0.12",
+}
+
+
+def test_what_kubernetes_says_of_services_with_our_name_is_no_setting(tmp_path):
+    settings = load_text(tmp_path, SHIPPED, **SERVICE_LINKS, PENUMBRA_SERVICE__PORT="3001")
+    assert settings.service.port == 3001
+    assert settings.shadow == load_text(tmp_path, SHIPPED).shadow
+
+
+@pytest.mark.parametrize(
+    "typo", ["PENUMBRA_SERVICE_WORKERS", "PENUMBRA_PORT_X", "PENUMBRA_SHADOW_TIMEOUT", "PENUMBRA_OTHER_PORT"]
+)
+def test_beside_them_a_typo_is_refused(tmp_path, typo):
+    with pytest.raises(SettingsError, match=f"environment variable {typo}: expected PENUMBRA_SECTION__KEY"):
+        load_text(tmp_path, SHIPPED, **SERVICE_LINKS, **{typo: "1"})
+
+
+@pytest.mark.parametrize("typo", [*SERVICE_LINKS, "PENUMBRA_DASHBOARD_HOST"])
+def test_a_typo_that_only_looks_like_one_of_them_is_refused(tmp_path, typo):
+    with pytest.raises(SettingsError, match=f"environment variable {typo}: expected PENUMBRA_SECTION__KEY"):
+        load_text(tmp_path, SHIPPED, **{typo: "1"})
+
+
 def test_all_errors_are_told_at_once(tmp_path):
     with pytest.raises(SettingsError, match=r"service.port.*; .*service.workers"):
         load_text(tmp_path, SHIPPED, PENUMBRA_SERVICE__PORT="0", PENUMBRA_SERVICE__WORKERS="0")
