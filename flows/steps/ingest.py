@@ -11,6 +11,7 @@ from penumbra.core.problem import ProblemError
 from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT, DataSettings, SettingsError, load_settings
 from penumbra.core.text.masking import mask_address
+from penumbra.core.url_drivers import require_drivers
 from penumbra.data import versions
 from penumbra.data.admitted import BatchesChanged
 from penumbra.data.batches import DataStore
@@ -43,10 +44,11 @@ def open_data_store() -> DataStore:
         The store.
 
     Raises:
-        SettingsError: The settings are wrong.
+        SettingsError: The settings are wrong, or a URL in them takes a library that isn't installed.
         ProblemError: The folder `problem/` is wrong.
     """
-    return DataStore(load_settings().data, load_problem(STORED_PARTS))
+    require_drivers(settings := load_settings())
+    return DataStore(settings.data, load_problem(STORED_PARTS))
 
 
 def find_foreign_origin(store: DataStore) -> DataOrigin | None:

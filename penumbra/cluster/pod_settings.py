@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from penumbra.core.settings import ENV_PREFIX, Settings, list_setting_variables, load_settings
+from penumbra.core.text.addresses import get_scheme
 from penumbra.core.text.masking import mask_settings
 
 LOCAL_PLACES = ("data.remote", "registry.tracking", "registry.artifacts")
@@ -43,7 +44,7 @@ def list_local_places(settings: Settings) -> list[str]:
         Their dotted names.
     """
     places = {name: str(_read_setting(settings, *name.split("."))) for name in LOCAL_PLACES}
-    return [name for name, place in places.items() if place and ("://" not in place or place.startswith("sqlite:"))]
+    return [name for name, place in places.items() if place and get_scheme(place) in ("", "file", "sqlite")]
 
 
 def _read_setting(settings: Settings, section: str, key: str) -> Any:

@@ -448,6 +448,19 @@ def find_setting_variable(name: str) -> str:
     return next((each for each in os.environ if each.startswith(ENV_PREFIX) and each.upper() == wanted), "")
 
 
+def find_setting_source(name: str) -> str:
+    """Find where a setting's value comes from.
+
+    Args:
+        name: The setting's dotted name, such as "service.port".
+
+    Returns:
+        "environment variable …", or the path of settings.toml.
+    """
+    variable = find_setting_variable(name)
+    return f"environment variable {variable}" if variable else str(PROJECT_ROOT / SETTINGS_FILE)
+
+
 def list_setting_variables(environ: Mapping[str, str]) -> list[str]:
     """List the environment variables that are meant as settings, misspelt ones, too.
 

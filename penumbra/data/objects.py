@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from penumbra.core.settings import DataSettings
+from penumbra.core.text.addresses import get_scheme
 from penumbra.storage.atomic import replace_file
 
 OBJECTS_FOLDER = "files/md5"
@@ -85,7 +86,7 @@ def check_objects(data: DataSettings) -> Iterator[str]:
         removed, as no whole copy is there.
     """
     folders = [_get_cache_folder(data)]
-    if data.remote and "://" not in data.remote:
+    if data.remote and not get_scheme(data.remote):
         folders.append(Path(data.remote).absolute())
     for number, folder in enumerate(folders):
         for path in sorted((folder / OBJECTS_FOLDER).glob("*/*")):

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from penumbra.core.settings import DataSettings
+from penumbra.core.text.addresses import make_absolute
 from penumbra.core.text.errors import describe_error
 from penumbra.core.text.masking import mask_address, mask_settings, mask_text
 from penumbra.data import objects
@@ -355,5 +356,4 @@ def _raise_error(_: str, error: BaseException) -> None:
 def _build_dvc_config(data: DataSettings) -> dict[str, Any]:
     if not data.remote:
         return {"core": {"remote": ""}}
-    url = data.remote if "://" in data.remote else str(Path(data.remote).absolute())
-    return {"core": {"remote": "settings"}, "remote": {"settings": {"url": url}}}
+    return {"core": {"remote": "settings"}, "remote": {"settings": {"url": make_absolute(data.remote)}}}

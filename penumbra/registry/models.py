@@ -11,8 +11,12 @@ from typing import Any
 from mlflow.artifacts import download_artifacts
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from penumbra.core.settings import RegistrySettings
+from penumbra.core.text.addresses import get_scheme, make_absolute
+from penumbra.core.text.errors import describe_error
+from penumbra.core.text.masking import mask_address
 from penumbra.registry import run_records
 from penumbra.registry.bundles.manifest import BrokenBundle
 from penumbra.registry.database import check_database, create_database, has_database
@@ -35,7 +39,7 @@ class ModelRegistry:
         """
         self.name = registry.model
         self.signed_by = registry.signed_by
-        self.artifacts = _to_absolute(registry.artifacts)
+        self.artifacts = make_absolute(registry.artifacts)
         self.uri = registry.tracking
         self._client: MaskedClient | None = None
 
@@ -53,10 +57,13 @@ class ModelRegistry:
         """Check that the registry can be asked and written, before work begins whose result it is to keep.
 
         Raises:
-            MlflowException: It can't be; the message says why and what to do.
+            MlflowException: It can't be, or `registry.artifacts` is no place where MLflow can keep files; the message
+                says why and what to do.
         """
         check_database(self.uri, writable=True)
         self.aliases()
+        if get_scheme(self.artifacts):
+            self._require_artifact_store()
 
     def record(
         self,
@@ -341,6 +348,14 @@ class ModelRegistry:
         runs = self.client.search_runs([self._experiment()], query, max_results=count)
         return [self._record(run) for run in runs]
 
+    def _require_artifact_store(self) -> None:
+        """Have MLflow list a folder that isn't there, since stores are opened only when they are first used."""
+        try:
+            get_artifact_repository(self.artifacts, tracking_uri=self.uri).list_artifacts("none")
+        except Exception as error:
+            address = mask_address(self.artifacts)
+            raise MlflowException(f"registry.artifacts = {address!r} can't be used: {describe_error(error)}") from None
+
     def _experiment(self) -> str:
         if not self.client.get_experiment_by_name(self.name):
             try:
@@ -349,7 +364,3 @@ class ModelRegistry:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another process has made it in this moment
                     raise
         return str(self.client.get_experiment_by_name(self.name).experiment_id)
-
-
-def _to_absolute(location: str) -> str:
-    return location if "://" in location else str(Path(location).absolute())

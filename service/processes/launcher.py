@@ -12,6 +12,7 @@ from typing import IO
 import service
 from penumbra.core.process_tree import adopt_orphans
 from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError, load_settings, remove_api_keys
+from penumbra.core.url_drivers import require_drivers
 from penumbra.registry.bundles.signatures import SIGNING_KEY_VARIABLE
 from service import processes, shadow
 from service.http.access import (
@@ -54,6 +55,7 @@ ORDERLY_ENDING = (
     "shadow",
     "shipper",
 )  # even where the launcher is killed: what models started ends, what is closed is shipped
+SERVICE_URLS = ("registry.tracking", "registry.artifacts", "log.archive", "cluster.state")
 SERVICE_MODULE = service.__name__
 QUIET_ENVIRONMENT = {
     "BENTOML_DO_NOT_TRACK": "True",
@@ -68,11 +70,13 @@ QUIET_ENVIRONMENT = {
 def main() -> None:
     """Serve until SIGTERM or SIGINT.
 
-    Exits with 1 where settings or `problem/` are wrong, settings are unsafe, the port is taken, or another service has
-    the state folder. Where the environment has API keys, this process starts once more without them.
+    Exits with 1 where settings or `problem/` are wrong, settings are unsafe or take a library that isn't installed, the
+    port is taken, or another service has the state folder. Where the environment has API keys, this process starts once
+    more without them.
     """
     try:
         settings = load_settings()
+        require_drivers(settings, SERVICE_URLS)
         keys, keys_file = _take_keys(settings.service.state)
         require_safe_access(settings.service, keys)
         acquire_state_lock(settings.service.state)

@@ -2,6 +2,7 @@ import sqlite3
 from contextlib import closing
 
 import pytest
+from mlflow.exceptions import MlflowException
 
 from penumbra.registry import database
 from penumbra.registry.database import UnusableRegistry
@@ -42,6 +43,20 @@ def test_a_registry_that_is_no_file_is_named(registry, file):
     file.mkdir()
     with pytest.raises(UnusableRegistry, match="can't be used"):
         ModelRegistry(registry).aliases()
+
+
+@pytest.mark.parametrize(
+    ("artifacts", "words"),
+    [
+        ("mlflow-artifacts:/x", "the tracking URI must be a valid http or https URI"),
+        ("s4://bucket/x", "Could not find a registered artifact repository"),
+    ],
+)
+def test_a_place_where_mlflow_cannot_keep_files_is_named_before_anything_is_done(registry, tmp_path, artifacts, words):
+    models = ModelRegistry(registry.model_copy(update={"artifacts": artifacts}))
+    with pytest.raises(MlflowException, match=f"registry.artifacts = '{artifacts}' can't be used: .*{words}"):
+        models.require_writable()
+    assert not list(tmp_path.glob("*artifacts*"))
 
 
 def test_where_there_is_no_registry_yet_nothing_is_wrong(registry, file):

@@ -179,6 +179,17 @@ def test_a_port_that_is_taken_is_said_in_one_line(tmp_path: Path, http: httpx.Cl
 
 
 @pytest.mark.slow
+def test_a_library_that_the_archive_takes_and_that_is_missing_ends_the_service_with_a_sentence(tmp_path: Path) -> None:
+    environ = local_service.make_service_environment(tmp_path) | {"PENUMBRA_LOG__ARCHIVE": "gs://bucket/logs"}
+    done = run_service_to_its_end(environ)
+    assert (done.returncode, done.stderr) == (
+        1,
+        "environment variable PENUMBRA_LOG__ARCHIVE: log.archive = 'gs://bucket/logs' takes gcsfs, which isn't "
+        "installed: install gcsfs\n",
+    )
+
+
+@pytest.mark.slow
 def test_a_fault_in_the_problem_ends_the_service_with_a_sentence_that_names_the_file(tmp_path: Path) -> None:
     shutil.copytree(PROJECT_ROOT / "problem", tmp_path / "problem")
     with (tmp_path / "problem" / "schema.py").open("a") as schema:
