@@ -84,5 +84,5 @@ def run_code_of_image(arguments: Sequence[str]) -> None:
     from metaflow.mflog import BASH_FLUSH_LOGS, BASH_MFLOG
 
     link = f"ln -sf $({FIND_FLOWS})/{Path(arguments[0]).name} ."
-    commands = [BASH_MFLOG, BASH_FLUSH_LOGS, link, "mflog 'Task is starting.'", "flush_mflogs"]
+    commands = [BASH_MFLOG, BASH_FLUSH_LOGS, link, "mflog 'Task is starting.'"]
     MetaflowEnvironment.get_package_commands = lambda *_: commands
