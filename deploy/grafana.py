@@ -40,11 +40,12 @@ PANELS: tuple[tuple[str, str, dict[str, str]], ...] = (
     ),
     ("Business rules that held", "reqps", {"{{rule}}": "sum by (rule) (rate(penumbra_rules_fired_total{%}[5m]))"}),
     (
-        "Behind: index and archive",
+        "Behind: index, archive and shipping",
         "s",
         {
             "index, {{log}}": "max by (log) (penumbra_index_lag_seconds{%})",
             "archive": "max(penumbra_archive_lag_seconds{%})",
+            "shipped to others, {{pod}}": "max by (pod) (penumbra_ship_lag_seconds{%})",
         },
     ),
     ("Behind: shadow", "s", {"{{role}} {{version}}": "max by (role, version) (penumbra_shadow_lag_seconds{%})"}),

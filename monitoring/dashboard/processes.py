@@ -73,12 +73,13 @@ def list_dashboard_processes(settings: Settings, ports: Mapping[str, int], folde
     """List the processes to start, and create their folders.
 
     Args:
-        settings: The settings' sections `monitor` and `registry` are read.
+        settings: The settings' sections `monitor`, `registry` and `cluster` are read.
         ports: Ports by page name.
         folder: The folder for sockets and digests.
 
     Returns:
-        The processes; none for MLflow where the registry is a server.
+        The processes; none for MLflow where the registry is a server. Where machines share their state there are two
+        more, which bring what the pages show here.
     """
     python = [sys.executable, "-m"]
     workspace, logs = (
@@ -93,7 +94,12 @@ def list_dashboard_processes(settings: Settings, ports: Mapping[str, int], folde
         "mlflow": [*python, "monitoring.dashboard.mlflow_server", sockets["mlflow"]],
         "evidently": [*python, "monitoring.dashboard.evidently_server", sockets["evidently"], str(workspace)],
     }
-    return [ChildProcess(name, commands[name], logs / f"{name}.log") for name in list_served_pages(settings)]
+    if settings.cluster.state:  # bundles, windows and logs are brought here; elsewhere they are here
+        commands["deployer"] = [*python, "service.processes.deployer"]
+        commands["reader"] = [*python, "monitoring.dashboard.shared_reader"]
+    beside = commands.keys() - {*PAGE_NAMES}
+    names = [*list_served_pages(settings), *sorted(beside)]
+    return [ChildProcess(name, commands[name], logs / f"{name}.log") for name in names]
 
 
 def build_dashboard_environment() -> dict[str, str]:

@@ -18,12 +18,14 @@ from monitoring.dashboard.places import find_free_ports
 from penumbra.cluster.manifests import POD_SECURITY
 from penumbra.cluster.metaflow_config import EVENT_PORT, build_metaflow_environment
 from penumbra.core.settings import PROJECT_ROOT, Settings, load_settings
+from penumbra.logs.replicas.heartbeats import LOST_AFTER_SHIPPINGS
 from service.http import metrics, side_metrics
 from service.http.access import KEY_ROLES, PUBLIC_PATHS, find_needed_role
 from service.processes.archiver import ARCHIVE_METRIC_HELP
 from service.processes.indexer import INDEX_METRIC_HELP
 from service.processes.launcher import PROCESS_MODULES
 from service.processes.review_pass import REVIEW_METRIC_HELP
+from service.processes.shipper import SHIP_METRIC_HELP
 from service.shadow.metrics_file import METRIC_HELP
 from tests.helpers.kustomize import Manifest, list_containers, read_env_file, render_kustomization
 
@@ -42,6 +44,7 @@ SIDE_METRICS = {
     "index": INDEX_METRIC_HELP,
     "archive": ARCHIVE_METRIC_HELP,
     "review": REVIEW_METRIC_HELP,
+    "ship": SHIP_METRIC_HELP,
 }
 
 
@@ -271,6 +274,7 @@ def test_thresholds_of_alarms_are_those_of_the_settings() -> None:
         "PenumbraIndexBehind": settings.labels.max_lag_seconds,
         "PenumbraArchiveBehind": settings.log.max_lag_hours * 3600,
         "PenumbraShadowBehind": settings.shadow.max_lag_seconds,
+        "PenumbraNotShipped": LOST_AFTER_SHIPPINGS * settings.cluster.ship_minutes * 60,
     }
     assert {name: float(queries[name].rpartition("> ")[2]) for name in expected} == expected
     assert float(queries["PenumbraSlow"].rpartition("> ")[2]) in metrics.LATENCY_BUCKETS
