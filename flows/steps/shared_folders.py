@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from penumbra.core.settings import Settings
+from penumbra.core.settings import Settings, load_settings
 from penumbra.data.batches import QUARANTINE_FOLDER, ROWS_FOLDER
 from penumbra.data.staging import get_staging_folder
 from penumbra.storage.cache import RECEIPTS_FOLDER
@@ -23,6 +23,7 @@ from penumbra.storage.shared.state import SharedState
 
 SharingFlow = Literal["ingest", "train", "monitor", "promote"]
 FolderUrls = Mapping[Path, str]
+LAST_FILES = ("attempts/*", "*/published.json*")  # those that make others count: they are pushed last
 MONITOR_FOLDERS = ("windows", "reports", "evidently", "settled", "scored")
 
 
@@ -103,4 +104,28 @@ def push_folders(folders: FolderUrls) -> None:
 
     for folder, url in folders.items():
         if folder.is_dir():
-            Mirror(folder, url).push()
+            Mirror(folder, url).push(LAST_FILES)
+
+
+def leave_attempt(folder: Path, is_over: bool) -> None:
+    """Leave what a training has so far, so that a retry on another machine finds which attempts were made.
+
+    That an attempt is under way is left from the first retry on: a machine may be lost for any reason once, but that
+    twice is taken for the attempt's fault. Where machines share no state nothing is done.
+
+    Args:
+        folder: The run's folder.
+        is_over: Whether an attempt is over, or else has only begun.
+
+    Raises:
+        StoreError: The store refuses, or is away.
+    """
+    settings = load_settings()
+    if settings.cluster.state and (is_over or _is_retry()):
+        push_folders({folder: open_shared_state(settings).locate("train", folder.name)})
+
+
+def _is_retry() -> bool:
+    from metaflow import current
+
+    return bool(getattr(current, "retry_count", 0))

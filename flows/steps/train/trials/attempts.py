@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from flows.steps.shared_folders import leave_attempt
 from flows.steps.train.matrices import Matrices
 from flows.steps.train.trials.shipping import write_shipped_model
 from penumbra.core.problem import Problem
@@ -34,6 +35,8 @@ SAMPLE_ROWS, ROWS_PER_CLASS = 400, 20
 def attempt_once(matrices: Matrices, name: str, action: Callable[[], Result], key: str = "") -> Result | Rejection:
     """Do something once, whatever happens; a process that is started again finds the result.
 
+    Where each step has a machine of its own, what was lost with a machine is done once more.
+
     Args:
         matrices: The matrices of the run; results are kept beside them.
         name: The candidate's name, for the rejection.
@@ -49,6 +52,7 @@ def attempt_once(matrices: Matrices, name: str, action: Callable[[], Result], ke
     if earlier is not None:
         return Rejection(name, PROCESS_DIED) if earlier == UNDER_WAY else earlier
     results.save(file, UNDER_WAY)
+    leave_attempt(matrices.arrays.folder, is_over=False)
     result: Result | Rejection
     try:
         result = action()
@@ -56,6 +60,7 @@ def attempt_once(matrices: Matrices, name: str, action: Callable[[], Result], ke
         result = Rejection(name, describe_failure(error, find_problem_folder(matrices.problem)))
         print(result, flush=True)
     results.save(file, result)
+    leave_attempt(matrices.arrays.folder, is_over=True)
     return result
 
 

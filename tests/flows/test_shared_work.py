@@ -1,0 +1,157 @@
+"""What steps of flows leave for others where each works in an empty folder: pushed at the end, also of a failure."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from metaflow import current
+
+from flows.steps.errors import FlowStopped
+from flows.steps.shared_data import fill_data_folder, publish_pointer
+from flows.steps.shared_folders import leave_attempt
+from flows.steps.shared_work import share_work
+from penumbra.core.settings import load_settings
+from penumbra.data import versions
+from penumbra.storage.cache import RunReceipts
+
+Pod = Callable[[str], Path]
+RUN = Path("var/train/7")
+
+
+@pytest.fixture
+def pod(tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pod]:
+    """Enter the empty work folder of a pod; all of them share a bucket."""
+    monkeypatch.setenv("PENUMBRA_CLUSTER__STATE", f"{bucket}/state")
+    monkeypatch.setenv("PENUMBRA_DATA__REMOTE", str(tmp_path / "remote"))
+    before = Path.cwd()
+
+    def enter(name: str) -> Path:
+        (tmp_path / name).mkdir()
+        os.chdir(tmp_path / name)
+        return tmp_path / name
+
+    yield enter
+    os.chdir(before)
+
+
+def leave_text(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def record_batch(text: str) -> str:
+    """Record a data version of one batch, as an ingest does. Returns its md5."""
+    data = load_settings().data
+    leave_text(data.folder / "batches" / "a" / "a.csv", text)
+    return versions.record_data_version(data).md5
+
+
+def fail_after_a_rejection() -> None:
+    with share_work("train", "7"):
+        leave_text(RUN / "rejections", "tree: no")
+        raise ZeroDivisionError
+
+
+def test_a_step_finds_what_an_earlier_one_left_in_another_folder(pod: Pod) -> None:
+    pod("one")
+    with share_work("train", "7"):
+        leave_text(RUN / "attempts" / "a.pickle", "trial")
+        RunReceipts(Path("var/train")).save("f", "Version 1 is live")
+    pod("two")
+    with share_work("train", "7"):
+        assert (RUN / "attempts" / "a.pickle").read_text() == "trial"
+        assert RunReceipts(Path("var/train")).read_latest() == "Version 1 is live"
+    pod("three")
+    with share_work("train", "8"):
+        assert not RUN.exists()
+
+
+def test_a_step_that_fails_leaves_what_it_made_and_its_reason_stays_the_reason(pod: Pod) -> None:
+    pod("one")
+    with pytest.raises(ZeroDivisionError):
+        fail_after_a_rejection()
+    pod("two")
+    with share_work("train", "7"):
+        assert (RUN / "rejections").read_text() == "tree: no"
+
+
+def test_a_step_that_is_done_again_after_its_pod_was_lost_replaces_what_it_left(pod: Pod) -> None:
+    for name, text in (("one", "half"), ("two", "whole")):
+        pod(name)
+        with share_work("train", "7"):
+            leave_text(RUN / "labels.npy", text)
+    pod("three")
+    with share_work("train", "7"):
+        assert (RUN / "labels.npy").read_text() == "whole"
+
+
+def test_a_store_that_refuses_stops_the_flow_in_one_sentence(pod: Pod, monkeypatch: pytest.MonkeyPatch) -> None:
+    pod("one")
+    monkeypatch.setenv("PENUMBRA_CLUSTER__STATE", "s3://no-such-bucket/state")
+    with pytest.raises(FlowStopped, match="no-such-bucket"), share_work("promote"):
+        record_batch("1")
+
+
+def test_the_steps_of_a_training_keep_the_data_version_that_it_began_with(pod: Pod) -> None:
+    pod("one")
+    first = record_batch("1")
+    with share_work("train", "7"):
+        pass
+    pod("two")
+    record_batch("2")
+    with share_work("ingest", "8"):
+        publish_pointer(load_settings(), b"")
+    pod("three")
+    with share_work("train", "7"):
+        fill_data_folder(load_settings())
+        assert versions.compute_data_version(load_settings().data) == first
+    pod("four")
+    with share_work("train", "9"):
+        fill_data_folder(load_settings())
+        assert Path("data/batches/a/a.csv").read_text() == "2"
+
+
+def test_data_that_the_remote_lacks_is_said(pod: Pod, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = pod("one")
+    version = record_batch("1")
+    pointer = (folder / "data.dvc").read_text()
+    pod("two")
+    Path("data.dvc").write_text(pointer)
+    monkeypatch.setenv("PENUMBRA_DATA__REMOTE", str(tmp_path / "elsewhere"))
+    with pytest.raises(versions.RestoreFailed, match=rf"{version}.* isn't in the remote .*elsewhere"):
+        fill_data_folder(load_settings())
+
+
+@pytest.mark.parametrize(("retries", "found"), [(0, False), (1, True)])
+def test_that_an_attempt_is_under_way_is_left_by_a_retry_only(
+    pod: Pod, monkeypatch: pytest.MonkeyPatch, retries: int, found: bool
+) -> None:
+    monkeypatch.setattr(type(current), "retry_count", retries, raising=False)
+    pod("one")
+    leave_text(RUN / "attempts" / "tree.pickle", "under way")
+    leave_attempt(RUN, is_over=False)
+    pod("two")
+    with share_work("train", "7"):
+        assert (RUN / "attempts" / "tree.pickle").exists() == found
+
+
+def test_what_an_attempt_came_to_is_left_at_once(pod: Pod) -> None:
+    pod("one")
+    leave_text(RUN / "attempts" / "tree.pickle", "done")
+    leave_attempt(RUN, is_over=True)
+    pod("two")
+    with share_work("train", "7"):
+        assert (RUN / "attempts" / "tree.pickle").read_text() == "done"
+
+
+def test_one_machine_alone_reads_and_writes_nothing_and_imports_no_store(tmp_path: Path) -> None:
+    code = (
+        "import sys; from flows.steps.shared_work import share_work\n"
+        "with share_work('train', '7'): pass\n"
+        "print([name for name in ('fsspec', 'polars', 'penumbra.storage.shared.mirror') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert (done.stdout, list(tmp_path.iterdir())) == ("[]\n", [])
