@@ -100,10 +100,10 @@ def restore_recorded_data(store: DataStore) -> str:
         print(f"{pointer} names data of another problem, {origin}: a new history begins; git keeps the old {pointer}")
         return ""
     recorded = "" if store.batches() else versions.read_recorded_version(store.settings)
-    if not recorded or versions.pull_data(store.settings):
+    if not recorded or not (problem := versions.pull_data(store.settings)):
         return ""
-    pointer, there = versions.get_dvc_file(store.settings), "neither DVC's cache nor the remote has"
-    print(f"{pointer} names data version {recorded}, which {there}: it is rebuilt from the source")
+    pointer = versions.get_dvc_file(store.settings)
+    print(f"{pointer} names data version {recorded}, which can't be had ({problem}): it is rebuilt from the source")
     return recorded
 
 

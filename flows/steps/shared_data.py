@@ -12,7 +12,6 @@ from flows.steps.shared_folders import (
     open_shared_state,
 )
 from penumbra.core.settings import DataSettings, Settings
-from penumbra.core.text.masking import mask_address
 from penumbra.data import versions
 from penumbra.registry.code_version import is_git_checkout
 
@@ -88,10 +87,9 @@ def fill_data_folder(settings: Settings) -> None:
     version = versions.read_recorded_version(data)
     if not version or version == versions.compute_data_version(data):
         return
-    if not versions.pull_data(data):
+    if problem := versions.pull_data(data):
         raise versions.RestoreFailed(
-            f"data version {version}, which {versions.get_dvc_file(data)} names, isn't in the remote "
-            f"{mask_address(data.remote) or '(none set)'}: machines that share their state need data.remote, where "
-            "each of them finds the data"
+            f"data version {version}, which {versions.get_dvc_file(data)} names, can't be brought here: {problem}; "
+            "machines that share their state need data.remote, where each of them finds the data"
         )
     fetch_folders(list_partition_folders(settings))

@@ -75,6 +75,28 @@ def fetch_object(data: DataSettings, oid: str, open_repository: Callable[[DataSe
     return content
 
 
+def has_remote_object(data: DataSettings, oid: str, open_repository: Callable[[DataSettings], Any]) -> bool:
+    """Ask the remote whether it has an object; whatever error its client raises passes through.
+
+    Args:
+        data: The settings' section `data`, with a remote.
+        oid: As in `get_cached_object`.
+        open_repository: Opens the DVC repository as a context manager.
+
+    Returns:
+        Whether it is there.
+    """
+    if not get_scheme(data.remote):
+        return _get_object_path(Path(data.remote).absolute(), oid).exists()
+    with open_repository(data) as repo:
+        remote = repo.cloud.get_remote_odb()
+        try:
+            remote.fs.info(remote.oid_to_path(oid))
+        except FileNotFoundError:
+            return False
+    return True
+
+
 def check_objects(data: DataSettings) -> Iterator[str]:
     """Read every object of DVC's cache, and of a remote that is a folder; replace those that have changed.
 

@@ -5,7 +5,6 @@ settings (a folder, s3://…, gs://…: see https://dvc.org/doc/user-guide/data-
 """
 
 import contextlib
-import hashlib
 import json
 import logging
 import os
@@ -18,7 +17,7 @@ from typing import Any
 from penumbra.core.settings import DataSettings
 from penumbra.core.text.addresses import make_absolute
 from penumbra.core.text.errors import describe_error
-from penumbra.core.text.masking import mask_address, mask_settings, mask_text
+from penumbra.core.text.masking import mask_address
 from penumbra.data import objects
 from penumbra.data.checksums import ChecksumCache
 from penumbra.data.dvc_file import DvcFile, format_dvc_file, parse_dvc_file
@@ -178,31 +177,32 @@ def record_data_version(data: DataSettings, meta: Mapping[str, Any] | None = Non
     """
     listing = build_current_listing(data)
     before, now = read_recorded_version(data), compute_listing_md5(listing)
-    pushed = _RemotePushes(data)
-    if before == now and pushed.has(now) and _read_cached_listing(data, now):
+    if before == now and _read_cached_listing(data, now) and _is_pushed(data, now):
         return DataVersion(now, changed=False)
     with _open_repository(data) as repo, repo.lock:
         known = _read_cached_listing(data, before)
         _store_in_cache(repo.cache.local, data.folder, select_new_files(listing, known), listing)
-        problem = pushed.push(repo, listing)
+        problem = _push_version(data, repo, listing)
     if before != now:
         _write_dvc_file(data, now, listing, meta)
     return DataVersion(now, changed=before != now, problem=problem)
 
 
-def pull_data(data: DataSettings) -> bool:
+def pull_data(data: DataSettings) -> str:
     """Bring the version that the pointer file names into the data folder.
 
     Args:
         data: The settings' section `data`.
 
     Returns:
-        Whether the folder now has that version; False where DVC's cache and the remote lack it.
+        Why the folder doesn't have that version, as a clause; "" where it has it now.
 
     Raises:
         DamagedDvcFile: Where the pointer file isn't one.
     """
     from dvc.exceptions import DvcException
+
+    md5 = read_recorded_version(data)
 
     try:
         with _open_repository(data) as repo:
@@ -210,10 +210,11 @@ def pull_data(data: DataSettings) -> bool:
                 logging.getLogger(logger).setLevel(logging.ERROR)
             repo.pull()
     except (DvcException, OSError, ImportError):
-        return False
+        return _explain_missing_version(data, md5)
     listing = read_recorded_listing(data)
     _bring_back_changed(data, data.folder, listing, build_current_listing(data))
-    return compute_data_version(data) == read_recorded_version(data)
+    found = compute_data_version(data)
+    return "" if found == md5 else f"what came back is version {found or 'nothing'}"
 
 
 def restore_data_version(data: DataSettings, text: str | bytes, into: Path) -> str:
@@ -265,11 +266,19 @@ def _pull_version(data: DataSettings, pointer: DvcFile, folder: Path) -> None:
         _make_repository(aside)
         with Repo(str(aside), config=config) as repo:
             repo.pull()
-    except (DvcException, OSError, ImportError) as error:
-        raise RestoreFailed(
-            f"data version {pointer.md5} is neither in the cache nor in the remote "
-            f"{mask_address(data.remote) or '(none set)'}: {mask_text(str(error))}"
-        ) from None
+    except (DvcException, OSError, ImportError):
+        raise RestoreFailed(f"data version {pointer.md5}: {_explain_missing_version(data, pointer.md5)}") from None
+
+
+def _explain_missing_version(data: DataSettings, md5: str) -> str:
+    """Say why a version couldn't be pulled: what DVC raises says that files are missing, whatever the reason."""
+    remote = f"the remote {mask_address(data.remote) or '(none set)'}"
+    try:
+        is_there = bool(data.remote) and objects.has_remote_object(data, md5, _open_repository)
+    except Exception as error:  # each kind of store has its own
+        return f"DVC's cache hasn't all of it, and {remote} can't be read: {describe_error(error)}"
+    lacks = "lacks some of its files" if is_there else "doesn't have it"
+    return f"DVC's cache hasn't all of it, and {remote} {lacks}"
 
 
 @contextlib.contextmanager
@@ -290,39 +299,32 @@ def _make_repository(root: Path) -> None:
     (root / ".dvc" / "config").write_text(REPOSITORY_CONFIG)
 
 
-class _RemotePushes:
-    """Which versions the remote is known to have, and the push of what it lacks."""
+def _is_pushed(data: DataSettings, md5: str) -> bool:
+    """Whether the remote has a version, or none is set; where it can't be asked, the push says why."""
+    with contextlib.suppress(Exception):
+        return not data.remote or objects.has_remote_object(data, md5, _open_repository)
+    return False
 
-    def __init__(self, data: DataSettings):
-        self.data = data
-        self.receipts = data.derived / "pushed"
 
-    def has(self, md5: str) -> bool:
-        return not self.data.remote or (self.receipts / self._name(md5)).exists()
+def _push_version(data: DataSettings, repo: Any, listing: FileListing) -> str:
+    """Push what the remote lacks of a version, its listing last: where that is, so is the version as a whole.
 
-    def push(self, repo: Any, listing: FileListing) -> str:
-        """Why the remote doesn't have this version now, "" where it does or none is set."""
-        if not self.data.remote:
-            return ""
-        from dvc.exceptions import DvcException
+    The remote is asked, not a note of earlier pushes: the store behind its address may be another by now.
 
-        try:
-            self._transfer(repo, listing)
-        except (DvcException, OSError, ImportError) as error:
-            return describe_error(error)
-        self.receipts.mkdir(parents=True, exist_ok=True)
-        (self.receipts / self._name(compute_listing_md5(listing))).touch()
+    Returns why the remote doesn't have it now; "" where it does, or none is set.
+    """
+    if not data.remote:
         return ""
-
-    def _transfer(self, repo: Any, listing: FileListing) -> None:
+    before = read_recorded_version(data)
+    try:
+        is_there = bool(before) and objects.has_remote_object(data, before, lambda _: contextlib.nullcontext(repo))
+        new = select_new_files(listing, _read_cached_listing(data, before) if is_there else {})
         cache, remote = repo.cache.local, repo.cloud.get_remote_odb()
-        before = read_recorded_version(self.data)
-        there = _read_cached_listing(self.data, before) if self.has(before) else {}
-        oids = [*select_new_files(listing, there).values(), compute_listing_md5(listing)]
-        remote.add([cache.oid_to_path(oid) for oid in oids], cache.fs, oids, on_error=_raise_error)
-
-    def _name(self, md5: str) -> str:
-        return hashlib.md5(f"{md5} {mask_settings(_build_dvc_config(self.data))}".encode()).hexdigest()
+        for oids in (list(new.values()), [compute_listing_md5(listing)]):
+            remote.add([cache.oid_to_path(oid) for oid in oids], cache.fs, oids, on_error=_raise_error)
+    except Exception as error:  # each kind of store has its own
+        return describe_error(error)
+    return ""
 
 
 def _store_in_cache(cache: Any, folder: Path, new: FileListing, listing: FileListing) -> None:

@@ -86,7 +86,61 @@ def test_another_remote_gets_the_whole_version_though_the_first_one_has_it(proje
     versions.record_data_version(moved)
     shutil.rmtree(project.folder)
     shutil.rmtree(project.folder.parent / ".dvc" / "cache")
-    assert versions.pull_data(moved)
+    assert versions.pull_data(moved) == ""
+
+
+@pytest.mark.parametrize("changes", [{}, {"b.csv": b"2\n"}], ids=["nothing new", "a new file"])
+def test_another_store_behind_the_same_address_gets_the_whole_version(project, tmp_path, changes):
+    versions.record_data_version(project)
+    shutil.rmtree(tmp_path / "remote")
+    write(project.folder, changes)
+    before = content(project.folder)
+    assert versions.record_data_version(project).problem == ""
+    shutil.rmtree(project.folder)
+    shutil.rmtree(project.folder.parent / ".dvc" / "cache")
+    assert versions.pull_data(project) == ""
+    assert content(project.folder) == before
+
+
+def test_a_version_of_whose_push_only_the_listing_is_missing_is_pushed_by_the_next_call(project, tmp_path):
+    md5 = versions.record_data_version(project).md5
+    listing = tmp_path / "remote" / "files" / "md5" / md5[:2] / md5[2:]
+    listing.unlink()
+    assert versions.record_data_version(project) == versions.DataVersion(md5, changed=False)
+    assert listing.exists()
+
+
+def test_a_version_in_an_object_store_is_pushed_once_and_anew_to_an_empty_bucket(project, bucket, moto):
+    import fsspec
+
+    there = project.model_copy(update={"remote": f"{bucket}/data"})
+    versions.record_data_version(there)
+    moto.requests.clear()
+    assert versions.record_data_version(there).problem == ""
+    assert [request for request in moto.requests if not request.startswith(("HEAD", "GET"))] == []
+    fsspec.filesystem("s3").rm(f"{bucket}/data", recursive=True)
+    assert versions.record_data_version(there).problem == ""
+    shutil.rmtree(there.folder)
+    shutil.rmtree(there.folder.parent / ".dvc" / "cache")
+    assert versions.pull_data(there) == ""
+
+
+def test_a_store_that_is_away_is_the_reason_why_nothing_was_pulled_or_pushed(project, bucket, moto, monkeypatch):
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    there = project.model_copy(update={"remote": f"{bucket}/data"})
+    versions.record_data_version(there)
+    moto.stop()
+    try:
+        write(there.folder, {"b.csv": b"2\n"})
+        pushed = versions.record_data_version(there)
+        shutil.rmtree(there.folder)
+        shutil.rmtree(there.folder.parent / ".dvc" / "cache")
+        pulled = versions.pull_data(there)
+    finally:
+        moto.start()
+    assert "Could not connect to the endpoint" in pushed.problem
+    assert f"the remote {bucket}/data can't be read: " in pulled
+    assert "Could not connect to the endpoint" in pulled
 
 
 def test_a_new_version_is_named_by_the_pointer_file_beside_the_folder(project):
@@ -120,7 +174,7 @@ def test_an_old_version_comes_back_from_the_remote_alone(project, tmp_path):
     versions.get_dvc_file(project).write_text(pointer)
     shutil.rmtree(project.folder)
     shutil.rmtree(project.folder.parent / ".dvc" / "cache")
-    assert versions.pull_data(project)
+    assert versions.pull_data(project) == ""
     assert content(project.folder) == before
 
 
@@ -131,7 +185,9 @@ def test_pulling_what_neither_cache_nor_remote_has_says_no_without_a_warning(pro
     versions.record_data_version(project)
     for folder in (project.folder, project.folder.parent / ".dvc" / "cache", tmp_path / "remote"):
         shutil.rmtree(folder)
-    assert versions.pull_data(project) is False
+    assert versions.pull_data(project) == (
+        f"DVC's cache hasn't all of it, and the remote {project.remote} doesn't have it"
+    )
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
@@ -223,5 +279,5 @@ def test_a_folder_without_a_repository_gets_one_and_is_filled_from_the_remote(pr
     empty = data_settings(tmp_path / "pod", project.remote)
     empty.folder.parent.mkdir()
     shutil.copy(versions.get_dvc_file(project), versions.get_dvc_file(empty))
-    assert versions.pull_data(empty)
+    assert versions.pull_data(empty) == ""
     assert (versions.compute_data_version(empty), content(empty.folder)) == (recorded, {"a.csv": b"1\n"})

@@ -69,6 +69,6 @@ def test_a_pointer_that_names_no_problem_is_rebuilt_as_ever_and_that_is_said(sto
     versions.get_dvc_file(store.settings).write_text(format_dvc_file(OTHER_VERSION, 1, 1, "data"))
     assert restore_recorded_data(store) == OTHER_VERSION
     assert capsys.readouterr().out.endswith(
-        f"data.dvc names data version {OTHER_VERSION}, which neither DVC's cache nor the remote has: "
-        "it is rebuilt from the source\n"
+        f"data.dvc names data version {OTHER_VERSION}, which can't be had (DVC's cache hasn't all of it, and "
+        f"the remote {store.settings.remote or '(none set)'} doesn't have it): it is rebuilt from the source\n"
     )
