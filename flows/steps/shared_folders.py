@@ -46,10 +46,7 @@ def list_flow_folders(settings: Settings, flow: SharingFlow, run: str) -> Folder
         The URL of each local folder.
     """
     data, training, state = settings.data, settings.training, open_shared_state(settings)
-    of_trainings = {
-        training.folder / RECEIPTS_FOLDER: state.locate("receipts"),
-        training.failures: state.locate("failures"),
-    }
+    of_trainings = list_training_folders(settings)
     if flow == "ingest":
         staged = {get_staging_folder(data.folder): state.locate("data", "staged", run)}
         return {**staged, training.failures: state.locate("failures")}
@@ -59,6 +56,19 @@ def list_flow_folders(settings: Settings, flow: SharingFlow, run: str) -> Folder
         of_windows = {settings.monitor.folder / name: state.locate("monitor", name) for name in MONITOR_FOLDERS}
         return {**of_windows, **of_trainings}
     return {}
+
+
+def list_training_folders(settings: Settings) -> FolderUrls:
+    """List the folders of what trainings leave for later ones.
+
+    Args:
+        settings: With `cluster.state` set.
+
+    Returns:
+        The URL of each local folder.
+    """
+    training, state = settings.training, open_shared_state(settings)
+    return {training.folder / RECEIPTS_FOLDER: state.locate("receipts"), training.failures: state.locate("failures")}
 
 
 def list_partition_folders(settings: Settings) -> FolderUrls:

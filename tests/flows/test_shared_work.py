@@ -78,6 +78,20 @@ def test_a_step_that_fails_leaves_what_it_made_and_its_reason_stays_the_reason(p
         assert (RUN / "rejections").read_text() == "tree: no"
 
 
+def test_a_monitor_pass_finds_the_windows_of_earlier_ones_and_trainings_their_failures(pod: Pod) -> None:
+    pod("one")
+    with share_work("monitor"):
+        leave_text(Path("var/monitor/windows/2024-01-01.json"), "window")
+        leave_text(Path("var/monitor/reports/2024-01-01/published.json"), "published")
+    with share_work("train", "7"):
+        leave_text(Path("var/failures/a.parquet"), "rows")
+    pod("two")
+    with share_work("monitor"):
+        assert Path("var/monitor/windows/2024-01-01.json").read_text() == "window"
+        assert Path("var/monitor/reports/2024-01-01/published.json").read_text() == "published"
+        assert Path("var/failures/a.parquet").read_text() == "rows"
+
+
 def test_a_step_that_is_done_again_after_its_pod_was_lost_replaces_what_it_left(pod: Pod) -> None:
     for name, text in (("one", "half"), ("two", "whole")):
         pod(name)
@@ -121,7 +135,7 @@ def test_data_that_the_remote_lacks_is_said(pod: Pod, tmp_path: Path, monkeypatc
     pod("two")
     Path("data.dvc").write_text(pointer)
     monkeypatch.setenv("PENUMBRA_DATA__REMOTE", str(tmp_path / "elsewhere"))
-    with pytest.raises(versions.RestoreFailed, match=rf"{version}.* isn't in the remote .*elsewhere"):
+    with pytest.raises(versions.RestoreFailed, match=rf"{version}.* can't be brought here: .*elsewhere doesn't have it"):
         fill_data_folder(load_settings())
 
 

@@ -1,5 +1,6 @@
 """Whether there is anything to train: what is left of an earlier training is finished first."""
 
+from flows.steps.shared_folders import fetch_folders, list_training_folders
 from flows.steps.train import plan
 from penumbra.approvals.accepted_faults import include_accepted_faults
 from penumbra.core.problem import Problem
@@ -22,6 +23,8 @@ def settle_training(settings: Settings, problem: Problem) -> bool:
     Raises:
         Exception: Those of `plan.PLAN_ERRORS` and `registration.REGISTRATION_ERRORS`.
     """
+    if settings.cluster.state:
+        fetch_folders(list_training_folders(settings))
     receipts = RunReceipts(settings.training.folder)
     if receipts.begun_file.exists():
         from flows.steps.train import registration
