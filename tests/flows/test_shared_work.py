@@ -135,7 +135,9 @@ def test_data_that_the_remote_lacks_is_said(pod: Pod, tmp_path: Path, monkeypatc
     pod("two")
     Path("data.dvc").write_text(pointer)
     monkeypatch.setenv("PENUMBRA_DATA__REMOTE", str(tmp_path / "elsewhere"))
-    with pytest.raises(versions.RestoreFailed, match=rf"{version}.* can't be brought here: .*elsewhere doesn't have it"):
+    with pytest.raises(
+        versions.RestoreFailed, match=rf"{version}.* can't be brought here: .*elsewhere doesn't have it"
+    ):
         fill_data_folder(load_settings())
 
 
