@@ -21,6 +21,8 @@ from penumbra.approvals.requests import (
     KEEP,
     NEEDED_KEY,
     REQUEST_KEY,
+    VIA_KEY,
+    AnswerWay,
     ApprovalRefused,
     ApprovalRequest,
     Choice,
@@ -46,12 +48,14 @@ class ApprovalAnswer:
         actor: Who.
         choice: What they chose.
         reason: Why, in their words; may be empty for an approval.
+        via: Where they answer, which says what names them: a key, or an account.
     """
 
     number: int
     actor: str
     choice: Choice
     reason: str = ""
+    via: AnswerWay = "command"
 
 
 def record_answer(settings: Settings, answer: ApprovalAnswer) -> str:
@@ -113,7 +117,7 @@ def _enter_answer(
     event: LedgerEvent,
     move: LedgerEvent | None = None,
 ) -> str:
-    if request.has_answered(answer.actor, answer.choice):
+    if request.has_answered(answer.actor, answer.choice, answer.via):
         return f"{_describe_state(request)}; {answer.actor} has said so already"
     _require_open(request, answer)
     ledger.append(event, (lambda _: move) if move else None)
@@ -130,7 +134,7 @@ def _build_answer_event(
         reason=" ".join(answer.reason.split()) or "none given",
         versions=request.entry.versions,
         data_version=request.entry.data_version,
-        evidence={REQUEST_KEY: request.number, NEEDED_KEY: request.needed, **(evidence or {})},
+        evidence={REQUEST_KEY: request.number, VIA_KEY: answer.via, NEEDED_KEY: request.needed, **(evidence or {})},
     )
 
 

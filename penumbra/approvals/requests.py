@@ -15,10 +15,12 @@ from penumbra.registry.pointers import CANDIDATE_ALIAS, LIVE_ALIAS, PREVIOUS_ALI
 
 Choice = Literal["approve", "decline", "accept days", "accept columns", "keep"]
 RequestKind = Literal["promotion", "retraining", "investigation"]
+AnswerWay = Literal["page", "command"]  # by key, or by account
 RequestStatus = Literal["waiting", "approved", "declined", "void"]
 
 TERMS_KEY = "approval"  # in a verdict's evidence: its `ApprovalTerms`
 REQUEST_KEY = "verdict"  # in the evidence of an answer and of what follows: the number of the verdict's entry
+VIA_KEY = "via"  # in the evidence of an answer: by which way it came, `AnswerWay`
 NEEDED_KEY = "needed"  # in the evidence of an answer: how many people were asked for by then
 APPROVERS_KEY = "approved_by"  # in the evidence of what follows: names
 ACCEPTED_KEY = "accept"  # in the evidence of an answer: phrases as in the setting `monitor.accept`
@@ -91,16 +93,25 @@ class ApprovalRequest:
         return max(least, *(answer.evidence.get(NEEDED_KEY, 1) for answer in self.answers), 1)
 
     @property
+    def latest(self) -> dict[tuple[str, str], LedgerEvent]:
+        """Each person's latest answer by way and name, in whatever case that is written: a person counts once."""
+        given = [answer for answer in self.answers if answer.verdict != VOID]
+        return {(answer.evidence.get(VIA_KEY, ""), answer.actor.casefold()): answer for answer in given}
+
+    @property
     def choices(self) -> dict[str, str]:
-        """The latest choice by name of the person; a person counts once, in whatever case the name is written."""
-        latest = {answer.actor.casefold(): answer for answer in self.answers if answer.verdict != VOID}
-        return {answer.actor: answer.verdict for answer in latest.values()}
+        """The latest choice by name."""
+        return {answer.actor: answer.verdict for answer in self.latest.values()}
 
     @property
     def choice(self) -> str:
-        """The choice that enough people made, "" while there is none. One person's is enough to decline."""
-        counts = Counter(self.choices.values())
-        return next((each for each, count in counts.items() if count >= self.needed or each == DECLINE), "")
+        """The choice that enough people made, "" while there is none. One person's is enough to decline.
+
+        Those who made it on the page and those who made it by command aren't added up: whether a key's holder and an
+        account are two people isn't known.
+        """
+        counts = Counter((via, answer.verdict) for (via, _), answer in self.latest.items())
+        return next((each for (_, each), count in counts.items() if count >= self.needed or each == DECLINE), "")
 
     @property
     def status(self) -> RequestStatus:
@@ -151,17 +162,19 @@ class ApprovalRequest:
         terms = msgspec.structs.replace(self.terms, approvers=max(approvers, self.needed))
         return replace(self, terms=terms)
 
-    def has_answered(self, name: str, choice: str) -> bool:
+    def has_answered(self, name: str, choice: str, via: AnswerWay) -> bool:
         """Say whether a person's latest answer is a choice.
 
         Args:
             name: The person's name, in whatever case.
             choice: The choice.
+            via: The way by which they answer.
 
         Returns:
             Whether it is.
         """
-        return name.casefold() in {each.casefold() for each in self.list_approvers(choice)}
+        answer = self.latest.get((via, name.casefold()))
+        return answer is not None and answer.verdict == choice
 
     def list_approvers(self, choice: str = APPROVE) -> list[str]:
         """List who made a choice.
@@ -193,8 +206,10 @@ class ApprovalRequest:
         """
         who = "1 person" if self.needed == 1 else f"{self.needed} people"
         so_far = f", of whom {' and '.join(self.choices)} answered" if self.choices else ""
+        is_mixed = self.needed > 1 and len({via for via, _ in self.latest}) > 1
+        same = ": both have to answer on the page, or both by command," if is_mixed else ""
         until = f" until {self.expiry}" if self.expiry else ""
-        return f"entry {self.number} waits for {who}{so_far}{until}"
+        return f"entry {self.number} waits for {who}{so_far}{same}{until}"
 
     def __str__(self) -> str:
         """What is asked for, in one sentence."""

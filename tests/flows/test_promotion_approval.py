@@ -50,8 +50,10 @@ def summarise_ledger(settings: Settings) -> list[tuple[str, str, str]]:
     return [(entry.kind, entry.verdict, entry.actor) for entry in read_ledger(settings)[1:]]
 
 
-def answer(settings: Settings, actor: str, choice: Any = "approve", number: int = 2, reason: str = "") -> str:
-    return record_answer(settings, ApprovalAnswer(number, actor, choice, reason))
+def answer(
+    settings: Settings, actor: str, choice: Any = "approve", number: int = 2, reason: str = "", via: Any = "command"
+) -> str:
+    return record_answer(settings, ApprovalAnswer(number, actor, choice, reason, via))
 
 
 @pytest.fixture
@@ -117,6 +119,23 @@ def test_two_approvers_are_two_people(tmp_path: Path, ordered: Any) -> None:
     answer(settings, "bob")
     assert models.aliases() == {"live": "3", "previous": "1", "candidate": "2"}
     assert read_ledger(settings)[-1].evidence["approved_by"] == ["carol", "bob"]
+
+
+def test_a_key_and_an_account_which_may_be_one_person_s_are_not_added_up(ordered: Any) -> None:
+    settings, models = ordered
+    answer(settings, "carol", via="page")
+    said = answer(settings, "csmith")
+    assert "of whom carol and csmith answered: both have to answer on the page, or both by command, until " in said
+    assert "csmith has said so already" in answer(settings, "csmith")
+    assert models.aliases() == {"live": "1", "candidate": "2"}
+    answer(settings, "bob", via="page")
+    assert models.aliases() == {"live": "3", "previous": "1", "candidate": "2"}
+
+
+def test_one_of_two_approvers_declines_whichever_way_the_other_answered(ordered: Any) -> None:
+    settings, _ = ordered
+    answer(settings, "carol", via="page")
+    assert answer(settings, "csmith", "decline", reason="too early") == "entry 2 is declined by csmith"
 
 
 @pytest.mark.parametrize("order", [("carol", "Carol"), ("Carol", "carol")])

@@ -134,7 +134,7 @@ def _parse_answer(scope: Message, form: dict[str, str]) -> ApprovalAnswer:
     choice = form.get("choice", "")
     if choice not in {each for each, _ in TO_APPROVE + TO_END}:
         raise RequestRefused(400, "choice has to be one of the page's buttons")
-    return ApprovalAnswer(int(number), scope[KEY_HOLDER].name, cast(Choice, choice), form.get("reason", ""))
+    return ApprovalAnswer(int(number), scope[KEY_HOLDER].name, cast(Choice, choice), form.get("reason", ""), "page")
 
 
 def _require_path(is_known: bool) -> None:
