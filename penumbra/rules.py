@@ -296,21 +296,6 @@ class Review:
     words = "review"
     review = True
 
-    def change(
-        self, prediction: Prediction, decision: DecisionValue, decide: DecideFunction
-    ) -> tuple[Prediction, DecisionValue]:
-        """Change what the model said.
-
-        Args:
-            prediction: What the model, or the rule before, predicted.
-            decision: What follows from that.
-            decide: A function from a prediction to the decision.
-
-        Returns:
-            The prediction and the decision from now on.
-        """
-        return prediction, decision
-
 
 @dataclass(frozen=True)
 class Defer:
@@ -326,21 +311,6 @@ class Defer:
         """The words that complete a sentence about the rule."""
         default = "what was answered" if self.default is None else self.default
         return f"let people decide within {self.hours:g} h, or else {default}"
-
-    def change(
-        self, prediction: Prediction, decision: DecisionValue, decide: DecideFunction
-    ) -> tuple[Prediction, DecisionValue]:
-        """Change what the model said.
-
-        Args:
-            prediction: What the model, or the rule before, predicted.
-            decision: What follows from that.
-            decide: A function from a prediction to the decision.
-
-        Returns:
-            The prediction and the decision from now on.
-        """
-        return prediction, decision
 
 
 PreModelAction = Refuse | Answer

@@ -21,7 +21,8 @@ from penumbra.data import admitted
 from penumbra.data.checksums import ChecksumCache
 from penumbra.data.derivation import BatchCheckResult, derive_batch
 from penumbra.data.dvc_listing import list_files
-from penumbra.data.flywheel import FLYWHEEL_COLUMNS, is_flywheel_batch, read_period_end
+from penumbra.data.flywheel import FLYWHEEL_COLUMNS
+from penumbra.data.flywheel_manifest import BATCHES_FOLDER, is_flywheel_batch, read_period_end
 from penumbra.data.partition_code import fingerprint_partition_code
 from penumbra.data.source_reader import BatchRefused, list_source_batches
 from penumbra.data.staging import Staging, get_staging_folder
@@ -39,7 +40,7 @@ class DataStore:
     def __init__(self, settings: DataSettings, problem: Problem):
         self.settings = settings
         self.problem = problem
-        self.raw = settings.folder / "batches"
+        self.raw = settings.folder / BATCHES_FOLDER
         self.staging = Staging(self.raw, get_staging_folder(settings.folder))
         self.checksums = ChecksumCache(settings.derived / "md5.json")
         self._lasting: tuple[list[str], pl.DataFrame] = [], pl.DataFrame()

@@ -9,7 +9,8 @@ from penumbra.core import encoding
 from penumbra.core.columns import BATCH_COLUMN, BROKEN_RULES_COLUMN, INPUTS_COLUMN, ROW_NUMBER_COLUMN
 from penumbra.core.problem import Problem
 from penumbra.data.contract import check_rows
-from penumbra.data.flywheel import FLYWHEEL_COLUMNS, build_flywheel_frame, decode_flywheel_rows, is_flywheel_batch
+from penumbra.data.flywheel import FLYWHEEL_COLUMNS, build_flywheel_frame, decode_flywheel_rows
+from penumbra.data.flywheel_manifest import is_flywheel_batch
 from penumbra.data.source_reader import BatchEmpty, BatchRefused, parse_batch_files
 
 

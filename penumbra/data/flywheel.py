@@ -24,9 +24,10 @@ from penumbra.core.columns import (
     WEIGHT_COLUMN,
 )
 from penumbra.core.problem import Problem
-from penumbra.data.source_reader import FLYWHEEL_MARK, BatchRefused, list_source_batches
+from penumbra.data.flywheel_manifest import MANIFEST_FILE, FlywheelManifest, is_flywheel_batch, read_period_end
+from penumbra.data.source_reader import BatchRefused, list_source_batches
 
-ROWS_FILE, MANIFEST_FILE = "rows.ndjson", "manifest.json"
+ROWS_FILE = "rows.ndjson"
 OUTCOME_ORIGIN, PEOPLE_ORIGIN = "outcome", "people"
 FLYWHEEL_COLUMNS: Mapping[str, Any] = {
     ID_COLUMN: pl.String(),  # the prediction's id
@@ -38,41 +39,6 @@ FLYWHEEL_COLUMNS: Mapping[str, Any] = {
     SELECTED_COLUMN: pl.Boolean(),  # whether its outcome is known only because of what was decided
 }
 """The engine's columns of a row, beside those of the contract `Labelled`."""
-
-
-class FlywheelManifest(msgspec.Struct, forbid_unknown_fields=True):
-    """What a flywheel batch was made of.
-
-    Attributes:
-        begin: The first day (UTC) of its period, at which rows of earlier ones were taken in; None where it is the
-            first.
-        end: The day after the last.
-        predictions: How many different rows the service answered in the period.
-        first: The id of the first of the batch's predictions, which names segment and position in the log.
-        last: The id of the last.
-        labels: Likewise the ids of the first and the last of its labels.
-        models: How many of its rows each version answered.
-        origins: How many of its rows have a label of each origin.
-        late: How many of its rows are of earlier periods: labelled, or labelled anew, since.
-        of_source: How many labelled rows were left out, as the source has them.
-        unsigned: How many were left out, as the people who labelled them aren't named.
-        prevented: How many rows of the period have no label because of what was decided.
-        explored: How many rows were decided otherwise by chance, so that their outcome could be seen.
-    """
-
-    begin: dt.date | None
-    end: dt.date
-    predictions: int
-    first: str
-    last: str
-    labels: tuple[str, str]
-    models: Mapping[str, int]
-    origins: Mapping[str, int]
-    late: int
-    of_source: int
-    unsigned: int
-    prevented: int
-    explored: int
 
 
 def find_completion_day(problem: Problem, batches: Collection[str]) -> dt.date | None:
@@ -90,21 +56,6 @@ def find_completion_day(problem: Problem, batches: Collection[str]) -> dt.date |
     """
     of_source = [batch.complete for batch in list_source_batches(problem) if batch.name in batches]
     return max([*of_source, *(read_period_end(name) for name in batches if is_flywheel_batch(name))], default=None)
-
-
-def name_flywheel_batch(before: str, end: dt.date) -> str:
-    """Return the name of the batch of the period that ends at `end`, which follows the source's batch `before`."""
-    return f"{before}{FLYWHEEL_MARK}{end.isoformat()}"
-
-
-def is_flywheel_batch(batch: str) -> bool:
-    """Return whether the name `batch` is that of a flywheel batch."""
-    return FLYWHEEL_MARK in batch
-
-
-def read_period_end(batch: str) -> dt.date:
-    """Return the day after the last of the period of a flywheel `batch`."""
-    return dt.date.fromisoformat(batch.partition(FLYWHEEL_MARK)[2])
 
 
 def encode_flywheel_files(manifest: FlywheelManifest, rows: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
@@ -139,22 +90,6 @@ def decode_flywheel_rows(batch: str, files: Mapping[str, bytes]) -> list[dict[st
     except (KeyError, msgspec.MsgspecError) as error:
         raise BatchRefused(f"batch {batch} refused: {ROWS_FILE} can't be read: {error}") from None
     return rows
-
-
-def read_manifest_file(files: Mapping[str, bytes]) -> FlywheelManifest:
-    """Read the manifest of a flywheel batch.
-
-    Args:
-        files: The content of its raw files by name.
-
-    Returns:
-        The manifest.
-
-    Raises:
-        KeyError: There is none.
-        msgspec.ValidationError: It isn't one.
-    """
-    return msgspec.json.decode(files[MANIFEST_FILE], type=FlywheelManifest)
 
 
 def build_flywheel_frame(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> pl.DataFrame:

@@ -14,8 +14,8 @@ from penumbra.core.columns import RESERVED_PREFIX
 from penumbra.core.problem import Problem, SourceBatch
 from penumbra.core.text.masking import mask_text
 from penumbra.core.text.quoting import quote_value
+from penumbra.data.flywheel_manifest import FLYWHEEL_MARK
 
-FLYWHEEL_MARK = "+flywheel-"  # in the names of batches that are made of the logs (penumbra/data/flywheel.py)
 MAX_NAME_BYTES = 150  # a file name has at most 255 bytes, and derived files add to the batch's name
 
 Result = TypeVar("Result")

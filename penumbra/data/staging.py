@@ -7,6 +7,7 @@ from pathlib import Path
 
 from penumbra.data.checksums import ChecksumCache
 from penumbra.data.dvc_listing import build_listing, compute_listing_md5, list_files
+from penumbra.data.flywheel_manifest import BATCHES_FOLDER
 from penumbra.storage.atomic import fill_folder_aside
 
 
@@ -26,7 +27,7 @@ class Staging:
         """`raw` has a folder for each admitted batch, `folder` is where batches are staged."""
         self.raw = raw
         self.folder = folder
-        self.batches = folder / "batches"
+        self.batches = folder / BATCHES_FOLDER
         self.replaced = folder / "replaced"
 
     def write(self, batch: str, files: Mapping[str, bytes]) -> None:

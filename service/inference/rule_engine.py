@@ -6,7 +6,18 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from penumbra.features import Record
-from penumbra.rules import DecideFunction, DecisionValue, Defer, ModelPriors, Prediction, Refuse, Review, Rule
+from penumbra.rules import (
+    Clamp,
+    DecideFunction,
+    DecisionValue,
+    Defer,
+    ModelPriors,
+    Override,
+    Prediction,
+    Refuse,
+    Review,
+    Rule,
+)
 from service.http import metrics
 from service.http.refusals import MAX_DETAILS, Fault, RequestRefused
 from service.inference.exploration import ExploreFunction, keep_decision
@@ -95,7 +106,8 @@ class RuleEngine:
         for rule, test in self._after:
             try:
                 if test(record, prediction):
-                    prediction, decision = rule.then.change(prediction, decision, self._decide)  # type: ignore[union-attr]
+                    if isinstance(rule.then, Override | Clamp):
+                        prediction, decision = rule.then.change(prediction, decision, self._decide)
                     fired.append(rule)
             except Exception as error:
                 failed_here.append(self._report_failure(rule, error))

@@ -15,7 +15,7 @@ from penumbra.core.columns import (
 )
 from penumbra.data.batches import DataStore
 from penumbra.data.failure_set import FailureSet
-from penumbra.data.flywheel import read_manifest_file
+from penumbra.data.flywheel_manifest import read_manifest_file
 from tests.helpers.fed_orders import (
     REFUSED_LOANS,
     feed,

@@ -16,18 +16,15 @@ from penumbra.core.columns import (
     LOSS_COLUMN,
     MODEL_COLUMN,
     ORIGIN_COLUMN,
+    WEIGHT_COLUMN,
 )
 from penumbra.core.metrics.losses import build_judged_task
 from penumbra.core.problem import Problem, build_utc_date
 from penumbra.core.settings import FlywheelPeriod, Settings
 from penumbra.data.batches import DataStore
 from penumbra.data.failure_set import FailureSet
-from penumbra.data.flywheel import (
-    FlywheelManifest,
-    encode_flywheel_files,
-    name_flywheel_batch,
-    read_period_end,
-)
+from penumbra.data.flywheel import encode_flywheel_files
+from penumbra.data.flywheel_manifest import FlywheelManifest, describe_manifest, name_flywheel_batch, read_period_end
 from penumbra.data.partition_code import STORED_PARTS
 from penumbra.data.source_reader import BatchRefused, list_source_batches
 from penumbra.logs.index import LogIndex
@@ -94,34 +91,6 @@ def list_due_ends(settings: Settings, index: LogIndex, store: DataStore, is_once
     if since is None or since >= mature:
         return []
     return [mature] if is_once else list(_list_period_ends(settings.flywheel.period, since, mature))
-
-
-def describe_manifest(batch: str, manifest: FlywheelManifest) -> str:
-    """Describe a flywheel batch in words: whose labels its rows have, and what the labels don't say.
-
-    Args:
-        batch: Its name.
-        manifest: Its manifest.
-
-    Returns:
-        A line; with a second one where decisions prevent outcomes.
-    """
-    origins = ", ".join(f"{count:,} labelled by {origin}" for origin, count in manifest.origins.items())
-    others = [
-        f"{count:,} {words}"
-        for count, words in (
-            (manifest.late, "of earlier periods"),
-            (manifest.of_source, "left out as the source has them"),
-            (manifest.unsigned, "left out as the people who labelled them aren't named"),
-        )
-        if count
-    ]
-    line = f"{batch}: of {manifest.predictions:,} answered rows {', '.join([origins, *others])}"
-    share = manifest.prevented / max(manifest.predictions, 1)
-    prevented = f"{share:.1%} of the rows have no outcome because of what was decided, so the batch is selected"
-    explored = f"{manifest.explored:,} rows were decided otherwise by chance, and stand for such rows"
-    said = [prevented] * (manifest.prevented > 0) + [explored] * (manifest.explored > 0)
-    return "\n".join([line, *(["; ".join(said)] if said else [])])
 
 
 def _get_delay(settings: Settings) -> dt.timedelta:
@@ -222,6 +191,8 @@ def _build_manifest(
         unsigned=answers.unsigned,
         prevented=labelled_answers.count_prevented_rows(index, begin, end, observed) if observed else 0,
         explored=sum(answer.answer.explored for answer in answers.kept),
+        reviewers=count_by([name for answer in answers.kept if answer.is_of_people for name in answer.label.reviewers]),
+        largest_count=max(row[WEIGHT_COLUMN] for row in rows),
     )
 
 

@@ -18,7 +18,7 @@ from penumbra.core.columns import DAY_COLUMN, WEIGHT_COLUMN
 from penumbra.core.problem import Problem
 from penumbra.core.settings import PROJECT_ROOT, Settings
 from penumbra.data.batches import DataStore
-from penumbra.data.flywheel import is_flywheel_batch
+from penumbra.data.flywheel_manifest import is_flywheel_batch
 from penumbra.storage import fingerprints
 from penumbra.storage.cache import RunReceipts
 from penumbra.training.fit import select_labelled_rows

@@ -11,7 +11,7 @@ from penumbra.core.settings import DataSettings
 from penumbra.core.text.tables import format_number
 from penumbra.data import versions
 from penumbra.data.batches import DataStore
-from penumbra.data.flywheel import read_period_end
+from penumbra.data.flywheel_manifest import read_period_end
 from penumbra.registry.aliases import LIVE_SINCE_TAG
 from penumbra.registry.ledger import LedgerEntry, find_last_move
 from penumbra.registry.models import ModelRegistry

@@ -72,17 +72,18 @@ def explain_answer(prediction_id: str, as_json: bool) -> None:
     ID is the answer's prediction_id. The chain: prediction, model version, MLflow run, settings, revision, data
     version, raw batches; with the prediction's label.
     """
-    from penumbra.cli.reports.lineage_report import format_lineage
+    from penumbra.cli.reports.lineage_report import describe_flywheel_batches, format_lineage
     from penumbra.core.settings import SettingsError, load_settings
     from penumbra.registry.lineage import UnknownPrediction
     from penumbra.reviews.case_lineage import explain_reviewed_prediction
 
     with refuse_on(UnknownPrediction, SettingsError):
-        facts = explain_reviewed_prediction(load_settings(), prediction_id)
+        settings = load_settings()
+        facts = explain_reviewed_prediction(settings, prediction_id)
     if as_json:
-        print_json(facts)
-    else:
-        click.echo(format_lineage(facts))
+        return print_json(facts)
+    flywheel = describe_flywheel_batches(settings.data.folder, facts["model"].get("batches", []))
+    click.echo(format_lineage({**facts, "settings": settings.describe_sections(), "flywheel": flywheel}))
 
 
 @click.command("labels", cls=ProjectCommand, example="penumbra labels")

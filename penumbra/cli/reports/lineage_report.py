@@ -1,9 +1,20 @@
 """The lineage of an answer as text: from the record that was scored to the raw batches."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from penumbra.core.text.quoting import escape_text
+from penumbra.data.flywheel_manifest import (
+    BATCHES_FOLDER,
+    MANIFEST_FILE,
+    describe_labelling,
+    describe_manifest,
+    is_flywheel_batch,
+    read_manifest_file,
+)
 
 NOT_RECORDED = "not recorded"
 
@@ -12,7 +23,8 @@ def build_lineage_links(facts: Mapping[str, Any]) -> Iterator[tuple[str, list[st
     """List the links of the chain from a prediction to the raw batches.
 
     Args:
-        facts: What `penumbra.reviews.case_lineage.explain_reviewed_prediction` returns.
+        facts: What `penumbra.reviews.case_lineage.explain_reviewed_prediction` returns; and, where they are known, in
+            "settings" those of today by section, and in "flywheel" lines on flywheel batches.
 
     Yields:
         Each link's name and its lines, at least one.
@@ -23,10 +35,10 @@ def build_lineage_links(facts: Mapping[str, Any]) -> Iterator[tuple[str, list[st
     yield "shadow", [_format_shadow_result(result) for result in facts["shadow"]] or ["nothing yet"]
     yield "model version", [f"{model['version']}: {model.get('candidate') or model.get('problem') or NOT_RECORDED}"]
     yield "MLflow run", [model.get("run") or NOT_RECORDED]
-    yield "settings", list(_format_fields(_flatten_settings(model.get("settings") or {})))
+    yield "settings", _format_settings(model.get("settings") or {}, facts.get("settings") or {})
     yield "git revision", [model.get("revision") or NOT_RECORDED]
     yield "data version", [model.get("data_version") or NOT_RECORDED]
-    yield "raw batches", [" ".join(model.get("batches", [])) or NOT_RECORDED]
+    yield "raw batches", [" ".join(model.get("batches", [])) or NOT_RECORDED, *facts.get("flywheel", [])]
     yield "label", list(_format_labels(facts["labels"], facts.get("review")))
 
 
@@ -34,7 +46,7 @@ def format_lineage(facts: Mapping[str, Any]) -> str:
     """Format the chain from a prediction to the raw batches.
 
     Args:
-        facts: What `penumbra.reviews.case_lineage.explain_reviewed_prediction` returns.
+        facts: As for `build_lineage_links`.
 
     Returns:
         The links as text, with an arrow from each to the next.
@@ -57,6 +69,37 @@ def _format_fields(record: Mapping[str, Any], width: int = 96) -> Iterator[str]:
             line = ""
         line += f"{'  ' if line else ''}{pair}"
     yield line or NOT_RECORDED
+
+
+def describe_flywheel_batches(data: Path, batches: Sequence[str]) -> list[str]:
+    """Describe the flywheel batches that a model has learnt from: whose labels they have, and what their rows count.
+
+    Args:
+        data: The setting `data.folder`.
+        batches: Names of batches.
+
+    Returns:
+        Some lines for each flywheel batch that is here.
+    """
+    paths = {batch: data / BATCHES_FOLDER / batch / MANIFEST_FILE for batch in filter(is_flywheel_batch, batches)}
+    return [line for batch, path in paths.items() if path.exists() for line in _describe_flywheel_batch(batch, path)]
+
+
+def _describe_flywheel_batch(batch: str, path: Path) -> list[str]:
+    try:
+        manifest = read_manifest_file({path.name: path.read_bytes()})
+    except (OSError, msgspec.MsgspecError) as error:
+        return [f"{path} can't be read: {error}"]
+    return [*describe_manifest(batch, manifest).splitlines(), *filter(None, [describe_labelling(manifest)])]
+
+
+def _format_settings(recorded: Mapping[str, Any], current: Mapping[str, Any]) -> list[str]:
+    """Those of the version's training that are others today; all where those of today aren't known."""
+    now = _flatten_settings(current)
+    changed = {name: value for name, value in _flatten_settings(recorded).items() if now.get(name, value) != value}
+    if not (recorded and current):
+        return list(_format_fields(_flatten_settings(recorded)))
+    return ["as they are today, but for:", *_format_fields(changed)] if changed else ["as they are today"]
 
 
 def _flatten_settings(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

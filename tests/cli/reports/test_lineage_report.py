@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from penumbra.cli.reports.lineage_report import format_lineage
+from penumbra.cli.reports.lineage_report import describe_flywheel_batches, format_lineage
 from penumbra.core.settings import PROJECT_ROOT, Settings
+from penumbra.data.flywheel_manifest import FlywheelManifest
 from penumbra.logs import append_log
 from penumbra.logs.append_log import LogWriter, encode_json
 from penumbra.logs.index import LogIndex
@@ -217,6 +219,38 @@ def test_the_command_draws_the_chain(deployed: Path, name: str) -> None:
     links = ["prediction", "answer", "model version", "MLflow run", "settings", "git revision", "data version"]
     positions = [result.stdout.index(f"{link:>13}  ") for link in [*links, "raw batches", "label"]]
     assert positions == sorted(positions)
+
+
+def test_of_the_settings_those_are_shown_that_are_others_today(deployed: Path, name: str) -> None:
+    facts = explain_prediction(catch_up(deployed), name)
+    recorded = {"data": {"today": "2013-04-01"}, "review": {"per_day": 50}}
+    for today, shown in (
+        ({}, "data.today=2013-04-01  review.per_day=50"),
+        (recorded, "as they are today"),
+        (
+            {**recorded, "data": {"today": "2013-05-01"}},
+            "as they are today, but for:\n               data.today=2013-04-01",
+        ),
+    ):
+        model = {**facts["model"], "settings": recorded}
+        assert f"     settings  {shown}\n" in format_lineage({**facts, "model": model, "settings": today})
+
+
+def test_a_flywheel_batch_says_who_labelled_it_and_what_its_rows_count(tmp_path: Path) -> None:
+    batches = ["2013-01", "2013-01+flywheel-2013-02-01", "2013-01+flywheel-2013-03-01", "2013-01+flywheel-2013-04-01"]
+    manifest = FlywheelManifest(
+        begin=None, end=dt.date(2013, 2, 1), predictions=900, first="a", last="b", labels=("c", "d"),
+        models={"1": 120}, origins={"outcome": 80, "people": 40}, late=0, of_source=0, unsigned=0, prevented=0,
+        explored=0, reviewers={"ann": 30, "<bob>": 15}, largest_count=20.0,
+    )  # fmt: skip
+    for batch, content in zip(batches, [b"{}", msgspec.json.encode(manifest), b"{}"], strict=False):
+        (tmp_path / "batches" / batch).mkdir(parents=True)
+        (tmp_path / "batches" / batch / "manifest.json").write_bytes(content)
+    first, second, damaged = describe_flywheel_batches(tmp_path, batches)
+    assert first == f"{batches[1]}: of 900 answered rows 80 labelled by outcome, 40 labelled by people"
+    assert second == "people: ann 30, \\x3cbob\\x3e 15; a row stands for up to 20"
+    assert damaged.startswith(f"{tmp_path}/batches/{batches[2]}/manifest.json can't be read: ")
+    assert describe_flywheel_batches(tmp_path / "gone", batches) == []
 
 
 def test_the_drawing_of_a_version_that_knows_nothing_says_so(tmp_path: Path) -> None:
