@@ -4,7 +4,7 @@ data/batches/<batch>/rows.ndjson     a row a line: the request's record, its out
 data/batches/<batch>/manifest.json   the period, the logs' spans, the versions that answered, counts of rows
 
 The name is that of the source's batch before it, then `+flywheel-` and the day on which its period ends, so it sorts by
-time among the source's names. It isn't read by the problem's `parse()`.
+time among the source's names (flywheel_manifest.py). It isn't read by the problem's `parse()`.
 """
 
 import datetime as dt

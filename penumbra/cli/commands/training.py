@@ -57,12 +57,13 @@ def start_experiment(candidate: str) -> None:
     from penumbra.core.problem import ProblemError
     from penumbra.core.project_loading import load_project
     from penumbra.core.settings import SettingsError
+    from penumbra.data.flywheel_manifest import BATCHES_FOLDER
 
     with refuse_on(SettingsError, ProblemError):
         settings, problem = load_project(["candidates"])
     if candidate not in (known := problem.candidates.CANDIDATES):
         raise Refusal(f"there is no candidate {candidate!r}: problem/candidates.py has {', '.join(known)}")
-    if not (settings.data.folder / "batches").is_dir():
+    if not (settings.data.folder / BATCHES_FOLDER).is_dir():
         run_flow_process("ingest")
     run_flow_process("experiment", f"--only={candidate}")
     _print_latest_receipt(settings.training.folder)

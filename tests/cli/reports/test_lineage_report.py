@@ -229,7 +229,7 @@ def test_of_the_settings_those_are_shown_that_are_others_today(deployed: Path, n
         (recorded, "as they are today"),
         (
             {**recorded, "data": {"today": "2013-05-01"}},
-            "as they are today, but for:\n               data.today=2013-04-01",
+            f"as they are today, but for:\n{'':15}data.today=2013-04-01",
         ),
     ):
         model = {**facts["model"], "settings": recorded}
