@@ -20,8 +20,8 @@ help: ## every target, one line each
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "Everything else: bin/penumbra --help"
 
-train: $(VENV)/runtime checkout ## ingest, fit the candidates side by side, score, register; the first model becomes live
-	@$(BIN)/penumbra train
+train: $(VENV)/runtime checkout ## ingest, fit the candidates side by side, score, register; the first model becomes live (CLUSTER=1: in pods)
+	@$(BIN)/penumbra train $(if $(CLUSTER),--cluster)
 
 serve: $(VENV)/runtime ## answer POST /predict with the live model on 127.0.0.1:3000
 	@$(BIN)/penumbra serve

@@ -1,12 +1,15 @@
 """What a flow tells Metaflow where its steps run as pods: resources of fits, and that the code is the image's."""
 
+import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from flows.steps.parallel import SINGLE_THREAD_ENVIRONMENT
-from penumbra.core.settings import load_settings
+from penumbra.cluster.pod_settings import list_pod_variables
+from penumbra.core.settings import Settings, load_settings
 
 DailyFlow = Literal["ingest", "monitor", "promote"]
 FIND_FLOWS = "python -c 'import flows; print(flows.__path__[0])'"
@@ -21,8 +24,7 @@ def is_for_pods(arguments: Sequence[str]) -> bool:
     Returns:
         Whether it is one of Metaflow's commands for Argo Workflows or Kubernetes.
     """
-    words = {argument.removeprefix("--with=").partition(":")[0] for argument in arguments[1:]}
-    return bool(words & {"argo-workflows", "kubernetes"})
+    return bool(_list_words(arguments) & {"argo-workflows", "kubernetes"})
 
 
 def get_fit_resources(arguments: Sequence[str] = sys.argv) -> dict[str, Any]:
@@ -72,6 +74,20 @@ def get_daily_schedule(flow: DailyFlow, arguments: Sequence[str] = sys.argv) -> 
     return {"cron": f"{time.minute} {time.hour} * * *", "timezone": "Etc/UTC"}
 
 
+def list_exports(settings: Settings) -> list[str]:
+    """List the commands of a pod's shell that give it the settings of this process.
+
+    Args:
+        settings: The settings.
+
+    Returns:
+        `export` of each variable, quoted for a text in double quotes, which is what Metaflow puts them into.
+    """
+    variables = list_pod_variables(settings, os.environ)
+    commands = [f"export {name}={shlex.quote(value)}" for name, value in sorted(variables.items())]
+    return [command.replace("\\", "\\\\").replace('"', '\\"') for command in commands]
+
+
 def run_code_of_image(arguments: Sequence[str]) -> None:
     """Have pods run the flow that is in their image; Metaflow would have each download the code from its datastore.
 
@@ -84,5 +100,13 @@ def run_code_of_image(arguments: Sequence[str]) -> None:
     from metaflow.mflog import BASH_FLUSH_LOGS, BASH_MFLOG
 
     link = f"ln -sf $({FIND_FLOWS})/{Path(arguments[0]).name} ."
-    commands = [BASH_MFLOG, BASH_FLUSH_LOGS, link, "mflog 'Task is starting.'"]
+    exports = (
+        list_exports(load_settings()) if "kubernetes" in _list_words(arguments) else []
+    )  # Argo's have them as such
+    commands = [*exports, BASH_MFLOG, BASH_FLUSH_LOGS, link, "mflog 'Task is starting.'"]
     MetaflowEnvironment.get_package_commands = lambda *_: commands
+
+
+def _list_words(arguments: Sequence[str]) -> set[str]:
+    """The words of a command line, with the names alone of decorators that it attaches."""
+    return {argument.removeprefix("--with=").partition(":")[0] for argument in arguments[1:]}

@@ -9,8 +9,12 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from penumbra.cli.group import Refusal
+
+if TYPE_CHECKING:
+    from penumbra.core.settings import ClusterSettings
 
 # No library calls home, and nothing at run time needs the network.
 NO_CALLS_HOME = {
@@ -29,12 +33,13 @@ def set_environment_defaults() -> None:
         os.environ.setdefault(name, value)
 
 
-def run_flow_process(name: str, *options: str) -> None:
+def run_flow_process(name: str, *options: str, cluster: "ClusterSettings | None" = None) -> None:
     """Run a flow until it ends; its output goes where that of this process goes.
 
     Args:
         name: The flow's file in flows/, without ".py".
         options: Options of its `run`, such as "--only=forest".
+        cluster: Where its steps run as pods; None for this machine.
 
     Raises:
         Refusal: The flow failed, with its reason; its output says more.
@@ -45,11 +50,18 @@ def run_flow_process(name: str, *options: str) -> None:
     flow = str(PROJECT_ROOT / "flows" / f"{name}.py")
     with tempfile.TemporaryDirectory() as folder:
         reason = Path(folder) / "reason.txt"
-        if run_command(
-            sys.executable, flow, "--no-pylint", "run", *options, environment={REASON_VARIABLE: str(reason)}
-        ):
+        words, environment = _address_cluster(cluster) if cluster else (["--no-pylint", "run"], {})
+        command = sys.executable, flow, *words, *options
+        if run_command(*command, environment={**environment, REASON_VARIABLE: str(reason)}):
             said = reason.read_text() if reason.exists() else "its output above says why"
             raise Refusal(f"flows/{name}.py failed: {said}")
+
+
+def _address_cluster(cluster: "ClusterSettings") -> tuple[list[str], dict[str, str]]:
+    """The words before the options of a flow whose steps run as pods, and Metaflow's configuration."""
+    from penumbra.cluster.metaflow_config import build_metaflow_environment, list_flow_options
+
+    return [*list_flow_options(cluster), "run", "--with=kubernetes"], build_metaflow_environment(cluster)
 
 
 def run_command(*command: str, environment: Mapping[str, str] | None = None) -> int:

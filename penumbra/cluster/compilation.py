@@ -11,12 +11,12 @@ from pathlib import Path
 from penumbra.cluster.deployment_recorder import DeploymentRecorder, record_deployments
 from penumbra.cluster.manifests import Manifest, build_event_manifests, finish_manifest, format_manifests
 from penumbra.cluster.metaflow_config import (
-    FLOW_OPTIONS,
     ClusterRefused,
     build_metaflow_environment,
+    list_flow_options,
     require_cluster_settings,
 )
-from penumbra.cluster.pod_settings import list_pod_settings
+from penumbra.cluster.pod_settings import list_pod_variables
 from penumbra.core.settings import PROJECT_ROOT, Settings
 
 COMPILED_FLOWS = ("ingest", "train", "experiment", "monitor", "promote")
@@ -43,13 +43,12 @@ def compile_flows(
         OSError: The folder can't be written.
     """
     require_cluster_settings(settings)
-    passed, _ = list_pod_settings(settings, os.environ)
-    workers = {"METAFLOW_RUN_MAX_WORKERS": str(settings.cluster.parallel_pods)}
+    variables = {**variables, **list_pod_variables(settings, os.environ)}
     contents = {"events": build_event_manifests(settings.cluster)}
     with record_deployments() as recorder, tempfile.TemporaryDirectory() as home:
         for flow in flows:
             contents[flow] = [
-                finish_manifest(manifest, settings.cluster, {**variables, **workers, **passed})
+                finish_manifest(manifest, settings.cluster, variables)
                 for manifest in _deploy_flow(flow, settings, recorder, Path(home))
             ]
     folder.mkdir(parents=True, exist_ok=True)
@@ -66,7 +65,7 @@ def _deploy_flow(flow: str, settings: Settings, recorder: DeploymentRecorder, ho
     deploy = ["argo-workflows", f"--name=penumbra-{flow}", "create", *CREATE_OPTIONS]
     workers = f"--max-workers={settings.cluster.parallel_pods}"
     process = subprocess.run(
-        [sys.executable, path, *FLOW_OPTIONS, *deploy, workers],
+        [sys.executable, path, *list_flow_options(settings.cluster), *deploy, workers],
         env=_build_environment(settings, recorder, home),
         capture_output=True,
         text=True,
@@ -79,7 +78,7 @@ def _deploy_flow(flow: str, settings: Settings, recorder: DeploymentRecorder, ho
 def _build_environment(settings: Settings, recorder: DeploymentRecorder, home: Path) -> dict[str, str]:
     """This process' environment, but for what it says of other clusters and stores."""
     config = home / "kubeconfig"
-    config.write_text(json.dumps(_describe_cluster(recorder.address)))
+    config.write_text(json.dumps(describe_cluster(recorder.address)))
     own = {name: value for name, value in os.environ.items() if not name.startswith(("METAFLOW_", "AWS_"))}
     credentials = {"AWS_ACCESS_KEY_ID": TOKEN, "AWS_SECRET_ACCESS_KEY": TOKEN, "AWS_DEFAULT_REGION": "us-east-1"}
     stand_in = {"KUBECONFIG": str(config), "AWS_ENDPOINT_URL_S3": recorder.address, "NO_PROXY": "127.0.0.1"}
@@ -87,8 +86,15 @@ def _build_environment(settings: Settings, recorder: DeploymentRecorder, home: P
     return {**own, **credentials, **stand_in, **metaflow, "METAFLOW_HOME": str(home), "METAFLOW_USER": "penumbra"}
 
 
-def _describe_cluster(address: str) -> dict[str, object]:
-    """A kubeconfig for the API at an address."""
+def describe_cluster(address: str) -> dict[str, object]:
+    """Describe a cluster as a kubeconfig has it.
+
+    Args:
+        address: The address of its API.
+
+    Returns:
+        The kubeconfig, of JSON's types.
+    """
     return {
         "apiVersion": "v1",
         "kind": "Config",

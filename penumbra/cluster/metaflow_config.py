@@ -1,6 +1,7 @@
 """What Metaflow is told of the cluster, as environment variables, and what has to be there first."""
 
 import importlib.util
+import math
 import os
 from pathlib import Path
 
@@ -9,7 +10,6 @@ from penumbra.core.settings import ClusterSettings, Settings
 EVENT_NAMES = "penumbra"  # of the event bus, the event source and its event
 EVENT_PORT = 12000
 POD_RETRIES = 3
-FLOW_OPTIONS = ("--no-pylint", "--datastore=s3", f"--with=retry:times={POD_RETRIES},minutes_between_retries=1")
 
 
 class ClusterRefused(RuntimeError):
@@ -52,6 +52,19 @@ def require_reachable_cluster() -> None:
             f"no cluster is configured on this machine: {file} is missing (KUBECONFIG names another file); "
             "`kubectl cluster-info` has to answer first"
         )
+
+
+def list_flow_options(cluster: ClusterSettings) -> list[str]:
+    """List the options before Metaflow's command by which a flow's steps run as pods that are retried.
+
+    Args:
+        cluster: The settings' section `cluster`.
+
+    Returns:
+        The options. Metaflow waits whole minutes between retries, the same before each; Argo is told anything else.
+    """
+    minutes = math.ceil(cluster.retry_seconds / 60)
+    return ["--no-pylint", "--datastore=s3", f"--with=retry:times={POD_RETRIES},minutes_between_retries={minutes}"]
 
 
 def build_metaflow_environment(cluster: ClusterSettings) -> dict[str, str]:

@@ -7,6 +7,7 @@ from penumbra.core.settings import ENV_PREFIX, Settings, list_setting_variables,
 from penumbra.core.text.addresses import get_scheme
 from penumbra.core.text.masking import mask_settings
 
+WORKERS_VARIABLE = "METAFLOW_RUN_MAX_WORKERS"  # to so many tasks a step deals its jobs
 LOCAL_PLACES = ("data.remote", "registry.tracking", "registry.artifacts")
 
 
@@ -32,6 +33,19 @@ def list_pod_settings(settings: Settings, environ: Mapping[str, str]) -> tuple[d
         else:
             passed[name] = environ[name]
     return passed, secret
+
+
+def list_pod_variables(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
+    """List the environment variables that pods get of this process.
+
+    Args:
+        settings: The settings, overridden by `environ`.
+        environ: The environment of this process.
+
+    Returns:
+        Those of settings that differ, and how many pods of a step run at once; by name, without secrets.
+    """
+    return {WORKERS_VARIABLE: str(settings.cluster.parallel_pods), **list_pod_settings(settings, environ)[0]}
 
 
 def list_local_places(settings: Settings) -> list[str]:

@@ -338,7 +338,7 @@ class ClusterSettings(SettingsSection):
     fit_memory_mb: int = Field(ge=256)
     fit_gpu: int = Field(ge=0)
     parallel_pods: int = Field(ge=1)
-    retry_seconds: float = Field(gt=0)
+    retry_seconds: float = Field(ge=0)
 
 
 class DashboardSettings(SettingsSection):

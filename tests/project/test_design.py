@@ -64,6 +64,7 @@ MAY_IMPORT = {
         *STATE,
         "monitoring.reports",
         "monitoring.dashboard",
+        "penumbra.cluster",
         "service",
     },
     "service": {*BUILDING_BLOCKS, *STATE, "penumbra.core"},

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     "--skip-doctor", is_flag=True, help="Train without examining the data; the gate records that it was skipped."
 )
 @click.option("--reason", default="", help="Why, for the run.")
-def train_model(skip_doctor: bool, reason: str) -> None:
+@click.option("--cluster", is_flag=True, help="Run the steps as pods, with the image that `cluster.image` names.")
+def train_model(skip_doctor: bool, reason: str, cluster: bool) -> None:
     """Ingest, fit the candidates side by side, score, and register the best.
 
     The first model becomes live, later ones go into the shadow. The doctor examines the data before the first
@@ -39,14 +40,18 @@ def train_model(skip_doctor: bool, reason: str) -> None:
 
     with refuse_on(SettingsError, ProblemError):
         settings, _ = load_project(["schema"])
+    words = ["--doctor=skipped: --skip-doctor"] if skip_doctor else []
+    words += [f"--reason={reason}"] if reason else []
+    if cluster:
+        _train_in_pods(settings, words)
+        return
     run_flow_process("ingest")
     if not skip_doctor and not (settings.training.folder / "receipts").exists():
         from flows.steps.doctor import examination
 
         examination.main()
     if not _is_trained(settings):
-        skipped = ["--doctor=skipped: --skip-doctor"] if skip_doctor else []
-        run_flow_process("train", *skipped, *([f"--reason={reason}"] if reason else []))
+        run_flow_process("train", *words)
     _print_latest_receipt(settings.training.folder)
 
 
@@ -126,6 +131,24 @@ def reproduce_model(ctx: click.Context, model: str, as_json: bool) -> None:
     else:
         click.echo(reproduction)
     ctx.exit(0 if reproduction.is_identical else EXIT_FINDINGS)
+
+
+def _train_in_pods(settings: "Settings", words: list[str]) -> None:
+    """Ingest and train in pods of the cluster that this machine knows; `words` are the options of the training."""
+    from flows.steps.shared_folders import fetch_folders, list_flow_folders
+    from penumbra.cluster.metaflow_config import ClusterRefused, require_cluster_settings, require_reachable_cluster
+    from penumbra.storage.cache import RECEIPTS_FOLDER
+    from penumbra.storage.shared.object_store import StoreError
+
+    with refuse_on(ClusterRefused, StoreError):
+        require_cluster_settings(settings)
+        require_reachable_cluster()
+        run_flow_process("ingest", cluster=settings.cluster)
+        run_flow_process("train", *words, cluster=settings.cluster)
+        folders = list_flow_folders(settings, "train", "")
+        receipts = settings.training.folder / RECEIPTS_FOLDER
+        fetch_folders({receipts: folders[receipts]})
+    _print_latest_receipt(settings.training.folder)
 
 
 def _is_trained(settings: "Settings") -> bool:
