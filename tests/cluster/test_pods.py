@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import pytest
@@ -29,15 +30,16 @@ def task(name: str, depends: str = "", which: str = "", **more: Any) -> dict[str
     return {"name": name, "template": name, "depends": depends, "arguments": {"parameters": parameters}, **more}
 
 
-def run(folder: Path, tasks: list[Any], steps: list[Any], **kills: float) -> Argo:
-    """Run a workflow; each pod has the folder `folder`/shared in common, by its path in the image."""
+def run(folder: Path, tasks: list[Any], steps: list[Any], **kills: str) -> Argo:
+    """Run a workflow; half a second after it began something is asked of the object store."""
     require_pods()
     dag = {"name": "main", "dag": {"tasks": tasks}}
     spec = {"entrypoint": "main", "arguments": {}, "templates": [dag, *steps]}
     (folder / "image" / ".venv").mkdir(parents=True)
     with (folder / "flow.yaml").open("w") as file:
         YAML().dump({"kind": "WorkflowTemplate", "metadata": {"name": "flow"}, "spec": spec}, file)
-    argo = Argo(folder / "pods", {"image:1": folder / "image"}, {}, kills)
+    argo = Argo(folder / "pods", {"image:1": folder / "image"}, {}, kills=kills)
+    Timer(0.5, argo.requests.append, ["PUT /bucket/key"]).start()
     argo.run(folder / "flow.yaml")
     return argo
 
@@ -50,7 +52,7 @@ def test_a_pod_finds_its_folders_empty_and_its_image_read_only(tmp_path):
 
 def test_a_pod_that_is_killed_is_started_again_and_its_processes_are_gone(tmp_path):
     sleep = step("sleep", 'echo {{retries}}; [ "{{retries}}" = 1 ] || sleep 60 | sleep 60')
-    argo = run(tmp_path, [task("sleep")], [sleep], sleep=0.5)
+    argo = run(tmp_path, [task("sleep")], [sleep], sleep="PUT .*key")
     assert [(pod.attempt, pod.code, pod.log) for pod in argo.pods] == [(0, -9, "0\n"), (1, 0, "1\n")]
 
 

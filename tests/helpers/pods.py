@@ -13,13 +13,12 @@ import os
 import re
 import shutil
 import subprocess
-import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from ruamel.yaml import YAML
@@ -30,15 +29,16 @@ SUCCEEDED, OMITTED = "Succeeded", "Omitted"
 START_POD = """set -e
 mount -t tmpfs pod /mnt && mkdir /mnt/out /mnt/work
 mount --bind "$1" /srv && mount --bind "$2" /srv/.venv && mount -o remount,bind,ro /srv
-mount --bind "$3" /mnt/out
+mount --bind "$3/out" /mnt/out && mount --bind "$3/work" /mnt/work
 mount -t tmpfs pod /tmp
-cd "$4" && shift 4
+cd /mnt/work && shift 3
 exec "$@"
 """
 POD_VARIABLES = {"PATH": "/srv/.venv/bin:/usr/bin:/bin", "PYTHONPATH": "/srv", "HOME": "/tmp", "LANG": "C.UTF-8"}
 MACHINE_VARIABLES = ("OPENBLAS_CORETYPE",)  # of the processor, not of a pod
 MAX_POD_SECONDS = 300
 Scope = dict[str, Any]
+Process = subprocess.Popen[bytes]
 
 
 class WorkflowFailed(AssertionError):
@@ -98,7 +98,8 @@ class Argo:
         folder: Where the pods' logs and outputs are.
         images: The folder of each image, by the name that the manifests have.
         variables: The entries of the Secrets, and addresses of this machine where the manifests have a cluster's names.
-        kills: After how many seconds the first pod of a step is killed, by the step's name.
+        requests: What the pods ask of the object store, in the order in which it comes.
+        kills: By the name of a step: its first pod is killed as soon as a request has this pattern.
         at_once: How many pods of a step run at once.
         pods: The pods that have been started.
     """
@@ -106,7 +107,8 @@ class Argo:
     folder: Path
     images: Mapping[str, Path]
     variables: Mapping[str, str]
-    kills: Mapping[str, float] = field(default_factory=dict)
+    requests: list[str] = field(default_factory=list)
+    kills: dict[str, str] = field(default_factory=dict)
     at_once: int = 2
     pods: list[Pod] = field(default_factory=list)
 
@@ -126,6 +128,39 @@ class Argo:
         documents = YAML(typ="safe").load_all(manifests.read_text())
         template = next(each for each in documents if each["kind"] == "WorkflowTemplate")
         return _Workflow(self, template, parameters).run()
+
+
+def start_pod(image: Path, folder: Path, command: list[str], variables: Mapping[str, str], log: IO[bytes]) -> Process:
+    """Start a process in a mount namespace and a process namespace of its own.
+
+    Args:
+        image: The image's folder.
+        folder: Has "work", which is the working folder /mnt/work in the pod, and "out", which is /mnt/out.
+        command: The command.
+        variables: The environment variables beside those of the image.
+        log: Where its output goes.
+
+    Returns:
+        The process; all that the pod runs ends with it.
+    """
+    for name in ("work", "out"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    own = {name: os.environ[name] for name in MACHINE_VARIABLES if name in os.environ}
+    places = [str(image), str((PROJECT_ROOT / ".venv").resolve()), str(folder)]
+    namespace = [
+        "unshare",
+        "--mount",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "--mount-proc",
+        "bash",
+        "-c",
+        START_POD,
+        "pod",
+    ]
+    environment = POD_VARIABLES | own | variables
+    return subprocess.Popen([*namespace, *places, *command], env=environment, stdout=log, stderr=subprocess.STDOUT)
 
 
 class _Workflow:
@@ -196,37 +231,26 @@ class _Workflow:
         pod = Pod(template["name"], attempt, argo.folder / f"{self.name}-{template['name']}-{len(argo.pods)}")
         for pods in (argo.pods, self.pods):
             pods.append(pod)
-        (pod.folder / "out").mkdir(parents=True)
+        pod.folder.mkdir(parents=True)
         command = [_fill(word, scope) for word in container["command"]]
         given = {each["name"]: _fill(each.get("value", pod.folder.name), scope) for each in container["env"]}
-        own = {name: os.environ[name] for name in MACHINE_VARIABLES if name in os.environ}
         image = argo.images[container["image"]]
-        places = [str(image), str((PROJECT_ROOT / ".venv").resolve()), str(pod.folder / "out"), container["workingDir"]]
         with (pod.folder / "log").open("wb") as log:
-            process = subprocess.Popen(
-                [
-                    "unshare",
-                    "--mount",
-                    "--pid",
-                    "--fork",
-                    "--kill-child",
-                    "--mount-proc",
-                    "bash",
-                    "-c",
-                    START_POD,
-                    "pod",
-                ]
-                + [*places, *command],
-                env=POD_VARIABLES | own | given | argo.variables,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-            seconds = argo.kills.get(pod.step, MAX_POD_SECONDS) if attempt == 0 else MAX_POD_SECONDS
-            killer = threading.Timer(seconds, process.kill)
-            killer.start()
-            pod.code = process.wait()
-            killer.cancel()
+            process = start_pod(image, pod.folder, command, {**given, **argo.variables}, log)
+            pattern = argo.kills.pop(pod.step, None)
+            if pattern:
+                _kill_at_request(process, argo.requests, pattern)
+            pod.code = process.wait(MAX_POD_SECONDS)
         return pod
+
+
+def _kill_at_request(process: Process, requests: list[str], pattern: str) -> None:
+    """Kill a process as soon as a request has a pattern, unless it ends before."""
+    seen = len(requests)
+    while process.poll() is None:
+        if any(re.search(pattern, request) for request in requests[seen:]):
+            process.kill()
+        time.sleep(0.01)
 
 
 def _list_needs(task: Scope) -> list[str]:
