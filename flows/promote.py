@@ -2,7 +2,7 @@
 
 import sys
 
-from metaflow import FlowSpec, Parameter, schedule, step
+from metaflow import FlowSpec, Parameter, current, schedule, step
 
 from flows.steps.errors import stop_with_one_sentence
 from flows.steps.pods import get_daily_schedule, run_code_of_image
@@ -45,7 +45,8 @@ class PromoteFlow(FlowSpec):
         from penumbra.approvals.announcements import announce_approvals
 
         with share_work("promote"), stop_with_one_sentence(*verdicts.PROMOTION_ERRORS):
-            print(verdicts.act_on_cases(self.settings, self.cases))
+            flow_run = current.run_id if self.settings.cluster.state else ""
+            print(verdicts.act_on_cases(self.settings, self.cases, flow_run))
             announce_approvals(self.settings)
         self.next(self.end)
 

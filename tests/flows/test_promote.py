@@ -11,7 +11,7 @@ import pytest
 from msgspec.structs import replace as replace_fields
 
 from flows.steps.model_version import ModelVersion, open_model_version
-from flows.steps.promote import paired_evidence, verdicts
+from flows.steps.promote import paired_evidence, promotion_case, verdicts
 from flows.steps.promote.verdicts import ForcedPromotion, PromotionRefused
 from penumbra.approvals.requests import list_requests
 from penumbra.core.actor import get_actor
@@ -384,6 +384,28 @@ def test_a_promotion_that_was_entered_before_a_kill_is_finished(tmp_path: Path, 
         == models.aliases()
         == {"live": "2", "previous": "1"}
     )
+
+
+def test_a_flow_run_that_acts_again_after_its_machine_was_lost_enters_nothing_twice(
+    tmp_path: Path, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_aliased_registry(tmp_path, database, live="1", candidate="2")
+    settings = registered_versions.make_registry_settings(tmp_path)
+    forced = ForcedPromotion("why not")
+    cases = verdicts.judge_cases(settings, PROBLEM, verdicts.prepare_aliases(settings), forced)
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(promotion_case, "move_aliases", die)
+        with pytest.raises(KeyboardInterrupt):
+            verdicts.act_on_cases(settings, cases, "argo-7")
+    entered = read_ledger(tmp_path)
+    for _ in range(2):
+        assert "has entered it (entry 1). Live is version 2." in verdicts.act_on_cases(settings, cases, "argo-7")
+    assert read_ledger(tmp_path) == entered
+    assert [entry.kind for entry in entered] == ["verdict", "promotion"]
 
 
 def test_an_alias_that_was_moved_meanwhile_isnt_moved_again(tmp_path: Path, database: Path) -> None:

@@ -1,6 +1,6 @@
 """One comparison of two models, and its record: entries in the ledger, moves of aliases in the registry."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -22,6 +22,7 @@ from penumbra.registry.ledger import Ledger, LedgerEntry, LedgerEvent
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import CANARY_ALIAS, CANDIDATE_ALIAS, LIVE_ALIAS, PREVIOUS_ALIAS
 
+FLOW_RUN_KEY = "flow run"  # in a verdict's evidence
 MOVES_BY_VERDICT = {  # by verdict: the kind of the ledger entry, and the aliases that it names
     "promote": ("promotion", LIVE_ALIAS, PREVIOUS_ALIAS),
     "investigate": ("rollback", LIVE_ALIAS, PREVIOUS_ALIAS),
@@ -34,7 +35,8 @@ class PromotionCase:
     """One comparison of two models.
 
     `version` is the one that is judged, and `role` its alias; `aliases` are the versions by alias as they were;
-    `comparison` is what the decision follows from, None for a forced promotion.
+    `comparison` is what the decision follows from, None for a forced promotion; `flow_run` names the run whose attempts
+    at acting on it count once, "" where a pass that was cut short is left to the next one.
     """
 
     role: Literal["candidate", "live"]
@@ -43,6 +45,7 @@ class PromotionCase:
     decision: PromotionDecision
     data_version: str = ""
     comparison: PairedEvidence | None = None
+    flow_run: str = ""
 
     def compute_new_aliases(self) -> dict[str, str]:
         """Compute the aliases that the verdict leads to.
@@ -81,6 +84,11 @@ def record_case(settings: Settings, models: ModelRegistry, ledger: Ledger, case:
     Returns:
         The case, and what was moved, in words.
     """
+    if entered := _find_entered(ledger.entries(), case):
+        live = ledger_sync.finish_last_move(models, ledger.entries()).get(LIVE_ALIAS)
+        return (
+            f"{case}\n  An attempt that was cut short has entered it (entry {entered.number}). Live is version {live}."
+        )
     try:
         require_aliases(models, case.aliases)
     except AliasesChanged as overtaken:
@@ -97,6 +105,12 @@ def record_case(settings: Settings, models: ModelRegistry, ledger: Ledger, case:
     if after != case.aliases:
         move_aliases(models, case.aliases, after)
     return f"{case}\n  Live is version {after[LIVE_ALIAS]}; the candidate: {after.get(CANDIDATE_ALIAS, 'none')}."
+
+
+def _find_entered(entries: Sequence[LedgerEntry], case: PromotionCase) -> LedgerEntry | None:
+    """Find what an earlier attempt of the same flow's run has entered about the case."""
+    named = [entry for entry in entries if case.flow_run and entry.evidence.get(FLOW_RUN_KEY) == case.flow_run]
+    return next((entry for entry in named if entry.versions.get(case.role) == case.version), None)
 
 
 def _await_people(settings: Settings, ledger: Ledger, case: PromotionCase) -> str:
@@ -126,6 +140,7 @@ def _build_verdict_event(
 ) -> LedgerEvent:
     other = PREVIOUS_ALIAS if case.role == LIVE_ALIAS else LIVE_ALIAS
     unmoved = {ledger_sync.OVERTAKEN_KEY: str(overtaken)} if overtaken else waiting or {}
+    named_run = {FLOW_RUN_KEY: case.flow_run} if case.flow_run else {}
     return LedgerEvent(
         kind="verdict",
         verdict=case.decision.verdict,
@@ -134,7 +149,7 @@ def _build_verdict_event(
         versions={case.role: case.version, other: case.aliases[other]},
         data_version=case.data_version,
         settings=settings.describe_sections("promotion", "labels"),
-        evidence={**unmoved, **(case.comparison.facts() if case.comparison else {})},
+        evidence={**unmoved, **named_run, **(case.comparison.facts() if case.comparison else {})},
     )
 
 

@@ -123,7 +123,7 @@ def judge_cases(
     return cases
 
 
-def act_on_cases(settings: Settings, cases: Sequence[PromotionCase]) -> str:
+def act_on_cases(settings: Settings, cases: Sequence[PromotionCase], flow_run: str = "") -> str:
     """Enter each verdict into the ledger and move the aliases by it, or let it wait for people.
 
     Of two passes at once one moves them, the other enters that it was overtaken.
@@ -131,6 +131,7 @@ def act_on_cases(settings: Settings, cases: Sequence[PromotionCase]) -> str:
     Args:
         settings: Sections [registry] and [ledger], and those that are recorded with the verdicts.
         cases: The comparisons, as `judge_cases` gives them.
+        flow_run: The flow's run, which may act on them again after its machine was lost; what it entered stays once.
 
     Returns:
         The words that `make promote` ends with.
@@ -138,7 +139,7 @@ def act_on_cases(settings: Settings, cases: Sequence[PromotionCase]) -> str:
     models, ledger = ModelRegistry(settings.registry), Ledger(settings.ledger.folder)
     judged = {case.version: (case.decision.verdict, case.decision.reason) for case in cases}
     lines = void_outdated_promotions(ledger, models.aliases() or {}, judged, settings.promotion.approve)
-    for case in cases:
+    for case in (replace(each, flow_run=flow_run) for each in cases):
         if case.decision.verdict == "ok":
             lines.append(str(case))
             continue

@@ -27,6 +27,7 @@ from penumbra.registry.bundles.signatures import sign_manifest
 from penumbra.registry.ledger import COMPARED_DAYS_KEY, BrokenLedger, Ledger, LedgerEntry, LedgerEvent
 from penumbra.registry.models import REGISTRY_ERRORS, ModelRegistry
 from penumbra.registry.pointers import CANDIDATE_ALIAS, LIVE_ALIAS
+from penumbra.registry.run_records import KEY_TAG
 from penumbra.storage.atomic import replace_file
 from penumbra.storage.cache import RunReceipts
 from penumbra.storage.fingerprints import compute_fingerprint
@@ -86,6 +87,8 @@ def register_outcome(outcome: TrainingOutcome, reason: str = "") -> str:
     )
     with _hold_registration_lock(settings) as file:
         if text := _finish_from_file(settings, file).get(begun.fingerprint):
+            return text
+        if text := _describe_other_training(settings, begun):
             return text
         replace_file(file, msgspec.msgpack.encode(begun))
         return _finish(settings, begun, file)
@@ -207,6 +210,23 @@ def _finish(settings: Settings, begun: BegunRegistration, file: Path) -> str:
     text = describe_outcome(begun.summary, version, alias)
     RunReceipts(settings.training.folder).save(begun.fingerprint, text)
     file.unlink()
+    return text
+
+
+def _describe_other_training(settings: Settings, begun: BegunRegistration) -> str:
+    """Say that another machine has trained the same meanwhile, which becomes the latest receipt; "" if none has.
+
+    A version that the ledger doesn't have doesn't count: nobody will finish its registration.
+    """
+    if not settings.cluster.state:
+        return ""
+    models = ModelRegistry(settings.registry)
+    version = models.find_version_by_fingerprint(begun.fingerprint)
+    entered = [entry for entry in Ledger(settings.ledger.folder).entries() if version in entry.versions.values()]
+    if not version or not entered or models.read_run(version).tags.get(KEY_TAG) == begun.key:
+        return ""
+    text = f"Nothing to register: another training has made version {version} of this data, code and settings.\n"
+    RunReceipts(settings.training.folder).write_latest(text)
     return text
 
 
