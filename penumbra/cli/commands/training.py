@@ -135,9 +135,8 @@ def reproduce_model(ctx: click.Context, model: str, as_json: bool) -> None:
 
 def _train_in_pods(settings: "Settings", words: list[str]) -> None:
     """Ingest and train in pods of the cluster that this machine knows; `words` are the options of the training."""
-    from flows.steps.shared_folders import fetch_folders, list_flow_folders
+    from flows.steps.shared_folders import fetch_folders, list_training_folders
     from penumbra.cluster.metaflow_config import ClusterRefused, require_cluster_settings, require_reachable_cluster
-    from penumbra.storage.cache import RECEIPTS_FOLDER
     from penumbra.storage.shared.object_store import StoreError
 
     with refuse_on(ClusterRefused, StoreError):
@@ -145,9 +144,7 @@ def _train_in_pods(settings: "Settings", words: list[str]) -> None:
         require_reachable_cluster()
         run_flow_process("ingest", cluster=settings.cluster)
         run_flow_process("train", *words, cluster=settings.cluster)
-        folders = list_flow_folders(settings, "train", "")
-        receipts = settings.training.folder / RECEIPTS_FOLDER
-        fetch_folders({receipts: folders[receipts]})
+        fetch_folders(list_training_folders(settings))
     _print_latest_receipt(settings.training.folder)
 
 
