@@ -9,13 +9,18 @@ from pathlib import Path
 import pytest
 from metaflow import current
 
+from flows.steps import ingest
 from flows.steps.errors import FlowStopped
 from flows.steps.shared_data import fill_data_folder, publish_pointer
 from flows.steps.shared_folders import leave_attempt
 from flows.steps.shared_work import share_work
+from penumbra.core.problem import Problem
 from penumbra.core.settings import load_settings
 from penumbra.data import versions
+from penumbra.data.batches import DataStore
 from penumbra.storage.cache import RunReceipts
+from penumbra.storage.shared.object_sequence import ObjectSequence
+from tests.helpers.orders import load_orders
 
 Pod = Callable[[str], Path]
 RUN = Path("var/train/7")
@@ -139,6 +144,51 @@ def test_data_that_the_remote_lacks_is_said(pod: Pod, tmp_path: Path, monkeypatc
         versions.RestoreFailed, match=rf"{version}.* can't be brought here: .*elsewhere doesn't have it"
     ):
         fill_data_folder(load_settings())
+
+
+def open_pod_store(problem: Problem) -> DataStore:
+    return DataStore(load_settings().data, problem)
+
+
+def finish_ingest(problem: Problem, run: str, accepted: list[str]) -> str:
+    """Do what the flow's last step does of it."""
+    with share_work("ingest", run):
+        ingest.complete_data_folder(open_pod_store(problem), accepted, "")
+        return ingest.report_data_version(open_pod_store(problem))
+
+
+def test_an_ingest_whose_steps_work_in_empty_folders_and_are_done_again_records_each_version_once(
+    pod: Pod, tmp_path: Path, bucket: str
+) -> None:
+    problem = load_orders(tmp_path)
+    for run, batches in (("1", ["2024-01", "2024-02"]), ("2", ["2024-03"])):
+        for attempt in ("", "-again"):
+            pod(f"check-{run}{attempt}")
+            with share_work("ingest", run):
+                accepted = ingest.check_batches(open_pod_store(problem), batches)
+        words = []
+        for attempt in ("", "-again"):
+            pod(f"finish-{run}{attempt}")
+            words.append(finish_ingest(problem, run, accepted))
+        assert words[0] == words[1]
+    alone = DataStore(load_settings().data.model_copy(update={"folder": tmp_path / "alone" / "data"}), problem)
+    alone.admit(ingest.check_batches(alone, ["2024-01", "2024-02", "2024-03"]))
+    assert words[0] == f"data version {versions.compute_data_version(alone.settings)}: 3 batches, 2024-01 to 2024-03"
+    assert ObjectSequence(f"{bucket}/state/data-version").list_numbers() == [1, 2]
+
+
+def test_an_ingest_that_cant_push_records_nothing(
+    pod: Pod, tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problem = load_orders(tmp_path)
+    monkeypatch.setenv("PENUMBRA_DATA__REMOTE", "s3://no-such-bucket/data")
+    pod("one")
+    with share_work("ingest", "1"):
+        accepted = ingest.check_batches(open_pod_store(problem), ["2024-01"])
+    pod("two")
+    with pytest.raises(ingest.IngestRefused, match="nothing is recorded, since other machines look into the remote"):
+        finish_ingest(problem, "1", accepted)
+    assert ObjectSequence(f"{bucket}/state/data-version").list_numbers() == []
 
 
 @pytest.mark.parametrize(("retries", "found"), [(0, False), (1, True)])
