@@ -44,9 +44,9 @@ from penumbra.logs.daily.profiles import ProfileStore
 from penumbra.logs.index import LogIndex
 from penumbra.logs.queries.labels import join_labels
 from penumbra.logs.shadow_log import load_shadow_state
-from penumbra.registry.ledger import Ledger
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import read_pointer
+from penumbra.registry.shared_ledger import open_ledger
 from penumbra.storage.cache import RunReceipts
 from service.inference.live_model import LiveModels
 from service.processes.deployer import deploy_candidate, deploy_live
@@ -296,7 +296,7 @@ def _list_readers(settings: Settings, problem: Problem) -> Mapping[str, Callable
         ],
         "aliases": lambda: sorted((models.aliases() or {}).items()),
         "runs": lambda: [(run.id, run.start, run.metrics, run.tags) for run in models.find_latest_runs(9, "")],
-        "ledger": Ledger(settings.ledger.folder).entries,
+        "ledger": open_ledger(settings).entries,
         "service": lambda: _deploy(settings, problem, models),
         "index": lambda: _read_index(settings, problem),
         "predictions": lambda: list(append_log.read_entries(service.predictions)),

@@ -27,8 +27,9 @@ from penumbra.logs.index import LogIndex
 from penumbra.logs.schema import LabelEntry, PredictionEntry, ShadowBatch, ShadowRow, ShadowStart
 from penumbra.logs.shadow_log import ShadowLog
 from penumbra.registry.bundles import bundle
-from penumbra.registry.ledger import Ledger, LedgerEvent
+from penumbra.registry.ledger import LedgerEvent
 from penumbra.registry.models import FinishedRun, ModelRegistry
+from penumbra.registry.shared_ledger import open_ledger
 from penumbra.storage.cache import RunReceipts
 from penumbra.training.fit import build_matrix
 from penumbra.training.onnx.compile import compile_model
@@ -107,7 +108,7 @@ def _admit_batches(settings: Settings, problem: Problem) -> DataStore:
 
 def _register_versions(settings: Settings, problem: Problem, rows: pl.DataFrame) -> None:
     """Two versions: 1 is live, 2 the candidate, and the service has both."""
-    models, ledger = ModelRegistry(settings.registry), Ledger(settings.ledger.folder)
+    models, ledger = ModelRegistry(settings.registry), open_ledger(settings)
     for number in (1, 2):
         made = _make_bundle(settings.data.folder.parent.with_name("made") / str(number), problem, rows, number)
         run = models.record(FinishedRun("train", 0, 1, {"depth": number}, {"loss": 0.5}), artifacts={"bundle": made})

@@ -9,6 +9,8 @@ from metaflow.exception import MetaflowException
 
 from flows.steps import REASON_VARIABLE
 from penumbra.core.text.masking import mask_text
+from penumbra.storage.shared.lease import LeaseLost
+from penumbra.storage.shared.object_store import StoreError
 
 
 class FlowStopped(MetaflowException):
@@ -21,7 +23,8 @@ class FlowStopped(MetaflowException):
 def stop_with_one_sentence(*errors: type[Exception]) -> Iterator[None]:
     """Turn expected errors into a message without a traceback, as a context manager.
 
-    Whoever started the flow finds the message in the file that the environment names, too.
+    Expected everywhere is that what machines share can't be reached, or that another machine has taken a lease. Whoever
+    started the flow finds the message in the file that the environment names, too.
 
     Args:
         errors: The exception classes that are expected; others pass through with their traceback.
@@ -29,9 +32,10 @@ def stop_with_one_sentence(*errors: type[Exception]) -> Iterator[None]:
     Raises:
         FlowStopped: With the message of an expected error.
     """
+    expected: tuple[type[Exception], ...] = (*errors, StoreError, LeaseLost)
     try:
         yield
-    except errors as error:
+    except expected as error:
         reason = mask_text(str(error))
         if file := os.environ.get(REASON_VARIABLE):
             Path(file).write_text(reason)

@@ -10,7 +10,8 @@ from monitoring.window_store import WindowStore
 from monitoring.windows import DayFault
 from penumbra.approvals.requests import ACCEPT_COLUMNS, ACCEPT_DAYS, ACCEPTED_KEY, list_requests
 from penumbra.core.settings import Settings
-from penumbra.registry.ledger import Ledger, LedgerEntry
+from penumbra.registry.ledger import LedgerEntry
+from penumbra.registry.shared_ledger import open_ledger
 
 FAULTS_KEY = "faults"  # in the evidence of a window's verdict
 
@@ -29,7 +30,7 @@ def include_accepted_faults(settings: Settings) -> Settings:
     Raises:
         BrokenLedger: The ledger isn't whole.
     """
-    ended = (request for request in list_requests(Ledger(settings.ledger.folder).entries()))
+    ended = (request for request in list_requests(open_ledger(settings).entries()))
     phrases = [
         phrase
         for request in ended

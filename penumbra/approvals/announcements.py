@@ -10,10 +10,9 @@ from penumbra.approvals.requests import REQUEST_KEY, VOID, ApprovalRequest, find
 from penumbra.core.settings import Settings
 from penumbra.core.webhook import post_alarms
 from penumbra.registry.ledger import Ledger, LedgerEntry
-from penumbra.storage.atomic import replace_file
-from penumbra.storage.locks import hold_file_lock
+from penumbra.registry.shared_ledger import open_ledger
 
-ANNOUNCED_FILE, ANNOUNCED_LOCK_FILE = "announced", "announced.lock"  # in the ledger's folder
+ANNOUNCED_NOTE = "announced"  # of the ledger, and the name of the lock
 
 
 def announce_approvals(settings: Settings) -> list[str]:
@@ -28,19 +27,23 @@ def announce_approvals(settings: Settings) -> list[str]:
     Raises:
         BrokenLedger: The ledger isn't whole.
     """
-    folder = settings.ledger.folder
-    if not folder.is_dir():
+    ledger = open_ledger(settings)
+    if _read_mark(ledger) == len(ledger.entries()):
         return []
-    with hold_file_lock(folder / ANNOUNCED_LOCK_FILE):
-        entries, mark = Ledger(folder).entries(), folder / ANNOUNCED_FILE
-        told = int(mark.read_bytes() or 0) if mark.exists() else 0
+    with ledger.hold_lock(ANNOUNCED_NOTE):
+        entries, told = ledger.entries(), _read_mark(ledger)
         if told < len(entries):
-            replace_file(mark, str(len(entries)).encode())
+            ledger.write_note(ANNOUNCED_NOTE, str(len(entries)).encode())
     requests = [ApprovalRequest(each.entry, each.terms) for each in list_requests(entries)]
     asked = {each.number: each for each in requests if each.kind != "investigation"}
     news = [sentence for entry in entries[told:] for sentence in _describe_news(entry, asked, entries)]
     post_alarms(settings.monitor.webhook, news)
     return news
+
+
+def _read_mark(ledger: Ledger) -> int:
+    """The number of the last entry that was told."""
+    return int(ledger.read_note(ANNOUNCED_NOTE) or 0)
 
 
 def _describe_news(

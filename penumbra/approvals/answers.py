@@ -34,6 +34,7 @@ from penumbra.registry import ledger_sync
 from penumbra.registry.aliases import compute_aliases_after, hold_alias_lock, move_aliases, sync_registry
 from penumbra.registry.ledger import Ledger, LedgerEvent
 from penumbra.registry.pointers import CANDIDATE_ALIAS, LIVE_ALIAS, PREVIOUS_ALIAS
+from penumbra.registry.shared_ledger import open_ledger
 
 MAX_REASON_LENGTH = 1_000
 HOW_TO_END = "end it with --accept, --accept-columns or --keep"
@@ -79,10 +80,10 @@ def record_answer(settings: Settings, answer: ApprovalAnswer) -> str:
         DamagedWindow: The record of a window with faults is damaged.
         MlflowException: The registry can't be reached; nothing was entered then.
     """
-    ledger = Ledger(settings.ledger.folder)
+    ledger = open_ledger(settings)
     if find_request(ledger.entries(), answer.number).kind == "promotion":
         return _answer_promotion(settings, ledger, answer)
-    with hold_alias_lock(ledger.folder):
+    with hold_alias_lock(ledger):
         request = find_request(ledger.entries(), answer.number).require_approvers(settings.promotion.approvers)
         event = _build_answer_event(request, answer, _find_accepted(settings, request, answer))
         return _enter_answer(ledger, request, answer, event)
@@ -92,8 +93,8 @@ def _answer_promotion(settings: Settings, ledger: Ledger, answer: ApprovalAnswer
     from penumbra.registry.models import ModelRegistry
 
     models = ModelRegistry(settings.registry)
-    sync_registry(models, settings.service.state, ledger.folder)
-    with hold_alias_lock(ledger.folder):
+    sync_registry(models, settings.service.state, ledger)
+    with hold_alias_lock(ledger):
         entries = ledger.entries()
         current = ledger_sync.finish_last_move(models, entries)
         request = find_request(entries, answer.number).require_approvers(settings.promotion.approvers)
@@ -106,7 +107,7 @@ def _answer_promotion(settings: Settings, ledger: Ledger, answer: ApprovalAnswer
             after = compute_aliases_after(move, current)
             move_aliases(models, current, after)
             said += f": live is version {after[LIVE_ALIAS]}; the candidate: {after.get(CANDIDATE_ALIAS, 'none')}"
-    ledger_sync.tag_ledger_entries(models, ledger.folder, ledger.entries())
+    ledger_sync.tag_ledger_entries(models, ledger, ledger.entries())
     return said
 
 

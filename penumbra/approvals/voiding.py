@@ -113,7 +113,7 @@ def void_requests(ledger: Ledger, kind: RequestKind, explain: Callable[[Approval
         BrokenLedger: The ledger isn't whole.
     """
     now, said = dt.datetime.now(dt.UTC), []
-    with hold_alias_lock(ledger.folder):
+    with hold_alias_lock(ledger):
         waiting = [each for each in list_requests(ledger.entries()) if each.kind == kind and each.status == "waiting"]
         for request in waiting:
             over = f"{len(request.list_approvers())} of {request.needed} approved it by {request.expiry}"

@@ -10,7 +10,7 @@ from flows.steps.flow_locks import get_data_lock, get_training_lock
 from penumbra.core.settings import Settings
 from penumbra.core.text.masking import mask_address
 from penumbra.data.versions import get_dvc_file
-from penumbra.registry.aliases import ALIASES_LOCK_FILE
+from penumbra.registry.aliases import ALIASES_LOCK
 from penumbra.storage.work_lock import WorkInProgress, hold_work_lock
 
 STATE_FOLDER = Path("var")
@@ -54,7 +54,7 @@ def _list_lock_files(settings: Settings) -> list[Path]:
         get_training_lock(settings),
         *passes,
         archiver,
-        settings.ledger.folder / ALIASES_LOCK_FILE,
+        settings.ledger.folder / f"{ALIASES_LOCK}.lock",
     ]
 
 
@@ -78,10 +78,11 @@ def _list_state() -> list[Path]:
 
 
 def _describe_elsewhere(settings: Settings) -> list[str]:
-    tracking = mask_address(settings.registry.tracking)
+    state = [f"cluster.state = {settings.cluster.state!r} was left as it is: give the new problem another one"]
+    shared, tracking = state if settings.cluster.state else [], mask_address(settings.registry.tracking)
     if tracking.startswith(f"sqlite:///{STATE_FOLDER}/"):
-        return []
-    return [f"registry.tracking = {tracking!r} was left as it is: give the new problem another registry.model"]
+        return shared
+    return [*shared, f"registry.tracking = {tracking!r} was left as it is: give the new problem another registry.model"]
 
 
 def _is_listening(port: int) -> bool:

@@ -68,10 +68,17 @@ class ProjectCommand(click.Command):
             The result of the command's function.
 
         Raises:
-            Refusal: The command was not called within a project.
+            Refusal: The command was not called within a project, or what machines share can't be reached.
         """
         enter_project()
-        return super().invoke(ctx)
+        try:
+            return super().invoke(ctx)
+        except OSError as error:
+            from penumbra.storage.shared.object_store import StoreError
+
+            if isinstance(error, StoreError):
+                raise Refusal(str(error)) from None
+            raise
 
 
 class CommandGroup(click.Group):

@@ -1,19 +1,19 @@
 """Moves of the registry's aliases: by one process at a time, and only from the state that the decision was based on.
 
-MLflow sets one alias at a time, unconditionally. A move therefore holds a lock in the ledger's folder, reads the
-aliases before it changes any, and reads them again when done. Among processes that share the ledger's folder this is a
+MLflow sets one alias at a time, unconditionally. A move therefore holds a lock of the ledger's, reads the
+aliases before it changes any, and reads them again when done. Among processes that share the ledger this is a
 compare-and-set: all aliases move or none. If others reach the registry without that lock, for example by hand in
 MLflow's pages, a move in between is detected, not prevented.
 """
 
 import contextlib
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
 from penumbra.registry import pointers
-from penumbra.registry.ledger import LedgerEvent
+from penumbra.registry.ledger import Ledger, LedgerEvent
 from penumbra.registry.pointers import (
     CANARY_ALIAS,
     CANARY_ENDED_FILE,
@@ -23,10 +23,9 @@ from penumbra.registry.pointers import (
     RollbackPin,
 )
 from penumbra.registry.state_repair import restore_damaged_marks
-from penumbra.storage.locks import hold_file_lock
 from penumbra.storage.sealed import remove_sealed_file
 
-ALIASES_LOCK_FILE = "aliases.lock"
+ALIASES_LOCK = "aliases"
 LIVE_SINCE_TAG = "live_since"  # a tag of model versions
 ALIAS_MOVE_ORDER = (
     CANARY_ALIAS,
@@ -66,17 +65,16 @@ class AliasRegistry(Protocol):
         ...
 
 
-@contextlib.contextmanager
-def hold_alias_lock(ledger: Path) -> Iterator[None]:
+def hold_alias_lock(ledger: Ledger) -> contextlib.AbstractContextManager[object]:
     """Hold the lock that lets one process at a time move aliases, as a context manager.
 
     Args:
-        ledger: The ledger's folder, which holds the lock file; it is created if missing. The lock excludes the
-            processes that share this folder.
+        ledger: The ledger, whose lock it is. It excludes the processes that share this ledger.
+
+    Returns:
+        The context manager.
     """
-    ledger.mkdir(parents=True, exist_ok=True)
-    with hold_file_lock(ledger / ALIASES_LOCK_FILE):
-        yield
+    return ledger.hold_lock(ALIASES_LOCK)
 
 
 def require_aliases(models: AliasRegistry, before: AliasVersions) -> None:
@@ -123,7 +121,7 @@ def move_aliases(
     require_aliases(models, after)
 
 
-def sync_registry(models: AliasRegistry, state: Path, ledger: Path) -> None:
+def sync_registry(models: AliasRegistry, state: Path, ledger: Ledger) -> None:
     """Bring the registry's aliases in line with a rollback, and with the end of a canary, that happened without it.
 
     A version that became live in the registry after the rollback stays live.
@@ -132,7 +130,7 @@ def sync_registry(models: AliasRegistry, state: Path, ledger: Path) -> None:
         models: The registry; nothing happens if it has no aliases.
         state: The service's state folder, with the pointers and the rollback pin. Pin and mark of the ended canary
             are removed once the registry agrees.
-        ledger: The ledger's folder, which holds the lock.
+        ledger: The ledger, which has the lock.
 
     Raises:
         DamagedFile: The mark of a rollback or an ended canary is damaged, and the ledger doesn't say what it was.

@@ -7,6 +7,8 @@ everything, the head included.
 
 A process that is killed while it appends leaves a line that the head doesn't count. A whole line is an entry; a torn
 one is cut off by the next append.
+
+Where machines share their state, `shared_ledger` keeps the same lines as objects.
 """
 
 import contextlib
@@ -22,6 +24,7 @@ from typing import Any, Literal
 import msgspec
 
 from penumbra.logs.append_log import encode_json
+from penumbra.storage.atomic import replace_file
 from penumbra.storage.locks import hold_file_lock
 
 LEDGER_FILE, LEDGER_HEAD_FILE, LEDGER_LOCK_FILE = "ledger.jsonl", "head.json", "lock"
@@ -103,15 +106,9 @@ class Ledger:
             BrokenLedger: The ledger or its head is missing or damaged.
             OSError: The disk refuses.
         """
-        with self._hold_lock(), (self.folder / LEDGER_FILE).open("a+b") as file:
-            head = self._recover_head(file)
-            line = _encode_entry(event, head)
-            entry, lines, head = _decode_entry(line), line, _advance_head(head, line)
-            if then:
-                line = _encode_entry(then(entry), head)
-                lines, head = lines + line, _advance_head(head, line)
-            _write_and_sync(file.fileno(), lines)
-            self._seal(head)
+        with self._open_to_append() as (file, head):
+            entry, lines, head = chain_event(event, then, head)
+            self._write_lines(file, lines, head)
         return entry
 
     def entries(self) -> list[LedgerEntry]:
@@ -124,15 +121,40 @@ class Ledger:
             BrokenLedger: The chain is broken; the message names the line.
             OSError: The ledger can't be read.
         """
-        head = self._head()
+        return self._read_chain(self._head())[0]
+
+    def hold_lock(self, name: str) -> contextlib.AbstractContextManager[object]:
+        """Hold one of the ledger's locks, as a context manager; wait as long as others hold it.
+
+        Args:
+            name: The lock's name, such as "aliases".
+
+        Returns:
+            The context manager.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return hold_file_lock(self.folder / f"{name}.lock")
+
+    def read_note(self, name: str) -> bytes:
+        """Read the note `name` that is kept beside the ledger; returns its content, b"" where there is none."""
+        path = self.folder / name
+        return path.read_bytes() if path.exists() else b""
+
+    def write_note(self, name: str, content: bytes) -> None:
+        """Write the note `name` with this `content` beside the ledger, as a whole; the caller holds a lock."""
+        replace_file(self.folder / name, content)
+
+    def _read_chain(self, head: LedgerHead) -> tuple[list[LedgerEntry], list[LedgerHead]]:
+        """Read the entries, and the head before the first and after each; check that the ledger was sealed with a
+        head."""
         path = self.folder / LEDGER_FILE
         entries: list[LedgerEntry] = []
         heads = [LedgerHead()]
-        for line in _split_lines(path.read_bytes() if path.exists() else b""):
+        for line in split_lines(path.read_bytes() if path.exists() else b""):
             if not line.endswith(b"\n") and len(entries) >= head.entries:
                 break
-            entries.append(_decode_chained(line, heads[-1], path))
-            heads.append(_advance_head(heads[-1], line))
+            entries.append(decode_chained_line(line, heads[-1], path))
+            heads.append(advance_head(heads[-1], line))
         if len(entries) < head.entries:
             raise BrokenLedger(
                 f"{path} ends after line {len(entries)}: {LEDGER_HEAD_FILE} was sealed with {head.entries}"
@@ -141,7 +163,11 @@ class Ledger:
             raise BrokenLedger(
                 f"{path}, line {head.entries}: not what {LEDGER_HEAD_FILE} was sealed with: one of the two was edited"
             )
-        return entries
+        return entries, heads
+
+    def _write_lines(self, file: Any, lines: bytes, head: LedgerHead) -> None:
+        _write_and_sync(file.fileno(), lines)
+        self._seal(head)
 
     def _recover_head(self, file: Any) -> LedgerHead:
         """Return the head after the whole lines that a killed process left; cut off a torn one."""
@@ -151,10 +177,10 @@ class Ledger:
                 f"{self.folder / LEDGER_FILE} has {size} bytes: {LEDGER_HEAD_FILE} was sealed with {head.bytes}"
             )
         file.seek(head.bytes)
-        for line in _split_lines(file.read()):
+        for line in split_lines(file.read()):
             if line.endswith(b"\n"):
-                _decode_chained(line, head, self.folder / LEDGER_FILE)
-                head = _advance_head(head, line)
+                decode_chained_line(line, head, self.folder / LEDGER_FILE)
+                head = advance_head(head, line)
         file.truncate(head.bytes)
         return head
 
@@ -165,10 +191,7 @@ class Ledger:
             if has_ledger:
                 raise BrokenLedger(f"{path} is missing beside {LEDGER_FILE}")
             return LedgerHead()
-        try:
-            return msgspec.json.decode(path.read_bytes(), type=LedgerHead)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise BrokenLedger(f"{path}: {error}") from None
+        return decode_head(path.read_bytes(), path)
 
     def _seal(self, head: LedgerHead) -> None:
         new = self.folder / f"{LEDGER_HEAD_FILE}.new"
@@ -177,12 +200,14 @@ class Ledger:
         new.replace(self.folder / LEDGER_HEAD_FILE)
 
     @contextlib.contextmanager
-    def _hold_lock(self) -> Iterator[None]:
+    def _open_to_append(self) -> Iterator[tuple[Any, LedgerHead]]:
+        """Hold the lock for the block, with the file and the head after its last whole line."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with hold_file_lock(self.folder / LEDGER_LOCK_FILE):
             if not (self.folder / LEDGER_FILE).exists():
                 self._seal(self._head())
-            yield
+            with (self.folder / LEDGER_FILE).open("a+b") as file:
+                yield file, self._recover_head(file)
 
 
 def find_last_move(
@@ -212,23 +237,71 @@ def format_versions(event: LedgerEvent) -> str:
     return ", ".join(f"{role} {version}" for role, version in event.versions.items())
 
 
-def _split_lines(content: bytes) -> list[bytes]:
-    """Split into lines with their newlines; the last may have none."""
+def split_lines(content: bytes) -> list[bytes]:
+    """Return the lines of a ledger's `content` with their newlines; the last may have none."""
     return re.findall(rb"[^\n]*\n|[^\n]+", content)
 
 
-def _encode_entry(event: LedgerEvent, head: LedgerHead) -> bytes:
-    position = {"number": head.entries + 1, "time": dt.datetime.now(dt.UTC), "previous": head.sha256}
-    return encode_json({**msgspec.structs.asdict(event), **position}) + b"\n"
+def chain_event(
+    event: LedgerEvent, then: Callable[[LedgerEntry], LedgerEvent] | None, head: LedgerHead
+) -> tuple[LedgerEntry, bytes, LedgerHead]:
+    """Make the next lines of a ledger.
+
+    Args:
+        event: What happened.
+        then: Makes a second event from the first one's entry; None for no second one.
+        head: The ledger's end.
+
+    Returns:
+        The first event's entry, its line and that of the second event, and the ledger's end after these.
+    """
+    line = _encode_entry(event, head)
+    entry, head = _decode_entry(line), advance_head(head, line)
+    if then is None:
+        return entry, line, head
+    second = _encode_entry(then(entry), head)
+    return entry, line + second, advance_head(head, second)
 
 
-def _advance_head(head: LedgerHead, line: bytes) -> LedgerHead:
+def advance_head(head: LedgerHead, line: bytes) -> LedgerHead:
+    """Return the ledger's end after another `line`, of which `head` was the end."""
     return LedgerHead(head.entries + 1, head.bytes + len(line), hashlib.sha256(line).hexdigest())
 
 
-def _decode_chained(line: bytes, head: LedgerHead, path: Path) -> LedgerEntry:
-    """Decode the entry in a line. Raises BrokenLedger if the line doesn't follow the head."""
-    location = f"{path}, line {head.entries + 1}"
+def decode_head(content: bytes, source: Path | str) -> LedgerHead:
+    """Decode the file or object that seals a ledger.
+
+    Args:
+        content: Its content.
+        source: Where it is, for the error.
+
+    Returns:
+        The ledger's end as it was sealed.
+
+    Raises:
+        BrokenLedger: It is no head.
+    """
+    try:
+        return msgspec.json.decode(content, type=LedgerHead)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise BrokenLedger(f"{source}: {error}") from None
+
+
+def decode_chained_line(line: bytes, head: LedgerHead, source: Path | str) -> LedgerEntry:
+    """Decode the entry in a line.
+
+    Args:
+        line: The line.
+        head: The ledger's end before it.
+        source: Where the ledger is, for the error.
+
+    Returns:
+        The entry.
+
+    Raises:
+        BrokenLedger: The line is no entry, or doesn't follow the head.
+    """
+    location = f"{source}, line {head.entries + 1}"
     try:
         entry = _decode_entry(line)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -238,6 +311,11 @@ def _decode_chained(line: bytes, head: LedgerHead, path: Path) -> LedgerEntry:
     if entry.previous != head.sha256:
         raise BrokenLedger(f"{location}: not chained to the line before: one of the two was edited")
     return entry
+
+
+def _encode_entry(event: LedgerEvent, head: LedgerHead) -> bytes:
+    position = {"number": head.entries + 1, "time": dt.datetime.now(dt.UTC), "previous": head.sha256}
+    return encode_json({**msgspec.structs.asdict(event), **position}) + b"\n"
 
 
 def _write_and_sync(file: int, content: bytes) -> None:

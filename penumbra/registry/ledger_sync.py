@@ -1,14 +1,14 @@
 """The registry brought in line with the ledger: its aliases derived anew, the ledger's entries as tags of versions."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from penumbra.core.settings import Settings
 from penumbra.core.text.masking import mask_address
 from penumbra.registry import aliases
-from penumbra.registry.ledger import LedgerEntry, format_versions
+from penumbra.registry.ledger import Ledger, LedgerEntry, format_versions
 from penumbra.registry.pointers import CANARY_ALIAS, CANDIDATE_ALIAS, LIVE_ALIAS, PREVIOUS_ALIAS
+from penumbra.registry.shared_ledger import open_ledger
 
 if TYPE_CHECKING:
     from penumbra.registry.models import ModelRegistry
@@ -80,8 +80,8 @@ def rebuild_aliases(settings: Settings, entries: Sequence[LedgerEntry]) -> str:
     """
     from penumbra.registry.models import ModelRegistry
 
-    models, derived = ModelRegistry(settings.registry), derive_aliases(entries)
-    with aliases.hold_alias_lock(settings.ledger.folder):
+    models, ledger, derived = ModelRegistry(settings.registry), open_ledger(settings), derive_aliases(entries)
+    with aliases.hold_alias_lock(ledger):
         if (before := models.aliases()) is None:
             address = mask_address(settings.registry.tracking)
             return f"The registry {address} has no model {settings.registry.model}: nothing to rebuild."
@@ -92,20 +92,20 @@ def rebuild_aliases(settings: Settings, entries: Sequence[LedgerEntry]) -> str:
             )
         others = {alias: version for alias, version in before.items() if alias not in aliases.ALIAS_MOVE_ORDER}
         aliases.move_aliases(models, before, others | derived)
-    tag_ledger_entries(models, settings.ledger.folder, entries)
+    tag_ledger_entries(models, ledger, entries)
     changed = sorted(alias for alias in aliases.ALIAS_MOVE_ORDER if before.get(alias) != derived.get(alias))
     lines = [f"{alias}: {before.get(alias, 'none')} -> {derived.get(alias, 'none')}" for alias in changed]
     return "\n".join(lines or ["The registry's aliases are what the ledger says."])
 
 
-def tag_ledger_entries(models: "ModelRegistry", ledger: Path, entries: Sequence[LedgerEntry]) -> None:
+def tag_ledger_entries(models: "ModelRegistry", ledger: Ledger, entries: Sequence[LedgerEntry]) -> None:
     """Tag model versions with the ledger's entries about them, where the tag is missing.
 
     One process does it at a time, as MLflow fails where two set a new tag at once.
 
     Args:
         models: The registry.
-        ledger: The ledger's folder, which holds the lock.
+        ledger: The ledger, which has the lock.
         entries: The ledger's entries.
     """
     with aliases.hold_alias_lock(ledger):

@@ -8,10 +8,10 @@ from pathlib import Path
 from penumbra.core.settings import Settings
 from penumbra.registry.aliases import ALIAS_MOVE_ORDER
 from penumbra.registry.bundles.manifest import BrokenBundle, verify_bundle
-from penumbra.registry.ledger import Ledger
 from penumbra.registry.ledger_sync import derive_aliases
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import BUNDLES_FOLDER
+from penumbra.registry.shared_ledger import open_ledger
 
 CHECKED_TAGS = ("data_version", "fingerprint")  # of a version, which its bundle has too
 
@@ -42,7 +42,7 @@ def check_registry(models: ModelRegistry, settings: Settings) -> Iterator[str]:
         except BrokenBundle as error:
             faults.append(str(error))
     known = {alias: aliases[alias] for alias in ALIAS_MOVE_ORDER if alias in aliases}
-    if (entries := Ledger(settings.ledger.folder).entries()) and known != (said := derive_aliases(entries)):
+    if (entries := open_ledger(settings).entries()) and known != (said := derive_aliases(entries)):
         faults.append(f"the registry's aliases are {known}, the ledger says {said}: see `penumbra history --rebuild`")
     if faults:
         raise BrokenBundle("; ".join(faults))

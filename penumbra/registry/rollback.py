@@ -20,7 +20,9 @@ from penumbra.registry.pointers import (
     RollbackPin,
     read_pointer,
 )
+from penumbra.registry.shared_ledger import open_ledger
 
+LEDGER_PATIENCE_SECONDS = 5.0  # with a shared ledger: a rollback doesn't wait for its store
 REGISTRY_ENVIRONMENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
 
 
@@ -75,16 +77,20 @@ def sync_rollback(settings: Settings) -> str:
     os.environ.update({**REGISTRY_ENVIRONMENT, **os.environ})
     from penumbra.registry.models import ModelRegistry
 
-    state, ledger, models = settings.service.state, settings.ledger.folder, ModelRegistry(settings.registry)
+    state, ledger, models = settings.service.state, _open_ledger(settings), ModelRegistry(settings.registry)
     try:
         aliases.sync_registry(models, state, ledger)
         if pointers.read_rollback_pin(state) is None and pointers.read_ended_canary(state) is None:
-            ledger_sync.tag_ledger_entries(models, ledger, Ledger(ledger).entries())
+            ledger_sync.tag_ledger_entries(models, ledger, ledger.entries())
             return "the registry's aliases say so too"
         reason = "it isn't there"
     except Exception as error:  # whatever is wrong with the registry, the rollback stands
         reason = describe_error(error)
     return f"the registry doesn't know yet ({reason}): the deployer tells it when it can"
+
+
+def _open_ledger(settings: Settings) -> Ledger:
+    return open_ledger(settings, LEDGER_PATIENCE_SECONDS)
 
 
 def _end_canary(settings: Settings, canary: str, reason: str) -> str:
@@ -149,7 +155,7 @@ def _find_last_rollback(settings: Settings, live: str) -> LedgerEntry | None:
 def _read_entries(settings: Settings) -> list[LedgerEntry]:
     """Read the ledger; one that can't be read has no entries, as it must block no rollback."""
     try:
-        return Ledger(settings.ledger.folder).entries()
+        return _open_ledger(settings).entries()
     except (BrokenLedger, OSError):
         return []
 
@@ -158,4 +164,4 @@ def _append_event(
     settings: Settings, kind: Literal["canary", "rollback"], verdict: str, versions: dict[str, str], reason: str
 ) -> None:
     event = LedgerEvent(kind=kind, verdict=verdict, actor=get_actor(), reason=reason or "none given", versions=versions)
-    Ledger(settings.ledger.folder).append(event)
+    _open_ledger(settings).append(event)

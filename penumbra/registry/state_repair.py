@@ -20,12 +20,12 @@ from penumbra.storage.sealed import DamagedFile, replace_sealed_file
 logger = logging.getLogger("penumbra.registry")
 
 
-def restore_damaged_marks(state: Path, ledger: Path) -> None:
+def restore_damaged_marks(state: Path, ledger: Ledger) -> None:
     """Write the marks of a rollback and of an ended canary anew by the ledger, where they are damaged; logs it.
 
     Args:
         state: The service's state folder.
-        ledger: The ledger's folder.
+        ledger: The ledger.
 
     Raises:
         DamagedFile: One is damaged, and the ledger doesn't say what it was.
@@ -34,7 +34,7 @@ def restore_damaged_marks(state: Path, ledger: Path) -> None:
     try:
         pointers.read_rollback_pin(state)
     except DamagedFile as error:
-        last = find_last_move(Ledger(ledger).entries())
+        last = find_last_move(ledger.entries())
         if last is None or last.kind != "rollback":
             raise DamagedFile(f"{error}; the ledger has no rollback: remove the file if there was none") from None
         pin = RollbackPin(last.versions[LIVE_ALIAS], last.versions[PREVIOUS_ALIAS], last.time)
@@ -42,7 +42,7 @@ def restore_damaged_marks(state: Path, ledger: Path) -> None:
     try:
         pointers.read_ended_canary(state)
     except DamagedFile as error:
-        ended = [entry for entry in Ledger(ledger).entries() if _is_canary_end(entry)]
+        ended = [entry for entry in ledger.entries() if _is_canary_end(entry)]
         if not ended:
             raise DamagedFile(f"{error}; the ledger has no canary's end: remove the file if there was none") from None
         _restore(state / CANARY_ENDED_FILE, ended[-1].versions[CANARY_ALIAS].encode(), error)

@@ -42,6 +42,7 @@ from penumbra.registry.pointers import (
     read_pointer,
     swap_live_pointer,
 )
+from penumbra.registry.shared_ledger import open_ledger
 from penumbra.storage.atomic import fill_folder_aside
 from penumbra.storage.sealed import remove_sealed_file, replace_sealed_file
 from service.processes.process_control import log_to_stderr, make_running_check, sleep_while_running
@@ -230,8 +231,7 @@ class AliasDeployment:
             message = f"version {version} is {self.name}" if version else self.absent_message
             self.has_version = version is not None
         except Exception as error:
-            message = f"deploying {self.name} failed, trying again: {describe_error(error)}"
-            self.has_version = False
+            message, self.has_version = f"deploying {self.name} failed, trying again: {describe_error(error)}", False
             self.wait = min(max(self.wait, self.poll_seconds) * 2, max(MAX_DEPLOY_WAIT_SECONDS, self.poll_seconds))
         if message != self.message:
             logger.info(message or f"there is no {self.name} any more")
@@ -283,7 +283,7 @@ def main() -> None:
 
 def _sync_and_deploy_live(models: DeployRegistry, settings: Settings, problem: Problem) -> str | None:
     """Report rollbacks that were made without the registry to it, then deploy its live version."""
-    aliases.sync_registry(models, settings.service.state, settings.ledger.folder)
+    aliases.sync_registry(models, settings.service.state, open_ledger(settings))
     return deploy_live(models, settings.service.state, problem)
 
 

@@ -204,7 +204,7 @@ def test_rollback_ends_the_canary_at_once_and_nothing_else(registry: FolderRegis
 
 def test_the_registry_is_told_that_a_canary_was_ended(registry: FolderRegistry, tmp_path: Path) -> None:
     roll_back_live(make_settings(tmp_path), "complaints")
-    sync_registry(registry, tmp_path / "state", tmp_path / "ledger")
+    sync_registry(registry, tmp_path / "state", Ledger(tmp_path / "ledger"))
     assert registry.aliases() == {"live": "1"}
     assert not (tmp_path / "state/canary-ended").exists()
 

@@ -1,10 +1,16 @@
 """Two flows at once, as two processes: the second waits where it must, whatever becomes of the first."""
 
+import contextlib
 import signal
+from pathlib import Path
 
 import pytest
 
-from flows.steps.flow_locks import hold_flow_locks
+from flows.steps.flow_locks import hold_flow_locks, hold_monitor_pass, list_work_locks
+from penumbra.core.settings import Settings, load_settings
+from penumbra.storage.shared.object_sequence import ObjectSequence
+from penumbra.storage.shared.state import exclude_machines
+from penumbra.storage.work_lock import PassInProgress, WorkInProgress
 from tests.helpers.flow_workspace import Workspace
 from tests.helpers.local_service import wait_until
 
@@ -72,3 +78,60 @@ def test_wrong_settings_are_one_sentence(monkeypatch):
     words = r"unknown setting data\.tomorrow"
     with pytest.raises(SystemExit, match=words), hold_flow_locks("ingest", ["flows/ingest.py", "run"]):
         pass
+
+
+@pytest.fixture
+def _short_leases(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("penumbra.storage.shared.lease.LEASE_SECONDS", 0.9)
+
+
+def make_machine(folder: Path, name: str) -> Settings:
+    """The settings of a machine with folders of its own that shares its state."""
+    places = {"DATA__DERIVED": "derived", "TRAINING__FOLDER": "train", "MONITOR__FOLDER": "monitor"}
+    own = {f"PENUMBRA_{setting}": str(folder / name / place) for setting, place in places.items()}
+    return load_settings(environ=own | {"PENUMBRA_CLUSTER__STATE": str(folder / "shared")})
+
+
+@pytest.mark.usefixtures("_short_leases")
+@pytest.mark.parametrize("flow", ["ingest", "train"])
+def test_of_two_machines_one_ingests_or_trains(tmp_path: Path, flow: str) -> None:
+    with contextlib.ExitStack() as held:
+        for lock in list_work_locks(flow, make_machine(tmp_path, "one")):  # type: ignore[arg-type]
+            held.enter_context(lock)
+        with (
+            pytest.raises(WorkInProgress, match=f"another {flow} is at work"),
+            exclude_machines(make_machine(tmp_path, "two"), flow, wait=False),
+        ):
+            pass
+    with exclude_machines(make_machine(tmp_path, "two"), flow, wait=False):
+        pass
+
+
+@pytest.mark.usefixtures("_short_leases")
+@pytest.mark.parametrize("name", ["watch", "retrain"])
+def test_of_two_schedulers_one_makes_the_pass_and_the_other_says_so(tmp_path: Path, name: str) -> None:
+    words = f"another machine's pass is at it: another {name} is at work .*; this one has nothing to do"
+    with (
+        hold_monitor_pass(make_machine(tmp_path, "one"), name),  # type: ignore[arg-type]
+        pytest.raises(PassInProgress, match=words),
+        hold_monitor_pass(make_machine(tmp_path, "two"), name),  # type: ignore[arg-type]
+    ):
+        pass
+
+
+def test_a_flow_that_lost_its_lease_ends_with_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PENUMBRA_CLUSTER__STATE", str(tmp_path / "shared"))
+    monkeypatch.setenv("PENUMBRA_DATA__DERIVED", str(tmp_path))
+    leases = ObjectSequence(str(tmp_path / "shared" / "leases" / "ingest"))
+    with (
+        pytest.raises(SystemExit, match="of this ingest expired, and now another ingest is at work"),
+        hold_flow_locks("ingest", ["", "run"]),
+    ):
+        leases.create(2, leases.read(1))
+
+
+def test_machines_that_share_nothing_are_in_nobodys_way(tmp_path: Path) -> None:
+    settings = make_machine(tmp_path, "one").model_copy(update={"cluster": load_settings().cluster})
+    with exclude_machines(settings, "ingest"), exclude_machines(settings, "ingest", wait=False) as has_waited:
+        assert not has_waited
+    assert list(tmp_path.iterdir()) == []

@@ -15,7 +15,8 @@ from penumbra.approvals.requests import ApprovalRefused, find_request, make_appr
 from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import Settings
 from penumbra.logs.archiving.archive_health import save_archive_health
-from penumbra.registry.ledger import Ledger, LedgerEvent
+from penumbra.registry.ledger import LedgerEvent
+from penumbra.registry.shared_ledger import open_ledger
 from tests.helpers import monitored_model as world
 from tests.helpers.monitored_model import ONE_DAY, WINDOW_BEGIN, read_ledger_entries, run_monitor_pass
 from tests.helpers.regular_flights import make_regular_flights
@@ -33,7 +34,7 @@ def settings(tmp_path: Path) -> Settings:
 
 def append_verdict(settings: Settings, verdict: str, **evidence: Any) -> int:
     event = LedgerEvent(kind="verdict", verdict=verdict, actor="ann", reason="drift: temp", evidence=evidence)
-    return Ledger(settings.ledger.folder).append(event).number
+    return open_ledger(settings).append(event).number
 
 
 def ask_retraining(settings: Settings) -> int:

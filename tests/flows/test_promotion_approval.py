@@ -15,8 +15,9 @@ from penumbra.approvals.requests import ApprovalRefused, find_request
 from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import Settings
 from penumbra.registry import pointers
-from penumbra.registry.ledger import Ledger, LedgerEntry, LedgerEvent
+from penumbra.registry.ledger import LedgerEntry, LedgerEvent
 from penumbra.registry.models import ModelRegistry
+from penumbra.registry.shared_ledger import open_ledger
 from tests.helpers import registered_versions
 from tests.helpers.registered_versions import (
     append_earlier_event,
@@ -43,7 +44,7 @@ def run_pass(settings: Settings, forced: ForcedPromotion | None = None) -> str:
 
 
 def read_ledger(settings: Settings) -> list[LedgerEntry]:
-    return Ledger(settings.ledger.folder).entries()
+    return open_ledger(settings).entries()
 
 
 def summarise_ledger(settings: Settings) -> list[tuple[str, str, str]]:
@@ -182,7 +183,7 @@ def test_an_order_to_promote_a_canary_that_was_ended_since_is_refused_and_void(t
     ended = LedgerEvent(
         kind="canary", verdict="ended", actor="ann", reason="bad", versions={"canary": "2", "live": "1"}
     )
-    Ledger(settings.ledger.folder).append(ended)
+    open_ledger(settings).append(ended)
     why = r"entry 2: entry 3 \(canary ended\) took version 2 back: the next pass judges anew"
     with pytest.raises(ApprovalRefused, match=why):
         answer(settings, "carol")

@@ -17,9 +17,10 @@ from flows.steps.train.run_record import TrainingRuns
 from penumbra.core.settings import RegistrySettings, Settings, load_settings
 from penumbra.registry import ledger_sync
 from penumbra.registry.aliases import LIVE_SINCE_TAG
-from penumbra.registry.ledger import Ledger, LedgerEvent
+from penumbra.registry.ledger import LedgerEvent
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.run_records import FinishedRun
+from penumbra.registry.shared_ledger import open_ledger
 
 
 class KilledError(BaseException):
@@ -60,7 +61,7 @@ def begin(settings: Settings, key: str = "k", verdict: str = "pass") -> Path:
 def read_state(settings: Settings) -> tuple[dict[str, str] | None, list[tuple[str, dict[str, str]]], list[str]]:
     models = ModelRegistry(settings.registry)
     runs = models.client.search_runs([models._experiment()])
-    entries = [(entry.kind, entry.versions) for entry in Ledger(settings.ledger.folder).entries()]
+    entries = [(entry.kind, entry.versions) for entry in open_ledger(settings).entries()]
     return models.aliases(), entries, sorted(run.info.status for run in runs)
 
 
@@ -78,7 +79,7 @@ FIRST = (
 def test_the_first_model_is_live_since_its_promotion(settings: Settings) -> None:
     begin(settings)
     prepare_registration(settings)
-    assert read_live_since(settings) == Ledger(settings.ledger.folder).entries()[1].time.isoformat()
+    assert read_live_since(settings) == open_ledger(settings).entries()[1].time.isoformat()
 
 
 STEPS = ("log_batch", "set_terminated", "create_model_version", "set_registered_model_alias", "search_runs")
@@ -103,7 +104,7 @@ def test_whatever_step_it_was_killed_at_the_next_training_does_the_rest_once(
     assert not file.exists()
     prepare_registration(settings)
     assert read_state(settings) == FIRST
-    assert read_live_since(settings) == Ledger(settings.ledger.folder).entries()[1].time.isoformat()
+    assert read_live_since(settings) == open_ledger(settings).entries()[1].time.isoformat()
 
 
 @pytest.mark.parametrize("registry", ["sqlite_registry", "postgres_registry"], indirect=True)
@@ -147,7 +148,7 @@ def test_the_ledger_has_the_first_model_before_it_is_live(settings: Settings, mo
         with pytest.raises(KilledError):
             prepare_registration(settings)
     assert read_state(settings)[:2] == ({}, FIRST[1])
-    assert ledger_sync.rebuild_aliases(settings, Ledger(settings.ledger.folder).entries()) == "live: none -> 1"
+    assert ledger_sync.rebuild_aliases(settings, open_ledger(settings).entries()) == "live: none -> 1"
 
 
 def test_an_alias_that_was_moved_since_the_verdict_stays(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,7 +162,7 @@ def test_an_alias_that_was_moved_since_the_verdict_stays(settings: Settings, mon
     event = LedgerEvent(
         kind="verdict", actor="a", reason="r", verdict="reject", versions={"candidate": "2", "live": "1"}
     )
-    Ledger(settings.ledger.folder).append(event)
+    open_ledger(settings).append(event)
     ModelRegistry(settings.registry).delete_alias("candidate")
     prepare_registration(settings)
     assert ModelRegistry(settings.registry).aliases() == {"live": "1"}

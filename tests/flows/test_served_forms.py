@@ -141,7 +141,10 @@ def test_a_model_whose_answers_differ_is_not_registered(tmp_path: Path, monkeypa
     sentence = "amount is 1 in training and 2 for a list where amount = 2.0"
     outcome: Any = SimpleNamespace(
         settings=SimpleNamespace(
-            registry=None, ledger=SimpleNamespace(folder=tmp_path), training=SimpleNamespace(folder=tmp_path)
+            registry=None,
+            ledger=SimpleNamespace(folder=tmp_path),
+            training=SimpleNamespace(folder=tmp_path),
+            cluster=SimpleNamespace(state=""),
         ),
         plan=SimpleNamespace(
             fingerprint="f",

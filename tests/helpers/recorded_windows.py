@@ -22,7 +22,8 @@ from monitoring.windows import (
 from penumbra.core.histograms import DegradedSlice
 from penumbra.core.settings import Settings, load_settings
 from penumbra.logs.schema import LabelEntry, PredictionEntry
-from penumbra.registry.ledger import Ledger, LedgerEvent
+from penumbra.registry.ledger import LedgerEvent
+from penumbra.registry.shared_ledger import open_ledger
 from problem import schema
 from tests.helpers import prediction_logs, registered_versions
 
@@ -75,7 +76,7 @@ def make_monitored_history(folder: Path, database: Path, weeks: int = 4) -> Sett
     registered_versions.make_aliased_registry(folder, database, live="1", candidate="2")
     log_weeks(folder, weeks)
     write_data_pointer(folder)
-    ledger = Ledger(settings.ledger.folder)
+    ledger = open_ledger(settings)
     ledger.append(LedgerEvent(kind="promotion", actor="ann", reason="the first", versions={"live": "1"}))
     ledger.append(_make_verdict_event())
     for number in range(weeks):

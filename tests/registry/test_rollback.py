@@ -36,7 +36,7 @@ def served(folder: Path) -> FolderRegistry:
 
 def deploy(registry: FolderRegistry, folder: Path) -> str | None:
     """A pass of the deployer."""
-    aliases.sync_registry(registry, folder / "state", folder / "ledger")
+    aliases.sync_registry(registry, folder / "state", Ledger(folder / "ledger"))
     return deploy_live(registry, folder / "state", local_service.PROBLEM)
 
 

@@ -21,7 +21,8 @@ FAULT = {"day": "2013-04-05", "what": "frozen", "column": "temp", "text": "stuck
 def prepare_requests(folder: Path) -> None:
     """Register a live model and a candidate, and enter that its promotion waits, and an investigation."""
     from penumbra.approvals.requests import make_approval_terms
-    from penumbra.registry.ledger import Ledger, LedgerEvent
+    from penumbra.registry.ledger import LedgerEvent
+    from penumbra.registry.shared_ledger import open_ledger
     from tests.helpers import registered_versions
 
     database = registered_versions.register_versions(folder / "registered", "ab")
@@ -35,7 +36,7 @@ def prepare_requests(folder: Path) -> None:
         event = LedgerEvent(
             kind="verdict", verdict=verdict, actor="ann", reason="better", versions=pair, evidence=evidence
         )
-        Ledger(settings.ledger.folder).append(event)
+        open_ledger(settings).append(event)
 
 
 def run_answer(folder: Path, number: int, choice: Any) -> None:

@@ -19,7 +19,8 @@ LIGHT_MODULES = ("penumbra.registry.rollback", "penumbra.core.settings")
 def prepare_promoted(folder: Path, has_registry: bool) -> None:
     """Serve version 2 after version 1."""
     from penumbra.registry.bundles.manifest import write_manifest
-    from penumbra.registry.ledger import Ledger, LedgerEvent
+    from penumbra.registry.ledger import LedgerEvent
+    from penumbra.registry.shared_ledger import open_ledger
 
     settings = make_settings(folder)
     for version in ("1", "2"):
@@ -29,7 +30,7 @@ def prepare_promoted(folder: Path, has_registry: bool) -> None:
         (settings.service.state / pointer).write_text(version)
     versions = {"live": "2", "previous": "1"}
     event = LedgerEvent(kind="promotion", actor="ann", reason="better", verdict="promote", versions=versions)
-    Ledger(settings.ledger.folder).append(event)
+    open_ledger(settings).append(event)
     if has_registry:
         from tests.helpers import registered_versions
 

@@ -127,7 +127,7 @@ def _run_service(folder: Path) -> Iterator[str]:
     settings = {
         **{"SERVICE__STATE": folder / "state", "SERVICE__PREDICTIONS": folder / "predictions"},
         **{"LABELS__FOLDER": folder / "labels", "LEDGER__FOLDER": folder / "ledger", "LOG__ARCHIVE": ""},
-        "REVIEW__FOLDER": folder / "reviews",
+        **{"REVIEW__FOLDER": folder / "reviews", "CLUSTER__STATE": ""},
         **{"SERVICE__HOST": "127.0.0.1", "SERVICE__PORT": port, "SERVICE__WORKERS": 1, "SERVICE__MAX_RECORDS": 10_000},
         **{"RULES__APPLY": "false", "SHADOW__ENABLED": "false"},
     }

@@ -32,9 +32,10 @@ from penumbra.logs.replicas.log_union import read_coverage
 from penumbra.logs.segments import restore_last_newline
 from penumbra.registry import registry_check
 from penumbra.registry.bundles.manifest import BrokenBundle, verify_bundle
-from penumbra.registry.ledger import BrokenLedger, Ledger
+from penumbra.registry.ledger import BrokenLedger
 from penumbra.registry.models import REGISTRY_ERRORS, ModelRegistry
 from penumbra.registry.pointers import BUNDLES_FOLDER
+from penumbra.registry.shared_ledger import open_ledger
 from penumbra.registry.state_repair import restore_damaged_marks
 from penumbra.storage.locks import is_file_locked
 from penumbra.storage.sealed import find_damaged_files, remove_sealed_file
@@ -96,7 +97,7 @@ def _remove_damaged(settings: Settings) -> Iterator[str]:
 
 def _repair_state(settings: Settings) -> Iterator[str]:
     state = settings.service.state
-    restore_damaged_marks(state, settings.ledger.folder)
+    restore_damaged_marks(state, open_ledger(settings))
     for path in find_damaged_files(state):
         remove_sealed_file(path)
         yield f"{path} is not what was written: it is removed, and the service's deployer writes it again"
@@ -122,7 +123,7 @@ def _list_lost(settings: Settings) -> Iterator[str]:
     if coverage := read_coverage(settings):
         yield from coverage.list_alarms()
     try:
-        Ledger(settings.ledger.folder).entries()
+        open_ledger(settings).entries()
     except BrokenLedger as error:
         yield str(error)
     bundles = settings.service.state / BUNDLES_FOLDER

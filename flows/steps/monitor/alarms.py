@@ -17,6 +17,7 @@ from penumbra.core.actor import get_actor
 from penumbra.core.settings import Settings
 from penumbra.logs.archiving.archive_health import read_archive_health
 from penumbra.registry.ledger import Ledger, LedgerEntry, LedgerEvent
+from penumbra.registry.shared_ledger import open_ledger
 
 ONE_DAY = dt.timedelta(days=1)
 MAX_SILENT_DAYS = 2
@@ -55,7 +56,7 @@ def record_alarm(settings: Settings, window: Window, before: Sequence[Window], d
     goes_on = window.verdict == "investigate" and not new and bool(before) and before[-1].verdict == "investigate"
     if window.verdict == "ok" or goes_on:
         return []
-    ledger, span = Ledger(settings.ledger.folder), {"begin": str(window.begin), "end": str(window.end)}
+    ledger, span = open_ledger(settings), {"begin": str(window.begin), "end": str(window.end)}
     if any(e.evidence.get(WINDOW_KEY) == span and e.verdict == window.verdict for e in ledger.entries()):
         return []
     facts = {name: value for name, value in msgspec.to_builtins(window).items() if name in EVIDENCE_FIELDS}
@@ -90,7 +91,7 @@ def record_silence(settings: Settings, last: dt.date | None, today: dt.date) -> 
         BrokenLedger: The ledger is damaged.
     """
     ledger, found = (
-        Ledger(settings.ledger.folder),
+        open_ledger(settings),
         find_staleness_faults(last, today, MAX_SILENT_DAYS) if settings.monitor.on_faults else [],
     )
     _end_past_alarms(ledger, STALE_KEY, lambda day: day < str(last or ""), f"rows arrive again, the last of {last}")
@@ -116,7 +117,7 @@ def record_archive_failure(settings: Settings) -> list[str]:
     Raises:
         BrokenLedger: The ledger is damaged.
     """
-    health, ledger = read_archive_health(settings.service.predictions), Ledger(settings.ledger.folder)
+    health, ledger = read_archive_health(settings.service.predictions), open_ledger(settings)
     if health is None:
         return []
     since = health.since.isoformat() if health.since else ""

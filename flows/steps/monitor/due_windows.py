@@ -9,6 +9,7 @@ from functools import partial
 import polars as pl
 from mlflow.exceptions import MlflowException
 
+from flows.steps.flow_locks import hold_monitor_pass
 from flows.steps.monitor import alarms, retraining, watched_model, window_limits, window_signals
 from flows.steps.monitor.drift_signals import measure_drift, read_model_profiles
 from flows.steps.monitor.explanations import WindowExplainer
@@ -33,20 +34,14 @@ from penumbra.registry.bundles.manifest import BrokenBundle, UnfitBundle
 from penumbra.registry.ledger import BrokenLedger, Ledger
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import CANDIDATE_ALIAS, read_shadow_versions
+from penumbra.registry.shared_ledger import open_ledger
 from penumbra.storage.sealed import DamagedFile
 from penumbra.storage.sqlite import remove_database
-from penumbra.storage.work_lock import PassInProgress, hold_pass_lock
+from penumbra.storage.work_lock import PassInProgress
 
 MONITOR_ERRORS = (
-    PassInProgress,
-    BrokenBundle,
-    BrokenLedger,
-    DamagedWindow,
-    DamagedFile,
-    MlflowException,
-    SettingsError,
-    ProblemError,
-    SourceFailed,
+    *(PassInProgress, BrokenBundle, BrokenLedger, DamagedWindow, DamagedFile),
+    *(MlflowException, SettingsError, ProblemError, SourceFailed),
 )
 
 
@@ -128,7 +123,7 @@ def judge_due_windows(settings: Settings, problem: Problem) -> list[str]:
         BrokenLedger: The ledger is damaged.
         MlflowException: The registry can't be read.
     """
-    with hold_pass_lock(settings.monitor.folder, "watch"):
+    with hold_monitor_pass(settings, "watch"):
         for sentence in WindowStore(settings.monitor.folder).set_damaged_aside():
             print(sentence)
         behind = list_lag_alarms(settings, read_shadow_versions(settings.service.state), dt.datetime.now(dt.UTC))
@@ -172,7 +167,7 @@ def _begin_pass(settings: Settings, problem: Problem) -> MonitorPass:
 def _make_pass(settings: Settings, problem: Problem) -> MonitorPass:
     index = LogIndex.from_settings(settings, problem.schema)
     profiles = ProfileStore(settings.monitor.folder, settings.service.predictions, problem.schema)
-    models, ledger = ModelRegistry(settings.registry), Ledger(settings.ledger.folder)
+    models, ledger = ModelRegistry(settings.registry), open_ledger(settings)
     now, explainer = get_flow_time(settings.data.today), WindowExplainer(settings)
     unlabelled = UnlabelledLosses(index, settings.promotion.loss)
     return MonitorPass(settings, problem, now, index, models, profiles, ledger, explainer, unlabelled)

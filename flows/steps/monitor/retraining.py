@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.steps import REASON_VARIABLE
+from flows.steps.flow_locks import hold_monitor_pass
 from flows.steps.train import plan
 from penumbra.approvals.requests import APPROVERS_KEY, REQUEST_KEY, list_requests
 from penumbra.approvals.voiding import void_outdated_retrainings
@@ -16,10 +17,10 @@ from penumbra.core.settings import PROJECT_ROOT, DataSettings, Settings
 from penumbra.data import versions
 from penumbra.data.admitted import list_recorded_batches
 from penumbra.data.batches import DataStore
-from penumbra.registry.ledger import Ledger, LedgerEntry, LedgerEvent
+from penumbra.registry.ledger import LedgerEntry, LedgerEvent
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import CANDIDATE_ALIAS
-from penumbra.storage.work_lock import hold_pass_lock
+from penumbra.registry.shared_ledger import open_ledger
 
 RETRAIN_EVENT = "penumbra-retrain"
 NOTHING_NEW, TRAINED, FAILED, REQUESTED = "nothing new", "trained", "failed", "requested"
@@ -96,14 +97,14 @@ def respond_to_verdict(settings: Settings, problem: Problem, ingest: Callable[[]
         BrokenLedger: The ledger is damaged.
         MlflowException: The registry can't be read.
     """
-    ledger = Ledger(settings.ledger.folder)
+    ledger = open_ledger(settings)
     for sentence in void_outdated_retrainings(ledger):
         print(sentence)
     approve = settings.monitor.approve
     verdict = find_pending_verdict(ledger.entries(), approve)
     if verdict is None:
         return ""
-    with hold_pass_lock(settings.monitor.folder, "retrain"):
+    with hold_monitor_pass(settings, "retrain"):
         if find_pending_verdict(ledger.entries(), approve) != verdict:
             return ""
         outcome, version, sentence = _ingest_and_train(settings, problem, verdict, ingest, train)
@@ -192,7 +193,7 @@ def _ingest_and_train(
 
 def _is_judged_since(settings: Settings, verdict: LedgerEntry, version: str) -> bool:
     """Tell whether the gate has judged a version after this verdict."""
-    later = Ledger(settings.ledger.folder).entries()[verdict.number :]
+    later = open_ledger(settings).entries()[verdict.number :]
     return any(entry.kind == "verdict" and entry.versions.get(CANDIDATE_ALIAS) == version for entry in later)
 
 

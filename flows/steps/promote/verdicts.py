@@ -21,9 +21,10 @@ from penumbra.promotion.unseen_losses import EarlierDays, summarise_earlier_days
 from penumbra.registry import ledger_sync
 from penumbra.registry.aliases import AliasesChanged, hold_alias_lock, sync_registry
 from penumbra.registry.bundles.manifest import BrokenBundle, UnfitBundle
-from penumbra.registry.ledger import COMPARED_DAYS_KEY, BrokenLedger, Ledger, LedgerEntry, find_last_move
+from penumbra.registry.ledger import COMPARED_DAYS_KEY, BrokenLedger, LedgerEntry, find_last_move
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import CANARY_ALIAS, CANDIDATE_ALIAS, LIVE_ALIAS, PREVIOUS_ALIAS, read_refusal
+from penumbra.registry.shared_ledger import open_ledger
 from penumbra.storage.sealed import DamagedFile
 
 GATE_VERDICTS = ("pass", "fail", "not enough data")  # those of the ledger's verdicts that are the gate's
@@ -71,14 +72,14 @@ def prepare_aliases(settings: Settings) -> dict[str, str]:
         BrokenLedger: The ledger isn't whole.
         MlflowException: The registry can't be reached.
     """
-    models = ModelRegistry(settings.registry)
-    sync_registry(models, settings.service.state, settings.ledger.folder)
-    entries = _read_entries(settings)
-    with hold_alias_lock(settings.ledger.folder):
+    models, ledger = ModelRegistry(settings.registry), open_ledger(settings)
+    sync_registry(models, settings.service.state, ledger)
+    entries = ledger.entries()
+    with hold_alias_lock(ledger):
         before = models.aliases() or {}
         aliases = ledger_sync.finish_last_move(models, entries)
     if aliases != before:
-        ledger_sync.tag_ledger_entries(models, settings.ledger.folder, entries)
+        ledger_sync.tag_ledger_entries(models, ledger, entries)
     if LIVE_ALIAS not in aliases:
         raise PromotionRefused(NO_LIVE_MESSAGE)
     return aliases
@@ -136,23 +137,23 @@ def act_on_cases(settings: Settings, cases: Sequence[PromotionCase], flow_run: s
     Returns:
         The words that `make promote` ends with.
     """
-    models, ledger = ModelRegistry(settings.registry), Ledger(settings.ledger.folder)
+    models, ledger = ModelRegistry(settings.registry), open_ledger(settings)
     judged = {case.version: (case.decision.verdict, case.decision.reason) for case in cases}
     lines = void_outdated_promotions(ledger, models.aliases() or {}, judged, settings.promotion.approve)
     for case in (replace(each, flow_run=flow_run) for each in cases):
         if case.decision.verdict == "ok":
             lines.append(str(case))
             continue
-        with hold_alias_lock(settings.ledger.folder):
+        with hold_alias_lock(ledger):
             lines.append(record_case(settings, models, ledger, case))
         if case.decision.verdict == "investigate":
             break  # the candidate was compared with a model that isn't live any more
-    ledger_sync.tag_ledger_entries(models, ledger.folder, ledger.entries())
+    ledger_sync.tag_ledger_entries(models, ledger, ledger.entries())
     return "\n".join(lines if cases else [*lines, NO_CANDIDATE_MESSAGE])
 
 
 def _read_entries(settings: Settings) -> list[LedgerEntry]:
-    return Ledger(settings.ledger.folder).entries()
+    return open_ledger(settings).entries()
 
 
 def find_gate_verdict(entries: Sequence[LedgerEntry], version: str) -> str | None:

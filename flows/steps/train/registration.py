@@ -28,10 +28,12 @@ from penumbra.registry.ledger import COMPARED_DAYS_KEY, BrokenLedger, Ledger, Le
 from penumbra.registry.models import REGISTRY_ERRORS, ModelRegistry
 from penumbra.registry.pointers import CANDIDATE_ALIAS, LIVE_ALIAS
 from penumbra.registry.run_records import KEY_TAG
+from penumbra.registry.shared_ledger import open_ledger
 from penumbra.storage.atomic import replace_file
 from penumbra.storage.cache import RunReceipts
 from penumbra.storage.fingerprints import compute_fingerprint
 from penumbra.storage.locks import hold_file_lock
+from penumbra.storage.shared.state import exclude_machines
 from penumbra.training.fit import compute_baseline, count_category_values
 from penumbra.training.split import format_batch_range
 
@@ -119,7 +121,7 @@ def prepare_registration(settings: Settings) -> None:
         BrokenLedger: The ledger isn't whole.
         MlflowException: The registry can't be reached.
     """
-    Ledger(settings.ledger.folder).entries()
+    open_ledger(settings).entries()
     with _hold_registration_lock(settings) as file:
         _finish_from_file(settings, file)
         ModelRegistry(settings.registry).end_aborted_runs()
@@ -177,9 +179,10 @@ def _list_compared_days(days: pl.DataFrame) -> list[list[Any]]:
 
 @contextlib.contextmanager
 def _hold_registration_lock(settings: Settings) -> Iterator[Path]:
-    """Hold the lock that lets one process at a time register; yield the path of the file with what was begun."""
+    """Hold the lock that lets one process of all machines register; yield the path of the file with what was begun."""
     settings.training.folder.mkdir(parents=True, exist_ok=True)
-    with hold_file_lock(settings.training.folder / REGISTRATION_LOCK_FILE):
+    lock = settings.training.folder / REGISTRATION_LOCK_FILE
+    with hold_file_lock(lock), exclude_machines(settings, "registration"):
         yield RunReceipts(settings.training.folder).begun_file
 
 
@@ -205,8 +208,9 @@ def _finish(settings: Settings, begun: BegunRegistration, file: Path) -> str:
     run = record_training_runs(models, begun.runs, begun.key)
     tags = {"fingerprint": begun.fingerprint, "data_version": begun.runs.data_version}
     version = _register_once(models, run, tags) if begun.is_servable else ""
-    with aliases.hold_alias_lock(settings.ledger.folder):
-        alias = _enter_and_set_alias(models, Ledger(settings.ledger.folder), begun, run, version)
+    ledger = open_ledger(settings)
+    with aliases.hold_alias_lock(ledger):
+        alias = _enter_and_set_alias(models, ledger, begun, run, version)
     text = describe_outcome(begun.summary, version, alias)
     RunReceipts(settings.training.folder).save(begun.fingerprint, text)
     file.unlink()
@@ -222,7 +226,7 @@ def _describe_other_training(settings: Settings, begun: BegunRegistration) -> st
         return ""
     models = ModelRegistry(settings.registry)
     version = models.find_version_by_fingerprint(begun.fingerprint)
-    entered = [entry for entry in Ledger(settings.ledger.folder).entries() if version in entry.versions.values()]
+    entered = [entry for entry in open_ledger(settings).entries() if version in entry.versions.values()]
     if not version or not entered or models.read_run(version).tags.get(KEY_TAG) == begun.key:
         return ""
     text = f"Nothing to register: another training has made version {version} of this data, code and settings.\n"

@@ -31,7 +31,8 @@ from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.core.text.masking import mask_text
 from penumbra.registry.aliases import AliasesChanged
-from penumbra.registry.ledger import BrokenLedger, Ledger
+from penumbra.registry.ledger import BrokenLedger
+from penumbra.registry.shared_ledger import open_ledger
 from penumbra.storage.sealed import DamagedFile
 from service.http.asgi import AsgiApp, Message, Receive, Send
 from service.http.refusals import RequestRefused
@@ -88,7 +89,7 @@ def _render_page(
     settings: Settings, problem: Problem, is_answerable: bool, said: str = "", is_refused: bool = False
 ) -> bytes:
     try:
-        entries = Ledger(settings.ledger.folder).entries()
+        entries = open_ledger(settings).entries()
     except BrokenLedger as error:
         raise RequestRefused(503, str(error)) from None
     requests = [each.require_approvers(settings.promotion.approvers) for each in list_requests(entries)]

@@ -13,11 +13,12 @@ def list_approvals(with_ended: bool, as_json: bool) -> None:
     from penumbra.approvals.requests import list_requests
     from penumbra.cli.reports import approval_report
     from penumbra.core.settings import SettingsError, load_settings
-    from penumbra.registry.ledger import BrokenLedger, Ledger
+    from penumbra.registry.ledger import BrokenLedger
+    from penumbra.registry.shared_ledger import open_ledger
 
     with refuse_on(BrokenLedger, SettingsError):
         settings = load_settings()
-        every = list_requests(Ledger(settings.ledger.folder).entries())
+        every = list_requests(open_ledger(settings).entries())
     approvers = settings.promotion.approvers
     shown = [each.require_approvers(approvers) for each in every if with_ended or each.status == "waiting"]
     if as_json:

@@ -51,20 +51,25 @@ def return_to_previous(reason: str, to: str) -> None:
 @click.command("history", cls=ProjectCommand, example="penumbra history 7")
 @click.argument("entry", type=click.IntRange(min=1), required=False)
 @click.option("--rebuild", is_flag=True, help="Set the registry's aliases to what the ledger says.")
+@click.option("--share", is_flag=True, help="Take this machine's ledger to the state that machines share.")
 @as_json_option
-def show_history(entry: int | None, rebuild: bool, as_json: bool) -> None:
+def show_history(entry: int | None, rebuild: bool, share: bool, as_json: bool) -> None:
     """Show every verdict, promotion, rollback and retraining; or one ENTRY with its evidence."""
     from penumbra.cli.reports import ledger_report
     from penumbra.core.settings import SettingsError, load_settings
     from penumbra.registry import ledger_sync
     from penumbra.registry.aliases import AliasesChanged
-    from penumbra.registry.ledger import BrokenLedger, Ledger
+    from penumbra.registry.ledger import BrokenLedger
+    from penumbra.registry.shared_ledger import open_ledger, share_ledger
 
-    if rebuild and (entry or as_json):
-        raise click.UsageError("--rebuild stands alone.")
+    if (rebuild or share) and (entry or as_json or (rebuild and share)):
+        raise click.UsageError(f"--{'rebuild' if rebuild else 'share'} stands alone.")
     with refuse_on(BrokenLedger, LookupError, SettingsError, AliasesChanged):
         settings = load_settings()
-        entries = Ledger(settings.ledger.folder).entries()
+        if share:
+            click.echo(share_ledger(settings))
+            return
+        entries = open_ledger(settings).entries()
         if rebuild:
             click.echo(ledger_sync.rebuild_aliases(settings, entries))
         elif entry:

@@ -15,8 +15,8 @@ from penumbra.logs.lag_alarms import list_lag_alarms
 from penumbra.logs.schema import STATUS_OK
 from penumbra.logs.shadow_log import load_shadow_state
 from penumbra.logs.shadow_state import ShadowProgress
-from penumbra.registry.ledger import Ledger
 from penumbra.registry.pointers import CANDIDATE_ALIAS, read_refusal, read_shadow_versions
+from penumbra.registry.shared_ledger import open_ledger
 
 MAX_HEARTBEAT_AGE_SECONDS = 10.0
 KEEP_COLLECTING = "keep collecting"
@@ -105,7 +105,7 @@ def _explain_progress(role: str, version: str, progress: ShadowProgress) -> Iter
 
 def _quote_last_verdict(settings: Settings, role: str, version: str, progress: ShadowProgress) -> Iterator[str]:
     """What the last pass of `penumbra promote` said of a candidate, and what it waits for."""
-    entries = Ledger(settings.ledger.folder).entries() if role == CANDIDATE_ALIAS else []
+    entries = open_ledger(settings).entries() if role == CANDIDATE_ALIAS else []
     said = [entry for entry in entries if entry.kind == "verdict" and entry.versions.get(role) == version]
     if said and said[-1].verdict == KEEP_COLLECTING:
         yield f"Version {version} at {said[-1].time:%Y-%m-%d %H:%M} UTC (`penumbra promote`): {said[-1].reason}."

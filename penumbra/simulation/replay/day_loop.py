@@ -20,9 +20,10 @@ from penumbra.core.task import Task
 from penumbra.logs.index import LogIndex
 from penumbra.logs.queries.labels import read_day_answers
 from penumbra.registry.bundles import bundle
-from penumbra.registry.ledger import Ledger, LedgerEntry
+from penumbra.registry.ledger import LedgerEntry
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import BUNDLES_FOLDER, LIVE_ALIAS
+from penumbra.registry.shared_ledger import open_ledger
 from penumbra.simulation.replay import reviewers, sabotage, sandbox
 from penumbra.simulation.replay.faults import InjectedFault
 from penumbra.simulation.replay.sandbox import ReplayFailed, RunningService
@@ -155,7 +156,7 @@ class DayLoop:
         return self.models.aliases() or {}
 
     def _entries(self) -> list[LedgerEntry]:
-        return Ledger(self.settings.ledger.folder).entries()
+        return open_ledger(self.settings).entries()
 
 
 def make_source_settings(settings: Settings) -> DataSettings:

@@ -158,6 +158,7 @@ def build_replay_environment(settings: Settings, plan: ReplayPlan) -> dict[str, 
         "PENUMBRA_SHADOW__CATCH_UP_HOURS": "87600",  # the days are seconds: none is too old
         "PENUMBRA_SHADOW__BATCH_ROWS": "4096",
         "PENUMBRA_LOG__KEEP_DAYS": "3650",
+        "PENUMBRA_CLUSTER__STATE": "",  # its ledger is its own
         "PENUMBRA_REGISTRY__SIGNED_BY": "[]",  # nobody signs the sabotaged candidate
         "PENUMBRA_PROMOTION__APPROVE": "rule",  # nobody is there to approve anything
         "PENUMBRA_MONITOR__APPROVE": "rule",

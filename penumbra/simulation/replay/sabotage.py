@@ -14,10 +14,11 @@ from penumbra.core.settings import Settings
 from penumbra.core.task import Task
 from penumbra.registry import aliases
 from penumbra.registry.bundles import bundle
-from penumbra.registry.ledger import Ledger, LedgerEvent
+from penumbra.registry.ledger import LedgerEvent
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import CANDIDATE_ALIAS, LIVE_ALIAS
 from penumbra.registry.run_records import FinishedRun
+from penumbra.registry.shared_ledger import open_ledger
 from penumbra.training.onnx.compile import compile_model, predict_outputs
 
 TREE_LEAVES, SABOTAGE_PROBE_ROWS, SABOTAGED_NAME = 200, 256, "sabotaged"
@@ -42,12 +43,11 @@ def register_sabotaged(settings: Settings, problem: Problem) -> str:
         run = models.record(FinishedRun(f"train {SABOTAGED_NAME}", now, now), artifacts={"bundle": Path(folder) / live})
         tags = {"fingerprint": SABOTAGED_NAME, "data_version": facts["data_version"]}
         version = models.register(run, "bundle", tags)
-    with aliases.hold_alias_lock(settings.ledger.folder):
+    ledger = open_ledger(settings)
+    with aliases.hold_alias_lock(ledger):
         models.set_alias(CANDIDATE_ALIAS, version)
     versions, why = {CANDIDATE_ALIAS: version, LIVE_ALIAS: live}, "gate, before it was tampered with"
-    Ledger(settings.ledger.folder).append(
-        LedgerEvent(kind="verdict", verdict="pass", actor=get_actor(), reason=why, versions=versions)
-    )
+    ledger.append(LedgerEvent(kind="verdict", verdict="pass", actor=get_actor(), reason=why, versions=versions))
     return version
 
 

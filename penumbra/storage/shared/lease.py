@@ -24,7 +24,7 @@ RENEWALS = 3  # in the time after which a lease expires
 POLL_SECONDS = 1.0
 
 
-class LeaseLost(RuntimeError):
+class LeaseLost(WorkInProgress):
     """The lease expired and somebody else has taken it; says who."""
 
 
@@ -63,11 +63,13 @@ class LeaseRecord:
 class Lease:
     """A lease that this process holds."""
 
-    def __init__(self, sequence: ObjectSequence, number: int, record: LeaseRecord, seconds: float) -> None:
+    def __init__(
+        self, sequence: ObjectSequence, number: int, record: LeaseRecord, seconds: float, has_waited: bool
+    ) -> None:
         """`number` is that of `record` in the sequence; the lease lasts for `seconds` after each renewal."""
         self._sequence, self._number, self._record, self._seconds = sequence, number, record, seconds
         self._lost_to = ""
-        self.has_waited = False
+        self.has_waited = has_waited
 
     def check(self) -> None:
         """Check that the lease was not taken by somebody else, as far as the last renewal knows.
@@ -109,25 +111,35 @@ class Lease:
 
 
 @contextlib.contextmanager
-def hold_lease(url: str, name: str, work: str, wait: bool = True, seconds: float = LEASE_SECONDS) -> Iterator[Lease]:
+def hold_lease(
+    url: str,
+    name: str,
+    work: str,
+    wait: bool = True,
+    seconds: float | None = None,
+    patience: float | None = None,
+) -> Iterator[Lease]:
     """Hold a lease for the block, renewed by a thread; while another holder is in the way, wait and print who it is.
 
     Args:
         url: Where leases are kept, as `SharedState.locate("leases")` has it.
         name: The lease's name.
         work: What this process does, in a word, such as "ingest".
-        wait: Whether to wait for another holder to return it, or for its expiry.
-        seconds: Time without renewal after which others may take it.
+        wait: Whether to wait for another holder to return it. One that was killed is waited for in any case: its lease
+            isn't renewed, and expires.
+        seconds: Time without renewal after which others may take it; None for `LEASE_SECONDS`.
+        patience: Seconds for which a store that is away is tried again; None for the usual time.
 
     Yields:
         The lease; `has_waited` tells whether it had to wait.
 
     Raises:
-        WorkInProgress: Another holder is in the way, and `wait` is false.
+        WorkInProgress: Another holder is in the way and has renewed its lease, and `wait` is false.
         LeaseLost: At the end of the block: the lease expired meanwhile, and somebody else has taken it.
         StoreError: The store refuses, or is away.
     """
-    lease = _take_lease(ObjectSequence(f"{url}/{name}"), work, wait, seconds)
+    seconds = seconds or LEASE_SECONDS
+    lease = _take_lease(ObjectSequence(f"{url}/{name}", patience), work, wait, seconds)
     is_over = threading.Event()
     renewal = threading.Thread(target=_keep_renewing, args=(lease, is_over, seconds / RENEWALS), daemon=True)
     renewal.start()
@@ -140,22 +152,20 @@ def hold_lease(url: str, name: str, work: str, wait: bool = True, seconds: float
 
 
 def _take_lease(sequence: ObjectSequence, work: str, wait: bool, seconds: float) -> Lease:
-    announced = ""
+    seen: dict[str, int] = {}  # the number of each holder's record when it was seen first
     while True:
         number, record = _read_latest(sequence)
         if record is None or not record.is_held:
             mine = _make_record(work, seconds)
             if sequence.create(number + 1, mine.encode()) and max(sequence.list_numbers()) == number + 1:
-                lease = Lease(sequence, number + 1, mine, seconds)
-                lease.has_waited = bool(announced)
-                return lease
+                return Lease(sequence, number + 1, mine, seconds, has_waited=bool(seen))
             continue
-        if not wait:
+        if record.token not in seen:
+            print(f"{record.describe(work)}: this one waits {'for it' if wait else 'to see whether it is'}", flush=True)
+        if not wait and seen.setdefault(record.token, number) != number:
             raise WorkInProgress(record.describe(work))
-        if announced != record.token:
-            print(f"{record.describe(work)}: this one waits for it", flush=True)
-            announced = record.token
-        time.sleep(min(POLL_SECONDS, seconds / RENEWALS))
+        seen.setdefault(record.token, number)
+        time.sleep(min(POLL_SECONDS, seconds / RENEWALS / 2))
 
 
 def _make_record(work: str, seconds: float) -> LeaseRecord:

@@ -13,16 +13,17 @@ NUMBER_DIGITS = 12
 class ObjectSequence:
     """The numbered objects below a URL."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, patience: float | None = None) -> None:
         """Open a sequence; no request is made yet.
 
         Args:
             url: A folder, or a URL that fsspec knows; the first `create` makes it.
+            patience: Seconds for which a store that is away is tried again; None for the usual time.
 
         Raises:
             StoreError: The package for such URLs isn't installed, or nothing is known about them.
         """
-        self.store = ObjectStore(url)
+        self.store = ObjectStore(url, patience)
 
     def create(self, number: int, content: bytes) -> bool:
         """Create an object, if there is none of this number.

@@ -6,12 +6,11 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 from penumbra.core.text.masking import mask_address, mask_text
-from penumbra.storage.atomic import write_aside
 
 Result = TypeVar("Result")
 
@@ -32,16 +31,18 @@ class StoreError(OSError):
 class ObjectStore:
     """The objects below a URL; their names are relative to it."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, patience: float | None = None) -> None:
         """Open a store; no request is made yet.
 
         Args:
             url: A folder, or a URL that fsspec knows.
+            patience: Seconds for which a store that is away is tried again; None for `PATIENCE_SECONDS`.
 
         Raises:
             StoreError: The package for such URLs isn't installed, or nothing is known about them.
         """
         self.url = url.rstrip("/")
+        self._patience = PATIENCE_SECONDS if patience is None else patience
         self._files, self._root = _open_file_system(self.url)
         self._is_local = "file" in self._files.protocol
 
@@ -60,13 +61,13 @@ class ObjectStore:
             StoreError: The store refuses, or is away.
         """
         if self._is_local:
-            return self._create_file(Path(self._locate(name)), content)
+            return _create_file(Path(self._locate(name)), content)
         return self._patiently(lambda: self._put_new(name, content), lambda: self._has_content(name, content))
 
     def write(self, name: str, content: bytes) -> None:
         """Create or replace the object `name` as a whole by `content`. Raises StoreError where the store refuses."""
         if self._is_local:
-            return _replace_local(Path(self._locate(name)), lambda aside: aside.write_bytes(content))
+            return _replace_file(Path(self._locate(name)), lambda aside: aside.write_bytes(content))
         self._patiently(lambda: self._files.pipe_file(self._locate(name), content))
 
     def read(self, name: str) -> bytes:
@@ -131,7 +132,7 @@ class ObjectStore:
         """
         target = self._locate(name)
         if self._is_local:
-            _replace_local(Path(target), lambda aside: shutil.copyfile(path, aside))
+            _replace_file(Path(target), lambda aside: shutil.copyfile(path, aside))
         else:
             self._patiently(lambda: self._files.put_file(str(path), target))
         return _format_version(self._patiently(lambda: self._files.info(target)))
@@ -148,9 +149,7 @@ class ObjectStore:
             OSError: The file can't be written.
             StoreError: The store refuses, or is away.
         """
-        _replace_local(
-            path, lambda aside: self._patiently(lambda: self._files.get_file(self._locate(name), str(aside)))
-        )
+        _replace_file(path, lambda aside: self._patiently(lambda: self._files.get_file(self._locate(name), str(aside))))
 
     def delete(self, names: Iterable[str]) -> None:
         """Delete the objects `names`, as far as they exist. Raises StoreError where the store refuses."""
@@ -187,21 +186,9 @@ class ObjectStore:
         except FileNotFoundError:
             return False
 
-    def _create_file(self, path: Path, content: bytes) -> bool:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_name(f".{path.name}-{os.urandom(8).hex()}.tmp")
-        aside.write_bytes(content)
-        try:
-            os.link(aside, path)
-        except FileExistsError:
-            return False
-        finally:
-            aside.unlink()
-        return True
-
     def _patiently(self, request: Callable[[], Result], is_done: Callable[[], Result] | None = None) -> Result:
         """Make a request, again and again while the store is away; `is_done` tells whether a lost one has succeeded."""
-        end, pause, has_failed = time.monotonic() + PATIENCE_SECONDS, 0.1, False
+        end, pause, has_failed = time.monotonic() + self._patience, 0.1, False
         while True:
             try:
                 return (has_failed and is_done is not None and is_done()) or request()
@@ -225,7 +212,7 @@ class ObjectStore:
         if isinstance(error, PermissionError):
             return StoreError(f"{address}: access is denied to these credentials ({mask_text(str(error))})")
         if _is_away(error):
-            text = f"no answer for {PATIENCE_SECONDS:.0f} seconds ({mask_text(str(error))}); try again once it is back"
+            text = f"no answer for {self._patience:.0f} seconds ({mask_text(str(error))}); try again once it is back"
             return StoreError(f"{address}: {text}")
         return StoreError(f"{address}: {mask_text(str(error))}")
 
@@ -249,10 +236,31 @@ def _open_file_system(url: str) -> tuple[Any, str]:
     return files, root.rstrip("/")
 
 
-def _replace_local(path: Path, write: Callable[[Path], Any]) -> None:
+@contextlib.contextmanager
+def _make_aside(path: Path) -> Iterator[Path]:
+    """Yield a path beside a file that no thread of any machine shares; what is there at the end is removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with write_aside(path) as aside:
+    aside = path.with_name(f".{path.name}-{os.urandom(8).hex()}.tmp")
+    try:
+        yield aside
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _create_file(path: Path, content: bytes) -> bool:
+    with _make_aside(path) as aside:
+        aside.write_bytes(content)
+        try:
+            os.link(aside, path)
+        except FileExistsError:
+            return False
+    return True
+
+
+def _replace_file(path: Path, write: Callable[[Path], Any]) -> None:
+    with _make_aside(path) as aside:
         write(aside)
+        os.replace(aside, path)
 
 
 def _format_version(facts: dict[str, Any]) -> str:

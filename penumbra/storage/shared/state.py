@@ -1,5 +1,7 @@
 """Where the state that machines share lies: what is kept below the URL of the setting `cluster.state`."""
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -32,3 +34,31 @@ class SharedState:
             Its URL.
         """
         return "/".join((self.url, folder, *below))
+
+
+@contextlib.contextmanager
+def exclude_machines(settings: Settings, work: str, wait: bool = True) -> Iterator[bool]:
+    """Let no other machine do the same for the block, by a lease; nothing where machines share no state.
+
+    Args:
+        settings: The section [cluster] is read.
+        work: What is done, in a word that is the lease's name, too.
+        wait: Whether to wait for another machine that is at it. One that was killed is waited for in any case, which
+            is over within a minute.
+
+    Yields:
+        Whether it has waited.
+
+    Raises:
+        WorkInProgress: Another machine is at it, and `wait` is false.
+        LeaseLost: At the end of the block: this machine was silent for too long, and another one is at it now.
+        StoreError: The store refuses, or is away.
+    """
+    state = SharedState.from_settings(settings)
+    if state is None:
+        yield False
+        return
+    from penumbra.storage.shared.lease import hold_lease
+
+    with hold_lease(state.locate("leases"), work, work, wait) as lease:
+        yield lease.has_waited

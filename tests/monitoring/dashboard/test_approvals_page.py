@@ -26,6 +26,7 @@ from penumbra.logs.index import LogIndex
 from penumbra.registry.ledger import Ledger, LedgerEvent
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.run_records import FACTS_TAG, JSON_TAG_FACTS, FinishedRun
+from penumbra.registry.shared_ledger import open_ledger
 from penumbra.reviews.records import ReviewBlock, ReviewCase
 from service.http.access import read_keys
 from tests.helpers import browser_pages, local_service, local_sites, recorded_windows
@@ -48,7 +49,7 @@ def fill_ledger(folder: Path, database: Path) -> ModelRegistry:
     """Entry 2 is a promotion that waits, entry 3 an investigation."""
     models = make_aliased_registry(folder, database, live="1", candidate="2")
     settings = recorded_windows.make_history_settings(folder)
-    ledger, pair = Ledger(settings.ledger.folder), {"candidate": "2", "live": "1"}
+    ledger, pair = open_ledger(settings), {"candidate": "2", "live": "1"}
     terms = make_approval_terms(settings.promotion)
     entered: list[tuple[str, dict[str, str], dict[str, Any]]] = [
         ("pass", pair, {"checks": [CHECK]}),
@@ -71,7 +72,7 @@ def serve_overview(folder: Path, keys: Any = KEYS) -> Iterator[SimpleNamespace]:
     listening = [socket.create_server(("127.0.0.1", port)) for port in ports.values()]
     address = f"http://127.0.0.1:{ports['overview']}"
     with local_sites.serve_config(config, listening), httpx.Client(base_url=address, trust_env=False) as client:
-        yield SimpleNamespace(client=client, address=address, ledger=Ledger(settings.ledger.folder))
+        yield SimpleNamespace(client=client, address=address, ledger=open_ledger(settings))
     for each in listening:
         each.close()
 
@@ -215,7 +216,7 @@ def test_how_wrong_both_versions_were_on_reviewed_rows_that_models_decided_is_am
     marked = [line.replace(b"{", b'{"explored":true,', 1) for line in lines[:explored]]
     segment.write_bytes(b"".join([*marked, *lines[explored:]]))
     pick_first_rows(settings, problem, 10 + explored)
-    entries = Ledger(settings.ledger.folder).entries()
+    entries = open_ledger(settings).entries()
     figures = dict(describe_evidence(settings, problem, entries, list_requests(entries)[0])["figures"])
     for name in ("version 2 on reviewed rows", "served, on these rows"):
         assert figures[name].startswith("error rate ")
@@ -227,7 +228,7 @@ def test_reviewed_rows_that_the_new_version_may_have_learnt_from_do_not_count(tm
     settings, problem = recorded_windows.make_history_settings(tmp_path), load_problem()
     recorded_windows.log_weeks(tmp_path, 1)
     pick_first_rows(settings, problem, 10)
-    entries, run = Ledger(settings.ledger.folder).entries(), models.find_run_id("2")
+    entries, run = open_ledger(settings).entries(), models.find_run_id("2")
     for name in JSON_TAG_FACTS:
         models.client.set_tag(run, name, "{}")
     for batch, shown in (("2013-02", 1), ("2013-04", 0)):

@@ -16,7 +16,8 @@ from monitoring.window_store import WindowStore
 from penumbra.core.problem_loading import load_problem
 from penumbra.logs.append_log import LogWriter, encode_json, list_segments
 from penumbra.logs.lag import INDEX_METRICS_FILE
-from penumbra.registry.ledger import LEDGER_FILE, Ledger, LedgerEvent
+from penumbra.registry.ledger import LEDGER_FILE, LedgerEvent
+from penumbra.registry.shared_ledger import open_ledger
 from penumbra.reviews.records import ReviewBlock, ReviewCase
 from tests.helpers import browser_pages, prediction_logs, recorded_windows
 from tests.helpers.registered_versions import make_aliased_registry
@@ -221,7 +222,7 @@ def test_what_has_been_done_is_no_step_before_the_first_pass(tmp_path, monkeypat
 def record_silence(settings, last):
     text = f"the last rows are of {last}, 52 days before 2013-06-05"
     event = LedgerEvent(kind="verdict", verdict="investigate", actor="ann", reason=text, evidence={"stale": last})
-    Ledger(settings.ledger.folder).append(event)
+    open_ledger(settings).append(event)
     return text
 
 

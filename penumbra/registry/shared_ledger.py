@@ -1,0 +1,243 @@
+"""The ledger that machines share: each entry, or two that are written at once, is an object that one writer creates.
+
+The objects' names are the numbers of their first entries; `head.json` beside them has the end as it was sealed. The
+lines are those of the ledger in a folder, chained in the same way, and this machine's folder is a copy that is brought
+up to date by each reading. A process that is killed between an object and the head leaves an entry that the head
+doesn't count; it is one, and the next append seals it.
+
+An append takes three requests, one after the other: the head, the object, the head again. Where others were faster, it
+reads what they wrote and tries the next number.
+"""
+
+import functools
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from penumbra.core.settings import Settings, SettingsError
+from penumbra.core.text.masking import mask_address
+from penumbra.logs.append_log import encode_json
+from penumbra.registry.ledger import (
+    LEDGER_FILE,
+    LEDGER_HEAD_FILE,
+    BrokenLedger,
+    Ledger,
+    LedgerEntry,
+    LedgerEvent,
+    LedgerHead,
+    advance_head,
+    chain_event,
+    decode_chained_line,
+    decode_head,
+    split_lines,
+)
+from penumbra.storage.shared.state import SharedState
+
+
+@dataclass(frozen=True)
+class SharedLedger(Ledger):
+    """The ledger behind a URL, with a copy in a folder.
+
+    Attributes:
+        state: What machines share.
+        patience: Seconds for which a store that is away is tried again.
+    """
+
+    state: SharedState
+    patience: float | None = None
+
+    def append(self, event: LedgerEvent, then: Callable[[LedgerEntry], LedgerEvent] | None = None) -> LedgerEntry:
+        """Append an entry, as `Ledger.append` does; it is in the store when this returns.
+
+        Args:
+            event: What happened.
+            then: Makes a second event from the first one's entry; both are one object.
+
+        Returns:
+            The first event with its number, time and link to the entry before.
+
+        Raises:
+            BrokenLedger: The ledger or its head is missing or damaged.
+            StoreError: The store refuses, or is away.
+        """
+        sealed = self._fetch_head()
+        if sealed is None:
+            self._objects.store.create(LEDGER_HEAD_FILE, encode_json(LedgerHead()))
+        head = sealed or LedgerHead()
+        entry, lines, after = chain_event(event, then, head)
+        while not self._objects.create(head.entries + 1, lines):
+            head = self._follow(head, self._objects.read(head.entries + 1))
+            entry, lines, after = chain_event(event, then, head)
+        self._objects.store.write(LEDGER_HEAD_FILE, encode_json(after))
+        return entry
+
+    def entries(self) -> list[LedgerEntry]:
+        """Bring this machine's copy up to date, and read every entry.
+
+        Returns:
+            The entries, oldest first; none if there is no ledger yet.
+
+        Raises:
+            BrokenLedger: The chain is broken, or the copy is of another ledger.
+            OSError: The copy can't be read or written.
+            StoreError: The store refuses, or is away.
+        """
+        sealed = self._fetch_head()
+        if sealed is None:
+            return []
+        try:
+            with self._open_to_append() as (file, copied):
+                self._check_tail(file, copied, sealed)
+                lines, head = self._fetch_lines(copied, sealed)
+                if lines:
+                    self._write_lines(file, lines, head)
+            return self._read_chain(sealed)[0]
+        except BrokenLedger as error:
+            raise BrokenLedger(
+                f"{error}; {self.folder} is this machine's copy of {self._address}: if that one is whole, move "
+                f"{LEDGER_FILE} and {LEDGER_HEAD_FILE} away, and they are fetched anew"
+            ) from None
+
+    def share(self) -> int:
+        """Take the ledger in the folder to the state, where there is none yet.
+
+        Returns:
+            The number of its entries; where it is 0, nothing was taken.
+
+        Raises:
+            BrokenLedger: There is one already, or the one in the folder is damaged.
+            OSError: The folder can't be read.
+            StoreError: The store refuses, or is away.
+        """
+        if not (entries := super().entries()):
+            return 0
+        lines = (self.folder / LEDGER_FILE).read_bytes()
+        self._objects.store.create(LEDGER_HEAD_FILE, encode_json(LedgerHead()))
+        if not self._objects.create(1, lines) and self._objects.read(1) != lines:
+            raise BrokenLedger(f"{self._address} has a ledger already")
+        head = functools.reduce(advance_head, split_lines(lines), LedgerHead())
+        self._objects.store.write(LEDGER_HEAD_FILE, encode_json(head))
+        return len(entries)
+
+    def hold_lock(self, name: str) -> AbstractContextManager[object]:
+        """Hold one of the ledger's locks, as a lease; wait as long as others hold it, and print who they are.
+
+        Args:
+            name: The lock's name, such as "aliases".
+
+        Returns:
+            The context manager.
+        """
+        from penumbra.storage.shared.lease import hold_lease
+
+        return hold_lease(self.state.locate("leases"), name, f"a change of {name}", patience=self.patience)
+
+    def read_note(self, name: str) -> bytes:
+        """Read the note `name` that is kept in the store; returns its content, b"" where there is none."""
+        try:
+            return bytes(self._objects.store.read(name))
+        except FileNotFoundError:
+            return b""
+
+    def write_note(self, name: str, content: bytes) -> None:
+        """Write the note `name` with this `content` in the store, as a whole; the caller holds a lock."""
+        self._objects.store.write(name, content)
+
+    @functools.cached_property
+    def _objects(self) -> Any:
+        from penumbra.storage.shared.object_sequence import ObjectSequence
+
+        return ObjectSequence(self._url, self.patience)
+
+    @property
+    def _url(self) -> str:
+        return self.state.locate("ledger")
+
+    @property
+    def _address(self) -> str:
+        return mask_address(self._url)
+
+    def _fetch_head(self) -> LedgerHead | None:
+        """The ledger's end as it was sealed; None where there is no ledger."""
+        if head := self._read_head():
+            return head
+        if self._objects.list_numbers():  # somebody else may have begun the ledger meanwhile, with the head first
+            if head := self._read_head():
+                return head
+            raise BrokenLedger(f"{self._address}/{LEDGER_HEAD_FILE} is missing beside the ledger's entries")
+        if entries := super().entries():
+            raise BrokenLedger(
+                f"{self._address} has no ledger, and {self.folder} has one of {len(entries)} entries: "
+                "`penumbra history --share` takes it there"
+            )
+        return None
+
+    def _read_head(self) -> LedgerHead | None:
+        try:
+            return decode_head(self._objects.store.read(LEDGER_HEAD_FILE), f"{self._address}/{LEDGER_HEAD_FILE}")
+        except FileNotFoundError:
+            return None
+
+    def _check_tail(self, file: BinaryIO, copied: LedgerHead, sealed: LedgerHead) -> None:
+        """Check that what this machine has read beyond the head is still there."""
+        if copied.entries > sealed.entries:
+            found = self._objects.read_present(range(sealed.entries + 1, copied.entries + 1))
+            file.seek(sealed.bytes)
+            if b"".join(content for _, content in sorted(found.items())) != file.read():
+                raise BrokenLedger(f"{self._address} is not what was read before: it had {copied.entries} entries")
+
+    def _fetch_lines(self, head: LedgerHead, sealed: LedgerHead) -> tuple[bytes, LedgerHead]:
+        """The lines after a head, those that aren't sealed included, and the head after them."""
+        lines = b""
+        found = self._objects.read_present(range(head.entries + 1, max(sealed.entries, head.entries) + 2))
+        while content := found.get(number := head.entries + 1):
+            lines, head = lines + content, self._follow(head, content)
+            if number > sealed.entries:
+                found = self._objects.read_present([head.entries + 1])
+        return lines, head
+
+    def _follow(self, head: LedgerHead, content: bytes) -> LedgerHead:
+        """The head after the lines of an object."""
+        for line in split_lines(content):
+            decode_chained_line(line, head, self._address)
+            head = advance_head(head, line)
+        return head
+
+
+def open_ledger(settings: Settings, patience: float | None = None) -> Ledger:
+    """Open the ledger, which machines share where the settings say so.
+
+    Args:
+        settings: Sections [ledger] and [cluster] are read.
+        patience: Seconds for which a shared ledger's store that is away is tried again; None for the usual time.
+
+    Returns:
+        The ledger.
+    """
+    state = SharedState.from_settings(settings)
+    return SharedLedger(settings.ledger.folder, state, patience) if state else Ledger(settings.ledger.folder)
+
+
+def share_ledger(settings: Settings) -> str:
+    """Take this machine's ledger to the state that machines share, where there is none yet.
+
+    Args:
+        settings: Sections [ledger] and [cluster] are read.
+
+    Returns:
+        What was done, in a sentence.
+
+    Raises:
+        SettingsError: No state is shared.
+        BrokenLedger: There is a ledger already, or this machine's is damaged.
+        StoreError: The store refuses, or is away.
+    """
+    state = SharedState.from_settings(settings)
+    if state is None:
+        raise SettingsError(
+            'cluster.state = "" says that this machine is the only one: set it to where state is shared'
+        )
+    count = SharedLedger(settings.ledger.folder, state).share()
+    address = mask_address(state.locate("ledger"))
+    return f"{count} entries are at {address}" if count else f"{settings.ledger.folder} has no ledger: nothing to share"
