@@ -112,7 +112,7 @@ def _format_counts(unshipped: Mapping[str, int]) -> str:
 
 
 def save_replica_count(predictions: Path, coverage: ReplicaCoverage) -> None:
-    """Note how many replicas are at work, for readers that don't ask the store.
+    """Note how many replicas that answer are at work, for readers that don't ask the store.
 
     Args:
         predictions: The folder of the prediction log.
@@ -121,7 +121,8 @@ def save_replica_count(predictions: Path, coverage: ReplicaCoverage) -> None:
     Raises:
         OSError: The file can't be written.
     """
-    replace_file(predictions / REPLICA_COUNT_FILE, str(sum(not coverage.is_lost(each) for each in coverage.heartbeats)))
+    answering = [each for each in coverage.heartbeats if "predictions" in (*each.shipped, *each.unshipped)]
+    replace_file(predictions / REPLICA_COUNT_FILE, str(sum(not coverage.is_lost(each) for each in answering)))
 
 
 def count_known_replicas(predictions: Path) -> int:
