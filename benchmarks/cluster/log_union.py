@@ -1,8 +1,8 @@
 """Measure what a monitor window costs over the logs of 20 replicas, beside one log of the same rows.
 
 Both are read by a machine that has nothing yet: it indexes them, counts their profiles and reads the window's. Of five
-hours, those before midnight are in the archive by then, the last one is in segments: of five minutes of each replica, with
-some 70 answers, which are fetched from a folder, and of an hour of the one log, which is read where it is.
+hours, those before midnight are in the archive by then, the last one is in segments: of five minutes of each replica,
+with some 70 answers, which are fetched from a folder, and of an hour of the one log, which is read where it is.
 """
 
 import datetime as dt

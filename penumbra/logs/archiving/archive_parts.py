@@ -163,9 +163,10 @@ def read_deleted_segments(folder: Path, known: Callable[[str], bool]) -> Iterato
         DamagedArchive: Where the lines aren't those that were logged.
     """
     for path, part in list_parts(folder):
-        for segment in part.segments:
-            if not (folder / (segment + append_log.SEGMENT_SUFFIX)).exists() and not known(segment):
-                yield segment, read_archived_segment(path, part, segment)
+        here = [segment for segment in part.segments if (folder / (segment + append_log.SEGMENT_SUFFIX)).exists()]
+        if wanted := [segment for segment in part.segments if segment not in here and not known(segment)]:
+            lines = _collect(path, scan_part(path, part).select("line", "raw"))
+            yield from ((segment, _extract_segment(path, part, segment, lines)) for segment in wanted)
 
 
 def read_segment_frames(folder: Path, known: Callable[[str], bool]) -> Iterator[tuple[str, Any]]:
@@ -211,10 +212,15 @@ def read_archived_segment(path: Path, part: ArchivePart, segment: str) -> bytes:
     Raises:
         DamagedArchive: Where they aren't those that were logged.
     """
+    return _extract_segment(path, part, segment, _collect(path, scan_part(path, part).select("line", "raw")))
+
+
+def _extract_segment(path: Path, part: ArchivePart, segment: str, lines: Any) -> bytes:
+    """The lines of a segment, of those of its part."""
     names = list(part.segments)
     start = sum(part.segments[name].rows for name in names[: names.index(segment)])
     archived = part.segments[segment]
-    rows = _collect(path, scan_part(path, part).select("line", "raw").slice(start, archived.rows)).iter_rows()
+    rows = lines.slice(start, archived.rows).iter_rows()
     content = b"".join((line.encode() if raw is None else raw) + b"\n" for line, raw in rows)
     if hashlib.sha256(content).hexdigest() != archived.sha256:
         raise DamagedArchive(f"{path.with_suffix(TABLE_SUFFIX)}: segment {segment} is not what was logged")
