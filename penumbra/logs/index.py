@@ -11,7 +11,8 @@ import hashlib
 import logging
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -38,11 +39,14 @@ from penumbra.logs.index_tables import (
 )
 from penumbra.logs.keys import KeyEncoder
 from penumbra.logs.labels import BATCH_PREFIX, LabelSpec
+from penumbra.logs.log_pieces import LogPiece, group_pieces
 from penumbra.logs.queries import bottom_k
 from penumbra.logs.queries.bottom_k import DAY_SECONDS
 from penumbra.logs.queries.lookup import INDEX_FILE
 from penumbra.logs.replicas.log_union import fetch_logs
 from penumbra.storage.sqlite import read_user_version, recreate_tables, remove_database, write_transaction
+
+ParsedPiece = tuple[LogPiece, list[parsing.IndexRow]]
 
 logger = logging.getLogger("penumbra.logs")
 
@@ -215,59 +219,82 @@ class LogIndex:
         taken = 0
         with self.open() as db:
             for table, folder in self._logs.items():
-                for segment, content in archive_parts.read_deleted_segments(folder, partial(_is_indexed, db, table)):
-                    taken += self._insert(db, table, segment, 0, content)
-                    after_piece()
-                for path in [path for path in sizes if path.parent == folder]:
-                    while new := self._read_piece(db, table, path, sizes[path]):
-                        taken += new
-                        after_piece()
+                paths = {path: size for path, size in sizes.items() if path.parent == folder}
+                is_overtaken = True
+                while is_overtaken:
+                    new, is_overtaken = self._read_log(db, table, paths, after_piece)
+                    taken += new
         return taken
 
-    def _read_piece(self, db: sqlite3.Connection, table: str, path: Path, size: int) -> int:
-        """One piece of a segment that has this size; return its lines, 0 where there are none (yet)."""
-        position = _read_position(db, f"{table}/{path.stem}")
-        try:
-            content = append_log.read_tail(path, position) if position < size else b""
-        except FileNotFoundError:  # deleted since it was listed
-            return 0
-        return self._insert(db, table, path.stem, position, content) if content else 0
+    def _read_log(
+        self, db: sqlite3.Connection, table: str, sizes: Mapping[Path, int], after_piece: Callable[[], object]
+    ) -> tuple[int, bool]:
+        """Return how many lines were taken in, and whether somebody else has taken in some of them meanwhile."""
+        taken, is_overtaken = 0, False
+        for pieces in group_pieces(self._list_pieces(db, table, sizes)):
+            new = self._insert(db, table, pieces)
+            taken += sum(piece.content.count(b"\n") for piece in new)
+            is_overtaken |= len(new) < len(pieces)
+            after_piece()
+        return taken, is_overtaken
 
-    def _insert(self, db: sqlite3.Connection, table: str, segment: str, position: int, content: bytes) -> int:
-        """Whole lines from a position on, in one transaction; return how many."""
-        name, whole = f"{table}/{segment}", content.split(b"\n")[:-1]
-        facts = self._rows[table](whole)
+    def _list_pieces(self, db: sqlite3.Connection, table: str, sizes: Mapping[Path, int]) -> Iterator[LogPiece]:
+        """What the index lacks of segments that have these sizes, and of those that are in the archive only."""
+        for segment, content in archive_parts.read_deleted_segments(self._logs[table], partial(_is_indexed, db, table)):
+            yield LogPiece(segment, 0, content)
+        for path, size in sizes.items():
+            position = _read_position(db, f"{table}/{path.stem}")
+            with suppress(FileNotFoundError):  # deleted since it was listed
+                while position < size and (content := append_log.read_tail(path, position)):
+                    yield LogPiece(path.stem, position, content)
+                    position += len(content)
+
+    def _insert(self, db: sqlite3.Connection, table: str, pieces: Sequence[LogPiece]) -> list[LogPiece]:
+        """Take in pieces in one transaction; return them, but for those that somebody else was quicker with."""
+        parsed = [(piece, self._rows[table](piece.content.split(b"\n")[:-1])) for piece in pieces]
         with write_transaction(db):
-            if _read_position(db, name) == position:  # nobody else was quicker
-                if table == "predictions":
-                    _count_new_predictions(db, facts)
-                    _sample_new_predictions(db, facts, content, position)
-                if table == "shadow":
-                    db.executemany(ADD_TO_SHADOW, Counter(fact[1] for fact in facts if fact).items())
-                db.executemany(INSERT_BY_TABLE[table], filter(None, facts))
-                db.execute(RESOLVE_LABEL_KEYS)
-                db.execute(ADVANCE_INDEX_POSITION, (name, position + len(content), len(whole) - len(facts)))
-        return len(whole)
+            new = [(piece, facts) for piece, facts in parsed if _follows(db, table, piece)]
+            rows = [fact for _, facts in new for fact in facts]
+            if table == "predictions":
+                _count_new_predictions(db, new)
+                _sample_new_predictions(db, new)
+            if table == "shadow":
+                db.executemany(ADD_TO_SHADOW, Counter(fact[1] for fact in rows if fact).items())
+            db.executemany(INSERT_BY_TABLE[table], filter(None, rows))
+            db.execute(RESOLVE_LABEL_KEYS)
+            db.executemany(ADVANCE_INDEX_POSITION, [_build_position_row(table, *each) for each in new])
+        return [piece for piece, _ in new]
 
 
-def _count_new_predictions(db: sqlite3.Connection, facts: list[parsing.IndexRow]) -> None:
+def _follows(db: sqlite3.Connection, table: str, piece: LogPiece) -> bool:
+    return _read_position(db, f"{table}/{piece.segment}") == piece.position
+
+
+def _build_position_row(table: str, piece: LogPiece, facts: Sequence[parsing.IndexRow]) -> tuple[str, int, int]:
+    unreadable = piece.content.count(b"\n") - len(facts)
+    return f"{table}/{piece.segment}", piece.position + len(piece.content), unreadable
+
+
+def _count_new_predictions(db: sqlite3.Connection, parsed: Sequence[ParsedPiece]) -> None:
     """Add those that aren't there yet to the rows of their days: by event and model, and by arrival."""
-    if not facts:
-        return
-    named = {fact[0]: fact for fact in facts}
-    known = {name for (name,) in db.execute(EXISTING_IDS_QUERY, (min(named), max(named)))}
+    named = {fact[0]: fact for _, facts in parsed for fact in facts}
+    ranges = [(min(facts)[0], max(facts)[0]) for _, facts in parsed if facts]
+    known = {name for each in ranges for (name,) in db.execute(EXISTING_IDS_QUERY, each)}
     new = [fact for name, fact in named.items() if name not in known]
     days = Counter((int(fact[3] // DAY_SECONDS), fact[4]) for fact in new)
     db.executemany(ADD_TO_DAY, [(*day, rows) for day, rows in days.items()])
     db.executemany(ADD_TO_ARRIVALS, Counter(int(fact[2] // DAY_SECONDS) for fact in new).items())
 
 
-def _sample_new_predictions(
-    db: sqlite3.Connection, facts: list[parsing.IndexRow], content: bytes, position: int
-) -> None:
+def _sample_new_predictions(db: sqlite3.Connection, parsed: Sequence[ParsedPiece]) -> None:
     """Let new predictions take part in the draw."""
-    answers = [(fact[0], fact[4], fact[3]) for fact in facts]
-    bottom_k.add_to_sample(db, answers, lambda name: parsing.extract_record(content, name, position))
+    pieces = {fact[0]: piece for piece, facts in parsed for fact in facts}
+    answers = [(fact[0], fact[4], fact[3]) for _, facts in parsed for fact in facts]
+
+    def extract_record(name: str) -> bytes | None:
+        return parsing.extract_record(pieces[name].content, name, pieces[name].position)
+
+    bottom_k.add_to_sample(db, answers, extract_record)
 
 
 def _read_inode(path: Path) -> int:

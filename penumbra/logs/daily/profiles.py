@@ -9,8 +9,9 @@ the bundle.
 import contextlib
 import datetime as dt
 import hashlib
+import itertools
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -24,6 +25,7 @@ from penumbra.logs import append_log
 from penumbra.logs.archiving import archive_parts
 from penumbra.logs.daily import profile_rows
 from penumbra.logs.daily.frames import LogFrameReader
+from penumbra.logs.log_pieces import LogPiece, group_pieces
 from penumbra.storage.locks import is_file_locked
 from penumbra.storage.sqlite import read_user_version, recreate_tables, write_transaction
 
@@ -35,12 +37,13 @@ CREATE TABLE profiles (model TEXT, part TEXT, day TEXT, rows INTEGER NOT NULL, c
   PRIMARY KEY (model, part, day)) WITHOUT ROWID;
 """
 ADVANCE_PROFILE_POSITION = """
-INSERT INTO segments VALUES (?, ?, ?, 0)
-ON CONFLICT DO UPDATE SET position = excluded.position, unreadable = unreadable + excluded.unreadable
+INSERT INTO segments VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE
+SET position = excluded.position, unreadable = unreadable + excluded.unreadable, closed = excluded.closed
 """
 DAY_ROWS_QUERY = "SELECT day, rows FROM profiles WHERE model = ? AND part = ? ORDER BY day"
 LIVE_PART, REFERENCE_PART = "live", "reference"
 PROFILES_TIMEOUT_SECONDS = 60
+GROUPED_ROWS = 50_000
 ReferenceLoader = Callable[[str], pl.DataFrame | None]
 
 
@@ -71,13 +74,13 @@ class ProfileStore:
         """
         taken = 0
         with self._open() as db:
-            for segment, rows in archive_parts.read_segment_frames(self._log, lambda name: _is_begun(db, name)):
-                taken += self._count_frame(db, segment, rows, reference)
-            for segment, content in archive_parts.read_deleted_segments(self._log, lambda name: _is_closed(db, name)):
-                taken += self._read_whole(db, segment, content, reference)
-            for path in append_log.list_segments(self._log):
-                if not _is_closed(db, path.stem):
-                    taken += self._read_on(db, path, reference)
+            frames = archive_parts.read_segment_frames(self._log, lambda name: _is_begun(db, name))
+            for of_part in _group_frames(frames):
+                taken += self._count_frames(db, of_part, reference)
+            counted: list[int | None] = [None]
+            while None in counted:
+                counted = [self._count(db, pieces, reference) for pieces in group_pieces(self._list_pieces(db))]
+                taken += sum(filter(None, counted))
         return taken
 
     def models(self) -> list[str]:
@@ -130,53 +133,49 @@ class ProfileStore:
                 recreate_tables(db, PROFILES_DDL, self._layout)
             yield db
 
-    def _read_on(self, db: sqlite3.Connection, path: Path, reference: ReferenceLoader) -> int:
-        """What is new in a segment, which is done with where it can't grow any more."""
-        taken = 0
-        try:
-            grows = is_file_locked(path)
-            while content := append_log.read_tail(path, position := _read_position(db, path.stem)):
-                taken += self._count(db, path.stem, position, content, reference)
-        except FileNotFoundError:  # deleted since it was listed
-            return taken
-        if not grows:
-            _mark_closed(db, path.stem)
-        return taken
+    def _list_pieces(self, db: sqlite3.Connection) -> Iterator[LogPiece]:
+        """What wasn't counted yet of segments, and of those that are in Parquet only."""
+        for segment, content in archive_parts.read_deleted_segments(self._log, lambda name: _is_closed(db, name)):
+            position = _read_position(db, segment)
+            while position < len(content):
+                end = content.find(b"\n", position + append_log.CHUNK_BYTES) + 1 or len(content)
+                yield LogPiece(segment, position, content[position:end])
+                position = end
+            yield LogPiece(segment, position, b"", is_end=True)
+        for path in append_log.list_segments(self._log):
+            if not _is_closed(db, path.stem):
+                with contextlib.suppress(FileNotFoundError):  # deleted since it was listed
+                    yield from _read_pieces(db, path)
 
-    def _read_whole(self, db: sqlite3.Connection, segment: str, content: bytes, reference: ReferenceLoader) -> int:
-        """What wasn't counted yet of a segment that is in Parquet only."""
-        taken = 0
-        while (position := _read_position(db, segment)) < len(content):
-            end = content.find(b"\n", position + append_log.CHUNK_BYTES) + 1 or len(content)
-            taken += self._count(db, segment, position, content[position:end], reference)
-        _mark_closed(db, segment)
-        return taken
-
-    def _count(
-        self, db: sqlite3.Connection, segment: str, position: int, content: bytes, reference: ReferenceLoader
-    ) -> int:
-        """Whole lines from a position on, in one transaction; return how many."""
-        rows, unreadable = self._answered.frame(content)
+    def _count(self, db: sqlite3.Connection, pieces: Sequence[LogPiece], reference: ReferenceLoader) -> int | None:
+        """Count pieces in one transaction; return how many lines, None where somebody else was quicker with one."""
+        rows, unreadable = self._answered.frame(b"".join(piece.content for piece in pieces))
         profiles = self._profiles(db, rows, reference)
         with write_transaction(db):
-            if _read_position(db, segment) != position or _is_closed(db, segment):  # somebody else was quicker
-                return 0
+            first = {piece.segment: piece.position for piece in reversed(pieces)}
+            if any(_read_position(db, name) != at or _is_closed(db, name) for name, at in first.items()):
+                return None
             profile_rows.add_profiles(db, LIVE_PART, profiles)
-            db.execute(ADVANCE_PROFILE_POSITION, (segment, position + len(content), unreadable))
-        return content.count(b"\n")
+            for piece, count in zip(pieces, [unreadable, *[0] * len(pieces)], strict=False):
+                end = piece.position + len(piece.content)
+                db.execute(ADVANCE_PROFILE_POSITION, (piece.segment, end, count, piece.is_end))
+        return sum(piece.content.count(b"\n") for piece in pieces)
 
-    def _count_frame(self, db: sqlite3.Connection, segment: str, rows: pl.DataFrame, reference: ReferenceLoader) -> int:
-        """A whole segment, which was read to columns when it was archived."""
+    def _count_frames(
+        self, db: sqlite3.Connection, frames: Sequence[tuple[str, pl.DataFrame]], reference: ReferenceLoader
+    ) -> int:
+        """Whole segments, which were read to columns when they were archived."""
+        rows = pl.concat([frame for _, frame in frames])
         if not self._answered.has_profile_columns(rows):
             return 0
         dated = rows.filter(pl.col(DAY_COLUMN).is_not_null()) if rows[DAY_COLUMN].null_count() else rows
         profiles = self._profiles(db, dated, reference)
         with write_transaction(db):
-            if _is_begun(db, segment):
+            if any(_is_begun(db, segment) for segment, _ in frames):
                 return 0
             profile_rows.add_profiles(db, LIVE_PART, profiles)
-            unreadable = rows.height - int(rows[READABLE_COLUMN].sum())
-            db.execute("INSERT INTO segments VALUES (?, 0, ?, 1)", (segment, unreadable))
+            counted = [(name, frame.height - int(frame[READABLE_COLUMN].sum())) for name, frame in frames]
+            db.executemany("INSERT INTO segments VALUES (?, 0, ?, 1)", counted)
         return rows.height
 
     def _profiles(
@@ -224,5 +223,24 @@ def _is_closed(db: sqlite3.Connection, segment: str) -> bool:
     return bool(db.execute("SELECT 1 FROM segments WHERE name = ? AND closed", (segment,)).fetchone())
 
 
-def _mark_closed(db: sqlite3.Connection, segment: str) -> None:
-    db.execute("INSERT INTO segments VALUES (?, 0, 0, 1) ON CONFLICT DO UPDATE SET closed = 1", (segment,))
+def _read_pieces(db: sqlite3.Connection, path: Path) -> Iterator[LogPiece]:
+    """What is new in a segment; the last piece, which may be empty, says whether it can't grow any more."""
+    grows, position = is_file_locked(path), _read_position(db, path.stem)
+    while content := append_log.read_tail(path, position):
+        yield LogPiece(path.stem, position, content)
+        position += len(content)
+    if not grows:
+        yield LogPiece(path.stem, position, b"", is_end=True)
+
+
+def _group_frames(frames: Iterable[tuple[str, pl.DataFrame]]) -> Iterator[list[tuple[str, pl.DataFrame]]]:
+    """The frames of segments in groups of equal columns, of some ten thousand rows or one segment's."""
+    for _, same in itertools.groupby(frames, lambda named: tuple(named[1].schema.items())):
+        group = list[tuple[str, pl.DataFrame]]()
+        for each in same:
+            group.append(each)
+            if sum(frame.height for _, frame in group) >= GROUPED_ROWS:
+                yield group
+                group = []
+        if group:
+            yield group
