@@ -236,11 +236,12 @@ def _read_pieces(db: sqlite3.Connection, path: Path) -> Iterator[LogPiece]:
 def _group_frames(frames: Iterable[tuple[str, pl.DataFrame]]) -> Iterator[list[tuple[str, pl.DataFrame]]]:
     """The frames of segments in groups of equal columns, of some ten thousand rows or one segment's."""
     for _, same in itertools.groupby(frames, lambda named: tuple(named[1].schema.items())):
-        group = list[tuple[str, pl.DataFrame]]()
+        group, rows = list[tuple[str, pl.DataFrame]](), 0
         for each in same:
             group.append(each)
-            if sum(frame.height for _, frame in group) >= GROUPED_ROWS:
+            rows += each[1].height
+            if rows >= GROUPED_ROWS:
                 yield group
-                group = []
+                group, rows = [], 0
         if group:
             yield group
