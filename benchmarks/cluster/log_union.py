@@ -2,7 +2,7 @@
 
 Both are read by a machine that has nothing yet: it indexes them, counts their profiles and reads the window's. Of five
 hours, those before midnight are in the archive by then, the last one is in segments: of five minutes of each replica,
-with some 70 answers, which are fetched from a folder, and of an hour of the one log, which is read where it is.
+with some 140 answers, which are fetched from a folder, and of an hour of the one log, which is read where it is.
 """
 
 import datetime as dt
@@ -32,7 +32,7 @@ from penumbra.logs.schema import PredictionEntry
 REPLICAS, HOURS, ROUNDS = 20, 5, 5
 SHIPPED_MINUTES, OWN_MINUTES = 5, 60
 FIRST, MIDNIGHT = dt.datetime(2013, 6, 30, 20, tzinfo=dt.UTC), dt.date(2013, 7, 1)
-MONTHS, MODEL = ("2013-04", "2013-05", "2013-06"), "1"
+MONTHS, MODEL = [f"2013-{month:02}" for month in range(1, 7)], "1"
 
 
 def measure_union() -> float:

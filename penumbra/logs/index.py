@@ -10,7 +10,6 @@ import datetime as dt
 import hashlib
 import logging
 import sqlite3
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -25,28 +24,19 @@ from penumbra.core.settings import Settings
 from penumbra.logs import append_log, parsing
 from penumbra.logs.archiving import archive_parts
 from penumbra.logs.index_tables import (
-    ADD_TO_ARRIVALS,
-    ADD_TO_DAY,
-    ADD_TO_SHADOW,
-    ADVANCE_INDEX_POSITION,
-    EXISTING_IDS_QUERY,
     INDEX_DDL,
     INDEX_PRAGMAS,
     INDEX_TIMEOUT_SECONDS,
-    INSERT_BY_TABLE,
     LATEST_LABELS_QUERY,
-    RESOLVE_LABEL_KEYS,
+    insert_pieces,
+    read_index_position,
 )
 from penumbra.logs.keys import KeyEncoder
 from penumbra.logs.labels import BATCH_PREFIX, LabelSpec
 from penumbra.logs.log_pieces import LogPiece, group_pieces
-from penumbra.logs.queries import bottom_k
-from penumbra.logs.queries.bottom_k import DAY_SECONDS
 from penumbra.logs.queries.lookup import INDEX_FILE
 from penumbra.logs.replicas.log_union import fetch_logs
-from penumbra.storage.sqlite import read_user_version, recreate_tables, remove_database, write_transaction
-
-ParsedPiece = tuple[LogPiece, list[parsing.IndexRow]]
+from penumbra.storage.sqlite import read_user_version, recreate_tables, remove_database
 
 logger = logging.getLogger("penumbra.logs")
 
@@ -243,58 +233,15 @@ class LogIndex:
         for segment, content in archive_parts.read_deleted_segments(self._logs[table], partial(_is_indexed, db, table)):
             yield LogPiece(segment, 0, content)
         for path, size in sizes.items():
-            position = _read_position(db, f"{table}/{path.stem}")
+            position = read_index_position(db, f"{table}/{path.stem}")
             with suppress(FileNotFoundError):  # deleted since it was listed
                 while position < size and (content := append_log.read_tail(path, position)):
                     yield LogPiece(path.stem, position, content)
                     position += len(content)
 
     def _insert(self, db: sqlite3.Connection, table: str, pieces: Sequence[LogPiece]) -> list[LogPiece]:
-        """Take in pieces in one transaction; return them, but for those that somebody else was quicker with."""
-        parsed = [(piece, self._rows[table](piece.content.split(b"\n")[:-1])) for piece in pieces]
-        with write_transaction(db):
-            new = [(piece, facts) for piece, facts in parsed if _follows(db, table, piece)]
-            rows = [fact for _, facts in new for fact in facts]
-            if table == "predictions":
-                _count_new_predictions(db, new)
-                _sample_new_predictions(db, new)
-            if table == "shadow":
-                db.executemany(ADD_TO_SHADOW, Counter(fact[1] for fact in rows if fact).items())
-            db.executemany(INSERT_BY_TABLE[table], filter(None, rows))
-            db.execute(RESOLVE_LABEL_KEYS)
-            db.executemany(ADVANCE_INDEX_POSITION, [_build_position_row(table, *each) for each in new])
-        return [piece for piece, _ in new]
-
-
-def _follows(db: sqlite3.Connection, table: str, piece: LogPiece) -> bool:
-    return _read_position(db, f"{table}/{piece.segment}") == piece.position
-
-
-def _build_position_row(table: str, piece: LogPiece, facts: Sequence[parsing.IndexRow]) -> tuple[str, int, int]:
-    unreadable = piece.content.count(b"\n") - len(facts)
-    return f"{table}/{piece.segment}", piece.position + len(piece.content), unreadable
-
-
-def _count_new_predictions(db: sqlite3.Connection, parsed: Sequence[ParsedPiece]) -> None:
-    """Add those that aren't there yet to the rows of their days: by event and model, and by arrival."""
-    named = {fact[0]: fact for _, facts in parsed for fact in facts}
-    ranges = [(min(facts)[0], max(facts)[0]) for _, facts in parsed if facts]
-    known = {name for each in ranges for (name,) in db.execute(EXISTING_IDS_QUERY, each)}
-    new = [fact for name, fact in named.items() if name not in known]
-    days = Counter((int(fact[3] // DAY_SECONDS), fact[4]) for fact in new)
-    db.executemany(ADD_TO_DAY, [(*day, rows) for day, rows in days.items()])
-    db.executemany(ADD_TO_ARRIVALS, Counter(int(fact[2] // DAY_SECONDS) for fact in new).items())
-
-
-def _sample_new_predictions(db: sqlite3.Connection, parsed: Sequence[ParsedPiece]) -> None:
-    """Let new predictions take part in the draw."""
-    pieces = {fact[0]: piece for piece, facts in parsed for fact in facts}
-    answers = [(fact[0], fact[4], fact[3]) for _, facts in parsed for fact in facts]
-
-    def extract_record(name: str) -> bytes | None:
-        return parsing.extract_record(pieces[name].content, name, pieces[name].position)
-
-    bottom_k.add_to_sample(db, answers, extract_record)
+        """Take in pieces; return them, but for those that somebody else was quicker with."""
+        return insert_pieces(db, table, [(each, self._rows[table](each.content.split(b"\n")[:-1])) for each in pieces])
 
 
 def _read_inode(path: Path) -> int:
@@ -302,12 +249,7 @@ def _read_inode(path: Path) -> int:
 
 
 def _is_indexed(db: sqlite3.Connection, table: str, segment: str) -> bool:
-    return _read_position(db, f"{table}/{segment}") > 0
-
-
-def _read_position(db: sqlite3.Connection, segment: str) -> int:
-    found = db.execute("SELECT position FROM segments WHERE name = ?", (segment,)).fetchone()
-    return found[0] if found else 0
+    return read_index_position(db, f"{table}/{segment}") > 0
 
 
 def _encode_text(value: Any) -> str:

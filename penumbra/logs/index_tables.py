@@ -1,7 +1,15 @@
 """The tables of the index (penumbra/logs/index.py), and the statements that fill them."""
 
+import sqlite3
+from collections import Counter
+from collections.abc import Sequence
+
+from penumbra.logs import parsing
+from penumbra.logs.log_pieces import LogPiece
 from penumbra.logs.queries import bottom_k
+from penumbra.logs.queries.bottom_k import DAY_SECONDS
 from penumbra.logs.schema import FEEDBACK_SOURCE
+from penumbra.storage.sqlite import write_transaction
 
 TAKEN_BACK = "{}"  # the value of a label with which people take back the one that they gave to the same prediction
 # The value that counted for a key when a label arrived.
@@ -83,3 +91,67 @@ INDEX_PRAGMAS = (
     "cache_size = -100000",
     "wal_autocheckpoint = 40000",
 )
+ParsedPiece = tuple[LogPiece, list[parsing.IndexRow]]
+
+
+def insert_pieces(db: sqlite3.Connection, table: str, parsed: Sequence[ParsedPiece]) -> list[LogPiece]:
+    """Insert the rows of pieces of a log, and how far it was read, in one transaction.
+
+    Args:
+        db: A connection to the index.
+        table: "predictions", "labels" or "shadow".
+        parsed: The pieces with their rows.
+
+    Returns:
+        The pieces, but for those that don't follow on what is there, as somebody else was quicker with them.
+    """
+    with write_transaction(db):
+        new = [(piece, rows) for piece, rows in parsed if _follows(db, table, piece)]
+        rows = [row for _, found in new for row in found]
+        if table == "predictions":
+            _count_new_predictions(db, new)
+            _sample_new_predictions(db, new)
+        if table == "shadow":
+            db.executemany(ADD_TO_SHADOW, Counter(row[1] for row in rows if row).items())
+        db.executemany(INSERT_BY_TABLE[table], filter(None, rows))
+        db.execute(RESOLVE_LABEL_KEYS)
+        db.executemany(ADVANCE_INDEX_POSITION, [_build_position_row(table, *each) for each in new])
+    return [piece for piece, _ in new]
+
+
+def read_index_position(db: sqlite3.Connection, segment: str) -> int:
+    """Return how many bytes were taken in of a `segment`, by a name such as `predictions/<name>`, through `db`."""
+    found = db.execute("SELECT position FROM segments WHERE name = ?", (segment,)).fetchone()
+    return int(found[0]) if found else 0
+
+
+def _follows(db: sqlite3.Connection, table: str, piece: LogPiece) -> bool:
+    return read_index_position(db, f"{table}/{piece.segment}") == piece.position
+
+
+def _build_position_row(table: str, piece: LogPiece, rows: Sequence[parsing.IndexRow]) -> tuple[str, int, int]:
+    unreadable = piece.content.count(b"\n") - len(rows)
+    return f"{table}/{piece.segment}", piece.position + len(piece.content), unreadable
+
+
+def _count_new_predictions(db: sqlite3.Connection, parsed: Sequence[ParsedPiece]) -> None:
+    """Add those that aren't there yet to the rows of their days: by event and model, and by arrival."""
+    named = {row[0]: row for _, rows in parsed for row in rows}
+    names = [[row[0] for row in rows] for _, rows in parsed if rows]
+    ranges = [(min(each), max(each)) for each in names]
+    known = {name for each in ranges for (name,) in db.execute(EXISTING_IDS_QUERY, each)}
+    new = [row for name, row in named.items() if name not in known]
+    days = Counter((int(row[3] // DAY_SECONDS), row[4]) for row in new)
+    db.executemany(ADD_TO_DAY, [(*day, count) for day, count in days.items()])
+    db.executemany(ADD_TO_ARRIVALS, Counter(int(row[2] // DAY_SECONDS) for row in new).items())
+
+
+def _sample_new_predictions(db: sqlite3.Connection, parsed: Sequence[ParsedPiece]) -> None:
+    """Let new predictions take part in the draw."""
+    pieces = {row[0]: piece for piece, rows in parsed for row in rows}
+    answers = [(row[0], row[4], row[3]) for _, rows in parsed for row in rows]
+
+    def extract_record(name: str) -> bytes | None:
+        return parsing.extract_record(pieces[name].content, name, pieces[name].position)
+
+    bottom_k.add_to_sample(db, answers, extract_record)
