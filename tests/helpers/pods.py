@@ -112,7 +112,7 @@ class Argo:
     at_once: int = 2
     pods: list[Pod] = field(default_factory=list)
 
-    def run(self, manifests: Path, **parameters: str) -> list[Pod]:
+    def run(self, manifests: Path, **parameters: object) -> list[Pod]:
         """Run the workflow of a file that was compiled.
 
         Args:
@@ -166,7 +166,7 @@ def start_pod(image: Path, folder: Path, command: list[str], variables: Mapping[
 class _Workflow:
     """One run of a template."""
 
-    def __init__(self, argo: Argo, template: Scope, parameters: Mapping[str, str]) -> None:
+    def __init__(self, argo: Argo, template: Scope, parameters: Mapping[str, object]) -> None:
         self.argo, self.spec, self.pods = argo, template["spec"], list[Pod]()
         self.templates = {each["name"]: each for each in self.spec["templates"]}
         self.name = f"{template['metadata']['name']}-{time.time_ns() // 1000}"

@@ -1,0 +1,88 @@
+"""The loop on a cluster, where everything that can be lost is lost once: each pod, the store, a replica under load.
+
+The tests follow each other, as the steps of the loop do.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from penumbra.core.settings import load_settings
+from tests.helpers.cluster_faults import (
+    INGEST_STEPS,
+    TRAIN_STEPS,
+    answer_under_faults,
+    ingest_under_faults,
+    train_under_faults,
+)
+from tests.helpers.local_service import wait_until
+from tests.helpers.pods import require_pods
+from tests.helpers.replica_logs import make_replica
+from tests.helpers.toy_cluster import IMAGE, OLD_IMAGE, Replica, ToyCluster, launch_cluster
+
+MAX_REACH_SECONDS = 60.0  # 5 on a machine that does nothing else
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ToyCluster]:
+    require_pods()
+    logging.getLogger("werkzeug").setLevel("ERROR")
+    with launch_cluster(tmp_path_factory.mktemp("cluster")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def replicas(cluster: ToyCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Replica]]:
+    """One of an old image beside one of the flows' image."""
+    folder = tmp_path_factory.mktemp("replicas")
+    running = [Replica(cluster, folder / name, image) for name, image in (("old", OLD_IMAGE), ("new", IMAGE))]
+    yield running
+    for each in running:
+        each.process.kill()
+
+
+def count_killed(cluster: ToyCluster) -> Counter[str]:
+    return Counter(pod.step for pod in cluster.argo.pods if pod.code == -9)
+
+
+def test_two_ingests_at_once_whose_steps_lose_pods_record_each_batch_once(cluster):
+    expected, found = ingest_under_faults(cluster)
+    assert Counter(found) == Counter(expected)
+    assert count_killed(cluster) == Counter(INGEST_STEPS)
+
+
+def test_a_training_whose_steps_lose_pods_while_the_store_is_away_registers_one_version(cluster):
+    before = count_killed(cluster)
+    expected, found = train_under_faults(cluster)
+    assert found == expected
+    assert count_killed(cluster) - before == Counter(TRAIN_STEPS)
+
+
+def test_what_replicas_answered_is_there_once_though_one_is_killed_under_load(cluster, replicas, tmp_path):
+    expected, found = answer_under_faults(
+        *replicas, make_replica(tmp_path, cluster.variables["PENUMBRA_CLUSTER__STATE"])
+    )
+    assert Counter(found) == Counter(expected)
+
+
+def test_a_promotion_and_a_rollback_reach_all_replicas_and_the_ledger_has_each_once(cluster, replicas):
+    from penumbra.registry.shared_ledger import open_ledger
+
+    cluster.argo.run(cluster.manifests / "monitor.yaml")
+    cluster.argo.variables |= {"PENUMBRA_DATA__TODAY": "2024-05-02"}
+    for flow in ("ingest", "train"):
+        cluster.argo.run(cluster.manifests / f"{flow}.yaml")
+    cluster.argo.run(cluster.manifests / "promote.yaml", force=True, reason="a test")
+    wait_until(lambda: read_versions(replicas) == ["2", "2"], MAX_REACH_SECONDS)
+    assert replicas[0].run("-m", "penumbra.cli.app", "rollback", "--reason", "a test").wait() == 0
+    wait_until(lambda: read_versions(replicas) == ["1", "1"], MAX_REACH_SECONDS)
+    entries = open_ledger(load_settings(environ=cluster.variables)).entries()
+    moves = [(entry.kind, entry.versions.get("live")) for entry in entries if entry.kind in ("promotion", "rollback")]
+    assert moves == [("promotion", "1"), ("promotion", "2"), ("rollback", "1")]
+
+
+def read_versions(replicas: list[Replica]) -> list[str]:
+    return [replica.predict(5000)["model_version"] for replica in replicas]

@@ -1,0 +1,123 @@
+"""What a cluster is done while it works, and what should be there afterwards beside what is.
+
+Each function returns two lists of names: what was accepted, and what is found. A name that isn't found is lost, and one
+that is found more than once was done twice.
+"""
+
+import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import fsspec
+import httpx
+import mlflow
+from ruamel.yaml import YAML
+
+from penumbra.core.settings import Settings
+from tests.helpers.local_service import wait_until
+from tests.helpers.replica_logs import read_union
+from tests.helpers.toy_cluster import BATCHES, MAX_START_SECONDS, Replica, ToyCluster
+
+# The moment at which a step has done its work and nobody knows yet: all that it made is made once more.
+WORK_IS_DONE = r"PUT .*Flow/.*/{step}/.*task_end"
+INGEST_STEPS = ("start", "list-new", "check", "admit", "finish")
+TRAIN_STEPS = ("start", "fit", "select", "finals", "refit", "register")
+Names = tuple[list[str], list[str]]
+
+
+def ingest_under_faults(cluster: ToyCluster) -> Names:
+    """Run two ingests at once, of which each step loses a pod.
+
+    Args:
+        cluster: The cluster, without data.
+
+    Returns:
+        The batches that there are, and those of the version that was recorded last; the number of versions with their
+        content, too.
+    """
+    kill_pods(cluster, INGEST_STEPS)
+    with ThreadPoolExecutor(2) as both:
+        list(both.map(lambda _: cluster.argo.run(cluster.manifests / "ingest.yaml"), range(2)))
+    files = fsspec.filesystem("s3", skip_instance_cache=True)
+    versions = [files.cat(path) for path in sorted(files.ls(f"{cluster.bucket}/state/data-version"))]
+    md5 = YAML(typ="safe").load(versions[-1])["outs"][0]["md5"]
+    listed = json.loads(files.cat(f"{cluster.bucket}/data/files/md5/{md5[:2]}/{md5[2:]}"))
+    batches = [entry["relpath"].split("/")[1] for entry in listed if entry["relpath"].startswith("batches/")]
+    return [*BATCHES, *map(str, set(versions))], [*sorted(batches), *map(str, versions)]
+
+
+def train_under_faults(cluster: ToyCluster) -> Names:
+    """Run a training of which each step loses a pod, while the store is away for some seconds.
+
+    Args:
+        cluster: The cluster, with data and without a model.
+
+    Returns:
+        The version that should be there, and those that are; and the status of runs.
+    """
+    kill_pods(cluster, TRAIN_STEPS)
+    threading.Thread(target=_take_store_away, args=(cluster, "finals")).start()
+    cluster.argo.run(cluster.manifests / "train.yaml")
+    client = mlflow.MlflowClient(cluster.variables["PENUMBRA_REGISTRY__TRACKING"])
+    versions = [version.version for version in client.search_model_versions("name='orders'")]
+    experiments = [each.experiment_id for each in client.search_experiments()]
+    return ["1", "FINISHED"], [*versions, *{run.info.status for run in client.search_runs(experiments)}]
+
+
+def answer_under_faults(old: Replica, new: Replica, reader: Settings) -> Names:
+    """Send records to two replicas, one of which is killed under load and started again, and all labels to the other.
+
+    Args:
+        old: The one that stays.
+        new: The one that is killed.
+        reader: The settings of a machine that reads the logs of all.
+
+    Returns:
+        The ids of answers and labels that clients got, and of those that are in the union of the logs. The one whose
+        answer the kill has cut off isn't among them.
+    """
+    answered = [new.predict(number) for number in range(40)]
+    with ThreadPoolExecutor(1) as client:
+        under_load = client.submit(_send_until_gone, new)
+        time.sleep(0.5)
+        new.process.kill()
+        answered += [*under_load.result(), *(old.predict(number) for number in range(1000, 1040))]
+    new.start()
+    ids = [answer["prediction_id"] for answer in [*answered, *(new.predict(number) for number in range(2000, 2010))]]
+    old.http.post("/feedback", json=[{"prediction_id": name, "churned": True} for name in ids]).raise_for_status()
+    wait_until(lambda: set(ids) <= set(read_union(reader)), MAX_START_SECONDS)
+    wait_until(lambda: len(read_union(reader, "labels")) >= len(ids), MAX_START_SECONDS)
+    found = [name for name in read_union(reader) if name in set(ids)]
+    labels = read_union(reader, "labels")
+    return [*ids, *map(str, range(len(ids)))], [*found, *map(str, range(len(labels)))]
+
+
+def kill_pods(cluster: ToyCluster, steps: tuple[str, ...]) -> None:
+    """Have each step lose its next pod when that has done its work.
+
+    Args:
+        cluster: The cluster.
+        steps: The names of steps, as Argo has them.
+    """
+    cluster.argo.kills |= {step: WORK_IS_DONE.format(step=step.replace("-", "_")) for step in steps}
+
+
+def _take_store_away(cluster: ToyCluster, step: str, seconds: float = 5.0) -> None:
+    """Have the store refuse connections for some time once a step has begun."""
+    while not any(pod.step == step for pod in cluster.argo.pods):
+        time.sleep(0.1)
+    cluster.store.stop()
+    time.sleep(seconds)
+    cluster.store.start()
+
+
+def _send_until_gone(replica: Replica) -> list[dict[str, object]]:
+    """The answers of a replica until it is gone."""
+    answered = []
+    for number in range(100, 1_000_000):
+        try:
+            answered.append(replica.predict(number))
+        except httpx.TransportError:
+            break
+    return answered
