@@ -10,6 +10,7 @@ import pytest
 from penumbra.core.settings import load_settings
 from penumbra.scheduling.commands import SchedulingRefused
 from penumbra.scheduling.schedule import list_flow_times, schedule_flows, unschedule_flows
+from tests.helpers.command_line import run_command_line
 
 CRONTAB = """#!/bin/sh
 [ "$1" = -l ] && { [ -e "$TABLE" ] || { echo no crontab >&2; exit 1; }; exec cat "$TABLE"; }
@@ -104,3 +105,11 @@ def test_without_either_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SchedulingRefused, match="neither crontab nor systemctl"):
         schedule_flows(SCHEDULE, tmp_path)
+
+
+def test_where_flows_have_an_image_it_is_said_that_a_cluster_schedules_them_too(
+    cron: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "CronWorkflows" not in run_command_line("schedule").stdout
+    monkeypatch.setenv("PENUMBRA_CLUSTER__IMAGE", "registry.example/flows:1")
+    assert "there the CronWorkflows of" in run_command_line("schedule").stdout

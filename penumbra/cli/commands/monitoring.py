@@ -67,7 +67,13 @@ def set_schedule(off: bool) -> None:
     from penumbra.scheduling.schedule import schedule_flows, unschedule_flows
 
     with refuse_on(SchedulingRefused, SettingsError):
-        click.echo(unschedule_flows() if off else schedule_flows(load_settings().schedule))
+        settings = load_settings()
+        click.echo(unschedule_flows() if off else schedule_flows(settings.schedule))
+    if settings.cluster.image and not off:
+        click.echo(
+            "With `cluster.image` set they may run in a cluster, too: there the CronWorkflows of "
+            "`penumbra cluster compile` run them at these times (UTC). One of both is enough."
+        )
 
 
 COMMANDS = (monitor_windows, print_window_explanation, print_overview_path, open_dashboard, set_schedule)
