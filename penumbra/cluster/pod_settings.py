@@ -8,6 +8,7 @@ from penumbra.core.text.addresses import get_scheme
 from penumbra.core.text.masking import mask_settings
 
 WORKERS_VARIABLE = "METAFLOW_RUN_MAX_WORKERS"  # to so many tasks a step deals its jobs
+STORE_VARIABLES = ("AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL")  # where the object store is, of clients of S3
 LOCAL_PLACES = ("data.remote", "registry.tracking", "registry.artifacts")
 
 
@@ -19,10 +20,11 @@ def list_pod_settings(settings: Settings, environ: Mapping[str, str]) -> tuple[d
         environ: The environment of this process.
 
     Returns:
-        The variables that pods get, by name; and the names of those that they don't get, as they carry a secret.
+        The variables that pods get, by name, with those that say where the object store is; and the names of settings
+        that they don't get, as they carry a secret.
     """
     file = load_settings(environ={})
-    passed, secret = {}, []
+    passed, secret = {name: environ[name] for name in STORE_VARIABLES if name in environ}, []
     for name in sorted(list_setting_variables(environ)):
         section, key = name.removeprefix(ENV_PREFIX).lower().split("__")
         value = _read_setting(settings, section, key)

@@ -43,9 +43,12 @@ def test_pods_get_what_differs_but_no_secret_and_no_key():
         "PENUMBRA_MONITOR__WEBHOOK": "https://chat.example/services/secret",
         "PENUMBRA_KEYS__ADMIN": "secret",
         "HOME": "/nowhere",
+        "AWS_ENDPOINT_URL": "https://store.example",
+        "AWS_SECRET_ACCESS_KEY": "secret",
     }
     passed, secret = list_pod_settings(load_settings(environ=environ), environ)
-    assert (passed, secret) == ({"PENUMBRA_GATE__MIN_DAYS": "30"}, ["PENUMBRA_MONITOR__WEBHOOK"])
+    assert passed == {"PENUMBRA_GATE__MIN_DAYS": "30", "AWS_ENDPOINT_URL": "https://store.example"}
+    assert secret == ["PENUMBRA_MONITOR__WEBHOOK"]
 
 
 def test_places_on_this_machines_disk_are_listed():
