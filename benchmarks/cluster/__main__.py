@@ -9,7 +9,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-MEASUREMENTS = ("ledger",)
+MEASUREMENTS = ("ledger", "pods")
 
 
 def main(names: Sequence[str]) -> None:
