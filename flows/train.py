@@ -4,7 +4,7 @@ import sys
 
 from metaflow import FlowSpec, Parameter, card, current, environment, resources, retry, step, trigger
 
-from flows.steps.errors import stop_with_one_sentence
+from flows.steps.errors import FlowStopped, stop_with_one_sentence
 from flows.steps.flow_locks import hold_flow_locks
 from flows.steps.parallel import count_parallel_tasks, distribute_jobs, limit_parallel_tasks
 from flows.steps.pods import get_fit_environment, get_fit_resources, run_code_of_image
@@ -135,11 +135,19 @@ class TrainFlow(FlowSpec):
 
 
 def is_trained_meanwhile():
-    """Tell whether another training, which this one has waited for, has made what this one would make."""
-    from flows.steps.train import settlement
+    """Tell whether another training, which this one has waited for, has made what this one would make.
+
+    Raises:
+        SystemExit: With one sentence, as Metaflow, which prints such errors, hasn't begun.
+    """
+    from flows.steps.train import plan, registration, settlement
     from penumbra.core.project_loading import load_project
 
-    return settlement.settle_training(*load_project())
+    try:
+        with stop_with_one_sentence(*plan.PLAN_ERRORS, *registration.REGISTRATION_ERRORS):
+            return settlement.settle_training(*load_project())
+    except FlowStopped as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """The thresholds of the mean loss over the latest days, from the losses of the model's own reference.
 
 The window is judged, and the last two, four and eight windows together, by one permutation of days for all of them
-(see permutation.py). Only a higher loss is an alarm.
+(see permutation.py). Only a higher loss is an alarm. The reference was scored by fits that left the last batches out:
+it is raised first by what the live fit loses more than these, as far as its rows show it.
 """
 
 from dataclasses import dataclass
@@ -74,6 +75,24 @@ class StretchLoss:
     def is_high(self) -> bool:
         """Whether it is an alarm."""
         return self.mean > self.threshold
+
+
+def measure_refit_excess(earlier: np.ndarray, live: np.ndarray) -> float:
+    """Measure how much more the live fit loses than the fits that scored the reference, on the same rows.
+
+    The live fit has learnt from these rows, so its loss of them is rather too small than too large: by what it still
+    loses more, it loses more of any rows, with no change of the data. With heavy tails a few rows that only the live
+    fit has learnt from can move it that far.
+
+    Args:
+        earlier: The losses of the reference's rows with the fits that scored it, float64 [n], NaN where unknown.
+        live: Those with the live fit, likewise.
+
+    Returns:
+        The mean difference of a row where both are known, at least 0; 0 where there is none.
+    """
+    more = (live - earlier)[np.isfinite(live - earlier)]
+    return max(0.0, float(more.mean())) if len(more) else 0.0
 
 
 def judge_losses(

@@ -10,7 +10,7 @@ import polars as pl
 from benchmarks.stationary.problems import DAYS_PER_WEEK
 from benchmarks.stationary.worlds import StationaryWorld, read_prediction_column
 from flows.steps.prediction_losses import compute_known_losses, measure_loss_ceiling
-from monitoring.loss_threshold import DailyLosses, judge_losses
+from monitoring.loss_threshold import DailyLosses, judge_losses, measure_refit_excess
 from monitoring.window_drift import ModelProfiles, compute_alarm_budget, compute_window_drift
 from penumbra.core.columns import DAY_COLUMN, LABEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.histograms import Binning, Profile, compute_daily_profiles, select_profile_columns
@@ -55,22 +55,27 @@ class WatchedWorld:
     @cached_property
     def losses(self) -> DailyLosses:
         """The losses of the days that the model answered, in the shadow and in production."""
-        return self._sum_losses(self.world.answered)
+        return _sum_by_day(self.world.answered, self._compute_losses(self.world.answered))
 
     @cached_property
     def usual_losses(self) -> DailyLosses:
-        """The losses on the bundle's reference."""
-        return self._sum_losses(self.world.reference)
+        """The losses on the bundle's reference, raised by what the live fit loses more there."""
+        rows = self.world.reference
+        earlier, live = (self._compute_losses(each) for each in (rows, self.world.model.answer_rows(rows)))
+        return _sum_by_day(rows, earlier + measure_refit_excess(earlier, live))
 
     @cached_property
     def ceiling(self) -> float:
         """The most that a row's loss counts."""
         return measure_loss_ceiling(self.world.problem.task, _read_settings().promotion, self.world.reference)
 
-    def _sum_losses(self, rows: pl.DataFrame) -> DailyLosses:
+    def _compute_losses(self, rows: pl.DataFrame) -> np.ndarray:
         loss, predictions = _read_settings().promotion.loss, read_prediction_column(rows)
-        losses = compute_known_losses(self.world.problem.task, loss, rows[LABEL_COLUMN], predictions, self.ceiling)
-        return DailyLosses.from_rows(rows[DAY_COLUMN].to_numpy(), losses)
+        return compute_known_losses(self.world.problem.task, loss, rows[LABEL_COLUMN], predictions, self.ceiling)
+
+
+def _sum_by_day(rows: pl.DataFrame, losses: np.ndarray) -> DailyLosses:
+    return DailyLosses.from_rows(rows[DAY_COLUMN].to_numpy(), losses)
 
 
 def _count_profiles(rows: pl.DataFrame, binning: Binning) -> dict[dt.date, Profile]:

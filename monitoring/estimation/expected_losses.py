@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monitoring.estimation.day_folds import FOLDS, assign_day_folds
-from monitoring.estimation.input_matrix import fill_empty_columns, make_boosting_options
+from monitoring.estimation.input_matrix import make_boosting_options
+from penumbra.core.encoding import fill_empty_columns
 from penumbra.core.metrics.losses import compute_probability_losses, name_compared_loss
 from penumbra.core.task import Task
 

@@ -61,21 +61,6 @@ class InputColumns:
         return np.column_stack([known, *codes]) if codes else known
 
 
-def fill_empty_columns(rows: np.ndarray) -> np.ndarray:
-    """Make constants of the columns that have no value in any of the rows that a model is about to learn from.
-
-    scikit-learn's histogram boosting finds no bins for such a column and raises. A constant has one bin: no tree splits
-    by it, so the model's predictions don't depend on what other rows have there.
-
-    Args:
-        rows: Float64 [n, columns]; NaN for a missing value.
-
-    Returns:
-        The rows, with 0 in those columns.
-    """
-    return np.where(np.isnan(rows).all(axis=0), 0.0, rows)
-
-
 def make_boosting_options(rows: int, categorical: Sequence[int]) -> dict[str, Any]:
     """Make the options that all histogram boosting on such matrices has: small trees, the same ones each time.
 

@@ -139,3 +139,19 @@ class FeatureEncoder:
             return scalar
         codes: dict[Any, float] = {value: float(code) for value, code in self.tables[kind.name].items()}
         return lambda record: codes.get(scalar(record), UNSEEN_CODE)
+
+
+def fill_empty_columns(rows: np.ndarray) -> np.ndarray:
+    """Make constants of the columns that have no value in any of the rows that a model is about to learn from.
+
+    scikit-learn's histogram boosting finds no bins for such a column and raises. A constant has one bin: no tree splits
+    by it, so the model's predictions don't depend on what other rows have there.
+
+    Args:
+        rows: Float64 [n, columns]; NaN for a missing value.
+
+    Returns:
+        The rows, with 0 in those columns.
+    """
+    is_empty = np.isnan(rows).all(axis=0)
+    return np.where(is_empty, 0.0, rows) if is_empty.any() else rows

@@ -1,4 +1,4 @@
-"""Weights of rows on their way into an estimator's fit: all estimators take them in the same way, or are refused."""
+"""The rows on their way into an estimator's fit: columns without a value, and weights, which some estimators refuse."""
 
 import inspect
 from typing import Any
@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import has_fit_parameter
+
+from penumbra.core.encoding import fill_empty_columns
 
 INNER_NAMES = ("estimator", "regressor")  # how estimators around another name it
 
@@ -18,6 +20,7 @@ def fit_weighted(estimator: Any, inputs: np.ndarray, y: np.ndarray, weights: Any
     """Fit an estimator in place, with a weight for each row.
 
     Weights that are all 1 are left out: the fit is then, to the last bit, the one without weights, and takes no longer.
+    A column without any value becomes a constant (see `fill_empty_columns`).
 
     Args:
         estimator: Unfitted scikit-learn estimator, or a pipeline whose last step is given the weights.
@@ -32,7 +35,7 @@ def fit_weighted(estimator: Any, inputs: np.ndarray, y: np.ndarray, weights: Any
     Raises:
         WeightsRefused: Weights differ, and its `fit` has no parameter `sample_weight`.
     """
-    return estimator.fit(inputs, y, **more, **_build_weight_arguments(estimator, weights))
+    return estimator.fit(fill_empty_columns(inputs), y, **more, **_build_weight_arguments(estimator, weights))
 
 
 def select_weights(weights: Any, rows: Any) -> np.ndarray | None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import problem.schema
-from penumbra.core.encoding import FeatureEncoder, derive_features, learn_category_tables
+from penumbra.core.encoding import FeatureEncoder, derive_features, fill_empty_columns, learn_category_tables
 from penumbra.features import Category, Expression, Number
 from problem.features import FEATURES
 
@@ -73,3 +73,8 @@ def test_the_tables_survive_json():
     np.testing.assert_array_equal(
         again.encode_frame(derive_features(EVERY_KIND, ROWS)), inputs.encode_frame(derive_features(EVERY_KIND, ROWS))
     )
+
+
+def test_only_columns_without_any_value_become_constant():
+    rows = np.array([[1.0, np.nan, np.nan], [np.nan, np.nan, 2.0]])
+    np.testing.assert_array_equal(fill_empty_columns(rows), [[1.0, 0.0, np.nan], [np.nan, 0.0, 2.0]])

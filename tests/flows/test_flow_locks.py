@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from flows.steps.flow_locks import hold_flow_locks, hold_monitor_pass, list_work_locks
+from flows.train import is_trained_meanwhile
 from penumbra.core.settings import Settings, load_settings
 from penumbra.storage.shared.object_sequence import ObjectSequence
 from penumbra.storage.shared.state import exclude_machines
@@ -135,3 +136,9 @@ def test_machines_that_share_nothing_are_in_nobodys_way(tmp_path: Path) -> None:
     with exclude_machines(settings, "ingest"), exclude_machines(settings, "ingest", wait=False) as has_waited:
         assert not has_waited
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_loss_that_doesnt_suit_the_target_is_one_sentence_after_the_wait_too(monkeypatch):
+    monkeypatch.setenv("PENUMBRA_PROMOTION__LOSS", "squared_error")
+    with pytest.raises(SystemExit, match=r"PENUMBRA_PROMOTION__LOSS: promotion\.loss = 'squared_error'"):
+        is_trained_meanwhile()

@@ -15,6 +15,7 @@ from flows.steps.monitor.outcomes import OutcomeReader
 from flows.steps.monitor.watched_model import load_watched_model
 from flows.steps.prediction_losses import compute_known_losses, extract_predictions
 from monitoring.loss_threshold import DailyLosses
+from penumbra.core.columns import LABEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.histograms import Binning, OutcomeSums, list_profiled_columns
 from penumbra.core.problem_loading import load_problem
 from penumbra.logs.archiving import archive
@@ -24,6 +25,7 @@ from penumbra.logs.daily.profiles import ProfileStore
 from penumbra.logs.daily.shadow_profiles import ShadowProfileStore
 from penumbra.logs.index import LogIndex
 from penumbra.logs.queries.labels import join_labels
+from penumbra.registry.bundles.bundle import Bundle
 from penumbra.registry.models import ModelRegistry
 from problem import features, schema
 from tests.helpers import monitored_model as world
@@ -197,6 +199,22 @@ def test_a_rise_that_a_window_can_t_show_alone_is_in_the_record_with_the_days_be
     assert (alone.is_high, alone.longer, together.is_high) == (False, None, True)
     assert together.longer.days > 7
     assert together.threshold > together.mean
+
+
+@pytest.mark.parametrize("moved", [0.3, 0.0])
+def test_the_references_losses_are_raised_by_what_the_live_fit_loses_more_on_its_rows(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, moved: float
+) -> None:
+    monkeypatch.setattr(Bundle, "score", lambda _, rows: (rows[PREDICTION_COLUMN] + moved).clip(0, 1).to_numpy())
+    model = reader(folder).model
+    scored = extract_predictions(model.task, model.reference[PREDICTION_COLUMN])
+    before, after = (
+        compute_known_losses(model.task, "log_loss", model.reference[LABEL_COLUMN], each, model.ceiling)
+        for each in (scored, np.clip(scored + moved, 0, 1))
+    )
+    assert model.excess == pytest.approx(after.mean() - before.mean())
+    assert (model.excess > 0) == (moved > 0)
+    assert model.losses.mean == pytest.approx(before.mean() + model.excess)
 
 
 def test_the_days_before_a_window_are_those_since_the_model_s_first_answer(folder: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from flows.steps.monitor import window_summary
-from flows.steps.monitor.window_limits import describe_day_limits, describe_loss_limits
+from flows.steps.monitor.window_limits import describe_day_limits, describe_loss_limits, describe_refit_excess
 from monitoring.permutation import compute_permutation_limit, draw_permutations, has_enough_days
 from penumbra.core.histograms import OutcomeSums
 from penumbra.core.settings import load_settings
@@ -40,6 +40,12 @@ MODEL = SimpleNamespace(losses=SimpleNamespace(sums=np.zeros(59)))
 )
 def test_a_loss_that_is_not_judged_or_on_some_days_alone_is_said(outcomes, words):
     assert describe_loss_limits(SETTINGS, MODEL, outcomes) == words
+
+
+def test_a_limit_that_is_raised_as_the_refit_is_worse_than_its_reference_is_said():
+    slight, large = (SimpleNamespace(losses=SimpleNamespace(mean=2.0), excess=excess) for excess in (0.01, 0.1))
+    assert describe_refit_excess(slight) == ""
+    assert describe_refit_excess(large).startswith("loss: the limit is raised by 0.1000, which the model loses more")
 
 
 def test_days_that_can_be_drawn_in_too_few_ways_can_be_no_alarm():

@@ -14,6 +14,14 @@ def test_scikit_learn_boosting_refuses_a_category_of_more_than_255_values():
         HistGradientBoostingClassifier(categorical_features=[0]).fit(codes, codes[:, 0] % 2)
 
 
+def test_scikit_learn_boosting_refuses_a_column_without_a_value():
+    column = np.full((50, 1), np.nan)
+    with pytest.raises(ValueError, match="window shape cannot be larger"):
+        HistGradientBoostingClassifier().fit(column, np.arange(50) % 2)
+    column[0] = 1.0
+    HistGradientBoostingClassifier().fit(column, np.arange(50) % 2)
+
+
 def test_scikit_learn_trees_compare_in_single_precision():
     tree = DecisionTreeRegressor().fit([[0.0], [2.0]], [0, 1])
     assert tree.tree_.threshold[0] == 1.0

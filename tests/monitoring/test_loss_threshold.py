@@ -3,7 +3,7 @@ import datetime as dt
 import numpy as np
 import pytest
 
-from monitoring.loss_threshold import DailyLosses, StretchLoss, judge_losses
+from monitoring.loss_threshold import DailyLosses, StretchLoss, judge_losses, measure_refit_excess
 from monitoring.permutation import compute_permutation_limit, draw_permutations
 
 WEEK = 7
@@ -70,6 +70,40 @@ def test_one_window_in_ten_without_change_has_a_loss_beyond_its_threshold_at_mos
         for seed in range(worlds)
     ]
     assert np.mean([bool(list_alarms(each)) for each in found]) <= 0.1 + 2 * np.sqrt(0.1 * 0.9 / worlds)
+
+
+def fit_line(x: np.ndarray, y: np.ndarray) -> float:
+    return float(x @ y / (x @ x))
+
+
+@pytest.mark.parametrize("power", [1, 2])
+def test_a_refit_that_outliers_have_moved_raises_no_alarm_by_that_alone(power: int) -> None:
+    """A line whose slope is learnt from inputs without a variance; the reference was scored before the last days."""
+    plain, raised = [], []
+    for seed in range(60):
+        random = np.random.default_rng(seed)
+        x = random.standard_t(1.5, (110, 200))
+        y = np.sign(x) * np.log1p(np.abs(x)) + random.standard_normal(x.shape)
+        losses = [
+            np.minimum(np.abs(y - fit_line(x[:end].ravel(), y[:end].ravel()) * x) ** power, 20) for end in (20, 60)
+        ]
+        excess = measure_refit_excess(losses[0][20:60], losses[1][20:60])
+        for found, more in ((plain, 0.0), (raised, excess)):
+            usual = DailyLosses.from_rows(np.arange(40).repeat(200), losses[0][20:60].ravel() + more)
+            weeks = [
+                DailyLosses.from_rows(np.arange(7).repeat(200), each.ravel())
+                for each in losses[1][60:109].reshape(7, 7, 200)
+            ]
+            found += [bool(list_alarms(judge_losses(week, usual, 20, WEEK, seed))) for week in weeks]
+    assert np.mean(plain) > 2 * 0.05
+    assert np.mean(raised) <= 0.05
+
+
+def test_a_refit_that_is_no_worse_raises_nothing() -> None:
+    nothing = np.full(2, np.nan)
+    assert measure_refit_excess(np.array([1.0, 2.0, np.nan]), np.array([0.5, 1.5, 9.0])) == 0
+    assert measure_refit_excess(np.array([1.0, 2.0, np.nan]), np.array([2.0, 2.0, 9.0])) == 0.5
+    assert measure_refit_excess(nothing, nothing) == 0
 
 
 def test_days_without_labels_count_as_days_of_their_window() -> None:

@@ -22,6 +22,10 @@ INPUTS = np.array([[0.0], [1.0], [2.0], [3.0]])
 MANY = np.column_stack([np.linspace(-1, 1, 400), np.arange(400) % 5])
 
 
+def gap_filling_linear():
+    return make_pipeline(SimpleImputer(), LogisticRegression())
+
+
 def release_estimator(estimator):
     return fit_release(estimator, TrainingSet(MANY, MANY[:, 0] > 0), MANY[:100], categorical=[1], task=BINARY)
 
@@ -81,3 +85,15 @@ def test_spread_positions_are_different_and_within_the_rows(count, most):
     positions = pick_evenly_spaced(count, most)
     assert len(set(positions)) == len(positions) <= most
     assert 0 <= positions.min() <= positions.max() < count
+
+
+@pytest.mark.parametrize("estimator", [HistGradientBoostingClassifier(max_iter=5), gap_filling_linear()])
+def test_a_column_without_any_value_in_the_training_rows_is_compiled_and_changes_no_answer(estimator):
+    """As where a source was away for all of the training days, and is back once the model answers."""
+    inputs = np.column_stack([MANY[:, 0], np.full(len(MANY), np.nan)])
+    made = fit_release(estimator, TrainingSet(inputs, MANY[:, 0] > 0), inputs[:100], categorical=[], task=BINARY)
+    assert made.compiled
+    back = np.where(np.isnan(made.probe), [0.0, 7.0], made.probe)
+    missing = np.column_stack([back[:, 0], np.full(len(back), np.nan)])
+    np.testing.assert_allclose(estimator.predict_proba(back), estimator.predict_proba(missing))
+    assert measure_parity(estimator, made.model, back) <= 1e-9

@@ -11,7 +11,7 @@ import polars as pl
 from flows.steps.model_version import ModelVersion, open_model_version
 from flows.steps.prediction_losses import compute_known_losses, extract_predictions, measure_loss_ceiling
 from monitoring.expectations import Expectations, learn_expectations
-from monitoring.loss_threshold import DailyLosses
+from monitoring.loss_threshold import DailyLosses, measure_refit_excess
 from penumbra.core.columns import LABEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.problem import Problem, ProblemSchema
 from penumbra.core.settings import Settings
@@ -19,8 +19,6 @@ from penumbra.core.task import Task
 from penumbra.registry.bundles import bundle
 from penumbra.registry.bundles.manifest import UnfitBundle
 from penumbra.registry.models import ModelRegistry
-
-NOISE_FLOOR_ROWS = 2000
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,8 @@ class WatchedModel:
         columns: The contract's columns that the model's features read, without the row's time.
         norms: What is expected of a day's rows; None where the reference has too few days.
         ceiling: The largest loss of a row.
-        losses: The reference's losses by day.
+        excess: What the model loses more a row than its recipe fitted on the batches before, on the reference's rows.
+        losses: The reference's losses by day, raised by the excess.
         floor: The mean difference between the model's predictions of the reference and those of its recipe fitted on
             the batches before; None where that is unknown.
         learnt: The first day on which all batches were complete that it learned from; None where that is unknown.
@@ -47,6 +46,7 @@ class WatchedModel:
     columns: Sequence[str]
     norms: Expectations | None
     ceiling: float
+    excess: float
     losses: DailyLosses
     floor: float | None
     learnt: dt.date | None
@@ -95,16 +95,25 @@ def load_watched_model(settings: Settings, problem: Problem, models: ModelRegist
         opened.require_comparable()
         reference = opened.reference
         predictions = extract_predictions(opened.task, reference[PREDICTION_COLUMN])
-        ceiling = measure_loss_ceiling(opened.task, settings.promotion, reference)
-        usual = compute_known_losses(
-            opened.task, settings.promotion.loss, reference[LABEL_COLUMN], predictions, ceiling
+        ceiling, live = measure_loss_ceiling(opened.task, settings.promotion, reference), _score_reference(opened)
+        usual, of_live = (
+            compute_known_losses(opened.task, settings.promotion.loss, reference[LABEL_COLUMN], each, ceiling)
+            for each in (predictions, predictions if live is None else live)
         )
-        days = reference[problem.schema.TIME].dt.date().to_numpy()
-        daily = DailyLosses.from_rows(days, usual)
-        floor = _measure_noise_floor(opened, predictions)
-        norms = _learn_expectations(reference, problem.schema)
-        columns, learnt = opened.read_columns, opened.learnt
-        return WatchedModel(name, opened.facts, reference, columns, norms, ceiling, daily, floor, learnt, problem)
+        excess = measure_refit_excess(usual, of_live)
+        return WatchedModel(
+            version=name,
+            facts=opened.facts,
+            reference=reference,
+            columns=opened.read_columns,
+            norms=_learn_expectations(reference, problem.schema),
+            ceiling=ceiling,
+            excess=excess,
+            losses=DailyLosses.from_rows(reference[problem.schema.TIME].dt.date().to_numpy(), usual + excess),
+            floor=None if live is None else float(np.abs(live - predictions).mean()),
+            learnt=opened.learnt,
+            problem=problem,
+        )
 
 
 def _learn_expectations(reference: pl.DataFrame, schema: ProblemSchema) -> Expectations | None:
@@ -115,9 +124,10 @@ def _learn_expectations(reference: pl.DataFrame, schema: ProblemSchema) -> Expec
         return None
 
 
-def _measure_noise_floor(version: ModelVersion, predictions: np.ndarray) -> float | None:
+def _score_reference(version: ModelVersion) -> np.ndarray | None:
+    """The model's own predictions of the reference; None where its code is gone: it can still be judged by what it
+    answered."""
     try:
-        rows, final = version.reference.head(NOISE_FLOOR_ROWS), bundle.read_bundle(version.folder, version.problem)
-        return float(np.abs(final.score(rows) - predictions[: rows.height]).mean())
-    except UnfitBundle:  # it can still be judged by what it answered
+        return bundle.read_bundle(version.folder, version.problem).score(version.reference)
+    except UnfitBundle:
         return None

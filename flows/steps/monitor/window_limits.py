@@ -15,6 +15,9 @@ from monitoring.windows import WindowLoss
 from penumbra.core.histograms import OutcomeSums
 from penumbra.core.metrics.losses import MANY_CLIPPED, describe_clipping
 from penumbra.core.settings import MonitorSettings, Settings
+from penumbra.core.text.tables import format_number
+
+LARGE_EXCESS = 0.01  # of the reference's mean loss: what the live fit loses more there is said
 
 
 def list_window_limits(
@@ -53,8 +56,27 @@ def list_window_limits(
         yield words
     if loss is None and shortage:
         yield f"loss can't be estimated without labels: {shortage}"
+    if loss and (words := describe_refit_excess(model)):
+        yield words
     if loss and loss.clipped > MANY_CLIPPED:
         yield f"loss: {describe_clipping(loss.clipped, model.ceiling)}"
+
+
+def describe_refit_excess(model: WatchedModel) -> str:
+    """Describe by how much the limits of the loss are raised, as the model is worse than its reference says.
+
+    Args:
+        model: The model that answered.
+
+    Returns:
+        Words; "" where that is less than one in a hundred of the reference's loss.
+    """
+    if model.excess <= LARGE_EXCESS * model.losses.mean:
+        return ""
+    return (
+        f"loss: the limit is raised by {format_number(model.excess)}, which the model loses more on the "
+        "reference's rows than its recipe did before it learnt from them"
+    )
 
 
 def describe_fault_limits(monitor: MonitorSettings, model: WatchedModel, span: WindowSpan) -> str:

@@ -218,7 +218,7 @@ def _find_degraded_slices(
     losses = compute_known_losses(
         model.task, settings.promotion.loss, reference[LABEL_COLUMN], predictions, model.ceiling
     )
-    before = sum_losses_by_day(reference, binning, model.problem.schema.TIME, losses)
+    before = sum_losses_by_day(reference, binning, model.problem.schema.TIME, losses + model.excess)
     now = np.array([day.counts for day in counted]), np.array([day.losses for day in counted])
     return slices.find_degraded_slices(now, before, binning)
 

@@ -13,7 +13,7 @@ import polars as pl
 
 from flows.steps.train import matrices, plan
 from flows.steps.train.matrices import Matrices
-from monitoring.loss_threshold import DailyLosses, judge_losses
+from monitoring.loss_threshold import DailyLosses, judge_losses, measure_refit_excess
 from monitoring.permutation import count_memory_days
 from monitoring.window_drift import compute_alarm_budget, compute_window_drift
 from penumbra.core.columns import DAY_COLUMN, PREDICTION_COLUMN
@@ -249,7 +249,9 @@ class BacktestHistory:
         """Return the loss of `fit`, which answers since day `since`, in the window from day `first` or more of the
         latest days, by its threshold; 0 where there is none."""
         recent = self._daily_losses(fit, self._memory_begin(since, first), first + self.window)
-        reference = self._daily_losses(self._reference_fit(fit), fit.end - self.history.holdout_days, fit.end)
+        reference = self._daily_losses(
+            self._reference_fit(fit), fit.end - self.history.holdout_days, fit.end, self._measure_excess(fit)
+        )
         return max(
             (
                 each.ratio
@@ -266,10 +268,24 @@ class BacktestHistory:
         """Return the model that learnt like `fit`, but not the last days before its end."""
         return self.name_fit(fit.end - self.history.holdout_days, fit.days)
 
-    def _daily_losses(self, fit: ModelFit, first: int, end: int) -> DailyLosses:
+    def _measure_excess(self, fit: ModelFit) -> float:
+        """What `fit` loses more a row than the fit of its reference, on the reference's rows."""
+        earlier = self._reference_fit(fit)
+        held_out = self._held_out(fit)
+        predictions = self._predicted[fit]["held_out"].astype(float)
+        live = compute_clipped_losses(
+            self.history.matrices.task, self.labels[held_out], predictions, self.settings.promotion.loss, self.ceiling
+        )
+        return measure_refit_excess(self.row_losses(earlier, self.ceiling)[held_out[self.day >= earlier.end]], live)
+
+    def _held_out(self, fit: ModelFit) -> np.ndarray:
+        """Which rows are the reference of `fit`: bool [rows]."""
+        return (self.day >= fit.end - self.history.holdout_days) & (self.day < fit.end)
+
+    def _daily_losses(self, fit: ModelFit, first: int, end: int, excess: float = 0.0) -> DailyLosses:
         later = self.day[self.day >= fit.end]
         wanted = (later >= first) & (later < end)
-        losses = self.row_losses(fit, self.ceiling)[wanted]
+        losses = self.row_losses(fit, self.ceiling)[wanted] + excess
         counted = (np.bincount(later[wanted] - first, each, end - first) for each in (losses, losses**2, None))
         return DailyLosses(*counted)
 
@@ -310,11 +326,14 @@ class BacktestHistory:
         try:
             fit_estimator(estimator, TrainingSet(inputs[learn], self._learnt_values()[learn]))
             seconds = time.process_time() - began
-            predictions = predict_for_task(matrices.task, estimator, inputs[self.day >= fit.end])
+            later, held_out = (
+                predict_for_task(matrices.task, estimator, inputs[rows]).astype(np.float32)
+                for rows in (self.day >= fit.end, self._held_out(fit))
+            )
         except (ValueError, IndexError) as error:  # no rows, or one class only
             raise BacktestRefused(f"{self._describe_fit(fit)} can't be fitted: {error}") from None
         self.spent_seconds += time.process_time() - began
-        return {"said": predictions.astype(np.float32), "cpu_seconds": np.float64(seconds)}
+        return {"said": later, "held_out": held_out, "cpu_seconds": np.float64(seconds)}
 
     def _learnt_values(self) -> np.ndarray:
         """Return what the candidate learns: the labels, or the column that it is given instead."""

@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitoring.estimation.expected_losses import LossModel
-from monitoring.estimation.input_matrix import fill_empty_columns
 from monitoring.estimation.loss_estimator import LossEstimate, LossEstimator, ScoredRows
 from monitoring.estimation.shift_weights import compute_shift_weights
 from penumbra.core.task import Task
@@ -61,11 +60,6 @@ def test_a_column_without_a_value_changes_no_prediction_whatever_is_in_it_later(
     np.testing.assert_allclose(
         model.predict_losses(np.column_stack([USUAL, 9 * USUAL])), plain.predict_losses(USUAL.to_numpy()[:, None])
     )
-
-
-def test_only_columns_without_any_value_become_constant():
-    rows = np.array([[1.0, np.nan, np.nan], [np.nan, np.nan, 2.0]])
-    np.testing.assert_array_equal(fill_empty_columns(rows), [[1.0, 0.0, np.nan], [np.nan, 0.0, 2.0]])
 
 
 def test_a_column_that_only_the_window_has_is_a_shift_of_all_rows():
