@@ -222,11 +222,7 @@ class BacktestHistory:
         Returns:
             Float64 [rows of these days].
         """
-        later = self.day >= fit.end
-        predictions = self.predict_rows(fit).astype(float)
-        return compute_clipped_losses(
-            self.history.matrices.task, self.labels[later], predictions, self.settings.promotion.loss, ceiling
-        )
+        return self._compute_losses(self.day >= fit.end, self.predict_rows(fit), ceiling)
 
     def losses(self, fit: ModelFit) -> np.ndarray:
         """Return the sum of the losses of `fit` on each day: float64 [end], 0 before its own end."""
@@ -249,16 +245,10 @@ class BacktestHistory:
         """Return the loss of `fit`, which answers since day `since`, in the window from day `first` or more of the
         latest days, by its threshold; 0 where there is none."""
         recent = self._daily_losses(fit, self._memory_begin(since, first), first + self.window)
-        reference = self._daily_losses(
-            self._reference_fit(fit), fit.end - self.history.holdout_days, fit.end, self._measure_excess(fit)
-        )
-        return max(
-            (
-                each.ratio
-                for each in judge_losses(recent, reference, compute_alarm_budget(self.settings.monitor), self.window)
-            ),
-            default=0.0,
-        )
+        earlier, excess = self._reference_fit(fit), self._measure_excess(fit)
+        reference = self._daily_losses(earlier, fit.end - self.history.holdout_days, fit.end, excess)
+        judged = judge_losses(recent, reference, compute_alarm_budget(self.settings.monitor), self.window)
+        return max((each.ratio for each in judged), default=0.0)
 
     def _memory_begin(self, since: int, first: int) -> int:
         """The first day to look at: the window's whole, and before it the days since which the model has answered."""
@@ -270,15 +260,15 @@ class BacktestHistory:
 
     def _measure_excess(self, fit: ModelFit) -> float:
         """What `fit` loses more a row than the fit of its reference, on the reference's rows."""
-        earlier = self._reference_fit(fit)
-        held_out = self._held_out(fit)
-        predictions = self._predicted[fit]["held_out"].astype(float)
-        live = compute_clipped_losses(
-            self.history.matrices.task, self.labels[held_out], predictions, self.settings.promotion.loss, self.ceiling
-        )
+        earlier, held_out = self._reference_fit(fit), self._mask_held_out(fit)
+        live = self._compute_losses(held_out, self._predicted[fit]["held_out"], self.ceiling)
         return measure_refit_excess(self.row_losses(earlier, self.ceiling)[held_out[self.day >= earlier.end]], live)
 
-    def _held_out(self, fit: ModelFit) -> np.ndarray:
+    def _compute_losses(self, rows: np.ndarray, predictions: np.ndarray, ceiling: float) -> np.ndarray:
+        task, loss = self.history.matrices.task, self.settings.promotion.loss
+        return compute_clipped_losses(task, self.labels[rows], predictions.astype(float), loss, ceiling)
+
+    def _mask_held_out(self, fit: ModelFit) -> np.ndarray:
         """Which rows are the reference of `fit`: bool [rows]."""
         return (self.day >= fit.end - self.history.holdout_days) & (self.day < fit.end)
 
@@ -316,8 +306,8 @@ class BacktestHistory:
         learnt, served = self.day < self.history.first_unlearnt_day, self.day >= self.begin
         baseline = np.array(compute_baseline(task, self.labels[learnt]))
         predictions = np.broadcast_to(baseline, (int(served.sum()), *baseline.shape))
-        losses = compute_clipped_losses(task, self.labels[served], predictions, loss, self.ceiling)
-        return LossScale(describe_loss(task, loss), float(losses.mean()))
+        mean = self._compute_losses(served, predictions, self.ceiling).mean()
+        return LossScale(describe_loss(task, loss), float(mean))
 
     def _fit(self, fit: ModelFit) -> dict[str, Any]:
         matrices, inputs = self.history.matrices, self.history.matrices.arrays.read("inputs")
@@ -326,14 +316,12 @@ class BacktestHistory:
         try:
             fit_estimator(estimator, TrainingSet(inputs[learn], self._learnt_values()[learn]))
             seconds = time.process_time() - began
-            later, held_out = (
-                predict_for_task(matrices.task, estimator, inputs[rows]).astype(np.float32)
-                for rows in (self.day >= fit.end, self._held_out(fit))
-            )
+            parts = self.day >= fit.end, self._mask_held_out(fit)
+            later, held_out = (predict_for_task(matrices.task, estimator, inputs[rows]) for rows in parts)
         except (ValueError, IndexError) as error:  # no rows, or one class only
             raise BacktestRefused(f"{self._describe_fit(fit)} can't be fitted: {error}") from None
         self.spent_seconds += time.process_time() - began
-        return {"said": later, "held_out": held_out, "cpu_seconds": np.float64(seconds)}
+        return {"said": np.float32(later), "held_out": np.float32(held_out), "cpu_seconds": np.float64(seconds)}
 
     def _learnt_values(self) -> np.ndarray:
         """Return what the candidate learns: the labels, or the column that it is given instead."""
