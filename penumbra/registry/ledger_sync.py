@@ -1,12 +1,13 @@
 """The registry brought in line with the ledger: its aliases derived anew, the ledger's entries as tags of versions."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from penumbra.core.settings import Settings
 from penumbra.core.text.masking import mask_address
 from penumbra.registry import aliases
-from penumbra.registry.ledger import Ledger, LedgerEntry, format_versions
+from penumbra.registry.ledger import BrokenLedger, Ledger, LedgerEntry, format_versions
 from penumbra.registry.pointers import CANARY_ALIAS, CANDIDATE_ALIAS, LIVE_ALIAS, PREVIOUS_ALIAS
 from penumbra.registry.shared_ledger import open_ledger
 
@@ -65,6 +66,32 @@ def finish_last_move(models: aliases.AliasRegistry, entries: Sequence[LedgerEntr
     return after
 
 
+def require_history(settings: Settings, versions: Mapping[str, str] | None, entries: Sequence[LedgerEntry]) -> None:
+    """Check that a live model has a past here, before anything is judged or entered that would begin another one.
+
+    Registration enters a version in the ledger before it becomes live, so a live model beside an empty ledger and an
+    empty prediction log belongs to folders that are elsewhere.
+
+    Args:
+        settings: Sections [cluster], [ledger] and [service] are read.
+        versions: The version behind each alias; None if there is no model.
+        entries: All entries of the ledger.
+
+    Raises:
+        BrokenLedger: There is a live model, and neither an entry nor an answer.
+    """
+    live, log = (versions or {}).get(LIVE_ALIAS), settings.service.predictions
+    if live is None or entries or _has_answers(log):
+        return
+    shared = settings.cluster.state
+    raise BrokenLedger(
+        f"version {live} is live in {mask_address(settings.registry.tracking)}, but "
+        f"{shared or settings.ledger.folder} has no entry of the ledger, and {log} no answer: set "
+        "cluster.state, or ledger.folder and service.predictions, to where they are (if they are lost, the service has "
+        "to answer first); nothing was judged or changed"
+    )
+
+
 def rebuild_aliases(settings: Settings, entries: Sequence[LedgerEntry]) -> str:
     """Set the registry's aliases to what the ledger says, and tag its versions with the ledger's entries.
 
@@ -114,6 +141,13 @@ def tag_ledger_entries(models: "ModelRegistry", ledger: Ledger, entries: Sequenc
             for entry in entries:
                 if version in entry.versions.values() and (name := _name_tag(entry)) not in present:
                     models.tag(version, name, _format_tag(entry)[:MAX_TAG_LENGTH])
+
+
+def _has_answers(log: Path) -> bool:
+    from penumbra.logs.append_log import read_segment_sizes
+    from penumbra.logs.archiving.archive_parts import list_parts  # imports fsspec, which a rollback does without
+
+    return any(read_segment_sizes(log).values()) or bool(list_parts(log))
 
 
 def _format_tag(entry: LedgerEntry) -> str:

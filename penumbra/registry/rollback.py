@@ -8,7 +8,7 @@ from typing import Literal
 from penumbra.core.actor import get_actor
 from penumbra.core.settings import Settings
 from penumbra.core.text.errors import describe_error
-from penumbra.registry import aliases, ledger_sync, pointers
+from penumbra.registry import REGISTRY_ENVIRONMENT, aliases, ledger_sync, pointers
 from penumbra.registry.bundles.manifest import BrokenBundle, verify_bundle
 from penumbra.registry.ledger import BrokenLedger, Ledger, LedgerEntry, LedgerEvent, find_last_move
 from penumbra.registry.pointers import (
@@ -23,7 +23,6 @@ from penumbra.registry.pointers import (
 from penumbra.registry.shared_ledger import open_ledger
 
 LEDGER_PATIENCE_SECONDS = 5.0  # with a shared ledger: a rollback doesn't wait for its store
-REGISTRY_ENVIRONMENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
 
 
 class RollbackRefused(RuntimeError):

@@ -13,6 +13,7 @@ import service
 from penumbra.core.process_tree import adopt_orphans
 from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError, load_settings, remove_api_keys
 from penumbra.core.url_drivers import require_drivers
+from penumbra.registry import REGISTRY_ENVIRONMENT
 from penumbra.registry.bundles.signatures import SIGNING_KEY_VARIABLE
 from service import processes, shadow
 from service.http.access import (
@@ -58,6 +59,7 @@ ORDERLY_ENDING = (
 SERVICE_URLS = ("registry.tracking", "registry.artifacts", "log.archive", "cluster.state")
 SERVICE_MODULE = service.__name__
 QUIET_ENVIRONMENT = {
+    **REGISTRY_ENVIRONMENT,
     "BENTOML_DO_NOT_TRACK": "True",
     "BENTOML_QUIET": "True",
     "MLFLOW_DISABLE_TELEMETRY": "true",

@@ -17,9 +17,9 @@ from penumbra.data import versions
 from penumbra.logs.archiving.archive_health import save_archive_health
 from penumbra.logs.lag import INDEX_METRICS_FILE
 from penumbra.registry.bundles import bundle
-from penumbra.registry.ledger import Ledger, LedgerEvent
+from penumbra.registry.ledger import BrokenLedger, Ledger, LedgerEvent
 from penumbra.storage.work_lock import PassInProgress, hold_pass_lock
-from tests.helpers import local_service, prediction_logs
+from tests.helpers import local_service, prediction_logs, registered_versions
 from tests.helpers import monitored_model as world
 from tests.helpers.monitored_model import ONE_DAY, WINDOW_BEGIN, read_ledger_entries, run_monitor_pass
 from tests.helpers.planted_secrets import PLANTED, find_planted_files
@@ -51,6 +51,13 @@ def empty(tmp_path: Path, database: Path) -> Path:
     """A live model that hasn't answered anything."""
     world.make_live_model(tmp_path, database)
     return tmp_path
+
+
+@pytest.fixture
+def entered(empty: Path) -> Path:
+    """One that the ledger knows, as it does of each that was trained."""
+    registered_versions.append_earlier_event(empty, "promotion", "promote", live="1")
+    return empty
 
 
 def test_each_window_that_is_over_is_judged_once_however_late_the_pass_comes(folder: Path) -> None:
@@ -276,13 +283,13 @@ def test_rows_that_stop_coming_are_one_alarm(folder: Path) -> None:
     assert run_monitor_pass(folder, DONE + 6 * ONE_DAY) == []
 
 
-def test_who_is_behind_with_the_logs_is_an_alarm_of_the_pass(empty: Path) -> None:
-    prediction_logs.log_labels(empty, prediction_logs.make_label_by_key(1, 42))
-    (empty / "predictions").mkdir()
-    (empty / "predictions" / INDEX_METRICS_FILE).touch()
-    (alarm,) = run_monitor_pass(empty, DONE)
+def test_who_is_behind_with_the_logs_is_an_alarm_of_the_pass(entered: Path) -> None:
+    prediction_logs.log_labels(entered, prediction_logs.make_label_by_key(1, 42))
+    (entered / "predictions").mkdir()
+    (entered / "predictions" / INDEX_METRICS_FILE).touch()
+    (alarm,) = run_monitor_pass(entered, DONE)
     assert "labels wait for the index, more than 60 s (labels.max_lag_seconds)" in alarm
-    assert run_monitor_pass(empty, DONE) == []
+    assert run_monitor_pass(entered, DONE) == []
 
 
 def test_a_day_with_few_rows_is_a_fault(empty: Path) -> None:
@@ -297,10 +304,16 @@ def test_of_two_passes_at_once_one_says_so_and_leaves(folder: Path) -> None:
     assert run_monitor_pass(folder, DONE) == []
 
 
-def test_without_any_answers_there_is_nothing_to_judge(empty: Path) -> None:
-    assert run_monitor_pass(empty, DONE) == []
+def test_beside_a_live_model_without_ledger_and_answers_a_pass_stops(empty: Path) -> None:
+    with pytest.raises(BrokenLedger, match=r"version 1 is live in .* has no entry of the ledger, and .* no answer"):
+        run_monitor_pass(empty, DONE)
+    assert read_ledger_entries(empty) == []
+
+
+def test_without_any_answers_there_is_nothing_to_judge(entered: Path) -> None:
+    assert run_monitor_pass(entered, DONE) == []
     assert "No window is over yet" in window_summary.format_window_summary(
-        world.make_monitor_settings(empty, DONE).monitor, DONE, [], ""
+        world.make_monitor_settings(entered, DONE).monitor, DONE, [], ""
     )
 
 
@@ -384,11 +397,11 @@ def test_data_that_a_version_was_made_from_is_not_newer(empty: Path) -> None:
     assert retraining.has_new_data(later.data, PROBLEM, read_ledger_entries(empty))
 
 
-def test_an_archiver_that_fails_is_an_alarm_once(empty: Path) -> None:
-    settings = world.make_monitor_settings(empty, DONE)
+def test_an_archiver_that_fails_is_an_alarm_once(entered: Path) -> None:
+    settings = world.make_monitor_settings(entered, DONE)
     since = dt.datetime(2013, 4, 1, tzinfo=dt.UTC)
     save_archive_health(settings.service.predictions, ["DamagedArchive: a part", "OSError: disk"], since)
     reason = "the archiver fails since 2013-04-01 00:00 UTC, and the logs may fill the disk: DamagedArchive: a part"
-    assert run_monitor_pass(empty, DONE) == [f"investigate: {reason} (and 1 more)"]
-    assert run_monitor_pass(empty, DONE) == []
-    assert read_ledger_entries(empty)[-1].verdict == "investigate"
+    assert run_monitor_pass(entered, DONE) == [f"investigate: {reason} (and 1 more)"]
+    assert run_monitor_pass(entered, DONE) == []
+    assert read_ledger_entries(entered)[-1].verdict == "investigate"

@@ -19,7 +19,7 @@ from penumbra.core.problem_loading import load_problem
 from penumbra.promotion.unseen_losses import EarlierDays
 from penumbra.registry import aliases
 from penumbra.registry.bundles.manifest import UnfitBundle
-from penumbra.registry.ledger import Ledger, LedgerEntry, LedgerEvent
+from penumbra.registry.ledger import BrokenLedger, Ledger, LedgerEntry, LedgerEvent
 from tests.helpers import registered_versions
 from tests.helpers.flow_workspace import Workspace
 from tests.helpers.registered_versions import (
@@ -61,6 +61,7 @@ def score_inverted(chances: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def test_an_unsigned_version_is_not_promoted(tmp_path: Path, database: Path) -> None:
     models = make_aliased_registry(tmp_path, database, live="1", candidate="2")
+    append_earlier_event(tmp_path, "verdict", "pass", candidate="1")
     settings = registered_versions.make_registry_settings(tmp_path)
     registry = settings.registry.model_copy(update={"signed_by": ["a key that signed none"]})
     asking = settings.model_copy(update={"registry": registry})
@@ -217,6 +218,7 @@ def test_days_of_which_the_candidate_has_learnt_some_are_no_evidence(tmp_path: P
 
 def test_a_candidate_that_isnt_let_into_the_shadow_is_said_to_be(tmp_path: Path, database: Path) -> None:
     make_aliased_registry(tmp_path, database, live="1", candidate="2")
+    append_earlier_event(tmp_path, "verdict", "pass", candidate="1")
     (tmp_path / "state").mkdir()
     (tmp_path / "state/refused").write_text("2\nmodel.onnx is damaged\n")
     assert "the deployer doesn't let it into the shadow: model.onnx is damaged" in run_promotion(tmp_path)
@@ -273,15 +275,17 @@ def test_what_was_answered_before_the_promotion_doesnt_count_for_it(tmp_path: Pa
 
 def test_by_force_a_person_promotes_with_a_reason_and_the_ledger_says_who(tmp_path: Path, database: Path) -> None:
     models = make_aliased_registry(tmp_path, database, live="1", candidate="2")
+    append_earlier_event(tmp_path, "verdict", "pass", candidate="1")
     run_promotion(tmp_path, ForcedPromotion("the contract with the airline ends today"))
     assert models.aliases() == {"live": "2", "previous": "1"}
-    verdict, promotion = read_ledger(tmp_path)
+    _, verdict, promotion = read_ledger(tmp_path)
     assert verdict.actor == promotion.actor == get_actor()
     assert verdict.reason == "forced: the contract with the airline ends today"
 
 
 def test_by_force_another_version_than_the_candidate_can_be_named(tmp_path: Path, database: Path) -> None:
     models = make_aliased_registry(tmp_path, database, live="1", candidate="2")
+    append_earlier_event(tmp_path, "verdict", "pass", candidate="1")
     run_promotion(tmp_path, ForcedPromotion("forward again", "3"))
     assert models.aliases() == {"live": "3", "previous": "1", "candidate": "2"}
 
@@ -298,9 +302,10 @@ def test_a_promotion_by_force_that_cant_be_is_refused(
     tmp_path: Path, database: Path, forced: ForcedPromotion, words: str
 ) -> None:
     models = make_aliased_registry(tmp_path, database, live="1")
+    append_earlier_event(tmp_path, "verdict", "pass", candidate="1")
     with pytest.raises(PromotionRefused, match=words):
         run_promotion(tmp_path, forced)
-    assert (models.aliases(), read_ledger(tmp_path)) == ({"live": "1"}, [])
+    assert (models.aliases(), len(read_ledger(tmp_path))) == ({"live": "1"}, 1)
 
 
 def drop_column(name: str) -> Any:
@@ -342,8 +347,25 @@ def test_a_candidate_that_cant_answer_with_this_code_waits_and_the_promotion_is_
     assert candidate.decision.reason.startswith("version 2 can't answer with this code: ")
 
 
+@pytest.mark.parametrize("forced", [None, ForcedPromotion("now", "2")], ids=["by evidence", "by force"])
+def test_beside_a_live_model_without_ledger_and_answers_nothing_is_decided(
+    tmp_path: Path, database: Path, forced: ForcedPromotion | None
+) -> None:
+    models = make_aliased_registry(tmp_path, database, live="1", candidate="2")
+    with pytest.raises(BrokenLedger, match=r"version 1 is live in .* has no entry of the ledger, and .* no answer"):
+        run_promotion(tmp_path, forced)
+    assert (models.aliases(), read_ledger(tmp_path)) == ({"live": "1", "candidate": "2"}, [])
+
+
+def test_a_live_model_that_was_set_by_hand_is_judged_once_it_has_answered(tmp_path: Path, database: Path) -> None:
+    make_aliased_registry(tmp_path, database, live="1", candidate="2")
+    log_compared_days(tmp_path, "1", {"2": score_calibrated})
+    assert "keep collecting" in run_promotion(tmp_path)
+
+
 def test_without_candidate_or_live_model_nothing_is_decided(tmp_path: Path, database: Path) -> None:
     models = make_aliased_registry(tmp_path, database, live="1")
+    append_earlier_event(tmp_path, "verdict", "pass", candidate="1")
     assert run_promotion(tmp_path) == verdicts.NO_CANDIDATE_MESSAGE
     models.delete_alias("live")
     with pytest.raises(PromotionRefused, match="no live model"):

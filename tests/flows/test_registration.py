@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from mlflow import MlflowClient
 
+from flows.steps.promote import verdicts
 from flows.steps.train import registration
 from flows.steps.train.outcome import OutcomeSummary
 from flows.steps.train.registration import BegunRegistration, prepare_registration
@@ -17,7 +18,7 @@ from flows.steps.train.run_record import TrainingRuns
 from penumbra.core.settings import RegistrySettings, Settings, load_settings
 from penumbra.registry import ledger_sync
 from penumbra.registry.aliases import LIVE_SINCE_TAG
-from penumbra.registry.ledger import LedgerEvent
+from penumbra.registry.ledger import BrokenLedger, LedgerEvent
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.run_records import FinishedRun
 from penumbra.registry.shared_ledger import open_ledger
@@ -29,7 +30,12 @@ class KilledError(BaseException):
 
 @pytest.fixture
 def settings(tmp_path: Path, registry: RegistrySettings) -> Settings:
-    places = {"TRAINING__FOLDER": "train", "LEDGER__FOLDER": "ledger", "SERVICE__STATE": "state"}
+    places = {
+        "TRAINING__FOLDER": "train",
+        "LEDGER__FOLDER": "ledger",
+        "SERVICE__STATE": "state",
+        "SERVICE__PREDICTIONS": "log",
+    }
     environ = {f"PENUMBRA_{name}": str(tmp_path / place) for name, place in places.items()}
     return load_settings(environ=environ).model_copy(update={"registry": registry})
 
@@ -176,6 +182,20 @@ def test_without_the_bundle_it_is_given_up(settings: Settings, capsys: pytest.Ca
     prepare_registration(settings)
     assert "its model is trained again" in capsys.readouterr().out
     assert not file.exists()
+
+
+def test_the_first_pass_of_promotion_follows_the_first_training(settings: Settings) -> None:
+    begin(settings)
+    prepare_registration(settings)
+    assert verdicts.prepare_aliases(settings) == {"live": "1"}
+
+
+def test_beside_a_live_model_without_ledger_and_answers_no_training_begins(settings: Settings) -> None:
+    begin(settings)
+    prepare_registration(settings)
+    shutil.rmtree(settings.ledger.folder)
+    with pytest.raises(BrokenLedger, match=r"version 1 is live in .* has no entry of the ledger, and .* no answer"):
+        prepare_registration(settings)
 
 
 def test_a_ledger_without_a_promotion_takes_no_live_alias_away(settings: Settings) -> None:

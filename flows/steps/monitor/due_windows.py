@@ -30,6 +30,7 @@ from penumbra.logs.lag_alarms import list_lag_alarms
 from penumbra.logs.queries.daily import count_daily_answers
 from penumbra.logs.replicas.heartbeats import ReplicaCoverage
 from penumbra.logs.replicas.log_union import fetch_logs
+from penumbra.registry import ledger_sync
 from penumbra.registry.bundles.manifest import BrokenBundle, UnfitBundle
 from penumbra.registry.ledger import BrokenLedger, Ledger
 from penumbra.registry.models import ModelRegistry
@@ -120,7 +121,7 @@ def judge_due_windows(settings: Settings, problem: Problem) -> list[str]:
     Raises:
         PassInProgress: Another pass is running.
         BrokenBundle: The bundle of a window's model is damaged.
-        BrokenLedger: The ledger is damaged.
+        BrokenLedger: The ledger is damaged, or the live model's past isn't here.
         MlflowException: The registry can't be read.
     """
     with hold_monitor_pass(settings, "watch"):
@@ -159,6 +160,7 @@ def _begin_pass(settings: Settings, problem: Problem) -> MonitorPass:
         monitor_pass.coverage = fetched.coverage
         monitor_pass.now = min(monitor_pass.now, fetched.coverage.find_complete_until())
         monitor_pass.alarms += fetched.damaged
+    ledger_sync.require_history(settings, monitor_pass.models.aliases(), monitor_pass.ledger.entries())
     monitor_pass.index.catch_up()
     _update_profiles(monitor_pass)
     return monitor_pass

@@ -69,12 +69,13 @@ def prepare_aliases(settings: Settings) -> dict[str, str]:
     Raises:
         PromotionRefused: There is no live model.
         AliasesChanged: Somebody else moved the aliases meanwhile.
-        BrokenLedger: The ledger isn't whole.
+        BrokenLedger: The ledger isn't whole, or the live model's past isn't here.
         MlflowException: The registry can't be reached.
     """
     models, ledger = ModelRegistry(settings.registry), open_ledger(settings)
     sync_registry(models, settings.service.state, ledger)
     entries = ledger.entries()
+    ledger_sync.require_history(settings, models.aliases(), entries)
     with hold_alias_lock(ledger):
         before = models.aliases() or {}
         aliases = ledger_sync.finish_last_move(models, entries)

@@ -115,16 +115,18 @@ def prepare_registration(settings: Settings) -> None:
     A registration that was cut short is carried out, which is printed; runs that nobody records any more are ended.
 
     Args:
-        settings: Sections [training], [registry] and [ledger] are read.
+        settings: Sections [training], [registry], [ledger] and [service] are read.
 
     Raises:
-        BrokenLedger: The ledger isn't whole.
+        BrokenLedger: The ledger isn't whole, or the live model's past isn't here.
         MlflowException: The registry can't be reached.
     """
-    open_ledger(settings).entries()
+    ledger, models = open_ledger(settings), ModelRegistry(settings.registry)
+    ledger.entries()
     with _hold_registration_lock(settings) as file:
         _finish_from_file(settings, file)
-        ModelRegistry(settings.registry).end_aborted_runs()
+        ledger_sync.require_history(settings, models.aliases(), ledger.entries())
+        models.end_aborted_runs()
 
 
 def complete_bundle(outcome: TrainingOutcome) -> Path:
