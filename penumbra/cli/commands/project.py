@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 BENCHMARKS = {
     "alarms": "how often nothing raises an alarm, how soon drift does, which data faults are found",
     "cli": "how long help and light commands take, beside starting Python",
+    "cluster": "what it costs that machines share their state, pods beside one machine, what faults lose",
     "estimate": "the error of the loss estimated without labels, on the example and on made shifts of inputs",
     "explanations": "whether the parts of a loss's rise are what was put into made worlds, and intervals hold them",
     "few-rows": "which data faults are found where a day has few rows, how soon, and how many are false",
