@@ -112,7 +112,7 @@ def judge_stream(stream: RowStream, end: int = ALL_DAYS) -> JudgedDays:
     """
     learnt, labelled = stream.select_days(0, LEARNT_DAYS), LabelledRows()
     labelled.add(learnt, stream.labels[learnt], np.ones(len(learnt)))
-    search = NeedSearch.learn(stream, LabellingPolicy(by_need=True, is_weighted=False), labelled)
+    search = NeedSearch.learn(stream, LabellingPolicy(by_need=True, power=0), labelled)
     judged = stream.select_days(LEARNT_DAYS, end)
     reasons, errors = search.list_reasons(judged), _find_errors(stream, search.model, judged)
     days = np.split(np.arange(len(judged)), np.flatnonzero(np.diff(stream.days[judged])) + 1)

@@ -13,7 +13,7 @@ from penumbra.core.metrics.losses import compute_row_losses
 from penumbra.core.settings import load_settings
 from penumbra.reviews.selection.sampling import draw_by_priority, mix_weights
 from penumbra.reviews.selection.uncertainty import ModelUncertainty
-from penumbra.training.labelling_weights import count_represented_rows
+from penumbra.training.fit import compute_fit_weights
 
 ROUND_DAYS = 30  # after which the model is fitted anew
 THRESHOLD = 0.5  # of a binary decision
@@ -26,20 +26,21 @@ class LabellingPolicy:
 
     Attributes:
         by_need: Whether rows with a reason are preferred, as the review queue does; by plain chance otherwise.
-        is_weighted: Whether a row counts as the inverse of its chance of being picked; as 1 otherwise.
+        power: Of the inverse of its chance of being picked, which a row counts by: 1, or a half as in training, or 0.
         wrong_share: The share of answers that are wrong.
     """
 
     by_need: bool
-    is_weighted: bool
+    power: float
     wrong_share: float = 0.0
 
 
 POLICIES = {
-    "by need, weighted": LabellingPolicy(by_need=True, is_weighted=True),
-    "by need, unweighted": LabellingPolicy(by_need=True, is_weighted=False),
-    "by chance": LabellingPolicy(by_need=False, is_weighted=True),
-    "by need, weighted, 5 % wrong": LabellingPolicy(by_need=True, is_weighted=True, wrong_share=WRONG_SHARE),
+    "by need": LabellingPolicy(by_need=True, power=0.5),
+    "by need, inverse": LabellingPolicy(by_need=True, power=1),
+    "by need, unweighted": LabellingPolicy(by_need=True, power=0),
+    "by chance": LabellingPolicy(by_need=False, power=0.5),
+    "by need, 5 % wrong": LabellingPolicy(by_need=True, power=0.5, wrong_share=WRONG_SHARE),
 }
 
 
@@ -51,14 +52,17 @@ class LabelledRows:
         rows: Positions in the stream, int64 arrays.
         labels: What is said of them.
         chances: Their chances, float64 arrays; 1 for outcomes.
+        batches: The number of the batch that each of these is in: a month's.
     """
 
     rows: list[np.ndarray] = field(default_factory=list)
     labels: list[np.ndarray] = field(default_factory=list)
     chances: list[np.ndarray] = field(default_factory=list)
+    batches: list[int] = field(default_factory=list)
 
-    def add(self, rows: np.ndarray, labels: np.ndarray, chances: np.ndarray) -> None:
-        """Add rows with their labels and chances, each [m]."""
+    def add(self, rows: np.ndarray, labels: np.ndarray, chances: np.ndarray, batch: int = 0) -> None:
+        """Add rows with their labels and chances, each [m], to a batch."""
+        self.batches.append(batch)
         self.rows.append(rows)
         self.labels.append(labels)
         self.chances.append(chances)
@@ -70,11 +74,17 @@ class LabelledRows:
     def fit(self, stream: RowStream, policy: LabellingPolicy, without: np.ndarray) -> object:
         """Fit a model to these rows of the stream, but for those at some positions."""
         rows, labels, chances = map(np.concatenate, (self.rows, self.labels, self.chances))
-        none = np.zeros(len(rows), bool)
-        weights = count_represented_rows(chances, none, none, np.zeros(len(rows)))
+        batches = np.repeat(self.batches, list(map(len, self.rows)))
+        weights = compute_fit_weights(pl.Series(batches), pl.Series(_temper_counts(1 / chances, batches, policy.power)))
         learnt = ~np.isin(rows, without)
-        weights = weights if policy.is_weighted else np.ones(len(rows))
         return stream.fit(rows[learnt], labels[learnt], weights[learnt])
+
+
+def _temper_counts(counts: np.ndarray, batches: np.ndarray, power: float) -> np.ndarray:
+    """A power of the counts [n], with the same sum in each batch [n]."""
+    frame, powers = pl.DataFrame({"count": counts, "batch": batches}), pl.col("count") ** power
+    totals = pl.col("count").sum().over("batch") / powers.sum().over("batch")
+    return frame.select(powers * totals).to_series().to_numpy()
 
 
 def measure_all_labels(stream: RowStream, end: int = ANSWERED_DAYS) -> float:
@@ -112,7 +122,7 @@ def play_labelling(stream: RowStream, policy: LabellingPolicy, share: float, see
         for rows in np.split(answered, np.flatnonzero(np.diff(stream.days[answered])) + 1):
             weights = mix_weights([reasons[row] for row in rows - answered[0]], chance_share)
             picked, chances = draw_by_priority(weights, 1 - random.random(len(rows)), round(share * len(rows)))
-            labelled.add(rows[picked], _answer_rows(stream, rows[picked], policy, random), chances[picked])
+            labelled.add(rows[picked], _answer_rows(stream, rows[picked], policy, random), chances[picked], first)
     model = labelled.fit(stream, policy, np.empty(0, int))
     return labelled.count_people_labels(), measure_later_loss(stream, model)
 

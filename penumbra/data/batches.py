@@ -21,7 +21,7 @@ from penumbra.data import admitted
 from penumbra.data.checksums import ChecksumCache
 from penumbra.data.derivation import BatchCheckResult, derive_batch
 from penumbra.data.dvc_listing import list_files
-from penumbra.data.flywheel import FLYWHEEL_COLUMNS
+from penumbra.data.flywheel import FLYWHEEL_COLUMNS, temper_counts
 from penumbra.data.flywheel_manifest import BATCHES_FOLDER, is_flywheel_batch, read_period_end
 from penumbra.data.partition_code import fingerprint_partition_code
 from penumbra.data.source_reader import BatchRefused, list_source_batches
@@ -159,8 +159,8 @@ class DataStore:
             columns: The columns to read beside the weight, as in `rows`.
 
         Returns:
-            What `rows` returns, with `penumbra.weight` (Float64): how many rows a row of a flywheel batch stands for;
-            1 for rows of the source.
+            What `rows` returns, with `penumbra.weight` (Float64): how many rows a row of a flywheel batch counts for in
+            a fit (see `penumbra.data.flywheel.temper_counts`); 1 for rows of the source.
 
         Raises:
             BatchRefused: As in `rows`.
@@ -169,7 +169,7 @@ class DataStore:
             return self.rows(batch, columns).with_columns(pl.lit(1.0).alias(WEIGHT_COLUMN))
         rows = self._read_flywheel_rows(batch)
         kept = rows.drop(FLYWHEEL_COLUMNS).columns if columns is None else columns
-        return rows.select(*kept, WEIGHT_COLUMN)
+        return rows.select(*kept, temper_counts())
 
     def read_keys(self, batches: Iterable[str]) -> pl.DataFrame:
         """Read the keys of rows that keep the contract, of superseded ones as well.

@@ -28,6 +28,7 @@ from penumbra.data.flywheel_manifest import MANIFEST_FILE, FlywheelManifest, is_
 from penumbra.data.source_reader import BatchRefused, list_source_batches
 
 ROWS_FILE = "rows.ndjson"
+ROUNDING = 1e-9
 OUTCOME_ORIGIN, PEOPLE_ORIGIN = "outcome", "people"
 FLYWHEEL_COLUMNS: Mapping[str, Any] = {
     ID_COLUMN: pl.String(),  # the prediction's id
@@ -90,6 +91,26 @@ def decode_flywheel_rows(batch: str, files: Mapping[str, bytes]) -> list[dict[st
     except (KeyError, msgspec.MsgspecError) as error:
         raise BatchRefused(f"batch {batch} refused: {ROWS_FILE} can't be read: {error}") from None
     return rows
+
+
+def temper_counts() -> pl.Expr:
+    """Bring the counts of rows that were picked for people nearer to each other, for a fit: square roots, the same sum.
+
+    With the inverse of small chances a few rows would decide; without any weights the fit would follow the rows that
+    are picked most. Counts of other rows, and of those that exploration could have shown, stay as they are.
+
+    Returns:
+        An expression over all rows of one batch, with `FLYWHEEL_COLUMNS`, for `penumbra.weight`.
+
+    Source:
+        Shimodaira, "Improving predictive inference under covariate shift by weighting the log-likelihood function",
+        Journal of Statistical Planning and Inference 90, 2000 (weights to a power from 0 to 1).
+    """
+    count, chance = pl.col(WEIGHT_COLUMN), pl.col(PROBABILITY_COLUMN)
+    is_picked = (pl.col(ORIGIN_COLUMN) == PEOPLE_ORIGIN) & ((count * chance - 1).abs() < ROUNDING)
+    root = count.sqrt()
+    tempered = root * (count.filter(is_picked).sum() / root.filter(is_picked).sum())
+    return pl.when(is_picked).then(tempered).otherwise(count).alias(WEIGHT_COLUMN)
 
 
 def build_flywheel_frame(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> pl.DataFrame:

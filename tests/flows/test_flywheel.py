@@ -343,6 +343,28 @@ def test_a_row_that_was_asked_about_again_was_picked_if_one_of_its_predictions_w
     assert open_store(settings, problem).rows(BATCH, [WEIGHT_COLUMN]).rows() == [(1.0,)]
 
 
+def test_in_a_fit_rows_that_were_picked_count_by_the_root_of_what_they_stand_for_with_the_same_sum(tmp_path):
+    settings, problem = open_fed_project(tmp_path, rules=REFUSED_LOANS)
+    for number, probability in ((1, 1.0), (2, 0.04)):
+        log_answer(tmp_path, log_order(tmp_path, number), churned=True, probability=probability)
+    log_order(tmp_path, 3, explored=True, explore_share=0.1)
+    log_outcome(tmp_path, 3, churned=True)
+    asked = log_order(tmp_path, 4, decision=True, explore_share=0.1)
+    log_answer(tmp_path, asked, churned=True, probability=0.04)
+    feed(settings, problem)
+    found = open_store(settings, problem).weighted_rows(BATCH).sort("order_id")[WEIGHT_COLUMN].to_list()
+    assert found == pytest.approx([26 / 6, 5 * 26 / 6, 10, 1])
+
+
+def test_rows_that_were_picked_with_one_chance_count_as_they_stand_for(tmp_path):
+    settings, problem = open_fed_project(tmp_path)
+    for number in (1, 2, 3):
+        log_answer(tmp_path, log_order(tmp_path, number), churned=True, probability=0.3)
+    feed(settings, problem)
+    found = open_store(settings, problem).weighted_rows(BATCH)[WEIGHT_COLUMN]
+    assert (found.n_unique(), found[0]) == (1, pytest.approx(1 / 0.3))
+
+
 def test_an_outcome_that_comes_after_what_people_said_makes_the_row_stand_for_itself(tmp_path):
     settings, problem = open_fed_project(tmp_path)
     log_answer(tmp_path, log_order(tmp_path, 1), churned=True)

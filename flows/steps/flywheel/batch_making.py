@@ -2,12 +2,19 @@
 
 import datetime as dt
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
 
-from flows.steps.flywheel.batch_rows import SortedAnswers, build_batch_rows, count_by, sort_answers
+from flows.steps.flywheel.batch_rows import (
+    SortedAnswers,
+    build_batch_rows,
+    count_by,
+    extract_outcomes,
+    read_known_outcomes,
+    sort_answers,
+)
 from flows.steps.prediction_losses import compute_known_losses, extract_predictions
 from penumbra.core.columns import (
     DAY_COLUMN,
@@ -69,7 +76,8 @@ def feed_back_labels(settings: Settings, read_problem: Callable[[], Problem], wa
     index = LogIndex.of_all_replicas(settings, problem.schema)
     store = DataStore(settings.data, problem)
     ends = list_due_ends(settings, index, store, wanted == ONCE)
-    lines = [line for end in ends if (line := _make_batch(settings, problem, store, index, end))]
+    known = read_known_outcomes(store) if ends else {}
+    lines = [line for end in ends if (line := _make_batch(settings, problem, store, index, end, known))]
     return lines or ([_explain_missing_batch(settings, index, store)] if wanted else [])
 
 
@@ -134,12 +142,22 @@ def _find_period_end(period: FlywheelPeriod, day: dt.date) -> dt.date:
     return day + dt.timedelta(days=7 - day.weekday() if period == "week" else 1)
 
 
-def _make_batch(settings: Settings, problem: Problem, store: DataStore, index: LogIndex, end: dt.date) -> str:
-    """Make the batch of the period that ends at a day; "" where it has no rows. One that is refused is said so."""
+def _make_batch(
+    settings: Settings,
+    problem: Problem,
+    store: DataStore,
+    index: LogIndex,
+    end: dt.date,
+    known: dict[str, Mapping[str, Any]],
+) -> str:
+    """Make the batch of the period that ends at a day, and add its rows to the `known` ones; "" where it has no rows.
+
+    One that is refused is said so.
+    """
     made = store.flywheel_batches()
     begin = read_period_end(made[-1]) if made else None
     observed = problem.rules.OBSERVED_DECISIONS
-    answers = sort_answers(store, labelled_answers.read_labelled_answers(index, begin, end))
+    answers = sort_answers(store, labelled_answers.read_labelled_answers(index, begin, end), known)
     if not answers.kept:
         return ""
     picked = _find_picked_answers(settings, index, answers.kept)
@@ -157,6 +175,7 @@ def _make_batch(settings: Settings, problem: Problem, store: DataStore, index: L
         return str(reason)
     _add_failures(settings, problem, store.staged_rows(batch, files), answers.kept)  # before it is admitted: a batch
     store.admit([batch])  # that a kill leaves staged is made again, and each failure is kept once
+    known.update(extract_outcomes(index.label_spec, rows))
     return f"{result}\n{describe_manifest(batch, manifest)}"
 
 

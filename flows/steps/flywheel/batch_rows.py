@@ -1,7 +1,7 @@
 """The rows of a flywheel batch: which labelled answers become rows, and what the engine notes of each."""
 
 from collections import Counter
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,7 +46,9 @@ class SortedAnswers:
     unsigned: int
 
 
-def sort_answers(store: DataStore, answers: Sequence[LabelledAnswer]) -> SortedAnswers:
+def sort_answers(
+    store: DataStore, answers: Sequence[LabelledAnswer], known: Mapping[str, Mapping[str, Any]]
+) -> SortedAnswers:
     """Tell the answers that become rows from those that don't.
 
     Rows of the source are the source's. A row of an earlier flywheel batch becomes one again where its outcome is
@@ -56,16 +58,44 @@ def sort_answers(store: DataStore, answers: Sequence[LabelledAnswer]) -> SortedA
     Args:
         store: The data store.
         answers: Labelled answers.
+        known: The rows of the flywheel batches, as `read_known_outcomes` returns them.
 
     Returns:
         The answers that become rows in their order, and counts of the others.
     """
     signed = [answer for answer in answers if answer.is_signed]
-    known = _read_known_outcomes(store)
     new = [answer for answer in signed if _is_news(answer, known.get(answer.key))]
     of_source = _mask_source_rows(store, new)
     kept = [answer for answer, is_there in zip(new, of_source, strict=True) if not is_there]
     return SortedAnswers(kept, sum(of_source), len(answers) - len(signed))
+
+
+def read_known_outcomes(store: DataStore) -> dict[str, Mapping[str, Any]]:
+    """Read what the flywheel batches have as the outcomes of their rows.
+
+    Args:
+        store: The data store.
+
+    Returns:
+        Outcome and origin of each row by the key's text, as the last batch that has the row.
+    """
+    batches = store.flywheel_batches()
+    rows = (row for batch in batches for row in decode_flywheel_rows(batch, store.read_raw_files(batch)))
+    return extract_outcomes(LabelSpec.from_schema(store.problem.schema), rows)
+
+
+def extract_outcomes(spec: LabelSpec, rows: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Extract the outcomes of rows of flywheel batches.
+
+    Args:
+        spec: What the contract says of labels.
+        rows: The rows, the earliest batch's first.
+
+    Returns:
+        As `read_known_outcomes`.
+    """
+    encode, names = KeyEncoder(spec.key).encode_values, (*spec.outcome, ORIGIN_COLUMN)
+    return {encode([row.get(name) for name in spec.key]): {name: row.get(name) for name in names} for row in rows}
 
 
 def build_batch_rows(
@@ -125,17 +155,6 @@ def _is_news(answer: LabelledAnswer, known: Mapping[str, Any] | None) -> bool:
 
 def _name_origin(answer: LabelledAnswer) -> str:
     return PEOPLE_ORIGIN if answer.is_of_people else OUTCOME_ORIGIN
-
-
-def _read_known_outcomes(store: DataStore) -> dict[str, dict[str, Any]]:
-    """Outcome and origin of each row of the flywheel batches, as the last one that has it, by the key's text."""
-    spec = LabelSpec.from_schema(store.problem.schema)
-    encode = KeyEncoder(spec.key).encode_values
-    return {
-        encode([row.get(name) for name in spec.key]): {name: row.get(name) for name in (*spec.outcome, ORIGIN_COLUMN)}
-        for batch in store.flywheel_batches()
-        for row in decode_flywheel_rows(batch, store.read_raw_files(batch))
-    }
 
 
 def _mask_source_rows(store: DataStore, answers: Sequence[LabelledAnswer]) -> list[bool]:

@@ -56,8 +56,7 @@ class CasePicker:
         self._index = LogIndex.from_settings(settings, problem.schema)
         self._writer = LogWriter(settings.review.folder, hours=settings.limit_segment_hours(24))
         self._scanned: dict[Path, int] | None = None
-        defers = any(isinstance(rule.then, Defer) for rule in problem.rules.RULES)
-        self._is_asking = defers or settings.review.per_day > 0
+        self._is_deferring = any(isinstance(rule.then, Defer) for rule in problem.rules.RULES)
 
     def pick(
         self, budget: float | None = None, now: dt.datetime | None = None, slices: Sequence[DegradedSlice] = ()
@@ -99,6 +98,8 @@ class CasePicker:
     def pick_deferred(self, now: dt.datetime | None = None) -> int:
         """Pick the rows that a rule defers to people, of those that arrived since the last call.
 
+        Without such a rule only the first call reads the log: what a rule that is gone by now has deferred.
+
         Args:
             now: The time (UTC); the clock's by default.
 
@@ -108,8 +109,8 @@ class CasePicker:
         Raises:
             OSError: A log can't be read, or the review log can't be written; nothing is picked then.
         """
-        if not self._is_asking:  # no block follows on another, so each start would read the log from its beginning
-            return 0
+        if not self._is_deferring and (self._scanned is not None or self._settings.review.per_day <= 0):
+            return 0  # with nobody to ask no block follows on another: each start would read the log from its beginning
         now, folder = now or dt.datetime.now(dt.UTC), self._settings.review.folder
         scanned = self._find_start(ReviewQueue.read(folder, own=True)) if self._scanned is None else dict(self._scanned)
         rows: list[DeferredPrediction] = []

@@ -185,7 +185,7 @@ def test_a_deferred_row_is_in_no_draw_and_never_a_case_twice(tmp_path):
 
 
 def test_a_picker_that_runs_on_takes_in_what_is_new_and_outlives_a_full_disk(tmp_path, monkeypatch):
-    picker = CasePicker(make_review_settings(tmp_path), RULED)
+    picker = CasePicker(make_review_settings(tmp_path), DEFERRING)
     assert picker.pick_deferred() == 0
     names = log_rows(tmp_path, 2, pending=True, due=at(8), default=False)
     with monkeypatch.context() as full:
@@ -194,6 +194,15 @@ def test_a_picker_that_runs_on_takes_in_what_is_new_and_outlives_a_full_disk(tmp
             picker.pick_deferred()
     assert picker.pick_deferred() == 2
     assert set(read_cases(tmp_path)) == set(names)
+
+
+def test_without_a_rule_that_defers_the_log_is_read_once_for_what_one_that_is_gone_has_deferred(tmp_path, monkeypatch):
+    picker = CasePicker(make_review_settings(tmp_path), RULED)
+    names = log_rows(tmp_path, 2, pending=True, due=at(8), default=False)
+    assert (picker.pick_deferred(), set(read_cases(tmp_path))) == (2, set(names))
+    monkeypatch.setattr(case_picker, "read_tail", None)
+    log_rows(tmp_path, 1, first=2)
+    assert picker.pick_deferred() == 0
 
 
 def test_a_deferred_row_that_is_logged_just_before_a_draw_is_asked_though_the_picker_ends_then(tmp_path):
