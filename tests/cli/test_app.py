@@ -18,7 +18,16 @@ from penumbra.cli.commands.project import BENCHMARKS
 from penumbra.core.settings import PROJECT_ROOT
 from tests.helpers.command_line import run_command_line
 
-COMMANDS = {command.name: command for commands in SECTIONS.values() for command in commands}
+
+def list_commands(command: click.Command) -> Iterator[tuple[str, Any]]:
+    """A command by its words, or those of a group."""
+    if isinstance(command, click.Group):
+        yield from ((f"{command.name} {name}", each) for name, each in command.commands.items())
+    else:
+        yield str(command.name), command
+
+
+COMMANDS = dict(pair for commands in SECTIONS.values() for command in commands for pair in list_commands(command))
 HEAVY = {"mlflow", "sklearn", "metaflow", "dvc", "pandas", "polars", "onnxruntime", "numpy", "pydantic", "bentoml"}
 
 
@@ -38,12 +47,12 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
 def examples() -> Iterator[tuple[str, list[str]]]:
     for name, command in COMMANDS.items():
         words = command.example.split("penumbra ", 1)[1].rstrip(')"').split()
-        yield name or "", words
+        yield name, words
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_commands_help_says_what_it_does_and_shows_an_example(name: str) -> None:
-    result = run_command_line(name, "--help")
+    result = run_command_line(*name.split(), "--help")
     assert result.exit_code == 0
     assert f"Usage: penumbra {name}" in result.stdout
     assert "Example:" in result.stdout
@@ -52,8 +61,11 @@ def test_every_commands_help_says_what_it_does_and_shows_an_example(name: str) -
 
 @pytest.mark.parametrize(("name", "words"), list(examples()))
 def test_every_example_is_a_command_line_of_that_command(name: str, words: list[str]) -> None:
-    command, found, rest = main.resolve_command(click.Context(main), words)
-    assert command == name
+    found, rest = main, words
+    for part in name.split():
+        assert isinstance(found, click.Group)
+        command, found, rest = found.resolve_command(click.Context(found), rest)
+        assert command == part
     assert found is not None
     if '"' not in " ".join(rest):
         found.make_context(name, rest)
