@@ -9,7 +9,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-MEASUREMENTS = ("ledger", "pods")
+MEASUREMENTS = ("ledger", "pods", "embedded")
 
 
 def main(names: Sequence[str]) -> None:

@@ -40,10 +40,9 @@ def _share_folders(settings: Settings, flow: "SharingFlow", run: str) -> Iterato
     from flows.steps.shared_folders import fetch_folders, list_flow_folders, list_partition_folders, push_folders
     from penumbra.data.shared_pointer import PointerMoved
     from penumbra.data.versions import RestoreFailed
-    from penumbra.storage.shared.lease import LeaseLost
     from penumbra.storage.shared.object_store import StoreError
 
-    with stop_with_one_sentence(StoreError, LeaseLost, RestoreFailed, PointerMoved):
+    with stop_with_one_sentence(RestoreFailed, PointerMoved):
         folders = list_flow_folders(settings, flow, run)
         made = {**folders, **list_partition_folders(settings)}
         fetch_folders(folders)

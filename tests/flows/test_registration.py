@@ -113,23 +113,28 @@ def test_whatever_step_it_was_killed_at_the_next_training_does_the_rest_once(
     assert read_live_since(settings) == open_ledger(settings).entries()[1].time.isoformat()
 
 
-@pytest.mark.parametrize("registry", ["sqlite_registry", "postgres_registry"], indirect=True)
-@pytest.mark.parametrize("step", STEPS)
-def test_a_retry_that_finds_no_file_of_the_first_attempt_finishes_what_that_has_begun(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, step: str
-) -> None:
+def make_outcome(settings: Settings, monkeypatch: pytest.MonkeyPatch, run: str = "train-7") -> Any:
+    """Make what stands for the result of a training."""
     monkeypatch.setattr(registration, "complete_bundle", lambda outcome: write_bundle(settings))
     monkeypatch.setattr(registration, "build_training_runs", lambda outcome, bundle, reason: build_runs(bundle))
     monkeypatch.setattr(registration, "summarise_outcome", lambda outcome: OutcomeSummary("tree", "d", "table", ""))
     event = LedgerEvent(kind="verdict", actor="ann", reason="gate on 2024-01", verdict="pass")
     monkeypatch.setattr(registration, "_build_verdict", lambda outcome: event)
-    outcome: Any = SimpleNamespace(
+    return SimpleNamespace(
         settings=settings,
         plan=SimpleNamespace(fingerprint="f"),
-        matrices=SimpleNamespace(arrays=SimpleNamespace(folder=settings.training.folder / "train-7")),
+        matrices=SimpleNamespace(arrays=SimpleNamespace(folder=settings.training.folder / run)),
         winner="tree",
         gate=SimpleNamespace(report=SimpleNamespace(is_servable=True), failed=pl.DataFrame()),
     )
+
+
+@pytest.mark.parametrize("registry", ["sqlite_registry", "postgres_registry"], indirect=True)
+@pytest.mark.parametrize("step", STEPS)
+def test_a_retry_that_finds_no_file_of_the_first_attempt_finishes_what_that_has_begun(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    outcome = make_outcome(settings, monkeypatch)
 
     def die(*_: object, **__: object) -> None:
         raise KilledError
@@ -140,6 +145,19 @@ def test_a_retry_that_finds_no_file_of_the_first_attempt_finishes_what_that_has_
             registration.register_outcome(outcome)
     shutil.rmtree(settings.training.folder)
     assert "is live" in registration.register_outcome(outcome)
+    assert read_state(settings) == FIRST
+
+
+def test_of_two_trainings_of_the_same_on_two_machines_one_is_registered(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = settings.cluster.model_copy(update={"state": str(tmp_path / "shared")})
+    settings = settings.model_copy(update={"cluster": cluster})
+    assert "Version 1 is live" in registration.register_outcome(make_outcome(settings, monkeypatch))
+    shutil.rmtree(settings.training.folder)
+    said = registration.register_outcome(make_outcome(settings, monkeypatch, run="train-8"))
+    assert said.startswith("Nothing to register: another training has made version 1 of this data")
+    assert "Version 1 is live" in registration.register_outcome(make_outcome(settings, monkeypatch))
     assert read_state(settings) == FIRST
 
 
