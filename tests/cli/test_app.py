@@ -111,14 +111,14 @@ def test_another_checkout_has_its_own_command(tmp_path: Path, monkeypatch: pytes
 
 def test_settings_show_values_and_where_they_come_from(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PENUMBRA_SERVICE__PORT", "8080")
-    monkeypatch.setenv("PENUMBRA_REGISTRY__TRACKING", "postgresql://me:secret@host/db")
+    monkeypatch.setenv("PENUMBRA_REGISTRY__TRACKING", "postgresql://me:Planted5ecret@host/db")
     listed = json.loads(run_command_line("settings", "--json").stdout)
     assert listed["service.port"] == {"value": 8080, "source": "PENUMBRA_SERVICE__PORT"}
     assert listed["service.host"] == {"value": "127.0.0.1", "source": "settings.toml"}
     assert listed["schedule.ingest"]["value"] == "02:05"
     text = run_command_line("settings").stdout
     assert "8080  (PENUMBRA_SERVICE__PORT)" in text
-    assert "secret" not in text
+    assert "Planted5ecret" not in text
 
 
 def test_a_wrong_setting_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
