@@ -7,6 +7,7 @@ import subprocess
 import warnings
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import kubernetes_validate
 import pytest
@@ -15,6 +16,7 @@ from prometheus_client import REGISTRY
 
 from deploy.grafana import build_grafana_dashboard
 from monitoring.dashboard.places import find_free_ports
+from penumbra.cli.app import main
 from penumbra.cluster.manifests import POD_SECURITY
 from penumbra.cluster.metaflow_config import EVENT_PORT, build_metaflow_environment
 from penumbra.core.settings import PROJECT_ROOT, Settings, load_settings
@@ -38,7 +40,7 @@ OVERLAYS = ("staging", "production")
 RENDERED = {name: render_kustomization(FOLDER / "overlays" / name) for name in OVERLAYS}
 MONITORING = render_kustomization(FOLDER / "monitoring")
 SECRETS = {"penumbra-keys", "penumbra-store", "penumbra-database", "penumbra-scrape"}
-CUSTOM_KINDS = {"ServiceMonitor", "PrometheusRule"}
+CUSTOM_KINDS = {"ServiceMonitor", "PrometheusRule", "WorkflowTemplate"}
 SIDE_METRICS = {
     "shadow": METRIC_HELP,
     "index": INDEX_METRIC_HELP,
@@ -320,3 +322,39 @@ def test_exactly_one_network_policy_is_about_a_kind_of_pod_beside_those_about_al
     assert [
         name for name in own if is_selected(labels, find(policies, "NetworkPolicy", name)["spec"]["podSelector"])
     ] == [kind]
+
+
+RELEASE = find(RENDERED["production"], "WorkflowTemplate", "penumbra-release")["spec"]
+RELEASE_CONTAINER = RELEASE["templates"][0]["container"]
+
+
+def test_a_release_asks_where_staging_is() -> None:
+    given = {each["name"]: each.get("value") for each in RELEASE["arguments"]["parameters"]}
+    settings, place = read_overlay_settings("staging"), find(RENDERED["staging"], "Service", "mlflow")["metadata"]
+    port = urlsplit(settings.registry.tracking).port
+    assert given == {
+        "image": None,
+        "version": "live",
+        "tracking": f"http://{place['name']}.{place['namespace']}:{port}",
+        "state": settings.cluster.state,
+    }
+    allowed = find(RENDERED["staging"], "NetworkPolicy", "production-reads")["spec"]["ingress"][0]
+    namespace = find(RENDERED["production"], "Namespace", "penumbra-production")["metadata"]["name"]
+    assert allowed["from"][0]["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": namespace}
+    assert allowed["ports"] == [{"protocol": "TCP", "port": port}]
+
+
+def test_a_release_is_a_command_that_there_is_with_all_its_parameters() -> None:
+    assert RELEASE_CONTAINER["command"] == ["python", "-m", "penumbra.cli.app", "release"]
+    words = [re.sub(r"\{\{workflow.parameters.(\w+)\}\}", r"\1", word) for word in RELEASE_CONTAINER["args"]]
+    with main.commands["release"].make_context("release", words) as context:
+        assert context.params == {"version": "version", "tracking": "tracking", "state": "state"}
+
+
+def test_a_release_has_no_more_rights_than_a_flow() -> None:
+    assert RELEASE["serviceAccountName"] == read_overlay_settings("production").cluster.service_account
+    assert RELEASE_CONTAINER["securityContext"] == CONTAINERS["service"]["securityContext"]
+    assert RELEASE["securityContext"] == {
+        key: value for key, value in PODS["penumbra"]["securityContext"].items() if key != "fsGroupChangePolicy"
+    }
+    assert yaml.safe_load(RELEASE["podSpecPatch"]) == {"enableServiceLinks": False}

@@ -10,6 +10,7 @@ import yaml
 
 Manifest = dict[str, Any]
 KNOWN_KEYS = {"apiVersion", "kind", "resources", "namespace", "configMapGenerator", "images", "patches"}
+KNOWN_KEYS |= {"configurations"}  # where names of generated manifests stand, which stay as they are here
 CLUSTER_KINDS = {"Namespace"}
 
 

@@ -87,6 +87,23 @@ def register_outcome(outcome: TrainingOutcome, reason: str = "") -> str:
         verdict=_build_verdict(outcome),
         summary=summarise_outcome(outcome),
     )
+    return register_begun(settings, begun)
+
+
+def register_begun(settings: Settings, begun: BegunRegistration) -> str:
+    """Carry out a registration, after one that a killed process may have left.
+
+    Args:
+        settings: Sections [training], [registry] and [ledger] are read.
+        begun: All that it needs.
+
+    Returns:
+        The words that it ends with, which are also kept as a receipt.
+
+    Raises:
+        BrokenLedger: The ledger isn't whole.
+        MlflowException: The registry can't be reached.
+    """
     with _hold_registration_lock(settings) as file:
         if text := _finish_from_file(settings, file).get(begun.fingerprint):
             return text

@@ -1,8 +1,8 @@
-"""Commands about promotion: promote, rollback, history."""
+"""Commands about promotion: promote, rollback, history, release."""
 
 import click
 
-from penumbra.cli.group import ProjectCommand, Refusal, as_json_option, refuse_on
+from penumbra.cli.group import ProjectCommand, Refusal, as_json_option, refuse_on, show_progress
 from penumbra.cli.processes import run_flow_process
 
 
@@ -80,4 +80,32 @@ def show_history(entry: int | None, rebuild: bool, share: bool, as_json: bool) -
             click.echo(ledger_report.format_ledger(entries))
 
 
-COMMANDS = (weigh_candidate, return_to_previous, show_history)
+@click.command("release", cls=ProjectCommand, example="penumbra release --tracking URL --state s3://bucket/state live")
+@click.argument("version", default="live")
+@click.option("--tracking", metavar="URL", required=True, help="The other environment's registry.")
+@click.option("--state", metavar="URL", required=True, help="What its machines share: cluster.state there.")
+def copy_version(version: str, tracking: str, state: str) -> None:
+    """Copy a model version of another environment, such as staging, into this one's registry.
+
+    VERSION is a number or an alias there. Here it becomes the candidate, with the gate's verdict from there in the
+    ledger, or the live model where there is none yet.
+    """
+    from mlflow.exceptions import MlflowException
+
+    from flows.steps.train.version_release import ReleaseRefused, release_version
+    from penumbra.core.problem import ProblemError
+    from penumbra.core.problem_loading import load_problem
+    from penumbra.core.settings import SettingsError, load_settings
+    from penumbra.registry.bundles.manifest import BrokenBundle
+    from penumbra.registry.ledger import BrokenLedger
+
+    with (
+        refuse_on(MlflowException, prefix="a registry can't be asked: "),
+        refuse_on(SettingsError, ProblemError, BrokenBundle, BrokenLedger, ReleaseRefused),
+        show_progress("Copying the version"),
+    ):
+        text = release_version(load_settings(), load_problem(), tracking, state, version)
+    click.echo(text)
+
+
+COMMANDS = (weigh_candidate, return_to_previous, show_history, copy_version)
