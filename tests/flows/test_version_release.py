@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from penumbra.registry.shared_ledger import open_ledger
 
 from flows.steps.promote.verdicts import find_gate_days
 from flows.steps.train.registration import RUN_KEY
@@ -16,6 +15,7 @@ from penumbra.registry.bundles.manifest import BrokenBundle, UnfitBundle, read_m
 from penumbra.registry.ledger import COMPARED_DAYS_KEY, LedgerEvent
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.run_records import FinishedRun
+from penumbra.registry.shared_ledger import open_ledger
 from tests.helpers import local_service
 from tests.helpers.command_line import run_command_line
 from tests.helpers.registered_versions import make_registry_environment

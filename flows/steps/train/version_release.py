@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from penumbra.registry.shared_ledger import open_ledger
 
 from flows.steps.promote.verdicts import GATE_VERDICTS
 from flows.steps.train.outcome import OutcomeSummary
@@ -26,6 +25,7 @@ from penumbra.registry.ledger import COMPARED_DAYS_KEY, LedgerEntry, LedgerEvent
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import CANDIDATE_ALIAS, LIVE_ALIAS
 from penumbra.registry.run_records import FACTS_TAG, FinishedRun, RecordedRun
+from penumbra.registry.shared_ledger import open_ledger
 from penumbra.storage.fingerprints import compute_fingerprint
 
 RELEASED_KEY = "released_from"  # in the evidence of the gate's verdict: where a version was trained, and as which
