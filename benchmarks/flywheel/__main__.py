@@ -19,7 +19,7 @@ from benchmarks.flywheel.streams import ALL_DAYS, ANSWERED_DAYS, KNOWN_DAYS, Row
 from penumbra.core.text.tables import align_columns
 
 SHARES = (1 / 12, 1 / 6, 1 / 3)  # of the answered rows that people label
-SEEDS, FIRST_SEED = 5, 318_000  # the power of weights was chosen on others
+SEEDS, FIRST_SEED = 4, 318_000  # the power of weights was chosen on others
 COVERAGE_SEED = 118_000  # the interval of an error rate was chosen on others
 SECONDS_PER_LABEL = 30  # of a person's time, assumed
 AIM = 0.003  # of log-loss above the model that learnt all labels
