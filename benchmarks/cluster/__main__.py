@@ -9,7 +9,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-MEASUREMENTS = ("ledger", "pods", "embedded")
+MEASUREMENTS = ("ledger", "pods", "embedded", "log_union")
 
 
 def main(names: Sequence[str]) -> None:

@@ -35,11 +35,11 @@ FIRST, MIDNIGHT = dt.datetime(2013, 6, 30, 20, tzinfo=dt.UTC), dt.date(2013, 7, 
 MONTHS, MODEL = [f"2013-{month:02}" for month in range(1, 7)], "1"
 
 
-def measure_union() -> float:
+def measure() -> dict[str, float]:
     """Measure both in turn.
 
     Returns:
-        The median of the processor times over the replicas' logs by that over one log.
+        `union_over_one`: the median, over some rounds, of the processor time of the replicas' logs by that of one log.
     """
     _, problem = load_project()
     rows = flight_stream.read_checked_rows(flight_stream.LAST_MONTH).filter(pl.col(BATCH_COLUMN).is_in(MONTHS))
@@ -50,7 +50,8 @@ def measure_union() -> float:
         for number in range(REPLICAS):
             replica = _make_settings(folder / f"replica-{number}", f"{folder}/state")
             _write_log(replica, entries[number::REPLICAS], SHIPPED_MINUTES)
-        return statistics.median(_measure_round(folder, number, len(entries)) for number in range(ROUNDS))
+        ratios = [_measure_round(folder, number, len(entries)) for number in range(ROUNDS)]
+    return {"union_over_one": round(statistics.median(ratios), 2)}
 
 
 def _measure_round(folder: Path, number: int, count: int) -> float:

@@ -46,7 +46,8 @@ from penumbra.registry.shared_ledger import open_ledger
 from penumbra.storage.atomic import fill_folder_aside
 from penumbra.storage.sealed import remove_sealed_file, replace_sealed_file
 from service.processes.process_control import log_to_stderr, make_running_check, sleep_while_running
-from service.processes.state_watch import StateWatch
+from service.processes.rollback_watch import start_following_rollbacks
+from service.processes.state_watch import StateWatch, list_bundles
 
 MAX_DEPLOY_WAIT_SECONDS = 15.0
 NO_REGISTERED_MODEL = "the registry has no live model yet: `make train`"
@@ -127,7 +128,7 @@ def record_unfit_versions(state: Path, problem: Problem) -> None:
         state: The service's state folder.
         problem: The problem, with schema and features.
     """
-    for folder in _list_bundles(state):
+    for folder in list_bundles(state):
         reason = state / UNFIT_FOLDER / folder.name
         try:
             bundle.read_bundle_features(read_manifest(folder), problem, folder.name)
@@ -266,7 +267,7 @@ def run_deployer(models: DeployRegistry, settings: Settings, problem: Problem, r
         if live.deploy_if_due():
             for deployment in others:
                 deployment.deploy_if_due()
-        if (bundles := _list_bundles(state)) != checked:
+        if (bundles := list_bundles(state)) != checked:
             record_unfit_versions(state, problem)
             checked = bundles
         sleep_while_running(poll, running)
@@ -277,18 +278,15 @@ def main() -> None:
     log_to_stderr(logger)
     from penumbra.registry.models import ModelRegistry  # imports mlflow, which no other process of the service needs
 
-    settings = load_settings()
-    run_deployer(ModelRegistry(settings.registry), settings, load_problem(SERVED_PARTS), make_running_check(hard=True))
+    settings, running = load_settings(), make_running_check(hard=True)
+    start_following_rollbacks(settings, running)
+    run_deployer(ModelRegistry(settings.registry), settings, load_problem(SERVED_PARTS), running)
 
 
 def _sync_and_deploy_live(models: DeployRegistry, settings: Settings, problem: Problem) -> str | None:
     """Report rollbacks that were made without the registry to it, then deploy its live version."""
     aliases.sync_registry(models, settings.service.state, open_ledger(settings))
     return deploy_live(models, settings.service.state, problem)
-
-
-def _list_bundles(state: Path) -> list[Path]:
-    return sorted(path for path in (state / BUNDLES_FOLDER).glob("*") if path.is_dir())
 
 
 def _require_usable(models: DeployRegistry, folder: Path, problem: Problem, version: str, state: Path) -> None:

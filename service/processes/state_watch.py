@@ -34,10 +34,8 @@ class StateWatch:
         """Log each damaged file; remove a damaged bundle that a pointer names, so that it is fetched again."""
         for pointer in POINTERS:
             self._check_new(self.state / pointer, [self.state / pointer], check_sealed_file)
-        bundles = self.state / BUNDLES_FOLDER
-        for folder in sorted(bundles.iterdir()) if bundles.is_dir() else ():
-            if folder.is_dir():
-                self._check_new(folder, sorted(folder.iterdir()), verify_bundle)
+        for folder in list_bundles(self.state):
+            self._check_new(folder, sorted(folder.iterdir()), verify_bundle)
 
     def _check_new(self, path: Path, files: list[Path], check: Callable[[Path], object]) -> None:
         stamps = tuple(stamp for file in files if (stamp := _read_stamp(file)))
@@ -58,6 +56,11 @@ class StateWatch:
         logger.error("the bundle of version %s is damaged and is fetched again: %s", folder.name, error)
         shutil.rmtree(folder, ignore_errors=True)
         self._stamps.pop(folder, None)
+
+
+def list_bundles(state: Path) -> list[Path]:
+    """Return the folders of the bundles that are in the service's folder `state`, by name."""
+    return sorted(path for path in (state / BUNDLES_FOLDER).glob("*") if path.is_dir())
 
 
 def _read_stamp(path: Path) -> tuple[str, int, int, int] | None:

@@ -1,0 +1,84 @@
+"""Rollbacks that were made on another machine: the ledger that machines share tells of them, registry or not."""
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from penumbra.core.settings import Settings
+from penumbra.core.text.errors import describe_error
+from penumbra.registry.ledger import LedgerEntry, find_last_move
+from penumbra.registry.pointers import (
+    BUNDLES_FOLDER,
+    CANARY_ALIAS,
+    LIVE_ALIAS,
+    PREVIOUS_ALIAS,
+    RollbackPin,
+    end_canary,
+    read_pointer,
+    roll_back_pointers,
+)
+from penumbra.registry.shared_ledger import open_ledger
+from service.processes.process_control import sleep_while_running
+
+FOLLOW_SECONDS = 2.0
+STORE_PATIENCE_SECONDS = 1.0
+
+logger = logging.getLogger("service.processes.deployer")
+
+
+def start_following_rollbacks(settings: Settings, running: Callable[[], bool]) -> None:
+    """Start a thread that does here what was rolled back elsewhere, where machines share a ledger.
+
+    Args:
+        settings: Sections [cluster], [ledger] and [service] are read.
+        running: Returns False when it is time to stop.
+    """
+    if settings.cluster.state:
+        threading.Thread(target=_follow_rollbacks, args=(settings, running), daemon=True).start()
+
+
+def follow_last_move(state: Path, entries: Sequence[LedgerEntry]) -> str:
+    """Go back to the version that the ledger's last move went back to, or end the canary that it ended.
+
+    What was moved here since, such as by the registry's aliases, stays.
+
+    Args:
+        state: The service's state folder.
+        entries: The ledger's entries, oldest first.
+
+    Returns:
+        A sentence about what was done; "" for nothing.
+    """
+    last = find_last_move(entries, ("promotion", "rollback", "canary"))
+    if last is None:
+        return ""
+    live, previous = last.versions.get(LIVE_ALIAS, ""), last.versions.get(PREVIOUS_ALIAS)
+    if last.kind == "rollback" and previous and _is_older(state, LIVE_ALIAS, previous, last):
+        if not (state / BUNDLES_FOLDER / live).is_dir():
+            return f"version {live}, which entry {last.number} of the ledger goes back to, isn't here"
+        roll_back_pointers(state, RollbackPin(live, previous, last.time))
+        return f"version {live} answers in place of version {previous}: entry {last.number} of the ledger"
+    canary = last.versions.get(CANARY_ALIAS)
+    if last.kind == "canary" and last.verdict == "ended" and canary and _is_older(state, CANARY_ALIAS, canary, last):
+        end_canary(state)
+        return f"version {canary} is the canary no more: entry {last.number} of the ledger"
+    return ""
+
+
+def _is_older(state: Path, pointer: str, version: str, last: LedgerEntry) -> bool:
+    """Whether a pointer names this version since before a move."""
+    return read_pointer(state, pointer) == version and (state / pointer).stat().st_mtime < last.time.timestamp()
+
+
+def _follow_rollbacks(settings: Settings, running: Callable[[], bool]) -> None:
+    ledger, message = open_ledger(settings, STORE_PATIENCE_SECONDS), ""
+    while running():
+        try:
+            said = follow_last_move(settings.service.state, ledger.entries())
+        except Exception as error:  # such as a store that is away
+            said = f"the shared ledger can't be followed, trying again: {describe_error(error)}"
+        if said and said != message:
+            logger.warning(said)
+        message = said
+        sleep_while_running(FOLLOW_SECONDS, running)

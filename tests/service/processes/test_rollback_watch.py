@@ -1,0 +1,64 @@
+"""A rollback that was made on another machine is followed, by the ledger alone."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from penumbra.registry.ledger import Ledger, LedgerEvent
+from penumbra.registry.pointers import read_pointer, read_rollback_pin
+from penumbra.storage.sealed import replace_sealed_file
+from service.processes.rollback_watch import follow_last_move
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    """A state folder in which version 2 was live since before anything that happens now, and 1 before that."""
+    folder = tmp_path / "state"
+    for version in ("1", "2"):
+        (folder / "bundles" / version).mkdir(parents=True)
+    for pointer, version in (("live", "2"), ("previous", "1"), ("canary", "3")):
+        replace_sealed_file(folder / pointer, version)
+        os.utime(folder / pointer, (1, 1))
+    return folder
+
+
+def enter(folder: Path, kind: str, verdict: str, **versions: str) -> Ledger:
+    ledger = Ledger(folder / "ledger")
+    ledger.append(LedgerEvent(kind=kind, verdict=verdict, actor="ann", reason="it errs", versions=versions))  # type: ignore[arg-type]
+    return ledger
+
+
+def test_a_rollback_elsewhere_is_one_here(tmp_path: Path, state: Path) -> None:
+    ledger = enter(tmp_path, "rollback", "rollback", live="1", previous="2")
+    assert "version 1 answers in place of version 2" in follow_last_move(state, ledger.entries())
+    assert (read_pointer(state), read_pointer(state, "previous")) == ("1", "2")
+    pin = read_rollback_pin(state)
+    assert pin
+    assert pin.time == ledger.entries()[-1].time
+    assert follow_last_move(state, ledger.entries()) == ""
+
+
+def test_what_was_deployed_since_stays(tmp_path: Path, state: Path) -> None:
+    ledger = enter(tmp_path, "rollback", "rollback", live="1", previous="2")
+    os.utime(state / "live")
+    assert follow_last_move(state, ledger.entries()) == ""
+    assert read_pointer(state) == "2"
+
+
+def test_a_promotion_after_a_rollback_ends_it(tmp_path: Path, state: Path) -> None:
+    enter(tmp_path, "rollback", "rollback", live="1", previous="2")
+    ledger = enter(tmp_path, "promotion", "promote", live="2", previous="1")
+    assert follow_last_move(state, ledger.entries()) == ""
+
+
+def test_a_version_that_is_not_here_is_said(tmp_path: Path, state: Path) -> None:
+    ledger = enter(tmp_path, "rollback", "rollback", live="0", previous="2")
+    assert "isn't here" in follow_last_move(state, ledger.entries())
+    assert read_pointer(state) == "2"
+
+
+def test_a_canary_that_was_ended_elsewhere_ends_here(tmp_path: Path, state: Path) -> None:
+    ledger = enter(tmp_path, "canary", "ended", canary="3", live="2")
+    assert "the canary no more" in follow_last_move(state, ledger.entries())
+    assert read_pointer(state, "canary") is None
