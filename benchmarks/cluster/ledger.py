@@ -14,7 +14,7 @@ from penumbra.registry.shared_ledger import SharedLedger
 from penumbra.storage.shared.state import SharedState
 from tests.helpers.object_stores import launch_moto, launch_seaweed, make_bucket
 
-APPENDS, MACHINES, HISTORY = 50, 4, 1_000
+APPENDS, MACHINES, HISTORY = 50, 4, 300
 EVENT = LedgerEvent(kind="verdict", verdict="pass", actor="bench", reason="why " * 10, evidence={"days": [1.0] * 100})
 
 

@@ -20,9 +20,8 @@ from penumbra.registry.pointers import (
     RollbackPin,
     read_pointer,
 )
-from penumbra.registry.shared_ledger import open_ledger
+from penumbra.registry.shared_ledger import BRIEF_PATIENCE_SECONDS, open_ledger
 
-LEDGER_PATIENCE_SECONDS = 5.0  # with a shared ledger: a rollback doesn't wait for its store
 
 
 class RollbackRefused(RuntimeError):
@@ -89,7 +88,7 @@ def sync_rollback(settings: Settings) -> str:
 
 
 def _open_ledger(settings: Settings) -> Ledger:
-    return open_ledger(settings, LEDGER_PATIENCE_SECONDS)
+    return open_ledger(settings, BRIEF_PATIENCE_SECONDS)
 
 
 def _end_canary(settings: Settings, canary: str, reason: str) -> str:

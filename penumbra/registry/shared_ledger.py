@@ -34,6 +34,8 @@ from penumbra.registry.ledger import (
 )
 from penumbra.storage.shared.state import SharedState
 
+BRIEF_PATIENCE_SECONDS = 5.0  # of what mustn't wait for a store: rollbacks, the deployer, pages
+
 
 @dataclass(frozen=True)
 class SharedLedger(Ledger):
@@ -240,4 +242,8 @@ def share_ledger(settings: Settings) -> str:
         )
     count = SharedLedger(settings.ledger.folder, state).share()
     address = mask_address(state.locate("ledger"))
-    return f"{count} entries are at {address}" if count else f"{settings.ledger.folder} has no ledger: nothing to share"
+    return (
+        f"entries 1 to {count} are at {address}"
+        if count
+        else f"{settings.ledger.folder} has no ledger: nothing to share"
+    )

@@ -42,7 +42,7 @@ from penumbra.registry.pointers import (
     read_pointer,
     swap_live_pointer,
 )
-from penumbra.registry.shared_ledger import open_ledger
+from penumbra.registry.shared_ledger import BRIEF_PATIENCE_SECONDS, open_ledger
 from penumbra.storage.atomic import fill_folder_aside
 from penumbra.storage.sealed import remove_sealed_file, replace_sealed_file
 from service.processes.process_control import log_to_stderr, make_running_check, sleep_while_running
@@ -285,7 +285,7 @@ def main() -> None:
 
 def _sync_and_deploy_live(models: DeployRegistry, settings: Settings, problem: Problem) -> str | None:
     """Report rollbacks that were made without the registry to it, then deploy its live version."""
-    aliases.sync_registry(models, settings.service.state, open_ledger(settings))
+    aliases.sync_registry(models, settings.service.state, open_ledger(settings, BRIEF_PATIENCE_SECONDS))
     return deploy_live(models, settings.service.state, problem)
 
 

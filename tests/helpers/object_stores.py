@@ -15,7 +15,7 @@ from typing import Any
 
 import fsspec
 import pytest
-from werkzeug.serving import BaseWSGIServer, make_server
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from penumbra.core.http_client import OPEN_WITHOUT_PROXY, find_free_port
 
@@ -25,6 +25,13 @@ CREDENTIALS = {
     "AWS_SECRET_ACCESS_KEY": "testing-a-store",
     "AWS_DEFAULT_REGION": "us-east-1",
 }
+
+
+class QuietHandler(WSGIRequestHandler):
+    """Answers requests without a line on stderr for each."""
+
+    def log(self, type: str, message: str, *args: Any) -> None:
+        """Log nothing."""
 
 
 class MotoServer:
@@ -50,7 +57,7 @@ class MotoServer:
 
     def start(self) -> None:
         """Serve in a thread."""
-        self._server = make_server("127.0.0.1", self.port, self._answer, threaded=True)
+        self._server = make_server("127.0.0.1", self.port, self._answer, threaded=True, request_handler=QuietHandler)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def stop(self) -> None:

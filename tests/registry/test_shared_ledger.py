@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penumbra.core.settings import load_settings
+from penumbra.core.settings import SettingsError, load_settings
 from penumbra.registry.ledger import LEDGER_FILE, LEDGER_HEAD_FILE, BrokenLedger, Ledger, LedgerEvent
-from penumbra.registry.shared_ledger import SharedLedger, open_ledger
+from penumbra.registry.shared_ledger import SharedLedger, open_ledger, share_ledger
 from penumbra.storage.shared.object_store import ObjectStore
 from penumbra.storage.shared.state import SharedState
 from tests.helpers.object_stores import MotoServer, SeaweedServer, make_bucket
+from tests.helpers.processes import run_python
 
 
 def make_event(reason: str = "better") -> LedgerEvent:
@@ -229,6 +230,23 @@ def test_the_settings_say_whether_the_ledger_is_shared(tmp_path: Path) -> None:
     assert open_ledger(load_settings(environ=folder)) == Ledger(tmp_path / "ledger")
     shared = open_ledger(load_settings(environ=folder | {"PENUMBRA_CLUSTER__STATE": "s3://bucket/state/"}))
     assert shared == SharedLedger(tmp_path / "ledger", SharedState("s3://bucket/state"))
+
+
+def test_a_ledger_is_taken_to_the_state_by_the_settings(tmp_path: Path) -> None:
+    folder = {"PENUMBRA_LEDGER__FOLDER": str(tmp_path / "ledger")}
+    alone = load_settings(environ=folder)
+    with pytest.raises(SettingsError, match="this machine is the only one"):
+        share_ledger(alone)
+    shared = load_settings(environ=folder | {"PENUMBRA_CLUSTER__STATE": str(tmp_path / "shared")})
+    assert share_ledger(shared) == f"{tmp_path}/ledger has no ledger: nothing to share"
+    open_ledger(alone).append(make_event("a"))
+    assert share_ledger(shared) == f"entries 1 to 1 are at {tmp_path}/shared/ledger"
+    assert open_ledger(shared).append(make_event("b")).number == 2
+
+
+def test_the_ledger_of_a_single_machine_loads_no_library_for_stores() -> None:
+    code = "import sys; from penumbra.registry.shared_ledger import open_ledger; print('fsspec' in sys.modules)"
+    assert run_python(code) == ["False"]
 
 
 @pytest.mark.slow

@@ -32,8 +32,9 @@ from penumbra.core.settings import Settings
 from penumbra.core.text.masking import mask_text
 from penumbra.registry.aliases import AliasesChanged
 from penumbra.registry.ledger import BrokenLedger
-from penumbra.registry.shared_ledger import open_ledger
+from penumbra.registry.shared_ledger import BRIEF_PATIENCE_SECONDS, open_ledger
 from penumbra.storage.sealed import DamagedFile
+from penumbra.storage.shared.object_store import StoreError
 from service.http.asgi import AsgiApp, Message, Receive, Send
 from service.http.refusals import RequestRefused
 
@@ -43,7 +44,7 @@ NAMELESS_MESSAGE = "an admin key names nobody: to answer here takes a key of the
 TO_APPROVE = [(APPROVE, "Approve"), (DECLINE, "Decline")]
 TO_END = [(ACCEPT_DAYS, "No fault on these days"), (ACCEPT_COLUMNS, "No fault, ever"), (KEEP, "The fault is confirmed")]
 BUTTONS = {"promotion": TO_APPROVE, "retraining": TO_APPROVE, "investigation": TO_END}
-ANSWER_ERRORS = (ApprovalRefused, AliasesChanged, BrokenLedger, DamagedFile, DamagedWindow, MlflowException)
+ANSWER_ERRORS = (ApprovalRefused, AliasesChanged, BrokenLedger, DamagedFile, DamagedWindow, MlflowException, StoreError)
 
 
 def make_approvals_site(settings: Settings, problem: Problem, is_answerable: bool) -> AsgiApp:
@@ -89,8 +90,8 @@ def _render_page(
     settings: Settings, problem: Problem, is_answerable: bool, said: str = "", is_refused: bool = False
 ) -> bytes:
     try:
-        entries = open_ledger(settings).entries()
-    except BrokenLedger as error:
+        entries = open_ledger(settings, BRIEF_PATIENCE_SECONDS).entries()
+    except (BrokenLedger, StoreError) as error:
         raise RequestRefused(503, str(error)) from None
     requests = [each.require_approvers(settings.promotion.approvers) for each in list_requests(entries)]
     ended = [each for each in requests if each.status != "waiting"]

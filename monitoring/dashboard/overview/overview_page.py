@@ -29,7 +29,7 @@ from penumbra.logs.lag_alarms import list_lag_alarms
 from penumbra.registry.ledger import BrokenLedger, LedgerEntry
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import read_shadow_versions
-from penumbra.registry.shared_ledger import open_ledger
+from penumbra.registry.shared_ledger import BRIEF_PATIENCE_SECONDS, open_ledger
 from penumbra.scheduling.schedule import compute_next_runs
 from penumbra.storage.atomic import replace_file
 
@@ -110,7 +110,7 @@ def _collect_facts(settings: Settings, problem: Problem, addresses: PageAddresse
     shadow, now = read_shadow_versions(settings.service.state), dt.datetime.now(dt.UTC)
     reader.problems += reader.try_read(lambda: list_lag_alarms(settings, shadow, now), [])
     windows: list[Window] = reader.try_read(WindowStore(settings.monitor.folder).read, [])
-    entries: list[LedgerEntry] = reader.try_read(open_ledger(settings).entries, [])
+    entries: list[LedgerEntry] = reader.try_read(open_ledger(settings, BRIEF_PATIENCE_SECONDS).entries, [])
     unknown = cards.OverviewCard("unknown", [])
     candidate, progress = reader.try_read(
         lambda: cards.build_candidate_card(models, entries, addresses.mlflow), (unknown, None)

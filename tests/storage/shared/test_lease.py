@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from penumbra.storage.shared.lease import LeaseLost, hold_lease
 from penumbra.storage.shared.object_sequence import ObjectSequence
 from penumbra.storage.work_lock import WorkInProgress
+from tests.helpers.object_stores import SeaweedServer, make_bucket
 
 
 @pytest.fixture(autouse=True)
@@ -63,6 +64,14 @@ def test_who_waits_for_nobody_alive_waits_for_one_that_was_killed(
 
 def test_an_expired_lease_is_taken_by_one_of_eight(tmp_path: Path) -> None:
     check_that_one_takes_an_expired_lease(str(tmp_path))
+
+
+@pytest.mark.slow
+def test_an_expired_lease_on_a_real_server_is_taken_by_one_of_eight(
+    seaweed: SeaweedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("penumbra.storage.shared.lease.LEASE_SECONDS", 6.0)
+    check_that_one_takes_an_expired_lease(f"{make_bucket(seaweed, monkeypatch)}/leases")
 
 
 def check_that_one_takes_an_expired_lease(url: str) -> None:

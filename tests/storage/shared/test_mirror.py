@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from penumbra.storage.shared.mirror import Mirror
 from penumbra.storage.shared.object_store import ObjectStore
-from tests.helpers.object_stores import MotoServer
+from tests.helpers.object_stores import MotoServer, SeaweedServer, make_bucket
 
 
 def write(folder: Path, **contents: str) -> None:
@@ -134,9 +134,24 @@ def test_an_emptied_store_of_the_same_url_gets_everything(tmp_path: Path) -> Non
     assert here.push() == ["a"]
 
 
+@pytest.mark.slow
+def test_what_was_killed_half_way_is_completed_on_a_real_server(
+    tmp_path: Path, seaweed: SeaweedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = make_bucket(seaweed, monkeypatch)
+    for transfer in ("upload", "download"):
+        check_that_what_was_killed_is_completed(tmp_path / transfer, monkeypatch, transfer, f"{address}/{transfer}")
+
+
 @pytest.mark.parametrize("transfer", ["upload", "download"])
 def test_what_was_killed_half_way_is_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, transfer: str) -> None:
-    here, there = make_mirrors(tmp_path)
+    check_that_what_was_killed_is_completed(tmp_path, monkeypatch, transfer, "")
+
+
+def check_that_what_was_killed_is_completed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, transfer: str, url: str
+) -> None:
+    here, there = make_mirrors(folder, url)
     write(here.folder, **{f"f{number}": str(number) for number in range(20)})
     if transfer == "download":
         here.push()
