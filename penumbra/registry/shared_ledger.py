@@ -5,6 +5,9 @@ lines are those of the ledger in a folder, chained in the same way, and this mac
 up to date by each reading. A process that is killed between an object and the head leaves an entry that the head
 doesn't count; it is one, and the next append seals it.
 
+A machine without a copy would read every entry, so one that has had to leaves all of them in one object, `upto/<last>`,
+for the next ones. It is as good as the chain in it: one that is damaged is passed over.
+
 An append takes three requests, one after the other: the head, the object, the head again. Where others were faster, it
 reads what they wrote and tries the next number.
 """
@@ -34,6 +37,7 @@ from penumbra.registry.ledger import (
 )
 from penumbra.storage.shared.state import SharedState
 
+ENTRIES_BEFORE_SNAPSHOT = 50  # that a machine reads one by one before it leaves them in one object
 BRIEF_PATIENCE_SECONDS = 5.0  # of what mustn't wait for a store: rollbacks, the deployer, pages
 
 
@@ -91,7 +95,8 @@ class SharedLedger(Ledger):
         try:
             with self._open_to_append() as (file, copied):
                 self._check_tail(file, copied, sealed)
-                lines, head = self._fetch_lines(copied, sealed)
+                is_new = copied.entries == 0 and sealed.entries > ENTRIES_BEFORE_SNAPSHOT
+                lines, head = self._fetch_all(sealed) if is_new else self._fetch_lines(copied, sealed)
                 if lines:
                     self._write_lines(file, lines, head)
             return self._read_chain(sealed)[0]
@@ -188,6 +193,22 @@ class SharedLedger(Ledger):
             file.seek(sealed.bytes)
             if b"".join(content for _, content in sorted(found.items())) != file.read():
                 raise BrokenLedger(f"{self._address} is not what was read before: it had {copied.entries} entries")
+
+    def _fetch_all(self, sealed: LedgerHead) -> tuple[bytes, LedgerHead]:
+        """All lines, and the head after them, by what another machine left in one object."""
+        from penumbra.storage.shared.object_sequence import ObjectSequence
+
+        snapshots = ObjectSequence(f"{self._url}/upto", self.patience)
+        kept = b"".join(snapshots.read_present(snapshots.list_numbers()[-1:]).values())
+        try:
+            head = self._follow(LedgerHead(), kept)
+        except BrokenLedger:
+            kept, head = b"", LedgerHead()
+        later, end = self._fetch_lines(head, sealed)
+        if end.entries - head.entries > ENTRIES_BEFORE_SNAPSHOT:
+            snapshots.create(end.entries, kept + later)
+            snapshots.delete_before(end.entries)
+        return kept + later, end
 
     def _fetch_lines(self, head: LedgerHead, sealed: LedgerHead) -> tuple[bytes, LedgerHead]:
         """The lines after a head, those that aren't sealed included, and the head after them."""

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import secrets
+import socket
 import subprocess
 import sysconfig
 import tempfile
@@ -31,7 +32,7 @@ class QuietHandler(WSGIRequestHandler):
     """Answers requests without a line on stderr for each."""
 
     def log(self, type: str, message: str, *args: Any) -> None:
-        """Log nothing."""
+        """Log nothing of a request, whatever `type`, `message` and `args` say."""
 
 
 class MotoServer:
@@ -77,22 +78,24 @@ class SeaweedServer:
     def __init__(self, folder: Path) -> None:
         """Choose ports; `start` runs the server in `folder`."""
         self.folder = folder
-        self.ports = {name: find_free_port() for name in ("master", "volume", "filer", "s3")}
+        flags = [f"{name}.port{kind}" for name in ("master", "volume", "filer", "s3") for kind in ("", ".grpc")]
+        with contextlib.ExitStack() as held:  # all at once, or one might be found twice
+            taken = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in flags]
+            self.ports = {flag: int(each.getsockname()[1]) for flag, each in zip(flags, taken, strict=True)}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def environ(self) -> dict[str, str]:
         """Environment variables by which the clients of S3 use this server."""
-        return list_store_variables(self.ports["s3"])
+        return list_store_variables(self.ports["s3.port"])
 
     def start(self) -> None:
         """Run the server and wait until it takes objects."""
-        ports = [f"-{name}.port={port}" for name, port in self.ports.items()]
-        hidden = [f"-{name}.port.grpc={find_free_port()}" for name in self.ports]
+        ports = [f"-{flag}={port}" for flag, port in self.ports.items()]
         command = [os.path.join(sysconfig.get_path("scripts"), "weed"), "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
         folder = [f"-dir={self.folder}", f"-filer.localSocket={self.folder}/filer.sock", "-volume.max=300"]
         with (self.folder / "weed.log").open("ab") as log:
-            command += ["-filer", "-s3", *ports, *hidden, *folder]
+            command += ["-filer", "-s3", *ports, *folder]
             self._process = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log)
         limit = time.monotonic() + MAX_START_SECONDS
         while not self._is_ready():
@@ -108,7 +111,9 @@ class SeaweedServer:
 
     def _is_ready(self) -> bool:
         try:
-            return bool(OPEN_WITHOUT_PROXY(f"http://127.0.0.1:{self.ports['s3']}/healthz", timeout=2).status == 200)
+            return bool(
+                OPEN_WITHOUT_PROXY(f"http://127.0.0.1:{self.ports['s3.port']}/healthz", timeout=2).status == 200
+            )
         except (OSError, urllib.error.URLError):
             return False
 

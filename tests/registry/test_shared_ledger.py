@@ -189,6 +189,32 @@ def test_an_append_takes_three_requests_and_a_reading_without_news_two(
     assert [request.split()[0] for request in moto.requests[begin:]] == ["GET", "GET"]
 
 
+def test_a_new_machine_reads_what_another_left_in_one_object(
+    tmp_path: Path, moto: MotoServer, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("penumbra.registry.shared_ledger.ENTRIES_BEFORE_SNAPSHOT", 3)
+    reasons = [str(number) for number in range(5)]
+    for reason in reasons:
+        make_ledger(tmp_path, "one", bucket).append(make_event(reason))
+    assert read_reasons(make_ledger(tmp_path, "two", bucket)) == reasons
+    make_ledger(tmp_path, "one", bucket).append(make_event("later"))
+    begin = len(moto.requests)
+    assert read_reasons(make_ledger(tmp_path, "three", bucket)) == [*reasons, "later"]
+    names = sorted(request.rpartition("/")[2] for request in moto.requests[begin:])
+    assert names[:4] == ["000000000005", "000000000006", "000000000007", bucket.removeprefix("s3://")]
+    assert names[4:] == ["head.json"]
+
+
+def test_a_damaged_object_of_all_entries_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("penumbra.registry.shared_ledger.ENTRIES_BEFORE_SNAPSHOT", 1)
+    for reason in "abc":
+        make_ledger(tmp_path).append(make_event(reason))
+    assert read_reasons(make_ledger(tmp_path, "two")) == ["a", "b", "c"]
+    (snapshot,) = (tmp_path / "shared" / "ledger" / "upto").iterdir()
+    snapshot.write_bytes(snapshot.read_bytes().replace(b"ann", b"bob", 1))
+    assert read_reasons(make_ledger(tmp_path, "three")) == ["a", "b", "c"]
+
+
 @given(
     writes=st.lists(
         st.tuples(st.sampled_from("abc"), st.text("xy", max_size=3), st.booleans(), st.booleans()), max_size=8
