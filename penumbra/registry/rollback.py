@@ -23,7 +23,6 @@ from penumbra.registry.pointers import (
 from penumbra.registry.shared_ledger import BRIEF_PATIENCE_SECONDS, open_ledger
 
 
-
 class RollbackRefused(RuntimeError):
     """There is nothing to roll back to; the message says why and what to do."""
 
