@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from sklearn.tree import DecisionTreeClassifier
 
 from flows.steps.monitor import due_windows
 from monitoring.window_store import WindowStore
 from monitoring.windows import Window
 from penumbra.core.columns import LABEL_COLUMN, PREDICTION_COLUMN
+from penumbra.core.encoding import FeatureEncoder, derive_features
 from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import Settings, load_settings
 from penumbra.logs.schema import LabelEntry
@@ -19,6 +21,7 @@ from penumbra.registry.bundles import bundle
 from penumbra.registry.bundles.manifest import read_manifest
 from penumbra.registry.ledger import Ledger, LedgerEntry
 from penumbra.registry.models import ModelRegistry
+from penumbra.training.onnx.compile import compile_model
 from problem import features, schema
 from tests.helpers import local_service, prediction_logs, registered_versions
 from tests.helpers.regular_flights import make_regular_flights
@@ -76,22 +79,29 @@ def make_live_model(folder: Path, database: Path) -> ModelRegistry:
     models = registered_versions.make_aliased_registry(folder, database, live="1")
     rows = pl.concat([make_regular_flights(number) for number in REFERENCE_DAY_NUMBERS])
     chances, late = draw_outcomes(rows.height, 0)
-    make_reference_bundle(
-        folder, rows.with_columns(pl.Series(LABEL_COLUMN, late), pl.Series(PREDICTION_COLUMN, chances))
-    )
+    reference = rows.with_columns(pl.Series(LABEL_COLUMN, late), pl.Series(PREDICTION_COLUMN, chances))
+    make_reference_bundle(folder, reference, by_heart=True)
     return models
 
 
-def make_reference_bundle(folder: Path, reference: pl.DataFrame, threshold: float = 0.5) -> None:
+def make_reference_bundle(
+    folder: Path, reference: pl.DataFrame, threshold: float = 0.5, by_heart: bool = False
+) -> None:
     """Make the bundle of version 1.
 
     Args:
         folder: The temporary folder.
         reference: Rows [n] with the contract's columns, labels (Boolean) and predictions (Float64).
         threshold: The probability from which on a decision is positive.
+        by_heart: Whether its model has learnt the reference, so that it loses no more there than the reference says.
     """
     made = local_service.make_bundle(folder / "state/bundles/1")
     tables = read_manifest(made)["tables"]
+    if by_heart:
+        matrix = FeatureEncoder(features.FEATURES, tables).encode_frame(derive_features(features.FEATURES, reference))
+        model = DecisionTreeClassifier(random_state=0).fit(matrix, reference[LABEL_COLUMN].to_numpy())
+        compiled = compile_model(model, matrix.shape[1])
+        bundle.write_model_files(made, compiled, matrix[:20], model.predict_proba(matrix[:20]))
     bundle.write_reference_rows(made, reference)
     learnt = {"train": ["2013-01"], "validation": ["2013-02"], "test": []}
     bundle.seal_bundle(made, {"threshold": threshold, "data_version": "data-1", **learnt}, features.FEATURES, tables)
