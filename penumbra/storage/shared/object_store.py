@@ -22,6 +22,7 @@ AWAY_ERRORS = {"ConnectionError", "HTTPClientError", "ClientConnectionError", "C
 AWAY_CODES = {errno.EBUSY, errno.EREMOTEIO}  # what s3fs makes of 500, 503 and of two conditional writes that met
 NO_CREDENTIALS_ERRORS = {"NoCredentialsError", "PartialCredentialsError"}
 ONE_ATTEMPT = {"retries": {"total_max_attempts": 1}}
+ASIDE_SUFFIX = ".tmp"
 
 
 class StoreError(OSError):
@@ -114,7 +115,7 @@ class ObjectStore:
         """
         found = self._patiently(lambda: self._files.find(self._locate(prefix), detail=True))
         start = len(self._root) + 1
-        return {path[start:]: _format_version(facts) for path, facts in found.items()}
+        return {path[start:]: _format_version(facts) for path, facts in found.items() if not _is_aside(path)}
 
     def upload(self, path: Path, name: str) -> str:
         """Create or replace an object by a local file.
@@ -240,11 +241,17 @@ def _open_file_system(url: str) -> tuple[Any, str]:
 def _make_aside(path: Path) -> Iterator[Path]:
     """Yield a path beside a file that no thread of any machine shares; what is there at the end is removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}-{os.urandom(8).hex()}.tmp")
+    aside = path.with_name(f".{path.name}-{os.urandom(8).hex()}{ASIDE_SUFFIX}")
     try:
         yield aside
     finally:
         aside.unlink(missing_ok=True)
+
+
+def _is_aside(path: str) -> bool:
+    """Whether somebody is writing this file of a folder aside, or was killed meanwhile."""
+    name = path.rpartition("/")[2]
+    return name.startswith(".") and name.endswith(ASIDE_SUFFIX)
 
 
 def _create_file(path: Path, content: bytes) -> bool:

@@ -36,6 +36,20 @@ def test_what_one_machine_pushes_another_fetches(tmp_path: Path) -> None:
     assert here.push() == there.push() == here.fetch() == there.fetch() == []
 
 
+def test_what_another_machine_is_still_writing_is_not_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here, there = make_mirrors(tmp_path)
+    write(here.folder, a="1")
+    seen = []
+
+    def copy_and_look(source: Path, aside: Path) -> None:
+        aside.write_text("half")
+        seen.append((aside.exists(), there.store.list_versions()))
+
+    monkeypatch.setattr("shutil.copyfile", copy_and_look)
+    here.push()
+    assert seen == [(True, {})]
+
+
 def test_only_what_has_changed_is_moved(tmp_path: Path) -> None:
     here, there = make_mirrors(tmp_path)
     write(here.folder, a="1", b="2")
