@@ -22,6 +22,7 @@ from penumbra.data.source_reader import BatchEmpty, BatchRefused, SourceFailed, 
 from penumbra.data.staging import StagingLost
 from penumbra.logs.archiving.archive_parts import DamagedArchive
 from penumbra.logs.index import LogIndex
+from penumbra.logs.replicas.log_union import fetch_logs
 from penumbra.logs.replicas.shared_turn import take_shared_turn
 from penumbra.registry import code_version
 from penumbra.reviews.desk import ReviewDesk
@@ -251,6 +252,7 @@ def attach_batch_labels(store: DataStore) -> str:
     """
     settings = load_settings()
     index = LogIndex.from_settings(settings, store.problem.schema)
+    fetch_logs(settings, ("reviews",))
     with contextlib.closing(ReviewDesk(settings, store.problem)) as desk:
         desk.complete()
     with take_shared_turn(settings, "labels", ("labels",)):

@@ -28,6 +28,7 @@ from tests.helpers.registered_versions import (
     make_aliased_registry,
     score_calibrated,
     score_noisy,
+    score_with_failures,
 )
 
 PROBLEM = load_problem()
@@ -45,10 +46,6 @@ def run_promotion(
 
 def read_ledger(folder: Path) -> list[LedgerEntry]:
     return Ledger(folder / "ledger").entries()
-
-
-def score_with_failures(chances: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return np.where(rng.random(len(chances)) < 0.2, np.nan, chances)
 
 
 def score_some(chances: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -412,6 +409,7 @@ def test_a_flow_run_that_acts_again_after_its_machine_was_lost_enters_nothing_tw
     tmp_path: Path, database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_aliased_registry(tmp_path, database, live="1", candidate="2")
+    append_earlier_event(tmp_path, "verdict", "pass", candidate="2")
     settings = registered_versions.make_registry_settings(tmp_path)
     forced = ForcedPromotion("why not")
     cases = verdicts.judge_cases(settings, PROBLEM, verdicts.prepare_aliases(settings), forced)
@@ -425,9 +423,9 @@ def test_a_flow_run_that_acts_again_after_its_machine_was_lost_enters_nothing_tw
             verdicts.act_on_cases(settings, cases, "argo-7")
     entered = read_ledger(tmp_path)
     for _ in range(2):
-        assert "has entered it (entry 1). Live is version 2." in verdicts.act_on_cases(settings, cases, "argo-7")
+        assert "has entered it (entry 2). Live is version 2." in verdicts.act_on_cases(settings, cases, "argo-7")
     assert read_ledger(tmp_path) == entered
-    assert [entry.kind for entry in entered] == ["verdict", "promotion"]
+    assert [entry.kind for entry in entered[1:]] == ["verdict", "promotion"]
 
 
 def test_an_alias_that_was_moved_meanwhile_isnt_moved_again(tmp_path: Path, database: Path) -> None:

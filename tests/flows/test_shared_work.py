@@ -15,12 +15,18 @@ from flows.steps.shared_data import fill_data_folder, publish_pointer
 from flows.steps.shared_folders import leave_attempt
 from flows.steps.shared_work import share_work
 from penumbra.core.problem import Problem
+from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import load_settings
 from penumbra.data import versions
 from penumbra.data.batches import DataStore
+from penumbra.logs.append_log import read_entries
+from penumbra.logs.replicas.log_union import fetch_logs
 from penumbra.storage.cache import RunReceipts
 from penumbra.storage.shared.object_sequence import ObjectSequence
 from tests.helpers.orders import load_orders
+from tests.helpers.prediction_logs import append_to_new_segment
+from tests.helpers.replica_logs import ship
+from tests.helpers.review_cases import make_action, pick_predictions
 
 Pod = Callable[[str], Path]
 RUN = Path("var/train/7")
@@ -175,6 +181,35 @@ def test_an_ingest_whose_steps_work_in_empty_folders_and_are_done_again_records_
     alone.admit(ingest.check_batches(alone, ["2024-01", "2024-02", "2024-03"]))
     assert words[0] == f"data version {versions.compute_data_version(alone.settings)}: 3 batches, 2024-01 to 2024-03"
     assert ObjectSequence(f"{bucket}/state/data-version").list_numbers() == [1, 2]
+
+
+def test_labels_of_batches_are_logged_once_by_pods_that_begin_without_a_log(pod: Pod, tmp_path: Path) -> None:
+    problem, said = load_orders(tmp_path), []
+    for run, batches in (("1", ["2024-01"]), ("2", ["2024-02"])):
+        for attempt in ("", "-again"):
+            pod(f"{run}{attempt}")
+            with share_work("ingest", run):
+                ingest.complete_data_folder(
+                    open_pod_store(problem), ingest.check_batches(open_pod_store(problem), batches), ""
+                )
+                ingest.report_data_version(open_pod_store(problem))
+                said.append(ingest.attach_batch_labels(open_pod_store(problem)))
+    rows = [open_pod_store(problem).rows(batch).height for batch in ("2024-01", "2024-02")]
+    assert said == [f"{count:,} labels are new" for count in (rows[0], 0, rows[1], 0)]
+    pod("reader")
+    fetch_logs(load_settings())
+    assert len(list(read_entries(load_settings().labels.folder))) == sum(rows)
+
+
+def test_an_ingest_in_an_empty_folder_logs_the_label_that_an_answer_of_people_lacks(pod: Pod) -> None:
+    folder, settings = pod("board"), load_settings()
+    (case,) = pick_predictions(folder / "var")
+    append_to_new_segment(settings.review.folder, [make_action(case, minutes=42)])
+    ship(settings)
+    pod("ingest")
+    assert ingest.attach_batch_labels(open_pod_store(load_problem())) == "0 labels are new"
+    (label,) = read_entries(load_settings().labels.folder)
+    assert (label["prediction"], label["label"]) == (case, {"arr_delay": 42})
 
 
 def test_an_ingest_that_cant_push_records_nothing(

@@ -34,6 +34,10 @@ def score_noisy(chances: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.asarray(np.clip(chances + rng.normal(0, 0.3, len(chances)), 0.05, 0.95))
 
 
+def score_with_failures(chances: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return np.where(rng.random(len(chances)) < 0.2, np.nan, chances)
+
+
 def make_registry_environment(folder: Path) -> dict[str, str]:
     own = {"PENUMBRA_REGISTRY__ARTIFACTS": str(folder / "artifacts"), "PENUMBRA_PROMOTION__SEEN_DAYS": str(SEEN_DAYS)}
     return {**local_service.make_service_environment(folder), **own}

@@ -1,0 +1,134 @@
+"""Flows in an empty folder judge the logs of all replicas, which lie on the store: each row counts once."""
+
+import datetime as dt
+import shutil
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from flows.steps.monitor import due_windows
+from flows.steps.promote import verdicts
+from monitoring.windows import Window
+from penumbra.core.settings import Settings
+from penumbra.registry.ledger import LedgerEntry
+from penumbra.registry.shared_ledger import open_ledger
+from tests.helpers import monitored_model as world
+from tests.helpers import registered_versions
+from tests.helpers.monitored_model import ONE_DAY, WINDOW_BEGIN
+from tests.helpers.registered_versions import log_compared_days, score_calibrated, score_noisy, score_with_failures
+from tests.helpers.shared_world import deal_logs, say_shipped, share_state
+
+SECOND = WINDOW_BEGIN + 7 * ONE_DAY
+DONE = SECOND + 8 * ONE_DAY  # two windows are over, with all their labels
+
+
+@pytest.fixture(scope="module")
+def calm(tmp_path_factory: pytest.TempPathFactory, database: Path) -> Path:
+    """Two weeks in which nothing happens, on one machine."""
+    folder = tmp_path_factory.mktemp("calm")
+    world.make_live_model(folder, database)
+    world.log_monitored_days(folder, 14)
+    registered_versions.append_earlier_event(folder, "promotion", "promote", live="1")
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path, calm: Path) -> Path:
+    return Path(shutil.copytree(calm, tmp_path, dirs_exist_ok=True))
+
+
+def get_moment(day: dt.date) -> dt.datetime:
+    return dt.datetime.combine(day, dt.time(12), dt.UTC)
+
+
+def watch(settings: Settings) -> list[str]:
+    return due_windows.judge_due_windows(settings, world.PROBLEM)
+
+
+def read_windows(folder: Path) -> list[Window]:
+    """Without the time at which they were judged."""
+    return [msgspec.structs.replace(each, judged=get_moment(DONE)) for each in world.read_windows(folder)]
+
+
+def test_windows_of_two_replicas_are_those_of_one_log_with_all_rows(folder: Path, calm: Path, bucket: str) -> None:
+    alone = Path(shutil.copytree(calm, folder / "alone"))
+    world.run_monitor_pass(alone, DONE)
+    settings = share_state(world.make_monitor_settings(folder, DONE), f"{bucket}/state")
+    for replica in deal_logs(settings, folder):
+        say_shipped(replica, dt.datetime.now(dt.UTC))
+    assert watch(settings) == []
+    found = read_windows(folder)
+    assert [(each.verdict, each.rows) for each in found] == [("ok", 840)] * 2
+    assert found == read_windows(alone)
+
+
+def test_a_window_waits_for_a_replica_that_is_at_work_and_has_not_shipped_it(folder: Path) -> None:
+    settings = share_state(world.make_monitor_settings(folder, DONE), str(folder / "shared"))
+    ready, late = deal_logs(settings, folder)
+    say_shipped(ready, dt.datetime.now(dt.UTC))
+    say_shipped(late, get_moment(SECOND + ONE_DAY), predictions=3)
+    (alarm,) = watch(settings)
+    assert "has shipped its logs until 2013-04-12 12:00 UTC only: 3 predictions wait" in alarm
+    assert [each.begin for each in world.read_windows(folder)] == [WINDOW_BEGIN]
+    say_shipped(late, dt.datetime.now(dt.UTC))
+    assert watch(settings) == []
+    assert [each.begin for each in world.read_windows(folder)] == [WINDOW_BEGIN, SECOND]
+
+
+def test_a_window_counts_what_a_replica_that_was_lost_had_not_shipped(folder: Path) -> None:
+    settings = share_state(world.make_monitor_settings(folder, DONE), str(folder / "shared"))
+    ready, lost = deal_logs(settings, folder)
+    say_shipped(ready, dt.datetime.now(dt.UTC))
+    say_shipped(lost, get_moment(SECOND + ONE_DAY), seen=get_moment(SECOND + 2 * ONE_DAY), predictions=3)
+    (alarm,) = watch(settings)
+    assert "with 3 predictions on its volume only" in alarm
+    limits = [[text for text in each.limits if "missing" in text] for each in world.read_windows(folder)]
+    assert limits == [[], ["3 answers are missing, which replicas that were lost had not shipped yet"]]
+
+
+def test_a_promotion_is_decided_on_the_answers_and_shadows_of_all_replicas(tmp_path: Path, database: Path) -> None:
+    settings = make_compared_replicas(tmp_path, database, score_calibrated)
+    verdict, promotion = judge(settings)
+    days = registered_versions.NUMBER_OF_DAYS
+    rows = 2 * days * registered_versions.ROWS_PER_DAY
+    evidence = verdict.evidence["evidence"]
+    assert (verdict.verdict, evidence["days"], evidence["labels"]) == ("promote", 2 * days, rows)
+    assert verdict.evidence["shadow"]["rows"] == rows
+    assert promotion.versions == {"live": "2", "previous": "1"}
+
+
+def test_failures_in_the_shadow_of_one_replica_reject_a_candidate(tmp_path: Path, database: Path) -> None:
+    settings = make_compared_replicas(tmp_path, database, score_with_failures)
+    (verdict,) = judge(settings)
+    assert verdict.verdict == "reject"
+
+
+def test_days_that_a_replica_has_yet_to_ship_are_no_evidence(tmp_path: Path, database: Path) -> None:
+    settings = make_compared_replicas(tmp_path, database, score_calibrated, behind=True)
+    (verdict,) = judge(settings)
+    assert (verdict.verdict, verdict.evidence["evidence"]["days"]) == ("keep collecting", 9)
+
+
+def make_compared_replicas(
+    folder: Path, database: Path, second: registered_versions.ScoreSimulator, behind: bool = False
+) -> Settings:
+    """Two replicas, one after the other, whose shadows score the candidate well and as `second` says."""
+    registered_versions.make_aliased_registry(folder, database, live="1", candidate="2")
+    registered_versions.append_earlier_event(folder, "verdict", "pass", candidate="2")
+    days = registered_versions.NUMBER_OF_DAYS * ONE_DAY
+    for number, says in enumerate((score_calibrated, second)):
+        first = registered_versions.FIRST_TIME + number * days
+        log_compared_days(folder, "1", {"2": says}, score_noisy, first)
+    settings = share_state(registered_versions.make_registry_settings(folder), str(folder / "shared"))
+    ready, late = deal_logs(settings, folder)
+    say_shipped(ready, dt.datetime.now(dt.UTC))
+    say_shipped(late, registered_versions.FIRST_TIME + 9 * ONE_DAY if behind else dt.datetime.now(dt.UTC))
+    return settings
+
+
+def judge(settings: Settings) -> list[LedgerEntry]:
+    """A pass of `make promote`; what it enters."""
+    cases = verdicts.judge_cases(settings, world.PROBLEM, verdicts.prepare_aliases(settings))
+    verdicts.act_on_cases(settings, cases)
+    return open_ledger(settings).entries()[1:]
