@@ -31,9 +31,10 @@ def roll_back_live(settings: Settings, reason: str, to: str = "") -> str:
     """Point the service to the previous version, or to a given one, without asking the registry.
 
     Where a canary answers a share of the keys and no version is given, the canary ends, and nothing else happens.
+    A machine that answers nothing itself, beside replicas that do, enters it in the ledger that they follow.
 
     Args:
-        settings: Sections [service] (the state's folder) and [ledger] are read.
+        settings: Sections [service] (the state's folder), [ledger] and [cluster] are read.
         reason: Why, for the ledger; may be empty.
         to: The version to go back to, "" for the previous one.
 
@@ -42,13 +43,15 @@ def roll_back_live(settings: Settings, reason: str, to: str = "") -> str:
 
     Raises:
         RollbackRefused: There is no version to go back to, its bundle is damaged, the service's code can't answer with
-            it, or the last move was this rollback.
+            it, or the last move was this rollback. For replicas also: the ledger can't be read or written.
         BrokenLedger: The ledger can't be continued. The rollback is done all the same.
         OSError: The ledger can't be written. The rollback is done all the same.
     """
     state = settings.service.state
     begun = _find_begun_pin(state, to)
     if begun is None and read_pointer(state) is None:
+        if settings.cluster.state:
+            return _roll_back_replicas(settings, reason, to)
         raise RollbackRefused(f"{state} names no live version: `make serve` has not begun to serve one yet")
     if begun is None and not to and (canary := read_pointer(state, CANARY_ALIAS)):
         return _end_canary(settings, canary, reason)
@@ -77,6 +80,9 @@ def sync_rollback(settings: Settings) -> str:
     state, ledger, models = settings.service.state, _open_ledger(settings), ModelRegistry(settings.registry)
     try:
         aliases.sync_registry(models, state, ledger)
+        if read_pointer(state) is None:  # replicas do it, of which this is none
+            with aliases.hold_alias_lock(ledger):
+                ledger_sync.finish_last_move(models, ledger.entries())
         if pointers.read_rollback_pin(state) is None and pointers.read_ended_canary(state) is None:
             ledger_sync.tag_ledger_entries(models, ledger, ledger.entries())
             return "the registry's aliases say so too"
@@ -88,6 +94,28 @@ def sync_rollback(settings: Settings) -> str:
 
 def _open_ledger(settings: Settings) -> Ledger:
     return open_ledger(settings, BRIEF_PATIENCE_SECONDS)
+
+
+def _roll_back_replicas(settings: Settings, reason: str, to: str) -> str:
+    """Enter a rollback, or the end of a canary, in the ledger that replicas follow; what is live is what it says."""
+    try:
+        entries = _open_ledger(settings).entries()
+        found = ledger_sync.derive_aliases(entries)
+        live, canary = found.get(LIVE_ALIAS), found.get(CANARY_ALIAS)
+        if live and canary and not to:
+            _append_event(settings, "canary", "ended", {CANARY_ALIAS: canary, LIVE_ALIAS: live}, reason)
+            return f"version {canary} is the canary no more, as soon as the replicas have read the ledger"
+        known = {version for entry in entries for version in entry.versions.values()}
+        if to and to not in known:
+            raise RollbackRefused(f"version {to} can't answer: the ledger doesn't know it")
+        last = None if to else find_last_move(entries)
+        live, target = _require_move("the ledger", live, to or found.get(PREVIOUS_ALIAS), last)
+        _append_event(settings, "rollback", "rollback", {LIVE_ALIAS: target, PREVIOUS_ALIAS: live}, reason)
+    except (BrokenLedger, OSError) as error:
+        raise RollbackRefused(
+            f"replicas hear of a rollback by the ledger, which can't be read or written: {error}"
+        ) from None
+    return f"version {target} answers in place of version {live}, as soon as the replicas have read the ledger"
 
 
 def _end_canary(settings: Settings, canary: str, reason: str) -> str:
@@ -118,18 +146,8 @@ def _is_entered(settings: Settings, versions: dict[str, str]) -> bool:
 
 def _make_pin(settings: Settings, to: str) -> RollbackPin:
     state = settings.service.state
-    live, target = read_pointer(state), to or read_pointer(state, PREVIOUS_ALIAS)
-    if target == live:
-        raise RollbackRefused(f"version {live} is already live")
-    if live is None or target is None:
-        raise RollbackRefused(
-            f"{state} names no version to go back to: there was no promotion since `make serve` began"
-        )
-    if not to and (last := _find_last_rollback(settings, live)):
-        raise RollbackRefused(
-            f"version {live} is live since the rollback of {last.time:%Y-%m-%d %H:%M:%S} by {last.actor}: further back "
-            f'with `penumbra rollback --to …`, forward with `penumbra promote --force --version {target} --reason "…"`'
-        )
+    last = None if to else find_last_move(_read_entries(settings))
+    live, target = _require_move(str(state), read_pointer(state), to or read_pointer(state, PREVIOUS_ALIAS), last)
     bundle = state / BUNDLES_FOLDER / target
     if not bundle.is_dir():
         here = ", ".join(sorted(path.name for path in bundle.parent.iterdir() if path.is_dir()))
@@ -143,10 +161,20 @@ def _make_pin(settings: Settings, to: str) -> RollbackPin:
     return RollbackPin(target, live, dt.datetime.now(dt.UTC))
 
 
-def _find_last_rollback(settings: Settings, live: str) -> LedgerEntry | None:
-    """Return the last move if it was a rollback to the live version."""
-    last = find_last_move(_read_entries(settings))
-    return last if last and last.kind == "rollback" and last.versions[LIVE_ALIAS] == live else None
+def _require_move(place: str, live: str | None, target: str | None, last: LedgerEntry | None) -> tuple[str, str]:
+    """Return the live version and the one to go back to; refuse where there is none, or the last move was that one."""
+    if live and target == live:
+        raise RollbackRefused(f"version {live} is already live")
+    if live is None or target is None:
+        raise RollbackRefused(
+            f"{place} names no version to go back to: there was no promotion since `make serve` began"
+        )
+    if last and last.kind == "rollback" and last.versions[LIVE_ALIAS] == live:
+        raise RollbackRefused(
+            f"version {live} is live since the rollback of {last.time:%Y-%m-%d %H:%M:%S} by {last.actor}: further back "
+            f'with `penumbra rollback --to …`, forward with `penumbra promote --force --version {target} --reason "…"`'
+        )
+    return live, target
 
 
 def _read_entries(settings: Settings) -> list[LedgerEntry]:

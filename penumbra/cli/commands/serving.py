@@ -111,9 +111,12 @@ def show_rules(as_json: bool) -> None:
     from penumbra.core.problem import ProblemError
     from penumbra.core.problem_loading import load_problem
     from penumbra.core.settings import SettingsError, load_settings
+    from penumbra.logs.index import LogIndex
 
-    with refuse_on(SettingsError, ProblemError):
+    with refuse_on(SettingsError, ProblemError), show_progress("Fetching the logs of all replicas"):
         settings, rules = load_settings(), load_problem(["rules"]).rules.RULES
+        if settings.cluster.state:
+            LogIndex.of_all_replicas(settings, load_problem(["schema"]).schema)
     if as_json:
         print_json(rule_report.collect_rule_counts(settings, rules))
     else:
