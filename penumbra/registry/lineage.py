@@ -20,7 +20,6 @@ from penumbra.logs.replicas.log_union import find_logged_entry
 from penumbra.logs.schema import REVIEW_SOURCE
 from penumbra.registry.bundles.manifest import BrokenBundle, read_manifest
 from penumbra.registry.pointers import BUNDLES_FOLDER, RUNS_FOLDER, read_note
-from penumbra.storage.shared.object_store import StoreError
 
 REVIEW_FIELDS = ("prediction", "reviewers", "reasons", "probability", "sureness", "note")  # of a label of people
 UNLOGGED_PREFIX = "unlogged-"
@@ -47,6 +46,7 @@ def explain_prediction(settings: Settings, prediction_id: str) -> dict[str, Any]
 
     Raises:
         UnknownPrediction: The id isn't in the log, or the archive that has it is damaged.
+        StoreError: As `find_prediction` raises it.
     """
     prediction = find_prediction(settings, prediction_id)
     return {
@@ -68,11 +68,12 @@ def find_prediction(settings: Settings, prediction_id: str) -> dict[str, Any]:
         The entry.
 
     Raises:
-        UnknownPrediction: The id isn't in the log of any replica, or where it may be can't be read.
+        UnknownPrediction: The id isn't in the log of any replica, or the archive that has it is damaged.
+        StoreError: It isn't here, and the store of what replicas share refuses, or is away.
     """
     try:
         prediction = find_logged_entry(settings, "predictions", prediction_id)
-    except (archive_parts.DamagedArchive, StoreError) as error:
+    except archive_parts.DamagedArchive as error:
         raise UnknownPrediction(f"{prediction_id[:MAX_SHOWN_ID_LENGTH]} can't be looked up: {error}") from None
     if prediction is None:
         raise UnknownPrediction(_explain_unknown_id(settings, prediction_id[:MAX_SHOWN_ID_LENGTH]))

@@ -20,6 +20,7 @@ def explain_reviewed_prediction(settings: Settings, prediction_id: str) -> dict[
 
     Raises:
         UnknownPrediction: The id isn't in the log, or the archive that has it is damaged.
+        StoreError: As `find_prediction` raises it.
     """
     facts = explain_prediction(settings, prediction_id)
     state = ReviewQueue.read(settings.review.folder).states.get(prediction_id)

@@ -61,6 +61,7 @@ def describe_deferred_answer(
 
     Raises:
         UnknownPrediction: The id isn't in the log, the archive that has it is damaged, or its answer wasn't deferred.
+        StoreError: As `find_prediction` raises it.
     """
     now = now or dt.datetime.now(dt.UTC)
     deferral = msgspec.convert(find_prediction(settings, prediction_id), Deferral)

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 import msgspec
 
-from penumbra.registry.lineage import UnknownPrediction
 from service.http.access import REVIEWS_PREFIX
+from service.http.look_ups import READ_METHODS, LookUps
 from service.http.record_reader import RecordReader
 from service.http.refusals import RequestRefused
 from service.inference.predictor import Predictor
@@ -25,7 +25,6 @@ RawResponse = tuple[int, bytes, Headers]
 JSON_MEDIA_TYPE = b"application/json"
 JSON_HEADER = (b"content-type", JSON_MEDIA_TYPE)
 EXPLAIN_PREFIX = "/explain/"
-READ_METHODS = ("GET", "HEAD")
 JSON_WHITESPACE = b" \t\r\n"
 
 encode_response = msgspec.json.Encoder().encode
@@ -76,7 +75,7 @@ class Endpoint(Protocol):
 
 
 class ServiceParts(Protocol):
-    """The objects behind the paths. `explain` and `find_review` may block, and raise UnknownPrediction."""
+    """The objects behind the paths. `explain` and `find_review` may block, and are called as `LookUps` says."""
 
     predictor: Predictor
     feedback: Endpoint
@@ -96,6 +95,8 @@ def build_asgi_app(rest: AsgiApp, parts: Callable[[], ServiceParts], max_body_by
         The application; it is not guarded by keys or limits (see service/http/guard.py).
     """
 
+    look_ups = LookUps()
+
     async def serve(scope: Message, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
         if scope["type"] != "http":
@@ -107,9 +108,11 @@ def build_asgi_app(rest: AsgiApp, parts: Callable[[], ServiceParts], max_body_by
         elif path == "/readyz" and scope["method"] in READ_METHODS:
             await _handle_ready(parts().predictor, send)
         elif path.startswith(EXPLAIN_PREFIX):
-            await _handle_look_up(parts().explain, EXPLAIN_PREFIX, scope, send)
+            found = await look_ups.answer(parts().explain, scope["method"], path.removeprefix(EXPLAIN_PREFIX))
+            await _send(send, *found)
         elif path.startswith(REVIEWS_PREFIX):
-            await _handle_look_up(parts().find_review, REVIEWS_PREFIX, scope, send)
+            found = await look_ups.answer(parts().find_review, scope["method"], path.removeprefix(REVIEWS_PREFIX))
+            await _send(send, *found)
         else:
             await rest(scope, receive, send)
 
@@ -239,23 +242,6 @@ async def _read_whole_body(message: Message, receive: Receive, limit: int) -> by
         close = [(b"connection", b"close")] if message.get("more_body") else []
         raise RequestRefused(413, f"the body is larger than {limit} bytes: send fewer records at a time", headers=close)
     return b"".join(parts)
-
-
-async def _handle_look_up(look_up: Callable[[str], Any], prefix: str, scope: Message, send: Send) -> None:
-    """Answer `GET <prefix><id>` from a thread, as that reads files."""
-    status, headers = 200, ()  # type: tuple[int, Headers]
-    try:
-        if scope["method"] not in READ_METHODS:
-            raise RequestRefused(405, f"{scope['method']} is not possible here: GET", headers=[(b"allow", b"GET")])
-        answer = encode_response(await asyncio.to_thread(look_up, scope["path"].removeprefix(prefix)))
-    except UnknownPrediction as error:
-        status, answer = 404, RequestRefused(404, str(error)).encode_body()
-    except RequestRefused as refused:
-        status, answer, headers = refused.status, refused.encode_body(), refused.headers
-    except Exception:
-        logger.exception("a request to %r failed", scope["path"])
-        status, answer = 500, RequestRefused(500, "unexpected error, see the service's log").encode_body()
-    await _send(send, status, answer, headers)
 
 
 async def _handle_ready(predictor: Predictor, send: Send) -> None:

@@ -25,6 +25,10 @@ REFUSAL_RESPONSES = GUARD_RESPONSES | {
 }
 NO_MODEL_RESPONSE = {"503": "There is no live model yet, or it took too long."}
 NO_LOG_RESPONSE = {"503": "The label log can't be written, or it took too long."}
+NO_LOOK_UP_RESPONSE = {
+    "405": "Another method than GET.",
+    "503": "The store of other replicas' answers is away, too many look-ups are under way, or it took too long.",
+}
 ID_PARAMETER = {
     "name": "id",
     "in": "path",
@@ -111,20 +115,20 @@ def _explain() -> dict[str, Any]:
         "parameters": [ID_PARAMETER],
         "responses": {
             "200": _response("The chain.", {"type": "object", "required": ["prediction", "model", "labels"]}),
-            **_refusals(GUARD_RESPONSES | {"404": "There is no such prediction.", "405": "Another method than GET."}),
+            **_refusals(GUARD_RESPONSES | NO_LOOK_UP_RESPONSE | {"404": "There is no such prediction."}),
         },
     }
 
 
 def _review() -> dict[str, Any]:
-    unknown = {"404": "There is no such prediction, or it wasn't left to people.", "405": "Another method than GET."}
+    unknown = {"404": "There is no such prediction, or it wasn't left to people."}
     return {
         "operationId": "review",
         "summary": "What has become of an answer that people decide.",
         "parameters": [ID_PARAMETER],
         "responses": {
             "200": _response("What people, or the default, decided, or that it is pending.", _ref("Review")),
-            **_refusals(GUARD_RESPONSES | unknown),
+            **_refusals(GUARD_RESPONSES | NO_LOOK_UP_RESPONSE | unknown),
         },
     }
 

@@ -61,12 +61,13 @@ def ship_parts(folder: Path, archive: str, on_failure: FailureHandler = raise_fa
     return shipped
 
 
-def fetch_parts(folder: Path, archive: str) -> int:
+def fetch_parts(folder: Path, archive: str, patience: float | None = None) -> int:
     """Bring the parts of other services, so that readers of the log take them in: tables first, then their facts.
 
     Args:
         folder: The log's folder.
         archive: A folder or a URL that fsspec knows; nothing needs to be there.
+        patience: Seconds for which a store that is away is tried again; None for the usual time.
 
     Returns:
         How many parts were new.
@@ -75,7 +76,8 @@ def fetch_parts(folder: Path, archive: str) -> int:
         DamagedArchive: A table isn't what was shipped.
         StoreError: The archive refuses, or is away.
     """
-    store, known, own = ObjectStore(archive), {path.name for path, _ in list_parts(folder)}, read_service_id(folder)
+    store, own = ObjectStore(archive, patience), read_service_id(folder)
+    known = {path.name for path, _ in list_parts(folder)}
     new = [name for name in sorted(store.list_versions()) if _is_foreign_part(name, own, known)]
     for name in new:
         _fetch_part(folder, store, name)

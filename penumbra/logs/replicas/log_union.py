@@ -23,6 +23,7 @@ from penumbra.logs.replicas.shared_logs import SharedLogs, list_log_folders
 from penumbra.logs.segments import has_start_time, list_own_segments, parse_start_time
 
 ARCHIVED_LOGS = ("predictions", "shadow", "labels")
+LOOK_UP_PATIENCE_SECONDS = 2.0  # somebody waits for the answer
 FETCH_THREADS = 8  # a store answers each request after some milliseconds, several at once no later
 
 
@@ -101,7 +102,7 @@ def find_logged_entry(settings: Settings, log: str, entry_id: str) -> dict[str, 
         OSError: A folder can't be written.
         StoreError: The store refuses, or is away.
     """
-    folder, logs = list_log_folders(settings)[log], SharedLogs.from_settings(settings)
+    folder, logs = list_log_folders(settings)[log], SharedLogs.from_settings(settings, LOOK_UP_PATIENCE_SECONDS)
     if (found := archive_parts.find_entry(folder, entry_id)) or logs is None:
         return found
     match = ENTRY_ID_PATTERN.fullmatch(entry_id)
@@ -114,7 +115,7 @@ def _fetch_and_find(logs: SharedLogs, log: str, segment: str, entry_id: str) -> 
     with suppress(FileNotFoundError):  # deleted since it was listed, as it is in the archive by now
         _fetch_segments(logs, log, [each for each in shipped if each.segment == segment], fetched)
     if log in ARCHIVED_LOGS and not (folder / (segment + SEGMENT_SUFFIX)).exists():
-        fetch_parts(folder, f"{logs.archive}/{folder.name}")
+        fetch_parts(folder, f"{logs.archive}/{folder.name}", logs.patience)
     return archive_parts.find_entry(folder, entry_id)
 
 

@@ -52,10 +52,18 @@ def digest_content(content: bytes) -> str:
 class SegmentStore:
     """The shipped segments of one log."""
 
-    def __init__(self, url: str) -> None:
-        """`url` is the log's folder or address, which fsspec knows; it needn't exist."""
+    def __init__(self, url: str, patience: float | None = None) -> None:
+        """Open a log's store; no request is made yet.
+
+        Args:
+            url: The log's folder or address, which fsspec knows; it needn't exist.
+            patience: Seconds for which a store that is away is tried again; None for the usual time.
+
+        Raises:
+            StoreError: The package for such URLs isn't installed, or nothing is known about them.
+        """
         self.url = url
-        self._objects = ObjectStore(url)
+        self._objects = ObjectStore(url, patience)
 
     def list_shipped(self, day: dt.date | None = None) -> list[ShippedSegment]:
         """List what was shipped.

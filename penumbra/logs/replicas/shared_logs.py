@@ -21,20 +21,25 @@ class SharedLogs:
         state: The state that machines share, of which each log has a part of its name.
         archive: The address of their archive.
         ship_interval: The time between two shippings.
+        patience: Seconds for which a store that is away is tried again; None for the usual time.
     """
 
     folders: dict[str, Path]
     state: SharedState
     archive: str
     ship_interval: dt.timedelta
+    patience: float | None = None
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> "SharedLogs | None":
-        """Return the logs of `settings` that machines share; None where there is one machine."""
+    def from_settings(cls, settings: Settings, patience: float | None = None) -> "SharedLogs | None":
+        """Return the logs of `settings` that machines share; None where there is one machine.
+
+        `patience` is that of the logs' stores.
+        """
         if (state := SharedState.from_settings(settings)) is None:
             return None
         interval = dt.timedelta(minutes=settings.cluster.ship_minutes)
-        return cls(list_log_folders(settings), state, find_archive(settings), interval)
+        return cls(list_log_folders(settings), state, find_archive(settings), interval, patience)
 
     @property
     def replica(self) -> str:
@@ -53,7 +58,7 @@ class SharedLogs:
 
     def open_store(self, log: str) -> SegmentStore:
         """Return the shipped segments of the log that is called `log`."""
-        return SegmentStore(self.state.locate("logs", log))
+        return SegmentStore(self.state.locate("logs", log), self.patience)
 
 
 def list_log_folders(settings: Settings) -> dict[str, Path]:
