@@ -1,20 +1,23 @@
 """Leases: locks of long work that machines share, which end a while after their holder does.
 
-A lease is a sequence of records of which the latest counts: who holds it and until when, or that it is free. Whoever
-takes, renews or returns it creates the next record, which succeeds for one. The machines' clocks must agree within
-`LEASE_SECONDS` / 3, or a lease may be taken from a holder who is at work; that one is told at its next renewal.
+A lease is a sequence of records of which the latest counts: who holds it, or that it is free. Whoever takes, renews or
+returns it creates the next record, which succeeds for one. A lease may be taken from a holder of which nothing new was
+seen for `LEASE_SECONDS`, by the clock of the machine that waits: no machine's clock needs to agree with another's. A
+holder that is halted for longer is told so by `check`, and calls it before each write that counts.
 """
 
 import contextlib
 import datetime as dt
-import json
+import math
 import os
 import platform
 import secrets
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from penumbra.storage.shared.object_sequence import ObjectSequence
 from penumbra.storage.work_lock import WorkInProgress
@@ -28,32 +31,26 @@ class LeaseLost(WorkInProgress):
     """The lease expired and somebody else has taken it; says who."""
 
 
-@dataclass(frozen=True)
-class LeaseRecord:
-    """A record of a lease.
+class LeaseRecord(msgspec.Struct, frozen=True):
+    """A record of a lease. Fields of later versions are passed over, and such as are missing have their defaults.
 
     Attributes:
         token: Tells holders apart.
         work: What the holder does, in a word.
         holder: Its process and machine.
         since: When it took the lease, in UTC, ISO 8601.
-        expires: When the lease ends, in seconds since 1970; 0 once it is returned.
+        expires: 0 once the lease is returned; otherwise when it ends by the holder's clock, in seconds since 1970.
     """
 
-    token: str
-    work: str
-    holder: str
-    since: str
-    expires: float
-
-    @property
-    def is_held(self) -> bool:
-        """Whether the lease hasn't ended."""
-        return self.expires > time.time()
+    token: str = ""
+    work: str = "somebody"
+    holder: str = "whose record can't be read"
+    since: str = "an unknown time"
+    expires: float = math.inf
 
     def encode(self) -> bytes:
         """Return the record as JSON."""
-        return json.dumps(asdict(self)).encode()
+        return msgspec.json.encode(self)
 
     def describe(self, work: str = "") -> str:
         """Return a clause that says who holds the lease, for somebody who wants to do `work`."""
@@ -68,22 +65,14 @@ class Lease:
     ) -> None:
         """`number` is that of `record` in the sequence; the lease lasts for `seconds` after each renewal."""
         self._sequence, self._number, self._record, self._seconds = sequence, number, record, seconds
-        self._lost_to = ""
+        self._lock, self._lost_to = threading.Lock(), ""
         self.has_waited = has_waited
 
     def check(self) -> None:
-        """Check that the lease was not taken by somebody else, as far as the last renewal knows.
+        """Renew the lease, before a write that nobody but its holder may make: the store says whether it still is one.
 
         Raises:
-            LeaseLost: It was.
-        """
-        if self._lost_to:
-            raise LeaseLost(f"the lease of this {self._record.work} expired, and now {self._lost_to}")
-
-    def renew(self) -> None:
-        """Renew the lease; where somebody else has taken it, `check` says so from now on.
-
-        Raises:
+            LeaseLost: The lease expired and somebody else has taken it.
             StoreError: The store refuses, or is away.
         """
         self._add(replace(self._record, expires=time.time() + self._seconds))
@@ -95,19 +84,19 @@ class Lease:
             LeaseLost: Somebody else has taken it.
             StoreError: The store refuses, or is away.
         """
-        self.check()
         self._add(replace(self._record, expires=0.0))
-        self.check()
 
     def _add(self, record: LeaseRecord) -> None:
         """Create the next record, and make sure that it is the latest: old ones, which were deleted, can be created."""
-        is_created = self._sequence.create(self._number + 1, record.encode())
-        latest = max(self._sequence.list_numbers())
-        if is_created and latest == self._number + 1:
-            self._number = latest
-            self._sequence.delete_before(latest)
-        else:
-            self._lost_to = _read_record(self._sequence, latest).describe(record.work)
+        with self._lock:
+            while not self._lost_to:
+                if _create_latest(self._sequence, self._number + 1, record):
+                    self._number += 1
+                    return self._sequence.delete_before(self._number)
+                self._number, latest = _read_latest(self._sequence)
+                if latest is None or latest.token != record.token:  # its own where an answer was lost
+                    self._lost_to = latest.describe(record.work) if latest else "its records are gone"
+        raise LeaseLost(f"the lease of this {record.work} expired, and now {self._lost_to}")
 
 
 @contextlib.contextmanager
@@ -127,7 +116,7 @@ def hold_lease(
         work: What this process does, in a word, such as "ingest".
         wait: Whether to wait for another holder to return it. One that was killed is waited for in any case: its lease
             isn't renewed, and expires.
-        seconds: Time without renewal after which others may take it; None for `LEASE_SECONDS`.
+        seconds: Time without a new record after which a lease is taken over; None for `LEASE_SECONDS`.
         patience: Seconds for which a store that is away is tried again; None for the usual time.
 
     Yields:
@@ -135,7 +124,8 @@ def hold_lease(
 
     Raises:
         WorkInProgress: Another holder is in the way and has renewed its lease, and `wait` is false.
-        LeaseLost: At the end of the block: the lease expired meanwhile, and somebody else has taken it.
+        LeaseLost: At the end of the block: the lease expired meanwhile, and somebody else has taken it. An error of the
+            block itself is raised in its place, with a note.
         StoreError: The store refuses, or is away.
     """
     seconds = seconds or LEASE_SECONDS
@@ -145,26 +135,38 @@ def hold_lease(
     renewal.start()
     try:
         yield lease
-    finally:
-        is_over.set()
-        renewal.join()
-        lease.release()
+    except BaseException as error:
+        try:
+            _end_lease(lease, is_over, renewal)
+        except (LeaseLost, OSError) as also:
+            error.add_note(str(also))
+        raise
+    _end_lease(lease, is_over, renewal)
+
+
+def _end_lease(lease: Lease, is_over: threading.Event, renewal: threading.Thread) -> None:
+    is_over.set()
+    renewal.join()
+    lease.release()
 
 
 def _take_lease(sequence: ObjectSequence, work: str, wait: bool, seconds: float) -> Lease:
-    seen: dict[str, int] = {}  # the number of each holder's record when it was seen first
+    holders: dict[str, int] = {}  # the number of each holder's record when it was seen first
+    last, seen = 0, 0.0  # the latest record, and when it was seen first
     while True:
         number, record = _read_latest(sequence)
-        if record is None or not record.is_held:
+        if number != last:
+            last, seen = number, time.monotonic()
+        if record is None or not record.expires or time.monotonic() - seen > seconds:
             mine = _make_record(work, seconds)
-            if sequence.create(number + 1, mine.encode()) and max(sequence.list_numbers()) == number + 1:
-                return Lease(sequence, number + 1, mine, seconds, has_waited=bool(seen))
+            if _create_latest(sequence, number + 1, mine):
+                return Lease(sequence, number + 1, mine, seconds, has_waited=bool(holders))
             continue
-        if record.token not in seen:
+        if record.token not in holders:
             print(f"{record.describe(work)}: this one waits {'for it' if wait else 'to see whether it is'}", flush=True)
-        if not wait and seen.setdefault(record.token, number) != number:
+        if not wait and holders.setdefault(record.token, number) != number:
             raise WorkInProgress(record.describe(work))
-        seen.setdefault(record.token, number)
+        holders.setdefault(record.token, number)
         time.sleep(min(POLL_SECONDS, seconds / RENEWALS / 2))
 
 
@@ -174,25 +176,28 @@ def _make_record(work: str, seconds: float) -> LeaseRecord:
     return LeaseRecord(secrets.token_hex(8), work, holder, since, time.time() + seconds)
 
 
+def _create_latest(sequence: ObjectSequence, number: int, record: LeaseRecord) -> bool:
+    return sequence.create(number, record.encode()) and sequence.list_numbers()[-1:] == [number]
+
+
 def _keep_renewing(lease: Lease, is_over: threading.Event, pause: float) -> None:
     """Renew a lease until it is over or lost; a store that is away for long is tried again."""
     while not is_over.wait(pause):
-        with contextlib.suppress(OSError):
-            lease.renew()
-        with contextlib.suppress(OSError):
-            try:
-                lease.check()
-            except LeaseLost:
-                return
+        try:
+            lease.check()
+        except LeaseLost:
+            return
+        except OSError:
+            continue
 
 
 def _read_latest(sequence: ObjectSequence) -> tuple[int, LeaseRecord | None]:
-    """The latest record with its number; 0 and None where there is none yet."""
+    """The latest record with its number; 0 and None where there is none yet. Who wrote no record is somebody."""
     while numbers := sequence.list_numbers():
-        with contextlib.suppress(FileNotFoundError):  # deleted meanwhile, as there is a later one
-            return numbers[-1], _read_record(sequence, numbers[-1])
+        try:
+            return numbers[-1], msgspec.json.decode(sequence.read(numbers[-1]), type=LeaseRecord)
+        except msgspec.MsgspecError:
+            return numbers[-1], LeaseRecord()
+        except FileNotFoundError:
+            continue  # deleted meanwhile, as there is a later one
     return 0, None
-
-
-def _read_record(sequence: ObjectSequence, number: int) -> LeaseRecord:
-    return LeaseRecord(**json.loads(sequence.read(number)))

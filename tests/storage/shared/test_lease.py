@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penumbra.storage.shared.lease import LeaseLost, hold_lease
@@ -75,7 +75,7 @@ def test_an_expired_lease_on_a_real_server_is_taken_by_one_of_eight(
 
 
 def check_that_one_takes_an_expired_lease(url: str) -> None:
-    abandon_lease(url, "data", seconds=0)
+    abandon_lease(url, "data", seconds=-60)
     end, begin = threading.Event(), threading.Barrier(8)
 
     def take(_: int) -> bool:
@@ -127,6 +127,69 @@ def test_an_error_in_the_block_returns_the_lease(tmp_path: Path) -> None:
         assert not lease.has_waited
 
 
+@pytest.mark.parametrize("seconds", [-3600, 0, 660])
+def test_whatever_a_clock_elsewhere_says_a_lease_ends_once_nothing_new_was_seen(tmp_path: Path, seconds: int) -> None:
+    abandon_lease(str(tmp_path), "data", seconds)
+    began = time.monotonic()
+    with hold_lease(str(tmp_path), "data", "train", wait=False, seconds=0.3):
+        assert 0.3 < time.monotonic() - began < 5
+
+
+def test_a_lease_is_held_whatever_another_clock_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with hold_lease(str(tmp_path), "data", "ingest"):
+        monkeypatch.setattr("time.time", lambda: 9e9)
+        with pytest.raises(WorkInProgress), hold_lease(str(tmp_path), "data", "train", wait=False):
+            pass
+
+
+def test_a_holder_that_was_halted_is_told_by_its_check_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("penumbra.storage.shared.lease._keep_renewing", lambda *_: None)
+    with pytest.raises(LeaseLost, match="of this train expired, and now ingest is at work"):  # noqa: PT012, SIM117
+        with hold_lease(str(tmp_path), "data", "train", seconds=0.1) as lease:
+            with hold_lease(str(tmp_path), "data", "ingest", seconds=0.1):
+                lease.check()
+            pytest.fail("a write after the lease was lost")
+
+
+def test_a_check_renews_a_lease_that_expired_and_nobody_took(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("penumbra.storage.shared.lease._keep_renewing", lambda *_: None)
+    with hold_lease(str(tmp_path), "data", "train", seconds=0.1) as lease:
+        time.sleep(0.2)
+        lease.check()
+
+
+def test_a_renewal_whose_answer_was_lost_loses_no_lease(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("penumbra.storage.shared.lease._keep_renewing", lambda *_: None)
+    create = ObjectSequence.create
+
+    def lose_answer(sequence: ObjectSequence, number: int, content: bytes) -> bool:
+        create(sequence, number, content)
+        raise OSError("no answer")
+
+    with hold_lease(str(tmp_path), "data", "train") as lease:
+        with monkeypatch.context() as lost:
+            lost.setattr(ObjectSequence, "create", lose_answer)
+            with pytest.raises(OSError, match="no answer"):
+                lease.check()
+        lease.check()
+
+
+@pytest.mark.parametrize("content", [b"", b"no JSON", b"[]", b'{"token": "t", "expires": 1, "later": [1]}'])
+def test_a_record_of_another_version_or_of_nobody_is_waited_for(tmp_path: Path, content: bytes) -> None:
+    assert ObjectSequence(f"{tmp_path}/data").create(1, content)
+    with hold_lease(str(tmp_path), "data", "train", seconds=0.1) as lease:
+        assert lease.has_waited
+
+
+def test_an_error_of_the_block_is_raised_in_place_of_the_lease_that_was_lost(tmp_path: Path) -> None:
+    with pytest.raises(KeyError, match="own") as error, hold_lease(str(tmp_path), "data", "train"):  # noqa: PT012
+        abandon_lease(str(tmp_path), "data", seconds=60)
+        raise KeyError("own")
+    (note,) = error.value.__notes__
+    assert note.startswith("the lease of this train expired, and now ingest is at work")
+
+
+@settings(max_examples=30)
 @given(holders=st.lists(st.sampled_from(["killed", "returned"]), max_size=5))
 def test_whatever_became_of_the_holders_before_the_next_one_takes_the_lease(
     tmp_path_factory: pytest.TempPathFactory, holders: list[str]
@@ -134,9 +197,9 @@ def test_whatever_became_of_the_holders_before_the_next_one_takes_the_lease(
     url = str(tmp_path_factory.mktemp("leases"))
     for each in holders:
         if each == "killed":
-            abandon_lease(url, "data", seconds=0)
+            abandon_lease(url, "data", seconds=-60)
         else:
-            with hold_lease(url, "data", "ingest", wait=False):
+            with hold_lease(url, "data", "ingest", wait=False, seconds=0.02):
                 pass
-    with hold_lease(url, "data", "train", wait=False):
+    with hold_lease(url, "data", "train", wait=False, seconds=0.02):
         pass
