@@ -15,6 +15,7 @@ from service.http.refusals import RequestRefused
 
 BASIC_CHALLENGE = (b"www-authenticate", b'Basic realm="dashboard: any name, a key as password", charset="UTF-8"')
 KEY_HOLDER = "key_holder"  # in the scope: who sends the request, a `KeyHolder`
+NOBODY = KeyHolder("", frozenset())
 MAX_SHOWN_ORIGIN = 100
 MAX_READING_BYTES = 1 << 20  # of the body of a search
 
@@ -49,6 +50,9 @@ class PageAccess:
                 a key.
         """
         headers, is_reading = scope["headers"], site.is_reading(scope["method"], scope["path"])
+        if is_reading and scope["path"] in site.probes:
+            _require_small_body(headers)
+            return NOBODY
         self.hosts.require_own_host(headers)
         if scope["method"] not in READ_METHODS:
             _require_own_origin(headers)
@@ -58,7 +62,7 @@ class PageAccess:
             return holder
         if not self.is_closed and (not self.keys if site.is_private(scope["path"]) else is_reading):
             _require_small_body(headers)
-            return KeyHolder("", frozenset())
+            return NOBODY
         what = f"reading {site.title}" if is_reading else f"{scope['method']} at {site.title}, which is read-only here,"
         raise self._refuse(what if role == "admin" else scope["path"], role)
 

@@ -17,6 +17,7 @@ from monitoring.dashboard.places import (
     list_served_pages,
     write_page_digests,
 )
+from monitoring.dashboard.sites import SITES
 from penumbra.core.settings import API_KEY_PREFIX, PROJECT_ROOT, Settings, SettingsError, load_settings
 from service.http.access import KeyDigests, read_keys
 from service.http.hosts import is_loopback
@@ -31,7 +32,6 @@ DASHBOARD_ENVIRONMENT = {
     "PYTHONUNBUFFERED": "1",
 }
 PROBE_SECONDS = 0.5
-PROBE_PATHS = {"overview": "/healthz"}  # cheaper than the page
 STARTING_STATUS = 503  # of the proxy while nothing listens behind it
 SHUTDOWN_SECONDS = 10.0
 
@@ -128,13 +128,18 @@ def make_page_announcer(addresses: Mapping[str, str]) -> Callable[[], None]:
         nonlocal due
         if not waiting or time.monotonic() < due:
             return
-        for name in [name for name, address in waiting.items() if _is_answering(address + PROBE_PATHS.get(name, ""))]:
+        for name in [name for name, address in waiting.items() if _is_answering(address + _get_probe(name))]:
             print(f"{name:<10} {waiting.pop(name)}", flush=True)
         due = time.monotonic() + PROBE_SECONDS
         if not waiting:
             print("All answer. Ctrl-C ends them.", flush=True)
 
     return announce
+
+
+def _get_probe(name: str) -> str:
+    """The path that says whether a site answers: its first probe; the page itself where it has none."""
+    return next(iter(SITES[name].probes), "")
 
 
 def _is_answering(address: str) -> bool:

@@ -15,6 +15,7 @@ OVERVIEW_POLICY = (
     "base-uri 'none'"
 )
 REVIEW_PATH, APPROVALS_PATH = "/review", "/approvals"
+HEALTH_PATH = "/healthz"  # cheaper than the page
 REVIEW_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; form-action 'none'; "
     "base-uri 'none'"
@@ -48,6 +49,7 @@ class Site:
         personal: By first part of a path, such as "/review", the role of the people who read and write there under
             their names; everywhere else reading is open, and writing is for admins.
         shown: Those first parts at which reading is as open as elsewhere, and only writing takes the role.
+        probes: The paths at which reading is open to whoever asks, under any host, as a kubelet does.
     """
 
     title: str
@@ -55,6 +57,7 @@ class Site:
     choose_policy: Callable[[str], str]
     personal: Mapping[str, Role] = field(default_factory=dict)
     shown: frozenset[str] = frozenset()
+    probes: frozenset[str] = frozenset()
 
     def find_role(self, path: str) -> Role:
         """Find the role that a path belongs to.
@@ -112,6 +115,7 @@ SITES = {
         _choose_overview_policy,
         {REVIEW_PATH: "review", APPROVALS_PATH: "approve"},
         frozenset([APPROVALS_PATH]),
+        frozenset([HEALTH_PATH]),
     ),
     "mlflow": Site(
         "MLflow",

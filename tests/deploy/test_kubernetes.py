@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import kubernetes_validate
 import pytest
 import yaml
+from mlflow.server.security_utils import is_allowed_host_header, is_health_endpoint
 from prometheus_client import REGISTRY
 
 from deploy.grafana import build_grafana_dashboard
@@ -342,6 +343,54 @@ def test_a_release_asks_where_staging_is() -> None:
     namespace = find(RENDERED["production"], "Namespace", "penumbra-production")["metadata"]["name"]
     assert allowed["from"][0]["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": namespace}
     assert allowed["ports"] == [{"protocol": "TCP", "port": port}]
+
+
+def test_pods_of_a_release_reach_stagings_mlflow_through_the_policies_of_both_namespaces() -> None:
+    release = {**RELEASE["podMetadata"]["labels"], "workflows.argoproj.io/workflow": "penumbra-release-x"}
+    mlflow = find(RENDERED["staging"], "Deployment", "mlflow")["spec"]["template"]["metadata"]["labels"]
+    assert can_reach("production", release, "staging", mlflow, 5000)
+    assert not can_reach("staging", release, "production", mlflow, 5000)
+    flow = {"workflows.argoproj.io/workflow": "penumbra-train-x"}
+    assert not can_reach("production", flow, "staging", mlflow, 5000)
+    assert can_reach("production", flow, "production", mlflow, 5000)
+
+
+def can_reach(overlay: str, labels: dict[str, str], other: str, its_labels: dict[str, str], port: int) -> bool:
+    """Whether policies let a pod of one overlay's namespace open a connection to one of the other's."""
+    leaves = is_allowed(overlay, labels, "Egress", other, its_labels, port)
+    return leaves and is_allowed(other, its_labels, "Ingress", overlay, labels, port)
+
+
+def is_allowed(
+    overlay: str, labels: dict[str, str], direction: str, other: str, its_labels: dict[str, str], port: int
+) -> bool:
+    policies = [each["spec"] for each in RENDERED[overlay] if each["kind"] == "NetworkPolicy"]
+    own = [each for each in policies if is_selected(labels, each["podSelector"]) and direction in each["policyTypes"]]
+    rules = [rule for each in own for rule in each.get(direction.lower(), ())]
+    peers = [peer for rule in rules if {"protocol": "TCP", "port": port} in rule["ports"] for peer in list_peers(rule)]
+    return any(is_peer(peer, overlay, other, its_labels) for peer in peers)
+
+
+def list_peers(rule: Manifest) -> list[Manifest]:
+    return rule.get("from", rule.get("to", []))
+
+
+def is_peer(peer: Manifest, overlay: str, other: str, its_labels: dict[str, str]) -> bool:
+    namespace = {"kubernetes.io/metadata.name": f"penumbra-{other}"}
+    is_there = is_selected(namespace, peer["namespaceSelector"]) if "namespaceSelector" in peer else other == overlay
+    return is_there and is_selected(its_labels, peer.get("podSelector", {}))
+
+
+@pytest.mark.parametrize(
+    "host", ["mlflow", "mlflow:5000", "mlflow.penumbra-staging", "mlflow.penumbra-staging.svc:5000"]
+)
+def test_mlflow_answers_by_each_name_of_its_service_with_and_without_a_port(host: str) -> None:
+    environ = {each["name"]: each["value"] for each in CONTAINERS["mlflow"]["env"]}
+    allowed = environ["MLFLOW_SERVER_ALLOWED_HOSTS"].split(",")
+    assert is_allowed_host_header(allowed, host)
+    assert not is_allowed_host_header(allowed, "pages.example")
+    probes = [each["httpGet"]["path"] for name, each in CONTAINERS["mlflow"].items() if name.endswith("Probe")]
+    assert all(map(is_health_endpoint, probes))  # which take any host
 
 
 def test_a_release_is_a_command_that_there_is_with_all_its_parameters() -> None:

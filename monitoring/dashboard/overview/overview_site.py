@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from monitoring.dashboard.overview import overview_page
-from monitoring.dashboard.sites import READ_METHODS, get_first_part
+from monitoring.dashboard.sites import HEALTH_PATH, READ_METHODS, get_first_part
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from service.http.asgi import AsgiApp, Headers, Message, Receive, Send
 from service.http.refusals import RequestRefused
 
 LINKED_PAGE = re.compile(r"/(reports/\d{4}-\d\d-\d\d|cards)/[a-z-]+\.html")
-HEALTH_PATH = "/healthz"
 
 
 def make_overview_site(

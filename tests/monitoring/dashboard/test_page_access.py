@@ -16,9 +16,10 @@ from monitoring.dashboard.processes import require_closed_pages
 from monitoring.dashboard.server import make_dashboard_config
 from penumbra.core.http_client import find_free_port
 from penumbra.core.problem_loading import load_problem
-from penumbra.core.settings import SettingsError
+from penumbra.core.settings import PROJECT_ROOT, SettingsError, load_settings
 from service.http.access import read_keys
 from tests.helpers import local_sites, recorded_windows
+from tests.helpers.kustomize import list_containers, render_kustomization
 
 ADMIN = "admin-key-of-anna"
 KEYS = read_keys({"PENUMBRA_KEYS__ADMIN": ADMIN, "PENUMBRA_KEYS__PREDICT": "predict-key-of-web"})
@@ -202,6 +203,40 @@ def test_pages_that_other_machines_reach_take_the_key_for_reading_too(tmp_path):
         assert found.overview.get("/").status_code == 401
         headers = {"authorization": f"Bearer {ADMIN}", "host": "pages.example"}
         assert found.overview.get("/", headers=headers).status_code == 200
+
+
+def list_dashboard_probes():
+    manifests = render_kustomization(PROJECT_ROOT / "deploy/kubernetes/overlays/production")
+    (container,) = (each for one in manifests for each in list_containers(one) if each["name"] == "dashboard")
+    return {name: probe["httpGet"] for name, probe in container.items() if name.endswith("Probe")}
+
+
+def test_each_probe_of_the_dashboards_pod_is_answered_as_a_kubelet_sends_it(tmp_path):
+    headers = {"host": "10.1.2.3:3001"}
+    assert len(list_dashboard_probes()) == 3
+    with serve(tmp_path, host="0.0.0.0") as found:
+        for probe in list_dashboard_probes().values():
+            site = getattr(found, probe["port"])
+            assert site.get(probe["path"], headers=headers).text == "ok"
+            assert site.post(probe["path"], headers=headers).status_code == 421
+
+
+def test_a_site_without_a_probe_of_its_own_keeps_that_path_closed(tmp_path):
+    with serve(tmp_path, host="0.0.0.0") as found:
+        assert found.evidently.get("/healthz").status_code == 401
+        assert found.evidently.get("/healthz", headers={"host": "10.1.2.3:3003"}).status_code == 421
+
+
+@pytest.mark.parametrize("overlay", ["staging", "production"])
+def test_the_pages_answer_by_each_name_of_the_dashboards_service_in_an_overlay(tmp_path, overlay):
+    manifests = render_kustomization(PROJECT_ROOT / "deploy/kubernetes/overlays" / overlay)
+    environ = next(each["data"] for each in manifests if each["kind"] == "ConfigMap")
+    names = ["dashboard", f"dashboard.penumbra-{overlay}", f"dashboard.penumbra-{overlay}.svc.cluster.local"]
+    headers = {"authorization": f"Bearer {ADMIN}"}
+    with serve(tmp_path, host="0.0.0.0", hosts=load_settings(environ=environ).dashboard.hosts) as found:
+        for name in names:
+            assert found.overview.get("/healthz", headers={**headers, "host": f"{name}:3001"}).status_code == 200
+            assert found.evidently.get("/", headers={**headers, "host": f"{name}:3003"}).status_code == 503
 
 
 def test_pages_that_other_machines_reach_are_refused_without_a_key(tmp_path):
