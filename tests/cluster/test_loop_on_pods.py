@@ -1,4 +1,4 @@
-"""The loop on a cluster, where everything that can be lost is lost once: each pod, the store, a replica under load.
+"""The loop on a cluster, where everything that can be lost is lost once: pods, the store, a replica under load.
 
 The tests follow each other, as the steps of the loop do.
 """
@@ -6,13 +6,13 @@ The tests follow each other, as the steps of the loop do.
 import logging
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from penumbra.core.settings import load_settings
 from tests.helpers.cluster_faults import (
-    INGEST_STEPS,
-    TRAIN_STEPS,
+    NO_DOCTOR,
     answer_under_faults,
     ingest_under_faults,
     train_under_faults,
@@ -22,6 +22,9 @@ from tests.helpers.pods import require_pods
 from tests.helpers.replica_logs import make_replica
 from tests.helpers.toy_cluster import IMAGE, OLD_IMAGE, Replica, ToyCluster, launch_cluster
 
+# Steps that change what others see or begin their work anew: of those that only read, the benchmark kills pods, too.
+INGEST_STEPS = ("admit", "finish")
+TRAIN_STEPS = ("fit", "refit", "register")
 MAX_REACH_SECONDS = 60.0  # 5 on a machine that does nothing else
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
@@ -38,7 +41,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ToyCluster]:
 def replicas(cluster: ToyCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Replica]]:
     """One of an old image beside one of the flows' image."""
     folder = tmp_path_factory.mktemp("replicas")
-    running = [Replica(cluster, folder / name, image) for name, image in (("old", OLD_IMAGE), ("new", IMAGE))]
+    with ThreadPoolExecutor(2) as both:
+        running = list(both.map(lambda image: Replica(cluster, folder / image[-1], image), (OLD_IMAGE, IMAGE)))
     yield running
     for each in running:
         each.process.kill()
@@ -49,14 +53,14 @@ def count_killed(cluster: ToyCluster) -> Counter[str]:
 
 
 def test_two_ingests_at_once_whose_steps_lose_pods_record_each_batch_once(cluster):
-    expected, found = ingest_under_faults(cluster)
+    expected, found = ingest_under_faults(cluster, INGEST_STEPS)
     assert Counter(found) == Counter(expected)
     assert count_killed(cluster) == Counter(INGEST_STEPS)
 
 
 def test_a_training_whose_steps_lose_pods_while_the_store_is_away_registers_one_version(cluster):
     before = count_killed(cluster)
-    expected, found = train_under_faults(cluster)
+    expected, found = train_under_faults(cluster, TRAIN_STEPS)
     assert found == expected
     assert count_killed(cluster) - before == Counter(TRAIN_STEPS)
 
@@ -71,10 +75,10 @@ def test_what_replicas_answered_is_there_once_though_one_is_killed_under_load(cl
 def test_a_promotion_and_a_rollback_reach_all_replicas_and_the_ledger_has_each_once(cluster, replicas):
     from penumbra.registry.shared_ledger import open_ledger
 
-    cluster.argo.run(cluster.manifests / "monitor.yaml")
     cluster.argo.variables |= {"PENUMBRA_DATA__TODAY": "2024-05-02"}
-    for flow in ("ingest", "train"):
-        cluster.argo.run(cluster.manifests / f"{flow}.yaml")
+    with ThreadPoolExecutor(2) as both:
+        list(both.map(lambda flow: cluster.argo.run(cluster.manifests / f"{flow}.yaml"), ("monitor", "ingest")))
+    cluster.argo.run(cluster.manifests / "train.yaml", doctor=NO_DOCTOR)
     cluster.argo.run(cluster.manifests / "promote.yaml", force=True, reason="a test")
     wait_until(lambda: read_versions(replicas) == ["2", "2"], MAX_REACH_SECONDS)
     assert replicas[0].run("-m", "penumbra.cli.app", "rollback", "--reason", "a test").wait() == 0

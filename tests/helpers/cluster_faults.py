@@ -7,6 +7,7 @@ that is found more than once was done twice.
 import json
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import fsspec
@@ -19,24 +20,27 @@ from tests.helpers.local_service import wait_until
 from tests.helpers.replica_logs import read_union
 from tests.helpers.toy_cluster import BATCHES, MAX_START_SECONDS, Replica, ToyCluster
 
+NO_DOCTOR = "skipped: a test of pods"
+Names = tuple[list[str], list[str]]
+Steps = Sequence[str]
 # The moment at which a step has done its work and nobody knows yet: all that it made is made once more.
 WORK_IS_DONE = r"PUT .*Flow/.*/{step}/.*task_end"
 INGEST_STEPS = ("start", "list-new", "check", "admit", "finish")
 TRAIN_STEPS = ("start", "fit", "select", "finals", "refit", "register")
-Names = tuple[list[str], list[str]]
 
 
-def ingest_under_faults(cluster: ToyCluster) -> Names:
-    """Run two ingests at once, of which each step loses a pod.
+def ingest_under_faults(cluster: ToyCluster, steps: Steps = INGEST_STEPS) -> Names:
+    """Run two ingests at once, of which steps lose a pod.
 
     Args:
         cluster: The cluster, without data.
+        steps: The steps that lose one, as Argo names them.
 
     Returns:
         The batches that there are, and those of the version that was recorded last; the number of versions with their
         content, too.
     """
-    kill_pods(cluster, INGEST_STEPS)
+    kill_pods(cluster, steps)
     with ThreadPoolExecutor(2) as both:
         list(both.map(lambda _: cluster.argo.run(cluster.manifests / "ingest.yaml"), range(2)))
     files = fsspec.filesystem("s3", skip_instance_cache=True)
@@ -47,18 +51,19 @@ def ingest_under_faults(cluster: ToyCluster) -> Names:
     return [*BATCHES, *map(str, set(versions))], [*sorted(batches), *map(str, versions)]
 
 
-def train_under_faults(cluster: ToyCluster) -> Names:
-    """Run a training of which each step loses a pod, while the store is away for some seconds.
+def train_under_faults(cluster: ToyCluster, steps: Steps = TRAIN_STEPS) -> Names:
+    """Run a training of which steps lose a pod, while the store is away for some seconds.
 
     Args:
         cluster: The cluster, with data and without a model.
+        steps: The steps that lose one, as Argo names them.
 
     Returns:
         The version that should be there, and those that are; and the status of runs.
     """
-    kill_pods(cluster, TRAIN_STEPS)
+    kill_pods(cluster, steps)
     threading.Thread(target=_take_store_away, args=(cluster, "finals")).start()
-    cluster.argo.run(cluster.manifests / "train.yaml")
+    cluster.argo.run(cluster.manifests / "train.yaml", doctor=NO_DOCTOR)
     client = mlflow.MlflowClient(cluster.variables["PENUMBRA_REGISTRY__TRACKING"])
     versions = [version.version for version in client.search_model_versions("name='orders'")]
     experiments = [each.experiment_id for each in client.search_experiments()]
@@ -88,13 +93,14 @@ def answer_under_faults(old: Replica, new: Replica, reader: Settings) -> Names:
     old.http.post("/feedback", json=[{"prediction_id": name, "churned": True} for name in ids]).raise_for_status()
     wait_until(lambda: set(ids) <= set(read_union(reader)), MAX_START_SECONDS)
     wait_until(lambda: len(read_union(reader, "labels")) >= len(ids), MAX_START_SECONDS)
-    found = [name for name in read_union(reader) if name in set(ids)]
+    accepted = set(ids)
+    found = [name for name in read_union(reader) if name in accepted]
     labels = read_union(reader, "labels")
     return [*ids, *map(str, range(len(ids)))], [*found, *map(str, range(len(labels)))]
 
 
-def kill_pods(cluster: ToyCluster, steps: tuple[str, ...]) -> None:
-    """Have each step lose its next pod when that has done its work.
+def kill_pods(cluster: ToyCluster, steps: Steps) -> None:
+    """Have each of these steps lose its next pod when that has done its work.
 
     Args:
         cluster: The cluster.

@@ -36,6 +36,7 @@ ORDERS_SETTINGS = {
     "PENUMBRA_DATA__TODAY": "2024-04-02",
     "PENUMBRA_TRAINING__CANDIDATES": "boosting",
     "PENUMBRA_REGISTRY__MODEL": "orders",
+    "PENUMBRA_CLUSTER__PARALLEL_PODS": "1",
 }
 SOURCE = [("ROWS_PER_DAY = 60", "ROWS_PER_DAY = 30"), ("MONTHS = 6", "MONTHS = 4")]
 
@@ -125,7 +126,7 @@ def launch_cluster(folder: Path, problem: Path | None = None) -> Iterator[ToyClu
         variables |= {
             "PENUMBRA_CLUSTER__STATE": f"{bucket}/state",
             "PENUMBRA_CLUSTER__IMAGE": IMAGE,
-            "PENUMBRA_CLUSTER__RETRY_SECONDS": "1",
+            "PENUMBRA_CLUSTER__RETRY_SECONDS": "0.1",
             "PENUMBRA_CLUSTER__SHIP_MINUTES": "0.05",
             "PENUMBRA_DATA__REMOTE": f"{bucket}/data",
             "PENUMBRA_REGISTRY__TRACKING": tracking,
