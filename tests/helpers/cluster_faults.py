@@ -82,7 +82,7 @@ def answer_under_faults(old: Replica, new: Replica, reader: Settings) -> Names:
         The ids of answers and labels that clients got, and of those that are in the union of the logs. The one whose
         answer the kill has cut off isn't among them.
     """
-    answered = [new.predict(number) for number in range(40)]
+    answered = [new.predict(number) for number in range(1, 41)]
     with ThreadPoolExecutor(1) as client:
         under_load = client.submit(_send_until_gone, new)
         time.sleep(0.5)
