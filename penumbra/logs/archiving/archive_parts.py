@@ -95,6 +95,25 @@ def list_parts(folder: Path) -> list[tuple[Path, ArchivePart]]:
     return [(path, _read_part(path)) for path in found]
 
 
+def find_segment_parts(parts: Sequence[tuple[Path, ArchivePart]]) -> dict[str, Path]:
+    """Find where to read archived segments from.
+
+    A segment is in several parts after a volume was restored or copied: the longest has the rows of the others.
+
+    Args:
+        parts: The parts, as `list_parts` returns them.
+
+    Returns:
+        By the name of each segment the path of the facts of one part, which has most of its rows.
+    """
+    found: dict[str, tuple[int, Path]] = {}
+    for path, part in parts:
+        for name, archived in part.segments.items():
+            if name not in found or archived.rows > found[name][0]:
+                found[name] = archived.rows, path
+    return {name: path for name, (_, path) in found.items()}
+
+
 def write_part_facts(path: Path, part: ArchivePart) -> None:
     """Write the facts of a part, sealed.
 
@@ -162,9 +181,10 @@ def read_deleted_segments(folder: Path, known: Callable[[str], bool]) -> Iterato
     Raises:
         DamagedArchive: Where the lines aren't those that were logged.
     """
-    for path, part in list_parts(folder):
-        here = [segment for segment in part.segments if (folder / (segment + append_log.SEGMENT_SUFFIX)).exists()]
-        if wanted := [segment for segment in part.segments if segment not in here and not known(segment)]:
+    places = find_segment_parts(parts := list_parts(folder))
+    for path, part in parts:
+        gone = [name for name in part.segments if not (folder / (name + append_log.SEGMENT_SUFFIX)).exists()]
+        if wanted := [segment for segment in gone if places.get(segment) == path and not known(segment)]:
             lines = _collect(path, scan_part(path, part).select("line", "raw"))
             yield from ((segment, _extract_segment(path, part, segment, lines)) for segment in wanted)
 
@@ -183,7 +203,8 @@ def read_segment_frames(folder: Path, known: Callable[[str], bool]) -> Iterator[
     """
     import polars as pl
 
-    for path, part in list_parts(folder):
+    places = find_segment_parts(parts := list_parts(folder))
+    for path, part in parts:
         table, start = path.with_suffix(TABLE_SUFFIX), 0
         if all(known(segment) for segment in part.segments) or not table.exists():
             continue
@@ -193,7 +214,7 @@ def read_segment_frames(folder: Path, known: Callable[[str], bool]) -> Iterator[
         except (pl.exceptions.PolarsError, OSError):
             continue
         for segment, archived in part.segments.items():
-            if not known(segment):
+            if places.get(segment) == path and not known(segment):
                 yield segment, rows.slice(start, archived.rows)
             start += archived.rows
 
@@ -233,11 +254,11 @@ def read_part_day(path: Path) -> dt.date:
 
 
 def _find_part_of(folder: Path, segment: str) -> tuple[Path, ArchivePart] | None:
-    """The part that a segment is in."""
-    for path in sorted((folder / DAYS_FOLDER).glob(f"{segments.parse_start_time(segment).date()}.*{FACTS_SUFFIX}")):
-        if segment in (part := _read_part(path)).segments:
-            return path, part
-    return None
+    """The part that a segment is in, with most of its rows where there are several."""
+    day = segments.parse_start_time(segment).date()
+    parts = [(path, _read_part(path)) for path in sorted((folder / DAYS_FOLDER).glob(f"{day}.*{FACTS_SUFFIX}"))]
+    found = [(path, part) for path, part in parts if segment in part.segments]
+    return max(found, key=lambda each: each[1].segments[segment].rows, default=None)
 
 
 def _collect(path: Path, rows: Any) -> Any:

@@ -62,7 +62,9 @@ def ship_parts(folder: Path, archive: str, on_failure: FailureHandler = raise_fa
 
 
 def fetch_parts(folder: Path, archive: str, patience: float | None = None) -> int:
-    """Bring the parts of other services, so that readers of the log take them in: tables first, then their facts.
+    """Bring the parts that aren't here, so that readers of the log take them in: tables first, then their facts.
+
+    They are those of other services, and own ones that were shipped after the backup that the folder comes from.
 
     Args:
         folder: The log's folder.
@@ -76,16 +78,18 @@ def fetch_parts(folder: Path, archive: str, patience: float | None = None) -> in
         DamagedArchive: A table isn't what was shipped.
         StoreError: The archive refuses, or is away.
     """
-    store, own = ObjectStore(archive, patience), read_service_id(folder)
-    known = {path.name for path, _ in list_parts(folder)}
-    new = [name for name in sorted(store.list_versions()) if _is_foreign_part(name, own, known)]
+    store, here = ObjectStore(archive, patience), list_parts(folder)
+    known = {path.stem for path, _ in here} | {part.sha256[:NAME_DIGITS] for _, part in here}
+    new = [name for name in sorted(store.list_versions()) if _is_new_part(name, known)]
     for name in new:
         _fetch_part(folder, store, name)
     return len(new)
 
 
-def _is_foreign_part(name: str, own: str, known: set[str]) -> bool:
-    return name.endswith(FACTS_SUFFIX) and name not in known and f".{own}." not in name
+def _is_new_part(name: str, known: set[str]) -> bool:
+    """Own parts are here under shorter names, and known by the digits of their checksum."""
+    stem = name.removesuffix(FACTS_SUFFIX)
+    return stem != name and known.isdisjoint((stem, stem.rpartition(".")[2]))
 
 
 def _fetch_part(folder: Path, store: ObjectStore, name: str) -> None:

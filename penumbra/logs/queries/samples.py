@@ -130,8 +130,9 @@ def read_lines_by_id(folder: Path, ids: Iterable[str]) -> Iterator[tuple[str, by
         found = _read_segment_lines(folder / (segment + append_log.SEGMENT_SUFFIX), names)
         yield from found.items()
         elsewhere[segment] += [name for name in names if name not in found]
-    for path, part in archive_parts.list_parts(folder):
-        if here := [each for segment in part.segments for each in elsewhere.pop(segment, [])]:
+    places = archive_parts.find_segment_parts(parts := archive_parts.list_parts(folder))
+    for path, part in parts:
+        if here := [each for segment in part.segments if places.get(segment) == path for each in elsewhere[segment]]:
             lines = archive_parts.scan_part(path, part).filter(pl.col("id").is_in(here)).select("id", "line").collect()
             yield from ((name, line.encode()) for name, line in lines.iter_rows())
 

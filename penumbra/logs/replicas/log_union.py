@@ -1,11 +1,13 @@
 """The union of all replicas' logs: what the others have shipped is fetched into the folders here.
 
 Readers find it there as if it had been written here, each entry once: segments have unique names, those that are whole
-in a part of the archive are taken from that, and what is here already isn't fetched again. What was fetched is marked,
-so that it is neither shipped, archived nor scored as an own one.
+in a part of the archive are taken from that, and what is here already isn't fetched again. What another replica wrote is
+marked, so that it is neither shipped, archived nor scored as an own one; what this one wrote before its volume was
+restored comes back.
 """
 
 import datetime as dt
+from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -18,9 +20,10 @@ from penumbra.logs.append_log import ENTRY_ID_PATTERN, SEGMENT_SUFFIX, list_segm
 from penumbra.logs.archiving import archive_parts
 from penumbra.logs.archiving.shipping import fetch_parts
 from penumbra.logs.replicas.heartbeats import ReplicaCoverage
-from penumbra.logs.replicas.segment_store import DamagedSegment, SegmentStore, ShippedSegment
+from penumbra.logs.replicas.segment_store import ShippedSegment
+from penumbra.logs.replicas.segment_versions import fetch_longest_version
 from penumbra.logs.replicas.shared_logs import SharedLogs, list_log_folders
-from penumbra.logs.segments import has_start_time, list_own_segments, parse_start_time
+from penumbra.logs.segments import has_start_time, parse_start_time
 
 ARCHIVED_LOGS = ("predictions", "shadow", "labels")
 LOOK_UP_PATIENCE_SECONDS = 2.0  # somebody waits for the answer
@@ -33,7 +36,7 @@ class FetchedLogs:
 
     Attributes:
         coverage: Which replicas there are, and how far each has shipped, read before anything was fetched.
-        segments: How many segments and parts were new.
+        segments: How many segments and parts were new, or longer than what was here.
         damaged: A sentence for each shipped segment that was left out.
     """
 
@@ -132,29 +135,16 @@ def _fetch_log(logs: SharedLogs, log: str, folder: Path, fetched: FetchedLogs) -
 
 
 def _fetch_segments(logs: SharedLogs, log: str, shipped: Sequence[ShippedSegment], fetched: FetchedLogs) -> None:
-    """Fetch the segments of others that aren't here; of several with one name the first, which is said."""
-    folder, own, store = logs.folders[log], logs.replica, logs.open_store(log)
+    """Fetch the segments that aren't here, and look at those of which there are several versions again."""
+    folder, store, named = logs.folders[log], logs.open_store(log), defaultdict[str, dict[str, ShippedSegment]](dict)
     folder.mkdir(parents=True, exist_ok=True)
-    here, written = ({path.stem for path in listed} for listed in (list_segments(folder), list_own_segments(folder)))
-    named: dict[str, ShippedSegment] = {}
+    here = {path.stem for path in list_segments(folder)}
     for each in shipped:
-        if each.replica != named.setdefault(each.segment, each).replica or (
-            each.replica != own and each.segment in written
-        ):
-            fetched.damaged.append(
-                f"{store.url}/{each.place} has the name of another replica's segment: it is left out"
-            )
-    new = [each for each in named.values() if each.replica != own and each.segment not in here]
+        named[each.segment].setdefault(each.digest, each)
+    wanted = [[*versions.values()] for name, versions in named.items() if name not in here or len(versions) > 1]
     with ThreadPoolExecutor(FETCH_THREADS) as pool:
-        outcomes = list(pool.map(lambda each: _fetch_segment(store, each, folder), new))
-    fetched.damaged += filter(None, outcomes)
-    fetched.segments += outcomes.count("")
-
-
-def _fetch_segment(store: SegmentStore, shipped: ShippedSegment, folder: Path) -> str:
-    """Why a segment is left out; "" for one that was fetched."""
-    try:
-        store.fetch(shipped, folder)
-    except DamagedSegment as error:
-        return str(error)
-    return ""
+        for is_new, said in pool.map(
+            lambda versions: fetch_longest_version(store, versions, folder, logs.replica), wanted
+        ):
+            fetched.segments += is_new
+            fetched.damaged += said

@@ -10,11 +10,9 @@ import datetime as dt
 import hashlib
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 from penumbra.logs.append_log import SEGMENT_SUFFIX
-from penumbra.logs.segments import PEER_SUFFIX, parse_start_time
-from penumbra.storage.atomic import replace_file
+from penumbra.logs.segments import parse_start_time
 from penumbra.storage.shared.object_store import ObjectStore
 
 DIGEST_DIGITS = 16
@@ -22,7 +20,7 @@ OBJECT_PATTERN = re.compile(rf"([0-9a-f]{{17}})\.([0-9a-f]+)\.([0-9a-f]{{{DIGEST
 
 
 class DamagedSegment(RuntimeError):
-    """A shipped segment isn't what its name says, or is another one of the same name; says which."""
+    """A shipped segment isn't what its name says; says which."""
 
 
 @dataclass(frozen=True)
@@ -96,25 +94,24 @@ class SegmentStore:
         if self._objects.read(shipped.place) != content:
             raise DamagedSegment(f"{self.url}/{shipped.place} is not what was shipped")
 
-    def fetch(self, shipped: ShippedSegment, folder: Path) -> None:
-        """Bring a segment into the folder of a log, marked as another replica's before it is there.
+    def read(self, shipped: ShippedSegment) -> bytes:
+        """Read a segment.
 
         Args:
             shipped: The segment.
-            folder: The log's folder, which exists.
+
+        Returns:
+            Its content.
 
         Raises:
             DamagedSegment: The content isn't what the name says.
             FileNotFoundError: It was deleted meanwhile.
-            OSError: The folder can't be written.
             StoreError: The store refuses, or is away.
         """
         content = self._objects.read(shipped.place)
         if digest_content(content) != shipped.digest:
             raise DamagedSegment(f"{self.url}/{shipped.place} is not what was shipped: it is left out")
-        path = folder / (shipped.segment + SEGMENT_SUFFIX)
-        replace_file(path.with_suffix(PEER_SUFFIX), shipped.replica)
-        replace_file(path, content)
+        return content
 
     def delete(self, shipped: ShippedSegment) -> None:
         """Delete the segment `shipped`, if it is there. Raises StoreError where the store refuses, or is away."""
