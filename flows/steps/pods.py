@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from flows.steps.parallel import SINGLE_THREAD_ENVIRONMENT
-from penumbra.cluster.pod_settings import list_pod_variables
+from penumbra.cluster.pod_settings import read_pod_settings
 from penumbra.core.settings import Settings, load_settings
 
 DailyFlow = Literal["ingest", "monitor", "promote"]
@@ -83,7 +83,7 @@ def list_exports(settings: Settings) -> list[str]:
     Returns:
         `export` of each variable, quoted for a text in double quotes, which is what Metaflow puts them into.
     """
-    variables = list_pod_variables(settings, os.environ)
+    variables = read_pod_settings(settings, os.environ).passed
     commands = [f"export {name}={shlex.quote(value)}" for name, value in sorted(variables.items())]
     return [command.replace("\\", "\\\\").replace('"', '\\"') for command in commands]
 

@@ -16,17 +16,18 @@ from penumbra.cluster.metaflow_config import (
     list_flow_options,
     require_cluster_settings,
 )
-from penumbra.cluster.pod_settings import list_pod_variables
+from penumbra.cluster.pod_settings import PodSettings, read_pod_settings
 from penumbra.core.settings import PROJECT_ROOT, Settings
 
 COMPILED_FLOWS = ("ingest", "train", "experiment", "monitor", "promote")
+DEPLOY_SECONDS = 300  # after which a flow isn't waited for any more
 TOKEN = "penumbra"  # of a deployment: who has another can't deploy over it
 CREATE_OPTIONS = (f"--new-token={TOKEN}", "--no-auto-emit-argo-events", "--no-enable-error-msg-capture")
 
 
 def compile_flows(
     settings: Settings, folder: Path, variables: Mapping[str, str], flows: Sequence[str] = COMPILED_FLOWS
-) -> list[Path]:
+) -> tuple[list[Path], PodSettings]:
     """Compile flows.
 
     Args:
@@ -36,14 +37,15 @@ def compile_flows(
         flows: The names of the flows' files in flows/, without ".py"; all if none is named.
 
     Returns:
-        The files: one for each flow, and one for what carries events.
+        The files, one for each flow and one for what carries events; and which settings the pods get in them.
 
     Raises:
         ClusterRefused: The settings don't say where pods run, or Metaflow refuses a flow.
         OSError: The folder can't be written.
     """
     require_cluster_settings(settings)
-    variables = {**variables, **list_pod_variables(settings, os.environ)}
+    pods = read_pod_settings(settings, os.environ)
+    variables = {**variables, **pods.passed}
     contents = {"events": build_event_manifests(settings.cluster)}
     with record_deployments() as recorder, tempfile.TemporaryDirectory() as home:
         for flow in flows:
@@ -55,7 +57,7 @@ def compile_flows(
     files = {folder / f"{name}.yaml": format_manifests(manifests) for name, manifests in contents.items()}
     for file, text in files.items():
         file.write_text(text)
-    return list(files)
+    return list(files), pods
 
 
 def _deploy_flow(flow: str, settings: Settings, recorder: DeploymentRecorder, home: Path) -> list[Manifest]:
@@ -64,12 +66,19 @@ def _deploy_flow(flow: str, settings: Settings, recorder: DeploymentRecorder, ho
     path = str(PROJECT_ROOT / "flows" / f"{flow}.py")
     deploy = ["argo-workflows", f"--name=penumbra-{flow}", "create", *CREATE_OPTIONS]
     workers = f"--max-workers={settings.cluster.parallel_pods}"
-    process = subprocess.run(
-        [sys.executable, path, *list_flow_options(settings.cluster), *deploy, workers],
-        env=_build_environment(settings, recorder, home),
-        capture_output=True,
-        text=True,
-    )
+    try:
+        process = subprocess.run(
+            [sys.executable, path, *list_flow_options(settings.cluster), *deploy, workers],
+            env=_build_environment(settings, recorder, home),
+            capture_output=True,
+            text=True,
+            timeout=DEPLOY_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        message = (
+            f"Metaflow doesn't compile flows/{flow}.py within {DEPLOY_SECONDS} s: check cluster.state and cluster.image"
+        )
+        raise ClusterRefused(message) from None
     if process.returncode:
         raise ClusterRefused(f"Metaflow doesn't compile flows/{flow}.py: {process.stdout}{process.stderr}")
     return list(recorder.manifests)

@@ -141,6 +141,7 @@ PublicKeysSetting = Annotated[WordListSetting, AfterValidator(_require_public_ke
 FlywheelPeriod = Literal["", "day", "week", "month"]
 LossSetting = Annotated[str, AfterValidator(require_loss_name)]
 KUBERNETES_NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+IMAGE_NAME = r"^([A-Za-z0-9][A-Za-z0-9._-]*(:[0-9]+)?(/[a-z0-9._-]+)*(:[\w.-]+)?(@sha256:[0-9a-f]{64})?)?$"
 KubernetesName = Annotated[str, Field(pattern=KUBERNETES_NAME)]
 PhraseListSetting = Annotated[list[str], BeforeValidator(_split_phrases)]
 
@@ -328,7 +329,7 @@ class ClusterSettings(SettingsSection):
 
     state: RecordedAddressSetting
     ship_minutes: float = Field(gt=0)
-    image: str
+    image: str = Field(pattern=IMAGE_NAME)
     namespace: str = Field(pattern=KUBERNETES_NAME)
     service_account: str = Field(pattern=KUBERNETES_NAME)
     secrets: Annotated[list[KubernetesName], BeforeValidator(_split_words)]

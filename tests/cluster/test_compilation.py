@@ -25,6 +25,8 @@ SETTINGS = {
     "PENUMBRA_REGISTRY__TRACKING": "postgresql://me:Planted5ecret@database/mlflow",
     "PENUMBRA_KEYS__ADMIN": "Planted5ecretPlanted5ecret",
     "AWS_SECRET_ACCESS_KEY": "Planted5ecret",
+    "AWS_ENDPOINT_URL": "http://root:Planted5ecret@minio:9000",
+    "PENUMBRA_SERVICE__STATE": "/tmp/laptop/state",
 }
 pytestmark = pytest.mark.slow
 
@@ -66,7 +68,13 @@ def test_the_same_input_gives_the_same_bytes(compiled, tmp_path):
 
 def test_no_secret_is_in_any_file_and_the_command_says_which_setting_was_left_out(compiled):
     assert [file.name for file in compiled[0].iterdir() if "Planted5ecret" in file.read_text()] == []
-    assert "cluster.secrets has to have them: PENUMBRA_REGISTRY__TRACKING." in compiled[1]
+    assert "cluster.secrets has to have them: AWS_ENDPOINT_URL, PENUMBRA_REGISTRY__TRACKING." in compiled[1]
+
+
+def test_no_place_of_this_machine_is_in_any_file_and_the_command_says_so(compiled):
+    assert [file.name for file in compiled[0].iterdir() if "/tmp/laptop" in file.read_text()] == []
+    said = next(line for line in compiled[1].splitlines() if "name this machine's disk" in line)
+    assert {"PENUMBRA_SERVICE__STATE", "PENUMBRA_DATA__REMOTE"} <= set(said.rpartition(": ")[2].strip(".").split(", "))
 
 
 def test_pods_get_settings_that_differ_and_secrets_by_reference(compiled):
@@ -76,6 +84,7 @@ def test_pods_get_settings_that_differ_and_secrets_by_reference(compiled):
             assert given == {name for name in SETTINGS if "__" in name} - {
                 "PENUMBRA_REGISTRY__TRACKING",
                 "PENUMBRA_KEYS__ADMIN",
+                "PENUMBRA_SERVICE__STATE",
             }
             secrets = [each["secretRef"]["name"] for each in pod["container"]["envFrom"]]
             assert secrets == ["penumbra", "penumbra-database"]

@@ -2,9 +2,11 @@ import importlib.util
 
 import pytest
 
+from flows.steps.pods import list_exports
+from penumbra.cluster import compilation
 from penumbra.cluster.metaflow_config import ClusterRefused, require_cluster_settings, require_reachable_cluster
-from penumbra.cluster.pod_settings import list_local_places, list_pod_settings
-from penumbra.core.settings import load_settings
+from penumbra.cluster.pod_settings import read_pod_settings
+from penumbra.core.settings import SettingsError, load_settings
 
 COMPLETE = {"PENUMBRA_CLUSTER__STATE": "s3://bucket/path", "PENUMBRA_CLUSTER__IMAGE": "registry.example/flows:1"}
 
@@ -46,13 +48,68 @@ def test_pods_get_what_differs_but_no_secret_and_no_key():
         "AWS_ENDPOINT_URL": "https://store.example",
         "AWS_SECRET_ACCESS_KEY": "secret",
     }
-    passed, secret = list_pod_settings(load_settings(environ=environ), environ)
-    assert passed == {"PENUMBRA_GATE__MIN_DAYS": "30", "AWS_ENDPOINT_URL": "https://store.example"}
-    assert secret == ["PENUMBRA_MONITOR__WEBHOOK"]
+    pods = read_pod_settings(load_settings(environ=environ), environ)
+    expected = {"PENUMBRA_GATE__MIN_DAYS": "30", "AWS_ENDPOINT_URL": "https://store.example"}
+    assert pods.passed == {"METAFLOW_RUN_MAX_WORKERS": "8", **expected}
+    assert pods.secret == ["PENUMBRA_MONITOR__WEBHOOK"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AWS_ENDPOINT_URL", "http://root:hunter2@minio:9000"),
+        ("AWS_ENDPOINT_URL", "https://minio:9000?key=hunter2"),
+        ("PENUMBRA_REGISTRY__TRACKING", "postgresql://me:hunter2@database/mlflow"),
+        ("PENUMBRA_REGISTRY__MODEL", "of http://root:hunter2@minio"),
+        ("PENUMBRA_REVIEW__WEBHOOK", "https://chat.example/services/hunter2"),
+        ("PENUMBRA_DATA__REMOTE", "/mnt/data"),
+        ("PENUMBRA_REGISTRY__TRACKING", "sqlite:////tmp/mlflow.db"),
+        ("PENUMBRA_SERVICE__STATE", "/tmp/laptop/state"),
+        ("PENUMBRA_LOG__ARCHIVE", "file:///tmp/archive"),
+    ],
+)
+def test_a_variable_with_a_secret_or_a_place_of_this_machine_is_named_and_in_no_pod(monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    pods = read_pod_settings(load_settings(), {name: value})
+    assert (name in pods.secret) == ("hunter2" in value)
+    assert (name in pods.local) == ("hunter2" not in value)
+    assert name not in pods.passed
+    assert not [each for each in list_exports(load_settings()) if name in each or value in each]
 
 
 def test_places_on_this_machines_disk_are_listed():
-    assert list_local_places(load_settings(environ={"PENUMBRA_DATA__REMOTE": "s3://bucket/data"})) == [
-        "registry.tracking",
-        "registry.artifacts",
-    ]
+    environ = {"PENUMBRA_DATA__REMOTE": "s3://bucket/data", "PENUMBRA_MONITOR__FOLDER": "var/other"}
+    pods = read_pod_settings(load_settings(environ=environ), environ)
+    assert pods.local == ["PENUMBRA_REGISTRY__ARTIFACTS", "PENUMBRA_REGISTRY__TRACKING"]
+    assert pods.passed == {"METAFLOW_RUN_MAX_WORKERS": "8", **environ}
+
+
+def test_a_flow_that_isnt_compiled_in_time_is_refused(monkeypatch, tmp_path):
+    for name, value in COMPLETE.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(compilation, "DEPLOY_SECONDS", 0.01)
+    with pytest.raises(ClusterRefused, match=r"doesn't compile flows/train\.py within 0\.01 s: check cluster\.state"):
+        compilation.compile_flows(load_settings(), tmp_path / "k8s", {}, ["train"])
+    assert not (tmp_path / "k8s").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("IMAGE", "bad image"), ("IMAGE", "-x"), ("IMAGE", "a;b"), ("SECRETS", '["a b"]'), ("SECRETS", "A_B")],
+)
+def test_what_no_image_or_secret_can_be_called_is_refused(name, value):
+    with pytest.raises(SettingsError, match=f"PENUMBRA_CLUSTER__{name}"):
+        load_settings(environ={f"PENUMBRA_CLUSTER__{name}": value})
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "penumbra",
+        "localhost:5000/a/b_c:1",
+        "registry.example/penumbra@sha256:" + "0a" * 32,
+        "a/b:1@sha256:" + "0a" * 32,
+    ],
+)
+def test_names_of_images_are_accepted(image):
+    assert load_settings(environ={"PENUMBRA_CLUSTER__IMAGE": image}).cluster.image == image

@@ -1,6 +1,5 @@
 """Commands about clusters: cluster compile."""
 
-import os
 from pathlib import Path
 
 import click
@@ -20,22 +19,20 @@ def compile_manifests(out: Path) -> None:
     """
     from penumbra.cluster.compilation import compile_flows
     from penumbra.cluster.metaflow_config import ClusterRefused
-    from penumbra.cluster.pod_settings import list_local_places, list_pod_settings
     from penumbra.core.settings import SettingsError, load_settings
 
     with refuse_on(SettingsError, ClusterRefused, OSError):
         settings = load_settings()
         with show_progress("Compiling the flows"):
-            files = compile_flows(settings, out, NO_CALLS_HOME)
-    passed, secret = list_pod_settings(settings, os.environ)
+            files, pods = compile_flows(settings, out, NO_CALLS_HOME)
     click.echo(f"Wrote {', '.join(str(file) for file in files)}.")
-    if passed:
-        click.echo(f"In the manifests, as they differ from settings.toml: {', '.join(passed)}.")
-    if secret:
-        click.echo(f"Not in them, as they carry secrets; cluster.secrets has to have them: {', '.join(secret)}.")
-    if places := list_local_places(settings):
+    click.echo(f"In the manifests, as they differ from settings.toml: {', '.join(pods.passed)}.")
+    if pods.secret:
+        click.echo(f"Not in them, as they carry secrets; cluster.secrets has to have them: {', '.join(pods.secret)}.")
+    if pods.local:
         click.echo(
-            f"These name this machine's disk, so cluster.secrets or the environment has to: {', '.join(places)}."
+            "Not in them, as they name this machine's disk; pods have what settings.toml or cluster.secrets "
+            f"says: {', '.join(pods.local)}."
         )
 
 
