@@ -59,7 +59,6 @@ class LookUps:
         return refused.status, refused.encode_body(), tuple(refused.headers)
 
     def _start(self, look_up: Callable[[str], Any], entry_id: str) -> Future[Any]:
-        """Raises RequestRefused where there is no place."""
         if not self._places.acquire(blocking=False):
             raise RequestRefused(503, f"{MAX_LOOK_UPS} look-ups are under way: try again", headers=[RETRY_HEADER])
         started = self._threads.submit(look_up, entry_id)

@@ -94,6 +94,7 @@ def _is_new_part(name: str, known: set[str]) -> bool:
 
 def _fetch_part(folder: Path, store: ObjectStore, name: str) -> None:
     part, facts = msgspec.json.decode(store.read(name), type=ArchivePart), folder / DAYS_FOLDER / name
+    facts.parent.mkdir(parents=True, exist_ok=True)
     if not all((folder / (name + SEGMENT_SUFFIX)).exists() for name in part.segments):
         content = store.read(name.removesuffix(FACTS_SUFFIX) + TABLE_SUFFIX)
         if hashlib.sha256(content).hexdigest() != part.sha256:

@@ -1,8 +1,8 @@
 """The union of all replicas' logs: what the others have shipped is fetched into the folders here.
 
 Readers find it there as if it had been written here, each entry once: segments have unique names, those that are whole
-in a part of the archive are taken from that, and what is here already isn't fetched again. What another replica wrote is
-marked, so that it is neither shipped, archived nor scored as an own one; what this one wrote before its volume was
+in a part of the archive are taken from that, and what is here already isn't fetched again. What another replica wrote
+is marked, so that it is neither shipped, archived nor scored as an own one; what this one wrote before its volume was
 restored comes back.
 """
 
