@@ -79,8 +79,8 @@ def answer_under_faults(old: Replica, new: Replica, reader: Settings) -> Names:
         reader: The settings of a machine that reads the logs of all.
 
     Returns:
-        The ids of answers and labels that clients got, and of those that are in the union of the logs. The one whose
-        answer the kill has cut off isn't among them.
+        The ids of answers that clients got, and of those that are in the union of the logs; "label of" each of them,
+        too. The one whose answer the kill has cut off isn't among them.
     """
     answered = [new.predict(number) for number in range(1, 41)]
     with ThreadPoolExecutor(1) as client:
@@ -92,11 +92,10 @@ def answer_under_faults(old: Replica, new: Replica, reader: Settings) -> Names:
     ids = [answer["prediction_id"] for answer in [*answered, *(new.predict(number) for number in range(2000, 2010))]]
     old.http.post("/feedback", json=[{"prediction_id": name, "churned": True} for name in ids]).raise_for_status()
     wait_until(lambda: set(ids) <= set(read_union(reader)), MAX_START_SECONDS)
-    wait_until(lambda: len(read_union(reader, "labels")) >= len(ids), MAX_START_SECONDS)
-    accepted = set(ids)
-    found = [name for name in read_union(reader) if name in accepted]
-    labels = read_union(reader, "labels")
-    return [*ids, *map(str, range(len(ids)))], [*found, *map(str, range(len(labels)))]
+    wait_until(lambda: set(ids) <= set(read_union(reader, "labels", "prediction")), MAX_START_SECONDS)
+    labelled = [f"label of {name}" for name in read_union(reader, "labels", "prediction")]
+    accepted = {*ids, *(f"label of {name}" for name in ids)}  # other labels are those of batches
+    return sorted(accepted), [name for name in [*read_union(reader), *labelled] if name in accepted]
 
 
 def kill_pods(cluster: ToyCluster, steps: Steps) -> None:

@@ -48,7 +48,7 @@ def beat(replica: Settings, now: dt.datetime | None = None) -> None:
     get_logs(replica).heartbeats.write(LogShipper(replica, get_logs(replica)).make_heartbeat(now))
 
 
-def read_union(reader: Settings, log: str = "predictions") -> Sequence[str]:
-    """The ids of a log's entries that a reader has after a fetch, in order."""
+def read_union(reader: Settings, log: str = "predictions", field: str = "id") -> Sequence[str]:
+    """A field of a log's entries that a reader has after a fetch, in order; "" for those without it."""
     fetch_logs(reader)
-    return sorted(entry["id"] for entry in read_entries(get_logs(reader).folders[log]))
+    return sorted(entry.get(field, "") for entry in read_entries(get_logs(reader).folders[log]))
