@@ -255,8 +255,8 @@ def attach_batch_labels(store: DataStore) -> str:
     fetch_logs(settings, ("reviews",))
     with contextlib.closing(ReviewDesk(settings, store.problem)) as desk:
         desk.complete()
-    with take_shared_turn(settings, "labels", ("labels",)):
-        new = index.attach_labels(store.rows(batch) for batch in store.source_batches())
+    with take_shared_turn(settings, "labels", ("labels",)) as check:
+        new = index.attach_labels((store.rows(batch) for batch in store.source_batches()), check)
     return f"{new:,} labels are new"
 
 

@@ -36,6 +36,7 @@ from penumbra.logs.labels import BATCH_PREFIX, LabelSpec
 from penumbra.logs.log_pieces import LogPiece, group_pieces
 from penumbra.logs.queries.lookup import INDEX_FILE
 from penumbra.logs.replicas.log_union import fetch_logs
+from penumbra.logs.schema import LabelEntry
 from penumbra.storage.sqlite import read_user_version, recreate_tables, remove_database
 
 logger = logging.getLogger("penumbra.logs")
@@ -126,12 +127,13 @@ class LogIndex:
         self._sizes = sizes
         return taken
 
-    def attach_labels(self, batches: Iterable[pl.DataFrame]) -> int:
+    def attach_labels(self, batches: Iterable[pl.DataFrame], check: Callable[[], None] = lambda: None) -> int:
         """Log the labels in rows of batches, except those that equal the batch's latest label of the same key.
 
         Args:
             batches: Frames with the columns of the contract's key and outcome, and `penumbra.batch` (String); each
                 batch is in one of them.
+            check: Called before labels of a batch are logged; what it raises is passed on.
 
         Returns:
             How many labels were new.
@@ -142,7 +144,12 @@ class LogIndex:
         self.catch_up()
         with contextlib.closing(append_log.LogWriter(self._logs["labels"])) as writer, self.open() as db:
             parts = (part for rows in batches for part in rows.group_by(BATCH_COLUMN, maintain_order=True))
-            new = sum(self._append(db, writer, f"{BATCH_PREFIX}{batch}", part) for (batch,), part in parts)
+            new = 0
+            for (batch,), part in parts:
+                if labels := self._list_new_labels(db, f"{BATCH_PREFIX}{batch}", part):
+                    check()
+                    writer.append([append_log.encode_json(label) for label in labels])
+                    new += len(labels)
         self.catch_up()
         return new
 
@@ -196,13 +203,10 @@ class LogIndex:
             self._kept.close()
         self._kept, self._kept_inode = None, 0
 
-    def _append(self, db: sqlite3.Connection, writer: append_log.LogWriter, source: str, rows: pl.DataFrame) -> int:
+    def _list_new_labels(self, db: sqlite3.Connection, source: str, rows: pl.DataFrame) -> list[LabelEntry]:
         said = dict(db.execute(LATEST_LABELS_QUERY, (source,)))
         labels = self.label_spec.labels(rows, source, dt.datetime.now(dt.UTC))
-        new = [label for label in labels if said.get(self._encode_key(label.key)) != _encode_text(label.label)]
-        if new:
-            writer.append([append_log.encode_json(label) for label in new])
-        return len(new)
+        return [label for label in labels if said.get(self._encode_key(label.key)) != _encode_text(label.label)]
 
     def _read_on(self, sizes: Mapping[Path, int], after_piece: Callable[[], object]) -> int:
         """Take in the segments up to these sizes: what arrives meanwhile is for the next pass, so this one ends."""

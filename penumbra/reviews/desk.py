@@ -84,15 +84,16 @@ class ReviewDesk:
         """
         now = now or dt.datetime.now(dt.UTC)
         action = self._check_content(action)
-        with self._take_turn():
-            queue = self._settle(now)
+        with self._take_turn() as check:
+            queue = self._settle(now, check)
             state = _require_case(queue, action)
             if _is_repeated(state, action):
                 return state
             _require_possible(state, action, now)
             self._actions.recover()
+            check()
             self._actions.append([encode_json(_put_in_order(state, action, now))])
-            return self._settle(now).states[action.case]
+            return self._settle(now, check).states[action.case]
 
     def complete(self, now: dt.datetime | None = None) -> None:
         """Log the labels that follow from the review log and aren't in the label log, as a process was killed.
@@ -105,8 +106,8 @@ class ReviewDesk:
             sqlite3.OperationalError: The index of labels is busy for longer than a minute, or can't be written.
         """
         if read_segment_sizes(self._folder) != self._settled:
-            with self._take_turn():
-                self._settle(now or dt.datetime.now(dt.UTC))
+            with self._take_turn() as check:
+                self._settle(now or dt.datetime.now(dt.UTC), check)
 
     def close(self) -> None:
         """Close the segments of both logs that are open."""
@@ -114,26 +115,27 @@ class ReviewDesk:
         self._labels.close()
 
     @contextlib.contextmanager
-    def _take_turn(self) -> Iterator[None]:
+    def _take_turn(self) -> Iterator[Callable[[], None]]:
         self._folder.mkdir(parents=True, exist_ok=True)
         with (
             hold_file_lock(self._folder / DESK_LOCK_FILE),
-            take_shared_turn(self._settings, "reviews", ("reviews", "labels")),
+            take_shared_turn(self._settings, "reviews", ("reviews", "labels")) as check,
         ):
             try:
-                yield
+                yield check
             finally:
                 if self._settings.cluster.state:  # what isn't closed isn't shipped
                     self.close()
 
-    def _settle(self, now: dt.datetime) -> ReviewQueue:
-        """Log the labels that are missing, under the lock; return the queue that they follow from."""
+    def _settle(self, now: dt.datetime, check: Callable[[], None]) -> ReviewQueue:
+        """Log the labels that are missing, under the lock, after `check`; return the queue that they follow from."""
         sizes = read_segment_sizes(self._folder)
         queue = ReviewQueue.read(self._folder, now)
         if changed := [state for name, state in queue.states.items() if self._states.get(name) is not state]:
             entries = [encode_json(label) for label in _list_missing_labels(changed, self._read_logged(), now)]
             if entries:
                 self._labels.recover()
+                check()
                 self._labels.append(entries)
         self._settled, self._states = sizes, queue.states
         return queue

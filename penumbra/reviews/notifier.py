@@ -2,7 +2,7 @@
 
 import datetime as dt
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from penumbra.core.settings import Settings
@@ -52,8 +52,8 @@ class DecisionNotifier:
         except BlockingIOError:
             return ""
         try:
-            with take_shared_turn(self._settings, "notices", ("reviews",)):
-                return self._tell_and_close(now)
+            with take_shared_turn(self._settings, "notices", ("reviews",)) as check:
+                return self._tell_and_close(now, check)
         finally:
             os.close(lock)
 
@@ -61,17 +61,18 @@ class DecisionNotifier:
         """Close the segment of the review log that this notifier writes."""
         self._writer.close()
 
-    def _tell_and_close(self, now: dt.datetime) -> str:
+    def _tell_and_close(self, now: dt.datetime, check: Callable[[], None]) -> str:
         """What isn't closed isn't shipped to other replicas, which would tell it again."""
         try:
-            return self._tell_news(now)
+            return self._tell_news(now, check)
         finally:
             if self._settings.cluster.state:
                 self.close()
 
-    def _tell_news(self, now: dt.datetime) -> str:
+    def _tell_news(self, now: dt.datetime, check: Callable[[], None]) -> str:
         for name, case, found in _list_news(self._folder, now):
             message = {"text": f"review of {name}: {found.status}", "prediction_id": name, "status": found.status}
+            check()
             if reason := post_message(self._url, message, self._pause):
                 return reason
             self._writer.recover()

@@ -1,17 +1,17 @@
 """Turns at logs that machines share: what has to be logged once over all of them is logged by one at a time."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from penumbra.core.settings import Settings
 from penumbra.logs.replicas.log_shipping import ship_logs
 from penumbra.logs.replicas.log_union import fetch_logs
 from penumbra.logs.replicas.shared_logs import SharedLogs
-from penumbra.storage.shared.lease import hold_lease
+from penumbra.storage.shared.lease import LeaseLost, hold_lease
 
 
 @contextlib.contextmanager
-def take_shared_turn(settings: Settings, work: str, names: Sequence[str]) -> Iterator[None]:
+def take_shared_turn(settings: Settings, work: str, names: Sequence[str]) -> Iterator[Callable[[], None]]:
     """Let nobody else do this work for the block, which begins with what others have logged and ends by shipping.
 
     Where there is one machine, nothing happens.
@@ -23,20 +23,22 @@ def take_shared_turn(settings: Settings, work: str, names: Sequence[str]) -> Ite
             block.
 
     Yields:
-        Nothing.
+        A check to be called before anything is logged: it raises LeaseLost where the turn is somebody else's by now.
 
     Raises:
         DamagedArchive: A part of the archive isn't what was shipped.
-        LeaseLost: Somebody else took over, as this machine was silent for too long.
+        LeaseLost: Somebody else took over, as this machine was silent for too long; nothing is shipped then.
         StoreError: The store refuses, or is away; what was logged is shipped at the next turn.
     """
     logs = SharedLogs.from_settings(settings)
     if logs is None:
-        yield
+        yield lambda: None
         return
-    with hold_lease(logs.state.locate("leases"), work, work):
+    with hold_lease(logs.state.locate("leases"), work, work) as lease:
         fetch_logs(settings, names)
         try:
-            yield
+            yield lease.check
         finally:
-            ship_logs(logs, names)
+            with contextlib.suppress(LeaseLost):  # which the end of the lease says
+                lease.check()
+                ship_logs(logs, names)
