@@ -28,6 +28,7 @@ from penumbra.storage.atomic import replace_file
 from penumbra.storage.locks import hold_file_lock
 
 LEDGER_FILE, LEDGER_HEAD_FILE, LEDGER_LOCK_FILE = "ledger.jsonl", "head.json", "lock"
+ANNOUNCED_NOTE = "announced"  # beside the ledger: the number of the last entry of which the webhook was told
 COMPARED_DAYS_KEY = "compared_days"  # in the gate's evidence: days, rows and differences between live and candidate
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 
@@ -77,11 +78,12 @@ class LedgerEntry(LedgerEvent, frozen=True, kw_only=True):
 class LedgerHead(msgspec.Struct, frozen=True):
     """The ledger's end as it was sealed: the number of entries, their bytes, and the SHA-256 of the last line."""
 
-    entries: int = 0
-    bytes: int = 0
-    sha256: str = EMPTY_SHA256
+    entries: int
+    bytes: int
+    sha256: str
 
 
+EMPTY_HEAD = LedgerHead(0, 0, EMPTY_SHA256)
 _decode_entry = msgspec.json.Decoder(LedgerEntry).decode
 
 
@@ -149,7 +151,7 @@ class Ledger:
         head."""
         path = self.folder / LEDGER_FILE
         entries: list[LedgerEntry] = []
-        heads = [LedgerHead()]
+        heads = [EMPTY_HEAD]
         for line in split_lines(path.read_bytes() if path.exists() else b""):
             if not line.endswith(b"\n") and len(entries) >= head.entries:
                 break
@@ -190,7 +192,7 @@ class Ledger:
         if not path.exists():
             if has_ledger:
                 raise BrokenLedger(f"{path} is missing beside {LEDGER_FILE}")
-            return LedgerHead()
+            return EMPTY_HEAD
         return decode_head(path.read_bytes(), path)
 
     def _seal(self, head: LedgerHead) -> None:

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -48,20 +49,18 @@ def roll_back_live(settings: Settings, reason: str, to: str = "") -> str:
         OSError: The ledger can't be written. The rollback is done all the same.
     """
     state = settings.service.state
-    begun = _find_begun_pin(state, to)
+    ledger, begun = _open_ledger(settings), _find_begun_pin(state, to)
     if begun is None and read_pointer(state) is None:
         if settings.cluster.state:
             return _roll_back_replicas(settings, reason, to)
         raise RollbackRefused(f"{state} names no live version: `make serve` has not begun to serve one yet")
     if begun is None and not to and (canary := read_pointer(state, CANARY_ALIAS)):
-        return _end_canary(settings, canary, reason)
-    pin = begun or _make_pin(settings, to)
+        return _end_canary(state, ledger, canary, reason)
+    entries = _read_entries(ledger)
+    pin = begun or _make_pin(settings, to, entries or [])
     versions = {LIVE_ALIAS: pin.live, PREVIOUS_ALIAS: pin.previous}
-    try:
-        if not _is_entered(settings, versions):
-            _append_event(settings, "rollback", "rollback", versions, reason)
-    finally:
-        pointers.roll_back_pointers(state, pin)
+    event = _make_event("rollback", "rollback", versions, reason)
+    _enter_and_move(state, ledger, entries, event, lambda: pointers.roll_back_pointers(state, pin))
     return f"version {pin.live} answers in place of version {pin.previous}"
 
 
@@ -99,18 +98,19 @@ def _open_ledger(settings: Settings) -> Ledger:
 def _roll_back_replicas(settings: Settings, reason: str, to: str) -> str:
     """Enter a rollback, or the end of a canary, in the ledger that replicas follow; what is live is what it says."""
     try:
-        entries = _open_ledger(settings).entries()
+        ledger = _open_ledger(settings)
+        entries = ledger.entries()
         found = ledger_sync.derive_aliases(entries)
         live, canary = found.get(LIVE_ALIAS), found.get(CANARY_ALIAS)
         if live and canary and not to:
-            _append_event(settings, "canary", "ended", {CANARY_ALIAS: canary, LIVE_ALIAS: live}, reason)
+            ledger.append(_make_event("canary", "ended", {CANARY_ALIAS: canary, LIVE_ALIAS: live}, reason))
             return f"version {canary} is the canary no more, as soon as the replicas have read the ledger"
         known = {version for entry in entries for version in entry.versions.values()}
         if to and to not in known:
             raise RollbackRefused(f"version {to} can't answer: the ledger doesn't know it")
         last = None if to else find_last_move(entries)
         live, target = _require_move("the ledger", live, to or found.get(PREVIOUS_ALIAS), last)
-        _append_event(settings, "rollback", "rollback", {LIVE_ALIAS: target, PREVIOUS_ALIAS: live}, reason)
+        ledger.append(_make_event("rollback", "rollback", {LIVE_ALIAS: target, PREVIOUS_ALIAS: live}, reason))
     except (BrokenLedger, OSError) as error:
         raise RollbackRefused(
             f"replicas hear of a rollback by the ledger, which can't be read or written: {error}"
@@ -118,16 +118,26 @@ def _roll_back_replicas(settings: Settings, reason: str, to: str) -> str:
     return f"version {target} answers in place of version {live}, as soon as the replicas have read the ledger"
 
 
-def _end_canary(settings: Settings, canary: str, reason: str) -> str:
-    state = settings.service.state
+def _end_canary(state: Path, ledger: Ledger, canary: str, reason: str) -> str:
     live = read_pointer(state) or ""
-    versions = {CANARY_ALIAS: canary, LIVE_ALIAS: live}
-    try:
-        if not _is_entered(settings, versions):
-            _append_event(settings, "canary", "ended", versions, reason)
-    finally:
-        pointers.end_canary(state)
+    event = _make_event("canary", "ended", {CANARY_ALIAS: canary, LIVE_ALIAS: live}, reason)
+    _enter_and_move(state, ledger, _read_entries(ledger), event, lambda: pointers.end_canary(state))
     return f"version {canary} was the canary and answers no more: version {live} does"
+
+
+def _enter_and_move(
+    state: Path, ledger: Ledger, entries: list[LedgerEntry] | None, event: LedgerEvent, move: Callable[[], object]
+) -> None:
+    """Enter a move, then make it; the other way round where the ledger couldn't be read, as that may take long."""
+    if entries is None:
+        move()
+        ledger.append(event)
+        return
+    try:
+        if not _is_entered(state, entries, event.versions):
+            ledger.append(event)
+    finally:
+        move()
 
 
 def _find_begun_pin(state: Path, to: str) -> RollbackPin | None:
@@ -136,17 +146,17 @@ def _find_begun_pin(state: Path, to: str) -> RollbackPin | None:
     return pin if pin and read_pointer(state) != pin.live and to in ("", pin.live) else None
 
 
-def _is_entered(settings: Settings, versions: dict[str, str]) -> bool:
+def _is_entered(state: Path, entries: list[LedgerEntry], versions: dict[str, str]) -> bool:
     """Tell whether the ledger has this as its last move, of which nothing was done yet: the process was killed."""
-    last = find_last_move(_read_entries(settings), ("promotion", "rollback", "canary"))
-    pointer = settings.service.state / (CANARY_ALIAS if CANARY_ALIAS in versions else LIVE_ALIAS)
+    last = find_last_move(entries, ("promotion", "rollback", "canary"))
+    pointer = state / (CANARY_ALIAS if CANARY_ALIAS in versions else LIVE_ALIAS)
     is_same = last is not None and last.versions == versions and (last.kind != "canary" or last.verdict == "ended")
     return last is not None and is_same and pointer.stat().st_mtime < last.time.timestamp()
 
 
-def _make_pin(settings: Settings, to: str) -> RollbackPin:
+def _make_pin(settings: Settings, to: str, entries: list[LedgerEntry]) -> RollbackPin:
     state = settings.service.state
-    last = None if to else find_last_move(_read_entries(settings))
+    last = None if to else find_last_move(entries)
     live, target = _require_move(str(state), read_pointer(state), to or read_pointer(state, PREVIOUS_ALIAS), last)
     bundle = state / BUNDLES_FOLDER / target
     if not bundle.is_dir():
@@ -177,16 +187,15 @@ def _require_move(place: str, live: str | None, target: str | None, last: Ledger
     return live, target
 
 
-def _read_entries(settings: Settings) -> list[LedgerEntry]:
-    """Read the ledger; one that can't be read has no entries, as it must block no rollback."""
+def _read_entries(ledger: Ledger) -> list[LedgerEntry] | None:
+    """Read the ledger; None where it can't be read, as it must block no rollback."""
     try:
-        return _open_ledger(settings).entries()
+        return ledger.entries()
     except (BrokenLedger, OSError):
-        return []
+        return None
 
 
-def _append_event(
-    settings: Settings, kind: Literal["canary", "rollback"], verdict: str, versions: dict[str, str], reason: str
-) -> None:
-    event = LedgerEvent(kind=kind, verdict=verdict, actor=get_actor(), reason=reason or "none given", versions=versions)
-    _open_ledger(settings).append(event)
+def _make_event(
+    kind: Literal["canary", "rollback"], verdict: str, versions: dict[str, str], reason: str
+) -> LedgerEvent:
+    return LedgerEvent(kind=kind, verdict=verdict, actor=get_actor(), reason=reason or "none given", versions=versions)

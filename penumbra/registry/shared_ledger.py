@@ -8,20 +8,28 @@ doesn't count; it is one, and the next append seals it.
 A machine without a copy would read every entry, so one that has had to leaves all of them in one object, `upto/<last>`,
 for the next ones. It is as good as the chain in it: one that is damaged is passed over.
 
-An append takes three requests, one after the other: the head, the object, the head again. Where others were faster, it
-reads what they wrote and tries the next number.
+An append takes three requests, one after the other: the head, the object, the head again. Before the object is created,
+a machine that has a copy reads what is new, so that it appends to no other ledger than the one it knows. Where others
+were faster, it reads what they wrote and tries the next number.
+
+The head names the project, so that two that were given the same state by mistake don't steer each other.
 """
 
 import functools
+import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+import msgspec
+
 from penumbra.core.settings import Settings, SettingsError
 from penumbra.core.text.masking import mask_address
 from penumbra.logs.append_log import encode_json
 from penumbra.registry.ledger import (
+    ANNOUNCED_NOTE,
+    EMPTY_HEAD,
     LEDGER_FILE,
     LEDGER_HEAD_FILE,
     BrokenLedger,
@@ -37,8 +45,16 @@ from penumbra.registry.ledger import (
 )
 from penumbra.storage.shared.state import SharedState
 
+logger = logging.getLogger(__name__)
+
 ENTRIES_BEFORE_SNAPSHOT = 50  # that a machine reads one by one before it leaves them in one object
 BRIEF_PATIENCE_SECONDS = 5.0  # of what mustn't wait for a store: rollbacks, the deployer, pages
+
+
+class SharedHead(LedgerHead, frozen=True):
+    """The head of a shared ledger, with the name of the project that it belongs to; "" for any."""
+
+    project: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,10 +64,12 @@ class SharedLedger(Ledger):
     Attributes:
         state: What machines share.
         patience: Seconds for which a store that is away is tried again.
+        project: The project's name, `registry.model`; a ledger of another one is refused. "" for any.
     """
 
     state: SharedState
     patience: float | None = None
+    project: str = ""
 
     def append(self, event: LedgerEvent, then: Callable[[LedgerEntry], LedgerEvent] | None = None) -> LedgerEntry:
         """Append an entry, as `Ledger.append` does; it is in the store when this returns.
@@ -64,18 +82,23 @@ class SharedLedger(Ledger):
             The first event with its number, time and link to the entry before.
 
         Raises:
-            BrokenLedger: The ledger or its head is missing or damaged.
+            BrokenLedger: The ledger or its head is missing or damaged, or another than the copy here.
             StoreError: The store refuses, or is away.
         """
         sealed = self._fetch_head()
         if sealed is None:
-            self._objects.store.create(LEDGER_HEAD_FILE, encode_json(LedgerHead()))
-        head = sealed or LedgerHead()
+            self._objects.store.create(LEDGER_HEAD_FILE, self._encode_head(EMPTY_HEAD))
+        head = sealed or EMPTY_HEAD
+        if (self.folder / LEDGER_FILE).exists() and self._head() != head:
+            head = self._update_copy(head)
         entry, lines, after = chain_event(event, then, head)
         while not self._objects.create(head.entries + 1, lines):
             head = self._follow(head, self._objects.read(head.entries + 1))
             entry, lines, after = chain_event(event, then, head)
-        self._objects.store.write(LEDGER_HEAD_FILE, encode_json(after))
+        try:
+            self._objects.store.write(LEDGER_HEAD_FILE, self._encode_head(after))
+        except OSError as error:  # the entry counts all the same
+            logger.warning("entry %d is in the ledger, and the next one seals it: %s", entry.number, error)
         return entry
 
     def entries(self) -> list[LedgerEntry]:
@@ -92,22 +115,11 @@ class SharedLedger(Ledger):
         sealed = self._fetch_head()
         if sealed is None:
             return []
-        try:
-            with self._open_to_append() as (file, copied):
-                self._check_tail(file, copied, sealed)
-                is_new = copied.entries == 0 and sealed.entries > ENTRIES_BEFORE_SNAPSHOT
-                lines, head = self._fetch_all(sealed) if is_new else self._fetch_lines(copied, sealed)
-                if lines:
-                    self._write_lines(file, lines, head)
-            return self._read_chain(sealed)[0]
-        except BrokenLedger as error:
-            raise BrokenLedger(
-                f"{error}; {self.folder} is this machine's copy of {self._address}: if that one is whole, move "
-                f"{LEDGER_FILE} and {LEDGER_HEAD_FILE} away, and they are fetched anew"
-            ) from None
+        self._update_copy(sealed)
+        return self._read_chain(sealed)[0]
 
     def share(self) -> int:
-        """Take the ledger in the folder to the state, where there is none yet.
+        """Take the ledger in the folder to the state, where there is none yet; what was cut short is completed.
 
         Returns:
             The number of its entries; where it is 0, nothing was taken.
@@ -120,11 +132,12 @@ class SharedLedger(Ledger):
         if not (entries := super().entries()):
             return 0
         lines = (self.folder / LEDGER_FILE).read_bytes()
-        self._objects.store.create(LEDGER_HEAD_FILE, encode_json(LedgerHead()))
         if not self._objects.create(1, lines) and self._objects.read(1) != lines:
             raise BrokenLedger(f"{self._address} has a ledger already")
-        head = functools.reduce(advance_head, split_lines(lines), LedgerHead())
-        self._objects.store.write(LEDGER_HEAD_FILE, encode_json(head))
+        if told := super().read_note(ANNOUNCED_NOTE):
+            self._objects.store.create(ANNOUNCED_NOTE, told)
+        head = functools.reduce(advance_head, split_lines(lines), EMPTY_HEAD)
+        self._objects.store.create(LEDGER_HEAD_FILE, self._encode_head(head))
         return len(entries)
 
     def hold_lock(self, name: str) -> AbstractContextManager[object]:
@@ -172,7 +185,10 @@ class SharedLedger(Ledger):
         if self._objects.list_numbers():  # somebody else may have begun the ledger meanwhile, with the head first
             if head := self._read_head():
                 return head
-            raise BrokenLedger(f"{self._address}/{LEDGER_HEAD_FILE} is missing beside the ledger's entries")
+            raise BrokenLedger(
+                f"{self._address}/{LEDGER_HEAD_FILE} is missing beside the ledger's entries: "
+                "`penumbra history --share` on the machine whose ledger it was writes it, if that was cut short"
+            )
         if entries := super().entries():
             raise BrokenLedger(
                 f"{self._address} has no ledger, and {self.folder} has one of {len(entries)} entries: "
@@ -181,13 +197,50 @@ class SharedLedger(Ledger):
         return None
 
     def _read_head(self) -> LedgerHead | None:
+        source = f"{self._address}/{LEDGER_HEAD_FILE}"
         try:
-            return decode_head(self._objects.store.read(LEDGER_HEAD_FILE), f"{self._address}/{LEDGER_HEAD_FILE}")
+            content = self._objects.store.read(LEDGER_HEAD_FILE)
         except FileNotFoundError:
             return None
+        head = decode_head(content, source)
+        owner = msgspec.json.decode(content, type=SharedHead).project
+        if owner and self.project and owner != self.project:
+            raise BrokenLedger(
+                f"{self._address} is the ledger of the project {owner!r}, and this one is {self.project!r} "
+                "(registry.model): each has to have a [cluster] state of its own"
+            )
+        return head
 
-    def _check_tail(self, file: BinaryIO, copied: LedgerHead, sealed: LedgerHead) -> None:
-        """Check that what this machine has read beyond the head is still there."""
+    def _encode_head(self, head: LedgerHead) -> bytes:
+        return encode_json(SharedHead(head.entries, head.bytes, head.sha256, self.project))
+
+    def _update_copy(self, sealed: LedgerHead) -> LedgerHead:
+        """Bring this machine's copy up to date, after a check that it is one; returns the ledger's end."""
+        try:
+            with self._open_to_append() as (file, copied):
+                self._check_copy(file, copied, sealed)
+                is_new = copied.entries == 0 and sealed.entries > ENTRIES_BEFORE_SNAPSHOT
+                lines, head = self._fetch_all(sealed) if is_new else self._fetch_lines(copied, sealed)
+                if lines and head.entries >= sealed.entries:
+                    self._write_lines(file, lines, head)
+        except BrokenLedger as error:
+            if not (self.folder / LEDGER_FILE).stat().st_size:
+                raise
+            raise BrokenLedger(
+                f"{error}; {self.folder} is this machine's copy of {self._address}: if that one is whole, move "
+                f"{LEDGER_FILE} and {LEDGER_HEAD_FILE} away, and they are fetched anew; keep them if this machine has "
+                "entered something on its own, as nothing else has that"
+            ) from None
+        if head.entries < sealed.entries:
+            raise BrokenLedger(
+                f"{self._address} lacks entry {head.entries + 1}: {LEDGER_HEAD_FILE} was sealed with {sealed.entries}"
+            )
+        return head
+
+    def _check_copy(self, file: BinaryIO, copied: LedgerHead, sealed: LedgerHead) -> None:
+        """Check that the copy has the ledger's end, and that what this machine has read beyond it is still there."""
+        if copied.entries == sealed.entries and copied != sealed:
+            raise BrokenLedger(f"{self.folder}, line {copied.entries}: not what {self._address} was sealed with")
         if copied.entries > sealed.entries:
             found = self._objects.read_present(range(sealed.entries + 1, copied.entries + 1))
             file.seek(sealed.bytes)
@@ -201,9 +254,9 @@ class SharedLedger(Ledger):
         snapshots = ObjectSequence(f"{self._url}/upto", self.patience)
         kept = b"".join(snapshots.read_present(snapshots.list_numbers()[-1:]).values())
         try:
-            head = self._follow(LedgerHead(), kept)
+            head = self._follow(EMPTY_HEAD, kept)
         except BrokenLedger:
-            kept, head = b"", LedgerHead()
+            kept, head = b"", EMPTY_HEAD
         later, end = self._fetch_lines(head, sealed)
         if end.entries - head.entries > ENTRIES_BEFORE_SNAPSHOT:
             snapshots.create(end.entries, kept + later)
@@ -232,21 +285,23 @@ def open_ledger(settings: Settings, patience: float | None = None) -> Ledger:
     """Open the ledger, which machines share where the settings say so.
 
     Args:
-        settings: Sections [ledger] and [cluster] are read.
+        settings: Sections [ledger] and [cluster], and `registry.model` are read.
         patience: Seconds for which a shared ledger's store that is away is tried again; None for the usual time.
 
     Returns:
         The ledger.
     """
     state = SharedState.from_settings(settings)
-    return SharedLedger(settings.ledger.folder, state, patience) if state else Ledger(settings.ledger.folder)
+    if state is None:
+        return Ledger(settings.ledger.folder)
+    return SharedLedger(settings.ledger.folder, state, patience, settings.registry.model)
 
 
 def share_ledger(settings: Settings) -> str:
     """Take this machine's ledger to the state that machines share, where there is none yet.
 
     Args:
-        settings: Sections [ledger] and [cluster] are read.
+        settings: Sections [ledger] and [cluster], and `registry.model` are read.
 
     Returns:
         What was done, in a sentence.
@@ -261,7 +316,7 @@ def share_ledger(settings: Settings) -> str:
         raise SettingsError(
             'cluster.state = "" says that this machine is the only one: set it to where state is shared'
         )
-    count = SharedLedger(settings.ledger.folder, state).share()
+    count = SharedLedger(settings.ledger.folder, state, project=settings.registry.model).share()
     address = mask_address(state.locate("ledger"))
     return (
         f"entries 1 to {count} are at {address}"

@@ -1,6 +1,7 @@
 import datetime as dt
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -16,11 +17,13 @@ from penumbra.registry import aliases, pointers
 from penumbra.registry.ledger import LEDGER_FILE, BrokenLedger, Ledger
 from penumbra.registry.pointers import RollbackPin, read_pointer, read_rollback_pin
 from penumbra.registry.rollback import RollbackRefused, roll_back_live, sync_rollback
+from penumbra.storage.shared.object_store import StoreError
 from problem import schema
 from service.processes.deployer import deploy_live, record_unfit_versions
 from tests.helpers import local_service
 from tests.helpers import registered_versions as world
 from tests.helpers.local_service import FolderRegistry
+from tests.helpers.object_stores import list_store_variables
 from tests.helpers.orders import load_orders
 from tests.helpers.registered_versions import append_earlier_event, make_aliased_registry
 
@@ -158,6 +161,34 @@ def test_a_broken_ledger_keeps_nobody_from_going_back(tmp_path: Path) -> None:
     with pytest.raises(BrokenLedger):
         roll_back_live(world.make_registry_settings(tmp_path), "")
     assert pointers_of(tmp_path) == ["1", "2"]
+
+
+@pytest.mark.parametrize("kind", ["refuses", "hangs"])
+def test_with_the_store_away_the_previous_version_answers_before_the_ledger_is_asked_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    served(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        for name, value in list_store_variables(server.getsockname()[1]).items():
+            monkeypatch.setenv(name, value)
+        if kind == "refuses":
+            server.close()
+        monkeypatch.setattr("penumbra.registry.rollback.BRIEF_PATIENCE_SECONDS", 0.6)
+        settings = world.make_registry_settings(tmp_path)
+        shared = settings.cluster.model_copy(update={"state": "s3://bucket/state"})
+        roll_back, moved, began = pointers.roll_back_pointers, list[float](), time.monotonic()
+
+        def note(state: Path, pin: RollbackPin) -> None:
+            roll_back(state, pin)
+            moved.append(time.monotonic() - began)
+
+        monkeypatch.setattr(pointers, "roll_back_pointers", note)
+        with pytest.raises(StoreError, match="no answer for"):
+            roll_back_live(settings.model_copy(update={"cluster": shared}), "")
+    assert pointers_of(tmp_path) == ["1", "2"]
+    assert len(moved) == 1
+    assert moved[0] < 3
+    assert time.monotonic() - began < 6
 
 
 def test_a_registry_of_mlflow_is_brought_in_line_at_once(tmp_path: Path, database: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penumbra.core.settings import SettingsError, load_settings
-from penumbra.registry.ledger import LEDGER_FILE, LEDGER_HEAD_FILE, BrokenLedger, Ledger, LedgerEvent
+from penumbra.registry.ledger import ANNOUNCED_NOTE, LEDGER_FILE, LEDGER_HEAD_FILE, BrokenLedger, Ledger, LedgerEvent
 from penumbra.registry.shared_ledger import SharedLedger, open_ledger, share_ledger
 from penumbra.storage.shared.object_store import ObjectStore
 from penumbra.storage.shared.state import SharedState
@@ -169,6 +169,91 @@ def test_a_ledger_of_a_single_machine_is_taken_to_the_state_once(tmp_path: Path)
         make_ledger(tmp_path, "three").share()
 
 
+def test_a_machine_with_a_ledger_of_its_own_appends_to_no_other(tmp_path: Path) -> None:
+    make_ledger(tmp_path, "two").append(make_event("theirs"))
+    for name, count in (("fewer", 1), ("more", 3)):
+        for _ in range(count):
+            Ledger(tmp_path / name).append(make_event("own"))
+        with pytest.raises(BrokenLedger, match=r"this machine's copy of .* keep them if this machine has entered"):
+            make_ledger(tmp_path, name).append(make_event())
+    assert read_reasons(make_ledger(tmp_path, "two")) == ["theirs"]
+
+
+def test_a_machine_whose_copy_is_behind_appends_to_the_same_chain(tmp_path: Path) -> None:
+    one, two = make_ledger(tmp_path, "one"), make_ledger(tmp_path, "two")
+    one.append(make_event("a"))
+    two.entries()
+    for ledger, reason in ((one, "b"), (two, "c"), (one, "d"), (two, "e")):
+        ledger.append(make_event(reason))
+    assert read_reasons(one) == read_reasons(two) == ["a", "b", "c", "d", "e"]
+
+
+def test_another_projects_ledger_is_neither_read_nor_appended_to(tmp_path: Path) -> None:
+    state = SharedState(str(tmp_path / "shared"))
+    SharedLedger(tmp_path / "one", state, project="flights").append(make_event("a"))
+    other = SharedLedger(tmp_path / "two", state, project="orders")
+    for use in (other.entries, lambda: other.append(make_event())):
+        with pytest.raises(BrokenLedger, match=r"is the ledger of the project 'flights', and this one is 'orders'"):
+            use()
+    assert read_reasons(SharedLedger(tmp_path / "three", state, project="flights")) == ["a"]
+
+
+def test_an_object_that_the_store_lacks_is_no_reason_to_move_a_copy_away(tmp_path: Path) -> None:
+    for reason in ("a", "b"):
+        make_ledger(tmp_path).append(make_event(reason))
+    (tmp_path / "shared" / "ledger" / "000000000002").unlink()
+    with pytest.raises(BrokenLedger, match=r"shared/ledger lacks entry 2: head\.json was sealed with 2$"):
+        make_ledger(tmp_path).entries()
+
+
+@pytest.mark.parametrize("content", [b"{}", b'{"entries": 0, "bytes": 0}'])
+def test_a_head_without_its_fields_is_none(tmp_path: Path, content: bytes) -> None:
+    make_ledger(tmp_path).append(make_event())
+    (tmp_path / "shared" / "ledger" / LEDGER_HEAD_FILE).write_bytes(content)
+    with pytest.raises(BrokenLedger, match="missing required field"):
+        make_ledger(tmp_path).entries()
+
+
+def test_an_append_whose_seal_fails_has_its_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger = make_ledger(tmp_path)
+
+    def refuse(*_: object) -> None:
+        raise OSError("away")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(ObjectStore, "write", refuse)
+        assert ledger.append(make_event("a")).number == 1
+    ledger.append(make_event("b"))
+    assert read_reasons(make_ledger(tmp_path, "two")) == ["a", "b"]
+
+
+@pytest.mark.parametrize("writes", [0, 1, 2])
+def test_a_sharing_that_was_killed_is_completed_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writes: int
+) -> None:
+    for reason in ("a", "b"):
+        Ledger(tmp_path / "one").append(make_event(reason))
+    Ledger(tmp_path / "one").write_note(ANNOUNCED_NOTE, b"2")
+    left, create = [None] * writes, ObjectStore.create
+
+    def create_or_die(store: ObjectStore, name: str, content: bytes) -> bool:
+        if not left:
+            raise KeyboardInterrupt
+        left.pop()
+        return create(store, name, content)
+
+    with monkeypatch.context() as dying, contextlib.suppress(KeyboardInterrupt):
+        dying.setattr(ObjectStore, "create", create_or_die)
+        make_ledger(tmp_path).share()
+    with pytest.raises(BrokenLedger, match="`penumbra history --share`"):
+        make_ledger(tmp_path).append(make_event())
+    assert make_ledger(tmp_path).share() == 2
+    assert make_ledger(tmp_path, "two").read_note(ANNOUNCED_NOTE) == b"2"
+    make_ledger(tmp_path, "two").append(make_event("c"))
+    assert make_ledger(tmp_path).share() == 2
+    assert read_reasons(make_ledger(tmp_path)) == ["a", "b", "c"]
+
+
 def test_nothing_is_taken_where_there_is_no_ledger(tmp_path: Path) -> None:
     assert make_ledger(tmp_path).share() == 0
     assert list(tmp_path.iterdir()) == []
@@ -255,7 +340,7 @@ def test_the_settings_say_whether_the_ledger_is_shared(tmp_path: Path) -> None:
     folder = {"PENUMBRA_LEDGER__FOLDER": str(tmp_path / "ledger")}
     assert open_ledger(load_settings(environ=folder)) == Ledger(tmp_path / "ledger")
     shared = open_ledger(load_settings(environ=folder | {"PENUMBRA_CLUSTER__STATE": "s3://bucket/state/"}))
-    assert shared == SharedLedger(tmp_path / "ledger", SharedState("s3://bucket/state"))
+    assert shared == SharedLedger(tmp_path / "ledger", SharedState("s3://bucket/state"), project="flight-delay")
 
 
 def test_a_ledger_is_taken_to_the_state_by_the_settings(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 PATIENCE_SECONDS = 120.0  # a store that is away for longer is an error
 LONGEST_PAUSE_SECONDS = 5.0
+LONGEST_REQUEST_SECONDS = 15.0  # without a byte
 AWAY_ERRORS = {"ConnectionError", "HTTPClientError", "ClientConnectionError", "ClientPayloadError", "TimeoutError"}
 AWAY_CODES = {errno.EBUSY, errno.EREMOTEIO}  # what s3fs makes of 500, 503 and of two conditional writes that met
 NO_CREDENTIALS_ERRORS = {"NoCredentialsError", "PartialCredentialsError"}
@@ -44,7 +45,7 @@ class ObjectStore:
         """
         self.url = url.rstrip("/")
         self._patience = PATIENCE_SECONDS if patience is None else patience
-        self._files, self._root = _open_file_system(self.url)
+        self._files, self._root = _open_file_system(self.url, self._patience)
         self._is_local = "file" in self._files.protocol
 
     def create(self, name: str, content: bytes) -> bool:
@@ -218,13 +219,14 @@ class ObjectStore:
         return StoreError(f"{address}: {mask_text(str(error))}")
 
 
-def _open_file_system(url: str) -> tuple[Any, str]:
+def _open_file_system(url: str, patience: float) -> tuple[Any, str]:
     import fsspec
 
     options: dict[str, Any] = {"use_listings_cache": False}  # others write, too
     if url.startswith(("s3://", "s3a://")):
         # One attempt, as an attempt that succeeded without an answer must not look like somebody else's.
-        options |= {"config_kwargs": ONE_ATTEMPT}
+        seconds = min(LONGEST_REQUEST_SECONDS, patience / 2)  # for a store that takes a connection and says nothing
+        options |= {"config_kwargs": {**ONE_ATTEMPT, "connect_timeout": seconds, "read_timeout": seconds}}
     try:
         files, root = fsspec.core.url_to_fs(url, **options)
     except ImportError as error:
