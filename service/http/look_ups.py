@@ -44,9 +44,7 @@ class LookUps:
             look-ups are under way.
         """
         try:
-            if method not in READ_METHODS:
-                raise RequestRefused(405, f"{method} is not possible here: GET", headers=[(b"allow", b"GET")])
-            return 200, msgspec.json.encode(await asyncio.wrap_future(self._start(look_up, entry_id))), ()
+            return 200, msgspec.json.encode(await asyncio.wrap_future(self._start(look_up, method, entry_id))), ()
         except UnknownPrediction as error:
             refused = RequestRefused(404, str(error))
         except StoreError as error:
@@ -58,7 +56,9 @@ class LookUps:
             refused = RequestRefused(500, "unexpected error, see the service's log")
         return refused.status, refused.encode_body(), tuple(refused.headers)
 
-    def _start(self, look_up: Callable[[str], Any], entry_id: str) -> Future[Any]:
+    def _start(self, look_up: Callable[[str], Any], method: str, entry_id: str) -> Future[Any]:
+        if method not in READ_METHODS:
+            raise RequestRefused(405, f"{method} is not possible here: GET", headers=[(b"allow", b"GET")])
         if not self._places.acquire(blocking=False):
             raise RequestRefused(503, f"{MAX_LOOK_UPS} look-ups are under way: try again", headers=[RETRY_HEADER])
         started = self._threads.submit(look_up, entry_id)
