@@ -19,6 +19,10 @@ class FlowStopped(MetaflowException):
     headline = "Stopped"
 
 
+class FlowTakenOver(FlowStopped):
+    """Another machine has taken the lease under which a flow worked: what this one made counts no more."""
+
+
 @contextlib.contextmanager
 def stop_with_one_sentence(*errors: type[Exception]) -> Iterator[None]:
     """Turn expected errors into a message without a traceback, as a context manager.
@@ -30,7 +34,7 @@ def stop_with_one_sentence(*errors: type[Exception]) -> Iterator[None]:
         errors: The exception classes that are expected; others pass through with their traceback.
 
     Raises:
-        FlowStopped: With the message of an expected error.
+        FlowStopped: With the message of an expected error; a `FlowTakenOver` where a lease was lost.
     """
     expected: tuple[type[Exception], ...] = (*errors, StoreError, LeaseLost)
     try:
@@ -39,4 +43,4 @@ def stop_with_one_sentence(*errors: type[Exception]) -> Iterator[None]:
         reason = mask_text(str(error))
         if file := os.environ.get(REASON_VARIABLE):
             Path(file).write_text(reason)
-        raise FlowStopped(reason) from None
+        raise (FlowTakenOver if isinstance(error, LeaseLost) else FlowStopped)(reason) from None

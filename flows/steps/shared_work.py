@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from flows.steps.errors import stop_with_one_sentence
+from flows.steps.errors import FlowTakenOver, stop_with_one_sentence
 from penumbra.core.settings import Settings, SettingsError, load_settings
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ def share_work(flow: "SharingFlow", run: str = "") -> Iterator[None]:
     """Fetch what earlier steps left, and leave what this one made, also where it fails, as a context manager.
 
     A step that is done again, because its machine was lost, finds what the others left, and replaces its own by the
-    same. Where machines share no state nothing is done.
+    same. One that has lost its lease to another machine leaves nothing. Where machines share no state nothing is done.
 
     Args:
         flow: The flow; "train" for an experiment, too.
@@ -49,6 +49,8 @@ def _share_folders(settings: Settings, flow: "SharingFlow", run: str) -> Iterato
         fetch_pointer(settings, flow, run)
         try:
             yield
+        except FlowTakenOver:
+            raise
         except BaseException:
             try:
                 push_folders(made)

@@ -22,6 +22,7 @@ ENV_PREFIX = "PENUMBRA_"
 API_KEY_PREFIX = ENV_PREFIX + "KEYS__"  # no settings: see service/http/access.py
 LINK_ADDRESS = re.compile(r"(tcp|udp|sctp)://")  # of a Service, which Kubernetes gives to each pod of its namespace
 LINK_SUFFIX = re.compile(r"_SERVICE_HOST|_SERVICE_PORT(_[A-Z0-9]\w*)?|_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?")
+UNSHARED_SCHEMES = ("memory", "http", "https", "data", "local")  # nothing that machines share, or can write to
 ED25519_PREFIX = bytes.fromhex("302a300506032b6570032100")  # of a public key in DER, before its 32 bytes
 
 
@@ -107,6 +108,20 @@ def _require_no_secret(address: str) -> str:
             "the store's credentials to its client (AWS_ACCESS_KEY_ID and its kin, or FSSPEC_… for other stores)"
         )
     return address
+
+
+def _normalize_state(address: str) -> str:
+    """The address of a shared state with single slashes, and none at its end; "" for none."""
+    scheme, separator, rest = address.rpartition("://")
+    path = re.sub("/+", "/", rest).rstrip("/")
+    is_folder = scheme in ("", "file")
+    is_known = re.fullmatch("[a-z0-9+.-]*", scheme) and scheme not in UNSHARED_SCHEMES
+    if address and not (is_known and path and path.startswith("/") == is_folder and not re.search(r"[\s*?\[\]]", path)):
+        raise ValueError(
+            'expected an absolute folder, or a store that machines share with its bucket, such as "s3://bucket/path", '
+            'without blanks and any of *?[]; "" for none'
+        )
+    return scheme + separator + path
 
 
 def _require_web_address(address: str) -> str:
@@ -327,7 +342,7 @@ class ScheduleSettings(SettingsSection):
 class ClusterSettings(SettingsSection):
     """Section [cluster]."""
 
-    state: RecordedAddressSetting
+    state: Annotated[RecordedAddressSetting, AfterValidator(_normalize_state)]
     ship_minutes: float = Field(gt=0)
     image: str = Field(pattern=IMAGE_NAME)
     namespace: str = Field(pattern=KUBERNETES_NAME)

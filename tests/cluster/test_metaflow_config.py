@@ -16,7 +16,7 @@ COMPLETE = {"PENUMBRA_CLUSTER__STATE": "s3://bucket/path", "PENUMBRA_CLUSTER__IM
     [
         ({"PENUMBRA_CLUSTER__IMAGE": ""}, 'cluster.image = "": name the image'),
         ({"PENUMBRA_CLUSTER__STATE": ""}, 'expected "s3://bucket/path"'),
-        ({"PENUMBRA_CLUSTER__STATE": "shared/folder"}, "cluster.state = 'shared/folder': pods share no disk"),
+        ({"PENUMBRA_CLUSTER__STATE": "/shared/folder"}, "cluster.state = '/shared/folder': pods share no disk"),
     ],
 )
 def test_a_setting_that_pods_need_is_named(settings, said):

@@ -269,3 +269,40 @@ def test_only_the_settings_themselves_turn_settings_into_records():
         if 'model_dump(mode="json"' in path.read_text()
     ]
     assert found == ["penumbra/core/settings.py"]
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        ("", ""),
+        ("s3://bucket", "s3://bucket"),
+        ("s3://bucket//a///b/", "s3://bucket/a/b"),
+        ("gs://bucket/a", "gs://bucket/a"),
+        ("/mnt//state/", "/mnt/state"),
+        ("file:///mnt/state", "file:///mnt/state"),
+    ],
+)
+def test_a_shared_state_is_an_absolute_folder_or_a_store_with_a_bucket(given: str, taken: str) -> None:
+    assert load_settings(environ={"PENUMBRA_CLUSTER__STATE": given}).cluster.state == taken
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "b/x",
+        "s3:/b/x",
+        "s3://",
+        "s3:///b",
+        "S3://b/x",
+        " s3://b/x",
+        "s3://b/x ",
+        "s3://b/[x]",
+        "/mnt/a*",
+        "/mnt/a?",
+        "/",
+    ]
+    + ["memory://b/x", "http://host/x", "file://folder"],
+)
+def test_what_machines_could_not_share_is_no_state(given: str) -> None:
+    with pytest.raises(SettingsError, match=r"cluster\.state = .*expected an absolute folder, or a store"):
+        load_settings(environ={"PENUMBRA_CLUSTER__STATE": given})

@@ -10,7 +10,7 @@ import pytest
 from metaflow import current
 
 from flows.steps import ingest
-from flows.steps.errors import FlowStopped
+from flows.steps.errors import FlowStopped, stop_with_one_sentence
 from flows.steps.shared_data import fill_data_folder, publish_pointer
 from flows.steps.shared_folders import leave_attempt
 from flows.steps.shared_work import share_work
@@ -22,6 +22,7 @@ from penumbra.data.batches import DataStore
 from penumbra.logs.append_log import read_entries
 from penumbra.logs.replicas.log_union import fetch_logs
 from penumbra.storage.cache import RunReceipts
+from penumbra.storage.shared.lease import LeaseLost
 from penumbra.storage.shared.object_sequence import ObjectSequence
 from tests.helpers.orders import load_orders
 from tests.helpers.prediction_logs import append_to_new_segment
@@ -101,6 +102,19 @@ def test_a_monitor_pass_finds_the_windows_of_earlier_ones_and_trainings_their_fa
         assert Path("var/monitor/windows/2024-01-01.json").read_text() == "window"
         assert Path("var/monitor/reports/2024-01-01/published.json").read_text() == "published"
         assert Path("var/failures/a.parquet").read_text() == "rows"
+
+
+def test_a_step_whose_lease_another_machine_took_pushes_nothing_over_what_that_one_made(pod: Pod) -> None:
+    pod("one")
+    with share_work("train", "7"):
+        leave_text(RUN / "rejections", "of the successor")
+    pod("stale")
+    with pytest.raises(FlowStopped, match="taken"), share_work("train", "7"), stop_with_one_sentence():  # noqa: PT012
+        leave_text(RUN / "rejections", "stale")
+        raise LeaseLost("taken")
+    pod("later")
+    with share_work("train", "7"):
+        assert (RUN / "rejections").read_text() == "of the successor"
 
 
 def test_a_step_that_is_done_again_after_its_pod_was_lost_replaces_what_it_left(pod: Pod) -> None:

@@ -22,7 +22,8 @@ class Mirror:
 
     What both sides had in common last is noted in a file beside the folder. Hidden files, those below hidden folders
     (what is written aside) and locks are left out. Where both sides have changed since, the side that is brought wins
-    in `push`, and the local one in `fetch`.
+    in `push`, and the local one in `fetch`. A file of which nothing is noted, as the process that brought it was killed
+    before, counts as unchanged: the object replaces it in `fetch`.
     """
 
     def __init__(self, folder: Path, url: str) -> None:
