@@ -1,6 +1,7 @@
 """A machine with an empty folder beside replicas whose logs lie on the store, made of a world on one machine."""
 
 import datetime as dt
+import os
 from itertools import cycle
 from pathlib import Path
 
@@ -43,6 +44,8 @@ def say_shipped(replica: Settings, until: dt.datetime, seen: dt.datetime | None 
     logs, shipped = get_logs(replica), {"predictions": ""}
     said = ReplicaHeartbeat(logs.replica, "pod", now, seen or now, until, shipped, unshipped)
     logs.heartbeats.write(said)
+    if seen:  # in a state that is a folder
+        os.utime(Path(logs.state.locate("logs", "replicas")) / f"{logs.replica}.json", (seen.timestamp(),) * 2)
 
 
 def share_state(settings: Settings, state: str) -> Settings:

@@ -299,9 +299,11 @@ def _build_window(monitor_pass: MonitorPass, model: WatchedModel, span: WindowSp
 def _describe_missing(coverage: ReplicaCoverage | None, span: WindowSpan) -> list[str]:
     """What a window lacks as a replica was lost with it."""
     begin, end = get_day_start(span.begin), get_day_start(span.end)
-    if coverage is None or not (missing := coverage.count_missing(begin, end)):
+    if coverage is None or not coverage.list_lost_within(begin, end):
         return []
-    return [f"{missing:,} answers are missing, which replicas that were lost had not shipped yet"]
+    if missing := coverage.count_missing(begin, end):
+        return [f"{missing:,} answers are missing, which replicas that were lost had not shipped yet"]
+    return ["what replicas that were lost answered after their last heartbeat is missing"]
 
 
 def _format_faults(faults: Sequence[DayFault]) -> list[str]:

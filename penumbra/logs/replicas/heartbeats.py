@@ -17,6 +17,7 @@ from penumbra.storage.atomic import replace_file
 from penumbra.storage.shared.object_store import ObjectStore
 
 REPLICA_COUNT_FILE = "replicas"
+LARGEST_CLOCK_ERROR = dt.timedelta(minutes=2)  # between a replica's clock and the store's
 LOST_AFTER_SHIPPINGS = 3  # without a heartbeat for so many times the time between two, a replica is taken for lost
 
 
@@ -32,6 +33,7 @@ class ReplicaHeartbeat(msgspec.Struct, frozen=True):
         shipped: By log, the name of the last segment that it has shipped.
         unshipped: By log, how many entries are on its volume only; logs without any are left out.
         failing_since: Since when it can't ship; None where it can.
+        written: When it was written, by the store's clock; None where it wasn't read from there.
     """
 
     replica: str
@@ -42,6 +44,7 @@ class ReplicaHeartbeat(msgspec.Struct, frozen=True):
     shipped: Mapping[str, str] = {}
     unshipped: Mapping[str, int] = {}
     failing_since: dt.datetime | None = None
+    written: dt.datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -59,22 +62,35 @@ class ReplicaCoverage:
     now: dt.datetime
 
     def is_lost(self, heartbeat: ReplicaHeartbeat) -> bool:
-        """Return whether the replica of a `heartbeat` has been silent for too long."""
-        return self.now - heartbeat.seen > self.lost_after
+        """Return whether the replica of a `heartbeat` has been silent for too long, whatever its own clock says."""
+        return self.now - (heartbeat.written or heartbeat.seen) > self.lost_after
 
     def list_lost(self) -> list[ReplicaHeartbeat]:
-        """Return the last heartbeats of lost replicas that had something which wasn't shipped."""
-        return [each for each in self.heartbeats if self.is_lost(each) and any(each.unshipped.values())]
+        """Return the last heartbeats of replicas that didn't end in order."""
+        return [each for each in self.heartbeats if self.is_lost(each)]
 
     def find_complete_until(self) -> dt.datetime:
         """Return until when (UTC) all replicas that are at work have shipped; what is lost isn't waited for."""
         return min((each.shipped_until for each in self.heartbeats if not self.is_lost(each)), default=self.now)
 
     def list_alarms(self) -> list[str]:
-        """Return a sentence for each replica that was lost with something unshipped, and each that doesn't ship."""
+        """Return a sentence for each replica that was lost, that doesn't ship, or whose clock is wrong."""
         at_work = [each for each in self.heartbeats if not self.is_lost(each)]
         late = [each for each in at_work if self.now - each.shipped_until > self.lost_after]
-        return [*map(_describe_lost, self.list_lost()), *map(_describe_late, late)]
+        wrong = [each for each in at_work if abs(_measure_clock_error(each)) > LARGEST_CLOCK_ERROR]
+        return [*map(_describe_lost, self.list_lost()), *map(_describe_late, late), *map(_describe_clock, wrong)]
+
+    def list_lost_within(self, begin: dt.datetime, end: dt.datetime) -> list[ReplicaHeartbeat]:
+        """Return the last heartbeats of replicas that were lost in a window.
+
+        Args:
+            begin: The window's begin (UTC).
+            end: Its end.
+
+        Returns:
+            Those whose time from the last shipping to the last heartbeat overlaps the window.
+        """
+        return [each for each in self.list_lost() if each.shipped_until < end and each.seen >= begin]
 
     def count_missing(self, begin: dt.datetime, end: dt.datetime) -> int:
         """Count the answers of lost replicas that may lie in a window and weren't shipped.
@@ -84,18 +100,17 @@ class ReplicaCoverage:
             end: Its end.
 
         Returns:
-            How many predictions were on the volumes of lost replicas only, whose time from the last shipping to the
-            last heartbeat overlaps the window.
+            How many predictions were on the volumes of the replicas that were lost in the window; what they answered
+            after their last heartbeat isn't known.
         """
-        lost = [each for each in self.list_lost() if each.shipped_until < end and each.seen >= begin]
-        return sum(each.unshipped.get("predictions", 0) for each in lost)
+        return sum(each.unshipped.get("predictions", 0) for each in self.list_lost_within(begin, end))
 
 
 def _describe_lost(heartbeat: ReplicaHeartbeat) -> str:
     replica, counts = f"replica {heartbeat.replica} ({heartbeat.machine})", _format_counts(heartbeat.unshipped)
     return (
-        f"{replica} was last seen at {heartbeat.seen:%Y-%m-%d %H:%M} UTC with {counts} on its volume only: they are "
-        "missing until it starts again on that volume"
+        f"{replica} was last seen at {heartbeat.seen:%Y-%m-%d %H:%M} UTC with {counts} on its volume only: that, and "
+        "what it answered later, is missing until it starts again on that volume, or its heartbeat is removed"
     )
 
 
@@ -105,6 +120,19 @@ def _describe_late(heartbeat: ReplicaHeartbeat) -> str:
         f"{replica} has shipped its logs until {heartbeat.shipped_until:%Y-%m-%d %H:%M} UTC only: {counts} wait, and "
         "so do windows that end later; its shipper's log says why"
     )
+
+
+def _describe_clock(heartbeat: ReplicaHeartbeat) -> str:
+    minutes = _measure_clock_error(heartbeat) / dt.timedelta(minutes=1)
+    return (
+        f"the clock of replica {heartbeat.replica} ({heartbeat.machine}) is {abs(minutes):,.0f} min "
+        f"{'behind' if minutes > 0 else 'ahead of'} the store's: its answers have wrong times"
+    )
+
+
+def _measure_clock_error(heartbeat: ReplicaHeartbeat) -> dt.timedelta:
+    """How far a replica's clock is behind the store's, with what the request took."""
+    return (heartbeat.written or heartbeat.seen) - heartbeat.seen
 
 
 def _format_counts(unshipped: Mapping[str, int]) -> str:
@@ -157,8 +185,10 @@ class HeartbeatStore:
         Raises:
             StoreError: The store refuses, or is away.
         """
-        found = self._objects.read_present(sorted(self._objects.list_versions()))
-        return [msgspec.json.decode(found[name], type=ReplicaHeartbeat) for name in sorted(found)]
+        times = self._objects.list_times()
+        found = self._objects.read_present(sorted(times))
+        said = {name: msgspec.json.decode(found[name], type=ReplicaHeartbeat) for name in sorted(found)}
+        return [msgspec.structs.replace(each, written=times[name]) for name, each in said.items()]
 
 
 def _name_object(replica: str) -> str:

@@ -1,6 +1,7 @@
 """Objects behind a URL by fsspec, with errors that say what is the matter, and patience with a store that is away."""
 
 import contextlib
+import datetime as dt
 import errno
 import logging
 import os
@@ -117,6 +118,19 @@ class ObjectStore:
         found = self._patiently(lambda: self._files.find(self._locate(prefix), detail=True))
         start = len(self._root) + 1
         return {path[start:]: _format_version(facts) for path, facts in found.items() if not _is_aside(path)}
+
+    def list_times(self) -> dict[str, dt.datetime]:
+        """List when the objects were written, by the store's clock.
+
+        Returns:
+            For each object's name the time (UTC).
+
+        Raises:
+            StoreError: The store refuses, or is away.
+        """
+        found = self._patiently(lambda: self._files.find(self._root, detail=True))
+        start = len(self._root) + 1
+        return {path[start:]: _read_time(facts) for path, facts in found.items() if not _is_aside(path)}
 
     def upload(self, path: Path, name: str) -> str:
         """Create or replace an object by a local file.
@@ -270,6 +284,11 @@ def _replace_file(path: Path, write: Callable[[Path], Any]) -> None:
     with _make_aside(path) as aside:
         write(aside)
         os.replace(aside, path)
+
+
+def _read_time(facts: dict[str, Any]) -> dt.datetime:
+    changed = facts.get("LastModified") or facts.get("mtime") or facts["updated"]
+    return changed if isinstance(changed, dt.datetime) else dt.datetime.fromtimestamp(float(changed), dt.UTC)
 
 
 def _format_version(facts: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ from penumbra.logs.replicas.log_union import read_coverage
 from penumbra.storage.shared.object_store import ObjectStore, StoreError
 from service.processes.shipper import LogShipper, run_shipper
 from tests.helpers.prediction_logs import make_prediction
-from tests.helpers.replica_logs import get_logs, log_answers, make_replica, read_union
+from tests.helpers.replica_logs import beat, get_logs, log_answers, make_replica, read_union
 
 HOUR = dt.timedelta(hours=1)
 
@@ -69,6 +69,38 @@ def test_a_replica_that_was_lost_is_counted_with_what_it_had_not_shipped(tmp_pat
     assert later.count_missing(now + HOUR, now + 2 * HOUR) == 0
     assert "3 predictions on its volume only" in later.list_alarms()[0]
     assert later.find_complete_until() == now + HOUR  # it isn't waited for
+
+
+def test_what_a_lost_replica_answered_after_its_last_heartbeat_is_said_though_nothing_was_unshipped(
+    tmp_path: Path,
+) -> None:
+    shipper = make_shipper(tmp_path / "a", tmp_path / "state")
+    log_answers(shipper.settings, 1)
+    shipper.run_pass()
+    log_answers(shipper.settings, 2, 3)
+    now = dt.datetime.now(dt.UTC)
+    later = read_state(shipper, now + HOUR)
+    (alarm,) = later.list_alarms()
+    assert "with nothing on its volume only: that, and what it answered later, is missing" in alarm
+    assert later.count_missing(now - HOUR, now + HOUR) == 0
+    assert [each.replica for each in later.list_lost_within(now - HOUR, now + HOUR)] == [shipper.logs.replica]
+    assert later.list_lost_within(now + HOUR, now + 2 * HOUR) == []
+
+
+@pytest.mark.parametrize(("minutes", "said"), [(-30, "30 min behind"), (30, "30 min ahead of"), (1, "")])
+def test_a_replica_whose_clock_is_wrong_is_at_work_and_said(
+    tmp_path: Path, bucket: str, minutes: int, said: str
+) -> None:
+    for place in (str(tmp_path / "state"), bucket):
+        replica = make_replica(tmp_path / "a", place)
+        beat(replica, dt.datetime.now(dt.UTC) + dt.timedelta(minutes=minutes))
+        coverage = read_coverage(replica)
+        assert coverage
+        assert coverage.list_lost() == []
+        assert [said in each for each in coverage.list_alarms() if "clock" in each] == [True] * bool(said)
+        lost = read_coverage(replica, dt.datetime.now(dt.UTC) + HOUR)
+        assert lost
+        assert len(lost.list_lost()) == 1
 
 
 def test_windows_wait_for_a_replica_that_is_at_work_and_has_not_shipped(tmp_path: Path) -> None:
