@@ -27,6 +27,7 @@ EXIT_FINDINGS = 3
 EXIT_CODES_TEXT = (
     "\b\nExit codes: 0 done, 1 refused or failed (one sentence on stderr), 2 wrong usage, 3 found something."
 )
+CHECKOUT_FOLDERS = ("deploy", "docs", "benchmarks")  # of which images and packages have none
 QUIET_SECONDS = 2.0  # commands that take longer say so on stderr
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
@@ -68,7 +69,8 @@ class ProjectCommand(click.Command):
             The result of the command's function.
 
         Raises:
-            Refusal: The command was not called within a project, or what machines share can't be reached.
+            Refusal: The command was not called within a project, it takes a checkout, or what machines share can't be
+                reached.
         """
         enter_project()
         try:
@@ -78,6 +80,11 @@ class ProjectCommand(click.Command):
 
             if isinstance(error, StoreError):
                 raise Refusal(str(error)) from None
+            raise
+        except ModuleNotFoundError as error:
+            if (folder := str(error.name).partition(".")[0]) in CHECKOUT_FOLDERS:
+                reason = f"{folder}/ is not in an image or a package"
+                raise Refusal(f"`{ctx.command_path}` is for a checkout of the project: {reason}") from None
             raise
 
 

@@ -25,7 +25,7 @@ DROPPED_VARIABLES = (
     "METAFLOW_VERSION",
 )
 WORK_FOLDER = "/mnt/work"
-KEPT_WORKFLOWS = 30
+KEPT_WORKFLOWS, KEPT_SECONDS = 30, 30 * 24 * 3600  # of workflows that are over
 CONTAINER_SECURITY = {
     "allowPrivilegeEscalation": False,
     "capabilities": {"drop": ["ALL"]},
@@ -36,6 +36,7 @@ CONTAINER_SECURITY = {
 POD_SECURITY = {
     "runAsNonRoot": True,
     "runAsUser": 10001,
+    "runAsGroup": 10001,
     "fsGroup": 10001,
     "seccompProfile": {"type": "RuntimeDefault"},
 }
@@ -61,7 +62,7 @@ def finish_manifest(manifest: Manifest, cluster: ClusterSettings, variables: Map
     if manifest["kind"] == "WorkflowTemplate":
         spec["securityContext"] = POD_SECURITY
         spec["podSpecPatch"] = "enableServiceLinks: false"
-        spec["ttlStrategy"] = {"secondsAfterCompletion": 30 * 24 * 3600}
+        spec["ttlStrategy"] = {"secondsAfterCompletion": KEPT_SECONDS}
         for template in spec["templates"]:
             if "container" in template:
                 _finish_step(template, cluster, variables)
@@ -122,6 +123,8 @@ def _finish_step(template: Manifest, cluster: ClusterSettings, variables: Mappin
     container["command"] = [re.sub(PARAMETER_FILE, r"parameters\2parameters", part) for part in container["command"]]
     env = [each for each in container["env"] if each["name"] not in {*DROPPED_VARIABLES, *variables}]
     container["env"] = env + [{"name": name, "value": value} for name, value in sorted(variables.items())]
+    resources = container["resources"]
+    resources["limits"] = {**resources.get("limits", {}), "memory": resources["requests"]["memory"]}
     container["securityContext"] = CONTAINER_SECURITY
     container["workingDir"] = WORK_FOLDER
     for name, folder in (("work", WORK_FOLDER), ("tmp", "/tmp")):

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from penumbra.core.settings import ClusterSettings, Settings
+from penumbra.core.text.installation import describe_installation
 
 EVENT_NAMES = "penumbra"  # of the event bus, the event source and its event
 EVENT_PORT = 12000
@@ -26,9 +27,7 @@ def require_cluster_settings(settings: Settings) -> None:
         ClusterRefused: The extra `cluster` isn't installed, or a setting is missing.
     """
     if importlib.util.find_spec("kubernetes") is None:
-        raise ClusterRefused(
-            "Metaflow needs the client of Kubernetes: install locks/cluster.lock (`pip install 'penumbra[cluster]'`)"
-        )
+        raise ClusterRefused(f"Metaflow needs the client of Kubernetes: {describe_installation('cluster')}")
     if not settings.cluster.image:
         raise ClusterRefused(
             'cluster.image = "": name the image of the flows, with its tag (docs/cluster.md says how to build it)'

@@ -7,6 +7,7 @@ from typing import Any
 
 from penumbra.core.settings import Settings, SettingsError, find_setting_source
 from penumbra.core.text.addresses import get_scheme
+from penumbra.core.text.installation import describe_installation
 from penumbra.core.text.masking import mask_address
 
 ARTIFACT_MODULES = {  # which MLflow imports when it first uses such a store
@@ -99,7 +100,7 @@ def _has_module(name: str) -> bool:
 
 def _describe_remedy(module: str) -> str:
     extra = EXTRAS.get(module)
-    return f"install the extra \"{extra}\" (`pip install 'penumbra[{extra}]'`)" if extra else f"install {module}"
+    return describe_installation(extra) if extra else f"install {module}"
 
 
 MODULE_FINDERS: dict[str, Callable[[str, str], str]] = {

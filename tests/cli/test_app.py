@@ -178,3 +178,14 @@ def test_no_library_calls_home(monkeypatch: pytest.MonkeyPatch) -> None:
     processes.set_environment_defaults()
     assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "false"
     assert os.environ["DO_NOT_TRACK"] == "1"
+
+
+@pytest.mark.parametrize("command", ["sbom", "audit", "bento", "image"])
+def test_a_command_that_takes_a_checkout_says_so_in_an_image(monkeypatch, command):
+    for name in [name for name in sys.modules if name.startswith("deploy.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "deploy", None)
+    result = run_command_line(command)
+    assert result.exit_code == 1
+    expected = f"`penumbra {command}` is for a checkout of the project: deploy/ is not in an image or a package\n"
+    assert result.stderr == expected

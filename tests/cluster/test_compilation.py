@@ -111,6 +111,13 @@ def test_fits_have_resources_of_their_own_and_a_thread_for_each_core(compiled):
     assert environment(fit)["OMP_WAIT_POLICY"] == "passive"
 
 
+def test_every_pod_has_a_limit_of_memory_which_is_what_it_asks_for(compiled):
+    for flow in COMPILED_FLOWS:
+        for pod in pods(compiled, flow).values():
+            resources = pod["container"]["resources"]
+            assert resources["limits"]["memory"] == resources["requests"]["memory"]
+
+
 def test_every_pod_is_tried_again_with_growing_pauses(compiled):
     strategies = [pod["retryStrategy"] for flow in COMPILED_FLOWS for pod in pods(compiled, flow).values()]
     assert all(each["limit"] >= 1 for each in strategies)

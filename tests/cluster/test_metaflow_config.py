@@ -26,7 +26,7 @@ def test_a_setting_that_pods_need_is_named(settings, said):
 
 def test_without_the_extra_the_lock_file_is_named(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ClusterRefused, match=r"locks/cluster\.lock"):
+    with pytest.raises(ClusterRefused, match=r"uv pip install .* --require-hashes -r locks/cluster\.lock"):
         require_cluster_settings(load_settings(environ=COMPLETE))
 
 

@@ -18,7 +18,7 @@ from prometheus_client import REGISTRY
 from deploy.grafana import build_grafana_dashboard
 from monitoring.dashboard.places import find_free_ports
 from penumbra.cli.app import main
-from penumbra.cluster.manifests import POD_SECURITY
+from penumbra.cluster.manifests import KEPT_SECONDS, POD_SECURITY
 from penumbra.cluster.metaflow_config import EVENT_PORT, build_metaflow_environment
 from penumbra.core.settings import PROJECT_ROOT, Settings, load_settings
 from penumbra.logs.replicas.heartbeats import LOST_AFTER_SHIPPINGS
@@ -121,7 +121,8 @@ def test_flows_reach_the_event_source_at_its_port() -> None:
 
 
 def test_pods_of_flows_run_as_the_images_user() -> None:
-    assert POD_SECURITY["runAsUser"] == PODS["penumbra"]["securityContext"]["runAsUser"]
+    service = PODS["penumbra"]["securityContext"]
+    assert service == {**POD_SECURITY, "fsGroupChangePolicy": "OnRootMismatch"}
 
 
 def test_variables_of_containers_are_settings_too() -> None:
@@ -403,7 +404,6 @@ def test_a_release_is_a_command_that_there_is_with_all_its_parameters() -> None:
 def test_a_release_has_no_more_rights_than_a_flow() -> None:
     assert RELEASE["serviceAccountName"] == read_overlay_settings("production").cluster.service_account
     assert RELEASE_CONTAINER["securityContext"] == CONTAINERS["service"]["securityContext"]
-    assert RELEASE["securityContext"] == {
-        key: value for key, value in PODS["penumbra"]["securityContext"].items() if key != "fsGroupChangePolicy"
-    }
+    assert RELEASE["securityContext"] == POD_SECURITY
+    assert RELEASE["ttlStrategy"] == {"secondsAfterCompletion": KEPT_SECONDS}
     assert yaml.safe_load(RELEASE["podSpecPatch"]) == {"enableServiceLinks": False}

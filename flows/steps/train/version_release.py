@@ -63,7 +63,7 @@ def release_version(settings: Settings, problem: Problem, tracking: str, state: 
         version = name if name.isdigit() else models.version(name)
         gate = _find_last(entries, GATE_VERDICTS, CANDIDATE_ALIAS, version or "")
         if version is None or gate is None or gate.verdict == "fail":
-            raise ReleaseRefused(_explain_refusal(mask_address(tracking), name, version, gate))
+            raise ReleaseRefused(_explain_refusal(mask_address(tracking), mask_address(state), name, version, gate))
         artifacts = models.download_artifact(version, "", Path(folder, "run"))
         read_bundle(artifacts / "bundle", problem, version, settings.registry.signed_by)
         origin = {
@@ -91,11 +91,14 @@ def _find_last(entries: Sequence[LedgerEntry], verdicts: Sequence[str], role: st
     return found[-1] if found else None
 
 
-def _explain_refusal(registry: str, name: str, version: str | None, gate: LedgerEntry | None) -> str:
+def _explain_refusal(registry: str, state: str, name: str, version: str | None, gate: LedgerEntry | None) -> str:
     if version is None:
-        return f"{registry} has no version {name!r}"
+        return f"{registry} (--tracking) has no version {name!r}"
     if gate is None:
-        return f"the ledger there has no verdict of the gate on version {version} of {registry}"
+        return (
+            f"the ledger of {state!r} (--state) has no verdict of the gate on version {version} of {registry} "
+            "(--tracking): both have to be of one environment"
+        )
     return f"version {version} of {registry} did not pass the gate: entry {gate.number} of the ledger there"
 
 

@@ -7,6 +7,7 @@ trusts scikit-learn's public estimators, numpy and Python's plain types.
 from pathlib import Path
 from typing import Any
 
+from penumbra.core.text.installation import describe_installation
 from penumbra.registry.bundles.manifest import BrokenBundle
 
 TRUSTED_TYPES = (
@@ -79,8 +80,8 @@ def load_skops_model(archive: Path) -> Any:
         from skops.io import load as load_archive
     except ImportError as error:
         raise BrokenBundle(
-            f"{archive}: this model could not be compiled and needs scikit-learn and skops: run "
-            f"`uv pip install --require-hashes -r locks/runtime.lock` where it is served ({error})"
+            f"{archive}: this model could not be compiled and needs scikit-learn and skops where it is served "
+            f"({error}): {describe_installation('train')}"
         ) from None
     try:
         if untrusted := set(get_untrusted_types(file=archive)) - set(TRUSTED_TYPES):

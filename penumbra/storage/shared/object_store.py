@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
+from penumbra.core.text.installation import describe_installation
 from penumbra.core.text.masking import mask_address, mask_text
 
 Result = TypeVar("Result")
@@ -244,7 +245,7 @@ def _open_file_system(url: str, patience: float) -> tuple[Any, str]:
     try:
         files, root = fsspec.core.url_to_fs(url, **options)
     except ImportError as error:
-        wanted = 'pip install "penumbra[s3]"' if url.startswith("s3") else "install the package it names"
+        wanted = describe_installation("s3") if url.startswith("s3") else "install the package it names"
         raise StoreError(f"{mask_address(url)}: {error}; {wanted}") from None
     except ValueError as error:
         raise StoreError(f"{mask_address(url)}: {mask_text(str(error))}") from None

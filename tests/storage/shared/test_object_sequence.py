@@ -137,7 +137,7 @@ def test_missing_credentials_are_named(bucket: str, monkeypatch: pytest.MonkeyPa
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "s3fs", None)
     monkeypatch.delitem(sys.modules["fsspec.registry"]._registry, "s3", raising=False)
-    with pytest.raises(StoreError, match=r"penumbra\[s3\]"):
+    with pytest.raises(StoreError, match=r"uv pip install .* -r locks/s3\.lock"):
         ObjectSequence("s3://bucket/shared")
 
 
