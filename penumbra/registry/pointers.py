@@ -6,6 +6,7 @@ As they are files, the version that answers can be changed without the registry.
 <state>/live, candidate, previous, canary  a version each, replaced as a whole
 <state>/rolled-back                        a rollback that the registry doesn't know of yet
 <state>/canary-ended                       the version that is no canary any more, whatever the registry says
+<state>/followed                           the number of the shared ledger's last move that was followed here
 <state>/refused                            the candidate that the deployer doesn't let into the shadow, and why
 <state>/live-refused                       why the deployer doesn't deploy the registry's live version
 <state>/unfit/<version>                    why the code of the service can't answer with a version that is here
@@ -31,6 +32,7 @@ BUNDLES_FOLDER, RUNS_FOLDER = "bundles", "runs"
 ROLLBACK_PIN_FILE, CANARY_ENDED_FILE, POINTERS_LOCK_FILE = "rolled-back", "canary-ended", "pointers.lock"
 SERVICE_LOCK_FILE = "service.lock"  # held while a service works in the state folder
 LIVE_REFUSED_FILE, REFUSED_FILE = "live-refused", "refused"
+FOLLOWED_FILE = "followed"
 UNFIT_FOLDER = "unfit"
 
 

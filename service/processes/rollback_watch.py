@@ -11,14 +11,17 @@ from penumbra.registry.ledger import LedgerEntry, find_last_move
 from penumbra.registry.pointers import (
     BUNDLES_FOLDER,
     CANARY_ALIAS,
+    FOLLOWED_FILE,
     LIVE_ALIAS,
     PREVIOUS_ALIAS,
     RollbackPin,
     end_canary,
+    read_note,
     read_pointer,
     roll_back_pointers,
 )
 from penumbra.registry.shared_ledger import open_ledger
+from penumbra.storage.sealed import replace_sealed_file
 from service.processes.process_control import sleep_while_running
 
 FOLLOW_SECONDS = 2.0
@@ -39,7 +42,7 @@ def start_following_rollbacks(settings: Settings, running: Callable[[], bool]) -
 
 
 def follow_last_move(state: Path, entries: Sequence[LedgerEntry]) -> str:
-    """Go back to the version that the ledger's last move went back to, or end the canary that it ended.
+    """Go back to the version that the ledger's last move went back to, or end the canary that it ended, once.
 
     What was moved here since, such as by the registry's aliases, stays.
 
@@ -51,24 +54,33 @@ def follow_last_move(state: Path, entries: Sequence[LedgerEntry]) -> str:
         A sentence about what was done; "" for nothing.
     """
     last = find_last_move(entries, ("promotion", "rollback", "canary"))
-    if last is None:
+    followed = read_note(state / FOLLOWED_FILE)
+    if last is None or (followed and last.number <= int(followed)):
         return ""
     live, previous = last.versions.get(LIVE_ALIAS, ""), last.versions.get(PREVIOUS_ALIAS)
-    if last.kind == "rollback" and previous and _is_older(state, LIVE_ALIAS, previous, last):
+    canary, said = last.versions.get(CANARY_ALIAS), ""
+    if last.kind == "rollback" and previous and _is_overtaken(state, LIVE_ALIAS, previous, last):
         if not (state / BUNDLES_FOLDER / live).is_dir():
             return f"version {live}, which entry {last.number} of the ledger goes back to, isn't here"
         roll_back_pointers(state, RollbackPin(live, previous, last.time))
-        return f"version {live} answers in place of version {previous}: entry {last.number} of the ledger"
-    canary = last.versions.get(CANARY_ALIAS)
-    if last.kind == "canary" and last.verdict == "ended" and canary and _is_older(state, CANARY_ALIAS, canary, last):
+        said = f"version {live} answers in place of version {previous}: entry {last.number} of the ledger"
+    if (
+        last.kind == "canary"
+        and last.verdict == "ended"
+        and canary
+        and _is_overtaken(state, CANARY_ALIAS, canary, last)
+    ):
         end_canary(state)
-        return f"version {canary} is the canary no more: entry {last.number} of the ledger"
-    return ""
+        said = f"version {canary} is the canary no more: entry {last.number} of the ledger"
+    replace_sealed_file(state / FOLLOWED_FILE, str(last.number))
+    return said
 
 
-def _is_older(state: Path, pointer: str, version: str, last: LedgerEntry) -> bool:
-    """Whether a pointer names this version since before a move."""
-    return read_pointer(state, pointer) == version and (state / pointer).stat().st_mtime < last.time.timestamp()
+def _is_overtaken(state: Path, pointer: str, version: str, last: LedgerEntry) -> bool:
+    """Whether a pointer names this version since before a move: by the clocks only in a folder that followed none."""
+    if read_pointer(state, pointer) != version:
+        return False
+    return (state / FOLLOWED_FILE).exists() or (state / pointer).stat().st_mtime < last.time.timestamp()
 
 
 def _follow_rollbacks(settings: Settings, running: Callable[[], bool]) -> None:

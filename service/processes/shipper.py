@@ -93,7 +93,7 @@ class LogShipper:
     def end(self) -> None:
         """Take leave once all is shipped: nobody needs to wait for this replica; otherwise its heartbeat stays."""
         try:
-            if not self._counter.count():
+            if not self.failing_since and not self._counter.count():
                 self.logs.heartbeats.remove(self.logs.replica)
         except OSError as error:
             logger.error("the heartbeat of this replica stays: %s", describe_error(error))

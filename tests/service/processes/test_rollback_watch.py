@@ -62,3 +62,19 @@ def test_a_canary_that_was_ended_elsewhere_ends_here(tmp_path: Path, state: Path
     ledger = enter(tmp_path, "canary", "ended", canary="3", live="2")
     assert "the canary no more" in follow_last_move(state, ledger.entries())
     assert read_pointer(state, "canary") is None
+
+
+def test_a_rollback_counts_by_its_number_whatever_the_clocks_say(tmp_path: Path, state: Path) -> None:
+    follow_last_move(state, enter(tmp_path, "promotion", "promote", live="2", previous="1").entries())
+    os.utime(state / "live", (2e9, 2e9))
+    ledger = enter(tmp_path, "rollback", "rollback", live="1", previous="2")
+    assert "version 1 answers" in follow_last_move(state, ledger.entries())
+
+
+def test_a_rollback_is_followed_once(tmp_path: Path, state: Path) -> None:
+    ledger = enter(tmp_path, "rollback", "rollback", live="1", previous="2")
+    follow_last_move(state, ledger.entries())
+    replace_sealed_file(state / "live", "2")
+    os.utime(state / "live", (1, 1))  # by a clock that is behind
+    assert follow_last_move(state, ledger.entries()) == ""
+    assert read_pointer(state) == "2"
