@@ -24,6 +24,7 @@ from service.processes.exposition import MetricSample, format_exposition
 from service.processes.process_control import log_to_stderr, make_running_check, sleep_while_running
 
 HEARTBEAT_SECONDS = 15.0
+STORE_PATIENCE_SECONDS = 5.0  # all is tried again, and a shipper without a parent ends soon
 FETCHED_LOGS = ("reviews", "labels")  # an answer of another replica is fetched when it is asked for
 WINDOW_LOGS = ("predictions", "labels")  # which are complete before a window is judged
 SHIP_METRIC_HELP = {
@@ -105,7 +106,7 @@ class LogShipper:
 
     def _fetch_if_due(self) -> None:
         if time.monotonic() >= self._fetch_due:
-            fetched = fetch_logs(self.settings, FETCHED_LOGS)
+            fetched = fetch_logs(self.settings, FETCHED_LOGS, patience=self.logs.patience)
             if fetched:
                 save_replica_count(self.settings.service.predictions, fetched.coverage)
             for sentence in fetched.damaged if fetched else ():
@@ -163,7 +164,7 @@ def main() -> None:
     """Run the shipper until the parent process ends or SIGTERM arrives, which it gets once the others have ended."""
     log_to_stderr(logger)
     running, settings = make_running_check(), load_settings()
-    if logs := SharedLogs.from_settings(settings):
+    if logs := SharedLogs.from_settings(settings, STORE_PATIENCE_SECONDS):
         run_shipper(LogShipper(settings, logs), running)
 
 

@@ -164,9 +164,17 @@ def count_known_replicas(predictions: Path) -> int:
 class HeartbeatStore:
     """The heartbeats of all replicas."""
 
-    def __init__(self, url: str) -> None:
-        """`url` is the address of the heartbeats; nothing needs to be there."""
-        self._objects = ObjectStore(url)
+    def __init__(self, url: str, patience: float | None = None) -> None:
+        """Open the heartbeats; no request is made yet.
+
+        Args:
+            url: Their address; nothing needs to be there.
+            patience: Seconds for which a store that is away is tried again; None for the usual time.
+
+        Raises:
+            StoreError: The package for such URLs isn't installed, or nothing is known about them.
+        """
+        self._objects = ObjectStore(url, patience)
 
     def write(self, heartbeat: ReplicaHeartbeat) -> None:
         """Replace the heartbeat of a replica by `heartbeat`. Raises StoreError where the store refuses, or is away."""

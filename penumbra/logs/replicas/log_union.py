@@ -45,13 +45,16 @@ class FetchedLogs:
     damaged: list[str] = field(default_factory=list)
 
 
-def fetch_logs(settings: Settings, names: Sequence[str] = (), now: dt.datetime | None = None) -> FetchedLogs | None:
+def fetch_logs(
+    settings: Settings, names: Sequence[str] = (), now: dt.datetime | None = None, patience: float | None = None
+) -> FetchedLogs | None:
     """Bring what other replicas have shipped and isn't here.
 
     Args:
         settings: The folders of the logs, and `cluster.state`.
         names: The names of some logs, as in `SharedLogs`; empty for all.
         now: The time (UTC) at which heartbeats are old; the clock's by default.
+        patience: Seconds for which a store that is away is tried again; None for the usual time.
 
     Returns:
         What was fetched; None where the settings have one machine only.
@@ -61,10 +64,9 @@ def fetch_logs(settings: Settings, names: Sequence[str] = (), now: dt.datetime |
         OSError: A folder can't be written.
         StoreError: The store refuses, or is away.
     """
-    logs, coverage = SharedLogs.from_settings(settings), read_coverage(settings, now)
-    if logs is None or coverage is None:
+    if (logs := SharedLogs.from_settings(settings, patience)) is None:
         return None
-    fetched = FetchedLogs(coverage)
+    fetched = FetchedLogs(_read_coverage(logs, now))
     for log, folder in logs.folders.items():
         if log in names or not names:
             _fetch_log(logs, log, folder, fetched)
@@ -86,6 +88,10 @@ def read_coverage(settings: Settings, now: dt.datetime | None = None) -> Replica
     """
     if (logs := SharedLogs.from_settings(settings)) is None:
         return None
+    return _read_coverage(logs, now)
+
+
+def _read_coverage(logs: SharedLogs, now: dt.datetime | None) -> ReplicaCoverage:
     return ReplicaCoverage(logs.heartbeats.read(), logs.lost_after, now or dt.datetime.now(dt.UTC))
 
 
@@ -126,7 +132,7 @@ def _fetch_log(logs: SharedLogs, log: str, folder: Path, fetched: FetchedLogs) -
     """List segments before parts, so that what is deleted of them in between is in a part."""
     shipped = logs.open_store(log).list_shipped()
     if log in ARCHIVED_LOGS:
-        fetched.segments += fetch_parts(folder, f"{logs.archive}/{folder.name}")
+        fetched.segments += fetch_parts(folder, f"{logs.archive}/{folder.name}", logs.patience)
     archived = {name for _, part in archive_parts.list_parts(folder) for name in part.segments}
     try:
         _fetch_segments(logs, log, [each for each in shipped if each.segment not in archived], fetched)

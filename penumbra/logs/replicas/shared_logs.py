@@ -49,7 +49,7 @@ class SharedLogs:
     @property
     def heartbeats(self) -> HeartbeatStore:
         """The heartbeats of all replicas."""
-        return HeartbeatStore(self.state.locate("logs", "replicas"))
+        return HeartbeatStore(self.state.locate("logs", "replicas"), self.patience)
 
     @property
     def lost_after(self) -> dt.timedelta:

@@ -1,6 +1,7 @@
 """The shipper: what a replica logs reaches the others, and what only it has is known."""
 
 import datetime as dt
+import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from penumbra.logs.append_log import LogWriter, encode_json
 from penumbra.logs.lag import SHIP_METRICS_FILE
 from penumbra.logs.replicas.heartbeats import ReplicaCoverage, count_known_replicas
 from penumbra.logs.replicas.log_union import read_coverage
+from penumbra.logs.replicas.shared_logs import SharedLogs
 from penumbra.storage.shared.object_store import ObjectStore, StoreError
 from service.processes.shipper import LogShipper, run_shipper
 from tests.helpers.prediction_logs import make_prediction
@@ -132,6 +134,20 @@ def test_a_replica_that_cannot_ship_is_an_alarm_and_keeps_everything(
 
 def refuse(store: ObjectStore, name: str, content: bytes) -> None:
     raise StoreError("no answer")
+
+
+def test_a_shipper_whose_parent_is_gone_ends_soon_while_the_store_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"ENDPOINT_URL": "http://127.0.0.1:9", "ACCESS_KEY_ID": "x", "SECRET_ACCESS_KEY": "x"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    replica = make_replica(tmp_path, "s3://away/state")
+    log_answers(replica, 1)
+    logs = SharedLogs.from_settings(replica, 0.2)
+    assert logs
+    began = time.monotonic()
+    run_shipper(LogShipper(replica, logs), lambda: False)
+    assert time.monotonic() - began < 3
 
 
 def test_each_replica_knows_how_many_answer(tmp_path: Path) -> None:
