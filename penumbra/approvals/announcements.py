@@ -28,9 +28,10 @@ def announce_approvals(settings: Settings) -> list[str]:
     ledger = open_ledger(settings)
     if _read_mark(ledger) == len(ledger.entries()):
         return []
-    with ledger.hold_lock(ANNOUNCED_NOTE):
+    with ledger.hold_lock(ANNOUNCED_NOTE) as check_lock:
         entries, told = ledger.entries(), _read_mark(ledger)
         if told < len(entries):
+            check_lock()
             ledger.write_note(ANNOUNCED_NOTE, str(len(entries)).encode())
     requests = [ApprovalRequest(each.entry, each.terms) for each in list_requests(entries)]
     asked = {each.number: each for each in requests if each.kind != "investigation"}

@@ -125,17 +125,19 @@ class Ledger:
         """
         return self._read_chain(self._head())[0]
 
-    def hold_lock(self, name: str) -> contextlib.AbstractContextManager[object]:
+    @contextlib.contextmanager
+    def hold_lock(self, name: str) -> Iterator[Callable[[], None]]:
         """Hold one of the ledger's locks, as a context manager; wait as long as others hold it.
 
         Args:
             name: The lock's name, such as "aliases".
 
-        Returns:
-            The context manager.
+        Yields:
+            A check to be called before something is written: it raises an error where the lock was lost meanwhile.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        return hold_file_lock(self.folder / f"{name}.lock")
+        with hold_file_lock(self.folder / f"{name}.lock"):
+            yield lambda: None
 
     def read_note(self, name: str) -> bytes:
         """Read the note `name` that is kept beside the ledger; returns its content, b"" where there is none."""

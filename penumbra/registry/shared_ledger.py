@@ -15,10 +15,10 @@ were faster, it reads what they wrote and tries the next number.
 The head names the project, so that two that were given the same state by mistake don't steer each other.
 """
 
+import contextlib
 import functools
 import logging
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -140,18 +140,25 @@ class SharedLedger(Ledger):
         self._objects.store.create(LEDGER_HEAD_FILE, self._encode_head(head))
         return len(entries)
 
-    def hold_lock(self, name: str) -> AbstractContextManager[object]:
+    @contextlib.contextmanager
+    def hold_lock(self, name: str) -> Iterator[Callable[[], None]]:
         """Hold one of the ledger's locks, as a lease; wait as long as others hold it, and print who they are.
 
         Args:
             name: The lock's name, such as "aliases".
 
-        Returns:
-            The context manager.
+        Yields:
+            A check to be called before something is written: it raises LeaseLost where the lease was lost meanwhile.
+
+        Raises:
+            LeaseLost: The lease was lost.
+            StoreError: The store refuses, or is away.
         """
         from penumbra.storage.shared.lease import hold_lease
 
-        return hold_lease(self.state.locate("leases"), name, f"a change of {name}", patience=self.patience)
+        url, work = self.state.locate("leases"), f"a change of {name}"
+        with hold_lease(url, name, work, patience=self.patience) as lease:
+            yield lease.check
 
     def read_note(self, name: str) -> bytes:
         """Read the note `name` that is kept in the store; returns its content, b"" where there is none."""

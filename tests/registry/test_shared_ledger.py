@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from penumbra.core.settings import SettingsError, load_settings
 from penumbra.registry.ledger import ANNOUNCED_NOTE, LEDGER_FILE, LEDGER_HEAD_FILE, BrokenLedger, Ledger, LedgerEvent
 from penumbra.registry.shared_ledger import SharedLedger, open_ledger, share_ledger
+from penumbra.storage.shared.lease import LeaseLost
+from penumbra.storage.shared.object_sequence import ObjectSequence
 from penumbra.storage.shared.object_store import ObjectStore
 from penumbra.storage.shared.state import SharedState
 from tests.helpers.object_stores import MotoServer, SeaweedServer, make_bucket
@@ -334,6 +336,17 @@ def test_a_note_and_a_lock_are_shared(tmp_path: Path, capsys: pytest.CaptureFixt
                 time.sleep(0.01)
             one.write_note("announced", b"7")
         assert waiting.result() == b"7"
+
+
+def test_who_has_lost_a_lock_of_the_ledger_is_told_before_it_writes(tmp_path: Path) -> None:
+    ledger = make_ledger(tmp_path)
+    leases = ObjectSequence(str(tmp_path / "shared" / "leases" / "announced"))
+    with pytest.raises(LeaseLost, match="now a colleague is at work"):  # noqa: PT012, SIM117
+        with ledger.hold_lock("announced") as check:
+            check()
+            leases.create(leases.list_numbers()[-1] + 1, b'{"token": "x", "work": "a colleague"}')
+            check()
+            pytest.fail("a note after the lease was lost")
 
 
 def test_the_settings_say_whether_the_ledger_is_shared(tmp_path: Path) -> None:
