@@ -34,13 +34,20 @@ def stop_with_one_sentence(*errors: type[Exception]) -> Iterator[None]:
         errors: The exception classes that are expected; others pass through with their traceback.
 
     Raises:
-        FlowStopped: With the message of an expected error; a `FlowTakenOver` where a lease was lost.
+        FlowTakenOver: With the message of a lease that was lost.
+        FlowStopped: With the message of another expected error.
     """
-    expected: tuple[type[Exception], ...] = (*errors, StoreError, LeaseLost)
+    expected: tuple[type[Exception], ...] = (*errors, StoreError)
     try:
         yield
+    except LeaseLost as error:
+        raise FlowTakenOver(_leave_reason(error)) from None
     except expected as error:
-        reason = mask_text(str(error))
-        if file := os.environ.get(REASON_VARIABLE):
-            Path(file).write_text(reason)
-        raise (FlowTakenOver if isinstance(error, LeaseLost) else FlowStopped)(reason) from None
+        raise FlowStopped(_leave_reason(error)) from None
+
+
+def _leave_reason(error: Exception) -> str:
+    reason = mask_text(str(error))
+    if file := os.environ.get(REASON_VARIABLE):
+        Path(file).write_text(reason)
+    return reason
