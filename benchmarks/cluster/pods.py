@@ -31,7 +31,7 @@ def measure() -> dict[str, float]:
     """
     logging.getLogger("werkzeug").setLevel("ERROR")
     ratios = []
-    print(f"wall seconds of ingest and training\n{'round':<8}{'one machine':>14}{'pods':>8}{'ratio':>8}")
+    print(f"wall seconds of ingest and training\n{'round':<8}{'one machine':>14}{'pods':>8}{'ratio':>8}", flush=True)
     for number in range(ROUNDS):
         alone, pods = _time_round()
         ratios.append(pods / alone)
