@@ -6,12 +6,14 @@ Where machines share their state. Whatever the store does, answers go on: what c
 import datetime as dt
 import logging
 import platform
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from penumbra.core.settings import Settings, load_settings
 from penumbra.core.text.errors import describe_error
+from penumbra.logs.archiving.shipping import renew_service_id
 from penumbra.logs.lag import SHIP_METRICS_FILE
 from penumbra.logs.replicas.heartbeats import ReplicaHeartbeat, save_replica_count
 from penumbra.logs.replicas.log_shipping import ship_logs
@@ -58,16 +60,20 @@ class LogShipper:
     _failures: int = 0
     _message: str = ""
     _fetch_due: float = 0.0
+    _has_said: bool = False
+    _copied_from: str = ""
 
     def __post_init__(self) -> None:
-        self._counter = UnshippedCounter(self.logs.folders)
+        self._counter, self._token = UnshippedCounter(self.logs.folders), secrets.token_hex(8)
 
     def run_pass(self) -> None:
         """Ship what is closed, say how far that has come, and fetch what is due; a failure is logged and counted."""
         messages: list[str] = []
         try:
             self._segments += ship_logs(self.logs, on_failure=lambda error: _note_failure(error, messages))
+            self._part_from_copy()
             self.logs.heartbeats.write(self.make_heartbeat(dt.datetime.now(dt.UTC)))
+            self._has_said = True
             self._fetch_if_due()
         except Exception as error:  # such as a store that is away: all of it is tried again
             messages.append(describe_error(error))
@@ -89,6 +95,8 @@ class LogShipper:
             shipped={log: segment for log, segment in last.items() if segment},
             unshipped=self._counter.count(),
             failing_since=self.failing_since,
+            token=self._token,
+            copied_from=self._copied_from,
         )
 
     def end(self) -> None:
@@ -98,6 +106,18 @@ class LogShipper:
                 self.logs.heartbeats.remove(self.logs.replica)
         except OSError as error:
             logger.error("the heartbeat of this replica stays: %s", describe_error(error))
+
+    def _part_from_copy(self) -> None:
+        """Take another id where somebody who is alive has the same one.
+
+        Of two with one id one sees the other's heartbeat in place of its own first, and doesn't write there any more.
+        """
+        replica = self.logs.replica
+        said = self.logs.heartbeats.read_one(replica) if self._has_said else None
+        if said and said.token not in ("", self._token):
+            renew_service_id(self.logs.folders["predictions"])
+            self._copied_from, self._has_said = replica, False
+            logger.error("replica %s is at work on %s, too: this one is %s", replica, said.machine, self.logs.replica)
 
     def _find_shipped_until(self, now: dt.datetime) -> dt.datetime:
         """An answer is logged by so much after it arrived as a request may take."""

@@ -150,6 +150,11 @@ def read_service_id(folder: Path) -> str:
     return found.decode()
 
 
+def renew_service_id(folder: Path) -> None:
+    """Give the log in `folder` another id, as a copy of it has the same one."""
+    replace_sealed_file(folder / DAYS_FOLDER / SERVICE_FILE, secrets.token_hex(4).encode())
+
+
 def _has_content(store: Any, place: str, sha256: str) -> bool:
     try:
         return hashlib.sha256(store.cat_file(place)).hexdigest() == sha256

@@ -33,6 +33,8 @@ class ReplicaHeartbeat(msgspec.Struct, frozen=True):
         shipped: By log, the name of the last segment that it has shipped.
         unshipped: By log, how many entries are on its volume only; logs without any are left out.
         failing_since: Since when it can't ship; None where it can.
+        token: Tells the process from others that say the same id, as their volume was copied; "" of an earlier version.
+        copied_from: The replica whose volume this one's is a copy of, which it has noticed; "" for none.
         written: When it was written, by the store's clock; None where it wasn't read from there.
     """
 
@@ -44,6 +46,8 @@ class ReplicaHeartbeat(msgspec.Struct, frozen=True):
     shipped: Mapping[str, str] = {}
     unshipped: Mapping[str, int] = {}
     failing_since: dt.datetime | None = None
+    token: str = ""
+    copied_from: str = ""
     written: dt.datetime | None = None
 
 
@@ -74,11 +78,13 @@ class ReplicaCoverage:
         return min((each.shipped_until for each in self.heartbeats if not self.is_lost(each)), default=self.now)
 
     def list_alarms(self) -> list[str]:
-        """Return a sentence for each replica that was lost, that doesn't ship, or whose clock is wrong."""
+        """Return a sentence for each replica that was lost, that doesn't ship, or whose clock or volume is wrong."""
         at_work = [each for each in self.heartbeats if not self.is_lost(each)]
         late = [each for each in at_work if self.now - each.shipped_until > self.lost_after]
+        copies = [_describe_copy(each) for each in at_work if each.copied_from]
         wrong = [each for each in at_work if abs(_measure_clock_error(each)) > LARGEST_CLOCK_ERROR]
-        return [*map(_describe_lost, self.list_lost()), *map(_describe_late, late), *map(_describe_clock, wrong)]
+        lost = map(_describe_lost, self.list_lost())
+        return [*lost, *map(_describe_late, late), *map(_describe_clock, wrong), *copies]
 
     def list_lost_within(self, begin: dt.datetime, end: dt.datetime) -> list[ReplicaHeartbeat]:
         """Return the last heartbeats of replicas that were lost in a window.
@@ -119,6 +125,13 @@ def _describe_late(heartbeat: ReplicaHeartbeat) -> str:
     return (
         f"{replica} has shipped its logs until {heartbeat.shipped_until:%Y-%m-%d %H:%M} UTC only: {counts} wait, and "
         "so do windows that end later; its shipper's log says why"
+    )
+
+
+def _describe_copy(heartbeat: ReplicaHeartbeat) -> str:
+    return (
+        f"the volume of replica {heartbeat.replica} ({heartbeat.machine}), or of replica {heartbeat.copied_from}, is a "
+        "copy of the other's: they have ids of their own now, and what both have counts once; give each its own volume"
     )
 
 
@@ -179,6 +192,21 @@ class HeartbeatStore:
     def write(self, heartbeat: ReplicaHeartbeat) -> None:
         """Replace the heartbeat of a replica by `heartbeat`. Raises StoreError where the store refuses, or is away."""
         self._objects.write(_name_object(heartbeat.replica), msgspec.json.encode(heartbeat))
+
+    def read_one(self, replica: str) -> ReplicaHeartbeat | None:
+        """Read the heartbeat of one replica.
+
+        Args:
+            replica: Its id.
+
+        Returns:
+            The heartbeat; None where it has none.
+
+        Raises:
+            StoreError: The store refuses, or is away.
+        """
+        found = self._objects.read_present([_name_object(replica)])
+        return msgspec.json.decode(found[_name_object(replica)], type=ReplicaHeartbeat) if found else None
 
     def remove(self, replica: str) -> None:
         """Remove the heartbeat of a `replica` that has ended in order. Raises StoreError where the store refuses."""

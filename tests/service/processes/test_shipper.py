@@ -1,6 +1,7 @@
 """The shipper: what a replica logs reaches the others, and what only it has is known."""
 
 import datetime as dt
+import shutil
 import time
 from pathlib import Path
 
@@ -148,6 +149,23 @@ def test_a_shipper_whose_parent_is_gone_ends_soon_while_the_store_is_away(
     began = time.monotonic()
     run_shipper(LogShipper(replica, logs), lambda: False)
     assert time.monotonic() - began < 3
+
+
+def test_of_two_on_copies_of_a_volume_one_takes_an_id_of_its_own_and_nothing_is_lost(tmp_path: Path) -> None:
+    one, other = (make_shipper(tmp_path / name, tmp_path / "state") for name in "ab")
+    ids = log_answers(one.settings, 1)
+    one.run_pass()
+    shutil.copytree(one.settings.service.predictions, other.settings.service.predictions)
+    assert one.logs.replica == other.logs.replica
+    ids += log_answers(one.settings, 2) + log_answers(other.settings, 3)
+    for shipper in (other, one, other, one):
+        shipper.run_pass()
+    assert one.logs.replica != other.logs.replica
+    coverage = read_state(one)
+    assert {each.replica for each in coverage.heartbeats} == {one.logs.replica, other.logs.replica}
+    (alarm,) = coverage.list_alarms()
+    assert "is a copy of the other's" in alarm
+    assert read_union(make_replica(tmp_path / "reader", str(tmp_path / "state"))) == sorted(ids)
 
 
 def test_each_replica_knows_how_many_answer(tmp_path: Path) -> None:
