@@ -113,3 +113,14 @@ def test_what_no_image_or_secret_can_be_called_is_refused(name, value):
 )
 def test_names_of_images_are_accepted(image):
     assert load_settings(environ={"PENUMBRA_CLUSTER__IMAGE": image}).cluster.image == image
+
+
+def test_the_one_address_of_the_store_that_pods_get_is_read_by_mlflow_and_metaflow(monkeypatch):
+    from metaflow.plugins.datatools.s3.s3util import get_s3_client
+    from mlflow.store.artifact.s3_artifact_repo import S3ArtifactRepository
+
+    address = "http://127.0.0.1:9"
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+    assert get_s3_client()[0].meta.endpoint_url == address
+    assert S3ArtifactRepository("s3://bucket/models")._get_s3_client().meta.endpoint_url == address
