@@ -81,7 +81,7 @@ SETTINGS = {
     "data__today": "2024-05-01",
     "training__candidates": ", ".join([*REASONS, "boosting"]),
     "registry__model": "orders",
-    "data__remote": f"ssh://me:{PLANTED}@127.0.0.1:1/data",
+    "data__remote": f"http://me:{PLANTED}@127.0.0.1:1/data",
     "monitor__webhook": f"https://hooks.example.org/services/{PLANTED}",
     "review__webhook": f"https://hooks.example.org/services/{PLANTED}",
     "keys__predict": PLANTED * 2,

@@ -45,7 +45,7 @@ def server_without_model(folder: Path) -> Iterator[tuple[Any, httpx.Response, ht
     """A running server, with what it answered before there was a model; its settings have secrets."""
     secrets = {
         "registry__tracking": f"sqlite:///file:{folder}/mlflow.db?uri=true&password={PLANTED}",
-        "data__remote": f"ssh://me:{PLANTED}@127.0.0.1:1/data",
+        "data__remote": f"http://me:{PLANTED}@127.0.0.1:1/data",
         "monitor__webhook": f"https://hooks.example.org/{PLANTED}",
         "review__webhook": f"http://127.0.0.1:9/{PLANTED}",
     }
