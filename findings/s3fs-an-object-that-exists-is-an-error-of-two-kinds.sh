@@ -21,6 +21,7 @@ PYTHON
 "$place/venv/bin/moto_server" -H 127.0.0.1 -p "${ports[0]}" >"$place/moto.log" 2>&1 &
 mkdir "$place/store"
 "$place/venv/bin/weed" server -dir="$place/store" -s3 -ip=127.0.0.1 -ip.bind=127.0.0.1 -volume.max=300 \
+  -s3.port.iceberg=0 -s3.port.lance=0 \
   -master.port="${ports[1]}" -master.port.grpc="${ports[2]}" -volume.port="${ports[3]}" -volume.port.grpc="${ports[4]}" \
   -filer.port="${ports[5]}" -filer.port.grpc="${ports[6]}" -s3.port="${ports[7]}" -s3.port.grpc="${ports[8]}" \
   >"$place/weed.log" 2>&1 &

@@ -32,7 +32,7 @@ from penumbra.core.settings import load_settings
 from penumbra.registry.rollback import roll_back_live, sync_rollback
 print(roll_back_live(load_settings(), "a test"), sync_rollback(load_settings()))
 """
-pytestmark = [pytest.mark.slow, pytest.mark.alone]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,8 @@ def replicas(cluster: ToyCluster, tmp_path_factory: pytest.TempPathFactory) -> I
         running = list(both.map(lambda image: Replica(cluster, folder / image[-1], image), (OLD_IMAGE, IMAGE)))
     yield running
     for each in running:
-        each.process.kill()
+        each.kill()
+        each.http.close()
 
 
 def count_killed(cluster: ToyCluster) -> Counter[str]:

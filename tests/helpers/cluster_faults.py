@@ -86,7 +86,7 @@ def answer_under_faults(old: Replica, new: Replica, reader: Settings) -> Names:
     with ThreadPoolExecutor(1) as client:
         under_load = client.submit(_send_until_gone, new)
         time.sleep(0.5)
-        new.process.kill()
+        new.kill()
         answered += [*under_load.result(), *(old.predict(number) for number in range(1000, 1040))]
     new.start()
     ids = [answer["prediction_id"] for answer in [*answered, *(new.predict(number) for number in range(2000, 2010))]]

@@ -95,7 +95,7 @@ class SeaweedServer:
         command = [os.path.join(sysconfig.get_path("scripts"), "weed"), "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
         folder = [f"-dir={self.folder}", f"-filer.localSocket={self.folder}/filer.sock", "-volume.max=300"]
         with (self.folder / "weed.log").open("ab") as log:
-            command += ["-filer", "-s3", *ports, *folder]
+            command += ["-filer", "-s3", "-s3.port.iceberg=0", "-s3.port.lance=0", *ports, *folder]
             self._process = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log)
         limit = time.monotonic() + MAX_START_SECONDS
         while not self._is_ready():

@@ -89,6 +89,11 @@ class Replica:
             images, environment = self.cluster.argo.images, {**self.cluster.variables, **variables}
             return start_pod(images[self.image], self.folder, ["python", *words], environment, log)
 
+    def kill(self) -> None:
+        """Kill its pod."""
+        self.process.kill()
+        self.process.wait()
+
     def is_ready(self) -> bool:
         """Say whether it answers requests for predictions."""
         assert self.process.poll() is None, (self.folder / "log").read_text()[-4000:]

@@ -30,7 +30,7 @@ FLOORS = {
     "s3transfer": "0.10",
     "six": "1.16",
 }
-# Prints each distribution's version, and which of its modules can't be imported.
+# Prints each distribution's version, how many modules or else programs it has, and which modules can't be imported.
 PROBE = """
 import collections, importlib, importlib.metadata, importlib.util, json, platform, re, sys
 
@@ -50,7 +50,8 @@ for name in sys.argv[1:]:
                 importlib.import_module(module)
         except BaseException as error:
             failed[module] = repr(error)
-    found[name] = [importlib.metadata.version(name), len(own), failed]
+    programs = [file for file in importlib.metadata.files(name) if file.parent.name == "bin"]
+    found[name] = [importlib.metadata.version(name), len(own or programs), failed]
 print(json.dumps([platform.python_version(), found]), file=sys.__stdout__)
 """
 
