@@ -68,7 +68,8 @@ def _count_faults() -> tuple[int, int]:
         reader = make_replica(Path(place) / "reader", cluster.variables["PENUMBRA_CLUSTER__STATE"])
         names.append(answer_under_faults(*replicas, reader))
         for replica in replicas:
-            replica.process.kill()
+            replica.kill()
+            replica.http.close()
     accepted, found = (Counter(name for pair in names for name in pair[side]) for side in (0, 1))
     lost, twice = (accepted - found).total(), (found - accepted).total()
     print(f"faults: of {accepted.total():,} accepted {lost} lost, {twice} done twice")

@@ -76,10 +76,12 @@ def open_page_as(context, address, name):
     page.get_by_label("Name").fill(name)
     page.keyboard.press("Enter")
     page.locator("#work").wait_for()
+    page.wait_for_load_state("networkidle")
     return page
 
 
 def get_case(page):
+    page.wait_for_function("() => document.getElementById('row-about').textContent")
     return page.locator("#row-about").inner_text().split(" · ")[-1]
 
 
