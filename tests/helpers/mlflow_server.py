@@ -1,20 +1,13 @@
 """MLflow's server as a cluster has it: its database is PostgreSQL, and clients reach the artifacts by themselves."""
 
 import contextlib
-import os
-import subprocess
 import sys
 import tempfile
-import time
-import urllib.error
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from penumbra.core.http_client import OPEN_WITHOUT_PROXY, find_free_port
-
-MAX_START_SECONDS = 120.0
+from penumbra.core.http_client import find_free_port
+from tests.helpers.server_process import ServerProcess
 
 
 class MlflowServer:
@@ -22,8 +15,8 @@ class MlflowServer:
 
     def __init__(self, folder: Path, database: str) -> None:
         """Choose a port; `start` runs the server in `folder` on a `database`."""
-        self.folder, self.database, self.port = folder, database, find_free_port()
-        self._process: subprocess.Popen[bytes] | None = None
+        self.database, self.port = database, find_free_port()
+        self._process = ServerProcess(folder / "mlflow.log", f"{self.address}/health")
 
     @property
     def address(self) -> str:
@@ -31,40 +24,24 @@ class MlflowServer:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Run the server and wait until it answers."""
+        """Run the server; it answers some seconds later."""
         command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port)]
         own = {"MLFLOW_BACKEND_STORE_URI": self.database, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-        with (self.folder / "mlflow.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [*command, "--workers", "1", "--no-serve-artifacts"],
-                cwd=self.folder,
-                env={**os.environ, **own, "MLFLOW_DISABLE_TELEMETRY": "true"},
-                stdout=log,
-                stderr=log,
-            )
-        limit = time.monotonic() + MAX_START_SECONDS
-        while not self._is_ready():
-            if time.monotonic() > limit or self._process.poll() is not None:
-                pytest.fail((self.folder / "mlflow.log").read_text())
-            time.sleep(0.2)
+        options = ["--workers", "1", "--no-serve-artifacts"]
+        self._process.start([*command, *options], {**own, "MLFLOW_DISABLE_TELEMETRY": "true"})
+
+    def wait_until_ready(self) -> None:
+        """Wait until it answers."""
+        self._process.wait_until_ready()
 
     def stop(self) -> None:
         """Stop the server: connections are refused."""
-        if self._process and self._process.poll() is None:
-            self._process.terminate()
-            self._process.wait()
-
-    def _is_ready(self) -> bool:
-        try:
-            with OPEN_WITHOUT_PROXY(f"{self.address}/health", timeout=5) as answer:
-                return bool(answer.status == 200)
-        except (urllib.error.URLError, OSError):
-            return False
+        self._process.stop()
 
 
 @contextlib.contextmanager
 def launch_mlflow(database: str) -> Iterator[MlflowServer]:
-    """Run a server of MLflow.
+    """Run a server of MLflow for the block, which may not answer yet.
 
     Args:
         database: The address of its database, with MLflow's tables or empty.

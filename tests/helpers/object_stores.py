@@ -4,12 +4,9 @@ import contextlib
 import os
 import secrets
 import socket
-import subprocess
 import sysconfig
 import tempfile
 import threading
-import time
-import urllib.error
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,9 +15,9 @@ import fsspec
 import pytest
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
-from penumbra.core.http_client import OPEN_WITHOUT_PROXY, find_free_port
+from penumbra.core.http_client import find_free_port
+from tests.helpers.server_process import ServerProcess
 
-MAX_START_SECONDS = 60.0
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing-a-store",
@@ -82,7 +79,8 @@ class SeaweedServer:
         with contextlib.ExitStack() as held:  # all at once, or one might be found twice
             taken = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in flags]
             self.ports = {flag: int(each.getsockname()[1]) for flag, each in zip(flags, taken, strict=True)}
-        self._process: subprocess.Popen[bytes] | None = None
+        health = f"http://127.0.0.1:{self.ports['s3.port']}/healthz"
+        self._process = ServerProcess(folder / "weed.log", health)
 
     @property
     def environ(self) -> dict[str, str]:
@@ -94,28 +92,12 @@ class SeaweedServer:
         ports = [f"-{flag}={port}" for flag, port in self.ports.items()]
         command = [os.path.join(sysconfig.get_path("scripts"), "weed"), "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
         folder = [f"-dir={self.folder}", f"-filer.localSocket={self.folder}/filer.sock", "-volume.max=300"]
-        with (self.folder / "weed.log").open("ab") as log:
-            command += ["-filer", "-s3", "-s3.port.iceberg=0", "-s3.port.lance=0", *ports, *folder]
-            self._process = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log)
-        limit = time.monotonic() + MAX_START_SECONDS
-        while not self._is_ready():
-            if time.monotonic() > limit or self._process.poll() is not None:
-                pytest.fail((self.folder / "weed.log").read_text()[-4000:])
-            time.sleep(0.2)
+        self._process.start([*command, "-filer", "-s3", "-s3.port.iceberg=0", "-s3.port.lance=0", *ports, *folder])
+        self._process.wait_until_ready()
 
     def stop(self) -> None:
         """Stop the server."""
-        if self._process and self._process.poll() is None:
-            self._process.terminate()
-            self._process.wait()
-
-    def _is_ready(self) -> bool:
-        try:
-            return bool(
-                OPEN_WITHOUT_PROXY(f"http://127.0.0.1:{self.ports['s3.port']}/healthz", timeout=2).status == 200
-            )
-        except (OSError, urllib.error.URLError):
-            return False
+        self._process.stop()
 
 
 def list_store_variables(port: int) -> dict[str, str]:

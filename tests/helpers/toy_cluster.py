@@ -4,11 +4,7 @@ The problem is the made-up orders, of three months with few rows a day.
 """
 
 import contextlib
-import os
 import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +19,7 @@ from penumbra.core.http_client import find_free_port
 from penumbra.core.settings import load_settings
 from tests.helpers.checkout import FLIGHTS
 from tests.helpers.local_service import wait_until
+from tests.helpers.mlflow_server import launch_mlflow
 from tests.helpers.object_stores import MotoServer, launch_moto, make_bucket
 from tests.helpers.orders import write_orders
 from tests.helpers.pods import Argo, Process, build_image, start_pod
@@ -127,7 +124,7 @@ def launch_cluster(folder: Path, problem: Path | None = None) -> Iterator[ToyClu
         store = stack.enter_context(launch_moto())
         bucket = make_bucket(store, patch)
         database = stack.enter_context(launch_postgres()).create_database("mlflow")
-        tracking = stack.enter_context(_launch_mlflow(database, f"{bucket}/models", folder / "mlflow.log"))
+        tracking = stack.enter_context(launch_mlflow(database)).address
         variables |= {
             "PENUMBRA_CLUSTER__STATE": f"{bucket}/state",
             "PENUMBRA_CLUSTER__IMAGE": IMAGE,
@@ -148,18 +145,3 @@ def _write_problem(folder: Path) -> Path:
     write_orders(folder, source=SOURCE)
     shutil.copy(FLIGHTS / "settings.toml", folder)
     return folder
-
-
-@contextlib.contextmanager
-def _launch_mlflow(database: str, artifacts: str, log: Path) -> Iterator[str]:
-    """Run MLflow's server on a database; yields its address."""
-    port = find_free_port()
-    server = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", database, "--no-serve-artifacts"]
-    options = ["--default-artifact-root", artifacts, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    with log.open("wb") as file:
-        process = subprocess.Popen([*server, *options], stdout=file, stderr=file, start_new_session=True)
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()

@@ -26,6 +26,7 @@ def server(postgres):
     database = postgres.create_database("served")
     create_database(database)
     with launch_mlflow(database) as launched:
+        launched.wait_until_ready()
         yield launched
 
 
