@@ -10,6 +10,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+ASIDE_SUFFIX = ".tmp"
+
 
 @contextlib.contextmanager
 def write_aside(path: Path) -> Iterator[Path]:
@@ -19,12 +21,13 @@ def write_aside(path: Path) -> Iterator[Path]:
         path: The file to create or replace; its folder must exist.
 
     Yields:
-        The path to write to: hidden, with the process's id, ending in `.tmp`. After an exception it is removed.
+        The path to write to: hidden, ending in `.tmp`, and nobody else's, also where machines share the folder. After
+        an exception it is removed.
 
     Raises:
         OSError: Where the rename fails.
     """
-    aside = path.with_name(f".{path.name}-{os.getpid()}.tmp")
+    aside = _choose_aside(path)
     try:
         yield aside
         os.replace(aside, path)
@@ -32,6 +35,11 @@ def write_aside(path: Path) -> Iterator[Path]:
         with contextlib.suppress(OSError):
             aside.unlink()
         raise
+
+
+def is_written_aside(name: str) -> bool:
+    """Return whether a file of this `name` is being written aside, or was when its process was killed."""
+    return name.startswith(".") and name.endswith(ASIDE_SUFFIX)
 
 
 @contextlib.contextmanager
@@ -68,3 +76,31 @@ def replace_file(path: Path, content: bytes | str) -> None:
     """
     with write_aside(path) as aside:
         aside.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def create_file(path: Path, content: bytes) -> bool:
+    """Create a file as a whole, if there is none; of many that do so at once one succeeds.
+
+    Args:
+        path: The file; its folder must exist.
+        content: All of its content.
+
+    Returns:
+        False where there is one.
+
+    Raises:
+        OSError: Where the file can't be written.
+    """
+    aside = _choose_aside(path)
+    try:
+        aside.write_bytes(content)
+        os.link(aside, path)
+    except FileExistsError:
+        return False
+    finally:
+        aside.unlink(missing_ok=True)
+    return True
+
+
+def _choose_aside(path: Path) -> Path:
+    return path.with_name(f".{path.name}-{os.urandom(8).hex()}{ASIDE_SUFFIX}")

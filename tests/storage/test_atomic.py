@@ -5,13 +5,12 @@ import re
 import pytest
 
 from penumbra.core.settings import PROJECT_ROOT
-from penumbra.storage.atomic import fill_folder_aside, replace_file, write_aside
+from penumbra.storage.atomic import create_file, fill_folder_aside, replace_file, write_aside
 
 ROOMS = ("penumbra", "service", "monitoring", "flows", "problem", "benchmarks")
 # Folders are moved whole where batches are staged, and where another problem's are set aside.
 MOVES = {
     "penumbra/storage/atomic.py",
-    "penumbra/storage/shared/object_store.py",  # a folder that machines share: process ids tell nobody apart there
     "penumbra/data/staging.py",
     "penumbra/cli/fresh_start.py",
 }
@@ -42,6 +41,19 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_aside(tmp_path):
     with pytest.raises(ZeroDivisionError), write_aside(tmp_path / "file") as aside:
         aside.write_text("half") // 0
     assert (list_names(tmp_path), (tmp_path / "file").read_text()) == (["file"], "old")
+
+
+def test_of_two_that_create_a_file_the_first_one_does_and_nothing_is_left_aside(tmp_path):
+    assert create_file(tmp_path / "file", b"first")
+    assert not create_file(tmp_path / "file", b"second")
+    assert (list_names(tmp_path), (tmp_path / "file").read_bytes()) == (["file"], b"first")
+
+
+def test_two_threads_that_write_one_file_aside_do_not_share_a_path(tmp_path):
+    with write_aside(tmp_path / "file") as first, write_aside(tmp_path / "file") as second:
+        first.write_text("first")
+        second.write_text("second")
+    assert (list_names(tmp_path), (tmp_path / "file").read_text()) == (["file"], "first")
 
 
 def test_a_folder_appears_whole_and_its_scratch_files_vanish(tmp_path):

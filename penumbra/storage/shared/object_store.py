@@ -4,7 +4,6 @@ import contextlib
 import datetime as dt
 import errno
 import logging
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -13,6 +12,7 @@ from typing import Any, TypeVar
 
 from penumbra.core.text.installation import describe_installation
 from penumbra.core.text.masking import mask_address, mask_text
+from penumbra.storage.atomic import create_file, is_written_aside, replace_file, write_aside
 
 Result = TypeVar("Result")
 
@@ -25,7 +25,6 @@ AWAY_ERRORS = {"ConnectionError", "HTTPClientError", "ClientConnectionError", "C
 AWAY_CODES = {errno.EBUSY, errno.EREMOTEIO}  # what s3fs makes of 500, 503 and of two conditional writes that met
 NO_CREDENTIALS_ERRORS = {"NoCredentialsError", "PartialCredentialsError"}
 ONE_ATTEMPT = {"retries": {"total_max_attempts": 1}}
-ASIDE_SUFFIX = ".tmp"
 
 
 class StoreError(OSError):
@@ -65,13 +64,13 @@ class ObjectStore:
             StoreError: The store refuses, or is away.
         """
         if self._is_local:
-            return _create_file(Path(self._locate(name)), content)
+            return create_file(_make_folder(Path(self._locate(name))), content)
         return self._patiently(lambda: self._put_new(name, content), lambda: self._has_content(name, content))
 
     def write(self, name: str, content: bytes) -> None:
         """Create or replace the object `name` as a whole by `content`. Raises StoreError where the store refuses."""
         if self._is_local:
-            return _replace_file(Path(self._locate(name)), lambda aside: aside.write_bytes(content))
+            return replace_file(_make_folder(Path(self._locate(name))), content)
         self._patiently(lambda: self._files.pipe_file(self._locate(name), content))
 
     def read(self, name: str) -> bytes:
@@ -116,9 +115,7 @@ class ObjectStore:
         Raises:
             StoreError: The store refuses, or is away.
         """
-        found = self._patiently(lambda: self._files.find(self._locate(prefix), detail=True))
-        start = len(self._root) + 1
-        return {path[start:]: _format_version(facts) for path, facts in found.items() if not _is_aside(path)}
+        return {name: _format_version(facts) for name, facts in self._find(prefix)}
 
     def list_times(self) -> dict[str, dt.datetime]:
         """List when the objects were written, by the store's clock.
@@ -129,9 +126,7 @@ class ObjectStore:
         Raises:
             StoreError: The store refuses, or is away.
         """
-        found = self._patiently(lambda: self._files.find(self._root, detail=True))
-        start = len(self._root) + 1
-        return {path[start:]: _read_time(facts) for path, facts in found.items() if not _is_aside(path)}
+        return {name: _read_time(facts) for name, facts in self._find()}
 
     def upload(self, path: Path, name: str) -> str:
         """Create or replace an object by a local file.
@@ -149,7 +144,8 @@ class ObjectStore:
         """
         target = self._locate(name)
         if self._is_local:
-            _replace_file(Path(target), lambda aside: shutil.copyfile(path, aside))
+            with write_aside(_make_folder(Path(target))) as aside:
+                shutil.copyfile(path, aside)
         else:
             self._patiently(lambda: self._files.put_file(str(path), target))
         return _format_version(self._patiently(lambda: self._files.info(target)))
@@ -166,7 +162,8 @@ class ObjectStore:
             OSError: The file can't be written.
             StoreError: The store refuses, or is away.
         """
-        _replace_file(path, lambda aside: self._patiently(lambda: self._files.get_file(self._locate(name), str(aside))))
+        with write_aside(_make_folder(path)) as aside:
+            self._patiently(lambda: self._files.get_file(self._locate(name), str(aside)))
 
     def delete(self, names: Iterable[str]) -> None:
         """Delete the objects `names`, as far as they exist. Raises StoreError where the store refuses."""
@@ -181,6 +178,12 @@ class ObjectStore:
 
     def _locate(self, name: str) -> str:
         return f"{self._root}/{name}" if name else self._root
+
+    def _find(self, prefix: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+        """The names of the objects below a prefix, with what the store says of each."""
+        found = self._patiently(lambda: self._files.find(self._locate(prefix), detail=True))
+        start = len(self._root) + 1
+        return ((path[start:], facts) for path, facts in found.items() if not is_written_aside(Path(path).name))
 
     def _read_paths(self, paths: list[str]) -> dict[str, bytes]:
         found = self._files.cat(paths, on_error="return", **self._in_one_request) if paths else {}
@@ -254,37 +257,9 @@ def _open_file_system(url: str, patience: float) -> tuple[Any, str]:
     return files, root.rstrip("/")
 
 
-@contextlib.contextmanager
-def _make_aside(path: Path) -> Iterator[Path]:
-    """Yield a path beside a file that no thread of any machine shares; what is there at the end is removed."""
+def _make_folder(path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}-{os.urandom(8).hex()}{ASIDE_SUFFIX}")
-    try:
-        yield aside
-    finally:
-        aside.unlink(missing_ok=True)
-
-
-def _is_aside(path: str) -> bool:
-    """Whether somebody is writing this file of a folder aside, or was killed meanwhile."""
-    name = path.rpartition("/")[2]
-    return name.startswith(".") and name.endswith(ASIDE_SUFFIX)
-
-
-def _create_file(path: Path, content: bytes) -> bool:
-    with _make_aside(path) as aside:
-        aside.write_bytes(content)
-        try:
-            os.link(aside, path)
-        except FileExistsError:
-            return False
-    return True
-
-
-def _replace_file(path: Path, write: Callable[[Path], Any]) -> None:
-    with _make_aside(path) as aside:
-        write(aside)
-        os.replace(aside, path)
+    return path
 
 
 def _read_time(facts: dict[str, Any]) -> dt.datetime:
