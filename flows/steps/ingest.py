@@ -15,7 +15,7 @@ from penumbra.core.url_drivers import require_drivers
 from penumbra.data import versions
 from penumbra.data.admitted import BatchesChanged
 from penumbra.data.batches import DataStore
-from penumbra.data.dvc_file import DamagedDvcFile
+from penumbra.data.dvc_file import DamagedDvcFile, read_dvc_content
 from penumbra.data.origin import DataOrigin
 from penumbra.data.partition_code import STORED_PARTS
 from penumbra.data.source_reader import BatchEmpty, BatchRefused, SourceFailed, fetch_batch_files, list_source_batches
@@ -223,7 +223,7 @@ def report_data_version(store: DataStore) -> str:
     settings, data, batches, of_source = load_settings(), store.settings, store.batches(), store.source_batches()
     if not of_source:
         raise IngestRefused("no batch that has arrived has rows: there is nothing to record")
-    before = shared_data.read_pointer_content(data)
+    before = read_dvc_content(versions.get_dvc_file(data))
     version = versions.record_data_version(data, DataOrigin.of_batches(of_source, store.problem).to_meta())
     lines = [f"data version {version.md5}: {len(batches)} batches, {batches[0]} to {batches[-1]}"]
     remote = mask_address(data.remote)

@@ -4,16 +4,20 @@ Where this machine has everything (`cluster.state = ""`), none of this does anyt
 """
 
 import shutil
+from typing import TYPE_CHECKING
 
 from flows.steps.shared_folders import (
     SharingFlow,
     fetch_folders,
     list_partition_folders,
-    open_shared_state,
 )
-from penumbra.core.settings import DataSettings, Settings
+from penumbra.core.settings import Settings
 from penumbra.data import versions
 from penumbra.registry.code_version import is_git_checkout
+from penumbra.storage.shared.state import SharedState
+
+if TYPE_CHECKING:
+    from penumbra.data.shared_pointer import SharedPointer
 
 RUN_POINTER_FILE = "data-version.yaml"  # in a run's folder: its pointer file, under a name that DVC doesn't look for
 
@@ -32,24 +36,17 @@ def fetch_pointer(settings: Settings, flow: SharingFlow, run: str) -> None:
         StoreError: The store refuses, or is away.
         OSError: The file can't be written.
     """
-    from penumbra.data.shared_pointer import SharedPointer
-
     pointer = versions.get_dvc_file(settings.data)
     begun = settings.training.folder / run / RUN_POINTER_FILE
     if flow == "train" and begun.exists():
         shutil.copyfile(begun, pointer)
         return
-    if flow == "ingest" or not is_git_checkout(pointer.absolute().parent):
-        SharedPointer(pointer, open_shared_state(settings).locate("data-version")).fetch()
+    is_in_git = flow != "ingest" and is_git_checkout(pointer.absolute().parent)
+    if not is_in_git and (shared := _open_pointer(settings)):
+        shared.fetch()
     if flow == "train" and pointer.exists():
         begun.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(pointer, begun)
-
-
-def read_pointer_content(data: DataSettings) -> bytes:
-    """Return the content of the pointer file of `data`; empty where there is none."""
-    file = versions.get_dvc_file(data)
-    return file.read_bytes() if file.exists() else b""
 
 
 def publish_pointer(settings: Settings, before: bytes) -> None:
@@ -63,12 +60,8 @@ def publish_pointer(settings: Settings, before: bytes) -> None:
         PointerMoved: Another ingest has recorded a version meanwhile.
         StoreError: The store refuses, or is away.
     """
-    if not settings.cluster.state:
-        return
-    from penumbra.data.shared_pointer import SharedPointer
-
-    url = open_shared_state(settings).locate("data-version")
-    SharedPointer(versions.get_dvc_file(settings.data), url).publish(before)
+    if shared := _open_pointer(settings):
+        shared.publish(before)
 
 
 def fill_data_folder(settings: Settings) -> None:
@@ -93,3 +86,12 @@ def fill_data_folder(settings: Settings) -> None:
             "machines that share their state need data.remote, where each of them finds the data"
         )
     fetch_folders(list_partition_folders(settings))
+
+
+def _open_pointer(settings: Settings) -> "SharedPointer | None":
+    """The pointer file that machines share; None where they share no state."""
+    if (state := SharedState.from_settings(settings)) is None:
+        return None
+    from penumbra.data.shared_pointer import SharedPointer
+
+    return SharedPointer(versions.get_dvc_file(settings.data), state.locate("data-version"))

@@ -27,47 +27,47 @@ LAST_FILES = ("attempts/*", "*/published.json*")  # those that make others count
 MONITOR_FOLDERS = ("windows", "reports", "evidently", "settled", "scored")
 
 
-def open_shared_state(settings: Settings) -> SharedState:
-    """Return the state that `settings` share with other machines, which `cluster.state` names."""
-    state = SharedState.from_settings(settings)
-    assert state
-    return state
-
-
 def list_flow_folders(settings: Settings, flow: SharingFlow, run: str) -> FolderUrls:
     """List the folders that the steps of a run share.
 
     Args:
-        settings: With `cluster.state` set.
+        settings: Sections [cluster], [data], [monitor] and [training] are read.
         flow: The flow; "train" for an experiment, too.
         run: The name of the run's folder, "" for flows whose runs have none.
 
     Returns:
-        The URL of each local folder.
+        The URL of each local folder; none where machines share no state.
     """
-    data, training, state = settings.data, settings.training, open_shared_state(settings)
-    of_trainings = list_training_folders(settings)
-    if flow == "ingest":
-        staged = {get_staging_folder(data.folder): state.locate("data", "staged", run)}
-        return {**staged, training.failures: state.locate("failures")}
-    if flow == "train":
-        return {training.folder / run: state.locate("train", run), **of_trainings}
-    if flow == "monitor":
-        of_windows = {settings.monitor.folder / name: state.locate("monitor", name) for name in MONITOR_FOLDERS}
-        return {**of_windows, **of_trainings}
-    return {}
+    if (state := SharedState.from_settings(settings)) is None:
+        return {}
+    data, training, of_trainings = settings.data, settings.training, list_training_folders(settings)
+    folders: dict[SharingFlow, FolderUrls] = {
+        "ingest": {
+            get_staging_folder(data.folder): state.locate("data", "staged", run),
+            training.failures: state.locate("failures"),
+        },
+        "train": {training.folder / run: state.locate("train", run), **of_trainings},
+        "monitor": {
+            **{settings.monitor.folder / name: state.locate("monitor", name) for name in MONITOR_FOLDERS},
+            **of_trainings,
+        },
+        "promote": {},
+    }
+    return folders[flow]
 
 
 def list_training_folders(settings: Settings) -> FolderUrls:
     """List the folders of what trainings leave for later ones.
 
     Args:
-        settings: With `cluster.state` set.
+        settings: Sections [cluster] and [training] are read.
 
     Returns:
-        The URL of each local folder.
+        The URL of each local folder; none where machines share no state.
     """
-    training, state = settings.training, open_shared_state(settings)
+    if (state := SharedState.from_settings(settings)) is None:
+        return {}
+    training = settings.training
     return {training.folder / RECEIPTS_FOLDER: state.locate("receipts"), training.failures: state.locate("failures")}
 
 
@@ -75,12 +75,13 @@ def list_partition_folders(settings: Settings) -> FolderUrls:
     """List the folders of what was derived of batches.
 
     Args:
-        settings: With `cluster.state` set.
+        settings: Sections [cluster] and [data] are read.
 
     Returns:
-        The URL of each local folder.
+        The URL of each local folder; none where machines share no state.
     """
-    state = open_shared_state(settings)
+    if (state := SharedState.from_settings(settings)) is None:
+        return {}
     return {settings.data.derived / name: state.locate("data", name) for name in (ROWS_FOLDER, QUARANTINE_FOLDER)}
 
 
@@ -130,9 +131,9 @@ def leave_attempt(folder: Path, is_over: bool) -> None:
     Raises:
         StoreError: The store refuses, or is away.
     """
-    settings = load_settings()
-    if settings.cluster.state and (is_over or _is_retry()):
-        push_folders({folder: open_shared_state(settings).locate("train", folder.name)})
+    state = SharedState.from_settings(load_settings())
+    if state and (is_over or _is_retry()):
+        push_folders({folder: state.locate("train", folder.name)})
 
 
 def _is_retry() -> bool:

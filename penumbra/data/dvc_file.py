@@ -4,6 +4,7 @@ import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 MD5_PATTERN = re.compile(r"[0-9a-f]{32}\.dir")
@@ -42,6 +43,11 @@ class DvcFile:
         """
         (entry,) = self.document["outs"]
         return _format_yaml({**self.document, "outs": [{**entry, "path": path}]})
+
+
+def read_dvc_content(file: Path) -> bytes:
+    """Return the content of a `.dvc` file; empty where there is no such `file`."""
+    return file.read_bytes() if file.exists() else b""
 
 
 def parse_dvc_file(text: str | bytes, name: str) -> DvcFile:

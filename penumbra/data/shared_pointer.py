@@ -7,6 +7,7 @@ To record a version is to create the next number, which succeeds for one ingest 
 
 from pathlib import Path
 
+from penumbra.data.dvc_file import read_dvc_content
 from penumbra.storage.atomic import replace_file
 from penumbra.storage.shared.object_sequence import ObjectSequence
 
@@ -43,7 +44,7 @@ class SharedPointer:
 
     def read(self) -> bytes:
         """Return the content of the local pointer file; empty where there is none."""
-        return self.file.read_bytes() if self.file.exists() else b""
+        return read_dvc_content(self.file)
 
     def publish(self, before: bytes) -> None:
         """Record the content of the local pointer file as the latest, unless that is another one than it follows.

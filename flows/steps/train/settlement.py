@@ -23,8 +23,7 @@ def settle_training(settings: Settings, problem: Problem) -> bool:
     Raises:
         Exception: Those of `plan.PLAN_ERRORS` and `registration.REGISTRATION_ERRORS`.
     """
-    if settings.cluster.state:
-        fetch_folders(list_training_folders(settings))
+    fetch_folders(list_training_folders(settings))
     receipts = RunReceipts(settings.training.folder)
     if receipts.begun_file.exists():
         from flows.steps.train import registration
