@@ -33,13 +33,13 @@ def has_start_time(segment: str) -> bool:
 
 def list_own_segments(folder: Path) -> list[Path]:
     """Return the segments of the log in `folder` that were written here, the one begun first at the front."""
-    others = {path.stem for path in folder.glob("*" + PEER_SUFFIX)}
+    others = _list_fetched_names(folder)
     return [path for path in append_log.list_segments(folder) if path.stem not in others]
 
 
 def read_own_segment_sizes(folder: Path) -> dict[Path, int]:
     """Return the segments of the log in `folder` that were written here, with their sizes in bytes, first one first."""
-    others = {path.stem for path in folder.glob("*" + PEER_SUFFIX)}
+    others = _list_fetched_names(folder)
     return {path: size for path, size in append_log.read_segment_sizes(folder).items() if path.stem not in others}
 
 
@@ -152,3 +152,7 @@ def seal_changed_segment(path: Path) -> str:
         logger.error("%s is not what was sealed: it is archived as it is, its damaged lines are left out", path)
         replace_file(path.with_suffix(SEAL_SUFFIX), digest.encode())
     return digest
+
+
+def _list_fetched_names(folder: Path) -> set[str]:
+    return {path.stem for path in folder.glob("*" + PEER_SUFFIX)}
