@@ -2,13 +2,14 @@
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -162,12 +163,18 @@ def start_server(
 
 def find_host(pid: int) -> psutil.Process:
     """The worker host of `python -m service`, which has this process id."""
-    (host,) = (
-        each
-        for each in psutil.Process(pid).children()
-        if launcher.PROCESS_MODULES["service"] in " ".join(each.cmdline())
-    )
+    (host,) = find_processes(launcher.PROCESS_MODULES["service"], psutil.Process(pid).children())
     return host
+
+
+def find_processes(name: str | re.Pattern[str], among: Iterable[psutil.Process]) -> list[psutil.Process]:
+    """The processes whose command has this in it; that of one that has ended meanwhile has nothing."""
+    found = []
+    for each in among:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if re.search(name, " ".join(each.cmdline())):
+                found.append(each)
+    return found
 
 
 def find_workers(pid: int) -> list[psutil.Process]:

@@ -45,10 +45,8 @@ class ShadowedServer:
     def find_child(self, name: str) -> psutil.Process | None:
         """A process of the server whose command has this in it."""
         with contextlib.suppress(psutil.NoSuchProcess):
-            for process in psutil.Process(self.process.pid).children(recursive=True):
-                with contextlib.suppress(psutil.Error):
-                    if name in " ".join(process.cmdline()):
-                        return process
+            children = psutil.Process(self.process.pid).children(recursive=True)
+            return next(iter(local_service.find_processes(name, children)), None)
         return None
 
     def read_metric(self, name: str) -> float:

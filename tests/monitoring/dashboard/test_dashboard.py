@@ -23,7 +23,7 @@ from tests.helpers import browser_pages, local_service, recorded_windows
 PATIENCE = 120.0
 TIMEOUT = PATIENCE * 1000
 ADMIN = "admin-key-of-anna"
-BEHIND = "monitoring.dashboard.evidently_server"
+BEHIND = re.compile(r"--uds|monitoring\.dashboard\.evidently_server")
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +132,7 @@ def test_pages_of_mlflow_and_evidently_delete_with_an_admin_key_only(watched, ad
 @pytest.mark.slow
 def test_nothing_behind_the_dashboard_listens_at_a_port_or_has_a_key(addresses):
     started = psutil.Process().children(recursive=True)
-    behind = [each for each in started if "--uds" in each.cmdline() or BEHIND in each.cmdline()]
+    behind = local_service.find_processes(BEHIND, started)
     assert len(behind) >= 2
     assert not [each for each in behind if any(one.status == "LISTEN" for one in each.net_connections("tcp"))]
     assert not [each for each in behind if any(name.startswith("PENUMBRA_KEYS") for name in each.environ())]
