@@ -1,0 +1,157 @@
+"""What the analysis of data finds and the writing of `problem/` reads: columns, target, source, and why each is so."""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import polars as pl
+
+ColumnRole = Literal["time", "key", "feature", "outcome", "unused"]
+FeatureKind = Literal["number", "category", "clock", "weekday", "hour"]
+DraftTask = Literal["binary", "classes", "number"]
+
+
+class DraftError(ValueError):
+    """No problem can be drafted from the data as it is; the sentence says why, and what to do."""
+
+
+class OpenChoice(DraftError):
+    """Data can't tell which column it is: the user has to say.
+
+    Attributes:
+        option: The option of the command that says it, "--time" or "--key".
+        candidates: The columns that it could be, the likeliest first; none where nothing fits.
+    """
+
+    def __init__(self, sentence: str, option: str, candidates: tuple[str, ...]) -> None:
+        """Take the sentence and what it asks for.
+
+        Args:
+            sentence: What can't be told, and what to pass.
+            option: The option that says it.
+            candidates: The columns that it could be.
+        """
+        super().__init__(sentence)
+        self.option = option
+        self.candidates = candidates
+
+
+@dataclass(frozen=True)
+class NumberFormat:
+    """How the numbers of a text column are spelled, where the contract doesn't read them by itself.
+
+    Attributes:
+        decimal: The decimal sign.
+        thousands: What separates thousands; empty for nothing.
+        signs: Currencies, percent signs and units to take away.
+    """
+
+    decimal: str = "."
+    thousands: str = ""
+    signs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DraftColumn:
+    """A column of the data and what becomes of it.
+
+    Attributes:
+        name: The name in the data, any text.
+        attribute: The name as a Python attribute, different for each column; where it isn't `name`, `alias` is.
+        dtype: The contract's dtype: Boolean, Int8 to Int64, UInt64, Float64, String, Enum, Date, Datetime or Time.
+        role: "time", "key", "feature", "outcome" (only `Labelled` has it) or "unused" (no schema has it).
+        nullable: Whether the value may be missing.
+        minimum: The least value that is allowed, of the dtype's Python type; None for no bound.
+        maximum: The greatest one.
+        categories: The values of an Enum, in their order; empty for other dtypes.
+        max_length: The most characters of a String; None for other dtypes.
+        time_format: How text becomes a time: a format of polars' strptime, or "s", "ms", "us" for a number since 1970.
+            None where the contract reads the values by itself.
+        time_zone: The zone of a Datetime; None for one without.
+        number_format: How numbers are spelled; None where the contract reads them by itself.
+        feature: The kind of the feature that reads the column; None where none does.
+        example: The value of the example as JSON has it; None where it is missing there.
+        reason: A sentence on why it is so, worth a comment; empty where it is plain.
+    """
+
+    name: str
+    attribute: str
+    dtype: pl.DataType
+    role: ColumnRole
+    nullable: bool = False
+    minimum: Any = None
+    maximum: Any = None
+    categories: tuple[str, ...] = ()
+    max_length: int | None = None
+    time_format: str | None = None
+    time_zone: str | None = None
+    number_format: NumberFormat | None = None
+    feature: FeatureKind | None = None
+    example: Any = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class DraftTarget:
+    """What is predicted.
+
+    Attributes:
+        task: "binary", "classes" or "number".
+        column: The name of the outcome's column.
+        positive: Of a binary target the value that means yes, of the column's dtype (True, 1, "churned"); else None.
+        classes: Of several classes their names, which are the categories of the column's Enum; else empty.
+        reason: A sentence on why it is so.
+    """
+
+    task: DraftTask
+    column: str
+    positive: Any = None
+    classes: tuple[str, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class DraftSource:
+    """Where batches come from.
+
+    Attributes:
+        kind: "files" for `TableFiles`, "sql" for `SqlQuery`.
+        location: The path, glob or URL of files; the URL of a database.
+        query: The query of a database; empty for files.
+        options: More keyword arguments of the class that differ from its defaults, such as `separator`.
+        time: The column that batches are cut by; None without one.
+        period: "day", "week", "month", "quarter" or "year"; None without a time.
+    """
+
+    kind: Literal["files", "sql"]
+    location: str
+    query: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    time: str | None = None
+    period: str | None = None
+
+
+@dataclass(frozen=True)
+class ProblemDraft:
+    """All that a first `problem/` is written from.
+
+    Attributes:
+        columns: Every column of the data in its order; without a time column the one that the source makes up is first.
+        target: What is predicted.
+        source: Where batches come from.
+        first_day: The day of the first row.
+        last_day: The day of the last row.
+        rows: How many rows were read.
+        days: How many days have rows.
+        notes: Sentences to tell the user, the most important first.
+    """
+
+    columns: tuple[DraftColumn, ...]
+    target: DraftTarget
+    source: DraftSource
+    first_day: dt.date
+    last_day: dt.date
+    rows: int
+    days: int
+    notes: tuple[str, ...] = ()
