@@ -1,7 +1,8 @@
 """What the analysis of data finds and the writing of `problem/` reads: columns, target, source, and why each is so."""
 
 import datetime as dt
-from collections.abc import Mapping
+import enum
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -10,21 +11,28 @@ import polars as pl
 ColumnRole = Literal["time", "key", "feature", "outcome", "unused"]
 FeatureKind = Literal["number", "category", "clock", "weekday", "hour"]
 DraftTask = Literal["binary", "classes", "number"]
+ChoiceOption = Literal["--time", "--key"]
 
 
-class DraftError(ValueError):
+class Unsaid(enum.Enum):
+    """Stands for a choice that the user leaves to the analysis, where None is a choice, too."""
+
+    UNSAID = "unsaid"
+
+
+class DraftRefused(ValueError):
     """No problem can be drafted from the data as it is; the sentence says why, and what to do."""
 
 
-class OpenChoice(DraftError):
-    """Data can't tell which column it is: the user has to say.
+class DraftQuestion(DraftRefused):
+    """The data can't tell which column it is: the user has to say.
 
     Attributes:
-        option: The option of the command that says it, "--time" or "--key".
+        option: The option of the command that says it.
         candidates: The columns that it could be, the likeliest first; none where nothing fits.
     """
 
-    def __init__(self, sentence: str, option: str, candidates: tuple[str, ...]) -> None:
+    def __init__(self, sentence: str, option: ChoiceOption, candidates: Sequence[str]) -> None:
         """Take the sentence and what it asks for.
 
         Args:
@@ -34,7 +42,7 @@ class OpenChoice(DraftError):
         """
         super().__init__(sentence)
         self.option = option
-        self.candidates = candidates
+        self.candidates = tuple(candidates)
 
 
 @dataclass(frozen=True)
@@ -60,25 +68,28 @@ class DraftColumn:
         name: The name in the data, any text.
         attribute: The name as a Python attribute, different for each column; where it isn't `name`, `alias` is.
         dtype: The contract's dtype: Boolean, Int8 to Int64, UInt64, Float64, String, Enum, Date, Datetime or Time.
-        role: "time", "key", "feature", "outcome" (only `Labelled` has it) or "unused" (no schema has it).
+        role: "time", "key" (nothing but a part of the key), "feature", "outcome" (only `Labelled` has it) or "unused" (no
+            schema has it).
+        is_key: Whether it is a part of the key, whatever else it is.
         nullable: Whether the value may be missing.
         minimum: The least value that is allowed, of the dtype's Python type; None for no bound.
         maximum: The greatest one.
         categories: The values of an Enum, in their order; empty for other dtypes.
         max_length: The most characters of a String; None for other dtypes.
-        time_format: How text becomes a time: a format of polars' strptime, or "s", "ms", "us" for a number since 1970.
-            None where the contract reads the values by itself.
-        time_zone: The zone of a Datetime; None for one without.
+        time_format: The `form` of `penumbra.sources.conversions.read_times`; None where the contract reads the values by
+            itself, and of the time column, which the source reads.
+        time_zone: The zone of a Datetime as the source gives it, "UTC"; None for one without.
         number_format: How numbers are spelled; None where the contract reads them by itself.
         feature: The kind of the feature that reads the column; None where none does.
         example: The value of the example as JSON has it; None where it is missing there.
-        reason: A sentence on why it is so, worth a comment; empty where it is plain.
+        reason: Why it is so, as a phrase without a full stop, worth a comment; empty where it is plain.
     """
 
     name: str
     attribute: str
     dtype: pl.DataType
     role: ColumnRole
+    is_key: bool = False
     nullable: bool = False
     minimum: Any = None
     maximum: Any = None
@@ -101,7 +112,7 @@ class DraftTarget:
         column: The name of the outcome's column.
         positive: Of a binary target the value that means yes, of the column's dtype (True, 1, "churned"); else None.
         classes: Of several classes their names, which are the categories of the column's Enum; else empty.
-        reason: A sentence on why it is so.
+        reason: Why it is so, as a phrase without a full stop.
     """
 
     task: DraftTask
@@ -119,17 +130,17 @@ class DraftSource:
         kind: "files" for `TableFiles`, "sql" for `SqlQuery`.
         location: The path, glob or URL of files; the URL of a database.
         query: The query of a database; empty for files.
-        options: More keyword arguments of the class that differ from its defaults, such as `separator`.
-        time: The column that batches are cut by; None without one.
-        period: "day", "week", "month", "quarter" or "year"; None without a time.
+        time: The column that batches are cut by; where the rows have no time, the one that the source makes up.
+        period: "day", "week", "month", "quarter" or "year".
+        options: More keyword arguments of the class, those that differ from its defaults, such as `separator`.
     """
 
     kind: Literal["files", "sql"]
     location: str
-    query: str = ""
+    query: str
+    time: str
+    period: str
     options: Mapping[str, Any] = field(default_factory=dict)
-    time: str | None = None
-    period: str | None = None
 
 
 @dataclass(frozen=True)
@@ -137,7 +148,8 @@ class ProblemDraft:
     """All that a first `problem/` is written from.
 
     Attributes:
-        columns: Every column of the data in its order; without a time column the one that the source makes up is first.
+        columns: Every column of the data in its order, those of the outcome last and the target's first of them; a time
+            that the source makes up is first of all.
         target: What is predicted.
         source: Where batches come from.
         first_day: The day of the first row.
