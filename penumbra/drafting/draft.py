@@ -68,16 +68,16 @@ class DraftColumn:
         name: The name in the data, any text.
         attribute: The name as a Python attribute, different for each column; where it isn't `name`, `alias` is.
         dtype: The contract's dtype: Boolean, Int8 to Int64, UInt64, Float64, String, Enum, Date, Datetime or Time.
-        role: "time", "key" (nothing but a part of the key), "feature", "outcome" (only `Labelled` has it) or "unused" (no
-            schema has it).
+        role: "time", "key" (nothing but a part of the key), "feature", "outcome" (only `Labelled` has it) or "unused"
+            (no schema has it).
         is_key: Whether it is a part of the key, whatever else it is.
         nullable: Whether the value may be missing.
         minimum: The least value that is allowed, of the dtype's Python type; None for no bound.
         maximum: The greatest one.
         categories: The values of an Enum, in their order; empty for other dtypes.
         max_length: The most characters of a String; None for other dtypes.
-        time_format: The `form` of `penumbra.sources.conversions.read_times`; None where the contract reads the values by
-            itself, and of the time column, which the source reads.
+        time_format: The `form` of `penumbra.sources.conversions.read_times`; None where the contract reads the values
+            by itself, and of the time column, which the source reads.
         time_zone: The zone of a Datetime as the source gives it, "UTC"; None for one without.
         number_format: How numbers are spelled; None where the contract reads them by itself.
         feature: The kind of the feature that reads the column; None where none does.

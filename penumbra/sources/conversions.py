@@ -1,6 +1,6 @@
 """Conversions of text as files have it: numbers with commas, thousands and currencies, and times of any format.
 
-They stand in `CONVERSIONS` of `problem/source.py`. A value of another form becomes null, so that its row is quarantined.
+They stand in `CONVERSIONS` of `problem/source.py`. A value of another form becomes null, so its row is quarantined.
 """
 
 import polars as pl

@@ -1,0 +1,131 @@
+"""The dialect of CSV files: encoding, separator, quotation marks and the names of the columns."""
+
+import codecs
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from penumbra.core.text.quoting import list_names, quote_value
+from penumbra.drafting.draft import DraftRefused
+
+SEPARATORS = (",", ";", "\t", "|")
+MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+WESTERN_ENCODINGS = ("cp1252", "latin-1")  # the second reads any byte
+HEAD_BYTES = 1 << 20
+HEAD_LINES = 200
+MIN_EVEN_LINES = 0.9  # the share of lines with as many fields as the first
+MIN_NUMBERS = 0.8  # the share of a column's values that are numbers in a column of numbers
+NUMBER = re.compile(r"\s*[+-]?[0-9][0-9.,]*\s*")
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a CSV file is written.
+
+    Attributes:
+        encoding: The name of Python's codec.
+        separator: What stands between fields.
+        quote: The quotation mark; empty where the files use none.
+        names: The columns' names; made up (column_1, …) where the first line has none.
+        has_header: Whether the first line has the names.
+    """
+
+    encoding: str
+    separator: str
+    quote: str
+    names: tuple[str, ...]
+    has_header: bool
+
+
+def find_encoding(pieces: Iterable[bytes]) -> str:
+    """Find the encoding of a file.
+
+    Args:
+        pieces: The file's content, piece by piece; all of it is read only where it is UTF-8.
+
+    Returns:
+        The name of Python's codec: by the mark at the beginning; else UTF-8 where all is; else a Western European one.
+    """
+    decoders = {name: codecs.getincrementaldecoder(name)() for name in ("utf-8", *WESTERN_ENCODINGS)}
+    for number, piece in enumerate(pieces):
+        marked = [name for mark, name in MARKS.items() if number == 0 and piece.startswith(mark)]
+        if marked and marked[0] != "utf-8":
+            return marked[0]
+        for name in [*decoders]:
+            try:
+                decoders[name].decode(piece)
+            except UnicodeDecodeError:
+                del decoders[name]
+    return next(iter(decoders))
+
+
+def find_dialect(head: bytes, encoding: str, name: str) -> Dialect:
+    """Find the dialect of a file.
+
+    Args:
+        head: The beginning of the file.
+        encoding: Its encoding.
+        name: What the file is called in sentences.
+
+    Returns:
+        The dialect in which most columns stand below each other.
+
+    Raises:
+        DraftRefused: The file is empty or has a name twice, or its lines are no table.
+    """
+    text = codecs.getincrementaldecoder(encoding)("replace").decode(head).removeprefix("\ufeff")
+    lines = _cut_lines(text, len(head) >= HEAD_BYTES)
+    if not lines:
+        raise DraftRefused(f"{name} is empty: expected a line with the columns' names, and rows")
+    if lines[0].lower().startswith("sep="):
+        raise DraftRefused(
+            f"{name} begins with the line {quote_value(lines[0])}: remove it, so that the names are first"
+        )
+    separator = max(SEPARATORS, key=lambda each: _rate_separator(lines, each))
+    table = _split_lines(lines, separator)
+    has_header = not _is_data(table[0], table[1:])
+    names = tuple(table[0]) if has_header else tuple(f"column_{n}" for n in range(1, len(table[0]) + 1))
+    if repeated := [each for each, count in Counter(names).items() if count > 1]:
+        raise DraftRefused(f"{name} has {list_names(repeated)} more than once in its first line: rename one of them")
+    return Dialect(encoding, separator, '"', names, has_header)
+
+
+def _cut_lines(text: str, is_cut: bool) -> list[str]:
+    """The first lines, as they stand; of a head that was cut without the last one."""
+    lines = text.splitlines(keepends=True)
+    return (lines[:-1] if is_cut and len(lines) > 1 else lines)[:HEAD_LINES]
+
+
+def _split_lines(lines: Sequence[str], separator: str) -> list[list[str]]:
+    """Fields by row; a quotation mark may span lines."""
+    try:
+        return [row for row in csv.reader(io.StringIO("".join(lines), newline=""), delimiter=separator) if row]
+    except csv.Error:
+        return []
+
+
+def _rate_separator(lines: Sequence[str], separator: str) -> tuple[bool, int]:
+    """Whether about all rows have as many fields as the first, and how many."""
+    widths = [len(row) for row in _split_lines(lines, separator)]
+    even = sum(width == widths[0] for width in widths) if widths else 0
+    return even > 0 and even >= MIN_EVEN_LINES * len(widths), widths[0] if widths else 0
+
+
+def _is_data(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the first line has numbers wherever those below it have."""
+    columns = [
+        [row[position] for row in rows if len(row) > position and row[position]] for position in range(len(first))
+    ]
+    numbers = [_is_number(name) for name, values in zip(first, columns, strict=True) if _has_numbers(values)]
+    return bool(numbers) and all(numbers)
+
+
+def _has_numbers(values: Sequence[str]) -> bool:
+    return bool(values) and sum(map(_is_number, values)) >= MIN_NUMBERS * len(values)
+
+
+def _is_number(text: str) -> bool:
+    return NUMBER.fullmatch(text) is not None

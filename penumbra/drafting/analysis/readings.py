@@ -1,0 +1,199 @@
+"""How each column is read: the dtype that its values have, and the expression that gives them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from penumbra.core.contract.value_readers import NUMBER_PATTERN
+from penumbra.data.conversion import FALSE_WORDS, TRUE_WORDS
+from penumbra.drafting.analysis.number_formats import (
+    MIN_READ_SHARE,
+    apply_number_format,
+    find_number_format,
+    has_open_decimals,
+)
+from penumbra.drafting.analysis.time_formats import (
+    CLOCK_PATTERN,
+    TimeFormat,
+    find_epoch_unit,
+    find_time_format,
+)
+from penumbra.drafting.analysis.words import is_code_name, is_time_name
+from penumbra.drafting.draft import NumberFormat
+from penumbra.sources.conversions import read_times
+
+BOOLEAN_WORDS = tuple(word for word in (*TRUE_WORDS, *FALSE_WORDS) if not word.isdigit())
+LEADING_ZERO_PATTERN = r"0[0-9]+"
+PHONE_PATTERN = r"\+[0-9]{8,}"
+WHOLE_PATTERN = r"[+-]?[0-9]{1,18}"
+WHOLE_FLOAT_PATTERN = r"[+-]?[0-9]{1,15}\.0+"
+LONG_DIGITS_PATTERN = r"[0-9]{16,}"  # more than a JSON number tells exactly
+COMPACT_DATE_PATTERN = r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])"
+LEFT_OUT_DTYPES = {
+    pl.Duration: "a duration, which no kind of feature reads: have the source make a number of it",
+    pl.Binary: "bytes, which no kind of feature reads",
+    pl.Object: "objects, which no kind of feature reads",
+}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a column is read.
+
+    Attributes:
+        dtype: The dtype of the values: Boolean, Int64, UInt64, Float64, String, Date, Datetime or Time.
+        values: An expression that gives them, null where a value is none of the dtype.
+        number_format: The spelling of numbers; None where the contract reads them by itself.
+        time_format: The format of times; None for other columns, and for those that are times in the data.
+        reason: Why the column is read so, as a phrase; empty where it is plain.
+        is_left_out: Whether no schema can have the column, for the reason.
+    """
+
+    dtype: pl.DataType
+    values: pl.Expr
+    number_format: NumberFormat | None = None
+    time_format: TimeFormat | None = None
+    reason: str = ""
+    is_left_out: bool = False
+
+
+def find_reading(sample: pl.Series, decimal: str | None) -> Reading:
+    """Find out how a column is read.
+
+    Args:
+        sample: Values of the column, of any dtype; nulls don't matter.
+        decimal: The decimal sign of the table's text; None where it isn't known.
+
+    Returns:
+        The reading; of text that is nothing else, as text.
+    """
+    values, dtype = sample.drop_nulls(), sample.dtype
+    if dtype == pl.Null or values.is_empty():
+        return Reading(pl.String(), pl.col(sample.name).cast(pl.String), reason="no row has a value", is_left_out=True)
+    if dtype.is_nested():
+        return _leave_out(sample, f"a {dtype.base_type().__name__.lower()} of values, which no kind of feature reads")
+    if reason := LEFT_OUT_DTYPES.get(dtype.base_type()):
+        return _leave_out(sample, reason)
+    if dtype == pl.String:
+        return _read_text(values, decimal)
+    return _read_typed(values)
+
+
+def _leave_out(sample: pl.Series, reason: str) -> Reading:
+    return Reading(pl.String(), pl.lit(None, pl.String), reason=reason, is_left_out=True)
+
+
+def _read_typed(values: pl.Series) -> Reading:
+    """A column that has a dtype in the data."""
+    column, dtype = pl.col(values.name), values.dtype
+    if dtype.is_integer():
+        return _read_whole_numbers(values, column)
+    if isinstance(dtype, pl.Categorical | pl.Enum):
+        return Reading(pl.String(), column.cast(pl.String))
+    if dtype.is_float() or isinstance(dtype, pl.Decimal):
+        numbers = column.cast(pl.Float64).fill_nan(None)
+        if dtype.is_float() and values.fill_nan(None).drop_nulls().pipe(_is_whole):
+            return Reading(pl.Int64(), numbers.cast(pl.Int64, strict=False))
+        return Reading(pl.Float64(), numbers)
+    if isinstance(dtype, pl.Datetime):
+        return Reading(pl.Datetime("us", "UTC" if dtype.time_zone else None), column.dt.cast_time_unit("us"))
+    return Reading(dtype, column)
+
+
+def _is_whole(numbers: pl.Series) -> bool:
+    return len(numbers) > 0 and bool(((numbers == numbers.round()) & (numbers.abs() < 1e15)).all())
+
+
+def _read_whole_numbers(values: pl.Series, column: pl.Expr) -> Reading:
+    """Whole numbers, which are times where their name and size say so."""
+    if is_time_name(values.name) and (unit := find_epoch_unit(values)):
+        return _read_as_times(values.name, unit)
+    dtype = pl.UInt64() if values.dtype == pl.UInt64 else pl.Int64()
+    return Reading(dtype, column.cast(dtype, strict=False))
+
+
+def _read_text(values: pl.Series, decimal: str | None) -> Reading:
+    name, column, text = values.name, pl.col(values.name), values.str.strip_chars()
+    if reason := _find_code_reason(name, text):
+        return Reading(pl.String(), column, reason=reason)
+    if text.str.to_lowercase().is_in(BOOLEAN_WORDS).all():
+        return Reading(pl.Boolean(), column.str.strip_chars().str.to_lowercase().replace_strict(BOOLEANS, default=None))
+    if _has(text, COMPACT_DATE_PATTERN) and is_time_name(name):
+        return _read_as_times(name, TimeFormat("%Y%m%d", False))
+    if _has(text, WHOLE_PATTERN):
+        return _read_whole_text(text)
+    if _has(text, f"(?:{WHOLE_PATTERN}|{WHOLE_FLOAT_PATTERN})"):
+        whole = column.str.strip_chars().cast(pl.Float64, strict=False)
+        return Reading(pl.Int64(), pl.when(whole == whole.round()).then(whole).cast(pl.Int64, strict=False))
+    signed = text.filter(text.str.contains("[.]"))
+    if _has(text, NUMBER_PATTERN) and not (decimal == "," and has_open_decimals(signed)):
+        return Reading(pl.Float64(), column.str.strip_chars().cast(pl.Float64, strict=False))
+    if number := find_number_format(text, decimal):
+        return _read_spelled_numbers(name, text, number)
+    if _has(text, CLOCK_PATTERN):
+        return Reading(pl.Time(), _read_clock(column))
+    if time := find_time_format(text, decimal):
+        return _read_as_times(name, time)
+    return Reading(pl.String(), column)
+
+
+BOOLEANS: Mapping[str, bool] = {word: word in TRUE_WORDS for word in BOOLEAN_WORDS}
+
+
+def _find_code_reason(name: str, text: pl.Series) -> str:
+    """Why digits are a code and no number; empty where they may be one."""
+    if not _has(text, r"\+?[0-9]+"):
+        return ""
+    if text.str.contains(f"^{LEADING_ZERO_PATTERN}$").any():
+        return "digits with leading zeros: a code, and no number"
+    if _has(text, LONG_DIGITS_PATTERN):
+        return "more digits than a number in JSON holds: a code"
+    if _has(text, PHONE_PATTERN):
+        return "digits after a plus sign: a code, and no number"
+    return "by its name a code, and no number" if is_code_name(name) else ""
+
+
+def _read_whole_text(text: pl.Series) -> Reading:
+    column = pl.col(text.name).str.strip_chars()
+    numbers = text.cast(pl.Int64, strict=False).drop_nulls()
+    return _read_whole_numbers(numbers, column)
+
+
+def _read_spelled_numbers(name: str, text: pl.Series, number: NumberFormat) -> Reading:
+    plain = apply_number_format(name, number)
+    read = text.to_frame(name).select(plain).to_series().drop_nulls()
+    is_whole = _has(read, WHOLE_PATTERN)
+    dtype = pl.Int64() if is_whole else pl.Float64()
+    return Reading(dtype, plain.cast(dtype, strict=False), number)
+
+
+def _read_clock(column: pl.Expr) -> pl.Expr:
+    text = column.str.strip_chars()
+    whole = pl.when(text.str.len_chars() == 5).then(text + ":00").otherwise(text)
+    return whole.str.to_time("%H:%M:%S%.f", strict=False)
+
+
+def _read_as_times(name: str, time: TimeFormat) -> Reading:
+    """Dates, or times, which are in UTC where they say their offset."""
+    dtype: Any = pl.Datetime("us", "UTC" if time.has_offset else None) if time.has_clock else pl.Date()
+    values = _read_iso(name, time) if time.form is None else read_times(name, form=time.form)
+    return Reading(dtype, values, time_format=time, reason=time.reason)
+
+
+def _read_iso(name: str, time: TimeFormat) -> pl.Expr:
+    """ISO 8601, with or without seconds and offset."""
+    if not time.has_clock:
+        return read_times(name, form="%Y-%m-%d")
+    text = pl.col(name).str.strip_chars().str.replace(" ", "T", literal=True).str.replace("Z", "+00:00", literal=True)
+    parts = text.str.extract_groups(r"^(.{10}T\d\d:\d\d)(:\d\d)?(\.\d+)?\s?([+-]\d\d:?\d\d)?$").struct
+    whole = pl.concat_str(parts[0], parts[1].fill_null(":00"), parts[2].fill_null(""), parts[3].fill_null(""))
+    if time.has_offset:
+        return whole.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%z", strict=False, time_unit="us", time_zone="UTC")
+    return whole.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", strict=False, time_unit="us")
+
+
+def _has(text: pl.Series, pattern: str) -> bool:
+    """Whether about all values match."""
+    return (text.str.contains(f"^(?:{pattern})$").mean() or 0) >= MIN_READ_SHARE

@@ -1,0 +1,132 @@
+"""Formats of dates and times: the one that reads a text column, or the unit in which numbers count since 1970."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from penumbra.drafting.analysis.number_formats import MIN_READ_SHARE
+from penumbra.sources.conversions import EPOCH_UNITS, read_times
+
+ISO_DATE = r"[12][0-9]{3}-[01][0-9]-[0-3][0-9]"
+ISO_CLOCK = r"[0-2][0-9]:[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,9})?)?"
+ISO_OFFSET = r"\s?(?:Z|[+-][0-9]{2}:?[0-9]{2})"
+CLOCK_PATTERN = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,6})?)?"
+MAYBE_TIME = r"^\s*(?:[A-Za-z]{3,9},?\s)?[0-9A-Za-z]{1,9}[-/. ][0-9A-Za-z]{1,9}.*[0-9]"
+DAY_FIRST = ("%d/%m/%Y", "%d-%m-%Y", "%d/%m/%y", "%d-%m-%y")
+MONTH_FIRST = ("%m/%d/%Y", "%m-%d-%Y", "%m/%d/%y", "%m-%d-%y")
+DATES = (
+    *("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d.%m.%Y", *DAY_FIRST[:2], *MONTH_FIRST[:2], "%d.%m.%y"),
+    *(*DAY_FIRST[2:], *MONTH_FIRST[2:]),
+    *("%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%d/%b/%Y", "%d. %B %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%b %d %Y"),
+    *("%a, %d %b %Y", "%Y-%m", "%Y/%m", "%m/%Y", "%m.%Y", "%b %Y", "%B %Y", "%b-%y"),
+)
+CLOCKS = ("%H:%M", "%H:%M:%S", "%H:%M:%S%.f", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p")
+JOINTS = (" ", "T", ", ", ":")
+OFFSETS = ("", " %z", "%z")
+FIRST_TRIES = 30  # values that a format has to read before it is tried on all
+# The years of a number since 1970 that is meant as a time.
+EPOCH_YEARS = (1985, 2100)
+
+
+@dataclass(frozen=True)
+class TimeFormat:
+    """How a column becomes dates or times.
+
+    Attributes:
+        form: The `form` of `read_times`; None for ISO 8601, which the contract reads by itself.
+        has_clock: Whether it is a time, and not a date alone.
+        has_offset: Whether the values say their offset, or count from 1970.
+        reason: What had to be chosen, as a phrase; empty where nothing had.
+    """
+
+    form: str | None
+    has_clock: bool
+    has_offset: bool = False
+    reason: str = ""
+
+
+def find_time_format(values: pl.Series, decimal: str | None) -> TimeFormat | None:
+    """Find the format by which a text column is dates or times.
+
+    Args:
+        values: Text without nulls.
+        decimal: The table's decimal sign: where it is a comma, 03/04/2024 is the third of April.
+
+    Returns:
+        The format that reads about all values; None where none does.
+    """
+    text = values.str.strip_chars()
+    for pattern, found in (
+        (ISO_DATE, TimeFormat(None, False)),
+        (rf"{ISO_DATE}[T ]{ISO_CLOCK}", TimeFormat(None, True)),
+        (rf"{ISO_DATE}[T ]{ISO_CLOCK}{ISO_OFFSET}", TimeFormat(None, True, True)),
+    ):
+        if _share(text, pattern) >= MIN_READ_SHARE:
+            return found
+    if (text.str.contains(MAYBE_TIME).mean() or 0) < MIN_READ_SHARE:
+        return None
+    first = text.unique(maintain_order=True).head(FIRST_TRIES)
+    forms = [form for form in _list_formats(first) if _reads(first, form) and _reads(text, form)]
+    return _choose_format(text, forms, decimal) if forms else None
+
+
+def find_epoch_unit(values: pl.Series) -> TimeFormat | None:
+    """Find the unit in which whole numbers count since 1970.
+
+    Args:
+        values: Numbers without nulls.
+
+    Returns:
+        The unit in which all are times of our days; None where there is none.
+    """
+    for unit, microseconds in EPOCH_UNITS.items():
+        first, last = (pl.datetime(year, 1, 1) for year in EPOCH_YEARS)
+        ends = pl.select(first.dt.epoch("us") // microseconds, last.dt.epoch("us").alias("last") // microseconds).row(0)
+        if len(values) and values.is_between(*ends).all():
+            return TimeFormat(unit, True, True, f"counts {EPOCH_NAMES[unit]} since 1970")
+    return None
+
+
+EPOCH_NAMES = {"s": "seconds", "ms": "milliseconds", "us": "microseconds"}
+
+
+def _share(text: pl.Series, pattern: str) -> float:
+    return float(text.str.contains(f"^(?:{pattern})$").mean() or 0)
+
+
+def _reads(text: pl.Series, form: str) -> bool:
+    read = text.to_frame("value").select(read_times("value", form=form)).to_series()
+    return read.null_count() <= (1 - MIN_READ_SHARE) * len(text)
+
+
+def _list_formats(first: pl.Series) -> Iterator[str]:
+    """The formats that the look of the values allows, the plainest first."""
+    has_colon, has_zone = first.str.contains(":").any(), first.str.contains(r"[+-][0-9]{2}:?[0-9]{2}$|Z$").any()
+    if not has_colon:
+        yield from DATES
+        return
+    for date, joint, clock, offset in itertools.product(DATES, JOINTS, CLOCKS, OFFSETS if has_zone else ("",)):
+        yield f"{date}{joint}{clock}{offset}"
+
+
+def _choose_format(text: pl.Series, forms: Sequence[str], decimal: str | None) -> TimeFormat:
+    """The first, but for dates whose day and month can't be told apart by their size."""
+    form, reason = forms[0], ""
+    monthly = [each for each in forms if each.startswith(MONTH_FIRST)]
+    if form.startswith(DAY_FIRST) and monthly:
+        is_day_first, reason = _is_day_first(text, form, monthly[0], decimal)
+        form = form if is_day_first else monthly[0]
+    return TimeFormat(form, ":" in form, "%z" in form, reason)
+
+
+def _is_day_first(text: pl.Series, daily: str, monthly: str, decimal: str | None) -> tuple[bool, str]:
+    """Of dates that are read either way: those of which all are the same day of a month are monthly ones."""
+    frame = text.to_frame("value")
+    days = [frame.select(read_times("value", form=form)).to_series().dt.day().n_unique() for form in (daily, monthly)]
+    if 1 in days and days[0] != days[1]:
+        return days[0] == 1, ""
+    is_day_first = decimal == ","
+    words = ("day before month", "month before day")[:: 1 if is_day_first else -1]
+    return is_day_first, f"dates such as {text[0]} are read with the {words[0]}; no value tells it from {words[1]}"

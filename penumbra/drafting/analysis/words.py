@@ -1,0 +1,107 @@
+"""What names and words of a table say: of codes and keys, times, missing values, yes, and what is known afterwards."""
+
+import re
+import unicodedata
+
+# Words in fields that are no value, whatever the column.
+NULL_WORDS = (
+    *("NULL", "null", "Null", "NaN", "nan", "N/A", "n/a", "#N/A", "#NV", "<NA>", r"\N", "(null)", "NaT"),
+    *("#VALUE!", "#REF!", "#DIV/0!", "#NULL!", "#NAME?", "#NUM!"),
+)
+# Words that are one among numbers and times, and may be a value of text (Namibia, nobody).
+FILLER_WORDS = (
+    *("NA", "na", "None", "none", "nil", "-", "--", "---", "?", ".", "..", "*", "x", "unknown", "Unknown", "missing"),
+    *("k.A.", "k. A.", "TBD", "n.a.", "N.A.", " ", "inf", "-inf"),
+)
+KEY_PARTS = frozenset(
+    ("id", "ids", "key", "uuid", "guid", "number", "no", "nr", "num", "nummer", "code", "ref", "index")
+)
+CODE_PARTS = frozenset(
+    ("zip", "zipcode", "postcode", "postal", "plz", "phone", "telephone", "telefon", "iban", "isbn", "ean")
+)
+TIME_PARTS = frozenset(
+    (
+        *("time", "timestamp", "ts", "date", "datetime", "datum", "zeit", "day", "epoch", "at", "on", "when", "moment"),
+        *("created", "created_at", "ordered", "opened", "started", "month", "tag", "unixtime"),
+    )
+)
+COUNTER_NAMES = frozenset(("", "unnamed: 0", "index", "row", "rownames", "row_id", "rownum", "x1", "...1"))
+# Of a second time in the row, or of another column, that is known only when the outcome is.
+AFTER_PARTS = frozenset(
+    (
+        *(
+            "outcome",
+            "result",
+            "actual",
+            "realized",
+            "final",
+            "resolved",
+            "resolution",
+            "closed",
+            "cancelled",
+            "canceled",
+        ),
+        *("churned", "returned", "refunded", "paid", "delivered", "ended", "end", "completed", "finished", "settled"),
+        *("updated", "modified", "deleted", "terminated", "termination", "label", "target", "prediction", "predicted"),
+    )
+)
+YES_WORDS = frozenset(
+    (
+        *("yes", "y", "true", "t", "1", "ja", "j", "oui", "si", "sí", "sim", "positive", "pos", "+", "on", "present"),
+        *(
+            "fraud",
+            "churn",
+            "churned",
+            "default",
+            "defaulted",
+            "bad",
+            "spam",
+            "late",
+            "failed",
+            "failure",
+            "sick",
+            "ill",
+        ),
+        *("malignant", "returned", "cancelled", "canceled", "left", "won", "win", "success", "bought", "converted"),
+        *("accepted", "approved", "click", "clicked", "subscribed", "died", "dead", "exited", ">50k"),
+    )
+)
+
+
+def split_name(name: str) -> tuple[str, ...]:
+    """Split a column's name into words.
+
+    Args:
+        name: Such as "orderDate", "order_date" or "Order date (UTC)".
+
+    Returns:
+        The words in small letters, without accents.
+    """
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", plain)
+    return tuple(word for word in re.split(r"[^a-z0-9]+", apart.lower()) if word)
+
+
+def is_key_name(name: str) -> bool:
+    """Tell whether a column's name is that of an identifier, as "order_id", "uuid" and "Customer No." are."""
+    return not KEY_PARTS.isdisjoint(split_name(name))
+
+
+def is_code_name(name: str) -> bool:
+    """Tell whether digits under this name are a code, as those of "zip" and "phone" are."""
+    return not CODE_PARTS.isdisjoint(split_name(name))
+
+
+def is_time_name(name: str) -> bool:
+    """Tell whether numbers under this name may be times, as those of "created_at" and "timestamp" are."""
+    return not TIME_PARTS.isdisjoint(split_name(name))
+
+
+def is_counter_name(name: str) -> bool:
+    """Tell whether a tool gave this name to the row numbers that it wrote, as pandas does with "Unnamed: 0"."""
+    return name.strip().lower() in COUNTER_NAMES
+
+
+def is_after_name(name: str) -> bool:
+    """Tell whether a column's name is of what is known afterwards, as "closed_at" and "final_status" are."""
+    return not AFTER_PARTS.isdisjoint(split_name(name))
