@@ -31,6 +31,7 @@ WHOLE_PATTERN = r"[+-]?[0-9]{1,18}"
 WHOLE_FLOAT_PATTERN = r"[+-]?[0-9]{1,15}\.0+"
 LONG_DIGITS_PATTERN = r"[0-9]{16,}"  # more than a JSON number tells exactly
 COMPACT_DATE_PATTERN = r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])"
+YEAR_PATTERN = r"(?:19|20)[0-9]{2}"
 LEFT_OUT_DTYPES = {
     pl.Duration: "a duration, which no kind of feature reads: have the source make a number of it",
     pl.Binary: "bytes, which no kind of feature reads",
@@ -81,6 +82,24 @@ def find_reading(sample: pl.Series, decimal: str | None) -> Reading:
     return _read_typed(values)
 
 
+def find_time_reading(sample: pl.Series) -> Reading | None:
+    """Find out how a column is read that the user says has times, whatever its name.
+
+    Args:
+        sample: Values of the column; nulls don't matter.
+
+    Returns:
+        The reading of whole numbers as days (20240301), as seconds and the like since 1970, or as years; else None.
+    """
+    text = sample.drop_nulls().cast(pl.String).str.strip_chars()
+    for pattern, form in ((COMPACT_DATE_PATTERN, "%Y%m%d"), (YEAR_PATTERN, "%Y")):
+        if _has(text, pattern):
+            return _read_as_times(sample.name, TimeFormat(form, False))
+    numbers = text.cast(pl.Int64, strict=False)
+    unit = find_epoch_unit(numbers) if numbers.null_count() == 0 else None
+    return _read_as_times(sample.name, unit) if unit else None
+
+
 def _leave_out(sample: pl.Series, reason: str) -> Reading:
     return Reading(pl.String(), pl.lit(None, pl.String), reason=reason, is_left_out=True)
 
@@ -93,13 +112,18 @@ def _read_typed(values: pl.Series) -> Reading:
     if isinstance(dtype, pl.Categorical | pl.Enum):
         return Reading(pl.String(), column.cast(pl.String))
     if dtype.is_float() or isinstance(dtype, pl.Decimal):
-        numbers = column.cast(pl.Float64).fill_nan(None)
+        numbers = _drop_infinite(column.cast(pl.Float64))
         if dtype.is_float() and values.fill_nan(None).drop_nulls().pipe(_is_whole):
             return Reading(pl.Int64(), numbers.cast(pl.Int64, strict=False))
         return Reading(pl.Float64(), numbers)
     if isinstance(dtype, pl.Datetime):
         return Reading(pl.Datetime("us", "UTC" if dtype.time_zone else None), column.dt.cast_time_unit("us"))
     return Reading(dtype, column)
+
+
+def _drop_infinite(numbers: pl.Expr) -> pl.Expr:
+    """NaN and infinite values are none."""
+    return pl.when(numbers.is_finite()).then(numbers)
 
 
 def _is_whole(numbers: pl.Series) -> bool:
@@ -129,7 +153,7 @@ def _read_text(values: pl.Series, decimal: str | None) -> Reading:
         return Reading(pl.Int64(), pl.when(whole == whole.round()).then(whole).cast(pl.Int64, strict=False))
     signed = text.filter(text.str.contains("[.]"))
     if _has(text, NUMBER_PATTERN) and not (decimal == "," and has_open_decimals(signed)):
-        return Reading(pl.Float64(), column.str.strip_chars().cast(pl.Float64, strict=False))
+        return Reading(pl.Float64(), _drop_infinite(column.str.strip_chars().cast(pl.Float64, strict=False)))
     if number := find_number_format(text, decimal):
         return _read_spelled_numbers(name, text, number)
     if _has(text, CLOCK_PATTERN):

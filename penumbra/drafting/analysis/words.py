@@ -45,6 +45,17 @@ AFTER_PARTS = frozenset(
         *("updated", "modified", "deleted", "terminated", "termination", "label", "target", "prediction", "predicted"),
     )
 )
+# Of things that come and go: those of today aren't all.
+OPEN_PARTS = frozenset(
+    (
+        *("country", "city", "town", "state", "county", "store", "shop", "branch", "product", "item", "brand", "sku"),
+        *("model", "user", "customer", "client", "account", "name", "campaign", "supplier", "vendor", "merchant"),
+        *("agent", "employee", "version", "device", "browser", "host", "machine", "sensor", "station", "url", "domain"),
+    )
+)
+LIFE_PARTS = frozenset(
+    ("birth", "birthday", "birthdate", "dob", "born", "geburtsdatum", "hired", "joined", "since", "due")
+)
 YES_WORDS = frozenset(
     (
         *("yes", "y", "true", "t", "1", "ja", "j", "oui", "si", "sí", "sim", "positive", "pos", "+", "on", "present"),
@@ -105,3 +116,18 @@ def is_counter_name(name: str) -> bool:
 def is_after_name(name: str) -> bool:
     """Tell whether a column's name is of what is known afterwards, as "closed_at" and "final_status" are."""
     return not AFTER_PARTS.isdisjoint(split_name(name))
+
+
+def is_open_name(name: str) -> bool:
+    """Tell whether new values are to come under this name, as of "city" and "product"."""
+    return not OPEN_PARTS.isdisjoint(split_name(name))
+
+
+def is_birth_name(name: str) -> bool:
+    """Tell whether a date under this name is about somebody's life and not about the row, as "birth_date" is."""
+    return not LIFE_PARTS.isdisjoint(split_name(name))
+
+
+def is_yes_word(value: str) -> bool:
+    """Tell whether a value of two means yes, as "ja" and "churned" do."""
+    return value.strip().lower() in YES_WORDS

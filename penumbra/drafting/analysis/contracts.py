@@ -1,0 +1,173 @@
+"""The contract of a column, drawn so widely that the rows of the next months keep it: dtype, range, nulls, values."""
+
+import datetime as dt
+import itertools
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from penumbra.drafting.analysis.profiles import Profile
+from penumbra.drafting.analysis.words import is_open_name
+
+INTEGERS = {8: pl.Int8(), 16: pl.Int16(), 32: pl.Int32(), 64: pl.Int64()}  # by their bits
+ROUND_DIGITS = (1, 2, 5, 10)
+MIN_ROWS_WITHOUT_NULL = 100  # from which on a column without a missing value is one that never has any
+MAX_ENUM_VALUES = 30
+MIN_ROWS_PER_VALUE = 20  # of an Enum, on average
+MIN_VALUE_ROWS = 5  # of the rarest value of an Enum, in the sample
+MIN_TEXT_LENGTH = 20
+GROWTH_PARTS = 4  # of the rows by time, of which each lies above the one before where a number grows
+EARLIEST, LATEST = dt.date(1900, 1, 1), dt.date(2099, 12, 31)
+
+
+@dataclass(frozen=True)
+class ColumnContract:
+    """What a column has to keep.
+
+    Attributes:
+        dtype: The contract's dtype.
+        nullable: Whether a value may be missing.
+        minimum: The least value; None for no bound.
+        maximum: The greatest value; None for no bound.
+        categories: The values of an Enum; empty for other dtypes.
+        max_length: The most characters of a text; None for other dtypes.
+        reason: What isn't plain about it, as a phrase.
+    """
+
+    dtype: pl.DataType
+    nullable: bool
+    minimum: Any = None
+    maximum: Any = None
+    categories: tuple[str, ...] = ()
+    max_length: int | None = None
+    reason: str = ""
+
+
+def draw_contract(name: str, dtype: pl.DataType, profile: Profile, values: pl.Series) -> ColumnContract:
+    """Draw the contract of a column.
+
+    Args:
+        name: The column's name.
+        dtype: The dtype of its values.
+        profile: What all rows say of it.
+        values: Its values in the sample, oldest first.
+
+    Returns:
+        The contract.
+    """
+    nullable = profile.missing > 0 or profile.rows < MIN_ROWS_WITHOUT_NULL
+    if dtype == pl.String:
+        return _draw_text(name, profile, values, nullable)
+    if dtype.is_numeric():
+        return _draw_number(dtype, profile, values, nullable)
+    if isinstance(dtype, pl.Date | pl.Datetime):
+        return ColumnContract(dtype, nullable, *_bound_times(dtype, profile))
+    return ColumnContract(dtype, nullable)
+
+
+def round_outward(value: float) -> int:
+    """Round a number up to the next of 1, 2, 5, 10, 20, 50, …
+
+    Args:
+        value: A number.
+
+    Returns:
+        The least such number that isn't below it; 0 for 0 and less.
+    """
+    if value <= 0:
+        return 0
+    unit = 10 ** math.floor(math.log10(value))
+    return next(math.ceil(digit * unit) for digit in ROUND_DIGITS if digit * unit >= value)
+
+
+def fit_integer(minimum: int, maximum: int) -> pl.DataType:
+    """Find the smallest integer type.
+
+    Args:
+        minimum: The least value.
+        maximum: The greatest value.
+
+    Returns:
+        Int8 to Int64; where none holds both UInt64, or Int64 if there are negative ones.
+    """
+    for bits, dtype in INTEGERS.items():
+        if -(2 ** (bits - 1)) <= minimum and maximum < 2 ** (bits - 1):
+            return dtype
+    return pl.UInt64() if minimum >= 0 else pl.Int64()
+
+
+def _draw_text(name: str, profile: Profile, values: pl.Series, nullable: bool) -> ColumnContract:
+    if profile.words and _is_closed(name, profile, values):
+        return ColumnContract(pl.Enum(profile.words), nullable, categories=profile.words)
+    longest = max(MIN_TEXT_LENGTH, round_outward(2 * profile.max_length))
+    return ColumnContract(pl.String(), nullable, max_length=longest)
+
+
+def _is_closed(name: str, profile: Profile, values: pl.Series) -> bool:
+    """Whether no other value is to come: there are few, each is frequent, and none is new in the later half."""
+    words = profile.words or ()
+    counts = values.drop_nulls().value_counts(name="rows")["rows"]
+    is_frequent = len(counts) == len(words) and counts.min() >= MIN_VALUE_ROWS  # type: ignore[operator]
+    is_few = len(words) <= MAX_ENUM_VALUES and profile.read >= MIN_ROWS_PER_VALUE * len(words)
+    earlier = values.head(len(values) // 2).drop_nulls().n_unique()
+    return is_few and is_frequent and earlier == len(words) and not is_open_name(name)
+
+
+def _draw_number(dtype: pl.DataType, profile: Profile, values: pl.Series, nullable: bool) -> ColumnContract:
+    least, most = profile.minimum, profile.maximum
+    if dtype.is_integer() and least >= 0 and most <= 1:
+        return ColumnContract(pl.Int8(), nullable, 0, 1)
+    spread = most - least or abs(most) or 1
+    minimum = 0 if least >= 0 else -round_outward(spread - least)
+    if grows(values):
+        width: pl.DataType = (pl.UInt64() if dtype == pl.UInt64 else pl.Int64()) if dtype.is_integer() else pl.Float64()
+        return ColumnContract(width, nullable, minimum if least >= 0 else None, reason="grows with time: no maximum")
+    maximum = round_outward(most + spread) if most > 0 else 0
+    if dtype.is_integer():
+        return _draw_integer(minimum, maximum, nullable)
+    return ColumnContract(pl.Float64(), nullable, minimum, maximum)
+
+
+def _draw_integer(minimum: int, maximum: int, nullable: bool) -> ColumnContract:
+    """A bound that no type holds is none."""
+    dtype = fit_integer(minimum, maximum)
+    is_held = maximum < 2**63
+    return ColumnContract(dtype, nullable, minimum if minimum >= -(2**63) else None, maximum if is_held else None)
+
+
+def grows(values: pl.Series) -> bool:
+    """Tell whether numbers grow with time, as counters and sums do.
+
+    Args:
+        values: Numbers, oldest first; nulls don't matter.
+
+    Returns:
+        Whether each quarter of the rows lies above the one before.
+    """
+    numbers = values.drop_nulls()
+    size = len(numbers) // GROWTH_PARTS
+    parts = [numbers.slice(n * size, size) for n in range(GROWTH_PARTS)] if size > 1 else []
+    pairs = [*itertools.pairwise(parts)]
+    is_rising = all(earlier.max() <= later.min() for earlier, later in pairs)  # type: ignore[operator]
+    return bool(pairs) and is_rising and parts[0].max() < parts[-1].min()  # type: ignore[operator]
+
+
+def _bound_times(dtype: pl.DataType, profile: Profile) -> tuple[Any, Any]:
+    """From 1900 to 2099, or from the decade before the first row on where that is later."""
+    first, last = _get_date(profile.minimum), _get_date(profile.maximum)
+    begin = max(EARLIEST, dt.date(max(1, first.year // 10 * 10 - 10), 1, 1)) if first >= EARLIEST else None
+    end = LATEST if last <= LATEST else None
+    return _widen(begin, dtype), _widen(end, dtype)
+
+
+def _get_date(value: dt.date) -> dt.date:
+    return value.date() if isinstance(value, dt.datetime) else value
+
+
+def _widen(day: dt.date | None, dtype: pl.DataType) -> dt.date | None:
+    """The day's midnight, for a column of times."""
+    if day is None or not isinstance(dtype, pl.Datetime):
+        return day
+    return dt.datetime(day.year, day.month, day.day, tzinfo=dt.UTC if dtype.time_zone else None)

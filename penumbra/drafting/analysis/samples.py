@@ -1,0 +1,92 @@
+"""A bounded sample of rows that is spread over a table, and what its values say of the whole."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from penumbra.core.columns import ROW_NUMBER_COLUMN
+from penumbra.core.text.errors import describe_error
+from penumbra.drafting.analysis.tables import DataTable
+from penumbra.drafting.analysis.words import FILLER_WORDS, NULL_WORDS
+from penumbra.drafting.draft import DraftRefused
+
+SAMPLE_ROWS = 20_000
+SEED = 1
+MAX_TRIED_WORDS = 50  # words of a column among numbers that are looked up
+PLAIN_VALUE = r"^\s*[+-]?[0-9][0-9.,:/\-T \sZ+]*\s*$"  # of a number or a time
+MIN_PLAIN_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Rows that are spread over a table.
+
+    Attributes:
+        rows: At most about `SAMPLE_ROWS` rows in their order.
+        total: How many rows the table has.
+    """
+
+    rows: pl.DataFrame
+    total: int
+
+
+def draw_sample(table: DataTable, name: str) -> Sample:
+    """Draw a sample of the rows.
+
+    Args:
+        table: The table.
+        name: What the data are called in sentences.
+
+    Returns:
+        All rows of a small table, else about `SAMPLE_ROWS` of them by chance, the same each time.
+
+    Raises:
+        DraftRefused: The table has no rows, or can't be read to its end.
+    """
+    try:
+        total = table.rows.select(pl.len()).collect(engine="streaming").item()
+        rows = _thin_out(table.rows, total).collect(engine="streaming")
+    except pl.exceptions.PolarsError as error:
+        raise DraftRefused(f"{name} can't be read as a table: {describe_error(error)}") from error
+    if not total:
+        raise DraftRefused(f"{name} has columns and no rows: expected some")
+    return Sample(rows, total)
+
+
+def _thin_out(rows: pl.LazyFrame, total: int) -> pl.LazyFrame:
+    if total <= SAMPLE_ROWS:
+        return rows
+    share = total // SAMPLE_ROWS
+    drawn = pl.col(ROW_NUMBER_COLUMN).hash(seed=SEED) % share == 0
+    return rows.with_row_index(ROW_NUMBER_COLUMN).filter(drawn).drop(ROW_NUMBER_COLUMN)
+
+
+def find_null_words(rows: pl.DataFrame) -> tuple[str, ...]:
+    """Find the words that stand for a missing value.
+
+    Args:
+        rows: A sample.
+
+    Returns:
+        Words that are no value anywhere, such as "NULL", and those such as "-" that stand among numbers and times, if
+        they are no value of a text column beside.
+    """
+    columns = [rows[name].drop_nulls() for name, dtype in rows.schema.items() if dtype == pl.String]
+    among_numbers = [values for values in columns if _is_plain(values)]
+    text = [values for values in columns if values.len() and not _is_plain(values)]
+    known = _list_words(columns, NULL_WORDS)
+    fillers = [word for word in _list_words(among_numbers, FILLER_WORDS) if not _list_words(text, [word])]
+    return tuple(dict.fromkeys([*known, *fillers]))
+
+
+def _is_plain(values: pl.Series) -> bool:
+    """Whether numbers and times are most of a column's values that aren't one of the words."""
+    left = values.filter(~values.is_in([*NULL_WORDS, *FILLER_WORDS]))
+    return left.len() > 0 and (left.str.contains(PLAIN_VALUE).mean() or 0) >= MIN_PLAIN_SHARE
+
+
+def _list_words(columns: Sequence[pl.Series], words: Sequence[str]) -> list[str]:
+    """Those of the words that are a value of any column, in their order."""
+    found = {value for values in columns for value in values.filter(values.is_in([*words])).unique()}
+    return [word for word in words if word in found]
