@@ -15,6 +15,7 @@ from penumbra.core.text.errors import describe_error
 from penumbra.core.text.masking import mask_text
 from penumbra.core.text.quoting import list_names
 from penumbra.drafting.analysis.dialect import HEAD_BYTES, Dialect, find_dialect, find_encoding
+from penumbra.drafting.analysis.names import find_name_fault
 from penumbra.drafting.draft import DraftRefused
 
 PARQUET_ENDINGS = (".parquet", ".pq")
@@ -29,13 +30,12 @@ class DataTable:
     Attributes:
         rows: All rows.
         options: Keyword arguments of the source that differ from its defaults.
-        partial: By column that isn't in every file: a file without it. `rows` hasn't these columns.
-        scans: The scans of its files, which `rows` is made of; none of a query.
+        left_out: By column that `rows` hasn't, since no schema could have it, the reason as a phrase.
     """
 
     rows: pl.LazyFrame
     options: Mapping[str, Any] = field(default_factory=dict)
-    partial: Mapping[str, str] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 @contextlib.contextmanager
@@ -190,13 +190,16 @@ def _join_files(
             f"{Path(lonely).name} has no column of {Path(first).name}: it has {list_names(names[lonely])}, and not "
             f"{list_names(names[first])}; pass the files of one table"
         )
-    partial = {
-        column: Path(next(other for other in names if column not in names[other])).name
-        for column in dict.fromkeys(column for each in names.values() for column in each)
-        if column not in shared
-    }
-    rows = pl.concat([scan.select(shared) for scan in scans.values()], how="vertical_relaxed")
-    return DataTable(rows, options, partial)
+    every = dict.fromkeys(column for each in names.values() for column in each)
+    left_out = {column: reason for column in every if (reason := _find_exclusion(column, names))}
+    rows = [scan.select([column for column in shared if column not in left_out]) for scan in scans.values()]
+    return DataTable(pl.concat(rows, how="vertical_relaxed"), options, left_out)
+
+
+def _find_exclusion(column: str, names: Mapping[str, Sequence[str]]) -> str:
+    """Why no schema can have a column; empty where one can."""
+    lacking = [Path(file).name for file, columns in names.items() if column not in columns]
+    return f"the file {lacking[0]} hasn't it" if lacking else find_name_fault(column)
 
 
 def _open_query(url: str, query: str) -> DataTable:

@@ -38,13 +38,15 @@ class TimeFormat:
         form: The `form` of `read_times`; None for ISO 8601, which the contract reads by itself.
         has_clock: Whether it is a time, and not a date alone.
         has_offset: Whether the values say their offset, or count from 1970.
-        reason: What had to be chosen, as a phrase; empty where nothing had.
+        reason: What isn't plain about it, as a phrase.
+        is_open: Whether day and month might be the other way round.
     """
 
     form: str | None
     has_clock: bool
     has_offset: bool = False
     reason: str = ""
+    is_open: bool = False
 
 
 def find_time_format(values: pl.Series, decimal: str | None) -> TimeFormat | None:
@@ -118,7 +120,7 @@ def _choose_format(text: pl.Series, forms: Sequence[str], decimal: str | None) -
     if form.startswith(DAY_FIRST) and monthly:
         is_day_first, reason = _is_day_first(text, form, monthly[0], decimal)
         form = form if is_day_first else monthly[0]
-    return TimeFormat(form, ":" in form, "%z" in form, reason)
+    return TimeFormat(form, ":" in form, "%z" in form, reason, is_open=bool(reason))
 
 
 def _is_day_first(text: pl.Series, daily: str, monthly: str, decimal: str | None) -> tuple[bool, str]:

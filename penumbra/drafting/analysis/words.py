@@ -56,6 +56,7 @@ OPEN_PARTS = frozenset(
 LIFE_PARTS = frozenset(
     ("birth", "birthday", "birthdate", "dob", "born", "geburtsdatum", "hired", "joined", "since", "due")
 )
+CLOCK_PARTS = frozenset(("time", "clock", "hhmm", "uhrzeit", "hour"))
 YES_WORDS = frozenset(
     (
         *("yes", "y", "true", "t", "1", "ja", "j", "oui", "si", "sí", "sim", "positive", "pos", "+", "on", "present"),
@@ -131,3 +132,8 @@ def is_birth_name(name: str) -> bool:
 def is_yes_word(value: str) -> bool:
     """Tell whether a value of two means yes, as "ja" and "churned" do."""
     return value.strip().lower() in YES_WORDS
+
+
+def is_clock_name(name: str) -> bool:
+    """Tell whether whole numbers under this name may be clock times, 1745 for a quarter to six, as of "dep_time"."""
+    return not CLOCK_PARTS.isdisjoint(split_name(name))

@@ -1,0 +1,190 @@
+"""The columns of a draft: each with its contract, its role, and the value that the example has."""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import polars as pl
+
+from penumbra.drafting.analysis.contracts import draw_contract
+from penumbra.drafting.analysis.leaks import Leak, find_leak
+from penumbra.drafting.analysis.names import make_attributes
+from penumbra.drafting.analysis.observation import Observation
+from penumbra.drafting.analysis.roles import choose_use
+from penumbra.drafting.draft import DraftColumn, DraftTarget
+
+KEY_DTYPE = pl.Int64()  # of numbers, as they may grow
+
+
+@dataclass(frozen=True)
+class ColumnChoices:
+    """What is chosen before the columns are described.
+
+    Attributes:
+        target: The target.
+        time: The time column; where the table hasn't it, the source makes it up.
+        time_reason: Why it is that one, as a phrase.
+        key: The columns of the key.
+        key_reason: Why it is that one, as a phrase.
+    """
+
+    target: DraftTarget
+    time: str
+    time_reason: str
+    key: tuple[str, ...]
+    key_reason: str
+
+
+@dataclass(frozen=True)
+class DescribedColumns:
+    """The columns of a draft.
+
+    Attributes:
+        columns: The columns in the order of `ProblemDraft`.
+        leaks: What tells the target, by column: those that are sure are outcomes, the others features.
+    """
+
+    columns: tuple[DraftColumn, ...]
+    leaks: Mapping[str, Leak]
+
+
+def describe_columns(seen: Observation, choices: ColumnChoices) -> DescribedColumns:
+    """Describe the columns of a table.
+
+    Args:
+        seen: What is seen of the table.
+        choices: Target, time and key.
+
+    Returns:
+        Each column with what becomes of it.
+    """
+    has_time = choices.time in seen.readings
+    values = seen.values.sort(choices.time, maintain_order=True) if has_time else seen.values
+    attributes = make_attributes(dict.fromkeys([choices.time, *seen.readings, *seen.table.left_out]))
+    drawn = {name: _draw_column(name, attributes[name], seen, values, choices) for name in seen.readings}
+    features = [name for name, column in drawn.items() if column.role == "feature"]
+    leaks = _find_leaks(values, features, choices.target)
+    drawn |= {name: _move_to_outcome(drawn[name], leak) for name, leak in leaks.items() if leak.is_certain}
+    example = _choose_example(values, drawn)
+    columns = [replace(column, example=example[column.name]) for column in drawn.values()]
+    columns += [
+        DraftColumn(name, attributes[name], pl.String(), "unused", reason=reason)
+        for name, reason in seen.table.left_out.items()
+    ]
+    outcome = sorted(
+        (each for each in columns if each.role == "outcome"), key=lambda each: each.name != choices.target.column
+    )
+    made_up = [] if has_time else [_make_up_time(choices, attributes[choices.time])]
+    return DescribedColumns((*made_up, *(each for each in columns if each.role != "outcome"), *outcome), leaks)
+
+
+def _draw_column(
+    name: str, attribute: str, seen: Observation, values: pl.DataFrame, choices: ColumnChoices
+) -> DraftColumn:
+    """A column without its example."""
+    column = _draw_plain_column(name, attribute, seen, values)
+    if name == choices.time:
+        return _make_time(column, choices)
+    if name == choices.target.column:
+        return _make_target(column, choices.target)
+    time = values[choices.time] if choices.time in values.columns else None
+    use = choose_use(name, seen.readings[name], seen.profiles[name], values[name], time)
+    if name in choices.key:
+        return _make_key(column, use.feature, choices.key_reason)
+    if use.feature is None:
+        return replace(column, role="unused", reason=use.reason)
+    return replace(column, feature=use.feature)
+
+
+def _draw_plain_column(name: str, attribute: str, seen: Observation, values: pl.DataFrame) -> DraftColumn:
+    reading, profile = seen.readings[name], seen.profiles[name]
+    if not profile.read:
+        return DraftColumn(name, attribute, pl.String(), "unused", nullable=True)
+    contract = draw_contract(name, reading.dtype, profile, values[name])
+    return DraftColumn(
+        name,
+        attribute,
+        contract.dtype,
+        "feature",
+        nullable=contract.nullable,
+        minimum=contract.minimum,
+        maximum=contract.maximum,
+        categories=contract.categories,
+        max_length=contract.max_length,
+        time_format=reading.time_format.form if reading.time_format else None,
+        time_zone=getattr(reading.dtype, "time_zone", None),
+        number_format=reading.number_format,
+        reason=reading.reason or contract.reason,
+    )
+
+
+def _make_time(column: DraftColumn, choices: ColumnChoices) -> DraftColumn:
+    """Times of the source's form; a date is its midnight."""
+    return replace(
+        column,
+        dtype=pl.Datetime("us", column.time_zone),
+        role="time",
+        is_key=column.name in choices.key,
+        nullable=False,
+        minimum=_get_midnight(column.minimum, column.time_zone),
+        maximum=_get_midnight(column.maximum, column.time_zone),
+        time_format=None,
+        feature="weekday",
+        reason=column.reason or choices.time_reason,
+    )
+
+
+def _get_midnight(day: dt.date | None, zone: str | None) -> dt.datetime | None:
+    return None if day is None else dt.datetime(day.year, day.month, day.day, tzinfo=dt.UTC if zone else None)
+
+
+def _make_target(column: DraftColumn, target: DraftTarget) -> DraftColumn:
+    """The outcome, which may come later; text is one of the classes, of which there are two or more."""
+    outcome = replace(column, role="outcome", nullable=True, feature=None, reason=target.reason)
+    if column.dtype == pl.Boolean or column.dtype.is_numeric():
+        return outcome
+    return replace(outcome, dtype=pl.Enum(target.classes), categories=target.classes, max_length=None)
+
+
+def _make_key(column: DraftColumn, feature: Any, reason: str) -> DraftColumn:
+    """A part of the key; beside it a feature where the same thing has many rows."""
+    is_feature = feature == "category"
+    key = replace(column, role="feature" if is_feature else "key", is_key=True, nullable=False, reason=reason)
+    key = replace(key, feature=feature if is_feature else None)
+    if not column.dtype.is_integer():
+        return key
+    dtype = pl.UInt64() if column.dtype == pl.UInt64 else KEY_DTYPE
+    return replace(key, dtype=dtype, minimum=column.minimum if column.minimum == 0 else None, maximum=None)
+
+
+def _find_leaks(values: pl.DataFrame, names: Sequence[str], target: DraftTarget) -> dict[str, Leak]:
+    outcome, is_number = values[target.column], target.task == "number"
+    found = {name: find_leak(values[name], outcome, is_number) for name in names}
+    return {name: leak for name, leak in found.items() if leak}
+
+
+def _move_to_outcome(column: DraftColumn, leak: Leak) -> DraftColumn:
+    return replace(column, role="outcome", nullable=True, feature=None, reason=leak.reason)
+
+
+def _make_up_time(choices: ColumnChoices, attribute: str) -> DraftColumn:
+    return DraftColumn(
+        choices.time, attribute, pl.Datetime("us"), "time", example="2000-01-01T00:00:00", reason=choices.time_reason
+    )
+
+
+def _choose_example(values: pl.DataFrame, columns: Mapping[str, DraftColumn]) -> dict[str, Any]:
+    """The JSON values of the newest of the rows that lack least."""
+    used = [name for name, column in columns.items() if column.role != "unused"]
+    lacking = values.select(pl.sum_horizontal(pl.col(used).is_null())).to_series()
+    row = values.row((len(values) - 1) - lacking.reverse().arg_min(), named=True)  # type: ignore[operator]
+    return {name: _to_json(row[name], columns[name].dtype) if name in used else None for name in columns}
+
+
+def _to_json(value: Any, dtype: pl.DataType) -> Any:
+    if isinstance(value, dt.date) and isinstance(dtype, pl.Datetime) and not isinstance(value, dt.datetime):
+        value = dt.datetime(value.year, value.month, value.day)
+    if isinstance(value, dt.date | dt.time):
+        return value.isoformat().replace("+00:00", "Z")
+    return value

@@ -1,0 +1,63 @@
+"""Sentences about data that are worth telling: what may be wrong, what was guessed, and what is set aside."""
+
+from collections.abc import Iterator
+
+from penumbra.core.text.quoting import list_names, quote_value
+from penumbra.drafting.analysis.columns import DescribedColumns
+from penumbra.drafting.analysis.keys import KeyChoice
+from penumbra.drafting.analysis.moments import DaySpan
+from penumbra.drafting.analysis.observation import Observation
+from penumbra.drafting.analysis.words import is_after_name
+
+FEW_DAYS = 30
+
+
+def list_notes(seen: Observation, described: DescribedColumns, key: KeyChoice, span: DaySpan) -> Iterator[str]:
+    """List what is to be told about data.
+
+    Args:
+        seen: What is seen of the table.
+        described: The columns.
+        key: The key.
+        span: The days of the rows.
+
+    Yields:
+        Sentences, the most important first.
+    """
+    for name, leak in described.leaks.items():
+        if leak.is_certain:
+            yield f"{quote_value(name)} is taken for a part of the outcome, which requests don't have: {leak.reason}"
+        else:
+            yield f"{quote_value(name)} is a feature, but look at it: {leak.reason}"
+    features = [column.name for column in described.columns if column.role == "feature"]
+    if late := [name for name in features if is_after_name(name) and name not in described.leaks]:
+        yield f"by name, {list_names(late)} may be known only afterwards: if so, move it from Row to Labelled"
+    for name, reading in seen.readings.items():
+        if reading.time_format and reading.time_format.is_open:
+            yield f"{quote_value(name)}: {reading.time_format.reason}"
+    yield from _list_faulty_values(seen, key)
+    yield from _list_guesses(seen, span)
+
+
+def _list_faulty_values(seen: Observation, key: KeyChoice) -> Iterator[str]:
+    for name, profile in seen.profiles.items():
+        if profile.unreadable and not seen.readings[name].is_left_out:
+            what = seen.readings[name].dtype.base_type().__name__
+            yield f"{profile.unreadable:,} values of {quote_value(name)} aren't {what}: ingest quarantines their rows"
+    if key.repeated:
+        yield (
+            f"{key.repeated:,} rows have the key ({list_names(key.columns)}) of an earlier row: where both are in one "
+            "batch, ingest quarantines both"
+        )
+
+
+def _list_guesses(seen: Observation, span: DaySpan) -> Iterator[str]:
+    options = seen.table.options
+    if words := options.get("null_words", ())[1:]:
+        yield f"read as missing: {', '.join(map(quote_value, words))}"
+    if "columns" in options:
+        yield "the first line has no names, so the columns are called column_1, column_2, …"
+    if options.get("encoding") in ("cp1252", "latin-1"):
+        yield f"the files aren't UTF-8 and are read as {options['encoding']} (Western European)"
+    if span.days < FEW_DAYS:
+        yield f"there are rows of {span.days} days only: intervals are drawn over days, and will be wide"

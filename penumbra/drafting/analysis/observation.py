@@ -1,0 +1,99 @@
+"""What is seen of a table: how its columns are read, what all rows say of them, and their values in a sample."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from penumbra.core.text.quoting import list_names, quote_value
+from penumbra.drafting.analysis.number_formats import find_decimal_sign
+from penumbra.drafting.analysis.profiles import MAX_LISTED_WORDS, Profile, profile_columns
+from penumbra.drafting.analysis.readings import Reading, find_reading, find_time_reading
+from penumbra.drafting.analysis.samples import draw_sample, find_null_words
+from penumbra.drafting.analysis.tables import DataTable, name_null_words
+from penumbra.drafting.draft import DraftRefused
+
+MAX_UNREADABLE_SHARE = 0.01  # of a column's values; with more it is text
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What is seen of a table.
+
+    Attributes:
+        table: The table, whose words for missing values are told.
+        total: How many rows it has.
+        readings: How each column is read, by its name.
+        profiles: What all rows say of each.
+        values: The values of the columns in a sample of the rows.
+    """
+
+    table: DataTable
+    total: int
+    readings: Mapping[str, Reading]
+    profiles: Mapping[str, Profile]
+    values: pl.DataFrame
+
+
+def observe_table(table: DataTable, name: str, target: str, time: str | None) -> Observation:
+    """Look at a sample of a table closely, and at all of its rows once.
+
+    Args:
+        table: The table.
+        name: What the data are called in sentences.
+        target: The target's column.
+        time: The column that the user says has the time; None where nothing was said.
+
+    Returns:
+        What is seen.
+
+    Raises:
+        DraftRefused: The table hasn't the target, has no rows, or can't be read.
+    """
+    _check_columns(table, name, {"target": target, "time": time})
+    sample = draw_sample(table, name)
+    words = find_null_words(sample.rows)
+    table = name_null_words(table, words)
+    rows = name_null_words(DataTable(sample.rows.lazy()), words).rows.collect()
+    readings = _find_readings(rows, time)
+    values = _read_values(rows, readings)
+    profiles = profile_columns(table, readings, _list_wordy(values), name)
+    unreadable = [column for column in readings if _is_unreadable(rows[column], profiles[column])]
+    if unreadable:
+        as_text = {column: Reading(pl.String(), pl.col(column)) for column in unreadable}
+        readings |= as_text
+        values = _read_values(rows, readings)
+        profiles |= profile_columns(table, as_text, _list_wordy(values), name)
+    return Observation(table, sample.total, readings, profiles, values)
+
+
+def _check_columns(table: DataTable, name: str, wanted: Mapping[str, str | None]) -> None:
+    columns = table.rows.collect_schema().names()
+    for what, column in wanted.items():
+        if column is not None and column in table.left_out:
+            raise DraftRefused(f"{name} has the {what} {quote_value(column)}, but {table.left_out[column]}")
+        if column is not None and column not in columns:
+            raise DraftRefused(f"{name} has no column {quote_value(column)}: it has {list_names(columns)}")
+
+
+def _find_readings(rows: pl.DataFrame, time: str | None) -> dict[str, Reading]:
+    text = [rows[name].drop_nulls() for name, dtype in rows.schema.items() if dtype == pl.String]
+    decimal = find_decimal_sign(text)
+    readings = {name: find_reading(rows[name], decimal) for name in rows.columns}
+    if time is not None and not isinstance(readings[time].dtype, pl.Date | pl.Datetime):
+        readings[time] = find_time_reading(rows[time]) or readings[time]
+    return readings
+
+
+def _read_values(rows: pl.DataFrame, readings: Mapping[str, Reading]) -> pl.DataFrame:
+    return rows.select(reading.values.alias(name) for name, reading in readings.items())
+
+
+def _list_wordy(values: pl.DataFrame) -> list[str]:
+    """Columns of text with few different values."""
+    text = values.select(pl.selectors.string())
+    return [name for name in text.columns if text[name].n_unique() <= MAX_LISTED_WORDS + 1]
+
+
+def _is_unreadable(sample: pl.Series, profile: Profile) -> bool:
+    return sample.dtype == pl.String and profile.unreadable > MAX_UNREADABLE_SHARE * profile.given

@@ -1,0 +1,122 @@
+"""What becomes of a column that is neither time, key nor target: a feature of some kind, or nothing, and why."""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from penumbra.core.text.quoting import quote_value
+from penumbra.drafting.analysis.contracts import grows
+from penumbra.drafting.analysis.profiles import MAX_LISTED_WORDS, Profile
+from penumbra.drafting.analysis.readings import Reading
+from penumbra.drafting.analysis.words import is_clock_name, is_code_name, is_counter_name, is_key_name
+from penumbra.drafting.draft import FeatureKind
+
+MAX_CATEGORIES = MAX_LISTED_WORDS  # gradient boosting takes 255
+MAX_MISSING_SHARE = 0.995
+FREE_TEXT_LENGTH = 40  # mean characters from which on text is prose
+MIN_OWN_SHARE = 0.5  # of the rows, from which on values are those of single rows
+MIN_AFTER_SHARE = 0.9  # of the rows, in which a second time lies after the row's own
+MIN_KNOWN_ROWS = 20
+
+
+@dataclass(frozen=True)
+class Use:
+    """What a column is used for.
+
+    Attributes:
+        feature: The kind of the feature that reads it; None where it is left out.
+        reason: Why it is left out, as a phrase; empty for a feature.
+    """
+
+    feature: FeatureKind | None
+    reason: str = ""
+
+
+def choose_use(name: str, reading: Reading, profile: Profile, values: pl.Series, time: pl.Series | None) -> Use:
+    """Choose what a column is used for.
+
+    Args:
+        name: The column's name.
+        reading: How it is read.
+        profile: What all rows say of it.
+        values: Its values in the sample, oldest first.
+        time: The rows' times in the same order; None where they have none.
+
+    Returns:
+        The kind of feature, or the reason against any.
+    """
+    if reason := (reading.reason if reading.is_left_out else "") or _find_emptiness(name, profile, values):
+        return Use(None, reason)
+    if reading.dtype == pl.String:
+        reason = _find_wordiness(profile, values)
+        return Use(None, reason) if reason else Use("category")
+    if isinstance(reading.dtype, pl.Date | pl.Datetime):
+        reason = _find_lateness(values, time)
+        return Use(None, reason) if reason else Use("weekday")
+    return _choose_kind(name, reading.dtype, profile, values)
+
+
+def _find_emptiness(name: str, profile: Profile, values: pl.Series) -> str:
+    if profile.read == 0:
+        return "no row has a value"
+    if profile.missing > MAX_MISSING_SHARE * profile.rows:
+        return f"missing in {profile.missing:,} of {profile.rows:,} rows"
+    is_constant = profile.minimum == profile.maximum if profile.words is None else len(profile.words) == 1
+    is_text = values.dtype == pl.String
+    if profile.missing == 0 and is_constant and not (is_text and profile.words is None):
+        return f"always {quote_value(values.drop_nulls()[0])}"
+    if is_counter_name(name) and values.dtype.is_integer() and profile.distinct > 0.9 * profile.rows:
+        return "it numbers the rows"
+    return ""
+
+
+def _find_wordiness(profile: Profile, values: pl.Series) -> str:
+    """Why a text is no category."""
+    if profile.words is not None and len(profile.words) <= MAX_CATEGORIES:
+        return ""
+    length = values.str.len_chars().mean() or 0
+    if length > FREE_TEXT_LENGTH:  # type: ignore[operator]
+        return f"free text, of {length:.0f} characters on average"
+    if profile.distinct > MIN_OWN_SHARE * profile.rows:
+        return "about every row has another value"
+    return f"text with about {profile.distinct:,} different values; a category may have {MAX_CATEGORIES}"
+
+
+def _find_lateness(values: pl.Series, time: pl.Series | None) -> str:
+    """Why a second time can't be known yet."""
+    if time is None:
+        return ""
+    pair = pl.DataFrame({"value": values.cast(pl.Date), "time": time.cast(pl.Date)}).drop_nulls()
+    after = pair.select((pl.col("value") > pl.col("time")).mean()).item() or 0
+    moments = pl.DataFrame({"value": values, "time": time}).drop_nulls() if values.dtype == time.dtype else pair
+    after = max(after, moments.select((pl.col("value") > pl.col("time")).mean()).item() or 0)
+    if len(pair) >= MIN_KNOWN_ROWS and after >= MIN_AFTER_SHARE:
+        return f"lies after the row's time in {after:.0%} of the rows: known only later"
+    return ""
+
+
+def _choose_kind(name: str, dtype: pl.DataType, profile: Profile, values: pl.Series) -> Use:
+    if dtype == pl.Boolean:
+        return Use("category")
+    if dtype == pl.Time:
+        return Use("hour")
+    if not dtype.is_integer():
+        return Use("number")
+    if is_key_name(name) or is_code_name(name):
+        return _choose_code_kind(profile, values)
+    return Use("clock") if is_clock_name(name) and _is_clock(values) else Use("number")
+
+
+def _choose_code_kind(profile: Profile, values: pl.Series) -> Use:
+    """Whole numbers that are names."""
+    if profile.distinct <= MAX_CATEGORIES:
+        return Use("category")
+    what = "grow with the rows" if grows(values) else f"have about {profile.distinct:,} values"
+    return Use(None, f"by name an identifier, whose numbers {what}")
+
+
+def _is_clock(values: pl.Series) -> bool:
+    """Whether whole numbers are clock times hhmm."""
+    known = values.drop_nulls()
+    is_hhmm = known.is_between(0, 2400) & (known % 100 < 60)
+    return bool(is_hhmm.all()) and known.max() > 100  # type: ignore[operator]
