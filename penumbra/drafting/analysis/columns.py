@@ -87,7 +87,7 @@ def _draw_column(
     if name == choices.time:
         return _make_time(column, choices)
     if name == choices.target.column:
-        return _make_target(column, choices.target)
+        return _make_target(column, choices.target, seen.profiles[name].words or ())
     time = values[choices.time] if choices.time in values.columns else None
     use = choose_use(name, seen.readings[name], seen.profiles[name], values[name], time)
     if name in choices.key:
@@ -139,12 +139,12 @@ def _get_midnight(day: dt.date | None, zone: str | None) -> dt.datetime | None:
     return None if day is None else dt.datetime(day.year, day.month, day.day, tzinfo=dt.UTC if zone else None)
 
 
-def _make_target(column: DraftColumn, target: DraftTarget) -> DraftColumn:
-    """The outcome, which may come later; text is one of the classes, of which there are two or more."""
+def _make_target(column: DraftColumn, target: DraftTarget, words: tuple[str, ...]) -> DraftColumn:
+    """The outcome, which may come later; text is one of two or more words."""
     outcome = replace(column, role="outcome", nullable=True, feature=None, reason=target.reason)
     if column.dtype == pl.Boolean or column.dtype.is_numeric():
         return outcome
-    return replace(outcome, dtype=pl.Enum(target.classes), categories=target.classes, max_length=None)
+    return replace(outcome, dtype=pl.Enum(words), categories=words, max_length=None)
 
 
 def _make_key(column: DraftColumn, feature: Any, reason: str) -> DraftColumn:

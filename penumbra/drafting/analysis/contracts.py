@@ -8,8 +8,8 @@ from typing import Any
 
 import polars as pl
 
-from penumbra.drafting.analysis.profiles import Profile
-from penumbra.drafting.analysis.words import is_open_name
+from penumbra.drafting.analysis.profiles import ColumnProfile
+from penumbra.drafting.analysis.words import OPEN_WORDS, has_word_of
 
 INTEGERS = {8: pl.Int8(), 16: pl.Int16(), 32: pl.Int32(), 64: pl.Int64()}  # by their bits
 ROUND_DIGITS = (1, 2, 5, 10)
@@ -45,7 +45,7 @@ class ColumnContract:
     reason: str = ""
 
 
-def draw_contract(name: str, dtype: pl.DataType, profile: Profile, values: pl.Series) -> ColumnContract:
+def draw_contract(name: str, dtype: pl.DataType, profile: ColumnProfile, values: pl.Series) -> ColumnContract:
     """Draw the contract of a column.
 
     Args:
@@ -68,7 +68,7 @@ def draw_contract(name: str, dtype: pl.DataType, profile: Profile, values: pl.Se
 
 
 def round_outward(value: float) -> int:
-    """Round a number up to the next of 1, 2, 5, 10, 20, 50, …
+    """Round a number up to the next of 1, 2, 5, 10, 20, 50 and so on.
 
     Args:
         value: A number.
@@ -98,30 +98,30 @@ def fit_integer(minimum: int, maximum: int) -> pl.DataType:
     return pl.UInt64() if minimum >= 0 else pl.Int64()
 
 
-def _draw_text(name: str, profile: Profile, values: pl.Series, nullable: bool) -> ColumnContract:
+def _draw_text(name: str, profile: ColumnProfile, values: pl.Series, nullable: bool) -> ColumnContract:
     if profile.words and _is_closed(name, profile, values):
         return ColumnContract(pl.Enum(profile.words), nullable, categories=profile.words)
     longest = max(MIN_TEXT_LENGTH, round_outward(2 * profile.max_length))
     return ColumnContract(pl.String(), nullable, max_length=longest)
 
 
-def _is_closed(name: str, profile: Profile, values: pl.Series) -> bool:
+def _is_closed(name: str, profile: ColumnProfile, values: pl.Series) -> bool:
     """Whether no other value is to come: there are few, each is frequent, and none is new in the later half."""
     words = profile.words or ()
     counts = values.drop_nulls().value_counts(name="rows")["rows"]
     is_frequent = len(counts) == len(words) and counts.min() >= MIN_VALUE_ROWS  # type: ignore[operator]
     is_few = len(words) <= MAX_ENUM_VALUES and profile.read >= MIN_ROWS_PER_VALUE * len(words)
     earlier = values.head(len(values) // 2).drop_nulls().n_unique()
-    return is_few and is_frequent and earlier == len(words) and not is_open_name(name)
+    return is_few and is_frequent and earlier == len(words) and not has_word_of(OPEN_WORDS, name)
 
 
-def _draw_number(dtype: pl.DataType, profile: Profile, values: pl.Series, nullable: bool) -> ColumnContract:
+def _draw_number(dtype: pl.DataType, profile: ColumnProfile, values: pl.Series, nullable: bool) -> ColumnContract:
     least, most = profile.minimum, profile.maximum
     if dtype.is_integer() and least >= 0 and most <= 1:
         return ColumnContract(pl.Int8(), nullable, 0, 1)
     spread = most - least or abs(most) or 1
     minimum = 0 if least >= 0 else -round_outward(spread - least)
-    if grows(values):
+    if is_growing(values):
         width: pl.DataType = (pl.UInt64() if dtype == pl.UInt64 else pl.Int64()) if dtype.is_integer() else pl.Float64()
         return ColumnContract(width, nullable, minimum if least >= 0 else None, reason="grows with time: no maximum")
     maximum = round_outward(most + spread) if most > 0 else 0
@@ -137,7 +137,7 @@ def _draw_integer(minimum: int, maximum: int, nullable: bool) -> ColumnContract:
     return ColumnContract(dtype, nullable, minimum if minimum >= -(2**63) else None, maximum if is_held else None)
 
 
-def grows(values: pl.Series) -> bool:
+def is_growing(values: pl.Series) -> bool:
     """Tell whether numbers grow with time, as counters and sums do.
 
     Args:
@@ -154,7 +154,7 @@ def grows(values: pl.Series) -> bool:
     return bool(pairs) and is_rising and parts[0].max() < parts[-1].min()  # type: ignore[operator]
 
 
-def _bound_times(dtype: pl.DataType, profile: Profile) -> tuple[Any, Any]:
+def _bound_times(dtype: pl.DataType, profile: ColumnProfile) -> tuple[Any, Any]:
     """From 1900 to 2099, or from the decade before the first row on where that is later."""
     first, last = _get_date(profile.minimum), _get_date(profile.maximum)
     begin = max(EARLIEST, dt.date(max(1, first.year // 10 * 10 - 10), 1, 1)) if first >= EARLIEST else None

@@ -5,17 +5,17 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from penumbra.core.text.quoting import list_names, quote_value
+from penumbra.core.text.quoting import list_names
 from penumbra.drafting.analysis.moments import is_nearly_full
-from penumbra.drafting.analysis.profiles import Profile
+from penumbra.drafting.analysis.profiles import ColumnProfile
 from penumbra.drafting.analysis.readings import Reading
 from penumbra.drafting.analysis.tables import DataTable
-from penumbra.drafting.analysis.words import is_counter_name, is_key_name, is_open_name, split_name
+from penumbra.drafting.analysis.words import KEY_WORDS, OPEN_WORDS, has_word_of, is_counter_name, split_name
 from penumbra.drafting.draft import DraftQuestion, DraftRefused, Unsaid
 
 KEY_DTYPES = (pl.String, pl.Int64, pl.UInt64)
 MAX_REPEATED_SHARE = 0.01  # of the rows, whose key another row has, too
-MIN_DISTINCT_SHARE = 0.95  # of a column's values, as they are counted roughly, that may be a key
+MIN_DISTINCT_SHARE = 0.85  # of a key's values, as they are counted roughly
 MAX_KEY_LENGTH = 64
 PLAIN_KEY_NAMES = ("id", "uuid", "guid", "key")
 
@@ -38,7 +38,7 @@ class KeyChoice:
 def choose_key(
     table: DataTable,
     readings: Mapping[str, Reading],
-    profiles: Mapping[str, Profile],
+    profiles: Mapping[str, ColumnProfile],
     time: str | None,
     target: str,
     said: Sequence[str] | Unsaid,
@@ -66,11 +66,11 @@ def choose_key(
     names = [
         name for name in readings if name not in (time, target) and _is_possible(name, readings[name], profiles[name])
     ]
-    named = [name for name in names if is_key_name(name)]
+    named = [name for name in names if has_word_of(KEY_WORDS, name)]
     single = [name for name in named if _may_be_unique(profiles[name])]
     if found := _list_unique(table, readings, [(name,) for name in single]):
         return _prefer_one(found)
-    things = [name for name in names if name not in single and (name in named or is_open_name(name))]
+    things = [name for name in names if name not in single and (name in named or has_word_of(OPEN_WORDS, name))]
     found = _list_unique(table, readings, [(name, time) for name in things if time])
     if len(found) == 1:
         return found[0]
@@ -94,14 +94,14 @@ def count_repeated(table: DataTable, readings: Mapping[str, Reading], columns: S
     return rows - different
 
 
-def _is_possible(name: str, reading: Reading, profile: Profile) -> bool:
+def _is_possible(name: str, reading: Reading, profile: ColumnProfile) -> bool:
     """Whether each row has a short text or a whole number, which no tool wrote as the row's number."""
     is_short = profile.max_length <= MAX_KEY_LENGTH
     has_dtype = reading.dtype in KEY_DTYPES and not reading.is_left_out
     return has_dtype and is_nearly_full(profile) and is_short and not is_counter_name(name)
 
 
-def _may_be_unique(profile: Profile) -> bool:
+def _may_be_unique(profile: ColumnProfile) -> bool:
     return profile.distinct >= MIN_DISTINCT_SHARE * profile.rows
 
 
@@ -114,8 +114,10 @@ def _list_unique(
         repeated = count_repeated(table, readings, columns)
         rows = table.rows.select(pl.len()).collect(engine="streaming").item()
         if repeated <= MAX_REPEATED_SHARE * rows:
-            words = " and ".join(map(quote_value, columns))
-            found.append(KeyChoice(columns, repeated, f"{words}: by name an identifier, and different in every row"))
+            together = "by its name an identifier, and different in every row"
+            found.append(
+                KeyChoice(columns, repeated, together if len(columns) == 1 else "with the time, it tells rows apart")
+            )
     return found
 
 

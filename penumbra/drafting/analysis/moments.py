@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import polars as pl
 
 from penumbra.core.text.quoting import list_names, quote_value
-from penumbra.drafting.analysis.profiles import Profile
+from penumbra.drafting.analysis.profiles import ColumnProfile
 from penumbra.drafting.analysis.readings import Reading
 from penumbra.drafting.analysis.tables import DataTable
-from penumbra.drafting.analysis.words import is_after_name, is_birth_name
+from penumbra.drafting.analysis.words import LATER_WORDS, LIFE_WORDS, has_word_of
 from penumbra.drafting.draft import DraftQuestion, DraftRefused, Unsaid
 
 MAX_TIMELESS_SHARE = 0.01  # of the rows, which a time column may leave without a time
@@ -49,7 +49,7 @@ class DaySpan:
 
 
 def choose_time(
-    readings: Mapping[str, Reading], profiles: Mapping[str, Profile], target: str, said: str | Unsaid
+    readings: Mapping[str, Reading], profiles: Mapping[str, ColumnProfile], target: str, said: str | Unsaid
 ) -> TimeChoice:
     """Choose the column that tells when a row happened.
 
@@ -71,7 +71,9 @@ def choose_time(
         return TimeChoice(said)
     times = [name for name, reading in readings.items() if _is_moment(reading.dtype) and name != target]
     whole = [name for name in times if is_nearly_full(profiles[name])]
-    likely = [name for name in whole if not is_after_name(name) and not is_birth_name(name)] or whole
+    likely = [
+        name for name in whole if not has_word_of(LATER_WORDS, name) and not has_word_of(LIFE_WORDS, name)
+    ] or whole
     if len(likely) == 1:
         others = f", rather than {list_names(each for each in times if each != likely[0])}" if len(times) > 1 else ""
         return TimeChoice(likely[0], f"taken for the time of a row{others or ': no other column has times'}")
@@ -91,8 +93,15 @@ def choose_time(
     )
 
 
-def is_nearly_full(profile: Profile) -> bool:
-    """Tell whether about every row has a value of the column's dtype."""
+def is_nearly_full(profile: ColumnProfile) -> bool:
+    """Tell whether about every row has a value of the column's dtype.
+
+    Args:
+        profile: What all rows say of the column.
+
+    Returns:
+        Whether at most one row of a hundred lacks it.
+    """
     return profile.rows - profile.read <= MAX_TIMELESS_SHARE * profile.rows
 
 
@@ -133,7 +142,7 @@ def _is_moment(dtype: pl.DataType) -> bool:
     return isinstance(dtype, pl.Date | pl.Datetime)
 
 
-def _check_time(name: str, readings: Mapping[str, Reading], profiles: Mapping[str, Profile]) -> None:
+def _check_time(name: str, readings: Mapping[str, Reading], profiles: Mapping[str, ColumnProfile]) -> None:
     if name not in readings:
         raise DraftRefused(f"the data have no column {quote_value(name)}: --time takes one of {list_names(readings)}")
     if not _is_moment(readings[name].dtype):

@@ -7,7 +7,7 @@ from penumbra.drafting.analysis.columns import DescribedColumns
 from penumbra.drafting.analysis.keys import KeyChoice
 from penumbra.drafting.analysis.moments import DaySpan
 from penumbra.drafting.analysis.observation import Observation
-from penumbra.drafting.analysis.words import is_after_name
+from penumbra.drafting.analysis.words import LATER_WORDS, has_word_of
 
 FEW_DAYS = 30
 
@@ -30,7 +30,7 @@ def list_notes(seen: Observation, described: DescribedColumns, key: KeyChoice, s
         else:
             yield f"{quote_value(name)} is a feature, but look at it: {leak.reason}"
     features = [column.name for column in described.columns if column.role == "feature"]
-    if late := [name for name in features if is_after_name(name) and name not in described.leaks]:
+    if late := [name for name in features if has_word_of(LATER_WORDS, name) and name not in described.leaks]:
         yield f"by name, {list_names(late)} may be known only afterwards: if so, move it from Row to Labelled"
     for name, reading in seen.readings.items():
         if reading.time_format and reading.time_format.is_open:

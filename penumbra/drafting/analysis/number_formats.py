@@ -117,7 +117,7 @@ def has_open_decimals(values: pl.Series) -> bool:
     """Tell whether each value has one sign and three digits behind it, so that it separates decimals or thousands.
 
     Args:
-        values: Text without nulls.
+        values: Text (String) without nulls.
 
     Returns:
         Whether all are such as 1,234 and 12.500.

@@ -7,7 +7,7 @@ import polars as pl
 
 from penumbra.core.text.quoting import list_names, quote_value
 from penumbra.drafting.analysis.number_formats import find_decimal_sign
-from penumbra.drafting.analysis.profiles import MAX_LISTED_WORDS, Profile, profile_columns
+from penumbra.drafting.analysis.profiles import MAX_LISTED_WORDS, ColumnProfile, profile_columns
 from penumbra.drafting.analysis.readings import Reading, find_reading, find_time_reading
 from penumbra.drafting.analysis.samples import draw_sample, find_null_words
 from penumbra.drafting.analysis.tables import DataTable, name_null_words
@@ -31,7 +31,7 @@ class Observation:
     table: DataTable
     total: int
     readings: Mapping[str, Reading]
-    profiles: Mapping[str, Profile]
+    profiles: Mapping[str, ColumnProfile]
     values: pl.DataFrame
 
 
@@ -95,5 +95,5 @@ def _list_wordy(values: pl.DataFrame) -> list[str]:
     return [name for name in text.columns if text[name].n_unique() <= MAX_LISTED_WORDS + 1]
 
 
-def _is_unreadable(sample: pl.Series, profile: Profile) -> bool:
+def _is_unreadable(sample: pl.Series, profile: ColumnProfile) -> bool:
     return sample.dtype == pl.String and profile.unreadable > MAX_UNREADABLE_SHARE * profile.given

@@ -16,7 +16,7 @@ PASS_COLUMNS = 100  # that are profiled in one pass
 
 
 @dataclass(frozen=True)
-class Profile:
+class ColumnProfile:
     """What all rows say of a column.
 
     Attributes:
@@ -41,18 +41,18 @@ class Profile:
 
     @property
     def missing(self) -> int:
-        """How many rows have no value."""
+        """The number of rows without a value."""
         return self.rows - self.given
 
     @property
     def unreadable(self) -> int:
-        """How many values are not of the dtype."""
+        """The number of values that are not of the dtype."""
         return self.given - self.read
 
 
 def profile_columns(
     table: DataTable, readings: Mapping[str, Reading], listed: Sequence[str], name: str
-) -> dict[str, Profile]:
+) -> dict[str, ColumnProfile]:
     """Profile columns over all rows of a table.
 
     Args:
@@ -77,7 +77,7 @@ def profile_columns(
     return found
 
 
-def _profile_part(table: DataTable, readings: Mapping[str, Reading], listed: Sequence[str]) -> dict[str, Profile]:
+def _profile_part(table: DataTable, readings: Mapping[str, Reading], listed: Sequence[str]) -> dict[str, ColumnProfile]:
     """Columns are called by their numbers, since aggregates of all of them stand side by side."""
     numbered = [*enumerate(readings.items())]
     values = [reading.values.alias(f"{n}") for n, (_, reading) in numbered]
@@ -100,9 +100,11 @@ def _list_sums(number: int, dtype: pl.DataType, is_listed: bool) -> list[pl.Expr
     return [*sums, column.unique().implode().alias(f"{number}|words")] if is_listed else sums
 
 
-def _build_profile(found: Mapping[str, Any], number: int) -> Profile:
+def _build_profile(found: Mapping[str, Any], number: int) -> ColumnProfile:
     own = {key.partition("|")[2]: value for key, value in found.items() if key.partition("|")[0] == f"{number}"}
     words = own.pop("words", None)
     told = None if words is None else tuple(sorted(word for word in words if word is not None))
     kept = told if told is not None and len(told) <= MAX_LISTED_WORDS else None
-    return Profile(found["rows"], words=kept, **{key: value if value is not None else 0 for key, value in own.items()})
+    return ColumnProfile(
+        found["rows"], words=kept, **{key: value if value is not None else 0 for key, value in own.items()}
+    )

@@ -20,7 +20,7 @@ from penumbra.drafting.analysis.time_formats import (
     find_epoch_unit,
     find_time_format,
 )
-from penumbra.drafting.analysis.words import is_code_name, is_time_name
+from penumbra.drafting.analysis.words import CODE_WORDS, TIME_WORDS, has_word_of
 from penumbra.drafting.draft import NumberFormat
 from penumbra.sources.conversions import read_times
 
@@ -132,7 +132,7 @@ def _is_whole(numbers: pl.Series) -> bool:
 
 def _read_whole_numbers(values: pl.Series, column: pl.Expr) -> Reading:
     """Whole numbers, which are times where their name and size say so."""
-    if is_time_name(values.name) and (unit := find_epoch_unit(values)):
+    if has_word_of(TIME_WORDS, values.name) and (unit := find_epoch_unit(values)):
         return _read_as_times(values.name, unit)
     dtype = pl.UInt64() if values.dtype == pl.UInt64 else pl.Int64()
     return Reading(dtype, column.cast(dtype, strict=False))
@@ -144,7 +144,7 @@ def _read_text(values: pl.Series, decimal: str | None) -> Reading:
         return Reading(pl.String(), column, reason=reason)
     if text.str.to_lowercase().is_in(BOOLEAN_WORDS).all():
         return Reading(pl.Boolean(), column.str.strip_chars().str.to_lowercase().replace_strict(BOOLEANS, default=None))
-    if _has(text, COMPACT_DATE_PATTERN) and is_time_name(name):
+    if _has(text, COMPACT_DATE_PATTERN) and has_word_of(TIME_WORDS, name):
         return _read_as_times(name, TimeFormat("%Y%m%d", False))
     if _has(text, WHOLE_PATTERN):
         return _read_whole_text(text)
@@ -176,7 +176,7 @@ def _find_code_reason(name: str, text: pl.Series) -> str:
         return "more digits than a number in JSON holds: a code"
     if _has(text, PHONE_PATTERN):
         return "digits after a plus sign: a code, and no number"
-    return "by its name a code, and no number" if is_code_name(name) else ""
+    return "by its name a code, and no number" if has_word_of(CODE_WORDS, name) else ""
 
 
 def _read_whole_text(text: pl.Series) -> Reading:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import polars as pl
 
 from penumbra.core.text.quoting import quote_value
-from penumbra.drafting.analysis.contracts import grows
-from penumbra.drafting.analysis.profiles import MAX_LISTED_WORDS, Profile
+from penumbra.drafting.analysis.contracts import is_growing
+from penumbra.drafting.analysis.profiles import MAX_LISTED_WORDS, ColumnProfile
 from penumbra.drafting.analysis.readings import Reading
-from penumbra.drafting.analysis.words import is_clock_name, is_code_name, is_counter_name, is_key_name
+from penumbra.drafting.analysis.words import CLOCK_WORDS, CODE_WORDS, KEY_WORDS, has_word_of, is_counter_name
 from penumbra.drafting.draft import FeatureKind
 
 MAX_CATEGORIES = MAX_LISTED_WORDS  # gradient boosting takes 255
@@ -32,7 +32,7 @@ class Use:
     reason: str = ""
 
 
-def choose_use(name: str, reading: Reading, profile: Profile, values: pl.Series, time: pl.Series | None) -> Use:
+def choose_use(name: str, reading: Reading, profile: ColumnProfile, values: pl.Series, time: pl.Series | None) -> Use:
     """Choose what a column is used for.
 
     Args:
@@ -56,7 +56,7 @@ def choose_use(name: str, reading: Reading, profile: Profile, values: pl.Series,
     return _choose_kind(name, reading.dtype, profile, values)
 
 
-def _find_emptiness(name: str, profile: Profile, values: pl.Series) -> str:
+def _find_emptiness(name: str, profile: ColumnProfile, values: pl.Series) -> str:
     if profile.read == 0:
         return "no row has a value"
     if profile.missing > MAX_MISSING_SHARE * profile.rows:
@@ -70,7 +70,7 @@ def _find_emptiness(name: str, profile: Profile, values: pl.Series) -> str:
     return ""
 
 
-def _find_wordiness(profile: Profile, values: pl.Series) -> str:
+def _find_wordiness(profile: ColumnProfile, values: pl.Series) -> str:
     """Why a text is no category."""
     if profile.words is not None and len(profile.words) <= MAX_CATEGORIES:
         return ""
@@ -95,23 +95,23 @@ def _find_lateness(values: pl.Series, time: pl.Series | None) -> str:
     return ""
 
 
-def _choose_kind(name: str, dtype: pl.DataType, profile: Profile, values: pl.Series) -> Use:
+def _choose_kind(name: str, dtype: pl.DataType, profile: ColumnProfile, values: pl.Series) -> Use:
     if dtype == pl.Boolean:
         return Use("category")
     if dtype == pl.Time:
         return Use("hour")
     if not dtype.is_integer():
         return Use("number")
-    if is_key_name(name) or is_code_name(name):
+    if has_word_of(KEY_WORDS, name) or has_word_of(CODE_WORDS, name):
         return _choose_code_kind(profile, values)
-    return Use("clock") if is_clock_name(name) and _is_clock(values) else Use("number")
+    return Use("clock") if has_word_of(CLOCK_WORDS, name) and _is_clock(values) else Use("number")
 
 
-def _choose_code_kind(profile: Profile, values: pl.Series) -> Use:
+def _choose_code_kind(profile: ColumnProfile, values: pl.Series) -> Use:
     """Whole numbers that are names."""
     if profile.distinct <= MAX_CATEGORIES:
         return Use("category")
-    what = "grow with the rows" if grows(values) else f"have about {profile.distinct:,} values"
+    what = "grow with the rows" if is_growing(values) else f"have about {profile.distinct:,} values"
     return Use(None, f"by name an identifier, whose numbers {what}")
 
 

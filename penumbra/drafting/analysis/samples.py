@@ -14,7 +14,7 @@ from penumbra.drafting.draft import DraftRefused
 SAMPLE_ROWS = 20_000
 SEED = 1
 MAX_TRIED_WORDS = 50  # words of a column among numbers that are looked up
-PLAIN_VALUE = r"^\s*[+-]?[0-9][0-9.,:/\-T \sZ+]*\s*$"  # of a number or a time
+PLAIN_VALUE = r"^[^0-9\pL]*[0-9][0-9.,:/+'\sTZ-]*(?:[^0-9\pL]|[A-Z]{3})*$"  # of a number or a time
 MIN_PLAIN_SHARE = 0.5
 
 

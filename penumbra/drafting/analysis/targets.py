@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 from penumbra.core.text.quoting import list_names, quote_value
-from penumbra.drafting.analysis.profiles import Profile
+from penumbra.drafting.analysis.profiles import ColumnProfile
 from penumbra.drafting.analysis.readings import Reading
 from penumbra.drafting.analysis.tables import DataTable
 from penumbra.drafting.analysis.words import is_yes_word
@@ -17,7 +17,9 @@ FEW_CLASS_ROWS = 100  # below which a class is told
 MIN_OUTCOMES = 30
 
 
-def choose_target(table: DataTable, name: str, reading: Reading, profile: Profile) -> tuple[DraftTarget, list[str]]:
+def choose_target(
+    table: DataTable, name: str, reading: Reading, profile: ColumnProfile
+) -> tuple[DraftTarget, list[str]]:
     """Choose the task that a target asks for.
 
     Args:

@@ -78,7 +78,7 @@ def find_epoch_unit(values: pl.Series) -> TimeFormat | None:
     """Find the unit in which whole numbers count since 1970.
 
     Args:
-        values: Numbers without nulls.
+        values: Numbers (Int64) without nulls.
 
     Returns:
         The unit in which all are times of our days; None where there is none.

@@ -13,13 +13,13 @@ FILLER_WORDS = (
     *("NA", "na", "None", "none", "nil", "-", "--", "---", "?", ".", "..", "*", "x", "unknown", "Unknown", "missing"),
     *("k.A.", "k. A.", "TBD", "n.a.", "N.A.", " ", "inf", "-inf"),
 )
-KEY_PARTS = frozenset(
+KEY_WORDS = frozenset(
     ("id", "ids", "key", "uuid", "guid", "number", "no", "nr", "num", "nummer", "code", "ref", "index")
 )
-CODE_PARTS = frozenset(
+CODE_WORDS = frozenset(
     ("zip", "zipcode", "postcode", "postal", "plz", "phone", "telephone", "telefon", "iban", "isbn", "ean")
 )
-TIME_PARTS = frozenset(
+TIME_WORDS = frozenset(
     (
         *("time", "timestamp", "ts", "date", "datetime", "datum", "zeit", "day", "epoch", "at", "on", "when", "moment"),
         *("created", "created_at", "ordered", "opened", "started", "month", "tag", "unixtime"),
@@ -27,7 +27,7 @@ TIME_PARTS = frozenset(
 )
 COUNTER_NAMES = frozenset(("", "unnamed: 0", "index", "row", "rownames", "row_id", "rownum", "x1", "...1"))
 # Of a second time in the row, or of another column, that is known only when the outcome is.
-AFTER_PARTS = frozenset(
+LATER_WORDS = frozenset(
     (
         *(
             "outcome",
@@ -45,18 +45,20 @@ AFTER_PARTS = frozenset(
         *("updated", "modified", "deleted", "terminated", "termination", "label", "target", "prediction", "predicted"),
     )
 )
-# Of things that come and go: those of today aren't all.
-OPEN_PARTS = frozenset(
+# Of things that come and go, so that those of today aren't all.
+OPEN_WORDS = frozenset(
     (
+        *KEY_WORDS,
+        *CODE_WORDS,
         *("country", "city", "town", "state", "county", "store", "shop", "branch", "product", "item", "brand", "sku"),
         *("model", "user", "customer", "client", "account", "name", "campaign", "supplier", "vendor", "merchant"),
         *("agent", "employee", "version", "device", "browser", "host", "machine", "sensor", "station", "url", "domain"),
     )
 )
-LIFE_PARTS = frozenset(
+LIFE_WORDS = frozenset(
     ("birth", "birthday", "birthdate", "dob", "born", "geburtsdatum", "hired", "joined", "since", "due")
 )
-CLOCK_PARTS = frozenset(("time", "clock", "hhmm", "uhrzeit", "hour"))
+CLOCK_WORDS = frozenset(("time", "clock", "hhmm", "uhrzeit", "hour"))
 YES_WORDS = frozenset(
     (
         *("yes", "y", "true", "t", "1", "ja", "j", "oui", "si", "sí", "sim", "positive", "pos", "+", "on", "present"),
@@ -94,46 +96,38 @@ def split_name(name: str) -> tuple[str, ...]:
     return tuple(word for word in re.split(r"[^a-z0-9]+", apart.lower()) if word)
 
 
-def is_key_name(name: str) -> bool:
-    """Tell whether a column's name is that of an identifier, as "order_id", "uuid" and "Customer No." are."""
-    return not KEY_PARTS.isdisjoint(split_name(name))
+def has_word_of(words: frozenset[str], name: str) -> bool:
+    """Tell whether a column's name has one of some words in it.
 
+    Args:
+        words: Words in small letters, such as `KEY_WORDS`.
+        name: The name, such as "Customer No." or "orderId".
 
-def is_code_name(name: str) -> bool:
-    """Tell whether digits under this name are a code, as those of "zip" and "phone" are."""
-    return not CODE_PARTS.isdisjoint(split_name(name))
-
-
-def is_time_name(name: str) -> bool:
-    """Tell whether numbers under this name may be times, as those of "created_at" and "timestamp" are."""
-    return not TIME_PARTS.isdisjoint(split_name(name))
+    Returns:
+        Whether it has one.
+    """
+    return not words.isdisjoint(split_name(name))
 
 
 def is_counter_name(name: str) -> bool:
-    """Tell whether a tool gave this name to the row numbers that it wrote, as pandas does with "Unnamed: 0"."""
+    """Tell whether a tool gave a column's name to the row numbers that it wrote, as pandas does with "Unnamed: 0".
+
+    Args:
+        name: The name.
+
+    Returns:
+        Whether it is such a name.
+    """
     return name.strip().lower() in COUNTER_NAMES
 
 
-def is_after_name(name: str) -> bool:
-    """Tell whether a column's name is of what is known afterwards, as "closed_at" and "final_status" are."""
-    return not AFTER_PARTS.isdisjoint(split_name(name))
-
-
-def is_open_name(name: str) -> bool:
-    """Tell whether new values are to come under this name, as of "city" and "product"."""
-    return not OPEN_PARTS.isdisjoint(split_name(name))
-
-
-def is_birth_name(name: str) -> bool:
-    """Tell whether a date under this name is about somebody's life and not about the row, as "birth_date" is."""
-    return not LIFE_PARTS.isdisjoint(split_name(name))
-
-
 def is_yes_word(value: str) -> bool:
-    """Tell whether a value of two means yes, as "ja" and "churned" do."""
+    """Tell whether a value of two means yes, as "ja" and "churned" do.
+
+    Args:
+        value: The value as text.
+
+    Returns:
+        Whether it does.
+    """
     return value.strip().lower() in YES_WORDS
-
-
-def is_clock_name(name: str) -> bool:
-    """Tell whether whole numbers under this name may be clock times, 1745 for a quarter to six, as of "dep_time"."""
-    return not CLOCK_PARTS.isdisjoint(split_name(name))
