@@ -42,14 +42,14 @@ test: $(VENV)/development checkout ## your problem on a sample, then what the en
 	$(call run_tests,problem_tests)
 	$(call run_tests,tests,-n 2 --dist loadfile --no-loadscope-reorder)
 
-test-all: $(VENV)/development $(VENV)-label-studio/ready checkout ## that and the whole flows: trained, killed, rebuilt, reproduced (forty minutes)
+test-all: $(VENV)/development $(if $(wildcard tests),$(VENV)-label-studio/ready) checkout ## that and the whole flows: trained, killed, rebuilt, reproduced (forty minutes)
 	$(call run_tests,problem_tests)
 	$(call run_tests,tests,-m "not alone" -n 2 --dist loadfile --no-loadscope-reorder)
-	$(call run_tests,tests,-m alone,$(shell grep -rl --include='test_*.py' 'mark\.alone' tests))
+	$(call run_tests,tests,-m alone,$(if $(wildcard tests),$(shell grep -rl --include='test_*.py' 'mark\.alone' tests)))
 
 # The tests of a folder, or of some of its files, as collecting all takes a quarter of a minute; unless ARGS names paths,
-# in the other one only or in this. That ARGS choose none of them (5) is no failure.
-chosen = $(or $(filter $1 $1/%,$(ARGS)),$(if $(filter tests tests/% problem_tests problem_tests/%,$(ARGS)),,$1))
+# in the other one only or in this. That ARGS choose none of them (5) is no failure, nor that a project has no tests/.
+chosen = $(or $(filter $1 $1/%,$(ARGS)),$(if $(filter tests tests/% problem_tests problem_tests/%,$(ARGS)),,$(wildcard $1)))
 PYTEST := $(BIN)/python -c 'import os, shlex, sys, pytest; sys.exit(pytest.main(sys.argv[1:] + shlex.split(os.environ["ARGS"])))'
 run_tests = @$(if $(chosen),$(PYTEST) $(patsubst $1,$(or $3,$1),$(filter-out $(ARGS),$(chosen))) $2 || [ $$? = 5 ],:)
 

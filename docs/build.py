@@ -23,6 +23,7 @@ from penumbra.core.settings import PROJECT_ROOT
 
 DOCS_FOLDER = PROJECT_ROOT / "docs"
 SITE_FOLDER = PROJECT_ROOT / "var" / "docs"
+ENGINE_README = "PENUMBRA.md"  # of a generated project, where README.md is the team's
 ROOT_PAGES = ("README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md")
 REFERENCE_SECTION = """
 ## Reference
@@ -74,11 +75,14 @@ def write_sources(folder: Path) -> None:
         folder: Where the sources go; it is made.
     """
     (folder / "api").mkdir(parents=True)
-    for path in [*DOCS_FOLDER.glob("*.md"), *(PROJECT_ROOT / name for name in ROOT_PAGES)]:
+    pages = {path.name: path for path in [*DOCS_FOLDER.glob("*.md"), *(PROJECT_ROOT / name for name in ROOT_PAGES)]}
+    if (PROJECT_ROOT / ENGINE_README).exists():
+        pages["README.md"] = PROJECT_ROOT / ENGINE_README
+    for name, path in pages.items():
         text = move_links(path.read_text(encoding="utf-8"))
-        if path.name == "index.md":
+        if name == "index.md":
             text = add_toctrees(text + REFERENCE_SECTION)
-        (folder / path.name).write_text(text, encoding="utf-8")
+        (folder / name).write_text(text, encoding="utf-8")
     for picture in DOCS_FOLDER.glob("*.svg"):
         shutil.copy(picture, folder)
     (folder / "settings.md").write_text(format_settings_page(read_setting_entries()), encoding="utf-8")

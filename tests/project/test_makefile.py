@@ -23,7 +23,8 @@ def folder(tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
         os.utime(tmp_path / name, (0, 0))
-    (tmp_path / ".venv/bin").mkdir(parents=True)
+    for name in (".venv/bin", "problem_tests", "tests"):
+        (tmp_path / name).mkdir(parents=True)
     for number, name in enumerate(READY, 1):
         (tmp_path / ".venv" / name).touch()
         os.utime(tmp_path / ".venv" / name, (number, number))
@@ -62,11 +63,17 @@ def test_paths_in_one_folder_leave_the_other_out(folder):
 
 def test_of_tests_that_run_alone_only_the_files_are_collected(folder):
     for name, mark in (("test_load.py", "alone"), ("test_other.py", "slow")):
-        (folder / "tests").mkdir(exist_ok=True)
         (folder / "tests" / name).write_text(f"@pytest.mark.{mark}\n")
     *_, beside, alone = map(json.loads, run_make(folder, "test-all"))
     assert beside[:3] == ["tests", "-m", "not alone"]
     assert alone == ["tests/test_load.py", "-m", "alone"]
+
+
+def test_without_tests_of_the_engine_those_of_the_problem_run_alone(folder):
+    (folder / "tests").rmdir()
+    shutil.rmtree(folder / ".venv-label-studio")  # which only tests of the engine need
+    for target in ("test", "test-all"):
+        assert [json.loads(line) for line in run_make(folder, target)] == [["problem_tests"]]
 
 
 def test_the_name_of_a_benchmark_is_taken_as_text(folder):

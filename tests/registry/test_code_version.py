@@ -33,6 +33,15 @@ def test_the_revision_says_where_files_were_changed_or_added_since(checkout, nam
     assert code_version.read_code_revision(checkout) == git(checkout, "rev-parse", "HEAD") + "+changes"
 
 
+def test_of_a_project_in_a_folder_of_a_checkout_only_its_own_files_are_changes(checkout):
+    project = checkout / "projects" / "delays"
+    project.mkdir(parents=True)
+    (checkout / "a.py").write_text("a = 2\n")
+    assert code_version.read_code_revision(project) == git(checkout, "rev-parse", "HEAD")
+    (project / "b.py").write_text("b = 1\n")
+    assert code_version.read_code_revision(project).endswith("+changes")
+
+
 def test_ignored_files_are_no_changes(checkout):
     (checkout / ".gitignore").write_text("*.tmp\n")
     git(checkout, "add", "-A")

@@ -87,8 +87,10 @@ def run_benchmark(name: str) -> None:
         name: One of `BENCHMARKS`.
 
     Raises:
-        Refusal: The benchmark failed.
+        Refusal: The benchmark failed, or the project has none.
     """
+    if not Path("benchmarks").exists():
+        raise Refusal("there is no folder benchmarks/: it comes with the engine's tests (docs/template.md)")
     _require_environment(DEVELOPMENT_READY)
     if name in APART_READY:
         _require_environment(APART_READY[name])

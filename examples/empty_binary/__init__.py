@@ -1,0 +1,1 @@
+"""Yes or no, on made-up data: will a parcel be late?"""

@@ -1,0 +1,36 @@
+"""The experiments: a boosted model and a linear one, beside the share of yes."""
+
+from typing import Any
+
+from penumbra.patterns import Candidate, Columns
+
+
+def boosting(columns: Columns) -> Any:
+    """Trees, each of which learns what those before it got wrong."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    return HistGradientBoostingClassifier(categorical_features=columns.categorical, max_iter=60, random_state=1)
+
+
+def linear(columns: Columns) -> Any:
+    """Numbers filled and scaled, categories as indicators."""
+    from sklearn.compose import ColumnTransformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+    numbers = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
+    categories = OneHotEncoder(handle_unknown="ignore")
+    inputs = ColumnTransformer([("categories", categories, columns.categorical), ("numbers", numbers, columns.numeric)])
+    return make_pipeline(inputs, LogisticRegression())
+
+
+def baseline(columns: Columns) -> Any:
+    """The share of yes, whatever the inputs."""
+    from sklearn.dummy import DummyClassifier
+
+    return DummyClassifier(strategy="prior")
+
+
+CANDIDATES = {"boosting": Candidate(boosting), "linear": Candidate(linear)}

@@ -1,0 +1,1 @@
+"""A number, on made-up data: how many hours will a parcel need?"""

@@ -1,0 +1,178 @@
+"""What `copier copy` makes of this repository, by the answers."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import copier
+import pytest
+
+from penumbra.core.problem_loading import load_problem
+from penumbra.core.settings import load_settings
+from problem_tests import test_candidates, test_contract, test_features, test_slices, test_source
+from problem_tests.sample import take_sample
+from tests.helpers.checkout import REPOSITORY
+from tests.helpers.template_copies import (
+    commit_all,
+    copy_rendered_files,
+    copy_repository,
+    generate_project,
+    list_tracked_files,
+)
+
+STARTS = {
+    "flights": ("problem", {}),
+    "temperature": ("examples/temperature", {"start": "temperature"}),
+    "sky": ("examples/sky", {"start": "sky"}),
+    **{task: (f"examples/empty_{task}", {"start": "empty", "task": task}) for task in ("binary", "classes", "number")},
+}
+MADE_UP = ("binary", "classes", "number")
+OWN_OF_THE_PROJECT = {"README.md", ".copier-answers.yml", "PENUMBRA.md"}
+ONLY_HERE = {
+    *("copier.yml", ".github/workflows/ci.yml", ".github/workflows/penumbra.yml", ".gitlab-ci.yml"),
+    *("azure-pipelines.yml", "tests/project/test_docs.py", "tests/project/test_security_page.py"),
+    *("tests/project/test_template.py", "tests/project/test_template_update.py", "tests/helpers/template_copies.py"),
+}
+OF_THE_ENGINES_TESTS = ("tests/", "examples/", "benchmarks/", ".ci/")
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory):
+    folder = copy_repository(tmp_path_factory.mktemp("template") / "penumbra")
+    commit_all(folder, "0.2.0")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory):
+    return copy_rendered_files(tmp_path_factory.mktemp("rendered"))
+
+
+def read_files(folder):
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def is_only_here(name):
+    return name in ONLY_HERE or name.endswith(".jinja") or name.startswith(("findings/", "benchmarks/template/"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine_tests", [False, True])
+def test_default_answers_give_the_plain_files(repository, tmp_path, engine_tests):
+    project = read_files(generate_project(repository, tmp_path / "flight-delay", engine_tests=engine_tests))
+    expected = {name for name in list_tracked_files() if not is_only_here(name)} | OWN_OF_THE_PROJECT
+    if not engine_tests:
+        expected = {name for name in expected if not name.startswith(OF_THE_ENGINES_TESTS)}
+    assert project.keys() == expected
+    plain = {name: (REPOSITORY / name).read_bytes() for name in expected - OWN_OF_THE_PROJECT}
+    assert [name for name, content in plain.items() if project[name] != content] == []
+    assert project["PENUMBRA.md"] == (REPOSITORY / "README.md").read_bytes()
+
+
+@pytest.mark.parametrize(("folder", "answers"), STARTS.values(), ids=STARTS)
+def test_problem_is_the_folder_of_its_start(rendered, tmp_path, folder, answers):
+    project = generate_project(rendered, tmp_path / "project", **answers)
+    expected = {path.name: path.read_bytes() for path in (REPOSITORY / folder).glob("*.py")}
+    assert read_files(project / "problem") == expected
+    assert (project / "data.dvc").exists() == (not answers)
+
+
+@pytest.mark.parametrize(("folder", "answers"), STARTS.values(), ids=STARTS)
+def test_settings_fit_the_start_and_have_the_name(rendered, tmp_path, folder, answers):
+    project = generate_project(rendered, tmp_path / "project", **answers, name="late-parcels")
+    settings = load_settings(project / "settings.toml", {})
+    candidates = load_problem(["candidates"], folder.replace("/", ".")).candidates.CANDIDATES
+    assert set(settings.training.candidates) <= set(candidates)
+    assert settings.replay.candidate in candidates
+    assert settings.registry.model == "late-parcels"
+    plain, own = ((path / "settings.toml").read_text().splitlines() for path in (REPOSITORY, project))
+    assert len(own) == len(plain)
+    assert {line.split()[0] for line in set(own) - set(plain)} <= {"today", '"boosting",', "model", "candidate"}
+    assert re.match("# late-parcels\n", (project / "README.md").read_text())
+
+
+@pytest.mark.parametrize("task", MADE_UP)
+def test_the_tests_of_the_problem_pass_on_made_up_data(rendered, tmp_path, tmp_path_factory, task):
+    folder, answers = STARTS[task]
+    generated = generate_project(rendered, tmp_path / "project", **answers)
+    settings = load_settings(generated / "settings.toml", {})
+    problem = load_problem(package=folder.replace("/", "."))
+    sample = take_sample(settings, problem, tmp_path / "sample")
+    ship = test_candidates.ship.__wrapped__(sample, tmp_path_factory)
+    for candidate in settings.training.candidates:
+        test_candidates.test_a_candidate_can_be_fitted_and_shipped(ship, candidate)
+        test_candidates.test_a_candidate_is_served_as_it_was_trained(sample, ship, candidate)
+    test_candidates.test_the_baseline_looks_at_no_input(sample)
+    test_contract.test_the_example_is_a_request_that_keeps_the_contract(problem, settings)
+    test_contract.test_the_outcome_of_the_example_can_be_reported_and_tells_the_target(problem, settings)
+    test_features.test_the_doctor_finds_nothing(sample, settings)
+    test_features.test_every_feature_has_values(sample)
+    test_slices.test_every_slice_and_the_day_can_be_computed(sample)
+    test_source.test_fetching_a_batch_twice_gives_the_same_bytes(sample)
+    test_source.test_the_outcome_varies(sample)
+
+
+def test_what_starts_share_is_the_same():
+    for name in ("features.py", "slices.py"):
+        assert len({(REPOSITORY / f"examples/empty_{task}" / name).read_bytes() for task in MADE_UP}) == 1
+
+
+@pytest.mark.slow
+def test_every_start_passes_the_linters():
+    folders = [folder for folder, _ in STARTS.values()]
+    for command in (["ruff", "format", "--check"], ["ruff", "check"], ["mypy"]):
+        done = subprocess.run(
+            [sys.executable, "-m", *command, *folders], cwd=REPOSITORY, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("ci", ["none", "github", "gitlab", "azure"])
+def test_a_project_has_the_pipeline_of_its_own_ci_alone(tmp_path, rendered, ci):
+    pipelines = {"github": ".github/workflows/penumbra.yml", "gitlab": ".gitlab-ci.yml", "azure": "azure-pipelines.yml"}
+    template = copy_rendered_files(tmp_path / "template")
+    for name in [*pipelines.values(), ".github/workflows/ci.yml"]:
+        (template / name).parent.mkdir(parents=True, exist_ok=True)
+        (template / name).touch()
+    files = read_files(generate_project(template, tmp_path / "project", ci=ci))
+    found = {name for name in files if name.endswith(".yml") and name != ".copier-answers.yml"}
+    assert found == {path for name, path in pipelines.items() if name == ci}
+
+
+@pytest.mark.parametrize("name", ["Flights", "a--b", "a b", "größe", "a" * 51, ""])
+def test_a_name_that_is_none_of_a_model_and_a_service_is_refused(rendered, tmp_path, name):
+    with pytest.raises(ValueError, match="expected at most 50 lower-case letters"):
+        generate_project(rendered, tmp_path / "project", name=name)
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"), [("Late_Parcels 2", "late-parcels-2"), ("churn", "churn"), ("-2025-", "2025"), ("_", "project")]
+)
+def test_the_name_is_that_of_the_folder_unless_another_one_is_given(rendered, tmp_path, folder, name):
+    project = generate_project(rendered, tmp_path / folder)
+    assert load_settings(project / "settings.toml", {}).registry.model == name
+
+
+def test_a_local_template_is_recorded_by_its_absolute_path(rendered, tmp_path, monkeypatch):
+    monkeypatch.chdir(rendered)
+    copier.run_copy(".", tmp_path / "project", defaults=True, quiet=True)
+    assert f"_src_path: {Path.cwd()}\n" in (tmp_path / "project/.copier-answers.yml").read_text()
+
+
+def test_only_twins_are_rendered_and_what_they_include_has_no_braces():
+    names = list_tracked_files()
+    assert [name for name in names if {"{", "}"} & set(name)] == []
+    twins = [name for name in names if name.endswith(".jinja")]
+    assert [name for name in twins if name != "README.md.jinja" and not is_twin(name, names)] == []
+    included = [
+        "README.md",
+        "settings.toml",
+        *(name for name in names if re.match(r"(examples/\w+|problem)/\w+\.py$", name)),
+    ]
+    assert [name for name in included if re.search(r"\{[{%#]", (REPOSITORY / name).read_text())] == []
+
+
+def is_twin(name, names):
+    """Whether a rendered file has a plain one beside it, or is one of those that only projects have."""
+    return name.removesuffix(".jinja") in {*names, *OWN_OF_THE_PROJECT}
