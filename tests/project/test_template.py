@@ -38,13 +38,6 @@ OF_THE_ENGINES_TESTS = ("tests/", "examples/", "benchmarks/", ".ci/")
 
 
 @pytest.fixture(scope="module")
-def repository(tmp_path_factory):
-    folder = copy_repository(tmp_path_factory.mktemp("template") / "penumbra")
-    commit_all(folder, "0.2.0")
-    return folder
-
-
-@pytest.fixture(scope="module")
 def rendered(tmp_path_factory):
     return copy_rendered_files(tmp_path_factory.mktemp("rendered"))
 
@@ -54,20 +47,35 @@ def read_files(folder):
 
 
 def is_only_here(name):
-    return name in ONLY_HERE or name.endswith(".jinja") or name.startswith(("findings/", "benchmarks/template/"))
+    """Whether default answers leave a file out."""
+    return name in ONLY_HERE or name.endswith(".jinja") or name.startswith(("findings/", *OF_THE_ENGINES_TESTS))
+
+
+def make_files(folder, names):
+    """Make empty files, unless they are there."""
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("engine_tests", [False, True])
-def test_default_answers_give_the_plain_files(repository, tmp_path, engine_tests):
-    project = read_files(generate_project(repository, tmp_path / "flight-delay", engine_tests=engine_tests))
-    expected = {name for name in list_tracked_files() if not is_only_here(name)} | OWN_OF_THE_PROJECT
-    if not engine_tests:
-        expected = {name for name in expected if not name.startswith(OF_THE_ENGINES_TESTS)}
-    assert project.keys() == expected
-    plain = {name: (REPOSITORY / name).read_bytes() for name in expected - OWN_OF_THE_PROJECT}
-    assert [name for name, content in plain.items() if project[name] != content] == []
+def test_default_answers_give_the_plain_files(tmp_path):
+    template = copy_repository(tmp_path / "penumbra")
+    commit_all(template, "0.2.0")
+    project = read_files(generate_project(template, tmp_path / "flight-delay"))
+    shared = {name for name in list_tracked_files() if not is_only_here(name)} - OWN_OF_THE_PROJECT
+    assert project.keys() == shared | OWN_OF_THE_PROJECT
+    assert [name for name in shared if project[name] != (REPOSITORY / name).read_bytes()] == []
     assert project["PENUMBRA.md"] == (REPOSITORY / "README.md").read_bytes()
+
+
+def test_the_engines_tests_come_along_where_they_are_wanted(tmp_path):
+    template = copy_rendered_files(tmp_path / "template")
+    wanted = {".ci/run", "benchmarks/train.py", "tests/conftest.py", "tests/project/test_design.py"}
+    make_files(template, wanted | ONLY_HERE)
+    project = read_files(generate_project(template, tmp_path / "project", engine_tests=True))
+    assert wanted | {"examples/flights/source.py"} <= project.keys()
+    assert project.keys() & ONLY_HERE == set()
 
 
 @pytest.mark.parametrize(("folder", "answers"), STARTS.values(), ids=STARTS)
@@ -129,12 +137,10 @@ def test_every_start_passes_the_linters():
 
 
 @pytest.mark.parametrize("ci", ["none", "github", "gitlab", "azure"])
-def test_a_project_has_the_pipeline_of_its_own_ci_alone(tmp_path, rendered, ci):
+def test_a_project_has_the_pipeline_of_its_own_ci_alone(tmp_path, ci):
     pipelines = {"github": ".github/workflows/penumbra.yml", "gitlab": ".gitlab-ci.yml", "azure": "azure-pipelines.yml"}
     template = copy_rendered_files(tmp_path / "template")
-    for name in [*pipelines.values(), ".github/workflows/ci.yml"]:
-        (template / name).parent.mkdir(parents=True, exist_ok=True)
-        (template / name).touch()
+    make_files(template, [*pipelines.values(), ".github/workflows/ci.yml"])
     files = read_files(generate_project(template, tmp_path / "project", ci=ci))
     found = {name for name in files if name.endswith(".yml") and name != ".copier-answers.yml"}
     assert found == {path for name, path in pipelines.items() if name == ci}
