@@ -61,7 +61,7 @@ def describe_columns(seen: Observation, choices: ColumnChoices) -> DescribedColu
     """
     has_time = choices.time in seen.readings
     values = seen.values.sort(choices.time, maintain_order=True) if has_time else seen.values
-    attributes = make_attributes(dict.fromkeys([choices.time, *seen.readings, *seen.table.left_out]))
+    attributes = make_attributes([*dict.fromkeys([choices.time, *seen.readings, *seen.table.left_out])])
     drawn = {name: _draw_column(name, attributes[name], seen, values, choices) for name in seen.readings}
     features = [name for name, column in drawn.items() if column.role == "feature"]
     leaks = _find_leaks(values, features, choices.target)
@@ -178,7 +178,7 @@ def _choose_example(values: pl.DataFrame, columns: Mapping[str, DraftColumn]) ->
     """The JSON values of the newest of the rows that lack least."""
     used = [name for name, column in columns.items() if column.role != "unused"]
     lacking = values.select(pl.sum_horizontal(pl.col(used).is_null())).to_series()
-    row = values.row((len(values) - 1) - lacking.reverse().arg_min(), named=True)  # type: ignore[operator]
+    row = values.filter(lacking == lacking.min()).row(-1, named=True)
     return {name: _to_json(row[name], columns[name].dtype) if name in used else None for name in columns}
 
 

@@ -109,7 +109,7 @@ def _is_closed(name: str, profile: ColumnProfile, values: pl.Series) -> bool:
     """Whether no other value is to come: there are few, each is frequent, and none is new in the later half."""
     words = profile.words or ()
     counts = values.drop_nulls().value_counts(name="rows")["rows"]
-    is_frequent = len(counts) == len(words) and counts.min() >= MIN_VALUE_ROWS  # type: ignore[operator]
+    is_frequent = len(counts) == len(words) and bool((counts >= MIN_VALUE_ROWS).all())
     is_few = len(words) <= MAX_ENUM_VALUES and profile.read >= MIN_ROWS_PER_VALUE * len(words)
     earlier = values.head(len(values) // 2).drop_nulls().n_unique()
     return is_few and is_frequent and earlier == len(words) and not has_word_of(OPEN_WORDS, name)
@@ -149,9 +149,9 @@ def is_growing(values: pl.Series) -> bool:
     numbers = values.drop_nulls()
     size = len(numbers) // GROWTH_PARTS
     parts = [numbers.slice(n * size, size) for n in range(GROWTH_PARTS)] if size > 1 else []
-    pairs = [*itertools.pairwise(parts)]
-    is_rising = all(earlier.max() <= later.min() for earlier, later in pairs)  # type: ignore[operator]
-    return bool(pairs) and is_rising and parts[0].max() < parts[-1].min()  # type: ignore[operator]
+    ends: list[tuple[Any, Any]] = [(part.min(), part.max()) for part in parts]
+    is_rising = all(earlier[1] <= later[0] for earlier, later in itertools.pairwise(ends))
+    return bool(ends) and is_rising and ends[0][1] < ends[-1][0]
 
 
 def _bound_times(dtype: pl.DataType, profile: ColumnProfile) -> tuple[Any, Any]:

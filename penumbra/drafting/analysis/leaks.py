@@ -55,10 +55,10 @@ def _compare_numbers(values: pl.Series, target: pl.Series) -> Leak | None:
     both = values.is_not_null()
     if both.sum() < MIN_LEAK_ROWS:
         return None
-    ranks = [each.filter(both).rank().to_numpy() for each in (values, target)]
-    if min(np.ptp(each) for each in ranks) == 0:
+    ranks = np.array([each.filter(both).rank().to_numpy() for each in (values, target)])
+    if np.ptp(ranks, axis=1).min() == 0:
         return None
-    return _judge(abs(float(np.corrcoef(*ranks)[0, 1])), CERTAIN, "it rises and falls with the target")
+    return _judge(abs(float(np.corrcoef(ranks)[0, 1])), CERTAIN, "it rises and falls with the target")
 
 
 def _try_table(values: pl.Series, classes: pl.Series, what: str) -> Leak | None:

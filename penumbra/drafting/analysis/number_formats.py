@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import polars as pl
 
+from penumbra.drafting.analysis.text_patterns import MIN_READ_SHARE, is_matched, measure_match
 from penumbra.drafting.draft import NumberFormat
 from penumbra.sources.conversions import read_numbers
 
-MIN_READ_SHARE = 0.99  # of a column's values, that are of its dtype; the others are told
 CURRENCIES = (
     "€",
     "$",
@@ -127,8 +127,6 @@ def has_open_decimals(values: pl.Series) -> bool:
 
 def _tells_decimal_sign(values: pl.Series, sign: str) -> bool:
     """Whether about all values are numbers, and some have other than three digits after the sign."""
-    number = rf"^\s*[+-]?[0-9]*{re.escape(sign)}?[0-9]*\s*$"
-    telling = rf"^\s*[+-]?(?:0*{re.escape(sign)}[0-9]+|[0-9]+{re.escape(sign)}(?:[0-9]{{1,2}}|[0-9]{{4,}}))\s*$"
-    return bool(values.len()) and bool(
-        (values.str.contains(number).mean() or 0) >= MIN_READ_SHARE and values.str.contains(telling).any()
-    )
+    sign = re.escape(sign)
+    telling = rf"[+-]?(?:0*{sign}[0-9]+|[0-9]+{sign}(?:[0-9]{{1,2}}|[0-9]{{4,}}))"
+    return is_matched(values, rf"[+-]?[0-9]*{sign}?[0-9]*") and measure_match(values, telling) > 0

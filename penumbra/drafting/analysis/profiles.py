@@ -67,7 +67,7 @@ def profile_columns(
     Raises:
         DraftRefused: The table can't be read to its end.
     """
-    names, found = [*readings], {}
+    names, found = [*readings], dict[str, ColumnProfile]()
     for start in range(0, len(names), PASS_COLUMNS):
         part = {column: readings[column] for column in names[start : start + PASS_COLUMNS]}
         try:

@@ -9,11 +9,11 @@ import polars as pl
 from penumbra.core.contract.value_readers import NUMBER_PATTERN
 from penumbra.data.conversion import FALSE_WORDS, TRUE_WORDS
 from penumbra.drafting.analysis.number_formats import (
-    MIN_READ_SHARE,
     apply_number_format,
     find_number_format,
     has_open_decimals,
 )
+from penumbra.drafting.analysis.text_patterns import is_matched
 from penumbra.drafting.analysis.time_formats import (
     CLOCK_PATTERN,
     TimeFormat,
@@ -93,7 +93,7 @@ def find_time_reading(sample: pl.Series) -> Reading | None:
     """
     text = sample.drop_nulls().cast(pl.String).str.strip_chars()
     for pattern, form in ((COMPACT_DATE_PATTERN, "%Y%m%d"), (YEAR_PATTERN, "%Y")):
-        if _has(text, pattern):
+        if is_matched(text, pattern):
             return _read_as_times(sample.name, TimeFormat(form, False))
     numbers = text.cast(pl.Int64, strict=False)
     unit = find_epoch_unit(numbers) if numbers.null_count() == 0 else None
@@ -113,7 +113,7 @@ def _read_typed(values: pl.Series) -> Reading:
         return Reading(pl.String(), column.cast(pl.String))
     if dtype.is_float() or isinstance(dtype, pl.Decimal):
         numbers = _drop_infinite(column.cast(pl.Float64))
-        if dtype.is_float() and values.fill_nan(None).drop_nulls().pipe(_is_whole):
+        if dtype.is_float() and _is_whole(values.fill_nan(None).drop_nulls()):
             return Reading(pl.Int64(), numbers.cast(pl.Int64, strict=False))
         return Reading(pl.Float64(), numbers)
     if isinstance(dtype, pl.Datetime):
@@ -144,19 +144,19 @@ def _read_text(values: pl.Series, decimal: str | None) -> Reading:
         return Reading(pl.String(), column, reason=reason)
     if text.str.to_lowercase().is_in(BOOLEAN_WORDS).all():
         return Reading(pl.Boolean(), column.str.strip_chars().str.to_lowercase().replace_strict(BOOLEANS, default=None))
-    if _has(text, COMPACT_DATE_PATTERN) and has_word_of(TIME_WORDS, name):
+    if is_matched(text, COMPACT_DATE_PATTERN) and has_word_of(TIME_WORDS, name):
         return _read_as_times(name, TimeFormat("%Y%m%d", False))
-    if _has(text, WHOLE_PATTERN):
+    if is_matched(text, WHOLE_PATTERN):
         return _read_whole_text(text)
-    if _has(text, f"(?:{WHOLE_PATTERN}|{WHOLE_FLOAT_PATTERN})"):
+    if is_matched(text, f"(?:{WHOLE_PATTERN}|{WHOLE_FLOAT_PATTERN})"):
         whole = column.str.strip_chars().cast(pl.Float64, strict=False)
         return Reading(pl.Int64(), pl.when(whole == whole.round()).then(whole).cast(pl.Int64, strict=False))
     signed = text.filter(text.str.contains("[.]"))
-    if _has(text, NUMBER_PATTERN) and not (decimal == "," and has_open_decimals(signed)):
+    if is_matched(text, NUMBER_PATTERN) and not (decimal == "," and has_open_decimals(signed)):
         return Reading(pl.Float64(), _drop_infinite(column.str.strip_chars().cast(pl.Float64, strict=False)))
     if number := find_number_format(text, decimal):
         return _read_spelled_numbers(name, text, number)
-    if _has(text, CLOCK_PATTERN):
+    if is_matched(text, CLOCK_PATTERN):
         return Reading(pl.Time(), _read_clock(column))
     if time := find_time_format(text, decimal):
         return _read_as_times(name, time)
@@ -168,13 +168,13 @@ BOOLEANS: Mapping[str, bool] = {word: word in TRUE_WORDS for word in BOOLEAN_WOR
 
 def _find_code_reason(name: str, text: pl.Series) -> str:
     """Why digits are a code and no number; empty where they may be one."""
-    if not _has(text, r"\+?[0-9]+"):
+    if not is_matched(text, r"\+?[0-9]+"):
         return ""
     if text.str.contains(f"^{LEADING_ZERO_PATTERN}$").any():
         return "digits with leading zeros: a code, and no number"
-    if _has(text, LONG_DIGITS_PATTERN):
+    if is_matched(text, LONG_DIGITS_PATTERN):
         return "more digits than a number in JSON holds: a code"
-    if _has(text, PHONE_PATTERN):
+    if is_matched(text, PHONE_PATTERN):
         return "digits after a plus sign: a code, and no number"
     return "by its name a code, and no number" if has_word_of(CODE_WORDS, name) else ""
 
@@ -188,7 +188,7 @@ def _read_whole_text(text: pl.Series) -> Reading:
 def _read_spelled_numbers(name: str, text: pl.Series, number: NumberFormat) -> Reading:
     plain = apply_number_format(name, number)
     read = text.to_frame(name).select(plain).to_series().drop_nulls()
-    is_whole = _has(read, WHOLE_PATTERN)
+    is_whole = is_matched(read, WHOLE_PATTERN)
     dtype = pl.Int64() if is_whole else pl.Float64()
     return Reading(dtype, plain.cast(dtype, strict=False), number)
 
@@ -216,8 +216,3 @@ def _read_iso(name: str, time: TimeFormat) -> pl.Expr:
     if time.has_offset:
         return whole.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%z", strict=False, time_unit="us", time_zone="UTC")
     return whole.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", strict=False, time_unit="us")
-
-
-def _has(text: pl.Series, pattern: str) -> bool:
-    """Whether about all values match."""
-    return (text.str.contains(f"^(?:{pattern})$").mean() or 0) >= MIN_READ_SHARE

@@ -74,8 +74,8 @@ def _find_wordiness(profile: ColumnProfile, values: pl.Series) -> str:
     """Why a text is no category."""
     if profile.words is not None and len(profile.words) <= MAX_CATEGORIES:
         return ""
-    length = values.str.len_chars().mean() or 0
-    if length > FREE_TEXT_LENGTH:  # type: ignore[operator]
+    length = values.str.len_chars().sum() / max(values.count(), 1)
+    if length > FREE_TEXT_LENGTH:
         return f"free text, of {length:.0f} characters on average"
     if profile.distinct > MIN_OWN_SHARE * profile.rows:
         return "about every row has another value"
@@ -119,4 +119,4 @@ def _is_clock(values: pl.Series) -> bool:
     """Whether whole numbers are clock times hhmm."""
     known = values.drop_nulls()
     is_hhmm = known.is_between(0, 2400) & (known % 100 < 60)
-    return bool(is_hhmm.all()) and known.max() > 100  # type: ignore[operator]
+    return bool(is_hhmm.all()) and bool((known > 100).any())

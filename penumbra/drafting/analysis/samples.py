@@ -8,13 +8,14 @@ import polars as pl
 from penumbra.core.columns import ROW_NUMBER_COLUMN
 from penumbra.core.text.errors import describe_error
 from penumbra.drafting.analysis.tables import DataTable
+from penumbra.drafting.analysis.text_patterns import measure_match
 from penumbra.drafting.analysis.words import FILLER_WORDS, NULL_WORDS
 from penumbra.drafting.draft import DraftRefused
 
 SAMPLE_ROWS = 20_000
 SEED = 1
 MAX_TRIED_WORDS = 50  # words of a column among numbers that are looked up
-PLAIN_VALUE = r"^[^0-9\pL]*[0-9][0-9.,:/+'\sTZ-]*(?:[^0-9\pL]|[A-Z]{3})*$"  # of a number or a time
+PLAIN_VALUE = r"[^0-9\pL]*[0-9][0-9.,:/+'\sTZ-]*(?:[^0-9\pL]|[A-Z]{3})*"  # of a number or a time
 MIN_PLAIN_SHARE = 0.5
 
 
@@ -83,7 +84,7 @@ def find_null_words(rows: pl.DataFrame) -> tuple[str, ...]:
 def _is_plain(values: pl.Series) -> bool:
     """Whether numbers and times are most of a column's values that aren't one of the words."""
     left = values.filter(~values.is_in([*NULL_WORDS, *FILLER_WORDS]))
-    return left.len() > 0 and (left.str.contains(PLAIN_VALUE).mean() or 0) >= MIN_PLAIN_SHARE
+    return measure_match(left, PLAIN_VALUE) >= MIN_PLAIN_SHARE
 
 
 def _list_words(columns: Sequence[pl.Series], words: Sequence[str]) -> list[str]:

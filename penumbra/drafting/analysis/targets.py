@@ -54,7 +54,7 @@ def choose_target(
             f"{column} is text with {profile.distinct:,} different values: expected yes or no, a number, or at most "
             f"{MAX_CLASSES} classes"
         )
-    classes = tuple(sorted(counts))
+    classes = tuple(sorted(map(str, counts)))
     return DraftTarget("classes", name, classes=classes), notes + _tell_rare(column, counts)
 
 
@@ -69,8 +69,7 @@ def _choose_positive(name: str, counts: Mapping[object, int]) -> DraftTarget:
     """Yes is True or 1, the word that says so, or the rarer of two."""
     values = list(counts)
     if set(values) <= {True, False}:
-        positive: object = type(values[0])(1)
-        return DraftTarget("binary", name, positive)
+        return DraftTarget("binary", name, next(value for value in values if value))
     if all(isinstance(value, float) for value in values):
         return DraftTarget("binary", name, max(values), reason="the larger of two numbers is yes")  # type: ignore[type-var]
     if len(said := [value for value in values if is_yes_word(str(value))]) == 1:

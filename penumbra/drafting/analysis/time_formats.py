@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from penumbra.drafting.analysis.number_formats import MIN_READ_SHARE
+from penumbra.drafting.analysis.text_patterns import MIN_READ_SHARE, is_matched
 from penumbra.sources.conversions import EPOCH_UNITS, read_times
 
 ISO_DATE = r"[12][0-9]{3}-[01][0-9]-[0-3][0-9]"
 ISO_CLOCK = r"[0-2][0-9]:[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,9})?)?"
 ISO_OFFSET = r"\s?(?:Z|[+-][0-9]{2}:?[0-9]{2})"
 CLOCK_PATTERN = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,6})?)?"
-MAYBE_TIME = r"^\s*(?:[A-Za-z]{3,9},?\s)?[0-9A-Za-z]{1,9}[-/. ][0-9A-Za-z]{1,9}.*[0-9]"
+MAYBE_TIME = r"(?:[A-Za-z]{3,9},?\s)?[0-9A-Za-z]{1,9}[-/. ][0-9A-Za-z]{1,9}.*"
 DAY_FIRST = ("%d/%m/%Y", "%d-%m-%Y", "%d/%m/%y", "%d-%m-%y")
 MONTH_FIRST = ("%m/%d/%Y", "%m-%d-%Y", "%m/%d/%y", "%m-%d-%y")
 DATES = (
@@ -65,9 +65,9 @@ def find_time_format(values: pl.Series, decimal: str | None) -> TimeFormat | Non
         (rf"{ISO_DATE}[T ]{ISO_CLOCK}", TimeFormat(None, True)),
         (rf"{ISO_DATE}[T ]{ISO_CLOCK}{ISO_OFFSET}", TimeFormat(None, True, True)),
     ):
-        if _share(text, pattern) >= MIN_READ_SHARE:
+        if is_matched(text, pattern):
             return found
-    if (text.str.contains(MAYBE_TIME).mean() or 0) < MIN_READ_SHARE:
+    if not is_matched(text, MAYBE_TIME):
         return None
     first = text.unique(maintain_order=True).head(FIRST_TRIES)
     forms = [form for form in _list_formats(first) if _reads(first, form) and _reads(text, form)]
@@ -92,10 +92,6 @@ def find_epoch_unit(values: pl.Series) -> TimeFormat | None:
 
 
 EPOCH_NAMES = {"s": "seconds", "ms": "milliseconds", "us": "microseconds"}
-
-
-def _share(text: pl.Series, pattern: str) -> float:
-    return float(text.str.contains(f"^(?:{pattern})$").mean() or 0)
 
 
 def _reads(text: pl.Series, form: str) -> bool:
