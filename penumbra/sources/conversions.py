@@ -28,7 +28,7 @@ def read_numbers(*columns: str, decimal: str = ".", thousands: str = "", signs: 
     for sign in signs:
         text = text.str.replace(sign, "", literal=True)
     blank, point = r"\s" if thousands == " " else pl.escape_regex(thousands), pl.escape_regex(decimal)
-    whole = rf"(?:[0-9]{{1,3}}(?:{blank}[0-9]{{3}})+|[0-9]+)" if thousands else "[0-9]+"
+    whole = rf"(?:[1-9][0-9]{{0,2}}(?:{blank}[0-9]{{3}})+|[0-9]+)" if thousands else "[0-9]+"
     number = text.str.strip_chars().str.extract(rf"^([+-]?\s?(?:{whole}(?:{point}[0-9]*)?|{point}[0-9]+))$")
     return number.str.replace_all(rf"{blank}|\s" if thousands else r"\s", "").str.replace(decimal, ".", literal=True)
 

@@ -26,6 +26,7 @@ CLOCKS = ("%H:%M", "%H:%M:%S", "%H:%M:%S%.f", "%I:%M %p", "%I:%M:%S %p", "%I:%M%
 JOINTS = (" ", "T", ", ", ":")
 OFFSETS = ("", " %z", "%z")
 FIRST_TRIES = 30  # values that a format has to read before it is tried on all
+YEARS = (1800, 2200)
 # The years of a number since 1970 that is meant as a time.
 EPOCH_YEARS = (1985, 2100)
 
@@ -95,8 +96,9 @@ EPOCH_NAMES = {"s": "seconds", "ms": "milliseconds", "us": "microseconds"}
 
 
 def _reads(text: pl.Series, form: str) -> bool:
+    """Whether about all values are dates of years that are meant, as 24 is no year of four digits."""
     read = text.to_frame("value").select(read_times("value", form=form)).to_series()
-    return read.null_count() <= (1 - MIN_READ_SHARE) * len(text)
+    return len(read.filter(read.dt.year().is_between(*YEARS))) >= MIN_READ_SHARE * len(text)
 
 
 def _list_formats(first: pl.Series) -> Iterator[str]:
@@ -126,5 +128,5 @@ def _is_day_first(text: pl.Series, daily: str, monthly: str, decimal: str | None
     if 1 in days and days[0] != days[1]:
         return days[0] == 1, ""
     is_day_first = decimal == ","
-    words = ("day before month", "month before day")[:: 1 if is_day_first else -1]
-    return is_day_first, f"dates such as {text[0]} are read with the {words[0]}; no value tells it from {words[1]}"
+    words = ("day before the month", "month before the day")[:: 1 if is_day_first else -1]
+    return is_day_first, f"dates such as {text[0]} are read with the {words[0]}; no value tells"
