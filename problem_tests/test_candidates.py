@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from flows.steps.doctor.skew import make_skew_sample
-from penumbra.patterns.candidate import Candidate
+from flows.steps.train.matrices import get_candidate
 from penumbra.registry.bundles.bundle import Bundle
 from penumbra.training.doctor.serving_skew import find_serving_skew
 from penumbra.training.evaluate import predict_for_task
@@ -72,7 +72,7 @@ def test_every_rule_can_be_applied(sample: Sample, ship: Ship) -> None:
 
 def test_the_baseline_looks_at_no_input(sample: Sample) -> None:
     try:
-        fitted = sample.fit(Candidate(sample.problem.candidates.baseline))
+        fitted = sample.fit(get_candidate(sample.problem, sample.task, "baseline"))
         predictions = predict_for_task(sample.task, fitted, sample.matrix[0])
     except Exception as error:  # whatever the user's estimator raises
         reason = describe_failure(error, sample.problem.files["candidates"].parent)

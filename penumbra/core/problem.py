@@ -45,8 +45,8 @@ class ProblemSchema(Protocol):
         """
 
     EXAMPLE: dict[str, Any]
-    """Required. A record as a client sends it: JSON values by column of `Row`; columns that may be null may be left
-    out. Stands in the HTTP documentation."""
+    """Optional; drawn from the contract. A record as a client sends it: JSON values by column of `Row`; columns that
+    may be null may be left out. Stands in the HTTP documentation."""
 
     OUTCOME: dict[str, Any]
     """Optional; nothing. What was reported of the example later: JSON values of the columns that only `Labelled` has.
@@ -74,7 +74,10 @@ class SourceBatch(Protocol):
 
 
 class ProblemSource(Protocol):
-    """`problem/source.py`: where raw batches come from, and how they are read."""
+    """`problem/source.py`: where raw batches come from, and how they are read.
+
+    The three functions may be the methods of one object called `SOURCE`, such as a `penumbra.sources.TableFiles`.
+    """
 
     def batches(self) -> Sequence[SourceBatch]:
         """Required. List the batches of the source.
@@ -116,10 +119,11 @@ class ProblemSource(Protocol):
 
 
 class ProblemFeatures(Protocol):
-    """`problem/features.py`: the inputs of the model."""
+    """`problem/features.py`, an optional file: the inputs of the model."""
 
     FEATURES: Sequence[Feature]
-    """Required. The model's inputs in their order, composed of the kinds in `penumbra.features`; each has a name of its
+    """Optional; all columns of `Row` but its key and `TIME`: numbers as `Number`, text, Enums and Booleans as
+    `Category`. The model's inputs in their order, composed of the kinds in `penumbra.features`; each has a name of its
     own and reads columns of `Row`. (One that reads the outcome loads, so that the doctor can say why it must go.)"""
 
 
@@ -129,15 +133,10 @@ class ProblemCandidates(Protocol):
     CANDIDATES: Mapping[str, Candidate]
     """Required. The experiments by name; `training.candidates` in settings.toml says which of them are tried."""
 
-    def baseline(self, columns: Columns) -> Any:
-        """Required. Make the model that every candidate has to beat, one that doesn't look at the inputs.
-
-        Args:
-            columns: Names and positions of the matrix's columns.
-
-        Returns:
-            An unfitted scikit-learn estimator.
-        """
+    baseline: Callable[[Columns], Any] | None
+    """Optional; the constant that does best by `promotion.loss` (DummyClassifier, DummyRegressor). A function of the
+    matrix's columns that makes the model which every candidate has to beat, one that doesn't look at the inputs: an
+    unfitted scikit-learn estimator."""
 
 
 class ProblemSlices(Protocol):
@@ -209,16 +208,4 @@ PROBLEM_PARTS: Mapping[str, type] = {
     "candidates": ProblemCandidates,
     "slices": ProblemSlices,
     "rules": ProblemRules,
-}
-OPTIONAL_FILES = ("slices", "rules")
-# What stands for an optional name that a file leaves out, computed from the schema.
-OPTIONAL_NAMES: Mapping[str, Callable[[ProblemSchema], Any]] = {
-    "OUTCOME": lambda schema: {},
-    "QUESTION": lambda schema: "",
-    "CHECKS": lambda schema: (),
-    "CONVERSIONS": lambda schema: (),
-    "DAY": lambda schema: pl.col(schema.TIME).dt.date(),
-    "SLICES": lambda schema: {},
-    "RULES": lambda schema: (),
-    "OBSERVED_DECISIONS": lambda schema: (),
 }

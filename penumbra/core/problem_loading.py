@@ -18,17 +18,13 @@ from penumbra.core.checks.problem_checks import (
     has_expected_type,
 )
 from penumbra.core.checks.rule_checks import find_uncounted_columns
-from penumbra.core.problem import (
-    OPTIONAL_FILES,
-    OPTIONAL_NAMES,
-    PROBLEM_PARTS,
-    Problem,
-    ProblemError,
-)
+from penumbra.core.problem import PROBLEM_PARTS, Problem, ProblemError, ProblemSchema
+from penumbra.core.problem_defaults import OPTIONAL_FILES, OPTIONAL_NAMES
 from penumbra.core.settings import PROJECT_ROOT
 
 PROBLEM_PACKAGE = "problem"
 SERVED_PARTS = ("schema", "features", "rules")  # what answering requests needs: no training library is imported
+SOURCE_OBJECT = "SOURCE"  # of problem/source.py: what its functions are the methods of, if they don't stand there
 MAX_VALUE_LENGTH = 60  # of a value in an error message
 
 
@@ -52,9 +48,9 @@ def load_problem(parts: Sequence[str] = tuple(PROBLEM_PARTS), package: str = PRO
     names = [name for name in PROBLEM_PARTS if name in {"schema", *parts}]
     modules = {name: _import_part(package, name) for name in names}
     _raise_faults(package, {name: _find_missing_and_mistyped(name, module) for name, module in modules.items()})
+    _raise_faults(package, {"schema": find_impossible_dtypes(cast(ProblemSchema, modules["schema"]))})
     problem = LoadedProblem(package, modules)
     schema = problem.loaded["schema"]
-    _raise_faults(package, {"schema": find_impossible_dtypes(schema)})
     _raise_faults(package, {name: PART_CHECKS[name](part, schema) for name, part in problem.loaded.items()})
     if {"features", "rules"} <= problem.loaded.keys():
         _raise_faults(package, {"rules": find_uncounted_columns(problem.rules.RULES, problem.features.FEATURES)})
@@ -75,10 +71,9 @@ class LoadedProblem:
         self.files = {name: Path(str(module.__file__)) for name, module in modules.items() if module}
         self.loaded: dict[str, Any] = {}
         for name, module in modules.items():
-            members = _list_members(name)
-            part = SimpleNamespace(**{key: getattr(module, key) for key in members if hasattr(module, key)})
+            part = SimpleNamespace(**_collect_names(name, module))
             self.loaded[name] = part
-            for key in members - vars(part).keys():
+            for key in _list_members(name) - vars(part).keys():
                 setattr(part, key, OPTIONAL_NAMES[key](self.loaded["schema"]))
 
     def __getattr__(self, name: str) -> Any:
@@ -119,12 +114,19 @@ def _locate_error(package: str, name: str, error: Exception) -> str:
 
 
 def _find_missing_and_mistyped(name: str, module: ModuleType | None) -> Iterator[str]:
+    names = _collect_names(name, module)
     for key in sorted(_list_members(name)) if module else ():
-        if hasattr(module, key):
-            if not has_expected_type(key, value := getattr(module, key)):
-                yield f"{key} is {_shorten(value)}: expected {describe_expectation(key)}"
+        if key in names:
+            if not has_expected_type(key, names[key]):
+                yield f"{key} is {_shorten(names[key])}: expected {describe_expectation(key)}"
         elif key not in OPTIONAL_NAMES:
             yield f"{key} is missing: expected {describe_expectation(key)}"
+
+
+def _collect_names(name: str, module: ModuleType | None) -> dict[str, Any]:
+    """The names of a part that a module has; those of a source may be the methods of its `SOURCE`."""
+    source = [getattr(module, SOURCE_OBJECT, None)] if name == "source" else []
+    return {key: getattr(each, key) for each in (*source, module) for key in _list_members(name) if hasattr(each, key)}
 
 
 def _raise_faults(package: str, faults: Mapping[str, Iterable[str]]) -> None:

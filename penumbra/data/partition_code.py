@@ -8,10 +8,10 @@ from penumbra.core.project_root import CODE_ROOT
 from penumbra.storage import fingerprints
 
 STORED_PARTS = ("schema", "source", "features")  # of a problem, those that the rows of the store depend on
-ENGINE_MODULE = "penumbra.data.derivation"
+ENGINE_MODULES = ("penumbra.data.derivation", "penumbra.core.problem_defaults", "penumbra.sources")
 ENGINE_ROOMS = (
     *("penumbra.features", "penumbra.core.columns", "penumbra.core.encoding", "penumbra.core.contract.record_fields"),
-    "penumbra.data",
+    *("penumbra.data", "penumbra.sources", "penumbra.core.problem_defaults"),
 )
 
 
@@ -37,9 +37,9 @@ def fingerprint_partition_code(parts: Mapping[str, Path]) -> str:
     tables = [path for name in own_packages for path in fingerprints.list_table_files(root / name)]
     files = [*fingerprints.list_module_paths(root, modules), *tables]
     own = fingerprints.hash_files(root, [path.relative_to(root).as_posix() for path in files])
-    engine = fingerprints.list_module_files(CODE_ROOT, [ENGINE_MODULE], ENGINE_ROOMS)
+    engine = fingerprints.list_module_files(CODE_ROOT, ENGINE_MODULES, ENGINE_ROOMS)
     libraries = {
-        **fingerprints.list_library_versions(CODE_ROOT, [ENGINE_MODULE]),
+        **fingerprints.list_library_versions(CODE_ROOT, ENGINE_MODULES),
         **fingerprints.list_library_versions(root, modules),
     }
     return fingerprints.compute_fingerprint(CODE_ROOT, engine, own, libraries)
@@ -55,10 +55,14 @@ def _locate_package(folder: Path) -> tuple[Path, str]:
 
 def _list_stored_modules(root: Path, package: str) -> list[str]:
     folder = root.joinpath(*package.split("."))
-    others = [part for part in PROBLEM_PARTS if part not in STORED_PARTS and (folder / f"{part}.py").is_file()]
+    present = [part for part in PROBLEM_PARTS if (folder / f"{part}.py").is_file()]
     stored, unstored = (
-        set(fingerprints.list_imported_modules(root, [f"{package}.{part}" for part in some]))
-        for some in (STORED_PARTS, others)
+        {
+            *fingerprints.list_imported_modules(
+                root, [f"{package}.{p}" for p in present if (p in STORED_PARTS) is is_stored]
+            )
+        }
+        for is_stored in (True, False)
     )
     every = set(fingerprints.list_imported_modules(root, [package]))
     return sorted(name for name in every - (unstored - stored) if fingerprints.is_own_module(name))

@@ -1,5 +1,6 @@
 import copy
 import itertools
+import json
 import pickle
 import subprocess
 import sys
@@ -7,9 +8,12 @@ import sys
 import polars as pl
 import pytest
 
-from penumbra.core.problem import OPTIONAL_NAMES, PROBLEM_PARTS, ProblemError
+from penumbra.core.problem import PROBLEM_PARTS, ProblemError
+from penumbra.core.problem_defaults import OPTIONAL_NAMES
 from penumbra.core.problem_loading import SERVED_PARTS, load_problem
 from penumbra.core.settings import PROJECT_ROOT
+from penumbra.features import Category, Number
+from service.http.record_reader import Contract
 from tests.helpers.orders import load_orders
 
 NUMBERS = itertools.count()
@@ -90,6 +94,66 @@ def test_what_is_optional_has_its_default(write_package):
     assert "slices" not in problem.files
 
 
+BARE_FILES = {
+    "schema": FILES["schema"]
+    .partition("EXAMPLE")[0]
+    .replace(
+        "class Labelled",
+        """    kind = dy.Enum(["owl", "tit"])
+    tame = dy.Bool(nullable=True)
+    hatched = dy.Date(nullable=True)
+    @dy.rule()
+    def heavy_owls(cls):
+        return (pl.col("kind") != "owl") | (pl.col("grams") > 10).fill_null(True)
+class Labelled""",
+    ),
+    "source": """
+from penumbra.sources import TableFiles
+SOURCE = TableFiles("birds/*.csv", time="seen", period="year")
+""",
+    "features": None,
+    "candidates": FILES["candidates"].replace("def baseline(columns):\n    return None\n", ""),
+}
+
+
+def test_a_problem_may_leave_out_all_that_follows_from_its_contract(write_package):
+    problem = load_problem(package=write_package(**BARE_FILES))
+    assert problem.source.fetch.__self__.period == "year"
+    assert (Number("grams"), Category("kind"), Category("tame")) == problem.features.FEATURES
+    assert problem.candidates.baseline is None
+    assert problem.schema.EXAMPLE["seen"] == "2024-03-01T12:00:00"
+    assert "features" not in problem.files
+
+
+def test_the_example_that_is_drawn_keeps_the_contract_and_is_the_same_every_time(write_package):
+    first, second = (load_problem(["schema"], write_package(**BARE_FILES)).schema for _ in range(2))
+    assert first.EXAMPLE == second.EXAMPLE
+    contract = Contract(first.Row, first.CHECKS, first.EXAMPLE, max_records=1)
+    contract.parse_one(json.dumps(first.EXAMPLE).encode())
+
+
+def test_a_contract_that_no_example_is_found_for_asks_for_one(write_package):
+    rule = '(pl.col("kind") != "owl") | (pl.col("grams") > 10).fill_null(True)'
+    never = BARE_FILES["schema"].replace(rule, 'pl.col("ring") == 123_456_789')
+    assert "schema.py: EXAMPLE lacks ring, seen, kind: expected every column" in describe_fault(
+        write_package(**BARE_FILES | {"schema": never})
+    )
+
+
+def test_functions_of_the_file_go_before_those_of_its_source(write_package):
+    own = BARE_FILES["source"] + "def batches():\n    return ['mine']\n"
+    problem = load_problem(package=write_package(**BARE_FILES | {"source": own}))
+    assert problem.source.batches() == ["mine"]
+    assert problem.source.parse.__self__.time == "seen"
+
+
+def test_a_source_with_a_wrong_option_is_named_with_its_line(write_package):
+    wrong = BARE_FILES["source"].replace("year", "hour")
+    assert "problem/source.py, line 3: ValueError: period = 'hour': expected one of day, week, month" in describe_fault(
+        write_package(source=wrong)
+    )
+
+
 def test_a_part_has_the_names_of_its_protocol_and_no_other(write_package):
     problem = load_problem(package=write_package(source=FILES["source"] + "SECRET = 1\n"))
     assert set(vars(problem.source)) == {"batches", "fetch", "parse", "CONVERSIONS"}
@@ -123,8 +187,8 @@ ROW_OF_TEXT = FILES["schema"].replace("dy.Datetime(nullable=False)", "dy.String(
 @pytest.mark.parametrize(
     ("part", "code", "words"),
     [
-        ("schema", None, "schema.py is missing: expected a Python file with EXAMPLE, Labelled, Row, TIME, target"),
-        ("candidates", None, "candidates.py is missing: expected a Python file with CANDIDATES, baseline"),
+        ("schema", None, "schema.py is missing: expected a Python file with Labelled, Row, TIME, target"),
+        ("candidates", None, "candidates.py is missing: expected a Python file with CANDIDATES"),
         ("schema", "TIME = 3", "schema.py: TIME is 3: expected the name of a column of Row"),
         (
             "schema",
@@ -132,7 +196,7 @@ ROW_OF_TEXT = FILES["schema"].replace("dy.Datetime(nullable=False)", "dy.String(
             "schema.py: TIME names the column 'when', which Row doesn't have: expected one of ring, seen, grams",
         ),
         ("schema", ROW_OF_TEXT, "schema.py: TIME names the column 'seen', a dy.String: expected a dy.Datetime"),
-        ("schema", FILES["schema"] + "del EXAMPLE", "schema.py: EXAMPLE is missing: expected a dict of JSON values"),
+        ("schema", FILES["schema"] + "EXAMPLE = 1", "schema.py: EXAMPLE is 1: expected a dict of JSON values"),
         ("schema", FILES["schema"] + "del EXAMPLE['ring']", "schema.py: EXAMPLE lacks ring: expected every column"),
         ("schema", FILES["schema"] + "EXAMPLE['eggs'] = 2", "schema.py: EXAMPLE has eggs, no column of Row"),
         ("schema", FILES["schema"] + "OUTCOME = {'grams': 2}", "OUTCOME has grams, no column that only Labelled has"),
@@ -217,7 +281,7 @@ ROW_OF_TEXT = FILES["schema"].replace("dy.Datetime(nullable=False)", "dy.String(
         ("candidates", FILES["candidates"] + "CANDIDATES = {'tree': tree}", "expected a dict of penumbra.patterns"),
         ("candidates", FILES["candidates"] + "CANDIDATES = {'tree': Candidate(1)}", "has 'tree' with make=1: expected"),
         ("candidates", FILES["candidates"] + "CANDIDATES = {'baseline': Candidate(tree)}", "expected another name"),
-        ("candidates", FILES["candidates"] + "del baseline", "candidates.py: baseline is missing: expected a function"),
+        ("candidates", FILES["candidates"] + "baseline = 1", "candidates.py: baseline is 1: expected a function"),
         (
             "candidates",
             FILES["candidates"] + "import polars as pl\nCANDIDATES = {'a': Candidate(tree, learns=pl.col('eggs'))}",

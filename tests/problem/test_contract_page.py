@@ -6,7 +6,8 @@ import re
 import pytest
 from typing_extensions import get_protocol_members
 
-from penumbra.core.problem import OPTIONAL_FILES, OPTIONAL_NAMES, PROBLEM_PARTS
+from penumbra.core.problem import PROBLEM_PARTS
+from penumbra.core.problem_defaults import OPTIONAL_FILES, OPTIONAL_NAMES
 from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT
 from penumbra.core.task import Task
@@ -14,7 +15,7 @@ from penumbra.core.task import Task
 PAGE = (PROJECT_ROOT / "docs" / "your-problem.md").read_text()
 TABLE_ROW = re.compile(r"^\| (?:`problem/(\w+)\.py` )?\| `(\w+)(?:\(\))?` \| (required|optional: .+?) \|", re.MULTILINE)
 EXAMPLES = ["examples.sky", "examples.temperature"]
-MAY_IMPORT = ("penumbra.features", "penumbra.rules", "penumbra.patterns")
+MAY_IMPORT = ("penumbra.features", "penumbra.sources", "penumbra.rules", "penumbra.patterns")
 
 
 def read_table():

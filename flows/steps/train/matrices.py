@@ -21,6 +21,7 @@ from penumbra.data.failure_set import FailureSet
 from penumbra.patterns.candidate import Candidate
 from penumbra.patterns.class_padding import pad_missing_classes
 from penumbra.storage.arrays import ArrayStore
+from penumbra.training.constant_model import build_constant_model
 from penumbra.training.evaluate import EvaluationSet, Trial, TrialJob, predict_for_task, run_trial
 from penumbra.training.fit import (
     TrainingSet,
@@ -68,7 +69,7 @@ class Matrices:
         Returns:
             A scikit-learn estimator.
         """
-        estimator = get_candidate(self.problem, job.candidate).make(SimpleNamespace(**self.columns))
+        estimator = get_candidate(self.problem, self.task, job.candidate).make(SimpleNamespace(**self.columns))
         return estimator.set_params(**job.parameters) if job.parameters else estimator
 
     def pad_classes(self, fitted: Any) -> Any:
@@ -102,7 +103,7 @@ class Matrices:
         Returns:
             Inputs, labels, the live model's predictions where they were written, and weights where any isn't 1.
         """
-        recipe = get_candidate(self.problem, name)
+        recipe = get_candidate(self.problem, self.task, name)
         learnt = batches[-recipe.window :] if recipe.window else batches
         labels = "labels" if recipe.learns is None else f"learns-{name}"
         live = self.arrays.part(learnt, LIVE_ARRAY) if self.arrays.has(LIVE_ARRAY) else None
@@ -164,24 +165,27 @@ class Matrices:
         return {"failures": float(rows.sum()), "loss_on_failures": float(loss)}
 
     def _search(self, job: TrialJob, training_set: TrainingSet, evaluation_set: EvaluationSet) -> dict[str, Any]:
-        recipe, seed = get_candidate(self.problem, job.candidate), job.seed or 0
+        recipe, seed = get_candidate(self.problem, self.task, job.candidate), job.seed or 0
         assert recipe.search
         make = partial(self.make_estimator, job)
         count = max(1, recipe.trials // SEARCHES_PER_CANDIDATE)
         return search_parameters(make, recipe.search, self.task, training_set, evaluation_set, count, seed)
 
 
-def get_candidate(problem: Problem, name: str) -> Candidate:
+def get_candidate(problem: Problem, task: Task, name: str) -> Candidate:
     """Look up an experiment, or the baseline as one.
 
     Args:
         problem: The problem, with its candidates.
+        task: The task, with the loss that a baseline of the engine's own does best by.
         name: A name in `CANDIDATES`, or "baseline".
 
     Returns:
         The candidate.
     """
-    return Candidate(problem.candidates.baseline) if name == "baseline" else problem.candidates.CANDIDATES[name]
+    if name != "baseline":
+        return problem.candidates.CANDIDATES[name]
+    return Candidate(problem.candidates.baseline or (lambda columns: build_constant_model(task)))
 
 
 def list_trial_jobs(problem: Problem, names: Sequence[str]) -> list[TrialJob]:
@@ -197,7 +201,7 @@ def list_trial_jobs(problem: Problem, names: Sequence[str]) -> list[TrialJob]:
     return [
         TrialJob(name, seed)
         for name in names
-        for seed in (range(SEARCHES_PER_CANDIDATE) if get_candidate(problem, name).search else [None])
+        for seed in (range(SEARCHES_PER_CANDIDATE) if problem.candidates.CANDIDATES[name].search else [None])
     ]
 
 

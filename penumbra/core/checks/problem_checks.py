@@ -49,6 +49,7 @@ TYPE_CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "RULES": (_is_sequence_of(Rule), "a tuple of penumbra.rules.Rule"),
     "OBSERVED_DECISIONS": (_is_sequence_of(bool, str), "a tuple of decisions: True or False, or names of classes"),
 }
+SOURCE_FUNCTIONS = ("batches", "fetch", "parse")
 # By function: how many arguments it is called with.
 FUNCTION_ARGUMENTS = {"target": 0, "batches": 0, "fetch": 1, "parse": 1, "baseline": 1}
 
@@ -64,7 +65,8 @@ def describe_expectation(name: str) -> str:
     """
     if name in TYPE_CHECKS:
         return TYPE_CHECKS[name][1]
-    return f"a function that takes {('no argument', 'one argument')[FUNCTION_ARGUMENTS[name]]}"
+    instead = ", or SOURCE = TableFiles(…) in place of the three functions" if name in SOURCE_FUNCTIONS else ""
+    return f"a function that takes {('no argument', 'one argument')[FUNCTION_ARGUMENTS[name]]}{instead}"
 
 
 def has_expected_type(name: str, value: Any) -> bool:

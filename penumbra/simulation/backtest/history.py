@@ -325,7 +325,7 @@ class BacktestHistory:
 
     def _learnt_values(self) -> np.ndarray:
         """Return what the candidate learns: the labels, or the column that it is given instead."""
-        recipe = matrices.get_candidate(self.history.matrices.problem, self.history.candidate)
+        recipe = self.history.matrices.problem.candidates.CANDIDATES[self.history.candidate]
         name = "labels" if recipe.learns is None else f"learns-{self.history.candidate}"
         return np.asarray(self.history.matrices.arrays.read(name))
 

@@ -1,0 +1,112 @@
+"""CSV files as tables of text, with errors that name the line."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from penumbra.core.text.quoting import escape_text, list_names
+
+BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True)
+class CsvLayout:
+    """How a CSV file is written.
+
+    Attributes:
+        separator: The character between values.
+        quote: The character around values; "" for none.
+        null_words: Texts that stand for a missing value.
+        columns: The names of the columns where the file has no header line; else empty.
+    """
+
+    separator: str
+    quote: str
+    null_words: Sequence[str]
+    columns: Sequence[str]
+
+
+def read_column_names(header: bytes, layout: CsvLayout, name: str) -> list[str]:
+    """Read the names of the columns.
+
+    Args:
+        header: A file that begins with its header line.
+        layout: How it is written.
+        name: What errors call the file.
+
+    Returns:
+        The names.
+
+    Raises:
+        ValueError: A name stands there twice, or the header isn't UTF-8.
+    """
+    names = list(layout.columns) or next(_read_lines(header, layout, name), [])
+    if repeated := sorted({each for each in names if names.count(each) > 1}):
+        raise ValueError(
+            f"{name} has {list_names(repeated)} more than once: expected a name of its own for each column"
+        )
+    return names
+
+
+def read_csv_table(content: bytes, layout: CsvLayout, name: str, column: str | None = None) -> pl.DataFrame:
+    """Read a CSV file as text.
+
+    Args:
+        content: The file, in UTF-8.
+        layout: How it is written.
+        name: What errors call the file.
+        column: The one column to read, where lines that are too long don't matter; None: all.
+
+    Returns:
+        The columns, of dtype String; null where a value is missing.
+
+    Raises:
+        ValueError: The file isn't readable; names the line where it can be told.
+    """
+    names = read_column_names(content, layout, name)
+    wanted = names if column is None else [column]
+    try:
+        table = pl.read_csv(
+            content,
+            columns=[names.index(each) for each in wanted],
+            has_header=not layout.columns,
+            separator=layout.separator,
+            quote_char=layout.quote or None,
+            null_values=list(layout.null_words),
+            infer_schema=False,
+            truncate_ragged_lines=column is not None,
+        )
+    except pl.exceptions.PolarsError as error:
+        raise ValueError(_describe_fault(content, layout, name, error)) from None
+    return table.rename(dict(zip(table.columns, wanted, strict=True)))
+
+
+def _describe_fault(content: bytes, layout: CsvLayout, name: str, error: Exception) -> str:
+    """Where a file stops being CSV: the first line with too many values, or what polars says."""
+    lines = _read_lines(content, layout, name)
+    width = len(layout.columns) or len(next(lines, []))
+    for values in lines:
+        if len(values) > width:
+            found = escape_text(layout.separator.join(values))
+            return f"{name}, line {lines.line_num}: {len(values)} values, expected {width}: {found}"
+    return f"{name} isn't readable as CSV: {escape_text(error, most=300)}"
+
+
+def _read_lines(content: bytes, layout: CsvLayout, name: str) -> Any:
+    """A reader of the file's records. Raises ValueError where the file isn't UTF-8."""
+    try:
+        text = content.removeprefix(BOM).decode()
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ValueError(
+            f"{name}, line {line}: byte 0x{content[error.start]:02x} isn't UTF-8: expected the encoding of the file to "
+            'be named in the source, such as encoding="cp1252"'
+        ) from None
+    quoting: Any = csv.QUOTE_MINIMAL if layout.quote else csv.QUOTE_NONE
+    return csv.reader(
+        io.StringIO(text, newline=""), delimiter=layout.separator, quotechar=layout.quote or None, quoting=quoting
+    )

@@ -1,0 +1,172 @@
+"""The files of a source: found by paths, folders, patterns and URLs, and opened as plain files on this machine."""
+
+import codecs
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+from fsspec.utils import infer_compression
+
+from penumbra.core.project_root import find_project_root
+from penumbra.core.text.addresses import get_scheme
+from penumbra.core.text.masking import mask_address
+
+PARQUET_SUFFIXES = (".parquet", ".pq")
+TABLE_SUFFIXES = (".csv", ".tsv", ".txt", *PARQUET_SUFFIXES)
+PATTERN_CHARACTERS = re.compile(r"[*?\[]")
+PIECE_BYTES = 1 << 22
+
+
+@dataclass(frozen=True)
+class TableFile:
+    """A file of a source.
+
+    Attributes:
+        name: Its path below the folder or the pattern that it was found by, without the suffix of a compression.
+        path: Its path in the store.
+        store: fsspec's file system.
+        fingerprint: What is another when the file has changed.
+    """
+
+    name: str
+    path: str
+    store: Any
+    fingerprint: str
+
+    @property
+    def is_parquet(self) -> bool:
+        """Whether it is Parquet; anything else is CSV."""
+        return is_parquet(self.name)
+
+
+def is_parquet(name: str) -> bool:
+    """Check whether a file is Parquet.
+
+    Args:
+        name: Its name.
+
+    Returns:
+        Whether it is by its suffix; anything else is CSV.
+    """
+    return name.endswith(PARQUET_SUFFIXES)
+
+
+def find_table_files(paths: Sequence[str | Path]) -> list[TableFile]:
+    """Find the files of a source.
+
+    Args:
+        paths: Files, folders (all tables below them) and patterns such as `orders/**/*.csv`, on this machine (from the
+            project's folder) or as URLs that fsspec knows.
+
+    Returns:
+        The files in the order of the paths, and by name among those of one path.
+
+    Raises:
+        FileNotFoundError: A path leads to no file.
+        ValueError: Two files have the same name.
+        ConnectionError: A store can't be reached.
+    """
+    files = [file for path in paths for file in _find_files(str(path))]
+    names = [file.name for file in files]
+    if repeated := [name for name in names if names.count(name) > 1]:
+        raise ValueError(f"two files are called {repeated[0]}: expected a name of its own for each")
+    return files
+
+
+def open_plain_file(file: TableFile, encoding: str, folder: Path) -> Path:
+    """Get a file as a plain one on this machine, in UTF-8 if it is text.
+
+    Args:
+        file: The file.
+        encoding: The encoding of text.
+        folder: A folder for a copy of what is compressed, encoded otherwise, or elsewhere.
+
+    Returns:
+        The file itself, or its copy, which is made once.
+
+    Raises:
+        ValueError: The file isn't in that encoding.
+        ConnectionError: Its store can't be reached.
+    """
+    is_utf8 = file.is_parquet or codecs.lookup(encoding).name == "utf-8"
+    if is_utf8 and isinstance(file.store, LocalFileSystem) and not infer_compression(file.path):
+        return Path(file.path)
+    copy = folder / file.fingerprint
+    if not copy.exists():
+        _copy_file(file, "" if is_utf8 else encoding, copy)
+    return copy
+
+
+def _find_files(path: str) -> Iterator[TableFile]:
+    address = path if get_scheme(path) else str(find_project_root() / Path(path).expanduser())
+    try:
+        store, place = fsspec.core.url_to_fs(address)
+        store.invalidate_cache()
+        found, root = _list_paths(store, place)
+    except FileNotFoundError:
+        found, root = [], ""
+    except _get_unreachable_errors() as error:
+        raise ConnectionError(f"{mask_address(address)} can't be reached: {type(error).__name__}: {error}") from error
+    if not found:
+        raise FileNotFoundError(f"no file is found by {mask_address(path)!r}: expected CSV or Parquet")
+    for each in found:
+        name = each.removeprefix(root).lstrip("/")
+        compression = infer_compression(name)
+        yield TableFile(name.rpartition(".")[0] if compression else name, each, store, str(store.ukey(each)))
+
+
+def _list_paths(store: Any, place: str) -> tuple[list[str], str]:
+    """The paths of the files, sorted, and the folder that their names begin from."""
+    if found := PATTERN_CHARACTERS.search(place):
+        return sorted(path for path in store.glob(place) if not store.isdir(path)), _get_parent(place[: found.start()])
+    if store.isdir(place):
+        return sorted(path for path in store.find(place) if _is_table(path.removeprefix(place))), place
+    return ([place] if store.exists(place) else []), _get_parent(place)
+
+
+def _get_parent(path: str) -> str:
+    return path.rpartition("/")[0]
+
+
+def _is_table(name: str) -> bool:
+    """Whether a file in a folder is a table; what other programs leave beside, such as _SUCCESS, isn't."""
+    parts = name.strip("/").split("/")
+    suffix = parts[-1].rpartition(".")[0] if infer_compression(name) else parts[-1]
+    return suffix.endswith(TABLE_SUFFIXES) and not any(part.startswith((".", "_")) for part in parts)
+
+
+def _copy_file(file: TableFile, encoding: str, copy: Path) -> None:
+    """Copy a file, decompressed and in UTF-8. An empty encoding copies bytes."""
+    aside = copy.with_suffix(".part")
+    try:
+        with file.store.open(file.path, "rb", compression="infer") as source, aside.open("wb") as target:
+            if encoding:
+                _write_utf8(source, target, encoding)
+            else:
+                shutil.copyfileobj(source, target, PIECE_BYTES)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file.name} isn't in {encoding}, the encoding of the source: {error}") from None
+    except _get_unreachable_errors() as error:
+        raise ConnectionError(f"{file.name} can't be fetched: {type(error).__name__}: {error}") from error
+    aside.replace(copy)
+
+
+def _write_utf8(source: Any, target: Any, encoding: str) -> None:
+    decoder = codecs.getincrementaldecoder(encoding)()
+    while piece := source.read(PIECE_BYTES):
+        target.write(decoder.decode(piece).encode())
+    target.write(decoder.decode(b"", final=True).encode())
+
+
+def _get_unreachable_errors() -> tuple[type[Exception], ...]:
+    """What stores raise that lack credentials or can't be reached; botocore's errors only where it is installed."""
+    try:
+        from botocore.exceptions import BotoCoreError
+    except ImportError:
+        return (ConnectionError, TimeoutError)
+    return (ConnectionError, TimeoutError, BotoCoreError)

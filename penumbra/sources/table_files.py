@@ -1,0 +1,166 @@
+"""Tables in files as a source: CSV and Parquet, on this machine or elsewhere, cut by periods of a time column."""
+
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
+from pathlib import Path
+
+import polars as pl
+
+from penumbra.core.text.quoting import list_names
+from penumbra.sources.csv_tables import CsvLayout, read_csv_table
+from penumbra.sources.locations import is_parquet
+from penumbra.sources.parquet_tables import read_parquet_table
+from penumbra.sources.periods import PERIODS, PeriodBatch, build_batch, build_period_start, check_period, parse_period
+from penumbra.sources.table_index import TableIndex
+from penumbra.sources.table_runs import FILE_PERIOD, RUNS, IndexedTable, TableReading, find_named_date
+from penumbra.sources.times import TimeColumn
+
+MADE_UP_TIME = "time"  # what a draft calls the column of a table that has none
+
+
+@dataclass(frozen=True)
+class TableFiles:
+    """Tables in CSV or Parquet files, cut into batches by periods of a time column.
+
+    A batch of CSV files is a byte-exact slice of each: the header line and the lines as they stand. Every row is in
+    exactly one batch: one whose time can't be read (or lies before 1700 or after 2199) is in that of the row before
+    it, where the contract quarantines it. Earlier batches stay the same when files grow or are added, as long as the
+    new rows are of later periods. What is compressed (.gz, .bz2, .xz, .zip with one file), not in UTF-8, or elsewhere
+    than on this machine is copied once a process into a temporary folder, and kept in the data folder as plain UTF-8.
+
+    A table without any time can be used with `rows_per_day`: its rows are dealt, in the order of the files, to made-up
+    days from 2000-01-01 on, and `parse` adds the column `time` with that day. What counts by days, such as intervals of
+    scores, then takes rows for related that merely stand beside each other.
+
+    Args:
+        paths: A file, a folder (all tables below it), a pattern such as "orders/**/*.csv", or several of these; on this
+            machine (from the project's folder) or as URLs that fsspec knows, such as "s3://bucket/orders".
+        time: The column with the time of the event, `TIME` of `problem/schema.py`.
+        period: "day", "week", "month", "quarter" or "year"; or "file": each file is a batch.
+        time_format: The form of the times, such as "%d.%m.%Y %H:%M", or "s", "ms" or "us" for numbers since 1970; None
+            for ISO 8601 in any of its forms, such as 2024-03-01 or 2024-03-01T12:00:00+01:00.
+        time_zone: The zone of times without an offset, such as "Europe/Berlin"; periods go by its calendar, and `parse`
+            gives moments, so that the contract's column needs a time zone, too. None: times without an offset stay
+            so, and periods of those with one go by UTC.
+        dated_names: Whether the date in a file's name (`orders-2024-03-05.csv`, `2024/03/orders.parquet`) is the time
+            of its rows, for tables without a time column; `parse` adds the column `time`.
+        rows_per_day: The number of rows in a made-up day, for a table without any time; None for one with a time.
+        separator: The character between values.
+        quote: The character around values that have separators or line ends in them; "" for none.
+        encoding: The encoding of CSV files, such as "cp1252".
+        null_words: The texts that stand for a missing value.
+        columns: The names of the columns, for CSV files without a header line.
+    """
+
+    paths: str | Path | Sequence[str | Path]
+    _: KW_ONLY
+    time: str
+    period: str = "month"
+    time_format: str | None = None
+    time_zone: str | None = None
+    dated_names: bool = False
+    rows_per_day: int | None = None
+    separator: str = ","
+    quote: str = '"'
+    encoding: str = "utf-8"
+    null_words: Sequence[str] = ("",)
+    columns: Sequence[str] = ()
+    _index: TableIndex = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Check the options.
+
+        Raises:
+            ValueError: An option isn't one; names it and what was expected.
+        """
+        check_period(self.period, (*PERIODS, FILE_PERIOD))
+        if self.rows_per_day is not None and (self.rows_per_day < 1 or self.period == FILE_PERIOD):
+            raise ValueError("rows_per_day needs a number of rows from 1 on, and a period of the calendar")
+        if len(self.separator) != 1 or len(self.quote) > 1:
+            raise ValueError("separator and quote are one character each; quote may be empty")
+        paths = [self.paths] if isinstance(self.paths, str | Path) else self.paths
+        layout = CsvLayout(self.separator, self.quote, self.null_words, self.columns)
+        time = TimeColumn(self.time, self.time_format, self.time_zone)
+        reading = TableReading(layout, time, self.period, self.dated_names, self.rows_per_day)
+        object.__setattr__(self, "_index", TableIndex(paths, self.encoding, reading))
+
+    def batches(self) -> list[PeriodBatch]:
+        """List the batches.
+
+        Returns:
+            Those of the periods that have rows, oldest first; each is complete on the first day after its period. A
+            batch that is a file is complete on the day after its latest row, or after what its dated name tells.
+
+        Raises:
+            FileNotFoundError: There are no files.
+            ConnectionError: The files can't be reached.
+            ValueError: A file can't be read.
+        """
+        tables = self._index.read_tables()
+        if self.period == FILE_PERIOD:
+            return sorted((table.build_file_batch(self.dated_names) for table in tables), key=lambda batch: batch.name)
+        runs = pl.concat([pl.DataFrame(schema=RUNS), *(table.runs for table in tables)])
+        firsts = runs.select(build_period_start(pl.col("day"), self.period).unique().sort()).to_series()
+        return [build_batch(first, self.period) for first in firsts]
+
+    def fetch(self, batch: str) -> dict[str, bytes]:
+        """Fetch the rows of a batch.
+
+        Args:
+            batch: Its name.
+
+        Returns:
+            For each file with rows in it: its name, and those rows as a file of the same kind. The name begins with the
+            day where days are made up.
+
+        Raises:
+            FileNotFoundError: There are no files.
+            ConnectionError: The files can't be reached.
+            ValueError: A file can't be read, or there is no such batch.
+        """
+        tables = self._index.read_tables()
+        if self.period == FILE_PERIOD:
+            found = {
+                t.file.name: t.path.read_bytes() for t in tables if t.build_file_batch(self.dated_names).name == batch
+            }
+        else:
+            found = dict(self._fetch_period(tables, parse_period(batch, self.period)))
+        if not found:
+            names = list_names(each.name for each in self.batches())
+            raise ValueError(f"there is no batch {batch!r}: expected one of {names}")
+        return found
+
+    def parse(self, files: Mapping[str, bytes]) -> pl.DataFrame:
+        """Read the rows of a batch.
+
+        Args:
+            files: What `fetch` returned.
+
+        Returns:
+            The rows of all files; a column that one of them lacks is null there. Columns are text if the files are CSV,
+            of the dtypes that they have in Parquet; the time is ISO 8601, or text as it stands where it isn't readable.
+
+        Raises:
+            ValueError: A file can't be read; names it, and the line where that is known.
+        """
+        return pl.concat([self._parse_file(name, files[name]) for name in sorted(files)], how="diagonal_relaxed")
+
+    def _fetch_period(self, tables: Sequence[IndexedTable], first: dt.date) -> Iterator[tuple[str, bytes]]:
+        """The rows of a period by file; where days are made up, by day and file."""
+        within = pl.col("day").is_between(first, build_batch(first, self.period).complete, closed="left")
+        for table in tables:
+            for (day,), runs in table.runs.filter(within).group_by("day", maintain_order=True):
+                folder = f"{day}/" if self.rows_per_day else ""
+                yield f"{folder}{table.file.name}", table.read_rows(runs)
+
+    def _parse_file(self, name: str, content: bytes) -> pl.DataFrame:
+        reading = self._index.reading
+        table = read_parquet_table(content, name) if is_parquet(name) else read_csv_table(content, reading.layout, name)
+        if self.dated_names or self.rows_per_day:
+            day = pl.Series([find_named_date(name)[0].isoformat()])
+            time = TimeColumn(self.time, None, self.time_zone).normalize(day).item()
+            return table.with_columns(pl.lit(time).alias(self.time))
+        if self.time not in table.columns:
+            raise ValueError(f"{name} has no column {self.time!r}: expected one of {list_names(table.columns)}")
+        return table.with_columns(reading.time.normalize(table[self.time]))

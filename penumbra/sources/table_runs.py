@@ -1,0 +1,238 @@
+"""Which rows of a table belong to which day or period: runs of its bytes (CSV) or of its rows (Parquet)."""
+
+import datetime as dt
+import io
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import polars as pl
+
+from penumbra.core.text.quoting import list_names, quote_value
+from penumbra.sources.csv_records import iterate_records, read_header
+from penumbra.sources.csv_tables import CsvLayout, read_column_names, read_csv_table
+from penumbra.sources.locations import TableFile
+from penumbra.sources.periods import PeriodBatch, build_period_start, find_next_period
+from penumbra.sources.times import TimeColumn
+
+FILE_PERIOD = "file"
+MADE_UP_START = dt.date(2000, 1, 1)
+# 2024-03-05, 20240305, 2024/03, year=2024/month=03/day=05, 2024
+NAMED_DATE = re.compile(
+    r"(?<!\d)((?:17|18|19|20|21)\d\d)"
+    r"(?:[-_./]?(?:month=)?(0[1-9]|1[0-2])(?:[-_./]?(?:day=)?(0[1-9]|[12]\d|3[01]))?)?(?!\d)"
+)
+RUNS = {"day": pl.Date, "start": pl.Int64, "end": pl.Int64}
+
+# The days of rows, by the values of the time column (None where it isn't read), the first row's number, the count.
+DayFinder = Callable[[pl.Series | None, int, int], pl.Series]
+
+
+@dataclass(frozen=True)
+class TableReading:
+    """How the tables of a source are read.
+
+    Attributes:
+        layout: How CSV files are written.
+        time: The time column.
+        period: The kind of period to whose first day days are rounded down; "file": a file is a batch.
+        has_dated_names: Whether the date in a file's name is the time of its rows.
+        rows_per_day: The number of rows in a made-up day; None where there is a time.
+    """
+
+    layout: CsvLayout
+    time: TimeColumn
+    period: str
+    has_dated_names: bool
+    rows_per_day: int | None
+
+
+@dataclass(frozen=True)
+class IndexedTable:
+    """A file of a source, with the days of its rows.
+
+    Attributes:
+        file: The file.
+        path: A plain file on this machine with its content.
+        header: The header line of a CSV file; empty without one.
+        runs: Columns `day` (Date), `start` and `end` (Int64: bytes of a CSV file, rows of a Parquet file), in the order
+            of the file.
+        rows: The number of rows.
+    """
+
+    file: TableFile
+    path: Path
+    header: bytes
+    runs: pl.DataFrame
+    rows: int
+
+    def build_file_batch(self, has_dated_names: bool) -> PeriodBatch:
+        """Build the batch that the whole file is.
+
+        Args:
+            has_dated_names: Whether it is complete after the day, month or year that its name tells; else it is after
+                its latest row.
+
+        Returns:
+            The batch, with the file's name without its suffix.
+        """
+        name = self.file.name.rpartition(".")[0].replace("/", "-")
+        day, period = find_named_date(self.file.name) if has_dated_names else (self.runs["day"].item(), "day")
+        return PeriodBatch(name, find_next_period(day, period))
+
+    def read_rows(self, runs: pl.DataFrame) -> bytes:
+        """Read rows as a file of the same kind.
+
+        Args:
+            runs: Some of its runs, in their order.
+
+        Returns:
+            CSV: the header, and the lines as they stand; a last line without an ending gets that of the header.
+            Parquet: a file with these rows.
+        """
+        if self.file.is_parquet:
+            return self._read_parquet_rows(runs)
+        with self.path.open("rb") as file:
+            pieces = [_read_range(file, start, end) for start, end in runs.select("start", "end").iter_rows()]
+        ending = b"" if pieces[-1].endswith(b"\n") else b"\r\n" if self.header.endswith(b"\r\n") else b"\n"
+        return b"".join((self.header, *pieces, ending))
+
+    def _read_parquet_rows(self, runs: pl.DataFrame) -> bytes:
+        first, last = runs["start"][0], runs["end"][-1]
+        is_wanted = np.zeros(last - first, bool)
+        for start, end in runs.select("start", "end").iter_rows():
+            is_wanted[start - first : end - first] = True
+        rows = pl.scan_parquet(self.path).slice(first, last - first).collect()
+        target = io.BytesIO()
+        rows.filter(pl.Series(is_wanted)).write_parquet(target)
+        return target.getvalue()
+
+
+def index_table(file: TableFile, path: Path, reading: TableReading, rows_before: int) -> IndexedTable:
+    """Find the days of a table's rows, reading its time column alone.
+
+    Args:
+        file: The file.
+        path: A plain file on this machine with its content.
+        reading: How it is read.
+        rows_before: The number of rows in the files before it.
+
+    Returns:
+        The indexed table. A row whose time can't be read has the day of the row before it, or else of the next one. A
+        file that is a batch has one run, with the day of its latest row.
+
+    Raises:
+        ValueError: The file can't be read, has no such column or no date in its name, or none of its times can be read.
+    """
+    header = b"" if file.is_parquet else read_header(path, reading.layout, file.name)
+    find_days, column = _choose_days(file, path, header, reading, rows_before)
+    blocks, rows = [pl.DataFrame(schema=RUNS)], 0
+    for starts, ends, values in _read_blocks(file, path, header, reading.layout, column):
+        days = find_days(values, rows, len(ends))
+        blocks.append(_join_runs(pl.DataFrame({"day": days, "start": starts, "end": ends}, RUNS), reading.period))
+        rows += len(ends)
+    filled = pl.col("day").fill_null(strategy="forward").fill_null(strategy="backward")
+    runs = _join_runs(pl.concat(blocks).with_columns(filled), reading.period)
+    if runs["day"].null_count():
+        raise ValueError(_describe_unreadable(file, path, header, reading))
+    return IndexedTable(file, path, header, runs, rows)
+
+
+def find_named_date(name: str) -> tuple[dt.date, str]:
+    """Find the date in the name of a file.
+
+    Args:
+        name: The name, with folders.
+
+    Returns:
+        The date, or the first day of the month or year; and which of "day", "month" and "year" the name tells.
+
+    Raises:
+        ValueError: There is none.
+    """
+    for found in NAMED_DATE.finditer(name):
+        year, month, day = found.groups()
+        try:
+            date = dt.date(int(year), int(month or 1), int(day or 1))
+        except ValueError:  # the 31st of February
+            continue
+        return date, "day" if day else "month" if month else "year"
+    raise ValueError(
+        f"{name} has no date in its name: expected one such as orders-2024-03-05.csv or 2024/03/orders.csv"
+    )
+
+
+def _read_range(file: BinaryIO, start: int, end: int) -> bytes:
+    file.seek(start)
+    return file.read(end - start)
+
+
+def _choose_days(
+    file: TableFile, path: Path, header: bytes, reading: TableReading, rows_before: int
+) -> tuple[DayFinder, str | None]:
+    """How days are found, and the column that is read for it."""
+    if reading.rows_per_day:
+        per_day = reading.rows_per_day
+        return lambda _, first, count: _make_up_days(rows_before + first, count, per_day), None
+    if reading.has_dated_names:
+        day, _ = find_named_date(file.name)
+        return lambda _, first, count: pl.repeat(day, count, dtype=pl.Date, eager=True), None
+    names = (
+        list(pl.read_parquet_schema(path)) if file.is_parquet else read_column_names(header, reading.layout, file.name)
+    )
+    if reading.time.name not in names:
+        raise ValueError(
+            f"{file.name} has no column {quote_value(reading.time.name)}: expected one of {list_names(names)}; "
+            "or dated_names=True, rows_per_day=… in the source for a table without time"
+        )
+    return lambda values, first, count: _round_down(reading.time.find_days(values), reading.period), reading.time.name
+
+
+def _make_up_days(first: int, count: int, rows_per_day: int) -> pl.Series:
+    days = pl.int_range(first, first + count, eager=True) // rows_per_day
+    return (days + (MADE_UP_START - dt.date(1970, 1, 1)).days).cast(pl.Int32).cast(pl.Date)
+
+
+def _round_down(days: pl.Series, period: str) -> pl.Series:
+    return days if period == FILE_PERIOD else pl.select(build_period_start(pl.lit(days), period)).to_series()
+
+
+def _read_blocks(
+    file: TableFile, path: Path, header: bytes, layout: CsvLayout, column: str | None
+) -> Iterator[tuple[np.ndarray, np.ndarray, pl.Series | None]]:
+    """Starts and ends of the rows, and the values of a column, piece by piece."""
+    if file.is_parquet:
+        count = pl.scan_parquet(path).select(pl.len()).collect().item()
+        values = pl.scan_parquet(path).select(column).collect().to_series() if column else None
+        yield np.arange(count), np.arange(1, count + 1), values
+        return
+    for block in iterate_records(path, layout, file.name, len(header)):
+        values = read_csv_table(header + block.content, layout, file.name, column).to_series() if column else None
+        if values is not None and len(values) != len(block.ends):
+            raise ValueError(
+                f"{file.name}, from line {block.line} on: {len(block.ends)} records, of which {len(values)} can be "
+                'read: expected quotation marks around whole values only, or quote="" in the source'
+            )
+        ends = block.start + block.ends
+        yield np.concatenate(([block.start], ends[:-1])), ends, values
+
+
+def _join_runs(runs: pl.DataFrame, period: str) -> pl.DataFrame:
+    """Rows that follow each other and have the same day as one; all of them where a batch is a file."""
+    if period == FILE_PERIOD:
+        return runs.select(pl.col("day").max(), pl.col("start").min(), pl.col("end").max()).head(runs.height)
+    joined = runs.group_by(pl.col("day").rle_id().alias("run"), maintain_order=True)
+    return joined.agg(pl.col("day").first(), pl.col("start").first(), pl.col("end").last()).drop("run")
+
+
+def _describe_unreadable(file: TableFile, path: Path, header: bytes, reading: TableReading) -> str:
+    """Name the first value of the time column, none of which can be read."""
+    name, expected = quote_value(reading.time.name), f"expected {reading.time.describe_expectation()}"
+    for _, _, values in _read_blocks(file, path, header, reading.layout, reading.time.name):
+        if values is not None and len(filled := values.drop_nulls()):
+            first = quote_value(filled[0])
+            return f"no value of the column {name} of {file.name} is a time, the first is {first}: {expected}"
+    return f"the column {name} of {file.name} is empty: {expected}"

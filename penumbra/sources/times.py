@@ -1,0 +1,136 @@
+"""The time column of a source: read in whatever form it is written, for the calendar and for the contract."""
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from penumbra.sources.conversions import read_times
+
+NAIVE, AWARE = pl.Datetime("us"), pl.Datetime("us", "UTC")
+FIRST_DAY, LAST_DAY = dt.date(1700, 1, 1), dt.date(2199, 12, 31)  # a time beyond them is taken for a slip
+SECONDS, MINUTES = "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M"
+ISO_EXPECTATION = "a time such as 2024-03-01T12:00:00, with or without an offset, or a date"
+
+Reader = Callable[[pl.Expr], pl.Expr]
+
+
+@dataclass(frozen=True)
+class TimeColumn:
+    """How the time column of a source is read.
+
+    Attributes:
+        name: The column.
+        format: The form of its text as in `strptime`, or "s", "ms" or "us" for numbers since 1970; None for ISO 8601.
+        zone: The zone of times that are written without an offset, and whose calendar the periods go by; None leaves
+            such times as they are, and counts those with an offset in UTC.
+    """
+
+    name: str
+    format: str | None
+    zone: str | None
+
+    def find_days(self, values: pl.Series) -> pl.Series:
+        """Find the days that rows belong to.
+
+        Args:
+            values: The column as it stands in the source.
+
+        Returns:
+            Dates in the column's zone; null where the value can't be read, or lies before 1700 or after 2199.
+        """
+        aware, naive = self._read_moments(values)
+        local = aware.dt.convert_time_zone(self.zone or "UTC").dt.replace_time_zone(None)
+        days = _coalesce(local, naive).dt.date()
+        return pl.select(pl.when(days.is_between(FIRST_DAY, LAST_DAY)).then(days)).to_series()
+
+    def normalize(self, values: pl.Series) -> pl.Series:
+        """Write the column so that the contract reads it.
+
+        Args:
+            values: The column as it stands in the source.
+
+        Returns:
+            Text: ISO 8601, in UTC where there is an offset or a zone; unchanged where it can't be read. A column of
+            another dtype: times, of the zone or without.
+        """
+        aware, naive = self._read_moments(values)
+        if values.dtype != pl.String:
+            return (aware if aware.null_count() < len(aware) else naive).alias(values.name)
+        spelled = aware.dt.strftime(f"{SECONDS}Z"), naive.dt.strftime(SECONDS)
+        return _coalesce(*spelled, values).alias(values.name)
+
+    def describe_expectation(self) -> str:
+        """Describe the values that can be read.
+
+        Returns:
+            Words that complete "expected …".
+        """
+        return f"a time written as {self.format!r}" if self.format else ISO_EXPECTATION
+
+    def _read_moments(self, values: pl.Series) -> tuple[pl.Series, pl.Series]:
+        """The values as moments in UTC, and as times without zone: each is null in one of the two at least."""
+        if isinstance(values.dtype, pl.Date | pl.Datetime):
+            return _split(values, self.zone)
+        text = values.cast(pl.String)
+        if self.format:
+            return _split(text.to_frame("text").select(read_times("text", form=self.format)).to_series(), self.zone)
+        stripped = text.str.strip_chars()
+        naive = _read_first(stripped, NAIVE_FORMS, NAIVE)
+        unread = stripped if naive.null_count() > text.null_count() else stripped.clear(len(stripped))
+        aware = _read_first(unread, AWARE_FORMS, AWARE)
+        return _coalesce(aware, _localize(naive, self.zone)), (naive.clear(len(naive)) if self.zone else naive)
+
+
+def _split(times: pl.Series, zone: str | None) -> tuple[pl.Series, pl.Series]:
+    """Times of one dtype as moments in UTC and as times without zone; one of the two is all null."""
+    if getattr(times.dtype, "time_zone", None):
+        return times.dt.convert_time_zone("UTC").cast(AWARE), pl.Series(dtype=NAIVE).clear(len(times))
+    naive = times.cast(NAIVE)
+    return _localize(naive, zone), (naive.clear(len(naive)) if zone else naive)
+
+
+def _localize(naive: pl.Series, zone: str | None) -> pl.Series:
+    """Moments of a zone's clock: of an hour that comes twice the first, of one that doesn't come none."""
+    if zone is None:
+        return pl.Series(dtype=AWARE).clear(len(naive))
+    local = naive.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
+    return local.dt.convert_time_zone("UTC")
+
+
+def _read_first(text: pl.Series, forms: Sequence[Reader], dtype: pl.DataType) -> pl.Series:
+    """What the first of the forms that fits gives; the later ones are tried only where something is left."""
+    found = pl.Series(dtype=dtype).clear(len(text))
+    for form in forms:
+        if found.null_count() == text.null_count():
+            break
+        found = _coalesce(found, text.to_frame("text").select(form(pl.col("text"))).to_series())
+    return found
+
+
+def _coalesce(*values: pl.Series) -> pl.Series:
+    return pl.select(pl.coalesce(*values)).to_series()
+
+
+def _naive_form(layout: str) -> Reader:
+    return lambda text: text.str.replace(" ", "T", literal=True).str.to_datetime(layout, strict=False, time_unit="us")
+
+
+def _aware_form(layout: str) -> Reader:
+    """With an offset in any spelling: Z, UTC, +01, +0100, +01:00, after a blank or not."""
+    return lambda text: (
+        text.str.replace(" ", "T", literal=True)
+        .str.replace(r"\s*(Z|z|UTC)$", "+00:00")
+        .str.replace(r"\s*([+-]\d\d):?(\d\d)$", "$1:$2")
+        .str.replace(r"(:\d\d(?:\.\d+)?[+-]\d\d)$", "$1:00")
+        .str.to_datetime(f"{layout}%:z", strict=False, time_unit="us", time_zone="UTC")
+    )
+
+
+NAIVE_FORMS: tuple[Reader, ...] = (
+    _naive_form(SECONDS),
+    _naive_form(MINUTES),
+    lambda text: text.str.to_date("%Y-%m-%d", strict=False).cast(NAIVE),
+)
+AWARE_FORMS: tuple[Reader, ...] = (_aware_form(SECONDS), _aware_form(MINUTES))
