@@ -128,7 +128,7 @@ class _DuckDb:
         import duckdb
 
         try:
-            return pl.DataFrame(self.connection.execute(query, dict(parameters)).to_arrow_table())
+            return pl.DataFrame(self.connection.sql(query, params=dict(parameters)).to_arrow_table())
         except duckdb.Error as error:
             raise ValueError(f"the query of the source fails: {mask_text(str(error))}") from None
 

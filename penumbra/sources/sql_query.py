@@ -1,6 +1,7 @@
 """A query of a database as a source: DuckDB, and all that SQLAlchemy reaches, cut by periods of a time column."""
 
 import datetime as dt
+import functools
 import io
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
@@ -90,11 +91,10 @@ class SqlQuery:
         first = parse_period(batch, self.period)
         with open_database(self.url) as database:
             column = database.quote_name(self.time)
-            dtype = self._read_bounds(database).dtype
             limits = {"start": first, "stop": build_batch(first, self.period).complete}
             within = f"q.{column} >= {database.marker}start AND q.{column} < {database.marker}stop"
             query = f"SELECT * FROM (\n{self._embed(database)}\n) q WHERE {within}"
-            rows = database.read_table(query, {name: self._convert(day, dtype) for name, day in limits.items()})
+            rows = database.read_table(query, {name: self._convert(day) for name, day in limits.items()})
         target = io.BytesIO()
         rows.sort([name for name, kind in rows.schema.items() if not kind.is_nested()]).write_parquet(target)
         return {ROWS_FILE: target.getvalue()}
@@ -143,8 +143,14 @@ class SqlQuery:
             )
         return days[0], days[1]
 
-    def _convert(self, day: dt.date, dtype: pl.DataType) -> Any:
+    @functools.cached_property
+    def _time_dtype(self) -> pl.DataType:
+        with open_database(self.url) as database:
+            return self._read_bounds(database).dtype
+
+    def _convert(self, day: dt.date) -> Any:
         """The beginning of a day as the database compares it with the column."""
+        dtype = self._time_dtype
         if isinstance(dtype, pl.Datetime):
             zone = ZoneInfo(self.time_zone or "UTC") if dtype.time_zone else None
             return dt.datetime.combine(day, dt.time(), zone)
