@@ -6,6 +6,7 @@ from penumbra.cli.commands import (
     approvals,
     cluster,
     data,
+    drafting,
     monitoring,
     project,
     promotion,
@@ -26,7 +27,7 @@ SECTIONS = {
     "Reviews": reviews.COMMANDS,
     "Cluster": cluster.COMMANDS,
     "Simulation": simulation.COMMANDS,
-    "Project": project.COMMANDS,
+    "Project": (*drafting.COMMANDS, *project.COMMANDS),
 }
 
 

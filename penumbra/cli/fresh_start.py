@@ -4,6 +4,7 @@ import contextlib
 import datetime as dt
 import os
 import socket
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from flows.steps.flow_locks import get_data_lock, get_training_lock
@@ -34,6 +35,22 @@ def start_over(settings: Settings) -> str:
     Raises:
         StartOverRefused: The service runs, somebody is at work, or there is nothing to move.
     """
+    with exclude_work(settings):
+        if not _list_state(settings):
+            raise StartOverRefused("there is neither data nor state: nothing was to be set aside")
+        return "\n".join([set_aside(settings), "Next: penumbra ingest"])
+
+
+@contextlib.contextmanager
+def exclude_work(settings: Settings) -> Iterator[None]:
+    """Keep all other work on data, models, logs and ledger out, as a context manager.
+
+    Args:
+        settings: All sections with folders, and `service.port`, are read.
+
+    Raises:
+        StartOverRefused: The service runs, or somebody is at work.
+    """
     if _is_listening(settings.service.port):
         raise StartOverRefused(f"something listens at service.port = {settings.service.port}: end the service first")
     with contextlib.ExitStack() as held:
@@ -42,7 +59,7 @@ def start_over(settings: Settings) -> str:
                 held.enter_context(hold_work_lock(path, "start-over", wait=False))
             except WorkInProgress as other:
                 raise StartOverRefused(f"{other}: end it or wait for it first") from None
-        return _set_aside(settings)
+        yield
 
 
 def _list_lock_files(settings: Settings) -> list[Path]:
@@ -58,23 +75,31 @@ def _list_lock_files(settings: Settings) -> list[Path]:
     ]
 
 
-def _set_aside(settings: Settings) -> str:
-    paths = [path for path in (settings.data.folder, get_dvc_file(settings.data), *_list_state()) if path.exists()]
-    if not paths:
-        raise StartOverRefused("there is neither data nor state: nothing was to be set aside")
-    aside = STATE_FOLDER / f"{BEFORE_PREFIX}{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%S}"
+def set_aside(settings: Settings, others: Sequence[Path] = ()) -> str:
+    """Move the data folder, its .dvc file, everything below var/ and other paths into a new folder below var/.
+
+    Args:
+        settings: Sections [data], [registry] and [cluster] are read.
+        others: Files and folders of the project to move as well.
+
+    Returns:
+        What was moved where, and what the settings keep elsewhere.
+    """
+    paths = [*_list_state(settings), *(path for path in others if path.exists())]
+    aside = STATE_FOLDER / f"{BEFORE_PREFIX}{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%S%f}"
     aside.mkdir(parents=True)
     for path in paths:
         target = aside / (path if path.parent == STATE_FOLDER else path.name)
         target.parent.mkdir(exist_ok=True)
         os.replace(path, target)
     moved = ", ".join(map(str, paths))
-    return "\n".join([f"moved into {aside}: {moved}", *_describe_elsewhere(settings), "Next: penumbra ingest"])
+    return "\n".join([f"moved into {aside}: {moved}", *_describe_elsewhere(settings)])
 
 
-def _list_state() -> list[Path]:
+def _list_state(settings: Settings) -> list[Path]:
     found = sorted(STATE_FOLDER.iterdir()) if STATE_FOLDER.is_dir() else []
-    return [path for path in found if path.name not in KEPT and not path.name.startswith(BEFORE_PREFIX)]
+    state = [path for path in found if path.name not in KEPT and not path.name.startswith(BEFORE_PREFIX)]
+    return [path for path in (settings.data.folder, get_dvc_file(settings.data), *state) if path.exists()]
 
 
 def _describe_elsewhere(settings: Settings) -> list[str]:

@@ -1,0 +1,159 @@
+"""The command that makes a first problem from data: init."""
+
+import datetime as dt
+import re
+import sys
+import unicodedata
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from penumbra.cli.group import ProjectCommand, refuse_on, show_progress
+from penumbra.cli.processes import run_command, run_flow_process
+
+if TYPE_CHECKING:
+    from penumbra.cli.new_problem import NewProblem
+    from penumbra.drafting.draft import DraftQuestion, ProblemDraft
+
+URL_MARK = "://"
+PERIODS = ("day", "week", "month", "quarter", "year", "file")
+ANSWERS_FILE = Path(".copier-answers.yml")  # of a project that was generated, with a name that the team gave it
+NOTHING = "none"
+
+
+def _resolve_location(ctx: click.Context, parameter: click.Parameter, value: str) -> str:
+    """The path made absolute before the command enters the project's folder; URLs stay."""
+    return value if URL_MARK in value else str(Path(value).absolute())
+
+
+@click.command("init", cls=ProjectCommand, example="penumbra init --from orders.csv --target churned")
+@click.option(
+    "--from",
+    "location",
+    metavar="DATA",
+    required=True,
+    callback=_resolve_location,
+    help="A CSV or Parquet file, a folder or a quoted glob of them, or a URL; with --query a DuckDB file or the URL of "
+    "a database (duckdb:// for a query that reads files).",
+)
+@click.option("--target", metavar="COLUMN", required=True, help="What is to be predicted.")
+@click.option("--time", metavar="COLUMN", help="When a row's event was, if the data don't tell.")
+@click.option("--no-time", is_flag=True, help="Rows have no time: they are dealt to made-up days in their order.")
+@click.option("--key", metavar="COLUMN", multiple=True, help="What identifies a row; may be repeated.")
+@click.option("--no-key", is_flag=True, help="Nothing identifies a row.")
+@click.option("--period", type=click.Choice(PERIODS), help="What a batch holds.")
+@click.option("--query", metavar="SQL", default="", help="The query that gives the rows, one for each event.")
+@click.option("--name", help="The name of the model and the service; by default the target's.")
+@click.option("--dry-run", is_flag=True, help="Print what would be written.")
+@click.option("--force", is_flag=True, help="Set problem/ aside though git doesn't have it as it is.")
+@click.pass_context
+def start_problem(
+    ctx: click.Context, location: str, name: str | None, dry_run: bool, force: bool, **choices: Any
+) -> None:
+    """Write a first problem/ from data, and have the doctor look at it.
+
+    Looks at the columns and writes schema, source, features, candidates and slices, and the settings that must change.
+    What problem/ was before is set aside with its data, models and logs, as `penumbra start-over` does. Then the data
+    are ingested and examined; exit code 3 if the doctor finds something.
+    """
+    from penumbra.cli.fresh_start import StartOverRefused
+    from penumbra.cli.new_problem import install_problem, plan_problem
+    from penumbra.cli.reports.draft_report import describe_draft
+    from penumbra.core.settings import SettingsError, load_settings
+    from penumbra.drafting.draft import DraftRefused
+
+    with refuse_on(DraftRefused, SettingsError, StartOverRefused, OSError, prefix="nothing was written: "):
+        settings, place = load_settings(), _relate_location(location, bool(choices["query"]))
+        draft = _draft_problem(place, **choices)
+        new = plan_problem(draft, settings, _choose_name(name, draft), dt.datetime.now(dt.UTC).date())
+        click.echo(describe_draft(draft, len(new.batches), new.list_changes()))
+        if dry_run:
+            click.echo(_format_files(new.files))
+            return
+        click.echo(install_problem(new, settings, force))
+    ctx.exit(_examine_problem(place, new))
+
+
+def _relate_location(location: str, is_database: bool) -> str:
+    """A path below the project's folder from there, any other as it is. Raises DraftRefused for folders of ours."""
+    from penumbra.core.settings import load_settings
+    from penumbra.core.text.masking import mask_address
+    from penumbra.drafting.draft import DraftRefused
+
+    if URL_MARK in location:
+        address = location.partition("?")[0]
+        if mask_address(address) != address and "${" not in address:
+            raise DraftRefused("problem/source.py is no place for a password: pass ${NAME}, an environment variable's")
+        return location
+    path = Path(location)
+    if path.is_relative_to(Path.cwd()):
+        path = path.relative_to(Path.cwd())
+    for folder in (load_settings().data.folder, Path("var"), Path("problem")):
+        if path.is_relative_to(folder):
+            raise DraftRefused(f"{path} is in {folder}/, which is set aside: put the data elsewhere")
+    return f"duckdb:///{path}" if is_database else str(path)
+
+
+def _draft_problem(
+    location: str, *, target: str, time: str | None, no_time: bool, key: Sequence[str], no_key: bool, **rest: Any
+) -> "ProblemDraft":
+    """Draft the problem; what the data don't tell is asked for at a terminal."""
+    from penumbra.drafting.analysis.problem_analysis import draft_problem
+    from penumbra.drafting.draft import DraftQuestion, Unsaid
+
+    if (time and no_time) or (key and no_key):
+        raise click.UsageError("--time and --no-time, --key and --no-key exclude each other")
+    choices: dict[str, Any] = {
+        "time": None if no_time else time or Unsaid.UNSAID,
+        "key": () if no_key else key or Unsaid.UNSAID,
+    }
+    while True:
+        try:
+            with show_progress("Reading the data"):
+                return draft_problem(location, target, **choices, **rest)
+        except DraftQuestion as question:
+            if not sys.stdin.isatty():
+                raise
+            choices |= _ask_choice(question)
+
+
+def _ask_choice(question: "DraftQuestion") -> dict[str, Any]:
+    click.echo(str(question), err=True)
+    options = click.Choice([*question.candidates, NOTHING])
+    answer = click.prompt(question.option.removeprefix("--"), type=options, err=True)
+    if question.option == "--time":
+        return {"time": None if answer == NOTHING else answer}
+    return {"key": () if answer == NOTHING else (answer,)}
+
+
+def _choose_name(name: str | None, draft: "ProblemDraft") -> str:
+    """The name of the model: as told, or the target's in plain letters; "" where the project has one of its own."""
+    if name or ANSWERS_FILE.exists():
+        return name or ""
+    plain = unicodedata.normalize("NFKD", draft.target.column).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-") or "model"
+
+
+def _format_files(files: Mapping[str, str]) -> str:
+    return "\n".join(f"\n--- problem/{name}\n{text}" for name, text in files.items())
+
+
+def _examine_problem(location: str, new: "NewProblem") -> int:
+    """Ingest the data and have the doctor examine them; returns its exit code, the next steps having been said."""
+    from penumbra.cli.reports.draft_report import describe_next_steps
+    from penumbra.core.settings import load_settings
+    from penumbra.registry.code_version import NoCodeRevision, read_code_revision
+
+    try:
+        is_committed = bool(read_code_revision(Path.cwd()))
+    except NoCodeRevision:
+        is_committed = False
+    run_flow_process("ingest")
+    code = run_command(sys.executable, "-m", "flows.steps.doctor.examination")
+    click.echo("\n" + describe_next_steps(location, new.example, load_settings(), is_committed))
+    return code
+
+
+COMMANDS = (start_problem,)

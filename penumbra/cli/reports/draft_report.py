@@ -1,0 +1,79 @@
+"""A draft of a problem in words: what was found in the data, and what to do next."""
+
+import json
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePath
+from typing import Any
+
+from penumbra.core.settings import Settings
+from penumbra.drafting.draft import DraftColumn, ProblemDraft
+
+COLUMN_WIDTH = 10
+
+
+def describe_draft(draft: ProblemDraft, batches: int, changes: Sequence[str]) -> str:
+    """Describe what was found in the data.
+
+    Args:
+        draft: The draft.
+        batches: How many batches the source has.
+        changes: Lines about what changes in settings.toml.
+
+    Returns:
+        Lines.
+    """
+    head = f"{draft.rows:,} rows on {draft.days:,} days, {draft.first_day} to {draft.last_day}"
+    return "\n".join([head, *(f"  {title:<{COLUMN_WIDTH}}{text}" for title, text in _list_findings(draft, batches)),
+                      *(f"  {'setting':<{COLUMN_WIDTH}}{line}" for line in changes)])  # fmt: skip
+
+
+def _list_findings(draft: ProblemDraft, batches: int) -> Iterator[tuple[str, str]]:
+    target, key = draft.target, [column.name for column in draft.columns if column.is_key]
+    yes = f", yes is {target.positive!r}" if target.task == "binary" else ""
+    yield "target", f"{target.column}: {target.task}{yes}{_format_reason(target.reason)}"
+    yield "time", f"{draft.source.time}; {batches} batches by {draft.source.period}"
+    yield "key", ", ".join(key) or "none: labels are joined by the prediction's id alone"
+    features = [column.name for column in draft.columns if column.feature]
+    yield "features", f"{len(features)}: {', '.join(features)}"
+    for column in draft.columns:
+        if column.role == "unused" or (column.role == "outcome" and column.name != target.column):
+            yield _describe_left_out(column)
+    for note in draft.notes:
+        yield "note", note
+
+
+def _describe_left_out(column: DraftColumn) -> tuple[str, str]:
+    title = "left out" if column.role == "unused" else "outcome"
+    return title, f"{column.name}{_format_reason(column.reason)}"
+
+
+def _format_reason(reason: str) -> str:
+    return f" ({reason})" if reason else ""
+
+
+def describe_next_steps(location: str, example: Mapping[str, Any], settings: Settings, is_committed: bool) -> str:
+    """Say what to do once `problem/` is written.
+
+    Args:
+        location: What the draft was made from.
+        example: A record as a client sends it.
+        settings: Sections [service] and [labels] are read.
+        is_committed: Whether the project is a git checkout with a commit.
+
+    Returns:
+        Lines with commands.
+    """
+    message = shlex.quote(f"A first problem, drafted from {PurePath(location).name}")
+    record = shlex.quote(json.dumps(example, ensure_ascii=False))
+    address = f"{settings.service.host}:{settings.service.port}"
+    return "\n".join(
+        [
+            f"Read problem/, above all schema.py. Labels are due {settings.labels.delay_hours:g} hours after a row's "
+            "time: where yours come later, say so in settings.toml (labels.delay_hours). Next:",
+            f"  {'' if is_committed else 'git init && '}git add --all && git commit --message {message}",
+            "  make train",
+            "  make serve",
+            f"  curl -s -H 'content-type: application/json' {address}/predict -d {record}",
+        ]
+    )

@@ -1,0 +1,126 @@
+"""`settings.toml`: the settings that another problem changes, edited in place with the comments kept."""
+
+import datetime as dt
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import tomlkit
+from tomlkit.items import Item
+
+from penumbra.core.problem import SourceBatch
+from penumbra.drafting.draft import DraftRefused, ProblemDraft
+from penumbra.drafting.files.candidates_file import CANDIDATE_NAMES, REPLAYED_CANDIDATE
+
+# The last row is so old at most, where more are still to come.
+ONGOING_DAYS = {"day": 7, "week": 14, "month": 62, "quarter": 184, "year": 731, "file": 62}
+MIN_BATCHES, MIN_TEST_ROWS = 3, 200
+COMMENT = re.compile(r"#\s*(.*)")
+
+
+def choose_settings(
+    draft: ProblemDraft, batches: Sequence[SourceBatch], min_days: int, name: str, now: dt.date
+) -> dict[str, Any]:
+    """Choose the settings that the problem asks for.
+
+    Args:
+        draft: The draft.
+        batches: The batches of its source, oldest first.
+        min_days: The gate's, with fewer days of test rows it can't decide.
+        name: The name of the registered model; "" for the one that the settings have.
+        now: Today by the calendar.
+
+    Returns:
+        Values by dotted name.
+
+    Raises:
+        DraftRefused: There are too few batches to train, validate and test on.
+    """
+    is_going_on = _is_going_on(draft, now)
+    today = now if is_going_on else max((batch.complete for batch in batches), default=now)
+    arrived = [batch for batch in batches if batch.complete <= today]
+    if len(arrived) < MIN_BATCHES:
+        raise DraftRefused(
+            f"the data give {len(arrived)} batches by {draft.source.period}, complete by {today}, from "
+            f"{draft.first_day} to {draft.last_day}, and training takes at least {MIN_BATCHES}, one to learn from, one "
+            "to choose by and one for the test: pass a shorter --period, or data of more days"
+        )
+    held_out = _count_held_out(draft, len(arrived), min_days)
+    return {
+        "data.today": "now" if is_going_on else today,
+        "training.candidates": list(CANDIDATE_NAMES),
+        "training.validation_batches": held_out,
+        "training.test_batches": held_out,
+        **({"training.threshold": 0.5} if draft.target.task == "binary" else {}),
+        **({"registry.model": name} if name else {}),
+        "rules.explore_share": 0.0,
+        "gate.accept": [],
+        "promotion.loss": "auto",
+        "monitor.accept": [],
+        "replay.candidate": REPLAYED_CANDIDATE,
+    }
+
+
+def _is_going_on(draft: ProblemDraft, now: dt.date) -> bool:
+    """Whether the data reach up to the present, so that more will come; days that are made up don't."""
+    return (now - draft.last_day).days <= ONGOING_DAYS[draft.source.period]
+
+
+def _count_held_out(draft: ProblemDraft, batches: int, min_days: int) -> int:
+    """How many batches validate, and as many test: of enough days and rows, but a quarter of all at most."""
+    wanted = max(math.ceil(min_days * batches / draft.days), math.ceil(MIN_TEST_ROWS * batches / draft.rows))
+    return max(1, min(wanted, batches // 4))
+
+
+def edit_settings(text: str, values: Mapping[str, Any]) -> str:
+    """Change values in settings.toml and leave the rest as it is, comments included.
+
+    Args:
+        text: The file's text.
+        values: New values by dotted name; those that the file has already change nothing.
+
+    Returns:
+        The new text.
+    """
+    document = tomlkit.parse(text)
+    for name, value in values.items():
+        section, _, key = name.partition(".")
+        table: Any = document[section]
+        if table.get(key) != value:
+            table[key] = _keep_comment(table.get(key), tomlkit.item(value))
+    return tomlkit.dumps(document)
+
+
+def _keep_comment(old: Item | None, new: Item) -> Item:
+    """Give a value the comment of the one in whose place it comes, in the same column where there is room."""
+    if old is None:
+        return new
+    before = old.as_string()
+    comment, column = old.trivia.comment, len(before) + len(old.trivia.comment_ws)
+    if not comment and "\n" in before and (within := COMMENT.search(before.partition("\n")[0])):
+        comment, column = f"# {within[1]}", 0
+    if comment:
+        new.trivia.comment, new.trivia.comment_ws = comment, " " * max(2, column - len(new.as_string()))
+    new.trivia.trail = old.trivia.trail
+    return new
+
+
+def list_changes(text: str, values: Mapping[str, Any]) -> list[str]:
+    """List the settings whose values differ from those of the file.
+
+    Args:
+        text: The file's text.
+        values: New values by dotted name.
+
+    Returns:
+        Lines such as "training.test_batches = 3".
+    """
+    document: Any = tomlkit.parse(text)
+    changed = {name: value for name, value in values.items() if _read_value(document, name) != value}
+    return [f"{name} = {tomlkit.item(value).as_string()}" for name, value in changed.items()]
+
+
+def _read_value(document: Any, name: str) -> Any:
+    section, _, key = name.partition(".")
+    return document[section].get(key)

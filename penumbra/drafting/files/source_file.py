@@ -1,0 +1,56 @@
+"""`problem/source.py`: where raw batches come from, and how text that the contract doesn't read becomes values."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from penumbra.drafting.draft import NumberFormat, ProblemDraft
+from penumbra.drafting.files.python_code import Brackets, Code, format_code, format_text_constant, format_value
+
+CLASSES = {"files": "TableFiles", "sql": "SqlQuery"}
+
+
+def render_source(draft: ProblemDraft) -> str:
+    """Write `problem/source.py`.
+
+    Args:
+        draft: The draft.
+
+    Returns:
+        The file's text.
+    """
+    source, conversions = draft.source, list(_list_conversions(draft))
+    readers = sorted({str(code).partition("(")[0] for code in conversions})
+    places: list[Code] = [format_value(source.location), *(["QUERY"] if source.kind == "sql" else [])]
+    call = _write_call(
+        f"SOURCE = {CLASSES[source.kind]}", places, {"time": source.time, "period": source.period, **source.options}
+    )
+    lines = [
+        '"""Where raw batches come from, and how they are read."""\n',
+        f"from penumbra.sources import {', '.join([CLASSES[source.kind], *readers])}\n",
+        *([format_text_constant("QUERY", source.query)] if source.kind == "sql" else []),
+        format_code(call),
+        *([format_code(Brackets("CONVERSIONS = [", conversions, "]"))] if conversions else []),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _write_call(function: str, positional: Sequence[Code], named: Mapping[str, Any]) -> Code:
+    return Brackets(f"{function}(", [*positional, *(f"{name}={format_value(value)}" for name, value in named.items())])
+
+
+def _list_conversions(draft: ProblemDraft) -> Iterator[Code]:
+    """A conversion for each way of spelling numbers or times, of all columns that have it."""
+    numbers: dict[NumberFormat, list[str]] = {}
+    times: dict[str, list[str]] = {}
+    for column in draft.columns:
+        if column.role != "unused" and column.number_format:
+            numbers.setdefault(column.number_format, []).append(column.name)
+        elif column.role != "unused" and column.time_format:
+            times.setdefault(column.time_format, []).append(column.name)
+    defaults = vars(NumberFormat())
+    for spelling, names in numbers.items():
+        differing = {option: value for option, value in vars(spelling).items() if value != defaults[option]}
+        yield _write_call("read_numbers", list(map(format_value, names)), differing)
+    for form, names in times.items():
+        yield _write_call("read_times", list(map(format_value, names)), {"form": form})

@@ -1,0 +1,99 @@
+"""The settings that another problem changes."""
+
+import datetime as dt
+from dataclasses import dataclass, replace
+
+import pytest
+
+from penumbra.core.settings import PROJECT_ROOT, load_settings
+from penumbra.drafting.draft import DraftRefused
+from penumbra.drafting.files.settings_file import choose_settings, edit_settings, list_changes
+from tests.helpers.drafts import draft_orders
+
+TEXT = (PROJECT_ROOT / "settings.toml").read_text()
+
+
+@dataclass(frozen=True)
+class Batch:
+    name: str
+    complete: dt.date
+
+
+def make_batches(count, days=30, start=dt.date(2024, 1, 1)):
+    ends = [start + dt.timedelta(days=days * n) for n in range(1, count + 1)]
+    return [Batch(end.isoformat(), end) for end in ends]
+
+
+def make_draft(count, days=30, rows_per_day=50, period="month"):
+    draft = draft_orders("orders.csv")
+    last = draft.first_day + dt.timedelta(days=count * days - 1)
+    source = replace(draft.source, period=period)
+    return replace(draft, source=source, last_day=last, days=count * days, rows=count * days * rows_per_day)
+
+
+def choose(draft, batches, now=dt.date(2026, 1, 1), min_days=20, name="returned"):
+    return choose_settings(draft, batches, min_days, name, now)
+
+
+def test_where_the_data_have_ended_the_clock_stands_at_the_end_of_the_last_batch():
+    assert choose(make_draft(6), make_batches(6))["data.today"] == dt.date(2024, 6, 29)
+
+
+def test_where_the_data_reach_up_to_the_present_the_clock_is_the_real_one():
+    chosen = choose(make_draft(6), make_batches(6), now=dt.date(2024, 6, 20))
+    assert chosen["data.today"] == "now"
+
+
+def test_only_batches_that_are_complete_count():
+    with pytest.raises(DraftRefused, match=r"2 batches by month, complete by 2024-03-20, .*at least 3.*--period"):
+        choose(make_draft(3), make_batches(3), now=dt.date(2024, 3, 20))
+
+
+@pytest.mark.parametrize(("count", "days", "held_out"), [(6, 30, 1), (26, 7, 3), (180, 1, 20), (20, 1, 5), (3, 1, 1)])
+def test_test_and_validation_have_the_days_that_the_gate_wants_but_a_quarter_of_all_at_most(count, days, held_out):
+    chosen = choose(make_draft(count, days), make_batches(count, days))
+    assert (chosen["training.validation_batches"], chosen["training.test_batches"]) == (held_out, held_out)
+
+
+def test_with_few_rows_a_day_more_batches_are_held_out():
+    assert choose(make_draft(24, 30, 2), make_batches(24))["training.test_batches"] == 4
+
+
+def test_a_threshold_is_stated_of_a_binary_target_only():
+    assert choose(make_draft(6), make_batches(6))["training.threshold"] == 0.5
+    number = replace(make_draft(6), target=draft_orders("orders.csv", "number").target)
+    assert "training.threshold" not in choose(number, make_batches(6))
+
+
+def test_the_edited_file_has_the_new_values_and_every_comment(tmp_path):
+    edited = edit_settings(TEXT, choose(make_draft(26, 7), make_batches(26, 7)))
+    (tmp_path / "settings.toml").write_text(edited)
+    settings = load_settings(tmp_path / "settings.toml", environ={})
+    assert settings.data.today == dt.date(2024, 7, 1)
+    assert settings.training.candidates == ["forest", "boosting", "linear"]
+    assert settings.training.test_batches == 3
+    assert settings.registry.model == "returned"
+    assert settings.replay.candidate == "boosting"
+    comments = [line.partition("#")[2].strip() for line in TEXT.splitlines()]
+    assert [line.partition("#")[2].strip() for line in edited.splitlines() if "#" in line] == list(
+        filter(None, comments)
+    )
+
+
+def test_comments_stay_in_their_column():
+    (line,) = (line for line in edit_settings(TEXT, {"data.today": "now"}).splitlines() if line.startswith("today"))
+    (old,) = (line for line in TEXT.splitlines() if line.startswith("today"))
+    assert line.startswith('today = "now"')
+    assert line.index("#") == old.index("#")
+
+
+def test_values_that_are_there_already_leave_the_file_as_it_is():
+    document = {"data.bad_row_share": 0.05, "gate.accept": []}
+    assert edit_settings(TEXT, document) == TEXT
+    assert list_changes(TEXT, document) == []
+
+
+def test_a_second_edit_changes_nothing():
+    values = choose(make_draft(6), make_batches(6))
+    once = edit_settings(TEXT, values)
+    assert edit_settings(once, values) == once
