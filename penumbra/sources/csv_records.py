@@ -8,7 +8,7 @@ import numpy as np
 
 from penumbra.sources.csv_tables import CsvLayout
 
-BLOCK_BYTES = 1 << 25  # read at a time
+BLOCK_BYTES, HEADER_BYTES = 1 << 25, 1 << 16  # read at a time
 LONGEST_RECORD = 1 << 26  # a quotation mark that isn't closed would make the rest of the file one record
 NEWLINE, RETURN = 10, 13
 
@@ -46,12 +46,14 @@ def read_header(path: Path, layout: CsvLayout, name: str) -> bytes:
     """
     if layout.columns:
         return b""
-    for block in iterate_records(path, layout, name):
+    for block in iterate_records(path, layout, name, piece_bytes=HEADER_BYTES):
         return block.content[: block.ends[0]]
     raise ValueError(f"{name} is empty: expected a header line")
 
 
-def iterate_records(path: Path, layout: CsvLayout, name: str, skip: int = 0) -> Iterator[RecordBlock]:
+def iterate_records(
+    path: Path, layout: CsvLayout, name: str, skip: int = 0, piece_bytes: int = BLOCK_BYTES
+) -> Iterator[RecordBlock]:
     """Read a file record by record, in blocks.
 
     Args:
@@ -59,6 +61,7 @@ def iterate_records(path: Path, layout: CsvLayout, name: str, skip: int = 0) -> 
         layout: How it is written.
         name: What errors call the file.
         skip: The number of bytes to leave out at its beginning.
+        piece_bytes: The number of bytes that are read at a time.
 
     Yields:
         The blocks. Empty lines belong to the record after them; at the end of the file they are left out.
@@ -68,7 +71,7 @@ def iterate_records(path: Path, layout: CsvLayout, name: str, skip: int = 0) -> 
     """
     with path.open("rb") as file:
         start, line, carry = skip, 1 + file.read(skip).count(b"\n"), b""
-        while (piece := file.read(BLOCK_BYTES)) and len(carry) <= LONGEST_RECORD:
+        while (piece := file.read(piece_bytes)) and len(carry) <= LONGEST_RECORD:
             content = carry + piece
             ends = find_record_ends(content, layout)
             whole = int(ends[-1]) if len(ends) else 0

@@ -1,16 +1,15 @@
 """CSV files as tables of text, with errors that name the line."""
 
+import contextlib
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
 from penumbra.core.text.quoting import escape_text, list_names
-
-BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ def read_column_names(header: bytes, layout: CsvLayout, name: str) -> list[str]:
     Raises:
         ValueError: A name stands there twice, or the header isn't UTF-8.
     """
-    names = list(layout.columns) or next(_read_lines(header, layout, name), [])
+    names = list(layout.columns) or next(_read_lines(header, layout, name), (1, []))[1]
     if repeated := sorted({each for each in names if names.count(each) > 1}):
         raise ValueError(
             f"{name} has {list_names(repeated)} more than once: expected a name of its own for each column"
@@ -88,25 +87,32 @@ def read_csv_table(content: bytes, layout: CsvLayout, name: str, column: str | N
 def _describe_fault(content: bytes, layout: CsvLayout, name: str, error: Exception) -> str:
     """Where a file stops being CSV: the first line with too many values, or what polars says."""
     lines = _read_lines(content, layout, name)
-    width = len(layout.columns) or len(next(lines, []))
-    for values in lines:
+    width = len(layout.columns or next(lines, (1, []))[1])
+    for number, values in lines:
         if len(values) > width:
             found = escape_text(layout.separator.join(values))
-            return f"{name}, line {lines.line_num}: {len(values)} values, expected {width}: {found}"
+            return f"{name}, line {number}: {len(values)} values, expected {width}: {found}"
     return f"{name} isn't readable as CSV: {escape_text(error, most=300)}"
 
 
-def _read_lines(content: bytes, layout: CsvLayout, name: str) -> Any:
-    """A reader of the file's records. Raises ValueError where the file isn't UTF-8."""
+def _read_lines(content: bytes, layout: CsvLayout, name: str) -> Iterator[tuple[int, list[str]]]:
+    """The values of each record, with the number of its last line. Raises ValueError where the file isn't UTF-8."""
+    text = io.TextIOWrapper(io.BytesIO(content), "utf-8-sig", newline="")
+    quoting: Any = csv.QUOTE_MINIMAL if layout.quote else csv.QUOTE_NONE
+    reader = csv.reader(text, delimiter=layout.separator, quotechar=layout.quote or None, quoting=quoting)
     try:
-        text = content.removeprefix(BOM).decode()
+        with contextlib.suppress(csv.Error):  # a value that is too long for this reader
+            for values in reader:
+                yield reader.line_num, values
+    except UnicodeDecodeError:
+        raise ValueError(_describe_encoding(content, name)) from None
+
+
+def _describe_encoding(content: bytes, name: str) -> str:
+    try:
+        content.decode()
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise ValueError(
-            f"{name}, line {line}: byte 0x{content[error.start]:02x} isn't UTF-8: expected the encoding of the file to "
-            'be named in the source, such as encoding="cp1252"'
-        ) from None
-    quoting: Any = csv.QUOTE_MINIMAL if layout.quote else csv.QUOTE_NONE
-    return csv.reader(
-        io.StringIO(text, newline=""), delimiter=layout.separator, quotechar=layout.quote or None, quoting=quoting
-    )
+        found = f"{name}, line {line}: byte 0x{content[error.start]:02x} isn't UTF-8"
+        return f'{found}: expected the encoding of the file to be named in the source, such as encoding="cp1252"'
+    return f"{name} isn't UTF-8"

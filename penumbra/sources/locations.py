@@ -1,8 +1,10 @@
 """The files of a source: found by paths, folders, patterns and URLs, and opened as plain files on this machine."""
 
 import codecs
+import importlib.util
 import re
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,7 @@ from penumbra.core.text.masking import mask_address
 
 PARQUET_SUFFIXES = (".parquet", ".pq")
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt", *PARQUET_SUFFIXES)
+PACKAGE_SCHEME = "package"
 PATTERN_CHARACTERS = re.compile(r"[*?\[]")
 PIECE_BYTES = 1 << 22
 
@@ -61,7 +64,7 @@ def find_table_files(paths: Sequence[str | Path]) -> list[TableFile]:
 
     Args:
         paths: Files, folders (all tables below them) and patterns such as `orders/**/*.csv`, on this machine (from the
-            project's folder) or as URLs that fsspec knows.
+            project's folder), as URLs that fsspec knows, or as "package://name/path" in an installed package.
 
     Returns:
         The files in the order of the paths, and by name among those of one path.
@@ -72,8 +75,8 @@ def find_table_files(paths: Sequence[str | Path]) -> list[TableFile]:
         ConnectionError: A store can't be reached.
     """
     files = [file for path in paths for file in _find_files(str(path))]
-    names = [file.name for file in files]
-    if repeated := [name for name in names if names.count(name) > 1]:
+    counts = Counter(file.name for file in files)
+    if repeated := [name for name, count in counts.items() if count > 1]:
         raise ValueError(f"two files are called {repeated[0]}: expected a name of its own for each")
     return files
 
@@ -103,7 +106,7 @@ def open_plain_file(file: TableFile, encoding: str, folder: Path) -> Path:
 
 
 def _find_files(path: str) -> Iterator[TableFile]:
-    address = path if get_scheme(path) else str(find_project_root() / Path(path).expanduser())
+    address = _make_address(path)
     try:
         store, place = fsspec.core.url_to_fs(address)
         store.invalidate_cache()
@@ -118,6 +121,17 @@ def _find_files(path: str) -> Iterator[TableFile]:
         name = each.removeprefix(root).lstrip("/")
         compression = infer_compression(name)
         yield TableFile(name.rpartition(".")[0] if compression else name, each, store, str(store.ukey(each)))
+
+
+def _make_address(path: str) -> str:
+    """A path as one that doesn't depend on the working folder, or as a URL of fsspec."""
+    if get_scheme(path) != PACKAGE_SCHEME:
+        return path if get_scheme(path) else str(find_project_root() / Path(path).expanduser())
+    package, _, inner = path.partition("://")[2].partition("/")
+    spec = importlib.util.find_spec(package)  # which doesn't import it
+    if spec is None or not spec.submodule_search_locations:
+        raise FileNotFoundError(f"the package {package}, which carries {inner}, is not installed")
+    return str(Path(next(iter(spec.submodule_search_locations))) / inner)
 
 
 def _list_paths(store: Any, place: str) -> tuple[list[str], str]:

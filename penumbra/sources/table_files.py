@@ -35,7 +35,8 @@ class TableFiles:
 
     Args:
         paths: A file, a folder (all tables below it), a pattern such as "orders/**/*.csv", or several of these; on this
-            machine (from the project's folder) or as URLs that fsspec knows, such as "s3://bucket/orders".
+            machine (from the project's folder), as URLs that fsspec knows, such as "s3://bucket/orders", or in an
+            installed package: "package://name/path".
         time: The column with the time of the event, `TIME` of `problem/schema.py`.
         period: "day", "week", "month", "quarter" or "year"; or "file": each file is a batch.
         time_format: The form of the times, such as "%d.%m.%Y %H:%M", or "s", "ms" or "us" for numbers since 1970; None

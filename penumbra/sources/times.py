@@ -10,7 +10,7 @@ from penumbra.sources.conversions import read_times
 
 NAIVE, AWARE = pl.Datetime("us"), pl.Datetime("us", "UTC")
 FIRST_DAY, LAST_DAY = dt.date(1700, 1, 1), dt.date(2199, 12, 31)  # a time beyond them is taken for a slip
-SECONDS, MINUTES = "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M"
+SECONDS, FRACTIONS, MINUTES = "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M"
 ISO_EXPECTATION = "a time such as 2024-03-01T12:00:00, with or without an offset, or a date"
 
 Reader = Callable[[pl.Expr], pl.Expr]
@@ -58,7 +58,7 @@ class TimeColumn:
         aware, naive = self._read_moments(values)
         if values.dtype != pl.String:
             return (aware if aware.null_count() < len(aware) else naive).alias(values.name)
-        spelled = aware.dt.strftime(f"{SECONDS}Z"), naive.dt.strftime(SECONDS)
+        spelled = aware.dt.strftime(f"{FRACTIONS}Z"), naive.dt.strftime(FRACTIONS)
         return _coalesce(*spelled, values).alias(values.name)
 
     def describe_expectation(self) -> str:
@@ -128,9 +128,11 @@ def _aware_form(layout: str) -> Reader:
     )
 
 
+# The usual forms first: polars reads those without a fraction five times as fast.
 NAIVE_FORMS: tuple[Reader, ...] = (
     _naive_form(SECONDS),
-    _naive_form(MINUTES),
     lambda text: text.str.to_date("%Y-%m-%d", strict=False).cast(NAIVE),
+    _naive_form(MINUTES),
+    _naive_form(FRACTIONS),
 )
-AWARE_FORMS: tuple[Reader, ...] = (_aware_form(SECONDS), _aware_form(MINUTES))
+AWARE_FORMS: tuple[Reader, ...] = (_aware_form(SECONDS), _aware_form(MINUTES), _aware_form(FRACTIONS))
