@@ -101,7 +101,7 @@ def _draw_plain_column(name: str, attribute: str, seen: Observation, values: pl.
     reading, profile = seen.readings[name], seen.profiles[name]
     if not profile.read:
         return DraftColumn(name, attribute, pl.String(), "unused", nullable=True)
-    contract = draw_contract(name, reading.dtype, profile, values[name])
+    contract = draw_contract(name, reading, profile, values[name])
     return DraftColumn(
         name,
         attribute,

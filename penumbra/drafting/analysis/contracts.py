@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from penumbra.drafting.analysis.profiles import ColumnProfile
+from penumbra.drafting.analysis.readings import Reading
 from penumbra.drafting.analysis.words import OPEN_WORDS, has_word_of
 
 INTEGERS = {8: pl.Int8(), 16: pl.Int16(), 32: pl.Int32(), 64: pl.Int64()}  # by their bits
@@ -45,21 +46,22 @@ class ColumnContract:
     reason: str = ""
 
 
-def draw_contract(name: str, dtype: pl.DataType, profile: ColumnProfile, values: pl.Series) -> ColumnContract:
+def draw_contract(name: str, reading: Reading, profile: ColumnProfile, values: pl.Series) -> ColumnContract:
     """Draw the contract of a column.
 
     Args:
         name: The column's name.
-        dtype: The dtype of its values.
+        reading: How it is read.
         profile: What all rows say of it.
         values: Its values in the sample, oldest first.
 
     Returns:
         The contract.
     """
-    nullable = profile.missing > 0 or profile.rows < MIN_ROWS_WITHOUT_NULL
+    dtype, nullable = reading.dtype, profile.missing > 0 or profile.rows < MIN_ROWS_WITHOUT_NULL
     if dtype == pl.String:
-        return _draw_text(name, profile, values, nullable)
+        is_open = bool(reading.reason) or has_word_of(OPEN_WORDS, name)
+        return _draw_text(profile, values, nullable, is_open)
     if dtype.is_numeric():
         return _draw_number(dtype, profile, values, nullable)
     if isinstance(dtype, pl.Date | pl.Datetime):
@@ -98,21 +100,21 @@ def fit_integer(minimum: int, maximum: int) -> pl.DataType:
     return pl.UInt64() if minimum >= 0 else pl.Int64()
 
 
-def _draw_text(name: str, profile: ColumnProfile, values: pl.Series, nullable: bool) -> ColumnContract:
-    if profile.words and _is_closed(name, profile, values):
+def _draw_text(profile: ColumnProfile, values: pl.Series, nullable: bool, is_open: bool) -> ColumnContract:
+    if profile.words and not is_open and _is_closed(profile, values):
         return ColumnContract(pl.Enum(profile.words), nullable, categories=profile.words)
     longest = max(MIN_TEXT_LENGTH, round_outward(2 * profile.max_length))
     return ColumnContract(pl.String(), nullable, max_length=longest)
 
 
-def _is_closed(name: str, profile: ColumnProfile, values: pl.Series) -> bool:
+def _is_closed(profile: ColumnProfile, values: pl.Series) -> bool:
     """Whether no other value is to come: there are few, each is frequent, and none is new in the later half."""
     words = profile.words or ()
     counts = values.drop_nulls().value_counts(name="rows")["rows"]
     is_frequent = len(counts) == len(words) and bool((counts >= MIN_VALUE_ROWS).all())
     is_few = len(words) <= MAX_ENUM_VALUES and profile.read >= MIN_ROWS_PER_VALUE * len(words)
     earlier = values.head(len(values) // 2).drop_nulls().n_unique()
-    return is_few and is_frequent and earlier == len(words) and not has_word_of(OPEN_WORDS, name)
+    return is_few and is_frequent and earlier == len(words)
 
 
 def _draw_number(dtype: pl.DataType, profile: ColumnProfile, values: pl.Series, nullable: bool) -> ColumnContract:

@@ -10,12 +10,13 @@ from penumbra.drafting.analysis.moments import is_nearly_full
 from penumbra.drafting.analysis.profiles import ColumnProfile
 from penumbra.drafting.analysis.readings import Reading
 from penumbra.drafting.analysis.tables import DataTable
-from penumbra.drafting.analysis.words import KEY_WORDS, OPEN_WORDS, has_word_of, is_counter_name, split_name
+from penumbra.drafting.analysis.words import ENTITY_WORDS, KEY_WORDS, has_word_of, is_counter_name, split_name
 from penumbra.drafting.draft import DraftQuestion, DraftRefused, Unsaid
 
 KEY_DTYPES = (pl.String, pl.Int64, pl.UInt64)
 MAX_REPEATED_SHARE = 0.01  # of the rows, whose key another row has, too
 MIN_DISTINCT_SHARE = 0.85  # of a key's values, as they are counted roughly
+MIN_MEETINGS = 5  # that chance would give, from which on their absence is no chance
 MAX_KEY_LENGTH = 64
 PLAIN_KEY_NAMES = ("id", "uuid", "guid", "key")
 
@@ -70,8 +71,9 @@ def choose_key(
     single = [name for name in named if _may_be_unique(profiles[name])]
     if found := _list_unique(table, readings, [(name,) for name in single]):
         return _prefer_one(found)
-    things = [name for name in names if name not in single and (name in named or has_word_of(OPEN_WORDS, name))]
-    found = _list_unique(table, readings, [(name, time) for name in things if time])
+    things = [name for name in names if name not in single and (name in named or has_word_of(ENTITY_WORDS, name))]
+    pairs = [(name, time) for name in things if time and _would_meet(profiles[name], profiles[time])]
+    found = _list_unique(table, readings, pairs)
     if len(found) == 1:
         return found[0]
     return KeyChoice((), reason="no column, alone or with the time, tells all rows apart")
@@ -99,6 +101,12 @@ def _is_possible(name: str, reading: Reading, profile: ColumnProfile) -> bool:
     is_short = profile.max_length <= MAX_KEY_LENGTH
     has_dtype = reading.dtype in KEY_DTYPES and not reading.is_left_out
     return has_dtype and is_nearly_full(profile) and is_short and not is_counter_name(name)
+
+
+def _would_meet(thing: ColumnProfile, time: ColumnProfile) -> bool:
+    """Whether a thing would be there twice at some time, if its rows were spread by chance."""
+    rows, together = thing.rows, thing.rows / max(time.distinct, 1)
+    return rows * (together - 1) / 2 / max(thing.distinct, 1) >= MIN_MEETINGS
 
 
 def _may_be_unique(profile: ColumnProfile) -> bool:

@@ -54,7 +54,7 @@ def _list_faulty_values(seen: Observation, key: KeyChoice) -> Iterator[str]:
 def _list_guesses(seen: Observation, span: DaySpan) -> Iterator[str]:
     options = seen.table.options
     if words := options.get("null_words", ())[1:]:
-        yield f"read as missing: {', '.join(map(quote_value, words))}"
+        yield f"read as missing: {', '.join(map(repr, words))}"
     if "columns" in options:
         yield "the first line has no names, so the columns are called column_1, column_2, …"
     if options.get("encoding") in ("cp1252", "latin-1"):

@@ -42,19 +42,33 @@ LATER_WORDS = frozenset(
             "canceled",
         ),
         *("churned", "returned", "refunded", "paid", "delivered", "ended", "end", "completed", "finished", "settled"),
-        *("updated", "modified", "deleted", "terminated", "termination", "label", "target", "prediction", "predicted"),
+        *(
+            "updated",
+            "modified",
+            "shipped",
+            "dispatched",
+            "received",
+            "arrived",
+            "decided",
+            "deleted",
+            "terminated",
+            "termination",
+            "label",
+            "target",
+            "prediction",
+            "predicted",
+        ),
     )
 )
 # Of things that come and go, so that those of today aren't all.
-OPEN_WORDS = frozenset(
+ENTITY_WORDS = frozenset(
     (
-        *KEY_WORDS,
-        *CODE_WORDS,
         *("country", "city", "town", "state", "county", "store", "shop", "branch", "product", "item", "brand", "sku"),
         *("model", "user", "customer", "client", "account", "name", "campaign", "supplier", "vendor", "merchant"),
         *("agent", "employee", "version", "device", "browser", "host", "machine", "sensor", "station", "url", "domain"),
     )
 )
+OPEN_WORDS = ENTITY_WORDS | KEY_WORDS | CODE_WORDS
 LIFE_WORDS = frozenset(
     ("birth", "birthday", "birthdate", "dob", "born", "geburtsdatum", "hired", "joined", "since", "due")
 )

@@ -1,0 +1,193 @@
+"""What one column of a CSV file becomes: the habits of those who write such files, one by one."""
+
+import datetime as dt
+
+import polars as pl
+import pytest
+
+from penumbra.drafting.draft import NumberFormat
+from tests.helpers.drafted_orders import draft_column, draft_orders, get_column
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "minimum", "maximum"),
+    [
+        (["1", "12", "40"], pl.Int8(), 0, 100),
+        (["1", "700"], pl.Int16(), 0, 2000),
+        (["-4", "700"], pl.Int16(), -1000, 2000),
+        (["1", "70000"], pl.Int32(), 0, 200_000),
+        (["1", "7000000000"], pl.Int64(), 0, 20_000_000_000),
+        (["0", "1"], pl.Int8(), 0, 1),
+        (["0.5", "1.25"], pl.Float64(), 0, 2),
+        (["-12.5", "30.0"], pl.Float64(), -100, 100),
+        (["1e3", "2.5e3"], pl.Float64(), 0, 5000),
+    ],
+)
+def test_a_number_has_the_smallest_type_and_room_around_its_range(tmp_path, values, dtype, minimum, maximum):
+    column = draft_column(tmp_path, values)
+    assert (column.dtype, column.minimum, column.maximum) == (dtype, minimum, maximum)
+    assert (column.role, column.feature, column.nullable) == ("feature", "number", False)
+
+
+def test_whole_numbers_that_a_tool_wrote_as_floats_since_some_are_missing_are_whole(tmp_path):
+    column = draft_column(tmp_path, ["1.0", "12.0", ""])
+    assert (column.dtype, column.nullable) == (pl.Int8(), True)
+
+
+@pytest.mark.parametrize(
+    "word", ["", "NA", "N/A", "n/a", "null", "NULL", "NaN", "nan", "-", "?", "None", "#N/A", "k.A."]
+)
+def test_a_word_among_numbers_is_a_missing_value(tmp_path, word):
+    draft = draft_orders(tmp_path, value=["1.5", "12", word])
+    column = get_column(draft, "value")
+    assert (column.dtype, column.nullable) == (pl.Float64(), True)
+    assert draft.source.options == ({"null_words": ("", word)} if word else {})
+    assert draft.notes == ((f"read as missing: '{word}'",) if word else ())
+
+
+def test_a_word_that_is_a_value_of_text_too_stays_one(tmp_path):
+    draft = draft_orders(tmp_path, country=["NA", "DE", "FR"], value=["1.5", "12", "7"])
+    assert draft.source.options == {}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [["yes", "no"], ["Yes", "No"], ["y", "n"], ["Y", "N", ""], ["true", "false"], ["TRUE", "FALSE"], ["T", "F"]],
+)
+def test_booleans_are_read_by_their_words(tmp_path, values):
+    column = draft_column(tmp_path, values)
+    assert (column.dtype, column.feature, column.nullable) == (pl.Boolean(), "category", "" in values)
+
+
+def test_yes_and_no_of_another_language_are_a_category(tmp_path):
+    column = draft_column(tmp_path, ["ja", "nein"])
+    assert (column.dtype, column.categories) == (pl.Enum(["ja", "nein"]), ("ja", "nein"))
+
+
+@pytest.mark.parametrize(
+    ("values", "number_format", "dtype"),
+    [
+        (["3,5", "12,25"], NumberFormat(","), pl.Float64()),
+        (["1,234", "999"], NumberFormat(".", ","), pl.Int16()),
+        (["$1,200.50", "$5.00"], NumberFormat(".", ",", ("$",)), pl.Float64()),
+        (["12 %", "7.5 %"], NumberFormat(".", "", ("%",)), pl.Float64()),
+    ],
+)
+def test_numbers_of_another_spelling_carry_their_format(tmp_path, values, number_format, dtype):
+    column = draft_column(tmp_path, values)
+    assert (column.number_format, column.dtype, column.feature) == (number_format, dtype, "number")
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "reason"),
+    [
+        ("branch", ["0012", "0113"], "digits with leading zeros: a code, and no number"),
+        ("zip", ["12345", "54321"], "by its name a code, and no number"),
+        ("PLZ", ["12345", "54321"], "by its name a code, and no number"),
+        ("contact", ["+4930123456", "+4989123456"], "digits after a plus sign: a code, and no number"),
+        ("card", ["4111111111111111", "5500000000000004"], "more digits than a number in JSON holds: a code"),
+    ],
+)
+def test_digits_that_are_a_code_stay_text(tmp_path, name, values, reason):
+    column = draft_column(tmp_path, values, name)
+    assert (column.dtype, column.feature, column.reason) == (pl.String(), "category", reason)
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "form", "feature"),
+    [
+        (["2023-12-24", "2023-11-30"], pl.Date(), None, "weekday"),
+        (["24.12.2023", "30.11.2023"], pl.Date(), "%d.%m.%Y", "weekday"),
+        (["12/24/2023", "11/30/2023"], pl.Date(), "%m/%d/%Y", "weekday"),
+        (["2023-12-24 10:30", "2023-11-30 12:00"], pl.Datetime("us"), None, "weekday"),
+        (["2023-12-24T10:30:00+01:00", "2023-11-30T12:00:00Z"], pl.Datetime("us", "UTC"), None, "weekday"),
+        (["24.12.2023 10:30", "30.11.2023 12:00"], pl.Datetime("us"), "%d.%m.%Y %H:%M", "weekday"),
+        (["10:30", "12:00:05"], pl.Time(), None, "hour"),
+    ],
+)
+def test_a_second_time_is_a_feature_of_its_kind(tmp_path, values, dtype, form, feature):
+    column = draft_column(tmp_path, values, "since")
+    assert (column.dtype, column.time_format, column.feature) == (dtype, form, feature)
+    assert column.time_zone == getattr(dtype, "time_zone", None)
+
+
+def test_seconds_since_1970_are_a_time_where_the_name_says_so(tmp_path):
+    seconds = ["1700000000", "1700003600"]
+    joined = draft_column(tmp_path, seconds, "joined_at")
+    assert (joined.dtype, joined.time_format) == (pl.Datetime("us", "UTC"), "s")
+    assert draft_column(tmp_path, seconds, "population").feature == "number"
+
+
+def test_whole_numbers_with_time_in_their_name_are_clock_times(tmp_path):
+    column = draft_column(tmp_path, ["5", "1745", "2359"], "dep_time")
+    assert (column.dtype, column.feature) == (pl.Int16(), "clock")
+    assert draft_column(tmp_path, ["5", "1790", "2359"], "dep_time").feature == "number"
+
+
+def test_few_frequent_words_are_an_enum_and_others_text(tmp_path):
+    closed = draft_column(tmp_path, ["north", "south", "west"])
+    assert (closed.dtype, closed.max_length) == (pl.Enum(["north", "south", "west"]), None)
+    assert draft_column(tmp_path, ["north"] * 399 + ["south"]).dtype == pl.String()
+    assert draft_column(tmp_path, ["north"] * 250 + ["south"] * 150).dtype == pl.String()
+    assert draft_column(tmp_path, ["DE", "FR"], "country").dtype == pl.String()
+
+
+def test_text_has_room_for_longer_words(tmp_path):
+    assert draft_column(tmp_path, ["short", "x" * 45] + ["a"] * 197, "city").max_length == 100
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "reason"),
+    [
+        ("value", [""], "no row has a value"),
+        ("value", ["7"], "always 7"),
+        ("value", ["north"], "always 'north'"),
+        ("value", [f"v{n}" for n in range(400)], "about every row has another value"),
+        ("value", [f"v{n}" for n in range(300)], "about every row has another value"),
+        (
+            "value",
+            [f"the parcel was left with a neighbour, number {n}" for n in range(400)],
+            "free text, of 48 characters",
+        ),
+        ("", [str(n) for n in range(400)], "it has no name"),
+        ("Unnamed: 0", [str(n) for n in range(400)], "it numbers the rows"),
+        (
+            "customer_id",
+            [str(1000 + n * 7 % 301) for n in range(400)],
+            "by name an identifier, whose numbers have about",
+        ),
+        ('a"b', ["1", "2"], "its name has quotation marks"),
+        ("shipped", [(dt.date(2024, 9, 1) + dt.timedelta(days=n % 60)).isoformat() for n in range(400)], "lies after"),
+    ],
+)
+def test_a_column_that_helps_nobody_is_left_out_with_the_reason(tmp_path, name, values, reason):
+    column = draft_column(tmp_path, values, name)
+    assert (column.role, column.feature, column.reason[: len(reason)]) == ("unused", None, reason)
+
+
+def test_missing_values_make_a_column_nullable_and_so_do_few_rows(tmp_path):
+    assert draft_column(tmp_path, ["1", "2", "3"]).nullable is False
+    assert draft_column(tmp_path, ["1", "2", ""]).nullable is True
+    assert get_column(draft_orders(tmp_path, rows=90, value=["1", "2", "3"]), "value").nullable is True
+
+
+def test_a_number_that_grows_with_time_has_no_maximum(tmp_path):
+    column = draft_column(tmp_path, [str(n) for n in range(400)], "mileage")
+    assert (column.dtype, column.minimum, column.maximum) == (pl.Int64(), 0, None)
+    assert column.reason == "grows with time: no maximum"
+
+
+def test_the_example_is_a_whole_row_of_the_data_as_json(tmp_path):
+    columns = {"region": ["north", "south"], "since": ["24.12.2023", "30.11.2023"], "note": ["", "x"]}
+    example = {column.name: column.example for column in draft_orders(tmp_path, **columns).columns}
+    assert example == {
+        "day": "2024-07-18T00:00:00",
+        "amount": example["amount"],
+        "region": example["region"],
+        "since": example["since"],
+        "note": "x",
+        "late": example["late"],
+    }
+    assert isinstance(example["amount"], int)
+    assert example["since"] in ("2023-12-24", "2023-11-30")
+    assert isinstance(example["late"], bool)
