@@ -7,9 +7,11 @@ import polars as pl
 
 from penumbra.core.text.quoting import list_names
 from penumbra.drafting.analysis.moments import is_nearly_full
+from penumbra.drafting.analysis.observation import Observation
 from penumbra.drafting.analysis.profiles import ColumnProfile
 from penumbra.drafting.analysis.readings import Reading
 from penumbra.drafting.analysis.tables import DataTable
+from penumbra.drafting.analysis.text_patterns import is_matched
 from penumbra.drafting.analysis.words import ENTITY_WORDS, KEY_WORDS, has_word_of, is_counter_name, split_name
 from penumbra.drafting.draft import DraftQuestion, DraftRefused, Unsaid
 
@@ -17,6 +19,7 @@ KEY_DTYPES = (pl.String, pl.Int64, pl.UInt64)
 MAX_REPEATED_SHARE = 0.01  # of the rows, whose key another row has, too
 MIN_DISTINCT_SHARE = 0.85  # of a key's values, as they are counted roughly
 MIN_MEETINGS = 5  # that chance would give, from which on their absence is no chance
+CODE_PATTERN = r"\S*[0-9]\S*"
 MAX_KEY_LENGTH = 64
 PLAIN_KEY_NAMES = ("id", "uuid", "guid", "key")
 
@@ -36,20 +39,11 @@ class KeyChoice:
     reason: str = ""
 
 
-def choose_key(
-    table: DataTable,
-    readings: Mapping[str, Reading],
-    profiles: Mapping[str, ColumnProfile],
-    time: str | None,
-    target: str,
-    said: Sequence[str] | Unsaid,
-) -> KeyChoice:
+def choose_key(seen: Observation, time: str | None, target: str, said: Sequence[str] | Unsaid) -> KeyChoice:
     """Choose the columns that tell rows apart.
 
     Args:
-        table: The table.
-        readings: How each column is read.
-        profiles: What all rows say of each.
+        seen: What is seen of the table.
         time: The time column; None without one.
         target: The target's column.
         said: What the user chose.
@@ -62,13 +56,15 @@ def choose_key(
         DraftRefused: The user's choice tells too few rows apart.
         DraftQuestion: Several columns fit equally well.
     """
+    table, readings, profiles = seen.table, seen.readings, seen.profiles
     if not isinstance(said, Unsaid):
         return _check_key(table, readings, tuple(said))
     names = [
         name for name in readings if name not in (time, target) and _is_possible(name, readings[name], profiles[name])
     ]
     named = [name for name in names if has_word_of(KEY_WORDS, name)]
-    single = [name for name in named if _may_be_unique(profiles[name])]
+    coded = [name for name in names if name in named or _is_code(seen.values[name])]
+    single = [name for name in coded if _may_be_unique(profiles[name])]
     if found := _list_unique(table, readings, [(name,) for name in single]):
         return _prefer_one(found)
     things = [name for name in names if name not in single and (name in named or has_word_of(ENTITY_WORDS, name))]
@@ -103,6 +99,11 @@ def _is_possible(name: str, reading: Reading, profile: ColumnProfile) -> bool:
     return has_dtype and is_nearly_full(profile) and is_short and not is_counter_name(name)
 
 
+def _is_code(values: pl.Series) -> bool:
+    """Whether text has digits and no blanks, as order numbers have and names haven't."""
+    return values.dtype == pl.String and is_matched(values.drop_nulls(), CODE_PATTERN)
+
+
 def _would_meet(thing: ColumnProfile, time: ColumnProfile) -> bool:
     """Whether a thing would be there twice at some time, if its rows were spread by chance."""
     rows, together = thing.rows, thing.rows / max(time.distinct, 1)
@@ -122,7 +123,7 @@ def _list_unique(
         repeated = count_repeated(table, readings, columns)
         rows = table.rows.select(pl.len()).collect(engine="streaming").item()
         if repeated <= MAX_REPEATED_SHARE * rows:
-            together = "by its name an identifier, and different in every row"
+            together = "an identifier, different in every row"
             found.append(
                 KeyChoice(columns, repeated, together if len(columns) == 1 else "with the time, it tells rows apart")
             )

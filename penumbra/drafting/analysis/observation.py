@@ -57,13 +57,13 @@ def observe_table(table: DataTable, name: str, target: str, time: str | None) ->
     rows = name_null_words(DataTable(sample.rows.lazy()), words).rows.collect()
     readings = _find_readings(rows, time)
     values = _read_values(rows, readings)
-    profiles = profile_columns(table, readings, _list_wordy(values), name)
+    profiles = profile_columns(table, readings, _list_wordy(values), sample.total)
     unreadable = [column for column in readings if _is_unreadable(rows[column], profiles[column])]
     if unreadable:
         as_text = {column: Reading(pl.String(), pl.col(column)) for column in unreadable}
         readings |= as_text
         values = _read_values(rows, readings)
-        profiles |= profile_columns(table, as_text, _list_wordy(values), name)
+        profiles |= profile_columns(table, as_text, _list_wordy(values), sample.total)
     return Observation(table, sample.total, readings, profiles, values)
 
 

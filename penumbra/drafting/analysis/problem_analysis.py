@@ -3,7 +3,10 @@
 import datetime as dt
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
+from penumbra.core.project_root import find_project_root
+from penumbra.core.text.addresses import get_scheme
 from penumbra.core.text.quoting import list_names, quote_value
 from penumbra.drafting.analysis.columns import ColumnChoices, describe_columns
 from penumbra.drafting.analysis.keys import choose_key
@@ -13,10 +16,10 @@ from penumbra.drafting.analysis.observation import Observation, observe_table
 from penumbra.drafting.analysis.tables import open_table
 from penumbra.drafting.analysis.targets import choose_target
 from penumbra.drafting.draft import DraftColumn, DraftRefused, DraftSource, ProblemDraft, Unsaid
+from penumbra.sources import MADE_UP_TIME
+from penumbra.sources.table_runs import MADE_UP_START
 
 MADE_UP_DAYS = 365  # that rows without a time are dealt to
-FIRST_MADE_UP_DAY = dt.date(2000, 1, 1)
-MADE_UP_TIME = "time"
 
 
 def draft_problem(
@@ -45,9 +48,18 @@ def draft_problem(
         DraftRefused: The data can't be read, or the target can't be learnt from them.
         DraftQuestion: The data don't tell which column is the time, or the key.
     """
-    with open_table(location, query) as table:
+    place = location if query else _place_in_project(location)
+    with open_table(place, query) as table:
         seen = observe_table(table, location, target, time if isinstance(time, str) else None)
-        return _draft_observed(seen, location, target, query, time, key, period)
+        return _draft_observed(seen, place, target, query, time, key, period)
+
+
+def _place_in_project(location: str) -> str:
+    """A path as the source takes it: from the project's folder, or absolute; a URL as it is."""
+    if get_scheme(location):
+        return location
+    path, project = Path(location).expanduser().absolute(), find_project_root()
+    return (path.relative_to(project) if path.is_relative_to(project) else path).as_posix()
 
 
 def _draft_observed(
@@ -62,7 +74,7 @@ def _draft_observed(
     table, readings, profiles = seen.table, seen.readings, seen.profiles
     aim, notes = choose_target(table, target, readings[target], profiles[target])
     moment = _make_up_time(seen) if time is None else choose_time(readings, profiles, target, time)
-    found_key = choose_key(table, readings, profiles, None if time is None else moment.column, target, key)
+    found_key = choose_key(seen, None if time is None else moment.column, target, key)
     choices = ColumnChoices(aim, moment.column, moment.reason, found_key.columns, found_key.reason)
     described = describe_columns(seen, choices)
     _require_features(described.columns)
@@ -99,8 +111,8 @@ def _date_rows(seen: Observation, moment: TimeChoice, is_made_up: bool) -> tuple
     if is_made_up:
         rows_per_day = math.ceil(seen.total / MADE_UP_DAYS)
         days = math.ceil(seen.total / rows_per_day)
-        last = FIRST_MADE_UP_DAY + dt.timedelta(days=days - 1)
-        return {**options, "rows_per_day": rows_per_day}, DaySpan(FIRST_MADE_UP_DAY, last, days)
+        last = MADE_UP_START + dt.timedelta(days=days - 1)
+        return {**options, "rows_per_day": rows_per_day}, DaySpan(MADE_UP_START, last, days)
     reading = seen.readings[moment.column]
     if reading.time_format and reading.time_format.form:
         options["time_format"] = reading.time_format.form

@@ -6,12 +6,12 @@ from typing import Any
 
 import polars as pl
 
-from penumbra.core.text.errors import describe_error
 from penumbra.drafting.analysis.readings import Reading
-from penumbra.drafting.analysis.tables import DataTable
+from penumbra.drafting.analysis.tables import DataTable, describe_failure
 from penumbra.drafting.draft import DraftRefused
 
 MAX_LISTED_WORDS = 200  # different texts of a column in the sample, up to which those of all rows are listed
+MAX_COUNTED_ROWS = 1_000_000  # up to which different values are counted, and not estimated
 PASS_COLUMNS = 100  # that are profiled in one pass
 
 
@@ -25,7 +25,7 @@ class ColumnProfile:
         read: How many of these are of the column's dtype.
         minimum: The least value; None without any, and of text.
         maximum: The greatest one.
-        distinct: About how many different values there are.
+        distinct: How many different values there are; about so many of a large table.
         max_length: The most characters of a text; 0 of other dtypes.
         words: The different texts, sorted; None where there may be more than `MAX_LISTED_WORDS`.
     """
@@ -51,7 +51,7 @@ class ColumnProfile:
 
 
 def profile_columns(
-    table: DataTable, readings: Mapping[str, Reading], listed: Sequence[str], name: str
+    table: DataTable, readings: Mapping[str, Reading], listed: Sequence[str], total: int
 ) -> dict[str, ColumnProfile]:
     """Profile columns over all rows of a table.
 
@@ -59,7 +59,7 @@ def profile_columns(
         table: The table.
         readings: How each column is read, by its name.
         listed: The columns of text of which the different values are listed.
-        name: What the data are called in sentences.
+        total: How many rows the table has.
 
     Returns:
         The profile of each column, by its name.
@@ -71,18 +71,21 @@ def profile_columns(
     for start in range(0, len(names), PASS_COLUMNS):
         part = {column: readings[column] for column in names[start : start + PASS_COLUMNS]}
         try:
-            found |= _profile_part(table, part, listed)
+            found |= _profile_part(table, part, listed, total <= MAX_COUNTED_ROWS)
         except pl.exceptions.PolarsError as error:
-            raise DraftRefused(f"{name} can't be read to its end: {describe_error(error)}") from error
+            raise DraftRefused(describe_failure(table, error)) from error
     return found
 
 
-def _profile_part(table: DataTable, readings: Mapping[str, Reading], listed: Sequence[str]) -> dict[str, ColumnProfile]:
+def _profile_part(
+    table: DataTable, readings: Mapping[str, Reading], listed: Sequence[str], is_counted: bool
+) -> dict[str, ColumnProfile]:
     """Columns are called by their numbers, since aggregates of all of them stand side by side."""
     numbered = [*enumerate(readings.items())]
     values = [reading.values.alias(f"{n}") for n, (_, reading) in numbered]
     given = [pl.col(name).is_not_null().alias(f"{n}|given") for n, (name, _) in numbered]
     sums = [each for n, (name, reading) in numbered for each in _list_sums(n, reading.dtype, name in listed)]
+    sums += [_count_distinct(f"{n}", reading.dtype, is_counted) for n, (_, reading) in numbered]
     row = table.rows.select(*values, *given).select(pl.len().alias("rows"), *sums).collect(engine="streaming")
     found = row.row(0, named=True)
     return {name: _build_profile(found, n) for n, (name, _) in numbered}
@@ -95,9 +98,14 @@ def _list_sums(number: int, dtype: pl.DataType, is_listed: bool) -> list[pl.Expr
         sums.append(column.str.len_chars().max().alias(f"{number}|max_length"))
     else:
         sums += [column.min().alias(f"{number}|minimum"), column.max().alias(f"{number}|maximum")]
-    if dtype != pl.Boolean:
-        sums.append(column.approx_n_unique().alias(f"{number}|distinct"))
     return [*sums, column.unique().implode().alias(f"{number}|words")] if is_listed else sums
+
+
+def _count_distinct(name: str, dtype: pl.DataType, is_counted: bool) -> pl.Expr:
+    """Exactly where the rows are few; of a Boolean the estimate is none."""
+    values = pl.col(name).drop_nulls()
+    is_counted = is_counted or dtype == pl.Boolean
+    return (values.n_unique() if is_counted else values.approx_n_unique()).alias(f"{name}|distinct")
 
 
 def _build_profile(found: Mapping[str, Any], number: int) -> ColumnProfile:

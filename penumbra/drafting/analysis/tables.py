@@ -1,14 +1,12 @@
 """Tables of data as they stand: CSV and Parquet files, folders of them, and queries, as one lazy frame."""
 
 import contextlib
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import polars as pl
 
 from penumbra.core.text.errors import describe_error
@@ -17,10 +15,12 @@ from penumbra.core.text.quoting import list_names
 from penumbra.drafting.analysis.dialect import HEAD_BYTES, Dialect, find_dialect, find_encoding
 from penumbra.drafting.analysis.names import find_name_fault
 from penumbra.drafting.draft import DraftRefused
+from penumbra.sources.csv_tables import CsvLayout, read_csv_table
+from penumbra.sources.databases import open_database
+from penumbra.sources.locations import TableFile, find_table_files, open_plain_file
 
-PARQUET_ENDINGS = (".parquet", ".pq")
-CSV_ENDINGS = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".csv.zst")
 PIECE_BYTES = 1 << 22
+WESTERN_ENCODINGS = ("latin-1", "cp1252")  # the first reads what the second does, and more
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,13 @@ class DataTable:
         rows: All rows.
         options: Keyword arguments of the source that differ from its defaults.
         left_out: By column that `rows` hasn't, since no schema could have it, the reason as a phrase.
+        files: The CSV files in UTF-8, by name; none of other tables.
     """
 
     rows: pl.LazyFrame
     options: Mapping[str, Any] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, Path] = field(default_factory=dict)
 
 
 @contextlib.contextmanager
@@ -53,7 +55,13 @@ def open_table(location: str, query: str) -> Iterator[DataTable]:
         DraftRefused: Nothing is there, it can't be read, or its files don't belong together.
     """
     with tempfile.TemporaryDirectory(prefix="penumbra-init-") as folder:
-        yield _open_query(location, query) if query else _open_files(location, Path(folder))
+        try:
+            table = _open_query(location, query) if query else _open_files(location, Path(folder))
+        except DraftRefused:
+            raise
+        except (OSError, ValueError, pl.exceptions.PolarsError) as error:
+            raise DraftRefused(mask_text(str(error))) from error
+        yield table
 
 
 def name_null_words(table: DataTable, words: Sequence[str]) -> DataTable:
@@ -73,70 +81,56 @@ def name_null_words(table: DataTable, words: Sequence[str]) -> DataTable:
     return replace(table, rows=rows, options={**table.options, "null_words": ("", *words)})
 
 
-def _open_files(location: str, folder: Path) -> DataTable:
-    files = list_data_files(location)
-    is_parquet = {name.lower().endswith(PARQUET_ENDINGS) for name in files}
-    if len(is_parquet) > 1:
-        raise DraftRefused(f"{location} has CSV and Parquet files: keep one kind there, or pass a glob such as '*.csv'")
-    try:
-        local = {name: _make_local(location, name, folder) for name in files}
-        return _open_parquet(local) if is_parquet.pop() else _open_csv(local, folder)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise DraftRefused(f"{location} can't be read: {mask_text(describe_error(error))}") from error
-
-
-def list_data_files(location: str) -> list[str]:
-    """List the files of a location.
+def describe_failure(table: DataTable, error: Exception) -> str:
+    """Describe why the rows of a table can't be read.
 
     Args:
-        location: A file, a folder, a glob, or the URL of one.
+        table: The table.
+        error: What polars says.
 
     Returns:
-        The paths on their file system, sorted.
-
-    Raises:
-        DraftRefused: Nothing is there.
+        A sentence; of a CSV file with its line where that can be told.
     """
-    system, path = fsspec.core.url_to_fs(location)
-    if any(mark in path for mark in "*?["):
-        found = [str(each) for each in system.glob(path)]
-    elif system.isdir(path):
-        found = [each for each in system.find(path) if each.lower().endswith((*CSV_ENDINGS, *PARQUET_ENDINGS))]
-    else:
-        found = [path] if system.exists(path) else []
-    if not found:
-        raise DraftRefused(f"{location} has no CSV or Parquet file: expected a file, a folder of them, or a glob")
-    return sorted(found)
+    options = {"separator": ",", "quote": '"', "null_words": ("",), "columns": (), **table.options}
+    layout = CsvLayout(*(options[name] for name in ("separator", "quote", "null_words", "columns")))
+    for name, path in table.files.items():
+        try:
+            read_csv_table(path.read_bytes(), layout, name)
+        except ValueError as found:
+            return str(found)
+    return describe_error(error)
 
 
-def _make_local(location: str, path: str, folder: Path) -> Path:
-    """The file itself, or a copy of a remote or compressed one."""
-    system, _ = fsspec.core.url_to_fs(location)
-    if isinstance(system, fsspec.implementations.local.LocalFileSystem) and not path.endswith((".gz", ".zst")):
-        return Path(path)
-    copy = folder / f"{len([*folder.iterdir()])}-{Path(path).name.removesuffix('.gz').removesuffix('.zst')}"
-    with fsspec.open(system.unstrip_protocol(path), "rb", compression="infer") as source, copy.open("wb") as target:
-        shutil.copyfileobj(source, target, PIECE_BYTES)
-    return copy
+def _open_query(url: str, query: str) -> DataTable:
+    with open_database(url) as database:
+        rows = database.read_table(query.strip().removesuffix(";"), {})
+    return _join_files({"the query": rows.lazy()}, {"the query": rows.columns}, {})
 
 
-def _open_parquet(files: Mapping[str, Path]) -> DataTable:
-    scans = {name: pl.scan_parquet(path) for name, path in files.items()}
+def _open_files(location: str, folder: Path) -> DataTable:
+    files = find_table_files([location])
+    if len({file.is_parquet for file in files}) > 1:
+        raise DraftRefused(f"{location} has CSV and Parquet files: keep one kind there, or pass a glob such as '*.csv'")
+    return _open_parquet(files, folder) if files[0].is_parquet else _open_csv(files, folder)
+
+
+def _open_parquet(files: Sequence[TableFile], folder: Path) -> DataTable:
+    scans = {file.name: pl.scan_parquet(open_plain_file(file, "utf-8", folder)) for file in files}
     return _join_files(scans, {name: scan.collect_schema().names() for name, scan in scans.items()}, {})
 
 
-def _open_csv(files: Mapping[str, Path], folder: Path) -> DataTable:
-    encodings = {find_encoding(_read_pieces(path)) for path in files.values()}
-    encoding = (
-        encodings.pop() if len(encodings) == 1 else next(each for each in ("cp1252", "latin-1") if each in encodings)
-    )
-    dialects = {name: _find_file_dialect(name, path, encoding) for name, path in files.items()}
-    first = next(iter(dialects.values()))
+def _open_csv(files: Sequence[TableFile], folder: Path) -> DataTable:
+    as_they_are = {file.name: open_plain_file(file, "utf-8", folder) for file in files}
+    encodings = {find_encoding(_read_pieces(path)) for path in as_they_are.values()}
+    encoding = next((each for each in WESTERN_ENCODINGS if each in encodings), min(encodings))
+    dialects = {name: _find_file_dialect(name, path, encoding) for name, path in as_they_are.items()}
+    first = dialects[files[0].name]
     if odd := [name for name, each in dialects.items() if each.separator != first.separator]:
-        raise DraftRefused(f"{odd[0]} has another separator than {next(iter(files))}: write all files alike")
-    paths = {name: _make_utf8(path, encoding, folder) for name, path in files.items()}
+        raise DraftRefused(f"{odd[0]} has another separator than {files[0].name}: write all files alike")
+    paths = {file.name: open_plain_file(file, encoding, folder) for file in files}
     scans = {name: _scan_csv(paths[name], dialect) for name, dialect in dialects.items()}
-    return _join_files(scans, {name: each.names for name, each in dialects.items()}, _list_options(first))
+    table = _join_files(scans, {name: each.names for name, each in dialects.items()}, _list_options(first))
+    return replace(table, files=paths)
 
 
 def _read_pieces(path: Path) -> Iterator[bytes]:
@@ -147,16 +141,7 @@ def _read_pieces(path: Path) -> Iterator[bytes]:
 
 def _find_file_dialect(name: str, path: Path, encoding: str) -> Dialect:
     with path.open("rb") as file:
-        return find_dialect(file.read(HEAD_BYTES), encoding, Path(name).name)
-
-
-def _make_utf8(path: Path, encoding: str, folder: Path) -> Path:
-    if encoding == "utf-8":
-        return path
-    copy = folder / f"{len([*folder.iterdir()])}-{path.name}"
-    with path.open(encoding=encoding, newline="") as source, copy.open("w", encoding="utf-8", newline="") as target:
-        shutil.copyfileobj(source, target, PIECE_BYTES)
-    return copy
+        return find_dialect(file.read(HEAD_BYTES), encoding, name)
 
 
 def _scan_csv(path: Path, dialect: Dialect) -> pl.LazyFrame:
@@ -165,7 +150,7 @@ def _scan_csv(path: Path, dialect: Dialect) -> pl.LazyFrame:
         separator=dialect.separator,
         quote_char=dialect.quote or None,
         has_header=dialect.has_header,
-        new_columns=None if dialect.has_header else [*dialect.names],
+        new_columns=[*dialect.names],
         infer_schema=False,
         null_values=[""],
     )
@@ -187,7 +172,7 @@ def _join_files(
     if not shared:
         lonely = next(other for other in others if not set(names[first]) & set(names[other]))
         raise DraftRefused(
-            f"{Path(lonely).name} has no column of {Path(first).name}: it has {list_names(names[lonely])}, and not "
+            f"{lonely} has no column of {first}: it has {list_names(names[lonely])}, and not "
             f"{list_names(names[first])}; pass the files of one table"
         )
     every = dict.fromkeys(column for each in names.values() for column in each)
@@ -198,11 +183,5 @@ def _join_files(
 
 def _find_exclusion(column: str, names: Mapping[str, Sequence[str]]) -> str:
     """Why no schema can have a column; empty where one can."""
-    lacking = [Path(file).name for file, columns in names.items() if column not in columns]
+    lacking = [file for file, columns in names.items() if column not in columns]
     return f"the file {lacking[0]} hasn't it" if lacking else find_name_fault(column)
-
-
-def _open_query(url: str, query: str) -> DataTable:
-    from penumbra.sources import SqlQuery  # its drivers are imported only where they are used
-
-    raise NotImplementedError(SqlQuery, url, query)
