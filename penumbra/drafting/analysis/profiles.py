@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from penumbra.drafting.analysis.readings import Reading
-from penumbra.drafting.analysis.tables import DataTable, describe_failure
+from penumbra.drafting.analysis.tables import DataTable, describe_unreadable_rows
 from penumbra.drafting.draft import DraftRefused
 
 MAX_LISTED_WORDS = 200  # different texts of a column in the sample, up to which those of all rows are listed
@@ -73,7 +73,7 @@ def profile_columns(
         try:
             found |= _profile_part(table, part, listed, total <= MAX_COUNTED_ROWS)
         except pl.exceptions.PolarsError as error:
-            raise DraftRefused(describe_failure(table, error)) from error
+            raise DraftRefused(describe_unreadable_rows(table, error)) from error
     return found
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from penumbra.core.columns import ROW_NUMBER_COLUMN
-from penumbra.drafting.analysis.tables import DataTable, describe_failure
+from penumbra.drafting.analysis.tables import DataTable, describe_unreadable_rows
 from penumbra.drafting.analysis.text_patterns import measure_match
 from penumbra.drafting.analysis.words import FILLER_WORDS, NULL_WORDS
 from penumbra.drafting.draft import DraftRefused
@@ -48,7 +48,7 @@ def draw_sample(table: DataTable, name: str) -> Sample:
         total = table.rows.select(pl.len()).collect(engine="streaming").item()
         rows = _thin_out(table.rows, total).collect(engine="streaming")
     except pl.exceptions.PolarsError as error:
-        raise DraftRefused(describe_failure(table, error)) from error
+        raise DraftRefused(describe_unreadable_rows(table, error)) from error
     if not total:
         raise DraftRefused(f"{name} has columns and no rows: expected some")
     return Sample(rows, total)

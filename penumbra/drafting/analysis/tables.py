@@ -81,7 +81,7 @@ def name_null_words(table: DataTable, words: Sequence[str]) -> DataTable:
     return replace(table, rows=rows, options={**table.options, "null_words": ("", *words)})
 
 
-def describe_failure(table: DataTable, error: Exception) -> str:
+def describe_unreadable_rows(table: DataTable, error: Exception) -> str:
     """Describe why the rows of a table can't be read.
 
     Args:
