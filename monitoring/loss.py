@@ -5,8 +5,7 @@ good: in the example 17.0 % of the outcomes were bad by the labels of the same e
 once it is over, the label of each of its rows is due, and enough of them have arrived.
 """
 
-import datetime as dt
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 import polars as pl
@@ -34,24 +33,42 @@ class MeanBand:
     high: float
 
 
-def select_mature_rows(rows: pl.DataFrame, until: dt.date, coverage: float) -> pl.DataFrame:
-    """Select the labelled rows of the days that count.
+@dataclass(frozen=True)
+class ArrivedLabels:
+    """How many labels of a day's rows are there. Counts of parts of a day add up.
 
-    A day counts where it is before `until`, the label of each of its rows is due, and enough labels have arrived.
-
-    Args:
-        rows: One row for each prediction that can have a label: `day` (Date), `due` (Boolean: its label is due), `loss`
-            (Float64, null or NaN without a label).
-        until: The first day that doesn't count.
-        coverage: The share of a day's labels that must have arrived, 0 to 1.
-
-    Returns:
-        The rows of those days that have a label.
+    Attributes:
+        rows: Rows that can have a label.
+        due: Those of them whose label is due.
+        arrived: Due labels that have arrived.
+        known: Labels that have arrived, due or not.
     """
-    known = pl.col("loss").is_finite().fill_null(False)
-    complete = pl.col("due").all() & (known.sum() >= coverage * pl.len())
-    days = rows.group_by("day").agg(complete=complete).filter(pl.col("complete"), pl.col("day") < until)
-    return rows.filter(known).join(days.select("day"), on="day", how="semi")
+
+    rows: int
+    due: int
+    arrived: int
+    known: int
+
+    @classmethod
+    def count(cls, rows: pl.DataFrame) -> "ArrivedLabels":
+        """Count the labels of some rows.
+
+        Args:
+            rows: A row for each prediction that can have a label: `due` (Boolean: its label is due) and `loss`
+                (Float64, null or NaN without a label).
+
+        Returns:
+            The counts.
+        """
+        known = rows["loss"].is_finite().fill_null(value=False)
+        return cls(rows.height, int(rows["due"].sum()), int((known & rows["due"]).sum()), int(known.sum()))
+
+    def __add__(self, other: "ArrivedLabels") -> "ArrivedLabels":
+        return ArrivedLabels(*(mine + others for mine, others in zip(astuple(self), astuple(other), strict=True)))
+
+    def is_enough(self, coverage: float) -> bool:
+        """Return whether each row's label is due, and at least the share `coverage` of them (0 to 1) is there."""
+        return self.due == self.rows and self.known >= coverage * self.rows
 
 
 def compute_mean_band(sums: np.ndarray, rows: np.ndarray, confidence: float = 0.95) -> MeanBand | None:

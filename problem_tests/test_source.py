@@ -1,8 +1,12 @@
 """The source: its newest batches, and the same bytes whenever they are fetched."""
 
+import tempfile
+from pathlib import Path
+
 import pytest
 
 from penumbra.core.columns import LABEL_COLUMN
+from penumbra.core.raw_files import write_raw_files
 from penumbra.data.source_reader import fetch_batch_files
 from penumbra.training.doctor.checks import find_constant_target
 from penumbra.training.fit import select_labelled_rows
@@ -16,7 +20,7 @@ def test_the_newest_batches_are_accepted(attempt: Sample | Exception) -> None:
 
 def test_fetching_a_batch_twice_gives_the_same_bytes(sample: Sample) -> None:
     batch = sample.store.batches()[-1]
-    first, second = (fetch_batch_files(sample.problem, batch) for _ in range(2))
+    first, second = (_fetch_sums(sample, batch) for _ in range(2))
     differing = [name for name in first.keys() | second.keys() if first.get(name) != second.get(name)]
     if differing:
         pytest.fail(
@@ -29,3 +33,8 @@ def test_fetching_a_batch_twice_gives_the_same_bytes(sample: Sample) -> None:
 def test_the_outcome_varies(sample: Sample) -> None:
     for fault in find_constant_target(select_labelled_rows(sample.rows, sample.problem.schema.target())[LABEL_COLUMN]):
         pytest.fail(f"{fault.column}: {fault.evidence}: {fault.remedy}", pytrace=False)
+
+
+def _fetch_sums(sample: Sample, batch: str) -> dict[str, str]:
+    with tempfile.TemporaryDirectory() as folder:
+        return write_raw_files(Path(folder), fetch_batch_files(sample.problem, batch)).sums

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import dataframely as dy
 import polars as pl
 
+from penumbra.core.raw_files import RawContent, RawFiles
 from penumbra.features import ColumnCheck, Feature
 from penumbra.patterns.candidate import Candidate, Columns
 from penumbra.rules import Rule
@@ -86,28 +87,31 @@ class ProblemSource(Protocol):
             Every batch there is or will be, oldest first. The flows take those that are complete by `data.today`.
         """
 
-    def fetch(self, batch: str) -> dict[str, bytes]:
+    def fetch(self, batch: str) -> Mapping[str, RawContent]:
         """Required. Fetch the raw files of one batch.
 
         Args:
             batch: The batch's name.
 
         Returns:
-            The content of each file, by file name. It is kept and versioned byte for byte.
+            The content of each file, by file name. It is kept and versioned byte for byte. What is too large for memory
+            may be an open binary file or a generator of bytes: it is read piece by piece, and closed.
 
         Raises:
             OSError: The source can't be read.
         """
 
-    def parse(self, files: dict[str, bytes]) -> pl.DataFrame:
+    def parse(self, files: RawFiles) -> pl.DataFrame:
         """Required. Read the raw files of one batch.
 
         Args:
-            files: What `fetch` returned.
+            files: The content of each file that `fetch` returned, by file name, read when it is asked for. The
+                attribute `paths` has a path for each, for what is too large for memory.
 
         Returns:
             A row for each row of the source, with the columns of `Labelled`, as text or of their dtypes. What stands
-            for a missing value in the file is null here. A LazyFrame or a pandas frame will do.
+            for a missing value in the file is null here. A LazyFrame, of which only some rows are in memory at once, or
+            a pandas frame will do.
 
         Raises:
             ValueError: A file or a column is missing or unreadable; the batch is refused with these words.

@@ -10,11 +10,12 @@ that the batch didn't have.
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from penumbra.core.settings import DataSettings
 from penumbra.data import versions
 from penumbra.data.dvc_listing import FileListing, compute_listing_md5
-from penumbra.storage.atomic import replace_file
+from penumbra.storage.atomic import replace_by_copy
 
 BATCHES_PREFIX = "batches/"
 CHANGED_FOLDER = "changed"
@@ -113,14 +114,14 @@ def bring_back_files(data: DataSettings, changed: Sequence[ChangedFile]) -> list
         BatchesChanged: Neither has one of them; nothing is brought back then.
         OSError: A file can't be written.
     """
-    contents = {file: versions.fetch_version_object(data, file.admitted) for file in changed if file.admitted}
-    if lost := [file for file, content in contents.items() if content is None]:
+    objects = {file: versions.fetch_version_object(data, file.admitted) for file in changed if file.admitted}
+    if lost := [file for file, cached in objects.items() if cached is None]:
         raise BatchesChanged(
             f"{'; '.join(file.describe(data) for file in lost)}; neither DVC's cache nor the remote "
             f"{data.remote or '(none set)'} has what was: bring it back from a backup, or let `penumbra ingest --again "
             f"{lost[0].batch}` fetch and check the batch anew, which makes a new data version"
         )
-    back = [_bring_back(data, file, content) for file, content in contents.items() if content is not None]
+    back = [_bring_back(data, file, cached) for file, cached in objects.items() if cached]
     return back + [_remove(data, file) for file in changed if not file.admitted]
 
 
@@ -151,11 +152,11 @@ def _find_recorded_part(current: FileListing, recorded: str) -> FileListing:
     return {}
 
 
-def _bring_back(data: DataSettings, file: ChangedFile, content: bytes) -> str:
+def _bring_back(data: DataSettings, file: ChangedFile, cached: Path) -> str:
     path = data.folder / file.name
     aside = _set_aside(data, file) if file.found else ""
     path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, content)
+    replace_by_copy(path, cached)
     kept = aside and f"; what was in its place is kept as {aside}"
     return f"{file.describe(data)}; brought back from DVC's cache or the remote{kept}"
 
@@ -169,7 +170,7 @@ def _remove(data: DataSettings, file: ChangedFile) -> str:
 def _set_aside(data: DataSettings, file: ChangedFile) -> str:
     aside = data.derived / CHANGED_FOLDER / f"{file.name.removeprefix(BATCHES_PREFIX)}.{file.found}"
     aside.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(aside, (data.folder / file.name).read_bytes())
+    replace_by_copy(aside, data.folder / file.name)
     return os.path.relpath(aside)
 
 

@@ -9,6 +9,7 @@ data/batches/<batch>/<file>            raw, immutable, versioned (see penumbra/d
 import functools
 import hashlib
 import json
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import polars as pl
 
 from penumbra.core.columns import BATCH_COLUMN, WEIGHT_COLUMN
 from penumbra.core.problem import Problem
+from penumbra.core.raw_files import RawContent, RawFiles
 from penumbra.core.settings import DataSettings
 from penumbra.data import admitted
 from penumbra.data.checksums import ChecksumCache
@@ -29,6 +31,7 @@ from penumbra.data.staging import Staging, get_staging_folder
 from penumbra.storage.sealed import is_derived_file_whole, remove_sealed_file, write_sealed_aside
 
 ROWS_FOLDER, QUARANTINE_FOLDER = "rows", "quarantine"
+ROWS_PER_GROUP = 1 << 17  # said, since polars would choose it by how the rows come
 
 
 class DataStore:
@@ -68,12 +71,12 @@ class DataStore:
         """
         return [b.name for b in list_source_batches(self.problem) if b.complete <= self.settings.today]
 
-    def stage(self, batch: str, files: Mapping[str, bytes]) -> BatchCheckResult:
+    def stage(self, batch: str, files: Mapping[str, RawContent]) -> BatchCheckResult:
         """Check a batch against the contract, derive its partition and quarantine, and keep its files for `admit`.
 
         Args:
             batch: The batch's name.
-            files: The content of its raw files, by path relative to the batch's folder.
+            files: The content of its raw files, by path relative to the batch's folder, as a whole or in pieces.
 
         Returns:
             The counts of rows, of rejected rows, and of rows that break each rule.
@@ -84,9 +87,8 @@ class DataStore:
             BatchEmpty: Where it has no rows.
             OSError: Where the quarantine, the partition or the files can't be written.
         """
-        result = self._derive(batch, files)
-        self.staging.write(batch, files)
-        return result
+        with self.staging.write(batch, files) as (raw, scratch):
+            return self._derive(batch, raw, scratch)
 
     def admit(self, batches: Iterable[str]) -> None:
         """Move staged batches into `data/`, each as a whole; one that is there already is replaced.
@@ -195,8 +197,8 @@ class DataStore:
         self.checksums.save()
         return found
 
-    def read_raw_files(self, batch: str) -> dict[str, bytes]:
-        """Read the raw files of an admitted batch.
+    def read_raw_files(self, batch: str) -> RawFiles:
+        """Check the raw files of an admitted batch.
 
         Args:
             batch: The batch's name.
@@ -207,8 +209,8 @@ class DataStore:
         Raises:
             BatchRefused: They aren't what was admitted.
         """
-        files = {name: path.read_bytes() for name, path in self._raw_files(batch).items()}
-        if admitted.is_admitted(self.settings, batch, _compute_sums(files)):
+        files = RawFiles(self._raw_files(batch))
+        if admitted.is_admitted(self.settings, batch, files.sums):
             return files
         raise BatchRefused(
             f"{batch} isn't what was admitted: {self.raw / batch} has other content than {self.settings.folder}.dvc "
@@ -255,27 +257,23 @@ class DataStore:
         """Derive what an admitted batch has no current and whole partition of; return the partition's path."""
         partition = self._partition(batch, self.sums(batch))
         if not partition.exists() or not all(map(is_derived_file_whole, (partition, self._quarantine_path(batch)))):
-            self._derive(batch, self.read_raw_files(batch))
+            partition.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=f".{batch}-", dir=partition.parent) as scratch:
+                self._derive(batch, self.read_raw_files(batch), Path(scratch))
         return partition
 
     def _raw_files(self, batch: str) -> dict[str, Path]:
         folder = self.raw / batch
         return {path.relative_to(folder).as_posix(): path for path in sorted(list_files(folder))}
 
-    def _derive(self, batch: str, files: Mapping[str, bytes]) -> BatchCheckResult:
-        derived = derive_batch(self.problem, batch, files, self.settings.bad_row_share)
-        self._keep_rejected(batch, derived.rejected)
-        _write_parquet(
-            derived.rows, self._partition(batch, _compute_sums(files))
-        )  # last: a partition isn't derived again
-        return derived.result
-
-    def _keep_rejected(self, batch: str, rejected: pl.DataFrame) -> None:
-        path = self._quarantine_path(batch)
-        if rejected.is_empty():
-            remove_sealed_file(path)
+    def _derive(self, batch: str, files: RawFiles, scratch: Path) -> BatchCheckResult:
+        derived = derive_batch(self.problem, batch, files, self.settings.bad_row_share, scratch)
+        if derived.result.rejected:
+            _write_parquet(derived.rejected, self._quarantine_path(batch))
         else:
-            _write_parquet(rejected, path)
+            remove_sealed_file(self._quarantine_path(batch))
+        _write_parquet(derived.rows, self._partition(batch, files.sums))  # last: a partition isn't derived again
+        return derived.result
 
     def _quarantine_path(self, batch: str) -> Path:
         return self.settings.derived / QUARANTINE_FOLDER / f"{batch}.parquet"
@@ -295,7 +293,7 @@ def _compute_sums(files: Mapping[str, bytes]) -> dict[str, str]:
     return {name: hashlib.md5(content).hexdigest() for name, content in files.items()}
 
 
-def _write_parquet(frame: pl.DataFrame, path: Path) -> None:
+def _write_parquet(rows: pl.LazyFrame, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with write_sealed_aside(path) as aside:
-        frame.write_parquet(aside, compression="lz4", statistics=False)
+        rows.sink_parquet(aside, compression="lz4", statistics=False, row_group_size=ROWS_PER_GROUP)

@@ -1,12 +1,12 @@
 """The md5 of files, each computed once: a file of the same size, change time and inode isn't read again."""
 
-import hashlib
 import logging
 import os
 from pathlib import Path
 
 import msgspec
 
+from penumbra.core.raw_files import hash_md5
 from penumbra.storage.sealed import DamagedFile, read_sealed_file, replace_sealed_file
 
 FileStat = tuple[int, int, int]
@@ -38,7 +38,7 @@ class ChecksumCache:
         name, mark = str(path), _read_file_stat(path)
         found = self.known.get(name)
         if found is None or found[0] != mark:
-            self.known[name] = found = (mark, hashlib.md5(path.read_bytes()).hexdigest())
+            self.known[name] = found = (mark, hash_md5(path))
             self.changed = True
         return found[1]
 

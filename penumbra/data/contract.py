@@ -1,5 +1,6 @@
 """The check of a batch's rows against the contract: each row keeps it, or is rejected with the rules that it breaks."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import dataframely as dy
 import polars as pl
 
+from penumbra.core.checks.expression_checks import has_other_rows
 from penumbra.core.checks.schema_checks import find_failing_rules
 from penumbra.core.columns import BROKEN_RULES_COLUMN, ROW_NUMBER_COLUMN
 from penumbra.core.problem import Problem
@@ -19,27 +21,54 @@ UNREADABLE_RULE = "dtype"
 KEY_RULE = "primary_key"
 
 RowMasks = Mapping[str, pl.Series]
+RowNumbers = Mapping[str, pl.Series]
+
+
+@dataclass(frozen=True)
+class ColumnReading:
+    """How the values of a column could be read.
+
+    Attributes:
+        given: How many rows have a value.
+        unreadable: How many of these values can't be read.
+        first: The first value that was given, as it arrived, where none can be read; else None.
+    """
+
+    given: int
+    unreadable: int
+    first: Any
+
+    def __add__(self, later: "ColumnReading") -> "ColumnReading":
+        first = self.first if self.given else later.first
+        return ColumnReading(self.given + later.given, self.unreadable + later.unreadable, first)
 
 
 @dataclass(frozen=True)
 class CheckedRows:
-    """The rows of a batch after the check.
+    """Rows of a batch after the check.
 
     Attributes:
         good: The rows that keep the contract, with its columns and dtypes.
-        rejected: Of each other row its number (UInt32, from 0) and the rules that it breaks (List(String)).
+        rejected: Of each other row its number (UInt32) and the rules that it breaks (List(String)).
         broken: How many rows break each rule, by the rule's name: `column|dtype` for a value that is no such value,
             `column|rule` for a rule of the column's, or the name of a rule of the contract's.
-        faults: A sentence for each column of which no value can be read.
+        readings: How the values of each column could be read.
     """
 
     good: pl.DataFrame
     rejected: pl.DataFrame
     broken: Mapping[str, int]
-    faults: list[str]
+    readings: Mapping[str, ColumnReading]
 
 
-def check_rows(problem: Problem, batch: str, rows: pl.DataFrame, conversions: Sequence[pl.Expr]) -> CheckedRows:
+def check_rows(
+    problem: Problem,
+    batch: str,
+    rows: pl.DataFrame,
+    conversions: Sequence[pl.Expr],
+    first: int = 0,
+    repeated: RowNumbers | None = None,
+) -> CheckedRows:
     """Convert rows to the contract's dtypes and check them.
 
     A value that was there and can't be read breaks the contract, also where its column may be null.
@@ -47,8 +76,11 @@ def check_rows(problem: Problem, batch: str, rows: pl.DataFrame, conversions: Se
     Args:
         problem: The problem, loaded with schema and source.
         batch: The batch's name.
-        rows: What `parse()` gives, or a flywheel batch has.
+        rows: What `parse()` gives, or a flywheel batch has: all rows, or some that follow one another.
         conversions: The CONVERSIONS of the source; none of a flywheel batch.
+        first: The number of the first of the rows.
+        repeated: The numbers of all rows of the batch that break a rule of `list_unique_values`, ascending, by the
+            rule's name; None where these are all its rows.
 
     Returns:
         The rows that keep the contract, and the others with their reasons.
@@ -58,48 +90,133 @@ def check_rows(problem: Problem, batch: str, rows: pl.DataFrame, conversions: Se
     """
     converted = _apply_conversions(problem, batch, rows, conversions)
     columns = {name: column.dtype for name, column in problem.schema.Labelled.columns().items()}
-    if lost := [name for name in columns if name not in converted.columns]:
-        raise BatchRefused(
-            f"batch {batch} refused: parse() of {name_source_file(problem)} gives no column {', '.join(lost)}; "
-            f"it gives {list_names(rows.columns)}"
-        )
     values = {name: _convert(converted[name], dtype) for name, dtype in columns.items()}
     there = {name: _find_given_values(conversions, name, rows, converted) for name in columns}
     unreadable = {name: there[name] & values[name].is_null() for name in columns}
-    numbered = pl.DataFrame(values).with_row_index(ROW_NUMBER_COLUMN)
-    good, details = _apply_rules(problem, batch, numbered)
-    reasons = pl.concat([_empty_reasons(), *_list_reasons(problem, numbered, details, unreadable)])
+    numbered = pl.DataFrame(values).with_row_index(ROW_NUMBER_COLUMN, first)
+    good, broken = _apply_rules(problem, batch, numbered)
+    for rule, numbers in (repeated or {}).items():
+        broken[rule] = numbers.filter(numbers.is_between(first, first + numbered.height, "left"))
+    reasons = pl.concat([_empty_reasons(), *_list_reasons(problem, numbered, broken, unreadable)])
     rejected = reasons.group_by(ROW_NUMBER_COLUMN).agg(BROKEN_RULES_COLUMN).sort(ROW_NUMBER_COLUMN)
     return CheckedRows(
         good.filter(~pl.col(ROW_NUMBER_COLUMN).is_in(rejected[ROW_NUMBER_COLUMN].implode())).drop(ROW_NUMBER_COLUMN),
         rejected,
         dict(reasons.group_by(BROKEN_RULES_COLUMN, maintain_order=True).len().iter_rows()),
-        [
-            _describe_fault(problem, name, dtype, converted[name].filter(there[name])[0])
-            for name, dtype in columns.items()
-            if there[name].any() and unreadable[name].equals(there[name])
-        ],
+        {name: _read_column(converted[name], there[name], unreadable[name]) for name in columns},
     )
+
+
+def convert_rows(
+    problem: Problem, batch: str, rows: pl.DataFrame, conversions: Sequence[pl.Expr], names: Sequence[str]
+) -> pl.DataFrame:
+    """Convert some columns to the contract's dtypes, as `check_rows` does.
+
+    Args:
+        problem: The problem, loaded with schema and source.
+        batch: The batch's name.
+        rows: As in `check_rows`.
+        conversions: As in `check_rows`.
+        names: The columns.
+
+    Returns:
+        A row for each of the rows, with these columns; null where a value can't be read.
+
+    Raises:
+        BatchRefused: CONVERSIONS fail, or a column is missing.
+    """
+    converted = _apply_conversions(problem, batch, rows, conversions)
+    dtypes = problem.schema.Labelled.columns()
+    return pl.DataFrame({name: _convert(converted[name], dtypes[name].dtype) for name in names})
+
+
+def list_unique_values(labelled: type[dy.Schema]) -> dict[str, pl.Expr]:
+    """List what no two rows of a batch may have in common.
+
+    Args:
+        labelled: The contract of a batch.
+
+    Returns:
+        By the name of the rule of `labelled` that says so: the value.
+    """
+    key = {KEY_RULE: pl.struct(labelled.primary_key())} if labelled.primary_key() else {}
+    return key | {f"{name}|unique": pl.col(name) for name, column in labelled.columns().items() if column.unique}
+
+
+def can_check_in_parts(labelled: type[dy.Schema], conversions: Sequence[pl.Expr]) -> bool:
+    """Tell whether a row keeps the contract or not whatever the other rows are, but for `list_unique_values`.
+
+    Args:
+        labelled: The contract of a batch.
+        conversions: The CONVERSIONS of the source.
+
+    Returns:
+        False where an expression reads other rows, or may do so.
+    """
+    rules, apart = labelled._validation_rules(with_cast=False), list_unique_values(labelled)
+    others = [rule.expr for name, rule in rules.items() if name not in apart]
+    return not any(has_other_rows(each, unsure=True) for each in [*conversions, *others])
+
+
+def merge_broken_counts(labelled: type[dy.Schema], parts: Sequence[Mapping[str, int]]) -> dict[str, int]:
+    """Add up how many rows of each part of a batch break which rule.
+
+    Args:
+        labelled: The contract of a batch.
+        parts: The counts of each part, by the rule's name.
+
+    Returns:
+        The counts of all, in the order in which `check_rows` lists the rules.
+    """
+    total = sum(map(Counter, parts), Counter[str]())
+    unreadable = [f"{name}|{UNREADABLE_RULE}" for name in labelled.columns()]
+    order = dict.fromkeys([*labelled._validation_rules(with_cast=False), *unreadable])
+    return {rule: total[rule] for rule in order if total[rule]}
+
+
+def describe_unreadable_columns(problem: Problem, readings: Mapping[str, ColumnReading]) -> list[str]:
+    """Describe the columns of which no value can be read.
+
+    Args:
+        problem: The problem, loaded with schema and source.
+        readings: How the values of each column of a batch could be read.
+
+    Returns:
+        A sentence for each.
+    """
+    return [
+        _describe_fault(problem, name, problem.schema.Labelled.columns()[name].dtype, reading.first)
+        for name, reading in readings.items()
+        if reading.given and reading.unreadable == reading.given
+    ]
 
 
 def _apply_conversions(
     problem: Problem, batch: str, rows: pl.DataFrame, conversions: Sequence[pl.Expr]
 ) -> pl.DataFrame:
     try:
-        return rows.with_columns(conversions)
+        converted = rows.with_columns(conversions)
     except Exception as error:  # whatever the user's expressions do
         raise BatchRefused(
             f"batch {batch} refused: CONVERSIONS of {name_source_file(problem)} fail: {describe_error(error)}; "
             "a conversion with strict=False has unreadable values quarantined"
         ) from error
+    if lost := [name for name in problem.schema.Labelled.columns() if name not in converted.columns]:
+        raise BatchRefused(
+            f"batch {batch} refused: parse() of {name_source_file(problem)} gives no column {', '.join(lost)}; "
+            f"it gives {list_names(rows.columns)}"
+        )
+    return converted
 
 
-def _apply_rules(problem: Problem, batch: str, numbered: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The rows that keep the contract; of the others, what each rule says."""
+def _apply_rules(problem: Problem, batch: str, numbered: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, pl.Series]]:
+    """The rows that keep the contract; of the others, the numbers of those that break each rule."""
     labelled = problem.schema.Labelled
     try:
         good, failure = _number_rows(labelled).filter(numbered)
-        return good, failure.details()
+        details = failure.details()
+        rules = details.columns[numbered.width :] if details.height else []
+        return good, {rule: details.filter(details[rule] == "invalid")[ROW_NUMBER_COLUMN] for rule in rules}
     except Exception as error:  # whatever the user's rules do
         reasons = "; ".join(find_failing_rules(labelled, numbered)) or describe_error(error)
         raise BatchRefused(
@@ -133,14 +250,18 @@ def _number_rows(labelled: type[dy.Schema]) -> Any:
     return type(labelled.__name__, (labelled,), number)
 
 
+def _read_column(values: pl.Series, there: pl.Series, unreadable: pl.Series) -> ColumnReading:
+    is_lost = there.any() and unreadable.equals(there)
+    return ColumnReading(int(there.sum()), int(unreadable.sum()), values.filter(there)[0] if is_lost else None)
+
+
 def _list_reasons(
-    problem: Problem, numbered: pl.DataFrame, details: pl.DataFrame, unreadable: RowMasks
+    problem: Problem, numbered: pl.DataFrame, broken: RowNumbers, unreadable: RowMasks
 ) -> Iterator[pl.DataFrame]:
     """The rows that break a rule, for each rule; what else a column's rules say of an unreadable value isn't so."""
     numbers, key = numbered[ROW_NUMBER_COLUMN], problem.schema.Labelled.primary_key()
-    for rule in details.columns[numbered.width :] if details.height else ():
+    for rule, said in broken.items():
         columns = key if rule == KEY_RULE else [name for name in unreadable if rule.startswith(f"{name}|")]
-        said = details.filter(details[rule] == "invalid")[ROW_NUMBER_COLUMN]
         for column in columns:
             said = said.filter(~said.is_in(numbers.filter(unreadable[column]).implode()))
         yield _name_reason(said, rule)

@@ -1,17 +1,34 @@
 """What is derived from a batch's raw files: the rows that keep the contract with their features, and the others."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
+from pathlib import Path
 
 import polars as pl
 
 from penumbra.core import encoding
 from penumbra.core.columns import BATCH_COLUMN, BROKEN_RULES_COLUMN, INPUTS_COLUMN, ROW_NUMBER_COLUMN
 from penumbra.core.problem import Problem
-from penumbra.data.contract import check_rows
+from penumbra.core.raw_files import RawFiles
+from penumbra.data.contract import (
+    CheckedRows,
+    ColumnReading,
+    can_check_in_parts,
+    check_rows,
+    convert_rows,
+    describe_unreadable_columns,
+    list_unique_values,
+    merge_broken_counts,
+)
 from penumbra.data.flywheel import FLYWHEEL_COLUMNS, build_flywheel_frame, decode_flywheel_rows
 from penumbra.data.flywheel_manifest import is_flywheel_batch
-from penumbra.data.source_reader import BatchEmpty, BatchRefused, parse_batch_files
+from penumbra.data.repeated_rows import find_repeated_rows
+from penumbra.data.row_parts import RowParts, read_row_slices
+from penumbra.data.source_reader import BatchEmpty, BatchRefused, parse_batch_files, write_parsed_rows
+
+ROWS_AT_ONCE = 1 << 18  # of a batch that doesn't come as a whole
 
 
 @dataclass(frozen=True)
@@ -49,18 +66,37 @@ class DerivedBatch:
     """
 
     result: BatchCheckResult
-    rows: pl.DataFrame
-    rejected: pl.DataFrame
+    rows: pl.LazyFrame
+    rejected: pl.LazyFrame
 
 
-def derive_batch(problem: Problem, batch: str, files: Mapping[str, bytes], bad_row_share: float) -> DerivedBatch:
+@dataclass(frozen=True)
+class PartCheck:
+    """What is known of a part of a batch once its rows were checked.
+
+    Attributes:
+        result: The counts of its rows and of broken rules.
+        readings: How the values of each column could be read.
+        fault: Why its features can't be computed; None where they can.
+    """
+
+    result: BatchCheckResult
+    readings: Mapping[str, ColumnReading]
+    fault: BatchRefused | None
+
+
+def derive_batch(problem: Problem, batch: str, files: RawFiles, bad_row_share: float, scratch: Path) -> DerivedBatch:
     """Check a batch against the contract and derive its features.
+
+    Where `parse()` gives more than some hundred thousand rows as a LazyFrame, only so many are in memory at once,
+    unless CONVERSIONS or a rule of the contract read other rows. The result is the same.
 
     Args:
         problem: The problem, with schema, source and features.
         batch: The batch's name.
-        files: The content of its raw files, by path relative to the batch's folder.
+        files: Its raw files.
         bad_row_share: The largest share of rows that may break the contract.
+        scratch: A folder for files that are needed as long as the result is.
 
     Returns:
         The rows that keep the contract, and those that don't.
@@ -68,28 +104,94 @@ def derive_batch(problem: Problem, batch: str, files: Mapping[str, bytes], bad_r
     Raises:
         BatchRefused: The files can't be read, too many rows break the contract, or a feature fails for a row.
         BatchEmpty: Where it has no rows.
+        OSError: A file can't be written.
     """
-    rows, conversions = _read_rows(problem, batch, files)
-    checked = check_rows(problem, batch, rows, conversions)
-    result = BatchCheckResult(batch, rows.height, checked.broken, checked.rejected.height)
-    _refuse_if_too_bad(result, checked.faults, bad_row_share)
-    features = _derive_features(problem, batch, checked.good)
-    kept = rows.with_row_index(ROW_NUMBER_COLUMN).join(checked.rejected, on=ROW_NUMBER_COLUMN, how="anti")
-    own = kept.select(name for name in FLYWHEEL_COLUMNS if name in rows.columns)
-    good = checked.good.with_columns(
-        pl.struct(features).alias(INPUTS_COLUMN), pl.lit(batch).alias(BATCH_COLUMN), *own.iter_columns()
-    )
-    named = checked.rejected.select(pl.lit(batch).alias(BATCH_COLUMN), ROW_NUMBER_COLUMN, BROKEN_RULES_COLUMN)
-    rejected = pl.concat([named, rows[checked.rejected[ROW_NUMBER_COLUMN]]], how="horizontal")
-    return DerivedBatch(result, good, rejected)
+    rows = _read_rows(problem, batch, files, scratch)
+    repeated = None if isinstance(rows, pl.DataFrame) else _find_repeated(problem, batch, rows, scratch)
+    kept, rejected = (RowParts(None if repeated is None else scratch / name) for name in ("kept", "rejected"))
+    parts, first = list[PartCheck](), 0
+    for part in _list_parts(rows):
+        checked = check_rows(problem, batch, part, _get_conversions(problem, batch), first, repeated)
+        rejected.add(_name_rejected(batch, part, first, checked))
+        parts.append(_derive_part(problem, batch, part, first, checked, kept))
+        first += part.height
+    result = _merge_results(problem, [part.result for part in parts])
+    readings = {name: reduce(add, (part.readings[name] for part in parts)) for name in parts[0].readings}
+    _refuse_if_too_bad(result, describe_unreadable_columns(problem, readings), bad_row_share)
+    for fault in filter(None, (part.fault for part in parts)):
+        raise fault
+    return DerivedBatch(result, kept.scan(), rejected.scan())
 
 
-def _read_rows(problem: Problem, batch: str, files: Mapping[str, bytes]) -> tuple[pl.DataFrame, Sequence[pl.Expr]]:
-    """The rows, and the conversions that the problem's source asks for of its own."""
+def _read_rows(problem: Problem, batch: str, files: RawFiles, scratch: Path) -> pl.DataFrame | Path:
+    """The rows, or the file that they were written to, where they are too many to be in memory at once."""
+    labelled = problem.schema.Labelled
     if is_flywheel_batch(batch):
-        names = list(problem.schema.Labelled.columns())
-        return build_flywheel_frame(decode_flywheel_rows(batch, files), names), ()
-    return parse_batch_files(problem, batch, files), problem.source.CONVERSIONS
+        return build_flywheel_frame(decode_flywheel_rows(batch, files), list(labelled.columns()))
+    most = ROWS_AT_ONCE if can_check_in_parts(labelled, problem.source.CONVERSIONS) else None
+    rows = parse_batch_files(problem, batch, files, most)
+    if isinstance(rows, pl.DataFrame):
+        return rows
+    path = scratch / "parsed.parquet"
+    write_parsed_rows(problem, batch, rows, path, ROWS_AT_ONCE)
+    return path
+
+
+def _list_parts(rows: pl.DataFrame | Path) -> Iterable[pl.DataFrame]:
+    return [rows] if isinstance(rows, pl.DataFrame) else read_row_slices(rows, ROWS_AT_ONCE)
+
+
+def _get_conversions(problem: Problem, batch: str) -> Sequence[pl.Expr]:
+    """The conversions of the problem's source, which are for batches of its own."""
+    return () if is_flywheel_batch(batch) else problem.source.CONVERSIONS
+
+
+def _find_repeated(problem: Problem, batch: str, path: Path, scratch: Path) -> dict[str, pl.Series]:
+    """The numbers of the rows with a value that no two may have in common, by the rule's name."""
+
+    def convert_parts(names: Sequence[str]) -> Iterator[pl.DataFrame]:
+        first = 0
+        for part in _list_parts(path):
+            converted = convert_rows(problem, batch, part, _get_conversions(problem, batch), names)
+            yield converted.with_row_index(ROW_NUMBER_COLUMN, first)
+            first += part.height
+
+    return {
+        rule: find_repeated_rows(convert_parts(value.meta.root_names()), value, scratch / f"unique-{number}")
+        for number, (rule, value) in enumerate(list_unique_values(problem.schema.Labelled).items())
+    }
+
+
+def _derive_part(
+    problem: Problem, batch: str, rows: pl.DataFrame, first: int, checked: CheckedRows, kept: RowParts
+) -> PartCheck:
+    """Put the rows that keep the contract, with their features, to those that are kept."""
+    result = BatchCheckResult(batch, rows.height, checked.broken, checked.rejected.height)
+    try:
+        features = _derive_features(problem, batch, checked.good)
+    except BatchRefused as fault:
+        return PartCheck(result, checked.readings, fault)
+    own = rows.select(name for name in FLYWHEEL_COLUMNS if name in rows.columns)
+    if own.width:
+        own = own.filter(~pl.int_range(first, first + own.height).is_in(checked.rejected[ROW_NUMBER_COLUMN].implode()))
+    kept.add(
+        checked.good.with_columns(
+            pl.struct(features).alias(INPUTS_COLUMN), pl.lit(batch).alias(BATCH_COLUMN), *own.iter_columns()
+        )
+    )
+    return PartCheck(result, checked.readings, None)
+
+
+def _name_rejected(batch: str, rows: pl.DataFrame, first: int, checked: CheckedRows) -> pl.DataFrame:
+    named = checked.rejected.select(pl.lit(batch).alias(BATCH_COLUMN), ROW_NUMBER_COLUMN, BROKEN_RULES_COLUMN)
+    return pl.concat([named, rows[checked.rejected[ROW_NUMBER_COLUMN] - first]], how="horizontal")
+
+
+def _merge_results(problem: Problem, parts: Sequence[BatchCheckResult]) -> BatchCheckResult:
+    broken = merge_broken_counts(problem.schema.Labelled, [part.broken for part in parts])
+    return BatchCheckResult(
+        parts[0].batch, sum(part.rows for part in parts), broken, sum(part.rejected for part in parts)
+    )
 
 
 def _derive_features(problem: Problem, batch: str, rows: pl.DataFrame) -> pl.DataFrame:

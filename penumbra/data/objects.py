@@ -1,17 +1,20 @@
 """DVC's objects: the content of every file of every data version, named by its md5, in the cache and in the remote."""
 
-import hashlib
 import logging
+import os
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from penumbra.core.raw_files import hash_md5
 from penumbra.core.settings import DataSettings
 from penumbra.core.text.addresses import get_scheme
-from penumbra.storage.atomic import replace_file
+from penumbra.storage.atomic import replace_by_copy
 
 OBJECTS_FOLDER = "files/md5"
 LISTING_SUFFIX = ".dir"
+OBJECT_MODE = 0o444  # of an object's file, as DVC keeps them
 
 logger = logging.getLogger("penumbra.data")
 
@@ -34,29 +37,28 @@ def get_cached_object(data: DataSettings, oid: str) -> Path:
     return _get_object_path(_get_cache_folder(data), oid)
 
 
-def read_cached_object(data: DataSettings, oid: str) -> bytes | None:
-    """Read an object from DVC's cache; one that isn't what its name says is removed, which is logged.
+def find_cached_object(data: DataSettings, oid: str) -> Path | None:
+    """Find an object in DVC's cache; one that isn't what its name says is removed, which is logged.
 
     Args:
         data: The settings' section `data`.
         oid: As in `get_cached_object`.
 
     Returns:
-        The content; None where the cache lacks it.
+        Its file, which was read and has the md5 that its name says; None where the cache lacks it.
     """
     path = get_cached_object(data, oid)
     if not path.is_file():
         return None
-    content = path.read_bytes()
-    if _is_content(content, oid):
-        return content
+    if _has_content(path, oid):
+        return path
     logger.warning("%s is not what its name says: it is removed from DVC's cache, to be stored again", path)
     path.unlink()
     return None
 
 
-def fetch_object(data: DataSettings, oid: str, open_repository: Callable[[DataSettings], Any]) -> bytes | None:
-    """Read an object from DVC's cache, or else from the remote, which then goes into the cache.
+def fetch_object(data: DataSettings, oid: str, open_repository: Callable[[DataSettings], Any]) -> Path | None:
+    """Find an object in DVC's cache, or else fetch it from the remote into the cache.
 
     Args:
         data: The settings' section `data`.
@@ -64,15 +66,19 @@ def fetch_object(data: DataSettings, oid: str, open_repository: Callable[[DataSe
         open_repository: Opens the DVC repository as a context manager.
 
     Returns:
-        The content, which has the md5 that its name says; None where neither has it.
+        Its file, which has the md5 that its name says; None where neither has it.
     """
-    if (content := read_cached_object(data, oid)) is not None or not data.remote:
-        return content
-    content = _read_remote_object(data, oid, open_repository)
-    if content is None or not _is_content(content, oid):
-        return None
-    _write_object(get_cached_object(data, oid), content)
-    return content
+    if (cached := find_cached_object(data, oid)) or not data.remote:
+        return cached
+    path = get_cached_object(data, oid)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=_get_cache_folder(data)) as folder:
+        fetched = Path(folder) / oid
+        if not _download_object(data, oid, open_repository, fetched) or not _has_content(fetched, oid):
+            return None
+        fetched.chmod(OBJECT_MODE)
+        os.replace(fetched, path)
+    return path
 
 
 def has_remote_object(data: DataSettings, oid: str, open_repository: Callable[[DataSettings], Any]) -> bool:
@@ -113,16 +119,17 @@ def check_objects(data: DataSettings) -> Iterator[str]:
     for number, folder in enumerate(folders):
         for path in sorted((folder / OBJECTS_FOLDER).glob("*/*")):
             oid = path.parent.name + path.name
-            if not _is_content(path.read_bytes(), oid):
+            if not _has_content(path, oid):
                 others = [_get_object_path(other, oid) for other in folders[:number] + folders[number + 1 :]]
                 yield _replace_object(path, oid, [*others, *_find_copies(data, oid)])
 
 
 def _replace_object(path: Path, oid: str, copies: list[Path]) -> str:
-    whole = (copy for copy in copies if copy.is_file() and _is_content(copy.read_bytes(), oid))
+    whole = (copy for copy in copies if copy.is_file() and _has_content(copy, oid))
     path.unlink()
     if copy := next(whole, None):
-        _write_object(path, copy.read_bytes())
+        replace_by_copy(path, copy)
+        path.chmod(OBJECT_MODE)
         return f"{path} is not what its name says: replaced by a copy of {copy}"
     return f"{path} is not what its name says and was removed: the next `penumbra ingest` stores it again, if it can"
 
@@ -130,26 +137,21 @@ def _replace_object(path: Path, oid: str, copies: list[Path]) -> str:
 def _find_copies(data: DataSettings, oid: str) -> Iterator[Path]:
     """The files of the data folder that have an object's content."""
     files = (path for path in data.folder.rglob("*") if path.is_file())
-    return (path for path in files if _is_content(path.read_bytes(), oid))
+    return (path for path in files if _has_content(path, oid))
 
 
-def _read_remote_object(data: DataSettings, oid: str, open_repository: Callable[[DataSettings], Any]) -> bytes | None:
+def _download_object(data: DataSettings, oid: str, open_repository: Callable[[DataSettings], Any], path: Path) -> bool:
     with open_repository(data) as repo:
         remote = repo.cloud.get_remote_odb()
         try:
-            return bytes(remote.fs.cat_file(remote.oid_to_path(oid)))
+            remote.fs.get_file(remote.oid_to_path(oid), str(path))
         except OSError:
-            return None
+            return False
+    return True
 
 
-def _write_object(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, content)
-    path.chmod(0o444)  # as DVC keeps them
-
-
-def _is_content(content: bytes, oid: str) -> bool:
-    return hashlib.md5(content).hexdigest() == oid.removesuffix(LISTING_SUFFIX)
+def _has_content(path: Path, oid: str) -> bool:
+    return hash_md5(path) == oid.removesuffix(LISTING_SUFFIX)
 
 
 def _get_cache_folder(data: DataSettings) -> Path:

@@ -1,10 +1,11 @@
 """Reading of the user's source: whatever its functions do ends in a sentence that names the batch and the place."""
 
+import contextlib
 import datetime as dt
 import itertools
 import traceback
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
@@ -12,10 +13,12 @@ import polars as pl
 
 from penumbra.core.columns import RESERVED_PREFIX
 from penumbra.core.problem import Problem, SourceBatch
+from penumbra.core.raw_files import RawContent, RawFiles
 from penumbra.core.text.masking import mask_text
 from penumbra.core.text.quoting import quote_value
 from penumbra.data.flywheel_manifest import FLYWHEEL_MARK
 
+PIECE_BYTES = 1 << 20  # of an open file that is copied
 MAX_NAME_BYTES = 150  # a file name has at most 255 bytes, and derived files add to the batch's name
 
 Result = TypeVar("Result")
@@ -55,60 +58,90 @@ def list_source_batches(problem: Problem) -> list[SourceBatch]:
     return sorted(batches, key=lambda batch: batch.name)
 
 
-def fetch_batch_files(problem: Problem, batch: str) -> dict[str, bytes]:
-    """Fetch the raw files of a batch.
+def fetch_batch_files(problem: Problem, batch: str) -> dict[str, RawContent]:
+    """Fetch the raw files of a batch; open files and generators are read, and closed, by whoever takes their pieces.
 
     Args:
         problem: The problem, loaded with its source.
         batch: The batch's name.
 
     Returns:
-        The content of each file by its path relative to the batch's folder, with `/` as separator.
+        The content of each file by its path relative to the batch's folder, with `/` as separator. Pieces raise
+        BatchRefused, too, where they can't be read.
 
     Raises:
         BatchRefused: `fetch()` fails, or gives something else than files.
     """
     found = _call_source(problem, "fetch()", lambda: problem.source.fetch(batch), BatchRefused, _begin(batch))
     files = dict(found) if isinstance(found, Mapping) else None
-    if not files or not all(isinstance(name, str) and isinstance(content, bytes) for name, content in files.items()):
+    if not files or not all(isinstance(name, str) and _is_content(content) for name, content in files.items()):
         raise BatchRefused(
             f"{_begin(batch)}fetch() of {name_source_file(problem)} gives {_describe(found)}: expected at least one "
-            "file, as a dict of bytes by file name"
+            "file, as a dict of bytes by file name (or of open binary files, or of generators of bytes)"
         )
     if wrong := [name for name in files if not _is_path_inside(name)]:
         raise BatchRefused(
             f"{_begin(batch)}fetch() of {name_source_file(problem)} names a file {wrong[0]!r}: expected a path inside "
             "the batch's folder"
         )
-    return files
+    return {
+        name: content if isinstance(content, bytes) else _read_pieces(problem, batch, content)
+        for name, content in files.items()
+    }
 
 
-def parse_batch_files(problem: Problem, batch: str, files: Mapping[str, bytes]) -> pl.DataFrame:
+def parse_batch_files(
+    problem: Problem, batch: str, files: RawFiles, most: int | None = None
+) -> pl.DataFrame | pl.LazyFrame:
     """Read the raw files of a batch as rows.
 
     Args:
         problem: The problem, loaded with its source.
         batch: The batch's name.
-        files: The content of each file by name.
+        files: The files.
+        most: The most rows of a LazyFrame that are collected; None for any number.
 
     Returns:
-        The frame that `parse()` gives, with any columns and dtypes; a LazyFrame is collected, a pandas frame converted.
+        The frame that `parse()` gives, with any columns and dtypes; a LazyFrame is collected unless it has more than
+        `most` rows, a pandas frame converted.
 
     Raises:
         BatchRefused: `parse()` fails, gives no frame, or a column that is called as one of the engine's.
     """
     begin = _begin(batch)
-    rows = _call_source(problem, "parse()", lambda: _collect(problem.source.parse(dict(files))), BatchRefused, begin)
-    if not isinstance(rows, pl.DataFrame):
+    rows = _call_source(problem, "parse()", lambda: _collect(problem.source.parse(files), most), BatchRefused, begin)
+    if not isinstance(rows, pl.DataFrame | pl.LazyFrame):
         raise BatchRefused(
             f"{begin}parse() of {name_source_file(problem)} gives {_describe(rows)}: expected a polars DataFrame"
         )
-    if taken := [name for name in rows.columns if name.startswith(RESERVED_PREFIX)]:
+    if taken := [name for name in rows.collect_schema() if name.startswith(RESERVED_PREFIX)]:
         raise BatchRefused(
             f"{begin}parse() of {name_source_file(problem)} gives the column {quote_value(taken[0])}: expected names "
             f"that don't begin with {RESERVED_PREFIX!r}, which the engine's do"
         )
     return rows
+
+
+def write_parsed_rows(problem: Problem, batch: str, rows: pl.LazyFrame, path: Path, rows_at_once: int) -> None:
+    """Compute the rows of a LazyFrame that `parse()` gave, some at a time, and write them.
+
+    Args:
+        problem: The problem, loaded with its source.
+        batch: The batch's name.
+        rows: The frame.
+        path: The Parquet file to write.
+        rows_at_once: How many rows its row groups have.
+
+    Raises:
+        BatchRefused: The rows can't be computed.
+    """
+    _call_source(
+        problem,
+        "parse()",
+        lambda: rows.sink_parquet(path, compression="lz4", statistics=False, row_group_size=rows_at_once),
+        BatchRefused,
+        _begin(batch),
+    )
 
 
 def name_source_file(problem: Problem) -> str:
@@ -133,10 +166,31 @@ def _call_source(
         ) from error
 
 
-def _collect(rows: Any) -> Any:
-    """A frame of another kind as a polars DataFrame; anything else as it is."""
+def _is_content(content: Any) -> bool:
+    return isinstance(content, bytes | Iterator) or hasattr(content, "read")
+
+
+def _read_pieces(problem: Problem, batch: str, content: Any) -> Iterator[bytes]:
+    """The pieces of an open file or a generator, which is closed after the last one."""
+    pieces = iter(lambda: content.read(PIECE_BYTES), b"") if hasattr(content, "read") else content
+    with contextlib.closing(content) if hasattr(content, "close") else contextlib.nullcontext():
+        while True:
+            piece = _call_source(problem, "fetch()", lambda: next(pieces, None), BatchRefused, _begin(batch))
+            if piece is None:
+                return
+            if not isinstance(piece, bytes):
+                raise BatchRefused(
+                    f"{_begin(batch)}fetch() of {name_source_file(problem)} gives a file with {_describe(piece)} in "
+                    'it: expected bytes, as of a file that was opened with mode "rb"'
+                )
+            yield piece
+
+
+def _collect(rows: Any, most: int | None) -> Any:
+    """A frame of another kind as a polars DataFrame, unless it has more rows; anything else as it is."""
     if isinstance(rows, pl.LazyFrame):
-        return rows.collect()
+        first = rows.collect() if most is None else rows.head(most + 1).collect(engine="streaming")
+        return rows if most is not None and first.height > most else first
     if type(rows).__module__.partition(".")[0] == "pandas" and type(rows).__name__ == "DataFrame":
         return pl.from_pandas(rows)
     return rows

@@ -1,10 +1,12 @@
 """Staged batches: accepted but not admitted yet, so that the batches of one ingest are admitted together."""
 
+import contextlib
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from penumbra.core.raw_files import RawContent, RawFiles, write_raw_files
 from penumbra.data.checksums import ChecksumCache
 from penumbra.data.dvc_listing import build_listing, compute_listing_md5, list_files
 from penumbra.data.flywheel_manifest import BATCHES_FOLDER
@@ -30,23 +32,24 @@ class Staging:
         self.batches = folder / BATCHES_FOLDER
         self.replaced = folder / "replaced"
 
-    def write(self, batch: str, files: Mapping[str, bytes]) -> None:
-        """Stage a batch, in place of an earlier one of the same name.
+    @contextlib.contextmanager
+    def write(self, batch: str, files: Mapping[str, RawContent]) -> Iterator[tuple[RawFiles, Path]]:
+        """Stage a batch in place of an earlier one of the same name, once a block has ended without an exception.
 
         Args:
             batch: The batch's name.
             files: The content of its files, by path relative to the batch's folder.
 
+        Yields:
+            The files, as they lie aside, and a folder for what is needed while the block lasts.
+
         Raises:
             OSError: Where they can't be written.
         """
         folder = self.batches / batch
-        shutil.rmtree(folder, ignore_errors=True)
         with fill_folder_aside(folder) as aside:
-            for name, content in files.items():
-                path = aside / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(content)
+            yield write_raw_files(aside, files), aside.parent
+            shutil.rmtree(folder, ignore_errors=True)
 
     def admit(self, batches: Iterable[str]) -> None:
         """Move staged batches into the data folder, each as a whole; one that is there already is replaced.
@@ -89,7 +92,7 @@ class Staging:
             The md5 after the first batch, after the first two, and so on.
         """
         files, versions = [], []
-        for folder in sorted(self.batches.iterdir()) if self.batches.is_dir() else ():
+        for folder in sorted(self.batches.glob("[!.]*")):
             files += list_files(folder)
             versions.append(compute_listing_md5(build_listing(self.folder, files, checksums)))
         return versions

@@ -30,7 +30,7 @@ from penumbra.data.dvc_listing import (
     list_files,
     select_new_files,
 )
-from penumbra.storage.atomic import fill_folder_aside, replace_file
+from penumbra.storage.atomic import fill_folder_aside, replace_by_copy, replace_file
 
 os.environ.setdefault("DVC_NO_ANALYTICS", "1")
 REPOSITORY_CONFIG = "[core]\n    no_scm = true\n    site_cache_dir = .dvc/tmp/site\n"  # of one that no checkout has
@@ -109,15 +109,15 @@ def read_recorded_listing(data: DataSettings, fetch: bool = False) -> FileListin
     return _read_cached_listing(data, md5)
 
 
-def fetch_version_object(data: DataSettings, oid: str) -> bytes | None:
-    """Read one object of a data version from DVC's cache, or else from the remote.
+def fetch_version_object(data: DataSettings, oid: str) -> Path | None:
+    """Find one object of a data version in DVC's cache, or else fetch it from the remote.
 
     Args:
         data: The settings' section `data`.
         oid: A file's md5, or a version's.
 
     Returns:
-        The content, checked against its md5; None where neither has it.
+        Its file in the cache, checked against its md5; None where neither has it.
     """
     from dvc.exceptions import DvcException
 
@@ -249,9 +249,9 @@ def restore_data_version(data: DataSettings, text: str | bytes, into: Path) -> s
 def _bring_back_changed(data: DataSettings, folder: Path, listing: FileListing, present: FileListing) -> None:
     """Write the files anew that DVC's cache gave with other content than the listing names."""
     for name, md5 in listing.items():
-        if present.get(name) != md5 and (content := fetch_version_object(data, md5)) is not None:
+        if present.get(name) != md5 and (cached := fetch_version_object(data, md5)):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            replace_file(folder / name, content)
+            replace_by_copy(folder / name, cached)
 
 
 def _pull_version(data: DataSettings, pointer: DvcFile, folder: Path) -> None:
@@ -347,8 +347,8 @@ def _write_dvc_file(data: DataSettings, md5: str, listing: FileListing, meta: Ma
 
 def _read_cached_listing(data: DataSettings, md5: str) -> FileListing:
     """The listing of a version in the cache, empty where the cache lacks it."""
-    content = objects.read_cached_object(data, md5) if md5 else None
-    return {entry["relpath"]: entry["md5"] for entry in json.loads(content)} if content else {}
+    cached = objects.find_cached_object(data, md5) if md5 else None
+    return {entry["relpath"]: entry["md5"] for entry in json.loads(cached.read_bytes())} if cached else {}
 
 
 def _raise_error(_: str, error: BaseException) -> None:

@@ -6,6 +6,7 @@ to the disk before the rename: the order of data and rename after a loss of powe
 
 import contextlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -76,6 +77,20 @@ def replace_file(path: Path, content: bytes | str) -> None:
     """
     with write_aside(path) as aside:
         aside.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def replace_by_copy(path: Path, source: Path) -> None:
+    """Create or replace a file by a copy of another one, whatever its size.
+
+    Args:
+        path: The file; its folder must exist.
+        source: The other one.
+
+    Raises:
+        OSError: Where `source` can't be read, or the file can't be written; an old one is then unchanged.
+    """
+    with write_aside(path) as aside:
+        shutil.copyfile(source, aside)
 
 
 def create_file(path: Path, content: bytes) -> bool:

@@ -327,10 +327,12 @@ store_in(Path(sys.argv[1])).stage("2013-01", flights(100, dest="Houston"))
 """
 
 
-def test_a_write_that_is_killed_in_the_middle_leaves_no_file_that_anybody_reads(store, tmp_path):
-    killed = subprocess.run([sys.executable, "-c", KILLED_IN_THE_MIDDLE, str(tmp_path), "1000"], cwd=PROJECT_ROOT)
+@pytest.mark.parametrize("limit", ["1000", "7000"])  # bytes of a raw file, of the partition
+def test_a_write_that_is_killed_in_the_middle_leaves_no_file_that_anybody_reads(store, tmp_path, limit):
+    killed = subprocess.run([sys.executable, "-c", KILLED_IN_THE_MIDDLE, str(tmp_path), limit], cwd=PROJECT_ROOT)
     assert killed.returncode == -signal.SIGXFSZ
-    assert {path.suffix for path in tmp_path.rglob("*") if path.is_file()} == {".tmp"}
+    assert not list(store.staging.batches.glob("[!.]*"))
+    assert {path.suffix for path in (store.settings.derived / "rows").rglob("*")} <= {".tmp"}
     assert store.stage("2013-01", flights(100, dest="Houston")).rejected == 1
 
 

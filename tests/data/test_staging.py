@@ -34,8 +34,13 @@ def kill_after(monkeypatch, moves):
     monkeypatch.setattr(shutil, "rmtree", die_or(remove))
 
 
+def stage(staging, files):
+    with staging.write("march", files):
+        pass
+
+
 def admit(staging, content):
-    staging.write("march", {"orders.csv": content})
+    stage(staging, {"orders.csv": content})
     staging.admit(["march"])
 
 
@@ -46,7 +51,7 @@ def read_admitted(staging):
 @pytest.mark.parametrize(("moves", "left"), [(0, b"old"), (1, b"old"), (2, b"new")])
 def test_a_kill_while_a_batch_is_replaced_leaves_the_old_or_the_new_one(staging, monkeypatch, moves, left):
     admit(staging, b"old")
-    staging.write("march", {"orders.csv": b"new"})
+    stage(staging, {"orders.csv": b"new"})
     kill_after(monkeypatch, moves)
     with pytest.raises(Killed):
         staging.admit(["march"])
@@ -57,14 +62,14 @@ def test_a_kill_while_a_batch_is_replaced_leaves_the_old_or_the_new_one(staging,
 
 
 def test_a_batch_that_is_staged_again_has_only_the_files_of_the_second_time(staging):
-    staging.write("march", {"a/orders.csv": b"1", "notes.csv": b""})
-    staging.write("march", {"orders.csv": b"2"})
+    stage(staging, {"a/orders.csv": b"1", "notes.csv": b""})
+    stage(staging, {"orders.csv": b"2"})
     staging.admit(["march"])
     assert read_admitted(staging) == {"march/orders.csv": b"2"}
 
 
 def test_nothing_is_moved_where_one_of_the_batches_is_no_longer_staged(staging):
-    staging.write("march", {"orders.csv": b"1"})
+    stage(staging, {"orders.csv": b"1"})
     with pytest.raises(StagingLost, match=r"batch april was checked and is no longer staged in .*: ingest again"):
         staging.admit(["march", "april"])
     assert not staging.raw.exists()

@@ -1,7 +1,5 @@
 """Realised loss behind the watermark, its band and calibration."""
 
-import datetime as dt
-
 import numpy as np
 import polars as pl
 import pytest
@@ -9,45 +7,43 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitoring.loss import (
+    ArrivedLabels,
     MeanBand,
     compute_mean_band,
     compute_score_edges,
     compute_top_scores,
-    select_mature_rows,
     sum_by_score_bin,
 )
 from monitoring.loss_threshold import DailyLosses
 from penumbra.core.metrics.calibration import compute_binned_calibration_error
 from penumbra.core.task import Task
 
-MONDAY = dt.date(2013, 4, 1)
 BINARY = Task("binary")
 
 
-def rows(losses: list[float | None], due: bool = True, day: dt.date = MONDAY) -> pl.DataFrame:
-    schema = {"day": pl.Date, "due": pl.Boolean, "loss": pl.Float64}
-    return pl.DataFrame([(day, due, loss) for loss in losses], schema=schema, orient="row")
+def count(losses: list[float | None], due: bool = True) -> ArrivedLabels:
+    schema = {"due": pl.Boolean, "loss": pl.Float64}
+    return ArrivedLabels.count(pl.DataFrame([(due, loss) for loss in losses], schema=schema, orient="row"))
 
 
 def test_a_day_counts_once_every_label_is_due():
-    assert select_mature_rows(rows([0.1, 0.2]), MONDAY + dt.timedelta(1), 0.95).height == 2
-    assert select_mature_rows(rows([0.1, 0.2], due=False), MONDAY + dt.timedelta(1), 0.95).is_empty()
+    assert count([0.1, 0.2]).is_enough(0.95)
+    assert not count([0.1, 0.2], due=False).is_enough(0.95)
 
 
-def test_a_day_that_isnt_over_does_not_count():
-    assert select_mature_rows(rows([0.1, 0.2]), MONDAY, 0.95).is_empty()
-
-
-@pytest.mark.parametrize(("missing", "counted"), [(1, 19), (2, 0)])
-def test_a_day_with_too_few_labels_does_not_count(missing, counted):
-    losses = [0.1] * (20 - missing) + [None] * missing
-    assert select_mature_rows(rows(losses), MONDAY + dt.timedelta(1), 0.95).height == counted
+@pytest.mark.parametrize(("missing", "counts"), [(1, True), (2, False)])
+def test_a_day_with_too_few_labels_does_not_count(missing, counts):
+    losses = [0.1] * (19 - missing) + [None, float("nan")][:missing]
+    assert count([0.1, *losses]).is_enough(0.95) is counts
 
 
 def test_labels_that_come_late_do_not_make_a_model_look_good():
     """By evening only the punctual ones have landed."""
-    evening = pl.concat([rows([0.1] * 8, due=True), rows([None] * 2, due=False)])
-    assert select_mature_rows(evening, MONDAY + dt.timedelta(1), 0.5).is_empty()
+    assert not (count([0.1] * 8) + count([None] * 2, due=False)).is_enough(0.5)
+
+
+def test_labels_of_parts_of_a_day_add_up():
+    assert count([0.1, None]) + count([0.2], due=False) == ArrivedLabels(rows=3, due=2, arrived=1, known=2)
 
 
 def banded(values: np.ndarray, days: np.ndarray) -> MeanBand | None:

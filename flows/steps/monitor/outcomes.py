@@ -2,8 +2,9 @@
 
 import datetime as dt
 import hashlib
-from dataclasses import dataclass, fields
-from functools import cached_property
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from functools import cached_property, partial
 
 import numpy as np
 import polars as pl
@@ -24,8 +25,9 @@ from penumbra.logs.queries import samples
 from penumbra.logs.queries.labels import read_answers_with_targets
 
 MAX_ROWS_PER_READ = 50_000  # rows of the log
+MAX_ROWS_IN_MEMORY = 500_000  # of one day, with their labels
 SUMMED_COLUMNS = ("loss", "score", "happened")
-OUTCOME_ROW_SCHEMA = {"id": pl.String, "day": pl.Date, "due": pl.Boolean, **dict.fromkeys(SUMMED_COLUMNS, pl.Float64)}
+OUTCOME_ROW_SCHEMA = {"id": pl.String, "due": pl.Boolean, **dict.fromkeys(SUMMED_COLUMNS, pl.Float64)}
 
 
 @dataclass(frozen=True)
@@ -74,14 +76,25 @@ class OutcomeReader:
         return hashlib.sha256(encode_json(key_parts)).hexdigest()
 
     def _read(self, day: dt.date) -> OutcomeSums:
-        rows = self._rows(day)
-        counted = loss.select_mature_rows(rows, self.span.now.date(), self.settings.promotion.coverage)
+        """Sum up a day, which counts where it is over and enough labels are there; in two readings if it is large."""
+        read = partial(self._parts, day)
+        if self.span.rows.get(day, 0) <= MAX_ROWS_IN_MEMORY:
+            kept = list(read())
+            read = partial(iter, kept)
+        labels = sum(map(loss.ArrivedLabels.count, read()), loss.ArrivedLabels(0, 0, 0, 0))
+        counts = day < self.span.now.date() and labels.is_enough(self.settings.promotion.coverage)
+        sums = [self._sum_part(part.filter(pl.col("loss").is_finite())) for part in read()] if counts else []
+        whole = sum(sums, self._sum_part(pl.DataFrame(schema=OUTCOME_ROW_SCHEMA)))
+        return replace(whole, rows=labels.rows, due=labels.due, arrived=labels.arrived)
+
+    def _sum_part(self, counted: pl.DataFrame) -> OutcomeSums:
+        """Sum up labelled rows that count, but for the numbers of all rows."""
         counts, sums = _sum_by_bin(self.index, self.model.problem, counted, self.binning)
         scores, happened = (counted[name].to_numpy() for name in ("score", "happened"))
         return OutcomeSums(
-            rows=rows.height,
-            due=int(rows["due"].sum()),
-            arrived=rows.filter("due", pl.col("loss").is_finite()).height,
+            rows=0,
+            due=0,
+            arrived=0,
             labels=counted.height,
             loss=float(counted["loss"].sum()),
             squares=float((counted["loss"] ** 2).sum()),
@@ -91,15 +104,12 @@ class OutcomeReader:
             clipped=counted.filter(pl.col("loss") >= self.model.ceiling).height,
         )
 
-    def _rows(self, day: dt.date) -> pl.DataFrame:
+    def _parts(self, day: dt.date) -> Iterator[pl.DataFrame]:
         """Read a day's answers that can have a label, with the columns of `OUTCOME_ROW_SCHEMA`."""
-        parts = read_answers_with_targets(
-            self.index, self.model.version, get_day_start(day), get_day_start(day + ONE_DAY)
-        )
-        rows = [self._part(answers, day) for answers in parts]
-        return pl.concat([pl.DataFrame(schema=OUTCOME_ROW_SCHEMA), *rows])
+        begin, end = get_day_start(day), get_day_start(day + ONE_DAY)
+        yield from map(self._part, read_answers_with_targets(self.index, self.model.version, begin, end))
 
-    def _part(self, answers: pl.DataFrame, day: dt.date) -> pl.DataFrame:
+    def _part(self, answers: pl.DataFrame) -> pl.DataFrame:
         predictions = extract_predictions(self.model.task, answers["output"])
         score, happened = self._score_likeliest(answers["target"], answers["output"])
         columns = {
@@ -110,7 +120,7 @@ class OutcomeReader:
             "happened": happened,
         }
         due = _is_due(self.settings.labels.delay_hours, self.span.now)
-        return answers.select("id", day=pl.lit(day), due=due).with_columns(
+        return answers.select("id", due=due).with_columns(
             pl.Series(name, values, pl.Float64) for name, values in columns.items()
         )
 

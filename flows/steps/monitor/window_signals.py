@@ -174,20 +174,15 @@ def measure_disagreement(
     """
     if candidate in (None, model.version):
         return None
-    days = [
-        pair_shadow_outputs(index, model.version, str(candidate), get_day_start(day), get_day_start(day + ONE_DAY))
-        for day in span.days
-    ]
-    differences = [
-        np.abs(extract_predictions(model.task, day["output"]) - extract_predictions(model.task, day["said"]))
-        for day in days
-        if day.height
-    ]
-    return (
-        ShadowDisagreement(sum(map(len, differences)), float(np.nanmean(np.concatenate(differences))), model.floor)
-        if differences
-        else None
-    )
+    rows, known, total = 0, 0, 0.0
+    for day in span.days:
+        begin, end = get_day_start(day), get_day_start(day + ONE_DAY)
+        for part in pair_shadow_outputs(index, model.version, str(candidate), begin, end):
+            each = [extract_predictions(model.task, part[name]) for name in ("output", "said")]
+            differences = np.abs(each[0] - each[1])
+            rows, known = rows + len(differences), known + int((~np.isnan(differences)).sum())
+            total += float(np.nansum(differences))
+    return ShadowDisagreement(rows, total / known if known else float("nan"), model.floor) if rows else None
 
 
 def _measure_realised_loss(

@@ -92,16 +92,17 @@ NO_FAILURE = (
 )
 
 
-def has_other_rows(expression: pl.Expr) -> bool:
+def has_other_rows(expression: pl.Expr, unsure: bool = False) -> bool:
     """Check whether any part of an expression reads other rows than the one that it gives a value for.
 
     Args:
         expression: A polars expression.
+        unsure: What is returned where polars can't tell.
 
     Returns:
         Whether polars says so of a part; it knows nothing of functions of Python.
     """
-    return any(map(_reads_other_rows, _list_parts(expression)))
+    return any(_reads_other_rows(part, unsure) for part in _list_parts(expression))
 
 
 def _list_parts(expression: pl.Expr) -> Iterator[pl.Expr]:
@@ -111,12 +112,12 @@ def _list_parts(expression: pl.Expr) -> Iterator[pl.Expr]:
         yield from _list_parts(part)
 
 
-def _reads_other_rows(part: pl.Expr) -> bool:
+def _reads_other_rows(part: pl.Expr, unsure: bool) -> bool:
     within_list = not part.meta.root_names() and '"Element"' in part.meta.serialize(format="json")
     try:
         return not (within_list or part.meta.is_literal() or part.meta.is_row_separable())
     except pl.exceptions.PolarsError:  # polars can't tell without the columns
-        return False
+        return unsure
 
 
 def _numbers_categorical(part: pl.Expr, row: type[dy.Schema]) -> bool:

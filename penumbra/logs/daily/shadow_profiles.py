@@ -8,6 +8,8 @@ import hashlib
 import json
 import sqlite3
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from pathlib import Path
 
 import msgspec
@@ -24,6 +26,7 @@ from penumbra.logs.schema import STATUS_OK
 from penumbra.storage.sealed import read_derived_file, replace_sealed_file
 
 SHADOW_PROFILES_FOLDER = "scored"
+ROWS_AT_ONCE = 50_000
 MIN_SCORED_SHARE = 0.99  # of a day's rows: a part of a day is no day
 SHADOW_COUNT_QUERY = "SELECT rows FROM shadow_counts WHERE model = ?"
 DAY_SCORES_QUERY = """
@@ -100,20 +103,23 @@ def _count_days(
     db: sqlite3.Connection, model: str, binning: Binning, begin: dt.date, end: dt.date
 ) -> dict[dt.date, tuple[int, list[int]]]:
     days = [begin + dt.timedelta(days=number) for number in range((end - begin).days)]
-    scores = {day: _read_scores(db, model, day) for day in days}
-    found = {day: _count_scores(outputs, binning, day) for day, outputs in scores.items() if outputs}
-    return {day: (each.rows, each.counts.tolist()) for day, each in found.items()}
+    found = {day: _count_day(db, model, binning, day) for day in days}
+    return {day: (each.rows, each.counts.tolist()) for day, each in found.items() if each}
 
 
-def _read_scores(db: sqlite3.Connection, model: str, day: dt.date) -> list[str | float]:
-    """The model's outputs of the rows of a day that others answered; none where the day doesn't count."""
-    start = to_day_timestamp(day)
-    rows = db.execute(DAY_SCORES_QUERY, (model, STATUS_OK, start, start + DAY_SECONDS)).fetchall()
-    others = [row for row in rows if not row[0]]
-    scored = [output for _, alone, ok, output in others if alone and ok]
-    is_ruled = any(not alone for _, alone, *_ in others)
-    whole = len(rows) - len(others) + len(scored) >= MIN_SCORED_SHARE * len(rows)
-    return scored if whole and not is_ruled else []
+def _count_day(db: sqlite3.Connection, model: str, binning: Binning, day: dt.date) -> Profile | None:
+    """The profile of the model's outputs of a day's rows that others answered; None where the day doesn't count."""
+    start, rows, done = to_day_timestamp(day), 0, 0
+    parts = list[Profile]()
+    found = db.execute(DAY_SCORES_QUERY, (model, STATUS_OK, start, start + DAY_SECONDS))
+    while some := found.fetchmany(ROWS_AT_ONCE):
+        others = [row for row in some if not row[0]]
+        if any(not alone for _, alone, *_ in others):  # a rule or a fallback had a say
+            return None
+        scored = [output for _, _, ok, output in others if ok]
+        rows, done = rows + len(some), done + len(some) - len(others) + len(scored)
+        parts += [_count_scores(scored, binning, day)] if scored else []
+    return reduce(add, parts) if parts and done >= MIN_SCORED_SHARE * rows else None
 
 
 def _count_scores(outputs: list[str | float], binning: Binning, day: dt.date) -> Profile:

@@ -1,6 +1,7 @@
 """Queries by day: records of the prediction log by their own time, and broken records by arrival."""
 
 import datetime as dt
+import itertools
 from collections import Counter
 
 import polars as pl
@@ -13,6 +14,7 @@ from penumbra.logs.queries import samples
 from penumbra.logs.schema import get_broken_counts_folder
 
 DAY_IDS_QUERY = "SELECT id, event FROM predictions WHERE event >= ? AND event < ? ORDER BY id"
+DAY_SIZE_QUERY = "SELECT count(*) FROM predictions WHERE event >= ? AND event < ?"
 ARRIVALS_QUERY = "SELECT date(day * 86400, 'unixepoch'), rows FROM arrivals"
 DAY_COUNTS_QUERY = "SELECT day, model, rows FROM days ORDER BY day, model"
 
@@ -30,12 +32,11 @@ def read_day_records(index: LogIndex, day: dt.date, schema: ProblemSchema, most:
     Returns:
         A frame with the contract's columns and dtypes (an Enum as String); a value that doesn't fit its column is null.
     """
+    span = samples.to_day_timestamp(day), samples.to_day_timestamp(day + dt.timedelta(days=1))
     with index.open() as db:
-        rows = db.execute(
-            DAY_IDS_QUERY, (samples.to_day_timestamp(day), samples.to_day_timestamp(day + dt.timedelta(days=1)))
-        ).fetchall()
+        ((count,),) = db.execute(DAY_SIZE_QUERY, span)
+        rows = list(itertools.islice(db.execute(DAY_IDS_QUERY, span), 0, None, max(1, -(-count // most))))
     found = pl.DataFrame(rows, schema={ID_COLUMN: pl.String, EVENT_COLUMN: pl.Float64}, orient="row")
-    found = found.gather_every(-(-found.height // most)) if found.height > most else found
     columns = {name: column.dtype for name, column in schema.Row.columns().items()}
     told = {name: dtype for name, dtype in columns.items() if name != schema.TIME}
     records = samples.read_records_by_id(index.predictions, found[ID_COLUMN].to_list(), told).join(

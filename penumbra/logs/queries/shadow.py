@@ -2,7 +2,7 @@
 
 import datetime as dt
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -60,7 +60,9 @@ def read_shadow_outputs(
     return frame.with_columns(pl.Series("output", [_decode_output(row[-1]) for row in rows], strict=False))
 
 
-def pair_shadow_outputs(index: LogIndex, live: str, model: str, begin: dt.datetime, end: dt.datetime) -> pl.DataFrame:
+def pair_shadow_outputs(
+    index: LogIndex, live: str, model: str, begin: dt.datetime, end: dt.datetime, at_once: int = 50_000
+) -> Iterator[pl.DataFrame]:
     """Pair the live model's own answers with those of a shadow model.
 
     Args:
@@ -69,16 +71,16 @@ def pair_shadow_outputs(index: LogIndex, live: str, model: str, begin: dt.dateti
         model: The shadow model's version.
         begin: The earliest time of a row (UTC).
         end: The time before which rows are.
+        at_once: How many rows a frame has at most.
 
-    Returns:
-        A frame with the live model's `output` and what the shadow model `said`: Float64, or lists of them.
+    Yields:
+        Frames with the live model's `output` and what the shadow model `said`: Float64, or lists of them.
     """
     with index.open() as db:
-        rows = db.execute(PAIRED_OUTPUTS_QUERY, (model, live, begin.timestamp(), end.timestamp(), STATUS_OK)).fetchall()
-    output, said = zip(*rows, strict=True) if rows else ((), ())
-    return pl.DataFrame(
-        {"output": list(map(_decode_output, output)), "said": list(map(_decode_output, said))}, strict=False
-    )
+        found = db.execute(PAIRED_OUTPUTS_QUERY, (model, live, begin.timestamp(), end.timestamp(), STATUS_OK))
+        while rows := found.fetchmany(at_once):
+            output, said = (list(map(_decode_output, values)) for values in zip(*rows, strict=True))
+            yield pl.DataFrame({"output": output, "said": said}, strict=False)
 
 
 def measure_disagreements(index: LogIndex, decided: Mapping[str, bool | str | None]) -> dict[str, float]:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import polars as pl
 import pytest
 
 from penumbra.logs.queries.shadow import pair_shadow_outputs
@@ -16,10 +15,10 @@ from tests.helpers.prediction_logs import NOON, make_hours, make_prediction
 
 
 def pairs(folder: Path, begin: float = -1, end: float = 1) -> list[tuple[Any, Any]]:
-    found = pair_shadow_outputs(
-        prediction_logs.make_updated_index(folder), "7", "8", NOON + make_hours(begin), NOON + make_hours(end)
-    )
-    return found.select("output", "said").rows()
+    span = NOON + make_hours(begin), NOON + make_hours(end)
+    found = list(pair_shadow_outputs(prediction_logs.make_updated_index(folder), "7", "8", *span, at_once=1))
+    assert all(part.height == 1 for part in found)
+    return [row for part in found for row in part.select("output", "said").rows()]
 
 
 def said(folder: Path, names: list[str], *outputs: Any) -> None:
@@ -58,6 +57,4 @@ def test_of_several_classes_both_are_lists(tmp_path: Path) -> None:
 
 
 def test_without_rows_there_are_no_pairs(tmp_path: Path) -> None:
-    found = pair_shadow_outputs(prediction_logs.make_updated_index(tmp_path), "7", "8", NOON, NOON)
-    assert (found.height, found.columns) == (0, ["output", "said"])
-    assert isinstance(found, pl.DataFrame)
+    assert list(pair_shadow_outputs(prediction_logs.make_updated_index(tmp_path), "7", "8", NOON, NOON)) == []

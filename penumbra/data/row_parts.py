@@ -1,0 +1,50 @@
+"""Rows of one batch that are too many for memory: written part by part, and read some at a time."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import polars as pl
+
+
+class RowParts:
+    """Rows that are put together part by part, in their order: in a folder, or in memory."""
+
+    def __init__(self, folder: Path | None) -> None:
+        """`folder` is created, and has a file for each part; None keeps the parts in memory."""
+        self._folder, self._frames, self._files = folder, list[pl.DataFrame](), list[Path]()
+        if folder:
+            folder.mkdir()
+
+    def add(self, rows: pl.DataFrame) -> None:
+        """Add the part `rows`, with the columns of those before."""
+        if self._folder is None:
+            self._frames.append(rows)
+            return
+        self._files.append(self._folder / f"{len(self._files)}.parquet")
+        rows.write_parquet(self._files[-1], compression="lz4", statistics=False)
+
+    def scan(self) -> pl.LazyFrame:
+        """Return the rows of all parts, at least one."""
+        return pl.scan_parquet(self._files, glob=False) if self._files else pl.concat(self._frames).lazy()
+
+
+def read_row_slices(path: Path, height: int, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
+    """Read a Parquet file some rows at a time.
+
+    Args:
+        path: The file.
+        height: How many rows at a time.
+        columns: The columns to read; None for all.
+
+    Yields:
+        The rows, in their order; a frame without rows where the file has none.
+    """
+    rows = pl.scan_parquet(path, glob=False)
+    rows = rows if columns is None else rows.select(columns)
+    for first in itertools.count(0, height):
+        part = rows.slice(first, height).collect()
+        if part.height or not first:
+            yield part
+        if part.height < height:
+            return
