@@ -134,7 +134,8 @@ def choose_period(span: DaySpan, rows: int) -> str:
     total = (span.last - span.first).days + 1
     if rows / total * PERIOD_DAYS["month"] < MIN_PERIOD_ROWS or total / PERIOD_DAYS["month"] > MAX_PERIODS:
         longer = [name for name in ("quarter", "year") if total / PERIOD_DAYS[name] >= MIN_PERIODS]
-        return next((name for name in longer if rows / total * PERIOD_DAYS[name] >= MIN_PERIOD_ROWS), "month")
+        full = [name for name in longer if rows / total * PERIOD_DAYS[name] >= MIN_PERIOD_ROWS]
+        return next(iter([*full, *longer[-1:]]), "month")
     return next((name for name in ("month", "week") if total / PERIOD_DAYS[name] >= MIN_PERIODS), "day")
 
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+import polars as pl
+
 from penumbra.core.text.quoting import list_names, quote_value
 from penumbra.drafting.analysis.columns import DescribedColumns
 from penumbra.drafting.analysis.keys import KeyChoice
@@ -10,6 +12,15 @@ from penumbra.drafting.analysis.observation import Observation
 from penumbra.drafting.analysis.words import LATER_WORDS, has_word_of
 
 FEW_DAYS = 30
+DTYPE_WORDS = {
+    pl.Boolean: "yes or no",
+    pl.Int64: "whole number",
+    pl.UInt64: "whole number",
+    pl.Float64: "number",
+    pl.Date: "date",
+    pl.Datetime: "time",
+    pl.Time: "time of day",
+}
 
 
 def list_notes(seen: Observation, described: DescribedColumns, key: KeyChoice, span: DaySpan) -> Iterator[str]:
@@ -42,8 +53,9 @@ def list_notes(seen: Observation, described: DescribedColumns, key: KeyChoice, s
 def _list_faulty_values(seen: Observation, key: KeyChoice) -> Iterator[str]:
     for name, profile in seen.profiles.items():
         if profile.unreadable and not seen.readings[name].is_left_out:
-            what = seen.readings[name].dtype.base_type().__name__
-            yield f"{profile.unreadable:,} values of {quote_value(name)} aren't {what}: ingest quarantines their rows"
+            what = DTYPE_WORDS[seen.readings[name].dtype.base_type()]
+            verb, whose = ("value is", "its row") if profile.unreadable == 1 else ("values are", "their rows")
+            yield f"{quote_value(name)}: {profile.unreadable:,} {verb} no {what}; ingest quarantines {whose}"
     if key.repeated:
         yield (
             f"{key.repeated:,} rows have the key ({list_names(key.columns)}) of an earlier row: where both are in one "

@@ -1,6 +1,5 @@
 """How each column is read: the dtype that its values have, and the expression that gives them."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +23,7 @@ from penumbra.drafting.analysis.words import CODE_WORDS, TIME_WORDS, has_word_of
 from penumbra.drafting.draft import NumberFormat
 from penumbra.sources.conversions import read_times
 
-BOOLEAN_WORDS = tuple(word for word in (*TRUE_WORDS, *FALSE_WORDS) if not word.isdigit())
+BOOLEANS = {word: word in TRUE_WORDS for word in (*TRUE_WORDS, *FALSE_WORDS) if not word.isdigit()}
 LEADING_ZERO_PATTERN = r"0[0-9]+"
 PHONE_PATTERN = r"\+[0-9]{8,}"
 WHOLE_PATTERN = r"[+-]?[0-9]{1,18}"
@@ -142,7 +141,7 @@ def _read_text(values: pl.Series, decimal: str | None) -> Reading:
     name, column, text = values.name, pl.col(values.name), values.str.strip_chars()
     if reason := _find_code_reason(name, text):
         return Reading(pl.String(), column, reason=reason)
-    if text.str.to_lowercase().is_in(BOOLEAN_WORDS).all():
+    if _has_both_answers(text):
         return Reading(pl.Boolean(), column.str.strip_chars().str.to_lowercase().replace_strict(BOOLEANS, default=None))
     if is_matched(text, COMPACT_DATE_PATTERN) and has_word_of(TIME_WORDS, name):
         return _read_as_times(name, TimeFormat("%Y%m%d", False))
@@ -163,7 +162,10 @@ def _read_text(values: pl.Series, decimal: str | None) -> Reading:
     return Reading(pl.String(), column)
 
 
-BOOLEANS: Mapping[str, bool] = {word: word in TRUE_WORDS for word in BOOLEAN_WORDS}
+def _has_both_answers(text: pl.Series) -> bool:
+    """Whether all values are words for yes or no, and there are both."""
+    words = {*text.str.to_lowercase().unique().head(2 * len(BOOLEANS))}
+    return words <= BOOLEANS.keys() and len({BOOLEANS[word] for word in words}) > 1
 
 
 def _find_code_reason(name: str, text: pl.Series) -> str:

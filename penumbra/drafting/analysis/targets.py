@@ -36,7 +36,7 @@ def choose_target(
     """
     column = f"the target {quote_value(name)}"
     if reading.is_left_out or isinstance(reading.dtype, pl.Date | pl.Datetime | pl.Time):
-        what = reading.reason or f"has {reading.dtype.base_type().__name__.lower()} values"
+        what = reading.reason if reading.is_left_out else "its values are dates or times"
         raise DraftRefused(f"{column} can't be predicted ({what}): expected yes or no, a class, or a number")
     if profile.read < MIN_OUTCOMES:
         raise DraftRefused(f"{column} is known in {profile.read:,} rows: expected at least {MIN_OUTCOMES}")
@@ -70,7 +70,7 @@ def _choose_positive(name: str, counts: Mapping[object, int]) -> DraftTarget:
     values = list(counts)
     if set(values) <= {True, False}:
         return DraftTarget("binary", name, next(value for value in values if value))
-    if all(isinstance(value, float) for value in values):
+    if not any(isinstance(value, str) for value in values):
         return DraftTarget("binary", name, max(values), reason="the larger of two numbers is yes")  # type: ignore[type-var]
     if len(said := [value for value in values if is_yes_word(str(value))]) == 1:
         return DraftTarget("binary", name, said[0], reason=f"{quote_value(said[0])} is yes by its word")
