@@ -9,12 +9,11 @@ import pytest
 from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError, load_settings
-from penumbra.data.source_reader import BatchRefused, SourceFailed
+from penumbra.data.source_reader import BatchRefused, SourceFailed, is_out_of_reach
 from problem_tests.sample import Sample, take_sample
 
 os.environ["OMP_NUM_THREADS"] = "1"  # two threads that wait for each other actively cost more than they give
 
-FILE_ERRORS = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)  # no matter of the network
 SEE_FOLDER, SEE_BATCHES = "see the test of the folder", "see the test of the newest batches"
 
 
@@ -66,7 +65,7 @@ def attempt(settings: Settings, problem: Problem, tmp_path_factory: pytest.TempP
         try:
             return take_sample(settings, problem, tmp_path_factory.mktemp("sample"))
         except (SourceFailed, BatchRefused) as error:
-            if isinstance(error.__cause__, OSError) and not isinstance(error.__cause__, FILE_ERRORS):
+            if is_out_of_reach(error):
                 pytest.skip(f"the source is out of reach: {error}")
             return error
 

@@ -1,6 +1,5 @@
 """The newest batches of the source, ingested into a temporary folder, and what a candidate learns from them."""
 
-import contextlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,13 +9,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from flows.steps.change.newest_batches import admit_newest_batches
 from penumbra.core.columns import LABEL_COLUMN
 from penumbra.core.encoding import FeatureEncoder
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.core.task import Task
 from penumbra.data.batches import DataStore
-from penumbra.data.source_reader import BatchEmpty, BatchRefused, fetch_batch_files
 from penumbra.patterns.candidate import Candidate
 from penumbra.training.fit import build_matrix, extract_labels, select_labelled_rows
 
@@ -95,17 +94,6 @@ def take_sample(settings: Settings, problem: Problem, folder: Path) -> Sample:
         BatchRefused: A batch is refused, or there is none.
     """
     data = settings.data.model_copy(update={"folder": folder / "data", "derived": folder / "derived"})
-    sample, rows = Sample(problem, DataStore(data, problem)), 0
-    arrived = sample.store.arrived()
-    if not arrived:
-        raise BatchRefused(f"batches() of problem/source.py lists none that is complete by data.today, {data.today}")
-    for batch in reversed(arrived[-MAX_BATCHES:]):
-        if len(sample.store.batches()) >= MIN_BATCHES and rows >= ENOUGH_ROWS:
-            break
-        with contextlib.suppress(BatchEmpty):
-            sample.store.stage(batch, fetch_batch_files(problem, batch))
-            sample.store.admit([batch])
-            rows += select_labelled_rows(sample.store.rows(batch), problem.schema.target()).height
-    if not rows:
-        raise BatchRefused(f"the newest batches, down to {batch}, have no row with an outcome")
+    sample = Sample(problem, DataStore(data, problem))
+    admit_newest_batches(sample.store, MIN_BATCHES, ENOUGH_ROWS, most=MAX_BATCHES)
     return sample

@@ -5,13 +5,12 @@ import pytest
 from flows.steps.doctor.examination import examine_store
 from penumbra.core.columns import INPUTS_COLUMN
 from penumbra.core.settings import Settings
+from penumbra.training.doctor.checks import CONSTANT_FEATURE
 from problem_tests.sample import Sample
-
-NEEDS_ALL_DATA = "lifeless"  # a feature that is constant in a few batches, such as the quarter, is none of the kind
 
 
 def test_the_doctor_finds_nothing(sample: Sample, settings: Settings) -> None:
-    found = [finding for finding in examine_store(sample.store) if finding.check != NEEDS_ALL_DATA]
+    found = [finding for finding in examine_store(sample.store) if finding.check != CONSTANT_FEATURE]
     faults = [finding for finding in found if finding.column not in settings.gate.accept]
     if faults:
         sentences = (f"{finding.column}: {finding.evidence}: {finding.remedy}" for finding in faults)

@@ -21,6 +21,8 @@ from penumbra.data.flywheel_manifest import FLYWHEEL_MARK
 PIECE_BYTES = 1 << 20  # of an open file that is copied
 MAX_NAME_BYTES = 150  # a file name has at most 255 bytes, and derived files add to the batch's name
 
+FILE_ERRORS = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)  # no matter of the network
+
 Result = TypeVar("Result")
 
 
@@ -142,6 +144,18 @@ def write_parsed_rows(problem: Problem, batch: str, rows: pl.LazyFrame, path: Pa
         BatchRefused,
         _begin(batch),
     )
+
+
+def is_out_of_reach(error: SourceFailed | BatchRefused) -> bool:
+    """Tell a source that can't be asked from here, for lack of a network or of credentials, from one that is wrong.
+
+    Args:
+        error: What reading the source has raised.
+
+    Returns:
+        Whether its cause is an error of a connection.
+    """
+    return isinstance(error.__cause__, OSError) and not isinstance(error.__cause__, FILE_ERRORS)
 
 
 def name_source_file(problem: Problem) -> str:

@@ -67,7 +67,42 @@ def describe_changes(before: RunFacts, after: RunFacts) -> list[str]:
     Returns:
         A sentence for each difference.
     """
-    return [*_data_changes(before, after), *_code_changes(before, after), *_value_changes(before, after)]
+    values = ("candidate", "parameters", "settings", "environment")
+    return [
+        *_data_changes(before, after),
+        *list_code_changes(before, after),
+        *list_value_changes(before, after, values),
+    ]
+
+
+def list_code_changes(before: RunFacts, after: RunFacts) -> list[str]:
+    """List the difference between the code of two runs.
+
+    Args:
+        before: "files" (digests by path) and "revision" of the earlier run.
+        after: Those of the later run.
+
+    Returns:
+        A sentence that names the files and how to see their differences; none where they are the same.
+    """
+    old, new = before["files"], after["files"]
+    changed = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+    names, commits = " ".join(changed), [facts["revision"][:10] for facts in (before, after)]
+    return [f"code: {names} (git diff {' '.join(dict.fromkeys(commits))} -- {names})"] if changed else []
+
+
+def list_value_changes(before: RunFacts, after: RunFacts, titles: Sequence[str]) -> list[str]:
+    """List the differences between values of two runs.
+
+    Args:
+        before: The values of the earlier run by title; each may hold others.
+        after: Those of the later run.
+        titles: Which of them to compare.
+
+    Returns:
+        A sentence for each value that differs.
+    """
+    return [change for title in titles for change in _compare_values(before[title], after[title], title)]
 
 
 def _format_row(run: ComparedRun) -> list[str]:
@@ -101,20 +136,11 @@ def _data_changes(before: RunFacts, after: RunFacts) -> Iterator[str]:
             yield f"{title}: {format_batch_range(before[title])} → {format_batch_range(after[title])}"
 
 
-def _code_changes(before: RunFacts, after: RunFacts) -> Iterator[str]:
-    old, new = before["files"], after["files"]
-    changed = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
-    if changed:
-        names, commits = " ".join(changed), [facts["revision"][:10] for facts in (before, after)]
-        yield f"code: {names} (git diff {' '.join(dict.fromkeys(commits))} -- {names})"
-
-
-def _value_changes(before: RunFacts, after: RunFacts) -> Iterator[str]:
-    for title in ("candidate", "parameters", "settings", "environment"):
-        old, new = dict(_flatten(before[title], title)), dict(_flatten(after[title], title))
-        for name in sorted(old.keys() | new.keys()):
-            if old.get(name) != new.get(name):
-                yield f"{name}: {old.get(name, 'not set')} → {new.get(name, 'not set')}"
+def _compare_values(before: Any, after: Any, title: str) -> Iterator[str]:
+    old, new = dict(_flatten(before, title)), dict(_flatten(after, title))
+    for name in sorted(old.keys() | new.keys()):
+        if old.get(name) != new.get(name):
+            yield f"{name}: {old.get(name, 'not set')} → {new.get(name, 'not set')}"
 
 
 def _flatten(value: Any, name: str) -> Iterator[tuple[str, Any]]:

@@ -165,12 +165,27 @@ def list_unaccepted_findings(settings: Settings, problem: Problem) -> list[str]:
     Returns:
         A sentence for each finding whose column isn't accepted by `gate.accept`.
     """
+    return [f"{each.column}: {each.evidence}" for each in find_unaccepted_findings(settings, problem)]
+
+
+def find_unaccepted_findings(settings: Settings, problem: Problem) -> list[Finding]:
+    """Examine the data; examined once for each data version and code.
+
+    Train/serve skew isn't looked for.
+
+    Args:
+        settings: Sections [data], [training] (the folder of results) and [gate] (`accept`) are read.
+        problem: The problem, with schema, source and features.
+
+    Returns:
+        The findings whose column isn't accepted by `gate.accept`.
+    """
     shared_data.fill_data_folder(settings)
     receipts, key = RunReceipts(settings.training.folder), _compute_findings_key(settings)
     if receipts.facts(key) is None:
         _save_findings(settings, examine_store(DataStore(settings.data, problem)))
-    found = [fact for fact in receipts.facts(key) if fact["column"] not in settings.gate.accept]
-    return [f"{fact['column']}: {fact['evidence']}" for fact in found]
+    found = (Finding(**facts) for facts in receipts.facts(key))
+    return [finding for finding in found if finding.column not in settings.gate.accept]
 
 
 def examine_store(store: DataStore) -> list[Finding]:

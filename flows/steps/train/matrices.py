@@ -32,7 +32,7 @@ from penumbra.training.fit import (
 )
 from penumbra.training.rejection import USER_ERRORS, describe_failure
 from penumbra.training.release import find_optional_columns
-from penumbra.training.search import search_parameters
+from penumbra.training.search import search_parameters, thin_training_set
 from penumbra.training.split import mask_matching_rows
 
 TRAINING_SET_ARTIFACT = "lesson"  # kept with a run: without it the run could not be reproduced
@@ -50,7 +50,8 @@ class Matrices:
     task has them (see penumbra/core/task.py), "learns-<candidate>" the labels of candidates that learn something else,
     "weights" float64 [n], which isn't there where all rows count once.
     `columns` has the names, and the positions of categorical and numeric features; `tables` the values of categories;
-    `faults` by candidate why what it learns can't be computed.
+    `faults` by candidate why what it learns can't be computed. `most_rows` is how many rows a candidate learns from at
+    most, spread evenly over its batches; None for all.
     """
 
     arrays: ArrayStore
@@ -59,6 +60,7 @@ class Matrices:
     task: Task
     problem: Problem
     faults: Mapping[str, str] = field(default_factory=dict)
+    most_rows: int | None = None
 
     def make_estimator(self, job: TrialJob) -> Any:
         """Make a candidate's unfitted estimator.
@@ -109,7 +111,10 @@ class Matrices:
         live = self.arrays.part(learnt, LIVE_ARRAY) if self.arrays.has(LIVE_ARRAY) else None
         inputs, y = self.arrays.part(learnt, "inputs"), self.arrays.part(learnt, labels)
         training_set = TrainingSet(inputs, y, live, self.read_weights(learnt))
-        return training_set.select_rows(~self.arrays.part(learnt, WITHHELD_ARRAY)) if withhold else training_set
+        if withhold:
+            training_set = training_set.select_rows(~self.arrays.part(learnt, WITHHELD_ARRAY))
+        count = len(training_set.y)
+        return training_set if not self.most_rows else thin_training_set(training_set, min(1.0, self.most_rows / count))
 
     def read_weights(self, batches: Sequence[str]) -> np.ndarray | None:
         """Read how much each row counts in a fit.

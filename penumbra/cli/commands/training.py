@@ -1,6 +1,8 @@
-"""Commands about training: train, experiment, compare, reproduce."""
+"""Commands about training: train, experiment, compare, report-change, reproduce."""
 
 import contextlib
+import os
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -100,6 +102,48 @@ def compare_latest_runs(last: int, as_json: bool) -> None:
         click.echo("Nothing to compare yet: `penumbra experiment …` or `make train` makes a run.")
 
 
+@click.command("report-change", cls=ProjectCommand, example="penumbra report-change --rows 5000 --out report.md")
+@click.option(
+    "--rows",
+    type=click.IntRange(100),
+    default=20_000,
+    show_default=True,
+    help="Rows that a candidate learns from at most.",
+)
+@click.option(
+    "--candidate", "candidates", multiple=True, help="One to try in place of training.candidates; may be repeated."
+)
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), help="The file for the report; else it is printed."
+)
+@click.option("--post", is_flag=True, help="In a pipeline: show it on the run's page and as a comment of the request.")
+@click.pass_context
+def report_change(ctx: click.Context, rows: int, candidates: tuple[str, ...], out: Path | None, post: bool) -> None:
+    """Tell what the code of here does to the model: a training on a sample, beside the live model, as Markdown.
+
+    The newest batches come from data/ or the source. Registry, ledger and data version stay as they are. Exit code 3 if
+    the doctor has found something, 1 if nothing can be trained; that the source or the registry is out of reach, as in
+    pipelines of forks, is said in the report.
+    """
+    from penumbra.cli.change_comment import post_report
+    from penumbra.cli.change_run import run_change_report
+
+    if post and not out:
+        raise click.UsageError("--post needs --out")
+    with contextlib.redirect_stdout(sys.stderr):
+        report = run_change_report(rows, candidates)
+    if out:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(report.text)
+    else:
+        click.echo(report.text, nl=False)
+    if post and out:
+        click.echo(post_report(report.text, out, os.environ))
+    if report.reason:
+        raise Refusal(report.reason)
+    ctx.exit(EXIT_FINDINGS if report.has_findings else 0)
+
+
 @click.command("reproduce", cls=ProjectCommand, example="penumbra reproduce 1")
 @click.argument("model")
 @as_json_option
@@ -168,4 +212,4 @@ def _print_latest_receipt(folder: Path) -> None:
     click.echo("\n" + (RunReceipts(folder).read_latest() or "").rstrip("\n"))
 
 
-COMMANDS = (train_model, start_experiment, compare_latest_runs, reproduce_model)
+COMMANDS = (train_model, start_experiment, compare_latest_runs, report_change, reproduce_model)

@@ -63,6 +63,20 @@ def find_contract_break(made_for: Contract, features: Sequence[Feature], task: T
     return next(itertools.chain(breaks, faults), "")
 
 
+def list_contract_changes(then: Contract, now: Contract) -> list[str]:
+    """List the differences between two contracts.
+
+    Args:
+        then: What `describe_contract` gave earlier.
+        now: What it gives now.
+
+    Returns:
+        A sentence for each column that is new, was dropped, or has another dtype or other values.
+    """
+    names = dict.fromkeys([*then, *now])
+    return [change for name in names if (change := _describe_column_change(name, then.get(name), now.get(name)))]
+
+
 def list_changed_columns(frame: pl.DataFrame, row: type[dy.Schema]) -> list[str]:
     """List the columns of a frame that are of another kind than the contract's columns of these names are now.
 
@@ -82,6 +96,14 @@ def _describe_dtype(dtype: pl.DataType) -> ContractColumn:
         return {"dtype": "Enum", "family": "text", "values": dtype.categories.to_list()}
     family = "number" if dtype.is_numeric() else "text" if dtype == pl.String else str(dtype)
     return {"dtype": str(dtype), "family": family, "values": []}
+
+
+def _describe_column_change(name: str, then: ContractColumn | None, now: ContractColumn | None) -> str:
+    if then is None and now is not None:
+        return f"column {name} is new ({_name_dtype(now)})"
+    if then is not None and now is None:
+        return f"column {name} is dropped"
+    return "" if then == now or not then or not now else f"column {name}: {_name_dtype(then)} → {_name_dtype(now)}"
 
 
 def _find_column_breaks(feature: Feature, made_for: Contract, now: Contract) -> Iterator[str]:

@@ -83,6 +83,22 @@ def describe_expression(expression: pl.Expr) -> str:
     return str(expression) if any(_list_foreign_code(content)) else json.dumps(content)
 
 
+def name_feature_spec(spec: FeatureSpec) -> str:
+    """Name a described feature.
+
+    Args:
+        spec: Its description.
+
+    Returns:
+        Such as "Number(age)"; of an expression its name.
+    """
+    if isinstance(spec, str):
+        return spec
+    if spec["kind"] == "Expression":
+        return f"Expression({spec['name']})"
+    return f"{spec['kind']}({', '.join(str(value) for key, value in spec.items() if key != 'kind')})"
+
+
 def find_foreign_code(feature: Feature) -> str:
     """Find code in a feature that isn't polars' own and could be executed by reading the feature back.
 
