@@ -82,7 +82,7 @@ def find_dialect(head: bytes, encoding: str, name: str) -> Dialect:
         raise DraftRefused(f"{name} is empty: expected a line with the columns' names, and rows")
     if lines[0].lower().startswith("sep="):
         raise DraftRefused(
-            f"{name} begins with the line {quote_value(lines[0])}: remove it, so that the names are first"
+            f"{name} begins with the line {quote_value(lines[0].strip())}: remove it, so that the names are first"
         )
     separator = max(SEPARATORS, key=lambda each: _rate_separator(lines, each))
     table = _split_lines(lines, separator)

@@ -73,7 +73,7 @@ def find_reading(sample: pl.Series, decimal: str | None) -> Reading:
     if dtype == pl.Null or values.is_empty():
         return Reading(pl.String(), pl.col(sample.name).cast(pl.String), reason="no row has a value", is_left_out=True)
     if dtype.is_nested():
-        return _leave_out(sample, f"a {dtype.base_type().__name__.lower()} of values, which no kind of feature reads")
+        return _leave_out(sample, f"{dtype.base_type().__name__.lower()}s, which no kind of feature reads")
     if reason := LEFT_OUT_DTYPES.get(dtype.base_type()):
         return _leave_out(sample, reason)
     if dtype == pl.String:
@@ -112,7 +112,7 @@ def _read_typed(values: pl.Series) -> Reading:
         return Reading(pl.String(), column.cast(pl.String))
     if dtype.is_float() or isinstance(dtype, pl.Decimal):
         numbers = _drop_infinite(column.cast(pl.Float64))
-        if dtype.is_float() and _is_whole(values.fill_nan(None).drop_nulls()):
+        if dtype.is_float() and _is_whole(values):
             return Reading(pl.Int64(), numbers.cast(pl.Int64, strict=False))
         return Reading(pl.Float64(), numbers)
     if isinstance(dtype, pl.Datetime):

@@ -178,7 +178,8 @@ def _join_files(
     every = dict.fromkeys(column for each in names.values() for column in each)
     left_out = {column: reason for column in every if (reason := _find_exclusion(column, names))}
     rows = [scan.select([column for column in shared if column not in left_out]) for scan in scans.values()]
-    return DataTable(pl.concat(rows, how="vertical_relaxed"), options, left_out)
+    table = pl.concat(rows, how="vertical_relaxed").with_columns(pl.selectors.float().fill_nan(None))
+    return DataTable(table, options, left_out)
 
 
 def _find_exclusion(column: str, names: Mapping[str, Sequence[str]]) -> str:

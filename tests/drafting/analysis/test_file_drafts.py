@@ -1,0 +1,248 @@
+"""Tables of every kind are opened: dialects of CSV, folders whose files differ, Parquet, databases."""
+
+import codecs
+import datetime as dt
+import gzip
+import sqlite3
+
+import duckdb
+import polars as pl
+import pytest
+
+from penumbra.core.project_root import find_project_root
+from penumbra.drafting.analysis.problem_analysis import draft_problem
+from penumbra.drafting.draft import DraftRefused
+from tests.helpers.drafted_orders import ROWS, get_column, make_orders, write_csv
+
+
+def draft(path, **options):
+    return draft_problem(str(path), "late", **options)
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "|"])
+def test_a_separator_is_found_even_beside_commas_in_the_values(tmp_path, separator):
+    table = make_orders(weight=["3,5", "12,25"], note=["a, b", "c"])
+    found = draft(write_csv(tmp_path / "data.csv", table, separator=separator))
+    assert found.source.options == {"separator": separator}
+    assert get_column(found, "note").categories == ("a, b", "c")
+    assert get_column(found, "weight").maximum == 50
+
+
+@pytest.mark.parametrize(
+    ("encoding", "options"),
+    [("utf-8", {}), ("utf-8-sig", {}), ("utf-16", {"encoding": "utf-16"}), ("cp1252", {"encoding": "cp1252"})],
+)
+def test_an_encoding_is_found(tmp_path, encoding, options):
+    table = make_orders() | {"größe": ["groß €", "klein"] * (ROWS // 2)}
+    found = draft(write_csv(tmp_path / "data.csv", table, encoding=encoding))
+    assert found.source.options == options
+    assert get_column(found, "größe").categories == ("groß €", "klein")
+    assert found.columns[0].name == "day"
+
+
+def test_bytes_that_are_no_text_of_windows_are_read_as_latin_1(tmp_path):
+    path = write_csv(tmp_path / "data.csv", make_orders(place=["Köln", "Bonn"]), encoding="latin-1")
+    path.write_bytes(path.read_bytes().replace(b"Bonn", b"B\x81nn"))
+    assert draft(path).notes == ("the files aren't UTF-8 and are read as latin-1 (Western European)",)
+
+
+def test_quoted_values_keep_their_separators_and_line_ends(tmp_path):
+    found = draft(write_csv(tmp_path / "data.csv", make_orders(note=["a\nb", "c;d,e"])))
+    assert get_column(found, "note").categories == ("a\nb", "c;d,e")
+    assert found.rows == ROWS
+
+
+def test_a_compressed_file_is_read(tmp_path):
+    plain = write_csv(tmp_path / "data.csv", make_orders())
+    (tmp_path / "data.csv.gz").write_bytes(gzip.compress(plain.read_bytes()))
+    assert draft(tmp_path / "data.csv.gz").rows == ROWS
+
+
+def test_a_file_without_names_gets_some(tmp_path):
+    table = make_orders()
+    path = write_csv(tmp_path / "data.csv", {"0": table["amount"], "x": table["day"], "y": table["late"]})
+    path.write_text(path.read_text().partition("\n")[2])
+    found = draft_problem(str(path), "column_3")
+    assert [column.name for column in found.columns] == ["column_1", "column_2", "column_3"]
+    assert found.source.options == {"columns": ("column_1", "column_2", "column_3")}
+    assert found.notes == ("the first line has no names, so the columns are called column_1, column_2, …",)
+    assert found.rows == ROWS
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("", "data.csv is empty: expected a line with the columns' names, and rows"),
+        ("day,late\n", "data.csv has columns and no rows: expected some"),
+        ("day,late,late\n1,2,3\n", "data.csv has late more than once in its first line: rename one of them"),
+        ("sep=;\nday;late\n1;2\n", "data.csv begins with the line 'sep=;': remove it, so that the names are first"),
+        ("day,late\n" + "1,2\n" * 50 + "1,2,3\n", "data.csv, line 52: 3 values, expected 2: 1,2,3"),
+    ],
+)
+def test_a_file_that_is_no_table_is_refused_with_the_place(tmp_path, content, sentence):
+    (tmp_path / "data.csv").write_text(content)
+    with pytest.raises(DraftRefused) as refused:
+        draft(tmp_path / "data.csv")
+    assert str(refused.value).removeprefix(f"{tmp_path}/") == sentence
+
+
+def test_nothing_there_is_a_sentence(tmp_path):
+    with pytest.raises(DraftRefused, match=r"no file is found by .*nothing\.csv': expected CSV or Parquet"):
+        draft(tmp_path / "nothing.csv")
+
+
+# Folders
+
+
+def write_months(folder, *tables):
+    for number, table in enumerate(tables, start=1):
+        write_csv(folder / f"2024-0{number}.csv", table)
+    return folder
+
+
+def test_a_folder_and_a_pattern_are_one_table(tmp_path):
+    write_months(tmp_path, make_orders(300), make_orders(200))
+    assert draft(tmp_path).rows == 500
+    assert draft(tmp_path / "2024-*.csv").rows == 500
+    assert draft(tmp_path).source.location == str(tmp_path)
+
+
+def test_columns_in_another_order_are_the_same_columns(tmp_path):
+    other = dict(reversed(make_orders(200).items()))
+    found = draft(write_months(tmp_path, make_orders(300), other))
+    assert (found.rows, found.notes) == (500, ())
+
+
+def test_a_column_that_some_file_lacks_is_left_out_with_the_file(tmp_path):
+    found = draft(write_months(tmp_path, make_orders(weight=["1", "2"]), make_orders()))
+    weight = get_column(found, "weight")
+    assert (weight.role, weight.reason) == ("unused", "the file 2024-02.csv hasn't it")
+
+
+def test_a_target_that_some_file_lacks_is_refused_with_the_file(tmp_path):
+    table = make_orders()
+    del table["late"]
+    with pytest.raises(DraftRefused, match=r"has the target 'late', but the file 2024-02.csv hasn't it$"):
+        draft(write_months(tmp_path, make_orders(), table))
+
+
+def test_files_of_different_tables_are_refused(tmp_path):
+    with pytest.raises(DraftRefused, match=r"2024-02.csv has no column of 2024-01.csv: it has a, b, and not day, amou"):
+        draft(write_months(tmp_path, make_orders(), {"a": ["1"], "b": ["2"]}))
+
+
+def test_csv_beside_parquet_is_refused(tmp_path):
+    write_csv(tmp_path / "a.csv", make_orders())
+    pl.DataFrame(make_orders()).write_parquet(tmp_path / "b.parquet")
+    with pytest.raises(DraftRefused, match="has CSV and Parquet files: keep one kind there, or pass a glob such as"):
+        draft(tmp_path)
+
+
+def test_a_path_in_the_project_is_relative_to_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("penumbra.drafting.analysis.problem_analysis.find_project_root", lambda: tmp_path)
+    monkeypatch.setattr("penumbra.sources.locations.find_project_root", lambda: tmp_path)
+    write_csv(tmp_path / "data.csv", make_orders())
+    monkeypatch.chdir(tmp_path)
+    assert draft("data.csv").source.location == "data.csv"
+    assert find_project_root() != tmp_path
+
+
+# Parquet
+
+
+def make_typed(**columns):
+    chance = pl.DataFrame(make_orders())
+    base = chance.with_columns(pl.col("day").str.to_date(), pl.col("amount").cast(pl.Int64), pl.col("late") == "yes")
+    return base.with_columns(**columns)
+
+
+WHEN = dt.datetime(2023, 5, 1, 12)
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "feature"),
+    [
+        (pl.Series([1, 300] * 200, dtype=pl.UInt16), pl.Int16(), "number"),
+        (pl.Series([1.5, None] * 200, dtype=pl.Float32), pl.Float64(), "number"),
+        (pl.Series([1.0, float("nan")] * 200), pl.Int8(), "number"),
+        (pl.Series(["1.50", "2.25"] * 200).str.to_decimal(scale=2), pl.Float64(), "number"),
+        (pl.Series([True, False, False, True] * 100), pl.Boolean(), "category"),
+        (pl.Series(["a", "b", "b", "a"] * 100, dtype=pl.Categorical), pl.Enum(["a", "b"]), "category"),
+        (pl.Series(["a", "b", "b", "a"] * 100, dtype=pl.Enum(["b", "a"])), pl.Enum(["a", "b"]), "category"),
+        (pl.Series([WHEN] * 400).dt.offset_by("1d") - pl.Series(range(400)).cast(pl.Duration), None, "weekday"),
+        (pl.Series([WHEN, WHEN.replace(day=2)] * 200, dtype=pl.Datetime("ns")), pl.Datetime("us"), "weekday"),
+        (
+            pl.Series([WHEN, WHEN.replace(day=2)] * 200).dt.replace_time_zone("Europe/Berlin"),
+            pl.Datetime("us", "UTC"),
+            "weekday",
+        ),
+        (pl.Series([dt.time(12), dt.time(13)] * 200), pl.Time(), "hour"),
+        (pl.Series(["3,5", "12,25"] * 200), pl.Float64(), "number"),
+    ],
+)
+def test_a_column_of_parquet_keeps_its_meaning(tmp_path, values, dtype, feature):
+    make_typed(value=values).write_parquet(tmp_path / "data.parquet")
+    column = get_column(draft(tmp_path / "data.parquet", time="day"), "value")
+    assert column.feature == feature
+    assert dtype in (None, column.dtype)
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        (pl.Series([[1], [2, 3]] * 200), "lists, which no kind of feature reads"),
+        (pl.Series([{"a": 1}] * 400), "structs, which no kind of feature reads"),
+        (pl.Series([[1, 2]] * 400, dtype=pl.Array(pl.Int64, 2)), "arrays, which no kind of feature reads"),
+        (pl.Series([b"a", b"b"] * 200), "bytes, which no kind of feature reads"),
+        (
+            pl.Series([dt.timedelta(1)] * 400),
+            "a duration, which no kind of feature reads: have the source make a numbe",
+        ),
+        (pl.Series([None] * 400), "no row has a value"),
+    ],
+)
+def test_a_column_of_parquet_that_no_feature_reads_is_left_out_with_the_reason(tmp_path, values, reason):
+    make_typed(value=values).write_parquet(tmp_path / "data.parquet")
+    column = get_column(draft(tmp_path / "data.parquet"), "value")
+    assert (column.role, column.reason[: len(reason)]) == ("unused", reason)
+
+
+# Databases
+
+
+def test_a_query_of_duckdb_is_a_table(tmp_path):
+    with duckdb.connect(tmp_path / "shop.duckdb") as connection:
+        orders = make_typed()
+        connection.execute("create table orders as select * from orders")
+        assert orders.height == ROWS
+    url = f"duckdb:///{tmp_path}/shop.duckdb"
+    found = draft(url, query="select * from orders where amount > 0;")
+    assert (found.source.kind, found.source.location, found.rows) == ("sql", url, ROWS)
+    assert found.source.query == "select * from orders where amount > 0;"
+    assert (found.source.time, found.target.positive) == ("day", True)
+
+
+def test_a_query_of_sqlite_is_a_table_whose_text_is_read_as_that_of_files(tmp_path):
+    with sqlite3.connect(tmp_path / "shop.db") as connection:
+        table = make_orders()
+        connection.execute("create table orders (day text, amount integer, late text)")
+        connection.executemany("insert into orders values (?, ?, ?)", zip(*table.values(), strict=True))
+    found = draft(f"sqlite:///{tmp_path}/shop.db", query="select * from orders")
+    assert [(column.name, column.role) for column in found.columns] == [
+        ("day", "time"),
+        ("amount", "feature"),
+        ("late", "outcome"),
+    ]
+
+
+def test_a_query_that_fails_is_a_sentence_without_the_password(tmp_path):
+    with pytest.raises(DraftRefused, match="the query of the source fails"):
+        draft("duckdb://", query="select * from nowhere")
+    with pytest.raises(DraftRefused) as refused:
+        draft("postgresql://me:secret@127.0.0.1:9/shop", query="select 1")
+    assert "secret" not in str(refused.value)
+
+
+def test_the_mark_at_a_file_s_beginning_is_no_part_of_a_name(tmp_path):
+    (tmp_path / "data.csv").write_bytes(codecs.BOM_UTF8 + b"day,late\n" + b"2024-01-01,yes\n2024-01-02,no\n" * 200)
+    assert draft(tmp_path / "data.csv").source.time == "day"
