@@ -1,8 +1,6 @@
 """What is written for a draft: a problem that loads, in files that formatter, linter and type checker take."""
 
 import ast
-import contextlib
-import importlib
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT
 from penumbra.core.task import Task
 from penumbra.drafting.draft import DraftSource, NumberFormat
@@ -20,6 +17,7 @@ from penumbra.drafting.files.problem_files import render_problem
 from penumbra.drafting.files.schema_file import render_schema
 from penumbra.drafting.files.source_file import render_source
 from tests.helpers.drafts import AGE, AMOUNT, COMMENT, GIFT, RETURNED, SHOP, TIME, draft_orders, drop_key
+from tests.helpers.written_problems import load_written
 
 TASKS = {"binary": "binary", "classes": "multiclass", "number": "regression"}
 LONG = tuple(f"a rather long value, number {n}" for n in range(40))
@@ -35,23 +33,9 @@ def draft_with(*columns, **changes):
     return replace(draft, columns=(*named.values(), outcome), **changes)
 
 
-@contextlib.contextmanager
-def loaded(draft, folder, parts=("schema", "source", "features", "candidates", "slices")):
-    package = f"written_{folder.name}"
-    (folder / package).mkdir()
-    for name, text in render_problem(draft).items():
-        (folder / package / name).write_text(text)
-    sys.path.insert(0, str(folder))
-    importlib.invalidate_caches()
-    try:
-        yield load_problem(parts, package)
-    finally:
-        sys.path.remove(str(folder))
-
-
 @pytest.mark.parametrize("task", TASKS)
 def test_a_draft_becomes_a_problem_of_its_task(tmp_path, task):
-    with loaded(draft_orders("orders.csv", task), tmp_path) as problem:
+    with load_written(draft_orders("orders.csv", task), tmp_path) as problem:
         assert Task.from_schema(problem.schema).kind == TASKS[task]
         assert problem.schema.TIME == "ordered at"
         assert problem.schema.Row.primary_key() == ["order"]
@@ -63,7 +47,7 @@ def test_a_draft_becomes_a_problem_of_its_task(tmp_path, task):
 
 
 def test_without_a_key_there_is_none(tmp_path):
-    with loaded(drop_key(draft_orders("orders.csv")), tmp_path) as problem:
+    with load_written(drop_key(draft_orders("orders.csv")), tmp_path) as problem:
         assert not problem.schema.Row.primary_key()
 
 
