@@ -11,7 +11,8 @@ Files appear whole. None is removed: objects below `train` and `data/staged` may
 machine has everything (`cluster.state = ""`), none of this is read or written.
 """
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -20,11 +21,12 @@ from penumbra.data.batches import QUARANTINE_FOLDER, ROWS_FOLDER
 from penumbra.data.staging import get_staging_folder
 from penumbra.storage.cache import RECEIPTS_FOLDER
 from penumbra.storage.shared.state import SharedState
+from penumbra.storage.window_files import WINDOWS_FOLDER
 
 SharingFlow = Literal["ingest", "train", "monitor", "promote"]
 FolderUrls = Mapping[Path, str]
 LAST_FILES = ("attempts/*", "*/published.json*")  # those that make others count: they are pushed last
-MONITOR_FOLDERS = ("windows", "reports", "evidently", "settled", "scored")
+MONITOR_FOLDERS = (WINDOWS_FOLDER, "reports", "evidently", "settled", "scored")
 
 
 def list_flow_folders(settings: Settings, flow: SharingFlow, run: str) -> FolderUrls:
@@ -116,6 +118,29 @@ def push_folders(folders: FolderUrls) -> None:
     for folder, url in folders.items():
         if folder.is_dir():
             Mirror(folder, url).push(LAST_FILES)
+
+
+@contextlib.contextmanager
+def share_judged_windows(settings: Settings) -> Iterator[None]:
+    """Fetch the windows that other machines have judged, and push those that the block judges, as a context manager.
+
+    Used while nobody else makes a pass, so that none is judged by two machines.
+
+    Args:
+        settings: Sections [cluster], [data], [monitor] and [training] are read.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        StoreError: The store refuses, or is away.
+        OSError: A file can't be read or written.
+    """
+    every = list_flow_folders(settings, "monitor", "")
+    windows = {folder: url for folder, url in every.items() if folder.name == WINDOWS_FOLDER}
+    fetch_folders(windows)
+    yield
+    push_folders(windows)
 
 
 def leave_attempt(folder: Path, is_over: bool) -> None:

@@ -3,12 +3,16 @@
 import contextlib
 import fnmatch
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from penumbra.core.text.masking import mask_address
 from penumbra.storage.atomic import replace_file
 from penumbra.storage.shared.object_store import ObjectStore
+
+logger = logging.getLogger(__name__)
 
 TRANSFERS_AT_ONCE = 8
 LOCK_SUFFIX = ".lock"
@@ -21,9 +25,10 @@ class Mirror:
     """A local folder and its copy behind a URL. Files appear whole on either side, and none is ever removed.
 
     What both sides had in common last is noted in a file beside the folder. Hidden files, those below hidden folders
-    (what is written aside) and locks are left out. Where both sides have changed since, the side that is brought wins
-    in `push`, and the local one in `fetch`. A file of which nothing is noted, as the process that brought it was killed
-    before, counts as unchanged: the object replaces it in `fetch`.
+    (what is written aside) and locks are left out. Where both sides have changed since, both stay: `push` replaces no
+    object that another machine has written meanwhile, however long this one was halted, and `fetch` no local file that
+    isn't pushed yet. A file of which nothing is noted, as the process that brought it was killed before, counts as
+    unchanged: the object replaces it in `fetch`.
     """
 
     def __init__(self, folder: Path, url: str) -> None:
@@ -41,13 +46,13 @@ class Mirror:
         self._notes = folder.with_name(f".{folder.name}.mirror.json")
 
     def push(self, last: Sequence[str] = ()) -> list[str]:
-        """Upload the files that are new or have changed.
+        """Upload the files that are new or have changed; what another machine wrote meanwhile stays, and is logged.
 
         Args:
             last: Patterns of the names of files that make others count: they are uploaded once all others are there.
 
         Returns:
-            The names of what was uploaded, relative to the folder, with slashes.
+            The names of what was uploaded, or was there already, relative to the folder, with slashes.
 
         Raises:
             OSError: A file can't be read.
@@ -59,9 +64,13 @@ class Mirror:
                 name for name, path in self._list_files() if not _is_pushed(path, receipts.get(name), there.get(name))
             ]
             final = [name for name in changed if any(fnmatch.fnmatch(name, pattern) for pattern in last)]
+            before = {name: receipts[name][2] for name in changed if name in receipts and name in there}
+            pushed: list[str] = []
             for names in (sorted({*changed} - {*final}), sorted(final)):
-                _transfer(names, self._upload, receipts)
-        return sorted(changed)
+                pushed += _transfer(names, lambda name: self._upload(name, before.get(name)), receipts)
+        if left := sorted({*changed} - {*pushed}):
+            logger.warning("%s: what another machine wrote stays: %s", mask_address(self.store.url), ", ".join(left))
+        return sorted(pushed)
 
     def fetch(self, prefix: str = "") -> list[str]:
         """Download the files that are new or have changed, or are missing here.
@@ -84,10 +93,11 @@ class Mirror:
             _transfer(changed, lambda name: self._download(name, there[name]), receipts)
         return changed
 
-    def _upload(self, name: str) -> Receipt:
+    def _upload(self, name: str, before: str | None) -> Receipt | None:
         path = self.folder / name
         facts = path.stat()  # before the content is read, so that a later change counts as one
-        return facts.st_size, facts.st_mtime_ns, self.store.upload(path, name)
+        version = self.store.upload(path, name, before)
+        return None if version is None else (facts.st_size, facts.st_mtime_ns, version)
 
     def _download(self, name: str, version: str) -> Receipt:
         path = self.folder / name
@@ -116,15 +126,17 @@ class Mirror:
                 replace_file(self._notes, json.dumps({"url": self.store.url, "receipts": receipts}))
 
 
-def _transfer(names: Iterable[str], move: Callable[[str], Receipt], receipts: dict[str, Receipt]) -> None:
-    """Move files, some at a time; note each that has arrived, also where another fails."""
+def _transfer(names: Sequence[str], move: Callable[[str], Receipt | None], receipts: dict[str, Receipt]) -> list[str]:
+    """Move files, some at a time; note each that has arrived, also where another fails. Returns their names."""
 
-    def move_and_note(name: str) -> None:
-        receipts[name] = move(name)
+    def move_and_note(name: str) -> bool:
+        if receipt := move(name):
+            receipts[name] = receipt
+        return receipt is not None
 
     with ThreadPoolExecutor(TRANSFERS_AT_ONCE) as threads:
-        for done in [threads.submit(move_and_note, name) for name in names]:
-            done.result()
+        waiting = [threads.submit(move_and_note, name) for name in names]
+        return [name for name, done in zip(names, waiting, strict=True) if done.result()]
 
 
 def _is_pushed(path: Path, receipt: Receipt | None, version: str | None) -> bool:

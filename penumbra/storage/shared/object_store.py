@@ -2,7 +2,6 @@
 
 import contextlib
 import datetime as dt
-import errno
 import logging
 import shutil
 import time
@@ -13,6 +12,15 @@ from typing import Any, TypeVar
 from penumbra.core.text.installation import describe_installation
 from penumbra.core.text.masking import mask_address, mask_text
 from penumbra.storage.atomic import create_file, is_written_aside, replace_file, write_aside
+from penumbra.storage.shared.store_failures import (
+    NO_CREDENTIALS_ERRORS,
+    get_s3_code,
+    is_condition_broken,
+    is_missing_object,
+    is_store_away,
+    is_store_failure,
+    list_class_names,
+)
 
 Result = TypeVar("Result")
 
@@ -21,14 +29,15 @@ logger = logging.getLogger(__name__)
 PATIENCE_SECONDS = 120.0  # a store that is away for longer is an error
 LONGEST_PAUSE_SECONDS = 5.0
 LONGEST_REQUEST_SECONDS = 15.0  # without a byte
-AWAY_ERRORS = {"ConnectionError", "HTTPClientError", "ClientConnectionError", "ClientPayloadError", "TimeoutError"}
-AWAY_CODES = {errno.EBUSY, errno.EREMOTEIO}  # what s3fs makes of 500, 503 and of two conditional writes that met
-NO_CREDENTIALS_ERRORS = {"NoCredentialsError", "PartialCredentialsError"}
 ONE_ATTEMPT = {"retries": {"total_max_attempts": 1}}
 
 
 class StoreError(OSError):
     """The objects behind a URL can't be read or written; says why, and what to do, with the URL's secrets masked."""
+
+
+class _Replaced(Exception):
+    """An object isn't any more what it was."""
 
 
 class ObjectStore:
@@ -128,27 +137,26 @@ class ObjectStore:
         """
         return {name: _read_time(facts) for name, facts in self._find()}
 
-    def upload(self, path: Path, name: str) -> str:
-        """Create or replace an object by a local file.
+    def upload(self, path: Path, name: str, before: str | None) -> str | None:
+        """Create or replace an object by a local file, unless somebody else has written it meanwhile.
 
         Args:
             path: The file.
             name: The object's name.
+            before: The version that it replaces, as `list_versions` has it; None where there was none. S3 looks as it
+                writes, a folder or another store just before.
 
         Returns:
-            Its version, as `list_versions` has it.
+            Its version; None where the object is another one by now, which stays.
 
         Raises:
             OSError: The file can't be read.
             StoreError: The store refuses, or is away.
         """
-        target = self._locate(name)
-        if self._is_local:
-            with write_aside(_make_folder(Path(target))) as aside:
-                shutil.copyfile(path, aside)
-        else:
-            self._patiently(lambda: self._files.put_file(str(path), target))
-        return _format_version(self._patiently(lambda: self._files.info(target)))
+        put = self._copy_here if self._is_local else self._put_file
+        if not put(path, name, before) and self._find_content(name) != path.read_bytes():
+            return None
+        return self._find_version(name)
 
     def download(self, name: str, path: Path) -> None:
         """Create or replace a local file as a whole by an object.
@@ -187,7 +195,7 @@ class ObjectStore:
 
     def _read_paths(self, paths: list[str]) -> dict[str, bytes]:
         found = self._files.cat(paths, on_error="return", **self._in_one_request) if paths else {}
-        if failed := [each for each in found.values() if isinstance(each, Exception) and not _is_missing(each)]:
+        if failed := [each for each in found.values() if isinstance(each, Exception) and not is_missing_object(each)]:
             raise failed[0]
         return {path: content for path, content in found.items() if isinstance(content, bytes)}
 
@@ -195,7 +203,7 @@ class ObjectStore:
         try:
             self._files.pipe_file(self._locate(name), content, mode="create")
         except OSError as error:
-            if not isinstance(error, FileExistsError) and _get_s3_code(error) != "PreconditionFailed":
+            if not is_condition_broken(error):
                 raise
             return False
         return True
@@ -206,6 +214,44 @@ class ObjectStore:
         except FileNotFoundError:
             return False
 
+    def _find_content(self, name: str) -> bytes | None:
+        try:
+            return self.read(name)
+        except FileNotFoundError:
+            return None
+
+    def _find_version(self, name: str) -> str | None:
+        try:
+            return _format_version(self._patiently(lambda: self._files.info(self._locate(name))))
+        except FileNotFoundError:
+            return None
+
+    def _copy_here(self, path: Path, name: str, before: str | None) -> bool:
+        """Copy a file to a folder; False where the object isn't `before` any more."""
+        with contextlib.suppress(_Replaced), write_aside(_make_folder(Path(self._locate(name)))) as aside:
+            shutil.copyfile(path, aside)
+            if self._find_version(name) != before:
+                raise _Replaced
+            return True
+        return False
+
+    def _put_file(self, path: Path, name: str, before: str | None) -> bool:
+        """Upload a file; False where the object isn't `before` any more."""
+        is_s3 = "s3" in self._files.protocol
+        if before and not is_s3 and self._find_version(name) != before:
+            return False
+        condition = {"IfMatch": before.partition(" ")[2]} if before and is_s3 else {}
+        return self._patiently(lambda: self._put_on_condition(path, name, condition if before else {"mode": "create"}))
+
+    def _put_on_condition(self, path: Path, name: str, condition: dict[str, str]) -> bool:
+        try:
+            self._files.put_file(str(path), self._locate(name), **condition)
+        except OSError as error:
+            if not is_condition_broken(error):
+                raise
+            return False
+        return True
+
     def _patiently(self, request: Callable[[], Result], is_done: Callable[[], Result] | None = None) -> Result:
         """Make a request, again and again while the store is away; `is_done` tells whether a lost one has succeeded."""
         end, pause, has_failed = time.monotonic() + self._patience, 0.1, False
@@ -213,7 +259,7 @@ class ObjectStore:
             try:
                 return (has_failed and is_done is not None and is_done()) or request()
             except Exception as error:
-                if not _is_away(error) or time.monotonic() + pause > end:
+                if not is_store_away(error) or time.monotonic() + pause > end:
                     raise self._explain(error) from error
                 _warn_once(has_failed, self.url, error)
                 has_failed = True
@@ -222,16 +268,16 @@ class ObjectStore:
 
     def _explain(self, error: Exception) -> Exception:
         """The error that says what is the matter, in place of the library's."""
-        names, address = _list_class_names(error), mask_address(self.url)
-        if isinstance(error, FileNotFoundError) and _get_s3_code(error) == "NoSuchBucket":
+        names, address = list_class_names(error), mask_address(self.url)
+        if isinstance(error, FileNotFoundError) and get_s3_code(error) == "NoSuchBucket":
             return StoreError(f"{address}: there is no such bucket; create it, or mend [cluster] state")
-        if isinstance(error, FileNotFoundError) or (not isinstance(error, OSError) and not _is_of_store(names)):
+        if isinstance(error, FileNotFoundError) or (not isinstance(error, OSError) and not is_store_failure(names)):
             return error
         if names & NO_CREDENTIALS_ERRORS:
             return StoreError(f"{address}: no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a role")
         if isinstance(error, PermissionError):
             return StoreError(f"{address}: access is denied to these credentials ({mask_text(str(error))})")
-        if _is_away(error):
+        if is_store_away(error):
             text = f"no answer for {self._patience:.0f} seconds ({mask_text(str(error))}); try again once it is back"
             return StoreError(f"{address}: {text}")
         return StoreError(f"{address}: {mask_text(str(error))}")
@@ -275,24 +321,3 @@ def _format_version(facts: dict[str, Any]) -> str:
 def _warn_once(has_failed: bool, url: str, error: Exception) -> None:
     if not has_failed:
         logger.warning("%s: no answer (%s), trying again", mask_address(url), mask_text(str(error)))
-
-
-def _list_class_names(error: BaseException) -> set[str]:
-    return {each.__name__ for each in type(error).__mro__}
-
-
-def _get_s3_code(error: BaseException) -> str:
-    response = getattr(error.__cause__, "response", None) or {}
-    return str(response.get("Error", {}).get("Code", ""))
-
-
-def _is_missing(error: Exception) -> bool:
-    return isinstance(error, FileNotFoundError) and _get_s3_code(error) != "NoSuchBucket"
-
-
-def _is_of_store(names: set[str]) -> bool:
-    return bool(names & (AWAY_ERRORS | NO_CREDENTIALS_ERRORS | {"BotoCoreError"}))
-
-
-def _is_away(error: BaseException) -> bool:
-    return bool(_list_class_names(error) & AWAY_ERRORS) or getattr(error, "errno", None) in AWAY_CODES

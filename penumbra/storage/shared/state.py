@@ -8,7 +8,7 @@ from typing import Literal
 from penumbra.core.settings import Settings
 
 StateFolder = Literal[
-    "ledger", "leases", "data", "data-version", "train", "monitor", "failures", "reviews", "logs", "receipts"
+    "ledger", "leases", "data", "data-version", "train", "monitor", "passes", "failures", "logs", "receipts", "reviews"
 ]
 
 

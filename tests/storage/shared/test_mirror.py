@@ -85,6 +85,57 @@ def test_what_changed_here_and_is_not_pushed_yet_is_kept_by_fetching(tmp_path: P
     assert read_all(here.folder) == {"a": "mine!"}
 
 
+@pytest.fixture(params=["folder", "bucket"])
+def shared_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return str(tmp_path / "shared") if request.param == "folder" else f"{request.getfixturevalue('bucket')}/run"
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_what_another_machine_wrote_while_this_one_was_halted_before_its_push_stays(
+    tmp_path: Path, shared_url: str, caplog: pytest.LogCaptureFixture, is_new: bool
+) -> None:
+    here, there = make_mirrors(tmp_path, shared_url)
+    write(here.folder, **({} if is_new else {"a": "before"}), b="1")
+    here.push()
+    there.fetch()
+    write(here.folder, a="of the halted one", c="3")
+    write(there.folder, a="newer")
+    there.push()
+    assert here.push() == ["c"]
+    assert "what another machine wrote stays: a" in caplog.text
+    assert here.store.read("a") == b"newer"
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_what_another_machine_wrote_while_this_one_was_halted_within_its_push_stays(
+    tmp_path: Path, shared_url: str, monkeypatch: pytest.MonkeyPatch, is_new: bool
+) -> None:
+    here, there = make_mirrors(tmp_path, shared_url)
+    write(here.folder, **({} if is_new else {"a": "before"}), b="1")
+    here.push()
+    there.fetch()
+    write(here.folder, a="of the halted one")
+    write(there.folder, a="newer")
+    upload = ObjectStore.upload
+
+    def upload_late(store: ObjectStore, *arguments: object) -> object:
+        monkeypatch.setattr(ObjectStore, "upload", upload)
+        there.push()
+        return upload(store, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ObjectStore, "upload", upload_late)
+    assert here.push() == []
+    assert here.store.read("a") == b"newer"
+
+
+def test_what_another_machine_wrote_alike_counts_as_pushed(tmp_path: Path, shared_url: str) -> None:
+    here, there = make_mirrors(tmp_path, shared_url)
+    write(here.folder, a="same")
+    write(there.folder, a="same")
+    assert here.push() == there.push() == ["a"]
+    assert here.push() == there.push() == there.fetch() == []
+
+
 def test_a_part_of_the_folder_can_be_fetched(tmp_path: Path) -> None:
     here, there = make_mirrors(tmp_path)
     write(here.folder / "inner", a="1")
@@ -127,7 +178,9 @@ def test_files_that_make_others_count_are_pushed_last(tmp_path: Path, monkeypatc
     order: list[str] = []
     upload = ObjectStore.upload
     monkeypatch.setattr(
-        ObjectStore, "upload", lambda store, path, name: (order.append(name), upload(store, path, name))[1]
+        ObjectStore,
+        "upload",
+        lambda store, path, name, before: (order.append(name), upload(store, path, name, before))[1],
     )
     here.push(last=["*.json"])
     assert sorted(order[:2]) == ["rows.npy", "z.npy"]
