@@ -4,7 +4,7 @@ import sys
 
 from metaflow import FlowSpec, Parameter, current, environment, resources, retry, step
 
-from flows.steps.errors import stop_with_one_sentence
+from flows.steps.errors import end_refused_pods, stop_with_one_sentence
 from flows.steps.flow_locks import hold_flow_locks
 from flows.steps.pods import get_fit_environment, get_fit_resources, run_code_of_image
 from flows.steps.shared_work import share_work
@@ -79,5 +79,5 @@ def name_run_folder():
 
 if __name__ == "__main__":
     run_code_of_image(sys.argv)
-    with hold_flow_locks("experiment", sys.argv):
+    with hold_flow_locks("experiment", sys.argv), end_refused_pods():
         ExperimentFlow()

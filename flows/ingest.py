@@ -8,7 +8,7 @@ from functools import partial
 
 from metaflow import FlowSpec, Parameter, current, schedule, step
 
-from flows.steps.errors import stop_with_one_sentence
+from flows.steps.errors import end_refused_pods, stop_with_one_sentence
 from flows.steps.flow_locks import hold_flow_locks
 from flows.steps.parallel import limit_parallel_tasks
 from flows.steps.pods import get_daily_schedule, run_code_of_image
@@ -94,5 +94,5 @@ class IngestFlow(FlowSpec):
 if __name__ == "__main__":
     limit_parallel_tasks()
     run_code_of_image(sys.argv)
-    with hold_flow_locks("ingest", sys.argv):
+    with hold_flow_locks("ingest", sys.argv), end_refused_pods():
         IngestFlow()

@@ -4,7 +4,7 @@ import sys
 
 from metaflow import FlowSpec, Parameter, current, schedule, step
 
-from flows.steps.errors import stop_with_one_sentence
+from flows.steps.errors import end_refused_pods, stop_with_one_sentence
 from flows.steps.pods import get_daily_schedule, run_code_of_image
 from flows.steps.shared_work import share_work
 
@@ -57,4 +57,5 @@ class PromoteFlow(FlowSpec):
 
 if __name__ == "__main__":
     run_code_of_image(sys.argv)
-    PromoteFlow()
+    with end_refused_pods():
+        PromoteFlow()

@@ -4,7 +4,7 @@ import sys
 
 from metaflow import FlowSpec, Parameter, card, current, environment, resources, retry, step, trigger
 
-from flows.steps.errors import FlowStopped, stop_with_one_sentence
+from flows.steps.errors import FlowStopped, end_refused_pods, stop_with_one_sentence
 from flows.steps.flow_locks import hold_flow_locks
 from flows.steps.parallel import count_parallel_tasks, distribute_jobs, limit_parallel_tasks
 from flows.steps.pods import get_fit_environment, get_fit_resources, run_code_of_image
@@ -155,4 +155,5 @@ if __name__ == "__main__":
     run_code_of_image(sys.argv)
     with hold_flow_locks("train", sys.argv) as has_waited:
         if not (has_waited and is_trained_meanwhile()):
-            TrainFlow()
+            with end_refused_pods():
+                TrainFlow()

@@ -2,12 +2,15 @@
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from metaflow.exception import MetaflowException
 
 from flows.steps import REASON_VARIABLE
+from penumbra.cluster.metaflow_config import REFUSED_EXIT_CODE
+from penumbra.core.text.errors import LastingRefusal
 from penumbra.core.text.masking import mask_text
 from penumbra.storage.shared.lease import LeaseLost
 from penumbra.storage.shared.object_store import StoreError
@@ -17,6 +20,10 @@ class FlowStopped(MetaflowException):
     """A flow can't go on for a reason that its user can mend; Metaflow prints the message without a traceback."""
 
     headline = "Stopped"
+
+
+class FlowRefused(FlowStopped):
+    """A flow was refused for what it would be refused for again."""
 
 
 class FlowTakenOver(FlowStopped):
@@ -35,6 +42,7 @@ def stop_with_one_sentence(*errors: type[Exception]) -> Iterator[None]:
 
     Raises:
         FlowTakenOver: With the message of a lease that was lost.
+        FlowRefused: With the message of an expected error that another attempt doesn't mend.
         FlowStopped: With the message of another expected error.
     """
     expected: tuple[type[Exception], ...] = (*errors, StoreError)
@@ -43,7 +51,30 @@ def stop_with_one_sentence(*errors: type[Exception]) -> Iterator[None]:
     except LeaseLost as error:
         raise FlowTakenOver(_leave_reason(error)) from None
     except expected as error:
-        raise FlowStopped(_leave_reason(error)) from None
+        stopped = FlowRefused if isinstance(error, LastingRefusal) else FlowStopped
+        raise stopped(_leave_reason(error)) from None
+
+
+@contextlib.contextmanager
+def end_refused_pods() -> Iterator[None]:
+    """End the pod of a step that was refused by an exit code after which Argo doesn't start another one.
+
+    A context manager around a flow. On one machine Metaflow's own code stays, as it retries nothing of that.
+
+    Raises:
+        SystemExit: As Metaflow ends the process, but for the code.
+    """
+    try:
+        yield
+    except SystemExit as end:
+        if is_deployed() and isinstance(end.__context__, FlowRefused):
+            sys.exit(REFUSED_EXIT_CODE)
+        raise
+
+
+def is_deployed() -> bool:
+    """Return whether this process runs as a deployed flow, in Argo Workflows."""
+    return "ARGO_WORKFLOW_NAME" in os.environ
 
 
 def _leave_reason(error: Exception) -> str:

@@ -10,6 +10,7 @@ from flows.steps.shared_folders import fetch_folders, list_partition_folders
 from penumbra.core.problem import ProblemError
 from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT, DataSettings, SettingsError, load_settings
+from penumbra.core.text.errors import LastingRefusal
 from penumbra.core.text.masking import mask_address
 from penumbra.core.url_drivers import require_drivers
 from penumbra.data import versions
@@ -18,7 +19,14 @@ from penumbra.data.batches import DataStore
 from penumbra.data.dvc_file import DamagedDvcFile, read_dvc_content
 from penumbra.data.origin import DataOrigin
 from penumbra.data.partition_code import STORED_PARTS
-from penumbra.data.source_reader import BatchEmpty, BatchRefused, SourceFailed, fetch_batch_files, list_source_batches
+from penumbra.data.source_reader import (
+    BatchEmpty,
+    BatchRefused,
+    BatchUnfetched,
+    SourceFailed,
+    fetch_batch_files,
+    list_source_batches,
+)
 from penumbra.data.staging import StagingLost
 from penumbra.logs.archiving.archive_parts import DamagedArchive
 from penumbra.logs.index import LogIndex
@@ -30,6 +38,10 @@ from penumbra.reviews.desk import ReviewDesk
 
 class IngestRefused(RuntimeError):
     """There is nothing to ingest, or it can't become what is recorded; says why and what to do."""
+
+
+class ContractBroken(IngestRefused, LastingRefusal):
+    """Batches break the contract in a way that can't be quarantined; a line for each."""
 
 
 INGEST_ERRORS = (
@@ -143,10 +155,11 @@ def check_batches(store: DataStore, batches: list[str]) -> list[str]:
         The names of those that were staged: all but those without rows, which are fetched again by the next ingest.
 
     Raises:
-        IngestRefused: Some can't be fetched, or break the contract in a way that can't be quarantined; a line for each.
+        IngestRefused: Some can't be fetched; a line for each that can't be used.
+        ContractBroken: All can be fetched, and some break the contract in a way that can't be quarantined.
         OSError: What was derived can't be written.
     """
-    accepted, refused, admitted = [], [], store.batches()
+    accepted, refused, admitted = list[str](), list[BatchRefused](), store.batches()
     for batch in batches:
         try:
             print(store.stage(batch, fetch_batch_files(store.problem, batch)))
@@ -155,9 +168,12 @@ def check_batches(store: DataStore, batches: list[str]) -> list[str]:
             stays = "what was admitted stays" if batch in admitted else "fetched again by the next ingest"
             print(f"{batch}: no rows, it is left out; {stays}")
         except BatchRefused as reason:
-            refused.append(str(reason))
+            refused.append(reason)
     if refused:
-        raise IngestRefused("\n".join(refused))
+        sentences = "\n".join(map(str, refused))
+        if any(isinstance(reason, BatchUnfetched) for reason in refused):
+            raise IngestRefused(sentences)
+        raise ContractBroken(sentences)
     return accepted
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from penumbra.cluster.metaflow_config import EVENT_NAMES, EVENT_PORT
+from penumbra.cluster.metaflow_config import EVENT_NAMES, EVENT_PORT, REFUSED_EXIT_CODE
 from penumbra.core.settings import ClusterSettings
 
 Manifest = dict[str, Any]
@@ -131,6 +131,7 @@ def _finish_step(template: Manifest, cluster: ClusterSettings, variables: Mappin
         template["volumes"].append({"name": name, "emptyDir": {}})
         container["volumeMounts"].append({"name": name, "mountPath": folder})
     template["retryStrategy"]["backoff"] = {"duration": f"{cluster.retry_seconds:g}s", "factor": 2}
+    template["retryStrategy"]["expression"] = f"asInt(lastRetry.exitCode) != {REFUSED_EXIT_CODE}"
 
 
 def _remove_noise(value: Any) -> Any:

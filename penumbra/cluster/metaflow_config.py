@@ -11,6 +11,7 @@ from penumbra.core.text.installation import describe_installation
 EVENT_NAMES = "penumbra"  # of the event bus, the event source and its event
 EVENT_PORT = 12000
 POD_RETRIES = 3
+REFUSED_EXIT_CODE = 202  # Metaflow's METAFLOW_EXIT_DISALLOW_RETRY, without its import
 
 
 class ClusterRefused(RuntimeError):

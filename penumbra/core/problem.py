@@ -13,12 +13,13 @@ import dataframely as dy
 import polars as pl
 
 from penumbra.core.raw_files import RawContent, RawFiles
+from penumbra.core.text.errors import LastingRefusal
 from penumbra.features import ColumnCheck, Feature
 from penumbra.patterns.candidate import Candidate, Columns
 from penumbra.rules import Rule
 
 
-class ProblemError(ValueError):
+class ProblemError(LastingRefusal):
     """The folder `problem/` lacks something or has something wrong; names the file, the name and what was expected."""
 
 

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from penumbra.core.loss_names import require_loss_name
 from penumbra.core.project_root import SETTINGS_FILE, find_project_root
+from penumbra.core.text.errors import LastingRefusal
 from penumbra.core.text.masking import mask_address, mask_settings, mask_webhook
 
 PROJECT_ROOT = find_project_root()
@@ -26,7 +27,7 @@ UNSHARED_SCHEMES = ("memory", "http", "https", "data", "local")  # nothing that 
 ED25519_PREFIX = bytes.fromhex("302a300506032b6570032100")  # of a public key in DER, before its 32 bytes
 
 
-class SettingsError(ValueError):
+class SettingsError(LastingRefusal):
     """A setting is unknown or has a value that can't be used; names the setting, its source and what was expected."""
 
 

@@ -34,6 +34,10 @@ class BatchRefused(ValueError):
     """A batch can't be used as a whole; names the batch, what is wrong and what was expected."""
 
 
+class BatchUnfetched(BatchRefused):
+    """`fetch()` fails for a batch."""
+
+
 class BatchEmpty(BatchRefused):
     """A batch has no rows."""
 
@@ -72,9 +76,10 @@ def fetch_batch_files(problem: Problem, batch: str) -> dict[str, RawContent]:
         BatchRefused, too, where they can't be read.
 
     Raises:
-        BatchRefused: `fetch()` fails, or gives something else than files.
+        BatchUnfetched: `fetch()` fails.
+        BatchRefused: It gives something else than files.
     """
-    found = _call_source(problem, "fetch()", lambda: problem.source.fetch(batch), BatchRefused, _begin(batch))
+    found = _call_source(problem, "fetch()", lambda: problem.source.fetch(batch), BatchUnfetched, _begin(batch))
     files = dict(found) if isinstance(found, Mapping) else None
     if not files or not all(isinstance(name, str) and _is_content(content) for name, content in files.items()):
         raise BatchRefused(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from penumbra.core.task import Task
+from penumbra.core.text.errors import LastingRefusal
 
 USER_ERRORS = (Exception, SystemExit)  # whatever the user's functions and estimators do
 MAX_REASON_LENGTH = 300
@@ -26,7 +27,7 @@ REMEDIES = (  # by words of the message: what helps
 )  # fmt: skip
 
 
-class TrainingRefused(ValueError):
+class TrainingRefused(LastingRefusal):
     """Nothing can be trained or released; says why, and what to do."""
 
 

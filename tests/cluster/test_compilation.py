@@ -1,5 +1,10 @@
 """Every flow as Argo's manifests, compiled by the real Metaflow while neither a cluster nor a store is there."""
 
+import json
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +14,7 @@ from ruamel.yaml import YAML
 
 from penumbra.cli.processes import NO_CALLS_HOME
 from penumbra.cluster.compilation import COMPILED_FLOWS, compile_flows
+from penumbra.cluster.deployment_recorder import record_deployments
 from penumbra.cluster.manifests import DROPPED_VARIABLES
 from penumbra.cluster.metaflow_config import ClusterRefused
 from penumbra.core.settings import load_settings
@@ -118,10 +124,13 @@ def test_every_pod_has_a_limit_of_memory_which_is_what_it_asks_for(compiled):
             assert resources["limits"]["memory"] == resources["requests"]["memory"]
 
 
-def test_every_pod_is_tried_again_with_growing_pauses(compiled):
+def test_every_pod_is_tried_again_with_growing_pauses_unless_it_was_refused(compiled):
     strategies = [pod["retryStrategy"] for flow in COMPILED_FLOWS for pod in pods(compiled, flow).values()]
     assert all(each["limit"] >= 1 for each in strategies)
     assert [each for each in strategies if each["backoff"] != {"duration": "30s", "factor": 2}] == []
+    assert {each["expression"] for each in strategies} == {"asInt(lastRetry.exitCode) != 202"}
+    commands = [pod["container"]["command"][-1] for flow in COMPILED_FLOWS for pod in pods(compiled, flow).values()]
+    assert [each for each in commands if not each.endswith("exit $c")] == []
 
 
 def test_a_pod_needs_no_rights_and_writes_only_into_folders_of_its_own(compiled):
@@ -153,6 +162,34 @@ def test_the_retrain_event_reaches_the_training_with_its_reason(compiled):
     assert address == "http://penumbra-eventsource-svc.penumbra:12000/penumbra"
     parameters = sensor["triggers"][0]["template"]["k8s"]["parameters"]
     assert "spec.arguments.parameters.#(name=reason).value" in [each["dest"] for each in parameters]
+
+
+def test_the_event_that_a_monitor_pod_sends_makes_a_training_of_its_reason(compiled):
+    """What Argo Events does with it: it keeps to the filter, and fills in the workflow's parameters."""
+    reason = 'entry 7: drift of "temp"'
+    with record_deployments() as source:
+        ask = f"from flows.steps.monitor import retraining; print(retraining.make_deployed_runners()[1]({reason!r}))"
+        own = {**os.environ, "METAFLOW_ARGO_EVENTS_WEBHOOK_URL": f"{source.address}/penumbra"}
+        asked = subprocess.run([sys.executable, "-c", ask], env=own, capture_output=True, text=True, check=True)
+    (body,) = source.manifests
+    sensor = manifest(compiled, "train", "Sensor")["spec"]
+    (shape,) = sensor["dependencies"][0]["filters"]["exprs"]
+    assert (asked.stdout, shape["fields"][0]["path"]) == ("True\n", "body.payload.name")
+    assert shape["expr"] == f"name == '{body['payload']['name']}'"
+    trigger = sensor["triggers"][0]["template"]["k8s"]
+    workflow = trigger["source"]["resource"]
+    for each in trigger["parameters"]:
+        if key := re.search(
+            r'\(get \$\.Input\.body\.payload "(\w+)" \| toRawJson\)', each["src"].get("dataTemplate", "")
+        ):
+            name = re.fullmatch(r"spec\.arguments\.parameters\.#\(name=(\w+)\)\.value", each["dest"])[1]
+            given = next(one for one in workflow["spec"]["arguments"]["parameters"] if one["name"] == name)
+            given["value"] = json.dumps(body["payload"][key[1]])
+    values = {each["name"]: each.get("value") for each in workflow["spec"]["arguments"]["parameters"]}
+    assert json.loads(values["reason"]) == reason
+    assert workflow["spec"]["workflowTemplateRef"] == {
+        "name": manifest(compiled, "train", "WorkflowTemplate")["metadata"]["name"]
+    }
 
 
 def test_what_metaflow_refuses_is_said(compiled, tmp_path, monkeypatch):

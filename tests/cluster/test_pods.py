@@ -61,6 +61,14 @@ def test_a_workflow_whose_step_fails_too_often_fails_with_its_log(tmp_path):
         run(tmp_path, [task("fail")], [step("fail", "echo no luck; exit 1")])
 
 
+def test_a_pod_that_ends_by_the_code_of_a_refusal_is_not_started_again(tmp_path):
+    refused = step("refuse", "echo once; exit 202")
+    refused["retryStrategy"]["expression"] = "asInt(lastRetry.exitCode) != 202"
+    with pytest.raises(WorkflowFailed, match="once"):
+        run(tmp_path, [task("refuse")], [refused])
+    assert len(list((tmp_path / "pods").iterdir())) == 1
+
+
 def test_a_foreach_runs_a_pod_for_each_item_and_conditions_leave_tasks_out(tmp_path):
     deal = step("deal", "echo -n '[1,2,3]' > /mnt/out/splits; echo -n left > /mnt/out/way", "splits", "way")
     tasks = [

@@ -221,6 +221,8 @@ class _Workflow:
                     each["name"]: (pod.folder / "out" / Path(each["valueFrom"]["path"]).name).read_text()
                     for each in outputs
                 }
+            if "expression" in strategy and strategy["expression"] == f"asInt(lastRetry.exitCode) != {pod.code}":
+                break
             time.sleep(pause * strategy["backoff"]["factor"] ** attempt)
         raise WorkflowFailed(
             f"{self.name}, {pod.step}: {pod.folder}/log ends with\n" + "\n".join(pod.log.splitlines()[-40:])

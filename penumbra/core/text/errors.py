@@ -1,8 +1,12 @@
-"""Errors of libraries in the words of a message."""
+"""Errors of libraries in the words of a message, and those of ours that another attempt doesn't mend."""
 
 from penumbra.core.text.masking import mask_text
 
 MAX_ERROR_LENGTH = 1_000
+
+
+class LastingRefusal(ValueError):
+    """What the same code, settings and data would be refused for again, however often it is tried."""
 
 
 def describe_error(error: Exception) -> str:
