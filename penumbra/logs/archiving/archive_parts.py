@@ -3,7 +3,9 @@
 import contextlib
 import datetime as dt
 import hashlib
+import itertools
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,9 @@ from penumbra.storage.sealed import hash_file, read_derived_file, replace_sealed
 DAYS_FOLDER, FACTS_SUFFIX, TABLE_SUFFIX = "days", ".json", ".parquet"
 ID_START = b'{"id":"'  # of each line
 ROW_PREFIX = "row."  # before the names of the columns that a `RowReader` reads
+MAX_BYTES_AT_ONCE = 1 << 27  # of parts that are read together, unless one alone has more
 RowReader = Callable[[Sequence[bytes]], Any]
+SegmentReader = Callable[[], bytes]
 
 
 FailureHandler = Callable[[Exception], object]
@@ -171,6 +175,9 @@ def find_entry(folder: Path, entry_id: str) -> dict[str, Any] | None:
 def read_deleted_segments(folder: Path, known: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:
     """Read the segments that exist only in Parquet.
 
+    Segments of several replicas come in the order of time, as far as their parts are small enough to be read together:
+    databases take in rows much faster in the order of their keys.
+
     Args:
         folder: The log's folder.
         known: Tells whether a segment of this name is to be skipped.
@@ -181,12 +188,19 @@ def read_deleted_segments(folder: Path, known: Callable[[str], bool]) -> Iterato
     Raises:
         DamagedArchive: Where the lines aren't those that were logged.
     """
-    places = find_segment_parts(parts := list_parts(folder))
+    here = {path.stem for path in append_log.list_segments(folder)}
+    places, size, together = find_segment_parts(parts := list_parts(folder)), 0, list[tuple[str, SegmentReader]]()
     for path, part in parts:
-        gone = [name for name in part.segments if not (folder / (name + append_log.SEGMENT_SUFFIX)).exists()]
-        if wanted := [segment for segment in gone if places.get(segment) == path and not known(segment)]:
+        wanted = [name for name in part.segments if name not in here and places[name] == path and not known(name)]
+        if wanted:
             lines = _collect(path, scan_part(path, part).select("line", "raw"))
-            yield from ((segment, _extract_segment(path, part, segment, lines)) for segment in wanted)
+            if together and size + lines.estimated_size() > MAX_BYTES_AT_ONCE:
+                yield from _read_in_order(together)
+                size, together = 0, []
+            size += lines.estimated_size()
+            starts = _find_starts(part)
+            together += [(name, partial(_extract_segment, path, part, name, starts[name], lines)) for name in wanted]
+    yield from _read_in_order(together)
 
 
 def read_segment_frames(folder: Path, known: Callable[[str], bool]) -> Iterator[tuple[str, Any]]:
@@ -233,16 +247,29 @@ def read_archived_segment(path: Path, part: ArchivePart, segment: str) -> bytes:
     Raises:
         DamagedArchive: Where they aren't those that were logged.
     """
-    return _extract_segment(path, part, segment, _collect(path, scan_part(path, part).select("line", "raw")))
+    lines = _collect(path, scan_part(path, part).select("line", "raw"))
+    return _extract_segment(path, part, segment, _find_starts(part)[segment], lines)
 
 
-def _extract_segment(path: Path, part: ArchivePart, segment: str, lines: Any) -> bytes:
+def _read_in_order(segments_of_parts: list[tuple[str, SegmentReader]]) -> Iterator[tuple[str, bytes]]:
+    for name, read in sorted(segments_of_parts, key=lambda each: each[0]):
+        yield name, read()
+
+
+def _find_starts(part: ArchivePart) -> dict[str, int]:
+    """The row at which each segment of a part begins."""
+    ends = itertools.accumulate(archived.rows for archived in part.segments.values())
+    return dict(zip(part.segments, itertools.chain([0], ends), strict=False))
+
+
+def _extract_segment(path: Path, part: ArchivePart, segment: str, start: int, lines: Any) -> bytes:
     """The lines of a segment, of those of its part."""
-    names = list(part.segments)
-    start = sum(part.segments[name].rows for name in names[: names.index(segment)])
     archived = part.segments[segment]
-    rows = lines.slice(start, archived.rows).iter_rows()
-    content = b"".join((line.encode() if raw is None else raw) + b"\n" for line, raw in rows)
+    rows = lines.slice(start, archived.rows)
+    if rows["raw"].null_count() == rows.height:
+        content = "".join(map("{}\n".format, rows["line"])).encode()
+    else:
+        content = b"".join((line.encode() if raw is None else raw) + b"\n" for line, raw in rows.iter_rows())
     if hashlib.sha256(content).hexdigest() != archived.sha256:
         raise DamagedArchive(f"{path.with_suffix(TABLE_SUFFIX)}: segment {segment} is not what was logged")
     return content

@@ -142,15 +142,14 @@ def _fetch_log(logs: SharedLogs, log: str, folder: Path, fetched: FetchedLogs) -
 
 def _fetch_segments(logs: SharedLogs, log: str, shipped: Sequence[ShippedSegment], fetched: FetchedLogs) -> None:
     """Fetch the segments that aren't here, and look at those of which there are several versions again."""
-    folder, store, named = logs.folders[log], logs.open_store(log), defaultdict[str, dict[str, ShippedSegment]](dict)
+    folder, store, own = logs.folders[log], logs.open_store(log), logs.replica
+    named = defaultdict[str, dict[str, ShippedSegment]](dict)
     folder.mkdir(parents=True, exist_ok=True)
     here = {path.stem for path in list_segments(folder)}
     for each in shipped:
         named[each.segment].setdefault(each.digest, each)
     wanted = [[*versions.values()] for name, versions in named.items() if name not in here or len(versions) > 1]
     with ThreadPoolExecutor(FETCH_THREADS) as pool:
-        for is_new, said in pool.map(
-            lambda versions: fetch_longest_version(store, versions, folder, logs.replica), wanted
-        ):
+        for is_new, said in pool.map(lambda versions: fetch_longest_version(store, versions, folder, own), wanted):
             fetched.segments += is_new
             fetched.damaged += said
