@@ -2,9 +2,10 @@
 
 import sys
 
-from metaflow import FlowSpec, schedule, step
+from metaflow import FlowSpec, current, schedule, step
 
-from flows.steps.errors import stop_with_one_sentence
+from flows.steps.errors import end_refused_pods, is_deployed, stop_with_one_sentence
+from flows.steps.parallel import count_parallel_tasks, limit_parallel_tasks
 from flows.steps.pods import get_daily_schedule, run_code_of_image
 from flows.steps.shared_work import share_work
 
@@ -13,29 +14,58 @@ from flows.steps.shared_work import share_work
 class MonitorFlow(FlowSpec):
     @step
     def start(self):
-        """Judge the windows that are due, enter what is new, and tell people."""
-        from flows.steps.monitor import due_windows
+        """Judge the windows that are due, enter what is new, and tell people; or deal many out to be measured."""
+        from flows.steps.monitor import backlog, monitor_pass
         from penumbra.approvals.accepted_faults import include_accepted_faults
         from penumbra.core.project_loading import load_project
         from penumbra.core.webhook import post_alarms
 
-        with share_work("monitor"), stop_with_one_sentence(*due_windows.MONITOR_ERRORS):
+        with share_work("monitor"), stop_with_one_sentence(*monitor_pass.MONITOR_ERRORS):
             settings, self.problem = load_project()
             self.settings = include_accepted_faults(settings)
-            self.alarms = due_windows.judge_due_windows(self.settings, self.problem)
+            self.backlog = backlog.begin_backlog(self.settings, self.problem, current.run_id, count_parallel_tasks())
+        self.alarms, self.shares = self.backlog.alarms, self.backlog.shares
+        post_alarms(self.settings.monitor.webhook, self.alarms)
+        self.work = "many" if self.shares else "done"
+        self.next({"many": self.share, "done": self.respond}, condition="work")
+
+    @step
+    def share(self):
+        """Start a task for each share of the windows."""
+        self.next(self.measure, foreach="shares")
+
+    @step
+    def measure(self):
+        """Measure some windows; nothing follows from that yet."""
+        from flows.steps.monitor import backlog, monitor_pass
+
+        with share_work("monitor"), stop_with_one_sentence(*monitor_pass.MONITOR_ERRORS):
+            self.measured = backlog.measure_share(self.settings, self.problem, self.backlog, self.input, current.run_id)
+        self.next(self.judge)
+
+    @step
+    def judge(self, inputs):
+        """Judge all windows in the order of time (`inputs`: the tasks of `measure`), enter what is new, tell people."""
+        from flows.steps.monitor import backlog, monitor_pass
+        from penumbra.core.webhook import post_alarms
+
+        self.merge_artifacts(inputs, include=["settings", "problem", "backlog"])
+        measured = [window for task in inputs for window in task.measured]
+        with share_work("monitor"), stop_with_one_sentence(*monitor_pass.MONITOR_ERRORS):
+            self.alarms = backlog.judge_backlog(self.settings, self.problem, self.backlog, measured)
         post_alarms(self.settings.monitor.webhook, self.alarms)
         self.next(self.respond)
 
     @step
     def respond(self):
         """Retrain where a verdict asks for it, and people approved it where they have to."""
-        from flows.steps.monitor import due_windows, retraining
+        from flows.steps.monitor import monitor_pass, retraining
         from flows.steps.train import plan
         from penumbra.approvals.announcements import announce_approvals
         from penumbra.core.webhook import post_alarms
 
-        ways = retraining.make_deployed_runners() if retraining.is_deployed() else retraining.make_local_runners()
-        with share_work("monitor"), stop_with_one_sentence(*due_windows.MONITOR_ERRORS, *plan.PLAN_ERRORS):
+        ways = retraining.make_deployed_runners() if is_deployed() else retraining.make_local_runners()
+        with share_work("monitor"), stop_with_one_sentence(*monitor_pass.MONITOR_ERRORS, *plan.PLAN_ERRORS):
             self.said = retraining.respond_to_verdict(self.settings, self.problem, *ways)
             announce_approvals(self.settings)
         post_alarms(self.settings.monitor.webhook, [self.said] if self.said else [])
@@ -64,5 +94,7 @@ class MonitorFlow(FlowSpec):
 
 
 if __name__ == "__main__":
+    limit_parallel_tasks()
     run_code_of_image(sys.argv)
-    MonitorFlow()
+    with end_refused_pods():
+        MonitorFlow()

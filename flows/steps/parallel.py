@@ -1,6 +1,8 @@
 """How many tasks of a flow run side by side, and what each of them is given to do."""
 
+import itertools
 import os
+from collections.abc import Sequence
 from typing import TypeVar
 
 Job = TypeVar("Job")
@@ -18,6 +20,20 @@ def limit_parallel_tasks() -> None:
 def count_parallel_tasks() -> int:
     """Return how many tasks run at once: METAFLOW_RUN_MAX_WORKERS, or else the number of cores."""
     return int(os.environ.get("METAFLOW_RUN_MAX_WORKERS", os.cpu_count() or 1))
+
+
+def split_jobs(jobs: Sequence[Job], lanes: int) -> list[list[Job]]:
+    """Split jobs into lanes of neighbours.
+
+    Args:
+        jobs: In an order in which neighbours have work in common.
+        lanes: How many lanes there are, 1 or more, and at most as many as jobs.
+
+    Returns:
+        The jobs of each lane; their lengths differ by at most one.
+    """
+    ends = [len(jobs) * number // lanes for number in range(lanes + 1)]
+    return [list(jobs[begin:end]) for begin, end in itertools.pairwise(ends)]
 
 
 def distribute_jobs(jobs: list[Job], lanes: int) -> list[list[Job]]:

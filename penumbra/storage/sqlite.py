@@ -51,6 +51,12 @@ def recreate_tables(db: sqlite3.Connection, statements: str, version: int) -> No
         db.execute(f"PRAGMA user_version = {version}")
 
 
+def copy_database(path: Path, copy: Path) -> None:
+    """Copy the SQLite file at `path` to a new file `copy` as it is at one moment, whoever reads or writes it."""
+    with contextlib.closing(sqlite3.connect(path)) as db, contextlib.closing(sqlite3.connect(copy)) as target:
+        db.backup(target)
+
+
 def remove_database(path: Path) -> None:
     """Remove the SQLite file at `path` with the files that belong to it, as far as they exist."""
     for suffix in ("", "-wal", "-shm"):

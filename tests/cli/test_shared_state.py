@@ -1,13 +1,17 @@
 """Commands where machines share their state: they know what others did, and a store that refuses is one sentence."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from penumbra.core.settings import Settings, load_settings
 from penumbra.registry.ledger import Ledger, LedgerEvent
+from penumbra.registry.pointers import read_pointer
 from penumbra.registry.shared_ledger import open_ledger
+from penumbra.storage.sealed import replace_sealed_file
+from service.processes.rollback_watch import follow_last_move
 from tests.helpers.command_line import run_command_line
 from tests.helpers.prediction_logs import append_to_new_segment, make_label_by_id
 from tests.helpers.registered_versions import append_earlier_event, make_registry_environment
@@ -68,6 +72,31 @@ def test_a_store_that_refuses_is_one_sentence(
     assert (refused.exit_code, refused.stdout) == (1, "")
     assert "s3://no-such-bucket/state/" in sentence
     assert "there is no such bucket; create it, or mend [cluster] state" in sentence
+
+
+def test_a_rollback_from_a_pod_without_a_service_reaches_the_replicas(
+    tmp_path: Path, machine: Settings, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PENUMBRA_CLUSTER__STATE", f"{bucket}/state")
+    monkeypatch.setenv("PENUMBRA_REGISTRY__TRACKING", "http://127.0.0.1:9")  # MLflow is away
+    pod = load_settings()
+    for live, previous in (("1", {}), ("2", {"previous": "1"})):
+        versions = {"live": live, **previous}
+        event = LedgerEvent(kind="promotion", actor="ann", reason="better", verdict="promote", versions=versions)
+        open_ledger(pod).append(event)
+    replicas = [tmp_path / name / "state" for name in "ab"]
+    for state in replicas:
+        for version in ("1", "2"):
+            (state / "bundles" / version).mkdir(parents=True)
+        for pointer, version in (("live", "2"), ("previous", "1")):
+            replace_sealed_file(state / pointer, version)
+            os.utime(state / pointer, (1, 1))
+    done = run_command_line("rollback", "--reason", "complaints")
+    assert (done.exit_code, "version 1 answers in place of version 2" in done.stdout) == (0, True), done.stderr
+    for name, state in zip("ab", replicas, strict=True):
+        replica = make_replica(tmp_path / name, f"{bucket}/state")
+        follow_last_move(state, open_ledger(replica).entries())
+        assert (read_pointer(state), read_pointer(state, "previous")) == ("1", "2")
 
 
 def test_rules_are_counted_over_all_replicas(tmp_path: Path, machine: Settings) -> None:

@@ -9,10 +9,14 @@ import pytest
 
 from flows.steps.monitor import due_windows
 from flows.steps.promote import verdicts
+from monitoring.window_store import WindowStore
 from monitoring.windows import Window
 from penumbra.core.settings import Settings
 from penumbra.registry.ledger import LedgerEntry
 from penumbra.registry.shared_ledger import open_ledger
+from penumbra.storage.shared import lease
+from penumbra.storage.shared.lease import LeaseLost
+from penumbra.storage.shared.mirror import Mirror
 from tests.helpers import monitored_model as world
 from tests.helpers import registered_versions
 from tests.helpers.monitored_model import ONE_DAY, WINDOW_BEGIN
@@ -85,6 +89,38 @@ def test_a_window_counts_what_a_replica_that_was_lost_had_not_shipped(folder: Pa
     assert "with 3 predictions on its volume only" in alarm
     limits = [[text for text in each.limits if "missing" in text] for each in world.read_windows(folder)]
     assert limits == [[], ["3 answers are missing, which replicas that were lost had not shipped yet"]]
+
+
+def test_what_a_machine_judged_that_was_halted_replaces_nothing_that_another_judged_meanwhile(
+    tmp_path: Path, database: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.make_live_model(tmp_path, database)
+    world.log_monitored_days(tmp_path, 14, wrong=True)
+    registered_versions.append_earlier_event(tmp_path, "promotion", "promote", live="1")
+    halted = share_state(world.make_monitor_settings(tmp_path, DONE), f"{bucket}/state")
+    for replica in deal_logs(halted, tmp_path):
+        say_shipped(replica, dt.datetime.now(dt.UTC))
+    own = {"monitor": halted.monitor.model_copy(update={"folder": tmp_path / "other" / "monitor"})}
+    other = halted.model_copy(update=own)
+    monkeypatch.setattr(lease, "LEASE_SECONDS", 0.5)
+    monkeypatch.setattr(lease, "_keep_renewing", lambda *_: None)
+    write, said = WindowStore.write, list[str]()
+
+    def write_late(store: WindowStore, window: Window) -> Path:
+        monkeypatch.setattr(WindowStore, "write", write)
+        said.extend(due_windows.judge_due_windows(other, world.PROBLEM))
+        return write(store, msgspec.structs.replace(window, reason="stale"))
+
+    monkeypatch.setattr(WindowStore, "write", write_late)
+    with pytest.raises(LeaseLost):
+        watch(halted)
+    entries = [each.reason for each in open_ledger(halted).entries() if each.kind == "verdict"]
+    assert len(entries) == len(set(entries)) == 2
+    shared = Mirror(tmp_path / "third" / "windows", f"{bucket}/state/monitor/windows")
+    shared.fetch()
+    judged = WindowStore(shared.folder.parent).read()
+    assert judged == WindowStore(other.monitor.folder).read()
+    assert [each.begin for each in judged] == [WINDOW_BEGIN, SECOND]
 
 
 def test_a_promotion_is_decided_on_the_answers_and_shadows_of_all_replicas(tmp_path: Path, database: Path) -> None:

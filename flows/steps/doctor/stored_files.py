@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from flows.steps.admission import heal_changed_batches
-from flows.steps.monitor.due_windows import make_reference_loader
+from flows.steps.monitor.monitor_pass import make_reference_loader
 from monitoring.reports.workspace import ReportWorkspace
 from monitoring.window_store import DamagedWindow, WindowStore
 from penumbra.core.problem import Problem

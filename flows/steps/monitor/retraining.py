@@ -135,15 +135,6 @@ def make_deployed_runners() -> tuple[Callable[[], bool], TrainFunction]:
     return lambda: True, lambda reason: bool(ArgoEvent(RETRAIN_EVENT).publish(payload={"reason": reason}))
 
 
-def is_deployed() -> bool:
-    """Say whether this process runs as a deployed flow.
-
-    Returns:
-        Whether it runs in Argo Workflows.
-    """
-    return "ARGO_WORKFLOW_NAME" in os.environ
-
-
 def run_retraining_flow(flow: str, **parameters: Any) -> bool:
     """Run a flow in a process of its own.
 

@@ -1,0 +1,140 @@
+"""The measures of a window: its record but for the verdict, which depends on earlier windows and on the ledger.
+
+Windows can be measured side by side; they are judged one after the other (flows/steps/monitor/due_windows.py).
+"""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import polars as pl
+
+from flows.steps.monitor import window_limits, window_signals
+from flows.steps.monitor.drift_signals import measure_drift, read_model_profiles
+from flows.steps.monitor.monitor_pass import MonitorPass
+from flows.steps.monitor.outcomes import OutcomeReader
+from flows.steps.monitor.watched_model import WatchedModel
+from flows.steps.monitor.window_signals import WindowSpan, get_day_start
+from monitoring.response import WindowSignals
+from monitoring.windows import DayFault, Window, describe_stretch
+from penumbra.logs.daily.shadow_profiles import ShadowProfileStore
+from penumbra.logs.replicas.heartbeats import ReplicaCoverage
+from penumbra.registry.bundles.manifest import UnfitBundle
+from penumbra.registry.pointers import CANDIDATE_ALIAS
+
+
+@dataclass(frozen=True)
+class MeasuredWindow:
+    """A window that waits for its verdict.
+
+    Attributes:
+        window: Its record, with an empty verdict and reason.
+        signals: What it showed, but for whether there is data to learn from.
+        data_version: The data version that its model was made from.
+    """
+
+    window: Window
+    signals: WindowSignals
+    data_version: str
+
+
+def measure_window(monitor_pass: MonitorPass, rows: pl.DataFrame, begin: dt.date) -> MeasuredWindow | str:
+    """Measure a window.
+
+    Args:
+        monitor_pass: What is read from.
+        rows: The number of rows by day and model, as `count_daily_answers` returns it.
+        begin: The window's first day.
+
+    Returns:
+        The measures; or why there are none, in words.
+
+    Raises:
+        BrokenBundle: The bundle of its model is damaged.
+        MlflowException: The registry can't be read.
+    """
+    end = begin + dt.timedelta(days=monitor_pass.settings.monitor.window_days)
+    name = _find_main_model(rows, begin, end)
+    if name is None:
+        return "no row was answered"
+    try:
+        model = monitor_pass.model(name)
+    except UnfitBundle as reason:
+        return str(reason)
+    by_day = dict(rows.group_by("day").agg(pl.col("rows").sum()).iter_rows())
+    return _measure_span(monitor_pass, model, WindowSpan(begin, end, monitor_pass.now, by_day))
+
+
+def _find_main_model(rows: pl.DataFrame, begin: dt.date, end: dt.date) -> str | None:
+    """The model that answered most of the window; None where there are no rows."""
+    within = rows.filter(pl.col("day") >= begin, pl.col("day") < end)
+    found = within.group_by("model").agg(pl.col("rows").sum()).sort("rows", "model", descending=True)
+    return found["model"][0] if found.height else None
+
+
+def _measure_span(monitor_pass: MonitorPass, model: WatchedModel, span: WindowSpan) -> MeasuredWindow:
+    settings = monitor_pass.settings
+    shadow = ShadowProfileStore(settings.monitor.folder, monitor_pass.index)
+    known = read_model_profiles(shadow, monitor_pass.profiles, model, span)
+    drift, unjudged = measure_drift(settings.monitor, known, span)
+    binning = known.binning
+    reader = OutcomeReader(settings, monitor_pass.index, model, binning, span)
+    memory = window_signals.find_memory_span(settings.monitor, known, span)
+    before, outcomes = replace(reader, span=memory).outcomes(), reader.outcomes()
+    losses = window_signals.measure_losses(settings, outcomes, before, model, binning)
+    recent = dict(zip([*memory.days, *span.days], [*before, *outcomes], strict=True))
+    faults = list(window_signals.list_window_faults(settings.monitor, monitor_pass.index, model, span))
+    candidate = (monitor_pass.models.aliases() or {}).get(CANDIDATE_ALIAS)
+    largest, loss = drift.get("drift"), losses["loss"]
+    nearest = loss and (loss.longer or loss)
+    shortage = monitor_pass.unlabelled.describe_shortage(model)
+    limits = list(
+        window_limits.list_window_limits(settings, model, known, span, outcomes, before, loss, unjudged, shortage)
+    )
+    limits += _describe_missing(monitor_pass.coverage, span)
+    signals = WindowSignals(
+        faults=_format_faults(faults),
+        column=largest.column if largest else "",
+        ratio=largest and largest.ratio,
+        stretch=describe_stretch(largest.days, settings.monitor.window_days, largest.shift) if largest else "",
+        loss=nearest and nearest.mean,
+        threshold=nearest and nearest.threshold,
+        loss_stretch=describe_stretch(loss.longer.days, settings.monitor.window_days) if loss and loss.longer else "",
+        age=model.age(span.end),
+        limits=limits,
+    )
+    rows = sum(count for day, count in span.rows.items() if span.begin <= day < span.end)
+    window = Window(
+        begin=span.begin,
+        end=span.end,
+        model=model.version,
+        rows=rows,
+        verdict="",
+        reason="",
+        judged=span.now,
+        shadow=window_signals.measure_disagreement(monitor_pass.index, candidate, model, span),
+        faults=faults,
+        explanation=monitor_pass.explainer.explain(model, known, span, recent, {**drift, **losses}),
+        limits=limits,
+        estimated=monitor_pass.unlabelled.estimate(model, span),
+        **drift,
+        **losses,
+    )
+    return MeasuredWindow(window, signals, str(model.facts.get("data_version", "")))
+
+
+def _describe_missing(coverage: ReplicaCoverage | None, span: WindowSpan) -> list[str]:
+    """What a window lacks as a replica was lost with it."""
+    begin, end = get_day_start(span.begin), get_day_start(span.end)
+    if coverage is None or not coverage.list_lost_within(begin, end):
+        return []
+    if missing := coverage.count_missing(begin, end):
+        return [f"{missing:,} answers are missing, which replicas that were lost had not shipped yet"]
+    return ["what replicas that were lost answered after their last heartbeat is missing"]
+
+
+def _format_faults(faults: Sequence[DayFault]) -> list[str]:
+    """A sentence for each fault, however many days it lasts."""
+    first = {(each.what, each.column): each for each in reversed(faults)}
+    ordered = sorted(first.values(), key=lambda each: (each.day, each.column))
+    return [f"{each.span}: {each.text} ({each.cause})" for each in ordered]
