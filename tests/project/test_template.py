@@ -121,9 +121,10 @@ def test_the_tests_of_the_problem_pass_on_made_up_data(rendered, tmp_path, tmp_p
     test_source.test_the_outcome_varies(sample)
 
 
-def test_what_starts_share_is_the_same():
-    for name in ("features.py", "slices.py"):
-        assert len({(REPOSITORY / f"examples/empty_{task}" / name).read_bytes() for task in MADE_UP}) == 1
+def test_what_made_up_starts_share_is_the_same():
+    folders = [REPOSITORY / STARTS[task][0] for task in MADE_UP]
+    assert len({(folder / "features.py").read_bytes() for folder in folders}) == 1
+    assert len({(folder / "candidates.py").read_bytes() for folder in folders[:2]}) == 1
 
 
 @pytest.mark.slow
