@@ -1,6 +1,7 @@
 """Where raw batches come from: the hourly weather at New York's airports in 2013, a batch a month."""
 
 import datetime as dt
+from collections.abc import Mapping
 
 import polars as pl
 
@@ -15,9 +16,9 @@ SOURCE = TableFiles(
 LATER = "visib"  # the column whose value a day later is to be predicted
 
 
-def parse(files: dict[str, bytes]) -> pl.DataFrame:
+def parse(files: Mapping[str, bytes]) -> pl.LazyFrame:
     """The source's rows, with one of the columns a day later as `later_…`, null where unknown."""
-    rows = SOURCE.parse(files)
+    rows = SOURCE.parse(files).lazy()
     moment = pl.col("time_hour").str.to_datetime("%Y-%m-%dT%H:%M:%SZ", strict=False)
     ahead = rows.select("origin", at=moment - dt.timedelta(days=1), **{f"later_{LATER}": LATER})
     return rows.with_columns(at=moment).join(

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 
-from penumbra.sources.csv_tables import CsvLayout
+from penumbra.sources.csv_tables import CsvLayout, read_column_names
 
 BLOCK_BYTES, HEADER_BYTES = 1 << 25, 1 << 16  # read at a time
 LONGEST_RECORD = 1 << 26  # a quotation mark that isn't closed would make the rest of the file one record
@@ -49,6 +50,33 @@ def read_header(path: Path, layout: CsvLayout, name: str) -> bytes:
     for block in iterate_records(path, layout, name, piece_bytes=HEADER_BYTES):
         return block.content[: block.ends[0]]
     raise ValueError(f"{name} is empty: expected a header line")
+
+
+def scan_csv_table(path: Path, layout: CsvLayout, name: str) -> pl.LazyFrame:
+    """Read a CSV file as text, when its rows are asked for.
+
+    Args:
+        path: The file, in UTF-8.
+        layout: How it is written.
+        name: What errors call the file.
+
+    Returns:
+        The columns, of dtype String; null where a value is missing.
+
+    Raises:
+        ValueError: The header isn't readable.
+    """
+    names = read_column_names(read_header(path, layout, name), layout, name)
+    return pl.scan_csv(
+        path,
+        glob=False,
+        has_header=not layout.columns,
+        separator=layout.separator,
+        quote_char=layout.quote or None,
+        null_values=list(layout.null_words),
+        infer_schema=False,
+        new_columns=names,
+    )
 
 
 def iterate_records(

@@ -115,7 +115,7 @@ class SqlQuery:
             raise ValueError(f"file {ROWS_FILE} is missing; the batch has {list_names(files)}")
         rows = read_parquet_table(files[ROWS_FILE], ROWS_FILE)
         time = TimeColumn(self.time, None, self.time_zone)
-        return rows.with_columns(time.normalize(rows[self.time]))
+        return rows.with_columns(time.build_expression(rows.collect_schema()[self.time])).collect()
 
     def _embed(self, database: Database) -> str:
         return database.embed_query(self.query.strip().removesuffix(";"))

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import polars as pl
 
+from penumbra.core.raw_files import RawContent
 from penumbra.core.text.quoting import list_names
+from penumbra.sources.csv_records import scan_csv_table
 from penumbra.sources.csv_tables import CsvLayout, read_csv_table
 from penumbra.sources.locations import is_parquet
-from penumbra.sources.parquet_tables import read_parquet_table
+from penumbra.sources.parquet_tables import LARGE_BYTES, read_parquet_table
 from penumbra.sources.periods import PERIODS, PeriodBatch, build_batch, build_period_start, check_period, parse_period
 from penumbra.sources.table_index import TableIndex
 from penumbra.sources.table_runs import FILE_PERIOD, RUNS, IndexedTable, TableReading, find_named_date
@@ -105,7 +107,7 @@ class TableFiles:
         firsts = runs.select(build_period_start(pl.col("day"), self.period).unique().sort()).to_series()
         return [build_batch(first, self.period) for first in firsts]
 
-    def fetch(self, batch: str) -> dict[str, bytes]:
+    def fetch(self, batch: str) -> dict[str, RawContent]:
         """Fetch the rows of a batch.
 
         Args:
@@ -113,7 +115,7 @@ class TableFiles:
 
         Returns:
             For each file with rows in it: its name, and those rows as a file of the same kind. The name begins with the
-            day where days are made up.
+            day where days are made up. What has more than 64 MiB comes in pieces.
 
         Raises:
             FileNotFoundError: There are no files.
@@ -122,9 +124,8 @@ class TableFiles:
         """
         tables = self._index.read_tables()
         if self.period == FILE_PERIOD:
-            found = {
-                t.file.name: t.path.read_bytes() for t in tables if t.build_file_batch(self.dated_names).name == batch
-            }
+            chosen = [table for table in tables if table.build_file_batch(self.dated_names).name == batch]
+            found = {table.file.name: table.read_file() for table in chosen}
         else:
             found = dict(self._fetch_period(tables, parse_period(batch, self.period)))
         if not found:
@@ -132,22 +133,27 @@ class TableFiles:
             raise ValueError(f"there is no batch {batch!r}: expected one of {names}")
         return found
 
-    def parse(self, files: Mapping[str, bytes]) -> pl.DataFrame:
+    def parse(self, files: Mapping[str, bytes]) -> pl.DataFrame | pl.LazyFrame:
         """Read the rows of a batch.
 
         Args:
-            files: What `fetch` returned.
+            files: What `fetch` returned, or what ingest made of it.
 
         Returns:
             The rows of all files; a column that one of them lacks is null there. Columns are text if the files are CSV,
             of the dtypes that they have in Parquet; the time is ISO 8601, or text as it stands where it isn't readable.
+            A DataFrame; where ingest gives a file of more than 64 MiB, a LazyFrame, which it then reads in pieces.
 
         Raises:
             ValueError: A file can't be read; names it, and the line where that is known.
         """
-        return pl.concat([self._parse_file(name, files[name]) for name in sorted(files)], how="diagonal_relaxed")
+        paths = getattr(files, "paths", {})
+        large = {name: path for name, path in paths.items() if path.stat().st_size > LARGE_BYTES}
+        tables = [self._parse_file(name, large.get(name) or files[name]) for name in sorted(files)]
+        rows = pl.concat(tables, how="diagonal_relaxed")
+        return rows if large else rows.collect()
 
-    def _fetch_period(self, tables: Sequence[IndexedTable], first: dt.date) -> Iterator[tuple[str, bytes]]:
+    def _fetch_period(self, tables: Sequence[IndexedTable], first: dt.date) -> Iterator[tuple[str, RawContent]]:
         """The rows of a period by file; where days are made up, by day and file."""
         within = pl.col("day").is_between(first, build_batch(first, self.period).complete, closed="left")
         for table in tables:
@@ -155,13 +161,18 @@ class TableFiles:
                 folder = f"{day}/" if self.rows_per_day else ""
                 yield f"{folder}{table.file.name}", table.read_rows(runs)
 
-    def _parse_file(self, name: str, content: bytes) -> pl.DataFrame:
-        reading = self._index.reading
-        table = read_parquet_table(content, name) if is_parquet(name) else read_csv_table(content, reading.layout, name)
+    def _parse_file(self, name: str, content: bytes | Path) -> pl.LazyFrame:
+        reading, layout = self._index.reading, self._index.reading.layout
+        if is_parquet(name):
+            rows = read_parquet_table(content, name)
+        elif isinstance(content, Path):
+            rows = scan_csv_table(content, layout, name)
+        else:
+            rows = read_csv_table(content, layout, name).lazy()
         if self.dated_names or self.rows_per_day:
             day = pl.Series([find_named_date(name)[0].isoformat()])
             time = TimeColumn(self.time, None, self.time_zone).normalize(day).item()
-            return table.with_columns(pl.lit(time).alias(self.time))
-        if self.time not in table.columns:
-            raise ValueError(f"{name} has no column {self.time!r}: expected one of {list_names(table.columns)}")
-        return table.with_columns(reading.time.normalize(table[self.time]))
+            return rows.with_columns(pl.lit(time).alias(self.time))
+        if self.time not in (columns := rows.collect_schema()):
+            raise ValueError(f"{name} has no column {self.time!r}: expected one of {list_names(columns)}")
+        return rows.with_columns(reading.time.build_expression(columns[self.time]))

@@ -1,20 +1,20 @@
 """Which rows of a table belong to which day or period: runs of its bytes (CSV) or of its rows (Parquet)."""
 
 import datetime as dt
-import io
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import polars as pl
 
+from penumbra.core.raw_files import RawContent
 from penumbra.core.text.quoting import list_names, quote_value
 from penumbra.sources.csv_records import iterate_records, read_header
 from penumbra.sources.csv_tables import CsvLayout, read_column_names, read_csv_table
-from penumbra.sources.locations import TableFile
+from penumbra.sources.locations import PIECE_BYTES, TableFile
+from penumbra.sources.parquet_tables import LARGE_BYTES, read_parquet_rows
 from penumbra.sources.periods import PeriodBatch, build_period_start, find_next_period
 from penumbra.sources.times import TimeColumn
 
@@ -83,7 +83,7 @@ class IndexedTable:
         day, period = find_named_date(self.file.name) if has_dated_names else (self.runs["day"].item(), "day")
         return PeriodBatch(name, find_next_period(day, period))
 
-    def read_rows(self, runs: pl.DataFrame) -> bytes:
+    def read_rows(self, runs: pl.DataFrame) -> RawContent:
         """Read rows as a file of the same kind.
 
         Args:
@@ -91,24 +91,38 @@ class IndexedTable:
 
         Returns:
             CSV: the header, and the lines as they stand; a last line without an ending gets that of the header.
-            Parquet: a file with these rows.
+            Parquet: a file with these rows. What has more than `LARGE_BYTES` comes in pieces.
         """
         if self.file.is_parquet:
-            return self._read_parquet_rows(runs)
-        with self.path.open("rb") as file:
-            pieces = [_read_range(file, start, end) for start, end in runs.select("start", "end").iter_rows()]
-        ending = b"" if pieces[-1].endswith(b"\n") else b"\r\n" if self.header.endswith(b"\r\n") else b"\n"
-        return b"".join((self.header, *pieces, ending))
+            share = (runs["end"] - runs["start"]).sum() / self.rows
+            return read_parquet_rows(self.path, runs, is_large=share * self.path.stat().st_size > LARGE_BYTES)
+        pieces = self._read_lines(runs)
+        return pieces if (runs["end"] - runs["start"]).sum() > LARGE_BYTES else b"".join(pieces)
 
-    def _read_parquet_rows(self, runs: pl.DataFrame) -> bytes:
-        first, last = runs["start"][0], runs["end"][-1]
-        is_wanted = np.zeros(last - first, bool)
+    def read_file(self) -> RawContent:
+        """Read the whole file.
+
+        Returns:
+            Its bytes; in pieces if it has more than `LARGE_BYTES`.
+        """
+        size = self.path.stat().st_size
+        return _read_range(self.path, 0, size) if size > LARGE_BYTES else self.path.read_bytes()
+
+    def _read_lines(self, runs: pl.DataFrame) -> Iterator[bytes]:
+        piece = self.header
+        yield piece
         for start, end in runs.select("start", "end").iter_rows():
-            is_wanted[start - first : end - first] = True
-        rows = pl.scan_parquet(self.path).slice(first, last - first).collect()
-        target = io.BytesIO()
-        rows.filter(pl.Series(is_wanted)).write_parquet(target)
-        return target.getvalue()
+            for piece in _read_range(self.path, start, end):
+                yield piece
+        if not piece.endswith(b"\n"):
+            yield b"\r\n" if self.header.endswith(b"\r\n") else b"\n"
+
+
+def _read_range(path: Path, start: int, end: int) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        file.seek(start)
+        for position in range(start, end, PIECE_BYTES):
+            yield file.read(min(PIECE_BYTES, end - position))
 
 
 def index_table(file: TableFile, path: Path, reading: TableReading, rows_before: int) -> IndexedTable:
@@ -163,11 +177,6 @@ def find_named_date(name: str) -> tuple[dt.date, str]:
     raise ValueError(
         f"{name} has no date in its name: expected one such as orders-2024-03-05.csv or 2024/03/orders.csv"
     )
-
-
-def _read_range(file: BinaryIO, start: int, end: int) -> bytes:
-    file.seek(start)
-    return file.read(end - start)
 
 
 def _choose_days(

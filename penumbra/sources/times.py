@@ -41,7 +41,7 @@ class TimeColumn:
             Dates in the column's zone; null where the value can't be read, or lies before 1700 or after 2199.
         """
         aware, naive = self._read_moments(values)
-        local = aware.dt.convert_time_zone(self.zone or "UTC").dt.replace_time_zone(None)
+        local = None if aware is None else aware.dt.convert_time_zone(self.zone or "UTC").dt.replace_time_zone(None)
         days = _coalesce(local, naive).dt.date()
         return pl.select(pl.when(days.is_between(FIRST_DAY, LAST_DAY)).then(days)).to_series()
 
@@ -57,9 +57,22 @@ class TimeColumn:
         """
         aware, naive = self._read_moments(values)
         if values.dtype != pl.String:
-            return (aware if aware.null_count() < len(aware) else naive).alias(values.name)
-        spelled = aware.dt.strftime(f"{FRACTIONS}Z"), naive.dt.strftime(FRACTIONS)
-        return _coalesce(*spelled, values).alias(values.name)
+            return _coalesce(aware, naive).alias(values.name)
+        moments = None if aware is None else aware.dt.strftime(f"{FRACTIONS}Z")
+        times = None if naive is None else naive.dt.strftime(FRACTIONS)
+        return _coalesce(moments, times, values).alias(values.name)
+
+    def build_expression(self, dtype: pl.DataType) -> pl.Expr:
+        """Build the expression that writes the column so that the contract reads it, as `normalize` does.
+
+        Args:
+            dtype: The dtype of the column in the source.
+
+        Returns:
+            An expression of the column's name.
+        """
+        written = self.normalize(pl.Series(self.name, [], dtype=dtype)).dtype
+        return pl.col(self.name).map_batches(self.normalize, return_dtype=written, is_elementwise=True)
 
     def describe_expectation(self) -> str:
         """Describe the values that can be read.
@@ -69,34 +82,32 @@ class TimeColumn:
         """
         return f"a time written as {self.format!r}" if self.format else ISO_EXPECTATION
 
-    def _read_moments(self, values: pl.Series) -> tuple[pl.Series, pl.Series]:
-        """The values as moments in UTC, and as times without zone: each is null in one of the two at least."""
+    def _read_moments(self, values: pl.Series) -> tuple[pl.Series | None, pl.Series | None]:
+        """The values as moments in UTC, and as times without zone; None where there can't be any of these."""
         if isinstance(values.dtype, pl.Date | pl.Datetime):
-            return _split(values, self.zone)
+            return _place_in_zone(values, self.zone)
         text = values.cast(pl.String)
         if self.format:
-            return _split(text.to_frame("text").select(read_times("text", form=self.format)).to_series(), self.zone)
+            read = text.to_frame("text").select(read_times("text", form=self.format)).to_series()
+            return _place_in_zone(read, self.zone)
         stripped = text.str.strip_chars()
         naive = _read_first(stripped, NAIVE_FORMS, NAIVE)
         unread = stripped if naive.null_count() > text.null_count() else stripped.clear(len(stripped))
         aware = _read_first(unread, AWARE_FORMS, AWARE)
-        return _coalesce(aware, _localize(naive, self.zone)), (naive.clear(len(naive)) if self.zone else naive)
+        return (_coalesce(aware, _localize(naive, self.zone)), None) if self.zone else (aware, naive)
 
 
-def _split(times: pl.Series, zone: str | None) -> tuple[pl.Series, pl.Series]:
-    """Times of one dtype as moments in UTC and as times without zone; one of the two is all null."""
+def _place_in_zone(times: pl.Series, zone: str | None) -> tuple[pl.Series | None, pl.Series | None]:
+    """Times of one dtype as moments in UTC, or as times without zone."""
     if getattr(times.dtype, "time_zone", None):
-        return times.dt.convert_time_zone("UTC").cast(AWARE), pl.Series(dtype=NAIVE).clear(len(times))
+        return times.dt.convert_time_zone("UTC").cast(AWARE), None
     naive = times.cast(NAIVE)
-    return _localize(naive, zone), (naive.clear(len(naive)) if zone else naive)
+    return (_localize(naive, zone), None) if zone else (None, naive)
 
 
-def _localize(naive: pl.Series, zone: str | None) -> pl.Series:
+def _localize(naive: pl.Series, zone: str) -> pl.Series:
     """Moments of a zone's clock: of an hour that comes twice the first, of one that doesn't come none."""
-    if zone is None:
-        return pl.Series(dtype=AWARE).clear(len(naive))
-    local = naive.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
-    return local.dt.convert_time_zone("UTC")
+    return naive.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").dt.convert_time_zone("UTC")
 
 
 def _read_first(text: pl.Series, forms: Sequence[Reader], dtype: pl.DataType) -> pl.Series:
@@ -109,8 +120,8 @@ def _read_first(text: pl.Series, forms: Sequence[Reader], dtype: pl.DataType) ->
     return found
 
 
-def _coalesce(*values: pl.Series) -> pl.Series:
-    return pl.select(pl.coalesce(*values)).to_series()
+def _coalesce(*values: pl.Series | None) -> pl.Series:
+    return pl.select(pl.coalesce(*(each for each in values if each is not None))).to_series()
 
 
 def _naive_form(layout: str) -> Reader:

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penumbra.sources import TableFiles
+from penumbra.core.raw_files import write_raw_files
+from penumbra.sources import TableFiles, table_files, table_runs
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=6)
 TIMES = st.datetimes(dt.datetime(2023, 11, 1), dt.datetime(2024, 3, 31)).map(lambda time: time.isoformat()[:19])
@@ -281,3 +282,34 @@ def test_tables_elsewhere_are_read_by_their_address():
         file.write(ORDERS)
     source = TableFiles("memory://orders/*.csv", time="ordered_at")
     assert source.fetch("2024-02") == {"2024.csv": b"number,ordered_at,note\n2,2024-02-01T00:00:00,b\n"}
+
+
+@pytest.mark.parametrize("period", ["month", "file"])
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_what_is_large_is_fetched_in_pieces_and_parsed_from_its_path(tmp_path, monkeypatch, suffix, period):
+    times = [dt.datetime(2024, 1 + n % 2, 1 + n % 28) for n in range(500)]
+    table = pl.DataFrame({"n": range(500), "at": times, "share": [0.5, float("nan")] * 250})
+    path = tmp_path / f"rows.{suffix}"
+    (table.write_csv if suffix == "csv" else table.write_parquet)(path)
+    source = TableFiles(path, time="at", period=period)
+    name = source.batches()[-1].name
+    whole = source.fetch(name)
+    expected = source.parse(whole)
+    for module in (table_runs, table_files):
+        monkeypatch.setattr(module, "LARGE_BYTES", 100)
+    pieces = source.fetch(name)
+    assert not any(isinstance(content, bytes) for content in pieces.values())
+    files = write_raw_files(tmp_path / "raw", pieces)
+    rows = source.parse(files)
+    assert isinstance(rows, pl.LazyFrame)
+    assert rows.collect().equals(expected)
+    assert expected.height == (250 if period == "month" else 500)
+    assert suffix == "parquet" or dict(files) == whole
+
+
+def test_the_header_of_a_large_file_is_checked_before_its_rows_are_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(table_files, "LARGE_BYTES", 10)
+    for header, words in (("n,n\n", "rows.csv has n more than once"), ("n,m\n", "rows.csv has no column 'at'")):
+        files = write_raw_files(tmp_path / header[0], {"rows.csv": (header * 9).encode()})
+        with pytest.raises(ValueError, match=words):
+            TableFiles("rows.csv", time="at").parse(files)
