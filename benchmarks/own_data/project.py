@@ -1,6 +1,7 @@
 """A copy of the project with another problem in place of the example, as a user makes it by editing `problem/`."""
 
 import contextlib
+import importlib
 import json
 import os
 import shutil
@@ -22,7 +23,7 @@ from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT
 
 PROBLEMS = Path(__file__).parent / "problems"
-COMMON_FILES = ("source.py", "candidates.py", "tables.py")
+COMMON_FILES, TABLE_MODULE = ("source.py", "candidates.py"), "table.py"
 COPIED = (
     *("penumbra", "flows", "service", "monitoring", "deploy", "locks", ".dvc", ".metaflow", "settings.toml"),
     *("pyproject.toml", "README.md", "LICENSE", "data.dvc", ".gitignore", ".dvcignore", "bin", "examples"),
@@ -224,14 +225,18 @@ def open_output(folder: Path) -> Iterator[Any]:
 
 
 def copy_problem(source: Path, target: Path) -> None:
-    """Copy the files of a problem, with those that it shares with others.
+    """Copy the files of a problem, with those that it shares with others, and export its table beside it.
 
     Args:
         source: The folder of the problem; files of `COMMON_FILES` that it lacks come from the folder above it.
-        target: The folder to make.
+        target: The folder to make; the table is `exports/table.csv` in the folder above it.
     """
-    shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", TABLE_MODULE))
     for name in COMMON_FILES:
         if not (target / name).exists() and (source.parent / name).exists():
             shutil.copy(source.parent / name, target / name)
     (target / "__init__.py").touch()
+    if (source / TABLE_MODULE).exists():
+        table = importlib.import_module(f"{__package__}.problems.{source.name}.table").load_table()
+        (target.parent / "exports").mkdir(exist_ok=True)
+        table.write_csv(target.parent / "exports" / "table.csv")

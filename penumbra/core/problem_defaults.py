@@ -7,6 +7,7 @@ from typing import Any
 import dataframely as dy
 import msgspec
 import polars as pl
+import polars.selectors as cs
 from dataframely.random import Generator
 
 from penumbra.core.problem import ProblemSchema
@@ -47,9 +48,9 @@ def sample_example(schema: ProblemSchema) -> dict[str, Any]:
                 rows = schema.Row.sample(1, overrides=times, generator=Generator(EXAMPLE_SEED))
         except Exception:  # whatever a rule raises; the checks of the schema say then that the example is missing
             continue
-        return {
-            name: value for name, value in msgspec.to_builtins(rows.row(0, named=True)).items() if value is not None
-        }
+        rounded = rows.with_columns(cs.float().round(2))
+        row = (rounded if schema.Row.is_valid(rounded) else rows).row(0, named=True)
+        return {name: value for name, value in msgspec.to_builtins(row).items() if value is not None}
     return {}
 
 

@@ -31,11 +31,4 @@ def boosting(columns: Columns) -> Any:
     )
 
 
-def baseline(columns: Columns) -> Any:
-    """The mean, or the share of each class."""
-    from sklearn.dummy import DummyClassifier, DummyRegressor
-
-    return DummyRegressor() if IS_REGRESSION else DummyClassifier(strategy="prior")
-
-
 CANDIDATES = {"boosting": Candidate(boosting), "linear": Candidate(linear)}

@@ -5,7 +5,7 @@ import polars as pl
 
 MEASURES = ["radius", "texture", "perimeter", "area", "smoothness", "compactness", "concavity", "concave points"]
 TIME = "taken at"
-TIME_TEXT, IS_REGRESSION = TIME, False
+IS_REGRESSION = False
 
 Row = type(
     "Row",

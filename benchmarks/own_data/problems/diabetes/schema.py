@@ -4,7 +4,7 @@ import dataframely as dy
 import polars as pl
 
 TIME = "time"
-TIME_TEXT, IS_REGRESSION = TIME, True
+IS_REGRESSION = True
 
 
 class Row(dy.Schema):

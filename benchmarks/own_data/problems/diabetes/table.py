@@ -2,10 +2,10 @@
 
 import polars as pl
 
-from .schema import TIME
-from .tables import START, read_package_table, spread_over_days  # noqa: F401
+from benchmarks.own_data.problems.tables import read_package_table, spread_over_days
 
-BATCH_DAYS = 30
+from .schema import TIME
+
 MEASURES = ["label", "sex", "score", "value", "s1", "s2", "s3", "s4", "model", "s6"]
 
 

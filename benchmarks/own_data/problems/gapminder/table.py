@@ -1,13 +1,10 @@
 """142 countries in twelve years of plotly's gapminder data."""
 
-import datetime as dt
-
 import polars as pl
 
-from .schema import TIME
-from .tables import read_package_table
+from benchmarks.own_data.problems.tables import read_package_table
 
-START, BATCH_DAYS = dt.date(1952, 1, 1), 1826
+from .schema import TIME
 
 
 def load_table() -> pl.DataFrame:

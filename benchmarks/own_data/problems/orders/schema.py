@@ -4,7 +4,7 @@ import dataframely as dy
 import polars as pl
 
 TIME = "order date"
-TIME_TEXT, IS_REGRESSION = TIME, False
+IS_REGRESSION = False
 
 
 class Row(dy.Schema):

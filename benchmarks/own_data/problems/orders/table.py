@@ -6,9 +6,7 @@ import random
 
 import polars as pl
 
-from .tables import DAYS, START
-
-BATCH_DAYS = 30
+from benchmarks.own_data.problems.tables import DAYS, START
 
 
 def load_table() -> pl.DataFrame:

@@ -4,7 +4,7 @@ import dataframely as dy
 import polars as pl
 
 TIME = "measured.at"
-TIME_TEXT, IS_REGRESSION = TIME, True
+IS_REGRESSION = True
 
 
 class Row(dy.Schema):
@@ -28,11 +28,4 @@ def target() -> pl.Expr:
     return pl.col("load")
 
 
-EXAMPLE = {
-    "machine": "m-7",
-    "measured.at": "2024-03-01T12:00:00.000Z",
-    "heat-°C": 40.5,
-    "turns/min": 1200,
-    "kind{}": "mill",
-}
 OUTCOME = {"load": 310.5}

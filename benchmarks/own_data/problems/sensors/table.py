@@ -5,9 +5,8 @@ import random
 
 import polars as pl
 
-from .tables import DAYS, START
+from benchmarks.own_data.problems.tables import DAYS, START
 
-BATCH_DAYS = 30
 MACHINES = 100
 
 

@@ -4,7 +4,7 @@ import dataframely as dy
 import polars as pl
 
 TIME = "opened"
-TIME_TEXT, IS_REGRESSION = TIME, False
+IS_REGRESSION = False
 TEAMS = ["billing", "delivery", "returns", "technical", "other"]
 
 

@@ -5,10 +5,9 @@ import random
 
 import polars as pl
 
-from .schema import TEAMS
-from .tables import DAYS, START
+from benchmarks.own_data.problems.tables import DAYS, START
 
-BATCH_DAYS = 30
+from .schema import TEAMS
 
 
 def load_table() -> pl.DataFrame:

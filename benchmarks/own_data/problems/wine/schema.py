@@ -4,7 +4,7 @@ import dataframely as dy
 import polars as pl
 
 TIME = "tasted"
-TIME_TEXT, IS_REGRESSION = TIME, False
+IS_REGRESSION = False
 CULTIVARS = ["class_0", "class_1", "class_2"]
 
 
@@ -31,13 +31,4 @@ def target() -> pl.Expr:
     return pl.col("cultivar")
 
 
-EXAMPLE = {
-    "cellar": "a",
-    "bottle": 7,
-    "tasted": "2024-03-01T12:00:00",
-    "alcohol": 13.1,
-    "malic_acid": 2.0,
-    "od280/od315_of_diluted_wines": 2.6,
-    "proline": 900,
-}
 OUTCOME = {"cultivar": "class_1"}

@@ -2,10 +2,10 @@
 
 import polars as pl
 
-from .schema import CULTIVARS, TIME
-from .tables import START, read_package_table, spread_over_days  # noqa: F401
+from benchmarks.own_data.problems.tables import read_package_table, spread_over_days
 
-BATCH_DAYS = 30
+from .schema import CULTIVARS, TIME
+
 TAKEN = {0: "alcohol", 1: "malic_acid", 11: "od280/od315_of_diluted_wines", 12: "proline", 13: "cultivar"}
 
 
