@@ -56,13 +56,9 @@ def _locate_package(folder: Path) -> tuple[Path, str]:
 def _list_stored_modules(root: Path, package: str) -> list[str]:
     folder = root.joinpath(*package.split("."))
     present = [part for part in PROBLEM_PARTS if (folder / f"{part}.py").is_file()]
+    split = [[part for part in present if (part in STORED_PARTS) is is_stored] for is_stored in (True, False)]
     stored, unstored = (
-        {
-            *fingerprints.list_imported_modules(
-                root, [f"{package}.{p}" for p in present if (p in STORED_PARTS) is is_stored]
-            )
-        }
-        for is_stored in (True, False)
+        set(fingerprints.list_imported_modules(root, [f"{package}.{part}" for part in parts])) for parts in split
     )
     every = set(fingerprints.list_imported_modules(root, [package]))
     return sorted(name for name in every - (unstored - stored) if fingerprints.is_own_module(name))

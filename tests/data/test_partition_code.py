@@ -86,6 +86,14 @@ def test_what_only_candidates_slices_or_rules_read_leaves_the_key(folder: Path, 
     assert compute_key(folder) == before
 
 
+def test_without_features_of_its_own_a_problem_has_a_key_that_its_contract_changes(folder: Path) -> None:
+    (folder / "problem/features.py").unlink()
+    before = compute_key(folder)
+    with (folder / "problem/schema.py").open("a") as opened:
+        opened.write("# changed\n")
+    assert compute_key(folder) != before
+
+
 def test_another_version_of_an_imported_library_changes_the_key(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = compute_key(folder)
     monkeypatch.setattr("importlib.metadata.version", lambda name: f"{name} of tomorrow")
