@@ -1,4 +1,4 @@
-"""docs/your-problem.md names what the protocols of penumbra/core/problem.py do, and each example keeps them."""
+"""docs/problem-folder.md names what the protocols of penumbra/core/problem.py do, and each example keeps them."""
 
 import ast
 import re
@@ -12,7 +12,7 @@ from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT
 from penumbra.core.task import Task
 
-PAGE = (PROJECT_ROOT / "docs" / "your-problem.md").read_text()
+PAGE = (PROJECT_ROOT / "docs" / "problem-folder.md").read_text()
 TABLE_ROW = re.compile(r"^\| (?:`problem/(\w+)\.py` )?\| `(\w+)(?:\(\))?` \| (required|optional: .+?) \|", re.MULTILINE)
 EXAMPLES = ["examples.sky", "examples.temperature"]
 MAY_IMPORT = ("penumbra.features", "penumbra.sources", "penumbra.rules", "penumbra.patterns")
