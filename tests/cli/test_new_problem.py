@@ -73,7 +73,7 @@ def test_what_was_there_is_set_aside_whole_and_the_new_one_written(project, draf
     assert str(aside.relative_to(project)) in told
     assert read_files(project / "problem") == new.files
     settings = load_settings(project / "settings.toml", environ={})
-    assert (settings.registry.model, settings.data.today) == ("returned", dt.date(2024, 5, 1))
+    assert (settings.registry.model, settings.data.today) == ("returned", dt.date(2024, 4, 30))
 
 
 @pytest.mark.parametrize("path", ["problem/rules.py", "settings.toml"])

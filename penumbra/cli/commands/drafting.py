@@ -1,6 +1,7 @@
 """The command that makes a first problem from data: init."""
 
 import datetime as dt
+import os
 import re
 import sys
 import unicodedata
@@ -25,7 +26,7 @@ NOTHING = "none"
 
 def _resolve_location(ctx: click.Context, parameter: click.Parameter, value: str) -> str:
     """The path made absolute before the command enters the project's folder; URLs stay."""
-    return value if URL_MARK in value else str(Path(value).absolute())
+    return value if URL_MARK in value else os.path.abspath(value)
 
 
 @click.command("init", cls=ProjectCommand, example="penumbra init --from orders.csv --target churned")
@@ -68,7 +69,7 @@ def start_problem(
         settings, place = load_settings(), _relate_location(location, bool(choices["query"]))
         draft = _draft_problem(place, **choices)
         new = plan_problem(draft, settings, _choose_name(name, draft), dt.datetime.now(dt.UTC).date())
-        click.echo(describe_draft(draft, len(new.batches), new.list_changes()))
+        click.echo(describe_draft(draft, new.batches, new.list_changes()))
         if dry_run:
             click.echo(_format_files(new.files))
             return

@@ -6,18 +6,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
+from penumbra.core.problem import SourceBatch
 from penumbra.core.settings import Settings
 from penumbra.drafting.draft import DraftColumn, ProblemDraft
 
 COLUMN_WIDTH = 10
 
 
-def describe_draft(draft: ProblemDraft, batches: int, changes: Sequence[str]) -> str:
+def describe_draft(draft: ProblemDraft, batches: Sequence[SourceBatch], changes: Sequence[str]) -> str:
     """Describe what was found in the data.
 
     Args:
         draft: The draft.
-        batches: How many batches the source has.
+        batches: The batches of its source, oldest first.
         changes: Lines about what changes in settings.toml.
 
     Returns:
@@ -28,11 +29,14 @@ def describe_draft(draft: ProblemDraft, batches: int, changes: Sequence[str]) ->
                       *(f"  {'setting':<{COLUMN_WIDTH}}{line}" for line in changes)])  # fmt: skip
 
 
-def _list_findings(draft: ProblemDraft, batches: int) -> Iterator[tuple[str, str]]:
+def _list_findings(draft: ProblemDraft, batches: Sequence[SourceBatch]) -> Iterator[tuple[str, str]]:
     target, key = draft.target, [column.name for column in draft.columns if column.is_key]
     yes = f", yes is {target.positive!r}" if target.task == "binary" else ""
     yield "target", f"{target.column}: {target.task}{yes}{_format_reason(target.reason)}"
-    yield "time", f"{draft.source.time}; {batches} batches by {draft.source.period}"
+    yield (
+        "time",
+        f"{draft.source.time}; {len(batches)} batches by {draft.source.period}, the last complete on {batches[-1].complete}",
+    )
     yield "key", ", ".join(key) or "none: labels are joined by the prediction's id alone"
     features = [column.name for column in draft.columns if column.feature]
     yield "features", f"{len(features)}: {', '.join(features)}"

@@ -35,8 +35,11 @@ def choose(draft, batches, now=dt.date(2026, 1, 1), min_days=20, name="returned"
     return choose_settings(draft, batches, min_days, name, now)
 
 
-def test_where_the_data_have_ended_the_clock_stands_at_the_end_of_the_last_batch():
-    assert choose(make_draft(6), make_batches(6))["data.today"] == dt.date(2024, 6, 29)
+def test_where_the_data_have_ended_the_clock_stands_on_the_day_after_so_that_a_torn_batch_is_none():
+    draft, batches = make_draft(6), make_batches(6)
+    assert choose(draft, batches)["data.today"] == batches[-1].complete
+    torn = replace(draft, last_day=draft.last_day - dt.timedelta(days=1))
+    assert choose(torn, batches)["data.today"] == batches[-1].complete - dt.timedelta(days=1)
 
 
 def test_where_the_data_reach_up_to_the_present_the_clock_is_the_real_one():
@@ -45,7 +48,9 @@ def test_where_the_data_reach_up_to_the_present_the_clock_is_the_real_one():
 
 
 def test_only_batches_that_are_complete_count():
-    with pytest.raises(DraftRefused, match=r"2 batches by month, complete by 2024-03-20, .*at least 3.*--period"):
+    with pytest.raises(
+        DraftRefused, match=r"the data fill 2 batches by month, and training takes at least 3.*--period"
+    ):
         choose(make_draft(3), make_batches(3), now=dt.date(2024, 3, 20))
 
 
