@@ -33,10 +33,8 @@ def _list_findings(draft: ProblemDraft, batches: Sequence[SourceBatch]) -> Itera
     target, key = draft.target, [column.name for column in draft.columns if column.is_key]
     yes = f", yes is {target.positive!r}" if target.task == "binary" else ""
     yield "target", f"{target.column}: {target.task}{yes}{_format_reason(target.reason)}"
-    yield (
-        "time",
-        f"{draft.source.time}; {len(batches)} batches by {draft.source.period}, the last complete on {batches[-1].complete}",
-    )
+    cut = f"{len(batches)} batches by {draft.source.period}, the last complete on {batches[-1].complete}"
+    yield "time", f"{draft.source.time}; {cut}"
     yield "key", ", ".join(key) or "none: labels are joined by the prediction's id alone"
     features = [column.name for column in draft.columns if column.feature]
     yield "features", f"{len(features)}: {', '.join(features)}"

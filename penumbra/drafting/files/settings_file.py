@@ -38,13 +38,14 @@ def choose_settings(
         DraftRefused: There are too few batches to train, validate and test on.
     """
     is_going_on = _is_going_on(draft, now)
-    today = now if is_going_on else draft.last_day + dt.timedelta(days=1)  # what the rows don't fill is no batch yet
+    # What the rows don't fill to its end is no batch yet.
+    today = now if is_going_on else draft.last_day + dt.timedelta(days=1)
     arrived = [batch for batch in batches if batch.complete <= today]
     if len(arrived) < MIN_BATCHES:
         raise DraftRefused(
-            f"from {draft.first_day} to {draft.last_day} the data fill {len(arrived)} batches by {draft.source.period}, and "
-            f"training takes at least {MIN_BATCHES}, one to learn from, one to choose by and one for the test: pass a "
-            "shorter --period, or data of more days"
+            f"from {draft.first_day} to {draft.last_day} the data fill {len(arrived)} batches by "
+            f"{draft.source.period}, and training takes at least {MIN_BATCHES}, one to learn from, one to choose by and "
+            "one for the test: pass a shorter --period, or data of more days"
         )
     held_out = _count_held_out(draft, len(arrived), min_days)
     return {
