@@ -44,8 +44,8 @@ def choose_settings(
     if len(arrived) < MIN_BATCHES:
         raise DraftRefused(
             f"from {draft.first_day} to {draft.last_day} the data fill {len(arrived)} batches by "
-            f"{draft.source.period}, and training takes at least {MIN_BATCHES}, one to learn from, one to choose by and "
-            "one for the test: pass a shorter --period, or data of more days"
+            f"{draft.source.period}, and training takes at least {MIN_BATCHES}: one to learn from, one to choose by, "
+            "and one for the test: pass a shorter --period, or data of more days"
         )
     held_out = _count_held_out(draft, len(arrived), min_days)
     return {
