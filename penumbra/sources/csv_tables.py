@@ -92,7 +92,10 @@ def _describe_fault(content: bytes, layout: CsvLayout, name: str, error: Excepti
         if len(values) > width:
             found = escape_text(layout.separator.join(values))
             return f"{name}, line {number}: {len(values)} values, expected {width}: {found}"
-    return f"{name} isn't readable as CSV: {escape_text(error, most=300)}"
+    return (
+        f"{name} isn't readable as CSV ({escape_text(error, most=300)}): expected quotation marks around whole values "
+        'only, or quote="" in the source'
+    )
 
 
 def _read_lines(content: bytes, layout: CsvLayout, name: str) -> Iterator[tuple[int, list[str]]]:

@@ -13,6 +13,7 @@ import polars as pl
 
 from penumbra.core.project_root import find_project_root
 from penumbra.core.text.masking import mask_address, mask_text
+from penumbra.core.text.quoting import list_names
 
 VARIABLE = re.compile(r"\$\{(\w+)\}")
 FILE_DATABASES = ("duckdb", "sqlite")
@@ -168,6 +169,8 @@ class _Engine:
         except SQLAlchemyError as error:
             raise ValueError(f"the query of the source fails: {mask_text(str(error))}") from None
         columns = {name: [row[n] for row in rows] for n, name in enumerate(result.keys())}
+        if len(columns) < len(result.keys()):
+            raise ValueError(f"the query of the source names a column twice: it has {list_names(result.keys())}")
         return pl.DataFrame({name: _build_series(values) for name, values in columns.items()})
 
 

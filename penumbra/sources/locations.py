@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
@@ -16,10 +17,11 @@ from fsspec.utils import infer_compression
 
 from penumbra.core.project_root import find_project_root
 from penumbra.core.text.addresses import get_scheme
-from penumbra.core.text.masking import mask_address
+from penumbra.core.text.masking import mask_address, mask_text
 
 PARQUET_SUFFIXES = (".parquet", ".pq")
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt", *PARQUET_SUFFIXES)
+FILE_ERRORS = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
 PACKAGE_SCHEME = "package"
 PATTERN_CHARACTERS = re.compile(r"[*?\[]")
 PIECE_BYTES = 1 << 22
@@ -33,12 +35,14 @@ class TableFile:
         name: Its path below the folder or the pattern that it was found by, without the suffix of a compression.
         path: Its path in the store.
         store: fsspec's file system.
+        compression: How it is compressed, in fsspec's words; None where it isn't.
         fingerprint: What is another when the file has changed.
     """
 
     name: str
     path: str
     store: Any
+    compression: str | None
     fingerprint: str
 
     @property
@@ -97,7 +101,7 @@ def open_plain_file(file: TableFile, encoding: str, folder: Path) -> Path:
         ConnectionError: Its store can't be reached.
     """
     is_utf8 = file.is_parquet or codecs.lookup(encoding).name == "utf-8"
-    if is_utf8 and isinstance(file.store, LocalFileSystem) and not infer_compression(file.path):
+    if is_utf8 and isinstance(file.store, LocalFileSystem) and not file.compression:
         return Path(file.path)
     copy = folder / file.fingerprint
     if not copy.exists():
@@ -113,14 +117,15 @@ def _find_files(path: str) -> Iterator[TableFile]:
         found, root = _list_paths(store, place)
     except FileNotFoundError:
         found, root = [], ""
-    except _get_unreachable_errors() as error:
-        raise ConnectionError(f"{mask_address(address)} can't be reached: {type(error).__name__}: {error}") from error
+    except _list_store_errors() as error:
+        _raise_unreachable(f"{mask_address(address)} can't be reached", error)
     if not found:
         raise FileNotFoundError(f"no file is found by {mask_address(path)!r}: expected CSV or Parquet")
     for each in found:
-        name = each.removeprefix(root).lstrip("/")
+        name = _get_file_path(each).removeprefix(root).lstrip("/")
         compression = infer_compression(name)
-        yield TableFile(name.rpartition(".")[0] if compression else name, each, store, str(store.ukey(each)))
+        plain_name = name.rpartition(".")[0] if compression else name
+        yield TableFile(plain_name, each, store, compression, str(store.ukey(each)))
 
 
 def _make_address(path: str) -> str:
@@ -136,15 +141,21 @@ def _make_address(path: str) -> str:
 
 def _list_paths(store: Any, place: str) -> tuple[list[str], str]:
     """The paths of the files, sorted, and the folder that their names begin from."""
-    if found := PATTERN_CHARACTERS.search(place):
-        return sorted(path for path in store.glob(place) if not store.isdir(path)), _get_parent(place[: found.start()])
+    if store.isfile(place):
+        return [place], _get_parent(place)
     if store.isdir(place):
         return sorted(path for path in store.find(place) if _is_table(path.removeprefix(place))), place
-    return ([place] if store.exists(place) else []), _get_parent(place)
+    found = sorted(path for path in store.glob(place) if not store.isdir(path))
+    return found, _get_parent(PATTERN_CHARACTERS.split(place)[0])
 
 
 def _get_parent(path: str) -> str:
-    return path.rpartition("/")[0]
+    return _get_file_path(path).rpartition("/")[0]
+
+
+def _get_file_path(path: str) -> str:
+    """A path in a store without what may follow it in a web address, such as a token."""
+    return urlsplit(path).path if get_scheme(path) in ("http", "https") else path
 
 
 def _is_table(name: str) -> bool:
@@ -158,15 +169,15 @@ def _copy_file(file: TableFile, encoding: str, copy: Path) -> None:
     """Copy a file, decompressed and in UTF-8. An empty encoding copies bytes."""
     aside = copy.with_suffix(".part")
     try:
-        with file.store.open(file.path, "rb", compression="infer") as source, aside.open("wb") as target:
+        with file.store.open(file.path, "rb", compression=file.compression) as source, aside.open("wb") as target:
             if encoding:
                 _write_utf8(source, target, encoding)
             else:
                 shutil.copyfileobj(source, target, PIECE_BYTES)
     except UnicodeDecodeError as error:
         raise ValueError(f"{file.name} isn't in {encoding}, the encoding of the source: {error}") from None
-    except _get_unreachable_errors() as error:
-        raise ConnectionError(f"{file.name} can't be fetched: {type(error).__name__}: {error}") from error
+    except _list_store_errors() as error:
+        _raise_unreachable(f"{file.name} can't be fetched", error)
     aside.replace(copy)
 
 
@@ -177,10 +188,17 @@ def _write_utf8(source: Any, target: Any, encoding: str) -> None:
     target.write(decoder.decode(b"", final=True).encode())
 
 
-def _get_unreachable_errors() -> tuple[type[Exception], ...]:
-    """What stores raise that lack credentials or can't be reached; botocore's errors only where it is installed."""
+def _raise_unreachable(what: str, error: Exception) -> NoReturn:
+    """Raise ConnectionError for anything but an error about the file itself, which is raised as it is."""
+    if isinstance(error, FILE_ERRORS):
+        raise error
+    raise ConnectionError(f"{what}: {type(error).__name__}: {mask_text(str(error))}") from error
+
+
+def _list_store_errors() -> tuple[type[Exception], ...]:
+    """What stores raise that can't be reached or lack credentials; botocore's errors only where it is installed."""
     try:
         from botocore.exceptions import BotoCoreError
     except ImportError:
-        return (ConnectionError, TimeoutError)
-    return (ConnectionError, TimeoutError, BotoCoreError)
+        return (OSError,)
+    return (OSError, BotoCoreError)

