@@ -1,4 +1,4 @@
-"""The experiments: a linear model and a boosted one, beside the share of each class."""
+"""The experiments: a linear model and a boosted one."""
 
 from typing import Any
 
@@ -18,13 +18,6 @@ def boosting(columns: Columns) -> Any:
     return HistGradientBoostingClassifier(
         categorical_features=columns.categorical, max_iter=20, max_leaf_nodes=6, learning_rate=0.05, random_state=1
     )
-
-
-def baseline(columns: Columns) -> Any:
-    """The share of each class, whatever the inputs."""
-    from sklearn.dummy import DummyClassifier
-
-    return DummyClassifier(strategy="prior")
 
 
 def scale_inputs(columns: Columns) -> Any:

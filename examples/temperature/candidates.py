@@ -1,4 +1,4 @@
-"""The experiments: a linear model and a boosted one, beside the mean."""
+"""The experiments: a linear model and a boosted one."""
 
 from typing import Any
 
@@ -16,13 +16,6 @@ def boosting(columns: Columns) -> Any:
     from sklearn.ensemble import HistGradientBoostingRegressor
 
     return HistGradientBoostingRegressor(categorical_features=columns.categorical, max_iter=40, random_state=1)
-
-
-def baseline(columns: Columns) -> Any:
-    """The mean, whatever the inputs."""
-    from sklearn.dummy import DummyRegressor
-
-    return DummyRegressor()
 
 
 def scale_inputs(columns: Columns) -> Any:

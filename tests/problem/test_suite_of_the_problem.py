@@ -209,6 +209,14 @@ def test_a_sound_problem_is_green(tmp_path, run_suite):
 
 
 @pytest.mark.slow
+def test_a_problem_that_leaves_out_what_follows_from_its_contract_is_green(tmp_path, run_suite):
+    problem = write_orders(tmp_path / "problem", schema=[("EXAMPLE", "SAMPLE")], candidates=[("baseline", "constant")])
+    (problem / "features.py").unlink()
+    code, output = run_suite(problem, data__today="2024-04-01", training__candidates="boosting")
+    assert code == 0, output
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["sky", "temperature"])
 def test_the_examples_are_green(run_suite, name):
     code, output = run_suite(REPOSITORY / "examples" / name, training__candidates="boosting")
