@@ -1,6 +1,6 @@
 """The key of a row, by which labels find their prediction: found, or asked for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -8,16 +8,13 @@ import polars as pl
 from penumbra.core.text.quoting import list_names
 from penumbra.drafting.analysis.moments import is_nearly_full
 from penumbra.drafting.analysis.observation import Observation
-from penumbra.drafting.analysis.profiles import ColumnProfile
-from penumbra.drafting.analysis.readings import Reading
-from penumbra.drafting.analysis.tables import DataTable
 from penumbra.drafting.analysis.text_patterns import is_matched
 from penumbra.drafting.analysis.words import ENTITY_WORDS, KEY_WORDS, has_word_of, is_counter_name, split_name
 from penumbra.drafting.draft import DraftQuestion, DraftRefused, Unsaid
 
 KEY_DTYPES = (pl.String, pl.Int64, pl.UInt64)
 MAX_REPEATED_SHARE = 0.01  # of the rows, whose key another row has, too
-MIN_DISTINCT_SHARE = 0.85  # of a key's values, as they are counted roughly
+MIN_DISTINCT_SHARE = 0.75  # of the rows: values that may all be different, as the estimate is rough
 MIN_MEETINGS = 5  # that chance would give, from which on their absence is no chance
 CODE_PATTERN = r"\S*[0-9]\S*"
 MAX_KEY_LENGTH = 64
@@ -49,85 +46,57 @@ def choose_key(seen: Observation, time: str | None, target: str, said: Sequence[
         said: What the user chose.
 
     Returns:
-        The user's choice; else a column whose name and values are an identifier's; else such a one together with the
-        time; else none.
+        The user's choice; else a column that is an identifier by its name or its values; else the name of a thing
+        together with the time; else none.
 
     Raises:
         DraftRefused: The user's choice tells too few rows apart.
         DraftQuestion: Several columns fit equally well.
     """
-    table, readings, profiles = seen.table, seen.readings, seen.profiles
     if not isinstance(said, Unsaid):
-        return _check_key(table, readings, tuple(said))
-    names = [
-        name for name in readings if name not in (time, target) and _is_possible(name, readings[name], profiles[name])
-    ]
-    named = [name for name in names if has_word_of(KEY_WORDS, name)]
-    coded = [name for name in names if name in named or _is_code(seen.values[name])]
-    single = [name for name in coded if _may_be_unique(profiles[name])]
-    if found := _list_unique(table, readings, [(name,) for name in single]):
+        return _check_key(seen, tuple(said))
+    names = [name for name in seen.readings if name not in (time, target) and _may_be_key(seen, name)]
+    single = [name for name in names if _is_identifier(seen, name)]
+    if found := _list_unique(seen, [(name,) for name in single], "an identifier, different in every row"):
         return _prefer_one(found)
-    things = [name for name in names if name not in single and (name in named or has_word_of(ENTITY_WORDS, name))]
-    pairs = [(name, time) for name in things if time and _would_meet(profiles[name], profiles[time])]
-    found = _list_unique(table, readings, pairs)
-    if len(found) == 1:
-        return found[0]
-    return KeyChoice((), reason="no column, alone or with the time, tells all rows apart")
+    things = [name for name in names if name not in single and has_word_of(KEY_WORDS | ENTITY_WORDS, name)]
+    pairs = [(name, time) for name in things if time and _would_meet(seen, name, time)]
+    found = _list_unique(seen, pairs, "with the time, it tells rows apart")
+    return found[0] if len(found) == 1 else KeyChoice(())
 
 
-def count_repeated(table: DataTable, readings: Mapping[str, Reading], columns: Sequence[str]) -> int:
-    """Count rows that have the key of another row before them.
-
-    Args:
-        table: The table.
-        readings: How each column is read.
-        columns: The key's columns.
-
-    Returns:
-        How many rows there are beyond the different keys.
-    """
-    keys = table.rows.select(readings[name].values.alias(f"{n}") for n, name in enumerate(columns))
-    counts = keys.select(pl.len().alias("rows"), pl.struct(pl.all()).n_unique().alias("keys"))
-    rows, different = counts.collect(engine="streaming").row(0)
-    return rows - different
-
-
-def _is_possible(name: str, reading: Reading, profile: ColumnProfile) -> bool:
+def _may_be_key(seen: Observation, name: str) -> bool:
     """Whether each row has a short text or a whole number, which no tool wrote as the row's number."""
+    reading, profile = seen.readings[name], seen.profiles[name]
     is_short = profile.max_length <= MAX_KEY_LENGTH
     has_dtype = reading.dtype in KEY_DTYPES and not reading.is_left_out
     return has_dtype and is_nearly_full(profile) and is_short and not is_counter_name(name)
 
 
-def _is_code(values: pl.Series) -> bool:
-    """Whether text has digits and no blanks, as order numbers have and names haven't."""
-    return values.dtype == pl.String and is_matched(values.drop_nulls(), CODE_PATTERN)
+def _is_identifier(seen: Observation, name: str) -> bool:
+    """Whether values that may be different are called an identifier, or are text with digits and without blanks."""
+    profile, values = seen.profiles[name], seen.values[name].drop_nulls()
+    is_code = values.dtype == pl.String and is_matched(values, CODE_PATTERN)
+    return profile.distinct >= MIN_DISTINCT_SHARE * profile.rows and (is_code or has_word_of(KEY_WORDS, name))
 
 
-def _would_meet(thing: ColumnProfile, time: ColumnProfile) -> bool:
-    """Whether a thing would be there twice at some time, if its rows were spread by chance."""
-    rows, together = thing.rows, thing.rows / max(time.distinct, 1)
-    return rows * (together - 1) / 2 / max(thing.distinct, 1) >= MIN_MEETINGS
+def _would_meet(seen: Observation, thing: str, time: str) -> bool:
+    """Whether a thing would be there twice at some time, if rows were spread over things by chance."""
+    together = seen.total / (seen.total - _count_repeated(seen, [time]))
+    return seen.total * (together - 1) / 2 / seen.profiles[thing].distinct >= MIN_MEETINGS
 
 
-def _may_be_unique(profile: ColumnProfile) -> bool:
-    return profile.distinct >= MIN_DISTINCT_SHARE * profile.rows
-
-
-def _list_unique(
-    table: DataTable, readings: Mapping[str, Reading], candidates: Sequence[tuple[str, ...]]
-) -> list[KeyChoice]:
+def _list_unique(seen: Observation, candidates: Sequence[tuple[str, ...]], reason: str) -> list[KeyChoice]:
     """Those of the candidates that tell about all rows apart."""
-    found = []
-    for columns in candidates:
-        repeated = count_repeated(table, readings, columns)
-        rows = table.rows.select(pl.len()).collect(engine="streaming").item()
-        if repeated <= MAX_REPEATED_SHARE * rows:
-            together = "an identifier, different in every row"
-            found.append(
-                KeyChoice(columns, repeated, together if len(columns) == 1 else "with the time, it tells rows apart")
-            )
-    return found
+    found = [KeyChoice(columns, _count_repeated(seen, columns), reason) for columns in candidates]
+    return [each for each in found if each.repeated <= MAX_REPEATED_SHARE * seen.total]
+
+
+def _count_repeated(seen: Observation, columns: Sequence[str]) -> int:
+    """Rows beyond the different keys."""
+    keys = seen.table.rows.select(seen.readings[name].values.alias(f"{n}") for n, name in enumerate(columns))
+    different = pl.col("0") if len(columns) == 1 else pl.struct(pl.all())
+    return seen.total - int(keys.select(different.n_unique()).collect(engine="streaming").item())
 
 
 def _prefer_one(found: Sequence[KeyChoice]) -> KeyChoice:
@@ -145,15 +114,16 @@ def _prefer_one(found: Sequence[KeyChoice]) -> KeyChoice:
     )
 
 
-def _check_key(table: DataTable, readings: Mapping[str, Reading], columns: tuple[str, ...]) -> KeyChoice:
+def _check_key(seen: Observation, columns: tuple[str, ...]) -> KeyChoice:
     if not columns:
         return KeyChoice(())
-    if lost := [name for name in columns if name not in readings]:
-        raise DraftRefused(f"the data have no column {list_names(lost)}: --key takes any of {list_names(readings)}")
-    rows = table.rows.select(pl.len()).collect(engine="streaming").item()
-    if (repeated := count_repeated(table, readings, columns)) > MAX_REPEATED_SHARE * rows:
+    if lost := [name for name in columns if name not in seen.readings]:
         raise DraftRefused(
-            f"--key {list_names(columns)} tells too few rows apart: {repeated:,} of {rows:,} rows have the key of an "
-            "earlier row"
+            f"the data have no column {list_names(lost)}: --key takes any of {list_names(seen.readings)}"
+        )
+    if (repeated := _count_repeated(seen, columns)) > MAX_REPEATED_SHARE * seen.total:
+        raise DraftRefused(
+            f"--key {list_names(columns)} tells too few rows apart: {repeated:,} of {seen.total:,} rows have the key "
+            "of an earlier row"
         )
     return KeyChoice(columns, repeated)

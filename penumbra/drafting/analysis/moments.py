@@ -14,7 +14,7 @@ from penumbra.drafting.analysis.words import LATER_WORDS, LIFE_WORDS, has_word_o
 from penumbra.drafting.draft import DraftQuestion, DraftRefused, Unsaid
 
 MAX_TIMELESS_SHARE = 0.01  # of the rows, which a time column may leave without a time
-MIN_PERIODS = 6
+MIN_PERIODS = 4
 MIN_PERIOD_ROWS = 30
 MAX_PERIODS = 240
 PERIOD_DAYS = {"day": 1, "week": 7, "month": 30.44, "quarter": 91.3, "year": 365.25}

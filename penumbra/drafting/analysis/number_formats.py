@@ -96,10 +96,11 @@ def apply_number_format(column: str, number: NumberFormat) -> pl.Expr:
 
 def _find_signs(values: pl.Series) -> tuple[str, ...] | None:
     """What stands around the numbers; None where that is no currency, percent sign or unit."""
-    found = [match.groups() for value in values.unique() if (match := AFFIXES.fullmatch(value))]
-    before, after = (
-        ({sign for sign in signs if sign} for signs in zip(*found, strict=True)) if found else (set(), set())
-    )
+    different = values.unique()
+    found = [match.groups() for value in different if (match := AFFIXES.fullmatch(value))]
+    if len(found) < MIN_READ_SHARE * len(different):
+        return None
+    before, after = ({sign for sign in signs if sign} for signs in zip(*found, strict=True))
     is_unit = len(after) == 1 and not before
     if not (before | after <= {*CURRENCIES, "%"} or is_unit) or len(before | after) > MAX_SIGNS:
         return None

@@ -65,7 +65,7 @@ def _find_emptiness(name: str, profile: ColumnProfile, values: pl.Series) -> str
     is_text = values.dtype == pl.String
     if profile.missing == 0 and is_constant and not (is_text and profile.words is None):
         return f"always {quote_value(values.drop_nulls()[0])}"
-    if is_counter_name(name) and values.dtype.is_integer() and profile.distinct > 0.9 * profile.rows:
+    if is_counter_name(name) and values.dtype.is_integer() and profile.distinct > 0.75 * profile.rows:
         return "it numbers the rows"
     return ""
 
