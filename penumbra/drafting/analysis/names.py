@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import dataframely as dy
 
-from penumbra.core.columns import find_illegal_names
+from penumbra.core.columns import RESERVED_PREFIX, find_illegal_names
 
 # What a class body of problem/schema.py reads by name, or Python looks up there.
 TAKEN_NAMES = frozenset(("dt", "dy", "pl", "cls", "self", "Any", "CHECKS", "TIME"))
@@ -25,6 +25,8 @@ def find_name_fault(name: str) -> str:
     """
     if not name.strip():
         return "it has no name"
+    if name.startswith(RESERVED_PREFIX):
+        return f"its name begins with {RESERVED_PREFIX!r}, as those of the engine do: rename it"
     if any(find_illegal_names("the data have", [name])):
         return "its name has quotation marks, backslashes or control characters, or is a pattern: rename it"
     if name == "primary_key" or ("|" in name and name.rpartition("|")[2] in RULE_NAMES):

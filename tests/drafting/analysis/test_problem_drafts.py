@@ -177,7 +177,14 @@ def test_a_choice_of_the_user_s_that_has_no_times_is_refused(tmp_path, time, sen
 
 @pytest.mark.parametrize(
     ("days", "rows_per_day", "period"),
-    [(400, 2, "month"), (100, 2, "week"), (20, 20, "day"), (3650, 1, "month"), (1500, 0.2, "quarter")],
+    [
+        (400, 2, "month"),
+        (100, 2, "week"),
+        (20, 20, "day"),
+        (3650, 1, "month"),
+        (1000, 0.2, "quarter"),
+        (150, 2, "month"),
+    ],
 )
 def test_the_period_gives_some_batches_that_aren_t_tiny(tmp_path, days, rows_per_day, period):
     rows = int(days * rows_per_day)
