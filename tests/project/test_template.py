@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import copier
@@ -31,7 +32,7 @@ MADE_UP = ("binary", "classes", "number")
 OWN_OF_THE_PROJECT = {"README.md", ".copier-answers.yml", "PENUMBRA.md"}
 ONLY_HERE = {
     *("copier.yml", ".github/workflows/ci.yml", ".github/workflows/penumbra.yml", ".gitlab-ci.yml"),
-    *("azure-pipelines.yml", "tests/project/test_docs.py", "tests/project/test_security_page.py"),
+    *("azure-pipelines.yml", "tests/project/test_docs.py", "tests/simulation/test_demo.py"),
     *("tests/project/test_template.py", "tests/project/test_template_update.py", "tests/helpers/template_copies.py"),
 }
 OF_THE_ENGINES_TESTS = ("tests/", "examples/", "benchmarks/", ".ci/")
@@ -165,6 +166,11 @@ def test_a_local_template_is_recorded_by_its_absolute_path(rendered, tmp_path, m
     monkeypatch.chdir(rendered)
     copier.run_copy(".", tmp_path / "project", defaults=True, quiet=True)
     assert f"_src_path: {Path.cwd()}\n" in (tmp_path / "project/.copier-answers.yml").read_text()
+
+
+def test_the_version_that_is_tagged_has_a_section_in_the_change_log():
+    version = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["version"]
+    assert f"\n## {version}\n" in (REPOSITORY / "CHANGELOG.md").read_text()
 
 
 def test_only_twins_are_rendered_and_what_they_include_has_no_braces():
