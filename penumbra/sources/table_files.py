@@ -30,6 +30,8 @@ class TableFiles:
     it, where the contract quarantines it. Earlier batches stay the same when files grow or are added, as long as the
     new rows are of later periods. What is compressed (.gz, .bz2, .xz, .zip with one file), not in UTF-8, or elsewhere
     than on this machine is copied once a process into a temporary folder, and kept in the data folder as plain UTF-8.
+    Each process reads the time column of all files once; where that takes long, keep the history in Parquet, or in a
+    database that has an index on the time. Pods of a cluster need URLs.
 
     A table without any time can be used with `rows_per_day`: its rows are dealt, in the order of the files, to made-up
     days from 2000-01-01 on, and `parse` adds the column `time` with that day. What counts by days, such as intervals of

@@ -12,6 +12,7 @@ from penumbra.core.text.tables import format_number
 from penumbra.data import versions
 from penumbra.data.batches import DataStore
 from penumbra.data.flywheel_manifest import read_period_end
+from penumbra.data.source_reader import SourceFailed, list_source_batches
 from penumbra.registry.aliases import LIVE_SINCE_TAG
 from penumbra.registry.ledger import LedgerEntry, find_last_move
 from penumbra.registry.models import ModelRegistry
@@ -69,8 +70,11 @@ def build_data_card(data: DataSettings, problem: Problem) -> OverviewCard:
     batches, made = store.source_batches(), store.flywheel_batches()
     if not batches or not version:
         return OverviewCard("none", [("next", "penumbra ingest")])
-    complete = {batch.name: batch.complete for batch in problem.source.batches()}
     lines = [("batches", f"{len(batches)}: {batches[0]} to {batches[-1]}")]
+    try:
+        complete = {batch.name: batch.complete for batch in list_source_batches(problem)}
+    except SourceFailed as error:  # a database that is away
+        complete, lines = {}, [*lines, ("age", f"not known: {error}")]
     if until := complete.get(batches[-1]):
         lines.append(("age", f"complete until {until}, {_describe_age(until, data.today)}"))
     if made:

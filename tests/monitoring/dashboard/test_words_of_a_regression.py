@@ -9,6 +9,7 @@ from monitoring.dashboard.overview.window_charts import build_window_charts, bui
 from monitoring.reports.workspace import ReportWorkspace
 from monitoring.windows import EstimatedLoss, WindowLoss
 from penumbra.core.settings import load_settings
+from penumbra.sources import SqlQuery
 from tests.helpers.orders import load_orders
 from tests.helpers.recorded_windows import make_window
 
@@ -59,3 +60,15 @@ def test_the_age_of_the_data_is_a_sentence_on_the_clock_of_this_process(tmp_path
     data.folder.with_suffix(".dvc").write_text(pointer)
     card = build_data_card(data, load_orders(tmp_path))
     assert dict(card.lines)["age"] == words, dt.date.fromisoformat(today)
+
+
+def test_a_source_that_is_away_leaves_the_card_with_the_batches_that_there_are(tmp_path, monkeypatch):
+    places = {"FOLDER": tmp_path / "data", "DERIVED": tmp_path / "derived"}
+    data = load_settings(environ={f"PENUMBRA_DATA__{name}": str(value) for name, value in places.items()}).data
+    (data.folder / "batches/2024-02").mkdir(parents=True)
+    data.folder.with_suffix(".dvc").write_text(f"outs:\n- md5: {'0' * 32}.dir\n  path: data\n")
+    problem = load_orders(tmp_path)
+    monkeypatch.setattr(problem.source, "batches", lambda: SqlQuery("${GONE}", "", time="at").batches())
+    lines = dict(build_data_card(data, problem).lines)
+    assert lines["batches"] == "1: 2024-02 to 2024-02"
+    assert "the environment variable GONE isn't set" in lines["age"]
