@@ -1,5 +1,6 @@
-"""`penumbra bench ingest`: rows a second beside plain polars doing the same parsing and checks, and what one more batch
-costs where 10, 100 and 1,000 batches came before, DVC's version and push included."""
+"""`penumbra bench ingest`: rows a second beside plain polars doing the same parsing and checks; what one more batch
+costs where 10, 100 and 1,000 batches came before, DVC's version and push included; and the memory of one large batch.
+"""
 
 import json
 import os
@@ -17,6 +18,7 @@ import polars as pl
 import problem.features
 import problem.schema
 import problem.source
+from benchmarks.large_batches import measure_large_batch, write_year
 from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import DataSettings, load_settings
 from penumbra.data import versions
@@ -27,6 +29,7 @@ PROBLEM = load_problem()
 
 ROUNDS, NEW_BATCHES, ROWS_PER_BATCH = 5, 7, 300
 HISTORY_SIZES = (10, 100, 1000)
+LARGE_YEARS = (3, 12, 48)  # years of flights in one batch: 1, 4 and 16 million rows
 COLUMN_LIMITS = {
     "flight": (1, 9999), "sched_dep_time": (0, 2359), "sched_arr_time": (0, 2400), "distance": (10, 10_000),
     "temp": (-60, 140), "dewp": (-80, 100), "humid": (0, 100), "wind_dir": (0, 360), "wind_speed": (0, 200),
@@ -39,16 +42,21 @@ REQUIRED_COLUMNS = ("carrier", "flight", "time_hour", "origin", "dest", "sched_d
 def main() -> None:
     rates = measure_ingest_rates()
     costs = {count: measure_one_more_batch(count) for count in HISTORY_SIZES}
+    large = measure_large_batches()
     print(f"\n{os.cpu_count()} cores; 2013 in 12 batches, medians of {ROUNDS} rounds in turns")
     for name, rate in rates.items():
         print(f"{name:<28}{rate:>12,.0f} rows/s")
     print(f"\n{'batches before':<16}{'one more, s':>14}{'of it checking, s':>20}{'peak MB':>10}")
     for count, cost in costs.items():
         print(f"{count:<16,}{cost['total']:>14.3f}{cost['own']:>20.3f}{cost['peak_mb']:>10.0f}")
+    print(f"\n{'rows of one batch':<20}{'raw MB':>10}{'seconds':>10}{'peak MB':>10}")
+    for batch in large:
+        print(f"{batch['rows']:<20,}{batch['mb']:>10,.0f}{batch['seconds']:>10.1f}{batch['peak_mb']:>10.0f}")
     print(json.dumps({
         "over_plain": round(rates["plain polars"] / rates["penumbra"], 2),
         "cost_1000_over_10": round(costs[1000]["total"] / costs[10]["total"], 2),
         "peak_mb_1000_over_10": round(costs[1000]["peak_mb"] / costs[10]["peak_mb"], 2),
+        "peak_mb_16_million_over_1": round(large[-1]["peak_mb"] / large[0]["peak_mb"], 2),
     }))  # fmt: skip
 
 
@@ -109,6 +117,13 @@ def measure_one_more_batch(count: int) -> dict[str, float]:
             command = [sys.executable, "-m", "benchmarks.ingest", folder, *what.split()]
             done = subprocess.run(command, check=True, capture_output=True, text=True)
     return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def measure_large_batches() -> list[dict[str, float]]:
+    """What `measure_large_batch` returns of each size."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_year(year := Path(folder) / "year.csv")
+        return [measure_large_batch(year, copies) for copies in LARGE_YEARS]
 
 
 def ingest_small_batches(folder: Path, first: int, count: int) -> None:

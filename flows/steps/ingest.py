@@ -7,6 +7,7 @@ import subprocess
 from flows.steps import shared_data
 from flows.steps.parallel import count_parallel_tasks, distribute_jobs
 from flows.steps.shared_folders import fetch_folders, list_partition_folders
+from penumbra.core.columns import BATCH_COLUMN
 from penumbra.core.problem import ProblemError
 from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT, DataSettings, SettingsError, load_settings
@@ -34,6 +35,8 @@ from penumbra.logs.replicas.log_union import fetch_logs
 from penumbra.logs.replicas.shared_turn import take_shared_turn
 from penumbra.registry import code_version
 from penumbra.reviews.desk import ReviewDesk
+
+LABELS_AT_ONCE = 50_000
 
 
 class IngestRefused(RuntimeError):
@@ -268,11 +271,13 @@ def attach_batch_labels(store: DataStore) -> str:
     """
     settings = load_settings()
     index = LogIndex.from_settings(settings, store.problem.schema)
+    columns = [*index.label_spec.key, *index.label_spec.outcome, BATCH_COLUMN]
+    rows = (part for batch in store.source_batches() for part in store.iterate_rows(batch, columns, LABELS_AT_ONCE))
     fetch_logs(settings, ("reviews",))
     with contextlib.closing(ReviewDesk(settings, store.problem)) as desk:
         desk.complete()
     with take_shared_turn(settings, "labels", ("labels",)) as check:
-        new = index.attach_labels((store.rows(batch) for batch in store.source_batches()), check)
+        new = index.attach_labels(rows, check)
     return f"{new:,} labels are new"
 
 

@@ -10,7 +10,7 @@ import functools
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -26,6 +26,7 @@ from penumbra.data.dvc_listing import list_files
 from penumbra.data.flywheel import FLYWHEEL_COLUMNS, temper_counts
 from penumbra.data.flywheel_manifest import BATCHES_FOLDER, is_flywheel_batch, read_period_end
 from penumbra.data.partition_code import fingerprint_partition_code
+from penumbra.data.row_parts import read_row_slices
 from penumbra.data.source_reader import BatchRefused, list_source_batches
 from penumbra.data.staging import Staging, get_staging_folder
 from penumbra.storage.sealed import is_derived_file_whole, remove_sealed_file, write_sealed_aside
@@ -152,6 +153,22 @@ class DataStore:
             return rows.drop(FLYWHEEL_COLUMNS) if columns is None else rows.select(columns)
         partition = self._ensure_partition(batch)
         return pl.read_parquet(partition, columns=None if columns is None else list(columns), glob=False)
+
+    def iterate_rows(self, batch: str, columns: Sequence[str], at_once: int) -> Iterator[pl.DataFrame]:
+        """Read the rows of a batch of the source that keep the contract, some at a time.
+
+        Args:
+            batch: The batch's name.
+            columns: The columns to read.
+            at_once: How many rows a frame has at most.
+
+        Yields:
+            The rows, in their order, with these columns; one frame at least.
+
+        Raises:
+            BatchRefused: As in `rows`.
+        """
+        yield from read_row_slices(self._ensure_partition(batch), at_once, columns)
 
     def weighted_rows(self, batch: str, columns: Sequence[str] | None = None) -> pl.DataFrame:
         """Read a batch's rows with their weights.

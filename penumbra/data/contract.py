@@ -251,8 +251,8 @@ def _number_rows(labelled: type[dy.Schema]) -> Any:
 
 
 def _read_column(values: pl.Series, there: pl.Series, unreadable: pl.Series) -> ColumnReading:
-    is_lost = there.any() and unreadable.equals(there)
-    return ColumnReading(int(there.sum()), int(unreadable.sum()), values.filter(there)[0] if is_lost else None)
+    given, lost = int(there.sum()), int(unreadable.sum())
+    return ColumnReading(given, lost, values.filter(there)[0] if lost and lost == given else None)
 
 
 def _list_reasons(

@@ -26,7 +26,13 @@ from penumbra.data.flywheel import FLYWHEEL_COLUMNS, build_flywheel_frame, decod
 from penumbra.data.flywheel_manifest import is_flywheel_batch
 from penumbra.data.repeated_rows import find_repeated_rows
 from penumbra.data.row_parts import RowParts, read_row_slices
-from penumbra.data.source_reader import BatchEmpty, BatchRefused, parse_batch_files, write_parsed_rows
+from penumbra.data.source_reader import (
+    BatchEmpty,
+    BatchRefused,
+    collect_parsed_rows,
+    parse_batch_files,
+    write_parsed_rows,
+)
 
 ROWS_AT_ONCE = 1 << 18  # of a batch that doesn't come as a whole
 
@@ -128,10 +134,12 @@ def _read_rows(problem: Problem, batch: str, files: RawFiles, scratch: Path) -> 
     labelled = problem.schema.Labelled
     if is_flywheel_batch(batch):
         return build_flywheel_frame(decode_flywheel_rows(batch, files), list(labelled.columns()))
-    most = ROWS_AT_ONCE if can_check_in_parts(labelled, problem.source.CONVERSIONS) else None
-    rows = parse_batch_files(problem, batch, files, most)
+    rows = parse_batch_files(problem, batch, files)
     if isinstance(rows, pl.DataFrame):
         return rows
+    most = ROWS_AT_ONCE if can_check_in_parts(labelled, problem.source.CONVERSIONS) else None
+    if (collected := collect_parsed_rows(problem, batch, rows, most)) is not None:
+        return collected
     path = scratch / "parsed.parquet"
     write_parsed_rows(problem, batch, rows, path, ROWS_AT_ONCE)
     return path

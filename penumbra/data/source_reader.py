@@ -97,36 +97,55 @@ def fetch_batch_files(problem: Problem, batch: str) -> dict[str, RawContent]:
     }
 
 
-def parse_batch_files(
-    problem: Problem, batch: str, files: RawFiles, most: int | None = None
-) -> pl.DataFrame | pl.LazyFrame:
+def parse_batch_files(problem: Problem, batch: str, files: RawFiles) -> pl.DataFrame | pl.LazyFrame:
     """Read the raw files of a batch as rows.
 
     Args:
         problem: The problem, loaded with its source.
         batch: The batch's name.
         files: The files.
-        most: The most rows of a LazyFrame that are collected; None for any number.
 
     Returns:
-        The frame that `parse()` gives, with any columns and dtypes; a LazyFrame is collected unless it has more than
-        `most` rows, a pandas frame converted.
+        The frame that `parse()` gives, with any columns and dtypes; a pandas frame is converted.
 
     Raises:
         BatchRefused: `parse()` fails, gives no frame, or a column that is called as one of the engine's.
     """
     begin = _begin(batch)
-    rows = _call_source(problem, "parse()", lambda: _collect(problem.source.parse(files), most), BatchRefused, begin)
+    rows = _call_source(problem, "parse()", lambda: _convert_frame(problem.source.parse(files)), BatchRefused, begin)
     if not isinstance(rows, pl.DataFrame | pl.LazyFrame):
         raise BatchRefused(
             f"{begin}parse() of {name_source_file(problem)} gives {_describe(rows)}: expected a polars DataFrame"
         )
-    if taken := [name for name in rows.collect_schema() if name.startswith(RESERVED_PREFIX)]:
+    names = _call_source(problem, "parse()", lambda: list(rows.collect_schema()), BatchRefused, begin)
+    if taken := [name for name in names if name.startswith(RESERVED_PREFIX)]:
         raise BatchRefused(
             f"{begin}parse() of {name_source_file(problem)} gives the column {quote_value(taken[0])}: expected names "
             f"that don't begin with {RESERVED_PREFIX!r}, which the engine's do"
         )
     return rows
+
+
+def collect_parsed_rows(problem: Problem, batch: str, rows: pl.LazyFrame, most: int | None) -> pl.DataFrame | None:
+    """Compute the rows of a LazyFrame that `parse()` gave, if they aren't too many.
+
+    Args:
+        problem: The problem, loaded with its source.
+        batch: The batch's name.
+        rows: The frame.
+        most: How many there may be; None for any number.
+
+    Returns:
+        The rows; None where there are more.
+
+    Raises:
+        BatchRefused: The rows can't be computed.
+    """
+    if most is None:
+        return _call_source(problem, "parse()", rows.collect, BatchRefused, _begin(batch))
+    first = rows.head(most + 1)
+    found = _call_source(problem, "parse()", lambda: first.collect(engine="streaming"), BatchRefused, _begin(batch))
+    return found if found.height <= most else None
 
 
 def write_parsed_rows(problem: Problem, batch: str, rows: pl.LazyFrame, path: Path, rows_at_once: int) -> None:
@@ -205,11 +224,8 @@ def _read_pieces(problem: Problem, batch: str, content: Any) -> Iterator[bytes]:
             yield piece
 
 
-def _collect(rows: Any, most: int | None) -> Any:
-    """A frame of another kind as a polars DataFrame, unless it has more rows; anything else as it is."""
-    if isinstance(rows, pl.LazyFrame):
-        first = rows.collect() if most is None else rows.head(most + 1).collect(engine="streaming")
-        return rows if most is not None and first.height > most else first
+def _convert_frame(rows: Any) -> Any:
+    """A pandas frame as a polars DataFrame; anything else as it is."""
     if type(rows).__module__.partition(".")[0] == "pandas" and type(rows).__name__ == "DataFrame":
         return pl.from_pandas(rows)
     return rows

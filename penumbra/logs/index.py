@@ -24,9 +24,11 @@ from penumbra.core.settings import Settings
 from penumbra.logs import append_log, parsing
 from penumbra.logs.archiving import archive_parts
 from penumbra.logs.index_tables import (
+    HAS_MORE_LABELS_QUERY,
     INDEX_DDL,
     INDEX_PRAGMAS,
     INDEX_TIMEOUT_SECONDS,
+    LATEST_LABELS_OF_KEYS_QUERY,
     LATEST_LABELS_QUERY,
     insert_pieces,
     read_index_position,
@@ -131,8 +133,8 @@ class LogIndex:
         """Log the labels in rows of batches, except those that equal the batch's latest label of the same key.
 
         Args:
-            batches: Frames with the columns of the contract's key and outcome, and `penumbra.batch` (String); each
-                batch is in one of them.
+            batches: Frames with the columns of the contract's key and outcome, and `penumbra.batch` (String); a batch
+                may be in several of them, a row in one.
             check: Called before labels of a batch are logged; what it raises is passed on.
 
         Returns:
@@ -204,9 +206,10 @@ class LogIndex:
         self._kept, self._kept_inode = None, 0
 
     def _list_new_labels(self, db: sqlite3.Connection, source: str, rows: pl.DataFrame) -> list[LabelEntry]:
-        said = dict(db.execute(LATEST_LABELS_QUERY, (source,)))
         labels = self.label_spec.labels(rows, source, dt.datetime.now(dt.UTC))
-        return [label for label in labels if said.get(self._encode_key(label.key)) != _encode_text(label.label)]
+        keys = [self._encode_key(label.key) for label in labels]
+        said = _read_latest_labels(db, source, keys)
+        return [label for key, label in zip(keys, labels, strict=True) if said.get(key) != _encode_text(label.label)]
 
     def _read_on(self, sizes: Mapping[Path, int], after_piece: Callable[[], object]) -> int:
         """Take in the segments up to these sizes: what arrives meanwhile is for the next pass, so this one ends."""
@@ -246,6 +249,13 @@ class LogIndex:
     def _insert(self, db: sqlite3.Connection, table: str, pieces: Sequence[LogPiece]) -> list[LogPiece]:
         """Take in pieces; return them, but for those that somebody else was quicker with."""
         return insert_pieces(db, table, [(each, self._rows[table](each.content.split(b"\n")[:-1])) for each in pieces])
+
+
+def _read_latest_labels(db: sqlite3.Connection, source: str, keys: Sequence[str]) -> dict[str, str]:
+    """The latest label of each key in a batch; of these keys alone where it has many more: each takes longer then."""
+    if db.execute(HAS_MORE_LABELS_QUERY, (source, 2 * len(keys))).fetchone():
+        return dict(db.execute(LATEST_LABELS_OF_KEYS_QUERY, (source, _encode_text(keys))))
+    return dict(db.execute(LATEST_LABELS_QUERY, (source,)))
 
 
 def _read_inode(path: Path) -> int:

@@ -79,9 +79,12 @@ ADVANCE_INDEX_POSITION = """
 INSERT INTO segments VALUES (?, ?, ?)
 ON CONFLICT DO UPDATE SET position = excluded.position, unreadable = unreadable + excluded.unreadable
 """
-LATEST_LABELS_QUERY = f"""
-SELECT key, value FROM labels WHERE source = ? AND source <> '{FEEDBACK_SOURCE}' ORDER BY time, segment, position
+OF_BATCH = f"FROM labels WHERE source = ? AND source <> '{FEEDBACK_SOURCE}'"
+LATEST_LABELS_QUERY = f"SELECT key, value {OF_BATCH} ORDER BY time, segment, position"
+LATEST_LABELS_OF_KEYS_QUERY = f"""
+SELECT key, value {OF_BATCH} AND key IN (SELECT value FROM json_each(?)) ORDER BY time, segment, position
 """
+HAS_MORE_LABELS_QUERY = f"SELECT 1 {OF_BATCH} LIMIT 1 OFFSET ?"
 INDEX_TIMEOUT_SECONDS = 60
 # Keys come in no order, so that nearly each line dirties a page of its own: small pages, and many between checkpoints.
 INDEX_PRAGMAS = (

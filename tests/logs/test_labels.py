@@ -216,6 +216,14 @@ def test_of_a_changed_batch_only_the_change_is_written(tmp_path: Path) -> None:
     assert read_joined_delays(tmp_path) == [43]
 
 
+def test_a_batch_that_comes_in_parts_is_compared_with_its_earlier_labels_part_by_part(tmp_path: Path) -> None:
+    rows = pl.concat([BATCH, BATCH.with_columns(flight=pl.Series([3, 4], dtype=pl.Int32))])
+    assert make_index(tmp_path).attach_labels(rows.iter_slices(1)) == 4
+    changed = rows.with_columns(arr_delay=pl.Series([42, None, 43, None], dtype=pl.Int16))
+    assert make_index(tmp_path).attach_labels(changed.iter_slices(1)) == 1
+    assert make_index(tmp_path).attach_labels([changed]) == 0
+
+
 def test_a_batch_says_its_own_last_word_again_only_if_that_changed(tmp_path: Path) -> None:
     log_predictions(tmp_path, make_prediction(1))
     make_index(tmp_path).attach_labels([BATCH])

@@ -2,6 +2,7 @@
 
 import copy
 import datetime as dt
+import io
 import json
 import math
 from collections.abc import Iterator, Sequence
@@ -102,7 +103,22 @@ def has_other_rows(expression: pl.Expr, unsure: bool = False) -> bool:
     Returns:
         Whether polars says so of a part; it knows nothing of functions of Python.
     """
-    return any(_reads_other_rows(part, unsure) for part in _list_parts(expression))
+    return any(_reads_other_rows(part, unsure) for part in _list_parts(_name_columns(expression)))
+
+
+def _name_columns(expression: pl.Expr) -> pl.Expr:
+    """The expression with a column in place of each selector, of which polars can't tell what is asked here."""
+    try:
+        tree = json.loads(expression.meta.serialize(format="json"))
+        return pl.Expr.deserialize(io.StringIO(json.dumps(_replace_selectors(tree))), format="json")
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException):  # functions of Python
+        return expression
+
+
+def _replace_selectors(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {"Column": ""} if "Selector" in node else {key: _replace_selectors(each) for key, each in node.items()}
+    return [*map(_replace_selectors, node)] if isinstance(node, list) else node
 
 
 def _list_parts(expression: pl.Expr) -> Iterator[pl.Expr]:
@@ -116,7 +132,7 @@ def _reads_other_rows(part: pl.Expr, unsure: bool) -> bool:
     within_list = not part.meta.root_names() and '"Element"' in part.meta.serialize(format="json")
     try:
         return not (within_list or part.meta.is_literal() or part.meta.is_row_separable())
-    except pl.exceptions.PolarsError:  # polars can't tell without the columns
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException):  # polars can't tell without the columns
         return unsure
 
 
