@@ -72,8 +72,8 @@ def fetch_batch_files(problem: Problem, batch: str) -> dict[str, RawContent]:
         batch: The batch's name.
 
     Returns:
-        The content of each file by its path relative to the batch's folder, with `/` as separator. Pieces raise
-        BatchRefused, too, where they can't be read.
+        The content of each file by its path relative to the batch's folder, with `/` as separator. Pieces raise what
+        `fetch()` itself would.
 
     Raises:
         BatchUnfetched: `fetch()` fails.
@@ -213,7 +213,7 @@ def _read_pieces(problem: Problem, batch: str, content: Any) -> Iterator[bytes]:
     pieces = iter(lambda: content.read(PIECE_BYTES), b"") if hasattr(content, "read") else content
     with contextlib.closing(content) if hasattr(content, "close") else contextlib.nullcontext():
         while True:
-            piece = _call_source(problem, "fetch()", lambda: next(pieces, None), BatchRefused, _begin(batch))
+            piece = _call_source(problem, "fetch()", lambda: next(pieces, None), BatchUnfetched, _begin(batch))
             if piece is None:
                 return
             if not isinstance(piece, bytes):

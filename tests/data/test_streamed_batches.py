@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penumbra.data import derivation
-from penumbra.data.source_reader import BatchRefused, fetch_batch_files
+from penumbra.data.source_reader import BatchRefused, BatchUnfetched, fetch_batch_files
 from tests.helpers.orders import load_orders, open_orders_store
 
 TEXTS = {
@@ -174,10 +174,15 @@ def test_a_file_in_pieces_is_staged_as_one_that_is_given_whole(store):
     [
         (io.StringIO("text"), "gives a file with a str in it: expected bytes, as of a file that was opened with mode"),
         ((piece for piece in ["text"]), "gives a file with a str in it: expected bytes"),
-        ((1 / 0 for _ in "1"), "fails: ZeroDivisionError: division by zero"),
     ],
 )
-def test_pieces_that_cannot_be_read_refuse_the_batch(tmp_path, content, words):
+def test_pieces_that_are_no_bytes_refuse_the_batch(tmp_path, content, words):
     _, pieces = fetch(tmp_path, content)
     with pytest.raises(BatchRefused, match=rf"batch 2024-03 refused: fetch\(\) of orders_\d+/source.py {words}"):
+        list(pieces)
+
+
+def test_a_file_whose_pieces_fail_is_one_that_was_not_fetched(tmp_path):
+    _, pieces = fetch(tmp_path, (1 / 0 for _ in "1"))
+    with pytest.raises(BatchUnfetched, match=r"fetch\(\) of .* fails: ZeroDivisionError: division by zero"):
         list(pieces)
