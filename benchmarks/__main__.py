@@ -10,7 +10,7 @@ from pathlib import Path
 from penumbra.core.settings import PROJECT_ROOT
 from tests.helpers.checkout import FLIGHTS, link_checkout
 
-ON_ANY_PROBLEM = ("cli", "own_data", "slices")
+ON_ANY_PROBLEM = ("cli", "own_data", "slices", "template")
 
 
 def main(module: str) -> int:

@@ -34,6 +34,7 @@ ONLY_HERE = {
     *("copier.yml", ".github/workflows/ci.yml", ".github/workflows/penumbra.yml", ".gitlab-ci.yml"),
     *("azure-pipelines.yml", "tests/project/test_docs.py", "tests/simulation/test_demo.py"),
     *("tests/project/test_template.py", "tests/project/test_template_update.py", "tests/helpers/template_copies.py"),
+    "tests/benchmarks/test_template_edits.py",
 }
 OF_THE_ENGINES_TESTS = ("tests/", "examples/", "benchmarks/", ".ci/")
 

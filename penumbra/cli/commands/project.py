@@ -31,6 +31,7 @@ BENCHMARKS = {
     "refits": "how often predictions of refitted models are drift where nothing drifts, beside another comparison",
     "serve": "POST /predict beside other servers, with the shadow on and off, with faulty candidates, swapped",
     "slices": "seconds and memory of the search for the worst slices, with thousands of values",
+    "template": "what a person edits for data of their own, and the time from nothing to the first prediction",
     "train": "the training flow beside a plain script doing the same fits",
 }
 ONE_THREAD = (  # they do their work on one core

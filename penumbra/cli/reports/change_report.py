@@ -106,7 +106,7 @@ def _describe_result(trial: ChangeTrial, limits: GateSettings) -> str:
 
 def _format_models(trial: ChangeTrial, limits: GateSettings) -> str:
     share = f"{100 * to_two_sided_confidence(limits.confidence):.0f} %"
-    head = f"| model | {trial.loss} | less the live model's, {share} interval | |\n|---|---|---|---|"
+    head = f"| model | {trial.loss}, 95 % interval | less the live model's, {share} interval | |\n|---|---|---|---|"
     return "\n".join([head, *(_format_model(trial, model, limits) for model in trial.models)])
 
 

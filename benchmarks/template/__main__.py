@@ -1,0 +1,38 @@
+"""`penumbra bench template`: generate projects, and measure what a person edits and waits for.
+
+The package cache is warm where a project was set up on this machine before.
+"""
+
+import json
+import tempfile
+from pathlib import Path
+
+from benchmarks.template.edits import measure_edits
+from benchmarks.template.first_prediction import measure_first_prediction
+from benchmarks.template.own_tables import OWN_TABLES
+from tests.helpers.template_copies import commit_all, copy_repository
+
+STARTS = {"flights (default)": {}, "empty, yes or no": {"start": "empty", "task": "binary"}}
+
+
+def main() -> None:
+    """Print a line for each data set and each start, and a JSON document in the last line."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        commit_all(template := copy_repository(folder / "template"))
+        edits = {table: measure_edits(template, table, folder) for table in OWN_TABLES}
+        print(f"{'own data':<12}{'task':<10}{'files':>6}{'lines':>7}")
+        for table, edited in edits.items():
+            print(f"{table.name:<12}{table.task:<10}{len(edited.files):>6}{edited.lines:>7}  {', '.join(edited.files)}")
+        print(f"\n{'start':<20}{'generate':>9}{'train':>7}{'serve':>7}  seconds until each is over", flush=True)
+        seconds = 0.0
+        for number, (title, answers) in enumerate(STARTS.items()):
+            marks = measure_first_prediction(template, folder / f"project-{number}", answers)
+            print(f"{title:<20}{marks['generate']:>9.0f}{marks['train']:>7.0f}{marks['serve']:>7.0f}", flush=True)
+            seconds = max(seconds, marks["serve"])
+    files, lines = (max(counts) for counts in zip(*((len(e.files), e.lines) for e in edits.values()), strict=True))
+    print(json.dumps({"files": files, "lines": lines, "seconds": round(seconds)}))
+
+
+if __name__ == "__main__":
+    main()
