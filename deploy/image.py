@@ -5,8 +5,9 @@ import subprocess
 from pathlib import Path
 
 from deploy.bento import describe_carried_secrets
+from penumbra.core.project_root import is_git_checkout
 from penumbra.core.settings import PROJECT_ROOT, Settings
-from penumbra.registry.code_version import REVISION_FILE, NoCodeRevision, is_git_checkout, read_code_revision
+from penumbra.registry.code_version import REVISION_FILE, NoCodeRevision, read_code_revision
 from penumbra.storage.atomic import fill_folder_aside
 
 IMAGE_FOLDER = "image"  # below the settings' `service.state`

@@ -10,6 +10,7 @@ from flows.steps.shared_folders import fetch_folders, list_partition_folders
 from penumbra.core.columns import BATCH_COLUMN
 from penumbra.core.problem import ProblemError
 from penumbra.core.problem_loading import load_problem
+from penumbra.core.project_root import is_git_checkout
 from penumbra.core.settings import PROJECT_ROOT, DataSettings, SettingsError, load_settings
 from penumbra.core.text.errors import LastingRefusal
 from penumbra.core.text.masking import mask_address
@@ -253,7 +254,7 @@ def report_data_version(store: DataStore) -> str:
     if version.problem:
         lines.append(f"not in the remote {remote} yet, the next ingest tries again: {version.problem}")
     shared_data.publish_pointer(settings, before)
-    if not settings.cluster.state or code_version.is_git_checkout(data.folder.absolute()):
+    if not settings.cluster.state or is_git_checkout(data.folder.absolute()):
         lines += _commit_pointer(data, f"Data until {batches[-1]}", version.changed)
     return "\n".join(lines)
 

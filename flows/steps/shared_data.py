@@ -11,9 +11,9 @@ from flows.steps.shared_folders import (
     fetch_folders,
     list_partition_folders,
 )
+from penumbra.core.project_root import is_git_checkout
 from penumbra.core.settings import Settings
 from penumbra.data import versions
-from penumbra.registry.code_version import is_git_checkout
 from penumbra.storage.shared.state import SharedState
 
 if TYPE_CHECKING:

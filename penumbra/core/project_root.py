@@ -32,3 +32,16 @@ def find_enclosing_project(folder: Path) -> Path | None:
     """
     folder = folder.absolute()
     return next((parent for parent in (folder, *folder.parents) if (parent / SETTINGS_FILE).is_file()), None)
+
+
+def is_git_checkout(root: Path) -> bool:
+    """Tell whether a folder is in a git checkout, without asking git, which an image may lack.
+
+    Args:
+        root: The folder.
+
+    Returns:
+        Whether it or a folder above it has `.git`.
+    """
+    root = root.absolute()
+    return any((folder / ".git").exists() for folder in (root, *root.parents))

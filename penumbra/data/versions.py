@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from penumbra.core.project_root import is_git_checkout
 from penumbra.core.settings import DataSettings
 from penumbra.core.text.addresses import make_absolute
 from penumbra.core.text.errors import describe_error
@@ -288,7 +289,9 @@ def _open_repository(data: DataSettings) -> Iterator[Any]:
     root = objects.get_repository_root(data)
     if not (root / ".dvc").exists():  # an empty work folder of a pod
         _make_repository(root)
-    with Repo(str(root), config=_build_dvc_config(data), _wait_for_lock=True) as repo:
+    config = _build_dvc_config(data)
+    config["core"]["no_scm"] = not is_git_checkout(root)
+    with Repo(str(root), config=config, _wait_for_lock=True) as repo:
         repo.scm_context.quiet = True
         yield repo
 

@@ -36,19 +36,6 @@ def read_code_revision(root: Path) -> str:
     return commit + ("+changes" if _run_git(root, "status", "--porcelain", "--", ".") else "")
 
 
-def is_git_checkout(root: Path) -> bool:
-    """Tell whether a folder is in a git checkout, without asking git, which an image may lack.
-
-    Args:
-        root: The folder.
-
-    Returns:
-        Whether it or a folder above it has `.git`.
-    """
-    root = root.absolute()
-    return any((folder / ".git").exists() for folder in (root, *root.parents))
-
-
 def _read_revision_file(root: Path) -> str:
     try:
         revision = (root / REVISION_FILE).read_text().strip()

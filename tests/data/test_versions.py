@@ -148,6 +148,11 @@ def test_a_new_version_is_named_by_the_pointer_file_beside_the_folder(project):
     assert (version.changed, version.md5) == (True, versions.read_recorded_version(project))
 
 
+def test_a_folder_that_is_no_git_checkout_yet_is_versioned_too(project):
+    (project.folder.parent / ".dvc" / "config").write_text("[core]\n    analytics = false\n")
+    assert versions.record_data_version(project).md5 == versions.read_recorded_version(project)
+
+
 def test_recording_the_same_content_again_changes_nothing(project):
     first = versions.record_data_version(project)
     written = versions.get_dvc_file(project).stat().st_mtime_ns

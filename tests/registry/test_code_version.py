@@ -77,12 +77,6 @@ def test_an_empty_revision_is_none(tmp_path):
         code_version.read_code_revision(tmp_path)
 
 
-def test_a_folder_of_a_checkout_is_in_it(checkout, tmp_path_factory):
-    (checkout / "project").mkdir()
-    assert code_version.is_git_checkout(checkout / "project")
-    assert not code_version.is_git_checkout(tmp_path_factory.mktemp("image"))
-
-
 def test_the_environment_names_the_versions_that_shape_a_model():
     environment = code_version.describe_environment(PROJECT_ROOT)
     assert environment.keys() == {"python", "platform", "lock", *code_version.RECORDED_LIBRARIES}
