@@ -177,9 +177,13 @@ class _Engine:
 @contextlib.contextmanager
 def _open_engine(address: Any, url: str) -> Iterator[Database]:
     from sqlalchemy import create_engine
-    from sqlalchemy.exc import SQLAlchemyError
+    from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+    from sqlalchemy.pool import NullPool
 
-    engine = create_engine(address)
+    try:
+        engine = create_engine(address, poolclass=NullPool)
+    except (ArgumentError, ImportError) as error:
+        raise ValueError(f"{mask_address(url)} takes a driver that isn't installed: {error}") from None
     try:
         connection = engine.connect()
     except SQLAlchemyError as error:
@@ -187,7 +191,6 @@ def _open_engine(address: Any, url: str) -> Iterator[Database]:
         raise ConnectionError(f"{mask_address(url)} can't be reached: {text}") from error
     with connection:
         yield _Engine(connection)
-    engine.dispose()
 
 
 def _build_series(values: list[Any]) -> pl.Series:

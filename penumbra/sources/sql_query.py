@@ -114,8 +114,10 @@ class SqlQuery:
         if ROWS_FILE not in files:
             raise ValueError(f"file {ROWS_FILE} is missing; the batch has {list_names(files)}")
         rows = read_parquet_table(files[ROWS_FILE], ROWS_FILE)
+        if self.time not in (columns := rows.collect_schema()):
+            raise ValueError(f"{ROWS_FILE} has no column {self.time!r}: expected one of {list_names(columns)}")
         time = TimeColumn(self.time, None, self.time_zone)
-        return rows.with_columns(time.build_expression(rows.collect_schema()[self.time])).collect()
+        return rows.with_columns(time.build_expression(columns[self.time])).collect()
 
     def _embed(self, database: Database) -> str:
         return database.embed_query(self.query.strip().removesuffix(";"))

@@ -112,6 +112,9 @@ def test_postgresql_is_a_source(postgres, monkeypatch):
     rows = source.parse(source.fetch("2024-02-01"))
     assert rows.drop("id").rows() == [(dt.datetime(2024, 1, 31, 23, 30, tzinfo=dt.UTC), "1.25")]
     assert rows.schema["id"] == pl.String
+    twice = SqlQuery(url, "select moment, paid, paid from orders", time="moment")
+    with pytest.raises(ValueError, match="the query of the source names a column twice: it has moment, paid, paid"):
+        twice.fetch("2024-01")
 
 
 def test_a_query_without_rows_has_no_batches(shop):
@@ -145,6 +148,13 @@ def test_secrets_come_from_the_environment(monkeypatch):
         ("duckdb:///gone.duckdb", "select 1", FileNotFoundError, "there is no database"),
         ("sqlite:///gone.db", "select 1", FileNotFoundError, "there is no database"),
         ("orders", "select 1", ValueError, "'orders' is no address of a database: expected dialect://"),
+        (
+            "oracle://me@host/shop",
+            "",
+            ValueError,
+            "oracle://me@host/shop takes a driver that isn't installed: No module",
+        ),
+        ("abacus://host/shop", "", ValueError, "abacus://host/shop takes a driver that isn't installed: Can't load"),
         ("postgresql://me:${GONE}@host/shop", "", ConnectionError, "the environment variable GONE isn't set, which"),
         (
             "postgresql://me:secret@127.0.0.1:1/shop",
@@ -164,3 +174,11 @@ def test_what_is_wrong_is_named_without_secrets(shop, monkeypatch, url, query, e
 def test_a_batch_without_its_file_is_refused(shop):
     with pytest.raises(ValueError, match=r"file rows\.parquet is missing; the batch has other\.csv"):
         SqlQuery(shop, "select * from orders", time="ordered").parse({"other.csv": b""})
+
+
+def test_a_batch_without_the_time_column_is_refused(shop):
+    files = SqlQuery(shop, "select * from orders", time="ordered").fetch("2024-01")
+    with pytest.raises(
+        ValueError, match=r"rows\.parquet has no column 'moment': expected one of number, ordered, paid"
+    ):
+        SqlQuery(shop, "", time="moment").parse(files)
