@@ -8,7 +8,9 @@ from typing import Any
 import polars as pl
 
 from penumbra.drafting.analysis.contracts import draw_contract
+from penumbra.drafting.analysis.keys import KeyChoice
 from penumbra.drafting.analysis.leaks import Leak, find_leak
+from penumbra.drafting.analysis.moments import TimeChoice
 from penumbra.drafting.analysis.names import make_attributes
 from penumbra.drafting.analysis.observation import Observation
 from penumbra.drafting.analysis.roles import choose_use
@@ -23,17 +25,13 @@ class ColumnChoices:
 
     Attributes:
         target: The target.
-        time: The time column; where the table hasn't it, the source makes it up.
-        time_reason: Why it is that one, as a phrase.
-        key: The columns of the key.
-        key_reason: Why it is that one, as a phrase.
+        time: The time.
+        key: The key.
     """
 
     target: DraftTarget
-    time: str
-    time_reason: str
-    key: tuple[str, ...]
-    key_reason: str
+    time: TimeChoice
+    key: KeyChoice
 
 
 @dataclass(frozen=True)
@@ -59,9 +57,9 @@ def describe_columns(seen: Observation, choices: ColumnChoices) -> DescribedColu
     Returns:
         Each column with what becomes of it.
     """
-    has_time = choices.time in seen.readings
-    values = seen.values.sort(choices.time, maintain_order=True) if has_time else seen.values
-    attributes = make_attributes([*dict.fromkeys([choices.time, *seen.readings, *seen.table.left_out])])
+    time = choices.time.column
+    values = seen.values.sort(time, maintain_order=True) if time in seen.readings else seen.values
+    attributes = make_attributes([*dict.fromkeys([time, *seen.readings, *seen.table.left_out])])
     drawn = {name: _draw_column(name, attributes[name], seen, values, choices) for name in seen.readings}
     features = [name for name, column in drawn.items() if column.role == "feature"]
     leaks = _find_leaks(values, features, choices.target)
@@ -75,7 +73,7 @@ def describe_columns(seen: Observation, choices: ColumnChoices) -> DescribedColu
     outcome = sorted(
         (each for each in columns if each.role == "outcome"), key=lambda each: each.name != choices.target.column
     )
-    made_up = [] if has_time else [_make_up_time(choices, attributes[choices.time])]
+    made_up = [] if time in seen.readings else [_add_time(choices.time, attributes[time])]
     return DescribedColumns((*made_up, *(each for each in columns if each.role != "outcome"), *outcome), leaks)
 
 
@@ -84,14 +82,14 @@ def _draw_column(
 ) -> DraftColumn:
     """A column without its example."""
     column = _draw_plain_column(name, attribute, seen, values)
-    if name == choices.time:
+    if name == choices.time.column:
         return _make_time(column, choices)
     if name == choices.target.column:
         return _make_target(column, choices.target, seen.profiles[name].words or ())
-    time = values[choices.time] if choices.time in values.columns else None
+    time = values[choices.time.column] if choices.time.column in values.columns else None
     use = choose_use(name, seen.readings[name], seen.profiles[name], values[name], time)
-    if name in choices.key:
-        return _make_key(column, use.feature, choices.key_reason)
+    if name in choices.key.columns:
+        return _make_key(column, use.feature, choices.key.reason)
     if use.feature is None:
         return replace(column, role="unused", reason=use.reason)
     return replace(column, feature=use.feature)
@@ -125,13 +123,13 @@ def _make_time(column: DraftColumn, choices: ColumnChoices) -> DraftColumn:
         column,
         dtype=pl.Datetime("us", column.time_zone),
         role="time",
-        is_key=column.name in choices.key,
+        is_key=column.name in choices.key.columns,
         nullable=False,
         minimum=_get_midnight(column.minimum, column.time_zone),
         maximum=_get_midnight(column.maximum, column.time_zone),
         time_format=None,
         feature="weekday",
-        reason=column.reason or choices.time_reason,
+        reason=column.reason or choices.time.reason,
     )
 
 
@@ -168,10 +166,10 @@ def _move_to_outcome(column: DraftColumn, leak: Leak) -> DraftColumn:
     return replace(column, role="outcome", nullable=True, feature=None, reason=leak.reason)
 
 
-def _make_up_time(choices: ColumnChoices, attribute: str) -> DraftColumn:
-    return DraftColumn(
-        choices.time, attribute, pl.Datetime("us"), "time", example="2000-01-01T00:00:00", reason=choices.time_reason
-    )
+def _add_time(time: TimeChoice, attribute: str) -> DraftColumn:
+    """The column that the source adds."""
+    example = f"{time.span.last}T00:00:00"
+    return DraftColumn(time.column, attribute, pl.Datetime("us"), "time", example=example, reason=time.reason)
 
 
 def _choose_example(values: pl.DataFrame, columns: Mapping[str, DraftColumn]) -> dict[str, Any]:

@@ -1,36 +1,27 @@
 """The time of a row: the column that is found, or asked for, the period of its batches, and the days that have rows."""
 
 import datetime as dt
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
 from penumbra.core.text.quoting import list_names, quote_value
+from penumbra.drafting.analysis.observation import Observation
 from penumbra.drafting.analysis.profiles import ColumnProfile
-from penumbra.drafting.analysis.readings import Reading
-from penumbra.drafting.analysis.tables import DataTable
 from penumbra.drafting.analysis.words import LATER_WORDS, LIFE_WORDS, has_word_of
 from penumbra.drafting.draft import DraftQuestion, DraftRefused, Unsaid
+from penumbra.sources import MADE_UP_TIME
+from penumbra.sources.table_runs import MADE_UP_START, find_named_date
 
 MAX_TIMELESS_SHARE = 0.01  # of the rows, which a time column may leave without a time
+MADE_UP_DAYS = 365  # that rows without a time are dealt to
 MIN_PERIODS = 4
 MIN_PERIOD_ROWS = 30
 MAX_PERIODS = 240
 PERIOD_DAYS = {"day": 1, "week": 7, "month": 30.44, "quarter": 91.3, "year": 365.25}
-
-
-@dataclass(frozen=True)
-class TimeChoice:
-    """The column that tells a row's time.
-
-    Attributes:
-        column: Its name.
-        reason: Why it is that one, as a phrase; empty where the user said so.
-    """
-
-    column: str
-    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,49 +39,114 @@ class DaySpan:
     days: int
 
 
-def choose_time(
-    readings: Mapping[str, Reading], profiles: Mapping[str, ColumnProfile], target: str, said: str | Unsaid
-) -> TimeChoice:
-    """Choose the column that tells when a row happened.
+@dataclass(frozen=True)
+class TimeChoice:
+    """What tells a row's time.
+
+    Attributes:
+        column: The time column; one that the table hasn't is added by the source.
+        span: The days of the rows.
+        options: The options by which the source reads or adds it.
+        reason: Why it is that one, as a phrase; empty where the user said so.
+    """
+
+    column: str
+    span: DaySpan
+    options: Mapping[str, Any]
+    reason: str = ""
+
+
+def choose_time(seen: Observation, target: str, said: str | Unsaid | None) -> TimeChoice:
+    """Choose what tells when a row happened.
 
     Args:
-        readings: How each column is read.
-        profiles: What all rows say of each.
+        seen: What is seen of the table.
         target: The target's column.
-        said: What the user chose.
+        said: The user's choice of a column; None for no time.
 
     Returns:
-        The user's choice, or the only column that fits.
+        The user's choice; else the only column that fits, or the dates in the files' names.
 
     Raises:
         DraftRefused: The user's choice has no times.
-        DraftQuestion: None fits, or several do.
+        DraftQuestion: Nothing fits, or several columns do.
     """
+    if said is None:
+        return _make_up_time(seen)
     if isinstance(said, str):
-        _check_time(said, readings, profiles)
-        return TimeChoice(said)
-    times = [name for name, reading in readings.items() if _is_moment(reading.dtype) and name != target]
-    whole = [name for name in times if is_nearly_full(profiles[name])]
-    likely = [
-        name for name in whole if not has_word_of(LATER_WORDS, name) and not has_word_of(LIFE_WORDS, name)
-    ] or whole
+        _check_time(seen, said)
+        return _read_time(seen, said, "")
+    times = [name for name, reading in seen.readings.items() if _is_moment(reading.dtype) and name != target]
+    likely = _list_likely(seen, times)
     if len(likely) == 1:
-        others = f", rather than {list_names(each for each in times if each != likely[0])}" if len(times) > 1 else ""
-        return TimeChoice(likely[0], f"taken for the time of a row{others or ': no other column has times'}")
+        others = [name for name in times if name != likely[0]]
+        compared = f", rather than {list_names(others)}" if others else ": no other column has times"
+        return _read_time(seen, likely[0], f"taken for the time of a row{compared}")
+    if not likely and (dated := _read_named_dates(seen)):
+        return dated
+    raise _ask_time(times, likely)
+
+
+def _list_likely(seen: Observation, times: Sequence[str]) -> list[str]:
+    """Columns with a time in about every row; none of what follows or lies in somebody's life, if there is another."""
+    whole = [name for name in times if is_nearly_full(seen.profiles[name])]
+    return [name for name in whole if not has_word_of(LATER_WORDS | LIFE_WORDS, name)] or whole
+
+
+def _ask_time(times: Sequence[str], likely: Sequence[str]) -> DraftQuestion:
     if likely:
-        raise DraftQuestion(
+        return DraftQuestion(
             f"several columns have times ({list_names(likely)}): pass --time with the one that tells when a row "
             "happened, that is when its prediction would have been made",
             "--time",
             likely,
         )
     lacking = f" in every row ({list_names(times)} lack some)" if times else ""
-    raise DraftQuestion(
+    return DraftQuestion(
         f"no column has times{lacking}: pass --no-time to deal the rows to days in their order, or make a column of "
         "dates first",
         "--time",
         times,
     )
+
+
+def _read_time(seen: Observation, name: str, reason: str) -> TimeChoice:
+    """A column of the table, in the form that the source is told."""
+    reading = seen.readings[name]
+    form = reading.time_format.form if reading.time_format else None
+    days = seen.table.rows.select(reading.values.cast(pl.Date).alias("day")).drop_nulls()
+    found = days.select(first=pl.col("day").min(), last=pl.col("day").max(), days=pl.col("day").n_unique())
+    span = DaySpan(*found.collect(engine="streaming").row(0))
+    return TimeChoice(name, span, {"time_format": form} if form else {}, reason)
+
+
+def _make_up_time(seen: Observation) -> TimeChoice:
+    """Days to which the rows are dealt in their order."""
+    rows_per_day = math.ceil(seen.total / MADE_UP_DAYS)
+    days = math.ceil(seen.total / rows_per_day)
+    span = DaySpan(MADE_UP_START, MADE_UP_START + dt.timedelta(days=days - 1), days)
+    reason = "made up: the rows have no time, so they are dealt to days in their order"
+    return TimeChoice(_find_free_name(seen), span, {"rows_per_day": rows_per_day}, reason)
+
+
+def _read_named_dates(seen: Observation) -> TimeChoice | None:
+    """The dates in the files' names; None where a file has none, or all have the same."""
+    try:
+        dates = {find_named_date(name) for name in seen.table.files}
+    except ValueError:
+        return None
+    if len(dates) < 2:
+        return None
+    days = sorted(day for day, _ in dates)
+    span = DaySpan(days[0], days[-1], len(days))
+    return TimeChoice(_find_free_name(seen), span, {"dated_names": True}, "the date in the name of a row's file")
+
+
+def _find_free_name(seen: Observation) -> str:
+    name = MADE_UP_TIME
+    while name in seen.readings or name in seen.table.left_out:
+        name += "_of_row"
+    return name
 
 
 def is_nearly_full(profile: ColumnProfile) -> bool:
@@ -103,22 +159,6 @@ def is_nearly_full(profile: ColumnProfile) -> bool:
         Whether at most one row of a hundred lacks it.
     """
     return profile.rows - profile.read <= MAX_TIMELESS_SHARE * profile.rows
-
-
-def measure_days(table: DataTable, time: str, reading: Reading) -> DaySpan:
-    """Measure on which days the rows are.
-
-    Args:
-        table: The table.
-        time: The time column.
-        reading: How it is read.
-
-    Returns:
-        The days, as the column shows them.
-    """
-    days = table.rows.select(reading.values.cast(pl.Date).alias("day")).drop_nulls()
-    found = days.select(first=pl.col("day").min(), last=pl.col("day").max(), days=pl.col("day").n_unique())
-    return DaySpan(*found.collect(engine="streaming").row(0))
 
 
 def choose_period(span: DaySpan, rows: int) -> str:
@@ -143,15 +183,13 @@ def _is_moment(dtype: pl.DataType) -> bool:
     return isinstance(dtype, pl.Date | pl.Datetime)
 
 
-def _check_time(name: str, readings: Mapping[str, Reading], profiles: Mapping[str, ColumnProfile]) -> None:
-    if name not in readings:
-        raise DraftRefused(f"the data have no column {quote_value(name)}: --time takes one of {list_names(readings)}")
-    if not _is_moment(readings[name].dtype):
+def _check_time(seen: Observation, name: str) -> None:
+    if not _is_moment(seen.readings[name].dtype):
         raise DraftRefused(
             f"--time {quote_value(name)} has no times that could be read: expected dates such as 2024-03-01, times "
             "such as 2024-03-01 12:30, or seconds since 1970"
         )
-    if not is_nearly_full(profile := profiles[name]):
+    if not is_nearly_full(profile := seen.profiles[name]):
         raise DraftRefused(
             f"--time {quote_value(name)} has no time in {profile.rows - profile.read:,} of {profile.rows:,} rows: "
             "expected one in each"

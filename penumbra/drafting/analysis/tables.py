@@ -17,7 +17,7 @@ from penumbra.drafting.analysis.names import find_name_fault
 from penumbra.drafting.draft import DraftRefused
 from penumbra.sources.csv_tables import CsvLayout, read_csv_table
 from penumbra.sources.databases import open_database
-from penumbra.sources.locations import TableFile, find_table_files, open_plain_file
+from penumbra.sources.locations import TableFile, find_table_files, is_parquet, open_plain_file
 
 PIECE_BYTES = 1 << 22
 WESTERN_ENCODINGS = ("latin-1", "cp1252")  # the first reads what the second does, and more
@@ -31,7 +31,7 @@ class DataTable:
         rows: All rows.
         options: Keyword arguments of the source that differ from its defaults.
         left_out: By column that `rows` hasn't, since no schema could have it, the reason as a phrase.
-        files: The CSV files in UTF-8, by name; none of other tables.
+        files: The files, plain and in UTF-8, by their names; none of a query.
     """
 
     rows: pl.LazyFrame
@@ -94,6 +94,8 @@ def describe_unreadable_rows(table: DataTable, error: Exception) -> str:
     options = {"separator": ",", "quote": '"', "null_words": ("",), "columns": (), **table.options}
     layout = CsvLayout(*(options[name] for name in ("separator", "quote", "null_words", "columns")))
     for name, path in table.files.items():
+        if is_parquet(name):
+            continue
         try:
             read_csv_table(path.read_bytes(), layout, name)
         except ValueError as found:
@@ -115,8 +117,10 @@ def _open_files(location: str, folder: Path) -> DataTable:
 
 
 def _open_parquet(files: Sequence[TableFile], folder: Path) -> DataTable:
-    scans = {file.name: pl.scan_parquet(open_plain_file(file, "utf-8", folder)) for file in files}
-    return _join_files(scans, {name: scan.collect_schema().names() for name, scan in scans.items()}, {})
+    paths = {file.name: open_plain_file(file, "utf-8", folder) for file in files}
+    scans = {name: pl.scan_parquet(path) for name, path in paths.items()}
+    table = _join_files(scans, {name: scan.collect_schema().names() for name, scan in scans.items()}, {})
+    return replace(table, files=paths)
 
 
 def _open_csv(files: Sequence[TableFile], folder: Path) -> DataTable:

@@ -9,7 +9,6 @@ import duckdb
 import polars as pl
 import pytest
 
-from penumbra.core.project_root import find_project_root
 from penumbra.drafting.analysis.problem_analysis import draft_problem
 from penumbra.drafting.draft import DraftRefused
 from tests.helpers.drafted_orders import ROWS, get_column, make_orders, write_csv
@@ -138,13 +137,14 @@ def test_csv_beside_parquet_is_refused(tmp_path):
         draft(tmp_path)
 
 
-def test_a_path_in_the_project_is_relative_to_it(tmp_path, monkeypatch):
-    monkeypatch.setattr("penumbra.drafting.analysis.problem_analysis.find_project_root", lambda: tmp_path)
-    monkeypatch.setattr("penumbra.sources.locations.find_project_root", lambda: tmp_path)
-    write_csv(tmp_path / "data.csv", make_orders())
-    monkeypatch.chdir(tmp_path)
-    assert draft("data.csv").source.location == "data.csv"
-    assert find_project_root() != tmp_path
+def test_dates_in_the_files_names_are_the_time_where_no_column_has_one(tmp_path):
+    table = make_orders(100)
+    del table["day"]
+    found = draft(write_months(tmp_path, *[table] * 5))
+    assert (found.columns[0].name, found.columns[0].example) == ("time", "2024-05-01T00:00:00")
+    assert found.columns[0].reason == "the date in the name of a row's file"
+    assert (found.source.time, found.source.period, found.source.options) == ("time", "month", {"dated_names": True})
+    assert (found.first_day, found.last_day, found.days) == (dt.date(2024, 1, 1), dt.date(2024, 5, 1), 5)
 
 
 # Parquet
