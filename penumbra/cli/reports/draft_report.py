@@ -8,6 +8,7 @@ from typing import Any
 
 from penumbra.core.problem import SourceBatch
 from penumbra.core.settings import Settings
+from penumbra.core.text.quoting import escape_text, list_names, quote_value
 from penumbra.drafting.draft import DraftColumn, ProblemDraft
 
 COLUMN_WIDTH = 10
@@ -31,13 +32,13 @@ def describe_draft(draft: ProblemDraft, batches: Sequence[SourceBatch], changes:
 
 def _list_findings(draft: ProblemDraft, batches: Sequence[SourceBatch]) -> Iterator[tuple[str, str]]:
     target, key = draft.target, [column.name for column in draft.columns if column.is_key]
-    yes = f", yes is {target.positive!r}" if target.task == "binary" else ""
-    yield "target", f"{target.column}: {target.task}{yes}{_format_reason(target.reason)}"
+    yes = f", yes is {quote_value(target.positive)}" if target.task == "binary" else ""
+    yield "target", f"{escape_text(target.column)}: {target.task}{yes}{_format_reason(target.reason)}"
     cut = f"{len(batches)} batches by {draft.source.period}, the last complete on {batches[-1].complete}"
-    yield "time", f"{draft.source.time}; {cut}"
-    yield "key", ", ".join(key) or "none: labels are joined by the prediction's id alone"
+    yield "time", f"{escape_text(draft.source.time)}; {cut}"
+    yield "key", list_names(key) if key else "none: labels are joined by the prediction's id alone"
     features = [column.name for column in draft.columns if column.feature]
-    yield "features", f"{len(features)}: {', '.join(features)}"
+    yield "features", f"{len(features)}: {list_names(features)}"
     for column in draft.columns:
         if column.role == "unused" or (column.role == "outcome" and column.name != target.column):
             yield _describe_left_out(column)
@@ -47,7 +48,7 @@ def _list_findings(draft: ProblemDraft, batches: Sequence[SourceBatch]) -> Itera
 
 def _describe_left_out(column: DraftColumn) -> tuple[str, str]:
     title = "left out" if column.role == "unused" else "outcome"
-    return title, f"{column.name}{_format_reason(column.reason)}"
+    return title, f"{escape_text(column.name)}{_format_reason(column.reason)}"
 
 
 def _format_reason(reason: str) -> str:

@@ -1,0 +1,53 @@
+"""A draft in words."""
+
+from dataclasses import dataclass, replace
+from datetime import date
+
+from penumbra.cli.reports.draft_report import describe_draft, describe_next_steps
+from penumbra.core.settings import load_settings
+from tests.helpers.drafts import COMMENT, draft_orders, drop_key
+
+
+@dataclass(frozen=True)
+class Batch:
+    name: str
+    complete: date
+
+
+BATCHES = [Batch("2024-01", date(2024, 2, 1)), Batch("2024-02", date(2024, 3, 1))]
+
+
+def test_what_was_found_is_said_line_by_line():
+    assert describe_draft(draft_orders("orders.csv"), BATCHES, ["training.threshold = 0.5"]).splitlines() == [
+        "1,440 rows on 120 days, 2024-01-01 to 2024-04-29",
+        "  target    returned?: binary, yes is 'yes'",
+        "  time      ordered at; 2 batches by month, the last complete on 2024-03-01",
+        "  key       order",
+        "  features  5: ordered at, shop, amount (EUR), class, gift?",
+        "  left out  comment (free text, as good as never the same)",
+        "  note      a note",
+        "  setting   training.threshold = 0.5",
+    ]
+
+
+def test_a_draft_without_a_key_says_what_that_means():
+    said = describe_draft(drop_key(draft_orders("orders.csv")), BATCHES, [])
+    assert "  key       none: labels are joined by the prediction's id alone" in said
+
+
+def test_names_of_the_data_do_nothing_to_the_terminal():
+    draft = draft_orders("orders.csv")
+    columns = (*draft.columns[:-1], replace(COMMENT, name="\x1b[2J\nok"), draft.columns[-1])
+    said = describe_draft(replace(draft, columns=columns), BATCHES, [])
+    assert "\x1b" not in said
+    assert "\\x1b\\x5b2J\\x0aok" in said
+
+
+def test_the_next_commands_can_be_pasted_whatever_the_names_are():
+    steps = describe_next_steps(
+        "in/my orders' file.csv", {"it's": 'a"b'}, load_settings(environ={}), is_committed=False
+    )
+    assert "git init && git add --all && git commit" in steps
+    assert """'A first problem, drafted from my orders'"'"' file.csv'""" in steps
+    assert """127.0.0.1:3000/predict -d '{"it'"'"'s": "a\\"b"}'""" in steps
+    assert "git init" not in describe_next_steps("a.csv", {}, load_settings(environ={}), is_committed=True)
