@@ -131,6 +131,26 @@ def test_the_files_are_as_the_formatter_and_the_linter_want_them(draft):
         assert subprocess.run([*ruff, "check", "--no-cache", *stdin], **run).stdout in ("", "All checks passed!\n")
 
 
+@pytest.mark.slow
+def test_the_files_are_as_the_type_checker_wants_them(tmp_path):
+    drafts = {**{task: draft_orders("orders.csv", task) for task in TASKS}, "every": every_kind()}
+    for name, draft in drafts.items():
+        (tmp_path / f"of_{name}").mkdir()
+        for file, text in render_problem(draft).items():
+            (tmp_path / f"of_{name}" / file).write_text(text)
+    packages = [str(tmp_path / f"of_{name}") for name in drafts]
+    mypy = [
+        sys.executable,
+        "-m",
+        "mypy",
+        "--config-file=pyproject.toml",
+        f"--cache-dir={tmp_path / 'cache'}",
+        *packages,
+    ]
+    checked = subprocess.run(mypy, cwd=PROJECT_ROOT, capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout
+
+
 SIGNS = ["a", '"', "'", "\\", "\n", "#", "{", "(", "type:", '"""', "\u2019", " ", "\x00", "\u2013"]
 HOSTILE = st.lists(st.sampled_from(SIGNS), min_size=1).map("".join)
 
