@@ -22,6 +22,9 @@ from penumbra.core.settings import PROJECT_ROOT
 
 BLOCK = re.compile(r"(?:^<!-- keep (\d+) and (\d+) lines -->\n)?^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
+TASK = re.compile(
+    r"^\d{4}-\d\d-\d\d [\d:.]+ \[\d+/\w+/\d+ \(pid \d+\)\] ?", re.MULTILINE
+)  # before a line of Metaflow's
 END = "this command has ended with"
 PORT = "3000"  # of the service, on the page; a recording takes a free one
 FOUND_SOMETHING = 3  # the exit code of a command that did its work and found something
@@ -101,7 +104,8 @@ def open_shell(folder: Path) -> Iterator[Callable[[str], str]]:
         folder: The folder that it starts in.
 
     Yields:
-        A function that runs a command and returns its output, without colours and the folder's name.
+        A function that runs a command and returns its output, without colours, the folder's name, and
+        Metaflow's name of the task before each line.
 
     Raises:
         CommandFailed: By that function: the command failed.
@@ -122,7 +126,7 @@ def open_shell(folder: Path) -> Iterator[Callable[[str], str]]:
             output, code = ask_shell(shell, command.replace(f":{PORT}", f":{port}"))
             if code not in (0, FOUND_SOMETHING):
                 raise CommandFailed(f"$ {command}\n{output}ended with {code}")
-            return output.replace(f":{port}", f":{PORT}").replace(f"{folder}/", "")
+            return TASK.sub("", output).replace(f":{port}", f":{PORT}").replace(f"{folder}/", "")
 
         try:
             yield run
