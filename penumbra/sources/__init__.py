@@ -1,9 +1,10 @@
 """Where batches come from, for `problem/source.py`: tables in files and queries of databases, cut by periods of time.
 
+One object is all that such a file has to hold::
+
     SOURCE = TableFiles("orders/*.csv", time="ordered_at", period="month")
 
-is all that such a file has to hold: the loader takes `batches`, `fetch` and `parse` from `SOURCE`. `read_numbers` and
-`read_times` are for its `CONVERSIONS`.
+The loader takes `batches`, `fetch` and `parse` from it. `read_numbers` and `read_times` are for `CONVERSIONS`.
 """
 
 from penumbra.sources.conversions import read_numbers, read_times

@@ -38,7 +38,7 @@ class TableFiles:
     scores, then takes rows for related that merely stand beside each other.
 
     Args:
-        paths: A file, a folder (all tables below it), a pattern such as "orders/**/*.csv", or several of these; on this
+        paths: A file, a folder (all tables below it), a pattern such as `orders/**/*.csv`, or several of these; on this
             machine (from the project's folder), as URLs that fsspec knows, such as "s3://bucket/orders", or in an
             installed package: "package://name/path".
         time: The column with the time of the event, `TIME` of `problem/schema.py`.
