@@ -13,6 +13,7 @@ from penumbra.drafting.analysis.readings import Reading
 from penumbra.drafting.analysis.words import OPEN_WORDS, has_word_of
 
 INTEGERS = {8: pl.Int8(), 16: pl.Int16(), 32: pl.Int32(), 64: pl.Int64()}  # by their bits
+CALENDAR = {"month": (1, 12), "day": (1, 31), "hour": (0, 23), "minute": (0, 59), "week": (1, 53), "weekday": (0, 7)}
 ROUND_DIGITS = (1, 2, 5, 10)
 MIN_ROWS_WITHOUT_NULL = 100  # from which on a column without a missing value is one that never has any
 MAX_ENUM_VALUES = 30
@@ -63,7 +64,7 @@ def draw_contract(name: str, reading: Reading, profile: ColumnProfile, values: p
         is_open = bool(reading.reason) or has_word_of(OPEN_WORDS, name)
         return _draw_text(profile, values, nullable, is_open)
     if dtype.is_numeric():
-        return _draw_number(dtype, profile, values, nullable)
+        return _draw_number(name, dtype, profile, values, nullable)
     if isinstance(dtype, pl.Date | pl.Datetime):
         return ColumnContract(dtype, nullable, *_bound_times(dtype, profile))
     return ColumnContract(dtype, nullable)
@@ -117,10 +118,13 @@ def _is_closed(profile: ColumnProfile, values: pl.Series) -> bool:
     return is_few and is_frequent and earlier == len(words)
 
 
-def _draw_number(dtype: pl.DataType, profile: ColumnProfile, values: pl.Series, nullable: bool) -> ColumnContract:
+def _draw_number(
+    name: str, dtype: pl.DataType, profile: ColumnProfile, values: pl.Series, nullable: bool
+) -> ColumnContract:
     least, most = profile.minimum, profile.maximum
-    if dtype.is_integer() and least >= 0 and most <= 1:
-        return ColumnContract(pl.Int8(), nullable, 0, 1)
+    first, last = CALENDAR.get(name.lower(), (0, 1))
+    if dtype.is_integer() and first <= least and most <= last:
+        return ColumnContract(pl.Int8(), nullable, first, last)
     spread = most - least or abs(most) or 1
     minimum = 0 if least >= 0 else -round_outward(spread - least)
     if is_growing(values):

@@ -59,10 +59,9 @@ def choose_key(seen: Observation, time: str | None, target: str, said: Sequence[
     single = [name for name in names if _is_identifier(seen, name)]
     if found := _list_unique(seen, [(name,) for name in single], "an identifier, different in every row"):
         return _prefer_one(found)
-    things = [name for name in names if name not in single and has_word_of(KEY_WORDS | ENTITY_WORDS, name)]
-    pairs = [(name, time) for name in things if time and _would_meet(seen, name, time)]
-    found = _list_unique(seen, pairs, "with the time, it tells rows apart")
-    return found[0] if len(found) == 1 else KeyChoice(())
+    things = _list_things(seen, names, time) if time else []
+    found = _list_unique(seen, [(name, str(time)) for name in things], "with the time, it tells rows apart")
+    return found[0] if found else KeyChoice(())
 
 
 def _may_be_key(seen: Observation, name: str) -> bool:
@@ -80,10 +79,20 @@ def _is_identifier(seen: Observation, name: str) -> bool:
     return profile.distinct >= MIN_DISTINCT_SHARE * profile.rows and (is_code or has_word_of(KEY_WORDS, name))
 
 
-def _would_meet(seen: Observation, thing: str, time: str) -> bool:
-    """Whether a thing would be there twice at some time, if rows were spread over things by chance."""
+def _list_things(seen: Observation, names: Sequence[str], time: str) -> list[str]:
+    """Columns of text, or called an identifier, that would have a value twice at some time if that were left to chance
+    and haven't in the sample; those that are called so first."""
     together = seen.total / (seen.total - _count_repeated(seen, [time]))
-    return seen.total * (together - 1) / 2 / seen.profiles[thing].distinct >= MIN_MEETINGS
+    meetings = {name: seen.total * (together - 1) / 2 / seen.profiles[name].distinct for name in names}
+    named = {name: has_word_of(KEY_WORDS | ENTITY_WORDS, name) for name in names}
+    things = [name for name in names if named[name] or seen.values[name].dtype == pl.String]
+    things = [name for name in things if meetings[name] >= MIN_MEETINGS and _is_unique_in_sample(seen, [name, time])]
+    return sorted(things, key=lambda name: not named[name])
+
+
+def _is_unique_in_sample(seen: Observation, columns: Sequence[str]) -> bool:
+    pairs = seen.values.select(columns)
+    return pairs.height - pairs.n_unique() <= MAX_REPEATED_SHARE * pairs.height
 
 
 def _list_unique(seen: Observation, candidates: Sequence[tuple[str, ...]], reason: str) -> list[KeyChoice]:

@@ -7,7 +7,7 @@ import polars as pl
 
 from penumbra.core.columns import ROW_NUMBER_COLUMN
 from penumbra.drafting.analysis.tables import DataTable, describe_unreadable_rows
-from penumbra.drafting.analysis.text_patterns import measure_match
+from penumbra.drafting.analysis.text_patterns import is_matched, measure_match
 from penumbra.drafting.analysis.words import FILLER_WORDS, NULL_WORDS
 from penumbra.drafting.draft import DraftRefused
 
@@ -16,6 +16,7 @@ SEED = 1
 MAX_TRIED_WORDS = 50  # words of a column among numbers that are looked up
 PLAIN_VALUE = r"[^0-9\pL]*[0-9][0-9.,:/+'\sTZ-]*(?:[^0-9\pL]|[A-Z]{3})*"  # of a number or a time
 MIN_PLAIN_SHARE = 0.5
+CODE_PATTERN = r"[A-Za-z]{2}"
 
 
 @dataclass(frozen=True)
@@ -69,14 +70,14 @@ def find_null_words(rows: pl.DataFrame) -> tuple[str, ...]:
         rows: A sample.
 
     Returns:
-        Words that are no value anywhere, such as "NULL", and those such as "-" that stand among numbers and times, if
-        they are no value of a text column beside.
+        Words that are no value anywhere, such as "NULL", and those such as "-" that stand among numbers and times; not
+        NA where a column beside has codes of two letters, as those of countries are.
     """
     columns = [rows[name].drop_nulls() for name, dtype in rows.schema.items() if dtype == pl.String]
     among_numbers = [values for values in columns if _is_plain(values)]
-    text = [values for values in columns if values.len() and not _is_plain(values)]
+    codes = [values for values in columns if is_matched(values, CODE_PATTERN)]
     known = _list_words(columns, NULL_WORDS)
-    fillers = [word for word in _list_words(among_numbers, FILLER_WORDS) if not _list_words(text, [word])]
+    fillers = [word for word in _list_words(among_numbers, FILLER_WORDS) if not _list_words(codes, [word])]
     return tuple(dict.fromkeys([*known, *fillers]))
 
 

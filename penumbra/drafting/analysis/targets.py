@@ -43,8 +43,7 @@ def choose_target(
     counts = _count_values(table, reading)
     if len(counts) == 1:
         raise DraftRefused(f"{column} is {quote_value(next(iter(counts)))} in all rows: there is nothing to learn")
-    notes = [f"{profile.missing:,} rows have no {quote_value(name)}: they are kept, and not learnt from"]
-    notes = notes if profile.missing else []
+    notes = [_tell_missing(name, profile.missing)] if profile.missing else []
     if len(counts) == 2:
         return _choose_positive(name, counts), notes + _tell_rare(column, counts)
     if reading.dtype.is_numeric():
@@ -56,6 +55,11 @@ def choose_target(
         )
     classes = tuple(sorted(map(str, counts)))
     return DraftTarget("classes", name, classes=classes), notes + _tell_rare(column, counts)
+
+
+def _tell_missing(name: str, missing: int) -> str:
+    rows = "1 row has" if missing == 1 else f"{missing:,} rows have"
+    return f"{rows} no {quote_value(name)}: kept, and not learnt from"
 
 
 def _count_values(table: DataTable, reading: Reading) -> Mapping[object, int]:

@@ -29,6 +29,12 @@ def test_a_number_has_the_smallest_type_and_room_around_its_range(tmp_path, valu
     assert (column.role, column.feature, column.nullable) == ("feature", "number", False)
 
 
+def test_a_number_of_the_calendar_has_its_range(tmp_path):
+    column = draft_column(tmp_path, ["3", "4", "11"], "month")
+    assert (column.dtype, column.minimum, column.maximum) == (pl.Int8(), 1, 12)
+    assert draft_column(tmp_path, ["3", "4", "13"], "month").maximum == 50
+
+
 def test_whole_numbers_that_a_tool_wrote_as_floats_since_some_are_missing_are_whole(tmp_path):
     column = draft_column(tmp_path, ["1.0", "12.0", ""])
     assert (column.dtype, column.nullable) == (pl.Int8(), True)
@@ -45,9 +51,12 @@ def test_a_word_among_numbers_is_a_missing_value(tmp_path, word):
     assert draft.notes == ((f"read as missing: '{word}'",) if word else ())
 
 
-def test_a_word_that_is_a_value_of_text_too_stays_one(tmp_path):
-    draft = draft_orders(tmp_path, country=["NA", "DE", "FR"], value=["1.5", "12", "7"])
-    assert draft.source.options == {}
+def test_na_is_a_value_beside_other_codes_of_two_letters_and_none_in_other_text(tmp_path):
+    namibia = draft_orders(tmp_path, country=["NA", "DE", "FR"], value=["1.5", "12", "7"])
+    assert namibia.source.options == {}
+    missing = draft_orders(tmp_path, town=["NA", "Bonn", "Paris"], value=["1.5", "12", "NA"])
+    assert missing.source.options == {"null_words": ("", "NA")}
+    assert get_column(missing, "town").nullable
 
 
 @pytest.mark.parametrize(

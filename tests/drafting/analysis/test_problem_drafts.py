@@ -103,7 +103,7 @@ def test_a_target_that_can_t_be_learnt_is_refused_with_the_reason(tmp_path, valu
 def test_rows_without_an_outcome_and_rare_classes_are_told(tmp_path):
     found = draft_orders_with_target(tmp_path, ["a"] * 200 + ["b"] * 150 + ["c"] * 30 + [""] * 20)
     assert found.notes == (
-        "20 rows have no 'target': they are kept, and not learnt from",
+        "20 rows have no 'target': kept, and not learnt from",
         "the target 'target' has few rows of c (30): scores will vary by chance",
     )
 
@@ -206,6 +206,7 @@ def test_the_period_gives_some_batches_that_aren_t_tiny(tmp_path, days, rows_per
         ({"order_no": CODES, "id": [str(n) for n in range(ROWS)]}, ["id"]),
         ({"store": ["north", "south"] * 200}, ["day", "store"]),
         ({"store": ["north", "south"]}, []),
+        ({"side": ["a", "b"] * 200}, ["day", "side"]),
         ({"population": [str(1000 + 7 * n) for n in range(ROWS)]}, []),
         ({"customer_id": [str(1000 + n) for n in range(250)]}, []),
     ],
