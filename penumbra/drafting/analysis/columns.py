@@ -92,6 +92,8 @@ def _draw_column(
         return _make_key(column, use.feature, choices.key.reason)
     if use.feature is None:
         return replace(column, role="unused", reason=use.reason)
+    if use.feature == "clock":
+        return replace(column, dtype=pl.Int16(), minimum=0, maximum=2400, feature="clock")
     return replace(column, feature=use.feature)
 
 

@@ -15,6 +15,7 @@ from penumbra.drafting.draft import DraftQuestion, DraftRefused, Unsaid
 KEY_DTYPES = (pl.String, pl.Int64, pl.UInt64)
 MAX_REPEATED_SHARE = 0.01  # of the rows, whose key another row has, too
 MIN_DISTINCT_SHARE = 0.75  # of the rows: values that may all be different, as the estimate is rough
+MAX_REPEATED_PAIRS = 0.001  # the same of a thing at a time, which is no more than a guess
 MIN_MEETINGS = 5  # that chance would give, from which on their absence is no chance
 CODE_PATTERN = r"\S*[0-9]\S*"
 MAX_KEY_LENGTH = 64
@@ -61,7 +62,7 @@ def choose_key(seen: Observation, time: str | None, target: str, said: Sequence[
         return _prefer_one(found)
     things = _list_things(seen, names, time) if time else []
     found = _list_unique(seen, [(name, str(time)) for name in things], "with the time, it tells rows apart")
-    return found[0] if found else KeyChoice(())
+    return next((each for each in found if each.repeated <= MAX_REPEATED_PAIRS * seen.total), KeyChoice(()))
 
 
 def _may_be_key(seen: Observation, name: str) -> bool:

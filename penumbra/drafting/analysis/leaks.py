@@ -8,6 +8,7 @@ import polars as pl
 MIN_LEAK_ROWS = 100
 MIN_VALUE_ROWS = 20  # on average, of each value of a column that is taken for a table of values
 MIN_CLASS_ROWS = 10
+MIN_SHARED_MISSING, MIN_MISSING_COVERAGE = 0.99, 0.5  # of the rows without a value, and of those without a target
 CERTAIN, SUSPICIOUS = 0.999, 0.98  # shares of rows of each class that are told, and likenesses of numbers
 CERTAIN_AREA = 0.9999  # area under the ROC curve of a single number
 
@@ -36,6 +37,8 @@ def find_leak(values: pl.Series, target: pl.Series, is_number: bool) -> Leak | N
     Returns:
         What it tells; None where that is no more than a good feature might.
     """
+    if leak := _compare_missing(values.is_null(), target.is_null()):
+        return leak
     known = target.is_not_null()
     values, target = values.filter(known), target.filter(known)
     if len(target) < MIN_LEAK_ROWS:
@@ -48,6 +51,15 @@ def find_leak(values: pl.Series, target: pl.Series, is_number: bool) -> Leak | N
     if values.n_unique() * MIN_VALUE_ROWS <= len(values):
         return _try_table(values, classes, "its value")
     return _try_order(values, classes) if values.dtype.is_numeric() and classes.n_unique() == 2 else None
+
+
+def _compare_missing(lacks_value: pl.Series, lacks_target: pl.Series) -> Leak | None:
+    """What is missing only in rows without an outcome, and in most of them, is measured with it."""
+    both = int((lacks_value & lacks_target).sum())
+    shares = both / max(int(lacks_value.sum()), 1), both / max(int(lacks_target.sum()), 1)
+    if both < MIN_CLASS_ROWS or shares[0] < MIN_SHARED_MISSING or shares[1] < MIN_MISSING_COVERAGE:
+        return None
+    return Leak(True, f"missing where the target is ({shares[1]:.0%} of those rows) and nowhere else: measured with it")
 
 
 def _compare_numbers(values: pl.Series, target: pl.Series) -> Leak | None:

