@@ -12,7 +12,6 @@ import logging
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,7 @@ from penumbra.logs.index_tables import (
     LATEST_LABELS_OF_KEYS_QUERY,
     LATEST_LABELS_QUERY,
     insert_pieces,
-    read_index_position,
+    read_index_positions,
 )
 from penumbra.logs.keys import KeyEncoder
 from penumbra.logs.labels import BATCH_PREFIX, LabelSpec
@@ -237,10 +236,11 @@ class LogIndex:
 
     def _list_pieces(self, db: sqlite3.Connection, table: str, sizes: Mapping[Path, int]) -> Iterator[LogPiece]:
         """What the index lacks of segments that have these sizes, and of those that are in the archive only."""
-        for segment, content in archive_parts.read_deleted_segments(self._logs[table], partial(_is_indexed, db, table)):
+        positions = read_index_positions(db, table)
+        for segment, content in archive_parts.read_deleted_segments(self._logs[table], positions.__contains__):
             yield LogPiece(segment, 0, content)
         for path, size in sizes.items():
-            position = read_index_position(db, f"{table}/{path.stem}")
+            position = positions.get(path.stem, 0)
             with suppress(FileNotFoundError):  # deleted since it was listed
                 while position < size and (content := append_log.read_tail(path, position)):
                     yield LogPiece(path.stem, position, content)
@@ -260,10 +260,6 @@ def _read_latest_labels(db: sqlite3.Connection, source: str, keys: Sequence[str]
 
 def _read_inode(path: Path) -> int:
     return path.stat().st_ino if path.exists() else 0
-
-
-def _is_indexed(db: sqlite3.Connection, table: str, segment: str) -> bool:
-    return read_index_position(db, f"{table}/{segment}") > 0
 
 
 def _encode_text(value: Any) -> str:

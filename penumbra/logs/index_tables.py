@@ -122,14 +122,23 @@ def insert_pieces(db: sqlite3.Connection, table: str, parsed: Sequence[ParsedPie
     return [piece for piece, _ in new]
 
 
-def read_index_position(db: sqlite3.Connection, segment: str) -> int:
-    """Return how many bytes were taken in of a `segment`, by a name such as `predictions/<name>`, through `db`."""
-    found = db.execute("SELECT position FROM segments WHERE name = ?", (segment,)).fetchone()
-    return int(found[0]) if found else 0
+def read_index_positions(db: sqlite3.Connection, table: str) -> dict[str, int]:
+    """Read how far the segments of a log were taken in.
+
+    Args:
+        db: A connection to the index.
+        table: The log, as in `insert_pieces`.
+
+    Returns:
+        By the name of each segment that was begun the position in bytes.
+    """
+    found = db.execute("SELECT name, position FROM segments WHERE name > ? AND name < ?", (f"{table}/", f"{table}0"))
+    return {name.rpartition("/")[2]: position for name, position in found if position}
 
 
 def _follows(db: sqlite3.Connection, table: str, piece: LogPiece) -> bool:
-    return read_index_position(db, f"{table}/{piece.segment}") == piece.position
+    found = db.execute("SELECT position FROM segments WHERE name = ?", (f"{table}/{piece.segment}",)).fetchone()
+    return (found[0] if found else 0) == piece.position
 
 
 def _build_position_row(table: str, piece: LogPiece, rows: Sequence[parsing.IndexRow]) -> tuple[str, int, int]:

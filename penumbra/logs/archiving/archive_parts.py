@@ -203,8 +203,8 @@ def read_deleted_segments(folder: Path, known: Callable[[str], bool]) -> Iterato
     yield from _read_in_order(together)
 
 
-def read_segment_frames(folder: Path, known: Callable[[str], bool]) -> Iterator[tuple[str, Any]]:
-    """Read the columns `row.…` of the archived segments whose Parquet file is here.
+def read_part_frames(folder: Path, known: Callable[[str], bool]) -> Iterator[tuple[list[str], Any]]:
+    """Read the columns `row.…` of the archived segments whose Parquet file is here, part by part.
 
     Files that can't be read are skipped, as their lines can still be read.
 
@@ -213,24 +213,25 @@ def read_segment_frames(folder: Path, known: Callable[[str], bool]) -> Iterator[
         known: Tells whether a segment of this name is to be skipped.
 
     Yields:
-        Name of a segment and a polars frame with a row for each of its lines.
+        Names of segments and a polars frame with a row for each of their lines.
     """
     import polars as pl
 
     places = find_segment_parts(parts := list_parts(folder))
     for path, part in parts:
-        table, start = path.with_suffix(TABLE_SUFFIX), 0
-        if all(known(segment) for segment in part.segments) or not table.exists():
+        table = path.with_suffix(TABLE_SUFFIX)
+        wanted = [name for name in part.segments if places[name] == path and not known(name)]
+        if not wanted or not table.exists():
             continue
         try:
             names = [name for name in pl.read_parquet_schema(table) if name.startswith(ROW_PREFIX)]
             rows = pl.read_parquet(table, columns=names).rename(lambda name: name.removeprefix(ROW_PREFIX))
         except (pl.exceptions.PolarsError, OSError):
             continue
-        for segment, archived in part.segments.items():
-            if places.get(segment) == path and not known(segment):
-                yield segment, rows.slice(start, archived.rows)
-            start += archived.rows
+        if len(wanted) < len(part.segments):
+            starts = _find_starts(part)
+            rows = pl.concat([rows.slice(starts[name], part.segments[name].rows) for name in wanted])
+        yield wanted, rows
 
 
 def read_archived_segment(path: Path, part: ArchivePart, segment: str) -> bytes:
@@ -267,7 +268,7 @@ def _extract_segment(path: Path, part: ArchivePart, segment: str, start: int, li
     archived = part.segments[segment]
     rows = lines.slice(start, archived.rows)
     if rows["raw"].null_count() == rows.height:
-        content = "".join(map("{}\n".format, rows["line"])).encode()
+        content = "\n".join([*rows["line"].to_list(), ""]).encode()
     else:
         content = b"".join((line.encode() if raw is None else raw) + b"\n" for line, raw in rows.iter_rows())
     if hashlib.sha256(content).hexdigest() != archived.sha256:

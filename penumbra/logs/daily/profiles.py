@@ -43,8 +43,10 @@ SET position = excluded.position, unreadable = unreadable + excluded.unreadable,
 DAY_ROWS_QUERY = "SELECT day, rows FROM profiles WHERE model = ? AND part = ? ORDER BY day"
 LIVE_PART, REFERENCE_PART = "live", "reference"
 PROFILES_TIMEOUT_SECONDS = 60
+CLOSED = -1  # in place of the position in a segment that was counted to its end
 GROUPED_ROWS = 50_000
 ReferenceLoader = Callable[[str], pl.DataFrame | None]
+PartFrame = tuple[list[str], pl.DataFrame]
 
 
 class ProfileStore:
@@ -74,7 +76,7 @@ class ProfileStore:
         """
         taken = 0
         with self._open() as db:
-            frames = archive_parts.read_segment_frames(self._log, lambda name: _is_begun(db, name))
+            frames = archive_parts.read_part_frames(self._log, _read_positions(db).__contains__)
             for of_part in _group_frames(frames):
                 taken += self._count_frames(db, of_part, reference)
             counted: list[int | None] = [None]
@@ -135,17 +137,18 @@ class ProfileStore:
 
     def _list_pieces(self, db: sqlite3.Connection) -> Iterator[LogPiece]:
         """What wasn't counted yet of segments, and of those that are in Parquet only."""
-        for segment, content in archive_parts.read_deleted_segments(self._log, lambda name: _is_closed(db, name)):
-            position = _read_position(db, segment)
+        begun = _read_positions(db)
+        for segment, content in archive_parts.read_deleted_segments(self._log, lambda name: begun.get(name) == CLOSED):
+            position = begun.get(segment, 0)
             while position < len(content):
                 end = content.find(b"\n", position + append_log.CHUNK_BYTES) + 1 or len(content)
                 yield LogPiece(segment, position, content[position:end])
                 position = end
             yield LogPiece(segment, position, b"", is_end=True)
         for path in append_log.list_segments(self._log):
-            if not _is_closed(db, path.stem):
+            if (position := begun.get(path.stem, 0)) != CLOSED:
                 with contextlib.suppress(FileNotFoundError):  # deleted since it was listed
-                    yield from _read_pieces(db, path)
+                    yield from _read_pieces(path, position)
 
     def _count(self, db: sqlite3.Connection, pieces: Sequence[LogPiece], reference: ReferenceLoader) -> int | None:
         """Count pieces in one transaction; return how many lines, None where somebody else was quicker with one."""
@@ -153,7 +156,8 @@ class ProfileStore:
         profiles = self._profiles(db, rows, reference)
         with write_transaction(db):
             first = {piece.segment: piece.position for piece in reversed(pieces)}
-            if any(_read_position(db, name) != at or _is_closed(db, name) for name, at in first.items()):
+            begun = _read_positions(db)
+            if any(begun.get(name, 0) != at for name, at in first.items()):
                 return None
             profile_rows.add_profiles(db, LIVE_PART, profiles)
             for piece, count in zip(pieces, [unreadable, *[0] * len(pieces)], strict=False):
@@ -161,20 +165,19 @@ class ProfileStore:
                 db.execute(ADVANCE_PROFILE_POSITION, (piece.segment, end, count, piece.is_end))
         return sum(piece.content.count(b"\n") for piece in pieces)
 
-    def _count_frames(
-        self, db: sqlite3.Connection, frames: Sequence[tuple[str, pl.DataFrame]], reference: ReferenceLoader
-    ) -> int:
+    def _count_frames(self, db: sqlite3.Connection, frames: Sequence[PartFrame], reference: ReferenceLoader) -> int:
         """Whole segments, which were read to columns when they were archived."""
-        rows = pl.concat([frame for _, frame in frames])
+        rows, names = pl.concat([frame for _, frame in frames]), [name for part, _ in frames for name in part]
         if not self._answered.has_profile_columns(rows):
             return 0
         dated = rows.filter(pl.col(DAY_COLUMN).is_not_null()) if rows[DAY_COLUMN].null_count() else rows
         profiles = self._profiles(db, dated, reference)
         with write_transaction(db):
-            if any(_is_begun(db, segment) for segment, _ in frames):
+            if not _read_positions(db).keys().isdisjoint(names):
                 return 0
             profile_rows.add_profiles(db, LIVE_PART, profiles)
-            counted = [(name, frame.height - int(frame[READABLE_COLUMN].sum())) for name, frame in frames]
+            unreadable = rows.height - int(rows[READABLE_COLUMN].sum())
+            counted = zip(names, [unreadable, *[0] * len(names)], strict=False)
             db.executemany("INSERT INTO segments VALUES (?, 0, ?, 1)", counted)
         return rows.height
 
@@ -210,22 +213,17 @@ def _read_binning(db: sqlite3.Connection, model: str) -> Binning | None:
     return msgspec.json.decode(found[0], type=Binning) if found else None
 
 
-def _read_position(db: sqlite3.Connection, segment: str) -> int:
-    found = db.execute("SELECT position FROM segments WHERE name = ?", (segment,)).fetchone()
-    return int(found[0]) if found else 0
+def _read_positions(db: sqlite3.Connection) -> dict[str, int]:
+    """How far each segment was counted that was begun."""
+    return {
+        name: CLOSED if closed else position
+        for name, position, closed in db.execute("SELECT name, position, closed FROM segments")
+    }
 
 
-def _is_begun(db: sqlite3.Connection, segment: str) -> bool:
-    return bool(db.execute("SELECT 1 FROM segments WHERE name = ?", (segment,)).fetchone())
-
-
-def _is_closed(db: sqlite3.Connection, segment: str) -> bool:
-    return bool(db.execute("SELECT 1 FROM segments WHERE name = ? AND closed", (segment,)).fetchone())
-
-
-def _read_pieces(db: sqlite3.Connection, path: Path) -> Iterator[LogPiece]:
+def _read_pieces(path: Path, position: int) -> Iterator[LogPiece]:
     """What is new in a segment; the last piece, which may be empty, says whether it can't grow any more."""
-    grows, position = is_file_locked(path), _read_position(db, path.stem)
+    grows = is_file_locked(path)
     while content := append_log.read_tail(path, position):
         yield LogPiece(path.stem, position, content)
         position += len(content)
@@ -233,10 +231,10 @@ def _read_pieces(db: sqlite3.Connection, path: Path) -> Iterator[LogPiece]:
         yield LogPiece(path.stem, position, b"", is_end=True)
 
 
-def _group_frames(frames: Iterable[tuple[str, pl.DataFrame]]) -> Iterator[list[tuple[str, pl.DataFrame]]]:
-    """The frames of segments in groups of equal columns, of some ten thousand rows or one segment's."""
+def _group_frames(frames: Iterable[PartFrame]) -> Iterator[list[PartFrame]]:
+    """The frames of parts in groups of equal columns, of some ten thousand rows or one part's."""
     for _, same in itertools.groupby(frames, lambda named: tuple(named[1].schema.items())):
-        group, rows = list[tuple[str, pl.DataFrame]](), 0
+        group, rows = list[PartFrame](), 0
         for each in same:
             group.append(each)
             rows += each[1].height
