@@ -1,10 +1,15 @@
 """The whole of `make monitor`: a model that has become wrong is noticed, and a new one made of a few flights."""
 
+import itertools
+import os
+import re
+import signal
 from pathlib import Path
 
 import pytest
 
 from flows.steps.monitor import retraining, window_summary
+from flows.steps.monitor.backlog import MIN_WINDOWS_OF_A_TASK
 from monitoring.reports.workspace import ReportWorkspace
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.run_records import FinishedRun
@@ -54,3 +59,22 @@ def test_a_model_that_has_become_wrong_is_replaced_by_no_one_but_gets_a_rival(tm
     (window,) = world.read_windows(tmp_path)
     assert ReportWorkspace(settings.monitor.folder, settings.registry.model).is_published(window)
     assert "retrain" in window_summary.format_window_summary(settings.monitor, TODAY, [], "")
+
+
+@pytest.mark.slow
+def test_a_backlog_of_windows_is_measured_by_tasks_and_judged_by_one(tmp_path: Path, database: Path) -> None:
+    """Until the next step begins: reports of so many windows take minutes."""
+    space, days = Workspace(tmp_path), 2 * MIN_WINDOWS_OF_A_TASK
+    world.make_live_model(tmp_path, database)
+    world.log_monitored_days(tmp_path, days)
+    environment = world.make_monitor_environment(tmp_path, WINDOW_BEGIN + (days + 1) * ONE_DAY, window_days=1)
+    with space.start(
+        *space.flow("monitor"), **{k.removeprefix("PENUMBRA_").lower(): v for k, v in environment.items()}
+    ) as flow:
+        assert flow.stdout
+        said = list(itertools.takewhile(lambda line: "/respond/" not in line, flow.stdout))
+        os.killpg(flow.pid, signal.SIGKILL)
+    tasks = {task[1] for line in said if (task := re.search(r"/measure/(\d+) ", line))}
+    assert len(tasks) == 2, "".join(said)
+    windows = [window.begin for window in world.read_windows(tmp_path)]
+    assert windows == [WINDOW_BEGIN + number * ONE_DAY for number in range(days)]
