@@ -32,7 +32,8 @@ MADE_UP = ("binary", "classes", "number")
 OWN_OF_THE_PROJECT = {"README.md", ".copier-answers.yml", "PENUMBRA.md"}
 ONLY_HERE = {
     *("copier.yml", ".github/workflows/ci.yml", ".github/workflows/penumbra.yml", ".gitlab-ci.yml"),
-    *("azure-pipelines.yml", "tests/project/test_docs.py", "tests/simulation/test_demo.py"),
+    *("azure-pipelines.yml", "tests/project/test_docs.py", "tests/project/test_reference.py"),
+    "tests/simulation/test_demo.py",
     *("tests/project/test_template.py", "tests/project/test_template_update.py", "tests/helpers/template_copies.py"),
     "tests/benchmarks/test_template_edits.py",
 }
@@ -48,9 +49,9 @@ def read_files(folder):
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def is_only_here(name):
-    """Whether default answers leave a file out."""
-    return name in ONLY_HERE or name.endswith(".jinja") or name.startswith(("findings/", *OF_THE_ENGINES_TESTS))
+def is_of_the_template(name):
+    """Whether no answers make a file come along."""
+    return name in ONLY_HERE or name.endswith(".jinja") or name.startswith(("findings/", "benchmarks/template/"))
 
 
 def make_files(folder, names):
@@ -65,7 +66,8 @@ def test_default_answers_give_the_plain_files(tmp_path):
     template = copy_repository(tmp_path / "penumbra")
     commit_all(template, "0.2.0")
     project = read_files(generate_project(template, tmp_path / "flight-delay"))
-    shared = {name for name in list_tracked_files() if not is_only_here(name)} - OWN_OF_THE_PROJECT
+    tracked = {name for name in list_tracked_files() if not name.startswith(OF_THE_ENGINES_TESTS)} - OWN_OF_THE_PROJECT
+    shared = {name for name in tracked if not is_of_the_template(name)}
     assert project.keys() == shared | OWN_OF_THE_PROJECT
     assert [name for name in shared if project[name] != (REPOSITORY / name).read_bytes()] == []
     assert project["PENUMBRA.md"].endswith((REPOSITORY / "README.md").read_bytes())
@@ -78,6 +80,12 @@ def test_the_engines_tests_come_along_where_they_are_wanted(tmp_path):
     project = read_files(generate_project(template, tmp_path / "project", engine_tests=True))
     assert wanted | {"examples/flights/source.py"} <= project.keys()
     assert project.keys() & ONLY_HERE == set()
+
+
+def test_nothing_that_comes_along_imports_what_is_left_out():
+    left_out = [name.removesuffix(".py").replace("/", ".") for name in ONLY_HERE if name.endswith(".py")]
+    names = [name for name in list_tracked_files() if name.endswith(".py") and not is_of_the_template(name)]
+    assert [name for name in names if any(f"{module} " in (REPOSITORY / name).read_text() for module in left_out)] == []
 
 
 @pytest.mark.parametrize(("folder", "answers"), STARTS.values(), ids=STARTS)
