@@ -110,7 +110,7 @@ def test_renamed_and_deleted_files_of_the_engine_follow(updated):
     assert [name for name in gone if (updated / name).exists()] == []
     assert (updated / "monitoring/drawings.py").exists()
     assert (updated / "penumbra/core/scores/losses.py").exists()
-    assert (updated / "PENUMBRA.md").read_text() == "# The engine now\n"
+    assert (updated / "PENUMBRA.md").read_text().endswith("\n# The engine now\n")
 
 
 @pytest.mark.slow
