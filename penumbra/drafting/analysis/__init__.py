@@ -1,1 +1,1 @@
-"""The analysis of data: dialect, dtypes, ranges, target, time, key and leaks, each with the reason."""
+"""The analysis of data: target, time, key, leaks, contracts and roles of columns, each with the reason."""

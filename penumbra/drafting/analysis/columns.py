@@ -11,10 +11,10 @@ from penumbra.drafting.analysis.contracts import draw_contract
 from penumbra.drafting.analysis.keys import KeyChoice
 from penumbra.drafting.analysis.leaks import Leak, find_leak
 from penumbra.drafting.analysis.moments import TimeChoice
-from penumbra.drafting.analysis.names import make_attributes
-from penumbra.drafting.analysis.observation import Observation
 from penumbra.drafting.analysis.roles import choose_use
 from penumbra.drafting.draft import DraftColumn, DraftTarget
+from penumbra.drafting.reading.names import make_attributes
+from penumbra.drafting.reading.observation import Observation
 
 KEY_DTYPE = pl.Int64()  # of numbers, as they may grow
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import polars as pl
 
-from penumbra.drafting.analysis.profiles import ColumnProfile
-from penumbra.drafting.analysis.readings import Reading
-from penumbra.drafting.analysis.words import OPEN_WORDS, has_word_of
+from penumbra.drafting.reading.profiles import ColumnProfile
+from penumbra.drafting.reading.readings import Reading
+from penumbra.drafting.reading.words import OPEN_WORDS, has_word_of
 
 INTEGERS = {8: pl.Int8(), 16: pl.Int16(), 32: pl.Int32(), 64: pl.Int64()}  # by their bits
 CALENDAR = {"month": (1, 12), "day": (1, 31), "hour": (0, 23), "minute": (0, 59), "week": (1, 53), "weekday": (0, 7)}

@@ -7,10 +7,10 @@ import polars as pl
 
 from penumbra.core.text.quoting import list_names
 from penumbra.drafting.analysis.moments import is_nearly_full
-from penumbra.drafting.analysis.observation import Observation
-from penumbra.drafting.analysis.text_patterns import is_matched
-from penumbra.drafting.analysis.words import ENTITY_WORDS, KEY_WORDS, has_word_of, is_counter_name, split_name
 from penumbra.drafting.draft import DraftQuestion, DraftRefused, Unsaid
+from penumbra.drafting.reading.observation import Observation
+from penumbra.drafting.reading.text_patterns import is_matched
+from penumbra.drafting.reading.words import ENTITY_WORDS, KEY_WORDS, has_word_of, is_counter_name, split_name
 
 KEY_DTYPES = (pl.String, pl.Int64, pl.UInt64)
 MAX_REPEATED_SHARE = 0.01  # of the rows, whose key another row has, too

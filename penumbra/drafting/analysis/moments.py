@@ -9,10 +9,10 @@ from typing import Any
 import polars as pl
 
 from penumbra.core.text.quoting import list_names, quote_value
-from penumbra.drafting.analysis.observation import Observation
-from penumbra.drafting.analysis.profiles import ColumnProfile
-from penumbra.drafting.analysis.words import LATER_WORDS, LIFE_WORDS, has_word_of
 from penumbra.drafting.draft import DraftQuestion, DraftRefused, Unsaid
+from penumbra.drafting.reading.observation import Observation
+from penumbra.drafting.reading.profiles import ColumnProfile
+from penumbra.drafting.reading.words import LATER_WORDS, LIFE_WORDS, has_word_of
 from penumbra.sources import MADE_UP_TIME
 from penumbra.sources.table_runs import MADE_UP_START, find_named_date
 

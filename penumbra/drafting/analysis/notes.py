@@ -8,8 +8,8 @@ from penumbra.core.text.quoting import list_names, quote_value
 from penumbra.drafting.analysis.columns import DescribedColumns
 from penumbra.drafting.analysis.keys import KeyChoice
 from penumbra.drafting.analysis.moments import DaySpan
-from penumbra.drafting.analysis.observation import Observation
-from penumbra.drafting.analysis.words import LATER_WORDS, has_word_of
+from penumbra.drafting.reading.observation import Observation
+from penumbra.drafting.reading.words import LATER_WORDS, has_word_of
 
 FEW_DAYS = 30
 DTYPE_WORDS = {

@@ -8,10 +8,10 @@ from penumbra.drafting.analysis.columns import ColumnChoices, describe_columns
 from penumbra.drafting.analysis.keys import choose_key
 from penumbra.drafting.analysis.moments import choose_period, choose_time
 from penumbra.drafting.analysis.notes import list_notes
-from penumbra.drafting.analysis.observation import observe_table
-from penumbra.drafting.analysis.tables import open_table
 from penumbra.drafting.analysis.targets import choose_target
 from penumbra.drafting.draft import DraftColumn, DraftRefused, DraftSource, ProblemDraft, Unsaid
+from penumbra.drafting.reading.observation import observe_table
+from penumbra.drafting.reading.tables import open_table
 
 
 def draft_problem(

@@ -6,10 +6,10 @@ import polars as pl
 
 from penumbra.core.text.quoting import quote_value
 from penumbra.drafting.analysis.contracts import is_growing
-from penumbra.drafting.analysis.profiles import MAX_LISTED_WORDS, ColumnProfile
-from penumbra.drafting.analysis.readings import Reading
-from penumbra.drafting.analysis.words import CLOCK_WORDS, CODE_WORDS, KEY_WORDS, has_word_of, is_counter_name
 from penumbra.drafting.draft import FeatureKind
+from penumbra.drafting.reading.profiles import MAX_LISTED_WORDS, ColumnProfile
+from penumbra.drafting.reading.readings import Reading
+from penumbra.drafting.reading.words import CLOCK_WORDS, CODE_WORDS, KEY_WORDS, has_word_of, is_counter_name
 
 MAX_CATEGORIES = MAX_LISTED_WORDS  # gradient boosting takes 255
 MAX_MISSING_SHARE = 0.995

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 from penumbra.core.text.quoting import list_names, quote_value
-from penumbra.drafting.analysis.profiles import ColumnProfile
-from penumbra.drafting.analysis.readings import Reading
-from penumbra.drafting.analysis.tables import DataTable
-from penumbra.drafting.analysis.words import is_yes_word
 from penumbra.drafting.draft import DraftRefused, DraftTarget
+from penumbra.drafting.reading.profiles import ColumnProfile
+from penumbra.drafting.reading.readings import Reading
+from penumbra.drafting.reading.tables import DataTable
+from penumbra.drafting.reading.words import is_yes_word
 
 MAX_CLASSES = 50
 MIN_CLASS_ROWS = 10

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import polars as pl
 
 from penumbra.core.text.quoting import list_names, quote_value
-from penumbra.drafting.analysis.number_formats import find_decimal_sign
-from penumbra.drafting.analysis.profiles import MAX_LISTED_WORDS, ColumnProfile, profile_columns
-from penumbra.drafting.analysis.readings import Reading, find_reading, find_time_reading
-from penumbra.drafting.analysis.samples import draw_sample, find_null_words
-from penumbra.drafting.analysis.tables import DataTable, name_null_words
 from penumbra.drafting.draft import DraftRefused
+from penumbra.drafting.reading.number_formats import find_decimal_sign
+from penumbra.drafting.reading.profiles import MAX_LISTED_WORDS, ColumnProfile, profile_columns
+from penumbra.drafting.reading.readings import Reading, find_reading, find_time_reading
+from penumbra.drafting.reading.samples import draw_sample, find_null_words
+from penumbra.drafting.reading.tables import DataTable, name_null_words
 
 MAX_UNREADABLE_SHARE = 0.01  # of a column's values; with more it is text
 

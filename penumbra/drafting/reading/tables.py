@@ -12,9 +12,9 @@ import polars as pl
 from penumbra.core.text.errors import describe_error
 from penumbra.core.text.masking import mask_text
 from penumbra.core.text.quoting import list_names
-from penumbra.drafting.analysis.dialect import HEAD_BYTES, Dialect, find_dialect, find_encoding
-from penumbra.drafting.analysis.names import find_name_fault
 from penumbra.drafting.draft import DraftRefused
+from penumbra.drafting.reading.dialect import HEAD_BYTES, Dialect, find_dialect, find_encoding
+from penumbra.drafting.reading.names import find_name_fault
 from penumbra.sources.csv_tables import CsvLayout, read_csv_table
 from penumbra.sources.databases import open_database
 from penumbra.sources.locations import TableFile, find_table_files, is_parquet, open_plain_file

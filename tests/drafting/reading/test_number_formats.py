@@ -1,8 +1,8 @@
 import polars as pl
 import pytest
 
-from penumbra.drafting.analysis.number_formats import apply_number_format, find_decimal_sign, find_number_format
 from penumbra.drafting.draft import NumberFormat
+from penumbra.drafting.reading.number_formats import apply_number_format, find_decimal_sign, find_number_format
 
 
 def find(*values, decimal=None):

@@ -6,9 +6,9 @@ from typing import Any
 
 import polars as pl
 
-from penumbra.drafting.analysis.readings import Reading
-from penumbra.drafting.analysis.tables import DataTable, describe_unreadable_rows
 from penumbra.drafting.draft import DraftRefused
+from penumbra.drafting.reading.readings import Reading
+from penumbra.drafting.reading.tables import DataTable, describe_unreadable_rows
 
 MAX_LISTED_WORDS = 200  # different texts of a column in the sample, up to which those of all rows are listed
 MAX_COUNTED_ROWS = 1_000_000  # up to which different values are counted, and not estimated

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import polars as pl
 
 from penumbra.core.columns import ROW_NUMBER_COLUMN
-from penumbra.drafting.analysis.tables import DataTable, describe_unreadable_rows
-from penumbra.drafting.analysis.text_patterns import is_matched, measure_match
-from penumbra.drafting.analysis.words import FILLER_WORDS, NULL_WORDS
 from penumbra.drafting.draft import DraftRefused
+from penumbra.drafting.reading.tables import DataTable, describe_unreadable_rows
+from penumbra.drafting.reading.text_patterns import is_matched, measure_match
+from penumbra.drafting.reading.words import FILLER_WORDS, NULL_WORDS
 
 SAMPLE_ROWS = 20_000
 SEED = 1

@@ -1,7 +1,7 @@
 import polars as pl
 import pytest
 
-from penumbra.drafting.analysis.time_formats import find_epoch_unit, find_time_format
+from penumbra.drafting.reading.time_formats import find_epoch_unit, find_time_format
 
 
 def find(*values, decimal=None):

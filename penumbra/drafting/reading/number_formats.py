@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import polars as pl
 
-from penumbra.drafting.analysis.text_patterns import MIN_READ_SHARE, is_matched, measure_match
 from penumbra.drafting.draft import NumberFormat
+from penumbra.drafting.reading.text_patterns import MIN_READ_SHARE, is_matched, measure_match
 from penumbra.sources.conversions import read_numbers
 
 CURRENCIES = (

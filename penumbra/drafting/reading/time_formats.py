@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from penumbra.drafting.analysis.text_patterns import MIN_READ_SHARE, is_matched
+from penumbra.drafting.reading.text_patterns import MIN_READ_SHARE, is_matched
 from penumbra.sources.conversions import EPOCH_UNITS, read_times
 
 ISO_DATE = r"[12][0-9]{3}-[01][0-9]-[0-3][0-9]"

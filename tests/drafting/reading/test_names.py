@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penumbra.drafting.analysis.names import find_name_fault, make_attributes
+from penumbra.drafting.reading.names import find_name_fault, make_attributes
 
 
 @pytest.mark.parametrize(

@@ -7,20 +7,20 @@ import polars as pl
 
 from penumbra.core.contract.value_readers import NUMBER_PATTERN
 from penumbra.data.conversion import FALSE_WORDS, TRUE_WORDS
-from penumbra.drafting.analysis.number_formats import (
+from penumbra.drafting.draft import NumberFormat
+from penumbra.drafting.reading.number_formats import (
     apply_number_format,
     find_number_format,
     has_open_decimals,
 )
-from penumbra.drafting.analysis.text_patterns import is_matched
-from penumbra.drafting.analysis.time_formats import (
+from penumbra.drafting.reading.text_patterns import is_matched
+from penumbra.drafting.reading.time_formats import (
     CLOCK_PATTERN,
     TimeFormat,
     find_epoch_unit,
     find_time_format,
 )
-from penumbra.drafting.analysis.words import CODE_WORDS, TIME_WORDS, has_word_of
-from penumbra.drafting.draft import NumberFormat
+from penumbra.drafting.reading.words import CODE_WORDS, TIME_WORDS, has_word_of
 from penumbra.sources.conversions import read_times
 
 BOOLEANS = {word: word in TRUE_WORDS for word in (*TRUE_WORDS, *FALSE_WORDS) if not word.isdigit()}
