@@ -12,10 +12,11 @@ from penumbra.core.text.quoting import list_names
 from penumbra.sources.csv_records import scan_csv_table
 from penumbra.sources.csv_tables import CsvLayout, read_csv_table
 from penumbra.sources.locations import is_parquet
+from penumbra.sources.named_dates import find_named_date
 from penumbra.sources.parquet_tables import LARGE_BYTES, read_parquet_table
 from penumbra.sources.periods import PERIODS, PeriodBatch, build_batch, build_period_start, check_period, parse_period
 from penumbra.sources.table_index import TableIndex
-from penumbra.sources.table_runs import FILE_PERIOD, RUNS, IndexedTable, TableReading, find_named_date
+from penumbra.sources.table_runs import FILE_PERIOD, RUNS, IndexedTable, TableReading
 from penumbra.sources.times import TimeColumn
 
 MADE_UP_TIME = "time"  # what a draft calls the column of a table that has none
@@ -49,7 +50,8 @@ class TableFiles:
             gives moments, so that the contract's column needs a time zone, too. None: times without an offset stay
             so, and periods of those with one go by UTC.
         dated_names: Whether the date in a file's name (`orders-2024-03-05.csv`, `2024/03/orders.parquet`) is the time
-            of its rows, for tables without a time column; `parse` adds the column `time`.
+            of its rows, for tables without a time column; `parse` adds the column `time`. A day counts before a month,
+            a month before a year; what may be read in two ways (`05-03-2024`, `2024-Q1`) is refused.
         rows_per_day: The number of rows in a made-up day, for a table without any time; None for one with a time.
         separator: The character between values.
         quote: The character around values that have separators or line ends in them; "" for none.
@@ -172,7 +174,7 @@ class TableFiles:
         else:
             rows = read_csv_table(content, layout, name).lazy()
         if self.dated_names or self.rows_per_day:
-            day = pl.Series([find_named_date(name)[0].isoformat()])
+            day = pl.Series([name.partition("/")[0] if self.rows_per_day else find_named_date(name)[0].isoformat()])
             time = TimeColumn(self.time, None, self.time_zone).normalize(day).item()
             return rows.with_columns(pl.lit(time).alias(self.time))
         if self.time not in (columns := rows.collect_schema()):

@@ -1,7 +1,6 @@
 """Which rows of a table belong to which day or period: runs of its bytes (CSV) or of its rows (Parquet)."""
 
 import datetime as dt
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,17 +13,13 @@ from penumbra.core.text.quoting import list_names, quote_value
 from penumbra.sources.csv_records import iterate_records, read_header
 from penumbra.sources.csv_tables import CsvLayout, read_column_names, read_csv_table
 from penumbra.sources.locations import PIECE_BYTES, TableFile
+from penumbra.sources.named_dates import find_named_date
 from penumbra.sources.parquet_tables import LARGE_BYTES, read_parquet_rows
 from penumbra.sources.periods import PeriodBatch, build_period_start, find_next_period
 from penumbra.sources.times import TimeColumn
 
 FILE_PERIOD = "file"
 MADE_UP_START = dt.date(2000, 1, 1)
-# 2024-03-05, 20240305, 2024/03, year=2024/month=03/day=05, 2024
-NAMED_DATE = re.compile(
-    r"(?<!\d)((?:17|18|19|20|21)\d\d)"
-    r"(?:[-_./]?(?:month=)?(0[1-9]|1[0-2])(?:[-_./]?(?:day=)?(0[1-9]|[12]\d|3[01]))?)?(?!\d)"
-)
 RUNS = {"day": pl.Date, "start": pl.Int64, "end": pl.Int64}
 
 # The days of rows, by the values of the time column (None where it isn't read), the first row's number, the count.
@@ -153,30 +148,6 @@ def index_table(file: TableFile, path: Path, reading: TableReading, rows_before:
     if runs["day"].null_count():
         raise ValueError(_describe_unreadable(file, path, header, reading))
     return IndexedTable(file, path, header, runs, rows)
-
-
-def find_named_date(name: str) -> tuple[dt.date, str]:
-    """Find the date in the name of a file.
-
-    Args:
-        name: The name, with folders.
-
-    Returns:
-        The date, or the first day of the month or year; and which of "day", "month" and "year" the name tells.
-
-    Raises:
-        ValueError: There is none.
-    """
-    for found in NAMED_DATE.finditer(name):
-        year, month, day = found.groups()
-        try:
-            date = dt.date(int(year), int(month or 1), int(day or 1))
-        except ValueError:  # the 31st of February
-            continue
-        return date, "day" if day else "month" if month else "year"
-    raise ValueError(
-        f"{name} has no date in its name: expected one such as orders-2024-03-05.csv or 2024/03/orders.csv"
-    )
 
 
 def _choose_days(

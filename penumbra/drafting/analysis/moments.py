@@ -14,7 +14,8 @@ from penumbra.drafting.reading.observation import Observation
 from penumbra.drafting.reading.profiles import ColumnProfile
 from penumbra.drafting.reading.words import LATER_WORDS, LIFE_WORDS, has_word_of
 from penumbra.sources import MADE_UP_TIME
-from penumbra.sources.table_runs import MADE_UP_START, find_named_date
+from penumbra.sources.named_dates import find_named_date
+from penumbra.sources.table_runs import MADE_UP_START
 
 MAX_TIMELESS_SHARE = 0.01  # of the rows, which a time column may leave without a time
 MADE_UP_DAYS = 365  # that rows without a time are dealt to
