@@ -52,14 +52,16 @@ def measure_edits(template: Path, table: OwnTable, folder: Path) -> Edits:
 
 
 def finish_project(project: Path, table: OwnTable) -> None:
-    """Do what a person does by hand: write schema, source and features, and set the clock.
+    """Do what a person does by hand: write schema and source, write or delete features, and set the clock.
 
     Args:
         project: The generated project.
         table: The data set.
     """
-    for path in table.finished.glob("*.py"):
-        shutil.copy(path, project / "problem" / path.name)
+    for name, path in table.list_files().items():
+        (project / "problem" / name).unlink()
+        if path:
+            shutil.copy(path, project / "problem" / name)
     settings = project / "settings.toml"
     lines = [TODAY if line.startswith("today = ") else line for line in settings.read_text().splitlines()]
     settings.write_text("\n".join([*lines, ""]))

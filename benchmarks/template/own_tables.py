@@ -4,7 +4,10 @@ import importlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.own_data.project import PROBLEMS as OWN_DATA
+
 FINISHED = Path(__file__).parent / "finished"
+FILES = ("schema.py", "features.py", "source.py")
 
 
 @dataclass(frozen=True)
@@ -12,17 +15,21 @@ class OwnTable:
     """A data set, and the task of it.
 
     Attributes:
-        name: Its name: that of its folder in `finished/`, and of the problem of `bench own-data` with the same rows.
+        name: Its name: that of its source in `finished/`, and of the problem of `bench own-data` with the same rows.
         task: The answer to copier's question `task`.
     """
 
     name: str
     task: str
 
-    @property
-    def finished(self) -> Path:
-        """The files of `problem/` that a person wrote for it."""
-        return FINISHED / self.name
+    def list_files(self) -> dict[str, Path | None]:
+        """List the files of `problem/` that a person writes for it.
+
+        Returns:
+            Where each lies, by its name; None where it isn't needed, as its content follows from the contract.
+        """
+        folders = (FINISHED / self.name, OWN_DATA / self.name)
+        return {name: next((path for each in folders if (path := each / name).exists()), None) for name in FILES}
 
     def write_csv(self, project: Path) -> None:
         """Write the table where the finished source expects it.

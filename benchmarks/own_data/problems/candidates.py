@@ -4,7 +4,9 @@ from typing import Any
 
 from penumbra.patterns import Candidate, Columns
 
-from .schema import IS_REGRESSION
+from .schema import Labelled, target
+
+IS_REGRESSION = Labelled.create_empty().select(target()).dtypes[0].is_numeric()
 
 
 def linear(columns: Columns) -> Any:

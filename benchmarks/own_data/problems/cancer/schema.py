@@ -5,7 +5,6 @@ import polars as pl
 
 MEASURES = ["radius", "texture", "perimeter", "area", "smoothness", "compactness", "concavity", "concave points"]
 TIME = "taken at"
-IS_REGRESSION = False
 
 Row = type(
     "Row",

@@ -4,7 +4,6 @@ import dataframely as dy
 import polars as pl
 
 TIME = "at"
-IS_REGRESSION = True
 
 
 class Row(dy.Schema):

@@ -4,7 +4,6 @@ import dataframely as dy
 import polars as pl
 
 TIME = "order date"
-IS_REGRESSION = False
 
 
 class Row(dy.Schema):

@@ -4,7 +4,6 @@ import dataframely as dy
 import polars as pl
 
 TIME = "opened"
-IS_REGRESSION = False
 TEAMS = ["billing", "delivery", "returns", "technical", "other"]
 
 

@@ -4,7 +4,6 @@ import dataframely as dy
 import polars as pl
 
 TIME = "tasted"
-IS_REGRESSION = False
 CULTIVARS = ["class_0", "class_1", "class_2"]
 
 
