@@ -2,7 +2,7 @@
 
 import io
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +18,13 @@ LARGE_BYTES = 1 << 26  # of a file: what is larger is read and written in pieces
 WANTED = f"{RESERVED_PREFIX}wanted"
 
 
-def read_parquet_table(content: bytes | Path, name: str) -> pl.LazyFrame:
+def read_parquet_table(content: bytes | Path, name: str, null_words: Sequence[str] = ()) -> pl.LazyFrame:
     """Read a Parquet file.
 
     Args:
         content: The file, or where it lies.
         name: What errors call it.
+        null_words: Texts that stand for a missing value; the empty one is a value here, as Parquet has nulls.
 
     Returns:
         Its rows; NaN, which some programs write for a missing number, is null.
@@ -40,7 +41,9 @@ def read_parquet_table(content: bytes | Path, name: str) -> pl.LazyFrame:
         rows.collect_schema()
     except pl.exceptions.PolarsError as error:
         raise ValueError(f"{name} isn't readable as Parquet: {escape_text(error, most=300)}") from None
-    return rows.with_columns(cs.float().fill_nan(None))
+    rows = rows.with_columns(cs.float().fill_nan(None))
+    words = [word for word in null_words if word]
+    return rows.with_columns(pl.when(~cs.string().is_in(words)).then(cs.string()).name.keep()) if words else rows
 
 
 def read_parquet_rows(path: Path, runs: pl.DataFrame, is_large: bool) -> RawContent:

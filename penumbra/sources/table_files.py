@@ -56,7 +56,7 @@ class TableFiles:
         separator: The character between values.
         quote: The character around values that have separators or line ends in them; "" for none.
         encoding: The encoding of CSV files, such as "cp1252".
-        null_words: The texts that stand for a missing value.
+        null_words: The texts that stand for a missing value; in Parquet "" is a value.
         columns: The names of the columns, for CSV files without a header line.
     """
 
@@ -168,7 +168,7 @@ class TableFiles:
     def _parse_file(self, name: str, content: bytes | Path) -> pl.LazyFrame:
         reading, layout = self._index.reading, self._index.reading.layout
         if is_parquet(name):
-            rows = read_parquet_table(content, name)
+            rows = read_parquet_table(content, name, layout.null_words)
         elif isinstance(content, Path):
             rows = scan_csv_table(content, layout, name)
         else:

@@ -10,9 +10,13 @@ import polars as pl
 
 from penumbra.drafting.reading.profiles import ColumnProfile
 from penumbra.drafting.reading.readings import Reading
-from penumbra.drafting.reading.words import OPEN_WORDS, has_word_of
+from penumbra.drafting.reading.words import CLOCK_WORDS, CODE_WORDS, COUNT_WORDS, KEY_WORDS, OPEN_WORDS, has_word_of
 
 INTEGERS = {8: pl.Int8(), 16: pl.Int16(), 32: pl.Int32(), 64: pl.Int64()}  # by their bits
+KNOWN_RANGES = {
+    **dict.fromkeys(("lat", "latitude"), (-90, 90)),
+    **dict.fromkeys(("lon", "lng", "long", "longitude"), (-180, 180)),
+}
 CALENDAR = {"month": (1, 12), "day": (1, 31), "hour": (0, 23), "minute": (0, 59), "week": (1, 53), "weekday": (0, 7)}
 ROUND_DIGITS = (1, 2, 5, 10)
 MIN_ROWS_WITHOUT_NULL = 100  # from which on a column without a missing value is one that never has any
@@ -125,15 +129,24 @@ def _draw_number(
     first, last = CALENDAR.get(name.lower(), (0, 1))
     if dtype.is_integer() and first <= least and most <= last:
         return ColumnContract(pl.Int8(), nullable, first, last)
+    first, last = KNOWN_RANGES.get(name.lower(), (0, 0))
+    if first <= least < most <= last:
+        return ColumnContract(pl.Int16() if dtype.is_integer() else pl.Float64(), nullable, first, last)
     spread = most - least or abs(most) or 1
-    minimum = 0 if least >= 0 else -round_outward(spread - least)
     if is_growing(values):
         width: pl.DataType = (pl.UInt64() if dtype == pl.UInt64 else pl.Int64()) if dtype.is_integer() else pl.Float64()
-        return ColumnContract(width, nullable, minimum if least >= 0 else None, reason="grows with time: no maximum")
+        return ColumnContract(width, nullable, 0 if least >= 0 else None, reason="grows with time: no maximum")
     maximum = round_outward(most + spread) if most > 0 else 0
+    minimum = -round_outward(spread - least) if least < 0 else 0 if _is_never_negative(name, dtype, most) else -maximum
     if dtype.is_integer():
         return _draw_integer(minimum, maximum, nullable)
     return ColumnContract(pl.Float64(), nullable, minimum, maximum)
+
+
+def _is_never_negative(name: str, dtype: pl.DataType, most: float) -> bool:
+    """Whether numbers that so far aren't below 0 never will be: flags, codes, and what is counted or paid, by name."""
+    is_flag = dtype.is_integer() and most <= 1
+    return is_flag or has_word_of(COUNT_WORDS | KEY_WORDS | CODE_WORDS | CLOCK_WORDS, name)
 
 
 def _draw_integer(minimum: int, maximum: int, nullable: bool) -> ColumnContract:

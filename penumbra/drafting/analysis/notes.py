@@ -46,6 +46,8 @@ def list_notes(seen: Observation, described: DescribedColumns, key: KeyChoice, s
     for name, reading in seen.readings.items():
         if reading.time_format and reading.time_format.is_open:
             yield f"{quote_value(name)}: {reading.time_format.reason}"
+        if reading.note:
+            yield f"{quote_value(name)}: {reading.note}"
     yield from _list_faulty_values(seen, key)
     yield from _list_guesses(seen, span)
 

@@ -1,6 +1,7 @@
 """`problem/schema.py`: the contract of a request and of a batch, the target, and an example."""
 
 import datetime as dt
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -68,7 +69,7 @@ def _render_left_out(columns: Sequence[DraftColumn]) -> Iterator[str]:
 
 def _format_comment(sentence: str) -> str:
     """A comment of one line in a class; a reason of several lines or signs that a linter takes amiss is no help."""
-    words = " ".join(format_value(sentence)[1:-1].replace('\\"', '"').split())
+    words = " ".join(re.sub(r"\\(['\"])", r"\1", format_value(sentence)[1:-1]).split())
     limit = LINE_WIDTH - len("    # ")
     return f"    # {words if len(words) <= limit else words[: limit - 3] + '...'}"
 

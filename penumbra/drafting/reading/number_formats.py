@@ -94,6 +94,29 @@ def apply_number_format(column: str, number: NumberFormat) -> pl.Expr:
     return read_numbers(column, decimal=number.decimal, thousands=number.thousands, signs=number.signs)
 
 
+def describe_mixed_signs(values: pl.Series, signs: Sequence[str]) -> str:
+    """Describe that values of a column are in different units, which are read as numbers alike.
+
+    Args:
+        values: Text without nulls.
+        signs: The currencies, percent signs and units that stand around its numbers, the longer first.
+
+    Returns:
+        A phrase with examples; empty where all values have the same sign, or those without one may mean it as well.
+    """
+    examples = {sign: value for sign in reversed(signs) for value in values.filter(_has_sign(values, sign)).head(1)}
+    if "%" in signs and len(bare := values.filter(~values.str.contains("%", literal=True))):
+        examples[""] = bare[0]
+    if len(examples) < 2:
+        return ""
+    return f"{' and '.join(map(repr, examples.values()))} are read as numbers alike: nothing is converted"
+
+
+def _has_sign(values: pl.Series, sign: str) -> pl.Series:
+    """Whether the sign is there; of "US$", "$" is a part and no sign of its own."""
+    return values.str.contains(rf"(?:^|[^\pL]){re.escape(sign)}")
+
+
 def _find_signs(values: pl.Series) -> tuple[str, ...] | None:
     """What stands around the numbers; None where that is no currency, percent sign or unit."""
     different = values.unique()

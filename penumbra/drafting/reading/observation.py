@@ -9,7 +9,7 @@ from penumbra.core.text.quoting import list_names, quote_value
 from penumbra.drafting.draft import DraftRefused
 from penumbra.drafting.reading.number_formats import find_decimal_sign
 from penumbra.drafting.reading.profiles import MAX_LISTED_WORDS, ColumnProfile, profile_columns
-from penumbra.drafting.reading.readings import Reading, find_reading, find_time_reading
+from penumbra.drafting.reading.readings import Reading, find_reading, find_time_reading, find_wider_reading
 from penumbra.drafting.reading.samples import draw_sample, find_null_words
 from penumbra.drafting.reading.tables import DataTable, name_null_words
 
@@ -58,6 +58,12 @@ def observe_table(table: DataTable, name: str, target: str, time: str | None) ->
     readings = _find_readings(rows, time)
     values = _read_values(rows, readings)
     profiles = profile_columns(table, readings, _list_wordy(values), sample.total)
+    if wider := _find_wider(readings, profiles):
+        found = profile_columns(table, wider, (), sample.total)
+        better = [column for column in wider if found[column].read > profiles[column].read]
+        readings |= {column: wider[column] for column in better}
+        profiles |= {column: found[column] for column in better}
+        values = _read_values(rows, readings)
     unreadable = [column for column in readings if _is_unreadable(rows[column], profiles[column])]
     if unreadable:
         as_text = {column: Reading(pl.String(), pl.col(column)) for column in unreadable}
@@ -83,6 +89,12 @@ def _find_readings(rows: pl.DataFrame, time: str | None) -> dict[str, Reading]:
     if time is not None and not isinstance(readings[time].dtype, pl.Date | pl.Datetime):
         readings[time] = find_time_reading(rows[time]) or readings[time]
     return readings
+
+
+def _find_wider(readings: Mapping[str, Reading], profiles: Mapping[str, ColumnProfile]) -> dict[str, Reading]:
+    """Whole numbers of which some rows are none, read with decimals."""
+    wider = {name: find_wider_reading(name, reading) for name, reading in readings.items() if profiles[name].unreadable}
+    return {name: reading for name, reading in wider.items() if reading}
 
 
 def _read_values(rows: pl.DataFrame, readings: Mapping[str, Reading]) -> pl.DataFrame:

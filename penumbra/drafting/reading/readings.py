@@ -1,29 +1,28 @@
 """How each column is read: the dtype that its values have, and the expression that gives them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
 
 from penumbra.core.contract.value_readers import NUMBER_PATTERN
-from penumbra.data.conversion import FALSE_WORDS, TRUE_WORDS
 from penumbra.drafting.draft import NumberFormat
 from penumbra.drafting.reading.number_formats import (
     apply_number_format,
+    describe_mixed_signs,
     find_number_format,
     has_open_decimals,
 )
-from penumbra.drafting.reading.text_patterns import is_matched
+from penumbra.drafting.reading.text_patterns import has_both_answers, is_matched
 from penumbra.drafting.reading.time_formats import (
     CLOCK_PATTERN,
     TimeFormat,
     find_epoch_unit,
     find_time_format,
 )
-from penumbra.drafting.reading.words import CODE_WORDS, TIME_WORDS, has_word_of
+from penumbra.drafting.reading.words import BOOLEANS, CODE_WORDS, TIME_WORDS, has_word_of
 from penumbra.sources.conversions import read_times
 
-BOOLEANS = {word: word in TRUE_WORDS for word in (*TRUE_WORDS, *FALSE_WORDS) if not word.isdigit()}
 LEADING_ZERO_PATTERN = r"0[0-9]+"
 PHONE_PATTERN = r"\+[0-9]{8,}"
 WHOLE_PATTERN = r"[+-]?[0-9]{1,18}"
@@ -49,6 +48,7 @@ class Reading:
         time_format: The format of times; None for other columns, and for those that are times in the data.
         reason: Why the column is read so, as a phrase; empty where it is plain.
         is_left_out: Whether no schema can have the column, for the reason.
+        note: What the user should look at, as a phrase; empty for nothing.
     """
 
     dtype: pl.DataType
@@ -57,6 +57,7 @@ class Reading:
     time_format: TimeFormat | None = None
     reason: str = ""
     is_left_out: bool = False
+    note: str = ""
 
 
 def find_reading(sample: pl.Series, decimal: str | None) -> Reading:
@@ -99,6 +100,25 @@ def find_time_reading(sample: pl.Series) -> Reading | None:
     return _read_as_times(sample.name, unit) if unit else None
 
 
+def find_wider_reading(name: str, reading: Reading) -> Reading | None:
+    """Find out how a column is read whose whole numbers may have decimals in rows that the sample hasn't.
+
+    Args:
+        name: The column's name.
+        reading: The reading by the sample.
+
+    Returns:
+        The reading as numbers with decimals; None for what isn't whole numbers.
+    """
+    if not reading.dtype.is_integer():
+        return None
+    if reading.number_format:
+        numbers = apply_number_format(name, reading.number_format).cast(pl.Float64, strict=False)
+    else:
+        numbers = pl.col(name).cast(pl.String).str.strip_chars().cast(pl.Float64, strict=False)
+    return replace(reading, dtype=pl.Float64(), values=_drop_infinite(numbers))
+
+
 def _leave_out(sample: pl.Series, reason: str) -> Reading:
     return Reading(pl.String(), pl.lit(None, pl.String), reason=reason, is_left_out=True)
 
@@ -113,7 +133,7 @@ def _read_typed(values: pl.Series) -> Reading:
     if dtype.is_float() or isinstance(dtype, pl.Decimal):
         numbers = _drop_infinite(column.cast(pl.Float64))
         if dtype.is_float() and _is_whole(values):
-            return Reading(pl.Int64(), numbers.cast(pl.Int64, strict=False))
+            return Reading(pl.Int64(), _keep_whole(numbers))
         return Reading(pl.Float64(), numbers)
     if isinstance(dtype, pl.Datetime):
         return Reading(pl.Datetime("us", "UTC" if dtype.time_zone else None), column.dt.cast_time_unit("us"))
@@ -123,6 +143,11 @@ def _read_typed(values: pl.Series) -> Reading:
 def _drop_infinite(numbers: pl.Expr) -> pl.Expr:
     """NaN and infinite values are none."""
     return pl.when(numbers.is_finite()).then(numbers)
+
+
+def _keep_whole(numbers: pl.Expr) -> pl.Expr:
+    """Numbers with decimals are none."""
+    return pl.when(numbers == numbers.round()).then(numbers).cast(pl.Int64, strict=False)
 
 
 def _is_whole(numbers: pl.Series) -> bool:
@@ -141,15 +166,14 @@ def _read_text(values: pl.Series, decimal: str | None) -> Reading:
     name, column, text = values.name, pl.col(values.name), values.str.strip_chars()
     if reason := _find_code_reason(name, text):
         return Reading(pl.String(), column, reason=reason)
-    if _has_both_answers(text):
+    if has_both_answers(text):
         return Reading(pl.Boolean(), column.str.strip_chars().str.to_lowercase().replace_strict(BOOLEANS, default=None))
     if is_matched(text, COMPACT_DATE_PATTERN) and has_word_of(TIME_WORDS, name):
         return _read_as_times(name, TimeFormat("%Y%m%d", False))
     if is_matched(text, WHOLE_PATTERN):
         return _read_whole_text(text)
     if is_matched(text, f"(?:{WHOLE_PATTERN}|{WHOLE_FLOAT_PATTERN})"):
-        whole = column.str.strip_chars().cast(pl.Float64, strict=False)
-        return Reading(pl.Int64(), pl.when(whole == whole.round()).then(whole).cast(pl.Int64, strict=False))
+        return Reading(pl.Int64(), _keep_whole(column.str.strip_chars().cast(pl.Float64, strict=False)))
     signed = text.filter(text.str.contains("[.]"))
     if is_matched(text, NUMBER_PATTERN) and not (decimal == "," and has_open_decimals(signed)):
         return Reading(pl.Float64(), _drop_infinite(column.str.strip_chars().cast(pl.Float64, strict=False)))
@@ -160,12 +184,6 @@ def _read_text(values: pl.Series, decimal: str | None) -> Reading:
     if time := find_time_format(text, decimal):
         return _read_as_times(name, time)
     return Reading(pl.String(), column)
-
-
-def _has_both_answers(text: pl.Series) -> bool:
-    """Whether all values are words for yes or no, and there are both."""
-    words = {*text.str.to_lowercase().unique().head(2 * len(BOOLEANS))}
-    return words <= BOOLEANS.keys() and len({BOOLEANS[word] for word in words}) > 1
 
 
 def _find_code_reason(name: str, text: pl.Series) -> str:
@@ -192,7 +210,7 @@ def _read_spelled_numbers(name: str, text: pl.Series, number: NumberFormat) -> R
     read = text.to_frame(name).select(plain).to_series().drop_nulls()
     is_whole = is_matched(read, WHOLE_PATTERN)
     dtype = pl.Int64() if is_whole else pl.Float64()
-    return Reading(dtype, plain.cast(dtype, strict=False), number)
+    return Reading(dtype, plain.cast(dtype, strict=False), number, note=describe_mixed_signs(text, number.signs))
 
 
 def _read_clock(column: pl.Expr) -> pl.Expr:

@@ -8,12 +8,11 @@ import polars as pl
 from penumbra.core.columns import ROW_NUMBER_COLUMN
 from penumbra.drafting.draft import DraftRefused
 from penumbra.drafting.reading.tables import DataTable, describe_unreadable_rows
-from penumbra.drafting.reading.text_patterns import is_matched, measure_match
+from penumbra.drafting.reading.text_patterns import has_both_answers, is_matched, measure_match
 from penumbra.drafting.reading.words import FILLER_WORDS, NULL_WORDS
 
 SAMPLE_ROWS = 20_000
 SEED = 1
-MAX_TRIED_WORDS = 50  # words of a column among numbers that are looked up
 PLAIN_VALUE = r"[^0-9\pL]*[0-9][0-9.,:/+'\sTZ-]*(?:[^0-9\pL]|[A-Z]{3})*"  # of a number or a time
 MIN_PLAIN_SHARE = 0.5
 CODE_PATTERN = r"[A-Za-z]{2}"
@@ -70,20 +69,21 @@ def find_null_words(rows: pl.DataFrame) -> tuple[str, ...]:
         rows: A sample.
 
     Returns:
-        Words that are no value anywhere, such as "NULL", and those such as "-" that stand among numbers and times; not
-        NA where a column beside has codes of two letters, as those of countries are.
+        Words that are no value anywhere, such as "NULL", and those such as "-" that stand among numbers, times, or yes
+        and no; not NA where a column beside has codes of two letters, as those of countries are.
     """
     columns = [rows[name].drop_nulls() for name, dtype in rows.schema.items() if dtype == pl.String]
-    among_numbers = [values for values in columns if _is_plain(values)]
+    plain = [values for values in columns if _is_plain(values)]
     codes = [values for values in columns if is_matched(_drop_words(values), CODE_PATTERN)]
     known = _list_words(columns, NULL_WORDS)
-    fillers = [word for word in _list_words(among_numbers, FILLER_WORDS) if not _list_words(codes, [word])]
+    fillers = [word for word in _list_words(plain, FILLER_WORDS) if not _list_words(codes, [word])]
     return tuple(dict.fromkeys([*known, *fillers]))
 
 
 def _is_plain(values: pl.Series) -> bool:
-    """Whether numbers and times are most of a column's values that aren't one of the words."""
-    return measure_match(_drop_words(values), PLAIN_VALUE) >= MIN_PLAIN_SHARE
+    """Whether a column's values that aren't one of the words are mostly numbers and times, or all yes and no."""
+    rest = _drop_words(values)
+    return measure_match(rest, PLAIN_VALUE) >= MIN_PLAIN_SHARE or has_both_answers(rest)
 
 
 def _drop_words(values: pl.Series) -> pl.Series:

@@ -2,6 +2,8 @@
 
 import polars as pl
 
+from penumbra.drafting.reading.words import BOOLEANS
+
 MIN_READ_SHARE = 0.99  # of a column's values, that are of its dtype; the others are told
 
 
@@ -29,3 +31,16 @@ def is_matched(text: pl.Series, pattern: str) -> bool:
         Whether at most one of a hundred doesn't.
     """
     return measure_match(text, pattern) >= MIN_READ_SHARE
+
+
+def has_both_answers(text: pl.Series) -> bool:
+    """Tell whether all texts are words for yes or no, and there are both.
+
+    Args:
+        text: Texts (String) without nulls; blanks around them don't matter.
+
+    Returns:
+        Whether they are, in whatever case.
+    """
+    words = {*text.str.strip_chars().str.to_lowercase().unique().head(2 * len(BOOLEANS))}
+    return words <= BOOLEANS.keys() and len({BOOLEANS[word] for word in words}) > 1

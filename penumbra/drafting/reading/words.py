@@ -3,16 +3,19 @@
 import re
 import unicodedata
 
+from penumbra.data.conversion import FALSE_WORDS, TRUE_WORDS
+
 # Words in fields that are no value, whatever the column.
 NULL_WORDS = (
     *("NULL", "null", "Null", "NaN", "nan", "N/A", "n/a", "#N/A", "#NV", "<NA>", r"\N", "(null)", "NaT"),
     *("#VALUE!", "#REF!", "#DIV/0!", "#NULL!", "#NAME?", "#NUM!"),
 )
-# Words that are one among numbers and times, and may be a value of text (Namibia, nobody).
+# Words that are one among numbers, times, and yes and no, and may be a value of text (Namibia, nobody).
 FILLER_WORDS = (
     *("NA", "na", "None", "none", "nil", "-", "--", "---", "?", ".", "..", "*", "x", "unknown", "Unknown", "missing"),
     *("k.A.", "k. A.", "TBD", "n.a.", "N.A.", " ", "inf", "-inf"),
 )
+BOOLEANS = {word: word in TRUE_WORDS for word in (*TRUE_WORDS, *FALSE_WORDS) if not word.isdigit()}
 KEY_WORDS = frozenset(
     ("id", "ids", "key", "uuid", "guid", "number", "no", "nr", "num", "nummer", "code", "ref", "index")
 )
@@ -66,6 +69,44 @@ ENTITY_WORDS = frozenset(
         *("country", "city", "town", "state", "county", "store", "shop", "branch", "product", "item", "brand", "sku"),
         *("model", "user", "customer", "client", "account", "name", "campaign", "supplier", "vendor", "merchant"),
         *("agent", "employee", "version", "device", "browser", "host", "machine", "sensor", "station", "url", "domain"),
+    )
+)
+# Of what is counted, measured from nothing, or paid: never below 0.
+COUNT_WORDS = frozenset(
+    (
+        *("count", "counts", "n", "num", "qty", "quantity", "items", "units", "pieces", "visits", "views", "clicks"),
+        *(
+            "price",
+            "prices",
+            "cost",
+            "costs",
+            "fee",
+            "fare",
+            "salary",
+            "income",
+            "refund",
+            "wage",
+            "preis",
+            "menge",
+            "anzahl",
+        ),
+        *("age", "tenure", "duration", "seconds", "minutes", "hours", "days", "weeks", "months", "years", "since"),
+        *(
+            "year",
+            "month",
+            "hour",
+            "minute",
+            "weight",
+            "height",
+            "length",
+            "width",
+            "depth",
+            "size",
+            "area",
+            "distance",
+        ),
+        *("mileage", "km", "miles", "speed", "windspeed", "humidity", "population", "passengers", "seats", "rooms"),
+        *("share", "percent", "percentage", "probability", "discount", "stars", "rating"),
     )
 )
 OPEN_WORDS = ENTITY_WORDS | KEY_WORDS | CODE_WORDS

@@ -12,21 +12,42 @@ from tests.helpers.drafted_orders import draft_column, draft_orders, get_column
 @pytest.mark.parametrize(
     ("values", "dtype", "minimum", "maximum"),
     [
-        (["1", "12", "40"], pl.Int8(), 0, 100),
-        (["1", "700"], pl.Int16(), 0, 2000),
+        (["1", "12", "40"], pl.Int8(), -100, 100),
+        (["1", "700"], pl.Int16(), -2000, 2000),
         (["-4", "700"], pl.Int16(), -1000, 2000),
-        (["1", "70000"], pl.Int32(), 0, 200_000),
-        (["1", "7000000000"], pl.Int64(), 0, 20_000_000_000),
+        (["1", "70000"], pl.Int32(), -200_000, 200_000),
+        (["1", "7000000000"], pl.Int64(), -20_000_000_000, 20_000_000_000),
         (["0", "1"], pl.Int8(), 0, 1),
-        (["0.5", "1.25"], pl.Float64(), 0, 2),
+        (["0.5", "1.25"], pl.Float64(), -2, 2),
         (["-12.5", "30.0"], pl.Float64(), -100, 100),
-        (["1e3", "2.5e3"], pl.Float64(), 0, 5000),
+        (["1e3", "2.5e3"], pl.Float64(), -5000, 5000),
     ],
 )
 def test_a_number_has_the_smallest_type_and_room_around_its_range(tmp_path, values, dtype, minimum, maximum):
     column = draft_column(tmp_path, values)
     assert (column.dtype, column.minimum, column.maximum) == (dtype, minimum, maximum)
     assert (column.role, column.feature, column.nullable) == ("feature", "number", False)
+
+
+@pytest.mark.parametrize("name", ["n_items", "Price (EUR)", "age", "duration", "postings count"])
+def test_what_is_counted_or_paid_is_never_below_0(tmp_path, name):
+    assert draft_column(tmp_path, ["1", "12", "40"], name).minimum == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "bounds"),
+    [
+        ("temperature", ["3.5", "30.25"], (-100, 100)),
+        ("temperature", ["18", "30"], (-50, 50)),
+        ("pressure", ["1000.5", "1010.5"], (-2000, 2000)),
+        ("lat", ["7.5", "44.25"], (-90, 90)),
+        ("Longitude", ["-109", "13"], (-180, 180)),
+        ("lat", ["7.5", "144.25"], (-500, 500)),
+    ],
+)
+def test_a_number_that_may_become_negative_has_room_below_0(tmp_path, name, values, bounds):
+    column = draft_column(tmp_path, values, name)
+    assert (column.minimum, column.maximum) == bounds
 
 
 def test_a_number_of_the_calendar_has_its_range(tmp_path):
@@ -40,6 +61,12 @@ def test_whole_numbers_that_a_tool_wrote_as_floats_since_some_are_missing_are_wh
     assert (column.dtype, column.nullable) == (pl.Int8(), True)
 
 
+@pytest.mark.parametrize("words", [["1", "2", "0.5"], ["1.0", "2.0", "0.5"], ["1 %", "2 %", "0.5 %"]])
+def test_whole_numbers_with_halves_in_a_few_rows_have_decimals_and_lose_none(tmp_path, words):
+    draft = draft_orders(tmp_path, qty=[*words[:2] * 198, *words[2:] * 4])
+    assert (get_column(draft, "qty").dtype, draft.notes) == (pl.Float64(), ())
+
+
 @pytest.mark.parametrize(
     "word", ["", "NA", "N/A", "n/a", "null", "NULL", "NaN", "nan", "-", "?", "None", "#N/A", "k.A."]
 )
@@ -49,6 +76,17 @@ def test_a_word_among_numbers_is_a_missing_value(tmp_path, word):
     assert (column.dtype, column.nullable) == (pl.Float64(), True)
     assert draft.source.options == ({"null_words": ("", word)} if word else {})
     assert draft.notes == ((f"read as missing: '{word}'",) if word else ())
+
+
+@pytest.mark.parametrize(
+    "values", [["TRUE", "FALSE", "NA"], ["True", "False", "None"], ["yes", "no", "-"], ["T", "F", "unknown"]]
+)
+def test_a_word_among_yes_and_no_is_a_missing_value(tmp_path, values):
+    draft = draft_orders(tmp_path, value=values)
+    column = get_column(draft, "value")
+    assert (column.dtype, column.nullable, column.categories) == (pl.Boolean(), True, ())
+    assert draft.source.options == {"null_words": ("", values[2])}
+    assert draft.notes == (f"read as missing: '{values[2]}'",)
 
 
 def test_na_is_a_value_beside_other_codes_of_two_letters_and_none_in_other_text(tmp_path):
@@ -61,7 +99,16 @@ def test_na_is_a_value_beside_other_codes_of_two_letters_and_none_in_other_text(
 
 @pytest.mark.parametrize(
     "values",
-    [["yes", "no"], ["Yes", "No"], ["y", "n"], ["Y", "N", ""], ["true", "false"], ["TRUE", "FALSE"], ["T", "F"]],
+    [
+        ["yes", "no"],
+        [" yes", "no "],
+        ["Yes", "No"],
+        ["y", "n"],
+        ["Y", "N", ""],
+        ["true", "false"],
+        ["TRUE", "FALSE"],
+        ["T", "F"],
+    ],
 )
 def test_booleans_are_read_by_their_words(tmp_path, values):
     column = draft_column(tmp_path, values)
@@ -85,6 +132,20 @@ def test_yes_and_no_of_another_language_are_a_category(tmp_path):
 def test_numbers_of_another_spelling_carry_their_format(tmp_path, values, number_format, dtype):
     column = draft_column(tmp_path, values)
     assert (column.number_format, column.dtype, column.feature) == (number_format, dtype, "number")
+
+
+@pytest.mark.parametrize(
+    ("values", "note"),
+    [
+        (["5%", "7%", "0.05"], ("'value': '5%' and '0.05' are read as numbers alike: nothing is converted",)),
+        (["€5", "$7"], ("'value': '€5' and '$7' are read as numbers alike: nothing is converted",)),
+        (["5 US$", "7 US$"], ()),
+        (["$5", "7"], ()),
+    ],
+)
+def test_numbers_of_several_units_in_a_column_are_told(tmp_path, values, note):
+    draft = draft_orders(tmp_path, value=(values * 200)[:400])
+    assert (get_column(draft, "value").feature, draft.notes) == ("number", note)
 
 
 @pytest.mark.parametrize(

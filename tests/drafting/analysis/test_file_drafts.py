@@ -11,7 +11,10 @@ import pytest
 
 from penumbra.drafting.analysis.problem_analysis import draft_problem
 from penumbra.drafting.draft import DraftRefused
+from penumbra.drafting.reading import samples
+from penumbra.drafting.reading.tables import DataTable
 from tests.helpers.drafted_orders import ROWS, get_column, make_orders, write_csv
+from tests.helpers.written_problems import count_broken_rules, load_written
 
 
 def draft(path, **options):
@@ -205,6 +208,25 @@ def test_a_column_of_parquet_that_no_feature_reads_is_left_out_with_the_reason(t
     make_typed(value=values).write_parquet(tmp_path / "data.parquet")
     column = get_column(draft(tmp_path / "data.parquet"), "value")
     assert (column.role, column.reason[: len(reason)]) == ("unused", reason)
+
+
+def test_words_for_missing_values_in_parquet_are_read_as_missing_by_the_source_too(tmp_path):
+    quantity, place = pl.Series(["1", "2", "NULL", "N/A"] * 100), pl.Series(["north", "south", "NULL", "NULL"] * 100)
+    make_typed(qty=quantity, place=place).write_parquet(tmp_path / "a.parquet")
+    found = draft(tmp_path / "a.parquet")
+    assert get_column(found, "place").categories == ("north", "south")
+    with load_written(found, tmp_path, ("schema", "source", "features")) as problem:
+        assert count_broken_rules(problem) == ({}, ROWS)
+
+
+def test_whole_floats_of_a_sample_have_decimals_where_any_row_has(tmp_path, monkeypatch):
+    monkeypatch.setattr(samples, "SAMPLE_ROWS", 40)
+    amounts = pl.Series([1.0, 2.0] * 200)
+    sampled = samples.draw_sample(DataTable(pl.LazyFrame({"n": range(ROWS)})), "data").rows["n"]
+    amounts[next(n for n in range(ROWS) if n not in sampled)] = 0.5
+    make_typed(value=amounts).write_parquet(tmp_path / "a.parquet")
+    found = draft(tmp_path / "a.parquet")
+    assert (get_column(found, "value").dtype, found.notes) == (pl.Float64(), ())
 
 
 # Databases

@@ -111,6 +111,13 @@ def test_rows_without_an_outcome_and_rare_classes_are_told(tmp_path):
     )
 
 
+@pytest.mark.parametrize("values", [["TRUE", "FALSE", "NA"], ["True", "False", "None"], ["yes", "no", "-"]])
+def test_an_outcome_that_others_tools_write_as_missing_is_no_class(tmp_path, values):
+    found = draft_orders_with_target(tmp_path, values[:2] * 190 + values[2:] * 20)
+    assert found.target == DraftTarget("binary", "target", True)
+    assert found.notes == ("20 rows have no 'target': kept, and not learnt from", f"read as missing: '{values[2]}'")
+
+
 def test_a_target_that_isn_t_there_is_refused_with_the_columns(tmp_path):
     with pytest.raises(DraftRefused, match=r"data\.csv has no column 'churned': it has day, amount, late$"):
         draft(tmp_path, make_orders(), "churned")

@@ -71,6 +71,12 @@ def test_a_binary_target_says_which_value_means_yes(column, positive, expression
     assert f"    return {expression}\n" in written
 
 
+def test_a_comment_has_quotation_marks_as_they_are():
+    late = replace(COMMENT, name="shipped", reason="lies after the row's time")
+    written = render_schema(draft_with(late))
+    assert '    # Without "shipped": lies after the row\'s time\n' in written
+
+
 def test_reasons_stand_where_a_person_would_write_them():
     written = render_schema(draft_orders("orders.csv"))
     assert '    # whole numbers\n    class_ = dy.Int16(min=0, max=200, alias="class")\n' in written
