@@ -34,7 +34,8 @@ class ExperimentFlow(FlowSpec):
             self.plan = plan.make_plan(self.settings, problem)
             folder = self.settings.training.folder / name_run_folder()
             self.matrices = matrices.write_matrices(self.settings, problem, self.plan.split.before_test, folder)
-            screening.screen_run(self.matrices, [self.only], self.plan)
+            rejections, remarks = screening.screen_run(self.matrices, [self.only], self.plan)
+            print(*remarks, *rejections, sep="\n")
             rows = self.settings.training.quick_rows
             print(experiment_run.try_sample(self.matrices, self.only, self.plan.split, rows))
         self.jobs = matrices.list_trial_jobs(problem, [self.only])

@@ -6,6 +6,7 @@ from metaflow import FlowSpec, Parameter, current, schedule, step
 
 from flows.steps.errors import end_refused_pods, stop_with_one_sentence
 from flows.steps.pods import get_daily_schedule, run_code_of_image
+from flows.steps.results import say_result
 from flows.steps.shared_work import share_work
 
 
@@ -46,7 +47,7 @@ class PromoteFlow(FlowSpec):
 
         with share_work("promote"), stop_with_one_sentence(*verdicts.PROMOTION_ERRORS):
             flow_run = current.run_id if self.settings.cluster.state else ""
-            print(verdicts.act_on_cases(self.settings, self.cases, flow_run))
+            say_result(verdicts.act_on_cases(self.settings, self.cases, flow_run))
             announce_approvals(self.settings)
         self.next(self.end)
 

@@ -8,6 +8,7 @@ from flows.steps.errors import FlowStopped, end_refused_pods, stop_with_one_sent
 from flows.steps.flow_locks import hold_flow_locks
 from flows.steps.parallel import count_parallel_tasks, distribute_jobs, limit_parallel_tasks
 from flows.steps.pods import get_fit_environment, get_fit_resources, run_code_of_image
+from flows.steps.results import say_result
 from flows.steps.shared_work import share_work
 
 
@@ -22,7 +23,7 @@ class TrainFlow(FlowSpec):
     def start(self):
         """Write the matrices where every task can map them, and deal the candidates to the tasks that run at once."""
         from flows.steps import admission
-        from flows.steps.train import excluded_days, gate_evaluation, matrices, plan, registration
+        from flows.steps.train import gate_evaluation, matrices, plan, registration
         from flows.steps.train.trials import screening
         from penumbra.approvals.accepted_faults import include_accepted_faults
         from penumbra.core.project_loading import load_project
@@ -37,7 +38,6 @@ class TrainFlow(FlowSpec):
             require_signing_key(self.settings.registry.signed_by)
             admission.prepare_training(self.settings, problem)
             self.plan = plan.make_plan(self.settings, problem)
-            print(excluded_days.describe_excluded_days(self.plan.facts["left_out"], self.settings.monitor.on_faults))
             folder = self.settings.training.folder / current.run_id
             self.matrices = matrices.write_matrices(self.settings, problem, self.plan.split.all, folder)
             names = self.settings.training.candidates
@@ -126,7 +126,7 @@ class TrainFlow(FlowSpec):
             specs = evaluation.write_evaluation(result)
             text = registration.register_outcome(result, self.reason)
         evaluation.fill_training_card(result, text, specs)
-        print(text)
+        say_result(text)
         self.next(self.end)
 
     @step

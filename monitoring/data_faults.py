@@ -15,7 +15,6 @@ from monitoring.expectations import CONSTANT_TOLERANCE, MIN_DAY_ROWS, Expectatio
 from penumbra.core.columns import COUNT_COLUMN, FOUND_COLUMN, MOMENTS_COLUMN, VALUE_COLUMN
 from penumbra.core.text.quoting import escape_text, list_names, quote_value
 
-NULL_SHARE_MARGIN = 0.1  # than ever on a day of the reference
 MIN_NEW_VALUE_SHARE = 0.01  # of a day's rows, of a value that was never seen
 MIN_VALUE_ROWS = 10  # rows of a value that was always there and isn't, or never was and is
 MIN_RENAMED_ROWS = 4  # rows of one, where an unknown one came at the same time
@@ -155,8 +154,8 @@ def _is_compatible(found: pl.DataType, wanted: pl.DataType) -> bool:
 
 
 def _find_null_faults(rows: pl.DataFrame, norms: Expectations) -> Iterator[DataFault]:
-    for name, usual in norms.nulls.items():
-        if name in rows.columns and (share := rows[name].null_count() / rows.height) > usual + NULL_SHARE_MARGIN:
+    for name, (usual, limit) in norms.nulls.items():
+        if name in rows.columns and (share := rows[name].null_count() / rows.height) > limit:
             text = f"{share:.0%} of {name} are missing; in no {norms.period} of the reference more than {usual:.0%}"
             yield DataFault("nulls", name, text, "a source fell away, or a join finds nothing")
 

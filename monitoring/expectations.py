@@ -6,6 +6,7 @@ so many that they have rows enough, in a window or before it.
 
 import datetime as dt
 import math
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -18,6 +19,7 @@ from monitoring.units import ValueGrid
 from penumbra.core.columns import (
     COUNT_COLUMN,
     DAY_COLUMN,
+    FOUND_COLUMN,
     MOMENTS_COLUMN,
     SHARE_COLUMN,
     SPREAD_COLUMN,
@@ -30,8 +32,10 @@ MIN_DAY_ROWS = 50  # rows, to judge a day by them
 MIN_WHOLE_DAY_SHARE = 0.5  # a day with a smaller share of the usual day's rows isn't whole, and teaches nothing
 MAX_WATCHED_GROUPS = 8  # a category with no more values is a place to watch each of: a sensor, a line
 MIN_VARYING_VALUES = 3  # where there were never fewer different values in a day, one alone is suspicious
+NULL_SHARE_MARGIN = 0.1  # missing values more than ever on a day of the reference: as many are no fault yet
+NULL_SHARE_SPREADS = 2  # or so many standard deviations of its days' shares
 CONSTANT_TOLERANCE = 0.01  # of a number: two that differ by less are the same constant
-MIN_KNOWN_SPANS = 20  # spans of days; of fewer the fewest values are little known, and twice as many are asked for
+MIN_KNOWN_SPANS = 20  # spans of days; of fewer the extremes are little known, and limits are twice as far away
 MAX_CHANCE = 1e-3  # of values that don't belong together to agree so often: then they do belong together
 MIN_WIDE_ROWS, MAX_WIDE_WEEKS = 140, 4  # rows in which a renamed value shows; the most weeks to gather them from
 MAX_BLOCK_DAYS = 92  # a window's days are judged together with so many days before its end at most
@@ -46,7 +50,7 @@ class Expectations:
         time: The name of the column with the row's time.
         dtypes: The contract's dtype of each other column.
         moments: The fewest different times of a day's rows.
-        nulls: The largest share of missing values on a day, by column.
+        nulls: The largest share of missing values on a day, and the share above which too many are missing, by column.
         categories: By text column a frame with its values (`penumbra.value`), each one's mean share of a day's rows
             (`penumbra.share`), and the share of the days that had it (`penumbra.day`).
         ranges: Smallest and largest value of the contract, by numeric column.
@@ -65,7 +69,7 @@ class Expectations:
     time: str
     dtypes: Mapping[str, Any]
     moments: int
-    nulls: Mapping[str, float]
+    nulls: Mapping[str, tuple[float, float]]
     categories: Mapping[str, pl.DataFrame]
     ranges: Mapping[str, tuple[float | None, float | None]]
     checks: Sequence[ColumnCheck]
@@ -164,7 +168,7 @@ def _learn_of_blocks(reference: pl.DataFrame, schema: ProblemSchema, block_days:
         time=schema.TIME,
         dtypes={name: column.dtype for name, column in columns.items()},
         moments=min(day[schema.TIME].n_unique() for day in days),
-        nulls={name: max(day[name].null_count() / day.height for day in days) for name in columns},
+        nulls={name: _learn_null_limit([day[name].null_count() / day.height for day in days]) for name in columns},
         categories={name: _learn_categories(rows, name, len(days)) for name in texts},
         ranges={name: (getattr(columns[name], "min", None), getattr(columns[name], "max", None)) for name in numbers},
         checks=tuple(schema.CHECKS),
@@ -210,6 +214,13 @@ def _select_whole_days(reference: pl.DataFrame, time: str, block_days: int) -> p
     rows, count = reference.with_columns(day.cast(pl.Date).alias(DAY_COLUMN)), pl.col(COUNT_COLUMN)
     whole = rows.group_by(DAY_COLUMN).len(COUNT_COLUMN).filter(count >= MIN_WHOLE_DAY_SHARE * count.median())
     return rows.join(whole.select(DAY_COLUMN), on=DAY_COLUMN, how="semi").sort(DAY_COLUMN, time)
+
+
+def _learn_null_limit(shares: Sequence[float]) -> tuple[float, float]:
+    """The largest share of missing values, and the limit: further beyond it where days differ more, or are few."""
+    usual, spread = max(shares), statistics.stdev(shares)
+    little_known = 1 if len(shares) >= MIN_KNOWN_SPANS else 2
+    return usual, usual + little_known * max(NULL_SHARE_MARGIN, NULL_SHARE_SPREADS * spread)
 
 
 def _learn_categories(rows: pl.DataFrame, name: str, days: int) -> pl.DataFrame:
@@ -262,15 +273,18 @@ def _learn_constant(rows: pl.DataFrame, name: str, texts: Sequence[str]) -> tupl
 
 
 def _learn_shared_keys(rows: pl.DataFrame, time: str, name: str, texts: Sequence[str]) -> tuple[str, ...] | None:
-    """The moment alone, or with one category, where rows that share it always share this value, null included."""
+    """The moment alone, or with one category, where rows that share it always share this value, null included.
+
+    Moments on end that agree on one value are one piece of evidence: two sensors that stand still share nothing."""
     for by in [(time,), *((time, text) for text in texts)]:
-        values = pl.col(name).n_unique().alias(VALUE_COLUMN)
-        groups = rows.group_by(by).agg(values, pl.len().alias(COUNT_COLUMN)).filter(pl.col(COUNT_COLUMN) > 1)
+        values, first = pl.col(name).n_unique().alias(VALUE_COLUMN), pl.col(name).first().alias(FOUND_COLUMN)
+        groups = rows.group_by(by).agg(values, first, pl.len().alias(COUNT_COLUMN)).filter(pl.col(COUNT_COLUMN) > 1)
+        agreed = groups.sort(by[::-1])[FOUND_COLUMN]
+        changes = int(agreed.ne_missing(agreed.shift()).sum())
         if (
-            groups.height >= MIN_VARYING_VALUES
+            agreed.n_unique() >= MIN_VARYING_VALUES
             and groups[VALUE_COLUMN].max() == 1
-            and not _may_agree_by_chance(rows[name], groups.height)
-            and rows[name].n_unique() >= MIN_VARYING_VALUES
+            and not _may_agree_by_chance(rows[name], changes)
         ):
             return by
     return None

@@ -12,3 +12,5 @@ for _name in [name for name in os.environ if name.startswith(API_KEY_PREFIX)]:
 
 # Names the file that a flow which stops writes its reason to. (What begins with PENUMBRA_ would be a setting.)
 REASON_VARIABLE = "FLOW_REASON_FILE"
+# Names the file for what a flow ends with, which the command that started it prints below the flow's log.
+RESULT_VARIABLE = "FLOW_RESULT_FILE"

@@ -33,28 +33,33 @@ def set_environment_defaults() -> None:
         os.environ.setdefault(name, value)
 
 
-def run_flow_process(name: str, *options: str, cluster: "ClusterSettings | None" = None) -> None:
-    """Run a flow until it ends; its output goes where that of this process goes.
+def run_flow_process(name: str, *options: str, cluster: "ClusterSettings | None" = None) -> str:
+    """Run a flow until it ends; its log goes where the output of this process goes.
 
     Args:
         name: The flow's file in flows/, without ".py".
         options: Options of its `run`, such as "--only=forest".
         cluster: Where its steps run as pods; None for this machine.
 
+    Returns:
+        The words that it ends with, which aren't in its log; "" for a flow without, and for pods, whose log has them.
+
     Raises:
         Refusal: The flow failed, with its reason; its output says more.
     """
-    from flows.steps import REASON_VARIABLE
+    from flows.steps import REASON_VARIABLE, RESULT_VARIABLE
     from penumbra.core.settings import PROJECT_ROOT
 
     flow = str(PROJECT_ROOT / "flows" / f"{name}.py")
     with tempfile.TemporaryDirectory() as folder:
-        reason = Path(folder) / "reason.txt"
+        reason, result = Path(folder) / "reason.txt", Path(folder) / "result.txt"
         words, environment = _address_cluster(cluster) if cluster else (["--no-pylint", "run"], {})
         command = sys.executable, flow, *words, *options
-        if run_command(*command, environment={**environment, REASON_VARIABLE: str(reason)}):
+        files = {REASON_VARIABLE: str(reason), RESULT_VARIABLE: str(result)}
+        if run_command(*command, environment={**environment, **files}):
             said = reason.read_text() if reason.exists() else "its output above says why"
             raise Refusal(f"flows/{name}.py failed: {said}")
+        return result.read_text() if result.exists() else ""
 
 
 def _address_cluster(cluster: "ClusterSettings") -> tuple[list[str], dict[str, str]]:

@@ -124,8 +124,9 @@ def build_label_reader(schema: ProblemSchema, max_records: int) -> RecordReader:
         A reader whose pydantic model is called "Feedback".
     """
     spec, columns = LabelSpec.from_schema(schema), build_model_fields(schema.Labelled)
+    id_type = Annotated[str, StringConstraints(pattern=f"^{ENTRY_ID_PATTERN.pattern}$")]
     members: Any = {
-        choose_id_field(spec): (Annotated[str, StringConstraints(pattern=f"^{ENTRY_ID_PATTERN.pattern}$")], None),
+        choose_id_field(spec): (id_type, None if spec.key else ...),
         **{name: (columns[name][0], None) for name in spec.key},
         **{name: (columns[name][0], ...) for name in spec.outcome},
     }
@@ -169,8 +170,7 @@ def _make_base_model(spec: LabelSpec) -> type[NamedModel]:
 def _find_key_faults(values: RecordDict, id_field: str, key: Sequence[str]) -> list[dict[str, Any]]:
     given = [name for name in key if values[name] is not None]
     if values[id_field] is None and not given:
-        ways = ["the id of a prediction", ", ".join(key)]
-        return [{"field": id_field, "expected": " or ".join(filter(None, ways))}]
+        return [{"field": id_field, "expected": f"the id of a prediction or {', '.join(key)}"}]
     if values[id_field] is not None:
         return [{"field": name, "value": values[name], "expected": f"no value beside {id_field}"} for name in given]
     return [{"field": name, "expected": "a value: it is part of the key"} for name in key if name not in given]

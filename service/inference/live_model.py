@@ -37,7 +37,10 @@ from service.http.responses import make_decision_function
 from service.inference.rule_engine import RuleEngine, RuleEngineFactory, make_empty_rule_engine
 
 ScoredInputs = tuple[list[float], Any]
-NO_LIVE_MODEL = "there is no live model yet: `make train` makes the first, which is picked up without a restart"
+NO_LIVE_MODEL = (
+    "no live model is loaded yet: it is being fetched or, where there is none, `make train` makes the first, which is "
+    "picked up without a restart"
+)
 
 logger = logging.getLogger("service.inference.live_model")
 

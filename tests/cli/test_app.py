@@ -11,7 +11,8 @@ from typing import Any
 import click
 import pytest
 
-from flows.steps import REASON_VARIABLE
+from flows.steps import REASON_VARIABLE, RESULT_VARIABLE
+from flows.steps.results import say_result
 from penumbra.cli import processes
 from penumbra.cli.app import SECTIONS, main
 from penumbra.cli.commands.project import BENCHMARKS
@@ -156,6 +157,22 @@ def test_the_reason_that_a_flow_stopped_for_is_on_stderr(monkeypatch: pytest.Mon
     monkeypatch.setattr(processes, "run_command", stop)
     result = run_command_line("monitor")
     assert (result.exit_code, result.stderr) == (1, "flows/monitor.py failed: there is no batch\n")
+
+
+def test_what_a_flow_ends_with_is_printed_once_below_its_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    def end(*_: str, environment: Mapping[str, str]) -> int:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(RESULT_VARIABLE, environment[RESULT_VARIABLE])
+            say_result("Nothing to decide")
+        return 0
+
+    monkeypatch.setattr(processes, "run_command", end)
+    assert run_command_line("promote").stdout == "\nNothing to decide\n"
+
+
+def test_what_a_flow_ends_with_is_in_its_log_where_no_command_waits_for_it(capsys: pytest.CaptureFixture[str]) -> None:
+    say_result("Nothing to decide")
+    assert capsys.readouterr().out == "Nothing to decide\n"
 
 
 def test_every_benchmark_has_a_name() -> None:

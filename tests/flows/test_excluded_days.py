@@ -1,5 +1,6 @@
 """Days with data faults that nothing is learnt from."""
 
+import datetime as dt
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,21 @@ def test_a_day_with_a_fault_is_left_out_and_named(batches: Path) -> None:
     text = excluded_days.describe_excluded_days(excluded)
     assert "temp has one value all day" in text
     assert f'monitor.accept = ["{FAULTY}"]' in text
+    assert f"  {FAULTY}: temp has one value all day" in excluded_days.list_excluded_spans(excluded)
+
+
+def test_two_hundred_days_are_two_lines_that_say_why_where_to_look_and_what_to_do() -> None:
+    days = [str(dt.date(2024, 1, 1) + dt.timedelta(days=number)) for number in range(204)]
+    excluded = {day: ["age is frozen" if number else "no rows"] for number, day in enumerate(days)}
+    first, second = excluded_days.describe_excluded_days(excluded).splitlines()
+    assert first == "Nothing is learnt from 204 days with data faults, 2024-01-01 to 2024-07-22: age is frozen"
+    assert "`penumbra quarantine`" in second
+    assert 'monitor.accept = ["2024-07-22"]' in second
+    assert excluded_days.list_excluded_spans(excluded).splitlines() == [
+        "Left out of training for data faults: 204 days",
+        "  2024-01-01: no rows",
+        "  2024-01-02 to 2024-07-22 (203 days): age is frozen",
+    ]
 
 
 def test_the_rows_of_other_days_stay(batches: Path) -> None:

@@ -4,6 +4,8 @@ import datetime as dt
 from dataclasses import replace
 from types import SimpleNamespace
 
+import dataframely as dy
+import numpy as np
 import polars as pl
 import pytest
 
@@ -122,6 +124,48 @@ def test_values_that_hardly_ever_differ_are_not_taken_for_the_same_by_rule(order
     few = rows.filter(pl.col("n") % 100 >= 90).drop("n")
     learnt = learn_expectations(few, orders.schema)
     assert ("amount" in learnt.shared, "amount" in learnt.constants) == (False, False)
+
+
+class Storms:
+    TIME, CHECKS = "at", ()
+
+    class Row(dy.Schema):
+        at = dy.Datetime()
+        eye = dy.Int64(nullable=True)
+
+
+def make_storms(eyes: list[int | None], storms: int) -> pl.DataFrame:
+    """Four rows a day of each storm; the eyes are those of the days."""
+    start = dt.datetime(2024, 1, 1)
+    moments = [start + dt.timedelta(hours=6 * number) for number in range(4 * len(eyes))]
+    return pl.DataFrame({"at": moments, "eye": np.repeat(eyes, 4).tolist()}).select(
+        pl.all().repeat_by(storms).explode()
+    )
+
+
+@pytest.mark.parametrize(("days_of_each", "is_shared"), [(10, False), (1, True)])
+def test_what_stands_still_in_two_storms_at_once_is_shared_only_if_it_changes_in_both_again_and_again(
+    days_of_each, is_shared
+):
+    rows = make_storms([eye for eye in (0, 10, 0, 20) * (10 // days_of_each) for _ in range(days_of_each)], 2)
+    assert ("eye" in learn_expectations(rows, Storms).shared) == is_shared
+
+
+@pytest.mark.parametrize(
+    ("missing_days", "is_fault"),  # of ten: in each span but the last, where all are missing
+    [((6, 3, 8), False), ((6, 7, 6), True), ((0, 0, 0), True)],
+)
+def test_missing_values_are_a_fault_only_where_their_share_hardly_differs_from_span_to_span(missing_days, is_fault):
+    known = [None if day < missing else day for missing in missing_days for day in range(13)]
+    norms = learn_expectations(make_storms(known, 1), Storms)
+    assert norms.block_days == 13
+    found = find_data_faults(make_storms([None] * 13, 1), norms)
+    assert ("nulls" in {fault.what for fault in found}) == is_fault
+
+
+def test_a_share_of_missing_values_that_never_was_is_a_fault(orders, norms):
+    broken = make_rows(orders, WEEK[:3]).with_columns(pl.when(pl.int_range(pl.len()) % 3 > 0).then("amount"))
+    assert {fault.key for fault in find_data_faults(broken, norms)} == {("nulls", "amount")}
 
 
 def test_a_value_with_few_rows_a_day_that_is_renamed_shows_in_weeks(orders):

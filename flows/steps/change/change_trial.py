@@ -16,7 +16,6 @@ from flows.steps.change.scored_models import JUDGED_PART, ScoredModel, score_mod
 from flows.steps.change.trial_folder import enclose_settings, fill_trial_folder
 from flows.steps.doctor import examination
 from flows.steps.train import experiment_run, gate_evaluation
-from flows.steps.train.excluded_days import describe_excluded_days
 from flows.steps.train.final_fit import score_baseline
 from flows.steps.train.gate_evaluation import GateOutcome
 from flows.steps.train.matrices import Matrices, list_trial_jobs, write_matrices
@@ -111,8 +110,6 @@ def try_change(settings: Settings, problem: Problem, names: Sequence[str], rows:
     matrices = write_matrices(enclosed, problem, plan.split.before_test, folder / "matrices")
     with threadpool_limits(1):  # with more threads sums come out differently in the last bit
         trials, rejections, more, gate = _train_and_judge(enclosed, plan, replace(matrices, most_rows=rows))
-    if excluded := describe_excluded_days(plan.facts["left_out"], settings.monitor.on_faults):
-        remarks.append(excluded)
     return ChangeTrial(
         live=live,
         unknown=gate.live.why_unknown if gate.live and not gate.live.known.all() else "",

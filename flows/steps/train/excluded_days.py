@@ -109,26 +109,55 @@ def _count_outcomes(store: DataStore, batch: str, excluded: ExcludedDays) -> Bat
         return BatchOutcomes(count, remark, is_weighted)
     if known.is_empty():
         return BatchOutcomes(0, "" if is_flywheel_batch(batch) else "no row has an outcome yet")
-    return BatchOutcomes(count, "" if count else "every day with outcomes has data faults", is_weighted)
+    return BatchOutcomes(count, "", is_weighted)
 
 
 def describe_excluded_days(days: ExcludedDays, on_faults: bool = True) -> str:
-    """Describe the excluded days for the terminal.
+    """Describe the excluded days, how ever many, in two lines.
 
     Args:
         days: What `find_excluded_days` returned.
         on_faults: The setting `monitor.on_faults`: whether faults were looked for.
 
     Returns:
-        The days with their faults and what to do about them, "" if there are none, or that the check was skipped.
+        How many days are left out, why the last one is, where all of them are listed, and what to do about them; "" if
+        there are none, or that the check was skipped.
     """
     if not on_faults:
         return "No day was looked at for data faults: monitor.on_faults = false."
-    listed = "\n".join(f"  {day}: {'; '.join(faults)}" for day, faults in days.items())
-    names = ", ".join(f'"{day}"' for day in days)
-    head = f"Nothing is learnt from {len(days)} days with data faults:\n{listed}\n"
-    advice = "`penumbra ingest --again` fetches a batch that was mended; what is no fault is accepted by"
-    return head + f"{advice} monitor.accept = [{names}] in settings.toml." if days else ""
+    if not days:
+        return ""
+    first, last = min(days), max(days)
+    span = (
+        f"a day with data faults, {last}" if len(days) == 1 else f"{len(days)} days with data faults, {first} to {last}"
+    )
+    return (
+        f"Nothing is learnt from {span}: {'; '.join(days[last])}\n"
+        "Next: `penumbra quarantine` lists them. What was mended comes by `penumbra ingest --again`; what is no fault "
+        f'is accepted by its day or column, such as monitor.accept = ["{last}"] in settings.toml.'
+    )
+
+
+def list_excluded_spans(days: ExcludedDays) -> str:
+    """List the excluded days, those on end with the same faults in one line.
+
+    Args:
+        days: What `find_excluded_days` returned.
+
+    Returns:
+        A line for each span of days, under one that says how many they are; "" if there are none.
+    """
+    spans: list[tuple[list[str], list[str]]] = []
+    for day, faults in sorted(days.items()):
+        if not spans or spans[-1][1] != faults:
+            spans.append(([], faults))
+        spans[-1][0].append(day)
+    lines = [f"  {_name_span(each)}: {'; '.join(faults)}" for each, faults in spans]
+    return "\n".join([f"Left out of training for data faults: {len(days)} days", *lines]) if days else ""
+
+
+def _name_span(days: list[str]) -> str:
+    return days[0] if len(days) == 1 else f"{days[0]} to {days[-1]} ({len(days)} days)"
 
 
 @functools.cache

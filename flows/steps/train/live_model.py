@@ -112,7 +112,8 @@ def predict_held_out(live: bundle.Bundle, rows: pl.DataFrame, key: Sequence[str]
     Args:
         live: The model's bundle.
         rows: Rows with the contract's columns, the batch, and the first flywheel batch that had them, if any had.
-        key: The columns of the contract's primary key.
+        key: The columns of the contract's primary key; without one, rows that agree in batch and all columns are the
+            same.
 
     Returns:
         Float64 [n] or [n, classes]: its predictions of rows of other batches than it learnt from; of the others what
@@ -126,10 +127,18 @@ def predict_held_out(live: bundle.Bundle, rows: pl.DataFrame, key: Sequence[str]
     reference = bundle.read_reference_rows(live.path)
     predictions = _make_unknown(rows, live.task)
     predictions[new[ROW_NUMBER_COLUMN].to_numpy()] = live.score(new)
-    if key and all(reference.schema.get(name) == rows.schema[name] for name in key):  # as it was when that was written
-        held_out = rows.filter(learnt).join(reference.select(*key, PREDICTION_COLUMN), on=key, how="inner")
+    names = list(key) or _list_compared_columns(reference)
+    if all(reference.schema.get(name) == rows.schema.get(name) for name in names):  # as it was when that was written
+        known = reference.select(*names, PREDICTION_COLUMN).unique(names, keep="first")
+        held_out = rows.filter(learnt).join(known, on=names, how="inner", nulls_equal=not key)
         predictions[held_out[ROW_NUMBER_COLUMN].to_numpy()] = held_out[PREDICTION_COLUMN].to_numpy()
     return predictions
+
+
+def _list_compared_columns(reference: pl.DataFrame) -> list[str]:
+    """By what rows without a key are found again: what is equal in all of these got the same prediction."""
+    names = [name for name, dtype in reference.schema.items() if not dtype.is_nested()]
+    return [name for name in names if name not in (LABEL_COLUMN, PREDICTION_COLUMN)]
 
 
 def _make_unknown(rows: pl.DataFrame, task: Task) -> np.ndarray:

@@ -20,6 +20,7 @@ from penumbra.core.text.quoting import quote_value
 from penumbra.features import Expression, Feature
 from penumbra.logs.append_log import encode_json
 from penumbra.registry.bundles import bundle
+from penumbra.training.doctor.checks import OUT_OF_FEATURES
 from penumbra.training.gate_checks import FormComparison
 from service.http.record_reader import Contract, RecordDict
 from service.http.refusals import RequestRefused
@@ -142,7 +143,7 @@ def _advise(kind: Feature, form: str) -> str:
     if isinstance(kind, Expression):
         return f"let {kind.name} depend on nothing but the columns of its own row"
     if form == ONE_RECORD:
-        return f"take {kind.name} out of problem/features.py, and report that its two forms differ"
+        return f"take {kind.name} {OUT_OF_FEATURES}, and report that its two forms differ"
     return "run `penumbra ingest --again` for the batches, so that the features are derived again"
 
 

@@ -42,7 +42,9 @@ def examine_batches() -> None:
 @click.command("quarantine", cls=ProjectCommand, example="penumbra quarantine --json")
 @as_json_option
 def show_quarantine(as_json: bool) -> None:
-    """Show the rejected rows by batch and rule, with an example of each."""
+    """Show the rejected rows by batch and rule, with an example of each, and the days that no training learns from."""
+    from flows.steps.train import excluded_days
+    from penumbra.approvals.accepted_faults import include_accepted_faults
     from penumbra.cli.reports import quarantine_report
     from penumbra.core.problem import ProblemError
     from penumbra.core.problem_loading import load_problem
@@ -50,12 +52,14 @@ def show_quarantine(as_json: bool) -> None:
     from penumbra.data.partition_code import STORED_PARTS
     from penumbra.data.source_reader import BatchRefused
 
-    with refuse_on(SettingsError, ProblemError, BatchRefused):
-        rejected = quarantine_report.read_quarantine(load_settings().data, load_problem(STORED_PARTS))
-    if as_json:
-        print_json(quarantine_report.count_rejected_rows(rejected))
-    else:
-        click.echo(quarantine_report.describe_quarantine(rejected))
+    with refuse_on(SettingsError, ProblemError, BatchRefused), show_progress("Looking for data faults"):
+        settings, problem = load_settings(), load_problem(STORED_PARTS)
+        rejected = quarantine_report.read_quarantine(settings.data, problem)
+        if as_json:
+            return print_json(quarantine_report.count_rejected_rows(rejected))
+        days = excluded_days.find_excluded_days(include_accepted_faults(settings), problem)
+    listed = [quarantine_report.describe_quarantine(rejected), excluded_days.list_excluded_spans(days)]
+    click.echo("\n\n".join(filter(None, listed)))
 
 
 @click.command("restore", cls=ProjectCommand, example="penumbra restore 1 --into old")

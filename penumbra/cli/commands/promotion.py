@@ -21,7 +21,7 @@ def weigh_candidate(force: bool, reason: str, version: str) -> None:
         raise click.UsageError('Say why: --force needs --reason "…".')
     if (version or reason) and not force:
         raise click.UsageError("--version and --reason need --force: without it the candidate is weighed.")
-    run_flow_process("promote", f"--force={force}", f"--reason={reason}", f"--version={version}")
+    click.echo("\n" + run_flow_process("promote", f"--force={force}", f"--reason={reason}", f"--version={version}"))
 
 
 @click.command("rollback", cls=ProjectCommand, example='penumbra rollback --reason "complaints"')

@@ -16,6 +16,7 @@ MAX_MISSING_SHARE = 0.95  # missing in a larger share of the rows: nearly empty
 MAX_FROZEN_P_VALUE = 1e-6  # where a latest batch without variation is less likely than that, its column is frozen
 MAX_BATCH_OVERLAP = 0.05  # share of a batch that may lie before the end of the one before: time zones, late reports
 BATCH_END_QUANTILE = 0.999  # of a batch's rows lie before its end: a single wrong clock doesn't move it
+OUT_OF_FEATURES = "out of problem/features.py (where that is left out, out of Row in problem/schema.py)"
 CONSTANT_FEATURE = "lifeless"  # a check that takes all batches: in a few of them the quarter is constant
 
 
@@ -86,7 +87,7 @@ def _constant_finding(values: pl.Series, batch: pl.Series, day: pl.Series, lates
     if symptom := _describe_symptom(values):
         evidence = f"{symptom} in all {values.len():,} rows"
         return Finding(
-            CONSTANT_FEATURE, values.name, evidence, "take it out of problem/features.py, or repair where it comes from"
+            CONSTANT_FEATURE, values.name, evidence, f"take it {OUT_OF_FEATURES}, or repair where it comes from"
         )
     symptom = _describe_symptom(values.filter(latest))
     if not symptom or not _has_varied_before(values, batch, day, latest):

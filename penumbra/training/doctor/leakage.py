@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from penumbra.features import Feature
-from penumbra.training.doctor.checks import Finding
+from penumbra.training.doctor.checks import OUT_OF_FEATURES, Finding
 
 MIN_LEAK_AUC = 0.99  # area under the ROC curve that no honest feature has alone
 MIN_LEAK_AUC_LOWER = 0.9  # where the lower end of that area's 95 % interval must lie
@@ -23,7 +23,7 @@ MIN_SHARED_MISSING = 0.9  # share of the rows lacking the feature that lack the 
 MIN_OUTCOME_COVERAGE = 0.5  # share of the rows lacking the outcome that lack the feature too
 MAX_OVERLAP_P_VALUE = 1e-3
 
-LEAKAGE_REMEDY = "ask whether {} is known when the prediction is made; if not, take it out of problem/features.py"
+LEAKAGE_REMEDY = f"ask whether {{}} is known when the prediction is made; if not, take it {OUT_OF_FEATURES}"
 
 FeatureView = tuple[str, np.ndarray, np.ndarray]
 
@@ -141,7 +141,7 @@ def find_unavailable_columns(kinds: Sequence[Feature], target: pl.Expr, contract
         unknown = [column for column in kind.columns if column not in contract]
         if unknown:
             evidence = f"it reads {', '.join(unknown)}, and a request has no such column (Row in problem/schema.py)"
-            found.append(Finding("afterwards", kind.name, evidence, f"take {kind.name} out of problem/features.py"))
+            found.append(Finding("afterwards", kind.name, evidence, f"take {kind.name} {OUT_OF_FEATURES}"))
     read = target.meta.root_names()
     if all(column in contract for column in read):
         remedy = "move what is a label from Row to Labelled in problem/schema.py: nobody can ask with it"

@@ -4,16 +4,14 @@ import numpy as np
 import polars as pl
 
 from penumbra.core.columns import LABEL_COLUMN, VALUE_COLUMN
-from penumbra.training.doctor.checks import Finding
+from penumbra.training.doctor.checks import OUT_OF_FEATURES, Finding
 
 MIN_EXACT_R2 = 0.999  # R² of a sum that is the target
 LTS_KEPT_SHARE, LTS_STARTS, LTS_STEPS, LTS_SEED = 0.9, 30, 3, 2013  # of least trimmed squares
 MIN_ROWS_PER_TERM = 20
 MAX_LINEAR_ROWS = 50_000  # of more rows an even choice is examined
 
-LINEAR_LEAK_REMEDY = (
-    "see which of them is known only after the prediction is made, and take it out of problem/features.py"
-)
+LINEAR_LEAK_REMEDY = f"see which of them is known only after the prediction is made, and take it {OUT_OF_FEATURES}"
 
 
 def find_linear_leaks(features: pl.DataFrame, outcomes: pl.DataFrame) -> list[Finding]:

@@ -179,4 +179,9 @@ def test_a_contract_without_a_key_takes_ids_alone() -> None:
     assert labels.parse_one(json.dumps({"prediction_id": BY_ID["prediction_id"], "sold": 1.5}).encode())["sold"] == 1.5
     with pytest.raises(RequestRefused, match="nothing was recorded") as caught:
         labels.parse_one(b'{"sold": 1.5}')
-    assert caught.value.details == [{"field": "prediction_id", "expected": "the id of a prediction"}]
+    required = {"field": "prediction_id", "expected": "a value: the field is required"}
+    assert caught.value.details == [required]
+    with pytest.raises(RequestRefused, match="nothing was recorded") as caught:
+        labels.parse_one(b'{"at": "2024-01-01T00:00:00", "sold": 1.5}')
+    assert caught.value.details[0] == required
+    assert [fault["field"] for fault in caught.value.details] == ["prediction_id", "at"]

@@ -147,10 +147,7 @@ def screen_run(matrices: Matrices, names: Sequence[str], plan: TrainingPlan) -> 
     remarks = [*plan.facts["remarks"], *check_outcomes(matrices, plan.split)]
     require_baseline(matrices, plan.split)
     remarks += describe_weak_baseline(matrices, plan.split)
-    rejections = screen_candidates(matrices, names)
-    for sentence in [*remarks, *rejections]:
-        print(sentence, flush=True)
-    return rejections, remarks
+    return screen_candidates(matrices, names), remarks
 
 
 def describe_single_class(matrices: Matrices, batches: Sequence[str]) -> str:
