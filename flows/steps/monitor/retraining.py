@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from flows.steps import REASON_VARIABLE
+from flows.steps import REASON_VARIABLE, RESULT_VARIABLE
 from flows.steps.flow_locks import hold_monitor_pass
 from flows.steps.train import plan
 from penumbra.approvals.requests import APPROVERS_KEY, REQUEST_KEY, list_requests
@@ -153,7 +153,9 @@ def run_retraining_flow(flow: str, **parameters: Any) -> bool:
     path = str(PROJECT_ROOT / "flows" / f"{flow}.py")
     with tempfile.TemporaryDirectory() as folder:
         reason = Path(folder) / "reason.txt"
-        runner = Runner(path, pylint=False, show_output=True, env={**os.environ, REASON_VARIABLE: str(reason)})
+        runner = Runner(
+            path, pylint=False, show_output=True, env={**os.environ, REASON_VARIABLE: str(reason), RESULT_VARIABLE: ""}
+        )
         with runner.run(**parameters) as running:
             if running.status != "successful":
                 raise FlowFailed(reason.read_text() if reason.exists() else SEE_OUTPUT)
