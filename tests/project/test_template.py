@@ -1,19 +1,24 @@
 """What `copier copy` makes of this repository, by the answers."""
 
+import datetime as dt
 import re
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import copier
 import pytest
+import yaml
 
 from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import load_settings
+from penumbra.drafting.files.settings_file import choose_settings
 from problem_tests import test_candidates, test_contract, test_features, test_slices, test_source
 from problem_tests.sample import take_sample
 from tests.helpers.checkout import REPOSITORY
+from tests.helpers.drafts import draft_orders
 from tests.helpers.template_copies import (
     commit_all,
     copy_rendered_files,
@@ -163,12 +168,37 @@ def test_a_name_that_is_none_of_a_model_and_a_service_is_refused(rendered, tmp_p
         generate_project(rendered, tmp_path / "project", name=name)
 
 
+LONG_FOLDERS = [("a" * 60, "a" * 50), ("a" * 49 + "-b", "a" * 49)]
+
+
 @pytest.mark.parametrize(
-    ("folder", "name"), [("Late_Parcels 2", "late-parcels-2"), ("churn", "churn"), ("-2025-", "2025"), ("_", "project")]
+    ("folder", "name"),
+    [("Late_Parcels 2", "late-parcels-2"), ("churn", "churn"), ("-2025-", "2025"), ("_", "project"), *LONG_FOLDERS],
 )
 def test_the_name_is_that_of_the_folder_unless_another_one_is_given(rendered, tmp_path, folder, name):
     project = generate_project(rendered, tmp_path / folder)
     assert load_settings(project / "settings.toml", {}).registry.model == name
+
+
+@pytest.mark.parametrize(("folder", "answers"), STARTS.values(), ids=STARTS)
+def test_the_settings_that_fit_the_problem_are_recorded_as_they_were_made(rendered, tmp_path, folder, answers):
+    project = generate_project(rendered, tmp_path / "project", **answers)
+    settings = tomllib.loads((project / "settings.toml").read_text())
+    made = yaml.safe_load((project / ".copier-answers.yml").read_text())["settings_as_made"]
+    for name, text in made.items():
+        section, key = name.split(".")
+        assert tomllib.loads(f"value = {text}")["value"] == settings[section][key], name
+    assert list(made) == sorted(read_settings_of_problem())
+
+
+def read_settings_of_problem():
+    return yaml.safe_load((REPOSITORY / "copier.yml").read_text())["settings_of_problem"]["default"]
+
+
+def test_what_init_sets_is_no_business_of_an_update():
+    batches = [SimpleNamespace(name=str(n), complete=dt.date(2024, n, 1)) for n in (2, 3, 4)]
+    chosen = choose_settings(draft_orders("orders.csv"), batches, 20, "orders", dt.date(2030, 1, 1))
+    assert set(read_settings_of_problem()) == {*chosen, "labels.delay_hours"}
 
 
 def test_a_local_template_is_recorded_by_its_absolute_path(rendered, tmp_path, monkeypatch):

@@ -1,10 +1,14 @@
 """`copier update` brings a newer engine into a project that a team has made its own, over two revisions of this one."""
 
+import os
+import subprocess
 import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
+from tests.helpers.checkout import REPOSITORY
 from tests.helpers.template_copies import (
     commit_all,
     copy_rendered_files,
@@ -121,11 +125,103 @@ def test_nothing_is_left_to_be_resolved(updated):
     assert "_commit: 0.3.0\n" in (updated / ".copier-answers.yml").read_text()
 
 
-def generate_pair(folder: Path, project: Path) -> tuple[Path, Path]:
+def generate_pair(folder: Path, project: Path, **answers: str) -> tuple[Path, Path]:
     """A template of few files with its first tag, and a project, which isn't committed."""
     template = copy_rendered_files(folder / "penumbra")
     commit_all(template, "0.2.0")
-    return template, generate_project(template, project, name="late-parcels")
+    return template, generate_project(template, project, **{"name": "late-parcels", **answers})
+
+
+def change_the_example(template: Path) -> None:
+    """What a release does to the example: other values for it; and a key and a comment that are the engine's."""
+    edit(
+        template / "settings.toml",
+        ("today = 2013-04-01        # the flows' clock", "today = 2013-05-01        # the clock of all flows"),
+        ('  "reframed_boosting", ', '  "new_boosting", "reframed_boosting", '),
+        ("threshold = 0.3 ", "threshold = 0.4 "),
+        ('candidate = "gradient_boosting"', 'candidate = "new_boosting"'),
+        ("delay_hours = 24 ", "delay_hours = 48 "),
+        ("accept = []               # features", 'accept = [                # features\n  "temp",\n]\n#'),
+        ("accept = []               # days", 'accept = ["2013-07-08"]   # days'),
+        ("port = 3000 ", "port = 3456 "),
+        ("[service]\n", "[service]\nfirst_new = 1\n"),
+    )
+
+
+def read_settings(project: Path) -> dict:
+    return tomllib.loads((project / "settings.toml").read_text())
+
+
+def read_settings_as_made(project: Path) -> dict:
+    return yaml.safe_load((project / ".copier-answers.yml").read_text())["settings_as_made"]
+
+
+@pytest.mark.parametrize("answers", [{}, {"start": "empty", "task": "number"}], ids=["flights", "empty"])
+def test_settings_that_fit_the_problem_stay_though_the_example_changes(tmp_path, answers):
+    template, project = generate_pair(tmp_path, tmp_path / "project", **answers)
+    edit(project / "settings.toml", ("threshold = 0.3 ", "threshold = 0.2 "))
+    commit_all(project)
+    before, made = read_settings(project), read_settings_as_made(project)
+    change_the_example(template)
+    commit_all(template, "0.3.0")
+    update_project(project)
+    service = {**before["service"], "port": 3456, "first_new": 1}
+    assert read_settings(project) == {**before, "service": service}
+    assert read_settings_as_made(project) == made
+    assert "# the clock of all flows" in (project / "settings.toml").read_text()
+    assert run_git(project, "ls-files", "--unmerged") == ""
+
+
+def read_advice(key: str) -> str:
+    """The command that copier prints after an update, without the tests that it runs."""
+    message = yaml.safe_load((REPOSITORY / "copier.yml").read_text())[key]
+    [command] = [line.strip() for line in message.splitlines() if "git commit" in line]
+    return command.replace("make lint test", "true")
+
+
+def run_advice(project: Path) -> int:
+    names = {f"GIT_{who}_{what}": "tests" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    command = read_advice("_message_after_update")
+    return subprocess.run(command, shell=True, cwd=project, env={**os.environ, **names}, capture_output=True).returncode
+
+
+def test_what_is_advised_after_an_update_commits_new_files_too(tmp_path):
+    template, project = generate_pair(tmp_path, tmp_path / "project")
+    commit_all(project)
+    (template / "penumbra/brandnew").mkdir(parents=True)
+    (template / "penumbra/brandnew/code.py").write_text('"""New."""\n')
+    commit_all(template, "0.3.0")
+    update_project(project)
+    assert run_advice(project) == 0
+    assert run_git(project, "status", "--porcelain") == ""
+    assert run_git(project, "ls-files", "penumbra") == "penumbra/brandnew/code.py\n"
+
+
+def read_commands(heading: str) -> str:
+    """The commands of the first block below a heading of the page."""
+    page = (REPOSITORY / "docs/template.md").read_text().split(f"\n{heading}\n")[1]
+    block = page.split("```console\n")[1].split("```")[0]
+    return "\n".join(line.removeprefix("$ ") for line in block.splitlines() if line.startswith("$ "))
+
+
+def test_taking_your_side_of_the_conflicts_keeps_what_else_the_engine_changed(tmp_path):
+    template, project = generate_pair(tmp_path, tmp_path / "project")
+    edit(project / "settings.toml", ("workers = 1 ", "workers = 4 "))
+    commit_all(project)
+    edit(
+        template / "settings.toml",
+        ("workers = 1 ", "workers = 2 "),
+        ("keep_days = 30 ", "keep_days = 31 "),
+        ("[service]\n", "[service]\nfirst_new = 1\n"),
+    )
+    commit_all(template, "0.3.0")
+    update_project(project)
+    subprocess.run(read_commands("### Conflicts"), shell=True, cwd=project, check=True, capture_output=True)
+    settings = read_settings(project)
+    assert (settings["service"]["workers"], settings["service"]["first_new"]) == (4, 1)
+    assert settings["log"]["keep_days"] == 31
+    assert run_git(project, "ls-files", "--unmerged") == ""
+    assert [name for name in run_git(project, "status", "--porcelain").splitlines() if name.startswith("??")] == []
 
 
 def test_where_both_changed_a_line_both_are_in_the_file_and_git_knows_it(tmp_path):
@@ -140,6 +236,7 @@ def test_where_both_changed_a_line_both_are_in_the_file_and_git_knows_it(tmp_pat
     assert (before.split()[:3], after.split()[:3]) == (["workers", "=", "4"], ["workers", "=", "2"])
     assert "keep_days = 31 " in text
     assert run_git(project, "diff", "--name-only", "--diff-filter=U") == "settings.toml\n"
+    assert run_advice(project) != 0
     run_git(project, "checkout", "--ours", "settings.toml")
     assert tomllib.loads((project / "settings.toml").read_text())["service"]["workers"] == 4
 
@@ -170,8 +267,8 @@ def test_the_engines_tests_can_be_had_later(tmp_path):
     assert run_git(project, "status", "--porcelain").split() == ["M", ".copier-answers.yml", "??", "examples/"]
 
 
-def test_another_answer_for_the_start_changes_nothing_that_is_the_teams(tmp_path):
+def test_another_answer_for_start_task_or_name_changes_nothing_that_is_the_teams(tmp_path):
     _, project = generate_pair(tmp_path, tmp_path / "project")
     commit_all(project)
-    update_project(project, start="empty", task="number")
-    assert run_git(project, "status", "--porcelain", "--", "problem", "data.dvc", "README.md") == ""
+    update_project(project, start="empty", task="number", name="other")
+    assert run_git(project, "status", "--porcelain").split() == ["M", ".copier-answers.yml"]
