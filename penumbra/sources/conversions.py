@@ -5,10 +5,10 @@ They stand in `CONVERSIONS` of `problem/source.py`. A value of another form beco
 
 import polars as pl
 
+from penumbra.sources.time_forms import place_in_zone, resolve_time_form, spell_offset
+
 EPOCH_UNITS = {"s": 1_000_000, "ms": 1_000, "us": 1}  # microseconds of each
-CLOCK_DIRECTIVES = ("%H", "%I", "%T", "%R", "%k", "%l")
-# What stands for the directives of a date that a format leaves out, as "%Y-%m" does the day.
-FIRST_OF_YEAR = ((("%m", "%b", "%B"), "%m"), (("%d", "%e"), "%d"))
+YEARS_OF_EPOCH = (-62_135_596_800_000_000, 253_402_300_799_999_999)  # microseconds of the years 1 to 9999
 
 
 def read_numbers(*columns: str, decimal: str = ".", thousands: str = "", signs: tuple[str, ...] = ()) -> pl.Expr:
@@ -37,33 +37,30 @@ def read_times(*columns: str, form: str, zone: str | None = None) -> pl.Expr:
     """Read dates and times of any format.
 
     Args:
-        columns: Columns of text, or of numbers where the format is a unit.
-        form: A format of `strptime`, such as "%d.%m.%Y %H:%M", in which day and month may be left out ("%Y-%m" is the
-            month's first); or "s", "ms" or "us" for a number since 1970.
+        columns: Columns of text or of numbers.
+        form: A format of `strptime`, such as "%d.%m.%Y %H:%M", in which month, day and minute may be left out ("%Y-%m"
+            is the month's first); or "s", "ms" or "us" for a number since 1970.
         zone: The time zone of what the text says, where it has no offset; None for a time without zone.
 
     Returns:
         An expression for each column: of dtype Date for a format without a clock and a zone, else Datetime in
         microseconds, in UTC where the values have an offset, count from 1970, or a zone is given; null where the text
-        is another.
+        is another, or the number beyond the year 9999.
+
+    Raises:
+        ValueError: The format has a directive that isn't read, or lacks the year or the hour of a clock.
     """
     if form in EPOCH_UNITS:
-        microseconds = pl.col(columns).cast(pl.Float64, strict=False) * EPOCH_UNITS[form]
-        return microseconds.round().cast(pl.Int64, strict=False).cast(pl.Datetime("us", "UTC"))
-    text = pl.col(columns).str.strip_chars()
-    for directives, first in FIRST_OF_YEAR:
-        if not any(directive in form for directive in directives):
-            text, form = text + " 01", f"{form} {first}"
-    if "%z" in form:
-        return text.str.to_datetime(form, strict=False, time_unit="us", time_zone="UTC")
-    if any(directive in form for directive in CLOCK_DIRECTIVES):
-        times = text.str.to_datetime(form, strict=False, time_unit="us")
+        microseconds = (pl.col(columns).cast(pl.Float64, strict=False) * EPOCH_UNITS[form]).round()
+        within = pl.when(microseconds.is_between(*YEARS_OF_EPOCH)).then(microseconds)
+        return within.cast(pl.Int64, strict=False).cast(pl.Datetime("us", "UTC"))
+    resolved = resolve_time_form(form)
+    text = pl.col(columns).cast(pl.String).str.strip_chars().str.replace("^", resolved.prefix)
+    if resolved.has_offset:
+        spelled = spell_offset(text) if resolved.layout.endswith("%z") else text
+        return spelled.str.to_datetime(resolved.layout, strict=False, time_unit="us", time_zone="UTC")
+    if resolved.has_clock:
+        times = text.str.to_datetime(resolved.layout, strict=False, time_unit="us")
     else:
-        times = text.str.to_date(form, strict=False)
-    return times if zone is None else _place_in_zone(times, zone)
-
-
-def _place_in_zone(times: pl.Expr, zone: str) -> pl.Expr:
-    """In UTC; a time that the zone skips is null, of one that it has twice the earlier is meant."""
-    placed = times.cast(pl.Datetime("us")).dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
-    return placed.dt.convert_time_zone("UTC")
+        times = text.str.to_date(resolved.layout, strict=False)
+    return times if zone is None else place_in_zone(times, zone)

@@ -17,6 +17,8 @@ from penumbra.core.text.quoting import list_names
 
 VARIABLE = re.compile(r"\$\{(\w+)\}")
 FILE_DATABASES = ("duckdb", "sqlite")
+END_PATTERN = re.compile(r"\s*;(?:\s|;|--[^\n]*(?:\n|$)|/\*(?:(?!\*/).)*\*/)*$", re.DOTALL)
+INFINITE = {pl.Date: (-(2**31) + 1, 2**31 - 1), pl.Datetime: (-(2**63) + 1, 2**63 - 1)}  # as DuckDB writes it
 
 
 class Database(Protocol):
@@ -113,6 +115,18 @@ def fill_in_variables(url: str) -> str:
     return VARIABLE.sub(find_value, url)
 
 
+def drop_statement_end(query: str) -> str:
+    """Drop what ends a query.
+
+    Args:
+        query: The query.
+
+    Returns:
+        The query without semicolons at its end, and without comments after these.
+    """
+    return END_PATTERN.sub("", query.strip())
+
+
 @dataclass
 class _DuckDb:
     connection: Any
@@ -129,9 +143,32 @@ class _DuckDb:
         import duckdb
 
         try:
-            return pl.DataFrame(self.connection.sql(query, params=dict(parameters)).to_arrow_table())
-        except duckdb.Error as error:
+            return _read_relation(self.connection.sql(query, params=dict(parameters)))
+        except (duckdb.Error, pl.exceptions.PolarsError) as error:
             raise ValueError(f"the query of the source fails: {mask_text(str(error))}") from None
+
+
+def _read_relation(relation: Any) -> pl.DataFrame:
+    """Its rows; durations, which polars doesn't take from arrow, in microseconds; infinite times are null."""
+    kinds = {f'"{name.replace(chr(34), chr(34) * 2)}"': str(kind) for name, kind in _list_columns(relation)}
+    if any("INTERVAL" in kind for kind in kinds.values()):
+        written = {"INTERVAL": "(epoch({0}) * 1000000)::BIGINT AS {0}"}
+        nested = {kind: "{0}::VARCHAR AS {0}" for kind in kinds.values() if "INTERVAL" in kind}
+        forms = {**nested, **written}
+        relation = relation.project(", ".join(forms.get(kind, "{0}").format(name) for name, kind in kinds.items()))
+    rows = pl.DataFrame(relation.to_arrow_table())
+    return rows.with_columns(
+        *(pl.nth(n).cast(pl.Duration("us")) for n, kind in enumerate(kinds.values()) if kind == "INTERVAL"),
+        *(_drop_infinite(pl.col(name), kind) for name, kind in rows.schema.items() if type(kind) in INFINITE),
+    )
+
+
+def _list_columns(relation: Any) -> Iterator[tuple[str, Any]]:
+    return zip(relation.columns, relation.types, strict=True)
+
+
+def _drop_infinite(times: pl.Expr, kind: pl.DataType) -> pl.Expr:
+    return pl.when(~times.to_physical().is_in([*INFINITE[type(kind)]])).then(times)
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@
 import datetime as dt
 import functools
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,12 +11,17 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from penumbra.core.text.quoting import list_names, quote_value
-from penumbra.sources.databases import Database, open_database
+from penumbra.sources.databases import Database, drop_statement_end, open_database
 from penumbra.sources.parquet_tables import read_parquet_table
 from penumbra.sources.periods import PeriodBatch, build_batch, build_period_start, check_period, parse_period
 from penumbra.sources.times import TimeColumn
 
 ROWS_FILE = "rows.parquet"
+DAY_PATTERN = r"^(\d{4}-\d\d-\d\d)"
+DAY_LIKES = [
+    f"{{time}} NOT LIKE '____-__-__{rest}'" for rest in ("", " %", "T%")
+]  # as near as SQL comes to the pattern
+ONE_DAY = dt.timedelta(days=1)  # more than an offset from UTC, so the date of a text is at most so far from its day
 
 
 @dataclass(frozen=True)
@@ -32,11 +37,12 @@ class SqlQuery:
             "postgresql://analyst:${SHOP_PASSWORD}@db.example.com/shop", in which `${NAME}` is an environment variable.
         query: A `select`, in any order.
         time: The column of its result with the time of the event, `TIME` of `problem/schema.py`: a timestamp, a date,
-            or text that begins with a date such as 2024-03-01.
+            or text that begins with a date such as 2024-03-01; times of other forms are cast in the query.
         period: "day", "week", "month", "quarter" or "year".
         time_zone: The zone of times without an offset, such as "Europe/Berlin", whose calendar periods go by; `parse`
             then gives moments, so that the contract's column needs a time zone, too. None: times without an offset
             stay so, and periods of those with one go by UTC.
+        null_words: The texts that stand for a missing value; "" is a value.
     """
 
     url: str
@@ -45,6 +51,7 @@ class SqlQuery:
     time: str
     period: str = "month"
     time_zone: str | None = None
+    null_words: Sequence[str] = ("",)
 
     def __post_init__(self) -> None:
         """Check the options.
@@ -66,8 +73,7 @@ class SqlQuery:
             ValueError: The query fails, or its result has no such column or no time in it.
         """
         with open_database(self.url) as database:
-            bounds = self._read_bounds(database)
-        days = self._find_days(bounds)
+            days = self._read_days(database)
         if days is None:
             return []
         dates = pl.date_range(*days, "1d", eager=True).to_frame("day")
@@ -90,11 +96,7 @@ class SqlQuery:
         """
         first = parse_period(batch, self.period)
         with open_database(self.url) as database:
-            column = database.quote_name(self.time)
-            limits = {"start": first, "stop": build_batch(first, self.period).complete}
-            within = f"q.{column} >= {database.marker}start AND q.{column} < {database.marker}stop"
-            query = f"SELECT * FROM (\n{self._embed(database)}\n) q WHERE {within}"
-            rows = database.read_table(query, {name: self._convert(day) for name, day in limits.items()})
+            rows = self._read_period(database, first, build_batch(first, self.period).complete)
         target = io.BytesIO()
         rows.sort([name for name, kind in rows.schema.items() if not kind.is_nested()]).write_parquet(target)
         return {ROWS_FILE: target.getvalue()}
@@ -113,37 +115,75 @@ class SqlQuery:
         """
         if ROWS_FILE not in files:
             raise ValueError(f"file {ROWS_FILE} is missing; the batch has {list_names(files)}")
-        rows = read_parquet_table(files[ROWS_FILE], ROWS_FILE)
+        rows = read_parquet_table(files[ROWS_FILE], ROWS_FILE, self.null_words)
         if self.time not in (columns := rows.collect_schema()):
             raise ValueError(f"{ROWS_FILE} has no column {self.time!r}: expected one of {list_names(columns)}")
-        time = TimeColumn(self.time, None, self.time_zone)
-        return rows.with_columns(time.build_expression(columns[self.time])).collect()
+        return rows.with_columns(self._column.build_expression(columns[self.time])).collect()
 
-    def _embed(self, database: Database) -> str:
-        return database.embed_query(self.query.strip().removesuffix(";"))
+    @property
+    def _column(self) -> TimeColumn:
+        return TimeColumn(self.time, None, self.time_zone)
+
+    def _select(self, database: Database, columns: str, condition: str = "1 = 1", **days: Any) -> pl.DataFrame:
+        """What a query of the query gives; in its text stand {time}, the column, and {x} for each day x."""
+        names = {"time": f"q.{database.quote_name(self.time)}", **{name: f"{database.marker}{name}" for name in days}}
+        rows = database.embed_query(drop_statement_end(self.query))
+        query = f"SELECT {columns.format(**names)} FROM (\n{rows}\n) q WHERE {condition.format(**names)}"
+        return database.read_table(query, days)
 
     def _read_bounds(self, database: Database) -> pl.Series:
-        """The earliest and the latest time as the database has them; two nulls where there are no rows."""
-        column = database.quote_name(self.time)
-        query = f"SELECT MIN(q.{column}) AS earliest, MAX(q.{column}) AS latest FROM (\n{self._embed(database)}\n) q"
-        found = database.read_table(query, {})
-        return pl.concat([found["earliest"], found["latest"].alias("earliest")])
+        """The earliest and the latest time as the database has them; nothing where there are no rows."""
+        found = self._select(database, "MIN({time}) AS earliest, MAX({time}) AS latest, COUNT({time}) AS times")
+        return pl.concat([found["earliest"], found["latest"].alias("earliest")]).head(2 * found["times"][0])
 
-    def _find_days(self, bounds: pl.Series) -> tuple[dt.date, dt.date] | None:
+    def _read_days(self, database: Database) -> tuple[dt.date, dt.date] | None:
         """The first and the last day; None where there are no rows."""
-        if not bounds.drop_nulls().len():
+        bounds = self._read_bounds(database)
+        if not bounds.len():
             return None
-        if bounds.dtype == pl.String:  # compared as text by the database, so by the date as it is written
-            days = bounds.str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False)
-        else:
-            days = TimeColumn(self.time, None, self.time_zone).find_days(bounds)
+        days = self._find_days(bounds)
         if days.null_count():
-            raise ValueError(
-                f"the column {quote_value(self.time)} of the query has values from {quote_value(bounds[0])} to "
-                f"{quote_value(bounds[1])}: expected timestamps, dates, or text such as 2024-03-01T12:00:00 between "
-                "1700 and 2199; cast it in the query, or leave such rows out there"
-            )
-        return days[0], days[1]
+            raise ValueError(f"the column {quote_value(self.time)} of the query has {self._describe(bounds)}")
+        return (days[0], days[1]) if bounds.dtype != pl.String else self._read_text_days(database, days)
+
+    def _read_text_days(self, database: Database, days: pl.Series) -> tuple[dt.date, dt.date]:
+        """The first and the last day by the calendar, where the database compares times as text."""
+        head, tail = days[0] + 2 * ONE_DAY, days[1] - ONE_DAY
+        condition = f"{{time}} < {{head}} OR {{time}} >= {{tail}} OR ({' AND '.join(DAY_LIKES)})"
+        found = self._select(
+            database, "DISTINCT {time} AS times", condition, head=head.isoformat(), tail=tail.isoformat()
+        )
+        times = found["times"].drop_nulls()
+        if len(odd := times.filter(~times.str.contains(DAY_PATTERN))):
+            raise ValueError(f"the column {quote_value(self.time)} of the query has {self._describe(odd.sort())}")
+        days = self._find_days(times).drop_nulls().sort()
+        return days[0], days[-1]
+
+    def _describe(self, times: pl.Series) -> str:
+        first, last = ("an infinite time" if time is None else quote_value(time) for time in (times[0], times[-1]))
+        return (
+            f"values from {first} to {last}: expected timestamps, dates, or text such as 2024-03-01T12:00:00 (with "
+            "leading zeros) between 1700 and 2199; cast it in the query, or leave such rows out there"
+        )
+
+    def _find_days(self, times: pl.Series) -> pl.Series:
+        """The days of rows; of text that isn't a time as a whole the one that it begins with."""
+        days = self._column.find_days(times)
+        if times.dtype != pl.String:
+            return days
+        written = times.str.extract(DAY_PATTERN).str.to_date("%Y-%m-%d", strict=False)
+        return pl.select(pl.when(written.is_not_null()).then(pl.coalesce(days, written))).to_series()
+
+    def _read_period(self, database: Database, first: dt.date, stop: dt.date) -> pl.DataFrame:
+        """The rows of some days."""
+        margin = ONE_DAY if self._time_dtype == pl.String else dt.timedelta()
+        limits = {"start": self._convert(first - margin), "stop": self._convert(stop + margin)}
+        rows = self._select(database, "*", "{time} >= {start} AND {time} < {stop}", **limits)
+        if not margin:
+            return rows
+        times = rows[self.time].cast(pl.String)
+        as_text = times.is_between(pl.lit(first.isoformat()), pl.lit(stop.isoformat()), closed="left")
+        return rows.filter(self._find_days(times).is_between(first, stop, closed="left").fill_null(as_text))
 
     @functools.cached_property
     def _time_dtype(self) -> pl.DataType:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from penumbra.sources.conversions import read_times
+from penumbra.sources.conversions import EPOCH_UNITS, read_times
+from penumbra.sources.time_forms import place_in_zone, resolve_time_form, spell_offset
 
 NAIVE, AWARE = pl.Datetime("us"), pl.Datetime("us", "UTC")
 FIRST_DAY, LAST_DAY = dt.date(1700, 1, 1), dt.date(2199, 12, 31)  # a time beyond them is taken for a slip
@@ -31,6 +32,15 @@ class TimeColumn:
     format: str | None
     zone: str | None
 
+    def __post_init__(self) -> None:
+        """Check the format.
+
+        Raises:
+            ValueError: It has a directive that isn't read, or lacks the year or the hour of a clock.
+        """
+        if self.format and self.format not in EPOCH_UNITS:
+            resolve_time_form(self.format)
+
     def find_days(self, values: pl.Series) -> pl.Series:
         """Find the days that rows belong to.
 
@@ -52,15 +62,15 @@ class TimeColumn:
             values: The column as it stands in the source.
 
         Returns:
-            Text: ISO 8601, in UTC where there is an offset or a zone; unchanged where it can't be read. A column of
-            another dtype: times, of the zone or without.
+            Text: ISO 8601, in UTC where there is an offset or a zone; unchanged where it can't be read. Of dates and
+            times: times, of the zone or without.
         """
         aware, naive = self._read_moments(values)
-        if values.dtype != pl.String:
+        if isinstance(values.dtype, pl.Date | pl.Datetime):
             return _coalesce(aware, naive).alias(values.name)
         moments = None if aware is None else aware.dt.strftime(f"{FRACTIONS}Z")
         times = None if naive is None else naive.dt.strftime(FRACTIONS)
-        return _coalesce(moments, times, values).alias(values.name)
+        return _coalesce(moments, times, values.cast(pl.String)).alias(values.name)
 
     def build_expression(self, dtype: pl.DataType) -> pl.Expr:
         """Build the expression that writes the column so that the contract reads it, as `normalize` does.
@@ -106,8 +116,7 @@ def _place_in_zone(times: pl.Series, zone: str | None) -> tuple[pl.Series | None
 
 
 def _localize(naive: pl.Series, zone: str) -> pl.Series:
-    """Moments of a zone's clock: of an hour that comes twice the first, of one that doesn't come none."""
-    return naive.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").dt.convert_time_zone("UTC")
+    return pl.select(place_in_zone(pl.lit(naive), zone)).to_series()
 
 
 def _read_first(text: pl.Series, forms: Sequence[Reader], dtype: pl.DataType) -> pl.Series:
@@ -124,18 +133,27 @@ def _coalesce(*values: pl.Series | None) -> pl.Series:
     return pl.select(pl.coalesce(*(each for each in values if each is not None))).to_series()
 
 
+def read_iso_times(column: str, has_offset: bool) -> pl.Expr:
+    """Read ISO 8601 in all its forms.
+
+    Args:
+        column: A column of text.
+        has_offset: Whether the times have an offset.
+
+    Returns:
+        Times in microseconds, in UTC where they have an offset; null where the text is another.
+    """
+    text = pl.col(column).str.strip_chars()
+    return pl.coalesce(form(text) for form in (AWARE_FORMS if has_offset else NAIVE_FORMS))
+
+
 def _naive_form(layout: str) -> Reader:
     return lambda text: text.str.replace(" ", "T", literal=True).str.to_datetime(layout, strict=False, time_unit="us")
 
 
 def _aware_form(layout: str) -> Reader:
-    """With an offset in any spelling: Z, UTC, +01, +0100, +01:00, after a blank or not."""
-    return lambda text: (
-        text.str.replace(" ", "T", literal=True)
-        .str.replace(r"\s*(Z|z|UTC)$", "+00:00")
-        .str.replace(r"\s*([+-]\d\d):?(\d\d)$", "$1:$2")
-        .str.replace(r"(:\d\d(?:\.\d+)?[+-]\d\d)$", "$1:00")
-        .str.to_datetime(f"{layout}%:z", strict=False, time_unit="us", time_zone="UTC")
+    return lambda text: spell_offset(text.str.replace(" ", "T", literal=True)).str.to_datetime(
+        f"{layout}%:z", strict=False, time_unit="us", time_zone="UTC"
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penumbra.sources import SqlQuery
+from penumbra.sources import SqlQuery, TableFiles
 from penumbra.sources.databases import fill_in_variables
 from tests.helpers.postgres_server import PASSWORD
 
@@ -115,6 +115,85 @@ def test_postgresql_is_a_source(postgres, monkeypatch):
     twice = SqlQuery(url, "select moment, paid, paid from orders", time="moment")
     with pytest.raises(ValueError, match="the query of the source names a column twice: it has moment, paid, paid"):
         twice.fetch("2024-01")
+
+
+@pytest.fixture
+def events(tmp_path):
+    """Writes texts of times into SQLite; returns a source of them."""
+
+    def write(*times, **options):
+        with sqlite3.connect(tmp_path / "events.db") as connection:
+            connection.execute("create table events (at text, kind text)")
+            connection.executemany("insert into events values (?, 'N/A')", [(time,) for time in times])
+        connection.close()
+        return SqlQuery(f"sqlite:///{tmp_path}/events.db", "select * from events", **{"time": "at", **options})
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("zone", "days"),
+    [
+        (None, {"2024-03-31": 2, "2024-04-01": 2, "2024-04-02": 2}),
+        ("Europe/Berlin", {"2024-03-31": 1, "2024-04-01": 3, "2024-04-02": 2}),
+    ],
+)
+def test_periods_of_text_go_by_the_calendar_and_not_by_the_date_as_written(events, tmp_path, zone, days):
+    times = ["2024-04-01T00:10:00-05:00", "2024-04-01T00:30:00+05:00", "2024-03-31T23:30:00Z", "2024-04-01 12:00:00+00"]
+    times = [*times, "2024-04-01T23:00:00-08:00", "2024-04-02T09:00:00+02:00"]
+    source = events(*times, period="day", time_zone=zone)
+    found = {batch.name: source.parse(source.fetch(batch.name)).height for batch in source.batches()}
+    (tmp_path / "events.csv").write_text("\n".join(["at", *times]))
+    files = TableFiles(tmp_path / "events.csv", time="at", period="day", time_zone=zone)
+    assert found == {batch.name: files.parse(files.fetch(batch.name)).height for batch in files.batches()} == days
+
+
+def test_text_that_begins_with_a_date_and_is_no_time_is_in_one_batch(events):
+    source = events("2024-01-05", "2024-01-31 late", "2024-02-30", "2024-03-01 00:00")
+    found = {batch.name: source.parse(source.fetch(batch.name))["at"].to_list() for batch in source.batches()}
+    assert found == {
+        "2024-01": ["2024-01-05T00:00:00", "2024-01-31 late"],
+        "2024-02": ["2024-02-30"],
+        "2024-03": ["2024-03-01T00:00:00"],
+    }
+
+
+@pytest.mark.parametrize("odd", ["2023-1-5", "2023-03-5 10:00", "NULL", " 2023-03-05"])
+def test_text_that_the_database_does_not_sort_by_time_is_refused(events, odd):
+    with pytest.raises(ValueError, match=rf"has values from .*{odd}.*\(with leading zeros\)"):
+        events("2023-01-01", odd, "2023-10-01").batches()
+
+
+def test_a_period_without_rows_is_an_empty_frame_whatever_the_database(events):
+    source = events("2024-01-05", "2024-03-05")
+    assert [source.parse(source.fetch(name)).height for name in ("2024-01", "2024-02", "2024-03")] == [1, 0, 1]
+
+
+def test_words_for_missing_values_are_null(events):
+    source = events("2024-01-05", null_words=("", "N/A"))
+    assert source.parse(source.fetch("2024-01")).rows() == [("2024-01-05T00:00:00", None)]
+
+
+@pytest.mark.parametrize("infinite", ["timestamp 'infinity'", "timestamptz '-infinity'", "date 'infinity'"])
+def test_infinite_times_are_refused_as_time_of_a_row_and_missing_elsewhere(infinite):
+    dtype = infinite.split()[0]
+    rows = f"select {infinite} as ends, {dtype} '2024-01-05' as begins"
+    with pytest.raises(ValueError, match="the column 'ends' of the query has values from an infinite time to an infin"):
+        SqlQuery("duckdb://", rows, time="ends").batches()
+    source = SqlQuery("duckdb://", rows, time="begins")
+    assert source.parse(source.fetch("2024-01"))["ends"].to_list() == [None]
+
+
+def test_durations_of_duckdb_are_read():
+    query = "select date '2024-01-05' as at, interval '90 minutes' as \"it \"\"took\"\"\", [interval '1 day'] as list"
+    source = SqlQuery("duckdb://", query, time="at")
+    rows = source.parse(source.fetch("2024-01"))
+    assert rows.row(0)[1:] == (dt.timedelta(minutes=90), "[1 day]")
+
+
+@pytest.mark.parametrize("end", [";", "; ;\n", ";\n-- done", "; -- a\n/* b;\n */ ;", " -- a; b"])
+def test_what_ends_a_statement_is_no_part_of_the_query(end):
+    assert len(SqlQuery("duckdb://", f"select date '2024-01-05' as at{end}", time="at").batches()) == 1
 
 
 def test_a_query_without_rows_has_no_batches(shop):

@@ -114,7 +114,12 @@ def _ask_time(times: Sequence[str], likely: Sequence[str]) -> DraftQuestion:
 def _read_time(seen: Observation, name: str, reason: str) -> TimeChoice:
     """A column of the table, in the form that the source is told."""
     reading = seen.readings[name]
-    form = reading.time_format.form if reading.time_format else None
+    form = reading.time_format.form if reading.time_format and not reading.time_format.is_iso else None
+    if form and not seen.table.files:
+        raise DraftRefused(
+            f"the column {quote_value(name)} of the query has times in the form {quote_value(form)}, which a database "
+            "doesn't sort: make a timestamp of it in the query"
+        )
     days = seen.table.rows.select(reading.values.cast(pl.Date).alias("day")).drop_nulls()
     found = days.select(first=pl.col("day").min(), last=pl.col("day").max(), days=pl.col("day").n_unique())
     span = DaySpan(*found.collect(engine="streaming").row(0))

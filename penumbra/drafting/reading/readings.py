@@ -22,6 +22,7 @@ from penumbra.drafting.reading.time_formats import (
 )
 from penumbra.drafting.reading.words import BOOLEANS, CODE_WORDS, TIME_WORDS, has_word_of
 from penumbra.sources.conversions import read_times
+from penumbra.sources.times import read_iso_times
 
 LEADING_ZERO_PATTERN = r"0[0-9]+"
 PHONE_PATTERN = r"\+[0-9]{8,}"
@@ -29,6 +30,11 @@ WHOLE_PATTERN = r"[+-]?[0-9]{1,18}"
 WHOLE_FLOAT_PATTERN = r"[+-]?[0-9]{1,15}\.0+"
 LONG_DIGITS_PATTERN = r"[0-9]{16,}"  # more than a JSON number tells exactly
 COMPACT_DATE_PATTERN = r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])"
+COMPACT_TIME_PATTERN = COMPACT_DATE_PATTERN + "(?:[01][0-9]|2[0-3])[0-5][0-9][0-5][0-9]"
+COMPACT_FORMS = {
+    COMPACT_DATE_PATTERN: TimeFormat("%Y%m%d", False),
+    COMPACT_TIME_PATTERN: TimeFormat("%Y%m%d%H%M%S", True),
+}
 YEAR_PATTERN = r"(?:19|20)[0-9]{2}"
 LEFT_OUT_DTYPES = {
     pl.Duration: "a duration, which no kind of feature reads: have the source make a number of it",
@@ -89,12 +95,13 @@ def find_time_reading(sample: pl.Series) -> Reading | None:
         sample: Values of the column; nulls don't matter.
 
     Returns:
-        The reading of whole numbers as days (20240301), as seconds and the like since 1970, or as years; else None.
+        The reading of whole numbers as days (20240301) or times (20240301120000), as seconds and the like since 1970, or as
+        years; else None.
     """
     text = sample.drop_nulls().cast(pl.String).str.strip_chars()
-    for pattern, form in ((COMPACT_DATE_PATTERN, "%Y%m%d"), (YEAR_PATTERN, "%Y")):
+    for pattern, form in (*COMPACT_FORMS.items(), (YEAR_PATTERN, TimeFormat("%Y", False))):
         if is_matched(text, pattern):
-            return _read_as_times(sample.name, TimeFormat(form, False))
+            return _read_as_times(sample.name, form)
     numbers = text.cast(pl.Int64, strict=False)
     unit = find_epoch_unit(numbers) if numbers.null_count() == 0 else None
     return _read_as_times(sample.name, unit) if unit else None
@@ -168,8 +175,9 @@ def _read_text(values: pl.Series, decimal: str | None) -> Reading:
         return Reading(pl.String(), column, reason=reason)
     if has_both_answers(text):
         return Reading(pl.Boolean(), column.str.strip_chars().str.to_lowercase().replace_strict(BOOLEANS, default=None))
-    if is_matched(text, COMPACT_DATE_PATTERN) and has_word_of(TIME_WORDS, name):
-        return _read_as_times(name, TimeFormat("%Y%m%d", False))
+    compact = next((form for pattern, form in COMPACT_FORMS.items() if is_matched(text, pattern)), None)
+    if compact and has_word_of(TIME_WORDS, name):
+        return _read_as_times(name, compact)
     if is_matched(text, WHOLE_PATTERN):
         return _read_whole_text(text)
     if is_matched(text, f"(?:{WHOLE_PATTERN}|{WHOLE_FLOAT_PATTERN})"):
@@ -227,12 +235,5 @@ def _read_as_times(name: str, time: TimeFormat) -> Reading:
 
 
 def _read_iso(name: str, time: TimeFormat) -> pl.Expr:
-    """ISO 8601, with or without seconds and offset."""
-    if not time.has_clock:
-        return read_times(name, form="%Y-%m-%d")
-    text = pl.col(name).str.strip_chars().str.replace(" ", "T", literal=True).str.replace("Z", "+00:00", literal=True)
-    parts = text.str.extract_groups(r"^(.{10}T\d\d:\d\d)(:\d\d)?(\.\d+)?\s?([+-]\d\d:?\d\d)?$").struct
-    whole = pl.concat_str(parts[0], parts[1].fill_null(":00"), parts[2].fill_null(""), parts[3].fill_null(""))
-    if time.has_offset:
-        return whole.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%z", strict=False, time_unit="us", time_zone="UTC")
-    return whole.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", strict=False, time_unit="us")
+    times = read_iso_times(name, time.has_offset)
+    return times if time.has_clock else times.cast(pl.Date)

@@ -16,7 +16,7 @@ from penumbra.drafting.draft import DraftRefused
 from penumbra.drafting.reading.dialect import HEAD_BYTES, Dialect, find_dialect, find_encoding
 from penumbra.drafting.reading.names import find_name_fault
 from penumbra.sources.csv_tables import CsvLayout, read_csv_table
-from penumbra.sources.databases import open_database
+from penumbra.sources.databases import drop_statement_end, open_database
 from penumbra.sources.locations import TableFile, find_table_files, is_parquet, open_plain_file
 
 PIECE_BYTES = 1 << 22
@@ -105,7 +105,7 @@ def describe_unreadable_rows(table: DataTable, error: Exception) -> str:
 
 def _open_query(url: str, query: str) -> DataTable:
     with open_database(url) as database:
-        rows = database.read_table(query.strip().removesuffix(";"), {})
+        rows = database.read_table(drop_statement_end(query), {})
     return _join_files({"the query": rows.lazy()}, {"the query": rows.columns}, {})
 
 

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -12,8 +12,9 @@ from penumbra.sources.conversions import EPOCH_UNITS, read_times
 ISO_DATE = r"[12][0-9]{3}-[01][0-9]-[0-3][0-9]"
 ISO_CLOCK = r"[0-2][0-9]:[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,9})?)?"
 ISO_OFFSET = r"\s?(?:Z|[+-][0-9]{2}:?[0-9]{2})"
+ANY_OFFSET = r"\s?(?:Z|UTC|GMT|[+-][0-9]{2}(?::?[0-9]{2})?)"  # of which the contract reads some, the sources all
 CLOCK_PATTERN = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,6})?)?"
-MAYBE_TIME = r"(?:[A-Za-z]{3,9},?\s)?[0-9A-Za-z]{1,9}[-/. ][0-9A-Za-z]{1,9}.*"
+MAYBE_TIME = r"(?:19|20)[0-9]{6}T[0-9]{4}.*|(?:[A-Za-z]{3,9},?\s)?[0-9A-Za-z]{1,9}[-/. ][0-9A-Za-z]{1,9}.*"
 DAY_FIRST = ("%d/%m/%Y", "%d-%m-%Y", "%d/%m/%y", "%d-%m-%y")
 MONTH_FIRST = ("%m/%d/%Y", "%m-%d-%Y", "%m/%d/%y", "%m-%d-%y")
 DATES = (
@@ -23,6 +24,8 @@ DATES = (
     *("%a, %d %b %Y", "%Y-%m", "%Y/%m", "%m/%Y", "%m.%Y", "%b %Y", "%B %Y", "%b-%y"),
 )
 CLOCKS = ("%H:%M", "%H:%M:%S", "%H:%M:%S%.f", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p")
+COMPACT_CLOCKS = ("T%H%M%S", "T%H%M")
+LAST_YEARS = ("%a %b %d %H:%M:%S %Y", "%a %b %d %H:%M:%S %z %Y")
 JOINTS = (" ", "T", ", ", ":")
 OFFSETS = ("", " %z", "%z")
 FIRST_TRIES = 30  # values that a format has to read before it is tried on all
@@ -41,6 +44,7 @@ class TimeFormat:
         has_offset: Whether the values say their offset, or count from 1970.
         reason: What isn't plain about it, as a phrase.
         is_open: Whether day and month might be the other way round.
+        is_iso: Whether the form is that of ISO 8601, which a source reads by itself, though the contract doesn't.
     """
 
     form: str | None
@@ -48,6 +52,7 @@ class TimeFormat:
     has_offset: bool = False
     reason: str = ""
     is_open: bool = False
+    is_iso: bool = False
 
 
 def find_time_format(values: pl.Series, decimal: str | None) -> TimeFormat | None:
@@ -68,11 +73,12 @@ def find_time_format(values: pl.Series, decimal: str | None) -> TimeFormat | Non
     ):
         if is_matched(text, pattern):
             return found
+    is_iso = is_matched(text, rf"{ISO_DATE}[T ]{ISO_CLOCK}{ANY_OFFSET}")
     if not is_matched(text, MAYBE_TIME):
         return None
     first = text.unique(maintain_order=True).head(FIRST_TRIES)
     forms = [form for form in _list_formats(first) if _reads(first, form) and _reads(text, form)]
-    return _choose_format(text, forms, decimal) if forms else None
+    return replace(_choose_format(text, forms, decimal), is_iso=is_iso) if forms else None
 
 
 def find_epoch_unit(values: pl.Series) -> TimeFormat | None:
@@ -103,10 +109,12 @@ def _reads(text: pl.Series, form: str) -> bool:
 
 def _list_formats(first: pl.Series) -> Iterator[str]:
     """The formats that the look of the values allows, the plainest first."""
-    has_colon, has_zone = first.str.contains(":").any(), first.str.contains(r"[+-][0-9]{2}:?[0-9]{2}$|Z$").any()
+    has_colon, has_zone = first.str.contains(":").any(), first.str.contains(f"{ANY_OFFSET}$").any()
     if not has_colon:
         yield from DATES
+        yield from (f"%Y%m%d{clock}{offset}" for clock in COMPACT_CLOCKS for offset in ("", "%z"))
         return
+    yield from LAST_YEARS
     for date, joint, clock, offset in itertools.product(DATES, JOINTS, CLOCKS, OFFSETS if has_zone else ("",)):
         yield f"{date}{joint}{clock}{offset}"
 
@@ -118,7 +126,7 @@ def _choose_format(text: pl.Series, forms: Sequence[str], decimal: str | None) -
     if form.startswith(DAY_FIRST) and monthly:
         is_day_first, reason = _is_day_first(text, form, monthly[0], decimal)
         form = form if is_day_first else monthly[0]
-    return TimeFormat(form, ":" in form, "%z" in form, reason, is_open=bool(reason))
+    return TimeFormat(form, "%H" in form or "%I" in form, "%z" in form, reason, is_open=bool(reason))
 
 
 def _is_day_first(text: pl.Series, daily: str, monthly: str, decimal: str | None) -> tuple[bool, str]:

@@ -13,6 +13,7 @@ from penumbra.drafting.analysis.problem_analysis import draft_problem
 from penumbra.drafting.draft import DraftRefused
 from penumbra.drafting.reading import samples
 from penumbra.drafting.reading.tables import DataTable
+from penumbra.sources import SqlQuery
 from tests.helpers.drafted_orders import ROWS, get_column, make_orders, write_csv
 from tests.helpers.written_problems import count_broken_rules, load_written
 
@@ -255,6 +256,24 @@ def test_a_query_of_sqlite_is_a_table_whose_text_is_read_as_that_of_files(tmp_pa
         ("amount", "feature"),
         ("late", "outcome"),
     ]
+
+
+@pytest.mark.parametrize(("make", "form"), [("strftime(day, '%d.%m.%Y')", "%d.%m.%Y"), ("epoch(day)::bigint", "s")])
+def test_a_query_whose_time_is_not_sorted_by_a_database_is_refused(tmp_path, make, form):
+    write_csv(tmp_path / "orders.csv", make_orders())
+    query = f"select amount, late, {make} as day from '{tmp_path}/orders.csv'"
+    with pytest.raises(
+        DraftRefused, match=f"'day' of the query has times in the form '{form}', which a database doesn't"
+    ):
+        draft("duckdb://", query=query, time="day")
+
+
+def test_words_for_missing_values_of_a_query_are_read_by_the_source(tmp_path):
+    write_csv(tmp_path / "orders.csv", make_orders(note=["a", "NULL", "b"]))
+    found = draft("duckdb://", query=f"select * from '{tmp_path}/orders.csv'")
+    assert found.source.options == {"null_words": ("", "NULL")}
+    source = SqlQuery("duckdb://", found.source.query, time="day", **found.source.options)
+    assert set(source.parse(source.fetch("2024-01"))["note"]) == {"a", "b", None}
 
 
 def test_a_query_that_fails_is_a_sentence_without_the_password(tmp_path):

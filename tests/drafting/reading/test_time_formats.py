@@ -30,6 +30,13 @@ def find(*values, decimal=None):
         ("31/Mar/2024:12:30:05 +0100", "%d/%b/%Y:%H:%M:%S %z", True, True),
         ("2024-03", "%Y-%m", False, False),
         ("Mar 2024", "%b %Y", False, False),
+        ("2024-03-31 12:30:05+00", "%Y-%m-%d %H:%M:%S %z", True, True),
+        ("2024-03-31 12:30:05.5 UTC", "%Y-%m-%d %H:%M:%S%.f %z", True, True),
+        ("Sun, 31 Mar 2024 12:30:05 GMT", "%a, %d %b %Y %H:%M:%S %z", True, True),
+        ("Sun Mar 31 12:30:05 2024", "%a %b %d %H:%M:%S %Y", True, False),
+        ("Sun Mar 31 12:30:05 +0000 2024", "%a %b %d %H:%M:%S %z %Y", True, True),
+        ("20240331T123005", "%Y%m%dT%H%M%S", True, False),
+        ("20240331T1230Z", "%Y%m%dT%H%M%z", True, True),
     ],
 )
 def test_a_format_of_times_is_found(value, form, has_clock, has_offset):
