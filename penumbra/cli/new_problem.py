@@ -16,8 +16,9 @@ from penumbra.core.problem_loading import PROBLEM_PACKAGE, load_problem
 from penumbra.core.project_root import SETTINGS_FILE
 from penumbra.core.settings import Settings
 from penumbra.drafting.draft import DraftRefused, ProblemDraft
+from penumbra.drafting.files.batch_notes import list_batch_notes
 from penumbra.drafting.files.problem_files import render_problem
-from penumbra.drafting.files.settings_file import choose_settings, edit_settings, list_changes
+from penumbra.drafting.files.settings_file import choose_settings, edit_settings, list_arrived, list_changes
 from penumbra.registry.code_version import has_uncommitted_changes
 from penumbra.storage.atomic import replace_file
 
@@ -32,13 +33,15 @@ class NewProblem:
     Attributes:
         files: The text of each file of `problem/`, by its name.
         settings: The settings that it asks for, by dotted name.
-        batches: The batches of its source.
+        batches: The batches of its source that have arrived.
+        notes: Sentences about them.
         example: The record that stands in the documentation of the API.
     """
 
     files: Mapping[str, str]
     settings: Mapping[str, Any]
     batches: Sequence[SourceBatch]
+    notes: Sequence[str]
     example: Mapping[str, Any]
 
     def list_changes(self) -> list[str]:
@@ -71,7 +74,10 @@ def plan_problem(draft: ProblemDraft, settings: Settings, name: str, now: dt.dat
             batches, example = problem.source.batches(), problem.schema.EXAMPLE
     except (ProblemError, OSError, ValueError) as error:
         raise DraftRefused(f"the drafted problem can't be used: {error}") from error
-    return NewProblem(files, choose_settings(draft, batches, settings.gate.min_days, name, now), batches, example)
+    chosen = choose_settings(draft, batches, settings.gate.min_days, name, now)
+    arrived = list_arrived(draft, batches, now)
+    notes = [*list_batch_notes(draft, arrived, chosen["training.test_batches"])]
+    return NewProblem(files, chosen, arrived, notes, example)
 
 
 @contextlib.contextmanager

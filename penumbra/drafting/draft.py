@@ -153,10 +153,11 @@ class ProblemDraft:
         target: What is predicted.
         source: Where batches come from.
         first_day: The day of the first row.
-        last_day: The day of the last row.
+        last_day: The day of the last row; where only names of files tell it, the last that the newest tells.
         rows: How many rows were read.
         days: How many days have rows.
         notes: Sentences to tell the user, the most important first.
+        day_rows: By day in order, the rows of each class, "" for those without one; empty where days aren't counted.
     """
 
     columns: tuple[DraftColumn, ...]
@@ -167,3 +168,4 @@ class ProblemDraft:
     rows: int
     days: int
     notes: tuple[str, ...] = ()
+    day_rows: Mapping[dt.date, Mapping[str, int]] = field(default_factory=dict)

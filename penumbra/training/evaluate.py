@@ -209,7 +209,10 @@ def predict_for_task(task: Task, estimator: Any, inputs: np.ndarray) -> np.ndarr
         return probabilities[:, 1]
     unseen = [name for code, name in enumerate(task.classes) if code not in estimator.classes_]
     if unseen:
-        raise ValueError(f"the training rows have no {', '.join(unseen)}: every class of the target must occur in them")
+        raise ValueError(
+            f"the training rows have no {', '.join(unseen)}: every class of the target must occur in them; join a rare "
+            "class with another in target(), or learn from more batches"
+        )
     return probabilities
 
 

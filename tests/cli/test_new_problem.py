@@ -59,7 +59,7 @@ def test_planning_writes_nothing(project, draft):
     before = read_files(project)
     new = plan(draft)
     assert read_files(project) == before
-    assert [batch.name for batch in new.batches] == ["2024-01", "2024-02", "2024-03", "2024-04"]
+    assert [batch.name for batch in new.batches] == ["2024-01", "2024-02", "2024-03"]
     assert new.example["shop"] == "mühle"
     assert 'registry.model = "returned"' in new.list_changes()
 

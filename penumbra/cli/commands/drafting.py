@@ -6,6 +6,7 @@ import re
 import sys
 import unicodedata
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +70,8 @@ def start_problem(
         settings, place = load_settings(), _relate_location(location, bool(choices["query"]))
         draft = _draft_problem(place, **choices)
         new = plan_problem(draft, settings, _choose_name(name, draft), dt.datetime.now(dt.UTC).date())
-        click.echo(describe_draft(draft, new.batches, new.list_changes()))
+        told = replace(draft, notes=(*draft.notes, *new.notes))
+        click.echo(describe_draft(told, new.batches, new.list_changes()))
         if dry_run:
             click.echo(_format_files(new.files))
             return
@@ -89,8 +91,9 @@ def _relate_location(location: str, is_database: bool) -> str:
             raise DraftRefused("problem/source.py is no place for a password: pass ${NAME}, an environment variable's")
         return location
     path = Path(location)
-    if path.is_relative_to(Path.cwd()):
-        path = path.relative_to(Path.cwd())
+    for place in (path, path.resolve()):  # the folder may have been entered by a link
+        if place.is_relative_to(Path.cwd().resolve()):
+            path = place.relative_to(Path.cwd().resolve())
     for folder in (load_settings().data.folder, Path("var"), Path("problem")):
         if path.is_relative_to(folder):
             raise DraftRefused(f"{path} is in {folder}/, which is set aside: put the data elsewhere")

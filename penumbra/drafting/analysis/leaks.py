@@ -5,11 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from penumbra.core.text.quoting import quote_value
+
 MIN_LEAK_ROWS = 100
 MIN_VALUE_ROWS = 20  # on average, of each value of a column that is taken for a table of values
 MIN_CLASS_ROWS = 10
 MIN_SHARED_MISSING, MIN_MISSING_COVERAGE = 0.99, 0.5  # of the rows without a value, and of those without a target
 CERTAIN, SUSPICIOUS = 0.999, 0.98  # shares of rows of each class that are told, and likenesses of numbers
+MAX_CHANCE = 1e-6  # that rows drawn at random would all be of one class
 CERTAIN_AREA = 0.9999  # area under the ROC curve of a single number
 
 
@@ -48,6 +51,10 @@ def find_leak(values: pl.Series, target: pl.Series, is_number: bool) -> Leak | N
     classes = target.cast(pl.String)
     if leak := _try_table(values.is_not_null(), classes, "whether it is missing"):
         return leak
+    if leak := _find_own_class(values.is_not_null(), classes, "has a value") or _find_own_class(
+        values.is_null(), classes, "is missing"
+    ):
+        return leak
     if values.n_unique() * MIN_VALUE_ROWS <= len(values):
         return _try_table(values, classes, "its value")
     return _try_order(values, classes) if values.dtype.is_numeric() and classes.n_unique() == 2 else None
@@ -83,6 +90,17 @@ def _try_table(values: pl.Series, classes: pl.Series, what: str) -> Leak | None:
     hits = told.unique("value", keep="first").group_by("class").agg(pl.col("rows").sum().alias("hits"))
     shares = counts.join(hits, on="class", how="left").select(pl.col("hits").fill_null(0) / pl.col("rows"))
     return _judge(float(shares.to_series().mean() or 0), CERTAIN, f"{what} tells the target")  # type: ignore[arg-type]
+
+
+def _find_own_class(is_so: pl.Series, classes: pl.Series, what: str) -> Leak | None:
+    """What is so in rows of one class only, and of too many for chance."""
+    of_them = classes.filter(is_so)
+    if of_them.n_unique() != 1 or is_so.all():
+        return None
+    name, rows = of_them[0], len(of_them)
+    if float((classes == name).mean() or 0) ** rows > MAX_CHANCE:
+        return None
+    return Leak(False, f"it {what} only where the target is {quote_value(name)} ({rows:,} rows of the sample)")
 
 
 def _try_order(values: pl.Series, classes: pl.Series) -> Leak | None:

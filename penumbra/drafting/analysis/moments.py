@@ -1,4 +1,4 @@
-"""The time of a row: the column that is found, or asked for, the period of its batches, and the days that have rows."""
+"""The time of a row: the column that is found, or asked for, and the days that have rows."""
 
 import datetime as dt
 import math
@@ -15,14 +15,11 @@ from penumbra.drafting.reading.profiles import ColumnProfile
 from penumbra.drafting.reading.words import LATER_WORDS, LIFE_WORDS, has_word_of
 from penumbra.sources import MADE_UP_TIME
 from penumbra.sources.named_dates import find_named_date
+from penumbra.sources.periods import find_next_period
 from penumbra.sources.table_runs import MADE_UP_START
 
 MAX_TIMELESS_SHARE = 0.01  # of the rows, which a time column may leave without a time
 MADE_UP_DAYS = 365  # that rows without a time are dealt to
-MIN_PERIODS = 4
-MIN_PERIOD_ROWS = 30
-MAX_PERIODS = 240
-PERIOD_DAYS = {"day": 1, "week": 7, "month": 30.44, "quarter": 91.3, "year": 365.25}
 
 
 @dataclass(frozen=True)
@@ -144,7 +141,8 @@ def _read_named_dates(seen: Observation) -> TimeChoice | None:
     if len(dates) < 2:
         return None
     days = sorted(day for day, _ in dates)
-    span = DaySpan(days[0], days[-1], len(days))
+    last = max(find_next_period(day, period) for day, period in dates) - dt.timedelta(days=1)
+    span = DaySpan(days[0], last, len(days))
     return TimeChoice(_find_free_name(seen), span, {"dated_names": True}, "the date in the name of a row's file")
 
 
@@ -165,24 +163,6 @@ def is_nearly_full(profile: ColumnProfile) -> bool:
         Whether at most one row of a hundred lacks it.
     """
     return profile.rows - profile.read <= MAX_TIMELESS_SHARE * profile.rows
-
-
-def choose_period(span: DaySpan, rows: int) -> str:
-    """Choose by what period batches are cut.
-
-    Args:
-        span: The days of the rows.
-        rows: How many rows there are.
-
-    Returns:
-        "month" where that gives a handful of batches, none of them tiny; else the nearest period that does.
-    """
-    total = (span.last - span.first).days + 1
-    if rows / total * PERIOD_DAYS["month"] < MIN_PERIOD_ROWS or total / PERIOD_DAYS["month"] > MAX_PERIODS:
-        longer = [name for name in ("quarter", "year") if total / PERIOD_DAYS[name] >= MIN_PERIODS]
-        full = [name for name in longer if rows / total * PERIOD_DAYS[name] >= MIN_PERIOD_ROWS]
-        return next(iter([*full, *longer[-1:]]), "month")
-    return next((name for name in ("month", "week") if total / PERIOD_DAYS[name] >= MIN_PERIODS), "day")
 
 
 def _is_moment(dtype: pl.DataType) -> bool:

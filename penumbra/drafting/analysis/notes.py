@@ -59,9 +59,10 @@ def _list_faulty_values(seen: Observation, key: KeyChoice) -> Iterator[str]:
             verb, whose = ("value is", "its row") if profile.unreadable == 1 else ("values are", "their rows")
             yield f"{quote_value(name)}: {profile.unreadable:,} {verb} no {what}; ingest quarantines {whose}"
     if key.repeated:
+        rows = "1 row has" if key.repeated == 1 else f"{key.repeated:,} rows have"
         yield (
-            f"{key.repeated:,} rows have the key ({list_names(key.columns)}) of an earlier row: where both are in one "
-            "batch, ingest quarantines both"
+            f"{rows} the key ({list_names(key.columns)}) of an earlier row: where both are in one batch, ingest "
+            "quarantines both"
         )
 
 

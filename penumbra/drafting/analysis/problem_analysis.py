@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from typing import Literal
 
 from penumbra.core.text.quoting import list_names, quote_value
+from penumbra.drafting.analysis.batch_periods import choose_period, find_file_period
 from penumbra.drafting.analysis.columns import ColumnChoices, describe_columns
+from penumbra.drafting.analysis.day_counts import count_days
 from penumbra.drafting.analysis.keys import choose_key
-from penumbra.drafting.analysis.moments import choose_period, choose_time
+from penumbra.drafting.analysis.moments import choose_time
 from penumbra.drafting.analysis.notes import list_notes
 from penumbra.drafting.analysis.targets import choose_target
 from penumbra.drafting.draft import DraftColumn, DraftRefused, DraftSource, ProblemDraft, Unsaid
@@ -47,10 +49,11 @@ def draft_problem(
         moment = choose_time(seen, target, time)
         found_key = choose_key(seen, moment.column if moment.column in seen.readings else None, target, key)
         described = describe_columns(seen, ColumnChoices(aim, moment, found_key))
+        day_rows, file_period = count_days(seen, moment, aim), find_file_period(seen, moment)
     _require_features(described.columns)
     span, options = moment.span, {**seen.table.options, **moment.options}
     kind: Literal["files", "sql"] = "sql" if query else "files"
-    chosen_period = period or choose_period(span, seen.total)
+    chosen_period = period or choose_period(span, seen.total, file_period)
     return ProblemDraft(
         columns=described.columns,
         target=aim,
@@ -60,6 +63,7 @@ def draft_problem(
         rows=seen.total,
         days=span.days,
         notes=(*notes, *list_notes(seen, described, found_key, span)),
+        day_rows=day_rows,
     )
 
 

@@ -38,9 +38,8 @@ def choose_settings(
         DraftRefused: There are too few batches to train, validate and test on.
     """
     is_going_on = _is_going_on(draft, now)
-    # What the rows don't fill to its end is no batch yet.
-    today = now if is_going_on else draft.last_day + dt.timedelta(days=1)
-    arrived = [batch for batch in batches if batch.complete <= today]
+    today = find_today(draft, now)
+    arrived = list_arrived(draft, batches, now)
     if len(arrived) < MIN_BATCHES:
         raise DraftRefused(
             f"from {draft.first_day} to {draft.last_day} the data fill {len(arrived)} batches by "
@@ -61,6 +60,39 @@ def choose_settings(
         "monitor.accept": [],
         "replay.candidate": REPLAYED_CANDIDATE,
     }
+
+
+def find_today(draft: ProblemDraft, now: dt.date) -> dt.date:
+    """Find the day at which what the rows don't fill to its end is no batch yet.
+
+    Args:
+        draft: The draft.
+        now: Today by the calendar.
+
+    Returns:
+        Today where rows are still to come; else the day after the last one's, or that day where it may have more rows:
+        as a batch of its own, or as a made-up day with fewer rows than the others.
+    """
+    if _is_going_on(draft, now):
+        return now
+    rows_per_day = draft.source.options.get("rows_per_day")
+    is_open = draft.rows % rows_per_day > 0 if rows_per_day else draft.source.period == "day"
+    is_open = is_open and not draft.source.options.get("dated_names")
+    return draft.last_day + dt.timedelta(days=not is_open)
+
+
+def list_arrived(draft: ProblemDraft, batches: Sequence[SourceBatch], now: dt.date) -> list[SourceBatch]:
+    """List the batches that have arrived.
+
+    Args:
+        draft: The draft.
+        batches: The batches of its source.
+        now: Today by the calendar.
+
+    Returns:
+        Those that are complete, in their order.
+    """
+    return [batch for batch in batches if batch.complete <= find_today(draft, now)]
 
 
 def _is_going_on(draft: ProblemDraft, now: dt.date) -> bool:

@@ -32,12 +32,14 @@ class DataTable:
         options: Keyword arguments of the source that differ from its defaults.
         left_out: By column that `rows` hasn't, since no schema could have it, the reason as a phrase.
         files: The files, plain and in UTF-8, by their names; none of a query.
+        parts: The rows of each file.
     """
 
     rows: pl.LazyFrame
     options: Mapping[str, Any] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, Path] = field(default_factory=dict)
+    parts: Sequence[pl.LazyFrame] = ()
 
 
 @contextlib.contextmanager
@@ -183,7 +185,7 @@ def _join_files(
     left_out = {column: reason for column in every if (reason := _find_exclusion(column, names))}
     rows = [scan.select([column for column in shared if column not in left_out]) for scan in scans.values()]
     table = pl.concat(rows, how="vertical_relaxed").with_columns(pl.selectors.float().fill_nan(None))
-    return DataTable(table, options, left_out)
+    return DataTable(table, options, left_out, parts=rows)
 
 
 def _find_exclusion(column: str, names: Mapping[str, Sequence[str]]) -> str:

@@ -68,6 +68,8 @@ ENTITY_WORDS = frozenset(
     (
         *("country", "city", "town", "state", "county", "store", "shop", "branch", "product", "item", "brand", "sku"),
         *("model", "user", "customer", "client", "account", "name", "campaign", "supplier", "vendor", "merchant"),
+        *("stadt", "ort", "land", "filiale", "laden", "kunde", "produkt", "artikel", "marke", "modell"),
+        *("ville", "pays", "magasin", "produit", "marque", "ciudad", "pais", "tienda", "cliente", "producto", "marca"),
         *("agent", "employee", "version", "device", "browser", "host", "machine", "sensor", "station", "url", "domain"),
     )
 )

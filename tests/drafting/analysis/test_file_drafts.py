@@ -134,6 +134,20 @@ def test_files_of_different_tables_are_refused(tmp_path):
         draft(write_months(tmp_path, make_orders(), {"a": ["1"], "b": ["2"]}))
 
 
+@pytest.mark.parametrize(
+    ("days", "period"),
+    [([1, 31, 32, 60, 61, 91], "month"), ([1, 7, 8, 14, 15, 21], "week"), ([1, 31, 31, 60, 61, 91], "week")],
+)
+def test_the_period_is_that_of_which_each_file_has_the_rows(tmp_path, days, period):
+    for number in range(0, len(days), 2):
+        table = make_orders(200)
+        first, last = (dt.date(2024, 1, 1) + dt.timedelta(days=day - 1) for day in days[number : number + 2])
+        length = (last - first).days + 1
+        table["day"] = [(first + dt.timedelta(days=n * length // 200)).isoformat() for n in range(200)]
+        write_csv(tmp_path / f"{number}.csv", table)
+    assert draft(tmp_path).source.period == period
+
+
 def test_csv_beside_parquet_is_refused(tmp_path):
     write_csv(tmp_path / "a.csv", make_orders())
     pl.DataFrame(make_orders()).write_parquet(tmp_path / "b.parquet")
@@ -145,10 +159,10 @@ def test_dates_in_the_files_names_are_the_time_where_no_column_has_one(tmp_path)
     table = make_orders(100)
     del table["day"]
     found = draft(write_months(tmp_path, *[table] * 5))
-    assert (found.columns[0].name, found.columns[0].example) == ("time", "2024-05-01T00:00:00")
+    assert (found.columns[0].name, found.columns[0].example) == ("time", "2024-05-31T00:00:00")
     assert found.columns[0].reason == "the date in the name of a row's file"
     assert (found.source.time, found.source.period, found.source.options) == ("time", "month", {"dated_names": True})
-    assert (found.first_day, found.last_day, found.days) == (dt.date(2024, 1, 1), dt.date(2024, 5, 1), 5)
+    assert (found.first_day, found.last_day, found.days) == (dt.date(2024, 1, 1), dt.date(2024, 5, 31), 5)
 
 
 # Parquet

@@ -273,6 +273,22 @@ def test_what_tells_the_target_is_an_outcome_and_no_feature(tmp_path):
     )
 
 
+def test_what_has_a_value_or_lacks_it_in_one_class_only_is_told(tmp_path):
+    table = make_orders()
+    table["complaint"] = ["phone" if late == "yes" and n % 3 else "" for n, late in enumerate(table["late"])]
+    table["score"] = ["" if late == "yes" and n % 3 else str(n % 7) for n, late in enumerate(table["late"])]
+    table["seldom"] = ["x" if late == "no" and n < 15 else "" for n, late in enumerate(table["late"])]
+    notes = draft(tmp_path, table).notes
+    given = sum(map(bool, table["complaint"]))
+    assert notes[:2] == (
+        f"'complaint' is a feature, but look at it: it has a value only where the target is 'true' ({given} rows of "
+        "the sample)",
+        f"'score' is a feature, but look at it: it is missing only where the target is 'true' ({given} rows of the "
+        "sample)",
+    )
+    assert not any("seldom" in note for note in notes)
+
+
 def test_what_is_missing_only_where_the_outcome_is_was_measured_with_it(tmp_path):
     table = make_orders(delay=[*["5", "-3", "12", "0"] * 95, *[""] * 20], air_time=[*["30", "41"] * 190, *[""] * 20])
     found = draft(tmp_path, table, "delay")

@@ -42,6 +42,15 @@ def test_where_the_data_have_ended_the_clock_stands_on_the_day_after_so_that_a_t
     assert choose(torn, batches)["data.today"] == batches[-1].complete - dt.timedelta(days=1)
 
 
+def test_the_last_day_is_no_batch_where_it_may_have_more_rows():
+    daily = make_draft(20, 1, period="day")
+    assert choose(daily, make_batches(20, 1))["data.today"] == daily.last_day
+    month = make_draft(6)
+    for rows, days in ((6 * 30 * 50, 1), (6 * 30 * 50 - 1, 0)):
+        dealt = replace(month, rows=rows, source=replace(month.source, options={"rows_per_day": 50}))
+        assert choose(dealt, make_batches(6))["data.today"] == month.last_day + dt.timedelta(days=days)
+
+
 def test_where_the_data_reach_up_to_the_present_the_clock_is_the_real_one():
     chosen = choose(make_draft(6), make_batches(6), now=dt.date(2024, 6, 20))
     assert chosen["data.today"] == "now"

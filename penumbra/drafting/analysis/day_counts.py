@@ -1,0 +1,41 @@
+"""How many rows each day has, of each class: what tells whether the last period, and those held out, have enough."""
+
+import datetime as dt
+from collections.abc import Mapping
+
+import polars as pl
+
+from penumbra.drafting.analysis.moments import TimeChoice
+from penumbra.drafting.draft import DraftTarget
+from penumbra.drafting.reading.observation import Observation
+from penumbra.sources.table_runs import MADE_UP_START
+
+
+def count_days(seen: Observation, time: TimeChoice, target: DraftTarget) -> Mapping[dt.date, Mapping[str, int]]:
+    """Count the rows of each day.
+
+    Args:
+        seen: What is seen of the table.
+        time: What tells a row's time.
+        target: The target.
+
+    Returns:
+        By day in order, the rows of each class, "" for those without an outcome and for numbers; none where only the
+        names of files tell the day.
+    """
+    if "dated_names" in time.options:
+        return {}
+    rows = seen.table.rows
+    if time.column in seen.readings:
+        day = seen.readings[time.column].values.cast(pl.Date)
+    else:
+        position = pl.int_range(pl.len(), dtype=pl.Int64) // time.options["rows_per_day"]
+        day = pl.lit(MADE_UP_START) + pl.duration(days=position)
+    has_classes = target.task != "number"
+    outcome = seen.readings[target.column].values.cast(pl.String) if has_classes else pl.lit("")
+    named = rows.select(day.alias("day"), outcome.fill_null("").alias("class")).drop_nulls("day")
+    counts = named.group_by("day", "class").len(name="rows").sort("day", "class").collect(engine="streaming")
+    found: dict[dt.date, dict[str, int]] = {}
+    for each, name, number in counts.iter_rows():
+        found.setdefault(each, {})[name] = number
+    return found

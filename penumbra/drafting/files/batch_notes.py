@@ -1,0 +1,45 @@
+"""Sentences about the batches of a draft: rows that aren't used yet, and classes that the held-out ones lack."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+from penumbra.core.problem import SourceBatch
+from penumbra.core.text.quoting import list_names
+from penumbra.drafting.draft import ProblemDraft
+
+PARTS = ("training", "validation", "test")
+
+
+def list_batch_notes(draft: ProblemDraft, arrived: Sequence[SourceBatch], held_out: int) -> Iterator[str]:
+    """List what is to be told about the batches that training begins with.
+
+    Args:
+        draft: The draft.
+        arrived: The batches that have arrived, oldest first.
+        held_out: How many of the newest are the test, and as many before them the validation.
+
+    Yields:
+        Sentences.
+    """
+    counts = {day: Counter(classes) for day, classes in draft.day_rows.items()}
+    begins = [arrived[-number * held_out - 1].complete for number in (2, 1)]
+    later = sum(classes.total() for day, classes in counts.items() if day >= arrived[-1].complete)
+    if later:
+        rows = "1 row is" if later == 1 else f"{later:,} rows are"
+        yield f"{rows} of a {draft.source.period} that isn't known to be over, so they aren't used yet"
+    parts: Mapping[str, Counter[str]] = {part: Counter() for part in PARTS}
+    for day, classes in counts.items():
+        if day < arrived[-1].complete:
+            parts[PARTS[sum(day >= begin for begin in begins)]].update(classes)
+    every = sorted({name for classes in counts.values() for name in classes} - {""})
+    for part, found in parts.items():
+        if lacking := [name for name in every if not found[name]]:
+            yield _describe_lack(part, lacking, draft)
+
+
+def _describe_lack(part: str, lacking: Sequence[str], draft: ProblemDraft) -> str:
+    where = "before the held-out batches" if part == "training" else f"in the batches of the {part}"
+    what = f"no row {where} has {draft.target.column} {list_names(lacking)}"
+    if part == "training":
+        return f"{what}: nothing can be trained; join rare classes in target(), or pass another --period"
+    return f"{what}: how well they are told isn't measured; join rare classes in target(), or hold out more batches"

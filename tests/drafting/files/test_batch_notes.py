@@ -1,0 +1,42 @@
+"""What is told of the batches that training begins with."""
+
+import datetime as dt
+from dataclasses import dataclass, replace
+
+from penumbra.drafting.files.batch_notes import list_batch_notes
+from tests.helpers.drafts import draft_orders
+
+
+@dataclass(frozen=True)
+class Month:
+    name: str
+    complete: dt.date
+
+
+MONTHS = [Month(f"2024-{month:02}", dt.date(2024, month + 1, 1)) for month in range(1, 5)]
+
+
+def tell(*rows):
+    """The notes on rows by month, from January on."""
+    days = {dt.date(2024, month, 15): classes for month, classes in enumerate(rows, start=1)}
+    return [*list_batch_notes(replace(draft_orders("orders.csv", "classes"), day_rows=days), MONTHS, 1)]
+
+
+def test_rows_of_a_period_that_is_not_over_are_told():
+    assert tell(*[{"": 9}] * 4) == []
+    assert tell(*[{"": 9}] * 4, {"": 122}) == [
+        "122 rows are of a month that isn't known to be over, so they aren't used yet"
+    ]
+
+
+def test_classes_that_a_part_of_the_batches_lacks_are_told_with_a_remedy():
+    both = {"large": 5, "small": 5}
+    assert tell(both, both, both, both) == []
+    assert tell(both, both, {"large": 5}, both) == [
+        "no row in the batches of the validation has size small: how well they are told isn't measured; join rare "
+        "classes in target(), or hold out more batches"
+    ]
+    assert tell({"large": 5}, {"large": 5}, both, both) == [
+        "no row before the held-out batches has size small: nothing can be trained; join rare classes in target(), or "
+        "pass another --period"
+    ]
