@@ -62,6 +62,13 @@ def test_a_place_is_told_from_the_projects_folder(tmp_path, monkeypatch, locatio
     assert drafting._relate_location(location, is_database) == (place or location)
 
 
+def test_a_place_in_a_project_that_was_entered_by_a_link_is_told_from_its_folder(tmp_path, monkeypatch):
+    (tmp_path / "project").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "project")
+    monkeypatch.chdir(tmp_path / "link")
+    assert drafting._relate_location(str(tmp_path / "link" / "a.csv"), is_database=False) == "a.csv"
+
+
 @pytest.mark.parametrize("folder", ["data", "var", "problem"])
 def test_data_in_a_folder_that_is_set_aside_are_refused(tmp_path, monkeypatch, folder):
     monkeypatch.chdir(tmp_path)

@@ -112,6 +112,23 @@ def describe_mixed_signs(values: pl.Series, signs: Sequence[str]) -> str:
     return f"{' and '.join(map(repr, examples.values()))} are read as numbers alike: nothing is converted"
 
 
+def describe_open_decimals(values: pl.Series, number: NumberFormat) -> str:
+    """Describe that no value tells whether a sign separates decimals or thousands.
+
+    Args:
+        values: Text without nulls.
+        number: The spelling by which they are read.
+
+    Returns:
+        A phrase with an example; empty where some value tells.
+    """
+    signed = values.filter(values.str.contains("[.,]"))
+    if signed.is_empty() or not has_open_decimals(signed):
+        return ""
+    read = signed.head(1).to_frame("value").select(apply_number_format("value", number)).item()
+    return f"{signed[0]!r} is read as {read}: no value tells whether the sign separates decimals or thousands"
+
+
 def _has_sign(values: pl.Series, sign: str) -> pl.Series:
     """Whether the sign is there; of "US$", "$" is a part and no sign of its own."""
     return values.str.contains(rf"(?:^|[^\pL]){re.escape(sign)}")

@@ -10,6 +10,7 @@ from penumbra.drafting.draft import NumberFormat
 from penumbra.drafting.reading.number_formats import (
     apply_number_format,
     describe_mixed_signs,
+    describe_open_decimals,
     find_number_format,
     has_open_decimals,
 )
@@ -186,7 +187,7 @@ def _read_text(values: pl.Series, decimal: str | None) -> Reading:
     if is_matched(text, NUMBER_PATTERN) and not (decimal == "," and has_open_decimals(signed)):
         return Reading(pl.Float64(), _drop_infinite(column.str.strip_chars().cast(pl.Float64, strict=False)))
     if number := find_number_format(text, decimal):
-        return _read_spelled_numbers(name, text, number)
+        return _read_spelled_numbers(name, text, number, decimal)
     if is_matched(text, CLOCK_PATTERN):
         return Reading(pl.Time(), _read_clock(column))
     if time := find_time_format(text, decimal):
@@ -213,12 +214,13 @@ def _read_whole_text(text: pl.Series) -> Reading:
     return _read_whole_numbers(numbers, column)
 
 
-def _read_spelled_numbers(name: str, text: pl.Series, number: NumberFormat) -> Reading:
+def _read_spelled_numbers(name: str, text: pl.Series, number: NumberFormat, decimal: str | None) -> Reading:
     plain = apply_number_format(name, number)
     read = text.to_frame(name).select(plain).to_series().drop_nulls()
     is_whole = is_matched(read, WHOLE_PATTERN)
     dtype = pl.Int64() if is_whole else pl.Float64()
-    return Reading(dtype, plain.cast(dtype, strict=False), number, note=describe_mixed_signs(text, number.signs))
+    note = describe_mixed_signs(text, number.signs) or ("" if decimal else describe_open_decimals(text, number))
+    return Reading(dtype, plain.cast(dtype, strict=False), number, note=note)
 
 
 def _read_clock(column: pl.Expr) -> pl.Expr:

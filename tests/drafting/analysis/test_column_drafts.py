@@ -141,9 +141,13 @@ def test_numbers_of_another_spelling_carry_their_format(tmp_path, values, number
         (["€5", "$7"], ("'value': '€5' and '$7' are read as numbers alike: nothing is converted",)),
         (["5 US$", "7 US$"], ()),
         (["$5", "7"], ()),
+        (
+            ["1,234", "2,500"],
+            ("'value': '1,234' is read as 1234: no value tells whether the sign separates decimals or thousands",),
+        ),
     ],
 )
-def test_numbers_of_several_units_in_a_column_are_told(tmp_path, values, note):
+def test_numbers_that_may_be_others_are_told(tmp_path, values, note):
     draft = draft_orders(tmp_path, value=(values * 200)[:400])
     assert (get_column(draft, "value").feature, draft.notes) == ("number", note)
 
