@@ -28,5 +28,6 @@ def test_the_table_lies_where_the_finished_source_looks(table: OwnTable, tmp_pat
     table.write_csv(tmp_path)
     (path,) = tmp_path.rglob("*.csv")
     source = table.list_files()["source.py"]
-    assert source and f'"{path.relative_to(tmp_path)}"' in source.read_text()
+    assert source
+    assert f'"{path.relative_to(tmp_path)}"' in source.read_text()
     assert pl.read_csv(path, infer_schema=False).height > 200
