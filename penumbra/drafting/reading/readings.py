@@ -96,8 +96,8 @@ def find_time_reading(sample: pl.Series) -> Reading | None:
         sample: Values of the column; nulls don't matter.
 
     Returns:
-        The reading of whole numbers as days (20240301) or times (20240301120000), as seconds and the like since 1970, or
-        as years; else None.
+        The reading of whole numbers as days (20240301) or times (20240301120000), as seconds and the like since 1970,
+        or as years; else None.
     """
     text = sample.drop_nulls().cast(pl.String).str.strip_chars()
     for pattern, form in (*COMPACT_FORMS.items(), (YEAR_PATTERN, TimeFormat("%Y", False))):
