@@ -66,9 +66,21 @@ class CommentApi:
     def _list(self, client: httpx.Client) -> Iterator[Mapping[str, Any]]:
         for page in itertools.count(1):
             answer = client.get(self.comments, params={"per_page": PAGE_SIZE, "page": page}).raise_for_status()
-            yield from (found := answer.json())
+            yield from (found := _read_comments(answer))
             if len(found) < PAGE_SIZE:
                 return
+
+
+def _read_comments(answer: httpx.Response) -> list[Mapping[str, Any]]:
+    """The comments in an answer, which a proxy may have given in the host's place."""
+    try:
+        found = answer.json()
+    except ValueError:
+        found = None
+    if not isinstance(found, list):
+        kind = answer.headers.get("content-type", "something else")
+        raise httpx.DecodingError(f"{answer.url} answers with {kind} in place of a list of comments")
+    return found
 
 
 def post_report(text: str, file: Path, environ: Mapping[str, str]) -> str:

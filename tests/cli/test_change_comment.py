@@ -116,6 +116,23 @@ def test_a_fork_that_may_not_comment_has_its_report_in_the_summary(host: str, tm
     assert post_report(REPORT, tmp_path / "report.md", environ).startswith("no comment: GITHUB_TOKEN isn't set")
 
 
+@pytest.mark.parametrize("page", ["<html>Log in</html>", '{"message": "Log in"}'])
+def test_a_page_to_log_in_at_in_place_of_the_comments_is_said(
+    host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    def answer_page(self: CodeHost, *_: object) -> None:
+        self.send_response(200)
+        self.send_header("content-type", "text/html")
+        self.send_header("content-length", str(len(page)))
+        self.end_headers()
+        self.wfile.write(page.encode())
+
+    monkeypatch.setattr(CodeHost, "answer", answer_page)
+    said = post_report(REPORT, tmp_path / "report.md", make_gitlab_variables(host))
+    assert said.startswith("no comment: DecodingError: ")
+    assert "answers with text/html in place of a list of comments" in said
+
+
 def test_a_host_that_is_away_is_said(tmp_path: Path) -> None:
     environ = make_gitlab_variables("http://127.0.0.1:9")
     assert post_report(REPORT, tmp_path / "report.md", environ).startswith("no comment: Connect")

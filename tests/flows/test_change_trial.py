@@ -11,9 +11,10 @@ from flows.steps.change.change_trial import ChangeTrial, try_change
 from flows.steps.change.newest_batches import admit_newest_batches
 from flows.steps.change.reachable_model import find_reachable_model
 from flows.steps.train import evaluation, final_fit, outcome, registration
+from flows.steps.train.plan import require_known_candidates
 from flows.steps.train.trials import attempts, selection
 from penumbra.cli.reports.change_report import format_change_report
-from penumbra.core.settings import Settings
+from penumbra.core.settings import Settings, SettingsError
 from penumbra.data import versions
 from penumbra.data.source_reader import BatchRefused, SourceFailed, is_out_of_reach
 from penumbra.training.evaluate import TrialJob
@@ -143,6 +144,40 @@ def test_a_feature_that_is_constant_in_the_sample_is_a_remark_and_no_finding(att
     trial = attempt(features=imported)
     assert trial.findings == []
     assert [remark for remark in trial.remarks if remark.startswith("year: ")]
+
+
+def test_a_feature_without_any_value_is_a_finding_and_no_remark(project: Settings, attempt: Try) -> None:
+    dead = 'Expression("dead", pl.when(pl.col("age") < 0).then(pl.col("age")), Row)'
+    features = [
+        ("from penumbra.features import", "import polars as pl\n\nfrom penumbra.features import Expression,"),
+        ("FEATURES:", "from .schema import Row\n\nFEATURES:"),
+        ('Number("age"))', f'Number("age"), {dead})'),
+    ]
+    trial = attempt(features=features)
+    assert [finding.column for finding in trial.findings] == ["dead"]
+    assert "dead: 100.0% missing in all " in format_change_report(trial, "orders", project.gate)
+
+
+def test_a_column_that_the_change_freezes_in_the_latest_batch_is_a_finding(project: Settings, attempt: Try) -> None:
+    frozen = 'pl.when(pl.col("at").str.starts_with("2024-04")).then(pl.lit("40")).otherwise(pl.col("age")).alias("age")'
+    source = [('null_values=[""])', f'null_values=[""]).with_columns({frozen})')]
+    unmonitored = project.monitor.model_copy(update={"on_faults": False})
+    trial = attempt(project.model_copy(update={"monitor": unmonitored}), source=source)
+    assert [finding.column for finding in trial.findings] == ["age"]
+
+
+def test_a_batch_of_which_data_faults_leave_nothing_makes_room_for_an_earlier_one(attempt: Try) -> None:
+    faulty = 'pl.when(pl.col("at").str.starts_with("2024-04")).then(None).otherwise(pl.col("amount")).alias("amount")'
+    source = [('null_values=[""])', f'null_values=[""]).with_columns({faulty})')]
+    trial = attempt(rows=100, source=source)
+    assert trial.sample.split.test == ["2024-03"]
+    assert trial.sample.split.train == ["2024-01"]
+
+
+@pytest.mark.parametrize("name", ["live", "baseline"])
+def test_a_candidate_that_is_called_like_what_it_is_compared_with_is_refused(name: str) -> None:
+    with pytest.raises(SettingsError, match=f"--candidate names {name}: .* needs another name"):
+        require_known_candidates("--candidate", [name], {name: None})
 
 
 # The sample

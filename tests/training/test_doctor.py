@@ -54,6 +54,18 @@ def test_lifeless_features_are_found(batches, evidence):
 
 
 @pytest.mark.parametrize(
+    ("batches", "check"),
+    [
+        ([FROZEN, FROZEN], checks.CONSTANT_FEATURE),
+        ([[None] * 40, [None] * 40], checks.LIFELESS_FEATURE),
+        ([VARIED, VARIED, FROZEN], checks.LIFELESS_FEATURE),
+    ],
+)
+def test_a_value_that_all_rows_share_is_another_check_than_none_at_all(batches, check):
+    assert [finding.check for finding in checks.find_constant_features(*monthly(*batches))] == [check]
+
+
+@pytest.mark.parametrize(
     "batches",
     [
         [VARIED],

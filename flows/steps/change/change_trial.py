@@ -125,7 +125,7 @@ def try_change(settings: Settings, problem: Problem, names: Sequence[str], rows:
 
 
 def _accept_constant_features(enclosed: Settings, problem: Problem) -> tuple[Settings, list[str]]:
-    """Let features that are constant in the few batches of a sample be remarks, as all batches may tell otherwise."""
+    """Let features with one value in all of the sample's few batches be remarks, as all batches may tell otherwise."""
     findings = examination.find_unaccepted_findings(enclosed, problem)
     constant = [finding for finding in findings if finding.check == CONSTANT_FEATURE]
     accept = [*enclosed.gate.accept, *(finding.column for finding in constant)]

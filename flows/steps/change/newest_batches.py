@@ -48,8 +48,9 @@ def admit_newest_batches(
         if len(found) >= batches and sum([*found.values()][held_out:]) >= rows:
             break
         with contextlib.suppress(BatchEmpty):
-            store.stage(batch, fetch(store.problem, batch))
-            store.admit([batch])
+            if batch not in store.batches():
+                store.stage(batch, fetch(store.problem, batch))
+                store.admit([batch])
             if count := select_labelled_rows(store.rows(batch), target).height:
                 found[batch] = count
     if not found:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from flows.steps.change.newest_batches import admit_newest_batches
 from flows.steps.change.reachable_model import ReachableModel, hide_registry
+from flows.steps.train.excluded_days import count_batch_outcomes, find_excluded_days
 from penumbra.core.problem import Problem
 from penumbra.core.raw_files import RawContent
 from penumbra.core.settings import Settings
@@ -48,7 +49,8 @@ def enclose_settings(settings: Settings, folder: Path, candidates: Sequence[str]
 def fill_trial_folder(settings: Settings, enclosed: Settings, problem: Problem, rows: int) -> None:
     """Admit the newest batches, and record them as the version of the enclosed data folder.
 
-    Batches that the project has admitted are taken as they were admitted, others from the source.
+    Batches that the project has admitted are taken as they were admitted, others from the source. For each of which
+    data faults leave nothing to learn from, an earlier one comes along, as far as there is one.
 
     Args:
         settings: The project's, whose section [data] is read.
@@ -63,8 +65,18 @@ def fill_trial_folder(settings: Settings, enclosed: Settings, problem: Problem, 
     training = settings.training
     held_out = training.validation_batches + training.test_batches
     fetch = partial(_read_or_fetch, DataStore(settings.data, problem))
-    admit_newest_batches(DataStore(enclosed.data, problem), held_out + 1, rows, held_out, fetch=fetch)
+    store, wanted, missing, before = DataStore(enclosed.data, problem), held_out + 1, held_out + 1, -1
+    while missing > 0 and before < len(store.batches()):
+        before = len(store.batches())
+        found = admit_newest_batches(store, wanted, rows, held_out, fetch=fetch)
+        missing = held_out + 1 - _count_usable_batches(enclosed, problem)
+        wanted = len(found) + missing
     versions.record_data_version(enclosed.data)
+
+
+def _count_usable_batches(enclosed: Settings, problem: Problem) -> int:
+    outcomes = count_batch_outcomes(DataStore(enclosed.data, problem), find_excluded_days(enclosed, problem))
+    return sum(found.rows > 0 for found in outcomes.values())
 
 
 def _read_or_fetch(admitted: DataStore, problem: Problem, batch: str) -> Mapping[str, RawContent]:

@@ -31,6 +31,8 @@ MODEL_ROOMS = (
     *("penumbra.training", "flows.train", "flows.steps.train"),
 )
 
+TAKEN_NAMES = ("live", "baseline")  # in tables of results, beside those of the candidates
+
 
 class DataNotRecorded(RuntimeError):
     """The data folder's content has no version."""
@@ -161,8 +163,13 @@ def require_known_candidates(setting: str, names: Sequence[str], candidates: Map
         candidates: Those of problem/candidates.py.
 
     Raises:
-        SettingsError: One is unknown.
+        SettingsError: One is unknown, or has a name that is taken.
     """
+    if taken := [name for name in names if name in TAKEN_NAMES]:
+        raise SettingsError(
+            f"{setting} names {', '.join(taken)}: results call the live model and the baseline so, and a candidate of "
+            "problem/candidates.py needs another name"
+        )
     if unknown := [name for name in names if name not in candidates]:
         raise SettingsError(f"{setting} names {', '.join(unknown)}: problem/candidates.py has {', '.join(candidates)}")
 

@@ -21,7 +21,7 @@ from penumbra.training.split import SPLIT_PARTS, format_batch_range
 
 REPORT_MARK = "<!-- penumbra report-change -->"  # by which the comment of an earlier push is found
 BETTER, WORSE, UNDECIDED, TOO_FEW_DAYS = "better", "worse", "no difference shown", "too few days to tell"
-MAX_LINES = 20  # of a list
+MAX_LINES = 20  # of a block
 SINGLE_COMPARISON = 3  # models: a candidate, the live one, the baseline
 TIMED_CHECKS = ("latency",)  # of the gate: what they measure differs from machine to machine
 
@@ -137,6 +137,11 @@ def _describe_sample(trial: ChangeTrial, limits: GateSettings) -> Iterator[str]:
             "what its recipe predicted before it had learnt them. It may have learnt from more rows than the "
             "candidates here, which is to its advantage."
         )
+        yield (
+            "Losses are those of all judged rows, each as large as it is. The differences from the live model are those "
+            "of rows that both have predicted, and a row's loss counts in them at most as `promotion.loss_ceiling` "
+            "allows: these decide, and needn't be the differences of the losses beside them."
+        )
         if missing := sample.days - sample.compared_days:
             yield f"On {missing} of the days nothing can be compared: the live model has learnt from their rows."
     if sample.days < limits.min_days:
@@ -172,7 +177,8 @@ def _format_list(sentences: Iterator[str]) -> str:
 
 
 def _fence_lines(lines: Sequence[str]) -> str:
-    more = [f"and {len(lines) - MAX_LINES} more"] if len(lines) > MAX_LINES else []
+    lines = "\n".join(lines).splitlines()
+    more = [f"and {len(lines) - MAX_LINES} more lines"] if len(lines) > MAX_LINES else []
     return fence_text("\n".join([*lines[:MAX_LINES], *more]))
 
 

@@ -17,7 +17,8 @@ MAX_FROZEN_P_VALUE = 1e-6  # where a latest batch without variation is less like
 MAX_BATCH_OVERLAP = 0.05  # share of a batch that may lie before the end of the one before: time zones, late reports
 BATCH_END_QUANTILE = 0.999  # of a batch's rows lie before its end: a single wrong clock doesn't move it
 OUT_OF_FEATURES = "out of problem/features.py (where that is left out, out of Row in problem/schema.py)"
-CONSTANT_FEATURE = "lifeless"  # a check that takes all batches: in a few of them the quarter is constant
+LIFELESS_FEATURE = "lifeless"
+CONSTANT_FEATURE = "constant"  # a check that takes all batches: in a few of them the quarter is constant
 
 
 @dataclass(frozen=True)
@@ -86,15 +87,16 @@ def find_constant_features(features: pl.DataFrame, batch: pl.Series, day: pl.Ser
 def _constant_finding(values: pl.Series, batch: pl.Series, day: pl.Series, latest: pl.Series) -> Finding | None:
     if symptom := _describe_symptom(values):
         evidence = f"{symptom} in all {values.len():,} rows"
+        check = CONSTANT_FEATURE if values.n_unique() == 1 and not values.has_nulls() else LIFELESS_FEATURE
         return Finding(
-            CONSTANT_FEATURE, values.name, evidence, f"take it {OUT_OF_FEATURES}, or repair where it comes from"
+            check, values.name, evidence, f"take it {OUT_OF_FEATURES}, or repair where it comes from"
         )
     symptom = _describe_symptom(values.filter(latest))
     if not symptom or not _has_varied_before(values, batch, day, latest):
         return None
     evidence = f"{symptom} in the {latest.sum():,} rows of the latest batch, {batch.max()!s}, and never before"
     return Finding(
-        CONSTANT_FEATURE, values.name, evidence, f"see what changed at its source when {batch.max()!s} began"
+        LIFELESS_FEATURE, values.name, evidence, f"see what changed at its source when {batch.max()!s} began"
     )
 
 

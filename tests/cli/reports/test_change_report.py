@@ -39,3 +39,9 @@ def test_a_source_out_of_reach_speaks_not_against_the_change() -> None:
     text = format_failure_report("shop", "SHOP_PASSWORD isn't set", is_expected=True)
     assert "Nothing was trained, as the source can't be asked from here" in text
     assert "Nothing else speaks against the change." in text
+
+
+def test_a_long_reason_is_cut_by_its_lines() -> None:
+    text = format_failure_report("shop", "\n".join(f"line {n}" for n in range(30)), is_expected=False)
+    assert "line 19\nand 10 more lines\n" in text
+    assert "line 20" not in text
