@@ -138,9 +138,9 @@ def _describe_sample(trial: ChangeTrial, limits: GateSettings) -> Iterator[str]:
             "candidates here, which is to its advantage."
         )
         yield (
-            "Losses are those of all judged rows, each as large as it is. The differences from the live model are those "
-            "of rows that both have predicted, and a row's loss counts in them at most as `promotion.loss_ceiling` "
-            "allows: these decide, and needn't be the differences of the losses beside them."
+            "Losses are those of all judged rows, each as large as it is. Differences from the live model are of rows "
+            "that both have predicted, and a row's loss counts in them at most as `promotion.loss_ceiling` allows: "
+            "these decide, and needn't be the differences of the losses beside them."
         )
         if missing := sample.days - sample.compared_days:
             yield f"On {missing} of the days nothing can be compared: the live model has learnt from their rows."
