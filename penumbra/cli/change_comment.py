@@ -46,7 +46,7 @@ class CommentApi:
     headers: Mapping[str, str]
 
     def replace_comment(self, text: str) -> str:
-        """Replace the comment that begins with the report's mark, or make one.
+        """Replace the comment that begins with the report's mark, or make one where none may be replaced.
 
         Args:
             text: The new text, which begins with the mark.
@@ -58,10 +58,17 @@ class CommentApi:
             httpx.HTTPError: The host can't be reached, or refuses.
         """
         with httpx.Client(headers=dict(self.headers), timeout=TIMEOUT_SECONDS) as client:
-            earlier = next((one["id"] for one in self._list(client) if str(one["body"]).startswith(REPORT_MARK)), None)
-            method, url = ("POST", self.comments) if earlier is None else (self.method, f"{self.edited}/{earlier}")
-            client.request(method, url, json={"body": text}).raise_for_status()
-        return "the comment is made" if earlier is None else "the comment of the push before is replaced"
+            earlier = [one["id"] for one in self._list(client) if str(one["body"]).startswith(REPORT_MARK)]
+            for number in reversed(earlier):
+                answer = client.request(self.method, f"{self.edited}/{number}", json={"body": text})
+                if answer.status_code not in (
+                    httpx.codes.FORBIDDEN,
+                    httpx.codes.NOT_FOUND,
+                ):  # those are somebody else's
+                    answer.raise_for_status()
+                    return "the comment of the push before is replaced"
+            client.post(self.comments, json={"body": text}).raise_for_status()
+        return "the comment is made"
 
     def _list(self, client: httpx.Client) -> Iterator[Mapping[str, Any]]:
         for page in itertools.count(1):

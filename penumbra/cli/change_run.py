@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.steps.change.change_trial import try_change
-from flows.steps.train.plan import PLAN_ERRORS
+from flows.steps.train.plan import PLAN_ERRORS, require_known_candidates
 from penumbra.cli.reports.change_report import format_change_report, format_failure_report
 from penumbra.core.project_loading import load_project
 from penumbra.core.text.masking import mask_text
@@ -48,7 +48,10 @@ def run_change_report(rows: int, candidates: Sequence[str]) -> ChangeReport:
     try:
         settings, problem = load_project()
         model = settings.registry.model
-        names = candidates or settings.training.candidates
+        names, setting = (
+            (candidates, "--candidate") if candidates else (settings.training.candidates, "training.candidates")
+        )
+        require_known_candidates(setting, names, problem.candidates.CANDIDATES)
         with tempfile.TemporaryDirectory() as folder:
             trial = try_change(settings, problem, names, rows, Path(folder))
             text = format_change_report(trial, model, settings.gate)

@@ -38,9 +38,10 @@ class CodeHost(http.server.BaseHTTPRequestHandler):
     def write_comment(self, number: int) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))["body"]
         self.requests.append(f"{self.command} {self.path}")
-        if self.may_write:
+        is_ours = not any(each["id"] == number and "locked" in each for each in self.comments)
+        if self.may_write and is_ours:
             self.comments[number - 1 : number] = [{"id": number, "body": body}]
-        self.answer(201 if self.may_write else 403, {})
+        self.answer(201 if self.may_write and is_ours else 403, {})
 
     def answer(self, status: int, content: Any) -> None:
         body = json.dumps(content).encode()
@@ -96,6 +97,13 @@ def test_on_gitlab_the_second_push_replaces_the_note_of_the_first(host: str, tmp
     assert said == ["the comment is made", "the comment of the push before is replaced"]
     notes = "/projects/5/merge_requests/7/notes"
     assert CodeHost.requests == [f"POST {notes}", f"PUT {notes}/2"]
+
+
+def test_a_report_that_somebody_else_has_posted_is_left_and_the_own_one_replaced(host: str, tmp_path: Path) -> None:
+    CodeHost.comments[0] = {"id": 1, "body": REPORT, "locked": True}
+    said = [post_report(f"{REPORT}{n}", tmp_path / "report.md", make_gitlab_variables(host)) for n in range(2)]
+    assert said == ["the comment is made", "the comment of the push before is replaced"]
+    assert [comment["body"] for comment in CodeHost.comments] == [REPORT, f"{REPORT}1"]
 
 
 def test_an_earlier_report_is_found_behind_a_hundred_comments(host: str, tmp_path: Path) -> None:

@@ -47,6 +47,19 @@ def test_a_candidate_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert "--candidate names oracle: problem/candidates.py has " in done.stdout
 
 
+def test_an_unknown_candidate_of_the_settings_is_told_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PENUMBRA_TRAINING__CANDIDATES", "oracle")
+    done = run_command_line("report-change")
+    assert "training.candidates names oracle: problem/candidates.py has " in done.stdout
+
+
+def test_a_file_that_cannot_be_written_is_said_before_anything_is_trained(refuse: Any, tmp_path: Path) -> None:
+    refuse(AssertionError("nothing is tried"))
+    (tmp_path / "file").touch()
+    done = run_command_line("report-change", "--out", str(tmp_path / "file/report.md"))
+    assert (done.exit_code, "Exists" in done.stderr or "exists" in done.stderr) == (1, True)
+
+
 def test_only_a_file_can_be_posted() -> None:
     done = run_command_line("report-change", "--post")
     assert (done.exit_code, "--post needs --out" in done.stderr) == (2, True)

@@ -2,9 +2,13 @@
 
 import json
 import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
 
 from penumbra.core.settings import PROJECT_ROOT
-from penumbra.simulation.replay import demo
+from penumbra.simulation.replay import demo, run
+from tests.helpers.command_line import run_command_line
 
 
 def read_readme() -> str:
@@ -24,3 +28,14 @@ def test_the_recorded_replay_noticed_the_fault_and_never_promoted_the_saboteur()
 def test_the_picture_is_an_svg_that_the_readme_shows() -> None:
     assert ET.parse(demo.REPLAY_PICTURE).getroot().tag.endswith("svg")
     assert f"]({demo.REPLAY_PICTURE.relative_to(PROJECT_ROOT)})" in read_readme()
+
+
+def test_a_readme_without_the_block_is_said_before_anything_is_played(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "README.md").write_text("# Parcels\n")
+    monkeypatch.setattr(demo, "README_FILE", tmp_path / "README.md")
+    monkeypatch.setattr(run, "main", lambda _: pytest.fail("it is played"))
+    done = run_command_line("replay", "--update-readme")
+    assert done.exit_code == 1
+    assert "README.md has no block with" in done.stdout + done.stderr

@@ -19,7 +19,7 @@ from flows.steps.train import experiment_run, gate_evaluation
 from flows.steps.train.final_fit import score_baseline
 from flows.steps.train.gate_evaluation import GateOutcome
 from flows.steps.train.matrices import Matrices, list_trial_jobs, write_matrices
-from flows.steps.train.plan import TrainingPlan, make_plan, require_known_candidates
+from flows.steps.train.plan import TrainingPlan, make_plan
 from flows.steps.train.trials import screening
 from penumbra.core.columns import DAY_COLUMN
 from penumbra.core.metrics.losses import describe_loss
@@ -101,7 +101,6 @@ def try_change(settings: Settings, problem: Problem, names: Sequence[str], rows:
         TrainingRefused: No candidate can be trained and served.
         Exception: Those of `flows.steps.train.plan.PLAN_ERRORS`, such as a source that can't be read.
     """
-    require_known_candidates("--candidate", names, problem.candidates.CANDIDATES)
     live = find_reachable_model(settings.registry, folder)
     enclosed = enclose_settings(settings, folder, names, live)
     fill_trial_folder(settings, enclosed, problem, rows)

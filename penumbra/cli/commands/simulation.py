@@ -24,6 +24,8 @@ def play_replay(days: int | None, update_readme: bool) -> None:
     """
     from penumbra.simulation.replay import demo, run
 
+    if update_readme:
+        demo.extract_replay_output(demo.README_FILE.read_text(encoding="utf-8"))
     with refuse_on(*run.PLAN_ERRORS):
         folder, report = run.main(days or (14 if update_readme else 0))
     if update_readme:

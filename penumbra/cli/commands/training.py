@@ -130,10 +130,12 @@ def report_change(ctx: click.Context, rows: int, candidates: tuple[str, ...], ou
 
     if post and not out:
         raise click.UsageError("--post needs --out")
+    if out:
+        with refuse_on(OSError):
+            out.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.redirect_stdout(sys.stderr):
         report = run_change_report(rows, candidates)
     if out:
-        out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(report.text)
     else:
         click.echo(report.text, nl=False)

@@ -88,9 +88,7 @@ def _constant_finding(values: pl.Series, batch: pl.Series, day: pl.Series, lates
     if symptom := _describe_symptom(values):
         evidence = f"{symptom} in all {values.len():,} rows"
         check = CONSTANT_FEATURE if values.n_unique() == 1 and not values.has_nulls() else LIFELESS_FEATURE
-        return Finding(
-            check, values.name, evidence, f"take it {OUT_OF_FEATURES}, or repair where it comes from"
-        )
+        return Finding(check, values.name, evidence, f"take it {OUT_OF_FEATURES}, or repair where it comes from")
     symptom = _describe_symptom(values.filter(latest))
     if not symptom or not _has_varied_before(values, batch, day, latest):
         return None
