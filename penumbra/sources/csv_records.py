@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from polars.io.plugins import register_io_source
 
-from penumbra.sources.csv_tables import CsvLayout, read_column_names
+from penumbra.sources.csv_lines import find_record_ends, has_lone_returns
+from penumbra.sources.csv_tables import CsvLayout, read_column_names, read_csv_table
 
 BLOCK_BYTES, HEADER_BYTES = 1 << 25, 1 << 16  # read at a time
 LONGEST_RECORD = 1 << 26  # a quotation mark that isn't closed would make the rest of the file one record
-NEWLINE, RETURN = 10, 13
 
 
 @dataclass(frozen=True)
@@ -40,20 +41,23 @@ def read_header(path: Path, layout: CsvLayout, name: str) -> bytes:
         name: What errors call it.
 
     Returns:
-        The bytes of its first record; none where the layout has the columns.
+        The bytes of its first record, with empty lines before it; none where the layout has the columns.
 
     Raises:
-        ValueError: The file is empty, or a quotation mark isn't closed.
+        ValueError: The file is empty, its lines don't end as those of CSV do, or a quotation mark isn't closed.
     """
     if layout.columns:
         return b""
     for block in iterate_records(path, layout, name, piece_bytes=HEADER_BYTES):
-        return block.content[: block.ends[0]]
+        header = block.content[: block.ends[0]]
+        if has_lone_returns(header, layout.quote):
+            raise ValueError(f"{name} ends its lines with CR alone: expected LF or CRLF, so save it again")
+        return header
     raise ValueError(f"{name} is empty: expected a header line")
 
 
 def scan_csv_table(path: Path, layout: CsvLayout, name: str) -> pl.LazyFrame:
-    """Read a CSV file as text, when its rows are asked for.
+    """Read a CSV file as text, block by block when its rows are asked for.
 
     Args:
         path: The file, in UTF-8.
@@ -61,22 +65,48 @@ def scan_csv_table(path: Path, layout: CsvLayout, name: str) -> pl.LazyFrame:
         name: What errors call the file.
 
     Returns:
-        The columns, of dtype String; null where a value is missing.
+        The columns, of dtype String; null where a value is missing. Where the file isn't readable, collecting them
+        raises ValueError, which names the line where it can be told.
 
     Raises:
         ValueError: The header isn't readable.
     """
-    names = read_column_names(read_header(path, layout, name), layout, name)
-    return pl.scan_csv(
-        path,
-        glob=False,
-        has_header=not layout.columns,
-        separator=layout.separator,
-        quote_char=layout.quote or None,
-        null_values=list(layout.null_words),
-        infer_schema=False,
-        new_columns=names,
-    )
+    header = read_header(path, layout, name)
+    names = read_column_names(header, layout, name)
+
+    def read_tables(
+        columns: list[str] | None, predicate: pl.Expr | None, most: int | None, _: int | None
+    ) -> Iterator[pl.DataFrame]:
+        for block in iterate_records(path, layout, name, len(header)):
+            table = read_csv_block(header, block, layout, name).select(columns or names).slice(0, most)
+            most = None if most is None else most - table.height
+            yield table if predicate is None else table.filter(predicate)
+            if most == 0:
+                return
+
+    return register_io_source(read_tables, schema=dict.fromkeys(names, pl.String), is_pure=True)
+
+
+def read_csv_block(
+    header: bytes, block: RecordBlock, layout: CsvLayout, name: str, column: str | None = None
+) -> pl.DataFrame:
+    """Read records as text.
+
+    Args:
+        header: The header of their file.
+        block: The records.
+        layout: How the file is written.
+        name: What errors call it.
+        column: The one column to read, where lines that are too long don't matter; None: all.
+
+    Returns:
+        The columns, of dtype String; null where a value is missing.
+
+    Raises:
+        ValueError: The records aren't readable; names the line where it can be told.
+    """
+    lines_before = block.line - 1 - header.count(b"\n")
+    return read_csv_table(header + block.content, layout, name, column, lines_before)
 
 
 def iterate_records(
@@ -101,7 +131,7 @@ def iterate_records(
         start, line, carry = skip, 1 + file.read(skip).count(b"\n"), b""
         while (piece := file.read(piece_bytes)) and len(carry) <= LONGEST_RECORD:
             content = carry + piece
-            ends = find_record_ends(content, layout)
+            ends = find_record_ends(content, layout.quote)
             whole = int(ends[-1]) if len(ends) else 0
             if whole:
                 yield RecordBlock(start, line, content[:whole], ends)
@@ -112,25 +142,3 @@ def iterate_records(
         )
     if carry.strip(b"\r\n"):
         yield RecordBlock(start, line, carry, np.array([len(carry)]))
-
-
-def find_record_ends(content: bytes, layout: CsvLayout) -> np.ndarray:
-    """Find where records end: at each newline that no quotation marks are around.
-
-    Args:
-        content: Bytes that begin with a record.
-        layout: How the file is written.
-
-    Returns:
-        The positions after these newlines; int64 [n]. Empty lines are no records.
-    """
-    codes = np.frombuffer(content, np.uint8)
-    newlines = np.flatnonzero(codes == NEWLINE)
-    if layout.quote:
-        marks = np.flatnonzero(codes == ord(layout.quote))
-        newlines = newlines[np.searchsorted(marks, newlines) % 2 == 0]
-    ends = newlines + 1
-    starts = np.roll(ends, 1)
-    starts[:1] = 0
-    lengths = ends - starts
-    return ends[(lengths > 2) | ((lengths == 2) & (codes[starts] != RETURN))]

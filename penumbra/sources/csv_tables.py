@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from penumbra.core.text.quoting import escape_text, list_names
+from penumbra.sources.csv_lines import drop_empty_lines
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,13 @@ def read_column_names(header: bytes, layout: CsvLayout, name: str) -> list[str]:
         name: What errors call the file.
 
     Returns:
-        The names.
+        The names, as `name_columns` completes them.
 
     Raises:
         ValueError: A name stands there twice, or the header isn't UTF-8.
     """
-    names = list(layout.columns) or next(_read_lines(header, layout, name), (1, []))[1]
+    first = next((values for _, values in _read_lines(header, layout, name) if values), [])
+    names = list(layout.columns) or name_columns(first)
     if repeated := sorted({each for each in names if names.count(each) > 1}):
         raise ValueError(
             f"{name} has {list_names(repeated)} more than once: expected a name of its own for each column"
@@ -51,7 +53,21 @@ def read_column_names(header: bytes, layout: CsvLayout, name: str) -> list[str]:
     return names
 
 
-def read_csv_table(content: bytes, layout: CsvLayout, name: str, column: str | None = None) -> pl.DataFrame:
+def name_columns(names: Sequence[str]) -> list[str]:
+    """Name columns by their place, where several have no name, as the empty ones that spreadsheets write.
+
+    Args:
+        names: The names in the header line.
+
+    Returns:
+        The names; column_1 and so on in the place of empty ones, if there is more than one.
+    """
+    return [f"column_{n}" if not each and names.count("") > 1 else each for n, each in enumerate(names, 1)]
+
+
+def read_csv_table(
+    content: bytes, layout: CsvLayout, name: str, column: str | None = None, lines_before: int = 0
+) -> pl.DataFrame:
     """Read a CSV file as text.
 
     Args:
@@ -59,9 +75,10 @@ def read_csv_table(content: bytes, layout: CsvLayout, name: str, column: str | N
         layout: How it is written.
         name: What errors call the file.
         column: The one column to read, where lines that are too long don't matter; None: all.
+        lines_before: How many lines the file has between the header line and those in `content`.
 
     Returns:
-        The columns, of dtype String; null where a value is missing.
+        The columns, of dtype String; null where a value is missing. Empty lines are no rows.
 
     Raises:
         ValueError: The file isn't readable; names the line where it can be told.
@@ -70,7 +87,7 @@ def read_csv_table(content: bytes, layout: CsvLayout, name: str, column: str | N
     wanted = names if column is None else [column]
     try:
         table = pl.read_csv(
-            content,
+            drop_empty_lines(content, layout.quote),
             columns=[names.index(each) for each in wanted],
             has_header=not layout.columns,
             separator=layout.separator,
@@ -80,18 +97,18 @@ def read_csv_table(content: bytes, layout: CsvLayout, name: str, column: str | N
             truncate_ragged_lines=column is not None,
         )
     except pl.exceptions.PolarsError as error:
-        raise ValueError(_describe_fault(content, layout, name, error)) from None
+        raise ValueError(_describe_fault(content, layout, name, lines_before, error)) from None
     return table.rename(dict(zip(table.columns, wanted, strict=True)))
 
 
-def _describe_fault(content: bytes, layout: CsvLayout, name: str, error: Exception) -> str:
+def _describe_fault(content: bytes, layout: CsvLayout, name: str, lines_before: int, error: Exception) -> str:
     """Where a file stops being CSV: the first line with too many values, or what polars says."""
     lines = _read_lines(content, layout, name)
-    width = len(layout.columns or next(lines, (1, []))[1])
+    width = len(layout.columns or next((values for _, values in lines if values), []))
     for number, values in lines:
         if len(values) > width:
             found = escape_text(layout.separator.join(values))
-            return f"{name}, line {number}: {len(values)} values, expected {width}: {found}"
+            return f"{name}, line {number + lines_before}: {len(values)} values, expected {width}: {found}"
     return (
         f"{name} isn't readable as CSV ({escape_text(error, most=300)}): expected quotation marks around whole values "
         'only, or quote="" in the source'

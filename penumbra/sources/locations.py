@@ -1,9 +1,13 @@
 """The files of a source: found by paths, folders, patterns and URLs, and opened as plain files on this machine."""
 
 import codecs
+import gzip
 import importlib.util
+import lzma
 import re
 import shutil
+import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -25,6 +29,8 @@ FILE_ERRORS = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirect
 PACKAGE_SCHEME = "package"
 PATTERN_CHARACTERS = re.compile(r"[*?\[]")
 PIECE_BYTES = 1 << 22
+DAMAGE = (EOFError, gzip.BadGzipFile, lzma.LZMAError, zipfile.BadZipFile, zlib.error)  # what decompression raises
+BZ2_DAMAGE = "Invalid data stream"  # the words of a mere OSError
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ def is_parquet(name: str) -> bool:
     Returns:
         Whether it is by its suffix; anything else is CSV.
     """
-    return name.endswith(PARQUET_SUFFIXES)
+    return name.lower().endswith(PARQUET_SUFFIXES)
 
 
 def find_table_files(paths: Sequence[str | Path]) -> list[TableFile]:
@@ -75,10 +81,12 @@ def find_table_files(paths: Sequence[str | Path]) -> list[TableFile]:
 
     Raises:
         FileNotFoundError: A path leads to no file.
-        ValueError: Two files have the same name.
+        ValueError: A file is found twice, or two have the same name.
         ConnectionError: A store can't be reached.
     """
     files = [file for path in paths for file in _find_files(str(path))]
+    if twice := [path for (path, _), count in Counter((file.path, file.store) for file in files).items() if count > 1]:
+        raise ValueError(f"{mask_address(twice[0])} is found by two of the paths: expected each file by one of them")
     counts = Counter(file.name for file in files)
     if repeated := [name for name, count in counts.items() if count > 1]:
         raise ValueError(f"two files are called {repeated[0]}: expected a name of its own for each")
@@ -97,7 +105,7 @@ def open_plain_file(file: TableFile, encoding: str, folder: Path) -> Path:
         The file itself, or its copy, which is made once.
 
     Raises:
-        ValueError: The file isn't in that encoding.
+        ValueError: The file isn't in that encoding, or can't be decompressed.
         ConnectionError: Its store can't be reached.
     """
     is_utf8 = file.is_parquet or codecs.lookup(encoding).name == "utf-8"
@@ -159,10 +167,10 @@ def _get_file_path(path: str) -> str:
 
 
 def _is_table(name: str) -> bool:
-    """Whether a file in a folder is a table; what other programs leave beside, such as _SUCCESS, isn't."""
+    """Whether a file in a folder is a table; what programs leave beside, such as _SUCCESS or ~$a.csv, isn't."""
     parts = name.strip("/").split("/")
     suffix = parts[-1].rpartition(".")[0] if infer_compression(name) else parts[-1]
-    return suffix.endswith(TABLE_SUFFIXES) and not any(part.startswith((".", "_")) for part in parts)
+    return suffix.lower().endswith(TABLE_SUFFIXES) and not any(part.startswith((".", "_", "~$")) for part in parts)
 
 
 def _copy_file(file: TableFile, encoding: str, copy: Path) -> None:
@@ -176,7 +184,11 @@ def _copy_file(file: TableFile, encoding: str, copy: Path) -> None:
                 shutil.copyfileobj(source, target, PIECE_BYTES)
     except UnicodeDecodeError as error:
         raise ValueError(f"{file.name} isn't in {encoding}, the encoding of the source: {error}") from None
+    except DAMAGE as error:
+        _raise_damaged(file, error)
     except _list_store_errors() as error:
+        if str(error) == BZ2_DAMAGE:
+            _raise_damaged(file, error)
         _raise_unreachable(f"{file.name} can't be fetched", error)
     aside.replace(copy)
 
@@ -186,6 +198,10 @@ def _write_utf8(source: Any, target: Any, encoding: str) -> None:
     while piece := source.read(PIECE_BYTES):
         target.write(decoder.decode(piece).encode())
     target.write(decoder.decode(b"", final=True).encode())
+
+
+def _raise_damaged(file: TableFile, error: Exception) -> NoReturn:
+    raise ValueError(f"{file.name} isn't whole, or isn't what its suffix says ({file.compression}): {error}") from None
 
 
 def _raise_unreachable(what: str, error: Exception) -> NoReturn:

@@ -10,8 +10,8 @@ import polars as pl
 
 from penumbra.core.raw_files import RawContent
 from penumbra.core.text.quoting import list_names, quote_value
-from penumbra.sources.csv_records import iterate_records, read_header
-from penumbra.sources.csv_tables import CsvLayout, read_column_names, read_csv_table
+from penumbra.sources.csv_records import iterate_records, read_csv_block, read_header
+from penumbra.sources.csv_tables import CsvLayout, read_column_names
 from penumbra.sources.locations import PIECE_BYTES, TableFile
 from penumbra.sources.named_dates import find_named_date
 from penumbra.sources.parquet_tables import LARGE_BYTES, read_parquet_rows
@@ -160,15 +160,19 @@ def _choose_days(
     if reading.has_dated_names:
         day, _ = find_named_date(file.name)
         return lambda _, first, count: pl.repeat(day, count, dtype=pl.Date, eager=True), None
-    names = (
-        list(pl.read_parquet_schema(path)) if file.is_parquet else read_column_names(header, reading.layout, file.name)
-    )
+    names = _read_names(file, path, header, reading.layout)
     if reading.time.name not in names:
         raise ValueError(
             f"{file.name} has no column {quote_value(reading.time.name)}: expected one of {list_names(names)}; "
             "or dated_names=True, rows_per_day=… in the source for a table without time"
         )
     return lambda values, first, count: _round_down(reading.time.find_days(values), reading.period), reading.time.name
+
+
+def _read_names(file: TableFile, path: Path, header: bytes, layout: CsvLayout) -> list[str]:
+    if file.is_parquet:
+        return pl.scan_parquet(path, glob=False).collect_schema().names()
+    return read_column_names(header, layout, file.name)
 
 
 def _make_up_days(first: int, count: int, rows_per_day: int) -> pl.Series:
@@ -185,12 +189,13 @@ def _read_blocks(
 ) -> Iterator[tuple[np.ndarray, np.ndarray, pl.Series | None]]:
     """Starts and ends of the rows, and the values of a column, piece by piece."""
     if file.is_parquet:
-        count = pl.scan_parquet(path).select(pl.len()).collect().item()
-        values = pl.scan_parquet(path).select(column).collect().to_series() if column else None
+        table = pl.scan_parquet(path, glob=False)
+        count = table.select(pl.len()).collect().item()
+        values = table.select(column).collect().to_series() if column else None
         yield np.arange(count), np.arange(1, count + 1), values
         return
     for block in iterate_records(path, layout, file.name, len(header)):
-        values = read_csv_table(header + block.content, layout, file.name, column).to_series() if column else None
+        values = read_csv_block(header, block, layout, file.name, column).to_series() if column else None
         if values is not None and len(values) != len(block.ends):
             raise ValueError(
                 f"{file.name}, from line {block.line} on: {len(block.ends)} records, of which {len(values)} can be "

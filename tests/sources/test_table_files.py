@@ -7,6 +7,7 @@ import functools
 import gzip
 import http.server
 import io
+import lzma
 import re
 import tempfile
 import threading
@@ -18,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penumbra.core.raw_files import write_raw_files
-from penumbra.sources import TableFiles, table_files, table_runs
+from penumbra.sources import TableFiles, csv_records, table_files, table_runs
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=6)
 TIMES = st.datetimes(dt.datetime(2023, 11, 1), dt.datetime(2024, 3, 31)).map(lambda time: time.isoformat()[:19])
@@ -225,6 +226,7 @@ def test_null_words_are_missing_values(tmp_path):
         ("n,when\n1,2024-01-02\n", {}, "orders.csv has no column 'at': expected one of n, when"),
         ("at,n,n\n", {}, "orders.csv has n more than once: expected a name of its own for each column"),
         ("", {}, "orders.csv is empty: expected a header line"),
+        ("at,n\r2024-01-02,1\r", {}, "orders.csv ends its lines with CR alone: expected LF or CRLF"),
         ("at\nsoon\n", {}, "no value of the column 'at' of orders.csv is a time, the first is 'soon': expected a time"),
         ("at\n\n", {"columns": ("at", "n")}, "no value of the column 'at' of orders.csv is a time, the first is 'at'"),
         ('at,n\n2024-01-02,1\n2024-01-03,"2\n', {}, "orders.csv, line 3: a quotation mark isn't closed"),
@@ -357,3 +359,75 @@ def test_quotation_marks_within_values_are_refused_with_the_option_that_reads_th
         TableFiles(tmp_path / "orders.csv", time="at").batches()
     source = TableFiles(tmp_path / "orders.csv", time="at", quote="")
     assert source.parse(source.fetch("2024-01"))["n"].to_list() == ['1 5" pipe', '2 6" pipe']
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+@pytest.mark.parametrize("options", [{}, {"period": "file"}, {"rows_per_day": 1}])
+@pytest.mark.parametrize("is_large", [False, True])
+def test_empty_lines_are_no_rows_wherever_they_stand(tmp_path, monkeypatch, ending, options, is_large):
+    text = '\nn,at\n1,2024-01-02\n\n\n"2\n\n2",2024-01-03\n,\n3,2024-01-04\n\n'
+    (tmp_path / "orders.csv").write_bytes(text.replace("\n", ending).encode())
+    if is_large:
+        monkeypatch.setattr(table_files, "LARGE_BYTES", 1)
+    source = TableFiles(tmp_path / "orders.csv", time="at", **options)
+    [batch] = source.batches()
+    rows = source.parse(write_raw_files(tmp_path / "raw", source.fetch(batch.name))).lazy().collect()
+    assert rows["n"].to_list() == ["1", f"2{ending}{ending}2", None, "3"]
+
+
+def test_a_table_of_one_column_may_have_empty_lines(tmp_path):
+    (tmp_path / "orders.csv").write_text('at\n2024-01-03\n\n""\n2024-02-03\n')
+    source = TableFiles(tmp_path / "orders.csv", time="at")
+    assert {name: rows.height for name, rows in read_all(source).items()} == {"2024-01": 2, "2024-02": 1}
+
+
+def test_columns_without_a_name_are_called_by_their_place(tmp_path):
+    (tmp_path / "orders.csv").write_text("id,at,,\n1,2024-01-03,,x\n")
+    source = TableFiles(tmp_path / "orders.csv", time="at")
+    rows = source.parse(source.fetch("2024-01")).rows(named=True)
+    assert rows == [{"id": "1", "at": "2024-01-03T00:00:00", "column_3": None, "column_4": "x"}]
+
+
+def test_a_line_with_too_many_values_is_named_in_a_large_file_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(table_files, "LARGE_BYTES", 1)
+    monkeypatch.setattr(csv_records.iterate_records, "__defaults__", (0, 24))
+    text = "at,note\n" + "2024-01-02,a\n" * 9 + "2024-01-03,c,d\n" + "2024-01-02,a\n" * 9
+    files = write_raw_files(tmp_path / "raw", {"orders.csv": text.encode()})
+    with pytest.raises(ValueError, match=r"orders\.csv, line 11: 3 values, expected 2: 2024-01-03,c,d"):
+        TableFiles("orders.csv", time="at").parse(files).collect(engine="streaming")
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_name_with_brackets_is_that_file_beside_the_one_that_the_pattern_would_find(tmp_path, suffix):
+    for number, name in enumerate(["orders1", "orders[1]"], 1):
+        table = pl.DataFrame({"n": [f"{number}"] * number, "at": [dt.datetime(2024, number, 1)] * number})
+        (table.write_csv if suffix == "csv" else table.write_parquet)(tmp_path / f"{name}.{suffix}")
+    found = read_all(TableFiles(tmp_path, time="at"))
+    assert {name: rows["n"].to_list() for name, rows in found.items()} == {"2024-01": ["1"], "2024-02": ["2", "2"]}
+
+
+def test_suffixes_may_be_upper_case_and_locks_of_other_programs_are_no_tables(tmp_path):
+    for name in ("a.CSV", "~$a.csv", "b.csv"):
+        (tmp_path / name).write_text("at\n2024-01-02\n")
+    assert list(TableFiles(tmp_path, time="at").fetch("2024-01")) == ["a.CSV", "b.csv"]
+    pl.DataFrame({"at": [dt.date(2024, 1, 2)]}).write_parquet(tmp_path / "c.Parquet")
+    assert list(TableFiles(tmp_path / "c.Parquet", time="at").fetch("2024-01")) == ["c.Parquet"]
+
+
+@pytest.mark.parametrize("paths", [("", "sub"), ("**/*.csv", "sub"), ("a.csv", "a.csv")])
+def test_a_file_that_two_paths_find_is_refused(tmp_path, paths):
+    (tmp_path / "sub").mkdir()
+    for name in ("a.csv", "sub/b.csv"):
+        (tmp_path / name).write_text("at\n2024-01-02\n")
+    with pytest.raises(ValueError, match=r"\.csv is found by two of the paths"):
+        TableFiles([tmp_path / path for path in paths], time="at").batches()
+
+
+@pytest.mark.parametrize("suffix", ["gz", "bz2", "xz", "zip"])
+@pytest.mark.parametrize("is_cut", [True, False])
+def test_a_damaged_file_is_named_and_is_no_fault_of_the_network(tmp_path, suffix, is_cut):
+    pack = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}.get(suffix, bytes)
+    content = pack(ORDERS.encode())[:-9] if is_cut else b"no compression"
+    (tmp_path / f"orders.csv.{suffix}").write_bytes(content)
+    with pytest.raises(ValueError, match=r"orders\.csv isn't whole, or isn't what its suffix says"):
+        TableFiles(tmp_path / f"orders.csv.{suffix}", time="ordered_at").batches()

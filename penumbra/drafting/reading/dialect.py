@@ -5,15 +5,21 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from penumbra.core.text.quoting import list_names, quote_value
 from penumbra.drafting.draft import DraftRefused
+from penumbra.sources.csv_tables import name_columns
 
 SEPARATORS = (",", ";", "\t", "|")
 MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
-WESTERN_ENCODINGS = ("cp1252", "latin-1")  # the second reads any byte
+ASCII = "ascii"
+WESTERN_ENCODINGS = ("latin-1", "cp1252")  # the first reads any byte, so what the second does, too
+STRAY_BYTE = re.compile("[\udc80-\udcff]")  # how a byte is decoded that isn't UTF-8
+MIN_UTF8 = 0.1  # by stray byte; Western text hardly ever has bytes that are UTF-8
+PIECE_BYTES = 1 << 22
 HEAD_BYTES = 1 << 20
 HEAD_LINES = 200
 MIN_EVEN_LINES = 0.9  # the share of lines with as many fields as the first
@@ -29,7 +35,7 @@ class Dialect:
         encoding: The name of Python's codec.
         separator: What stands between fields.
         quote: The quotation mark; empty where the files use none.
-        names: The columns' names; made up (column_1, …) where the first line has none.
+        names: The columns' names; made up (column_1, …) where the first line has none, or not for all.
         has_header: Whether the first line has the names.
     """
 
@@ -40,26 +46,27 @@ class Dialect:
     has_header: bool
 
 
-def find_encoding(pieces: Iterable[bytes]) -> str:
+def find_encoding(path: Path, name: str) -> str:
     """Find the encoding of a file.
 
     Args:
-        pieces: The file's content, piece by piece; all of it is read only where it is UTF-8.
+        path: The file.
+        name: What the file is called in sentences.
 
     Returns:
-        The name of Python's codec: by the mark at the beginning; else UTF-8 where all is; else a Western European one.
+        The name of Python's codec: by the mark at the beginning; else ASCII or UTF-8 where all is; else a Western
+        European one.
+
+    Raises:
+        DraftRefused: The file is UTF-8 in part.
     """
-    decoders = {name: codecs.getincrementaldecoder(name)() for name in ("utf-8", *WESTERN_ENCODINGS)}
-    for number, piece in enumerate(pieces):
-        marked = [name for mark, name in MARKS.items() if number == 0 and piece.startswith(mark)]
-        if marked and marked[0] != "utf-8":
-            return marked[0]
-        for name in [*decoders]:
-            try:
-                decoders[name].decode(piece)
-            except UnicodeDecodeError:
-                del decoders[name]
-    return next(iter(decoders))
+    beginning = next(_read_pieces(path), b"")
+    marked = [encoding for mark, encoding in MARKS.items() if beginning.startswith(mark)]
+    for encoding in marked or (ASCII, "utf-8"):
+        if _is_encoded(path, encoding):
+            return encoding
+    _check_stray_bytes(path, name)
+    return next(encoding for encoding in reversed(WESTERN_ENCODINGS) if _is_encoded(path, encoding))
 
 
 def find_dialect(head: bytes, encoding: str, name: str) -> Dialect:
@@ -74,7 +81,7 @@ def find_dialect(head: bytes, encoding: str, name: str) -> Dialect:
         The dialect in which most columns stand below each other.
 
     Raises:
-        DraftRefused: The file is empty or has a name twice, or its lines are no table.
+        DraftRefused: The file is empty, has a name twice or line ends that aren't those of CSV, or is no table.
     """
     text = codecs.getincrementaldecoder(encoding)("replace").decode(head).removeprefix("\ufeff")
     lines = _cut_lines(text, len(head) >= HEAD_BYTES)
@@ -84,13 +91,43 @@ def find_dialect(head: bytes, encoding: str, name: str) -> Dialect:
         raise DraftRefused(
             f"{name} begins with the line {quote_value(lines[0].strip())}: remove it, so that the names are first"
         )
+    if lines[0].endswith("\r"):
+        raise DraftRefused(f"{name} ends its lines with CR alone: expected LF or CRLF, so save it again")
     separator = max(SEPARATORS, key=lambda each: _rate_separator(lines, each))
     table = _split_lines(lines, separator)
     has_header = not _is_data(table[0], table[1:])
-    names = tuple(table[0]) if has_header else tuple(f"column_{n}" for n in range(1, len(table[0]) + 1))
+    names = tuple(name_columns(table[0]) if has_header else (f"column_{n}" for n in range(1, len(table[0]) + 1)))
     if repeated := [each for each, count in Counter(names).items() if count > 1]:
         raise DraftRefused(f"{name} has {list_names(repeated)} more than once in its first line: rename one of them")
     return Dialect(encoding, separator, '"', names, has_header)
+
+
+def _read_pieces(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while piece := file.read(PIECE_BYTES):
+            yield piece
+
+
+def _is_encoded(path: Path, encoding: str) -> bool:
+    try:
+        for _ in codecs.iterdecode(_read_pieces(path), encoding):
+            pass
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _check_stray_bytes(path: Path, name: str) -> None:
+    """Refuse a file that isn't UTF-8, but has characters that are hardly anything else. Raises DraftRefused."""
+    read, stray, lines, first = 0, 0, 1, 0
+    for text in codecs.iterdecode(_read_pieces(path), "utf-8", "surrogateescape"):
+        if not first and (found := STRAY_BYTE.search(text)):
+            first = lines + text.count("\n", 0, found.start())
+        odd = len(STRAY_BYTE.findall(text))
+        read, stray = read + len(text) - odd - len(text.encode("ascii", "ignore")), stray + odd
+        lines += text.count("\n")
+    if read > MIN_UTF8 * stray:
+        raise DraftRefused(f"{name} is UTF-8 in other lines, but not in line {first}: write all of it in one encoding")
 
 
 def _cut_lines(text: str, is_cut: bool) -> list[str]:
