@@ -116,7 +116,7 @@ def describe_open_decimals(values: pl.Series, number: NumberFormat) -> str:
     """Describe that no value tells whether a sign separates decimals or thousands.
 
     Args:
-        values: Text without nulls.
+        values: Text (String) without nulls.
         number: The spelling by which they are read.
 
     Returns:
