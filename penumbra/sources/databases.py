@@ -14,11 +14,11 @@ import polars as pl
 from penumbra.core.project_root import find_project_root
 from penumbra.core.text.masking import mask_address, mask_text
 from penumbra.core.text.quoting import list_names
+from penumbra.sources.duckdb_database import open_duckdb
 
 VARIABLE = re.compile(r"\$\{(\w+)\}")
 FILE_DATABASES = ("duckdb", "sqlite")
 END_PATTERN = re.compile(r"\s*;(?:\s|;|--[^\n]*(?:\n|$)|/\*(?:(?!\*/).)*\*/)*$", re.DOTALL)
-INFINITE = {pl.Date: (-(2**31) + 1, 2**31 - 1), pl.Datetime: (-(2**63) + 1, 2**63 - 1)}  # as DuckDB writes it
 
 
 class Database(Protocol):
@@ -90,7 +90,7 @@ def open_database(url: str) -> Iterator[Database]:
         if not Path(path).is_file():
             raise FileNotFoundError(f"there is no database {path}")
         address = address.set(database=path)
-    with _open_duckdb(path or "") if dialect == "duckdb" else _open_engine(address, url) as database:
+    with open_duckdb(path or "") if dialect == "duckdb" else _open_engine(address, url) as database:
         yield database
 
 
@@ -125,64 +125,6 @@ def drop_statement_end(query: str) -> str:
         The query without semicolons at its end, and without comments after these.
     """
     return END_PATTERN.sub("", query.strip())
-
-
-@dataclass
-class _DuckDb:
-    connection: Any
-    marker: str = "$"
-
-    def quote_name(self, name: str) -> str:
-        escaped = name.replace('"', '""')
-        return f'"{escaped}"'
-
-    def embed_query(self, query: str) -> str:
-        return query
-
-    def read_table(self, query: str, parameters: Mapping[str, Any]) -> pl.DataFrame:
-        import duckdb
-
-        try:
-            return _read_relation(self.connection.sql(query, params=dict(parameters)))
-        except (duckdb.Error, pl.exceptions.PolarsError) as error:
-            raise ValueError(f"the query of the source fails: {mask_text(str(error))}") from None
-
-
-def _read_relation(relation: Any) -> pl.DataFrame:
-    """Its rows; durations, which polars doesn't take from arrow, in microseconds; infinite times are null."""
-    kinds = {f'"{name.replace(chr(34), chr(34) * 2)}"': str(kind) for name, kind in _list_columns(relation)}
-    if any("INTERVAL" in kind for kind in kinds.values()):
-        written = {"INTERVAL": "(epoch({0}) * 1000000)::BIGINT AS {0}"}
-        nested = {kind: "{0}::VARCHAR AS {0}" for kind in kinds.values() if "INTERVAL" in kind}
-        forms = {**nested, **written}
-        relation = relation.project(", ".join(forms.get(kind, "{0}").format(name) for name, kind in kinds.items()))
-    rows = pl.DataFrame(relation.to_arrow_table())
-    return rows.with_columns(
-        *(pl.nth(n).cast(pl.Duration("us")) for n, kind in enumerate(kinds.values()) if kind == "INTERVAL"),
-        *(_drop_infinite(pl.col(name), kind) for name, kind in rows.schema.items() if type(kind) in INFINITE),
-    )
-
-
-def _list_columns(relation: Any) -> Iterator[tuple[str, Any]]:
-    return zip(relation.columns, relation.types, strict=True)
-
-
-def _drop_infinite(times: pl.Expr, kind: pl.DataType) -> pl.Expr:
-    return pl.when(~times.to_physical().is_in([*INFINITE[type(kind)]])).then(times)
-
-
-@contextlib.contextmanager
-def _open_duckdb(path: str) -> Iterator[Database]:
-    import duckdb
-
-    try:
-        connection = duckdb.connect(path or ":memory:", read_only=bool(path))
-    except duckdb.Error as error:  # somebody writes to it
-        raise ConnectionError(f"{path} can't be opened: {error}") from error
-    with connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.execute("SET file_search_path = $folder", {"folder": str(find_project_root())})
-        yield _DuckDb(connection)
 
 
 @dataclass
