@@ -11,12 +11,17 @@ from dataclasses import dataclass
 import polars as pl
 
 from monitoring import units
-from monitoring.expectations import CONSTANT_TOLERANCE, MIN_DAY_ROWS, Expectations, count_moments
+from monitoring.expectations import (
+    CONSTANT_TOLERANCE,
+    MIN_DAY_ROWS,
+    MIN_NEW_VALUE_SHARE,
+    MIN_VALUE_ROWS,
+    Expectations,
+    count_moments,
+)
 from penumbra.core.columns import COUNT_COLUMN, FOUND_COLUMN, MOMENTS_COLUMN, VALUE_COLUMN
 from penumbra.core.text.quoting import escape_text, list_names, quote_value
 
-MIN_NEW_VALUE_SHARE = 0.01  # of a day's rows, of a value that was never seen
-MIN_VALUE_ROWS = 10  # rows of a value that was always there and isn't, or never was and is
 MIN_RENAMED_ROWS = 4  # rows of one, where an unknown one came at the same time
 MIN_WIDE_RENAMED_ROWS = 6  # where weeks are looked at together, because a day has few rows
 MAX_VIOLATION_SHARE = 0.005  # the share of rows outside the contract

@@ -29,6 +29,9 @@ from penumbra.core.problem import ProblemSchema
 from penumbra.features import ColumnCheck
 
 MIN_DAY_ROWS = 50  # rows, to judge a day by them
+MIN_NEW_VALUE_SHARE = 0.01  # of a day's rows, of a value that was never seen
+MIN_VALUE_ROWS = 10  # rows of a value that was always there and isn't, or never was and is
+MAX_NEW_VALUES_SHARE = 0.1  # of values, in the later half of the reference: where more are new, any may be
 MIN_WHOLE_DAY_SHARE = 0.5  # a day with a smaller share of the usual day's rows isn't whole, and teaches nothing
 MAX_WATCHED_GROUPS = 8  # a category with no more values is a place to watch each of: a sensor, a line
 MIN_VARYING_VALUES = 3  # where there were never fewer different values in a day, one alone is suspicious
@@ -51,8 +54,9 @@ class Expectations:
         dtypes: The contract's dtype of each other column.
         moments: The fewest different times of a day's rows.
         nulls: The largest share of missing values on a day, and the share above which too many are missing, by column.
-        categories: By text column a frame with its values (`penumbra.value`), each one's mean share of a day's rows
-            (`penumbra.share`), and the share of the days that had it (`penumbra.day`).
+        categories: By text column, unless its values come and go in the reference, a frame with its values
+            (`penumbra.value`), each one's mean share of a day's rows (`penumbra.share`), and the share of the days that
+            had it (`penumbra.day`).
         ranges: Smallest and largest value of the contract, by numeric column.
         checks: The contract's checks between columns.
         fewest_values: For (column, category to look at separately, or "") the fewest different values and moments of a
@@ -169,7 +173,7 @@ def _learn_of_blocks(reference: pl.DataFrame, schema: ProblemSchema, block_days:
         dtypes={name: column.dtype for name, column in columns.items()},
         moments=min(day[schema.TIME].n_unique() for day in days),
         nulls={name: _learn_null_limit([day[name].null_count() / day.height for day in days]) for name in columns},
-        categories={name: _learn_categories(rows, name, len(days)) for name in texts},
+        categories={name: _learn_categories(rows, name, len(days)) for name in texts if not _has_turnover(days, name)},
         ranges={name: (getattr(columns[name], "min", None), getattr(columns[name], "max", None)) for name in numbers},
         checks=tuple(schema.CHECKS),
         fewest_values=dict(_learn_fewest_values(rows, schema.TIME, numbers, texts)),
@@ -229,6 +233,25 @@ def _learn_categories(rows: pl.DataFrame, name: str, days: int) -> pl.DataFrame:
     counts = rows.group_by(DAY_COLUMN, value).len().drop_nulls().join(sizes, on=DAY_COLUMN)
     share = ((pl.col("len") / pl.col("all")).sum() / days).alias(SHARE_COLUMN)
     return counts.group_by(VALUE_COLUMN).agg(share, (pl.len() / days).alias(DAY_COLUMN)).sort(VALUE_COLUMN)
+
+
+def _has_turnover(days: Sequence[pl.DataFrame], name: str) -> bool:
+    """Whether values come and go within the reference: in its later half many are new, or as many rows come or go with
+    one as would be a fault in a later day."""
+    half = len(days) // 2
+    before = _learn_categories(pl.concat(days[:half]), name, half)
+    always = before.filter(pl.col(DAY_COLUMN) == 1)
+    seen = set(before[VALUE_COLUMN])
+    new = set(pl.concat(days[half:])[name].cast(pl.String).drop_nulls()) - seen
+    if len(new) >= max(MIN_VARYING_VALUES, MAX_NEW_VALUES_SHARE * len(seen)):
+        return True
+    for day in days[half:]:
+        counts = dict(day[name].cast(pl.String).drop_nulls().value_counts().iter_rows())
+        least = max(MIN_NEW_VALUE_SHARE * day.height, MIN_VALUE_ROWS)
+        gone = always.filter(pl.col(SHARE_COLUMN) * day.height >= MIN_VALUE_ROWS)[VALUE_COLUMN]
+        if not set(gone) <= counts.keys() or any(counts[value] > least for value in counts.keys() - seen):
+            return True
+    return False
 
 
 def _learn_fewest_values(

@@ -114,6 +114,7 @@ def test_without_a_registry_the_candidates_are_tried_all_the_same(
     assert [model.name for model in trial.models] == ["boosting", "baseline"]
     text = format_change_report(trial, "orders", project.gate)
     assert "there is no registry at sqlite:///" in text
+    assert "the best candidate is `boosting`: log-loss less the baseline model's: " in text
     assert "**The gate** would say: **pass**" in text
 
 

@@ -36,6 +36,20 @@ def test_a_usual_day_has_no_fault(number):
     assert find_data_faults(make_regular_flights(number), NORMS) == []
 
 
+@pytest.mark.parametrize(("new_in_later_days", "faults"), [(0, {("new", "dest")}), (20, set())])
+def test_a_new_value_is_no_fault_where_values_come_and_go(new_in_later_days, faults):
+    days = [make_regular_flights(number) for number in range(30)]
+    come = [
+        day.with_columns(
+            pl.when(pl.int_range(pl.len()) == 7).then(pl.lit(f"N{number}")).otherwise("dest").alias("dest")
+        )
+        for number, day in enumerate(days)
+        if number >= 30 - new_in_later_days
+    ]
+    norms = learn_expectations(pl.concat([*days[: 30 - new_in_later_days], *come]), schema)
+    assert {fault.key for fault in find_data_faults(FAULTS["new", "dest"], norms)} == faults
+
+
 def test_a_summer_is_no_fault_to_what_has_only_seen_a_winter():
     assert find_data_faults(make_regular_flights(41, warmer=25), NORMS) == []
 

@@ -50,7 +50,10 @@ class LivePredictions:
     @property
     def why_unknown(self) -> str:
         """Why there are rows without a prediction, as a clause."""
-        return self.unfit or f"version {self.version} has learnt from all of these rows"
+        return self.unfit or (
+            f"version {self.version} has learnt from all of these rows, and what its recipe predicted before isn't "
+            "known: rows of the source's next batch can be compared"
+        )
 
 
 def predict_with_live(registry: RegistrySettings, problem: Problem, rows: pl.DataFrame) -> LivePredictions | None:

@@ -96,7 +96,9 @@ def _describe_result(trial: ChangeTrial, limits: GateSettings) -> str:
     best, days = trial.models[0], trial.sample.compared_days
     if best.difference is None:
         reason = fence_text(trial.live.reason or trial.unknown)
-        return f"**Nothing can be compared with the live model**; the best candidate is {_code(best.name)}.\n\n{reason}"
+        beside = "".join(f": {check.sentence}" for check in trial.gate.checks if check.name == BASELINE)
+        head = f"**Nothing can be compared with the live model**; the best candidate is {_code(best.name)}"
+        return f"{head}{beside}.\n\n{reason}"
     verdict = judge_interval(best.difference, days, limits.min_days)
     name, live = _code(best.name), f"version {trial.live.version}, which is live"
     is_decided = verdict in (BETTER, WORSE)
