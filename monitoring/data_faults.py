@@ -14,11 +14,10 @@ from monitoring import units
 from monitoring.expectations import (
     CONSTANT_TOLERANCE,
     MIN_DAY_ROWS,
-    MIN_NEW_VALUE_SHARE,
-    MIN_VALUE_ROWS,
     Expectations,
     count_moments,
 )
+from monitoring.usual_values import MIN_NEW_VALUE_SHARE, MIN_VALUE_ROWS
 from penumbra.core.columns import COUNT_COLUMN, FOUND_COLUMN, MOMENTS_COLUMN, VALUE_COLUMN
 from penumbra.core.text.quoting import escape_text, list_names, quote_value
 

@@ -6,7 +6,6 @@ so many that they have rows enough, in a window or before it.
 
 import datetime as dt
 import math
-import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -16,12 +15,18 @@ import polars as pl
 
 from monitoring import units
 from monitoring.units import ValueGrid
+from monitoring.usual_values import (
+    MIN_KNOWN_SPANS,
+    MIN_VARYING_VALUES,
+    has_turnover,
+    learn_categories,
+    learn_null_limit,
+)
 from penumbra.core.columns import (
     COUNT_COLUMN,
     DAY_COLUMN,
     FOUND_COLUMN,
     MOMENTS_COLUMN,
-    SHARE_COLUMN,
     SPREAD_COLUMN,
     VALUE_COLUMN,
 )
@@ -29,16 +34,9 @@ from penumbra.core.problem import ProblemSchema
 from penumbra.features import ColumnCheck
 
 MIN_DAY_ROWS = 50  # rows, to judge a day by them
-MIN_NEW_VALUE_SHARE = 0.01  # of a day's rows, of a value that was never seen
-MIN_VALUE_ROWS = 10  # rows of a value that was always there and isn't, or never was and is
-MAX_NEW_VALUES_SHARE = 0.1  # of values, in the later half of the reference: where more are new, any may be
 MIN_WHOLE_DAY_SHARE = 0.5  # a day with a smaller share of the usual day's rows isn't whole, and teaches nothing
 MAX_WATCHED_GROUPS = 8  # a category with no more values is a place to watch each of: a sensor, a line
-MIN_VARYING_VALUES = 3  # where there were never fewer different values in a day, one alone is suspicious
-NULL_SHARE_MARGIN = 0.1  # missing values more than ever on a day of the reference: as many are no fault yet
-NULL_SHARE_SPREADS = 2  # or so many standard deviations of its days' shares
 CONSTANT_TOLERANCE = 0.01  # of a number: two that differ by less are the same constant
-MIN_KNOWN_SPANS = 20  # spans of days; of fewer the extremes are little known, and limits are twice as far away
 MAX_CHANCE = 1e-3  # of values that don't belong together to agree so often: then they do belong together
 MIN_WIDE_ROWS, MAX_WIDE_WEEKS = 140, 4  # rows in which a renamed value shows; the most weeks to gather them from
 MAX_BLOCK_DAYS = 92  # a window's days are judged together with so many days before its end at most
@@ -143,7 +141,7 @@ def _learn_wide(reference: pl.DataFrame, learnt: Expectations, wide_days: int) -
     spans = rows.partition_by(DAY_COLUMN)
     if len(spans) < 2:
         return None
-    categories = {name: _learn_categories(rows, name, len(spans)) for name in learnt.categories}
+    categories = {name: learn_categories(rows, name, len(spans)) for name in learnt.categories}
     moments = min(span[learnt.time].n_unique() for span in spans)
     fewest = dict(_learn_fewest_values(rows, learnt.time, list(learnt.ranges), list(learnt.categories)))
     return replace(learnt, block_days=wide_days, moments=moments, categories=categories, fewest_values=fewest)
@@ -172,8 +170,8 @@ def _learn_of_blocks(reference: pl.DataFrame, schema: ProblemSchema, block_days:
         time=schema.TIME,
         dtypes={name: column.dtype for name, column in columns.items()},
         moments=min(day[schema.TIME].n_unique() for day in days),
-        nulls={name: _learn_null_limit([day[name].null_count() / day.height for day in days]) for name in columns},
-        categories={name: _learn_categories(rows, name, len(days)) for name in texts if not _has_turnover(days, name)},
+        nulls={name: learn_null_limit([day[name].null_count() / day.height for day in days]) for name in columns},
+        categories={name: learn_categories(rows, name, len(days)) for name in texts if not has_turnover(days, name)},
         ranges={name: (getattr(columns[name], "min", None), getattr(columns[name], "max", None)) for name in numbers},
         checks=tuple(schema.CHECKS),
         fewest_values=dict(_learn_fewest_values(rows, schema.TIME, numbers, texts)),
@@ -218,40 +216,6 @@ def _select_whole_days(reference: pl.DataFrame, time: str, block_days: int) -> p
     rows, count = reference.with_columns(day.cast(pl.Date).alias(DAY_COLUMN)), pl.col(COUNT_COLUMN)
     whole = rows.group_by(DAY_COLUMN).len(COUNT_COLUMN).filter(count >= MIN_WHOLE_DAY_SHARE * count.median())
     return rows.join(whole.select(DAY_COLUMN), on=DAY_COLUMN, how="semi").sort(DAY_COLUMN, time)
-
-
-def _learn_null_limit(shares: Sequence[float]) -> tuple[float, float]:
-    """The largest share of missing values, and the limit: further beyond it where days differ more, or are few."""
-    usual, spread = max(shares), statistics.stdev(shares)
-    little_known = 1 if len(shares) >= MIN_KNOWN_SPANS else 2
-    return usual, usual + little_known * max(NULL_SHARE_MARGIN, NULL_SHARE_SPREADS * spread)
-
-
-def _learn_categories(rows: pl.DataFrame, name: str, days: int) -> pl.DataFrame:
-    value = pl.col(name).cast(pl.String).alias(VALUE_COLUMN)
-    sizes = rows.group_by(DAY_COLUMN).agg(all=pl.len())
-    counts = rows.group_by(DAY_COLUMN, value).len().drop_nulls().join(sizes, on=DAY_COLUMN)
-    share = ((pl.col("len") / pl.col("all")).sum() / days).alias(SHARE_COLUMN)
-    return counts.group_by(VALUE_COLUMN).agg(share, (pl.len() / days).alias(DAY_COLUMN)).sort(VALUE_COLUMN)
-
-
-def _has_turnover(days: Sequence[pl.DataFrame], name: str) -> bool:
-    """Whether values come and go within the reference: in its later half many are new, or as many rows come or go with
-    one as would be a fault in a later day."""
-    half = len(days) // 2
-    before = _learn_categories(pl.concat(days[:half]), name, half)
-    always = before.filter(pl.col(DAY_COLUMN) == 1)
-    seen = set(before[VALUE_COLUMN])
-    new = set(pl.concat(days[half:])[name].cast(pl.String).drop_nulls()) - seen
-    if len(new) >= max(MIN_VARYING_VALUES, MAX_NEW_VALUES_SHARE * len(seen)):
-        return True
-    for day in days[half:]:
-        counts = dict(day[name].cast(pl.String).drop_nulls().value_counts().iter_rows())
-        least = max(MIN_NEW_VALUE_SHARE * day.height, MIN_VALUE_ROWS)
-        gone = always.filter(pl.col(SHARE_COLUMN) * day.height >= MIN_VALUE_ROWS)[VALUE_COLUMN]
-        if not set(gone) <= counts.keys() or any(counts[value] > least for value in counts.keys() - seen):
-            return True
-    return False
 
 
 def _learn_fewest_values(
