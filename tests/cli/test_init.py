@@ -69,7 +69,7 @@ def test_from_a_table_to_a_served_answer(project):
         assert 0 < answer["probability"] < 1
         project.post("/predict", {**record, "class": "old"}, expected=422)
     (aside,) = (project.folder / "var").glob("before-*")
-    assert (aside / "problem" / "table.py").exists()
+    assert "total bill" in (aside / "problem" / "schema.py").read_text()
 
 
 def test_a_second_time_asks_for_a_commit(project):
