@@ -1,8 +1,6 @@
 """DVC's objects: the content of every file of every data version, named by its md5, in the cache and in the remote."""
 
 import logging
-import os
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +8,7 @@ from typing import Any
 from penumbra.core.raw_files import hash_md5
 from penumbra.core.settings import DataSettings
 from penumbra.core.text.addresses import get_scheme
-from penumbra.storage.atomic import replace_by_copy
+from penumbra.storage.atomic import replace_by_copy, write_aside
 
 OBJECTS_FOLDER = "files/md5"
 LISTING_SUFFIX = ".dir"
@@ -72,12 +70,13 @@ def fetch_object(data: DataSettings, oid: str, open_repository: Callable[[DataSe
         return cached
     path = get_cached_object(data, oid)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=_get_cache_folder(data)) as folder:
-        fetched = Path(folder) / oid
-        if not _download_object(data, oid, open_repository, fetched) or not _has_content(fetched, oid):
-            return None
-        fetched.chmod(OBJECT_MODE)
-        os.replace(fetched, path)
+    try:
+        with write_aside(path) as fetched:
+            if not _download_object(data, oid, open_repository, fetched) or not _has_content(fetched, oid):
+                raise FileNotFoundError(oid)
+            fetched.chmod(OBJECT_MODE)
+    except FileNotFoundError:
+        return None
     return path
 
 

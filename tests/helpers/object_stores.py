@@ -46,6 +46,7 @@ class MotoServer:
         self.port = find_free_port()
         self.requests: list[str] = []
         self._application = DomainDispatcherApplication(create_backend_app)
+        self._writing = threading.Lock()
         self._server: BaseWSGIServer | None = None
 
     @property
@@ -66,7 +67,9 @@ class MotoServer:
 
     def _answer(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         self.requests.append(f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}")
-        return self._application(environ, start_response)  # type: ignore[no-any-return]
+        # moto looks whether an object is there and then writes it; S3 does both at once.
+        with self._writing if environ["REQUEST_METHOD"] == "PUT" else contextlib.nullcontext():
+            return self._application(environ, start_response)  # type: ignore[no-any-return]
 
 
 class SeaweedServer:
