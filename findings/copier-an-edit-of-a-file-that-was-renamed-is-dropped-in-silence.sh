@@ -32,7 +32,9 @@ sed -i 's/^10$/10 of our own/' "$place/project/old.txt"
 commit "$place/project" edit
 
 copier update --answers-file answers.yml "$place/project"
-[ ! -e "$place/project/old.txt" ] && [ -e "$place/project/new.txt" ]
-! grep -rq --exclude-dir=.git "of our own" "$place/project"
-[ -z "$(git -C "$place/project" ls-files --unmerged)" ] && [ -z "$(find "$place/project" -name '*.rej')" ]
-echo "copier 9.19.1: as described"
+{
+  echo "lines of our own: $(grep -rh --exclude-dir=.git "of our own" "$place/project" | wc -l)"
+  echo "unmerged: $(git -C "$place/project" ls-files --unmerged | wc -l)"
+  cd "$place/project" && find . -name '*.txt' -o -name '*.rej'
+} > "$place/seen"
+printf 'lines of our own: 0\nunmerged: 0\n./new.txt\n' | diff - "$place/seen" && echo "copier 9.19.1: as described"

@@ -1,5 +1,6 @@
 """DVC's objects: the content of every file of every data version, named by its md5, in the cache and in the remote."""
 
+import contextlib
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -70,14 +71,10 @@ def fetch_object(data: DataSettings, oid: str, open_repository: Callable[[DataSe
         return cached
     path = get_cached_object(data, oid)
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with write_aside(path) as fetched:
-            if not _download_object(data, oid, open_repository, fetched) or not _has_content(fetched, oid):
-                raise FileNotFoundError(oid)
-            fetched.chmod(OBJECT_MODE)
-    except FileNotFoundError:
-        return None
-    return path
+    with contextlib.suppress(FileNotFoundError), write_aside(path) as fetched:
+        _download_object(data, oid, open_repository, fetched)
+        return path
+    return None
 
 
 def has_remote_object(data: DataSettings, oid: str, open_repository: Callable[[DataSettings], Any]) -> bool:
@@ -139,14 +136,16 @@ def _find_copies(data: DataSettings, oid: str) -> Iterator[Path]:
     return (path for path in files if _has_content(path, oid))
 
 
-def _download_object(data: DataSettings, oid: str, open_repository: Callable[[DataSettings], Any], path: Path) -> bool:
+def _download_object(data: DataSettings, oid: str, open_repository: Callable[[DataSettings], Any], path: Path) -> None:
     with open_repository(data) as repo:
         remote = repo.cloud.get_remote_odb()
         try:
             remote.fs.get_file(remote.oid_to_path(oid), str(path))
-        except OSError:
-            return False
-    return True
+        except OSError as error:
+            raise FileNotFoundError(oid) from error
+    if not _has_content(path, oid):
+        raise FileNotFoundError(oid)
+    path.chmod(OBJECT_MODE)
 
 
 def _has_content(path: Path, oid: str) -> bool:

@@ -5,7 +5,7 @@ They stand in `CONVERSIONS` of `problem/source.py`. A value of another form beco
 
 import polars as pl
 
-from penumbra.sources.time_forms import place_in_zone, resolve_time_form, spell_offset
+from penumbra.sources.times.time_forms import place_in_zone, resolve_time_form, spell_offset
 
 EPOCH_UNITS = {"s": 1_000_000, "ms": 1_000, "us": 1}  # microseconds of each
 YEARS_OF_EPOCH = (-62_135_596_800_000_000, 253_402_300_799_999_999)  # microseconds of the years 1 to 9999

@@ -12,9 +12,9 @@ import polars as pl
 
 from penumbra.core.text.quoting import list_names, quote_value
 from penumbra.sources.databases import Database, drop_statement_end, open_database
-from penumbra.sources.parquet_tables import read_parquet_table
-from penumbra.sources.periods import PeriodBatch, build_batch, build_period_start, check_period, parse_period
-from penumbra.sources.times import TimeColumn
+from penumbra.sources.tables.parquet_tables import read_parquet_table
+from penumbra.sources.times.periods import PeriodBatch, build_batch, build_period_start, check_period, parse_period
+from penumbra.sources.times.time_column import TimeColumn
 
 ROWS_FILE = "rows.parquet"
 DAY_PATTERN = r"^(\d{4}-\d\d-\d\d)"

@@ -9,15 +9,22 @@ import polars as pl
 
 from penumbra.core.raw_files import RawContent
 from penumbra.core.text.quoting import list_names
-from penumbra.sources.csv_records import scan_csv_table
-from penumbra.sources.csv_tables import CsvLayout, read_csv_table
-from penumbra.sources.locations import is_parquet
-from penumbra.sources.named_dates import find_named_date
-from penumbra.sources.parquet_tables import LARGE_BYTES, read_parquet_table
-from penumbra.sources.periods import PERIODS, PeriodBatch, build_batch, build_period_start, check_period, parse_period
-from penumbra.sources.table_index import TableIndex
-from penumbra.sources.table_runs import FILE_PERIOD, RUNS, IndexedTable, TableReading
-from penumbra.sources.times import TimeColumn
+from penumbra.sources.tables.csv_records import scan_csv_table
+from penumbra.sources.tables.csv_tables import CsvLayout, read_csv_table
+from penumbra.sources.tables.locations import is_parquet
+from penumbra.sources.tables.parquet_tables import LARGE_BYTES, read_parquet_table
+from penumbra.sources.tables.table_index import TableIndex
+from penumbra.sources.tables.table_runs import FILE_PERIOD, RUNS, IndexedTable, TableReading
+from penumbra.sources.times.named_dates import find_named_date
+from penumbra.sources.times.periods import (
+    PERIODS,
+    PeriodBatch,
+    build_batch,
+    build_period_start,
+    check_period,
+    parse_period,
+)
+from penumbra.sources.times.time_column import TimeColumn
 
 MADE_UP_TIME = "time"  # what a draft calls the column of a table that has none
 

@@ -35,7 +35,7 @@ def keep_blocks(page: str, language: str) -> str:
 @pytest.mark.parametrize("page", [page for page in PAGES if "```pycon" in PAGES[page]])
 def test_the_examples_of_a_page_print_what_it_says(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("penumbra.sources.locations.find_project_root", lambda: tmp_path)
+    monkeypatch.setattr("penumbra.sources.tables.locations.find_project_root", lambda: tmp_path)
     examples = doctest.DocTestParser().get_doctest(keep_blocks(page, "pycon"), {}, page, f"docs/{page}.md", 0)
     report: list[str] = []
     result = doctest.DocTestRunner(optionflags=OPTIONS).run(examples, out=report.append)

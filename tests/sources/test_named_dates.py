@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penumbra.sources import TableFiles
-from penumbra.sources.named_dates import find_named_date
+from penumbra.sources.times.named_dates import find_named_date
 
 DAYS = st.dates(dt.date(1700, 1, 1), dt.date(2199, 12, 31))
 

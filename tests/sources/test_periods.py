@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penumbra.sources.periods import (
+from penumbra.sources.times.periods import (
     PERIODS,
     build_period_start,
     find_next_period,

@@ -19,7 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penumbra.core.raw_files import write_raw_files
-from penumbra.sources import TableFiles, csv_records, table_files, table_runs
+from penumbra.sources import TableFiles, table_files
+from penumbra.sources.tables import csv_records, table_runs
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=6)
 TIMES = st.datetimes(dt.datetime(2023, 11, 1), dt.datetime(2024, 3, 31)).map(lambda time: time.isoformat()[:19])

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penumbra.sources import TableFiles, read_times
-from penumbra.sources.times import TimeColumn
+from penumbra.sources.times.time_column import TimeColumn
 
 TIMES = st.datetimes(dt.datetime(1700, 1, 1), dt.datetime(2199, 12, 30))
 NAIVE_FORMS = ["%Y-%m-%d %H:%M:%S.%f", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d"]

@@ -4,8 +4,8 @@ import polars as pl
 
 from penumbra.drafting.analysis.moments import DaySpan, TimeChoice
 from penumbra.drafting.reading.observation import Observation
-from penumbra.sources.named_dates import find_named_date
-from penumbra.sources.periods import PERIODS, build_period_start
+from penumbra.sources.times.named_dates import find_named_date
+from penumbra.sources.times.periods import PERIODS, build_period_start
 
 MIN_PERIODS = 4
 MIN_PERIOD_ROWS = 30

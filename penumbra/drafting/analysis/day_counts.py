@@ -8,7 +8,7 @@ import polars as pl
 from penumbra.drafting.analysis.moments import TimeChoice
 from penumbra.drafting.draft import DraftTarget
 from penumbra.drafting.reading.observation import Observation
-from penumbra.sources.table_runs import MADE_UP_START
+from penumbra.sources.tables.table_runs import MADE_UP_START
 
 
 def count_days(seen: Observation, time: TimeChoice, target: DraftTarget) -> Mapping[dt.date, Mapping[str, int]]:

@@ -14,9 +14,9 @@ from penumbra.drafting.reading.observation import Observation
 from penumbra.drafting.reading.profiles import ColumnProfile
 from penumbra.drafting.reading.words import LATER_WORDS, LIFE_WORDS, has_word_of
 from penumbra.sources import MADE_UP_TIME
-from penumbra.sources.named_dates import find_named_date
-from penumbra.sources.periods import find_next_period
-from penumbra.sources.table_runs import MADE_UP_START
+from penumbra.sources.tables.table_runs import MADE_UP_START
+from penumbra.sources.times.named_dates import find_named_date
+from penumbra.sources.times.periods import find_next_period
 
 MAX_TIMELESS_SHARE = 0.01  # of the rows, which a time column may leave without a time
 MADE_UP_DAYS = 365  # that rows without a time are dealt to

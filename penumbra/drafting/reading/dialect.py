@@ -11,7 +11,7 @@ from pathlib import Path
 
 from penumbra.core.text.quoting import list_names, quote_value
 from penumbra.drafting.draft import DraftRefused
-from penumbra.sources.csv_tables import name_columns
+from penumbra.sources.tables.csv_tables import name_columns
 
 SEPARATORS = (",", ";", "\t", "|")
 MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}

@@ -23,7 +23,7 @@ from penumbra.drafting.reading.time_formats import (
 )
 from penumbra.drafting.reading.words import BOOLEANS, CODE_WORDS, TIME_WORDS, has_word_of
 from penumbra.sources.conversions import read_times
-from penumbra.sources.times import read_iso_times
+from penumbra.sources.times.time_column import read_iso_times
 
 LEADING_ZERO_PATTERN = r"0[0-9]+"
 PHONE_PATTERN = r"\+[0-9]{8,}"

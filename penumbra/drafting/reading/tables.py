@@ -16,11 +16,11 @@ from penumbra.core.text.quoting import list_names, quote_value
 from penumbra.drafting.draft import DraftRefused
 from penumbra.drafting.reading.dialect import ASCII, HEAD_BYTES, WESTERN_ENCODINGS, Dialect, find_dialect, find_encoding
 from penumbra.drafting.reading.names import find_name_fault
-from penumbra.sources.csv_lines import may_have_empty_lines
-from penumbra.sources.csv_records import scan_csv_table
-from penumbra.sources.csv_tables import CsvLayout, read_csv_table
 from penumbra.sources.databases import drop_statement_end, open_database
-from penumbra.sources.locations import TableFile, find_table_files, is_parquet, open_plain_file
+from penumbra.sources.tables.csv_lines import may_have_empty_lines
+from penumbra.sources.tables.csv_records import scan_csv_table
+from penumbra.sources.tables.csv_tables import CsvLayout, read_csv_table
+from penumbra.sources.tables.locations import TableFile, find_table_files, is_parquet, open_plain_file
 
 
 @dataclass(frozen=True)

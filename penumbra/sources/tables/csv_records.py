@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from penumbra.sources.csv_lines import find_record_ends, has_lone_returns
-from penumbra.sources.csv_tables import CsvLayout, read_column_names, read_csv_table
+from penumbra.sources.tables.csv_lines import find_record_ends, has_lone_returns
+from penumbra.sources.tables.csv_tables import CsvLayout, read_column_names, read_csv_table
 
 BLOCK_BYTES, HEADER_BYTES = 1 << 25, 1 << 16  # read at a time
 LONGEST_RECORD = 1 << 26  # a quotation mark that isn't closed would make the rest of the file one record

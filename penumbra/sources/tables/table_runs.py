@@ -10,13 +10,13 @@ import polars as pl
 
 from penumbra.core.raw_files import RawContent
 from penumbra.core.text.quoting import list_names, quote_value
-from penumbra.sources.csv_records import iterate_records, read_csv_block, read_header
-from penumbra.sources.csv_tables import CsvLayout, read_column_names
-from penumbra.sources.locations import PIECE_BYTES, TableFile
-from penumbra.sources.named_dates import find_named_date
-from penumbra.sources.parquet_tables import LARGE_BYTES, read_parquet_rows
-from penumbra.sources.periods import PeriodBatch, build_period_start, find_next_period
-from penumbra.sources.times import TimeColumn
+from penumbra.sources.tables.csv_records import iterate_records, read_csv_block, read_header
+from penumbra.sources.tables.csv_tables import CsvLayout, read_column_names
+from penumbra.sources.tables.locations import PIECE_BYTES, TableFile
+from penumbra.sources.tables.parquet_tables import LARGE_BYTES, read_parquet_rows
+from penumbra.sources.times.named_dates import find_named_date
+from penumbra.sources.times.periods import PeriodBatch, build_period_start, find_next_period
+from penumbra.sources.times.time_column import TimeColumn
 
 FILE_PERIOD = "file"
 MADE_UP_START = dt.date(2000, 1, 1)

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from penumbra.core.text.quoting import escape_text, list_names
-from penumbra.sources.csv_lines import drop_empty_lines
+from penumbra.sources.tables.csv_lines import drop_empty_lines
 
 
 @dataclass(frozen=True)

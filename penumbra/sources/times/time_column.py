@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from penumbra.sources.conversions import EPOCH_UNITS, read_times
-from penumbra.sources.time_forms import place_in_zone, resolve_time_form, spell_offset
+from penumbra.sources.times.time_forms import place_in_zone, resolve_time_form, spell_offset
 
 NAIVE, AWARE = pl.Datetime("us"), pl.Datetime("us", "UTC")
 FIRST_DAY, LAST_DAY = dt.date(1700, 1, 1), dt.date(2199, 12, 31)  # a time beyond them is taken for a slip

@@ -7,8 +7,8 @@ import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
-from penumbra.sources.locations import TableFile, find_table_files, open_plain_file
-from penumbra.sources.table_runs import IndexedTable, TableReading, index_table
+from penumbra.sources.tables.locations import TableFile, find_table_files, open_plain_file
+from penumbra.sources.tables.table_runs import IndexedTable, TableReading, index_table
 
 
 class TableIndex:

@@ -12,7 +12,7 @@ import polars.selectors as cs
 from penumbra.core.columns import RESERVED_PREFIX
 from penumbra.core.raw_files import RawContent
 from penumbra.core.text.quoting import escape_text
-from penumbra.sources.locations import PIECE_BYTES
+from penumbra.sources.tables.locations import PIECE_BYTES
 
 LARGE_BYTES = 1 << 26  # of a file: what is larger is read and written in pieces
 WANTED = f"{RESERVED_PREFIX}wanted"
