@@ -21,7 +21,7 @@ import problem.source
 from benchmarks.large_batches import measure_large_batch, write_year
 from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import DataSettings, load_settings
-from penumbra.data import versions
+from penumbra.data.versioning import versions
 from penumbra.data.batches import DataStore
 from problem.schema import CARRIERS, ORIGINS
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
-from penumbra.data import versions
-from penumbra.data.admitted import BatchesChanged, ChangedFile, bring_back_files, find_changed_files
+from penumbra.data.versioning import versions
+from penumbra.data.versioning.admitted import BatchesChanged, ChangedFile, bring_back_files, find_changed_files
 from penumbra.data.batches import DataStore
-from penumbra.data.origin import DataOrigin
+from penumbra.data.versioning.origin import DataOrigin
 
 
 def heal_changed_batches(store: DataStore, thorough: bool = False, but: str = "") -> list[str]:

@@ -15,12 +15,12 @@ from penumbra.core.settings import PROJECT_ROOT, DataSettings, SettingsError, lo
 from penumbra.core.text.errors import LastingRefusal
 from penumbra.core.text.masking import mask_address
 from penumbra.core.url_drivers import require_drivers
-from penumbra.data import versions
-from penumbra.data.admitted import BatchesChanged
+from penumbra.data.versioning import versions
+from penumbra.data.versioning.admitted import BatchesChanged
 from penumbra.data.batches import DataStore
-from penumbra.data.dvc_file import DamagedDvcFile, read_dvc_content
-from penumbra.data.origin import DataOrigin
-from penumbra.data.partition_code import STORED_PARTS
+from penumbra.data.versioning.dvc_file import DamagedDvcFile, read_dvc_content
+from penumbra.data.versioning.origin import DataOrigin
+from penumbra.data.partitions.partition_code import STORED_PARTS
 from penumbra.data.source_reader import (
     BatchEmpty,
     BatchRefused,

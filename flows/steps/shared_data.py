@@ -13,11 +13,11 @@ from flows.steps.shared_folders import (
 )
 from penumbra.core.project_root import is_git_checkout
 from penumbra.core.settings import Settings
-from penumbra.data import versions
+from penumbra.data.versioning import versions
 from penumbra.storage.shared.state import SharedState
 
 if TYPE_CHECKING:
-    from penumbra.data.shared_pointer import SharedPointer
+    from penumbra.data.versioning.shared_pointer import SharedPointer
 
 RUN_POINTER_FILE = "data-version.yaml"  # in a run's folder: its pointer file, under a name that DVC doesn't look for
 
@@ -92,6 +92,6 @@ def _open_pointer(settings: Settings) -> "SharedPointer | None":
     """The pointer file that machines share; None where they share no state."""
     if (state := SharedState.from_settings(settings)) is None:
         return None
-    from penumbra.data.shared_pointer import SharedPointer
+    from penumbra.data.versioning.shared_pointer import SharedPointer
 
     return SharedPointer(versions.get_dvc_file(settings.data), state.locate("data-version"))

@@ -1,6 +1,6 @@
 """What the steps of flows share where each works on a machine of its own: what is behind `cluster.state`, nothing else.
 
-<state>/data-version/…                       the pointer file data.dvc, see penumbra/data/shared_pointer.py
+<state>/data-version/…                       the pointer file data.dvc, see penumbra/data/versioning/shared_pointer.py
 <state>/data/staged/<run>/…                  batches that an ingest has checked and not admitted yet
 <state>/data/rows, <state>/data/quarantine   what was derived of batches
 <state>/train/<run>/…                        matrices, results and bundle of a training or an experiment

@@ -10,7 +10,7 @@ from pathlib import Path
 from flows.steps.flow_locks import get_data_lock, get_training_lock
 from penumbra.core.settings import Settings
 from penumbra.core.text.masking import mask_address
-from penumbra.data.versions import get_dvc_file
+from penumbra.data.versioning.versions import get_dvc_file
 from penumbra.registry.aliases import ALIASES_LOCK
 from penumbra.storage.work_lock import WorkInProgress, hold_work_lock
 

@@ -14,7 +14,7 @@ from penumbra.core.contract.feature_specs import describe_features
 from penumbra.core.problem import Problem
 from penumbra.core.settings import PROJECT_ROOT, MonitorSettings, Settings
 from penumbra.core.text.tables import align_columns
-from penumbra.data import versions
+from penumbra.data.versioning import versions
 from penumbra.registry import code_version
 from penumbra.registry.bundles import bundle
 from penumbra.registry.bundles.manifest import UnfitBundle

@@ -1,6 +1,6 @@
 """The data store: raw batches stay byte for byte as they arrived, everything else is derived from them once.
 
-data/batches/<batch>/<file>            raw, immutable, versioned (see penumbra/data/versions.py and admitted.py)
+data/batches/<batch>/<file>            raw, immutable, versioned (see penumbra/data/versioning)
 .data.staged/batches/<batch>/<file>    accepted but not admitted yet
 <derived>/rows/<batch>-<key>.parquet   the rows that keep the contract, with their features as a struct
 <derived>/quarantine/<batch>.parquet   the rows that don't: row number, rules broken, original text
@@ -19,14 +19,14 @@ from penumbra.core.columns import BATCH_COLUMN, WEIGHT_COLUMN
 from penumbra.core.problem import Problem
 from penumbra.core.raw_files import RawContent, RawFiles
 from penumbra.core.settings import DataSettings
-from penumbra.data import admitted
-from penumbra.data.checksums import ChecksumCache
-from penumbra.data.derivation import BatchCheckResult, derive_batch
-from penumbra.data.dvc_listing import list_files
+from penumbra.data.versioning import admitted
+from penumbra.data.versioning.checksums import ChecksumCache
+from penumbra.data.partitions.derivation import BatchCheckResult, derive_batch
+from penumbra.data.versioning.dvc_listing import list_files
 from penumbra.data.flywheel import FLYWHEEL_COLUMNS, temper_counts
 from penumbra.data.flywheel_manifest import BATCHES_FOLDER, is_flywheel_batch, read_period_end
-from penumbra.data.partition_code import fingerprint_partition_code
-from penumbra.data.row_parts import read_row_slices
+from penumbra.data.partitions.partition_code import fingerprint_partition_code
+from penumbra.data.partitions.row_parts import read_row_slices
 from penumbra.data.source_reader import BatchRefused, list_source_batches
 from penumbra.data.staging import Staging, get_staging_folder
 from penumbra.storage.sealed import is_derived_file_whole, remove_sealed_file, write_sealed_aside
@@ -38,7 +38,7 @@ ROWS_PER_GROUP = 1 << 17  # said, since polars would choose it by how the rows c
 class DataStore:
     """One writer (`stage`, then `admit`) and one reader (`rows`) of batches.
 
-    `problem` is loaded with the parts `penumbra.data.partition_code.STORED_PARTS`.
+    `problem` is loaded with the parts `penumbra.data.partitions.partition_code.STORED_PARTS`.
     """
 
     def __init__(self, settings: DataSettings, problem: Problem):
@@ -133,7 +133,7 @@ class DataStore:
 
         A row of a flywheel batch whose key the source has brought, or a later flywheel batch has anew, is no longer one
         of its rows. Rows are derived again only where the raw files, or the code and tables that they are made by, have
-        changed (see penumbra/data/partition_code.py).
+        changed (see penumbra/data/partitions/partition_code.py).
 
         Args:
             batch: The name of an admitted batch.

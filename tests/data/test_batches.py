@@ -15,7 +15,7 @@ import problem.source
 from penumbra.core.encoding import derive_features
 from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT, DataSettings
-from penumbra.data import versions
+from penumbra.data.versioning import versions
 from penumbra.data.batches import BatchRefused, DataStore
 from problem.features import FEATURES
 

@@ -13,7 +13,7 @@ from flows.steps.monitor import due_windows, retraining, window_summary
 from monitoring.reports import window_figures
 from monitoring.windows import ScoreReference
 from penumbra.core.problem_loading import load_problem
-from penumbra.data import versions
+from penumbra.data.versioning import versions
 from penumbra.logs.archiving.archive_health import save_archive_health
 from penumbra.logs.lag import INDEX_METRICS_FILE
 from penumbra.registry.bundles import bundle

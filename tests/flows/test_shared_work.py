@@ -17,7 +17,7 @@ from flows.steps.shared_work import share_work
 from penumbra.core.problem import Problem
 from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import load_settings
-from penumbra.data import versions
+from penumbra.data.versioning import versions
 from penumbra.data.batches import DataStore
 from penumbra.logs.append_log import read_entries
 from penumbra.logs.replicas.log_union import fetch_logs

@@ -9,7 +9,7 @@ import pytest
 from flows.steps.train import matrices, plan
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings, load_settings
-from penumbra.data import versions
+from penumbra.data.versioning import versions
 from penumbra.data.batches import DataStore
 
 FEW_ROWS = [("ROWS_PER_DAY = 60", "ROWS_PER_DAY = 10"), ("MONTHS = 6", "MONTHS = 4")]

@@ -27,7 +27,7 @@ def run_ingest(folder: Path) -> None:
     os.environ.update(make_environment(folder, data__today=TODAY))
     from penumbra.core.problem_loading import load_problem
     from penumbra.data.batches import DataStore
-    from penumbra.data.partition_code import STORED_PARTS
+    from penumbra.data.partitions.partition_code import STORED_PARTS
     from tests.helpers.plain_ingest import ingest_in_process
 
     settings = make_settings(folder, data__today=TODAY)

@@ -23,7 +23,7 @@ def prepare_outcome(folder: Path, has_live: bool) -> None:
     """Train on made-up orders up to the registration, and keep the result; with a live model: register it once."""
     from flows.steps.train import evaluation, final_fit, matrices, outcome, plan
     from flows.steps.train.trials import attempts, selection
-    from penumbra.data import versions
+    from penumbra.data.versioning import versions
     from tests.helpers.orders import write_orders
     from tests.helpers.training_runs import FEW_ROWS, admit_batches
 

@@ -19,7 +19,7 @@ from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.project_loading import load_project
 from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError
 from penumbra.core.text.masking import mask_text
-from penumbra.data import versions
+from penumbra.data.versioning import versions
 from penumbra.data.batches import BatchRefused, DataStore
 from penumbra.storage import fingerprints
 from penumbra.storage.cache import RunReceipts
@@ -33,7 +33,7 @@ DOCTOR_ROOMS: tuple[str, ...] = (
     "penumbra.features",
     "penumbra.core",
     "penumbra.data.batches",
-    "penumbra.data.derivation",
+    "penumbra.data.partitions.derivation",
     "penumbra.training",
 )
 DOCTOR_ROOMS += ("flows.steps.doctor",)

@@ -32,7 +32,7 @@ from penumbra.data.batches import DataStore
 from penumbra.data.failure_set import FailureSet
 from penumbra.data.flywheel import encode_flywheel_files
 from penumbra.data.flywheel_manifest import FlywheelManifest, describe_manifest, name_flywheel_batch, read_period_end
-from penumbra.data.partition_code import STORED_PARTS
+from penumbra.data.partitions.partition_code import STORED_PARTS
 from penumbra.data.source_reader import BatchRefused, list_source_batches
 from penumbra.logs.index import LogIndex
 from penumbra.logs.queries import labelled_answers

@@ -18,7 +18,7 @@ from penumbra.core.columns import (
     WEIGHT_COLUMN,
 )
 from penumbra.data.batches import DataStore
-from penumbra.data.conversion import Inconvertible, convert_column
+from penumbra.data.partitions.conversion import Inconvertible, convert_column
 from penumbra.data.flywheel import (
     OUTCOME_ORIGIN,
     PEOPLE_ORIGIN,

@@ -14,8 +14,8 @@ from penumbra.approvals.voiding import void_outdated_retrainings
 from penumbra.core.actor import get_actor
 from penumbra.core.problem import Problem
 from penumbra.core.settings import PROJECT_ROOT, DataSettings, Settings
-from penumbra.data import versions
-from penumbra.data.admitted import list_recorded_batches
+from penumbra.data.versioning import versions
+from penumbra.data.versioning.admitted import list_recorded_batches
 from penumbra.data.batches import DataStore
 from penumbra.registry.ledger import LedgerEntry, LedgerEvent
 from penumbra.registry.models import ModelRegistry

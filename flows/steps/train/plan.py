@@ -12,8 +12,8 @@ from flows.steps.train import excluded_days
 from penumbra.core.columns import BATCH_COLUMN, FLYWHEEL_COLUMN
 from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError
-from penumbra.data import versions
-from penumbra.data.admitted import BatchesChanged
+from penumbra.data.versioning import versions
+from penumbra.data.versioning.admitted import BatchesChanged
 from penumbra.data.batches import DataStore
 from penumbra.data.source_reader import BatchRefused, SourceFailed
 from penumbra.patterns.candidate import Candidate

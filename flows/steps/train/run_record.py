@@ -11,7 +11,7 @@ from flows.steps.train.gate_evaluation import GateOutcome
 from flows.steps.train.matrices import TRAINING_SET_ARTIFACT
 from flows.steps.train.outcome import TrainingOutcome
 from flows.steps.train.plan import TrainingPlan
-from penumbra.data import versions
+from penumbra.data.versioning import versions
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.run_records import FACTS_TAG, JSON_TAG_FACTS, FinishedRun
 from penumbra.training.evaluate import Trial, TrialJob

@@ -9,7 +9,7 @@ from monitoring.windows import Window
 from penumbra.core.problem import Problem
 from penumbra.core.settings import DataSettings
 from penumbra.core.text.tables import format_number
-from penumbra.data import versions
+from penumbra.data.versioning import versions
 from penumbra.data.batches import DataStore
 from penumbra.data.flywheel_manifest import read_period_end
 from penumbra.data.source_reader import SourceFailed, list_source_batches

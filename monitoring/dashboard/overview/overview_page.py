@@ -23,7 +23,7 @@ from penumbra.core.metrics.losses import describe_loss
 from penumbra.core.problem import Problem
 from penumbra.core.settings import DashboardSettings, ScheduleSettings, Settings, SettingsError
 from penumbra.core.task import Task
-from penumbra.data.dvc_file import DamagedDvcFile
+from penumbra.data.versioning.dvc_file import DamagedDvcFile
 from penumbra.logs.append_log import read_segment_sizes
 from penumbra.logs.lag_alarms import list_lag_alarms
 from penumbra.registry.ledger import BrokenLedger, LedgerEntry

@@ -49,7 +49,7 @@ def show_quarantine(as_json: bool) -> None:
     from penumbra.core.problem import ProblemError
     from penumbra.core.problem_loading import load_problem
     from penumbra.core.settings import SettingsError, load_settings
-    from penumbra.data.partition_code import STORED_PARTS
+    from penumbra.data.partitions.partition_code import STORED_PARTS
     from penumbra.data.source_reader import BatchRefused
 
     with refuse_on(SettingsError, ProblemError, BatchRefused), show_progress("Looking for data faults"):
@@ -83,8 +83,8 @@ def restore_data(model: str, into: Path, as_json: bool) -> None:
 
     from penumbra.cli.reproduction import restore_run_data
     from penumbra.core.settings import SettingsError, load_settings
-    from penumbra.data.dvc_file import DamagedDvcFile
-    from penumbra.data.versions import RestoreFailed
+    from penumbra.data.versioning.dvc_file import DamagedDvcFile
+    from penumbra.data.versioning.versions import RestoreFailed
 
     with (
         refuse_on(SettingsError, RestoreFailed, DamagedDvcFile, MlflowException, prefix="nothing was restored: "),

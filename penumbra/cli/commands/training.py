@@ -161,8 +161,8 @@ def reproduce_model(ctx: click.Context, model: str, as_json: bool) -> None:
     from penumbra.core.problem import ProblemError
     from penumbra.core.problem_loading import load_problem
     from penumbra.core.settings import SettingsError, load_settings
-    from penumbra.data.dvc_file import DamagedDvcFile
-    from penumbra.data.versions import RestoreFailed
+    from penumbra.data.versioning.dvc_file import DamagedDvcFile
+    from penumbra.data.versioning.versions import RestoreFailed
     from penumbra.registry.bundles.manifest import BrokenBundle
 
     errors = (SettingsError, ProblemError, RestoreFailed, DamagedDvcFile, BrokenBundle, MlflowException)

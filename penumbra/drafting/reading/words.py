@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-from penumbra.data.conversion import FALSE_WORDS, TRUE_WORDS
+from penumbra.data.partitions.conversion import FALSE_WORDS, TRUE_WORDS
 
 # Words in fields that are no value, whatever the column.
 NULL_WORDS = (

@@ -14,7 +14,7 @@ from penumbra.core.columns import BROKEN_RULES_COLUMN, ROW_NUMBER_COLUMN
 from penumbra.core.problem import Problem
 from penumbra.core.text.errors import describe_error
 from penumbra.core.text.quoting import list_names, quote_value
-from penumbra.data.conversion import Inconvertible, convert_column, describe_dtype
+from penumbra.data.partitions.conversion import Inconvertible, convert_column, describe_dtype
 from penumbra.data.source_reader import BatchRefused, name_source_file
 
 UNREADABLE_RULE = "dtype"

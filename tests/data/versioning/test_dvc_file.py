@@ -2,7 +2,7 @@
 
 import pytest
 
-from penumbra.data.dvc_file import DamagedDvcFile, format_dvc_file, parse_dvc_file
+from penumbra.data.versioning.dvc_file import DamagedDvcFile, format_dvc_file, parse_dvc_file
 
 MD5 = "0123456789abcdef0123456789abcdef.dir"
 

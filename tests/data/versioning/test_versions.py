@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from penumbra.core.settings import DataSettings
-from penumbra.data import versions
+from penumbra.data.versioning import versions
 
 NAMES = st.text(st.characters(categories=["L", "N"], include_characters=" -_.~"), min_size=1, max_size=6).filter(
     lambda name: name not in (".", "..")

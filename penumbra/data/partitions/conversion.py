@@ -1,8 +1,8 @@
 """Conversion of columns as they arrive, text or not, to the contract's dtypes: the same values as over HTTP.
 
 A value whose meaning is plain is converted without loss; any other becomes null here, and is quarantined by
-`penumbra.data.contract`. What is spelled plainly goes through polars, everything else through the reader of the HTTP
-contract, one different text at a time.
+`penumbra.data.partitions.contract`. What is spelled plainly goes through polars, everything else through the reader of
+the HTTP contract, one different text at a time.
 """
 
 import datetime as dt
@@ -16,7 +16,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from penumbra.core.contract.record_fields import annotate_value
 from penumbra.core.contract.value_readers import MAX_WHOLE_FLOAT, NUMBER_PATTERN
-from penumbra.data.nested_conversion import convert_nested
+from penumbra.data.partitions.nested_conversion import convert_nested
 
 TRUE_WORDS, FALSE_WORDS = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
 FLOAT_WORDS_PATTERN = r"[+-]?(nan|inf|infinity)"  # read, and then refused by the contract where it doesn't allow them

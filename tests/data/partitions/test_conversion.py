@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from penumbra.data.conversion import Inconvertible, convert_column, describe_dtype
+from penumbra.data.partitions.conversion import Inconvertible, convert_column, describe_dtype
 from penumbra.logs.append_log import encode_json
 from service.http.record_reader import build_record_model
 

@@ -19,10 +19,10 @@ from penumbra.core.settings import DataSettings
 from penumbra.core.text.addresses import make_absolute
 from penumbra.core.text.errors import describe_error
 from penumbra.core.text.masking import mask_address
-from penumbra.data import objects
-from penumbra.data.checksums import ChecksumCache
-from penumbra.data.dvc_file import DvcFile, format_dvc_file, parse_dvc_file
-from penumbra.data.dvc_listing import (
+from penumbra.data.versioning import objects
+from penumbra.data.versioning.checksums import ChecksumCache
+from penumbra.data.versioning.dvc_file import DvcFile, format_dvc_file, parse_dvc_file
+from penumbra.data.versioning.dvc_listing import (
     FileListing,
     build_listing,
     compute_directory_md5,

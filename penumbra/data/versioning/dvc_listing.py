@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from penumbra.data.checksums import ChecksumCache
+from penumbra.data.versioning.checksums import ChecksumCache
 
 FileListing = dict[str, str]
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from penumbra.data.shared_pointer import PointerMoved, SharedPointer
+from penumbra.data.versioning.shared_pointer import PointerMoved, SharedPointer
 
 
 def make_pointer(tmp_path: Path, machine: str, content: str = "", url: str = "") -> SharedPointer:

@@ -7,7 +7,7 @@ To record a version is to create the next number, which succeeds for one ingest 
 
 from pathlib import Path
 
-from penumbra.data.dvc_file import read_dvc_content
+from penumbra.data.versioning.dvc_file import read_dvc_content
 from penumbra.storage.atomic import replace_file
 from penumbra.storage.shared.object_sequence import ObjectSequence
 

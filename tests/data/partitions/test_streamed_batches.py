@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penumbra.data import derivation
+from penumbra.data.partitions import derivation
 from penumbra.data.source_reader import BatchRefused, BatchUnfetched, fetch_batch_files
 from tests.helpers.orders import load_orders, open_orders_store
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from penumbra.core.settings import DataSettings
-from penumbra.data import versions
-from penumbra.data.dvc_listing import FileListing, compute_listing_md5
+from penumbra.data.versioning import versions
+from penumbra.data.versioning.dvc_listing import FileListing, compute_listing_md5
 from penumbra.storage.atomic import replace_by_copy
 
 BATCHES_PREFIX = "batches/"

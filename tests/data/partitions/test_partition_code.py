@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from penumbra.core.settings import PROJECT_ROOT
-from penumbra.data.partition_code import STORED_PARTS, fingerprint_partition_code
+from penumbra.data.partitions.partition_code import STORED_PARTS, fingerprint_partition_code
 from tests.helpers.orders import write_orders
 
 FEATURES = [
