@@ -16,8 +16,8 @@ import problem.schema
 from benchmarks import flight_stream
 from benchmarks.alarms.injected_faults import CONTRACT_COLUMNS, INJECTED_FAULTS, RowChange
 from benchmarks.alarms.shuffled_year import DAYS_PER_WEEK, YEAR_DAYS
-from monitoring.data_faults import find_grouped_faults
-from monitoring.expectations import Expectations, learn_expectations
+from monitoring.faults.data_faults import find_grouped_faults
+from monitoring.faults.expectations import Expectations, learn_expectations
 from penumbra.core.columns import DAY_COLUMN
 
 ROWS_PER_DAY = (5, 10, 20, 50, 100)

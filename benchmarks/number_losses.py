@@ -11,7 +11,7 @@ from itertools import product
 
 import numpy as np
 
-from monitoring.loss_threshold import DailyLosses, judge_losses
+from monitoring.losses.loss_threshold import DailyLosses, judge_losses
 from penumbra.core.metrics.losses import compute_clipped_losses, compute_loss_ceiling
 from penumbra.core.settings import Settings, load_settings
 from penumbra.core.task import Task

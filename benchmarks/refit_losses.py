@@ -15,7 +15,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.tree import DecisionTreeRegressor
 
 from benchmarks.rates import compute_alarm_rate
-from monitoring.loss_threshold import DailyLosses, judge_losses, measure_refit_excess
+from monitoring.losses.loss_threshold import DailyLosses, judge_losses, measure_refit_excess
 from penumbra.core.metrics.losses import compute_clipped_losses, compute_loss_ceiling
 from penumbra.core.settings import load_settings
 from penumbra.core.task import Task

@@ -15,9 +15,9 @@ from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassif
 from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
-from monitoring.drift import compute_drift, list_recent_profiles
+from monitoring.drift.column_drift import compute_drift, list_recent_profiles
 from monitoring.permutation import count_memory_days
-from monitoring.window_drift import ModelProfiles, compute_window_drift
+from monitoring.drift.window_drift import ModelProfiles, compute_window_drift
 from penumbra.core.columns import DAY_COLUMN, PREDICTION_COLUMN
 from penumbra.core.histograms import Binning, Profile, compute_daily_profiles
 from penumbra.core.text.tables import format_table

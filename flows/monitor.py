@@ -75,7 +75,7 @@ class MonitorFlow(FlowSpec):
     def report(self):
         """Make the reports of the windows that have none."""
         from flows.steps.monitor import reports
-        from monitoring.window_store import DamagedWindow
+        from monitoring.windows.window_store import DamagedWindow
 
         with share_work("monitor"), stop_with_one_sentence(reports.ReportsFailed, DamagedWindow):
             self.pages = [str(page) for page in reports.publish_reports(self.settings)]

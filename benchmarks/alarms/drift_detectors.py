@@ -7,7 +7,9 @@ import warnings
 import numpy as np
 
 from benchmarks.alarms.shuffled_year import DAYS_PER_WEEK, WATCHED_COLUMNS, ShuffledYear
-from monitoring import drift, loss_threshold, slices
+from monitoring.drift.column_drift import compute_drift
+from monitoring.losses.loss_threshold import judge_losses
+from monitoring.losses.slices import find_degraded_slices
 from monitoring.permutation import compute_permutation_limit, count_memory_days
 from penumbra.core.columns import PREDICTION_COLUMN
 from penumbra.core.metrics.distances import compute_js_distances
@@ -20,7 +22,7 @@ def judge_by_penumbra(world: ShuffledYear, week: int, one_in: float) -> tuple[bo
     """Are drift and loss beyond what they may be? Columns, predictions and loss have a third of the budget each."""
     end = world.days(week)[1]
     recent, before = world.profiles[find_memory_begin(world, week) : end], world.profiles[: world.known]
-    found = drift.compute_drift(recent, before, world.binning, 1.5 * one_in, DAYS_PER_WEEK, seed=week)
+    found = compute_drift(recent, before, world.binning, 1.5 * one_in, DAYS_PER_WEEK, seed=week)
     return found.has_drifted, has_high_loss(world, week, one_in)
 
 
@@ -33,7 +35,7 @@ def has_high_loss(world: ShuffledYear, week: int, one_in: float) -> bool:
     """Return whether the loss of a `week` of `world`, or of more of the latest ones, is above its threshold at one
     alarm of any kind in `one_in` weeks."""
     recent, usual = world.loss(find_memory_begin(world, week), world.days(week)[1]), world.loss(0, world.known)
-    judged = loss_threshold.judge_losses(recent, usual, 3 * one_in, DAYS_PER_WEEK, seed=week)
+    judged = judge_losses(recent, usual, 3 * one_in, DAYS_PER_WEEK, seed=week)
     return any(each.ratio > 1 for each in judged)
 
 
@@ -42,7 +44,7 @@ def find_risen_slices(world: ShuffledYear, week: int) -> set[tuple[str, str]]:
     first, end = world.days(week)
     rows, losses = world.losses_by_bin
     window, before = (rows[first:end], losses[first:end]), (rows[: world.known], losses[: world.known])
-    return {(each.column, each.value) for each in slices.find_degraded_slices(window, before, world.binning, seed=week)}
+    return {(each.column, each.value) for each in find_degraded_slices(window, before, world.binning, seed=week)}
 
 
 def judge_by_reference_limits(world: ShuffledYear, one_in: float, seed: int = 0) -> list[bool]:

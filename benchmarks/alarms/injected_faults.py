@@ -9,8 +9,8 @@ import polars as pl
 
 import problem.schema
 from benchmarks.alarms.shuffled_year import DAYS_PER_WEEK, ShuffledYear, shuffle_years
-from monitoring.data_faults import find_data_faults
-from monitoring.expectations import Expectations, learn_expectations
+from monitoring.faults.data_faults import find_data_faults
+from monitoring.faults.expectations import Expectations, learn_expectations
 from penumbra.core.columns import DAY_COLUMN
 
 WEEKS_PER_YEAR = 10  # of each world

@@ -9,7 +9,7 @@ import polars as pl
 
 import problem.features
 from benchmarks import flight_stream
-from monitoring.loss_threshold import DailyLosses
+from monitoring.losses.loss_threshold import DailyLosses
 from penumbra.core.columns import DAY_COLUMN, LABEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.histograms import Binning, Profile, compute_daily_profiles, list_profiled_columns, sum_losses_by_day
 from penumbra.core.metrics.losses import compute_clipped_losses, compute_loss_ceiling

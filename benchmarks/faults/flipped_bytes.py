@@ -31,7 +31,7 @@ from flows.steps.admission import heal_changed_batches
 from flows.steps.doctor.stored_files import FILE_ERRORS, examine_files
 from flows.steps.monitor import due_windows
 from monitoring.reports.workspace import ReportWorkspace
-from monitoring.window_store import WindowStore
+from monitoring.windows.window_store import WindowStore
 from penumbra.core.histograms import Profile
 from penumbra.core.problem import Problem
 from penumbra.core.problem_loading import load_problem

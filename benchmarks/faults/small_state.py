@@ -10,7 +10,7 @@ import polars as pl
 
 from flows.steps.monitor import due_windows
 from monitoring.reports.workspace import REPORT_PAGES_FOLDER, ReportWorkspace
-from monitoring.window_store import WindowStore
+from monitoring.windows.window_store import WindowStore
 from penumbra.core.columns import INPUTS_COLUMN, LABEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.contract.contract_changes import describe_contract
 from penumbra.core.histograms import Profile

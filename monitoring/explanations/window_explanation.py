@@ -12,7 +12,7 @@ from monitoring.explanations.column_shifts import describe_shift, project_days
 from monitoring.explanations.loss_regression import MIN_REFERENCE_DAYS, LossRegression
 from monitoring.explanations.loss_rise import SlicePlace, decompose_loss_rise
 from monitoring.explanations.records import ChangeDay, ColumnShift, Explanation, LossRise
-from monitoring.slices import list_category_slices
+from monitoring.losses.slices import list_category_slices
 from penumbra.core.columns import PREDICTION_COLUMN
 from penumbra.core.histograms import Binning, DegradedSlice, OutcomeSums, Profile
 from penumbra.core.text.quoting import escape_text

@@ -4,9 +4,9 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from monitoring.drift import ColumnDrift
+from monitoring.drift.column_drift import ColumnDrift
 from monitoring.explanations.sentences import list_sentences
-from monitoring.windows import EstimatedLoss, Window, WindowLoss, describe_stretch
+from monitoring.windows.window_records import EstimatedLoss, Window, WindowLoss, describe_stretch
 from penumbra.core.columns import PREDICTION_COLUMN, RESERVED_PREFIX
 from penumbra.core.histograms import DegradedSlice
 from penumbra.core.text.tables import format_number

@@ -11,7 +11,7 @@ import pytest
 
 from flows.steps.monitor.drift_signals import measure_drift, read_model_profiles
 from flows.steps.monitor.window_signals import WindowSpan
-from monitoring.windows import ScoreReference
+from monitoring.windows.window_records import ScoreReference
 from penumbra.core.columns import PREDICTION_COLUMN
 from penumbra.logs.daily.profiles import ProfileStore
 from penumbra.logs.daily.shadow_profiles import ShadowProfileStore

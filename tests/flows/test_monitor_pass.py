@@ -11,7 +11,7 @@ import pytest
 
 from flows.steps.monitor import due_windows, retraining, window_summary
 from monitoring.reports import window_figures
-from monitoring.windows import ScoreReference
+from monitoring.windows.window_records import ScoreReference
 from penumbra.core.problem_loading import load_problem
 from penumbra.data.versioning import versions
 from penumbra.logs.archiving.archive_health import save_archive_health

@@ -14,7 +14,7 @@ from flows.steps.monitor.drift_signals import read_model_profiles
 from flows.steps.monitor.outcomes import OutcomeReader
 from flows.steps.monitor.watched_model import load_watched_model
 from flows.steps.prediction_losses import compute_known_losses, extract_predictions
-from monitoring.loss_threshold import DailyLosses
+from monitoring.losses.loss_threshold import DailyLosses
 from penumbra.core.columns import LABEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.histograms import Binning, OutcomeSums, list_profiled_columns
 from penumbra.core.problem_loading import load_problem

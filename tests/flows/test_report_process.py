@@ -6,7 +6,7 @@ import pytest
 from mlflow import MlflowClient
 
 from flows.steps.monitor import reports
-from monitoring.window_store import WindowStore
+from monitoring.windows.window_store import WindowStore
 from penumbra.registry.models import ModelRegistry
 from tests.helpers import recorded_windows
 from tests.helpers.processes import run_python

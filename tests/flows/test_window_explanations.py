@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from monitoring.reports import window_figures
-from monitoring.window_store import WindowStore
+from monitoring.windows.window_store import WindowStore
 from tests.helpers import monitored_model as world
 from tests.helpers.monitored_model import ONE_DAY, WINDOW_BEGIN, read_ledger_entries, run_monitor_pass
 from tests.helpers.regular_flights import make_regular_flights

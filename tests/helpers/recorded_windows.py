@@ -7,10 +7,10 @@ from typing import Any
 import dataframely as dy
 import numpy as np
 
-from monitoring.drift import ColumnDrift
+from monitoring.drift.column_drift import ColumnDrift
 from monitoring.explanations.records import ChangeDay, ColumnShift, Explanation, LossPart, LossRise
-from monitoring.window_store import WindowStore
-from monitoring.windows import (
+from monitoring.windows.window_store import WindowStore
+from monitoring.windows.window_records import (
     DayFault,
     EstimatedLoss,
     LabelArrivals,

@@ -13,7 +13,7 @@ import polars as pl
 from flows.steps.doctor import examination
 from flows.steps.monitor import due_windows
 from flows.steps.train import final_fit, gate_evaluation, matrices, plan
-from monitoring.window_store import WindowStore
+from monitoring.windows.window_store import WindowStore
 from penumbra.cli.reports.label_report import collect_label_counts, format_label_counts
 from penumbra.cli.reports.lineage_report import format_lineage
 from penumbra.cli.reports.quarantine_report import describe_quarantine

@@ -18,7 +18,7 @@ LOGIC = {
 }
 STATE = {
     *("penumbra.storage", "penumbra.data", "penumbra.logs", "penumbra.registry", "penumbra.reviews"),
-    *("monitoring.window_store", "penumbra.approvals"),
+    *("monitoring.windows.window_store", "penumbra.approvals"),
 }
 # Each room with the rooms that it may import. Packages of a room belong to it, but for those with a line of their own.
 MAY_IMPORT = {
@@ -44,10 +44,10 @@ MAY_IMPORT = {
     },
     "penumbra.approvals": {
         *("penumbra.core", "penumbra.storage", "penumbra.registry"),
-        *("monitoring.windows", "monitoring.window_store"),
+        *("monitoring.windows", "monitoring.windows.window_store"),
     },
     "monitoring.windows": {"penumbra.core", "monitoring", "monitoring.explanations"},
-    "monitoring.window_store": {"penumbra.core", "penumbra.storage", "monitoring.windows"},
+    "monitoring.windows.window_store": {"penumbra.core", "penumbra.storage", "monitoring.windows"},
     "monitoring.reports": {
         "penumbra.core",
         "penumbra.logs",
@@ -55,7 +55,7 @@ MAY_IMPORT = {
         "monitoring.explanations",
         "monitoring",
         "monitoring.windows",
-        "monitoring.window_store",
+        "monitoring.windows.window_store",
     },
     "penumbra.scheduling": {"penumbra.core"},
     "penumbra.cluster": {"penumbra.core"},

@@ -61,7 +61,7 @@ def release_next_engine(template: Path) -> None:
     code.write_text("# A line of the engine's.\n" + code.read_text())
     run_git(template, "mv", "monitoring/charts.py", "monitoring/drawings.py")
     run_git(template, "mv", "penumbra/core/metrics", "penumbra/core/scores")
-    run_git(template, "rm", "--quiet", "monitoring/units.py")
+    run_git(template, "rm", "--quiet", "monitoring/faults/units.py")
     for name in ("problem/source.py", "problem/rules.py", "problem/new_in_the_example.py", "SECURITY.md", "data.dvc"):
         (template / name).write_text("# Of the new revision.\n")
     (template / "README.md").write_text("# The engine now\n")
@@ -110,7 +110,7 @@ def test_edits_of_the_engine_and_of_its_dependencies_are_merged(updated):
 
 @pytest.mark.slow
 def test_renamed_and_deleted_files_of_the_engine_follow(updated):
-    gone = ("monitoring/charts.py", "monitoring/units.py", "penumbra/core/metrics")
+    gone = ("monitoring/charts.py", "monitoring/faults/units.py", "penumbra/core/metrics")
     assert [name for name in gone if (updated / name).exists()] == []
     assert (updated / "monitoring/drawings.py").exists()
     assert (updated / "penumbra/core/scores/losses.py").exists()

@@ -84,7 +84,7 @@ def test_the_installed_command_runs_a_project_without_an_engine(installed: Path,
     assert "Of 0 predictions in the log" in rules.stdout
 
 
-@pytest.mark.parametrize("module", ["service.app", "flows.train", "monitoring.windows"])
+@pytest.mark.parametrize("module", ["service.app", "flows.train", "monitoring.windows.window_records"])
 def test_the_rooms_of_a_project_import_the_installed_engine(installed: Path, project: Path, module: str) -> None:
     code = f"import {module}, penumbra; print({module}.__file__); print(*penumbra.__path__)"
     imported = _run(installed / "python", "-W", "ignore", "-c", code, folder=project)

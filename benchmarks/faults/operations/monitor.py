@@ -32,7 +32,7 @@ def describe_windows(folder: Path) -> Iterator[str]:
     """Yield a text for each window, entry of the ledger, and day of the profiles."""
     import msgspec
 
-    from monitoring.window_store import WindowStore
+    from monitoring.windows.window_store import WindowStore
 
     for window in WindowStore(folder / "monitor").read():
         yield f"window: {msgspec.structs.replace(window, judged=dt.datetime.min)}"

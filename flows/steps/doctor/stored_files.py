@@ -13,7 +13,7 @@ from pathlib import Path
 from flows.steps.admission import heal_changed_batches
 from flows.steps.monitor.monitor_pass import make_reference_loader
 from monitoring.reports.workspace import ReportWorkspace
-from monitoring.window_store import DamagedWindow, WindowStore
+from monitoring.windows.window_store import DamagedWindow, WindowStore
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.data.versioning.admitted import BatchesChanged

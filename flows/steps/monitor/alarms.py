@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 
 from flows.steps.monitor.retraining import NOTHING_NEW, WINDOW_KEY
-from monitoring.arrivals import STALE_KEY, find_staleness_faults
-from monitoring.data_faults import DataFault, find_fault_changes
-from monitoring.windows import DayFault, Window
+from monitoring.faults.arrivals import STALE_KEY, find_staleness_faults
+from monitoring.faults.data_faults import DataFault, find_fault_changes
+from monitoring.windows.window_records import DayFault, Window
 from penumbra.approvals.accepted_faults import FAULTS_KEY
 from penumbra.approvals.requests import REQUEST_KEY, ApprovalRequest, list_requests, make_approval_terms
 from penumbra.approvals.voiding import void_requests

@@ -5,8 +5,8 @@ from typing import Any
 from flows.steps.monitor.watched_model import WatchedModel
 from flows.steps.monitor.window_signals import ONE_DAY, WindowSpan
 from monitoring.permutation import count_memory_days
-from monitoring.window_drift import ModelProfiles, compute_alarm_budget, compute_window_drift
-from monitoring.windows import LargestDrift, ScoreReference
+from monitoring.drift.window_drift import ModelProfiles, compute_alarm_budget, compute_window_drift
+from monitoring.windows.window_records import LargestDrift, ScoreReference
 from penumbra.core.columns import PREDICTION_COLUMN
 from penumbra.core.histograms import select_profile_columns
 from penumbra.core.settings import MonitorSettings

@@ -17,9 +17,9 @@ from flows.steps.monitor.monitor_pass import MonitorPass, begin_monitor_pass
 from flows.steps.monitor.window_measures import MeasuredWindow, measure_window
 from flows.steps.monitor.window_signals import get_day_start
 from flows.steps.shared_folders import share_judged_windows
-from monitoring.response import decide_response
-from monitoring.window_store import WindowStore
-from monitoring.windows import format_window_days
+from monitoring.windows.response import decide_response
+from monitoring.windows.window_store import WindowStore
+from monitoring.windows.window_records import format_window_days
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.logs.lag_alarms import list_lag_alarms

@@ -8,12 +8,12 @@ from typing import Any
 from flows.steps.monitor.watched_model import WatchedModel
 from flows.steps.monitor.window_signals import ONE_DAY, WindowSpan
 from flows.steps.prediction_losses import compute_known_losses, extract_predictions
-from monitoring.drift import ColumnDrift
+from monitoring.drift.column_drift import ColumnDrift
 from monitoring.explanations.loss_regression import LossRegression, learn_loss_regression
 from monitoring.explanations.records import Explanation
 from monitoring.explanations.window_explanation import ColumnMove, WindowEvidence, explain_window
 from monitoring.permutation import count_memory_days
-from monitoring.window_drift import ModelProfiles, select_score_reference
+from monitoring.drift.window_drift import ModelProfiles, select_score_reference
 from penumbra.core.columns import LABEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.histograms import Binning, OutcomeSums, Profile, assign_row_bins
 from penumbra.core.settings import Settings

@@ -13,7 +13,7 @@ from flows.steps.monitor.explanations import WindowExplainer
 from flows.steps.monitor.unlabelled_loss import UnlabelledLosses
 from flows.steps.monitor.watched_model import WatchedModel
 from flows.steps.monitor.window_signals import get_day_start
-from monitoring.window_store import DamagedWindow
+from monitoring.windows.window_store import DamagedWindow
 from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.settings import Settings, SettingsError
 from penumbra.data.source_reader import SourceFailed

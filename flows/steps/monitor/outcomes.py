@@ -12,7 +12,12 @@ import polars as pl
 from flows.steps.monitor.watched_model import WatchedModel
 from flows.steps.monitor.window_signals import ONE_DAY, WindowSpan, get_day_start
 from flows.steps.prediction_losses import compute_known_losses, extract_predictions
-from monitoring import loss
+from monitoring.losses.realised_loss import (
+    ArrivedLabels,
+    compute_score_edges,
+    compute_top_scores,
+    sum_by_score_bin,
+)
 from penumbra.core.columns import DAY_COLUMN, LABEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.histograms import Binning, OutcomeSums, sum_losses_by_day
 from penumbra.core.problem import Problem
@@ -81,7 +86,7 @@ class OutcomeReader:
         if self.span.rows.get(day, 0) <= MAX_ROWS_IN_MEMORY:
             kept = list(read())
             read = partial(iter, kept)
-        labels = sum(map(loss.ArrivedLabels.count, read()), loss.ArrivedLabels(0, 0, 0, 0))
+        labels = sum(map(ArrivedLabels.count, read()), ArrivedLabels(0, 0, 0, 0))
         counts = day < self.span.now.date() and labels.is_enough(self.settings.promotion.coverage)
         sums = [self._sum_part(part.filter(pl.col("loss").is_finite())) for part in read()] if counts else []
         whole = sum(sums, self._sum_part(pl.DataFrame(schema=OUTCOME_ROW_SCHEMA)))
@@ -100,7 +105,7 @@ class OutcomeReader:
             squares=float((counted["loss"] ** 2).sum()),
             counts=counts,
             losses=sums,
-            scores=loss.sum_by_score_bin(scores, happened, self._edges),
+            scores=sum_by_score_bin(scores, happened, self._edges),
             clipped=counted.filter(pl.col("loss") >= self.model.ceiling).height,
         )
 
@@ -127,12 +132,12 @@ class OutcomeReader:
     def _score_likeliest(self, labels: pl.Series, output: pl.Series) -> tuple[np.ndarray, np.ndarray]:
         known = labels.to_physical().cast(pl.Float64).fill_null(np.nan).to_numpy()
         task = self.model.task
-        return loss.compute_top_scores(task, known, extract_predictions(task, output))
+        return compute_top_scores(task, known, extract_predictions(task, output))
 
     @cached_property
     def _edges(self) -> np.ndarray:
         scores, _ = self._score_likeliest(self.model.reference[LABEL_COLUMN], self.model.reference[PREDICTION_COLUMN])
-        return loss.compute_score_edges(scores)
+        return compute_score_edges(scores)
 
 
 def _sum_by_bin(

@@ -10,8 +10,8 @@ import polars as pl
 
 from flows.steps.model_version import ModelVersion, open_model_version
 from flows.steps.prediction_losses import compute_known_losses, extract_predictions, measure_loss_ceiling
-from monitoring.expectations import Expectations, learn_expectations
-from monitoring.loss_threshold import DailyLosses, measure_refit_excess
+from monitoring.faults.expectations import Expectations, learn_expectations
+from monitoring.losses.loss_threshold import DailyLosses, measure_refit_excess
 from penumbra.core.columns import LABEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.problem import Problem, ProblemSchema
 from penumbra.core.settings import Settings

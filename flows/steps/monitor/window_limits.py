@@ -7,11 +7,11 @@ from operator import add
 
 from flows.steps.monitor.watched_model import WatchedModel
 from flows.steps.monitor.window_signals import ONE_DAY, WindowSpan
-from monitoring.expectations import MIN_DAY_ROWS, Expectations
-from monitoring.loss import MIN_BAND_DAYS
+from monitoring.faults.expectations import MIN_DAY_ROWS, Expectations
+from monitoring.losses.realised_loss import MIN_BAND_DAYS
 from monitoring.permutation import count_memory_days, has_enough_days
-from monitoring.window_drift import ModelProfiles, compute_alarm_budget
-from monitoring.windows import WindowLoss
+from monitoring.drift.window_drift import ModelProfiles, compute_alarm_budget
+from monitoring.windows.window_records import WindowLoss
 from penumbra.core.histograms import OutcomeSums
 from penumbra.core.metrics.losses import MANY_CLIPPED, describe_clipping
 from penumbra.core.settings import MonitorSettings, Settings

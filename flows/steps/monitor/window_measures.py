@@ -15,8 +15,8 @@ from flows.steps.monitor.monitor_pass import MonitorPass
 from flows.steps.monitor.outcomes import OutcomeReader
 from flows.steps.monitor.watched_model import WatchedModel
 from flows.steps.monitor.window_signals import WindowSpan, get_day_start
-from monitoring.response import WindowSignals
-from monitoring.windows import DayFault, Window, describe_stretch
+from monitoring.windows.response import WindowSignals
+from monitoring.windows.window_records import DayFault, Window, describe_stretch
 from penumbra.logs.daily.shadow_profiles import ShadowProfileStore
 from penumbra.logs.replicas.heartbeats import ReplicaCoverage
 from penumbra.registry.bundles.manifest import UnfitBundle

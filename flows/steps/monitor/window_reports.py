@@ -16,7 +16,7 @@ from monitoring.reports import evidently_reports
 from monitoring.reports.columns import ReportSides, build_report_frame, sample_by_hash
 from monitoring.reports.window_figures import build_figures, describe_window, extract_distances
 from monitoring.reports.workspace import ReportWorkspace
-from monitoring.windows import Window
+from monitoring.windows.window_records import Window
 from penumbra.core.columns import (
     CANDIDATE_OUTPUT_COLUMN,
     ID_COLUMN,

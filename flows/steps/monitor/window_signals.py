@@ -12,13 +12,14 @@ import polars as pl
 
 from flows.steps.monitor.watched_model import WatchedModel
 from flows.steps.prediction_losses import compute_known_losses, extract_predictions
-from monitoring import loss, slices
-from monitoring.arrivals import find_refusal_faults, find_volume_faults
-from monitoring.data_faults import DataFault, find_grouped_faults, is_accepted_fault
-from monitoring.loss_threshold import DailyLosses, judge_losses
+from monitoring.losses.realised_loss import compute_mean_band
+from monitoring.losses.slices import find_degraded_slices
+from monitoring.faults.arrivals import find_refusal_faults, find_volume_faults
+from monitoring.faults.data_faults import DataFault, find_grouped_faults, is_accepted_fault
+from monitoring.losses.loss_threshold import DailyLosses, judge_losses
 from monitoring.permutation import count_memory_days
-from monitoring.window_drift import ModelProfiles, compute_alarm_budget
-from monitoring.windows import DayFault, LabelArrivals, ShadowDisagreement, WindowLoss
+from monitoring.drift.window_drift import ModelProfiles, compute_alarm_budget
+from monitoring.windows.window_records import DayFault, LabelArrivals, ShadowDisagreement, WindowLoss
 from penumbra.core.columns import LABEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.histograms import Binning, DegradedSlice, OutcomeSums, sum_losses_by_day
 from penumbra.core.metrics.calibration import compute_binned_calibration_error
@@ -188,7 +189,7 @@ def measure_disagreement(
 def _measure_realised_loss(
     settings: Settings, recent: Sequence[OutcomeSums], counted: Sequence[OutcomeSums], model: WatchedModel
 ) -> WindowLoss | None:
-    found = loss.compute_mean_band(_collect_values(counted, "loss"), _collect_values(counted, "labels"))
+    found = compute_mean_band(_collect_values(counted, "loss"), _collect_values(counted, "labels"))
     if found is None:
         return None
     monitor, daily = settings.monitor, (_collect_values(recent, name) for name in ("loss", "squares", "labels"))
@@ -215,7 +216,7 @@ def _find_degraded_slices(
     )
     before = sum_losses_by_day(reference, binning, model.problem.schema.TIME, losses + model.excess)
     now = np.array([day.counts for day in counted]), np.array([day.losses for day in counted])
-    return slices.find_degraded_slices(now, before, binning)
+    return find_degraded_slices(now, before, binning)
 
 
 def _collect_values(outcomes: Sequence[OutcomeSums], name: str) -> np.ndarray:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from monitoring.data_faults import find_grouped_faults, is_accepted_fault
-from monitoring.expectations import MIN_DAY_ROWS, MIN_WHOLE_DAY_SHARE, Expectations, learn_expectations
+from monitoring.faults.data_faults import find_grouped_faults, is_accepted_fault
+from monitoring.faults.expectations import MIN_DAY_ROWS, MIN_WHOLE_DAY_SHARE, Expectations, learn_expectations
 from penumbra.core.columns import DAY_COLUMN, WEIGHT_COLUMN
 from penumbra.core.problem import Problem
 from penumbra.core.settings import PROJECT_ROOT, Settings

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from mlflow.exceptions import MlflowException
 
-from monitoring.windows import DayFault
+from monitoring.windows.window_records import DayFault
 from penumbra.approvals.accepted_faults import FAULTS_KEY
 from penumbra.approvals.requests import ApprovalRequest
 from penumbra.core.problem import Problem

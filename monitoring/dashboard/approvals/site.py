@@ -13,7 +13,7 @@ from monitoring.dashboard.overview.overview_site import send_page
 from monitoring.dashboard.page_access import KEY_HOLDER
 from monitoring.dashboard.page_templates import render_page
 from monitoring.dashboard.sites import APPROVALS_PATH, READ_METHODS
-from monitoring.window_store import DamagedWindow
+from monitoring.windows.window_store import DamagedWindow
 from penumbra.approvals.announcements import announce_approvals
 from penumbra.approvals.answers import MAX_REASON_LENGTH, ApprovalAnswer, record_answer
 from penumbra.approvals.requests import (

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from monitoring.windows import Window
+from monitoring.windows.window_records import Window
 from penumbra.core.problem import Problem
 from penumbra.core.settings import DataSettings
 from penumbra.core.text.tables import format_number

@@ -57,7 +57,7 @@ def decline_entry(entry: int, reason: str) -> None:
 def _answer(entry: int, choice: str, reason: str) -> None:
     from mlflow.exceptions import MlflowException
 
-    from monitoring.window_store import DamagedWindow
+    from monitoring.windows.window_store import DamagedWindow
     from penumbra.approvals.announcements import announce_approvals
     from penumbra.approvals.answers import ApprovalAnswer, record_answer
     from penumbra.approvals.requests import ApprovalRefused

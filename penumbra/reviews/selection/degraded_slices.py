@@ -10,7 +10,7 @@ from penumbra.storage.window_files import list_window_files
 
 
 class WindowSlices(msgspec.Struct):
-    """Projection of a window's record (monitoring/windows.py)."""
+    """Projection of a window's record (monitoring/windows/window_records.py)."""
 
     loss: dict[str, object] | None = None
     slices: list[DegradedSlice] = []

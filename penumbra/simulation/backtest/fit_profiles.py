@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import polars as pl
 
-from monitoring.window_drift import ModelProfiles
+from monitoring.drift.window_drift import ModelProfiles
 from penumbra.core.columns import DAY_COLUMN, PREDICTION_COLUMN
 from penumbra.core.histograms import Binning, Profile, compute_daily_profiles, select_profile_columns
 

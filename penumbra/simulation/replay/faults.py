@@ -10,9 +10,9 @@ from typing import Any
 
 import polars as pl
 
-from monitoring.data_faults import find_data_faults
-from monitoring.expectations import Expectations, learn_expectations
-from monitoring.units import UNIT_CONVERSIONS, UnitConversion
+from monitoring.faults.data_faults import find_data_faults
+from monitoring.faults.expectations import Expectations, learn_expectations
+from monitoring.faults.units import UNIT_CONVERSIONS, UnitConversion
 from penumbra.core.problem import Problem
 from penumbra.features.kinds import select_column
 

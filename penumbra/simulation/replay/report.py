@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from monitoring.window_store import WindowStore
+from monitoring.windows.window_store import WindowStore
 from penumbra.core.loss_names import describe_loss_name
 from penumbra.core.metrics.losses import name_compared_loss
 from penumbra.core.settings import PROJECT_ROOT, Settings

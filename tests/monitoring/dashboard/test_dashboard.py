@@ -14,7 +14,7 @@ import pytest
 from flows.steps.monitor import reports
 from monitoring.dashboard import places, processes
 from monitoring.reports.workspace import DASHBOARD_PANELS, ReportWorkspace
-from monitoring.window_store import WindowStore
+from monitoring.windows.window_store import WindowStore
 from penumbra.core.http_client import find_free_port
 from penumbra.core.settings import PROJECT_ROOT
 from service.processes.supervisor import ChildProcess

@@ -1,8 +1,8 @@
 """What charts say of an alarm that more days than the window's raise."""
 
 from monitoring.dashboard.overview.window_charts import build_window_charts
-from monitoring.loss_threshold import StretchLoss
-from monitoring.windows import LargestDrift, WindowLoss
+from monitoring.losses.loss_threshold import StretchLoss
+from monitoring.windows.window_records import LargestDrift, WindowLoss
 from tests.helpers.recorded_windows import make_window
 
 

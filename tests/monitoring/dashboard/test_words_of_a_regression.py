@@ -7,7 +7,7 @@ import pytest
 from monitoring.dashboard.overview.cards import build_data_card
 from monitoring.dashboard.overview.window_charts import build_window_charts, build_window_table
 from monitoring.reports.workspace import ReportWorkspace
-from monitoring.windows import EstimatedLoss, WindowLoss
+from monitoring.windows.window_records import EstimatedLoss, WindowLoss
 from penumbra.core.settings import load_settings
 from penumbra.sources import SqlQuery
 from tests.helpers.orders import load_orders

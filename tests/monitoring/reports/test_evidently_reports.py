@@ -13,7 +13,7 @@ from monitoring.reports import window_figures
 from monitoring.reports.columns import ReportSides
 from monitoring.reports.window_figures import ReportFigure
 from monitoring.reports.workspace import DASHBOARD_PANELS, ReportWorkspace
-from monitoring.window_store import WindowStore
+from monitoring.windows.window_store import WindowStore
 from penumbra.core.columns import DECISION_COLUMN, LABEL_COLUMN, PREDICTION_COLUMN, name_class_column
 from penumbra.core.task import Task
 from penumbra.registry.models import ModelRegistry

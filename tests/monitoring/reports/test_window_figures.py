@@ -5,11 +5,11 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from monitoring.drift import ColumnDrift
-from monitoring.loss_threshold import StretchLoss
+from monitoring.drift.column_drift import ColumnDrift
+from monitoring.losses.loss_threshold import StretchLoss
 from monitoring.reports import window_figures
 from monitoring.reports.columns import build_report_frame
-from monitoring.windows import WindowLoss
+from monitoring.windows.window_records import WindowLoss
 from penumbra.core.histograms import DegradedSlice
 from penumbra.core.task import Task
 from tests.helpers import recorded_windows

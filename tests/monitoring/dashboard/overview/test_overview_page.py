@@ -12,7 +12,7 @@ from monitoring.dashboard.overview import cards, overview_page
 from monitoring.dashboard.overview.flow_runs import FlowRun
 from monitoring.dashboard.overview.window_charts import build_window_explanation
 from monitoring.reports.workspace import ReportWorkspace
-from monitoring.window_store import WindowStore
+from monitoring.windows.window_store import WindowStore
 from penumbra.core.problem_loading import load_problem
 from penumbra.logs.append_log import LogWriter, encode_json, list_segments
 from penumbra.logs.lag import INDEX_METRICS_FILE

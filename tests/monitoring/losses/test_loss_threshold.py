@@ -3,7 +3,7 @@ import datetime as dt
 import numpy as np
 import pytest
 
-from monitoring.loss_threshold import DailyLosses, StretchLoss, judge_losses, measure_refit_excess
+from monitoring.losses.loss_threshold import DailyLosses, StretchLoss, judge_losses, measure_refit_excess
 from monitoring.permutation import compute_permutation_limit, draw_permutations
 
 WEEK = 7

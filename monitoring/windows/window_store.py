@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from monitoring.windows import Window
+from monitoring.windows.window_records import Window
 from penumbra.storage.sealed import DamagedFile, get_seal_path, read_sealed_file, replace_sealed_file
 from penumbra.storage.window_files import WINDOWS_FOLDER, list_window_files
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitoring.response import WindowSignals, decide_response
+from monitoring.windows.response import WindowSignals, decide_response
 
 DAY = dt.date(2013, 7, 8)
 POLICY = SimpleNamespace(

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from monitoring.loss import compute_mean_band
+from monitoring.losses.realised_loss import compute_mean_band
 from monitoring.permutation import compute_simultaneous_limits, draw_permutations
 from penumbra.core.columns import PREDICTION_COLUMN
 from penumbra.core.histograms import MISSING_CATEGORY, Binning, DegradedSlice

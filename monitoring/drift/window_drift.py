@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from monitoring.drift import DriftResult, compute_drift, list_recent_profiles
+from monitoring.drift.column_drift import DriftResult, compute_drift, list_recent_profiles
 from monitoring.permutation import count_memory_days
 from penumbra.core.columns import PREDICTION_COLUMN
 from penumbra.core.histograms import Binning, Profile, select_profile_columns

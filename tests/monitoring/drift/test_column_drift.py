@@ -2,7 +2,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from monitoring.drift import compute_drift
+from monitoring.drift.column_drift import compute_drift
 from penumbra.core.histograms import Binning, Profile, compute_daily_profiles
 
 ROWS, WEEK = 60, 7

@@ -7,9 +7,9 @@ import datetime as dt
 
 import msgspec
 
-from monitoring.drift import ColumnDrift
+from monitoring.drift.column_drift import ColumnDrift
 from monitoring.explanations.records import Explanation
-from monitoring.loss_threshold import StretchLoss
+from monitoring.losses.loss_threshold import StretchLoss
 from penumbra.core.histograms import DegradedSlice
 
 

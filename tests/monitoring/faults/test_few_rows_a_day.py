@@ -13,9 +13,9 @@ from flows.steps.monitor import window_signals
 from flows.steps.monitor.alarms import record_alarm
 from flows.steps.monitor.window_limits import describe_fault_limits
 from flows.steps.monitor.window_signals import WindowSpan, list_window_faults
-from monitoring.data_faults import find_data_faults, find_grouped_faults
-from monitoring.expectations import Expectations, learn_expectations
-from monitoring.windows import DayFault
+from monitoring.faults.data_faults import find_data_faults, find_grouped_faults
+from monitoring.faults.expectations import Expectations, learn_expectations
+from monitoring.windows.window_records import DayFault
 from penumbra.core.settings import load_settings
 from penumbra.registry.ledger import Ledger
 from tests.helpers.orders import load_orders

@@ -13,9 +13,9 @@ from typing import Any
 
 import polars as pl
 
-from monitoring import units
-from monitoring.units import ValueGrid
-from monitoring.usual_values import (
+from monitoring.faults import units
+from monitoring.faults.units import ValueGrid
+from monitoring.faults.usual_values import (
     MIN_KNOWN_SPANS,
     MIN_VARYING_VALUES,
     has_turnover,

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from monitoring.pooled_days import MAX_GROUPS, PooledDays
+from monitoring.drift.pooled_days import MAX_GROUPS, PooledDays
 from penumbra.core.histograms import Binning
 
 NUMBERS = Binning({"temp": [0.0, 1.0]}, {})  # three bins and one of nulls

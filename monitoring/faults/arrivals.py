@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from monitoring.data_faults import MIN_VALUE_ROWS, DataFault
+from monitoring.faults.data_faults import MIN_VALUE_ROWS, DataFault
 from penumbra.core.columns import UNKNOWN_FIELD
 
 STALE_KEY = "stale"  # in a verdict's evidence: the last day with any rows

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from monitoring import units
-from monitoring.expectations import (
+from monitoring.faults import units
+from monitoring.faults.expectations import (
     CONSTANT_TOLERANCE,
     MIN_DAY_ROWS,
     Expectations,
     count_moments,
 )
-from monitoring.usual_values import MIN_NEW_VALUE_SHARE, MIN_VALUE_ROWS
+from monitoring.faults.usual_values import MIN_NEW_VALUE_SHARE, MIN_VALUE_ROWS
 from penumbra.core.columns import COUNT_COLUMN, FOUND_COLUMN, MOMENTS_COLUMN, VALUE_COLUMN
 from penumbra.core.text.quoting import escape_text, list_names, quote_value
 

@@ -8,8 +8,13 @@ import polars as pl
 import pytest
 from sklearn.tree import DecisionTreeRegressor
 
-from monitoring.drift import compute_drift
-from monitoring.window_drift import ModelProfiles, compute_alarm_budget, compute_window_drift, select_score_reference
+from monitoring.drift.column_drift import compute_drift
+from monitoring.drift.window_drift import (
+    ModelProfiles,
+    compute_alarm_budget,
+    compute_window_drift,
+    select_score_reference,
+)
 from penumbra.core.columns import DAY_COLUMN, PREDICTION_COLUMN
 from penumbra.core.histograms import Binning, Profile, compute_daily_profiles, select_profile_columns
 

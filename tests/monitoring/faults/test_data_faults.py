@@ -6,15 +6,15 @@ import numpy as np
 import polars as pl
 import pytest
 
-from monitoring import units
-from monitoring.arrivals import find_refusal_faults, find_staleness_faults, find_volume_faults
-from monitoring.data_faults import (
+from monitoring.faults import units
+from monitoring.faults.arrivals import find_refusal_faults, find_staleness_faults, find_volume_faults
+from monitoring.faults.data_faults import (
     DataFault,
     find_data_faults,
     find_fault_changes,
     is_accepted_fault,
 )
-from monitoring.expectations import learn_expectations
+from monitoring.faults.expectations import learn_expectations
 from penumbra.core.columns import UNKNOWN_FIELD
 from problem import schema
 from tests.helpers.regular_flights import make_regular_flights

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from monitoring.slices import MAX_NAMED_SLICES, MIN_SLICE_LABELS, SliceSums, find_degraded_slices
+from monitoring.losses.slices import MAX_NAMED_SLICES, MIN_SLICE_LABELS, SliceSums, find_degraded_slices
 from penumbra.core.histograms import MISSING_CATEGORY, Binning
 
 CARRIERS = ["AA", "B6", "DL", "EV", "UA", "US"]

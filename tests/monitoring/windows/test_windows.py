@@ -5,10 +5,10 @@ import datetime as dt
 import msgspec
 import pytest
 
-from monitoring.drift import ColumnDrift
-from monitoring.loss_threshold import StretchLoss
-from monitoring.window_store import DamagedWindow, WindowStore
-from monitoring.windows import (
+from monitoring.drift.column_drift import ColumnDrift
+from monitoring.losses.loss_threshold import StretchLoss
+from monitoring.windows.window_store import DamagedWindow, WindowStore
+from monitoring.windows.window_records import (
     DayFault,
     EstimatedLoss,
     LabelArrivals,

@@ -1,0 +1,1 @@
+"""Drift of a window's columns and predictions away from the model's own reference."""

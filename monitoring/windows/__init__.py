@@ -1,0 +1,1 @@
+"""Windows: their records, the response to them, and the store."""
