@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from flows.steps.monitor.drift_signals import measure_drift, read_model_profiles
-from flows.steps.monitor.window_signals import WindowSpan
+from flows.steps.monitor.measures.drift_signals import measure_drift, read_model_profiles
+from flows.steps.monitor.measures.window_signals import WindowSpan
 from monitoring.windows.window_records import ScoreReference
 from penumbra.core.columns import PREDICTION_COLUMN
 from penumbra.logs.daily.profiles import ProfileStore

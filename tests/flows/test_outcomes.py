@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flows.steps.monitor import outcomes as settling
-from flows.steps.monitor import window_signals
-from flows.steps.monitor.drift_signals import read_model_profiles
-from flows.steps.monitor.outcomes import OutcomeReader
-from flows.steps.monitor.watched_model import load_watched_model
+from flows.steps.monitor.measures import outcomes as settling
+from flows.steps.monitor.measures import window_signals
+from flows.steps.monitor.measures.drift_signals import read_model_profiles
+from flows.steps.monitor.measures.outcomes import OutcomeReader
+from flows.steps.monitor.measures.watched_model import load_watched_model
 from flows.steps.prediction_losses import compute_known_losses, extract_predictions
 from monitoring.losses.loss_threshold import DailyLosses
 from penumbra.core.columns import LABEL_COLUMN, PREDICTION_COLUMN

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from flows.steps.monitor import window_summary
-from flows.steps.monitor.window_limits import describe_day_limits, describe_loss_limits, describe_refit_excess
+from flows.steps.monitor.measures.window_limits import describe_day_limits, describe_loss_limits, describe_refit_excess
 from monitoring.permutation import compute_permutation_limit, draw_permutations, has_enough_days
 from penumbra.core.histograms import OutcomeSums
 from penumbra.core.settings import load_settings

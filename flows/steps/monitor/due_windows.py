@@ -14,8 +14,8 @@ import polars as pl
 from flows.steps.flow_locks import hold_monitor_pass
 from flows.steps.monitor import alarms, retraining
 from flows.steps.monitor.monitor_pass import MonitorPass, begin_monitor_pass
-from flows.steps.monitor.window_measures import MeasuredWindow, measure_window
-from flows.steps.monitor.window_signals import get_day_start
+from flows.steps.monitor.measures.window_measures import MeasuredWindow, measure_window
+from flows.steps.monitor.measures.window_signals import get_day_start
 from flows.steps.shared_folders import share_judged_windows
 from monitoring.windows.response import decide_response
 from monitoring.windows.window_store import WindowStore

@@ -8,11 +8,11 @@ from functools import partial
 import polars as pl
 from mlflow.exceptions import MlflowException
 
-from flows.steps.monitor import watched_model
-from flows.steps.monitor.explanations import WindowExplainer
-from flows.steps.monitor.unlabelled_loss import UnlabelledLosses
-from flows.steps.monitor.watched_model import WatchedModel
-from flows.steps.monitor.window_signals import get_day_start
+from flows.steps.monitor.measures import watched_model
+from flows.steps.monitor.measures.explanations import WindowExplainer
+from flows.steps.monitor.measures.unlabelled_loss import UnlabelledLosses
+from flows.steps.monitor.measures.watched_model import WatchedModel
+from flows.steps.monitor.measures.window_signals import get_day_start
 from monitoring.windows.window_store import DamagedWindow
 from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.settings import Settings, SettingsError

@@ -9,10 +9,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from flows.steps.monitor import window_signals
+from flows.steps.monitor.measures import window_signals
 from flows.steps.monitor.alarms import record_alarm
-from flows.steps.monitor.window_limits import describe_fault_limits
-from flows.steps.monitor.window_signals import WindowSpan, list_window_faults
+from flows.steps.monitor.measures.window_limits import describe_fault_limits
+from flows.steps.monitor.measures.window_signals import WindowSpan, list_window_faults
 from monitoring.faults.data_faults import find_data_faults, find_grouped_faults
 from monitoring.faults.expectations import Expectations, learn_expectations
 from monitoring.windows.window_records import DayFault

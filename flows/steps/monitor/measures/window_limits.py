@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from functools import reduce
 from operator import add
 
-from flows.steps.monitor.watched_model import WatchedModel
-from flows.steps.monitor.window_signals import ONE_DAY, WindowSpan
+from flows.steps.monitor.measures.watched_model import WatchedModel
+from flows.steps.monitor.measures.window_signals import ONE_DAY, WindowSpan
 from monitoring.faults.expectations import MIN_DAY_ROWS, Expectations
 from monitoring.losses.realised_loss import MIN_BAND_DAYS
 from monitoring.permutation import count_memory_days, has_enough_days

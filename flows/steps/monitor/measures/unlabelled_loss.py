@@ -5,8 +5,8 @@ from typing import Any
 
 import polars as pl
 
-from flows.steps.monitor.watched_model import WatchedModel
-from flows.steps.monitor.window_signals import WindowSpan
+from flows.steps.monitor.measures.watched_model import WatchedModel
+from flows.steps.monitor.measures.window_signals import WindowSpan
 from flows.steps.prediction_losses import extract_predictions
 from monitoring.estimation.loss_estimator import ESTIMATE_ASSUMPTION, MAX_SAMPLED_ROWS, LossEstimator, ScoredRows
 from monitoring.windows.window_records import EstimatedLoss

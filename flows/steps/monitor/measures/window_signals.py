@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from flows.steps.monitor.watched_model import WatchedModel
+from flows.steps.monitor.measures.watched_model import WatchedModel
 from flows.steps.prediction_losses import compute_known_losses, extract_predictions
 from monitoring.losses.realised_loss import compute_mean_band
 from monitoring.losses.slices import find_degraded_slices

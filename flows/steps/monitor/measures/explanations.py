@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from flows.steps.monitor.watched_model import WatchedModel
-from flows.steps.monitor.window_signals import ONE_DAY, WindowSpan
+from flows.steps.monitor.measures.watched_model import WatchedModel
+from flows.steps.monitor.measures.window_signals import ONE_DAY, WindowSpan
 from flows.steps.prediction_losses import compute_known_losses, extract_predictions
 from monitoring.drift.column_drift import ColumnDrift
 from monitoring.explanations.loss_regression import LossRegression, learn_loss_regression

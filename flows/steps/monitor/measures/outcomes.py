@@ -9,8 +9,8 @@ from functools import cached_property, partial
 import numpy as np
 import polars as pl
 
-from flows.steps.monitor.watched_model import WatchedModel
-from flows.steps.monitor.window_signals import ONE_DAY, WindowSpan, get_day_start
+from flows.steps.monitor.measures.watched_model import WatchedModel
+from flows.steps.monitor.measures.window_signals import ONE_DAY, WindowSpan, get_day_start
 from flows.steps.prediction_losses import compute_known_losses, extract_predictions
 from monitoring.losses.realised_loss import (
     ArrivedLabels,

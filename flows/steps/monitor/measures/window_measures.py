@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
-from flows.steps.monitor import window_limits, window_signals
-from flows.steps.monitor.drift_signals import measure_drift, read_model_profiles
+from flows.steps.monitor.measures import window_limits, window_signals
+from flows.steps.monitor.measures.drift_signals import measure_drift, read_model_profiles
 from flows.steps.monitor.monitor_pass import MonitorPass
-from flows.steps.monitor.outcomes import OutcomeReader
-from flows.steps.monitor.watched_model import WatchedModel
-from flows.steps.monitor.window_signals import WindowSpan, get_day_start
+from flows.steps.monitor.measures.outcomes import OutcomeReader
+from flows.steps.monitor.measures.watched_model import WatchedModel
+from flows.steps.monitor.measures.window_signals import WindowSpan, get_day_start
 from monitoring.windows.response import WindowSignals
 from monitoring.windows.window_records import DayFault, Window, describe_stretch
 from penumbra.logs.daily.shadow_profiles import ShadowProfileStore
