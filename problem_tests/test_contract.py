@@ -9,8 +9,8 @@ from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import Settings, SettingsError, load_settings
 from penumbra.logs.labels import LabelSpec
-from service.http.feedback import build_label_examples, build_label_reader
-from service.http.record_reader import Contract
+from service.http.requests.feedback import build_label_examples, build_label_reader
+from service.http.requests.record_reader import Contract
 from service.http.refusals import RequestRefused
 
 

@@ -21,11 +21,12 @@ from penumbra.core.settings import RuleSettings, ServiceSettings, Settings, Sett
 from penumbra.logs.labels import LabelSpec
 from penumbra.reviews.case_lineage import explain_reviewed_prediction
 from penumbra.reviews.deferred import describe_deferred_answer
-from service.http import bentoml_app, feedback, openapi
-from service.http.access import AccessControl, KeyDigests, read_keys
-from service.http.feedback import FeedbackEndpoint
-from service.http.record_reader import Contract
-from service.http.responses import build_answer_type, build_review_type
+from service.http import bentoml_app, openapi
+from service.http.requests import feedback
+from service.http.access.access_control import AccessControl, KeyDigests, read_keys
+from service.http.requests.feedback import FeedbackEndpoint
+from service.http.requests.record_reader import Contract
+from service.http.requests.responses import build_answer_type, build_review_type
 from service.inference import pinned_models
 from service.inference.blocked_records import record_crashes
 from service.inference.exploration import make_explorer, make_key_draw

@@ -8,7 +8,7 @@ from service.connections.bounds import ConnectionBounds
 from service.connections.connection_pool import ConnectionPool
 from service.connections.http_protocol import FastHttpProtocol
 from service.http.asgi import Message
-from service.http.micro_batching import RespondCallback
+from service.http.requests.micro_batching import RespondCallback
 
 MAX_CONNECTIONS, MAX_BODY_BYTES = 200, 8 << 20
 ANSWER_SECONDS, KEEP_ALIVE_SECONDS = 120.0, 30.0

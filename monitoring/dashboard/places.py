@@ -8,7 +8,7 @@ import msgspec
 
 from penumbra.core.settings import Settings
 from penumbra.core.text.masking import strip_secrets
-from service.http.access import KeyDigest, KeyDigests, Role
+from service.http.access.access_control import KeyDigest, KeyDigests, Role
 
 PAGE_NAMES = ("overview", "mlflow", "evidently")  # in the order of their ports
 SHOWN_HOSTS = {"0.0.0.0": "127.0.0.1", "::": "::1"}

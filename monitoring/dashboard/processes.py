@@ -19,8 +19,8 @@ from monitoring.dashboard.places import (
 )
 from monitoring.dashboard.sites import SITES
 from penumbra.core.settings import API_KEY_PREFIX, PROJECT_ROOT, Settings, SettingsError, load_settings
-from service.http.access import KeyDigests, read_keys
-from service.http.hosts import is_loopback
+from service.http.access.access_control import KeyDigests, read_keys
+from service.http.access.hosts import is_loopback
 from service.processes.supervisor import ChildProcess, Supervisor
 
 # In the monitor's folder: what monitoring/reports/workspace.py (slow to import) calls so, and what the processes print.

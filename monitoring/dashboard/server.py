@@ -31,7 +31,7 @@ from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import Settings, SettingsError, load_settings
 from service.http.asgi import Message, Receive, Send
-from service.http.hosts import HostCheck, is_loopback
+from service.http.access.hosts import HostCheck, is_loopback
 
 HOST_REMEDY = "open 127.0.0.1 or localhost, or name it in the setting dashboard.hosts"
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from monitoring.reports.foreign_pages import FOREIGN_PAGE_POLICY
-from service.http.access import Role
+from service.http.access.access_control import Role
 
 READ_METHODS = frozenset(["GET", "HEAD"])
 # A report or a card: its scripts run, in an origin of its own that nothing else belongs to.

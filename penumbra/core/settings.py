@@ -20,7 +20,7 @@ from penumbra.core.text.masking import mask_address, mask_settings, mask_webhook
 
 PROJECT_ROOT = find_project_root()
 ENV_PREFIX = "PENUMBRA_"
-API_KEY_PREFIX = ENV_PREFIX + "KEYS__"  # no settings: see service/http/access.py
+API_KEY_PREFIX = ENV_PREFIX + "KEYS__"  # no settings: see service/http/access/access_control.py
 LINK_ADDRESS = re.compile(r"(tcp|udp|sctp)://")  # of a Service, which Kubernetes gives to each pod of its namespace
 LINK_SUFFIX = re.compile(r"_SERVICE_HOST|_SERVICE_PORT(_[A-Z0-9]\w*)?|_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?")
 UNSHARED_SCHEMES = ("memory", "http", "https", "data", "local")  # nothing that machines share, or can write to

@@ -2,7 +2,7 @@
 
 from service.connections.bounds import MIN_BYTES_PER_SECOND, PATIENCE_SECONDS, ConnectionBounds
 from service.http.asgi import Headers
-from service.http.guard import build_timeout_refusal
+from service.http.access.guard import build_timeout_refusal
 from service.http.refusals import RequestRefused
 
 

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 
 import msgspec
 
-from service.http.access import REVIEWS_PREFIX
-from service.http.look_ups import READ_METHODS, LookUps
-from service.http.record_reader import RecordReader
+from service.http.access.access_control import REVIEWS_PREFIX
+from service.http.requests.look_ups import READ_METHODS, LookUps
+from service.http.requests.record_reader import RecordReader
 from service.http.refusals import RequestRefused
 from service.inference.predictor import Predictor
 
@@ -92,7 +92,7 @@ def build_asgi_app(rest: AsgiApp, parts: Callable[[], ServiceParts], max_body_by
         max_body_bytes: Larger bodies are refused.
 
     Returns:
-        The application; it is not guarded by keys or limits (see service/http/guard.py).
+        The application; it is not guarded by keys or limits (see service/http/access/guard.py).
     """
 
     look_ups = LookUps()

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from penumbra.rules import DecisionValue, Prediction, Rule
-from service.http.record_reader import RecordDict
+from service.http.requests.record_reader import RecordDict
 from service.inference.live_model import LoadedModel, ScoredInputs
 from service.inference.rule_engine import RefusedByRule, RuledPrediction
 from service.inference.scoring_marks import CallMarker

@@ -33,7 +33,7 @@ from penumbra.registry.pointers import (
 )
 from penumbra.rules import DecisionValue, ModelPriors
 from service.http import metrics
-from service.http.responses import make_decision_function
+from service.http.requests.responses import make_decision_function
 from service.inference.rule_engine import RuleEngine, RuleEngineFactory, make_empty_rule_engine
 
 ScoredInputs = tuple[list[float], Any]

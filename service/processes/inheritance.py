@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from service.http.access import KeyDigests
+from service.http.access.access_control import KeyDigests
 
 
 @dataclass(frozen=True)

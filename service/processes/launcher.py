@@ -16,7 +16,7 @@ from penumbra.core.url_drivers import require_drivers
 from penumbra.registry import REGISTRY_ENVIRONMENT
 from penumbra.registry.bundles.signatures import SIGNING_KEY_VARIABLE
 from service import processes, shadow
-from service.http.access import (
+from service.http.access.access_control import (
     KeyDigests,
     load_key_digests,
     read_keys,

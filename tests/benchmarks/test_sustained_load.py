@@ -6,7 +6,7 @@ from benchmarks.faults import sustained_load
 from benchmarks.faults.labelled_load import LABEL, RECORD, encode_form, make_key
 from benchmarks.faults.sustained_load import LoadSample
 from problem import schema
-from service.http.feedback import build_label_reader
+from service.http.requests.feedback import build_label_reader
 from tests.helpers import local_service
 from tests.helpers.local_shadow import RECORD_CONTRACT
 from tests.helpers.prediction_logs import (

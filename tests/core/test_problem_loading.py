@@ -13,7 +13,7 @@ from penumbra.core.problem_defaults import OPTIONAL_NAMES
 from penumbra.core.problem_loading import SERVED_PARTS, load_problem
 from penumbra.core.settings import PROJECT_ROOT
 from penumbra.features import Category, Number
-from service.http.record_reader import Contract
+from service.http.requests.record_reader import Contract
 from tests.helpers.orders import load_orders
 
 NUMBERS = itertools.count()

@@ -27,7 +27,7 @@ from penumbra.logs import append_log
 from penumbra.registry.bundles import bundle
 from problem import schema
 from problem.schema import EXAMPLE
-from service.http.record_reader import Contract
+from service.http.requests.record_reader import Contract
 from service.inference.pinned_models import install_pinned_models
 from service.processes.launcher import PROCESS_MODULES
 from tests.helpers import local_service

@@ -23,7 +23,7 @@ from penumbra.cluster.metaflow_config import EVENT_PORT, build_metaflow_environm
 from penumbra.core.settings import PROJECT_ROOT, Settings, load_settings
 from penumbra.logs.replicas.heartbeats import LOST_AFTER_SHIPPINGS
 from service.http import metrics, side_metrics
-from service.http.access import KEY_ROLES, PUBLIC_PATHS, find_needed_role
+from service.http.access.access_control import KEY_ROLES, PUBLIC_PATHS, find_needed_role
 from service.processes.archiver import ARCHIVE_METRIC_HELP
 from service.processes.indexer import INDEX_METRIC_HELP
 from service.processes.launcher import PROCESS_MODULES

@@ -27,7 +27,7 @@ from penumbra.features import (
     Weekday,
 )
 from penumbra.logs.append_log import encode_json
-from service.http.record_reader import Contract
+from service.http.requests.record_reader import Contract
 from service.http.refusals import RequestRefused
 
 Options = dict[str, Any]

@@ -16,7 +16,7 @@ from penumbra.core.task import Task
 from penumbra.logs import append_log
 from penumbra.registry.bundles import bundle
 from penumbra.training.onnx.compile import compile_model
-from service.http.record_reader import Contract
+from service.http.requests.record_reader import Contract
 from service.http.refusals import RequestRefused
 from tests.helpers import local_service
 from tests.helpers.generated_problems import RequestMaker

@@ -31,7 +31,7 @@ from penumbra.registry.bundles import bundle
 from penumbra.rules import Rule
 from penumbra.training.onnx.compile import compile_model
 from problem import features, schema
-from service.http.access import KeyDigests
+from service.http.access.access_control import KeyDigests
 from service.processes import launcher
 from service.processes.deployer import deploy_live
 

@@ -14,7 +14,7 @@ from penumbra.logs.schema import PredictionEntry
 from penumbra.logs.shadow_log import ShadowLog
 from penumbra.registry.bundles.bundle import read_bundle
 from problem import schema
-from service.http.record_reader import Contract
+from service.http.requests.record_reader import Contract
 from service.shadow.role_worker import ShadowRoleWorker
 from tests.helpers import faulty_bundles, local_service
 

@@ -14,7 +14,7 @@ import uvicorn
 
 from problem.schema import EXAMPLE
 from service.connections import body_intake, connection_pool, http_protocol, request_head
-from service.http.access import read_keys
+from service.http.access.access_control import read_keys
 from tests.helpers import local_service
 
 BODY = json.dumps(EXAMPLE).encode()

@@ -22,7 +22,7 @@ from penumbra.logs.append_log import read_entries
 from penumbra.logs.schema import PredictionEntry
 from penumbra.reviews.records import ReviewBlock, ReviewCase
 from problem import schema
-from service.http.access import KeyDigests
+from service.http.access.access_control import KeyDigests
 from tests.helpers import local_service, local_sites, prediction_logs
 
 MARKUP = "<script>document.title='taken'</script>"  # in a column of each eighth row and the last one

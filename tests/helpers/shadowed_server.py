@@ -14,7 +14,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from penumbra.logs import append_log
 from penumbra.registry.bundles import bundle
 from problem import schema
-from service.http.record_reader import Contract
+from service.http.requests.record_reader import Contract
 from tests.helpers import faulty_bundles, local_service, local_shadow
 from tests.helpers.http_load import HttpLoad
 

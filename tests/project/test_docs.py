@@ -10,7 +10,7 @@ import pytest
 from penumbra.cli import app
 from penumbra.core.settings import PROJECT_ROOT, Settings
 from problem import schema
-from service.http.record_reader import Contract
+from service.http.requests.record_reader import Contract
 
 DOCUMENTS = [
     PROJECT_ROOT / "README.md",

@@ -23,7 +23,7 @@ from penumbra.registry.bundles import bundle
 from penumbra.registry.lineage import explain_prediction
 from penumbra.registry.pointers import read_pointer
 from penumbra.rules import CloseCall, Review, Rule
-from service.http.responses import make_decision_function
+from service.http.requests.responses import make_decision_function
 from service.inference.live_model import LiveModels
 from service.processes.deployer import deploy_live
 from tests.helpers import local_service

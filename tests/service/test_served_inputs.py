@@ -30,7 +30,7 @@ from penumbra.features import (
 )
 from penumbra.logs.append_log import encode_json
 from penumbra.registry.bundles.bundle import Bundle
-from service.http.record_reader import Contract
+from service.http.requests.record_reader import Contract
 from service.http.refusals import RequestRefused
 from service.inference.live_model import make_loaded_model
 

@@ -18,7 +18,7 @@ from penumbra.reviews.desk import ReviewDesk, ReviewRefused
 from penumbra.reviews.label_form import build_label_form
 from penumbra.reviews.queue import CaseState, ReviewQueue
 from penumbra.reviews.records import ActionKind, ReviewAction, Sureness
-from service.http.access import KeyHolder, is_plain_name
+from service.http.access.access_control import KeyHolder, is_plain_name
 from service.http.refusals import RequestRefused
 
 MAX_CASES, MAX_ACTIONS = 50, 100

@@ -22,7 +22,7 @@ from monitoring.dashboard.review.review_requests import ReviewRequests
 from monitoring.dashboard.sites import READ_METHODS, REVIEW_PATH
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
-from service.http.access import KeyHolder
+from service.http.access.access_control import KeyHolder
 from service.http.asgi import JSON_MEDIA_TYPE, AsgiApp, Message, Receive, Send, read_json_body
 from service.http.refusals import RequestRefused
 

@@ -9,7 +9,7 @@ from penumbra.core.problem import ProblemSchema
 from penumbra.core.settings import ServiceSettings
 from penumbra.logs.append_log import encode_json
 from penumbra.registry.pointers import read_pointer
-from service.http.record_reader import Contract
+from service.http.requests.record_reader import Contract
 from service.http.refusals import Fault, RequestRefused
 from service.inference.blocked_records import (
     BlockedRecord,

@@ -5,7 +5,7 @@ from penumbra.core.problem import ProblemError
 from penumbra.core.task import Task
 from penumbra.features import Category
 from penumbra.rules import Answer, CloseCall, FewRows, ModelPriors, OneOf, Rule
-from service.http.responses import make_decision_function
+from service.http.requests.responses import make_decision_function
 from service.inference.rule_engine import RuleEngine
 from tests.helpers.orders import load_orders
 

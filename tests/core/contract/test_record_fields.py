@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
-from service.http.record_reader import build_record_model
+from service.http.requests.record_reader import build_record_model
 
 NOON = dt.datetime(2024, 3, 1, 12)
 

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from penumbra.data.partitions.conversion import Inconvertible, convert_column, describe_dtype
 from penumbra.logs.append_log import encode_json
-from service.http.record_reader import build_record_model
+from service.http.requests.record_reader import build_record_model
 
 UTC, NEW_YORK = pl.Datetime("us", "UTC"), pl.Datetime("us", "America/New_York")
 MONEY = pl.Decimal(12, 2)

@@ -28,7 +28,7 @@ from penumbra.registry.models import ModelRegistry
 from penumbra.registry.run_records import FACTS_TAG, JSON_TAG_FACTS, FinishedRun
 from penumbra.registry.shared_ledger import open_ledger
 from penumbra.reviews.records import ReviewBlock, ReviewCase
-from service.http.access import read_keys
+from service.http.access.access_control import read_keys
 from tests.helpers import browser_pages, local_service, local_sites, recorded_windows
 from tests.helpers.registered_versions import make_aliased_registry
 

@@ -17,7 +17,7 @@ from monitoring.dashboard.server import make_dashboard_config
 from penumbra.core.http_client import find_free_port
 from penumbra.core.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT, SettingsError, load_settings
-from service.http.access import read_keys
+from service.http.access.access_control import read_keys
 from tests.helpers import local_sites, recorded_windows
 from tests.helpers.kustomize import list_containers, render_kustomization
 

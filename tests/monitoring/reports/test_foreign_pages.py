@@ -11,7 +11,7 @@ from monitoring.reports.foreign_pages import render_snapshot, seal_page
 from monitoring.reports.window_figures import ReportFigure
 from penumbra.core.columns import DECISION_COLUMN, LABEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.task import Task
-from service.http.page_headers import add_page_headers
+from service.http.access.page_headers import add_page_headers
 from tests.helpers import browser_pages, local_sites
 
 MARKER = "</script><!--<script><b id=marker>there</b>"

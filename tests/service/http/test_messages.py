@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from penumbra.features import NotAbove
 from problem import schema
-from service.http.record_reader import Contract
+from service.http.requests.record_reader import Contract
 from service.http.refusals import RequestRefused
 
 FLIGHTS = Contract(schema.Row, schema.CHECKS, schema.EXAMPLE, max_records=1000)

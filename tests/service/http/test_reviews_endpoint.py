@@ -13,7 +13,7 @@ from penumbra.reviews.deferred import describe_deferred_answer
 from penumbra.reviews.selection.case_picker import pick_cases
 from penumbra.rules import Defer, OneOf, Rule
 from problem import schema
-from service.http.access import read_keys
+from service.http.access.access_control import read_keys
 from tests.helpers import local_service, review_cases
 from tests.helpers.prediction_logs import LABEL_SPEC
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from problem import schema
-from service.http.record_reader import Contract
+from service.http.requests.record_reader import Contract
 from service.http.refusals import RequestRefused
 from service.inference.blocked_records import (
     HUNG,

@@ -8,7 +8,7 @@ import pytest
 from monitoring.dashboard.review import review_site
 from penumbra.reviews.desk import ReviewDesk
 from penumbra.reviews.records import ReviewAction
-from service.http.access import read_keys
+from service.http.access.access_control import read_keys
 from tests.helpers import browser_pages, review_pages
 from tests.helpers.local_service import PROBLEM, wait_until
 from tests.helpers.review_pages import JUDGED_FLIGHTS, MARKUP, list_actions, pick_logged_rows

@@ -9,7 +9,7 @@ import pytest
 from monitoring.dashboard.review.review_requests import ReviewRequests
 from penumbra.logs.append_log import encode_json, read_entries
 from penumbra.storage.sealed import replace_sealed_file
-from service.http.access import KeyHolder
+from service.http.access.access_control import KeyHolder
 from service.http.refusals import RequestRefused
 from tests.helpers import prediction_logs, registered_versions, review_pages
 from tests.helpers.faulty_bundles import make_faulty_bundle

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from service.http.access import read_keys
+from service.http.access.access_control import read_keys
 from tests.helpers import review_pages
 from tests.helpers.review_pages import JUDGED_FLIGHTS, pick_logged_rows
 

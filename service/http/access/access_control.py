@@ -18,7 +18,7 @@ from typing import IO, Any, Literal, NamedTuple, get_args
 import msgspec
 
 from penumbra.core.settings import API_KEY_PREFIX, ServiceSettings, SettingsError
-from service.http.hosts import HostCheck, is_loopback
+from service.http.access.hosts import HostCheck, is_loopback
 from service.http.refusals import RequestRefused
 
 Role = Literal["predict", "feedback", "review", "approve", "metrics", "admin"]

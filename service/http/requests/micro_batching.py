@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 
 from service.http.asgi import JSON_HEADER, Headers, RawResponse, build_error_response, encode_response
-from service.http.record_reader import RecordDict
-from service.http.responses import AnswerBody
+from service.http.requests.record_reader import RecordDict
+from service.http.requests.responses import AnswerBody
 from service.inference.pipeline import try_call
 from service.inference.predictor import Predictor
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from problem.schema import EXAMPLE
-from service.http.access import read_keys
-from service.http.hosts import MAX_KNOWN_HOSTS, HostCheck
+from service.http.access.access_control import read_keys
+from service.http.access.hosts import MAX_KNOWN_HOSTS, HostCheck
 from service.http.refusals import RequestRefused
 from tests.helpers import local_service
 

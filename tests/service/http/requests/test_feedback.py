@@ -12,7 +12,7 @@ from penumbra.logs.index import LogIndex
 from penumbra.logs.queries import labels as joined
 from problem import schema
 from problem.schema import EXAMPLE
-from service.http import feedback
+from service.http.requests import feedback
 from service.http.refusals import RequestRefused
 from tests.helpers import local_service
 

@@ -14,8 +14,8 @@ from pydantic import ValidationError
 from penumbra.core.contract.record_fields import build_model_fields
 from penumbra.features import ColumnCheck, NotAbove
 from problem import schema
-from service.http.fast_parser import build_fast_parser
-from service.http.record_reader import build_record_model
+from service.http.requests.fast_parser import build_fast_parser
+from service.http.requests.record_reader import build_record_model
 
 
 class Odd(dy.Schema):

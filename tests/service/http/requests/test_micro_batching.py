@@ -11,7 +11,7 @@ import pytest
 from penumbra.logs import append_log
 from problem.schema import EXAMPLE
 from service.http.asgi import JSON_HEADER, RawResponse
-from service.http.micro_batching import MicroBatcher
+from service.http.requests.micro_batching import MicroBatcher
 from tests.helpers import local_service
 
 BODY = json.dumps(EXAMPLE).encode()

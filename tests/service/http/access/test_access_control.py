@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from penumbra.core.settings import PROJECT_ROOT, SettingsError, load_settings
 from problem.schema import EXAMPLE
-from service.http.access import (
+from service.http.access.access_control import (
     AccessControl,
     find_key_holder,
     load_key_digests,
@@ -21,7 +21,7 @@ from service.http.access import (
     require_safe_access,
     store_key_digests,
 )
-from service.http.guard import RequestLimits, guard_app
+from service.http.access.guard import RequestLimits, guard_app
 from service.http.refusals import RequestRefused
 from tests.helpers import local_service
 

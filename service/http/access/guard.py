@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 
 from service.http import metrics
-from service.http.access import PUBLIC_PATHS, AccessControl
+from service.http.access.access_control import PUBLIC_PATHS, AccessControl
 from service.http.asgi import JSON_HEADER, AsgiApp, Message, Receive, Send
 from service.http.refusals import RequestRefused
 
