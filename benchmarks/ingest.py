@@ -19,7 +19,7 @@ import problem.features
 import problem.schema
 import problem.source
 from benchmarks.large_batches import measure_large_batch, write_year
-from penumbra.core.problem_loading import load_problem
+from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import DataSettings, load_settings
 from penumbra.data.versioning import versions
 from penumbra.data.batches import DataStore

@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 
 import problem.source
-from penumbra.core.problem_loading import load_problem
+from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.raw_files import RawFiles
 from penumbra.core.settings import load_settings
 from penumbra.data.versioning import versions

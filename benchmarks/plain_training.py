@@ -10,7 +10,7 @@ import problem.features
 import problem.schema
 import problem.source
 from penumbra.core.columns import BATCH_COLUMN, LABEL_COLUMN
-from penumbra.core.problem_loading import load_problem
+from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import load_settings
 from penumbra.core.task import Task
 from penumbra.data.batches import DataStore

@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from penumbra.core.http_client import find_free_port
+from penumbra.core.system.http_client import find_free_port
 from penumbra.core.settings import PROJECT_ROOT
 
 BLOCK = re.compile(r"(?:^<!-- keep (\d+) and (\d+) lines -->\n)?^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -24,7 +24,7 @@ class ExperimentFlow(FlowSpec):
         from flows.steps.train import experiment_run, matrices, plan
         from flows.steps.train.trials import screening
         from penumbra.approvals.accepted_faults import include_accepted_faults
-        from penumbra.core.project_loading import load_project
+        from penumbra.core.loading.project_loading import load_project
         from penumbra.registry.models import REGISTRY_ERRORS
 
         with share_work("train", name_run_folder()), stop_with_one_sentence(*plan.PLAN_ERRORS, *REGISTRY_ERRORS):

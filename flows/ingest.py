@@ -72,7 +72,7 @@ class IngestFlow(FlowSpec):
         One writer at a time.
         """
         from flows.steps import ingest
-        from penumbra.core.problem_loading import load_problem
+        from penumbra.core.loading.problem_loading import load_problem
         from penumbra.core.settings import load_settings
 
         with share_work("ingest", current.run_id), stop_with_one_sentence(*ingest.INGEST_ERRORS):

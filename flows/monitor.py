@@ -17,8 +17,8 @@ class MonitorFlow(FlowSpec):
         """Judge the windows that are due, enter what is new, and tell people; or deal many out to be measured."""
         from flows.steps.monitor import backlog, monitor_pass
         from penumbra.approvals.accepted_faults import include_accepted_faults
-        from penumbra.core.project_loading import load_project
-        from penumbra.core.webhook import post_alarms
+        from penumbra.core.loading.project_loading import load_project
+        from penumbra.core.system.webhook import post_alarms
 
         with share_work("monitor"), stop_with_one_sentence(*monitor_pass.MONITOR_ERRORS):
             settings, self.problem = load_project()
@@ -47,7 +47,7 @@ class MonitorFlow(FlowSpec):
     def judge(self, inputs):
         """Judge all windows in the order of time (`inputs`: the tasks of `measure`), enter what is new, tell people."""
         from flows.steps.monitor import backlog, monitor_pass
-        from penumbra.core.webhook import post_alarms
+        from penumbra.core.system.webhook import post_alarms
 
         self.merge_artifacts(inputs, include=["settings", "problem", "backlog"])
         measured = [window for task in inputs for window in task.measured]
@@ -62,7 +62,7 @@ class MonitorFlow(FlowSpec):
         from flows.steps.monitor import monitor_pass, retraining
         from flows.steps.train import plan
         from penumbra.approvals.announcements import announce_approvals
-        from penumbra.core.webhook import post_alarms
+        from penumbra.core.system.webhook import post_alarms
 
         ways = retraining.make_deployed_runners() if is_deployed() else retraining.make_local_runners()
         with share_work("monitor"), stop_with_one_sentence(*monitor_pass.MONITOR_ERRORS, *plan.PLAN_ERRORS):

@@ -22,7 +22,7 @@ class PromoteFlow(FlowSpec):
     def start(self):
         """Read which versions are live, candidate and previous."""
         from flows.steps.promote import verdicts
-        from penumbra.core.project_loading import load_project
+        from penumbra.core.loading.project_loading import load_project
 
         with share_work("promote"), stop_with_one_sentence(*verdicts.PROMOTION_ERRORS):
             self.settings, self.problem = load_project()

@@ -26,7 +26,7 @@ class TrainFlow(FlowSpec):
         from flows.steps.train import gate_evaluation, matrices, plan, registration
         from flows.steps.train.trials import screening
         from penumbra.approvals.accepted_faults import include_accepted_faults
-        from penumbra.core.project_loading import load_project
+        from penumbra.core.loading.project_loading import load_project
         from penumbra.registry.bundles.signatures import require_signing_key
 
         errors = *plan.PLAN_ERRORS, *registration.REGISTRATION_ERRORS
@@ -141,7 +141,7 @@ def is_trained_meanwhile():
         SystemExit: With one sentence, as Metaflow, which prints such errors, hasn't begun.
     """
     from flows.steps.train import plan, registration, settlement
-    from penumbra.core.project_loading import load_project
+    from penumbra.core.loading.project_loading import load_project
 
     try:
         with stop_with_one_sentence(*plan.PLAN_ERRORS, *registration.REGISTRATION_ERRORS):

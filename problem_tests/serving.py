@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from penumbra.core.columns import INPUTS_COLUMN
-from penumbra.core.http_client import extract_prediction
+from penumbra.core.system.http_client import extract_prediction
 from penumbra.core.settings import load_settings
 from penumbra.features import Record
 from penumbra.registry.bundles import bundle

@@ -6,7 +6,7 @@ import pytest
 
 from penumbra.core.metrics.losses import build_judged_task
 from penumbra.core.problem import Problem, ProblemError
-from penumbra.core.problem_loading import load_problem
+from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import Settings, SettingsError, load_settings
 from penumbra.logs.labels import LabelSpec
 from service.http.requests.feedback import build_label_examples, build_label_reader

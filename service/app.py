@@ -16,7 +16,7 @@ import bentoml
 from pydantic import ConfigDict, RootModel
 
 from penumbra.core.problem import Problem
-from penumbra.core.problem_loading import SERVED_PARTS, load_problem
+from penumbra.core.loading.problem_loading import SERVED_PARTS, load_problem
 from penumbra.core.settings import RuleSettings, ServiceSettings, Settings, SettingsError, load_settings
 from penumbra.logs.labels import LabelSpec
 from penumbra.reviews.case_lineage import explain_reviewed_prediction

@@ -18,7 +18,7 @@ import polars as pl
 
 from benchmarks import flight_stream
 from penumbra.core.columns import BATCH_COLUMN
-from penumbra.core.project_loading import load_project
+from penumbra.core.loading.project_loading import load_project
 from penumbra.core.settings import Settings, load_settings
 from penumbra.logs import append_log
 from penumbra.logs.archiving import archive, shipping

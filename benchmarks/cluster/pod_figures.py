@@ -16,8 +16,8 @@ from pathlib import Path
 import psutil
 
 from benchmarks.monitor.__main__ import compact_log, write_year
-from penumbra.core.http_client import find_free_port
-from penumbra.core.problem_loading import load_problem
+from penumbra.core.system.http_client import find_free_port
+from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import load_settings
 from penumbra.logs import append_log
 from penumbra.logs.append_log import LogWriter, encode_json

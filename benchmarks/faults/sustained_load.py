@@ -27,7 +27,7 @@ from benchmarks.faults.report import FaultReport
 from benchmarks.serve import servers
 from benchmarks.serve.served_model import make_service_state
 from benchmarks.serve.servers import BenchmarkServer
-from penumbra.core.http_client import OPEN_WITHOUT_PROXY
+from penumbra.core.system.http_client import OPEN_WITHOUT_PROXY
 from penumbra.core.settings import PROJECT_ROOT, Settings
 from penumbra.core.text.tables import format_table
 from penumbra.logs import append_log

@@ -14,7 +14,7 @@ import polars as pl
 import problem.schema
 from flows.steps.monitor import due_windows
 from penumbra.core.columns import PREDICTION_COLUMN
-from penumbra.core.problem_loading import load_problem
+from penumbra.core.loading.problem_loading import load_problem
 from penumbra.logs.append_log import LogWriter, encode_json
 from penumbra.logs.schema import LabelEntry, PredictionEntry
 from penumbra.logs.schema import ShadowRow as Said

@@ -17,9 +17,9 @@ from typing import Any
 
 import polars as pl
 
-from penumbra.core.http_client import OPEN_WITHOUT_PROXY, find_free_port, is_service_ready
+from penumbra.core.system.http_client import OPEN_WITHOUT_PROXY, find_free_port, is_service_ready
 from penumbra.core.problem import Problem
-from penumbra.core.problem_loading import load_problem
+from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT
 
 PROBLEMS = Path(__file__).parent / "problems"

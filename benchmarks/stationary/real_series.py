@@ -14,7 +14,7 @@ from benchmarks.flight_stream import LAST_MONTH, read_checked_rows
 from benchmarks.own_data.problems.tables import find_package_folder
 from benchmarks.stationary.problems import StationaryProblem, shuffle_units
 from penumbra.core.columns import LABEL_COLUMN
-from penumbra.core.problem_loading import load_problem
+from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT
 from penumbra.core.task import Task
 from penumbra.features import Category, Feature, Number

@@ -15,7 +15,7 @@ from benchmarks.own_data.problems.tables import read_package_table
 from benchmarks.own_data.project import PROBLEMS, copy_problem
 from benchmarks.stationary.problems import StationaryProblem, shuffle_units
 from penumbra.core.columns import LABEL_COLUMN
-from penumbra.core.problem_loading import load_problem
+from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.task import Task
 from penumbra.features import Category, Number
 

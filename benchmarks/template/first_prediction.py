@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks.own_data.project import StepFailed
-from penumbra.core.http_client import OPEN_WITHOUT_PROXY, find_free_port, is_service_ready
-from penumbra.core.process_tree import kill_process_tree
+from penumbra.core.system.http_client import OPEN_WITHOUT_PROXY, find_free_port, is_service_ready
+from penumbra.core.system.process_tree import kill_process_tree
 from tests.helpers.template_copies import commit_all, generate_project
 
 WAIT_SECONDS, PAUSE_SECONDS = 120.0, 0.1
 PRINT_EXAMPLE = """
 import json
-from penumbra.core.problem_loading import load_problem
+from penumbra.core.loading.problem_loading import load_problem
 print(json.dumps(load_problem(["schema"]).schema.EXAMPLE))
 """
 

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
-from penumbra.core.process_tree import end_with_parent
+from penumbra.core.system.process_tree import end_with_parent
 from penumbra.core.settings import Settings, SettingsError, load_settings
 from penumbra.storage.shared.lease import LeaseLost
 from penumbra.storage.shared.state import exclude_machines

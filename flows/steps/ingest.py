@@ -9,7 +9,7 @@ from flows.steps.parallel import count_parallel_tasks, distribute_jobs
 from flows.steps.shared_folders import fetch_folders, list_partition_folders
 from penumbra.core.columns import BATCH_COLUMN
 from penumbra.core.problem import ProblemError
-from penumbra.core.problem_loading import load_problem
+from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.project_root import is_git_checkout
 from penumbra.core.settings import PROJECT_ROOT, DataSettings, SettingsError, load_settings
 from penumbra.core.text.errors import LastingRefusal

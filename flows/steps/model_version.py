@@ -15,7 +15,7 @@ from penumbra.core.columns import LABEL_COLUMN
 from penumbra.core.contract.contract_changes import list_changed_columns
 from penumbra.core.contract.feature_specs import UnreadableFeature, read_features
 from penumbra.core.histograms import list_profiled_columns
-from penumbra.core.loss_names import AUTO_LOSS
+from penumbra.core.metrics.loss_names import AUTO_LOSS
 from penumbra.core.metrics.losses import build_judged_task, name_compared_loss
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings

@@ -7,7 +7,7 @@ and the logs of all replicas, of which it keeps the index.
 import logging
 from collections.abc import Callable
 
-from penumbra.core.problem_loading import SERVED_PARTS, load_problem
+from penumbra.core.loading.problem_loading import SERVED_PARTS, load_problem
 from penumbra.core.settings import Settings, load_settings
 from penumbra.core.text.errors import describe_error
 from penumbra.logs.index import LogIndex

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from penumbra.approvals.requests import REQUEST_KEY, VOID, ApprovalRequest, find_request, list_requests
 from penumbra.core.settings import Settings
-from penumbra.core.webhook import post_alarms
+from penumbra.core.system.webhook import post_alarms
 from penumbra.registry.ledger import ANNOUNCED_NOTE, Ledger, LedgerEntry
 from penumbra.registry.shared_ledger import open_ledger
 

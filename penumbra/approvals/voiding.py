@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 
 from penumbra.approvals.requests import REQUEST_KEY, VOID, ApprovalRequest, RequestKind, list_requests
-from penumbra.core.actor import get_actor
+from penumbra.core.system.actor import get_actor
 from penumbra.registry.aliases import hold_alias_lock
 from penumbra.registry.ledger import Ledger, LedgerEntry, LedgerEvent
 from penumbra.registry.ledger_sync import OVERTAKEN_KEY

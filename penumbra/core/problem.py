@@ -1,7 +1,7 @@
 """What the folder `problem/` must supply, as types: one protocol for each of its files, and `Problem` for all of them.
 
 Everything between the data and the decision takes a `Problem`, or the part of it that it needs, as an argument.
-`penumbra.core.problem_loading.load_problem` imports the folder, checks it once, and fills in what is optional.
+`penumbra.core.loading.problem_loading.load_problem` imports the folder, checks it once, and fills in what is optional.
 """
 
 import datetime as dt

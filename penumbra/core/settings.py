@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
 
-from penumbra.core.loss_names import require_loss_name
+from penumbra.core.metrics.loss_names import require_loss_name
 from penumbra.core.project_root import SETTINGS_FILE, find_project_root
 from penumbra.core.text.errors import LastingRefusal
 from penumbra.core.text.masking import mask_address, mask_settings, mask_webhook

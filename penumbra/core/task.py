@@ -12,7 +12,7 @@ from typing import Literal
 
 import polars as pl
 
-from penumbra.core.loss_names import AUTO_LOSS
+from penumbra.core.metrics.loss_names import AUTO_LOSS
 from penumbra.core.problem import ProblemSchema
 
 TaskKind = Literal["binary", "multiclass", "regression"]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from penumbra.core.actor import get_actor
+from penumbra.core.system.actor import get_actor
 from penumbra.core.settings import Settings
 from penumbra.core.text.errors import describe_error
 from penumbra.registry import REGISTRY_ENVIRONMENT, aliases, ledger_sync, pointers

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from penumbra.core.settings import Settings
-from penumbra.core.webhook import WEBHOOK_PAUSE_SECONDS, post_message
+from penumbra.core.system.webhook import WEBHOOK_PAUSE_SECONDS, post_message
 from penumbra.logs.append_log import LogWriter, encode_json
 from penumbra.logs.replicas.shared_turn import take_shared_turn
 from penumbra.reviews.deferred import DeferredState, find_deferred_state

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from penumbra.core.loss_names import read_quantile_level
+from penumbra.core.metrics.loss_names import read_quantile_level
 from penumbra.core.metrics.losses import get_primary_metric
 from penumbra.core.task import Task
 

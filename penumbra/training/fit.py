@@ -11,7 +11,7 @@ import polars as pl
 
 from penumbra.core.columns import INPUTS_COLUMN, LABEL_COLUMN
 from penumbra.core.encoding import CategoryTables, FeatureEncoder, learn_category_tables
-from penumbra.core.loss_names import read_quantile_level
+from penumbra.core.metrics.loss_names import read_quantile_level
 from penumbra.core.metrics.losses import get_primary_metric
 from penumbra.core.task import Task
 from penumbra.features import Feature

@@ -6,7 +6,7 @@ import urllib.error
 from collections.abc import Callable
 from typing import Any
 
-from penumbra.core.http_client import OPEN_WITHOUT_PROXY
+from penumbra.core.system.http_client import OPEN_WITHOUT_PROXY
 from penumbra.core.settings import Settings
 
 POLL_SECONDS = 0.25

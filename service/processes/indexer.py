@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
-from penumbra.core.problem_loading import SERVED_PARTS, load_problem
+from penumbra.core.loading.problem_loading import SERVED_PARTS, load_problem
 from penumbra.core.settings import Settings, load_settings
 from penumbra.core.text.errors import describe_error
 from penumbra.logs.index import LogIndex

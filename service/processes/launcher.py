@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO
 
 import service
-from penumbra.core.process_tree import adopt_orphans
+from penumbra.core.system.process_tree import adopt_orphans
 from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError, load_settings, remove_api_keys
 from penumbra.core.url_drivers import require_drivers
 from penumbra.registry import REGISTRY_ENVIRONMENT

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Protocol
 
-from penumbra.core.process_tree import end_orphans, end_with_parent
+from penumbra.core.system.process_tree import end_orphans, end_with_parent
 from service.processes.process_control import lower_priority
 
 FIRST_RESTART_SECONDS, MAX_RESTART_SECONDS, STABLE_SECONDS = 0.5, 30.0, 60.0

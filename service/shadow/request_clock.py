@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from penumbra.core.process_tree import read_process_stat
+from penumbra.core.system.process_tree import read_process_stat
 
 MAX_WAIT_FACTOR = 60  # so many times its limit a request may take by the clock, however long it waits for a processor
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")

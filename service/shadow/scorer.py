@@ -16,8 +16,8 @@ import msgspec
 import numpy as np
 
 from penumbra.core.encoding import derive_features
-from penumbra.core.problem_loading import SERVED_PARTS, load_problem
-from penumbra.core.process_tree import adopt_orphans
+from penumbra.core.loading.problem_loading import SERVED_PARTS, load_problem
+from penumbra.core.system.process_tree import adopt_orphans
 from penumbra.logs.append_log import BYTES_PER_MEGABYTE, is_line_whole
 from penumbra.logs.schema import STATUS_ERROR, STATUS_NAN, STATUS_SHAPE, STATUS_SKIPPED, LoggedRecord
 from penumbra.registry.bundles import bundle

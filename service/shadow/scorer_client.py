@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from penumbra.core.process_tree import describe_exit_code, kill_process_tree
+from penumbra.core.system.process_tree import describe_exit_code, kill_process_tree
 from penumbra.logs.schema import STATUS_OK
 from service.processes.process_control import IDLE_NICENESS
 from service.processes.supervisor import start_process

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from penumbra.core.project_loading import load_project
+from penumbra.core.loading.project_loading import load_project
 from penumbra.core.settings import SettingsError, load_settings
 from penumbra.core.url_drivers import require_drivers
 

@@ -13,7 +13,7 @@ import problem.features
 import problem.schema
 import problem.source
 from penumbra.core.encoding import derive_features
-from penumbra.core.problem_loading import load_problem
+from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT, DataSettings
 from penumbra.data.versioning import versions
 from penumbra.data.batches import BatchRefused, DataStore

@@ -15,7 +15,7 @@ import fsspec
 import httpx
 import pytest
 
-from penumbra.core.http_client import find_free_port
+from penumbra.core.system.http_client import find_free_port
 from penumbra.core.settings import PROJECT_ROOT, RegistrySettings
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.run_records import FinishedRun

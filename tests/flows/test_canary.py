@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from flows.steps.promote import verdicts
-from penumbra.core.problem_loading import load_problem
+from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import Settings, load_settings
 from penumbra.logs import append_log
 from penumbra.registry.aliases import sync_registry

@@ -9,7 +9,7 @@ import pytest
 
 import problem
 from flows.steps.train import excluded_days
-from penumbra.core.problem_loading import load_problem
+from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import Settings, load_settings
 from penumbra.data.batches import DataStore
 from tests.helpers.regular_flights import make_regular_flights

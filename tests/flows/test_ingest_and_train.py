@@ -14,7 +14,7 @@ import pytest
 
 import problem.features
 import problem.schema
-from penumbra.core.problem_loading import SERVED_PARTS, load_problem
+from penumbra.core.loading.problem_loading import SERVED_PARTS, load_problem
 from penumbra.core.settings import PROJECT_ROOT, load_settings
 from penumbra.data.failure_set import FailureSet
 from penumbra.registry.bundles import bundle

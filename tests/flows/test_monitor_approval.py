@@ -12,7 +12,7 @@ from penumbra.approvals.accepted_faults import include_accepted_faults
 from penumbra.approvals.announcements import announce_approvals
 from penumbra.approvals.answers import ApprovalAnswer, record_answer
 from penumbra.approvals.requests import ApprovalRefused, find_request, make_approval_terms
-from penumbra.core.problem_loading import load_problem
+from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import Settings
 from penumbra.logs.archiving.archive_health import save_archive_health
 from penumbra.registry.ledger import LedgerEvent

@@ -12,7 +12,7 @@ import pytest
 from flows.steps.monitor import due_windows, retraining, window_summary
 from monitoring.reports import window_figures
 from monitoring.windows.window_records import ScoreReference
-from penumbra.core.problem_loading import load_problem
+from penumbra.core.loading.problem_loading import load_problem
 from penumbra.data.versioning import versions
 from penumbra.logs.archiving.archive_health import save_archive_health
 from penumbra.logs.lag import INDEX_METRICS_FILE

@@ -17,7 +17,7 @@ from flows.steps.prediction_losses import compute_known_losses, extract_predicti
 from monitoring.losses.loss_threshold import DailyLosses
 from penumbra.core.columns import LABEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.histograms import Binning, OutcomeSums, list_profiled_columns
-from penumbra.core.problem_loading import load_problem
+from penumbra.core.loading.problem_loading import load_problem
 from penumbra.logs.archiving import archive
 from penumbra.logs.daily.frames import LogFrameReader
 from penumbra.logs.daily.outcome_sums import OutcomeSumStore

@@ -12,7 +12,7 @@ from penumbra.approvals import answers, requests
 from penumbra.approvals.announcements import announce_approvals
 from penumbra.approvals.answers import ApprovalAnswer, record_answer
 from penumbra.approvals.requests import ApprovalRefused, find_request
-from penumbra.core.problem_loading import load_problem
+from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import Settings
 from penumbra.registry import pointers
 from penumbra.registry.ledger import LedgerEntry, LedgerEvent

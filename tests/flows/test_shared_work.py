@@ -15,7 +15,7 @@ from flows.steps.shared_data import fill_data_folder, publish_pointer
 from flows.steps.shared_folders import leave_attempt
 from flows.steps.shared_work import share_work
 from penumbra.core.problem import Problem
-from penumbra.core.problem_loading import load_problem
+from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import load_settings
 from penumbra.data.versioning import versions
 from penumbra.data.batches import DataStore

@@ -15,7 +15,7 @@ import problem.schema
 import problem.source
 from flows.steps.monitor import due_windows, reports, window_summary
 from monitoring.dashboard.overview import overview_page
-from penumbra.core.problem_loading import load_problem
+from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import load_settings
 from penumbra.data.batches import DataStore
 from penumbra.logs.append_log import LogWriter, encode_json

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from penumbra.core.http_client import find_free_port
+from penumbra.core.system.http_client import find_free_port
 from tests.helpers.server_process import ServerProcess
 
 

@@ -13,7 +13,7 @@ from monitoring.windows.window_store import WindowStore
 from monitoring.windows.window_records import Window
 from penumbra.core.columns import LABEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.encoding import FeatureEncoder, derive_features
-from penumbra.core.problem_loading import load_problem
+from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import Settings, load_settings
 from penumbra.logs.schema import LabelEntry
 from penumbra.logs.schema import PredictionEntry as Answer

@@ -15,7 +15,7 @@ import fsspec
 import pytest
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
-from penumbra.core.http_client import find_free_port
+from penumbra.core.system.http_client import find_free_port
 from tests.helpers.server_process import ServerProcess
 
 CREDENTIALS = {

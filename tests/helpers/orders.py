@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from penumbra.core.problem import Problem
-from penumbra.core.problem_loading import load_problem
+from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import DataSettings
 from penumbra.data.batches import DataStore
 

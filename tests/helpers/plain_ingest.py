@@ -4,7 +4,7 @@ from functools import partial
 
 from flows.steps import admission, ingest
 from flows.steps.flywheel import batch_making
-from penumbra.core.problem_loading import load_problem
+from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import load_settings
 from penumbra.data.batches import DataStore
 

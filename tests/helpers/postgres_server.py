@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from penumbra.core.http_client import find_free_port
+from penumbra.core.system.http_client import find_free_port
 
 DEBIAN_FOLDER = Path("/usr/lib/postgresql")
 NO_POSTGRES_MESSAGE = "no PostgreSQL: install one (Debian: apt-get install postgresql), or have `initdb` in PATH"

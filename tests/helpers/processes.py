@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from penumbra.core.process_tree import ENDED_STATES, read_process_stat
+from penumbra.core.system.process_tree import ENDED_STATES, read_process_stat
 from penumbra.core.settings import PROJECT_ROOT
 
 

@@ -15,8 +15,8 @@ import polars as pl
 
 from monitoring.dashboard.places import find_free_ports, write_page_digests
 from monitoring.dashboard.server import make_dashboard_config
-from penumbra.core.http_client import find_free_port
-from penumbra.core.problem_loading import load_problem
+from penumbra.core.system.http_client import find_free_port
+from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import Settings, load_settings
 from penumbra.logs.append_log import read_entries
 from penumbra.logs.schema import PredictionEntry

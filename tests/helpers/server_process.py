@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from penumbra.core.http_client import OPEN_WITHOUT_PROXY
+from penumbra.core.system.http_client import OPEN_WITHOUT_PROXY
 
 MAX_START_SECONDS = 120.0
 

@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection
 
 import msgspec
 
-from penumbra.core.process_tree import adopt_orphans
+from penumbra.core.system.process_tree import adopt_orphans
 from service.shadow.scorer_client import LoadResult, ScoreRequest, ShadowResult
 
 THREADS = 16

@@ -6,7 +6,7 @@ import sys
 
 import polars as pl
 
-from penumbra.core.problem_loading import load_problem
+from penumbra.core.loading.problem_loading import load_problem
 from penumbra.data.partitions.contract import check_rows
 from penumbra.drafting.files.problem_files import render_problem
 

@@ -7,8 +7,8 @@ import pytest
 from typing_extensions import get_protocol_members
 
 from penumbra.core.problem import PROBLEM_PARTS
-from penumbra.core.problem_defaults import OPTIONAL_FILES, OPTIONAL_NAMES
-from penumbra.core.problem_loading import load_problem
+from penumbra.core.loading.problem_defaults import OPTIONAL_FILES, OPTIONAL_NAMES
+from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT
 from penumbra.core.task import Task
 

@@ -12,7 +12,7 @@ import copier
 import pytest
 import yaml
 
-from penumbra.core.problem_loading import load_problem
+from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import load_settings
 from penumbra.drafting.files.settings_file import choose_settings
 from problem_tests import test_candidates, test_contract, test_features, test_slices, test_source

@@ -26,7 +26,7 @@ EXAMPLE_WORDS = re.compile(
     re.IGNORECASE,
 )
 SEED = re.compile(r"\bSEED\b|_SEED\b")
-LOSS_WORD_HOMES = ("penumbra/core/loss_names.py",)
+LOSS_WORD_HOMES = ("penumbra/core/metrics/loss_names.py",)
 
 
 def test_there_are_files_to_look_at():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from penumbra.core.problem_loading import load_problem
+from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import RegistrySettings
 from penumbra.registry import REGISTRY_ENVIRONMENT, aliases, pointers
 from penumbra.registry.database import create_database

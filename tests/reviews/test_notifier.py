@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from penumbra.core.http_client import find_free_port
+from penumbra.core.system.http_client import find_free_port
 from penumbra.logs.append_log import LogWriter
 from penumbra.reviews.notifier import DecisionNotifier
 from tests.helpers.review_cases import make_action, make_moment, make_review_settings, open_desk, pick_predictions

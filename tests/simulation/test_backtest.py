@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from penumbra.core.problem_loading import load_problem
+from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import load_settings
 from penumbra.simulation.backtest import report
 from penumbra.simulation.backtest.history import BacktestHistory, prepare_backtest_data

@@ -5,7 +5,7 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from penumbra.core.problem_loading import load_problem
+from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import load_settings
 from penumbra.simulation.replay.faults import choose_fault
 from penumbra.simulation.replay.traffic import load_traffic

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from penumbra.core.problem_loading import load_problem
+from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT, load_settings
 from penumbra.simulation.replay import report
 from penumbra.simulation.replay.run import plan_replay

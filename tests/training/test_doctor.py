@@ -9,7 +9,7 @@ import pytest
 
 from flows.steps.doctor import skew
 from penumbra.core.encoding import FeatureEncoder, derive_features
-from penumbra.core.problem_loading import load_problem
+from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT, load_settings
 from penumbra.features import Category, Expression, Number
 from penumbra.patterns.candidate import Candidate

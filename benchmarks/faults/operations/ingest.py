@@ -25,7 +25,7 @@ def run_ingest(folder: Path) -> None:
     """Ingest with the problem that is beside the data."""
     sys.path.insert(0, str(folder / "code"))
     os.environ.update(make_environment(folder, data__today=TODAY))
-    from penumbra.core.problem_loading import load_problem
+    from penumbra.core.loading.problem_loading import load_problem
     from penumbra.data.batches import DataStore
     from penumbra.data.partitions.partition_code import STORED_PARTS
     from tests.helpers.plain_ingest import ingest_in_process

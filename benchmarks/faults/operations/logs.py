@@ -28,7 +28,7 @@ def prepare_indexed_logs(folder: Path) -> None:
 
 def run_archive(folder: Path) -> None:
     """Do what the archiver does in a pass, long after the last answer."""
-    from penumbra.core.problem_loading import SERVED_PARTS, load_problem
+    from penumbra.core.loading.problem_loading import SERVED_PARTS, load_problem
     from service.processes.archiver import archive_due_segments
 
     later = dt.datetime.now(dt.UTC) + dt.timedelta(days=400)
@@ -38,7 +38,7 @@ def run_archive(folder: Path) -> None:
 
 def run_index(folder: Path) -> None:
     """Do what the indexer does in a pass."""
-    from penumbra.core.problem_loading import load_problem
+    from penumbra.core.loading.problem_loading import load_problem
     from penumbra.logs.index import LogIndex
 
     print(LogIndex.from_settings(make_settings(folder), load_problem(["schema"]).schema).catch_up())

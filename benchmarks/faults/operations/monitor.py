@@ -23,7 +23,7 @@ def prepare_answers(folder: Path) -> None:
 def run_monitor(folder: Path) -> None:
     """Judge the windows that are over."""
     from flows.steps.monitor import due_windows
-    from penumbra.core.problem_loading import load_problem
+    from penumbra.core.loading.problem_loading import load_problem
 
     print(*due_windows.judge_due_windows(_make_settings(folder), load_problem()), sep="\n")
 

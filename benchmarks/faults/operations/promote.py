@@ -37,7 +37,7 @@ def run_promotion(folder: Path, **changes: Any) -> None:
     That a canary which has begun is waited for is left out: every later pass enters it once more.
     """
     from flows.steps.promote import verdicts
-    from penumbra.core.problem_loading import load_problem
+    from penumbra.core.loading.problem_loading import load_problem
 
     settings = make_settings(folder, **changes)
     aliases = verdicts.prepare_aliases(settings)

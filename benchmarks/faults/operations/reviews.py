@@ -35,7 +35,7 @@ def prepare_rows(folder: Path) -> None:
 
 def run_picking(folder: Path) -> None:
     """Pick eight rows, and the deferred one."""
-    from penumbra.core.problem_loading import SERVED_PARTS, load_problem
+    from penumbra.core.loading.problem_loading import SERVED_PARTS, load_problem
     from penumbra.reviews.selection.case_picker import pick_cases
 
     pick_cases(make_settings(folder), load_problem(SERVED_PARTS), 8, NOON)
@@ -55,7 +55,7 @@ def run_answers(folder: Path) -> None:
 
     Each action has a token, as those of the page have, which sends again what it knows nothing of.
     """
-    from penumbra.core.problem_loading import load_problem
+    from penumbra.core.loading.problem_loading import load_problem
     from penumbra.reviews.desk import ReviewDesk
     from penumbra.reviews.queue import ReviewQueue
     from penumbra.reviews.records import ReviewAction

@@ -86,7 +86,7 @@ def _read_outcome(folder: Path) -> Any:
 
 def _load_orders(folder: Path) -> Any:
     sys.path.insert(0, str(folder / "code"))
-    from penumbra.core.problem_loading import load_problem
+    from penumbra.core.loading.problem_loading import load_problem
 
     return load_problem(package="killed_orders")
 

@@ -16,7 +16,7 @@ from flows.steps.doctor import skew, stored_files
 from flows.steps.flow_locks import hold_flow_locks
 from penumbra.core.columns import BATCH_COLUMN, INPUTS_COLUMN, LABEL_COLUMN
 from penumbra.core.problem import Problem, ProblemError
-from penumbra.core.project_loading import load_project
+from penumbra.core.loading.project_loading import load_project
 from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError
 from penumbra.core.text.masking import mask_text
 from penumbra.data.versioning import versions

@@ -13,7 +13,7 @@ from monitoring.windows.window_records import DayFault, Window
 from penumbra.approvals.accepted_faults import FAULTS_KEY
 from penumbra.approvals.requests import REQUEST_KEY, ApprovalRequest, list_requests, make_approval_terms
 from penumbra.approvals.voiding import void_requests
-from penumbra.core.actor import get_actor
+from penumbra.core.system.actor import get_actor
 from penumbra.core.settings import Settings
 from penumbra.logs.archiving.archive_health import read_archive_health
 from penumbra.registry.ledger import Ledger, LedgerEntry, LedgerEvent

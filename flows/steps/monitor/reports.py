@@ -17,8 +17,8 @@ from tempfile import TemporaryFile
 import msgspec
 
 from monitoring.reports.workspace import ReportWorkspace
-from penumbra.core.problem_loading import load_problem
-from penumbra.core.process_tree import end_with_parent
+from penumbra.core.loading.problem_loading import load_problem
+from penumbra.core.system.process_tree import end_with_parent
 from penumbra.core.settings import PROJECT_ROOT, Settings
 from penumbra.core.text.errors import describe_error
 

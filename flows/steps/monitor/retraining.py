@@ -11,7 +11,7 @@ from flows.steps.flow_locks import hold_monitor_pass
 from flows.steps.train import plan
 from penumbra.approvals.requests import APPROVERS_KEY, REQUEST_KEY, list_requests
 from penumbra.approvals.voiding import void_outdated_retrainings
-from penumbra.core.actor import get_actor
+from penumbra.core.system.actor import get_actor
 from penumbra.core.problem import Problem
 from penumbra.core.settings import PROJECT_ROOT, DataSettings, Settings
 from penumbra.data.versioning import versions

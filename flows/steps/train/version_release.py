@@ -16,7 +16,7 @@ from flows.steps.promote.verdicts import GATE_VERDICTS
 from flows.steps.train.outcome import OutcomeSummary
 from flows.steps.train.registration import BegunRegistration, register_begun
 from flows.steps.train.run_record import TrainingRuns
-from penumbra.core.actor import get_actor
+from penumbra.core.system.actor import get_actor
 from penumbra.core.problem import Problem
 from penumbra.core.settings import PROJECT_ROOT, Settings
 from penumbra.core.text.masking import mask_address

@@ -44,7 +44,7 @@ def pick_rows(count: int | None) -> None:
 
     from penumbra.cli.reports import review_report
     from penumbra.core.problem import ProblemError
-    from penumbra.core.problem_loading import SERVED_PARTS, load_problem
+    from penumbra.core.loading.problem_loading import SERVED_PARTS, load_problem
     from penumbra.core.settings import SettingsError, load_settings
     from penumbra.reviews.queue import ReviewQueue
     from penumbra.reviews.selection.case_picker import pick_cases
@@ -70,7 +70,7 @@ def export_cases(file: Path, is_open: bool) -> None:
     The labelling configuration for Label Studio's project is written beside it, with the suffix .xml.
     """
     from penumbra.core.problem import ProblemError
-    from penumbra.core.problem_loading import load_problem
+    from penumbra.core.loading.problem_loading import load_problem
     from penumbra.core.settings import SettingsError, load_settings
     from penumbra.reviews.label_studio.tasks import export_tasks
 
@@ -101,7 +101,7 @@ def import_annotations(file: Path, reviewer: str, names: dict[str, str]) -> None
     it said before. Those that can't be recorded are named with the reason, and the exit code is 3.
     """
     from penumbra.core.problem import ProblemError
-    from penumbra.core.problem_loading import load_problem
+    from penumbra.core.loading.problem_loading import load_problem
     from penumbra.core.settings import SettingsError, load_settings
     from penumbra.reviews.desk import ReviewRefused
     from penumbra.reviews.label_studio.annotations import ReviewerNames

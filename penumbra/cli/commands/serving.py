@@ -27,7 +27,7 @@ def print_bento_folder(as_json: bool) -> None:
 
     from deploy.bento import BentoNotBuilt, build_bento
     from penumbra.core.problem import ProblemError
-    from penumbra.core.problem_loading import SERVED_PARTS, load_problem
+    from penumbra.core.loading.problem_loading import SERVED_PARTS, load_problem
     from penumbra.core.settings import SettingsError, load_settings
     from penumbra.registry.bundles.manifest import BrokenBundle
     from penumbra.registry.models import ModelRegistry
@@ -92,7 +92,7 @@ def show_labels(as_json: bool) -> None:
     """Show which predictions have their labels, after how long, and what became of every label."""
     from penumbra.cli.reports import label_report
     from penumbra.core.problem import ProblemError
-    from penumbra.core.problem_loading import load_problem
+    from penumbra.core.loading.problem_loading import load_problem
     from penumbra.core.settings import SettingsError, load_settings
 
     with refuse_on(SettingsError, ProblemError), show_progress("Bringing the index of labels up to date"):
@@ -109,7 +109,7 @@ def show_rules(as_json: bool) -> None:
     """Show the business rules, how often each fired, and how many rows wait for review."""
     from penumbra.cli.reports import rule_report
     from penumbra.core.problem import ProblemError
-    from penumbra.core.problem_loading import load_problem
+    from penumbra.core.loading.problem_loading import load_problem
     from penumbra.core.settings import SettingsError, load_settings
     from penumbra.logs.index import LogIndex
 
@@ -134,7 +134,7 @@ def manage_blocked_records(text: str | None, digest: str | None, as_json: bool) 
     """
     from penumbra.cli.reports import blocked_report
     from penumbra.core.problem import ProblemError
-    from penumbra.core.problem_loading import load_problem
+    from penumbra.core.loading.problem_loading import load_problem
     from penumbra.core.settings import SettingsError, load_settings
 
     with refuse_on(SettingsError, ProblemError, blocked_report.BlockingRefused, OSError):

@@ -37,7 +37,7 @@ def train_model(skip_doctor: bool, reason: str, cluster: bool) -> None:
     training. If data, code and settings were trained before, that is all the command says.
     """
     from penumbra.core.problem import ProblemError
-    from penumbra.core.project_loading import load_project
+    from penumbra.core.loading.project_loading import load_project
     from penumbra.core.settings import SettingsError
 
     with refuse_on(SettingsError, ProblemError):
@@ -62,7 +62,7 @@ def train_model(skip_doctor: bool, reason: str, cluster: bool) -> None:
 def start_experiment(candidate: str) -> None:
     """Try one CANDIDATE of problem/candidates.py, on a sample first and then in full."""
     from penumbra.core.problem import ProblemError
-    from penumbra.core.project_loading import load_project
+    from penumbra.core.loading.project_loading import load_project
     from penumbra.core.settings import SettingsError
     from penumbra.data.flywheel_manifest import BATCHES_FOLDER
 
@@ -159,7 +159,7 @@ def reproduce_model(ctx: click.Context, model: str, as_json: bool) -> None:
 
     from penumbra.cli.reproduction import reproduce_run
     from penumbra.core.problem import ProblemError
-    from penumbra.core.problem_loading import load_problem
+    from penumbra.core.loading.problem_loading import load_problem
     from penumbra.core.settings import SettingsError, load_settings
     from penumbra.data.versioning.dvc_file import DamagedDvcFile
     from penumbra.data.versioning.versions import RestoreFailed
@@ -198,7 +198,7 @@ def _is_trained(settings: "Settings") -> bool:
     """Tell whether this data, code and settings were trained before, once nobody else trains or ingests."""
     from flows.steps import flow_locks
     from flows.steps.train import plan, settlement
-    from penumbra.core.problem_loading import load_problem
+    from penumbra.core.loading.problem_loading import load_problem
     from penumbra.registry.ledger import BrokenLedger
     from penumbra.registry.models import REGISTRY_ERRORS
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from penumbra.core.actor import get_actor
+from penumbra.core.system.actor import get_actor
 from penumbra.core.problem import ProblemSchema
 from penumbra.core.settings import ServiceSettings
 from penumbra.logs.append_log import encode_json

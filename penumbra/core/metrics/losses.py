@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from penumbra.core.loss_names import (
+from penumbra.core.metrics.loss_names import (
     AUTO_LOSS,
     CLASS_LOSSES,
     NUMBER_LOSSES,

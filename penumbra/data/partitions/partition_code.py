@@ -8,10 +8,10 @@ from penumbra.core.project_root import CODE_ROOT
 from penumbra.storage import fingerprints
 
 STORED_PARTS = ("schema", "source", "features")  # of a problem, those that the rows of the store depend on
-ENGINE_MODULES = ("penumbra.data.partitions.derivation", "penumbra.core.problem_defaults", "penumbra.sources")
+ENGINE_MODULES = ("penumbra.data.partitions.derivation", "penumbra.core.loading.problem_defaults", "penumbra.sources")
 ENGINE_ROOMS = (
     *("penumbra.features", "penumbra.core.columns", "penumbra.core.encoding", "penumbra.core.contract.record_fields"),
-    *("penumbra.data", "penumbra.sources", "penumbra.core.problem_defaults"),
+    *("penumbra.data", "penumbra.sources", "penumbra.core.loading.problem_defaults"),
 )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from penumbra.core.loss_names import describe_loss_name
+from penumbra.core.metrics.loss_names import describe_loss_name
 from penumbra.core.settings import Settings
 from penumbra.core.text.tables import align_columns, format_number
 from penumbra.simulation.backtest.trials import UNTRAINED_POLICY, PolicyResult

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from monitoring.windows.window_store import WindowStore
-from penumbra.core.loss_names import describe_loss_name
+from penumbra.core.metrics.loss_names import describe_loss_name
 from penumbra.core.metrics.losses import name_compared_loss
 from penumbra.core.settings import PROJECT_ROOT, Settings
 from penumbra.core.task import Task, TaskKind

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from flows.steps.train.plan import require_known_candidates
-from penumbra.core.http_client import find_free_port
+from penumbra.core.system.http_client import find_free_port
 from penumbra.core.problem import Problem, ProblemError
-from penumbra.core.project_loading import load_project
+from penumbra.core.loading.project_loading import load_project
 from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError
 from penumbra.core.task import Task
 from penumbra.data.source_reader import BatchRefused, SourceFailed, list_source_batches

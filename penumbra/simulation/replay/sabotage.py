@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from penumbra.core.actor import get_actor
+from penumbra.core.system.actor import get_actor
 from penumbra.core.encoding import derive_features
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from flows.steps import REASON_VARIABLE
-from penumbra.core.http_client import OPEN_WITHOUT_PROXY
-from penumbra.core.process_tree import kill_process_tree
+from penumbra.core.system.http_client import OPEN_WITHOUT_PROXY
+from penumbra.core.system.process_tree import kill_process_tree
 from penumbra.core.settings import API_KEY_PREFIX, PROJECT_ROOT, Settings, load_settings
 from penumbra.logs import append_log
 from penumbra.logs.shadow_log import load_shadow_state
@@ -32,7 +32,7 @@ WAIT_SECONDS, PAUSE_SECONDS = 600.0, 0.1  # seconds
 SERVICE_OUTPUT, REASON_FILE = "service.txt", "reason.txt"
 SERVE_SCRIPT = """
 import os, runpy, signal
-from penumbra.core.process_tree import end_with_parent
+from penumbra.core.system.process_tree import end_with_parent
 end_with_parent(os.getppid(), signal.SIGTERM)
 runpy.run_module("service", run_name="__main__", alter_sys=True)
 """

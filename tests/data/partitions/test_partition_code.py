@@ -112,7 +112,7 @@ READ_ROWS = """
 import datetime as dt, json
 from pathlib import Path
 from penumbra.core.columns import INPUTS_COLUMN
-from penumbra.core.problem_loading import load_problem
+from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import DataSettings
 from penumbra.data.batches import DataStore
 problem = load_problem()

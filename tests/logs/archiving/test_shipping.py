@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penumbra.core.http_client import find_free_port
+from penumbra.core.system.http_client import find_free_port
 from penumbra.logs import append_log
 from penumbra.logs.archiving import archive, archive_parts, shipping
 from penumbra.logs.archiving.archive_parts import DamagedArchive

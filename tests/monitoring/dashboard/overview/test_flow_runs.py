@@ -10,7 +10,7 @@ import pytest
 
 from monitoring.dashboard.overview.flow_runs import FlowRun
 from monitoring.dashboard.sites import SANDBOX_POLICY
-from penumbra.core.process_tree import kill_process_tree
+from penumbra.core.system.process_tree import kill_process_tree
 from penumbra.core.settings import PROJECT_ROOT
 from service.http.access.page_headers import add_page_headers
 from tests.helpers import browser_pages, local_sites

@@ -13,7 +13,7 @@ from monitoring.dashboard.overview.flow_runs import FlowRun
 from monitoring.dashboard.overview.window_charts import build_window_explanation
 from monitoring.reports.workspace import ReportWorkspace
 from monitoring.windows.window_store import WindowStore
-from penumbra.core.problem_loading import load_problem
+from penumbra.core.loading.problem_loading import load_problem
 from penumbra.logs.append_log import LogWriter, encode_json, list_segments
 from penumbra.logs.lag import INDEX_METRICS_FILE
 from penumbra.registry.ledger import LEDGER_FILE, LedgerEvent

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from penumbra.core.metrics.losses import name_compared_loss
 from penumbra.core.problem import PROBLEM_PARTS, Problem
-from penumbra.core.problem_loading import load_problem
+from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import Settings, SettingsError, find_setting_source, load_settings
 from penumbra.core.task import Task
 from penumbra.core.url_drivers import require_drivers

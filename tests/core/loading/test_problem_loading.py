@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 
 from penumbra.core.problem import PROBLEM_PARTS, ProblemError
-from penumbra.core.problem_defaults import OPTIONAL_NAMES
-from penumbra.core.problem_loading import SERVED_PARTS, load_problem
+from penumbra.core.loading.problem_defaults import OPTIONAL_NAMES
+from penumbra.core.loading.problem_loading import SERVED_PARTS, load_problem
 from penumbra.core.settings import PROJECT_ROOT
 from penumbra.features import Category, Number
 from service.http.requests.record_reader import Contract
@@ -167,7 +167,8 @@ def test_only_the_parts_that_are_asked_for_are_imported(write_package):
 
 
 def test_the_service_loads_its_parts_without_a_training_library():
-    code = "import sys; from penumbra.core.problem_loading import *; load_problem(SERVED_PARTS); print(*sys.modules)"
+    loading = "penumbra.core.loading.problem_loading"
+    code = f"import sys; from {loading} import *; load_problem(SERVED_PARTS); print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], env={"PYTHONPATH": str(PROJECT_ROOT)}, capture_output=True, text=True, check=True
     )

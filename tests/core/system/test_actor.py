@@ -5,7 +5,7 @@ import pwd
 
 import pytest
 
-from penumbra.core.actor import get_actor
+from penumbra.core.system.actor import get_actor
 
 
 def test_the_actor_is_the_account_whatever_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,8 +6,8 @@ from email.message import Message
 
 import pytest
 
-from penumbra.core.http_client import find_free_port
-from penumbra.core.webhook import post_alarms
+from penumbra.core.system.http_client import find_free_port
+from penumbra.core.system.webhook import post_alarms
 from tests.helpers.planted_secrets import PLANTED
 from tests.helpers.small_server import SmallServer, run_small_server
 

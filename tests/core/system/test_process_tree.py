@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from penumbra.core.process_tree import kill_process_tree
+from penumbra.core.system.process_tree import kill_process_tree
 from tests.helpers.processes import is_alive
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 # Starts two processes that go to sessions of their own, one of which loses its parent, and prints their ids.
 PARENT_SCRIPT = """
 import os, time
-from penumbra.core import process_tree
+from penumbra.core.system import process_tree
 
 def start(name, orphaned):
     if child := os.fork():

@@ -19,7 +19,7 @@ from penumbra.core.checks.problem_checks import (
 )
 from penumbra.core.checks.rule_checks import find_uncounted_columns
 from penumbra.core.problem import PROBLEM_PARTS, Problem, ProblemError, ProblemSchema
-from penumbra.core.problem_defaults import OPTIONAL_FILES, OPTIONAL_NAMES
+from penumbra.core.loading.problem_defaults import OPTIONAL_FILES, OPTIONAL_NAMES
 from penumbra.core.settings import PROJECT_ROOT
 
 PROBLEM_PACKAGE = "problem"

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from flows.steps.doctor import examination
-from penumbra.core.project_loading import load_project
+from penumbra.core.loading.project_loading import load_project
 from penumbra.core.settings import PROJECT_ROOT, SettingsError
 from penumbra.simulation.backtest import run as backtest
 from penumbra.simulation.replay import run as replay
