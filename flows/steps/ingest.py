@@ -14,7 +14,7 @@ from penumbra.core.project_root import is_git_checkout
 from penumbra.core.settings import PROJECT_ROOT, DataSettings, SettingsError, load_settings
 from penumbra.core.text.errors import LastingRefusal
 from penumbra.core.text.masking import mask_address
-from penumbra.core.url_drivers import require_drivers
+from penumbra.core.settings.url_drivers import require_drivers
 from penumbra.data.versioning import versions
 from penumbra.data.versioning.admitted import BatchesChanged
 from penumbra.data.batches import DataStore

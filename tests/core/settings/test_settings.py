@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError, find_project_root, load_settings
+from penumbra.core.project_root import find_project_root
+from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError, load_settings
 from tests.helpers.planted_secrets import PLANTED
 
 SHIPPED = (PROJECT_ROOT / "settings.toml").read_text()
@@ -268,7 +269,7 @@ def test_only_the_settings_themselves_turn_settings_into_records():
         for path in (PROJECT_ROOT / room).rglob("*.py")
         if 'model_dump(mode="json"' in path.read_text()
     ]
-    assert found == ["penumbra/core/settings.py"]
+    assert found == ["penumbra/core/settings/project_settings.py"]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from penumbra.core.loading.project_loading import load_project
 from penumbra.core.settings import SettingsError, load_settings
-from penumbra.core.url_drivers import require_drivers
+from penumbra.core.settings.url_drivers import require_drivers
 
 ADDRESSES = {
     "registry.tracking": ("postgresql://me:Planted5ecret@host/base", "psycopg", 'the extra "cluster"'),
